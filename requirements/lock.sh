@@ -1,0 +1,11 @@
+#!/bin/sh
+# lock.sh UV: write the lock files: exact versions with hashes, and no index address in them.
+set -eu
+uv=${1:-uv}
+compile() {
+  "$uv" pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+    --no-header --upgrade "$@"
+}
+compile bootstrap.in -o bootstrap.txt
+compile ../pyproject.toml --extra local --group ../pyproject.toml:dev dev.in -o dev.txt
+compile ../pyproject.toml -o runtime.txt

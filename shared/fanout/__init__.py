@@ -1,0 +1,1 @@
+"""One prompt to many models, many prompts to one model: an OpenAI-compatible gateway."""

@@ -1,0 +1,44 @@
+"""Every provider by name: the only list. A folder is imported when it is first asked for."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import import_module
+
+from ..errors import ConfigError
+from .base import Provider
+from .rows import PREFIXES, ROWS, make_provider
+
+FOLDERS = ("anthropic", "azure", "bedrock", "cohere", "gemini", "openai")
+
+
+def names() -> list[str]:
+    """Every provider's name, sorted."""
+    return sorted({*FOLDERS, *ROWS})
+
+
+@lru_cache
+def find(name: str) -> Provider:
+    """The provider called `name`; `ConfigError` if there is none."""
+    if row := ROWS.get(name):
+        return make_provider(row)
+    if name in FOLDERS:
+        provider: Provider = import_module(f".{name}.provider", __package__).PROVIDER
+        return provider
+    raise ConfigError(f"there is no provider `{name}`; known are {', '.join(names())}")
+
+
+def split_model(model: str) -> tuple[str, str] | None:
+    """
+    `groq/llama3-8b` -> `("groq", "llama3-8b")`, `claude-2` -> `("anthropic", "claude-2")`.
+
+    LiteLLM's model strings: a provider's name before the first slash, or a bare name that begins
+    as one vendor's names do. `None` if neither tells.
+    """
+    head, slash, rest = model.partition("/")
+    if slash and (head in ROWS or head in FOLDERS):
+        return (head, rest) if rest else None
+    for prefix, provider in PREFIXES:
+        if model.startswith(prefix):
+            return provider, model
+    return None

@@ -1,0 +1,437 @@
+"""
+Chat completions in OpenAI's shapes: the request as checked structs, answers as typed JSON objects.
+
+A request is checked field by field on its way in. An answer stays the JSON object it is on the
+wire, so that whatever a provider adds to it reaches the caller unchanged.
+Source of the shapes: openai-openapi 2.3.0, `CreateChatCompletionRequest` and its answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+Object: TypeAlias = Mapping[str, Any]
+Role: TypeAlias = Literal["assistant", "developer", "function", "system", "tool", "user"]
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
+
+
+# ---- the request: content parts ----
+
+
+class Part(Struct, frozen=True, kw_only=True, tag_field="type"):
+    """One part of a message's content."""
+
+
+class TextPart(Part, frozen=True, kw_only=True, tag="text"):
+    text: str
+
+
+class ImageURL(Struct, frozen=True, kw_only=True):
+    url: str
+    detail: Literal["auto", "low", "high"] | UnsetType = UNSET
+
+
+class ImagePart(Part, frozen=True, kw_only=True, tag="image_url"):
+    image_url: ImageURL
+
+
+class InputAudio(Struct, frozen=True, kw_only=True):
+    data: str
+    format: str
+
+
+class AudioPart(Part, frozen=True, kw_only=True, tag="input_audio"):
+    input_audio: InputAudio
+
+
+class FileRef(Struct, frozen=True, kw_only=True):
+    file_id: str | None = None
+    file_data: str | None = None
+    filename: str | None = None
+
+
+class FilePart(Part, frozen=True, kw_only=True, tag="file"):
+    file: FileRef
+
+
+class RefusalPart(Part, frozen=True, kw_only=True, tag="refusal"):
+    refusal: str
+
+
+UserPart: TypeAlias = TextPart | ImagePart | AudioPart | FilePart
+AssistantPart: TypeAlias = TextPart | RefusalPart
+
+
+# ---- the request: tools ----
+
+
+class FunctionCall(Struct, frozen=True, kw_only=True):
+    name: str
+    arguments: str
+
+
+class CustomCall(Struct, frozen=True, kw_only=True):
+    name: str
+    input: str
+
+
+class FunctionToolCall(Struct, frozen=True, kw_only=True, tag_field="type", tag="function"):
+    id: str
+    function: FunctionCall
+
+
+class CustomToolCall(Struct, frozen=True, kw_only=True, tag_field="type", tag="custom"):
+    id: str
+    custom: CustomCall
+
+
+class Function(Struct, frozen=True, kw_only=True):
+    name: str
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class FunctionTool(Struct, frozen=True, kw_only=True, tag_field="type", tag="function"):
+    function: Function
+
+
+class CustomTool(Struct, frozen=True, kw_only=True, tag_field="type", tag="custom"):
+    custom: dict[str, Any]
+
+
+Tool: TypeAlias = FunctionTool | CustomTool
+
+
+class FunctionName(Struct, frozen=True, kw_only=True):
+    name: str
+
+
+class NamedFunction(Struct, frozen=True, kw_only=True, tag_field="type", tag="function"):
+    function: FunctionName
+
+
+class NamedCustom(Struct, frozen=True, kw_only=True, tag_field="type", tag="custom"):
+    custom: FunctionName
+
+
+class AllowedTools(Struct, frozen=True, kw_only=True, tag_field="type", tag="allowed_tools"):
+    allowed_tools: dict[str, Any]
+
+
+ToolChoice: TypeAlias = (
+    Literal["none", "auto", "required"] | NamedFunction | NamedCustom | AllowedTools
+)
+
+
+# ---- the request: messages ----
+
+
+class Message(Struct, frozen=True, kw_only=True, tag_field="role"):
+    """One message of a conversation; its `role` says which."""
+
+
+class SystemMessage(Message, frozen=True, kw_only=True, tag="system"):
+    content: str | list[TextPart]
+    name: str | None = None
+
+
+class DeveloperMessage(Message, frozen=True, kw_only=True, tag="developer"):
+    content: str | list[TextPart]
+    name: str | None = None
+
+
+class UserMessage(Message, frozen=True, kw_only=True, tag="user"):
+    content: str | list[UserPart]
+    name: str | None = None
+
+
+class AssistantMessage(Message, frozen=True, kw_only=True, tag="assistant"):
+    content: str | list[AssistantPart] | None = None
+    refusal: str | None = None
+    name: str | None = None
+    tool_calls: list[FunctionToolCall | CustomToolCall] | None = None
+    function_call: FunctionCall | None = None
+    audio: dict[str, Any] | None = None
+
+
+class ToolMessage(Message, frozen=True, kw_only=True, tag="tool"):
+    content: str | list[TextPart]
+    tool_call_id: str
+
+
+class FunctionMessage(Message, frozen=True, kw_only=True, tag="function"):
+    content: str | None
+    name: str
+
+
+AnyMessage: TypeAlias = (
+    SystemMessage
+    | DeveloperMessage
+    | UserMessage
+    | AssistantMessage
+    | ToolMessage
+    | FunctionMessage
+)
+
+
+# ---- the request: response format ----
+
+
+class TextFormat(Struct, frozen=True, kw_only=True, tag_field="type", tag="text"):
+    pass
+
+
+class JSONFormat(Struct, frozen=True, kw_only=True, tag_field="type", tag="json_object"):
+    pass
+
+
+class JSONSchema(Struct, frozen=True, kw_only=True):
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    schema: dict[str, Any] | None = None
+    description: str | None = None
+    strict: bool | None = None
+
+
+class SchemaFormat(Struct, frozen=True, kw_only=True, tag_field="type", tag="json_schema"):
+    json_schema: JSONSchema
+
+
+class GrammarFormat(Struct, frozen=True, kw_only=True, tag_field="type", tag="grammar"):
+    grammar: str
+
+
+class PythonFormat(Struct, frozen=True, kw_only=True, tag_field="type", tag="python"):
+    pass
+
+
+ResponseFormat: TypeAlias = TextFormat | JSONFormat | SchemaFormat | GrammarFormat | PythonFormat
+
+Penalty: TypeAlias = Annotated[float, Meta(ge=-2, le=2)]
+Count: TypeAlias = Annotated[int, Meta(ge=1)]
+Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+
+class ChatRequest(Struct, frozen=True, kw_only=True):
+    """
+    One conversation for one model, checked.
+
+    `body` is the same request as the caller wrote it, without what is addressed to the gateway
+    (fan-out fields, `stream`): an OpenAI-compatible provider gets it field for field. Every other
+    codec reads the typed fields. Neither is ever edited.
+    """
+
+    messages: Annotated[list[AnyMessage], Meta(min_length=1)]
+    body: dict[str, Any]
+    audio: dict[str, Any] | None = None
+    frequency_penalty: Penalty | None = None
+    function_call: str | FunctionName | None = None
+    functions: list[Function] | None = None
+    logit_bias: dict[str, Annotated[float, Meta(ge=-100, le=100)]] | None = None
+    logprobs: bool | None = None
+    max_completion_tokens: Count | None = None
+    max_tokens: Count | None = None
+    metadata: dict[str, Any] | None = None
+    modalities: list[str] | None = None
+    n: Annotated[int, Meta(ge=1, le=128)] | None = None
+    parallel_tool_calls: bool | None = None
+    prediction: dict[str, Any] | None = None
+    presence_penalty: Penalty | None = None
+    prompt_cache_key: str | None = None
+    reasoning_effort: Effort | None = None
+    response_format: ResponseFormat | None = None
+    safety_identifier: str | None = None
+    seed: int | None = None
+    service_tier: str | None = None
+    stop: str | list[str] | None = None
+    store: bool | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    tool_choice: ToolChoice | None = None
+    tools: list[Tool] | None = None
+    top_k: Annotated[int, Meta(ge=0)] | None = None  # not OpenAI's; many others have it
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    user: str | None = None
+    verbosity: Literal["low", "medium", "high"] | None = None
+    web_search_options: dict[str, Any] | None = None
+
+    @property
+    def limit(self) -> int | None:
+        """The most tokens the answer may have, under either of its two names."""
+        return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+
+    @property
+    def stops(self) -> list[str]:
+        """The stop sequences, as a list whichever way they were written."""
+        return [self.stop] if isinstance(self.stop, str) else list(self.stop or ())
+
+
+# ---- answers ----
+
+
+class PromptDetails(TypedDict, total=False):
+    cached_tokens: int
+    cache_write_tokens: int
+    audio_tokens: int
+
+
+class CompletionDetails(TypedDict, total=False):
+    reasoning_tokens: int
+    audio_tokens: int
+    accepted_prediction_tokens: int
+    rejected_prediction_tokens: int
+
+
+class Usage(TypedDict):
+    """Tokens of one answer. `prompt_tokens` counts cached ones too, as OpenAI does."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: NotRequired[PromptDetails]
+    completion_tokens_details: NotRequired[CompletionDetails]
+
+
+class CalledFunction(TypedDict):
+    name: str
+    arguments: str
+
+
+class ToolCall(TypedDict):
+    id: str
+    type: Literal["function"]
+    function: CalledFunction
+
+
+class AnswerMessage(TypedDict):
+    role: Literal["assistant"]
+    content: str | None
+    refusal: NotRequired[str | None]
+    reasoning_content: NotRequired[str]
+    tool_calls: NotRequired[list[ToolCall]]
+
+
+class Choice(TypedDict):
+    index: int
+    message: AnswerMessage
+    finish_reason: FinishReason | None
+    logprobs: NotRequired[Any]
+
+
+class ChatCompletion(TypedDict):
+    """One whole answer. What the provider left out (`id`, `created`) the gateway stamps."""
+
+    object: Literal["chat.completion"]
+    model: str
+    choices: list[Choice]
+    id: NotRequired[str]
+    created: NotRequired[int]
+    usage: NotRequired[Usage | None]
+    system_fingerprint: NotRequired[str | None]
+    service_tier: NotRequired[str | None]
+
+
+class FunctionDelta(TypedDict, total=False):
+    name: str
+    arguments: str
+
+
+class ToolCallDelta(TypedDict):
+    """A piece of a tool call; `id`, `type` and the name come with its first piece only."""
+
+    index: int
+    id: NotRequired[str]
+    type: NotRequired[Literal["function"]]
+    function: NotRequired[FunctionDelta]
+
+
+class Delta(TypedDict, total=False):
+    role: Literal["assistant"]
+    content: str | None
+    refusal: str | None
+    reasoning_content: str
+    tool_calls: list[ToolCallDelta]
+
+
+class ChunkChoice(TypedDict):
+    index: int
+    delta: Delta
+    finish_reason: FinishReason | None
+    logprobs: NotRequired[Any]
+
+
+class ChatChunk(TypedDict):
+    """One piece of a streamed answer; the one with `usage` may have no choices."""
+
+    object: Literal["chat.completion.chunk"]
+    model: str
+    choices: list[ChunkChoice]
+    id: NotRequired[str]
+    created: NotRequired[int]
+    usage: NotRequired[Usage | None]
+    system_fingerprint: NotRequired[str | None]
+    service_tier: NotRequired[str | None]
+
+
+def make_completion(
+    model: str,
+    message: AnswerMessage,
+    finish_reason: FinishReason | None,
+    usage: Usage | None,
+    **more: Any,
+) -> ChatCompletion:
+    """An answer of one choice."""
+    answer = ChatCompletion(
+        object="chat.completion",
+        model=model,
+        choices=[Choice(index=0, message=message, finish_reason=finish_reason)],
+        usage=usage,
+    )
+    return answer | more if more else answer  # type: ignore[return-value]
+
+
+def make_chunk(
+    model: str,
+    delta: Delta,
+    finish_reason: FinishReason | None = None,
+    **more: Any,
+) -> ChatChunk:
+    """A chunk of one choice."""
+    chunk = ChatChunk(
+        object="chat.completion.chunk",
+        model=model,
+        choices=[ChunkChoice(index=0, delta=delta, finish_reason=finish_reason)],
+    )
+    return chunk | more if more else chunk  # type: ignore[return-value]
+
+
+def make_usage(sent: int, got: int, *, cached: int = 0, reasoning: int = 0) -> Usage:
+    """Usage in OpenAI's words: `sent` includes `cached`, `got` includes `reasoning`."""
+    usage = Usage(prompt_tokens=sent, completion_tokens=got, total_tokens=sent + got)
+    if cached:
+        usage["prompt_tokens_details"] = {"cached_tokens": cached}
+    if reasoning:
+        usage["completion_tokens_details"] = {"reasoning_tokens": reasoning}
+    return usage
+
+
+def says_something(chunk: ChatChunk) -> bool:
+    """
+    Whether this chunk carries content that a reader would see: the first that does wins a race.
+
+    A role, an empty string (OpenAI opens with both) or usage alone is not content.
+    """
+    for choice in chunk["choices"]:
+        delta: Mapping[str, Any] = choice["delta"]
+        if (
+            delta.get("content")
+            or delta.get("refusal")
+            or delta.get("reasoning")
+            or delta.get("reasoning_content")
+            or delta.get("tool_calls")
+        ):
+            return True
+    return False

@@ -1,0 +1,72 @@
+"""
+JSON as this house reads and writes it: strict, and with an error that says where.
+
+Knows nothing of OpenAI or of any provider.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+decode = msgspec.json.decode
+encode = msgspec.json.encode
+
+# A string, and the colon behind it if it is a key. Strings are consumed whole, so that a colon
+# inside one is never taken for a key's.
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"\s*(:)?', re.DOTALL)
+
+
+class BadJSON(ValueError):
+    """The bytes are not one JSON value; the message says why and is safe to show."""
+
+
+class DuplicateKey(BadJSON):
+    """An object names a key twice, so a part of it would be lost."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"the key `{key}` appears twice in one object")
+        self.key = key
+
+
+def decode_strict(data: bytes) -> Any:
+    """Decode one JSON value; refuse broken UTF-8, absurd nesting, NaN and duplicate keys."""
+    try:
+        value = decode(data)
+    except RecursionError:
+        raise BadJSON("it is nested too deeply") from None
+    except UnicodeDecodeError as error:
+        raise BadJSON(f"it is not valid UTF-8 ({error.reason})") from None
+    except msgspec.MsgspecError as error:
+        raise BadJSON(str(error)) from None
+    written = sum(1 for match in _STRING.finditer(data) if match[1])
+    if written != _count_keys(value):
+        raise DuplicateKey(_first_duplicate(data))
+    return value
+
+
+def _count_keys(value: Any) -> int:
+    total, todo = 0, [value]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, dict):
+            total += len(node)
+            todo.extend(v for v in node.values() if isinstance(v, (dict, list)))
+        elif isinstance(node, list):
+            todo.extend(v for v in node if isinstance(v, (dict, list)))
+    return total
+
+
+def _first_duplicate(data: bytes) -> str:
+    import json
+
+    found: list[str] = []
+
+    def collect(pairs: list[tuple[str, Any]]) -> None:
+        seen: set[str] = set()
+        found.extend(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+
+    json.loads(data, object_pairs_hook=collect)
+    return found[0][:64] if found else "?"

@@ -1,0 +1,52 @@
+"""
+Server-sent events, both ways.
+
+See https://html.spec.whatwg.org/multipage/server-sent-events.html. Lines end at CR, LF or CRLF
+only: `bytes.splitlines` agrees, `str.splitlines` would also cut at U+2028, legal inside JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .http import WireEvent
+
+DONE = b"data: [DONE]\n\n"
+KEEP_ALIVE = b": keep-alive\n\n"
+
+
+class SSEFramer:
+    """Decode bytes to events. An event without data, and every comment, is passed over."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []  # joined only when a line ends: a huge event stays linear
+        self._type = ""
+        self._data: list[bytes] = []
+
+    def feed(self, data: bytes) -> Iterator[WireEvent]:
+        """Yield the events that `data` completes."""
+        half_crlf = bool(self._parts) and self._parts[-1].endswith(b"\r")
+        if data:
+            self._parts.append(data)
+        # A trailing CR may be half of a CRLF, so it waits for the next bytes.
+        if not (half_crlf or b"\n" in data or b"\r" in data[:-1]):
+            return
+        buffer = b"".join(self._parts)
+        end = max(buffer.rfind(b"\n"), buffer.rfind(b"\r", 0, len(buffer) - 1)) + 1
+        self._parts = [buffer[end:]] if end < len(buffer) else []
+        for line in buffer[:end].splitlines():
+            if not line:
+                if self._data:
+                    yield WireEvent(b"\n".join(self._data), self._type)
+                self._type, self._data = "", []
+                continue
+            name, _, value = line.partition(b":")
+            if name == b"data":
+                self._data.append(value.removeprefix(b" "))
+            elif name == b"event":
+                self._type = value.removeprefix(b" ").decode(errors="replace")
+
+
+def encode_event(data: bytes) -> bytes:
+    """Frame one JSON value, which holds no line break, as an event."""
+    return b"data: " + data + b"\n\n"
