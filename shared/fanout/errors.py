@@ -19,7 +19,7 @@ Every error this house raises on purpose.
     │   ├── Overloaded           500, 502, 503, 529
     │   ├── Malformed            the reply does not parse as the provider's own wire (502)
     │   └── Broken               the stream ended early                              (502)
-    ├── AllFailed                .failures, in call order; its status is theirs if they agree, else 502
+    ├── AllFailed                .failures, in call order; their status if they agree, else 502
     └── DeadlineExceeded         the request's own time is up                        (504)
 
 Knows nothing of HTTP libraries, of configuration, or of how an error is printed.
@@ -128,7 +128,7 @@ class ProviderError(FanoutError):
     """One attempt failed. `status` is what our caller sees, `upstream` what the provider said."""
 
     status = 502
-    code = "provider_error"
+    code: ClassVar[str | None] = "provider_error"
     is_retryable: ClassVar[bool] = True
 
     def __init__(
@@ -144,6 +144,10 @@ class ProviderError(FanoutError):
         self.upstream = upstream
         self.retry_after = retry_after
         self._detail = replace(detail, message=str(self), code=detail.code or self.code)
+        self.status = self._status()
+
+    def _status(self) -> int:
+        return type(self).status
 
     @property
     def detail(self) -> ErrorDetail:
@@ -172,8 +176,7 @@ class Rejected(ProviderError):
     code = None
     is_retryable = False
 
-    @property
-    def status(self) -> int:  # type: ignore[override]
+    def _status(self) -> int:
         return self.upstream or 400
 
 
@@ -194,8 +197,7 @@ class Overloaded(ProviderError):
 
     code = "provider_overloaded"
 
-    @property
-    def status(self) -> int:  # type: ignore[override]
+    def _status(self) -> int:
         return 503 if self.upstream in {503, 529} else 502
 
 

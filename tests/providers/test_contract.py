@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +38,13 @@ def cases(*files: str) -> list[Any]:
     return [pytest.param(path, id=f"{path.parent.name}-{path.name}") for path in found]
 
 
-def lines(file: str) -> Iterator[Any]:
+def lines(file: str) -> list[Any]:
+    found = []
     for path in sorted(GOLDEN.glob(f"*/{file}")):
         for number, case in enumerate(json.loads(path.read_text())):
             name = f"{path.parent.name}-{case.get('name', number)}"
-            yield pytest.param(path.parent.name, case, id=name)
+            found.append(pytest.param(path.parent.name, case, id=name))
+    return found
 
 
 def load(path: Path) -> Any:

@@ -57,7 +57,7 @@ class Target:
 
 
 class Losses:
-    """Collects what a wire cannot say: refuses it by name, or notes it where dropping is allowed."""
+    """Collects what a wire cannot say: refused by name, or noted where dropping is allowed."""
 
     def __init__(self, target: Target, provider: str) -> None:
         self._target = target
