@@ -301,9 +301,12 @@ class CalledFunction(TypedDict):
 
 
 class ToolCall(TypedDict):
+    """`extra_content` is what a provider wants back with the call (Google's thought signature)."""
+
     id: str
     type: Literal["function"]
     function: CalledFunction
+    extra_content: NotRequired[Object]
 
 
 class AnswerMessage(TypedDict):
@@ -312,6 +315,7 @@ class AnswerMessage(TypedDict):
     refusal: NotRequired[str | None]
     reasoning_content: NotRequired[str]
     tool_calls: NotRequired[list[ToolCall]]
+    citations: NotRequired[list[Object]]
 
 
 class Choice(TypedDict):
@@ -346,6 +350,7 @@ class ToolCallDelta(TypedDict):
     id: NotRequired[str]
     type: NotRequired[Literal["function"]]
     function: NotRequired[FunctionDelta]
+    extra_content: NotRequired[Object]
 
 
 class Delta(TypedDict, total=False):
@@ -354,6 +359,7 @@ class Delta(TypedDict, total=False):
     refusal: str | None
     reasoning_content: str
     tool_calls: list[ToolCallDelta]
+    citations: list[Object]
 
 
 class ChunkChoice(TypedDict):
