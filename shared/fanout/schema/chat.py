@@ -121,6 +121,20 @@ class NamedCustom(Struct, frozen=True, kw_only=True, tag_field="type", tag="cust
 class AllowedTools(Struct, frozen=True, kw_only=True, tag_field="type", tag="allowed_tools"):
     allowed_tools: dict[str, Any]
 
+    @property
+    def required(self) -> bool:
+        """Whether one of them must be called."""
+        return self.allowed_tools.get("mode") == "required"
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The functions that may be called."""
+        tools = [tool for tool in self.allowed_tools.get("tools") or () if isinstance(tool, dict)]
+        called = [tool.get("function") for tool in tools if tool.get("type") == "function"]
+        return frozenset(
+            str(one["name"]) for one in called if isinstance(one, dict) and "name" in one
+        )
+
 
 ToolChoice: TypeAlias = (
     Literal["none", "auto", "required"] | NamedFunction | NamedCustom | AllowedTools
@@ -316,6 +330,7 @@ class AnswerMessage(TypedDict):
     reasoning_content: NotRequired[str]
     tool_calls: NotRequired[list[ToolCall]]
     citations: NotRequired[list[Object]]
+    thinking_blocks: NotRequired[list[Object]]
 
 
 class Choice(TypedDict):
@@ -360,6 +375,7 @@ class Delta(TypedDict, total=False):
     reasoning_content: str
     tool_calls: list[ToolCallDelta]
     citations: list[Object]
+    thinking_blocks: list[Object]
 
 
 class ChunkChoice(TypedDict):
