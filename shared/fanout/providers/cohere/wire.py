@@ -1,0 +1,136 @@
+"""
+Cohere v2 as it is on the wire, as far as it is relied on; what is unknown is passed over.
+
+See https://docs.cohere.com/reference/chat and https://docs.cohere.com/reference/chat-stream.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Raw, Struct
+
+
+class Tokens(Struct, frozen=True):
+    """Counts are JSON numbers, which Cohere's own SDK reads as floats."""
+
+    input_tokens: float | None = None
+    output_tokens: float | None = None
+
+
+class Usage(Struct, frozen=True):
+    """`tokens` is what the model read and wrote, `billed_units` what of it is paid for."""
+
+    tokens: Tokens | None = None
+    billed_units: Tokens | None = None
+    cached_tokens: float | None = None
+
+
+class Logprob(Struct, frozen=True):
+    """A piece of text with the log probabilities of the tokens that it is made of."""
+
+    text: str | None = None
+    logprobs: list[float] | None = None
+
+
+class Block(Struct, frozen=True):
+    """A content block, or a piece of one; of its two texts it has at most one."""
+
+    text: str | None = None
+    thinking: str | None = None
+
+
+class CalledFunction(Struct, frozen=True):
+    name: str
+    arguments: str = ""
+
+
+class ToolCall(Struct, frozen=True):
+    id: str
+    function: CalledFunction
+
+
+class Message(Struct, frozen=True):
+    content: list[Block] | None = None
+    tool_calls: list[ToolCall] | None = None
+    tool_plan: str | None = None
+    citations: list[dict[str, Any]] | None = None
+
+
+class Reply(Struct, frozen=True):
+    id: str
+    finish_reason: str
+    message: Message
+    usage: Usage | None = None
+    logprobs: list[Logprob] | None = None
+
+
+# ---- events of a stream ----
+
+
+class Event(Struct, frozen=True):
+    """Any event: what its `delta` looks like depends on its `type`."""
+
+    type: str
+    delta: Raw = Raw(b"{}")
+    id: str | None = None
+    index: int = 0
+    logprobs: Logprob | None = None
+
+
+class ContentMessage(Struct, frozen=True):
+    content: Block
+
+
+class ContentDelta(Struct, frozen=True):
+    message: ContentMessage
+
+
+class PlanMessage(Struct, frozen=True):
+    tool_plan: str
+
+
+class PlanDelta(Struct, frozen=True):
+    message: PlanMessage
+
+
+class CallStartMessage(Struct, frozen=True):
+    """One call, although its name has the plural."""
+
+    tool_calls: ToolCall
+
+
+class CallStart(Struct, frozen=True):
+    message: CallStartMessage
+
+
+class ArgumentsPiece(Struct, frozen=True):
+    arguments: str
+
+
+class CallPiece(Struct, frozen=True):
+    function: ArgumentsPiece
+
+
+class CallDeltaMessage(Struct, frozen=True):
+    tool_calls: CallPiece
+
+
+class CallDelta(Struct, frozen=True):
+    message: CallDeltaMessage
+
+
+class CitationMessage(Struct, frozen=True):
+    """One citation, although its name has the plural."""
+
+    citations: dict[str, Any]
+
+
+class CitationStart(Struct, frozen=True):
+    message: CitationMessage
+
+
+class MessageEnd(Struct, frozen=True):
+    finish_reason: str | None = None
+    error: str | None = None
+    usage: Usage | None = None
