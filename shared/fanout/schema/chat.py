@@ -330,6 +330,7 @@ class AnswerMessage(TypedDict):
     reasoning_content: NotRequired[str]
     tool_calls: NotRequired[list[ToolCall]]
     citations: NotRequired[list[Object]]
+    extra_content: NotRequired[Object]
     thinking_blocks: NotRequired[list[Object]]
 
 
@@ -375,6 +376,7 @@ class Delta(TypedDict, total=False):
     reasoning_content: str
     tool_calls: list[ToolCallDelta]
     citations: list[Object]
+    extra_content: Object
     thinking_blocks: list[Object]
 
 
