@@ -1,0 +1,1 @@
+"""Anthropic's Messages API, and any server that speaks it (llama.cpp, a proxy)."""

@@ -1,0 +1,139 @@
+"""
+A whole message in OpenAI's words, and the words that a stream of it shares.
+
+Knows nothing of requests. `thinking_blocks` is LiteLLM's name for thinking with its signature,
+which must come back with the next request of a tool loop; `reasoning_content` is its text.
+"""
+
+from __future__ import annotations
+
+from ...schema.chat import (
+    AnswerMessage,
+    ChatCompletion,
+    FinishReason,
+    Object,
+    PromptDetails,
+    ToolCall,
+    Usage,
+    make_completion,
+    make_usage,
+)
+from ...wire import json
+from ...wire.http import WireResponse
+from ..base import BadWire, Target
+from . import wire
+from .errors import make_error
+
+# https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons. `pause_turn` comes
+# with the vendor's own tools only, which no request of ours asks for.
+FINISH_REASONS: dict[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "pause_turn": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+
+# Their `batch` is none of OpenAI's tiers. https://platform.claude.com/docs/en/api/service-tiers
+SERVICE_TIERS = {"standard": "default", "priority": "priority"}
+
+
+def decode(reply: WireResponse, _target: Target) -> ChatCompletion:
+    """A whole message as an answer of one choice."""
+    kind = wire.kind_of(reply.body)
+    if kind == "error":
+        raise make_error(reply.body)
+    if kind != "message":
+        raise BadWire(f"the reply is a `{kind[:32]}`, not a message")
+    message = json.decode(reply.body, type=wire.Message)
+    return make_completion(
+        message.model,
+        decode_message(message),
+        finish_reason(message.stop_reason),
+        decode_usage(message.usage),
+        id=message.id,
+        **tier_of(message.usage),
+    )
+
+
+def decode_message(message: wire.Message) -> AnswerMessage:
+    """The blocks of a message, sorted by what they are."""
+    texts: list[str] = []
+    thoughts: list[Object] = []
+    calls: list[ToolCall] = []
+    for raw in message.content:
+        match wire.read_block(raw):
+            case wire.TextBlock(text=text):
+                texts.append(text)
+            case wire.ToolUseBlock() as use:
+                calls.append(decode_call(use))
+            case wire.ThinkingBlock() | wire.RedactedThinkingBlock() as block:
+                thoughts.append(decode_thought(block))
+            case None:
+                pass  # blocks of the vendor's own tools, which OpenAI has no word for
+    return _assemble("".join(texts), thoughts, calls, explanation_of(message.stop_details))
+
+
+def _assemble(
+    text: str, thoughts: list[Object], calls: list[ToolCall], refusal: str | None
+) -> AnswerMessage:
+    answer = AnswerMessage(role="assistant", content=text or None)
+    if refusal:
+        answer["refusal"] = refusal
+    if reasoning := "".join(block.get("thinking", "") for block in thoughts):
+        answer["reasoning_content"] = reasoning
+    if thoughts:
+        answer["thinking_blocks"] = thoughts
+    if calls:
+        answer["tool_calls"] = calls
+    elif not refusal:
+        answer["content"] = text
+    return answer
+
+
+def decode_call(use: wire.ToolUseBlock) -> ToolCall:
+    arguments = json.encode(use.input).decode()
+    return {
+        "id": use.id,
+        "type": "function",
+        "function": {"name": use.name, "arguments": arguments},
+    }
+
+
+def decode_thought(block: wire.ThinkingBlock | wire.RedactedThinkingBlock) -> Object:
+    if isinstance(block, wire.RedactedThinkingBlock):
+        return {"type": "redacted_thinking", "data": block.data}
+    return {"type": "thinking", "thinking": block.thinking, "signature": block.signature}
+
+
+def decode_usage(usage: wire.Usage) -> Usage:
+    """Their three kinds of prompt tokens together are OpenAI's one."""
+    cached = usage.cache_read_input_tokens or 0
+    written = usage.cache_creation_input_tokens or 0
+    details = usage.output_tokens_details
+    said = make_usage(
+        (usage.input_tokens or 0) + cached + written,
+        usage.output_tokens or 0,
+        cached=cached,
+        reasoning=details.thinking_tokens if details else 0,
+    )
+    if written:
+        said["prompt_tokens_details"] = PromptDetails(
+            cached_tokens=cached, cache_write_tokens=written
+        )
+    return said
+
+
+def finish_reason(reason: str | None) -> FinishReason:
+    return FINISH_REASONS.get(reason or "", "stop")
+
+
+def explanation_of(details: wire.StopDetails | None) -> str | None:
+    return details.explanation if details else None
+
+
+def tier_of(usage: wire.Usage) -> dict[str, str]:
+    tier = SERVICE_TIERS.get(usage.service_tier or "")
+    return {"service_tier": tier} if tier else {}

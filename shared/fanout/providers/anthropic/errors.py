@@ -1,0 +1,76 @@
+"""Error bodies, and the statuses that errors inside a stream would have had outside of it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ...errors import ErrorDetail
+from ...wire import json
+from ..base import WireError
+
+# https://platform.claude.com/docs/en/api/errors
+STATUSES = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "conflict_error": 409,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+
+
+class Details(msgspec.Struct, frozen=True):
+    """`error_code` names the cause more closely than the error's type."""
+
+    error_code: str | None = None
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """`code` is llama.cpp's, a status."""
+
+    message: str
+    type: str = "api_error"
+    details: Details | None = None
+    code: int | str | None = None
+
+    @property
+    def status(self) -> int:
+        """The status that fits; 502 where neither the type nor the code says one."""
+        given = self.code if isinstance(self.code, int) else 0
+        return STATUSES.get(self.type, given if given in range(400, 600) else 502)
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """`{"type": "error", "error": {…}, "request_id": …}`, as a body and as an event."""
+
+    error: Fault | None = None
+
+
+def explain(status: int, body: bytes) -> ErrorDetail:
+    """Read an error body; one that is not theirs (a proxy's page) is not repeated to anyone."""
+    try:
+        fault = _read(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ErrorDetail(f"HTTP {status}, the provider gave no reason")
+    return _describe(fault)
+
+
+def make_error(data: bytes) -> WireError:
+    """The error told in `data`, which came where an answer was due."""
+    fault = _read(data)
+    return WireError(fault.status, _describe(fault))
+
+
+def _read(data: bytes) -> Fault:
+    # In a stream llama.cpp sends the error itself, without anything around it.
+    return json.decode(data, type=Failure).error or json.decode(data, type=Fault)
+
+
+def _describe(fault: Fault) -> ErrorDetail:
+    code = fault.details.error_code if fault.details else None
+    return ErrorDetail(fault.message, fault.type, None, code)

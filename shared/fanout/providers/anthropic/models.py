@@ -1,0 +1,108 @@
+"""
+What Anthropic's models differ in, by their names. Knows nothing of requests.
+
+Sources: https://platform.claude.com/docs/en/about-claude/models/overview (limits),
+https://platform.claude.com/docs/en/build-with-claude/thinking-troubleshooting (thinking by model),
+https://platform.claude.com/docs/en/build-with-claude/effort (levels by model).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Version: TypeAlias = tuple[int, int]
+
+# `claude-opus-4-5-20251101`, `claude-sonnet-5`; before version 4 the line came last:
+# `claude-3-5-haiku-20241022`. A date is never taken for a minor version.
+_NAME = re.compile(r"claude-([a-z]+)-(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
+_OLD_NAME = re.compile(r"claude-(\d{1,2})(?:[-.](\d{1,2}))?-([a-z]+)")
+
+_UNHEARD_OF: Version = (99, 0)  # a name of theirs without a number is taken for their newest
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """
+    What one model takes.
+
+    `max_tokens` is the most that it may be asked for. `off` is the `thinking.type` that stops it
+    from thinking, `None` where nothing does; `efforts` are the levels of `adaptive` thinking.
+    `sampling` says which of `temperature` and `top_p` it takes: `free` is a server that is not
+    Anthropic's.
+    """
+
+    max_tokens: int
+    thinking: Literal["never", "budget", "adaptive"]
+    off: str | None = "disabled"
+    efforts: frozenset[str] = frozenset()
+    sampling: Literal["free", "both", "either", "fixed"] = "both"
+
+
+# A model that is not Claude: thinking as the wire has had it longest, and llama.cpp's own limit.
+FOREIGN = Traits(4096, "budget", sampling="free")
+
+
+def find_traits(name: str) -> Traits:
+    """What the model called `name` takes."""
+    if "claude" not in name:
+        return FOREIGN
+    line, version = _read(name)
+    return Traits(
+        max_tokens=_most_tokens(line, version),
+        thinking=_thinking(version),
+        off=_off(line, version),
+        efforts=_efforts(version),
+        sampling=_sampling(version),
+    )
+
+
+def _read(name: str) -> tuple[str, Version]:
+    if match := _NAME.search(name):
+        return match[1], (int(match[2]), int(match[3] or 0))
+    if match := _OLD_NAME.search(name):
+        return match[3], (int(match[1]), int(match[2] or 0))
+    return ("mythos", (4, 7)) if "mythos-preview" in name else ("", _UNHEARD_OF)
+
+
+def _most_tokens(line: str, version: Version) -> int:
+    """
+    The documented "max output".
+
+    Thinking counts towards it. From version 4.5 on a prompt that leaves less room than this is
+    not refused: the answer then ends with `model_context_window_exceeded`.
+    """
+    if version >= (4, 6):
+        return 128_000
+    if line == "opus" and (4, 0) <= version < (4, 5):
+        return 32_000
+    if version >= (3, 7):
+        return 64_000
+    return 8192 if version == (3, 5) else 4096
+
+
+def _thinking(version: Version) -> Literal["never", "budget", "adaptive"]:
+    if version >= (4, 6):
+        return "adaptive"
+    return "budget" if version >= (3, 7) else "never"
+
+
+def _off(line: str, version: Version) -> str | None:
+    if line in {"fable", "mythos"} or (line == "opus" and version >= (5, 5)):
+        return None
+    # https://platform.claude.com/docs/en/models/sonnet-5-5/whats-new-sonnet-5-5
+    return "between_tools" if line == "sonnet" and version >= (5, 5) else "disabled"
+
+
+def _efforts(version: Version) -> frozenset[str]:
+    if version >= (4, 7):
+        return frozenset({"low", "medium", "high", "xhigh", "max"})
+    return frozenset({"low", "medium", "high", "max"}) if version >= (4, 6) else frozenset()
+
+
+def _sampling(version: Version) -> Literal["both", "either", "fixed"]:
+    # https://platform.claude.com/docs/en/build-with-claude/thinking#sampling-parameters
+    if version >= (4, 7):
+        return "fixed"
+    return "either" if version >= (4, 0) else "both"

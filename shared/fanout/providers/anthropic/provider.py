@@ -1,0 +1,25 @@
+"""Anthropic as a provider: its address, its key and the version of its wire."""
+
+from __future__ import annotations
+
+from ...wire.sse import SSEFramer
+from ..base import Codec, Header, Provider
+from .answer import decode
+from .chat import encode
+from .errors import explain
+from .stream import ChatDecoder
+
+CODEC = Codec(encode, decode, SSEFramer, ChatDecoder)
+
+PROVIDER = Provider(
+    name="anthropic",
+    base_url="https://api.anthropic.com",
+    keys=("ANTHROPIC_API_KEY",),
+    chat=CODEC,
+    explain=explain,
+    auth=Header("x-api-key"),
+    billing="stops",
+    # The version after this one, 2026-10-21, refuses `temperature`, `top_p` and `top_k` whatever
+    # the model: https://platform.claude.com/docs/en/api/versioning
+    headers={"anthropic-version": "2023-06-01"},
+)

@@ -1,0 +1,138 @@
+"""
+What depends on the model: thinking and sampling. Knows nothing of messages or tools.
+
+Sources: https://platform.claude.com/docs/en/build-with-claude/thinking and …/extended-thinking.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...errors import RequestError
+from ...schema.chat import ChatRequest
+from ..base import Losses
+from .models import Traits
+
+# How long a model with a thinking budget may think. The first three are LiteLLM's published
+# numbers; 1024 is the least that Anthropic takes.
+LEAST_BUDGET = 1024
+BUDGETS = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 8192, "max": 16384}
+
+LEAST_TOP_P = 0.95  # the least that goes with thinking
+
+
+def encode_settings(request: ChatRequest, traits: Traits, losses: Losses) -> dict[str, Any]:
+    """`max_tokens`, which must be given, `thinking`, `output_config.effort` and sampling."""
+    limit = request.limit or traits.max_tokens
+    said = {"max_tokens": limit, **_encode_thinking(request, traits, limit, losses)}
+    thinks = said.get("thinking", {}).get("type") in {"adaptive", "enabled"}
+    return said | _encode_sampling(request, traits, losses, thinks=thinks)
+
+
+def _encode_thinking(
+    request: ChatRequest, traits: Traits, limit: int, losses: Losses
+) -> dict[str, Any]:
+    """`thinking` as the caller gives it, LiteLLM's way, or from `reasoning_effort`."""
+    effort, given = request.reasoning_effort, request.body.get("thinking")
+    if given is not None:
+        return _keep_thinking(given, effort, traits, losses)
+    if effort is None:
+        return {}
+    if effort == "none":
+        return _encode_no_thinking(traits, losses)
+    if traits.thinking == "adaptive":
+        return _encode_effort(effort, traits, losses)
+    return _encode_budget(effort, traits, limit, losses)
+
+
+def _keep_thinking(
+    given: Any, effort: str | None, traits: Traits, losses: Losses
+) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        raise RequestError("`thinking` is not a JSON object", "thinking")
+    said: dict[str, Any] = {"thinking": given}
+    if effort is None:
+        return said
+    if level := _level(effort, traits):
+        return said | {"output_config": {"effort": level}}
+    losses.lose("reasoning_effort", "`thinking` says it already")
+    return said
+
+
+def _level(effort: str, traits: Traits) -> str | None:
+    """OpenAI's level in their words; their least is `low`."""
+    level = "low" if effort == "minimal" else effort
+    return level if level in traits.efforts else None
+
+
+def _encode_no_thinking(traits: Traits, losses: Losses) -> dict[str, Any]:
+    if traits.thinking == "never":
+        return {}
+    if traits.off is None:
+        losses.lose("reasoning_effort", "this model cannot be kept from thinking")
+        return {}
+    return {"thinking": {"type": traits.off}}
+
+
+def _encode_effort(effort: str, traits: Traits, losses: Losses) -> dict[str, Any]:
+    level = _level(effort, traits)
+    if level is None:
+        levels = ", ".join(sorted(traits.efforts))
+        losses.lose("reasoning_effort", f"this model has the levels {levels}")
+        return {}
+    # From version 4.7 on the text of thoughts is left out unless it is asked for ("display").
+    thinking = {"type": "adaptive", "display": "summarized"}
+    return {"thinking": thinking, "output_config": {"effort": level}}
+
+
+def _encode_budget(effort: str, traits: Traits, limit: int, losses: Losses) -> dict[str, Any]:
+    """The budget is a part of `max_tokens`: at least half of that is kept for the answer."""
+    if traits.thinking == "never":
+        losses.lose("reasoning_effort", "this model does not think")
+        return {}
+    if limit <= LEAST_BUDGET:
+        losses.lose("reasoning_effort", f"thinking needs `max_tokens` over {LEAST_BUDGET}")
+        return {}
+    budget = min(BUDGETS[effort], max(LEAST_BUDGET, limit // 2))
+    return {"thinking": {"type": "enabled", "budget_tokens": budget}}
+
+
+def _encode_sampling(
+    request: ChatRequest, traits: Traits, losses: Losses, *, thinks: bool
+) -> dict[str, Any]:
+    """
+    `temperature`, `top_p` and `top_k`, as far as the model lets them be chosen.
+
+    Where one may not be chosen its default is left out, for it asks for nothing.
+    """
+    said: dict[str, float] = {}
+    for name in ("temperature", "top_p", "top_k"):
+        value: float | None = getattr(request, name)
+        if value is None:
+            continue
+        why = _why_not(name, value, traits, thinks=thinks)
+        if why is None:
+            said[name] = value
+        elif value != 1 or name == "top_k":
+            losses.lose(name, why)
+    if traits.sampling == "either" and {"temperature", "top_p"} <= said.keys():
+        return _choose_one(said, losses)
+    return said
+
+
+def _why_not(name: str, value: float, traits: Traits, *, thinks: bool) -> str | None:
+    if traits.sampling == "fixed":
+        return "this model chooses it itself"
+    if name == "temperature" and value > 1:
+        return "its range is 0 to 1"
+    if thinks and traits.sampling != "free" and (name != "top_p" or value < LEAST_TOP_P):
+        return "it cannot be chosen together with thinking"
+    return None
+
+
+def _choose_one(said: dict[str, float], losses: Losses) -> dict[str, float]:
+    """Models from version 4 on take one of the two; a default gives way to the other."""
+    loser = "temperature" if said["temperature"] == 1 else "top_p"
+    if said[loser] != 1:
+        losses.lose(loser, "this model takes it or `temperature`, not both")
+    return {name: value for name, value in said.items() if name != loser}

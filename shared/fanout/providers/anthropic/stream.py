@@ -1,0 +1,158 @@
+"""A stream of events as chunks. Knows nothing of framing or of requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...schema.chat import ChatChunk, Delta, FinishReason, make_chunk
+from ...wire import json
+from ...wire.http import WireEvent
+from ..base import BadWire, Target
+from . import wire
+from .answer import (
+    decode_thought,
+    decode_usage,
+    explanation_of,
+    finish_reason,
+    tier_of,
+)
+from .errors import make_error
+
+
+@dataclass(slots=True)
+class _OpenCall:
+    """A tool call that is being told; `whole` is what it opened with, normally nothing."""
+
+    index: int
+    whole: dict[str, Any]
+    told: bool = False
+
+
+@dataclass(slots=True)
+class _OpenThought:
+    texts: list[str] = field(default_factory=list)
+    signatures: list[str] = field(default_factory=list)
+
+
+class ChatDecoder:
+    """The events of one stream to chunks. The end is `message_stop`."""
+
+    def __init__(self, target: Target) -> None:
+        self.ended = False
+        self._model = target.model
+        self._more: dict[str, str] = {}
+        self._usage = wire.Usage()
+        self._calls: dict[int, _OpenCall] = {}
+        self._thoughts: dict[int, _OpenThought] = {}
+
+    def feed(self, event: WireEvent) -> Iterator[ChatChunk]:
+        """Yield the chunks that the event amounts to; most amount to one or none."""
+        if event.type == "error":
+            raise make_error(event.data)
+        kind = wire.kind_of(event.data)
+        if kind == "error":
+            raise make_error(event.data)
+        match wire.read_event(kind, event.data):
+            case wire.MessageStart(message=message):
+                yield self._start(message)
+            case wire.BlockStart() as start:
+                yield from self._open(start)
+            case wire.BlockDelta() as piece:
+                yield from self._continue(piece)
+            case wire.BlockStop(index=index):
+                yield from self._close(index)
+            case wire.MessageDelta() as end:
+                yield from self._finish(end)
+            case wire.MessageStop():
+                self.ended = True
+                yield self._told_usage()
+            case None:
+                pass  # a ping, or an event that they have added since
+
+    def _chunk(self, delta: Delta, reason: FinishReason | None = None) -> ChatChunk:
+        return make_chunk(self._model, delta, reason, **self._more)
+
+    def _start(self, message: wire.Message) -> ChatChunk:
+        self._model = message.model
+        self._usage = message.usage
+        self._more = {"id": message.id, **tier_of(message.usage)}
+        return self._chunk({"role": "assistant", "content": ""})
+
+    def _open(self, start: wire.BlockStart) -> Iterator[ChatChunk]:
+        match wire.read_block(start.content_block):
+            case wire.TextBlock(text=text):
+                if text:
+                    yield self._chunk({"content": text})
+            case wire.ThinkingBlock(thinking=text, signature=signature):
+                self._thoughts[start.index] = _OpenThought([text], [signature])
+                if text:
+                    yield self._chunk({"reasoning_content": text})
+            case wire.RedactedThinkingBlock() as block:  # comes whole
+                yield self._chunk({"thinking_blocks": [decode_thought(block)]})
+            case wire.ToolUseBlock() as use:
+                yield self._open_call(start.index, use)
+            case None:
+                pass  # a block of the vendor's own tools, which OpenAI has no word for
+
+    def _open_call(self, index: int, use: wire.ToolUseBlock) -> ChatChunk:
+        call = _OpenCall(len(self._calls), use.input)
+        self._calls[index] = call
+        return self._chunk(
+            {
+                "tool_calls": [
+                    {
+                        "index": call.index,
+                        "id": use.id,
+                        "type": "function",
+                        "function": {"name": use.name, "arguments": ""},
+                    }
+                ]
+            }
+        )
+
+    def _continue(self, piece: wire.BlockDelta) -> Iterator[ChatChunk]:
+        match wire.read_delta(piece.delta):
+            case wire.TextDelta(text=text):
+                yield self._chunk({"content": text})
+            case wire.ThinkingDelta(thinking=text):
+                self._thought(piece.index).texts.append(text)
+                if text:
+                    yield self._chunk({"reasoning_content": text})
+            case wire.SignatureDelta(signature=signature):
+                self._thought(piece.index).signatures.append(signature)
+            case wire.InputDelta(partial_json=text):
+                if text and (call := self._calls.get(piece.index)):
+                    call.told = True
+                    yield self._arguments(call, text)
+            case None:
+                pass  # citations of documents
+
+    def _thought(self, index: int) -> _OpenThought:
+        if index not in self._thoughts:
+            raise BadWire(f"a thought for block {index}, which is not one")
+        return self._thoughts[index]
+
+    def _close(self, index: int) -> Iterator[ChatChunk]:
+        """A thought is told once more with its signature; a call without arguments tells `{}`."""
+        if thought := self._thoughts.pop(index, None):
+            block = wire.ThinkingBlock("".join(thought.texts), "".join(thought.signatures))
+            yield self._chunk({"thinking_blocks": [decode_thought(block)]})
+        if (call := self._calls.get(index)) and not call.told:
+            yield self._arguments(call, json.encode(call.whole).decode())
+
+    def _arguments(self, call: _OpenCall, text: str) -> ChatChunk:
+        return self._chunk({"tool_calls": [{"index": call.index, "function": {"arguments": text}}]})
+
+    def _finish(self, end: wire.MessageDelta) -> Iterator[ChatChunk]:
+        self._usage = wire.join_usage(self._usage, end.usage)
+        if end.delta.stop_reason is None:
+            return
+        refusal = explanation_of(end.delta.stop_details)
+        delta: Delta = {"refusal": refusal} if refusal else {}
+        yield self._chunk(delta, finish_reason(end.delta.stop_reason))
+
+    def _told_usage(self) -> ChatChunk:
+        chunk = self._chunk({})
+        return {**chunk, "choices": [], "usage": decode_usage(self._usage)}

@@ -1,0 +1,475 @@
+"""Anthropic's golden files against Anthropic's own SDK, and what is peculiar to Anthropic."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import httpx2
+import pytest
+from anthropic import Anthropic
+from anthropic.types import (
+    AssistantMessageParam,
+    Message,
+    RawMessageStreamEvent,
+    StopReason,
+    UserMessageParam,
+)
+from anthropic.types.message_create_params import (
+    MessageCreateParamsNonStreaming,
+    MessageCreateParamsStreaming,
+)
+from anthropic.types.model import Model
+from anthropic.types.shared import ErrorObject, ErrorResponse
+from pydantic import BaseModel, TypeAdapter
+
+from fanout.errors import RequestError
+from fanout.providers.anthropic.answer import FINISH_REASONS
+from fanout.providers.anthropic.errors import STATUSES
+from fanout.providers.anthropic.models import FOREIGN, Traits, find_traits
+from fanout.providers.anthropic.provider import PROVIDER
+from fanout.providers.base import BadWire, Header, Target, WireError
+from fanout.schema.check import parse_chat
+from fanout.wire.http import WireEvent, WireResponse
+
+GOLDEN = Path(__file__).parent / "golden" / "anthropic"
+SONNET = Target("our-name", "claude-sonnet-4-5")
+
+# The SDK speaks the version of the wire that no longer has these; ours still does.
+SAMPLING = {"temperature", "top_p", "top_k"}
+
+HI: list[UserMessageParam] = [{"role": "user", "content": "Hi"}]
+
+
+def cases(file: str) -> list[Any]:
+    found = sorted(GOLDEN.glob(f"*/{file}"))
+    return [pytest.param(path, id=f"{path.parent.name}-{path.stem}") for path in found]
+
+
+def sdk(reply: bytes, kind: str, seen: list[httpx2.Request]) -> Anthropic:
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request)
+        return httpx2.Response(200, content=reply, headers={"content-type": kind})
+
+    client = httpx2.Client(transport=httpx2.MockTransport(answer))
+    return Anthropic(api_key="made-up", base_url=PROVIDER.base_url, http_client=client)
+
+
+def unknown_fields(value: Any, place: str = "$") -> Iterator[str]:
+    """Whatever the SDK's models accepted without having a field for it, at any depth."""
+    if isinstance(value, BaseModel):
+        yield from (f"{place}.{name}" for name in value.model_extra or ())
+        for name in type(value).model_fields:
+            yield from unknown_fields(getattr(value, name), f"{place}.{name}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from unknown_fields(item, f"{place}[{index}]")
+
+
+def encode(body: dict[str, Any], model: str = SONNET.model) -> Any:
+    request = parse_chat({"messages": HI, **body})
+    return json.loads(PROVIDER.chat.encode(request, Target("our-name", model), False).body)
+
+
+def decode(content: list[Any], reason: str = "end_turn") -> Any:
+    reply = {
+        "type": "message",
+        "id": "msg_1",
+        "model": "claude-sonnet-4-5",
+        "content": content,
+        "stop_reason": reason,
+        "usage": {"input_tokens": 1, "output_tokens": 2},
+    }
+    answer = PROVIDER.chat.decode(WireResponse(200, {}, json.dumps(reply).encode()), SONNET)
+    return answer["choices"][0]
+
+
+def stream(*events: dict[str, Any]) -> list[Any]:
+    decoder = PROVIDER.chat.decoder(SONNET)
+    return [c for e in events for c in decoder.feed(WireEvent(json.dumps(e).encode()))]
+
+
+def deltas(*events: dict[str, Any]) -> list[Any]:
+    return [chunk["choices"][0]["delta"] for chunk in stream(*events)]
+
+
+# ---- golden files against the SDK ----
+
+
+def through_the_sdks_types(body: dict[str, Any]) -> dict[str, Any]:
+    """
+    The request as the SDK's types have it: what they have no field for is left out.
+
+    Messages go one by one, for pydantic reads the SDK's lazy lists once, and a union of messages
+    would read them for each of its members.
+    """
+    kind = MessageCreateParamsStreaming if "stream" in body else MessageCreateParamsNonStreaming
+    shell = _through(TypeAdapter(kind), body | {"messages": []})
+    roles = {"user": USER, "assistant": ASSISTANT}
+    messages = [_through(roles[m["role"]], m) for m in body["messages"]]
+    return {**shell, "messages": messages}
+
+
+USER: TypeAdapter[Any] = TypeAdapter(UserMessageParam)
+ASSISTANT: TypeAdapter[Any] = TypeAdapter(AssistantMessageParam)
+
+
+def _through(adapter: TypeAdapter[Any], value: Any) -> Any:
+    return adapter.dump_python(adapter.validate_python(value), mode="json")
+
+
+@pytest.mark.parametrize("path", cases("wire.json") + cases("wire_stream.json"))
+def test_a_request_is_wholly_what_the_sdks_types_say(path: Path) -> None:
+    body = json.loads(path.read_text())["body"]
+    told = {name: value for name, value in body.items() if name not in SAMPLING}
+    assert through_the_sdks_types(told) == told
+
+
+def test_the_sdks_types_would_notice_a_misspelt_field() -> None:
+    """Otherwise the test above could not fail."""
+    block = {"type": "text", "text": "Hi", "cache_controll": {"type": "ephemeral"}}
+    told = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": [block]}]}
+    assert through_the_sdks_types(told) != told
+
+
+@pytest.mark.parametrize("path", cases("response.json"))
+def test_a_reply_is_one_of_the_sdks_messages(path: Path) -> None:
+    message = Message.model_validate_json(path.read_bytes())
+    assert list(unknown_fields(message)) == []
+
+
+@pytest.mark.parametrize("path", cases("stream.txt"))
+def test_every_event_is_one_of_the_sdks(path: Path) -> None:
+    adapter: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
+    for block in path.read_text().strip().split("\n\n"):
+        name, data = block.split("\n")
+        event = json.loads(data.removeprefix("data: "))
+        assert name == f"event: {event['type']}"
+        if event["type"] != "ping":
+            assert list(unknown_fields(adapter.validate_python(event))) == []
+
+
+@pytest.mark.parametrize("path", cases("stream.txt"))
+def test_the_sdk_puts_a_stream_together_to_the_same_message(path: Path) -> None:
+    seen: list[httpx2.Request] = []
+    client = sdk(path.read_bytes(), "text/event-stream", seen)
+    with client.messages.stream(model="m", max_tokens=1, messages=HI) as events:
+        told = events.get_final_message()
+    whole = Message.model_validate_json((path.parent / "response.json").read_bytes())
+    for name in ("id", "model", "stop_reason", "stop_sequence", "stop_details"):
+        assert getattr(told, name) == getattr(whole, name), name
+    assert [b.to_dict() for b in told.content] == [b.to_dict() for b in whole.content]
+    assert told.usage.output_tokens == whole.usage.output_tokens
+
+
+def test_the_address_is_the_sdks() -> None:
+    seen: list[httpx2.Request] = []
+    client = sdk((GOLDEN / "text" / "response.json").read_bytes(), "application/json", seen)
+    client.messages.create(model="m", max_tokens=1, messages=HI)
+    request = parse_chat({"messages": HI})
+    wire = PROVIDER.chat.encode(request, SONNET, False)
+    assert PROVIDER.base_url + wire.path == str(seen[0].url)
+    assert wire.method == seen[0].method
+    assert PROVIDER.headers.keys() <= seen[0].headers.keys()
+    assert PROVIDER.auth == Header("x-api-key")
+
+
+def test_error_bodies_are_the_sdks() -> None:
+    theirs = [c["body"] for c in json.loads((GOLDEN / "errors.json").read_text())]
+    read = [b for b in theirs if isinstance(b, dict) and b.get("type") == "error"]
+    kinds = [ErrorResponse.model_validate(b).error.type for b in read if _is_known(b)]
+    assert len(set(kinds)) >= 5
+
+
+def _is_known(body: dict[str, Any]) -> bool:
+    kind: str = body["error"]["type"]
+    return kind != "request_too_large"  # documented, not among the SDK's
+
+
+def test_every_kind_of_error_of_the_sdk_has_a_status() -> None:
+    union = get_args(get_args(ErrorObject)[0])
+    kinds = {get_args(model.model_fields["type"].annotation)[0] for model in union}
+    assert len(kinds) >= 9
+    assert kinds <= STATUSES.keys()
+
+
+def test_every_stop_reason_of_the_sdk_is_translated() -> None:
+    assert set(get_args(StopReason)) == FINISH_REASONS.keys()
+
+
+# ---- models ----
+
+EFFORTS = frozenset({"low", "medium", "high", "max"})
+ALL_EFFORTS = EFFORTS | {"xhigh"}
+NEWEST = Traits(128_000, "adaptive", None, ALL_EFFORTS, "fixed")
+CAN_STOP = Traits(128_000, "adaptive", "disabled", ALL_EFFORTS, "fixed")
+V46 = Traits(128_000, "adaptive", "disabled", EFFORTS, "either")
+V45 = Traits(64_000, "budget", "disabled", frozenset(), "either")
+MODELS = {
+    "claude-fable-5-2": NEWEST,
+    "claude-mythos-5-2": NEWEST,
+    "claude-fable-5-1": NEWEST,
+    "claude-mythos-5-1": NEWEST,
+    "claude-fable-5": NEWEST,
+    "claude-mythos-5": NEWEST,
+    "claude-mythos-preview": NEWEST,
+    "claude-opus-5-5": NEWEST,
+    "claude-sonnet-5-5": Traits(128_000, "adaptive", "between_tools", ALL_EFFORTS, "fixed"),
+    "claude-haiku-5-5": CAN_STOP,
+    "claude-opus-5": CAN_STOP,
+    "claude-sonnet-5": CAN_STOP,
+    "claude-opus-4-8": CAN_STOP,
+    "claude-opus-4-7": CAN_STOP,
+    "claude-opus-4-6": V46,
+    "claude-sonnet-4-6": V46,
+    "claude-opus-4-5": V45,
+    "claude-opus-4-5-20251101": V45,
+    "claude-sonnet-4-5": V45,
+    "claude-sonnet-4-5-20250929": V45,
+    "claude-haiku-4-5": V45,
+    "claude-haiku-4-5-20251001": V45,
+}
+OTHERS = {
+    "claude-opus-4-1-20250805": Traits(32_000, "budget", sampling="either"),
+    "claude-opus-4-20250514": Traits(32_000, "budget", sampling="either"),
+    "claude-sonnet-4-20250514": V45,
+    "claude-3-7-sonnet-20250219": Traits(64_000, "budget"),
+    "claude-3-5-haiku-20241022": Traits(8192, "never"),
+    "claude-3-opus-20240229": Traits(4096, "never"),
+    "claude-something-new": CAN_STOP,
+    "gemma-3-4b-it": FOREIGN,
+}
+
+
+@pytest.mark.parametrize(("name", "traits"), (MODELS | OTHERS).items())
+def test_a_models_traits_are_the_documented_ones(name: str, traits: Traits) -> None:
+    assert find_traits(name) == traits
+
+
+def test_every_model_of_the_sdk_is_known_by_name() -> None:
+    assert set(get_args(get_args(Model)[0])) == MODELS.keys()
+
+
+@pytest.mark.parametrize(
+    ("limit", "budget"), [(1025, 1024), (3000, 1500), (8192, 4096), (None, 4096)]
+)
+def test_a_budget_leaves_room_for_the_answer(limit: int | None, budget: int) -> None:
+    asked = {"reasoning_effort": "high"} | ({"max_tokens": limit} if limit else {})
+    assert encode(asked)["thinking"] == {"type": "enabled", "budget_tokens": budget}
+
+
+def test_a_default_that_the_model_does_not_take_is_left_out() -> None:
+    said = encode({"temperature": 1.0, "top_p": 1}, "claude-opus-5-5")
+    assert not SAMPLING & said.keys()
+
+
+def test_effort_goes_with_the_callers_own_thinking_where_there_are_levels() -> None:
+    thinking = {"type": "adaptive", "display": "omitted"}
+    said = encode({"thinking": thinking, "reasoning_effort": "max"}, "claude-opus-4-6")
+    assert (said["thinking"], said["output_config"]) == (thinking, {"effort": "max"})
+
+
+def test_effort_and_a_schema_share_their_place() -> None:
+    schema = {"type": "object", "properties": {}, "additionalProperties": False}
+    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    said = encode({"response_format": wanted, "reasoning_effort": "low"}, "claude-opus-5")
+    form = {"type": "json_schema", "schema": schema}
+    assert said["output_config"] == {"effort": "low", "format": form}
+
+
+# ---- requests ----
+
+
+def test_a_choice_without_tools_is_sent_only_if_it_demands_one() -> None:
+    assert "tool_choice" not in encode({"tool_choice": "auto"})
+    assert "tool_choice" not in encode({"tool_choice": "none", "parallel_tool_calls": False})
+    assert encode({"tool_choice": "required"})["tool_choice"] == {"type": "any"}
+
+
+def test_one_call_at_a_time_is_said_even_where_the_choice_is_free() -> None:
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    said = encode({"tools": tools, "parallel_tool_calls": False})
+    assert said["tool_choice"] == {"type": "auto", "disable_parallel_tool_use": True}
+
+
+@pytest.mark.parametrize("case", ["reasoning-tools", "reasoning", "parallel-tools", "tools"])
+def test_an_answer_given_back_is_what_the_model_said(case: str) -> None:
+    """Which signed thinking depends on: a tool loop sends our message as the next request's."""
+    chat = json.loads((GOLDEN / case / "chat.json").read_text())
+    question = {"role": "user", "content": "Hi"}
+    said = encode({"messages": [question, chat["choices"][0]["message"], question]})
+    response = json.loads((GOLDEN / case / "response.json").read_text())
+    assert said["messages"][1] == {"role": "assistant", "content": response["content"]}
+
+
+def call(arguments: str) -> dict[str, Any]:
+    function = {"name": "f", "arguments": arguments}
+    calls = [{"id": "c", "type": "function", "function": function}]
+    return {"role": "assistant", "content": None, "tool_calls": calls}
+
+
+def user(part: dict[str, Any]) -> dict[str, Any]:
+    return {"role": "user", "content": [part]}
+
+
+def image(url: str) -> dict[str, Any]:
+    return user({"type": "image_url", "image_url": {"url": url}})
+
+
+def file(**fields: str) -> dict[str, Any]:
+    return user({"type": "file", "file": fields})
+
+
+def test_thinking_that_is_no_object_is_refused() -> None:
+    with pytest.raises(RequestError) as refused:
+        encode({"thinking": True})
+    assert refused.value.param == "thinking"
+
+
+@pytest.mark.parametrize(
+    ("message", "place"),
+    [
+        (call("{"), "tool_calls[0].function.arguments"),
+        (call("[1]"), "tool_calls[0].function.arguments"),
+        ({"role": "assistant", "content": "x", "thinking_blocks": ["y"]}, "thinking_blocks"),
+        (image("data:image/png,abc"), "content[0].image_url.url"),
+        (image("file:///etc/passwd"), "content[0].image_url.url"),
+        (file(filename="a.pdf"), "content[0].file"),
+        (file(file_data="JVBERi0="), "content[0].file.file_data"),
+        (file(file_data="data:text/plain;base64,/w=="), "content[0].file.file_data"),
+        (file(file_data="data:text/plain;base64,?"), "content[0].file.file_data"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_its_place(message: Any, place: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        encode({"messages": [{"role": "user", "content": "Hi"}, message]})
+    assert refused.value.param == f"messages[1].{place}"
+
+
+# ---- answers ----
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"), [*FINISH_REASONS.items(), ("something_new", "stop"), (None, "stop")]
+)
+def test_a_stop_reason_is_a_finish_reason(theirs: str, ours: str) -> None:
+    assert decode([{"type": "text", "text": "Hi"}], theirs)["finish_reason"] == ours
+
+
+SEARCH = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}
+
+
+def test_blocks_of_the_vendors_own_tools_are_passed_over() -> None:
+    text = {"type": "text", "text": "Found."}
+    assert decode([SEARCH, text], "pause_turn")["message"] == {
+        "role": "assistant",
+        "content": "Found.",
+    }
+    start = {"type": "content_block_start", "index": 0, "content_block": SEARCH}
+    piece = {"type": "input_json_delta", "partial_json": '{"query":'}
+    delta = {"type": "content_block_delta", "index": 0, "delta": piece}
+    assert stream(start, delta, {"type": "content_block_stop", "index": 0}) == []
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "ping"},
+        {"type": "something_new", "index": 0},
+        {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "citations_delta", "citation": {}},
+        },
+    ],
+    ids=["ping", "unknown", "citation"],
+)
+def test_an_event_without_a_word_for_it_is_passed_over(event: dict[str, Any]) -> None:
+    assert stream(event) == []
+
+
+def test_a_call_that_opens_with_its_arguments_tells_them_when_it_closes() -> None:
+    use = {"type": "tool_use", "id": "c", "name": "f", "input": {"a": 1}}
+    start = {"type": "content_block_start", "index": 4, "content_block": use}
+    told = deltas(start, {"type": "content_block_stop", "index": 4})
+    assert [piece["tool_calls"][0]["function"] for piece in told] == [
+        {"name": "f", "arguments": ""},
+        {"arguments": '{"a":1}'},
+    ]
+
+
+def test_a_block_that_opens_with_its_text_tells_it() -> None:
+    said = {"type": "text", "text": "Hi"}
+    text = {"type": "content_block_start", "index": 0, "content_block": said}
+    thought = {"type": "thinking", "thinking": "Hm", "signature": "s"}
+    opened = {"type": "content_block_start", "index": 1, "content_block": thought}
+    assert deltas(text, opened, {"type": "content_block_stop", "index": 1}) == [
+        {"content": "Hi"},
+        {"reasoning_content": "Hm"},
+        {"thinking_blocks": [thought]},
+    ]
+
+
+def test_usage_that_the_end_does_not_repeat_is_the_starts() -> None:
+    usage = {"input_tokens": 5, "cache_read_input_tokens": 7, "output_tokens": 1}
+    message = {"id": "m", "model": "claude", "content": [], "usage": usage}
+    chunks = stream(
+        {"type": "message_start", "message": message},
+        {"type": "message_delta", "delta": {}, "usage": {"output_tokens": 3}},
+        {"type": "message_stop"},
+    )
+    assert chunks[-1]["choices"] == []
+    assert chunks[-1]["usage"] == {
+        "prompt_tokens": 12,
+        "completion_tokens": 3,
+        "total_tokens": 15,
+        "prompt_tokens_details": {"cached_tokens": 7},
+    }
+
+
+def test_the_end_is_told_by_the_last_event_and_no_other() -> None:
+    decoder = PROVIDER.chat.decoder(SONNET)
+    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
+    assert list(decoder.feed(WireEvent(json.dumps(end).encode())))
+    assert not decoder.ended
+    assert list(decoder.feed(WireEvent(b'{"type":"message_stop"}')))
+    assert decoder.ended
+
+
+# ---- errors ----
+
+
+@pytest.mark.parametrize(("kind", "status"), [*STATUSES.items(), ("something_new", 502)])
+def test_an_error_where_an_answer_was_due_has_the_status_it_would_have_had(
+    kind: str, status: int
+) -> None:
+    body = json.dumps({"type": "error", "error": {"type": kind, "message": "No."}}).encode()
+    with pytest.raises(WireError) as streamed:
+        list(PROVIDER.chat.decoder(SONNET).feed(WireEvent(body, "error")))
+    with pytest.raises(WireError) as plain:
+        PROVIDER.chat.decode(WireResponse(200, {}, body), SONNET)
+    for error in (streamed.value, plain.value):
+        assert (error.status, error.detail.type, error.detail.message) == (status, kind, "No.")
+
+
+@pytest.mark.parametrize(("code", "status"), [(503, 503), (7, 502), ("busy", 502)])
+def test_an_error_of_llama_cpp_in_a_stream_has_nothing_around_it(code: Any, status: int) -> None:
+    """https://github.com/ggml-org/llama.cpp, tools/server: `format_anthropic_sse`."""
+    fault = {"code": code, "message": "Loading model", "type": "unavailable_error"}
+    event = WireEvent(json.dumps(fault).encode(), "error")
+    with pytest.raises(WireError, match="Loading model") as error:
+        list(PROVIDER.chat.decoder(SONNET).feed(event))
+    assert error.value.status == status
+
+
+def test_a_reply_that_is_no_message_is_not_taken_for_one() -> None:
+    with pytest.raises(BadWire, match="`completion`"):
+        PROVIDER.chat.decode(WireResponse(200, {}, b'{"type":"completion"}'), SONNET)
+
+
+def test_a_thought_outside_of_a_thinking_block_is_nonsense() -> None:
+    piece = {"type": "thinking_delta", "thinking": "Hm"}
+    with pytest.raises(BadWire, match="block 3"):
+        stream({"type": "content_block_delta", "index": 3, "delta": piece})
