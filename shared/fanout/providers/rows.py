@@ -2,8 +2,9 @@
 OpenAI-compatible providers, one row each. To add one, add its row; a quirk that a row cannot say
 means a folder.
 
-Addresses and key names are the vendors' published ones; `billing` is what OpenRouter's list says
-happens when a stream is cut (https://openrouter.ai/docs/api-reference/streaming).
+Addresses and key names are the vendors' published ones, with LiteLLM's names as aliases; `billing`
+is what OpenRouter's list says happens when a stream is cut
+(https://openrouter.ai/docs/api-reference/streaming).
 """
 
 from __future__ import annotations
@@ -13,16 +14,46 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .base import Billing, Provider
-from .openai.chat import Quirks, make_codec
+from .openai.chat import Quirks
+from .openai.dialect import make_codec
 from .openai.errors import explain
 
+# The usage of a stream comes unasked, and asking for it may be an error.
 NO_STREAM_OPTIONS = frozenset({"stream_options"})
 OLD_LIMIT = {"max_completion_tokens": "max_tokens"}
+
+# What few but OpenAI itself have. Named for vendors that pass over an unknown field in silence or
+# that refuse the request for it; where neither is known, the vendor has the word.
+RARE = frozenset(
+    {
+        "audio",
+        "function_call",
+        "functions",
+        "metadata",
+        "modalities",
+        "moderation",
+        "prediction",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "top_k",  # nor is it OpenAI's
+        "verbosity",
+        "web_search_options",
+    }
+)
+LOGPROBS = frozenset({"logprobs", "top_logprobs"})
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One OpenAI-compatible vendor: `drop`, `rename`, `default` are all the quirks it may have."""
+    """
+    One OpenAI-compatible vendor: `drop`, `rename`, `default` and `developer` are all its quirks.
+
+    Without `developer` a message of that role goes out as `system`.
+    """
 
     name: str
     base_url: str
@@ -30,22 +61,26 @@ class Row:
     drop: frozenset[str] = frozenset()
     rename: Mapping[str, str] = field(default_factory=dict)
     default: Mapping[str, Any] = field(default_factory=dict)
+    developer: bool = False
     key_optional: bool = False
     billing: Billing = "unknown"
     other_keys: tuple[str, ...] = ()
 
 
 _ROWS = (
+    # github.com/Cerebras/cerebras-cloud-sdk-python: types/chat/completion_create_params.py
     Row(
         "cerebras",
         "https://api.cerebras.ai/v1",
         "CEREBRAS_API_KEY",
-        drop=frozenset({"frequency_penalty", "presence_penalty", "logit_bias"}),
+        drop=RARE - {"prediction", "service_tier"},
     ),
+    # api-docs.deepseek.com/api/create-chat-completion; what it does not know it passes over.
     Row(
         "deepseek",
         "https://api.deepseek.com/v1",
         "DEEPSEEK_API_KEY",
+        drop=RARE | {"logit_bias", "n", "parallel_tool_calls", "seed", "user"},
         rename=OLD_LIMIT,
         billing="stops",
     ),
@@ -55,20 +90,28 @@ _ROWS = (
         "FIREWORKS_API_KEY",
         rename=OLD_LIMIT,
         billing="stops",
-        other_keys=("FIREWORKS_AI_API_KEY",),
+        other_keys=("FIREWORKS_AI_API_KEY", "FIREWORKSAI_API_KEY", "FIREWORKS_AI_TOKEN"),
     ),
+    # console.groq.com/docs/openai; github.com/groq/groq-python: no model of theirs has penalties.
     Row(
         "groq",
         "https://api.groq.com/openai/v1",
         "GROQ_API_KEY",
-        drop=frozenset({"logprobs", "logit_bias", "top_logprobs"}),
+        drop=(RARE - {"function_call", "functions", "service_tier"})
+        | LOGPROBS
+        | {"frequency_penalty", "logit_bias", "n", "presence_penalty"},
+        developer=True,
         billing="continues",
     ),
+    # github.com/mistralai/client-python: models/chatcompletionrequest.py; the rest is a 422.
     Row(
         "mistral",
         "https://api.mistral.ai/v1",
         "MISTRAL_API_KEY",
-        drop=NO_STREAM_OPTIONS | {"logprobs", "logit_bias", "top_logprobs", "user"},
+        drop=(RARE - {"metadata", "prediction", "prompt_cache_key"})
+        | NO_STREAM_OPTIONS
+        | LOGPROBS
+        | {"logit_bias", "user"},
         rename={**OLD_LIMIT, "seed": "random_seed"},
         billing="continues",
     ),
@@ -79,10 +122,12 @@ _ROWS = (
         key_optional=True,
         billing="stops",
     ),
+    # docs.ollama.com/api/openai-compatibility: what is not on its list it passes over.
     Row(
         "ollama",
         "http://127.0.0.1:11434/v1",
         "OLLAMA_API_KEY",
+        drop=RARE | {"logit_bias", "n", "parallel_tool_calls", "tool_choice", "user"},
         rename=OLD_LIMIT,
         key_optional=True,
         billing="stops",
@@ -91,26 +136,38 @@ _ROWS = (
         "openrouter",
         "https://openrouter.ai/api/v1",
         "OPENROUTER_API_KEY",
+        developer=True,
+        other_keys=("OR_API_KEY",),
     ),
+    # docs.perplexity.ai/docs/sonar/openai-compatibility; searching models call no tools.
     Row(
         "perplexity",
         "https://api.perplexity.ai",
-        "PERPLEXITYAI_API_KEY",
-        drop=NO_STREAM_OPTIONS
-        | {"tools", "tool_choice", "parallel_tool_calls", "n", "seed", "logit_bias", "logprobs"},
+        "PERPLEXITY_API_KEY",
+        drop=(RARE - {"top_k", "web_search_options"})
+        | NO_STREAM_OPTIONS
+        | LOGPROBS
+        | {"logit_bias", "n", "parallel_tool_calls", "seed", "tool_choice", "tools", "user"},
         rename=OLD_LIMIT,
         billing="continues",
-        other_keys=("PERPLEXITY_API_KEY",),
+        other_keys=("PERPLEXITYAI_API_KEY",),
     ),
     Row(
         "together_ai",
         "https://api.together.xyz/v1",
-        "TOGETHERAI_API_KEY",
+        "TOGETHER_API_KEY",
         rename=OLD_LIMIT,
         billing="stops",
-        other_keys=("TOGETHER_API_KEY", "TOGETHER_AI_API_KEY"),
+        other_keys=("TOGETHERAI_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHER_AI_TOKEN"),
     ),
-    Row("xai", "https://api.x.ai/v1", "XAI_API_KEY", billing="stops"),
+    # docs.x.ai/docs/api-reference: `logit_bias` is listed as unsupported.
+    Row(
+        "xai",
+        "https://api.x.ai/v1",
+        "XAI_API_KEY",
+        drop=(RARE - {"web_search_options"}) | {"logit_bias"},
+        billing="stops",
+    ),
     # One's own engine, such as `fanout local serve`.
     Row(
         "local",
@@ -119,6 +176,14 @@ _ROWS = (
         rename=OLD_LIMIT,
         key_optional=True,
         billing="stops",
+    ),
+    # Any other server that speaks this wire; the config says where it is.
+    Row(
+        "openai_like",
+        "{api_base}",
+        "OPENAI_LIKE_API_KEY",
+        developer=True,
+        key_optional=True,
     ),
 )
 
@@ -132,7 +197,7 @@ _ALIASES = {
 }
 
 ROWS: dict[str, Row] = {row.name: row for row in _ROWS}
-ROWS |= {alias: ROWS[name] for alias, name in _ALIASES.items() if name in ROWS}
+ROWS |= {alias: ROWS[name] for alias, name in _ALIASES.items()}
 
 # Bare model names, by how they begin; the first that fits counts.
 PREFIXES: tuple[tuple[str, str], ...] = (
@@ -143,6 +208,7 @@ PREFIXES: tuple[tuple[str, str], ...] = (
     ("o3", "openai"),
     ("o4", "openai"),
     ("ft:gpt-", "openai"),
+    ("ft:o", "openai"),
     ("command", "cohere"),
     ("c4ai-", "cohere"),
     ("gemini-", "gemini"),
@@ -151,6 +217,9 @@ PREFIXES: tuple[tuple[str, str], ...] = (
     ("magistral-", "mistral"),
     ("ministral-", "mistral"),
     ("codestral-", "mistral"),
+    ("devstral-", "mistral"),
+    ("pixtral-", "mistral"),
+    ("open-mi", "mistral"),
     ("deepseek-", "deepseek"),
     ("grok-", "xai"),
     ("sonar", "perplexity"),
@@ -159,7 +228,7 @@ PREFIXES: tuple[tuple[str, str], ...] = (
 
 def make_provider(row: Row) -> Provider:
     """A row as the provider it describes."""
-    quirks = Quirks(row.name, row.drop, row.rename, row.default)
+    quirks = Quirks(row.name, row.drop, row.rename, row.default, developer=row.developer)
     return Provider(
         name=row.name,
         base_url=row.base_url,

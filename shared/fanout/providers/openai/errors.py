@@ -1,4 +1,4 @@
-"""Error bodies of OpenAI and of the many that nearly copy it. Knows nothing of statuses."""
+"""Error bodies of OpenAI and of the many that nearly copy it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,22 @@ from ...wire import json
 
 NO_WORDS = "the provider gave no reason"
 
+# Of an error inside a stream, where no HTTP status tells; from OpenAI's `type` and `code`.
+_STATUSES = {
+    "authentication_error": 401,
+    "context_length_exceeded": 400,
+    "insufficient_quota": 429,
+    "invalid_api_key": 401,
+    "invalid_request_error": 400,
+    "model_not_found": 404,
+    "not_found_error": 404,
+    "overloaded_error": 503,
+    "permission_error": 403,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "service_unavailable": 503,
+}
+
 
 def explain(status: int, body: bytes) -> ErrorDetail:
     """
@@ -18,29 +34,54 @@ def explain(status: int, body: bytes) -> ErrorDetail:
 
     A body that is none of these (a proxy's HTML page) is not repeated to anyone.
     """
+    return explain_value(read_body(body), f"HTTP {status}, {NO_WORDS}", type_of(status))
+
+
+def type_of(status: int) -> str:
+    """The type that OpenAI gives an error of this status, for bodies that name none."""
+    if status == 429:  # noqa: PLR2004
+        return "rate_limit_error"
+    return "invalid_request_error" if 400 <= status < 500 else "api_error"  # noqa: PLR2004
+
+
+def read_body(body: bytes) -> Any:
+    """The body as JSON, or `None`."""
     try:
-        value = json.decode(body)
+        return json.decode(body)
     except (MsgspecError, UnicodeDecodeError, RecursionError):
-        value = None
-    return explain_value(value, f"HTTP {status}, {NO_WORDS}")
+        return None
 
 
-def explain_value(value: Any, otherwise: str) -> ErrorDetail:
-    """Read an error that is JSON already; `otherwise` is said where it has no message."""
+def explain_value(value: Any, otherwise: str, kind: str = "api_error") -> ErrorDetail:
+    """Read an error that is JSON already; `otherwise` and `kind` where it has no such words."""
     if isinstance(value, list) and value:  # Gemini's OpenAI endpoint wraps it in a list
         value = value[0]
-    fault = value.get("error", value) if isinstance(value, dict) else value
+    fault = (value.get("error") or value) if isinstance(value, dict) else value
     if isinstance(fault, str):
-        return ErrorDetail(fault)
+        return ErrorDetail(fault, kind)
     if not isinstance(fault, dict):
-        return ErrorDetail(otherwise)
+        return ErrorDetail(otherwise, kind)
     message = fault.get("message") or fault.get("detail") or otherwise
     if not isinstance(message, str):  # FastAPI's list of faults
         message = json.encode(message).decode()
-    kind, param, code = fault.get("type"), fault.get("param"), fault.get("code")
+    said, param, code = fault.get("type"), fault.get("param"), fault.get("code")
     return ErrorDetail(
         message,
-        kind if isinstance(kind, str) else "api_error",
+        said if isinstance(said, str) else kind,
         param if isinstance(param, str) else None,
         str(code) if isinstance(code, str | int) else None,
     )
+
+
+def status_of(fault: Any) -> int:
+    """The HTTP status that an error inside a success amounts to; 502 where it does not say."""
+    if not isinstance(fault, dict):
+        return 502
+    for word in (fault.get("code"), fault.get("status"), fault.get("type")):
+        if isinstance(word, str):
+            if word in _STATUSES:
+                return _STATUSES[word]
+            word = int(word) if word.isdecimal() and len(word) == 3 else 0  # noqa: PLR2004, PLW2901
+        if isinstance(word, int) and 400 <= word < 600:  # noqa: PLR2004
+            return word
+    return 502
