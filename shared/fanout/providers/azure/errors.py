@@ -1,0 +1,42 @@
+"""Azure's error bodies: OpenAI's, with an inner error that says what the content filter found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ...errors import ErrorDetail
+from ..openai.errors import explain as explain_openai
+from ..openai.errors import read_body
+
+
+def explain(status: int, body: bytes) -> ErrorDetail:
+    """Read `{"error": {…, "innererror": {…}}}`; a code that only repeats the status is none."""
+    detail = explain_openai(status, body)
+    if detail.code == str(status):
+        detail = replace(detail, code=None)
+    if found := _filtered(read_body(body)):
+        detail = replace(detail, message=f"{detail.message} (filtered: {', '.join(found)})")
+    return detail
+
+
+def _filtered(value: Any) -> list[str]:
+    """
+    Which categories made the filter refuse, such as `hate` or `jailbreak`.
+
+    See https://learn.microsoft.com/azure/foundry/openai/concepts/content-filter; both spellings
+    of each name occur.
+    """
+    fault = _object(value, "error")
+    inner = _object(fault, "innererror") or _object(fault, "inner_error")
+    results = _object(inner, "content_filter_result") or _object(inner, "content_filter_results")
+    return sorted(
+        name
+        for name, result in results.items()
+        if isinstance(result, dict) and result.get("filtered") is True
+    )
+
+
+def _object(value: Any, name: str) -> dict[str, Any]:
+    found = value.get(name) if isinstance(value, dict) else None
+    return found if isinstance(found, dict) else {}

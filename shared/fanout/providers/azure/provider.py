@@ -1,0 +1,17 @@
+"""Azure OpenAI, and Microsoft Foundry's OpenAI endpoint: the resource's address is the caller's."""
+
+from __future__ import annotations
+
+from ..base import Header, Provider
+from .chat import CODEC
+from .errors import explain
+
+PROVIDER = Provider(
+    name="azure",
+    base_url="{api_base}",
+    keys=("AZURE_API_KEY", "AZURE_OPENAI_API_KEY"),
+    chat=CODEC,
+    explain=explain,
+    auth=Header("api-key"),
+    billing="stops",
+)
