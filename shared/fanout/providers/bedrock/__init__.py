@@ -1,0 +1,1 @@
+"""Amazon Bedrock by its OpenAI-compatible chat completions."""

@@ -1,0 +1,68 @@
+"""AWS's error bodies, and OpenAI's where the endpoint gives those."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...errors import ErrorDetail
+from ..openai.errors import NO_WORDS, explain_value, read_body, type_of
+
+# docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html, and those of InvokeModel.
+_STATUSES = {
+    "AccessDeniedException": 403,
+    "ExpiredTokenException": 403,
+    "IncompleteSignature": 403,
+    "InternalServerException": 500,
+    "InvalidSignatureException": 403,
+    "MissingAuthenticationTokenException": 403,
+    "ModelErrorException": 424,
+    "ModelNotReadyException": 429,
+    "ModelStreamErrorException": 424,
+    "ModelTimeoutException": 408,
+    "ResourceNotFoundException": 404,
+    "ServiceQuotaExceededException": 400,
+    "ServiceUnavailableException": 503,
+    "ThrottlingException": 429,
+    "UnrecognizedClientException": 403,
+    "ValidationException": 400,
+}
+# OpenAI's codes for what a caller tells apart by one.
+_CODES = {
+    "ResourceNotFoundException": "model_not_found",
+    "ThrottlingException": "rate_limit_exceeded",
+}
+
+
+def explain(status: int, body: bytes) -> ErrorDetail:
+    """Read `{"message": …}`, with or without a `__type`, or OpenAI's `{"error": {…}}`."""
+    value = read_body(body)
+    if isinstance(value, dict) and "error" not in value:
+        return explain_aws(value, status)
+    return explain_value(value, f"HTTP {status}, {NO_WORDS}", type_of(status))
+
+
+def explain_aws(value: dict[str, Any], status: int) -> ErrorDetail:
+    """Read AWS's own shape, in which `message` may have a capital letter."""
+    kind = exception_of(value)
+    message = value.get("message") or value.get("Message")
+    if not isinstance(message, str):
+        message = f"{kind or f'HTTP {status}'}, {NO_WORDS}"
+    return ErrorDetail(
+        message, type_of(_STATUSES.get(kind, status)), None, _CODES.get(kind, kind or None)
+    )
+
+
+def exception_of(value: dict[str, Any]) -> str:
+    """
+    `com.amazon.coral.service#ThrottlingException` -> `ThrottlingException`, or "".
+
+    An unknown operation is told one level down, under `Output`.
+    """
+    output = value.get("Output")
+    named = value.get("__type") or (output.get("__type") if isinstance(output, dict) else None)
+    return named.rpartition("#")[2].partition(":")[0] if isinstance(named, str) else ""
+
+
+def status_of(value: dict[str, Any]) -> int:
+    """The HTTP status of an exception that came inside a success; 502 of an unknown one."""
+    return _STATUSES.get(exception_of(value), 502)
