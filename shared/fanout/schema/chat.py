@@ -352,6 +352,7 @@ class ChatCompletion(TypedDict):
     usage: NotRequired[Usage | None]
     system_fingerprint: NotRequired[str | None]
     service_tier: NotRequired[str | None]
+    fanout: NotRequired[Any]
 
 
 class FunctionDelta(TypedDict, total=False):

@@ -1,0 +1,1 @@
+"""The command line: people's surface. Parses, asks the gateway, prints."""

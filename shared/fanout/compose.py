@@ -1,0 +1,48 @@
+"""The composition root: settings to a running `Gateway`, and everything closed behind it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from .config.load import load_file
+from .config.model import ConfigFile
+from .config.resolve import Catalog, resolve
+from .gateway import Gateway
+from .observe import Observer, Silent
+from .router import Router
+from .settings import Settings
+from .transport.client import EnvironmentSecrets, SecretSource, Transport
+from .transport.engine import Engine
+
+
+def load_catalog(settings: Settings) -> Catalog:
+    """The catalog that the settings' config describes; without one, whatever prefixes resolve."""
+    config = load_file(settings.config, settings.env) if settings.config else ConfigFile()
+    return resolve(config, settings.env)
+
+
+@asynccontextmanager
+async def open_gateway(
+    settings: Settings,
+    *,
+    catalog: Catalog | None = None,
+    engine: Engine | None = None,
+    secrets: SecretSource | None = None,
+    observer: Observer | None = None,
+) -> AsyncIterator[Gateway]:
+    """
+    A gateway for the block. Each part may be given; the usual one is made otherwise.
+
+    Raises `ConfigError` if the config is wrong.
+    """
+    catalog = catalog or load_catalog(settings)
+    if engine is None:
+        from .transport.lanes import LanesEngine
+
+        engine = LanesEngine(connect_timeout=catalog.general.connect_timeout)
+    transport = Transport(engine, secrets or EnvironmentSecrets())
+    try:
+        yield Gateway(catalog, Router(catalog, transport, observer=observer or Silent()))
+    finally:
+        await transport.aclose()

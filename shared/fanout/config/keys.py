@@ -1,0 +1,75 @@
+"""Unknown keys of a config, with their path and the nearest known one. Knows only JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+import msgspec
+
+from ..schema.chat import ChatRequest
+from ..schema.fanout import ADDRESSED
+from .model import (
+    ConfigFile,
+    GeneralSettings,
+    KeyEntry,
+    ModelEntry,
+    ModelParams,
+    RouterSettings,
+    ServiceSettings,
+)
+
+# Parameters of a request that a deployment may have a default for.
+DEFAULTABLE = frozenset(ChatRequest.__struct_fields__) - ADDRESSED - {"messages", "body"}
+
+# LiteLLM's keys that mean nothing here and do no harm: read, and said to be without effect.
+WITHOUT_EFFECT = {
+    "set_verbose": "logs are always one JSON line an attempt",
+    "json_logs": "logs are always JSON",
+    "routing_strategy": "a group is always picked by weight, the least busy first",
+    "cancel_on_disconnect": "always on",
+    "max_retries": "use num_retries",
+    "custom_llm_provider": "write the provider before the model: `groq/llama3-8b-8192`",
+}
+
+_SECTIONS: dict[str, type[msgspec.Struct]] = {
+    "router_settings": RouterSettings,
+    "litellm_settings": ServiceSettings,
+    "general_settings": GeneralSettings,
+}
+
+
+def unknown_keys(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each key that has no meaning: its path, and what to do about it."""
+    yield from _unknown(config, _fields(ConfigFile), "")
+    for section, kind in _SECTIONS.items():
+        yield from _unknown(config.get(section), _fields(kind), f"{section}.")
+    general = config.get("general_settings")
+    keys = general.get("keys") if isinstance(general, Mapping) else None
+    for index, entry in enumerate(keys if isinstance(keys, list) else ()):
+        yield from _unknown(entry, _fields(KeyEntry), f"general_settings.keys[{index}].")
+    models = config.get("model_list")
+    params = _fields(ModelParams) | DEFAULTABLE
+    for index, entry in enumerate(models if isinstance(models, list) else ()):
+        place = f"model_list[{index}]."
+        yield from _unknown(entry, _fields(ModelEntry), place)
+        if isinstance(entry, Mapping):
+            yield from _unknown(entry.get("litellm_params"), params, f"{place}litellm_params.")
+
+
+def _fields(kind: type[msgspec.Struct]) -> frozenset[str]:
+    return frozenset(kind.__struct_fields__)
+
+
+def _unknown(node: object, known: frozenset[str], place: str) -> Iterator[tuple[str, str]]:
+    if not isinstance(node, Mapping):
+        return
+    for name in node:
+        if name in known:
+            continue
+        if name in WITHOUT_EFFECT:
+            yield place + name, f"has no effect here ({WITHOUT_EFFECT[name]}): remove it"
+            continue
+        near = get_close_matches(str(name), known, n=1)
+        yield f"{place}{name}", f"is unknown{f'; did you mean `{near[0]}`?' if near else ''}"

@@ -1,0 +1,82 @@
+"""A config file or its text to a checked `ConfigFile`. The only importer of `yaml`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..errors import ConfigError
+from ..schema.check import as_request_error
+from .keys import unknown_keys
+from .model import ConfigFile
+
+REFERENCE = re.compile(r"^os\.environ/([A-Za-z_][A-Za-z0-9_]*)$")
+
+
+# What stays a reference until a call needs it: on AWS it may be in Secrets Manager.
+SECRET_KEYS = frozenset({"api_key", "master_key", "key"})
+
+
+def load_file(path: Path, env: Mapping[str, str]) -> ConfigFile:
+    """Read and check the YAML at `path`; `ConfigError` names every wrong key."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"there is no config file at `{path}`") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the config file `{path}` cannot be read: {error}") from None
+    return load_text(text, env, path.name)
+
+
+def load_text(text: str, env: Mapping[str, str], name: str = "config") -> ConfigFile:
+    """Check the YAML in `text`; `name` is what errors call it."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        value = yaml.load(text, Loader=loader)  # noqa: S506 -- a safe loader, the C one if there
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "it is not YAML"
+        raise ConfigError(f"`{name}`{place}: {problem}") from None
+    return check(value if value is not None else {}, env, name)
+
+
+def check(value: object, env: Mapping[str, str], name: str = "config") -> ConfigFile:
+    """Check a config that is a JSON value already; `os.environ/NAME` is replaced but in keys."""
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"`{name}`: the top level must be a mapping, such as `model_list:`")
+    if wrong := [f"`{path}` {advice}" for path, advice in unknown_keys(value)]:
+        raise ConfigError(f"`{name}`: " + "; ".join(wrong))
+    sections = {key: section for key, section in value.items() if section is not None}
+    try:
+        # Not strict: what an environment variable holds is text, also where a number is meant.
+        return msgspec.convert(_substitute(sections, env, ""), ConfigFile, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"`{name}`: {as_request_error(str(error))}") from None
+
+
+def reference(value: object) -> str | None:
+    """The `NAME` of an `os.environ/NAME`, or `None` for anything else."""
+    found = REFERENCE.match(value) if isinstance(value, str) else None
+    return found[1] if found else None
+
+
+def _substitute(value: Any, env: Mapping[str, str], place: str) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            key: inner if key in SECRET_KEYS else _substitute(inner, env, f"{place}.{key}")
+            for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_substitute(inner, env, f"{place}[{i}]") for i, inner in enumerate(value)]
+    if (name := reference(value)) is None:
+        return value
+    if name not in env:
+        raise ConfigError(f"`{place[1:]}`: the environment has no `{name}`")
+    return env[name]

@@ -1,0 +1,95 @@
+"""
+The config file as checked structs, in LiteLLM's names. `config.example.yaml` shows every key.
+
+A key that is not here is an error that names its nearest neighbour; `docs/config.md` says which of
+LiteLLM's keys are left out, and why. Knows nothing of files or of the environment.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+from msgspec import Meta, Struct, field
+
+Seconds: TypeAlias = Annotated[float, Meta(gt=0)]
+Positive: TypeAlias = Annotated[int, Meta(ge=1)]
+Count: TypeAlias = Annotated[int, Meta(ge=0)]
+Price: TypeAlias = Annotated[float, Meta(ge=0)]
+Name: TypeAlias = Annotated[str, Meta(min_length=1)]
+
+
+class ModelParams(Struct, frozen=True, kw_only=True):
+    """
+    `litellm_params`: how to reach one deployment.
+
+    A key that is neither here nor a parameter of chat completions is refused; a parameter (such as
+    `temperature`) becomes the default of each request.
+    """
+
+    model: Name
+    api_base: str | None = None
+    api_key: str | list[str] | None = None
+    api_version: str | None = None
+    region: str | None = None
+    aws_region_name: str | None = None
+    rpm: Positive | None = None
+    tpm: Positive | None = None
+    max_parallel_requests: Positive | None = None
+    timeout: Seconds | None = None
+    stream_timeout: Seconds | None = None
+    num_retries: Count | None = None
+    weight: Annotated[float, Meta(gt=0)] = 1.0
+    drop_params: bool | None = None
+    input_cost_per_token: Price | None = None
+    output_cost_per_token: Price | None = None
+
+
+class ModelEntry(Struct, frozen=True, kw_only=True):
+    """One entry of `model_list`; several with one `model_name` are a group."""
+
+    model_name: Name
+    litellm_params: dict[str, Any]
+    model_info: dict[str, Any] = field(default_factory=dict)
+
+
+class RouterSettings(Struct, frozen=True, kw_only=True):
+    num_retries: Count | None = None
+    timeout: Seconds | None = None
+    stream_timeout: Seconds | None = None
+    fallbacks: list[dict[str, list[str]]] = field(default_factory=list)
+    allowed_fails: Count = 3
+    cooldown_time: Annotated[float, Meta(ge=0)] = 5.0
+
+
+class ServiceSettings(Struct, frozen=True, kw_only=True):
+    """`litellm_settings`."""
+
+    drop_params: bool = False
+    num_retries: Count | None = None
+    request_timeout: Seconds | None = None
+
+
+class KeyEntry(Struct, frozen=True, kw_only=True):
+    """One caller's key; without `models` it may name every model."""
+
+    name: Name
+    key: Name
+    models: list[str] | None = None
+
+
+class GeneralSettings(Struct, frozen=True, kw_only=True):
+    master_key: str | None = None
+    keys: list[KeyEntry] = field(default_factory=list)
+    max_request_size_mb: Annotated[float, Meta(gt=0, le=1_024)] = 32.0
+    max_parallel_requests: Positive = 400
+    connect_timeout: Seconds = 10.0
+    log_prompts: bool = False
+
+
+class ConfigFile(Struct, frozen=True, kw_only=True):
+    """The whole file."""
+
+    model_list: list[ModelEntry] = field(default_factory=list)
+    router_settings: RouterSettings = RouterSettings()
+    litellm_settings: ServiceSettings = ServiceSettings()
+    general_settings: GeneralSettings = GeneralSettings()

@@ -1,0 +1,237 @@
+"""
+What a config means: model names to deployments, keys to secrets, limits to numbers.
+
+Knows nothing of files, networks or time: a config and an environment in, a `Catalog` out.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from ..errors import ConfigError, UnknownModel
+from ..providers import registry
+from ..providers.base import Provider, SigV4, Target
+from ..schema.check import as_request_error
+from ..secret import Secret
+from .load import reference
+from .model import ConfigFile, GeneralSettings, ModelEntry, ModelParams
+
+DEFAULT_TIMEOUT = 600.0
+"""Seconds for a whole request where nothing says otherwise: the OpenAI SDK's own default."""
+
+DEFAULT_RETRIES = 2
+"""Retries of one model name, LiteLLM's router's default and the OpenAI SDK's."""
+
+DEFAULT_STREAM_TIMEOUT = 120.0
+"""Seconds that a stream may be silent between two pieces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One entry of `model_list`, resolved: whom to ask, for which model, with which key."""
+
+    id: str
+    name: str
+    provider: Provider
+    target: Target
+    base_url: str
+    keys: tuple[Secret, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    weight: float = 1.0
+    rpm: int | None = None
+    tpm: int | None = None
+    max_parallel: int | None = None
+    timeout: float | None = None
+    stream_timeout: float = DEFAULT_STREAM_TIMEOUT
+    retries: int = DEFAULT_RETRIES
+    input_price: float | None = None
+    output_price: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallerKey:
+    """A key of a caller; `models` is what it may name, `None` for everything."""
+
+    name: str
+    secret: Secret | None
+    models: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Everything the gateway may be asked for. Without a config, whatever the prefixes resolve."""
+
+    groups: Mapping[str, tuple[Deployment, ...]]
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    is_open: bool = False
+    fallbacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    callers: tuple[CallerKey, ...] = ()
+    timeout: float = DEFAULT_TIMEOUT
+    allowed_fails: int = 3
+    cooldown_time: float = 5.0
+    general: GeneralSettings = field(default_factory=GeneralSettings)
+
+    def find(self, name: str) -> tuple[Deployment, ...]:
+        """The deployments behind a model name; `UnknownModel` if there are none."""
+        if group := self.groups.get(name):
+            return group
+        if self.is_open and registry.split_model(name):
+            return (make_deployment(name, ModelParams(model=name), {}, self.env),)
+        known = ", ".join(f"`{known}`" for known in sorted(self.groups)[:10])
+        have = f"there are {known}" if known else "write `provider/model`, such as `openai/gpt-4o`"
+        raise UnknownModel(f"there is no model `{name[:128]}`; {have}", "model")
+
+
+def resolve(config: ConfigFile, env: Mapping[str, str]) -> Catalog:
+    """The catalog of a config; `ConfigError` says what cannot be resolved."""
+    groups: dict[str, tuple[Deployment, ...]] = {}
+    for index, entry in enumerate(config.model_list):
+        deployment = _deployment(config, entry, index, env)
+        groups[entry.model_name] = (*groups.get(entry.model_name, ()), deployment)
+    router, service = config.router_settings, config.litellm_settings
+    return Catalog(
+        groups=groups,
+        env=env,
+        is_open=not config.model_list,
+        fallbacks=_fallbacks(config, groups),
+        callers=_callers(config.general_settings, env),
+        timeout=router.timeout or service.request_timeout or DEFAULT_TIMEOUT,
+        allowed_fails=router.allowed_fails,
+        cooldown_time=router.cooldown_time,
+        general=config.general_settings,
+    )
+
+
+def _deployment(
+    config: ConfigFile, entry: ModelEntry, index: int, env: Mapping[str, str]
+) -> Deployment:
+    place = f"model_list[{index}] (`{entry.model_name}`)"
+    ours = ModelParams.__struct_fields__
+    given = {k: v for k, v in entry.litellm_params.items() if k in ours and v is not None}
+    defaults = {k: v for k, v in entry.litellm_params.items() if k not in ours}
+    if "," in entry.model_name:
+        raise ConfigError(f"{place}: a model name cannot hold a comma: it separates names")
+    try:
+        params = msgspec.convert(given, ModelParams, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{place}: litellm_params: {as_request_error(str(error))}") from None
+    router, service = config.router_settings, config.litellm_settings
+    retries = (params.num_retries, router.num_retries, service.num_retries, DEFAULT_RETRIES)
+    params = msgspec.structs.replace(
+        params,
+        drop_params=service.drop_params if params.drop_params is None else params.drop_params,
+        num_retries=next(value for value in retries if value is not None),
+        stream_timeout=params.stream_timeout or router.stream_timeout,
+    )
+    try:
+        return make_deployment(entry.model_name, params, defaults, env, f"{index}")
+    except ConfigError as error:
+        raise ConfigError(f"{place}: {error}") from None
+
+
+def make_deployment(
+    name: str,
+    params: ModelParams,
+    defaults: Mapping[str, Any],
+    env: Mapping[str, str],
+    number: str = "0",
+) -> Deployment:
+    """One deployment from its parameters; `name` is what callers call it."""
+    split = registry.split_model(params.model)
+    if split is None and params.api_base:
+        split = ("openai", params.model)  # any server that speaks OpenAI's wire
+    if split is None:
+        raise ConfigError(
+            f"`{params.model}` names no known provider: write `provider/model` with one of "
+            f"{', '.join(registry.names())}, or give `api_base`"
+        )
+    provider, model = registry.find(split[0]), split[1]
+    options = _options(params, env)
+    return Deployment(
+        id=f"{name}#{number}",
+        name=name,
+        provider=provider,
+        target=Target(name, model, bool(params.drop_params), options),
+        base_url=_base_url(provider, params, options, env),
+        keys=_keys(provider, params, env),
+        defaults=defaults,
+        weight=params.weight,
+        rpm=params.rpm,
+        tpm=params.tpm,
+        max_parallel=params.max_parallel_requests,
+        timeout=params.timeout,
+        stream_timeout=params.stream_timeout or DEFAULT_STREAM_TIMEOUT,
+        retries=DEFAULT_RETRIES if params.num_retries is None else params.num_retries,
+        input_price=params.input_cost_per_token,
+        output_price=params.output_cost_per_token,
+    )
+
+
+def _options(params: ModelParams, env: Mapping[str, str]) -> dict[str, str]:
+    region = params.region or params.aws_region_name
+    region = region or env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION")
+    found = {"api_version": params.api_version, "region": region}
+    return {name: value for name, value in found.items() if value}
+
+
+def _base_url(
+    provider: Provider, params: ModelParams, options: Mapping[str, str], env: Mapping[str, str]
+) -> str:
+    base = params.api_base or env.get(f"{provider.name.upper()}_API_BASE") or provider.base_url
+    wanted = [name for _, name, _, _ in string.Formatter().parse(base) if name]
+    if missing := [name for name in wanted if name not in options]:
+        raise ConfigError(f"`{provider.name}` needs `{missing[0]}` in litellm_params")
+    if not base:
+        raise ConfigError(f"`{provider.name}` needs `api_base` in litellm_params")
+    if not base.startswith(("https://", "http://")):
+        raise ConfigError(f"`api_base` must begin with https:// or http://, not `{base[:40]}`")
+    return base.format(**options).rstrip("/") if wanted else base.rstrip("/")
+
+
+def _keys(provider: Provider, params: ModelParams, env: Mapping[str, str]) -> tuple[Secret, ...]:
+    given = [params.api_key] if isinstance(params.api_key, str) else params.api_key or []
+    if given:
+        return tuple(secret(value, env) for value in given)
+    for name in provider.keys:
+        if env.get(name):
+            return (Secret(name, env[name]),)
+    if provider.key_optional or isinstance(provider.auth, SigV4):
+        return ()
+    return (Secret(provider.keys[0]),)
+
+
+def secret(value: str, env: Mapping[str, str]) -> Secret:
+    """`os.environ/NAME` as that name's secret, anything else as the secret itself."""
+    name = reference(value)
+    return Secret(name, env.get(name) or None) if name else Secret("(literal)", value)
+
+
+def _callers(general: GeneralSettings, env: Mapping[str, str]) -> tuple[CallerKey, ...]:
+    callers = [
+        CallerKey(k.name, secret(k.key, env), None if k.models is None else frozenset(k.models))
+        for k in general.keys
+    ]
+    if general.master_key:
+        callers.insert(0, CallerKey("master", secret(general.master_key, env)))
+    return tuple(callers)
+
+
+def _fallbacks(
+    config: ConfigFile, groups: Mapping[str, tuple[Deployment, ...]]
+) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for index, entry in enumerate(config.router_settings.fallbacks):
+        for name, spare in entry.items():
+            for model in (name, *spare):
+                if groups and model not in groups:
+                    raise ConfigError(
+                        f"`router_settings.fallbacks[{index}]` names `{model}`, "
+                        "which is not in `model_list`"
+                    )
+            found[name] = (*found.get(name, ()), *spare)
+    return found

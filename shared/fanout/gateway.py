@@ -1,0 +1,385 @@
+"""
+The gateway: a checked request to an answer, in any mode. Made once, used by many requests at once.
+
+Composition only: which models are asked, how they are run against each other and how their answers
+become one. It alone stamps times and random ids.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+from .combine import Cell, combined_answer, listed_answer
+from .concurrency import Contest, Failure, Success, map_all, merge_streams, race, race_streams
+from .config.resolve import Catalog
+from .errors import AllFailed, Broken, Cause, DeadlineExceeded, ErrorDetail
+from .interleave import Interleave
+from .report import make_report
+from .router import Leg, Router
+from .schema.chat import ChatChunk, ChatCompletion, ChatRequest, says_something
+from .schema.fanout import FanOutRequest, Mode, Report
+
+MAX_PARALLEL = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Who asks, under which id, and until when (`deadline`: seconds from now, or `None`)."""
+
+    request_id: str
+    caller: str | None = None
+    deadline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A JSON body and what its headers say: an object, or LiteLLM's list."""
+
+    body: dict[str, Any] | list[Any]
+    mode: Mode
+    winner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerStream:
+    """An answer under way, its first content in hand."""
+
+    chunks: AsyncIterator[ChatChunk]
+    mode: Mode
+    winner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One cell of the grid: a conversation, and the models that compete for its answer."""
+
+    request: ChatRequest
+    models: tuple[str, ...]
+    legs: list[Leg] = field(default_factory=list)
+
+
+class Gateway:
+    """Everything the surfaces can ask for."""
+
+    def __init__(
+        self, catalog: Catalog, router: Router, *, now: Callable[[], float] = time.time
+    ) -> None:
+        self.catalog = catalog
+        self._router = router
+        self._now = now
+
+    async def answer(self, request: FanOutRequest, context: Context) -> Answer:
+        """The whole answer; raises `AllFailed`, a lone model's own error or `DeadlineExceeded`."""
+        request = self._resolved(request)
+        try:
+            async with asyncio.timeout(self._deadline(request, context)):
+                if request.combined:
+                    return await self._answer_all(request, context)
+                return await self._answer_one(request, context)
+        except TimeoutError:
+            raise self._too_late(request, context) from None
+
+    @asynccontextmanager
+    async def stream(self, request: FanOutRequest, context: Context) -> AsyncIterator[AnswerStream]:
+        """The answer as it comes, entered once its first content is in hand."""
+        request = self._resolved(request)
+        run = self._stream_all if request.combined else self._stream_one
+        when = _clock() + self._deadline(request, context)
+        late = self._too_late(request, context)
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout_at(when):
+                    stream = await stack.enter_async_context(run(request, context))
+            except TimeoutError:
+                raise late from None
+            yield replace(stream, chunks=_until(stream.chunks, when, late))
+
+    # ---- one conversation, one winner ----
+
+    async def _answer_one(self, request: FanOutRequest, context: Context) -> Answer:
+        completion = await self._compete(request, self._grid(request, context)[0])
+        return Answer(self._stamped(completion), request.mode, completion["model"])
+
+    async def _compete(self, request: FanOutRequest, asked: _Asked) -> ChatCompletion:
+        """One cell's answer, by the caller's name of who gave it; of a contest with its report."""
+        if request.mode in {"one", "all"}:
+            leg = asked.legs[0]
+            completion = await self._with_fallbacks(request, leg, asked.request)
+            return {**completion, "model": leg.answered}
+        started = perf_counter()
+        # Only where several run at once is there one to cancel, which a stream makes cheap.
+        by_stream = request.stagger is not None
+        calls = [
+            partial(self._with_fallbacks, request, leg, asked.request, by_stream=by_stream)
+            for leg in asked.legs
+        ]
+        contest = await race(calls, stagger=request.stagger)
+        if contest.winner is None:
+            raise _all_failed(asked.legs, contest)
+        report = make_report(request.mode, asked.legs, contest.fates, started, perf_counter())
+        winner = asked.legs[contest.winner].answered
+        return {**contest.value, "model": winner, "fanout": report}
+
+    async def _with_fallbacks(
+        self, request: FanOutRequest, leg: Leg, chat: ChatRequest, *, by_stream: bool = False
+    ) -> ChatCompletion:
+        """One model's answer, or that of the first of its fallbacks that has one."""
+        ask = self._router.chat_by_stream if by_stream else self._router.chat
+        legs = self._chain(request, leg)
+        if len(legs) == 1:
+            return await ask(leg, chat)
+        contest = await race([partial(ask, each, chat) for each in legs], stagger=None)
+        if contest.winner is None:
+            raise _all_failed(legs, contest)
+        leg.answered = legs[contest.winner].model
+        return contest.value
+
+    # ---- several answers in one ----
+
+    async def _answer_all(self, request: FanOutRequest, context: Context) -> Answer:
+        grid = self._grid(request, context)
+        outcomes = await map_all(partial(self._compete, request), grid, limit=self._limit(request))
+        cells = [
+            Cell(
+                models=asked.models,
+                completion=outcome.value if isinstance(outcome, Success) else None,
+                error=outcome.error if isinstance(outcome, Failure) else None,
+                elapsed=outcome.elapsed,
+            )
+            for asked, outcome in zip(grid, outcomes, strict=True)
+        ]
+        if not any(cell.completion for cell in cells):
+            raise AllFailed([Cause(cell.label, cell.error) for cell in cells if cell.error])
+        if request.shape == "list":
+            width = len(request.models) if request.mode == "all" else 1
+            listed = listed_answer(cells, self._stamped, width if request.nested else None)
+            return Answer(listed, request.mode)
+        body = combined_answer(cells, request)
+        body |= {"id": _random_id(), "created": int(self._now())}
+        return Answer(body, request.mode)
+
+    # ---- streams ----
+
+    @asynccontextmanager
+    async def _stream_one(
+        self, request: FanOutRequest, context: Context
+    ) -> AsyncIterator[AnswerStream]:
+        asked = self._grid(request, context)[0]
+        started = perf_counter()
+        async with self._contest(request, asked) as (contest, leg, chunks):
+
+            def report() -> Report:
+                fates = contest.fates
+                return make_report(request.mode, asked.legs, fates, started, perf_counter())
+
+            told = self._told(chunks, leg.answered, request, report)
+            yield AnswerStream(told, request.mode, leg.answered)
+
+    @asynccontextmanager
+    async def _contest(
+        self, request: FanOutRequest, asked: _Asked
+    ) -> AsyncIterator[tuple[Contest[Any], Leg, AsyncIterator[ChatChunk]]]:
+        """One cell's contest, decided: how it went, who won, and what the winner says."""
+        openers = [partial(self._opened, request, leg, asked.request) for leg in asked.legs]
+        async with race_streams(
+            openers, stagger=request.stagger, counts=says_something, silent=_silent(asked.legs)
+        ) as (contest, chunks):
+            if contest.winner is None:
+                raise _all_failed(asked.legs, contest)
+            yield contest, asked.legs[contest.winner], chunks
+
+    @asynccontextmanager
+    async def _opened(
+        self, request: FanOutRequest, leg: Leg, chat: ChatRequest
+    ) -> AsyncIterator[AsyncIterator[ChatChunk]]:
+        """One model's stream, or that of the first of its fallbacks that says something."""
+        legs = self._chain(request, leg)
+        if len(legs) == 1:
+            async with self._router.stream(leg, chat) as chunks:
+                yield chunks
+            return
+        openers = [partial(self._router.stream, each, chat) for each in legs]
+        async with race_streams(
+            openers, stagger=None, counts=says_something, silent=_silent(legs)
+        ) as (contest, chunks):
+            if contest.winner is None:
+                raise _all_failed(legs, contest)
+            leg.answered = legs[contest.winner].model
+            yield chunks
+
+    async def _told(
+        self,
+        chunks: AsyncIterator[ChatChunk],
+        model: str,
+        request: FanOutRequest,
+        report: Callable[[], Report],
+    ) -> AsyncIterator[ChatChunk]:
+        """The winner's chunks under the caller's name for it; usage only if asked for, and last."""
+        head: dict[str, Any] = {}
+        usage: Any = None
+        async for chunk in chunks:
+            if not head:
+                created = chunk.get("created") or int(self._now())
+                head = {"id": chunk.get("id") or _random_id(), "created": created, "model": model}
+            usage = chunk.get("usage") or usage
+            if not chunk["choices"]:
+                continue
+            said: Any = {**chunk, **head}
+            said.pop("usage", None)
+            if request.include_usage:
+                said["usage"] = None
+            yield said
+        if request.include_usage:
+            last: Any = {"object": "chat.completion.chunk", **head, "choices": [], "usage": usage}
+            if request.mode != "one":
+                last["fanout"] = report()
+            yield last
+
+    @asynccontextmanager
+    async def _stream_all(
+        self, request: FanOutRequest, context: Context
+    ) -> AsyncIterator[AnswerStream]:
+        grid = self._grid(request, context)
+        openers = [partial(self._stream_cell, request, asked) for asked in grid]
+        cells = [asked.models for asked in grid]
+        weave = Interleave(cells, request, _random_id(), int(self._now()), perf_counter)
+        async with merge_streams(openers, limit=self._limit(request)) as items:
+            woven = weave.chunks(items)
+            head: list[ChatChunk] = []
+            async for chunk in woven:
+                head.append(chunk)
+                if says_something(chunk):
+                    break
+            if not weave.any_content:
+                raise AllFailed(weave.causes)
+            yield AnswerStream(_then(head, woven), request.mode)
+
+    @asynccontextmanager
+    async def _stream_cell(
+        self, request: FanOutRequest, asked: _Asked
+    ) -> AsyncIterator[AsyncIterator[tuple[str, ChatChunk]]]:
+        """One cell's chunks, each with the name of the model that says it."""
+        async with self._contest(request, asked) as (_, leg, chunks):
+            yield _named(leg.answered, chunks)
+
+    # ---- what the request means here ----
+
+    def _resolved(self, request: FanOutRequest) -> FanOutRequest:
+        """Refuse unknown names before anything is paid for; chain a lone model to its fallbacks."""
+        for name in request.names:
+            self.catalog.find(name)
+        spare = self._spare(request, request.models[0]) if request.mode == "one" else ()
+        if not spare:
+            return request
+        return replace(
+            request, mode="fallback", models=(*request.models, *spare), stagger=None, fallbacks={}
+        )
+
+    def _chain(self, request: FanOutRequest, leg: Leg) -> list[Leg]:
+        """The leg, and one for each fallback of its model."""
+        spare = self._spare(request, leg.model)
+        return [leg, *(Leg(name, leg.request_id, leg.retries) for name in spare)]
+
+    def _spare(self, request: FanOutRequest, name: str) -> tuple[str, ...]:
+        given = self.catalog.fallbacks if request.fallbacks is None else request.fallbacks
+        return given.get(name, ())
+
+    def _grid(self, request: FanOutRequest, context: Context) -> list[_Asked]:
+        """The cells, message-major; each with its contestants."""
+        sets = [(m,) for m in request.models] if request.mode == "all" else [request.models]
+        return [
+            _Asked(
+                chat,
+                models,
+                [Leg(name, context.request_id, request.num_retries) for name in models],
+            )
+            for chat in request.conversations
+            for models in sets
+        ]
+
+    def _limit(self, request: FanOutRequest) -> int:
+        ours = self.catalog.general.max_parallel_requests
+        return min(request.max_parallel or ours, ours)
+
+    def _deadline(self, request: FanOutRequest, context: Context) -> float:
+        """Seconds: the smallest of the request's, the config's and the host's."""
+        given = (request.timeout, self.catalog.timeout, context.deadline)
+        return min(seconds for seconds in given if seconds is not None)
+
+    def _too_late(self, request: FanOutRequest, context: Context) -> DeadlineExceeded:
+        seconds = self._deadline(request, context)
+        return DeadlineExceeded(f"no answer within the request's {seconds:g} s")
+
+    def _stamped(self, completion: ChatCompletion) -> dict[str, Any]:
+        """The answer with what its provider left out: an id, a time."""
+        body: dict[str, Any] = {**completion}
+        body["id"] = body.get("id") or _random_id()
+        body["created"] = body.get("created") or int(self._now())
+        return body
+
+
+def _clock() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _random_id() -> str:
+    return f"chatcmpl-{secrets.token_hex(12)}"
+
+
+def _all_failed(legs: Sequence[Leg], contest: Contest[Any]) -> Exception:
+    """Every cause in call order; of a lone model, its own error."""
+    failures = [
+        Cause(leg.model, fate.error)
+        for leg, fate in zip(legs, contest.fates, strict=True)
+        if isinstance(fate, Failure)
+    ]
+    return failures[0].error if len(failures) == 1 else AllFailed(failures)
+
+
+def _silent(legs: Sequence[Leg]) -> Callable[[int], Exception]:
+    def broken(index: int) -> Exception:
+        deployment = legs[index].deployment
+        if deployment is None:
+            raise AssertionError("a stream that ended was never opened")
+        return Broken(deployment, ErrorDetail("the answer ended without any content"))
+
+    return broken
+
+
+async def _until(
+    chunks: AsyncIterator[ChatChunk], when: float, late: Exception
+) -> AsyncIterator[ChatChunk]:
+    """The same chunks; `late` is raised where one has not come by `when`."""
+    while True:
+        try:
+            async with asyncio.timeout_at(when):
+                chunk = await anext(chunks, None)
+        except TimeoutError:
+            raise late from None
+        if chunk is None:
+            return
+        yield chunk
+
+
+async def _named(
+    model: str, chunks: AsyncIterator[ChatChunk]
+) -> AsyncIterator[tuple[str, ChatChunk]]:
+    async for chunk in chunks:
+        yield model, chunk
+
+
+async def _then(
+    head: Sequence[ChatChunk], rest: AsyncIterator[ChatChunk]
+) -> AsyncIterator[ChatChunk]:
+    for chunk in head:
+        yield chunk
+    async for chunk in rest:
+        yield chunk

@@ -1,0 +1,183 @@
+"""
+The app: finds the route, checks the key, and makes an OpenAI error object of every fault.
+
+A caller that hangs up takes its upstream calls with it.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ..errors import FanoutError, NotFound, RequestError, status_of
+from ..gateway import Gateway
+from ..observe import Observer, RequestRecord, Silent
+from ..schema.error import error_body
+from ..transport.client import EnvironmentSecrets, SecretSource
+from . import endpoints
+from .asgi import ClientGone, Headers, Receive, Scope, Send, headers_of, send_json
+from .auth import ANYONE, Access
+from .errors import error_headers
+from .exchange import Exchange
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,128}")
+MAX_HEADER_BYTES = 64 * 1024
+"""OpenAI's own limit for all headers of a request."""
+
+Endpoint: TypeAlias = Callable[[Exchange], Awaitable[None]]
+Opening: TypeAlias = Callable[[], AbstractAsyncContextManager[Gateway]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`path` without a `/v1`; with `has_tail` it stands for everything below it."""
+
+    method: str
+    path: str
+    endpoint: Endpoint
+    has_tail: bool = False
+    is_public: bool = False
+
+
+ROUTES = (
+    Route("POST", "/chat/completions", endpoints.chat),
+    Route("GET", "/models", endpoints.models),
+    Route("GET", "/models/", endpoints.model, has_tail=True),
+    Route("GET", "/health", endpoints.health, is_public=True),
+)
+
+
+class App:
+    """
+    The ASGI app over a gateway that lives as long as the server does.
+
+    `deadline` reads the seconds that the host has left out of a request's headers (Lambda's);
+    `keys` knows the texts of the gateway's own keys.
+    """
+
+    def __init__(
+        self,
+        opening: Opening,
+        *,
+        observer: Observer | None = None,
+        keys: SecretSource | None = None,
+        deadline: Callable[[Headers], float | None] | None = None,
+    ) -> None:
+        self._opening = opening
+        self._observer = observer or Silent()
+        self._keys = keys or EnvironmentSecrets()
+        self._deadline = deadline
+        self._live: tuple[Gateway, Access] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI's entry."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._request(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            async with self._opening() as gateway:
+                self._live = gateway, Access(gateway.catalog.callers, self._keys)
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+                self._live = None
+        except FanoutError as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._live is None:
+            raise RuntimeError("the app's lifespan has not started")
+        gateway, access = self._live
+        started = time.perf_counter()
+        headers = headers_of(scope)
+        exchange = Exchange(gateway, ANYONE, receive, send, headers, _request_id(headers))
+        exchange.out["x-request-id"] = exchange.request_id
+        exchange.deadline = self._deadline(headers) if self._deadline else None
+        error: Exception | None = None
+        try:
+            _check_headers(scope)
+            route, exchange.tail = find(scope["method"], scope["path"])
+            if not route.is_public:
+                exchange.caller = await access.caller(headers.get("authorization"))
+            await route.endpoint(exchange)
+        except ClientGone as gone:
+            error, exchange.status = gone, 499
+        except Exception as raised:  # noqa: BLE001 -- the surface: nothing may leave it unanswered
+            error = raised
+            await self._fail(exchange, raised)
+        self._record(exchange, error, time.perf_counter() - started)
+
+    async def _fail(self, exchange: Exchange, error: Exception) -> None:
+        if not isinstance(error, FanoutError):
+            self._observer.bug(exchange.request_id, error)
+        begun = exchange.status is not None
+        exchange.status = status_of(error)
+        if exchange.events and exchange.events.started:
+            await exchange.events.fail(error)
+            return
+        if begun:
+            return  # a whole answer broke while it was sent: the server cuts the connection
+        headers = {**exchange.out, **error_headers(error)}
+        await send_json(exchange.send, exchange.status, error_body(error), headers)
+
+    def _record(self, exchange: Exchange, error: Exception | None, seconds: float) -> None:
+        asked = exchange.asked
+        if asked is None and error is None:
+            return  # /health and /models
+        self._observer.request(
+            RequestRecord(
+                request_id=exchange.request_id,
+                caller=exchange.caller.name,
+                mode=asked.mode if asked else "none",
+                models=asked.models if asked else (),
+                winner=exchange.winner,
+                stream=bool(asked and asked.stream),
+                status=exchange.status or 0,
+                error=type(error).__name__ if error else None,
+                duration_ms=round(seconds * 1000, 1),
+            )
+        )
+
+
+def _request_id(headers: Mapping[str, str]) -> str:
+    """The caller's own, where it is a plain word, or a new one."""
+    given = headers.get("x-request-id", "")
+    return given if REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+
+
+def _check_headers(scope: Scope) -> None:
+    size = sum(len(name) + len(value) for name, value in scope["headers"])
+    if size > MAX_HEADER_BYTES:
+        error = RequestError(f"the headers are {size} bytes; at most {MAX_HEADER_BYTES}")
+        error.status = 431
+        raise error
+
+
+def find(method: str, path: str) -> tuple[Route, str]:
+    """The route of a request, and what its path has behind it; with and without `/v1`."""
+    path = path.removeprefix("/v1") if path.startswith("/v1/") else path
+    path = path.rstrip("/") or "/"
+    others = []
+    for route in ROUTES:
+        fits = path == route.path or (
+            route.has_tail and path.startswith(route.path) and len(path) > len(route.path)
+        )
+        if fits and route.method == method:
+            return route, path[len(route.path) :]
+        if fits:
+            others.append(route.method)
+    if others:
+        wrong = RequestError(f"{method} is not allowed here; use {' or '.join(others)}")
+        wrong.status = 405
+        raise wrong
+    raise NotFound("there is nothing at this path; chat is at `POST /v1/chat/completions`")

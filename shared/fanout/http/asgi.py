@@ -1,0 +1,117 @@
+"""
+The little of ASGI that a dozen JSON routes need: a body read within a limit, and answers sent.
+
+A framework would cost more start-up time than the rest of the surface (decision 0003).
+See https://asgi.readthedocs.io/en/latest/specs/www.html.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+from ..errors import TooLarge
+from ..wire import json
+
+Message: TypeAlias = MutableMapping[str, Any]
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Headers: TypeAlias = Mapping[str, str]
+
+
+class ClientGone(Exception):
+    """The caller hung up."""
+
+
+def headers_of(scope: Scope) -> dict[str, str]:
+    """The request's headers; of one that comes twice, the last."""
+    return {name.decode("latin-1").lower(): v.decode("latin-1") for name, v in scope["headers"]}
+
+
+async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
+    """
+    The whole body; `TooLarge` if it is over `limit` bytes, `ClientGone` if it never ends.
+
+    What is over the limit is read and thrown away, up to four times the limit, so that a client
+    still sending sees the 413 and not a broken connection.
+    """
+    announced = headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > 4 * limit:
+        raise _too_large(limit)
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size <= limit:
+            parts.append(part)
+        elif size > 4 * limit:
+            break
+        more = message.get("more_body", False)
+    if size > limit:
+        raise _too_large(limit)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(
+        f"the request's body is over {limit / 1_000_000:g} MB "
+        "(`general_settings.max_request_size_mb` in the gateway's config)"
+    )
+
+
+async def hang_up(receive: Receive) -> None:
+    """Return never; raise `ClientGone` when the caller hangs up."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    raise ClientGone
+
+
+async def send_json(send: Send, status: int, body: object, headers: Headers) -> None:
+    """One whole JSON answer."""
+    content = json.encode(body)
+    raw = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(content)).encode()),
+        *raw_headers(headers),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": content})
+
+
+def raw_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Headers as ASGI has them; a value that a header cannot hold is percent-encoded."""
+    return [(name.encode(), _safe(value)) for name, value in headers.items()]
+
+
+def _safe(value: str) -> bytes:
+    if value.isascii() and value.isprintable():
+        return value.encode()
+    from urllib.parse import quote
+
+    return quote(value, safe=" ,/:").encode()
+
+
+@asynccontextmanager
+async def until_hang_up(receive: Receive) -> AsyncIterator[asyncio.TaskGroup]:
+    """
+    Run the block until the caller hangs up: then it is cancelled, and `ClientGone` raised.
+
+    The group is the block's own, for a task beside it; tasks left in it are cancelled at its end.
+    The request's body must have been read.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            watcher = group.create_task(hang_up(receive))
+            try:
+                yield group
+            finally:
+                watcher.cancel()
+    except BaseExceptionGroup as raised:
+        raise raised.exceptions[0] from None

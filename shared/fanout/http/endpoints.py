@@ -1,0 +1,92 @@
+"""OpenAI's endpoints: parse, ask the gateway, answer."""
+
+from __future__ import annotations
+
+from ..errors import RequestError
+from ..gateway import Answer, AnswerStream
+from ..schema.fanout import FanOutRequest, parse_request
+from ..wire.json import BadJSON, DuplicateKey, decode_strict
+from .asgi import read_body, until_hang_up
+from .auth import allow
+from .exchange import Exchange
+from .stream import EventStream
+
+MEGABYTE = 1_000_000
+CREATED = 1_677_610_602
+"""The `created` of every model in the list: OpenAI's for gpt-3.5, which LiteLLM uses too."""
+
+
+async def chat(exchange: Exchange) -> None:
+    """`POST /v1/chat/completions`."""
+    limit = exchange.gateway.catalog.general.max_request_size_mb
+    body = await read_body(exchange.receive, exchange.headers, int(limit * MEGABYTE))
+    request = parse_request(parse_body(body))
+    exchange.asked = request
+    allow(exchange.caller, request.names)
+    if request.stream:
+        await _streamed(exchange, request)
+        return
+    async with until_hang_up(exchange.receive):
+        answer = await exchange.gateway.answer(request, exchange.context)
+    exchange.winner = answer.winner
+    exchange.out |= _mode_headers(answer)
+    await exchange.json(answer.body)
+
+
+async def _streamed(exchange: Exchange, request: FanOutRequest) -> None:
+    events = exchange.events = EventStream(exchange.send, exchange.out)
+    async with until_hang_up(exchange.receive) as group:
+        beat = group.create_task(events.keep_alive())
+        try:
+            async with exchange.gateway.stream(request, exchange.context) as answer:
+                exchange.winner = answer.winner
+                await events.start(_mode_headers(answer))
+                async for chunk in answer.chunks:
+                    await events.chunk(chunk)
+        finally:
+            beat.cancel()
+    exchange.status = 200
+    await events.end()
+
+
+def parse_body(body: bytes) -> object:
+    """The body's JSON value; `RequestError` says what is wrong with it."""
+    try:
+        return decode_strict(body)
+    except DuplicateKey as error:
+        raise RequestError(f"the body is ambiguous: {error}", error.key) from None
+    except BadJSON as error:
+        raise RequestError(f"the body is not JSON: {error}", None, "invalid_json") from None
+
+
+def _mode_headers(answer: Answer | AnswerStream) -> dict[str, str]:
+    headers: dict[str, str] = {"x-fanout-mode": answer.mode}
+    if answer.winner is not None:
+        headers["x-fanout-winner"] = answer.winner
+    return headers
+
+
+async def models(exchange: Exchange) -> None:
+    """`GET /v1/models`: the names that this caller may use."""
+    await exchange.json({"object": "list", "data": [_model(name) for name in _names(exchange)]})
+
+
+async def model(exchange: Exchange) -> None:
+    """`GET /v1/models/{id}`."""
+    allow(exchange.caller, [exchange.tail])
+    exchange.gateway.catalog.find(exchange.tail)
+    await exchange.json(_model(exchange.tail))
+
+
+def _names(exchange: Exchange) -> list[str]:
+    allowed = exchange.caller.models
+    return [n for n in exchange.gateway.catalog.groups if allowed is None or n in allowed]
+
+
+def _model(name: str) -> dict[str, object]:
+    return {"id": name, "object": "model", "created": CREATED, "owned_by": "fanout"}
+
+
+async def health(exchange: Exchange) -> None:
+    """`GET /health`: the process is up; asks no provider, needs no key."""
+    await exchange.json({"status": "ok"})

@@ -1,0 +1,44 @@
+"""One request under way: what an endpoint needs to answer it. Knows nothing of routes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..config.resolve import CallerKey
+from ..gateway import Context, Gateway
+from ..schema.fanout import FanOutRequest
+from .asgi import Headers, Receive, Send, send_json
+from .stream import EventStream
+
+
+@dataclass(slots=True)
+class Exchange:
+    """
+    A request and its answer.
+
+    `tail` is what the path has behind the route, `deadline` the seconds that the host has left. The
+    endpoint fills in what the log tells: `asked`, `winner`.
+    """
+
+    gateway: Gateway
+    caller: CallerKey
+    receive: Receive
+    send: Send
+    headers: Headers
+    request_id: str
+    tail: str = ""
+    deadline: float | None = None
+    asked: FanOutRequest | None = None
+    winner: str | None = None
+    status: int | None = None
+    events: EventStream | None = None
+    out: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def context(self) -> Context:
+        return Context(self.request_id, self.caller.name, self.deadline)
+
+    async def json(self, body: object, *, status: int = 200) -> None:
+        """Send the whole answer."""
+        self.status = status
+        await send_json(self.send, status, body, self.out)

@@ -1,0 +1,286 @@
+"""
+One model name to one answer: its group, its fail-over, its retries, its fallbacks' door.
+
+Knows one model name at a time; which names are asked, and against each other, is `gateway.py`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Literal, TypeAlias, TypeVar
+
+from .config.resolve import Catalog, Deployment
+from .errors import Broken, ErrorDetail, FanoutError, ProviderError, TimedOut
+from .groups import Group
+from .observe import AttemptRecord, Observer
+from .prices import cost_of
+from .retry import Retry
+from .schema.assemble import Assembly
+from .schema.chat import ChatChunk, ChatCompletion, ChatRequest, Usage, says_something
+from .schema.check import parse_chat
+from .transport.client import Transport
+
+T = TypeVar("T")
+Outcome: TypeAlias = Literal["ok", "failed", "cancelled"]
+
+
+def _clock() -> float:
+    """The event loop's clock, which a test may turn; uvloop's counts whole milliseconds only."""
+    return asyncio.get_running_loop().time()
+
+
+@dataclass(slots=True)
+class Leg:
+    """
+    One model name's part in one request, filled in as it runs: what the report and the log tell.
+
+    Times are `perf_counter`'s; `deployment` is the one asked last, `answered` the
+    model name that answered, which a fallback makes another.
+    """
+
+    model: str
+    request_id: str
+    retries: int | None = None
+    started: float | None = None
+    first_token: float | None = None
+    ended: float | None = None
+    deployment: Deployment | None = None
+    usage: Usage | None = None
+    dropped: tuple[str, ...] = ()
+    answered: str = ""
+    tried: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.answered = self.answered or self.model
+
+
+@dataclass(slots=True)
+class _Try:
+    """One attempt of a leg."""
+
+    deployment: Deployment
+    started: float
+    first_token: float | None = None
+    usage: Usage | None = None
+    dropped: tuple[str, ...] = ()
+
+
+_Call: TypeAlias = Callable[[_Try, AsyncExitStack], Awaitable[T]]
+"""Performs one attempt; what it takes out of the stack stays open after it."""
+
+_Opened: TypeAlias = tuple[AsyncExitStack, _Try, list[ChatChunk], AsyncIterator[ChatChunk]]
+
+
+class Router:
+    """Asks a model name, whichever of its deployments answers. Used by many requests at once."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        transport: Transport,
+        *,
+        observer: Observer,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._catalog = catalog
+        self._transport = transport
+        self._observer = observer
+        self._draw = draw
+        self._retry = Retry(draw)
+        self._groups: dict[str, Group] = {}
+
+    async def chat(self, leg: Leg, request: ChatRequest) -> ChatCompletion:
+        """The whole answer of one model name."""
+
+        async def call(this: _Try, _hold: AsyncExitStack) -> ChatCompletion:
+            fitted = with_defaults(request, this.deployment)
+            async with asyncio.timeout(this.deployment.timeout):
+                reply = await self._transport.chat(this.deployment, fitted)
+            this.dropped = reply.dropped
+            this.usage = reply.completion.get("usage")
+            self._told(leg, this, "ok", None)
+            return reply.completion
+
+        return await self._answered(leg, call)
+
+    async def chat_by_stream(self, leg: Leg, request: ChatRequest) -> ChatCompletion:
+        """
+        The whole answer, asked for as a stream: cancelling it then stops the provider's bill.
+
+        A stream that breaks has failed as a whole, so another deployment may still answer.
+        """
+
+        async def call(this: _Try, _hold: AsyncExitStack) -> ChatCompletion:
+            fitted = with_defaults(request, this.deployment)
+            assembly = Assembly()
+            async with (
+                asyncio.timeout(this.deployment.timeout),
+                self._transport.stream(this.deployment, fitted) as stream,
+            ):
+                this.dropped = stream.dropped
+                async for chunk in stream.chunks:
+                    if this.first_token is None and says_something(chunk):
+                        self._first_token(leg, this)
+                    assembly.add(chunk)
+            this.usage = assembly.usage
+            self._told(leg, this, "ok", None)
+            return assembly.whole()
+
+        return await self._answered(leg, call)
+
+    @asynccontextmanager
+    async def stream(
+        self, leg: Leg, request: ChatRequest
+    ) -> AsyncIterator[AsyncIterator[ChatChunk]]:
+        """
+        The answer as it comes, entered once its first content is in hand.
+
+        Until then another deployment may take over; after it a fault is the caller's to hear.
+        """
+
+        async def call(this: _Try, hold: AsyncExitStack) -> _Opened:
+            fitted = with_defaults(request, this.deployment)
+            async with asyncio.timeout(this.deployment.timeout):
+                opened = await hold.enter_async_context(
+                    self._transport.stream(this.deployment, fitted)
+                )
+                this.dropped = opened.dropped
+                head: list[ChatChunk] = []
+                async for chunk in opened.chunks:
+                    head.append(chunk)
+                    if says_something(chunk):
+                        self._first_token(leg, this)
+                        return hold.pop_all(), this, head, opened.chunks
+            words = "the answer ended without any content"
+            raise Broken(this.deployment, ErrorDetail(words))
+
+        stack, this, head, rest = await self._answered(leg, call)
+        try:
+            async with stack:
+                yield _noting_usage(leg, this, head, rest)
+        except BaseException as error:
+            self._told(leg, this, _outcome(error), error)
+            raise
+        self._told(leg, this, "ok", None)
+
+    async def _answered(self, leg: Leg, call: _Call[T]) -> T:
+        """
+        Try the group's deployments until one answers.
+
+        Another deployment is tried at once; when each has been, those worth another try are, after
+        a pause. There are as many tries as `num_retries` allows, and at least one for each
+        deployment. Nothing sleeps after the last.
+        """
+        group = self._group(leg.model)
+        avoid: set[str] = set()
+        hopeless: set[str] = set()
+        tries = round_number = 0
+        leg.started = perf_counter()
+        while True:
+            deployment = group.pick(avoid | hopeless)
+            if deployment is None:
+                raise AssertionError("a round always leaves someone to ask")
+            try:
+                return await self._attempt(leg, group, deployment, call)
+            except ProviderError as error:
+                tries += 1
+                (avoid if error.is_retryable else hopeless).add(deployment.id)
+                retries = deployment.retries if leg.retries is None else leg.retries
+                if tries >= max(retries + 1, len(group)) or len(hopeless) == len(group):
+                    raise
+                if len(avoid | hopeless) == len(group):
+                    await asyncio.sleep(self._retry.delay(round_number, error))
+                    round_number += 1
+                    avoid.clear()
+
+    async def _attempt(self, leg: Leg, group: Group, deployment: Deployment, call: _Call[T]) -> T:
+        async with AsyncExitStack() as hold:
+            await hold.enter_async_context(group.using(deployment))
+            this = _Try(deployment, perf_counter())
+            leg.deployment = deployment
+            leg.tried.append(deployment.id)
+            try:
+                value = await call(this, hold)
+            except TimeoutError:
+                words = f"no answer within {deployment.timeout or 0:g} s"
+                error = TimedOut(deployment, ErrorDetail(words, "timeout_error"))
+                group.failed(deployment, error)
+                self._told(leg, this, "failed", error)
+                raise error from None
+            except ProviderError as error:
+                group.failed(deployment, error)
+                self._told(leg, this, "failed", error)
+                raise
+            except BaseException as error:
+                self._told(leg, this, _outcome(error), error)
+                raise
+            group.succeeded(deployment)
+            return value
+
+    def _group(self, name: str) -> Group:
+        if (group := self._groups.get(name)) is None:
+            group = Group(
+                self._catalog.find(name),
+                now=_clock,
+                draw=self._draw,
+                allowed_fails=self._catalog.allowed_fails,
+                cooldown=self._catalog.cooldown_time,
+            )
+            self._groups[name] = group
+        return group
+
+    def _first_token(self, leg: Leg, this: _Try) -> None:
+        this.first_token = leg.first_token = perf_counter()
+
+    def _told(self, leg: Leg, this: _Try, outcome: Outcome, error: BaseException | None) -> None:
+        leg.ended = perf_counter()
+        leg.usage, leg.dropped = this.usage, this.dropped
+        status = 200 if error is None else None
+        if isinstance(error, ProviderError):
+            status = error.upstream
+        elif isinstance(error, FanoutError):
+            status = error.status
+        first = None if this.first_token is None else (this.first_token - this.started) * 1000
+        self._observer.attempt(
+            AttemptRecord(
+                request_id=leg.request_id,
+                model=leg.model,
+                deployment=this.deployment.id,
+                provider=this.deployment.provider.name,
+                outcome=outcome,
+                status=status,
+                error=None if error is None else type(error).__name__,
+                first_token_ms=None if first is None else round(first, 1),
+                duration_ms=round((leg.ended - this.started) * 1000, 1),
+                usage=this.usage,
+                dropped=this.dropped,
+                cost_usd=cost_of(this.deployment, this.usage),
+            )
+        )
+
+
+def _outcome(error: BaseException) -> Outcome:
+    return "failed" if isinstance(error, Exception) else "cancelled"
+
+
+async def _noting_usage(
+    leg: Leg, this: _Try, head: Sequence[ChatChunk], rest: AsyncIterator[ChatChunk]
+) -> AsyncIterator[ChatChunk]:
+    for chunk in head:
+        leg.usage = this.usage = chunk.get("usage") or this.usage
+        yield chunk
+    async for chunk in rest:
+        leg.usage = this.usage = chunk.get("usage") or this.usage
+        yield chunk
+
+
+def with_defaults(request: ChatRequest, deployment: Deployment) -> ChatRequest:
+    """The request with the deployment's default parameters where the caller says nothing."""
+    if not deployment.defaults:
+        return request
+    return parse_chat({**deployment.defaults, **request.body})

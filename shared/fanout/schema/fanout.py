@@ -1,0 +1,241 @@
+"""
+The fan-out extension of a chat request: which models, in which mode, for which conversations.
+
+`parse_request` turns a caller's body into a checked `FanOutRequest`; `Report` is what an answer
+tells of who was asked. Knows nothing of providers, keys or time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict
+
+from msgspec import Meta, Struct
+
+from ..errors import RequestError
+from .chat import ChatRequest, Usage
+from .check import convert, parse_chat
+
+Mode: TypeAlias = Literal["one", "all", "race", "hedge", "fallback"]
+Shape: TypeAlias = Literal["object", "list"]
+
+MAX_MODELS = 1_000
+"""The most models that one request may name."""
+
+MAX_CALLS = 10_000
+"""The most upstream calls (conversations x models) that one request may ask for."""
+
+Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=86_400)]
+ModelNames: TypeAlias = Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(min_length=1)]
+
+
+class FanOutField(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `fanout` object of a request."""
+
+    mode: Mode | None = None
+    models: ModelNames | None = None
+    stagger: Annotated[float, Meta(ge=0, le=3_600)] | None = None
+    shape: Shape = "object"
+    max_parallel: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+
+
+class StreamOptions(Struct, frozen=True, kw_only=True):
+    include_usage: bool | None = None
+    include_obfuscation: bool | None = None
+
+
+class Addressed(Struct, frozen=True, kw_only=True):
+    """What of a request's body is addressed to the gateway and not to a model."""
+
+    model: str | list[str] | None = None
+    fanout: FanOutField | None = None
+    fastest_response: bool | None = None
+    fallbacks: list[str | dict[str, Any]] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    timeout: Seconds | None = None
+    request_timeout: Seconds | None = None
+    num_retries: Annotated[int, Meta(ge=0, le=100)] | None = None
+
+
+ADDRESSED = frozenset(Addressed.__struct_fields__)
+
+# Never a caller's to choose: where a call goes and with whose key is the config's business.
+FORBIDDEN = frozenset({"api_base", "base_url", "api_key", "api_version"})
+
+
+@dataclass(frozen=True, slots=True)
+class FanOutRequest:
+    """A checked request: every conversation for one model, or for several in some mode."""
+
+    models: tuple[str, ...]
+    mode: Mode
+    conversations: tuple[ChatRequest, ...]
+    nested: bool = False
+    stagger: float | None = 0.0
+    shape: Shape = "object"
+    stream: bool = False
+    include_usage: bool = False
+    max_parallel: int | None = None
+    timeout: float | None = None
+    num_retries: int | None = None
+    fallbacks: Mapping[str, tuple[str, ...]] | None = None
+
+    @property
+    def combined(self) -> bool:
+        """Whether the answer is several answers in one object."""
+        return self.nested or self.mode == "all"
+
+    @property
+    def names(self) -> set[str]:
+        """Every model that this request may come to call."""
+        spare = (self.fallbacks or {}).values()
+        return {*self.models, *(name for names in spare for name in names)}
+
+
+class Attempt(TypedDict):
+    """What became of one model in a race, hedge or fallback; times in milliseconds."""
+
+    model: str
+    outcome: Literal["won", "cancelled", "failed", "not_started"]
+    first_token_ms: float | None
+    duration_ms: float | None
+    error: Any
+    usage: Usage | None
+    cost_usd: float | None
+    billing: Literal["stops", "continues", "unknown"] | None
+
+
+class Report(TypedDict):
+    """The `fanout` field of an answer."""
+
+    mode: Mode
+    attempts: list[Attempt]
+    cost_usd: NotRequired[float | None]
+
+
+def parse_request(body: object) -> FanOutRequest:
+    """Check a caller's JSON body; raises `RequestError` that names the field."""
+    if not isinstance(body, dict):
+        raise RequestError("the body must be a JSON object", None, "invalid_type")
+    if named := FORBIDDEN & body.keys():
+        name = min(named)
+        raise RequestError(f"`{name}` is set in the gateway's config, not in a request", name)
+    asked = convert({k: v for k, v in body.items() if k in ADDRESSED}, Addressed)
+    if asked.stream_options is not None and not asked.stream:
+        raise RequestError("`stream_options` needs `stream: true`", "stream_options")
+    fanout = asked.fanout or FanOutField()
+    models = _models(asked, fanout)
+    mode, stagger = _mode(asked, fanout, len(models))
+    conversations, nested = _conversations(body)
+    calls = len(conversations) * len(models)
+    if calls > MAX_CALLS:
+        raise RequestError(f"{calls} calls in one request; the limit is {MAX_CALLS}", "messages")
+    if fanout.shape == "list" and asked.stream:
+        raise RequestError("a list cannot be streamed; leave out `fanout.shape`", "fanout.shape")
+    options = asked.stream_options or StreamOptions()
+    return FanOutRequest(
+        models=models,
+        mode=mode,
+        conversations=conversations,
+        nested=nested,
+        stagger=stagger,
+        shape=fanout.shape,
+        stream=bool(asked.stream),
+        include_usage=bool(options.include_usage),
+        max_parallel=fanout.max_parallel,
+        timeout=asked.timeout or asked.request_timeout,
+        num_retries=asked.num_retries,
+        fallbacks=_fallbacks(asked.fallbacks, models),
+    )
+
+
+def _models(asked: Addressed, fanout: FanOutField) -> tuple[str, ...]:
+    """The names in `fanout.models`, or in `model`: a string, a comma list or a list."""
+    if fanout.models is not None:
+        names, param = fanout.models, "fanout.models"
+    elif asked.model is None:
+        raise RequestError("`model` is missing", "model", "missing_required_parameter")
+    else:
+        param = "model"
+        names = asked.model.split(",") if isinstance(asked.model, str) else asked.model
+    names = [name.strip() for name in names]
+    if not names or not all(names):
+        raise RequestError(f"`{param}` has an empty model name; write `a, b`", param)
+    if len(names) > MAX_MODELS:
+        raise RequestError(f"`{param}` names {len(names)} models; at most {MAX_MODELS}", param)
+    return tuple(names)
+
+
+def _mode(asked: Addressed, fanout: FanOutField, count: int) -> tuple[Mode, float | None]:
+    """The mode, and the pause between two starts (`None`: only when one fails)."""
+    mode, stagger = fanout.mode, fanout.stagger
+    if mode is None:
+        if asked.fastest_response or stagger is not None:
+            mode = "race"
+        elif count > 1 or isinstance(asked.model, list) or fanout.models:
+            mode = "all"
+        else:
+            mode = "one"
+    elif asked.fastest_response and mode not in {"race", "hedge"}:
+        raise RequestError(
+            f"`fastest_response` and `fanout.mode: {mode}` exclude each other", "fanout.mode"
+        )
+    if mode == "one" and count > 1:
+        raise RequestError("`fanout.mode: one` takes one model", "fanout.mode")
+    if mode in {"one", "all", "fallback"} and stagger is not None:
+        raise RequestError("`fanout.stagger` belongs to a race", "fanout.stagger")
+    if mode == "fallback":
+        return mode, None
+    if mode == "hedge" or stagger:
+        return "hedge", 0.5 if stagger is None else stagger
+    return mode, 0.0
+
+
+def _conversations(body: Mapping[str, Any]) -> tuple[tuple[ChatRequest, ...], bool]:
+    """One conversation, or one for each list in `messages`."""
+    rest = {name: value for name, value in body.items() if name not in ADDRESSED}
+    messages = rest.get("messages")
+    if not isinstance(messages, list) or not any(isinstance(m, list) for m in messages):
+        return (parse_chat(rest),), False
+    found = []
+    for index, conversation in enumerate(messages):
+        if not isinstance(conversation, list):
+            raise RequestError(
+                f"`messages[{index}]` is a message among conversations: "
+                "give either a list of messages or a list of such lists",
+                f"messages[{index}]",
+            )
+        try:
+            found.append(parse_chat({**rest, "messages": conversation}))
+        except RequestError as error:
+            raise _inside(error, index) from None
+    return tuple(found), True
+
+
+def _inside(error: RequestError, index: int) -> RequestError:
+    """The same error, its path leading through the conversation it was found in."""
+    if not error.param or not error.param.startswith("messages"):
+        return error
+    param = f"messages[{index}]{error.param.removeprefix('messages')}"
+    message = str(error).replace(f"`{error.param}`", f"`{param}`", 1)
+    return RequestError(message, param, error.detail.code)
+
+
+def _fallbacks(
+    given: list[str | dict[str, Any]] | None, models: tuple[str, ...]
+) -> dict[str, tuple[str, ...]] | None:
+    """LiteLLM's `["b"]` (for every model) or `[{"a": ["b"]}]` (for the one named)."""
+    if given is None:
+        return None
+    everyone = tuple(name for name in given if isinstance(name, str))
+    found = {name: everyone for name in models if everyone}
+    for index, entry in enumerate(given):
+        if isinstance(entry, dict):
+            for name, spare in entry.items():
+                if not isinstance(spare, list) or not all(isinstance(s, str) for s in spare):
+                    param = f"fallbacks[{index}].{name}"
+                    raise RequestError(f"`{param}`: expected a list of model names", param)
+                found[name] = (*found.get(name, ()), *spare)
+    return found

@@ -1,0 +1,30 @@
+"""The process's environment, read once into a value. The only reader of `os.environ`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+CONFIG_NAMES = ("fanout.yaml", "config.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    What the process was started with.
+
+    `config` is the YAML's path (`FANOUT_CONFIG`), or `None` for no config; `env` is a copy of the
+    environment, which may hold keys and so is not shown.
+    """
+
+    config: Path | None = None
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def read(cls, config: str | Path | None = None) -> Settings:
+        """The settings of this process; `config` overrides `FANOUT_CONFIG`."""
+        env = dict(os.environ)
+        path = config or env.get("FANOUT_CONFIG") or None
+        return cls(Path(path) if path else None, env)

@@ -1,0 +1,253 @@
+"""
+The engine: pyqwest (Rust: hyper, rustls) over a few HTTP/2 connections an origin.
+
+An origin's calls share *lanes*. A lane is one HTTP/2 connection that carries up to 100 calls, the
+number of streams that servers commonly allow, so 1,000 calls need ten connections and not 1,000.
+Whether an origin speaks HTTP/2 is learned by asking for it: the first call that fails before any
+answer is sent again over HTTP/1.1, which is safe because such a server cannot have read it.
+Decision 0001 has the measurements.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pyqwest
+
+from ..wire.http import WireResponse
+from .engine import ConnectFailed, ConnectionLost, EngineError, Incoming, Outgoing, SlowConnect
+
+STREAMS_PER_LANE = 100
+MAX_LANES = 10
+MAX_SOCKETS = 800
+"""Calls in flight over HTTP/1.1, a socket each: a Lambda has 1,024 file descriptors in all."""
+
+SOCKETS_PER_ADDRESS = 400
+
+# What pyqwest raises, in our words. `TimeoutError` and `ConnectionError` are the built-in ones.
+_FAULTS: tuple[tuple[type[Exception], type[EngineError], str], ...] = (
+    (TimeoutError, SlowConnect, "no connection in time"),
+    (ConnectionError, ConnectFailed, "no connection"),
+    (pyqwest.ReadError, ConnectionLost, "the connection broke while reading"),
+    (pyqwest.WriteError, ConnectionLost, "the connection broke while sending"),
+    (pyqwest.RemoteProtocolError, ConnectionLost, "the peer did not speak HTTP"),
+)
+_RAISED = tuple(fault for fault, _, _ in _FAULTS)
+
+
+class Speaks(Enum):
+    """What is known of an origin's protocol."""
+
+    UNKNOWN = 0
+    HTTP2 = 1
+    HTTP1 = 2
+
+
+@dataclass(slots=True)
+class Lane:
+    """One client of the Rust engine: over HTTP/2 one connection, over HTTP/1.1 its own pool."""
+
+    transport: pyqwest.HTTPTransport
+    client: pyqwest.Client
+    in_flight: int = 0
+
+
+@dataclass(slots=True)
+class Origin:
+    """One scheme, host and port, and the lanes to it."""
+
+    speaks: Speaks
+    lanes: list[Lane] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply under way."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: AsyncIterator[bytes]
+
+
+class LanesEngine:
+    """
+    Performs requests over shared connections; trusts the system's certificates, or `ca_pem`'s.
+
+    Proxies are taken from the environment (`HTTPS_PROXY`, `NO_PROXY`), as curl does.
+    """
+
+    def __init__(self, *, connect_timeout: float = 10.0, ca_pem: bytes | None = None) -> None:
+        self._connect_timeout = connect_timeout
+        self._ca_pem = ca_pem or _system_bundle()
+        self._origins: dict[tuple[str, str], Origin] = {}
+        self._opened: list[Lane] = []
+        self._plain: Lane | None = None
+        self._sockets = asyncio.Semaphore(MAX_SOCKETS)
+
+    async def send(self, request: Outgoing) -> WireResponse:
+        """The whole reply."""
+        origin = self._origin(request.url)
+        if origin.speaks is not Speaks.HTTP1:
+            try:
+                with self._lane(origin) as lane:
+                    reply = await _execute(lane, request)
+            except (ConnectFailed, ConnectionLost):
+                if origin.speaks is Speaks.HTTP2:
+                    raise
+            else:
+                origin.speaks = Speaks.HTTP2
+                return reply
+        async with self._sockets:
+            reply = await _execute(self._http1(), request)
+        origin.speaks = Speaks.HTTP1
+        return reply
+
+    @asynccontextmanager
+    async def stream(self, request: Outgoing) -> AsyncIterator[Incoming]:
+        """The reply as it arrives."""
+        origin = self._origin(request.url)
+        if origin.speaks is not Speaks.HTTP1:
+            with self._lane(origin) as lane:
+                try:
+                    response = await _open(lane, request)
+                except (ConnectFailed, ConnectionLost):
+                    if origin.speaks is Speaks.HTTP2:
+                        raise
+                else:
+                    origin.speaks = Speaks.HTTP2
+                    async with _reading(response) as reply:
+                        yield reply
+                    return
+        async with self._sockets:
+            response = await _open(self._http1(), request)
+            origin.speaks = Speaks.HTTP1
+            async with _reading(response) as reply:
+                yield reply
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        for lane in self._opened:
+            await lane.transport.aclose()
+        self._opened.clear()
+        self._origins.clear()
+        self._plain = None
+
+    def _origin(self, url: str) -> Origin:
+        parts = urlsplit(url)
+        key = (parts.scheme, parts.netloc)
+        if (origin := self._origins.get(key)) is None:
+            secure = parts.scheme == "https"
+            origin = Origin(Speaks.UNKNOWN if secure else Speaks.HTTP1)
+            self._origins[key] = origin
+        return origin
+
+    @contextmanager
+    def _lane(self, origin: Origin) -> Iterator[Lane]:
+        """The first lane with room; a new one where all are full; else the emptiest."""
+        for lane in origin.lanes:
+            if lane.in_flight < STREAMS_PER_LANE:
+                break
+        else:
+            if len(origin.lanes) < MAX_LANES:
+                lane = self._open_lane(pyqwest.HTTPVersion.HTTP2)
+                origin.lanes.append(lane)
+            else:
+                lane = min(origin.lanes, key=_load)
+        lane.in_flight += 1
+        try:
+            yield lane
+        finally:
+            lane.in_flight -= 1
+
+    def _http1(self) -> Lane:
+        if self._plain is None:
+            self._plain = self._open_lane(pyqwest.HTTPVersion.HTTP1)
+        return self._plain
+
+    def _open_lane(self, version: pyqwest.HTTPVersion) -> Lane:
+        transport = pyqwest.HTTPTransport(
+            tls_ca_cert=self._ca_pem,
+            tls_include_system_certs=self._ca_pem is None,
+            http_version=version,
+            connect_timeout=self._connect_timeout,
+            pool_idle_timeout=90.0,
+            pool_max_idle_per_host=SOCKETS_PER_ADDRESS,
+            max_connections_per_address=SOCKETS_PER_ADDRESS,
+            tcp_keepalive_interval=30.0,
+            use_system_dns=True,
+            enable_cookie_store=False,
+            follow_redirects=False,
+            enable_otel=False,
+        )
+        lane = Lane(transport, pyqwest.Client(transport))
+        self._opened.append(lane)
+        return lane
+
+
+def _system_bundle() -> bytes | None:
+    """
+    The system's certificates as one file, where it keeps them so (most Linuxes, Lambda).
+
+    Handed to every lane it costs 2 ms each; left to find its own, each lane walks a folder of some
+    hundred files, 10 ms. `None` (macOS, Windows) lets the engine ask the system's store.
+    """
+    paths = ssl.get_default_verify_paths()
+    return Path(paths.cafile).read_bytes() if paths.cafile else None
+
+
+def _load(lane: Lane) -> int:
+    return lane.in_flight
+
+
+def _translated(error: Exception) -> EngineError:
+    for fault, ours, words in _FAULTS:
+        if isinstance(error, fault):
+            return ours(words)
+    return ConnectionLost("the call failed below HTTP")
+
+
+async def _execute(lane: Lane, request: Outgoing) -> WireResponse:
+    try:
+        reply = await lane.client.execute(
+            request.method, request.url, request.headers, request.body
+        )
+    except _RAISED as error:
+        raise _translated(error) from None
+    return WireResponse(reply.status, _lower(reply.headers), bytes(reply.content))
+
+
+async def _open(lane: Lane, request: Outgoing) -> pyqwest.Response:
+    headers = pyqwest.Headers(request.headers.items())
+    try:
+        return await lane.transport.execute(
+            pyqwest.Request(request.method, request.url, headers, request.body)
+        )
+    except _RAISED as error:
+        raise _translated(error) from None
+
+
+@asynccontextmanager
+async def _reading(response: pyqwest.Response) -> AsyncIterator[Reply]:
+    try:
+        yield Reply(response.status, _lower(response.headers), _pieces(response))
+    finally:
+        await response.aclose()
+
+
+async def _pieces(response: pyqwest.Response) -> AsyncIterator[bytes]:
+    try:
+        async for piece in response.content:
+            yield bytes(piece)
+    except _RAISED as error:
+        raise _translated(error) from None
+
+
+def _lower(headers: pyqwest.Headers) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}

@@ -1,0 +1,30 @@
+"""What a provider said, without keys and addresses. Pure; knows nothing of providers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+MAX_MESSAGE = 2_000
+"""Characters of a provider's message that are passed on."""
+
+# Keys as vendors shape them, and bearer tokens.
+_SECRETS = re.compile(
+    r"\b(?:sk|pk|gsk|xai|key|fw|pplx|r8|hf|csk)[-_][A-Za-z0-9_\-*.]{6,}"
+    r"|\bAIza[0-9A-Za-z_\-]{10,}"
+    r"|\b(?:AKIA|ASIA)[0-9A-Z]{12,}"
+    r"|(?i:\bbearer\s+)[^\s'\"]+"
+)
+_NUMBERED_HOST = re.compile(r"\b(?:https?://)?(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?(?:/[^\s'\"]*)?")
+
+
+def redact(text: str, keys: Sequence[str] = (), base_url: str = "") -> str:
+    """`text` without the given keys, anything shaped like a key, and where our calls go."""
+    for key in keys:
+        text = text.replace(key, "[key]")
+    if base_url:
+        host = base_url.partition("://")[2].partition("/")[0]
+        text = text.replace(base_url, "[address]").replace(host, "[address]")
+    text = _SECRETS.sub("[key]", text)
+    text = _NUMBERED_HOST.sub("[address]", text)
+    return text if len(text) <= MAX_MESSAGE else text[:MAX_MESSAGE] + "…"
