@@ -1,0 +1,99 @@
+"""
+`GenerateContentResponse`, as far as it is relied on: a whole reply, or one event of a stream.
+
+See https://ai.google.dev/api/generate-content. Google leaves out what is zero, false or empty.
+"""
+
+from __future__ import annotations
+
+from msgspec import Raw, Struct
+
+
+class FunctionCall(Struct, frozen=True, rename="camel"):
+    """Models before Gemini 3 give no `id`."""
+
+    name: str
+    args: Raw = Raw(b"{}")
+    id: str | None = None
+
+
+class Part(Struct, frozen=True, rename="camel"):
+    """One piece of content; `thought` marks a summary of the model's thinking."""
+
+    text: str | None = None
+    thought: bool = False
+    thought_signature: str | None = None
+    function_call: FunctionCall | None = None
+
+
+class Content(Struct, frozen=True, rename="camel"):
+    parts: list[Part] | None = None
+
+
+class Token(Struct, frozen=True, rename="camel"):
+    token: str = ""
+    log_probability: float = 0.0
+
+
+class TopTokens(Struct, frozen=True, rename="camel"):
+    candidates: list[Token] | None = None
+
+
+class Logprobs(Struct, frozen=True, rename="camel"):
+    chosen_candidates: list[Token] | None = None
+    top_candidates: list[TopTokens] | None = None
+
+
+class Candidate(Struct, frozen=True, rename="camel"):
+    content: Content | None = None
+    finish_reason: str | None = None
+    finish_message: str | None = None
+    index: int = 0
+    logprobs_result: Logprobs | None = None
+
+
+class PromptFeedback(Struct, frozen=True, rename="camel"):
+    block_reason: str | None = None
+
+
+class Usage(Struct, frozen=True, rename="camel"):
+    """
+    `prompt` includes what was cached; `candidates` does not include thoughts.
+
+    Google's total is the sum of prompt, candidates, tool use and thoughts.
+    """
+
+    prompt_token_count: int = 0
+    candidates_token_count: int = 0
+    thoughts_token_count: int = 0
+    cached_content_token_count: int = 0
+    tool_use_prompt_token_count: int = 0
+
+
+class Violation(Struct, frozen=True, rename="camel"):
+    quota_id: str = ""
+
+
+class FaultDetail(Struct, frozen=True, rename="camel"):
+    """Any of Google's error details (`ErrorInfo`, `QuotaFailure`, …); each has its own fields."""
+
+    reason: str = ""
+    violations: list[Violation] | None = None
+
+
+class Fault(Struct, frozen=True, rename="camel"):
+    """`google.rpc.Status`; see https://ai.google.dev/gemini-api/docs/troubleshooting."""
+
+    message: str
+    code: int = 500
+    status: str = ""
+    details: list[FaultDetail] | None = None
+
+
+class Reply(Struct, frozen=True, rename="camel"):
+    candidates: list[Candidate] | None = None
+    prompt_feedback: PromptFeedback | None = None
+    usage_metadata: Usage | None = None
+    model_version: str | None = None
+    response_id: str | None = None
+    error: Fault | None = None

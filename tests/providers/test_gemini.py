@@ -1,0 +1,239 @@
+"""Gemini's golden files against Google's own SDK, and what is peculiar to Gemini."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import httpx
+import pytest
+from google import genai
+from google.genai import types
+from pydantic.alias_generators import to_camel
+
+from fanout.errors import RequestError
+from fanout.providers.base import BadWire, Target, WireError
+from fanout.providers.gemini.answer import FAILURES, FINISH_REASONS, ChatDecoder
+from fanout.providers.gemini.framer import StreamFramer
+from fanout.providers.gemini.provider import PROVIDER
+from fanout.providers.gemini.thinking import BUDGETS, LEVELS, has_levels
+from fanout.schema.check import parse_chat
+from fanout.wire.http import WireEvent, WireResponse
+
+GOLDEN = Path(__file__).parent / "golden" / "gemini"
+TARGET = Target("our-name", "their-model")
+
+
+def cases(file: str) -> list[Any]:
+    found = sorted(GOLDEN.glob(f"*/{file}"))
+    return [pytest.param(path, id=f"{path.parent.name}-{path.stem}") for path in found]
+
+
+def sdk(reply: bytes, seen: list[httpx.Request]) -> genai.Client:
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, content=reply, headers={"content-type": "application/json"})
+
+    client = httpx.Client(transport=httpx.MockTransport(answer))
+    options = types.HttpOptions(
+        base_url=PROVIDER.base_url, api_version="v1beta", httpx_client=client
+    )
+    return genai.Client(api_key="made-up", vertexai=False, http_options=options)
+
+
+def config_of(body: dict[str, Any]) -> types.GenerateContentConfig:
+    """The SDK keeps everything but `contents` in one object, which refuses unknown fields."""
+    rest = {name: body[name] for name in body if name not in {"contents", "generationConfig"}}
+    return types.GenerateContentConfig.model_validate(rest | body.get("generationConfig", {}))
+
+
+def spelled_alike(value: Any) -> Any:
+    """Google reads field names in either case and base64 of either alphabet; the SDK mixes them."""
+    if isinstance(value, dict):
+        return {to_camel(name): spelled_alike(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [spelled_alike(item) for item in value]
+    return value.replace("+", "-").replace("/", "_") if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize("path", cases("wire.json") + cases("wire_stream.json"))
+def test_a_request_is_what_the_sdk_takes_and_would_send(path: Path) -> None:
+    wire = json.loads(path.read_text())
+    body, address = wire["body"], wire["path"]
+    contents = [types.Content.model_validate(content) for content in body["contents"]]
+    model, _, method = unquote(address).removeprefix("/v1beta/").rpartition(":")
+    seen: list[httpx.Request] = []
+    if method.startswith("stream"):
+        event = b'data: {"candidates": [{"finishReason": "STOP"}]}\n\n'
+        models = sdk(event, seen).models
+        list(models.generate_content_stream(model=model, contents=contents, config=config_of(body)))
+    else:
+        models = sdk(b'{"candidates": [{"finishReason": "STOP"}]}', seen).models
+        models.generate_content(model=model, contents=contents, config=config_of(body))
+    sent = json.loads(seen[0].content)
+    if not sent["generationConfig"]:
+        del sent["generationConfig"]  # the SDK sends it even where it says nothing
+    assert spelled_alike(sent) == spelled_alike(body)
+    assert unquote(str(seen[0].url)) == PROVIDER.base_url + unquote(address)
+    assert seen[0].headers["x-goog-api-key"] == "made-up"
+
+
+@pytest.mark.parametrize("path", cases("response.json"))
+def test_a_reply_is_one_that_the_sdk_reads(path: Path) -> None:
+    chat = json.loads((path.parent / "chat.json").read_text())
+    types.GenerateContentResponse.model_validate_json(path.read_bytes())  # refuses unknown fields
+    reply = sdk(path.read_bytes(), []).models.generate_content(model="m", contents="?")
+    usage = reply.usage_metadata
+    assert usage
+    assert chat["usage"]["total_tokens"] == usage.total_token_count
+    assert chat["id"] == reply.response_id
+    if reply.candidates:
+        assert len(chat["choices"]) == len(reply.candidates)
+        content = reply.candidates[0].content
+        parts = (content and content.parts) or []
+        text = "".join(part.text or "" for part in parts if not part.thought)
+        assert (chat["choices"][0]["message"]["content"] or "") == text
+
+
+@pytest.mark.parametrize("path", cases("stream.txt"))
+def test_a_stream_is_one_that_the_sdk_reads(path: Path) -> None:
+    stream = path.read_bytes()
+    events = [line for line in stream.splitlines() if line.startswith(b"data: ")]
+    for event in events:
+        types.GenerateContentResponse.model_validate_json(event.removeprefix(b"data: "))
+    told = list(sdk(stream, []).models.generate_content_stream(model="m", contents="?"))
+    assert len(told) == len(events)
+
+
+def test_every_finish_reason_of_the_sdk_is_known_or_a_stop() -> None:
+    stops = {"FINISH_REASON_UNSPECIFIED", "OTHER", "IMAGE_OTHER", "NO_IMAGE", "TOO_MANY_TOOL_CALLS"}
+    known = {reason.value for reason in types.FinishReason}
+    assert known == stops | FINISH_REASONS.keys() | FAILURES.keys()
+
+
+def test_every_thinking_level_is_one_of_the_sdk() -> None:
+    assert set(LEVELS.values()) <= {level.value for level in types.ThinkingLevel}
+    assert BUDGETS.keys() == LEVELS.keys()
+
+
+@pytest.mark.parametrize(
+    ("model", "levels"),
+    [
+        ("gemini-2.5-pro", False),
+        ("models/gemini-2.0-flash", False),
+        ("gemini-3-pro-preview", True),
+        ("gemini-3.5-flash", True),
+        ("gemini-flash-latest", True),
+    ],
+)
+def test_models_think_in_levels_since_the_third_generation(model: str, *, levels: bool) -> None:
+    assert has_levels(model) is levels
+
+
+def decode(**body: Any) -> Any:
+    return PROVIDER.chat.decode(WireResponse(200, {}, json.dumps(body).encode()), TARGET)
+
+
+@pytest.mark.parametrize(("reason", "status"), FAILURES.items())
+def test_an_answer_that_failed_is_an_error_not_an_answer(reason: str, status: int) -> None:
+    with pytest.raises(WireError, match="no such tool") as raised:
+        decode(candidates=[{"finishReason": reason, "finishMessage": "no such tool"}])
+    assert raised.value.status == status
+
+
+@pytest.mark.parametrize(("reason", "ours"), [*FINISH_REASONS.items(), ("OTHER", "stop")])
+def test_a_finish_reason_is_told_in_openais_words(reason: str, ours: str) -> None:
+    answer = decode(candidates=[{"content": {"parts": [{"text": "x"}]}, "finishReason": reason}])
+    assert answer["choices"][0]["finish_reason"] == ours
+
+
+def test_a_call_cut_by_the_limit_is_not_told_as_a_call_to_make() -> None:
+    parts = [{"functionCall": {"name": "f"}}]
+    answer = decode(candidates=[{"content": {"parts": parts}, "finishReason": "MAX_TOKENS"}])
+    choice = answer["choices"][0]
+    assert choice["finish_reason"] == "length"
+    assert choice["message"]["tool_calls"][0]["function"] == {"name": "f", "arguments": "{}"}
+    assert choice["message"]["tool_calls"][0]["id"] == "call_0"
+
+
+def test_a_reply_without_candidates_or_a_reason_is_nonsense() -> None:
+    with pytest.raises(BadWire):
+        decode(usageMetadata={"promptTokenCount": 3})
+
+
+def test_usage_that_comes_after_the_end_is_told_and_tools_of_google_count_as_prompt() -> None:
+    decoder = ChatDecoder(TARGET)
+    list(decoder.feed(WireEvent(b'{"candidates": [{"finishReason": "STOP"}]}')))
+    late = b'{"usageMetadata": {"promptTokenCount": 3, "toolUsePromptTokenCount": 4}}'
+    (chunk,) = decoder.feed(WireEvent(late))
+    assert chunk["usage"] == {"prompt_tokens": 7, "completion_tokens": 0, "total_tokens": 7}
+    assert chunk["choices"] == []
+
+
+def test_a_stream_has_not_ended_before_its_last_candidate() -> None:
+    decoder = ChatDecoder(TARGET)
+    first = b'{"candidates": [{"content": {}}, {"index": 1, "finishReason": "STOP"}]}'
+    list(decoder.feed(WireEvent(first)))
+    assert not decoder.ended
+    list(decoder.feed(WireEvent(b'{"candidates": [{"finishReason": "STOP"}]}')))
+    assert decoder.ended
+
+
+FAULT = {"error": {"code": 503, "message": "The model is {overloaded}.", "status": "UNAVAILABLE"}}
+BEGUN = b'data: {"candidates": [{"content": {"parts": [{"text": "He"}]}}]}\r\n\r\n'
+BARE = BEGUN + json.dumps(FAULT, indent=2).encode()
+EVENT = BEGUN + b"data: " + json.dumps(FAULT).encode() + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1 << 30])
+@pytest.mark.parametrize("stream", [EVENT, BARE, BARE + b"\n", BARE[len(BEGUN) :] + b"\r\n"])
+def test_an_error_in_a_stream_is_raised_in_googles_words(stream: bytes, size: int) -> None:
+    """As an event, or as Google's servers often do it: as bare JSON, with no blank line after."""
+    framer, decoder = StreamFramer(), ChatDecoder(TARGET)
+    pieces = [stream[i : i + size] for i in range(0, len(stream), size)]
+    with pytest.raises(WireError, match=r"The model is \{overloaded\}\.") as raised:
+        [list(decoder.feed(event)) for piece in pieces for event in framer.feed(piece)]
+    assert raised.value.status == 503
+    assert not decoder.ended
+
+
+def test_a_bare_error_is_told_once() -> None:
+    framer = StreamFramer()
+    told = [event for piece in (BARE, b"\n", b"\n") for event in framer.feed(piece)]
+    assert [json.loads(event.data) for event in told][1:] == [FAULT]
+
+
+def ask(*messages: dict[str, Any]) -> Any:
+    request = parse_chat({"model": "our-name", "messages": [*messages]})
+    return PROVIDER.chat.encode(request, TARGET, False)
+
+
+def calling(**function: str) -> dict[str, Any]:
+    call = {"id": "c1", "type": "function", "function": {"name": "f", **function}}
+    return {"role": "assistant", "content": None, "tool_calls": [call]}
+
+
+def test_a_result_of_no_call_is_refused_by_its_place() -> None:
+    with pytest.raises(RequestError, match="`c2`") as refused:
+        ask(calling(arguments="{}"), {"role": "tool", "tool_call_id": "c2", "content": "1"})
+    assert refused.value.param == "messages[1].tool_call_id"
+
+
+@pytest.mark.parametrize("arguments", ["[1]", '{"a": ', "true"])
+def test_arguments_that_are_no_object_are_refused_by_their_place(arguments: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        ask(calling(arguments=arguments))
+    assert refused.value.param == "messages[0].tool_calls[0].function.arguments"
+
+
+def test_what_a_tool_loop_gets_it_can_send_back() -> None:
+    """An answer put into the history is again, part by part, what Google said."""
+    said = json.loads((GOLDEN / "tools" / "response.json").read_text())
+    chat = json.loads((GOLDEN / "tools" / "chat.json").read_text())
+    body = json.loads(ask({"role": "user", "content": "?"}, chat["choices"][0]["message"]).body)
+    assert body["contents"][1] == {
+        "role": "model",
+        "parts": said["candidates"][0]["content"]["parts"],
+    }
