@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from .errors import detail_of
 from .schema.chat import ChatCompletion
@@ -15,8 +16,7 @@ ERROR = "error"
 """The `finish_reason` of a choice whose model failed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """One (conversation, model) of a grid, answered or failed; `elapsed` in seconds."""
 
     models: tuple[str, ...]

@@ -15,7 +15,7 @@ Nothing that is passed in is changed.
 from __future__ import annotations
 
 import asyncio
-import secrets
+import random
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Self, TypeAlias
@@ -304,7 +304,7 @@ class _Asked:
 
 
 def _context() -> Context:
-    return Context(f"req_{secrets.token_hex(8)}")
+    return Context(f"req_{random.getrandbits(64):016x}")
 
 
 def _engine() -> Engine:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import Generic, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -22,20 +23,17 @@ Call: TypeAlias = Callable[[], Awaitable[T]]
 Opener: TypeAlias = Callable[[], AbstractAsyncContextManager[AsyncIterator[T]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Success(Generic[T]):
+class Success(Struct, Generic[T], frozen=True):
     value: T
     elapsed: float
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     error: Exception
     elapsed: float
 
 
-@dataclass(frozen=True, slots=True)
-class Cancelled:
+class Cancelled(Struct, frozen=True):
     """It was still running, or just too late, when another won."""
 
     elapsed: float
@@ -46,8 +44,7 @@ Fate: TypeAlias = Success[T] | Failure | Cancelled | None
 """What became of a contestant; `None` is one that was never started."""
 
 
-@dataclass(frozen=True, slots=True)
-class Contest(Generic[T]):
+class Contest(Struct, Generic[T], frozen=True):
     """A finished race: who won (`None`: nobody), and what became of each, in call order."""
 
     winner: int | None
@@ -272,8 +269,7 @@ async def _drain(queue: asyncio.Queue[T | None]) -> AsyncIterator[T]:
         yield item
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """The stream at `index` is over: well, or with an error."""
 
     index: int

@@ -28,12 +28,13 @@ Knows nothing of HTTP libraries, of configuration, or of how an error is printed
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
+from msgspec import Struct
+from msgspec.structs import replace
 
-@dataclass(frozen=True, slots=True)
-class ErrorDetail:
+
+class ErrorDetail(Struct, frozen=True):
     """What an error says, in OpenAI's four words; `message` is safe to show to the caller."""
 
     message: str
@@ -215,8 +216,7 @@ class DeadlineExceeded(FanoutError):
     code = "deadline_exceeded"
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """One contestant's failure: the model name as the caller wrote it, and its error."""
 
     model: str

@@ -8,14 +8,16 @@ become one. It alone stamps times and random ids.
 from __future__ import annotations
 
 import asyncio
-import secrets
+import random
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from .combine import Cell, combined_answer, listed_answer
 from .concurrency import Contest, Failure, Success, map_all, merge_streams, race, race_streams
@@ -30,8 +32,7 @@ from .schema.fanout import FanOutRequest, Mode, Report
 MAX_PARALLEL = 400
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """Who asks, under which id, and until when (`deadline`: seconds from now, or `None`)."""
 
     request_id: str
@@ -39,8 +40,7 @@ class Context:
     deadline: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A JSON body and what its headers say: an object, or LiteLLM's list."""
 
     body: dict[str, Any] | list[Any]
@@ -48,8 +48,7 @@ class Answer:
     winner: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerStream:
+class AnswerStream(Struct, frozen=True):
     """An answer under way, its first content in hand."""
 
     chunks: AsyncIterator[ChatChunk]
@@ -57,8 +56,7 @@ class AnswerStream:
     winner: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(Struct, frozen=True):
     """One cell of the grid: a conversation, and the models that compete for its answer."""
 
     request: ChatRequest
@@ -331,7 +329,7 @@ def _clock() -> float:
 
 
 def _random_id() -> str:
-    return f"chatcmpl-{secrets.token_hex(12)}"
+    return f"chatcmpl-{random.getrandbits(96):024x}"
 
 
 def _all_failed(legs: Sequence[Leg], contest: Contest[Any]) -> Exception:

@@ -10,14 +10,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .config.resolve import Deployment
 from .errors import ProviderError, RateLimited, Refused
 
 
-@dataclass(slots=True)
-class _Member:
+class _Member(Struct):
     deployment: Deployment
     slots: asyncio.Semaphore | None
     in_flight: int = 0

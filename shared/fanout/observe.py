@@ -7,15 +7,15 @@ Knows nothing of where lines go. `Observer` is the seam that AWS's metrics hang 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from msgspec import Struct
 
 from .schema.chat import Usage
 from .wire import json
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptRecord:
+class AttemptRecord(Struct, frozen=True):
     """One call to one deployment, as it ended. Times in milliseconds."""
 
     request_id: str
@@ -32,8 +32,7 @@ class AttemptRecord:
     cost_usd: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RequestRecord:
+class RequestRecord(Struct, frozen=True):
     """One request of a caller, as it was answered."""
 
     request_id: str

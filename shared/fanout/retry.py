@@ -8,13 +8,13 @@ rules where it gives one. The base and the cap are the OpenAI SDK's.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .errors import ProviderError
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(Struct, frozen=True):
     """`draw` is a number in [0, 1): `random.random`, or a constant in a test."""
 
     draw: Callable[[], float]

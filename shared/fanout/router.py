@@ -10,9 +10,10 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Literal, TypeAlias, TypeVar
+
+from msgspec import Struct, field
 
 from .config.resolve import Catalog, Deployment
 from .errors import Broken, ErrorDetail, FanoutError, ProviderError, TimedOut
@@ -34,8 +35,7 @@ def _clock() -> float:
     return asyncio.get_running_loop().time()
 
 
-@dataclass(slots=True)
-class Leg:
+class Leg(Struct):
     """
     One model name's part in one request, filled in as it runs: what the report and the log tell.
 
@@ -59,8 +59,7 @@ class Leg:
         self.answered = self.answered or self.model
 
 
-@dataclass(slots=True)
-class _Try:
+class _Try(Struct):
     """One attempt of a leg."""
 
     deployment: Deployment

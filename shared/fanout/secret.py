@@ -7,15 +7,17 @@ transport and the key check call it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
+class Secret(Struct, frozen=True):
     """A literal key, or the `name` under which the environment (or Secrets Manager) has it."""
 
     name: str
-    _text: str | None = field(default=None, repr=False)
+    _text: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Secret({self.name!r})"
 
     def reveal(self) -> str | None:
         """The text, or `None` where the name has yet to be looked up."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 CONFIG_NAMES = ("fanout.yaml", "config.yaml")
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """
     What the process was started with.
 
@@ -20,7 +20,10 @@ class Settings:
     """
 
     config: Path | None = None
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Settings(config={self.config!r})"
 
     @classmethod
     def read(cls, config: str | Path | None = None) -> Settings:

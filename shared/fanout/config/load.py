@@ -11,6 +11,7 @@ import msgspec
 
 from ..errors import ConfigError
 from ..schema.check import as_request_error
+from ..wire import json
 from .keys import unknown_keys
 from .model import ConfigFile
 
@@ -33,7 +34,12 @@ def load_file(path: Path, env: Mapping[str, str]) -> ConfigFile:
 
 
 def load_text(text: str, env: Mapping[str, str], name: str = "config") -> ConfigFile:
-    """Check the YAML in `text`; `name` is what errors call it."""
+    """Check the YAML in `text`, which JSON is too; `name` is what errors call it."""
+    if text.startswith("{"):
+        try:
+            return check(json.decode_strict(text.encode()), env, name)
+        except json.BadJSON:
+            pass  # YAML's own flow style: `{model_list: []}`
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
 
 from ..errors import ConfigError, UnknownModel
 from ..providers import registry
@@ -31,8 +31,7 @@ DEFAULT_STREAM_TIMEOUT = 120.0
 """Seconds that a stream may be silent between two pieces."""
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
+class Deployment(Struct, frozen=True):
     """One entry of `model_list`, resolved: whom to ask, for which model, with which key."""
 
     id: str
@@ -53,8 +52,7 @@ class Deployment:
     output_price: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CallerKey:
+class CallerKey(Struct, frozen=True):
     """A key of a caller; `models` is what it may name, `None` for everything."""
 
     name: str
@@ -62,12 +60,11 @@ class CallerKey:
     models: frozenset[str] | None = None
 
 
-@dataclass(frozen=True)
-class Catalog:
+class Catalog(Struct, frozen=True):
     """Everything the gateway may be asked for. Without a config, whatever the prefixes resolve."""
 
     groups: Mapping[str, tuple[Deployment, ...]]
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    env: Mapping[str, str] = field(default_factory=dict)
     is_open: bool = False
     fallbacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     callers: tuple[CallerKey, ...] = ()
@@ -75,6 +72,9 @@ class Catalog:
     allowed_fails: int = 3
     cooldown_time: float = 5.0
     general: GeneralSettings = field(default_factory=GeneralSettings)
+
+    def __repr__(self) -> str:
+        return f"Catalog(groups={list(self.groups)})"  # the environment has keys in it
 
     def find(self, name: str) -> tuple[Deployment, ...]:
         """The deployments behind a model name; `UnknownModel` if there are none."""

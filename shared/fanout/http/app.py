@@ -6,13 +6,14 @@ A caller that hangs up takes its upstream calls with it.
 
 from __future__ import annotations
 
+import random
 import re
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from ..errors import FanoutError, NotFound, RequestError, status_of
 from ..gateway import Gateway
@@ -33,8 +34,7 @@ Endpoint: TypeAlias = Callable[[Exchange], Awaitable[None]]
 Opening: TypeAlias = Callable[[], AbstractAsyncContextManager[Gateway]]
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """`path` without a `/v1`; with `has_tail` it stands for everything below it."""
 
     method: str
@@ -152,7 +152,7 @@ class App:
 def _request_id(headers: Mapping[str, str]) -> str:
     """The caller's own, where it is a plain word, or a new one."""
     given = headers.get("x-request-id", "")
-    return given if REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+    return given if REQUEST_ID.fullmatch(given) else f"req_{random.getrandbits(96):024x}"
 
 
 def _check_headers(scope: Scope) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from ..config.resolve import CallerKey
 from ..gateway import Context, Gateway
@@ -11,8 +11,7 @@ from .asgi import Headers, Receive, Send, send_json
 from .stream import EventStream
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(Struct):
     """
     A request and its answer.
 

@@ -8,28 +8,26 @@ whole of a provider is tested with values.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
+
+from msgspec import Struct, field
 
 from ..errors import ErrorDetail, Unsupported
 from ..schema.chat import ChatChunk, ChatCompletion, ChatRequest
 from ..wire.http import Framer, WireEvent, WireRequest, WireResponse
 
 
-@dataclass(frozen=True, slots=True)
-class Bearer:
+class Bearer(Struct, frozen=True):
     """`Authorization: Bearer KEY`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """The key in a header of its own, such as `x-api-key`."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class SigV4:
+class SigV4(Struct, frozen=True):
     """AWS's request signature, by the environment's or the role's credentials."""
 
     service: str
@@ -41,8 +39,7 @@ Billing: TypeAlias = Literal["stops", "continues", "unknown"]
 """What a provider does with the bill when a stream is cut: OpenRouter's published list (docs)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """
     Whom a codec translates for: the model as the provider names it, and what may be left out.
 
@@ -106,8 +103,7 @@ class BadWire(ValueError):
     """The reply is not in the provider's own wire format; the message is safe to show."""
 
 
-@dataclass(frozen=True, slots=True)
-class Codec:
+class Codec(Struct, frozen=True):
     """
     The translation of chat completions: request to wire, wire to an answer or to chunks.
 
@@ -124,8 +120,7 @@ class Codec:
 Explain: TypeAlias = Callable[[int, bytes], ErrorDetail]
 
 
-@dataclass(frozen=True, slots=True)
-class Provider:
+class Provider(Struct, frozen=True):
     """
     A vendor. `base_url` may hold `{option}` places that the config fills (Azure, Bedrock).
 

@@ -10,8 +10,9 @@ is what OpenRouter's list says happens when a stream is cut
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from .base import Billing, Provider
 from .openai.chat import Quirks
@@ -47,8 +48,7 @@ RARE = frozenset(
 LOGPROBS = frozenset({"logprobs", "top_logprobs"})
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """
     One OpenAI-compatible vendor: `drop`, `rename`, `default` and `developer` are all its quirks.
 

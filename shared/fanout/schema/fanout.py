@@ -8,7 +8,6 @@ tells of who was asked. Knows nothing of providers, keys or time.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict
 
 from msgspec import Meta, Struct
@@ -65,8 +64,7 @@ ADDRESSED = frozenset(Addressed.__struct_fields__)
 FORBIDDEN = frozenset({"api_base", "base_url", "api_key", "api_version"})
 
 
-@dataclass(frozen=True, slots=True)
-class FanOutRequest:
+class FanOutRequest(Struct, frozen=True):
     """A checked request: every conversation for one model, or for several in some mode."""
 
     models: tuple[str, ...]

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
 from typing import Protocol, assert_never
 
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ..config.resolve import Deployment
 from ..errors import (
@@ -92,8 +93,7 @@ class Signer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """A whole answer and what came with it."""
 
     completion: ChatCompletion
@@ -101,8 +101,7 @@ class Reply:
     dropped: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class OpenStream:
+class OpenStream(Struct, frozen=True):
     """An answer under way, its head read: the chunks as they come."""
 
     chunks: AsyncIterator[ChatChunk]

@@ -14,12 +14,12 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pyqwest
+from msgspec import Struct, field
 
 from ..wire.http import WireResponse
 from .engine import ConnectFailed, ConnectionLost, EngineError, Incoming, Outgoing, SlowConnect
@@ -50,8 +50,7 @@ class Speaks(Enum):
     HTTP1 = 2
 
 
-@dataclass(slots=True)
-class Lane:
+class Lane(Struct):
     """One client of the Rust engine: over HTTP/2 one connection, over HTTP/1.1 its own pool."""
 
     transport: pyqwest.HTTPTransport
@@ -59,16 +58,14 @@ class Lane:
     in_flight: int = 0
 
 
-@dataclass(slots=True)
-class Origin:
+class Origin(Struct):
     """One scheme, host and port, and the lanes to it."""
 
     speaks: Speaks
     lanes: list[Lane] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """A reply under way."""
 
     status: int

@@ -7,12 +7,12 @@ Knows nothing of clients, secrets or time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
 
+from msgspec import Struct, field
 
-@dataclass(frozen=True, slots=True)
-class WireRequest:
+
+class WireRequest(Struct, frozen=True):
     """
     A request without its secrets: safe to log, to diff and to keep as a golden file.
 
@@ -27,8 +27,7 @@ class WireRequest:
     dropped: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class WireResponse:
+class WireResponse(Struct, frozen=True):
     """A whole reply; header names are lower case."""
 
     status: int
@@ -36,8 +35,7 @@ class WireResponse:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class WireEvent:
+class WireEvent(Struct, frozen=True):
     """One event of a stream, whatever framed it: SSE, AWS event stream or JSON lines."""
 
     data: bytes

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
+
+from msgspec import Struct
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 # Clients and proxies add or change these on the way.
@@ -22,13 +23,15 @@ _UNSIGNED = frozenset(
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(Struct, frozen=True):
     """An AWS access key; its secrets are not in its repr."""
 
     access_key: str
-    secret_key: str = field(repr=False)
-    session_token: str | None = field(default=None, repr=False)
+    secret_key: str
+    session_token: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Credentials(access_key={self.access_key!r})"
 
 
 def sign(  # noqa: PLR0913, PLR0917 - they are what a signature is of

@@ -9,8 +9,9 @@ https://platform.claude.com/docs/en/build-with-claude/effort (levels by model).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 Version: TypeAlias = tuple[int, int]
 
@@ -22,8 +23,7 @@ _OLD_NAME = re.compile(r"claude-(\d{1,2})(?:[-.](\d{1,2}))?-([a-z]+)")
 _UNHEARD_OF: Version = (99, 0)  # a name of theirs without a number is taken for their newest
 
 
-@dataclass(frozen=True, slots=True)
-class Traits:
+class Traits(Struct, frozen=True):
     """
     What one model takes.
 

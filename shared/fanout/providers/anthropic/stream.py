@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from ...schema.chat import ChatChunk, Delta, FinishReason, make_chunk
 from ...wire import json
@@ -21,8 +22,7 @@ from .answer import (
 from .errors import make_error
 
 
-@dataclass(slots=True)
-class _OpenCall:
+class _OpenCall(Struct):
     """A tool call that is being told; `whole` is what it opened with, normally nothing."""
 
     index: int
@@ -30,8 +30,7 @@ class _OpenCall:
     told: bool = False
 
 
-@dataclass(slots=True)
-class _OpenThought:
+class _OpenThought(Struct):
     texts: list[str] = field(default_factory=list)
     signatures: list[str] = field(default_factory=list)
 

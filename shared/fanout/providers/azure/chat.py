@@ -9,9 +9,11 @@ nothing, `v1`, `latest` or `preview` mean the one without dates
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
+
+import msgspec
+from msgspec.structs import replace
 
 from ...schema.chat import ChatChunk, ChatCompletion, ChatRequest
 from ...wire.http import WireEvent, WireRequest, WireResponse
@@ -86,6 +88,12 @@ def decode(reply: WireResponse, _target: Target) -> ChatCompletion:
     return check_whole({**value, "choices": choices})
 
 
+class Noted(msgspec.Struct, frozen=True):
+    """A chunk whose choices may have no delta."""
+
+    choices: list[dict[str, Any]] = []
+
+
 class AzureDecoder:
     """
     Chunks as they are, but for the content filter's notes.
@@ -110,6 +118,7 @@ class AzureDecoder:
             yield from self._plain.feed(event)
             return
         value = read(event.data)
+        msgspec.convert(value, Noted)
         said = {name: item for name, item in value.items() if item or name not in _HEAD}
         if not value.get("choices") and not value.get("usage"):
             self._notes |= {name: item for name, item in said.items() if name not in _NOT_NOTES}
@@ -120,7 +129,7 @@ class AzureDecoder:
 
     def _whole(self, said: dict[str, Any]) -> dict[str, Any]:
         notes, self._notes = self._notes, {}
-        choices = [{"delta": {}, **choice} for choice in said["choices"]]
+        choices = [{"delta": {}, **choice} for choice in said.get("choices", ())]
         return {**self._head, **notes, **said, "choices": choices}
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from ...errors import ErrorDetail
 from ..openai.errors import explain as explain_openai

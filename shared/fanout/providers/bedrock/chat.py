@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from ...errors import ErrorDetail
 from ...schema.chat import ChatChunk, ChatCompletion, ChatRequest

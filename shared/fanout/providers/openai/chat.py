@@ -9,11 +9,11 @@ back is in `dialect`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any
 
 import msgspec
+from msgspec import Struct, field
 
 from ...schema.chat import ChatChunk, ChatCompletion, ChatRequest
 from ...wire import json
@@ -23,8 +23,7 @@ from ..base import BadWire, Codec, Losses, Target, WireError
 from .errors import explain_value, status_of
 
 
-@dataclass(frozen=True, slots=True)
-class Quirks:
+class Quirks(Struct, frozen=True):
     """
     How one vendor bends OpenAI's wire.
 
@@ -118,6 +117,19 @@ class Said(msgspec.Struct, frozen=True):
     tool_calls: list[dict[str, Any]] | None = None
 
 
+class Thought(msgspec.Struct, frozen=True):
+    reasoning_tokens: int | None = None
+
+
+class Tokens(msgspec.Struct, frozen=True):
+    """Usage, as far as it is counted on."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    completion_tokens_details: Thought | None = None
+
+
 class WholeChoice(msgspec.Struct, frozen=True):
     message: Said
     index: int = 0
@@ -126,7 +138,7 @@ class WholeChoice(msgspec.Struct, frozen=True):
 
 class Whole(msgspec.Struct, frozen=True):
     choices: Annotated[list[WholeChoice], msgspec.Meta(min_length=1)]
-    usage: dict[str, Any] | None = None
+    usage: Tokens | None = None
 
 
 class PieceChoice(msgspec.Struct, frozen=True):
@@ -137,7 +149,7 @@ class PieceChoice(msgspec.Struct, frozen=True):
 
 class Piece(msgspec.Struct, frozen=True):
     choices: list[PieceChoice]
-    usage: dict[str, Any] | None = None
+    usage: Tokens | None = None
 
 
 def read(data: bytes) -> dict[str, Any]:

@@ -24,6 +24,8 @@ RENAMED = {"model_length": "length", "max_tokens": "length", "max_length": "leng
 # The answer broke off: Mistral and OpenRouter say `error`, DeepSeek that it has no machine left
 # (api-docs.deepseek.com/api/create-chat-completion), vLLM `abort`.
 FAILED = {"error": 502, "abort": 502, "insufficient_system_resource": 503}
+# Groq's and Bedrock's names for what OpenAI has too; typed clients know no others.
+TIERS = {"on_demand": "default", "standard": "default", "performance": "priority"}
 
 
 def tidy(value: dict[str, Any], part: str) -> dict[str, Any]:
@@ -33,6 +35,8 @@ def tidy(value: dict[str, Any], part: str) -> dict[str, Any]:
         tidied["object"] = "chat.completion.chunk"
     if usage := value.get("usage"):
         tidied["usage"] = tidy_usage(usage)
+    if isinstance(tier := value.get("service_tier"), str):
+        tidied["service_tier"] = TIERS.get(tier, tier)
     return tidied
 
 
@@ -69,11 +73,17 @@ def tidy_said(said: dict[str, Any]) -> dict[str, Any]:
 
 def _split(parts: list[dict[str, Any]]) -> dict[str, Any]:
     """Mistral's content chunks: `text`, and `thinking` that holds chunks in turn."""
-    text = "".join(part.get("text") or "" for part in parts if part.get("type") == "text")
-    thoughts = [part["thinking"] for part in parts if part.get("type") == "thinking"]
-    inner = (chunk for thought in thoughts for chunk in thought if isinstance(chunk, dict))
-    thinking = "".join(chunk.get("text") or "" for chunk in inner)
-    return {"content": text, **({"reasoning_content": thinking} if thinking else {})}
+    inner: list[Any] = []
+    for part in parts:
+        if part.get("type") == "thinking" and isinstance(part.get("thinking"), list):
+            inner += part["thinking"]
+    thinking = _text(inner)
+    return {"content": _text(parts), **({"reasoning_content": thinking} if thinking else {})}
+
+
+def _text(parts: list[Any]) -> str:
+    texts = (part.get("text") for part in parts if isinstance(part, dict))
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def tidy_usage(usage: dict[str, Any]) -> dict[str, Any]:
@@ -85,7 +95,7 @@ def tidy_usage(usage: dict[str, Any]) -> dict[str, Any]:
         usage = {**usage, "completion_tokens": got + thought}
     # DeepSeek: api-docs.deepseek.com/guides/kv_cache.
     hit = usage.get("prompt_cache_hit_tokens")
-    if hit is not None and not usage.get("prompt_tokens_details"):
+    if isinstance(hit, int) and not usage.get("prompt_tokens_details"):
         usage = {**usage, "prompt_tokens_details": {"cached_tokens": hit}}
     return usage
 
