@@ -22,6 +22,7 @@ from typing import Any, Self, TypeAlias
 from weakref import WeakKeyDictionary
 
 from .answers import ChatCompletion, ChatCompletionChunk
+from .compose import make_transport
 from .concurrency import Failure, Outcome, map_all
 from .config.keys import DEFAULTABLE
 from .config.model import GeneralSettings, ModelParams
@@ -34,7 +35,6 @@ from .router import Router
 from .schema.check import convert
 from .schema.fanout import parse_request
 from .settings import Settings
-from .transport.client import EnvironmentSecrets, Transport
 from .transport.engine import Engine
 
 Messages: TypeAlias = Sequence[Mapping[str, Any]]
@@ -272,7 +272,8 @@ class _Asked:
         self._body = {**given, "fanout": fanout, "stream": self.stream}
         if not self.stream:
             self._body.pop("stream_options", None)
-        env = Settings.read().env
+        settings = Settings.read()
+        env = settings.env
         if deployments:
             found = [_deployment(n, d, env) for n, d in zip(names, deployments, strict=True)]
         else:
@@ -283,7 +284,7 @@ class _Asked:
             env=env,
             general=GeneralSettings(),
         )
-        transport = Transport(_engine(), EnvironmentSecrets())
+        transport = make_transport(settings, _engine())
         self._gateway = Gateway(catalog, Router(catalog, transport, observer=Silent()))
 
     async def answer(self, messages: Messages) -> Any:

@@ -12,7 +12,7 @@ from .gateway import Gateway
 from .observe import Observer, Silent
 from .router import Router
 from .settings import Settings
-from .transport.client import EnvironmentSecrets, SecretSource, Transport
+from .transport.client import EnvironmentSecrets, SecretSource, Signer, Transport
 from .transport.engine import Engine
 
 
@@ -20,6 +20,19 @@ def load_catalog(settings: Settings) -> Catalog:
     """The catalog that the settings' config describes; without one, whatever prefixes resolve."""
     config = load_file(settings.config, settings.env) if settings.config else ConfigFile()
     return resolve(config, settings.env)
+
+
+def make_transport(
+    settings: Settings, engine: Engine, secrets: SecretSource | None = None
+) -> Transport:
+    """A transport that signs for AWS once somebody asks for it."""
+
+    def signer() -> Signer:
+        from .aws import AWSSigner
+
+        return AWSSigner(settings.env)
+
+    return Transport(engine, secrets or EnvironmentSecrets(), signer)
 
 
 @asynccontextmanager
@@ -41,7 +54,7 @@ async def open_gateway(
         from .transport.lanes import LanesEngine
 
         engine = LanesEngine(connect_timeout=catalog.general.connect_timeout)
-    transport = Transport(engine, secrets or EnvironmentSecrets())
+    transport = make_transport(settings, engine, secrets)
     try:
         yield Gateway(catalog, Router(catalog, transport, observer=observer or Silent()))
     finally:

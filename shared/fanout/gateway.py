@@ -24,8 +24,9 @@ from .concurrency import Contest, Failure, Success, map_all, merge_streams, race
 from .config.resolve import Catalog
 from .errors import AllFailed, Broken, Cause, DeadlineExceeded, ErrorDetail
 from .interleave import Interleave
+from .leg import Leg, Watcher
 from .report import make_report
-from .router import Leg, Router
+from .router import Router
 from .schema.chat import ChatChunk, ChatCompletion, ChatRequest, says_something
 from .schema.fanout import FanOutRequest, Mode, Report
 
@@ -33,11 +34,12 @@ MAX_PARALLEL = 400
 
 
 class Context(Struct, frozen=True):
-    """Who asks, under which id, and until when (`deadline`: seconds from now, or `None`)."""
+    """Who asks, under which id, until when (`deadline`: seconds from now), and who watches."""
 
     request_id: str
     caller: str | None = None
     deadline: float | None = None
+    watcher: Watcher | None = None
 
 
 class Answer(Struct, frozen=True):
@@ -284,7 +286,10 @@ class Gateway:
     def _chain(self, request: FanOutRequest, leg: Leg) -> list[Leg]:
         """The leg, and one for each fallback of its model."""
         spare = self._spare(request, leg.model)
-        return [leg, *(Leg(name, leg.request_id, leg.retries) for name in spare)]
+        return [
+            leg,
+            *(Leg(name, leg.request_id, leg.retries, watcher=leg.watcher) for name in spare),
+        ]
 
     def _spare(self, request: FanOutRequest, name: str) -> tuple[str, ...]:
         given = self.catalog.fallbacks if request.fallbacks is None else request.fallbacks
@@ -297,7 +302,10 @@ class Gateway:
             _Asked(
                 chat,
                 models,
-                [Leg(name, context.request_id, request.num_retries) for name in models],
+                [
+                    Leg(name, context.request_id, request.num_retries, watcher=context.watcher)
+                    for name in models
+                ],
             )
             for chat in request.conversations
             for models in sets

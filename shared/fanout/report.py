@@ -7,8 +7,8 @@ from typing import Any
 
 from .concurrency import Cancelled, Failure, Fate, Success
 from .errors import detail_of
+from .leg import Leg
 from .prices import cost_of
-from .router import Leg
 from .schema.error import error_object
 from .schema.fanout import Attempt, Mode, Report
 

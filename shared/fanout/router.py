@@ -11,13 +11,14 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from time import perf_counter
-from typing import Literal, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from .config.resolve import Catalog, Deployment
 from .errors import Broken, ErrorDetail, FanoutError, ProviderError, TimedOut
 from .groups import Group
+from .leg import Leg, Outcome
 from .observe import AttemptRecord, Observer
 from .prices import cost_of
 from .retry import Retry
@@ -27,36 +28,11 @@ from .schema.check import parse_chat
 from .transport.client import Transport
 
 T = TypeVar("T")
-Outcome: TypeAlias = Literal["ok", "failed", "cancelled"]
 
 
 def _clock() -> float:
     """The event loop's clock, which a test may turn; uvloop's counts whole milliseconds only."""
     return asyncio.get_running_loop().time()
-
-
-class Leg(Struct):
-    """
-    One model name's part in one request, filled in as it runs: what the report and the log tell.
-
-    Times are `perf_counter`'s; `deployment` is the one asked last, `answered` the
-    model name that answered, which a fallback makes another.
-    """
-
-    model: str
-    request_id: str
-    retries: int | None = None
-    started: float | None = None
-    first_token: float | None = None
-    ended: float | None = None
-    deployment: Deployment | None = None
-    usage: Usage | None = None
-    dropped: tuple[str, ...] = ()
-    answered: str = ""
-    tried: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.answered = self.answered or self.model
 
 
 class _Try(Struct):
@@ -203,6 +179,8 @@ class Router:
             this = _Try(deployment, perf_counter())
             leg.deployment = deployment
             leg.tried.append(deployment.id)
+            if leg.watcher is not None:
+                leg.watcher.started(leg)
             try:
                 value = await call(this, hold)
             except TimeoutError:
@@ -235,10 +213,14 @@ class Router:
 
     def _first_token(self, leg: Leg, this: _Try) -> None:
         this.first_token = leg.first_token = perf_counter()
+        if leg.watcher is not None:
+            leg.watcher.first_token(leg)
 
     def _told(self, leg: Leg, this: _Try, outcome: Outcome, error: BaseException | None) -> None:
         leg.ended = perf_counter()
         leg.usage, leg.dropped = this.usage, this.dropped
+        if leg.watcher is not None:
+            leg.watcher.ended(leg, outcome, error)
         status = 200 if error is None else None
         if isinstance(error, ProviderError):
             status = error.upstream

@@ -7,7 +7,7 @@ Knows the wire and the clock's limits; nothing of retries, groups or fan-out.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Protocol, assert_never
 
@@ -112,10 +112,11 @@ class OpenStream(Struct, frozen=True):
 class Transport:
     """Performs one call. Made once; used by many calls at the same time."""
 
-    def __init__(self, engine: Engine, secrets: SecretSource, signer: Signer | None = None) -> None:
+    def __init__(self, engine: Engine, secrets: SecretSource, signer: Callable[[], Signer]) -> None:
         self._engine = engine
         self._secrets = secrets
-        self._signer = signer
+        self._make_signer = signer
+        self._signer: Signer | None = None
         self._turn = 0
 
     async def chat(self, deployment: Deployment, request: ChatRequest) -> Reply:
@@ -184,8 +185,7 @@ class Transport:
             case SigV4() if text:  # a Bedrock API key instead of the role
                 extra: Mapping[str, str] = {"authorization": f"Bearer {text}"}
             case SigV4(service):
-                if self._signer is None:
-                    raise MissingKey(f"`{deployment.name}`: no AWS credentials to sign with")
+                self._signer = self._signer or self._make_signer()
                 region = deployment.target.options.get("region", "us-east-1")
                 extra = await self._signer.headers(outgoing, service, region)
             case Bearer():

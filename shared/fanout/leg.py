@@ -1,0 +1,57 @@
+"""
+One model name's part in one request, and the seam for whoever watches it run.
+
+Knows nothing of how a call is made: the router fills it in.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol, TypeAlias
+
+from msgspec import Struct, field
+
+from .config.resolve import Deployment
+from .schema.chat import Usage
+
+Outcome: TypeAlias = Literal["ok", "failed", "cancelled"]
+
+
+class Watcher(Protocol):
+    """Is told of one request's legs while they run; must not block and must not raise."""
+
+    def started(self, leg: Leg) -> None:
+        """A deployment is being asked: the first, or another after a failure."""
+        ...
+
+    def first_token(self, leg: Leg) -> None:
+        """The first content has come."""
+        ...
+
+    def ended(self, leg: Leg, outcome: Outcome, error: BaseException | None) -> None:
+        """That deployment's call is over; after a failure another may be started."""
+        ...
+
+
+class Leg(Struct):
+    """
+    One model name's part in one request, filled in as it runs: what the report and the log tell.
+
+    Times are `perf_counter`'s; `deployment` is the one asked last, `answered` the
+    model name that answered, which a fallback makes another.
+    """
+
+    model: str
+    request_id: str
+    retries: int | None = None
+    started: float | None = None
+    first_token: float | None = None
+    ended: float | None = None
+    deployment: Deployment | None = None
+    usage: Usage | None = None
+    dropped: tuple[str, ...] = ()
+    answered: str = ""
+    watcher: Watcher | None = None
+    tried: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.answered = self.answered or self.model
