@@ -1,0 +1,207 @@
+"""What is peculiar to rows: their quirks, and the accents that a row's answers may have."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from fanout.providers import registry
+from fanout.providers.base import Bearer, Target, WireError
+from fanout.providers.openai.dialect import tidy_choice, tidy_usage
+from fanout.providers.rows import PREFIXES, ROWS
+from fanout.schema.check import parse_chat
+from fanout.wire.http import WireEvent, WireRequest, WireResponse
+
+HI = {"model": "our-name", "messages": [{"role": "user", "content": "Hi."}]}
+TARGET = Target("our-name", "their-model")
+ALL = sorted(ROWS)
+
+
+def encode(provider: str, body: dict[str, Any], *, stream: bool = False) -> WireRequest:
+    return registry.find(provider).chat.encode(parse_chat(HI | body), TARGET, stream)
+
+
+def body_of(provider: str, body: dict[str, Any], *, stream: bool = False) -> Any:
+    return json.loads(encode(provider, body, stream=stream).body)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_row_makes_a_provider_with_an_address_and_a_key(name: str) -> None:
+    provider = registry.find(name)
+    assert provider.auth == Bearer()
+    assert provider.keys
+    assert len(set(provider.keys)) == len(provider.keys)
+    assert provider.base_url == "{api_base}" or provider.base_url.startswith(
+        ("https://", "http://127.0.0.1:")
+    )
+    assert not provider.base_url.endswith("/")
+    assert provider.key_optional or provider.base_url.startswith("https://")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_row_loses_a_plain_request(name: str) -> None:
+    """Nor one whose fields ask for what a vendor does anyway, nor a null."""
+    asks_nothing = {
+        "n": 1, "logprobs": False, "parallel_tool_calls": True, "tool_choice": "auto", "tools": [],
+        "frequency_penalty": 0, "presence_penalty": 0.0, "store": False, "logit_bias": {},
+        "service_tier": "auto", "seed": None, "top_logprobs": None, "user": "u-1",
+        "metadata": {"a": "b"}, "safety_identifier": "s-1", "prompt_cache_key": "k",
+    }  # fmt: skip
+    wire = encode(name, asks_nothing)
+    assert wire.dropped == ()
+    assert json.loads(wire.body)["messages"] == HI["messages"]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_usage_of_a_stream_is_asked_for_but_where_that_is_an_error(name: str) -> None:
+    body = body_of(name, {"stream_options": {"include_usage": False}}, stream=True)
+    asked = None if name in {"mistral", "perplexity"} else {"include_usage": True}
+    assert body.get("stream_options") == asked
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_limit_goes_out_once_under_a_name_that_the_row_knows(name: str) -> None:
+    row = ROWS[name]
+    theirs = row.rename.get("max_completion_tokens", "max_completion_tokens")
+    body = body_of(name, {"max_completion_tokens": 9})
+    assert {k: v for k, v in body.items() if k.startswith("max_")} == {theirs: 9}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_developers_words_reach_a_vendor_that_has_no_such_role(name: str) -> None:
+    messages = [{"role": "developer", "content": "Be brief."}, *HI["messages"]]
+    role = "developer" if ROWS[name].developer else "system"
+    assert body_of(name, {"messages": messages})["messages"][0] == {
+        "role": role,
+        "content": "Be brief.",
+    }
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_whatever_a_row_drops_and_renames_the_bare_names_find_it(name: str) -> None:
+    row = ROWS[name]
+    assert not row.drop & row.rename.keys()
+    assert registry.split_model(f"{name}/some/model") == (name, "some/model")
+
+
+def test_bare_model_names_are_known_by_how_they_begin() -> None:
+    known = {*registry.FOLDERS, *ROWS}
+    assert {provider for _, provider in PREFIXES} <= known
+    assert registry.split_model("ft:o4-mini:acme") == ("openai", "ft:o4-mini:acme")
+    assert registry.split_model("open-mixtral-8x22b") == ("mistral", "open-mixtral-8x22b")
+    assert registry.split_model("who-knows") is None
+
+
+def test_litellms_names_of_keys_are_looked_for_after_the_vendors_own() -> None:
+    assert registry.find("perplexity").keys == ("PERPLEXITY_API_KEY", "PERPLEXITYAI_API_KEY")
+    assert registry.find("together").keys[:2] == ("TOGETHER_API_KEY", "TOGETHERAI_API_KEY")
+
+
+# ---- accents ----
+
+
+def chat_of(provider: str, choice: dict[str, Any], **more: Any) -> Any:
+    reply = {"object": "chat.completion", "model": "m", "choices": [{"index": 0} | choice]} | more
+    codec = registry.find(provider).chat
+    return codec.decode(WireResponse(200, {}, json.dumps(reply).encode()), TARGET)
+
+
+SAID = {"role": "assistant", "content": "Hi."}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("eos", "stop"),
+        ("end_turn", "stop"),
+        ("of-tomorrow", "stop"),
+        ("model_length", "length"),
+        ("max_tokens", "length"),
+        ("tool_calls", "tool_calls"),
+        ("content_filter", "content_filter"),
+        (None, None),
+    ],
+)
+def test_finish_reasons_become_openais(theirs: str | None, ours: str | None) -> None:
+    assert (
+        tidy_choice({"message": SAID, "finish_reason": theirs}, "message")["finish_reason"] == ours
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"), [("error", 502), ("abort", 502), ("insufficient_system_resource", 503)]
+)
+def test_an_answer_that_broke_off_is_an_error_and_no_answer(reason: str, status: int) -> None:
+    with pytest.raises(WireError, match=reason) as failed:
+        chat_of("deepseek", {"message": SAID, "finish_reason": reason})
+    assert failed.value.status == status
+
+
+def test_openrouters_error_in_a_choice_is_told_with_its_status() -> None:
+    """https://openrouter.ai/docs/api-reference/errors"""
+    fault = {"code": 429, "message": "Rate limited upstream"}
+    with pytest.raises(WireError, match="Rate limited upstream") as failed:
+        chat_of("openrouter", {"message": SAID, "finish_reason": "error", "error": fault})
+    assert failed.value.status == 429
+
+
+def test_openrouters_error_in_a_stream_is_told_though_it_has_choices() -> None:
+    chunk = {
+        "id": "gen-1", "object": "chat.completion.chunk", "created": 1, "model": "m",
+        "provider": "openai", "error": {"code": "server_error", "message": "Provider disconnected"},
+        "choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "error"}],
+    }  # fmt: skip
+    decoder = registry.find("openrouter").chat.decoder(TARGET)
+    with pytest.raises(WireError, match="Provider disconnected"):
+        list(decoder.feed(WireEvent(json.dumps(chunk).encode())))
+    assert not decoder.ended
+
+
+@pytest.mark.parametrize("provider", ["groq", "cerebras", "openrouter", "together_ai", "ollama"])
+def test_reasoning_has_one_name_for_callers(provider: str) -> None:
+    message = chat_of(provider, {"message": SAID | {"reasoning": "hm"}, "finish_reason": "stop"})[
+        "choices"
+    ][0]["message"]
+    assert message == SAID | {"reasoning_content": "hm"}
+
+
+def test_reasoning_under_both_names_is_left_as_it_is() -> None:
+    said = SAID | {"reasoning": "hm", "reasoning_content": "hm"}
+    chat = chat_of("hosted_vllm", {"message": said, "finish_reason": "stop"})
+    assert chat["choices"][0]["message"] == said
+
+
+def test_mistrals_references_do_not_make_the_text_a_list() -> None:
+    parts = [
+        {"type": "text", "text": "Paris"},
+        {"type": "reference", "reference_ids": [1]},
+        {"type": "text", "text": "."},
+    ]
+    said = {"role": "assistant", "content": parts}
+    chat = chat_of("mistral", {"message": said, "finish_reason": "stop"})
+    assert chat["choices"][0]["message"] == {"role": "assistant", "content": "Paris."}
+
+
+def test_xais_reasoning_is_counted_into_the_completion() -> None:
+    """The numbers are those of docs.x.ai/docs/guides/reasoning."""
+    theirs = {
+        "prompt_tokens": 32,
+        "completion_tokens": 9,
+        "total_tokens": 135,
+        "completion_tokens_details": {"reasoning_tokens": 94},
+    }
+    assert tidy_usage(theirs) == theirs | {"completion_tokens": 103}
+
+
+def test_usage_that_counts_as_openai_does_is_left_as_it_is() -> None:
+    usage = {
+        "prompt_tokens": 32,
+        "completion_tokens": 103,
+        "total_tokens": 135,
+        "completion_tokens_details": {"reasoning_tokens": 94},
+        "prompt_tokens_details": {"cached_tokens": 6},
+        "prompt_cache_hit_tokens": 7,
+    }
+    assert tidy_usage(usage) == usage
