@@ -36,7 +36,9 @@ class AWSSigner:
 
     async def headers(self, request: Outgoing, service: str, region: str) -> Mapping[str, str]:
         """The headers that sign `request`; `MissingKey` where nothing has credentials."""
-        credentials = self._fixed or await asyncio.to_thread(self._from_chain)
+        credentials = self._fixed
+        if credentials is None:
+            credentials = await asyncio.to_thread(self._from_chain)
         return sign(
             request.method,
             request.url,
