@@ -1,0 +1,38 @@
+"""
+Structured fan-out: `race`, `race_streams`, `map_all`, `map_each` and `merge_streams`.
+
+Knows nothing of HTTP, providers or configuration. Every task started here has finished, or has
+been cancelled and awaited, before its function returns or its block is left.
+"""
+
+from .many import Ended, map_all, map_each, merge_streams
+from .outcomes import (
+    Call,
+    Cancelled,
+    Contest,
+    Failure,
+    Fate,
+    Opener,
+    Outcome,
+    Success,
+    attempt,
+)
+from .race import race, race_streams
+
+__all__ = [
+    "Call",
+    "Cancelled",
+    "Contest",
+    "Ended",
+    "Failure",
+    "Fate",
+    "Opener",
+    "Outcome",
+    "Success",
+    "attempt",
+    "map_all",
+    "map_each",
+    "merge_streams",
+    "race",
+    "race_streams",
+]
