@@ -12,8 +12,9 @@ from .gateway import Gateway
 from .observe import Observer, Silent
 from .router import Router
 from .settings import Settings
-from .transport.client import EnvironmentSecrets, SecretSource, Signer, Transport
+from .transport.client import Transport
 from .transport.engine import Engine
+from .transport.keys import EnvironmentSecrets, SecretSource, Signer
 
 
 def load_catalog(settings: Settings) -> Catalog:

@@ -30,6 +30,7 @@ class ModelParams(Struct, frozen=True, kw_only=True):
     api_base: str | None = None
     api_key: str | list[str] | None = None
     api_version: str | None = None
+    base_model: str | None = None
     region: str | None = None
     aws_region_name: str | None = None
     rpm: Positive | None = None

@@ -173,9 +173,14 @@ def make_deployment(
 
 
 def _options(params: ModelParams, env: Mapping[str, str]) -> dict[str, str]:
+    """What a provider may want to know besides the model; the environment's names are LiteLLM's."""
     region = params.region or params.aws_region_name
-    region = region or env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION")
-    found = {"api_version": params.api_version, "region": region}
+    found = {
+        "api_base": params.api_base,
+        "api_version": params.api_version or env.get("AZURE_API_VERSION"),
+        "base_model": params.base_model,
+        "region": region or env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION"),
+    }
     return {name: value for name, value in found.items() if value}
 
 

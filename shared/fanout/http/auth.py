@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 from ..config.resolve import CallerKey
 from ..errors import Forbidden, Unauthorized
-from ..transport.client import SecretSource
+from ..transport.keys import SecretSource
 
 ANYONE = CallerKey("anyone", None)
 """The caller of a gateway that has no keys at all: it serves this machine only."""
@@ -36,9 +36,9 @@ class Access:
         given = token.strip().encode()
         found: CallerKey | None = None
         for caller in self._callers:
-            text = await self._secrets.text(caller.secret) if caller.secret else None
-            if hmac.compare_digest((text or "").encode(), given) and text:
-                found = caller
+            for text in await self._secrets.texts(caller.secret) if caller.secret else ():
+                if hmac.compare_digest(text.encode(), given):
+                    found = caller
         if found is None:
             raise Unauthorized("the API key is not one of the gateway's", None)
         return found

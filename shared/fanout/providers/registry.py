@@ -40,5 +40,5 @@ def split_model(model: str) -> tuple[str, str] | None:
         return (head, rest) if rest else None
     for prefix, provider in PREFIXES:
         if model.startswith(prefix):
-            return provider, model
+            return (provider, model) if provider else None
     return None

@@ -202,6 +202,7 @@ ROWS |= {alias: ROWS[name] for alias, name in _ALIASES.items()}
 # Bare model names, by how they begin; the first that fits counts.
 PREFIXES: tuple[tuple[str, str], ...] = (
     ("claude", "anthropic"),
+    ("gpt-oss", ""),  # open weights: many serve them, OpenAI does not
     ("gpt-", "openai"),
     ("chatgpt-", "openai"),
     ("o1", "openai"),

@@ -8,89 +8,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from typing import Protocol, assert_never
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import assert_never
 
 import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from ..config.resolve import Deployment
-from ..errors import (
-    Broken,
-    ErrorDetail,
-    Malformed,
-    MissingKey,
-    Overloaded,
-    ProviderError,
-    QuotaExceeded,
-    RateLimited,
-    Refused,
-    Rejected,
-    TimedOut,
-    Unreachable,
-)
+from ..errors import Broken, ErrorDetail, MissingKey, TimedOut
 from ..providers.base import BadWire, Bearer, Header, SigV4, WireError
 from ..schema.chat import ChatChunk, ChatCompletion, ChatRequest
 from ..secret import Secret
 from ..wire.http import WireRequest, WireResponse
-from .engine import (
-    ConnectFailed,
-    ConnectionLost,
-    Engine,
-    EngineError,
-    Incoming,
-    Outgoing,
-    SlowConnect,
-)
-from .redact import redact
-
-# A status and what it means; every other 4xx is the request's fault, every other 5xx theirs.
-BY_STATUS: Mapping[int, type[ProviderError]] = {
-    401: Refused,
-    403: Refused,
-    408: TimedOut,
-    409: Overloaded,
-    425: Overloaded,
-    429: RateLimited,
-    504: TimedOut,
-}
-
-BY_FAULT: Mapping[type[EngineError], tuple[type[ProviderError], str]] = {
-    ConnectFailed: (Unreachable, "no connection to the provider"),
-    SlowConnect: (Unreachable, "no connection to the provider in time"),
-    ConnectionLost: (Broken, "the connection to the provider broke"),
-}
+from .engine import Engine, EngineError, Incoming, Outgoing
+from .faults import MAX_ERROR_BODY, fault, malformed, refusal, wire_error
+from .keys import SecretSource, Signer
 
 # What a reply that is not the provider's own wire raises while it is decoded.
 NONSENSE = (BadWire, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
-MAX_ERROR_BODY = 64 * 1024
-MAX_RETRY_AFTER = 600.0
-
-
-class SecretSource(Protocol):
-    """Where a key's text comes from: the environment, or Secrets Manager."""
-
-    async def text(self, secret: Secret) -> str | None:
-        """The text, or `None` if there is none."""
-        ...
-
-
-class EnvironmentSecrets:
-    """Keys that were in the config or in the environment at the start."""
-
-    async def text(self, secret: Secret) -> str | None:
-        """The text, or `None` if there is none."""
-        return secret.reveal()
-
-
-class Signer(Protocol):
-    """Signs for AWS; set where a provider asks for it."""
-
-    async def headers(self, request: Outgoing, service: str, region: str) -> Mapping[str, str]:
-        """The headers that sign `request`."""
-        ...
+REFUSALS = frozenset({401, 403})
 
 
 class Reply(Struct, frozen=True):
@@ -123,19 +61,22 @@ class Transport:
         """The whole answer; raises a `ProviderError`, `Unsupported` or `MissingKey`."""
         codec = deployment.provider.chat
         wire = codec.encode(request, deployment.target, False)
-        outgoing = await self._address(deployment, wire)
         try:
-            reply = await self._engine.send(outgoing)
+            signed = await self._signed(deployment, wire)
+            reply = await self._engine.send(signed.outgoing)
+            if reply.status in REFUSALS and await self._renewed(signed):
+                signed = await self._signed(deployment, wire)
+                reply = await self._engine.send(signed.outgoing)
         except EngineError as error:
-            raise _fault(deployment, error) from None
+            raise fault(deployment, error) from None
         if reply.status != 200:  # noqa: PLR2004
-            raise _refusal(deployment, reply)
+            raise refusal(deployment, reply, signed.text)
         try:
             completion = codec.decode(reply, deployment.target)
         except WireError as error:
-            raise _wire_error(deployment, error) from None
+            raise wire_error(deployment, error) from None
         except NONSENSE:
-            raise _malformed(deployment) from None
+            raise malformed(deployment) from None
         return Reply(completion, reply.headers, wire.dropped)
 
     @asynccontextmanager
@@ -148,39 +89,41 @@ class Transport:
         The iterator raises `Broken` if the stream ends before the provider says that it is done.
         """
         wire = deployment.provider.chat.encode(request, deployment.target, True)
-        outgoing = await self._address(deployment, wire)
         try:
-            async with self._engine.stream(outgoing) as incoming:
+            async with AsyncExitStack() as stack:
+                signed = await self._signed(deployment, wire)
+                incoming = await stack.enter_async_context(self._engine.stream(signed.outgoing))
+                if incoming.status in REFUSALS and await self._renewed(signed):
+                    await stack.aclose()
+                    signed = await self._signed(deployment, wire)
+                    incoming = await stack.enter_async_context(self._engine.stream(signed.outgoing))
                 if incoming.status != 200:  # noqa: PLR2004
-                    body = await _limited(incoming)
-                    raise _refusal(
-                        deployment, WireResponse(incoming.status, incoming.headers, body)
+                    reply = WireResponse(
+                        incoming.status, incoming.headers, await _limited(incoming)
                     )
+                    raise refusal(deployment, reply, signed.text)
                 chunks = _chunks(deployment, incoming)
                 yield OpenStream(chunks, incoming.headers, wire.dropped)
         except EngineError as error:
-            raise _fault(deployment, error) from None
+            raise fault(deployment, error) from None
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._engine.aclose()
 
-    async def _address(self, deployment: Deployment, wire: WireRequest) -> Outgoing:
-        headers = {"content-type": "application/json", **deployment.provider.headers}
-        headers |= wire.headers
-        url = join(deployment.base_url, wire.path)
-        outgoing = Outgoing(wire.method, url, headers, wire.body)
-        return await self._sign(deployment, outgoing)
+    async def _renewed(self, signed: _Signed) -> bool:
+        """Whether the refused key has been replaced since: then it is worth a second call."""
+        if signed.secret is None or signed.text is None:
+            return False
+        return await self._secrets.renew(signed.secret, signed.text)
 
-    async def _sign(self, deployment: Deployment, outgoing: Outgoing) -> Outgoing:
+    async def _signed(self, deployment: Deployment, wire: WireRequest) -> _Signed:
+        """The request with its address and its key."""
+        headers = {"content-type": "application/json", **deployment.provider.headers}
+        url = join(deployment.base_url, wire.path)
+        outgoing = Outgoing(wire.method, url, {**headers, **wire.headers}, wire.body)
+        secret, text = await self._pick_key(deployment)
         auth = deployment.provider.auth
-        secret = self._pick_key(deployment)
-        text = await self._secrets.text(secret) if secret else None
-        if secret and not text and not deployment.provider.key_optional:
-            raise MissingKey(
-                f"`{deployment.name}`: no key for `{deployment.provider.name}`: "
-                f"set `{secret.name}` in the environment, or `api_key` in the config"
-            )
         match auth:
             case SigV4() if text:  # a Bedrock API key instead of the role
                 extra: Mapping[str, str] = {"authorization": f"Bearer {text}"}
@@ -194,25 +137,44 @@ class Transport:
                 extra = {name: text} if text else {}
             case _:
                 assert_never(auth)
-        return Outgoing(outgoing.method, outgoing.url, {**outgoing.headers, **extra}, outgoing.body)
+        return _Signed(replace(outgoing, headers={**outgoing.headers, **extra}), secret, text)
 
-    def _pick_key(self, deployment: Deployment) -> Secret | None:
-        """Several keys of one deployment are used in turn."""
-        if len(deployment.keys) < 2:  # noqa: PLR2004
-            return deployment.keys[0] if deployment.keys else None
-        self._turn += 1
-        return deployment.keys[self._turn % len(deployment.keys)]
+    async def _pick_key(self, deployment: Deployment) -> tuple[Secret | None, str | None]:
+        """One of the deployment's keys; several are used in turn."""
+        keys = [(s, text) for s in deployment.keys for text in await self._secrets.texts(s)]
+        if keys:
+            self._turn += 1
+            return keys[self._turn % len(keys)]
+        if deployment.keys and not deployment.provider.key_optional:
+            raise MissingKey(
+                f"`{deployment.name}`: no key for `{deployment.provider.name}`: set "
+                f"`{deployment.keys[0].name}` in the environment, or `api_key` in the config"
+            )
+        return None, None
+
+
+class _Signed(Struct, frozen=True):
+    """A request as it goes out, and the key that it goes with."""
+
+    outgoing: Outgoing
+    secret: Secret | None
+    text: str | None
+
+    def __repr__(self) -> str:
+        return "_Signed(…)"
 
 
 def join(base: str, path: str) -> str:
     """
-    A base URL and a path; a version that both name (`…/v1` and `/v1/messages`) is said once.
+    A base URL and a path; what the base already ends in (`…/v1` and `/v1/messages`) is said once.
 
-    LiteLLM's users write `api_base` with and without it.
+    LiteLLM's users, and the vendors' own pages, write `api_base` with and without it.
     """
-    first = path.split("/", 2)[1] if path.startswith("/") else ""
-    if first and base.endswith(f"/{first}"):
-        return base + path.removeprefix(f"/{first}")
+    parts = path.split("/")
+    for end in range(len(parts) - 1, 1, -1):
+        start = "/".join(parts[:end])
+        if base.endswith(start):
+            return base + path.removeprefix(start)
     return base + path
 
 
@@ -230,12 +192,12 @@ async def _chunks(deployment: Deployment, incoming: Incoming) -> AsyncIterator[C
                 for chunk in decoder.feed(event):
                     yield chunk
     except WireError as error:
-        raise _wire_error(deployment, error) from None
+        raise wire_error(deployment, error) from None
     except TimeoutError:
         words = f"the stream was silent for {deployment.stream_timeout:g} s"
         raise TimedOut(deployment, ErrorDetail(words, "timeout_error")) from None
     except NONSENSE:
-        raise _malformed(deployment) from None
+        raise malformed(deployment) from None
     if not decoder.ended:
         raise Broken(deployment, ErrorDetail("the stream ended before the answer did"))
 
@@ -250,70 +212,3 @@ async def _limited(incoming: Incoming) -> bytes:
         if size > MAX_ERROR_BODY:
             break
     return b"".join(parts)
-
-
-def _fault(deployment: Deployment, error: EngineError) -> ProviderError:
-    kind, words = BY_FAULT[type(error)]
-    return kind(deployment, ErrorDetail(words))
-
-
-def _malformed(deployment: Deployment) -> ProviderError:
-    words = f"the reply is not `{deployment.provider.name}`'s own format"
-    return Malformed(deployment, ErrorDetail(words))
-
-
-def _wire_error(deployment: Deployment, error: WireError) -> ProviderError:
-    return _error(deployment, error.status, error.detail, None)
-
-
-def _refusal(deployment: Deployment, reply: WireResponse) -> ProviderError:
-    detail = deployment.provider.explain(reply.status, reply.body[:MAX_ERROR_BODY])
-    return _error(deployment, reply.status, detail, retry_after(reply.headers))
-
-
-def _error(
-    deployment: Deployment, status: int, detail: ErrorDetail, after: float | None
-) -> ProviderError:
-    kind = BY_STATUS.get(status) or (Overloaded if status >= 500 else Rejected)  # noqa: PLR2004
-    if status < 400:  # noqa: PLR2004 -- a redirect is not followed: the key would go with it
-        kind, detail = Malformed, ErrorDetail(f"an unexpected HTTP {status}")
-    if detail.code == "insufficient_quota" or detail.type == "insufficient_quota":
-        kind = QuotaExceeded
-    if kind is Refused:
-        detail = ErrorDetail(
-            f"`{deployment.provider.name}` refused the gateway's key (HTTP {status})",
-            "provider_key_error",
-        )
-    texts = [text for secret in deployment.keys if (text := secret.reveal())]
-    message = redact(detail.message, texts, deployment.base_url)
-    detail = replace(detail, message=message)
-    return kind(deployment, detail, upstream=status, retry_after=after)
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """
-    Seconds to wait, from `retry-after-ms`, or `retry-after` in seconds or as an HTTP date.
-
-    The OpenAI SDK reads the same three, in this order.
-    """
-    try:
-        if milliseconds := headers.get("retry-after-ms"):
-            return min(max(float(milliseconds) / 1000, 0.0), MAX_RETRY_AFTER)
-        value = headers.get("retry-after")
-        if not value:
-            return None
-        if value.replace(".", "", 1).isdigit():
-            return min(float(value), MAX_RETRY_AFTER)
-        return _until(value, headers.get("date"))
-    except ValueError:
-        return None
-
-
-def _until(value: str, now: str | None) -> float | None:
-    """Seconds between the reply's own `Date` and the date given, so that no clock is needed."""
-    from email.utils import parsedate_to_datetime
-
-    if not now:
-        return None
-    seconds = (parsedate_to_datetime(value) - parsedate_to_datetime(now)).total_seconds()
-    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
