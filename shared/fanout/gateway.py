@@ -189,8 +189,10 @@ class Gateway:
     ) -> AsyncIterator[tuple[Contest[Any], Leg, AsyncIterator[ChatChunk]]]:
         """One cell's contest, decided: how it went, who won, and what the winner says."""
         openers = [partial(self._opened, request, leg, asked.request) for leg in asked.legs]
+        # An empty answer is one, but where several run at once it is no reason to stop the others.
+        counts = says_something if request.stagger is not None and len(openers) > 1 else _anything
         async with race_streams(
-            openers, stagger=request.stagger, counts=says_something, silent=_silent(asked.legs)
+            openers, stagger=request.stagger, counts=counts, silent=_silent(asked.legs)
         ) as (contest, chunks):
             if contest.winner is None:
                 raise _all_failed(asked.legs, contest)
@@ -200,16 +202,16 @@ class Gateway:
     async def _opened(
         self, request: FanOutRequest, leg: Leg, chat: ChatRequest
     ) -> AsyncIterator[AsyncIterator[ChatChunk]]:
-        """One model's stream, or that of the first of its fallbacks that says something."""
+        """One model's stream, or that of the first of its fallbacks that has one."""
         legs = self._chain(request, leg)
         if len(legs) == 1:
             async with self._router.stream(leg, chat) as chunks:
                 yield chunks
             return
         openers = [partial(self._router.stream, each, chat) for each in legs]
-        async with race_streams(
-            openers, stagger=None, counts=says_something, silent=_silent(legs)
-        ) as (contest, chunks):
+        silent = _silent(legs)
+        async with race_streams(openers, stagger=None, counts=_anything, silent=silent) as found:
+            contest, chunks = found
             if contest.winner is None:
                 raise _all_failed(legs, contest)
             leg.answered = legs[contest.winner].model
@@ -258,7 +260,7 @@ class Gateway:
                 head.append(chunk)
                 if says_something(chunk):
                     break
-            if not weave.any_content:
+            if len(weave.causes) == len(grid):
                 raise AllFailed(weave.causes)
             yield AnswerStream(_then(head, woven), request.mode)
 
@@ -286,10 +288,7 @@ class Gateway:
     def _chain(self, request: FanOutRequest, leg: Leg) -> list[Leg]:
         """The leg, and one for each fallback of its model."""
         spare = self._spare(request, leg.model)
-        return [
-            leg,
-            *(Leg(name, leg.request_id, leg.retries, watcher=leg.watcher) for name in spare),
-        ]
+        return [leg, *(leg.instead(name) for name in spare)]
 
     def _spare(self, request: FanOutRequest, name: str) -> tuple[str, ...]:
         given = self.catalog.fallbacks if request.fallbacks is None else request.fallbacks
@@ -299,17 +298,14 @@ class Gateway:
         """The cells, message-major; each with its contestants."""
         sets = [(m,) for m in request.models] if request.mode == "all" else [request.models]
         return [
-            _Asked(
-                chat,
-                models,
-                [
-                    Leg(name, context.request_id, request.num_retries, watcher=context.watcher)
-                    for name in models
-                ],
-            )
+            _Asked(chat, models, [self._leg(request, context, name) for name in models])
             for chat in request.conversations
             for models in sets
         ]
+
+    def _leg(self, request: FanOutRequest, context: Context, model: str) -> Leg:
+        retries, watcher = request.num_retries, context.watcher
+        return Leg(model, context.request_id, request.mode, retries, watcher=watcher)
 
     def _limit(self, request: FanOutRequest) -> int:
         ours = self.catalog.general.max_parallel_requests
@@ -348,6 +344,10 @@ def _all_failed(legs: Sequence[Leg], contest: Contest[Any]) -> Exception:
         if isinstance(fate, Failure)
     ]
     return failures[0].error if len(failures) == 1 else AllFailed(failures)
+
+
+def _anything(_: ChatChunk) -> bool:
+    return True
 
 
 def _silent(legs: Sequence[Leg]) -> Callable[[int], Exception]:

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 
 from .config.resolve import Deployment
 from .schema.chat import Usage
+from .schema.fanout import Mode
 
 Outcome: TypeAlias = Literal["ok", "failed", "cancelled"]
 
@@ -42,6 +43,7 @@ class Leg(Struct):
 
     model: str
     request_id: str
+    mode: Mode = "one"
     retries: int | None = None
     started: float | None = None
     first_token: float | None = None
@@ -55,3 +57,7 @@ class Leg(Struct):
 
     def __post_init__(self) -> None:
         self.answered = self.answered or self.model
+
+    def instead(self, model: str) -> Leg:
+        """A leg of the same request for another model: this one's fallback."""
+        return Leg(model, self.request_id, self.mode, self.retries, watcher=self.watcher)

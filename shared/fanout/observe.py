@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from .schema.chat import Usage
+from .schema.fanout import Mode
 from .wire import json
 
 
@@ -19,6 +20,7 @@ class AttemptRecord(Struct, frozen=True):
     """One call to one deployment, as it ended. Times in milliseconds."""
 
     request_id: str
+    mode: Mode
     model: str
     deployment: str
     provider: str

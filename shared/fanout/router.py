@@ -16,7 +16,7 @@ from typing import TypeAlias, TypeVar
 from msgspec import Struct
 
 from .config.resolve import Catalog, Deployment
-from .errors import Broken, ErrorDetail, FanoutError, ProviderError, TimedOut
+from .errors import ErrorDetail, FanoutError, ProviderError, TimedOut
 from .groups import Group
 from .leg import Leg, Outcome
 from .observe import AttemptRecord, Observer
@@ -113,7 +113,7 @@ class Router:
         self, leg: Leg, request: ChatRequest
     ) -> AsyncIterator[AsyncIterator[ChatChunk]]:
         """
-        The answer as it comes, entered once its first content is in hand.
+        The answer as it comes, entered once its first content is in hand, or all of an empty one.
 
         Until then another deployment may take over; after it a fault is the caller's to hear.
         """
@@ -130,9 +130,8 @@ class Router:
                     head.append(chunk)
                     if says_something(chunk):
                         self._first_token(leg, this)
-                        return hold.pop_all(), this, head, opened.chunks
-            words = "the answer ended without any content"
-            raise Broken(this.deployment, ErrorDetail(words))
+                        break
+                return hold.pop_all(), this, head, opened.chunks
 
         stack, this, head, rest = await self._answered(leg, call)
         try:
@@ -230,6 +229,7 @@ class Router:
         self._observer.attempt(
             AttemptRecord(
                 request_id=leg.request_id,
+                mode=leg.mode,
                 model=leg.model,
                 deployment=this.deployment.id,
                 provider=this.deployment.provider.name,

@@ -1,0 +1,1 @@
+"""The API function: the same app as on a laptop, behind the Lambda Web Adapter."""
