@@ -12,7 +12,7 @@ from typing import Any
 from .combine import ERROR, sum_usage
 from .concurrency import Ended
 from .errors import Cause, detail_of
-from .schema.chat import ChatChunk, says_something
+from .schema.chat import ChatChunk
 from .schema.error import error_object
 from .schema.fanout import FanOutRequest
 
@@ -40,7 +40,6 @@ class Interleave:
         self._models = [", ".join(models) for models in cells]
         self._usage: list[Any] = [None] * len(cells)
         self._last: list[list[dict[str, Any]]] = [[] for _ in cells]
-        self.any_content = False
         self.causes: list[Cause] = []
 
     async def chunks(
@@ -55,7 +54,6 @@ class Interleave:
             index, (model, chunk) = item
             self._models[index] = model
             self._usage[index] = chunk.get("usage") or self._usage[index]
-            self.any_content = self.any_content or says_something(chunk)
             if choices := self._moved(index, chunk):
                 yield self._chunk(model, choices)
         if self._request.include_usage:

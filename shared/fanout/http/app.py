@@ -19,12 +19,13 @@ from ..errors import FanoutError, NotFound, RequestError, status_of
 from ..gateway import Gateway
 from ..observe import Observer, RequestRecord, Silent
 from ..schema.error import error_body
-from ..transport.client import EnvironmentSecrets, SecretSource
+from ..transport.keys import EnvironmentSecrets, SecretSource
 from . import endpoints
 from .asgi import ClientGone, Headers, Receive, Scope, Send, headers_of, send_json
 from .auth import ANYONE, Access
 from .errors import error_headers
 from .exchange import Exchange
+from .stream import INTERVAL
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,128}")
 MAX_HEADER_BYTES = 64 * 1024
@@ -57,7 +58,8 @@ class App:
     The ASGI app over a gateway that lives as long as the server does.
 
     `deadline` reads the seconds that the host has left out of a request's headers (Lambda's);
-    `keys` knows the texts of the gateway's own keys.
+    `keys` knows the texts of the gateway's own keys; `keep_alive` is the silence in seconds after
+    which a stream says that it is still there.
     """
 
     def __init__(
@@ -67,11 +69,13 @@ class App:
         observer: Observer | None = None,
         keys: SecretSource | None = None,
         deadline: Callable[[Headers], float | None] | None = None,
+        keep_alive: float = INTERVAL,
     ) -> None:
         self._opening = opening
         self._observer = observer or Silent()
         self._keys = keys or EnvironmentSecrets()
         self._deadline = deadline
+        self._keep_alive = keep_alive
         self._live: tuple[Gateway, Access] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,6 +107,7 @@ class App:
         exchange = Exchange(gateway, ANYONE, receive, send, headers, _request_id(headers))
         exchange.out["x-request-id"] = exchange.request_id
         exchange.deadline = self._deadline(headers) if self._deadline else None
+        exchange.keep_alive = self._keep_alive
         error: Exception | None = None
         try:
             _check_headers(scope)

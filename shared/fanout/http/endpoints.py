@@ -34,7 +34,7 @@ async def chat(exchange: Exchange) -> None:
 
 
 async def _streamed(exchange: Exchange, request: FanOutRequest) -> None:
-    events = exchange.events = EventStream(exchange.send, exchange.out)
+    events = exchange.events = EventStream(exchange.send, exchange.out, exchange.keep_alive)
     async with until_hang_up(exchange.receive) as group:
         beat = group.create_task(events.keep_alive())
         try:

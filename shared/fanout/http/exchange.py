@@ -8,7 +8,7 @@ from ..config.resolve import CallerKey
 from ..gateway import Context, Gateway
 from ..schema.fanout import FanOutRequest
 from .asgi import Headers, Receive, Send, send_json
-from .stream import EventStream
+from .stream import INTERVAL, EventStream
 
 
 class Exchange(Struct):
@@ -27,6 +27,7 @@ class Exchange(Struct):
     request_id: str
     tail: str = ""
     deadline: float | None = None
+    keep_alive: float = INTERVAL
     asked: FanOutRequest | None = None
     winner: str | None = None
     status: int | None = None

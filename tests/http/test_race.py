@@ -1,0 +1,217 @@
+"""
+Races over real sockets: the nine rows that other gateways get wrong, and what else must hold.
+
+Nothing here depends on which of two sleeps is shorter: a loser is held by a gate that only the
+winner, or the test, opens.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any
+
+import pytest
+
+import fanout
+from tests.http.racing import HI, SETTLE, both_ways, race
+from tests.served import Served
+from tests.steps import (
+    answers,
+    comment,
+    delta,
+    hang,
+    head,
+    opens,
+    pause,
+    refuse,
+    role,
+    say,
+    stalls,
+    wait,
+)
+from tests.upstream import Step, Upstream
+
+# ---- the nine rows ----
+
+
+@both_ways
+def test_row_1_the_fast_one_answers_though_the_slow_one_is_listed_first(
+    server: Served, upstream: Upstream, *, stream: bool
+) -> None:
+    upstream.script("a", stalls())
+    upstream.script("b", answers("fast"))
+    said = race(server, "a", "b", stream=stream)
+    assert (said.status, said.model, said.text) == (200, "b", "fast")
+    assert said.fates == {"a": "cancelled", "b": "won"}
+    upstream.wait_hung_up("a")
+
+
+@both_ways
+def test_row_2_the_answer_does_not_wait_for_the_slow_one_to_end(
+    server: Served, upstream: Upstream, *, stream: bool
+) -> None:
+    upstream.script("a", answers("fast"))
+    upstream.script("b", stalls())
+    said = race(server, "a", "b", stream=stream)
+    assert (said.model, said.text) == ("a", "fast")
+    upstream.wait_hung_up("b")
+
+
+@both_ways
+def test_row_3_a_failure_that_comes_first_does_not_win(
+    server: Served, upstream: Upstream, *, stream: bool
+) -> None:
+    failed = upstream.gate()
+    upstream.script("a", [refuse(500), opens(failed)])
+    upstream.script("b", [wait(failed), pause(SETTLE), *answers("good")])
+    said = race(server, "a", "b", stream=stream)
+    assert (said.model, said.text) == ("b", "good")
+    assert said.fates == {"a": "failed", "b": "won"}
+
+
+@both_ways
+@pytest.mark.parametrize(
+    "opening",
+    [
+        pytest.param([head], id="row-4-headers"),
+        pytest.param([head, role], id="row-5-an-empty-role-chunk"),
+        pytest.param([head, comment("PROCESSING")], id="a-comment"),
+        pytest.param([role, say(""), delta(content=None)], id="empty-content"),
+    ],
+)
+def test_rows_4_and_5_nothing_but_content_wins(
+    server: Served, upstream: Upstream, *, stream: bool, opening: list[Step]
+) -> None:
+    opened = upstream.gate()
+    upstream.script("a", [*opening, opens(opened), hang])
+    upstream.script("b", [wait(opened), pause(SETTLE), *answers("token")])
+    said = race(server, "a", "b", stream=stream)
+    assert (said.model, said.text) == ("b", "token")
+    upstream.wait_hung_up("a")
+
+
+def test_row_6_a_plain_race_closes_the_slow_one_connection_and_asks_by_stream(
+    server: Served, upstream: Upstream
+) -> None:
+    first_word = upstream.gate()
+    upstream.script("a", [role, say("much"), opens(first_word), say("to say"), hang])
+    upstream.script("b", [wait(first_word), pause(SETTLE), *answers("first to be done")])
+    said = race(server, "a", "b", stream=False)
+    assert (said.model, said.text) == ("b", "first to be done")
+    assert [call.streams for call in upstream.calls] == [True, True]
+    upstream.wait_hung_up("a")
+
+
+@both_ways
+def test_row_7_one_500_leaves_the_answer_to_the_other(
+    server: Served, upstream: Upstream, *, stream: bool
+) -> None:
+    upstream.script("a", answers("ok"))
+    upstream.script("b", [refuse(500)])
+    said = race(server, "a", "b", stream=stream)
+    assert (said.status, said.model, said.text) == (200, "a", "ok")
+
+
+@both_ways
+def test_row_8_when_all_fail_every_cause_is_told_in_call_order(
+    server: Served, upstream: Upstream, *, stream: bool
+) -> None:
+    upstream.script("a", [pause(SETTLE), refuse(500, "a is down")])
+    upstream.script("b", [refuse(429, "b is full")])
+    said = race(server, "a", "b", stream=stream)
+    assert said.status == 502
+    assert said.error is not None
+    assert said.error["code"] == "all_failed"
+    causes = [(cause["model"], cause["status"]) for cause in said.error["causes"]]
+    assert causes == [("a", 502), ("b", 429)]
+    assert "a is down" in said.error["causes"][0]["message"]
+
+
+REQUESTS: dict[str, dict[str, Any]] = {
+    "one": {"model": "a"},
+    "race": {"model": "a, b", "fastest_response": True},
+    "all": {"model": "a, b"},
+    "hedge": {"fanout": {"mode": "hedge", "models": ["a", "b"], "stagger": 0.01}},
+    "fallback": {"fanout": {"mode": "fallback", "models": ["a", "b"]}},
+    "conversations": {"model": "a, b", "messages": [HI, HI]},
+}
+
+
+@both_ways
+@pytest.mark.parametrize("mode", REQUESTS)
+def test_row_9_a_caller_that_leaves_closes_every_call_within_100_ms(
+    server: Served, upstream: Upstream, mode: str, *, stream: bool
+) -> None:
+    body = {"messages": HI, **REQUESTS[mode], "stream": stream}
+    upstream.script("a", stalls(role))
+    upstream.script("b", stalls(role))
+    expected = {"one": 1, "fallback": 1, "conversations": 4}.get(mode, 2)
+    assert min(_leave(server, upstream, body, expected) for _ in range(3)) < 0.1
+
+
+def _leave(server: Served, upstream: Upstream, body: dict[str, Any], expected: int) -> float:
+    """Hang up once all calls are under way; the seconds until the last of them knew."""
+    upstream.calls.clear()
+    connection = server.send(body)
+    upstream.wait(lambda: len(upstream.calls) == expected)
+    left = perf_counter()
+    connection.close()
+    return _known(upstream) - left
+
+
+@pytest.mark.parametrize("mode", ["one", "race", "all"])
+def test_row_9_so_does_one_that_leaves_in_the_middle_of_a_stream(
+    server: Served, upstream: Upstream, mode: str
+) -> None:
+    upstream.script("a", stalls(role, say("word")))
+    upstream.script("b", stalls(role, say("word")))
+    body = {"messages": HI, **REQUESTS[mode], "stream": True}
+    assert min(_leave_midway(server, upstream, body) for _ in range(3)) < 0.1
+
+
+def _leave_midway(server: Served, upstream: Upstream, body: dict[str, Any]) -> float:
+    """Hang up once a word has come; the seconds until the last provider knew."""
+    upstream.calls.clear()
+    with server.ask(body) as response:
+        while b"word" not in response.readline():
+            pass
+        left = perf_counter()
+    return _known(upstream) - left
+
+
+def _known(upstream: Upstream) -> float:
+    """When the last of the calls knew that its caller had left."""
+    upstream.wait(lambda: all(call.hung_up for call in upstream.calls))
+    return max(call.hung_up or 0.0 for call in upstream.calls)
+
+
+# ---- the same rows, in process ----
+
+
+def functions(upstream: Upstream, *models: str) -> Any:
+    """LiteLLM's function, over the provider."""
+    return fanout.batch_completion_models(
+        models=[f"openai/{model}" for model in models],
+        messages=HI,
+        api_base=f"{upstream.url}/v1",
+        api_key="sk-provider",
+    )
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+def test_rows_1_and_2_the_python_function_answers_with_the_fast_one(
+    upstream: Upstream, order: tuple[str, str]
+) -> None:
+    upstream.script("a", stalls())
+    upstream.script("b", answers("fast"))
+    answer = functions(upstream, *order)
+    assert answer.choices[0].message.content == "fast"
+    assert answer.model == "openai/b"
+    upstream.wait_hung_up("a")
+
+
+def test_row_3_the_python_function_passes_over_a_failure(upstream: Upstream) -> None:
+    failed = upstream.gate()
+    upstream.script("a", [refuse(400), opens(failed)])
+    upstream.script("b", [wait(failed), pause(SETTLE), *answers("good")])
+    assert functions(upstream, "a", "b").choices[0].message.content == "good"

@@ -1,0 +1,173 @@
+"""What a race, a hedge and a fallback owe beyond the nine rows of `test_race.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.http.racing import HI, SETTLE, both_ways, race
+from tests.served import Served
+from tests.steps import (
+    answers,
+    cut,
+    delta,
+    end,
+    opens,
+    pause,
+    refuse,
+    role,
+    say,
+    stalls,
+    stop,
+    wait,
+)
+from tests.upstream import Step, Upstream
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        {"reasoning_content": "hm"},
+        {"reasoning": "hm"},
+        {"refusal": "no"},
+        {"tool_calls": [{"index": 0, "id": "t", "type": "function", "function": {"name": "f"}}]},
+    ],
+    ids=lambda first: next(iter(first)),
+)
+def test_reasoning_refusal_and_tool_calls_are_content_too(
+    server: Served, upstream: Upstream, first: dict[str, Any]
+) -> None:
+    upstream.script("a", [role, delta(**first), stop])
+    upstream.script("b", stalls())
+    assert race(server, "a", "b", stream=True).fates == {"a": "won", "b": "cancelled"}
+
+
+def test_the_losers_are_closed_while_the_winner_still_speaks(
+    server: Served, upstream: Upstream
+) -> None:
+    closed = upstream.gate()
+    upstream.script("a", stalls(role))
+    upstream.script("b", [role, say("Hel"), wait(closed), say("lo"), stop])
+    body = {"model": "a, b", "messages": HI, "fastest_response": True, "stream": True}
+    with server.ask(body) as response:
+        upstream.wait_hung_up("a")
+        closed.open()
+        assert b"[DONE]" in response.read()
+    assert upstream.asked("b")[0].hung_up is None
+
+
+def test_a_winner_that_breaks_after_its_first_token_is_told_and_not_replaced(
+    server: Served, upstream: Upstream
+) -> None:
+    heard = upstream.gate()
+    upstream.script("a", [role, say("Hel"), wait(heard), cut])
+    upstream.script("b", stalls())
+    body = {"model": "a, b", "messages": HI, "fastest_response": True, "stream": True}
+    with server.ask(body) as response:
+        assert b"assistant" in response.readline()
+        heard.open()
+        rest = response.read()
+    assert rest.count(b"Hel") == 1
+    assert rest.count(b'"error"') == 1
+    assert b"[DONE]" not in rest
+    assert b"provider_stream_broken" in rest
+
+
+@both_ways
+@pytest.mark.parametrize("fault", [[role, cut], [role, end], [cut]])
+def test_a_stream_that_breaks_before_its_first_word_leaves_it_to_the_next(
+    server: Served, upstream: Upstream, *, stream: bool, fault: list[Step]
+) -> None:
+    leaves_it(server, upstream, fault, stream=stream)
+
+
+def test_plain_a_stream_that_breaks_at_any_word_leaves_it_to_the_next(
+    server: Served, upstream: Upstream
+) -> None:
+    leaves_it(server, upstream, [role, say("word"), cut], stream=False)
+
+
+def leaves_it(server: Served, upstream: Upstream, fault: list[Step], *, stream: bool) -> None:
+    broken = upstream.gate()
+    upstream.script("a", [*fault[:-1], opens(broken), fault[-1]])
+    upstream.script("b", [wait(broken), pause(SETTLE), *answers("instead")])
+    said = race(server, "a", "b", stream=stream)
+    assert (said.model, said.text) == ("b", "instead")
+    assert said.fates == {"a": "failed", "b": "won"}
+
+
+def test_a_stream_that_ends_well_but_says_nothing_has_lost(
+    server: Served, upstream: Upstream
+) -> None:
+    over = upstream.gate()
+    upstream.script("a", [role, stop, opens(over)])
+    upstream.script("b", [wait(over), pause(SETTLE), *answers("something")])
+    said = race(server, "a", "b", stream=True)
+    assert said.fates == {"a": "failed", "b": "won"}
+
+
+@both_ways
+def test_a_hedge_starts_the_next_when_one_is_slow(
+    server: Served, upstream: Upstream, *, stream: bool
+) -> None:
+    upstream.script("a", stalls(role))
+    upstream.script("b", answers("hedged"))
+    fan = {"mode": "hedge", "models": ["a", "b", "c"], "stagger": 0.1}
+    said = race(server, stream=stream, model=None, fastest_response=None, fanout=fan)
+    assert (said.model, said.text) == ("b", "hedged")
+    assert said.fates == {"a": "cancelled", "b": "won", "c": "not_started"}
+    assert upstream.asked("b")[0].started - upstream.asked("a")[0].started >= 0.09
+    assert not upstream.asked("c")
+
+
+@both_ways
+def test_a_hedge_starts_the_next_at_once_when_one_fails(
+    server: Served, upstream: Upstream, *, stream: bool
+) -> None:
+    upstream.script("a", [refuse(500)])
+    upstream.script("b", answers("hedged"))
+    fan = {"mode": "hedge", "models": ["a", "b"], "stagger": 60}
+    said = race(server, stream=stream, model=None, fastest_response=None, fanout=fan)
+    assert (said.model, said.text) == ("b", "hedged")
+
+
+@both_ways
+def test_a_fallback_asks_the_next_only_when_one_fails(
+    server: Served, upstream: Upstream, *, stream: bool
+) -> None:
+    upstream.script("a", [refuse(500)])
+    upstream.script("b", answers("spare"))
+    fan = {"mode": "fallback", "models": ["a", "b", "c"]}
+    said = race(server, stream=stream, model=None, fastest_response=None, fanout=fan)
+    assert (said.model, said.text) == ("b", "spare")
+    assert said.fates == {"a": "failed", "b": "won", "c": "not_started"}
+    assert [call.model for call in upstream.calls] == ["a", "b"]
+
+
+@both_ways
+def test_the_same_model_may_race_itself(
+    server: Served, upstream: Upstream, *, stream: bool
+) -> None:
+    upstream.script("a", stalls(), answers("twin"))
+    said = race(server, "a", "a", stream=stream)
+    assert (said.model, said.text) == ("a", "twin")
+    assert len(upstream.calls) == 2
+
+
+@both_ways
+def test_the_report_has_times_usage_and_what_the_provider_does_with_the_bill(
+    server: Served, upstream: Upstream, *, stream: bool
+) -> None:
+    upstream.script("a", answers("word", after=0.05))
+    upstream.script("b", stalls(role))
+    said = race(server, "a", "b", stream=stream)
+    assert said.report is not None
+    won, lost = said.report["attempts"]
+    assert 50 <= won["first_token_ms"] <= won["duration_ms"]
+    assert won["usage"] == {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
+    assert (won["billing"], won["error"]) == (None, None)
+    assert (lost["first_token_ms"], lost["usage"], lost["billing"]) == (None, None, "stops")
+    assert lost["duration_ms"] >= 50
+    assert said.headers["x-fanout-mode"] == "race"
+    assert said.headers["x-fanout-winner"] == "a"

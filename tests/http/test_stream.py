@@ -1,0 +1,253 @@
+"""Streams: when the status line goes out, what keeps them alive, and how they end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.served import Served, entry, serve
+from tests.steps import answers, cut, end, hang, pause, piece, refuse, role, say, stalls, stop, wait
+from tests.upstream import Script, Upstream
+
+HI = [{"role": "user", "content": "Hi"}]
+BEAT = 0.1
+"""The restless gateway's keep-alive interval."""
+
+
+@pytest.fixture(scope="module")
+def restless(provider: Upstream) -> Iterator[Served]:
+    """A gateway that says something each tenth of a second."""
+    config = {
+        "model_list": [entry(provider, name) for name in ("a", "b", "c")],
+        "router_settings": {"num_retries": 0},
+    }
+    with serve(config, keep_alive=BEAT) as served:
+        yield served
+
+
+MODES: dict[str, dict[str, Any]] = {
+    "one": {"model": "a"},
+    "race": {"model": "a, b", "fastest_response": True},
+    "fallback": {"model": "a", "fallbacks": ["b"]},
+    "all": {"model": "a, b"},
+}
+in_each_mode = pytest.mark.parametrize("mode", MODES)
+
+
+@in_each_mode
+def test_a_failure_before_the_first_word_is_an_ordinary_http_error(
+    server: Served, upstream: Upstream, mode: str
+) -> None:
+    upstream.script("a", [role, pause(0.05), cut])
+    upstream.script("b", [refuse(500)])
+    said = server.chat({**MODES[mode], "messages": HI, "stream": True})
+    assert said.status == 502
+    assert said.headers["content-type"] == "application/json"
+    assert said.error is not None
+
+
+@in_each_mode
+def test_the_status_line_waits_for_the_first_word(
+    server: Served, upstream: Upstream, mode: str
+) -> None:
+    asked = upstream.gate()
+    upstream.script("a", [role, wait(asked), say("word"), stop])
+    upstream.script("b", [role, wait(asked), hang])
+    if mode == "all":
+        upstream.script("b", answers())
+    connection = server.send({**MODES[mode], "messages": HI, "stream": True})
+    upstream.wait_asked("a")
+    assert connection.sock is not None
+    connection.sock.settimeout(0.2)
+    try:
+        if mode != "all":
+            with pytest.raises(TimeoutError):
+                connection.sock.recv(1)
+            connection.sock.settimeout(30)
+        asked.open()
+        with connection.getresponse() as response:
+            assert response.status == 200
+            assert b"word" in response.read()
+    finally:
+        connection.close()
+
+
+@in_each_mode
+def test_a_silent_stream_is_kept_alive_by_comments(
+    restless: Served, upstream: Upstream, mode: str
+) -> None:
+    upstream.script("a", answers("late", after=3.5 * BEAT))
+    upstream.script("b", [role, hang])
+    if mode == "all":
+        upstream.script("b", answers("late", after=3.5 * BEAT))
+    said = restless.chat({**MODES[mode], "messages": HI, "stream": True})
+    assert said.events[:3] == [": keep-alive"] * 3
+    assert (said.status, said.texts[0], said.done) == (200, "late", True)
+
+
+def test_a_stream_that_pauses_is_kept_alive_too(restless: Served, upstream: Upstream) -> None:
+    upstream.script("a", answers("one", "two", between=2.5 * BEAT))
+    said = restless.chat({"model": "a", "messages": HI, "stream": True})
+    texts = [
+        event if isinstance(event, str) else event["choices"][0]["delta"].get("content")
+        for event in said.events
+    ]
+    between = texts[texts.index("one") + 1 : texts.index("two")]
+    assert between == [": keep-alive"] * len(between)
+    assert len(between) >= 2
+
+
+def test_a_busy_stream_needs_no_comments(restless: Served, upstream: Upstream) -> None:
+    upstream.script("a", answers(*["word"] * 10, between=0.2 * BEAT))
+    said = restless.chat({"model": "a", "messages": HI, "stream": True})
+    assert [event for event in said.events if isinstance(event, str)] == ["[DONE]"]
+
+
+@in_each_mode
+def test_a_failure_after_a_comment_is_one_error_event_and_no_done(
+    restless: Served, upstream: Upstream, mode: str
+) -> None:
+    upstream.script("a", [pause(2.5 * BEAT), refuse(500, "a is down")])
+    upstream.script("b", [pause(2.5 * BEAT), refuse(500, "b is down")])
+    said = restless.chat({**MODES[mode], "messages": HI, "stream": True})
+    assert said.status == 200
+    assert said.events[0] == ": keep-alive"
+    assert [event for event in said.events if event != ": keep-alive"] == [{"error": said.error}]
+    assert said.error is not None
+    assert "a is down" in said.error["message"]
+
+
+@pytest.mark.parametrize("ending", [[cut], [end], [piece(b"data: {nonsense\n\n"), stop]])
+def test_a_break_after_the_first_word_is_one_error_event_and_no_done(
+    server: Served, upstream: Upstream, ending: Script
+) -> None:
+    upstream.script("a", [role, say("Hel"), pause(0.05), *ending])
+    said = server.chat({"model": "a", "messages": HI, "stream": True})
+    assert (said.status, said.text, said.done) == (200, "Hel", False)
+    assert said.error is not None
+    assert said.events[-1] == {"error": said.error}
+    assert set(said.error) == {"message", "type", "param", "code"}
+
+
+def test_an_error_event_of_the_provider_is_told_in_our_words(
+    server: Served, upstream: Upstream
+) -> None:
+    fault = b'data: {"error": {"message": "overloaded", "type": "overloaded_error"}}\n\n'
+    upstream.script("a", [role, say("Hel"), piece(fault), end])
+    said = server.chat({"model": "a", "messages": HI, "stream": True})
+    assert said.error == {
+        "message": "`a`: overloaded",
+        "type": "overloaded_error",
+        "param": None,
+        "code": "provider_overloaded",
+    }
+
+
+def test_one_of_several_streams_that_breaks_ends_only_its_own_choice(
+    server: Served, upstream: Upstream
+) -> None:
+    broken = upstream.gate()
+    upstream.script("a", [role, say("Hel"), pause(0.05), cut])
+    upstream.script("b", [role, say("wor"), wait(broken), say("ld"), stop])
+    connection = server.send({"model": "a, b", "messages": HI, "stream": True})
+    try:
+        with connection.getresponse() as response:
+            while b'"finish_reason":"error"' not in response.readline():
+                pass
+            broken.open()
+            rest = response.read()
+    finally:
+        connection.close()
+    assert b'"content":"ld"' in rest
+    assert rest.endswith(b"data: [DONE]\n\n")
+
+
+def test_what_a_deadline_cuts_short_is_told(server: Served, upstream: Upstream) -> None:
+    upstream.script("a", stalls(role, say("Hel")))
+    said = server.chat({"model": "a", "messages": HI, "stream": True, "timeout": 0.2})
+    assert (said.status, said.text, said.done) == (200, "Hel", False)
+    assert said.error is not None
+    assert said.error["code"] == "deadline_exceeded"
+    upstream.wait_hung_up("a")
+
+
+@in_each_mode
+def test_a_deadline_before_the_first_word_is_a_504(
+    server: Served, upstream: Upstream, mode: str
+) -> None:
+    upstream.script("a", stalls(role))
+    upstream.script("b", stalls(role))
+    body = {**MODES[mode], "messages": HI, "timeout": 0.2}
+    for stream in (False, True):
+        said = server.chat({**body, "stream": stream})
+        assert (said.status, said.error and said.error["code"]) == (504, "deadline_exceeded")
+        upstream.wait_hung_up("a")
+
+
+@pytest.mark.parametrize("model", ["a", "a, b"])
+def test_an_answer_without_a_word_is_an_answer(
+    server: Served, upstream: Upstream, model: str
+) -> None:
+    upstream.script("a", [role, stop])
+    upstream.script("b", [role, stop])
+    plain = server.chat({"model": model, "messages": HI})
+    streamed = server.chat({"model": model, "messages": HI, "stream": True})
+    assert (plain.status, set(plain.texts.values())) == (200, {""})
+    assert (streamed.status, set(streamed.texts.values()), streamed.done) == (200, {""}, True)
+    assert streamed.choices[0]["finish_reason"] == "stop"
+    assert len(upstream.asked("a")) == 2
+
+
+def test_every_chunk_has_the_same_id_time_and_model(server: Served, upstream: Upstream) -> None:
+    upstream.script("claude-x", answers("Hel", "lo"))
+    said = server.chat({"model": "claude", "messages": HI, "stream": True})
+    heads = {(event["id"], event["created"], event["model"]) for event in said.events[:-1]}
+    assert {head[2] for head in heads} == {"claude"}
+    assert len(heads) == 1
+
+
+@pytest.mark.parametrize("model", ["a", "claude", "a, b"])
+def test_usage_comes_last_and_only_if_it_was_asked_for(
+    server: Served, upstream: Upstream, model: str
+) -> None:
+    for name in ("a", "b", "claude-x"):
+        upstream.script(name, answers("Hel", "lo"))
+    body = {"model": model, "messages": HI, "stream": True}
+    without = server.chat(body)
+    assert not any("usage" in event for event in without.events[:-1])
+    told = server.chat({**body, "stream_options": {"include_usage": True}})
+    *chunks, last, done = told.events
+    assert done == "[DONE]"
+    assert all(chunk["usage"] is None for chunk in chunks)
+    assert last["choices"] == []
+    assert last["usage"]["total_tokens"] == 12 * (1 + model.count(","))
+
+
+def test_a_slow_reader_holds_the_provider_back(server: Served, upstream: Upstream) -> None:
+    """Nothing is collected in memory for a caller who does not read."""
+    megabyte = say("x" * 1_000_000)
+    upstream.script("a", [role, *[megabyte] * 100, stop])
+    connection = server.send({"model": "a", "messages": HI, "stream": True})
+    try:
+        with connection.getresponse() as response:
+            response.read1(10)
+            upstream.wait_asked("a")
+            call = upstream.asked("a")[0]
+            said = _settled(call.words)
+            assert said < 60
+            assert len(response.read()) > 100_000_000
+    finally:
+        connection.close()
+
+
+def _settled(words: list[str]) -> int:
+    """How many words were said, once no more are."""
+    from threading import Event
+
+    count = -1
+    while count != len(words):
+        count = len(words)
+        Event().wait(0.3)
+    return count

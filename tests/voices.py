@@ -1,0 +1,100 @@
+"""How a scripted provider says what its script says: OpenAI's wire, and a little of Anthropic's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+USAGE = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
+"""What every answer says it took."""
+
+
+class Voice(Protocol):
+    """One vendor's wire: pieces of a stream, a whole answer, an error."""
+
+    def opening(self, model: str) -> bytes: ...
+
+    def delta(self, model: str, delta: Mapping[str, Any]) -> bytes: ...
+
+    def closing(self, model: str) -> bytes: ...
+
+    def whole(self, model: str, text: str) -> bytes: ...
+
+    def error(self, said: Mapping[str, Any]) -> bytes: ...
+
+
+class OpenAI:
+    """Chat completions, as OpenAI streams them: a role, content, a finish, usage, `[DONE]`."""
+
+    def opening(self, model: str) -> bytes:
+        return self.delta(model, {"role": "assistant", "content": "", "refusal": None})
+
+    def delta(self, model: str, delta: Mapping[str, Any]) -> bytes:
+        return self._chunk(model, [{"index": 0, "delta": delta, "finish_reason": None}])
+
+    def closing(self, model: str) -> bytes:
+        last = self._chunk(model, [{"index": 0, "delta": {}, "finish_reason": "stop"}])
+        return last + self._chunk(model, [], usage=USAGE) + b"data: [DONE]\n\n"
+
+    def whole(self, model: str, text: str) -> bytes:
+        message = {"role": "assistant", "content": text, "refusal": None}
+        choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
+        head = {"id": f"chatcmpl-{model}", "object": "chat.completion", "created": 1_700_000_000}
+        return json.dumps({**head, "model": model, "choices": [choice], "usage": USAGE}).encode()
+
+    def error(self, said: Mapping[str, Any]) -> bytes:
+        shape = {"message": "", "type": "server_error", "param": None, "code": None}
+        return json.dumps({"error": {**shape, **said}}).encode()
+
+    def _chunk(self, model: str, choices: list[Any], **more: Any) -> bytes:
+        head = {"id": f"chatcmpl-{model}", "object": "chat.completion.chunk", "created": 1}
+        chunk = {**head, "model": model, "choices": choices, **more}
+        return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+
+
+class Anthropic:
+    """The Messages API: one text block."""
+
+    def opening(self, model: str) -> bytes:
+        usage = {"input_tokens": USAGE["prompt_tokens"], "output_tokens": 1}
+        message = {"id": f"msg_{model}", "type": "message", "role": "assistant", "content": []}
+        started = {**message, "model": model, "stop_reason": None, "usage": usage}
+        block = {"index": 0, "content_block": {"type": "text", "text": ""}}
+        opened = self._event("message_start", message=started)
+        return opened + self._event("content_block_start", **block)
+
+    def delta(self, model: str, delta: Mapping[str, Any]) -> bytes:
+        text = {"type": "text_delta", "text": delta["content"]}
+        return self._event("content_block_delta", index=0, delta=text)
+
+    def closing(self, model: str) -> bytes:
+        usage = {"output_tokens": USAGE["completion_tokens"]}
+        why = {"stop_reason": "end_turn", "stop_sequence": None}
+        closed = self._event("content_block_stop", index=0)
+        return (
+            closed
+            + self._event("message_delta", delta=why, usage=usage)
+            + self._event("message_stop")
+        )
+
+    def whole(self, model: str, text: str) -> bytes:
+        usage = {
+            "input_tokens": USAGE["prompt_tokens"],
+            "output_tokens": USAGE["completion_tokens"],
+        }
+        message = {"id": f"msg_{model}", "type": "message", "role": "assistant", "model": model}
+        content = [{"type": "text", "text": text}]
+        why = {"stop_reason": "end_turn", "stop_sequence": None}
+        return json.dumps({**message, "content": content, **why, "usage": usage}).encode()
+
+    def error(self, said: Mapping[str, Any]) -> bytes:
+        shape = {"type": "api_error", "message": ""}
+        return json.dumps({"type": "error", "error": {**shape, **said}}).encode()
+
+    def _event(self, name: str, **fields: Any) -> bytes:
+        data = json.dumps({"type": name, **fields}).encode()
+        return b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"
+
+
+VOICES: Mapping[str, Voice] = {"openai": OpenAI(), "anthropic": Anthropic()}
