@@ -24,13 +24,17 @@ class _Member(Struct):
     fails: int = 0
     cool_until: float = 0.0
 
+    @property
+    def is_full(self) -> bool:
+        return self.slots is not None and self.slots.locked()
+
 
 class Group:
     """
     The deployments of one model name.
 
-    `allowed_fails` failures in a row cool a deployment down for `cooldown` seconds; a 429 does so
-    at once, for as long as its `Retry-After` says, and so does a refused key. A name with one
+    More than `allowed_fails` failures in a row cool a deployment down for `cooldown` seconds, or
+    for as long as its `Retry-After` says; a 429 and a refused key do so at once. A name with one
     deployment never cools down: there is nothing else to ask.
     """
 
@@ -59,8 +63,8 @@ class Group:
         """
         The next deployment to ask, or `None` if `avoid` holds them all.
 
-        Those cooling down come last, the soonest ready first. Among the others the least busy for
-        its weight is picked; between equals, chance decides by weight.
+        Those cooling down come last, the soonest ready first. Among the others go first those with a
+        place, then the least busy for its weight; between equals, chance decides by weight.
         """
         members = [m for m in self._members.values() if m.deployment.id not in avoid]
         if len(members) < 2:  # noqa: PLR2004
@@ -69,6 +73,7 @@ class Group:
         ready = [m for m in members if m.cool_until <= now]
         if not ready:
             return min(members, key=_ready_at).deployment
+        ready = [m for m in ready if not m.is_full] or ready
         least = min(_load(m) for m in ready)
         return self._by_weight([m for m in ready if _load(m) == least])
 
@@ -107,8 +112,8 @@ class Group:
         member.fails += 1
         at_once = isinstance(error, RateLimited | Refused)
         if at_once or member.fails > self._allowed_fails:
-            pause = max(error.retry_after or 0.0, self._cooldown)
-            member.cool_until = self._now() + pause
+            pause = self._cooldown if error.retry_after is None else error.retry_after
+            member.cool_until = max(member.cool_until, self._now() + pause)
             member.fails = 0
 
 

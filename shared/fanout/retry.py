@@ -25,5 +25,5 @@ class Retry(Struct, frozen=True):
         """Seconds to wait before the round after `round_number` (the first is 0)."""
         if error.retry_after is not None:
             return error.retry_after
-        ceiling: float = min(self.cap, self.base * 2.0**round_number)
+        ceiling: float = min(self.cap, self.base * 2.0 ** min(round_number, 64))
         return ceiling * self.draw()
