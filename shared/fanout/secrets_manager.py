@@ -25,6 +25,9 @@ from .wire import json
 TTL = 300.0
 """Seconds that a value is used before it is looked up anew, less up to a fifth by chance."""
 
+EMPTY_TTL = 5.0
+"""Seconds after which a secret that has no value yet is looked up again."""
+
 RENEW_PAUSE = 30.0
 """Seconds between two look-ups of one name that refused keys ask for."""
 
@@ -85,11 +88,16 @@ class SecretsManager:
         """Every key under the secret's name; none if it has no value yet."""
         if secret.is_known:
             return (secret.reveal() or "",)
-        entry = self._entries.get(secret.name)
-        if entry is None:
+        if self._is_missing(secret.name):
             await self._fetch_all()
-            entry = self._entries.get(secret.name)
+        entry = self._entries.get(secret.name)
         return entry.texts if entry else ()
+
+    def advice(self, secret: Secret) -> str:
+        """How the key gets there."""
+        if secret.name in self._entries:
+            return f"give it one: `fanout keys set {secret.name} --stack STACK`"
+        return "Secrets Manager could not be read just now"
 
     async def renew(self, secret: Secret, refused: str) -> bool:
         """Look the name up anew, at most each 30 s; whether it now has another key."""
@@ -124,18 +132,22 @@ class SecretsManager:
     async def _fetch_all(self) -> None:
         """Every name that is not there yet, at once; of callers that wait, one asks."""
         async with self._fetching:
-            missing = [name for name in self._names if name not in self._entries]
+            missing = [name for name in self._names if self._is_missing(name)]
             async with asyncio.TaskGroup() as group:
                 for name in missing:
                     group.create_task(self._fetch(name))
+
+    def _is_missing(self, name: str) -> bool:
+        entry = self._entries.get(name)
+        return entry is None or (not entry.texts and entry.stale_at <= self._now())
 
     async def _fetch(self, name: str) -> None:
         """One secret's value into the cache; where it cannot be had, the old one stays."""
         now = self._now()
         texts = await self._value(name)
-        stale_at = now + TTL * (1 - 0.2 * self._draw())
         if texts is not None:
-            self._entries[name] = _Entry(texts, stale_at, now)
+            lasts = TTL * (1 - 0.2 * self._draw()) if texts else EMPTY_TTL
+            self._entries[name] = _Entry(texts, now + lasts, now)
         elif entry := self._entries.get(name):
             entry.stale_at = now + RENEW_PAUSE
 

@@ -76,6 +76,13 @@ class Catalog(Struct, frozen=True):
     def __repr__(self) -> str:
         return f"Catalog(groups={list(self.groups)})"  # the environment has keys in it
 
+    @property
+    def secret_names(self) -> list[str]:
+        """The names of keys that the config has no text for: somebody has to look them up."""
+        keys = [key for group in self.groups.values() for d in group for key in d.keys]
+        keys += [caller.secret for caller in self.callers if caller.secret]
+        return sorted({key.name for key in keys if not key.is_known})
+
     def find(self, name: str) -> tuple[Deployment, ...]:
         """The deployments behind a model name; `UnknownModel` if there are none."""
         if group := self.groups.get(name):

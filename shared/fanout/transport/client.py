@@ -147,8 +147,8 @@ class Transport:
             return keys[self._turn % len(keys)]
         if deployment.keys and not deployment.provider.key_optional:
             raise MissingKey(
-                f"`{deployment.name}`: no key for `{deployment.provider.name}`: set "
-                f"`{deployment.keys[0].name}` in the environment, or `api_key` in the config"
+                f"`{deployment.name}`: no key for `{deployment.provider.name}`: "
+                f"{self._secrets.advice(deployment.keys[0])}"
             )
         return None, None
 

@@ -16,6 +16,10 @@ class SecretSource(Protocol):
         """Every text that is valid now, none if there is none; several are used in turn."""
         ...
 
+    def advice(self, secret: Secret) -> str:
+        """What to do where there is none."""
+        ...
+
     async def renew(self, secret: Secret, refused: str) -> bool:
         """Look anew, after `refused` was refused; whether there is another text now."""
         ...
@@ -27,6 +31,10 @@ class EnvironmentSecrets:
     async def texts(self, secret: Secret) -> Sequence[str]:
         """The text, if there is one."""
         return (text,) if (text := secret.reveal()) else ()
+
+    def advice(self, secret: Secret) -> str:
+        """Where a key may be put."""
+        return f"set `{secret.name}` in the environment, or `api_key` in the config"
 
     async def renew(self, secret: Secret, refused: str) -> bool:  # noqa: ARG002
         """The environment of a process does not change."""
