@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import json
 import socket
+import traceback
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -33,6 +34,12 @@ class Notes:
         self.requests: list[RequestRecord] = []
         self.bugs: list[BaseException] = []
 
+    def forget(self) -> None:
+        """Begin anew."""
+        self.attempts.clear()
+        self.requests.clear()
+        self.bugs.clear()
+
     def attempt(self, record: AttemptRecord) -> None:
         self.attempts.append(record)
 
@@ -41,6 +48,7 @@ class Notes:
 
     def bug(self, request_id: str, error: BaseException) -> None:
         self.bugs.append(error)
+        traceback.print_exception(error)
 
 
 class Served:

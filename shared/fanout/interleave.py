@@ -40,7 +40,12 @@ class Interleave:
         self._models = [", ".join(models) for models in cells]
         self._usage: list[Any] = [None] * len(cells)
         self._last: list[list[dict[str, Any]]] = [[] for _ in cells]
-        self.causes: list[Cause] = []
+        self._causes: dict[int, Cause] = {}
+
+    @property
+    def causes(self) -> list[Cause]:
+        """Why the cells that failed did so, in call order."""
+        return [self._causes[index] for index in sorted(self._causes)]
 
     async def chunks(
         self, items: AsyncIterator[tuple[int, tuple[str, ChatChunk]] | Ended]
@@ -79,7 +84,7 @@ class Interleave:
         extra = {"model": model, "usage": self._usage[end.index], "latency_ms": latency}
         if end.error is None:
             return [self._chunk(model, [{**c, **extra}]) for c in self._last[end.index]]
-        self.causes.append(Cause(model, end.error))
+        self._causes[end.index] = Cause(model, end.error)
         choice = {
             "index": end.index * self._width,
             "delta": {},

@@ -1,0 +1,278 @@
+"""Errors as a caller gets them: OpenAI's object, the right status, and nothing of ours inside."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from msgspec import json
+
+from tests.served import Served, entry, serve
+from tests.steps import answers, cut, hang, piece, raw, refuse, reply, reset, role, say, stalls
+from tests.upstream import Script, Upstream
+
+HI = [{"role": "user", "content": "Hi, marker-prompt"}]
+both_ways = pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+
+# What the provider says, and what our caller is told: status, type and code.
+STATUSES = [
+    (400, 400, "invalid_request_error", None),
+    (401, 502, "provider_key_error", "provider_key_refused"),
+    (403, 502, "provider_key_error", "provider_key_refused"),
+    (404, 404, "invalid_request_error", None),
+    (408, 504, "invalid_request_error", "provider_timeout"),
+    (409, 502, "invalid_request_error", "provider_overloaded"),
+    (413, 413, "invalid_request_error", None),
+    (418, 418, "invalid_request_error", None),
+    (422, 422, "invalid_request_error", None),
+    (429, 429, "rate_limit_error", "rate_limit_exceeded"),
+    (500, 502, "api_error", "provider_overloaded"),
+    (502, 502, "api_error", "provider_overloaded"),
+    (503, 503, "api_error", "provider_overloaded"),
+    (504, 504, "api_error", "provider_timeout"),
+    (529, 503, "api_error", "provider_overloaded"),
+    (301, 502, "api_error", "provider_malformed"),
+    (204, 502, "api_error", "provider_malformed"),
+]
+
+
+@both_ways
+@pytest.mark.parametrize(("theirs", "ours", "kind", "code"), STATUSES)
+def test_each_status_of_a_provider_has_one_of_ours(
+    server: Served,
+    upstream: Upstream,
+    *,
+    theirs: int,
+    ours: int,
+    kind: str,
+    code: Any,
+    stream: bool,
+) -> None:
+    body = b"" if theirs == 204 else b'{"error": {"message": "because"}}'
+    upstream.script("a", [reply(theirs, body, {"location": "/elsewhere"})])
+    said = server.chat({"model": "a", "messages": HI, "stream": stream})
+    assert said.error is not None
+    assert (said.status, said.error["type"], said.error["code"]) == (ours, kind, code)
+    assert set(said.error) == {"message", "type", "param", "code"}
+    assert said.error["message"].startswith("`a`: ")
+    assert len(upstream.calls) == 1
+
+
+def test_a_refused_request_keeps_the_providers_own_words(
+    server: Served, upstream: Upstream
+) -> None:
+    words = {"type": "invalid_request_error", "param": "top_p", "code": "unsupported_value"}
+    upstream.script("a", [refuse(400, "top_p is not for me", **words)])
+    said = server.chat({"model": "a", "messages": HI})
+    assert said.error == {"message": "`a`: top_p is not for me", **words}
+
+
+def test_a_spent_quota_is_told_from_a_rate_limit(server: Served, upstream: Upstream) -> None:
+    upstream.script("a", [refuse(429, "pay", type="insufficient_quota", code="insufficient_quota")])
+    said = server.chat({"model": "a", "messages": HI})
+    assert said.error is not None
+    assert (said.status, said.error["code"]) == (429, "insufficient_quota")
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"retry-after": "7"}, "7"),
+        ({"retry-after": "1.5"}, "1.5"),
+        ({"retry-after-ms": "250"}, "0.25"),
+        (
+            {
+                "retry-after": "Mon, 23 Nov 2026 10:00:30 GMT",
+                "date": "Mon, 23 Nov 2026 10:00:00 GMT",
+            },
+            "30",
+        ),
+        ({"retry-after": "soon"}, None),
+        ({}, None),
+    ],
+)
+def test_retry_after_is_passed_on_and_the_sdk_told_not_to_multiply_retries(
+    server: Served, upstream: Upstream, *, given: dict[str, str], told: str | None, stream: bool
+) -> None:
+    upstream.script("a", [refuse(429, "slower", given)])
+    said = server.chat({"model": "a", "messages": HI, "stream": stream})
+    assert said.headers.get("retry-after") == told
+    assert said.headers["x-should-retry"] == "false"
+
+
+def test_of_several_pauses_the_shortest_is_passed_on(server: Served, upstream: Upstream) -> None:
+    upstream.script("a", [refuse(429, "slower", {"retry-after": "9"})])
+    upstream.script("b", [refuse(429, "slower", {"retry-after": "4"})])
+    said = server.chat({"model": "a, b", "messages": HI})
+    assert (said.status, said.headers["retry-after"]) == (429, "4")
+    assert said.headers["x-should-retry"] == "false"
+
+
+def test_the_callers_own_mistakes_say_nothing_of_retries(server: Served) -> None:
+    said = server.chat({"model": "nope", "messages": HI})
+    assert said.status == 404
+    assert "x-should-retry" not in said.headers
+
+
+@both_ways
+@pytest.mark.parametrize("mode", ["race", "all", "fallback"])
+def test_all_failed_tells_every_cause_and_their_status_if_they_agree(
+    server: Served, upstream: Upstream, *, mode: str, stream: bool
+) -> None:
+    upstream.script("a", [refuse(429, "a is busy")])
+    upstream.script("b", [refuse(429, "b is busy")])
+    fan = {"mode": mode, "models": ["a", "b"]}
+    said = server.chat({"fanout": fan, "messages": HI, "stream": stream})
+    assert said.error is not None
+    assert (said.status, said.error["code"]) == (429, "rate_limit_exceeded")
+    assert said.error["causes"] == [
+        {
+            "model": name,
+            "status": 429,
+            "message": f"`{name}`: {name} is busy",
+            "type": "server_error",
+            "param": None,
+            "code": "rate_limit_exceeded",
+        }
+        for name in ("a", "b")
+    ]
+
+
+def test_one_that_fails_among_several_is_a_choice_with_an_error(
+    server: Served, upstream: Upstream
+) -> None:
+    upstream.script("a", [refuse(500, "a is down")])
+    upstream.script("b", answers("fine"))
+    for stream in (False, True):
+        said = server.chat({"model": "a, b", "messages": HI, "stream": stream})
+        assert said.status == 200
+        assert said.choices[0]["finish_reason"] == "error"
+        assert said.choices[0]["error"]["message"] == "`a`: a is down"
+        assert (said.texts[1], said.choices[1]["finish_reason"]) == ("fine", "stop")
+
+
+NONSENSE: dict[str, Script] = {
+    "html": [reply(200, b"<html>welcome", {"content-type": "text/html"})],
+    "an empty body": [reply(200, b"")],
+    "another shape": [piece(b'{"hello": 1}')],
+    "an array": [piece(b"[]")],
+    "broken UTF-8": [piece(b'{"choices": [{"message": {"content": "\xff"}}]}')],
+    "nesting": [piece(b'{"choices":' + b"[" * 100_000)],
+}
+
+
+@pytest.mark.parametrize("nonsense", NONSENSE)
+def test_what_is_not_the_providers_wire_is_a_502(
+    server: Served, upstream: Upstream, nonsense: str
+) -> None:
+    upstream.script("a", NONSENSE[nonsense])
+    said = server.chat({"model": "a", "messages": HI})
+    assert said.error is not None
+    assert (said.status, said.error["code"]) == (502, "provider_malformed")
+
+
+@both_ways
+@pytest.mark.parametrize(
+    "fault",
+    [[cut], [reset], [raw(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"), cut]],
+    ids=["cut", "reset", "ssh"],
+)
+def test_a_connection_that_breaks_is_a_502(
+    server: Served, upstream: Upstream, *, fault: Script, stream: bool
+) -> None:
+    upstream.script("a", fault)
+    said = server.chat({"model": "a", "messages": HI, "stream": stream})
+    assert said.error is not None
+    assert (said.status, said.error["code"]) == (502, "provider_stream_broken")
+
+
+@pytest.fixture(scope="module")
+def dark(provider: Upstream) -> Iterator[Served]:
+    """A gateway whose models are mostly not there."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    there = entry(provider, "slow", "openai/a", timeout=0.2, stream_timeout=0.2)
+    refused = entry(provider, "refused", api_base=f"http://127.0.0.1:{port}/v1")
+    nowhere = entry(provider, "nowhere", api_base="http://marker-host.invalid/v1")
+    config = {
+        "model_list": [there, refused, nowhere],
+        "router_settings": {"num_retries": 0},
+    }
+    with serve(config) as served:
+        yield served
+
+
+@both_ways
+@pytest.mark.parametrize("model", ["refused", "nowhere"])
+def test_a_provider_that_is_not_there_is_a_502(dark: Served, *, model: str, stream: bool) -> None:
+    said = dark.chat({"model": model, "messages": HI, "stream": stream})
+    assert said.error == {
+        "message": f"`{model}`: no connection to the provider",
+        "type": "api_error",
+        "param": None,
+        "code": "provider_unreachable",
+    }
+    assert said.status == 502
+
+
+@both_ways
+def test_a_provider_that_says_nothing_in_its_time_is_a_504(
+    dark: Served, upstream: Upstream, *, stream: bool
+) -> None:
+    upstream.script("a", [hang])
+    said = dark.chat({"model": "slow", "messages": HI, "stream": stream})
+    assert said.error is not None
+    assert (said.status, said.error["code"]) == (504, "provider_timeout")
+    upstream.wait_hung_up("a")
+
+
+def test_a_stream_that_falls_silent_is_told_so(dark: Served, upstream: Upstream) -> None:
+    upstream.script("a", stalls(role, say("Hel")))
+    said = dark.chat({"model": "slow", "messages": HI, "stream": True})
+    assert said.error is not None
+    assert (said.text, said.error["code"], said.done) == ("Hel", "provider_timeout", False)
+    upstream.wait_hung_up("a")
+
+
+MARKERS = ("marker", "sk-provider", "127.0.0.1", "10.1.2.3", "Traceback", "object at 0x", ".py")
+LEAK = (
+    "Incorrect API key provided: sk-provider-a. Authorization: Bearer sk-provider-a; "
+    "POST {url}/v1/chat/completions to 10.1.2.3:8443/v1 failed"
+)
+
+
+@both_ways
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500])
+def test_no_error_and_no_log_shows_a_key_a_prompt_or_an_address(
+    server: Served, upstream: Upstream, *, status: int, stream: bool
+) -> None:
+    server.notes.forget()
+    upstream.script("a", [refuse(status, LEAK.format(url=upstream.url))])
+    upstream.script("b", [refuse(status, LEAK.format(url=upstream.url))])
+    for model in ("a", "a, b"):
+        body = {"model": model, "messages": HI, "stream": stream}
+        with server.ask(body) as response:
+            text = response.read().decode() + str(response.getheaders())
+        assert not [marker for marker in MARKERS if marker in text]
+    log = json.encode([server.notes.attempts, server.notes.requests]).decode()
+    assert not [marker for marker in MARKERS if marker in log]
+    assert [record.status for record in server.notes.attempts] == [status] * 3
+    assert not server.notes.bugs
+
+
+def test_a_page_of_some_proxy_is_not_repeated(server: Served, upstream: Upstream) -> None:
+    page = b"<html>marker-host squid/5.7 says no</html>"
+    upstream.script("a", [reply(502, page, {"content-type": "text/html"})])
+    said = server.chat({"model": "a", "messages": HI})
+    assert said.error is not None
+    assert said.error["message"] == "`a`: HTTP 502, the provider gave no reason"
+
+
+def test_errors_too_have_the_requests_id(server: Served) -> None:
+    said = server.chat({"model": "nope", "messages": HI}, {"x-request-id": "mine-1"})
+    assert said.headers["x-request-id"] == "mine-1"
+    other = server.chat({"model": "nope", "messages": HI}, {"x-request-id": "not one;"})
+    assert other.headers["x-request-id"].startswith("req_")
