@@ -1,0 +1,1 @@
+"""The AWS side as constructs. Knows paths and handler names; never imports the gateway."""
