@@ -6,32 +6,38 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from ..compose import load_catalog, open_gateway
-from ..errors import ConfigError
-from ..observe import JSONLines, Observer, Silent
-from ..settings import Settings
+from .words import Help, add_config
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+PORT = 4000
 
 
 def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     """Its words."""
-    parser = commands.add_parser("serve", help="serve OpenAI's API over the config's models")
-    parser.add_argument("--config", metavar="FILE", help="the YAML (else FANOUT_CONFIG, else none)")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=4000)
+    parser = commands.add_parser(
+        "serve",
+        help="serve OpenAI's API over the config's models",
+        description="Serve OpenAI's API over the config's models, until Ctrl-C. Without a "
+        "`master_key` in the config, to this machine only.",
+        formatter_class=Help,
+    )
+    add_config(parser)
+    parser.add_argument("--host", default="127.0.0.1", help="where to listen (127.0.0.1)")
+    parser.add_argument("--port", type=int, default=PORT, help="0 takes a free one (4000)")
     parser.add_argument("--quiet", action="store_true", help="no line for each attempt and request")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until a signal says stop."""
-    import uvicorn
-
-    from ..http.app import App
+    from ..compose import load_catalog
+    from ..errors import ConfigError
+    from ..observe import JSONLines, Silent
+    from ..settings import Settings
+    from .host import bind, host
 
     settings = Settings.read(arguments.config)
     catalog = load_catalog(settings)
@@ -44,16 +50,11 @@ def run(arguments: argparse.Namespace) -> int:
         print("fanout: no key is set: serving this machine only", file=sys.stderr)
     if catalog.is_open:
         print("fanout: no config: models are resolved by provider prefix", file=sys.stderr)
-    observer: Observer = Silent() if arguments.quiet else JSONLines(sys.stderr.write)
-    app = App(lambda: open_gateway(settings, catalog=catalog, observer=observer), observer=observer)
-    uvicorn.run(
-        app,
-        host=arguments.host,
-        port=arguments.port,
-        log_level="warning",
-        access_log=False,
-        lifespan="on",
-        server_header=False,
-        timeout_graceful_shutdown=5,
-    )
-    return 0
+    with bind(arguments.host, arguments.port) as listener:
+        return host(
+            settings,
+            catalog,
+            listener,
+            observer=Silent() if arguments.quiet else JSONLines(sys.stderr.write),
+            ready=lambda url: print(f"fanout: serving {url}", file=sys.stderr),
+        )

@@ -1,0 +1,87 @@
+"""The gateway's app under uvicorn on a socket of ours. The only importer of `uvicorn`."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import uvicorn
+
+from ..compose import open_gateway
+from ..config.resolve import Catalog
+from ..errors import ConfigError
+from ..gateway import Gateway
+from ..http.app import App
+from ..observe import Observer
+from ..settings import Settings
+
+BACKLOG = 2048
+GRACE = 5
+"""Seconds that requests under way have left once the server is told to stop."""
+
+
+def bind(address: str, port: int) -> socket.socket:
+    """A socket that listens there; `ConfigError` if it cannot."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, port))
+        listener.listen(BACKLOG)  # who connects before the app is up, waits
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"cannot listen on {address} port {port} ({error.strerror or error}): "
+            "stop what is there, or give another --port"
+        ) from None
+    return listener
+
+
+def host(
+    settings: Settings,
+    catalog: Catalog,
+    listener: socket.socket,
+    *,
+    observer: Observer,
+    ready: Callable[[str], object],
+    stop: Callable[[Callable[[], None]], object] = lambda _: None,
+) -> int:
+    """
+    Serve until a signal says stop; `ready` is told the base URL once the gateway is up.
+
+    `stop` gets a function that ends it, for whoever may find a reason.
+    """
+
+    @asynccontextmanager
+    async def opening() -> AsyncIterator[Gateway]:
+        async with open_gateway(settings, catalog=catalog, observer=observer) as gateway:
+            ready(f"http://{_authority(listener)}/v1")
+            yield gateway
+
+    server = uvicorn.Server(
+        uvicorn.Config(
+            App(opening, observer=observer),
+            log_level="warning",
+            access_log=False,
+            lifespan="on",
+            server_header=False,
+            timeout_graceful_shutdown=GRACE,
+        )
+    )
+
+    def end() -> None:
+        server.should_exit = True
+
+    stop(end)
+    # Having stopped, uvicorn raises the signal anew; both are then an ordinary end.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
+    return 0 if server.started else 1
+
+
+def _authority(listener: socket.socket) -> str:
+    address, port = listener.getsockname()[:2]
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

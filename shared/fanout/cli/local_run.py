@@ -1,0 +1,167 @@
+"""`fanout local`'s verbs, done: the weights, the engine, the gateway over it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from textwrap import dedent
+
+from ..compose import load_catalog
+from ..errors import ConfigError
+from ..local.announce import KEY, announced
+from ..local.attached import end_with
+from ..local.child import Child, engine_child
+from ..local.engine import EngineOptions, default_threads
+from ..local.install import downloader, install
+from ..local.models import SMOL, LocalError, LocalModel, find_model, home, is_whole, weights_path
+from ..local.serve import serve
+from ..observe import JSONLines, Silent
+from ..settings import Settings
+from ..wire import json
+from .chosen import LOCAL_CONFIG
+from .host import bind, host
+
+
+def installed(model: LocalModel, env: Mapping[str, str]) -> Path:
+    """The model's weights, fetched first if need be."""
+    folder = home(env)
+    if is_whole(model, path := weights_path(model, folder)):
+        return path
+    return install(model, folder, download=downloader(env), tell=_tell)
+
+
+def _tell(words: str) -> None:
+    print(f"fanout: {words}", file=sys.stderr, flush=True)
+
+
+def serve_engine(arguments: argparse.Namespace) -> int:
+    """Be the engine."""
+    env = Settings.read().env
+    model, folder = find_model(arguments.model), home(env)
+    weights = weights_path(model, folder)
+    if not weights.is_file():
+        raise LocalError(f"`{model.name}` is not installed: type `fanout local install`")
+    options = EngineOptions(
+        weights=weights,
+        name=model.name,
+        key=env.get(KEY) or f"local-{secrets.token_hex(16)}",
+        port=arguments.port,
+        threads=_positive("--threads", arguments.threads or default_threads()),
+        parallel=_positive("--parallel", arguments.parallel),
+        context=_positive("--context", arguments.context),
+        verbose=arguments.verbose,
+    )
+    serve(
+        options,
+        write=_write,
+        show_key=not env.get(KEY),
+        announce_in=None if arguments.unannounced else folder,
+        parent=arguments.attached,
+    )
+    return 0
+
+
+def _positive(word: str, number: int) -> int:
+    if number < 1:
+        raise ConfigError(f"{word} must be a whole number from 1, not {number}")
+    return number
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(line)
+    sys.stdout.flush()
+
+
+def run_gateway(arguments: argparse.Namespace) -> int:
+    """The gateway over an engine that is its child; whichever ends takes the other with it."""
+    settings = Settings.read()
+    if arguments.attached:
+        end_with(arguments.attached, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with bind("127.0.0.1", arguments.port) as listener, ExitStack() as stack:
+        installed(SMOL, settings.env)
+        _tell("starting the engine")
+        words = ["--threads", str(arguments.threads)] if arguments.threads else []
+        child = stack.enter_context(engine_child(SMOL, settings.env, words=words))
+        if not arguments.unannounced:
+            stack.enter_context(announced(child.engine, home(settings.env)))
+        config = Path(arguments.config) if arguments.config else LOCAL_CONFIG
+        ours = Settings(config, {**settings.env, **child.engine.env})
+        catalog = load_catalog(ours)
+
+        def ready(url: str) -> None:
+            if arguments.json:
+                said = {"url": url, "models": list(catalog.groups), "engine": child.engine.pid}
+                _write(json.encode(said).decode() + "\n")
+            else:
+                _write(welcome(url, list(catalog.groups)))
+
+        code = host(
+            ours,
+            catalog,
+            listener,
+            observer=JSONLines(sys.stderr.write) if arguments.verbose else Silent(),
+            ready=ready,
+            stop=lambda end: _watch(child, end),
+        )
+        if child.process.poll() is not None:
+            raise LocalError("the engine has ended, and the gateway with it")
+    return code
+
+
+def _watch(child: Child, end: Callable[[], None]) -> None:
+    """End the gateway when the engine has ended."""
+
+    def wait() -> None:
+        child.process.wait()
+        end()
+
+    threading.Thread(target=wait, name="engine", daemon=True).start()
+
+
+def welcome(url: str, models: list[str]) -> str:
+    """What to try, to be copied from the terminal."""
+    python, command = _short(sys.executable), _short(sys.argv[0])
+    names = ", ".join(models)
+    return dedent(f"""\
+        The gateway is at {url}. No key is needed; it serves this machine only.
+        Models: {names}
+        (one small real model, {SMOL.title}: `smol` and `smol-warm` over OpenAI's wire,
+        cool and warm, `smol-claude` over Anthropic's)
+
+        One prompt to several models, the fastest answer wins:
+          curl {url}/chat/completions -H 'content-type: application/json' -d '{{
+            "model": "{names}", "fastest_response": true, "max_tokens": 40,
+            "messages": [{{"role": "system", "content": "Answer in one sentence."}},
+                         {{"role": "user", "content": "Why is the sky blue?"}}]}}'
+
+        Through the OpenAI SDK, every answer:
+          {python} - <<'END'
+          from openai import OpenAI
+          client = OpenAI(base_url="{url}", api_key="none")
+          answer = client.chat.completions.create(
+              model="{names}", max_tokens=40,
+              messages=[{{"role": "system", "content": "Answer in one sentence."}},
+                        {{"role": "user", "content": "Write a slogan for a bakery."}}])
+          for choice in answer.choices:
+              print(choice.model, "|", choice.message.content)
+          END
+
+        In another terminal, to watch a race:
+          {command} race "Write a slogan for a bakery." --system "Answer in one sentence."
+
+        Ctrl-C stops it all.
+        """)
+
+
+def _short(path: str) -> str:
+    """A program's path as one would type it here."""
+    near = os.path.relpath(path)
+    return near if len(near) < len(path) else path

@@ -1,0 +1,61 @@
+"""`fanout models`: the names that can be used now."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from .words import Help, add_config, add_json
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+
+def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Its words."""
+    parser = commands.add_parser(
+        "models",
+        help="list the names that can be used now",
+        description="List the model names that can be used now: the config's, or the running "
+        "local model's, and without a config each provider whose key the environment has.",
+        formatter_class=Help,
+    )
+    add_config(parser)
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print one line a name."""
+    from ..wire import json
+    from .chosen import choose
+    from .survey import keys_in, survey
+    from .table import columns
+
+    chosen = choose(arguments.config)
+    groups: dict[str, dict[str, object]] = {}
+    for row in survey(chosen.catalog):
+        known = groups.setdefault(row.name, {"name": row.name, "usable": False, "asks": []})
+        known["usable"] = known["usable"] or not row.missing
+        known["asks"] = [*_asks(known), f"{row.provider}/{row.model}"]
+    prefixes = keys_in(chosen.settings.env) if chosen.catalog.is_open else {}
+    if arguments.json:
+        told = [{"provider": name, "key": key} for name, key in prefixes.items()]
+        print(json.encode({"models": list(groups.values()), "prefixes": told}).decode())
+        return 0
+    rows = [
+        (name, ", ".join(_asks(known)), "" if known["usable"] else "its key is missing")
+        for name, known in groups.items()
+    ]
+    rows += [(f"{name}/…", f"any model of {name}", key) for name, key in prefixes.items()]
+    print(columns(rows) if rows else NOTHING)
+    return 0
+
+
+NOTHING = """no config, no provider's key in the environment, no local model running:
+give --config FILE, set a key such as OPENAI_API_KEY, or type `fanout local serve`"""
+
+
+def _asks(known: dict[str, object]) -> list[str]:
+    asks = known["asks"]
+    return asks if isinstance(asks, list) else []

@@ -1,0 +1,93 @@
+"""What a catalog's models are and what they lack, as values to print. Shows no key's text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from ..config.resolve import Catalog, Deployment
+from ..providers import registry
+from ..providers.base import SigV4
+from ..secret import Secret
+
+LITERAL = "(literal)"
+"""The name that a key written out in the config has."""
+
+
+class Key(Struct, frozen=True):
+    """A key by its name, and whether it is there."""
+
+    name: str
+    present: bool
+
+
+class Surveyed(Struct, frozen=True):
+    """One deployment."""
+
+    name: str
+    provider: str
+    model: str
+    api_base: str
+    keys: tuple[Key, ...]
+    auth: str
+    limits: Mapping[str, float]
+    defaults: Mapping[str, Any]
+    fallbacks: tuple[str, ...]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The names of the keys it cannot do without and has not."""
+        return () if self.auth == "optional" else missing_of(self.keys)
+
+
+def survey(catalog: Catalog) -> list[Surveyed]:
+    """Every deployment, in the config's order."""
+    return [
+        _surveyed(deployment, catalog) for group in catalog.groups.values() for deployment in group
+    ]
+
+
+def _surveyed(deployment: Deployment, catalog: Catalog) -> Surveyed:
+    provider = deployment.provider
+    auth = "aws" if isinstance(provider.auth, SigV4) and not deployment.keys else "key"
+    limits = {
+        "rpm": deployment.rpm,
+        "tpm": deployment.tpm,
+        "max_parallel_requests": deployment.max_parallel,
+        "timeout": deployment.timeout,
+        "weight": None if deployment.weight == 1 else deployment.weight,
+    }
+    return Surveyed(
+        name=deployment.name,
+        provider=provider.name,
+        model=deployment.target.model,
+        api_base=deployment.base_url,
+        keys=tuple(key_of(secret) for secret in deployment.keys),
+        auth="optional" if provider.key_optional else auth,
+        limits={name: value for name, value in limits.items() if value is not None},
+        defaults=deployment.defaults,
+        fallbacks=catalog.fallbacks.get(deployment.name, ()),
+    )
+
+
+def key_of(secret: Secret) -> Key:
+    """A secret by its name only."""
+    return Key(secret.name, secret.is_known)
+
+
+def missing_of(keys: tuple[Key, ...]) -> tuple[str, ...]:
+    """The names of those that are not there."""
+    return tuple(key.name for key in keys if not key.present)
+
+
+def keys_in(env: Mapping[str, str]) -> dict[str, str]:
+    """The providers whose key the environment has, each with that key's name."""
+    found: dict[str, str] = {}
+    for name in registry.names():
+        provider = registry.find(name)
+        for key in provider.keys:
+            if env.get(key) and provider.name not in found:
+                found[provider.name] = key
+    return found

@@ -1,0 +1,46 @@
+"""An answer's words on standard output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from ..schema.chat import ChatChunk
+from ..wire import json
+
+# What a model says must not steer a terminal: control characters but for new lines and tabs.
+_CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+
+def clean(text: str) -> str:
+    """The text without what a terminal would obey."""
+    return text.translate(_CONTROLS)
+
+
+def said(part: Mapping[str, Any]) -> str:
+    """The words of a message or a delta: its content, or its refusal."""
+    return part.get("content") or part.get("refusal") or ""
+
+
+def text_of(body: Any) -> str:
+    """The first choice's words; where it calls tools instead, the calls as JSON."""
+    message = body["choices"][0]["message"]
+    words = said(message)
+    if not words and message.get("tool_calls"):
+        words = json.encode(message["tool_calls"]).decode()
+    return for_output(words)
+
+
+def for_output(words: str) -> str:
+    """The words as they are for a file or a pipe; cleaned for a terminal."""
+    return clean(words) if sys.stdout.isatty() else words
+
+
+async def print_words(chunks: AsyncIterator[ChatChunk]) -> None:
+    """Print the first choice's words as they come."""
+    async for chunk in chunks:
+        for choice in chunk["choices"]:
+            if choice.get("index", 0) == 0:
+                print(for_output(said(choice["delta"])), end="", flush=True)
+    print()

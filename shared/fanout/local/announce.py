@@ -1,0 +1,86 @@
+"""
+The engine that is running, as other commands of this user find it: one file, readable by nobody
+else, for as long as the engine runs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+ADDRESS, KEY = "LOCAL_API_BASE", "FANOUT_LOCAL_KEY"
+"""The environment's names for a local engine, which configs refer to."""
+
+PATIENCE = 2.0
+
+
+class RunningEngine(Struct, frozen=True):
+    """An engine that answers: its base URL, its key, its model, its process."""
+
+    base_url: str
+    key: str
+    model: str
+    pid: int
+
+    def __repr__(self) -> str:
+        return f"RunningEngine({self.base_url!r}, model={self.model!r}, pid={self.pid})"
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What a config's `os.environ/…` is to find."""
+        return {ADDRESS: self.base_url, KEY: self.key}
+
+
+@contextmanager
+def announced(engine: RunningEngine, folder: Path) -> Iterator[None]:
+    """Let `find_running` find the engine, for the block."""
+    path = _path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.touch(mode=0o600)
+    part.write_bytes(msgspec.json.encode(engine))
+    part.replace(path)
+    try:
+        yield
+    finally:
+        if read(folder) == engine:
+            path.unlink(missing_ok=True)
+
+
+def read(folder: Path) -> RunningEngine | None:
+    """The engine announced last, whether it still runs or not."""
+    try:
+        return msgspec.json.decode(_path(folder).read_bytes(), type=RunningEngine)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def find_running(folder: Path) -> RunningEngine | None:
+    """The announced engine, if it answers."""
+    engine = read(folder)
+    return engine if engine is not None and is_healthy(engine.base_url) else None
+
+
+def is_healthy(base_url: str) -> bool:
+    """Whether an engine answers at this base URL; its health needs no key."""
+    from http.client import HTTPConnection, HTTPException
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(base_url)
+    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200  # noqa: PLR2004
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _path(folder: Path) -> Path:
+    return folder / "engine.json"

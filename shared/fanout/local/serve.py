@@ -1,0 +1,62 @@
+"""The engine as a process: one JSON line when it is ready, and an end when it is told so."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from .announce import RunningEngine, announced
+from .attached import end_with
+from .engine import EngineOptions, start
+
+
+class Ready(Struct, frozen=True, omit_defaults=True):
+    """The line that says the engine is ready; with the key only where it was made up here."""
+
+    model: str
+    base_url: str
+    pid: int
+    seconds: float
+    key: str = ""
+
+
+def serve(
+    options: EngineOptions,
+    *,
+    write: Callable[[str], Any],
+    show_key: bool = True,
+    announce_in: Path | None = None,
+    parent: int | None = None,
+) -> None:
+    """
+    Serve until SIGTERM or SIGINT, or until the process `parent` has ended.
+
+    With `parent` a Ctrl-C is left to it: what is under way may be finished first.
+    """
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN if parent else lambda *_: stop.set())
+    if parent is not None:
+        end_with(parent, lambda: os._exit(0))  # also while the weights are being loaded
+    began = perf_counter()
+    address, _server = start(options)
+    engine = RunningEngine(f"{address}/v1", options.key, options.name, os.getpid())
+    with ExitStack() as stack:
+        if announce_in is not None:
+            stack.enter_context(announced(engine, announce_in))
+        seconds = round(perf_counter() - began, 2)
+        key = options.key if show_key else ""
+        ready = Ready(engine.model, engine.base_url, engine.pid, seconds, key)
+        write(msgspec.json.encode(ready).decode() + "\n")
+        stop.wait()
+    # The server's own end would wait for the answers under way; there is nothing to save.
+    os._exit(0)
