@@ -35,7 +35,7 @@ class GatewayProps(BaseModel):
     config: Path = Path("config.aws.yaml")
     memory: Annotated[int, Field(ge=256, le=10_240)] = 512
     architecture: Literal["arm64", "x86_64"] = "arm64"
-    python: Literal["3.13", "3.14"] = "3.13"
+    python: Literal["3.13", "3.14"] = "3.14"
     timeout: Annotated[int, Field(ge=30, le=900)] = 900
     concurrency: Annotated[int, Field(ge=1, le=10_000)] | None = None
     rate: Annotated[int, Field(ge=1, le=10_000)] = 100

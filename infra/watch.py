@@ -1,0 +1,159 @@
+"""What to look at and what to be woken by: a dashboard and alarms over the gateway's metrics."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
+from .props import GatewayProps
+
+NAMESPACE = "Fanout"
+FIVE_MINUTES = cdk.Duration.minutes(5)
+
+
+class Watch(Construct):
+    """One dashboard; alarms on errors, throttles, slowness and spend, by mail if asked for."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        props: GatewayProps,
+        function: lambda_.Alias,
+        api: apigateway.RestApi,
+    ) -> None:
+        super().__init__(scope, id_)
+        self._service = cdk.Stack.of(self).stack_name
+        self._topic = self._mail(props.alarm_email) if props.alarm_email else None
+        self.errors = self._alarm(
+            "Errors",
+            function.metric_errors(period=FIVE_MINUTES),
+            1,
+            "the function itself failed: see its log",
+        )
+        self._alarm(
+            "ServerErrors",
+            self._metric("Errors", "Sum"),
+            5,
+            "five requests in five minutes got a 5xx: providers down, or keys refused",
+        )
+        self._alarm(
+            "Throttles",
+            function.metric_throttles(period=FIVE_MINUTES),
+            1,
+            "more calls at once than `fanout:concurrency` or the account allow",
+        )
+        self._alarm(
+            "Slow",
+            api.metric_latency(period=FIVE_MINUTES, statistic="p99"),
+            120_000,
+            "one request in a hundred took over two minutes",
+        )
+        self._alarm(
+            "Spend",
+            self._metric("CostUSD", "Sum", cdk.Duration.hours(1)),
+            props.spend_alarm,
+            f"over {props.spend_alarm:g} dollars an hour by the config's prices "
+            "(`fanout:spend_alarm`)",
+        )
+        self._dashboard(function, api)
+
+    def _metric(
+        self, name: str, statistic: str, period: cdk.Duration = FIVE_MINUTES
+    ) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace=NAMESPACE,
+            metric_name=name,
+            dimensions_map={"service": self._service},
+            statistic=statistic,
+            period=period,
+            label=name,
+        )
+
+    def _by(self, name: str, statistic: str, dimension: str) -> cloudwatch.MathExpression:
+        """The metric, a line for each value of `dimension` that there ever is."""
+        schema = f"{{{NAMESPACE},{dimension},service}}"
+        where = f'MetricName="{name}" service="{self._service}"'
+        return cloudwatch.MathExpression(
+            expression=f"SEARCH('{schema} {where}', '{statistic}', 300)",
+            label="",
+            using_metrics={},
+            period=FIVE_MINUTES,
+        )
+
+    def _alarm(
+        self, name: str, metric: cloudwatch.IMetric, threshold: float, why: str
+    ) -> cloudwatch.Alarm:
+        alarm = cloudwatch.Alarm(
+            self,
+            name,
+            metric=metric,
+            threshold=threshold,
+            evaluation_periods=1,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            alarm_description=f"{self._service}: {why}",
+        )
+        if self._topic:
+            alarm.add_alarm_action(actions.SnsAction(self._topic))
+        return alarm
+
+    def _mail(self, address: str) -> sns.Topic:
+        topic = sns.Topic(self, "Alarms", enforce_ssl=True)
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                conditions={"StringEquals": {"aws:SourceAccount": cdk.Stack.of(self).account}},
+            )
+        )
+        topic.add_subscription(subscriptions.EmailSubscription(address))
+        return topic
+
+    def _dashboard(self, function: lambda_.Alias, api: apigateway.RestApi) -> None:
+        board = cloudwatch.Dashboard(
+            self, "Dashboard", default_interval=cdk.Duration.hours(6), dashboard_name=self._service
+        )
+        requests = [self._metric(name, "Sum") for name in ("Requests", "Errors")]
+        first = [self._metric("FirstToken", s) for s in ("p50", "p90", "p99")]
+        board.add_widgets(
+            _graph("Requests and server errors", *requests),
+            _graph("First token, all models (ms)", *first),
+            _graph("Spend (USD, five minutes)", self._metric("CostUSD", "Sum")),
+        )
+        board.add_widgets(
+            _graph("Attempts by model", self._by("Attempts", "Sum", "model")),
+            _graph("First token by model, p50 (ms)", self._by("FirstToken", "p50", "model")),
+            _graph("Failures by model", self._by("AttemptFailures", "Sum", "model")),
+        )
+        board.add_widgets(
+            _graph("Spend by model (USD)", self._by("CostUSD", "Sum", "model")),
+            _graph("Tokens out by model", self._by("CompletionTokens", "Sum", "model")),
+            _graph("Cancelled by mode", self._by("Cancelled", "Sum", "mode")),
+        )
+        board.add_widgets(
+            _graph(
+                "Function: at once, throttled",
+                function.metric_throttles(),
+                function.metric("ConcurrentExecutions", statistic="Maximum"),
+            ),
+            _graph(
+                "Function: duration (ms)",
+                function.metric_duration(statistic="p50"),
+                function.metric_duration(statistic="p99"),
+            ),
+            _graph("API: 4xx, 5xx", api.metric_client_error(), api.metric_server_error()),
+        )
+
+
+def _graph(title: str, *metrics: cloudwatch.IMetric) -> cloudwatch.GraphWidget:
+    return cloudwatch.GraphWidget(title=title, left=list(metrics), width=8, height=6)
