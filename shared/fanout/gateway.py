@@ -305,7 +305,8 @@ class Gateway:
 
     def _leg(self, request: FanOutRequest, context: Context, model: str) -> Leg:
         retries, watcher = request.num_retries, context.watcher
-        return Leg(model, context.request_id, request.mode, retries, watcher=watcher)
+        until = _clock() + self._deadline(request, context)
+        return Leg(model, context.request_id, request.mode, retries, until, watcher=watcher)
 
     def _limit(self, request: FanOutRequest) -> int:
         ours = self.catalog.general.max_parallel_requests

@@ -63,8 +63,8 @@ class Group:
         """
         The next deployment to ask, or `None` if `avoid` holds them all.
 
-        Those cooling down come last, the soonest ready first. Among the others go first those with a
-        place, then the least busy for its weight; between equals, chance decides by weight.
+        Those cooling down come last, the soonest ready first. Of the others, one with a free place
+        goes first, then the least busy for its weight; between equals, chance decides by weight.
         """
         members = [m for m in self._members.values() if m.deployment.id not in avoid]
         if len(members) < 2:  # noqa: PLR2004

@@ -37,14 +37,15 @@ class Leg(Struct):
     """
     One model name's part in one request, filled in as it runs: what the report and the log tell.
 
-    Times are `perf_counter`'s; `deployment` is the one asked last, `answered` the
-    model name that answered, which a fallback makes another.
+    Times are `perf_counter`'s, but `until`, the loop's: no pause may last longer. `deployment` is
+    the one asked last, `answered` the model name that answered, which a fallback makes another.
     """
 
     model: str
     request_id: str
     mode: Mode = "one"
     retries: int | None = None
+    until: float | None = None
     started: float | None = None
     first_token: float | None = None
     ended: float | None = None
@@ -60,4 +61,6 @@ class Leg(Struct):
 
     def instead(self, model: str) -> Leg:
         """A leg of the same request for another model: this one's fallback."""
-        return Leg(model, self.request_id, self.mode, self.retries, watcher=self.watcher)
+        return Leg(
+            model, self.request_id, self.mode, self.retries, self.until, watcher=self.watcher
+        )

@@ -21,9 +21,14 @@ class Retry(Struct, frozen=True):
     base: float = 0.5
     cap: float = 8.0
 
-    def delay(self, round_number: int, error: ProviderError) -> float:
+    def delay(self, round_number: int, error: Exception) -> float:
         """Seconds to wait before the round after `round_number` (the first is 0)."""
-        if error.retry_after is not None:
+        if isinstance(error, ProviderError) and error.retry_after is not None:
             return error.retry_after
         ceiling: float = min(self.cap, self.base * 2.0 ** min(round_number, 64))
         return ceiling * self.draw()
+
+
+def is_retryable(error: Exception) -> bool:
+    """Whether the same deployment may answer if it is asked again."""
+    return isinstance(error, ProviderError) and error.is_retryable

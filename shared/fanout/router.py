@@ -16,12 +16,19 @@ from typing import TypeAlias, TypeVar
 from msgspec import Struct
 
 from .config.resolve import Catalog, Deployment
-from .errors import ErrorDetail, FanoutError, ProviderError, TimedOut
+from .errors import (
+    ErrorDetail,
+    FanoutError,
+    MissingKey,
+    ProviderError,
+    TimedOut,
+    Unsupported,
+)
 from .groups import Group
 from .leg import Leg, Outcome
 from .observe import AttemptRecord, Observer
 from .prices import cost_of
-from .retry import Retry
+from .retry import Retry, is_retryable
 from .schema.assemble import Assembly
 from .schema.chat import ChatChunk, ChatCompletion, ChatRequest, Usage, says_something
 from .schema.check import parse_chat
@@ -148,7 +155,7 @@ class Router:
 
         Another deployment is tried at once; when each has been, those worth another try are, after
         a pause. There are as many tries as `num_retries` allows, and at least one for each
-        deployment. Nothing sleeps after the last.
+        deployment. Nothing sleeps after the last, nor longer than the leg has time.
         """
         group = self._group(leg.model)
         avoid: set[str] = set()
@@ -161,14 +168,17 @@ class Router:
                 raise AssertionError("a round always leaves someone to ask")
             try:
                 return await self._attempt(leg, group, deployment, call)
-            except ProviderError as error:
+            except (ProviderError, MissingKey, Unsupported) as error:
                 tries += 1
-                (avoid if error.is_retryable else hopeless).add(deployment.id)
+                (avoid if is_retryable(error) else hopeless).add(deployment.id)
                 retries = deployment.retries if leg.retries is None else leg.retries
                 if tries >= max(retries + 1, len(group)) or len(hopeless) == len(group):
                     raise
                 if len(avoid | hopeless) == len(group):
-                    await asyncio.sleep(self._retry.delay(round_number, error))
+                    pause = self._retry.delay(round_number, error)
+                    if leg.until is not None and _clock() + pause >= leg.until:
+                        raise
+                    await asyncio.sleep(pause)
                     round_number += 1
                     avoid.clear()
 
@@ -207,7 +217,8 @@ class Router:
                 allowed_fails=self._catalog.allowed_fails,
                 cooldown=self._catalog.cooldown_time,
             )
-            self._groups[name] = group
+            if name in self._catalog.groups:  # any other is a caller's own word: there is no end
+                self._groups[name] = group
         return group
 
     def _first_token(self, leg: Leg, this: _Try) -> None:

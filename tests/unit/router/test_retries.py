@@ -6,7 +6,7 @@ import pytest
 
 from fanout.errors import Overloaded, RateLimited, TimedOut
 from fanout.leg import Leg
-from tests.scripted_engine import answers, refuses, stalls
+from tests.scripted_engine import Script, answers, refuses, stalls
 from tests.unit.router.bench import HELLO, Bench
 from tests.virtual_clock import now, run
 
@@ -84,17 +84,16 @@ def test_the_requests_own_num_retries_rules() -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "seconds"),
+    ("limited", "seconds"),
     [
-        ({"retry_after": "3"}, 3.0),
-        ({"retry_after": "0.5"}, 0.5),
-        ({"retry_after_ms": "1500", "retry_after": "9"}, 1.5),
-        ({"retry_after": "0"}, 0.0),
+        (refuses(429, retry_after="3"), 3.0),
+        (refuses(429, retry_after="0.5"), 0.5),
+        (refuses(429, retry_after_ms="1500", retry_after="9"), 1.5),
+        (refuses(429, retry_after="0"), 0.0),
     ],
 )
-def test_retry_after_rules_over_the_jitter(headers: dict[str, str], seconds: float) -> None:
+def test_retry_after_rules_over_the_jitter(limited: Script, seconds: float) -> None:
     async def main() -> None:
-        limited = refuses(429, **headers)
         bench = Bench(a=[limited, answers("Hi")], draw=0.5)
         assert await bench.ask() == "Hi"
         assert [at for at, _ in bench.engine.calls] == [0.0, seconds]
