@@ -55,12 +55,21 @@ class Leg(Struct):
     answered: str = ""
     watcher: Watcher | None = None
     tried: list[str] = field(default_factory=list)
+    spares: list[Leg] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.answered = self.answered or self.model
 
     def instead(self, model: str) -> Leg:
-        """A leg of the same request for another model: this one's fallback."""
-        return Leg(
+        """A leg of the same request for another model: this one's next fallback."""
+        spare = Leg(
             model, self.request_id, self.mode, self.retries, self.until, watcher=self.watcher
         )
+        self.spares.append(spare)
+        return spare
+
+    @property
+    def latest(self) -> Leg:
+        """Whose times and usage count: the fallback that was started last, or this one."""
+        started = [spare for spare in self.spares if spare.started is not None]
+        return started[-1] if started else self

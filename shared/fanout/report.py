@@ -34,17 +34,18 @@ def make_report(
 
 
 def _attempt(leg: Leg, fate: Fate[Any], started: float, ended: float) -> Attempt:
-    deployment = leg.deployment
+    latest = leg.latest
+    deployment = latest.deployment
     cut = deployment is not None and isinstance(fate, Cancelled)
     duration = ended - started if isinstance(fate, Success) else fate.elapsed if fate else None
     return Attempt(
         model=leg.model,
         outcome=_word(fate),
-        first_token_ms=_milliseconds(leg.first_token, started),
+        first_token_ms=_milliseconds(latest.first_token, started),
         duration_ms=_milliseconds(duration),
         error=error_object(detail_of(fate.error)) if isinstance(fate, Failure) else None,
-        usage=leg.usage,
-        cost_usd=cost_of(deployment, leg.usage) if deployment else None,
+        usage=latest.usage,
+        cost_usd=cost_of(deployment, latest.usage) if deployment else None,
         billing=deployment.provider.billing if deployment and cut else None,
     )
 

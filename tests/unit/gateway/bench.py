@@ -1,0 +1,82 @@
+"""A gateway over a scripted engine: a model name for each host, asked with a caller's body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fanout.compose import make_transport
+from fanout.config.load import check
+from fanout.config.resolve import resolve
+from fanout.gateway import Context, Gateway
+from fanout.observe import Silent
+from fanout.router import Router
+from fanout.schema.fanout import parse_request
+from fanout.settings import Settings
+from tests.scripted_engine import Script, ScriptedEngine
+
+HELLO = [{"role": "user", "content": "Hi"}]
+
+
+class Bench:
+    """The gateway and its engine. No deployment retries, unless `params` say so."""
+
+    def __init__(
+        self,
+        *,
+        params: Mapping[str, Mapping[str, Any]] = {},
+        router_settings: Mapping[str, Any] = {},
+        general_settings: Mapping[str, Any] = {},
+        **hosts: Script | Sequence[Script],
+    ) -> None:
+        config = {
+            "model_list": [
+                {
+                    "model_name": host,
+                    "litellm_params": {
+                        "model": "openai/theirs",
+                        "api_base": f"http://{host}.test/v1",
+                        "api_key": "sk-1",
+                        "num_retries": 0,
+                        **params.get(host, {}),
+                    },
+                }
+                for host in hosts
+            ],
+            "router_settings": dict(router_settings),
+            "general_settings": dict(general_settings),
+        }
+        self.engine = ScriptedEngine(**hosts)
+        catalog = resolve(check(config, {}), {})
+        transport = make_transport(Settings(), self.engine)
+        router = Router(catalog, transport, observer=Silent(), draw=lambda: 0.0)
+        self.gateway = Gateway(catalog, router, now=lambda: 1_000.5)
+
+    async def ask(self, model: str, *, deadline: float | None = None, **body: Any) -> Any:
+        """The body of the answer."""
+        request = parse_request({"model": model, "messages": HELLO, **body})
+        answer = await self.gateway.answer(request, Context("req_1", deadline=deadline))
+        return answer.body
+
+    async def read(self, model: str, *, deadline: float | None = None, **body: Any) -> list[Any]:
+        """Every chunk of the streamed answer."""
+        asked = {"model": model, "messages": HELLO, "stream": True, **body}
+        request = parse_request(asked)
+        async with self.gateway.stream(request, Context("req_1", deadline=deadline)) as answer:
+            return [chunk async for chunk in answer.chunks]
+
+
+def said(body: Any) -> list[str | None]:
+    """The content of each choice."""
+    return [choice["message"]["content"] for choice in body["choices"]]
+
+
+def spoken(chunks: Sequence[Any]) -> str:
+    """The content of all chunks, in the order it came."""
+    deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
+    return "".join(delta.get("content") or "" for delta in deltas)
+
+
+def outcomes(report: Any) -> list[tuple[str, str]]:
+    """`(model, outcome)` of each attempt of a report."""
+    return [(attempt["model"], attempt["outcome"]) for attempt in report["attempts"]]
