@@ -5,7 +5,6 @@ from __future__ import annotations
 import aws_cdk as cdk
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_certificatemanager as acm
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
@@ -145,12 +144,3 @@ class GatewayApi(Construct):
         )
         name.add_base_path_mapping(self.api, base_path=STAGE, stage=self.api.deployment_stage)
         cdk.CfnOutput(self, "DomainTarget", value=name.domain_name_alias_domain_name)
-
-
-def allow_invoke(handler: lambda_.Alias, api: apigateway.RestApi) -> None:
-    """API Gateway may call this alias, for this API only."""
-    handler.add_permission(
-        "ApiGateway",
-        principal=iam.ServicePrincipal("apigateway.amazonaws.com"),
-        source_arn=api.arn_for_execute_api(),
-    )

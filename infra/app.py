@@ -16,9 +16,9 @@ def main() -> None:
     app = cdk.App()
     try:
         props = read_props(app.node.get_all_context())
+        GatewayStack(app, props.stack, props)
     except BadContext as error:
-        sys.exit(f"cdk.json: {error}")
-    GatewayStack(app, props.stack, props)
+        sys.exit(f"fanout: {error}")
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks())
     app.synth()
 

@@ -6,7 +6,9 @@ What may be chosen at deploy time: the `fanout:…` keys of cdk.json's context, 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 PREFIX = "fanout:"
+LATEST_PYTHON = "3.14"
 
 # AWS's published layer, by architecture; 1.0.0. https://github.com/awslabs/aws-lambda-web-adapter
 ADAPTER_LAYERS = {
@@ -35,7 +38,7 @@ class GatewayProps(BaseModel):
     config: Path = Path("config.aws.yaml")
     memory: Annotated[int, Field(ge=256, le=10_240)] = 512
     architecture: Literal["arm64", "x86_64"] = "arm64"
-    python: Literal["3.13", "3.14"] = "3.14"
+    python: Literal["3.13", "3.14"] = LATEST_PYTHON
     timeout: Annotated[int, Field(ge=30, le=900)] = 900
     concurrency: Annotated[int, Field(ge=1, le=10_000)] | None = None
     rate: Annotated[int, Field(ge=1, le=10_000)] = 100
@@ -69,9 +72,10 @@ def read_props(context: Mapping[str, Any]) -> GatewayProps:
         near = get_close_matches(name, GatewayProps.model_fields, n=1)
         hint = f"; did you mean `{PREFIX}{near[0]}`?" if near else ""
         raise BadContext(f"`{PREFIX}{name}` is unknown{hint}")
-    log_days = given.get("log_days")
-    if isinstance(log_days, str) and log_days.isdigit():
-        given["log_days"] = int(log_days)
+    for name in ("log_days", "environment"):
+        if isinstance(text := given.get(name), str):
+            with suppress(ValueError):
+                given[name] = json.loads(text)
     try:
         return GatewayProps.model_validate(given)
     except ValidationError as error:

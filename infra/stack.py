@@ -8,13 +8,13 @@ import aws_cdk as cdk
 from aws_cdk import aws_codedeploy as codedeploy
 from constructs import Construct
 
-from .api import GatewayApi, allow_invoke
+from .api import GatewayApi
 from .bundling import make_code
 from .config import read_config
 from .function import ApiFunction
 from .keys import ProviderKeys
 from .nag import acknowledge
-from .props import GatewayProps
+from .props import LATEST_PYTHON, GatewayProps
 from .watch import Watch
 
 
@@ -39,7 +39,6 @@ class GatewayStack(cdk.Stack):
         )
         keys.grant_read(api_function.role)
         door = GatewayApi(self, "Door", props=props, handler=api_function.alias)
-        allow_invoke(api_function.alias, door.api)
         watch = Watch(self, "Watch", props=props, function=api_function.alias, api=door.api)
         if props.rollback:
             codedeploy.LambdaDeploymentGroup(
@@ -49,7 +48,7 @@ class GatewayStack(cdk.Stack):
                 alarms=[watch.errors],
                 deployment_config=codedeploy.LambdaDeploymentConfig.CANARY_10_PERCENT_5_MINUTES,
             )
-        acknowledge(self)
+        acknowledge(self, is_latest_python=props.python == LATEST_PYTHON)
         self._say(door, keys)
 
     def _say(self, door: GatewayApi, keys: ProviderKeys) -> None:

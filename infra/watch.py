@@ -75,7 +75,6 @@ class Watch(Construct):
             dimensions_map={"service": self._service},
             statistic=statistic,
             period=period,
-            label=name,
         )
 
     def _by(self, name: str, statistic: str, dimension: str) -> cloudwatch.MathExpression:
