@@ -42,15 +42,55 @@ def load_text(text: str, env: Mapping[str, str], name: str = "config") -> Config
             pass  # YAML's own flow style: `{model_list: []}`
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        value = yaml.load(text, Loader=loader)  # noqa: S506 -- a safe loader, the C one if there
+        value = _read_yaml(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "it is not YAML"
         raise ConfigError(f"`{name}`{place}: {problem}") from None
     return check(value if value is not None else {}, env, name)
+
+
+def _read_yaml(text: str) -> Any:
+    """The value of a YAML text, dates (Azure's `api_version`) as they are written."""
+    import yaml
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        pass
+
+    Loader.add_constructor("tag:yaml.org,2002:timestamp", Loader.construct_yaml_str)
+    loader = Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _refuse_twins(node)
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _refuse_twins(root: Any) -> None:
+    """A key that comes twice in one mapping would lose its first value in silence."""
+    from yaml.constructor import ConstructorError
+
+    todo, done = [root], set()
+    while todo:
+        node = todo.pop()
+        if id(node) in done or node.id == "scalar":
+            continue
+        done.add(id(node))
+        if node.id == "sequence":
+            todo += node.value
+            continue
+        seen = set()
+        for key, value in node.value:
+            if (key.tag, str(key.value)) in seen:
+                twin = f"the key `{key.value}` comes twice"
+                raise ConstructorError(None, None, twin, key.start_mark)
+            seen.add((key.tag, str(key.value)))
+            todo.append(value)
 
 
 def check(value: object, env: Mapping[str, str], name: str = "config") -> ConfigFile:
@@ -65,6 +105,8 @@ def check(value: object, env: Mapping[str, str], name: str = "config") -> Config
         return msgspec.convert(_substitute(sections, env, ""), ConfigFile, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(f"`{name}`: {as_request_error(str(error))}") from None
+    except ConfigError as missing:
+        raise ConfigError(f"`{name}`: {missing}") from None
 
 
 def reference(value: object) -> str | None:

@@ -9,7 +9,7 @@ from tests.scripted_engine import USAGE, answers, breaks, refuses, stalls
 from tests.unit.gateway.bench import HELLO, Bench, outcomes, said, spoken
 from tests.virtual_clock import now, run
 
-USAGE_TOO = {"stream_options": {"include_usage": True}}
+USAGE_TOO: dict[str, Any] = {"stream_options": {"include_usage": True}}
 TWO = [HELLO, [{"role": "user", "content": "Bye"}]]
 
 
@@ -106,7 +106,7 @@ def test_calls_of_one_request_are_bounded_by_the_smaller_limit(
     async def main() -> None:
         general = {} if configured is None else {"max_parallel_requests": configured}
         bench = Bench(a=answers("A", after=1.0), general_settings=general)
-        fanout = {} if asked is None else {"fanout": {"max_parallel": asked}}
+        fanout: dict[str, Any] = {} if asked is None else {"fanout": {"max_parallel": asked}}
         await bench.ask("a", messages=[HELLO] * 6, **fanout)
         assert now() == seconds
 

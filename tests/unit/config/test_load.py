@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fanout.config.load import load_file, load_text
+from fanout.config.model import ConfigFile
+from fanout.errors import ConfigError
+from fanout.secret import Secret
+
+
+def entry(params: str) -> str:
+    """A config of one model with these `litellm_params`, one a line."""
+    lines = "".join(f"\n      {line}" for line in params.splitlines())
+    return f"model_list:\n  - model_name: a\n    litellm_params:{lines}\n"
+
+
+def refusal(text: str, env: dict[str, str] | None = None) -> str:
+    with pytest.raises(ConfigError) as raised:
+        load_text(text, env or {}, "x.yaml")
+    return str(raised.value)
+
+
+# ---- the file ----
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    missing = tmp_path / "nope.yaml"
+    with pytest.raises(ConfigError, match=r"there is no config file at `.*nope\.yaml`"):
+        load_file(missing, {})
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00model", None], ids=["not UTF-8", "a folder"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "odd.yaml"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"odd\.yaml` cannot be read"):
+        load_file(path, {})
+
+
+def test_what_is_not_yaml_is_told_with_its_line_and_column() -> None:
+    assert refusal("model_list:\n  - a: [1, 2\n").startswith("`x.yaml` at line 3, column 1: ")
+    assert refusal("model_list:\n\t- a").startswith("`x.yaml` at line 2, column 1: ")
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "just words", "42"])
+def test_the_top_level_must_be_a_mapping(text: str) -> None:
+    assert refusal(text) == "`x.yaml`: the top level must be a mapping, such as `model_list:`"
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "model_list:\nrouter_settings:\n"])
+def test_an_empty_config_or_an_empty_section_is_a_config(text: str) -> None:
+    assert load_text(text, {}) == ConfigFile()
+
+
+def test_a_key_that_comes_twice_is_refused_because_one_of_them_would_be_lost() -> None:
+    text = "router_settings:\n  timeout: 5\nlitellm_settings: {}\nrouter_settings: {}\n"
+    assert refusal(text) == "`x.yaml` at line 4, column 1: the key `router_settings` comes twice"
+    nested = entry("model: openai/x\nrpm: 1\nrpm: 2")
+    assert refusal(nested) == "`x.yaml` at line 6, column 7: the key `rpm` comes twice"
+
+
+def test_json_is_yaml_too_and_is_as_strict() -> None:
+    assert load_text('{"router_settings": {"timeout": 5}}', {}).router_settings.timeout == 5.0
+    assert load_text("{router_settings: {timeout: 5}}", {}).router_settings.timeout == 5.0
+    assert "`timeout` comes twice" in refusal('{"router_settings": {"timeout": 5, "timeout": 6}}')
+
+
+def test_anchors_and_merges_are_yaml_too() -> None:
+    text = (
+        "model_list:\n"
+        "  - model_name: a\n    litellm_params: &same {model: openai/x, rpm: 5}\n"
+        "  - model_name: b\n    litellm_params: {<<: *same, rpm: 9}\n"
+    )
+    first, second = load_text(text, {}).model_list
+    assert (first.litellm_params["rpm"], second.litellm_params["rpm"]) == (5, 9)
+    assert second.litellm_params["model"] == "openai/x"
+
+
+def test_a_version_that_yaml_takes_for_a_date_stays_what_was_written() -> None:
+    (model,) = load_text(entry("model: azure/x\napi_version: 2024-10-21"), {}).model_list
+    assert model.litellm_params["api_version"] == "2024-10-21"
+
+
+# ---- unknown keys ----
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("modle_list: []", "`modle_list` is unknown; did you mean `model_list`?"),
+        ("xyz: 1", "`xyz` is unknown"),
+        (
+            "router_settings: {num_retry: 1}",
+            "`router_settings.num_retry` is unknown; did you mean `num_retries`?",
+        ),
+        (
+            "litellm_settings: {drop_param: true}",
+            "`litellm_settings.drop_param` is unknown; did you mean `drop_params`?",
+        ),
+        (
+            "general_settings: {masterkey: x}",
+            "`general_settings.masterkey` is unknown; did you mean `master_key`?",
+        ),
+        (
+            "general_settings: {keys: [{name: n, key: k, model: [a]}]}",
+            "`general_settings.keys[0].model` is unknown; did you mean `models`?",
+        ),
+        (
+            "model_list: [{model_nam: a, litellm_params: {model: openai/x}}]",
+            "`model_list[0].model_nam` is unknown; did you mean `model_name`?",
+        ),
+        (
+            entry("model: openai/x\napibase: http://h"),
+            "`model_list[0].litellm_params.apibase` is unknown; did you mean `api_base`?",
+        ),
+        (
+            entry("model: openai/x\ntemprature: 1"),
+            "`model_list[0].litellm_params.temprature` is unknown; did you mean `temperature`?",
+        ),
+        (entry("model: openai/x\n7: 1"), "`model_list[0].litellm_params.7` is unknown"),
+    ],
+)
+def test_an_unknown_key_is_told_with_its_path_and_the_nearest_known_one(
+    text: str, said: str
+) -> None:
+    assert refusal(text) == f"`x.yaml`: {said}"
+
+
+def test_every_unknown_key_is_told_at_once() -> None:
+    said = refusal("foo: 1\nrouter_settings: {bar: 1}\ngeneral_settings: {baz: 1}")
+    places = ("`foo`", "`router_settings.bar`", "`general_settings.baz`")
+    assert [place for place in places if f"{place} is unknown" in said] == list(places)
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "why"),
+    [
+        ("litellm_settings: {set_verbose: true}", "litellm_settings.set_verbose", "JSON"),
+        ("router_settings: {routing_strategy: x}", "router_settings.routing_strategy", "weight"),
+        (
+            "general_settings: {cancel_on_disconnect: true}",
+            "general_settings.cancel_on_disconnect",
+            "always on",
+        ),
+        (
+            entry("model: openai/x\nmax_retries: 0"),
+            "model_list[0].litellm_params.max_retries",
+            "use num_retries",
+        ),
+    ],
+)
+def test_a_key_of_litellms_that_does_nothing_here_says_why(text: str, path: str, why: str) -> None:
+    said = refusal(text)
+    assert said.startswith(f"`x.yaml`: `{path}` has no effect here (")
+    assert why in said
+
+
+# ---- wrong values ----
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("model_list: 5", "model_list"),
+        ("model_list: [5]", "model_list[0]"),
+        ("model_list: [{model_name: a}]", "model_list[0].litellm_params"),
+        ("model_list: [{litellm_params: {}}]", "model_list[0].model_name"),
+        ("model_list: [{model_name: '', litellm_params: {}}]", "model_list[0].model_name"),
+        ("router_settings: {timeout: 0}", "router_settings.timeout"),
+        ("router_settings: {timeout: soon}", "router_settings.timeout"),
+        ("router_settings: {num_retries: -1}", "router_settings.num_retries"),
+        ("router_settings: {fallbacks: {a: [b]}}", "router_settings.fallbacks"),
+        ("router_settings: []", "router_settings"),
+        ("general_settings: {keys: [{name: n}]}", "general_settings.keys[0].key"),
+        ("general_settings: {max_request_size_mb: 0}", "general_settings.max_request_size_mb"),
+        ("general_settings: {master_key: [1]}", "general_settings.master_key"),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_path(text: str, path: str) -> None:
+    said = refusal(text)
+    assert said.startswith("`x.yaml`: ")
+    assert f"`{path}`" in said
+
+
+# ---- os.environ/NAME ----
+
+
+def test_a_name_of_the_environment_is_replaced_anywhere_also_where_a_number_is_meant() -> None:
+    env = {"N": "a", "BASE": "http://h/v1", "SECONDS": "2.5", "TIMES": "4", "DROP": "true"}
+    text = (
+        "model_list:\n  - model_name: os.environ/N\n    litellm_params:\n"
+        "      model: openai/x\n      api_base: os.environ/BASE\n"
+        "router_settings:\n  timeout: os.environ/SECONDS\n  num_retries: os.environ/TIMES\n"
+        "  fallbacks: [{a: [os.environ/N]}]\n"
+        "litellm_settings:\n  drop_params: os.environ/DROP\n"
+    )
+    config = load_text(text, env)
+    assert config.model_list[0].model_name == "a"
+    assert config.model_list[0].litellm_params["api_base"] == "http://h/v1"
+    assert config.router_settings.timeout == 2.5
+    assert config.router_settings.num_retries == 4
+    assert config.router_settings.fallbacks == [{"a": ["a"]}]
+    assert config.litellm_settings.drop_params is True
+
+
+def test_a_name_that_the_environment_lacks_is_told_with_where_it_stands() -> None:
+    text = entry("model: openai/x\napi_base: os.environ/NOT_THERE")
+    assert refusal(text) == (
+        "`x.yaml`: `model_list[0].litellm_params.api_base`: the environment has no `NOT_THERE`"
+    )
+
+
+def test_a_value_of_the_environment_that_is_no_number_is_told_with_its_path() -> None:
+    said = refusal("router_settings: {timeout: os.environ/T}", {"T": "soon"})
+    assert "`router_settings.timeout`" in said
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_key_stays_a_reference_whether_it_is_there_or_not(*, there: bool) -> None:
+    env = {"K": "sk-very-secret"} if there else {}
+    text = entry("model: openai/x\napi_key: os.environ/K") + (
+        "general_settings:\n  master_key: os.environ/K\n  keys: [{name: n, key: os.environ/K}]\n"
+    )
+    config = load_text(text, env)
+    assert config.model_list[0].litellm_params["api_key"] == "os.environ/K"
+    assert config.general_settings.master_key == "os.environ/K"
+    assert config.general_settings.keys[0].key == "os.environ/K"
+    assert "sk-very-secret" not in repr(config)
+
+
+@pytest.mark.parametrize("text", ["os.environ/", "os.environ/A B", "my os.environ/A", "os.environ"])
+def test_what_only_resembles_a_reference_is_plain_text(text: str) -> None:
+    (model,) = load_text(entry(f"model: openai/x\nuser: '{text}'"), {}).model_list
+    assert model.litellm_params["user"] == text
+
+
+def test_no_error_shows_a_key() -> None:
+    text = entry("model: openai/x\napi_key: sk-very-secret\nrpm: x\nnope: 1")
+    assert "sk-very-secret" not in refusal(text)
+    assert "sk-very-secret" not in str(Secret("(literal)", "sk-very-secret"))
