@@ -229,6 +229,12 @@ Count: TypeAlias = Annotated[int, Meta(ge=1)]
 Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
+class Conversation(Struct, frozen=True, kw_only=True):
+    """The messages alone."""
+
+    messages: Annotated[list[AnyMessage], Meta(min_length=1)]
+
+
 class ChatRequest(Struct, frozen=True, kw_only=True):
     """
     One conversation for one model, checked.
@@ -258,7 +264,7 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
     reasoning_effort: Effort | None = None
     response_format: ResponseFormat | None = None
     safety_identifier: str | None = None
-    seed: int | None = None
+    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     service_tier: str | None = None
     stop: str | list[str] | None = None
     store: bool | None = None

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ..errors import RequestError
-from .chat import ChatRequest
+from .chat import ChatRequest, Conversation
 
 T = TypeVar("T")
 
@@ -45,3 +45,9 @@ def as_request_error(said: str) -> RequestError:
 def parse_chat(body: Mapping[str, Any]) -> ChatRequest:
     """One conversation's request; `body` holds only what is addressed to the model."""
     return convert({**body, "body": body}, ChatRequest)
+
+
+def like(request: ChatRequest, body: Mapping[str, Any]) -> ChatRequest:
+    """The same request with the messages of `body`, in which nothing else is different."""
+    messages = convert({"messages": body["messages"]}, Conversation).messages
+    return msgspec.structs.replace(request, messages=messages, body=body)

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from ..errors import RequestError
 from .chat import ChatRequest, Usage
-from .check import convert, parse_chat
+from .check import convert, like, parse_chat
 
 Mode: TypeAlias = Literal["one", "all", "race", "hedge", "fallback"]
 Shape: TypeAlias = Literal["object", "list"]
@@ -24,6 +24,12 @@ MAX_MODELS = 1_000
 
 MAX_CALLS = 10_000
 """The most upstream calls (conversations x models) that one request may ask for."""
+
+MAX_FALLBACKS = 100
+"""The most names that the `fallbacks` of one request may hold."""
+
+MAX_FIELDS = 200
+"""The most fields of a request; OpenAI's has fewer than 50."""
 
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=86_400)]
 ModelNames: TypeAlias = Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(min_length=1)]
@@ -120,16 +126,15 @@ def parse_request(body: object) -> FanOutRequest:
     if named := FORBIDDEN & body.keys():
         name = min(named)
         raise RequestError(f"`{name}` is set in the gateway's config, not in a request", name)
+    if len(body) > MAX_FIELDS:
+        raise RequestError(f"the body has {len(body)} fields; at most {MAX_FIELDS}", None)
     asked = convert({k: v for k, v in body.items() if k in ADDRESSED}, Addressed)
     if asked.stream_options is not None and not asked.stream:
         raise RequestError("`stream_options` needs `stream: true`", "stream_options")
     fanout = asked.fanout or FanOutField()
     models = _models(asked, fanout)
     mode, stagger = _mode(asked, fanout, len(models))
-    conversations, nested = _conversations(body)
-    calls = len(conversations) * len(models)
-    if calls > MAX_CALLS:
-        raise RequestError(f"{calls} calls in one request; the limit is {MAX_CALLS}", "messages")
+    conversations, nested = _conversations(body, len(models))
     if fanout.shape == "list" and asked.stream:
         raise RequestError("a list cannot be streamed; leave out `fanout.shape`", "fanout.shape")
     options = asked.stream_options or StreamOptions()
@@ -191,13 +196,15 @@ def _mode(asked: Addressed, fanout: FanOutField, count: int) -> tuple[Mode, floa
     return mode, 0.0
 
 
-def _conversations(body: Mapping[str, Any]) -> tuple[tuple[ChatRequest, ...], bool]:
-    """One conversation, or one for each list in `messages`."""
+def _conversations(body: Mapping[str, Any], models: int) -> tuple[tuple[ChatRequest, ...], bool]:
+    """One conversation, or one for each list in `messages`; the rest is checked once for all."""
     rest = {name: value for name, value in body.items() if name not in ADDRESSED}
     messages = rest.get("messages")
     if not isinstance(messages, list) or not any(isinstance(m, list) for m in messages):
         return (parse_chat(rest),), False
-    found = []
+    if (calls := len(messages) * models) > MAX_CALLS:
+        raise RequestError(f"{calls} calls in one request; the limit is {MAX_CALLS}", "messages")
+    found: list[ChatRequest] = []
     for index, conversation in enumerate(messages):
         if not isinstance(conversation, list):
             raise RequestError(
@@ -205,8 +212,9 @@ def _conversations(body: Mapping[str, Any]) -> tuple[tuple[ChatRequest, ...], bo
                 "give either a list of messages or a list of such lists",
                 f"messages[{index}]",
             )
+        said = {**rest, "messages": conversation}
         try:
-            found.append(parse_chat({**rest, "messages": conversation}))
+            found.append(like(found[0], said) if found else parse_chat(said))
         except RequestError as error:
             raise _inside(error, index) from None
     return tuple(found), True
@@ -229,11 +237,16 @@ def _fallbacks(
         return None
     everyone = tuple(name for name in given if isinstance(name, str))
     found = {name: everyone for name in models if everyone}
+    count = len(everyone)
     for index, entry in enumerate(given):
         if isinstance(entry, dict):
             for name, spare in entry.items():
                 if not isinstance(spare, list) or not all(isinstance(s, str) for s in spare):
                     param = f"fallbacks[{index}].{name}"
                     raise RequestError(f"`{param}`: expected a list of model names", param)
-                found[name] = (*found.get(name, ()), *spare)
+                count += 1 + len(spare)
+                if count <= MAX_FALLBACKS:
+                    found[name] = (*found.get(name, ()), *spare)
+    if count > MAX_FALLBACKS:
+        raise RequestError(f"`fallbacks` has {count} names; at most {MAX_FALLBACKS}", "fallbacks")
     return found
