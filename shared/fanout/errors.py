@@ -8,7 +8,9 @@ Every error this house raises on purpose.
     │   ├── UnknownModel                                                             (404)
     │   ├── Unauthorized         no key, or not one of ours                          (401)
     │   ├── Forbidden            this key may not name this model                    (403)
+    │   ├── WrongMethod          .allowed                                            (405)
     │   ├── TooLarge             the body is over the limit                          (413)
+    │   ├── HeadersTooLarge                                                          (431)
     │   └── Unsupported          this provider has no such parameter
     ├── ProviderError            one attempt failed: .deployment .status .detail .is_retryable
     │   ├── Unreachable          no connection                                       (502)
@@ -107,9 +109,25 @@ class Forbidden(RequestError):
     code = "model_not_allowed"
 
 
+class WrongMethod(RequestError):
+    """The path is there, but not for this method; `allowed` are those it is there for."""
+
+    status = 405
+    code = "method_not_allowed"
+
+    def __init__(self, method: str, allowed: Sequence[str]) -> None:
+        super().__init__(f"{method} is not allowed here; use {' or '.join(allowed)}")
+        self.allowed = allowed
+
+
 class TooLarge(RequestError):
     status = 413
     code = "request_too_large"
+
+
+class HeadersTooLarge(RequestError):
+    status = 431
+    code = "headers_too_large"
 
 
 class Unsupported(RequestError):

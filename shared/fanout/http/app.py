@@ -11,17 +11,18 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import TypeAlias
 
 from msgspec import Struct
 
-from ..errors import FanoutError, NotFound, RequestError, status_of
+from ..errors import FanoutError, HeadersTooLarge, NotFound, WrongMethod, status_of
 from ..gateway import Gateway
 from ..observe import Observer, RequestRecord, Silent
 from ..schema.error import error_body
 from ..transport.keys import EnvironmentSecrets, SecretSource
 from . import endpoints
-from .asgi import ClientGone, Headers, Receive, Scope, Send, headers_of, send_json
+from .asgi import ClientGone, Headers, Receive, Scope, Send, drain, headers_of, send_json
 from .auth import ANYONE, Access
 from .errors import error_headers
 from .exchange import Exchange
@@ -133,7 +134,8 @@ class App:
         if begun:
             return  # a whole answer broke while it was sent: the server cuts the connection
         headers = {**exchange.out, **error_headers(error)}
-        await send_json(exchange.send, exchange.status, error_body(error), headers)
+        rest = partial(drain, exchange.receive) if exchange.unread else None
+        await send_json(exchange.send, exchange.status, error_body(error), headers, rest)
 
     def _record(self, exchange: Exchange, error: Exception | None, seconds: float) -> None:
         asked = exchange.asked
@@ -163,9 +165,7 @@ def _request_id(headers: Mapping[str, str]) -> str:
 def _check_headers(scope: Scope) -> None:
     size = sum(len(name) + len(value) for name, value in scope["headers"])
     if size > MAX_HEADER_BYTES:
-        error = RequestError(f"the headers are {size} bytes; at most {MAX_HEADER_BYTES}")
-        error.status = 431
-        raise error
+        raise HeadersTooLarge(f"the headers are {size} bytes; at most {MAX_HEADER_BYTES}")
 
 
 def find(method: str, path: str) -> tuple[Route, str]:
@@ -182,7 +182,5 @@ def find(method: str, path: str) -> tuple[Route, str]:
         if fits:
             others.append(route.method)
     if others:
-        wrong = RequestError(f"{method} is not allowed here; use {' or '.join(others)}")
-        wrong.status = 405
-        raise wrong
+        raise WrongMethod(method, others)
     raise NotFound("there is nothing at this path; chat is at `POST /v1/chat/completions`")

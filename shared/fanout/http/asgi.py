@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
 from ..errors import TooLarge
@@ -22,6 +22,10 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Headers: TypeAlias = Mapping[str, str]
 
 
+LINGER = 2.0
+"""Seconds that a refused caller is heard out: one still sending may not look for an answer yet."""
+
+
 class ClientGone(Exception):
     """The caller hung up."""
 
@@ -32,14 +36,9 @@ def headers_of(scope: Scope) -> dict[str, str]:
 
 
 async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
-    """
-    The whole body; `TooLarge` if it is over `limit` bytes, `ClientGone` if it never ends.
-
-    What is over the limit is read and thrown away, up to four times the limit, so that a client
-    still sending sees the 413 and not a broken connection.
-    """
+    """The whole body; `TooLarge` if it is over `limit` bytes, `ClientGone` if it never ends."""
     announced = headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > 4 * limit:
+    if announced.isdigit() and int(announced) > limit:
         raise _too_large(limit)
     parts: list[bytes] = []
     size, more = 0, True
@@ -49,14 +48,19 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
             raise ClientGone
         part: bytes = message.get("body", b"")
         size += len(part)
-        if size <= limit:
-            parts.append(part)
-        elif size > 4 * limit:
-            break
+        if size > limit:
+            raise _too_large(limit)
+        parts.append(part)
         more = message.get("more_body", False)
-    if size > limit:
-        raise _too_large(limit)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def drain(receive: Receive) -> None:
+    """Read what is left of a body and throw it away, for `LINGER` seconds at the most."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER):
+            while (await receive()).get("more_body", False):
+                pass
 
 
 def _too_large(limit: int) -> TooLarge:
@@ -73,8 +77,19 @@ async def hang_up(receive: Receive) -> None:
     raise ClientGone
 
 
-async def send_json(send: Send, status: int, body: object, headers: Headers) -> None:
-    """One whole JSON answer."""
+async def send_json(
+    send: Send,
+    status: int,
+    body: object,
+    headers: Headers,
+    linger: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """
+    One whole JSON answer.
+
+    `linger` is awaited between its last byte and its end: a server may close the connection there,
+    and a caller that is still sending would see that, and not the answer.
+    """
     content = json.encode(body)
     raw = [
         (b"content-type", b"application/json"),
@@ -82,7 +97,12 @@ async def send_json(send: Send, status: int, body: object, headers: Headers) -> 
         *raw_headers(headers),
     ]
     await send({"type": "http.response.start", "status": status, "headers": raw})
-    await send({"type": "http.response.body", "body": content})
+    if linger is None:
+        await send({"type": "http.response.body", "body": content})
+        return
+    await send({"type": "http.response.body", "body": content, "more_body": True})
+    await linger()
+    await send({"type": "http.response.body", "body": b""})
 
 
 def raw_headers(headers: Headers) -> list[tuple[bytes, bytes]]:

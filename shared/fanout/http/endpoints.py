@@ -20,6 +20,7 @@ async def chat(exchange: Exchange) -> None:
     """`POST /v1/chat/completions`."""
     limit = exchange.gateway.catalog.general.max_request_size_mb
     body = await read_body(exchange.receive, exchange.headers, int(limit * MEGABYTE))
+    exchange.unread = False
     request = parse_request(parse_body(body))
     exchange.asked = request
     allow(exchange.caller, request.names)

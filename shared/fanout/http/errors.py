@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ..errors import AllFailed, DeadlineExceeded, ProviderError
+from ..errors import AllFailed, DeadlineExceeded, ProviderError, WrongMethod
 
 
 def error_headers(error: Exception) -> dict[str, str]:
     """
-    `Retry-After` as the provider gave it, and `x-should-retry: false`.
+    `Retry-After` as the provider gave it, and `x-should-retry: false`; `Allow` of a wrong method.
 
     The gateway has spent its own retries by then; the OpenAI SDK, told nothing, would multiply them
     by its own (facts: openai-python `_should_retry`).
@@ -15,6 +15,8 @@ def error_headers(error: Exception) -> dict[str, str]:
     headers: dict[str, str] = {}
     if isinstance(error, ProviderError | AllFailed | DeadlineExceeded):
         headers["x-should-retry"] = "false"
+    if isinstance(error, WrongMethod):
+        headers["allow"] = ", ".join(error.allowed)
     if (seconds := _retry_after(error)) is not None:
         headers["retry-after"] = f"{seconds:.3f}".rstrip("0").rstrip(".")
     return headers

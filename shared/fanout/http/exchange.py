@@ -15,8 +15,9 @@ class Exchange(Struct):
     """
     A request and its answer.
 
-    `tail` is what the path has behind the route, `deadline` the seconds that the host has left. The
-    endpoint fills in what the log tells: `asked`, `winner`.
+    `tail` is what the path has behind the route, `deadline` the seconds that the host has left,
+    `unread` whether the request's body has still to be read. The endpoint fills in what the log
+    tells: `asked`, `winner`.
     """
 
     gateway: Gateway
@@ -28,6 +29,7 @@ class Exchange(Struct):
     tail: str = ""
     deadline: float | None = None
     keep_alive: float = INTERVAL
+    unread: bool = True
     asked: FanOutRequest | None = None
     winner: str | None = None
     status: int | None = None
