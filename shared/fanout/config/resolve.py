@@ -6,17 +6,18 @@ Knows nothing of files, networks or time: a config and an environment in, a `Cat
 
 from __future__ import annotations
 
-import string
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Struct, field
 
-from ..errors import ConfigError, UnknownModel
+from ..errors import ConfigError, RequestError, UnknownModel
 from ..providers import registry
 from ..providers.base import Provider, SigV4, Target
-from ..schema.check import as_request_error
+from ..schema.chat import ChatRequest
+from ..schema.check import convert
 from ..secret import Secret
 from .load import reference
 from .model import ConfigFile, GeneralSettings, ModelEntry, ModelParams
@@ -29,6 +30,9 @@ DEFAULT_RETRIES = 2
 
 DEFAULT_STREAM_TIMEOUT = 120.0
 """Seconds that a stream may be silent between two pieces."""
+
+# Where an address has an option of the deployment: `https://bedrock-runtime.{region}.…`.
+_PLACE = re.compile(r"\{(\w+)\}")
 
 
 class Deployment(Struct, frozen=True):
@@ -106,7 +110,7 @@ def resolve(config: ConfigFile, env: Mapping[str, str]) -> Catalog:
         env=env,
         is_open=not config.model_list,
         fallbacks=_fallbacks(config, groups),
-        callers=_callers(config.general_settings, env),
+        callers=_callers(config.general_settings, groups, env),
         timeout=router.timeout or service.request_timeout or DEFAULT_TIMEOUT,
         allowed_fails=router.allowed_fails,
         cooldown_time=router.cooldown_time,
@@ -119,14 +123,14 @@ def _deployment(
 ) -> Deployment:
     place = f"model_list[{index}] (`{entry.model_name}`)"
     ours = ModelParams.__struct_fields__
-    given = {k: v for k, v in entry.litellm_params.items() if k in ours and v is not None}
-    defaults = {k: v for k, v in entry.litellm_params.items() if k not in ours}
-    if "," in entry.model_name:
-        raise ConfigError(f"{place}: a model name cannot hold a comma: it separates names")
+    given = {k: v for k, v in entry.litellm_params.items() if v is not None}
+    if "," in entry.model_name or entry.model_name != entry.model_name.strip():
+        raise ConfigError(f"{place}: a model name cannot hold a comma, nor begin or end with space")
     try:
-        params = msgspec.convert(given, ModelParams, strict=False)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{place}: litellm_params: {as_request_error(str(error))}") from None
+        params = convert({k: given.pop(k) for k in ours if k in given}, ModelParams, strict=False)
+        defaults = _checked_defaults(given)
+    except RequestError as error:
+        raise ConfigError(f"{place}: litellm_params: {error}") from None
     router, service = config.router_settings, config.litellm_settings
     retries = (params.num_retries, router.num_retries, service.num_retries, DEFAULT_RETRIES)
     params = msgspec.structs.replace(
@@ -139,6 +143,19 @@ def _deployment(
         return make_deployment(entry.model_name, params, defaults, env, f"{index}")
     except ConfigError as error:
         raise ConfigError(f"{place}: {error}") from None
+
+
+def _checked_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of requests, as every request's are checked; text of the environment may count."""
+    if not given:
+        return {}
+    anything = {"messages": [{"role": "user", "content": ""}], "body": {}}
+    checked = convert({**given, **anything}, ChatRequest, strict=False)
+    read = {name: getattr(checked, name) for name in given}
+    return {
+        name: read[name] if isinstance(read[name], bool | int | float) else value
+        for name, value in given.items()
+    }
 
 
 def make_deployment(
@@ -195,20 +212,20 @@ def _base_url(
     provider: Provider, params: ModelParams, options: Mapping[str, str], env: Mapping[str, str]
 ) -> str:
     base = params.api_base or env.get(f"{provider.name.upper()}_API_BASE") or provider.base_url
-    wanted = [name for _, name, _, _ in string.Formatter().parse(base) if name]
-    if missing := [name for name in wanted if name not in options]:
+    if missing := [name for name in _PLACE.findall(base) if name not in options]:
         raise ConfigError(f"`{provider.name}` needs `{missing[0]}` in litellm_params")
-    if not base:
-        raise ConfigError(f"`{provider.name}` needs `api_base` in litellm_params")
+    base = _PLACE.sub(lambda place: options[place[1]], base)
+    if "{" in base or "}" in base:
+        raise ConfigError(f"`api_base` has a brace in it: `{base[:80]}`")
     if not base.startswith(("https://", "http://")):
         raise ConfigError(f"`api_base` must begin with https:// or http://, not `{base[:40]}`")
-    return base.format(**options).rstrip("/") if wanted else base.rstrip("/")
+    return base.rstrip("/")
 
 
 def _keys(provider: Provider, params: ModelParams, env: Mapping[str, str]) -> tuple[Secret, ...]:
     given = [params.api_key] if isinstance(params.api_key, str) else params.api_key or []
-    if given:
-        return tuple(secret(value, env) for value in given)
+    if written := [value for value in given if value]:
+        return tuple(secret(value, env) for value in written)
     for name in provider.keys:
         if env.get(name):
             return (Secret(name, env[name]),)
@@ -223,7 +240,11 @@ def secret(value: str, env: Mapping[str, str]) -> Secret:
     return Secret(name, env.get(name) or None) if name else Secret("(literal)", value)
 
 
-def _callers(general: GeneralSettings, env: Mapping[str, str]) -> tuple[CallerKey, ...]:
+def _callers(
+    general: GeneralSettings, groups: Mapping[str, object], env: Mapping[str, str]
+) -> tuple[CallerKey, ...]:
+    for index, key in enumerate(general.keys):
+        _check_names(f"general_settings.keys[{index}]", key.models or (), groups)
     callers = [
         CallerKey(k.name, secret(k.key, env), None if k.models is None else frozenset(k.models))
         for k in general.keys
@@ -233,17 +254,16 @@ def _callers(general: GeneralSettings, env: Mapping[str, str]) -> tuple[CallerKe
     return tuple(callers)
 
 
-def _fallbacks(
-    config: ConfigFile, groups: Mapping[str, tuple[Deployment, ...]]
-) -> dict[str, tuple[str, ...]]:
+def _check_names(place: str, names: Iterable[str], groups: Mapping[str, object]) -> None:
+    for name in names:
+        if groups and name not in groups:
+            raise ConfigError(f"`{place}` names `{name}`, which is not in `model_list`")
+
+
+def _fallbacks(config: ConfigFile, groups: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for index, entry in enumerate(config.router_settings.fallbacks):
         for name, spare in entry.items():
-            for model in (name, *spare):
-                if groups and model not in groups:
-                    raise ConfigError(
-                        f"`router_settings.fallbacks[{index}]` names `{model}`, "
-                        "which is not in `model_list`"
-                    )
+            _check_names(f"router_settings.fallbacks[{index}]", (name, *spare), groups)
             found[name] = (*found.get(name, ()), *spare)
     return found
