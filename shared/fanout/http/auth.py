@@ -33,7 +33,7 @@ class Access:
             raise Unauthorized(
                 "no API key: send the gateway's key as `Authorization: Bearer KEY`", None
             )
-        given = token.strip().encode()
+        given = token.strip().encode("latin-1")  # as ASGI has it: the bytes as they came
         found: CallerKey | None = None
         for caller in self._callers:
             for text in await self._secrets.texts(caller.secret) if caller.secret else ():

@@ -1,0 +1,201 @@
+"""Who may ask for what: the gateway's own keys, and which models each of them may name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from fanout.config.resolve import CallerKey
+from fanout.errors import Unauthorized
+from fanout.http.auth import Access
+from fanout.secret import Secret
+from fanout.transport.keys import EnvironmentSecrets
+from tests.served import Served, entry, serve
+from tests.steps import answers
+from tests.upstream import Upstream
+
+HI = [{"role": "user", "content": "Hi"}]
+MASTER, LIMITED, ODD, NONE = "sk-master-marker", "sk-limited-marker", "schlüssel-marker", "sk-none"
+ENV = {"MASTER": MASTER, "LIMITED": LIMITED}
+
+
+@pytest.fixture(scope="module")
+def guarded(provider: Upstream) -> Iterator[Served]:
+    """A gateway with a master key, a key for `a` and `b` only, and one for nothing."""
+    config = {
+        "model_list": [entry(provider, name) for name in ("a", "b", "c")],
+        "router_settings": {"num_retries": 0},
+        "general_settings": {
+            "master_key": "os.environ/MASTER",
+            "keys": [
+                {"name": "limited", "key": "os.environ/LIMITED", "models": ["a", "b"]},
+                {"name": "odd", "key": ODD},
+                {"name": "none", "key": NONE, "models": []},
+            ],
+        },
+    }
+    with serve(config, ENV) as served:
+        yield served
+
+
+@pytest.fixture(autouse=True)
+def willing(upstream: Upstream) -> None:
+    for name in ("a", "b", "c"):
+        upstream.script(name, answers())
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"authorization": ""},
+        {"authorization": "Bearer"},
+        {"authorization": "Bearer "},
+        {"authorization": MASTER},
+        {"authorization": f"Basic {MASTER}"},
+        {"authorization": f"Bearer {MASTER}x"},
+        {"authorization": f"Bearer {MASTER[:-1]}"},
+        {"authorization": f"Bearer {MASTER} {MASTER}"},
+        {"authorization": "Bearer os.environ/MASTER"},
+        {"authorization": "Bearer \xff"},
+        {"authorization": "Bearer " + "x" * 10_000},
+        {"x-api-key": MASTER},
+        {"cookie": f"authorization=Bearer {MASTER}"},
+    ],
+)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/v1/chat/completions"), ("GET", "/v1/models"), ("GET", "/models/a")],
+)
+def test_nobody_gets_in_without_one_of_the_keys(
+    guarded: Served, upstream: Upstream, headers: dict[str, str], method: str, path: str
+) -> None:
+    body = {"model": "a", "messages": HI} if method == "POST" else None
+    status, _, answer = guarded.json(body, path, method, headers)
+    assert (status, answer["error"]["code"]) == (401, "invalid_api_key")
+    assert answer["error"]["type"] == "invalid_request_error"
+    assert "marker" not in str(answer)
+    assert not upstream.calls
+
+
+def test_the_key_is_asked_for_before_the_body_is_read(guarded: Served) -> None:
+    status, _, answer = guarded.json(b"{" * 1_000)
+    assert (status, answer["error"]["code"]) == (401, "invalid_api_key")
+
+
+@pytest.mark.parametrize("key", [MASTER, LIMITED, ODD])
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer "])
+def test_each_key_gets_in_and_is_never_passed_on(
+    guarded: Served, upstream: Upstream, key: str, scheme: str
+) -> None:
+    value = f"{scheme} {key}".encode().decode("latin-1")  # http.client writes Latin-1
+    said = guarded.chat({"model": "a", "messages": HI}, {"authorization": value})
+    assert said.text == "Hello"
+    assert upstream.calls[0].headers["authorization"] == "Bearer sk-provider-a"
+    assert "marker" not in str(upstream.calls[0].headers)
+
+
+def test_health_needs_no_key(guarded: Served) -> None:
+    assert guarded.json(None, "/health", "GET")[::2] == (200, {"status": "ok"})
+    assert guarded.json(None, "/v1/health", "GET")[0] == 200
+
+
+REQUESTS: list[tuple[dict[str, Any], str | None]] = [
+    ({"model": "a"}, None),
+    ({"model": "a, b"}, None),
+    ({"model": "a", "fallbacks": ["b"]}, None),
+    ({"model": "c"}, "c"),
+    ({"model": "a, c"}, "c"),
+    ({"model": ["c", "a"]}, "c"),
+    ({"model": "a, c", "fastest_response": True}, "c"),
+    ({"model": "a", "fanout": {"models": ["a", "c"]}}, "c"),
+    ({"fanout": {"mode": "fallback", "models": ["a", "c"]}}, "c"),
+    ({"model": "a", "fallbacks": ["c"]}, "c"),
+    ({"model": "a", "fallbacks": [{"a": ["b", "c"]}]}, "c"),
+    ({"model": "a", "fallbacks": [{"b": ["c"]}]}, "c"),
+    ({"model": "unheard-of"}, "unheard-of"),
+]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+@pytest.mark.parametrize(("change", "denied"), REQUESTS)
+def test_a_request_is_allowed_only_if_each_of_its_models_is(
+    guarded: Served, upstream: Upstream, change: dict[str, Any], denied: str | None, *, stream: bool
+) -> None:
+    said = guarded.chat({"messages": HI, "stream": stream, **change}, bearer(LIMITED))
+    if denied is None:
+        assert said.status == 200
+        return
+    assert said.status == 403
+    assert said.error == {
+        "message": f"the key `limited` may not use the model `{denied}`",
+        "type": "permission_error",
+        "param": "model",
+        "code": "model_not_allowed",
+    }
+    assert not upstream.calls
+
+
+def test_a_key_for_nothing_may_name_nothing(guarded: Served) -> None:
+    assert guarded.chat({"model": "a", "messages": HI}, bearer(NONE)).status == 403
+    assert guarded.json(None, "/v1/models", "GET", bearer(NONE))[2]["data"] == []
+
+
+@pytest.mark.parametrize(("key", "names"), [(MASTER, ["a", "b", "c"]), (LIMITED, ["a", "b"])])
+def test_the_list_of_models_is_what_the_key_may_name(
+    guarded: Served, key: str, names: list[str]
+) -> None:
+    _, _, listed = guarded.json(None, "/v1/models", "GET", bearer(key))
+    assert [model["id"] for model in listed["data"]] == names
+    statuses = [guarded.json(None, f"/v1/models/{n}", "GET", bearer(key))[0] for n in ("b", "c")]
+    assert statuses == [200, 200 if key == MASTER else 403]
+
+
+def test_the_log_names_the_key_and_does_not_show_it(guarded: Served) -> None:
+    guarded.notes.forget()
+    guarded.chat({"model": "a", "messages": HI}, bearer(LIMITED))
+    guarded.chat({"model": "a", "messages": HI}, bearer("sk-wrong-marker"))
+    assert [record.caller for record in guarded.notes.requests] == ["limited", "anyone"]
+    assert [record.status for record in guarded.notes.requests] == [200, 401]
+    assert "marker" not in str(guarded.notes.requests)
+
+
+class Counted(EnvironmentSecrets):
+    """Notes whose text was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def texts(self, secret: Secret) -> Sequence[str]:
+        self.asked.append(secret.name)
+        return await super().texts(secret)
+
+
+@pytest.mark.parametrize("given", ["first", "second", "third", "nobody's"])
+def test_every_key_is_compared_whichever_fits(given: str) -> None:
+    names = ["first", "second", "third"]
+    source = Counted()
+    access = Access([CallerKey(name, Secret(name, name)) for name in names], source)
+
+    async def ask() -> str:
+        try:
+            return (await access.caller(f"Bearer {given}")).name
+        except Unauthorized:
+            return "nobody's"
+
+    assert asyncio.run(ask()) == given
+    assert source.asked == names
+
+
+def test_a_key_that_has_no_text_opens_nothing() -> None:
+    access = Access([CallerKey("unset", Secret("UNSET", None))], EnvironmentSecrets())
+    for authorization in ("Bearer None", "Bearer  ", "Bearer UNSET"):
+        with pytest.raises(Unauthorized):
+            asyncio.run(access.caller(authorization))
