@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONPATH := shared
+PORT ?= 4000
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo check test bench lock clean format
+.PHONY: help install run demo check test bench docs lock clean format
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,6 +20,12 @@ install: .venv/.installed  ## make the project's own environment
 	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
+run: install  ## the gateway over a small real model, on 127.0.0.1:4000 (PORT=...); no key needed
+	@exec $(BIN)/fanout local run --port $(PORT) --attached $$PPID
+
+demo: install  ## each strategy once through the OpenAI SDK, on that model; prints a table
+	@$(BIN)/python scripts/demo.py
+
 check: install  ## format, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -30,6 +37,9 @@ format: install  ## put the code in its form
 
 test: install  ## the whole suite, offline
 	$(BIN)/python -m pytest -q
+
+docs: install  ## the pages that are made from the code
+	$(BIN)/python scripts/make_docs.py
 
 lock: install  ## resolve the versions anew, with hashes
 	cd requirements && sh lock.sh ../$(BIN)/uv
