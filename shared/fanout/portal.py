@@ -25,22 +25,22 @@ class Portal:
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run one coroutine to its end and return its value."""
-        future = asyncio.run_coroutine_threadsafe(
-            _held(coroutine, done := threading.Event()), self._loop
-        )
+        done = threading.Event()
+        started: list[asyncio.Task[T]] = []
+
+        def start() -> None:
+            task = self._loop.create_task(coroutine)
+            task.add_done_callback(lambda _: done.set())
+            started.append(task)
+
+        self._loop.call_soon_threadsafe(start)
         try:
-            return future.result()
+            done.wait()
         except BaseException:
-            future.cancel()
+            self._loop.call_soon_threadsafe(lambda: started[0].cancel())
             done.wait()
             raise
-
-
-async def _held(coroutine: Coroutine[Any, Any, T], done: threading.Event) -> T:
-    try:
-        return await coroutine
-    finally:
-        done.set()
+        return started[0].result()
 
 
 @lru_cache(maxsize=1)
