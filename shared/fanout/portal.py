@@ -33,11 +33,14 @@ class Portal:
             task.add_done_callback(lambda _: done.set())
             started.append(task)
 
+        def stop() -> None:
+            started[0].cancel()
+
         self._loop.call_soon_threadsafe(start)
         try:
             done.wait()
         except BaseException:
-            self._loop.call_soon_threadsafe(lambda: started[0].cancel())
+            self._loop.call_soon_threadsafe(stop)
             done.wait()
             raise
         return started[0].result()
