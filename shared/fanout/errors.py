@@ -37,12 +37,17 @@ from msgspec.structs import replace
 
 
 class ErrorDetail(Struct, frozen=True):
-    """What an error says, in OpenAI's four words; `message` is safe to show to the caller."""
+    """
+    What an error says, in OpenAI's four words; `message` is safe to show to the caller.
+
+    `retry_after` is the pause in seconds that the words themselves ask for.
+    """
 
     message: str
     type: str = "api_error"
     param: str | None = None
     code: str | None = None
+    retry_after: float | None = None
 
 
 class FanoutError(Exception):

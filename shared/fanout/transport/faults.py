@@ -93,6 +93,7 @@ def _error(
         )
     message = redact(detail.message, (key,) if key else (), deployment.base_url)
     detail = replace(detail, message=message)
+    after = detail.retry_after if after is None else after
     return kind(deployment, detail, upstream=status, retry_after=after)
 
 

@@ -38,6 +38,14 @@ def explain(status: int, body: bytes) -> ErrorDetail:
     return explain_fault(fault.error)
 
 
+def _seconds(delays: list[str]) -> float | None:
+    """`RetryInfo.retryDelay`, a protobuf duration such as `34.07s`."""
+    try:
+        return float(delays[0].removesuffix("s")) if delays else None
+    except ValueError:
+        return None
+
+
 def explain_fault(fault: wire.Fault) -> ErrorDetail:
     """
     Google's status in OpenAI's words.
@@ -51,4 +59,5 @@ def explain_fault(fault: wire.Fault) -> ErrorDetail:
     quotas = [violation.quota_id for detail in details for violation in detail.violations or ()]
     if any("PerDay" in quota for quota in quotas):
         kind, code = "insufficient_quota", "insufficient_quota"
-    return ErrorDetail(fault.message, kind, code=code)
+    delays = [detail.retry_delay for detail in details if detail.retry_delay]
+    return ErrorDetail(fault.message, kind, code=code, retry_after=_seconds(delays))

@@ -79,6 +79,7 @@ class FaultDetail(Struct, frozen=True, rename="camel"):
 
     reason: str = ""
     violations: list[Violation] | None = None
+    retry_delay: str | None = None
 
 
 class Fault(Struct, frozen=True, rename="camel"):
