@@ -7,6 +7,7 @@ Knows nothing of OpenAI or of any provider.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -17,6 +18,10 @@ encode = msgspec.json.encode
 # A string, and the colon behind it if it is a key. Strings are consumed whole, so that a colon
 # inside one is never taken for a key's.
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"\s*(:)?', re.DOTALL)
+
+
+MAX_DEPTH = 100
+"""Levels of nesting: what is decoded can then be encoded again, one level deeper, anywhere."""
 
 
 class BadJSON(ValueError):
@@ -48,15 +53,21 @@ def decode_strict(data: bytes) -> Any:
 
 
 def _count_keys(value: Any) -> int:
-    total, todo = 0, [value]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, dict):
-            total += len(node)
-            todo.extend(v for v in node.values() if isinstance(v, (dict, list)))
-        elif isinstance(node, list):
-            todo.extend(v for v in node if isinstance(v, (dict, list)))
-    return total
+    """The keys of every object in `value`; `BadJSON` where it is deeper than `MAX_DEPTH`."""
+    total = 0
+    layer = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for node in layer:
+            inner: Iterable[Any] = node
+            if isinstance(node, dict):
+                total += len(node)
+                inner = node.values()
+            below.extend(v for v in inner if isinstance(v, (dict, list)))
+        if not below:
+            return total
+        layer = below
+    raise BadJSON("it is nested too deeply")
 
 
 def _first_duplicate(data: bytes) -> str:
