@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TypeVar
+from itertools import count
+from typing import Generic, TypeAlias, TypeVar
 
 from msgspec import Struct
 
@@ -15,9 +16,11 @@ from .outcomes import Failure, Opener, Outcome, attempt
 T = TypeVar("T")
 R = TypeVar("R")
 
+Items: TypeAlias = Iterable[T] | AsyncIterable[T]
+
 
 async def map_all(
-    func: Callable[[T], Awaitable[R]], items: Iterable[T], *, limit: int
+    func: Callable[[T], Awaitable[R]], items: Items[T], *, limit: int
 ) -> list[Outcome[R]]:
     """
     Apply `func` to each item, at most `limit` at a time; every outcome, in the items' order.
@@ -27,29 +30,41 @@ async def map_all(
     """
     _check_limit(limit)
     outcomes: dict[int, Outcome[R]] = {}
-    source = enumerate(items)
+    source = _Source(items)
 
-    async def work(index: int, item: T) -> None:
-        while True:
+    async def work(drawn: tuple[int, T] | None) -> None:
+        while drawn is not None:
+            index, item = drawn
             outcomes[index] = await attempt(partial(func, item))
-            try:
-                index, item = next(source)
-            except StopIteration:
-                return
+            drawn = await source.draw()
 
     async with _task_group() as group:
-        for index, item in _first(source, limit):
-            group.create_task(work(index, item))
+        for _ in range(limit):
+            if (drawn := await source.draw()) is None:
+                break
+            group.create_task(work(drawn))
     return [outcomes[index] for index in range(len(outcomes))]
 
 
-def _first(source: Iterator[T], count: int) -> Iterator[T]:
-    """At most `count` items; unlike `islice` it never draws one more to see the end."""
-    for _ in range(count):
-        try:
-            yield next(source)
-        except StopIteration:
-            return
+class _Source(Generic[T]):
+    """Items with their numbers, drawn one at a time by several workers."""
+
+    def __init__(self, items: Items[T]) -> None:
+        self._later = aiter(items) if isinstance(items, AsyncIterable) else None
+        self._now = iter(()) if isinstance(items, AsyncIterable) else iter(items)
+        self._numbers = count()
+        self._lock = asyncio.Lock()
+
+    async def draw(self) -> tuple[int, T] | None:
+        """The next, or `None` behind the last."""
+        if self._later is None:
+            for item in self._now:
+                return next(self._numbers), item
+            return None
+        async with self._lock:
+            async for item in self._later:
+                return next(self._numbers), item
+            return None
 
 
 def _check_limit(limit: int) -> None:
@@ -85,7 +100,7 @@ async def _task_group() -> AsyncIterator[asyncio.TaskGroup]:
 
 @asynccontextmanager
 async def map_each(
-    func: Callable[[T], Awaitable[R]], items: Iterable[T], *, limit: int
+    func: Callable[[T], Awaitable[R]], items: Items[T], *, limit: int
 ) -> AsyncIterator[AsyncIterator[tuple[int, Outcome[R]]]]:
     """
     Apply `func` to each item, at most `limit` at a time, yielding in completion order.
@@ -94,11 +109,12 @@ async def map_each(
     (PEP 789). Items are drawn lazily: a million-line input never becomes a million tasks.
     """
     _check_limit(limit)
-    source = enumerate(items)
+    source = _Source(items)
     results: asyncio.Queue[tuple[int, Outcome[R]] | None] = asyncio.Queue(maxsize=limit)
 
     async def work() -> None:
-        for index, item in source:
+        while (drawn := await source.draw()) is not None:
+            index, item = drawn
             await results.put((index, await attempt(partial(func, item))))
 
     async def run_workers() -> None:

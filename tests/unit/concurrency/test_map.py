@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -95,6 +95,26 @@ def test_an_endless_source_is_drawn_no_further_than_the_calls_go() -> None:
                 await map_all(work, endless(), limit=3)
         assert work.drawn == 33
         assert (work.cancelled, work.running) == (3, 0)
+
+    run(main())
+
+
+def test_items_may_come_slowly_and_calls_begin_as_they_come() -> None:
+    async def main() -> None:
+        work = Work()
+
+        async def slowly() -> AsyncIterator[float]:
+            for _ in range(5):
+                await asyncio.sleep(1.0)
+                yield 2.5
+
+        outcomes = await map_all(work, slowly(), limit=2)
+        assert [told(outcome) for outcome in outcomes] == ["2.5"] * 5
+        # drawn at 1, 2; places free at 3.5 and 4.5, where each waits a second for its item
+        assert (now(), work.peak) == (10.5, 2)
+        async with map_each(work, slowly(), limit=9) as each:
+            seen = [index async for index, _ in each]
+        assert seen == [0, 1, 2, 3, 4]
 
     run(main())
 
