@@ -1,4 +1,8 @@
-"""What is peculiar to Bedrock; OpenAI's SDK judges its golden files in `test_openai`."""
+"""
+What is peculiar to Bedrock's OpenAI endpoint; Converse has `test_converse`.
+
+OpenAI's SDK judges its golden files in `test_openai`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,6 @@ from openai.providers import bedrock
 
 from fanout.providers import registry
 from fanout.providers.base import SigV4, Target, WireError
-from fanout.providers.bedrock.chat import model_id
 from fanout.providers.bedrock.reasoning import TagSplitter
 from fanout.wire.http import WireEvent, WireResponse
 
@@ -46,22 +49,6 @@ def test_it_is_signed_unless_there_is_a_key() -> None:
     assert BEDROCK.keys == ("AWS_BEARER_TOKEN_BEDROCK",)
     assert BEDROCK.key_optional
     assert BEDROCK.billing == "continues"
-
-
-@pytest.mark.parametrize(
-    ("spelling", "model"),
-    [
-        ("openai.gpt-oss-20b-1:0", "openai.gpt-oss-20b-1:0"),
-        ("bedrock/openai.gpt-oss-20b-1:0", "openai.gpt-oss-20b-1:0"),
-        ("converse/us.anthropic.claude-x", "us.anthropic.claude-x"),
-        ("bedrock/invoke/us.anthropic.claude-x", "us.anthropic.claude-x"),
-        ("converse_like/meta.llama", "meta.llama"),
-        ("arn:aws:bedrock:r:1:inference-profile/a.b", "arn:aws:bedrock:r:1:inference-profile/a.b"),
-        ("conversely.some-model", "conversely.some-model"),
-    ],
-)
-def test_a_route_of_litellms_is_no_part_of_the_models_id(spelling: str, model: str) -> None:
-    assert model_id(spelling) == model
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""Amazon Bedrock by its OpenAI-compatible chat completions."""
+"""Amazon Bedrock: Converse for every model that chats, OpenAI's completions for OpenAI's own."""

@@ -7,7 +7,6 @@ says so for all of OpenAI's APIs, and OpenAI's own SDK has no other (`/v1` stood
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +20,7 @@ from ..base import Codec, Target, WireError
 from ..openai.chat import ChatDecoder, Quirks, check_whole, encode, read
 from ..openai.dialect import tidy
 from .errors import explain_aws, status_of
+from .models import find_model
 from .reasoning import TagSplitter
 
 # Nothing is stored (only "create" is there), nothing is searched, and all answers are text.
@@ -30,18 +30,10 @@ QUIRKS = Quirks(
     path="/openai/v1/chat/completions",
 )
 
-# LiteLLM's spellings: which of Bedrock's APIs it is to use, of which there is one here.
-_ROUTE = re.compile(r"(?:bedrock/)?(?:(?:converse_like|converse|invoke)/)?")
-
 
 def encode_bedrock(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
     """The caller's body, for the model's id or inference profile."""
-    return encode(QUIRKS, request, replace(target, model=model_id(target.model)), stream)
-
-
-def model_id(model: str) -> str:
-    """`bedrock/converse/us.anthropic.claude-…` -> `us.anthropic.claude-…`."""
-    return _ROUTE.sub("", model, count=1)
+    return encode(QUIRKS, request, replace(target, model=find_model(target).id), stream)
 
 
 def _tags_reasoning(target: Target) -> bool:
@@ -51,7 +43,7 @@ def _tags_reasoning(target: Target) -> bool:
     OpenAI's open models do so on this endpoint, and in a stream in every chunk anew:
     github.com/CherryHQ/cherry-studio/issues/10225 has the bytes.
     """
-    return "gpt-oss" in target.model
+    return "gpt-oss" in find_model(target).kind
 
 
 def decode(reply: WireResponse, target: Target) -> ChatCompletion:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import ErrorDetail
+from ..base import WireError
 from ..openai.errors import NO_WORDS, explain_value, read_body, type_of
 
-# docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html, and those of InvokeModel.
+# docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html, and those of InvokeModel and
+# ConverseStream; inside a stream their names begin with a small letter.
 _STATUSES = {
     "AccessDeniedException": 403,
     "ExpiredTokenException": 403,
@@ -61,6 +63,14 @@ def exception_of(value: dict[str, Any]) -> str:
     output = value.get("Output")
     named = value.get("__type") or (output.get("__type") if isinstance(output, dict) else None)
     return named.rpartition("#")[2].partition(":")[0] if isinstance(named, str) else ""
+
+
+def make_error(name: str, data: bytes) -> WireError:
+    """The failure called `name`, with what it says, that came inside of a stream."""
+    said = read_body(data)
+    value = {**(said if isinstance(said, dict) else {}), "__type": name[:1].upper() + name[1:]}
+    status = status_of(value)
+    return WireError(status, explain_aws(value, status))
 
 
 def status_of(value: dict[str, Any]) -> int:

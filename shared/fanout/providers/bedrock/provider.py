@@ -1,20 +1,49 @@
 """
 Amazon Bedrock: the role's or the environment's AWS credentials, or a Bedrock API key.
 
-Where the key is there, it goes out as a bearer token and nothing is signed.
+Where the key is there, it goes out as a bearer token and nothing is signed. A model's name says
+whether it is asked by Converse or in OpenAI's words.
 """
 
 from __future__ import annotations
 
-from ..base import Provider, SigV4
-from .chat import CODEC
+from collections.abc import Mapping
+
+from ...schema.chat import ChatCompletion, ChatRequest
+from ...wire.http import WireRequest, WireResponse
+from ..base import Codec, Provider, SigV4, StreamDecoder, Target
+from . import chat, converse
 from .errors import explain
+from .framer import BedrockFramer
+from .models import Api, find_model
+
+_CODECS: Mapping[Api, Codec] = {"converse": converse.CODEC, "openai": chat.CODEC}
+
+
+def _codec(target: Target) -> Codec:
+    return _CODECS[find_model(target).api]
+
+
+def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
+    """The request, for the API that `target`'s model is asked by."""
+    return _codec(target).encode(request, target, stream)
+
+
+def decode(reply: WireResponse, target: Target) -> ChatCompletion:
+    """The whole answer, of that API."""
+    return _codec(target).decode(reply, target)
+
+
+def decoder(target: Target) -> StreamDecoder:
+    """A decoder for a stream of that API."""
+    return _codec(target).decoder(target)
+
 
 PROVIDER = Provider(
     name="bedrock",
     base_url="https://bedrock-runtime.{region}.amazonaws.com",
     keys=("AWS_BEARER_TOKEN_BEDROCK",),
-    chat=CODEC,
+    chat=Codec(encode, decode, BedrockFramer, decoder),
     explain=explain,
     auth=SigV4("bedrock"),
     key_optional=True,

@@ -1,0 +1,105 @@
+"""
+Which of Bedrock's two APIs a model is asked by, and what models differ in, by their names.
+
+Knows nothing of requests. Converse serves every model that chats
+(https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference.html); OpenAI's own
+models are asked in OpenAI's words, of which none is lost in translation then.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct
+
+from ..base import Target
+
+Api: TypeAlias = Literal["converse", "openai"]
+
+# LiteLLM's spellings: `bedrock/converse/us.anthropic.claude-…`. Its `invoke` asks a model in that
+# model's own words; the answer is the same by whichever of ours the model has.
+_ROUTES: Mapping[str, Api | None] = {
+    "converse": "converse",
+    "converse_like": "converse",
+    "invoke": None,
+    "openai": "openai",
+}
+
+# `openai.gpt-oss-20b-1:0`, `us.openai.gpt-…`, and either at the end of an ARN.
+_OPENAI = re.compile(r"(?:^|/)(?:[a-z-]+\.)?openai\.")
+
+
+class Model(Struct, frozen=True):
+    """
+    A model as AWS is asked for it.
+
+    `id` may be an ARN that says nothing of what is behind it; `kind` is then the deployment's
+    `base_model`, if it has one.
+    """
+
+    api: Api
+    id: str
+    kind: str
+
+
+def find_model(target: Target) -> Model:
+    """The model that `target` names, its route taken off."""
+    name, api = target.model.removeprefix("bedrock/"), None
+    route, slash, rest = name.partition("/")
+    if slash and route in _ROUTES:
+        name, api = rest, _ROUTES[route]
+    kind = target.options.get("base_model") or name
+    return Model(api or ("openai" if _OPENAI.search(kind) else "converse"), name, kind)
+
+
+# ---- what Converse leaves to each model ----
+
+
+def is_claude(kind: str) -> bool:
+    return "claude" in kind
+
+
+def encode_top_k(kind: str, top_k: int) -> dict[str, Any] | None:
+    """
+    The field that has it; `None` for models that are not known to have one.
+
+    Nova: https://docs.aws.amazon.com/nova/latest/userguide/using-converse-api.html.
+    """
+    return {"inferenceConfig": {"topK": top_k}} if "amazon.nova" in kind else None
+
+
+class Efforts(Struct, frozen=True):
+    """The levels of reasoning that a model has; `off` is how it is kept from it, if it can be."""
+
+    levels: frozenset[str]
+    field: Literal["reasoning_effort", "reasoningConfig"] = "reasoning_effort"
+    off: dict[str, Any] | None = None
+
+    def encode(self, level: str) -> dict[str, Any]:
+        if self.field == "reasoning_effort":
+            return {self.field: level}
+        return {self.field: {"type": "enabled", "maxReasoningEffort": level}}
+
+
+# Nova 2: https://docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html. The other
+# three take OpenAI's field; AWS's pages are silent on it, langchain-aws (#1188, #1261) has tried.
+_EFFORTS: tuple[tuple[str, Efforts], ...] = (
+    (
+        "amazon.nova-2",
+        Efforts(
+            frozenset({"low", "medium", "high"}),
+            "reasoningConfig",
+            {"reasoningConfig": {"type": "disabled"}},
+        ),
+    ),
+    ("openai.gpt-oss", Efforts(frozenset({"low", "medium", "high"}))),
+    ("moonshot", Efforts(frozenset({"low", "high", "max"}))),
+    ("deepseek.v3", Efforts(frozenset({"high"}), off={})),
+)
+
+
+def find_efforts(kind: str) -> Efforts | None:
+    """How hard the model may be told to think, `None` where nothing is known of it."""
+    return next((efforts for name, efforts in _EFFORTS if name in kind), None)

@@ -1,0 +1,160 @@
+"""
+Converse's replies as they are: what is unknown is passed over, what is used is checked.
+
+Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html and
+…_ConverseStream, and the service's model in botocore, which is newer. A block or a piece of one
+is an object with one field, whose name says its kind.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from msgspec import Struct
+
+from ...wire import json
+
+# ---- content blocks ----
+
+
+class ToolUse(Struct, frozen=True, rename="camel"):
+    """`type` is there for the vendor's own tools only."""
+
+    tool_use_id: str
+    name: str
+    input: dict[str, Any]
+    type: str | None = None
+
+
+class ReasoningText(Struct, frozen=True):
+    text: str
+    signature: str | None = None
+
+
+class Reasoning(Struct, frozen=True, rename="camel"):
+    reasoning_text: ReasoningText | None = None
+    redacted_content: str | None = None
+
+
+class CitedText(Struct, frozen=True):
+    text: str = ""
+
+
+class Citations(Struct, frozen=True):
+    content: list[CitedText] = []
+
+
+class Block(Struct, frozen=True, rename="camel"):
+    text: str | None = None
+    tool_use: ToolUse | None = None
+    reasoning_content: Reasoning | None = None
+    citations_content: Citations | None = None
+
+
+# ---- a whole answer ----
+
+
+class Message(Struct, frozen=True):
+    content: list[Block]
+
+
+class Output(Struct, frozen=True):
+    message: Message
+
+
+class Usage(Struct, frozen=True, rename="camel"):
+    """`input_tokens` leaves out what was read from or written to the cache."""
+
+    input_tokens: int
+    output_tokens: int
+    cache_read_input_tokens: int | None = None
+    cache_write_input_tokens: int | None = None
+
+
+class ServiceTier(Struct, frozen=True):
+    type: str
+
+
+class Answer(Struct, frozen=True, rename="camel"):
+    output: Output
+    stop_reason: str
+    usage: Usage
+    service_tier: ServiceTier | None = None
+
+
+# ---- events of a stream ----
+
+
+class MessageStart(Struct, frozen=True):
+    pass
+
+
+class ToolUseStart(Struct, frozen=True, rename="camel"):
+    """As `ToolUse`, whose input follows in pieces."""
+
+    tool_use_id: str
+    name: str
+    type: str | None = None
+
+
+class Start(Struct, frozen=True, rename="camel"):
+    tool_use: ToolUseStart | None = None
+
+
+class BlockStart(Struct, frozen=True, rename="camel"):
+    """Blocks of text and of reasoning have none of these."""
+
+    content_block_index: int
+    start: Start
+
+
+class InputPiece(Struct, frozen=True):
+    input: str
+
+
+class ReasoningPiece(Struct, frozen=True, rename="camel"):
+    text: str | None = None
+    signature: str | None = None
+    redacted_content: str | None = None
+
+
+class Piece(Struct, frozen=True, rename="camel"):
+    text: str | None = None
+    tool_use: InputPiece | None = None
+    reasoning_content: ReasoningPiece | None = None
+
+
+class BlockDelta(Struct, frozen=True, rename="camel"):
+    content_block_index: int
+    delta: Piece
+
+
+class BlockStop(Struct, frozen=True, rename="camel"):
+    content_block_index: int
+
+
+class MessageStop(Struct, frozen=True, rename="camel"):
+    stop_reason: str
+
+
+class Metadata(Struct, frozen=True, rename="camel"):
+    usage: Usage
+    service_tier: ServiceTier | None = None
+
+
+Event: TypeAlias = MessageStart | BlockStart | BlockDelta | BlockStop | MessageStop | Metadata
+
+_EVENTS: dict[str, type[Event]] = {
+    "messageStart": MessageStart,
+    "contentBlockStart": BlockStart,
+    "contentBlockDelta": BlockDelta,
+    "contentBlockStop": BlockStop,
+    "messageStop": MessageStop,
+    "metadata": Metadata,
+}
+
+
+def read_event(kind: str, data: bytes) -> Event | None:
+    """An event, `None` for a kind that they may add."""
+    event = _EVENTS.get(kind)
+    return None if event is None else json.decode(data, type=event)
