@@ -35,6 +35,7 @@ BY_STATUS: Mapping[int, type[ProviderError]] = {
     403: Refused,
     408: TimedOut,
     409: Overloaded,
+    424: Overloaded,  # Bedrock: "an error processing your request; retry"
     425: Overloaded,
     429: RateLimited,
     504: TimedOut,
