@@ -33,6 +33,11 @@ class Slot(Struct):
         return self.latency_ms is not None
 
     @property
+    def words(self) -> str:
+        """The answer so far, and why there is no more of it."""
+        return "\n".join(part for part in (self.text.strip(), self.error) if part)
+
+    @property
     def title(self) -> str:
         """Its name and how it went."""
         if not self.is_done:
@@ -69,7 +74,7 @@ def take(slots: Sequence[Slot], chunk: ChatChunk, *, done: Callable[[Slot], obje
 
 
 def _print_block(slot: Slot) -> None:
-    print(f"## {slot.title}\n{for_output(slot.error or slot.text.strip())}\n", flush=True)
+    print(f"## {slot.title}\n{for_output(slot.words)}\n", flush=True)
 
 
 async def _show_live(
@@ -98,7 +103,7 @@ def panels(slots: Sequence[Slot]) -> Group:
 
     def panel(slot: Slot) -> Panel:
         colour = "red" if slot.error else "green" if slot.is_done else "cyan"
-        body = Text(clean(slot.error or slot.text.strip() or "…"))
+        body = Text(clean(slot.words or "…"))
         return Panel(body, title=Text(slot.title), title_align="left", border_style=colour)
 
     return Group(*(panel(slot) for slot in slots))

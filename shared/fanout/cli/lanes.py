@@ -37,7 +37,11 @@ class Lane(Struct):
             case "talking":
                 return f"first token at {_seconds(self.first_at)}"
             case "won":
-                first = f", first token at {_seconds(self.first_at)}" if self.first_at else ""
+                first = (
+                    f", first token at {_seconds(self.first_at)}"
+                    if self.first_at is not None
+                    else ""
+                )
                 tokens = f", {self.tokens} tokens" if self.tokens else ""
                 return f"won in {_seconds(self.ended_at)}{first}{tokens}"
             case "cancelled":

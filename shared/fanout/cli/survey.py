@@ -51,7 +51,6 @@ def survey(catalog: Catalog) -> list[Surveyed]:
 
 def _surveyed(deployment: Deployment, catalog: Catalog) -> Surveyed:
     provider = deployment.provider
-    auth = "aws" if isinstance(provider.auth, SigV4) and not deployment.keys else "key"
     limits = {
         "rpm": deployment.rpm,
         "tpm": deployment.tpm,
@@ -65,11 +64,18 @@ def _surveyed(deployment: Deployment, catalog: Catalog) -> Surveyed:
         model=deployment.target.model,
         api_base=deployment.base_url,
         keys=tuple(key_of(secret) for secret in deployment.keys),
-        auth="optional" if provider.key_optional else auth,
+        auth=_auth(deployment),
         limits={name: value for name, value in limits.items() if value is not None},
         defaults=deployment.defaults,
         fallbacks=catalog.fallbacks.get(deployment.name, ()),
     )
+
+
+def _auth(deployment: Deployment) -> str:
+    """`aws` for the account's own credentials, `optional` where there need be no key, or `key`."""
+    if isinstance(deployment.provider.auth, SigV4) and not deployment.keys:
+        return "aws"
+    return "optional" if deployment.provider.key_optional else "key"
 
 
 def key_of(secret: Secret) -> Key:

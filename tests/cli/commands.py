@@ -1,0 +1,58 @@
+"""The command as people run it: words in; exit code, standard output and standard error out."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from msgspec import Struct, json, yaml
+
+from fanout.cli.main import main
+
+
+class Ran(Struct):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Standard output, which is one JSON value."""
+        return json.decode(self.out)
+
+
+Command: TypeAlias = Callable[..., Ran]
+"""Runs the words that it is given, in this process."""
+
+
+def code_of(*words: object) -> int:
+    """Run a command in this process, and return its exit code."""
+    try:
+        return main([str(word) for word in words])
+    except SystemExit as stop:  # argparse's way out
+        return int(stop.code or 0)
+
+
+@contextmanager
+def spawned(*words: object, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """The command as a process of its own, which ends with the block."""
+    command = [sys.executable, "-m", "fanout", *(str(word) for word in words)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    with subprocess.Popen(command, text=True, **pipes) as process:  # noqa: S603 -- our own words
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def write_config(folder: Path, value: object) -> Path:
+    """The value as a YAML file."""
+    path = folder / "fanout.yaml"
+    path.write_bytes(yaml.encode(value))
+    return path

@@ -1,0 +1,161 @@
+"""`fanout ask`: one model's answer, and nothing else on standard output."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from msgspec import json
+
+from tests.cli.commands import Command, spawned, write_config
+from tests.served import entry
+from tests.steps import answers, refuse, role, say, stop, wait
+from tests.upstream import Upstream
+
+
+def test_the_answer_alone_is_on_standard_output(
+    fanout: Command, upstream: Upstream, config: Path
+) -> None:
+    upstream.script("a", answers("Hello, ", "you."))
+    ran = fanout("ask", "Hi", "-m", "a", "--config", config)
+    assert (ran.code, ran.out, ran.err) == (0, "Hello, you.\n", "")
+
+
+def test_the_words_become_the_request(fanout: Command, upstream: Upstream, config: Path) -> None:
+    upstream.script("a", answers())
+    words = ("--system", "Be brief.", "--max-tokens", 7, "--temperature", 0.5, "--timeout", 9)
+    fanout("ask", "Hi", "-m", "a", "--config", config, *words)
+    assert upstream.calls[0].body == {
+        "model": "a",
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Hi"},
+        ],
+        "max_completion_tokens": 7,
+        "temperature": 0.5,
+    }
+
+
+def test_a_dash_reads_the_prompt_from_standard_input(
+    fanout: Command, upstream: Upstream, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.script("a", answers())
+    monkeypatch.setattr("sys.stdin", io.StringIO("From a file\n"))
+    fanout("ask", "-", "-m", "a", "--config", config)
+    assert upstream.calls[0].body["messages"][0]["content"] == "From a file\n"
+
+
+def test_streamed_it_prints_the_same_words(
+    fanout: Command, upstream: Upstream, config: Path
+) -> None:
+    upstream.script("a", answers("Hello, ", "you."))
+    ran = fanout("ask", "Hi", "-m", "a", "--config", config, "--stream")
+    assert (ran.code, ran.out, ran.err) == (0, "Hello, you.\n", "")
+    assert upstream.calls[0].streams
+
+
+def test_further_models_are_asked_only_when_one_fails(
+    fanout: Command, upstream: Upstream, config: Path
+) -> None:
+    upstream.script("a", [refuse(500)])
+    upstream.script("b", answers("from b"))
+    ran = fanout("ask", "Hi", "-m", "a,b", "-m", "c", "--config", config)
+    assert (ran.code, ran.out) == (0, "from b\n")
+    assert [call.model for call in upstream.calls] == ["a", "b"]
+
+
+def test_a_failure_is_told_on_standard_error_and_by_code_1(
+    fanout: Command, upstream: Upstream, config: Path
+) -> None:
+    upstream.script("a", [refuse(500, "out of order")])
+    ran = fanout("ask", "Hi", "-m", "a", "--config", config)
+    assert (ran.code, ran.out, ran.err) == (1, "", "fanout: `a`: out of order\n")
+
+
+def test_with_json_the_answer_is_one_object(
+    fanout: Command, upstream: Upstream, config: Path
+) -> None:
+    upstream.script("a", answers("Hello"))
+    ran = fanout("ask", "Hi", "-m", "a", "--config", config, "--json")
+    assert ran.json["object"] == "chat.completion"
+    assert ran.json["choices"][0]["message"]["content"] == "Hello"
+
+
+def test_with_json_and_stream_each_line_is_a_chunk(
+    fanout: Command, upstream: Upstream, config: Path
+) -> None:
+    upstream.script("a", answers("Hel", "lo"))
+    ran = fanout("ask", "Hi", "-m", "a", "--config", config, "--json", "--stream")
+    chunks = [json.decode(line) for line in ran.out.splitlines()]
+    assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
+    said = [choice["delta"].get("content") or "" for c in chunks for choice in c["choices"]]
+    assert "".join(said) == "Hello"
+    assert chunks[-1]["usage"]["total_tokens"] == 12
+
+
+def test_with_json_an_error_is_an_object_too(
+    fanout: Command, upstream: Upstream, config: Path
+) -> None:
+    upstream.script("a", [refuse(429, "slow down")])
+    ran = fanout("ask", "Hi", "-m", "a", "--config", config, "--json")
+    assert ran.code == 1
+    assert ran.json["error"]["code"] == "rate_limit_exceeded"
+
+
+def test_an_unknown_model_is_misuse_and_the_known_ones_are_named(
+    fanout: Command, upstream: Upstream, config: Path
+) -> None:
+    ran = fanout("ask", "Hi", "-m", "z", "--config", config)
+    assert (ran.code, ran.out) == (2, "")
+    assert "`z`" in ran.err
+    assert "`a`, `b`, `c`" in ran.err
+    assert upstream.calls == []
+
+
+def test_without_a_model_the_configs_only_one_is_asked(
+    fanout: Command, upstream: Upstream, tmp_path: Path
+) -> None:
+    only = write_config(tmp_path, {"model_list": [entry(upstream, "only")]})
+    upstream.script("only", answers("me"))
+    assert fanout("ask", "Hi", "--config", only).out == "me\n"
+
+
+def test_without_a_model_and_several_to_choose_from_they_are_named(
+    fanout: Command, config: Path
+) -> None:
+    ran = fanout("ask", "Hi", "--config", config)
+    assert ran.code == 2
+    assert ran.err == "fanout: say which model: -m NAME; the config has `a`, `b`, `c`\n"
+
+
+def test_without_a_model_a_config_or_an_engine_it_says_what_to_type(fanout: Command) -> None:
+    ran = fanout("ask", "Hi")
+    assert ran.code == 2
+    assert "-m openai/gpt-4o" in ran.err
+    assert "`fanout local install`, then type `fanout local serve`" in ran.err
+
+
+def test_the_config_may_be_named_by_the_environment(
+    fanout: Command, upstream: Upstream, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.script("a", answers("found"))
+    monkeypatch.setenv("FANOUT_CONFIG", str(config))
+    assert fanout("ask", "Hi", "-m", "a").out == "found\n"
+
+
+def test_a_config_that_is_not_there_is_misuse(fanout: Command, tmp_path: Path) -> None:
+    ran = fanout("ask", "Hi", "-m", "a", "--config", tmp_path / "none.yaml")
+    assert ran.code == 2
+    assert "there is no config file" in ran.err
+
+
+def test_words_are_printed_before_the_answer_is_complete(upstream: Upstream, config: Path) -> None:
+    read = upstream.gate()
+    upstream.script("a", [role, say("first"), wait(read), say(" last"), stop])
+    with spawned("ask", "Hi", "-m", "a", "--config", config, "--stream") as process:
+        assert process.stdout is not None
+        assert process.stdout.read(5) == "first"
+        read.open()
+        assert process.stdout.read() == " last\n"
+        assert process.wait(10) == 0

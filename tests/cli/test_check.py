@@ -1,0 +1,155 @@
+"""`fanout check` and `fanout models`: what a config means and what it lacks; no key's text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.commands import Command, write_config
+
+FULL: dict[str, Any] = {
+    "model_list": [
+        {
+            "model_name": "best",
+            "litellm_params": {
+                "model": "openai/gpt-4o",
+                "api_key": "os.environ/TEAM_KEY",
+                "rpm": 500,
+                "timeout": 30,
+                "weight": 2,
+            },
+        },
+        {"model_name": "best", "litellm_params": {"model": "anthropic/claude-sonnet-5"}},
+        {
+            "model_name": "own",
+            "litellm_params": {"model": "ollama/llama3", "api_key": "sk-written-out"},
+        },
+        {"model_name": "cloud", "litellm_params": {"model": "bedrock/x", "region": "eu-west-1"}},
+    ],
+    "router_settings": {"fallbacks": [{"best": ["own"]}]},
+    "general_settings": {"master_key": "os.environ/GATEWAY_KEY"},
+}
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Path:
+    return write_config(tmp_path, FULL)
+
+
+def test_each_deployment_is_a_row_with_what_it_resolves_to(
+    fanout: Command, full: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEAM_KEY", "sk-team-secret")
+    ran = fanout("check", full)
+    rows = [line.split("  ") for line in ran.out.splitlines()]
+    cells = [[cell.strip() for cell in row if cell.strip()] for row in rows]
+    assert cells[0][:3] == ["MODEL NAME", "PROVIDER", "PROVIDER'S MODEL"]
+    assert cells[1] == [
+        "best",
+        "openai",
+        "gpt-4o",
+        "https://api.openai.com/v1",
+        "TEAM_KEY",
+        "rpm 500, timeout 30, weight 2",
+        "own",
+    ]
+    assert cells[2][:2] == ["best", "anthropic"]
+    assert "ANTHROPIC_API_KEY MISSING" in cells[2]
+    assert "in the config" in cells[3]
+    assert "AWS credentials" in cells[4]
+
+
+def test_what_is_missing_is_listed_and_the_code_is_1(fanout: Command, full: Path) -> None:
+    ran = fanout("check", full)
+    assert ran.code == 1
+    assert "callers' keys: GATEWAY_KEY MISSING" in ran.out
+    assert ran.out.endswith("missing: ANTHROPIC_API_KEY, GATEWAY_KEY, TEAM_KEY\n")
+
+
+def test_with_all_keys_there_the_code_is_0_and_no_key_is_shown(
+    fanout: Command, full: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ANTHROPIC_API_KEY", "GATEWAY_KEY", "TEAM_KEY"):
+        monkeypatch.setenv(name, f"sk-secret-{name}")
+    for words in ((), ("--json",)):
+        ran = fanout("check", full, *words)
+        assert ran.code == 0
+        assert "sk-" not in ran.out + ran.err
+
+
+def test_with_json_it_is_one_object(fanout: Command, full: Path) -> None:
+    told = fanout("check", full, "--json").json
+    assert (told["ok"], told["config"]) == (False, str(full))
+    assert told["missing"] == ["ANTHROPIC_API_KEY", "GATEWAY_KEY", "TEAM_KEY"]
+    assert told["callers"] == {"GATEWAY_KEY": False}
+    assert told["models"][0] == {
+        "name": "best",
+        "provider": "openai",
+        "model": "gpt-4o",
+        "api_base": "https://api.openai.com/v1",
+        "keys": [{"name": "TEAM_KEY", "present": False}],
+        "auth": "key",
+        "limits": {"rpm": 500, "timeout": 30, "weight": 2},
+        "defaults": {},
+        "fallbacks": ["own"],
+    }
+
+
+def test_a_provider_that_needs_no_key_misses_none(fanout: Command, tmp_path: Path) -> None:
+    own = {"model_name": "own", "litellm_params": {"model": "ollama/llama3"}}
+    named = {"model": "ollama/llama3", "api_key": "os.environ/SPARE_KEY"}
+    models = [own, {"model_name": "named", "litellm_params": named}]
+    ran = fanout("check", write_config(tmp_path, {"model_list": models}))
+    assert ran.code == 0
+    assert "none needed" in ran.out.splitlines()[1]
+    assert "SPARE_KEY (not set, not needed)" in ran.out.splitlines()[2]
+    assert ran.out.endswith("ok: 2 deployments, nothing is missing\n")
+    assert "none, so the gateway serves this machine only" in ran.out
+
+
+def test_a_wrong_config_is_code_2_and_says_where(fanout: Command, tmp_path: Path) -> None:
+    wrong = write_config(tmp_path, {"model_lst": []})
+    ran = fanout("check", wrong, "--json")
+    assert ran.code == 2
+    assert "did you mean `model_list`" in ran.json["error"]["message"]
+    assert "`model_lst`" in ran.err
+
+
+def test_check_needs_a_config(fanout: Command) -> None:
+    ran = fanout("check")
+    assert (ran.code, ran.out) == (2, "")
+    assert "fanout check FILE" in ran.err
+
+
+# ---- models ----
+
+
+def test_models_lists_each_name_once_and_which_cannot_be_used(
+    fanout: Command, full: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = fanout("models", "--config", full)
+    assert [line.split("  ")[0] for line in ran.out.splitlines()] == ["best", "own", "cloud"]
+    assert "openai/gpt-4o, anthropic/claude-sonnet-5  its key is missing" in ran.out
+    monkeypatch.setenv("TEAM_KEY", "sk-team")
+    told = fanout("models", "--config", full, "--json").json
+    assert told["prefixes"] == []
+    assert told["models"][0] == {
+        "name": "best",
+        "usable": True,
+        "asks": ["openai/gpt-4o", "anthropic/claude-sonnet-5"],
+    }
+
+
+def test_without_a_config_the_providers_whose_keys_are_there_are_listed(
+    fanout: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "no provider's key in the environment" in fanout("models").out
+    monkeypatch.setenv("GROQ_API_KEY", "gsk-secret")
+    ran = fanout("models")
+    assert ran.out == "groq/…  any model of groq  GROQ_API_KEY\n"
+    assert fanout("models", "--json").json == {
+        "models": [],
+        "prefixes": [{"provider": "groq", "key": "GROQ_API_KEY"}],
+    }

@@ -1,0 +1,71 @@
+"""`fanout doctor`: what is here, what is missing, and what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.commands import Command, Ran, write_config
+
+
+def findings(ran: Ran) -> dict[str, tuple[str, str]]:
+    """Each thing's state and words."""
+    told: list[dict[str, Any]] = ran.json["findings"]
+    return {finding["what"]: (finding["state"], finding["words"]) for finding in told}
+
+
+def test_a_bare_machine_is_not_ill(fanout: Command) -> None:
+    ran = fanout("doctor", "--json")
+    found = findings(ran)
+    assert (ran.code, ran.json["ok"]) == (0, True)
+    assert found["installation"][0] == "ok"
+    assert found["config"][0] == "absent"
+    assert found["providers' keys"] == ("absent", "none in the environment")
+    assert found["local model"][0] == "absent"
+    assert "fanout local install" in found["local model"][1]
+    assert found["running engine"][0] == "absent"
+
+
+def test_keys_are_told_by_name_only(fanout: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    ran = fanout("doctor", "--json")
+    assert findings(ran)["providers' keys"] == ("ok", "OPENAI_API_KEY")
+    assert "sk-secret" not in ran.out
+
+
+def test_a_config_is_told_by_its_names_and_hosts(fanout: Command, config: Path) -> None:
+    found = findings(fanout("doctor", "--config", config, "--json"))
+    assert found["config"] == ("ok", f"`{config}`: 3 model names on 1 provider hosts")
+
+
+def test_a_key_that_the_config_misses_is_wrong(fanout: Command, tmp_path: Path) -> None:
+    entry = {"model_name": "x", "litellm_params": {"model": "groq/x"}}
+    ran = fanout("doctor", "--config", write_config(tmp_path, {"model_list": [entry]}), "--json")
+    assert ran.code == 1
+    assert findings(ran)["config's keys"] == ("wrong", "missing: GROQ_API_KEY")
+
+
+def test_a_wrong_config_is_wrong_and_the_rest_is_still_told(
+    fanout: Command, tmp_path: Path
+) -> None:
+    ran = fanout("doctor", "--config", write_config(tmp_path, {"nonsense": 1}), "--json")
+    assert ran.code == 1
+    assert findings(ran)["config"][0] == "wrong"
+    assert "port" in findings(ran)
+
+
+def test_weights_that_are_not_the_models_are_wrong(fanout: Command, tmp_path: Path) -> None:
+    weights = tmp_path / "home" / "models" / "smollm2-135m.gguf"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"not these")
+    ran = fanout("doctor", "--json")
+    assert ran.code == 1
+    assert findings(ran)["local model"][0] == "wrong"
+
+
+def test_for_people_it_is_a_line_each(fanout: Command) -> None:
+    lines = fanout("doctor").out.splitlines()
+    assert {line.split()[0] for line in lines} <= {"ok", "absent", "wrong"}
+    assert len(lines) == 7

@@ -1,0 +1,71 @@
+"""The command as a whole: its help, its exit codes, and how little it loads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.commands import Command
+
+ROOT = Path(__file__).parent.parent.parent
+HEAVY = {
+    "asyncio",
+    "fanout.compose",
+    "fanout.gateway",
+    "fanout.providers",
+    "pyqwest",
+    "rich",
+    "uvicorn",
+    "xllamacpp",
+    "yaml",
+}
+
+
+def loaded_by(code: str) -> set[str]:
+    """The modules that a fresh process has after running `code`."""
+    told = f"import sys\n{code}\nprint(*sys.modules)"
+    done = subprocess.run(  # noqa: S603 -- our own words
+        [sys.executable, "-c", told], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_the_words_are_known_without_what_the_commands_need() -> None:
+    loaded = loaded_by("from fanout.cli.main import make_parser; make_parser()")
+    assert "fanout.cli.ask" in loaded
+    assert HEAVY & loaded == set()
+
+
+def test_serving_loads_nothing_of_terminals_or_of_models_one_has_not() -> None:
+    loaded = loaded_by("import fanout.cli.host")
+    assert "fanout.gateway" in loaded
+    assert {"rich", "yaml", "xllamacpp", "httpx2", "openai"} & loaded == set()
+
+
+def test_help_names_every_command(fanout: Command) -> None:
+    ran = fanout("--help")
+    assert ran.code == 0
+    for name in ("serve", "ask", "race", "all", "check", "models", "local", "doctor"):
+        assert f"\n    {name} " in ran.out
+
+
+@pytest.mark.parametrize("words", [(), ("dance",), ("ask",), ("local",), ("serve", "--port", "x")])
+def test_misuse_is_code_2_with_the_usage_on_standard_error(
+    fanout: Command, words: tuple[str, ...]
+) -> None:
+    ran = fanout(*words)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("usage: fanout")
+
+
+def test_the_page_of_commands_is_current() -> None:
+    done = subprocess.run(  # noqa: S603 -- our own words
+        [sys.executable, str(ROOT / "scripts" / "make_docs.py"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -1,0 +1,172 @@
+"""`fanout race`: the race on standard error, the winner's answer on standard output."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.cli.commands import Command, spawned, write_config
+from tests.cli.terminal import read_all
+from tests.served import entry
+from tests.steps import answers, opens, refuse, role, say, stalls, stop, wait
+from tests.upstream import Upstream
+
+both_ways = pytest.mark.parametrize("stream", [(), ("--stream",)], ids=["plain", "streamed"])
+
+
+def events(err: str) -> list[tuple[str, str]]:
+    """Each line's model, and what became of it; the times are left out."""
+    found = []
+    for line in err.splitlines():
+        _, unit, model, *words = line.split()
+        assert unit == "s"
+        found.append((model, words[0] if words[0] != "first" else "first token"))
+    return found
+
+
+@both_ways
+def test_the_answer_is_the_fastest_ones_and_the_others_are_hung_up_on(
+    fanout: Command, upstream: Upstream, config: Path, stream: tuple[str, ...]
+) -> None:
+    upstream.script("a", stalls())
+    upstream.script("b", answers("fast"))
+    ran = fanout("race", "Hi", "-m", "a", "-m", "b", "--config", config, *stream)
+    assert (ran.code, ran.out) == (0, "fast\n")
+    upstream.wait_hung_up("a")
+
+
+def test_the_lines_tell_the_race_while_it_runs(upstream: Upstream, config: Path) -> None:
+    seen = upstream.gate()
+    upstream.script("a", stalls(role, say("I")))
+    upstream.script("b", [role, wait(seen), say("fast"), stop])
+    with spawned("race", "Hi", "-m", "a,b", "--config", config) as process:
+        assert process.stderr is not None
+        before = "".join(process.stderr.readline() for _ in range(3))
+        seen.open()
+        after = process.stderr.read()
+    assert events(before) == [("a", "asked"), ("b", "asked"), ("a", "first token")]
+    assert events(after) == [("b", "first token"), ("b", "won"), ("a", "cancelled")]
+
+
+def test_streamed_the_first_word_wins_and_the_rest_follows(
+    fanout: Command, upstream: Upstream, config: Path
+) -> None:
+    upstream.script("a", stalls(role))
+    upstream.script("b", answers("first", " and", " last"))
+    ran = fanout("race", "Hi", "-m", "a,b", "--config", config, "--stream")
+    assert ran.out == "first and last\n"
+    assert events(ran.err)[2:] == [("b", "first token"), ("a", "cancelled"), ("b", "won")]
+
+
+def test_a_failure_is_told_with_its_reason_and_does_not_matter(
+    fanout: Command, upstream: Upstream, config: Path
+) -> None:
+    failed = upstream.gate()
+    upstream.script("a", [refuse(500, "out of order"), opens(failed)])
+    upstream.script("b", [wait(failed), *answers("yes")])
+    ran = fanout("race", "Hi", "-m", "a,b", "--config", config)
+    assert (ran.code, ran.out) == (0, "yes\n")
+    assert "failed: `a`: out of order" in ran.err
+
+
+def test_where_all_fail_each_reason_is_told_and_the_code_is_1(
+    fanout: Command, upstream: Upstream, config: Path
+) -> None:
+    upstream.script("a", [refuse(500, "one")])
+    upstream.script("b", [refuse(500, "two")])
+    ran = fanout("race", "Hi", "-m", "a,b", "--config", config)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.endswith("fanout: every model failed: `a`: one; `b`: two\n")
+
+
+def test_a_hedge_starts_the_next_one_only_when_it_must(
+    fanout: Command, upstream: Upstream, config: Path
+) -> None:
+    upstream.script("a", answers("at once"))
+    words = ("--stagger", 30, "--config", config)
+    ran = fanout("race", "Hi", "-m", "a,b", *words)
+    assert ran.out == "at once\n"
+    assert events(ran.err)[-1] == ("b", "not")  # started
+    assert [call.model for call in upstream.calls] == ["a"]
+
+
+def test_a_stand_in_has_a_lane_of_its_own(
+    fanout: Command, upstream: Upstream, tmp_path: Path
+) -> None:
+    spare = write_config(
+        tmp_path,
+        {
+            "model_list": [entry(upstream, name) for name in ("a", "b", "c")],
+            "router_settings": {"num_retries": 0, "fallbacks": [{"a": ["c"]}]},
+        },
+    )
+    upstream.script("a", [refuse(500)])
+    upstream.script("b", stalls())
+    upstream.script("c", answers("in its place"))
+    ran = fanout("race", "Hi", "-m", "a,b", "--config", spare)
+    assert ran.out == "in its place\n"
+    assert ("c", "won") in events(ran.err)
+    assert ("a", "failed:") in events(ran.err)
+
+
+def test_with_json_the_report_is_in_the_answer_and_nothing_else_is_said(
+    fanout: Command, upstream: Upstream, config: Path
+) -> None:
+    upstream.script("a", stalls())
+    upstream.script("b", answers("fast"))
+    ran = fanout("race", "Hi", "-m", "a,b", "--config", config, "--json")
+    fates = {at["model"]: at["outcome"] for at in ran.json["fanout"]["attempts"]}
+    assert fates == {"a": "cancelled", "b": "won"}
+    assert ran.err == ""
+
+
+@both_ways
+def test_ctrl_c_ends_with_130_and_hangs_up_on_everybody(
+    upstream: Upstream, config: Path, stream: tuple[str, ...]
+) -> None:
+    upstream.script("a", stalls(role))
+    upstream.script("b", stalls(role))
+    with spawned("race", "Hi", "-m", "a,b", "--config", config, *stream) as process:
+        upstream.wait_asked("a", "b")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (130, "")
+    assert "Traceback" not in err
+    upstream.wait_hung_up("a", "b")
+
+
+def test_a_reader_that_has_seen_enough_is_no_fault_to_complain_of(
+    upstream: Upstream, config: Path
+) -> None:
+    closed = upstream.gate()
+    upstream.script("a", [wait(closed), *answers("x" * 100_000)])
+    with spawned("ask", "Hi", "-m", "a", "--config", config) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        upstream.wait_asked("a")
+        process.stdout.close()
+        closed.open()
+        assert process.stderr.read() == ""
+        assert process.wait(20) == 1
+
+
+def test_in_a_terminal_the_race_is_drawn(upstream: Upstream, config: Path) -> None:
+    upstream.script("a", stalls())
+    upstream.script("b", answers("fast\x1b[2J"))
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    words = ("race", "Hi", "-m", "a,b", "--config", config)
+    with spawned(*words, stdout=theirs, stderr=theirs, env=env) as process:
+        os.close(theirs)
+        drawn = read_all(ours)
+        os.close(ours)
+        assert process.wait(20) == 0
+    last = drawn[drawn.rindex("a ") :]
+    assert "cancelled at" in last
+    assert "won in" in last
+    assert "●" in last
+    assert last.rstrip().endswith("fast[2J"), last  # what would clear the screen does not reach it

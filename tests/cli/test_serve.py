@@ -1,0 +1,87 @@
+"""`fanout serve`: the gateway as a process; where it listens, and how it ends."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import signal
+import socket
+from pathlib import Path
+from subprocess import Popen
+
+import pytest
+from msgspec import json
+
+from tests.cli.commands import Command, spawned
+from tests.steps import answers, stalls
+from tests.upstream import Upstream
+
+HI = json.encode({"model": "a", "messages": [{"role": "user", "content": "Hi"}]})
+
+
+def port_of(process: Popen[str]) -> int:
+    """The port that a server says it is on."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if found := re.search(r"serving http://127\.0\.0\.1:(\d+)/v1$", line):
+            return int(found[1])
+    raise AssertionError("it never said where it serves")
+
+
+def ask(port: int) -> http.client.HTTPConnection:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("POST", "/v1/chat/completions", HI)
+    return connection
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_where_it_serves_and_ends_well_when_told_to(
+    upstream: Upstream, config: Path, sent: signal.Signals
+) -> None:
+    upstream.script("a", answers("Hello"))
+    with spawned("serve", "--config", config, "--port", 0) as process:
+        connection = ask(port_of(process))
+        body = json.decode(connection.getresponse().read())
+        connection.close()
+        process.send_signal(sent)
+        out, err = process.communicate(timeout=20)
+    assert body["choices"][0]["message"]["content"] == "Hello"
+    assert (process.returncode, out) == (0, "")
+    lines = [json.decode(line) for line in err.splitlines()]
+    assert [line["event"] for line in lines] == ["attempt", "request"]
+
+
+def test_quiet_is_quiet(upstream: Upstream, config: Path) -> None:
+    upstream.script("a", answers("Hello"))
+    with spawned("serve", "--config", config, "--port", 0, "--quiet") as process:
+        connection = ask(port_of(process))
+        assert connection.getresponse().status == 200
+        connection.close()
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=20) == ("", "")
+
+
+def test_what_is_under_way_when_it_ends_is_hung_up_on(upstream: Upstream, config: Path) -> None:
+    upstream.script("a", stalls())
+    with spawned("serve", "--config", config, "--port", 0) as process:
+        connection = ask(port_of(process))
+        upstream.wait_asked("a")
+        process.send_signal(signal.SIGTERM)
+        upstream.wait_hung_up("a")
+        connection.close()
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+def test_a_port_that_is_taken_is_misuse(fanout: Command, config: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ran = fanout("serve", "--config", config, "--port", port)
+    assert ran.code == 2
+    assert f"cannot listen on 127.0.0.1 port {port}" in ran.err
+
+
+def test_without_a_key_it_serves_this_machine_only(fanout: Command, config: Path) -> None:
+    ran = fanout("serve", "--config", config, "--host", "0.0.0.0", "--port", 0)  # noqa: S104
+    assert ran.code == 2
+    assert "serves 127.0.0.1 only" in ran.err
