@@ -16,18 +16,19 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from .combine import Cell, combined_answer, listed_answer
-from .concurrency import Contest, Failure, Success, map_all, merge_streams, race, race_streams
+from .concurrency import Failure, Success, map_all, merge_streams
 from .config.resolve import Catalog
-from .errors import AllFailed, Broken, Cause, DeadlineExceeded, ErrorDetail
+from .contest import Asked, Contests
+from .errors import AllFailed, Cause, DeadlineExceeded
 from .interleave import Interleave
 from .leg import Leg, Watcher
 from .report import make_report
 from .router import Router
-from .schema.chat import ChatChunk, ChatCompletion, ChatRequest, says_something
+from .schema.chat import ChatChunk, ChatCompletion, says_something
 from .schema.fanout import FanOutRequest, Mode, Report
 
 MAX_PARALLEL = 400
@@ -58,14 +59,6 @@ class AnswerStream(Struct, frozen=True):
     winner: str | None = None
 
 
-class _Asked(Struct, frozen=True):
-    """One cell of the grid: a conversation, and the models that compete for its answer."""
-
-    request: ChatRequest
-    models: tuple[str, ...]
-    legs: list[Leg] = field(default_factory=list)
-
-
 class Gateway:
     """Everything the surfaces can ask for."""
 
@@ -73,7 +66,7 @@ class Gateway:
         self, catalog: Catalog, router: Router, *, now: Callable[[], float] = time.time
     ) -> None:
         self.catalog = catalog
-        self._router = router
+        self._contests = Contests(router, catalog.fallbacks)
         self._now = now
 
     async def answer(self, request: FanOutRequest, context: Context) -> Answer:
@@ -105,48 +98,16 @@ class Gateway:
     # ---- one conversation, one winner ----
 
     async def _answer_one(self, request: FanOutRequest, context: Context) -> Answer:
-        completion = await self._compete(request, self._grid(request, context)[0])
+        completion = await self._contests.answer(request, self._grid(request, context)[0])
         return Answer(self._stamped(completion), request.mode, completion["model"])
-
-    async def _compete(self, request: FanOutRequest, asked: _Asked) -> ChatCompletion:
-        """One cell's answer, by the caller's name of who gave it; of a contest with its report."""
-        if request.mode in {"one", "all"}:
-            leg = asked.legs[0]
-            completion = await self._with_fallbacks(request, leg, asked.request)
-            return {**completion, "model": leg.answered}
-        started = perf_counter()
-        # Only where several run at once is there one to cancel, which a stream makes cheap.
-        by_stream = request.stagger is not None
-        calls = [
-            partial(self._with_fallbacks, request, leg, asked.request, by_stream=by_stream)
-            for leg in asked.legs
-        ]
-        contest = await race(calls, stagger=request.stagger)
-        if contest.winner is None:
-            raise _all_failed(asked.legs, contest)
-        report = make_report(request.mode, asked.legs, contest.fates, started, perf_counter())
-        winner = asked.legs[contest.winner].answered
-        return {**contest.value, "model": winner, "fanout": report}
-
-    async def _with_fallbacks(
-        self, request: FanOutRequest, leg: Leg, chat: ChatRequest, *, by_stream: bool = False
-    ) -> ChatCompletion:
-        """One model's answer, or that of the first of its fallbacks that has one."""
-        ask = self._router.chat_by_stream if by_stream else self._router.chat
-        legs = self._chain(request, leg)
-        if len(legs) == 1:
-            return await ask(leg, chat)
-        contest = await race([partial(ask, each, chat) for each in legs], stagger=None)
-        if contest.winner is None:
-            raise _all_failed(legs, contest)
-        leg.answered = legs[contest.winner].model
-        return contest.value
 
     # ---- several answers in one ----
 
     async def _answer_all(self, request: FanOutRequest, context: Context) -> Answer:
         grid = self._grid(request, context)
-        outcomes = await map_all(partial(self._compete, request), grid, limit=self._limit(request))
+        outcomes = await map_all(
+            partial(self._contests.answer, request), grid, limit=self._limit(request)
+        )
         cells = [
             Cell(
                 models=asked.models,
@@ -174,7 +135,7 @@ class Gateway:
     ) -> AsyncIterator[AnswerStream]:
         asked = self._grid(request, context)[0]
         started = perf_counter()
-        async with self._contest(request, asked) as (contest, leg, chunks):
+        async with self._contests.stream(request, asked) as (contest, leg, chunks):
 
             def report() -> Report:
                 fates = contest.fates
@@ -182,40 +143,6 @@ class Gateway:
 
             told = self._told(chunks, leg.answered, request, report)
             yield AnswerStream(told, request.mode, leg.answered)
-
-    @asynccontextmanager
-    async def _contest(
-        self, request: FanOutRequest, asked: _Asked
-    ) -> AsyncIterator[tuple[Contest[Any], Leg, AsyncIterator[ChatChunk]]]:
-        """One cell's contest, decided: how it went, who won, and what the winner says."""
-        openers = [partial(self._opened, request, leg, asked.request) for leg in asked.legs]
-        # An empty answer is one, but where several run at once it is no reason to stop the others.
-        counts = says_something if request.stagger is not None and len(openers) > 1 else _anything
-        async with race_streams(
-            openers, stagger=request.stagger, counts=counts, silent=_silent(asked.legs)
-        ) as (contest, chunks):
-            if contest.winner is None:
-                raise _all_failed(asked.legs, contest)
-            yield contest, asked.legs[contest.winner], chunks
-
-    @asynccontextmanager
-    async def _opened(
-        self, request: FanOutRequest, leg: Leg, chat: ChatRequest
-    ) -> AsyncIterator[AsyncIterator[ChatChunk]]:
-        """One model's stream, or that of the first of its fallbacks that has one."""
-        legs = self._chain(request, leg)
-        if len(legs) == 1:
-            async with self._router.stream(leg, chat) as chunks:
-                yield chunks
-            return
-        openers = [partial(self._router.stream, each, chat) for each in legs]
-        silent = _silent(legs)
-        async with race_streams(openers, stagger=None, counts=_anything, silent=silent) as found:
-            contest, chunks = found
-            if contest.winner is None:
-                raise _all_failed(legs, contest)
-            leg.answered = legs[contest.winner].model
-            yield chunks
 
     async def _told(
         self,
@@ -266,10 +193,10 @@ class Gateway:
 
     @asynccontextmanager
     async def _stream_cell(
-        self, request: FanOutRequest, asked: _Asked
+        self, request: FanOutRequest, asked: Asked
     ) -> AsyncIterator[AsyncIterator[tuple[str, ChatChunk]]]:
         """One cell's chunks, each with the name of the model that says it."""
-        async with self._contest(request, asked) as (_, leg, chunks):
+        async with self._contests.stream(request, asked) as (_, leg, chunks):
             yield _named(leg.answered, chunks)
 
     # ---- what the request means here ----
@@ -278,27 +205,18 @@ class Gateway:
         """Refuse unknown names before anything is paid for; chain a lone model to its fallbacks."""
         for name in request.names:
             self.catalog.find(name)
-        spare = self._spare(request, request.models[0]) if request.mode == "one" else ()
+        spare = self._contests.spare(request, request.models[0]) if request.mode == "one" else ()
         if not spare:
             return request
         return replace(
             request, mode="fallback", models=(*request.models, *spare), stagger=None, fallbacks={}
         )
 
-    def _chain(self, request: FanOutRequest, leg: Leg) -> list[Leg]:
-        """The leg, and one for each fallback of its model."""
-        spare = self._spare(request, leg.model)
-        return [leg, *(leg.instead(name) for name in spare)]
-
-    def _spare(self, request: FanOutRequest, name: str) -> tuple[str, ...]:
-        given = self.catalog.fallbacks if request.fallbacks is None else request.fallbacks
-        return given.get(name, ())
-
-    def _grid(self, request: FanOutRequest, context: Context) -> list[_Asked]:
+    def _grid(self, request: FanOutRequest, context: Context) -> list[Asked]:
         """The cells, message-major; each with its contestants."""
         sets = [(m,) for m in request.models] if request.mode == "all" else [request.models]
         return [
-            _Asked(chat, models, [self._leg(request, context, name) for name in models])
+            Asked(chat, models, [self._leg(request, context, name) for name in models])
             for chat in request.conversations
             for models in sets
         ]
@@ -335,30 +253,6 @@ def _clock() -> float:
 
 def _random_id() -> str:
     return f"chatcmpl-{random.getrandbits(96):024x}"
-
-
-def _all_failed(legs: Sequence[Leg], contest: Contest[Any]) -> Exception:
-    """Every cause in call order; of a lone model, its own error."""
-    failures = [
-        Cause(leg.model, fate.error)
-        for leg, fate in zip(legs, contest.fates, strict=True)
-        if isinstance(fate, Failure)
-    ]
-    return failures[0].error if len(failures) == 1 else AllFailed(failures)
-
-
-def _anything(_: ChatChunk) -> bool:
-    return True
-
-
-def _silent(legs: Sequence[Leg]) -> Callable[[int], Exception]:
-    def broken(index: int) -> Exception:
-        deployment = legs[index].deployment
-        if deployment is None:
-            raise AssertionError("a stream that ended was never opened")
-        return Broken(deployment, ErrorDetail("the answer ended without any content"))
-
-    return broken
 
 
 async def _until(
