@@ -67,7 +67,7 @@ class Shown(Struct):
 
 CANCELLED = frozenset({"cancelled"})
 RACE = {"fastest_response": True}
-HEDGE = {"fanout": {"mode": "hedge", "models": TRIO, "stagger": 0.2}}
+HEDGE = {"fanout": {"mode": "hedge", "models": TRIO, "stagger": 0.05}}
 FALLBACK = {"fanout": {"mode": "fallback", "models": ["dead", "smol"]}}
 CONTEST = {"winners": frozenset(TRIO), "others": CANCELLED}
 LATE = {"winners": frozenset(TRIO), "others": CANCELLED | {"not_started"}}
@@ -86,7 +86,7 @@ ROWS = (
     Row(title="prompts x models", model=COMMAS, messages=SHOPS[:2], answers=6),
     Row(title="race", model=COMMAS, extra=RACE, **CONTEST),
     Row(title="race, streamed", model=COMMAS, extra=RACE, stream=True, **CONTEST),
-    Row(title="hedge, 0.2 s apart", extra=HEDGE, **LATE),
+    Row(title="hedge, 50 ms apart", extra=HEDGE, **LATE),
     Row(title="hedge, streamed", extra=HEDGE, stream=True, **LATE),
     Row(title="fallback", extra=FALLBACK, **SPARE),
     Row(title="fallback, streamed", extra=FALLBACK, stream=True, **SPARE),
