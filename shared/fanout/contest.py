@@ -19,8 +19,9 @@ from .errors import AllFailed, Broken, Cause, ErrorDetail
 from .leg import Leg
 from .report import make_report
 from .router import Router
-from .schema.chat import ChatChunk, ChatCompletion, ChatRequest, says_something
+from .schema.chat import ChatChunk, ChatCompletion, says_something
 from .schema.fanout import FanOutRequest
+from .schema.request import ChatRequest
 
 
 class Asked(Struct, frozen=True):

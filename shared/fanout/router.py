@@ -30,8 +30,9 @@ from .observe import AttemptRecord, Observer
 from .prices import cost_of
 from .retry import Retry, is_retryable
 from .schema.assemble import Assembly
-from .schema.chat import ChatChunk, ChatCompletion, ChatRequest, Usage, says_something
+from .schema.chat import ChatChunk, ChatCompletion, Usage, says_something
 from .schema.check import parse_chat
+from .schema.request import ChatRequest
 from .transport.client import Transport
 
 T = TypeVar("T")

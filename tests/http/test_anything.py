@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from fanout.schema.chat import ChatRequest
 from fanout.schema.fanout import Addressed
+from fanout.schema.request import ChatRequest
 from tests.http.test_bad_input import models
 from tests.in_process import Heard, InProcess, run_in_process
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from ..schema.chat import ChatRequest
 from ..schema.fanout import ADDRESSED
+from ..schema.request import ChatRequest
 from .model import (
     ConfigFile,
     GeneralSettings,

@@ -13,7 +13,8 @@ from typing import Any, Literal, Protocol, TypeAlias
 from msgspec import Struct, field
 
 from ..errors import ErrorDetail, Unsupported
-from ..schema.chat import ChatChunk, ChatCompletion, ChatRequest
+from ..schema.chat import ChatChunk, ChatCompletion
+from ..schema.request import ChatRequest
 from ..wire.http import Framer, WireEvent, WireRequest, WireResponse
 
 

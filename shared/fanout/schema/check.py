@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ..errors import RequestError
-from .chat import ChatRequest, Conversation
+from .request import ChatRequest, Conversation
 
 T = TypeVar("T")
 

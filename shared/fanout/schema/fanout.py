@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict
 from msgspec import Meta, Struct
 
 from ..errors import RequestError
-from .chat import ChatRequest, Usage
+from .chat import Usage
 from .check import convert, like, parse_chat
+from .request import ChatRequest
 
 Mode: TypeAlias = Literal["one", "all", "race", "hedge", "fallback"]
 Shape: TypeAlias = Literal["object", "list"]

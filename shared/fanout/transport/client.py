@@ -18,7 +18,8 @@ from msgspec.structs import replace
 from ..config.resolve import Deployment
 from ..errors import Broken, ErrorDetail, MissingKey, TimedOut
 from ..providers.base import BadWire, Bearer, Header, SigV4, WireError
-from ..schema.chat import ChatChunk, ChatCompletion, ChatRequest
+from ..schema.chat import ChatChunk, ChatCompletion
+from ..schema.request import ChatRequest
 from ..secret import Secret
 from ..wire.http import WireRequest, WireResponse
 from .engine import Engine, EngineError, Incoming, Outgoing

@@ -11,8 +11,8 @@ from fanout.config.resolve import resolve
 from fanout.leg import Leg
 from fanout.observe import AttemptRecord, RequestRecord
 from fanout.router import Router
-from fanout.schema.chat import ChatRequest
 from fanout.schema.check import parse_chat
+from fanout.schema.request import ChatRequest
 from fanout.settings import Settings
 from tests.scripted_engine import Script, ScriptedEngine
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...schema.chat import ChatRequest, SchemaFormat, TextFormat
+from ...schema.request import ChatRequest, SchemaFormat, TextFormat
 from ...wire import json
 from ...wire.http import WireRequest
 from ..base import Losses, Target, refuse_unknown

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import UNSET
 
 from ...errors import RequestError
-from ...schema.chat import FileRef, ImageURL
+from ...schema.request import FileRef, ImageURL
 from ..base import Losses
 
 WEB = ("http://", "https://")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import RequestError
-from ...schema.chat import ChatRequest
+from ...schema.request import ChatRequest
 from ..base import Losses
 from .models import Traits
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ...schema.chat import (
+from ...schema.chat import Object
+from ...schema.request import (
     AllowedTools,
     ChatRequest,
     Function,
     FunctionTool,
     NamedCustom,
     NamedFunction,
-    Object,
 )
 from ..base import Losses
 from .content import cache_mark

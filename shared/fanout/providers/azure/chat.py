@@ -15,7 +15,8 @@ from urllib.parse import quote
 import msgspec
 from msgspec.structs import replace
 
-from ...schema.chat import ChatChunk, ChatCompletion, ChatRequest
+from ...schema.chat import ChatChunk, ChatCompletion
+from ...schema.request import ChatRequest
 from ...wire.http import WireEvent, WireRequest, WireResponse
 from ...wire.sse import SSEFramer
 from ..base import Codec, Target

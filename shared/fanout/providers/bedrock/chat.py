@@ -13,7 +13,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from ...errors import ErrorDetail
-from ...schema.chat import ChatChunk, ChatCompletion, ChatRequest
+from ...schema.chat import ChatChunk, ChatCompletion
+from ...schema.request import ChatRequest
 from ...wire.http import WireEvent, WireRequest, WireResponse
 from ...wire.sse import SSEFramer
 from ..base import Codec, Target, WireError

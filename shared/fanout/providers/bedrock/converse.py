@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ...errors import RequestError
-from ...schema.chat import ChatRequest
+from ...schema.request import ChatRequest
 from ...wire import json
 from ...wire.http import WireRequest
 from ..base import Codec, Losses, Target, refuse_unknown

@@ -15,7 +15,8 @@ from typing import Any, TypeAlias
 import msgspec
 
 from ...errors import RequestError
-from ...schema.chat import (
+from ...schema.chat import Object
+from ...schema.request import (
     AnyMessage,
     AssistantMessage,
     AssistantPart,
@@ -27,7 +28,6 @@ from ...schema.chat import (
     FunctionMessage,
     FunctionToolCall,
     ImagePart,
-    Object,
     RefusalPart,
     SystemMessage,
     TextPart,

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from msgspec import UNSET
 
 from ...errors import RequestError
-from ...schema.chat import FileRef, ImageURL, InputAudio
+from ...schema.request import FileRef, ImageURL, InputAudio
 from ..base import Losses
 
 Block: TypeAlias = dict[str, Any]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ...schema.chat import ChatRequest, SchemaFormat, TextFormat
+from ...schema.request import ChatRequest, SchemaFormat, TextFormat
 from ...wire import json
 from ..anthropic.models import find_traits
 from ..anthropic.settings import encode_settings as encode_claude

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ...schema.chat import (
+from ...schema.request import (
     AllowedTools,
     ChatRequest,
     Function,

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...schema.chat import ChatCompletion, ChatRequest
+from ...schema.chat import ChatCompletion
+from ...schema.request import ChatRequest
 from ...wire.http import WireRequest, WireResponse
 from ..base import Codec, Provider, SigV4, StreamDecoder, Target
 from . import chat, converse

@@ -8,17 +8,19 @@ from typing import Any, assert_never
 from ...schema.chat import (
     AnswerMessage,
     ChatCompletion,
-    ChatRequest,
     FinishReason,
-    GrammarFormat,
-    JSONFormat,
     Object,
-    PythonFormat,
-    SchemaFormat,
-    TextFormat,
     Usage,
     make_completion,
     make_usage,
+)
+from ...schema.request import (
+    ChatRequest,
+    GrammarFormat,
+    JSONFormat,
+    PythonFormat,
+    SchemaFormat,
+    TextFormat,
 )
 from ...wire import json
 from ...wire.http import WireRequest, WireResponse

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, assert_never
 
-from ...schema.chat import (
+from ...schema.chat import Object
+from ...schema.request import (
     AnyMessage,
     AssistantMessage,
     AudioPart,
@@ -15,7 +16,6 @@ from ...schema.chat import (
     FunctionMessage,
     FunctionToolCall,
     ImagePart,
-    Object,
     RefusalPart,
     SystemMessage,
     TextPart,

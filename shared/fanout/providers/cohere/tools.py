@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, assert_never
 
-from ...schema.chat import (
+from ...schema.request import (
     AllowedTools,
     ChatRequest,
     CustomTool,

@@ -14,7 +14,8 @@ from typing import Any
 from msgspec import MsgspecError
 
 from ...errors import RequestError
-from ...schema.chat import CustomToolCall, FunctionToolCall, Object
+from ...schema.chat import Object
+from ...schema.request import CustomToolCall, FunctionToolCall
 from ...wire import json
 from ..base import Losses
 

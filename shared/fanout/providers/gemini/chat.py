@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, assert_never
 from urllib.parse import quote
 
-from ...schema.chat import (
+from ...schema.chat import Object
+from ...schema.request import (
     ChatRequest,
     GrammarFormat,
     JSONFormat,
-    Object,
     PythonFormat,
     SchemaFormat,
     TextFormat,

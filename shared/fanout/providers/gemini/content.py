@@ -7,7 +7,8 @@ from typing import Any, TypeAlias, assert_never
 from msgspec import MsgspecError, Struct, field
 
 from ...errors import RequestError
-from ...schema.chat import (
+from ...schema.chat import Object
+from ...schema.request import (
     AnyMessage,
     AssistantMessage,
     AudioPart,
@@ -16,7 +17,6 @@ from ...schema.chat import (
     FilePart,
     FunctionMessage,
     ImagePart,
-    Object,
     RefusalPart,
     SystemMessage,
     TextPart,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...schema.chat import AudioPart, FileRef, ImageURL
+from ...schema.request import AudioPart, FileRef, ImageURL
 from ..base import Losses
 
 # Google wants the type told; a URL has nothing but its ending to tell it by.

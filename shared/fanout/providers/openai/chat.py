@@ -15,7 +15,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Struct, field
 
-from ...schema.chat import ChatChunk, ChatCompletion, ChatRequest
+from ...schema.chat import ChatChunk, ChatCompletion
+from ...schema.request import ChatRequest
 from ...wire import json
 from ...wire.http import WireEvent, WireRequest, WireResponse
 from ...wire.sse import SSEFramer

@@ -6,7 +6,7 @@ import re
 
 from msgspec.structs import replace
 
-from ...schema.chat import ChatRequest
+from ...schema.request import ChatRequest
 from ...wire.http import WireRequest
 from ..base import Provider, Target
 from .chat import Quirks, encode, plain_codec

@@ -1,0 +1,281 @@
+"""
+A chat completion's request in OpenAI's shapes: structs that check each field on its way in.
+
+Source of the shapes: openai-openapi 2.3.0, `CreateChatCompletionRequest`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+# ---- the request: content parts ----
+
+
+class Part(Struct, frozen=True, kw_only=True, tag_field="type"):
+    """One part of a message's content."""
+
+
+class TextPart(Part, frozen=True, kw_only=True, tag="text"):
+    text: str
+
+
+class ImageURL(Struct, frozen=True, kw_only=True):
+    url: str
+    detail: Literal["auto", "low", "high"] | UnsetType = UNSET
+
+
+class ImagePart(Part, frozen=True, kw_only=True, tag="image_url"):
+    image_url: ImageURL
+
+
+class InputAudio(Struct, frozen=True, kw_only=True):
+    data: str
+    format: str
+
+
+class AudioPart(Part, frozen=True, kw_only=True, tag="input_audio"):
+    input_audio: InputAudio
+
+
+class FileRef(Struct, frozen=True, kw_only=True):
+    file_id: str | None = None
+    file_data: str | None = None
+    filename: str | None = None
+
+
+class FilePart(Part, frozen=True, kw_only=True, tag="file"):
+    file: FileRef
+
+
+class RefusalPart(Part, frozen=True, kw_only=True, tag="refusal"):
+    refusal: str
+
+
+UserPart: TypeAlias = TextPart | ImagePart | AudioPart | FilePart
+AssistantPart: TypeAlias = TextPart | RefusalPart
+
+
+# ---- the request: tools ----
+
+
+class FunctionCall(Struct, frozen=True, kw_only=True):
+    name: str
+    arguments: str
+
+
+class CustomCall(Struct, frozen=True, kw_only=True):
+    name: str
+    input: str
+
+
+class FunctionToolCall(Struct, frozen=True, kw_only=True, tag_field="type", tag="function"):
+    id: str
+    function: FunctionCall
+
+
+class CustomToolCall(Struct, frozen=True, kw_only=True, tag_field="type", tag="custom"):
+    id: str
+    custom: CustomCall
+
+
+class Function(Struct, frozen=True, kw_only=True):
+    name: str
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class FunctionTool(Struct, frozen=True, kw_only=True, tag_field="type", tag="function"):
+    function: Function
+
+
+class CustomTool(Struct, frozen=True, kw_only=True, tag_field="type", tag="custom"):
+    custom: dict[str, Any]
+
+
+Tool: TypeAlias = FunctionTool | CustomTool
+
+
+class FunctionName(Struct, frozen=True, kw_only=True):
+    name: str
+
+
+class NamedFunction(Struct, frozen=True, kw_only=True, tag_field="type", tag="function"):
+    function: FunctionName
+
+
+class NamedCustom(Struct, frozen=True, kw_only=True, tag_field="type", tag="custom"):
+    custom: FunctionName
+
+
+class AllowedTools(Struct, frozen=True, kw_only=True, tag_field="type", tag="allowed_tools"):
+    allowed_tools: dict[str, Any]
+
+    @property
+    def required(self) -> bool:
+        """Whether one of them must be called."""
+        return self.allowed_tools.get("mode") == "required"
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The functions that may be called."""
+        tools = [tool for tool in self.allowed_tools.get("tools") or () if isinstance(tool, dict)]
+        called = [tool.get("function") for tool in tools if tool.get("type") == "function"]
+        return frozenset(
+            str(one["name"]) for one in called if isinstance(one, dict) and "name" in one
+        )
+
+
+ToolChoice: TypeAlias = (
+    Literal["none", "auto", "required"] | NamedFunction | NamedCustom | AllowedTools
+)
+
+
+# ---- the request: messages ----
+
+
+class Message(Struct, frozen=True, kw_only=True, tag_field="role"):
+    """One message of a conversation; its `role` says which."""
+
+
+class SystemMessage(Message, frozen=True, kw_only=True, tag="system"):
+    content: str | list[TextPart]
+    name: str | None = None
+
+
+class DeveloperMessage(Message, frozen=True, kw_only=True, tag="developer"):
+    content: str | list[TextPart]
+    name: str | None = None
+
+
+class UserMessage(Message, frozen=True, kw_only=True, tag="user"):
+    content: str | list[UserPart]
+    name: str | None = None
+
+
+class AssistantMessage(Message, frozen=True, kw_only=True, tag="assistant"):
+    content: str | list[AssistantPart] | None = None
+    refusal: str | None = None
+    name: str | None = None
+    tool_calls: list[FunctionToolCall | CustomToolCall] | None = None
+    function_call: FunctionCall | None = None
+    audio: dict[str, Any] | None = None
+
+
+class ToolMessage(Message, frozen=True, kw_only=True, tag="tool"):
+    content: str | list[TextPart]
+    tool_call_id: str
+
+
+class FunctionMessage(Message, frozen=True, kw_only=True, tag="function"):
+    content: str | None
+    name: str
+
+
+AnyMessage: TypeAlias = (
+    SystemMessage
+    | DeveloperMessage
+    | UserMessage
+    | AssistantMessage
+    | ToolMessage
+    | FunctionMessage
+)
+
+
+# ---- the request: response format ----
+
+
+class TextFormat(Struct, frozen=True, kw_only=True, tag_field="type", tag="text"):
+    pass
+
+
+class JSONFormat(Struct, frozen=True, kw_only=True, tag_field="type", tag="json_object"):
+    pass
+
+
+class JSONSchema(Struct, frozen=True, kw_only=True):
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    schema: dict[str, Any] | None = None
+    description: str | None = None
+    strict: bool | None = None
+
+
+class SchemaFormat(Struct, frozen=True, kw_only=True, tag_field="type", tag="json_schema"):
+    json_schema: JSONSchema
+
+
+class GrammarFormat(Struct, frozen=True, kw_only=True, tag_field="type", tag="grammar"):
+    grammar: str
+
+
+class PythonFormat(Struct, frozen=True, kw_only=True, tag_field="type", tag="python"):
+    pass
+
+
+ResponseFormat: TypeAlias = TextFormat | JSONFormat | SchemaFormat | GrammarFormat | PythonFormat
+
+Penalty: TypeAlias = Annotated[float, Meta(ge=-2, le=2)]
+Count: TypeAlias = Annotated[int, Meta(ge=1)]
+Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+
+class Conversation(Struct, frozen=True, kw_only=True):
+    """The messages alone."""
+
+    messages: Annotated[list[AnyMessage], Meta(min_length=1)]
+
+
+class ChatRequest(Struct, frozen=True, kw_only=True):
+    """
+    One conversation for one model, checked.
+
+    `body` is the same request as the caller wrote it, without what is addressed to the gateway
+    (fan-out fields, `stream`): an OpenAI-compatible provider gets it field for field. Every other
+    codec reads the typed fields. Neither is ever edited.
+    """
+
+    messages: Annotated[list[AnyMessage], Meta(min_length=1)]
+    body: dict[str, Any]
+    audio: dict[str, Any] | None = None
+    frequency_penalty: Penalty | None = None
+    function_call: str | FunctionName | None = None
+    functions: list[Function] | None = None
+    logit_bias: dict[str, Annotated[float, Meta(ge=-100, le=100)]] | None = None
+    logprobs: bool | None = None
+    max_completion_tokens: Count | None = None
+    max_tokens: Count | None = None
+    metadata: dict[str, Any] | None = None
+    modalities: list[str] | None = None
+    n: Annotated[int, Meta(ge=1, le=128)] | None = None
+    parallel_tool_calls: bool | None = None
+    prediction: dict[str, Any] | None = None
+    presence_penalty: Penalty | None = None
+    prompt_cache_key: str | None = None
+    reasoning_effort: Effort | None = None
+    response_format: ResponseFormat | None = None
+    safety_identifier: str | None = None
+    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+    service_tier: str | None = None
+    stop: str | list[str] | None = None
+    store: bool | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    tool_choice: ToolChoice | None = None
+    tools: list[Tool] | None = None
+    top_k: Annotated[int, Meta(ge=0)] | None = None  # not OpenAI's; many others have it
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    user: str | None = None
+    verbosity: Literal["low", "medium", "high"] | None = None
+    web_search_options: dict[str, Any] | None = None
+
+    @property
+    def limit(self) -> int | None:
+        """The most tokens the answer may have, under either of its two names."""
+        return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+
+    @property
+    def stops(self) -> list[str]:
+        """The stop sequences, as a list whichever way they were written."""
+        return [self.stop] if isinstance(self.stop, str) else list(self.stop or ())
