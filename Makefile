@@ -5,7 +5,7 @@ export PYTHONPATH := shared
 PORT ?= 4000
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo check test bench docs lock clean format
+.PHONY: help install run demo clients check test bench docs lock clean format
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ run: install  ## the gateway over a small real model, on 127.0.0.1:4000 (PORT=..
 
 demo: install  ## each strategy once through the OpenAI SDK, on that model; prints a table
 	@$(BIN)/python scripts/demo.py
+
+clients: install  ## LangChain, llm and Node's OpenAI SDK against that model; fetches them first
+	@$(BIN)/python scripts/clients.py
 
 check: install  ## format, lint, types
 	$(BIN)/ruff format --check .

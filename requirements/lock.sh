@@ -10,4 +10,5 @@ compile bootstrap.in -o bootstrap.txt
 compile ../pyproject.toml --extra aws --extra local --group ../pyproject.toml:dev dev.in -o dev.txt
 compile ../pyproject.toml -o runtime.txt
 compile infra.in -o infra.txt
+compile clients.in -o clients.txt
 compile lambda.in -c runtime.txt --python-version 3.13 -o lambda.txt
