@@ -2,18 +2,88 @@
 The thin edge between synchronous callers and the event loop: one background loop a process.
 
 A call that is interrupted (Ctrl-C) cancels its coroutine and waits for it, so no upstream call
-outlives it. Knows nothing of what is run.
+outlives it. A caller's own iterator is drawn in the caller's thread: what it reads may belong to
+that thread, and it may well call one of these functions itself. Knows nothing of what is run.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
-from collections.abc import Coroutine
-from functools import lru_cache
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from queue import SimpleQueue
+from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
+S = TypeVar("S")
+
+_END: Final = object()
+
+
+class _Job(Generic[T]):
+    """One coroutine on the loop, and the thread that waits for it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._task: asyncio.Task[T] | None = None
+        self._inbox: SimpleQueue[asyncio.Future[Any] | None] = SimpleQueue()  # `None`: it has ended
+
+    def run(self, coroutine: Coroutine[Any, Any, T], items: Iterator[Any]) -> T:
+        """Run the coroutine to its end, drawing an item whenever it asks for one."""
+        try:
+            self._loop.call_soon_threadsafe(self._start, coroutine)
+            while (asked := self._inbox.get()) is not None:
+                self._draw(items, asked)
+        except BaseException:
+            self._loop.call_soon_threadsafe(self._stop)
+            while self._inbox.get() is not None:
+                pass
+            raise
+        if self._task is None:
+            raise AssertionError("it has ended, so it was started")
+        return self._task.result()
+
+    async def items(self) -> AsyncIterator[Any]:
+        """What the waiting thread draws, for the coroutine to read."""
+        while True:
+            asked = self._loop.create_future()
+            self._inbox.put(asked)
+            if (item := await asked) is _END:
+                return
+            yield item
+
+    def _start(self, coroutine: Coroutine[Any, Any, T]) -> None:
+        self._task = self._loop.create_task(coroutine)
+        self._task.add_done_callback(self._ended)
+
+    def _stop(self) -> None:
+        if self._task is None:  # interrupted before it was begun
+            self._inbox.put(None)
+        else:
+            self._task.cancel()
+
+    def _ended(self, task: asyncio.Task[T]) -> None:
+        if not task.cancelled():
+            task.exception()  # whoever was interrupted does not ask for it
+        self._inbox.put(None)
+
+    def _draw(self, items: Iterator[Any], asked: asyncio.Future[Any]) -> None:
+        try:
+            item = next(items, _END)
+        except Exception as error:  # noqa: BLE001 -- the coroutine's to raise
+            self._loop.call_soon_threadsafe(_settle, asked, None, error)
+        else:
+            self._loop.call_soon_threadsafe(_settle, asked, item, None)
+
+
+def _settle(asked: asyncio.Future[Any], item: object, error: Exception | None) -> None:
+    if asked.done():
+        return  # cancelled meanwhile
+    if error is None:
+        asked.set_result(item)
+    else:
+        asked.set_exception(error)
 
 
 class Portal:
@@ -21,32 +91,50 @@ class Portal:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="fanout", daemon=True).start()
+        self._unwatched: set[asyncio.Task[None]] = set()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="fanout", daemon=True)
+        self._thread.start()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run one coroutine to its end and return its value."""
-        done = threading.Event()
-        started: list[asyncio.Task[T]] = []
+        value: T = self._job().run(coroutine, iter(()))
+        return value
+
+    def run_over(
+        self, items: Iterable[S], func: Callable[[AsyncIterator[S]], Coroutine[Any, Any, T]]
+    ) -> T:
+        """Run `func` over the items, each of which is drawn in this thread when it is asked for."""
+        job = self._job()
+        value: T = job.run(func(job.items()), iter(items))
+        return value
+
+    def leave(self, func: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Have `func` run without waiting for it: a finalizer may be called in any thread."""
 
         def start() -> None:
-            task = self._loop.create_task(coroutine)
-            task.add_done_callback(lambda _: done.set())
-            started.append(task)
-
-        def stop() -> None:
-            started[0].cancel()
+            task = self._loop.create_task(func())
+            self._unwatched.add(task)
+            task.add_done_callback(self._unwatched.discard)
 
         self._loop.call_soon_threadsafe(start)
-        try:
-            done.wait()
-        except BaseException:
-            self._loop.call_soon_threadsafe(stop)
-            done.wait()
-            raise
-        return started[0].result()
+
+    def _job(self) -> _Job[Any]:
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("a synchronous function called on its own loop would wait for ever")
+        return _Job(self._loop)
 
 
-@lru_cache(maxsize=1)
+_portals: list[Portal] = []
+_lock = threading.Lock()
+
+
 def portal() -> Portal:
     """The process's one portal, started when it is first asked for."""
-    return Portal()
+    with _lock:
+        if not _portals:
+            _portals.append(Portal())
+        return _portals[0]
+
+
+if hasattr(os, "register_at_fork"):  # a fork has the loop, but not the thread that runs it
+    os.register_at_fork(after_in_child=_portals.clear)
