@@ -28,8 +28,11 @@ DEFAULT_TIMEOUT = 600.0
 DEFAULT_RETRIES = 2
 """Retries of one model name, LiteLLM's router's default and the OpenAI SDK's."""
 
-DEFAULT_STREAM_TIMEOUT = 120.0
-"""Seconds that a stream may be silent between two pieces."""
+DEFAULT_STREAM_TIMEOUT = 600.0
+"""
+Seconds that a stream may be silent, before its head or between two pieces: the OpenAI SDK's read
+time-out. A reasoning model may say nothing for minutes before its first word.
+"""
 
 # Where an address has an option of the deployment: `https://bedrock-runtime.{region}.…`.
 _PLACE = re.compile(r"\{(\w+)\}")

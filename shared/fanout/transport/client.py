@@ -92,12 +92,11 @@ class Transport:
         wire = deployment.provider.chat.encode(request, deployment.target, True)
         try:
             async with AsyncExitStack() as stack:
-                signed = await self._signed(deployment, wire)
-                incoming = await stack.enter_async_context(self._engine.stream(signed.outgoing))
-                if incoming.status in REFUSALS and await self._renewed(signed):
-                    await stack.aclose()
-                    signed = await self._signed(deployment, wire)
-                    incoming = await stack.enter_async_context(self._engine.stream(signed.outgoing))
+                try:
+                    async with asyncio.timeout(deployment.stream_timeout):
+                        signed, incoming = await self._begun(stack, deployment, wire)
+                except TimeoutError:
+                    raise _silent(deployment) from None
                 if incoming.status != 200:  # noqa: PLR2004
                     reply = WireResponse(
                         incoming.status, incoming.headers, await _limited(incoming)
@@ -111,6 +110,18 @@ class Transport:
     async def aclose(self) -> None:
         """Close every connection."""
         await self._engine.aclose()
+
+    async def _begun(
+        self, stack: AsyncExitStack, deployment: Deployment, wire: WireRequest
+    ) -> tuple[_Signed, Incoming]:
+        """The reply's head; asked for again where the key has been replaced since."""
+        signed = await self._signed(deployment, wire)
+        incoming = await stack.enter_async_context(self._engine.stream(signed.outgoing))
+        if incoming.status in REFUSALS and await self._renewed(signed):
+            await stack.aclose()
+            signed = await self._signed(deployment, wire)
+            incoming = await stack.enter_async_context(self._engine.stream(signed.outgoing))
+        return signed, incoming
 
     async def _renewed(self, signed: _Signed) -> bool:
         """Whether the refused key has been replaced since: then it is worth a second call."""
@@ -195,12 +206,16 @@ async def _chunks(deployment: Deployment, incoming: Incoming) -> AsyncIterator[C
     except WireError as error:
         raise wire_error(deployment, error) from None
     except TimeoutError:
-        words = f"the stream was silent for {deployment.stream_timeout:g} s"
-        raise TimedOut(deployment, ErrorDetail(words, "timeout_error")) from None
+        raise _silent(deployment) from None
     except NONSENSE:
         raise malformed(deployment) from None
     if not decoder.ended:
         raise Broken(deployment, ErrorDetail("the stream ended before the answer did"))
+
+
+def _silent(deployment: Deployment) -> TimedOut:
+    words = f"the stream was silent for {deployment.stream_timeout:g} s"
+    return TimedOut(deployment, ErrorDetail(words, "timeout_error"))
 
 
 async def _limited(incoming: Incoming) -> bytes:

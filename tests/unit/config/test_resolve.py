@@ -35,7 +35,7 @@ def test_what_a_deployment_says_of_itself_is_kept() -> None:
 
 def test_what_a_deployment_leaves_out_is_the_sections_or_the_usual() -> None:
     plain = deployment("gpt-4o")
-    assert (plain.timeout, plain.stream_timeout, plain.retries) == (None, 120.0, 2)
+    assert (plain.timeout, plain.stream_timeout, plain.retries) == (None, 600.0, 2)
     assert (plain.weight, plain.target.drop_params, plain.input_price) == (1.0, False, None)
     (found,) = catalog(
         model_list=[entry("gpt-4o")],

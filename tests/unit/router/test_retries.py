@@ -173,6 +173,16 @@ def test_a_stream_that_falls_silent_for_its_stream_timeout_breaks() -> None:
     run(main())
 
 
+def test_a_stream_whose_head_does_not_come_in_its_stream_timeout_is_given_up() -> None:
+    async def main() -> None:
+        bench = Bench(a=stalls(), params={"a": {"stream_timeout": 5, "num_retries": 0}})
+        with pytest.raises(TimedOut, match="silent for 5 s"):
+            await bench.read()
+        assert now() == 5.0
+
+    run(main())
+
+
 def test_waiting_for_a_place_does_not_count_against_the_timeout() -> None:
     async def main() -> None:
         bench = Bench(
