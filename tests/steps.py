@@ -8,7 +8,7 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
-from .upstream import Call, Ending, Gate, Script, Step
+from .upstream import Call, Ending, Gate, Script, Step, Upstream
 
 
 def pause(seconds: float) -> Step:
@@ -165,3 +165,10 @@ def answers(*words: str, after: float = 0.0, between: float = 0.0) -> Script:
 def stalls(*before: Step) -> Script:
     """Take these steps, and then never say another word."""
     return [*before, hang]
+
+
+def slow_and_fast(upstream: Upstream, slow: str, fast: str, *words: str) -> None:
+    """`fast` answers, but not before `slow` has been asked too; `slow` never says a word."""
+    asked = upstream.gate()
+    upstream.script(slow, stalls(role, opens(asked)))
+    upstream.script(fast, [wait(asked), *answers(*words)])

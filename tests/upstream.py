@@ -69,6 +69,9 @@ class Call:
         self.words: list[str] = []
         self.has_head = False
 
+    def __repr__(self) -> str:
+        return f"<{self.model}: ended={self.ended}, hung_up={self.hung_up}>"
+
     @property
     def model(self) -> str:
         return str(self.body.get("model", ""))
@@ -155,7 +158,7 @@ class Upstream:
     def wait(self, fact: Callable[[], object]) -> None:
         """Wait until `fact` is true; it is looked at whenever something happens here."""
         with self._changed:
-            assert self._changed.wait_for(fact, PATIENCE), "it never happened"
+            assert self._changed.wait_for(fact, PATIENCE), f"it never happened; {self.calls}"
 
     def wait_asked(self, *models: str) -> None:
         """Wait until each of `models` has been called."""
@@ -186,6 +189,9 @@ class Upstream:
                 for step in self._next_script(call.model):
                     await step(call)
                     await call.writer.drain()
+            except ConnectionError:  # it left just when something was said to it
+                call.hung_up = reader.gone_at or perf_counter()
+                raise
             finally:
                 watcher.cancel()
                 call.ended = True

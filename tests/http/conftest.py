@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import openai
 import pytest
 
+from tests.http.asking import Ask
 from tests.served import Served, entry, serve
 from tests.upstream import Upstream, open_upstream
 
@@ -33,3 +35,16 @@ def server(provider: Upstream) -> Iterator[Served]:
     config = {"model_list": [*listed, claude], "router_settings": {"num_retries": 0}}
     with serve(config) as served:
         yield served
+
+
+@pytest.fixture(params=["/v1", ""], ids=["with-v1", "without-v1"])
+def client(server: Served, request: pytest.FixtureRequest) -> Iterator[openai.OpenAI]:
+    """The client as everybody makes it, and as the seed's page does: without `/v1`."""
+    base = f"{server.url}{request.param}"
+    with openai.OpenAI(api_key="anything", base_url=base, max_retries=0) as made:
+        yield made
+
+
+@pytest.fixture(params=["sync-plain", "sync-streamed", "async-plain", "async-streamed"])
+def ask(server: Served, request: pytest.FixtureRequest) -> Ask:
+    return Ask(server.url, request.param)

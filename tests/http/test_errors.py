@@ -63,7 +63,7 @@ def test_each_status_of_a_provider_has_one_of_ours(
 def test_a_refused_request_keeps_the_providers_own_words(
     server: Served, upstream: Upstream
 ) -> None:
-    words = {"type": "invalid_request_error", "param": "top_p", "code": "unsupported_value"}
+    words: Any = {"type": "invalid_request_error", "param": "top_p", "code": "unsupported_value"}
     upstream.script("a", [refuse(400, "top_p is not for me", **words)])
     said = server.chat({"model": "a", "messages": HI})
     assert said.error == {"message": "`a`: top_p is not for me", **words}

@@ -26,6 +26,7 @@ from tests.steps import (
     refuse,
     role,
     say,
+    slow_and_fast,
     stalls,
     wait,
 )
@@ -38,8 +39,7 @@ from tests.upstream import Step, Upstream
 def test_row_1_the_fast_one_answers_though_the_slow_one_is_listed_first(
     server: Served, upstream: Upstream, *, stream: bool
 ) -> None:
-    upstream.script("a", stalls())
-    upstream.script("b", answers("fast"))
+    slow_and_fast(upstream, "a", "b", "fast")
     said = race(server, "a", "b", stream=stream)
     assert (said.status, said.model, said.text) == (200, "b", "fast")
     assert said.fates == {"a": "cancelled", "b": "won"}
@@ -50,8 +50,7 @@ def test_row_1_the_fast_one_answers_though_the_slow_one_is_listed_first(
 def test_row_2_the_answer_does_not_wait_for_the_slow_one_to_end(
     server: Served, upstream: Upstream, *, stream: bool
 ) -> None:
-    upstream.script("a", answers("fast"))
-    upstream.script("b", stalls())
+    slow_and_fast(upstream, "b", "a", "fast")
     said = race(server, "a", "b", stream=stream)
     assert (said.model, said.text) == ("a", "fast")
     upstream.wait_hung_up("b")
@@ -202,8 +201,7 @@ def functions(upstream: Upstream, *models: str) -> Any:
 def test_rows_1_and_2_the_python_function_answers_with_the_fast_one(
     upstream: Upstream, order: tuple[str, str]
 ) -> None:
-    upstream.script("a", stalls())
-    upstream.script("b", answers("fast"))
+    slow_and_fast(upstream, "a", "b", "fast")
     answer = functions(upstream, *order)
     assert answer.choices[0].message.content == "fast"
     assert answer.model == "openai/b"

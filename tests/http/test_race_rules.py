@@ -46,9 +46,9 @@ def test_reasoning_refusal_and_tool_calls_are_content_too(
 def test_the_losers_are_closed_while_the_winner_still_speaks(
     server: Served, upstream: Upstream
 ) -> None:
-    closed = upstream.gate()
-    upstream.script("a", stalls(role))
-    upstream.script("b", [role, say("Hel"), wait(closed), say("lo"), stop])
+    asked, closed = upstream.gate(), upstream.gate()
+    upstream.script("a", stalls(role, opens(asked)))
+    upstream.script("b", [wait(asked), role, say("Hel"), wait(closed), say("lo"), stop])
     body = {"model": "a, b", "messages": HI, "fastest_response": True, "stream": True}
     with server.ask(body) as response:
         upstream.wait_hung_up("a")
