@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from provider_page import provider_page
+
 from fanout.cli.main import make_parser
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -39,6 +41,7 @@ def main() -> int:
 def pages() -> Iterator[tuple[Path, str]]:
     """Every page's path and text."""
     yield DOCS / "cli.md", cli_page()
+    yield DOCS / "providers.md", provider_page()
 
 
 def cli_page() -> str:
