@@ -34,4 +34,5 @@ app = Frozen(
         deadline=lambda_deadline(MARGIN),
     ),
     secrets.fresh,
+    settings.env.get("FANOUT_CORS"),
 )

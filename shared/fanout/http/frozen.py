@@ -2,27 +2,37 @@
 For a host that is frozen between requests, as a Lambda is: nothing is left running after an answer.
 
 The last piece of an answer is held until everything about the request is done: its log lines are
-written, its renewed keys are in. Knows nothing of AWS but the header that tells the deadline.
+written, its renewed keys are in. Knows nothing of AWS but the headers that tell the deadline and
+the request's name.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 
 from msgspec import MsgspecError, Struct
 
 from ..wire import json
-from .app import App
-from .asgi import Headers, Message, Receive, Scope, Send
+from .asgi import Headers, Message, Receive, Scope, Send, headers_of
 
 CONTEXT_HEADER = "x-amzn-lambda-context"
 """Set by the Lambda Web Adapter: JSON with the invocation's `deadline`, milliseconds since 1970."""
 
 
+REQUEST_HEADER = "x-amzn-request-context"
+"""Set by it too: JSON with API Gateway's `requestId`, under which its own logs have the request."""
+
+EXPOSED = b"retry-after, x-fanout-mode, x-fanout-winner, x-request-id"
+
+
 class _LambdaContext(Struct, frozen=True):
     deadline: int
+
+
+class _RequestContext(Struct, frozen=True, rename="camel"):
+    request_id: str
 
 
 def lambda_deadline(
@@ -44,11 +54,22 @@ def lambda_deadline(
 
 
 class Frozen:
-    """The app, with the last piece of each answer held until `beside` has been left."""
+    """
+    The app, with the last piece of each answer held until `beside` has been left.
 
-    def __init__(self, app: App, beside: Callable[[], AbstractAsyncContextManager[None]]) -> None:
+    A request that the caller gave no `x-request-id` is called what API Gateway calls it. Pages of
+    `origin` may read the answers.
+    """
+
+    def __init__(
+        self,
+        app: Callable[[Scope, Receive, Send], Awaitable[None]],
+        beside: Callable[[], AbstractAsyncContextManager[None]],
+        origin: str | None = None,
+    ) -> None:
         self._app = app
         self._beside = beside
+        self._cors = _cors(origin) if origin else ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI's entry."""
@@ -58,12 +79,35 @@ class Frozen:
         last: list[Message] = []
 
         async def hold(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *self._cors]}
             if message["type"] == "http.response.body" and not message.get("more_body", False):
                 last.append(message)
             else:
                 await send(message)
 
         async with self._beside():
-            await self._app(scope, receive, hold)
+            await self._app(_named(scope), receive, hold)
         for message in last:
             await send(message)
+
+
+def _named(scope: Scope) -> Scope:
+    """The request under API Gateway's name for it, unless the caller has named it."""
+    headers = headers_of(scope)
+    given = headers.get(REQUEST_HEADER)
+    if given is None or "x-request-id" in headers:
+        return scope
+    try:
+        name = json.decode(given.encode(), type=_RequestContext).request_id
+    except MsgspecError:
+        return scope
+    return {**scope, "headers": [*scope["headers"], (b"x-request-id", name.encode())]}
+
+
+def _cors(origin: str) -> tuple[tuple[bytes, bytes], ...]:
+    return (
+        (b"access-control-allow-origin", origin.encode()),
+        (b"access-control-expose-headers", EXPOSED),
+        (b"vary", b"origin"),
+    )
