@@ -1,106 +1,113 @@
-"""The front door: a regional REST API that streams, and says its own errors as OpenAI does."""
+"""The front door: a regional REST API that streams whatever the function answers."""
 
 from __future__ import annotations
+
+import json
 
 import aws_cdk as cdk
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from .api_errors import say_as_openai
+from .logs import log_group
 from .props import GatewayProps
 
 STAGE = "v1"
 MAX_STREAM = cdk.Duration.minutes(15)
 """What API Gateway allows a streamed response; its own default would be 29 s."""
 
-# Each of API Gateway's own errors: our status, type and code.
-# https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
-ERRORS: dict[str, tuple[str, str, str]] = {
-    "ACCESS_DENIED": ("403", "permission_error", "access_denied"),
-    "API_CONFIGURATION_ERROR": ("500", "server_error", "gateway_error"),
-    "BAD_REQUEST_BODY": ("400", "invalid_request_error", "bad_request"),
-    "BAD_REQUEST_PARAMETERS": ("400", "invalid_request_error", "bad_request"),
-    "DEFAULT_4XX": ("", "invalid_request_error", "bad_request"),
-    "DEFAULT_5XX": ("", "server_error", "gateway_error"),
-    "INTEGRATION_FAILURE": ("502", "server_error", "gateway_error"),
-    "INTEGRATION_TIMEOUT": ("504", "timeout_error", "gateway_timeout"),
-    "INVALID_SIGNATURE": ("401", "invalid_request_error", "invalid_signature"),
-    "MISSING_AUTHENTICATION_TOKEN": ("404", "invalid_request_error", "not_found"),
-    "QUOTA_EXCEEDED": ("429", "rate_limit_error", "rate_limit_exceeded"),
-    "REQUEST_TOO_LARGE": ("413", "invalid_request_error", "request_too_large"),
-    "RESOURCE_NOT_FOUND": ("404", "invalid_request_error", "not_found"),
-    "THROTTLED": ("429", "rate_limit_error", "rate_limit_exceeded"),
-    "UNSUPPORTED_MEDIA_TYPE": ("415", "invalid_request_error", "unsupported_media_type"),
-    "WAF_FILTERED": ("403", "permission_error", "access_denied"),
+# No query, no headers, no error texts: any of them may hold a caller's key.
+ACCESS_LOG = {
+    "requestId": "$context.requestId",
+    "time": "$context.requestTime",
+    "ip": "$context.identity.sourceIp",
+    "method": "$context.httpMethod",
+    "path": "$context.path",
+    "status": "$context.status",
+    "bytes": "$context.responseLength",
+    "ms": "$context.responseLatency",
+    "functionMs": "$context.integrationLatency",
+    "functionStatus": "$context.integrationStatus",
+    "error": "$context.error.responseType",
 }
 
-ROUTES = (("POST", "chat/completions"), ("GET", "models"), ("GET", "health"))
-"""What is open; anything else is answered by API Gateway, without waking the function."""
+# What OpenAI's SDKs send from a page.
+STAINLESS = (
+    "arch",
+    "async",
+    "custom-poll-interval",
+    "helper-method",
+    "lang",
+    "os",
+    "package-version",
+    "poll-helper",
+    "raw-response",
+    "read-timeout",
+    "retry-count",
+    "runtime",
+    "runtime-version",
+    "timeout",
+)
+CORS_HEADERS = [
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "openai-beta",
+    "openai-organization",
+    "openai-project",
+    "x-request-id",
+    *(f"x-stainless-{name}" for name in STAINLESS),
+]
 
 
 class GatewayApi(Construct):
-    """REST API with one streaming integration; its stage is `v1`, so the URL reads as OpenAI's."""
+    """
+    REST API with one streaming integration; its stage is `v1`, so the URL reads as OpenAI's.
+
+    Every path goes to the function, which knows what there is: API Gateway would answer an unknown
+    one that has a bearer key with a complaint about its AWS signature.
+    """
 
     def __init__(
-        self,
-        scope: Construct,
-        id_: str,
-        *,
-        props: GatewayProps,
-        handler: lambda_.Alias,
-        routes: tuple[tuple[str, str], ...] = ROUTES,
+        self, scope: Construct, id_: str, *, props: GatewayProps, handler: lambda_.Alias
     ) -> None:
         super().__init__(scope, id_)
-        self.log = logs.LogGroup(
-            self,
-            "AccessLog",
-            retention=logs.RetentionDays.ONE_MONTH,
-            removal_policy=cdk.RemovalPolicy(props.removal.upper()),
-        )
+        self._access_log = log_group(self, "AccessLog", props)
         self.api = apigateway.RestApi(
             self,
             "Api",
             rest_api_name=cdk.Stack.of(self).stack_name,
             description="Fanout: OpenAI's API over many models",
             endpoint_types=[apigateway.EndpointType.REGIONAL],
-            # Without this account-wide role a stage that logs cannot be made. It is kept, since
-            # other APIs of the account use it too.
-            cloud_watch_role=True,
-            cloud_watch_role_removal_policy=cdk.RemovalPolicy.RETAIN,
+            # Without this role, one for the whole account, a stage that logs cannot be made. It is
+            # kept, since other APIs of the account use it too.
+            cloud_watch_role=props.api_log_role,
+            cloud_watch_role_removal_policy=(
+                cdk.RemovalPolicy.RETAIN if props.api_log_role else None
+            ),
             deploy_options=self._stage(props),
             default_cors_preflight_options=self._cors(props),
         )
-        self._integration = apigateway.LambdaIntegration(
+        self._keep_execution_log(props)
+        integration = apigateway.LambdaIntegration(
             handler,
             response_transfer_mode=apigateway.ResponseTransferMode.STREAM,
             timeout=MAX_STREAM,
             scope_permission_to_method=False,
         )
-        for method, path in routes:
-            self.api.root.resource_for_path(path).add_method(method, self._integration)
-        one_model = self.api.root.resource_for_path("models").add_proxy(any_method=False)
-        one_model.add_method("GET", self._integration)
-        self._say_errors_as_openai()
+        self.api.root.add_method("ANY", integration)
+        self.api.root.add_proxy(default_integration=integration)
+        say_as_openai(self.api, props.cors)
         if props.domain and props.certificate:
             self._domain(props.domain, props.certificate)
 
     def _stage(self, props: GatewayProps) -> apigateway.StageOptions:
         return apigateway.StageOptions(
             stage_name=STAGE,
-            access_log_destination=apigateway.LogGroupLogDestination(self.log),
-            access_log_format=apigateway.AccessLogFormat.json_with_standard_fields(
-                caller=False,
-                http_method=True,
-                ip=True,
-                protocol=False,
-                request_time=True,
-                resource_path=True,
-                response_length=True,
-                status=True,
-                user=False,
-            ),
+            access_log_destination=apigateway.LogGroupLogDestination(self._access_log),
+            access_log_format=apigateway.AccessLogFormat.custom(json.dumps(ACCESS_LOG)),
             throttling_rate_limit=props.rate,
             throttling_burst_limit=props.burst,
             tracing_enabled=True,
@@ -109,29 +116,22 @@ class GatewayApi(Construct):
             data_trace_enabled=False,
         )
 
+    def _keep_execution_log(self, props: GatewayProps) -> None:
+        """API Gateway would make this log group itself, and keep it for ever."""
+        name = f"API-Gateway-Execution-Logs_{self.api.rest_api_id}/{STAGE}"
+        log = log_group(self, "ExecutionLog", props, name)
+        self.api.deployment_stage.node.add_dependency(log)
+
     def _cors(self, props: GatewayProps) -> apigateway.CorsOptions | None:
+        """The answer to a page's question whether it may ask; the function names it in answers."""
         if props.cors is None:
             return None
         return apigateway.CorsOptions(
             allow_origins=[props.cors],
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["authorization", "content-type"],
+            allow_headers=CORS_HEADERS,
             max_age=cdk.Duration.hours(1),
         )
-
-    def _say_errors_as_openai(self) -> None:
-        for name, (status, kind, code) in ERRORS.items():
-            said = (
-                '{"error": {"message": $context.error.messageString, '
-                f'"type": "{kind}", "param": null, "code": "{code}"}}}}'
-            )
-            self.api.add_gateway_response(
-                name.title().replace("_", ""),
-                type=apigateway.ResponseType.of(name),
-                status_code=status or None,
-                response_headers={"x-request-id": "context.requestId"},
-                templates={"application/json": said},
-            )
 
     def _domain(self, domain: str, certificate: str) -> None:
         name = apigateway.DomainName(

@@ -11,15 +11,21 @@ from .props import BadContext, read_props
 from .stack import GatewayStack
 
 
+def add_stack(app: cdk.App) -> GatewayStack:
+    """The stack that the app's context asks for, checked against cdk-nag's AwsSolutions rules."""
+    props = read_props(app.node.get_all_context())
+    stack = GatewayStack(app, props.stack, props)
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks())
+    return stack
+
+
 def main() -> None:
-    """Synthesise the stack, checked against cdk-nag's AwsSolutions rules."""
+    """Synthesise it."""
     app = cdk.App()
     try:
-        props = read_props(app.node.get_all_context())
-        GatewayStack(app, props.stack, props)
+        add_stack(app)
     except BadContext as error:
         sys.exit(f"fanout: {error}")
-    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks())
     app.synth()
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from .bedrock import grant_bedrock
 from .config import GatewayConfig
-from .props import ADAPTER_LAYERS, GatewayProps
+from .logs import log_group
+from .props import ADAPTER_LAYERS, BadContext, GatewayProps
 
 RUNTIMES = {"3.13": lambda_.Runtime.PYTHON_3_13, "3.14": lambda_.Runtime.PYTHON_3_14}
 ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
@@ -30,14 +31,10 @@ class ApiFunction(Construct):
         secret_prefix: str,
     ) -> None:
         super().__init__(scope, id_)
-        removal = cdk.RemovalPolicy(props.removal.upper())
-        self.log = logs.LogGroup(
-            self, "Log", retention=logs.RetentionDays(_retention(props)), removal_policy=removal
-        )
+        self.log = log_group(self, "Log", props)
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         self.log.grant_write(self.role)
-        if config.bedrock_models:
-            self.role.add_to_policy(bedrock_statement(self, config.bedrock_models))
+        grant_bedrock(self.role, config.bedrock_models)
         self.function = lambda_.Function(
             self,
             "Function",
@@ -53,18 +50,7 @@ class ApiFunction(Construct):
             log_group=self.log,
             tracing=lambda_.Tracing.ACTIVE,
             layers=[self._adapter(props)],
-            environment={
-                **_variables(props, config),
-                "AWS_LAMBDA_EXEC_WRAPPER": "/opt/bootstrap",
-                "AWS_LWA_INVOKE_MODE": "response_stream",
-                "AWS_LWA_PORT": PORT,
-                "AWS_LWA_READINESS_CHECK_PATH": "/health",
-                "FANOUT_CONFIG": "config.json",
-                "FANOUT_SECRET_PREFIX": secret_prefix,
-                "FANOUT_SERVICE": secret_prefix[:-1],
-                "PORT": PORT,
-                "POWERTOOLS_SERVICE_NAME": secret_prefix[:-1],
-            },
+            environment=_environment(props, secret_prefix),
             current_version_options=lambda_.VersionOptions(
                 removal_policy=cdk.RemovalPolicy.DESTROY
             ),
@@ -81,47 +67,21 @@ class ApiFunction(Construct):
         return lambda_.LayerVersion.from_layer_version_arn(self, "WebAdapter", arn)
 
 
-def _retention(props: GatewayProps) -> str:
-    names = {1: "ONE_DAY", 3: "THREE_DAYS", 5: "FIVE_DAYS", 7: "ONE_WEEK", 14: "TWO_WEEKS"}
-    names |= {30: "ONE_MONTH", 60: "TWO_MONTHS", 90: "THREE_MONTHS", 120: "FOUR_MONTHS"}
-    names |= {150: "FIVE_MONTHS", 180: "SIX_MONTHS", 365: "ONE_YEAR", 400: "THIRTEEN_MONTHS"}
-    names |= {545: "EIGHTEEN_MONTHS", 731: "TWO_YEARS"}
-    return names[props.log_days]
-
-
-def _variables(props: GatewayProps, config: GatewayConfig) -> dict[str, str]:
-    """The config's own variables that are not secrets, out of `fanout:environment`."""
-    from .props import BadContext
-
-    if missing := [name for name in config.variables if name not in props.environment]:
-        raise BadContext(
-            f"`fanout:environment` has no `{missing[0]}`, which the config refers to as "
-            f"`os.environ/{missing[0]}`"
-        )
-    return {name: props.environment[name] for name in config.variables}
-
-
-def bedrock_statement(scope: Construct, models: tuple[str, ...]) -> iam.PolicyStatement:
-    """
-    The right to call the named Bedrock models.
-
-    A cross-region profile (`us.anthropic.…`) is called by the profile, and answers from the model
-    in whichever region it chooses, so both are named.
-    """
-    stack = cdk.Stack.of(scope)
-    resources = []
-    for model in models:
-        if model.startswith("arn:"):
-            resources.append(model)
-            continue
-        head, _, rest = model.partition(".")
-        is_profile = head in {"us", "eu", "apac", "global", "jp", "au", "us-gov", "ca"}
-        name = rest if is_profile else model
-        resources.append(f"arn:{stack.partition}:bedrock:*::foundation-model/{name}")
-        if is_profile:
-            here = f"arn:{stack.partition}:bedrock:{stack.region}:{stack.account}"
-            resources.append(f"{here}:inference-profile/{model}")
-    return iam.PolicyStatement(
-        actions=["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"],
-        resources=resources,
-    )
+def _environment(props: GatewayProps, secret_prefix: str) -> dict[str, str]:
+    """The stack's own variables, and `fanout:environment` beside them."""
+    own = {
+        "AWS_LAMBDA_EXEC_WRAPPER": "/opt/bootstrap",
+        "AWS_LWA_INVOKE_MODE": "response_stream",
+        "AWS_LWA_PORT": PORT,
+        "AWS_LWA_READINESS_CHECK_PATH": "/health",
+        "FANOUT_CONFIG": "config.json",
+        "FANOUT_SECRET_PREFIX": secret_prefix,
+        "FANOUT_SERVICE": secret_prefix[:-1],
+        "PORT": PORT,
+        "POWERTOOLS_SERVICE_NAME": secret_prefix[:-1],
+    }
+    if props.cors:
+        own["FANOUT_CORS"] = props.cors
+    for name in sorted(own.keys() & props.environment.keys()):
+        raise BadContext(f"`fanout:environment`: `{name}` is set by the stack")
+    return props.environment | own

@@ -24,7 +24,7 @@ class ProviderKeys(Construct):
         super().__init__(scope, id_)
         self.prefix = f"{cdk.Stack.of(self).stack_name}/"
         self.master = self._master(config.master_key)
-        self.secrets = [self.master, *(self._provider(name) for name in config.provider_keys)]
+        self.secrets = [self.master, *(self._provider(name) for name in config.other_keys)]
         for secret in self.secrets:
             secret.apply_removal_policy(removal)
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import aws_cdk as cdk
 from constructs import IConstruct
+
+from .props import LATEST_PYTHON, GatewayProps
 
 REASONS = {
     "AwsSolutions-APIG2": "Requests are checked by the app, which names the wrong field as OpenAI "
@@ -22,13 +26,23 @@ REASONS = {
     "secret a second one (`fanout keys set`), without a deploy.",
 }
 
-
 OLDER_PYTHON = {
     "AwsSolutions-L1": "An older Python was asked for (`fanout:python`); AWS still supports it."
 }
 
+ROLLBACK = {
+    "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/"
+    "AWSCodeDeployRoleForLambdaLimited]": "CodeDeploy's own role: AWS names this policy for it."
+}
 
-def acknowledge(stack: IConstruct, *, is_latest_python: bool) -> None:
-    """Acknowledge them for the whole stack."""
-    for rule, reason in (REASONS if is_latest_python else REASONS | OLDER_PYTHON).items():
-        cdk.Validations.of(stack).acknowledge(cdk.Acknowledgment(id=rule, reason=reason))
+
+def acknowledge(construct: IConstruct, reasons: Mapping[str, str]) -> None:
+    """Acknowledge rules for a construct and all below it."""
+    for rule, reason in reasons.items():
+        cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=rule, reason=reason))
+
+
+def reasons_for(props: GatewayProps) -> Mapping[str, str]:
+    """The reasons that the whole stack has, as it was asked for."""
+    older = {} if props.python == LATEST_PYTHON else OLDER_PYTHON
+    return REASONS | older | (ROLLBACK if props.rollback else {})

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 PREFIX = "fanout:"
-LATEST_PYTHON = "3.14"
+LATEST_PYTHON: Final = "3.14"
 
 # AWS's published layer, by architecture; 1.0.0. https://github.com/awslabs/aws-lambda-web-adapter
 ADAPTER_LAYERS = {
@@ -47,6 +47,7 @@ class GatewayProps(BaseModel):
     removal: Literal["destroy", "retain"] = "destroy"
     alarm_email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = None
     spend_alarm: Annotated[float, Field(gt=0)] = 10.0
+    api_log_role: bool = True
     adapter_layer: Annotated[str, Field(pattern=r"^arn:[^\s]+:layer:[^\s]+:\d+$")] | None = None
     domain: Annotated[str, Field(pattern=r"^[a-z0-9.-]+\.[a-z]{2,}$")] | None = None
     certificate: Annotated[str, Field(pattern=r"^arn:[^\s]+:acm:[^\s]+$")] | None = None

@@ -13,8 +13,8 @@ from .bundling import make_code
 from .config import read_config
 from .function import ApiFunction
 from .keys import ProviderKeys
-from .nag import acknowledge
-from .props import LATEST_PYTHON, GatewayProps
+from .nag import acknowledge, reasons_for
+from .props import GatewayProps
 from .watch import Watch
 
 
@@ -30,7 +30,7 @@ class GatewayStack(cdk.Stack):
             description="Fanout: an OpenAI-compatible gateway to many models",
             **kwargs,
         )
-        config = read_config(props.config)
+        config = read_config(props.config, props.environment)
         removal = cdk.RemovalPolicy(props.removal.upper())
         code = make_code(architecture=props.architecture, python=props.python, config=config.text)
         keys = ProviderKeys(self, "Keys", config=config, removal=removal)
@@ -48,7 +48,7 @@ class GatewayStack(cdk.Stack):
                 alarms=[watch.errors],
                 deployment_config=codedeploy.LambdaDeploymentConfig.CANARY_10_PERCENT_5_MINUTES,
             )
-        acknowledge(self, is_latest_python=props.python == LATEST_PYTHON)
+        acknowledge(self, reasons_for(props))
         self._say(door, keys)
 
     def _say(self, door: GatewayApi, keys: ProviderKeys) -> None:

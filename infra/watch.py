@@ -120,7 +120,10 @@ class Watch(Construct):
 
     def _dashboard(self, function: lambda_.Alias, api: apigateway.RestApi) -> None:
         board = cloudwatch.Dashboard(
-            self, "Dashboard", default_interval=cdk.Duration.hours(6), dashboard_name=self._service
+            self,
+            "Dashboard",
+            default_interval=cdk.Duration.hours(6),
+            dashboard_name=f"{self._service}-{cdk.Stack.of(self).region}",  # they are global
         )
         requests = [self._metric(name, "Sum") for name in ("Requests", "Errors")]
         first = [self._metric("FirstToken", s) for s in ("p50", "p90", "p99")]

@@ -1,0 +1,82 @@
+"""
+`make check`: what AWS would say of the stack, said here.
+
+Synthesises it as it is and with every choice taken, under cdk-nag's rules; then cfn-lint on the
+templates and asl-validator on their state machines. No account, no network, no Docker.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from . import state_machines
+
+ROOT = Path(__file__).parent.parent
+OUT = ROOT / ".build" / "stack"
+TOOLS = Path(sys.executable).parent
+ASL_VALIDATOR = ROOT / "node_modules/.bin/asl-validator"
+
+EVERYTHING = {
+    "alarm_email": "someone@example.com",
+    "certificate": "arn:aws:acm:eu-west-1:111111111111:certificate/0",
+    "concurrency": 50,
+    "config": "tests/infra/everything.yaml",
+    "cors": "https://app.example.com",
+    "domain": "llm.example.com",
+    "environment": {"PROVIDER_URL": "https://llm.example.com/v1"},
+    "python": "3.13",
+    "removal": "retain",
+    "rollback": True,
+}
+
+
+def main() -> int:
+    """The exit code: 0 if nobody has anything to say."""
+    stacks = {"AsItIs": {}, "Everything": EVERYTHING}
+    if not all(synthesise(name, choices) for name, choices in stacks.items()):
+        return 1
+    templates = [str(OUT / name / f"{name}.template.json") for name in stacks]
+    linted = subprocess.run([TOOLS / "cfn-lint", *templates], check=False)
+    return linted.returncode or int(not all(list(map(is_valid, machines(templates)))))
+
+
+def synthesise(name: str, choices: Mapping[str, object]) -> bool:
+    """Whether the stack can be made so; its code is left out, as its tests bundle it."""
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]
+    context |= {f"fanout:{key}": value for key, value in choices.items()}
+    context |= {"fanout:stack": name, "aws:cdk:bundling-stacks": []}
+    env = {**os.environ, "CDK_OUTDIR": str(OUT / name), "CDK_CONTEXT_JSON": json.dumps(context)}
+    env["PATH"] = f"{TOOLS}{os.pathsep}{env['PATH']}"  # Node.js out of a wheel
+    done = subprocess.run([sys.executable, "-m", "infra.app"], cwd=ROOT, env=env, check=False)
+    report = OUT / name / "validation-report.json"
+    if done.returncode and report.is_file():
+        print(report.read_text())
+    return done.returncode == 0
+
+
+def machines(templates: list[str]) -> Iterator[Path]:
+    """The definition of every state machine, in a file of its own."""
+    for template in templates:
+        resources: dict[str, Any] = json.loads(Path(template).read_text())["Resources"]
+        for name, definition in state_machines.definitions(resources):
+            for problem in state_machines.problems(definition):
+                sys.exit(f"{template}: {name}: {problem}")
+            path = Path(template).with_name(f"{name}.asl.json")
+            path.write_text(json.dumps(definition, indent=1))
+            yield path
+
+
+def is_valid(definition: Path) -> bool:
+    """What asl-validator says."""
+    command: list[Path | str] = [TOOLS / "node", ASL_VALIDATOR, "--json-path", definition]
+    return subprocess.run(command, check=False).returncode == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
