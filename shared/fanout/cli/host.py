@@ -67,6 +67,7 @@ def host(
             access_log=False,
             lifespan="on",
             server_header=False,
+            ws="none",
             timeout_graceful_shutdown=GRACE,
         )
     )

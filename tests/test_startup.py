@@ -1,0 +1,97 @@
+"""
+What is loaded on the way to the first answer: nothing heavy, no provider that is not named.
+
+The real command, `fanout serve`, answers one request and is stopped; then it tells its modules.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.steps import answers
+from tests.upstream import Upstream, open_upstream
+
+SHARED = Path(__file__).parent.parent / "shared"
+FOLDERS = {"anthropic", "azure", "bedrock", "cohere", "gemini", "openai"}
+
+HEAVY = {
+    "aiohttp", "annotated_types", "anyio", "aws_lambda_powertools", "boto3", "botocore",
+    "cryptography", "genai_prices", "httpx", "httpx2", "jinja2", "numpy", "openai", "pydantic",
+    "requests", "rich", "starlette", "tokenizers", "websockets", "xllamacpp",
+}  # fmt: skip
+
+OURS, OTHERS, STANDARD = 85, 112, 225
+"""The most modules, by whose they are. Each costs a cold start some 0.1 to 1 ms."""
+
+CODE = """
+import atexit, sys
+atexit.register(lambda: print(*sys.modules, file=open(sys.argv[1], "w")))
+from fanout.cli.main import main
+main(["serve", "--port", "0", "--quiet", "--config", sys.argv[2]])
+"""
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    with open_upstream() as provider:
+        provider.script("m", answers("Hi"))
+        yield provider
+
+
+def loaded(model: str, upstream: Upstream, folder: Path) -> set[str]:
+    """The modules of a server of this one model, behind its first answer."""
+    entry = {"model": model, "api_base": f"{upstream.url}/v1", "api_key": "k"}
+    config = {"model_list": [{"model_name": "m", "litellm_params": entry}]}
+    (folder / "config.yaml").write_text(json.dumps(config))
+    command = [sys.executable, "-c", CODE, str(folder / "modules"), str(folder / "config.yaml")]
+    process = subprocess.Popen(  # noqa: S603 -- what it runs is written here
+        command, stderr=subprocess.PIPE, text=True, env={"PYTHONPATH": str(SHARED), **usual()}
+    )
+    try:
+        assert process.stderr is not None
+        lines = iter(process.stderr.readline, "")
+        port = next(found[1] for line in lines if (found := re.search(r"http://\S+:(\d+)", line)))
+        body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
+        connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=20)
+        connection.request("POST", "/v1/chat/completions", json.dumps(body))
+        answer = json.load(connection.getresponse())
+        assert answer["choices"][0]["message"]["content"] == "Hi"
+        connection.close()
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    return set((folder / "modules").read_text().split())
+
+
+def usual() -> dict[str, str]:
+    """The environment, without what measures coverage: it loads modules of its own."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("COV_", "PYTHONPATH"))}
+
+
+@pytest.mark.parametrize(
+    ("model", "folders"),
+    [("groq/m", {"openai"}), ("openai/m", {"openai"}), ("anthropic/m", {"anthropic", "openai"})],
+)
+def test_the_first_answer_loads_nothing_heavy_and_no_provider_that_is_not_named(
+    upstream: Upstream, tmp_path: Path, model: str, folders: set[str]
+) -> None:
+    modules = loaded(model, upstream, tmp_path)
+    assert {name.split(".")[0] for name in modules} & HEAVY == set()
+    named = {name.split(".")[2] for name in modules if name.startswith("fanout.providers.")}
+    assert named & FOLDERS == folders
+    assert "fanout.transport.httpx_seam" not in modules
+    standard = {name for name in modules if name.split(".")[0] in sys.stdlib_module_names}
+    ours = {name for name in modules if name.split(".")[0] == "fanout"}
+    assert len(ours) <= OURS
+    assert len(modules - ours - standard) <= OTHERS
+    assert len(standard) <= STANDARD
