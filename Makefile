@@ -41,6 +41,14 @@ format: install  ## put the code in its form
 test: install  ## the whole suite, offline
 	$(BIN)/python -m pytest -q
 
+bench: install .venv-bench/.installed  ## measure, beside LiteLLM; writes docs/benchmarks.md
+	@.venv-bench/bin/python -m tests.bench
+
+.venv-bench/.installed: .venv/.installed requirements/bench.txt
+	test -x .venv-bench/bin/python || $(BIN)/uv venv -q --python $(BIN)/python .venv-bench
+	$(BIN)/uv pip sync -q --python .venv-bench/bin/python --require-hashes requirements/bench.txt
+	@touch $@
+
 docs: install  ## the pages that are made from the code
 	$(BIN)/python scripts/make_docs.py
 
@@ -48,4 +56,4 @@ lock: install  ## resolve the versions anew, with hashes
 	cd requirements && sh lock.sh ../$(BIN)/uv
 
 clean:  ## remove what make made
-	rm -rf .venv .build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-bench .build .mypy_cache .ruff_cache .pytest_cache

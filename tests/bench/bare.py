@@ -1,0 +1,91 @@
+"""
+Two bare ASGI functions under the gateway's own server: what no gateway in Python can be under.
+
+`python -m tests.bench.bare PORT` answers by itself; `… PORT CONFIG` is the floor: it asks whom the
+gateway would ask, through the gateway's HTTP client, and knows nothing of errors or limits.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+JSON = [(b"content-type", b"application/json")]
+EVENTS = [(b"content-type", b"text/event-stream")]
+
+
+async def _body(receive: Receive) -> bytes:
+    parts = []
+    more = True
+    while more:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+async def bare(scope: Message, receive: Receive, send: Send) -> None:
+    """Answer at once."""
+    if scope["type"] != "http":
+        return
+    await _body(receive)
+    await send({"type": "http.response.start", "status": 200, "headers": JSON})
+    await send({"type": "http.response.body", "body": b'{"said":"word"}'})
+
+
+def make_floor(config: str) -> Callable[[Message, Receive, Send], Awaitable[None]]:
+    """The app that passes a request on to the model's own address, and back what it says."""
+    import msgspec
+    import pyqwest
+
+    entries = msgspec.json.decode(Path(config).read_bytes())["model_list"]
+    urls = {one["model_name"]: one["litellm_params"]["api_base"] for one in entries}
+    transport = pyqwest.HTTPTransport(
+        http_version=pyqwest.HTTPVersion.HTTP1,
+        pool_max_idle_per_host=400,
+        enable_otel=False,
+        enable_cookie_store=False,
+    )
+    client = pyqwest.Client(transport)
+    headers = {"content-type": "application/json", "authorization": "Bearer sk-stub"}
+
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        asked = msgspec.json.decode(await _body(receive))
+        url = f"{urls[asked['model']]}/chat/completions"
+        body = msgspec.json.encode(asked)
+        if asked.get("stream"):
+            request = pyqwest.Request("POST", url, pyqwest.Headers(headers.items()), body)
+            stream = await transport.execute(request)
+            await send({"type": "http.response.start", "status": 200, "headers": EVENTS})
+            async for piece in stream.content:
+                said = {"type": "http.response.body", "body": bytes(piece), "more_body": True}
+                await send(said)
+            await send({"type": "http.response.body", "body": b""})
+            return
+        reply = await client.execute("POST", url, headers, body)
+        answer = msgspec.json.encode(msgspec.json.decode(reply.content))
+        await send({"type": "http.response.start", "status": reply.status, "headers": JSON})
+        await send({"type": "http.response.body", "body": answer})
+
+    return app
+
+
+if __name__ == "__main__":
+    uvicorn.run(
+        make_floor(sys.argv[2]) if len(sys.argv) > 2 else bare,
+        port=int(sys.argv[1]),
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+    )

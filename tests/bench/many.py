@@ -1,0 +1,133 @@
+"""
+A thousand prompts at once, each contestant in a process of its own, which tells what it used.
+
+`python -m tests.bench.many WHO BASE_URL COUNT` prints one line of JSON. Imports are not counted,
+as a program pays for them once; all else is, connections and first use included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Run = Callable[[str, int], list[Any]]
+"""Asks so many times at a base URL; gives what the answers say."""
+
+MESSAGES = [{"role": "user", "content": "Say hello."}]
+ADDRESS = {"api_key": "sk-stub"}
+
+
+def fanout() -> Run:
+    """`fanout.batch_completion`."""
+    from fanout import batch_completion
+
+    def run(base: str, count: int) -> list[Any]:
+        conversations = [MESSAGES] * count
+        answers = batch_completion(
+            "openai/stub", conversations, max_workers=count, api_base=base, **ADDRESS
+        )
+        return [answer.choices[0].message.content for answer in answers]
+
+    return run
+
+
+def litellm(workers: int) -> Run:
+    """`litellm.batch_completion`, its threads' number its own 100 or one for each prompt."""
+    import litellm
+
+    litellm.suppress_debug_info = True
+
+    def run(base: str, count: int) -> list[Any]:
+        answers = litellm.batch_completion(
+            model="openai/stub",
+            messages=[MESSAGES] * count,
+            max_workers=min(workers, count),
+            api_base=base,
+            **ADDRESS,
+        )
+        return [answer.choices[0].message.content for answer in answers]
+
+    return run
+
+
+def httpx(*, http2: bool) -> Run:
+    """One `httpx.AsyncClient`, its limits lifted."""
+    import httpx
+
+    async def main(base: str, count: int) -> list[Any]:
+        limits = httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(http2=http2, limits=limits, timeout=120) as client:
+
+            async def one() -> Any:
+                body = {"model": "stub", "messages": MESSAGES}
+                reply = await client.post(f"{base}/chat/completions", json=body)
+                return reply.json()["choices"][0]["message"]["content"]
+
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one()) for _ in range(count)]
+            return [task.result() for task in tasks]
+
+    return lambda base, count: asyncio.run(main(base, count))
+
+
+def aiohttp() -> Run:
+    """One `aiohttp.ClientSession`, its limits lifted."""
+    import aiohttp
+
+    async def main(base: str, count: int) -> list[Any]:
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(connector=connector) as session:
+
+            async def one() -> Any:
+                body = {"model": "stub", "messages": MESSAGES}
+                async with session.post(f"{base}/chat/completions", json=body) as reply:
+                    return (await reply.json())["choices"][0]["message"]["content"]
+
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one()) for _ in range(count)]
+            return [task.result() for task in tasks]
+
+    return lambda base, count: asyncio.run(main(base, count))
+
+
+CONTESTANTS: dict[str, Callable[[], Run]] = {
+    "fanout": fanout,
+    "litellm": lambda: litellm(100),
+    "litellm-wide": lambda: litellm(1000),
+    "httpx": lambda: httpx(http2=False),
+    "httpx-http2": lambda: httpx(http2=True),
+    "aiohttp": aiohttp,
+}
+
+
+def peak() -> float:
+    """
+    The most megabytes that this process ever held.
+
+    Linux's `ru_maxrss` begins with the parent's, so there its own account is read instead.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return int(lines["VmHWM"].split()[0]) * 1024 / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def measure(who: str, base: str, count: int) -> dict[str, float]:
+    """Run one contestant; an answer that is not the stub's is an error."""
+    run = CONTESTANTS[who]()
+    wall, cpu = time.perf_counter(), time.process_time()
+    answers = run(base, count)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    good = sum(isinstance(said, str) and said.startswith("word0") for said in answers)
+    return {"wall": wall, "cpu": cpu / count * 1000, "peak": peak(), "good": good}
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(sys.argv[1], sys.argv[2], int(sys.argv[3]))))
