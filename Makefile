@@ -1,11 +1,14 @@
 # Everything the project needs, it installs itself into .venv: no root, no Docker, no key.
 PYTHON ?= python3
 BIN := .venv/bin
+INFRA := .venv-infra/bin
+CDK := PATH="$(CURDIR)/$(INFRA):$$PATH" node_modules/.bin/cdk # Node.js comes out of a wheel
 export PYTHONPATH := shared
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 PORT ?= 4000
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo clients check test bench docs lock clean format
+.PHONY: help install run demo clients check test bench docs lock clean format install-infra synth deploy rehearse
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,6 +23,14 @@ install: .venv/.installed  ## make the project's own environment
 	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
+install-infra: .venv-infra/.installed  ## the AWS side's own: CDK, what checks it, Node.js
+
+.venv-infra/.installed: .venv/.installed requirements/infra.txt package-lock.json
+	test -x $(INFRA)/python || $(PYTHON) -m venv .venv-infra
+	$(BIN)/uv pip sync -q --python $(INFRA)/python --require-hashes requirements/infra.txt
+	PATH="$(CURDIR)/$(INFRA):$$PATH" npm ci --silent --no-audit --no-fund
+	@touch $@
+
 run: install  ## the gateway over a small real model, on 127.0.0.1:4000 (PORT=...); no key needed
 	@exec $(BIN)/fanout local run --port $(PORT) --attached $$PPID
 
@@ -29,17 +40,29 @@ demo: install  ## each strategy once through the OpenAI SDK, on that model; prin
 clients: install  ## LangChain, llm and Node's OpenAI SDK against that model; fetches them first
 	@$(BIN)/python scripts/clients.py
 
-check: install  ## format, lint, types
+check: install install-infra  ## format, lint, types; the stack under AWS's rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(INFRA)/mypy --cache-dir .mypy_cache/infra infra scripts/aws tests/infra tests/deployed
+	$(INFRA)/python -m scripts.aws.check
 
 format: install  ## put the code in its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: install  ## the whole suite, offline
+test: install install-infra  ## the whole suite, offline
 	$(BIN)/python -m pytest -q
+	$(INFRA)/python -m pytest -q -o timeout=300 tests/infra
+
+synth: install-infra  ## the stack's template, into cdk.out (ARGS="-c fanout:memory=1024")
+	$(CDK) synth -q $(ARGS)
+
+deploy: install-infra  ## the stack into your AWS account (docs/aws.md)
+	$(CDK) deploy $(ARGS)
+
+rehearse: install-infra  ## the stack onto the AWS at AWS_ENDPOINT_URL, and tests/deployed against it
+	$(INFRA)/python -m pytest -q -o timeout=300 tests/deployed
 
 bench: install .venv-bench/.installed  ## measure, beside LiteLLM; writes docs/benchmarks.md
 	@.venv-bench/bin/python -m tests.bench
@@ -49,8 +72,9 @@ bench: install .venv-bench/.installed  ## measure, beside LiteLLM; writes docs/b
 	$(BIN)/uv pip sync -q --python .venv-bench/bin/python --require-hashes requirements/bench.txt
 	@touch $@
 
-docs: install  ## the pages that are made from the code
+docs: install install-infra  ## the pages that are made from the code
 	$(BIN)/python scripts/make_docs.py
+	$(INFRA)/python -m scripts.aws.pages
 
 lock: install  ## resolve the versions anew, with hashes
 	cd requirements && sh lock.sh ../$(BIN)/uv

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import state_machines
+from . import machines
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 OUT = ROOT / ".build" / "stack"
 TOOLS = Path(sys.executable).parent
 ASL_VALIDATOR = ROOT / "node_modules/.bin/asl-validator"
@@ -43,7 +43,7 @@ def main() -> int:
         return 1
     templates = [str(OUT / name / f"{name}.template.json") for name in stacks]
     linted = subprocess.run([TOOLS / "cfn-lint", *templates], check=False)
-    return linted.returncode or int(not all(list(map(is_valid, machines(templates)))))
+    return linted.returncode or int(not all(list(map(is_valid, written(templates)))))
 
 
 def synthesise(name: str, choices: Mapping[str, object]) -> bool:
@@ -60,12 +60,12 @@ def synthesise(name: str, choices: Mapping[str, object]) -> bool:
     return done.returncode == 0
 
 
-def machines(templates: list[str]) -> Iterator[Path]:
+def written(templates: list[str]) -> Iterator[Path]:
     """The definition of every state machine, in a file of its own."""
     for template in templates:
         resources: dict[str, Any] = json.loads(Path(template).read_text())["Resources"]
-        for name, definition in state_machines.definitions(resources):
-            for problem in state_machines.problems(definition):
+        for name, definition in machines.definitions(resources):
+            for problem in machines.problems(definition):
                 sys.exit(f"{template}: {name}: {problem}")
             path = Path(template).with_name(f"{name}.asl.json")
             path.write_text(json.dumps(definition, indent=1))
