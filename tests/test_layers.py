@@ -29,8 +29,9 @@ LAYERS = """
     transport  groups  retry  observe  prices  leg      effects and policies
     config
     providers  concurrency                              translation | structure
-    schema  secret
-    wire  errors  settings                              values
+    schema
+    wire  settings
+    errors  secret                                      values
 """
 
 DOORS = {

@@ -1,31 +1,59 @@
 """
 Keys that do not show. Knows nothing of where keys are kept.
 
-A `Secret` prints, formats and dumps as dots; only `reveal()` gives its text, and only the
-transport and the key check call it.
+A `Secret` prints and formats as dots and cannot be dumped; only `reveal()` gives its text, and
+only the transport and the key check call it. A `Reticent` value has keys somewhere in it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 
+DOTS = "••••"
 
-class Secret(Struct, frozen=True):
+
+class Secret:
     """A literal key, or the `name` under which the environment (or Secrets Manager) has it."""
 
-    name: str
-    _text: str | None = None
+    # No struct, which any encoder would dump.
+    __slots__ = ("__text", "name")
+
+    def __init__(self, name: str, text: str | None = None) -> None:
+        self.name = name
+        self.__text = text
+
+    def reveal(self) -> str | None:
+        """The text, or `None` where the name has yet to be looked up."""
+        return self.__text
+
+    @property
+    def is_known(self) -> bool:
+        return bool(self.__text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._parts == other._parts
+
+    def __hash__(self) -> int:
+        return hash(self._parts)
+
+    @property
+    def _parts(self) -> tuple[str, str | None]:
+        return self.name, self.__text
 
     def __repr__(self) -> str:
         return f"Secret({self.name!r})"
 
-    def reveal(self) -> str | None:
-        """The text, or `None` where the name has yet to be looked up."""
-        return self._text
-
-    @property
-    def is_known(self) -> bool:
-        return bool(self._text)
-
     def __str__(self) -> str:
-        return "••••"
+        return DOTS
+
+
+class Reticent(Struct, frozen=True):
+    """A value that shows nothing of itself, in no repr: keys are in it."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({DOTS})"
+
+    def __rich_repr__(self) -> Iterator[str]:  # type: ignore[override]
+        yield DOTS

@@ -6,12 +6,14 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from msgspec import Struct, field
+from msgspec import field
+
+from .secret import Reticent
 
 CONFIG_NAMES = ("fanout.yaml", "config.yaml")
 
 
-class Settings(Struct, frozen=True):
+class Settings(Reticent, frozen=True):
     """
     What the process was started with.
 

@@ -18,7 +18,7 @@ from ..providers import registry
 from ..providers.base import Provider, SigV4, Target
 from ..schema.check import convert
 from ..schema.request import ChatRequest
-from ..secret import Secret
+from ..secret import Reticent, Secret
 from .load import reference
 from .model import ConfigFile, GeneralSettings, ModelEntry, ModelParams
 
@@ -67,7 +67,7 @@ class CallerKey(Struct, frozen=True):
     models: frozenset[str] | None = None
 
 
-class Catalog(Struct, frozen=True):
+class Catalog(Reticent, frozen=True):
     """Everything the gateway may be asked for. Without a config, whatever the prefixes resolve."""
 
     groups: Mapping[str, tuple[Deployment, ...]]

@@ -11,12 +11,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from msgspec import Struct
-
+from ..secret import Reticent
 from ..wire.http import WireResponse
 
 
-class Outgoing(Struct, frozen=True):
+class Outgoing(Reticent, frozen=True):
     """A request as it goes out, keys and all: never logged, never printed."""
 
     method: str
