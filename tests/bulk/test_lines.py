@@ -1,0 +1,170 @@
+"""One line in, one line out: every odd line, and what is said of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from fanout.bulk.lines import (
+    MAX_LINE,
+    BadLine,
+    Head,
+    Line,
+    answered,
+    failed,
+    not_run,
+    read_head,
+    read_line,
+    stored_id,
+)
+from fanout.errors import DeadlineExceeded, UnknownModel
+
+HI = [{"role": "user", "content": "Hi"}]
+LINE = {
+    "custom_id": "one",
+    "method": "POST",
+    "url": "/v1/chat/completions",
+    "body": {"model": "a", "messages": HI},
+}
+
+
+def raw(**changes: Any) -> bytes:
+    """A good batch line with these fields changed; `None` leaves one out."""
+    return json.dumps({k: v for k, v in (LINE | changes).items() if v is not None}).encode()
+
+
+def body(**changes: Any) -> bytes:
+    """A good batch line with these fields of its body changed."""
+    return raw(body={k: v for k, v in ({"model": "a", "messages": HI} | changes).items() if v})
+
+
+@pytest.mark.parametrize(
+    ("data", "head"),
+    [
+        (raw(), Head("one", ("a",))),
+        (body(model="a, b"), Head("one", ("a", "b"))),
+        (body(model=["a", "b"]), Head("one", ("a", "b"))),
+        (body(model=None, fanout={"models": ["b", "c"]}), Head("one", ("b", "c"))),
+        (body(model=None), Head("one", ("job",))),
+        (json.dumps({"messages": HI}).encode(), Head("line-7", ("job",))),
+        (json.dumps({"messages": HI, "model": "b"}).encode(), Head("line-7", ("b",))),
+        (json.dumps({"messages": HI, "custom_id": "x"}).encode(), Head("x", ("job",))),
+        (json.dumps(HI).encode(), Head("line-7", ("job",))),
+        (raw(custom_id="ж" * 64), Head("ж" * 64, ("a",))),
+    ],
+)
+def test_every_shape_of_line_has_a_name_and_its_models(data: bytes, head: Head) -> None:
+    assert read_head(data, 7, "job") == head
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "param"),
+    [
+        (b"{", "invalid_json_line", None),
+        (b"hello", "invalid_json_line", None),
+        (raw() + b" {}", "invalid_json_line", None),
+        (b'{"custom_id":"\xff"}', "invalid_json_line", None),
+        (raw().replace(b'"a"', b'"a","user":"\xff"'), "invalid_json_line", None),
+        (b"[" * 100_000, "invalid_json_line", None),
+        (b"5", "invalid_type", None),
+        (b"[]", "missing_required_parameter", "messages"),
+        (b"{}", "missing_required_parameter", "messages"),
+        (b" " * (MAX_LINE + 1), "line_too_long", None),
+        (raw(custom_id=None), "missing_required_parameter", "custom_id"),
+        (raw(method=None), "missing_required_parameter", "method"),
+        (raw(body=None), "missing_required_parameter", "body"),
+        (raw(custom_id=5), "invalid_type", "custom_id"),
+        (raw(custom_id=""), "invalid_custom_id", "custom_id"),
+        (raw(custom_id="x" * 65), "invalid_custom_id", "custom_id"),
+        (raw(method="GET"), "invalid_method", "method"),
+        (raw(url="/v1/embeddings"), "url_mismatch", "url"),
+        (body(messages=None), "missing_required_parameter", "body.messages"),
+        (body(messages="Hi"), "invalid_type", "body.messages"),
+        (body(model=" , a"), "missing_required_parameter", "body.model"),
+        (body(stream=True), "invalid_value", "body.stream"),
+        (json.dumps({"messages": HI, "stream": True}).encode(), "invalid_value", "stream"),
+    ],
+)
+def test_what_is_wrong_with_a_line_is_said_by_code_and_place(
+    data: bytes, code: str, param: str | None
+) -> None:
+    with pytest.raises(BadLine) as raised:
+        read_head(data, 1, "job")
+    assert (raised.value.code, raised.value.param) == (code, param)
+
+
+def test_a_line_without_a_model_needs_a_job_with_one() -> None:
+    with pytest.raises(BadLine) as raised:
+        read_head(json.dumps(HI).encode(), 1, None)
+    assert (raised.value.code, raised.value.param) == ("missing_required_parameter", "model")
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        (raw(), Line("one", {"model": "a", "messages": HI})),
+        (body(model=None), Line("one", {"model": "job", "messages": HI})),
+        (
+            body(model=None, fanout={"models": ["b"]}),
+            Line("one", {"messages": HI, "fanout": {"models": ["b"]}}),
+        ),
+        (json.dumps(HI).encode(), Line("line-7", {"model": "job", "messages": HI})),
+        (
+            json.dumps({"messages": HI, "custom_id": "x", "seed": 1}).encode(),
+            Line("x", {"messages": HI, "seed": 1, "model": "job"}),
+        ),
+    ],
+)
+def test_a_line_is_read_as_the_request_it_is(data: bytes, line: Line) -> None:
+    assert read_line(data, 7, "job") == line
+
+
+def test_an_answer_is_openais_output_line() -> None:
+    assert json.loads(answered("one", "req_1", {"object": "chat.completion"})) == {
+        "id": "batch_req_1",
+        "custom_id": "one",
+        "response": {
+            "status_code": 200,
+            "body": {"object": "chat.completion"},
+            "request_id": "req_1",
+        },
+        "error": None,
+    }
+
+
+def test_a_refused_request_has_a_response_with_its_status() -> None:
+    said = json.loads(failed("one", "req_1", UnknownModel("no such model", "model")))
+    error = {"message": "no such model", "type": "invalid_request_error"}
+    assert said["error"] is None
+    assert said["response"]["status_code"] == 404
+    assert said["response"]["body"]["error"] == error | {
+        "param": "model",
+        "code": "model_not_found",
+    }
+
+
+def test_a_missed_deadline_has_an_error_and_no_response() -> None:
+    said = json.loads(failed("one", "req_1", DeadlineExceeded("too late")))
+    assert said["response"] is None
+    assert said["error"] == {"code": "request_timeout", "message": "too late"}
+
+
+def test_a_bug_is_a_500_that_shows_nothing_of_itself() -> None:
+    line = failed("one", "req_1", ValueError("the prompt was: secret"))
+    assert json.loads(line)["response"]["status_code"] == 500
+    assert b"secret" not in line
+
+
+def test_a_line_that_never_ran_says_why() -> None:
+    said = json.loads(not_run("one", "req_1", "batch_expired", "too late"))
+    assert said["response"] is None
+    assert said["error"] == {"code": "batch_expired", "message": "too late"}
+
+
+def test_an_output_line_is_known_again_unless_a_crash_cut_it() -> None:
+    line = answered("one", "req_1", {"x": 1})
+    assert line.endswith(b"\n")
+    assert stored_id(line) == "one"
+    assert [stored_id(line[:cut]) for cut in range(len(line) - 1)] == [None] * (len(line) - 1)
