@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import json
 import socket
+import threading
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -33,6 +34,7 @@ class Notes:
         self.attempts: list[AttemptRecord] = []
         self.requests: list[RequestRecord] = []
         self.bugs: list[BaseException] = []
+        self._told = threading.Condition()
 
     def forget(self) -> None:
         """Begin anew."""
@@ -44,7 +46,15 @@ class Notes:
         self.attempts.append(record)
 
     def request(self, record: RequestRecord) -> None:
-        self.requests.append(record)
+        with self._told:
+            self.requests.append(record)
+            self._told.notify_all()
+
+    def answered(self, count: int) -> list[RequestRecord]:
+        """The first `count` requests, once they are told: that is after their answers are sent."""
+        with self._told:
+            assert self._told.wait_for(lambda: len(self.requests) >= count, timeout=10)
+            return self.requests[:count]
 
     def bug(self, request_id: str, error: BaseException) -> None:
         self.bugs.append(error)
