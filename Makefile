@@ -44,7 +44,7 @@ check: install install-infra  ## format, lint, types; the stack under AWS's rule
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(INFRA)/mypy --cache-dir .mypy_cache/infra infra scripts/aws tests/infra tests/deployed
+	$(INFRA)/mypy --cache-dir .mypy_cache/infra infra scripts/aws tests/infra/*.py tests/deployed/*.py
 	$(INFRA)/python -m scripts.aws.check
 
 format: install  ## put the code in its form

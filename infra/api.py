@@ -90,6 +90,7 @@ class GatewayApi(Construct):
             deploy_options=self._stage(props),
             default_cors_preflight_options=self._cors(props),
         )
+        self.api.node.try_remove_child("Endpoint")  # an output that ends with a slash: see BaseUrl
         self._keep_execution_log(props)
         integration = apigateway.LambdaIntegration(
             handler,
@@ -143,4 +144,9 @@ class GatewayApi(Construct):
             security_policy=apigateway.SecurityPolicy.TLS_1_2,
         )
         name.add_base_path_mapping(self.api, base_path=STAGE, stage=self.api.deployment_stage)
-        cdk.CfnOutput(self, "DomainTarget", value=name.domain_name_alias_domain_name)
+        cdk.CfnOutput(
+            cdk.Stack.of(self),
+            "DomainTarget",
+            value=name.domain_name_alias_domain_name,
+            description=f"What a CNAME of {domain} must point to",
+        )

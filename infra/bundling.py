@@ -20,7 +20,10 @@ REQUIREMENTS = ROOT / "requirements" / "lambda.txt"
 # Amazon Linux 2023 has glibc 2.34, so wheels for 2.28 run on it.
 PLATFORMS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
 # What the wheels bring along and no function runs: sources, headers, tests, command-line scripts.
-DEAD_WEIGHT = ("bin", "**/*.pxd", "**/*.pyx", "**/*.c", "**/*.h", "**/tests", "**/__pycache__")
+DEAD_WEIGHT = (
+    *("bin", ".lock", "**/tests", "**/__pycache__"),
+    *("**/*.pxd", "**/*.pyx", "**/*.c", "**/*.h"),
+)
 
 
 def find_uv() -> str:

@@ -119,12 +119,13 @@ class Watch(Construct):
         return topic
 
     def _dashboard(self, function: lambda_.Alias, api: apigateway.RestApi) -> None:
+        stack = cdk.Stack.of(self)
+        name = f"{self._service}-{stack.region}"  # dashboards are global
         board = cloudwatch.Dashboard(
-            self,
-            "Dashboard",
-            default_interval=cdk.Duration.hours(6),
-            dashboard_name=f"{self._service}-{cdk.Stack.of(self).region}",  # they are global
+            self, "Dashboard", default_interval=cdk.Duration.hours(6), dashboard_name=name
         )
+        home = f"https://console.aws.amazon.com/cloudwatch/home?region={stack.region}"
+        cdk.CfnOutput(stack, "DashboardUrl", value=f"{home}#dashboards/dashboard/{name}")
         requests = [self._metric(name, "Sum") for name in ("Requests", "Errors")]
         first = [self._metric("FirstToken", s) for s in ("p50", "p90", "p99")]
         board.add_widgets(

@@ -1,0 +1,93 @@
+"""The one zip: what is in it, what is not, and that it is the same twice."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from infra.bundling import bundle
+
+from .stacks import config_file, synthesise
+
+LIMIT = 60_000_000
+WHEELS = {
+    "aws_lambda_powertools",
+    "click",
+    "h11",
+    "httptools",
+    "jmespath",
+    "msgspec",
+    "opentelemetry",
+    "pyqwest",
+    "typing_extensions.py",
+    "uvicorn",
+    "uvloop",
+}
+OWN = {"config.json", "fanout", "functions"}
+MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
+
+
+@pytest.fixture(scope="module", params=[("arm64", "3.14"), ("x86_64", "3.13")], ids="-".join)
+def target(request: pytest.FixtureRequest) -> tuple[str, str]:
+    found: tuple[str, str] = request.param
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(target: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("bundle")
+    bundle(output, architecture=target[0], python=target[1], config='{"model_list": []}')
+    return output
+
+
+def files(folder: Path) -> dict[str, Path]:
+    return {str(p.relative_to(folder)): p for p in folder.rglob("*") if p.is_file()}
+
+
+def test_it_holds_the_gateway_and_what_it_needs_and_nothing_else(folder: Path) -> None:
+    found = {path.name for path in folder.iterdir()}
+    assert {name for name in found if not name.endswith(".dist-info")} == WHEELS | OWN
+
+
+def test_it_is_small(folder: Path) -> None:
+    assert sum(path.stat().st_size for path in files(folder).values()) < LIMIT
+
+
+def test_nobody_elses_tests_headers_or_byte_code_are_in_it(folder: Path) -> None:
+    parts = {part for name in files(folder) for part in Path(name).parts}
+    assert not parts & {"__pycache__", "bin", "tests", "cli", "local"}
+    assert not [n for n in files(folder) if n.endswith((".pyc", ".pyx", ".pxd", ".c", ".h"))]
+
+
+def test_its_binaries_are_for_the_functions_machine_and_python(
+    folder: Path, target: tuple[str, str]
+) -> None:
+    architecture, python = target
+    version = f"cpython-{python.replace('.', '')}-"
+    binaries = [name for name in files(folder) if name.endswith(".so")]
+    assert len(binaries) >= 4
+    for name in binaries:
+        assert MACHINES[architecture] in name or ".abi3." in name
+        assert version in name or ".abi3." in name
+
+
+def test_what_starts_the_function_may_be_started(folder: Path) -> None:
+    assert os.access(folder / "functions/api/run.sh", os.X_OK)
+    assert (folder / "functions/api/app.py").is_file()
+
+
+def test_the_config_is_in_it_as_json(folder: Path) -> None:
+    assert (folder / "config.json").read_text() == '{"model_list": []}'
+
+
+def test_the_stack_is_the_same_twice_byte_for_byte(tmp_path: Path) -> None:
+    config = config_file(tmp_path)
+    outputs = [tmp_path / "first", tmp_path / "second"]
+    for output in outputs:
+        synthesise({"config": config}, outdir=str(output))
+    first, second = map(files, outputs)
+    assert first.keys() == second.keys()
+    assert [n for n in first if first[n].read_bytes() != second[n].read_bytes()] == []
+    assert [n for n in first if first[n].stat().st_mode != second[n].stat().st_mode] == []

@@ -1,0 +1,95 @@
+"""The dashboard and the alarms."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from scripts.aws.check import EVERYTHING
+
+from .stacks import Synthesised
+
+
+def alarms(stack: Synthesised) -> dict[str, dict[str, Any]]:
+    return {
+        alarm["AlarmDescription"].split(":")[1].strip().split(" ")[0]: alarm
+        for alarm in stack.properties("CloudWatch::Alarm")
+    }
+
+
+def test_there_is_an_alarm_on_errors_throttles_slowness_and_spend(stack: Synthesised) -> None:
+    watched = {
+        (a["Namespace"], a["MetricName"], a.get("Statistic") or a["ExtendedStatistic"])
+        for a in stack.properties("CloudWatch::Alarm")
+    }
+    assert watched == {
+        ("AWS/Lambda", "Errors", "Sum"),
+        ("AWS/Lambda", "Throttles", "Sum"),
+        ("AWS/ApiGateway", "Latency", "p99"),
+        ("Fanout", "Errors", "Sum"),
+        ("Fanout", "CostUSD", "Sum"),
+    }
+
+
+def test_silence_is_no_alarm(stack: Synthesised) -> None:
+    silent = {a["TreatMissingData"] for a in stack.properties("CloudWatch::Alarm")}
+    assert silent == {"notBreaching"}
+
+
+def test_the_gateways_own_metrics_are_asked_for_as_it_writes_them(stack: Synthesised) -> None:
+    """By the stack's name, so that two stacks of one account do not mix."""
+    own = [a for a in stack.properties("CloudWatch::Alarm") if a["Namespace"] == "Fanout"]
+    assert [a["Dimensions"] for a in own] == [[{"Name": "service", "Value": "Fanout"}]] * 2
+    variables = stack.one("Lambda::Function")["Environment"]["Variables"]
+    assert variables["FANOUT_SERVICE"] == "Fanout"
+
+
+def test_mail_comes_only_when_asked_for(stack: Synthesised, everything: Synthesised) -> None:
+    assert not stack.of("SNS::Topic")
+    assert all("AlarmActions" not in a for a in stack.properties("CloudWatch::Alarm"))
+
+    (topic,) = everything.of("SNS::Topic")
+    subscription = everything.one("SNS::Subscription")
+    assert subscription["Protocol"] == "email"
+    assert subscription["Endpoint"] == EVERYTHING["alarm_email"]
+    for alarm in everything.properties("CloudWatch::Alarm"):
+        assert [everything.said(action) for action in alarm["AlarmActions"]] == [f"<{topic}>"]
+
+
+def test_the_topic_takes_alarms_of_this_account_over_tls_only(everything: Synthesised) -> None:
+    deny, allow = everything.one("SNS::TopicPolicy")["PolicyDocument"]["Statement"]
+    assert (deny["Effect"], deny["Condition"]) == (
+        "Deny",
+        {"Bool": {"aws:SecureTransport": "false"}},
+    )
+    assert allow["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert allow["Action"] == "sns:Publish"
+    account = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    assert allow["Condition"] == account
+
+
+def test_the_dashboard_is_named_for_its_stack_and_region(stack: Synthesised) -> None:
+    """Dashboards are global: two regions' would be one."""
+    name = stack.said(stack.one("CloudWatch::Dashboard")["DashboardName"])
+    assert name == "Fanout-<AWS::Region>"
+    assert stack.said(stack.outputs["DashboardUrl"]["Value"]).endswith(f"/{name}")
+
+
+def test_the_dashboard_has_a_line_for_each_model_that_there_ever_is(stack: Synthesised) -> None:
+    body = json.loads(stack.said(stack.one("CloudWatch::Dashboard")["DashboardBody"]))
+    searches = [
+        metric[0]["expression"]
+        for widget in body["widgets"]
+        for metric in widget["properties"]["metrics"]
+        if isinstance(metric[0], dict)
+    ]
+    for name, statistic in (
+        ("Attempts", "Sum"),
+        ("AttemptFailures", "Sum"),
+        ("CompletionTokens", "Sum"),
+        ("CostUSD", "Sum"),
+        ("FirstToken", "p50"),
+    ):
+        where = f"""{{Fanout,model,service}} MetricName="{name}" service="Fanout\""""
+        assert f"SEARCH('{where}', '{statistic}', 300)" in searches
+    assert len(body["widgets"]) == 12
