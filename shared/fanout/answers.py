@@ -54,8 +54,18 @@ class Answer(Mapping[str, Any]):
     def __reduce__(self) -> tuple[type[Answer], tuple[dict[str, Any]]]:
         return type(self), (self.model_dump(),)
 
-    def model_dump(self, *, exclude_none: bool = False) -> dict[str, Any]:
-        """The JSON object, as a copy of one's own."""
+    def model_dump(
+        self,
+        *,
+        mode: str = "json",  # noqa: ARG002
+        exclude_none: bool = False,
+        exclude_unset: bool = True,  # noqa: ARG002
+    ) -> dict[str, Any]:
+        """
+        The JSON object, as a copy of one's own.
+
+        `mode` and `exclude_unset` are the OpenAI SDK's: here all is JSON, and all was set.
+        """
         value = copy.deepcopy(dict(self._value))
         return _without_none(value) if exclude_none else value
 

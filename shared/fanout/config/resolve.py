@@ -36,6 +36,7 @@ time-out. A reasoning model may say nothing for minutes before its first word.
 
 # Where an address has an option of the deployment: `https://bedrock-runtime.{region}.…`.
 _PLACE = re.compile(r"\{(\w+)\}")
+_ADDRESS = re.compile(r"https?://[^/\s]")
 
 
 class Deployment(Struct, frozen=True):
@@ -220,8 +221,8 @@ def _base_url(
     base = _PLACE.sub(lambda place: options[place[1]], base)
     if "{" in base or "}" in base:
         raise ConfigError(f"`api_base` has a brace in it: `{base[:80]}`")
-    if not base.startswith(("https://", "http://")):
-        raise ConfigError(f"`api_base` must begin with https:// or http://, not `{base[:40]}`")
+    if not _ADDRESS.match(base):
+        raise ConfigError(f"`api_base` must be an https:// or http:// address, not `{base[:40]}`")
     return base.rstrip("/")
 
 

@@ -183,9 +183,10 @@ def join(base: str, path: str) -> str:
     LiteLLM's users, and the vendors' own pages, write `api_base` with and without it.
     """
     parts = path.split("/")
+    below = base.partition("://")[2].partition("/")[2]  # without the host, whatever it is called
     for end in range(len(parts) - 1, 1, -1):
         start = "/".join(parts[:end])
-        if base.endswith(start):
+        if f"/{below}".endswith(start):
             return base + path.removeprefix(start)
     return base + path
 

@@ -7,6 +7,7 @@ Pure; knows nothing of sockets or of how a call is made.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isnan
 
 from msgspec.structs import replace
 
@@ -106,14 +107,15 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     """
     try:
         if milliseconds := headers.get("retry-after-ms"):
-            return min(max(float(milliseconds) / 1000, 0.0), MAX_RETRY_AFTER)
+            seconds = float(milliseconds) / 1000
+            return None if isnan(seconds) else min(max(seconds, 0.0), MAX_RETRY_AFTER)
         value = headers.get("retry-after")
         if not value:
             return None
         if value.replace(".", "", 1).isdigit():
             return min(float(value), MAX_RETRY_AFTER)
         return _until(value, headers.get("date"))
-    except ValueError:
+    except (ValueError, TypeError):  # the latter where one date has a zone and the other none
         return None
 
 

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 MAX_MESSAGE = 2_000
 """Characters of a provider's message that are passed on."""
 
+SHORTEST_KEY = 8
+"""What is shorter (`none`, `x`) stands in for a key where none is needed, and may be any word."""
+
 # Keys as vendors shape them, and bearer tokens.
 _SECRETS = re.compile(
     r"\b(?:sk|pk|gsk|xai|key|fw|pplx|r8|hf|csk)[-_][A-Za-z0-9_\-*.]{6,}"
@@ -21,9 +24,9 @@ _NUMBERED_HOST = re.compile(r"\b(?:https?://)?(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?(?
 def redact(text: str, keys: Sequence[str] = (), base_url: str = "") -> str:
     """`text` without the given keys, anything shaped like a key, and where our calls go."""
     for key in keys:
-        text = text.replace(key, "[key]")
-    if base_url:
-        host = base_url.partition("://")[2].partition("/")[0]
+        if len(key) >= SHORTEST_KEY:
+            text = text.replace(key, "[key]")
+    if host := base_url.partition("://")[2].partition("/")[0]:
         text = text.replace(base_url, "[address]").replace(host, "[address]")
     text = _SECRETS.sub("[key]", text)
     text = _NUMBERED_HOST.sub("[address]", text)

@@ -70,11 +70,13 @@ def test_the_configs_address_rules_over_the_environments_and_that_over_the_provi
     assert deployment("gpt-4o", env, api_base="https://mine.test").base_url == "https://mine.test"
 
 
-@pytest.mark.parametrize("base", ["api.openai.com/v1", "ftp://h", "//h", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "base", ["api.openai.com/v1", "ftp://h", "//h", "file:///etc/passwd", "https://", "http:///v1"]
+)
 def test_an_address_must_be_http(base: str) -> None:
     said = refusal(model_list=[entry("gpt-4o", api_base=base)])
     assert said == (
-        f"model_list[0] (`m`): `api_base` must begin with https:// or http://, not `{base}`"
+        f"model_list[0] (`m`): `api_base` must be an https:// or http:// address, not `{base}`"
     )
 
 
