@@ -56,7 +56,7 @@ class Transport:
         self._secrets = secrets
         self._make_signer = signer
         self._signer: Signer | None = None
-        self._turn = 0
+        self._turns: dict[str, int] = {}
 
     async def chat(self, deployment: Deployment, request: ChatRequest) -> Reply:
         """The whole answer; raises a `ProviderError`, `Unsupported` or `MissingKey`."""
@@ -154,9 +154,11 @@ class Transport:
     async def _pick_key(self, deployment: Deployment) -> tuple[Secret | None, str | None]:
         """One of the deployment's keys; several are used in turn."""
         keys = [(s, text) for s in deployment.keys for text in await self._secrets.texts(s)]
+        if len(keys) == 1:
+            return keys[0]
         if keys:
-            self._turn += 1
-            return keys[self._turn % len(keys)]
+            turn = self._turns[deployment.id] = self._turns.get(deployment.id, -1) + 1
+            return keys[turn % len(keys)]
         if deployment.keys and not deployment.provider.key_optional:
             raise MissingKey(
                 f"`{deployment.name}`: no key for `{deployment.provider.name}`: "

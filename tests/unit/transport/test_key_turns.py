@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fanout.compose import make_transport
+from fanout.config.model import ModelParams
+from fanout.config.resolve import Deployment, make_deployment
+from fanout.errors import MissingKey
+from fanout.schema.check import parse_chat
+from fanout.settings import Settings
+from tests.scripted_engine import ScriptedEngine, answers
+from tests.virtual_clock import run
+
+HELLO = parse_chat({"messages": [{"role": "user", "content": "Hi"}]})
+
+
+def deployment(name: str, key: Any, env: dict[str, str] | None = None) -> Deployment:
+    base = f"http://{name}.test/v1"
+    return make_deployment(
+        name, ModelParams(model="openai/m", api_key=key, api_base=base), {}, env or {}
+    )
+
+
+def keys(*asked: Deployment) -> list[str]:
+    """The keys that went out, call by call."""
+    engine = ScriptedEngine(a=answers("A"), b=answers("B"), c=answers("C"))
+    transport = make_transport(Settings(), engine)
+
+    async def main() -> list[str]:
+        for one in asked:
+            await transport.chat(one, HELLO)
+        return [sent["authorization"].removeprefix("Bearer ") for sent in engine.headers]
+
+    return run(main())
+
+
+def test_several_keys_of_a_deployment_are_used_in_turn() -> None:
+    assert keys(*[deployment("a", ["k1", "k2", "k3"])] * 5) == ["k1", "k2", "k3", "k1", "k2"]
+
+
+def test_each_deployment_has_its_own_turn_whoever_is_asked_between() -> None:
+    a, b, c = deployment("a", ["a1", "a2"]), deployment("b", ["b1", "b2"]), deployment("c", "c1")
+    assert keys(a, b, a, b) == ["a1", "b1", "a2", "b2"]
+    assert keys(a, c, a, c, a) == ["a1", "c1", "a2", "c1", "a1"]
+
+
+def test_a_key_that_is_not_there_is_passed_over() -> None:
+    listed = ["os.environ/NOT_THERE", "os.environ/THERE"]
+    assert keys(*[deployment("a", listed, {"THERE": "k2"})] * 2) == ["k2", "k2"]
+
+
+def test_without_any_key_the_call_is_not_made() -> None:
+    with pytest.raises(MissingKey, match="NOT_THERE"):
+        keys(deployment("a", "os.environ/NOT_THERE"))
