@@ -49,7 +49,7 @@ DOORS = {
     "json": "wire/json",  # and that only to name a duplicate key
     "pydantic": "",
     "logging": "",
-    "asyncio": "concurrency transport groups router gateway asked portal http cli aws"
+    "asyncio": "concurrency transport groups router gateway asked portal http cli bulk aws"
     " secrets_manager",
 }
 

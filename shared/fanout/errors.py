@@ -6,6 +6,7 @@ Every error this house raises on purpose.
     │   └── MissingKey           a provider's key is not there
     ├── RequestError             the caller's request cannot be served as asked      (400)
     │   ├── UnknownModel                                                             (404)
+    │   ├── NotFound             nothing is at this path                             (404)
     │   ├── Unauthorized         no key, or not one of ours                          (401)
     │   ├── Forbidden            this key may not name this model                    (403)
     │   ├── WrongMethod          .allowed                                            (405)
@@ -18,6 +19,7 @@ Every error this house raises on purpose.
     │   ├── Refused              401, 403: our key, not the caller's                 (502)
     │   ├── Rejected             400, 404, 413, 422: the request, says the provider
     │   ├── RateLimited          429; .retry_after                                   (429)
+    │   │   └── QuotaExceeded    429 that no waiting cures                           (429)
     │   ├── Overloaded           500, 502, 503, 529
     │   ├── Malformed            the reply does not parse as the provider's own wire (502)
     │   └── Broken               the stream ended early                              (502)

@@ -227,6 +227,17 @@ def test_a_loser_that_ends_badly_is_still_only_cancelled() -> None:
     run(main())
 
 
+def test_a_value_that_comes_too_late_is_only_forgotten_where_nothing_discards_it() -> None:
+    async def main() -> None:
+        stage = Stage()
+        late = stage.stubborn("late", "l", 5.0)
+        contest = await race([stage.call("fast", "f", 1.0), late])
+        assert contest.value == "f"
+        assert isinstance(contest.fates[1], Cancelled)
+
+    run(main())
+
+
 def test_a_discard_that_fails_is_nobodys_fault() -> None:
     async def main() -> None:
         async def discard(value: str) -> None:
