@@ -14,7 +14,6 @@ from .props import ADAPTER_LAYERS, BadContext, GatewayProps
 
 RUNTIMES = {"3.13": lambda_.Runtime.PYTHON_3_13, "3.14": lambda_.Runtime.PYTHON_3_14}
 ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
-PORT = "8080"
 
 
 class ApiFunction(Construct):
@@ -72,12 +71,12 @@ def _environment(props: GatewayProps, secret_prefix: str) -> dict[str, str]:
     own = {
         "AWS_LAMBDA_EXEC_WRAPPER": "/opt/bootstrap",
         "AWS_LWA_INVOKE_MODE": "response_stream",
-        "AWS_LWA_PORT": PORT,
+        "AWS_LWA_PORT": str(props.port),
         "AWS_LWA_READINESS_CHECK_PATH": "/health",
         "FANOUT_CONFIG": "config.json",
         "FANOUT_SECRET_PREFIX": secret_prefix,
         "FANOUT_SERVICE": secret_prefix[:-1],
-        "PORT": PORT,
+        "PORT": str(props.port),
         "POWERTOOLS_SERVICE_NAME": secret_prefix[:-1],
     }
     if props.cors:

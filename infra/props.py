@@ -53,6 +53,7 @@ class GatewayProps(BaseModel):
     certificate: Annotated[str, Field(pattern=r"^arn:[^\s]+:acm:[^\s]+$")] | None = None
     cors: Annotated[str, Field(pattern=r"^https?://[^\s/]+$")] | None = None
     rollback: bool = False
+    port: Annotated[int, Field(ge=1024, le=65_535)] = 8080
     environment: dict[str, str] = Field(default_factory=dict)
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] | None = None
     account: Annotated[str, Field(pattern=r"^\d{12}$")] | None = None

@@ -92,6 +92,7 @@ def test_an_unknown_choice_like_no_other_is_refused_alone() -> None:
         ("environment", "PROVIDER_URL=x"),
         ("stack", "1st"),
         ("stack", "with_line"),
+        ("port", "80"),
         ("region", "Frankfurt"),
         ("account", "1234"),
         ("api_log_role", "maybe"),
@@ -146,6 +147,7 @@ def test_each_choice_reaches_the_template(tmp_path: Path) -> None:
             "timeout": "60",
             "rate": "7",
             "burst": "9",
+            "port": "9000",
             "log_days": "1",
             "spend_alarm": "2.5",
             "adapter_layer": "arn:aws:lambda:eu-west-1:111111111111:layer:Mine:3",
@@ -155,6 +157,8 @@ def test_each_choice_reaches_the_template(tmp_path: Path) -> None:
     assert function["MemorySize"] == 1024
     assert function["Architectures"] == ["x86_64"]
     assert function["Timeout"] == 60
+    variables = function["Environment"]["Variables"]
+    assert (variables["PORT"], variables["AWS_LWA_PORT"]) == ("9000", "9000")
     assert function["Layers"] == ["arn:aws:lambda:eu-west-1:111111111111:layer:Mine:3"]
     (settings,) = chosen.one("ApiGateway::Stage")["MethodSettings"]
     assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == (7, 9)
