@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.cli.commands import Command
 
-ROOT = Path(__file__).parent.parent.parent
 HEAVY = {
     "asyncio",
     "fanout.compose",
@@ -59,13 +57,3 @@ def test_misuse_is_code_2_with_the_usage_on_standard_error(
     ran = fanout(*words)
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("usage: fanout")
-
-
-def test_the_page_of_commands_is_current() -> None:
-    done = subprocess.run(  # noqa: S603 -- our own words
-        [sys.executable, str(ROOT / "scripts" / "make_docs.py"), "--check"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
