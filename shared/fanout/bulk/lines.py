@@ -183,6 +183,12 @@ def read_line(data: bytes, number: int, default_model: str | None) -> Line:
     return Line(custom_id, body)
 
 
+def asked(line: Line) -> bytes:
+    """The batch line of a request, with its line break: what `read_line` reads."""
+    said = {"custom_id": line.custom_id, "method": "POST", "url": ENDPOINT, "body": line.body}
+    return json.encode(said) + b"\n"
+
+
 def answered(custom_id: str, request_id: str, body: object) -> bytes:
     """The output line of an answer, with its line break."""
     return _line(custom_id, request_id, {"status_code": 200, "body": body}, None)

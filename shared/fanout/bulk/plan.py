@@ -152,7 +152,7 @@ class Seen:
 
 async def plan(
     read: Callable[[], AsyncIterator[bytes]],
-    write: Callable[[Shard], None],
+    write: Callable[[Shard], object],
     *,
     default_model: str | None,
     check: Callable[[str], None],

@@ -1,0 +1,1 @@
+"""Jobs on this machine: bytes in a folder, records in SQLite, work in this process."""

@@ -1,0 +1,216 @@
+"""
+Jobs in this process, over a folder and SQLite: begun, and after a restart taken up again.
+
+Light to import: SQLite is loaded when the first file or job comes, or where one was left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...gateway import Gateway
+from ...observe import Observer, Silent
+
+if TYPE_CHECKING:
+    from ..files import FileService
+    from ..jobs import JobService
+    from ..records import Job
+    from ..run import Options, Runner
+    from ..tally import Tally
+    from .sqlite import Database
+
+AT_ONCE = 4
+"""Jobs under way at the same time; the others wait."""
+
+AGAIN = 30.0
+"""Seconds after which a job that met a fault of this machine (a full disk) is taken up again."""
+
+
+class Bulk:
+    """Files and jobs of this machine; a `Host` of its jobs."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        home: Path,
+        group: asyncio.TaskGroup,
+        *,
+        name: str,
+        observer: Observer,
+        now: Callable[[], float],
+        options: Options | None,
+    ) -> None:
+        from ..files import FileService
+        from ..jobs import JobService
+        from ..run import Options, Runner
+        from .folder import FolderBlobs, FolderShelves
+        from .sqlite import Database, SQLiteLedger
+
+        self.home = home
+        self._name = name
+        self._group = group
+        self._observer = observer
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.database: Database = Database(home / "jobs.sqlite")
+        blobs = FolderBlobs(home)
+        self.files: FileService = FileService(blobs, self.database, now)
+        self.jobs: JobService = JobService(self.files, self.database, self, now)
+
+        def ledger(job: Job) -> SQLiteLedger:
+            return SQLiteLedger(
+                self.database,
+                job.id,
+                expires_at=job.expires_at,
+                now=now,
+                max_cost=job.max_cost_usd,
+            )
+
+        async def forget(job: Job) -> None:
+            self.database.forget_shards(job.id)
+            await blobs.delete(f"jobs/{job.id}/results")
+
+        self.runner: Runner = Runner(
+            gateway,
+            self.files,
+            self.jobs.registry,
+            shelves=lambda job: FolderShelves(blobs, f"jobs/{job.id}"),
+            ledger=ledger,
+            forget=forget,
+            observer=observer,
+            now=now,
+            options=options or Options(),
+        )
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    async def start(self, job_id: str) -> None:
+        """Run the job beside everything else."""
+        if job_id not in self._tasks:
+            task = self._tasks[job_id] = self._group.create_task(self._run(job_id))
+            task.add_done_callback(lambda _: self._tasks.pop(job_id, None))
+
+    async def resume(self) -> None:
+        """Take up every job that this host left unfinished."""
+        after: str | None = None
+        while True:
+            page = await self.jobs.page(None, after=after, limit=100)
+            for job in page.records:
+                if not job.is_over and job.host == self._name:
+                    await self.start(job.id)
+            if not page.has_more:
+                return
+            after = page.records[-1].id
+
+    async def tally(self, job: Job) -> Tally:
+        """What its shards come to, as they were written at most a second ago."""
+        from ..tally import Tally
+
+        total = Tally()
+        for _, tally in self.database.shards(job.id).values():
+            total.add(tally)
+        return total
+
+    def stop(self) -> None:
+        """Leave every job where it is."""
+        for task in self._tasks.values():
+            task.cancel()
+
+    async def _run(self, job_id: str) -> None:
+        async with self._slots:
+            while True:
+                try:
+                    with locked(self.home / "locks" / job_id) as mine:
+                        if mine:
+                            await self.runner.run(job_id)
+                        return
+                except Exception as error:  # noqa: BLE001 -- a job is never given up
+                    self._observer.bug(job_id, error)
+                await asyncio.sleep(AGAIN)
+
+
+class Door:
+    """The way to `Bulk`, which is made when somebody first comes through."""
+
+    def __init__(self, make: Callable[[], Bulk]) -> None:
+        self._make = make
+        self._made: Bulk | None = None
+
+    @property
+    def bulk(self) -> Bulk:
+        """The files and jobs."""
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def stop(self) -> None:
+        """Leave every job where it is."""
+        if self._made is not None:
+            self._made.stop()
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if self._made is not None:
+            self._made.database.close()
+
+
+@asynccontextmanager
+async def open_local(
+    gateway: Gateway,
+    home: Path,
+    *,
+    name: str = "serve",
+    observer: Observer | None = None,
+    now: Callable[[], float] = time.time,
+    options: Options | None = None,
+) -> AsyncIterator[Door]:
+    """The jobs of this machine for the block; at its end they stop where they are."""
+    async with asyncio.TaskGroup() as group:
+        door = Door(
+            lambda: Bulk(
+                gateway,
+                home,
+                group,
+                name=name,
+                observer=observer or Silent(),
+                now=now,
+                options=options,
+            )
+        )
+        running: list[asyncio.Task[None]] = []
+        if (home / "jobs.sqlite").exists():
+            running.append(group.create_task(_resume(door)))
+        try:
+            yield door
+        finally:
+            for task in running:
+                task.cancel()
+            door.stop()
+    door.close()
+
+
+async def _resume(door: Door) -> None:
+    await asyncio.sleep(0)  # the first answer goes before
+    await door.bulk.resume()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Whether the file is ours alone for the block; a killed process has let go of it."""
+    import fcntl
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True

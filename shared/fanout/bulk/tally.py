@@ -1,0 +1,83 @@
+"""What a job has come to so far: lines, tokens, dollars, causes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct, field
+
+MAX_CAUSES = 20
+"""Kinds of failure that are counted by name; the others are `other`."""
+
+
+class Tally(Struct):
+    """Counts of lines and of what they took; `cost` in US dollars, of what has a price."""
+
+    done: int = 0
+    failed: int = 0
+    tokens_in: int = 0
+    cached: int = 0
+    tokens_out: int = 0
+    reasoning: int = 0
+    cost: float = 0.0
+    causes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def lines(self) -> int:
+        return self.done + self.failed
+
+    def add(self, more: Tally) -> None:
+        """Count these in."""
+        self.done += more.done
+        self.failed += more.failed
+        self.tokens_in += more.tokens_in
+        self.cached += more.cached
+        self.tokens_out += more.tokens_out
+        self.reasoning += more.reasoning
+        self.cost += more.cost
+        for cause, count in more.causes.items():
+            full = cause not in self.causes and len(self.causes) >= MAX_CAUSES
+            name = "other" if full else cause
+            self.causes[name] = self.causes.get(name, 0) + count
+
+    @property
+    def usage(self) -> dict[str, Any]:
+        """As a batch object has it."""
+        return {
+            "input_tokens": self.tokens_in,
+            "input_tokens_details": {"cached_tokens": self.cached},
+            "output_tokens": self.tokens_out,
+            "output_tokens_details": {"reasoning_tokens": self.reasoning},
+            "total_tokens": self.tokens_in + self.tokens_out,
+        }
+
+
+def tally_answer(body: object, cost: float) -> Tally:
+    """One line that was answered; `body` is an answer, or LiteLLM's list of them."""
+    tally = Tally(done=1, cost=cost)
+    for answer in answers_in(body):
+        usage = answer.get("usage")
+        if isinstance(usage, Mapping):
+            tally.tokens_in += _count(usage, "prompt_tokens")
+            tally.tokens_out += _count(usage, "completion_tokens")
+            tally.cached += _count(usage.get("prompt_tokens_details"), "cached_tokens")
+            tally.reasoning += _count(usage.get("completion_tokens_details"), "reasoning_tokens")
+    return tally
+
+
+def tally_failure(cause: str) -> Tally:
+    """One line that failed."""
+    return Tally(failed=1, causes={cause: 1})
+
+
+def answers_in(body: object) -> list[Mapping[str, Any]]:
+    """The answers of a line: one, or all of a list, of whatever depth it is."""
+    if isinstance(body, list):
+        return [answer for inner in body for answer in answers_in(inner)]
+    return [body] if isinstance(body, Mapping) else []
+
+
+def _count(usage: object, name: str) -> int:
+    value = usage.get(name) if isinstance(usage, Mapping) else None
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,202 @@
+"""Jobs in this process: a real gateway over an engine that answers what it is asked, and counts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
+
+from fanout.bulk.jobs import NewJob
+from fanout.bulk.local.engine import Bulk, open_local
+from fanout.bulk.records import Job
+from fanout.bulk.run import Options
+from fanout.compose import open_gateway
+from fanout.config.load import check
+from fanout.config.resolve import resolve
+from fanout.settings import Settings
+from fanout.transport.engine import Incoming, Outgoing
+from fanout.wire.http import WireResponse
+from tests.served import Notes
+
+T = TypeVar("T")
+
+USAGE = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
+PATIENCE = 10.0
+
+
+class Teller:
+    """
+    A provider that says back the last message, prefixed by its model.
+
+    `asked` counts the calls by (model, message). `before` may wait, or return a refusal: a status
+    and headers. `most` is the most calls at a time.
+    """
+
+    def __init__(self) -> None:
+        self.asked: Counter[tuple[str, str]] = Counter()
+        self.before: Callable[[str, str], Awaitable[tuple[int, Mapping[str, str]] | None]] | None
+        self.before = None
+        self.under_way = self.most = 0
+
+    async def send(self, request: Outgoing) -> WireResponse:
+        body = json.loads(request.body)
+        model, text = body["model"], body["messages"][-1]["content"]
+        self.asked[model, text] += 1
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        try:
+            refusal = await self.before(model, text) if self.before else None
+        finally:
+            self.under_way -= 1
+        if refusal:
+            status, headers = refusal
+            said = {"error": {"message": f"status {status}", "type": "t", "code": None}}
+            return WireResponse(status, headers, json.dumps(said).encode())
+        message = {"role": "assistant", "content": f"{model}: {text}"}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": model}
+        return WireResponse(
+            200, {}, json.dumps({**head, "choices": [choice], "usage": USAGE}).encode()
+        )
+
+    @asynccontextmanager
+    async def stream(self, request: Outgoing) -> AsyncIterator[Incoming]:
+        raise NotImplementedError
+        yield
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+CONFIG: dict[str, Any] = {
+    "model_list": [
+        {
+            "model_name": name,
+            "litellm_params": {
+                "model": f"openai/{name}",
+                "api_base": "http://provider.test/v1",
+                "api_key": "k",
+                "input_cost_per_token": 0.001,
+                "output_cost_per_token": 0.002,
+            },
+        }
+        for name in ("a", "b")
+    ],
+    "router_settings": {"num_retries": 0},
+}
+COST = 5 * 0.001 + 7 * 0.002
+"""What each answer costs."""
+
+
+def line(name: str, model: str | None = "a", text: str | None = None, **more: Any) -> bytes:
+    """A batch line whose message is its name, unless it says something else."""
+    messages = [{"role": "user", "content": text or name}]
+    body = {"messages": messages, **({"model": model} if model else {}), **more}
+    return json.dumps(
+        {"custom_id": name, "method": "POST", "url": "/v1/chat/completions", "body": body}
+    ).encode()
+
+
+def jsonl(lines: Iterable[bytes]) -> bytes:
+    return b"".join(one + b"\n" for one in lines)
+
+
+class Stage:
+    """One life of a process that runs jobs."""
+
+    def __init__(self, bulk: Bulk, teller: Teller, notes: Notes) -> None:
+        self.bulk = bulk
+        self.teller = teller
+        self.notes = notes
+
+    async def file(self, data: bytes) -> str:
+        async def pieces() -> AsyncIterator[bytes]:
+            yield data
+
+        files = self.bulk.files
+        key = files.new_key()
+        await files.blobs.write(key, pieces())
+        return (await files.keep(key, "in.jsonl", "batch", "master")).id
+
+    async def create(self, data: bytes, allowed: list[str] | None = None, **more: Any) -> Job:
+        file_id = await self.file(data)
+        asked = NewJob(input_file_id=file_id, endpoint="/v1/chat/completions", **more)
+        return await self.bulk.jobs.create(asked, "master", allowed)
+
+    async def job(self, job: Job) -> Job:
+        return await self.bulk.jobs.find(job.id, None)
+
+    async def until(self, fact: Callable[[], Awaitable[bool]]) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while not await fact():  # noqa: ASYNC110 -- the fact is in a file
+                await asyncio.sleep(0.01)
+
+    async def ended(self, job: Job) -> Job:
+        """The job, once it is over."""
+
+        async def over() -> bool:
+            return (await self.job(job)).is_over
+
+        await self.until(over)
+        return await self.job(job)
+
+    async def content(self, file_id: str | None) -> list[dict[str, Any]]:
+        """The lines of an output file, by name."""
+        if file_id is None:
+            return []
+        record = await self.bulk.files.find(file_id, None)
+        data = b"".join([piece async for piece in self.bulk.files.content(record)])
+        assert data.endswith(b"\n")
+        return sorted(map(json.loads, data.splitlines()), key=lambda said: str(said["custom_id"]))
+
+    async def texts(self, job: Job) -> dict[str, str]:
+        """What was answered, by name; each name once."""
+        said = await self.content(job.output_file_id)
+        found = {
+            one["custom_id"]: one["response"]["body"]["choices"][0]["message"]["content"]
+            for one in said
+        }
+        assert len(found) == len(said)
+        return found
+
+    async def faults(self, job: Job) -> dict[str, Any]:
+        """The codes of the failed lines, by name."""
+        said = await self.content(job.error_file_id)
+        found = {
+            one["custom_id"]: (one["error"] or one["response"]["body"]["error"])["code"]
+            for one in said
+        }
+        assert len(found) == len(said)
+        return found
+
+
+@asynccontextmanager
+async def stage(
+    home: Path,
+    teller: Teller | None = None,
+    *,
+    now: Callable[[], float] = time.time,
+    config: Mapping[str, Any] = CONFIG,
+    **options: Any,
+) -> AsyncIterator[Stage]:
+    """A process's life over this folder; what it leaves, the next one finds."""
+    notes, over = Notes(), teller or Teller()
+    catalog = resolve(check(config, {}), {})
+    chosen = replace(Options(grace=0.3), **options)
+    async with (
+        open_gateway(Settings(), catalog=catalog, engine=over, observer=notes) as gateway,
+        open_local(gateway, home, observer=notes, now=now, options=chosen) as door,
+    ):
+        yield Stage(door.bulk, over, notes)
+    assert notes.bugs == []
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(coroutine)
