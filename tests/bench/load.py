@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
@@ -18,6 +19,9 @@ from typing import Any
 import uvloop
 
 from .stub import WORD
+
+KEY = f"sk-{secrets.token_hex(32)}"
+"""The gateways' key in this run."""
 
 PATIENCE = 60.0
 """Seconds after which an answer is missed."""
@@ -53,7 +57,7 @@ def request(body: Mapping[str, Any], path: str = "/v1/chat/completions") -> byte
     """A chat request as it goes over the wire."""
     content = json.dumps(body).encode()
     head = (
-        f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer sk-bench\r\n"
+        f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {KEY}\r\n"
         f"content-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"
     )
     return head.encode() + content

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import TypeAlias
 
-from .load import Load, put, request
+from .load import KEY, Load, put, request
 from .servers import BENCH, OURS, Server, free_port, running
 
 Command: TypeAlias = Callable[[int, Path], list[str | Path]]
@@ -53,7 +53,7 @@ class Scene:
 
 @contextmanager
 def scene(folder: Path) -> Iterator[Scene]:
-    """A running stub and the config for it."""
+    """A running stub and the config for it; JSON is YAML."""
     port = free_port()
     with running("stub", [OURS / "python", "-m", "tests.bench.stub", str(port)], port, ASKED) as s:
         made = Scene(s, folder / "config.yaml")
@@ -62,7 +62,8 @@ def scene(folder: Path) -> Iterator[Scene]:
             {"model_name": model, "litellm_params": {**address, "api_key": "sk-stub"}}
             for model, address in params.items()
         ]
-        made.config.write_text(json.dumps({"model_list": models}))  # JSON is YAML
+        general = {"master_key": KEY}
+        made.config.write_text(json.dumps({"model_list": models, "general_settings": general}))
         yield made
 
 
