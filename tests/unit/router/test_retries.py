@@ -227,6 +227,16 @@ def test_a_deployment_that_keeps_failing_is_left_alone_for_the_cooldown() -> Non
     run(main())
 
 
+def test_a_deployment_that_answers_between_its_failures_is_not_left_alone() -> None:
+    async def main() -> None:
+        ups_and_downs = [refuses(500), answers("A")] * 5
+        bench = Bench(a=ups_and_downs, b=answers("B"), router_settings={"allowed_fails": 1})
+        heard = [await bench.ask() for _ in range(8)]
+        assert heard == ["B", "A"] * 4
+
+    run(main())
+
+
 def test_what_one_request_learns_of_a_group_every_other_knows() -> None:
     async def main() -> None:
         bench = Bench(a=refuses(401), b=answers("B", after=1.0))
