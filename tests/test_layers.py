@@ -18,13 +18,15 @@ PACKAGE = ROOT / "shared" / "fanout"
 LAYERS = """
     __init__  __main__
     cli
-    http  local  completions  bulk  powertools          surfaces: parse, ask, answer
+    http  local  completions  powertools                surfaces: parse, ask, answer
     asked
+    bulk                                                jobs: their files, workers and records
     chunk_stream  compose                               the composition root
     answers  portal
     gateway                                             composition: grids, deadlines, names
     contest  interleave
     combine  report
+    stack_keys
     router  aws  secrets_manager                        one model name to one answer
     transport  groups  retry  observe  prices  leg      effects and policies
     config
@@ -37,8 +39,8 @@ LAYERS = """
 DOORS = {
     "pyqwest": "transport/lanes",  # the HTTP engine
     "httpx2": "transport/httpx_seam",  # for other people's clients
-    "botocore": "aws",
-    "boto3": "",
+    "botocore": "aws stack_keys",
+    "boto3": "stack_keys",
     "yaml": "config/load",
     "uvicorn": "cli/host",
     "rich": "cli",
@@ -54,7 +56,7 @@ DOORS = {
 }
 
 PURE = """
-    answers  combine  config/keys  config/model  config/resolve  errors  interleave  leg  observe
+    answers  bulk/lines  bulk/plan  bulk/records  bulk/tally  combine  config/keys  config/model  config/resolve  errors  interleave  leg  observe
     prices  providers  report  retry  schema  secret  transport/faults  transport/redact  wire
 """
 EFFECTS = "asyncio os pathlib random secrets socket ssl subprocess tempfile threading time"

@@ -10,6 +10,7 @@ See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecret
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -96,17 +97,25 @@ class SecretsManager:
     def advice(self, secret: Secret) -> str:
         """How the key gets there."""
         if secret.name in self._entries:
-            return f"give it one: `fanout keys set {secret.name} --stack STACK`"
+            stack = self._place.prefix.rstrip("/")
+            return f"give it one: `fanout keys set {secret.name} --stack {stack}`"
         return "Secrets Manager could not be read just now"
 
     async def renew(self, secret: Secret, refused: str) -> bool:
-        """Look the name up anew, at most each 30 s; whether it now has another key."""
-        entry = self._entries.get(secret.name)
-        if entry is None or self._now() - entry.renewed_at < RENEW_PAUSE:
-            return False
-        entry.renewed_at = self._now()
-        await self._fetch(secret.name)
-        return refused not in self._entries[secret.name].texts
+        """
+        Look the name up anew, at most each 30 s; whether it now has another key.
+
+        Of callers with the same refused key one looks, and the others find what it has found.
+        """
+        async with self._fetching:
+            entry = self._entries.get(secret.name)
+            if entry is None:
+                return False
+            if refused in entry.texts and self._now() - entry.renewed_at >= RENEW_PAUSE:
+                entry.renewed_at = self._now()
+                await self._fetch(secret.name)
+            texts = self._entries[secret.name].texts
+            return bool(texts) and refused not in texts
 
     @asynccontextmanager
     async def fresh(self) -> AsyncIterator[None]:
@@ -145,10 +154,12 @@ class SecretsManager:
         """One secret's value into the cache; where it cannot be had, the old one stays."""
         now = self._now()
         texts = await self._value(name)
+        entry = self._entries.get(name)
         if texts is not None:
             lasts = TTL * (1 - 0.2 * self._draw()) if texts else EMPTY_TTL
-            self._entries[name] = _Entry(texts, now + lasts, now)
-        elif entry := self._entries.get(name):
+            renewed_at = entry.renewed_at if entry else -math.inf
+            self._entries[name] = _Entry(texts, now + lasts, renewed_at)
+        elif entry:
             entry.stale_at = now + RENEW_PAUSE
 
     async def _value(self, name: str) -> tuple[str, ...] | None:
