@@ -9,13 +9,14 @@ from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TypeVar
 
-import uvloop
-
 T = TypeVar("T")
 
 
 @contextmanager
-def background(serve: Callable[[], AbstractAsyncContextManager[T]]) -> Iterator[T]:
+def background(
+    serve: Callable[[], AbstractAsyncContextManager[T]],
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> Iterator[T]:
     """Run the async block in a thread for as long as this block lasts; raises what it raises."""
     ready: Future[tuple[T, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
@@ -27,7 +28,7 @@ def background(serve: Callable[[], AbstractAsyncContextManager[T]]) -> Iterator[
 
     def run() -> None:
         try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            with asyncio.Runner(loop_factory=loop_factory) as runner:
                 runner.run(main())
         except BaseException as error:
             if ready.done():

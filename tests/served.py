@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import uvicorn
+import uvloop
 
 from fanout.compose import open_gateway
 from fanout.config.load import check
@@ -141,7 +142,7 @@ def serve(
         deadline=deadline,
         keep_alive=keep_alive,
     )
-    with background(lambda: _serving(app, notes)) as served:
+    with background(lambda: _serving(app, notes), uvloop.new_event_loop) as served:
         yield served
 
 

@@ -54,6 +54,8 @@ class Call:
     Times are `perf_counter`'s; `hung_up` is when the caller left before the script was through.
     """
 
+    protocol = "http/1.1"
+
     def __init__(
         self, path: str, headers: Mapping[str, str], body: bytes, writer: asyncio.StreamWriter
     ) -> None:
@@ -106,25 +108,33 @@ class Call:
         self.writer.write("\r\n".join([*lines, "", ""]).encode())
 
 
-class _Reader(asyncio.StreamReader):
+class Gone:
+    """Whether the caller of a connection or of a stream has left, and when."""
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+        self.at = 0.0
+
+    def leave(self) -> None:
+        """It has left."""
+        self.at = self.at or perf_counter()
+        self.event.set()
+
+
+class Reader(asyncio.StreamReader):
     """Notes the moment at which the peer is gone."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.gone = asyncio.Event()
-        self.gone_at = 0.0
+        self.gone = Gone()
 
     def feed_eof(self) -> None:
         super().feed_eof()
-        self._leave()
+        self.gone.leave()
 
     def set_exception(self, exc: Exception) -> None:
         super().set_exception(exc)
-        self._leave()
-
-    def _leave(self) -> None:
-        self.gone_at = self.gone_at or perf_counter()
-        self.gone.set()
+        self.gone.leave()
 
 
 class Upstream:
@@ -170,36 +180,45 @@ class Upstream:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, call after call."""
-        assert isinstance(reader, _Reader)
+        assert isinstance(reader, Reader)
         self.connections += 1
+        tls = writer.get_extra_info("ssl_object")
         try:
+            if tls and tls.selected_alpn_protocol() == "h2":
+                from .http2 import serve_http2
+
+                await serve_http2(self, reader, writer)
+                return
             while call := await _next_call(reader, writer):
-                self.calls.append(call)
-                self._tell()
-                await self._play(call, reader)
+                await self.play(call, reader.gone)
         except* (Ending, ConnectionError, asyncio.IncompleteReadError):
             pass
+        except* asyncio.CancelledError:
+            writer.transport.abort()
         finally:
             writer.close()
 
-    async def _play(self, call: Call, reader: _Reader) -> None:
+    async def play(self, call: Call, gone: Gone) -> None:
+        """Take the call's steps, until the last or until the caller has left."""
+        self.calls.append(call)
+        self._tell()
         async with asyncio.TaskGroup() as group:
-            watcher = group.create_task(self._watch(call, reader))
+            watcher = group.create_task(self._watch(call, gone))
             try:
                 for step in self._next_script(call.model):
                     await step(call)
                     await call.writer.drain()
             except ConnectionError:  # it left just when something was said to it
-                call.hung_up = reader.gone_at or perf_counter()
+                call.hung_up = gone.at or perf_counter()
                 raise
             finally:
                 watcher.cancel()
                 call.ended = True
                 self._tell()
 
-    async def _watch(self, call: Call, reader: _Reader) -> None:
-        await reader.gone.wait()
-        call.hung_up = reader.gone_at
+    async def _watch(self, call: Call, gone: Gone) -> None:
+        await gone.event.wait()
+        call.hung_up = gone.at
         self._tell()
         raise Ending
 
@@ -217,7 +236,7 @@ async def _unknown(call: Call) -> None:
     call.whole(404, call.voice.error(said), {"content-type": "application/json"})
 
 
-async def _next_call(reader: _Reader, writer: asyncio.StreamWriter) -> Call | None:
+async def _next_call(reader: Reader, writer: asyncio.StreamWriter) -> Call | None:
     """The connection's next request, or `None` where it was closed before one began."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -226,6 +245,9 @@ async def _next_call(reader: _Reader, writer: asyncio.StreamWriter) -> Call | No
             raise
         return None
     first, *lines = head.decode().strip().split("\r\n")
+    if first.startswith("PRI "):  # HTTP/2, which was not agreed on
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n")
+        return None
     headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     return Call(first.split(" ")[1], headers, body, writer)
@@ -242,7 +264,7 @@ async def _serving(tls: ssl.SSLContext | None) -> AsyncIterator[Upstream]:
             tasks.add(group.create_task(upstream.serve(reader, writer)))
 
         def connection() -> asyncio.StreamReaderProtocol:
-            return asyncio.StreamReaderProtocol(_Reader(), connected)
+            return asyncio.StreamReaderProtocol(Reader(), connected)
 
         server = await loop.create_server(connection, "127.0.0.1", 0, ssl=tls)
         scheme, port = "https" if tls else "http", server.sockets[0].getsockname()[1]
@@ -253,6 +275,7 @@ async def _serving(tls: ssl.SSLContext | None) -> AsyncIterator[Upstream]:
             server.close()
             for task in tasks:
                 task.cancel()
+    await asyncio.sleep(0)  # the transports' last word
 
 
 @contextmanager

@@ -15,14 +15,18 @@ DOTS = "••••"
 
 
 class Secret:
-    """A literal key, or the `name` under which the environment (or Secrets Manager) has it."""
+    """
+    A literal key, or the `name` under which the environment (or Secrets Manager) has it.
+
+    Blanks around it are no part of it: files that keys are read from end with a line break.
+    """
 
     # No struct, which any encoder would dump.
     __slots__ = ("__text", "name")
 
     def __init__(self, name: str, text: str | None = None) -> None:
         self.name = name
-        self.__text = text
+        self.__text = text.strip() if text else text
 
     def reveal(self) -> str | None:
         """The text, or `None` where the name has yet to be looked up."""

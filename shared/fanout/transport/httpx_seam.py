@@ -9,7 +9,8 @@ gateway together (decision 0001).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx2 as httpx
@@ -29,8 +30,13 @@ from .lanes import LanesEngine, Reply
 _FAULTS: tuple[tuple[type[Exception], type[EngineError]], ...] = (
     (httpx.TimeoutException, SlowConnect),
     (httpx.ConnectError, ConnectFailed),
-    (httpx.TransportError, ConnectionLost),
+    (httpx.RequestError, ConnectionLost),  # a body that cannot be decoded, for one
 )
+_OURS: Mapping[type[EngineError], type[httpx.TransportError]] = {
+    SlowConnect: httpx.ConnectTimeout,
+    ConnectFailed: httpx.ConnectError,
+    ConnectionLost: httpx.ReadError,
+}
 
 
 class HttpxEngine:
@@ -52,7 +58,7 @@ class HttpxEngine:
         sent = httpx.Request(request.method, request.url, headers=headers, content=request.body)
         try:
             response = await self._transport.handle_async_request(sent)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise _translated(error) from None
         try:
             yield Reply(response.status_code, dict(response.headers), _pieces(response))
@@ -73,21 +79,29 @@ async def _pieces(response: httpx.Response) -> AsyncIterator[bytes]:
     try:
         async for piece in response.aiter_bytes():
             yield piece
-    except httpx.TransportError as error:
+    except httpx.RequestError as error:
         raise _translated(error) from None
 
 
 class _Body(httpx.AsyncByteStream):
     """A reply's body that closes the engine's stream when the client closes it."""
 
-    def __init__(self, reply: Incoming, stack: AsyncExitStack) -> None:
+    def __init__(self, reply: Incoming, stack: AsyncExitStack, patience: float | None) -> None:
         self._reply = reply
         self._stack = stack
+        self._patience = patience
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        body = aiter(self._reply.body)
         try:
-            async for piece in self._reply.body:
+            while True:
+                async with asyncio.timeout(self._patience):
+                    piece = await anext(body, None)
+                if piece is None:
+                    return
                 yield piece
+        except TimeoutError:
+            raise httpx.ReadTimeout("the answer fell silent") from None
         except EngineError as error:
             raise httpx.ReadError(str(error)) from None
 
@@ -103,6 +117,9 @@ class FanoutTransport(httpx.AsyncBaseTransport):
     """
     The gateway's engine as an httpx transport: cancels upstream, shares HTTP/2 connections.
 
+    Of the client's time-outs `read` counts, for the head and for each piece of the body; how long
+    connecting may take is the engine's to say.
+
     `openai.AsyncOpenAI(http_client=httpx.AsyncClient(transport=FanoutTransport()))`.
     """
 
@@ -115,15 +132,18 @@ class FanoutTransport(httpx.AsyncBaseTransport):
         skip = {"host", "content-length", "transfer-encoding", "connection", "accept-encoding"}
         headers = {name: value for name, value in request.headers.items() if name not in skip}
         outgoing = Outgoing(request.method, str(request.url), headers, body)
+        patience = request.extensions.get("timeout", {}).get("read")
         async with AsyncExitStack() as stack:
             try:
-                reply = await stack.enter_async_context(self._engine.stream(outgoing))
-            except SlowConnect as error:
-                raise httpx.ConnectTimeout(str(error), request=request) from None
+                async with asyncio.timeout(patience):
+                    reply = await stack.enter_async_context(self._engine.stream(outgoing))
+            except TimeoutError:
+                raise httpx.ReadTimeout("no answer in time", request=request) from None
             except EngineError as error:
-                raise httpx.ConnectError(str(error), request=request) from None
+                raise _OURS[type(error)](str(error), request=request) from None
             kept = {name: v for name, v in reply.headers.items() if name not in _HOP_HEADERS}
-            return httpx.Response(reply.status, headers=kept, stream=_Body(reply, stack.pop_all()))
+            stream = _Body(reply, stack.pop_all(), patience)
+            return httpx.Response(reply.status, headers=kept, stream=stream)
         raise AssertionError("unreachable")
 
     async def aclose(self) -> None:

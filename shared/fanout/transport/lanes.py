@@ -11,7 +11,9 @@ Decision 0001 has the measurements.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import ssl
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from enum import Enum
@@ -31,6 +33,21 @@ MAX_SOCKETS = 800
 
 SOCKETS_PER_ADDRESS = 400
 
+SETTLE = 0.02
+"""Seconds that the engine's threads get at the process's end to say what they are saying."""
+
+
+@atexit.register
+def _settle() -> None:
+    """
+    Before CPython 3.14 a thread of Rust's that needs the interpreter while it shuts down takes the
+    process with it (SIGABRT): one still reporting a call that ended the moment before.
+
+    https://github.com/curioswitch/pyqwest/issues/164 and https://github.com/PyO3/pyo3/issues/6084.
+    """
+    time.sleep(SETTLE)
+
+
 # What pyqwest raises, in our words. `TimeoutError` and `ConnectionError` are the built-in ones.
 _FAULTS: tuple[tuple[type[Exception], type[EngineError], str], ...] = (
     (TimeoutError, SlowConnect, "no connection in time"),
@@ -38,6 +55,7 @@ _FAULTS: tuple[tuple[type[Exception], type[EngineError], str], ...] = (
     (pyqwest.ReadError, ConnectionLost, "the connection broke while reading"),
     (pyqwest.WriteError, ConnectionLost, "the connection broke while sending"),
     (pyqwest.RemoteProtocolError, ConnectionLost, "the peer did not speak HTTP"),
+    (ValueError, ConnectFailed, "an address or a header that HTTP cannot say"),
 )
 _RAISED = tuple(fault for fault, _, _ in _FAULTS)
 
@@ -137,7 +155,10 @@ class LanesEngine:
         self._plain = None
 
     def _origin(self, url: str) -> Origin:
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as error:
+            raise _translated(error) from None
         key = (parts.scheme, parts.netloc)
         if (origin := self._origins.get(key)) is None:
             secure = parts.scheme == "https"
@@ -221,8 +242,8 @@ async def _execute(lane: Lane, request: Outgoing) -> WireResponse:
 
 
 async def _open(lane: Lane, request: Outgoing) -> pyqwest.Response:
-    headers = pyqwest.Headers(request.headers.items())
     try:
+        headers = pyqwest.Headers(request.headers.items())
         return await lane.transport.execute(
             pyqwest.Request(request.method, request.url, headers, request.body)
         )

@@ -1,0 +1,56 @@
+"""What the tests of the engine share: certificates, requests, and two ways to perform one."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+import trustme
+
+from fanout.transport.engine import Outgoing
+from fanout.transport.lanes import LanesEngine
+from fanout.wire.http import WireResponse
+from tests.upstream import Upstream
+
+
+def serve_tls(ca: trustme.CA, *protocols: str, name: str = "127.0.0.1") -> ssl.SSLContext:
+    """A server's context with a certificate of `ca`'s, which offers these protocols."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert(name).configure_cert(context)
+    if protocols:
+        context.set_alpn_protocols(list(protocols))
+    return context
+
+
+def outgoing(upstream: Upstream, model: str, *, stream: bool = False) -> Outgoing:
+    """A chat request to the provider as the engine gets it."""
+    body = json.dumps({"model": model, "stream": stream}).encode()
+    headers = {"content-type": "application/json", "authorization": "Bearer k"}
+    return Outgoing("POST", f"{upstream.url}/v1/chat/completions", headers, body)
+
+
+@asynccontextmanager
+async def engine(ca: trustme.CA | None = None, **options: float) -> AsyncIterator[LanesEngine]:
+    """An engine that trusts the tests' certificates, closed afterwards."""
+    made = LanesEngine(ca_pem=ca.cert_pem.bytes() if ca else None, **options)
+    try:
+        yield made
+    finally:
+        await made.aclose()
+
+
+async def sent(engine: LanesEngine, request: Outgoing) -> WireResponse:
+    return await engine.send(request)
+
+
+async def streamed(engine: LanesEngine, request: Outgoing) -> WireResponse:
+    async with engine.stream(request) as incoming:
+        body = b"".join([piece async for piece in incoming.body])
+        return WireResponse(incoming.status, incoming.headers, body)
+
+
+Way = Callable[[LanesEngine, Outgoing], Awaitable[WireResponse]]
+both_ways = pytest.mark.parametrize("way", [sent, streamed])

@@ -1,0 +1,135 @@
+"""Proxies are taken from the environment, as curl does: each case in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.background import background
+from tests.steps import answers
+from tests.upstream import Upstream
+
+SHARED = Path(__file__).parents[2] / "shared"
+SCRIPT = """
+import asyncio, pathlib, sys
+from fanout.transport.engine import Outgoing
+from fanout.transport.lanes import LanesEngine
+
+async def main():
+    engine = LanesEngine(ca_pem=pathlib.Path(sys.argv[2]).read_bytes())
+    headers = {"authorization": "Bearer marker"}
+    request = Outgoing("POST", sys.argv[1] + "/v1/chat/completions", headers, b'{"model": "a"}')
+    print((await engine.send(request)).status)
+    async with engine.stream(request) as incoming:
+        print(incoming.status)
+    await engine.aclose()
+
+asyncio.run(main())
+"""
+
+
+class Proxy:
+    """A forward proxy that notes what it is asked for."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.asked: list[str] = []
+        self.heads: list[bytes] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        self.heads.append(head)
+        method, target, _ = head.decode().split(" ", 2)
+        self.asked.append(f"{method} {target}")
+        if method == "CONNECT":
+            host, _, port = target.rpartition(":")
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            await _tunnel(reader, writer, host, int(port))
+        else:
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+            writer.close()
+
+
+async def _tunnel(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, port: int
+) -> None:
+    there, back = await asyncio.open_connection(host, port)
+
+    async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while data := await source.read(65_536):
+            sink.write(data)
+        sink.close()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(copy(reader, back))
+            group.create_task(copy(there, writer))
+    except* ConnectionError:
+        pass
+
+
+@asynccontextmanager
+async def _serving() -> AsyncIterator[Proxy]:
+    proxy = Proxy()
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    proxy.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield proxy
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    with background(_serving) as serving:
+        yield serving
+
+
+def statuses(url: str, pem: Path, **env: str) -> list[str]:
+    """What a process with this environment gets from `url`."""
+    command = [sys.executable, "-c", SCRIPT, url, str(pem)]
+    env["PYTHONPATH"] = str(SHARED)
+    done = subprocess.run(  # noqa: S603 -- our own
+        command, env=env, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@pytest.fixture
+def pem(ca: trustme.CA, tmp_path: Path) -> Path:
+    path = tmp_path / "ca.pem"
+    ca.cert_pem.write_to_path(str(path))
+    return path
+
+
+def test_plain_http_is_asked_of_the_proxy_by_its_whole_address(proxy: Proxy, pem: Path) -> None:
+    assert statuses("http://provider.test", pem, HTTP_PROXY=proxy.url) == ["200", "200"]
+    assert proxy.asked == ["POST http://provider.test/v1/chat/completions"] * 2
+
+
+@pytest.mark.parametrize("kind", ["http1", "http2"])
+def test_https_goes_through_a_tunnel_that_sees_no_key(
+    proxy: Proxy, pem: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    upstream: Upstream = request.getfixturevalue(kind)
+    upstream.script("a", answers())
+    assert statuses(upstream.url, pem, HTTPS_PROXY=proxy.url) == ["200", "200"]
+    host = upstream.url.removeprefix("https://")
+    assert set(proxy.asked) == {f"CONNECT {host}"}
+    assert b"marker" not in b"".join(proxy.heads)
+    assert {call.protocol for call in upstream.calls} == {"h2" if kind == "http2" else "http/1.1"}
+
+
+def test_no_proxy_is_respected(proxy: Proxy, pem: Path, http2: Upstream) -> None:
+    http2.script("a", answers())
+    env = {"HTTPS_PROXY": proxy.url, "NO_PROXY": "127.0.0.1"}
+    assert statuses(http2.url, pem, **env) == ["200", "200"]
+    assert proxy.asked == []
