@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 
 import uvicorn
 
+from ..bulk.local.engine import data_home, open_local
 from ..compose import open_gateway
 from ..config.resolve import Catalog
 from ..errors import ConfigError
@@ -62,7 +63,13 @@ def host(
 
     server = uvicorn.Server(
         uvicorn.Config(
-            App(opening, observer=observer),
+            App(
+                opening,
+                observer=observer,
+                jobs=lambda gateway: open_local(
+                    gateway, data_home(settings.env), observer=observer
+                ),
+            ),
             log_level="warning",
             access_log=False,
             lifespan="on",

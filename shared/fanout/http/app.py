@@ -10,7 +10,7 @@ import random
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 from typing import TypeAlias
 
@@ -25,7 +25,7 @@ from . import endpoints
 from .asgi import ClientGone, Headers, Receive, Scope, Send, drain, headers_of, send_json
 from .auth import ANYONE, Access
 from .errors import error_headers
-from .exchange import Exchange
+from .exchange import Door, Exchange
 from .stream import INTERVAL
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,128}")
@@ -34,6 +34,7 @@ MAX_HEADER_BYTES = 64 * 1024
 
 Endpoint: TypeAlias = Callable[[Exchange], Awaitable[None]]
 Opening: TypeAlias = Callable[[], AbstractAsyncContextManager[Gateway]]
+Jobs: TypeAlias = Callable[[Gateway], AbstractAsyncContextManager[Door]]
 
 
 class Route(Struct, frozen=True):
@@ -46,11 +47,32 @@ class Route(Struct, frozen=True):
     is_public: bool = False
 
 
+def _bulk(name: str) -> Endpoint:
+    """An endpoint of `bulk.py`, which is loaded when it is first asked."""
+
+    async def endpoint(exchange: Exchange) -> None:
+        from . import bulk
+
+        await getattr(bulk, name)(exchange)
+
+    return endpoint
+
+
 ROUTES = (
     Route("POST", "/chat/completions", endpoints.chat),
     Route("GET", "/models", endpoints.models),
     Route("GET", "/models/", endpoints.model, has_tail=True),
     Route("GET", "/health", endpoints.health, is_public=True),
+    Route("POST", "/files", _bulk("create_file")),
+    Route("GET", "/files", _bulk("list_files")),
+    Route("GET", "/files/", _bulk("read_file"), has_tail=True),
+    Route("DELETE", "/files/", _bulk("delete_file"), has_tail=True),
+    Route("POST", "/uploads", _bulk("create_upload")),
+    Route("POST", "/uploads/", _bulk("continue_upload"), has_tail=True),
+    Route("POST", "/batches", _bulk("create_batch")),
+    Route("GET", "/batches", _bulk("list_batches")),
+    Route("GET", "/batches/", _bulk("read_batch"), has_tail=True),
+    Route("POST", "/batches/", _bulk("continue_batch"), has_tail=True),
 )
 
 
@@ -60,7 +82,7 @@ class App:
 
     `deadline` reads the seconds that the host has left out of a request's headers (Lambda's);
     `keys` knows the texts of the gateway's own keys; `keep_alive` is the silence in seconds after
-    which a stream says that it is still there.
+    which a stream says that it is still there; `jobs` opens the way to files and batches.
     """
 
     def __init__(
@@ -71,13 +93,15 @@ class App:
         keys: SecretSource | None = None,
         deadline: Callable[[Headers], float | None] | None = None,
         keep_alive: float = INTERVAL,
+        jobs: Jobs | None = None,
     ) -> None:
         self._opening = opening
         self._observer = observer or Silent()
         self._keys = keys or EnvironmentSecrets()
         self._deadline = deadline
         self._keep_alive = keep_alive
-        self._live: tuple[Gateway, Access] | None = None
+        self._jobs = jobs
+        self._live: tuple[Gateway, Access, Door | None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI's entry."""
@@ -89,8 +113,11 @@ class App:
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         try:
-            async with self._opening() as gateway:
-                self._live = gateway, Access(gateway.catalog.callers, self._keys)
+            async with AsyncExitStack() as stack:
+                gateway = await stack.enter_async_context(self._opening())
+                jobs = self._jobs(gateway) if self._jobs else None
+                door = await stack.enter_async_context(jobs) if jobs else None
+                self._live = gateway, Access(gateway.catalog.callers, self._keys), door
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
                 self._live = None
@@ -102,13 +129,15 @@ class App:
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._live is None:
             raise RuntimeError("the app's lifespan has not started")
-        gateway, access = self._live
+        gateway, access, door = self._live
         started = time.perf_counter()
         headers = headers_of(scope)
         exchange = Exchange(gateway, ANYONE, receive, send, headers, _request_id(headers))
         exchange.out["x-request-id"] = exchange.request_id
         exchange.deadline = self._deadline(headers) if self._deadline else None
         exchange.keep_alive = self._keep_alive
+        exchange.door = door
+        exchange.query = scope.get("query_string", b"").decode("latin-1")
         error: Exception | None = None
         try:
             _check_headers(scope)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Protocol
+
 from msgspec import Struct, field
 
 from ..config.resolve import CallerKey
@@ -10,14 +12,35 @@ from ..schema.fanout import FanOutRequest
 from .asgi import Headers, Receive, Send, send_json
 from .stream import INTERVAL, EventStream
 
+if TYPE_CHECKING:
+    from ..bulk.files import FileService
+    from ..bulk.jobs import JobService
+
+
+class Bulk(Protocol):
+    """Where files and batches are."""
+
+    @property
+    def files(self) -> FileService: ...
+
+    @property
+    def jobs(self) -> JobService: ...
+
+
+class Door(Protocol):
+    """The way to them; what is behind it is loaded when somebody comes through."""
+
+    @property
+    def bulk(self) -> Bulk: ...
+
 
 class Exchange(Struct):
     """
     A request and its answer.
 
-    `tail` is what the path has behind the route, `deadline` the seconds that the host has left,
-    `unread` whether the request's body has still to be read. The endpoint fills in what the log
-    tells: `asked`, `winner`.
+    `tail` is what the path has behind the route, `query` what is behind its `?`, `deadline` the
+    seconds that the host has left, `unread` whether the request's body has still to be read. The
+    endpoint fills in what the log tells: `asked`, `winner`.
     """
 
     gateway: Gateway
@@ -27,6 +50,8 @@ class Exchange(Struct):
     headers: Headers
     request_id: str
     tail: str = ""
+    query: str = ""
+    door: Door | None = None
     deadline: float | None = None
     keep_alive: float = INTERVAL
     unread: bool = True

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +29,14 @@ AT_ONCE = 4
 
 AGAIN = 30.0
 """Seconds after which a job that met a fault of this machine (a full disk) is taken up again."""
+
+
+def data_home(env: Mapping[str, str]) -> Path:
+    """Where jobs live: `FANOUT_HOME`, else `fanout` in the user's data folder."""
+    if given := env.get("FANOUT_HOME"):
+        return Path(given)
+    data = env.get("XDG_DATA_HOME")
+    return (Path(data) if data else Path.home() / ".local" / "share") / "fanout"
 
 
 class Bulk:

@@ -6,21 +6,13 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Self
 
 from ..store import Parts
 
 PIECE = 1 << 20
-
-
-def data_home(env: Mapping[str, str]) -> Path:
-    """Where jobs live: `FANOUT_HOME`, else `fanout` in the user's data folder."""
-    if given := env.get("FANOUT_HOME"):
-        return Path(given)
-    data = env.get("XDG_DATA_HOME")
-    return (Path(data) if data else Path.home() / ".local" / "share") / "fanout"
 
 
 class FolderBlobs:
@@ -49,7 +41,7 @@ class FolderBlobs:
             async for piece in pieces:
                 await asyncio.to_thread(draft.file.write, piece)
                 size += len(piece)
-            draft.keep()
+            await asyncio.to_thread(draft.keep)
         return size
 
     async def join(self, parts: Sequence[str], key: str) -> int:

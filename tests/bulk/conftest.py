@@ -1,0 +1,75 @@
+"""One scripted provider and one gateway with files and batches, over real sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+import uvloop
+
+from fanout.bulk.local.engine import open_local
+from fanout.compose import open_gateway
+from fanout.config.load import check
+from fanout.config.resolve import resolve
+from fanout.http.app import App
+from fanout.settings import Settings
+from tests.background import background
+from tests.served import Notes, Served, _serving, entry
+from tests.upstream import Upstream, open_upstream
+
+
+@contextmanager
+def serve_jobs(config: Any, home: Path) -> Iterator[Served]:
+    """The gateway of a config, with its jobs in this folder."""
+    notes = Notes()
+    catalog = resolve(check(config, {}), {})
+    app = App(
+        lambda: open_gateway(Settings(), catalog=catalog, observer=notes),
+        observer=notes,
+        jobs=lambda gateway: open_local(gateway, home, observer=notes),
+    )
+    with background(lambda: _serving(app, notes), uvloop.new_event_loop) as served:
+        yield served
+    assert notes.bugs == []
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Upstream]:
+    with open_upstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def upstream(provider: Upstream) -> Upstream:
+    """The provider, with nothing scripted and nobody asked."""
+    provider.reset()
+    return provider
+
+
+KEYS = [
+    {"name": "team", "key": "sk-team", "models": ["a"]},
+    {"name": "other", "key": "sk-other"},
+]
+
+
+@pytest.fixture
+def server(upstream: Upstream, tmp_path: Path) -> Iterator[Served]:
+    """A gateway of the models `a` and `b` with keys: a master's, a team's (`a` only), another."""
+    config = {
+        "model_list": [entry(upstream, name) for name in ("a", "b")],
+        "router_settings": {"num_retries": 0},
+        "general_settings": {"master_key": "sk-master", "keys": KEYS},
+    }
+    with serve_jobs(config, tmp_path / "home") as served:
+        yield served
+
+
+@pytest.fixture
+def client(server: Served) -> Iterator[openai.OpenAI]:
+    """The official client with the master key."""
+    with openai.OpenAI(api_key="sk-master", base_url=f"{server.url}/v1", max_retries=0) as made:
+        yield made

@@ -1,0 +1,75 @@
+"""`kill -9` of the real server in the middle of a job: the next one goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from tests.bulk.stage import jsonl, line
+from tests.bulk.test_openai_client import create, ended, output
+from tests.cli.commands import spawned, write_config
+from tests.served import entry
+from tests.steps import answers, pause
+from tests.upstream import Upstream
+
+LINES = 300
+
+
+@contextmanager
+def server(config: Path, home: Path) -> Iterator[tuple[subprocess.Popen[str], openai.OpenAI]]:
+    """`fanout serve` as a process of its own, and a client of it."""
+    env = {**os.environ, "FANOUT_HOME": str(home)}
+    words = ("serve", "--port", "0", "--quiet", "--config", config)
+    with spawned(*words, env=env) as process:
+        assert process.stderr is not None
+        serving = (re.search(r"serving (http\S+)", told) for told in process.stderr)
+        url = next(found[1] for found in serving if found)
+        with openai.OpenAI(api_key="any", base_url=url, max_retries=0) as client:
+            yield process, client
+
+
+def texts(calls: list[Any]) -> Counter[str]:
+    return Counter(call.body["messages"][-1]["content"] for call in calls)
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGINT"])
+def test_a_stopped_server_goes_on_where_it_was(
+    upstream: Upstream, tmp_path: Path, name: str
+) -> None:
+    upstream.script("a", [pause(0.02), *answers("Hello")])
+    entries = [entry(upstream, "a", max_parallel_requests=8)]
+    config = write_config(tmp_path, {"model_list": entries})
+    with server(config, tmp_path / "home") as (process, client):
+        batch = create(client, jsonl(line(f"n{i}") for i in range(LINES)))
+        upstream.wait(lambda: len(upstream.calls) >= 100)
+        process.send_signal(getattr(signal, name))
+        process.wait(timeout=10)
+    results = [p.read_bytes() for p in (tmp_path / "home" / "jobs").rglob("*.answers.jsonl")]
+    stored = {json.loads(one)["custom_id"] for data in results for one in data.splitlines()}
+    assert 0 < len(stored) < LINES
+    before = texts(upstream.calls)
+    upstream.calls.clear()
+    with server(config, tmp_path / "home") as (_, client):
+        batch = ended(client, batch)
+        said = output(client, batch.output_file_id)
+    assert set(said) == {f"n{i}" for i in range(LINES)}
+    counts = batch.request_counts
+    assert counts is not None
+    assert (counts.total, counts.completed, counts.failed) == (LINES, LINES, 0)
+    assert batch.usage is not None
+    assert batch.usage.input_tokens == 5 * LINES
+    again = texts(upstream.calls)
+    assert not stored & set(again), "a stored answer was asked for again"
+    assert max((before + again).values()) <= 2
+    assert len(set(before) & set(again)) <= 8, "more than the lines under way"

@@ -1,0 +1,252 @@
+"""OpenAI's own client, unchanged: files, batches and uploads as it expects them."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import openai
+import pytest
+from openai.types import Batch
+
+from tests.bulk.stage import jsonl, line
+from tests.served import Served
+from tests.steps import answers, refuse, stalls
+from tests.upstream import Upstream
+
+CHAT: Any = "/v1/chat/completions"
+
+
+def upload(client: openai.OpenAI, data: bytes, name: str = "in.jsonl") -> str:
+    return client.files.create(file=(name, data), purpose="batch").id
+
+
+def create(client: openai.OpenAI, data: bytes, **more: Any) -> Batch:
+    file_id = upload(client, data)
+    return client.batches.create(
+        input_file_id=file_id, endpoint=CHAT, completion_window="24h", **more
+    )
+
+
+def ended(client: openai.OpenAI, batch: Batch) -> Batch:
+    """The batch, once it is over: polled, as its users do."""
+    until = monotonic() + 20
+    over = {"completed", "failed", "cancelled", "expired"}
+    while batch.status not in over:
+        assert monotonic() < until, batch
+        sleep(0.02)
+        batch = client.batches.retrieve(batch.id)
+    return batch
+
+
+def output(client: openai.OpenAI, file_id: str | None) -> dict[str, Any]:
+    assert file_id is not None
+    said = [json.loads(text) for text in client.files.content(file_id).iter_lines()]
+    return {one["custom_id"]: one for one in said}
+
+
+def other(server: Served, key: str) -> openai.OpenAI:
+    return openai.OpenAI(api_key=key, base_url=f"{server.url}/v1", max_retries=0)
+
+
+def test_a_batch_of_two_models_from_upload_to_output(
+    client: openai.OpenAI, upstream: Upstream
+) -> None:
+    upstream.script("a", answers("Hello"))
+    upstream.script("b", [refuse(400, "no such thing")])
+    file = client.files.create(
+        file=("in.jsonl", jsonl([line("x"), line("y", "b")])), purpose="batch"
+    )
+    assert (file.object, file.purpose, file.filename) == ("file", "batch", "in.jsonl")
+    assert client.files.retrieve(file.id).bytes == file.bytes
+    batch = client.batches.create(
+        input_file_id=file.id,
+        endpoint=CHAT,
+        completion_window="24h",
+        metadata={"team": "red"},
+    )
+    assert (batch.object, batch.status, batch.input_file_id) == ("batch", "validating", file.id)
+    assert batch.expires_at == batch.created_at + 86_400
+    batch = ended(client, batch)
+    assert (batch.status, batch.errors, batch.metadata) == ("completed", None, {"team": "red"})
+    counts = batch.request_counts
+    assert counts is not None
+    assert (counts.total, counts.completed, counts.failed) == (2, 1, 1)
+    assert batch.usage is not None
+    assert (batch.usage.input_tokens, batch.usage.output_tokens) == (5, 7)
+    said = output(client, batch.output_file_id)["x"]
+    assert said["response"]["body"]["choices"][0]["message"]["content"] == "Hello"
+    assert (said["response"]["status_code"], said["error"]) == (200, None)
+    fault = output(client, batch.error_file_id)["y"]["response"]
+    assert fault["status_code"] == 400
+    assert fault["body"]["error"]["message"] == "`b`: no such thing"
+    assert len(upstream.calls) == 2
+
+
+def test_what_is_wrong_in_the_file_is_told_by_the_failed_batch(client: openai.OpenAI) -> None:
+    batch = create(client, jsonl([line("x"), b"{oops", line("x")]))
+    assert batch.status == "validating"
+    batch = ended(client, batch)
+    assert (batch.status, batch.failed_at is not None) == ("failed", True)
+    assert batch.errors is not None
+    assert batch.errors.data is not None
+    assert [(error.code, error.line) for error in batch.errors.data] == [
+        ("invalid_json_line", 2),
+        ("duplicate_custom_id", 3),
+    ]
+
+
+def test_batches_are_listed_by_pages(client: openai.OpenAI, upstream: Upstream) -> None:
+    upstream.script("a", answers())
+    made = [create(client, jsonl([line("x")])).id for _ in range(5)]
+    page = client.batches.list(limit=2)
+    assert ([b.id for b in page.data], page.has_more) == (made[:2:-1], True)
+    assert [batch.id for batch in client.batches.list(limit=2)] == made[::-1]
+    after = client.batches.list(limit=2, after=made[2])
+    assert ([b.id for b in after.data], after.has_more) == ([made[1], made[0]], False)
+
+
+def test_files_are_listed_by_pages_order_and_purpose(client: openai.OpenAI) -> None:
+    made = [upload(client, line(f"{i}")) for i in range(3)]
+    assert [file.id for file in client.files.list(limit=2)] == made[::-1]
+    assert [file.id for file in client.files.list(order="asc", after=made[0])] == made[1:]
+    assert client.files.list(purpose="batch_output").data == []
+
+
+def test_a_deleted_file_is_gone(client: openai.OpenAI) -> None:
+    file_id = upload(client, line("x"))
+    assert client.files.content(file_id).read() == line("x")
+    assert client.files.delete(file_id).deleted
+    for gone in (client.files.retrieve, client.files.content, client.files.delete):
+        with pytest.raises(openai.NotFoundError):
+            gone(file_id)
+    with pytest.raises(openai.BadRequestError, match="there is no file"):
+        client.batches.create(input_file_id=file_id, endpoint=CHAT, completion_window="24h")
+
+
+def test_a_cancelled_batch_ends_within_seconds_with_what_it_has(
+    client: openai.OpenAI, upstream: Upstream
+) -> None:
+    upstream.script("a", answers("Hello"))
+    upstream.script("b", stalls())
+    batch = create(client, jsonl([line("x"), line("y", "b")]))
+    upstream.wait_asked("a", "b")
+    batch = client.batches.cancel(batch.id)
+    assert (batch.status, batch.cancelling_at is not None) == ("cancelling", True)
+    batch = ended(client, batch)
+    assert batch.status == "cancelled"
+    assert list(output(client, batch.output_file_id)) == ["x"]
+    never = output(client, batch.error_file_id)["y"]
+    assert (never["response"], never["error"]["code"]) == (None, "batch_cancelled")
+    with pytest.raises(openai.BadRequestError, match="Cannot cancel"):
+        client.batches.cancel(batch.id)
+
+
+def test_a_large_file_comes_in_parts(
+    client: openai.OpenAI, upstream: Upstream, tmp_path: Path
+) -> None:
+    upstream.script("a", answers())
+    data = jsonl(line(f"n{i}", text="x" * 2_000) for i in range(500))
+    path = tmp_path / "big.jsonl"
+    path.write_bytes(data)
+    done = client.uploads.upload_file_chunked(
+        file=path, mime_type="application/jsonl", purpose="batch", part_size=100_000
+    )
+    assert (done.status, done.bytes) == ("completed", len(data))
+    assert done.file is not None
+    assert client.files.content(done.file.id).read() == data
+    batch = client.batches.create(
+        input_file_id=done.file.id, endpoint=CHAT, completion_window="24h"
+    )
+    counts = ended(client, batch).request_counts
+    assert counts is not None
+    assert (counts.total, counts.completed) == (500, 500)
+
+
+def test_an_upload_is_refused_where_its_parts_are_not_what_was_announced(
+    client: openai.OpenAI,
+) -> None:
+    def begin(size: int) -> tuple[str, str]:
+        made = client.uploads.create(
+            filename="in.jsonl", purpose="batch", bytes=size, mime_type="application/jsonl"
+        )
+        part = client.uploads.parts.create(made.id, data=io.BytesIO(b"12345"))
+        assert (part.object, part.upload_id) == ("upload.part", made.id)
+        return made.id, part.id
+
+    made, part = begin(6)
+    with pytest.raises(openai.BadRequestError, match="announced 6"):
+        client.uploads.complete(made, part_ids=[part])
+    with pytest.raises(openai.BadRequestError, match="no part"):
+        client.uploads.complete(made, part_ids=[part, "../../../etc/passwd"])
+    made, part = begin(5)
+    with pytest.raises(openai.BadRequestError, match="md5"):
+        client.uploads.complete(made, part_ids=[part], md5="0" * 32)
+    assert client.uploads.cancel(made).status == "cancelled"
+    with pytest.raises(openai.BadRequestError, match="is cancelled"):
+        client.uploads.parts.create(made, data=b"1")
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda c: upload(c, b"{}", "in.txt"), "Invalid file format for Batch API. Must be .jsonl"),
+        (lambda c: c.files.create(file=("in.jsonl", b"{}"), purpose="assistants"), "purpose"),
+        (lambda c: create(c, b"{}", extra_body={"input_file_id": "x"}), "no file"),
+        (lambda c: create(c, b"{}", extra_body={"completion_window": "1y"}), "completion_window"),
+        (lambda c: create(c, b"{}", extra_body={"endpoint": "/v1/embeddings"}), "endpoint"),
+        (lambda c: c.batches.list(limit=101), "limit"),
+        (lambda c: c.post("/files", body={}, cast_to=object), "multipart/form-data"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_request_is_said(
+    client: openai.OpenAI, ask: Callable[[openai.OpenAI], object], said: str
+) -> None:
+    with pytest.raises(openai.BadRequestError, match=said):
+        ask(client)
+
+
+def test_a_key_sees_its_own_and_may_name_only_its_models(
+    client: openai.OpenAI, server: Served, upstream: Upstream
+) -> None:
+    upstream.script("a", answers())
+    upstream.script("b", answers())
+    with other(server, "sk-team") as team, other(server, "sk-other") as stranger:
+        good = ended(team, create(team, jsonl([line("x", "a")])))
+        assert good.status == "completed"
+        bad = ended(team, create(team, jsonl([line("x", "a"), line("y", "a,b")])))
+        assert bad.errors is not None
+        assert bad.errors.data is not None
+        assert [(e.code, e.line) for e in bad.errors.data] == [("model_not_allowed", 2)]
+        assert not upstream.asked("b")
+        assert stranger.batches.list().data == []
+        assert stranger.files.list().data == []
+        assert good.output_file_id is not None
+        for theirs in (
+            lambda: stranger.batches.retrieve(good.id),
+            lambda: stranger.batches.cancel(good.id),
+            lambda: stranger.files.content(str(good.output_file_id)),
+            lambda: stranger.files.delete(good.input_file_id),
+        ):
+            with pytest.raises(openai.NotFoundError):
+                theirs()
+        assert [b.id for b in client.batches.list()] == [bad.id, good.id]
+    with other(server, "sk-wrong") as wrong, pytest.raises(openai.AuthenticationError):
+        wrong.files.list()
+
+
+def test_a_file_and_an_output_may_expire(client: openai.OpenAI, upstream: Upstream) -> None:
+    upstream.script("a", answers())
+    life: Any = {"anchor": "created_at", "seconds": 3600}
+    file = client.files.create(file=("in.jsonl", line("x")), purpose="batch", expires_after=life)
+    assert file.expires_at == file.created_at + 3600
+    batch = client.batches.create(
+        input_file_id=file.id, endpoint=CHAT, completion_window="24h", output_expires_after=life
+    )
+    made = client.files.retrieve(str(ended(client, batch).output_file_id))
+    assert made.expires_at == made.created_at + 3600
+    assert made.purpose == "batch_output"
