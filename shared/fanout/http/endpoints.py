@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from ..errors import RequestError
 from ..gateway import Answer, AnswerStream
 from ..schema.fanout import FanOutRequest, parse_request
@@ -12,6 +14,9 @@ from .exchange import Exchange
 from .stream import EventStream
 
 MEGABYTE = 1_000_000
+BIG = MEGABYTE
+"""Bytes of a body whose reading takes long enough for others to notice."""
+
 CREATED = 1_677_610_602
 """The `created` of every model in the list: OpenAI's for gpt-3.5, which LiteLLM uses too."""
 
@@ -21,7 +26,7 @@ async def chat(exchange: Exchange) -> None:
     limit = exchange.gateway.catalog.general.max_request_size_mb
     body = await read_body(exchange.receive, exchange.headers, int(limit * MEGABYTE))
     exchange.unread = False
-    request = parse_request(parse_body(body))
+    request = await _parsed(body)
     exchange.asked = request
     allow(exchange.caller, request.names)
     if request.stream:
@@ -48,6 +53,13 @@ async def _streamed(exchange: Exchange, request: FanOutRequest) -> None:
             beat.cancel()
     exchange.status = 200
     await events.end()
+
+
+async def _parsed(body: bytes) -> FanOutRequest:
+    """The request; a big one is read in a thread, for others not to wait for it."""
+    if len(body) < BIG:
+        return parse_request(parse_body(body))
+    return await asyncio.to_thread(lambda: parse_request(parse_body(body)))
 
 
 def parse_body(body: bytes) -> object:
