@@ -48,7 +48,7 @@ def test_ctrl_c_closes_every_call_and_is_raised(upstream: Upstream, expression: 
             {expression}
         except KeyboardInterrupt:
             print("interrupted", flush=True)
-            time.sleep(60)  # so that it is not the process's end that hangs up
+        time.sleep(60)  # so that it is not the process's end that hangs up
     """
     process = script(upstream, body)
     try:
