@@ -39,8 +39,8 @@ LAYERS = """
 DOORS = {
     "pyqwest": "transport/lanes",  # the HTTP engine
     "httpx2": "transport/httpx_seam",  # for other people's clients
-    "botocore": "aws stack_keys",
-    "boto3": "stack_keys",
+    "botocore": "aws bulk/aws/clients stack_keys",
+    "boto3": "bulk/aws/clients stack_keys",
     "yaml": "config/load",
     "uvicorn": "cli/host",
     "rich": "cli",

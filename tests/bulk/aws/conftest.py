@@ -1,0 +1,62 @@
+"""AWS in this process: an empty bucket, an empty table, and a list of the calls made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from fanout.bulk.aws.clients import make_client
+from fanout.bulk.aws.dynamodb import DynamoTable
+from fanout.bulk.aws.s3 import S3Blobs
+
+REGION = "us-east-1"
+
+
+@pytest.fixture(autouse=True)
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
+def s3() -> Any:
+    client = make_client("s3", REGION)
+    client.create_bucket(Bucket="jobs")
+    return client
+
+
+@pytest.fixture
+def calls(s3: Any) -> list[str]:
+    """The names of what S3 is asked for, in order."""
+    names: list[str] = []
+    s3.meta.events.register(
+        "before-call.s3", lambda model, **_: names.append(model.name), unique_id="calls"
+    )
+    return names
+
+
+@pytest.fixture
+def blobs(s3: Any) -> S3Blobs:
+    return S3Blobs(s3, "jobs", "p/")
+
+
+@pytest.fixture
+def table() -> DynamoTable:
+    client = make_client("dynamodb", REGION)
+    client.create_table(
+        TableName="records",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "S"} for name in ("kind", "id")
+        ],
+        KeySchema=[
+            {"AttributeName": "kind", "KeyType": "HASH"},
+            {"AttributeName": "id", "KeyType": "RANGE"},
+        ],
+    )
+    return DynamoTable(client, "records")

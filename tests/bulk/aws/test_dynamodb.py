@@ -1,0 +1,88 @@
+"""Records in DynamoDB: compare and set, and pages by time of birth; as SQLite has them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from fanout.bulk.local.sqlite import Database
+from fanout.bulk.store import Table
+
+
+@pytest.fixture(params=["dynamodb", "sqlite"])
+def records(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Table]:
+    if request.param == "dynamodb":
+        yield request.getfixturevalue("table")
+    else:
+        with closing(Database(tmp_path / "jobs.sqlite")) as database:
+            yield database
+
+
+def test_a_record_is_written_only_over_the_one_that_was_read(records: Table) -> None:
+    async def main() -> None:
+        assert await records.get("file", "a") is None
+        assert await records.put("file", "a", b"1", None)
+        assert not await records.put("file", "a", b"2", None)
+        assert not await records.put("file", "a", b"2", b"0")
+        assert not await records.put("file", "b", b"2", b"1")
+        assert await records.get("file", "a") == b"1"
+        assert await records.put("file", "a", b"2", b"1")
+        assert await records.get("file", "a") == b"2"
+        assert await records.get("batch", "a") is None
+
+    asyncio.run(main())
+
+
+def test_a_deleted_record_is_gone_and_may_be_made_again(records: Table) -> None:
+    async def main() -> None:
+        await records.put("file", "a", b"1", None)
+        assert await records.delete("file", "a")
+        assert not await records.delete("file", "a")
+        assert await records.get("file", "a") is None
+        assert await records.put("file", "a", b"3", None)
+
+    asyncio.run(main())
+
+
+def test_pages_go_by_id_either_way_and_by_kind(records: Table) -> None:
+    async def main() -> None:
+        for number in range(5):
+            await records.put("file", f"f{number}", str(number).encode(), None)
+        await records.put("batch", "f9", b"9", None)
+        assert await records.list("file", after=None, limit=2) == [b"4", b"3"]
+        assert await records.list("file", after="f3", limit=9) == [b"2", b"1", b"0"]
+        assert await records.list("file", after=None, limit=2, newest_first=False) == [b"0", b"1"]
+        assert await records.list("file", after="f3", limit=9, newest_first=False) == [b"4"]
+        assert await records.list("file", after="f0", limit=9) == []
+
+    asyncio.run(main())
+
+
+def test_a_list_is_whole_where_it_is_longer_than_a_page_of_dynamodb(records: Table) -> None:
+    async def main() -> None:
+        for number in range(12):
+            await records.put("file", f"f{number:02d}", bytes([number]) * 200_000, None)
+        found = await records.list("file", after=None, limit=12, newest_first=False)
+        assert [one[0] for one in found] == list(range(12))
+
+    asyncio.run(main())
+
+
+def test_of_two_that_change_a_record_at_the_same_time_one_does(records: Table) -> None:
+    async def main() -> None:
+        await records.put("file", "a", b"0", None)
+        outcomes: list[bool] = []
+
+        async def change(to: bytes) -> None:
+            outcomes.append(await records.put("file", "a", to, b"0"))
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(change(b"1"))
+            group.create_task(change(b"2"))
+        assert sorted(outcomes) == [False, True]
+
+    asyncio.run(main())

@@ -1,0 +1,310 @@
+"""What the workers of one job share: exact counts by shard, a cap that holds, an end heard."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from fanout.bulk.aws.dynamodb import DynamoTable
+from fanout.bulk.aws.ledger import DynamoLedger
+from fanout.bulk.aws.purse import LEASE
+from fanout.bulk.tally import Tally
+
+
+class Desk:
+    """Ledgers of one job, and a clock that a test sets."""
+
+    def __init__(self, table: DynamoTable, max_cost: float | None = None) -> None:
+        self.table = table
+        self.max_cost = max_cost
+        self.time = 1_000.0
+
+    def ledger(self, **more: Any) -> DynamoLedger:
+        return DynamoLedger(
+            self.table,
+            "j",
+            expires_at=9_000.0,
+            now=lambda: self.time,
+            max_cost=self.max_cost,
+            **more,
+        )
+
+    async def job(self, status: str) -> None:
+        raw = await self.table.get("batch", "j")
+        await self.table.put("batch", "j", json.dumps({"status": status}).encode(), raw)
+
+    async def account(self) -> tuple[int, int]:
+        item = await self.table.item("counts#j", "account")
+        assert item is not None
+        return int(item["spent"]["N"]), int(item["committed"]["N"])
+
+
+def one(cost: float = 0.0) -> Tally:
+    return Tally(done=1, tokens_in=2, tokens_out=3, cost=cost)
+
+
+def test_counts_of_all_workers_add_up_and_a_shard_that_is_taken_up_again_counts_once(
+    table: DynamoTable,
+) -> None:
+    async def main() -> None:
+        desk = Desk(table)
+        await desk.job("in_progress")
+        first, second = desk.ledger(), desk.ledger()
+        assert await first.completed(0) is None
+        first.begin(0, Tally())
+        second.begin(1, Tally())
+        for _ in range(3):
+            first.settle(0, 0.0, one())
+        second.settle(1, 0.0, Tally(failed=1, causes={"bad": 1}))
+        await first.sync()
+        await second.sync()
+        assert await second.total() == Tally(3, 1, 6, 0, 9, causes={"bad": 1})
+        # The first dies; two of its three lines had reached the shelf.
+        third = desk.ledger()
+        assert await third.completed(0) is None
+        third.begin(0, Tally(done=2, tokens_in=4, tokens_out=6))
+        third.settle(0, 0.0, one())
+        third.complete(0)
+        await third.sync()
+        assert await third.total() == Tally(3, 1, 6, 0, 9, causes={"bad": 1})
+        assert await desk.ledger().completed(0) == Tally(3, 0, 6, 0, 9)
+        assert await desk.ledger().completed(1) is None
+
+    asyncio.run(main())
+
+
+def test_a_finisher_reads_all_shards_at_once(table: DynamoTable) -> None:
+    async def main() -> None:
+        desk = Desk(table)
+        await desk.job("in_progress")
+        ledger = desk.ledger()
+        for shard in range(30):
+            ledger.begin(shard, one())
+            if shard != 7:
+                ledger.complete(shard)
+        await ledger.sync()
+        names: list[str] = []
+        table.client.meta.events.register(
+            "before-call.dynamodb", lambda model, **_: names.append(model.name)
+        )
+        finisher = desk.ledger(whole=True)
+        found = [await finisher.completed(shard) for shard in range(31)]
+        assert [shard for shard in range(31) if found[shard] is None] == [7, 30]
+        assert found[0] == one()
+        assert names == ["Query"]
+
+    asyncio.run(main())
+
+
+def test_a_worker_that_comes_late_does_not_undo_a_complete_shard(table: DynamoTable) -> None:
+    async def main() -> None:
+        desk = Desk(table)
+        await desk.job("in_progress")
+        late, quick = desk.ledger(), desk.ledger()
+        late.begin(0, Tally())
+        quick.begin(0, Tally())
+        quick.settle(0, 0.0, one())
+        quick.complete(0)
+        await quick.sync()
+        late.settle(0, 0.0, Tally(failed=1))
+        await late.sync()
+        assert await desk.ledger().completed(0) == one()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("status", ["cancelling", None])
+def test_a_job_that_was_cancelled_or_deleted_starts_no_more_lines(
+    table: DynamoTable, status: str | None
+) -> None:
+    async def main() -> None:
+        desk = Desk(table)
+        await desk.job("in_progress")
+        ledger = desk.ledger()
+        await ledger.sync()
+        assert ledger.start(0.0) is None
+        if status:
+            await desk.job(status)
+        else:
+            await table.delete("batch", "j")
+        assert ledger.start(0.0) is None
+        await ledger.sync()
+        assert ledger.start(0.0) == "cancelled"
+
+    asyncio.run(main())
+
+
+def test_an_expired_job_starts_no_more_lines(table: DynamoTable) -> None:
+    desk = Desk(table)
+    ledger = desk.ledger()
+    desk.time = 8_999.0
+    assert ledger.start(0.0) is None
+    desk.time = 9_000.0
+    assert ledger.start(0.0) == "expired"
+
+
+def test_a_job_that_is_planned_anew_has_no_counts(table: DynamoTable) -> None:
+    async def main() -> None:
+        desk = Desk(table, 1.0)
+        await desk.job("in_progress")
+        ledger = desk.ledger()
+        for shard in range(60):
+            ledger.begin(shard, one(0.001))
+        await ledger.sync()
+        await ledger.forget()
+        assert await ledger.total() == Tally()
+        assert [item async for item in table.items("counts#j")] == []
+        assert await table.get("batch", "j") is not None
+
+    asyncio.run(main())
+
+
+def test_counts_that_dynamodb_did_not_take_are_written_by_the_next_sync(
+    table: DynamoTable,
+) -> None:
+    def refuse(**_: object) -> None:
+        raise ConnectionError("gone")
+
+    async def main() -> None:
+        desk = Desk(table, 1.0)
+        await desk.job("in_progress")
+        ledger = desk.ledger()
+        ledger.begin(0, Tally())
+        ledger.settle(0, 0.0, one(0.25))
+        events = table.client.meta.events
+        for name in ("UpdateItem", "PutItem"):
+            events.register(f"before-call.dynamodb.{name}", refuse, unique_id=name)
+            with pytest.raises(ConnectionError):
+                await ledger.sync()
+            events.unregister(f"before-call.dynamodb.{name}", unique_id=name)
+        await ledger.sync()
+        assert (await ledger.total()).cost == 0.25
+        assert (await desk.account())[0] == 250_000_000
+
+    asyncio.run(main())
+
+
+async def ask(ledger: DynamoLedger, shard: int, estimate: float, cost: float) -> str | None:
+    """Start lines until none may be, and have them all answered; why none may be."""
+    started = 0
+    while (stop := ledger.start(estimate)) is None:
+        started += 1
+    for _ in range(started):
+        ledger.settle(shard, estimate, one(cost))
+    await ledger.sync()
+    return stop
+
+
+@pytest.mark.parametrize(("estimate", "cost"), [(0.01, 0.01), (0.01, 0.004), (0.01, 0.013)])
+def test_the_cap_holds_within_what_is_in_flight_for_all_workers_together(
+    table: DynamoTable, estimate: float, cost: float
+) -> None:
+    async def main() -> None:
+        desk = Desk(table, 0.5)
+        await desk.job("in_progress")
+        ledgers = [desk.ledger() for _ in range(3)]
+        for shard, ledger in enumerate(ledgers):
+            ledger.begin(shard, Tally())
+        stops: list[str | None] = [None] * 3
+        for _ in range(300):
+            for shard, ledger in enumerate(ledgers):
+                stops[shard] = await ask(ledger, shard, estimate, cost)
+            if set(stops) == {"capped"}:
+                break
+        assert set(stops) == {"capped"}
+        spent = (await ledgers[0].total()).cost
+        # What was in flight when the last money went: as many lines as the estimate let start.
+        over = max(0.0, cost - estimate) * 0.5 / estimate / 3 + 3 * cost
+        assert 0.5 <= spent + 1e-9 <= 0.5 + over
+
+    asyncio.run(main())
+
+
+def test_no_worker_starts_a_line_on_money_that_another_has_leased(table: DynamoTable) -> None:
+    async def main() -> None:
+        desk = Desk(table, 1.0)
+        await desk.job("in_progress")
+        first, second = desk.ledger(), desk.ledger()
+        assert first.start(1.0) == "wait"
+        await first.sync()
+        assert first.start(1.0) is None
+        assert first.start(1.0) == "wait"  # a second line under way would be beyond the lease
+        for _ in range(8):
+            await first.sync()
+            first.start(1.0)
+        assert (await desk.account())[1] == 1_000_000_000
+        assert second.start(0.5) == "wait"
+        await second.sync()
+        assert second.start(0.5) == "wait"
+
+    asyncio.run(main())
+
+
+def test_a_lease_that_is_not_needed_is_given_back(table: DynamoTable) -> None:
+    async def main() -> None:
+        desk = Desk(table, 1.0)
+        await desk.job("in_progress")
+        ledger = desk.ledger()
+        ledger.begin(0, Tally())
+        ledger.start(0.005)
+        await ledger.sync()
+        assert ledger.start(0.005) is None
+        assert await desk.account() == (0, 10_000_000)
+        ledger.settle(0, 0.005, one(0.003))
+        await ledger.sync()
+        assert await desk.account() == (3_000_000, 3_000_000)
+
+    asyncio.run(main())
+
+
+def test_the_lease_of_a_dead_worker_is_free_again_once_it_has_shown_no_life(
+    table: DynamoTable,
+) -> None:
+    async def main() -> None:
+        desk = Desk(table, 0.02)
+        await desk.job("in_progress")
+        dead, alive = desk.ledger(), desk.ledger()
+        alive.begin(0, Tally())
+        while dead.start(0.02) == "wait":
+            await dead.sync()
+        for _ in range(8):
+            assert dead.start(0.02) == "wait"
+            await dead.sync()
+        assert await desk.account() == (0, 20_000_000)
+
+        async def tries() -> list[str | None]:
+            said: list[str | None] = []
+            for _ in range(6):
+                said.append(alive.start(0.02))
+                if said[-1] is None:
+                    alive.put_back(0.02)
+                await alive.sync()
+            return said
+
+        assert set(await tries()) == {"wait"}
+        desk.time += LEASE + 1
+        assert None in await tries()
+
+    asyncio.run(main())
+
+
+def test_money_that_a_dead_worker_spent_is_booked_by_who_finds_the_answers(
+    table: DynamoTable,
+) -> None:
+    async def main() -> None:
+        desk = Desk(table, 1.0)
+        await desk.job("in_progress")
+        dead, next_ = desk.ledger(), desk.ledger()
+        dead.begin(0, Tally())
+        dead.settle(0, 0.0, one(0.1))
+        await dead.sync()
+        dead.settle(0, 0.0, one(0.2))  # stored, and never said
+        assert await next_.completed(0) is None
+        next_.begin(0, Tally(done=2, cost=0.3))
+        await next_.sync()
+        assert await desk.account() == (300_000_000, 300_000_000)
+
+    asyncio.run(main())

@@ -1,0 +1,198 @@
+"""Bytes in S3, as the planner, the workers and the finisher need them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from fanout.bulk.aws.clients import ClientError
+from fanout.bulk.aws.s3 import PART, PIECE, S3Blobs
+
+MB = 1024 * 1024
+
+
+def noise(size: int) -> bytes:
+    """Bytes that no shift of them equals."""
+    return hashlib.shake_128(b"noise").digest(size)
+
+
+async def pieces(*given: bytes) -> AsyncIterator[bytes]:
+    for piece in given:
+        yield piece
+
+
+async def content(blobs: S3Blobs, key: str, start: int = 0, end: int | None = None) -> bytes:
+    return b"".join([piece async for piece in blobs.read(key, start, end)])
+
+
+def test_what_is_written_is_read_whole_or_by_ranges(blobs: S3Blobs) -> None:
+    async def main() -> None:
+        assert await blobs.write("a/b", pieces(b"012", b"345", b"6789")) == 10
+        assert await content(blobs, "a/b") == b"0123456789"
+        assert await content(blobs, "a/b", 2, 5) == b"234"
+        assert await content(blobs, "a/b", 7) == b"789"
+        assert await content(blobs, "a/b", 4, 4) == b""
+        assert await content(blobs, "a/b", 8, 99) == b"89"
+        assert await content(blobs, "a/b", 10) == b""
+        assert await blobs.size("a/b") == 10
+
+    asyncio.run(main())
+
+
+def test_an_empty_object_is_read_as_nothing(blobs: S3Blobs) -> None:
+    async def main() -> None:
+        assert await blobs.write("empty", pieces()) == 0
+        assert await content(blobs, "empty") == b""
+        assert await blobs.size("empty") == 0
+
+    asyncio.run(main())
+
+
+def test_what_is_not_there_is_said_so(blobs: S3Blobs) -> None:
+    async def main() -> None:
+        assert await blobs.size("nothing") is None
+        with pytest.raises(FileNotFoundError):
+            await content(blobs, "nothing")
+        with pytest.raises(FileNotFoundError):
+            await blobs.join(["nothing"], "whole")
+        assert await blobs.size("whole") is None
+
+    asyncio.run(main())
+
+
+def test_no_more_than_a_piece_is_asked_for_at_a_time(blobs: S3Blobs, calls: list[str]) -> None:
+    async def main() -> None:
+        data = noise(PIECE + 3)
+        await blobs.write("big", pieces(data))
+        calls.clear()
+        got = [piece async for piece in blobs.read("big")]
+        assert list(map(len, got)) == [PIECE, 3]
+        assert b"".join(got) == data
+        assert calls == ["GetObject", "GetObject"]
+
+    asyncio.run(main())
+
+
+def test_an_object_that_changes_while_it_is_read_is_an_error_and_no_mixture(
+    blobs: S3Blobs,
+) -> None:
+    async def main() -> None:
+        await blobs.write("big", pieces(b"a" * (PIECE + 1)))
+        source = blobs.read("big")
+        assert await anext(source) == b"a" * PIECE
+        await blobs.write("big", pieces(b"b" * (PIECE + 1)))
+        with pytest.raises(ClientError, match="PreconditionFailed"):
+            await anext(source)
+
+    asyncio.run(main())
+
+
+def test_what_is_long_is_written_in_parts(blobs: S3Blobs, calls: list[str]) -> None:
+    async def main() -> None:
+        data = noise(2 * PART + 5)
+        cuts = [data[start : start + 3 * MB] for start in range(0, len(data), 3 * MB)]
+        assert await blobs.write("long", pieces(*cuts)) == len(data)
+        assert calls == ["CreateMultipartUpload", *["UploadPart"] * 3, "CompleteMultipartUpload"]
+        assert await content(blobs, "long") == data
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("size", [10, PART + 10])
+def test_a_source_that_breaks_leaves_nothing(blobs: S3Blobs, s3: Any, size: int) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"x" * size
+        raise ValueError("the caller hung up")
+
+    async def main() -> None:
+        with pytest.raises(ValueError, match="hung up"):
+            await blobs.write("long", broken())
+        assert await blobs.size("long") is None
+        assert s3.list_multipart_uploads(Bucket="jobs").get("Uploads", []) == []
+
+    asyncio.run(main())
+
+
+def test_large_parts_are_joined_by_s3_itself_and_small_ones_gathered(
+    blobs: S3Blobs, calls: list[str]
+) -> None:
+    async def main() -> None:
+        parts = {
+            f"part/{number}": noise(size)
+            for number, size in enumerate([6 * MB, 10, 0, 2 * MB, 11 * MB, 7])
+        }
+        for key, data in parts.items():
+            await blobs.write(key, pieces(data))
+        calls.clear()
+        assert await blobs.join(list(parts), "whole") == sum(map(len, parts.values()))
+        assert calls.count("UploadPartCopy") == 2
+        assert calls.count("UploadPart") == 2
+        assert await content(blobs, "whole") == b"".join(parts.values())
+        assert await content(blobs, "part/1") == parts["part/1"]
+
+    asyncio.run(main())
+
+
+def test_what_is_small_altogether_is_joined_through_us(blobs: S3Blobs, calls: list[str]) -> None:
+    async def main() -> None:
+        for key in "abc":
+            await blobs.write(key, pieces(key.encode() * 3))
+        calls.clear()
+        assert await blobs.join(["b", "a", "c"], "whole") == 9
+        assert calls.count("PutObject") == 1
+        assert "CreateMultipartUpload" not in calls
+        assert await content(blobs, "whole") == b"bbbaaaccc"
+
+    asyncio.run(main())
+
+
+def test_a_join_that_fails_is_aborted(blobs: S3Blobs, s3: Any) -> None:
+    def refuse(**_: object) -> None:
+        raise ConnectionError("gone")
+
+    async def main() -> None:
+        await blobs.write("big", pieces(b"a" * (6 * MB)))
+        s3.meta.events.register("before-call.s3.UploadPartCopy", refuse)
+        with pytest.raises(ConnectionError, match="gone"):
+            await blobs.join(["big", "big"], "whole")
+        assert await blobs.size("whole") is None
+        assert s3.list_multipart_uploads(Bucket="jobs").get("Uploads", []) == []
+
+    asyncio.run(main())
+
+
+def test_a_key_is_deleted_with_what_is_below_it_and_nothing_beside_it(
+    blobs: S3Blobs, s3: Any
+) -> None:
+    async def main() -> None:
+        for key in ("job/1", "job/1/a", "job/1/b/c", "job/10", "job/1x"):
+            await blobs.write(key, pieces(b"."))
+        await blobs.delete("job/1")
+        assert await blobs.keys("") == ["job/10", "job/1x"]
+        await blobs.delete("job/1")
+
+    asyncio.run(main())
+    assert [one["Key"] for one in s3.list_objects_v2(Bucket="jobs")["Contents"]] == [
+        "p/job/10",
+        "p/job/1x",
+    ]
+
+
+def test_more_than_a_page_of_keys_is_listed_and_deleted(blobs: S3Blobs, s3: Any) -> None:
+    def small_pages(params: dict[str, Any], **_: object) -> None:
+        params["MaxKeys"] = 10
+
+    async def main() -> None:
+        s3.meta.events.register("before-parameter-build.s3.ListObjectsV2", small_pages)
+        names = [f"many/{number:03d}" for number in range(25)]
+        for name in names:
+            await blobs.write(name, pieces(b"."))
+        assert await blobs.keys("many/") == names
+        await blobs.delete("many")
+        assert await blobs.keys("") == []
+
+    asyncio.run(main())

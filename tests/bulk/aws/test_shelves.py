@@ -1,0 +1,222 @@
+"""A shard's results in S3: nothing lost, nothing double, whoever dies or works beside another."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from fanout.bulk.aws.s3 import S3Blobs
+from fanout.bulk.aws.shelves import ENDS, S3Shelf, S3Shelves
+from fanout.bulk.store import Parts
+
+
+def line(name: str, size: int = 1, said: str = "a") -> bytes:
+    return json.dumps({"custom_id": name, "response": said * size}).encode() + b"\n"
+
+
+async def kept(shelves: S3Shelves, index: int = 0) -> list[tuple[bool, str]]:
+    shelf = await shelves.open(index)
+    return [(failed, json.loads(data)["custom_id"]) async for failed, data in shelf.stored()]
+
+
+async def content(blobs: S3Blobs, parts: Parts) -> tuple[bytes, bytes]:
+    async def joined(keys: list[str]) -> bytes:
+        return b"".join([piece for key in keys async for piece in blobs.read(key)])
+
+    return await joined(parts.answers), await joined(parts.failures)
+
+
+@pytest.fixture
+def shelves(blobs: S3Blobs) -> S3Shelves:
+    return S3Shelves(blobs, "jobs/j", part=1_000)
+
+
+def test_what_was_flushed_is_found_by_the_next_worker(shelves: S3Shelves) -> None:
+    async def main() -> None:
+        shelf = await shelves.open(0)
+        await shelf.put(line("a"), failed=False)
+        await shelf.put(line("b"), failed=True)
+        assert await kept(shelves) == []
+        await shelf.flush()
+        await shelf.put(line("never flushed"), failed=False)
+        assert await kept(shelves) == [(False, "a"), (True, "b")]
+        assert await kept(shelves, 1) == []
+
+    asyncio.run(main())
+
+
+def test_a_flush_without_lines_writes_nothing(shelves: S3Shelves, calls: list[str]) -> None:
+    async def main() -> None:
+        shelf = await shelves.open(0)
+        calls.clear()
+        await shelf.flush()
+        assert calls == []
+
+    asyncio.run(main())
+
+
+def test_enough_for_an_object_does_not_wait_for_the_flush(shelves: S3Shelves) -> None:
+    async def main() -> None:
+        shelf = await shelves.open(0)
+        await shelf.put(line("short"), failed=False)
+        assert await kept(shelves) == []
+        await shelf.put(line("long", 1_000), failed=False)
+        assert await kept(shelves) == [(False, "short"), (False, "long")]
+
+    asyncio.run(main())
+
+
+def test_a_closed_shelf_is_one_object_of_each_kind(shelves: S3Shelves, blobs: S3Blobs) -> None:
+    async def main() -> None:
+        shelf = await shelves.open(0)
+        for name in ("a", "b", "c"):
+            await shelf.put(line(name), failed=name == "b")
+            await shelf.flush()
+        await shelf.close()
+        parts = await shelves.parts(0)
+        assert await content(blobs, parts) == (line("a") + line("c"), line("b"))
+        assert len(parts.answers) == len(parts.failures) == 1
+        assert sorted(await blobs.keys("jobs/j/")) == sorted(parts.answers + parts.failures)
+
+    asyncio.run(main())
+
+
+def test_a_shard_that_was_never_begun_has_no_parts(shelves: S3Shelves) -> None:
+    async def main() -> None:
+        await (await shelves.open(3)).close()
+        assert await shelves.parts(3) == Parts([], [])
+
+    asyncio.run(main())
+
+
+def test_two_workers_of_one_shard_lose_nothing_and_double_nothing(
+    shelves: S3Shelves, blobs: S3Blobs
+) -> None:
+    async def main() -> None:
+        first, second = await shelves.open(0), await shelves.open(0)
+        await first.put(line("a", said="1"), failed=False)
+        await first.put(line("b", said="1"), failed=True)
+        await first.flush()
+        await second.put(line("a", said="2"), failed=False)
+        await second.put(line("b", said="2"), failed=False)
+        await second.put(line("c", said="2"), failed=True)
+        await second.close()
+        await first.put(line("d", said="1"), failed=False)
+        await first.close()
+        answers, failures = await content(blobs, await shelves.parts(0))
+        names = [json.loads(one)["custom_id"] for one in answers.splitlines()]
+        assert sorted(names) == ["a", "b", "d"]
+        assert failures == line("c", said="2")
+
+    asyncio.run(main())
+
+
+def test_a_worker_that_died_while_it_joined_leaves_nothing_to_mend(
+    shelves: S3Shelves, blobs: S3Blobs, s3: Any
+) -> None:
+    def die(**_: object) -> None:
+        raise ConnectionError("dead")
+
+    async def main() -> None:
+        shelf = await shelves.open(0)
+        for name in ("a", "b", "c"):
+            await shelf.put(line(name), failed=False)
+            await shelf.flush()
+        s3.meta.events.register("before-call.s3.DeleteObjects", die, unique_id="die")
+        with pytest.raises(ConnectionError):
+            await shelf.close()
+        s3.meta.events.unregister("before-call.s3.DeleteObjects", unique_id="die")
+        assert len(await blobs.keys("jobs/j/")) == 4
+        assert [name for _, name in await kept(shelves)] == ["a", "b", "c"]
+        answers, _ = await content(blobs, await shelves.parts(0))
+        assert sorted(answers.splitlines(keepends=True)) == [line("a"), line("b"), line("c")]
+        assert len(await blobs.keys("jobs/j/")) == 1
+
+    asyncio.run(main())
+
+
+def test_what_s3_did_not_take_is_held_and_written_by_the_next_flush(
+    shelves: S3Shelves, s3: Any
+) -> None:
+    def refuse(**_: object) -> None:
+        raise ConnectionError("slow down")
+
+    async def main() -> None:
+        shelf = await shelves.open(0)
+        await shelf.put(line("a"), failed=False)
+        s3.meta.events.register("before-call.s3.PutObject", refuse, unique_id="refuse")
+        with pytest.raises(ConnectionError):
+            await shelf.flush()
+        s3.meta.events.unregister("before-call.s3.PutObject", unique_id="refuse")
+        await shelf.put(line("b"), failed=False)
+        await shelf.close()
+        assert await kept(shelves) == [(False, "a"), (False, "b")]
+
+    asyncio.run(main())
+
+
+def test_a_torn_last_line_is_no_line(shelves: S3Shelves, s3: Any) -> None:
+    torn = line("a") + line("b")[:-5]
+    s3.put_object(Bucket="jobs", Key=f"p/jobs/j/shards/000000/x-1{ENDS[0]}", Body=torn)
+
+    async def main() -> None:
+        assert await kept(shelves) == [(False, "a")]
+        shelf = await shelves.open(0)
+        await shelf.put(line("b"), failed=False)
+        await shelf.close()
+        assert sorted(await kept(shelves)) == [(False, "a"), (False, "b")]
+
+    asyncio.run(main())
+
+
+def test_lines_longer_than_any_that_is_asked_are_kept(shelves: S3Shelves, blobs: S3Blobs) -> None:
+    async def main() -> None:
+        long = line("long", 9 * 1024 * 1024)
+        shelf = await shelves.open(0)
+        await shelf.put(line("a"), failed=False)
+        await shelf.flush()
+        await shelf.put(long, failed=False)
+        await shelf.close()
+        answers, _ = await content(blobs, await shelves.parts(0))
+        assert sorted(answers.splitlines(keepends=True)) == [line("a"), long]
+
+    asyncio.run(main())
+
+
+def test_flushes_at_the_same_time_write_each_line_once(shelves: S3Shelves) -> None:
+    async def main() -> None:
+        shelf = await shelves.open(0)
+
+        async def put(number: int) -> None:
+            await shelf.put(line(f"{number:03d}", 100), failed=False)
+            if number % 7 == 0:
+                await shelf.flush()
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(60):
+                group.create_task(put(number))
+        await shelf.close()
+        names = [name for _, name in await kept(shelves)]
+        assert sorted(names) == [f"{number:03d}" for number in range(60)]
+        assert len(names) == len(set(names))
+
+    asyncio.run(main())
+
+
+def test_a_reader_goes_on_where_its_objects_were_joined_meanwhile(shelves: S3Shelves) -> None:
+    async def main() -> None:
+        shelf = await shelves.open(0)
+        for name in ("a", "b", "c"):
+            await shelf.put(line(name), failed=False)
+            await shelf.flush()
+        found = []
+        async for _, data in S3Shelf.stored(shelf):
+            found.append(json.loads(data)["custom_id"])
+            if len(found) == 1:
+                await shelf.close()
+        assert sorted(found) == ["a", "b", "c"]
+
+    asyncio.run(main())
