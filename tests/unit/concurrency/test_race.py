@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from fanout.concurrency import Call, Cancelled, Failure, Success, attempt, race
+from fanout.concurrency import Call, Cancelled, Failure, race
 from tests.unit.concurrency.stage import Stage
 from tests.virtual_clock import now, run
 
@@ -288,30 +288,5 @@ def test_a_winner_without_a_caller_is_discarded() -> None:
             async with asyncio.timeout(1.5):
                 await race([slow, stage.call("fast", "f", 1.0)], discard=discard)
         assert dropped == ["f"]
-
-    run(main())
-
-
-# ---- attempt ----
-
-
-def test_an_attempt_turns_a_failure_into_a_value() -> None:
-    error = ValueError("bad")
-    outcome = run(attempt(Stage().call("a", error)))
-    assert isinstance(outcome, Failure)
-    assert outcome.error is error
-
-
-def test_an_attempt_gives_what_the_call_gives() -> None:
-    outcome = run(attempt(Stage().call("a", 7)))
-    assert isinstance(outcome, Success)
-    assert outcome.value == 7
-
-
-def test_cancellation_is_not_an_outcome() -> None:
-    async def main() -> None:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(1.0):
-                await attempt(Stage().call("a", "a", 9.0))
 
     run(main())
