@@ -73,10 +73,10 @@ class Gateway:
         """The whole answer; raises `AllFailed`, a lone model's own error or `DeadlineExceeded`."""
         request = self._resolved(request)
         try:
-            async with asyncio.timeout(self._deadline(request, context)):
+            async with asyncio.timeout_at(until := _clock() + self._deadline(request, context)):
                 if request.combined:
-                    return await self._answer_all(request, context)
-                return await self._answer_one(request, context)
+                    return await self._answer_all(request, context, until)
+                return await self._answer_one(request, context, until)
         except TimeoutError:
             raise self._too_late(request, context) from None
 
@@ -90,21 +90,22 @@ class Gateway:
         async with AsyncExitStack() as stack:
             try:
                 async with asyncio.timeout_at(when):
-                    stream = await stack.enter_async_context(run(request, context))
+                    stream = await stack.enter_async_context(run(request, context, when))
             except TimeoutError:
                 raise late from None
             yield replace(stream, chunks=_until(stream.chunks, when, late))
 
     # ---- one conversation, one winner ----
 
-    async def _answer_one(self, request: FanOutRequest, context: Context) -> Answer:
-        completion = await self._contests.answer(request, self._grid(request, context)[0])
+    async def _answer_one(self, request: FanOutRequest, context: Context, until: float) -> Answer:
+        asked = self._grid(request, context, until)[0]
+        completion = await self._contests.answer(request, asked)
         return Answer(self._stamped(completion), request.mode, completion["model"])
 
     # ---- several answers in one ----
 
-    async def _answer_all(self, request: FanOutRequest, context: Context) -> Answer:
-        grid = self._grid(request, context)
+    async def _answer_all(self, request: FanOutRequest, context: Context, until: float) -> Answer:
+        grid = self._grid(request, context, until)
         outcomes = await map_all(
             partial(self._contests.answer, request), grid, limit=self._limit(request)
         )
@@ -131,9 +132,9 @@ class Gateway:
 
     @asynccontextmanager
     async def _stream_one(
-        self, request: FanOutRequest, context: Context
+        self, request: FanOutRequest, context: Context, until: float
     ) -> AsyncIterator[AnswerStream]:
-        asked = self._grid(request, context)[0]
+        asked = self._grid(request, context, until)[0]
         started = perf_counter()
         async with self._contests.stream(request, asked) as (contest, leg, chunks):
 
@@ -174,9 +175,9 @@ class Gateway:
 
     @asynccontextmanager
     async def _stream_all(
-        self, request: FanOutRequest, context: Context
+        self, request: FanOutRequest, context: Context, until: float
     ) -> AsyncIterator[AnswerStream]:
-        grid = self._grid(request, context)
+        grid = self._grid(request, context, until)
         openers = [partial(self._stream_cell, request, asked) for asked in grid]
         cells = [asked.models for asked in grid]
         weave = Interleave(cells, request, _random_id(), int(self._now()), perf_counter)
@@ -212,19 +213,14 @@ class Gateway:
             request, mode="fallback", models=(*request.models, *spare), stagger=None, fallbacks={}
         )
 
-    def _grid(self, request: FanOutRequest, context: Context) -> list[Asked]:
+    def _grid(self, request: FanOutRequest, context: Context, until: float) -> list[Asked]:
         """The cells, message-major; each with its contestants."""
         sets = [(m,) for m in request.models] if request.mode == "all" else [request.models]
         return [
-            Asked(chat, models, [self._leg(request, context, name) for name in models])
+            Asked(chat, models, [_leg(request, context, name, until) for name in models])
             for chat in request.conversations
             for models in sets
         ]
-
-    def _leg(self, request: FanOutRequest, context: Context, model: str) -> Leg:
-        retries, watcher = request.num_retries, context.watcher
-        until = _clock() + self._deadline(request, context)
-        return Leg(model, context.request_id, request.mode, retries, until, watcher=watcher)
 
     def _limit(self, request: FanOutRequest) -> int:
         ours = self.catalog.general.max_parallel_requests
@@ -245,6 +241,11 @@ class Gateway:
         body["id"] = body.get("id") or _random_id()
         body["created"] = body.get("created") or int(self._now())
         return body
+
+
+def _leg(request: FanOutRequest, context: Context, model: str, until: float) -> Leg:
+    retries, watcher = request.num_retries, context.watcher
+    return Leg(model, context.request_id, request.mode, retries, until, watcher=watcher)
 
 
 def _clock() -> float:

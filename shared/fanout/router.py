@@ -15,6 +15,7 @@ from typing import TypeAlias, TypeVar
 
 from msgspec import Struct
 
+from .concurrency import within
 from .config.resolve import Catalog, Deployment
 from .errors import (
     ErrorDetail,
@@ -82,7 +83,7 @@ class Router:
 
         async def call(this: _Try, _hold: AsyncExitStack) -> ChatCompletion:
             fitted = with_defaults(request, this.deployment)
-            async with asyncio.timeout(this.deployment.timeout):
+            async with within(this.deployment.timeout):
                 reply = await self._transport.chat(this.deployment, fitted)
             this.dropped = reply.dropped
             this.usage = reply.completion.get("usage")
@@ -102,7 +103,7 @@ class Router:
             fitted = with_defaults(request, this.deployment)
             assembly = Assembly()
             async with (
-                asyncio.timeout(this.deployment.timeout),
+                within(this.deployment.timeout),
                 self._transport.stream(this.deployment, fitted) as stream,
             ):
                 this.dropped = stream.dropped
@@ -128,7 +129,7 @@ class Router:
 
         async def call(this: _Try, hold: AsyncExitStack) -> _Opened:
             fitted = with_defaults(request, this.deployment)
-            async with asyncio.timeout(this.deployment.timeout):
+            async with within(this.deployment.timeout):
                 opened = await hold.enter_async_context(
                     self._transport.stream(this.deployment, fitted)
                 )

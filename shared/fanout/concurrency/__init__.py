@@ -1,10 +1,11 @@
 """
-Structured fan-out: `race`, `race_streams`, `map_all`, `map_each` and `merge_streams`.
+Structured fan-out: `race`, `race_streams`, `map_all`, `map_each`, `merge_streams`, `within`.
 
 Knows nothing of HTTP, providers or configuration. Every task started here has finished, or has
 been cancelled and awaited, before its function returns or its block is left.
 """
 
+from .limits import within
 from .many import Ended, map_all, map_each, merge_streams
 from .outcomes import (
     Call,
@@ -35,4 +36,5 @@ __all__ = [
     "merge_streams",
     "race",
     "race_streams",
+    "within",
 ]

@@ -8,8 +8,9 @@ See https://asgi.readthedocs.io/en/latest/specs/www.html.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
+from types import TracebackType
 from typing import Any, TypeAlias
 
 from ..errors import TooLarge
@@ -118,20 +119,34 @@ def _safe(value: str) -> bytes:
     return quote(value, safe=" ,/:").encode()
 
 
-@asynccontextmanager
-async def until_hang_up(receive: Receive) -> AsyncIterator[asyncio.TaskGroup]:
+class UntilHangUp:
     """
     Run the block until the caller hangs up: then it is cancelled, and `ClientGone` raised.
 
     The group is the block's own, for a task beside it; tasks left in it are cancelled at its end.
-    The request's body must have been read.
+    The request's body must have been read. A class, as it costs each request less than a generator.
     """
-    try:
-        async with asyncio.TaskGroup() as group:
-            watcher = group.create_task(hang_up(receive))
-            try:
-                yield group
-            finally:
-                watcher.cancel()
-    except BaseExceptionGroup as raised:
-        raise raised.exceptions[0] from None
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._group = asyncio.TaskGroup()
+        self._watcher: asyncio.Task[None]
+
+    async def __aenter__(self) -> asyncio.TaskGroup:
+        """Begin to watch."""
+        await self._group.__aenter__()
+        self._watcher = self._group.create_task(hang_up(self._receive))
+        return self._group
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Watch no longer; raises what went wrong, and not a group with that in it."""
+        self._watcher.cancel()
+        try:
+            await self._group.__aexit__(kind, error, trace)
+        except BaseExceptionGroup as raised:
+            raise raised.exceptions[0] from None

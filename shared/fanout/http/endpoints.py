@@ -8,7 +8,7 @@ from ..errors import RequestError
 from ..gateway import Answer, AnswerStream
 from ..schema.fanout import FanOutRequest, parse_request
 from ..wire.json import BadJSON, DuplicateKey, decode_strict
-from .asgi import read_body, until_hang_up
+from .asgi import UntilHangUp, read_body
 from .auth import allow
 from .exchange import Exchange
 from .stream import EventStream
@@ -32,7 +32,7 @@ async def chat(exchange: Exchange) -> None:
     if request.stream:
         await _streamed(exchange, request)
         return
-    async with until_hang_up(exchange.receive):
+    async with UntilHangUp(exchange.receive):
         answer = await exchange.gateway.answer(request, exchange.context)
     exchange.winner = answer.winner
     exchange.out |= _mode_headers(answer)
@@ -41,7 +41,7 @@ async def chat(exchange: Exchange) -> None:
 
 async def _streamed(exchange: Exchange, request: FanOutRequest) -> None:
     events = exchange.events = EventStream(exchange.send, exchange.out, exchange.keep_alive)
-    async with until_hang_up(exchange.receive) as group:
+    async with UntilHangUp(exchange.receive) as group:
         beat = group.create_task(events.keep_alive())
         try:
             async with exchange.gateway.stream(request, exchange.context) as answer:

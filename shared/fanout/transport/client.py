@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import lru_cache
 from typing import assert_never
 
 import msgspec
 from msgspec import Struct, field
-from msgspec.structs import replace
 
 from ..config.resolve import Deployment
 from ..errors import Broken, ErrorDetail, MissingKey, TimedOut
@@ -131,25 +131,24 @@ class Transport:
 
     async def _signed(self, deployment: Deployment, wire: WireRequest) -> _Signed:
         """The request with its address and its key."""
-        headers = {"content-type": "application/json", **deployment.provider.headers}
-        url = join(deployment.base_url, wire.path)
-        outgoing = Outgoing(wire.method, url, {**headers, **wire.headers}, wire.body)
+        provider, url = deployment.provider, join(deployment.base_url, wire.path)
+        headers = {"content-type": "application/json", **provider.headers, **wire.headers}
         secret, text = await self._pick_key(deployment)
-        auth = deployment.provider.auth
-        match auth:
-            case SigV4() if text:  # a Bedrock API key instead of the role
-                extra: Mapping[str, str] = {"authorization": f"Bearer {text}"}
-            case SigV4(service):
+        match provider.auth:
+            case SigV4(service) if not text:
                 self._signer = self._signer or self._make_signer()
                 region = deployment.target.options.get("region", "us-east-1")
-                extra = await self._signer.headers(outgoing, service, region)
-            case Bearer():
-                extra = {"authorization": f"Bearer {text}"} if text else {}
+                outgoing = Outgoing(wire.method, url, headers, wire.body)
+                headers = {**headers, **await self._signer.headers(outgoing, service, region)}
+            case SigV4() | Bearer():  # a Bedrock API key stands in for the role
+                if text:
+                    headers["authorization"] = f"Bearer {text}"
             case Header(name):
-                extra = {name: text} if text else {}
+                if text:
+                    headers[name] = text
             case _:
-                assert_never(auth)
-        return _Signed(replace(outgoing, headers={**outgoing.headers, **extra}), secret, text)
+                assert_never(provider.auth)
+        return _Signed(Outgoing(wire.method, url, headers, wire.body), secret, text)
 
     async def _pick_key(self, deployment: Deployment) -> tuple[Secret | None, str | None]:
         """One of the deployment's keys; several are used in turn."""
@@ -178,6 +177,7 @@ class _Signed(Struct, frozen=True):
         return "_Signed(…)"
 
 
+@lru_cache(maxsize=1024)
 def join(base: str, path: str) -> str:
     """
     A base URL and a path; what the base already ends in (`…/v1` and `/v1/messages`) is said once.
@@ -206,6 +206,8 @@ async def _chunks(deployment: Deployment, incoming: Incoming) -> AsyncIterator[C
             for event in framer.feed(data):
                 for chunk in decoder.feed(event):
                     yield chunk
+    except EngineError as error:
+        raise fault(deployment, error) from None
     except WireError as error:
         raise wire_error(deployment, error) from None
     except TimeoutError:
