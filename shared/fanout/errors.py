@@ -24,6 +24,7 @@ Every error this house raises on purpose.
     │   ├── Malformed            the reply does not parse as the provider's own wire (502)
     │   └── Broken               the stream ended early                              (502)
     ├── AllFailed                .failures, in call order; their status if they agree, else 502
+    ├── Internal                 a bug of ours, which the log has already                (500)
     └── DeadlineExceeded         the request's own time is up                        (504)
 
 Knows nothing of HTTP libraries, of configuration, or of how an error is printed.
@@ -269,6 +270,17 @@ class AllFailed(FanoutError):
 
 
 INTERNAL = ErrorDetail("an internal error; the log has it under this request's id", "server_error")
+
+
+class Internal(FanoutError):
+    """A bug of ours (its `__cause__`) that the log has been told of."""
+
+    def __init__(self) -> None:
+        super().__init__(INTERNAL.message)
+
+    @property
+    def detail(self) -> ErrorDetail:
+        return INTERNAL
 
 
 def status_of(error: Exception) -> int:

@@ -20,6 +20,7 @@ from .config.resolve import Catalog, Deployment
 from .errors import (
     ErrorDetail,
     FanoutError,
+    Internal,
     MissingKey,
     ProviderError,
     TimedOut,
@@ -145,7 +146,7 @@ class Router:
         stack, this, head, rest = await self._answered(leg, call)
         try:
             async with stack:
-                yield _noting_usage(leg, this, head, rest)
+                yield self._noting_usage(leg, this, head, rest)
         except BaseException as error:
             self._told(leg, this, _outcome(error), error)
             raise
@@ -206,6 +207,7 @@ class Router:
                 raise
             except BaseException as error:
                 self._told(leg, this, _outcome(error), error)
+                self._raise_bug(leg, error)
                 raise
             group.succeeded(deployment)
             return value
@@ -222,6 +224,29 @@ class Router:
             if name in self._catalog.groups:  # any other is a caller's own word: there is no end
                 self._groups[name] = group
         return group
+
+    async def _noting_usage(
+        self, leg: Leg, this: _Try, head: Sequence[ChatChunk], rest: AsyncIterator[ChatChunk]
+    ) -> AsyncIterator[ChatChunk]:
+        for chunk in head:
+            leg.usage = this.usage = chunk.get("usage") or this.usage
+            yield chunk
+        while True:
+            try:
+                piece = await anext(rest, None)
+            except Exception as error:
+                self._raise_bug(leg, error)
+                raise
+            if piece is None:
+                return
+            leg.usage = this.usage = piece.get("usage") or this.usage
+            yield piece
+
+    def _raise_bug(self, leg: Leg, error: BaseException) -> None:
+        """Of a bug the log is told here, whatever else the others in the request come to."""
+        if isinstance(error, Exception) and not isinstance(error, FanoutError):
+            self._observer.bug(leg.request_id, error)
+            raise Internal from error
 
     def _first_token(self, leg: Leg, this: _Try) -> None:
         this.first_token = leg.first_token = perf_counter()
@@ -260,17 +285,6 @@ class Router:
 
 def _outcome(error: BaseException) -> Outcome:
     return "failed" if isinstance(error, Exception) else "cancelled"
-
-
-async def _noting_usage(
-    leg: Leg, this: _Try, head: Sequence[ChatChunk], rest: AsyncIterator[ChatChunk]
-) -> AsyncIterator[ChatChunk]:
-    for chunk in head:
-        leg.usage = this.usage = chunk.get("usage") or this.usage
-        yield chunk
-    async for chunk in rest:
-        leg.usage = this.usage = chunk.get("usage") or this.usage
-        yield chunk
 
 
 def with_defaults(request: ChatRequest, deployment: Deployment) -> ChatRequest:

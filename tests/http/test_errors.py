@@ -177,16 +177,18 @@ def test_what_is_not_the_providers_wire_is_a_502(
 @both_ways
 @pytest.mark.parametrize(
     "fault",
-    [[cut], [reset], [raw(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"), cut]],
-    ids=["cut", "reset", "ssh"],
+    [[cut], [reset], [role, cut], [raw(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"), cut]],
+    ids=["cut", "reset", "cut-before-a-word", "ssh"],
 )
 def test_a_connection_that_breaks_is_a_502(
     server: Served, upstream: Upstream, *, fault: Script, stream: bool
 ) -> None:
+    server.notes.forget()
     upstream.script("a", fault)
     said = server.chat({"model": "a", "messages": HI, "stream": stream})
     assert said.error is not None
     assert (said.status, said.error["code"]) == (502, "provider_stream_broken")
+    assert [record.error for record in server.notes.attempts] == ["Broken"]
 
 
 @pytest.fixture(scope="module")

@@ -41,13 +41,13 @@ def test_a_provider_that_speaks_http_1_only_is_asked_in_it(
 
     async def run() -> list[WireResponse]:
         async with engine(ca) as made:
-            return [await way(made, outgoing(http1, "a")) for _ in range(5)]
+            return [await way(made, outgoing(http1, "a")) for _ in range(20)]
 
     replies = asyncio.run(run())
-    assert [reply.status for reply in replies] == [200] * 5
+    assert [reply.status for reply in replies] == [200] * 20
     assert b"Hello" in replies[0].body
-    assert [call.protocol for call in http1.calls] == ["http/1.1"] * 5
-    assert http1.connections <= 2  # one tried HTTP/2, and one has served ever since
+    assert [call.protocol for call in http1.calls] == ["http/1.1"] * 20
+    assert http1.connections < 10  # one tried HTTP/2; the others are used again and again
 
 
 def test_a_server_without_alpn_is_one_that_speaks_http_1(ca: trustme.CA) -> None:
@@ -229,8 +229,9 @@ def test_an_ended_stream_leaves_its_connection_for_the_next(plain: Upstream) -> 
 
     async def run() -> None:
         async with engine() as made:
-            for _ in range(3):
+            for _ in range(20):
                 await streamed(made, outgoing(plain, "a", stream=True))
 
     asyncio.run(run())
-    assert plain.connections == 1
+    assert len(plain.calls) == 20
+    assert plain.connections < 10

@@ -1,0 +1,125 @@
+"""A bug of ours: the log has it, the caller gets a 500 that says nothing of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from fanout.errors import INTERNAL
+from fanout.observe import JSONLines
+from fanout.transport.engine import Incoming, Outgoing
+from fanout.transport.lanes import Reply
+from fanout.wire.http import WireResponse
+from tests.http.test_bad_input import models
+from tests.in_process import Agreeable, Heard, InProcess, run_in_process
+from tests.said import Said, heard, told
+from tests.voices import VOICES
+
+HI = [{"role": "user", "content": "marker-prompt"}]
+both_ways = pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+
+
+class Buggy(Agreeable):
+    """An engine that has a bug for `b`, and one in the middle of a stream for `c`."""
+
+    async def send(self, request: Outgoing) -> WireResponse:
+        if _asks(request) in {"b", "c"}:
+            raise TypeError("marker-bug")
+        return await super().send(request)
+
+    @asynccontextmanager
+    async def stream(self, request: Outgoing) -> AsyncIterator[Incoming]:
+        if _asks(request) == "b":
+            raise TypeError("marker-bug")
+        if _asks(request) == "c":
+            yield Reply(200, {}, _halves())
+            return
+        async with super().stream(request) as incoming:
+            yield incoming
+
+
+def _asks(request: Outgoing) -> str:
+    return str(json.loads(request.body)["model"])
+
+
+async def _halves() -> AsyncIterator[bytes]:
+    yield VOICES["openai"].delta("c", {"content": "Hel"})
+    raise TypeError("marker-bug")
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[InProcess]:
+    with run_in_process(models("a", "b", "c"), Buggy()) as app:
+        yield app
+
+
+@pytest.fixture
+def app(running: InProcess) -> InProcess:
+    running.notes.forget()
+    return running
+
+
+def ask(app: InProcess, *, stream: bool, **body: Any) -> Said:
+    answer: Heard = app.post({"messages": HI, "stream": stream, **body})
+    assert b"marker" not in answer.body
+    if answer.headers["content-type"].startswith("text/event-stream"):
+        return heard(answer.status, answer.headers, answer.body)
+    return told(answer.status, answer.headers, json.loads(answer.body))
+
+
+def bugs(app: InProcess) -> list[str]:
+    return [repr(bug) for bug in app.notes.bugs]
+
+
+@both_ways
+@pytest.mark.parametrize("body", [{"model": "b"}, {"model": "b", "fallbacks": ["c"]}])
+def test_a_lone_bug_is_a_500(app: InProcess, *, body: dict[str, Any], stream: bool) -> None:
+    said = ask(app, stream=stream, **body)
+    if "fallbacks" in body and stream:
+        assert (said.status, said.done) == (200, False)
+    else:
+        assert said.status == 500
+    assert said.error is not None
+    assert INTERNAL.message in said.error["message"]
+    assert said.error["type"] == "server_error"
+    assert set(bugs(app)) == {"TypeError('marker-bug')"}
+    assert len(bugs(app)) == len(body)
+
+
+@both_ways
+def test_one_among_several_is_its_own_choices_error(app: InProcess, *, stream: bool) -> None:
+    said = ask(app, stream=stream, model="a, b")
+    assert (said.status, said.texts[0]) == (200, "Hello")
+    assert said.choices[1]["finish_reason"] == "error"
+    assert said.choices[1]["error"]["message"] == INTERNAL.message
+    assert bugs(app) == ["TypeError('marker-bug')"]
+
+
+@both_ways
+def test_one_that_loses_a_race_is_logged_too(app: InProcess, *, stream: bool) -> None:
+    fan = {"mode": "hedge", "models": ["b", "a"], "stagger": 60}
+    said = ask(app, stream=stream, fanout=fan)
+    assert (said.status, said.model, said.text) == (200, "a", "Hello")
+    assert bugs(app) == ["TypeError('marker-bug')"]
+
+
+def test_one_in_the_middle_of_a_stream_ends_it_with_an_error(app: InProcess) -> None:
+    said = ask(app, stream=True, model="c")
+    assert (said.status, said.text, said.done) == (200, "Hel", False)
+    assert said.error is not None
+    assert said.error["message"] == INTERNAL.message
+    assert bugs(app) == ["TypeError('marker-bug')"]
+
+
+def test_the_log_says_where_and_shows_no_values(app: InProcess) -> None:
+    ask(app, stream=False, model="b")
+    lines: list[str] = []
+    JSONLines(lines.append).bug("req_1", app.notes.bugs[0])
+    line = json.loads(lines[0])
+    assert (line["event"], line["request_id"], line["error"]) == ("bug", "req_1", "TypeError")
+    assert any(place.endswith(" send") for place in line["where"])
+    assert "marker" not in lines[0]
