@@ -42,7 +42,8 @@ class Purse:
         self._lease = self._held = 0
         self._spent = self._committed = 0
         self._settled = self._booked = 0
-        self._is_short = self._has_row = False
+        self._short = 0
+        self._has_row = False
         self._seen: tuple[int, int, int] = (0, 0, 0)
 
     def start(self, estimate: int) -> Literal["capped", "wait"] | None:
@@ -52,7 +53,7 @@ class Purse:
         if estimate:
             last = self._lease > 0 and not self._held
             if self._held + estimate > self._lease and not last:
-                self._is_short = True
+                self._short = self._held + estimate - self._lease
                 return "wait"
         self._held += estimate
         return None
@@ -70,7 +71,7 @@ class Purse:
     async def sync(self) -> None:
         """Say what was spent, and lease more or give back."""
         debt = max(0, -self._lease)
-        if not self._held and not self._is_short:
+        if not self._held and not self._short:
             debt = -self._lease  # nothing is under way
         settled, booked = self._settled, self._booked
         self._lease += debt
@@ -82,14 +83,14 @@ class Purse:
             self._settled += settled
             self._booked += booked
             raise
-        if self._is_short:
-            self._is_short = False
-            await self._borrow()
+        if self._short:
+            short, self._short = self._short, 0
+            await self._borrow(max(short, self._held))
         await self._show()
 
-    async def _borrow(self) -> None:
-        """Lease twice what is under way, a slice at least, and at most what is left."""
-        wanted = min(max(self._max // SLICES, self._held, 1), self._max - self._committed)
+    async def _borrow(self, wanted: int) -> None:
+        """Lease as much, a slice at least, and at most what is left."""
+        wanted = min(max(self._max // SLICES, wanted), self._max - self._committed)
         if wanted > 0:
             done = await self._add(0, wanted, most=self._max - wanted)
             if done:

@@ -1,0 +1,74 @@
+"""Files and batches for the API on AWS: kept here, run by a state machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+
+from msgspec import Struct
+
+from ..files import FileService
+from ..jobs import JobService
+from ..records import Job
+from ..store import Ledger
+from ..tally import Tally
+from .dynamodb import DynamoTable
+from .ledger import DynamoLedger
+from .s3 import S3Blobs
+from .shelves import S3Shelves
+
+NAME = "aws"
+
+
+class Stores(Struct, frozen=True):
+    """Where a stack's files and jobs are."""
+
+    blobs: S3Blobs
+    table: DynamoTable
+    now: Callable[[], float] = time.time
+
+    def shelves(self, job: Job) -> S3Shelves:
+        """A job's results."""
+        return S3Shelves(self.blobs, f"jobs/{job.id}")
+
+    def ledger(self, job: Job, *, whole: bool = False) -> DynamoLedger:
+        """A job's counts; `whole` for who will ask for those of every shard."""
+        return DynamoLedger(
+            self.table,
+            job.id,
+            expires_at=job.expires_at,
+            now=self.now,
+            max_cost=job.max_cost_usd,
+            whole=whole,
+        )
+
+    def every_shard(self, job: Job) -> Ledger:
+        """A job's counts, for the finisher."""
+        return self.ledger(job, whole=True)
+
+    async def forget(self, job: Job) -> None:
+        """What an earlier plan of the job left."""
+        await self.ledger(job).forget()
+        await self.blobs.delete(f"jobs/{job.id}/shards")
+
+
+class AWSBulk:
+    """Files and jobs of a stack; a `Host` whose `execute` starts the state machine."""
+
+    def __init__(self, stores: Stores, execute: Callable[[str], Awaitable[None]]) -> None:
+        self._stores = stores
+        self._execute = execute
+        self.files = FileService(stores.blobs, stores.table, stores.now)
+        self.jobs = JobService(self.files, stores.table, self, stores.now)
+
+    @property
+    def name(self) -> str:
+        return NAME
+
+    async def start(self, job_id: str) -> None:
+        """Have the state machine run it."""
+        await self._execute(job_id)
+
+    async def tally(self, job: Job) -> Tally:
+        """What its workers wrote at most a second ago."""
+        return await self._stores.ledger(job).total()
