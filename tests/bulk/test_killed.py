@@ -23,7 +23,7 @@ from tests.served import entry
 from tests.steps import answers, pause
 from tests.upstream import Upstream
 
-LINES = 300
+LINES = 600
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def texts(calls: list[Any]) -> Counter[str]:
 def test_a_stopped_server_goes_on_where_it_was(
     upstream: Upstream, tmp_path: Path, name: str
 ) -> None:
-    upstream.script("a", [pause(0.02), *answers("Hello")])
+    upstream.script("a", [pause(0.04), *answers("Hello")])
     entries = [entry(upstream, "a", max_parallel_requests=8)]
     config = write_config(tmp_path, {"model_list": entries})
     with server(config, tmp_path / "home") as (process, client):

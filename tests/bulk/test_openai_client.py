@@ -250,3 +250,23 @@ def test_a_file_and_an_output_may_expire(client: openai.OpenAI, upstream: Upstre
     made = client.files.retrieve(str(ended(client, batch).output_file_id))
     assert made.expires_at == made.created_at + 3600
     assert made.purpose == "batch_output"
+
+
+def test_a_dry_run_quotes_and_asks_nobody(client: openai.OpenAI, upstream: Upstream) -> None:
+    file_id = upload(client, jsonl([line("x", max_tokens=100), line("y", "a,b")]))
+    body = {"input_file_id": file_id, "endpoint": CHAT, "dry_run": True}
+    said: Any = client.post("/batches", body=body, cast_to=object)
+    assert (said["object"], said["lines"]) == ("batch.quote", 2)
+    assert {name: part["lines"] for name, part in said["models"].items()} == {"a": 2, "b": 1}
+    assert client.batches.list().data == []
+    assert not upstream.calls
+
+
+def test_a_batch_may_have_a_model_and_a_window_of_its_own(
+    client: openai.OpenAI, upstream: Upstream
+) -> None:
+    upstream.script("b", answers("Salut"))
+    more = {"model": "b", "completion_window": "14d"}
+    batch = create(client, b'[{"role": "user", "content": "Hi"}]', extra_body=more)
+    assert batch.expires_at == batch.created_at + 14 * 86_400
+    assert list(output(client, ended(client, batch).output_file_id)) == ["line-1"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from ..config.resolve import Catalog
 from ..errors import FanoutError, Forbidden
 from ..gateway import Context, Gateway
 from ..observe import Observer
@@ -39,13 +40,13 @@ def make_ask(
     return ask
 
 
-def check_model(gateway: Gateway, caller: str, allowed: Collection[str] | None, name: str) -> None:
+def check_model(catalog: Catalog, caller: str, allowed: Collection[str] | None, name: str) -> None:
     """Refuse, before anything is paid for, a name that is unknown or not this key's to use."""
     if allowed is not None and name not in allowed:
         said = f"The key `{caller}` may not use the model `{name}`."
         raise BadLine("model_not_allowed", said, "body.model")
     try:
-        gateway.catalog.find(name)
+        catalog.find(name)
     except FanoutError as error:
         raise BadLine("model_not_found", f"{error}.", "body.model") from None
 

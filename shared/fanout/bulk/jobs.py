@@ -72,15 +72,25 @@ class JobService:
 
     async def create(self, asked: NewJob, owner: str, allowed: Collection[str] | None) -> Job:
         """A job in `validating`; what is wrong inside its file is found after that."""
-        window = parse_window(asked.completion_window)
         if asked.endpoint != lines.ENDPOINT:
             raise RequestError(f"`endpoint` must be {lines.ENDPOINT}", "endpoint")
+        parse_window(asked.completion_window)
+        file = await self._input(asked.input_file_id, owner)
+        return await self.add(self.draft(asked, file, owner, allowed))
+
+    def draft(
+        self,
+        asked: NewJob,
+        file: FileRecord,
+        owner: str,
+        allowed: Collection[str] | None = None,
+    ) -> Job:
+        """A job that is not kept yet; what is wrong with what was asked is told."""
         _check_metadata(asked.metadata)
         if asked.max_cost_usd is not None and asked.max_cost_usd <= 0:
             raise RequestError("`max_cost_usd` must be above 0", "max_cost_usd")
-        file = await self._input(asked.input_file_id, owner)
-        job = replace(
-            self._new(file, owner, window),
+        return replace(
+            self._new(file, owner, parse_window(asked.completion_window)),
             completion_window=asked.completion_window,
             allowed=None if allowed is None else sorted(allowed),
             model=asked.model,
@@ -88,7 +98,6 @@ class JobService:
             metadata=asked.metadata,
             output_lifetime=parse_lifetime(asked.output_expires_after, "output_expires_after"),
         )
-        return await self.add(job)
 
     async def add(self, job: Job) -> Job:
         """Keep a job and have it run."""
@@ -149,7 +158,7 @@ class JobService:
 
     # ---- again ----
 
-    async def retry(self, job_id: str, caller: str) -> Job:
+    async def retry(self, job_id: str, caller: str, *, max_cost_usd: float | None = None) -> Job:
         """A job of just the failed lines, whose output will have the earlier answers too."""
         old = await self.find(job_id, caller)
         if not old.is_over or old.error_file_id is None:
@@ -167,7 +176,7 @@ class JobService:
             completion_window=old.completion_window,
             allowed=old.allowed,
             model=old.model,
-            max_cost_usd=old.max_cost_usd,
+            max_cost_usd=max_cost_usd or old.max_cost_usd,
             metadata=old.metadata,
             output_lifetime=old.output_lifetime,
             retry_of=old.id,

@@ -80,12 +80,14 @@ class Runner:
         self._costs = Costs(gateway.catalog)
 
     async def run(self, job_id: str) -> Job:
-        """Take the job from where it is to its end."""
+        """Take the job from where it is to its end, or as far as this process may go."""
         job = await self._jobs.find(job_id, None)
         if job.status == "validating":
             job = await self.plan(job)
         if job.status == "in_progress":
             job = await self.work(job)
+            if job.status == "in_progress" and job.reason is None:
+                return job  # its worker was told to stop: it is taken up again
         return job if job.is_over else await self.finish(job)
 
     # ---- plan ----
@@ -93,7 +95,7 @@ class Runner:
     async def plan(self, job: Job) -> Job:
         """Check its input and cut it into shards."""
         await self._forget(job)
-        check = partial(check_model, self._gateway, job.owner, job.allowed)
+        check = partial(check_model, self._gateway.catalog, job.owner, job.allowed)
 
         def checked(name: str) -> None:
             check(name)

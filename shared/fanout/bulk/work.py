@@ -280,5 +280,5 @@ class _Worker:
             if self._stop is None:
                 stop = self._tools.ledger.start(0.0)
                 self._stop = None if stop == "wait" else stop
-            if self._stop in {"cancelled", "expired"} and ending.when() is None:
+            if self._stop not in {None, "capped"} and ending.when() is None:
                 ending.reschedule(self._loop.time() + self._job.grace)

@@ -17,7 +17,7 @@ from importlib import import_module
 from ..errors import ConfigError, FanoutError, RequestError
 from .words import Help
 
-COMMANDS = ("serve", "ask", "check", "models", "local", "keys", "doctor")
+COMMANDS = ("serve", "ask", "batch", "check", "models", "local", "keys", "doctor")
 """Each a module of this folder with `add(commands)`; `ask` adds `race` and `all` too."""
 
 DONE, FAILED, MISUSE, INTERRUPTED = 0, 1, 2, 130

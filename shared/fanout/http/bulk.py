@@ -8,8 +8,10 @@ from urllib.parse import parse_qs
 
 from msgspec import Struct
 
+from ..bulk.asking import check_model
 from ..bulk.files import MAX_PART, MAX_UPLOAD
 from ..bulk.jobs import NewJob, parse_lifetime
+from ..bulk.quote import quote
 from ..bulk.records import Job
 from ..errors import NotFound, RequestError
 from ..schema.check import convert
@@ -193,8 +195,24 @@ async def create_batch(exchange: Exchange) -> None:
     """`POST /v1/batches`."""
     asked = convert(await _body(exchange), NewJob)
     caller = exchange.caller
+    if asked.dry_run:
+        await _quote(exchange, asked)
+        return
     job = await _bulk(exchange).jobs.create(asked, caller.name, caller.models)
     await exchange.json(await _shown(exchange, job))
+
+
+async def _quote(exchange: Exchange, asked: NewJob) -> None:
+    """What the job would take; nothing is created and nobody asked."""
+    files, caller, catalog = _bulk(exchange).files, exchange.caller, exchange.gateway.catalog
+    file = await files.find(asked.input_file_id, caller.name)
+    said = await quote(
+        lambda: files.content(file),
+        default_model=asked.model,
+        catalog=catalog,
+        check=lambda name: check_model(catalog, caller.name, caller.models, name),
+    )
+    await exchange.json(said.shown)
 
 
 async def list_batches(exchange: Exchange) -> None:

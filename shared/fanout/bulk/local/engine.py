@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 AT_ONCE = 4
 """Jobs under way at the same time; the others wait."""
 
+LATE = 1.5
+"""Seconds in which a worker notices that it is to stop."""
+
 AGAIN = 30.0
 """Seconds after which a job that met a fault of this machine (a full disk) is taken up again."""
 
@@ -63,8 +66,10 @@ class Bulk:
         self._name = name
         self._group = group
         self._observer = observer
+        self._grace = (options or Options()).grace + LATE
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.is_stopping = False
         self.database: Database = Database(home / "jobs.sqlite")
         blobs = FolderBlobs(home)
         self.files: FileService = FileService(blobs, self.database, now)
@@ -77,6 +82,7 @@ class Bulk:
                 expires_at=job.expires_at,
                 now=now,
                 max_cost=job.max_cost_usd,
+                is_stopping=lambda: self.is_stopping,
             )
 
         async def forget(job: Job) -> None:
@@ -105,6 +111,13 @@ class Bulk:
             task = self._tasks[job_id] = self._group.create_task(self._run(job_id))
             task.add_done_callback(lambda _: self._tasks.pop(job_id, None))
 
+    async def finished(self, job_id: str, seconds: float) -> bool:
+        """Whether this process has done with the job, waiting so long."""
+        task = self._tasks.get(job_id)
+        if task is not None:
+            await asyncio.wait([task], timeout=seconds)
+        return task is None or task.done()
+
     async def resume(self) -> None:
         """Take up every job that this host left unfinished."""
         after: str | None = None
@@ -126,21 +139,33 @@ class Bulk:
             total.add(tally)
         return total
 
-    def stop(self) -> None:
-        """Leave every job where it is."""
-        for task in self._tasks.values():
+    async def settle(self) -> None:
+        """Start no more lines, wait for those under way, for some seconds, and leave the rest."""
+        self.is_stopping = True
+        tasks = list(self._tasks.values())
+        if tasks:
+            await asyncio.wait(tasks, timeout=self._grace)
+        for task in tasks:
             task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def run_here(self, job_id: str) -> bool:
+        """Run a job now; `False` if another process does."""
+        with locked(self.home / "locks" / job_id) as mine:
+            if mine:
+                await self.runner.run(job_id)
+        return mine
 
     async def _run(self, job_id: str) -> None:
         async with self._slots:
             while True:
                 try:
-                    with locked(self.home / "locks" / job_id) as mine:
-                        if mine:
-                            await self.runner.run(job_id)
-                        return
+                    await self.run_here(job_id)
                 except Exception as error:  # noqa: BLE001 -- a job is never given up
                     self._observer.bug(job_id, error)
+                else:
+                    return
                 await asyncio.sleep(AGAIN)
 
 
@@ -158,10 +183,10 @@ class Door:
             self._made = self._make()
         return self._made
 
-    def stop(self) -> None:
+    async def settle(self) -> None:
         """Leave every job where it is."""
         if self._made is not None:
-            self._made.stop()
+            await self._made.settle()
 
     def close(self) -> None:
         """Close what was opened."""
@@ -175,33 +200,44 @@ async def open_local(
     home: Path,
     *,
     name: str = "serve",
+    resume: bool = True,
     observer: Observer | None = None,
     now: Callable[[], float] = time.time,
     options: Options | None = None,
 ) -> AsyncIterator[Door]:
-    """The jobs of this machine for the block; at its end they stop where they are."""
-    async with asyncio.TaskGroup() as group:
+    """
+    The jobs of this machine for the block; at its end they stop where they are.
+
+    With `resume`, those that a host of this `name` left unfinished are taken up at once.
+    """
+    watch = observer or Silent()
+    async with _group() as group:
         door = Door(
-            lambda: Bulk(
-                gateway,
-                home,
-                group,
-                name=name,
-                observer=observer or Silent(),
-                now=now,
-                options=options,
-            )
+            lambda: Bulk(gateway, home, group, name=name, observer=watch, now=now, options=options)
         )
         running: list[asyncio.Task[None]] = []
-        if (home / "jobs.sqlite").exists():
+        if resume and (home / "jobs.sqlite").exists():
             running.append(group.create_task(_resume(door)))
         try:
             yield door
         finally:
             for task in running:
                 task.cancel()
-            door.stop()
-    door.close()
+            await door.settle()
+            door.close()
+
+
+@asynccontextmanager
+async def _group() -> AsyncIterator[asyncio.TaskGroup]:
+    """A task group that raises what went wrong, and not a group with that in it."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except BaseExceptionGroup as raised:
+        first: BaseException = raised
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from None
 
 
 async def _resume(door: Door) -> None:

@@ -128,12 +128,14 @@ class SQLiteLedger:
         expires_at: float,
         now: Callable[[], float],
         max_cost: float | None = None,
+        is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._db = database
         self._job = job
         self._expires_at = expires_at
         self._now = now
         self._max_cost = max_cost
+        self._is_stopping = is_stopping
         known = database.shards(job)
         self._tallies = {shard: tally for shard, (_, tally) in known.items()}
         self._complete = {shard for shard, (complete, _) in known.items() if complete}
@@ -148,6 +150,8 @@ class SQLiteLedger:
             return "cancelled"
         if self._now() >= self._expires_at:
             return "expired"
+        if self._is_stopping():
+            return "time"
         if self._max_cost is not None:
             if self._spent >= self._max_cost:
                 return "capped"

@@ -1,0 +1,60 @@
+"""`fanout batch quote`: what a file would take."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from ..bulk.asking import check_model
+from ..bulk.local.intake import OWNER, Prompts
+from ..bulk.quote import NOTE, Quote, quote
+from ..wire import json
+from .chosen import Chosen
+from .table import columns
+
+HEADER = ("MODEL", "LINES", "TOKENS IN", "TOKENS OUT", "COST", "MINUTES")
+
+
+async def print_quote(chosen: Chosen, prompts: Prompts, model: str | None, *, as_json: bool) -> int:
+    """Print it; 1 if the file has mistakes."""
+
+    async def read() -> AsyncIterator[bytes]:
+        for piece in prompts.pieces():
+            yield piece
+            await asyncio.sleep(0)
+
+    catalog = chosen.catalog
+    said = await quote(
+        read,
+        default_model=model,
+        catalog=catalog,
+        check=lambda name: check_model(catalog, OWNER, None, name),
+    )
+    if as_json:
+        print(json.encode(said.shown).decode())
+    else:
+        _print(said)
+    return int(bool(said.errors))
+
+
+def _print(said: Quote) -> None:
+    rows = [HEADER]
+    for name, part in said.models.items():
+        out = f"{part.tokens_out_low:,} to {part.tokens_out_high:,}"
+        cells = (f"{part.lines:,}", f"{part.tokens_in:,}", out)
+        rows.append((name, *cells, _dollars(part.cost_low, part.cost_high), _minutes(part.minutes)))
+    print(columns(rows))
+    total = _dollars(said.cost_low, said.cost_high)
+    print(f"\n{said.lines:,} lines, {total}, minutes at the known limits: {_minutes(said.minutes)}")
+    print(f"({NOTE})")
+    for error in said.errors:
+        place = "" if error.line is None else f"line {error.line}: "
+        print(f"{place}{error.message} ({error.code})")
+
+
+def _dollars(low: float | None, high: float | None) -> str:
+    return "price unknown" if low is None or high is None else f"${low:.4f} to ${high:.4f}"
+
+
+def _minutes(minutes: float | None) -> str:
+    return "unknown" if minutes is None else f"{minutes:g}"
