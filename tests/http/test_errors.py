@@ -273,8 +273,9 @@ def test_a_page_of_some_proxy_is_not_repeated(server: Served, upstream: Upstream
     assert said.error["message"] == "`a`: HTTP 502, the provider gave no reason"
 
 
-def test_errors_too_have_the_requests_id(server: Served) -> None:
-    said = server.chat({"model": "nope", "messages": HI}, {"x-request-id": "mine-1"})
+def test_errors_too_have_the_requests_id_and_mode(server: Served) -> None:
+    said = server.chat({"model": "nope, a", "messages": HI}, {"x-request-id": "mine-1"})
     assert said.headers["x-request-id"] == "mine-1"
+    assert said.headers["x-fanout-mode"] == "all"
     other = server.chat({"model": "nope", "messages": HI}, {"x-request-id": "not one;"})
     assert other.headers["x-request-id"].startswith("req_")

@@ -84,6 +84,7 @@ def test_a_silent_stream_is_kept_alive_by_comments(
         upstream.script("b", answers("late", after=3.5 * BEAT))
     said = restless.chat({**MODES[mode], "messages": HI, "stream": True})
     assert said.events[:3] == [": keep-alive"] * 3
+    assert said.headers["x-fanout-mode"] == ("one" if mode == "fallback" else mode)
     assert (said.status, said.texts[0], said.done) == (200, "late", True)
 
 

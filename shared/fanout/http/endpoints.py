@@ -28,6 +28,7 @@ async def chat(exchange: Exchange) -> None:
     exchange.unread = False
     request = await _parsed(body)
     exchange.asked = request
+    exchange.out["x-fanout-mode"] = request.mode  # on errors too, and where a stream is silent
     allow(exchange.caller, request.names)
     if request.stream:
         await _streamed(exchange, request)
