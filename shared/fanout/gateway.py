@@ -72,13 +72,12 @@ class Gateway:
     async def answer(self, request: FanOutRequest, context: Context) -> Answer:
         """The whole answer; raises `AllFailed`, a lone model's own error or `DeadlineExceeded`."""
         request = self._resolved(request)
-        try:
-            async with asyncio.timeout_at(until := _clock() + self._deadline(request, context)):
-                if request.combined:
-                    return await self._answer_all(request, context, until)
-                return await self._answer_one(request, context, until)
-        except TimeoutError:
-            raise self._too_late(request, context) from None
+        until = _clock() + self._deadline(request, context)
+        if request.combined:
+            return await self._answer_all(request, context, until)
+        asked = self._grid(request, context, until)[0]
+        completion = await self._in_time(request, context, until, asked)
+        return Answer(self._stamped(completion), request.mode, completion["model"])
 
     @asynccontextmanager
     async def stream(self, request: FanOutRequest, context: Context) -> AsyncIterator[AnswerStream]:
@@ -95,20 +94,22 @@ class Gateway:
                 raise late from None
             yield replace(stream, chunks=_until(stream.chunks, when, late))
 
-    # ---- one conversation, one winner ----
+    # ---- whole answers ----
 
-    async def _answer_one(self, request: FanOutRequest, context: Context, until: float) -> Answer:
-        asked = self._grid(request, context, until)[0]
-        completion = await self._contests.answer(request, asked)
-        return Answer(self._stamped(completion), request.mode, completion["model"])
-
-    # ---- several answers in one ----
+    async def _in_time(
+        self, request: FanOutRequest, context: Context, until: float, asked: Asked
+    ) -> ChatCompletion:
+        """One cell's answer; one that is late takes nothing from those that are there."""
+        try:
+            async with asyncio.timeout_at(until):
+                return await self._contests.answer(request, asked)
+        except TimeoutError:
+            raise self._too_late(request, context) from None
 
     async def _answer_all(self, request: FanOutRequest, context: Context, until: float) -> Answer:
         grid = self._grid(request, context, until)
-        outcomes = await map_all(
-            partial(self._contests.answer, request), grid, limit=self._limit(request)
-        )
+        ask = partial(self._in_time, request, context, until)
+        outcomes = await map_all(ask, grid, limit=self._limit(request))
         cells = [
             Cell(
                 models=asked.models,
@@ -215,9 +216,10 @@ class Gateway:
 
     def _grid(self, request: FanOutRequest, context: Context, until: float) -> list[Asked]:
         """The cells, message-major; each with its contestants."""
+        places = asyncio.Semaphore(self._limit(request))
         sets = [(m,) for m in request.models] if request.mode == "all" else [request.models]
         return [
-            Asked(chat, models, [_leg(request, context, name, until) for name in models])
+            Asked(chat, models, [_leg(request, context, name, until, places) for name in models])
             for chat in request.conversations
             for models in sets
         ]
@@ -243,9 +245,18 @@ class Gateway:
         return body
 
 
-def _leg(request: FanOutRequest, context: Context, model: str, until: float) -> Leg:
-    retries, watcher = request.num_retries, context.watcher
-    return Leg(model, context.request_id, request.mode, retries, until, watcher=watcher)
+def _leg(
+    request: FanOutRequest, context: Context, model: str, until: float, places: asyncio.Semaphore
+) -> Leg:
+    return Leg(
+        model,
+        context.request_id,
+        mode=request.mode,
+        retries=request.num_retries,
+        until=until,
+        places=places,
+        watcher=context.watcher,
+    )
 
 
 def _clock() -> float:

@@ -6,6 +6,7 @@ Knows nothing of how a call is made: the router fills it in.
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct, field
@@ -38,7 +39,8 @@ class Leg(Struct):
     One model name's part in one request, filled in as it runs: what the report and the log tell.
 
     Times are `perf_counter`'s, but `until`, the loop's: no pause may last longer. `deployment` is
-    the one asked last, `answered` the model name that answered, which a fallback makes another.
+    the one asked last, `answered` the model name that answered, which a fallback makes another. A
+    call holds one of the request's `places` while it lasts.
     """
 
     model: str
@@ -46,6 +48,7 @@ class Leg(Struct):
     mode: Mode = "one"
     retries: int | None = None
     until: float | None = None
+    places: AbstractAsyncContextManager[object] | None = None
     started: float | None = None
     first_token: float | None = None
     ended: float | None = None
@@ -63,7 +66,13 @@ class Leg(Struct):
     def instead(self, model: str) -> Leg:
         """A leg of the same request for another model: this one's next fallback."""
         spare = Leg(
-            model, self.request_id, self.mode, self.retries, self.until, watcher=self.watcher
+            model,
+            self.request_id,
+            mode=self.mode,
+            retries=self.retries,
+            until=self.until,
+            places=self.places,
+            watcher=self.watcher,
         )
         self.spares.append(spare)
         return spare

@@ -187,6 +187,8 @@ class Router:
 
     async def _attempt(self, leg: Leg, group: Group, deployment: Deployment, call: _Call[T]) -> T:
         async with AsyncExitStack() as hold:
+            if leg.places is not None:
+                await hold.enter_async_context(leg.places)
             await hold.enter_async_context(group.using(deployment))
             this = _Try(deployment, perf_counter())
             leg.deployment = deployment
@@ -273,7 +275,7 @@ class Router:
                 provider=this.deployment.provider.name,
                 outcome=outcome,
                 status=status,
-                error=None if error is None else type(error).__name__,
+                error=type(error).__name__ if outcome == "failed" else None,
                 first_token_ms=None if first is None else round(first, 1),
                 duration_ms=round((leg.ended - this.started) * 1000, 1),
                 usage=this.usage,

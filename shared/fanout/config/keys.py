@@ -23,7 +23,7 @@ from .model import (
 # Parameters of a request that a deployment may have a default for.
 DEFAULTABLE = frozenset(ChatRequest.__struct_fields__) - ADDRESSED - {"messages", "body"}
 
-# LiteLLM's keys that mean nothing here and do no harm: read, and said to be without effect.
+# LiteLLM's keys that would mean nothing here: refused, with the reason, and never just ignored.
 WITHOUT_EFFECT = {
     "set_verbose": "logs are always one JSON line an attempt",
     "json_logs": "logs are always JSON",

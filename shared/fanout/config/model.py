@@ -86,7 +86,6 @@ class GeneralSettings(Reticent, frozen=True, kw_only=True):
     max_request_size_mb: Annotated[float, Meta(gt=0, le=1_024)] = 32.0
     max_parallel_requests: Positive = 400
     connect_timeout: Seconds = 10.0
-    log_prompts: bool = False
 
 
 class ConfigFile(Struct, frozen=True, kw_only=True):

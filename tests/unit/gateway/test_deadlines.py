@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from fanout.errors import DeadlineExceeded, RateLimited
+from fanout.errors import AllFailed, DeadlineExceeded, RateLimited
 from tests.scripted_engine import answers, refuses, stalls
-from tests.unit.gateway.bench import Bench
+from tests.unit.gateway.bench import Bench, said
 from tests.virtual_clock import now, run
 
 WAYS: list[Any] = [
@@ -40,11 +40,35 @@ def test_the_smallest_deadline_ends_every_call(
         if request_s is not None:
             asked["timeout"] = request_s
         ask = bench.read if stream else bench.ask
-        with pytest.raises(DeadlineExceeded, match=f"{smallest:g} s") as raised:
+        with pytest.raises((DeadlineExceeded, AllFailed), match=f"{smallest:g} s") as raised:
             await ask(asked.pop("model"), deadline=host_s, **asked)
         assert (now(), raised.value.status) == (smallest, 504)
         assert not bench.engine.open
         assert {at for at, _ in bench.engine.left} == {smallest}
+
+    run(main())
+
+
+def test_what_is_late_takes_nothing_from_the_answers_that_are_there() -> None:
+    async def main() -> None:
+        bench = Bench(a=answers("A", after=1.0), b=stalls())
+        answer = await bench.ask("a, b", timeout=5)
+        first, late = answer["choices"]
+        assert (first["message"]["content"], late["finish_reason"]) == ("A", "error")
+        assert late["error"]["code"] == "deadline_exceeded"
+        assert (now(), bench.engine.open) == (5.0, [])
+
+    run(main())
+
+
+def test_of_several_answers_those_in_time_are_kept_and_the_late_ones_say_so() -> None:
+    async def main() -> None:
+        bench = Bench(a=answers("A", after=1.0), b=stalls())
+        body = await bench.ask("a, b", timeout=5)
+        assert now() == 5.0
+        assert said(body) == ["A", None]
+        assert body["choices"][1]["error"]["code"] == "deadline_exceeded"
+        assert bench.engine.left == [(5.0, "b")]
 
     run(main())
 

@@ -113,6 +113,17 @@ def test_calls_of_one_request_are_bounded_by_the_smaller_limit(
     run(main())
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_race_of_more_models_than_places_makes_the_rest_wait(*, stream: bool) -> None:
+    async def main() -> None:
+        bench = Bench(a=refuses(400, after=1.0), b=refuses(400, after=1.0), c=answers("C"))
+        ask = bench.read if stream else bench.ask
+        await ask("a, b, c", fanout={"mode": "race", "max_parallel": 2})
+        assert now() == 1.0  # c waited until a and b had failed
+
+    run(main())
+
+
 @pytest.mark.parametrize("how", [{}, {"fastest_response": True}, {"fanout": {"mode": "fallback"}}])
 @pytest.mark.parametrize("stream", [False, True])
 def test_when_all_fail_every_cause_is_told_in_the_callers_order(how: Any, *, stream: bool) -> None:
