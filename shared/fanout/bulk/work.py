@@ -124,7 +124,8 @@ class _Worker:
 
     async def run(self, shards: AsyncIterable[Shard]) -> Done:
         ending = asyncio.timeout(None)
-        drawn = self._draw(shards)
+        source = aiter(shards)
+        drawn = self._draw(source)
         try:
             async with ending, asyncio.TaskGroup() as group:
                 ticker = group.create_task(self._tick(ending))
@@ -141,6 +142,8 @@ class _Worker:
             for opened in list(self._open.values()):
                 await opened.shelf.close()
             await self._tools.ledger.sync()
+        async for shard in source:
+            self._lines += shard.lines  # nobody has taken it up
         total = self._total
         return Done(total.done, total.failed, self._lines - total.lines, self._stop)
 
@@ -152,20 +155,19 @@ class _Worker:
 
     # ---- drawing ----
 
-    async def _draw(self, shards: AsyncIterable[Shard]) -> AsyncGenerator[_Item, None]:
+    async def _draw(self, shards: AsyncIterator[Shard]) -> AsyncGenerator[_Item, None]:
         """The lines that are not stored yet, each as soon as it may be started."""
         async for shard in shards:
             self._lines += shard.lines
-            if self._stop:
-                continue  # count what is left
             opened = await self._take_up(shard)
             if opened is None:
                 continue
             async for item in self._draw_shard(opened):
                 yield item
-            if not self._stop:
-                opened.is_drawn = True
-                await self._put_down(opened)
+            if self._stop:
+                return
+            opened.is_drawn = True
+            await self._put_down(opened)
 
     async def _take_up(self, shard: Shard) -> _Open | None:
         """Its shelf, with what is there; `None` if all of it is."""

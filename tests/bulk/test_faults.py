@@ -1,0 +1,88 @@
+"""Nothing lost, nothing paid twice: a job killed again and again, its provider in bad weather."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.bulk.stage import jsonl, line
+from tests.cli.commands import spawned, write_config
+from tests.served import entry
+from tests.steps import answers, pause, refuse, reset
+from tests.upstream import Script, Upstream
+
+LINES = 400
+PARALLEL = 10
+
+
+def stored(home: Path) -> set[str]:
+    """The names of the lines whose results are in the store."""
+    paths = [*home.rglob("*.answers.jsonl"), *home.rglob("*.failures.jsonl")]
+    found = set()
+    for path in paths:
+        whole = path.read_bytes().rpartition(b"\n")[0]
+        found |= {json.loads(one)["custom_id"] for one in whole.splitlines()}
+    return found
+
+
+def _asked(upstream: Upstream, count: int) -> bool:
+    return len(upstream.calls) >= count
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_job_killed_at_random_points_in_bad_weather_answers_every_line_once(
+    upstream: Upstream, tmp_path: Path, seed: int
+) -> None:
+    chance = random.Random(seed)  # noqa: S311 -- the same points in each run
+    good: Script = [pause(0.01), *answers("Hello")]
+    busy: Script = [refuse(429, "slow down", {"retry-after": "0.05"})]
+    down: Script = [refuse(503, "down")]
+    weather: list[Script] = [
+        *[good] * 60,
+        *[busy] * 80,
+        *[good] * 40,
+        *[down] * 30,
+        *[[reset]] * 20,
+    ]
+    upstream.script("a", *weather, good)
+    config = write_config(
+        tmp_path,
+        {
+            "model_list": [entry(upstream, "a", max_parallel_requests=PARALLEL)],
+            "router_settings": {"num_retries": 0},
+        },
+    )
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(jsonl(line(f"n{i}") for i in range(LINES)))
+    env = {**os.environ, "FANOUT_HOME": str(tmp_path / "home"), "FANOUT_CONFIG": str(config)}
+    answered: Counter[str] = Counter()
+    for _ in range(4):
+        before = stored(tmp_path)
+        upstream.calls.clear()
+        until = chance.randrange(10, 120)
+        with spawned("batch", "run", path, env=env) as process:
+            upstream.wait(partial(_asked, upstream, until))
+            process.kill()
+            process.communicate()
+        asked = {call.body["messages"][-1]["content"] for call in upstream.calls}
+        assert not asked & before, "a stored answer was asked for again"
+        answered.update(asked & stored(tmp_path))
+    before = stored(tmp_path)
+    upstream.calls.clear()
+    with spawned("batch", "run", path, env=env) as process:
+        process.communicate(timeout=50)
+    assert process.returncode == 0
+    asked = {call.body["messages"][-1]["content"] for call in upstream.calls}
+    assert asked == {f"n{i}" for i in range(LINES)} - before
+    assert set(answered.values()) <= {1}
+    said = (tmp_path / "in.output.jsonl").read_bytes().splitlines()
+    assert Counter(json.loads(one)["custom_id"] for one in said) == {
+        f"n{i}": 1 for i in range(LINES)
+    }
+    assert not (tmp_path / "in.output.errors.jsonl").exists()

@@ -1,0 +1,296 @@
+"""The worker alone, over a folder: what it starts, what it waits for, what it leaves to others."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fanout.bulk.adapt import Adaptive
+from fanout.bulk.insist import Asked
+from fanout.bulk.local.folder import FolderBlobs, FolderShelf, FolderShelves
+from fanout.bulk.local.sqlite import Database, SQLiteLedger
+from fanout.bulk.plan import Shard, ShardSize, plan
+from fanout.bulk.work import MARGIN, Done, Tools, Work, work
+from fanout.errors import (
+    AllFailed,
+    Cause,
+    ErrorDetail,
+    Overloaded,
+    QuotaExceeded,
+    RateLimited,
+    Rejected,
+    Unreachable,
+)
+from fanout.leg import Leg
+from fanout.retry import Retry
+from tests.bulk.stage import jsonl, line, run
+
+ANSWER = {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
+Answer = Callable[[str], Awaitable[None]]
+
+
+class Name(Struct):
+    name: str = "a"
+
+
+def error(kind: Any, **more: Any) -> Any:
+    return kind(Name(), ErrorDetail("no"), **more)
+
+
+class Bench:
+    """Lines in a folder, an `ask` that counts, and one worker after another."""
+
+    def __init__(self, home: Path, lines: list[bytes], answer: Answer, size: int = 3) -> None:
+        self.blobs = FolderBlobs(home)
+        self.database = Database(home / "jobs.sqlite")
+        run(self.database.put("batch", "job", b'{"status":"in_progress"}', None))
+        self.shards: list[Shard] = []
+        self.asked: Counter[str] = Counter()
+        self.under_way = self.most = 0
+        self._answer = answer
+        (home / "in").write_bytes(jsonl(lines))
+        self.tools = Tools(
+            self._ask,
+            self.blobs,
+            FolderShelves(self.blobs, "job"),
+            self.ledger(),
+            retry=Retry(lambda: 0.5, base=0.01, cap=0.05),
+        )
+        self._size = ShardSize(size, 1 << 30)
+
+    def ledger(self, **more: Any) -> SQLiteLedger:
+        return SQLiteLedger(self.database, "job", expires_at=float("inf"), now=time.time, **more)
+
+    async def _ask(self, asked: Asked, pace: Adaptive) -> object:
+        self.asked[asked.line.custom_id] += 1
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        try:
+            await self._answer(asked.line.custom_id)
+        finally:
+            self.under_way -= 1
+        return ANSWER
+
+    async def _planned(self) -> AsyncIterator[Shard]:
+        if not self.shards:
+            await plan(
+                lambda: self.blobs.read("in"),
+                self.shards.append,
+                default_model=None,
+                check=lambda _: None,
+                size=self._size,
+            )
+        for shard in self.shards:
+            yield shard
+
+    async def work(self, *, seconds: float | None = None, **options: Any) -> Done:
+        return await work(
+            replace(Work("in", grace=0.1), **options), self._planned(), self.tools, seconds=seconds
+        )
+
+    def stored(self) -> Counter[str]:
+        """The names on all shelves."""
+        return Counter(
+            json.loads(one)["custom_id"]
+            for path in self.blobs.root.rglob("job/results/*")
+            for one in path.read_bytes().splitlines()
+        )
+
+
+NAMES = [f"n{i}" for i in range(10)]
+LINES = [line(name) for name in NAMES]
+ONCE = dict.fromkeys(NAMES, 1)
+
+
+async def at_once(name: str) -> None:
+    pass
+
+
+def test_every_line_is_asked_once_and_counted(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, LINES, at_once)
+    assert run(bench.work()) == Done(10, 0, 0, None)
+    assert (bench.asked, bench.stored()) == (ONCE, ONCE)
+    total = run(bench.tools.ledger.total())
+    assert (total.done, total.tokens_in, total.tokens_out) == (10, 10, 20)
+
+
+def test_a_second_worker_finds_everything_stored(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, LINES, at_once)
+    run(bench.work())
+    again = replace(bench.tools, ledger=bench.ledger())
+    bench.tools = again
+    assert run(bench.work()) == Done(10, 0, 0, None)
+    assert bench.asked == ONCE
+
+
+@pytest.mark.parametrize("cut", [0, 1, 40])
+def test_what_a_crash_left_is_counted_from_the_shelf_and_a_cut_line_is_asked_again(
+    tmp_path: Path, cut: int
+) -> None:
+    bench = Bench(tmp_path, LINES, at_once)
+    run(bench.work())
+    path = sorted(tmp_path.rglob("*.answers.jsonl"))[1]
+    path.write_bytes(path.read_bytes()[: -cut or None])
+    bench.database.forget_shards("job")  # the counts were not written yet
+    bench.tools = replace(bench.tools, ledger=bench.ledger())
+    assert run(bench.work()) == Done(10, 0, 0, None)
+    assert bench.stored() == ONCE
+    assert sum(bench.asked.values()) == 10 + bool(cut)
+    assert run(bench.tools.ledger.total()).done == 10
+
+
+@pytest.mark.parametrize("kind", [Unreachable, Overloaded, RateLimited])
+def test_a_provider_that_is_down_for_a_while_costs_no_line(tmp_path: Path, kind: Any) -> None:
+    until = time.monotonic() + 0.3
+
+    async def down(name: str) -> None:
+        if time.monotonic() < until:
+            raise error(kind, upstream=503)
+
+    bench = Bench(tmp_path, LINES, down)
+    assert run(bench.work()) == Done(10, 0, 0, None)
+    assert bench.stored() == ONCE
+
+
+def test_a_race_is_asked_again_as_long_as_one_of_its_models_may_answer(tmp_path: Path) -> None:
+    bad, busy = Cause("a", error(Rejected)), Cause("b", error(RateLimited, retry_after=0.01))
+    answers = [AllFailed([bad, busy]), AllFailed([bad, bad])]
+
+    async def fail(name: str) -> None:
+        raise answers.pop(0)
+
+    bench = Bench(tmp_path, LINES[:1], fail)
+    assert run(bench.work()) == Done(0, 1, 0, None)
+    assert bench.asked == {"n0": 2}
+
+
+@pytest.mark.parametrize("kind", [Rejected, QuotaExceeded])
+def test_what_will_not_change_is_asked_once(tmp_path: Path, kind: Any) -> None:
+    async def fail(name: str) -> None:
+        raise error(kind)
+
+    bench = Bench(tmp_path, LINES, fail)
+    assert run(bench.work()) == Done(0, 10, 0, None)
+    assert (bench.asked, bench.stored()) == (ONCE, ONCE)
+
+
+def test_patience_has_an_end(tmp_path: Path) -> None:
+    async def down(name: str) -> None:
+        raise error(Unreachable)
+
+    bench = Bench(tmp_path, LINES, down)
+    assert run(bench.work(patience=0.05)) == Done(0, 10, 0, None)
+    assert run(bench.tools.ledger.total()).causes == {"provider_unreachable": 10}
+
+
+def test_a_worker_out_of_time_starts_nothing_and_leaves_the_rest(tmp_path: Path) -> None:
+    async def slow(name: str) -> None:
+        await asyncio.sleep(0.1 if name < "n5" else 9)
+
+    bench = Bench(tmp_path, LINES, slow)
+    first = run(bench.work(seconds=MARGIN + 0.5, most=2, first=2))
+    assert (first.stop, first.failed, first.done + first.left) == ("time", 0, 10)
+    assert first.done == 5
+    assert set(bench.asked) == {f"n{i}" for i in range(7)}
+    bench._answer = at_once
+    bench.tools = replace(bench.tools, ledger=bench.ledger())
+    assert run(bench.work()) == Done(10, 0, 0, None)
+    assert bench.stored() == ONCE
+    twice = {name for name, count in bench.asked.items() if count > 1}
+    assert twice == {"n5", "n6"}, "those that were under way"
+
+
+def test_a_line_that_waits_for_a_provider_is_left_when_the_job_is_to_end(tmp_path: Path) -> None:
+    stopping = [False]
+
+    async def down(name: str) -> None:
+        stopping[0] = True
+        raise error(Unreachable, retry_after=0.5)
+
+    bench = Bench(tmp_path, LINES, down)
+    ledger = bench.ledger(is_stopping=lambda: stopping[0])
+    bench.tools = replace(bench.tools, ledger=ledger)
+    assert run(bench.work()) == Done(0, 0, 10, "time")
+    assert bench.stored() == {}
+
+
+def test_a_store_that_fails_ends_the_worker_and_loses_nothing(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, LINES, at_once)
+    real = bench.tools.shelves
+
+    class Full(FolderShelf):
+        async def put(self, line: bytes, *, failed: bool) -> None:
+            if b'"n4"' in line:
+                raise OSError(28, "No space left on device")
+            await super().put(line, failed=failed)
+
+    class Broken:
+        async def open(self, index: int) -> FolderShelf:
+            shelf = await real.open(index)
+            assert isinstance(shelf, FolderShelf)
+            return Full(*shelf._paths)
+
+        async def parts(self, index: int) -> Any:
+            raise NotImplementedError
+
+    bench.tools = replace(bench.tools, shelves=Broken())
+    with pytest.raises(OSError, match="No space"):
+        run(bench.work())
+    stored = set(bench.stored())
+    assert "n4" not in stored
+    first = Counter(bench.asked)
+    bench.tools = replace(bench.tools, shelves=real, ledger=bench.ledger())
+    assert run(bench.work()) == Done(10, 0, 0, None)
+    assert bench.stored() == ONCE
+    assert all(bench.asked[name] == first[name] for name in stored)
+
+
+def test_no_more_bytes_are_under_way_than_its_share(tmp_path: Path) -> None:
+    big = [line(f"n{i}", text="x" * 7_000_000) for i in range(14)]
+
+    full = asyncio.Event()
+
+    async def wait(name: str) -> None:
+        if bench.under_way == 9:  # 64 MiB
+            await asyncio.sleep(0.3)  # in which a tenth would be drawn
+            full.set()
+        await full.wait()
+
+    bench = Bench(tmp_path, big, wait)
+    assert run(bench.work()).done == 14
+    assert bench.most == 9
+
+
+def test_concurrency_doubles_while_all_is_well_and_falls_once_for_each_storm() -> None:
+    now = [0.0]
+    pace = Adaptive(lambda: now[0], first=4, most=100)
+    leg = Leg("a", "r", started=0.0)
+    for _ in range(4):
+        pace.ended(leg, "ok", None)
+    assert pace.limit == 8
+    now[0], leg.started = 2.0, 1.0
+    for _ in range(5):
+        pace.ended(leg, "failed", error(RateLimited))
+    assert pace.limit == pytest.approx(5.6)  # all five began before the first was told
+    leg.started = 3.0
+    pace.ended(leg, "failed", error(QuotaExceeded))
+    pace.ended(leg, "failed", error(Rejected))
+    pace.ended(leg, "cancelled", None)
+    assert pace.limit == pytest.approx(5.6)
+    pace.ended(leg, "ok", None)
+    assert pace.limit == pytest.approx(5.6 + 1 / 5.6)
+    for _ in range(50):
+        now[0] += 1
+        leg.started = now[0]
+        now[0] += 1
+        pace.ended(leg, "failed", error(Overloaded, upstream=503))
+    assert pace.limit == 1
