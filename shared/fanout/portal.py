@@ -12,11 +12,15 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
 S = TypeVar("S")
+
+LOOK = 0.2
+"""Seconds after which a waiting thread looks whether it has been interrupted."""
 
 _END: Final = object()
 
@@ -33,16 +37,27 @@ class _Job(Generic[T]):
         """Run the coroutine to its end, drawing an item whenever it asks for one."""
         try:
             self._loop.call_soon_threadsafe(self._start, coroutine)
-            while (asked := self._inbox.get()) is not None:
+            while (asked := self._next()) is not None:
                 self._draw(items, asked)
         except BaseException:
             self._loop.call_soon_threadsafe(self._stop)
-            while self._inbox.get() is not None:
+            while self._next() is not None:
                 pass
             raise
         if self._task is None:
             raise AssertionError("it has ended, so it was started")
         return self._task.result()
+
+    def _next(self) -> asyncio.Future[Any] | None:
+        """
+        What the coroutine wants next.
+
+        A Ctrl-C that comes the moment before the wait begins, or to another thread, does not end
+        the wait: Python sees to it only between two instructions.
+        """
+        while True:
+            with suppress(Empty):
+                return self._inbox.get(timeout=LOOK)
 
     async def items(self) -> AsyncIterator[Any]:
         """What the waiting thread draws, for the coroutine to read."""
