@@ -23,6 +23,7 @@ from .config.resolve import Catalog, Deployment, make_deployment
 from .errors import AllFailed, Cause, ConfigError, ProviderError, RequestError
 from .gateway import Context, Gateway
 from .observe import Silent
+from .providers import registry
 from .router import Router
 from .schema.check import convert
 from .schema.fanout import FanOutRequest, parse_request
@@ -55,7 +56,10 @@ class Asked:
         names = list(models) if deployments is None else [f"{m}#{i}" for i, m in enumerate(models)]
         self._labels = dict(zip(names, models, strict=True))
         if deployments is None:
-            asked = {name: {**address, "model": name} for name in [*models, *_spares(given)]}
+            asked = {
+                name: {**_known(name, models, address), "model": name} for name in _spares(given)
+            }
+            asked |= {name: {**address, "model": name} for name in models}
         else:
             given.pop("model_list", None)  # LiteLLM asks for it there, and does not read it
             address |= _shared(given, deployments)
@@ -173,6 +177,18 @@ def _shared(given: dict[str, Any], deployments: Sequence[Mapping[str, Any]]) -> 
     """
     own = {key for to in deployments for key in to if key in DEFAULTABLE}
     return {key: given.pop(key) for key in own if key in given}
+
+
+def _known(name: str, models: Sequence[str], address: Mapping[str, Any]) -> dict[str, Any]:
+    """What of `address` goes to a fallback: an address and its key stay with their own vendor."""
+    vendors = {_vendor(model) for model in models}
+    if _vendor(name) in vendors:
+        return dict(address)
+    return {option: value for option, value in address.items() if option == "drop_params"}
+
+
+def _vendor(model: str) -> str:
+    return (registry.split_model(model) or ("", ""))[0]
 
 
 def _spares(given: Mapping[str, Any]) -> Iterator[str]:

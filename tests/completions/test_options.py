@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import fanout
-from fanout.errors import RequestError, Unsupported
+from fanout.errors import AllFailed, RequestError, Unsupported
 from tests.completions.ways import HI, Plain, Way, at, content, says, spoken
 from tests.steps import answers, refuse
 from tests.upstream import Upstream
@@ -115,6 +115,15 @@ def test_fallbacks_answer_when_the_model_fails(
     assert spoken(call.read("completion", "openai/a", HI, **options)) == "B"
     (only,) = call("batch_completion", "openai/a", [HI], **options)
     assert content(only) == "B"
+
+
+def test_a_fallback_at_another_vendor_gets_neither_the_address_nor_the_key(
+    upstream: Upstream, call: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.script("a", [refuse(400, "no")])
+    monkeypatch.delenv("GROQ_API_KEY", raising=False)
+    with pytest.raises(AllFailed, match="no key for `groq`"):
+        call("completion", "openai/a", HI, fallbacks=["groq/b"], **at(upstream))
 
 
 @pytest.mark.parametrize("fallbacks", ["openai/b", [5], [{"a": "b"}], [{"a": [5]}]])
