@@ -1,22 +1,30 @@
 """
-A scripted provider for the rehearsal: OpenAI's wire over a real socket, its model's name its script.
+A scripted provider for the rehearsal: OpenAI's wire over a real socket, a model's name its script.
 
-Records which key and which model each call had. Standard library only: it runs in the stack's
-environment.
+Keeps who was asked with which key, and who was hung up on. Standard library only: it runs in the
+stack's environment.
 """
 
 from __future__ import annotations
 
 import json
+import select
+import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 WORDS = ("Hello", " from", " the", " provider", ".")
-PAUSE = 0.25
+ANSWER = "".join(WORDS)
+SLOW = 2.0
+"""Seconds that `slow` takes before its first word; `stuck` never says one."""
+
+PATIENCE = 30.0
+"""Seconds after which what a test waits for has not happened."""
 
 
 class Provider(ThreadingHTTPServer):
@@ -24,15 +32,43 @@ class Provider(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.keys = {"provider-key-1"}
         self.calls: list[tuple[str, str]] = []
+        self.gate = threading.Semaphore(0)
+        """`gated` says its first word at once, and each further one when this is released."""
 
-    @property
-    def url(self) -> str:
-        """What goes into `api_base`."""
-        return f"http://127.0.0.1:{self.server_port}/v1"
+        self._changed = threading.Condition()
+        self._said: Counter[str] = Counter()
+        self._left: Counter[str] = Counter()
+
+    def reset(self) -> None:
+        """Nobody has been asked, and nothing released."""
+        self.gate = threading.Semaphore(0)
+        with self._changed:
+            self.calls.clear()
+            self._said.clear()
+            self._left.clear()
+
+    def note_word(self, model: str) -> None:
+        with self._changed:
+            self._said[model] += 1
+
+    def words_said(self, model: str) -> int:
+        """How many words the model has said."""
+        with self._changed:
+            return self._said[model]
+
+    def note_hang_up(self, model: str) -> None:
+        with self._changed:
+            self._left[model] += 1
+            self._changed.notify_all()
+
+    def was_hung_up_on(self, model: str) -> bool:
+        """Whether the model's caller goes away before it is answered."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._left[model] > 0, PATIENCE)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -45,33 +81,46 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         key = (self.headers["authorization"] or "").removeprefix("Bearer ")
-        self.server.calls.append((body["model"], key))
-        if key not in self.server.keys:
-            self._json(401, {"error": {"message": f"Incorrect API key: {key}", "type": "x"}})
-        elif body["model"] == "broken":
-            self._json(500, {"error": {"message": "out of order", "type": "server_error"}})
-        elif body.get("stream"):
-            self._stream(body["model"])
-        else:
-            time.sleep(PAUSE * (8 if body["model"] == "slow" else 0))
-            self._json(200, _whole(body["model"]))
+        model = body["model"]
+        self.server.calls.append((model, key))
+        try:
+            if key not in self.server.keys:
+                self._json(401, {"error": {"message": f"Incorrect API key: {key}", "type": "x"}})
+            elif model == "broken":
+                self._json(500, {"error": {"message": "out of order", "type": "server_error"}})
+            elif body.get("stream"):
+                self._stream(model)
+            elif self._begins(model):
+                self._json(200, _whole(model))
+        except OSError:
+            self.server.note_hang_up(model)
+            self.close_connection = True
+
+    def _begins(self, model: str) -> bool:
+        """Wait as the model does; whether its caller is still there."""
+        end = time.monotonic() + {"slow": SLOW, "stuck": PATIENCE}.get(model, 0)
+        while time.monotonic() < end:
+            ready, _, _ = select.select([self.connection], [], [], 0.02)
+            if ready and not self.connection.recv(1, socket.MSG_PEEK):
+                raise ConnectionResetError
+        return model != "stuck"
 
     def _stream(self, model: str) -> None:
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
-        time.sleep(PAUSE * (8 if model == "slow" else 0))
-        try:
-            for index, word in enumerate(WORDS):
-                time.sleep(PAUSE if index else 0)
-                self._event(_piece(model, {"content": word}))
-            self._event(_piece(model, {}, "stop"))
-            self._event({**_piece(model, {}), "choices": [], "usage": USAGE})
-            self._chunk(b"data: [DONE]\n\n")
-            self._chunk(b"")
-        except OSError:
-            self.close_connection = True
+        if not self._begins(model):
+            return
+        for index, word in enumerate(WORDS):
+            if model == "gated" and index:
+                self.server.gate.acquire(timeout=PATIENCE)
+            self._event(_piece(model, {"content": word}))
+            self.server.note_word(model)
+        self._event(_piece(model, {}, "stop"))
+        self._event({**_piece(model, {}), "choices": [], "usage": USAGE})
+        self._chunk(b"data: [DONE]\n\n")
+        self._chunk(b"")
 
     def _event(self, value: object) -> None:
         self._chunk(b"data: " + json.dumps(value).encode() + b"\n\n")
@@ -93,8 +142,11 @@ USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 
 
 def _whole(model: str) -> dict[str, Any]:
-    message = {"role": "assistant", "content": "".join(WORDS)}
-    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": ANSWER},
+        "finish_reason": "stop",
+    }
     head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": model}
     return {**head, "choices": [choice], "usage": USAGE}
 
@@ -106,10 +158,10 @@ def _piece(model: str, delta: dict[str, str], finish: str | None = None) -> dict
 
 
 @contextmanager
-def serving() -> Iterator[Provider]:
+def serving(port: int = 0) -> Iterator[Provider]:
     """A provider for the block."""
-    provider = Provider()
-    thread = threading.Thread(target=provider.serve_forever, daemon=True)
+    provider = Provider(port)
+    thread = threading.Thread(target=provider.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
         yield provider

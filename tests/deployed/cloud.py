@@ -1,0 +1,121 @@
+"""
+The AWS that the suite deploys to, by the CDK's own command line: the one at AWS_ENDPOINT_URL, or a
+real account.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import boto3
+
+from .stack import Deployed, free_port
+
+ROOT = Path(__file__).parents[2]
+CONFIG = "tests/deployed/config.yaml"
+MACHINES = {"aarch64": "arm64", "arm64": "arm64"}
+
+
+class Cloud:
+    """Deploys and destroys; what the command line writes down stays in `folder`."""
+
+    def __init__(self, folder: Path, provider_url: str) -> None:
+        self.endpoint = os.environ.get("AWS_ENDPOINT_URL")
+        self._folder = folder
+        self._provider_url = provider_url
+        self._clients: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for client in self._clients.values():
+            client.close()
+
+    @property
+    def is_real(self) -> bool:
+        """Whether this is AWS, and costs money."""
+        return self.endpoint is None
+
+    @cached_property
+    def account(self) -> str:
+        return str(self.client("sts").get_caller_identity()["Account"])
+
+    def client(self, service: str) -> Any:
+        """A client of boto3's."""
+        if service not in self._clients:
+            self._clients[service] = boto3.client(service)
+        return self._clients[service]
+
+    def bootstrap(self) -> None:
+        """Once for an account and region; a real one has been."""
+        if not self.is_real:
+            region = self.client("sts").meta.region_name
+            self.cdk("bootstrap", f"aws://{self.account}/{region}", cwd=self._folder)
+
+    def deploy(self, name: str, **choices: object) -> Deployed:
+        """The stack, as it is ready to be asked."""
+        outputs = self._folder / f"{name}.json"
+        words = ["deploy", "--require-approval", "never", "--outputs-file", str(outputs)]
+        self.cdk(*words, "--output", str(self._synthesised(name)), *self._context(name, choices))
+        told: Mapping[str, str] = json.loads(outputs.read_text())[name]
+        return Deployed(name, self._url(told["BaseUrl"]), self._master_key(told), self)
+
+    def destroy(self, name: str) -> None:
+        self.cdk("destroy", "--force", "--app", str(self._synthesised(name)), name)
+
+    def cdk(self, *words: str, cwd: Path = ROOT) -> None:
+        """One command; where it fails, all that it said is the failure."""
+        tools = Path(sys.executable).parent
+        env = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+        env |= {"CDK_DISABLE_CLI_TELEMETRY": "true", "CI": "true"}
+        if not self.is_real:  # it remembers accounts by their keys
+            env["HOME"] = str(self._folder)
+        done = subprocess.run(  # noqa: S603
+            [str(ROOT / "node_modules/.bin/cdk"), *words, "--no-notices"],
+            cwd=cwd,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"cdk {' '.join(words)}\n{done.stdout}\n{done.stderr}"
+
+    def _synthesised(self, name: str) -> Path:
+        return self._folder / f"{name}.out"
+
+    def _context(self, name: str, choices: Mapping[str, object]) -> list[str]:
+        chosen: dict[str, object] = {
+            "stack": name,
+            "config": CONFIG,
+            "environment": json.dumps({"PROVIDER_URL": self._provider_url}),
+        }
+        if not self.is_real:  # the functions are processes of this machine
+            chosen |= {
+                "architecture": MACHINES.get(platform.machine(), "x86_64"),
+                "python": os.environ.get("FANOUT_PYTHON", "3.13"),
+                "port": free_port(),
+            }
+        elif self.client("apigateway").get_account().get("cloudwatchRoleArn"):
+            chosen["api_log_role"] = "false"  # the account's own stays as it is
+        chosen |= choices
+        return [word for k, v in chosen.items() for word in ("-c", f"fanout:{k}={v}")]
+
+    def _url(self, told: str) -> str:
+        """The address in the outputs is AWS's own; elsewhere the API is below the endpoint."""
+        if self.is_real:
+            return told
+        api = told.removeprefix("https://").split(".")[0]
+        return f"{self.endpoint}/restapis/{api}/v1/_user_request_"
+
+    def _master_key(self, told: Mapping[str, str]) -> str:
+        answer = self.client("secretsmanager").get_secret_value(SecretId=told["MasterKey"])
+        return str(answer["SecretString"])

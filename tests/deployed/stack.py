@@ -1,0 +1,211 @@
+"""A deployed stack as its callers and its operators see it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx2
+import openai
+
+if TYPE_CHECKING:
+    from .cloud import Cloud
+
+ROOT = Path(__file__).parents[2]
+PRELUDE_END = b"\0" * 8
+TIMEOUT = 60.0
+
+
+@dataclass(frozen=True)
+class Heard:
+    """An answer: its headers in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """OpenAI's error object, which is all that the body has."""
+        (error,) = self.json.values()
+        assert {"message", "type", "param", "code"} <= set(error), error
+        found: dict[str, Any] = error
+        return found
+
+
+@dataclass
+class Deployed:
+    """A stack at `url`; `cloud` is where it is, if this suite has put it there."""
+
+    name: str
+    url: str
+    key: str
+    cloud: Cloud | None = None
+    _open: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def sdk(self, key: str | None = None) -> openai.OpenAI:
+        """OpenAI's own client, which asks once."""
+        made = openai.OpenAI(
+            base_url=self.url, api_key=key or self.key, max_retries=0, timeout=TIMEOUT
+        )
+        return self._open.enter_context(made)
+
+    def ask(
+        self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> Heard:
+        """One request over HTTP, with the gateway's key unless `headers` are given."""
+        given = {"authorization": f"Bearer {self.key}"} if headers is None else headers
+        content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        answer = httpx2.request(
+            method, f"{self.url}{path}", content=content, headers=dict(given), timeout=TIMEOUT
+        )
+        return Heard(answer.status_code, dict(answer.headers), answer.content)
+
+    def chat(self, model: str, **more: object) -> Heard:
+        return self.ask("POST", "/chat/completions", asking(model, **more))
+
+    def fanout_keys(self, *words: str, given: str = "") -> str:
+        """`fanout keys …` of this stack; what it says."""
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-m", "fanout", "keys", *words, "--stack", self.name],
+            env={**os.environ, "PYTHONPATH": str(ROOT / "shared")},
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    # ---- the function behind it ----
+
+    @cached_property
+    def function(self) -> str:
+        """Its name."""
+        return self.resource("AWS::Lambda::Function")
+
+    def resource(self, kind: str) -> str:
+        """The name that AWS has given the stack's only resource of a kind."""
+        (found,) = self.resources(kind)
+        return found
+
+    def resources(self, kind: str) -> list[str]:
+        answer = self.aws("cloudformation").describe_stack_resources(StackName=self.name)
+        all_of_them: Sequence[Mapping[str, str]] = answer["StackResources"]
+        return [r["PhysicalResourceId"] for r in all_of_them if r["ResourceType"] == kind]
+
+    def aws(self, service: str) -> Any:
+        assert self.cloud is not None
+        return self.cloud.client(service)
+
+    def invoke(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        version: str = "live",
+        request_id: str = "req-1",
+        key: str | None = None,
+    ) -> Heard:
+        """The function asked as API Gateway asks it, without API Gateway."""
+        headers = {"authorization": f"Bearer {key or self.key}", "content-type": "application/json"}
+        event = {
+            "resource": "/{proxy+}",
+            "path": path,
+            "httpMethod": method,
+            "headers": headers,
+            "multiValueHeaders": {name: [value] for name, value in headers.items()},
+            "queryStringParameters": None,
+            "multiValueQueryStringParameters": None,
+            "body": None if body is None else json.dumps(body),
+            "isBase64Encoded": False,
+            "requestContext": {"requestId": request_id, "stage": "v1", "httpMethod": method},
+        }
+        answer = self.aws("lambda").invoke(
+            FunctionName=self.function, Qualifier=version, Payload=json.dumps(event).encode()
+        )
+        raw = answer["Payload"].read()
+        assert "FunctionError" not in answer, raw
+        prelude, _, content = _text(raw).partition(PRELUDE_END)
+        head = json.loads(prelude)
+        return Heard(head["statusCode"], head["headers"], content)
+
+    @contextmanager
+    def variant(self, *, timeout: int | None = None, **variables: str) -> Iterator[str]:
+        """A version of the function with other settings, for the block; no caller meets it."""
+        client = self.aws("lambda")
+        old = client.get_function_configuration(FunctionName=self.function)
+        known = old["Environment"]["Variables"]
+        # Versions of an emulator share this machine, where each needs a port of its own.
+        port = str(free_port())
+        self._configure(
+            timeout or old["Timeout"],
+            known | {"PORT": port, "AWS_LWA_PORT": port} | variables,
+        )
+        version = str(client.publish_version(FunctionName=self.function)["Version"])
+        waiter = client.get_waiter("function_active_v2")
+        waiter.wait(FunctionName=self.function, Qualifier=version)
+        try:
+            yield version
+        finally:
+            self._configure(old["Timeout"], known)
+            client.delete_function(FunctionName=self.function, Qualifier=version)
+
+    @contextmanager
+    def live(self, version: str) -> Iterator[None]:
+        """Callers meet this version for the block: all its environments are new."""
+        client = self.aws("lambda")
+        alias = {"FunctionName": self.function, "Name": "live"}
+        old = client.get_alias(**alias)["FunctionVersion"]
+        client.update_alias(**alias, FunctionVersion=version)
+        try:
+            yield
+        finally:
+            client.update_alias(**alias, FunctionVersion=old)
+
+    def _configure(self, timeout: int, variables: Mapping[str, str]) -> None:
+        client = self.aws("lambda")
+        client.update_function_configuration(
+            FunctionName=self.function, Timeout=timeout, Environment={"Variables": variables}
+        )
+        client.get_waiter("function_updated_v2").wait(FunctionName=self.function)
+
+
+def free_port() -> int:
+    """One that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def asking(model: str, **more: object) -> dict[str, object]:
+    """The body of a request."""
+    return {"model": model, "messages": [{"role": "user", "content": "Hello?"}], **more}
+
+
+def _text(raw: bytes) -> bytes:
+    """What the function said; some emulators quote it, as it is no JSON."""
+    if raw.startswith(b'"'):
+        return str(json.loads(raw)).encode()
+    return raw

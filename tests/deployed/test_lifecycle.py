@@ -1,0 +1,137 @@
+"""Two stacks in one account; a change while they are asked; and what is left when one has gone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from .cloud import CONFIG, ROOT, Cloud
+from .stack import Deployed
+
+SECOND = "Rehearsal-Two"
+
+
+@pytest.fixture(scope="module")
+def second(cloud: Cloud) -> Iterator[Deployed]:
+    """Another stack of the same code and config."""
+    with cloud.deploy(SECOND) as stack:
+        yield stack
+
+
+def test_two_stacks_are_strangers(own: Deployed, second: Deployed) -> None:
+    assert own.key != second.key
+    assert own.url != second.url
+    assert second.ask("GET", "/models").status == 200
+    for stack, other in ((own, second), (second, own)):
+        headers = {"authorization": f"Bearer {other.key}"}
+        assert stack.ask("GET", "/models", headers=headers).status == 401
+
+
+def test_each_stack_has_providers_keys_of_its_own(own: Deployed, second: Deployed) -> None:
+    assert own.chat("quick").status == 200
+    assert second.chat("quick").error["code"] == "missing_provider_key"
+
+
+def test_a_change_of_the_config_is_one_deploy_and_no_request_fails_meanwhile(
+    cloud: Cloud, second: Deployed, tmp_path: Path
+) -> None:
+    text = (ROOT / CONFIG).read_text()
+    config = tmp_path / "config.yaml"
+    config.write_text(text.replace("model_name: quick", "model_name: renamed"))
+    with Asking(second) as asking:
+        cloud.deploy(SECOND, config=config)
+        asking.wait_for_more(3)
+    assert set(asking.statuses) == {200}
+    listed = {model.id for model in second.sdk().models.list()}
+    assert "renamed" in listed
+    assert "quick" not in listed
+
+
+def test_old_versions_are_gone(second: Deployed) -> None:
+    pages = second.aws("lambda").get_paginator("list_versions_by_function")
+    versions = [
+        version["Version"]
+        for page in pages.paginate(FunctionName=second.function)
+        for version in page["Versions"]
+    ]
+    assert len(versions) == 2  # the one that is live, and the unpublished one
+    assert "$LATEST" in versions
+
+
+def test_what_is_left_of_a_destroyed_stack_is_what_the_docs_say(
+    cloud: Cloud, second: Deployed
+) -> None:
+    """API Gateway's role, which belongs to the whole account."""
+    mine = {kind: second.resources(kind) for kind in KINDS}
+    assert all(mine.values())
+    cloud.destroy(SECOND)
+    assert {kind: found for kind in KINDS if (found := left(cloud, kind, mine[kind]))} == {}
+    roles = [role["RoleName"] for role in cloud.client("iam").list_roles()["Roles"]]
+    kept = [name for name in roles if name.startswith(f"{SECOND}-")]
+    assert [name for name in kept if "CloudWatchRole" not in name] == []
+
+
+KINDS = (
+    "AWS::ApiGateway::RestApi",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::Lambda::Function",
+    "AWS::Logs::LogGroup",
+    "AWS::SecretsManager::Secret",
+)
+
+
+def left(cloud: Cloud, kind: str, names: list[str]) -> set[str]:
+    """Which of the resources AWS still has."""
+    operation, rows, name = {
+        "AWS::ApiGateway::RestApi": ("apigateway get_rest_apis", "items", "id"),
+        "AWS::CloudWatch::Alarm": ("cloudwatch describe_alarms", "MetricAlarms", "AlarmName"),
+        "AWS::CloudWatch::Dashboard": (
+            "cloudwatch list_dashboards",
+            "DashboardEntries",
+            "DashboardName",
+        ),
+        "AWS::Lambda::Function": ("lambda list_functions", "Functions", "FunctionName"),
+        "AWS::Logs::LogGroup": ("logs describe_log_groups", "logGroups", "logGroupName"),
+        "AWS::SecretsManager::Secret": ("secretsmanager list_secrets", "SecretList", "ARN"),
+    }[kind]
+    service, asked = operation.split()
+    pages = cloud.client(service).get_paginator(asked).paginate()
+    return {row[name] for page in pages for row in page[rows]} & set(names)
+
+
+class Asking:
+    """Asks the stack, one request after the other, for as long as the block lasts."""
+
+    def __init__(self, stack: Deployed) -> None:
+        self.statuses: list[int] = []
+        self._stack = stack
+        self._more = threading.Condition()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.wait_for_more(1)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def wait_for_more(self, count: int) -> None:
+        """Until as many more requests have been answered."""
+        with self._more:
+            enough = len(self.statuses) + count
+            assert self._more.wait_for(lambda: len(self.statuses) >= enough, timeout=60)
+
+    def _ask(self) -> None:
+        while not self._over.is_set():
+            status = self._stack.ask("GET", "/models").status
+            with self._more:
+                self.statuses.append(status)
+                self._more.notify_all()

@@ -1,0 +1,111 @@
+"""What a request leaves in the log: lines to find it by, metrics, and nothing that is private."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from .provider import ANSWER
+from .stack import Deployed
+
+SOON = 60.0
+PROMPT = "the-prompt-that-nobody-may-log"
+
+
+def log_lines(stack: Deployed) -> Iterator[str]:
+    """Everything that is in the stack's logs."""
+    client = stack.aws("logs")
+    for group in stack.resources("AWS::Logs::LogGroup"):
+        pages = client.get_paginator("filter_log_events").paginate(logGroupName=group)
+        yield from (event["message"] for page in pages for event in page["events"])
+
+
+@pytest.fixture(scope="module")
+def version(own: Deployed) -> Iterator[str]:
+    """A version that nobody has asked yet: its log is of these tests only."""
+    with own.variant() as version:
+        yield version
+
+
+def logged(stack: Deployed, request_id: str, lines: int) -> list[dict[str, Any]]:
+    """The distinct JSON lines about one request, once there are as many."""
+    end = time.monotonic() + SOON
+    while True:
+        found = {line.strip() for line in log_lines(stack) if request_id in line}
+        told = [line for line in map(parsed, found) if line.get("correlation_id") == request_id]
+        if len(told) >= lines or time.monotonic() > end:
+            return sorted(told, key=lambda line: str(line["message"]))
+        time.sleep(1)
+
+
+def parsed(line: str) -> dict[str, Any]:
+    """A line of JSON; nothing for another, such as the half of one that a log begins with."""
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def metrics(stack: Deployed) -> Iterator[Mapping[str, Any]]:
+    """Every line that CloudWatch makes metrics of."""
+    for line in log_lines(stack):
+        if line.startswith('{"_aws"'):
+            yield json.loads(line)
+
+
+def ask(stack: Deployed, version: str, model: str = "quick", **more: object) -> str:
+    """One request, by the name that it gets."""
+    name = uuid4().hex
+    body = {"model": model, "messages": [{"role": "user", "content": PROMPT}], **more}
+    stack.invoke("POST", "/chat/completions", body, request_id=name, version=version)
+    return name
+
+
+def test_each_attempt_and_each_request_is_one_line_under_the_requests_name(
+    own: Deployed, version: str
+) -> None:
+    attempt, request = logged(own, ask(own, version), 2)
+    assert attempt["message"] == "attempt"
+    assert attempt["service"] == own.name
+    assert (attempt["model"], attempt["outcome"], attempt["status"]) == ("quick", "ok", 200)
+    assert attempt["usage"]["total_tokens"] == 15
+    assert attempt["cost_usd"] == pytest.approx(0.00002)
+
+    assert request["message"] == "request"
+    assert (request["mode"], request["models"], request["status"]) == ("one", ["quick"], 200)
+    assert request["duration_ms"] >= attempt["duration_ms"]
+
+
+def test_a_race_tells_of_each_of_its_legs(own: Deployed, version: str) -> None:
+    name = ask(own, version, model="broken, quick", fastest_response=True)
+    *attempts, request = logged(own, name, 3)
+    assert {a["model"]: a["outcome"] for a in attempts} == {"broken": "failed", "quick": "ok"}
+    assert (request["mode"], request["winner"]) == ("race", "quick")
+
+
+def test_the_metrics_are_those_of_the_dashboard(own: Deployed, version: str) -> None:
+    logged(own, ask(own, version, stream=True), 2)
+    lines = list(metrics(own))
+    attempts = [line for line in lines if "Attempts" in line and line["model"] == "quick"]
+    (declared,) = attempts[-1]["_aws"]["CloudWatchMetrics"]
+    assert declared["Namespace"] == "Fanout"
+    assert declared["Dimensions"] == [["service"], ["service", "model"], ["service", "mode"]]
+    assert attempts[-1]["service"] == own.name
+    names = {metric["Name"] for metric in declared["Metrics"]}
+    assert {"Attempts", "CostUSD", "FirstToken", "CompletionTokens", "Cancelled"} <= names
+    assert any("Requests" in line and line["Errors"] == [0.0] for line in lines)
+
+
+def test_no_prompt_no_answer_and_no_key_is_in_any_log(own: Deployed, version: str) -> None:
+    for model in ("quick", "broken", "nowhere", "keyless"):
+        logged(own, ask(own, version, model=model), 1)
+    text = "\n".join(log_lines(own))
+    assert '"message":"attempt"' in text
+    for secret in (PROMPT, ANSWER, own.key, "provider-key-1"):
+        assert secret not in text
