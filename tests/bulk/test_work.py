@@ -17,7 +17,8 @@ from msgspec.structs import replace
 from fanout.bulk.adapt import Adaptive
 from fanout.bulk.insist import Asked
 from fanout.bulk.local.folder import FolderBlobs, FolderShelf, FolderShelves
-from fanout.bulk.local.sqlite import Database, SQLiteLedger
+from fanout.bulk.local.ledger import SQLiteLedger
+from fanout.bulk.local.sqlite import Database
 from fanout.bulk.plan import Shard, ShardSize, plan
 from fanout.bulk.work import MARGIN, Done, Tools, Work, work
 from fanout.errors import (

@@ -60,7 +60,8 @@ class Bulk:
         from ..jobs import JobService
         from ..run import Options, Runner
         from .folder import FolderBlobs, FolderShelves
-        from .sqlite import Database, SQLiteLedger
+        from .ledger import SQLiteLedger
+        from .sqlite import Database
 
         self.home = home
         self._name = name

@@ -1,0 +1,189 @@
+"""
+Requests and tokens a minute of a model, shared by all who work on its lines.
+
+Each reservation moves a model's mark on by what it takes at the allowed rate, and may start where
+the mark was: first come, first served, with nothing to poll (GCRA, the leaky bucket as one number).
+Tokens are reserved by estimate and settled by real usage. Where the marks are kept is the `Book`'s
+business; time is an argument.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from msgspec import Struct, field
+
+MINUTE, DAY = 60.0, 86_400.0
+STEADY = 0.96
+"""The part of a limit that is the steady rate; what is left of it may come at once."""
+
+NEAR = 0.25
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": MINUTE, "h": 3600.0, "d": DAY}
+
+
+class Limits(Struct, frozen=True):
+    """What a model bears in a minute; `None` is no limit, or none that is known."""
+
+    requests: float | None = None
+    tokens: float | None = None
+
+
+class Claim(Struct, frozen=True):
+    """Some of one thing: `amount` of what flows at `rate` a second, `burst` of it at once."""
+
+    kind: str
+    amount: float
+    rate: float
+    burst: float
+
+
+class Book(Protocol):
+    """The marks of all models, for everyone who shares them."""
+
+    async def reserve(self, model: str, claims: list[Claim], now: float) -> float:
+        """Take all of the claims, at the first time at which all may be; that time."""
+        ...
+
+    async def give_back(self, model: str, claim: Claim) -> None:
+        """So much was not needed; a negative amount was, and more."""
+        ...
+
+    async def pause(self, model: str, until: float) -> None:
+        """Nobody starts before that time."""
+        ...
+
+
+def advance(
+    marks: Mapping[str, float], claims: list[Claim], now: float
+) -> tuple[dict[str, float], float]:
+    """The marks after a reservation, and when it may start. Pure: what every `Book` computes."""
+    bases = {
+        claim.kind: max(marks.get(claim.kind, 0.0), now - claim.burst / claim.rate)
+        for claim in claims
+    }
+    start = max([now, marks.get("pause", 0.0), *bases.values()])
+    # What has to wait for another of its claims has the rate of the later time.
+    moved = {
+        claim.kind: max(bases[claim.kind], start - claim.burst / claim.rate)
+        + claim.amount / claim.rate
+        for claim in claims
+    }
+    return {**marks, **moved}, start
+
+
+class LocalBook:
+    """For one process."""
+
+    def __init__(self) -> None:
+        self._marks: dict[str, dict[str, float]] = {}
+
+    async def reserve(self, model: str, claims: list[Claim], now: float) -> float:
+        """Compute and keep."""
+        self._marks[model], start = advance(self._marks.get(model, {}), claims, now)
+        return start
+
+    async def give_back(self, model: str, claim: Claim) -> None:
+        """Move the mark back."""
+        self._marks[model][claim.kind] -= claim.amount / claim.rate
+
+    async def pause(self, model: str, until: float) -> None:
+        """Set the mark that all wait for."""
+        marks = self._marks.setdefault(model, {})
+        marks["pause"] = max(marks.get("pause", 0.0), until)
+
+
+class Turn(Struct):
+    """One request's turn; `used` is what it took in tokens, once that is known."""
+
+    used: int | None = None
+
+
+class Pacer(Struct):
+    """
+    Turns of one worker. `known` are the config's limits; `share` is the part of them that is ours.
+
+    A worker has one reservation waiting for each model at a time, so that a killed one loses one.
+    """
+
+    book: Book
+    known: Callable[[str], Limits]
+    now: Callable[[], float]
+    share: float = 1.0
+    learned: dict[str, Limits] = field(default_factory=dict)
+    locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+
+    @asynccontextmanager
+    async def turn(self, model: str, tokens: int) -> AsyncIterator[Turn]:
+        """Wait for a request of about so many tokens to be allowed; entered when it is."""
+        turn = Turn()
+        claims = self._claims(model, tokens)
+        async with self.locks.setdefault(model, asyncio.Lock()):
+            start = await self.book.reserve(model, claims, self.now())
+            if (pause := start - self.now()) > 0:
+                await asyncio.sleep(pause)
+        yield turn
+        for claim in claims:
+            if claim.kind == "tokens" and turn.used is not None:
+                left = Claim("tokens", tokens - turn.used, claim.rate, claim.burst)
+                await self.book.give_back(model, left)
+
+    def _claims(self, model: str, tokens: int) -> list[Claim]:
+        limits = self.limits(model)
+        wanted = (("requests", 1.0, limits.requests), ("tokens", float(tokens), limits.tokens))
+        return [
+            Claim(kind, amount, limit * self.share * STEADY / MINUTE, self._burst(limit))
+            for kind, amount, limit in wanted
+            if limit
+        ]
+
+    def _burst(self, limit: float) -> float:
+        return max(0.0, limit * self.share * (1 - STEADY) - 1)
+
+    def limits(self, model: str) -> Limits:
+        """The config's, and where it says nothing what was learned."""
+        known, learned = self.known(model), self.learned.get(model, Limits())
+        return Limits(known.requests or learned.requests, known.tokens or learned.tokens)
+
+    def learn(self, model: str, headers: Mapping[str, str]) -> None:
+        """Take over what an answer's `x-ratelimit-*` say."""
+        found = Limits(read_limit(headers, "requests"), read_limit(headers, "tokens"))
+        if found != Limits():
+            before = self.learned.get(model, Limits())
+            self.learned[model] = Limits(
+                found.requests or before.requests, found.tokens or before.tokens
+            )
+
+    async def refused(self, model: str, retry_after: float | None) -> None:
+        """A 429 for everybody: nobody asks before its `Retry-After`."""
+        if retry_after:
+            await self.book.pause(model, self.now() + retry_after)
+
+
+def read_limit(headers: Mapping[str, str], kind: str) -> float | None:
+    """
+    A limit a minute, of the three headers that providers send for each kind.
+
+    Some count a day (Groq's requests): the time in which what is used comes back tells which.
+    """
+    limit, left = (headers.get(f"x-ratelimit-{name}-{kind}", "") for name in ("limit", "remaining"))
+    reset = read_span(headers.get(f"x-ratelimit-reset-{kind}", ""))
+    if not (limit.isdigit() and left.isdigit() and reset) or int(limit) <= int(left):
+        return None
+    rate = (int(limit) - int(left)) / reset
+    for window in (MINUTE, DAY):
+        if abs(rate * window / int(limit) - 1) <= NEAR:
+            return int(limit) * MINUTE / window
+    return None
+
+
+def read_span(text: str) -> float | None:
+    """Seconds of `1m30s`, `20ms` or `7.66s`."""
+    parts = _SPAN.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)

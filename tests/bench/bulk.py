@@ -1,0 +1,161 @@
+"""
+Planner, worker and finisher: lines a second on one core, and memory over the number of lines.
+
+`python -m tests.bench.bulk [LINES ...]` runs each number of lines in a process of its own, against
+a provider in the same process that answers at once, and prints one line of JSON for each. With
+`--wait SECONDS` the provider takes that long, and `ideal` is what as many lines at a time as are
+allowed would take. Speeds are by the processor's time, so that others on the machine do not count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from fanout.bulk.files import FileService
+from fanout.bulk.jobs import NewJob
+from fanout.bulk.local.engine import Bulk, open_local
+from fanout.compose import open_gateway
+from fanout.config.load import check
+from fanout.config.resolve import resolve
+from fanout.settings import Settings
+from fanout.transport.engine import Incoming, Outgoing
+from fanout.wire.http import WireResponse
+
+AT_ONCE = 400
+PROMPT = "Say something about the weather in one sentence, please. " * 14
+ANSWER = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "m",
+    "choices": [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "It is sunny. " * 20},
+            "finish_reason": "stop",
+        }
+    ],
+    "usage": {"prompt_tokens": 150, "completion_tokens": 60, "total_tokens": 210},
+}
+
+
+class Instant:
+    """An engine that answers after `wait` seconds."""
+
+    def __init__(self, wait: float) -> None:
+        self._wait = wait
+        self._body = json.dumps(ANSWER).encode()
+
+    async def send(self, request: Outgoing) -> WireResponse:
+        await asyncio.sleep(self._wait)
+        return WireResponse(200, {}, self._body)
+
+    @asynccontextmanager
+    async def stream(self, request: Outgoing) -> AsyncIterator[Incoming]:
+        raise NotImplementedError
+        yield
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+CONFIG: dict[str, Any] = {
+    "model_list": [
+        {
+            "model_name": "m",
+            "litellm_params": {
+                "model": "openai/m",
+                "api_base": "http://provider.test/v1",
+                "api_key": "k",
+                "input_cost_per_token": 1e-6,
+                "output_cost_per_token": 2e-6,
+            },
+        }
+    ]
+}
+
+
+async def write_input(files: FileService, lines: int) -> str:
+    """A job's input, about a kilobyte a line."""
+    body = {"model": "m", "messages": [{"role": "user", "content": PROMPT}], "max_tokens": 100}
+    rest = json.dumps({"method": "POST", "url": "/v1/chat/completions", "body": body})[1:]
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, lines, 1_000):
+            numbers = range(start, min(start + 1_000, lines))
+            yield "".join(f'{{"custom_id":"request-{n}",{rest}\n' for n in numbers).encode()
+
+    key = files.new_key()
+    await files.blobs.write(key, pieces())
+    return (await files.keep(key, "in.jsonl", "batch", "anyone")).id
+
+
+async def measure(lines: int, wait: float, home: Path) -> dict[str, Any]:
+    """One job, its three parts timed."""
+    catalog = resolve(check(CONFIG, {}), {})
+    async with (
+        open_gateway(Settings(), catalog=catalog, engine=Instant(wait)) as gateway,
+        open_local(gateway, home, resume=False) as door,
+    ):
+        bulk: Bulk = door.bulk
+        file_id = await write_input(bulk.files, lines)
+        file = await bulk.files.find(file_id, None)
+        asked = NewJob(input_file_id=file_id, endpoint="/v1/chat/completions")
+        job = bulk.jobs.draft(asked, file, "anyone")
+        await bulk.jobs.registry.create(job.id, job)
+        moments, walls, memory = [time.process_time()], [time.perf_counter()], [peak()]
+        for part in (bulk.runner.plan, bulk.runner.work, bulk.runner.finish):
+            job = await part(job)
+            moments.append(time.process_time())
+            walls.append(time.perf_counter())
+            memory.append(peak())
+        assert job.tally is not None
+        assert (job.status, job.tally.done) == ("completed", lines)
+    plan, work, finish = (b - a for a, b in pairwise(moments))
+    waited = walls[2] - walls[1]
+    return {
+        "lines": lines,
+        "mb": round(file.bytes / 1e6, 1),
+        "plan_mb_s": round(file.bytes / 1e6 / plan, 1),
+        "work_lines_s": round(lines / work),
+        "finish_s": round(finish, 2),
+        "ideal": round(waited / (wait * lines / AT_ONCE), 2) if wait else None,
+        "peak_mb": [round(one, 1) for one in memory],
+    }
+
+
+def peak() -> float:
+    """The most memory so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    """Each number of lines in a process of its own: memory is the process's."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("lines", type=int, nargs="*", default=[10_000, 100_000])
+    parser.add_argument("--wait", type=float, default=0.0)
+    parser.add_argument("--here", action="store_true")
+    given = parser.parse_args()
+    if given.here:
+        with tempfile.TemporaryDirectory() as home:
+            print(json.dumps(asyncio.run(measure(given.lines[0], given.wait, Path(home)))))
+        return
+    for lines in given.lines:
+        words = [str(lines), "--wait", str(given.wait), "--here"]
+        subprocess.run([sys.executable, "-m", "tests.bench.bulk", *words], check=True)
+
+
+if __name__ == "__main__":
+    main()

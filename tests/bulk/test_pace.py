@@ -1,0 +1,178 @@
+"""Requests and tokens a minute: used nearly whole, and hardly ever overdrawn, by twenty workers."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from fanout.bulk.local.sqlite import Database, SQLiteBook
+from fanout.bulk.pace import Book, Limits, LocalBook, Pacer, read_limit, read_span
+from tests.virtual_clock import now, run
+
+MINUTES = 5
+
+
+class Counter:
+    """A provider that counts requests and tokens in any sixty seconds, and refuses what is over."""
+
+    def __init__(self, requests: int, tokens: int) -> None:
+        self._limits = requests, tokens
+        self._seen: deque[tuple[float, int]] = deque()
+        self.allowed = self.refused = self.tokens = 0
+
+    def ask(self, tokens: int) -> bool:
+        while self._seen and self._seen[0][0] <= now() - 60:
+            self._seen.popleft()
+        spent = sum(size for _, size in self._seen)
+        if len(self._seen) >= self._limits[0] or spent + tokens > self._limits[1]:
+            self.refused += 1
+            return False
+        self._seen.append((now(), tokens))
+        self.allowed += 1
+        self.tokens += tokens
+        return True
+
+
+async def _workers(
+    provider: Counter, pacer: Callable[[], Pacer], size: Callable[[], int], estimate: int
+) -> None:
+    """Twenty workers, each with ten lines under way, for some minutes."""
+
+    async def line(own: Pacer) -> None:
+        while now() < 60 * MINUTES:
+            tokens = size()
+            async with own.turn("m", estimate) as turn:
+                provider.ask(tokens)
+                await asyncio.sleep(0.8)
+                turn.used = tokens
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(20):
+            own = pacer()
+            for _ in range(10):
+                group.create_task(line(own))
+
+
+@pytest.mark.parametrize("kept", ["memory", "sqlite"])
+@pytest.mark.parametrize(
+    ("tokens", "estimate"), [(1_000_000, 150), (45_000, 150), (45_000, 300), (45_000, 75)]
+)
+def test_twenty_workers_use_over_nine_tenths_and_are_refused_under_a_hundredth(
+    tmp_path: Path, kept: str, tokens: int, estimate: int
+) -> None:
+    provider, chance = Counter(600, tokens), random.Random(1)  # noqa: S311
+    books: dict[str, Callable[[], Book]] = {
+        "memory": LocalBook,
+        "sqlite": lambda: SQLiteBook(Database(tmp_path / "jobs.sqlite")),
+    }
+    book = books[kept]()
+    limits = Limits(600, tokens)
+
+    async def main() -> None:
+        await _workers(
+            provider,
+            lambda: Pacer(book, lambda _: limits, now),
+            lambda: chance.randint(50, 250),
+            estimate,
+        )
+
+    run(main())
+    used = max(provider.allowed / (600 * MINUTES), provider.tokens / (tokens * MINUTES))
+    assert used > 0.9
+    assert provider.refused / (provider.allowed + provider.refused) < 0.01
+
+
+def test_a_share_is_left_to_others() -> None:
+    provider = Counter(600, 1_000_000)
+    book = LocalBook()
+    limits = Limits(600)
+    run(_workers(provider, lambda: Pacer(book, lambda _: limits, now, 0.5), lambda: 1, 1))
+    assert 0.9 * 300 * MINUTES < provider.allowed <= 300 * (MINUTES + 1)
+    assert provider.refused == 0
+
+
+def test_a_model_without_limits_waits_for_nothing() -> None:
+    async def main() -> None:
+        pacer = Pacer(LocalBook(), lambda _: Limits(), now)
+        for _ in range(1_000):
+            async with pacer.turn("m", 1_000_000):
+                pass
+        assert now() == 0
+
+    run(main())
+
+
+def test_a_refusal_stops_everybody_for_as_long_as_it_says() -> None:
+    async def main() -> None:
+        book = LocalBook()
+        one, other = (Pacer(book, lambda _: Limits(600), now) for _ in range(2))
+        await one.refused("m", 7.5)
+        await one.refused("m", None)
+        async with other.turn("m", 1):
+            assert now() == 7.5
+
+    run(main())
+
+
+def _take(pacer: Pacer) -> Callable[[], Awaitable[None]]:
+    async def take() -> None:
+        async with pacer.turn("m", 1):
+            pass
+
+    return take
+
+
+def test_limits_are_learned_where_the_config_says_nothing() -> None:
+    async def main() -> None:
+        pacer = Pacer(LocalBook(), lambda _: Limits(), now)
+        openai = {
+            "x-ratelimit-limit-requests": "60",
+            "x-ratelimit-remaining-requests": "59",
+            "x-ratelimit-reset-requests": "1s",
+        }
+        pacer.learn("m", openai)
+        pacer.learn("m", {})
+        assert pacer.limits("m") == Limits(60)
+        take = _take(pacer)
+        for _ in range(31):
+            await take()
+        assert 28 < now() < 32
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("limit", "remaining", "reset", "minute"),
+    [
+        ("5000", "4999", "12ms", 5000),
+        ("160000", "159000", "375ms", 160000),
+        ("14400", "14370", "2m59.56s", 10),  # a day's
+        ("100", "100", "0s", None),
+        ("100", "50", "1s", None),  # neither a minute's nor a day's
+        ("", "1", "1s", None),
+        ("100", "x", "1s", None),
+        ("100", "99", "soon", None),
+    ],
+)
+def test_a_limit_is_read_of_its_headers(
+    limit: str, remaining: str, reset: str, minute: float | None
+) -> None:
+    headers = {
+        "x-ratelimit-limit-tokens": limit,
+        "x-ratelimit-remaining-tokens": remaining,
+        "x-ratelimit-reset-tokens": reset,
+    }
+    assert read_limit(headers, "tokens") == minute
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("6m0s", 360.0), ("1h2m3.5s", 3723.5), ("20ms", 0.02), ("7", None), ("", None), ("1s!", None)],
+)
+def test_a_span_of_time_is_read_as_providers_write_it(text: str, seconds: float | None) -> None:
+    assert read_span(text) == seconds
