@@ -6,6 +6,7 @@ Knows nothing of how a call is made: the router fills it in.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol, TypeAlias
 
@@ -40,7 +41,7 @@ class Leg(Struct):
 
     Times are `perf_counter`'s, but `until`, the loop's: no pause may last longer. `deployment` is
     the one asked last, `answered` the model name that answered, which a fallback makes another. A
-    call holds one of the request's `places` while it lasts.
+    call holds one of the request's `places` while it lasts. `headers` came with a plain answer.
     """
 
     model: str
@@ -55,6 +56,7 @@ class Leg(Struct):
     deployment: Deployment | None = None
     usage: Usage | None = None
     dropped: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
     answered: str = ""
     watcher: Watcher | None = None
     tried: list[str] = field(default_factory=list)

@@ -86,7 +86,7 @@ class Router:
             fitted = with_defaults(request, this.deployment)
             async with within(this.deployment.timeout):
                 reply = await self._transport.chat(this.deployment, fitted)
-            this.dropped = reply.dropped
+            this.dropped, leg.headers = reply.dropped, reply.headers
             this.usage = reply.completion.get("usage")
             self._told(leg, this, "ok", None)
             return reply.completion

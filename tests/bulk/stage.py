@@ -36,7 +36,7 @@ class Teller:
     A provider that says back the last message, prefixed by its model.
 
     `asked` counts the calls by (model, message). `before` may wait, or return a refusal: a status
-    and headers. `most` is the most calls at a time.
+    and headers. `most` is the most calls at a time; `headers` come with every answer.
     """
 
     def __init__(self) -> None:
@@ -44,6 +44,7 @@ class Teller:
         self.before: Callable[[str, str], Awaitable[tuple[int, Mapping[str, str]] | None]] | None
         self.before = None
         self.under_way = self.most = 0
+        self.headers: Mapping[str, str] = {}
 
     async def send(self, request: Outgoing) -> WireResponse:
         body = json.loads(request.body)
@@ -63,7 +64,7 @@ class Teller:
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": model}
         return WireResponse(
-            200, {}, json.dumps({**head, "choices": [choice], "usage": USAGE}).encode()
+            200, self.headers, json.dumps({**head, "choices": [choice], "usage": USAGE}).encode()
         )
 
     @asynccontextmanager

@@ -294,3 +294,46 @@ def test_jobs_and_files_are_their_owners_and_listed_newest_first(tmp_path: Path)
                 await at.bulk.jobs.find(jobs[0].id, "somebody")
 
     run(main())
+
+
+def test_a_job_keeps_to_the_requests_a_minute_that_the_config_allows(tmp_path: Path) -> None:
+    teller, times = Teller(), list[float]()
+
+    async def note(_model: str, _text: str) -> None:
+        times.append(asyncio.get_running_loop().time())
+
+    teller.before = note
+    a = CONFIG["model_list"][0]
+    paced = {**a, "litellm_params": {**a["litellm_params"], "rpm": 600}}
+
+    async def main() -> None:
+        async with stage(tmp_path, teller, config={"model_list": [paced]}) as at:
+            job = await at.ended(await at.create(jsonl(line(f"n{i}") for i in range(40))))
+            assert len(await at.texts(job)) == 40
+
+    run(main())
+    at_once, rate = 600 * 0.04, 600 * 0.96 / 60
+    assert times[-1] - times[0] >= (40 - at_once - 1) / rate - 0.1
+    for number, moment in enumerate(times):
+        assert number + 1 <= at_once + (moment - times[0] + 0.1) * rate + 1
+
+
+def test_limits_are_learned_from_answers(tmp_path: Path) -> None:
+    teller, times = Teller(), list[float]()
+    teller.headers = {
+        "x-ratelimit-limit-requests": "600",
+        "x-ratelimit-remaining-requests": "599",
+        "x-ratelimit-reset-requests": "100ms",
+    }
+
+    async def note(_model: str, _text: str) -> None:
+        times.append(asyncio.get_running_loop().time())
+
+    teller.before = note
+
+    async def main() -> None:
+        async with stage(tmp_path, teller, most=1, first=1) as at:
+            await at.ended(await at.create(jsonl(line(f"n{i}") for i in range(40))))
+
+    run(main())
+    assert times[-1] - times[0] >= (40 - 600 * 0.04 - 2) / (600 * 0.96 / 60) - 0.1

@@ -2,42 +2,130 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
+from contextlib import AsyncExitStack
+
+from msgspec.structs import replace
 
 from ..config.resolve import Catalog
-from ..errors import FanoutError, Forbidden
+from ..errors import AllFailed, FanoutError, Forbidden, RateLimited
 from ..gateway import Context, Gateway
+from ..leg import Leg, Outcome
 from ..observe import Observer
-from ..schema.fanout import parse_request
+from ..schema.fanout import FanOutRequest, parse_request
 from .adapt import Adaptive
 from .costs import Costs
 from .insist import Ask, Asked
 from .lines import BadLine, Line
+from .pace import Limits, LocalBook, Pacer
+
+BYTES_A_TOKEN = 4
+LEARNING = 0.1
+"""How much of the usual size of an answer the last one is."""
 
 ASSUMED = 500
 """Tokens of an answer whose request sets no limit, where a number is needed beforehand."""
 
 
 def make_ask(
-    gateway: Gateway, caller: str, allowed: Collection[str] | None, observer: Observer
+    gateway: Gateway,
+    caller: str,
+    allowed: Collection[str] | None,
+    observer: Observer,
+    pacer: Pacer | None = None,
 ) -> Ask:
-    """The function that a worker asks with."""
+    """The function that a worker asks with; without a pacer, as fast as the providers bear."""
+    pacer = pacer or Pacer(LocalBook(), lambda _: Limits(), time.time)
+    sizes: dict[str, float] = {}
 
     async def ask(asked: Asked, pace: Adaptive) -> object:
-        request = parse_request({**asked.line.body, "stream": False})
-        for name in sorted(request.names):
-            if allowed is not None and name not in allowed:
-                raise Forbidden(f"the key `{caller}` may not use the model `{name}`", "model")
-        context = Context(asked.request_id, caller, asked.deadline, pace)
-        try:
-            return (await gateway.answer(request, context)).body
-        except FanoutError:
-            raise
-        except Exception as error:
-            observer.bug(asked.request_id, error)
-            raise
+        request = _checked(asked.line, caller, allowed)
+        watch = _Watch(pace, pacer)
+        context = Context(asked.request_id, caller, asked.deadline, watch)
+        sent = asked.size / BYTES_A_TOKEN
+        turns = {}
+        async with AsyncExitStack() as stack:
+            for name in request.models:
+                tokens = round(sent + sizes.get(name, answer_limit(asked.line) or ASSUMED))
+                turns[name] = await stack.enter_async_context(pacer.turn(name, tokens))
+            try:
+                return (await gateway.answer(request, context)).body
+            except FanoutError as error:
+                for name, seconds in _refusals(error):
+                    await pacer.refused(name, seconds)
+                raise
+            except Exception as error:
+                observer.bug(asked.request_id, error)
+                raise
+            finally:
+                for name in turns.keys() & watch.totals.keys():
+                    turns[name].used = watch.totals[name]
+                    got = watch.totals[name] - sent
+                    before = sizes.get(name, got)
+                    sizes[name] = max(1.0, before + (got - before) * LEARNING)
 
     return ask
+
+
+def _checked(line: Line, caller: str, allowed: Collection[str] | None) -> FanOutRequest:
+    """The line as a request, if its caller's key may name what it names."""
+    request = parse_request({**line.body, "stream": False})
+    for name in sorted(request.names):
+        if allowed is not None and name not in allowed:
+            raise Forbidden(f"the key `{caller}` may not use the model `{name}`", "model")
+    if request.num_retries is None:
+        return replace(request, num_retries=0)  # the worker insists, at the model's pace
+    return request
+
+
+class _Watch:
+    """Tells the worker's pace and the pacer of each call; `totals` are the tokens by model."""
+
+    def __init__(self, pace: Adaptive, pacer: Pacer) -> None:
+        self._pace = pace
+        self._pacer = pacer
+        self.totals: dict[str, int] = {}
+
+    def started(self, leg: Leg) -> None:
+        """A call begins."""
+        self._pace.started(leg)
+
+    def first_token(self, leg: Leg) -> None:
+        """It has begun to answer."""
+
+    def ended(self, leg: Leg, outcome: Outcome, error: BaseException | None) -> None:
+        """A call is over."""
+        self._pace.ended(leg, outcome, error)
+        if leg.headers:
+            self._pacer.learn(leg.model, leg.headers)
+        if leg.usage:
+            taken = self.totals.get(leg.model, 0)
+            self.totals[leg.model] = taken + leg.usage["total_tokens"]
+
+
+def _refusals(error: FanoutError) -> list[tuple[str, float | None]]:
+    """The models that said 429, and how long they want to be left alone."""
+    errors = [c.error for c in error.failures] if isinstance(error, AllFailed) else [error]
+    return [(e.deployment.name, e.retry_after) for e in errors if isinstance(e, RateLimited)]
+
+
+def make_limits(catalog: Catalog) -> Callable[[str], Limits]:
+    """The config's limits of a name: those of its deployments together, if each has one."""
+
+    def limits(name: str) -> Limits:
+        try:
+            deployments = catalog.find(name)
+        except FanoutError:
+            return Limits()
+        return Limits(_sum([d.rpm for d in deployments]), _sum([d.tpm for d in deployments]))
+
+    return limits
+
+
+def _sum(numbers: list[int | None]) -> float | None:
+    known = [number for number in numbers if number]
+    return float(sum(known)) if known and len(known) == len(numbers) else None
 
 
 def check_model(catalog: Catalog, caller: str, allowed: Collection[str] | None, name: str) -> None:

@@ -20,11 +20,12 @@ from .lines import Line
 
 
 class Asked(Struct, frozen=True):
-    """A line to be asked: its request, the id to ask under, and the seconds left, if limited."""
+    """A line to be asked: its request, its bytes, the id to ask under, and the seconds left."""
 
     line: Line
     request_id: str
     deadline: float | None
+    size: int = 0
 
 
 Ask: TypeAlias = Callable[[Asked, Adaptive], Awaitable[object]]
@@ -40,7 +41,8 @@ class Left(Exception):
 
 class Insist(Struct, frozen=True):
     """
-    How long to go on: `patience` seconds, and not past `until` (the loop's time).
+    How long to go on: `patience` seconds from the first failure, and not past `until` (the loop's
+    time).
 
     `is_stopping` says whether the job is to end.
     """
@@ -52,19 +54,21 @@ class Insist(Struct, frozen=True):
     until: float | None
     is_stopping: Callable[[], bool]
 
-    async def answer(self, line: Line, request_id: str) -> object:
+    async def answer(self, line: Line, size: int, request_id: str) -> object:
         """The answer's body; raises the last error, or `Left`."""
         clock = asyncio.get_running_loop().time
-        began, round_number = clock(), 0
+        failing: float | None = None
+        round_number = 0
         while True:
             left = None if self.until is None else max(0.1, self.until - clock())
             try:
-                return await self.ask(Asked(line, request_id, left), self.pace)
+                return await self.ask(Asked(line, request_id, left, size), self.pace)
             except FanoutError as error:
                 if self.until is not None and clock() >= self.until - LEAST:
                     raise Left from None
+                failing = clock() if failing is None else failing
                 pause = self.retry.delay(round_number, _first(error))
-                if not _worth_asking(error) or clock() + pause - began > self.patience:
+                if not _worth_asking(error) or clock() + pause - failing > self.patience:
                     raise
                 if self.is_stopping():
                     raise Left from None

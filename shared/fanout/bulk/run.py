@@ -17,11 +17,12 @@ from msgspec.structs import replace
 from ..gateway import Gateway
 from ..observe import Observer
 from ..wire import json
-from .asking import check_model, estimate, make_ask
+from .asking import check_model, estimate, make_ask, make_limits
 from .costs import Costs
 from .files import FileService
 from .finish import Finishing, Unrun, finish
 from .lines import BadLine
+from .pace import Book, LocalBook, Pacer
 from .plan import LARGE, LineError, Plan, Shard, ShardSize, each_line, plan
 from .records import Job, Status
 from .registry import Registry
@@ -42,13 +43,14 @@ UNRUN = {
 
 
 class Options(Struct, frozen=True):
-    """How a host likes its jobs done."""
+    """How a host likes its jobs done; `share` is the jobs' part of the models' limits."""
 
     shards: ShardSize = LARGE
     patience: float = 600.0
     grace: float = 5.0
     most: int = 400
     first: int = 100
+    share: float = 1.0
 
 
 class Runner:
@@ -66,6 +68,7 @@ class Runner:
         observer: Observer,
         now: Callable[[], float],
         options: Options,
+        book: Book | None = None,
     ) -> None:
         self._gateway = gateway
         self._files = files
@@ -78,6 +81,8 @@ class Runner:
         self._now = now
         self._options = options
         self._costs = Costs(gateway.catalog)
+        limits = make_limits(gateway.catalog)
+        self._pacer = Pacer(book or LocalBook(), limits, now, options.share)
 
     async def run(self, job_id: str) -> Job:
         """Take the job from where it is to its end, or as far as this process may go."""
@@ -143,7 +148,7 @@ class Runner:
             ),
             self.shards(job),
             Tools(
-                make_ask(self._gateway, job.owner, job.allowed, self._observer),
+                make_ask(self._gateway, job.owner, job.allowed, self._observer, self._pacer),
                 self._blobs,
                 self._shelves(job),
                 self._ledger(job),

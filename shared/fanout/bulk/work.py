@@ -231,7 +231,7 @@ class _Worker:
         opened, ledger = item.opened, self._tools.ledger
         settled = False
         try:
-            line, failed, tally = await self._answered(item.line)
+            line, failed, tally = await self._answered(item.line, item.size)
             await opened.shelf.put(line, failed=failed)
             ledger.settle(opened.shard.index, item.estimate, tally)
             settled = True
@@ -248,11 +248,11 @@ class _Worker:
             opened.pending -= 1
         await self._put_down(opened)
 
-    async def _answered(self, line: Line) -> tuple[bytes, bool, Tally]:
+    async def _answered(self, line: Line, size: int) -> tuple[bytes, bool, Tally]:
         self._numbers += 1
         request_id = f"req_{self._numbers & (2**64 - 1):016x}"
         try:
-            body = await self._insist.answer(line, request_id)
+            body = await self._insist.answer(line, size, request_id)
         except Left:
             raise  # not the line's failure
         except Exception as error:  # noqa: BLE001 -- a line's failure is its result

@@ -61,7 +61,7 @@ class Bulk:
         from ..run import Options, Runner
         from .folder import FolderBlobs, FolderShelves
         from .ledger import SQLiteLedger
-        from .sqlite import Database
+        from .sqlite import Database, SQLiteBook
 
         self.home = home
         self._name = name
@@ -100,6 +100,7 @@ class Bulk:
             observer=observer,
             now=now,
             options=options or Options(),
+            book=SQLiteBook(self.database),
         )
 
     @property
