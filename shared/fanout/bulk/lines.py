@@ -159,6 +159,8 @@ def _check_body(body: _Body, place: str) -> None:
 def _models(body: _Body, default_model: str | None, place: str = "") -> tuple[str, ...]:
     given: Any = body.fanout.models if body.fanout and body.fanout.models else body.model
     given = default_model if given is None else given
+    if isinstance(given, str) and "," not in given and (name := given.strip()):
+        return (name,)
     names = given.split(",") if isinstance(given, str) else given or ()
     found = tuple(name.strip() for name in names)
     if not found or not all(found):
