@@ -37,7 +37,7 @@ def test_deployments_of_one_model_are_kept_apart_and_a_good_answer_is_never_lost
     upstream.script("m", answers("A"), [pause(0.2), refuse(500, "no")])
     given = [to(upstream), to(upstream)]
     assert content(call(RACE, deployments=given, messages=HI, num_retries=0)) == "A"
-    upstream.script("m", [refuse(500, "no")], answers("B", after=0.1))
+    upstream.script("m", [refuse(500, "no")], answers("B", after=1.0))
     found = call(RACE, deployments=given, messages=HI, num_retries=0)
     assert (content(found), found.model) == ("B", "openai/m")
     assert sorted(one.outcome for one in found.fanout.attempts) == ["failed", "won"]
