@@ -216,10 +216,19 @@ class Gateway:
 
     def _grid(self, request: FanOutRequest, context: Context, until: float) -> list[Asked]:
         """The cells, message-major; each with its contestants."""
-        places = asyncio.Semaphore(self._limit(request))
+        calls, limit = len(request.conversations) * len(request.models), self._limit(request)
+        leg = partial(
+            Leg,
+            request_id=context.request_id,
+            mode=request.mode,
+            retries=request.num_retries,
+            until=until,
+            places=asyncio.Semaphore(limit) if calls > limit else None,
+            watcher=context.watcher,
+        )
         sets = [(m,) for m in request.models] if request.mode == "all" else [request.models]
         return [
-            Asked(chat, models, [_leg(request, context, name, until, places) for name in models])
+            Asked(chat, models, [leg(name) for name in models])
             for chat in request.conversations
             for models in sets
         ]
@@ -243,20 +252,6 @@ class Gateway:
         body["id"] = body.get("id") or _random_id()
         body["created"] = body.get("created") or int(self._now())
         return body
-
-
-def _leg(
-    request: FanOutRequest, context: Context, model: str, until: float, places: asyncio.Semaphore
-) -> Leg:
-    return Leg(
-        model,
-        context.request_id,
-        mode=request.mode,
-        retries=request.num_retries,
-        until=until,
-        places=places,
-        watcher=context.watcher,
-    )
 
 
 def _clock() -> float:
