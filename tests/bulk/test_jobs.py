@@ -296,7 +296,10 @@ def test_jobs_and_files_are_their_owners_and_listed_newest_first(tmp_path: Path)
     run(main())
 
 
-def test_a_job_keeps_to_the_requests_a_minute_that_the_config_allows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_a_job_keeps_to_its_share_of_the_requests_a_minute_that_the_config_allows(
+    tmp_path: Path, share: float
+) -> None:
     teller, times = Teller(), list[float]()
 
     async def note(_model: str, _text: str) -> None:
@@ -305,14 +308,15 @@ def test_a_job_keeps_to_the_requests_a_minute_that_the_config_allows(tmp_path: P
     teller.before = note
     a = CONFIG["model_list"][0]
     paced = {**a, "litellm_params": {**a["litellm_params"], "rpm": 600}}
+    config = {"model_list": [paced], "general_settings": {"batch_share": share}}
 
     async def main() -> None:
-        async with stage(tmp_path, teller, config={"model_list": [paced]}) as at:
+        async with stage(tmp_path, teller, config=config) as at:
             job = await at.ended(await at.create(jsonl(line(f"n{i}") for i in range(40))))
             assert len(await at.texts(job)) == 40
 
     run(main())
-    at_once, rate = 600 * 0.04, 600 * 0.96 / 60
+    at_once, rate = 600 * share * 0.04, 600 * share * 0.96 / 60
     assert times[-1] - times[0] >= (40 - at_once - 1) / rate - 0.1
     for number, moment in enumerate(times):
         assert number + 1 <= at_once + (moment - times[0] + 0.1) * rate + 1

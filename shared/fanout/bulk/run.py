@@ -43,14 +43,13 @@ UNRUN = {
 
 
 class Options(Struct, frozen=True):
-    """How a host likes its jobs done; `share` is the jobs' part of the models' limits."""
+    """How a host likes its jobs done."""
 
     shards: ShardSize = LARGE
     patience: float = 600.0
     grace: float = 5.0
     most: int = 400
     first: int = 100
-    share: float = 1.0
 
 
 class Runner:
@@ -82,7 +81,7 @@ class Runner:
         self._options = options
         self._costs = Costs(gateway.catalog)
         limits = make_limits(gateway.catalog)
-        self._pacer = Pacer(book or LocalBook(), limits, now, options.share)
+        self._pacer = Pacer(book or LocalBook(), limits, now, gateway.catalog.general.batch_share)
 
     async def run(self, job_id: str) -> Job:
         """Take the job from where it is to its end, or as far as this process may go."""

@@ -121,12 +121,14 @@ class Bulk:
         return task is None or task.done()
 
     async def resume(self) -> None:
-        """Take up every job that this host left unfinished."""
+        """Take up every job that this host left unfinished, and sweep up behind the others."""
         after: str | None = None
         while True:
             page = await self.jobs.page(None, after=after, limit=100)
             for job in page.records:
-                if not job.is_over and job.host == self._name:
+                if job.is_over:
+                    await self.files.blobs.delete(f"jobs/{job.id}")
+                elif job.host == self._name:
                     await self.start(job.id)
             if not page.has_more:
                 return
@@ -154,9 +156,10 @@ class Bulk:
 
     async def run_here(self, job_id: str) -> bool:
         """Run a job now; `False` if another process does."""
-        with locked(self.home / "locks" / job_id) as mine:
-            if mine:
-                await self.runner.run(job_id)
+        lock = self.home / "locks" / job_id
+        with locked(lock) as mine:
+            if mine and (await self.runner.run(job_id)).is_over:
+                lock.unlink(missing_ok=True)  # nobody will want it any more
         return mine
 
     async def _run(self, job_id: str) -> None:
