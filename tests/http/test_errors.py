@@ -196,7 +196,7 @@ def dark(provider: Upstream) -> Iterator[Served]:
     """A gateway whose models are mostly not there."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    there = entry(provider, "slow", "openai/a", timeout=0.2, stream_timeout=0.2)
+    there = entry(provider, "slow", "openai/a", timeout=0.5, stream_timeout=0.5)
     refused = entry(provider, "refused", api_base=f"http://127.0.0.1:{port}/v1")
     nowhere = entry(provider, "nowhere", api_base="http://marker-host.invalid/v1")
     config = {

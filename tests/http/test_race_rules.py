@@ -117,8 +117,7 @@ def test_a_hedge_starts_the_next_when_one_is_slow(
     said = race(server, stream=stream, model=None, fastest_response=None, fanout=fan)
     assert (said.model, said.text) == ("b", "hedged")
     assert said.fates == {"a": "cancelled", "b": "won", "c": "not_started"}
-    assert upstream.asked("b")[0].started - upstream.asked("a")[0].started >= 0.09
-    assert not upstream.asked("c")
+    assert [call.model for call in upstream.calls] == ["a", "b"]
 
 
 @both_ways

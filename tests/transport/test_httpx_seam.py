@@ -208,7 +208,7 @@ def test_its_timeout_counts_before_the_head(plain: Upstream) -> None:
     plain.script("a", [hang])
 
     async def run() -> None:
-        async with client(plain, timeout=0.2) as made:
+        async with client(plain, timeout=0.5) as made:
             await made.chat.completions.create(model="a", messages=HI)
 
     with pytest.raises(openai.APITimeoutError):
@@ -220,7 +220,7 @@ def test_its_timeout_counts_between_two_pieces(plain: Upstream) -> None:
     plain.script("a", stalls(role, say("Hel")))
 
     async def run() -> list[openai.types.chat.ChatCompletionChunk]:
-        async with client(plain, timeout=0.2) as made:
+        async with client(plain, timeout=0.5) as made:
             stream = await made.chat.completions.create(model="a", messages=HI, stream=True)
             return [chunk async for chunk in stream]
 
