@@ -8,8 +8,8 @@ and writes nothing. All load stays on this machine; every process is stopped, wh
 from __future__ import annotations
 
 import json
-import os
 import platform
+import resource
 import signal
 import subprocess
 import sys
@@ -36,11 +36,11 @@ def main(arguments: Sequence[str]) -> int:
     """Measure, print, write."""
     plan = QUICK if "--quick" in arguments else Plan()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every block is left
-    busy = psutil.cpu_percent(2.0)
-    began = time.perf_counter()
+    began, busy, own = time.perf_counter(), _busy(), _own()
     sections = measure(plan)
-    minutes = (time.perf_counter() - began) / 60
-    report = page(_head(plan, busy, minutes), sections)
+    seconds = time.perf_counter() - began
+    others = (_busy() - busy - (_own() - own)) / (seconds * (psutil.cpu_count() or 1))
+    report = page(_head(seconds, others), sections)
     print(report)
     if plan.peers:
         PAGE.write_text(report)
@@ -59,7 +59,7 @@ def measure(plan: Plan) -> list[Section]:
             with contestants(made, peers=plan.peers) as servers:
                 load, costs = gateway.measure(made.stub, servers, plan, litellm)
                 _say("a race")
-                raced = race.measure(made.stub, servers["fanout"], plan)
+                raced = race.measure(made.stub, servers, plan, litellm)
             _say("start")
             theirs = servers["litellm"].seconds if plan.peers else None
             start = startup.measure(made, plan, litellm, theirs)
@@ -70,9 +70,22 @@ def _say(what: str) -> None:
     print(f"bench: {what} …", file=sys.stderr, flush=True)
 
 
-def _head(plan: Plan, busy: float, minutes: float) -> list[str]:
+def _busy() -> float:
+    """Seconds that the machine's processors have worked so far."""
+    times = psutil.cpu_times()._asdict()
+    # Linux counts a guest's time twice.
+    idle = ("idle", "iowait", "guest", "guest_nice")
+    return float(sum(seconds for name, seconds in times.items() if name not in idle))
+
+
+def _own() -> float:
+    """Seconds of them that were this run's."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def _head(seconds: float, others: float) -> list[str]:
     """What the page says of the run itself."""
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     cores, memory = psutil.cpu_count() or 0, psutil.virtual_memory().total / 1e9
     python = platform.python_version()
     machine = f"{platform.system()} {platform.machine()}, {cores} cores, {memory:.0f} GB"
@@ -82,9 +95,9 @@ def _head(plan: Plan, busy: float, minutes: float) -> list[str]:
         "Written by `make bench`; nothing here is edited by hand. One process each, all of it on",
         "one machine, the load and the stub provider included: ratios hold, absolute times do not.",
         "",
-        f"* {datetime.now(UTC):%Y-%m-%d}, {machine}, Python {python}; {minutes:.1f} minutes.",
-        f"* Before the run {busy:.0f} % of the machine was in use; load averages after it: {load}.",
-        f"* Ours: {_versions(_own())}.",
+        f"* {datetime.now(UTC):%Y-%m-%d}, {machine}, Python {python}; {seconds / 60:.1f} minutes.",
+        f"* Work of others took {others * 100:.0f} % of the processors meanwhile.",
+        f"* Ours: {_versions(_installed())}.",
         f"* Beside: {_versions({name: version(name) for name in PEERS})}.",
     ]
 
@@ -93,7 +106,7 @@ def _versions(found: dict[str, str]) -> str:
     return ", ".join(f"{name} {number}" for name, number in found.items())
 
 
-def _own() -> dict[str, str]:
+def _installed() -> dict[str, str]:
     """The versions in the gateway's own environment."""
     code = "import json, sys\nfrom importlib.metadata import version\n"
     code += "print(json.dumps({name: version(name) for name in sys.argv[1:]}))"
