@@ -15,6 +15,7 @@ from typing import Any
 import uvicorn
 import uvloop
 
+from fanout.cli.bounded import Bounded
 from fanout.compose import open_gateway
 from fanout.config.load import check
 from fanout.config.resolve import resolve
@@ -156,6 +157,7 @@ async def _serving(app: App, notes: Notes) -> AsyncIterator[Served]:
         lifespan="on",
         server_header=False,
         timeout_graceful_shutdown=1,
+        http=Bounded,
         ws="none",
     )
     server = uvicorn.Server(config)

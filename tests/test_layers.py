@@ -42,7 +42,7 @@ DOORS = {
     "botocore": "aws bulk/aws/clients stack_keys",
     "boto3": "bulk/aws/clients stack_keys",
     "yaml": "config/load",
-    "uvicorn": "cli/host",
+    "uvicorn": "cli/host cli/bounded",
     "rich": "cli",
     "argparse": "cli",
     "aws_lambda_powertools": "powertools",

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fanout.cli.bounded import MAX_HEAD
 from tests.served import Served, entry, serve
 from tests.steps import answers, stalls
 from tests.upstream import Upstream
@@ -111,6 +112,38 @@ def test_headers_under_64_kib_are_taken(server: Served, upstream: Upstream) -> N
     upstream.script("a", answers())
     back = exchange(server, *with_length(GOOD, "x-wild: " + "y" * 60_000))
     assert back.startswith(b"HTTP/1.1 200 ")
+
+
+ENDLESS = {
+    "a header": (b"POST / HTTP/1.1\r\nx-wild: ", b"y" * 1_000_000),
+    "headers": (b"POST / HTTP/1.1\r\n", b"x-wild: y\r\n" * 100_000),
+    "a path": (b"POST /", b"y" * 1_000_000),
+}
+
+
+@pytest.mark.parametrize(("begin", "on"), ENDLESS.values(), ids=ENDLESS)
+def test_a_head_without_end_is_cut_off(server: Served, begin: bytes, on: bytes) -> None:
+    before = resident()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as sock:
+        sock.sendall(begin)
+        assert pour(sock, on) < 20  # and those only in the system's own buffers
+    assert resident() - before < 40_000_000
+
+
+def pour(sock: socket.socket, data: bytes) -> int:
+    """How often the data could be sent before the connection was gone; at most a hundred times."""
+    for count in range(100):
+        try:
+            sock.sendall(data)
+        except ConnectionError:
+            return count
+    return 100
+
+
+def test_whoever_stops_in_time_is_told_why(server: Served) -> None:
+    head = b"POST / HTTP/1.1\r\nx-wild: ".ljust(MAX_HEAD + 1, b"y")
+    status, error = error_of(exchange(server, head))
+    assert (status, error["code"]) == (431, "headers_too_large")
 
 
 # ---- the wrong kind ----

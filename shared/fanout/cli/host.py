@@ -1,4 +1,4 @@
-"""The gateway's app under uvicorn on a socket of ours. The only importer of `uvicorn`."""
+"""The gateway's app under uvicorn on a socket of ours."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ..gateway import Gateway
 from ..http.app import App
 from ..observe import Observer
 from ..settings import Settings
+from .bounded import Bounded
 
 BACKLOG = 2048
 GARBAGE = 20_000
@@ -81,6 +82,7 @@ def host(
             access_log=False,
             lifespan="on",
             server_header=False,
+            http=Bounded,
             ws="none",
             timeout_graceful_shutdown=GRACE,
         )
