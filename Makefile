@@ -8,10 +8,10 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 PORT ?= 4000
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo clients check test bench docs lock clean format install-infra synth deploy rehearse
+.PHONY: help install run demo clients check test bench docs lock clean format install-infra synth deploy cdk rehearse
 
 help:  ## show this
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 install: .venv/.installed  ## make the project's own environment
 
@@ -60,6 +60,9 @@ synth: install-infra  ## the stack's template, into cdk.out (ARGS="-c fanout:mem
 
 deploy: install-infra  ## the stack into your AWS account (docs/aws.md)
 	$(CDK) deploy $(ARGS)
+
+cdk: install-infra  ## the CDK's own command line (ARGS=bootstrap, ARGS=destroy)
+	$(CDK) $(ARGS)
 
 rehearse: install-infra  ## the stack onto the AWS at AWS_ENDPOINT_URL, and tests/deployed against it
 	$(INFRA)/python -m pytest -q -o timeout=300 tests/deployed

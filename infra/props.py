@@ -32,31 +32,79 @@ class BadContext(ValueError):
 class GatewayProps(BaseModel):
     """The choices, with their defaults. Sizes in MB, times as named."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
     stack: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")] = "Fanout"
+    """The stack's name, under which its keys, metrics and dashboard go too; letters, digits, `-`"""
+
     config: Path = Path("config.aws.yaml")
-    memory: Annotated[int, Field(ge=256, le=10_240)] = 512
-    architecture: Literal["arm64", "x86_64"] = "arm64"
-    python: Literal["3.13", "3.14"] = LATEST_PYTHON
-    timeout: Annotated[int, Field(ge=30, le=900)] = 900
-    concurrency: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    rate: Annotated[int, Field(ge=1, le=10_000)] = 100
-    burst: Annotated[int, Field(ge=1, le=5_000)] = 200
-    log_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731] = 30
-    removal: Literal["destroy", "retain"] = "destroy"
-    alarm_email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = None
-    spend_alarm: Annotated[float, Field(gt=0)] = 10.0
-    api_log_role: bool = True
-    adapter_layer: Annotated[str, Field(pattern=r"^arn:[^\s]+:layer:[^\s]+:\d+$")] | None = None
-    domain: Annotated[str, Field(pattern=r"^[a-z0-9.-]+\.[a-z]{2,}$")] | None = None
-    certificate: Annotated[str, Field(pattern=r"^arn:[^\s]+:acm:[^\s]+$")] | None = None
-    cors: Annotated[str, Field(pattern=r"^https?://[^\s/]+$")] | None = None
-    rollback: bool = False
-    port: Annotated[int, Field(ge=1024, le=65_535)] = 8080
+    """The gateway's config: the same YAML as on a laptop"""
+
     environment: dict[str, str] = Field(default_factory=dict)
+    """Variables of the function, as JSON: what the config's other `os.environ/NAME` stand for"""
+
+    memory: Annotated[int, Field(ge=256, le=10_240)] = 512
+    """MB of the function; what waiting costs goes by it"""
+
+    architecture: Literal["arm64", "x86_64"] = "arm64"
+    """The function's machine; arm64 costs a fifth less"""
+
+    python: Literal["3.13", "3.14"] = LATEST_PYTHON
+    """The function's Python"""
+
+    timeout: Annotated[int, Field(ge=30, le=900)] = 900
+    """Seconds after which AWS ends a request; two before it, the caller is told"""
+
+    concurrency: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Requests at a time, reserved for this function; a new account of ten cannot reserve any"""
+
+    rate: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """Requests a second, over which API Gateway answers 429"""
+
+    burst: Annotated[int, Field(ge=1, le=5_000)] = 200
+    """How many more it takes at once"""
+
+    log_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731] = 30
+    """Days for which the logs are kept"""
+
+    removal: Literal["destroy", "retain"] = "destroy"
+    """What `cdk destroy` does with the keys and the logs"""
+
+    alarm_email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = None
+    """Where alarms are mailed to, once the address has said yes to AWS's first mail"""
+
+    spend_alarm: Annotated[float, Field(gt=0)] = 10.0
+    """US dollars an hour, by the config's prices, over which there is an alarm"""
+
+    rollback: bool = False
+    """A tenth of the calls meets a new version first, the rest after five minutes without alarm"""
+
+    domain: Annotated[str, Field(pattern=r"^[a-z0-9.-]+\.[a-z]{2,}$")] | None = None
+    """A domain of your own; then a CNAME of it must point to the output `DomainTarget`"""
+
+    certificate: Annotated[str, Field(pattern=r"^arn:[^\s]+:acm:[^\s]+$")] | None = None
+    """The ARN of its certificate, in the stack's region"""
+
+    cors: Annotated[str, Field(pattern=r"^https?://[^\s/]+$")] | None = None
+    """The one origin whose pages may ask, such as `https://app.example.com`"""
+
+    api_log_role: bool = True
+    """Make the role by which API Gateway writes logs, one for the whole account and region;
+    `false` where there is one"""
+
+    adapter_layer: Annotated[str, Field(pattern=r"^arn:[^\s]+:layer:[^\s]+:\d+$")] | None = None
+    """The ARN of another Lambda Web Adapter, such as a copy in your own account"""
+
+    port: Annotated[int, Field(ge=1024, le=65_535)] = 8080
+    """Where the adapter finds the app, inside the function"""
+
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] | None = None
+    """Where to deploy to; else where the AWS command line would"""
+
     account: Annotated[str, Field(pattern=r"^\d{12}$")] | None = None
+    """Which account; else that of your credentials"""
 
     @model_validator(mode="after")
     def _domain_needs_certificate(self) -> GatewayProps:

@@ -76,11 +76,13 @@ class Cloud:
         """One command; where it fails, all that it said is the failure."""
         tools = Path(sys.executable).parent
         env = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
-        env |= {"CDK_DISABLE_CLI_TELEMETRY": "true", "CI": "true"}
-        if not self.is_real:  # it remembers accounts by their keys
+        env["CI"] = "true"
+        if not self.is_real:  # it remembers accounts by their keys; uv, what it has downloaded
+            env.setdefault("XDG_CACHE_HOME", str(Path.home() / ".cache"))
+            env.setdefault("XDG_CONFIG_HOME", str(Path.home() / ".config"))
             env["HOME"] = str(self._folder)
         done = subprocess.run(  # noqa: S603
-            [str(ROOT / "node_modules/.bin/cdk"), *words, "--no-notices"],
+            [str(ROOT / "node_modules/.bin/cdk"), *words],
             cwd=cwd,
             env=env,
             capture_output=True,

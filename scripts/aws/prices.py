@@ -1,0 +1,73 @@
+"""
+AWS's list prices that the stack meets: us-east-1, US dollars, each with where and when it was read.
+
+The free tier is left out.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Price(NamedTuple):
+    """Dollars for one `unit` of `what`."""
+
+    what: str
+    dollars: float
+    unit: str
+    source: str
+    date: str
+
+
+_LAMBDA = "https://aws.amazon.com/lambda/pricing/"
+_WATCH = "https://aws.amazon.com/cloudwatch/pricing/"
+_GUIDANCE = (
+    "https://github.com/aws-solutions-library-samples/"
+    "guidance-for-multi-provider-generative-ai-gateway-on-aws"
+)
+
+COMPUTE = {
+    "arm64": Price("Lambda, arm64", 0.0000133334, "GB-second", _LAMBDA, "2026-11-23"),
+    "x86_64": Price("Lambda, x86_64", 0.0000166667, "GB-second", _LAMBDA, "2026-11-23"),
+}
+INVOCATION = Price("Lambda", 0.20, "million requests", _LAMBDA, "2026-11-23")
+KEPT_WARM = Price(
+    "Lambda's provisioned concurrency, arm64", 0.0000033334, "GB-second", _LAMBDA, "2026-03-08"
+)
+API = Price(
+    "API Gateway, REST",
+    3.50,
+    "million requests",
+    "https://aws.amazon.com/api-gateway/pricing/",
+    "2026-11-23",
+)
+DATA_OUT = Price(
+    "Data to the internet",
+    0.09,
+    "GB",
+    "https://aws.amazon.com/ec2/pricing/on-demand/",
+    "2026-11-23",
+)
+SECRET = Price(
+    "Secrets Manager", 0.40, "secret a month", "https://aws.amazon.com/secrets-manager/pricing/",
+    "2026-11-23",
+)  # fmt: skip
+SECRET_CALLS = Price(
+    "Secrets Manager", 0.05, "10,000 calls", "https://aws.amazon.com/secrets-manager/pricing/",
+    "2026-11-23",
+)  # fmt: skip
+LOGS = Price("CloudWatch Logs, taken in", 0.50, "GB", _WATCH, "2026-06-13")
+METRIC = Price("CloudWatch, a metric of one's own", 0.30, "month", _WATCH, "2026-02-15")
+ALARM = Price("CloudWatch, an alarm", 0.10, "month", _WATCH, "2026-06-13")
+DASHBOARD = Price("CloudWatch, a dashboard", 3.00, "month", _WATCH, "2026-06-13")
+TRACES = Price(
+    "X-Ray", 5.00, "million traces", "https://aws.amazon.com/xray/pricing/", "2026-11-23"
+)
+PROXY = Price("LiteLLM on ECS, AWS's own guidance, idle", 378.10, "month", _GUIDANCE, "2026-07-15")
+PROXY_TASK = Price("One of its two tasks (2 vCPU, 4 GB)", 57.67, "month", _GUIDANCE, "2026-07-15")
+PROXY_BALANCER = Price("Its load balancer", 24.62, "month", _GUIDANCE, "2026-07-15")
+
+ALL = (
+    *COMPUTE.values(), INVOCATION, API, DATA_OUT, SECRET, SECRET_CALLS, LOGS, METRIC, ALARM,
+    DASHBOARD, TRACES, KEPT_WARM, PROXY, PROXY_TASK, PROXY_BALANCER,
+)  # fmt: skip
