@@ -1,0 +1,39 @@
+"""What API Gateway itself does, which emulators do not: on a real account only."""
+
+from __future__ import annotations
+
+import time
+from uuid import uuid4
+
+import pytest
+
+from .stack import Deployed
+
+
+@pytest.fixture
+def real(own: Deployed) -> Deployed:
+    """A stack on AWS."""
+    if own.cloud is None or not own.cloud.is_real:
+        pytest.skip("only AWS's own API Gateway has limits and an access log")
+    return own
+
+
+def test_a_body_over_its_ten_megabytes_is_a_413_at_the_door(real: Deployed) -> None:
+    heard = real.ask("POST", "/chat/completions", b"x" * 10_600_000)
+    assert (heard.status, heard.error["code"]) == (413, "request_too_large")
+    assert heard.headers["x-request-id"]
+
+
+def test_the_access_log_has_the_request_under_the_same_name(real: Deployed) -> None:
+    heard = real.ask("GET", f"/{uuid4().hex}")
+    name = heard.headers["x-request-id"]
+    client = real.aws("logs")
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        for group in real.resources("AWS::Logs::LogGroup"):
+            found = client.filter_log_events(logGroupName=group, filterPattern=f'"{name}"')
+            lines = [event["message"] for event in found["events"]]
+            if any('"functionStatus"' in line and '"404"' in line for line in lines):
+                return
+        time.sleep(2)
+    pytest.fail(f"no access log line for {name}")
