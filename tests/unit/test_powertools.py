@@ -43,11 +43,6 @@ def service(request: pytest.FixtureRequest) -> str:
     return str(request.node.name)
 
 
-@pytest.fixture
-def observer(service: str) -> PowertoolsObserver:
-    return PowertoolsObserver(service)
-
-
 def written(capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The line and the metrics."""
     line, metrics = map(json.loads, capsys.readouterr().out.splitlines())
@@ -60,9 +55,9 @@ def values(metrics: dict[str, Any]) -> dict[str, float]:
 
 
 def test_an_attempt_is_a_line_under_its_requests_name(
-    capsys: pytest.CaptureFixture[str], observer: PowertoolsObserver, service: str
+    capsys: pytest.CaptureFixture[str], service: str
 ) -> None:
-    observer.attempt(ATTEMPT)
+    PowertoolsObserver(service).attempt(ATTEMPT)
     line, _ = written(capsys)
     assert (line["message"], line["correlation_id"]) == ("attempt", "req-1")
     assert (line["service"], line["model"], line["outcome"]) == (service, "fast", "cancelled")
@@ -71,9 +66,9 @@ def test_an_attempt_is_a_line_under_its_requests_name(
 
 
 def test_an_attempts_metrics_are_in_total_by_model_and_by_mode(
-    capsys: pytest.CaptureFixture[str], observer: PowertoolsObserver, service: str
+    capsys: pytest.CaptureFixture[str], service: str
 ) -> None:
-    observer.attempt(ATTEMPT)
+    PowertoolsObserver(service).attempt(ATTEMPT)
     _, metrics = written(capsys)
     (declared,) = metrics["_aws"]["CloudWatchMetrics"]
     assert declared["Namespace"] == "Fanout"
@@ -91,9 +86,9 @@ def test_an_attempts_metrics_are_in_total_by_model_and_by_mode(
 
 
 def test_a_request_counts_as_an_error_when_the_gateway_is_to_blame(
-    capsys: pytest.CaptureFixture[str], observer: PowertoolsObserver
+    capsys: pytest.CaptureFixture[str], service: str
 ) -> None:
-    observer.request(REQUEST)
+    PowertoolsObserver(service).request(REQUEST)
     line, metrics = written(capsys)
     assert (line["message"], line["correlation_id"]) == ("request", "req-1")
     assert (line["caller"], line["models"], line["winner"]) == ("team", ["fast", "slow"], "slow")
@@ -105,11 +100,11 @@ def fails() -> None:
 
 
 def test_a_bug_is_told_by_its_place_without_its_words(
-    capsys: pytest.CaptureFixture[str], observer: PowertoolsObserver
+    capsys: pytest.CaptureFixture[str], service: str
 ) -> None:
     with pytest.raises(ValueError, match="nobody may log") as raised:
         fails()
-    observer.bug("req-1", raised.value)
+    PowertoolsObserver(service).bug("req-1", raised.value)
     out = capsys.readouterr().out
     line = json.loads(out)
     assert (line["message"], line["error"], line["correlation_id"]) == (
