@@ -14,7 +14,7 @@ Nothing that is passed in is changed.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from .asked import Asked
@@ -38,7 +38,7 @@ async def acompletion(model: str, messages: Messages, **options: Any) -> Any:
 
 def completion(model: str, messages: Messages, **options: Any) -> Any:
     """One answer; with `stream=True` an iterator of chunks."""
-    return _iterable(portal().run(acompletion(model, messages, **options)))
+    return portal().run(_iterable(acompletion(model, messages, **options)))
 
 
 # ---- many prompts, one model ----
@@ -74,13 +74,12 @@ def batch_completion(
     _check_conversations(messages)
 
     async def run(drawn: Iterable[Messages] | AsyncIterable[Messages]) -> list[Any]:
-        return await abatch_completion(model, drawn, max_workers=max_workers, **options)
+        call = abatch_completion(model, drawn, max_workers=max_workers, **options)
+        return _iterables(await call)
 
     if isinstance(messages, Sequence):
-        answers = portal().run(run(messages))
-    else:
-        answers = portal().run_over(messages, run)
-    return [_iterable(answer) for answer in answers]
+        return portal().run(run(messages))
+    return portal().run_over(messages, run)
 
 
 # ---- one prompt, many models ----
@@ -115,7 +114,7 @@ def batch_completion_models(
 ) -> Any:
     """The fastest answer; see `abatch_completion_models`."""
     call = abatch_completion_models(models, messages, deployments=deployments, **options)
-    return _iterable(portal().run(call))
+    return portal().run(_iterable(call))
 
 
 async def abatch_completion_models_all_responses(
@@ -151,10 +150,14 @@ def batch_completion_models_all_responses(
     **options: Any,
 ) -> list[Any]:
     """An answer of each model, in order; see `abatch_completion_models_all_responses`."""
-    call = abatch_completion_models_all_responses(
-        models, messages, deployments=deployments, max_workers=max_workers, **options
-    )
-    return [_iterable(answer) for answer in portal().run(call)]
+
+    async def run() -> list[Any]:
+        call = abatch_completion_models_all_responses(
+            models, messages, deployments=deployments, max_workers=max_workers, **options
+        )
+        return _iterables(await call)
+
+    return portal().run(run())
 
 
 # ---- what may be passed, and what comes back ----
@@ -196,5 +199,15 @@ def _in_place(outcomes: Sequence[Outcome[Any]]) -> list[Any]:
     return [one.error if isinstance(one, Failure) else one.value for one in outcomes]
 
 
-def _iterable(answer: Any) -> Any:
-    return ChunkIterator(answer) if isinstance(answer, ChunkStream) else answer
+async def _iterable(call: Awaitable[Any]) -> Any:
+    """
+    The answer for synchronous code.
+
+    It is made on the loop: a caller who is interrupted as the answer comes drops an iterator, which
+    closes its stream.
+    """
+    return _iterables([await call])[0]
+
+
+def _iterables(answers: Sequence[Any]) -> list[Any]:
+    return [ChunkIterator(one) if isinstance(one, ChunkStream) else one for one in answers]

@@ -32,6 +32,7 @@ class _Job(Generic[T]):
         self._loop = loop
         self._task: asyncio.Task[T] | None = None
         self._inbox: SimpleQueue[asyncio.Future[Any] | None] = SimpleQueue()  # `None`: it has ended
+        self._over = threading.Event()
 
     def run(self, coroutine: Coroutine[Any, Any, T], items: Iterator[Any]) -> T:
         """Run the coroutine to its end, drawing an item whenever it asks for one."""
@@ -41,7 +42,7 @@ class _Job(Generic[T]):
                 self._draw(items, asked)
         except BaseException:
             self._loop.call_soon_threadsafe(self._stop)
-            while self._next() is not None:
+            while not self._over.wait(LOOK):  # the inbox's word may be lost to the interrupt
                 pass
             raise
         if self._task is None:
@@ -74,13 +75,14 @@ class _Job(Generic[T]):
 
     def _stop(self) -> None:
         if self._task is None:  # interrupted before it was begun
-            self._inbox.put(None)
+            self._over.set()
         else:
             self._task.cancel()
 
     def _ended(self, task: asyncio.Task[T]) -> None:
         if not task.cancelled():
             task.exception()  # whoever was interrupted does not ask for it
+        self._over.set()
         self._inbox.put(None)
 
     def _draw(self, items: Iterator[Any], asked: asyncio.Future[Any]) -> None:

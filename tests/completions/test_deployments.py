@@ -9,7 +9,7 @@ import pytest
 
 from fanout.errors import AllFailed, RequestError
 from tests.completions.ways import HI, Way, at, content, spoken
-from tests.steps import answers, pause, refuse, stalls
+from tests.steps import answers, opens, pause, refuse, stalls, wait
 from tests.upstream import Upstream
 
 RACE = "batch_completion_models"
@@ -34,7 +34,8 @@ def test_the_first_success_wins_and_the_others_are_hung_up_on(
 def test_deployments_of_one_model_are_kept_apart_and_a_good_answer_is_never_lost(
     upstream: Upstream, call: Way
 ) -> None:
-    upstream.script("m", answers("A"), [pause(0.2), refuse(500, "no")])
+    asked = upstream.gate()  # both are there, so that none comes late and takes the next script
+    upstream.script("m", [wait(asked), *answers("A")], [opens(asked), pause(0.2), refuse(500)])
     given = [to(upstream), to(upstream)]
     assert content(call(RACE, deployments=given, messages=HI, num_retries=0)) == "A"
     upstream.script("m", [refuse(500, "no")], answers("B", after=1.0))

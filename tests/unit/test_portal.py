@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
+from types import FrameType
 
 import pytest
 
@@ -84,6 +86,29 @@ def test_an_interrupt_cancels_the_coroutine_and_waits_for_it() -> None:
     with pytest.raises(KeyboardInterrupt):
         Portal().run_over(items(), careful)
     assert ended == ["closed"]
+
+
+def test_an_interrupt_in_the_moment_of_the_answer_is_raised_and_not_waited_out() -> None:
+    """What the queue handed over is lost to it: Python sees to a signal between two instructions."""
+    asked = threading.Event()
+
+    async def value() -> int:
+        await asyncio.to_thread(asked.wait, PATIENCE)
+        return 7
+
+    def interrupt(_frame: FrameType, event: str, function: object) -> None:
+        if getattr(function, "__qualname__", "") == "SimpleQueue.get":
+            asked.set()
+            if event == "c_return":
+                sys.setprofile(None)
+                raise KeyboardInterrupt
+
+    try:
+        sys.setprofile(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            Portal().run(value())
+    finally:
+        sys.setprofile(None)
 
 
 def test_what_an_interrupted_coroutine_fails_with_is_nobodys_to_hear() -> None:
