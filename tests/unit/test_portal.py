@@ -89,7 +89,7 @@ def test_an_interrupt_cancels_the_coroutine_and_waits_for_it() -> None:
 
 
 def test_an_interrupt_in_the_moment_of_the_answer_is_raised_and_not_waited_out() -> None:
-    """What the queue handed over is lost to it: Python sees to a signal between two instructions."""
+    """What the queue handed over is lost: Python sees to a signal between two instructions."""
     asked = threading.Event()
 
     async def value() -> int:
