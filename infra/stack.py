@@ -9,6 +9,7 @@ from aws_cdk import aws_codedeploy as codedeploy
 from constructs import Construct
 
 from .api import GatewayApi
+from .bulk import BulkJobs
 from .bundling import make_code
 from .config import read_config
 from .function import ApiFunction
@@ -38,6 +39,9 @@ class GatewayStack(cdk.Stack):
             self, "Api", props=props, config=config, code=code, secret_prefix=keys.prefix
         )
         keys.grant_read(api_function.role)
+        if props.bulk:
+            bulk = BulkJobs(self, "Bulk", props=props, config=config, code=code, keys=keys)
+            bulk.serve(api_function, props)
         door = GatewayApi(self, "Door", props=props, handler=api_function.alias)
         watch = Watch(self, "Watch", props=props, function=api_function.alias, api=door.api)
         if props.rollback:

@@ -101,17 +101,22 @@ class Deployed:
     @cached_property
     def function(self) -> str:
         """Its name."""
-        return self.resource("AWS::Lambda::Function")
+        return self.resource("AWS::Lambda::Function", "Api")
 
-    def resource(self, kind: str) -> str:
-        """The name that AWS has given the stack's only resource of a kind."""
-        (found,) = self.resources(kind)
+    def resource(self, kind: str, part: str = "") -> str:
+        """The name that AWS has given the only resource of a kind in a part of the stack."""
+        (found,) = self.resources(kind, part)
         return found
 
-    def resources(self, kind: str) -> list[str]:
+    def resources(self, kind: str, part: str = "") -> list[str]:
+        """What there is of a kind; of a part, whose names in the template begin with its own."""
         answer = self.aws("cloudformation").describe_stack_resources(StackName=self.name)
         all_of_them: Sequence[Mapping[str, str]] = answer["StackResources"]
-        return [r["PhysicalResourceId"] for r in all_of_them if r["ResourceType"] == kind]
+        return [
+            r["PhysicalResourceId"]
+            for r in all_of_them
+            if r["ResourceType"] == kind and r["LogicalResourceId"].startswith(part)
+        ]
 
     def aws(self, service: str) -> Any:
         assert self.cloud is not None

@@ -6,9 +6,11 @@ import time
 from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..files import FileService
 from ..jobs import JobService
+from ..plan import LineError
 from ..records import Job
 from ..store import Ledger
 from ..tally import Tally
@@ -65,9 +67,22 @@ class AWSBulk:
     def name(self) -> str:
         return NAME
 
+    @property
+    def table(self) -> DynamoTable:
+        return self._stores.table
+
     async def start(self, job_id: str) -> None:
-        """Have the state machine run it."""
-        await self._execute(job_id)
+        """Have the state machine run it; where that cannot be asked for, the job has failed."""
+        try:
+            await self._execute(job_id)
+        except Exception:  # whatever it was, nobody would ever run the job
+            await self.jobs.registry.change(job_id, self._not_started)
+            raise
+
+    def _not_started(self, job: Job) -> Job | None:
+        said = "The job could not be started; create it again."
+        errors = [LineError("job_failed", said, None, None)]
+        return replace(job, status="failed", failed_at=int(self._stores.now()), errors=errors)
 
     async def tally(self, job: Job) -> Tally:
         """What its workers wrote at most a second ago."""
