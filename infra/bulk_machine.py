@@ -38,9 +38,11 @@ class JobMachine(Construct):
         log = log_group(self, "Log", props, f"/aws/vendedlogs/states/{stack.stack_name}-jobs")
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
         names = Names(
-            *(step.function.function_arn for step in functions.all),
-            store.bucket.bucket_name,
-            stack.partition,
+            plan=functions.plan.function.function_arn,
+            work=functions.work.function.function_arn,
+            finish=functions.finish.function.function_arn,
+            bucket=store.bucket.bucket_name,
+            partition=stack.partition,
         )
         text = stack.to_json_string(definition(names, props.bulk_workers))
         self.machine = sfn.StateMachine(

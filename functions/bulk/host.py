@@ -55,6 +55,16 @@ class Host:
         """Take a step in which jobs begin or end."""
         return self.run(lambda machine: step(self._steps(machine)))
 
+    def look(self) -> Any:
+        """Say how many jobs hang, if any do."""
+
+        async def stuck(machine: Machine) -> int:
+            if count := await machine.stuck():
+                self._observer.stuck(count)
+            return count
+
+        return self.run(stuck)
+
     async def _run(self, step: Callable[[Machine], Awaitable[object]]) -> Any:
         machine = self._machine = self._machine or await self._make()
         async with self._secrets.fresh():

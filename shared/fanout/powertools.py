@@ -119,6 +119,10 @@ class PowertoolsTotals(PowertoolsObserver):
             | {"LineCostUSD": (MetricUnit.NoUnit, tally.cost)},
         )
 
+    def stuck(self, jobs: int) -> None:
+        """So many jobs should have ended."""
+        write_metrics(self._service, {"StuckJobs": (MetricUnit.Count, float(jobs))})
+
     def flush(self) -> None:
         """Tell the sums."""
         self._told = self._now()

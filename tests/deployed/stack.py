@@ -48,12 +48,16 @@ class Heard:
 
 @dataclass
 class Deployed:
-    """A stack at `url`; `cloud` is where it is, if this suite has put it there."""
+    """
+    A stack at `url`; `cloud` is where it is, and `outputs` what it told, if this suite has put it
+    there.
+    """
 
     name: str
     url: str
     key: str
     cloud: Cloud | None = None
+    outputs: Mapping[str, str] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:

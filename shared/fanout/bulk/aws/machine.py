@@ -20,6 +20,7 @@ from ...wire import json
 from ..asking import estimate, make_ask
 from ..costs import Costs
 from ..files import FileService
+from ..jobs import HOUR, WINDOWS
 from ..plan import SMALL, LineError, Shard
 from ..records import Job
 from ..registry import Registry
@@ -30,6 +31,7 @@ from ..work import Done, Tools, Work, work
 from .host import Stores
 
 OPTIONS = Options(shards=SMALL)
+LONGEST = WINDOWS[1]
 
 
 class Planned(Struct, frozen=True):
@@ -135,6 +137,16 @@ class Machine:
         """Close the record alone, where not even the results can be gathered."""
         job = await self._jobs.change(job_id, partial(self._failed, why))
         return Finished(job.id, job.status, "done")
+
+    async def stuck(self) -> int:
+        """How many jobs should have ended an hour ago, and have not."""
+        now, after, found = self._stores.now(), None, 0
+        while True:
+            page = await self._jobs.page(None, after=after, limit=100)
+            found += sum(not job.is_over and job.expires_at + HOUR < now for job in page.records)
+            if not page.has_more or page.records[-1].created_at < now - LONGEST - 2 * HOUR:
+                return found
+            after = page.records[-1].id
 
     async def _close(self, job: Job) -> Finished:
         if not job.is_over:
