@@ -116,17 +116,17 @@ zone or a spare, from {even_small:.1f} million.
 
 ## A job of a million lines
 
-By how long an answer takes and by the memory of its workers ([jobs](bulk.md)); plan and finish are in
-it. A worker has up to {shard} lines under way, so its wait is shared by them.
+By how long an answer takes and by the memory of its workers ([jobs](bulk.md)); plan and finish are
+in it. A worker has up to {shard} lines under way, so its wait is shared by them.
 
 {by_job}
 
 Of one of 3 s and 1,024 MB: functions ${job.functions:.2f}, state machine ${job.states:.2f}, S3
-${job.storage:.2f}, DynamoDB ${job.records:.2f}, logs ${job.logs:.2f}. It is computed: a shard of
-{shard} lines is taken to be {waves} answers' time and {beside} s, a put, a count and a look a second, and
-{transitions} transitions. Not in it are storage ($0.023 a GB and month, for `fanout:file_days`) and
-what a worker does again after a fault. Asked one by one, the same million are ${alone:.2f} at
-512 MB.
+${job.storage:.2f}, DynamoDB ${job.records:.2f}, logs ${job.logs:.2f}. It is computed, not measured:
+a shard of {shard} lines is taken to be {waves} answers' time and {beside} s, with a put, a count
+and a look a second, and {transitions} transitions. Not in it are storage (${of_storage:.3f} a GB
+and month, for `fanout:file_days`) and what a worker does again after a fault. Asked one by one, the
+same million are ${alone:.2f} at 512 MB.
 
 ## What would change it
 
@@ -175,6 +175,7 @@ def page() -> str:
         waves=job_cost.WAVES,
         beside=job_cost.BESIDE,
         transitions=job_cost.TRANSITIONS,
+        of_storage=prices.S3_STORAGE.dollars,
         alone=per_request(MILLION, 512, 3),
         of_warm=0.5 * MONTH * prices.KEPT_WARM.dollars,
         prices=_prices(),

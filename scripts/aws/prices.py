@@ -74,6 +74,7 @@ TRANSITION = Price(
 )
 S3_PUT = Price("S3, to put, copy or list", 0.005, "1,000 requests", _S3, "2026-11-25")
 S3_GET = Price("S3, to get", 0.0004, "1,000 requests", _S3, "2026-11-25")
+S3_STORAGE = Price("S3, standard", 0.023, "GB-month", _S3, "2026-11-25")
 WRITE = Price("DynamoDB, on demand", 0.625, "million writes of 1 kB", _TABLE, "2026-11-23")
 READ = Price("DynamoDB, on demand", 0.125, "million reads of 4 kB", _TABLE, "2026-11-23")
 PROXY = Price("LiteLLM on ECS, AWS's own guidance, idle", 378.10, "month", _GUIDANCE, "2026-07-15")
@@ -82,6 +83,6 @@ PROXY_BALANCER = Price("Its load balancer", 24.62, "month", _GUIDANCE, "2026-07-
 
 ALL = (
     *COMPUTE.values(), INVOCATION, API, DATA_OUT, SECRET, SECRET_CALLS, LOGS, METRIC, ALARM,
-    DASHBOARD, TRACES, KEPT_WARM, TRANSITION, S3_PUT, S3_GET, WRITE, READ, PROXY, PROXY_TASK,
-    PROXY_BALANCER,
+    DASHBOARD, TRACES, KEPT_WARM, TRANSITION, S3_PUT, S3_GET, S3_STORAGE, WRITE, READ, PROXY,
+    PROXY_TASK, PROXY_BALANCER,
 )  # fmt: skip
