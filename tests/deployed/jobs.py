@@ -43,7 +43,7 @@ def until(look: Callable[[], T | None]) -> T:
 
 @dataclass
 class Jobs:
-    """The jobs of a stack: by OpenAI's SDK, by the state machine, in the bucket and the table."""
+    """The jobs of a stack: by OpenAI's SDK, by the state machine, in the bucket."""
 
     stack: Deployed
 
@@ -104,7 +104,7 @@ class Jobs:
         """The ARN of the execution that the API has started."""
         return f"{self.machine.replace(':stateMachine:', ':execution:')}:{job.id}"
 
-    # ---- the bucket and the table ----
+    # ---- the bucket ----
 
     @property
     def bucket(self) -> str:
@@ -125,15 +125,13 @@ class Jobs:
 
     def spoil(self, job: Batch, shard: int) -> Callable[[], None]:
         """
-        Counts of a shard that no worker can read, so that each fails before it asks for a line;
-        what is given back takes them away.
+        Half a result in a shard's folder, on which each worker fails before it asks for a line;
+        what is given back takes it away.
         """
-        client, table = self.stack.aws("dynamodb"), self.stack.resource("AWS::DynamoDB::Table")
-        key = {"kind": {"S": f"counts#{job.id}"}, "id": {"S": f"shard#{shard:08d}"}}
-        item = {**key, "complete": {"BOOL": False}, "value": {"B": b"spoilt"}}
+        key = f"jobs/{job.id}/shards/{shard:06d}/spoilt-00001.answers.jsonl"
         self.when(job, lambda found: found.status == "in_progress")
-        client.put_item(TableName=table, Item=item)
-        return lambda: client.delete_item(TableName=table, Key=key)
+        self.put(key, b'{"custom_id": "spoilt"}\n')
+        return lambda: self.stack.aws("s3").delete_object(Bucket=self.bucket, Key=key)
 
 
 def by_name(data: bytes) -> dict[str, Any]:
