@@ -36,6 +36,7 @@ class JobStore(Construct):
 
     def __init__(self, scope: Construct, id_: str, *, props: GatewayProps) -> None:
         super().__init__(scope, id_)
+        self._days = props.file_days
         self.bucket = s3.Bucket(
             self,
             "Bucket",
@@ -78,7 +79,11 @@ class JobStore(Construct):
     @property
     def environment(self) -> dict[str, str]:
         """How the functions find it."""
-        return {"FANOUT_BUCKET": self.bucket.bucket_name, "FANOUT_TABLE": self.table.table_name}
+        return {
+            "FANOUT_BUCKET": self.bucket.bucket_name,
+            "FANOUT_FILE_DAYS": str(self._days),
+            "FANOUT_TABLE": self.table.table_name,
+        }
 
     def grant_records(self, role: iam.Role) -> None:
         """Let `role` read and write the table."""

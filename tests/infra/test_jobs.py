@@ -147,6 +147,7 @@ def test_the_three_functions_are_the_same_zip_with_an_entry_each(stack: Synthesi
         assert function["TracingConfig"] == {"Mode": "Active"}
         variables = function["Environment"]["Variables"]
         assert {"FANOUT_BUCKET", "FANOUT_TABLE", "FANOUT_SECRET_PREFIX"} <= set(variables)
+        assert variables["FANOUT_FILE_DAYS"] == "30"
         assert "FANOUT_MACHINE" not in variables
 
 

@@ -1,7 +1,8 @@
 """
 The way from the API to a stack's files and jobs; boto3 is loaded when the first comes through.
 
-`FANOUT_BUCKET`, `FANOUT_TABLE` and `FANOUT_MACHINE` say where they are.
+`FANOUT_BUCKET`, `FANOUT_TABLE` and `FANOUT_MACHINE` say where they are, and `FANOUT_FILE_DAYS` for
+how many days files are kept.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ...wire import json
+
+DAY = 24 * 3600
 
 if TYPE_CHECKING:
     from .host import AWSBulk, Stores
@@ -55,4 +58,5 @@ def open_stores(env: Mapping[str, str]) -> Stores:
     return Stores(
         S3Blobs(make_client("s3"), env["FANOUT_BUCKET"]),
         DynamoTable(make_client("dynamodb"), env["FANOUT_TABLE"]),
+        lifetime=int(env["FANOUT_FILE_DAYS"]) * DAY,
     )

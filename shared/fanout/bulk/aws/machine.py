@@ -19,7 +19,6 @@ from ...observe import Observer
 from ...wire import json
 from ..asking import estimate, make_ask
 from ..costs import Costs
-from ..files import FileService
 from ..jobs import HOUR, WINDOWS
 from ..plan import SMALL, LineError, Shard
 from ..records import Job
@@ -74,7 +73,7 @@ class Machine:
         self._tell = tell
         self._costs = Costs(gateway.catalog)
         self._jobs = Registry(stores.table, "batch", Job, lambda job: job.owner)
-        self._files = FileService(stores.blobs, stores.table, stores.now)
+        self._files = stores.files
         self._runner = Runner(
             gateway,
             self._files,
