@@ -67,11 +67,13 @@ class Host:
 
     async def _run(self, step: Callable[[Machine], Awaitable[object]]) -> Any:
         machine = self._machine = self._machine or await self._make()
-        async with self._secrets.fresh():
-            try:
+        try:
+            async with self._secrets.fresh():
                 return msgspec.to_builtins(await step(machine))
-            finally:
-                self._observer.flush()
+        except BaseExceptionGroup as raised:  # the state machine is told the error itself
+            raise raised.exceptions[0] from None
+        finally:
+            self._observer.flush()
 
     async def _make(self) -> Machine:
         gateway = await self._open.enter_async_context(

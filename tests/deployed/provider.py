@@ -31,6 +31,7 @@ class Provider(ThreadingHTTPServer):
     """Answers while the rehearsal runs; `keys` are the ones that it accepts."""
 
     daemon_threads = True
+    request_queue_size = 1024  # the workers of a job come all at once
 
     def __init__(self, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
@@ -94,6 +95,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if key not in self.server.keys:
                 self._json(401, {"error": {"message": f"Incorrect API key: {key}", "type": "x"}})
+            elif model == "picky":
+                self._json(400, {"error": {"message": "not so", "type": "invalid_request_error"}})
             elif model == "broken":
                 self._json(500, {"error": {"message": "out of order", "type": "server_error"}})
             elif body.get("stream"):

@@ -178,7 +178,7 @@ def test_what_is_wrong_with_the_input_is_the_cause_of_the_failure(
 
 
 def test_workers_tell_of_lines_and_money_and_no_log_has_a_prompt(jobs: Jobs) -> None:
-    job = jobs.ended(jobs.create([line("a"), line("b", "nowhere")], max_cost_usd=1))
+    job = jobs.ended(jobs.create([line("a"), line("b", "picky")], max_cost_usd=1))
     assert job.status == "completed"
 
     def told() -> bool:
