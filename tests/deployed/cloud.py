@@ -75,6 +75,14 @@ class Cloud:
     def destroy(self, name: str) -> None:
         self.cdk("destroy", "--force", "--app", str(self._synthesised(name)), name)
 
+    def drop_bucket(self, name: str) -> None:
+        """A stack's, which outlives it."""
+        client = self.client("s3")
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=name):
+            for found in page.get("Contents", []):
+                client.delete_object(Bucket=name, Key=found["Key"])
+        client.delete_bucket(Bucket=name)
+
     def cdk(self, *words: str, cwd: Path = ROOT) -> None:
         """One command; where it fails, all that it said is the failure."""
         tools = Path(sys.executable).parent

@@ -15,10 +15,10 @@ from ...errors import NotFound, RequestError
 from .intake import Execution, Intake, job_of
 from .machine import Finished, Machine
 
-IDLE_ROUNDS = 5
+IDLE_ROUNDS = 8
 """Rounds without a new line after which a job is given up."""
 
-PAUSE, LONGEST = 15, 900
+PAUSE, LONGEST = 15, 300
 """Seconds before the next round: the first time, and at most; each idle one doubles them."""
 
 
