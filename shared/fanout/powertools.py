@@ -111,7 +111,9 @@ class PowertoolsTotals(PowertoolsObserver):
             self.flush()
 
     def lines(self, tally: Tally) -> None:
-        """What a worker has done of its shard."""
+        """What a worker has done of its shard, if it has done anything."""
+        if not tally.lines:
+            return
         counts = {"Lines": float(tally.lines), "LineFailures": float(tally.failed)}
         write_metrics(
             self._service,

@@ -99,22 +99,21 @@ class Machine:
         job = await self._jobs.find(job_id, None)
         limits = self._options
         ledger = self._stores.ledger(job)
-        done = await work(
-            Work(
-                job.input_key, job.model, limits.patience, limits.grace, limits.most, limits.first
-            ),
-            _only(shard),
-            Tools(
-                make_ask(self._gateway, job.owner, job.allowed, self._observer),
-                self._stores.blobs,
-                self._stores.shelves(job),
-                ledger,
-                self._costs.of,
-                partial(estimate, self._costs) if job.max_cost_usd else lambda _line, _size: 0.0,
-            ),
-            seconds=seconds,
+        tools = Tools(
+            make_ask(self._gateway, job.owner, job.allowed, self._observer),
+            self._stores.blobs,
+            self._stores.shelves(job),
+            ledger,
+            self._costs.of,
+            partial(estimate, self._costs) if job.max_cost_usd else lambda _line, _size: 0.0,
         )
-        self._tell(ledger.fresh)
+        asked = Work(
+            job.input_key, job.model, limits.patience, limits.grace, limits.most, limits.first
+        )
+        try:
+            done = await work(asked, _only(shard), tools, seconds=seconds)
+        finally:
+            self._tell(ledger.fresh)
         if done.stop in {"capped", "expired"}:
             await self._jobs.change(job.id, partial(self._ended_early, done.stop))
         return done
