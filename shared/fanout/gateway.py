@@ -34,7 +34,7 @@ from .schema.fanout import FanOutRequest, Mode, Report
 MAX_PARALLEL = 400
 
 
-class Context(Struct, frozen=True):
+class Context(Struct, frozen=True, gc=False):
     """Who asks, under which id, until when (`deadline`: seconds from now), and who watches."""
 
     request_id: str

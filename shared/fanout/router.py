@@ -45,7 +45,7 @@ def _clock() -> float:
     return asyncio.get_running_loop().time()
 
 
-class _Try(Struct):
+class _Try(Struct, gc=False):
     """One attempt of a leg."""
 
     deployment: Deployment
@@ -55,7 +55,7 @@ class _Try(Struct):
     dropped: tuple[str, ...] = ()
 
 
-_Call: TypeAlias = Callable[[_Try, AsyncExitStack], Awaitable[T]]
+_Call: TypeAlias = Callable[[Leg, ChatRequest, _Try, AsyncExitStack], Awaitable[T]]
 """Performs one attempt; what it takes out of the stack stays open after it."""
 
 _Opened: TypeAlias = tuple[AsyncExitStack, _Try, list[ChatChunk], AsyncIterator[ChatChunk]]
@@ -81,17 +81,18 @@ class Router:
 
     async def chat(self, leg: Leg, request: ChatRequest) -> ChatCompletion:
         """The whole answer of one model name."""
+        return await self._answered(leg, request, self._whole)
 
-        async def call(this: _Try, _hold: AsyncExitStack) -> ChatCompletion:
-            fitted = with_defaults(request, this.deployment)
-            async with within(this.deployment.timeout):
-                reply = await self._transport.chat(this.deployment, fitted)
-            this.dropped, leg.headers = reply.dropped, reply.headers
-            this.usage = reply.completion.get("usage")
-            self._told(leg, this, "ok", None)
-            return reply.completion
-
-        return await self._answered(leg, call)
+    async def _whole(
+        self, leg: Leg, request: ChatRequest, this: _Try, _hold: AsyncExitStack
+    ) -> ChatCompletion:
+        fitted = with_defaults(request, this.deployment)
+        async with within(this.deployment.timeout):
+            reply = await self._transport.chat(this.deployment, fitted)
+        this.dropped, leg.headers = reply.dropped, reply.headers
+        this.usage = reply.completion.get("usage")
+        self._told(leg, this, "ok", None)
+        return reply.completion
 
     async def chat_by_stream(self, leg: Leg, request: ChatRequest) -> ChatCompletion:
         """
@@ -99,24 +100,25 @@ class Router:
 
         A stream that breaks has failed as a whole, so another deployment may still answer.
         """
+        return await self._answered(leg, request, self._assembled)
 
-        async def call(this: _Try, _hold: AsyncExitStack) -> ChatCompletion:
-            fitted = with_defaults(request, this.deployment)
-            assembly = Assembly()
-            async with (
-                within(this.deployment.timeout),
-                self._transport.stream(this.deployment, fitted) as stream,
-            ):
-                this.dropped = stream.dropped
-                async for chunk in stream.chunks:
-                    if this.first_token is None and says_something(chunk):
-                        self._first_token(leg, this)
-                    assembly.add(chunk)
-            this.usage = assembly.usage
-            self._told(leg, this, "ok", None)
-            return assembly.whole()
-
-        return await self._answered(leg, call)
+    async def _assembled(
+        self, leg: Leg, request: ChatRequest, this: _Try, _hold: AsyncExitStack
+    ) -> ChatCompletion:
+        fitted = with_defaults(request, this.deployment)
+        assembly = Assembly()
+        async with (
+            within(this.deployment.timeout),
+            self._transport.stream(this.deployment, fitted) as stream,
+        ):
+            this.dropped = stream.dropped
+            async for chunk in stream.chunks:
+                if this.first_token is None and says_something(chunk):
+                    self._first_token(leg, this)
+                assembly.add(chunk)
+        this.usage = assembly.usage
+        self._told(leg, this, "ok", None)
+        return assembly.whole()
 
     @asynccontextmanager
     async def stream(
@@ -127,23 +129,7 @@ class Router:
 
         Until then another deployment may take over; after it a fault is the caller's to hear.
         """
-
-        async def call(this: _Try, hold: AsyncExitStack) -> _Opened:
-            fitted = with_defaults(request, this.deployment)
-            async with within(this.deployment.timeout):
-                opened = await hold.enter_async_context(
-                    self._transport.stream(this.deployment, fitted)
-                )
-                this.dropped = opened.dropped
-                head: list[ChatChunk] = []
-                async for chunk in opened.chunks:
-                    head.append(chunk)
-                    if says_something(chunk):
-                        self._first_token(leg, this)
-                        break
-                return hold.pop_all(), this, head, opened.chunks
-
-        stack, this, head, rest = await self._answered(leg, call)
+        stack, this, head, rest = await self._answered(leg, request, self._opened)
         try:
             async with stack:
                 yield self._noting_usage(leg, this, head, rest)
@@ -152,7 +138,22 @@ class Router:
             raise
         self._told(leg, this, "ok", None)
 
-    async def _answered(self, leg: Leg, call: _Call[T]) -> T:
+    async def _opened(
+        self, leg: Leg, request: ChatRequest, this: _Try, hold: AsyncExitStack
+    ) -> _Opened:
+        fitted = with_defaults(request, this.deployment)
+        async with within(this.deployment.timeout):
+            opened = await hold.enter_async_context(self._transport.stream(this.deployment, fitted))
+            this.dropped = opened.dropped
+            head: list[ChatChunk] = []
+            async for chunk in opened.chunks:
+                head.append(chunk)
+                if says_something(chunk):
+                    self._first_token(leg, this)
+                    break
+            return hold.pop_all(), this, head, opened.chunks
+
+    async def _answered(self, leg: Leg, request: ChatRequest, call: _Call[T]) -> T:
         """
         Try the group's deployments until one answers.
 
@@ -170,7 +171,7 @@ class Router:
             if deployment is None:
                 raise AssertionError("a round always leaves someone to ask")
             try:
-                return await self._attempt(leg, group, deployment, call)
+                return await self._attempt(leg, request, group, deployment, call)
             except (ProviderError, MissingKey, Unsupported) as error:
                 tries += 1
                 (avoid if is_retryable(error) else hopeless).add(deployment.id)
@@ -185,7 +186,9 @@ class Router:
                     round_number += 1
                     avoid.clear()
 
-    async def _attempt(self, leg: Leg, group: Group, deployment: Deployment, call: _Call[T]) -> T:
+    async def _attempt(
+        self, leg: Leg, request: ChatRequest, group: Group, deployment: Deployment, call: _Call[T]
+    ) -> T:
         async with AsyncExitStack() as hold:
             if leg.places is not None:
                 await hold.enter_async_context(leg.places)
@@ -196,7 +199,7 @@ class Router:
             if leg.watcher is not None:
                 leg.watcher.started(leg)
             try:
-                value = await call(this, hold)
+                value = await call(leg, request, this, hold)
             except TimeoutError:
                 words = f"no answer within {deployment.timeout or 0:g} s"
                 error = TimedOut(deployment, ErrorDetail(words, "timeout_error"))

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from ..errors import RequestError
 from .chat import Usage
@@ -71,7 +72,7 @@ ADDRESSED = frozenset(Addressed.__struct_fields__)
 FORBIDDEN = frozenset({"api_base", "base_url", "api_key", "api_version"})
 
 
-class FanOutRequest(Struct, frozen=True):
+class FanOutRequest(Struct, frozen=True, gc=False):
     """A checked request: every conversation for one model, or for several in some mode."""
 
     models: tuple[str, ...]
@@ -153,6 +154,13 @@ def parse_request(body: object) -> FanOutRequest:
         num_retries=asked.num_retries,
         fallbacks=_fallbacks(asked.fallbacks, models),
     )
+
+
+def another(request: FanOutRequest, messages: list[Any]) -> FanOutRequest:
+    """The same request about other messages: what is the same is not checked again."""
+    first = request.conversations[0]
+    said = like(first, {**first.body, "messages": messages})
+    return replace(request, conversations=(said,))
 
 
 def _models(asked: Addressed, fanout: FanOutField) -> tuple[str, ...]:

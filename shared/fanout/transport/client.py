@@ -166,7 +166,7 @@ class Transport:
         return None, None
 
 
-class _Signed(Struct, frozen=True):
+class _Signed(Struct, frozen=True, gc=False):
     """A request as it goes out, and the key that it goes with."""
 
     outgoing: Outgoing

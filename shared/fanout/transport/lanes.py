@@ -14,10 +14,11 @@ import asyncio
 import atexit
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from enum import Enum
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
 import pyqwest
@@ -69,11 +70,22 @@ class Speaks(Enum):
 
 
 class Lane(Struct):
-    """One client of the Rust engine: over HTTP/2 one connection, over HTTP/1.1 its own pool."""
+    """
+    One client of the Rust engine: over HTTP/2 one connection, over HTTP/1.1 its own pool.
+
+    A call is in flight for a `with` block.
+    """
 
     transport: pyqwest.HTTPTransport
     client: pyqwest.Client
     in_flight: int = 0
+
+    def __enter__(self) -> Self:
+        self.in_flight += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.in_flight -= 1
 
 
 class Origin(Struct):
@@ -166,8 +178,7 @@ class LanesEngine:
             self._origins[key] = origin
         return origin
 
-    @contextmanager
-    def _lane(self, origin: Origin) -> Iterator[Lane]:
+    def _lane(self, origin: Origin) -> Lane:
         """The first lane with room; a new one where all are full; else the emptiest."""
         for lane in origin.lanes:
             if lane.in_flight < STREAMS_PER_LANE:
@@ -178,11 +189,7 @@ class LanesEngine:
                 origin.lanes.append(lane)
             else:
                 lane = min(origin.lanes, key=_load)
-        lane.in_flight += 1
-        try:
-            yield lane
-        finally:
-            lane.in_flight -= 1
+        return lane
 
     def _http1(self) -> Lane:
         if self._plain is None:
