@@ -48,6 +48,7 @@ def _clock() -> float:
 class _Try(Struct, gc=False):
     """One attempt of a leg."""
 
+    group: Group
     deployment: Deployment
     started: float
     first_token: float | None = None
@@ -193,29 +194,25 @@ class Router:
             if leg.places is not None:
                 await hold.enter_async_context(leg.places)
             await hold.enter_async_context(group.using(deployment))
-            this = _Try(deployment, perf_counter())
+            this = _Try(group, deployment, perf_counter())
             leg.deployment = deployment
             leg.tried.append(deployment.id)
             if leg.watcher is not None:
                 leg.watcher.started(leg)
             try:
-                value = await call(leg, request, this, hold)
+                return await call(leg, request, this, hold)
             except TimeoutError:
                 words = f"no answer within {deployment.timeout or 0:g} s"
                 error = TimedOut(deployment, ErrorDetail(words, "timeout_error"))
-                group.failed(deployment, error)
                 self._told(leg, this, "failed", error)
                 raise error from None
             except ProviderError as error:
-                group.failed(deployment, error)
                 self._told(leg, this, "failed", error)
                 raise
             except BaseException as error:
                 self._told(leg, this, _outcome(error), error)
                 self._raise_bug(leg, error)
                 raise
-            group.succeeded(deployment)
-            return value
 
     def _group(self, name: str) -> Group:
         if (group := self._groups.get(name)) is None:
@@ -259,6 +256,11 @@ class Router:
             leg.watcher.first_token(leg)
 
     def _told(self, leg: Leg, this: _Try, outcome: Outcome, error: BaseException | None) -> None:
+        """An attempt is over, a streamed one when its last word is said."""
+        if error is None:
+            this.group.succeeded(this.deployment)
+        elif isinstance(error, ProviderError):
+            this.group.failed(this.deployment, error)
         leg.ended = perf_counter()
         leg.usage, leg.dropped = this.usage, this.dropped
         if leg.watcher is not None:
