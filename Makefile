@@ -8,7 +8,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 PORT ?= 4000
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo clients check test bench docs lock clean format install-infra synth deploy cdk rehearse
+.PHONY: help install run demo clients check test bench docs prices lock clean format install-infra synth deploy cdk rehearse
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -78,6 +78,9 @@ bench: install .venv-bench/.installed  ## measure, beside LiteLLM; writes docs/b
 docs: install install-infra  ## the pages that are made from the code
 	$(BIN)/python scripts/make_docs.py
 	$(INFRA)/python -m scripts.aws.pages
+
+prices: install  ## the public price lists, as genai-prices has them today
+	$(BIN)/python scripts/make_prices.py
 
 lock: install  ## resolve the versions anew, with hashes
 	cd requirements && sh lock.sh ../$(BIN)/uv
