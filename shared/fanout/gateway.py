@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,7 +21,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from .combine import Cell, combined_answer, listed_answer
-from .concurrency import Failure, Success, map_all, merge_streams
+from .concurrency import Failure, Pool, Success, map_all, merge_streams
 from .config.resolve import Catalog
 from .contest import Asked, Contests
 from .errors import AllFailed, Cause, DeadlineExceeded
@@ -30,8 +31,6 @@ from .report import make_report
 from .router import Router
 from .schema.chat import ChatChunk, ChatCompletion, says_something
 from .schema.fanout import FanOutRequest, Mode, Report
-
-MAX_PARALLEL = 400
 
 
 class Context(Struct, frozen=True):
@@ -60,12 +59,18 @@ class AnswerStream(Struct, frozen=True):
 
 
 class Gateway:
-    """Everything the surfaces can ask for."""
+    """Everything the surfaces can ask for; its calls share the places of `pool`."""
 
     def __init__(
-        self, catalog: Catalog, router: Router, *, now: Callable[[], float] = time.time
+        self,
+        catalog: Catalog,
+        router: Router,
+        *,
+        now: Callable[[], float] = time.time,
+        pool: Pool | None = None,
     ) -> None:
         self.catalog = catalog
+        self._pool = pool or Pool(sys.maxsize)
         self._contests = Contests(router, catalog.fallbacks)
         self._now = now
 
@@ -216,14 +221,14 @@ class Gateway:
 
     def _grid(self, request: FanOutRequest, context: Context, until: float) -> list[Asked]:
         """The cells, message-major; each with its contestants."""
-        calls, limit = len(request.conversations) * len(request.models), self._limit(request)
         leg = partial(
             Leg,
             request_id=context.request_id,
             mode=request.mode,
             retries=request.num_retries,
             until=until,
-            places=asyncio.Semaphore(limit) if calls > limit else None,
+            places=self._pool.share(self._limit(request)),
+            size=request.size,
             watcher=context.watcher,
         )
         sets = [(m,) for m in request.models] if request.mode == "all" else [request.models]

@@ -36,8 +36,14 @@ def headers_of(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1").lower(): v.decode("latin-1") for name, v in scope["headers"]}
 
 
-async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
-    """The whole body; `TooLarge` if it is over `limit` bytes, `ClientGone` if it never ends."""
+async def read_body(
+    receive: Receive, headers: Headers, limit: int, hold: Callable[[int], None]
+) -> bytes:
+    """
+    The whole body; `TooLarge` if it is over `limit` bytes, `ClientGone` if it never ends.
+
+    `hold` is told of each piece's bytes before they are kept, and may refuse them.
+    """
     announced = headers.get("content-length", "")
     if announced.isdigit() and int(announced) > limit:
         raise _too_large(limit)
@@ -51,6 +57,7 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
         size += len(part)
         if size > limit:
             raise _too_large(limit)
+        hold(len(part))
         parts.append(part)
         more = message.get("more_body", False)
     return parts[0] if len(parts) == 1 else b"".join(parts)
