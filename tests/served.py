@@ -137,6 +137,7 @@ def serve(
     env: Mapping[str, str] = {},
     *,
     keep_alive: float = 15.0,
+    patience: float = 60.0,
     deadline: Callable[[Headers], float | None] | None = None,
 ) -> Iterator[Served]:
     """The gateway of a config (the YAML's value), for the block."""
@@ -147,6 +148,7 @@ def serve(
         observer=notes,
         deadline=deadline,
         keep_alive=keep_alive,
+        patience=patience,
     )
     with background(lambda: _serving(app, notes), uvloop.new_event_loop) as served:
         yield served

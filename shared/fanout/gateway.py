@@ -21,7 +21,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from .combine import Cell, combined_answer, listed_answer
-from .concurrency import Failure, Pool, Success, map_all, merge_streams
+from .concurrency import Contest, Failure, Pool, Success, in_time, map_all, merge_streams
 from .config.resolve import Catalog
 from .contest import Asked, Contests
 from .errors import AllFailed, Cause, DeadlineExceeded
@@ -90,14 +90,8 @@ class Gateway:
         request = self._resolved(request)
         run = self._stream_all if request.combined else self._stream_one
         when = _clock() + self._deadline(request, context)
-        late = self._too_late(request, context)
-        async with AsyncExitStack() as stack:
-            try:
-                async with asyncio.timeout_at(when):
-                    stream = await stack.enter_async_context(run(request, context, when))
-            except TimeoutError:
-                raise late from None
-            yield replace(stream, chunks=_until(stream.chunks, when, late))
+        async with run(request, context, when) as stream:
+            yield stream
 
     # ---- whole answers ----
 
@@ -142,7 +136,7 @@ class Gateway:
     ) -> AsyncIterator[AnswerStream]:
         asked = self._grid(request, context, until)[0]
         started = perf_counter()
-        async with self._contests.stream(request, asked) as (contest, leg, chunks):
+        async with self._contest(request, context, until, asked) as (contest, leg, chunks):
 
             def report() -> Report:
                 fates = contest.fates
@@ -184,7 +178,8 @@ class Gateway:
         self, request: FanOutRequest, context: Context, until: float
     ) -> AsyncIterator[AnswerStream]:
         grid = self._grid(request, context, until)
-        openers = [partial(self._stream_cell, request, asked) for asked in grid]
+        cell = partial(self._stream_cell, request, context, until)
+        openers = [partial(cell, asked) for asked in grid]
         cells = [asked.models for asked in grid]
         weave = Interleave(cells, request, _random_id(), int(self._now()), perf_counter)
         async with merge_streams(openers, limit=self._limit(request)) as items:
@@ -200,11 +195,26 @@ class Gateway:
 
     @asynccontextmanager
     async def _stream_cell(
-        self, request: FanOutRequest, asked: Asked
+        self, request: FanOutRequest, context: Context, until: float, asked: Asked
     ) -> AsyncIterator[AsyncIterator[tuple[str, ChatChunk]]]:
         """One cell's chunks, each with the name of the model that says it."""
-        async with self._contests.stream(request, asked) as (_, leg, chunks):
+        async with self._contest(request, context, until, asked) as (_, leg, chunks):
             yield _named(leg.answered, chunks)
+
+    @asynccontextmanager
+    async def _contest(
+        self, request: FanOutRequest, context: Context, until: float, asked: Asked
+    ) -> AsyncIterator[tuple[Contest[Any], Leg, AsyncIterator[ChatChunk]]]:
+        """One cell's contest, decided in time, and its chunks, none of them too late."""
+        late = self._too_late(request, context)
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout_at(until):
+                    opening = self._contests.stream(request, asked)
+                    contest, leg, chunks = await stack.enter_async_context(opening)
+            except TimeoutError:
+                raise late from None
+            yield contest, leg, in_time(chunks, until, late)
 
     # ---- what the request means here ----
 
@@ -265,21 +275,6 @@ def _clock() -> float:
 
 def _random_id() -> str:
     return f"chatcmpl-{random.getrandbits(96):024x}"
-
-
-async def _until(
-    chunks: AsyncIterator[ChatChunk], when: float, late: Exception
-) -> AsyncIterator[ChatChunk]:
-    """The same chunks; `late` is raised where one has not come by `when`."""
-    while True:
-        try:
-            async with asyncio.timeout_at(when):
-                chunk = await anext(chunks, None)
-        except TimeoutError:
-            raise late from None
-        if chunk is None:
-            return
-        yield chunk
 
 
 async def _named(

@@ -179,5 +179,23 @@ def test_copies_of_a_big_body_wait_for_each_other(small: Served, upstream: Upstr
     assert len(upstream.asked("b")) == 1
 
 
+# ---- who does not read ----
+
+
+def test_a_caller_that_reads_no_more_is_gone_and_nobody_waits_with_it(
+    upstream: Upstream,
+) -> None:
+    upstream.script("a", [words_without_end])
+    config = {"model_list": [entry(upstream, "a")]}
+    with serve(config, patience=0.2) as served:
+        connection = served.send(A | {"stream": True})
+        try:
+            assert served.notes.answered(1)[0].error == "ClientGone"
+            upstream.wait_hung_up("a")
+        finally:
+            connection.close()
+        assert served.notes.bugs == []
+
+
 def _send(served: Served, body: Any) -> Any:
     return served.send(body, headers=KEY)

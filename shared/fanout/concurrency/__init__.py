@@ -6,7 +6,7 @@ Knows nothing of HTTP, providers or configuration. Every task started here has f
 been cancelled and awaited, before its function returns or its block is left.
 """
 
-from .limits import within
+from .limits import in_time, within
 from .many import Ended, map_all, map_each, merge_streams
 from .outcomes import (
     Call,
@@ -38,6 +38,7 @@ __all__ = [
     "Share",
     "Success",
     "attempt",
+    "in_time",
     "map_all",
     "map_each",
     "merge_streams",

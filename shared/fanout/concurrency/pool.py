@@ -1,9 +1,21 @@
-"""Places that many share: a big fan-out leaves room for the others, however early it came."""
+"""
+Places that many share: a big fan-out leaves room for the others, however early it came, and time.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+
+
+FEW = 8
+"""Places that a share takes without pausing."""
+
+BURST = 2
+"""
+Beyond them, how many are taken between two looks at what else there is to do. A start is work: four
+hundred in one go, and then their answers, would keep everybody else waiting a tenth of a second.
+"""
 
 
 class Pool:
@@ -18,17 +30,31 @@ class Pool:
     def __init__(self, size: int) -> None:
         self.free = size
         self._waiting: dict[Share, None] = {}
+        self._taken = 0  # by big shares, since the loop last looked around
 
     def share(self, limit: int) -> Share:
         """A share that never holds more than `limit` places."""
         return Share(self, limit)
 
+    def may_start(self, held: int) -> bool:
+        """Whether a share that holds so many may take another now, or has to let others first."""
+        return held < FEW or self._taken < BURST
+
+    def started(self, held: int) -> None:
+        """A share that held so many has taken another."""
+        if held >= FEW:
+            self._taken += 1
+            if self._taken == 1:
+                asyncio.get_running_loop().call_soon(self._look_around)
+
+    def _look_around(self) -> None:
+        self._taken = 0
+        self._wake()
+
     def _wake(self) -> None:
         """Give what is free to those who wait, first to who holds least."""
-        while self._waiting:
-            share = min(self._waiting, key=_held)
-            if not share.may_take:
-                return
+        while able := [share for share in self._waiting if share.may_take]:
+            share = min(able, key=_held)
             share.grant()
             if not share.waits:
                 del self._waiting[share]
@@ -45,7 +71,7 @@ class Share:
 
     @property
     def may_take(self) -> bool:
-        return self.held < self._limit and self.held < self._pool.free
+        return self.held < min(self._limit, self._pool.free) and self._pool.may_start(self.held)
 
     @property
     def waits(self) -> bool:
@@ -61,6 +87,7 @@ class Share:
                 return
 
     def _take(self) -> None:
+        self._pool.started(self.held)
         self.held += 1
         self._pool.free -= 1
 

@@ -10,7 +10,7 @@ import random
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from functools import partial
 from typing import TypeAlias
 
@@ -23,7 +23,18 @@ from ..schema.error import error_body
 from ..transport.keys import EnvironmentSecrets, SecretSource
 from . import endpoints
 from .admission import Admission
-from .asgi import ClientGone, Headers, Receive, Scope, Send, drain, headers_of, send_json
+from .asgi import (
+    PATIENCE,
+    ClientGone,
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    drain,
+    headers_of,
+    impatient,
+    send_json,
+)
 from .auth import ANYONE, Access
 from .errors import error_headers
 from .exchange import MEGABYTE, Door, Exchange
@@ -99,7 +110,8 @@ class App:
 
     `deadline` reads the seconds that the host has left out of a request's headers (Lambda's);
     `keys` knows the texts of the gateway's own keys; `keep_alive` is the silence in seconds after
-    which a stream says that it is still there; `jobs` opens the way to files and batches.
+    which a stream says that it is still there, `patience` how many seconds a caller may not read;
+    `jobs` opens the way to files and batches.
     """
 
     def __init__(
@@ -110,6 +122,7 @@ class App:
         keys: SecretSource | None = None,
         deadline: Callable[[Headers], float | None] | None = None,
         keep_alive: float = INTERVAL,
+        patience: float = PATIENCE,
         jobs: Jobs | None = None,
     ) -> None:
         self._opening = opening
@@ -117,6 +130,7 @@ class App:
         self._keys = keys or EnvironmentSecrets()
         self._deadline = deadline
         self._keep_alive = keep_alive
+        self._patience = patience
         self._jobs = jobs
         self._live: _Live | None = None
 
@@ -149,6 +163,7 @@ class App:
         live = self._live
         started = time.perf_counter()
         headers = headers_of(scope)
+        send = impatient(send, self._patience)
         exchange = Exchange(live.gateway, ANYONE, receive, send, headers, _request_id(headers))
         exchange.out["x-request-id"] = exchange.request_id
         exchange.deadline = self._deadline(headers) if self._deadline else None
@@ -167,7 +182,8 @@ class App:
             error, exchange.status = gone, 499
         except Exception as raised:  # noqa: BLE001 -- the surface: nothing may leave it unanswered
             error = raised
-            await self._fail(exchange, raised)
+            with suppress(ClientGone):
+                await self._fail(exchange, raised)
         finally:
             if exchange.visit:
                 exchange.visit.end()

@@ -27,8 +27,25 @@ LINGER = 2.0
 """Seconds that a refused caller is heard out: one still sending may not look for an answer yet."""
 
 
+PATIENCE = 60.0
+"""Seconds that a caller may leave its answer unread before it counts as gone."""
+
+
 class ClientGone(Exception):
-    """The caller hung up."""
+    """The caller hung up, or reads no more."""
+
+
+def impatient(send: Send, seconds: float = PATIENCE) -> Send:
+    """`send`, raising `ClientGone` where nobody takes what is sent: providers would wait too."""
+
+    async def sent(message: Message) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await send(message)
+        except TimeoutError:
+            raise ClientGone from None
+
+    return sent
 
 
 def headers_of(scope: Scope) -> dict[str, str]:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from fanout.concurrency import Pool, Share
+from fanout.concurrency.pool import BURST, FEW
 from tests.virtual_clock import now, run
 
 
@@ -51,6 +52,39 @@ def test_a_small_one_finds_a_place_however_many_wait_before_it() -> None:
             await asyncio.sleep(0.5)
             assert pool.free > 0
             assert await hold(pool.share(1), 0.1) == 0.5
+
+    run(main())
+
+
+def test_one_at_its_own_limit_is_in_nobodys_way() -> None:
+    async def main() -> None:
+        pool = Pool(2)
+        first, second = pool.share(1), pool.share(9)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(hold(first, 5.0))
+            group.create_task(hold(second, 1.0))
+            await asyncio.sleep(0)
+            group.create_task(hold(first))
+            other = group.create_task(hold(second))
+        assert other.result() == 1.0
+
+    run(main())
+
+
+def test_a_big_one_starts_little_by_little_and_lets_others_do_their_work() -> None:
+    async def main() -> None:
+        share = Pool(1000).share(400)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(400):
+                group.create_task(hold(share))
+            passes = 0
+            while share.held < 400:
+                before = share.held
+                await asyncio.sleep(0)
+                passes += 1
+                assert share.held - before <= FEW + BURST
+            assert passes > 100
+        assert share.held == 0
 
     run(main())
 
