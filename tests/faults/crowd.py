@@ -28,7 +28,7 @@ class Heard:
 
 @dataclass(frozen=True)
 class Ask:
-    """One request: when it is sent, and after how many seconds its caller leaves (never: `None`)."""
+    """One request: when it is sent, and after how many seconds its caller leaves, if it does."""
 
     body: Mapping[str, Any]
     at: float = 0.0

@@ -83,7 +83,10 @@ def _vanished(folder: Path) -> list[Figure]:
     assert asked > GONE / 2, "hardly anybody was asked"
     return [
         Figure(
-            f"{GONE} callers vanish: calls still open after 100 ms (of {asked})", len(orphans), 0
+            f"{GONE} callers vanish: calls still open after 100 ms (of {asked})",
+            len(orphans),
+            0,
+            timed=True,
         ),
         Figure(f"{GONE} callers vanish: files open beyond those before", more, 40),
     ]
@@ -95,11 +98,11 @@ def _settled(count: Any) -> float:
     for _ in range(20):
         time.sleep(0.1)
         least = min(least, float(count()))
-    return least
+    return max(least, 0.0)
 
 
 def _grown(folder: Path) -> list[Figure]:
-    """Memory and sockets before and after ten thousand requests, good ones, failed ones, left ones."""
+    """Memory and sockets before and after ten thousand requests, good, failed and left."""
     port = free_port()
     with child("tests.bench.stub", str(port)), open_upstream() as upstream:
         wait_for_port(port)
@@ -134,5 +137,5 @@ def _round(served: Gateway) -> None:
     failed = ask_all(served.port, [Ask({"model": "bad", "messages": HI})] * FAILED, KEY)
     assert {heard.status for heard in failed} == {502}
     silent = {"model": "silent", "messages": HI}
-    forms = [silent, silent | {"stream": True}]
+    forms: list[dict[str, Any]] = [silent, silent | {"stream": True}]
     ask_all(served.port, vanishing(forms, LEFT, SEED), KEY)

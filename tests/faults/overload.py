@@ -41,7 +41,13 @@ def measure(folder: Path) -> list[Figure]:
         with gateway(config, folder, quiet=True) as served:
             calm = _p99(ask_all(served.port, _small(), KEY))
             return [
-                Figure("small requests alone (the provider takes 20 ms): p99", calm, 100, "ms"),
+                Figure(
+                    "small requests alone (the provider takes 20 ms): p99",
+                    calm,
+                    100,
+                    "ms",
+                    timed=True,
+                ),
                 *_fan_outs(served),
                 *_crowd(served),
                 *_big(served),
@@ -67,7 +73,7 @@ def _fan_outs(served: Gateway) -> list[Figure]:
         heard = ask_all(served.port, [*giants, *_small()], KEY)
         assert [one.status for one in heard[:2]] == [200, 200]
         name = f"small requests beside {WAY:,}-way fan-outs, {words}: p99"
-        figures.append(Figure(name, _p99(heard[2:]), 100, "ms"))
+        figures.append(Figure(name, _p99(heard[2:]), 100, "ms", timed=True))
     return figures
 
 
@@ -95,6 +101,8 @@ def _refusals(what: str, heard: Sequence[Heard], served: Gateway, seconds: float
             0,
         ),
         Figure(f"{what}: refusals without Retry-After", len(hasty), 0),
-        Figure(f"{what}: the last answer", max(one.seconds for one in heard), seconds, "s"),
+        Figure(
+            f"{what}: the last answer", max(one.seconds for one in heard), seconds, "s", timed=True
+        ),
         Figure(f"{what}: memory at its peak", served.memory("VmHWM"), 1_500, "MB"),
     ]

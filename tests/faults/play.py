@@ -41,6 +41,7 @@ class Stage:
     gateway: Gateway
     upstream: Upstream
     scenarios: Sequence[Scenario]
+    patience: float
 
 
 def names(scenario: Scenario, mode: Mode, way: Way) -> tuple[str, str]:
@@ -50,8 +51,14 @@ def names(scenario: Scenario, mode: Mode, way: Way) -> tuple[str, str]:
 
 
 @contextmanager
-def stage(scenarios: Sequence[Scenario], folder: Path) -> Iterator[Stage]:
-    """The providers, and a gateway that knows two models for each row."""
+def stage(
+    scenarios: Sequence[Scenario], folder: Path, patience: float = ORPHANED
+) -> Iterator[Stage]:
+    """
+    The providers, and a gateway that knows two models for each row.
+
+    After `patience` seconds a call that is still open is an orphan.
+    """
     with open_upstream() as here, open_upstream(nobodys_certificate()) as tls:
         addresses = {
             "here": here.url,
@@ -70,7 +77,7 @@ def stage(scenarios: Sequence[Scenario], folder: Path) -> Iterator[Stage]:
             "general_settings": {"master_key": CALLER},
         }
         with gateway(config, folder) as served:
-            yield Stage(served, here, scenarios)
+            yield Stage(served, here, scenarios, patience)
             assert tls.calls == [], "a call went to a server that nobody trusts"
 
 
@@ -89,8 +96,8 @@ def play_all(place: Stage, parallel: int = 4) -> list[Row]:
     with ThreadPoolExecutor(parallel) as pool:
         rows = list(pool.map(lambda one: play(place, *one), light))
     rows += [play(place, *one) for one in todo if one[0].heavy]
-    order = {one: index for index, one in enumerate((s.name, m, w) for s, m, w in todo)}
-    return sorted(rows, key=lambda row: order[row.scenario, row.mode, row.way])
+    order: list[tuple[str, str, str]] = [(scenario.name, mode, way) for scenario, mode, way in todo]
+    return sorted(rows, key=lambda row: order.index(row.key))
 
 
 def play(place: Stage, scenario: Scenario, mode: Mode, way: Way) -> Row:
@@ -107,7 +114,7 @@ def play(place: Stage, scenario: Scenario, mode: Mode, way: Way) -> Row:
         asked, {"authorization": f"Bearer {CALLER}", "x-request-id": request_id}
     )
     took = time.perf_counter() - started
-    orphans = _orphans(place.upstream, bad, good)
+    orphans = _orphans(place, bad, good)
     told = place.gateway.told(request_id)
     got = describe(said, bad, good)
     if leaks := _leaks(said, told, place.upstream.url):
@@ -149,13 +156,13 @@ def describe(said: Said, bad: str, good: str) -> str:
 
 
 def _code(error: Any) -> str:
-    return error["code"] or error["type"]
+    return str(error["code"] or error["type"])
 
 
-def _orphans(upstream: Upstream, *models: str) -> str:
-    """What is still open `ORPHANED` seconds later, in words; nothing, as it should be."""
-    until = time.perf_counter() + ORPHANED
-    while open_calls := [c for m in models for c in upstream.asked(m) if not c.ended]:
+def _orphans(place: Stage, *models: str) -> str:
+    """What is still open when patience is at its end, in words; nothing, as it should be."""
+    until = time.perf_counter() + place.patience
+    while open_calls := [c for m in models for c in place.upstream.asked(m) if not c.ended]:
         if time.perf_counter() > until:
             return f"; {len(open_calls)} ORPHANED"
         time.sleep(0.002)

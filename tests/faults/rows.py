@@ -1,4 +1,4 @@
-"""A row of the table: one scenario in one mode, plain or streamed; what was seen, what should be."""
+"""A row of the table: one scenario in one mode, plain or streamed; as seen, and as it should be."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WAYS: tuple[Way, ...] = get_args(Way)
 
 EXPECTED = Path(__file__).with_name("expected.tsv")
 
-LATENESS = 3.0
+LATENESS = 10.0
 """Seconds that a row may take beyond what it must: a busy machine is slow, a hang has no end."""
 
 
@@ -61,7 +61,7 @@ def differences(seen: Row, expected: Row | None) -> Iterator[str]:
         return
     for name in ("got", "saw", "log"):
         has, should = getattr(seen, name), getattr(expected, name)
-        if has != should:
+        if has not in should.split(" | "):
             yield f"{name}: {has}; expected {should}"
     took, least = float(seen.takes), float(expected.takes)
     if not least <= took <= least + LATENESS:

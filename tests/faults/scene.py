@@ -74,7 +74,7 @@ class Gateway(Served):
 
     def files(self) -> int:
         """Files and sockets that it has open (Linux)."""
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+        return sum(1 for _ in Path(f"/proc/{self.process.pid}/fd").iterdir())
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Time limits."""
+"""Limits of time: for a block, for items, and for how long a burst of starts goes on."""
 
 from __future__ import annotations
 
@@ -9,12 +9,21 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+BATCH = 8
+"""Tasks that are started in one go: hundreds would keep everybody else waiting."""
+
 _UNLIMITED: AbstractAsyncContextManager[object] = nullcontext()
 
 
 def within(seconds: float | None) -> AbstractAsyncContextManager[object]:
     """`asyncio.timeout` for the block; no limit costs nothing."""
     return _UNLIMITED if seconds is None else asyncio.timeout(seconds)
+
+
+async def breathe(started: int) -> None:
+    """Let others work for a moment, now and then, while tasks are being started by number."""
+    if started % BATCH == BATCH - 1:
+        await asyncio.sleep(0)
 
 
 async def in_time(items: AsyncIterator[T], when: float, late: Exception) -> AsyncIterator[T]:

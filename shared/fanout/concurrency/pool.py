@@ -1,12 +1,9 @@
-"""
-Places that many share: a big fan-out leaves room for the others, however early it came, and time.
-"""
+"""Places that many share: a big fan-out leaves room and time for the others."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-
 
 FEW = 8
 """Places that a share takes without pausing."""

@@ -23,8 +23,11 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Headers: TypeAlias = Mapping[str, str]
 
 
-LINGER = 2.0
-"""Seconds that a refused caller is heard out: one still sending may not look for an answer yet."""
+LINGER, LONGEST = 2.0, 20.0
+"""
+Seconds of silence after which a refused caller has been heard out, and seconds in all: one that is
+still sending may not look for an answer yet.
+"""
 
 
 PATIENCE = 60.0
@@ -81,11 +84,13 @@ async def read_body(
 
 
 async def drain(receive: Receive) -> None:
-    """Read what is left of a body and throw it away, for `LINGER` seconds at the most."""
+    """Read what is left of a body and throw it away, while there comes any."""
+    clock = asyncio.get_running_loop().time
+    until = clock() + LONGEST
     with suppress(TimeoutError):
-        async with asyncio.timeout(LINGER):
+        async with asyncio.timeout(LINGER) as silence:
             while (await receive()).get("more_body", False):
-                pass
+                silence.reschedule(min(clock() + LINGER, until))
 
 
 def _too_large(limit: int) -> TooLarge:
