@@ -8,7 +8,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 PORT ?= 4000
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo clients check test bench docs prices lock clean format install-infra synth deploy cdk rehearse
+.PHONY: help install run demo clients check test bench faults docs prices lock clean format install-infra synth deploy cdk rehearse
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -69,6 +69,9 @@ rehearse: install-infra  ## the stack onto the AWS at AWS_ENDPOINT_URL, and test
 
 bench: install .venv-bench/.installed  ## measure, beside LiteLLM; writes docs/benchmarks.md
 	@.venv-bench/bin/python -m tests.bench
+
+faults: install  ## misbehaving providers, callers that vanish, overload; writes docs/faults.md
+	@$(BIN)/python -m tests.faults
 
 .venv-bench/.installed: .venv/.installed requirements/bench.txt
 	test -x .venv-bench/bin/python || $(BIN)/uv venv -q --python $(BIN)/python .venv-bench

@@ -73,7 +73,11 @@ FORBIDDEN = frozenset({"api_base", "base_url", "api_key", "api_version"})
 
 
 class FanOutRequest(Struct, frozen=True, gc=False):
-    """A checked request: every conversation for one model, or for several in some mode."""
+    """
+    A checked request: every conversation for one model, or for several in some mode.
+
+    `size` is the bytes of the body that it came in, 0 where it came in none.
+    """
 
     models: tuple[str, ...]
     mode: Mode
@@ -87,6 +91,7 @@ class FanOutRequest(Struct, frozen=True, gc=False):
     timeout: float | None = None
     num_retries: int | None = None
     fallbacks: Mapping[str, tuple[str, ...]] | None = None
+    size: int = 0
 
     @property
     def combined(self) -> bool:
@@ -121,8 +126,8 @@ class Report(TypedDict):
     cost_usd: NotRequired[float | None]
 
 
-def parse_request(body: object) -> FanOutRequest:
-    """Check a caller's JSON body; raises `RequestError` that names the field."""
+def parse_request(body: object, size: int = 0) -> FanOutRequest:
+    """Check a caller's JSON body of so many bytes; raises `RequestError` that names the field."""
     if not isinstance(body, dict):
         raise RequestError("the body must be a JSON object", None, "invalid_type")
     if named := FORBIDDEN & body.keys():
@@ -153,6 +158,7 @@ def parse_request(body: object) -> FanOutRequest:
         timeout=asked.timeout or asked.request_timeout,
         num_retries=asked.num_retries,
         fallbacks=_fallbacks(asked.fallbacks, models),
+        size=size,
     )
 
 
