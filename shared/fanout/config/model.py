@@ -87,6 +87,7 @@ class GeneralSettings(Reticent, frozen=True, kw_only=True):
     max_parallel_requests: Positive = 400
     connect_timeout: Seconds = 10.0
     batch_share: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    page: bool | None = None
 
 
 class ConfigFile(Struct, frozen=True, kw_only=True):
