@@ -148,8 +148,8 @@ def serve(
 
 
 @asynccontextmanager
-async def _serving(app: App, notes: Notes) -> AsyncIterator[Served]:
-    sock = socket.create_server(("127.0.0.1", 0))
+async def _serving(app: App, notes: Notes, port: int = 0) -> AsyncIterator[Served]:
+    sock = socket.create_server(("127.0.0.1", port))
     config = uvicorn.Config(
         app,
         log_level="critical",
