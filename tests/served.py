@@ -133,6 +133,7 @@ def serve(
     *,
     keep_alive: float = 15.0,
     deadline: Callable[[Headers], float | None] | None = None,
+    page: bool = False,
 ) -> Iterator[Served]:
     """The gateway of a config (the YAML's value), for the block."""
     notes = Notes()
@@ -142,6 +143,7 @@ def serve(
         observer=notes,
         deadline=deadline,
         keep_alive=keep_alive,
+        page=page,
     )
     with background(lambda: _serving(app, notes), uvloop.new_event_loop) as served:
         yield served
