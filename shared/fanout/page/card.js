@@ -79,6 +79,7 @@ export function answerCard(lane, what) {
 function showFault(box, lane, again) {
   if (box.hidden === !lane.fault) return;
   box.hidden = !lane.fault;
+  fill(box);
   if (!lane.fault) return;
   const { what, advice, details } = explain(lane.fault);
   fill(
@@ -103,7 +104,7 @@ function figures(lane) {
         time(lane.firstMs === null ? null : lane.firstMs - lane.startMs),
         speed(tokenRate(lane, now)),
         many ? `${isExact ? "" : "≈ "}${count(many)}` : UNKNOWN,
-        lane.cost === null && isOver(lane) ? "unknown" : money(lane.cost),
+        lane.cost === null && lane.state === "done" ? "unknown" : money(lane.cost),
         lane.finish ? (FINISHES[lane.finish] ?? lane.finish) : UNKNOWN,
       ];
       texts.forEach((text, at) => say(/** @type {Node} */ (values[at]), text));

@@ -23,7 +23,7 @@ export function newJob(started) {
   const files = h("select", { "aria-label": "A file that is at the gateway already" });
   const useFile = h("button", { type: "button", onclick: () => void takeKnown() }, "Use it");
   const known = h("div", { class: "beside", hidden: true }, files, useFile);
-  const input = h("input", { type: "file", accept: ".jsonl,.csv,.tsv,.txt", class: "unseen", tabIndex: -1, "aria-hidden": "true", onchange: () => void take(input.files?.[0]) });
+  const input = h("input", { type: "file", accept: ".jsonl,.csv,.tsv,.txt", hidden: true, onchange: () => void take(input.files?.[0]) });
   const drop = h(
     "div",
     {

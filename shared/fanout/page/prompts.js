@@ -51,7 +51,7 @@ function promptEditor(prompt, changed, remove) {
   const text = h("textarea", { rows: 4, placeholder: "Ask something", value: prompt.text, oninput: changed });
   const shown = h("ul", { class: "pictures", "aria-label": "Pictures" });
   const fault = h("p", { class: "fault", role: "alert" });
-  const files = h("input", { type: "file", accept: "image/*", multiple: true, class: "unseen", tabIndex: -1, "aria-hidden": "true", onchange: () => void take(files.files) });
+  const files = h("input", { type: "file", accept: "image/*", multiple: true, hidden: true, onchange: () => void take(files.files) });
   const gone = h("button", { type: "button", class: "quiet small", onclick: remove }, "Remove");
 
   /** @param {FileList | null | undefined} given */
