@@ -139,6 +139,7 @@ def serve(
     keep_alive: float = 15.0,
     patience: float = 60.0,
     deadline: Callable[[Headers], float | None] | None = None,
+    page: bool = False,
 ) -> Iterator[Served]:
     """The gateway of a config (the YAML's value), for the block."""
     notes = Notes()
@@ -149,14 +150,15 @@ def serve(
         deadline=deadline,
         keep_alive=keep_alive,
         patience=patience,
+        page=page,
     )
     with background(lambda: _serving(app, notes), uvloop.new_event_loop) as served:
         yield served
 
 
 @asynccontextmanager
-async def _serving(app: App, notes: Notes) -> AsyncIterator[Served]:
-    sock = socket.create_server(("127.0.0.1", 0))
+async def _serving(app: App, notes: Notes, port: int = 0) -> AsyncIterator[Served]:
+    sock = socket.create_server(("127.0.0.1", port))
     config = uvicorn.Config(
         app,
         log_level="critical",

@@ -27,7 +27,7 @@ from .contest import Asked, Contests
 from .errors import AllFailed, Cause, DeadlineExceeded
 from .interleave import Interleave
 from .leg import Leg, Watcher
-from .report import make_report
+from .report import make_report, spent
 from .router import Router
 from .schema.chat import ChatChunk, ChatCompletion, says_something
 from .schema.fanout import FanOutRequest, Mode, Report
@@ -115,6 +115,7 @@ class Gateway:
                 completion=outcome.value if isinstance(outcome, Success) else None,
                 error=outcome.error if isinstance(outcome, Failure) else None,
                 elapsed=outcome.elapsed,
+                cost=spent(asked.legs),
             )
             for asked, outcome in zip(grid, outcomes, strict=True)
         ]
@@ -181,7 +182,11 @@ class Gateway:
         cell = partial(self._stream_cell, request, context, until)
         openers = [partial(cell, asked) for asked in grid]
         cells = [asked.models for asked in grid]
-        weave = Interleave(cells, request, _random_id(), int(self._now()), perf_counter)
+
+        def cost(index: int) -> float | None:
+            return spent(grid[index].legs)
+
+        weave = Interleave(cells, request, _random_id(), int(self._now()), perf_counter, cost)
         async with merge_streams(openers, limit=self._limit(request)) as items:
             woven = weave.chunks(items)
             head: list[ChatChunk] = []

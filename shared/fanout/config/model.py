@@ -91,6 +91,7 @@ class GeneralSettings(Reticent, frozen=True, kw_only=True):
     global_max_parallel_requests: Positive = 800
     connect_timeout: Seconds = 10.0
     batch_share: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    page: bool | None = None
 
 
 class ConfigFile(Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from functools import partial
 from typing import TypeAlias
@@ -70,6 +70,13 @@ def _bulk(name: str) -> Endpoint:
     return endpoint
 
 
+async def _page(exchange: Exchange) -> None:
+    """The page and its files, which are loaded when the first is asked for."""
+    from . import page
+
+    await (page.send_asset if exchange.tail else page.send_page)(exchange)
+
+
 ROUTES = (
     Route("POST", "/chat/completions", endpoints.chat),
     Route("GET", "/models", endpoints.models),
@@ -85,6 +92,10 @@ ROUTES = (
     Route("GET", "/batches", _bulk("list_batches")),
     Route("GET", "/batches/", _bulk("read_batch"), has_tail=True),
     Route("POST", "/batches/", _bulk("continue_batch"), has_tail=True),
+)
+PAGE = (
+    Route("GET", "/", _page, is_public=True),
+    Route("GET", "/page/", _page, has_tail=True, is_public=True),
 )
 
 
@@ -111,10 +122,11 @@ class App:
     `deadline` reads the seconds that the host has left out of a request's headers (Lambda's);
     `keys` knows the texts of the gateway's own keys; `keep_alive` is the silence in seconds after
     which a stream says that it is still there, `patience` how many seconds a caller may not read;
-    `jobs` opens the way to files and batches.
+    `jobs` opens the way to files and batches; `page` is whether the page is served where the config
+    does not say.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- its parts, each once
         self,
         opening: Opening,
         *,
@@ -124,6 +136,7 @@ class App:
         keep_alive: float = INTERVAL,
         patience: float = PATIENCE,
         jobs: Jobs | None = None,
+        page: bool = False,
     ) -> None:
         self._opening = opening
         self._observer = observer or Silent()
@@ -132,6 +145,8 @@ class App:
         self._keep_alive = keep_alive
         self._patience = patience
         self._jobs = jobs
+        self._page = page
+        self._routes: Sequence[Route] = ROUTES
         self._live: _Live | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -146,6 +161,10 @@ class App:
         try:
             async with AsyncExitStack() as stack:
                 gateway = await stack.enter_async_context(self._opening())
+                wanted = gateway.catalog.general.page
+                self._routes = (
+                    (*ROUTES, *PAGE) if wanted or (wanted is None and self._page) else ROUTES
+                )
                 jobs = self._jobs(gateway) if self._jobs else None
                 door = await stack.enter_async_context(jobs) if jobs else None
                 self._live = _live(gateway, self._keys, door)
@@ -173,7 +192,7 @@ class App:
         error: Exception | None = None
         try:
             _check_headers(scope)
-            route, exchange.tail = find(scope["method"], scope["path"])
+            route, exchange.tail = find(scope["method"], scope["path"], self._routes)
             if not route.is_public:
                 exchange.caller = await live.access.caller(headers.get("authorization"))
                 exchange.visit = live.admission.enter()
@@ -234,12 +253,12 @@ def _check_headers(scope: Scope) -> None:
         raise HeadersTooLarge(f"the headers are {size} bytes; at most {MAX_HEADER_BYTES}")
 
 
-def find(method: str, path: str) -> tuple[Route, str]:
+def find(method: str, path: str, routes: Sequence[Route] = ROUTES) -> tuple[Route, str]:
     """The route of a request, and what its path has behind it; with and without `/v1`."""
     path = path.removeprefix("/v1") if path.startswith("/v1/") else path
     path = path.rstrip("/") or "/"
     others = []
-    for route in ROUTES:
+    for route in routes:
         fits = path == route.path or (
             route.has_tail and path.startswith(route.path) and len(path) > len(route.path)
         )
