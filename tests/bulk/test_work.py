@@ -19,6 +19,7 @@ from fanout.bulk.insist import Asked
 from fanout.bulk.local.folder import FolderBlobs, FolderShelf, FolderShelves
 from fanout.bulk.local.ledger import SQLiteLedger
 from fanout.bulk.local.sqlite import Database
+from fanout.bulk.pace import NoTurn
 from fanout.bulk.plan import Shard, ShardSize, plan
 from fanout.bulk.work import MARGIN, Done, Tools, Work, work
 from fanout.errors import (
@@ -253,6 +254,21 @@ def test_a_store_that_fails_ends_the_worker_and_loses_nothing(tmp_path: Path) ->
     assert run(bench.work()) == Done(10, 0, 0, None)
     assert bench.stored() == ONCE
     assert all(bench.asked[name] == first[name] for name in stored)
+
+
+def test_a_turn_that_is_not_to_be_had_is_the_stores_fault_and_costs_no_line(tmp_path: Path) -> None:
+    async def no_turn(name: str) -> None:
+        if name == "n4":
+            raise NoTurn("away")
+
+    bench = Bench(tmp_path, LINES, no_turn)
+    with pytest.raises(NoTurn, match="away"):
+        run(bench.work())
+    assert "n4" not in bench.stored()
+    bench._answer = at_once
+    bench.tools = replace(bench.tools, ledger=bench.ledger())
+    assert run(bench.work()) == Done(10, 0, 0, None)
+    assert bench.stored() == ONCE
 
 
 def test_no_more_bytes_are_under_way_than_its_share(tmp_path: Path) -> None:

@@ -57,6 +57,10 @@ class Book(Protocol):
         """Nobody starts before that time."""
         ...
 
+    async def flush(self) -> None:
+        """What is kept here of the marks is everybody's again: its worker is done."""
+        ...
+
 
 def advance(
     marks: Mapping[str, float], claims: list[Claim], now: float
@@ -96,6 +100,13 @@ class LocalBook:
         marks = self._marks.setdefault(model, {})
         marks["pause"] = max(marks.get("pause", 0.0), until)
 
+    async def flush(self) -> None:
+        """Nothing is kept elsewhere."""
+
+
+class NoTurn(Exception):
+    """The marks could not be read or written: the store's fault, and no line's."""
+
 
 class Turn(Struct):
     """One request's turn; `used` is what it took in tokens, once that is known."""
@@ -119,18 +130,33 @@ class Pacer(Struct):
 
     @asynccontextmanager
     async def turn(self, model: str, tokens: int) -> AsyncIterator[Turn]:
-        """Wait for a request of about so many tokens to be allowed; entered when it is."""
+        """
+        Wait for a request of about so many tokens to be allowed; entered when it is.
+
+        A turn that its owner does not wait for is given back. `NoTurn` where the book fails.
+        """
         turn = Turn()
         claims = self._claims(model, tokens)
         async with self.locks.setdefault(model, asyncio.Lock()):
-            start = await self.book.reserve(model, claims, self.now())
-            if (pause := start - self.now()) > 0:
-                await asyncio.sleep(pause)
+            await self._wait(model, claims)
         yield turn
         for claim in claims:
             if claim.kind == "tokens" and turn.used is not None:
                 left = Claim("tokens", tokens - turn.used, claim.rate, claim.burst)
                 await self.book.give_back(model, left)
+
+    async def _wait(self, model: str, claims: list[Claim]) -> None:
+        try:
+            start = await self.book.reserve(model, claims, self.now())
+        except Exception as error:  # whatever a store raises
+            raise NoTurn(f"the pace of `{model}` is not to be had") from error
+        try:
+            if (pause := start - self.now()) > 0:
+                await asyncio.sleep(pause)
+        except asyncio.CancelledError:
+            for claim in claims:
+                await self.book.give_back(model, claim)
+            raise
 
     def _claims(self, model: str, tokens: int) -> list[Claim]:
         limits = self.limits(model)

@@ -154,3 +154,6 @@ class SQLiteBook:
     async def pause(self, model: str, until: float) -> None:
         """Keep the later time."""
         self._db.hold(model, until)
+
+    async def flush(self) -> None:
+        """Nothing is kept elsewhere."""
