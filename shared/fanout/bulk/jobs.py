@@ -198,7 +198,7 @@ class JobService:
             if data:
                 line = lines.read_line(data, number, old.model)
                 if line.custom_id in names:
-                    yield lines.asked(line)
+                    yield lines.asked(line) if line.fault is None else data + b"\n"
 
 
 def parse_window(text: str) -> int:
