@@ -76,6 +76,22 @@ def test_a_refusal_stops_everybody_for_as_long_as_it_says() -> None:
     run(main())
 
 
+def test_a_pause_holds_models_without_limits_in_every_process_a_second_later(
+    tmp_path: Path,
+) -> None:
+    one, other = (SQLiteBook(Database(tmp_path / "jobs.sqlite")) for _ in range(2))
+
+    async def main() -> None:
+        assert await other.reserve("m", [], 100.0) == 100.0
+        await one.pause("m", 107.5)
+        assert await one.reserve("m", [], 100.0) == 107.5
+        assert await other.reserve("m", [], 100.9) == 100.9
+        assert await other.reserve("m", [], 101.0) == 107.5
+        assert await other.reserve("m", [], 109.0) == 109.0
+
+    run(main())
+
+
 def test_a_turn_that_nobody_waits_for_is_given_back() -> None:
     async def main() -> None:
         pacer = Pacer(LocalBook(), lambda _: Limits(60), now)

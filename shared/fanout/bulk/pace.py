@@ -22,6 +22,7 @@ STEADY = 0.96
 """The part of a limit that is the steady rate; what is left of it may come at once."""
 
 NEAR = 0.25
+LIMIT_HEADERS = frozenset({"x-ratelimit-limit-requests", "x-ratelimit-limit-tokens"})
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": MINUTE, "h": 3600.0, "d": DAY}
 
@@ -177,6 +178,8 @@ class Pacer(Struct):
 
     def learn(self, model: str, headers: Mapping[str, str]) -> None:
         """Take over what an answer's `x-ratelimit-*` say."""
+        if LIMIT_HEADERS.isdisjoint(headers):
+            return
         found = Limits(read_limit(headers, "requests"), read_limit(headers, "tokens"))
         if found != Limits():
             before = self.learned.get(model, Limits())

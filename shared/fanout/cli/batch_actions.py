@@ -44,7 +44,17 @@ def act(arguments: argparse.Namespace, open_stack: Open = open_away) -> int:
         "retry": _retry,
         "results": _results,
     }
-    return asyncio.run(actions[arguments.action](arguments, open_stack))
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(actions[arguments.action](arguments, open_stack))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The server's loop, which takes an eighth off a line's work; Windows has its own."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 @asynccontextmanager

@@ -185,7 +185,7 @@ class DynamoBook:
     async def _pause(self, model: str, now: float) -> float:
         """Until when a model without limits is to be left alone, as of a second ago."""
         looked, until = self._pauses.get(model, (-LOOK, 0.0))
-        if now - looked >= LOOK:
+        if not 0 <= now - looked < LOOK:
             raw = await self._table.get(KIND, model)
             until = _read(raw).get("pause", 0.0)
             self._pauses[model] = (now, until)
