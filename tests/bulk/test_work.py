@@ -35,6 +35,7 @@ from fanout.errors import (
 from fanout.leg import Leg
 from fanout.retry import Retry
 from tests.bulk.stage import jsonl, line, run
+from tests.virtual_clock import now, run_threads_at_once
 
 ANSWER = {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
 Answer = Callable[[str], Awaitable[None]]
@@ -161,6 +162,22 @@ def test_a_provider_that_is_down_for_a_while_costs_no_line(tmp_path: Path, kind:
     bench = Bench(tmp_path, LINES, down)
     assert run(bench.work()) == Done(10, 0, 0, None)
     assert bench.stored() == ONCE
+
+
+@pytest.mark.parametrize("kind", [Unreachable, Overloaded, RateLimited])
+def test_a_provider_that_is_down_for_a_minute_is_asked_by_fewer_and_costs_no_line(
+    tmp_path: Path, kind: Any
+) -> None:
+    async def down(name: str) -> None:
+        if now() < 60:
+            raise error(kind, upstream=503)
+
+    bench = Bench(tmp_path, LINES, down)
+    bench.tools = replace(bench.tools, retry=Retry(lambda: 0.5, base=1.0, cap=20.0))
+    done = run_threads_at_once(bench.work(), 0.0)
+    assert done == Done(10, 0, 0, None)
+    assert bench.stored() == ONCE
+    assert max(bench.asked.values()) < 15
 
 
 def test_a_race_is_asked_again_as_long_as_one_of_its_models_may_answer(tmp_path: Path) -> None:

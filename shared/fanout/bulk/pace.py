@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Protocol
 
 from msgspec import Struct, field
@@ -147,10 +147,8 @@ class Pacer(Struct):
                 await self.book.give_back(model, left)
 
     async def _wait(self, model: str, claims: list[Claim]) -> None:
-        try:
+        with _of_the_book(model):
             start = await self.book.reserve(model, claims, self.now())
-        except Exception as error:  # whatever a store raises
-            raise NoTurn(f"the pace of `{model}` is not to be had") from error
         try:
             if (pause := start - self.now()) > 0:
                 await asyncio.sleep(pause)
@@ -188,9 +186,19 @@ class Pacer(Struct):
             )
 
     async def refused(self, model: str, retry_after: float | None) -> None:
-        """A 429 for everybody: nobody asks before its `Retry-After`."""
+        """A 429 for everybody: nobody asks before its `Retry-After`. `NoTurn` as in `turn`."""
         if retry_after:
-            await self.book.pause(model, self.now() + retry_after)
+            with _of_the_book(model):
+                await self.book.pause(model, self.now() + retry_after)
+
+
+@contextmanager
+def _of_the_book(model: str) -> Iterator[None]:
+    """A fault inside the block is the store's."""
+    try:
+        yield
+    except Exception as error:  # whatever a store raises
+        raise NoTurn(f"the pace of `{model}` is not to be had") from error
 
 
 def read_limit(headers: Mapping[str, str], kind: str) -> float | None:

@@ -224,5 +224,7 @@ def test_a_fault_of_dynamodb_is_the_workers(table: DynamoTable) -> None:
             async with pacer.turn("m", 1):
                 raise AssertionError("nobody has a turn")
         assert isinstance(raised.value.__cause__, ClientError)
+        with pytest.raises(NoTurn):
+            await pacer.refused("m", 1.0)
 
     asyncio.run(main())
