@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..config.resolve import Catalog
-from ..errors import AllFailed, FanoutError, Forbidden, RateLimited
+from ..errors import AllFailed, FanoutError, Forbidden, RateLimited, RequestError
 from ..gateway import Context, Gateway
 from ..leg import Leg, Outcome
 from ..observe import Observer
@@ -80,6 +80,8 @@ def make_ask(
 
 def _checked(line: Line, caller: str, allowed: Collection[str] | None) -> FanOutRequest:
     """The line as a request, if its caller's key may name what it names."""
+    if line.fault is not None:
+        raise RequestError(line.fault)
     request = parse_request({**line.body, "stream": False})
     for name in sorted(request.names):
         if allowed is not None and name not in allowed:

@@ -16,15 +16,17 @@ from msgspec.structs import replace
 
 from ...gateway import Gateway
 from ...observe import Observer
-from ..asking import estimate, make_ask
+from ..asking import estimate, make_ask, make_limits
 from ..costs import Costs
 from ..files import FileService
+from ..pace import Book, Pacer
 from ..plan import SMALL, LineError, Shard
 from ..records import Job
 from ..registry import Registry
 from ..run import Options, Runner
 from ..store import Stop
 from ..work import Done, Tools, Work, work
+from .book import DynamoBook
 from .host import Stores
 
 OPTIONS = Options(shards=SMALL)
@@ -50,13 +52,21 @@ class Machine:
     """The steps, over a stack's stores."""
 
     def __init__(
-        self, gateway: Gateway, stores: Stores, observer: Observer, options: Options = OPTIONS
+        self,
+        gateway: Gateway,
+        stores: Stores,
+        observer: Observer,
+        options: Options = OPTIONS,
+        book: Book | None = None,
     ) -> None:
         self._gateway = gateway
         self._stores = stores
         self._observer = observer
         self._options = options
         self._costs = Costs(gateway.catalog)
+        self._book = book or DynamoBook(stores.table)
+        share = gateway.catalog.general.batch_share
+        self._pacer = Pacer(self._book, make_limits(gateway.catalog), stores.now, share)
         self._jobs = Registry(stores.table, "batch", Job, lambda job: job.owner)
         self._runner = Runner(
             gateway,
@@ -88,7 +98,7 @@ class Machine:
             ),
             _only(shard),
             Tools(
-                make_ask(self._gateway, job.owner, job.allowed, self._observer),
+                make_ask(self._gateway, job.owner, job.allowed, self._observer, self._pacer),
                 self._stores.blobs,
                 self._stores.shelves(job),
                 self._stores.ledger(job),
@@ -97,6 +107,7 @@ class Machine:
             ),
             seconds=seconds,
         )
+        await self._book.flush()
         if done.stop in {"capped", "expired"}:
             await self._jobs.change(job.id, partial(self._ended_early, done.stop))
         return done
