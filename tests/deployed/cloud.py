@@ -21,6 +21,9 @@ from .stack import Deployed, free_port
 
 ROOT = Path(__file__).parents[2]
 CONFIG = "tests/deployed/config.yaml"
+WORKERS = 4
+"""Shards of a job at once."""
+
 MACHINES = {"aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -67,7 +70,7 @@ class Cloud:
         words = ["deploy", "--require-approval", "never", "--outputs-file", str(outputs)]
         self.cdk(*words, "--output", str(self._synthesised(name)), *self._context(name, choices))
         told: Mapping[str, str] = json.loads(outputs.read_text())[name]
-        return Deployed(name, self._url(told["BaseUrl"]), self._master_key(told), self)
+        return Deployed(name, self._url(told["BaseUrl"]), self._master_key(told), self, told)
 
     def destroy(self, name: str) -> None:
         self.cdk("destroy", "--force", "--app", str(self._synthesised(name)), name)
@@ -99,6 +102,7 @@ class Cloud:
             "stack": name,
             "config": CONFIG,
             "environment": json.dumps({"PROVIDER_URL": self._provider_url}),
+            "bulk_workers": WORKERS,
         }
         if not self.is_real:  # the functions are processes of this machine
             chosen |= {

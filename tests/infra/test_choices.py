@@ -153,7 +153,7 @@ def test_each_choice_reaches_the_template(tmp_path: Path) -> None:
             "adapter_layer": "arn:aws:lambda:eu-west-1:111111111111:layer:Mine:3",
         }
     )
-    function = chosen.one("Lambda::Function")
+    function = chosen.one("Lambda::Function", "Api")
     assert function["MemorySize"] == 1024
     assert function["Architectures"] == ["x86_64"]
     assert function["Timeout"] == 60

@@ -39,6 +39,7 @@ UNRUN = {
         "This request could not be executed before the completion window expired.",
     ),
     "capped": Unrun("batch_cancelled", "The job's `max_cost_usd` was reached before this request."),
+    "failed": Unrun("batch_failed", "The batch ended on a fault before this request was answered."),
 }
 
 
@@ -237,6 +238,8 @@ class Runner:
         status: Status = "completed"
         if job.reason == "expired":
             return replace(job, status="expired", expired_at=now)
+        if job.reason == "failed":
+            return replace(job, status="failed", failed_at=now)
         if job.reason is not None:
             return replace(job, status="cancelled", cancelled_at=now)
         return replace(job, status=status, completed_at=now)

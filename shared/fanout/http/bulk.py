@@ -119,6 +119,9 @@ async def read_file(exchange: Exchange) -> None:
     if not what:
         await exchange.json(record.shown)
         return
+    if link := files.link(record):
+        await exchange.redirect(link)
+        return
     await _send_pieces(exchange, record.bytes, files.content(record))
 
 

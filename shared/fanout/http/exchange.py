@@ -10,7 +10,7 @@ from ..config.resolve import CallerKey
 from ..gateway import Context, Gateway
 from ..schema.fanout import FanOutRequest
 from .admission import Visit
-from .asgi import Headers, Receive, Send, read_body, send_json
+from .asgi import Headers, Receive, Send, raw_headers, read_body, send_json
 from .stream import INTERVAL, EventStream
 
 if TYPE_CHECKING:
@@ -84,3 +84,10 @@ class Exchange(Struct):
         """Send the whole answer."""
         self.status = status
         await send_json(self.send, status, body, self.out)
+
+    async def redirect(self, url: str) -> None:
+        """Send the caller there; its SDK follows, without our key."""
+        self.status = 302
+        headers = raw_headers({"location": url, "content-length": "0", **self.out})
+        await self.send({"type": "http.response.start", "status": 302, "headers": headers})
+        await self.send({"type": "http.response.body", "body": b""})
