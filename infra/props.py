@@ -91,7 +91,7 @@ class GatewayProps(BaseModel):
     """Where alarms are mailed to, once the address has said yes to AWS's first mail"""
 
     spend_alarm: Annotated[float, Field(gt=0)] = 10.0
-    """US dollars an hour, by the config's prices, over which there is an alarm"""
+    """US dollars an hour, by the config's or the public prices, over which there is an alarm"""
 
     rollback: bool = False
     """A tenth of the calls meets a new version first, the rest after five minutes without alarm"""

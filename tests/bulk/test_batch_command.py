@@ -8,7 +8,9 @@ import pty
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +236,33 @@ def test_another_process_may_cancel_and_so_may_one_when_nobody_runs_it(
     newest = job_id()
     assert newest != only["id"]
     assert desk.run("cancel", newest).out == f"{newest}: cancelled\n"
+
+
+class NoStacks(BaseHTTPRequestHandler):
+    """CloudFormation, where there is no stack."""
+
+    def do_POST(self) -> None:
+        said = b"<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code>"
+        said += b"<Message>Stack does not exist</Message></Error></ErrorResponse>"
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(400)
+        self.send_header("content-length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_stack_is_looked_for_with_the_users_own_rights(desk: Desk) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), NoStacks) as server:
+        threading.Thread(target=server.serve_forever).start()
+        keys = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "s"}
+        desk.env |= keys | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}"}
+        ran = desk.run("status", "--stack", "Mine", "--region", "eu-west-1")
+        server.shutdown()
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "fanout: there is no stack `Mine` here: is it another region?\n"
 
 
 def test_a_terminal_shows_a_bar_that_moves(desk: Desk) -> None:

@@ -172,6 +172,21 @@ def test_a_request_that_is_wrong_itself_is_refused_at_once(
     run(main())
 
 
+def test_a_line_with_a_number_that_no_machine_has_fails_alone_and_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        bad = line("x", seed=0).replace(b'"seed": 0', b'"seed":1e999')
+        async with stage(tmp_path) as at:
+            job = await at.ended(await at.create(jsonl([bad, line("y")])))
+            assert await at.texts(job) == {"y": "a: y"}
+            (said,) = await at.content(job.error_file_id)
+            assert (said["custom_id"], said["response"]["status_code"]) == ("x", 400)
+            assert "too large" in said["response"]["body"]["error"]["message"]
+            again = await at.ended(await at.bulk.jobs.retry(job.id, "master"))
+            assert (again.status, list(await at.faults(again))) == ("completed", ["x"])
+
+    run(main())
+
+
 def test_a_cancelled_job_keeps_what_is_done_and_names_what_never_ran(tmp_path: Path) -> None:
     teller = Teller()
     hang = asyncio.Event()

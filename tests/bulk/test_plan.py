@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fanout.bulk.lines import MAX_LINE, BadLine
-from fanout.bulk.plan import LARGE, MAX_ERRORS, Plan, Shard, ShardSize, each_line, plan
+from fanout.bulk.plan import LARGE, MAX_ERRORS, Plan, Seen, Shard, ShardSize, each_line, plan
 
 
 def line(name: str, model: str = "a", text: str = "Hi") -> bytes:
@@ -161,6 +161,14 @@ def test_memory_does_not_grow_with_the_file_nor_with_a_file_that_is_one_line() -
     filter_size = 16 << 20
     assert peak(long_line) < filter_size + 3 * MAX_LINE
     assert peak(many_lines) < filter_size + (1 << 20)
+
+
+def test_a_filter_of_names_forgets_none_and_is_seldom_wrong() -> None:
+    seen = Seen(64)
+    names = [f"request-{i}" for i in range(5_000)]  # four layers
+    wrong = sum(map(seen.add, names))
+    assert wrong < 100
+    assert all(map(seen.add, names))
 
 
 def test_lines_are_numbered_by_any_reading_of_any_pieces() -> None:

@@ -19,6 +19,7 @@ from fanout.bulk.insist import Asked
 from fanout.bulk.local.folder import FolderBlobs, FolderShelf, FolderShelves
 from fanout.bulk.local.ledger import SQLiteLedger
 from fanout.bulk.local.sqlite import Database
+from fanout.bulk.pace import NoTurn
 from fanout.bulk.plan import Shard, ShardSize, plan
 from fanout.bulk.work import MARGIN, Done, Tools, Work, work
 from fanout.errors import (
@@ -34,6 +35,7 @@ from fanout.errors import (
 from fanout.leg import Leg
 from fanout.retry import Retry
 from tests.bulk.stage import jsonl, line, run
+from tests.virtual_clock import now, run_threads_at_once
 
 ANSWER = {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
 Answer = Callable[[str], Awaitable[None]]
@@ -163,6 +165,22 @@ def test_a_provider_that_is_down_for_a_while_costs_no_line(tmp_path: Path, kind:
     assert bench.stored() == ONCE
 
 
+@pytest.mark.parametrize("kind", [Unreachable, Overloaded, RateLimited])
+def test_a_provider_that_is_down_for_a_minute_is_asked_by_fewer_and_costs_no_line(
+    tmp_path: Path, kind: Any
+) -> None:
+    async def down(name: str) -> None:
+        if now() < 60:
+            raise error(kind, upstream=503)
+
+    bench = Bench(tmp_path, LINES, down)
+    bench.tools = replace(bench.tools, retry=Retry(lambda: 0.5, base=1.0, cap=20.0))
+    done = run_threads_at_once(bench.work(), 0.0)
+    assert done == Done(10, 0, 0, None)
+    assert bench.stored() == ONCE
+    assert max(bench.asked.values()) < 15
+
+
 def test_a_race_is_asked_again_as_long_as_one_of_its_models_may_answer(tmp_path: Path) -> None:
     bad, busy = Cause("a", error(Rejected)), Cause("b", error(RateLimited, retry_after=0.01))
     answers = [AllFailed([bad, busy]), AllFailed([bad, bad])]
@@ -268,6 +286,21 @@ def test_a_store_that_fails_ends_the_worker_and_loses_nothing(tmp_path: Path) ->
     assert run(bench.work()) == Done(10, 0, 0, None)
     assert bench.stored() == ONCE
     assert all(bench.asked[name] == first[name] for name in stored)
+
+
+def test_a_turn_that_is_not_to_be_had_is_the_stores_fault_and_costs_no_line(tmp_path: Path) -> None:
+    async def no_turn(name: str) -> None:
+        if name == "n4":
+            raise NoTurn("away")
+
+    bench = Bench(tmp_path, LINES, no_turn)
+    with pytest.raises(NoTurn, match="away"):
+        run(bench.work())
+    assert "n4" not in bench.stored()
+    bench._answer = at_once
+    bench.tools = replace(bench.tools, ledger=bench.ledger())
+    assert run(bench.work()) == Done(10, 0, 0, None)
+    assert bench.stored() == ONCE
 
 
 def test_no_more_bytes_are_under_way_than_its_share(tmp_path: Path) -> None:

@@ -102,8 +102,12 @@ class JobService:
     async def add(self, job: Job) -> Job:
         """Keep a job and have it run."""
         await self.registry.create(job.id, job)
-        await self._host.start(job.id)
+        await self.run(job)
         return job
+
+    async def run(self, job: Job) -> None:
+        """Have it run, unless it does."""
+        await self._host.start(job.id)
 
     def _new(self, file: FileRecord, owner: str, window: int) -> Job:
         now = self._now()
@@ -194,7 +198,7 @@ class JobService:
             if data:
                 line = lines.read_line(data, number, old.model)
                 if line.custom_id in names:
-                    yield lines.asked(line)
+                    yield lines.asked(line) if line.fault is None else data + b"\n"
 
 
 def parse_window(text: str) -> int:

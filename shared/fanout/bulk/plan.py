@@ -1,13 +1,14 @@
 """
 The planner: an input file, read once as a stream, to shards of whole lines.
 
-Its memory is the same for ten lines and for ten million: lines are checked one by one, and twice
-used names are looked for in a filter of fixed size, whose few suspects a second reading clears or
-convicts. Pure but for the reading, which is the caller's.
+Its memory is the same for ten lines and for four million, and grows by 4 bytes a line from there:
+lines are checked one by one, and twice used names are looked for in a filter, whose few suspects a
+second reading clears or convicts. Pure but for the reading, which is the caller's.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -18,6 +19,9 @@ from .lines import MAX_LINE, BadLine, Head, read_head
 
 MAX_ERRORS = 100
 """Errors that a failed validation lists; the rest are counted."""
+
+MAX_SUSPECTS = 100_000
+"""Names that are read for again; a file that repeats more of them has failed by then."""
 
 BOM = b"\xef\xbb\xbf"
 
@@ -95,8 +99,12 @@ class Lines:
         tail = rest.pop()
         self._hold(first)
         yield self._flush(1)
+        number, start = self.number, self.offset
         for line in rest:
-            yield self._take(line, len(line) + 1)
+            end = start + len(line) + 1
+            yield number, start, end, line.strip(b"\r \t")
+            number, start = number + 1, end
+        self.number, self.offset = number, start
         if tail:
             self._hold(tail)
 
@@ -111,14 +119,11 @@ class Lines:
         self._tail_size += len(data)
 
     def _flush(self, breaks: int) -> tuple[int, int, int, bytes]:
-        taken = self._take(b"".join(self._tail), self._tail_size + breaks)
-        self._tail, self._tail_size = [], 0
-        return taken
-
-    def _take(self, line: bytes, size: int) -> tuple[int, int, int, bytes]:
-        number, start = self.number, self.offset
-        self.offset = end = start + size
+        """The line that is held; the first of a file always is."""
+        number, start, line = self.number, self.offset, b"".join(self._tail)
+        self.offset = end = start + self._tail_size + breaks
         self.number += 1
+        self._tail, self._tail_size = [], 0
         if start == 0:
             line = line.removeprefix(BOM)
         return number, start, end, line.strip(b"\r \t")
@@ -128,26 +133,39 @@ class Seen:
     """
     A filter of names: `add` says whether one may have been there before.
 
-    16 MiB whatever comes; with a million names it is wrong about one in a million.
+    16 MiB for up to four million names, of which it is wrong about a few thousand at most; then
+    another layer of four times as much, for four times as many.
     """
 
-    BITS = 1 << 27
+    WORDS, GROWTH = 1 << 21, 4
+    NAMES_A_WORD = 2
 
-    def __init__(self) -> None:
-        self._bits = bytearray(self.BITS >> 3)
+    def __init__(self, words: int = WORDS) -> None:
+        self._full: list[tuple[array[int], int]] = []
+        self._begin(words)
+
+    def _begin(self, words: int) -> None:
+        self._words, self._last = array("Q", [0]) * words, words - 1
+        self._room = words * self.NAMES_A_WORD
 
     def add(self, name: str) -> bool:
         """Add `name`; `True` if it may have been added before."""
-        first = hash(name)
-        second = hash((name, 1)) | 1
-        seen = True
-        for turn in range(4):
-            place = (first + turn * second) & (self.BITS - 1)
-            mask = 1 << (place & 7)
-            if not self._bits[place >> 3] & mask:
-                seen = False
-                self._bits[place >> 3] |= mask
-        return seen
+        mark = hash(name)
+        place = mark >> 24
+        bits = 1 << (mark & 63) | 1 << (mark >> 6 & 63) | 1 << (mark >> 12 & 63)
+        bits |= 1 << (mark >> 18 & 63)
+        for words, last in self._full:
+            if words[place & last] & bits == bits:
+                return True
+        word = self._words[place & self._last]
+        if word & bits == bits:
+            return True
+        self._words[place & self._last] = word | bits
+        self._room -= 1
+        if not self._room:
+            self._full.append((self._words, self._last))
+            self._begin(len(self._words) * self.GROWTH)
+        return False
 
 
 async def plan(
@@ -164,34 +182,81 @@ async def plan(
     `check` raises `BadLine` for a model that may not be used; it is asked once for each name.
     `read` is called again only to settle whether suspected names really come twice.
     """
-    found = Plan()
-    seen = Seen()
-    suspects: set[str] = set()
-    cutter = _Cutter(write, size)
-    checked: dict[str, BadLine | None] = {}
-    async for number, start, end, line in each_line(read()):
-        if not line:
-            continue
-        found.total += 1
-        found.size = end
-        cutter.add(number, start, end)
-        try:
-            head = read_head(line, number, default_model)
-            for model in head.models:
-                found.models[model] += 1
-                _allow(model, check, checked)
-        except BadLine as error:
-            found.refuse(error.code, str(error), error.param, number)
-            continue
-        if seen.add(head.custom_id):
-            suspects.add(head.custom_id)
-    cutter.close()
-    found.shards = cutter.count
+    reader = _Reader(_Cutter(write, size), check, default_model)
+    lines = Lines()
+    async for chunk in read():
+        reader.take(lines.feed(chunk))
+    reader.take(lines.end())
+    found = reader.close()
     if not found.total:
         found.refuse("empty_file", "The input file has no lines.", None, None)
-    if suspects:
-        await _convict(read, found, suspects, default_model)
+    if reader.suspects:
+        await _convict(read, found, reader.suspects, default_model)
     return found
+
+
+class _Named(Struct):
+    """The lines that name these models, and why they may not."""
+
+    lines: int = 0
+    refusal: BadLine | None = None
+
+
+class _Reader:
+    """Takes lines, many at a time: this is where a planner spends its time."""
+
+    def __init__(
+        self, cutter: _Cutter, check: Callable[[str], None], default_model: str | None
+    ) -> None:
+        self._cutter = cutter
+        self._check = check
+        self._default_model = default_model
+        self._found = Plan()
+        self._seen = Seen()
+        self._named: dict[tuple[str, ...], _Named] = {}
+        self._checked: dict[str, BadLine | None] = {}
+        self.suspects: set[str] = set()
+
+    def take(self, lines: Iterator[tuple[int, int, int, bytes]]) -> None:
+        """Check each line, and put it in a shard."""
+        found, cut, seen = self._found, self._cutter.add, self._seen.add
+        default_model, all_named = self._default_model, self._named
+        for number, start, end, line in lines:
+            if not line:
+                continue
+            found.total += 1
+            found.size = end
+            cut(number, start, end)
+            try:
+                head = read_head(line, number, default_model)
+                named = all_named.get(head.models) or self._meet(head.models)
+                named.lines += 1
+                if named.refusal is not None:
+                    raise named.refusal
+            except BadLine as error:
+                found.refuse(error.code, str(error), error.param, number)
+                continue
+            if seen(head.custom_id) and len(self.suspects) < MAX_SUSPECTS:
+                self.suspects.add(head.custom_id)
+
+    def _meet(self, models: tuple[str, ...]) -> _Named:
+        """Models that no line has named together."""
+        named = self._named[models] = _Named()
+        for model in models:
+            try:
+                _allow(model, self._check, self._checked)
+            except BadLine as error:
+                named.refusal = named.refusal or error
+        return named
+
+    def close(self) -> Plan:
+        """What was found."""
+        self._cutter.close()
+        self._found.shards = self._cutter.count
+        for models, named in self._named.items():
+            for model in models:
+                self._found.models[model] += named.lines
+        return self._found
 
 
 def _allow(model: str, check: Callable[[str], None], checked: dict[str, BadLine | None]) -> None:

@@ -128,7 +128,7 @@ class Job(Struct, frozen=True, kw_only=True):
         return f"jobs/{self.id}/manifest.jsonl"
 
     def shown(self, tally: Tally) -> dict[str, Any]:
-        """OpenAI's batch object, and `cost_usd`."""
+        """OpenAI's batch object, and what is ours: `cost_usd` and `fanout`."""
         errors = [asdict(error) for error in self.errors]
         return {
             "id": self.id,
@@ -158,4 +158,11 @@ class Job(Struct, frozen=True, kw_only=True):
             "usage": tally.usage,
             "metadata": self.metadata,
             "cost_usd": round(tally.cost, 6),
+            "fanout": {
+                "max_cost_usd": self.max_cost_usd,
+                "retry_of": self.retry_of,
+                "causes": tally.causes,
+                "in_flight": tally.in_flight,
+                "refused": tally.refused,
+            },
         }

@@ -22,6 +22,7 @@ from . import lines
 from .adapt import Adaptive
 from .insist import Ask, Insist, Left
 from .lines import Line
+from .pace import NoTurn
 from .plan import Shard, each_line
 from .store import Blobs, Ledger, Shelf, Shelves, Stop
 from .stored import tally_stored
@@ -253,7 +254,7 @@ class _Worker:
         request_id = f"req_{self._numbers & (2**64 - 1):016x}"
         try:
             body = await self._insist.answer(line, size, request_id)
-        except Left:
+        except (Left, NoTurn):
             raise  # not the line's failure
         except Exception as error:  # noqa: BLE001 -- a line's failure is its result
             cause = detail_of(error).code or type(error).__name__

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 T = TypeVar("T")
 
@@ -45,4 +45,4 @@ def code_of(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code"))
 
 
-__all__ = ["ClientError", "call", "code_of", "make_client"]
+__all__ = ["BotoCoreError", "ClientError", "call", "code_of", "make_client"]

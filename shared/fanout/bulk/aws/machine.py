@@ -17,9 +17,10 @@ from msgspec.structs import replace
 from ...gateway import Gateway
 from ...observe import Observer
 from ...wire import json
-from ..asking import estimate, make_ask
+from ..asking import estimate, make_ask, make_limits
 from ..costs import Costs
 from ..jobs import HOUR, WINDOWS
+from ..pace import Book, Pacer
 from ..plan import SMALL, LineError, Shard
 from ..records import Job
 from ..registry import Registry
@@ -27,6 +28,7 @@ from ..run import Options, Runner
 from ..store import Stop
 from ..tally import Tally
 from ..work import Done, Tools, Work, work
+from .book import DynamoBook
 from .host import Stores
 
 OPTIONS = Options(shards=SMALL)
@@ -64,6 +66,7 @@ class Machine:
         stores: Stores,
         observer: Observer,
         options: Options = OPTIONS,
+        book: Book | None = None,
         tell: Callable[[Tally], None] = lambda _: None,
     ) -> None:
         self._gateway = gateway
@@ -72,6 +75,9 @@ class Machine:
         self._options = options
         self._tell = tell
         self._costs = Costs(gateway.catalog)
+        self._book = book or DynamoBook(stores.table)
+        share = gateway.catalog.general.batch_share
+        self._pacer = Pacer(self._book, make_limits(gateway.catalog), stores.now, share)
         self._jobs = Registry(stores.table, "batch", Job, lambda job: job.owner)
         self._files = stores.files
         self._runner = Runner(
@@ -100,7 +106,7 @@ class Machine:
         limits = self._options
         ledger = self._stores.ledger(job)
         tools = Tools(
-            make_ask(self._gateway, job.owner, job.allowed, self._observer),
+            make_ask(self._gateway, job.owner, job.allowed, self._observer, self._pacer),
             self._stores.blobs,
             self._stores.shelves(job),
             ledger,
@@ -114,6 +120,7 @@ class Machine:
             done = await work(asked, _only(shard), tools, seconds=seconds)
         finally:
             self._tell(ledger.fresh)
+        await self._book.flush()
         if done.stop in {"capped", "expired"}:
             await self._jobs.change(job.id, partial(self._ended_early, done.stop))
         return done
