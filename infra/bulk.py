@@ -45,18 +45,12 @@ class BulkJobs(Construct):
         )
         self.inbox = Inbox(self, "Inbox", store=self.store, machine=self.machine)
         stack = cdk.Stack.of(self)
-        cdk.CfnOutput(
-            stack,
-            "JobsBucket",
-            value=self.store.bucket.bucket_name,
-            description="Files of jobs; one put below inbox/ is a job",
-        )
-        cdk.CfnOutput(
-            stack,
-            "JobsMachine",
-            value=self.machine.machine.state_machine_arn,
-            description="Started with an `input`, it is a job (docs/bulk.md)",
-        )
+        for name, value, what in (
+            ("JobsBucket", self.store.bucket.bucket_name, "Files; one put below inbox/ is a job"),
+            ("JobsTable", self.store.table.table_name, "Records and counts of jobs"),
+            ("JobsMachine", self.machine.machine.state_machine_arn, "An execution of it is a job"),
+        ):
+            cdk.CfnOutput(stack, name, value=value, description=what)
 
     def serve(self, api: ApiFunction, props: GatewayProps) -> None:
         """Let the API make files and jobs; the machine never calls it: that would be a circle."""

@@ -89,8 +89,12 @@ class Deployed:
 
     def fanout_keys(self, *words: str, given: str = "") -> str:
         """`fanout keys …` of this stack; what it says."""
+        return self.fanout("keys", *words, given=given)
+
+    def fanout(self, *words: str, given: str = "") -> str:
+        """A command of `fanout` that takes `--stack`; what it says."""
         done = subprocess.run(  # noqa: S603
-            [sys.executable, "-m", "fanout", "keys", *words, "--stack", self.name],
+            [sys.executable, "-m", "fanout", *words, "--stack", self.name],
             env={**os.environ, "PYTHONPATH": str(ROOT / "shared")},
             input=given,
             capture_output=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from openai.types import Batch
@@ -141,6 +142,17 @@ def test_a_job_by_hand_delivers_where_it_was_told(jobs: Jobs, provider: Provider
     assert jobs.get("outbox/mine/errors.jsonl") is None
     assert jobs.stack.sdk().batches.retrieve(batch["id"]).status == "completed"
     assert provider.asked == asked_once(["a", "b"])
+
+
+def test_the_command_line_runs_a_file_on_the_stack(
+    jobs: Jobs, provider: Provider, tmp_path: Path
+) -> None:
+    prompts, output = tmp_path / "prompts.jsonl", tmp_path / "answers.jsonl"
+    names = ["a", "b", "c"]
+    prompts.write_bytes(b"\n".join(map(line, names)))
+    jobs.stack.fanout("batch", "run", str(prompts), "-o", str(output), "--json")
+    assert sorted(by_name(output.read_bytes())) == names
+    assert provider.asked == asked_once(names)
 
 
 def test_a_file_in_the_inbox_is_a_job_of_the_model_that_its_folder_names(

@@ -235,6 +235,14 @@ def test_the_machine_ends_at_last_is_logged_and_traced(stack: Synthesised) -> No
     assert properties.get("StateMachineType", "STANDARD") == "STANDARD"
 
 
+def test_the_outputs_name_what_the_command_line_looks_for(stack: Synthesised) -> None:
+    told = {name: stack.said(output["Value"]) for name, output in stack.outputs.items()}
+    ((table, _),) = stack.of("DynamoDB::Table").items()
+    assert told["JobsTable"] == f"<{table}>"
+    assert told["JobsMachine"] == f"<{the_machine(stack)}>"
+    assert told["JobsBucket"] == bucket(stack).replace(".Arn", "")
+
+
 # ---- the inbox ----
 
 

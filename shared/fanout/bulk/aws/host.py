@@ -90,7 +90,7 @@ class AWSBulk:
         return self._stores.table
 
     async def start(self, job_id: str) -> None:
-        """Have the state machine run it; where that cannot be asked for, the job has failed."""
+        """Have the state machine run it; a new job that it cannot be told of has failed."""
         try:
             await self._execute(job_id)
         except Exception:  # whatever it was, nobody would ever run the job
@@ -98,6 +98,8 @@ class AWSBulk:
             raise
 
     def _not_started(self, job: Job) -> Job | None:
+        if job.status != "validating":
+            return None  # it is taken up again, and was: that may be tried once more
         said = "The job could not be started; create it again."
         errors = [LineError("job_failed", said, None, None)]
         return replace(job, status="failed", failed_at=int(self._stores.now()), errors=errors)
