@@ -66,10 +66,19 @@ class Notes:
 class Served:
     """A gateway on `url`, and what it told its observer."""
 
-    def __init__(self, port: int, notes: Notes) -> None:
+    def __init__(
+        self, port: int, notes: Notes, loop: asyncio.AbstractEventLoop | None = None
+    ) -> None:
         self.port = port
+        self._loop = loop
         self.url = f"http://127.0.0.1:{port}"
         self.notes = notes
+
+    def tasks(self) -> int:
+        """How many tasks are pending in the server's loop."""
+        assert self._loop is not None
+        counted = asyncio.run_coroutine_threadsafe(_count_tasks(), self._loop)
+        return counted.result(timeout=10)
 
     @contextmanager
     def ask(
@@ -122,6 +131,10 @@ class Served:
         return connection
 
 
+async def _count_tasks() -> int:
+    return len(asyncio.all_tasks())
+
+
 def entry(upstream: Upstream, name: str, model: str = "", **params: Any) -> dict[str, Any]:
     """An entry of `model_list` for one of the provider's models, called `name` by callers."""
     address = {"api_base": f"{upstream.url}/v1", "api_key": f"sk-provider-{name}"}
@@ -171,6 +184,6 @@ async def _serving(app: App, notes: Notes) -> AsyncIterator[Served]:
     async with asyncio.TaskGroup() as group:
         group.create_task(server.serve(sockets=[sock]))
         try:
-            yield Served(sock.getsockname()[1], notes)
+            yield Served(sock.getsockname()[1], notes, asyncio.get_running_loop())
         finally:
             server.should_exit = True
