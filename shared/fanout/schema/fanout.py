@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict
 from msgspec import Meta, Struct
 
 from ..errors import RequestError
+from ..secret import Reticent
 from .chat import Usage
 from .check import convert, like, parse_chat
 from .request import ChatRequest
@@ -71,7 +72,7 @@ ADDRESSED = frozenset(Addressed.__struct_fields__)
 FORBIDDEN = frozenset({"api_base", "base_url", "api_key", "api_version"})
 
 
-class FanOutRequest(Struct, frozen=True):
+class FanOutRequest(Reticent, frozen=True):
     """
     A checked request: every conversation for one model, or for several in some mode.
 
