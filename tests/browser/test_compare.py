@@ -29,7 +29,7 @@ def card(page: Page, model: str) -> Locator:
 
 
 def figure(of: Locator, name: str) -> Locator:
-    return of.locator("dl.figures div").filter(has_text=name).locator("dd")
+    return of.locator(f"dl.figures div:has(dt:text-is('{name}')) dd")
 
 
 def test_answers_come_side_by_side_each_with_its_figures_as_they_happen(

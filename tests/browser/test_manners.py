@@ -84,7 +84,7 @@ def test_a_screen_reader_hears_beginnings_and_ends_and_not_every_word(
     assert page.locator("[aria-live]").count() == 0  # but for the two `status` regions
     assert page.locator("[role=status]").count() <= 3
     unnamed = page.locator(
-        "button:not([aria-label]):empty, img:not([alt]), :is(input, select, textarea):not([aria-label], [aria-hidden], label *)"
+        "button:not([aria-label]):empty, img:not([alt]), :is(input, select, textarea):not([aria-label], [hidden], label *)"
     )
     assert unnamed.count() == 0
 

@@ -92,7 +92,7 @@ function showFault(box, lane, again) {
 
 /** @param {Lane} lane */
 function figures(lane) {
-  const names = ["First token", "Speed", "Tokens", "Cost", "Finish"];
+  const names = ["First token", "Tokens/s", "Tokens", "Cost", "Finish"];
   const values = names.map(() => h("dd", null, UNKNOWN));
   const element = h("dl", { class: "figures" }, names.map((name, at) => h("div", null, h("dt", null, name), values[at])));
   return {

@@ -47,10 +47,10 @@ export function range(low, high) {
   return low === high ? low : `${low} – ${high}`;
 }
 
-/** 38.2 tok/s. @param {number | null | undefined} rate */
+/** Tokens a second. @param {number | null | undefined} rate */
 export function speed(rate) {
   if (rate === null || rate === undefined || !Number.isFinite(rate)) return UNKNOWN;
-  return `${rate.toFixed(rate < 100 ? 1 : 0)} tok/s`;
+  return rate.toFixed(rate < 100 ? 1 : 0);
 }
 
 /** 12 B, 3.4 kB, 120 MB. @param {number} bytes */

@@ -73,7 +73,7 @@ export function jobView(id, nameOf) {
     const share = (/** @type {number} */ part) => (total ? (part / total) * 100 : 0);
     bar.setAttribute("aria-valuenow", String(Math.floor(share(completed + failed))));
     bar.style.setProperty("--done", String(share(completed)));
-    bar.style.setProperty("--bad", String(share(failed)));
+    bar.style.setProperty("--lost", String(share(failed)));
     const perSecond = isOver ? overall(batch) : rate(samples);
     const left = isOver ? null : secondsLeft(total - completed - failed, perSecond);
     const texts = [

@@ -26,6 +26,7 @@ const BY_CODE = {
   price_not_found: ["A cap needs a price, and this model has none.", "Leave out the cap, or give the model's price in the config."],
   file_not_found: ["The file is gone.", "Upload it again."],
   context_length_exceeded: ["The prompt is too long for this model.", "Shorten it, or pick a model with more room."],
+  content_policy_violation: ["The provider will not answer this prompt.", "Say it in another way."],
   duplicate_custom_id: ["A name comes twice.", "Give each line a `custom_id` of its own."],
   invalid_json_line: ["A line is not JSON.", "Mend that line, and upload the file again."],
   connection_lost: ["The connection to the gateway was lost.", "What had come is kept. Ask again when it is back."],
