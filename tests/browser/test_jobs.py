@@ -10,8 +10,8 @@ from typing import Any
 from playwright.sync_api import Locator, Page, expect
 
 from tests.served import Served
-from tests.steps import Script, answers, refuse, wait
-from tests.upstream import Upstream
+from tests.steps import answers, refuse, wait
+from tests.upstream import Script, Upstream
 
 from .talk import speaks
 

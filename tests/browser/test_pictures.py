@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from fanout.http.page import load
 from tests.served import Served, entry
-from tests.steps import Script, refuse
-from tests.upstream import Upstream
+from tests.steps import refuse
+from tests.upstream import Script, Upstream
 
 from .house import open_house, open_page
 from .talk import speaks
@@ -38,16 +38,26 @@ ANSWER = """Three, from plain to playful:
 
 > Good bread needs no advertising; it needs a window.
 """
-SHORT = "**Bread worth getting up for.** Or, if the shop is in the old town: *baked here since the street had no name.*"
-LONG = (
-    ANSWER
-    + "\nThe first is the one to paint on the door: it promises something, and it hurries.\n\n```text\nWarm by seven,\ngone by nine.\n```\n"
+SHORT = (
+    "**Bread worth getting up for.** Or, if the shop is in the old town: "
+    "*baked here since the street had no name.*"
 )
+LONG = f"""{ANSWER}
+The first is the one to paint on the door: it promises something, and it hurries.
+
+```text
+Warm by seven,
+gone by nine.
+```
+"""
 
 
 def model(upstream: Upstream, name: str, sent: float, got: float) -> dict[str, Any]:
     """A priced model; dollars a million tokens."""
-    prices = {"input_cost_per_token": sent / 1e6, "output_cost_per_token": got / 1e6}
+    prices: dict[str, Any] = {
+        "input_cost_per_token": sent / 1e6,
+        "output_cost_per_token": got / 1e6,
+    }
     return entry(upstream, name, **prices)
 
 
@@ -101,7 +111,11 @@ def test_pictures_are_taken(
         page.get_by_role("button", name="Race 4 models").click()
         expect(page.locator(".winner .card")).to_contain_text("done")
         take(page, "race")
-    phone = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "color_scheme": "dark"}
+    phone: dict[str, Any] = {
+        "viewport": {"width": 390, "height": 844},
+        "is_mobile": True,
+        "color_scheme": "dark",
+    }
     with open_page(browser, house.url, **phone) as page:
         compare(page)
         page.get_by_role("button", name="Ask 4 models").click()

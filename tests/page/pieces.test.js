@@ -83,7 +83,7 @@ test("a moment of another day has its date", () => {
 });
 
 test("an axis ends at a round number that moves seldom", () => {
-  assert.deepEqual([0.3, 1, 1.1, 480, 510, 4999, 5001].map(niceEnd), [0.5, 1, 2, 500, 1000, 5000, 10_000]);
+  assert.deepEqual([0.35, 1, 1.1, 480, 2001, 6001, 9000].map(niceEnd), [0.4, 1, 2, 600, 3000, 8000, 10_000]);
 });
 
 const seen = (...done) => done.map((one, at) => ({ at: at * 1000, done: one, inFlight: 4, refused: at }));
