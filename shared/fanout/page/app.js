@@ -125,5 +125,8 @@ async function start() {
   }
 }
 
+// A file that misses its place would take the page's own.
+for (const kind of ["dragover", "drop"]) addEventListener(kind, (event) => event.preventDefault());
+
 route();
 void start();

@@ -16,6 +16,7 @@ const SAMPLE = ["a bakery", "a bicycle shop", "a library", "a night train", "a l
 export function newJob(started) {
   /** @type {Picked | null} */
   let picked = null;
+  let shownFiles = "";
   const fault = h("div", { class: "fault-box", role: "alert", hidden: true });
   const status = h("p", { class: "hint", role: "status" });
   const step = h("div", { class: "step" });
@@ -159,6 +160,9 @@ export function newJob(started) {
     },
     /** @param {any[]} listed */
     files(listed) {
+      const ids = listed.map((file) => file.id).join();
+      if (ids === shownFiles) return; // an open list stays open
+      shownFiles = ids;
       known.hidden = !listed.length;
       const before = files.value;
       fill(files, h("option", { value: "" }, "… or one that is there already"), listed.map((file) => h("option", { value: file.id, "data-name": file.filename }, `${file.filename} (${size(file.bytes)}, ${moment(file.created_at)})`)));

@@ -20,6 +20,7 @@ const BY_CODE = {
   deadline_exceeded: ["No answer in the time that there was.", "Ask again, or ask for a shorter answer."],
   request_timeout: ["No answer in the time that there was.", "Run the failed lines again."],
   all_failed: ["Every model failed.", "Each one's reason is with it."],
+  Rejected: ["The provider refuses the request.", "See its own words in the examples."],
   batch_cancelled: ["The job ended before this line was asked.", "Run the failed lines again."],
   batch_expired: ["The job's time was over before this line was asked.", "Run the failed lines again, with more time."],
   max_cost_reached: ["The cap was reached.", "Answers so far are kept; run the rest with a higher cap."],
@@ -74,6 +75,9 @@ export const STATES = {
   cancelling: "Stopping",
   cancelled: "Stopped",
 };
+
+/** The states of a job that is over. */
+export const FINAL = new Set(["completed", "failed", "expired", "cancelled"]);
 
 /** How an answer ended. @type {Record<string, string>} */
 export const FINISHES = {
