@@ -44,8 +44,9 @@ test("a quote that is never closed is told", () => {
 
 test("the separator and the prompt's column are guessed from the head", () => {
   assert.deepEqual(["a,b", "a;b;c", "a\tb", "alone"].map(separatorOf), [",", ";", "\t", ","]);
-  assert.equal(guess(["id", "Question", "text"]), "Question");
-  assert.equal(guess(["x", "y"]), "x");
+  assert.equal(guess(["id", "Question", "text"], [["1", "", "long"]]), "Question");
+  assert.equal(guess(["id", "shop", "city"], [["1", "bakery", "Lund"], ["2", "x", "y"]]), "shop");
+  assert.equal(guess([], []), "");
 });
 
 test("a template takes the columns that there are and leaves other braces", () => {
