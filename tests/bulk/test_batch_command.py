@@ -121,6 +121,7 @@ def test_a_csv_gives_the_prompts_of_one_column(desk: Desk, upstream: Upstream) -
         ),
         ("p.txt", b"ok\n\xff\n", ["--text", "-m", "a"], 2, "line 2 is not valid UTF-8"),
         ("p.jsonl", b"", ["--system", "x"], 2, "--system goes with --text or --column"),
+        ("p.jsonl", b"", ["--region", "eu-west-1"], 2, "--region goes with --stack"),
         ("p.jsonl", b"", ["--window", "1y"], 2, "completion_window"),
         ("p.jsonl", b"", ["--max-cost", "-1"], 2, "max_cost_usd"),
         ("p.jsonl", b"{\n", [], 1, "line 1: This line is not parseable as valid JSON"),
