@@ -183,11 +183,10 @@ class _Reader:
         """Check each line, and put it in a shard."""
         found, cut, seen = self._found, self._cutter.add, self._seen.add
         default_model, all_named = self._default_model, self._named
+        end = found.size
         for number, start, end, line in lines:
             if not line:
                 continue
-            found.total += 1
-            found.size = end
             cut(number, start, end)
             try:
                 head = read_head(line, number, default_model)
@@ -200,6 +199,7 @@ class _Reader:
                 continue
             if seen(head.custom_id) and len(self.suspects) < MAX_SUSPECTS:
                 self.suspects.add(head.custom_id)
+        found.size = end
 
     def _meet(self, models: tuple[str, ...]) -> _Named:
         """Models that no line has named together."""
@@ -215,6 +215,7 @@ class _Reader:
         """What was found."""
         self._cutter.close()
         self._found.shards = self._cutter.count
+        self._found.total = self._cutter.total
         for models, named in self._named.items():
             for model in models:
                 self._found.models[model] += named.lines
@@ -275,14 +276,13 @@ class _Cutter:
 
     def __init__(self, write: Callable[[Shard], Any], size: ShardSize) -> None:
         self._write = write
-        self._size = size
+        self._most, self._bytes = size.lines, size.bytes
         self._start = self._end = self._first = self._lines = 0
-        self.count = 0
+        self.count = self.total = 0
 
     def add(self, number: int, start: int, end: int) -> None:
         """The next line."""
-        full = self._lines >= self._size.lines or end - self._start > self._size.bytes
-        if self._lines and full:
+        if self._lines and (self._lines >= self._most or end - self._start > self._bytes):
             self.close()
         if not self._lines:
             self._start, self._first = start, number
@@ -295,4 +295,5 @@ class _Cutter:
             shard = Shard(self.count, self._start, self._end, self._first, self._lines)
             self._write(shard)
             self.count += 1
+            self.total += self._lines
             self._lines = 0

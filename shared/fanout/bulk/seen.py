@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from array import array
 
+PATTERNS = tuple(
+    sum({1 << (n & 63), 1 << (n >> 6), 1 << (n * 0x9E3779B1 >> 20 & 63), 1 << (n * 7 >> 3 & 63)})
+    for n in range(4096)
+)
+"""Up to four bits of a word, in as many ways as twelve bits of a hash can choose."""
+
 
 class Seen:
     """
@@ -27,9 +33,7 @@ class Seen:
     def add(self, name: str) -> bool:
         """Add `name`; `True` if it may have been added before."""
         mark = hash(name)
-        place = mark >> 24
-        bits = 1 << (mark & 63) | 1 << (mark >> 6 & 63) | 1 << (mark >> 12 & 63)
-        bits |= 1 << (mark >> 18 & 63)
+        place, bits = mark >> 12, PATTERNS[mark & 0xFFF]
         for words, last in self._full:
             if words[place & last] & bits == bits:
                 return True
