@@ -5,12 +5,8 @@ from __future__ import annotations
 import random
 
 from fanout.aws import AWSSigner
-<<<<<<< HEAD
 from fanout.bulk.aws.door import open_stack
-from fanout.compose import load_catalog, open_gateway
-=======
 from fanout.compose import load_catalog, make_engine, open_gateway
->>>>>>> prove
 from fanout.http.app import App
 from fanout.http.frozen import Frozen, lambda_deadline
 from fanout.powertools import PowertoolsObserver

@@ -19,12 +19,8 @@ MONTH = 2_592_000
 
 
 class FileService:
-<<<<<<< HEAD
     """
-    Everything that `/v1/files` and `/v1/uploads` ask for.
-=======
-    """Everything that `/v1/files` and `/v1/uploads` ask for; `is_used` tells what a job reads."""
->>>>>>> bulkcore
+    Everything that `/v1/files` and `/v1/uploads` ask for; `is_used` tells what a job reads.
 
     `lifetime` is the seconds after which the store itself drops files; `link` an address at which a
     file's bytes may be had instead, where that is better.
@@ -40,11 +36,8 @@ class FileService:
         link: Callable[[FileRecord], str | None] = lambda _: None,
     ) -> None:
         self.blobs = blobs
-<<<<<<< HEAD
         self.link = link
-=======
         self.is_used: Callable[[str], Awaitable[bool]] = _never
->>>>>>> bulkcore
         self._now = now
         self._lifetime = lifetime
         self._files = Registry(table, "file", FileRecord, lambda record: record.owner)

@@ -73,11 +73,7 @@ ADDRESSED = frozenset(Addressed.__struct_fields__)
 FORBIDDEN = frozenset({"api_base", "base_url", "api_key", "api_version"})
 
 
-<<<<<<< HEAD
-class FanOutRequest(Struct, frozen=True, gc=False):
-=======
-class FanOutRequest(Reticent, frozen=True):
->>>>>>> prove
+class FanOutRequest(Reticent, frozen=True, gc=False):
     """
     A checked request: every conversation for one model, or for several in some mode.
 

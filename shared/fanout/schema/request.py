@@ -230,11 +230,7 @@ class Conversation(Reticent, frozen=True, kw_only=True):
     messages: Annotated[list[AnyMessage], Meta(min_length=1)]
 
 
-<<<<<<< HEAD
-class ChatRequest(Struct, frozen=True, kw_only=True, gc=False):
-=======
-class ChatRequest(Reticent, frozen=True, kw_only=True):
->>>>>>> prove
+class ChatRequest(Reticent, frozen=True, gc=False, kw_only=True):
     """
     One conversation for one model, checked.
 

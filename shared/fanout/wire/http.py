@@ -14,11 +14,7 @@ from msgspec import field
 from ..secret import Reticent
 
 
-<<<<<<< HEAD
-class WireRequest(Struct, frozen=True, gc=False):
-=======
-class WireRequest(Reticent, frozen=True):
->>>>>>> prove
+class WireRequest(Reticent, frozen=True, gc=False):
     """
     A request without its secrets: safe to keep as a golden file. Its repr shows no prompt.
 
