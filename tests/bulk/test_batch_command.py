@@ -121,6 +121,7 @@ def test_a_csv_gives_the_prompts_of_one_column(desk: Desk, upstream: Upstream) -
         ),
         ("p.txt", b"ok\n\xff\n", ["--text", "-m", "a"], 2, "line 2 is not valid UTF-8"),
         ("p.jsonl", b"", ["--system", "x"], 2, "--system goes with --text or --column"),
+        ("p.jsonl", b"", ["--region", "eu-west-1"], 2, "--region goes with --stack"),
         ("p.jsonl", b"", ["--window", "1y"], 2, "completion_window"),
         ("p.jsonl", b"", ["--max-cost", "-1"], 2, "max_cost_usd"),
         ("p.jsonl", b"{\n", [], 1, "line 1: This line is not parseable as valid JSON"),
@@ -289,6 +290,11 @@ def test_a_quote_says_what_a_file_would_take_and_sends_nothing(
     assert a["cost_high"] == pytest.approx(108 * 1.3 * 0.001 + 1_100 * 0.002)
     assert said["cost_low"] == pytest.approx(a["cost_low"] + b["cost_low"])
     assert "within 30 %" in said["note"]
+    chats = [[{"role": "user", "content": "t" * 40}]] * 3
+    several = desk.write(jsonl([line("z", messages=chats, max_tokens=100)]), "several.jsonl")
+    of_several = desk.run("quote", several, "--json").json["models"]["a"]
+    assert (of_several["lines"], of_several["calls"], of_several["tokens_in"]) == (1, 3, 42)
+    assert of_several["tokens_out_high"] == 300
     assert desk.run("quote", path).out.splitlines()[0].split()[0] == "MODEL"
     assert desk.run("quote", desk.write(b"{", "bad.jsonl")).code == 1
     assert not upstream.calls

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from fanout.bulk.lines import MAX_LINE, BadLine
-from fanout.bulk.plan import LARGE, MAX_ERRORS, Plan, Seen, Shard, ShardSize, each_line, plan
+from fanout.bulk.plan import LARGE, MAX_ERRORS, Plan, Shard, ShardSize, each_line, plan
+from fanout.bulk.seen import Seen
 
 
 def line(name: str, model: str = "a", text: str = "Hi") -> bytes:
@@ -103,6 +104,11 @@ def test_a_name_that_comes_twice_is_reported_where_it_comes_again() -> None:
     found, _ = planned(b"\n".join(map(line, names)))
     assert errors(found) == [("duplicate_custom_id", n) for n in (3, 5, 6)]
     assert found.errors[0].message == "The custom_id of this line is that of line 1."
+
+
+def test_mistakes_are_told_in_the_order_of_their_lines() -> None:
+    found, _ = planned(b"\n".join([line("x"), line("x"), b"{", line("x")]))
+    assert [number for _, number in errors(found)] == [2, 3, 4]
 
 
 def test_a_given_name_may_collide_with_one_that_a_line_number_makes() -> None:

@@ -172,7 +172,9 @@ def test_the_page_needs_no_key_and_all_that_it_asks_for_does(server: Served) -> 
     (None, True, 200), (None, False, 404), (False, True, 404), (True, False, 200),
 ])  # fmt: skip
 def test_the_config_says_whether_there_is_a_page_and_else_the_host_does(
-    wanted: bool | None, usual: bool, status: int
+    wanted: bool | None,  # noqa: FBT001 -- a row of the table
+    usual: bool,  # noqa: FBT001
+    status: int,
 ) -> None:
     said = {} if wanted is None else {"page": wanted}
     with serve({"general_settings": said}, page=usual) as served:
@@ -182,4 +184,4 @@ def test_the_config_says_whether_there_is_a_page_and_else_the_host_does(
 
 def test_the_folder_explains_itself() -> None:
     assert (FOLDER / "README.md").read_text().startswith("# ")
-    assert FOLDER == Path(__file__).parents[2] / "shared" / "fanout" / "page"
+    assert Path(__file__).parents[2] / "shared" / "fanout" / "page" == FOLDER

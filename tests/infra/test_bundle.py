@@ -13,27 +13,17 @@ from .stacks import config_file, synthesise
 
 LIMIT = 60_000_000
 WHEELS = {
-    "annotated_types",
-    "anyio",
     "aws_lambda_powertools",
     "click",
-    "genai_prices",
     "h11",
-    "httpcore2",
     "httptools",
-    "httpx2",
-    "idna",
     "jmespath",
     "msgspec",
     "multipart",
     "opentelemetry",
-    "pydantic",
-    "pydantic_core",
     "pyqwest",
     "python_multipart",
-    "truststore",
     "typing_extensions.py",
-    "typing_inspection",
     "uvicorn",
     "uvloop",
 }

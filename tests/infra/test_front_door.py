@@ -49,7 +49,7 @@ def test_the_alias_is_a_version_never_the_latest(either: Synthesised) -> None:
 def test_only_this_api_may_call_the_alias(either: Synthesised) -> None:
     (alias,) = either.of("Lambda::Alias")
     (api,) = either.of("ApiGateway::RestApi")
-    (permission,) = either.properties("Lambda::Permission", "Api")
+    (permission,) = either.properties("Lambda::Permission", "Door")
     assert permission["Action"] == "lambda:InvokeFunction"
     assert permission["Principal"] == "apigateway.amazonaws.com"
     assert either.said(permission["FunctionName"]) == f"<{alias}>"

@@ -95,7 +95,8 @@ def read_head(data: bytes, number: int, default_model: str | None) -> Head:
     """Check one line and tell its name and its models; raises `BadLine`."""
     if len(data) > MAX_LINE:
         raise BadLine("line_too_long", f"The line is over {MAX_LINE} bytes long.")
-    _check_text(data)
+    if not data.isascii():
+        _check_text(data)
     if data.startswith(b"["):
         messages = _decode(data, list[Raw])
         if not messages:
@@ -105,26 +106,26 @@ def read_head(data: bytes, number: int, default_model: str | None) -> Head:
         batch = _BATCH.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _read_short(data, number, default_model)
-    return _read_batch(batch, default_model)
+    if batch.method != "POST" or batch.url != ENDPOINT:
+        raise _misdirected(batch)
+    _check_body(batch.body, "body.")
+    return Head(_named(batch.custom_id), _models(batch.body, default_model, "body."))
 
 
 def _check_text(data: bytes) -> None:
     """Refuse what is not UTF-8, also where the decoder would pass over it."""
     try:
-        data.isascii() or data.decode()
+        data.decode()
     except UnicodeDecodeError as error:
         said = f"This line is not valid UTF-8 (byte {error.start + 1}: {error.reason})."
         raise BadLine("invalid_json_line", said) from None
 
 
-def _read_batch(batch: _Batch, default_model: str | None) -> Head:
+def _misdirected(batch: _Batch) -> BadLine:
     if batch.method != "POST":
-        raise BadLine("invalid_method", f"`method` must be POST, not {batch.method}.", "method")
-    if batch.url != ENDPOINT:
-        said = f"`url` must be the batch's endpoint, {ENDPOINT}, not {batch.url[:100]}."
-        raise BadLine("url_mismatch", said, "url")
-    _check_body(batch.body, "body.")
-    return Head(_named(batch.custom_id), _models(batch.body, default_model, "body."))
+        return BadLine("invalid_method", f"`method` must be POST, not {batch.method}.", "method")
+    said = f"`url` must be the batch's endpoint, {ENDPOINT}, not {batch.url[:100]}."
+    return BadLine("url_mismatch", said, "url")
 
 
 def _read_short(data: bytes, number: int, default_model: str | None) -> Head:

@@ -130,14 +130,14 @@ class Pacer(Struct):
     locks: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     @asynccontextmanager
-    async def turn(self, model: str, tokens: int) -> AsyncIterator[Turn]:
+    async def turn(self, model: str, tokens: int, requests: int = 1) -> AsyncIterator[Turn]:
         """
-        Wait for a request of about so many tokens to be allowed; entered when it is.
+        Wait for requests of about so many tokens together to be allowed; entered when they are.
 
         A turn that its owner does not wait for is given back. `NoTurn` where the book fails.
         """
         turn = Turn()
-        claims = self._claims(model, tokens)
+        claims = self._claims(model, tokens, requests)
         async with self.locks.setdefault(model, asyncio.Lock()):
             await self._wait(model, claims)
         yield turn
@@ -157,9 +157,12 @@ class Pacer(Struct):
                 await self.book.give_back(model, claim)
             raise
 
-    def _claims(self, model: str, tokens: int) -> list[Claim]:
+    def _claims(self, model: str, tokens: int, requests: int) -> list[Claim]:
         limits = self.limits(model)
-        wanted = (("requests", 1.0, limits.requests), ("tokens", float(tokens), limits.tokens))
+        wanted = (
+            ("requests", float(requests), limits.requests),
+            ("tokens", float(tokens), limits.tokens),
+        )
         return [
             Claim(kind, amount, limit * self.share * STEADY / MINUTE, self._burst(limit))
             for kind, amount, limit in wanted

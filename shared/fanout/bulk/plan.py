@@ -8,7 +8,6 @@ second reading clears or convicts. Pure but for the reading, which is the caller
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from .lines import MAX_LINE, BadLine, Head, read_head
+from .seen import Seen
 
 MAX_ERRORS = 100
 """Errors that a failed validation lists; the rest are counted."""
@@ -129,45 +129,6 @@ class Lines:
         return number, start, end, line.strip(b"\r \t")
 
 
-class Seen:
-    """
-    A filter of names: `add` says whether one may have been there before.
-
-    16 MiB for up to four million names, of which it is wrong about a few thousand at most; then
-    another layer of four times as much, for four times as many.
-    """
-
-    WORDS, GROWTH = 1 << 21, 4
-    NAMES_A_WORD = 2
-
-    def __init__(self, words: int = WORDS) -> None:
-        self._full: list[tuple[array[int], int]] = []
-        self._begin(words)
-
-    def _begin(self, words: int) -> None:
-        self._words, self._last = array("Q", [0]) * words, words - 1
-        self._room = words * self.NAMES_A_WORD
-
-    def add(self, name: str) -> bool:
-        """Add `name`; `True` if it may have been added before."""
-        mark = hash(name)
-        place = mark >> 24
-        bits = 1 << (mark & 63) | 1 << (mark >> 6 & 63) | 1 << (mark >> 12 & 63)
-        bits |= 1 << (mark >> 18 & 63)
-        for words, last in self._full:
-            if words[place & last] & bits == bits:
-                return True
-        word = self._words[place & self._last]
-        if word & bits == bits:
-            return True
-        self._words[place & self._last] = word | bits
-        self._room -= 1
-        if not self._room:
-            self._full.append((self._words, self._last))
-            self._begin(len(self._words) * self.GROWTH)
-        return False
-
-
 async def plan(
     read: Callable[[], AsyncIterator[bytes]],
     write: Callable[[Shard], object],
@@ -192,6 +153,7 @@ async def plan(
         found.refuse("empty_file", "The input file has no lines.", None, None)
     if reader.suspects:
         await _convict(read, found, reader.suspects, default_model)
+        found.errors.sort(key=lambda error: error.line or 0)
     return found
 
 
@@ -221,11 +183,10 @@ class _Reader:
         """Check each line, and put it in a shard."""
         found, cut, seen = self._found, self._cutter.add, self._seen.add
         default_model, all_named = self._default_model, self._named
+        end = found.size
         for number, start, end, line in lines:
             if not line:
                 continue
-            found.total += 1
-            found.size = end
             cut(number, start, end)
             try:
                 head = read_head(line, number, default_model)
@@ -238,6 +199,7 @@ class _Reader:
                 continue
             if seen(head.custom_id) and len(self.suspects) < MAX_SUSPECTS:
                 self.suspects.add(head.custom_id)
+        found.size = end
 
     def _meet(self, models: tuple[str, ...]) -> _Named:
         """Models that no line has named together."""
@@ -253,6 +215,7 @@ class _Reader:
         """What was found."""
         self._cutter.close()
         self._found.shards = self._cutter.count
+        self._found.total = self._cutter.total
         for models, named in self._named.items():
             for model in models:
                 self._found.models[model] += named.lines
@@ -313,14 +276,13 @@ class _Cutter:
 
     def __init__(self, write: Callable[[Shard], Any], size: ShardSize) -> None:
         self._write = write
-        self._size = size
+        self._most, self._bytes = size.lines, size.bytes
         self._start = self._end = self._first = self._lines = 0
-        self.count = 0
+        self.count = self.total = 0
 
     def add(self, number: int, start: int, end: int) -> None:
         """The next line."""
-        full = self._lines >= self._size.lines or end - self._start > self._size.bytes
-        if self._lines and full:
+        if self._lines and (self._lines >= self._most or end - self._start > self._bytes):
             self.close()
         if not self._lines:
             self._start, self._first = start, number
@@ -333,4 +295,5 @@ class _Cutter:
             shard = Shard(self.count, self._start, self._end, self._first, self._lines)
             self._write(shard)
             self.count += 1
+            self.total += self._lines
             self._lines = 0

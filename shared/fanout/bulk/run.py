@@ -231,6 +231,7 @@ class Runner:
             ),
         )
         await self._blobs.delete(place)
+        await self._files.sweep(job.input_file_id, job.input_key)
         return closed
 
     def _ended(self, job: Job) -> Job:

@@ -62,7 +62,11 @@ async def _open(
     arguments: argparse.Namespace, open_stack: Open, *, asks: bool = False
 ) -> AsyncIterator[Place]:
     """The place; `asks` where models are asked in this process, for which it takes a config."""
+    if arguments.region and not arguments.stack:
+        raise RequestError("--region goes with --stack", "region")
     if arguments.stack:
+        if asks and arguments.config:
+            raise RequestError("a stack has a config of its own: leave --config out", "config")
         async with open_stack(arguments.stack, arguments.region) as away:
             yield away
         return

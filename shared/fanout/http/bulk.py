@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from ..bulk.asking import check_model
 from ..bulk.files import MAX_PART, MAX_UPLOAD
-from ..bulk.jobs import NewJob, parse_lifetime
+from ..bulk.jobs import NewJob, check_endpoint, parse_lifetime
 from ..bulk.quote import quote
 from ..bulk.records import Job
 from ..errors import NotFound, RequestError
@@ -205,6 +205,7 @@ async def create_batch(exchange: Exchange) -> None:
 
 async def _quote(exchange: Exchange, asked: NewJob) -> None:
     """What the job would take; nothing is created and nobody asked."""
+    check_endpoint(asked)
     files, caller, catalog = _bulk(exchange).files, exchange.caller, exchange.gateway.catalog
     file = await files.find(asked.input_file_id, caller.name)
     said = await quote(

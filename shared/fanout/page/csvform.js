@@ -37,7 +37,7 @@ export function csvForm(file, done, back, failed) {
     separator = separatorOf(text.split(/\r?\n/, 1)[0] ?? "");
     const found = new Rows(separator).feed(`${text}${file.size < HEAD ? "\n" : ""}`);
     [columns = [], ...rows] = found.slice(0, ROWS + 1);
-    template.value = `{${guess(columns)}}`;
+    template.value = `{${guess(columns, rows)}}`;
     fill(chips, columns.map((name) => h("button", { type: "button", class: "pill-button", onclick: () => insert(name) }, `{${name}}`)));
     show();
     template.focus();

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from ..errors import RequestError
+from ..secret import Reticent
 from .chat import Usage
 from .check import convert, like, parse_chat
 from .request import ChatRequest
@@ -72,7 +73,7 @@ ADDRESSED = frozenset(Addressed.__struct_fields__)
 FORBIDDEN = frozenset({"api_base", "base_url", "api_key", "api_version"})
 
 
-class FanOutRequest(Struct, frozen=True, gc=False):
+class FanOutRequest(Reticent, frozen=True, gc=False):
     """
     A checked request: every conversation for one model, or for several in some mode.
 

@@ -210,6 +210,8 @@ def test_text_needs_a_model_of_the_stacks_and_a_quote_its_config(
     path = write(tmp_path, [b"Hi"])
     with pytest.raises(RequestError, match="say which of the stack's models"):
         batch("run", path, "--text")
+    with pytest.raises(RequestError, match="a config of its own: leave --config out"):
+        batch("run", path, "--text", "-m", "a", "--config", "x.yaml")
     with pytest.raises(RequestError, match="which config the stack was deployed with"):
         batch("quote", path, "--text", "-m", "a")
     (tmp_path / "config.aws.yaml").write_text(json.dumps(CONFIG))
