@@ -8,7 +8,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 PORT ?= 4000
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo clients check test bench docs lock clean format install-infra synth deploy cdk rehearse
+.PHONY: help install run demo clients check test test-browser bench faults docs prices lock clean format install-infra synth deploy cdk rehearse
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -46,6 +46,7 @@ check: install install-infra  ## format, lint, types; the stack under AWS's rule
 	$(BIN)/mypy
 	$(INFRA)/mypy --cache-dir .mypy_cache/infra infra scripts/aws tests/infra/*.py tests/deployed/*.py
 	$(INFRA)/python -m scripts.aws.check
+	$(INFRA)/node node_modules/typescript/bin/tsc -p .
 
 format: install  ## put the code in its form
 	$(BIN)/ruff format .
@@ -54,6 +55,14 @@ format: install  ## put the code in its form
 test: install install-infra  ## the whole suite, offline
 	$(BIN)/python -m pytest -q
 	$(INFRA)/python -m pytest -q -o timeout=300 tests/infra
+	$(INFRA)/node --test --test-reporter=dot 'tests/page/*.test.js'
+
+test-browser: install .build/browser/.installed  ## the page in a real Chromium, which it installs if it can
+	PYTHONPATH=shared:.build/browser $(BIN)/python -m pytest -q tests/browser
+
+.build/browser/.installed: .venv/.installed requirements/browser.txt
+	$(BIN)/uv pip install -q --python $(BIN)/python --target .build/browser --require-hashes -r requirements/browser.txt
+	@touch $@
 
 synth: install-infra  ## the stack's template, into cdk.out (ARGS="-c fanout:memory=1024")
 	$(CDK) synth -q $(ARGS)
@@ -70,6 +79,9 @@ rehearse: install-infra  ## the stack onto the AWS at AWS_ENDPOINT_URL, and test
 bench: install .venv-bench/.installed  ## measure, beside LiteLLM; writes docs/benchmarks.md
 	@.venv-bench/bin/python -m tests.bench
 
+faults: install  ## misbehaving providers, callers that vanish, overload; writes docs/faults.md
+	@$(BIN)/python -m tests.faults
+
 .venv-bench/.installed: .venv/.installed requirements/bench.txt
 	test -x .venv-bench/bin/python || $(BIN)/uv venv -q --python $(BIN)/python .venv-bench
 	$(BIN)/uv pip sync -q --python .venv-bench/bin/python --require-hashes requirements/bench.txt
@@ -78,6 +90,9 @@ bench: install .venv-bench/.installed  ## measure, beside LiteLLM; writes docs/b
 docs: install install-infra  ## the pages that are made from the code
 	$(BIN)/python scripts/make_docs.py
 	$(INFRA)/python -m scripts.aws.pages
+
+prices: install  ## the public price lists, as genai-prices has them today
+	$(BIN)/python scripts/make_prices.py
 
 lock: install  ## resolve the versions anew, with hashes
 	cd requirements && sh lock.sh ../$(BIN)/uv

@@ -110,10 +110,15 @@ class Served:
                 return heard(response.status, said, raw)
             return told(response.status, said, json.loads(raw))
 
-    def send(self, body: object, path: str = "/v1/chat/completions") -> http.client.HTTPConnection:
+    def send(
+        self,
+        body: object,
+        path: str = "/v1/chat/completions",
+        headers: Mapping[str, str] = {},
+    ) -> http.client.HTTPConnection:
         """A request sent and not waited for; closing the connection hangs up."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        connection.request("POST", path, json.dumps(body).encode())
+        connection.request("POST", path, json.dumps(body).encode(), dict(headers))
         return connection
 
 
@@ -132,7 +137,9 @@ def serve(
     env: Mapping[str, str] = {},
     *,
     keep_alive: float = 15.0,
+    patience: float = 60.0,
     deadline: Callable[[Headers], float | None] | None = None,
+    page: bool = False,
 ) -> Iterator[Served]:
     """The gateway of a config (the YAML's value), for the block."""
     notes = Notes()
@@ -142,14 +149,16 @@ def serve(
         observer=notes,
         deadline=deadline,
         keep_alive=keep_alive,
+        patience=patience,
+        page=page,
     )
     with background(lambda: _serving(app, notes), uvloop.new_event_loop) as served:
         yield served
 
 
 @asynccontextmanager
-async def _serving(app: App, notes: Notes) -> AsyncIterator[Served]:
-    sock = socket.create_server(("127.0.0.1", 0))
+async def _serving(app: App, notes: Notes, port: int = 0) -> AsyncIterator[Served]:
+    sock = socket.create_server(("127.0.0.1", port))
     config = uvicorn.Config(
         app,
         log_level="critical",

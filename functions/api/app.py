@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 from fanout.aws import AWSSigner
+from fanout.bulk.aws.door import open_stack
 from fanout.compose import load_catalog, open_gateway
 from fanout.http.app import App
 from fanout.http.frozen import Frozen, lambda_deadline
@@ -32,6 +33,7 @@ app = Frozen(
         observer=observer,
         keys=secrets,
         deadline=lambda_deadline(MARGIN),
+        jobs=(lambda _: open_stack(settings.env)) if "FANOUT_MACHINE" in settings.env else None,
     ),
     secrets.fresh,
     settings.env.get("FANOUT_CORS"),

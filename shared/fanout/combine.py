@@ -17,12 +17,13 @@ ERROR = "error"
 
 
 class Cell(Struct, frozen=True):
-    """One (conversation, model) of a grid, answered or failed; `elapsed` in seconds."""
+    """One (conversation, model) of a grid, answered or failed; seconds and US dollars."""
 
     models: tuple[str, ...]
     completion: ChatCompletion | None
     error: Exception | None
     elapsed: float
+    cost: float | None = None
 
     @property
     def label(self) -> str:
@@ -44,8 +45,8 @@ def combined_answer(cells: Sequence[Cell], request: FanOutRequest) -> dict[str, 
     """
     `choices[i]` for each cell, message-major; `usage` sums.
 
-    Each choice has its own `model`, `usage` and `latency_ms`. Where `n` asks for several, a cell
-    takes `n` places, so an index always tells its cell.
+    Each choice has its own `model`, `usage`, `latency_ms` and `cost_usd`. Where `n` asks for
+    several, a cell takes `n` places, so an index always tells its cell.
     """
     width = request.conversations[0].n or 1
     choices = [choice for i, cell in enumerate(cells) for choice in _choices(cell, i, width)]
@@ -59,7 +60,11 @@ def combined_answer(cells: Sequence[Cell], request: FanOutRequest) -> dict[str, 
 
 
 def _choices(cell: Cell, index: int, width: int) -> list[dict[str, Any]]:
-    extra = {"model": cell.model, "latency_ms": round(cell.elapsed * 1000, 1)}
+    extra = {
+        "model": cell.model,
+        "latency_ms": round(cell.elapsed * 1000, 1),
+        "cost_usd": cell.cost,
+    }
     if cell.completion is None:
         return [failed_choice(cell, index * width) | extra]
     found: list[dict[str, Any]] = []

@@ -20,7 +20,7 @@ from .schema.fanout import FanOutRequest
 class Interleave:
     """
     Weaves the cells' chunks. A cell's last chunk waits for its usage, which it then carries with
-    `model` and `latency_ms`; a failed cell's has `finish_reason: "error"` and `error`.
+    `model`, `latency_ms` and `cost_usd`; a failed cell's has `finish_reason: "error"` and `error`.
     """
 
     def __init__(
@@ -30,12 +30,14 @@ class Interleave:
         stream_id: str,
         created: int,
         clock: Callable[[], float],
+        cost: Callable[[int], float | None] = lambda _: None,
     ) -> None:
         self._cells = cells
         self._request = request
         self._width = request.conversations[0].n or 1
         self._head = {"id": stream_id, "object": "chat.completion.chunk", "created": created}
         self._clock = clock
+        self._cost = cost
         self._started = clock()
         self._models = [", ".join(models) for models in cells]
         self._usage: list[Any] = [None] * len(cells)
@@ -81,7 +83,8 @@ class Interleave:
     def _ended(self, end: Ended) -> list[ChatChunk]:
         model = self._models[end.index]
         latency = round((self._clock() - self._started) * 1000, 1)
-        extra = {"model": model, "usage": self._usage[end.index], "latency_ms": latency}
+        usage, cost = self._usage[end.index], self._cost(end.index)
+        extra = {"model": model, "usage": usage, "latency_ms": latency, "cost_usd": cost}
         if end.error is None:
             return [self._chunk(model, [{**c, **extra}]) for c in self._last[end.index]]
         self._causes[end.index] = Cause(model, end.error)

@@ -33,6 +33,14 @@ def make_report(
     return report
 
 
+def spent(legs: Sequence[Leg]) -> float | None:
+    """What these legs cost, in US dollars; `None` where nobody knows it of any."""
+    latest = [leg.latest for leg in legs]
+    costs = [cost_of(leg.deployment, leg.usage) for leg in latest if leg.deployment]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if known else None
+
+
 def _attempt(leg: Leg, fate: Fate[Any], started: float, ended: float) -> Attempt:
     latest = leg.latest
     deployment = latest.deployment

@@ -112,6 +112,7 @@ class Bench:
 NAMES = [f"n{i}" for i in range(10)]
 LINES = [line(name) for name in NAMES]
 ONCE = dict.fromkeys(NAMES, 1)
+CANCELLING = b'{"status":"cancelling"}'
 
 
 async def at_once(name: str) -> None:
@@ -240,6 +241,20 @@ def test_a_line_that_waits_for_a_provider_is_left_when_the_job_is_to_end(tmp_pat
     bench.tools = replace(bench.tools, ledger=ledger)
     assert run(bench.work()) == Done(0, 0, 10, "time")
     assert bench.stored() == {}
+
+
+def test_a_cancelled_job_ends_within_its_grace_however_much_time_its_worker_has(
+    tmp_path: Path,
+) -> None:
+    async def forever(name: str) -> None:
+        await bench.database.put(
+            "batch", "job", CANCELLING, await bench.database.get("batch", "job")
+        )
+        await asyncio.Event().wait()
+
+    bench = Bench(tmp_path, LINES, forever)
+    done = run(bench.work(seconds=3600.0))
+    assert done == Done(0, 0, 10, "cancelled")
 
 
 def test_a_store_that_fails_ends_the_worker_and_loses_nothing(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ def test_a_failed_cell_is_a_choice_with_its_error_and_an_empty_message() -> None
         "error": {"message": "`b`: no", "type": "a_type", "param": "p", "code": "c"},
         "model": "b",
         "latency_ms": 500.0,
+        "cost_usd": None,
     }
     assert body["usage"]["total_tokens"] == 6
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from ..config.resolve import Catalog
@@ -29,20 +30,29 @@ ASSUMED = 500
 """Tokens of an answer whose request sets no limit, where a number is needed beforehand."""
 
 
+class Meter(Struct):
+    """A running job's calls: those in flight, and those that were answered with a 429."""
+
+    in_flight: int = 0
+    refused: int = 0
+
+
 def make_ask(
     gateway: Gateway,
     caller: str,
     allowed: Collection[str] | None,
     observer: Observer,
     pacer: Pacer | None = None,
+    meter: Meter | None = None,
 ) -> Ask:
     """The function that a worker asks with; without a pacer, as fast as the providers bear."""
+    meter = meter or Meter()
     pacer = pacer or Pacer(LocalBook(), lambda _: Limits(), time.time)
     sizes: dict[str, float] = {}
 
     async def ask(asked: Asked, pace: Adaptive) -> object:
         request = _checked(asked.line, caller, allowed)
-        watch = _Watch(pace, pacer)
+        watch = _Watch(pace, pacer, meter)
         context = Context(asked.request_id, caller, asked.deadline, watch)
         sent = asked.size / BYTES_A_TOKEN
         turns, calls = {}, len(chats_of(asked.line))
@@ -84,15 +94,17 @@ def _checked(line: Line, caller: str, allowed: Collection[str] | None) -> FanOut
 
 
 class _Watch:
-    """Tells the worker's pace and the pacer of each call; `totals` are the tokens by model."""
+    """Tells the pace, the pacer and the meter of each call; `totals` are the tokens by model."""
 
-    def __init__(self, pace: Adaptive, pacer: Pacer) -> None:
+    def __init__(self, pace: Adaptive, pacer: Pacer, meter: Meter) -> None:
         self._pace = pace
         self._pacer = pacer
+        self._meter = meter
         self.totals: dict[str, int] = {}
 
     def started(self, leg: Leg) -> None:
         """A call begins."""
+        self._meter.in_flight += 1
         self._pace.started(leg)
 
     def first_token(self, leg: Leg) -> None:
@@ -100,6 +112,8 @@ class _Watch:
 
     def ended(self, leg: Leg, outcome: Outcome, error: BaseException | None) -> None:
         """A call is over."""
+        self._meter.in_flight -= 1
+        self._meter.refused += isinstance(error, RateLimited)
         self._pace.ended(leg, outcome, error)
         if leg.headers:
             self._pacer.learn(leg.model, leg.headers)

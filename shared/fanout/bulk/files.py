@@ -19,12 +19,27 @@ MONTH = 2_592_000
 
 
 class FileService:
-    """Everything that `/v1/files` and `/v1/uploads` ask for; `is_used` tells what a job reads."""
+    """
+    Everything that `/v1/files` and `/v1/uploads` ask for; `is_used` tells what a job reads.
 
-    def __init__(self, blobs: Blobs, table: Table, now: Callable[[], float]) -> None:
+    `lifetime` is the seconds after which the store itself drops files; `link` an address at which a
+    file's bytes may be had instead, where that is better.
+    """
+
+    def __init__(
+        self,
+        blobs: Blobs,
+        table: Table,
+        now: Callable[[], float],
+        *,
+        lifetime: int | None = None,
+        link: Callable[[FileRecord], str | None] = lambda _: None,
+    ) -> None:
         self.blobs = blobs
         self.is_used: Callable[[str], Awaitable[bool]] = _never
+        self.link = link
         self._now = now
+        self._lifetime = lifetime
         self._files = Registry(table, "file", FileRecord, lambda record: record.owner)
         self._uploads = Registry(table, "upload", UploadRecord, lambda record: record.owner)
 
@@ -39,6 +54,7 @@ class FileService:
     ) -> FileRecord:
         """A record for bytes that are there, under the key that `new_key` gave."""
         created = int(self._now())
+        lifetime = lifetime or self._lifetime
         record = FileRecord(
             id=key.removeprefix("files/"),
             bytes=await self.blobs.size(key) or 0,

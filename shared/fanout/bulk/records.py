@@ -83,7 +83,8 @@ class Job(Struct, frozen=True, kw_only=True):
     """
     A batch. `host` names what runs it; `allowed` are the models of its owner's key.
 
-    `reason` is why it ended early; `retry_of` the job whose failed lines it does again.
+    `reason` is why it ended early; `retry_of` the job whose failed lines it does again;
+    `deliver_to` is, on AWS, what the keys of the copies of its results begin with.
     """
 
     id: str
@@ -105,7 +106,8 @@ class Job(Struct, frozen=True, kw_only=True):
     total: int = 0
     models: dict[str, int] = {}
     errors: list[LineError] = []
-    reason: Literal["cancelled", "expired", "capped"] | None = None
+    reason: Literal["cancelled", "expired", "capped", "failed"] | None = None
+    deliver_to: str | None = None
     tally: Tally | None = None
     output_file_id: str | None = None
     error_file_id: str | None = None
@@ -126,7 +128,7 @@ class Job(Struct, frozen=True, kw_only=True):
         return f"jobs/{self.id}/manifest.jsonl"
 
     def shown(self, tally: Tally) -> dict[str, Any]:
-        """OpenAI's batch object, and `cost_usd`."""
+        """OpenAI's batch object, and what is ours: `cost_usd` and `fanout`."""
         errors = [asdict(error) for error in self.errors]
         return {
             "id": self.id,
@@ -156,4 +158,11 @@ class Job(Struct, frozen=True, kw_only=True):
             "usage": tally.usage,
             "metadata": self.metadata,
             "cost_usd": round(tally.cost, 6),
+            "fanout": {
+                "max_cost_usd": self.max_cost_usd,
+                "retry_of": self.retry_of,
+                "causes": tally.causes,
+                "in_flight": tally.in_flight,
+                "refused": tally.refused,
+            },
         }

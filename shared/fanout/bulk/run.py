@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from ..gateway import Gateway
 from ..observe import Observer
 from ..wire import json
-from .asking import check_model, estimate, make_ask, make_limits
+from .asking import Meter, check_model, estimate, make_ask, make_limits
 from .costs import Costs
 from .files import FileService
 from .finish import Finishing, Unrun, finish
@@ -39,6 +39,7 @@ UNRUN = {
         "This request could not be executed before the completion window expired.",
     ),
     "capped": Unrun("batch_cancelled", "The job's `max_cost_usd` was reached before this request."),
+    "failed": Unrun("batch_failed", "The batch ended on a fault before this request was answered."),
 }
 
 
@@ -80,6 +81,7 @@ class Runner:
         self._now = now
         self._options = options
         self._costs = Costs(gateway.catalog)
+        self.meters: dict[str, Meter] = {}
         limits = make_limits(gateway.catalog)
         self._pacer = Pacer(book or LocalBook(), limits, now, gateway.catalog.general.batch_share)
 
@@ -141,20 +143,32 @@ class Runner:
     async def work(self, job: Job) -> Job:
         """Ask for every line that is not stored yet."""
         limits = self._options
-        done = await work(
-            Work(
-                job.input_key, job.model, limits.patience, limits.grace, limits.most, limits.first
-            ),
-            self.shards(job),
-            Tools(
-                make_ask(self._gateway, job.owner, job.allowed, self._observer, self._pacer),
-                self._blobs,
-                self._shelves(job),
-                self._ledger(job),
-                self._costs.of,
-                partial(estimate, self._costs) if job.max_cost_usd else lambda _line, _size: 0.0,
-            ),
-        )
+        meter = self.meters[job.id] = Meter()
+        ask = make_ask(self._gateway, job.owner, job.allowed, self._observer, self._pacer, meter)
+        try:
+            done = await work(
+                Work(
+                    job.input_key,
+                    job.model,
+                    limits.patience,
+                    limits.grace,
+                    limits.most,
+                    limits.first,
+                ),
+                self.shards(job),
+                Tools(
+                    ask,
+                    self._blobs,
+                    self._shelves(job),
+                    self._ledger(job),
+                    self._costs.of,
+                    partial(estimate, self._costs)
+                    if job.max_cost_usd
+                    else lambda _line, _size: 0.0,
+                ),
+            )
+        finally:
+            del self.meters[job.id]
         return await self._jobs.change(job.id, partial(self._worked, done.stop))
 
     def _worked(self, stop: str | None, job: Job) -> Job | None:
@@ -225,6 +239,8 @@ class Runner:
         status: Status = "completed"
         if job.reason == "expired":
             return replace(job, status="expired", expired_at=now)
+        if job.reason == "failed":
+            return replace(job, status="failed", failed_at=now)
         if job.reason is not None:
             return replace(job, status="cancelled", cancelled_at=now)
         return replace(job, status=status, completed_at=now)

@@ -12,7 +12,11 @@ MAX_CAUSES = 20
 
 
 class Tally(Struct):
-    """Counts of lines and of what they took; `cost` in US dollars, of what has a price."""
+    """
+    Counts of lines and of what they took; `cost` in US dollars, of what has a price.
+
+    `in_flight` calls and those `refused` with a 429 are a running job's, told by who runs it.
+    """
 
     done: int = 0
     failed: int = 0
@@ -22,6 +26,8 @@ class Tally(Struct):
     reasoning: int = 0
     cost: float = 0.0
     causes: dict[str, int] = field(default_factory=dict)
+    in_flight: int | None = None
+    refused: int | None = None
 
     @property
     def lines(self) -> int:

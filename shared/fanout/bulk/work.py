@@ -283,5 +283,11 @@ class _Worker:
             if self._stop is None:
                 stop = self._tools.ledger.start(0.0)
                 self._stop = None if stop == "wait" else stop
-            if self._stop not in {None, "capped"} and ending.when() is None:
-                ending.reschedule(self._loop.time() + self._job.grace)
+            if self._stop not in {None, "capped"}:
+                self._end_within(self._job.grace, ending)
+
+    def _end_within(self, seconds: float, ending: asyncio.Timeout) -> None:
+        """Unless the end is sooner than that."""
+        end, known = self._loop.time() + seconds, ending.when()
+        if known is None or end < known:
+            ending.reschedule(end)

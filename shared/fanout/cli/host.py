@@ -77,6 +77,7 @@ def host(
                 jobs=lambda gateway: open_local(
                     gateway, data_home(settings.env), observer=observer
                 ),
+                page=True,
             ),
             log_level="warning",
             access_log=False,

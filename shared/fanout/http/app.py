@@ -9,8 +9,8 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from functools import partial
 from typing import TypeAlias
 
@@ -22,10 +22,22 @@ from ..observe import Observer, RequestRecord, Silent
 from ..schema.error import error_body
 from ..transport.keys import EnvironmentSecrets, SecretSource
 from . import endpoints
-from .asgi import ClientGone, Headers, Receive, Scope, Send, drain, headers_of, send_json
+from .admission import Admission
+from .asgi import (
+    PATIENCE,
+    ClientGone,
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    drain,
+    headers_of,
+    impatient,
+    send_json,
+)
 from .auth import ANYONE, Access
 from .errors import error_headers
-from .exchange import Door, Exchange
+from .exchange import MEGABYTE, Door, Exchange
 from .stream import INTERVAL
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,128}")
@@ -58,6 +70,13 @@ def _bulk(name: str) -> Endpoint:
     return endpoint
 
 
+async def _page(exchange: Exchange) -> None:
+    """The page and its files, which are loaded when the first is asked for."""
+    from . import page
+
+    await (page.send_asset if exchange.tail else page.send_page)(exchange)
+
+
 ROUTES = (
     Route("POST", "/chat/completions", endpoints.chat),
     Route("GET", "/models", endpoints.models),
@@ -74,6 +93,26 @@ ROUTES = (
     Route("GET", "/batches/", _bulk("read_batch"), has_tail=True),
     Route("POST", "/batches/", _bulk("continue_batch"), has_tail=True),
 )
+PAGE = (
+    Route("GET", "/", _page, is_public=True),
+    Route("GET", "/page/", _page, has_tail=True, is_public=True),
+)
+
+
+class _Live(Struct, frozen=True):
+    """What a server has while it is up."""
+
+    gateway: Gateway
+    access: Access
+    admission: Admission
+    door: Door | None
+
+
+def _live(gateway: Gateway, keys: SecretSource, door: Door | None) -> _Live:
+    general = gateway.catalog.general
+    bodies = max(general.max_body_memory_mb, general.max_request_size_mb)  # one always fits
+    admission = Admission(general.max_requests, int(bodies * MEGABYTE))
+    return _Live(gateway, Access(gateway.catalog.callers, keys), admission, door)
 
 
 class App:
@@ -82,10 +121,12 @@ class App:
 
     `deadline` reads the seconds that the host has left out of a request's headers (Lambda's);
     `keys` knows the texts of the gateway's own keys; `keep_alive` is the silence in seconds after
-    which a stream says that it is still there; `jobs` opens the way to files and batches.
+    which a stream says that it is still there, `patience` how many seconds a caller may not read;
+    `jobs` opens the way to files and batches; `page` is whether the page is served where the config
+    does not say.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- its parts, each once
         self,
         opening: Opening,
         *,
@@ -93,15 +134,20 @@ class App:
         keys: SecretSource | None = None,
         deadline: Callable[[Headers], float | None] | None = None,
         keep_alive: float = INTERVAL,
+        patience: float = PATIENCE,
         jobs: Jobs | None = None,
+        page: bool = False,
     ) -> None:
         self._opening = opening
         self._observer = observer or Silent()
         self._keys = keys or EnvironmentSecrets()
         self._deadline = deadline
         self._keep_alive = keep_alive
+        self._patience = patience
         self._jobs = jobs
-        self._live: tuple[Gateway, Access, Door | None] | None = None
+        self._page = page
+        self._routes: Sequence[Route] = ROUTES
+        self._live: _Live | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI's entry."""
@@ -115,9 +161,13 @@ class App:
         try:
             async with AsyncExitStack() as stack:
                 gateway = await stack.enter_async_context(self._opening())
+                wanted = gateway.catalog.general.page
+                self._routes = (
+                    (*ROUTES, *PAGE) if wanted or (wanted is None and self._page) else ROUTES
+                )
                 jobs = self._jobs(gateway) if self._jobs else None
                 door = await stack.enter_async_context(jobs) if jobs else None
-                self._live = gateway, Access(gateway.catalog.callers, self._keys), door
+                self._live = _live(gateway, self._keys, door)
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
                 self._live = None
@@ -129,27 +179,33 @@ class App:
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._live is None:
             raise RuntimeError("the app's lifespan has not started")
-        gateway, access, door = self._live
+        live = self._live
         started = time.perf_counter()
         headers = headers_of(scope)
-        exchange = Exchange(gateway, ANYONE, receive, send, headers, _request_id(headers))
+        send = impatient(send, self._patience)
+        exchange = Exchange(live.gateway, ANYONE, receive, send, headers, _request_id(headers))
         exchange.out["x-request-id"] = exchange.request_id
         exchange.deadline = self._deadline(headers) if self._deadline else None
         exchange.keep_alive = self._keep_alive
-        exchange.door = door
+        exchange.door = live.door
         exchange.query = scope.get("query_string", b"").decode("latin-1")
         error: Exception | None = None
         try:
             _check_headers(scope)
-            route, exchange.tail = find(scope["method"], scope["path"])
+            route, exchange.tail = find(scope["method"], scope["path"], self._routes)
             if not route.is_public:
-                exchange.caller = await access.caller(headers.get("authorization"))
+                exchange.caller = await live.access.caller(headers.get("authorization"))
+                exchange.visit = live.admission.enter()
             await route.endpoint(exchange)
         except ClientGone as gone:
             error, exchange.status = gone, 499
         except Exception as raised:  # noqa: BLE001 -- the surface: nothing may leave it unanswered
             error = raised
-            await self._fail(exchange, raised)
+            with suppress(ClientGone):
+                await self._fail(exchange, raised)
+        finally:
+            if exchange.visit:
+                exchange.visit.end()
         self._record(exchange, error, time.perf_counter() - started)
 
     async def _fail(self, exchange: Exchange, error: Exception) -> None:
@@ -197,12 +253,12 @@ def _check_headers(scope: Scope) -> None:
         raise HeadersTooLarge(f"the headers are {size} bytes; at most {MAX_HEADER_BYTES}")
 
 
-def find(method: str, path: str) -> tuple[Route, str]:
+def find(method: str, path: str, routes: Sequence[Route] = ROUTES) -> tuple[Route, str]:
     """The route of a request, and what its path has behind it; with and without `/v1`."""
     path = path.removeprefix("/v1") if path.startswith("/v1/") else path
     path = path.rstrip("/") or "/"
     others = []
-    for route in ROUTES:
+    for route in routes:
         fits = path == route.path or (
             route.has_tail and path.startswith(route.path) and len(path) > len(route.path)
         )

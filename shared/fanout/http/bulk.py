@@ -15,8 +15,8 @@ from ..bulk.quote import quote
 from ..bulk.records import Job
 from ..errors import NotFound, RequestError
 from ..schema.check import convert
-from .asgi import raw_headers, read_body
-from .endpoints import MEGABYTE, parse_body
+from .asgi import raw_headers
+from .endpoints import parse_body
 from .exchange import Bulk, Exchange
 from .form import read_form
 
@@ -49,9 +49,7 @@ def _bulk(exchange: Exchange) -> Bulk:
 
 
 async def _body(exchange: Exchange) -> object:
-    limit = exchange.gateway.catalog.general.max_request_size_mb
-    body = await read_body(exchange.receive, exchange.headers, int(limit * MEGABYTE))
-    exchange.unread = False
+    body = await exchange.body()
     return parse_body(body) if body else {}
 
 
@@ -120,6 +118,9 @@ async def read_file(exchange: Exchange) -> None:
     record = await files.find(file_id, exchange.caller.name)
     if not what:
         await exchange.json(record.shown)
+        return
+    if link := files.link(record):
+        await exchange.redirect(link)
         return
     await _send_pieces(exchange, record.bytes, files.content(record))
 

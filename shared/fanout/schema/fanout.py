@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from ..errors import RequestError
 from .chat import Usage
@@ -71,8 +72,12 @@ ADDRESSED = frozenset(Addressed.__struct_fields__)
 FORBIDDEN = frozenset({"api_base", "base_url", "api_key", "api_version"})
 
 
-class FanOutRequest(Struct, frozen=True):
-    """A checked request: every conversation for one model, or for several in some mode."""
+class FanOutRequest(Struct, frozen=True, gc=False):
+    """
+    A checked request: every conversation for one model, or for several in some mode.
+
+    `size` is the bytes of the body that it came in, 0 where it came in none.
+    """
 
     models: tuple[str, ...]
     mode: Mode
@@ -86,6 +91,7 @@ class FanOutRequest(Struct, frozen=True):
     timeout: float | None = None
     num_retries: int | None = None
     fallbacks: Mapping[str, tuple[str, ...]] | None = None
+    size: int = 0
 
     @property
     def combined(self) -> bool:
@@ -120,8 +126,8 @@ class Report(TypedDict):
     cost_usd: NotRequired[float | None]
 
 
-def parse_request(body: object) -> FanOutRequest:
-    """Check a caller's JSON body; raises `RequestError` that names the field."""
+def parse_request(body: object, size: int = 0) -> FanOutRequest:
+    """Check a caller's JSON body of so many bytes; raises `RequestError` that names the field."""
     if not isinstance(body, dict):
         raise RequestError("the body must be a JSON object", None, "invalid_type")
     if named := FORBIDDEN & body.keys():
@@ -152,7 +158,15 @@ def parse_request(body: object) -> FanOutRequest:
         timeout=asked.timeout or asked.request_timeout,
         num_retries=asked.num_retries,
         fallbacks=_fallbacks(asked.fallbacks, models),
+        size=size,
     )
+
+
+def another(request: FanOutRequest, messages: list[Any]) -> FanOutRequest:
+    """The same request about other messages: what is the same is not checked again."""
+    first = request.conversations[0]
+    said = like(first, {**first.body, "messages": messages})
+    return replace(request, conversations=(said,))
 
 
 def _models(asked: Addressed, fanout: FanOutField) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from ..errors import (
     ErrorDetail,
     Malformed,
     Overloaded,
+    Oversized,
     ProviderError,
     QuotaExceeded,
     RateLimited,
@@ -27,7 +28,7 @@ from ..errors import (
 )
 from ..providers.base import WireError
 from ..wire.http import WireResponse
-from .engine import ConnectFailed, ConnectionLost, EngineError, SlowConnect
+from .engine import ConnectFailed, ConnectionLost, EngineError, SlowConnect, TooLong
 from .redact import redact
 
 # A status and what it means; every other 4xx is the request's fault, every other 5xx theirs.
@@ -46,6 +47,7 @@ BY_FAULT: Mapping[type[EngineError], tuple[type[ProviderError], str]] = {
     ConnectFailed: (Unreachable, "no connection to the provider"),
     SlowConnect: (Unreachable, "no connection to the provider in time"),
     ConnectionLost: (Broken, "the connection to the provider broke"),
+    TooLong: (Oversized, "the answer is larger than the gateway takes (`max_response_size_mb`)"),
 }
 
 MAX_ERROR_BODY = 64 * 1024

@@ -12,7 +12,7 @@ from typing import Protocol
 from msgspec import Struct, field
 
 
-class WireRequest(Struct, frozen=True):
+class WireRequest(Struct, frozen=True, gc=False):
     """
     A request without its secrets: safe to log, to diff and to keep as a golden file.
 

@@ -88,5 +88,5 @@ def test_the_numbers_of_the_examples_settings_are_the_defaults() -> None:
         usual.cooldown_time,
     )
     assert service.drop_params == ServiceSettings().drop_params
-    changed: dict[str, Any] = {"master_key": None, "keys": []}
+    changed: dict[str, Any] = {"master_key": None, "keys": [], "page": None}
     assert msgspec.structs.replace(general, **changed) == GeneralSettings()

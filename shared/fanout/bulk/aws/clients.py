@@ -26,9 +26,13 @@ CONFIG = Config(
 )
 
 
+S3 = CONFIG.merge(Config(signature_version="s3v4"))  # of addresses too
+
+
 def make_client(service: str, region: str | None = None) -> Any:
     """A client that tries again when AWS is slow or says so."""
-    return boto3.client(service, region_name=region, config=CONFIG)
+    config = S3 if service == "s3" else CONFIG
+    return boto3.client(service, region_name=region, config=config)
 
 
 async def call(method: Callable[..., T], **arguments: Any) -> T:

@@ -92,6 +92,15 @@ class DynamoTable:
                 break
         return found
 
+    async def claim(self, kind: str, key: str, owner: str, until: int) -> str:
+        """Whose it is: the first who claims it, until DynamoDB drops the claim at that time."""
+        item = keys_of(kind, key) | {"value": {"B": owner.encode()}, "ttl": {"N": str(until)}}
+        condition = "attribute_not_exists(kind)"
+        if await self.attempt(self.client.put_item, Item=item, ConditionExpression=condition):
+            return owner
+        known = await self.get(kind, key)
+        return known.decode() if known else owner
+
     # ---- for the ledger ----
 
     async def attempt(self, method: Any, **arguments: Any) -> dict[str, Any] | None:

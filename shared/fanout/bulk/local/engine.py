@@ -141,6 +141,8 @@ class Bulk:
         total = Tally()
         for _, tally in self.database.shards(job.id).values():
             total.add(tally)
+        if meter := self.runner.meters.get(job.id):
+            total.in_flight, total.refused = meter.in_flight, meter.refused
         return total
 
     async def settle(self) -> None:

@@ -1,0 +1,110 @@
+/** Jobs: the list of them, and beside it one job or the form for a new one. */
+
+import { ApiError, json } from "./api.js";
+import { fill, h, say } from "./dom.js";
+import { count, moment } from "./format.js";
+import { jobView } from "./job.js";
+import { newJob } from "./newjob.js";
+import { poller } from "./poll.js";
+import { explain, STATES } from "./words.js";
+
+const OFTEN = 2; // seconds between two looks at the list while a job runs
+const SELDOM = 10;
+const FINAL = new Set(["completed", "failed", "expired", "cancelled"]);
+const SHOWN = 50;
+
+/** @typedef {any} Batch OpenAI's batch object, and what is ours in it */
+
+export function jobsView() {
+  /** @type {Map<string, string>} file names by file id */
+  const names = new Map();
+  const list = h("ul", { class: "jobs-list" });
+  const problem = h("p", { class: "fault", role: "alert" });
+  const form = newJob((batch) => {
+    location.hash = `#/jobs/${batch.id}`;
+    watch.start();
+  });
+  const place = h("div", { class: "job-place" });
+  const fresh = h("a", { class: "button primary", href: "#/jobs" }, "New job");
+  const aside = h("aside", { "aria-label": "Jobs" }, h("div", { class: "aside-head" }, h("h2", null, "Jobs"), fresh), problem, list);
+  const element = h("div", { class: "jobs" }, aside, place);
+  /** @type {ReturnType<typeof jobView> | null} */
+  let job = null;
+  let current = "";
+
+  const watch = poller(async () => {
+    try {
+      const [batches, files] = await Promise.all([json(`batches?limit=${SHOWN}`), json("files?purpose=batch&limit=200")]);
+      for (const file of files.data) names.set(file.id, file.filename);
+      form.files(files.data);
+      show(batches.data);
+      say(problem, "");
+      return batches.data.some((/** @type {Batch} */ one) => !FINAL.has(one.status)) ? OFTEN : SELDOM;
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.fault.status === 0) throw error;
+      const isLocked = error.fault.status === 401;
+      say(problem, error.fault.status === 404 ? "This gateway runs no jobs." : explain(error.fault).what);
+      return isLocked ? OFTEN : SELDOM;
+    }
+  });
+
+  /** @param {Batch[]} batches */
+  function show(batches) {
+    if (!batches.length) {
+      fill(list, h("li", { class: "hint" }, "None yet. Drop a file to begin."));
+      return;
+    }
+    const focused = document.activeElement?.getAttribute("href");
+    fill(list, batches.map(row));
+    if (focused?.startsWith("#/jobs/")) /** @type {HTMLElement | null} */ (list.querySelector(`a[href="${CSS.escape(focused)}"]`))?.focus();
+  }
+
+  /** @param {Batch} batch */
+  function row(batch) {
+    const { total, completed, failed } = batch.request_counts;
+    const share = total ? ((completed + failed) / total) * 100 : 0;
+    const isHere = batch.id === current;
+    return h(
+      "li",
+      null,
+      h(
+        "a",
+        { href: `#/jobs/${batch.id}`, "aria-current": isHere ? "true" : null },
+        h("span", { class: "job-name" }, nameOf(batch, names)),
+        h("span", { class: `state is-${batch.status}` }, STATES[batch.status] ?? batch.status),
+        h("span", { class: "job-sum" }, `${count(completed + failed)} of ${count(total)}`, failed ? `, ${count(failed)} failed` : "", ` · ${moment(batch.created_at)}`),
+        !FINAL.has(batch.status) && h("span", { class: "thin", vars: { "--long": share } }),
+      ),
+    );
+  }
+
+  return {
+    element,
+    /** @param {string[]} listed */
+    models: (listed) => form.models(listed),
+    /** The job of this id, `""` for the form, `null` for nothing at all. @param {string | null} id */
+    show(id) {
+      job?.stop();
+      job = null;
+      if (id === null) {
+        watch.stop();
+        return;
+      }
+      current = id;
+      watch.start();
+      if (id) {
+        job = jobView(id, (batch) => nameOf(batch, names));
+        fill(place, job.element);
+      } else if (place.firstElementChild !== form.element) fill(place, form.element);
+      for (const link of list.querySelectorAll("a")) {
+        if (link.getAttribute("href") === `#/jobs/${id}`) link.setAttribute("aria-current", "true");
+        else link.removeAttribute("aria-current");
+      }
+    },
+  };
+}
+
+/** What people call the job: its file's name. @param {Batch} batch @param {Map<string, string>} names */
+function nameOf(batch, names) {
+  return batch.metadata?.name ?? names.get(batch.input_file_id) ?? batch.input_file_id;
+}

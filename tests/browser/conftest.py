@@ -1,0 +1,61 @@
+"""A browser and a scripted provider for all tests; a gateway and an empty tab for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.served import Served, entry
+from tests.upstream import Upstream, open_upstream
+
+from .house import PATIENCE, open_browser, open_house, open_page
+
+expect.set_options(timeout=PATIENCE)
+
+MODELS = ("a", "b", "c")
+PRICE = {"input_cost_per_token": 0.000001, "output_cost_per_token": 0.00001}
+
+
+def config_of(upstream: Upstream, *models: str, **general: Any) -> dict[str, Any]:
+    """A config of these models, each asked once."""
+    return {
+        "model_list": [entry(upstream, name, **PRICE) for name in models],
+        "router_settings": {"num_retries": 0},
+        "general_settings": general,
+    }
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with open_browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[Upstream]:
+    with open_upstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def upstream(provider: Upstream) -> Upstream:
+    """The provider, with nothing scripted and nobody asked."""
+    provider.reset()
+    return provider
+
+
+@pytest.fixture
+def house(upstream: Upstream, tmp_path: Path) -> Iterator[Served]:
+    """A gateway of the models `a`, `b` and `c`, without a key."""
+    with open_house(config_of(upstream, *MODELS), tmp_path / "home") as served:
+        yield served
+
+
+@pytest.fixture
+def page(browser: Browser, house: Served) -> Iterator[Page]:
+    with open_page(browser, house.url) as opened:
+        yield opened

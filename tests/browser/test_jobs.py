@@ -1,0 +1,197 @@
+"""A job from a file to its download, as somebody does it who has never read the manual."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.served import Served
+from tests.steps import Script, answers, refuse, wait
+from tests.upstream import Upstream
+
+from .talk import speaks
+
+
+def line(name: str, text: str, **more: Any) -> str:
+    body = {"model": "a", "messages": [{"role": "user", "content": text}], **more}
+    said = {"custom_id": name, "method": "POST", "url": "/v1/chat/completions", "body": body}
+    return json.dumps(said) + "\n"
+
+
+def give(page: Page, name: str, text: str, folder: Path) -> None:
+    """Choose a file of this name."""
+    (folder / name).write_text(text)
+    page.get_by_role("link", name="Jobs").click()
+    page.locator(".drop input[type=file]").set_input_files(folder / name)
+
+
+def tile(page: Page, name: str) -> Locator:
+    return page.locator(".job dl.tiles div").filter(has_text=name).locator("dd")
+
+
+def downloaded(page: Page, button: str) -> tuple[str, list[Mapping[str, Any]]]:
+    with page.expect_download() as found:
+        page.get_by_role("button", name=button).click()
+    download = found.value
+    text = Path(download.path()).read_text()
+    lines = [json.loads(one) for one in text.splitlines()]
+    return download.suggested_filename, sorted(lines, key=lambda one: str(one["custom_id"]))
+
+
+def words_of(lines: list[Mapping[str, Any]]) -> dict[str, str]:
+    return {
+        one["custom_id"]: one["response"]["body"]["choices"][0]["message"]["content"]
+        for one in lines
+    }
+
+
+def test_a_file_is_quoted_capped_started_watched_and_its_answers_downloaded(
+    page: Page, upstream: Upstream, tmp_path: Path
+) -> None:
+    hold = upstream.gate()
+    good: Script = speaks("Bread takes time.", sent=10)
+    upstream.script("a", good, [wait(hold), *good])
+    give(page, "bakery.jsonl", line("one", "1") + line("two", "2") + line("three", "3"), tmp_path)
+    quote = page.locator(".card-form")
+    expect(quote.get_by_role("heading", name="bakery.jsonl")).to_be_visible()
+    expect(quote.locator("dl.tiles")).to_contain_text("Lines3")
+    expect(quote.locator("dl.tiles")).to_contain_text("$0.001508 – $0.0300")
+    assert upstream.calls == []
+    page.get_by_label("Cap in US dollars").fill("0.5")
+    page.get_by_role("button", name="Start 3 lines").click()
+    expect(tile(page, "Done")).to_have_text("1 of 3")
+    expect(page.locator(".job .state")).to_have_text("Running")
+    expect(tile(page, "Cost")).to_have_text("$0.000040 of $0.5000")
+    expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "33")
+    expect(page.locator(".chart").nth(1)).to_contain_text("Calls in flight 2")
+    hold.open()
+    expect(page.locator(".job .state")).to_have_text("Done")
+    expect(tile(page, "Tokens")).to_have_text("30 in, 9 out")
+    name, lines = downloaded(page, "Download the answers")
+    assert name == "bakery.output.jsonl"
+    assert words_of(lines) == dict.fromkeys(("one", "three", "two"), "Bread takes time.")
+    page.reload()
+    expect(
+        page.get_by_role("complementary", name="Jobs").get_by_role("link", name="bakery.jsonl")
+    ).to_contain_text("3 of 3")
+    expect(tile(page, "Done")).to_have_text("3 of 3")
+
+
+def test_a_csv_becomes_one_prompt_a_row(page: Page, upstream: Upstream, tmp_path: Path) -> None:
+    upstream.script("b", answers("A slogan"))
+    text = 'id;shop;city\r\n1;"bakery; old";Lund\r\n2;library;Bergen\r\n'
+    give(page, "shops.csv", text, tmp_path)
+    template = page.get_by_label("Prompt of each row")
+    expect(template).to_have_value("{id}")
+    template.fill("A slogan for a {shop} in ")
+    page.get_by_role("button", name="{city}").click()
+    expect(template).to_have_value("A slogan for a {shop} in {city}")
+    expect(page.locator(".preview li")).to_have_text(
+        ["A slogan for a bakery; old in Lund", "A slogan for a library in Bergen"]
+    )
+    page.get_by_role("textbox", name="System").last.fill("Be brief.")
+    page.get_by_role("button", name="Get a quote").click()
+    page.get_by_label("Model of lines that name none").select_option("b")
+    expect(page.locator(".card-form table")).to_contain_text("b2")
+    page.get_by_role("button", name="Start 2 lines").click()
+    expect(page.locator(".job .state")).to_have_text("Done")
+    asked = sorted(call.body["messages"][1]["content"] for call in upstream.asked("b"))
+    assert asked == ["A slogan for a bakery; old in Lund", "A slogan for a library in Bergen"]
+    _, lines = downloaded(page, "Download the answers")
+    assert words_of(lines) == {"row-1": "A slogan", "row-2": "A slogan"}
+
+
+def test_failures_are_grouped_by_cause_with_examples_and_run_again(
+    page: Page, upstream: Upstream, tmp_path: Path
+) -> None:
+    bad = [refuse(400, "too long", code="context_length_exceeded")]
+    upstream.script("a", bad, bad, answers("fine"))
+    upstream.script("b", bad)
+    rows = [line(f"line-{n}", str(n)) for n in range(4)]
+    give(page, "mixed.jsonl", "".join(rows), tmp_path)
+    page.get_by_role("button", name="Start 4 lines").click()
+    causes = page.get_by_role("region", name="Failures")
+    expect(causes).to_contain_text("2 × The prompt is too long for this model.")
+    expect(causes).to_contain_text("too long")
+    expect(causes.locator("ul code")).to_have_count(3)  # the cause, and a name for each line
+    name, lines = downloaded(page, "Download the errors")
+    assert name == "mixed.errors.jsonl"
+    failed = [str(one["custom_id"]) for one in lines]
+    assert len(failed) == 2
+    first = page.url
+    page.get_by_role("button", name="Run the failed lines again").click()
+    page.wait_for_url(lambda url: url != first)
+    expect(tile(page, "Done")).to_have_text("2 of 2")
+    expect(page.locator(".job .state")).to_have_text("Done")
+    _, lines = downloaded(page, "Download the answers")
+    assert sorted(words_of(lines)) == [f"line-{n}" for n in range(4)]
+
+
+def test_mistakes_of_a_file_are_told_before_anything_is_paid_for(
+    page: Page, upstream: Upstream, tmp_path: Path, house: Served
+) -> None:
+    give(page, "bad.jsonl", line("one", "1") + "{broken\n" + line("one", "2"), tmp_path)
+    expect(page.locator("main").get_by_text("The file has mistakes.")).to_be_visible()
+    told = page.locator(".card-form .fault-box li")
+    expect(told).to_have_count(2)
+    expect(told.nth(0)).to_contain_text("Line 2:")
+    expect(told.nth(1)).to_contain_text("Line 3:")
+    expect(page.get_by_role("button", name="Start")).to_be_disabled()
+    page.get_by_role("button", name="Choose another file").click()
+    expect(page.get_by_text("Drop a JSONL or CSV file here")).to_be_visible()
+    assert upstream.calls == []
+    assert house.json(None, "/v1/files", "GET")[2]["data"] == []  # taken away again
+
+
+def test_a_job_is_cancelled_and_says_what_never_ran(
+    page: Page, upstream: Upstream, tmp_path: Path
+) -> None:
+    hold = upstream.gate()
+    upstream.script("a", answers("first"), [wait(hold), *answers("never")])
+    give(page, "long.jsonl", line("one", "1") + line("two", "2"), tmp_path)
+    page.get_by_role("button", name="Start 2 lines").click()
+    expect(tile(page, "Done")).to_have_text("1 of 2")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator(".job .state")).to_have_text("Stopped")
+    expect(page.get_by_role("region", name="Failures")).to_contain_text("ended before this line")
+    expect(page.get_by_role("button", name="Run the failed lines again")).to_be_visible()
+    hold.open()
+
+
+def test_a_file_that_is_there_already_can_be_used_again(
+    page: Page, upstream: Upstream, tmp_path: Path
+) -> None:
+    upstream.script("a", answers("fine"))
+    give(page, "twice.jsonl", line("one", "1"), tmp_path)
+    page.get_by_role("button", name="Start 1 line").click()
+    expect(page.locator(".job .state")).to_have_text("Done")
+    page.get_by_role("link", name="New job").click()
+    known = page.get_by_label("A file that is at the gateway already")
+    known.select_option(index=1)
+    page.get_by_role("button", name="Use it").click()
+    page.get_by_role("button", name="Start 1 line").click()
+    expect(page.locator(".job .state")).to_have_text("Done")
+    jobs = page.get_by_role("complementary", name="Jobs").get_by_role("link", name="twice.jsonl")
+    expect(jobs).to_have_count(2)
+
+
+def test_a_big_file_goes_up_in_parts(page: Page, tmp_path: Path, house: Served) -> None:
+    filler = "x" * 100_000
+    lines = [line(f"n{at}", filler) for at in range(50)]  # 5 MB: two parts
+    give(page, "big.jsonl", "".join(lines), tmp_path)
+    expect(page.locator(".card-form dl.tiles")).to_contain_text("Lines50")
+    [file] = house.json(None, "/v1/files", "GET")[2]["data"]
+    assert (file["filename"], file["bytes"]) == ("big.jsonl", sum(map(len, lines)))
+
+
+def test_with_no_job_there_is_a_sample_to_try(page: Page, upstream: Upstream) -> None:
+    upstream.script("a", answers("A slogan"))
+    page.get_by_role("link", name="Jobs").click()
+    expect(page.get_by_text("None yet. Drop a file to begin.")).to_be_visible()
+    page.get_by_role("button", name="Try a sample").click()
+    page.get_by_role("button", name="Start 5 lines").click()
+    expect(tile(page, "Done")).to_have_text("5 of 5")

@@ -1,0 +1,152 @@
+"""What comes from models, files and errors is text; the key stays in the tab."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.served import Served
+from tests.steps import answers, refuse
+from tests.upstream import Upstream
+
+from .conftest import config_of
+from .house import open_house, open_page
+from .test_compare import ask, card
+from .test_jobs import give, line
+
+EVIL = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
+MARKDOWN = (
+    f"{EVIL}\n\n[a](javascript:window.hacked=1) ![p](https://evil.test/p.png) <https://evil.test>\n\n"
+    f"**{EVIL}** `{EVIL}`\n\n| a |\n|---|\n| {EVIL} |\n\n- {EVIL}\n\n> {EVIL}\n\n```html\n{EVIL}\n```\n\n# {EVIL}"
+)
+
+
+def untouched(page: Page) -> None:
+    """Nothing of it ran, and nothing of it is an element."""
+    assert page.evaluate("window.hacked") is None
+    assert (
+        page.locator("main :is(script, iframe, object, embed, [onerror], img[src^=http])").count()
+        == 0
+    )
+    assert page.locator("a[href^='javascript:' i]").count() == 0
+
+
+def test_a_models_answer_is_text_whatever_is_in_it(page: Page, upstream: Upstream) -> None:
+    for name in "ab":
+        upstream.script(name, answers(*MARKDOWN))
+    upstream.script("c", [refuse(400, EVIL)])
+    ask(page, EVIL)
+    text = card(page, "a").locator(".text")
+    expect(text.locator("h4")).to_have_text(EVIL)
+    assert (text.text_content() or "").count(EVIL) == 8
+    expect(text.locator("p").nth(1)).to_contain_text("[a](javascript:window.hacked=1)")
+    links = [one.get_attribute("href") for one in text.locator("a").all()]
+    assert links == ["https://evil.test/p.png", "https://evil.test"]
+    assert {one.get_attribute("rel") for one in text.locator("a").all()} == {
+        "noopener noreferrer nofollow"
+    }
+    expect(card(page, "c").locator(".details")).to_contain_text(EVIL)
+    untouched(page)
+
+
+def test_a_file_name_a_line_and_its_error_are_text(
+    page: Page, upstream: Upstream, tmp_path: Path
+) -> None:
+    upstream.script("a", [refuse(400, EVIL, code=EVIL)])
+    name = EVIL.replace("/", "_").replace('"', "'") + ".jsonl"
+    give(page, name, line(EVIL[:60], EVIL), tmp_path)
+    expect(page.get_by_role("heading", name=name)).to_be_visible()
+    untouched(page)
+    page.get_by_role("button", name="Start 1 line").click()
+    causes = page.get_by_role("region", name="Failures")
+    expect(causes).to_contain_text(EVIL)
+    expect(causes).to_contain_text(EVIL[:60])
+    expect(page.get_by_role("complementary", name="Jobs")).to_contain_text(name)
+    untouched(page)
+
+
+def test_a_csvs_columns_and_rows_are_text(page: Page, tmp_path: Path) -> None:
+    quoted = EVIL.replace('"', '""')
+    give(page, "evil.csv", f'"{quoted}",n\n"{quoted}",1\n', tmp_path)
+    expect(page.locator(".preview li")).to_have_text([EVIL])
+    untouched(page)
+
+
+def test_the_browser_itself_would_refuse_html_and_inline_scripts(
+    browser: Browser, house: Served
+) -> None:
+    with open_page(browser, house.url, judged=False) as page:
+        attacked(page)
+
+
+def attacked(page: Page) -> None:
+    for attack in (
+        "document.body.innerHTML = '<b>x</b>'",
+        "document.body.insertAdjacentHTML('beforeend', '<b>x</b>')",
+        "document.body.appendChild(document.createElement('script')).textContent = 'window.hacked=1'",
+    ):
+        said = page.evaluate(
+            f"() => {{ try {{ {attack}; return 'done' }} catch (e) {{ return e.name }} }}"
+        )
+        assert said == "TypeError", attack
+    assert (
+        page.evaluate("fetch('https://evil.test/').then(() => 'asked', () => 'refused')")
+        == "refused"
+    )
+    assert page.evaluate("window.hacked") is None
+
+
+@pytest.fixture
+def locked(upstream: Upstream, tmp_path: Path) -> Iterator[Served]:
+    """A gateway with a key."""
+    with open_house(
+        config_of(upstream, "a", "b", master_key="sk-house"), tmp_path / "home"
+    ) as served:
+        yield served
+
+
+def test_the_key_is_asked_for_kept_for_the_tab_only_and_sent_nowhere_else(
+    browser: Browser, locked: Served, upstream: Upstream
+) -> None:
+    upstream.script("a", answers("open"))
+    upstream.script("b", answers("open"))
+    with open_page(browser, locked.url) as page:
+        dialog = page.get_by_role("dialog", name="The gateway's key")
+        dialog.get_by_label("Key", exact=True).fill("sk-wrong")
+        dialog.get_by_role("button", name="Use it").click()
+        expect(dialog.get_by_role("alert")).to_contain_text("The gateway does not know this key.")
+        sent: list[str] = []
+        page.on(
+            "request",
+            lambda one: "sk-house" in json.dumps(one.all_headers()) and sent.append(one.url),
+        )
+        dialog.get_by_label("Key", exact=True).fill("sk-house")
+        dialog.get_by_role("button", name="Use it").click()
+        expect(dialog).to_be_hidden()
+        ask(page, "Hi", "Ask 2 models")
+        expect(card(page, "a").locator(".text")).to_have_text("open")
+        assert sent
+        assert all(url.startswith(f"{locked.url}/v1/") for url in sent)
+        assert page.evaluate("JSON.stringify([localStorage, document.cookie])") == '[{},""]'
+        assert "sk-house" not in page.content()
+        page.get_by_role("button", name="Copy as").click()
+        page.get_by_role("dialog", name="Copy this run").get_by_role(
+            "button", name="Python"
+        ).click()
+        assert "sk-house" not in page.content()
+        page.keyboard.press("Escape")
+        page.reload()
+        expect(page.get_by_role("button", name="Key: set")).to_be_visible()
+        other = page.context.new_page()
+        other.goto(f"{locked.url}/")
+        expect(other.get_by_role("dialog", name="The gateway's key")).to_be_visible()
+        page.get_by_role("button", name="Key: set").click()
+        page.get_by_role("button", name="Forget the key").click()
+        expect(page.get_by_role("dialog", name="The gateway's key")).to_be_visible()
+        assert page.evaluate("sessionStorage.getItem('fanout.key')") is None
+    heard = [call.headers["authorization"] for call in upstream.calls]
+    assert set(heard) == {"Bearer sk-provider-a", "Bearer sk-provider-b"}

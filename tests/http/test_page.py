@@ -1,0 +1,185 @@
+"""The page's files as a browser gets them: complete, small, cached, shut off from all else."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import Struct
+
+from fanout.http.page import FOLDER
+from tests.served import Served, serve
+
+MOST = 150_000
+"""Bytes over the wire of the whole page."""
+
+CONFIG: dict[str, Any] = {"general_settings": {"master_key": "sk-master"}}
+GZIP = {"accept-encoding": "gzip, br"}
+
+
+class Got(Struct):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        packed = self.headers.get("content-encoding") == "gzip"
+        return (gzip.decompress(self.body) if packed else self.body).decode()
+
+
+def get(served: Served, path: str, headers: dict[str, str] = GZIP, method: str = "GET") -> Got:
+    with served.ask(None, path, method, headers) as response:
+        said = {name.lower(): value for name, value in response.getheaders()}
+        return Got(response.status, said, response.read())
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Served]:
+    """A gateway with a key and the page."""
+    with serve(CONFIG, page=True) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def files(server: Served) -> dict[str, Got]:
+    """Everything that the page loads, by its path: what it names, and what that imports."""
+    found = {"/": get(server, "/")}
+    names = re.findall(r'(?:src|href)="(page/[^"]+)"', found["/"].text)
+    waiting = [f"/{name}" for name in names]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found[path] = get(server, path)
+        base = path.rpartition("/")[0]
+        if path.endswith(".js"):
+            waiting += [f"{base}/{n}" for n in re.findall(r'from "\./([^"]+)"', found[path].text)]
+    return found
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/"])
+def test_the_page_is_at_the_root_for_whoever_asks(server: Served, path: str) -> None:
+    got = get(server, path)
+    assert got.status == 200
+    assert got.headers["content-type"] == "text/html; charset=utf-8"
+    assert got.headers["cache-control"] == "no-cache"
+    assert "<title>Fanout</title>" in got.text
+
+
+def test_its_addresses_are_relative_as_a_stage_of_aws_needs(server: Served) -> None:
+    addresses = re.findall(r'(?:src|href)="([^"]+)"', get(server, "/").text)
+    assert addresses
+    assert [a for a in addresses if a.startswith("/") or ":" in a] == []
+
+
+def test_everything_that_it_names_is_there_and_all_that_is_there_is_named(
+    files: dict[str, Got],
+) -> None:
+    assert {path: got.status for path, got in files.items() if got.status != 200} == {}
+    names = {path.rpartition("/")[2] or "index.html" for path in files}
+    assert names == {path.name for path in FOLDER.iterdir()} - {"README.md"}
+
+
+def test_all_of_it_is_under_150_kilobytes_over_the_wire(files: dict[str, Got]) -> None:
+    heads = sum(len(f"{n}: {v}\r\n") for got in files.values() for n, v in got.headers.items())
+    assert sum(len(got.body) for got in files.values()) + heads < MOST
+
+
+def test_what_lies_below_a_version_is_kept_for_ever(files: dict[str, Got]) -> None:
+    kept = {got.headers["cache-control"] for path, got in files.items() if path != "/"}
+    assert kept == {"public, max-age=31536000, immutable"}
+
+
+def test_a_browser_that_has_it_is_told_so(server: Served, files: dict[str, Got]) -> None:
+    for path, got in files.items():
+        for tag in (got.headers["etag"], f'"other", W/{got.headers["etag"]}'):
+            again = get(server, path, {**GZIP, "if-none-match": tag})
+            assert (again.status, again.body) == (304, b"")
+            assert again.headers["etag"] == got.headers["etag"]
+        assert get(server, path, {**GZIP, "if-none-match": '"other"'}).status == 200
+
+
+def test_who_takes_no_gzip_gets_the_same_as_it_is(server: Served, files: dict[str, Got]) -> None:
+    for path, got in files.items():
+        plain = get(server, path, {})
+        assert "content-encoding" not in plain.headers
+        assert plain.headers["vary"] == "accept-encoding"
+        assert plain.text == got.text
+
+
+def test_every_file_is_shut_off_from_all_else(files: dict[str, Got]) -> None:
+    for got in files.values():
+        rules = dict(
+            rule.split(" ", 1) for rule in got.headers["content-security-policy"].split("; ")
+        )
+        assert rules["default-src"] == "'none'"
+        assert rules["script-src"] == rules["style-src"] == rules["connect-src"] == "'self'"
+        assert rules["frame-ancestors"] == rules["base-uri"] == rules["form-action"] == "'none'"
+        assert rules["require-trusted-types-for"] == "'script'"
+        assert rules["trusted-types"] == "'none'"
+        assert got.headers["x-content-type-options"] == "nosniff"
+        assert got.headers["referrer-policy"] == "no-referrer"
+
+
+def test_no_file_names_another_host(files: dict[str, Got]) -> None:
+    found = {a for got in files.values() for a in re.findall(r"https?://[\w.-]+", got.text)}
+    assert found == {"http://www.w3.org"}  # the name of SVG, which nobody fetches
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "DOMParser"),
+        *("eval(", "new Function", "srcdoc", "javascript:", "localStorage", "document.cookie"),
+        *('setAttribute("style"', "<style", "style="),
+    ],
+)
+def test_nothing_makes_html_or_code_of_a_text_or_keeps_a_key(
+    files: dict[str, Got], word: str
+) -> None:
+    assert [path for path, got in files.items() if word in got.text] == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/page/", "/page/app.js", "/page/0000/app.js", "/page/{version}/README.md"),
+        *("/page/{version}/index.html", "/page/{version}/", "/page/{version}/../app.js"),
+        *("/page/{version}/%2e%2e/http/app.py", "/page/{version}/nothing.js"),
+    ],
+)
+def test_there_is_nothing_else(server: Served, files: dict[str, Got], path: str) -> None:
+    version = next(p for p in files if p != "/").split("/")[2]
+    assert get(server, path.format(version=version)).status == 404
+
+
+def test_it_is_only_read(server: Served) -> None:
+    got = get(server, "/", method="POST")
+    assert (got.status, got.headers["allow"]) == (405, "GET")
+
+
+def test_the_page_needs_no_key_and_all_that_it_asks_for_does(server: Served) -> None:
+    assert get(server, "/").status == 200
+    assert [get(server, path).status for path in ("/v1/models", "/v1/batches")] == [401, 401]
+
+
+@pytest.mark.parametrize(("wanted", "usual", "status"), [
+    (None, True, 200), (None, False, 404), (False, True, 404), (True, False, 200),
+])  # fmt: skip
+def test_the_config_says_whether_there_is_a_page_and_else_the_host_does(
+    wanted: bool | None, usual: bool, status: int
+) -> None:
+    said = {} if wanted is None else {"page": wanted}
+    with serve({"general_settings": said}, page=usual) as served:
+        assert get(served, "/").status == status
+        assert get(served, "/page/x/app.js").status == 404
+
+
+def test_the_folder_explains_itself() -> None:
+    assert (FOLDER / "README.md").read_text().startswith("# ")
+    assert FOLDER == Path(__file__).parents[2] / "shared" / "fanout" / "page"
