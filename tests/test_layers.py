@@ -57,8 +57,8 @@ DOORS = {
 
 PURE = """
     answers  bulk/lines  bulk/plan  bulk/records  bulk/tally  combine  config/keys  config/model
-    config/resolve  errors  http/joined  interleave  leg  observe  prices  providers  report
-    retry  schema  secret  transport/faults  transport/redact  wire
+    config/resolve  errors  interleave  leg  observe  prices  providers  report  retry  schema
+    secret  transport/faults  transport/redact  wire
 """
 EFFECTS = "asyncio os pathlib random secrets socket ssl subprocess tempfile threading time"
 
