@@ -35,7 +35,7 @@ export function answerCard(lane, what) {
   const body = h("div", { class: "body", tabIndex: 0, role: "region", "aria-label": `Answer of ${lane.model}` }, thinking, text, fault);
   const choose = what.choose && h("button", { type: "button", class: "choose", onclick: what.choose, "aria-label": `My choice: ${lane.model}` });
   const shown = figures(lane);
-  const element = h("article", { class: "card", "aria-label": lane.model }, h("header", null, h("h3", null, lane.model), state, choose), body, shown.element);
+  const element = h("article", { class: "card", "aria-label": lane.model }, h("header", null, h("h3", { title: lane.model }, lane.model), state, choose), body, shown.element);
   let markdown = new Markdown(text);
   let length = 0;
   let isSettled = false;

@@ -82,7 +82,8 @@ async function* textOf(file) {
   const reader = file.stream().getReader();
   for (;;) {
     const { done, value } = await reader.read();
-    if (done) return;
+    if (done) break;
     yield decoder.decode(value, { stream: true });
   }
+  yield decoder.decode(); // a letter that is cut off is an error too
 }

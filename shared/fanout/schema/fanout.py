@@ -25,6 +25,9 @@ Shape: TypeAlias = Literal["object", "list"]
 MAX_MODELS = 1_000
 """The most models that one request may name."""
 
+MAX_NAME = 512
+"""The most characters of a model's name; AWS's longest have half as many."""
+
 MAX_CALLS = 10_000
 """The most upstream calls (conversations x models) that one request may ask for."""
 
@@ -182,6 +185,8 @@ def _models(asked: Addressed, fanout: FanOutField) -> tuple[str, ...]:
     names = [name.strip() for name in names]
     if not names or not all(names):
         raise RequestError(f"`{param}` has an empty model name; write `a, b`", param)
+    if any(len(name) > MAX_NAME for name in names):
+        raise RequestError(f"`{param}` has a name of over {MAX_NAME} characters", param)
     if len(names) > MAX_MODELS:
         raise RequestError(f"`{param}` names {len(names)} models; at most {MAX_MODELS}", param)
     return tuple(names)
