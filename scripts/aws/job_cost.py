@@ -32,7 +32,10 @@ OUTPUT_LINE = 1_500
 
 ONE_CORE = 1.769
 PLANNED = 50_000
-"""Lines that planner and finisher go through in a second: less than a core does."""
+"""Lines that planner and finisher are taken to go through in a second."""
+
+METRICS = 3
+"""Lines, failed ones, their cost."""
 
 
 class Parts(NamedTuple):

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from fanout.bulk.plan import SMALL
 from infra.props import GatewayProps
-from scripts.aws import cost, prices
+from scripts.aws import cost, job_cost, prices
 from scripts.aws.pages import choices, pages
 
 from .stacks import Synthesised
@@ -56,6 +57,16 @@ def test_at_the_break_even_both_cost_the_same() -> None:
 def test_an_idle_month_costs_its_keys_alarms_and_dashboard() -> None:
     assert cost.idle() == pytest.approx(4 * 0.40 + 10 * 0.10 + 3.00)
     assert cost.month(0) == cost.idle()
+
+
+def test_a_job_costs_what_its_shards_do() -> None:
+    assert SMALL.lines == job_cost.SHARD
+    million = job_cost.job(1_000_000, 1_024, 3)
+    assert million.states == pytest.approx(5_000 * 3 * 0.025 / 1_000)
+    waited = 5_000 * 8 * 1.0 + 2 * 20 * 1.769
+    assert million.functions == pytest.approx(waited * 0.0000133334 + 0.001)
+    assert million.total == pytest.approx(sum(million))
+    assert job_cost.job(2_000_000, 1_024, 3).total == pytest.approx(2 * million.total)
 
 
 def test_every_price_has_a_day_and_a_source() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -60,3 +61,17 @@ def table() -> DynamoTable:
         ],
     )
     return DynamoTable(client, "records")
+
+
+@pytest.fixture
+def staged(s3: Any, table: DynamoTable) -> Any:
+    """Opens a stack whose steps are taken by hand."""
+    from .stepping import Stage
+    from .test_machine import cloud
+
+    @asynccontextmanager
+    async def stage() -> AsyncIterator[Stage]:
+        async with cloud(S3Blobs(s3, "jobs"), table, []) as at:
+            yield Stage(at)
+
+    return stage

@@ -1,0 +1,69 @@
+"""A stack in this process, and its steps as the state machine takes them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from fanout.bulk.asking import check_model
+from fanout.bulk.aws.intake import Execution, Intake
+from fanout.bulk.aws.steps import Beginning, State, Steps
+from fanout.config.load import check
+from fanout.config.resolve import resolve
+from tests.bulk.stage import CONFIG
+
+from .test_machine import Cloud
+
+STARTED = datetime(2026, 11, 25, 12, 0, 0, 250_000, UTC)
+BUCKET = "jobs"
+
+
+def run_of(name: str) -> Execution:
+    return Execution(f"arn:aws:states:eu-west-1:1:execution:Jobs:{name}", STARTED)
+
+
+def event(key: str, sequencer: str = "1") -> dict[str, Any]:
+    """What EventBridge says of a new object."""
+    return {
+        "version": "0",
+        "detail-type": "Object Created",
+        "source": "aws.s3",
+        "detail": {
+            "bucket": {"name": BUCKET},
+            "object": {"key": key, "size": 5, "etag": "e", "sequencer": sequencer},
+            "reason": "PutObject",
+        },
+    }
+
+
+class Stage:
+    """A stack and its steps."""
+
+    def __init__(self, at: Cloud) -> None:
+        self.at = at
+        catalog = resolve(check(CONFIG, {}), {})
+        intake = Intake(at.bulk, BUCKET, partial(check_model, catalog, "master", None))
+        self.steps = Steps(at.machine, intake)
+
+    async def put(self, key: str, data: bytes) -> str:
+        async def pieces() -> AsyncIterator[bytes]:
+            yield data
+
+        await self.at.stores.blobs.write(key, pieces())
+        return f"s3://{BUCKET}/{key}"
+
+    async def get(self, key: str) -> bytes:
+        return b"".join([piece async for piece in self.at.stores.blobs.read(key)])
+
+    async def begin(self, given: object, run: str = "a") -> State:
+        return await self.steps.begin(Beginning(given, run_of(run)))
+
+    async def run(self, given: object, run: str = "a") -> State:
+        """As the state machine does, without a fault."""
+        state = await self.begin(given, run)
+        if state.next == "work":
+            for shard in await self.at.shards(state.manifest):
+                await self.at.machine.work(state.job, shard, 60.0)
+        return state if state.next in {"refuse", "done"} else await self.steps.finish(state)
