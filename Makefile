@@ -8,7 +8,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 PORT ?= 4000
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo clients check test test-browser bench faults docs prices lock clean format install-infra synth deploy cdk rehearse
+.PHONY: help install run demo clients check test test-browser bench faults fuzz docs prices lock clean format install-infra synth deploy cdk rehearse
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -81,6 +81,9 @@ bench: install .venv-bench/.installed  ## measure, beside LiteLLM; writes docs/b
 
 faults: install  ## misbehaving providers, callers that vanish, overload; writes docs/faults.md
 	@$(BIN)/python -m tests.faults
+
+fuzz: install  ## ten thousand requests made of openapi.json; none may be a 500 or come out again
+	@$(BIN)/python -m tests.fuzz
 
 .venv-bench/.installed: .venv/.installed requirements/bench.txt
 	test -x .venv-bench/bin/python || $(BIN)/uv venv -q --python $(BIN)/python .venv-bench

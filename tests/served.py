@@ -66,10 +66,19 @@ class Notes:
 class Served:
     """A gateway on `url`, and what it told its observer."""
 
-    def __init__(self, port: int, notes: Notes) -> None:
+    def __init__(
+        self, port: int, notes: Notes, loop: asyncio.AbstractEventLoop | None = None
+    ) -> None:
         self.port = port
+        self._loop = loop
         self.url = f"http://127.0.0.1:{port}"
         self.notes = notes
+
+    def tasks(self) -> int:
+        """How many tasks are pending in the server's loop."""
+        assert self._loop is not None
+        counted = asyncio.run_coroutine_threadsafe(_count_tasks(), self._loop)
+        return counted.result(timeout=10)
 
     @contextmanager
     def ask(
@@ -120,6 +129,10 @@ class Served:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         connection.request("POST", path, json.dumps(body).encode(), dict(headers))
         return connection
+
+
+async def _count_tasks() -> int:
+    return len(asyncio.all_tasks())
 
 
 def entry(upstream: Upstream, name: str, model: str = "", **params: Any) -> dict[str, Any]:
@@ -173,6 +186,6 @@ async def _serving(app: App, notes: Notes, port: int = 0) -> AsyncIterator[Serve
     async with asyncio.TaskGroup() as group:
         group.create_task(server.serve(sockets=[sock]))
         try:
-            yield Served(sock.getsockname()[1], notes)
+            yield Served(sock.getsockname()[1], notes, asyncio.get_running_loop())
         finally:
             server.should_exit = True

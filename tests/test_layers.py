@@ -57,9 +57,9 @@ DOORS = {
 }
 
 PURE = """
-    answers  bulk/lines  bulk/plan  bulk/records  bulk/seen  bulk/tally  combine  config/keys
-    config/model  config/resolve  errors  interleave  leg  observe  providers  report  retry
-    schema  secret  transport/faults  transport/redact  tries  wire
+    answers  bulk/lines  bulk/plan  bulk/records  bulk/seen  bulk/tally  combine
+    config/keys  config/model  config/resolve  errors  interleave  leg  observe
+    providers  report  retry  schema  secret  tries  transport/faults  transport/redact  wire
 """
 EFFECTS = "asyncio os pathlib random secrets socket ssl subprocess tempfile threading time"
 

@@ -23,11 +23,10 @@ from fanout.bulk.aws.host import AWSBulk
 from fanout.bulk.aws.intake import OWNER, Intake
 from fanout.bulk.aws.machine import Machine
 from fanout.bulk.aws.steps import Steps
-from fanout.compose import load_catalog, open_gateway
+from fanout.compose import load_catalog, make_engine, open_gateway
 from fanout.powertools import PowertoolsTotals
 from fanout.secrets_manager import Place, SecretsManager
 from fanout.settings import Settings
-from fanout.transport.lanes import LanesEngine
 
 T = TypeVar("T")
 
@@ -39,7 +38,7 @@ class Host:
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self._settings = settings
         self._catalog = load_catalog(settings)
-        self._engine = LanesEngine(connect_timeout=self._catalog.general.connect_timeout)
+        self._engine = make_engine(self._catalog.general)
         place = Place.of(settings.env, settings.env["FANOUT_SECRET_PREFIX"])
         names, signer = self._catalog.secret_names, AWSSigner(settings.env)
         self._secrets = SecretsManager(self._engine, signer, place, names, draw=random.random)

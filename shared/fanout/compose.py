@@ -50,6 +50,17 @@ def make_transport(
     )
 
 
+def make_engine(general: GeneralSettings) -> Engine:
+    """The HTTP engine within the config's limits."""
+    from .transport.lanes import LanesEngine
+
+    return LanesEngine(
+        connect_timeout=general.connect_timeout,
+        max_answer=_bytes(general.max_response_size_mb),
+        max_sockets=general.global_max_parallel_requests,
+    )
+
+
 @asynccontextmanager
 async def open_gateway(
     settings: Settings,
@@ -67,14 +78,7 @@ async def open_gateway(
     catalog = catalog or load_catalog(settings)
     general = catalog.general
     max_answer = _bytes(general.max_response_size_mb)
-    if engine is None:
-        from .transport.lanes import LanesEngine
-
-        engine = LanesEngine(
-            connect_timeout=general.connect_timeout,
-            max_answer=max_answer,
-            max_sockets=general.global_max_parallel_requests,
-        )
+    engine = engine or make_engine(general)
     transport = make_transport(settings, engine, secrets, general=general)
     router = Router(catalog, transport, observer=observer or Silent(), max_answer=max_answer)
     try:

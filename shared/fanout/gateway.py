@@ -31,6 +31,7 @@ from .report import make_report, spent
 from .router import Router
 from .schema.chat import ChatChunk, ChatCompletion, says_something
 from .schema.fanout import FanOutRequest, Mode, Report
+from .secret import Reticent
 
 
 class Context(Struct, frozen=True, gc=False):
@@ -42,7 +43,7 @@ class Context(Struct, frozen=True, gc=False):
     watcher: Watcher | None = None
 
 
-class Answer(Struct, frozen=True):
+class Answer(Reticent, frozen=True):
     """A JSON body and what its headers say: an object, or LiteLLM's list."""
 
     body: dict[str, Any] | list[Any]

@@ -17,7 +17,7 @@ from .house import PATIENCE, open_browser, open_house, open_page
 expect.set_options(timeout=PATIENCE)
 
 MODELS = ("a", "b", "c")
-PRICE = {"input_cost_per_token": 0.000001, "output_cost_per_token": 0.00001}
+PRICE: dict[str, Any] = {"input_cost_per_token": 0.000001, "output_cost_per_token": 0.00001}
 
 
 def config_of(upstream: Upstream, *models: str, **general: Any) -> dict[str, Any]:

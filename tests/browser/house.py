@@ -100,7 +100,7 @@ def open_page(browser: Browser, url: str, *, judged: bool = True, **options: Any
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda said: "Policy" in said.text and faults.append(said.text))
+    page.on("console", lambda said: faults.extend([said.text] if "Policy" in said.text else []))
     asked: set[str] = set()
     page.on("request", lambda request: asked.add(request.url))
     try:

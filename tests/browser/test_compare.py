@@ -24,12 +24,12 @@ def ask(page: Page, prompt: str = "Hi", button: str = "Ask 3 models") -> None:
     page.get_by_role("button", name=button).click()
 
 
-def card(page: Page, model: str) -> Locator:
+def card(page: Page | Locator, model: str) -> Locator:
     return page.get_by_role("article", name=model, exact=True)
 
 
 def figure(of: Locator, name: str) -> Locator:
-    return of.locator("dl.figures div").filter(has_text=name).locator("dd")
+    return of.locator(f"dl.figures div:has(dt:text-is('{name}')) dd")
 
 
 def test_answers_come_side_by_side_each_with_its_figures_as_they_happen(
@@ -125,7 +125,7 @@ def test_several_prompts_are_a_grid(page: Page, upstream: Upstream) -> None:
         row = page.get_by_role("region", name=f"Prompt {at}")
         expect(row.get_by_role("heading", name=f"{at}. {prompt}")).to_be_visible()
         for name in "ab":
-            expect(card(row, name).locator(".text")).to_have_text(f"I am {name}")  # type: ignore[arg-type]
+            expect(card(row, name).locator(".text")).to_have_text(f"I am {name}")
     said = sorted(call.body["messages"][-1]["content"] for call in upstream.asked("a"))
     assert said == ["First", "Second"]
 

@@ -10,8 +10,8 @@ from typing import Any
 from playwright.sync_api import Locator, Page, expect
 
 from tests.served import Served
-from tests.steps import Script, answers, refuse, wait
-from tests.upstream import Upstream
+from tests.steps import answers, refuse, wait
+from tests.upstream import Script, Upstream
 
 from .talk import speaks
 
@@ -86,7 +86,7 @@ def test_a_csv_becomes_one_prompt_a_row(page: Page, upstream: Upstream, tmp_path
     text = 'id;shop;city\r\n1;"bakery; old";Lund\r\n2;library;Bergen\r\n'
     give(page, "shops.csv", text, tmp_path)
     template = page.get_by_label("Prompt of each row")
-    expect(template).to_have_value("{id}")
+    expect(template).to_have_value("{shop}")
     template.fill("A slogan for a {shop} in ")
     page.get_by_role("button", name="{city}").click()
     expect(template).to_have_value("A slogan for a {shop} in {city}")

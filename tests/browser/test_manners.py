@@ -4,19 +4,36 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.served import Served
-from tests.steps import Step, answers, hang, role, say, wait
+from tests.steps import answers, hang, role, say, wait
 from tests.upstream import Upstream
 
+from . import probes
 from .conftest import MODELS, config_of
 from .house import open_house, open_page
 from .talk import speaks
 from .test_compare import ask, card
 from .test_jobs import give, line, tile
+
+PAIRS = [
+    ("--ink", "--paper"),
+    ("--ink", "--sheet"),
+    ("--soft", "--sheet"),
+    ("--soft", "--paper"),
+    ("--soft", "--well"),
+    ("--soft", "--bad-tint"),
+    ("--accent", "--sheet"),
+    ("--accent", "--accent-tint"),
+    ("--accent-ink", "--accent"),
+    ("--bad", "--bad-tint"),
+    ("--note", "--note-tint"),
+]
+"""Colours that are text, and what is behind them."""
 
 
 def focused(page: Page) -> str:
@@ -70,11 +87,7 @@ def test_all_of_it_can_be_done_by_keyboard_alone(
 def test_a_screen_reader_hears_beginnings_and_ends_and_not_every_word(
     page: Page, upstream: Upstream
 ) -> None:
-    page.evaluate(
-        "() => { window.heard = []; new MutationObserver(() => "
-        "window.heard.push(document.getElementById('announcer').textContent))"
-        ".observe(document.getElementById('announcer'), {childList: true, characterData: true, subtree: true}) }"
-    )
+    page.evaluate(probes.HEARD)
     for name in MODELS:
         upstream.script(name, speaks("many words " * 50))
     ask(page)
@@ -83,37 +96,14 @@ def test_a_screen_reader_hears_beginnings_and_ends_and_not_every_word(
     assert page.evaluate("window.heard")[0] == "Asking 3 models."
     assert page.locator("[aria-live]").count() == 0  # but for the two `status` regions
     assert page.locator("[role=status]").count() <= 3
-    unnamed = page.locator(
-        "button:not([aria-label]):empty, img:not([alt]), :is(input, select, textarea):not([aria-label], [aria-hidden], label *)"
-    )
-    assert unnamed.count() == 0
+    assert page.locator(probes.UNNAMED).count() == 0
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_texts_are_readable_in_light_and_dark(browser: Browser, house: Served, scheme: str) -> None:
     with open_page(browser, house.url, color_scheme=scheme) as page:
-        pairs = [("--ink", "--paper"), ("--ink", "--sheet"), ("--soft", "--sheet"), ("--soft", "--paper"),
-                 ("--accent", "--sheet"), ("--accent-ink", "--accent"), ("--accent", "--accent-tint"),
-                 ("--bad", "--bad-tint"), ("--note", "--note-tint"), ("--soft", "--well"), ("--soft", "--bad-tint")]  # fmt: skip
-        for text, ground in pairs:
-            contrast = page.evaluate(
-                """([text, ground]) => {
-                  const style = getComputedStyle(document.documentElement);
-                  const light = (name) => {
-                    const canvas = new OffscreenCanvas(1, 1).getContext("2d");
-                    canvas.fillStyle = style.getPropertyValue(name).trim();
-                    canvas.fillRect(0, 0, 1, 1);
-                    const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map((c) => {
-                      const s = c / 255;
-                      return s <= 0.04045 ? s / 12.92 : ((s + 0.055) / 1.055) ** 2.4;
-                    });
-                    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-                  };
-                  const [a, b] = [light(text), light(ground)].sort((x, y) => y - x);
-                  return (a + 0.05) / (b + 0.05);
-                }""",
-                [text, ground],
-            )
+        for text, ground in PAIRS:
+            contrast = page.evaluate(probes.CONTRAST, [text, ground])
             assert contrast >= 4.5, f"{text} on {ground}: {contrast:.2f}"
 
 
@@ -122,7 +112,11 @@ def test_nothing_is_wider_than_a_phone(
 ) -> None:
     for name in MODELS:
         upstream.script(name, answers("x" * 400, "\n\n```\n" + "y" * 400 + "\n```\n"))
-    phone = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+    phone: dict[str, Any] = {
+        "viewport": {"width": 360, "height": 740},
+        "has_touch": True,
+        "is_mobile": True,
+    }
     with open_page(browser, house.url, **phone) as page:
 
         def fits() -> None:
@@ -154,20 +148,14 @@ def test_nothing_moves_while_answers_come_and_what_is_finished_is_not_made_again
     upstream.script("c", [role, say("short"), wait(gate), *answers("")])
     ask(page)
     expect(card(page, "a")).to_contain_text("First")
-    shape = "() => [...document.querySelectorAll('.card, .timeline, .figures div')].map((e) => JSON.stringify(e.getBoundingClientRect()))"
     page.wait_for_function("() => document.querySelectorAll('.is-streaming.card').length === 3")
-    before = page.evaluate(shape)
-    page.evaluate(
-        "() => { window.shifts = 0; new PerformanceObserver((list) => { for (const one of list.getEntries()) "
-        "window.shifts += one.value }).observe({type: 'layout-shift', buffered: false}) }"
-    )
+    before = page.evaluate(probes.SHAPES)
+    page.evaluate(probes.SHIFTS)
     gate.open()
     page.wait_for_function("() => document.querySelectorAll('article .block').length > 30")
     page.evaluate("window.first = document.querySelector('article .block')")
     expect(card(page, "a")).to_contain_text("done")
-    cards = [i for i, one in enumerate(before)]
-    after = page.evaluate(shape)
-    assert [before[i] for i in cards[:1]] == [after[i] for i in cards[:1]]
+    assert page.evaluate(probes.SHAPES) == before
     assert page.evaluate("window.first === document.querySelector('article .block')")
     assert page.evaluate("window.shifts") < 0.02
 
@@ -177,18 +165,7 @@ def test_ten_thousand_tokens_in_each_column_stay_smooth(page: Page, upstream: Up
     text = ("Words in a paragraph, and **more** of them. " * 12 + "\n\n") * 110
     for name in MODELS:
         upstream.script(name, speaks(text))
-    page.evaluate(
-        """() => {
-          window.frames_ = 0; window.changes = 0;
-          const tick = () => { window.frames_ += 1; window.dirty = false; requestAnimationFrame(tick) };
-          requestAnimationFrame(tick);
-          new MutationObserver((all) => {
-            if (!all.some((one) => one.target.parentElement?.closest?.(".text"))) return;
-            if (window.dirty) window.changes += 1; // a second one in the same frame
-            window.dirty = true;
-          }).observe(document.body, {childList: true, characterData: true, subtree: true});
-        }"""
-    )
+    page.evaluate(probes.FRAMES)
     ask(page)
     expect(page.get_by_role("status").last).to_contain_text("3 answers are there", timeout=60_000)
     assert page.evaluate("window.changes") == 0
@@ -199,8 +176,7 @@ def test_ten_thousand_tokens_in_each_column_stay_smooth(page: Page, upstream: Up
 def test_a_lost_gateway_is_said_and_picked_up_again(
     browser: Browser, upstream: Upstream, tmp_path: Path
 ) -> None:
-    hold: Step = hang
-    upstream.script("a", [role, say("so far"), hold])
+    upstream.script("a", [role, say("so far"), hang])
     upstream.script("b", answers("whole"))
     config = config_of(upstream, "a", "b")
     with ExitStack() as stack:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,10 +18,25 @@ from .test_compare import ask, card
 from .test_jobs import give, line
 
 EVIL = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
-MARKDOWN = (
-    f"{EVIL}\n\n[a](javascript:window.hacked=1) ![p](https://evil.test/p.png) <https://evil.test>\n\n"
-    f"**{EVIL}** `{EVIL}`\n\n| a |\n|---|\n| {EVIL} |\n\n- {EVIL}\n\n> {EVIL}\n\n```html\n{EVIL}\n```\n\n# {EVIL}"
-)
+MARKDOWN = f"""{EVIL}
+
+[a](javascript:window.hacked=1) ![p](https://evil.test/p.png) <https://evil.test>
+
+**{EVIL}** `{EVIL}`
+
+| a |
+|---|
+| {EVIL} |
+
+- {EVIL}
+
+> {EVIL}
+
+```html
+{EVIL}
+```
+
+# {EVIL}"""
 
 
 def untouched(page: Page) -> None:
@@ -87,7 +101,7 @@ def attacked(page: Page) -> None:
     for attack in (
         "document.body.innerHTML = '<b>x</b>'",
         "document.body.insertAdjacentHTML('beforeend', '<b>x</b>')",
-        "document.body.appendChild(document.createElement('script')).textContent = 'window.hacked=1'",
+        "document.body.appendChild(document.createElement('script')).textContent = 'hacked = 1'",
     ):
         said = page.evaluate(
             f"() => {{ try {{ {attack}; return 'done' }} catch (e) {{ return e.name }} }}"
@@ -122,7 +136,7 @@ def test_the_key_is_asked_for_kept_for_the_tab_only_and_sent_nowhere_else(
         sent: list[str] = []
         page.on(
             "request",
-            lambda one: "sk-house" in json.dumps(one.all_headers()) and sent.append(one.url),
+            lambda one: sent.extend([one.url] if "sk-house" in str(one.all_headers()) else []),
         )
         dialog.get_by_label("Key", exact=True).fill("sk-house")
         dialog.get_by_role("button", name="Use it").click()

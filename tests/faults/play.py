@@ -42,6 +42,7 @@ class Stage:
     upstream: Upstream
     scenarios: Sequence[Scenario]
     patience: float
+    head_start: float
 
 
 def names(scenario: Scenario, mode: Mode, way: Way) -> tuple[str, str]:
@@ -52,12 +53,16 @@ def names(scenario: Scenario, mode: Mode, way: Way) -> tuple[str, str]:
 
 @contextmanager
 def stage(
-    scenarios: Sequence[Scenario], folder: Path, patience: float = ORPHANED
+    scenarios: Sequence[Scenario],
+    folder: Path,
+    patience: float = ORPHANED,
+    head_start: float = HEAD_START,
 ) -> Iterator[Stage]:
     """
     The providers, and a gateway that knows two models for each row.
 
-    After `patience` seconds a call that is still open is an orphan.
+    After `patience` seconds a call that is still open is an orphan; `head_start` is what a fault
+    has before the other model answers.
     """
     with open_upstream() as here, open_upstream(nobodys_certificate()) as tls:
         addresses = {
@@ -77,7 +82,7 @@ def stage(
             "general_settings": {"master_key": CALLER},
         }
         with gateway(config, folder) as served:
-            yield Stage(served, here, scenarios, patience)
+            yield Stage(served, here, scenarios, patience, head_start)
             assert tls.calls == [], "a call went to a server that nobody trusts"
 
 
@@ -106,7 +111,7 @@ def play(place: Stage, scenario: Scenario, mode: Mode, way: Way) -> Row:
     gate = place.upstream.gate()
     place.upstream.script(bad, *scenario.scripts(gate))
     first = wait(gate) if scenario.where == "here" else pause(0)
-    place.upstream.script(good, [first, *answers("Hi", after=HEAD_START)])
+    place.upstream.script(good, [first, *answers("Hi", after=place.head_start)])
     asked = _request(mode, bad, good) | {"stream": way == "streamed"} | scenario.asked
     request_id = f"{bad.removesuffix('/bad')}".replace("/", ".")
     started = time.perf_counter()

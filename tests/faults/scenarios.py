@@ -12,12 +12,10 @@ from tests.steps import (
     answers,
     comment,
     cut,
-    end,
     hang,
     head,
     opens,
     pause,
-    piece,
     raw,
     refuse,
     reply,
@@ -26,7 +24,7 @@ from tests.steps import (
     say,
     stop,
 )
-from tests.upstream import Call, Gate, Script, Step
+from tests.upstream import Call, Ending, Gate, Script, Step
 
 SLOW = 0.6
 """Seconds that what is slow takes."""
@@ -76,6 +74,26 @@ def _words(*steps: Step) -> Callable[[Gate], Sequence[Script]]:
 
 def _nothing(gate: Gate) -> Sequence[Script]:
     return [[opens(gate)]]
+
+
+def says(data: bytes) -> Step:
+    """A whole answer that HTTP has nothing against."""
+
+    async def step(call: Call) -> None:
+        if call.streams:
+            call.piece(data)
+            call.end()
+        else:
+            call.whole(200, data, JSON)
+
+    return step
+
+
+async def early(call: Call) -> None:
+    """A stream's end without the answer's; a plain answer that closes."""
+    if not call.streams:
+        raise Ending
+    call.end()
 
 
 async def packed(call: Call) -> None:
@@ -168,15 +186,15 @@ SCENARIOS = (
     Scenario("stall mid-stream", "a word, then silence", _words(hang), LATE),
     Scenario("cut mid-stream", "a word, then the connection closes", _words(cut)),
     Scenario("reset mid-stream", "a word, then a reset", _words(reset)),
-    Scenario("end too early", "a word, and HTTP's end, but not the answer's", _words(end)),
+    Scenario("end too early", "a word, and HTTP's end, but not the answer's", _words(early)),
     Scenario("error mid-stream", "a word, then an error event", _words(failing)),
     Scenario("reset", "a reset before any answer", _once(reset)),
     Scenario("closed at once", "the connection closes before any answer", _once(cut)),
-    Scenario("malformed JSON", "what is no JSON", _once(head, piece(b'data: {"id": \n\n'), end)),
+    Scenario("malformed JSON", "what is no JSON", _once(says(b'data: {"id": \n\n'))),
     Scenario(
         "JSON of another shape",
         "JSON that is no answer",
-        _once(head, piece(b'data: {"choices": 5}\n\n'), end),
+        _once(says(b'data: {"choices": 5}\n\n')),
     ),
     Scenario(
         "wrong content type", "a web page", _once(reply(200, HTML, {"content-type": "text/html"}))

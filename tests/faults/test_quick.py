@@ -12,11 +12,14 @@ from .scenarios import QUICK, SCENARIOS
 PATIENCE = 5.0
 """Seconds: how soon a call is closed is for the bench to measure; here only that it is."""
 
+HEAD_START = 0.35
+"""Seconds: more than the bench's, as others may be at work."""
+
 
 def test_faults_come_out_as_written_down(tmp_path: Path) -> None:
     scenarios = [scenario for scenario in SCENARIOS if scenario.name in QUICK]
     assert len(scenarios) == len(QUICK)
-    with stage(scenarios, tmp_path, PATIENCE) as place:
+    with stage(scenarios, tmp_path, PATIENCE, HEAD_START) as place:
         seen = play_all(place)
         assert [verdict for verdict in judge(seen) if verdict.wrong] == []
         assert '"event":"bug"' not in place.gateway.log

@@ -44,8 +44,9 @@ test("a quote that is never closed is told", () => {
 
 test("the separator and the prompt's column are guessed from the head", () => {
   assert.deepEqual(["a,b", "a;b;c", "a\tb", "alone"].map(separatorOf), [",", ";", "\t", ","]);
-  assert.equal(guess(["id", "Question", "text"]), "Question");
-  assert.equal(guess(["x", "y"]), "x");
+  assert.equal(guess(["id", "Question", "text"], [["1", "", "long"]]), "Question");
+  assert.equal(guess(["id", "shop", "city"], [["1", "bakery", "Lund"], ["2", "x", "y"]]), "shop");
+  assert.equal(guess([], []), "");
 });
 
 test("a template takes the columns that there are and leaves other braces", () => {
@@ -71,7 +72,7 @@ test("times, spans and sums are said as people read them", () => {
   assert.deepEqual([45, 125, 12_000, 187_200].map(span), ["45 s", "2 m 05 s", "3 h 20 m", "2 d 4 h"]);
   assert.deepEqual([0, 3.5, 0.0123, 0.0000041, null].map(money), ["$0", "$3.50", "$0.0123", "$0.000004", "–"]);
   assert.deepEqual([1234567, 0, null].map(count), ["1,234,567", "0", "–"]);
-  assert.deepEqual([38.24, 250, null].map(speed), ["38.2 tok/s", "250 tok/s", "–"]);
+  assert.deepEqual([38.24, 250, null].map(speed), ["38.2", "250", "–"]);
   assert.deepEqual([12, 3400, 12_345_678].map(size), ["12 B", "3.4 kB", "12 MB"]);
   assert.deepEqual([250, 500, 1500, 2000].map(tick), ["250 ms", "500 ms", "1.5 s", "2 s"]);
 });
@@ -83,7 +84,7 @@ test("a moment of another day has its date", () => {
 });
 
 test("an axis ends at a round number that moves seldom", () => {
-  assert.deepEqual([0.3, 1, 1.1, 480, 510, 4999, 5001].map(niceEnd), [0.5, 1, 2, 500, 1000, 5000, 10_000]);
+  assert.deepEqual([0.35, 1, 1.1, 480, 2001, 6001, 9000].map(niceEnd), [0.4, 1, 2, 600, 3000, 8000, 10_000]);
 });
 
 const seen = (...done) => done.map((one, at) => ({ at: at * 1000, done: one, inFlight: 4, refused: at }));

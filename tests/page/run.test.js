@@ -91,7 +91,7 @@ test("a lost connection ends what was under way and keeps what had come", () => 
   assert.deepEqual(run.lanes.map((lane) => [lane.state, lane.text]), [["lost", "so far"], ["done", ""]]);
 });
 
-test("a race's first word stops the others, and the report tells their costs", () => {
+test("a race's first word stops the others, and the report tells their costs, on our clock", () => {
   const run = newRun(draft({ mode: "race", models: ["a", "b", "c"] }), 1);
   const [ask] = run.asks;
   assert.equal(ask.body.fastest_response, true);
@@ -104,9 +104,9 @@ test("a race's first word stops the others, and the report tells their costs", (
   ];
   take(ask, { model: "b", choices: [], usage: USAGE, fanout: { mode: "race", attempts } }, 95);
   const [a, b, c] = run.lanes;
-  assert.deepEqual([a.state, a.endMs, a.cost, a.billing], ["cut", 48, 0.1, "continues"]);
+  assert.deepEqual([a.state, a.endMs, a.cost, a.billing], ["cut", 58, 0.1, "continues"]);
   assert.deepEqual([b.text, b.cost, b.usage, b.firstMs], ["b!", 0.2, USAGE, 50]);
-  assert.deepEqual([c.state, c.endMs, c.fault.code], ["failed", 12, "c"]);
+  assert.deepEqual([c.state, c.endMs, c.fault.code], ["failed", 22, "c"]);
 });
 
 test("where a fallback answers under its own name the report says whose answer it is", () => {

@@ -36,8 +36,8 @@ class FileService:
         link: Callable[[FileRecord], str | None] = lambda _: None,
     ) -> None:
         self.blobs = blobs
-        self.is_used: Callable[[str], Awaitable[bool]] = _never
         self.link = link
+        self.is_used: Callable[[str], Awaitable[bool]] = _never
         self._now = now
         self._lifetime = lifetime
         self._files = Registry(table, "file", FileRecord, lambda record: record.owner)

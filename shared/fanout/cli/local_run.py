@@ -132,6 +132,7 @@ def welcome(url: str, models: list[str]) -> str:
     names = ", ".join(models)
     return dedent(f"""\
         The gateway is at {url}. No key is needed; it serves this machine only.
+        In a browser, answers side by side: {url.removesuffix("v1")}
         Models: {names}
         (one small real model, {SMOL.title}: `smol` and `smol-warm` over OpenAI's wire,
         cool and warm, `smol-claude` over Anthropic's)

@@ -16,7 +16,15 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from ..errors import FanoutError, HeadersTooLarge, NotFound, WrongMethod, status_of
+from ..errors import (
+    FanoutError,
+    Forbidden,
+    HeadersTooLarge,
+    NotFound,
+    UnknownModel,
+    WrongMethod,
+    status_of,
+)
 from ..gateway import Gateway
 from ..observe import Observer, RequestRecord, Silent
 from ..schema.error import error_body
@@ -67,6 +75,7 @@ def _bulk(name: str) -> Endpoint:
 
         await getattr(bulk, name)(exchange)
 
+    endpoint.__name__ = name
     return endpoint
 
 
@@ -82,6 +91,7 @@ ROUTES = (
     Route("GET", "/models", endpoints.models),
     Route("GET", "/models/", endpoints.model, has_tail=True),
     Route("GET", "/health", endpoints.health, is_public=True),
+    Route("GET", "/openapi.json", endpoints.openapi, is_public=True),
     Route("POST", "/files", _bulk("create_file")),
     Route("GET", "/files", _bulk("list_files")),
     Route("GET", "/files/", _bulk("read_file"), has_tail=True),
@@ -231,7 +241,7 @@ class App:
                 request_id=exchange.request_id,
                 caller=exchange.caller.name,
                 mode=asked.mode if asked else "none",
-                models=asked.models if asked else (),
+                models=_known(exchange, error),
                 winner=exchange.winner,
                 stream=bool(asked and asked.stream),
                 status=exchange.status or 0,
@@ -239,6 +249,14 @@ class App:
                 duration_ms=round(seconds * 1000, 1),
             )
         )
+
+
+def _known(exchange: Exchange, error: Exception | None) -> tuple[str, ...]:
+    """The models asked for; where they are not allowed or not there, those that there are."""
+    names = exchange.asked.models if exchange.asked else ()
+    if not isinstance(error, UnknownModel | Forbidden):
+        return names
+    return tuple(name for name in names if name in exchange.gateway.catalog.groups)
 
 
 def _request_id(headers: Mapping[str, str]) -> str:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from functools import cache
+from pathlib import Path
+
+from msgspec import Raw
 
 from ..errors import RequestError
 from ..gateway import Answer, AnswerStream
@@ -95,6 +99,17 @@ def _names(exchange: Exchange) -> list[str]:
 
 def _model(name: str) -> dict[str, object]:
     return {"id": name, "object": "model", "created": CREATED, "owned_by": "fanout"}
+
+
+async def openapi(exchange: Exchange) -> None:
+    """`GET /openapi.json`: what can be asked for, in OpenAPI's words; needs no key."""
+    await exchange.json(_description())
+
+
+@cache
+def _description() -> Raw:
+    """The document as `make docs` has written it."""
+    return Raw(Path(__file__).with_name("openapi.json").read_bytes())
 
 
 async def health(exchange: Exchange) -> None:

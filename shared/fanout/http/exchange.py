@@ -67,6 +67,9 @@ class Exchange(Struct):
     events: EventStream | None = None
     out: dict[str, str] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"Exchange({self.request_id!r})"  # the headers have the caller's key
+
     async def body(self) -> bytes:
         """The request's whole body, within the limits of one request and of all together."""
         limit = int(self.gateway.catalog.general.max_request_size_mb * MEGABYTE)

@@ -1,5 +1,5 @@
 """
-The page's files: read, compressed and named by their contents when the first is asked for.
+The page's files: read, joined, compressed and named by their contents when the first is asked for.
 
 Everything but the page itself lies below a folder that is named by what is in it, so a browser may
 keep it for ever, and a new version is a new folder. Knows nothing of what the page shows.
@@ -17,9 +17,11 @@ from msgspec import Struct
 from ..errors import NotFound
 from .asgi import raw_headers
 from .exchange import Exchange
+from .joined import join
 
 FOLDER = Path(__file__).parents[1] / "page"
-INDEX = "index.html"
+INDEX, SCRIPT, STYLE = "index.html", "app.js", "page.css"
+STYLES = ("base.css", "compare.css", "jobs.css")
 VERSION = b"{version}"
 """What stands for the folder's name in the page itself."""
 
@@ -29,7 +31,7 @@ KINDS = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-"""The files that are served; the folder's README is none."""
+"""The kinds of files that are served."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -67,10 +69,11 @@ class Page(Struct, frozen=True):
 
 @cache
 def load() -> Page:
-    """Read the folder, once."""
-    texts = {
-        path.name: path.read_bytes() for path in sorted(FOLDER.iterdir()) if path.suffix in KINDS
-    }
+    """Read the folder, once: its modules become one script, its style sheets one."""
+    modules = {path.stem: path.read_text("utf-8") for path in sorted(FOLDER.glob("*.js"))}
+    texts = {path.name: path.read_bytes() for path in (FOLDER / INDEX, FOLDER / "icon.svg")}
+    texts[SCRIPT] = join(modules, Path(SCRIPT).stem).encode()
+    texts[STYLE] = b"".join((FOLDER / name).read_bytes() for name in STYLES)
     version = _digest(b"".join(name.encode() + text for name, text in texts.items()))
     texts[INDEX] = texts[INDEX].replace(VERSION, version.encode())
     return Page(version, {name: _asset(name, text) for name, text in texts.items()})

@@ -38,6 +38,7 @@ addEventListener("hashchange", () => {
 const dialog = h("dialog", { "aria-labelledby": "key-title", class: "narrow" });
 const field = h("input", { type: "password", name: "key", autocomplete: "off", spellcheck: false, required: true });
 const problem = h("p", { class: "fault", role: "alert" });
+const forgetting = h("button", { type: "button", class: "quiet", onclick: forget }, "Forget the key");
 document.body.append(dialog);
 
 /** @param {Event} event */
@@ -75,13 +76,14 @@ fill(
       { class: "actions" },
       h("button", { class: "primary", type: "submit" }, "Use it"),
       h("button", { type: "button", onclick: () => dialog.close() }, "Not now"),
-      h("button", { type: "button", class: "quiet", onclick: forget }, "Forget the key"),
+      forgetting,
     ),
   ),
 );
 
 function openKey() {
   say(problem, "");
+  forgetting.hidden = !key.get();
   if (!dialog.open) dialog.showModal();
 }
 keyButton.addEventListener("click", openKey);
@@ -124,6 +126,9 @@ async function start() {
     if (error.fault.status && error.fault.status !== 401) announce(explain(error.fault).what);
   }
 }
+
+// A file that misses its place would take the page's own.
+for (const kind of ["dragover", "drop"]) addEventListener(kind, (event) => event.preventDefault());
 
 route();
 void start();

@@ -29,9 +29,12 @@ export function asker(changed, busyChanged) {
     const work = async () => {
       for (let next = waiting.shift(); next; next = waiting.shift()) await one(run, next);
     };
-    await Promise.all(Array.from({ length: AT_ONCE }, work));
-    underWay -= 1;
-    if (underWay === 0) busyChanged(false);
+    try {
+      await Promise.all(Array.from({ length: AT_ONCE }, work));
+    } finally {
+      underWay -= 1;
+      if (underWay === 0) busyChanged(false);
+    }
     tell(run);
   }
 

@@ -35,9 +35,10 @@ export function answerCard(lane, what) {
   const body = h("div", { class: "body", tabIndex: 0, role: "region", "aria-label": `Answer of ${lane.model}` }, thinking, text, fault);
   const choose = what.choose && h("button", { type: "button", class: "choose", onclick: what.choose, "aria-label": `My choice: ${lane.model}` });
   const shown = figures(lane);
-  const element = h("article", { class: "card", "aria-label": lane.model }, h("header", null, h("h3", null, lane.model), state, choose), body, shown.element);
+  const element = h("article", { class: "card", "aria-label": lane.model }, h("header", null, h("h3", { title: lane.model }, lane.model), state, choose), body, shown.element);
   let markdown = new Markdown(text);
   let length = 0;
+  let isSettled = false;
 
   function grow() {
     if (lane.text.length < length) {
@@ -53,7 +54,8 @@ export function answerCard(lane, what) {
     if (thought.firstChild instanceof Text && lane.thought.length >= thought.firstChild.length) {
       thought.firstChild.appendData(lane.thought.slice(thought.firstChild.length));
     } else thought.textContent = lane.thought;
-    if (follows && !isOver(lane)) body.scrollTop = body.scrollHeight;
+    if (follows && !isSettled) body.scrollTop = body.scrollHeight;
+    isSettled = isOver(lane);
   }
 
   return {
@@ -92,7 +94,7 @@ function showFault(box, lane, again) {
 
 /** @param {Lane} lane */
 function figures(lane) {
-  const names = ["First token", "Speed", "Tokens", "Cost", "Finish"];
+  const names = ["First token", "Tokens/s", "Tokens", "Cost", "Finish"];
   const values = names.map(() => h("dd", null, UNKNOWN));
   const element = h("dl", { class: "figures" }, names.map((name, at) => h("div", null, h("dt", null, name), values[at])));
   return {

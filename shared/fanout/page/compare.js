@@ -7,6 +7,7 @@ import { modelPicker } from "./models.js";
 import { promptList } from "./prompts.js";
 import { MOST_MODELS } from "./run.js";
 import { runList } from "./runs.js";
+import { keep, recall } from "./store.js";
 
 const DRAFT = "fanout.draft";
 
@@ -26,9 +27,11 @@ export function compareView() {
   submit.setAttribute("aria-describedby", "ask-hint");
   const runs = runList((lane, run) => asking.again(run, lane));
   const asking = asker(runs.changed, (busy) => {
-    submit.hidden = busy;
-    stop.hidden = !busy;
-    (busy ? stop : submit).focus({ preventScroll: true });
+    const [gone, come] = busy ? [submit, stop] : [stop, submit];
+    const hadFocus = document.activeElement === gone;
+    gone.hidden = true;
+    come.hidden = false;
+    if (hadFocus) come.focus({ preventScroll: true });
   });
 
   /** @returns {Draft} */
@@ -51,7 +54,7 @@ export function compareView() {
     say(submit, asks + many);
     submit.setAttribute("aria-disabled", String(Boolean(reason)));
     say(hint, reason || "Ctrl + Enter asks from any field.");
-    sessionStorage.setItem(DRAFT, JSON.stringify({ ...now, prompts: now.prompts.map(({ text }) => ({ text, pictures: [] })) }));
+    keep(DRAFT, { ...now, prompts: now.prompts.map(({ text }) => ({ text, pictures: [] })) });
   }
 
   /** @param {Event} event */
@@ -131,6 +134,6 @@ function numberOf(field) {
 /** What was in the form before the tab was loaded anew. @returns {Draft} */
 function keptDraft() {
   const empty = { mode: "all", models: [], system: "", prompts: [{ text: "", pictures: [] }], maxTokens: null, temperature: null };
-  return { ...empty, ...JSON.parse(sessionStorage.getItem(DRAFT) ?? "{}") };
+  return { ...empty, ...recall(DRAFT, {}) };
 }
 

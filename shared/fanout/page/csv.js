@@ -71,9 +71,11 @@ export class Rows {
   }
 }
 
-/** The column that is most likely the prompt. @param {string[]} columns */
-export function guess(columns) {
-  return columns.find((name) => /prompt|question|text|input|message/i.test(name)) ?? columns[0] ?? "";
+/** The column that is most likely the prompt: by its name, or the one that says most. @param {string[]} columns @param {string[][]} rows */
+export function guess(columns, rows) {
+  const named = columns.find((name) => /prompt|question|text|input|message/i.test(name));
+  const sizes = columns.map((_, at) => rows.reduce((sum, row) => sum + (row[at]?.length ?? 0), 0));
+  return named ?? columns[sizes.indexOf(Math.max(...sizes))] ?? "";
 }
 
 /** `{column}` of a template by the row's values; other braces stay. @param {string} template @param {Record<string, string>} row */

@@ -37,7 +37,7 @@ export function csvForm(file, done, back, failed) {
     separator = separatorOf(text.split(/\r?\n/, 1)[0] ?? "");
     const found = new Rows(separator).feed(`${text}${file.size < HEAD ? "\n" : ""}`);
     [columns = [], ...rows] = found.slice(0, ROWS + 1);
-    template.value = `{${guess(columns)}}`;
+    template.value = `{${guess(columns, rows)}}`;
     fill(chips, columns.map((name) => h("button", { type: "button", class: "pill-button", onclick: () => insert(name) }, `{${name}}`)));
     show();
     template.focus();
@@ -82,7 +82,8 @@ async function* textOf(file) {
   const reader = file.stream().getReader();
   for (;;) {
     const { done, value } = await reader.read();
-    if (done) return;
+    if (done) break;
     yield decoder.decode(value, { stream: true });
   }
+  yield decoder.decode(); // a letter that is cut off is an error too
 }

@@ -47,10 +47,10 @@ export function range(low, high) {
   return low === high ? low : `${low} – ${high}`;
 }
 
-/** 38.2 tok/s. @param {number | null | undefined} rate */
+/** Tokens a second. @param {number | null | undefined} rate */
 export function speed(rate) {
   if (rate === null || rate === undefined || !Number.isFinite(rate)) return UNKNOWN;
-  return `${rate.toFixed(rate < 100 ? 1 : 0)} tok/s`;
+  return rate.toFixed(rate < 100 ? 1 : 0);
 }
 
 /** 12 B, 3.4 kB, 120 MB. @param {number} bytes */
@@ -65,10 +65,10 @@ export function size(bytes) {
   return `${unit && value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
 
-/** The end of an axis: 1, 2 or 5 times a power of ten, so that it moves seldom. @param {number} most */
+/** The end of an axis: a round number, so that it moves seldom. @param {number} most */
 export function niceEnd(most) {
   const power = 10 ** Math.floor(Math.log10(Math.max(most, 1e-9)));
-  for (const factor of [1, 2, 5, 10]) if (most <= factor * power) return factor * power;
+  for (const factor of [1, 2, 3, 4, 6, 8, 10]) if (most <= factor * power) return factor * power;
   return 10 * power;
 }
 

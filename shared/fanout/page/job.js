@@ -8,9 +8,9 @@ import { count, moment, money, plural, span, UNKNOWN } from "./format.js";
 import { poller } from "./poll.js";
 import { mistakes } from "./quote.js";
 import { rate, ratePoints, refusals, secondsLeft, withSample } from "./rates.js";
-import { explain, STATES } from "./words.js";
+import { keep, recall } from "./store.js";
+import { explain, FINAL, STATES } from "./words.js";
 
-const FINAL = new Set(["completed", "failed", "expired", "cancelled"]);
 const SAMPLES = "fanout.samples.";
 const TILES = ["Done", "Failed", "Speed", "Time left", "Cost", "Tokens"];
 
@@ -19,7 +19,7 @@ const TILES = ["Done", "Failed", "Speed", "Time left", "Cost", "Tokens"];
 /** @param {string} id @param {(batch: any) => string} nameOf */
 export function jobView(id, nameOf) {
   /** @type {Sample[]} */
-  let samples = JSON.parse(sessionStorage.getItem(SAMPLES + id) ?? "[]");
+  let samples = recall(SAMPLES + id, []);
   /** @type {any} */
   let batch = null;
   let status = "";
@@ -60,7 +60,7 @@ export function jobView(id, nameOf) {
     if (batch.status === "validating") return;
     const { in_flight: inFlight = null, refused = null } = batch.fanout ?? {};
     samples = withSample(samples, { at: Date.now(), done: completed + failed, inFlight, refused });
-    sessionStorage.setItem(SAMPLES + id, JSON.stringify(samples));
+    keep(SAMPLES + id, samples);
   }
 
   function show() {
@@ -73,7 +73,7 @@ export function jobView(id, nameOf) {
     const share = (/** @type {number} */ part) => (total ? (part / total) * 100 : 0);
     bar.setAttribute("aria-valuenow", String(Math.floor(share(completed + failed))));
     bar.style.setProperty("--done", String(share(completed)));
-    bar.style.setProperty("--bad", String(share(failed)));
+    bar.style.setProperty("--lost", String(share(failed)));
     const perSecond = isOver ? overall(batch) : rate(samples);
     const left = isOver ? null : secondsLeft(total - completed - failed, perSecond);
     const texts = [

@@ -6,11 +6,10 @@ import { count, moment } from "./format.js";
 import { jobView } from "./job.js";
 import { newJob } from "./newjob.js";
 import { poller } from "./poll.js";
-import { explain, STATES } from "./words.js";
+import { explain, FINAL, STATES } from "./words.js";
 
 const OFTEN = 2; // seconds between two looks at the list while a job runs
 const SELDOM = 10;
-const FINAL = new Set(["completed", "failed", "expired", "cancelled"]);
 const SHOWN = 50;
 
 /** @typedef {any} Batch OpenAI's batch object, and what is ours in it */
@@ -48,34 +47,21 @@ export function jobsView() {
     }
   });
 
-  /** @param {Batch[]} batches */
+  /** @type {Map<string, ReturnType<typeof row>>} */
+  let rows = new Map();
+  const none = h("li", { class: "hint" }, "None yet. Drop a file to begin.");
+
+  /** Rows that are there stay the same elements: one of them may have the focus. @param {Batch[]} batches */
   function show(batches) {
-    if (!batches.length) {
-      fill(list, h("li", { class: "hint" }, "None yet. Drop a file to begin."));
-      return;
-    }
-    const focused = document.activeElement?.getAttribute("href");
-    fill(list, batches.map(row));
-    if (focused?.startsWith("#/jobs/")) /** @type {HTMLElement | null} */ (list.querySelector(`a[href="${CSS.escape(focused)}"]`))?.focus();
+    rows = new Map(batches.map((batch) => [batch.id, rows.get(batch.id) ?? row(batch.id)]));
+    for (const batch of batches) rows.get(batch.id)?.update(batch, nameOf(batch, names));
+    const wanted = batches.length ? [...rows.values()].map((one) => one.element) : [none];
+    if (wanted.some((one, at) => one !== list.children[at]) || wanted.length !== list.children.length) fill(list, wanted);
+    mark();
   }
 
-  /** @param {Batch} batch */
-  function row(batch) {
-    const { total, completed, failed } = batch.request_counts;
-    const share = total ? ((completed + failed) / total) * 100 : 0;
-    const isHere = batch.id === current;
-    return h(
-      "li",
-      null,
-      h(
-        "a",
-        { href: `#/jobs/${batch.id}`, "aria-current": isHere ? "true" : null },
-        h("span", { class: "job-name" }, nameOf(batch, names)),
-        h("span", { class: `state is-${batch.status}` }, STATES[batch.status] ?? batch.status),
-        h("span", { class: "job-sum" }, `${count(completed + failed)} of ${count(total)}`, failed ? `, ${count(failed)} failed` : "", ` · ${moment(batch.created_at)}`),
-        !FINAL.has(batch.status) && h("span", { class: "thin", vars: { "--long": share } }),
-      ),
-    );
+  function mark() {
+    for (const [id, one] of rows) one.mark(id === current);
   }
 
   return {
@@ -96,10 +82,34 @@ export function jobsView() {
         job = jobView(id, (batch) => nameOf(batch, names));
         fill(place, job.element);
       } else if (place.firstElementChild !== form.element) fill(place, form.element);
-      for (const link of list.querySelectorAll("a")) {
-        if (link.getAttribute("href") === `#/jobs/${id}`) link.setAttribute("aria-current", "true");
-        else link.removeAttribute("aria-current");
-      }
+      mark();
+    },
+  };
+}
+
+/** One job of the list. @param {string} id */
+function row(id) {
+  const name = h("span", { class: "job-name" });
+  const state = h("span");
+  const sum = h("span", { class: "job-sum" });
+  const bar = h("span", { class: "thin" });
+  const link = h("a", { href: `#/jobs/${id}` }, name, state, sum, bar);
+  return {
+    element: h("li", null, link),
+    /** @param {boolean} isHere */
+    mark(isHere) {
+      if (isHere) link.setAttribute("aria-current", "true");
+      else link.removeAttribute("aria-current");
+    },
+    /** @param {Batch} batch @param {string} called */
+    update(batch, called) {
+      const { total, completed, failed } = batch.request_counts;
+      say(name, called);
+      say(state, STATES[batch.status] ?? batch.status);
+      state.className = `state is-${batch.status}`;
+      say(sum, `${count(completed + failed)} of ${count(total)}${failed ? `, ${count(failed)} failed` : ""} · ${moment(batch.created_at)}`);
+      bar.hidden = FINAL.has(batch.status);
+      bar.style.setProperty("--long", String(total ? ((completed + failed) / total) * 100 : 0));
     },
   };
 }

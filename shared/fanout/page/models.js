@@ -57,6 +57,9 @@ export function modelPicker(kept, changed) {
     changed();
   }
 
+  search.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.ctrlKey && !event.metaKey) event.preventDefault(); // searching asks nobody
+  });
   other.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.ctrlKey || event.metaKey) return;
     event.preventDefault();

@@ -4,7 +4,7 @@ import { ApiError, ask, post, upload } from "./api.js";
 import { csvForm } from "./csvform.js";
 import { announce, fill, h, say } from "./dom.js";
 import { moment, size } from "./format.js";
-import { quoteView } from "./quote.js";
+import { quoteFields, quoteView } from "./quote.js";
 import { explain } from "./words.js";
 
 const ENDPOINT = "/v1/chat/completions";
@@ -16,10 +16,12 @@ const SAMPLE = ["a bakery", "a bicycle shop", "a library", "a night train", "a l
 export function newJob(started) {
   /** @type {Picked | null} */
   let picked = null;
+  let shownFiles = "";
   const fault = h("div", { class: "fault-box", role: "alert", hidden: true });
   const status = h("p", { class: "hint", role: "status" });
   const step = h("div", { class: "step" });
-  const model = h("select", { onchange: () => void quote() });
+  const fields = quoteFields(() => void quote());
+  const { model, cap, window } = fields;
   const files = h("select", { "aria-label": "A file that is at the gateway already" });
   const useFile = h("button", { type: "button", onclick: () => void takeKnown() }, "Use it");
   const known = h("div", { class: "beside", hidden: true }, files, useFile);
@@ -104,7 +106,7 @@ export function newJob(started) {
     say(status, "Reading the file …");
     try {
       const said = await post("batches", { ...request(picked), dry_run: true });
-      fill(step, quoteView(picked.filename, said, model, (cap, window) => void begin(cap, window), () => void reset()));
+      fill(step, quoteView(picked.filename, said, fields, () => void begin(), () => void reset()));
       say(status, "");
       announce(said.errors.length ? "The file has mistakes." : "The quote is here.");
     } catch (error) {
@@ -118,14 +120,14 @@ export function newJob(started) {
     return { input_file_id: file.id, endpoint: ENDPOINT, ...(model.value ? { model: model.value } : {}) };
   }
 
-  /** @param {number | null} cap @param {string} window */
-  async function begin(cap, window) {
+  async function begin() {
     if (!picked) return;
     calm();
-    const more = { completion_window: window, metadata: { name: picked.filename.slice(0, 500) } };
+    const more = { completion_window: window.value, metadata: { name: picked.filename.slice(0, 500) } };
     try {
-      const batch = await post("batches", { ...request(picked), ...more, ...(cap === null ? {} : { max_cost_usd: cap }) });
+      const batch = await post("batches", { ...request(picked), ...more, ...(cap.value ? { max_cost_usd: cap.valueAsNumber } : {}) });
       picked = null;
+      cap.value = "";
       await reset();
       announce("The job has started.");
       started(batch);
@@ -158,6 +160,9 @@ export function newJob(started) {
     },
     /** @param {any[]} listed */
     files(listed) {
+      const ids = listed.map((file) => file.id).join();
+      if (ids === shownFiles) return; // an open list stays open
+      shownFiles = ids;
       known.hidden = !listed.length;
       const before = files.value;
       fill(files, h("option", { value: "" }, "… or one that is there already"), listed.map((file) => h("option", { value: file.id, "data-name": file.filename }, `${file.filename} (${size(file.bytes)}, ${moment(file.created_at)})`)));

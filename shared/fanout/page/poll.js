@@ -10,12 +10,13 @@ import { ApiError, news } from "./api.js";
 export function poller(work) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
-  let isOn = false;
   let isBusy = false;
+  /** @type {AbortController | null} */
+  let on = null;
 
   async function look() {
     clearTimeout(timer);
-    if (!isOn || isBusy || document.hidden) return;
+    if (!on || isBusy || document.hidden) return;
     isBusy = true;
     try {
       const seconds = await work();
@@ -27,15 +28,18 @@ export function poller(work) {
     }
   }
 
-  document.addEventListener("visibilitychange", () => void look());
-  news.addEventListener("found", () => setTimeout(look));
   return {
     start() {
-      isOn = true;
+      if (!on) {
+        on = new AbortController();
+        document.addEventListener("visibilitychange", () => void look(), { signal: on.signal });
+        news.addEventListener("found", () => setTimeout(look), { signal: on.signal });
+      }
       void look();
     },
     stop() {
-      isOn = false;
+      on?.abort();
+      on = null;
       clearTimeout(timer);
     },
   };

@@ -7,14 +7,20 @@ const HEADS = ["Model", "Lines", "Tokens in", "Tokens out", "Cost", "Duration"];
 const WINDOWS = [["1h", "an hour"], ["24h", "a day"], ["7d", "a week"], ["14d", "two weeks"]];
 const SHOWN = 20; // mistakes that are listed
 
-/**
- * @param {string} filename @param {any} quote @param {HTMLSelectElement} model
- * @param {(cap: number | null, window: string) => void} start @param {() => void} back
- */
-export function quoteView(filename, quote, model, start, back) {
+/** @typedef {{model: HTMLSelectElement, cap: HTMLInputElement, window: HTMLSelectElement}} Fields they outlive a quote */
+
+/** @param {() => void} modelChanged @returns {Fields} */
+export function quoteFields(modelChanged) {
+  return {
+    model: h("select", { onchange: modelChanged }),
+    cap: h("input", { type: "number", min: 0.000001, step: "any", inputMode: "decimal", placeholder: "none", "aria-describedby": "cap-hint" }),
+    window: h("select", null, WINDOWS.map(([value, name]) => h("option", { value, selected: value === "24h" }, name))),
+  };
+}
+
+/** @param {string} filename @param {any} quote @param {Fields} fields @param {() => void} start @param {() => void} back */
+export function quoteView(filename, quote, { model, cap, window }, start, back) {
   const isGood = !quote.errors.length && quote.lines > 0;
-  const cap = h("input", { type: "number", min: 0.000001, step: "any", inputMode: "decimal", placeholder: "none", "aria-describedby": "cap-hint" });
-  const window = h("select", null, WINDOWS.map(([value, name]) => h("option", { value, selected: value === "24h" }, name)));
   const begin = h("button", { type: "submit", class: "primary", disabled: !isGood }, `Start ${plural(quote.lines, "line")}`);
   const noPrice = quote.cost_high === null || quote.cost_high === undefined;
   const form = h(
@@ -25,7 +31,7 @@ export function quoteView(filename, quote, model, start, back) {
         event.preventDefault();
         begin.disabled = true;
         say(begin, "Starting …");
-        start(cap.value ? cap.valueAsNumber : null, window.value);
+        start();
       },
     },
     h("h3", null, filename),

@@ -116,8 +116,11 @@ function takeChoice(lane, choice, ms) {
   else if (choice.finish_reason) Object.assign(lane, { state: "done", endMs: ms, finish: choice.finish_reason });
 }
 
-/** What the gateway tells of a race once it is over. @param {Ask} ask @param {any[]} attempts */
+/** What the gateway tells of a race once it is over; its clock began `late` ms after ours. @param {Ask} ask @param {any[]} attempts */
 function takeReport(ask, attempts) {
+  const best = ask.lanes.find((lane) => lane.won);
+  const told = attempts.find((attempt) => attempt.outcome === "won")?.first_token_ms;
+  const late = best?.firstMs && typeof told === "number" ? Math.max(0, best.firstMs - best.startMs - told) : 0;
   attempts.forEach((attempt, at) => {
     const lane = ask.lanes[at];
     if (!lane) return;
@@ -125,8 +128,8 @@ function takeReport(ask, attempts) {
     lane.cost = attempt.cost_usd;
     lane.billing = attempt.billing;
     if (attempt.outcome === "won") return crown(ask, lane);
-    lane.firstMs = attempt.first_token_ms === null ? null : lane.startMs + attempt.first_token_ms;
-    if (attempt.duration_ms !== null) lane.endMs = lane.startMs + attempt.duration_ms;
+    lane.firstMs = attempt.first_token_ms === null ? null : lane.startMs + late + attempt.first_token_ms;
+    if (attempt.duration_ms !== null) lane.endMs = lane.startMs + late + attempt.duration_ms;
     lane.state = attempt.outcome === "failed" ? "failed" : attempt.outcome === "cancelled" ? "cut" : "idle";
     if (attempt.error) lane.fault = faultOf(attempt.error, 502);
   });

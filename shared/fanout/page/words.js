@@ -20,12 +20,14 @@ const BY_CODE = {
   deadline_exceeded: ["No answer in the time that there was.", "Ask again, or ask for a shorter answer."],
   request_timeout: ["No answer in the time that there was.", "Run the failed lines again."],
   all_failed: ["Every model failed.", "Each one's reason is with it."],
+  Rejected: ["The provider refuses the request.", "See its own words in the examples."],
   batch_cancelled: ["The job ended before this line was asked.", "Run the failed lines again."],
   batch_expired: ["The job's time was over before this line was asked.", "Run the failed lines again, with more time."],
   max_cost_reached: ["The cap was reached.", "Answers so far are kept; run the rest with a higher cap."],
   price_not_found: ["A cap needs a price, and this model has none.", "Leave out the cap, or give the model's price in the config."],
   file_not_found: ["The file is gone.", "Upload it again."],
   context_length_exceeded: ["The prompt is too long for this model.", "Shorten it, or pick a model with more room."],
+  content_policy_violation: ["The provider will not answer this prompt.", "Say it in another way."],
   duplicate_custom_id: ["A name comes twice.", "Give each line a `custom_id` of its own."],
   invalid_json_line: ["A line is not JSON.", "Mend that line, and upload the file again."],
   connection_lost: ["The connection to the gateway was lost.", "What had come is kept. Ask again when it is back."],
@@ -73,6 +75,9 @@ export const STATES = {
   cancelling: "Stopping",
   cancelled: "Stopped",
 };
+
+/** The states of a job that is over. */
+export const FINAL = new Set(["completed", "failed", "expired", "cancelled"]);
 
 /** How an answer ended. @type {Record<string, string>} */
 export const FINISHES = {

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from ..errors import RequestError
+from ..secret import Reticent
 from .chat import Usage
 from .check import convert, like, parse_chat
 from .request import ChatRequest
@@ -23,6 +24,9 @@ Shape: TypeAlias = Literal["object", "list"]
 
 MAX_MODELS = 1_000
 """The most models that one request may name."""
+
+MAX_NAME = 512
+"""The most characters of a model's name; AWS's longest have half as many."""
 
 MAX_CALLS = 10_000
 """The most upstream calls (conversations x models) that one request may ask for."""
@@ -72,7 +76,7 @@ ADDRESSED = frozenset(Addressed.__struct_fields__)
 FORBIDDEN = frozenset({"api_base", "base_url", "api_key", "api_version"})
 
 
-class FanOutRequest(Struct, frozen=True, gc=False):
+class FanOutRequest(Reticent, frozen=True, gc=False):
     """
     A checked request: every conversation for one model, or for several in some mode.
 
@@ -181,6 +185,8 @@ def _models(asked: Addressed, fanout: FanOutField) -> tuple[str, ...]:
     names = [name.strip() for name in names]
     if not names or not all(names):
         raise RequestError(f"`{param}` has an empty model name; write `a, b`", param)
+    if any(len(name) > MAX_NAME for name in names):
+        raise RequestError(f"`{param}` has a name of over {MAX_NAME} characters", param)
     if len(names) > MAX_MODELS:
         raise RequestError(f"`{param}` names {len(names)} models; at most {MAX_MODELS}", param)
     return tuple(names)

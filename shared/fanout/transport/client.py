@@ -21,7 +21,7 @@ from ..errors import Broken, ErrorDetail, MissingKey, TimedOut
 from ..providers.base import BadWire, Bearer, Header, SigV4, WireError
 from ..schema.chat import ChatChunk, ChatCompletion
 from ..schema.request import ChatRequest
-from ..secret import Secret
+from ..secret import Reticent, Secret
 from ..wire.http import WireRequest, WireResponse
 from .engine import MAX_ANSWER, Engine, EngineError, Incoming, Outgoing, TooLong
 from .faults import MAX_ERROR_BODY, fault, malformed, refusal, wire_error
@@ -36,7 +36,7 @@ MAX_COPIES = 256_000_000
 """Bytes of big bodies on their way to providers at once."""
 
 
-class Reply(Struct, frozen=True):
+class Reply(Reticent, frozen=True):
     """A whole answer and what came with it."""
 
     completion: ChatCompletion
@@ -96,7 +96,7 @@ class Transport:
         try:
             completion = codec.decode(reply, deployment.target)
         except WireError as error:
-            raise wire_error(deployment, error) from None
+            raise wire_error(deployment, error, signed.text) from None
         except NONSENSE:
             raise malformed(deployment) from None
         return Reply(completion, reply.headers, wire.dropped)
@@ -136,7 +136,7 @@ class Transport:
                         incoming.status, incoming.headers, await _limited(incoming)
                     )
                     raise refusal(deployment, reply, signed.text)
-                chunks = _chunks(deployment, incoming, self._max_answer)
+                chunks = _chunks(deployment, incoming, signed.text, self._max_answer)
                 yield OpenStream(chunks, incoming.headers, wire.dropped)
         except EngineError as error:
             raise fault(deployment, error) from None
@@ -228,7 +228,7 @@ def join(base: str, path: str) -> str:
 
 
 async def _chunks(
-    deployment: Deployment, incoming: Incoming, limit: int
+    deployment: Deployment, incoming: Incoming, key: str | None, limit: int
 ) -> AsyncIterator[ChatChunk]:
     codec, pending = deployment.provider.chat, 0
     framer, decoder = codec.framer(), codec.decoder(deployment.target)
@@ -247,7 +247,7 @@ async def _chunks(
     except EngineError as error:
         raise fault(deployment, error) from None
     except WireError as error:
-        raise wire_error(deployment, error) from None
+        raise wire_error(deployment, error, key) from None
     except TimeoutError:
         raise _silent(deployment) from None
     except NONSENSE:

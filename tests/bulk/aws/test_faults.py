@@ -189,7 +189,7 @@ async def execute(world: World, gateway: Gateway, job: Job) -> None:
                 group.create_task(one(shard))
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, 2])
 def test_a_job_in_the_worst_of_all_clouds_answers_every_line_once(
     s3: Any, table: DynamoTable, seed: int
 ) -> None:

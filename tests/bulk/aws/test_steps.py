@@ -14,6 +14,7 @@ import pytest
 
 from fanout.bulk.asking import check_model
 from fanout.bulk.aws.dynamodb import DynamoTable
+from fanout.bulk.aws.host import AWSBulk
 from fanout.bulk.aws.intake import Execution, Intake
 from fanout.bulk.aws.s3 import S3Blobs
 from fanout.bulk.aws.steps import IDLE_ROUNDS, Beginning, State, Steps
@@ -340,3 +341,19 @@ def _expiring(at: int, job: Any) -> Any:
     from msgspec.structs import replace
 
     return replace(job, expires_at=at)
+
+
+def test_a_job_that_cannot_be_taken_up_again_has_not_failed(staged: Any) -> None:
+    async def away(job_id: str) -> None:
+        raise ConnectionError("Step Functions is away")
+
+    async def main() -> None:
+        async with staged() as on:
+            job = await on.at.create(line("a"))
+            bulk = AWSBulk(on.at.stores, away)
+            await on.begin({"job": job.id})
+            with pytest.raises(ConnectionError):
+                await bulk.start(job.id)
+            assert (await on.at.job(job)).status == "in_progress"
+
+    asyncio.run(main())
