@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
+from functools import cache
 from typing import Any
 
 from msgspec import Struct
@@ -131,6 +132,7 @@ def _refusals(error: FanoutError) -> list[tuple[str, float | None]]:
 def make_limits(catalog: Catalog) -> Callable[[str], Limits]:
     """The config's limits of a name: those of its deployments together, if each has one."""
 
+    @cache
     def limits(name: str) -> Limits:
         try:
             deployments = catalog.find(name)

@@ -138,7 +138,10 @@ class Pacer(Struct):
         """
         turn = Turn()
         claims = self._claims(model, tokens, requests)
-        async with self.locks.setdefault(model, asyncio.Lock()):
+        if claims:
+            async with self.locks.setdefault(model, asyncio.Lock()):
+                await self._wait(model, claims)
+        else:  # there may be a pause to wait for, by all at once
             await self._wait(model, claims)
         yield turn
         for claim in claims:
