@@ -9,7 +9,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 PORT ?= 4000
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo clients check test test-browser bench docs lock clean format install-infra synth deploy cdk rehearse
+.PHONY: help install run demo clients check test test-browser bench faults fuzz docs prices lock clean format install-infra synth deploy cdk rehearse
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -82,6 +82,12 @@ rehearse: install-infra  ## the stack onto the AWS at AWS_ENDPOINT_URL, and test
 bench: install .venv-bench/.installed  ## measure, beside LiteLLM; writes docs/benchmarks.md
 	@.venv-bench/bin/python -m tests.bench
 
+faults: install  ## misbehaving providers, callers that vanish, overload; writes docs/faults.md
+	@$(BIN)/python -m tests.faults
+
+fuzz: install  ## ten thousand requests made of openapi.json; none may be a 500 or come out again
+	@$(BIN)/python -m tests.fuzz
+
 .venv-bench/.installed: .venv/.installed requirements/bench.txt
 	test -x .venv-bench/bin/python || $(BIN)/uv venv -q --python $(BIN)/python .venv-bench
 	$(BIN)/uv pip sync -q --python .venv-bench/bin/python --require-hashes requirements/bench.txt
@@ -90,6 +96,9 @@ bench: install .venv-bench/.installed  ## measure, beside LiteLLM; writes docs/b
 docs: install install-infra  ## the pages that are made from the code
 	$(BIN)/python scripts/make_docs.py
 	$(INFRA)/python -m scripts.aws.pages
+
+prices: install  ## the public price lists, as genai-prices has them today
+	$(BIN)/python scripts/make_prices.py
 
 lock: install  ## resolve the versions anew, with hashes
 	cd requirements && sh lock.sh ../$(BIN)/uv

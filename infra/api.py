@@ -87,6 +87,8 @@ class GatewayApi(Construct):
             cloud_watch_role_removal_policy=(
                 cdk.RemovalPolicy.RETAIN if props.api_log_role else None
             ),
+            # A file's bytes as they are: without this they would be read as a text.
+            binary_media_types=["multipart/form-data"],
             deploy_options=self._stage(props),
             default_cors_preflight_options=self._cors(props),
         )

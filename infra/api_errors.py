@@ -40,7 +40,12 @@ _SLOW_DOWN = ApiError(
     "429", "rate_limit_error", "rate_limit_exceeded", "Too many requests to the gateway at once."
 )
 _TOO_LARGE = ApiError(
-    "413", _INVALID, "request_too_large", "The request's body is over what a Lambda takes: 6 MB."
+    "413",
+    _INVALID,
+    "request_too_large",
+    "The request's body is over what a Lambda takes: 6 MB, of a file 4 MB. A larger one goes up in "
+    "parts: `client.uploads.upload_file_chunked(..., part_size=4_000_000)`; or into the bucket's "
+    "inbox.",
 )
 
 # A key that is no AWS signature, where one is looked for, is what a wrong path looks like.

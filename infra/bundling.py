@@ -1,7 +1,7 @@
 """
 One zip for every function, made by uv without Docker: wheels for the target platform, by hash.
 
-The same input gives the same bytes, and so the same asset: no byte code, no time stamps.
+The same input gives the same bytes, and so the same asset: no time stamps, not even in byte code.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any
 import aws_cdk as cdk
 import jsii
 from aws_cdk import aws_lambda as lambda_
+
+from .bytecode import compile_folder
 
 ROOT = Path(__file__).parent.parent
 REQUIREMENTS = ROOT / "requirements" / "lambda.txt"
@@ -60,6 +62,7 @@ def bundle(output: Path, *, architecture: str, python: str, config: str) -> None
     shutil.copytree(ROOT / "shared" / "fanout", output / "fanout", ignore=skip)
     shutil.copytree(ROOT / "functions", output / "functions", ignore=skip)
     (output / "config.json").write_text(config, encoding="utf-8")
+    compile_folder(output, python)
 
 
 @jsii.implements(cdk.ILocalBundling)

@@ -67,20 +67,32 @@ class ApiFunction(Construct):
 
 
 def _environment(props: GatewayProps, secret_prefix: str) -> dict[str, str]:
-    """The stack's own variables, and `fanout:environment` beside them."""
-    own = {
+    """The variables under which the Web Adapter finds the app, and those of every function."""
+    adapter = {
         "AWS_LAMBDA_EXEC_WRAPPER": "/opt/bootstrap",
         "AWS_LWA_INVOKE_MODE": "response_stream",
         "AWS_LWA_PORT": str(props.port),
         "AWS_LWA_READINESS_CHECK_PATH": "/health",
+        "PORT": str(props.port),
+    }
+    if props.cors:
+        adapter["FANOUT_CORS"] = props.cors
+    return beside(props, adapter) | own_environment(props, secret_prefix)
+
+
+def own_environment(props: GatewayProps, secret_prefix: str) -> dict[str, str]:
+    """The stack's own variables of every function, and `fanout:environment` beside them."""
+    own = {
         "FANOUT_CONFIG": "config.json",
         "FANOUT_SECRET_PREFIX": secret_prefix,
         "FANOUT_SERVICE": secret_prefix[:-1],
-        "PORT": str(props.port),
         "POWERTOOLS_SERVICE_NAME": secret_prefix[:-1],
     }
-    if props.cors:
-        own["FANOUT_CORS"] = props.cors
+    return props.environment | beside(props, own)
+
+
+def beside(props: GatewayProps, own: dict[str, str]) -> dict[str, str]:
+    """The stack's variables, none of which `fanout:environment` may have too."""
     for name in sorted(own.keys() & props.environment.keys()):
         raise BadContext(f"`fanout:environment`: `{name}` is set by the stack")
-    return props.environment | own
+    return own

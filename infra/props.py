@@ -66,17 +66,32 @@ class GatewayProps(BaseModel):
     burst: Annotated[int, Field(ge=1, le=5_000)] = 200
     """How many more it takes at once"""
 
+    bulk: bool = True
+    """Jobs: their state machine, functions, bucket and table; `false` leaves all of it out"""
+
+    bulk_memory: Annotated[int, Field(ge=512, le=10_240)] = 1_024
+    """MB of a job's worker, which has some 200 lines under way"""
+
+    bulk_timeout: Annotated[int, Field(ge=60, le=900)] = 900
+    """Seconds after which a worker hands what is left to the next"""
+
+    bulk_workers: Annotated[int, Field(ge=1, le=1_000)] = 20
+    """Workers of a job at once; with the API's requests they share what the account allows"""
+
+    file_days: Annotated[int, Field(ge=30, le=3_650)] = 30
+    """Days for which files are kept: what was uploaded, what came of it, what is in the inbox"""
+
     log_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731] = 30
     """Days for which the logs are kept"""
 
     removal: Literal["destroy", "retain"] = "destroy"
-    """What `cdk destroy` does with the keys and the logs"""
+    """What `cdk destroy` does with the keys, the logs and the jobs' table; their bucket is kept"""
 
     alarm_email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = None
     """Where alarms are mailed to, once the address has said yes to AWS's first mail"""
 
     spend_alarm: Annotated[float, Field(gt=0)] = 10.0
-    """US dollars an hour, by the config's prices, over which there is an alarm"""
+    """US dollars an hour, by the config's or the public prices, over which there is an alarm"""
 
     rollback: bool = False
     """A tenth of the calls meets a new version first, the rest after five minutes without alarm"""

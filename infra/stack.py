@@ -9,6 +9,8 @@ from aws_cdk import aws_codedeploy as codedeploy
 from constructs import Construct
 
 from .api import GatewayApi
+from .bulk import BulkJobs
+from .bulk_watch import JobWatch
 from .bundling import make_code
 from .config import read_config
 from .function import ApiFunction
@@ -40,6 +42,10 @@ class GatewayStack(cdk.Stack):
         keys.grant_read(api_function.role)
         door = GatewayApi(self, "Door", props=props, handler=api_function.alias)
         watch = Watch(self, "Watch", props=props, function=api_function.alias, api=door.api)
+        if props.bulk:
+            bulk = BulkJobs(self, "Bulk", props=props, config=config, code=code, keys=keys)
+            bulk.serve(api_function, props)
+            JobWatch(self, "JobWatch", watch=watch, jobs=bulk)
         if props.rollback:
             codedeploy.LambdaDeploymentGroup(
                 self,

@@ -33,42 +33,43 @@ class Watch(Construct):
         super().__init__(scope, id_)
         self._service = cdk.Stack.of(self).stack_name
         self._topic = self._mail(props.alarm_email) if props.alarm_email else None
-        self.errors = self._alarm(
+        self.errors = self.alarm(
             "Errors",
             function.metric_errors(period=FIVE_MINUTES),
             1,
             "the function itself failed: see its log",
         )
-        self._alarm(
+        self.alarm(
             "ServerErrors",
-            self._metric("Errors", "Sum"),
+            self.metric("Errors", "Sum"),
             5,
             "five requests in five minutes got a 5xx: providers down, or keys refused",
         )
-        self._alarm(
+        self.alarm(
             "Throttles",
             function.metric_throttles(period=FIVE_MINUTES),
             1,
             "more calls at once than `fanout:concurrency` or the account allow",
         )
-        self._alarm(
+        self.alarm(
             "Slow",
             api.metric_latency(period=FIVE_MINUTES, statistic="p99"),
             120_000,
             "one request in a hundred took over two minutes",
         )
-        self._alarm(
+        self.alarm(
             "Spend",
-            self._metric("CostUSD", "Sum", cdk.Duration.hours(1)),
+            self.metric("CostUSD", "Sum", cdk.Duration.hours(1)),
             props.spend_alarm,
             f"over {props.spend_alarm:g} dollars an hour by the config's prices "
             "(`fanout:spend_alarm`)",
         )
-        self._dashboard(function, api)
+        self.board = self._dashboard(function, api)
 
-    def _metric(
+    def metric(
         self, name: str, statistic: str, period: cdk.Duration = FIVE_MINUTES
     ) -> cloudwatch.Metric:
+        """One of the gateway's own."""
         return cloudwatch.Metric(
             namespace=NAMESPACE,
             metric_name=name,
@@ -88,9 +89,10 @@ class Watch(Construct):
             period=FIVE_MINUTES,
         )
 
-    def _alarm(
+    def alarm(
         self, name: str, metric: cloudwatch.IMetric, threshold: float, why: str
     ) -> cloudwatch.Alarm:
+        """At `threshold` and above; by mail, if that was asked for."""
         alarm = cloudwatch.Alarm(
             self,
             name,
@@ -118,7 +120,7 @@ class Watch(Construct):
         topic.add_subscription(subscriptions.EmailSubscription(address))
         return topic
 
-    def _dashboard(self, function: lambda_.Alias, api: apigateway.RestApi) -> None:
+    def _dashboard(self, function: lambda_.Alias, api: apigateway.RestApi) -> cloudwatch.Dashboard:
         stack = cdk.Stack.of(self)
         name = f"{self._service}-{stack.region}"  # dashboards are global
         board = cloudwatch.Dashboard(
@@ -126,37 +128,39 @@ class Watch(Construct):
         )
         home = f"https://console.aws.amazon.com/cloudwatch/home?region={stack.region}"
         cdk.CfnOutput(stack, "DashboardUrl", value=f"{home}#dashboards/dashboard/{name}")
-        requests = [self._metric(name, "Sum") for name in ("Requests", "Errors")]
-        first = [self._metric("FirstToken", s) for s in ("p50", "p90", "p99")]
+        requests = [self.metric(name, "Sum") for name in ("Requests", "Errors")]
+        first = [self.metric("FirstToken", s) for s in ("p50", "p90", "p99")]
         board.add_widgets(
-            _graph("Requests and server errors", *requests),
-            _graph("First token, all models (ms)", *first),
-            _graph("Spend (USD, five minutes)", self._metric("CostUSD", "Sum")),
+            graph("Requests and server errors", *requests),
+            graph("First token, all models (ms)", *first),
+            graph("Spend (USD, five minutes)", self.metric("CostUSD", "Sum")),
         )
         board.add_widgets(
-            _graph("Attempts by model", self._by("Attempts", "Sum", "model")),
-            _graph("First token by model, p50 (ms)", self._by("FirstToken", "p50", "model")),
-            _graph("Failures by model", self._by("AttemptFailures", "Sum", "model")),
+            graph("Attempts by model", self._by("Attempts", "Sum", "model")),
+            graph("First token by model, p50 (ms)", self._by("FirstToken", "p50", "model")),
+            graph("Failures by model", self._by("AttemptFailures", "Sum", "model")),
         )
         board.add_widgets(
-            _graph("Spend by model (USD)", self._by("CostUSD", "Sum", "model")),
-            _graph("Tokens out by model", self._by("CompletionTokens", "Sum", "model")),
-            _graph("Cancelled by mode", self._by("Cancelled", "Sum", "mode")),
+            graph("Spend by model (USD)", self._by("CostUSD", "Sum", "model")),
+            graph("Tokens out by model", self._by("CompletionTokens", "Sum", "model")),
+            graph("Cancelled by mode", self._by("Cancelled", "Sum", "mode")),
         )
         board.add_widgets(
-            _graph(
+            graph(
                 "Function: at once, throttled",
                 function.metric_throttles(),
                 function.metric("ConcurrentExecutions", statistic="Maximum"),
             ),
-            _graph(
+            graph(
                 "Function: duration (ms)",
                 function.metric_duration(statistic="p50"),
                 function.metric_duration(statistic="p99"),
             ),
-            _graph("API: 4xx, 5xx", api.metric_client_error(), api.metric_server_error()),
+            graph("API: 4xx, 5xx", api.metric_client_error(), api.metric_server_error()),
         )
+        return board
 
 
-def _graph(title: str, *metrics: cloudwatch.IMetric) -> cloudwatch.GraphWidget:
+def graph(title: str, *metrics: cloudwatch.IMetric) -> cloudwatch.GraphWidget:
+    """A third of a row."""
     return cloudwatch.GraphWidget(title=title, left=list(metrics), width=8, height=6)

@@ -93,9 +93,11 @@ class InProcess:
         path: str,
         pieces: Sequence[bytes] = (b"",),
         headers: Sequence[tuple[bytes, bytes]] = (),
+        query: bytes = b"",
     ) -> Heard:
         """One request, its body in pieces."""
-        call = self._call({"method": method, "path": path, "headers": headers}, pieces)
+        scope = {"method": method, "path": path, "headers": headers, "query_string": query}
+        call = self._call(scope, pieces)
         return asyncio.run_coroutine_threadsafe(call, self._loop).result(PATIENCE)
 
     async def _call(self, scope: Mapping[str, Any], pieces: Sequence[bytes]) -> Heard:

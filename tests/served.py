@@ -66,10 +66,19 @@ class Notes:
 class Served:
     """A gateway on `url`, and what it told its observer."""
 
-    def __init__(self, port: int, notes: Notes) -> None:
+    def __init__(
+        self, port: int, notes: Notes, loop: asyncio.AbstractEventLoop | None = None
+    ) -> None:
         self.port = port
+        self._loop = loop
         self.url = f"http://127.0.0.1:{port}"
         self.notes = notes
+
+    def tasks(self) -> int:
+        """How many tasks are pending in the server's loop."""
+        assert self._loop is not None
+        counted = asyncio.run_coroutine_threadsafe(_count_tasks(), self._loop)
+        return counted.result(timeout=10)
 
     @contextmanager
     def ask(
@@ -110,11 +119,20 @@ class Served:
                 return heard(response.status, said, raw)
             return told(response.status, said, json.loads(raw))
 
-    def send(self, body: object, path: str = "/v1/chat/completions") -> http.client.HTTPConnection:
+    def send(
+        self,
+        body: object,
+        path: str = "/v1/chat/completions",
+        headers: Mapping[str, str] = {},
+    ) -> http.client.HTTPConnection:
         """A request sent and not waited for; closing the connection hangs up."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        connection.request("POST", path, json.dumps(body).encode())
+        connection.request("POST", path, json.dumps(body).encode(), dict(headers))
         return connection
+
+
+async def _count_tasks() -> int:
+    return len(asyncio.all_tasks())
 
 
 def entry(upstream: Upstream, name: str, model: str = "", **params: Any) -> dict[str, Any]:
@@ -132,6 +150,7 @@ def serve(
     env: Mapping[str, str] = {},
     *,
     keep_alive: float = 15.0,
+    patience: float = 60.0,
     deadline: Callable[[Headers], float | None] | None = None,
     page: bool = False,
 ) -> Iterator[Served]:
@@ -143,6 +162,7 @@ def serve(
         observer=notes,
         deadline=deadline,
         keep_alive=keep_alive,
+        patience=patience,
         page=page,
     )
     with background(lambda: _serving(app, notes), uvloop.new_event_loop) as served:
@@ -166,6 +186,6 @@ async def _serving(app: App, notes: Notes, port: int = 0) -> AsyncIterator[Serve
     async with asyncio.TaskGroup() as group:
         group.create_task(server.serve(sockets=[sock]))
         try:
-            yield Served(sock.getsockname()[1], notes)
+            yield Served(sock.getsockname()[1], notes, asyncio.get_running_loop())
         finally:
             server.should_exit = True

@@ -28,6 +28,7 @@ LAYERS = """
     combine  report
     stack_keys
     router  aws  secrets_manager                        one model name to one answer
+    tries                                               one attempt, and what is told of it
     transport  groups  retry  observe  prices  leg      effects and policies
     config
     providers  concurrency                              translation | structure
@@ -56,9 +57,9 @@ DOORS = {
 }
 
 PURE = """
-    answers  bulk/lines  bulk/plan  bulk/records  bulk/tally  combine  config/keys  config/model
-    config/resolve  errors  interleave  leg  observe  prices  providers  report  retry  schema
-    secret  transport/faults  transport/redact  wire
+    answers  bulk/lines  bulk/plan  bulk/records  bulk/seen  bulk/tally  combine
+    config/keys  config/model  config/resolve  errors  interleave  leg  observe
+    providers  report  retry  schema  secret  tries  transport/faults  transport/redact  wire
 """
 EFFECTS = "asyncio os pathlib random secrets socket ssl subprocess tempfile threading time"
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import random
 
 from fanout.aws import AWSSigner
-from fanout.compose import load_catalog, open_gateway
+from fanout.bulk.aws.door import open_stack
+from fanout.compose import load_catalog, make_engine, open_gateway
 from fanout.http.app import App
 from fanout.http.frozen import Frozen, lambda_deadline
 from fanout.powertools import PowertoolsObserver
 from fanout.secrets_manager import Place, SecretsManager
 from fanout.settings import Settings
-from fanout.transport.lanes import LanesEngine
 
 MARGIN = 2.0
 """Seconds of the invocation kept for saying that the time is up."""
 
 settings = Settings.read()
 catalog = load_catalog(settings)
-engine = LanesEngine(connect_timeout=catalog.general.connect_timeout)
+engine = make_engine(catalog.general)
 place = Place.of(settings.env, settings.env["FANOUT_SECRET_PREFIX"])
 signer = AWSSigner(settings.env)
 secrets = SecretsManager(engine, signer, place, catalog.secret_names, draw=random.random)
@@ -32,6 +32,7 @@ app = Frozen(
         observer=observer,
         keys=secrets,
         deadline=lambda_deadline(MARGIN),
+        jobs=(lambda _: open_stack(settings.env)) if "FANOUT_MACHINE" in settings.env else None,
     ),
     secrets.fresh,
     settings.env.get("FANOUT_CORS"),

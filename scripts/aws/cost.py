@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from . import prices
+from . import job_cost, prices
 
 MILLION = 1_000_000
 CENT = 0.01
@@ -16,7 +16,7 @@ MONTH = 730 * 3600
 KEYS = 4
 MODELS = 3
 MODES = 2
-ALARMS = 5
+ALARMS = 10
 ATTEMPT_METRICS, REQUEST_METRICS = 7, 3
 LOG_BYTES = 2_500
 ANSWER_BYTES = 4_000
@@ -114,6 +114,20 @@ Beside AWS's guidance (two tasks, a database, a cache, NAT, a firewall) this sta
 from {even:.0f} million requests a month on; beside one task and a load balancer, without a second
 zone or a spare, from {even_small:.1f} million.
 
+## A job of a million lines
+
+By how long an answer takes and by the memory of its workers ([jobs](bulk.md)); plan and finish are
+in it. A worker has up to {shard} lines under way, so its wait is shared by them.
+
+{by_job}
+
+Of one of 3 s and 1,024 MB: functions ${job.functions:.2f}, state machine ${job.states:.2f}, S3
+${job.storage:.2f}, DynamoDB ${job.records:.2f}, logs ${job.logs:.2f}. It is computed, not measured:
+a shard of {shard} lines is taken to be {waves} answers' time and {beside} s, with a put, a count
+and a look a second, and {transitions} transitions. Not in it are storage (${of_storage:.3f} a GB
+and month, for `fanout:file_days`) and what a worker does again after a fault. Asked one by one, the
+same million are ${alone:.2f} at 512 MB.
+
 ## What would change it
 
 * An environment kept warm (provisioned concurrency, 512 MB): ${of_warm:.2f} a month each, used or
@@ -155,6 +169,14 @@ def page() -> str:
         by_month=_by_month(small),
         even=break_even(prices.PROXY.dollars) / MILLION,
         even_small=break_even(small) / MILLION,
+        shard=job_cost.SHARD,
+        by_job=_by_job(),
+        job=job_cost.job(MILLION, 1_024, 3),
+        waves=job_cost.WAVES,
+        beside=job_cost.BESIDE,
+        transitions=job_cost.TRANSITIONS,
+        of_storage=prices.S3_STORAGE.dollars,
+        alone=per_request(MILLION, 512, 3),
         of_warm=0.5 * MONTH * prices.KEPT_WARM.dollars,
         prices=_prices(),
     )
@@ -167,6 +189,19 @@ def _by_size() -> str:
         [
             [f"{wait} s", *(f"${per_request(MILLION, memory, wait):.2f}" for memory in MEMORIES)]
             for wait in WAITS
+        ],
+    )
+
+
+def _by_job() -> str:
+    return _table(
+        ["answer takes", *(f"{memory:,} MB" for memory in job_cost.MEMORIES)],
+        [
+            [
+                f"{wait} s",
+                *(f"${job_cost.job(MILLION, m, wait).total:.2f}" for m in job_cost.MEMORIES),
+            ]
+            for wait in job_cost.WAITS
         ],
     )
 

@@ -30,8 +30,13 @@ def filled(value: Any) -> str:
 
 
 def problems(value: Any, place: str = "") -> Iterator[str]:
-    """Each path that would be passed on as a text: `"job": "$.job"`, where `"job.$"` is meant."""
-    if isinstance(value, Mapping):
+    """
+    Each path that would be passed on as a text: `"job": "$.job"`, where `"job.$"` is meant, or in
+    JSONata `"$states.input.job"` without its `{% %}`.
+    """
+    if isinstance(value, Mapping) and value.get("QueryLanguage") == "JSONata":
+        yield from _bare(value, place)
+    elif isinstance(value, Mapping):
         for key, inner in value.items():
             if key in {"Parameters", "ItemSelector", "ResultSelector", "BatchInput"}:
                 yield from _texts(inner, f"{place}.{key}")
@@ -40,6 +45,17 @@ def problems(value: Any, place: str = "") -> Iterator[str]:
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             yield from problems(inner, f"{place}[{index}]")
+
+
+def _bare(value: Any, place: str) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _bare(inner, f"{place}.{key}")
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _bare(inner, f"{place}[{index}]")
+    elif isinstance(value, str) and value.startswith("$"):
+        yield f"`{place[1:]}` is the text `{value}`; is `{{% {value} %}}` meant?"
 
 
 def _texts(value: Any, place: str) -> Iterator[str]:

@@ -21,6 +21,8 @@ class Price(NamedTuple):
 
 _LAMBDA = "https://aws.amazon.com/lambda/pricing/"
 _WATCH = "https://aws.amazon.com/cloudwatch/pricing/"
+_S3 = "https://aws.amazon.com/s3/pricing/"
+_TABLE = "https://aws.amazon.com/dynamodb/pricing/on-demand/"
 _GUIDANCE = (
     "https://github.com/aws-solutions-library-samples/"
     "guidance-for-multi-provider-generative-ai-gateway-on-aws"
@@ -63,11 +65,24 @@ DASHBOARD = Price("CloudWatch, a dashboard", 3.00, "month", _WATCH, "2026-06-13"
 TRACES = Price(
     "X-Ray", 5.00, "million traces", "https://aws.amazon.com/xray/pricing/", "2026-11-23"
 )
+TRANSITION = Price(
+    "Step Functions, standard",
+    0.025,
+    "1,000 transitions",
+    "https://aws.amazon.com/step-functions/pricing/",
+    "2026-11-23",
+)
+S3_PUT = Price("S3, to put, copy or list", 0.005, "1,000 requests", _S3, "2026-11-25")
+S3_GET = Price("S3, to get", 0.0004, "1,000 requests", _S3, "2026-11-25")
+S3_STORAGE = Price("S3, standard", 0.023, "GB-month", _S3, "2026-11-25")
+WRITE = Price("DynamoDB, on demand", 0.625, "million writes of 1 kB", _TABLE, "2026-11-23")
+READ = Price("DynamoDB, on demand", 0.125, "million reads of 4 kB", _TABLE, "2026-11-23")
 PROXY = Price("LiteLLM on ECS, AWS's own guidance, idle", 378.10, "month", _GUIDANCE, "2026-07-15")
 PROXY_TASK = Price("One of its two tasks (2 vCPU, 4 GB)", 57.67, "month", _GUIDANCE, "2026-07-15")
 PROXY_BALANCER = Price("Its load balancer", 24.62, "month", _GUIDANCE, "2026-07-15")
 
 ALL = (
     *COMPUTE.values(), INVOCATION, API, DATA_OUT, SECRET, SECRET_CALLS, LOGS, METRIC, ALARM,
-    DASHBOARD, TRACES, KEPT_WARM, PROXY, PROXY_TASK, PROXY_BALANCER,
+    DASHBOARD, TRACES, KEPT_WARM, TRANSITION, S3_PUT, S3_GET, S3_STORAGE, WRITE, READ, PROXY,
+    PROXY_TASK, PROXY_BALANCER,
 )  # fmt: skip

@@ -10,7 +10,7 @@ import asyncio
 import os
 import random
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -20,13 +20,13 @@ from .compose import make_transport
 from .config.keys import DEFAULTABLE
 from .config.model import ModelParams
 from .config.resolve import Catalog, Deployment, make_deployment
-from .errors import AllFailed, Cause, ConfigError, ProviderError, RequestError
+from .errors import AllFailed, Cause, ConfigError, FanoutError, ProviderError, RequestError
 from .gateway import Context, Gateway
 from .observe import Silent
 from .providers import registry
 from .router import Router
 from .schema.check import convert
-from .schema.fanout import FanOutRequest, parse_request
+from .schema.fanout import FanOutRequest, another, parse_request
 from .settings import Settings
 from .transport.engine import Engine
 
@@ -52,6 +52,7 @@ class Asked:
         address = {name: given.pop(name) for name in ADDRESS if name in given}
         self.stream = bool(given.pop("stream", False))
         self._models, self._mode = models, mode
+        self._checked: FanOutRequest | None = None
         # Deployments of one model are told apart by their place, which no caller gets to see.
         names = list(models) if deployments is None else [f"{m}#{i}" for i, m in enumerate(models)]
         self._labels = dict(zip(names, models, strict=True))
@@ -82,8 +83,10 @@ class Asked:
         if self.stream:
             return await self.lazy_stream(messages).open()
         request = self._request(messages)
-        with self._labelled_errors():
+        try:
             answer = await self._gateway.answer(request, _context())
+        except FanoutError as error:
+            raise self._labelled_error(error) from None
         return ChatCompletion(self._labelled(answer.body))
 
     def lazy_stream(self, messages: object) -> ChunkStream:
@@ -94,9 +97,11 @@ class Asked:
     async def _opened(self, messages: object) -> AsyncIterator[AsyncIterator[Any]]:
         request = self._request(messages)
         async with AsyncExitStack() as stack:
-            with self._labelled_errors():
+            try:
                 opening = self._gateway.stream(request, _context())
                 answer = await stack.enter_async_context(opening)
+            except FanoutError as error:
+                raise self._labelled_error(error) from None
             yield self._labelled_chunks(answer.chunks)
 
     def _request(self, messages: object) -> FanOutRequest:
@@ -105,7 +110,12 @@ class Asked:
                 '`messages` must be a list of messages such as `{"role": "user", "content": "Hi"}`',
                 "messages",
             )
-        return parse_request({**self._body, "messages": list(messages)})
+        if self._checked is not None and not any(isinstance(m, list) for m in messages):
+            return another(self._checked, list(messages))
+        request = parse_request({**self._body, "messages": list(messages)})
+        if not request.nested:
+            self._checked = request
+        return request
 
     # ---- the caller's names ----
 
@@ -121,18 +131,14 @@ class Asked:
         async for chunk in chunks:
             yield self._labelled(chunk)
 
-    @contextmanager
-    def _labelled_errors(self) -> Iterator[None]:
-        """A race that nobody won is an `AllFailed`, also where it had one runner."""
-        try:
-            yield
-        except AllFailed as error:
+    def _labelled_error(self, error: FanoutError) -> FanoutError:
+        """Under the caller's names. A race that nobody won is an `AllFailed`, also of one model."""
+        if isinstance(error, AllFailed):
             causes = [Cause(self._labels.get(c.model, c.model), c.error) for c in error.failures]
-            raise AllFailed(causes) from None
-        except (ProviderError, ConfigError) as error:
-            if self._mode != "race":
-                raise
-            raise AllFailed([Cause(self._models[0], error)]) from None
+            return AllFailed(causes)
+        if self._mode == "race" and isinstance(error, ProviderError | ConfigError):
+            return AllFailed([Cause(self._models[0], error)])
+        return error
 
 
 def _context() -> Context:

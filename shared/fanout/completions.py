@@ -21,11 +21,13 @@ from .asked import Asked
 from .chunk_stream import ChunkIterator, ChunkStream
 from .concurrency import Failure, Outcome, map_all
 from .errors import RequestError
-from .gateway import MAX_PARALLEL
 from .portal import portal
 
 Messages: TypeAlias = Sequence[Mapping[str, Any]]
 Deployments: TypeAlias = Sequence[Mapping[str, Any]]
+
+MAX_PARALLEL = 400
+"""Calls in flight unless told otherwise: LiteLLM's 100 is a limit of its threads."""
 
 
 # ---- one answer ----

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from .concurrency import Pool
 from .config.load import load_file
-from .config.model import ConfigFile
+from .config.model import ConfigFile, GeneralSettings
 from .config.resolve import Catalog, resolve
 from .gateway import Gateway
 from .observe import Observer, Silent
@@ -16,6 +17,9 @@ from .transport.client import Transport
 from .transport.engine import Engine
 from .transport.keys import EnvironmentSecrets, SecretSource, Signer
 
+MEGABYTE = 1_000_000
+DEFAULTS = GeneralSettings()
+
 
 def load_catalog(settings: Settings) -> Catalog:
     """The catalog that the settings' config describes; without one, whatever prefixes resolve."""
@@ -24,7 +28,11 @@ def load_catalog(settings: Settings) -> Catalog:
 
 
 def make_transport(
-    settings: Settings, engine: Engine, secrets: SecretSource | None = None
+    settings: Settings,
+    engine: Engine,
+    secrets: SecretSource | None = None,
+    *,
+    general: GeneralSettings = DEFAULTS,
 ) -> Transport:
     """A transport that signs for AWS once somebody asks for it."""
 
@@ -33,7 +41,24 @@ def make_transport(
 
         return AWSSigner(settings.env)
 
-    return Transport(engine, secrets or EnvironmentSecrets(), signer)
+    return Transport(
+        engine,
+        secrets or EnvironmentSecrets(),
+        signer,
+        max_answer=_bytes(general.max_response_size_mb),
+        max_copies=_bytes(general.max_body_memory_mb),
+    )
+
+
+def make_engine(general: GeneralSettings) -> Engine:
+    """The HTTP engine within the config's limits."""
+    from .transport.lanes import LanesEngine
+
+    return LanesEngine(
+        connect_timeout=general.connect_timeout,
+        max_answer=_bytes(general.max_response_size_mb),
+        max_sockets=general.global_max_parallel_requests,
+    )
 
 
 @asynccontextmanager
@@ -51,12 +76,16 @@ async def open_gateway(
     Raises `ConfigError` if the config is wrong.
     """
     catalog = catalog or load_catalog(settings)
-    if engine is None:
-        from .transport.lanes import LanesEngine
-
-        engine = LanesEngine(connect_timeout=catalog.general.connect_timeout)
-    transport = make_transport(settings, engine, secrets)
+    general = catalog.general
+    max_answer = _bytes(general.max_response_size_mb)
+    engine = engine or make_engine(general)
+    transport = make_transport(settings, engine, secrets, general=general)
+    router = Router(catalog, transport, observer=observer or Silent(), max_answer=max_answer)
     try:
-        yield Gateway(catalog, Router(catalog, transport, observer=observer or Silent()))
+        yield Gateway(catalog, router, pool=Pool(general.global_max_parallel_requests))
     finally:
         await transport.aclose()
+
+
+def _bytes(megabytes: float) -> int:
+    return int(megabytes * MEGABYTE)

@@ -24,7 +24,7 @@ from .schema.fanout import FanOutRequest
 from .schema.request import ChatRequest
 
 
-class Asked(Struct, frozen=True):
+class Asked(Struct, frozen=True, gc=False):
     """One cell of the grid: a conversation, and the models that compete for its answer."""
 
     request: ChatRequest

@@ -22,12 +22,12 @@ Every error this house raises on purpose.
     │   │   └── QuotaExceeded    429 that no waiting cures                           (429)
     │   ├── Overloaded           500, 502, 503, 529
     │   ├── Malformed            the reply does not parse as the provider's own wire (502)
-    │   └── Broken               the stream ended early                              (502)
+    │   ├── Broken               the stream ended early                              (502)
+    │   └── Oversized            an answer too large to be held                      (502)
     ├── AllFailed                .failures, in call order; their status if they agree, else 502
     ├── Internal                 a bug of ours, which the log has already                (500)
     └── DeadlineExceeded         the request's own time is up                        (504)
-
-Knows nothing of HTTP libraries, of configuration, or of how an error is printed.
+Knows nothing of HTTP, of configuration, or of how an error is printed.
 """
 
 from __future__ import annotations
@@ -40,11 +40,7 @@ from msgspec.structs import replace
 
 
 class ErrorDetail(Struct, frozen=True):
-    """
-    What an error says, in OpenAI's four words; `message` is safe to show to the caller.
-
-    `retry_after` is the pause in seconds that the words themselves ask for.
-    """
+    """What an error says, safe to show; `retry_after` is the pause in seconds it asks for."""
 
     message: str
     type: str = "api_error"
@@ -236,6 +232,11 @@ class Broken(ProviderError):
     code = "provider_stream_broken"
 
 
+class Oversized(ProviderError):
+    code = "provider_answer_too_large"
+    is_retryable = False
+
+
 class DeadlineExceeded(FanoutError):
     status = 504
     type = "timeout_error"
@@ -243,7 +244,7 @@ class DeadlineExceeded(FanoutError):
 
 
 class Cause(Struct, frozen=True):
-    """One contestant's failure: the model name as the caller wrote it, and its error."""
+    """One contestant's failure, and the model's name as the caller wrote it."""
 
     model: str
     error: Exception

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,7 +21,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from .combine import Cell, combined_answer, listed_answer
-from .concurrency import Failure, Success, map_all, merge_streams
+from .concurrency import Contest, Failure, Pool, Success, in_time, map_all, merge_streams
 from .config.resolve import Catalog
 from .contest import Asked, Contests
 from .errors import AllFailed, Cause, DeadlineExceeded
@@ -30,11 +31,10 @@ from .report import make_report, spent
 from .router import Router
 from .schema.chat import ChatChunk, ChatCompletion, says_something
 from .schema.fanout import FanOutRequest, Mode, Report
+from .secret import Reticent
 
-MAX_PARALLEL = 400
 
-
-class Context(Struct, frozen=True):
+class Context(Struct, frozen=True, gc=False):
     """Who asks, under which id, until when (`deadline`: seconds from now), and who watches."""
 
     request_id: str
@@ -43,7 +43,7 @@ class Context(Struct, frozen=True):
     watcher: Watcher | None = None
 
 
-class Answer(Struct, frozen=True):
+class Answer(Reticent, frozen=True):
     """A JSON body and what its headers say: an object, or LiteLLM's list."""
 
     body: dict[str, Any] | list[Any]
@@ -60,12 +60,18 @@ class AnswerStream(Struct, frozen=True):
 
 
 class Gateway:
-    """Everything the surfaces can ask for."""
+    """Everything the surfaces can ask for; its calls share the places of `pool`."""
 
     def __init__(
-        self, catalog: Catalog, router: Router, *, now: Callable[[], float] = time.time
+        self,
+        catalog: Catalog,
+        router: Router,
+        *,
+        now: Callable[[], float] = time.time,
+        pool: Pool | None = None,
     ) -> None:
         self.catalog = catalog
+        self._pool = pool or Pool(sys.maxsize)
         self._contests = Contests(router, catalog.fallbacks)
         self._now = now
 
@@ -85,14 +91,8 @@ class Gateway:
         request = self._resolved(request)
         run = self._stream_all if request.combined else self._stream_one
         when = _clock() + self._deadline(request, context)
-        late = self._too_late(request, context)
-        async with AsyncExitStack() as stack:
-            try:
-                async with asyncio.timeout_at(when):
-                    stream = await stack.enter_async_context(run(request, context, when))
-            except TimeoutError:
-                raise late from None
-            yield replace(stream, chunks=_until(stream.chunks, when, late))
+        async with run(request, context, when) as stream:
+            yield stream
 
     # ---- whole answers ----
 
@@ -138,7 +138,7 @@ class Gateway:
     ) -> AsyncIterator[AnswerStream]:
         asked = self._grid(request, context, until)[0]
         started = perf_counter()
-        async with self._contests.stream(request, asked) as (contest, leg, chunks):
+        async with self._contest(request, context, until, asked) as (contest, leg, chunks):
 
             def report() -> Report:
                 fates = contest.fates
@@ -180,7 +180,8 @@ class Gateway:
         self, request: FanOutRequest, context: Context, until: float
     ) -> AsyncIterator[AnswerStream]:
         grid = self._grid(request, context, until)
-        openers = [partial(self._stream_cell, request, asked) for asked in grid]
+        cell = partial(self._stream_cell, request, context, until)
+        openers = [partial(cell, asked) for asked in grid]
         cells = [asked.models for asked in grid]
 
         def cost(index: int) -> float | None:
@@ -200,11 +201,26 @@ class Gateway:
 
     @asynccontextmanager
     async def _stream_cell(
-        self, request: FanOutRequest, asked: Asked
+        self, request: FanOutRequest, context: Context, until: float, asked: Asked
     ) -> AsyncIterator[AsyncIterator[tuple[str, ChatChunk]]]:
         """One cell's chunks, each with the name of the model that says it."""
-        async with self._contests.stream(request, asked) as (_, leg, chunks):
+        async with self._contest(request, context, until, asked) as (_, leg, chunks):
             yield _named(leg.answered, chunks)
+
+    @asynccontextmanager
+    async def _contest(
+        self, request: FanOutRequest, context: Context, until: float, asked: Asked
+    ) -> AsyncIterator[tuple[Contest[Any], Leg, AsyncIterator[ChatChunk]]]:
+        """One cell's contest, decided in time, and its chunks, none of them too late."""
+        late = self._too_late(request, context)
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout_at(until):
+                    opening = self._contests.stream(request, asked)
+                    contest, leg, chunks = await stack.enter_async_context(opening)
+            except TimeoutError:
+                raise late from None
+            yield contest, leg, in_time(chunks, until, late)
 
     # ---- what the request means here ----
 
@@ -221,14 +237,14 @@ class Gateway:
 
     def _grid(self, request: FanOutRequest, context: Context, until: float) -> list[Asked]:
         """The cells, message-major; each with its contestants."""
-        calls, limit = len(request.conversations) * len(request.models), self._limit(request)
         leg = partial(
             Leg,
             request_id=context.request_id,
             mode=request.mode,
             retries=request.num_retries,
             until=until,
-            places=asyncio.Semaphore(limit) if calls > limit else None,
+            places=self._pool.share(self._limit(request)),
+            size=request.size,
             watcher=context.watcher,
         )
         sets = [(m,) for m in request.models] if request.mode == "all" else [request.models]
@@ -265,21 +281,6 @@ def _clock() -> float:
 
 def _random_id() -> str:
     return f"chatcmpl-{random.getrandbits(96):024x}"
-
-
-async def _until(
-    chunks: AsyncIterator[ChatChunk], when: float, late: Exception
-) -> AsyncIterator[ChatChunk]:
-    """The same chunks; `late` is raised where one has not come by `when`."""
-    while True:
-        try:
-            async with asyncio.timeout_at(when):
-                chunk = await anext(chunks, None)
-        except TimeoutError:
-            raise late from None
-        if chunk is None:
-            return
-        yield chunk
 
 
 async def _named(

@@ -41,7 +41,8 @@ class Leg(Struct):
 
     Times are `perf_counter`'s, but `until`, the loop's: no pause may last longer. `deployment` is
     the one asked last, `answered` the model name that answered, which a fallback makes another. A
-    call holds one of the request's `places` while it lasts. `headers` came with a plain answer.
+    call holds one of the request's `places` while it lasts. `headers` came with a plain answer;
+    `size` is the bytes of the body that the request came in, 0 where it came in none.
     """
 
     model: str
@@ -50,6 +51,7 @@ class Leg(Struct):
     retries: int | None = None
     until: float | None = None
     places: AbstractAsyncContextManager[object] | None = None
+    size: int = 0
     started: float | None = None
     first_token: float | None = None
     ended: float | None = None
@@ -74,6 +76,7 @@ class Leg(Struct):
             retries=self.retries,
             until=self.until,
             places=self.places,
+            size=self.size,
             watcher=self.watcher,
         )
         self.spares.append(spare)

@@ -13,8 +13,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from time import perf_counter
 from typing import TypeAlias, TypeVar
 
-from msgspec import Struct
-
 from .concurrency import within
 from .config.resolve import Catalog, Deployment
 from .errors import (
@@ -22,22 +20,27 @@ from .errors import (
     FanoutError,
     Internal,
     MissingKey,
+    Oversized,
     ProviderError,
     TimedOut,
     Unsupported,
 )
 from .groups import Group
 from .leg import Leg, Outcome
-from .observe import AttemptRecord, Observer
-from .prices import cost_of
+from .observe import Observer
 from .retry import Retry, is_retryable
 from .schema.assemble import Assembly
-from .schema.chat import ChatChunk, ChatCompletion, Usage, says_something
+from .schema.chat import ChatChunk, ChatCompletion, says_something
 from .schema.check import parse_chat
 from .schema.request import ChatRequest
 from .transport.client import Transport
+from .transport.engine import MAX_ANSWER
+from .tries import Try, make_record
 
 T = TypeVar("T")
+
+MAX_HEAD = 10_000
+"""Chunks of a stream that are held while none of them has content."""
 
 
 def _clock() -> float:
@@ -45,20 +48,10 @@ def _clock() -> float:
     return asyncio.get_running_loop().time()
 
 
-class _Try(Struct):
-    """One attempt of a leg."""
-
-    deployment: Deployment
-    started: float
-    first_token: float | None = None
-    usage: Usage | None = None
-    dropped: tuple[str, ...] = ()
-
-
-_Call: TypeAlias = Callable[[_Try, AsyncExitStack], Awaitable[T]]
+_Call: TypeAlias = Callable[[Leg, ChatRequest, Try, AsyncExitStack], Awaitable[T]]
 """Performs one attempt; what it takes out of the stack stays open after it."""
 
-_Opened: TypeAlias = tuple[AsyncExitStack, _Try, list[ChatChunk], AsyncIterator[ChatChunk]]
+_Opened: TypeAlias = tuple[AsyncExitStack, Try, list[ChatChunk], AsyncIterator[ChatChunk]]
 
 
 class Router:
@@ -71,6 +64,7 @@ class Router:
         *,
         observer: Observer,
         draw: Callable[[], float] = random.random,
+        max_answer: int = MAX_ANSWER,
     ) -> None:
         self._catalog = catalog
         self._transport = transport
@@ -78,20 +72,22 @@ class Router:
         self._draw = draw
         self._retry = Retry(draw)
         self._groups: dict[str, Group] = {}
+        self._max_answer = max_answer
 
     async def chat(self, leg: Leg, request: ChatRequest) -> ChatCompletion:
         """The whole answer of one model name."""
+        return await self._answered(leg, request, self._whole)
 
-        async def call(this: _Try, _hold: AsyncExitStack) -> ChatCompletion:
-            fitted = with_defaults(request, this.deployment)
-            async with within(this.deployment.timeout):
-                reply = await self._transport.chat(this.deployment, fitted)
-            this.dropped, leg.headers = reply.dropped, reply.headers
-            this.usage = reply.completion.get("usage")
-            self._told(leg, this, "ok", None)
-            return reply.completion
-
-        return await self._answered(leg, call)
+    async def _whole(
+        self, leg: Leg, request: ChatRequest, this: Try, _hold: AsyncExitStack
+    ) -> ChatCompletion:
+        fitted = with_defaults(request, this.deployment)
+        async with within(this.deployment.timeout):
+            reply = await self._transport.chat(this.deployment, fitted, leg.size)
+        this.dropped, leg.headers = reply.dropped, reply.headers
+        this.usage = reply.completion.get("usage")
+        self._told(leg, this, "ok", None)
+        return reply.completion
 
     async def chat_by_stream(self, leg: Leg, request: ChatRequest) -> ChatCompletion:
         """
@@ -99,24 +95,27 @@ class Router:
 
         A stream that breaks has failed as a whole, so another deployment may still answer.
         """
+        return await self._answered(leg, request, self._assembled)
 
-        async def call(this: _Try, _hold: AsyncExitStack) -> ChatCompletion:
-            fitted = with_defaults(request, this.deployment)
-            assembly = Assembly()
-            async with (
-                within(this.deployment.timeout),
-                self._transport.stream(this.deployment, fitted) as stream,
-            ):
-                this.dropped = stream.dropped
-                async for chunk in stream.chunks:
-                    if this.first_token is None and says_something(chunk):
-                        self._first_token(leg, this)
-                    assembly.add(chunk)
-            this.usage = assembly.usage
-            self._told(leg, this, "ok", None)
-            return assembly.whole()
-
-        return await self._answered(leg, call)
+    async def _assembled(
+        self, leg: Leg, request: ChatRequest, this: Try, _hold: AsyncExitStack
+    ) -> ChatCompletion:
+        fitted = with_defaults(request, this.deployment)
+        assembly = Assembly()
+        async with (
+            within(this.deployment.timeout),
+            self._transport.stream(this.deployment, fitted, leg.size) as stream,
+        ):
+            this.dropped = stream.dropped
+            async for chunk in stream.chunks:
+                if this.first_token is None and says_something(chunk):
+                    self._first_token(leg, this)
+                assembly.add(chunk)
+                if assembly.size > self._max_answer:
+                    raise _oversized(this.deployment, "the answer is too large to be held")
+        this.usage = assembly.usage
+        self._told(leg, this, "ok", None)
+        return assembly.whole()
 
     @asynccontextmanager
     async def stream(
@@ -127,23 +126,7 @@ class Router:
 
         Until then another deployment may take over; after it a fault is the caller's to hear.
         """
-
-        async def call(this: _Try, hold: AsyncExitStack) -> _Opened:
-            fitted = with_defaults(request, this.deployment)
-            async with within(this.deployment.timeout):
-                opened = await hold.enter_async_context(
-                    self._transport.stream(this.deployment, fitted)
-                )
-                this.dropped = opened.dropped
-                head: list[ChatChunk] = []
-                async for chunk in opened.chunks:
-                    head.append(chunk)
-                    if says_something(chunk):
-                        self._first_token(leg, this)
-                        break
-                return hold.pop_all(), this, head, opened.chunks
-
-        stack, this, head, rest = await self._answered(leg, call)
+        stack, this, head, rest = await self._answered(leg, request, self._opened)
         try:
             async with stack:
                 yield self._noting_usage(leg, this, head, rest)
@@ -152,7 +135,26 @@ class Router:
             raise
         self._told(leg, this, "ok", None)
 
-    async def _answered(self, leg: Leg, call: _Call[T]) -> T:
+    async def _opened(
+        self, leg: Leg, request: ChatRequest, this: Try, hold: AsyncExitStack
+    ) -> _Opened:
+        fitted = with_defaults(request, this.deployment)
+        async with within(this.deployment.timeout):
+            opened = await hold.enter_async_context(
+                self._transport.stream(this.deployment, fitted, leg.size)
+            )
+            this.dropped = opened.dropped
+            head: list[ChatChunk] = []
+            async for chunk in opened.chunks:
+                head.append(chunk)
+                if len(head) > MAX_HEAD:
+                    raise _oversized(this.deployment, f"{MAX_HEAD} chunks without content")
+                if says_something(chunk):
+                    self._first_token(leg, this)
+                    break
+            return hold.pop_all(), this, head, opened.chunks
+
+    async def _answered(self, leg: Leg, request: ChatRequest, call: _Call[T]) -> T:
         """
         Try the group's deployments until one answers.
 
@@ -170,7 +172,7 @@ class Router:
             if deployment is None:
                 raise AssertionError("a round always leaves someone to ask")
             try:
-                return await self._attempt(leg, group, deployment, call)
+                return await self._attempt(leg, request, group, deployment, call)
             except (ProviderError, MissingKey, Unsupported) as error:
                 tries += 1
                 (avoid if is_retryable(error) else hopeless).add(deployment.id)
@@ -185,34 +187,32 @@ class Router:
                     round_number += 1
                     avoid.clear()
 
-    async def _attempt(self, leg: Leg, group: Group, deployment: Deployment, call: _Call[T]) -> T:
+    async def _attempt(
+        self, leg: Leg, request: ChatRequest, group: Group, deployment: Deployment, call: _Call[T]
+    ) -> T:
         async with AsyncExitStack() as hold:
             if leg.places is not None:
                 await hold.enter_async_context(leg.places)
             await hold.enter_async_context(group.using(deployment))
-            this = _Try(deployment, perf_counter())
+            this = Try(group, deployment, perf_counter())
             leg.deployment = deployment
             leg.tried.append(deployment.id)
             if leg.watcher is not None:
                 leg.watcher.started(leg)
             try:
-                value = await call(this, hold)
+                return await call(leg, request, this, hold)
             except TimeoutError:
                 words = f"no answer within {deployment.timeout or 0:g} s"
                 error = TimedOut(deployment, ErrorDetail(words, "timeout_error"))
-                group.failed(deployment, error)
                 self._told(leg, this, "failed", error)
                 raise error from None
             except ProviderError as error:
-                group.failed(deployment, error)
                 self._told(leg, this, "failed", error)
                 raise
             except BaseException as error:
                 self._told(leg, this, _outcome(error), error)
                 self._raise_bug(leg, error)
                 raise
-            group.succeeded(deployment)
-            return value
 
     def _group(self, name: str) -> Group:
         if (group := self._groups.get(name)) is None:
@@ -228,7 +228,7 @@ class Router:
         return group
 
     async def _noting_usage(
-        self, leg: Leg, this: _Try, head: Sequence[ChatChunk], rest: AsyncIterator[ChatChunk]
+        self, leg: Leg, this: Try, head: Sequence[ChatChunk], rest: AsyncIterator[ChatChunk]
     ) -> AsyncIterator[ChatChunk]:
         for chunk in head:
             leg.usage = this.usage = chunk.get("usage") or this.usage
@@ -250,39 +250,26 @@ class Router:
             self._observer.bug(leg.request_id, error)
             raise Internal from error
 
-    def _first_token(self, leg: Leg, this: _Try) -> None:
+    def _first_token(self, leg: Leg, this: Try) -> None:
         this.first_token = leg.first_token = perf_counter()
         if leg.watcher is not None:
             leg.watcher.first_token(leg)
 
-    def _told(self, leg: Leg, this: _Try, outcome: Outcome, error: BaseException | None) -> None:
+    def _told(self, leg: Leg, this: Try, outcome: Outcome, error: BaseException | None) -> None:
+        """An attempt is over, a streamed one when its last word is said."""
+        if error is None:
+            this.group.succeeded(this.deployment)
+        elif isinstance(error, ProviderError):
+            this.group.failed(this.deployment, error)
         leg.ended = perf_counter()
         leg.usage, leg.dropped = this.usage, this.dropped
         if leg.watcher is not None:
             leg.watcher.ended(leg, outcome, error)
-        status = 200 if error is None else None
-        if isinstance(error, ProviderError):
-            status = error.upstream
-        elif isinstance(error, FanoutError):
-            status = error.status
-        first = None if this.first_token is None else (this.first_token - this.started) * 1000
-        self._observer.attempt(
-            AttemptRecord(
-                request_id=leg.request_id,
-                mode=leg.mode,
-                model=leg.model,
-                deployment=this.deployment.id,
-                provider=this.deployment.provider.name,
-                outcome=outcome,
-                status=status,
-                error=type(error).__name__ if outcome == "failed" else None,
-                first_token_ms=None if first is None else round(first, 1),
-                duration_ms=round((leg.ended - this.started) * 1000, 1),
-                usage=this.usage,
-                dropped=this.dropped,
-                cost_usd=cost_of(this.deployment, this.usage),
-            )
-        )
+        self._observer.attempt(make_record(leg, this, outcome, error))
+
+
+def _oversized(deployment: Deployment, words: str) -> Oversized:
+    return Oversized(deployment, ErrorDetail(words))
 
 
 def _outcome(error: BaseException) -> Outcome:

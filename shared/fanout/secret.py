@@ -1,8 +1,9 @@
 """
-Keys that do not show. Knows nothing of where keys are kept.
+Keys, and prompts, that do not show. Knows nothing of where keys are kept.
 
 A `Secret` prints and formats as dots and cannot be dumped; only `reveal()` gives its text, and
-only the transport and the key check call it. A `Reticent` value has keys somewhere in it.
+only the transport and the key check call it. A `Reticent` value has keys, or what somebody said,
+somewhere in it.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Secret:
 
 
 class Reticent(Struct, frozen=True):
-    """A value that shows nothing of itself, in no repr: keys are in it."""
+    """A value that shows nothing of itself, in no repr: keys or prompts are in it."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({DOTS})"

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from . import gateway, prompts, race, startup
+from . import gateway, jobs, prompts, race, startup
 from .report import Section, page
 from .scene import QUICK, Plan, contestants, scene
 from .servers import OURS, ROOT
@@ -60,10 +60,12 @@ def measure(plan: Plan) -> list[Section]:
                 load, costs = gateway.measure(made.stub, servers, plan, litellm)
                 _say("a race")
                 raced = race.measure(made.stub, servers, plan, litellm)
+            _say("jobs")
+            batch = jobs.measure(made, plan)
             _say("start")
             theirs = servers["litellm"].seconds if plan.peers else None
             start = startup.measure(made, plan, litellm, theirs)
-    return [many, load, raced, start, costs]
+    return [many, load, raced, batch, start, costs]
 
 
 def _say(what: str) -> None:

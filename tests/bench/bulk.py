@@ -4,7 +4,8 @@ Planner, worker and finisher: lines a second on one core, and memory over the nu
 `python -m tests.bench.bulk [LINES ...]` runs each number of lines in a process of its own, against
 a provider in the same process that answers at once, and prints one line of JSON for each. With
 `--wait SECONDS` the provider takes that long, and `ideal` is what as many lines at a time as are
-allowed would take. Speeds are by the processor's time, so that others on the machine do not count.
+allowed would take; with `--url URL` it is a server there. Speeds are by the processor's time, so
+that others on the machine do not count.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+import uvloop
 
 from fanout.bulk.files import FileService
 from fanout.bulk.jobs import NewJob
@@ -71,20 +74,16 @@ class Instant:
         """Nothing is open."""
 
 
-CONFIG: dict[str, Any] = {
-    "model_list": [
-        {
-            "model_name": "m",
-            "litellm_params": {
-                "model": "openai/m",
-                "api_base": "http://provider.test/v1",
-                "api_key": "k",
-                "input_cost_per_token": 1e-6,
-                "output_cost_per_token": 2e-6,
-            },
-        }
-    ]
-}
+def config(url: str | None) -> dict[str, Any]:
+    """One model, with a price."""
+    params = {
+        "model": "openai/m",
+        "api_base": url or "http://provider.test/v1",
+        "api_key": "k",
+        "input_cost_per_token": 1e-6,
+        "output_cost_per_token": 2e-6,
+    }
+    return {"model_list": [{"model_name": "m", "litellm_params": params}]}
 
 
 async def write_input(files: FileService, lines: int) -> str:
@@ -102,11 +101,12 @@ async def write_input(files: FileService, lines: int) -> str:
     return (await files.keep(key, "in.jsonl", "batch", "anyone")).id
 
 
-async def measure(lines: int, wait: float, home: Path) -> dict[str, Any]:
+async def measure(lines: int, wait: float, url: str | None, home: Path) -> dict[str, Any]:
     """One job, its three parts timed."""
-    catalog = resolve(check(CONFIG, {}), {})
+    catalog = resolve(check(config(url), {}), {})
+    engine = None if url else Instant(wait)
     async with (
-        open_gateway(Settings(), catalog=catalog, engine=Instant(wait)) as gateway,
+        open_gateway(Settings(), catalog=catalog, engine=engine) as gateway,
         open_local(gateway, home, resume=False) as door,
     ):
         bulk: Bulk = door.bulk
@@ -131,6 +131,7 @@ async def measure(lines: int, wait: float, home: Path) -> dict[str, Any]:
         "plan_mb_s": round(file.bytes / 1e6 / plan, 1),
         "work_lines_s": round(lines / work),
         "finish_s": round(finish, 2),
+        "plan_s": round(plan, 2),
         "ideal": round(waited / (wait * lines / AT_ONCE), 2) if wait else None,
         "peak_mb": [round(one, 1) for one in memory],
     }
@@ -146,14 +147,18 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("lines", type=int, nargs="*", default=[10_000, 100_000])
     parser.add_argument("--wait", type=float, default=0.0)
+    parser.add_argument("--url")
     parser.add_argument("--here", action="store_true")
     given = parser.parse_args()
     if given.here:
         with tempfile.TemporaryDirectory() as home:
-            print(json.dumps(asyncio.run(measure(given.lines[0], given.wait, Path(home)))))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                found = runner.run(measure(given.lines[0], given.wait, given.url, Path(home)))
+            print(json.dumps(found))
         return
     for lines in given.lines:
         words = [str(lines), "--wait", str(given.wait), "--here"]
+        words += ["--url", given.url] if given.url else []
         subprocess.run([sys.executable, "-m", "tests.bench.bulk", *words], check=True)
 
 

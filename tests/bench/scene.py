@@ -33,10 +33,20 @@ class Plan:
     races: int = 15
     starts: int = 11
     requests: int = 10_000
+    lines: tuple[int, ...] = (10_000, 100_000, 1_000_000)
     peers: bool = True
 
 
-QUICK = Plan(repeats=1, rounds=2, seconds=0.5, races=3, starts=3, requests=1000, peers=False)
+QUICK = Plan(
+    repeats=1,
+    rounds=2,
+    seconds=0.5,
+    races=3,
+    starts=3,
+    requests=1000,
+    lines=(2_000, 10_000),
+    peers=False,
+)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ import pty
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +121,7 @@ def test_a_csv_gives_the_prompts_of_one_column(desk: Desk, upstream: Upstream) -
         ),
         ("p.txt", b"ok\n\xff\n", ["--text", "-m", "a"], 2, "line 2 is not valid UTF-8"),
         ("p.jsonl", b"", ["--system", "x"], 2, "--system goes with --text or --column"),
+        ("p.jsonl", b"", ["--region", "eu-west-1"], 2, "--region goes with --stack"),
         ("p.jsonl", b"", ["--window", "1y"], 2, "completion_window"),
         ("p.jsonl", b"", ["--max-cost", "-1"], 2, "max_cost_usd"),
         ("p.jsonl", b"{\n", [], 1, "line 1: This line is not parseable as valid JSON"),
@@ -236,6 +239,33 @@ def test_another_process_may_cancel_and_so_may_one_when_nobody_runs_it(
     assert desk.run("cancel", newest).out == f"{newest}: cancelled\n"
 
 
+class NoStacks(BaseHTTPRequestHandler):
+    """CloudFormation, where there is no stack."""
+
+    def do_POST(self) -> None:
+        said = b"<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code>"
+        said += b"<Message>Stack does not exist</Message></Error></ErrorResponse>"
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(400)
+        self.send_header("content-length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_stack_is_looked_for_with_the_users_own_rights(desk: Desk) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), NoStacks) as server:
+        threading.Thread(target=server.serve_forever).start()
+        keys = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "s"}
+        desk.env |= keys | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}"}
+        ran = desk.run("status", "--stack", "Mine", "--region", "eu-west-1")
+        server.shutdown()
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "fanout: there is no stack `Mine` here: is it another region?\n"
+
+
 def test_a_terminal_shows_a_bar_that_moves(desk: Desk) -> None:
     path = desk.write(jsonl([line("x")]))
     ours, theirs = pty.openpty()
@@ -260,6 +290,11 @@ def test_a_quote_says_what_a_file_would_take_and_sends_nothing(
     assert a["cost_high"] == pytest.approx(108 * 1.3 * 0.001 + 1_100 * 0.002)
     assert said["cost_low"] == pytest.approx(a["cost_low"] + b["cost_low"])
     assert "within 30 %" in said["note"]
+    chats = [[{"role": "user", "content": "t" * 40}]] * 3
+    several = desk.write(jsonl([line("z", messages=chats, max_tokens=100)]), "several.jsonl")
+    of_several = desk.run("quote", several, "--json").json["models"]["a"]
+    assert (of_several["lines"], of_several["calls"], of_several["tokens_in"]) == (1, 3, 42)
+    assert of_several["tokens_out_high"] == 300
     assert desk.run("quote", path).out.splitlines()[0].split()[0] == "MODEL"
     assert desk.run("quote", desk.write(b"{", "bad.jsonl")).code == 1
     assert not upstream.calls

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from fanout.bulk.plan import ShardSize
-from fanout.errors import RequestError
+from fanout.errors import NotFound, RequestError
 from tests.bulk.stage import CONFIG, COST, Teller, jsonl, line, run, stage
 
 
@@ -172,6 +174,21 @@ def test_a_request_that_is_wrong_itself_is_refused_at_once(
     run(main())
 
 
+def test_a_line_with_a_number_that_no_machine_has_fails_alone_and_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        bad = line("x", seed=0).replace(b'"seed": 0', b'"seed":1e999')
+        async with stage(tmp_path) as at:
+            job = await at.ended(await at.create(jsonl([bad, line("y")])))
+            assert await at.texts(job) == {"y": "a: y"}
+            (said,) = await at.content(job.error_file_id)
+            assert (said["custom_id"], said["response"]["status_code"]) == ("x", 400)
+            assert "too large" in said["response"]["body"]["error"]["message"]
+            again = await at.ended(await at.bulk.jobs.retry(job.id, "master"))
+            assert (again.status, list(await at.faults(again))) == ("completed", ["x"])
+
+    run(main())
+
+
 def test_a_cancelled_job_keeps_what_is_done_and_names_what_never_ran(tmp_path: Path) -> None:
     teller = Teller()
     hang = asyncio.Event()
@@ -202,6 +219,73 @@ def test_a_cancelled_job_keeps_what_is_done_and_names_what_never_ran(tmp_path: P
                 await at.bulk.jobs.cancel(created.id, "master")
 
     run(main())
+
+
+@pytest.mark.parametrize("how", ["deleted", "expired"])
+def test_an_input_that_goes_while_its_job_runs_is_read_to_the_end(tmp_path: Path, how: str) -> None:
+    teller, go = Teller(), asyncio.Event()
+
+    async def wait(_model: str, _text: str) -> None:
+        await go.wait()
+
+    teller.before = wait
+
+    async def main() -> None:
+        clock = [time.time()]
+        data = jsonl(line(f"n{i}") for i in range(40))
+        size = ShardSize(7, 1 << 20)
+        async with stage(
+            tmp_path, teller, now=lambda: clock[0], most=2, first=2, shards=size
+        ) as at:
+            created = await at.create(data)
+
+            async def asked() -> bool:
+                return bool(teller.asked)
+
+            await at.until(asked)
+            files = at.bulk.files
+            if how == "deleted":
+                await files.delete(created.input_file_id, "master")
+            else:
+                registry = files._files
+                await registry.change(
+                    created.input_file_id, lambda r: replace(r, expires_at=int(clock[0]))
+                )
+            with pytest.raises(NotFound):
+                await files.find(created.input_file_id, "master")
+            go.set()
+            job = await at.ended(created)
+            assert (job.status, len(await at.texts(job))) == ("completed", 40)
+
+            async def swept() -> bool:
+                return await files.blobs.size(created.input_key) is None
+
+            await at.until(swept)
+
+    run(main())
+
+
+def test_a_line_of_several_conversations_is_paced_as_so_many_requests(tmp_path: Path) -> None:
+    a = CONFIG["model_list"][0]
+    paced = {**a, "litellm_params": {**a["litellm_params"], "rpm": 600}}
+    config = {"model_list": [paced]}
+    teller, times = Teller(), list[float]()
+
+    async def note(_model: str, _text: str) -> None:
+        times.append(asyncio.get_running_loop().time())
+
+    teller.before = note
+
+    async def main() -> None:
+        chats = [[{"role": "user", "content": f"c{i}"}] for i in range(5)]
+        data = jsonl(line(f"n{i}", messages=chats) for i in range(8))
+        async with stage(tmp_path, teller, config=config) as at:
+            job = await at.ended(await at.create(data))
+            assert (job.tally and job.tally.done) == 8
+
+    run(main())
+    assert len(times) == 40
+    assert times[-1] - times[0] >= (40 - 600 * 0.04 - 6) / (600 * 0.96 / 60) - 0.1
 
 
 def test_a_job_past_its_window_expires_with_what_is_done(tmp_path: Path) -> None:

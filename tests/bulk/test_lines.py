@@ -9,6 +9,7 @@ import pytest
 
 from fanout.bulk.lines import (
     MAX_LINE,
+    UNREADABLE,
     BadLine,
     Head,
     Line,
@@ -65,6 +66,20 @@ def test_every_shape_of_line_has_a_name_and_its_models(data: bytes, head: Head) 
         (b"{", "invalid_json_line", None),
         (b"hello", "invalid_json_line", None),
         (raw() + b" {}", "invalid_json_line", None),
+        *[
+            (raw().replace(b'"Hi"', bad), "invalid_json_line", None)
+            for bad in (
+                b'"\\x"',
+                b'"\x01"',
+                b'"\\ud800"',
+                b"01",
+                b"1.",
+                b"tru",
+                b"[1,]",
+                b"{1:2}",
+                b"",
+            )
+        ],
         (b'{"custom_id":"\xff"}', "invalid_json_line", None),
         (raw().replace(b'"a"', b'"a","user":"\xff"'), "invalid_json_line", None),
         (b"[" * 100_000, "invalid_json_line", None),
@@ -119,6 +134,19 @@ def test_a_line_without_a_model_needs_a_job_with_one() -> None:
 )
 def test_a_line_is_read_as_the_request_it_is(data: bytes, line: Line) -> None:
     assert read_line(data, 7, "job") == line
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (raw(body={"model": "a", "messages": HI, "x": 0}).replace(b'"x": 0', b'"x":1e999'), "one"),
+        (json.dumps(HI).replace('"Hi"', "1e999").encode(), "line-7"),
+        (json.dumps(HI).replace('"Hi"', "[" * 5_000 + "]" * 5_000).encode(), "line-7"),
+    ],
+)
+def test_a_line_that_no_machine_can_read_keeps_its_name(data: bytes, name: str) -> None:
+    line = read_line(data, 7, "job")
+    assert (line.custom_id, line.body, line.fault) == (name, {}, UNREADABLE)
 
 
 def test_an_answer_is_openais_output_line() -> None:

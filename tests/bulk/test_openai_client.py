@@ -146,6 +146,29 @@ def test_a_cancelled_batch_ends_within_seconds_with_what_it_has(
         client.batches.cancel(batch.id)
 
 
+def test_a_batch_is_cancelled_before_its_first_line(
+    client: openai.OpenAI, upstream: Upstream
+) -> None:
+    batch = create(client, jsonl(line(f"n{i}") for i in range(3_000)))
+    assert client.batches.cancel(batch.id).status == "cancelling"
+    batch = ended(client, batch)
+    assert (batch.status, batch.output_file_id, upstream.calls) == ("cancelled", None, [])
+    counts = batch.request_counts
+    assert counts is not None
+    assert counts.total == counts.failed
+    if batch.error_file_id:
+        codes = {one["error"]["code"] for one in output(client, batch.error_file_id).values()}
+        assert codes == {"batch_cancelled"}
+
+
+def test_a_line_of_five_megabytes_is_a_line(client: openai.OpenAI, upstream: Upstream) -> None:
+    upstream.script("a", answers("Hello"))
+    data = b"\xef\xbb\xbf" + line("big", text="x" * 5_000_000) + b"\r\n" + line("y") + b"\r\n\r\n"
+    batch = ended(client, create(client, data))
+    assert sorted(output(client, batch.output_file_id)) == ["big", "y"]
+    assert {len(call.body["messages"][0]["content"]) for call in upstream.calls} == {5_000_000, 1}
+
+
 def test_a_large_file_comes_in_parts(
     client: openai.OpenAI, upstream: Upstream, tmp_path: Path
 ) -> None:
@@ -255,6 +278,8 @@ def test_a_file_and_an_output_may_expire(client: openai.OpenAI, upstream: Upstre
 def test_a_dry_run_quotes_and_asks_nobody(client: openai.OpenAI, upstream: Upstream) -> None:
     file_id = upload(client, jsonl([line("x", max_tokens=100), line("y", "a,b")]))
     body = {"input_file_id": file_id, "endpoint": CHAT, "dry_run": True}
+    with pytest.raises(openai.BadRequestError, match="endpoint"):
+        client.post("/batches", body={**body, "endpoint": "/v1/embeddings"}, cast_to=object)
     said: Any = client.post("/batches", body=body, cast_to=object)
     assert (said["object"], said["lines"]) == ("batch.quote", 2)
     assert {name: part["lines"] for name, part in said["models"].items()} == {"a": 2, "b": 1}

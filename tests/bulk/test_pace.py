@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -12,50 +11,8 @@ import pytest
 
 from fanout.bulk.local.sqlite import Database, SQLiteBook
 from fanout.bulk.pace import Book, Limits, LocalBook, Pacer, read_limit, read_span
+from tests.bulk.pacing import MINUTES, Counter, workers
 from tests.virtual_clock import now, run
-
-MINUTES = 5
-
-
-class Counter:
-    """A provider that counts requests and tokens in any sixty seconds, and refuses what is over."""
-
-    def __init__(self, requests: int, tokens: int) -> None:
-        self._limits = requests, tokens
-        self._seen: deque[tuple[float, int]] = deque()
-        self.allowed = self.refused = self.tokens = 0
-
-    def ask(self, tokens: int) -> bool:
-        while self._seen and self._seen[0][0] <= now() - 60:
-            self._seen.popleft()
-        spent = sum(size for _, size in self._seen)
-        if len(self._seen) >= self._limits[0] or spent + tokens > self._limits[1]:
-            self.refused += 1
-            return False
-        self._seen.append((now(), tokens))
-        self.allowed += 1
-        self.tokens += tokens
-        return True
-
-
-async def _workers(
-    provider: Counter, pacer: Callable[[], Pacer], size: Callable[[], int], estimate: int
-) -> None:
-    """Twenty workers, each with ten lines under way, for some minutes."""
-
-    async def line(own: Pacer) -> None:
-        while now() < 60 * MINUTES:
-            tokens = size()
-            async with own.turn("m", estimate) as turn:
-                provider.ask(tokens)
-                await asyncio.sleep(0.8)
-                turn.used = tokens
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(20):
-            own = pacer()
-            for _ in range(10):
-                group.create_task(line(own))
 
 
 @pytest.mark.parametrize("kept", ["memory", "sqlite"])
@@ -74,7 +31,7 @@ def test_twenty_workers_use_over_nine_tenths_and_are_refused_under_a_hundredth(
     limits = Limits(600, tokens)
 
     async def main() -> None:
-        await _workers(
+        await workers(
             provider,
             lambda: Pacer(book, lambda _: limits, now),
             lambda: chance.randint(50, 250),
@@ -91,7 +48,7 @@ def test_a_share_is_left_to_others() -> None:
     provider = Counter(600, 1_000_000)
     book = LocalBook()
     limits = Limits(600)
-    run(_workers(provider, lambda: Pacer(book, lambda _: limits, now, 0.5), lambda: 1, 1))
+    run(workers(provider, lambda: Pacer(book, lambda _: limits, now, 0.5), lambda: 1, 1))
     assert 0.9 * 300 * MINUTES < provider.allowed <= 300 * (MINUTES + 1)
     assert provider.refused == 0
 
@@ -115,6 +72,37 @@ def test_a_refusal_stops_everybody_for_as_long_as_it_says() -> None:
         await one.refused("m", None)
         async with other.turn("m", 1):
             assert now() == 7.5
+
+    run(main())
+
+
+def test_a_pause_holds_models_without_limits_in_every_process_a_second_later(
+    tmp_path: Path,
+) -> None:
+    one, other = (SQLiteBook(Database(tmp_path / "jobs.sqlite")) for _ in range(2))
+
+    async def main() -> None:
+        assert await other.reserve("m", [], 100.0) == 100.0
+        await one.pause("m", 107.5)
+        assert await one.reserve("m", [], 100.0) == 107.5
+        assert await other.reserve("m", [], 100.9) == 100.9
+        assert await other.reserve("m", [], 101.0) == 107.5
+        assert await other.reserve("m", [], 109.0) == 109.0
+
+    run(main())
+
+
+def test_a_turn_that_nobody_waits_for_is_given_back() -> None:
+    async def main() -> None:
+        pacer = Pacer(LocalBook(), lambda _: Limits(60), now)
+        for _ in range(3):  # what may come at once is used up
+            await _take(pacer)()
+        start = now()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5), pacer.turn("m", 1):
+                pass
+        await _take(pacer)()
+        assert now() - start < 1.1
 
     run(main())
 

@@ -12,6 +12,7 @@ import pytest
 
 from fanout.bulk.lines import MAX_LINE, BadLine
 from fanout.bulk.plan import LARGE, MAX_ERRORS, Plan, Shard, ShardSize, each_line, plan
+from fanout.bulk.seen import Seen
 
 
 def line(name: str, model: str = "a", text: str = "Hi") -> bytes:
@@ -105,6 +106,11 @@ def test_a_name_that_comes_twice_is_reported_where_it_comes_again() -> None:
     assert found.errors[0].message == "The custom_id of this line is that of line 1."
 
 
+def test_mistakes_are_told_in_the_order_of_their_lines() -> None:
+    found, _ = planned(b"\n".join([line("x"), line("x"), b"{", line("x")]))
+    assert [number for _, number in errors(found)] == [2, 3, 4]
+
+
 def test_a_given_name_may_collide_with_one_that_a_line_number_makes() -> None:
     data = b'{"messages":[{}],"custom_id":"line-2"}\n[{"role":"user","content":"Hi"}]'
     found, _ = planned(data, model="a")
@@ -161,6 +167,14 @@ def test_memory_does_not_grow_with_the_file_nor_with_a_file_that_is_one_line() -
     filter_size = 16 << 20
     assert peak(long_line) < filter_size + 3 * MAX_LINE
     assert peak(many_lines) < filter_size + (1 << 20)
+
+
+def test_a_filter_of_names_forgets_none_and_is_seldom_wrong() -> None:
+    seen = Seen(64)
+    names = [f"request-{i}" for i in range(5_000)]  # four layers
+    wrong = sum(map(seen.add, names))
+    assert wrong < 100
+    assert all(map(seen.add, names))
 
 
 def test_lines_are_numbered_by_any_reading_of_any_pieces() -> None:

@@ -19,6 +19,7 @@ from fanout.bulk.insist import Asked
 from fanout.bulk.local.folder import FolderBlobs, FolderShelf, FolderShelves
 from fanout.bulk.local.ledger import SQLiteLedger
 from fanout.bulk.local.sqlite import Database
+from fanout.bulk.pace import NoTurn
 from fanout.bulk.plan import Shard, ShardSize, plan
 from fanout.bulk.work import MARGIN, Done, Tools, Work, work
 from fanout.errors import (
@@ -34,6 +35,7 @@ from fanout.errors import (
 from fanout.leg import Leg
 from fanout.retry import Retry
 from tests.bulk.stage import jsonl, line, run
+from tests.virtual_clock import now, run_threads_at_once
 
 ANSWER = {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
 Answer = Callable[[str], Awaitable[None]]
@@ -110,6 +112,7 @@ class Bench:
 NAMES = [f"n{i}" for i in range(10)]
 LINES = [line(name) for name in NAMES]
 ONCE = dict.fromkeys(NAMES, 1)
+CANCELLING = b'{"status":"cancelling"}'
 
 
 async def at_once(name: str) -> None:
@@ -160,6 +163,22 @@ def test_a_provider_that_is_down_for_a_while_costs_no_line(tmp_path: Path, kind:
     bench = Bench(tmp_path, LINES, down)
     assert run(bench.work()) == Done(10, 0, 0, None)
     assert bench.stored() == ONCE
+
+
+@pytest.mark.parametrize("kind", [Unreachable, Overloaded, RateLimited])
+def test_a_provider_that_is_down_for_a_minute_is_asked_by_fewer_and_costs_no_line(
+    tmp_path: Path, kind: Any
+) -> None:
+    async def down(name: str) -> None:
+        if now() < 60:
+            raise error(kind, upstream=503)
+
+    bench = Bench(tmp_path, LINES, down)
+    bench.tools = replace(bench.tools, retry=Retry(lambda: 0.5, base=1.0, cap=20.0))
+    done = run_threads_at_once(bench.work(), 0.0)
+    assert done == Done(10, 0, 0, None)
+    assert bench.stored() == ONCE
+    assert max(bench.asked.values()) < 15
 
 
 def test_a_race_is_asked_again_as_long_as_one_of_its_models_may_answer(tmp_path: Path) -> None:
@@ -224,6 +243,20 @@ def test_a_line_that_waits_for_a_provider_is_left_when_the_job_is_to_end(tmp_pat
     assert bench.stored() == {}
 
 
+def test_a_cancelled_job_ends_within_its_grace_however_much_time_its_worker_has(
+    tmp_path: Path,
+) -> None:
+    async def forever(name: str) -> None:
+        await bench.database.put(
+            "batch", "job", CANCELLING, await bench.database.get("batch", "job")
+        )
+        await asyncio.Event().wait()
+
+    bench = Bench(tmp_path, LINES, forever)
+    done = run(bench.work(seconds=3600.0))
+    assert done == Done(0, 0, 10, "cancelled")
+
+
 def test_a_store_that_fails_ends_the_worker_and_loses_nothing(tmp_path: Path) -> None:
     bench = Bench(tmp_path, LINES, at_once)
     real = bench.tools.shelves
@@ -253,6 +286,21 @@ def test_a_store_that_fails_ends_the_worker_and_loses_nothing(tmp_path: Path) ->
     assert run(bench.work()) == Done(10, 0, 0, None)
     assert bench.stored() == ONCE
     assert all(bench.asked[name] == first[name] for name in stored)
+
+
+def test_a_turn_that_is_not_to_be_had_is_the_stores_fault_and_costs_no_line(tmp_path: Path) -> None:
+    async def no_turn(name: str) -> None:
+        if name == "n4":
+            raise NoTurn("away")
+
+    bench = Bench(tmp_path, LINES, no_turn)
+    with pytest.raises(NoTurn, match="away"):
+        run(bench.work())
+    assert "n4" not in bench.stored()
+    bench._answer = at_once
+    bench.tools = replace(bench.tools, ledger=bench.ledger())
+    assert run(bench.work()) == Done(10, 0, 0, None)
+    assert bench.stored() == ONCE
 
 
 def test_no_more_bytes_are_under_way_than_its_share(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import re
+import resource
 import signal
 import socket
 from pathlib import Path
@@ -12,6 +13,7 @@ from subprocess import Popen
 import pytest
 from msgspec import json
 
+from fanout.cli.host import take_files
 from tests.cli.commands import Command, spawned
 from tests.steps import answers, stalls
 from tests.upstream import Upstream
@@ -85,6 +87,16 @@ def test_what_is_under_way_when_it_ends_is_hung_up_on(upstream: Upstream, config
         connection.close()
         process.communicate(timeout=20)
     assert process.returncode == 0
+
+
+def test_it_may_open_as_many_files_as_the_system_allows() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before[0] // 2, before[1]))
+        take_files()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_a_port_that_is_taken_is_misuse(fanout: Command, config: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import fanout
 from tests.completions.ways import HI, at, content, spoken
-from tests.steps import answers, hang, role, say, stalls
+from tests.steps import answers, hang, pause, role, say, stalls
 from tests.upstream import PATIENCE, Upstream
 
 CALLS: list[Any] = [
@@ -25,6 +25,14 @@ CALLS: list[Any] = [
     pytest.param("batch_completion_models_all_responses(['openai/a'] * 2, HI, **AT)", id="all"),
     pytest.param("list(completion('openai/a', HI, stream=True, **AT))", id="stream"),
 ]
+
+
+STREAMING = """
+import threading
+stream = completion('openai/c', HI, stream=True, **AT)
+next(stream)
+threading.Thread(target=list, args=[stream], daemon=True).start()
+"""
 
 
 def script(upstream: Upstream, body: str) -> subprocess.Popen[str]:
@@ -91,6 +99,7 @@ def test_ctrl_c_while_an_iterator_is_drawn_closes_every_call(upstream: Upstream)
         "stream = completion('openai/a', HI, stream=True, **AT); next(stream)",
         "streams = batch_completion('openai/a', [HI] * 3, stream=True, **AT)",
         "completion('openai/b', HI, **AT)",
+        STREAMING,
     ],
 )
 def test_a_process_ends_at_once_and_quietly_whatever_it_left_open(
@@ -98,6 +107,7 @@ def test_a_process_ends_at_once_and_quietly_whatever_it_left_open(
 ) -> None:
     upstream.script("a", [role, say("I"), hang])
     upstream.script("b", answers("B"))
+    upstream.script("c", [role, *[say("I"), pause(0.001)] * 2000, hang])
     process = script(upstream, f"{expression}\nprint('end')")
     out, err = process.communicate(timeout=PATIENCE)
     assert (out, err, process.returncode) == ("end\n", "", 0)

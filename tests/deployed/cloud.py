@@ -21,6 +21,9 @@ from .stack import Deployed, free_port
 
 ROOT = Path(__file__).parents[2]
 CONFIG = "tests/deployed/config.yaml"
+WORKERS = 4
+"""Shards of a job at once."""
+
 MACHINES = {"aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -67,10 +70,18 @@ class Cloud:
         words = ["deploy", "--require-approval", "never", "--outputs-file", str(outputs)]
         self.cdk(*words, "--output", str(self._synthesised(name)), *self._context(name, choices))
         told: Mapping[str, str] = json.loads(outputs.read_text())[name]
-        return Deployed(name, self._url(told["BaseUrl"]), self._master_key(told), self)
+        return Deployed(name, self._url(told["BaseUrl"]), self._master_key(told), self, told)
 
     def destroy(self, name: str) -> None:
         self.cdk("destroy", "--force", "--app", str(self._synthesised(name)), name)
+
+    def drop_bucket(self, name: str) -> None:
+        """A stack's, which outlives it."""
+        client = self.client("s3")
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=name):
+            for found in page.get("Contents", []):
+                client.delete_object(Bucket=name, Key=found["Key"])
+        client.delete_bucket(Bucket=name)
 
     def cdk(self, *words: str, cwd: Path = ROOT) -> None:
         """One command; where it fails, all that it said is the failure."""
@@ -99,6 +110,7 @@ class Cloud:
             "stack": name,
             "config": CONFIG,
             "environment": json.dumps({"PROVIDER_URL": self._provider_url}),
+            "bulk_workers": WORKERS,
         }
         if not self.is_real:  # the functions are processes of this machine
             chosen |= {

@@ -66,6 +66,7 @@ def own(cloud: Cloud) -> Iterator[Deployed]:
         stack.fanout_keys("set", "PROVIDER_KEY", given=PROVIDER_KEY)
         yield stack
     cloud.destroy(STACK)
+    cloud.drop_bucket(stack.outputs["JobsBucket"])
 
 
 @pytest.fixture(scope="session")

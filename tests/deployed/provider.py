@@ -31,11 +31,14 @@ class Provider(ThreadingHTTPServer):
     """Answers while the rehearsal runs; `keys` are the ones that it accepts."""
 
     daemon_threads = True
+    request_queue_size = 1024  # the workers of a job come all at once
 
     def __init__(self, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.keys = {"provider-key-1"}
         self.calls: list[tuple[str, str]] = []
+        self.asked: Counter[str] = Counter()
+        """How often each last message has come."""
         self.gate = threading.Semaphore(0)
         """`gated` says its first word at once, and each further one when this is released."""
 
@@ -48,8 +51,14 @@ class Provider(ThreadingHTTPServer):
         self.gate = threading.Semaphore(0)
         with self._changed:
             self.calls.clear()
+            self.asked.clear()
             self._said.clear()
             self._left.clear()
+
+    def note_call(self, model: str, key: str, text: str) -> None:
+        with self._changed:
+            self.calls.append((model, key))
+            self.asked[text] += 1
 
     def note_word(self, model: str) -> None:
         with self._changed:
@@ -82,10 +91,12 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         key = (self.headers["authorization"] or "").removeprefix("Bearer ")
         model = body["model"]
-        self.server.calls.append((model, key))
+        self.server.note_call(model, key, str(body["messages"][-1]["content"]))
         try:
             if key not in self.server.keys:
                 self._json(401, {"error": {"message": f"Incorrect API key: {key}", "type": "x"}})
+            elif model == "picky":
+                self._json(400, {"error": {"message": "not so", "type": "invalid_request_error"}})
             elif model == "broken":
                 self._json(500, {"error": {"message": "out of order", "type": "server_error"}})
             elif body.get("stream"):

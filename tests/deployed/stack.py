@@ -48,12 +48,16 @@ class Heard:
 
 @dataclass
 class Deployed:
-    """A stack at `url`; `cloud` is where it is, if this suite has put it there."""
+    """
+    A stack at `url`; `cloud` is where it is, and `outputs` what it told, if this suite has put it
+    there.
+    """
 
     name: str
     url: str
     key: str
     cloud: Cloud | None = None
+    outputs: Mapping[str, str] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:
@@ -85,8 +89,12 @@ class Deployed:
 
     def fanout_keys(self, *words: str, given: str = "") -> str:
         """`fanout keys …` of this stack; what it says."""
+        return self.fanout("keys", *words, given=given)
+
+    def fanout(self, *words: str, given: str = "") -> str:
+        """A command of `fanout` that takes `--stack`; what it says."""
         done = subprocess.run(  # noqa: S603
-            [sys.executable, "-m", "fanout", "keys", *words, "--stack", self.name],
+            [sys.executable, "-m", "fanout", *words, "--stack", self.name],
             env={**os.environ, "PYTHONPATH": str(ROOT / "shared")},
             input=given,
             capture_output=True,
@@ -101,17 +109,22 @@ class Deployed:
     @cached_property
     def function(self) -> str:
         """Its name."""
-        return self.resource("AWS::Lambda::Function")
+        return self.resource("AWS::Lambda::Function", "Api")
 
-    def resource(self, kind: str) -> str:
-        """The name that AWS has given the stack's only resource of a kind."""
-        (found,) = self.resources(kind)
+    def resource(self, kind: str, part: str = "") -> str:
+        """The name that AWS has given the only resource of a kind in a part of the stack."""
+        (found,) = self.resources(kind, part)
         return found
 
-    def resources(self, kind: str) -> list[str]:
+    def resources(self, kind: str, part: str = "") -> list[str]:
+        """What there is of a kind; of a part, whose names in the template begin with its own."""
         answer = self.aws("cloudformation").describe_stack_resources(StackName=self.name)
         all_of_them: Sequence[Mapping[str, str]] = answer["StackResources"]
-        return [r["PhysicalResourceId"] for r in all_of_them if r["ResourceType"] == kind]
+        return [
+            r["PhysicalResourceId"]
+            for r in all_of_them
+            if r["ResourceType"] == kind and r["LogicalResourceId"].startswith(part)
+        ]
 
     def aws(self, service: str) -> Any:
         assert self.cloud is not None

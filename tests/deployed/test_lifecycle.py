@@ -65,23 +65,31 @@ def test_old_versions_are_gone(second: Deployed) -> None:
 def test_what_is_left_of_a_destroyed_stack_is_what_the_docs_say(
     cloud: Cloud, second: Deployed
 ) -> None:
-    """API Gateway's role, which belongs to the whole account."""
+    """The jobs' bucket, and API Gateway's role, which belongs to the whole account."""
     mine = {kind: second.resources(kind) for kind in KINDS}
     assert all(mine.values())
+    (bucket,) = second.resources("AWS::S3::Bucket")
+    cloud.client("s3").put_object(Bucket=bucket, Key="outbox/output.jsonl", Body=b"paid for")
     cloud.destroy(SECOND)
+    kept = cloud.client("s3").get_object(Bucket=bucket, Key="outbox/output.jsonl")
+    assert kept["Body"].read() == b"paid for"
+    cloud.drop_bucket(bucket)
     assert {kind: found for kind in KINDS if (found := left(cloud, kind, mine[kind]))} == {}
     roles = [role["RoleName"] for role in cloud.client("iam").list_roles()["Roles"]]
-    kept = [name for name in roles if name.startswith(f"{SECOND}-")]
-    assert [name for name in kept if "CloudWatchRole" not in name] == []
+    own = [name for name in roles if name.startswith(f"{SECOND}-")]
+    assert [name for name in own if "CloudWatchRole" not in name] == []
 
 
 KINDS = (
     "AWS::ApiGateway::RestApi",
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
+    "AWS::DynamoDB::Table",
     "AWS::Lambda::Function",
     "AWS::Logs::LogGroup",
     "AWS::SecretsManager::Secret",
+    "AWS::SQS::Queue",
+    "AWS::StepFunctions::StateMachine",
 )
 
 
@@ -95,13 +103,21 @@ def left(cloud: Cloud, kind: str, names: list[str]) -> set[str]:
             "DashboardEntries",
             "DashboardName",
         ),
+        "AWS::DynamoDB::Table": ("dynamodb list_tables", "TableNames", ""),
         "AWS::Lambda::Function": ("lambda list_functions", "Functions", "FunctionName"),
         "AWS::Logs::LogGroup": ("logs describe_log_groups", "logGroups", "logGroupName"),
         "AWS::SecretsManager::Secret": ("secretsmanager list_secrets", "SecretList", "ARN"),
+        "AWS::SQS::Queue": ("sqs list_queues", "QueueUrls", ""),
+        "AWS::StepFunctions::StateMachine": (
+            "stepfunctions list_state_machines",
+            "stateMachines",
+            "stateMachineArn",
+        ),
     }[kind]
     service, asked = operation.split()
     pages = cloud.client(service).get_paginator(asked).paginate()
-    return {row[name] for page in pages for row in page[rows]} & set(names)
+    found = [row for page in pages for row in page.get(rows, [])]
+    return {row if isinstance(row, str) else row[name] for row in found} & set(names)
 
 
 class Asking:

@@ -37,3 +37,8 @@ def either(request: pytest.FixtureRequest) -> Synthesised:
 @pytest.fixture(scope="session")
 def without_log_role() -> Synthesised:
     return synthesise({"api_log_role": "false"})
+
+
+@pytest.fixture(scope="session")
+def without_jobs() -> Synthesised:
+    return synthesise({"bulk": "false"})

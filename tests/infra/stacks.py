@@ -54,22 +54,29 @@ class Synthesised:
         outputs: Mapping[str, Any] = self.template["Outputs"]
         return outputs
 
-    def of(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Every resource of a kind, such as `Lambda::Function`, whole, by its name here."""
+    def of(self, kind: str, part: str = "") -> dict[str, dict[str, Any]]:
+        """
+        Every resource of a kind, such as `Lambda::Function`, whole, by its name here; or those of a
+        part of the stack, with which their names begin.
+        """
         kind = f"AWS::{kind}"
-        return {k: v for k, v in self.template["Resources"].items() if v["Type"] == kind}
+        return {
+            name: resource
+            for name, resource in self.template["Resources"].items()
+            if resource["Type"] == kind and name.startswith(part)
+        }
 
-    def properties(self, kind: str) -> list[dict[str, Any]]:
-        return [resource["Properties"] for resource in self.of(kind).values()]
+    def properties(self, kind: str, part: str = "") -> list[dict[str, Any]]:
+        return [resource["Properties"] for resource in self.of(kind, part).values()]
 
-    def one(self, kind: str) -> dict[str, Any]:
+    def one(self, kind: str, part: str = "") -> dict[str, Any]:
         """The properties of the only one."""
-        (properties,) = self.properties(kind)
+        (properties,) = self.properties(kind, part)
         return properties
 
-    def statements(self) -> Iterator[tuple[str, str, str]]:
+    def statements(self, part: str = "") -> Iterator[tuple[str, str, str]]:
         """Every right that a policy of the stack gives: action, resource, condition."""
-        for policy in self.properties("IAM::Policy"):
+        for policy in self.properties("IAM::Policy", part):
             for statement in policy["PolicyDocument"]["Statement"]:
                 assert statement["Effect"] == "Allow"
                 condition = json.dumps(statement.get("Condition", ""))

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from infra.props import BadContext, GatewayProps, read_props
+from scripts.aws.machines import definitions
 
 from .stacks import CONTEXT, ROOT, config_file, synthesise
 
@@ -96,6 +97,11 @@ def test_an_unknown_choice_like_no_other_is_refused_alone() -> None:
         ("region", "Frankfurt"),
         ("account", "1234"),
         ("api_log_role", "maybe"),
+        ("bulk", "perhaps"),
+        ("bulk_memory", "256"),
+        ("bulk_timeout", "901"),
+        ("bulk_workers", "0"),
+        ("file_days", "29"),
     ],
 )
 def test_a_wrong_value_is_refused_by_the_name_of_its_choice(name: str, value: str) -> None:
@@ -115,7 +121,9 @@ def test_a_refusal_does_not_repeat_the_value() -> None:
     assert "secret-address" not in str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["PORT", "FANOUT_CONFIG", "AWS_LWA_PORT"])
+@pytest.mark.parametrize(
+    "name", ["PORT", "FANOUT_CONFIG", "AWS_LWA_PORT", "FANOUT_TABLE", "FANOUT_MACHINE"]
+)
 def test_what_the_stack_sets_itself_cannot_be_set_beside_it(name: str, tmp_path: Path) -> None:
     config = config_file(tmp_path)
     with pytest.raises(BadContext) as refused:
@@ -145,6 +153,10 @@ def test_each_choice_reaches_the_template(tmp_path: Path) -> None:
             "memory": "1024",
             "architecture": "x86_64",
             "timeout": "60",
+            "bulk_memory": "2048",
+            "bulk_timeout": "300",
+            "bulk_workers": "7",
+            "file_days": "90",
             "rate": "7",
             "burst": "9",
             "port": "9000",
@@ -153,13 +165,19 @@ def test_each_choice_reaches_the_template(tmp_path: Path) -> None:
             "adapter_layer": "arn:aws:lambda:eu-west-1:111111111111:layer:Mine:3",
         }
     )
-    function = chosen.one("Lambda::Function")
+    function = chosen.one("Lambda::Function", "Api")
     assert function["MemorySize"] == 1024
     assert function["Architectures"] == ["x86_64"]
     assert function["Timeout"] == 60
     variables = function["Environment"]["Variables"]
     assert (variables["PORT"], variables["AWS_LWA_PORT"]) == ("9000", "9000")
     assert function["Layers"] == ["arn:aws:lambda:eu-west-1:111111111111:layer:Mine:3"]
+    worker = chosen.one("Lambda::Function", "BulkFunctionsWork")
+    assert (worker["MemorySize"], worker["Timeout"]) == (2048, 300)
+    ((_, machine),) = definitions(chosen.template["Resources"])
+    assert machine["States"]["Work"]["MaxConcurrency"] == 7
+    rules = {r["Id"]: r for r in chosen.one("S3::Bucket")["LifecycleConfiguration"]["Rules"]}
+    assert rules["files"]["ExpirationInDays"] == 91
     (settings,) = chosen.one("ApiGateway::Stage")["MethodSettings"]
     assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == (7, 9)
     assert {g["RetentionInDays"] for g in chosen.properties("Logs::LogGroup")} == {1}

@@ -13,7 +13,7 @@ def test_the_function_runs_the_app_under_the_pinned_adapter(
     stack: Synthesised, everything: Synthesised
 ) -> None:
     for each, runtime in ((stack, "python3.14"), (everything, "python3.13")):
-        function = each.one("Lambda::Function")
+        function = each.one("Lambda::Function", "Api")
         assert function["Runtime"] == runtime
         assert function["Handler"] == "functions/api/run.sh"
         assert function["Timeout"] == 900
@@ -30,20 +30,21 @@ def test_the_function_runs_the_app_under_the_pinned_adapter(
 
 
 def test_the_config_s_variables_are_the_functions(everything: Synthesised) -> None:
-    variables = everything.one("Lambda::Function")["Environment"]["Variables"]
+    variables = everything.one("Lambda::Function", "Api")["Environment"]["Variables"]
     assert variables["PROVIDER_URL"] == "https://llm.example.com/v1"
 
 
 def test_places_are_reserved_only_when_asked(stack: Synthesised, everything: Synthesised) -> None:
     """A new account has ten places in all, and none of them can be reserved."""
     reserved = "ReservedConcurrentExecutions"
-    assert reserved not in stack.one("Lambda::Function")
-    assert everything.one("Lambda::Function")[reserved] == EVERYTHING["concurrency"]
+    assert reserved not in stack.one("Lambda::Function", "Api")
+    assert everything.one("Lambda::Function", "Api")[reserved] == EVERYTHING["concurrency"]
 
 
 def test_every_log_is_kept_for_thirty_days(either: Synthesised) -> None:
     groups = either.properties("Logs::LogGroup")
-    assert [group["RetentionInDays"] for group in groups] == [30, 30, 30]
+    assert len(groups) == 7
+    assert {group["RetentionInDays"] for group in groups} == {30}
 
 
 def test_old_versions_go_when_the_alias_has_left_them(either: Synthesised) -> None:

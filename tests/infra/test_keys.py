@@ -49,7 +49,7 @@ def test_the_gateways_own_key_is_made_as_ever(stack: Synthesised) -> None:
 
 
 def test_the_gateway_is_told_what_their_names_begin_with(everything: Synthesised) -> None:
-    variables = everything.one("Lambda::Function")["Environment"]["Variables"]
+    variables = everything.one("Lambda::Function", "Api")["Environment"]["Variables"]
     assert variables["FANOUT_SECRET_PREFIX"] == "Everything/"
 
 

@@ -30,3 +30,10 @@ def test_a_path_that_would_be_passed_on_as_a_text_is_told() -> None:
 def test_paths_where_they_belong_are_no_problem() -> None:
     state = {"InputPath": "$.a", "Parameters": {"a.$": "$.b", "deep": {"c.$": "$$.d"}}}
     assert list(problems({"States": {"Work": state}, "Choices": [{"Variable": "$.x"}]})) == []
+
+
+def test_in_jsonata_a_path_needs_its_brackets() -> None:
+    task = {"Arguments": {"Payload": {"job": "$states.input.job", "n": "{% $states.input.n %}"}}}
+    (told,) = problems({"QueryLanguage": "JSONata", "States": {"Work": task}})
+    place, meant = "States.Work.Arguments.Payload.job", "{% $states.input.job %}"
+    assert told == f"`{place}` is the text `$states.input.job`; is `{meant}` meant?"

@@ -54,7 +54,7 @@ def test_at_the_break_even_both_cost_the_same() -> None:
 
 
 def test_an_idle_month_costs_its_keys_alarms_and_dashboard() -> None:
-    assert cost.idle() == pytest.approx(4 * 0.40 + 5 * 0.10 + 3.00)
+    assert cost.idle() == pytest.approx(4 * 0.40 + 10 * 0.10 + 3.00)
     assert cost.month(0) == cost.idle()
 
 

@@ -17,7 +17,9 @@ def alarms(stack: Synthesised) -> dict[str, dict[str, Any]]:
     }
 
 
-def test_there_is_an_alarm_on_errors_throttles_slowness_and_spend(stack: Synthesised) -> None:
+def test_there_is_an_alarm_on_errors_throttles_slowness_spend_and_jobs(
+    stack: Synthesised,
+) -> None:
     watched = {
         (a["Namespace"], a["MetricName"], a.get("Statistic") or a["ExtendedStatistic"])
         for a in stack.properties("CloudWatch::Alarm")
@@ -28,6 +30,11 @@ def test_there_is_an_alarm_on_errors_throttles_slowness_and_spend(stack: Synthes
         ("AWS/ApiGateway", "Latency", "p99"),
         ("Fanout", "Errors", "Sum"),
         ("Fanout", "CostUSD", "Sum"),
+        ("AWS/States", "ExecutionsFailed", "Sum"),
+        ("AWS/States", "ExecutionsTimedOut", "Sum"),
+        ("AWS/States", "ExecutionsAborted", "Sum"),
+        ("Fanout", "StuckJobs", "Maximum"),
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum"),
     }
 
 
@@ -39,8 +46,8 @@ def test_silence_is_no_alarm(stack: Synthesised) -> None:
 def test_the_gateways_own_metrics_are_asked_for_as_it_writes_them(stack: Synthesised) -> None:
     """By the stack's name, so that two stacks of one account do not mix."""
     own = [a for a in stack.properties("CloudWatch::Alarm") if a["Namespace"] == "Fanout"]
-    assert [a["Dimensions"] for a in own] == [[{"Name": "service", "Value": "Fanout"}]] * 2
-    variables = stack.one("Lambda::Function")["Environment"]["Variables"]
+    assert [a["Dimensions"] for a in own] == [[{"Name": "service", "Value": "Fanout"}]] * 3
+    variables = stack.one("Lambda::Function", "Api")["Environment"]["Variables"]
     assert variables["FANOUT_SERVICE"] == "Fanout"
 
 
@@ -92,4 +99,14 @@ def test_the_dashboard_has_a_line_for_each_model_that_there_ever_is(stack: Synth
     ):
         where = f"""{{Fanout,model,service}} MetricName="{name}" service="Fanout\""""
         assert f"SEARCH('{where}', '{statistic}', 300)" in searches
-    assert len(body["widgets"]) == 12
+    assert len(body["widgets"]) == 15
+
+
+def test_the_dashboard_has_the_jobs_rate_spend_and_workers(stack: Synthesised) -> None:
+    body = json.loads(stack.said(stack.one("CloudWatch::Dashboard")["DashboardBody"]))
+    shown = {widget["properties"]["title"]: widget["properties"] for widget in body["widgets"]}
+    rate = json.dumps(shown["Jobs: lines a second, and failed ones"]["metrics"])
+    assert "lines / PERIOD(lines)" in rate
+    assert '"Fanout", "LineFailures", "service", "Fanout"' in rate
+    assert "LineCostUSD" in json.dumps(shown["Jobs: spend (USD, five minutes)"]["metrics"])
+    assert "ConcurrentExecutions" in json.dumps(shown["Jobs: workers at once, throttled"])

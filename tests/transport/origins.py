@@ -33,9 +33,11 @@ def outgoing(upstream: Upstream, model: str, *, stream: bool = False) -> Outgoin
 
 
 @asynccontextmanager
-async def engine(ca: trustme.CA | None = None, **options: float) -> AsyncIterator[LanesEngine]:
+async def engine(
+    ca: trustme.CA | None = None, connect_timeout: float = 10.0
+) -> AsyncIterator[LanesEngine]:
     """An engine that trusts the tests' certificates, closed afterwards."""
-    made = LanesEngine(ca_pem=ca.cert_pem.bytes() if ca else None, **options)
+    made = LanesEngine(ca_pem=ca.cert_pem.bytes() if ca else None, connect_timeout=connect_timeout)
     try:
         yield made
     finally:

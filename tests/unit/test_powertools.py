@@ -6,9 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from fanout.bulk.tally import Tally
 from fanout.observe import AttemptRecord, RequestRecord
-from fanout.powertools import PowertoolsObserver
+from fanout.powertools import OFTEN, PowertoolsObserver, PowertoolsTotals
 
 ATTEMPT = AttemptRecord(
     request_id="req-1",
@@ -114,3 +116,61 @@ def test_a_bug_is_told_by_its_place_without_its_words(
     )
     assert "test_powertools.py" in line["where"][-1]
     assert "nobody may log" not in out
+
+
+# ---- a worker of jobs ----
+
+
+def sums(capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, Any]]:
+    """The metrics that were told, by their model."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return {line.get("model", ""): line for line in lines}
+
+
+def test_a_workers_attempts_are_told_as_sums_by_model_and_not_one_by_one(
+    capsys: pytest.CaptureFixture[str], service: str
+) -> None:
+    totals = PowertoolsTotals(service, lambda: 0.0)
+    failed = replace(ATTEMPT, outcome="failed", usage=None, cost_usd=None)
+    for record in (ATTEMPT, failed, replace(ATTEMPT, model="slow", outcome="ok")):
+        totals.attempt(record)
+    assert capsys.readouterr().out == ""
+    totals.flush()
+    told = sums(capsys)
+    assert set(told) == {"fast", "slow"}
+    assert values(told["fast"]) == {
+        "Attempts": 2.0,
+        "AttemptFailures": 1.0,
+        "Cancelled": 1.0,
+        "PromptTokens": 10.0,
+        "CompletionTokens": 5.0,
+        "CostUSD": 0.25,
+    }
+    (declared,) = told["fast"]["_aws"]["CloudWatchMetrics"]
+    assert declared["Dimensions"] == [["service"], ["service", "model"]]
+    totals.flush()
+    assert capsys.readouterr().out == ""
+
+
+def test_a_long_worker_tells_its_sums_every_half_minute(
+    capsys: pytest.CaptureFixture[str], service: str
+) -> None:
+    clock = [0.0]
+    totals = PowertoolsTotals(service, lambda: clock[0])
+    totals.attempt(ATTEMPT)
+    clock[0] = OFTEN
+    totals.attempt(ATTEMPT)
+    assert values(sums(capsys)["fast"])["Attempts"] == 2.0
+    totals.attempt(ATTEMPT)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_workers_lines_and_what_hangs_are_told_under_the_stacks_name(
+    capsys: pytest.CaptureFixture[str], service: str
+) -> None:
+    totals = PowertoolsTotals(service)
+    totals.lines(Tally(done=3, failed=1, cost=0.5))
+    assert values(sums(capsys)[""]) == {"Lines": 4.0, "LineFailures": 1.0, "LineCostUSD": 0.5}
+    totals.stuck(2)
+    told = sums(capsys)[""]
+    assert (told["service"], values(told)) == (service, {"StuckJobs": 2.0})

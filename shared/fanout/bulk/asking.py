@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from ..config.resolve import Catalog
-from ..errors import AllFailed, FanoutError, Forbidden, RateLimited
+from ..errors import AllFailed, FanoutError, Forbidden, RateLimited, RequestError
 from ..gateway import Context, Gateway
 from ..leg import Leg, Outcome
 from ..observe import Observer
@@ -54,11 +55,12 @@ def make_ask(
         watch = _Watch(pace, pacer, meter)
         context = Context(asked.request_id, caller, asked.deadline, watch)
         sent = asked.size / BYTES_A_TOKEN
-        turns = {}
+        turns, calls = {}, len(chats_of(asked.line))
         async with AsyncExitStack() as stack:
             for name in request.models:
-                tokens = round(sent + sizes.get(name, answer_limit(asked.line) or ASSUMED))
-                turns[name] = await stack.enter_async_context(pacer.turn(name, tokens))
+                each = sizes.get(name, answer_limit(asked.line) or ASSUMED)
+                turn = pacer.turn(name, round(sent + calls * each), calls)
+                turns[name] = await stack.enter_async_context(turn)
             try:
                 return (await gateway.answer(request, context)).body
             except FanoutError as error:
@@ -71,7 +73,7 @@ def make_ask(
             finally:
                 for name in turns.keys() & watch.totals.keys():
                     turns[name].used = watch.totals[name]
-                    got = watch.totals[name] - sent
+                    got = (watch.totals[name] - sent) / calls
                     before = sizes.get(name, got)
                     sizes[name] = max(1.0, before + (got - before) * LEARNING)
 
@@ -80,6 +82,8 @@ def make_ask(
 
 def _checked(line: Line, caller: str, allowed: Collection[str] | None) -> FanOutRequest:
     """The line as a request, if its caller's key may name what it names."""
+    if line.fault is not None:
+        raise RequestError(line.fault)
     request = parse_request({**line.body, "stream": False})
     for name in sorted(request.names):
         if allowed is not None and name not in allowed:
@@ -168,10 +172,17 @@ def answer_limit(line: Line) -> int | None:
     return limit * count if isinstance(limit, int) and isinstance(count, int) else None
 
 
+def chats_of(line: Line) -> list[list[Any]]:
+    """The conversations of a line: one, or as many as its `messages` has; a call to each model."""
+    messages = line.body.get("messages") or []
+    return [chat for chat in messages if isinstance(chat, list)] or [messages]
+
+
 def estimate(costs: Costs, line: Line, size: int) -> float:
     """Dollars that a line may cost: four bytes a token in, its own limit out."""
     total = 0.0
     for name in models_of(line):
         if rate := costs.rate(name):
-            total += rate.sent * size / 4 + rate.got * (answer_limit(line) or ASSUMED)
+            got = (answer_limit(line) or ASSUMED) * len(chats_of(line))
+            total += rate.sent * size / BYTES_A_TOKEN + rate.got * got
     return total

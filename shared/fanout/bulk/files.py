@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 
 from msgspec.structs import replace
 
@@ -19,11 +19,27 @@ MONTH = 2_592_000
 
 
 class FileService:
-    """Everything that `/v1/files` and `/v1/uploads` ask for."""
+    """
+    Everything that `/v1/files` and `/v1/uploads` ask for; `is_used` tells what a job reads.
 
-    def __init__(self, blobs: Blobs, table: Table, now: Callable[[], float]) -> None:
+    `lifetime` is the seconds after which the store itself drops files; `link` an address at which a
+    file's bytes may be had instead, where that is better.
+    """
+
+    def __init__(
+        self,
+        blobs: Blobs,
+        table: Table,
+        now: Callable[[], float],
+        *,
+        lifetime: int | None = None,
+        link: Callable[[FileRecord], str | None] = lambda _: None,
+    ) -> None:
         self.blobs = blobs
+        self.link = link
+        self.is_used: Callable[[str], Awaitable[bool]] = _never
         self._now = now
+        self._lifetime = lifetime
         self._files = Registry(table, "file", FileRecord, lambda record: record.owner)
         self._uploads = Registry(table, "upload", UploadRecord, lambda record: record.owner)
 
@@ -38,6 +54,7 @@ class FileService:
     ) -> FileRecord:
         """A record for bytes that are there, under the key that `new_key` gave."""
         created = int(self._now())
+        lifetime = lifetime or self._lifetime
         record = FileRecord(
             id=key.removeprefix("files/"),
             bytes=await self.blobs.size(key) or 0,
@@ -88,8 +105,17 @@ class FileService:
         await self._drop(await self._files.find(file_id, caller))
 
     async def _drop(self, record: FileRecord) -> None:
+        """The record at once; the bytes when no job reads them any more."""
         await self._files.delete(record.id)
-        await self.blobs.delete(record.key)
+        if not await self.is_used(record.key):
+            await self.blobs.delete(record.key)
+
+    async def sweep(self, file_id: str, key: str) -> None:
+        """Delete the bytes of a file that was deleted while a job read them."""
+        try:
+            await self._files.find(file_id, None)
+        except NotFound:
+            await self.blobs.delete(key)
 
     # ---- uploads ----
 
@@ -169,6 +195,10 @@ class FileService:
         async for piece in self.blobs.read(key):
             digest.update(piece)
         return digest.hexdigest()
+
+
+async def _never(_key: str) -> bool:
+    return False
 
 
 def _is_word(name: str) -> bool:

@@ -66,14 +66,14 @@ class JobService:
         self, files: FileService, table: Table, host: Host, now: Callable[[], float]
     ) -> None:
         self.files = files
+        files.is_used = self._is_read
         self.registry = Registry(table, "batch", Job, lambda job: job.owner)
         self._host = host
         self._now = now
 
     async def create(self, asked: NewJob, owner: str, allowed: Collection[str] | None) -> Job:
         """A job in `validating`; what is wrong inside its file is found after that."""
-        if asked.endpoint != lines.ENDPOINT:
-            raise RequestError(f"`endpoint` must be {lines.ENDPOINT}", "endpoint")
+        check_endpoint(asked)
         parse_window(asked.completion_window)
         file = await self._input(asked.input_file_id, owner)
         return await self.add(self.draft(asked, file, owner, allowed))
@@ -102,8 +102,12 @@ class JobService:
     async def add(self, job: Job) -> Job:
         """Keep a job and have it run."""
         await self.registry.create(job.id, job)
-        await self._host.start(job.id)
+        await self.run(job)
         return job
+
+    async def run(self, job: Job) -> None:
+        """Have it run, unless it does."""
+        await self._host.start(job.id)
 
     def _new(self, file: FileRecord, owner: str, window: int) -> Job:
         now = self._now()
@@ -128,6 +132,15 @@ class JobService:
                 f"the file's purpose is `{file.purpose}`, not `batch`", "input_file_id"
             )
         return file
+
+    async def _is_read(self, key: str) -> bool:
+        """Whether a job that is not over has these bytes as its input, or as earlier answers."""
+
+        def reads(job: Job) -> bool:
+            return not job.is_over and (job.input_key == key or key in job.extra)
+
+        found = await self.registry.page(None, after=None, limit=1, keep=reads)
+        return bool(found.records)
 
     async def find(self, job_id: str, caller: str | None) -> Job:
         """The caller's job."""
@@ -194,7 +207,13 @@ class JobService:
             if data:
                 line = lines.read_line(data, number, old.model)
                 if line.custom_id in names:
-                    yield lines.asked(line)
+                    yield lines.asked(line) if line.fault is None else data + b"\n"
+
+
+def check_endpoint(asked: NewJob) -> None:
+    """There is one that a batch may have."""
+    if asked.endpoint != lines.ENDPOINT:
+        raise RequestError(f"`endpoint` must be {lines.ENDPOINT}", "endpoint")
 
 
 def parse_window(text: str) -> int:

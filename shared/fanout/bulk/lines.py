@@ -26,6 +26,10 @@ MAX_CUSTOM_ID = 64
 """Characters of a `custom_id`, as OpenAI has it."""
 
 
+UNREADABLE = "this line has a number that is too large, or is nested too deeply"
+"""What the planner does not look for, as it would have to read every line whole."""
+
+
 class BadLine(ValueError):
     """A line that cannot be a request; `code` is OpenAI's, `param` the field to change."""
 
@@ -35,7 +39,7 @@ class BadLine(ValueError):
         self.param = param
 
 
-class Head(Struct, frozen=True):
+class Head(Struct, frozen=True, gc=False):
     """What the planner must know of a line, without reading all of it."""
 
     custom_id: str
@@ -43,32 +47,40 @@ class Head(Struct, frozen=True):
 
 
 class Line(Struct, frozen=True):
-    """A line as a request: its name, and the body to ask with."""
+    """A line as a request: its name, and the body to ask with; `fault` is why there is none."""
 
     custom_id: str
     body: dict[str, Any]
+    fault: str | None = None
 
 
-class _Fanout(Struct, frozen=True):
+# What follows is decoded for every line of a job. `Raw` is checked to be JSON, and left as it is;
+# `gc=False`: nothing in here can refer to itself.
+
+
+class _Fanout(Struct, frozen=True, gc=False):
     models: list[str] | None = None
 
 
-class _Body(Struct, frozen=True):
+class _Body(Struct, frozen=True, gc=False):
     model: str | list[str] | None = None
-    messages: list[Any] | None = None
+    messages: list[Raw] | None = None
     stream: bool | None = None
     fanout: _Fanout | None = None
 
 
-class _Batch(Struct, frozen=True):
+class _Batch(Struct, frozen=True, gc=False):
     custom_id: str
     method: str
     url: str
     body: _Body
 
 
-class _Short(_Body, frozen=True):
+class _Short(_Body, frozen=True, gc=False):
     custom_id: str | None = None
+
+
+_BATCH = msgspec.json.Decoder(_Batch)
 
 
 class _Shape(Struct, frozen=True):
@@ -83,36 +95,37 @@ def read_head(data: bytes, number: int, default_model: str | None) -> Head:
     """Check one line and tell its name and its models; raises `BadLine`."""
     if len(data) > MAX_LINE:
         raise BadLine("line_too_long", f"The line is over {MAX_LINE} bytes long.")
-    _check_text(data)
+    if not data.isascii():
+        _check_text(data)
     if data.startswith(b"["):
-        messages = _decode(data, list)
+        messages = _decode(data, list[Raw])
         if not messages:
             raise BadLine("missing_required_parameter", "The line has no messages.", "messages")
         return Head(f"line-{number}", _models(_Body(), default_model))
     try:
-        batch = json.decode(data, type=_Batch)
+        batch = _BATCH.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _read_short(data, number, default_model)
-    return _read_batch(batch, default_model)
+    if batch.method != "POST" or batch.url != ENDPOINT:
+        raise _misdirected(batch)
+    _check_body(batch.body, "body.")
+    return Head(_named(batch.custom_id), _models(batch.body, default_model, "body."))
 
 
 def _check_text(data: bytes) -> None:
     """Refuse what is not UTF-8, also where the decoder would pass over it."""
     try:
-        data.isascii() or data.decode()
+        data.decode()
     except UnicodeDecodeError as error:
         said = f"This line is not valid UTF-8 (byte {error.start + 1}: {error.reason})."
         raise BadLine("invalid_json_line", said) from None
 
 
-def _read_batch(batch: _Batch, default_model: str | None) -> Head:
+def _misdirected(batch: _Batch) -> BadLine:
     if batch.method != "POST":
-        raise BadLine("invalid_method", f"`method` must be POST, not {batch.method}.", "method")
-    if batch.url != ENDPOINT:
-        said = f"`url` must be the batch's endpoint, {ENDPOINT}, not {batch.url[:100]}."
-        raise BadLine("url_mismatch", said, "url")
-    _check_body(batch.body, "body.")
-    return Head(_named(batch.custom_id), _models(batch.body, default_model, "body."))
+        return BadLine("invalid_method", f"`method` must be POST, not {batch.method}.", "method")
+    said = f"`url` must be the batch's endpoint, {ENDPOINT}, not {batch.url[:100]}."
+    return BadLine("url_mismatch", said, "url")
 
 
 def _read_short(data: bytes, number: int, default_model: str | None) -> Head:
@@ -171,7 +184,10 @@ def _models(body: _Body, default_model: str | None, place: str = "") -> tuple[st
 
 def read_line(data: bytes, number: int, default_model: str | None) -> Line:
     """A line that the planner passed, as the request it is."""
-    value = json.decode(data)
+    try:
+        value = json.decode(data)
+    except (msgspec.MsgspecError, RecursionError):
+        return Line(_name_of(data, number), {}, UNREADABLE)
     if isinstance(value, list):
         custom_id = f"line-{number}"
         body: dict[str, Any] = {"messages": value}
@@ -183,6 +199,14 @@ def read_line(data: bytes, number: int, default_model: str | None) -> Line:
     if body.get("model") is None and "models" not in (body.get("fanout") or {}):
         body = {**body, "model": default_model}
     return Line(custom_id, body)
+
+
+def _name_of(data: bytes, number: int) -> str:
+    """The name of a line that the planner passed and that cannot be read."""
+    try:
+        return read_head(data, number, "any").custom_id
+    except BadLine:  # nested so deeply that it depends on the stack
+        return f"line-{number}"
 
 
 def asked(line: Line) -> bytes:

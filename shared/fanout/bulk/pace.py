@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Protocol
 
 from msgspec import Struct, field
@@ -22,6 +22,7 @@ STEADY = 0.96
 """The part of a limit that is the steady rate; what is left of it may come at once."""
 
 NEAR = 0.25
+LIMIT_HEADERS = frozenset({"x-ratelimit-limit-requests", "x-ratelimit-limit-tokens"})
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": MINUTE, "h": 3600.0, "d": DAY}
 
@@ -55,6 +56,10 @@ class Book(Protocol):
 
     async def pause(self, model: str, until: float) -> None:
         """Nobody starts before that time."""
+        ...
+
+    async def flush(self) -> None:
+        """What is kept here of the marks is everybody's again: its worker is done."""
         ...
 
 
@@ -96,6 +101,13 @@ class LocalBook:
         marks = self._marks.setdefault(model, {})
         marks["pause"] = max(marks.get("pause", 0.0), until)
 
+    async def flush(self) -> None:
+        """Nothing is kept elsewhere."""
+
+
+class NoTurn(Exception):
+    """The marks could not be read or written: the store's fault, and no line's."""
+
 
 class Turn(Struct):
     """One request's turn; `used` is what it took in tokens, once that is known."""
@@ -118,23 +130,39 @@ class Pacer(Struct):
     locks: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     @asynccontextmanager
-    async def turn(self, model: str, tokens: int) -> AsyncIterator[Turn]:
-        """Wait for a request of about so many tokens to be allowed; entered when it is."""
+    async def turn(self, model: str, tokens: int, requests: int = 1) -> AsyncIterator[Turn]:
+        """
+        Wait for requests of about so many tokens together to be allowed; entered when they are.
+
+        A turn that its owner does not wait for is given back. `NoTurn` where the book fails.
+        """
         turn = Turn()
-        claims = self._claims(model, tokens)
+        claims = self._claims(model, tokens, requests)
         async with self.locks.setdefault(model, asyncio.Lock()):
-            start = await self.book.reserve(model, claims, self.now())
-            if (pause := start - self.now()) > 0:
-                await asyncio.sleep(pause)
+            await self._wait(model, claims)
         yield turn
         for claim in claims:
             if claim.kind == "tokens" and turn.used is not None:
                 left = Claim("tokens", tokens - turn.used, claim.rate, claim.burst)
                 await self.book.give_back(model, left)
 
-    def _claims(self, model: str, tokens: int) -> list[Claim]:
+    async def _wait(self, model: str, claims: list[Claim]) -> None:
+        with _of_the_book(model):
+            start = await self.book.reserve(model, claims, self.now())
+        try:
+            if (pause := start - self.now()) > 0:
+                await asyncio.sleep(pause)
+        except asyncio.CancelledError:
+            for claim in claims:
+                await self.book.give_back(model, claim)
+            raise
+
+    def _claims(self, model: str, tokens: int, requests: int) -> list[Claim]:
         limits = self.limits(model)
-        wanted = (("requests", 1.0, limits.requests), ("tokens", float(tokens), limits.tokens))
+        wanted = (
+            ("requests", float(requests), limits.requests),
+            ("tokens", float(tokens), limits.tokens),
+        )
         return [
             Claim(kind, amount, limit * self.share * STEADY / MINUTE, self._burst(limit))
             for kind, amount, limit in wanted
@@ -151,6 +179,8 @@ class Pacer(Struct):
 
     def learn(self, model: str, headers: Mapping[str, str]) -> None:
         """Take over what an answer's `x-ratelimit-*` say."""
+        if LIMIT_HEADERS.isdisjoint(headers):
+            return
         found = Limits(read_limit(headers, "requests"), read_limit(headers, "tokens"))
         if found != Limits():
             before = self.learned.get(model, Limits())
@@ -159,9 +189,19 @@ class Pacer(Struct):
             )
 
     async def refused(self, model: str, retry_after: float | None) -> None:
-        """A 429 for everybody: nobody asks before its `Retry-After`."""
+        """A 429 for everybody: nobody asks before its `Retry-After`. `NoTurn` as in `turn`."""
         if retry_after:
-            await self.book.pause(model, self.now() + retry_after)
+            with _of_the_book(model):
+                await self.book.pause(model, self.now() + retry_after)
+
+
+@contextmanager
+def _of_the_book(model: str) -> Iterator[None]:
+    """A fault inside the block is the store's."""
+    try:
+        yield
+    except Exception as error:  # whatever a store raises
+        raise NoTurn(f"the pace of `{model}` is not to be had") from error
 
 
 def read_limit(headers: Mapping[str, str], kind: str) -> float | None:

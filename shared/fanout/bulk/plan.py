@@ -1,9 +1,9 @@
 """
 The planner: an input file, read once as a stream, to shards of whole lines.
 
-Its memory is the same for ten lines and for ten million: lines are checked one by one, and twice
-used names are looked for in a filter of fixed size, whose few suspects a second reading clears or
-convicts. Pure but for the reading, which is the caller's.
+Its memory is the same for ten lines and for four million, and grows by 4 bytes a line from there:
+lines are checked one by one, and twice used names are looked for in a filter, whose few suspects a
+second reading clears or convicts. Pure but for the reading, which is the caller's.
 """
 
 from __future__ import annotations
@@ -15,9 +15,13 @@ from typing import Any
 from msgspec import Struct, field
 
 from .lines import MAX_LINE, BadLine, Head, read_head
+from .seen import Seen
 
 MAX_ERRORS = 100
 """Errors that a failed validation lists; the rest are counted."""
+
+MAX_SUSPECTS = 100_000
+"""Names that are read for again; a file that repeats more of them has failed by then."""
 
 BOM = b"\xef\xbb\xbf"
 
@@ -95,8 +99,12 @@ class Lines:
         tail = rest.pop()
         self._hold(first)
         yield self._flush(1)
+        number, start = self.number, self.offset
         for line in rest:
-            yield self._take(line, len(line) + 1)
+            end = start + len(line) + 1
+            yield number, start, end, line.strip(b"\r \t")
+            number, start = number + 1, end
+        self.number, self.offset = number, start
         if tail:
             self._hold(tail)
 
@@ -111,43 +119,14 @@ class Lines:
         self._tail_size += len(data)
 
     def _flush(self, breaks: int) -> tuple[int, int, int, bytes]:
-        taken = self._take(b"".join(self._tail), self._tail_size + breaks)
-        self._tail, self._tail_size = [], 0
-        return taken
-
-    def _take(self, line: bytes, size: int) -> tuple[int, int, int, bytes]:
-        number, start = self.number, self.offset
-        self.offset = end = start + size
+        """The line that is held; the first of a file always is."""
+        number, start, line = self.number, self.offset, b"".join(self._tail)
+        self.offset = end = start + self._tail_size + breaks
         self.number += 1
+        self._tail, self._tail_size = [], 0
         if start == 0:
             line = line.removeprefix(BOM)
         return number, start, end, line.strip(b"\r \t")
-
-
-class Seen:
-    """
-    A filter of names: `add` says whether one may have been there before.
-
-    16 MiB whatever comes; with a million names it is wrong about one in a million.
-    """
-
-    BITS = 1 << 27
-
-    def __init__(self) -> None:
-        self._bits = bytearray(self.BITS >> 3)
-
-    def add(self, name: str) -> bool:
-        """Add `name`; `True` if it may have been added before."""
-        first = hash(name)
-        second = hash((name, 1)) | 1
-        seen = True
-        for turn in range(4):
-            place = (first + turn * second) & (self.BITS - 1)
-            mask = 1 << (place & 7)
-            if not self._bits[place >> 3] & mask:
-                seen = False
-                self._bits[place >> 3] |= mask
-        return seen
 
 
 async def plan(
@@ -164,34 +143,83 @@ async def plan(
     `check` raises `BadLine` for a model that may not be used; it is asked once for each name.
     `read` is called again only to settle whether suspected names really come twice.
     """
-    found = Plan()
-    seen = Seen()
-    suspects: set[str] = set()
-    cutter = _Cutter(write, size)
-    checked: dict[str, BadLine | None] = {}
-    async for number, start, end, line in each_line(read()):
-        if not line:
-            continue
-        found.total += 1
-        found.size = end
-        cutter.add(number, start, end)
-        try:
-            head = read_head(line, number, default_model)
-            for model in head.models:
-                found.models[model] += 1
-                _allow(model, check, checked)
-        except BadLine as error:
-            found.refuse(error.code, str(error), error.param, number)
-            continue
-        if seen.add(head.custom_id):
-            suspects.add(head.custom_id)
-    cutter.close()
-    found.shards = cutter.count
+    reader = _Reader(_Cutter(write, size), check, default_model)
+    lines = Lines()
+    async for chunk in read():
+        reader.take(lines.feed(chunk))
+    reader.take(lines.end())
+    found = reader.close()
     if not found.total:
         found.refuse("empty_file", "The input file has no lines.", None, None)
-    if suspects:
-        await _convict(read, found, suspects, default_model)
+    if reader.suspects:
+        await _convict(read, found, reader.suspects, default_model)
+        found.errors.sort(key=lambda error: error.line or 0)
     return found
+
+
+class _Named(Struct):
+    """The lines that name these models, and why they may not."""
+
+    lines: int = 0
+    refusal: BadLine | None = None
+
+
+class _Reader:
+    """Takes lines, many at a time: this is where a planner spends its time."""
+
+    def __init__(
+        self, cutter: _Cutter, check: Callable[[str], None], default_model: str | None
+    ) -> None:
+        self._cutter = cutter
+        self._check = check
+        self._default_model = default_model
+        self._found = Plan()
+        self._seen = Seen()
+        self._named: dict[tuple[str, ...], _Named] = {}
+        self._checked: dict[str, BadLine | None] = {}
+        self.suspects: set[str] = set()
+
+    def take(self, lines: Iterator[tuple[int, int, int, bytes]]) -> None:
+        """Check each line, and put it in a shard."""
+        found, cut, seen = self._found, self._cutter.add, self._seen.add
+        default_model, all_named = self._default_model, self._named
+        end = found.size
+        for number, start, end, line in lines:
+            if not line:
+                continue
+            cut(number, start, end)
+            try:
+                head = read_head(line, number, default_model)
+                named = all_named.get(head.models) or self._meet(head.models)
+                named.lines += 1
+                if named.refusal is not None:
+                    raise named.refusal
+            except BadLine as error:
+                found.refuse(error.code, str(error), error.param, number)
+                continue
+            if seen(head.custom_id) and len(self.suspects) < MAX_SUSPECTS:
+                self.suspects.add(head.custom_id)
+        found.size = end
+
+    def _meet(self, models: tuple[str, ...]) -> _Named:
+        """Models that no line has named together."""
+        named = self._named[models] = _Named()
+        for model in models:
+            try:
+                _allow(model, self._check, self._checked)
+            except BadLine as error:
+                named.refusal = named.refusal or error
+        return named
+
+    def close(self) -> Plan:
+        """What was found."""
+        self._cutter.close()
+        self._found.shards = self._cutter.count
+        self._found.total = self._cutter.total
+        for models, named in self._named.items():
+            for model in models:
+                self._found.models[model] += named.lines
+        return self._found
 
 
 def _allow(model: str, check: Callable[[str], None], checked: dict[str, BadLine | None]) -> None:
@@ -248,14 +276,13 @@ class _Cutter:
 
     def __init__(self, write: Callable[[Shard], Any], size: ShardSize) -> None:
         self._write = write
-        self._size = size
+        self._most, self._bytes = size.lines, size.bytes
         self._start = self._end = self._first = self._lines = 0
-        self.count = 0
+        self.count = self.total = 0
 
     def add(self, number: int, start: int, end: int) -> None:
         """The next line."""
-        full = self._lines >= self._size.lines or end - self._start > self._size.bytes
-        if self._lines and full:
+        if self._lines and (self._lines >= self._most or end - self._start > self._bytes):
             self.close()
         if not self._lines:
             self._start, self._first = start, number
@@ -268,4 +295,5 @@ class _Cutter:
             shard = Shard(self.count, self._start, self._end, self._first, self._lines)
             self._write(shard)
             self.count += 1
+            self.total += self._lines
             self._lines = 0

@@ -18,7 +18,7 @@ from ..config.resolve import Catalog
 from ..errors import FanoutError
 from ..wire import json
 from . import lines
-from .asking import answer_limit, models_of
+from .asking import answer_limit, chats_of, models_of
 from .costs import Costs
 from .lines import BadLine, Line
 from .plan import LineError, each_line, plan
@@ -36,9 +36,10 @@ NOTE = (
 
 
 class ModelQuote(Struct):
-    """One model's part. Costs are `None` where nobody knows its price."""
+    """One model's part; a line may have several calls. Costs are `None` without a known price."""
 
     lines: int = 0
+    calls: int = 0
     tokens_in: int = 0
     tokens_out_low: int = 0
     tokens_out_high: int = 0
@@ -48,7 +49,7 @@ class ModelQuote(Struct):
 
 
 class Quote(Struct):
-    """The whole; `minutes` at the limits that the config has, `None` where it has none."""
+    """The whole; `minutes` at a job's share of the config's limits, `None` where it has none."""
 
     lines: int = 0
     models: dict[str, ModelQuote] = field(default_factory=dict)
@@ -96,15 +97,16 @@ async def quote(
 
 
 def _count(said: Quote, line: Line) -> None:
-    messages = line.body.get("messages") or []
-    sent = sum(_size(message) // BYTES_A_TOKEN + EACH for message in messages)
+    chats = chats_of(line)
+    sent = sum(_size(message) // BYTES_A_TOKEN + EACH for chat in chats for message in chat)
     limit = answer_limit(line)
     for name in models_of(line):
         part = said.models.setdefault(name, ModelQuote())
         part.lines += 1
+        part.calls += len(chats)
         part.tokens_in += sent
-        part.tokens_out_low += LEAST if limit is None else max(1, limit // 10)
-        part.tokens_out_high += MOST if limit is None else limit
+        part.tokens_out_low += len(chats) * (LEAST if limit is None else max(1, limit // 10))
+        part.tokens_out_high += len(chats) * (MOST if limit is None else limit)
 
 
 def _price(part: ModelQuote, name: str, costs: Costs) -> None:
@@ -115,18 +117,19 @@ def _price(part: ModelQuote, name: str, costs: Costs) -> None:
 
 
 def _minutes(part: ModelQuote, name: str, catalog: Catalog) -> float | None:
-    """At the limits of all deployments of the name together."""
+    """At a job's share of the limits of all deployments of the name together."""
     try:
         deployments = catalog.find(name)
     except FanoutError:
         return None
     found = []
     if all(d.rpm for d in deployments):
-        found.append(part.lines / sum(d.rpm or 0 for d in deployments))
+        found.append(part.calls / sum(d.rpm or 0 for d in deployments))
     if all(d.tpm for d in deployments):
         tokens = part.tokens_in + (part.tokens_out_low + part.tokens_out_high) / 2
         found.append(tokens / sum(d.tpm or 0 for d in deployments))
-    return round(max(found), 2) if found else None
+    share = catalog.general.batch_share
+    return round(max(found) / share, 2) if found else None
 
 
 def _sum(parts: list[float | None]) -> float | None:

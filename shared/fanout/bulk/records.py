@@ -83,7 +83,8 @@ class Job(Struct, frozen=True, kw_only=True):
     """
     A batch. `host` names what runs it; `allowed` are the models of its owner's key.
 
-    `reason` is why it ended early; `retry_of` the job whose failed lines it does again.
+    `reason` is why it ended early; `retry_of` the job whose failed lines it does again;
+    `deliver_to` is, on AWS, what the keys of the copies of its results begin with.
     """
 
     id: str
@@ -105,7 +106,8 @@ class Job(Struct, frozen=True, kw_only=True):
     total: int = 0
     models: dict[str, int] = {}
     errors: list[LineError] = []
-    reason: Literal["cancelled", "expired", "capped"] | None = None
+    reason: Literal["cancelled", "expired", "capped", "failed"] | None = None
+    deliver_to: str | None = None
     tally: Tally | None = None
     output_file_id: str | None = None
     error_file_id: str | None = None

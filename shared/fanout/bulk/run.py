@@ -39,6 +39,7 @@ UNRUN = {
         "This request could not be executed before the completion window expired.",
     ),
     "capped": Unrun("batch_cancelled", "The job's `max_cost_usd` was reached before this request."),
+    "failed": Unrun("batch_failed", "The batch ended on a fault before this request was answered."),
 }
 
 
@@ -230,6 +231,7 @@ class Runner:
             ),
         )
         await self._blobs.delete(place)
+        await self._files.sweep(job.input_file_id, job.input_key)
         return closed
 
     def _ended(self, job: Job) -> Job:
@@ -237,6 +239,8 @@ class Runner:
         status: Status = "completed"
         if job.reason == "expired":
             return replace(job, status="expired", expired_at=now)
+        if job.reason == "failed":
+            return replace(job, status="failed", failed_at=now)
         if job.reason is not None:
             return replace(job, status="cancelled", cancelled_at=now)
         return replace(job, status=status, completed_at=now)

@@ -22,6 +22,7 @@ from . import lines
 from .adapt import Adaptive
 from .insist import Ask, Insist, Left
 from .lines import Line
+from .pace import NoTurn
 from .plan import Shard, each_line
 from .store import Blobs, Ledger, Shelf, Shelves, Stop
 from .stored import tally_stored
@@ -253,7 +254,7 @@ class _Worker:
         request_id = f"req_{self._numbers & (2**64 - 1):016x}"
         try:
             body = await self._insist.answer(line, size, request_id)
-        except Left:
+        except (Left, NoTurn):
             raise  # not the line's failure
         except Exception as error:  # noqa: BLE001 -- a line's failure is its result
             cause = detail_of(error).code or type(error).__name__
@@ -282,5 +283,11 @@ class _Worker:
             if self._stop is None:
                 stop = self._tools.ledger.start(0.0)
                 self._stop = None if stop == "wait" else stop
-            if self._stop not in {None, "capped"} and ending.when() is None:
-                ending.reschedule(self._loop.time() + self._job.grace)
+            if self._stop not in {None, "capped"}:
+                self._end_within(self._job.grace, ending)
+
+    def _end_within(self, seconds: float, ending: asyncio.Timeout) -> None:
+        """Unless the end is sooner than that."""
+        end, known = self._loop.time() + seconds, ending.when()
+        if known is None or end < known:
+            ending.reschedule(end)

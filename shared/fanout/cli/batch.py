@@ -1,4 +1,4 @@
-"""`fanout batch`: a file of prompts to a file of answers, with no server."""
+"""`fanout batch`: a file of prompts to a file of answers, with no server, or in a stack on AWS."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         "batch",
         help="run a file of prompts as a job that nothing stops for good",
         description="Run a file of prompts as a job. A job that was stopped, by Ctrl-C or worse, "
-        "goes on when the same command is given again; no stored answer is asked for twice.",
+        "goes on when the same command is given again; no stored answer is asked for twice. With "
+        "--stack the job runs in a stack on AWS, by its config, and Ctrl-C leaves it running.",
         formatter_class=Help,
     )
     own = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
@@ -40,6 +41,8 @@ def _command(
     parser = own.add_parser(
         name, help=what, description=f"{what[:1].upper()}{what[1:]}.", formatter_class=Help
     )
+    parser.add_argument("--stack", metavar="S", help="a stack's jobs on AWS, not this machine's")
+    parser.add_argument("--region", metavar="R", help="its region (else AWS's usual settings)")
     parser.set_defaults(run=run)
     return parser
 

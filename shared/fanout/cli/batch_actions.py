@@ -1,51 +1,40 @@
-"""What `fanout batch` does, in this process."""
+"""What `fanout batch` does, in this process or with a stack."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import shutil
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 from msgspec.structs import replace
 
 from ..bulk.jobs import NewJob
 from ..bulk.lines import ENDPOINT
-from ..bulk.local.engine import Bulk, data_home, open_local
-from ..bulk.local.intake import OWNER, Prompts, find_or_create
+from ..bulk.local.intake import Prompts, find_or_create
 from ..bulk.records import Job
-from ..compose import open_gateway
 from ..config.resolve import Catalog
 from ..errors import RequestError
-from ..observe import AttemptRecord, RequestRecord
 from ..settings import Settings
 from ..wire import json
 from .batch_follow import follow
+from .batch_place import Place, open_away, open_here
 from .chosen import Chosen, choose, pick_models
 from .table import columns
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
+STACK_CONFIG = Path("config.aws.yaml")
 HEADER = ("JOB", "STATUS", "DONE", "FAILED", "TOTAL", "COST", "INPUT")
 
 
-class Bugs:
-    """Tells of what should not have happened, and of nothing else."""
-
-    def attempt(self, record: AttemptRecord) -> None:
-        """Pass over it."""
-
-    def request(self, record: RequestRecord) -> None:
-        """Pass over it."""
-
-    def bug(self, request_id: str, error: BaseException) -> None:
-        """One line."""
-        print(f"fanout: {request_id}: {type(error).__name__}: {error}", file=sys.stderr)
+Open: TypeAlias = Callable[[str, str | None], AbstractAsyncContextManager[Place]]
+"""To the jobs of a stack, by its name and region."""
 
 
-def act(arguments: argparse.Namespace) -> int:
+def act(arguments: argparse.Namespace, open_stack: Open = open_away) -> int:
     """Run the action and return the exit code."""
     actions = {
         "run": _run,
@@ -55,45 +44,57 @@ def act(arguments: argparse.Namespace) -> int:
         "retry": _retry,
         "results": _results,
     }
-    return asyncio.run(actions[arguments.action](arguments))
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(actions[arguments.action](arguments, open_stack))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The server's loop, which takes an eighth off a line's work; Windows has its own."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 @asynccontextmanager
-async def _open(chosen: Chosen) -> AsyncIterator[Bulk]:
-    observer = Bugs()
-    async with (
-        open_gateway(chosen.settings, catalog=chosen.catalog, observer=observer) as gateway,
-        open_local(
-            gateway, data_home(chosen.settings.env), name="run", resume=False, observer=observer
-        ) as door,
-    ):
-        yield door.bulk
-
-
-def _nobody() -> Chosen:
-    """For what asks no model."""
+async def _open(
+    arguments: argparse.Namespace, open_stack: Open, *, asks: bool = False
+) -> AsyncIterator[Place]:
+    """The place; `asks` where models are asked in this process, for which it takes a config."""
+    if arguments.region and not arguments.stack:
+        raise RequestError("--region goes with --stack", "region")
+    if arguments.stack:
+        if asks and arguments.config:
+            raise RequestError("a stack has a config of its own: leave --config out", "config")
+        async with open_stack(arguments.stack, arguments.region) as away:
+            yield away
+        return
     settings = Settings.read()
-    return Chosen(settings, Catalog({}, settings.env))
+    chosen = choose(arguments.config) if asks else Chosen(settings, Catalog({}, settings.env))
+    async with open_here(chosen) as here:
+        yield here
 
 
-def _prompts(arguments: argparse.Namespace, chosen: Chosen) -> tuple[Prompts, str | None]:
+def _prompts(arguments: argparse.Namespace) -> tuple[Prompts, str | None]:
     """The prompts, and the model of those that name none."""
     if arguments.system and not (arguments.text or arguments.column):
         raise RequestError("--system goes with --text or --column", "system")
     prompts = Prompts(Path(arguments.file), arguments.text, arguments.column, arguments.system)
     if arguments.models:
         return prompts, ",".join(arguments.models)
-    if arguments.text or arguments.column:
-        return prompts, pick_models(chosen, [], several=False)[0]
-    return prompts, None
+    if not arguments.text and arguments.column is None:
+        return prompts, None
+    if arguments.stack:
+        raise RequestError("say which of the stack's models: -m NAME", "model")
+    return prompts, pick_models(choose(arguments.config), [], several=False)[0]
 
 
 # ---- the actions ----
 
 
-async def _run(arguments: argparse.Namespace) -> int:
-    chosen = choose(arguments.config)
-    prompts, model = _prompts(arguments, chosen)
+async def _run(arguments: argparse.Namespace, open_stack: Open) -> int:
+    prompts, model = _prompts(arguments)
     asked = NewJob(
         input_file_id="",
         endpoint=ENDPOINT,
@@ -102,82 +103,95 @@ async def _run(arguments: argparse.Namespace) -> int:
         max_cost_usd=arguments.max_cost,
     )
     output = Path(arguments.output or f"{arguments.file.removesuffix('.jsonl')}.output.jsonl")
-    async with _open(chosen) as bulk:
-        job = await find_or_create(bulk, prompts, asked, fresh=arguments.fresh)
-        job = await _with_cap(bulk, job, arguments.max_cost)
+    async with _open(arguments, open_stack, asks=True) as place:
+        job = await find_or_create(place, prompts, asked, fresh=arguments.fresh)
+        job = await _with_cap(place, job, arguments.max_cost)
+        if not job.is_over:
+            await place.jobs.run(job)
         again = " ".join(["fanout", *sys.argv[1:]])
-        return await _followed(bulk, job, arguments, output, again)
+        return await _followed(place, job, arguments, output, again)
 
 
-async def _retry(arguments: argparse.Namespace) -> int:
-    async with _open(choose(arguments.config)) as bulk:
-        old = await bulk.jobs.find(arguments.job, None)
-        job = await bulk.jobs.retry(old.id, OWNER, max_cost_usd=arguments.max_cost)
+async def _retry(arguments: argparse.Namespace, open_stack: Open) -> int:
+    async with _open(arguments, open_stack, asks=True) as place:
+        old = await place.jobs.find(arguments.job, None)
+        job = await place.jobs.retry(old.id, place.owner, max_cost_usd=arguments.max_cost)
         output = Path(arguments.output or f"{job.id}.output.jsonl")
-        return await _followed(bulk, job, arguments, output, f"fanout batch retry {old.id}")
+        return await _followed(place, job, arguments, output, place.then(f"retry {old.id}"))
 
 
-async def _with_cap(bulk: Bulk, job: Job, cap: float | None) -> Job:
+async def _with_cap(place: Place, job: Job, cap: float | None) -> Job:
     """The cap may be another one when a job goes on."""
     if job.is_over or job.max_cost_usd == cap:
         return job
-    return await bulk.jobs.registry.change(job.id, lambda now: replace(now, max_cost_usd=cap))
+    return await place.jobs.registry.change(job.id, lambda now: replace(now, max_cost_usd=cap))
 
 
 async def _followed(
-    bulk: Bulk, job: Job, arguments: argparse.Namespace, output: Path, again: str
+    place: Place, job: Job, arguments: argparse.Namespace, output: Path, again: str
 ) -> int:
     """Run the job to its end in sight of the user, and write its files."""
-    job = await follow(bulk, job, as_json=arguments.json)
+    job = await follow(place, job, as_json=arguments.json)
     if not job.is_over:
-        print(f"fanout: stopped; to go on: {again}", file=sys.stderr)
+        print(f"fanout: {place.left(job, again)}", file=sys.stderr)
         return INTERRUPTED
     errors = output.with_name(f"{output.name.removesuffix('.jsonl')}.errors.jsonl")
-    await _copy(bulk, job.output_file_id, output)
-    await _copy(bulk, job.error_file_id, errors)
+    await _copy(place, job.output_file_id, output)
+    await _copy(place, job.error_file_id, errors)
     for error in job.errors:
-        place = "" if error.line is None else f"line {error.line}: "
-        print(f"fanout: {place}{error.message} ({error.code})", file=sys.stderr)
+        where = "" if error.line is None else f"line {error.line}: "
+        print(f"fanout: {where}{error.message} ({error.code})", file=sys.stderr)
     if job.output_file_id:
         print(f"fanout: answers: {output}", file=sys.stderr)
     if job.error_file_id:
         print(f"fanout: failed lines: {errors}", file=sys.stderr)
-        print(f"fanout: to try them again: fanout batch retry {job.id}", file=sys.stderr)
+        print(f"fanout: to try them again: {place.then(f'retry {job.id}')}", file=sys.stderr)
     clean = job.status == "completed" and job.error_file_id is None
     return DONE if clean else FAILED
 
 
-async def _copy(bulk: Bulk, file_id: str | None, path: Path) -> None:
+async def _copy(place: Place, file_id: str | None, path: Path) -> None:
     """The file in its place; an older one that it would have replaced is gone."""
-    key = None if file_id is None else (await bulk.files.find(file_id, None)).key
-    await asyncio.to_thread(_place, None if key is None else bulk.home / key, path)
-
-
-def _place(source: Path | None, path: Path) -> None:
-    if source is None:
-        path.unlink(missing_ok=True)
+    if file_id is None:
+        await asyncio.to_thread(path.unlink, missing_ok=True)
         return
+    source = place.files.content(await place.files.find(file_id, None))
     draft = path.with_name(f".{path.name}.draft")
     path.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, draft)
-    draft.replace(path)
+    try:
+        with draft.open("wb", buffering=0) as file:
+            async for piece in source:
+                await asyncio.to_thread(file.write, piece)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
-async def _quote(arguments: argparse.Namespace) -> int:
+def _config_of(arguments: argparse.Namespace) -> str | None:
+    """The config to quote by; of a stack the one that it was deployed with."""
+    config: str | None = arguments.config
+    if config or not arguments.stack or Settings.read().config:
+        return config
+    if STACK_CONFIG.is_file():
+        return str(STACK_CONFIG)
+    raise RequestError("say which config the stack was deployed with: --config FILE", "config")
+
+
+async def _quote(arguments: argparse.Namespace, _open_stack: Open) -> int:
     from .batch_quote import print_quote
 
-    chosen = choose(arguments.config)
-    prompts, model = _prompts(arguments, chosen)
+    chosen = choose(_config_of(arguments))
+    prompts, model = _prompts(arguments)
     return await print_quote(chosen, prompts, model, as_json=arguments.json)
 
 
-async def _status(arguments: argparse.Namespace) -> int:
-    async with _open(_nobody()) as bulk:
+async def _status(arguments: argparse.Namespace, open_stack: Open) -> int:
+    async with _open(arguments, open_stack) as place:
         if arguments.job:
-            jobs = [await bulk.jobs.find(arguments.job, None)]
+            jobs = [await place.jobs.find(arguments.job, None)]
         else:
-            jobs = (await bulk.jobs.page(None, after=None, limit=100)).records
-        shown = [job.shown(await bulk.jobs.tally(job)) for job in jobs]
+            jobs = (await place.jobs.page(None, after=None, limit=100)).records
+        shown = [job.shown(await place.jobs.tally(job)) for job in jobs]
         if arguments.json:
             print(json.encode(shown[0] if arguments.job else shown).decode())
             return DONE
@@ -193,29 +207,28 @@ async def _status(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-async def _cancel(arguments: argparse.Namespace) -> int:
-    """Whoever runs the job will see it; if nobody does, it is ended here."""
-    async with _open(choose(arguments.config)) as bulk:
-        await bulk.jobs.cancel(arguments.job, None)
-        await bulk.run_here(arguments.job)
-        job = await bulk.jobs.find(arguments.job, None)
+async def _cancel(arguments: argparse.Namespace, open_stack: Open) -> int:
+    async with _open(arguments, open_stack, asks=True) as place:
+        await place.jobs.cancel(arguments.job, None)
+        await place.end(arguments.job)
+        job = await place.jobs.find(arguments.job, None)
         if arguments.json:
-            print(json.encode(job.shown(await bulk.jobs.tally(job))).decode())
+            print(json.encode(job.shown(await place.jobs.tally(job))).decode())
         else:
             print(f"{job.id}: {job.status}")
     return DONE
 
 
-async def _results(arguments: argparse.Namespace) -> int:
-    async with _open(_nobody()) as bulk:
-        job = await bulk.jobs.find(arguments.job, None)
+async def _results(arguments: argparse.Namespace, open_stack: Open) -> int:
+    async with _open(arguments, open_stack) as place:
+        job = await place.jobs.find(arguments.job, None)
         file_id = job.error_file_id if arguments.errors else job.output_file_id
         if not job.is_over:
             raise RequestError(f"the job is {job.status}; its results come at its end", "job")
         if arguments.output:
-            await _copy(bulk, file_id, Path(arguments.output))
+            await _copy(place, file_id, Path(arguments.output))
         elif file_id is not None:
-            async for piece in bulk.files.content(await bulk.files.find(file_id, None)):
+            async for piece in place.files.content(await place.files.find(file_id, None)):
                 sys.stdout.buffer.write(piece)
             sys.stdout.buffer.flush()
     return DONE

@@ -12,12 +12,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..bulk.local.engine import Bulk
 from ..bulk.records import Job
 from ..bulk.tally import Tally
 from ..wire import json
+from .batch_place import Place
 
-LOOK = 0.5
 EVERY = 5.0
 """Seconds from line to line where the output is no terminal."""
 
@@ -79,17 +78,15 @@ def clock(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-async def follow(bulk: Bulk, job: Job, *, as_json: bool) -> Job:
-    """Run the job in this process and show it; the job as it then is."""
+async def follow(place: Place, job: Job, *, as_json: bool) -> Job:
+    """Show a job that runs, until it is over or the user has enough; the job as it then is."""
     began = perf_counter()
-    start = (await bulk.jobs.tally(job)).lines
-    if not job.is_over:
-        await bulk.start(job.id)
-    with _interruptible(bulk), _view(as_json=as_json) as show:
+    start = (await place.jobs.tally(job)).lines
+    with _interruptible(place), _view(as_json=as_json) as show:
         while True:
-            ended = await bulk.finished(job.id, LOOK)
-            job = await bulk.jobs.find(job.id, None)
-            tally = await bulk.jobs.tally(job)
+            ended = await place.look(job)
+            job = await place.jobs.find(job.id, None)
+            tally = await place.jobs.tally(job)
             elapsed = perf_counter() - began
             rate = max(0, tally.lines - start) / elapsed if elapsed > 0 else 0.0
             show(Sight(job, tally, rate, elapsed), ended)
@@ -98,14 +95,13 @@ async def follow(bulk: Bulk, job: Job, *, as_json: bool) -> Job:
 
 
 @contextmanager
-def _interruptible(bulk: Bulk) -> Iterator[None]:
-    """Ctrl-C starts no more lines and waits for those under way; the second one does not wait."""
+def _interruptible(place: Place) -> Iterator[None]:
+    """The first Ctrl-C is the place's to hear; the second one does not wait."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
         loop.remove_signal_handler(signal.SIGINT)
-        bulk.is_stopping = True
-        print("fanout: stopping; lines under way are awaited (Ctrl-C: not)", file=sys.stderr)
+        place.leave()
 
     loop.add_signal_handler(signal.SIGINT, stop)
     try:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from ..bulk.asking import check_model
-from ..bulk.local.intake import OWNER, Prompts
+from ..bulk.local.intake import Prompts
 from ..bulk.quote import NOTE, Quote, quote
 from ..wire import json
 from .chosen import Chosen
@@ -28,7 +28,7 @@ async def print_quote(chosen: Chosen, prompts: Prompts, model: str | None, *, as
         read,
         default_model=model,
         catalog=catalog,
-        check=lambda name: check_model(catalog, OWNER, None, name),
+        check=lambda name: check_model(catalog, "anyone", None, name),
     )
     if as_json:
         print(json.encode(said.shown).decode())

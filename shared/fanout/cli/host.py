@@ -93,12 +93,22 @@ def host(
         server.should_exit = True
 
     stop(end)
+    take_files()
     gc.set_threshold(GARBAGE, *gc.get_threshold()[1:])
     # Having stopped, uvicorn raises the signal anew; both are then an ordinary end.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
     return 0 if server.started else 1
+
+
+def take_files() -> None:
+    """As many open files as the system allows: each caller and each call is one, 1,024 are few."""
+    with suppress(ImportError, ValueError, OSError):  # not on Windows; not below a stricter system
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _authority(listener: socket.socket) -> str:

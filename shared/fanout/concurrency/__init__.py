@@ -1,11 +1,12 @@
 """
-Structured fan-out: `race`, `race_streams`, `map_all`, `map_each`, `merge_streams`, `within`.
+Structured fan-out: `race`, `race_streams`, `map_all`, `map_each`, `merge_streams`, `within`; and
+what many share: `Pool`, `Room`.
 
 Knows nothing of HTTP, providers or configuration. Every task started here has finished, or has
 been cancelled and awaited, before its function returns or its block is left.
 """
 
-from .limits import within
+from .limits import in_time, within
 from .many import Ended, map_all, map_each, merge_streams
 from .outcomes import (
     Call,
@@ -18,7 +19,9 @@ from .outcomes import (
     Success,
     attempt,
 )
+from .pool import Pool, Share
 from .race import race, race_streams
+from .room import Holding, Room
 
 __all__ = [
     "Call",
@@ -27,10 +30,15 @@ __all__ = [
     "Ended",
     "Failure",
     "Fate",
+    "Holding",
     "Opener",
     "Outcome",
+    "Pool",
+    "Room",
+    "Share",
     "Success",
     "attempt",
+    "in_time",
     "map_all",
     "map_each",
     "merge_streams",

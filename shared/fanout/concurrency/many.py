@@ -11,6 +11,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from msgspec import Struct
 
+from .limits import breathe
 from .outcomes import Failure, Opener, Outcome, attempt
 
 T = TypeVar("T")
@@ -39,10 +40,11 @@ async def map_all(
             drawn = await source.draw()
 
     async with _task_group() as group:
-        for _ in range(limit):
+        for number in range(limit):
             if (drawn := await source.draw()) is None:
                 break
             group.create_task(work(drawn))
+            await breathe(number)
     return [outcomes[index] for index in range(len(outcomes))]
 
 
@@ -119,8 +121,9 @@ async def map_each(
 
     async def run_workers() -> None:
         async with asyncio.TaskGroup() as workers:
-            for _ in range(limit):
+            for number in range(limit):
                 workers.create_task(work())
+                await breathe(number)
         await results.put(None)
 
     async with _task_group() as group:
@@ -168,8 +171,9 @@ async def merge_streams(
 
     async def run_workers() -> None:
         async with asyncio.TaskGroup() as workers:
-            for _ in range(min(limit, len(openers))):
+            for number in range(min(limit, len(openers))):
                 workers.create_task(work())
+                await breathe(number)
         await items.put(None)
 
     async with _task_group() as group:

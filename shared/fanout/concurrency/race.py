@@ -9,6 +9,7 @@ from functools import partial
 from time import perf_counter
 from typing import Generic, TypeVar
 
+from .limits import breathe
 from .outcomes import Call, Cancelled, Contest, Failure, Fate, Opener, Success, attempt
 
 T = TypeVar("T")
@@ -92,6 +93,7 @@ async def race(
                 if state.winner is not None:
                     break
                 state.tasks.append(group.create_task(state.run(index)))
+                await breathe(index)
     except BaseException:
         await state.abandon()
         raise

@@ -20,8 +20,9 @@ from .model import (
     ServiceSettings,
 )
 
-# Parameters of a request that a deployment may have a default for.
-DEFAULTABLE = frozenset(ChatRequest.__struct_fields__) - ADDRESSED - {"messages", "body"}
+# Parameters of a request that a deployment may have a default for. Not `n`: the choices of several
+# models' answers are counted by the request's own.
+DEFAULTABLE = frozenset(ChatRequest.__struct_fields__) - ADDRESSED - {"messages", "body", "n"}
 
 # LiteLLM's keys that would mean nothing here: refused, with the reason, and never just ignored.
 WITHOUT_EFFECT = {
@@ -30,6 +31,7 @@ WITHOUT_EFFECT = {
     "routing_strategy": "a group is always picked by weight, the least busy first",
     "cancel_on_disconnect": "always on",
     "max_retries": "use num_retries",
+    "n": "a request says how many choices it wants",
     "custom_llm_provider": "write the provider before the model: `groq/llama3-8b-8192`",
 }
 

@@ -84,7 +84,11 @@ class GeneralSettings(Reticent, frozen=True, kw_only=True):
     master_key: str | None = None
     keys: list[KeyEntry] = field(default_factory=list)
     max_request_size_mb: Annotated[float, Meta(gt=0, le=1_024)] = 32.0
+    max_response_size_mb: Annotated[float, Meta(gt=0, le=1_024)] = 32.0
+    max_body_memory_mb: Annotated[float, Meta(gt=0, le=1_048_576)] = 256.0
+    max_requests: Positive = 1_000
     max_parallel_requests: Positive = 400
+    global_max_parallel_requests: Positive = 800
     connect_timeout: Seconds = 10.0
     batch_share: Annotated[float, Meta(gt=0, le=1)] = 1.0
     page: bool | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct, field
@@ -36,7 +37,6 @@ time-out. A reasoning model may say nothing for minutes before its first word.
 
 # Where an address has an option of the deployment: `https://bedrock-runtime.{region}.…`.
 _PLACE = re.compile(r"\{(\w+)\}")
-_ADDRESS = re.compile(r"https?://[^/\s]")
 
 
 class Deployment(Struct, frozen=True):
@@ -221,9 +221,21 @@ def _base_url(
     base = _PLACE.sub(lambda place: options[place[1]], base)
     if "{" in base or "}" in base:
         raise ConfigError(f"`api_base` has a brace in it: `{base[:80]}`")
-    if not _ADDRESS.match(base):
+    if not _is_address(base):
         raise ConfigError(f"`api_base` must be an https:// or http:// address, not `{base[:40]}`")
     return base.rstrip("/")
+
+
+def _is_address(base: str) -> bool:
+    try:
+        parts = urlsplit(base)
+        port = parts.port
+    except ValueError:  # half an IPv6 address, a port that is none
+        return False
+    has_space = any(letter.isspace() for letter in base)
+    return (
+        parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0 and not has_space
+    )
 
 
 def _keys(provider: Provider, params: ModelParams, env: Mapping[str, str]) -> tuple[Secret, ...]:

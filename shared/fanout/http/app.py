@@ -10,22 +10,42 @@ import random
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from functools import partial
 from typing import TypeAlias
 
 from msgspec import Struct
 
-from ..errors import FanoutError, HeadersTooLarge, NotFound, WrongMethod, status_of
+from ..errors import (
+    FanoutError,
+    Forbidden,
+    HeadersTooLarge,
+    NotFound,
+    UnknownModel,
+    WrongMethod,
+    status_of,
+)
 from ..gateway import Gateway
 from ..observe import Observer, RequestRecord, Silent
 from ..schema.error import error_body
 from ..transport.keys import EnvironmentSecrets, SecretSource
 from . import endpoints
-from .asgi import ClientGone, Headers, Receive, Scope, Send, drain, headers_of, send_json
+from .admission import Admission
+from .asgi import (
+    PATIENCE,
+    ClientGone,
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    drain,
+    headers_of,
+    impatient,
+    send_json,
+)
 from .auth import ANYONE, Access
 from .errors import error_headers
-from .exchange import Door, Exchange
+from .exchange import MEGABYTE, Door, Exchange
 from .stream import INTERVAL
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,128}")
@@ -55,6 +75,7 @@ def _bulk(name: str) -> Endpoint:
 
         await getattr(bulk, name)(exchange)
 
+    endpoint.__name__ = name
     return endpoint
 
 
@@ -70,6 +91,7 @@ ROUTES = (
     Route("GET", "/models", endpoints.models),
     Route("GET", "/models/", endpoints.model, has_tail=True),
     Route("GET", "/health", endpoints.health, is_public=True),
+    Route("GET", "/openapi.json", endpoints.openapi, is_public=True),
     Route("POST", "/files", _bulk("create_file")),
     Route("GET", "/files", _bulk("list_files")),
     Route("GET", "/files/", _bulk("read_file"), has_tail=True),
@@ -87,17 +109,34 @@ PAGE = (
 )
 
 
+class _Live(Struct, frozen=True):
+    """What a server has while it is up."""
+
+    gateway: Gateway
+    access: Access
+    admission: Admission
+    door: Door | None
+
+
+def _live(gateway: Gateway, keys: SecretSource, door: Door | None) -> _Live:
+    general = gateway.catalog.general
+    bodies = max(general.max_body_memory_mb, general.max_request_size_mb)  # one always fits
+    admission = Admission(general.max_requests, int(bodies * MEGABYTE))
+    return _Live(gateway, Access(gateway.catalog.callers, keys), admission, door)
+
+
 class App:
     """
     The ASGI app over a gateway that lives as long as the server does.
 
     `deadline` reads the seconds that the host has left out of a request's headers (Lambda's);
     `keys` knows the texts of the gateway's own keys; `keep_alive` is the silence in seconds after
-    which a stream says that it is still there; `jobs` opens the way to files and batches; `page` is
-    whether the page is served where the config does not say.
+    which a stream says that it is still there, `patience` how many seconds a caller may not read;
+    `jobs` opens the way to files and batches; `page` is whether the page is served where the config
+    does not say.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- its parts, each once
         self,
         opening: Opening,
         *,
@@ -105,6 +144,7 @@ class App:
         keys: SecretSource | None = None,
         deadline: Callable[[Headers], float | None] | None = None,
         keep_alive: float = INTERVAL,
+        patience: float = PATIENCE,
         jobs: Jobs | None = None,
         page: bool = False,
     ) -> None:
@@ -113,10 +153,11 @@ class App:
         self._keys = keys or EnvironmentSecrets()
         self._deadline = deadline
         self._keep_alive = keep_alive
+        self._patience = patience
         self._jobs = jobs
         self._page = page
         self._routes: Sequence[Route] = ROUTES
-        self._live: tuple[Gateway, Access, Door | None] | None = None
+        self._live: _Live | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI's entry."""
@@ -136,7 +177,7 @@ class App:
                 )
                 jobs = self._jobs(gateway) if self._jobs else None
                 door = await stack.enter_async_context(jobs) if jobs else None
-                self._live = gateway, Access(gateway.catalog.callers, self._keys), door
+                self._live = _live(gateway, self._keys, door)
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
                 self._live = None
@@ -148,27 +189,33 @@ class App:
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._live is None:
             raise RuntimeError("the app's lifespan has not started")
-        gateway, access, door = self._live
+        live = self._live
         started = time.perf_counter()
         headers = headers_of(scope)
-        exchange = Exchange(gateway, ANYONE, receive, send, headers, _request_id(headers))
+        send = impatient(send, self._patience)
+        exchange = Exchange(live.gateway, ANYONE, receive, send, headers, _request_id(headers))
         exchange.out["x-request-id"] = exchange.request_id
         exchange.deadline = self._deadline(headers) if self._deadline else None
         exchange.keep_alive = self._keep_alive
-        exchange.door = door
+        exchange.door = live.door
         exchange.query = scope.get("query_string", b"").decode("latin-1")
         error: Exception | None = None
         try:
             _check_headers(scope)
             route, exchange.tail = find(scope["method"], scope["path"], self._routes)
             if not route.is_public:
-                exchange.caller = await access.caller(headers.get("authorization"))
+                exchange.caller = await live.access.caller(headers.get("authorization"))
+                exchange.visit = live.admission.enter()
             await route.endpoint(exchange)
         except ClientGone as gone:
             error, exchange.status = gone, 499
         except Exception as raised:  # noqa: BLE001 -- the surface: nothing may leave it unanswered
             error = raised
-            await self._fail(exchange, raised)
+            with suppress(ClientGone):
+                await self._fail(exchange, raised)
+        finally:
+            if exchange.visit:
+                exchange.visit.end()
         self._record(exchange, error, time.perf_counter() - started)
 
     async def _fail(self, exchange: Exchange, error: Exception) -> None:
@@ -194,7 +241,7 @@ class App:
                 request_id=exchange.request_id,
                 caller=exchange.caller.name,
                 mode=asked.mode if asked else "none",
-                models=asked.models if asked else (),
+                models=_known(exchange, error),
                 winner=exchange.winner,
                 stream=bool(asked and asked.stream),
                 status=exchange.status or 0,
@@ -202,6 +249,14 @@ class App:
                 duration_ms=round(seconds * 1000, 1),
             )
         )
+
+
+def _known(exchange: Exchange, error: Exception | None) -> tuple[str, ...]:
+    """The models asked for; where they are not allowed or not there, those that there are."""
+    names = exchange.asked.models if exchange.asked else ()
+    if not isinstance(error, UnknownModel | Forbidden):
+        return names
+    return tuple(name for name in names if name in exchange.gateway.catalog.groups)
 
 
 def _request_id(headers: Mapping[str, str]) -> str:

@@ -23,12 +23,32 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Headers: TypeAlias = Mapping[str, str]
 
 
-LINGER = 2.0
-"""Seconds that a refused caller is heard out: one still sending may not look for an answer yet."""
+LINGER, LONGEST = 2.0, 20.0
+"""
+Seconds of silence after which a refused caller has been heard out, and seconds in all: one that is
+still sending may not look for an answer yet.
+"""
+
+
+PATIENCE = 60.0
+"""Seconds that a caller may leave its answer unread before it counts as gone."""
 
 
 class ClientGone(Exception):
-    """The caller hung up."""
+    """The caller hung up, or reads no more."""
+
+
+def impatient(send: Send, seconds: float = PATIENCE) -> Send:
+    """`send`, raising `ClientGone` where nobody takes what is sent: providers would wait too."""
+
+    async def sent(message: Message) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await send(message)
+        except TimeoutError:
+            raise ClientGone from None
+
+    return sent
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
@@ -36,8 +56,14 @@ def headers_of(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1").lower(): v.decode("latin-1") for name, v in scope["headers"]}
 
 
-async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
-    """The whole body; `TooLarge` if it is over `limit` bytes, `ClientGone` if it never ends."""
+async def read_body(
+    receive: Receive, headers: Headers, limit: int, hold: Callable[[int], None]
+) -> bytes:
+    """
+    The whole body; `TooLarge` if it is over `limit` bytes, `ClientGone` if it never ends.
+
+    `hold` is told of each piece's bytes before they are kept, and may refuse them.
+    """
     announced = headers.get("content-length", "")
     if announced.isdigit() and int(announced) > limit:
         raise _too_large(limit)
@@ -51,17 +77,20 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
         size += len(part)
         if size > limit:
             raise _too_large(limit)
+        hold(len(part))
         parts.append(part)
         more = message.get("more_body", False)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 async def drain(receive: Receive) -> None:
-    """Read what is left of a body and throw it away, for `LINGER` seconds at the most."""
+    """Read what is left of a body and throw it away, while there comes any."""
+    clock = asyncio.get_running_loop().time
+    until = clock() + LONGEST
     with suppress(TimeoutError):
-        async with asyncio.timeout(LINGER):
+        async with asyncio.timeout(LINGER) as silence:
             while (await receive()).get("more_body", False):
-                pass
+                silence.reschedule(min(clock() + LINGER, until))
 
 
 def _too_large(limit: int) -> TooLarge:

@@ -10,13 +10,13 @@ from msgspec import Struct
 
 from ..bulk.asking import check_model
 from ..bulk.files import MAX_PART, MAX_UPLOAD
-from ..bulk.jobs import NewJob, parse_lifetime
+from ..bulk.jobs import NewJob, check_endpoint, parse_lifetime
 from ..bulk.quote import quote
 from ..bulk.records import Job
 from ..errors import NotFound, RequestError
 from ..schema.check import convert
-from .asgi import raw_headers, read_body
-from .endpoints import MEGABYTE, parse_body
+from .asgi import raw_headers
+from .endpoints import parse_body
 from .exchange import Bulk, Exchange
 from .form import read_form
 
@@ -49,9 +49,7 @@ def _bulk(exchange: Exchange) -> Bulk:
 
 
 async def _body(exchange: Exchange) -> object:
-    limit = exchange.gateway.catalog.general.max_request_size_mb
-    body = await read_body(exchange.receive, exchange.headers, int(limit * MEGABYTE))
-    exchange.unread = False
+    body = await exchange.body()
     return parse_body(body) if body else {}
 
 
@@ -120,6 +118,9 @@ async def read_file(exchange: Exchange) -> None:
     record = await files.find(file_id, exchange.caller.name)
     if not what:
         await exchange.json(record.shown)
+        return
+    if link := files.link(record):
+        await exchange.redirect(link)
         return
     await _send_pieces(exchange, record.bytes, files.content(record))
 
@@ -204,6 +205,7 @@ async def create_batch(exchange: Exchange) -> None:
 
 async def _quote(exchange: Exchange, asked: NewJob) -> None:
     """What the job would take; nothing is created and nobody asked."""
+    check_endpoint(asked)
     files, caller, catalog = _bulk(exchange).files, exchange.caller, exchange.gateway.catalog
     file = await files.find(asked.input_file_id, caller.name)
     said = await quote(

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from functools import cache
+from pathlib import Path
+
+from msgspec import Raw
 
 from ..errors import RequestError
 from ..gateway import Answer, AnswerStream
 from ..schema.fanout import FanOutRequest, parse_request
 from ..wire.json import BadJSON, DuplicateKey, decode_strict
-from .asgi import UntilHangUp, read_body
+from .asgi import UntilHangUp
 from .auth import allow
 from .exchange import Exchange
 from .stream import EventStream
 
-MEGABYTE = 1_000_000
-BIG = MEGABYTE
+BIG = 1_000_000
 """Bytes of a body whose reading takes long enough for others to notice."""
 
 CREATED = 1_677_610_602
@@ -23,10 +26,7 @@ CREATED = 1_677_610_602
 
 async def chat(exchange: Exchange) -> None:
     """`POST /v1/chat/completions`."""
-    limit = exchange.gateway.catalog.general.max_request_size_mb
-    body = await read_body(exchange.receive, exchange.headers, int(limit * MEGABYTE))
-    exchange.unread = False
-    request = await _parsed(body)
+    request = await _parsed(await exchange.body())
     exchange.asked = request
     exchange.out["x-fanout-mode"] = request.mode  # on errors too, and where a stream is silent
     allow(exchange.caller, request.names)
@@ -59,8 +59,8 @@ async def _streamed(exchange: Exchange, request: FanOutRequest) -> None:
 async def _parsed(body: bytes) -> FanOutRequest:
     """The request; a big one is read in a thread, for others not to wait for it."""
     if len(body) < BIG:
-        return parse_request(parse_body(body))
-    return await asyncio.to_thread(lambda: parse_request(parse_body(body)))
+        return parse_request(parse_body(body), len(body))
+    return await asyncio.to_thread(lambda: parse_request(parse_body(body), len(body)))
 
 
 def parse_body(body: bytes) -> object:
@@ -99,6 +99,17 @@ def _names(exchange: Exchange) -> list[str]:
 
 def _model(name: str) -> dict[str, object]:
     return {"id": name, "object": "model", "created": CREATED, "owned_by": "fanout"}
+
+
+async def openapi(exchange: Exchange) -> None:
+    """`GET /openapi.json`: what can be asked for, in OpenAPI's words; needs no key."""
+    await exchange.json(_description())
+
+
+@cache
+def _description() -> Raw:
+    """The document as `make docs` has written it."""
+    return Raw(Path(__file__).with_name("openapi.json").read_bytes())
 
 
 async def health(exchange: Exchange) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import AllFailed, DeadlineExceeded, ProviderError, WrongMethod
+from .admission import Busy
 
 
 def error_headers(error: Exception) -> dict[str, str]:
@@ -23,8 +24,8 @@ def error_headers(error: Exception) -> dict[str, str]:
 
 
 def _retry_after(error: Exception) -> float | None:
-    """The provider's own; of several the shortest."""
-    if isinstance(error, ProviderError):
+    """The provider's own, or ours; of several the shortest."""
+    if isinstance(error, ProviderError | Busy):
         return error.retry_after
     if isinstance(error, AllFailed):
         given = [_retry_after(cause.error) for cause in error.failures]

@@ -9,12 +9,16 @@ from msgspec import Struct, field
 from ..config.resolve import CallerKey
 from ..gateway import Context, Gateway
 from ..schema.fanout import FanOutRequest
-from .asgi import Headers, Receive, Send, send_json
+from .admission import Visit
+from .asgi import Headers, Receive, Send, raw_headers, read_body, send_json
 from .stream import INTERVAL, EventStream
 
 if TYPE_CHECKING:
     from ..bulk.files import FileService
     from ..bulk.jobs import JobService
+
+
+MEGABYTE = 1_000_000
 
 
 class Bulk(Protocol):
@@ -39,8 +43,9 @@ class Exchange(Struct):
     A request and its answer.
 
     `tail` is what the path has behind the route, `query` what is behind its `?`, `deadline` the
-    seconds that the host has left, `unread` whether the request's body has still to be read. The
-    endpoint fills in what the log tells: `asked`, `winner`.
+    seconds that the host has left, `unread` whether the request's body has still to be read,
+    `visit` its part in what is served at once. The endpoint fills in what the log tells: `asked`,
+    `winner`.
     """
 
     gateway: Gateway
@@ -55,11 +60,24 @@ class Exchange(Struct):
     deadline: float | None = None
     keep_alive: float = INTERVAL
     unread: bool = True
+    visit: Visit | None = None
     asked: FanOutRequest | None = None
     winner: str | None = None
     status: int | None = None
     events: EventStream | None = None
     out: dict[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Exchange({self.request_id!r})"  # the headers have the caller's key
+
+    async def body(self) -> bytes:
+        """The request's whole body, within the limits of one request and of all together."""
+        limit = int(self.gateway.catalog.general.max_request_size_mb * MEGABYTE)
+        if self.visit is None:
+            raise AssertionError("a public route has no body")
+        body = await read_body(self.receive, self.headers, limit, self.visit.hold)
+        self.unread = False
+        return body
 
     @property
     def context(self) -> Context:
@@ -69,3 +87,10 @@ class Exchange(Struct):
         """Send the whole answer."""
         self.status = status
         await send_json(self.send, status, body, self.out)
+
+    async def redirect(self, url: str) -> None:
+        """Send the caller there; its SDK follows, without our key."""
+        self.status = 302
+        headers = raw_headers({"location": url, "content-length": "0", **self.out})
+        await self.send({"type": "http.response.start", "status": 302, "headers": headers})
+        await self.send({"type": "http.response.body", "body": b""})

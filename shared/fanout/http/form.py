@@ -19,6 +19,9 @@ from .asgi import ClientGone, Headers, Receive
 MAX_FIELDS = 64 * 1024
 """Bytes of all fields of a form that are not its file."""
 
+OVERHEAD = 64
+"""What a field takes beside its name and its value: a thousand empty ones are the most."""
+
 Keep: TypeAlias = Callable[[AsyncIterator[bytes]], Awaitable[object]]
 
 _Event: TypeAlias = tuple[Literal["part", "data", "end"], bytes]
@@ -49,14 +52,17 @@ async def read_form(
             form.filename = filename or "file"
             await keep(_until_end(events))
             continue
-        value = b""
+        room, value = _left(room, len(name) + OVERHEAD), b""
         async for piece in _until_end(events):
-            value += piece
-            if len(value) > room:
-                raise TooLarge(f"the form's fields are over {MAX_FIELDS} bytes")
-        room -= len(value)
+            room, value = _left(room, len(piece)), value + piece
         form.fields[name] = value.decode(errors="replace")
     return form
+
+
+def _left(room: int, size: int) -> int:
+    if size > room:
+        raise TooLarge(f"the form's fields are over {MAX_FIELDS} bytes")
+    return room - size
 
 
 def _named(header: bytes) -> tuple[str, str | None]:

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..wire import json
 from .chat import ChatChunk, ChatCompletion
 
 # What of a chunk belongs to the answer as a whole; everything else of it is about the piece.
 _PIECE_ONLY = frozenset({"object", "choices", "usage", "obfuscation"})
 
 
+# What Python keeps for a piece of text beside its characters: the object, its place in a list.
+_PIECE = 64
+
+
 class Assembly:
-    """Takes the chunks of one stream in order; `whole` is the answer so far."""
+    """
+    Takes the chunks of one stream in order; `whole` is the answer so far.
+
+    `size` is about how many bytes of memory it takes.
+    """
 
     def __init__(self) -> None:
         self._top: dict[str, Any] = {}
         self._choices: dict[int, _Choice] = {}
         self._usage: Any = None
+        self.size = 0
 
     def add(self, chunk: ChatChunk) -> None:
         """Take the next chunk."""
@@ -30,6 +40,7 @@ class Assembly:
             if index not in self._choices:
                 self._choices[index] = _Choice()
             self._choices[index].add(piece)
+            self.size += _weight(piece)
 
     @property
     def usage(self) -> Any:
@@ -46,6 +57,19 @@ class Assembly:
         }
         completion: ChatCompletion = answer
         return completion
+
+
+def _weight(piece: Any) -> int:
+    """About what a piece takes: its text, and of the rare rest what it would be as JSON."""
+    size = 0
+    for value in piece["delta"].values():
+        if isinstance(value, str):
+            size += len(value) + _PIECE
+        elif value:
+            size += len(json.encode(value)) + _PIECE
+    if logprobs := piece.get("logprobs"):
+        size += len(json.encode(logprobs))
+    return size
 
 
 class _Choice:

@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from ..errors import RequestError
+from ..secret import Reticent
 from .chat import Usage
 from .check import convert, like, parse_chat
 from .request import ChatRequest
@@ -22,6 +24,9 @@ Shape: TypeAlias = Literal["object", "list"]
 
 MAX_MODELS = 1_000
 """The most models that one request may name."""
+
+MAX_NAME = 512
+"""The most characters of a model's name; AWS's longest have half as many."""
 
 MAX_CALLS = 10_000
 """The most upstream calls (conversations x models) that one request may ask for."""
@@ -71,8 +76,12 @@ ADDRESSED = frozenset(Addressed.__struct_fields__)
 FORBIDDEN = frozenset({"api_base", "base_url", "api_key", "api_version"})
 
 
-class FanOutRequest(Struct, frozen=True):
-    """A checked request: every conversation for one model, or for several in some mode."""
+class FanOutRequest(Reticent, frozen=True, gc=False):
+    """
+    A checked request: every conversation for one model, or for several in some mode.
+
+    `size` is the bytes of the body that it came in, 0 where it came in none.
+    """
 
     models: tuple[str, ...]
     mode: Mode
@@ -86,6 +95,7 @@ class FanOutRequest(Struct, frozen=True):
     timeout: float | None = None
     num_retries: int | None = None
     fallbacks: Mapping[str, tuple[str, ...]] | None = None
+    size: int = 0
 
     @property
     def combined(self) -> bool:
@@ -120,8 +130,8 @@ class Report(TypedDict):
     cost_usd: NotRequired[float | None]
 
 
-def parse_request(body: object) -> FanOutRequest:
-    """Check a caller's JSON body; raises `RequestError` that names the field."""
+def parse_request(body: object, size: int = 0) -> FanOutRequest:
+    """Check a caller's JSON body of so many bytes; raises `RequestError` that names the field."""
     if not isinstance(body, dict):
         raise RequestError("the body must be a JSON object", None, "invalid_type")
     if named := FORBIDDEN & body.keys():
@@ -152,7 +162,15 @@ def parse_request(body: object) -> FanOutRequest:
         timeout=asked.timeout or asked.request_timeout,
         num_retries=asked.num_retries,
         fallbacks=_fallbacks(asked.fallbacks, models),
+        size=size,
     )
+
+
+def another(request: FanOutRequest, messages: list[Any]) -> FanOutRequest:
+    """The same request about other messages: what is the same is not checked again."""
+    first = request.conversations[0]
+    said = like(first, {**first.body, "messages": messages})
+    return replace(request, conversations=(said,))
 
 
 def _models(asked: Addressed, fanout: FanOutField) -> tuple[str, ...]:
@@ -167,6 +185,8 @@ def _models(asked: Addressed, fanout: FanOutField) -> tuple[str, ...]:
     names = [name.strip() for name in names]
     if not names or not all(names):
         raise RequestError(f"`{param}` has an empty model name; write `a, b`", param)
+    if any(len(name) > MAX_NAME for name in names):
+        raise RequestError(f"`{param}` has a name of over {MAX_NAME} characters", param)
     if len(names) > MAX_MODELS:
         raise RequestError(f"`{param}` names {len(names)} models; at most {MAX_MODELS}", param)
     return tuple(names)

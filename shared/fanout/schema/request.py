@@ -1,5 +1,6 @@
 """
-A chat completion's request in OpenAI's shapes: structs that check each field on its way in.
+A chat completion's request in OpenAI's shapes: structs that check each field on its way in, and
+show nothing of a prompt in their reprs.
 
 Source of the shapes: openai-openapi 2.3.0, `CreateChatCompletionRequest`.
 """
@@ -8,12 +9,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, UnsetType
+
+from ..secret import Reticent
 
 # ---- the request: content parts ----
 
 
-class Part(Struct, frozen=True, kw_only=True, tag_field="type"):
+class Part(Reticent, frozen=True, kw_only=True, tag_field="type"):
     """One part of a message's content."""
 
 
@@ -21,7 +24,7 @@ class TextPart(Part, frozen=True, kw_only=True, tag="text"):
     text: str
 
 
-class ImageURL(Struct, frozen=True, kw_only=True):
+class ImageURL(Reticent, frozen=True, kw_only=True):
     url: str
     detail: Literal["auto", "low", "high"] | UnsetType = UNSET
 
@@ -30,7 +33,7 @@ class ImagePart(Part, frozen=True, kw_only=True, tag="image_url"):
     image_url: ImageURL
 
 
-class InputAudio(Struct, frozen=True, kw_only=True):
+class InputAudio(Reticent, frozen=True, kw_only=True):
     data: str
     format: str
 
@@ -39,7 +42,7 @@ class AudioPart(Part, frozen=True, kw_only=True, tag="input_audio"):
     input_audio: InputAudio
 
 
-class FileRef(Struct, frozen=True, kw_only=True):
+class FileRef(Reticent, frozen=True, kw_only=True):
     file_id: str | None = None
     file_data: str | None = None
     filename: str | None = None
@@ -60,57 +63,57 @@ AssistantPart: TypeAlias = TextPart | RefusalPart
 # ---- the request: tools ----
 
 
-class FunctionCall(Struct, frozen=True, kw_only=True):
+class FunctionCall(Reticent, frozen=True, kw_only=True):
     name: str
     arguments: str
 
 
-class CustomCall(Struct, frozen=True, kw_only=True):
+class CustomCall(Reticent, frozen=True, kw_only=True):
     name: str
     input: str
 
 
-class FunctionToolCall(Struct, frozen=True, kw_only=True, tag_field="type", tag="function"):
+class FunctionToolCall(Reticent, frozen=True, kw_only=True, tag_field="type", tag="function"):
     id: str
     function: FunctionCall
 
 
-class CustomToolCall(Struct, frozen=True, kw_only=True, tag_field="type", tag="custom"):
+class CustomToolCall(Reticent, frozen=True, kw_only=True, tag_field="type", tag="custom"):
     id: str
     custom: CustomCall
 
 
-class Function(Struct, frozen=True, kw_only=True):
+class Function(Reticent, frozen=True, kw_only=True):
     name: str
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
 
 
-class FunctionTool(Struct, frozen=True, kw_only=True, tag_field="type", tag="function"):
+class FunctionTool(Reticent, frozen=True, kw_only=True, tag_field="type", tag="function"):
     function: Function
 
 
-class CustomTool(Struct, frozen=True, kw_only=True, tag_field="type", tag="custom"):
+class CustomTool(Reticent, frozen=True, kw_only=True, tag_field="type", tag="custom"):
     custom: dict[str, Any]
 
 
 Tool: TypeAlias = FunctionTool | CustomTool
 
 
-class FunctionName(Struct, frozen=True, kw_only=True):
+class FunctionName(Reticent, frozen=True, kw_only=True):
     name: str
 
 
-class NamedFunction(Struct, frozen=True, kw_only=True, tag_field="type", tag="function"):
+class NamedFunction(Reticent, frozen=True, kw_only=True, tag_field="type", tag="function"):
     function: FunctionName
 
 
-class NamedCustom(Struct, frozen=True, kw_only=True, tag_field="type", tag="custom"):
+class NamedCustom(Reticent, frozen=True, kw_only=True, tag_field="type", tag="custom"):
     custom: FunctionName
 
 
-class AllowedTools(Struct, frozen=True, kw_only=True, tag_field="type", tag="allowed_tools"):
+class AllowedTools(Reticent, frozen=True, kw_only=True, tag_field="type", tag="allowed_tools"):
     allowed_tools: dict[str, Any]
 
     @property
@@ -136,7 +139,7 @@ ToolChoice: TypeAlias = (
 # ---- the request: messages ----
 
 
-class Message(Struct, frozen=True, kw_only=True, tag_field="role"):
+class Message(Reticent, frozen=True, kw_only=True, tag_field="role"):
     """One message of a conversation; its `role` says which."""
 
 
@@ -187,30 +190,30 @@ AnyMessage: TypeAlias = (
 # ---- the request: response format ----
 
 
-class TextFormat(Struct, frozen=True, kw_only=True, tag_field="type", tag="text"):
+class TextFormat(Reticent, frozen=True, kw_only=True, tag_field="type", tag="text"):
     pass
 
 
-class JSONFormat(Struct, frozen=True, kw_only=True, tag_field="type", tag="json_object"):
+class JSONFormat(Reticent, frozen=True, kw_only=True, tag_field="type", tag="json_object"):
     pass
 
 
-class JSONSchema(Struct, frozen=True, kw_only=True):
+class JSONSchema(Reticent, frozen=True, kw_only=True):
     name: Annotated[str, Meta(min_length=1, max_length=64)]
     schema: dict[str, Any] | None = None
     description: str | None = None
     strict: bool | None = None
 
 
-class SchemaFormat(Struct, frozen=True, kw_only=True, tag_field="type", tag="json_schema"):
+class SchemaFormat(Reticent, frozen=True, kw_only=True, tag_field="type", tag="json_schema"):
     json_schema: JSONSchema
 
 
-class GrammarFormat(Struct, frozen=True, kw_only=True, tag_field="type", tag="grammar"):
+class GrammarFormat(Reticent, frozen=True, kw_only=True, tag_field="type", tag="grammar"):
     grammar: str
 
 
-class PythonFormat(Struct, frozen=True, kw_only=True, tag_field="type", tag="python"):
+class PythonFormat(Reticent, frozen=True, kw_only=True, tag_field="type", tag="python"):
     pass
 
 
@@ -221,13 +224,13 @@ Count: TypeAlias = Annotated[int, Meta(ge=1)]
 Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
-class Conversation(Struct, frozen=True, kw_only=True):
+class Conversation(Reticent, frozen=True, kw_only=True):
     """The messages alone."""
 
     messages: Annotated[list[AnyMessage], Meta(min_length=1)]
 
 
-class ChatRequest(Struct, frozen=True, kw_only=True):
+class ChatRequest(Reticent, frozen=True, gc=False, kw_only=True):
     """
     One conversation for one model, checked.
 

@@ -15,14 +15,15 @@ from typing import assert_never
 import msgspec
 from msgspec import Struct, field
 
+from ..concurrency import Room
 from ..config.resolve import Deployment
 from ..errors import Broken, ErrorDetail, MissingKey, TimedOut
 from ..providers.base import BadWire, Bearer, Header, SigV4, WireError
 from ..schema.chat import ChatChunk, ChatCompletion
 from ..schema.request import ChatRequest
-from ..secret import Secret
+from ..secret import Reticent, Secret
 from ..wire.http import WireRequest, WireResponse
-from .engine import Engine, EngineError, Incoming, Outgoing
+from .engine import MAX_ANSWER, Engine, EngineError, Incoming, Outgoing, TooLong
 from .faults import MAX_ERROR_BODY, fault, malformed, refusal, wire_error
 from .keys import SecretSource, Signer
 
@@ -31,8 +32,11 @@ NONSENSE = (BadWire, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 REFUSALS = frozenset({401, 403})
 
+MAX_COPIES = 256_000_000
+"""Bytes of big bodies on their way to providers at once."""
 
-class Reply(Struct, frozen=True):
+
+class Reply(Reticent, frozen=True):
     """A whole answer and what came with it."""
 
     completion: ChatCompletion
@@ -49,49 +53,79 @@ class OpenStream(Struct, frozen=True):
 
 
 class Transport:
-    """Performs one call. Made once; used by many calls at the same time."""
+    """
+    Performs one call. Made once; used by many calls at the same time.
 
-    def __init__(self, engine: Engine, secrets: SecretSource, signer: Callable[[], Signer]) -> None:
+    `max_answer` is how many bytes one event of a stream may have, `max_copies` how many the big
+    bodies under way may have together: a call that would be too much waits.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        secrets: SecretSource,
+        signer: Callable[[], Signer],
+        *,
+        max_answer: int = MAX_ANSWER,
+        max_copies: int = MAX_COPIES,
+    ) -> None:
         self._engine = engine
+        self._copies = Room(max_copies)
+        self._max_answer = max_answer
         self._secrets = secrets
         self._make_signer = signer
         self._signer: Signer | None = None
         self._turns: dict[str, int] = {}
 
-    async def chat(self, deployment: Deployment, request: ChatRequest) -> Reply:
-        """The whole answer; raises a `ProviderError`, `Unsupported` or `MissingKey`."""
+    async def chat(self, deployment: Deployment, request: ChatRequest, size: int = 0) -> Reply:
+        """
+        The whole answer; raises a `ProviderError`, `Unsupported` or `MissingKey`.
+
+        `size` is the most bytes that the request can be on the wire, 0 where nobody knows.
+        """
         codec = deployment.provider.chat
-        wire = codec.encode(request, deployment.target, False)
-        try:
-            signed = await self._signed(deployment, wire)
-            reply = await self._engine.send(signed.outgoing)
-            if reply.status in REFUSALS and await self._renewed(signed):
-                signed = await self._signed(deployment, wire)
-                reply = await self._engine.send(signed.outgoing)
-        except EngineError as error:
-            raise fault(deployment, error) from None
+        async with self._copies.holding(size) as copy:
+            wire = codec.encode(request, deployment.target, False)
+            copy.shrink(len(wire.body))
+            try:
+                signed, reply = await self._answered(deployment, wire)
+            except EngineError as error:
+                raise fault(deployment, error) from None
         if reply.status != 200:  # noqa: PLR2004
             raise refusal(deployment, reply, signed.text)
         try:
             completion = codec.decode(reply, deployment.target)
         except WireError as error:
-            raise wire_error(deployment, error) from None
+            raise wire_error(deployment, error, signed.text) from None
         except NONSENSE:
             raise malformed(deployment) from None
         return Reply(completion, reply.headers, wire.dropped)
 
+    async def _answered(
+        self, deployment: Deployment, wire: WireRequest
+    ) -> tuple[_Signed, WireResponse]:
+        """The reply; asked for again where the key has been replaced since."""
+        signed = await self._signed(deployment, wire)
+        reply = await self._engine.send(signed.outgoing)
+        if reply.status in REFUSALS and await self._renewed(signed):
+            signed = await self._signed(deployment, wire)
+            reply = await self._engine.send(signed.outgoing)
+        return signed, reply
+
     @asynccontextmanager
     async def stream(
-        self, deployment: Deployment, request: ChatRequest
+        self, deployment: Deployment, request: ChatRequest, size: int = 0
     ) -> AsyncIterator[OpenStream]:
         """
         The answer as it comes; leaving the block closes the provider's stream at once.
 
         The iterator raises `Broken` if the stream ends before the provider says that it is done.
         """
-        wire = deployment.provider.chat.encode(request, deployment.target, True)
         try:
             async with AsyncExitStack() as stack:
+                copy = await stack.enter_async_context(self._copies.holding(size))
+                wire = deployment.provider.chat.encode(request, deployment.target, True)
+                copy.shrink(len(wire.body))
                 try:
                     async with asyncio.timeout(deployment.stream_timeout):
                         signed, incoming = await self._begun(stack, deployment, wire)
@@ -102,7 +136,7 @@ class Transport:
                         incoming.status, incoming.headers, await _limited(incoming)
                     )
                     raise refusal(deployment, reply, signed.text)
-                chunks = _chunks(deployment, incoming)
+                chunks = _chunks(deployment, incoming, signed.text, self._max_answer)
                 yield OpenStream(chunks, incoming.headers, wire.dropped)
         except EngineError as error:
             raise fault(deployment, error) from None
@@ -166,7 +200,7 @@ class Transport:
         return None, None
 
 
-class _Signed(Struct, frozen=True):
+class _Signed(Struct, frozen=True, gc=False):
     """A request as it goes out, and the key that it goes with."""
 
     outgoing: Outgoing
@@ -193,8 +227,10 @@ def join(base: str, path: str) -> str:
     return base + path
 
 
-async def _chunks(deployment: Deployment, incoming: Incoming) -> AsyncIterator[ChatChunk]:
-    codec = deployment.provider.chat
+async def _chunks(
+    deployment: Deployment, incoming: Incoming, key: str | None, limit: int
+) -> AsyncIterator[ChatChunk]:
+    codec, pending = deployment.provider.chat, 0
     framer, decoder = codec.framer(), codec.decoder(deployment.target)
     body = aiter(incoming.body)
     try:
@@ -203,19 +239,27 @@ async def _chunks(deployment: Deployment, incoming: Incoming) -> AsyncIterator[C
                 data = await anext(body, None)
             if data is None:
                 break
+            pending = _within(limit, pending + len(data))
             for event in framer.feed(data):
+                pending = 0
                 for chunk in decoder.feed(event):
                     yield chunk
     except EngineError as error:
         raise fault(deployment, error) from None
     except WireError as error:
-        raise wire_error(deployment, error) from None
+        raise wire_error(deployment, error, key) from None
     except TimeoutError:
         raise _silent(deployment) from None
     except NONSENSE:
         raise malformed(deployment) from None
     if not decoder.ended:
         raise Broken(deployment, ErrorDetail("the stream ended before the answer did"))
+
+
+def _within(limit: int, size: int) -> int:
+    if size > limit:
+        raise TooLong(f"an event of more than {limit} bytes")
+    return size
 
 
 def _silent(deployment: Deployment) -> TimedOut:

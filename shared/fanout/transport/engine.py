@@ -47,7 +47,7 @@ class Engine(Protocol):
     """
 
     async def send(self, request: Outgoing) -> WireResponse:
-        """The whole reply. Raises an `EngineError`."""
+        """The whole reply, `TooLong` if the engine will not hold it. Raises an `EngineError`."""
         ...
 
     def stream(self, request: Outgoing) -> AbstractAsyncContextManager[Incoming]:
@@ -73,3 +73,36 @@ class ConnectionLost(EngineError):
 
 class SlowConnect(EngineError):
     """No connection, or no next byte, in time."""
+
+
+class TooLong(EngineError):
+    """More bytes than anyone will hold in memory."""
+
+
+MAX_ANSWER = 32_000_000
+"""Bytes of one answer that are held, unless an engine is told another number."""
+
+
+class Bounded:
+    """The pieces of a body as they come; `TooLong` once there are more than `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+        self._parts: list[bytes] = []
+
+    def add(self, piece: bytes) -> None:
+        """Take the next piece."""
+        self._size += len(piece)
+        if self._size > self._limit:
+            raise TooLong(f"more than {self._limit} bytes")
+        self._parts.append(piece)
+
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        return self._size
+
+    def whole(self) -> bytes:
+        """Everything so far."""
+        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)

@@ -6,7 +6,7 @@ Pure; knows nothing of sockets or of how a call is made.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isnan
 
 from msgspec.structs import replace
@@ -17,6 +17,7 @@ from ..errors import (
     ErrorDetail,
     Malformed,
     Overloaded,
+    Oversized,
     ProviderError,
     QuotaExceeded,
     RateLimited,
@@ -27,7 +28,7 @@ from ..errors import (
 )
 from ..providers.base import WireError
 from ..wire.http import WireResponse
-from .engine import ConnectFailed, ConnectionLost, EngineError, SlowConnect
+from .engine import ConnectFailed, ConnectionLost, EngineError, SlowConnect, TooLong
 from .redact import redact
 
 # A status and what it means; every other 4xx is the request's fault, every other 5xx theirs.
@@ -46,6 +47,7 @@ BY_FAULT: Mapping[type[EngineError], tuple[type[ProviderError], str]] = {
     ConnectFailed: (Unreachable, "no connection to the provider"),
     SlowConnect: (Unreachable, "no connection to the provider in time"),
     ConnectionLost: (Broken, "the connection to the provider broke"),
+    TooLong: (Oversized, "the answer is larger than the gateway takes (`max_response_size_mb`)"),
 }
 
 MAX_ERROR_BODY = 64 * 1024
@@ -62,8 +64,8 @@ def malformed(deployment: Deployment) -> ProviderError:
     return Malformed(deployment, ErrorDetail(words))
 
 
-def wire_error(deployment: Deployment, error: WireError) -> ProviderError:
-    return _error(deployment, error.status, error.detail)
+def wire_error(deployment: Deployment, error: WireError, key: str | None) -> ProviderError:
+    return _error(deployment, error.status, error.detail, key=key)
 
 
 def refusal(deployment: Deployment, reply: WireResponse, key: str | None) -> ProviderError:
@@ -93,10 +95,16 @@ def _error(
             f"`{deployment.provider.name}` refused the gateway's key (HTTP {status})",
             "provider_key_error",
         )
-    message = redact(detail.message, (key,) if key else (), deployment.base_url)
-    detail = replace(detail, message=message)
+    detail = _redacted(detail, (key,) if key else (), deployment.base_url)
     after = detail.retry_after if after is None else after
     return kind(deployment, detail, upstream=status, retry_after=after)
+
+
+def _redacted(detail: ErrorDetail, keys: Sequence[str], base_url: str) -> ErrorDetail:
+    """The provider's words, each of the four, without keys and addresses."""
+    said = (detail.message, detail.type, detail.param, detail.code)
+    message, kind, param, code = (word and redact(word, keys, base_url) for word in said)
+    return replace(detail, message=message or "", type=kind or "", param=param, code=code)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -17,6 +17,8 @@ import httpx2 as httpx
 
 from ..wire.http import WireResponse
 from .engine import (
+    MAX_ANSWER,
+    Bounded,
     ConnectFailed,
     ConnectionLost,
     Engine,
@@ -24,6 +26,7 @@ from .engine import (
     Incoming,
     Outgoing,
     SlowConnect,
+    TooLong,
 )
 from .lanes import LanesEngine, Reply
 
@@ -34,22 +37,28 @@ _FAULTS: tuple[tuple[type[Exception], type[EngineError]], ...] = (
 )
 _OURS: Mapping[type[EngineError], type[httpx.TransportError]] = {
     SlowConnect: httpx.ConnectTimeout,
+    TooLong: httpx.ReadError,
     ConnectFailed: httpx.ConnectError,
     ConnectionLost: httpx.ReadError,
 }
 
 
 class HttpxEngine:
-    """An engine of any httpx transport."""
+    """An engine of any httpx transport; holds `max_answer` bytes of a whole reply."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+    def __init__(
+        self, transport: httpx.AsyncBaseTransport, *, max_answer: int = MAX_ANSWER
+    ) -> None:
         self._transport = transport
+        self._max_answer = max_answer
 
     async def send(self, request: Outgoing) -> WireResponse:
         """The whole reply."""
         async with self.stream(request) as reply:
-            body = b"".join([piece async for piece in reply.body])
-            return WireResponse(reply.status, reply.headers, body)
+            body = Bounded(self._max_answer)
+            async for piece in reply.body:
+                body.add(piece)
+            return WireResponse(reply.status, reply.headers, body.whole())
 
     @asynccontextmanager
     async def stream(self, request: Outgoing) -> AsyncIterator[Incoming]:

@@ -14,24 +14,35 @@ import asyncio
 import atexit
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from enum import Enum
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
 import pyqwest
 from msgspec import Struct, field
 
 from ..wire.http import WireResponse
-from .engine import ConnectFailed, ConnectionLost, EngineError, Incoming, Outgoing, SlowConnect
+from .engine import (
+    MAX_ANSWER,
+    Bounded,
+    ConnectFailed,
+    ConnectionLost,
+    EngineError,
+    Incoming,
+    Outgoing,
+    SlowConnect,
+)
 
 STREAMS_PER_LANE = 100
 MAX_LANES = 10
 MAX_SOCKETS = 800
 """Calls in flight over HTTP/1.1, a socket each: a Lambda has 1,024 file descriptors in all."""
 
-SOCKETS_PER_ADDRESS = 400
+IDLE_SOCKETS = 400
+"""Those to one address that are kept for the next calls."""
 
 SETTLE = 0.02
 """Seconds that the engine's threads get at the process's end to say what they are saying."""
@@ -69,11 +80,22 @@ class Speaks(Enum):
 
 
 class Lane(Struct):
-    """One client of the Rust engine: over HTTP/2 one connection, over HTTP/1.1 its own pool."""
+    """
+    One client of the Rust engine: over HTTP/2 one connection, over HTTP/1.1 its own pool.
+
+    A call is in flight for a `with` block.
+    """
 
     transport: pyqwest.HTTPTransport
     client: pyqwest.Client
     in_flight: int = 0
+
+    def __enter__(self) -> Self:
+        self.in_flight += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.in_flight -= 1
 
 
 class Origin(Struct):
@@ -95,16 +117,26 @@ class LanesEngine:
     """
     Performs requests over shared connections; trusts the system's certificates, or `ca_pem`'s.
 
-    Proxies are taken from the environment (`HTTPS_PROXY`, `NO_PROXY`), as curl does.
+    Proxies are taken from the environment (`HTTPS_PROXY`, `NO_PROXY`), as curl does. `max_answer`
+    is how many bytes of a whole reply are held, `max_sockets` how many HTTP/1.1 calls there may be.
     """
 
-    def __init__(self, *, connect_timeout: float = 10.0, ca_pem: bytes | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        connect_timeout: float = 10.0,
+        ca_pem: bytes | None = None,
+        max_answer: int = MAX_ANSWER,
+        max_sockets: int = MAX_SOCKETS,
+    ) -> None:
         self._connect_timeout = connect_timeout
         self._ca_pem = ca_pem or _system_bundle()
         self._origins: dict[tuple[str, str], Origin] = {}
         self._opened: list[Lane] = []
         self._plain: Lane | None = None
-        self._sockets = asyncio.Semaphore(MAX_SOCKETS)
+        self._max_answer = max_answer
+        self._max_sockets = max_sockets
+        self._sockets = asyncio.Semaphore(max_sockets)
 
     async def send(self, request: Outgoing) -> WireResponse:
         """The whole reply."""
@@ -112,7 +144,7 @@ class LanesEngine:
         if origin.speaks is not Speaks.HTTP1:
             try:
                 with self._lane(origin) as lane:
-                    reply = await _execute(lane, request)
+                    reply = await self._execute(lane, request)
             except (ConnectFailed, ConnectionLost):
                 if origin.speaks is Speaks.HTTP2:
                     raise
@@ -120,7 +152,7 @@ class LanesEngine:
                 origin.speaks = Speaks.HTTP2
                 return reply
         async with self._sockets:
-            reply = await _execute(self._http1(), request)
+            reply = await self._read(self._http1(), request)
         origin.speaks = Speaks.HTTP1
         return reply
 
@@ -166,8 +198,7 @@ class LanesEngine:
             self._origins[key] = origin
         return origin
 
-    @contextmanager
-    def _lane(self, origin: Origin) -> Iterator[Lane]:
+    def _lane(self, origin: Origin) -> Lane:
         """The first lane with room; a new one where all are full; else the emptiest."""
         for lane in origin.lanes:
             if lane.in_flight < STREAMS_PER_LANE:
@@ -178,16 +209,47 @@ class LanesEngine:
                 origin.lanes.append(lane)
             else:
                 lane = min(origin.lanes, key=_load)
-        lane.in_flight += 1
-        try:
-            yield lane
-        finally:
-            lane.in_flight -= 1
+        return lane
 
     def _http1(self) -> Lane:
         if self._plain is None:
             self._plain = self._open_lane(pyqwest.HTTPVersion.HTTP1)
         return self._plain
+
+    async def _execute(self, lane: Lane, request: Outgoing) -> WireResponse:
+        """
+        The whole reply, read by the engine in one go: a fifth less CPU a call than in pieces.
+
+        It is judged when it is there, so only over HTTP/2: that is TLS, and a vendor's.
+        """
+        try:
+            reply = await lane.client.execute(
+                request.method, request.url, request.headers, request.body
+            )
+        except _RAISED as error:
+            raise _translated(error) from None
+        body = Bounded(self._max_answer)
+        body.add(bytes(reply.content))
+        return WireResponse(reply.status, _lower(reply.headers), body.whole())
+
+    async def _read(self, lane: Lane, request: Outgoing) -> WireResponse:
+        """The whole reply, piece by piece, as far as it may be held."""
+        response = await _open(lane, request)
+        body = Bounded(self._max_answer)
+        headers = _lower(response.headers)
+        # A body that is all there need not be asked for its end, which costs as much as it did.
+        end = int(headers.get("content-length", -1))
+        try:
+            async for piece in response.content:
+                body.add(bytes(piece))
+                if body.size == end:
+                    break
+        except _RAISED as error:
+            raise _translated(error) from None
+        except BaseException:
+            await response.aclose()
+            raise
+        return WireResponse(response.status, headers, body.whole())
 
     def _open_lane(self, version: pyqwest.HTTPVersion) -> Lane:
         transport = pyqwest.HTTPTransport(
@@ -196,8 +258,8 @@ class LanesEngine:
             http_version=version,
             connect_timeout=self._connect_timeout,
             pool_idle_timeout=90.0,
-            pool_max_idle_per_host=SOCKETS_PER_ADDRESS,
-            max_connections_per_address=SOCKETS_PER_ADDRESS,
+            pool_max_idle_per_host=IDLE_SOCKETS,
+            max_connections_per_address=self._max_sockets,
             tcp_keepalive_interval=30.0,
             use_system_dns=True,
             enable_cookie_store=False,
@@ -229,16 +291,6 @@ def _translated(error: Exception) -> EngineError:
         if isinstance(error, fault):
             return ours(words)
     return ConnectionLost("the call failed below HTTP")
-
-
-async def _execute(lane: Lane, request: Outgoing) -> WireResponse:
-    try:
-        reply = await lane.client.execute(
-            request.method, request.url, request.headers, request.body
-        )
-    except _RAISED as error:
-        raise _translated(error) from None
-    return WireResponse(reply.status, _lower(reply.headers), bytes(reply.content))
 
 
 async def _open(lane: Lane, request: Outgoing) -> pyqwest.Response:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from msgspec import Struct, field
+from msgspec import field
+
+from ..secret import Reticent
 
 
-class WireRequest(Struct, frozen=True):
+class WireRequest(Reticent, frozen=True, gc=False):
     """
-    A request without its secrets: safe to log, to diff and to keep as a golden file.
+    A request without its secrets: safe to keep as a golden file. Its repr shows no prompt.
 
     `path` is joined to the deployment's base URL. `dropped` names the caller's parameters that
     this wire cannot say and that `drop_params` allowed to be left out.
@@ -26,20 +28,33 @@ class WireRequest(Struct, frozen=True):
     headers: Mapping[str, str] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"WireRequest({self.method!r}, {self.path!r}, {len(self.body)} bytes)"
 
-class WireResponse(Struct, frozen=True):
-    """A whole reply; header names are lower case."""
+
+class WireResponse(Reticent, frozen=True):
+    """A whole reply; header names are lower case. Its repr shows no answer."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
+    def __repr__(self) -> str:
+        return f"WireResponse({self.status}, {len(self.body)} bytes)"
 
-class WireEvent(Struct, frozen=True):
-    """One event of a stream, whatever framed it: SSE, AWS event stream or JSON lines."""
+
+class WireEvent(Reticent, frozen=True):
+    """
+    One event of a stream, whatever framed it: SSE, AWS event stream or JSON lines.
+
+    Its repr shows no answer.
+    """
 
     data: bytes
     type: str = ""
+
+    def __repr__(self) -> str:
+        return f"WireEvent({self.type!r}, {len(self.data)} bytes)"
 
 
 class Framer(Protocol):

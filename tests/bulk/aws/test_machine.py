@@ -83,13 +83,17 @@ def started() -> list[str]:
 
 @asynccontextmanager
 async def cloud(
-    blobs: S3Blobs, table: DynamoTable, started: list[str], teller: Teller | None = None
+    blobs: S3Blobs,
+    table: DynamoTable,
+    started: list[str],
+    teller: Teller | None = None,
+    config: Any = CONFIG,
 ) -> AsyncIterator[Cloud]:
     async def execute(job_id: str) -> None:
         started.append(job_id)
 
     notes, teller = Notes(), teller or Teller()
-    catalog = resolve(check(CONFIG, {}), {})
+    catalog = resolve(check(config, {}), {})
     stores = Stores(blobs, table, time.time)
     options = Options(shards=ShardSize(20, 1 << 20), grace=0.3)
     async with open_gateway(Settings(), catalog=catalog, engine=teller, observer=notes) as gateway:
@@ -237,3 +241,36 @@ def test_a_cap_ends_the_job_with_what_was_answered(
             assert 10 <= len(said) <= 12
 
     asyncio.run(main())
+
+
+def test_two_workers_share_the_requests_a_minute_that_the_config_allows(
+    blobs: S3Blobs, table: DynamoTable, started: list[str]
+) -> None:
+    teller, times = Teller(), list[float]()
+
+    async def note(_model: str, _text: str) -> None:
+        times.append(asyncio.get_running_loop().time())
+
+    teller.before = note
+    a = CONFIG["model_list"][0]
+    paced = {**a, "litellm_params": {**a["litellm_params"], "rpm": 1_200}}
+    config = {"model_list": [paced], "general_settings": {"batch_share": 0.5}}
+
+    async def main() -> None:
+        async with (
+            cloud(blobs, table, started, teller, config) as at,
+            cloud(blobs, table, started, teller, config) as other,
+        ):
+            job = await at.create(jsonl(line(name) for name in NAMES[:40]))
+            one, two = await at.shards((await at.machine.plan(job.id)).manifest)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(at.work(job, one))
+                group.create_task(other.work(job, two))
+            assert (await at.machine.finish(job.id)).status == "completed"
+            assert await table.item("pace", "a") is not None
+
+    asyncio.run(main())
+    at_once, rate = 600 * 0.04, 600 * 0.96 / 60
+    assert times[-1] - times[0] >= (40 - at_once - 1) / rate - 0.1
+    for number, moment in enumerate(times):
+        assert number + 1 <= at_once + (moment - times[0] + 0.2) * rate + 1

@@ -220,3 +220,29 @@ def test_a_reader_goes_on_where_its_objects_were_joined_meanwhile(shelves: S3She
         assert sorted(found) == ["a", "b", "c"]
 
     asyncio.run(main())
+
+
+def test_a_finisher_lists_all_settled_shards_at_once_and_mends_the_others(
+    shelves: S3Shelves, blobs: S3Blobs, calls: list[str]
+) -> None:
+    async def main() -> None:
+        for index in range(4):
+            shelf = await shelves.open(index)
+            await shelf.put(line(f"n{index}"), failed=False)
+            await shelf.close()
+        again = await shelves.open(3)  # a second worker of a shard, which has died
+        await again.put(line("later"), failed=False)
+        await again.flush()
+        finisher = S3Shelves(blobs, "jobs/j")
+        calls.clear()
+        parts = [await finisher.parts(index) for index in range(3)]
+        assert calls == ["ListObjectsV2"]
+        assert [len(part.answers) for part in parts] == [1, 1, 1]
+        assert await content(blobs, parts[1]) == (line("n1"), b"")
+        mended = await finisher.parts(3)
+        answers, failures = await content(blobs, mended)
+        assert sorted(answers.splitlines(keepends=True)) == [line("later"), line("n3")]
+        assert failures == b""
+        assert await finisher.parts(4) == Parts([], [])
+
+    asyncio.run(main())

@@ -71,7 +71,11 @@ def test_the_configs_address_rules_over_the_environments_and_that_over_the_provi
 
 
 @pytest.mark.parametrize(
-    "base", ["api.openai.com/v1", "ftp://h", "//h", "file:///etc/passwd", "https://", "http:///v1"]
+    "base",
+    [
+        *("api.openai.com/v1", "ftp://h", "//h", "file:///etc/passwd", "https://", "http:///v1"),
+        *("http://[::1", "http://h:port/v1", "http://h:70000", "http://h:0", "http://a b/v1"),
+    ],
 )
 def test_an_address_must_be_http(base: str) -> None:
     said = refusal(model_list=[entry("gpt-4o", api_base=base)])

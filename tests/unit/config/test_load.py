@@ -152,6 +152,11 @@ def test_every_unknown_key_is_told_at_once() -> None:
             "model_list[0].litellm_params.max_retries",
             "use num_retries",
         ),
+        (
+            entry("model: openai/x\nn: 2"),
+            "model_list[0].litellm_params.n",
+            "how many choices",
+        ),
     ],
 )
 def test_a_key_of_litellms_that_does_nothing_here_says_why(text: str, path: str, why: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from fanout.errors import AllFailed, DeadlineExceeded, RateLimited
 from tests.scripted_engine import answers, refuses, stalls
-from tests.unit.gateway.bench import Bench, said
+from tests.unit.gateway.bench import Bench, said, spoken
 from tests.virtual_clock import now, run
 
 WAYS: list[Any] = [
@@ -68,6 +68,19 @@ def test_of_several_answers_those_in_time_are_kept_and_the_late_ones_say_so() ->
         assert now() == 5.0
         assert said(body) == ["A", None]
         assert body["choices"][1]["error"]["code"] == "deadline_exceeded"
+        assert bench.engine.left == [(5.0, "b")]
+
+    run(main())
+
+
+def test_of_several_streams_those_in_time_are_kept_and_the_late_ones_say_so() -> None:
+    async def main() -> None:
+        bench = Bench(a=answers("A", after=1.0), b=answers("B", "never", between=60.0))
+        chunks = await bench.read("a, b", timeout=5)
+        assert now() == 5.0
+        assert spoken(chunks) == "BA"
+        assert chunks[-1]["choices"][0]["index"] == 1
+        assert chunks[-1]["choices"][0]["error"]["code"] == "deadline_exceeded"
         assert bench.engine.left == [(5.0, "b")]
 
     run(main())

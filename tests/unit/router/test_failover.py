@@ -186,6 +186,19 @@ def test_a_stream_that_breaks_after_its_first_content_breaks_for_its_reader(
     run(main())
 
 
+def test_one_whose_streams_break_after_their_first_content_cools_down() -> None:
+    async def main() -> None:
+        cut = breaks("Half", fault=ConnectionLost("cut"))
+        bench = Bench(router_settings={"allowed_fails": 1}, a=cut, b=answers("Hi"))
+        for _ in range(2):
+            with pytest.raises(Broken):
+                await bench.read()
+        assert await bench.read() == "Hi"
+        assert bench.engine.asked == ["a", "a", "b"]
+
+    run(main())
+
+
 def test_a_collected_stream_that_breaks_anywhere_is_asked_of_another() -> None:
     async def main() -> None:
         cut = breaks("Half", " an", fault=ConnectionLost("cut"))

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 T = TypeVar("T")
 
@@ -26,9 +26,13 @@ CONFIG = Config(
 )
 
 
+S3 = CONFIG.merge(Config(signature_version="s3v4"))  # of addresses too
+
+
 def make_client(service: str, region: str | None = None) -> Any:
     """A client that tries again when AWS is slow or says so."""
-    return boto3.client(service, region_name=region, config=CONFIG)
+    config = S3 if service == "s3" else CONFIG
+    return boto3.client(service, region_name=region, config=config)
 
 
 async def call(method: Callable[..., T], **arguments: Any) -> T:
@@ -41,4 +45,4 @@ def code_of(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code"))
 
 
-__all__ = ["ClientError", "call", "code_of", "make_client"]
+__all__ = ["BotoCoreError", "ClientError", "call", "code_of", "make_client"]

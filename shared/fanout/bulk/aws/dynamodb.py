@@ -40,15 +40,28 @@ class DynamoTable:
 
     async def put(self, kind: str, key: str, new: bytes, old: bytes | None) -> bool:
         """Compare and set."""
-        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(kind)"}
-        if old is not None:
-            condition = {
-                "ConditionExpression": "#value = :old",
-                "ExpressionAttributeNames": {"#value": "value"},
-                "ExpressionAttributeValues": {":old": {"B": old}},
-            }
         item = keys_of(kind, key) | {"value": {"B": new}}
-        return await self.attempt(self.client.put_item, Item=item, **condition) is not None
+        return await self.attempt(self.client.put_item, Item=item, **_still(old)) is not None
+
+    async def swap(
+        self, kind: str, key: str, new: bytes, old: bytes | None, *, ttl: int
+    ) -> tuple[bool, bytes | None]:
+        """Compare and set; whether it was, and what is there if it was not."""
+        item = keys_of(kind, key) | {"value": {"B": new}, "ttl": {"N": str(ttl)}}
+        try:
+            await call(
+                self.client.put_item,
+                TableName=self.name,
+                Item=item,
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **_still(old),
+            )
+        except ClientError as error:
+            if code_of(error) != REFUSED:
+                raise
+            found: Any = error.response.get("Item")  # not every emulator tells
+            return False, found["value"]["B"] if found else await self.get(kind, key)
+        return True, new
 
     async def delete(self, kind: str, key: str) -> bool:
         """Delete a record."""
@@ -78,6 +91,15 @@ class DynamoTable:
             if len(found) == limit:
                 break
         return found
+
+    async def claim(self, kind: str, key: str, owner: str, until: int) -> str:
+        """Whose it is: the first who claims it, until DynamoDB drops the claim at that time."""
+        item = keys_of(kind, key) | {"value": {"B": owner.encode()}, "ttl": {"N": str(until)}}
+        condition = "attribute_not_exists(kind)"
+        if await self.attempt(self.client.put_item, Item=item, ConditionExpression=condition):
+            return owner
+        known = await self.get(kind, key)
+        return known.decode() if known else owner
 
     # ---- for the ledger ----
 
@@ -118,6 +140,17 @@ class DynamoTable:
             while asked:
                 done = await call(self.client.batch_write_item, RequestItems=asked)
                 asked = done.get("UnprocessedItems") or {}
+
+
+def _still(old: bytes | None) -> dict[str, Any]:
+    """The condition that a record is as it was; `None`: that there is none."""
+    if old is None:
+        return {"ConditionExpression": "attribute_not_exists(kind)"}
+    return {
+        "ConditionExpression": "#value = :old",
+        "ExpressionAttributeNames": {"#value": "value"},
+        "ExpressionAttributeValues": {":old": {"B": old}},
+    }
 
 
 def keys_of(kind: str, key: str) -> dict[str, Any]:

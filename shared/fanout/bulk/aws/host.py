@@ -6,10 +6,12 @@ import time
 from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..files import FileService
 from ..jobs import JobService
-from ..records import Job
+from ..plan import LineError
+from ..records import FileRecord, Job
 from ..store import Ledger
 from ..tally import Tally
 from .dynamodb import DynamoTable
@@ -19,13 +21,31 @@ from .shelves import S3Shelves
 
 NAME = "aws"
 
+LINKED = 64 * 1024 * 1024
+"""Bytes over which a file is read from S3 itself: a Lambda's answer ends at 200 MB, and beyond its
+first 6 MB it has 2 MB a second."""
+
+LINK_LIFE = 900
+"""Seconds in which such a download may begin."""
+
 
 class Stores(Struct, frozen=True):
-    """Where a stack's files and jobs are."""
+    """Where a stack's files and jobs are; `lifetime` is the seconds for which S3 keeps files."""
 
     blobs: S3Blobs
     table: DynamoTable
     now: Callable[[], float] = time.time
+    lifetime: int | None = None
+
+    @property
+    def files(self) -> FileService:
+        """Its files."""
+        return FileService(
+            self.blobs, self.table, self.now, lifetime=self.lifetime, link=self._link
+        )
+
+    def _link(self, file: FileRecord) -> str | None:
+        return self.blobs.link(file.key, LINK_LIFE) if file.bytes > LINKED else None
 
     def shelves(self, job: Job) -> S3Shelves:
         """A job's results."""
@@ -58,16 +78,31 @@ class AWSBulk:
     def __init__(self, stores: Stores, execute: Callable[[str], Awaitable[None]]) -> None:
         self._stores = stores
         self._execute = execute
-        self.files = FileService(stores.blobs, stores.table, stores.now)
+        self.files = stores.files
         self.jobs = JobService(self.files, stores.table, self, stores.now)
 
     @property
     def name(self) -> str:
         return NAME
 
+    @property
+    def table(self) -> DynamoTable:
+        return self._stores.table
+
     async def start(self, job_id: str) -> None:
-        """Have the state machine run it."""
-        await self._execute(job_id)
+        """Have the state machine run it; a new job that it cannot be told of has failed."""
+        try:
+            await self._execute(job_id)
+        except Exception:  # whatever it was, nobody would ever run the job
+            await self.jobs.registry.change(job_id, self._not_started)
+            raise
+
+    def _not_started(self, job: Job) -> Job | None:
+        if job.status != "validating":
+            return None  # it is taken up again, and was: that may be tried once more
+        said = "The job could not be started; create it again."
+        errors = [LineError("job_failed", said, None, None)]
+        return replace(job, status="failed", failed_at=int(self._stores.now()), errors=errors)
 
     async def tally(self, job: Job) -> Tally:
         """What its workers wrote at most a second ago."""

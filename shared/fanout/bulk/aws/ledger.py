@@ -28,7 +28,7 @@ class _Status(Struct):
 
 
 class DynamoLedger:
-    """One worker's view of a job's counts; `sync` makes it everybody's."""
+    """One worker's view of a job's counts; `sync` makes it everybody's; `fresh` is its own work."""
 
     def __init__(
         self,
@@ -47,6 +47,7 @@ class DynamoLedger:
         self._now = now
         self._whole = whole
         self._known: dict[int, tuple[bool, Tally]] | None = None
+        self.fresh = Tally()
         self._tallies: dict[int, Tally] = {}
         self._before: dict[int, float] = {}
         self._complete: set[int] = set()
@@ -64,6 +65,7 @@ class DynamoLedger:
 
     def settle(self, shard: int, estimate: float, tally: Tally) -> None:
         """One line is stored."""
+        self.fresh.add(tally)
         self._tallies[shard].add(tally)
         self._changed.add(shard)
         if self._purse:

@@ -68,6 +68,12 @@ class S3Blobs:
                 return None
             raise
 
+    def link(self, key: str, seconds: int) -> str:
+        """An address at which anyone may read the object, for so long."""
+        where = {"Bucket": self._bucket, "Key": self._prefix + key}
+        url: str = self._client.generate_presigned_url("get_object", where, ExpiresIn=seconds)
+        return url
+
     async def keys(self, prefix: str) -> Sequence[str]:
         """The keys that begin so, in order."""
         found: list[str] = []

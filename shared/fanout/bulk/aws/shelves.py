@@ -28,14 +28,32 @@ class S3Shelves:
         self._blobs = blobs
         self._prefix = prefix
         self._part = part
+        self._settled: dict[str, Parts] | None = None
 
     async def open(self, index: int) -> S3Shelf:
         """The shard's shelf."""
         return S3Shelf(self._blobs, self._place(index), self._part)
 
     async def parts(self, index: int) -> Parts:
-        """At most one object of each kind, with no line in both."""
-        return await _settle(self._blobs, self._place(index))
+        """
+        At most one object of each kind, with no line in both.
+
+        Where they are is looked up for all shards at once, when the first is asked for; only what
+        is not settled is looked at again.
+        """
+        if self._settled is None:
+            self._settled = await self._look()
+        place = self._place(index)
+        known = self._settled.pop(place, None)
+        return known or await _settle(self._blobs, place)
+
+    async def _look(self) -> dict[str, Parts]:
+        """The places of which one writer alone has written all there is."""
+        places: dict[str, list[str]] = {}
+        for key in await self._blobs.keys(f"{self._prefix}/shards/"):
+            places.setdefault(f"{key.rpartition('/')[0]}/", []).append(key)
+        kinds = {place: _by_kind(keys) for place, keys in places.items()}
+        return {place: Parts(*keys) for place, keys in kinds.items() if _is_settled(keys)}
 
     def _place(self, index: int) -> str:
         return f"{self._prefix}/shards/{index:06d}/"
@@ -103,7 +121,10 @@ def _is_settled(keys: Sequence[Sequence[str]]) -> bool:
 
 
 async def _kinds(blobs: S3Blobs, place: str) -> list[list[str]]:
-    keys = await blobs.keys(place)
+    return _by_kind(await blobs.keys(place))
+
+
+def _by_kind(keys: Sequence[str]) -> list[list[str]]:
     return [[key for key in keys if key.endswith(end)] for end in ENDS]
 
 

@@ -6,24 +6,41 @@ The same prompts for the same model are the same job, so whoever repeats a comma
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import hashlib
 import io
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from msgspec import Struct
 
 from ...errors import NotFound, RequestError
 from ...wire import json
-from ..jobs import NewJob
+from ..files import FileService
+from ..jobs import JobService, NewJob
 from ..lines import ENDPOINT, MAX_LINE
 from ..records import FileRecord, Job
-from .engine import Bulk
+from ..store import Table
 
 PIECE = 1 << 20
-OWNER = "anyone"
+
+
+class Desk(Protocol):
+    """Where jobs are made, and whose they are: this machine, or a stack."""
+
+    @property
+    def files(self) -> FileService: ...
+
+    @property
+    def jobs(self) -> JobService: ...
+
+    @property
+    def table(self) -> Table: ...
+
+    @property
+    def owner(self) -> str: ...
 
 
 class Prompts(Struct, frozen=True):
@@ -78,33 +95,26 @@ class Prompts(Struct, frozen=True):
         return [*system, {"role": "user", "content": text}]
 
 
-async def take_in(bulk: Bulk, prompts: Prompts, salt: str) -> tuple[FileRecord, str]:
-    """The prompts as a file of ours, and the mark of what they are; `salt` belongs to the mark."""
+def mark_of(prompts: Prompts, salt: str) -> str:
+    """The mark of what the prompts are; `salt` belongs to it."""
     digest = hashlib.blake2b(json.encode([salt]), digest_size=16)
-
-    async def pieces() -> AsyncIterator[bytes]:
-        for piece in prompts.pieces():
-            digest.update(piece)
-            yield piece
-
-    key = bulk.files.new_key()
-    await bulk.files.blobs.write(key, pieces())
-    record = await bulk.files.keep(key, prompts.path.name, "batch", OWNER)
-    return record, digest.hexdigest()
+    for piece in prompts.pieces():
+        digest.update(piece)
+    return digest.hexdigest()
 
 
-async def find_or_create(bulk: Bulk, prompts: Prompts, asked: NewJob, *, fresh: bool) -> Job:
-    """The job of these prompts, if there is one that has not failed; else a new one."""
-    file, mark = await take_in(bulk, prompts, asked.model or "")
-    known = await bulk.database.get("run", mark)
+async def find_or_create(desk: Desk, prompts: Prompts, asked: NewJob, *, fresh: bool) -> Job:
+    """The job of these prompts, if there is one that has not failed; else a new one, not begun."""
+    mark = await asyncio.to_thread(mark_of, prompts, asked.model or "")
+    known = await desk.table.get("run", mark)
     if known is not None and not fresh:
         try:
-            job = await bulk.jobs.find(known.decode(), None)
+            job = await desk.jobs.find(known.decode(), None)
         except NotFound:
             job = None
         if job is not None and job.status != "failed":
-            await bulk.files.delete(file.id, OWNER)
             return job
+    file = await _take_in(desk, prompts)
     new = NewJob(
         input_file_id=file.id,
         endpoint=ENDPOINT,
@@ -112,6 +122,19 @@ async def find_or_create(bulk: Bulk, prompts: Prompts, asked: NewJob, *, fresh: 
         model=asked.model,
         max_cost_usd=asked.max_cost_usd,
     )
-    job = bulk.jobs.draft(new, file, OWNER)
-    await bulk.database.put("run", mark, job.id.encode(), known)
-    return await bulk.jobs.add(job)
+    job = desk.jobs.draft(new, file, desk.owner)
+    await desk.table.put("run", mark, job.id.encode(), known)
+    await desk.jobs.registry.create(job.id, job)
+    return job
+
+
+async def _take_in(desk: Desk, prompts: Prompts) -> FileRecord:
+    """The prompts as a file of ours."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for piece in prompts.pieces():
+            yield piece
+
+    key = desk.files.new_key()
+    await desk.files.blobs.write(key, pieces())
+    return await desk.files.keep(key, prompts.path.name, "batch", desk.owner)

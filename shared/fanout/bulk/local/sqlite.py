@@ -14,6 +14,9 @@ from ...wire import json
 from ..pace import Claim, advance
 from ..tally import Tally
 
+LOOK = 1.0
+"""Seconds for which a model without limits is known not to pause."""
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
     kind TEXT, key TEXT, value BLOB NOT NULL, PRIMARY KEY (kind, key)
@@ -128,6 +131,13 @@ class Database:
             "UPDATE marks SET mark = mark - ? WHERE model = ? AND kind = ?", (seconds, model, kind)
         )
 
+    def pause_of(self, model: str) -> float:
+        """Until when nobody starts."""
+        found = self._db.execute(
+            "SELECT mark FROM marks WHERE model = ? AND kind = 'pause'", (model,)
+        ).fetchone()
+        return float(found[0]) if found else 0.0
+
     def hold(self, model: str, until: float) -> None:
         """Nobody starts before."""
         self._db.execute(
@@ -138,14 +148,26 @@ class Database:
 
 
 class SQLiteBook:
-    """The marks of all models, for every process of this machine."""
+    """
+    The marks of all models, for every process of this machine.
+
+    Of a model without limits only pauses are looked for, and once a second.
+    """
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self._pauses: dict[str, tuple[float, float]] = {}
 
     async def reserve(self, model: str, claims: list[Claim], now: float) -> float:
-        """One transaction; none, where there is nothing to claim but a pause may hold."""
-        return self._db.move_marks(model, claims, now)
+        """One transaction."""
+        return self._db.move_marks(model, claims, now) if claims else self._paused(model, now)
+
+    def _paused(self, model: str, now: float) -> float:
+        looked, until = self._pauses.get(model, (-LOOK, 0.0))
+        if not 0 <= now - looked < LOOK:
+            until = self._db.pause_of(model)
+            self._pauses[model] = (now, until)
+        return max(now, until)
 
     async def give_back(self, model: str, claim: Claim) -> None:
         """Move the mark back."""
@@ -154,3 +176,7 @@ class SQLiteBook:
     async def pause(self, model: str, until: float) -> None:
         """Keep the later time."""
         self._db.hold(model, until)
+        self._pauses.pop(model, None)
+
+    async def flush(self) -> None:
+        """Nothing is kept elsewhere."""

@@ -1,0 +1,1 @@
+"""The state machine's functions: plan, work, finish."""

@@ -1,0 +1,100 @@
+"""
+A stack's machine for the functions of jobs: opened by the first event, kept for those that follow.
+
+boto3 is the managed runtime's own; it is not in the zip.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any, TypeVar
+
+import msgspec
+import uvloop
+
+from fanout.aws import AWSSigner
+from fanout.bulk.asking import check_model
+from fanout.bulk.aws.door import open_stores
+from fanout.bulk.aws.host import AWSBulk
+from fanout.bulk.aws.intake import OWNER, Intake
+from fanout.bulk.aws.machine import Machine
+from fanout.bulk.aws.steps import Steps
+from fanout.compose import load_catalog, make_engine, open_gateway
+from fanout.powertools import PowertoolsTotals
+from fanout.secrets_manager import Place, SecretsManager
+from fanout.settings import Settings
+
+T = TypeVar("T")
+
+
+class Host:
+    """One event loop for the life of the environment, so that connections stay warm."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        self._settings = settings
+        self._catalog = load_catalog(settings)
+        self._engine = make_engine(self._catalog.general)
+        place = Place.of(settings.env, settings.env["FANOUT_SECRET_PREFIX"])
+        names, signer = self._catalog.secret_names, AWSSigner(settings.env)
+        self._secrets = SecretsManager(self._engine, signer, place, names, draw=random.random)
+        self._observer = PowertoolsTotals(settings.env["FANOUT_SERVICE"])
+        self._open = AsyncExitStack()
+        self._machine: Machine | None = None
+
+    def run(self, step: Callable[[Machine], Awaitable[object]]) -> Any:
+        """Take a step; what it says, as the state machine reads it."""
+        return self._runner.run(self._run(step))
+
+    def take(self, step: Callable[[Steps], Awaitable[object]]) -> Any:
+        """Take a step in which jobs begin or end."""
+        return self.run(lambda machine: step(self._steps(machine)))
+
+    def look(self) -> Any:
+        """Say how many jobs hang, if any do."""
+
+        async def stuck(machine: Machine) -> int:
+            if count := await machine.stuck():
+                self._observer.stuck(count)
+            return count
+
+        return self.run(stuck)
+
+    async def _run(self, step: Callable[[Machine], Awaitable[object]]) -> Any:
+        machine = self._machine = self._machine or await self._make()
+        try:
+            async with self._secrets.fresh():
+                return msgspec.to_builtins(await step(machine))
+        except BaseExceptionGroup as raised:  # the state machine is told the error itself
+            raise raised.exceptions[0] from None
+        finally:
+            self._observer.flush()
+
+    async def _make(self) -> Machine:
+        gateway = await self._open.enter_async_context(
+            open_gateway(
+                self._settings,
+                catalog=self._catalog,
+                engine=self._engine,
+                secrets=self._secrets,
+                observer=self._observer,
+            )
+        )
+        self._stores = open_stores(self._settings.env)
+        return Machine(gateway, self._stores, self._observer, tell=self._observer.lines)
+
+    def _steps(self, machine: Machine) -> Steps:
+        bulk = AWSBulk(self._stores, _not_here)
+        check = partial(check_model, self._catalog, OWNER, None)
+        return Steps(machine, Intake(bulk, self._settings.env["FANOUT_BUCKET"], check))
+
+
+async def _not_here(job_id: str) -> None:
+    raise AssertionError(f"`{job_id}` runs already")
+
+
+host = Host(Settings.read())

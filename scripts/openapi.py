@@ -1,0 +1,217 @@
+"""
+The description of the HTTP surface as OpenAPI 3.1, made of the structs that check requests and of
+the table of routes. `make docs` writes it into the package, where `GET /openapi.json` finds it.
+
+See https://spec.openapis.org/oas/v3.1.0.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fanout.bulk.jobs import NewJob
+from fanout.http import bulk as bulk_endpoints
+from fanout.http.app import ROUTES, Route
+from fanout.http.bulk import Completion, NewUpload
+from fanout.schema.chat import ChatChunk, ChatCompletion
+from fanout.schema.fanout import ADDRESSED, FORBIDDEN, MAX_FIELDS, Addressed
+from fanout.schema.request import ChatRequest
+
+Schema = dict[str, Any]
+REF = "#/components/schemas/"
+
+# What stands for the rest of a path: each form that the endpoint knows.
+TAILS: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("GET", "/models/"): ("{id}",),
+    ("GET", "/files/"): ("{id}", "{id}/content"),
+    ("DELETE", "/files/"): ("{id}",),
+    ("POST", "/uploads/"): ("{id}/parts", "{id}/complete", "{id}/cancel"),
+    ("GET", "/batches/"): ("{id}",),
+    ("POST", "/batches/"): ("{id}/cancel", "{id}/retry"),
+}
+
+BODIES: Mapping[str, str] = {
+    "POST /chat/completions": "ChatCompletionRequest",
+    "POST /uploads": "NewUpload",
+    "POST /uploads/{id}/complete": "Completion",
+    "POST /batches": "NewJob",
+}
+
+# A form: its file's field, and the other fields.
+FORMS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "POST /files": ("file", ("purpose",)),
+    "POST /uploads/{id}/parts": ("data", ()),
+}
+
+QUERIES: Mapping[str, tuple[str, ...]] = {
+    "GET /files": ("after", "limit", "order", "purpose"),
+    "GET /batches": ("after", "limit"),
+}
+
+NULLABLE = {"type": ["string", "null"]}
+ERROR: Schema = {
+    "type": "object",
+    "description": "OpenAI's error object. Where every model failed, `causes` has each one's.",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": NULLABLE,
+                "code": NULLABLE,
+                "causes": {"type": "array", "items": {"type": "object"}},
+            },
+        }
+    },
+}
+ANYTHING: Schema = {"type": "object"}
+
+
+def description() -> str:
+    """The whole document, as it is kept."""
+    components = _components()
+    paths: dict[str, Schema] = {}
+    for route in ROUTES:
+        for path in _paths(route):
+            operation = _operation(route, path)
+            paths.setdefault(f"/v1{path}", {})[route.method.lower()] = operation
+    document = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Fanout",
+            "version": _version(),
+            "description": "OpenAI's API over many models at once. Each path is also there "
+            "without its `/v1`.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"key": []}, {}],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def _version() -> str:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    return str(project["version"])
+
+
+def _components() -> dict[str, Schema]:
+    kinds = [ChatRequest, Addressed, NewUpload, Completion, NewJob, ChatCompletion, ChatChunk]
+    _, found = msgspec.json.schema_components(kinds, ref_template=REF + "{name}")
+    checked, addressed = found.pop("ChatRequest"), found.pop("Addressed")
+    found["ChatCompletionRequest"] = _request(checked, addressed)
+    found["Error"] = ERROR
+    return dict(sorted(found.items()))
+
+
+def _request(checked: Schema, addressed: Schema) -> Schema:
+    """What a caller sends: the fields for a model, and those for the gateway."""
+    fields = {**checked["properties"], **addressed["properties"]}
+    fields.pop("body")
+    one = fields["messages"]
+    fields["messages"] = {
+        "description": "One conversation, or a list of them.",
+        "anyOf": [one, {"type": "array", "minItems": 1, "items": one}],
+    }
+    return {
+        "title": "ChatCompletionRequest",
+        "type": "object",
+        "description": "A field that is not here is passed on to providers that speak OpenAI's "
+        f"wire. {', '.join(f'`{name}`' for name in sorted(FORBIDDEN))} are refused.",
+        "properties": dict(sorted(fields.items())),
+        "required": ["messages"],
+        "anyOf": [{"required": ["model"]}, {"required": ["fanout"]}],
+        "maxProperties": MAX_FIELDS,
+        "x-gateway-fields": sorted(ADDRESSED),
+    }
+
+
+def _paths(route: Route) -> Iterator[str]:
+    if not route.has_tail:
+        yield route.path
+        return
+    for tail in TAILS[route.method, route.path]:
+        yield route.path + tail
+
+
+def _operation(route: Route, path: str) -> Schema:
+    name = f"{route.method} {path}"
+    said: Schema = {"summary": _summary(route), "operationId": _identifier(route, path)}
+    if parameters := [*_parameters(path, name)]:
+        said["parameters"] = parameters
+    if body := _body(name):
+        said["requestBody"] = {"required": True, "content": body}
+    said["responses"] = {"200": _answer(name), "4XX": _failure(), "5XX": _failure()}
+    if route.is_public:
+        said["security"] = [{}]
+    return said
+
+
+def _summary(route: Route) -> str:
+    """What the endpoint says of itself; one of a job's is found by its name."""
+    named = getattr(route.endpoint, "__name__", "")
+    endpoint = getattr(bulk_endpoints, named, route.endpoint)
+    words = inspect.getdoc(endpoint) or ""
+    return " ".join(words.split("\n\n")[0].split())
+
+
+def _identifier(route: Route, path: str) -> str:
+    words = [word.strip("{}") for word in path.split("/") if word]
+    return "_".join([route.method.lower(), *words])
+
+
+def _parameters(path: str, name: str) -> Iterator[Schema]:
+    if "{id}" in path:
+        yield {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+    for query in QUERIES.get(name, ()):
+        kind = "integer" if query == "limit" else "string"
+        yield {"name": query, "in": "query", "schema": {"type": kind}}
+
+
+def _body(name: str) -> Schema | None:
+    if name in BODIES:
+        return {"application/json": {"schema": {"$ref": REF + BODIES[name]}}}
+    if name not in FORMS:
+        return None
+    file, fields = FORMS[name]
+    properties: Schema = {file: {"type": "string", "format": "binary"}}
+    properties |= {field: {"type": "string"} for field in fields}
+    form = {"type": "object", "properties": properties, "required": [file, *fields]}
+    return {"multipart/form-data": {"schema": form}}
+
+
+def _answer(name: str) -> Schema:
+    if name == "POST /chat/completions":
+        answer = {"anyOf": [{"$ref": REF + "ChatCompletion"}, {"type": "array"}]}
+        content = {
+            "application/json": {"schema": answer},
+            "text/event-stream": {"schema": {"$ref": REF + "ChatChunk"}},
+        }
+        return {"description": "The answer, or its stream of chunks.", "content": content}
+    if name.endswith("/content"):
+        content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+        return {"description": "The file's bytes.", "content": content}
+    return {
+        "description": "As OpenAI has it.",
+        "content": {"application/json": {"schema": ANYTHING}},
+    }
+
+
+def _failure() -> Schema:
+    content = {"application/json": {"schema": {"$ref": REF + "Error"}}}
+    return {"description": "An error (docs/fan-out.md has each).", "content": content}

@@ -1,0 +1,117 @@
+"""A deployed stack's files and jobs, from outside: found by its name, with the user's rights."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from ...errors import ConfigError, FanoutError
+from ...wire import json
+from .clients import BotoCoreError, ClientError, call, code_of, make_client
+from .dynamodb import DynamoTable
+from .host import AWSBulk, Stores
+from .s3 import S3Blobs
+
+OUTPUTS = ("JobsBucket", "JobsTable", "JobsMachine")
+
+
+class Formation(Protocol):
+    """What is used of CloudFormation's client."""
+
+    def describe_stacks(self, **what: Any) -> Mapping[str, Any]: ...
+
+
+class States(Protocol):
+    """What is used of Step Functions' client."""
+
+    def start_execution(self, **what: Any) -> Mapping[str, Any]: ...
+
+    def list_executions(self, **what: Any) -> Mapping[str, Any]: ...
+
+
+class Deployed(Struct, frozen=True):
+    """Where a stack's jobs are: a bucket, a table, and the state machine's ARN."""
+
+    bucket: str
+    table: str
+    machine: str
+
+
+def find_stack(client: Formation, name: str) -> Deployed:
+    """What the stack's outputs say; `ConfigError` where it has no jobs."""
+    try:
+        (stack,) = client.describe_stacks(StackName=name)["Stacks"]
+    except ClientError as error:
+        if code_of(error) != "ValidationError":
+            raise
+        raise ConfigError(f"there is no stack `{name}` here: is it another region?") from None
+    told = {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", ())}
+    try:
+        return Deployed(*(told[output] for output in OUTPUTS))
+    except KeyError:
+        raise ConfigError(
+            f"the stack `{name}` has no jobs: it was deployed without them, or before they were"
+        ) from None
+
+
+class Machines(Struct, frozen=True):
+    """The state machine, and whether it runs a job."""
+
+    client: States
+    arn: str
+
+    async def run(self, job_id: str) -> None:
+        """Have the job run, unless it does; one whose execution is over is taken up by another."""
+        if await self._start(job_id, job_id) or await self._is_running(job_id):
+            return
+        await self._start(job_id, f"{job_id}-{int(time.time()):x}")
+
+    async def _start(self, job_id: str, name: str) -> bool:
+        """Whether it could be started under this name, which is taken for ninety days."""
+        said = json.encode({"job": job_id}).decode()
+        try:
+            await call(self.client.start_execution, stateMachineArn=self.arn, name=name, input=said)
+        except ClientError as error:
+            if code_of(error) != "ExecutionAlreadyExists":
+                raise
+            return False
+        return True
+
+    async def _is_running(self, job_id: str) -> bool:
+        more: dict[str, str] = {}
+        while True:
+            page = await call(
+                self.client.list_executions,
+                stateMachineArn=self.arn,
+                statusFilter="RUNNING",
+                **more,
+            )
+            if any(one["name"].startswith(job_id) for one in page["executions"]):
+                return True
+            if not page.get("nextToken"):
+                return False
+            more = {"nextToken": page["nextToken"]}
+
+
+@contextmanager
+def aws_said() -> Iterator[None]:
+    """AWS's own complaints inside the block become ours."""
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise FanoutError(f"AWS: {error}") from None
+
+
+def open_deployed(name: str, region: str | None) -> tuple[AWSBulk, Stores, Machines]:
+    """A stack's files and jobs, its stores, and what runs them."""
+    found = find_stack(make_client("cloudformation", region), name)
+    stores = Stores(
+        S3Blobs(make_client("s3", region), found.bucket),
+        DynamoTable(make_client("dynamodb", region), found.table),
+    )
+    machines = Machines(make_client("stepfunctions", region), found.machine)
+    return AWSBulk(stores, machines.run), stores, machines

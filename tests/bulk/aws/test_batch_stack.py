@@ -1,0 +1,303 @@
+"""`fanout batch … --stack`: the user's side of a stack's jobs, with its state machine beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from fanout.bulk.aws.deployed import Deployed, Machines, find_stack
+from fanout.bulk.aws.dynamodb import DynamoTable
+from fanout.bulk.aws.host import AWSBulk, Stores
+from fanout.bulk.aws.machine import Machine
+from fanout.bulk.aws.s3 import S3Blobs
+from fanout.bulk.plan import Shard, ShardSize, each_line
+from fanout.bulk.run import Options
+from fanout.cli.batch_actions import act
+from fanout.cli.batch_place import Away
+from fanout.cli.main import make_parser
+from fanout.compose import open_gateway
+from fanout.config.load import check
+from fanout.config.resolve import resolve
+from fanout.errors import ConfigError, RequestError
+from fanout.settings import Settings
+from fanout.wire import json as wire
+from tests.bulk.stage import CONFIG, COST, Teller, jsonl, line
+from tests.cli.commands import Command, Ran
+from tests.served import Notes
+
+NAMES = [f"n{i:02d}" for i in range(50)]
+
+
+class Cloud:
+    """A stack in this process: its stores, and a state machine that runs beside the command."""
+
+    def __init__(self, stores: Stores) -> None:
+        self.stores = stores
+        self.teller = Teller()
+        self.runs: list[str] = []
+        self.is_broken = False
+
+    @asynccontextmanager
+    async def open(self, stack: str, region: str | None) -> AsyncIterator[Away]:
+        assert (stack, region) == ("S", None)
+        async with asyncio.TaskGroup() as group:
+
+            async def run(job_id: str) -> None:
+                if job_id not in self.runs and not self.is_broken:
+                    self.runs.append(job_id)
+                    tasks.append(group.create_task(self._run(job_id)))
+
+            tasks: list[asyncio.Task[None]] = []
+            bulk = AWSBulk(self.stores, run)
+            yield Away(stack, bulk.files, bulk.jobs, self.stores.table, run)
+            for task in tasks:
+                task.cancel()
+
+    async def _run(self, job_id: str) -> None:
+        notes, catalog = Notes(), resolve(check(CONFIG, {}), {})
+        options = Options(shards=ShardSize(20, 1 << 20), grace=0.3)
+        settings = Settings()
+        async with open_gateway(
+            settings, catalog=catalog, engine=self.teller, observer=notes
+        ) as gateway:
+            machine = Machine(gateway, self.stores, notes, options)
+            planned = await machine.plan(job_id)
+            source = self.stores.blobs.read(planned.manifest)
+            shards = [wire.decode(raw, type=Shard) async for _, _, _, raw in each_line(source)]
+            while planned.next == "work" and (await machine.finish(job_id)).next == "work":
+                for shard in shards:
+                    await machine.work(job_id, shard, 60.0)
+            await machine.finish(job_id)
+
+
+@pytest.fixture
+def cloud(blobs: S3Blobs, table: DynamoTable) -> Cloud:
+    return Cloud(Stores(blobs, table))
+
+
+@pytest.fixture
+def batch(cloud: Cloud, capfd: pytest.CaptureFixture[str]) -> Command:
+    """`fanout batch … --stack S` in this process."""
+
+    def run(*words: object) -> Ran:
+        arguments = make_parser().parse_args(["batch", *map(str, words), "--stack", "S"])
+        code = act(arguments, cloud.open)
+        return Ran(code, *capfd.readouterr())
+
+    return run
+
+
+def write(folder: Path, lines: list[bytes], name: str = "in.jsonl") -> Path:
+    path = folder / name
+    path.write_bytes(jsonl(lines))
+    return path
+
+
+def texts(path: Path) -> dict[str, str]:
+    said = [json.loads(one) for one in path.read_bytes().splitlines()]
+    found = {
+        one["custom_id"]: one["response"]["body"]["choices"][0]["message"]["content"]
+        for one in said
+    }
+    assert len(found) == len(said)
+    return found
+
+
+def test_a_file_goes_to_the_stack_and_its_answers_come_back(
+    batch: Command, cloud: Cloud, tmp_path: Path
+) -> None:
+    path = write(tmp_path, [line(name) for name in NAMES])
+    ran = batch("run", path)
+    assert (ran.code, ran.out) == (0, "")
+    assert texts(tmp_path / "in.output.jsonl") == {name: f"a: {name}" for name in NAMES}
+    assert "50/50 lines" in ran.err
+    assert f"${50 * COST:.4f}" in ran.err
+    assert set(cloud.teller.asked.values()) == {1}
+    (tmp_path / "in.output.jsonl").unlink()
+    again = batch("run", path, "--json")
+    assert again.code == 0
+    assert json.loads(again.out)["completed"] == 50
+    assert len(texts(tmp_path / "in.output.jsonl")) == 50
+    assert len(cloud.runs) == 1, "the same prompts are the same job"
+    assert batch("run", path, "--fresh").code == 0
+    assert len(cloud.runs) == 2
+
+
+def test_failed_lines_are_told_and_tried_again_in_the_stack(
+    batch: Command, cloud: Cloud, tmp_path: Path
+) -> None:
+    bad = {"y"}
+
+    async def refuse(_model: str, text: str) -> tuple[int, Mapping[str, str]] | None:
+        return (400, {}) if text in bad else None
+
+    cloud.teller.before = refuse
+    ran = batch("run", write(tmp_path, [line("x"), line("y")]))
+    assert ran.code == 1
+    (job,) = cloud.runs
+    assert f"to try them again: fanout batch retry {job} --stack S" in ran.err
+    (fault,) = (tmp_path / "in.output.errors.jsonl").read_bytes().splitlines()
+    assert json.loads(fault)["custom_id"] == "y"
+    assert json.loads(batch("results", job, "--errors").out) == json.loads(fault)
+    bad.clear()
+    output = tmp_path / "again.jsonl"
+    assert batch("retry", job, "-o", output).code == 0
+    assert texts(output) == {"x": "a: x", "y": "a: y"}
+    assert cloud.teller.asked["a", "x"] == 1
+    listed = json.loads(batch("status", "--json").out)
+    assert [one["status"] for one in listed] == ["completed", "completed"]
+    assert job in batch("status", job).out
+
+
+def test_ctrl_c_leaves_the_job_running_and_the_same_command_sees_it_again(
+    batch: Command, cloud: Cloud, tmp_path: Path
+) -> None:
+    path = write(tmp_path, [line(name) for name in NAMES])
+
+    async def leave(_model: str, _text: str) -> None:
+        if sum(cloud.teller.asked.values()) == 10:
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.sleep(60)
+
+    cloud.teller.before = leave
+    ran = batch("run", path)
+    assert ran.code == 130
+    (job,) = cloud.runs
+    assert f"`{job}` runs on in the stack; to see it again: fanout " in ran.err
+    assert f"to end it: fanout batch cancel {job} --stack S" in ran.err
+    assert not (tmp_path / "in.output.jsonl").exists()
+    cloud.teller.before = None
+    cloud.runs.clear()  # its execution was ended too: another takes the job up
+    assert batch("run", path).code == 0
+    assert cloud.runs == [job]
+    assert texts(tmp_path / "in.output.jsonl") == {name: f"a: {name}" for name in NAMES}
+
+
+def test_a_job_that_nobody_runs_any_more_can_be_cancelled(
+    batch: Command, cloud: Cloud, tmp_path: Path
+) -> None:
+    cloud.is_broken = True
+    path = write(tmp_path, [line("x")])
+
+    async def create() -> str:
+        async with cloud.open("S", None) as away:
+            from fanout.bulk.jobs import NewJob
+            from fanout.bulk.local.intake import Prompts, find_or_create
+
+            asked = NewJob(input_file_id="", endpoint="/v1/chat/completions")
+            return (await find_or_create(away, Prompts(path), asked, fresh=False)).id
+
+    job = asyncio.run(create())
+    cloud.is_broken = False
+    assert batch("cancel", job, "--json").code == 0
+    assert cloud.runs == [job]
+
+
+def test_text_needs_a_model_of_the_stacks_and_a_quote_its_config(
+    batch: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FANOUT_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    path = write(tmp_path, [b"Hi"])
+    with pytest.raises(RequestError, match="say which of the stack's models"):
+        batch("run", path, "--text")
+    with pytest.raises(RequestError, match="a config of its own: leave --config out"):
+        batch("run", path, "--text", "-m", "a", "--config", "x.yaml")
+    with pytest.raises(RequestError, match="which config the stack was deployed with"):
+        batch("quote", path, "--text", "-m", "a")
+    (tmp_path / "config.aws.yaml").write_text(json.dumps(CONFIG))
+    said = json.loads(batch("quote", path, "--text", "-m", "a", "--json").out)
+    assert (said["lines"], said["errors"]) == (1, [])
+
+
+# ---- the stack itself ----
+
+
+def fault(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "Operation")
+
+
+class Formation:
+    """CloudFormation's client, as far as it is used."""
+
+    def __init__(self, outputs: dict[str, str]) -> None:
+        self._outputs = outputs
+
+    def describe_stacks(self, **what: Any) -> Mapping[str, Any]:
+        if what != {"StackName": "S"}:
+            raise fault("ValidationError" if what["StackName"] else "AccessDenied")
+        outputs = [{"OutputKey": k, "OutputValue": v} for k, v in self._outputs.items()]
+        return {"Stacks": [{"Outputs": outputs}]}
+
+
+def test_a_stack_is_found_by_its_outputs() -> None:
+    outputs = {"JobsBucket": "b", "JobsTable": "t", "JobsMachine": "m", "BaseUrl": "u"}
+    assert find_stack(Formation(outputs), "S") == Deployed("b", "t", "m")
+    with pytest.raises(ConfigError, match="no stack `T` here: is it another region"):
+        find_stack(Formation(outputs), "T")
+    with pytest.raises(ConfigError, match="`S` has no jobs"):
+        find_stack(Formation({"BaseUrl": "u"}), "S")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        find_stack(Formation(outputs), "")
+
+
+class States:
+    """Step Functions' client, as far as it is used; a page holds one execution."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.running: list[str] = []
+
+    def start_execution(self, **what: Any) -> Mapping[str, Any]:
+        assert what["stateMachineArn"] == "arn"
+        name = what["name"]
+        if name in self.names and name not in self.running:
+            raise fault("ExecutionAlreadyExists")
+        assert json.loads(what["input"]) == {"job": "j"}
+        if name not in self.names:
+            self.names.append(name)
+            self.running.append(name)
+        return {}
+
+    def list_executions(self, **what: Any) -> Mapping[str, Any]:
+        assert what["statusFilter"] == "RUNNING"
+        start = int(what.get("nextToken", "0"))
+        page = [{"name": name} for name in self.running[start : start + 1]]
+        more = {"nextToken": str(start + 1)} if start + 1 < len(self.running) else {}
+        return {"executions": page, **more}
+
+
+def test_a_job_has_one_execution_at_a_time() -> None:
+    states = States()
+    states.running.append("other")
+
+    async def main() -> None:
+        machines = Machines(states, "arn")
+        await machines.run("j")
+        await machines.run("j")
+        assert states.names == ["j"]
+        states.running.remove("j")
+        await machines.run("j")
+        await machines.run("j")
+        assert len(states.names) == 2
+        assert states.names[1].startswith("j-")
+
+    asyncio.run(main())
+
+
+def test_another_fault_of_the_machine_is_told() -> None:
+    class Closed(States):
+        def start_execution(self, **what: Any) -> Mapping[str, Any]:
+            raise fault("AccessDeniedException")
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        asyncio.run(Machines(Closed(), "arn").run("j"))

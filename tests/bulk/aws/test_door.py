@@ -1,0 +1,163 @@
+"""OpenAI's SDK against the app whose files and jobs are a stack's."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import boto3
+import openai
+import pytest
+import uvloop
+from openai._models import FinalRequestOptions
+from openai.types import Batch
+
+from fanout.bulk.aws import host
+from fanout.bulk.aws.door import open_stack
+from fanout.bulk.aws.dynamodb import DynamoTable
+from fanout.compose import open_gateway
+from fanout.config.load import check
+from fanout.config.resolve import resolve
+from fanout.http.app import App
+from fanout.settings import Settings
+from tests.background import background
+from tests.bulk.stage import CONFIG, line
+from tests.served import Notes, Served, _serving
+
+from .conftest import REGION
+
+DEFINITION = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}})
+DAY = 24 * 3600
+
+
+@pytest.fixture
+def machine() -> str:
+    """The ARN of a state machine that does nothing."""
+    client = boto3.client("stepfunctions", REGION)
+    role = "arn:aws:iam::123456789012:role/x"
+    made = client.create_state_machine(name="Jobs", definition=DEFINITION, roleArn=role)
+    return str(made["stateMachineArn"])
+
+
+@pytest.fixture
+def env(s3: Any, table: DynamoTable, machine: str) -> dict[str, str]:
+    return {
+        "FANOUT_BUCKET": "jobs",
+        "FANOUT_FILE_DAYS": "30",
+        "FANOUT_MACHINE": machine,
+        "FANOUT_TABLE": "records",
+    }
+
+
+@pytest.fixture
+def server(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    notes = Notes()
+    catalog = resolve(check(CONFIG, {}), {})
+    app = App(
+        lambda: open_gateway(Settings(), catalog=catalog, observer=notes),
+        observer=notes,
+        jobs=lambda _: open_stack(env),
+    )
+    with background(lambda: _serving(app, notes), uvloop.new_event_loop) as served:
+        yield served
+
+
+@pytest.fixture
+def client(server: Served) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="k", max_retries=0) as made:
+        yield made
+
+
+def executions(machine: str) -> list[dict[str, Any]]:
+    client = boto3.client("stepfunctions", REGION)
+    found = client.list_executions(stateMachineArn=machine)["executions"]
+    return [client.describe_execution(executionArn=one["executionArn"]) for one in found]
+
+
+def create(client: openai.OpenAI, data: bytes) -> Batch:
+    file = client.files.create(file=("in.jsonl", data), purpose="batch")
+    return client.batches.create(
+        input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
+    )
+
+
+def test_a_batch_is_an_execution_of_its_name(client: openai.OpenAI, machine: str) -> None:
+    job = create(client, line("a"))
+    (execution,) = executions(machine)
+    assert execution["name"] == job.id
+    assert json.loads(execution["input"]) == {"job": job.id}
+    assert client.batches.retrieve(job.id).status == "validating"
+    assert [one.id for one in client.batches.list()] == [job.id]
+
+
+def test_a_batch_that_cannot_be_started_has_failed(
+    client: openai.OpenAI, machine: str, server: Served
+) -> None:
+    boto3.client("stepfunctions", REGION).delete_state_machine(stateMachineArn=machine)
+    with pytest.raises(openai.InternalServerError):
+        create(client, line("a"))
+    (job,) = client.batches.list()
+    assert job.status == "failed"
+    assert job.errors is not None
+    assert [error.code for error in job.errors.data or []] == ["job_failed"]
+    assert [type(bug).__name__ for bug in server.notes.bugs] == ["StateMachineDoesNotExist"]
+
+
+def test_a_file_says_until_when_the_bucket_keeps_it(client: openai.OpenAI) -> None:
+    file = client.files.create(file=("in.jsonl", line("a")), purpose="batch")
+    assert file.expires_at == file.created_at + 30 * DAY
+    sooner = client.files.create(
+        file=("in.jsonl", line("a")),
+        purpose="batch",
+        expires_after={"anchor": "created_at", "seconds": 3600},
+    )
+    assert sooner.expires_at == sooner.created_at + 3600
+
+
+def test_a_small_file_comes_through_and_a_large_one_from_s3_itself(
+    client: openai.OpenAI, server: Served
+) -> None:
+    small = client.files.create(file=("in.jsonl", line("a")), purpose="batch")
+    assert client.files.content(small.id).content == line("a")
+
+    data = b"x" * (host.LINKED + 1)
+    upload = client.uploads.create(
+        bytes=len(data), filename="in.jsonl", mime_type="application/jsonl", purpose="batch"
+    )
+    half = len(data) // 2
+    pieces = (data[:half], data[half:])
+    parts = [client.uploads.parts.create(upload.id, data=one).id for one in pieces]
+    file = client.uploads.complete(upload.id, part_ids=parts).file
+    assert file is not None
+    asked = FinalRequestOptions(
+        method="get", url=f"/files/{file.id}/content", follow_redirects=False
+    )
+    with pytest.raises(openai.APIStatusError) as told:
+        client.request(bytes, asked)
+    assert told.value.status_code == 302
+    link = urlsplit(told.value.response.headers["location"])
+    assert link.path.endswith(f"/files/{file.id}")
+    query = parse_qs(link.query)
+    assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
+    assert query["X-Amz-Expires"] == ["900"]
+    assert server.notes.bugs == []
+
+
+def test_boto3_is_not_loaded_before_the_first_file_or_job_comes() -> None:
+    code = """
+import asyncio, sys
+from fanout.bulk.aws.door import open_stack
+async def main():
+    async with open_stack({}):
+        print("boto3" in sys.modules, "botocore" in sys.modules)
+asyncio.run(main())
+"""
+    done = subprocess.run(  # noqa: S603 -- what it runs is written here
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False False\n"

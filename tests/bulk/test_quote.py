@@ -1,0 +1,60 @@
+"""A quote: what is known beforehand, in ranges, and at a job's share of the limits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from fanout.bulk.quote import Quote, quote
+from fanout.config.load import check
+from fanout.config.resolve import resolve
+from tests.bulk.stage import CONFIG, jsonl, line
+
+
+def quoted(data: bytes, *, share: float = 1.0, **limits: int) -> Quote:
+    a, b = CONFIG["model_list"]
+    limited = {**a, "litellm_params": {**a["litellm_params"], **limits}}
+    unpriced = {"model": "openai/c", "api_base": "http://provider.test"}
+    models = [limited, b, {"model_name": "c", "litellm_params": unpriced}]
+    config: Any = {"model_list": models, "general_settings": {"batch_share": share}}
+
+    async def read() -> AsyncIterator[bytes]:
+        yield data
+
+    catalog = resolve(check(config, {}), {})
+    return asyncio.run(quote(read, default_model=None, catalog=catalog, check=lambda _: None))
+
+
+def lines(count: int, model: str = "a") -> bytes:
+    return jsonl(line(f"n{i}", model, text="t" * 400, max_tokens=100) for i in range(count))
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+@pytest.mark.parametrize(
+    ("limits", "minutes"),
+    [
+        ({"rpm": 60}, 30 / 60),
+        ({"tpm": 1_000}, 30 * (104 + 55) / 1_000),
+        ({"rpm": 60, "tpm": 1_000_000}, 30 / 60),
+    ],
+)
+def test_the_duration_is_at_the_jobs_share_of_the_limits(
+    limits: dict[str, int], minutes: float, share: float
+) -> None:
+    said = quoted(lines(30), share=share, **limits)
+    assert said.minutes == pytest.approx(minutes / share)
+
+
+def test_the_cost_is_a_range_where_every_price_is_known() -> None:
+    said = quoted(lines(10))
+    sent = 10 * 104
+    assert said.cost_low == pytest.approx(0.7 * sent * 0.001 + 100 * 0.002)
+    assert said.cost_high == pytest.approx(1.3 * sent * 0.001 + 1_000 * 0.002)
+    assert said.minutes is None
+    assert "within 30 %" in said.shown["note"]
+    unknown = quoted(lines(10) + lines(1, "c").replace(b"n0", b"x"))
+    assert (unknown.cost_low, unknown.cost_high) == (None, None)
+    assert unknown.models["a"].cost_low == said.cost_low

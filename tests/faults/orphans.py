@@ -1,0 +1,141 @@
+"""Nobody is left behind: callers that vanish at random moments, and ten thousand requests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.bench.load import KEY, put, request
+from tests.steps import answers, cut, pause, refuse, role, say, stalls, stop
+from tests.upstream import Script, Upstream, open_upstream
+
+from .crowd import Ask, ask_all, vanishing
+from .page import Figure
+from .scene import Gateway, child, free_port, gateway, listed, wait_for_port
+
+SEED = 5
+GONE = 400
+"""Callers that vanish."""
+
+ROUNDS, PLAIN, STREAMED, FAILED, LEFT = 4, 2_000, 350, 100, 50
+"""Rounds of requests, and how many of each kind a round has: 10,000 in all."""
+
+HI = [{"role": "user", "content": "Hi"}]
+
+SCRIPTS: Mapping[str, Script] = {
+    "slow": answers("Hello", after=0.4),
+    "talks": answers(*["word"] * 50, between=0.01),
+    "silent": stalls(role),
+    "stuck": stalls(role, say("Once")),
+    "late": [pause(0.2), refuse(500)],
+    "breaks": [role, say("Once"), pause(0.1), cut],
+    "headless": [pause(5), stop],
+}
+
+
+def bodies() -> list[dict[str, Any]]:
+    """A request of every mode for every pair of models, plain and streamed."""
+    found: list[dict[str, Any]] = []
+    names = list(SCRIPTS)
+    for first, second in zip(names, [*names[1:], names[0]], strict=True):
+        both = [first, second]
+        for form in (
+            {"model": first},
+            {"model": both},
+            {"model": both, "fastest_response": True},
+            {"fanout": {"mode": "hedge", "models": both, "stagger": 0.05}},
+            {"fanout": {"mode": "fallback", "models": both}},
+            {"model": both, "messages": [HI, HI, HI]},
+        ):
+            found += [{"messages": HI, **form, "stream": stream} for stream in (False, True)]
+    return found
+
+
+def measure(folder: Path) -> list[Figure]:
+    """The figures of both."""
+    return [*_vanished(folder), *_grown(folder)]
+
+
+@contextmanager
+def _over(folder: Path, upstream: Upstream) -> Iterator[Gateway]:
+    for name, script in SCRIPTS.items():
+        upstream.script(name, script)
+    config = {
+        "model_list": listed([(name, upstream.url, {"api_key": "none"}) for name in SCRIPTS]),
+        "general_settings": {"master_key": KEY},
+    }
+    with gateway(config, folder, quiet=True) as served:
+        yield served
+
+
+def _vanished(folder: Path) -> list[Figure]:
+    with open_upstream() as upstream, _over(folder, upstream) as served:
+        ask_all(served.port, [Ask({"model": "slow", "messages": HI})], KEY)
+        before = served.files()
+        ask_all(served.port, vanishing(bodies(), GONE, SEED), KEY)
+        time.sleep(0.1)
+        orphans = [call for call in upstream.calls if not call.ended]
+        asked = len(upstream.calls)
+        more = _settled(lambda: served.files() - before)
+    assert asked > GONE / 2, "hardly anybody was asked"
+    return [
+        Figure(
+            f"{GONE} callers vanish: calls still open after 100 ms (of {asked})",
+            len(orphans),
+            0,
+            timed=True,
+        ),
+        Figure(f"{GONE} callers vanish: files open beyond those before", more, 40),
+    ]
+
+
+def _settled(count: Any) -> float:
+    """A count once it grows no less: kept connections are closed a little later."""
+    least = float(count())
+    for _ in range(20):
+        time.sleep(0.1)
+        least = min(least, float(count()))
+    return max(least, 0.0)
+
+
+def _grown(folder: Path) -> list[Figure]:
+    """Memory and sockets before and after ten thousand requests, good, failed and left."""
+    port = free_port()
+    with child("tests.bench.stub", str(port)), open_upstream() as upstream:
+        wait_for_port(port)
+        upstream.script("bad", [refuse(500)])
+        upstream.script("silent", stalls(role))
+        models = listed(
+            [
+                ("stub", f"http://127.0.0.1:{port}", {"api_key": "none"}),
+                ("bad", upstream.url, {"api_key": "none", "num_retries": 0}),
+                ("silent", upstream.url, {"api_key": "none"}),
+            ]
+        )
+        config = {"model_list": models, "general_settings": {"master_key": KEY}}
+        with gateway(config, folder, quiet=True) as served:
+            _round(served)
+            memory, files = served.memory(), served.files()
+            for _ in range(ROUNDS):
+                _round(served)
+            grown = served.memory() - memory
+            more = _settled(lambda: served.files() - files)
+    count = ROUNDS * (PLAIN + STREAMED + FAILED + LEFT)
+    return [
+        Figure(f"{count:,} requests: memory gained", grown, 10, "MB"),
+        Figure(f"{count:,} requests: files open beyond those before", more, 5),
+    ]
+
+
+def _round(served: Gateway) -> None:
+    for stream, count in ((False, PLAIN), (True, STREAMED)):
+        body = {"model": "stub", "messages": HI, "stream": stream}
+        put(served.port, request(body), clients=32, seconds=60, count=count)
+    failed = ask_all(served.port, [Ask({"model": "bad", "messages": HI})] * FAILED, KEY)
+    assert {heard.status for heard in failed} == {502}
+    silent = {"model": "silent", "messages": HI}
+    forms: list[dict[str, Any]] = [silent, silent | {"stream": True}]
+    ask_all(served.port, vanishing(forms, LEFT, SEED), KEY)

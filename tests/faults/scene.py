@@ -1,0 +1,169 @@
+"""The scene: scripted providers on real sockets, and `fanout serve` as a process over them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import trustme
+
+from tests.served import Notes, Served
+
+ROOT = Path(__file__).parents[2]
+ENV = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+SERVING = re.compile(rb"serving http://127\.0\.0\.1:(\d+)")
+PATIENCE = 30.0
+
+
+class Gateway(Served):
+    """A gateway that is a process: asked like any other, watched from outside."""
+
+    def __init__(self, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+        super().__init__(port, Notes())
+        self.process = process
+        self._log = log
+        self._read = 0
+        self._lock = threading.Lock()
+        self._lines: dict[str, list[dict[str, Any]]] = {}
+
+    @property
+    def log(self) -> str:
+        """Everything that it has written."""
+        return self._log.read_text(errors="replace")
+
+    def told(self, request_id: str) -> list[dict[str, Any]]:
+        """What it has logged of a request, once that is over."""
+        until = time.perf_counter() + 5
+        while time.perf_counter() < until:
+            with self._lock:
+                self._parse()
+            lines = self._lines.get(request_id, [])
+            if lines and lines[-1]["event"] == "request":
+                return lines
+            time.sleep(0.005)
+        raise AssertionError(f"{request_id} was never over: {self._lines.get(request_id)}")
+
+    def _parse(self) -> None:
+        with self._log.open("rb") as file:
+            file.seek(self._read)
+            text = file.read()
+        whole = text.rfind(b"\n") + 1
+        self._read += whole
+        for line in text[:whole].splitlines():
+            if line.startswith(b"{"):
+                said = json.loads(line)
+                self._lines.setdefault(said.get("request_id", ""), []).append(said)
+
+    def memory(self, what: str = "VmRSS") -> float:
+        """Megabytes that it has in memory; `VmHWM` is the most that it had so far (Linux)."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        found = re.search(rf"^{what}:\s+(\d+) kB$", status, re.MULTILINE)
+        return int(found[1]) * 1024 / 1e6 if found else 0.0
+
+    def files(self) -> int:
+        """Files and sockets that it has open (Linux)."""
+        return sum(1 for _ in Path(f"/proc/{self.process.pid}/fd").iterdir())
+
+
+@contextmanager
+def gateway(config: Mapping[str, Any], folder: Path, *, quiet: bool = False) -> Iterator[Gateway]:
+    """`fanout serve` over a config (the YAML's value), stopped when the block is left."""
+    path, log = folder / "config.yaml", folder / "gateway.log"
+    path.write_text(json.dumps(config))
+    fanout = [sys.executable, "-m", "fanout", "serve", "--config", str(path), "--port", "0"]
+    env = {**ENV, "PYTHONPATH": str(ROOT / "shared"), "XDG_DATA_HOME": str(folder)}
+    with log.open("wb") as out:
+        process = subprocess.Popen(  # noqa: S603 -- our own words
+            [*fanout, *(["--quiet"] if quiet else [])], stdout=out, stderr=out, env=env, cwd=folder
+        )
+    try:
+        yield Gateway(_port(process, log), process, log)
+    finally:
+        stop(process)
+
+
+def _port(process: subprocess.Popen[bytes], log: Path) -> int:
+    until = time.perf_counter() + PATIENCE
+    while not (found := SERVING.search(log.read_bytes())):
+        if process.poll() is not None or time.perf_counter() > until:
+            raise RuntimeError(f"the gateway does not start: {log.read_text()[-2000:]}")
+        time.sleep(0.01)
+    return int(found[1])
+
+
+@contextmanager
+def child(module: str, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A module of ours as a process."""
+    process = subprocess.Popen(  # noqa: S603 -- our own words
+        [sys.executable, "-m", module, *words],
+        cwd=ROOT,
+        env={**ENV, "PYTHONPATH": f"{ROOT / 'shared'}:{ROOT}"},
+        stdout=subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        stop(process)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process of ours."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout:
+        process.stdout.close()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def wait_for_port(port: int) -> None:
+    """Until somebody listens there."""
+    until = time.perf_counter() + PATIENCE
+    while time.perf_counter() < until:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    raise RuntimeError("nobody listens")
+
+
+def nobodys_certificate() -> ssl.SSLContext:
+    """A server's side of TLS, with a certificate that no system trusts."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+def listed(models: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """A `model_list`: names, addresses and parameters."""
+    return [
+        {
+            "model_name": name,
+            "litellm_params": {"model": f"openai/{name}", "api_base": f"{url}/v1", **params},
+        }
+        for name, url, params in models
+    ]

@@ -1,0 +1,201 @@
+"""How much is taken at once, from callers and from providers; and what is said beyond it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.served import Served, entry, serve
+from tests.steps import answers, comment, delta, hang, head, role, say, stop, wait
+from tests.upstream import Call, Script, Upstream
+
+HI = [{"role": "user", "content": "Hi"}]
+A = {"model": "a", "messages": HI}
+LIMIT = 0.05  # megabytes
+
+
+async def words_without_end(call: Call) -> None:
+    """One word after another, until the caller has enough."""
+    while True:
+        call.piece(call.voice.delta(call.model, {"content": "word " * 100}))
+        await call.writer.drain()
+
+
+async def event_without_end(call: Call) -> None:
+    """One event that never ends."""
+    while True:
+        call.piece(b"data: " + b" " * 4096)
+        await call.writer.drain()
+
+
+async def roles_without_end(call: Call) -> None:
+    """Chunks that say nothing."""
+    while True:
+        call.piece(call.voice.opening(call.model))
+        await call.writer.drain()
+
+
+@pytest.fixture(scope="module")
+def small(provider: Upstream) -> Iterator[Served]:
+    """A gateway that takes little: of an answer, at once, and of bodies."""
+    with serve(
+        {
+            "model_list": [entry(provider, name) for name in "ab"],
+            "router_settings": {"num_retries": 1},
+            "general_settings": {
+                "max_response_size_mb": LIMIT,
+                "max_requests": 2,
+                "max_request_size_mb": 0.1,
+                "max_body_memory_mb": 0.05,
+                "master_key": "sk-master",
+            },
+        }
+    ) as served:
+        yield served
+
+
+KEY = {"authorization": "Bearer sk-master"}
+TOO_LARGE = "provider_answer_too_large"
+
+
+@pytest.mark.parametrize("script", [[event_without_end], [roles_without_end]])
+def test_a_stream_that_says_nothing_without_end_is_given_up(
+    small: Served, upstream: Upstream, script: Script
+) -> None:
+    upstream.script("a", script)
+    said = small.chat(A | {"stream": True}, KEY)
+    assert said.status == 502
+    assert said.error
+    assert said.error["code"] == TOO_LARGE
+    upstream.wait_hung_up("a")
+    assert len(upstream.asked("a")) == 1  # nobody pays twice for what is too much once
+
+
+def test_a_whole_answer_by_a_stream_without_end_is_given_up(
+    small: Served, upstream: Upstream
+) -> None:
+    upstream.script("a", [words_without_end])
+    upstream.script("b", [words_without_end])
+    said = small.chat({"model": "a, b", "messages": HI, "fastest_response": True}, KEY)
+    assert said.status == 502
+    assert said.error
+    assert {cause["code"] for cause in said.error["causes"]} == {TOO_LARGE}
+    upstream.wait_hung_up("a", "b")
+
+
+def test_a_stream_that_is_passed_on_may_be_longer_than_what_is_held(
+    small: Served, upstream: Upstream
+) -> None:
+    long = "word " * 1_000
+    upstream.script("a", [role, *[say(long)] * 20, stop])
+    said = small.chat(A | {"stream": True}, KEY)
+    assert (said.status, said.done) == (200, True)
+    assert said.text == long * 20
+
+
+def test_comments_between_events_do_not_count_together(small: Served, upstream: Upstream) -> None:
+    noise = comment("x" * 20_000)
+    upstream.script("a", [head, noise, delta(content="Hi"), noise, delta(content="!"), noise, stop])
+    assert small.chat(A | {"stream": True}, KEY).text == "Hi!"
+
+
+# ---- how much at once ----
+
+
+def test_more_requests_than_may_be_are_told_to_come_again(
+    small: Served, upstream: Upstream
+) -> None:
+    gate = upstream.gate()
+    upstream.script("a", [wait(gate), *answers("Hello")])
+    held = [_send(small, A) for _ in range(2)]
+    upstream.wait(lambda: len(upstream.asked("a")) == 2)
+    status, headers, body = small.json(A, headers=KEY)
+    assert (status, headers["retry-after"]) == (429, "1")
+    assert (body["error"]["code"], body["error"]["type"]) == ("gateway_busy", "rate_limit_error")
+    assert "x-should-retry" not in headers
+    assert small.json(path="/health", method="GET")[0] == 200
+    assert small.json(A)[0] == 401  # who has no key takes no place, and learns nothing
+    gate.open()
+    for connection in held:
+        assert connection.getresponse().status == 200
+        connection.close()
+    assert small.json(A, headers=KEY)[0] == 200
+
+
+def test_a_caller_who_left_makes_room(small: Served, upstream: Upstream) -> None:
+    upstream.script("a", [role, hang])
+    for _ in range(3):
+        held = [_send(small, A) for _ in range(2)]
+        upstream.wait(lambda: len(upstream.asked("a")) == 2)
+        for connection in held:
+            connection.close()
+        upstream.wait(lambda: all(call.hung_up for call in upstream.asked("a")))
+        small.notes.forget()
+        upstream.reset()
+        upstream.script("a", [role, hang])
+    upstream.script("a", answers("Hello"))
+    assert small.json(A, headers=KEY)[0] == 200
+
+
+def test_bodies_that_are_too_much_together_are_told_to_come_again(
+    small: Served, upstream: Upstream
+) -> None:
+    gate = upstream.gate()
+    upstream.script("a", [wait(gate), *answers("Hello")])
+    big = {"model": "a", "messages": [{"role": "user", "content": "x" * 80_000}]}
+    held = _send(small, big)
+    upstream.wait_asked("a")
+    status, headers, body = small.json(big, headers=KEY)
+    assert (status, headers["retry-after"]) == (429, "1")
+    assert "max_body_memory_mb" in body["error"]["message"]
+    gate.open()
+    assert held.getresponse().status == 200
+    held.close()
+    assert small.json(big, headers=KEY)[0] == 200
+
+
+def test_one_body_that_is_more_than_all_may_be_is_served_alone(
+    small: Served, upstream: Upstream
+) -> None:
+    upstream.script("a", answers("Hello"))
+    big = {"model": "a", "messages": [{"role": "user", "content": "x" * 90_000}]}
+    assert small.json(big, headers=KEY)[0] == 200
+
+
+def test_copies_of_a_big_body_wait_for_each_other(small: Served, upstream: Upstream) -> None:
+    first, second = upstream.gate(), upstream.gate()
+    upstream.script("a", [wait(first), *answers("A")])
+    upstream.script("b", [wait(second), *answers("B")])
+    big = {"model": "a, b", "messages": [{"role": "user", "content": "x" * 90_000}]}
+    held = _send(small, big)
+    upstream.wait_asked("a")
+    assert upstream.asked("b") == []
+    second.open()
+    first.open()
+    assert held.getresponse().status == 200
+    held.close()
+    assert len(upstream.asked("b")) == 1
+
+
+# ---- who does not read ----
+
+
+def test_a_caller_that_reads_no_more_is_gone_and_nobody_waits_with_it(
+    upstream: Upstream,
+) -> None:
+    upstream.script("a", [words_without_end])
+    config = {"model_list": [entry(upstream, "a")]}
+    with serve(config, patience=0.2) as served:
+        connection = served.send(A | {"stream": True})
+        try:
+            assert served.notes.answered(1)[0].error == "ClientGone"
+            upstream.wait_hung_up("a")
+        finally:
+            connection.close()
+        assert served.notes.bugs == []
+
+
+def _send(served: Served, body: Any) -> Any:
+    return served.send(body, headers=KEY)

@@ -1,0 +1,27 @@
+"""Nobody is left behind, whenever a caller leaves and whatever it has asked for."""
+
+from __future__ import annotations
+
+import time
+
+from tests.faults.crowd import ask_all, vanishing
+from tests.faults.orphans import SCRIPTS, SEED, bodies
+from tests.served import entry, serve
+from tests.upstream import PATIENCE, Upstream
+
+CALLERS = 120
+
+
+def test_callers_that_vanish_leave_no_call_and_no_task_behind(upstream: Upstream) -> None:
+    for name, script in SCRIPTS.items():
+        upstream.script(name, script)
+    with serve({"model_list": [entry(upstream, name) for name in SCRIPTS]}) as served:
+        before = served.tasks()
+        ask_all(served.port, vanishing(bodies(), CALLERS, SEED), "none")
+        upstream.wait(lambda: all(call.ended for call in upstream.calls))
+        assert upstream.calls
+        until = time.perf_counter() + PATIENCE
+        while served.tasks() > before and time.perf_counter() < until:
+            time.sleep(0.01)
+        assert served.tasks() == before
+        assert served.notes.bugs == []

@@ -1,0 +1,117 @@
+"""An answer without end, or with too much in it, is given up: packed or not, plain or streamed."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import zlib
+
+import pytest
+import trustme
+
+from fanout.transport.engine import TooLong
+from fanout.transport.lanes import LanesEngine
+from tests.steps import answers, hang, raw, reply
+from tests.transport.origins import outgoing
+from tests.upstream import Call, Script, Upstream
+
+LIMIT = 100_000
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+async def endless(call: Call) -> None:
+    """Spaces in chunks, until the caller has enough."""
+    while True:
+        call.writer.write(b"1000\r\n" + b" " * 0x1000 + b"\r\n")
+        await call.writer.drain()
+
+
+def packed(encoding: str) -> Script:
+    """A hundred times the limit, which is little on the wire."""
+    pack = gzip.compress if encoding == "gzip" else zlib.compress
+    return [reply(200, pack(b" " * 100 * LIMIT), {"content-encoding": encoding})]
+
+
+TOO_MUCH: dict[str, Script] = {
+    "a length announced": [raw(b"HTTP/1.1 200 OK\r\ncontent-length: 50000000\r\n\r\n"), endless],
+    "no length": [raw(CHUNKED), endless],
+    "a gzip bomb": packed("gzip"),
+    "an error": [raw(CHUNKED.replace(b"200", b"500")), endless],
+}
+
+
+@pytest.mark.parametrize("script", TOO_MUCH.values(), ids=TOO_MUCH)
+def test_no_more_is_held_than_the_limit_and_the_connection_is_closed(
+    plain: Upstream, script: Script
+) -> None:
+    plain.script("a", script)
+
+    async def run() -> None:
+        engine = LanesEngine(max_answer=LIMIT)
+        try:
+            with pytest.raises(TooLong):
+                await engine.send(outgoing(plain, "a"))
+            if script[-1] is endless:
+                await asyncio.to_thread(plain.wait_hung_up, "a")
+        finally:
+            await engine.aclose()
+
+    asyncio.run(run())
+
+
+def test_over_http_2_too(http2: Upstream, ca: trustme.CA) -> None:
+    http2.script("a", [reply(200, b" " * (LIMIT + 1))])
+
+    async def run() -> None:
+        engine = LanesEngine(max_answer=LIMIT, ca_pem=ca.cert_pem.bytes())
+        try:
+            with pytest.raises(TooLong):
+                await engine.send(outgoing(http2, "a"))
+        finally:
+            await engine.aclose()
+
+    asyncio.run(run())
+
+
+def test_what_is_just_within_the_limit_comes_whole(plain: Upstream) -> None:
+    plain.script("a", [reply(200, b"x" * LIMIT)])
+
+    async def run() -> bytes:
+        engine = LanesEngine(max_answer=LIMIT)
+        try:
+            return (await engine.send(outgoing(plain, "a"))).body
+        finally:
+            await engine.aclose()
+
+    assert asyncio.run(run()) == b"x" * LIMIT
+
+
+def test_a_connection_is_used_again_after_a_body_of_known_length(plain: Upstream) -> None:
+    plain.script("a", answers("Hello"))
+
+    async def run() -> None:
+        engine = LanesEngine()
+        try:
+            for _ in range(10):
+                assert (await engine.send(outgoing(plain, "a"))).status == 200
+        finally:
+            await engine.aclose()
+
+    asyncio.run(run())
+    assert plain.connections == 1
+
+
+def test_who_leaves_in_the_middle_of_a_body_closes_it(plain: Upstream) -> None:
+    plain.script("a", [raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc"), hang])
+
+    async def run() -> None:
+        engine = LanesEngine()
+        try:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await engine.send(outgoing(plain, "a"))
+            await asyncio.to_thread(plain.wait_hung_up, "a")
+        finally:
+            await engine.aclose()
+
+    asyncio.run(run())
