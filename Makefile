@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INFRA := .venv-infra/bin
 CDK := PATH="$(CURDIR)/$(INFRA):$$PATH" node_modules/.bin/cdk # Node.js comes out of a wheel
+SCRIPTS := 'shared/fanout/page/*.js' 'tests/page/*.js'
 export PYTHONPATH := shared
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 PORT ?= 4000
@@ -47,10 +48,12 @@ check: install install-infra  ## format, lint, types; the stack under AWS's rule
 	$(INFRA)/mypy --cache-dir .mypy_cache/infra infra scripts/aws tests/infra/*.py tests/deployed/*.py
 	$(INFRA)/python -m scripts.aws.check
 	$(INFRA)/node node_modules/typescript/bin/tsc -p .
+	$(INFRA)/node node_modules/prettier/bin/prettier.cjs --check --log-level warn $(SCRIPTS)
 
-format: install  ## put the code in its form
+format: install install-infra  ## put the code in its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(INFRA)/node node_modules/prettier/bin/prettier.cjs --write --log-level warn $(SCRIPTS)
 
 test: install install-infra  ## the whole suite, offline
 	$(BIN)/python -m pytest -q

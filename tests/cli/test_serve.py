@@ -63,6 +63,20 @@ def test_quiet_is_quiet(upstream: Upstream, config: Path) -> None:
         assert process.communicate(timeout=20) == ("", "")
 
 
+def test_the_page_is_there_and_no_line_is_written_for_it(config: Path) -> None:
+    with spawned("serve", "--config", config, "--port", 0) as process:
+        connection = http.client.HTTPConnection("127.0.0.1", port_of(process), timeout=20)
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        assert (answer.status, answer.getheader("content-type")) == (
+            200,
+            "text/html; charset=utf-8",
+        )
+        connection.close()
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=20) == ("", "")
+
+
 def test_what_is_under_way_when_it_ends_is_hung_up_on(upstream: Upstream, config: Path) -> None:
     upstream.script("a", stalls())
     with spawned("serve", "--config", config, "--port", 0) as process:

@@ -14,7 +14,10 @@ const PART = 4_000_000; // bytes of a part of an upload: AWS takes 6 MB in a req
 const AT_ONCE = 3;
 
 /** Where the API is: below the page on AWS, whose stage is `v1`, else at `/v1`. */
-export const BASE = new URL(location.pathname.endsWith("/v1/") ? "." : "v1/", document.baseURI.replace(/#.*$/, ""));
+export const BASE = new URL(
+  location.pathname.endsWith("/v1/") ? "." : "v1/",
+  document.baseURI.replace(/#.*$/, ""),
+);
 
 /** A request that did not succeed. */
 export class ApiError extends Error {
@@ -25,7 +28,9 @@ export class ApiError extends Error {
   }
 }
 
-/** What the parts of the page hear: `lost` and `found` the connection, `locked` for want of a key. */
+/**
+ * What the parts of the page hear: `lost` and `found` the connection, `locked` for want of a key.
+ */
 export const news = new EventTarget();
 
 let isLost = false;
@@ -39,14 +44,24 @@ export const key = {
   },
 };
 
-/** One request. @param {string} path below `/v1/` @param {RequestInit} [options] @returns {Promise<Response>} */
+/**
+ * One request.
+ * @param {string} path below `/v1/`
+ * @param {RequestInit} [options]
+ * @returns {Promise<Response>}
+ */
 export async function ask(path, options = {}) {
   const headers = new Headers(options.headers);
   if (key.get()) headers.set("authorization", `Bearer ${key.get()}`);
   /** @type {Response} */
   let response;
   try {
-    response = await fetch(new URL(path, BASE), { ...options, headers, cache: "no-store", credentials: "omit" });
+    response = await fetch(new URL(path, BASE), {
+      ...options,
+      headers,
+      cache: "no-store",
+      credentials: "omit",
+    });
   } catch (error) {
     throw lost(error);
   }
@@ -74,7 +89,11 @@ function posted(body, signal) {
   return { method: "POST", headers, body: JSON.stringify(body), ...(signal ? { signal } : {}) };
 }
 
-/** The chunks of a streamed answer, until `[DONE]`. @param {unknown} body @param {AbortSignal} signal */
+/**
+ * The chunks of a streamed answer, until `[DONE]`.
+ * @param {unknown} body
+ * @param {AbortSignal} signal
+ */
 export async function* stream(body, signal) {
   const response = await ask("chat/completions", posted(body, signal));
   const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
@@ -146,7 +165,12 @@ addEventListener("online", () => void look());
 
 // ---- files ----
 
-/** Upload a job's file, a big one in parts. @param {Blob} blob @param {string} name @param {(share: number) => void} progress */
+/**
+ * Upload a job's file, a big one in parts.
+ * @param {Blob} blob
+ * @param {string} name
+ * @param {(share: number) => void} progress
+ */
 export async function upload(blob, name, progress) {
   if (blob.size <= PART) {
     const form = new FormData();
@@ -154,7 +178,12 @@ export async function upload(blob, name, progress) {
     form.append("file", blob, name);
     return json("files", { method: "POST", body: form });
   }
-  const asked = { filename: name, purpose: "batch", bytes: blob.size, mime_type: "application/jsonl" };
+  const asked = {
+    filename: name,
+    purpose: "batch",
+    bytes: blob.size,
+    mime_type: "application/jsonl",
+  };
   const { id } = await post("uploads", asked);
   /** @type {string[]} */
   const parts = new Array(Math.ceil(blob.size / PART));
@@ -173,7 +202,11 @@ export async function upload(blob, name, progress) {
   return (await post(`uploads/${id}/complete`, { part_ids: parts })).file;
 }
 
-/** The first lines of a file, for as long as `want` says so. @param {string} id @param {(line: string) => boolean} want */
+/**
+ * The first lines of a file, for as long as `want` says so.
+ * @param {string} id
+ * @param {(line: string) => boolean} want
+ */
 export async function readLines(id, want) {
   const response = await ask(`files/${id}/content`);
   const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();

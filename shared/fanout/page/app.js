@@ -36,9 +36,19 @@ addEventListener("hashchange", () => {
 // ---- the key ----
 
 const dialog = h("dialog", { "aria-labelledby": "key-title", class: "narrow" });
-const field = h("input", { type: "password", name: "key", autocomplete: "off", spellcheck: false, required: true });
+const field = h("input", {
+  type: "password",
+  name: "key",
+  autocomplete: "off",
+  spellcheck: false,
+  required: true,
+});
 const problem = h("p", { class: "fault", role: "alert" });
-const forgetting = h("button", { type: "button", class: "quiet", onclick: forget }, "Forget the key");
+const forgetting = h(
+  "button",
+  { type: "button", class: "quiet", onclick: forget },
+  "Forget the key",
+);
 document.body.append(dialog);
 
 /** @param {Event} event */

@@ -77,7 +77,11 @@ export function asker(changed, busyChanged) {
   };
 }
 
-/** The stream is at its end: whoever has not said so is over too. @param {Ask} ask @param {number} ms */
+/**
+ * The stream is at its end: whoever has not said so is over too.
+ * @param {Ask} ask
+ * @param {number} ms
+ */
 function finish(ask, ms) {
   for (const lane of ask.lanes) {
     if (!isOver(lane)) Object.assign(lane, { endMs: ms, state: "done" });

@@ -30,12 +30,36 @@ export function answerCard(lane, what) {
   const state = h("span", { class: "state" });
   const text = h("div", { class: "text" });
   const thought = h("pre", { class: "thought" });
-  const thinking = h("details", { class: "thinking", hidden: true }, h("summary", null, "Reasoning"), thought);
+  const thinking = h(
+    "details",
+    { class: "thinking", hidden: true },
+    h("summary", null, "Reasoning"),
+    thought,
+  );
   const fault = h("div", { class: "fault-box", hidden: true });
-  const body = h("div", { class: "body", tabIndex: 0, role: "region", "aria-label": `Answer of ${lane.model}` }, thinking, text, fault);
-  const choose = what.choose && h("button", { type: "button", class: "choose", onclick: what.choose, "aria-label": `My choice: ${lane.model}` });
+  const body = h(
+    "div",
+    { class: "body", tabIndex: 0, role: "region", "aria-label": `Answer of ${lane.model}` },
+    thinking,
+    text,
+    fault,
+  );
+  const choose =
+    what.choose &&
+    h("button", {
+      type: "button",
+      class: "choose",
+      onclick: what.choose,
+      "aria-label": `My choice: ${lane.model}`,
+    });
   const shown = figures(lane);
-  const element = h("article", { class: "card", "aria-label": lane.model }, h("header", null, h("h3", { title: lane.model }, lane.model), state, choose), body, shown.element);
+  const element = h(
+    "article",
+    { class: "card", "aria-label": lane.model },
+    h("header", null, h("h3", { title: lane.model }, lane.model), state, choose),
+    body,
+    shown.element,
+  );
   let markdown = new Markdown(text);
   let length = 0;
   let isSettled = false;
@@ -77,7 +101,12 @@ export function answerCard(lane, what) {
   };
 }
 
-/** What went wrong, what to do, and a way to do it. @param {HTMLElement} box @param {Lane} lane @param {() => void} again */
+/**
+ * What went wrong, what to do, and a way to do it.
+ * @param {HTMLElement} box
+ * @param {Lane} lane
+ * @param {() => void} again
+ */
 function showFault(box, lane, again) {
   if (box.hidden === !lane.fault) return;
   box.hidden = !lane.fault;
@@ -96,7 +125,11 @@ function showFault(box, lane, again) {
 function figures(lane) {
   const names = ["First token", "Tokens/s", "Tokens", "Cost", "Finish"];
   const values = names.map(() => h("dd", null, UNKNOWN));
-  const element = h("dl", { class: "figures" }, names.map((name, at) => h("div", null, h("dt", null, name), values[at])));
+  const element = h(
+    "dl",
+    { class: "figures" },
+    names.map((name, at) => h("div", null, h("dt", null, name), values[at])),
+  );
   return {
     element,
     /** @param {number} now */

@@ -15,12 +15,28 @@ export function chart(title, unit) {
   const area = svg("path", { class: "area" });
   const line = svg("path", { class: "line" });
   const marks = svg("path", { class: "marks" });
-  const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" }, area, line, marks);
+  const picture = svg(
+    "svg",
+    { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" },
+    area,
+    line,
+    marks,
+  );
   const note = h("p", { class: "hint" });
-  const element = h("figure", { class: "chart" }, h("figcaption", null, title, " ", now), h("div", { class: "plot" }, picture, top), note);
+  const element = h(
+    "figure",
+    { class: "chart" },
+    h("figcaption", null, title, " ", now),
+    h("div", { class: "plot" }, picture, top),
+    note,
+  );
   return {
     element,
-    /** @param {Point[]} points @param {Point[]} [events] those with a value above 0 are marked @param {string} [remark] */
+    /**
+     * @param {Point[]} points
+     * @param {Point[]} [events] those with a value above 0 are marked
+     * @param {string} [remark]
+     */
     update(points, events = [], remark = "") {
       const known = points.filter((point) => point.value !== null);
       say(note, known.length ? remark : "Not told by this gateway.");
@@ -47,4 +63,5 @@ export function chart(title, unit) {
 }
 
 /** @param {number} value */
-const round = (value) => (value >= 10 ? Math.round(value).toLocaleString("en-US") : value.toFixed(1).replace(/\.0$/, ""));
+const round = (value) =>
+  value >= 10 ? Math.round(value).toLocaleString("en-US") : value.toFixed(1).replace(/\.0$/, "");

@@ -17,12 +17,37 @@ export function compareView() {
   const kept = keptDraft();
   const picker = modelPicker(kept.models, changed);
   const prompts = promptList(kept.prompts, changed);
-  const system = h("textarea", { rows: 2, placeholder: "You are …", value: kept.system, oninput: changed });
-  const maxTokens = h("input", { type: "number", min: 1, max: 1_000_000, inputMode: "numeric", placeholder: "the model's own", value: kept.maxTokens ?? "", oninput: changed });
-  const temperature = h("input", { type: "number", min: 0, max: 2, step: 0.1, placeholder: "the model's own", value: kept.temperature ?? "", oninput: changed });
+  const system = h("textarea", {
+    rows: 2,
+    placeholder: "You are …",
+    value: kept.system,
+    oninput: changed,
+  });
+  const maxTokens = h("input", {
+    type: "number",
+    min: 1,
+    max: 1_000_000,
+    inputMode: "numeric",
+    placeholder: "the model's own",
+    value: kept.maxTokens ?? "",
+    oninput: changed,
+  });
+  const temperature = h("input", {
+    type: "number",
+    min: 0,
+    max: 2,
+    step: 0.1,
+    placeholder: "the model's own",
+    value: kept.temperature ?? "",
+    oninput: changed,
+  });
   const modes = modeSwitch(kept.mode, changed);
   const submit = h("button", { class: "primary wide", type: "submit" });
-  const stop = h("button", { class: "wide", type: "button", hidden: true, onclick: () => asking.stop() }, "Stop");
+  const stop = h(
+    "button",
+    { class: "wide", type: "button", hidden: true, onclick: () => asking.stop() },
+    "Stop",
+  );
   const hint = h("p", { class: "hint", id: "ask-hint" });
   submit.setAttribute("aria-describedby", "ask-hint");
   const runs = runList((lane, run) => asking.again(run, lane));
@@ -49,7 +74,10 @@ export function compareView() {
   function changed() {
     const now = draft();
     const reason = reasonNotTo(now);
-    const asks = now.mode === "race" ? `Race ${plural(now.models.length, "model")}` : `Ask ${plural(now.models.length, "model")}`;
+    const asks =
+      now.mode === "race"
+        ? `Race ${plural(now.models.length, "model")}`
+        : `Ask ${plural(now.models.length, "model")}`;
     const many = now.prompts.length > 1 ? `, ${plural(now.prompts.length, "prompt")}` : "";
     say(submit, asks + many);
     submit.setAttribute("aria-disabled", String(Boolean(reason)));
@@ -84,7 +112,12 @@ export function compareView() {
       "details",
       { open: Boolean(kept.maxTokens || kept.temperature !== null) },
       h("summary", null, "Limits"),
-      h("div", { class: "pair" }, h("label", null, "Most tokens", maxTokens), h("label", null, "Temperature", temperature)),
+      h(
+        "div",
+        { class: "pair" },
+        h("label", null, "Most tokens", maxTokens),
+        h("label", null, "Temperature", temperature),
+      ),
     ),
     h("div", { class: "go" }, submit, stop, hint),
   );
@@ -107,14 +140,21 @@ function modeSwitch(kept, changed) {
     ["all", "Compare", "every answer"],
     ["race", "Race", "the first one wins"],
   ];
-  const inputs = modes.map(([value]) => h("input", { type: "radio", name: "mode", value, checked: value === kept, onchange: changed }));
+  const inputs = modes.map(([value]) =>
+    h("input", { type: "radio", name: "mode", value, checked: value === kept, onchange: changed }),
+  );
   const element = h(
     "fieldset",
     { class: "switch" },
     h("legend", { class: "unseen" }, "Mode"),
-    modes.map(([, name, what], at) => h("label", null, inputs[at], h("span", null, h("b", null, name), ` ${what}`))),
+    modes.map(([, name, what], at) =>
+      h("label", null, inputs[at], h("span", null, h("b", null, name), ` ${what}`)),
+    ),
   );
-  return { element, value: () => /** @type {Draft["mode"]} */ (inputs[1]?.checked ? "race" : "all") };
+  return {
+    element,
+    value: () => /** @type {Draft["mode"]} */ (inputs[1]?.checked ? "race" : "all"),
+  };
 }
 
 /** Why this cannot be asked, or nothing. @param {Draft} draft */
@@ -122,7 +162,8 @@ function reasonNotTo(draft) {
   if (!draft.models.length) return "Pick a model.";
   if (draft.models.length > MOST_MODELS) return `At most ${MOST_MODELS} models.`;
   if (draft.mode === "race" && draft.models.length < 2) return "A race needs two models or more.";
-  if (draft.prompts.some((prompt) => !prompt.text.trim() && !prompt.pictures.length)) return "Write a prompt.";
+  if (draft.prompts.some((prompt) => !prompt.text.trim() && !prompt.pictures.length))
+    return "Write a prompt.";
   return "";
 }
 
@@ -133,7 +174,13 @@ function numberOf(field) {
 
 /** What was in the form before the tab was loaded anew. @returns {Draft} */
 function keptDraft() {
-  const empty = { mode: "all", models: [], system: "", prompts: [{ text: "", pictures: [] }], maxTokens: null, temperature: null };
+  const empty = {
+    mode: "all",
+    models: [],
+    system: "",
+    prompts: [{ text: "", pictures: [] }],
+    maxTokens: null,
+    temperature: null,
+  };
   return { ...empty, ...recall(DRAFT, {}) };
 }
-

@@ -25,7 +25,8 @@ export function copyDialog(run, opener) {
     say(code, make());
     say(copied, "");
     pre.setAttribute("aria-label", `The run as ${name}`);
-    for (const button of buttons) button.setAttribute("aria-pressed", String(button.textContent === name));
+    for (const button of buttons)
+      button.setAttribute("aria-pressed", String(button.textContent === name));
   }
 
   async function copy() {
@@ -51,7 +52,11 @@ export function copyDialog(run, opener) {
       h("button", { type: "button", onclick: () => dialog.close() }, "Close"),
       copied,
     ),
-    h("p", { class: "hint" }, "The key is read from the variable FANOUT_KEY; it is not in the text."),
+    h(
+      "p",
+      { class: "hint" },
+      "The key is read from the variable FANOUT_KEY; it is not in the text.",
+    ),
   );
   document.body.append(dialog);
   const [name, make] = /** @type {[string, () => string]} */ (forms[0]);

@@ -71,21 +71,39 @@ export class Rows {
   }
 }
 
-/** The column that is most likely the prompt: by its name, or the one that says most. @param {string[]} columns @param {string[][]} rows */
+/**
+ * The column that is most likely the prompt: by its name, or the one that says most.
+ * @param {string[]} columns
+ * @param {string[][]} rows
+ */
 export function guess(columns, rows) {
   const named = columns.find((name) => /prompt|question|text|input|message/i.test(name));
   const sizes = columns.map((_, at) => rows.reduce((sum, row) => sum + (row[at]?.length ?? 0), 0));
   return named ?? columns[sizes.indexOf(Math.max(...sizes))] ?? "";
 }
 
-/** `{column}` of a template by the row's values; other braces stay. @param {string} template @param {Record<string, string>} row */
+/**
+ * `{column}` of a template by the row's values; other braces stay.
+ * @param {string} template
+ * @param {Record<string, string>} row
+ */
 export function fillIn(template, row) {
-  return template.replace(/\{([^{}\n]+)\}/g, (whole, name) => (Object.hasOwn(row, name) ? (row[name] ?? "") : whole));
+  return template.replace(/\{([^{}\n]+)\}/g, (whole, name) =>
+    Object.hasOwn(row, name) ? (row[name] ?? "") : whole,
+  );
 }
 
-/** One line of a job, named by its row. @param {string} text @param {string} system @param {number} number */
+/**
+ * One line of a job, named by its row.
+ * @param {string} text
+ * @param {string} system
+ * @param {number} number
+ */
 export function lineOf(text, system, number) {
-  const said = [...(system ? [{ role: "system", content: system }] : []), { role: "user", content: text }];
+  const said = [
+    ...(system ? [{ role: "system", content: system }] : []),
+    { role: "user", content: text },
+  ];
   return JSON.stringify({ custom_id: `row-${number}`, messages: said }) + "\n";
 }
 

@@ -7,7 +7,12 @@ import { size } from "./format.js";
 const HEAD = 64 * 1024; // bytes that are looked at for the columns
 const ROWS = 3;
 
-/** @param {File} file @param {(lines: Blob) => void} done @param {() => void} back @param {(error: unknown) => void} failed */
+/**
+ * @param {File} file
+ * @param {(lines: Blob) => void} done
+ * @param {() => void} back
+ * @param {(error: unknown) => void} failed
+ */
 export function csvForm(file, done, back, failed) {
   /** @type {string[]} */
   let columns = [];
@@ -21,7 +26,10 @@ export function csvForm(file, done, back, failed) {
   const go = h("button", { type: "submit", class: "primary" }, "Get a quote");
   const form = h(
     "form",
-    { class: "card-form", onsubmit: (/** @type {Event} */ event) => (event.preventDefault(), void send()) },
+    {
+      class: "card-form",
+      onsubmit: (/** @type {Event} */ event) => (event.preventDefault(), void send()),
+    },
     h("h3", null, file.name),
     h("p", { class: "hint" }, size(file.size)),
     h("label", null, "Prompt of each row", template),
@@ -29,7 +37,12 @@ export function csvForm(file, done, back, failed) {
     h("label", null, "System", system),
     h("h4", null, "The first rows"),
     preview,
-    h("div", { class: "actions" }, go, h("button", { type: "button", onclick: back }, "Choose another file")),
+    h(
+      "div",
+      { class: "actions" },
+      go,
+      h("button", { type: "button", onclick: back }, "Choose another file"),
+    ),
   );
 
   async function look() {
@@ -38,7 +51,16 @@ export function csvForm(file, done, back, failed) {
     const found = new Rows(separator).feed(`${text}${file.size < HEAD ? "\n" : ""}`);
     [columns = [], ...rows] = found.slice(0, ROWS + 1);
     template.value = `{${guess(columns, rows)}}`;
-    fill(chips, columns.map((name) => h("button", { type: "button", class: "pill-button", onclick: () => insert(name) }, `{${name}}`)));
+    fill(
+      chips,
+      columns.map((name) =>
+        h(
+          "button",
+          { type: "button", class: "pill-button", onclick: () => insert(name) },
+          `{${name}}`,
+        ),
+      ),
+    );
     show();
     template.focus();
   }
@@ -51,7 +73,10 @@ export function csvForm(file, done, back, failed) {
   }
 
   function show() {
-    fill(preview, rows.map((row) => h("li", null, fillIn(template.value, valuesOf(row)))));
+    fill(
+      preview,
+      rows.map((row) => h("li", null, fillIn(template.value, valuesOf(row)))),
+    );
   }
 
   /** @param {string[]} row */

@@ -47,14 +47,22 @@ export function fill(parent, ...children) {
   add(parent, children);
 }
 
-/** Change a text only where it differs, so that nothing is laid out for nothing. @param {Node} node @param {string} text */
+/**
+ * Change a text only where it differs, so that nothing is laid out for nothing.
+ * @param {Node} node
+ * @param {string} text
+ */
 export function say(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** @param {string} tag @param {Record<string, string | number>} attributes @param {...Node} children */
+/**
+ * @param {string} tag
+ * @param {Record<string, string | number>} attributes
+ * @param {...Node} children
+ */
 export function svg(tag, attributes, ...children) {
   const element = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
@@ -65,7 +73,10 @@ export function svg(tag, attributes, ...children) {
 /** @type {Set<() => void>} */
 const due = new Set();
 
-/** Run `work` once before the next frame, however often it is asked for. @param {() => void} work */
+/**
+ * Run `work` once before the next frame, however often it is asked for.
+ * @param {() => void} work
+ */
 export function beforeFrame(work) {
   if (due.size === 0) requestAnimationFrame(runDue);
   due.add(work);

@@ -14,20 +14,39 @@ export function failures() {
   /** @type {Map<string, Example[]>} */
   const examples = new Map();
   const list = h("ul", { class: "causes" });
-  const element = h("section", { "aria-label": "Failures", hidden: true }, h("h3", null, "Failures by cause"), list);
+  const element = h(
+    "section",
+    { "aria-label": "Failures", hidden: true },
+    h("h3", null, "Failures by cause"),
+    list,
+  );
   let read = "";
   let shown = "";
 
   /** @param {any} batch */
   function show(batch) {
-    const causes = Object.entries(/** @type {Record<string, number>} */ (batch.fanout?.causes ?? {}));
-    const unrun = batch.error_file_id ? [...examples.keys()].filter((code) => !causes.some(([known]) => known === code)) : [];
-    const rows = [...causes.sort((a, b) => b[1] - a[1]), ...unrun.map((code) => /** @type {[string, number | null]} */ ([code, null]))];
-    const state = JSON.stringify([rows, [...examples.values()].map((some) => some.length), Boolean(batch.error_file_id)]);
+    const causes = Object.entries(
+      /** @type {Record<string, number>} */ (batch.fanout?.causes ?? {}),
+    );
+    const unrun = batch.error_file_id
+      ? [...examples.keys()].filter((code) => !causes.some(([known]) => known === code))
+      : [];
+    const rows = [
+      ...causes.sort((a, b) => b[1] - a[1]),
+      ...unrun.map((code) => /** @type {[string, number | null]} */ ([code, null])),
+    ];
+    const state = JSON.stringify([
+      rows,
+      [...examples.values()].map((some) => some.length),
+      Boolean(batch.error_file_id),
+    ]);
     if (state === shown) return;
     shown = state;
     element.hidden = !rows.length;
-    fill(list, rows.map(([code, times]) => row(code, times, Boolean(batch.error_file_id))));
+    fill(
+      list,
+      rows.map(([code, times]) => row(code, times, Boolean(batch.error_file_id))),
+    );
   }
 
   /** @param {string} code @param {number | null} times @param {boolean} isOver */
@@ -37,8 +56,22 @@ export function failures() {
     return h(
       "li",
       null,
-      h("p", null, times !== null && h("b", null, `${count(times)} × `), h("strong", null, what), ` ${advice} `, h("code", null, code)),
-      some.length ? h("ul", null, some.map((one) => h("li", null, h("code", null, one.name), ` ${one.message}`))) : !isOver && h("p", { class: "hint" }, "Examples come with the error file, when the job is over."),
+      h(
+        "p",
+        null,
+        times !== null && h("b", null, `${count(times)} × `),
+        h("strong", null, what),
+        ` ${advice} `,
+        h("code", null, code),
+      ),
+      some.length
+        ? h(
+            "ul",
+            null,
+            some.map((one) => h("li", null, h("code", null, one.name), ` ${one.message}`)),
+          )
+        : !isOver &&
+            h("p", { class: "hint" }, "Examples come with the error file, when the job is over."),
     );
   }
 
@@ -64,7 +97,8 @@ export function failures() {
     const error = line.error ?? line.response?.body?.error ?? {};
     const code = error.code ?? "other";
     const some = examples.get(code) ?? [];
-    if (some.length < EXAMPLES) some.push({ name: String(line.custom_id), message: String(error.message ?? "") });
+    if (some.length < EXAMPLES)
+      some.push({ name: String(line.custom_id), message: String(error.message ?? "") });
     examples.set(code, some);
   }
 

@@ -31,7 +31,11 @@ export function inline(text) {
   return nodes;
 }
 
-/** @param {string} whole @param {Record<string, string | undefined>} found @returns {Node | string} */
+/**
+ * @param {string} whole
+ * @param {Record<string, string | undefined>} found
+ * @returns {Node | string}
+ */
 function nodeOf(whole, found) {
   if (found.code !== undefined) return h("code", null, found.code);
   if (found.strong !== undefined) return h("strong", null, inline(found.strong));
@@ -43,7 +47,12 @@ function nodeOf(whole, found) {
   return link(found.target ?? "", found.label || (found.target ?? ""), whole);
 }
 
-/** A link that leads to the web, or the text as it was. A picture is one too: none is fetched. @param {string} target @param {string} label @param {string} whole */
+/**
+ * A link that leads to the web, or the text as it was. A picture is one too: none is fetched.
+ * @param {string} target
+ * @param {string} label
+ * @param {string} whole
+ */
 function link(target, label, whole) {
   return isSafe(target)
     ? h("a", { href: target, target: "_blank", rel: "noopener noreferrer nofollow" }, label)

@@ -27,16 +27,43 @@ export function jobView(id, nameOf) {
   const state = h("span", { class: "state" });
   const about = h("p", { class: "hint" });
   const fault = h("div", { class: "fault-box", role: "alert", hidden: true });
-  const bar = h("div", { class: "bar", role: "progressbar", "aria-label": "Lines done", "aria-valuemin": "0", "aria-valuemax": "100" }, h("span", { class: "done" }), h("span", { class: "bad" }));
+  const bar = h(
+    "div",
+    {
+      class: "bar",
+      role: "progressbar",
+      "aria-label": "Lines done",
+      "aria-valuemin": "0",
+      "aria-valuemax": "100",
+    },
+    h("span", { class: "done" }),
+    h("span", { class: "bad" }),
+  );
   const values = TILES.map(() => h("dd", null, UNKNOWN));
-  const tiles = h("dl", { class: "tiles" }, TILES.map((name, at) => h("div", null, h("dt", null, name), values[at])));
+  const tiles = h(
+    "dl",
+    { class: "tiles" },
+    TILES.map((name, at) => h("div", null, h("dt", null, name), values[at])),
+  );
   const speed = chart("Lines a second", "");
   const flight = chart("Calls in flight", "");
   const charts = h("div", { class: "charts" }, speed.element, flight.element);
   const causes = failures();
   const errors = h("div");
   const actions = h("div", { class: "actions" });
-  const element = h("section", { class: "job", "aria-label": "Job" }, h("header", null, title, state), about, fault, bar, tiles, actions, errors, causes.element, charts);
+  const element = h(
+    "section",
+    { class: "job", "aria-label": "Job" },
+    h("header", null, title, state),
+    about,
+    fault,
+    bar,
+    tiles,
+    actions,
+    errors,
+    causes.element,
+    charts,
+  );
 
   const watch = poller(async () => {
     try {
@@ -89,7 +116,13 @@ export function jobView(id, nameOf) {
     const refused = samples.at(-1)?.refused;
     speed.update(ratePoints(samples), [], "As seen from this page.");
     const points = samples.map((one) => ({ at: one.at, value: one.inFlight }));
-    flight.update(points, refusals(samples), refused ? `${plural(refused, "call was", "calls were")} answered “too many requests” (red).` : "No call was answered “too many requests”.");
+    flight.update(
+      points,
+      refusals(samples),
+      refused
+        ? `${plural(refused, "call was", "calls were")} answered “too many requests” (red).`
+        : "No call was answered “too many requests”.",
+    );
     if (batch.status !== status) changed();
   }
 
@@ -101,10 +134,39 @@ export function jobView(id, nameOf) {
     const isOver = FINAL.has(status);
     fill(
       actions,
-      !isOver && h("button", { type: "button", disabled: status === "cancelling", onclick: (/** @type {Event} */ e) => void act(e, "cancel") }, "Cancel"),
-      batch.output_file_id && h("button", { type: "button", class: "primary", onclick: () => void download(batch.output_file_id, "output") }, "Download the answers"),
-      batch.error_file_id && h("button", { type: "button", onclick: () => void download(batch.error_file_id, "errors") }, "Download the errors"),
-      isOver && batch.error_file_id && h("button", { type: "button", onclick: (/** @type {Event} */ e) => void act(e, "retry") }, "Run the failed lines again"),
+      !isOver &&
+        h(
+          "button",
+          {
+            type: "button",
+            disabled: status === "cancelling",
+            onclick: (/** @type {Event} */ e) => void act(e, "cancel"),
+          },
+          "Cancel",
+        ),
+      batch.output_file_id &&
+        h(
+          "button",
+          {
+            type: "button",
+            class: "primary",
+            onclick: () => void download(batch.output_file_id, "output"),
+          },
+          "Download the answers",
+        ),
+      batch.error_file_id &&
+        h(
+          "button",
+          { type: "button", onclick: () => void download(batch.error_file_id, "errors") },
+          "Download the errors",
+        ),
+      isOver &&
+        batch.error_file_id &&
+        h(
+          "button",
+          { type: "button", onclick: (/** @type {Event} */ e) => void act(e, "retry") },
+          "Run the failed lines again",
+        ),
     );
   }
 
@@ -126,7 +188,12 @@ export function jobView(id, nameOf) {
   async function download(file, what) {
     try {
       const response = await ask(`files/${file}/content`);
-      save(await response.blob(), `${nameOf(batch).replace(/\.jsonl$/, "").replace(/[^\w.-]+/g, "-")}.${what}.jsonl`);
+      save(
+        await response.blob(),
+        `${nameOf(batch)
+          .replace(/\.jsonl$/, "")
+          .replace(/[^\w.-]+/g, "-")}.${what}.jsonl`,
+      );
     } catch (error) {
       tell(error);
     }
@@ -137,7 +204,11 @@ export function jobView(id, nameOf) {
     if (!(error instanceof ApiError)) throw error;
     const { what, advice, details } = explain(error.fault);
     fault.hidden = false;
-    fill(fault, h("p", null, h("strong", null, what), " ", advice), details && h("p", { class: "details" }, details));
+    fill(
+      fault,
+      h("p", null, h("strong", null, what), " ", advice),
+      details && h("p", { class: "details" }, details),
+    );
   }
 
   watch.start();
@@ -172,5 +243,9 @@ function costOf(batch) {
 function mistakesOf(batch) {
   const list = batch.errors.data;
   if (batch.status === "failed") return mistakes(list);
-  return h("div", { class: "note-box" }, list.map((/** @type {any} */ error) => h("p", null, error.message)));
+  return h(
+    "div",
+    { class: "note-box" },
+    list.map((/** @type {any} */ error) => h("p", null, error.message)),
+  );
 }

@@ -25,7 +25,13 @@ export function jobsView() {
   });
   const place = h("div", { class: "job-place" });
   const fresh = h("a", { class: "button primary", href: "#/jobs" }, "New job");
-  const aside = h("aside", { "aria-label": "Jobs" }, h("div", { class: "aside-head" }, h("h2", null, "Jobs"), fresh), problem, list);
+  const aside = h(
+    "aside",
+    { "aria-label": "Jobs" },
+    h("div", { class: "aside-head" }, h("h2", null, "Jobs"), fresh),
+    problem,
+    list,
+  );
   const element = h("div", { class: "jobs" }, aside, place);
   /** @type {ReturnType<typeof jobView> | null} */
   let job = null;
@@ -33,16 +39,24 @@ export function jobsView() {
 
   const watch = poller(async () => {
     try {
-      const [batches, files] = await Promise.all([json(`batches?limit=${SHOWN}`), json("files?purpose=batch&limit=200")]);
+      const [batches, files] = await Promise.all([
+        json(`batches?limit=${SHOWN}`),
+        json("files?purpose=batch&limit=200"),
+      ]);
       for (const file of files.data) names.set(file.id, file.filename);
       form.files(files.data);
       show(batches.data);
       say(problem, "");
-      return batches.data.some((/** @type {Batch} */ one) => !FINAL.has(one.status)) ? OFTEN : SELDOM;
+      return batches.data.some((/** @type {Batch} */ one) => !FINAL.has(one.status))
+        ? OFTEN
+        : SELDOM;
     } catch (error) {
       if (!(error instanceof ApiError) || error.fault.status === 0) throw error;
       const isLocked = error.fault.status === 401;
-      say(problem, error.fault.status === 404 ? "This gateway runs no jobs." : explain(error.fault).what);
+      say(
+        problem,
+        error.fault.status === 404 ? "This gateway runs no jobs." : explain(error.fault).what,
+      );
       return isLocked ? OFTEN : SELDOM;
     }
   });
@@ -51,12 +65,19 @@ export function jobsView() {
   let rows = new Map();
   const none = h("li", { class: "hint" }, "None yet. Drop a file to begin.");
 
-  /** Rows that are there stay the same elements: one of them may have the focus. @param {Batch[]} batches */
+  /**
+   * Rows that are there stay the same elements: one of them may have the focus.
+   * @param {Batch[]} batches
+   */
   function show(batches) {
     rows = new Map(batches.map((batch) => [batch.id, rows.get(batch.id) ?? row(batch.id)]));
     for (const batch of batches) rows.get(batch.id)?.update(batch, nameOf(batch, names));
     const wanted = batches.length ? [...rows.values()].map((one) => one.element) : [none];
-    if (wanted.some((one, at) => one !== list.children[at]) || wanted.length !== list.children.length) fill(list, wanted);
+    if (
+      wanted.some((one, at) => one !== list.children[at]) ||
+      wanted.length !== list.children.length
+    )
+      fill(list, wanted);
     mark();
   }
 
@@ -68,7 +89,10 @@ export function jobsView() {
     element,
     /** @param {string[]} listed */
     models: (listed) => form.models(listed),
-    /** The job of this id, `""` for the form, `null` for nothing at all. @param {string | null} id */
+    /**
+     * The job of this id, `""` for the form, `null` for nothing at all.
+     * @param {string | null} id
+     */
     show(id) {
       job?.stop();
       job = null;
@@ -104,17 +128,25 @@ function row(id) {
     /** @param {Batch} batch @param {string} called */
     update(batch, called) {
       const { total, completed, failed } = batch.request_counts;
+      const lost = failed ? `, ${count(failed)} failed` : "";
       say(name, called);
       say(state, STATES[batch.status] ?? batch.status);
       state.className = `state is-${batch.status}`;
-      say(sum, `${count(completed + failed)} of ${count(total)}${failed ? `, ${count(failed)} failed` : ""} · ${moment(batch.created_at)}`);
+      say(
+        sum,
+        `${count(completed + failed)} of ${count(total)}${lost} · ${moment(batch.created_at)}`,
+      );
       bar.hidden = FINAL.has(batch.status);
       bar.style.setProperty("--long", String(total ? ((completed + failed) / total) * 100 : 0));
     },
   };
 }
 
-/** What people call the job: its file's name. @param {Batch} batch @param {Map<string, string>} names */
+/**
+ * What people call the job: its file's name.
+ * @param {Batch} batch
+ * @param {Map<string, string>} names
+ */
 function nameOf(batch, names) {
   return batch.metadata?.name ?? names.get(batch.input_file_id) ?? batch.input_file_id;
 }

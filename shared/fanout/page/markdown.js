@@ -41,7 +41,8 @@ export class Markdown {
   /** @private @param {string} line */
   line(line) {
     if (this.fence) {
-      if (line.trim().startsWith(this.fence) && !line.trim().replaceAll(this.fence[0] ?? "", "")) this.close();
+      if (line.trim().startsWith(this.fence) && !line.trim().replaceAll(this.fence[0] ?? "", ""))
+        this.close();
       else this.code.appendData(`${line}\n`);
       return;
     }
@@ -51,7 +52,11 @@ export class Markdown {
       this.fence = fence[1] ?? "```";
       this.code = document.createTextNode("");
       const code = h("code", null, this.code);
-      const pre = h("pre", { tabIndex: 0, "aria-label": fence[2] ? `Code: ${fence[2]}` : "Code" }, code);
+      const pre = h(
+        "pre",
+        { tabIndex: 0, "aria-label": fence[2] ? `Code: ${fence[2]}` : "Code" },
+        code,
+      );
       this.tail.replaceChildren(pre);
     } else if (line.trim() === "") this.close();
     else {
@@ -99,7 +104,9 @@ export class Markdown {
 
 const ITEM = /^(\s*)(?:[-*+]|(\d{1,9})[.)])\s+(.*)$/;
 
-/** @type {Kind[]} in the order in which they are tried; `goesOn` tells which lines follow the first */
+/**
+ * @type {Kind[]} in the order in which they are tried; `goesOn` tells which lines follow the first
+ */
 const KINDS = [
   { test: /^\s{0,3}#{1,6}\s/, make: heading },
   { test: /^\s{0,3}([-*_])(\s*\1){2,}\s*$/, make: () => [h("hr", null)] },
@@ -129,7 +136,10 @@ function blocks(lines) {
   return made;
 }
 
-/** Below the page's own headings, for those who jump from one to the next. @param {string[]} lines */
+/**
+ * Below the page's own headings, for those who jump from one to the next.
+ * @param {string[]} lines
+ */
 function heading(lines) {
   const [, marks = "#", text = ""] = /^\s*(#+)\s+(.*?)\s*#*$/.exec(lines[0] ?? "") ?? [];
   return [h(marks.length === 1 ? "h4" : marks.length === 2 ? "h5" : "h6", null, inline(text))];
@@ -168,8 +178,28 @@ function list(lines) {
 /** @param {string[]} lines @returns {Node[]} */
 function table(lines) {
   if (!/^[\s|:-]+$/.test(lines[1] ?? "")) return [h("p", null, inline(lines.join("\n")))];
-  const cells = (/** @type {string} */ line) => line.trim().replace(/^\||\|$/g, "").split("|");
-  const head = h("tr", null, cells(lines[0] ?? "").map((cell) => h("th", { scope: "col" }, inline(cell.trim()))));
-  const rows = lines.slice(2).map((line) => h("tr", null, cells(line).map((cell) => h("td", null, inline(cell.trim())))));
-  return [h("div", { class: "scrolls" }, h("table", null, h("thead", null, head), h("tbody", null, rows)))];
+  const cells = (/** @type {string} */ line) =>
+    line
+      .trim()
+      .replace(/^\||\|$/g, "")
+      .split("|");
+  const head = h(
+    "tr",
+    null,
+    cells(lines[0] ?? "").map((cell) => h("th", { scope: "col" }, inline(cell.trim()))),
+  );
+  const rows = lines.slice(2).map((line) =>
+    h(
+      "tr",
+      null,
+      cells(line).map((cell) => h("td", null, inline(cell.trim()))),
+    ),
+  );
+  return [
+    h(
+      "div",
+      { class: "scrolls" },
+      h("table", null, h("thead", null, head), h("tbody", null, rows)),
+    ),
+  ];
 }

@@ -14,21 +14,43 @@ export function modelPicker(kept, changed) {
   const chosen = new Set(kept);
   const pills = h("div", { class: "pills" });
   const counted = h("span", { class: "count" });
-  const other = h("input", { type: "text", placeholder: "provider/model", autocomplete: "off", spellcheck: false, "aria-label": "Another model" });
-  const search = h("input", { type: "search", placeholder: "Search models", "aria-label": "Search models", hidden: true, oninput: show });
+  const other = h("input", {
+    type: "text",
+    placeholder: "provider/model",
+    autocomplete: "off",
+    spellcheck: false,
+    "aria-label": "Another model",
+  });
+  const search = h("input", {
+    type: "search",
+    placeholder: "Search models",
+    "aria-label": "Search models",
+    hidden: true,
+    oninput: show,
+  });
 
   function show() {
     const wanted = search.value.trim().toLowerCase();
     const all = [...names, ...[...chosen].filter((name) => !names.includes(name))];
     search.hidden = all.length < MANY;
     const shown = all.filter((name) => chosen.has(name) || name.toLowerCase().includes(wanted));
-    fill(pills, shown.length ? shown.map(pill) : h("p", { class: "hint" }, isKnown ? "The gateway lists none: name one below." : "Asking the gateway …"));
+    fill(
+      pills,
+      shown.length
+        ? shown.map(pill)
+        : h(
+            "p",
+            { class: "hint" },
+            isKnown ? "The gateway lists none: name one below." : "Asking the gateway …",
+          ),
+    );
     count();
   }
 
   function count() {
     say(counted, `${chosen.size} of ${MOST_MODELS}`);
-    for (const box of pills.querySelectorAll("input")) box.disabled = !box.checked && chosen.size >= MOST_MODELS;
+    for (const box of pills.querySelectorAll("input"))
+      box.disabled = !box.checked && chosen.size >= MOST_MODELS;
   }
 
   /** @param {string} name */

@@ -10,7 +10,9 @@ import { explain } from "./words.js";
 const ENDPOINT = "/v1/chat/completions";
 const SAMPLE = ["a bakery", "a bicycle shop", "a library", "a night train", "a lighthouse"];
 
-/** @typedef {{id: string, filename: string, isOurs: boolean}} Picked a file at the gateway; ours came from here */
+/**
+ * @typedef {{id: string, filename: string, isOurs: boolean}} Picked a file at the gateway; ours came from here
+ */
 
 /** @param {(batch: any) => void} started */
 export function newJob(started) {
@@ -25,12 +27,20 @@ export function newJob(started) {
   const files = h("select", { "aria-label": "A file that is at the gateway already" });
   const useFile = h("button", { type: "button", onclick: () => void takeKnown() }, "Use it");
   const known = h("div", { class: "beside", hidden: true }, files, useFile);
-  const input = h("input", { type: "file", accept: ".jsonl,.csv,.tsv,.txt", hidden: true, onchange: () => void take(input.files?.[0]) });
+  const input = h("input", {
+    type: "file",
+    accept: ".jsonl,.csv,.tsv,.txt",
+    hidden: true,
+    onchange: () => void take(input.files?.[0]),
+  });
   const drop = h(
     "div",
     {
       class: "drop",
-      ondragover: (/** @type {DragEvent} */ event) => (event.preventDefault(), drop.classList.add("is-over")),
+      ondragover: (/** @type {DragEvent} */ event) => (
+        event.preventDefault(),
+        drop.classList.add("is-over")
+      ),
       ondragleave: () => drop.classList.remove("is-over"),
       ondrop: (/** @type {DragEvent} */ event) => {
         event.preventDefault();
@@ -39,20 +49,52 @@ export function newJob(started) {
       },
     },
     h("p", { class: "drop-title" }, "Drop a JSONL or CSV file here"),
-    h("p", { class: "hint" }, "One request a line, as OpenAI's Batch API has it, or just messages; of a CSV, one prompt a row."),
-    h("div", { class: "actions" }, h("button", { type: "button", class: "primary", onclick: () => input.click() }, "Choose a file"), h("button", { type: "button", class: "quiet", onclick: sample }, "Try a sample"), input),
+    h(
+      "p",
+      { class: "hint" },
+      "One request a line, as OpenAI's Batch API has it, or just messages; of a CSV, one prompt a row.",
+    ),
+    h(
+      "div",
+      { class: "actions" },
+      h(
+        "button",
+        { type: "button", class: "primary", onclick: () => input.click() },
+        "Choose a file",
+      ),
+      h("button", { type: "button", class: "quiet", onclick: sample }, "Try a sample"),
+      input,
+    ),
   );
   const start = h("div", { class: "step" }, drop, known);
-  const element = h("section", { class: "new-job", "aria-label": "New job" }, h("h2", null, "New job"), fault, start, step, status);
+  const element = h(
+    "section",
+    { class: "new-job", "aria-label": "New job" },
+    h("h2", null, "New job"),
+    fault,
+    start,
+    step,
+    status,
+  );
 
   /** @param {unknown} error */
   function tell(error) {
     say(status, "");
     if (!(error instanceof ApiError) && !(error instanceof Error)) throw error;
     const { what, advice, details } =
-      error instanceof ApiError ? explain(error.fault) : { what: "The file cannot be read.", advice: "Mend it, and try again.", details: error.message };
+      error instanceof ApiError
+        ? explain(error.fault)
+        : {
+            what: "The file cannot be read.",
+            advice: "Mend it, and try again.",
+            details: error.message,
+          };
     fault.hidden = false;
-    fill(fault, h("p", null, h("strong", null, what), " ", advice), details && h("p", { class: "details" }, details));
+    fill(
+      fault,
+      h("p", null, h("strong", null, what), " ", advice),
+      details && h("p", { class: "details" }, details),
+    );
   }
 
   function calm() {
@@ -67,12 +109,28 @@ export function newJob(started) {
     if (!file) return;
     if (/\.(csv|tsv)$/i.test(file.name)) {
       start.hidden = true;
-      fill(step, csvForm(file, (blob) => void send(blob, file.name.replace(/\.\w+$/, ".jsonl")), reset, tell));
+      fill(
+        step,
+        csvForm(
+          file,
+          (blob) => void send(blob, file.name.replace(/\.\w+$/, ".jsonl")),
+          reset,
+          tell,
+        ),
+      );
     } else await send(file, file.name.endsWith(".jsonl") ? file.name : `${file.name}.jsonl`);
   }
 
   function sample() {
-    const lines = SAMPLE.map((shop) => JSON.stringify({ messages: [{ role: "system", content: "Answer in one short sentence." }, { role: "user", content: `Write a slogan for ${shop}.` }], max_tokens: 40 }));
+    const lines = SAMPLE.map((shop) =>
+      JSON.stringify({
+        messages: [
+          { role: "system", content: "Answer in one short sentence." },
+          { role: "user", content: `Write a slogan for ${shop}.` },
+        ],
+        max_tokens: 40,
+      }),
+    );
     calm();
     void send(new Blob([`${lines.join("\n")}\n`]), "sample.jsonl");
   }
@@ -82,7 +140,9 @@ export function newJob(started) {
     start.hidden = true;
     say(status, `Uploading ${name}, ${size(blob.size)} …`);
     try {
-      const file = await upload(blob, name, (share) => say(status, `Uploading ${name}: ${Math.round(share * 100)} %`));
+      const file = await upload(blob, name, (share) =>
+        say(status, `Uploading ${name}: ${Math.round(share * 100)} %`),
+      );
       picked = { id: file.id, filename: file.filename, isOurs: true };
       await quote();
     } catch (error) {
@@ -94,7 +154,11 @@ export function newJob(started) {
   async function takeKnown() {
     calm();
     if (!files.value) return;
-    picked = { id: files.value, filename: files.selectedOptions[0]?.dataset.name ?? "", isOurs: false };
+    picked = {
+      id: files.value,
+      filename: files.selectedOptions[0]?.dataset.name ?? "",
+      isOurs: false,
+    };
     start.hidden = true;
     await quote();
   }
@@ -106,7 +170,16 @@ export function newJob(started) {
     say(status, "Reading the file …");
     try {
       const said = await post("batches", { ...request(picked), dry_run: true });
-      fill(step, quoteView(picked.filename, said, fields, () => void begin(), () => void reset()));
+      fill(
+        step,
+        quoteView(
+          picked.filename,
+          said,
+          fields,
+          () => void begin(),
+          () => void reset(),
+        ),
+      );
       say(status, "");
       announce(said.errors.length ? "The file has mistakes." : "The quote is here.");
     } catch (error) {
@@ -117,15 +190,26 @@ export function newJob(started) {
 
   /** @param {Picked} file */
   function request(file) {
-    return { input_file_id: file.id, endpoint: ENDPOINT, ...(model.value ? { model: model.value } : {}) };
+    return {
+      input_file_id: file.id,
+      endpoint: ENDPOINT,
+      ...(model.value ? { model: model.value } : {}),
+    };
   }
 
   async function begin() {
     if (!picked) return;
     calm();
-    const more = { completion_window: window.value, metadata: { name: picked.filename.slice(0, 500) } };
+    const more = {
+      completion_window: window.value,
+      metadata: { name: picked.filename.slice(0, 500) },
+    };
     try {
-      const batch = await post("batches", { ...request(picked), ...more, ...(cap.value ? { max_cost_usd: cap.valueAsNumber } : {}) });
+      const batch = await post("batches", {
+        ...request(picked),
+        ...more,
+        ...(cap.value ? { max_cost_usd: cap.valueAsNumber } : {}),
+      });
       picked = null;
       cap.value = "";
       await reset();
@@ -155,7 +239,11 @@ export function newJob(started) {
     /** @param {string[]} names */
     models(names) {
       const before = model.value;
-      fill(model, names.map((name) => h("option", { value: name }, name)), h("option", { value: "" }, "none: each line names its own"));
+      fill(
+        model,
+        names.map((name) => h("option", { value: name }, name)),
+        h("option", { value: "" }, "none: each line names its own"),
+      );
       if (before) model.value = before;
     },
     /** @param {any[]} listed */
@@ -165,7 +253,17 @@ export function newJob(started) {
       shownFiles = ids;
       known.hidden = !listed.length;
       const before = files.value;
-      fill(files, h("option", { value: "" }, "… or one that is there already"), listed.map((file) => h("option", { value: file.id, "data-name": file.filename }, `${file.filename} (${size(file.bytes)}, ${moment(file.created_at)})`)));
+      fill(
+        files,
+        h("option", { value: "" }, "… or one that is there already"),
+        listed.map((file) =>
+          h(
+            "option",
+            { value: file.id, "data-name": file.filename },
+            `${file.filename} (${size(file.bytes)}, ${moment(file.created_at)})`,
+          ),
+        ),
+      );
       files.value = before;
     },
   };

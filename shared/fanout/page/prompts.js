@@ -11,7 +11,11 @@ const MOST = 20;
 /** @param {Prompt[]} kept @param {() => void} changed */
 export function promptList(kept, changed) {
   const list = h("div", { class: "prompts" });
-  const more = h("button", { type: "button", class: "quiet small", onclick: addEmpty }, "Add a prompt");
+  const more = h(
+    "button",
+    { type: "button", class: "quiet small", onclick: addEmpty },
+    "Add a prompt",
+  );
   /** @type {ReturnType<typeof promptEditor>[]} */
   let editors = [];
 
@@ -30,7 +34,11 @@ export function promptList(kept, changed) {
 
   function show() {
     for (const [at, editor] of editors.entries()) editor.place(at, editors.length);
-    if (list.children.length !== editors.length) fill(list, editors.map((editor) => editor.element));
+    if (list.children.length !== editors.length)
+      fill(
+        list,
+        editors.map((editor) => editor.element),
+      );
     more.hidden = editors.length >= MOST;
   }
 
@@ -48,10 +56,21 @@ export function promptList(kept, changed) {
 function promptEditor(prompt, changed, remove) {
   let pictures = [...prompt.pictures];
   const title = h("span");
-  const text = h("textarea", { rows: 4, placeholder: "Ask something", value: prompt.text, oninput: changed });
+  const text = h("textarea", {
+    rows: 4,
+    placeholder: "Ask something",
+    value: prompt.text,
+    oninput: changed,
+  });
   const shown = h("ul", { class: "pictures", "aria-label": "Pictures" });
   const fault = h("p", { class: "fault", role: "alert" });
-  const files = h("input", { type: "file", accept: "image/*", multiple: true, hidden: true, onchange: () => void take(files.files) });
+  const files = h("input", {
+    type: "file",
+    accept: "image/*",
+    multiple: true,
+    hidden: true,
+    onchange: () => void take(files.files),
+  });
   const gone = h("button", { type: "button", class: "quiet small", onclick: remove }, "Remove");
 
   /** @param {FileList | null | undefined} given */
@@ -59,7 +78,8 @@ function promptEditor(prompt, changed, remove) {
     fill(fault);
     for (const file of given ?? []) {
       if (!file.type.startsWith("image/")) fill(fault, `${file.name} is not a picture.`);
-      else if (file.size > LARGEST) fill(fault, `${file.name} has ${size(file.size)}; at most ${size(LARGEST)} a picture.`);
+      else if (file.size > LARGEST)
+        fill(fault, `${file.name} has ${size(file.size)}; at most ${size(LARGEST)} a picture.`);
       else pictures.push(await dataUrl(file));
     }
     files.value = "";
@@ -67,7 +87,26 @@ function promptEditor(prompt, changed, remove) {
   }
 
   function show() {
-    fill(shown, pictures.map((url, at) => h("li", null, h("img", { src: url, alt: `Picture ${at + 1}` }), h("button", { type: "button", class: "quiet small", "aria-label": `Remove picture ${at + 1}`, onclick: () => drop(url) }, "×"))));
+    fill(
+      shown,
+      pictures.map((url, at) =>
+        h(
+          "li",
+          null,
+          h("img", { src: url, alt: `Picture ${at + 1}` }),
+          h(
+            "button",
+            {
+              type: "button",
+              class: "quiet small",
+              "aria-label": `Remove picture ${at + 1}`,
+              onclick: () => drop(url),
+            },
+            "×",
+          ),
+        ),
+      ),
+    );
     shown.hidden = !pictures.length;
     changed();
   }
@@ -97,7 +136,17 @@ function promptEditor(prompt, changed, remove) {
     h("label", null, title, text),
     shown,
     fault,
-    h("div", { class: "beside" }, h("button", { type: "button", class: "quiet small", onclick: () => files.click() }, "Add pictures"), gone, files),
+    h(
+      "div",
+      { class: "beside" },
+      h(
+        "button",
+        { type: "button", class: "quiet small", onclick: () => files.click() },
+        "Add pictures",
+      ),
+      gone,
+      files,
+    ),
   );
   shown.hidden = !pictures.length;
   return {

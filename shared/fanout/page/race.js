@@ -12,10 +12,28 @@ const HEADS = ["Model", "Outcome", "First token", "Ran for", "Tokens", "Cost"];
 /** @param {Lane[]} lanes */
 export function contestants(lanes) {
   const rows = lanes.map(contestant);
-  const head = h("tr", null, HEADS.map((name) => h("th", { scope: "col" }, name)));
-  const table = h("table", { class: "contestants" }, h("caption", { class: "unseen" }, "Contestants"), h("thead", null, head), h("tbody", null, rows.map((row) => row.element)));
+  const head = h(
+    "tr",
+    null,
+    HEADS.map((name) => h("th", { scope: "col" }, name)),
+  );
+  const table = h(
+    "table",
+    { class: "contestants" },
+    h("caption", { class: "unseen" }, "Contestants"),
+    h("thead", null, head),
+    h(
+      "tbody",
+      null,
+      rows.map((row) => row.element),
+    ),
+  );
   return {
-    element: h("div", { class: "scrolls", tabIndex: 0, role: "region", "aria-label": "Contestants" }, table),
+    element: h(
+      "div",
+      { class: "scrolls", tabIndex: 0, role: "region", "aria-label": "Contestants" },
+      table,
+    ),
     /** @param {number} now */
     update(now) {
       for (const row of rows) row.update(now);
@@ -49,7 +67,8 @@ function contestant(lane) {
 function outcome(lane) {
   if (lane.won) return "won";
   if (lane.state === "running") return "running";
-  if (lane.state === "cut") return lane.billing ? `cut off; ${BILLING[lane.billing] ?? ""}` : "cut off";
+  if (lane.state === "cut")
+    return lane.billing ? `cut off; ${BILLING[lane.billing] ?? ""}` : "cut off";
   if (lane.state === "idle") return "not started";
   return lane.fault ? explain(lane.fault).what : lane.state;
 }

@@ -25,7 +25,12 @@ export function runList(again) {
   const tabs = h("div", { class: "tabs", role: "group", "aria-label": "Runs of this tab" });
   const picks = h("p", { class: "picks" });
   const place = h("div");
-  const element = h("section", { class: "runs", "aria-label": "Answers" }, h("div", { class: "runs-head" }, tabs, picks), place);
+  const element = h(
+    "section",
+    { class: "runs", "aria-label": "Answers" },
+    h("div", { class: "runs-head" }, tabs, picks),
+    place,
+  );
   fill(place, empty());
 
   /** @param {View} view */
@@ -36,7 +41,16 @@ export function runList(again) {
     fill(
       tabs,
       views.map((one) =>
-        h("button", { type: "button", class: "quiet small", "aria-pressed": String(one === shown), onclick: () => show(one) }, `Run ${one.run.id}`),
+        h(
+          "button",
+          {
+            type: "button",
+            class: "quiet small",
+            "aria-pressed": String(one === shown),
+            onclick: () => show(one),
+          },
+          `Run ${one.run.id}`,
+        ),
       ),
     );
   }
@@ -44,9 +58,16 @@ export function runList(again) {
   function countPicks() {
     /** @type {Map<string, number>} */
     const counts = new Map();
-    for (const { run } of views) for (const choice of run.choices) if (choice) counts.set(choice, (counts.get(choice) ?? 0) + 1);
+    for (const { run } of views)
+      for (const choice of run.choices)
+        if (choice) counts.set(choice, (counts.get(choice) ?? 0) + 1);
     const sorted = [...counts].sort((a, b) => b[1] - a[1]);
-    say(picks, sorted.length ? `Your choices: ${sorted.map(([model, times]) => `${model} ${times}`).join(" · ")}` : "");
+    say(
+      picks,
+      sorted.length
+        ? `Your choices: ${sorted.map(([model, times]) => `${model} ${times}`).join(" · ")}`
+        : "",
+    );
   }
 
   return {
@@ -73,12 +94,25 @@ function empty() {
     "div",
     { class: "empty" },
     h("h2", null, "Ask several models at once"),
-    h("p", null, "Pick the models, write a prompt, and see the answers come in side by side: who is first, how fast, how long, for how much."),
-    h("p", null, "A race gives you the first answer and stops the others. Several prompts make a grid."),
+    h(
+      "p",
+      null,
+      "Pick the models, write a prompt, and see the answers come in side by side: who is first, how fast, how long, for how much.",
+    ),
+    h(
+      "p",
+      null,
+      "A race gives you the first answer and stops the others. Several prompts make a grid.",
+    ),
   );
 }
 
-/** @param {Timed} run @param {(lane: Lane, run: Timed) => void} again @param {() => void} chosen @returns {View} */
+/**
+ * @param {Timed} run
+ * @param {(lane: Lane, run: Timed) => void} again
+ * @param {() => void} chosen
+ * @returns {View}
+ */
 function runView(run, again, chosen) {
   const isRace = run.draft.mode === "race";
   const times = timeline(run);
@@ -118,25 +152,76 @@ function runView(run, again, chosen) {
     if (element.isConnected && run.lanes.some((lane) => !isOver(lane))) beforeFrame(draw);
   }
 
-  const what = `${isRace ? "Race of" : "Asked"} ${plural(run.draft.models.length, "model")}${run.draft.prompts.length > 1 ? `, ${plural(run.draft.prompts.length, "prompt")}` : ""}`;
-  const copy = h("button", { type: "button", class: "small", onclick: () => copyDialog(run, copy) }, "Copy as …");
-  const head = h("header", { class: "run-head" }, h("h2", null, what), h("time", null, moment(run.at / 1000)), copy);
-  const element = h("div", { class: "run" }, head, times.element, groups.map((one) => one.element));
+  const many = run.draft.prompts.length;
+  const models = plural(run.draft.models.length, "model");
+  const what = `${isRace ? "Race of" : "Asked"} ${models}${many > 1 ? `, ${many} prompts` : ""}`;
+  const copy = h(
+    "button",
+    { type: "button", class: "small", onclick: () => copyDialog(run, copy) },
+    "Copy as …",
+  );
+  const head = h(
+    "header",
+    { class: "run-head" },
+    h("h2", null, what),
+    h("time", null, moment(run.at / 1000)),
+    copy,
+  );
+  const element = h(
+    "div",
+    { class: "run" },
+    head,
+    times.element,
+    groups.map((one) => one.element),
+  );
   return { run, element, touch };
 }
 
-/** What belongs to one prompt. @param {Run} run @param {number} prompt @param {Map<Lane, ReturnType<typeof answerCard>>} cards */
+/**
+ * What belongs to one prompt.
+ * @param {Run} run
+ * @param {number} prompt
+ * @param {Map<Lane, ReturnType<typeof answerCard>>} cards
+ */
 function group(run, prompt, cards) {
   const lanes = run.lanes.filter((lane) => lane.prompt === prompt);
   const several = run.draft.prompts.length > 1;
-  const title = several && h("h3", { class: "prompt-title" }, `${prompt + 1}. ${run.draft.prompts[prompt]?.text || "Pictures"}`);
+  const title =
+    several &&
+    h(
+      "h3",
+      { class: "prompt-title" },
+      `${prompt + 1}. ${run.draft.prompts[prompt]?.text || "Pictures"}`,
+    );
   if (run.draft.mode !== "race") {
-    const columns = h("div", { class: `columns${several ? " is-grid" : ""}` }, lanes.map((lane) => cards.get(lane)?.element));
-    return { element: h("section", { class: "group", "aria-label": `Prompt ${prompt + 1}` }, title, columns), update: () => undefined };
+    const columns = h(
+      "div",
+      { class: `columns${several ? " is-grid" : ""}` },
+      lanes.map((lane) => cards.get(lane)?.element),
+    );
+    return {
+      element: h(
+        "section",
+        { class: "group", "aria-label": `Prompt ${prompt + 1}` },
+        title,
+        columns,
+      ),
+      update: () => undefined,
+    };
   }
   const table = contestants(lanes);
-  const place = h("div", { class: "winner" }, h("p", { class: "hint" }, "Nobody has said a word yet."));
-  const element = h("section", { class: "group", "aria-label": `Prompt ${prompt + 1}` }, title, table.element, place);
+  const place = h(
+    "div",
+    { class: "winner" },
+    h("p", { class: "hint" }, "Nobody has said a word yet."),
+  );
+  const element = h(
+    "section",
+    { class: "group", "aria-label": `Prompt ${prompt + 1}` },
+    title,
+    table.element,
+    place,
+  );
   return {
     element,
     /** @param {number} now */

@@ -1,4 +1,6 @@
-/** A run as others would ask it: curl, Python, JSON. The key is a variable, never its text. Pure. */
+/**
+ * A run as others would ask it: curl, Python, JSON. The key is a variable, never its text. Pure.
+ */
 
 /** @typedef {import("./run.js").Run} Run */
 /** @typedef {import("./run.js").Lane} Lane */
@@ -20,7 +22,11 @@ export function curl(base, run) {
     .join("\n\n");
 }
 
-/** The official SDK; what OpenAI does not know goes into `extra_body`. @param {string} base @param {Run} run */
+/**
+ * The official SDK; what OpenAI does not know goes into `extra_body`.
+ * @param {string} base
+ * @param {Run} run
+ */
 export function python(base, run) {
   const calls = run.asks.map(({ body }) => {
     const { messages, model, stream: _, stream_options, fastest_response, ...rest } = body;
@@ -76,7 +82,9 @@ function literal(value, depth = 0) {
   const [open, close] = Array.isArray(value) ? "[]" : "{}";
   const items = Array.isArray(value)
     ? value.map((one) => literal(one, depth + 1))
-    : Object.entries(value).map(([name, one]) => `${JSON.stringify(name)}: ${literal(one, depth + 1)}`);
+    : Object.entries(value).map(
+        ([name, one]) => `${JSON.stringify(name)}: ${literal(one, depth + 1)}`,
+      );
   const flat = `${open}${items.join(", ")}${close}`;
   if (flat.length <= 72 || depth > 3) return flat;
   const indent = "    ".repeat(depth + 1);

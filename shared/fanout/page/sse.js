@@ -33,7 +33,11 @@ export class Events {
   }
 }
 
-/** The next CR or LF; a CR that ends the piece may be half of a CRLF, and waits. @param {string} text @param {number} from */
+/**
+ * The next CR or LF; a CR that ends the piece may be half of a CRLF, and waits.
+ * @param {string} text
+ * @param {number} from
+ */
 function lineEnd(text, from) {
   for (let at = from; at < text.length; at += 1) {
     if (text[at] === "\n") return at;

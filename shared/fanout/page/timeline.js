@@ -14,8 +14,23 @@ const TICKS = [0, 0.25, 0.5, 0.75, 1];
 export function timeline(run) {
   const rows = run.lanes.map((lane) => row(run, lane));
   const ticks = TICKS.map((share) => h("span", { vars: { "--at": share * 100 } }));
-  const axis = h("div", { class: "axis", "aria-hidden": "true" }, h("span"), h("div", { class: "ticks" }, ticks), h("span"));
-  const element = h("section", { class: "timeline", "aria-label": "Time line" }, axis, h("ul", null, rows.map((one) => one.element)));
+  const axis = h(
+    "div",
+    { class: "axis", "aria-hidden": "true" },
+    h("span"),
+    h("div", { class: "ticks" }, ticks),
+    h("span"),
+  );
+  const element = h(
+    "section",
+    { class: "timeline", "aria-label": "Time line" },
+    axis,
+    h(
+      "ul",
+      null,
+      rows.map((one) => one.element),
+    ),
+  );
   let shownEnd = 0;
   return {
     element,
@@ -51,7 +66,8 @@ function row(run, lane) {
       span(wait, lane.startMs / end, first / end);
       span(flow, first / end, over / end);
       mark.style.setProperty("--at", String((over / end) * 100));
-      const best = !several || run.draft.mode === "all" ? fastest(run, lane.prompt) === lane : lane.won;
+      const best =
+        !several || run.draft.mode === "all" ? fastest(run, lane.prompt) === lane : lane.won;
       element.className = `is-${lane.state}${lane.won || (best && lane.state === "done") ? " is-best" : ""}`;
       say(note, noteOf(lane, over, best));
     },
@@ -75,4 +91,3 @@ function noteOf(lane, over, best) {
   if (lane.won) return isOver(lane) ? `won, ${spent}` : `won · ${spent}`;
   return best && lane.state === "done" ? `fastest, ${spent}` : spent;
 }
-
