@@ -124,12 +124,13 @@ class Asker:
     def _check(self, heard: Heard, texts: set[str]) -> None:
         bugs, lines = list(self._notes.bugs), "".join(self._notes.lines)
         self._notes.forget()
-        assert bugs == []
-        assert heard.status < 500
+        assert bugs == [], bugs
+        assert heard.status < 500, heard
         if heard.status >= 400:
             assert heard.error["message"]
         out = lines + str(heard.headers)
-        assert [text for text in texts if text in out] == []
+        found = [text for text in texts if text in out]
+        assert found == [], (found, out)
 
 
 def _texts(value: Any) -> set[str]:
