@@ -12,4 +12,5 @@ compile ../pyproject.toml -o runtime.txt
 compile infra.in -o infra.txt
 compile clients.in -o clients.txt
 compile bench.in -o bench.txt
+compile audit.in -o audit.txt
 compile lambda.in -c runtime.txt --python-version 3.13 -o lambda.txt
