@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -86,12 +86,13 @@ def operations() -> Mapping[str, Any]:
     return {operation.label: operation for operation in every}
 
 
-def fuzz(operation: Any, count: int, ask: Callable[[Any], None]) -> None:
-    """Ask so many requests of one kind, half of them wrong on purpose."""
-    for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+def fuzz(operation: Any, count: int, ask: Asker) -> None:
+    """Ask so many requests of one kind, half of them wrong on purpose where they can be."""
+    until = ask.asked + count
+    for mode, many in ((GenerationMode.NEGATIVE, count // 2), (GenerationMode.POSITIVE, count)):
 
         @settings(
-            max_examples=max(1, count // 2),
+            max_examples=max(1, min(many, until - ask.asked)),
             derandomize=True,
             deadline=None,
             database=None,
