@@ -9,7 +9,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 PORT ?= 4000
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo clients check test test-browser bench faults fuzz docs prices lock clean format install-infra synth deploy cdk rehearse
+.PHONY: help install run demo clients check test test-browser bench faults fuzz audit docs prices lock clean format install-infra synth deploy cdk rehearse
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -88,6 +88,14 @@ faults: install  ## misbehaving providers, callers that vanish, overload; writes
 fuzz: install  ## ten thousand requests made of openapi.json; none may be a 500 or come out again
 	@$(BIN)/python -m tests.fuzz
 
+audit: .venv-audit/.installed  ## ask osv.dev about every locked version; needs the network
+	@.venv-audit/bin/python scripts/audit.py
+
+.venv-audit/.installed: .venv/.installed requirements/audit.txt
+	test -x .venv-audit/bin/python || $(BIN)/uv venv -q --python $(BIN)/python .venv-audit
+	$(BIN)/uv pip sync -q --python .venv-audit/bin/python --require-hashes requirements/audit.txt
+	@touch $@
+
 .venv-bench/.installed: .venv/.installed requirements/bench.txt
 	test -x .venv-bench/bin/python || $(BIN)/uv venv -q --python $(BIN)/python .venv-bench
 	$(BIN)/uv pip sync -q --python .venv-bench/bin/python --require-hashes requirements/bench.txt
@@ -104,4 +112,4 @@ lock: install  ## resolve the versions anew, with hashes
 	cd requirements && sh lock.sh ../$(BIN)/uv
 
 clean:  ## remove what make made
-	rm -rf .venv .venv-bench .build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-audit .venv-bench .build .mypy_cache .ruff_cache .pytest_cache

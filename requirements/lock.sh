@@ -13,4 +13,5 @@ compile infra.in -o infra.txt
 compile clients.in -o clients.txt
 compile bench.in -o bench.txt
 compile browser.in -o browser.txt
+compile audit.in -o audit.txt
 compile lambda.in -c runtime.txt --python-version 3.13 -o lambda.txt

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from dependency_page import dependency_page
 from openapi import description
 from provider_page import provider_page
 
@@ -43,6 +44,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     """Every page's path and text."""
     yield DOCS / "cli.md", cli_page()
     yield DOCS / "providers.md", provider_page()
+    yield DOCS / "dependencies.md", dependency_page()
     yield DOCS.parent / "shared" / "fanout" / "http" / "openapi.json", description()
 
 

@@ -32,6 +32,12 @@ EMPTY_TTL = 5.0
 RENEW_PAUSE = 30.0
 """Seconds between two look-ups of one name that refused keys ask for."""
 
+DOWN_PAUSE = 1.0
+"""Seconds in which nobody asks again for a name that could not be read: requests come on."""
+
+LOOK_UP = 5.0
+"""Seconds that one look-up may take."""
+
 PATIENCE = 2.0
 """Seconds that a request may end later because a renewal beside it is still under way."""
 
@@ -83,6 +89,7 @@ class SecretsManager:
         self._draw = draw
         self._now = now
         self._entries: dict[str, _Entry] = {}
+        self._down_until: dict[str, float] = {}
         self._fetching = asyncio.Lock()
 
     async def texts(self, secret: Secret) -> Sequence[str]:
@@ -100,6 +107,10 @@ class SecretsManager:
             stack = self._place.prefix.rstrip("/")
             return f"give it one: `fanout keys set {secret.name} --stack {stack}`"
         return "Secrets Manager could not be read just now"
+
+    def is_down(self, secret: Secret) -> bool:
+        """Whether the name has never been read."""
+        return not secret.is_known and secret.name not in self._entries
 
     async def renew(self, secret: Secret, refused: str) -> bool:
         """
@@ -148,7 +159,9 @@ class SecretsManager:
 
     def _is_missing(self, name: str) -> bool:
         entry = self._entries.get(name)
-        return entry is None or (not entry.texts and entry.stale_at <= self._now())
+        if entry is None:
+            return self._down_until.get(name, -math.inf) <= self._now()
+        return not entry.texts and entry.stale_at <= self._now()
 
     async def _fetch(self, name: str) -> None:
         """One secret's value into the cache; where it cannot be had, the old one stays."""
@@ -161,6 +174,8 @@ class SecretsManager:
             self._entries[name] = _Entry(texts, now + lasts, renewed_at)
         elif entry:
             entry.stale_at = now + RENEW_PAUSE
+        else:
+            self._down_until[name] = self._now() + DOWN_PAUSE
 
     async def _value(self, name: str) -> tuple[str, ...] | None:
         """The keys in the secret, none if it holds nothing; `None` if nobody could say."""
@@ -171,11 +186,12 @@ class SecretsManager:
         }
         request = Outgoing("POST", f"{self._place.endpoint}/", headers, body)
         try:
-            signed = await self._signer.headers(request, "secretsmanager", self._place.region)
-            reply = await self._engine.send(
-                Outgoing(request.method, request.url, {**headers, **signed}, body)
-            )
-        except (EngineError, MissingKey):
+            async with asyncio.timeout(LOOK_UP):
+                signed = await self._signer.headers(request, "secretsmanager", self._place.region)
+                reply = await self._engine.send(
+                    Outgoing(request.method, request.url, {**headers, **signed}, body)
+                )
+        except (EngineError, MissingKey, TimeoutError):
             return None
         if reply.status != 200:  # noqa: PLR2004
             return () if b"ResourceNotFound" in reply.body else None

@@ -10,7 +10,8 @@ import pytest
 
 from fanout.config.resolve import CallerKey
 from fanout.errors import Unauthorized
-from fanout.http.auth import Access
+from fanout.http.auth import Access, KeysUnavailable
+from fanout.http.errors import error_headers
 from fanout.secret import Secret
 from fanout.transport.keys import EnvironmentSecrets
 from tests.served import Served, entry, serve
@@ -193,6 +194,28 @@ def test_every_key_is_compared_whichever_fits(given: str) -> None:
 
     assert asyncio.run(ask()) == given
     assert source.asked == names
+
+
+class Down(EnvironmentSecrets):
+    """Where the keys are kept does not answer, but for those that are known already."""
+
+    async def texts(self, secret: Secret) -> Sequence[str]:
+        return await super().texts(secret) if secret.is_known else ()
+
+    def is_down(self, secret: Secret) -> bool:
+        return not secret.is_known
+
+
+def test_while_the_keys_cannot_be_read_nobody_is_told_that_theirs_is_wrong() -> None:
+    known, unread = CallerKey("known", Secret("K", "k")), CallerKey("unread", Secret("U"))
+    access = Access([known, unread], Down())
+    assert asyncio.run(access.caller("Bearer k")) == known
+    with pytest.raises(KeysUnavailable) as raised:
+        asyncio.run(access.caller("Bearer u"))
+    assert raised.value.status == 503
+    assert error_headers(raised.value) == {"retry-after": "1"}
+    with pytest.raises(Unauthorized):
+        asyncio.run(access.caller(None))
 
 
 def test_a_key_that_has_no_text_opens_nothing() -> None:

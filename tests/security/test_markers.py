@@ -178,10 +178,13 @@ def everything(
         form = "multipart/form-data; boundary=B"
         for purpose in ("batch", HEADER):
             ask(_form(purpose), HEADERS | {"content-type": form}, "/v1/files")
+        broken = f"--B\r\n{HEADER}\r\r\n".encode()
+        ask(broken, HEADERS | {"content-type": form}, "/v1/files")
         told = len(bodies) - 1  # of a file that was kept there is nothing to tell
         served.notes.answered(told)
     assert observer.notes.bugs == []
     out, err = capfd.readouterr()
+    assert err == ""
     records = [repr(observer.notes.attempts), repr(observer.notes.requests)]
     written = "\n".join([*observer.lines, *records, out, err, caplog.text])
     assert written.count('"event":"request"') == told
@@ -205,6 +208,6 @@ def test_nothing_planted_comes_out_where_it_should_not(
     assert [m for m in (*TOLD_TO_NOBODY, ANSWER) for head in heads if m in head] == []
     assert [m for m in (*KEYS, HEADER, FILE) for body in bodies if m in body] == []
     assert "10.0.0.1" not in "".join(bodies)
-    own = bodies[: -len(WRONG) - 4]
+    own = bodies[: -len(WRONG) - 5]
     assert [body for body in own if PROMPT in body] == []  # nobody's answer repeats a prompt
     assert sum(ANSWER in body for body in own) > len(own) / 3

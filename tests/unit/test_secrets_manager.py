@@ -10,9 +10,18 @@ from contextlib import asynccontextmanager
 import pytest
 
 from fanout.secret import Secret
-from fanout.secrets_manager import EMPTY_TTL, RENEW_PAUSE, TTL, Place, SecretsManager
+from fanout.secrets_manager import (
+    DOWN_PAUSE,
+    EMPTY_TTL,
+    LOOK_UP,
+    RENEW_PAUSE,
+    TTL,
+    Place,
+    SecretsManager,
+)
 from fanout.transport.engine import EngineError, Incoming, Outgoing
 from fanout.wire.http import WireResponse
+from tests.virtual_clock import now, run
 
 A, B = Secret("A"), Secret("B")
 PLACE = Place("https://secrets.test", "eu-west-1", "Stack/")
@@ -229,6 +238,39 @@ def test_what_cannot_be_read_is_no_key_and_the_advice_says_so(names: str) -> Non
         assert scene.source.advice(A) == "Secrets Manager could not be read just now"
 
     asyncio.run(law())
+
+
+def test_what_was_down_at_the_start_is_asked_again_soon_but_not_by_everybody() -> None:
+    async def law() -> None:
+        scene = Scene(Service(A="a"), "A")
+        scene.service.is_down = True
+        for _ in range(5):
+            assert await scene.texts() == ()
+        assert scene.service.asked == ["A"]
+        assert scene.source.is_down(A)
+        scene.service.is_down = False
+        scene.now += DOWN_PAUSE
+        assert await scene.texts() == ("a",)
+        assert not scene.source.is_down(A)
+
+    asyncio.run(law())
+
+
+def test_a_service_that_never_answers_is_down_soon() -> None:
+    async def law() -> None:
+        source = SecretsManager(Silent(), Signs(), PLACE, ["A"], draw=lambda: 0.0, now=now)
+        assert await source.texts(A) == ()
+        assert (now(), source.is_down(A)) == (LOOK_UP, True)
+
+    run(law())
+
+
+class Silent(Service):
+    """It takes the question, and that is all."""
+
+    async def send(self, request: Outgoing) -> WireResponse:
+        await asyncio.sleep(3600)
+        raise AssertionError(request)
 
 
 def test_nothing_is_left_running_when_the_request_is_over() -> None:

@@ -6,11 +6,20 @@ import hmac
 from collections.abc import Collection, Sequence
 
 from ..config.resolve import CallerKey
-from ..errors import Forbidden, Unauthorized
+from ..errors import FanoutError, Forbidden, Unauthorized
 from ..transport.keys import SecretSource
 
 ANYONE = CallerKey("anyone", None)
 """The caller of a gateway that has no keys at all: it serves this machine only."""
+
+
+class KeysUnavailable(FanoutError):
+    """Whether the key is one of ours nobody can say: where they are kept does not answer."""
+
+    status = 503
+    type = "server_error"
+    code = "keys_unavailable"
+    retry_after = 1.0
 
 
 class Access:
@@ -22,7 +31,8 @@ class Access:
 
     async def caller(self, authorization: str | None) -> CallerKey:
         """
-        Whose key `authorization` holds; `Unauthorized` if it is nobody's.
+        Whose key `authorization` holds; `Unauthorized` if it is nobody's, `KeysUnavailable` where
+        that cannot be known.
 
         Every key is compared, whichever fits, so that the time tells nothing.
         """
@@ -39,6 +49,10 @@ class Access:
             for text in await self._secrets.texts(caller.secret) if caller.secret else ():
                 if hmac.compare_digest(text.encode(), given):
                     found = caller
+        if found is None and any(
+            c.secret and self._secrets.is_down(c.secret) for c in self._callers
+        ):
+            raise KeysUnavailable("the gateway's own keys cannot be read just now; try again")
         if found is None:
             raise Unauthorized("the API key is not one of the gateway's", None)
         return found

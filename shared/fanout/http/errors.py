@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..errors import AllFailed, DeadlineExceeded, ProviderError, WrongMethod
 from .admission import Busy
+from .auth import KeysUnavailable
 
 
 def error_headers(error: Exception) -> dict[str, str]:
@@ -25,7 +26,7 @@ def error_headers(error: Exception) -> dict[str, str]:
 
 def _retry_after(error: Exception) -> float | None:
     """The provider's own, or ours; of several the shortest."""
-    if isinstance(error, ProviderError | Busy):
+    if isinstance(error, ProviderError | Busy | KeysUnavailable):
         return error.retry_after
     if isinstance(error, AllFailed):
         given = [_retry_after(cause.error) for cause in error.failures]

@@ -20,6 +20,10 @@ class SecretSource(Protocol):
         """What to do where there is none."""
         ...
 
+    def is_down(self, secret: Secret) -> bool:
+        """Whether nobody could say so far what the text is."""
+        ...
+
     async def renew(self, secret: Secret, refused: str) -> bool:
         """Look anew, after `refused` was refused; whether there is another text now."""
         ...
@@ -35,6 +39,10 @@ class EnvironmentSecrets:
     def advice(self, secret: Secret) -> str:
         """Where a key may be put."""
         return f"set `{secret.name}` in the environment, or `api_key` in the config"
+
+    def is_down(self, secret: Secret) -> bool:  # noqa: ARG002
+        """The environment is always there."""
+        return False
 
     async def renew(self, secret: Secret, refused: str) -> bool:  # noqa: ARG002
         """The environment of a process does not change."""
