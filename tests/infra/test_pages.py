@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from fanout.bulk.plan import SMALL
 from infra.props import GatewayProps
 from scripts.aws import cost, job_cost, prices
 from scripts.aws.pages import choices, pages
@@ -60,7 +59,6 @@ def test_an_idle_month_costs_its_keys_alarms_and_dashboard() -> None:
 
 
 def test_a_job_costs_what_its_shards_do() -> None:
-    assert SMALL.lines == job_cost.SHARD
     million = job_cost.job(1_000_000, 1_024, 3)
     assert million.states == pytest.approx(5_000 * 3 * 0.025 / 1_000)
     waited = 5_000 * 8 * 1.0 + 2 * 20 * 1.769

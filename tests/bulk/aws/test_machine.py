@@ -14,7 +14,7 @@ import pytest
 
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.host import AWSBulk, Stores
-from fanout.bulk.aws.machine import Machine
+from fanout.bulk.aws.machine import OPTIONS, Machine
 from fanout.bulk.aws.s3 import S3Blobs
 from fanout.bulk.jobs import NewJob
 from fanout.bulk.plan import Shard, ShardSize, each_line
@@ -25,6 +25,7 @@ from fanout.compose import open_gateway
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.settings import Settings
+from scripts.aws import job_cost
 from tests.bulk.stage import CONFIG, COST, Teller, jsonl, line
 from tests.served import Notes
 
@@ -274,3 +275,7 @@ def test_two_workers_share_the_requests_a_minute_that_the_config_allows(
     assert times[-1] - times[0] >= (40 - at_once - 1) / rate - 0.1
     for number, moment in enumerate(times):
         assert number + 1 <= at_once + (moment - times[0] + 0.2) * rate + 1
+
+
+def test_the_page_of_costs_reckons_with_the_machines_shards() -> None:
+    assert OPTIONS.shards.lines == job_cost.SHARD
