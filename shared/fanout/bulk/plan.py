@@ -1,9 +1,10 @@
 """
 The planner: an input file, read once as a stream, to shards of whole lines.
 
-Its memory is the same for ten lines and for four million, and grows by 4 bytes a line from there:
-lines are checked one by one, and twice used names are looked for in a filter, whose few suspects a
-second reading clears or convicts. Pure but for the reading, which is the caller's.
+Its memory is the same for ten lines and for two million, and grows by 8 bytes a line from there:
+lines are checked one by one, and names that come twice are looked for among hashes; who is
+suspected is cleared or convicted by a second reading. Pure but for the reading, which is the
+caller's.
 """
 
 from __future__ import annotations

@@ -4,45 +4,47 @@ from __future__ import annotations
 
 from array import array
 
-PATTERNS = tuple(
-    sum({1 << (n & 63), 1 << (n >> 6), 1 << (n * 0x9E3779B1 >> 20 & 63), 1 << (n * 7 >> 3 & 63)})
-    for n in range(4096)
-)
-"""Up to four bits of a word, in as many ways as twelve bits of a hash can choose."""
-
 
 class Seen:
     """
-    A filter of names: `add` says whether one may have been there before.
+    A table of marks of names: `add` says whether one may have been there before.
 
-    16 MiB for up to four million names, of which it is wrong about a few thousand at most; then
-    another layer of four times as much, for four times as many.
+    A mark is 32 bits of a hash, in the first free place behind the one that other bits choose:
+    two names in a million are hardly ever taken for one. 16 MiB for up to two million names; then
+    another table of four times as much beside it, for four times as many.
     """
 
-    WORDS, GROWTH = 1 << 21, 4
-    NAMES_A_WORD = 2
+    PLACES, GROWTH = 1 << 22, 4
 
-    def __init__(self, words: int = WORDS) -> None:
-        self._full: list[tuple[array[int], int]] = []
-        self._begin(words)
+    def __init__(self, places: int = PLACES) -> None:
+        self._full: list[array[int]] = []
+        self._begin(places)
 
-    def _begin(self, words: int) -> None:
-        self._words, self._last = array("Q", [0]) * words, words - 1
-        self._room = words * self.NAMES_A_WORD
+    def _begin(self, places: int) -> None:
+        self._table = array("I", [0]) * places
+        self._last = places - 1
+        self._room = places >> 1
 
     def add(self, name: str) -> bool:
         """Add `name`; `True` if it may have been added before."""
-        mark = hash(name)
-        place, bits = mark >> 12, PATTERNS[mark & 0xFFF]
-        for words, last in self._full:
-            if words[place & last] & bits == bits:
+        number = hash(name)
+        mark = number >> 24 & 0xFFFFFFFF or 1  # 0 is a free place
+        for full in self._full:
+            last = len(full) - 1
+            place = number & last
+            while there := full[place]:
+                if there == mark:
+                    return True
+                place = (place + 1) & last
+        table, last = self._table, self._last
+        place = number & last
+        while there := table[place]:
+            if there == mark:
                 return True
-        word = self._words[place & self._last]
-        if word & bits == bits:
-            return True
-        self._words[place & self._last] = word | bits
+            place = (place + 1) & last
+        table[place] = mark
         self._room -= 1
         if not self._room:
-            self._full.append((self._words, self._last))
-            self._begin(len(self._words) * self.GROWTH)
+            self._full.append(table)
+            self._begin(len(table) * self.GROWTH)
         return False
