@@ -18,6 +18,7 @@ from .test_compare import ask, card
 from .test_jobs import give, line
 
 EVIL = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
+WRONG_KEY = "The gateway asks for a key that it knows."
 MARKDOWN = f"""{EVIL}
 
 [a](javascript:window.hacked=1) ![p](https://evil.test/p.png) <https://evil.test>
@@ -132,7 +133,7 @@ def test_the_key_is_asked_for_kept_for_the_tab_only_and_sent_nowhere_else(
         dialog = page.get_by_role("dialog", name="The gateway's key")
         dialog.get_by_label("Key", exact=True).fill("sk-wrong")
         dialog.get_by_role("button", name="Use it").click()
-        expect(dialog.get_by_role("alert")).to_contain_text("The gateway does not know this key.")
+        expect(dialog.get_by_role("alert")).to_contain_text(WRONG_KEY)
         sent: list[str] = []
         page.on(
             "request",
@@ -157,7 +158,14 @@ def test_the_key_is_asked_for_kept_for_the_tab_only_and_sent_nowhere_else(
         expect(page.get_by_role("button", name="Key: set")).to_be_visible()
         other = page.context.new_page()
         other.goto(f"{locked.url}/")
-        expect(other.get_by_role("dialog", name="The gateway's key")).to_be_visible()
+        asked = other.get_by_role("dialog", name="The gateway's key")
+        expect(asked).to_be_visible()
+        asked.get_by_role("button", name="Not now").click()
+        for _ in range(2):  # looked for again and again, and not asked for again
+            with other.expect_response("**/v1/batches?*"):
+                other.evaluate("location.hash = '#/jobs'")
+        expect(other.get_by_text(WRONG_KEY)).to_be_visible()
+        expect(asked).to_be_hidden()
         page.get_by_role("button", name="Key: set").click()
         page.get_by_role("button", name="Forget the key").click()
         expect(page.get_by_role("dialog", name="The gateway's key")).to_be_visible()

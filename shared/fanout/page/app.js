@@ -66,8 +66,15 @@ async function takeKey(event) {
   }
 }
 
+function dismiss() {
+  isDismissed = true;
+  dialog.close();
+}
+dialog.addEventListener("cancel", dismiss);
+
 function forget() {
   key.set("");
+  isDismissed = false;
   dialog.close();
   void start();
 }
@@ -85,7 +92,7 @@ fill(
       "div",
       { class: "actions" },
       h("button", { class: "primary", type: "submit" }, "Use it"),
-      h("button", { type: "button", onclick: () => dialog.close() }, "Not now"),
+      h("button", { type: "button", onclick: dismiss }, "Not now"),
       forgetting,
     ),
   ),
@@ -97,7 +104,9 @@ function openKey() {
   if (!dialog.open) dialog.showModal();
 }
 keyButton.addEventListener("click", openKey);
-news.addEventListener("locked", openKey);
+news.addEventListener("locked", () => {
+  if (!isDismissed) openKey();
+});
 
 // ---- whether the gateway is there ----
 
@@ -117,10 +126,12 @@ news.addEventListener("found", () => {
 });
 
 let isLoaded = false;
+let isDismissed = false; // who wants to give no key is not asked again and again
 
 async function load() {
   const listed = await json("models");
   isLoaded = true;
+  isDismissed = false;
   say(keyButton, key.get() ? "Key: set" : "Key");
   const names = listed.data.map((/** @type {any} */ model) => String(model.id));
   compare.models(names);

@@ -1,11 +1,12 @@
 /** A new job: a file, what it would take, a cap, and the start. */
 
-import { ApiError, ask, post, upload } from "./api.js";
+import { ask, post, upload } from "./api.js";
 import { csvForm } from "./csvform.js";
 import { announce, fill, h, say } from "./dom.js";
-import { moment, size } from "./format.js";
+import { dropZone, knownFiles } from "./dropzone.js";
+import { faultBox } from "./faultbox.js";
+import { size } from "./format.js";
 import { quoteFields, quoteView } from "./quote.js";
-import { explain } from "./words.js";
 
 const ENDPOINT = "/v1/chat/completions";
 const SAMPLE = ["a bakery", "a bicycle shop", "a library", "a night train", "a lighthouse"];
@@ -18,60 +19,19 @@ const SAMPLE = ["a bakery", "a bicycle shop", "a library", "a night train", "a l
 export function newJob(started) {
   /** @type {Picked | null} */
   let picked = null;
-  let shownFiles = "";
-  const fault = h("div", { class: "fault-box", role: "alert", hidden: true });
+  const fault = faultBox();
   const status = h("p", { class: "hint", role: "status" });
   const step = h("div", { class: "step" });
   const fields = quoteFields(() => void quote());
   const { model, cap, window } = fields;
-  const files = h("select", { "aria-label": "A file that is at the gateway already" });
-  const useFile = h("button", { type: "button", onclick: () => void takeKnown() }, "Use it");
-  const known = h("div", { class: "beside", hidden: true }, files, useFile);
-  const input = h("input", {
-    type: "file",
-    accept: ".jsonl,.csv,.tsv,.txt",
-    hidden: true,
-    onchange: () => void take(input.files?.[0]),
-  });
-  const drop = h(
-    "div",
-    {
-      class: "drop",
-      ondragover: (/** @type {DragEvent} */ event) => (
-        event.preventDefault(),
-        drop.classList.add("is-over")
-      ),
-      ondragleave: () => drop.classList.remove("is-over"),
-      ondrop: (/** @type {DragEvent} */ event) => {
-        event.preventDefault();
-        drop.classList.remove("is-over");
-        void take(event.dataTransfer?.files[0]);
-      },
-    },
-    h("p", { class: "drop-title" }, "Drop a JSONL or CSV file here"),
-    h(
-      "p",
-      { class: "hint" },
-      "One request a line, as OpenAI's Batch API has it, or just messages; of a CSV, one prompt a row.",
-    ),
-    h(
-      "div",
-      { class: "actions" },
-      h(
-        "button",
-        { type: "button", class: "primary", onclick: () => input.click() },
-        "Choose a file",
-      ),
-      h("button", { type: "button", class: "quiet", onclick: sample }, "Try a sample"),
-      input,
-    ),
-  );
-  const start = h("div", { class: "step" }, drop, known);
+  const known = knownFiles((id, filename) => void takeKnown(id, filename));
+  const drop = dropZone((file) => void take(file), sample);
+  const start = h("div", { class: "step" }, drop, known.element);
   const element = h(
     "section",
     { class: "new-job", "aria-label": "New job" },
     h("h2", null, "New job"),
-    fault,
+    fault.element,
     start,
     step,
     status,
@@ -80,33 +40,12 @@ export function newJob(started) {
   /** @param {unknown} error */
   function tell(error) {
     say(status, "");
-    if (!(error instanceof ApiError) && !(error instanceof Error)) throw error;
-    const { what, advice, details } =
-      error instanceof ApiError
-        ? explain(error.fault)
-        : {
-            what: "The file cannot be read.",
-            advice: "Mend it, and try again.",
-            details: error.message,
-          };
-    fault.hidden = false;
-    fill(
-      fault,
-      h("p", null, h("strong", null, what), " ", advice),
-      details && h("p", { class: "details" }, details),
-    );
+    fault.tell(error);
   }
 
-  function calm() {
-    fault.hidden = true;
-    fill(fault);
-  }
-
-  /** @param {File | undefined} file */
+  /** @param {File} file */
   async function take(file) {
-    calm();
-    input.value = "";
-    if (!file) return;
+    fault.calm();
     if (/\.(csv|tsv)$/i.test(file.name)) {
       start.hidden = true;
       fill(
@@ -131,7 +70,7 @@ export function newJob(started) {
         max_tokens: 40,
       }),
     );
-    calm();
+    fault.calm();
     void send(new Blob([`${lines.join("\n")}\n`]), "sample.jsonl");
   }
 
@@ -151,14 +90,10 @@ export function newJob(started) {
     }
   }
 
-  async function takeKnown() {
-    calm();
-    if (!files.value) return;
-    picked = {
-      id: files.value,
-      filename: files.selectedOptions[0]?.dataset.name ?? "",
-      isOurs: false,
-    };
+  /** @param {string} id @param {string} filename */
+  async function takeKnown(id, filename) {
+    fault.calm();
+    picked = { id, filename, isOurs: false };
     start.hidden = true;
     await quote();
   }
@@ -166,7 +101,7 @@ export function newJob(started) {
   /** What it would take; asked anew for another model. */
   async function quote() {
     if (!picked) return;
-    calm();
+    fault.calm();
     say(status, "Reading the file …");
     try {
       const said = await post("batches", { ...request(picked), dry_run: true });
@@ -199,7 +134,7 @@ export function newJob(started) {
 
   async function begin() {
     if (!picked) return;
-    calm();
+    fault.calm();
     const more = {
       completion_window: window.value,
       metadata: { name: picked.filename.slice(0, 500) },
@@ -246,25 +181,6 @@ export function newJob(started) {
       );
       if (before) model.value = before;
     },
-    /** @param {any[]} listed */
-    files(listed) {
-      const ids = listed.map((file) => file.id).join();
-      if (ids === shownFiles) return; // an open list stays open
-      shownFiles = ids;
-      known.hidden = !listed.length;
-      const before = files.value;
-      fill(
-        files,
-        h("option", { value: "" }, "… or one that is there already"),
-        listed.map((file) =>
-          h(
-            "option",
-            { value: file.id, "data-name": file.filename },
-            `${file.filename} (${size(file.bytes)}, ${moment(file.created_at)})`,
-          ),
-        ),
-      );
-      files.value = before;
-    },
+    files: known.update,
   };
 }

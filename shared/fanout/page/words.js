@@ -7,7 +7,7 @@
 /** @type {Record<string, [string, string]>} */
 const BY_CODE = {
   invalid_api_key: [
-    "The gateway does not know this key.",
+    "The gateway asks for a key that it knows.",
     "Enter the gateway's key, not a provider's.",
   ],
   model_not_found: [
