@@ -9,7 +9,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 PORT ?= 4000
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo clients check test test-browser bench faults fuzz audit docs prices lock clean format install-infra synth deploy cdk rehearse
+.PHONY: help install run demo clients check test test-browser bench faults fuzz soak audit docs prices lock clean format install-infra synth deploy cdk rehearse
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -90,6 +90,9 @@ fuzz: install  ## ten thousand requests made of openapi.json; none may be a 500 
 
 audit: .venv-audit/.installed  ## ask osv.dev about every locked version; needs the network
 	@.venv-audit/bin/python scripts/audit.py
+
+soak: install  ## half an hour of mixed traffic (MINUTES=5); nothing may fail or grow
+	@$(BIN)/python -m tests.faults.soak $(MINUTES)
 
 .venv-audit/.installed: .venv/.installed requirements/audit.txt
 	test -x .venv-audit/bin/python || $(BIN)/uv venv -q --python $(BIN)/python .venv-audit
