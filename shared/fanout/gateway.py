@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -60,7 +59,7 @@ class AnswerStream(Struct, frozen=True):
 
 
 class Gateway:
-    """Everything the surfaces can ask for; its calls share the places of `pool`."""
+    """Everything the surfaces can ask for; its calls share the places of `pool`, if it has one."""
 
     def __init__(
         self,
@@ -71,7 +70,7 @@ class Gateway:
         pool: Pool | None = None,
     ) -> None:
         self.catalog = catalog
-        self._pool = pool or Pool(sys.maxsize)
+        self._pool = pool
         self._contests = Contests(router, catalog.fallbacks)
         self._now = now
 
@@ -243,7 +242,7 @@ class Gateway:
             mode=request.mode,
             retries=request.num_retries,
             until=until,
-            places=self._pool.share(self._limit(request)),
+            places=self._share(request),
             size=request.size,
             watcher=context.watcher,
         )
@@ -253,6 +252,13 @@ class Gateway:
             for chat in request.conversations
             for models in sets
         ]
+
+    def _share(self, request: FanOutRequest) -> AbstractAsyncContextManager[object] | None:
+        """The request's part of the places; `None` where it needs none."""
+        calls, limit = len(request.conversations) * len(request.models), self._limit(request)
+        if self._pool is not None:
+            return self._pool.share(limit)
+        return asyncio.Semaphore(limit) if calls > limit else None
 
     def _limit(self, request: FanOutRequest) -> int:
         ours = self.catalog.general.max_parallel_requests

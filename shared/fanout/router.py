@@ -9,7 +9,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
+from functools import partial
 from time import perf_counter
 from typing import TypeAlias, TypeVar
 
@@ -39,6 +45,9 @@ from .tries import Try, make_record
 
 T = TypeVar("T")
 
+NO_PLACE: AbstractAsyncContextManager[object] = nullcontext()
+"""What a call holds whose request is not one of too many."""
+
 MAX_HEAD = 10_000
 """Chunks of a stream that are held while none of them has content."""
 
@@ -48,8 +57,11 @@ def _clock() -> float:
     return asyncio.get_running_loop().time()
 
 
-_Call: TypeAlias = Callable[[Leg, ChatRequest, Try, AsyncExitStack], Awaitable[T]]
-"""Performs one attempt; what it takes out of the stack stays open after it."""
+_Call: TypeAlias = Callable[[Leg, ChatRequest, Try], Awaitable[T]]
+"""Performs one attempt."""
+
+_Attempt: TypeAlias = Callable[[Leg, ChatRequest, Group, Deployment], Awaitable[T]]
+"""Takes a place of the deployment's, and performs one attempt in it."""
 
 _Opened: TypeAlias = tuple[AsyncExitStack, Try, list[ChatChunk], AsyncIterator[ChatChunk]]
 
@@ -76,11 +88,9 @@ class Router:
 
     async def chat(self, leg: Leg, request: ChatRequest) -> ChatCompletion:
         """The whole answer of one model name."""
-        return await self._answered(leg, request, self._whole)
+        return await self._answered(leg, request, partial(self._placed, self._whole))
 
-    async def _whole(
-        self, leg: Leg, request: ChatRequest, this: Try, _hold: AsyncExitStack
-    ) -> ChatCompletion:
+    async def _whole(self, leg: Leg, request: ChatRequest, this: Try) -> ChatCompletion:
         fitted = with_defaults(request, this.deployment)
         async with within(this.deployment.timeout):
             reply = await self._transport.chat(this.deployment, fitted, leg.size)
@@ -95,11 +105,9 @@ class Router:
 
         A stream that breaks has failed as a whole, so another deployment may still answer.
         """
-        return await self._answered(leg, request, self._assembled)
+        return await self._answered(leg, request, partial(self._placed, self._assembled))
 
-    async def _assembled(
-        self, leg: Leg, request: ChatRequest, this: Try, _hold: AsyncExitStack
-    ) -> ChatCompletion:
+    async def _assembled(self, leg: Leg, request: ChatRequest, this: Try) -> ChatCompletion:
         fitted = with_defaults(request, this.deployment)
         assembly = Assembly()
         async with (
@@ -126,7 +134,7 @@ class Router:
 
         Until then another deployment may take over; after it a fault is the caller's to hear.
         """
-        stack, this, head, rest = await self._answered(leg, request, self._opened)
+        stack, this, head, rest = await self._answered(leg, request, self._placed_open)
         try:
             async with stack:
                 yield self._noting_usage(leg, this, head, rest)
@@ -136,8 +144,9 @@ class Router:
         self._told(leg, this, "ok", None)
 
     async def _opened(
-        self, leg: Leg, request: ChatRequest, this: Try, hold: AsyncExitStack
+        self, hold: AsyncExitStack, leg: Leg, request: ChatRequest, this: Try
     ) -> _Opened:
+        """The stream, whose connection and places are `hold`'s, and then whoever's that reads."""
         fitted = with_defaults(request, this.deployment)
         async with within(this.deployment.timeout):
             opened = await hold.enter_async_context(
@@ -154,7 +163,7 @@ class Router:
                     break
             return hold.pop_all(), this, head, opened.chunks
 
-    async def _answered(self, leg: Leg, request: ChatRequest, call: _Call[T]) -> T:
+    async def _answered(self, leg: Leg, request: ChatRequest, attempt: _Attempt[T]) -> T:
         """
         Try the group's deployments until one answers.
 
@@ -172,7 +181,7 @@ class Router:
             if deployment is None:
                 raise AssertionError("a round always leaves someone to ask")
             try:
-                return await self._attempt(leg, request, group, deployment, call)
+                return await attempt(leg, request, group, deployment)
             except (ProviderError, MissingKey, Unsupported) as error:
                 tries += 1
                 (avoid if is_retryable(error) else hopeless).add(deployment.id)
@@ -187,32 +196,43 @@ class Router:
                     round_number += 1
                     avoid.clear()
 
-    async def _attempt(
-        self, leg: Leg, request: ChatRequest, group: Group, deployment: Deployment, call: _Call[T]
+    async def _placed(
+        self, call: _Call[T], leg: Leg, request: ChatRequest, group: Group, deployment: Deployment
     ) -> T:
+        async with leg.places or NO_PLACE, group.using(deployment):
+            return await self._attempt(call, leg, request, group, deployment)
+
+    async def _placed_open(
+        self, leg: Leg, request: ChatRequest, group: Group, deployment: Deployment
+    ) -> _Opened:
         async with AsyncExitStack() as hold:
-            if leg.places is not None:
-                await hold.enter_async_context(leg.places)
+            await hold.enter_async_context(leg.places or NO_PLACE)
             await hold.enter_async_context(group.using(deployment))
-            this = Try(group, deployment, perf_counter())
-            leg.deployment = deployment
-            leg.tried.append(deployment.id)
-            if leg.watcher is not None:
-                leg.watcher.started(leg)
-            try:
-                return await call(leg, request, this, hold)
-            except TimeoutError:
-                words = f"no answer within {deployment.timeout or 0:g} s"
-                error = TimedOut(deployment, ErrorDetail(words, "timeout_error"))
-                self._told(leg, this, "failed", error)
-                raise error from None
-            except ProviderError as error:
-                self._told(leg, this, "failed", error)
-                raise
-            except BaseException as error:
-                self._told(leg, this, _outcome(error), error)
-                self._raise_bug(leg, error)
-                raise
+            call = partial(self._opened, hold)
+            return await self._attempt(call, leg, request, group, deployment)
+
+    async def _attempt(
+        self, call: _Call[T], leg: Leg, request: ChatRequest, group: Group, deployment: Deployment
+    ) -> T:
+        this = Try(group, deployment, perf_counter())
+        leg.deployment = deployment
+        leg.tried.append(deployment.id)
+        if leg.watcher is not None:
+            leg.watcher.started(leg)
+        try:
+            return await call(leg, request, this)
+        except TimeoutError:
+            words = f"no answer within {deployment.timeout or 0:g} s"
+            error = TimedOut(deployment, ErrorDetail(words, "timeout_error"))
+            self._told(leg, this, "failed", error)
+            raise error from None
+        except ProviderError as error:
+            self._told(leg, this, "failed", error)
+            raise
+        except BaseException as error:
+            self._told(leg, this, _outcome(error), error)
+            self._raise_bug(leg, error)
+            raise
 
     def _group(self, name: str) -> Group:
         if (group := self._groups.get(name)) is None:

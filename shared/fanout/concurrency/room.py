@@ -16,11 +16,12 @@ class Room:
     def __init__(self, size: int) -> None:
         self._size = size
         self._queue: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._nothing = Holding(self, 0)
         self.free = size
 
     def holding(self, size: int) -> Holding:
         """Hold `size` bytes for a block, once there is room for them."""
-        return Holding(self, 0 if size < SMALL else min(size, self._size))
+        return self._nothing if size < SMALL else Holding(self, min(size, self._size))
 
     async def take(self, size: int) -> None:
         """Wait for room."""
