@@ -126,7 +126,7 @@ def _grown(folder: Path) -> list[Figure]:
     count = ROUNDS * (PLAIN + STREAMED + FAILED + LEFT)
     return [
         Figure(f"{count:,} requests: memory gained", grown, 10, "MB"),
-        Figure(f"{count:,} requests: files open beyond those before", more, 5),
+        Figure(f"{count:,} requests: kept connections beyond those before", more, 100),
     ]
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-FEW = 8
+FEW = 4
 """Places that a share takes without pausing."""
 
-BURST = 2
+BURST = 1
 """
 Beyond them, how many are taken between two looks at what else there is to do. A start is work: four
-hundred in one go, and then their answers, would keep everybody else waiting a tenth of a second.
+hundred in one go, and then their answers, would keep everybody else waiting.
 """
 
 

@@ -62,11 +62,14 @@ async def read_body(
     """
     The whole body; `TooLarge` if it is over `limit` bytes, `ClientGone` if it never ends.
 
-    `hold` is told of each piece's bytes before they are kept, and may refuse them.
+    `hold` is told of the bytes before they are kept, of all of them where their number is
+    announced, and may refuse them: half of every body in memory would help nobody.
     """
     announced = headers.get("content-length", "")
     if announced.isdigit() and int(announced) > limit:
         raise _too_large(limit)
+    held = int(announced) if announced.isdigit() else 0
+    hold(held)
     parts: list[bytes] = []
     size, more = 0, True
     while more:
@@ -77,7 +80,9 @@ async def read_body(
         size += len(part)
         if size > limit:
             raise _too_large(limit)
-        hold(len(part))
+        if size > held:
+            hold(size - held)
+            held = size
         parts.append(part)
         more = message.get("more_body", False)
     return parts[0] if len(parts) == 1 else b"".join(parts)

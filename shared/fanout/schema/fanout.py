@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from ..errors import RequestError
+from ..errors import RequestError, UnknownModel
 from ..secret import Reticent
 from .chat import Usage
 from .check import convert, like, parse_chat
@@ -185,8 +185,8 @@ def _models(asked: Addressed, fanout: FanOutField) -> tuple[str, ...]:
     names = [name.strip() for name in names]
     if not names or not all(names):
         raise RequestError(f"`{param}` has an empty model name; write `a, b`", param)
-    if any(len(name) > MAX_NAME for name in names):
-        raise RequestError(f"`{param}` has a name of over {MAX_NAME} characters", param)
+    if long := [name for name in names if len(name) > MAX_NAME]:
+        raise UnknownModel(f"there is no model `{long[0][:128]}…`: the name is too long", param)
     if len(names) > MAX_MODELS:
         raise RequestError(f"`{param}` names {len(names)} models; at most {MAX_MODELS}", param)
     return tuple(names)
