@@ -241,7 +241,7 @@ def test_a_missing_field_is_named(app: InProcess, missing: str) -> None:
     assert (heard.error["param"], heard.error["code"]) == (missing, "missing_required_parameter")
 
 
-UNKNOWN = ["nope", "a, nope", ["nope", "a"], "A", "a\na", "é", "x" * 512, "<b>", "a\u2028b"]
+UNKNOWN = ["nope", "a, nope", ["nope", "a"], "A", "a\na", "é", "x" * 100_000, "<b>", "a\u2028b"]
 
 
 @pytest.mark.parametrize("model", UNKNOWN, ids=lambda model: repr(model)[:20])
@@ -251,12 +251,6 @@ def test_an_unknown_model_is_a_404_that_names_it_before_anything_is_paid(
     heard = app.post(GOOD | {"model": model})
     assert (heard.status, heard.error["code"]) == (404, "model_not_found")
     assert heard.error["param"] == "model"
-    assert len(heard.body) < 2_000
-
-
-def test_a_name_that_nobody_has_is_refused_for_its_length(app: InProcess) -> None:
-    heard = app.post(GOOD | {"model": "x" * 100_000})
-    assert (heard.status, heard.error["param"]) == (400, "model")
     assert len(heard.body) < 2_000
 
 
