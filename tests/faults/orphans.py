@@ -125,7 +125,7 @@ def _grown(folder: Path) -> list[Figure]:
             more = _settled(lambda: served.files() - files)
     count = ROUNDS * (PLAIN + STREAMED + FAILED + LEFT)
     return [
-        Figure(f"{count:,} requests: memory gained", grown, 10, "MB"),
+        Figure(f"{count:,} requests: memory gained", grown, 15, "MB"),
         Figure(f"{count:,} requests: kept connections beyond those before", more, 100),
     ]
 
