@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.served import Served, entry
-from tests.upstream import Upstream, open_upstream
+from tests.upstream import Upstream
 
 from .house import PATIENCE, open_browser, open_house, open_page
 
@@ -33,19 +33,6 @@ def config_of(upstream: Upstream, *models: str, **general: Any) -> dict[str, Any
 def browser() -> Iterator[Browser]:
     with open_browser() as opened:
         yield opened
-
-
-@pytest.fixture(scope="session")
-def provider() -> Iterator[Upstream]:
-    with open_upstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture
-def upstream(provider: Upstream) -> Upstream:
-    """The provider, with nothing scripted and nobody asked."""
-    provider.reset()
-    return provider
 
 
 @pytest.fixture

@@ -39,15 +39,9 @@ def serve_jobs(config: Any, home: Path) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[Upstream]:
+    """One for each file: what a job left under way asks nobody else's."""
     with open_upstream() as upstream:
         yield upstream
-
-
-@pytest.fixture
-def upstream(provider: Upstream) -> Upstream:
-    """The provider, with nothing scripted and nobody asked."""
-    provider.reset()
-    return provider
 
 
 KEYS = [

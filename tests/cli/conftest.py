@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,22 +9,9 @@ import pytest
 from fanout.providers import registry
 from tests.cli.commands import Command, Ran, code_of, write_config
 from tests.served import entry
-from tests.upstream import Upstream, open_upstream
+from tests.upstream import Upstream
 
 NAMES = ("a", "b", "c")
-
-
-@pytest.fixture(scope="session")
-def provider() -> Iterator[Upstream]:
-    with open_upstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture
-def upstream(provider: Upstream) -> Upstream:
-    """The provider, with nothing scripted and nobody asked."""
-    provider.reset()
-    return provider
 
 
 @pytest.fixture(autouse=True)

@@ -9,22 +9,9 @@ import pytest
 
 from tests.http.asking import Ask
 from tests.served import Served, entry, serve
-from tests.upstream import Upstream, open_upstream
+from tests.upstream import Upstream
 
 NAMES = ("a", "b", "c", "d", "gpt-4o", "groq-llama")
-
-
-@pytest.fixture(scope="session")
-def provider() -> Iterator[Upstream]:
-    with open_upstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture
-def upstream(provider: Upstream) -> Upstream:
-    """The provider, with nothing scripted and nobody asked."""
-    provider.reset()
-    return provider
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from typing import Protocol
 from ..bulk.files import FileService
 from ..bulk.jobs import JobService
 from ..bulk.local.engine import Bulk, data_home, open_local
+from ..bulk.local.intake import Desk
 from ..bulk.records import Job
 from ..bulk.store import Table
 from ..compose import open_gateway
@@ -22,22 +23,8 @@ LOOK, LOOK_AWAY = 0.5, 2.0
 """Seconds between two looks at a job, here and in a stack."""
 
 
-class Place(Protocol):
-    """Files and jobs, and what runs them."""
-
-    @property
-    def files(self) -> FileService: ...
-
-    @property
-    def jobs(self) -> JobService: ...
-
-    @property
-    def table(self) -> Table: ...
-
-    @property
-    def owner(self) -> str:
-        """Whose the jobs are that are made here."""
-        ...
+class Place(Desk, Protocol):
+    """Where jobs are made, and what runs them."""
 
     async def look(self, job: Job) -> bool:
         """Wait a little; whether there is nothing more to wait for."""
