@@ -63,10 +63,10 @@ class Scene:
 
 @contextmanager
 def scene(folder: Path) -> Iterator[Scene]:
-    """A running stub and the config for it; JSON is YAML."""
+    """A running stub and the config for it, which is JSON and so YAML too."""
     port = free_port()
     with running("stub", [OURS / "python", "-m", "tests.bench.stub", str(port)], port, ASKED) as s:
-        made = Scene(s, folder / "config.yaml")
+        made = Scene(s, folder / "config.json")
         params = {m: {"model": f"openai/{m}", "api_base": made.url(m)} for m in SCRIPTS}
         models = [
             {"model_name": model, "litellm_params": {**address, "api_key": "sk-stub"}}
@@ -80,6 +80,11 @@ def scene(folder: Path) -> Iterator[Scene]:
 def ours(port: int, config: Path) -> list[str | Path]:
     """The gateway's command."""
     return [OURS / "fanout", "serve", "--quiet", "--config", config, "--port", str(port)]
+
+
+def function(port: int, _config: Path) -> list[str | Path]:
+    """The Lambda's command, which reads the config that the environment names."""
+    return [OURS / "python", "-m", "functions.api", str(port)]
 
 
 def theirs(port: int, config: Path) -> list[str | Path]:

@@ -6,13 +6,24 @@ import re
 from statistics import median
 
 from .report import Section, Verdict, number
-from .scene import Command, Plan, Scene, bare, floor, ours, ratio, started
+from .scene import Command, Plan, Scene, bare, floor, function, ours, ratio, started
 
-COMMANDS: dict[str, Command] = {"bare": bare, "floor": floor, "fanout": ours}
+COMMANDS: dict[str, Command] = {"bare": bare, "floor": floor, "fanout": ours, "lambda": function}
+FUNCTION = {
+    "AWS_ACCESS_KEY_ID": "none",
+    "AWS_REGION": "us-east-1",
+    "AWS_SECRET_ACCESS_KEY": "none",
+    "FANOUT_SECRET_PREFIX": "Bench/",
+    "FANOUT_SERVICE": "Bench",
+    "POWERTOOLS_SERVICE_NAME": "Bench",
+}
+"""What the stack sets; the config has its keys in it, so Secrets Manager is asked for none."""
+
 NAMES = {
     "bare": "bare ASGI function that answers by itself",
     "floor": "bare ASGI function that asks the stub",
     "fanout": "**Fanout**, asking the stub",
+    "lambda": "**Fanout's Lambda**, without an adapter, asking the stub",
 }
 _IMPORT = re.compile(r"^import time:.*\| +(\S+)$", re.MULTILINE)
 
@@ -22,9 +33,9 @@ def measure(made: Scene, plan: Plan, litellm: str, theirs: float | None) -> Sect
     seconds: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for _ in range(plan.starts):
         for name, command in COMMANDS.items():
-            with started(name, command, made) as server:
+            with started(name, command, made, _env(name, made)) as server:
                 seconds[name].append(server.seconds)
-    modules = {name: imported(command, made) for name, command in COMMANDS.items()}
+    modules = {name: imported(name, command, made) for name, command in COMMANDS.items()}
     rows = [
         [
             NAMES[name],
@@ -36,22 +47,32 @@ def measure(made: Scene, plan: Plan, litellm: str, theirs: float | None) -> Sect
     ]
     if theirs is not None:
         rows.append([f"LiteLLM's proxy {litellm}, once", number(theirs * 1000, "ms"), "", ""])
-    verdict = Verdict(
-        "start to first answer, beside a bare ASGI function's",
-        ratio(seconds["fanout"], seconds["bare"]),
-        2,
-        "x",
-    )
+    what = "start to first answer, beside a bare ASGI function's"
+    verdicts = [
+        Verdict(what, ratio(seconds["fanout"], seconds["bare"]), 2, "x"),
+        Verdict(f"{what}: the Lambda's", ratio(seconds["lambda"], seconds["bare"]), 2, "x"),
+        Verdict(
+            "modules beyond a bare ASGI function's: the Lambda's",
+            len(modules["lambda"] - modules["bare"]),
+            200,
+            "",
+        ),
+    ]
     note = (
         "From the start of the process to the end of its first answer: Fanout's is a chat "
         f"completion that it got from the stub. In turn, the median of {plan.starts}, and of the "
         "ratios within a turn."
     )
     header = ["", "start to first answer", "modules imported", "beyond the bare function's"]
-    return Section("Start", note, header, rows, [verdict])
+    return Section("Start", note, header, rows, verdicts)
 
 
-def imported(command: Command, made: Scene) -> frozenset[str]:
+def _env(name: str, made: Scene) -> dict[str, str]:
+    return {**FUNCTION, "FANOUT_CONFIG": str(made.config)} if name == "lambda" else {}
+
+
+def imported(name: str, command: Command, made: Scene) -> frozenset[str]:
     """The modules that a server has imported by its first answer."""
-    with started("imports", command, made, {"PYTHONPROFILEIMPORTTIME": "1"}) as server:
+    env = {**_env(name, made), "PYTHONPROFILEIMPORTTIME": "1"}
+    with started("imports", command, made, env) as server:
         return frozenset(_IMPORT.findall(server.said()))
