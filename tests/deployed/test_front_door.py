@@ -1,13 +1,27 @@
-"""What API Gateway itself does, which emulators do not: on a real account only."""
+"""What API Gateway itself does, mostly on a real account only; and the page behind it."""
 
 from __future__ import annotations
 
+import re
 import time
 from uuid import uuid4
 
 import pytest
 
 from .stack import Deployed
+
+
+def test_the_page_and_its_files_come_through_to_whoever_asks(own: Deployed) -> None:
+    page = own.ask("GET", "/", headers={})
+    assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+    names = re.findall(r'(?:src|href)="(page/[^"]+)"', page.body.decode())
+    assert {name.rpartition(".")[2] for name in names} == {"css", "js", "svg"}
+    for name in names:
+        file = own.ask("GET", f"/{name}", headers={"accept-encoding": "gzip"})
+        assert (file.status, file.headers["content-encoding"]) == (200, "gzip")
+        assert "immutable" in file.headers["cache-control"]
+        assert file.body.decode()  # unpacked by the client: text again
 
 
 @pytest.fixture
