@@ -228,7 +228,7 @@ def test_what_asks_for_a_websocket_gets_the_usual_answer(
     upstream.script("a", answers())
     upgrade = ["upgrade: websocket", "sec-websocket-version: 13", "sec-websocket-key: eA=="]
     head, body = with_length(GOOD, *upgrade)
-    # In one piece: behind an upgrade the body is not read, and would reset what is closed before it.
+    # In one piece: behind an upgrade the body is not read, and would reset what is closed before.
     back = exchange(server, head.replace(b": close", b": upgrade, close") + body)
     assert back.split()[1] in {b"200", b"400"}
 
