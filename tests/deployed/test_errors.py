@@ -16,7 +16,6 @@ from .stack import Deployed, asking
     [
         ("GET", "/nothing", 404, "not_found"),
         ("POST", "/embeddings", 404, "not_found"),
-        ("GET", "/", 404, "not_found"),
         ("GET", "/chat/completions", 405, "method_not_allowed"),
         ("GET", "/models/no-such-model", 404, "model_not_found"),
     ],
