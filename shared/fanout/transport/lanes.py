@@ -202,13 +202,11 @@ class LanesEngine:
         """The first lane with room; a new one where all are full; else the emptiest."""
         for lane in origin.lanes:
             if lane.in_flight < STREAMS_PER_LANE:
-                break
-        else:
-            if len(origin.lanes) < MAX_LANES:
-                lane = self._open_lane(pyqwest.HTTPVersion.HTTP2)
-                origin.lanes.append(lane)
-            else:
-                lane = min(origin.lanes, key=_load)
+                return lane
+        if len(origin.lanes) == MAX_LANES:
+            return min(origin.lanes, key=_load)
+        lane = self._open_lane(pyqwest.HTTPVersion.HTTP2)
+        origin.lanes.append(lane)
         return lane
 
     def _http1(self) -> Lane:
