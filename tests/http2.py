@@ -19,6 +19,10 @@ END_STREAM, ACK, END_HEADERS = 1, 1, 4
 OURS = b"\0\3" + (100).to_bytes(4, "big") + b"\0\4" + (2**24).to_bytes(4, "big")
 
 
+LONGEST = 16_384
+"""Bytes of a frame's payload, unless the peer allows more."""
+
+
 class StreamCall(Call):
     """One call on one stream."""
 
@@ -30,7 +34,9 @@ class StreamCall(Call):
 
     def whole(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
         self._head(status, headers)
-        self.writer.write(frame(DATA, END_STREAM, self._number, body))
+        for start in range(0, len(body), LONGEST):
+            self.writer.write(frame(DATA, 0, self._number, body[start : start + LONGEST]))
+        self.writer.write(frame(DATA, END_STREAM, self._number))
 
     def piece(self, data: bytes) -> None:
         self.head()

@@ -16,8 +16,7 @@ from fanout.config.resolve import resolve
 from fanout.http.app import App
 from fanout.http.asgi import Message
 from fanout.settings import Settings
-from fanout.transport.engine import Engine, Incoming, Outgoing
-from fanout.transport.lanes import Reply
+from fanout.transport.engine import Engine, Incoming, Outgoing, Reply
 from fanout.wire.http import WireResponse
 
 from .background import background

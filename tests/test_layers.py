@@ -38,7 +38,7 @@ LAYERS = """
 """
 
 DOORS = {
-    "pyqwest": "transport/lanes",  # the HTTP engine
+    "pyqwest": "transport/lanes transport/replies",  # the HTTP engine
     "httpx2": "transport/httpx_seam",  # for other people's clients
     "botocore": "aws bulk/aws/clients stack_keys",
     "boto3": "bulk/aws/clients stack_keys",

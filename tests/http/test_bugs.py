@@ -11,8 +11,7 @@ import pytest
 
 from fanout.errors import INTERNAL
 from fanout.observe import JSONLines
-from fanout.transport.engine import Incoming, Outgoing
-from fanout.transport.lanes import Reply
+from fanout.transport.engine import Incoming, Outgoing, Reply
 from fanout.wire.http import WireResponse
 from tests.http.test_bad_input import models
 from tests.in_process import Agreeable, Heard, InProcess, run_in_process

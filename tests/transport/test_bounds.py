@@ -11,6 +11,7 @@ import trustme
 
 from fanout.transport.engine import TooLong
 from fanout.transport.lanes import LanesEngine
+from fanout.transport.trust import ENOUGH, SMALL, Trust
 from tests.steps import answers, hang, raw, reply
 from tests.transport.origins import outgoing
 from tests.upstream import Call, Script, Upstream
@@ -31,6 +32,8 @@ def packed(encoding: str) -> Script:
     pack = gzip.compress if encoding == "gzip" else zlib.compress
     return [reply(200, pack(b" " * 100 * LIMIT), {"content-encoding": encoding})]
 
+
+UNENDED: Script = [raw(CHUNKED + b"%x\r\n" % (2 * LIMIT) + b" " * 2 * LIMIT + b"\r\n"), hang]
 
 TOO_MUCH: dict[str, Script] = {
     "a length announced": [raw(b"HTTP/1.1 200 OK\r\ncontent-length: 50000000\r\n\r\n"), endless],
@@ -71,6 +74,67 @@ def test_over_http_2_too(http2: Upstream, ca: trustme.CA) -> None:
             await engine.aclose()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("kind", ["plain", "http1", "http2"])
+def test_an_origin_that_gave_too_much_has_to_earn_its_trust_again(
+    kind: str, ca: trustme.CA, request: pytest.FixtureRequest
+) -> None:
+    """Small answers are read in one go, and the first big one is known when it is there."""
+    upstream: Upstream = request.getfixturevalue(kind)
+    upstream.script("small", [reply(200, b"x")])
+    upstream.script("big", [reply(200, b"x" * (LIMIT + 1))])
+    upstream.script("unended", UNENDED)
+
+    async def run() -> None:
+        engine = LanesEngine(max_answer=LIMIT, ca_pem=ca.cert_pem.bytes())
+        try:
+            for _ in range(ENOUGH):
+                assert (await engine.send(outgoing(upstream, "small"))).body == b"x"
+            with pytest.raises(TooLong):
+                await engine.send(outgoing(upstream, "big"))
+            for _ in range(ENOUGH - 1):
+                assert (await engine.send(outgoing(upstream, "small"))).body == b"x"
+            if kind != "http2":
+                with pytest.raises(TooLong):
+                    await engine.send(outgoing(upstream, "unended"))
+                await asyncio.to_thread(upstream.wait_hung_up, "unended")
+            with pytest.raises(TooLong):
+                await engine.send(outgoing(upstream, "big"))
+        finally:
+            await engine.aclose()
+
+    asyncio.run(run())
+
+
+def test_who_speaks_http_1_behind_tls_is_not_trusted_at_once(
+    http1: Upstream, ca: trustme.CA
+) -> None:
+    http1.script("unended", UNENDED)
+
+    async def run() -> None:
+        engine = LanesEngine(max_answer=LIMIT, ca_pem=ca.cert_pem.bytes())
+        try:
+            with pytest.raises(TooLong):
+                await engine.send(outgoing(http1, "unended"))
+        finally:
+            await engine.aclose()
+
+    asyncio.run(run())
+
+
+def test_trust_is_earned_by_small_answers_in_a_row() -> None:
+    trust = Trust()
+    for _ in range(ENOUGH - 1):
+        trust.note(SMALL)
+    trust.note(SMALL + 1)
+    for _ in range(ENOUGH - 1):
+        trust.note(0)
+    assert not trust.is_earned
+    trust.note(0)
+    assert trust.is_earned
+    trust.lose()
+    assert not trust.is_earned
 
 
 def test_what_is_just_within_the_limit_comes_whole(plain: Upstream) -> None:

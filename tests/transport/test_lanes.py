@@ -13,6 +13,7 @@ from fanout.transport.engine import (
     Outgoing,
 )
 from fanout.transport.lanes import LanesEngine
+from fanout.transport.trust import ENOUGH
 from fanout.wire.http import WireResponse
 from tests.steps import (
     answers,
@@ -136,9 +137,10 @@ def test_a_lost_connection_is_replaced(http2: Upstream, ca: trustme.CA) -> None:
 
 @pytest.mark.parametrize("kind", ["plain", "http1", "http2"])
 @pytest.mark.parametrize("script", [[hang], [head, hang], [role, say("Hel"), hang]])
+@pytest.mark.parametrize("known", [1, ENOUGH])
 @both_ways
 def test_cancelling_a_call_closes_its_stream_at_once(
-    kind: str, script: Script, ca: trustme.CA, way: Way, request: pytest.FixtureRequest
+    kind: str, script: Script, known: int, ca: trustme.CA, way: Way, request: pytest.FixtureRequest
 ) -> None:
     upstream: Upstream = request.getfixturevalue(kind)
     upstream.script("a", script)
@@ -157,7 +159,8 @@ def test_cancelling_a_call_closes_its_stream_at_once(
 
     async def run() -> float:
         async with engine(ca) as made:
-            await made.send(outgoing(upstream, "b"))
+            for _ in range(known):
+                await made.send(outgoing(upstream, "b"))
             return min([await leave(made) for _ in range(3)])
 
     assert asyncio.run(run()) < 0.1

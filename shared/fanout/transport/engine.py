@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from msgspec import Struct
+
 from ..secret import Reticent
 from ..wire.http import WireResponse
 
@@ -38,6 +40,14 @@ class Incoming(Protocol):
 
     @property
     def body(self) -> AsyncIterator[bytes]: ...
+
+
+class Reply(Struct, frozen=True):
+    """An `Incoming` as a value."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: AsyncIterator[bytes]
 
 
 class Engine(Protocol):

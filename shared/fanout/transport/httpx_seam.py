@@ -25,10 +25,11 @@ from .engine import (
     EngineError,
     Incoming,
     Outgoing,
+    Reply,
     SlowConnect,
     TooLong,
 )
-from .lanes import LanesEngine, Reply
+from .lanes import LanesEngine
 
 _FAULTS: tuple[tuple[type[Exception], type[EngineError]], ...] = (
     (httpx.TimeoutException, SlowConnect),
