@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from . import gateway, jobs, prompts, race, startup
+from . import gateway, jobs, prompts, race, shape, startup
 from .report import Section, page
 from .scene import QUICK, Plan, contestants, scene
 from .servers import OURS, ROOT
@@ -65,7 +65,9 @@ def measure(plan: Plan) -> list[Section]:
             _say("start")
             theirs = servers["litellm"].seconds if plan.peers else None
             start = startup.measure(made, plan, litellm, theirs)
-    return [many, load, raced, batch, start, costs]
+            _say("Lambda's shape")
+            held = shape.measure(made, plan)
+    return [many, load, raced, batch, start, *held, costs]
 
 
 def _say(what: str) -> None:

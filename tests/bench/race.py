@@ -26,7 +26,7 @@ LOOKS: Sequence[tuple[str, bool, Look]] = (
 def measure(stub: Server, servers: Mapping[str, Server], plan: Plan, litellm: str) -> Section:
     """First word and whole answer, streamed and plain."""
     racers = {name: servers[name] for name in ("fanout", "litellm") if name in servers}
-    loads = {stream: _in_turn(stub, racers, plan.races, stream=stream) for stream in (True, False)}
+    loads = {stream: in_turn(stub, racers, plan.races, stream=stream) for stream in (True, False)}
     rows: list[list[str]] = []
     verdicts: list[Verdict] = []
     for what, stream, look in LOOKS:
@@ -52,7 +52,7 @@ def measure(stub: Server, servers: Mapping[str, Server], plan: Plan, litellm: st
     return Section("A race", note, header, rows, verdicts)
 
 
-def _in_turn(
+def in_turn(
     stub: Server, racers: Mapping[str, Server], count: int, *, stream: bool
 ) -> dict[str, list[Load]]:
     """The fast model alone, and a race through each, again and again."""

@@ -68,7 +68,12 @@ def measure(made: Scene, plan: Plan, litellm: str, theirs: float | None) -> Sect
 
 
 def _env(name: str, made: Scene) -> dict[str, str]:
-    return {**FUNCTION, "FANOUT_CONFIG": str(made.config)} if name == "lambda" else {}
+    return lambda_env(made) if name == "lambda" else {}
+
+
+def lambda_env(made: Scene) -> dict[str, str]:
+    """The environment of the Lambda's command."""
+    return {**FUNCTION, "FANOUT_CONFIG": str(made.config)}
 
 
 def imported(name: str, command: Command, made: Scene) -> frozenset[str]:
