@@ -115,4 +115,4 @@ lock: install  ## resolve the versions anew, with hashes
 	cd requirements && sh lock.sh ../$(BIN)/uv
 
 clean:  ## remove what make made
-	rm -rf .venv .venv-audit .venv-bench .build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-audit .venv-bench .venv-infra .build cdk.out node_modules .mypy_cache .ruff_cache .pytest_cache
