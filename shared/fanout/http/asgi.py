@@ -23,10 +23,11 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Headers: TypeAlias = Mapping[str, str]
 
 
-LINGER, LONGEST = 2.0, 20.0
+LINGER, LONGEST = 5.0, 30.0
 """
 Seconds of silence after which a refused caller has been heard out, and seconds in all: one that is
-still sending may not look for an answer yet.
+still sending may not look for an answer yet. They are nginx's `lingering_timeout` and
+`lingering_time`: https://nginx.org/en/docs/http/ngx_http_core_module.html.
 """
 
 
