@@ -11,6 +11,18 @@ MAX_CAUSES = 20
 """Kinds of failure that are counted by name; the others are `other`."""
 
 
+class Meter(Struct):
+    """A running job's calls: those in flight, and those that were answered with a 429."""
+
+    in_flight: int = 0
+    refused: int = 0
+
+    def add(self, more: Meter) -> None:
+        """Count these in."""
+        self.in_flight += more.in_flight
+        self.refused += more.refused
+
+
 class Tally(Struct):
     """
     Counts of lines and of what they took; `cost` in US dollars, of what has a price.
@@ -46,6 +58,10 @@ class Tally(Struct):
             full = cause not in self.causes and len(self.causes) >= MAX_CAUSES
             name = "other" if full else cause
             self.causes[name] = self.causes.get(name, 0) + count
+
+    def tell(self, meter: Meter) -> None:
+        """The calls of the job as they are now."""
+        self.in_flight, self.refused = meter.in_flight, meter.refused
 
     @property
     def usage(self) -> dict[str, Any]:
