@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,28 @@ def test_failures_are_grouped_by_cause_with_examples_and_run_again(
     expect(page.locator(".job .state")).to_have_text("Done")
     _, lines = downloaded(page, "Download the answers")
     assert sorted(words_of(lines)) == [f"line-{n}" for n in range(4)]
+
+
+def test_examples_of_failures_are_there_while_the_job_runs(
+    page: Page, upstream: Upstream, tmp_path: Path
+) -> None:
+    hold = upstream.gate()
+    bad = [refuse(400, "too long", code="context_length_exceeded")]
+    upstream.script("a", *[bad] * 4, [wait(hold), *answers("fine")])
+    rows = [line(f"line-{n}", str(n)) for n in range(5)]
+    give(page, "mixed.jsonl", "".join(rows), tmp_path)
+    page.get_by_role("button", name="Start 5 lines").click()
+    causes = page.get_by_role("region", name="Failures")
+    expect(causes).to_contain_text("4 × The prompt is too long for this model.")
+    examples = causes.locator("ul ul li")
+    expect(examples).to_have_count(3)
+    for one in examples.all():
+        expect(one).to_have_text(re.compile(r"^line-\d \(line \d\) `a`: too long$"))
+    expect(page.locator(".job .state")).to_have_text("Running")
+    expect(tile(page, "Done")).to_have_text("0 of 5")
+    hold.open()
+    expect(page.locator(".job .state")).to_have_text("Done")
+    expect(examples).to_have_count(3)
 
 
 def test_mistakes_of_a_file_are_told_before_anything_is_paid_for(

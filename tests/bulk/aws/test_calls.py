@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -106,13 +107,15 @@ def test_calls_are_written_where_they_changed_or_would_be_forgotten(
     asyncio.run(main())
 
 
-def test_a_running_job_tells_the_calls_of_its_workers_and_their_refusals(
+def test_a_running_job_tells_its_workers_calls_refusals_and_examples_of_failures(
     blobs: S3Blobs, table: DynamoTable
 ) -> None:
     teller, refused = Teller(), set[str]()
     held = asyncio.Event()
 
     async def before(_: str, text: str) -> tuple[int, Mapping[str, str]] | None:
+        if text == NAMES[25]:
+            return 400, {}
         if text in {NAMES[0], NAMES[30]} and text not in refused:
             refused.add(text)
             return 429, {"retry-after": "0"}
@@ -127,19 +130,26 @@ def test_a_running_job_tells_the_calls_of_its_workers_and_their_refusals(
             shards = await at.shards((await at.machine.plan(job.id)).manifest)
             assert len(shards) == 2
 
-            async def shown() -> tuple[int, int]:
+            async def fanout() -> Mapping[str, Any]:
                 now = await at.job(job)
-                fanout = now.shown(await at.bulk.jobs.tally(now))["fanout"]
-                return fanout["in_flight"], fanout["refused"]
+                shown: Mapping[str, Any] = now.shown(await at.bulk.jobs.tally(now))["fanout"]
+                return shown
+
+            async def shown() -> tuple[int, int]:
+                seen = await fanout()
+                return seen["in_flight"], seen["refused"]
 
             assert await shown() == (0, 0)
             async with asyncio.TaskGroup() as group, asyncio.timeout(PATIENCE):
                 for shard in shards:
                     group.create_task(at.work(job, shard))
-                while await shown() != (40, 2):  # noqa: ASYNC110 -- it is told once a second
+                while await shown() != (39, 2):  # noqa: ASYNC110 -- it is told once a second
                     await asyncio.sleep(0.05)
+                example = {"custom_id": NAMES[25], "line": 26, "message": "`a`: status 400"}
+                assert (await fanout())["examples"] == {"Rejected": [example]}
                 held.set()
             assert await shown() == (0, 2)
             assert (await at.machine.finish(job.id)).status == "completed"
+            assert (await fanout())["examples"] == {"Rejected": [example]}
 
     asyncio.run(main())

@@ -11,7 +11,7 @@ import pytest
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.ledger import DynamoLedger
 from fanout.bulk.aws.purse import LEASE
-from fanout.bulk.tally import Meter, Tally
+from fanout.bulk.tally import Example, Meter, Tally, tally_failure
 
 
 class Desk:
@@ -78,6 +78,22 @@ def test_counts_of_all_workers_add_up_and_a_shard_that_is_taken_up_again_counts_
         assert await third.total() == quiet(Tally(3, 1, 6, 0, 9, causes={"bad": 1}))
         assert await desk.ledger().completed(0) == Tally(3, 0, 6, 0, 9)
         assert await desk.ledger().completed(1) is None
+
+    asyncio.run(main())
+
+
+def test_examples_of_failures_are_those_of_all_shards_together(table: DynamoTable) -> None:
+    async def main() -> None:
+        desk = Desk(table)
+        await desk.job("in_progress")
+        for shard in range(5):
+            ledger = desk.ledger()
+            ledger.begin(shard, Tally())
+            ledger.settle(shard, 0.0, tally_failure("bad", f"n{shard}", 10 * shard, "no"))
+            await ledger.sync()
+        kept = [Example("n0", 0, "no"), Example("n1", 10, "no"), Example("n2", 20, "no")]
+        total = await desk.ledger().total()
+        assert (total.causes, total.examples) == ({"bad": 5}, {"bad": kept})
 
     asyncio.run(main())
 
