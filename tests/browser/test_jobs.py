@@ -180,7 +180,9 @@ def test_a_job_is_cancelled_and_says_what_never_ran(
     expect(tile(page, "Done")).to_have_text("1 of 2")
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator(".job .state")).to_have_text("Stopped")
-    expect(page.get_by_role("region", name="Failures")).to_contain_text("ended before this line")
+    failures = page.get_by_role("region", name="Failures")
+    expect(failures).to_contain_text("ended before this line")
+    expect(failures).to_contain_text("The batch was cancelled before this request was made.")
     expect(page.get_by_role("button", name="Run the failed lines again")).to_be_visible()
     hold.open()
 
