@@ -123,11 +123,11 @@ in it. A worker has up to {shard} lines under way, so its wait is shared by them
 
 Of one of 3 s and 1,024 MB: functions ${job.functions:.2f}, state machine ${job.states:.2f}, S3
 ${job.storage:.2f}, DynamoDB ${job.records:.2f}, logs ${job.logs:.2f}. It is computed, not measured:
-a shard of {shard} lines is taken to be {waves} answers' time and {beside} s, with a put, a count
-and a look a second, and {transitions} transitions. Not in it are storage (${of_storage:.3f} a GB
-and month, for `fanout:file_days`), the jobs' own metrics (${of_job_metrics:.2f} a month with a job
-in every hour), and what a worker does again after a fault. Asked one by one, the same million are
-${alone:.2f} at 512 MB.
+a shard of {shard} lines is taken to be {waves} answers' time and {beside} s, with a put, a look
+and {counts} writes of counts a second, and {transitions} transitions. Not in it are storage
+(${of_storage:.3f} a GB and month, for `fanout:file_days`), the jobs' own metrics
+(${of_job_metrics:.2f} a month with a job in every hour), and what a worker does again after a
+fault. Asked one by one, the same million are ${alone:.2f} at 512 MB.
 
 ## What would change it
 
@@ -175,6 +175,7 @@ def page() -> str:
         job=job_cost.job(MILLION, 1_024, 3),
         waves=job_cost.WAVES,
         beside=job_cost.BESIDE,
+        counts=job_cost.COUNTS,
         transitions=job_cost.TRANSITIONS,
         of_job_metrics=job_cost.METRICS * prices.METRIC.dollars,
         of_storage=prices.S3_STORAGE.dollars,

@@ -17,8 +17,9 @@ WAVES, BESIDE = 2, 2
 TRANSITIONS = 3
 """States that a shard's child enters: the worker, whether it is done, its counts."""
 
-# Once a second a worker puts what it has, writes its counts, and looks whether the job goes on;
-# a shard's beginning and end are some more.
+# Once a second a worker puts what it has, writes its counts and its calls, and looks whether the
+# job goes on; a shard's beginning and end are some more.
+COUNTS = 2
 PUTS_BESIDE, GETS_BESIDE, WRITES_BESIDE, READS_BESIDE = 4, 3, 1, 3
 
 LOGGED = 14_000
@@ -59,7 +60,8 @@ def job(lines: int, memory: int, seconds: float) -> Parts:
     waited = shards * works * memory / 1024 + 2 * lines / PLANNED * ONE_CORE
     puts = shards * (works + PUTS_BESIDE) + lines * OUTPUT_LINE / PART
     gets = shards * (works + GETS_BESIDE)
-    writes, reads = shards * (works + WRITES_BESIDE), shards * (works + READS_BESIDE)
+    writes = shards * (COUNTS * works + WRITES_BESIDE)
+    reads = shards * (works + READS_BESIDE)
     return Parts(
         functions=waited * prices.COMPUTE["arm64"].dollars
         + shards / MILLION * prices.INVOCATION.dollars,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,28 @@ def test_failures_are_grouped_by_cause_with_examples_and_run_again(
     assert sorted(words_of(lines)) == [f"line-{n}" for n in range(4)]
 
 
+def test_examples_of_failures_are_there_while_the_job_runs(
+    page: Page, upstream: Upstream, tmp_path: Path
+) -> None:
+    hold = upstream.gate()
+    bad = [refuse(400, "too long", code="context_length_exceeded")]
+    upstream.script("a", *[bad] * 4, [wait(hold), *answers("fine")])
+    rows = [line(f"line-{n}", str(n)) for n in range(5)]
+    give(page, "mixed.jsonl", "".join(rows), tmp_path)
+    page.get_by_role("button", name="Start 5 lines").click()
+    causes = page.get_by_role("region", name="Failures")
+    expect(causes).to_contain_text("4 × The prompt is too long for this model.")
+    examples = causes.locator("ul ul li")
+    expect(examples).to_have_count(3)
+    for one in examples.all():
+        expect(one).to_have_text(re.compile(r"^line-\d \(line \d\) `a`: too long$"))
+    expect(page.locator(".job .state")).to_have_text("Running")
+    expect(tile(page, "Done")).to_have_text("0 of 5")
+    hold.open()
+    expect(page.locator(".job .state")).to_have_text("Done")
+    expect(examples).to_have_count(3)
+
+
 def test_mistakes_of_a_file_are_told_before_anything_is_paid_for(
     page: Page, upstream: Upstream, tmp_path: Path, house: Served
 ) -> None:
@@ -157,7 +180,9 @@ def test_a_job_is_cancelled_and_says_what_never_ran(
     expect(tile(page, "Done")).to_have_text("1 of 2")
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator(".job .state")).to_have_text("Stopped")
-    expect(page.get_by_role("region", name="Failures")).to_contain_text("ended before this line")
+    failures = page.get_by_role("region", name="Failures")
+    expect(failures).to_contain_text("ended before this line")
+    expect(failures).to_contain_text("The batch was cancelled before this request was made.")
     expect(page.get_by_role("button", name="Run the failed lines again")).to_be_visible()
     hold.open()
 

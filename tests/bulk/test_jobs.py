@@ -13,6 +13,8 @@ import pytest
 from msgspec.structs import replace
 
 from fanout.bulk.plan import ShardSize
+from fanout.bulk.run import UNRUN
+from fanout.bulk.tally import Example
 from fanout.errors import NotFound, RequestError
 from tests.bulk.stage import CONFIG, COST, Teller, jsonl, line, run, stage
 
@@ -303,6 +305,11 @@ def test_a_job_past_its_window_expires_with_what_is_done(tmp_path: Path) -> None
             assert (job.status, job.expired_at is not None) == ("expired", True)
             assert sorted(await at.texts(job)) == ["n0", "n1", "n2", "n3"]
             assert await at.faults(job) == dict.fromkeys(["n4", "n5"], "batch_expired")
+            assert job.tally is not None
+            assert (job.tally.done, job.tally.causes) == (4, {"batch_expired": 2})
+            said = UNRUN["expired"].message
+            examples = [Example("n4", 5, said), Example("n5", 6, said)]
+            assert job.tally.examples == {"batch_expired": examples}
 
     run(main())
 

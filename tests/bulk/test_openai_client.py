@@ -84,6 +84,10 @@ def test_a_batch_of_two_models_from_upload_to_output(
     fault = output(client, batch.error_file_id)["y"]["response"]
     assert fault["status_code"] == 400
     assert fault["body"]["error"]["message"] == "`b`: no such thing"
+    shown = batch.to_dict()["fanout"]
+    assert isinstance(shown, dict)
+    example = {"custom_id": "y", "line": 2, "message": "`b`: no such thing"}
+    assert shown["examples"] == {"Rejected": [example]}
     assert len(upstream.calls) == 2
 
 

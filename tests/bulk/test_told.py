@@ -46,6 +46,9 @@ def test_a_running_job_tells_its_cap_its_causes_its_calls_and_its_refusals(tmp_p
                 "max_cost_usd": CAP,
                 "retry_of": None,
                 "causes": {"Rejected": 1},
+                "examples": {
+                    "Rejected": [{"custom_id": "bad", "line": 1, "message": "`a`: status 400"}]
+                },
                 "in_flight": 3,
                 "refused": 1,
             }
@@ -53,5 +56,8 @@ def test_a_running_job_tells_its_cap_its_causes_its_calls_and_its_refusals(tmp_p
             await at.ended(job)
             after = await told(at, job.id)
             assert (after["in_flight"], after["refused"]) == (None, None)
+            assert after["examples"] == {
+                "Rejected": [{"custom_id": "bad", "line": 1, "message": "`a`: status 400"}]
+            }
 
     run(main())

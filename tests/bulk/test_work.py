@@ -21,6 +21,7 @@ from fanout.bulk.local.ledger import SQLiteLedger
 from fanout.bulk.local.sqlite import Database
 from fanout.bulk.pace import NoTurn
 from fanout.bulk.plan import Shard, ShardSize, plan
+from fanout.bulk.tally import Example
 from fanout.bulk.work import MARGIN, Done, Tools, Work, work
 from fanout.errors import (
     AllFailed,
@@ -201,6 +202,36 @@ def test_what_will_not_change_is_asked_once(tmp_path: Path, kind: Any) -> None:
     bench = Bench(tmp_path, LINES, fail)
     assert run(bench.work()) == Done(0, 10, 0, None)
     assert (bench.asked, bench.stored()) == (ONCE, ONCE)
+
+
+def test_the_first_failed_lines_of_a_cause_are_its_examples_and_outlive_their_worker(
+    tmp_path: Path,
+) -> None:
+    async def fail(name: str) -> None:
+        if name in {"n1", "n2", "n4", "n8", "n9"}:
+            raise error(Rejected)
+
+    bench = Bench(tmp_path, LINES, fail)
+    run(bench.work(most=1, first=1))
+    assert run(bench.tools.ledger.total()).examples == {
+        "Rejected": [
+            Example("n1", 2, "`a`: no"),
+            Example("n2", 3, "`a`: no"),
+            Example("n4", 5, "`a`: no"),
+        ]
+    }
+    bench.database.forget_shards("job")  # killed before the counts were written
+    bench.tools = replace(bench.tools, ledger=bench.ledger())
+    run(bench.work())
+    total = run(bench.tools.ledger.total())
+    assert (total.failed, bench.asked) == (5, ONCE)
+    assert total.examples == {
+        "error": [
+            Example("n1", None, "`a`: no"),
+            Example("n2", None, "`a`: no"),
+            Example("n4", None, "`a`: no"),
+        ]
+    }
 
 
 def test_patience_has_an_end(tmp_path: Path) -> None:

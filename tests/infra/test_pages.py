@@ -63,6 +63,8 @@ def test_a_job_costs_what_its_shards_do() -> None:
     assert million.states == pytest.approx(5_000 * 3 * 0.025 / 1_000)
     waited = 5_000 * 8 * 1.0 + 2 * 20 * 1.769
     assert million.functions == pytest.approx(waited * 0.0000133334 + 0.001)
+    writes, reads = 5_000 * (2 * 8 + 1), 5_000 * (8 + 3)
+    assert million.records == pytest.approx((writes * 0.625 + reads * 0.125) / 1_000_000)
     assert million.total == pytest.approx(sum(million))
     assert job_cost.job(2_000_000, 1_024, 3).total == pytest.approx(2 * million.total)
 

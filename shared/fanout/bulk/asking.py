@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack
 from functools import cache
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from ..config.resolve import Catalog
@@ -22,6 +21,7 @@ from .costs import Costs
 from .insist import Ask, Asked
 from .lines import BadLine, Line
 from .pace import Limits, LocalBook, Pacer
+from .tally import Meter
 
 BYTES_A_TOKEN = 4
 LEARNING = 0.1
@@ -29,13 +29,6 @@ LEARNING = 0.1
 
 ASSUMED = 500
 """Tokens of an answer whose request sets no limit, where a number is needed beforehand."""
-
-
-class Meter(Struct):
-    """A running job's calls: those in flight, and those that were answered with a 429."""
-
-    in_flight: int = 0
-    refused: int = 0
 
 
 def make_ask(

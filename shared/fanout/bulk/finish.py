@@ -16,7 +16,7 @@ from . import lines
 from .plan import Shard, each_line
 from .store import Blobs, Ledger, Parts, Shelves
 from .stored import tally_stored
-from .tally import Tally
+from .tally import Tally, tally_failure
 
 
 class Unrun(Struct, frozen=True):
@@ -85,27 +85,21 @@ async def _incomplete(
     await shelf.close()
     if tally.lines >= shard.lines or job.unrun is None:
         return tally, []
-    left = shard.lines - tally.lines
-    tally.add(Tally(failed=left, causes={job.unrun.code: left}))
     key = f"{job.scratch}/unrun/{shard.index:06d}.jsonl"
-    await blobs.write(key, _unrun(job, job.unrun, shard, blobs, names))
+    await blobs.write(key, _unrun(job, job.unrun, shard, blobs, names, tally))
     return tally, [key]
 
 
 async def _unrun(
-    job: Finishing, unrun: Unrun, shard: Shard, blobs: Blobs, names: set[str]
+    job: Finishing, unrun: Unrun, shard: Shard, blobs: Blobs, names: set[str], tally: Tally
 ) -> AsyncIterator[bytes]:
-    async for line in lines_of(blobs, job.input_key, shard, job.default_model):
-        if line.custom_id not in names:
-            request_id = f"req_{random.getrandbits(64):016x}"
-            yield lines.not_run(line.custom_id, request_id, unrun.code, unrun.message)
-
-
-async def lines_of(
-    blobs: Blobs, key: str, shard: Shard, default_model: str | None
-) -> AsyncIterator[lines.Line]:
-    """The lines of one shard, as the requests they are."""
-    source = blobs.read(key, shard.start, shard.end)
+    """The error lines of those that never ran, each counted in the tally."""
+    source = blobs.read(job.input_key, shard.start, shard.end)
     async for number, _, _, data in each_line(source, shard.start, shard.first):
-        if data:
-            yield lines.read_line(data, number, default_model)
+        if not data:
+            continue
+        name = lines.read_line(data, number, job.default_model).custom_id
+        if name not in names:
+            tally.add(tally_failure(unrun.code, name, number, unrun.message))
+            request_id = f"req_{random.getrandbits(64):016x}"
+            yield lines.not_run(name, request_id, unrun.code, unrun.message)

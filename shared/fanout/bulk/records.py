@@ -162,6 +162,10 @@ class Job(Struct, frozen=True, kw_only=True):
                 "max_cost_usd": self.max_cost_usd,
                 "retry_of": self.retry_of,
                 "causes": tally.causes,
+                "examples": {
+                    cause: [asdict(example) for example in examples]
+                    for cause, examples in tally.examples.items()
+                },
                 "in_flight": tally.in_flight,
                 "refused": tally.refused,
             },

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from ..gateway import Gateway
 from ..observe import Observer
 from ..wire import json
-from .asking import Meter, check_model, estimate, make_ask, make_limits
+from .asking import check_model, estimate, make_ask, make_limits
 from .costs import Costs
 from .files import FileService
 from .finish import Finishing, Unrun, finish
@@ -27,6 +27,7 @@ from .plan import LARGE, LineError, Plan, Shard, ShardSize, each_line, plan
 from .records import Job, Status
 from .registry import Registry
 from .store import Blobs, Ledger, Shelves
+from .tally import Meter
 from .work import Tools, Work, work
 
 PIECE = 1 << 20

@@ -19,13 +19,10 @@ async def tally_stored(shelf: Shelf, cost: Callable[[object], float]) -> tuple[s
             continue
         names.add(name)
         if failed:
-            tally.add(tally_failure(_stored_cause(said)))
+            fault = said["error"] or said["response"]["body"]["error"]
+            cause, message = fault.get("code") or "error", fault.get("message") or ""
+            tally.add(tally_failure(str(cause), name, None, str(message)))
         else:
             body = said["response"]["body"]
             tally.add(tally_answer(body, cost(body)))
     return names, tally
-
-
-def _stored_cause(said: dict[str, dict[str, dict[str, dict[str, str]]]]) -> str:
-    fault = said["error"] or said["response"]["body"]["error"]
-    return str(fault.get("code") or "error")

@@ -10,10 +10,38 @@ from msgspec import Struct, field
 MAX_CAUSES = 20
 """Kinds of failure that are counted by name; the others are `other`."""
 
+MAX_EXAMPLES = 3
+"""Failed lines of a cause that are kept as examples."""
+
+MAX_MESSAGE = 300
+"""Characters of an example's message; a longer one is cut."""
+
+
+class Meter(Struct):
+    """A running job's calls: those in flight, and those that were answered with a 429."""
+
+    in_flight: int = 0
+    refused: int = 0
+
+    def add(self, more: Meter) -> None:
+        """Count these in."""
+        self.in_flight += more.in_flight
+        self.refused += more.refused
+
+
+class Example(Struct, frozen=True, array_like=True):
+    """A failed line: its name, its number in the file if that is known, what its error says."""
+
+    custom_id: str
+    line: int | None
+    message: str
+
 
 class Tally(Struct):
     """
     Counts of lines and of what they took; `cost` in US dollars, of what has a price.
+
+    `causes` are the failed lines by code, `examples` the first of each cause.
 
     `in_flight` calls and those `refused` with a 429 are a running job's, told by who runs it.
     """
@@ -28,6 +56,7 @@ class Tally(Struct):
     causes: dict[str, int] = field(default_factory=dict)
     in_flight: int | None = None
     refused: int | None = None
+    examples: dict[str, list[Example]] = field(default_factory=dict)
 
     @property
     def lines(self) -> int:
@@ -46,6 +75,13 @@ class Tally(Struct):
             full = cause not in self.causes and len(self.causes) >= MAX_CAUSES
             name = "other" if full else cause
             self.causes[name] = self.causes.get(name, 0) + count
+            if found := more.examples.get(cause):
+                kept = self.examples.setdefault(name, [])
+                kept += found[: MAX_EXAMPLES - len(kept)]
+
+    def tell(self, meter: Meter) -> None:
+        """The calls of the job as they are now."""
+        self.in_flight, self.refused = meter.in_flight, meter.refused
 
     @property
     def usage(self) -> dict[str, Any]:
@@ -72,9 +108,12 @@ def tally_answer(body: object, cost: float) -> Tally:
     return tally
 
 
-def tally_failure(cause: str) -> Tally:
-    """One line that failed."""
-    return Tally(failed=1, causes={cause: 1})
+def tally_failure(cause: str, custom_id: str, line: int | None, message: str) -> Tally:
+    """One line that failed, as an example of its cause."""
+    if len(message) > MAX_MESSAGE:
+        message = f"{message[: MAX_MESSAGE - 1]}…"
+    example = Example(custom_id, line, message)
+    return Tally(failed=1, causes={cause: 1}, examples={cause: [example]})
 
 
 def answers_in(body: object) -> list[Mapping[str, Any]]:

@@ -88,6 +88,7 @@ class _Open(Struct, eq=False):
 
 class _Item(Struct, frozen=True):
     opened: _Open
+    number: int
     line: Line
     size: int
     estimate: float
@@ -199,7 +200,7 @@ class _Worker:
             if self._stop:
                 return
             opened.pending += 1
-            yield _Item(opened, line, len(data), estimate)
+            yield _Item(opened, number, line, len(data), estimate)
 
     async def _turn(self, size: int, estimate: float) -> Stop | None:
         """Wait until a line of that size may start; or why none may."""
@@ -232,7 +233,7 @@ class _Worker:
         opened, ledger = item.opened, self._tools.ledger
         settled = False
         try:
-            line, failed, tally = await self._answered(item.line, item.size)
+            line, failed, tally = await self._answered(item)
             await opened.shelf.put(line, failed=failed)
             ledger.settle(opened.shard.index, item.estimate, tally)
             settled = True
@@ -249,7 +250,8 @@ class _Worker:
             opened.pending -= 1
         await self._put_down(opened)
 
-    async def _answered(self, line: Line, size: int) -> tuple[bytes, bool, Tally]:
+    async def _answered(self, item: _Item) -> tuple[bytes, bool, Tally]:
+        line, size = item.line, item.size
         self._numbers += 1
         request_id = f"req_{self._numbers & (2**64 - 1):016x}"
         try:
@@ -257,8 +259,10 @@ class _Worker:
         except (Left, NoTurn):
             raise  # not the line's failure
         except Exception as error:  # noqa: BLE001 -- a line's failure is its result
-            cause = detail_of(error).code or type(error).__name__
-            return lines.failed(line.custom_id, request_id, error), True, tally_failure(cause)
+            said = detail_of(error)
+            cause = said.code or type(error).__name__
+            tally = tally_failure(cause, line.custom_id, item.number, said.message)
+            return lines.failed(line.custom_id, request_id, error), True, tally
         cost = self._tools.cost(body)
         return lines.answered(line.custom_id, request_id, body), False, tally_answer(body, cost)
 

@@ -201,28 +201,3 @@ export async function upload(blob, name, progress) {
   await Promise.all(Array.from({ length: AT_ONCE }, send));
   return (await post(`uploads/${id}/complete`, { part_ids: parts })).file;
 }
-
-/**
- * The first lines of a file, for as long as `want` says so.
- * @param {string} id
- * @param {(line: string) => boolean} want
- */
-export async function readLines(id, want) {
-  const response = await ask(`files/${id}/content`);
-  const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
-  const decoder = new TextDecoder();
-  let rest = "";
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      const lines = (rest + decoder.decode(value, { stream: !done })).split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) if (line && !want(line)) return;
-      if (done) return;
-    }
-  } catch (error) {
-    throw lost(error);
-  } finally {
-    void reader.cancel();
-  }
-}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -19,6 +21,8 @@ from openai.types import Batch
 from fanout.bulk.aws import host
 from fanout.bulk.aws.door import open_stack
 from fanout.bulk.aws.dynamodb import DynamoTable
+from fanout.bulk.aws.ledger import DynamoLedger
+from fanout.bulk.tally import Meter
 from fanout.compose import open_gateway
 from fanout.config.load import check
 from fanout.config.resolve import resolve
@@ -93,6 +97,17 @@ def test_a_batch_is_an_execution_of_its_name(client: openai.OpenAI, machine: str
     assert json.loads(execution["input"]) == {"job": job.id}
     assert client.batches.retrieve(job.id).status == "validating"
     assert [one.id for one in client.batches.list()] == [job.id]
+
+
+def test_a_batch_tells_the_calls_of_its_workers(client: openai.OpenAI, table: DynamoTable) -> None:
+    job = create(client, line("a"))
+    later = time.time() + DAY
+    for meter in (Meter(3, 1), Meter(4, 0)):
+        ledger = DynamoLedger(table, job.id, expires_at=later, now=time.time, meter=meter)
+        asyncio.run(ledger.sync())
+    shown = client.batches.retrieve(job.id).to_dict()["fanout"]
+    assert isinstance(shown, dict)
+    assert (shown["in_flight"], shown["refused"]) == (7, 1)
 
 
 def test_a_batch_that_cannot_be_started_has_failed(

@@ -11,7 +11,7 @@ import pytest
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.ledger import DynamoLedger
 from fanout.bulk.aws.purse import LEASE
-from fanout.bulk.tally import Tally
+from fanout.bulk.tally import Example, Meter, Tally, tally_failure
 
 
 class Desk:
@@ -46,6 +46,12 @@ def one(cost: float = 0.0) -> Tally:
     return Tally(done=1, tokens_in=2, tokens_out=3, cost=cost)
 
 
+def quiet(total: Tally) -> Tally:
+    """The sum of a job whose workers have no calls to tell of."""
+    total.tell(Meter())
+    return total
+
+
 def test_counts_of_all_workers_add_up_and_a_shard_that_is_taken_up_again_counts_once(
     table: DynamoTable,
 ) -> None:
@@ -61,7 +67,7 @@ def test_counts_of_all_workers_add_up_and_a_shard_that_is_taken_up_again_counts_
         second.settle(1, 0.0, Tally(failed=1, causes={"bad": 1}))
         await first.sync()
         await second.sync()
-        assert await second.total() == Tally(3, 1, 6, 0, 9, causes={"bad": 1})
+        assert await second.total() == quiet(Tally(3, 1, 6, 0, 9, causes={"bad": 1}))
         # The first dies; two of its three lines had reached the shelf.
         third = desk.ledger()
         assert await third.completed(0) is None
@@ -69,9 +75,25 @@ def test_counts_of_all_workers_add_up_and_a_shard_that_is_taken_up_again_counts_
         third.settle(0, 0.0, one())
         third.complete(0)
         await third.sync()
-        assert await third.total() == Tally(3, 1, 6, 0, 9, causes={"bad": 1})
+        assert await third.total() == quiet(Tally(3, 1, 6, 0, 9, causes={"bad": 1}))
         assert await desk.ledger().completed(0) == Tally(3, 0, 6, 0, 9)
         assert await desk.ledger().completed(1) is None
+
+    asyncio.run(main())
+
+
+def test_examples_of_failures_are_those_of_all_shards_together(table: DynamoTable) -> None:
+    async def main() -> None:
+        desk = Desk(table)
+        await desk.job("in_progress")
+        for shard in range(5):
+            ledger = desk.ledger()
+            ledger.begin(shard, Tally())
+            ledger.settle(shard, 0.0, tally_failure("bad", f"n{shard}", 10 * shard, "no"))
+            await ledger.sync()
+        kept = [Example("n0", 0, "no"), Example("n1", 10, "no"), Example("n2", 20, "no")]
+        total = await desk.ledger().total()
+        assert (total.causes, total.examples) == ({"bad": 5}, {"bad": kept})
 
     asyncio.run(main())
 
@@ -155,7 +177,7 @@ def test_a_job_that_is_planned_anew_has_no_counts(table: DynamoTable) -> None:
             ledger.begin(shard, one(0.001))
         await ledger.sync()
         await ledger.forget()
-        assert await ledger.total() == Tally()
+        assert await ledger.total() == quiet(Tally())
         assert [item async for item in table.items("counts#j")] == []
         assert await table.get("batch", "j") is not None
 

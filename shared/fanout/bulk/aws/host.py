@@ -13,7 +13,7 @@ from ..jobs import JobService
 from ..plan import LineError
 from ..records import FileRecord, Job
 from ..store import Ledger
-from ..tally import Tally
+from ..tally import Meter, Tally
 from .dynamodb import DynamoTable
 from .ledger import DynamoLedger
 from .s3 import S3Blobs
@@ -51,8 +51,8 @@ class Stores(Struct, frozen=True):
         """A job's results."""
         return S3Shelves(self.blobs, f"jobs/{job.id}")
 
-    def ledger(self, job: Job, *, whole: bool = False) -> DynamoLedger:
-        """A job's counts; `whole` for who will ask for those of every shard."""
+    def ledger(self, job: Job, *, whole: bool = False, meter: Meter | None = None) -> DynamoLedger:
+        """A job's counts; `whole` for who asks for every shard's, `meter` for who makes calls."""
         return DynamoLedger(
             self.table,
             job.id,
@@ -60,6 +60,7 @@ class Stores(Struct, frozen=True):
             now=self.now,
             max_cost=job.max_cost_usd,
             whole=whole,
+            meter=meter,
         )
 
     def every_shard(self, job: Job) -> Ledger:

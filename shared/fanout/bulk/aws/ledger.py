@@ -1,9 +1,9 @@
 """
-What the workers of one job share, in DynamoDB: counts by shard, and the money, by leases.
+What the workers of one job share, in DynamoDB: counts by shard, calls by worker, money by leases.
 
 Each worker writes the counts of its own shards, in the place of older ones, so a shard's are exact
 whoever had it before, and no record is everybody's. Under `max_cost_usd` lines are started
-on money that was leased before (purse.py).
+on money that was leased before (purse.py). Its calls each tells beside that (calls.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from msgspec import Struct
 
 from ...wire import json
 from ..store import Stop
-from ..tally import Tally
+from ..tally import Meter, Tally
+from .calls import Calls, calls_of, tells_calls
 from .dynamodb import DynamoTable, keys_of
 from .purse import Purse, nanos
 
@@ -39,11 +40,13 @@ class DynamoLedger:
         now: Callable[[], float],
         max_cost: float | None = None,
         whole: bool = False,
+        meter: Meter | None = None,
     ) -> None:
         self._table = table
         self._job = job
         self._kind = f"counts#{job}"
         self._expires_at = expires_at
+        self._ttl = int(expires_at) + KEPT
         self._now = now
         self._whole = whole
         self._known: dict[int, tuple[bool, Tally]] | None = None
@@ -54,6 +57,7 @@ class DynamoLedger:
         self._changed: set[int] = set()
         self._cancelled = False
         self._purse = None if max_cost is None else Purse(table, self._kind, max_cost, now)
+        self._calls = None if meter is None else Calls(table, self._kind, meter, now, self._ttl)
 
     def start(self, estimate: float) -> Stop | Literal["wait"] | None:
         """Whether a line may start."""
@@ -90,7 +94,7 @@ class DynamoLedger:
         self._changed.add(shard)
 
     async def sync(self) -> None:
-        """Write the counts, move the money, and see whether somebody cancelled the job."""
+        """Write counts and calls, move the money, and see whether somebody cancelled the job."""
         if (
             self._purse
         ):  # the money first: after a crash between, too much is booked, never too little
@@ -102,6 +106,8 @@ class DynamoLedger:
             except BaseException:
                 self._changed.add(shard)
                 raise
+        if self._calls:
+            await self._calls.sync()
         record = await self._table.get("batch", self._job)
         if record is None or json.decode(record, type=_Status).status == "cancelling":
             self._cancelled = True
@@ -115,7 +121,7 @@ class DynamoLedger:
             | {
                 "value": {"B": json.encode(self._tallies[shard])},
                 "complete": {"BOOL": complete},
-                "ttl": {"N": str(int(self._expires_at) + KEPT)},
+                "ttl": {"N": str(self._ttl)},
             },
             ConditionExpression="attribute_not_exists(complete) OR complete = :no",
             ExpressionAttributeValues={":no": {"BOOL": False}},
@@ -139,10 +145,14 @@ class DynamoLedger:
         return tally if complete else None
 
     async def total(self) -> Tally:
-        """The sum, as it was written at most a second ago."""
-        total = Tally()
-        for _, tally in (await self._all()).values():
-            total.add(tally)
+        """The sum, with the calls of all workers, as they were written at most a second ago."""
+        total, calls = Tally(), Meter()
+        async for item in self._table.items(self._kind):
+            if _is_shard(item):
+                total.add(_counts(item)[1])
+            elif tells_calls(item):
+                calls.add(calls_of(item, self._now()))
+        total.tell(calls)
         return total
 
     async def forget(self) -> None:
@@ -153,12 +163,16 @@ class DynamoLedger:
         return {
             int(item["id"]["S"].partition("#")[2]): _counts(item)
             async for item in self._table.items(self._kind)
-            if item["id"]["S"].startswith("shard#")
+            if _is_shard(item)
         }
 
 
 def _shard(index: int) -> str:
     return f"shard#{index:08d}"
+
+
+def _is_shard(item: dict[str, Any]) -> bool:
+    return bool(item["id"]["S"].startswith("shard#"))
 
 
 def _counts(item: dict[str, Any]) -> tuple[bool, Tally]:

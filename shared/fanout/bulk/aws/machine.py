@@ -26,7 +26,7 @@ from ..records import Job
 from ..registry import Registry
 from ..run import Options, Runner
 from ..store import Stop
-from ..tally import Tally
+from ..tally import Meter, Tally
 from ..work import Done, Tools, Work, work
 from .book import DynamoBook
 from .host import Stores
@@ -104,9 +104,10 @@ class Machine:
         """Ask for what is not stored of one shard, as far as the seconds go."""
         job = await self._jobs.find(job_id, None)
         limits = self._options
-        ledger = self._stores.ledger(job)
+        meter = Meter()
+        ledger = self._stores.ledger(job, meter=meter)
         tools = Tools(
-            make_ask(self._gateway, job.owner, job.allowed, self._observer, self._pacer),
+            make_ask(self._gateway, job.owner, job.allowed, self._observer, self._pacer, meter),
             self._stores.blobs,
             self._stores.shelves(job),
             ledger,

@@ -142,7 +142,7 @@ class Bulk:
         for _, tally in self.database.shards(job.id).values():
             total.add(tally)
         if meter := self.runner.meters.get(job.id):
-            total.in_flight, total.refused = meter.in_flight, meter.refused
+            total.tell(meter)
         return total
 
     async def settle(self) -> None:

@@ -1,0 +1,65 @@
+"""What lines come to, added up: exact counts, and a few examples of whatever fails."""
+
+from __future__ import annotations
+
+import pytest
+
+from fanout.bulk.tally import (
+    MAX_CAUSES,
+    MAX_EXAMPLES,
+    MAX_MESSAGE,
+    Example,
+    Tally,
+    tally_answer,
+    tally_failure,
+)
+from fanout.wire import json
+
+
+def failed(name: str, cause: str = "bad") -> Tally:
+    return tally_failure(cause, name, 7, f"{name} is {cause}")
+
+
+def test_a_cause_keeps_its_first_three_lines_however_they_are_added_up() -> None:
+    one_by_one, left, right = Tally(), Tally(), Tally()
+    for number in range(5):
+        one_by_one.add(failed(f"n{number}"))
+        (left if number < 2 else right).add(failed(f"n{number}"))
+    left.add(right)
+    assert one_by_one == left
+    assert left.causes == {"bad": 5}
+    assert left.examples == {"bad": [Example(f"n{n}", 7, f"n{n} is bad") for n in range(3)]}
+
+
+def test_what_is_added_stays_as_it_was() -> None:
+    first, second, total = failed("a"), failed("b"), Tally()
+    total.add(first)
+    total.add(second)
+    assert (first, second) == (failed("a"), failed("b"))
+    assert [one.custom_id for one in total.examples["bad"]] == ["a", "b"]
+
+
+def test_causes_beyond_the_last_name_share_their_examples() -> None:
+    total = Tally()
+    for number in range(10 * MAX_CAUSES):
+        total.add(failed(f"n{number}", f"cause-{number}"))
+    assert total.causes["other"] == 9 * MAX_CAUSES
+    assert total.causes.keys() == total.examples.keys()
+    assert len(total.examples) == MAX_CAUSES + 1
+    assert [one.custom_id for one in total.examples["other"]] == ["n20", "n21", "n22"]
+    assert max(map(len, total.examples.values())) == MAX_EXAMPLES
+
+
+@pytest.mark.parametrize(
+    ("length", "kept"), [(MAX_MESSAGE, "x" * MAX_MESSAGE), (5_000, "x" * (MAX_MESSAGE - 1) + "…")]
+)
+def test_a_long_message_is_cut(length: int, kept: str) -> None:
+    assert tally_failure("bad", "a", None, "x" * length).examples["bad"][0].message == kept
+
+
+def test_an_answer_has_no_example_and_a_tally_is_read_back_as_it_was_written() -> None:
+    total = tally_answer({"usage": {"prompt_tokens": 1, "completion_tokens": 2}}, 0.5)
+    assert total.examples == {}
+    total.add(failed("a"))
+    assert json.decode(json.encode(total), type=Tally) == total
+    assert json.decode(b'{"done": 1}', type=Tally) == Tally(done=1)
