@@ -187,6 +187,7 @@ def test_a_race_shows_its_contestants_the_winner_and_what_the_others_had_cost(
     row = {name: table.get_by_role("row", name=re.compile(f"^{name} ")) for name in "abc"}
     for name in "abc":
         expect(row[name]).to_contain_text("running")
+    upstream.wait(lambda: bool(upstream.asked("c")) and upstream.asked("c")[-1].ended)
     start.open()
     expect(row["b"]).to_contain_text("won")
     expect(row["a"]).to_contain_text("cut off")
