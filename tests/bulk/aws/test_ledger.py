@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fanout.bulk.aws.dynamodb import DynamoTable
-from fanout.bulk.aws.ledger import DynamoLedger
+from fanout.bulk.aws.ledger import TELLING, DynamoLedger
 from fanout.bulk.aws.purse import LEASE
 from fanout.bulk.tally import Example, Meter, Tally, tally_failure
 
@@ -78,6 +78,23 @@ def test_counts_of_all_workers_add_up_and_a_shard_that_is_taken_up_again_counts_
         assert await third.total() == quiet(Tally(3, 1, 6, 0, 9, causes={"bad": 1}))
         assert await desk.ledger().completed(0) == Tally(3, 0, 6, 0, 9)
         assert await desk.ledger().completed(1) is None
+
+    asyncio.run(main())
+
+
+def test_a_shard_behind_the_first_ones_tells_one_example_a_cause(table: DynamoTable) -> None:
+    async def main() -> None:
+        desk = Desk(table)
+        await desk.job("in_progress")
+        ledger = desk.ledger()
+        for shard, expected in ((TELLING - 1, 3), (TELLING, 1)):
+            ledger.begin(shard, Tally())
+            for number in range(3):
+                ledger.settle(shard, 0.0, tally_failure("bad", f"n{number}", number, "no"))
+            await ledger.sync()
+            item = await table.item("counts#j", f"shard#{shard:08d}")
+            assert item is not None
+            assert len(json.loads(item["value"]["B"])["examples"]["bad"]) == expected
 
     asyncio.run(main())
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ...wire import json
 from ..store import Stop
@@ -22,6 +23,13 @@ from .purse import Purse, nanos
 
 KEPT = 30 * 24 * 3600
 """Seconds for which counts outlive their job."""
+
+
+TELLING = 32
+"""
+Shards, the first, whose records have all of their examples; those of the others have one a cause,
+as who looks at a job reads the records of all.
+"""
 
 
 class _Status(Struct):
@@ -119,7 +127,7 @@ class DynamoLedger:
             self._table.client.put_item,
             Item=keys_of(self._kind, _shard(shard))
             | {
-                "value": {"B": json.encode(self._tallies[shard])},
+                "value": {"B": json.encode(_brief(shard, self._tallies[shard]))},
                 "complete": {"BOOL": complete},
                 "ttl": {"N": str(self._ttl)},
             },
@@ -169,6 +177,12 @@ class DynamoLedger:
 
 def _shard(index: int) -> str:
     return f"shard#{index:08d}"
+
+
+def _brief(index: int, tally: Tally) -> Tally:
+    if index < TELLING:
+        return tally
+    return replace(tally, examples={cause: some[:1] for cause, some in tally.examples.items()})
 
 
 def _is_shard(item: dict[str, Any]) -> bool:
