@@ -20,8 +20,9 @@ from ..schema.fanout import FanOutRequest, parse_request
 from .adapt import Adaptive
 from .costs import Costs
 from .insist import Ask, Asked
+from .limits import Limits
 from .lines import BadLine, Line
-from .pace import Limits, LocalBook, Pacer
+from .pace import LocalBook, Pacer
 
 BYTES_A_TOKEN = 4
 LEARNING = 0.1

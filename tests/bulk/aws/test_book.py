@@ -12,7 +12,8 @@ from botocore.exceptions import ClientError
 
 from fanout.bulk.aws.book import ATTEMPTS, KEPT, LOOK, BookBusy, DynamoBook
 from fanout.bulk.aws.dynamodb import DynamoTable
-from fanout.bulk.pace import Claim, Limits, NoTurn, Pacer
+from fanout.bulk.limits import Limits
+from fanout.bulk.pace import Claim, NoTurn, Pacer
 from tests.bulk.pacing import MINUTES, Counter, workers
 from tests.virtual_clock import now, run, run_threads_at_once
 
@@ -198,7 +199,7 @@ def test_a_record_that_is_never_free_is_given_up_and_costs_no_line(table: Dynamo
                 raise AssertionError("nobody has a turn")
         assert isinstance(raised.value.__cause__, BookBusy)
 
-    run(main())
+    run_threads_at_once(main(), 0.001)
     assert crowd.tries == ATTEMPTS
 
 
