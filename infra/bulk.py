@@ -50,6 +50,7 @@ class BulkJobs(Construct):
             ("JobsBucket", self.store.bucket.bucket_name, "Files; one put below inbox/ is a job"),
             ("JobsTable", self.store.table.table_name, "Records and counts of jobs"),
             ("JobsMachine", self.machine.machine.state_machine_arn, "An execution of it is a job"),
+            ("JobsFileDays", str(props.file_days), "Days for which files are kept"),
         ):
             cdk.CfnOutput(stack, name, value=value, description=what)
         publish(self, config, props.environment)

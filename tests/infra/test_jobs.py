@@ -241,6 +241,7 @@ def test_the_outputs_name_what_the_command_line_looks_for(stack: Synthesised) ->
     assert told["JobsTable"] == f"<{table}>"
     assert told["JobsMachine"] == f"<{the_machine(stack)}>"
     assert told["JobsBucket"] == bucket(stack).replace(".Arn", "")
+    assert told["JobsFileDays"] == "30"
 
 
 def test_an_output_says_where_the_config_is_and_no_key_is_in_it(everything: Synthesised) -> None:

@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from fanout.bulk.aws.deployed import Deployed, Machines, find_stack
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.host import AWSBulk, Stores
 from fanout.bulk.aws.machine import Machine
@@ -266,89 +264,3 @@ def test_a_config_that_cannot_be_read_is_told_with_what_to_do(
     cloud.published = Published(s3, "S", None)
     with pytest.raises(ConfigError, match="does not say where its config is: deploy it again, or"):
         batch("quote", path)
-
-
-# ---- the stack itself ----
-
-
-def fault(code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": "no"}}, "Operation")
-
-
-class Formation:
-    """CloudFormation's client, as far as it is used."""
-
-    def __init__(self, outputs: dict[str, str]) -> None:
-        self._outputs = outputs
-
-    def describe_stacks(self, **what: Any) -> Mapping[str, Any]:
-        if what != {"StackName": "S"}:
-            raise fault("ValidationError" if what["StackName"] else "AccessDenied")
-        outputs = [{"OutputKey": k, "OutputValue": v} for k, v in self._outputs.items()]
-        return {"Stacks": [{"Outputs": outputs}]}
-
-
-def test_a_stack_is_found_by_its_outputs() -> None:
-    outputs = {"JobsBucket": "b", "JobsTable": "t", "JobsMachine": "m", "BaseUrl": "u"}
-    assert find_stack(Formation(outputs), "S") == Deployed("b", "t", "m")
-    told = find_stack(Formation({**outputs, "JobsConfig": "s3://c/k"}), "S")
-    assert told == Deployed("b", "t", "m", "s3://c/k")
-    with pytest.raises(ConfigError, match="no stack `T` here: is it another region"):
-        find_stack(Formation(outputs), "T")
-    with pytest.raises(ConfigError, match="`S` has no jobs"):
-        find_stack(Formation({"BaseUrl": "u"}), "S")
-    with pytest.raises(ClientError, match="AccessDenied"):
-        find_stack(Formation(outputs), "")
-
-
-class States:
-    """Step Functions' client, as far as it is used; a page holds one execution."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self.running: list[str] = []
-
-    def start_execution(self, **what: Any) -> Mapping[str, Any]:
-        assert what["stateMachineArn"] == "arn"
-        name = what["name"]
-        if name in self.names and name not in self.running:
-            raise fault("ExecutionAlreadyExists")
-        assert json.loads(what["input"]) == {"job": "j"}
-        if name not in self.names:
-            self.names.append(name)
-            self.running.append(name)
-        return {}
-
-    def list_executions(self, **what: Any) -> Mapping[str, Any]:
-        assert what["statusFilter"] == "RUNNING"
-        start = int(what.get("nextToken", "0"))
-        page = [{"name": name} for name in self.running[start : start + 1]]
-        more = {"nextToken": str(start + 1)} if start + 1 < len(self.running) else {}
-        return {"executions": page, **more}
-
-
-def test_a_job_has_one_execution_at_a_time() -> None:
-    states = States()
-    states.running.append("other")
-
-    async def main() -> None:
-        machines = Machines(states, "arn")
-        await machines.run("j")
-        await machines.run("j")
-        assert states.names == ["j"]
-        states.running.remove("j")
-        await machines.run("j")
-        await machines.run("j")
-        assert len(states.names) == 2
-        assert states.names[1].startswith("j-")
-
-    asyncio.run(main())
-
-
-def test_another_fault_of_the_machine_is_told() -> None:
-    class Closed(States):
-        def start_execution(self, **what: Any) -> Mapping[str, Any]:
-            raise fault("AccessDeniedException")
-
-    with pytest.raises(ClientError, match="AccessDenied"):
-        asyncio.run(Machines(Closed(), "arn").run("j"))

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from ...errors import ConfigError, FanoutError
 from ...wire import json
+from ..jobs import HOUR
 from .clients import BotoCoreError, ClientError, call, code_of, make_client
 from .dynamodb import DynamoTable
 from .host import AWSBulk, Stores
@@ -18,7 +19,9 @@ from .published import Published
 from .s3 import S3Blobs
 
 OUTPUTS = ("JobsBucket", "JobsTable", "JobsMachine")
-CONFIG = "JobsConfig"
+CONFIG, FILE_DAYS = "JobsConfig", "JobsFileDays"
+USUAL_DAYS = 30
+"""For which a stack keeps files that does not say so: OpenAI's own for batches, too."""
 
 
 class Formation(Protocol):
@@ -39,13 +42,15 @@ class Deployed(Struct, frozen=True):
     """
     Where a stack's jobs are: a bucket, a table, and the state machine's ARN.
 
-    `config` is the address of its config, `None` where it was deployed before it told that.
+    `config` is the address of its config, `None` where it was deployed before it told that;
+    files are kept for `file_days`.
     """
 
     bucket: str
     table: str
     machine: str
     config: str | None = None
+    file_days: int = USUAL_DAYS
 
 
 def find_stack(client: Formation, name: str) -> Deployed:
@@ -63,7 +68,7 @@ def find_stack(client: Formation, name: str) -> Deployed:
         raise ConfigError(
             f"the stack `{name}` has no jobs: it was deployed without them, or before they were"
         ) from None
-    return Deployed(bucket, table, machine, told.get(CONFIG))
+    return Deployed(bucket, table, machine, told.get(CONFIG), int(told.get(FILE_DAYS, USUAL_DAYS)))
 
 
 class Machines(Struct, frozen=True):
@@ -123,12 +128,14 @@ class Opened(NamedTuple):
     published: Published
 
 
-def open_deployed(name: str, region: str | None) -> Opened:
+def open_deployed(name: str, region: str | None, formation: Formation | None = None) -> Opened:
     """A stack by its name, with the user's rights."""
-    found = find_stack(make_client("cloudformation", region), name)
+    found = find_stack(formation or make_client("cloudformation", region), name)
     s3 = make_client("s3", region)
     stores = Stores(
-        S3Blobs(s3, found.bucket), DynamoTable(make_client("dynamodb", region), found.table)
+        S3Blobs(s3, found.bucket),
+        DynamoTable(make_client("dynamodb", region), found.table),
+        lifetime=found.file_days * 24 * HOUR,
     )
     machines = Machines(make_client("stepfunctions", region), found.machine)
     published = Published(s3, name, found.config)
