@@ -27,7 +27,7 @@ from .plan import LARGE, LineError, Plan, Shard, ShardSize, each_line, plan
 from .records import Job, Status
 from .registry import Registry
 from .store import Blobs, Ledger, Shelves
-from .work import Tools, Work, work
+from .work import TICK, Tools, Work, work
 
 PIECE = 1 << 20
 SPOOL = 1 << 24
@@ -51,6 +51,7 @@ class Options(Struct, frozen=True):
     grace: float = 5.0
     most: int = 400
     first: int = 100
+    tick: float = TICK
 
 
 class Runner:
@@ -154,6 +155,7 @@ class Runner:
                     limits.grace,
                     limits.most,
                     limits.first,
+                    limits.tick,
                 ),
                 self.shards(job),
                 Tools(

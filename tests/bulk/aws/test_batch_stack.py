@@ -30,7 +30,7 @@ from fanout.config.resolve import resolve
 from fanout.errors import ConfigError, RequestError
 from fanout.settings import Settings
 from fanout.wire import json as wire
-from tests.bulk.stage import CONFIG, COST, Teller, jsonl, line
+from tests.bulk.stage import CONFIG, COST, TICK, Teller, jsonl, line
 from tests.cli.commands import Command, Ran
 from tests.served import Notes
 
@@ -68,7 +68,7 @@ class Cloud:
 
     async def _run(self, job_id: str) -> None:
         notes, catalog = Notes(), resolve(check(CONFIG, {}), {})
-        options = Options(shards=ShardSize(20, 1 << 20), grace=0.3)
+        options = Options(shards=ShardSize(20, 1 << 20), grace=0.3, tick=TICK)
         settings = Settings()
         async with open_gateway(
             settings, catalog=catalog, engine=self.teller, observer=notes
