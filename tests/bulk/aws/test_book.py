@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -139,6 +140,20 @@ def test_a_worker_that_dies_takes_a_second_of_its_own_with_it(table: DynamoTable
         while clock < 103:
             clock = await dead.reserve("m", requests(), clock)
         assert await alive.reserve("m", requests(), clock) < clock + 2
+
+    asyncio.run(main())
+
+
+def test_a_lease_that_lies_idle_lapses(table: DynamoTable) -> None:
+    async def main() -> None:
+        idle, other = book(table), book(table)
+        clock = 100.0
+        for _ in range(18):  # more is leased by then
+            clock = await idle.reserve("m", requests(), clock)
+        starts = [await who.reserve("m", requests(), 200.0) for who in [idle, other] * 5]
+        starts.sort()
+        assert starts[0] == 200
+        assert all(later - one > 0.999 / RATE for one, later in pairwise(starts))
 
     asyncio.run(main())
 

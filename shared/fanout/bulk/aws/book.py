@@ -40,6 +40,9 @@ WAIT = 0.01
 """The most seconds between two attempts: what is known of a record is soon old."""
 
 GROWTH = 2
+IDLE = 2.0
+"""Times the seconds that a lease is meant for after which what is left of it is not to be used."""
+
 LOOK = 1.0
 """Seconds for which it is known, without a lease, if a model pauses and what was learned of it."""
 
@@ -68,23 +71,24 @@ class BookBusy(OSError):
 
 
 class _Lease(Struct, eq=False):
-    """Stretches of a model's time, one for each kind: from the marks to the ends."""
+    """Stretches of a model's time by kind, from the marks to the ends, to be used `until` then."""
 
     marks: Marks
     ends: Marks
     rates: Marks
     taken_at: float
+    until: float
     size: int
     turns: int = 0
     amounts: Marks = {}
 
     def take(self, claims: list[Claim], now: float) -> float | None:
         """
-        One turn of it, and when that is; `None` where too little is left.
+        One turn of it, and when that is; `None` where too little is left, or it lay idle.
 
-        Of a kind that there is plenty of nothing lapses: its stretches lie behind and are short.
+        Until then nothing of it lapses: the stretches of a kind that there is plenty of lie behind.
         """
-        if {claim.kind: claim.rate for claim in claims} != self.rates:
+        if now > self.until or {claim.kind: claim.rate for claim in claims} != self.rates:
             return None
         moved = {c.kind: self.marks[c.kind] + c.amount / c.rate for c in claims}
         if any(moved[kind] > end + SLACK for kind, end in self.ends.items()):
@@ -199,11 +203,13 @@ class DynamoBook:
             model, lambda marks: advance(_settled(marks, left), ahead, now)[0], now
         )
         marks = {c.kind: moved[c.kind] - c.amount / c.rate for c in ahead}
+        marks["pause"] = moved.get("pause", 0.0)
         lease = _Lease(
-            marks | {"pause": moved.get("pause", 0.0)},
+            marks,
             {c.kind: moved[c.kind] for c in ahead},
             {c.kind: c.rate for c in ahead},
             now,
+            max(now, *marks.values()) + IDLE * self._span,
             size,
         )
         self._leases[model] = lease
