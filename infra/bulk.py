@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from .bulk_config import publish
 from .bulk_functions import JobFunctions
 from .bulk_inbox import Inbox
 from .bulk_machine import JobMachine
@@ -49,8 +50,10 @@ class BulkJobs(Construct):
             ("JobsBucket", self.store.bucket.bucket_name, "Files; one put below inbox/ is a job"),
             ("JobsTable", self.store.table.table_name, "Records and counts of jobs"),
             ("JobsMachine", self.machine.machine.state_machine_arn, "An execution of it is a job"),
+            ("JobsFileDays", str(props.file_days), "Days for which files are kept"),
         ):
             cdk.CfnOutput(stack, name, value=value, description=what)
+        publish(self, config, props.environment)
 
     def serve(self, api: ApiFunction, props: GatewayProps) -> None:
         """Let the API make files and jobs; the machine never calls it: that would be a circle."""

@@ -57,7 +57,7 @@ DOORS = {
 }
 
 PURE = """
-    answers  bulk/lines  bulk/plan  bulk/records  bulk/seen  bulk/tally  combine
+    answers  bulk/limits  bulk/lines  bulk/plan  bulk/records  bulk/seen  bulk/tally  combine
     config/keys  config/model  config/resolve  errors  interleave  leg  observe
     providers  report  retry  schema  secret  tries  transport/faults  transport/redact  wire
 """

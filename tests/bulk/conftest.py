@@ -12,12 +12,14 @@ import pytest
 import uvloop
 
 from fanout.bulk.local.engine import open_local
+from fanout.bulk.run import Options
 from fanout.compose import open_gateway
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.http.app import App
 from fanout.settings import Settings
 from tests.background import background
+from tests.bulk.stage import TICK
 from tests.served import Notes, Served, _serving, entry
 from tests.upstream import Upstream, open_upstream
 
@@ -25,12 +27,12 @@ from tests.upstream import Upstream, open_upstream
 @contextmanager
 def serve_jobs(config: Any, home: Path) -> Iterator[Served]:
     """The gateway of a config, with its jobs in this folder."""
-    notes = Notes()
+    notes, options = Notes(), Options(grace=0.3, tick=TICK)
     catalog = resolve(check(config, {}), {})
     app = App(
         lambda: open_gateway(Settings(), catalog=catalog, observer=notes),
         observer=notes,
-        jobs=lambda gateway: open_local(gateway, home, observer=notes),
+        jobs=lambda gateway: open_local(gateway, home, observer=notes, options=options),
     )
     with background(lambda: _serving(app, notes), uvloop.new_event_loop) as served:
         yield served

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import deque
 from collections.abc import Callable
 
-from fanout.bulk.pace import Pacer
-from tests.virtual_clock import now
+from fanout.bulk.limits import Limits
+from fanout.bulk.pace import Book, Pacer
+from tests.virtual_clock import now, run
 
 MINUTES = 5
 
@@ -21,9 +23,28 @@ class Counter:
         self._spent = 0
         self.allowed = self.refused = self.tokens = 0
 
-    def ask(self, tokens: int) -> bool:
-        while self._seen and self._seen[0][0] <= now() - 60:
+    def headers(self) -> dict[str, str]:
+        """`x-ratelimit-*` of an answer that is given now."""
+        self._forget()
+        told = {"requests": len(self._seen), "tokens": self._spent}
+        headers = {}
+        for (kind, used), limit in zip(told.items(), self._limits, strict=True):
+            headers[f"x-ratelimit-limit-{kind}"] = str(limit)
+            headers[f"x-ratelimit-remaining-{kind}"] = str(limit - used)
+            headers[f"x-ratelimit-reset-{kind}"] = f"{60 * used / limit:.3f}s"
+        return headers
+
+    @property
+    def retry_after(self) -> float:
+        """Seconds until there is room again."""
+        return self._seen[0][0] + 60 - now()
+
+    def _forget(self) -> None:
+        while self._seen and self._seen[0][0] + 60 <= now() + 1e-6:
             self._spent -= self._seen.popleft()[1]
+
+    def ask(self, tokens: int) -> bool:
+        self._forget()
         if len(self._seen) >= self._limits[0] or self._spent + tokens > self._limits[1]:
             self.refused += 1
             return False
@@ -32,6 +53,49 @@ class Counter:
         self.allowed += 1
         self.tokens += tokens
         return True
+
+
+OPENAI = {
+    "x-ratelimit-limit-requests": "60",
+    "x-ratelimit-remaining-requests": "59",
+    "x-ratelimit-reset-requests": "1s",
+}
+"""Sixty requests a minute, as OpenAI says it."""
+
+
+def judge_learned(tokens: int, each: int, make: Callable[[], Book]) -> None:
+    """
+    Workers whose config says nothing, and what they do from the second minute on.
+
+    Nobody knows the limits when the first lines start, and the provider holds those against the
+    others of the first minute: that one has a refusal for each line that it could not take at once,
+    and for each that is under way when the minute's limit is first met.
+    """
+    provider, chance = Counter(600, tokens), random.Random(1)  # noqa: S311 -- the same in each run
+
+    async def main() -> tuple[int, int, int]:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(
+                workers(
+                    provider,
+                    lambda: Pacer(make(), lambda _: Limits(), now),
+                    lambda: chance.randint(50, 250),
+                    150,
+                    each=each,
+                )
+            )
+            await asyncio.sleep(60)
+            return provider.allowed, provider.tokens, provider.refused
+
+    allowed, spent, refused = run(main())
+    assert refused < 20 * each
+    rest = MINUTES - 1
+    used = max(
+        (provider.allowed - allowed) / (600 * rest), (provider.tokens - spent) / (tokens * rest)
+    )
+    later = provider.refused - refused
+    assert used > 0.9
+    assert later / (provider.allowed - allowed + later) < 0.01
 
 
 async def workers(
@@ -43,7 +107,11 @@ async def workers(
     minutes: float = MINUTES,
     each: int = 10,
 ) -> None:
-    """Twenty workers, each with so many lines under way, for some minutes of virtual time."""
+    """
+    Twenty workers, each with so many lines under way, for some minutes of virtual time.
+
+    They see the headers of what is answered, and pause for what is refused.
+    """
 
     async def line(own: Pacer) -> None:
         while now() < 60 * minutes:
@@ -51,8 +119,12 @@ async def workers(
             async with own.turn("m", estimate) as turn:
                 if now() >= 60 * minutes:
                     return
-                provider.ask(tokens)
+                if not provider.ask(tokens):
+                    await own.refused("m", provider.retry_after)
+                    continue
+                headers = provider.headers()
                 await asyncio.sleep(0.8)
+                own.learn("m", headers)
                 turn.used = tokens
 
     async with asyncio.TaskGroup() as group:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fanout.bulk.limits import REMEMBERED, Limits, read_limit, read_span
 from fanout.bulk.local.sqlite import Database, SQLiteBook
-from fanout.bulk.pace import Book, Limits, LocalBook, Pacer, read_limit, read_span
-from tests.bulk.pacing import MINUTES, Counter, workers
+from fanout.bulk.pace import Book, LocalBook, Pacer
+from tests.bulk.pacing import MINUTES, OPENAI, Counter, judge_learned, workers
 from tests.virtual_clock import now, run
 
 
@@ -107,7 +109,7 @@ def test_a_turn_that_nobody_waits_for_is_given_back() -> None:
     run(main())
 
 
-def _take(pacer: Pacer) -> Callable[[], Awaitable[None]]:
+def _take(pacer: Pacer) -> Callable[[], Coroutine[Any, Any, None]]:
     async def take() -> None:
         async with pacer.turn("m", 1):
             pass
@@ -118,18 +120,87 @@ def _take(pacer: Pacer) -> Callable[[], Awaitable[None]]:
 def test_limits_are_learned_where_the_config_says_nothing() -> None:
     async def main() -> None:
         pacer = Pacer(LocalBook(), lambda _: Limits(), now)
-        openai = {
-            "x-ratelimit-limit-requests": "60",
-            "x-ratelimit-remaining-requests": "59",
-            "x-ratelimit-reset-requests": "1s",
-        }
-        pacer.learn("m", openai)
+        pacer.learn("m", OPENAI)
         pacer.learn("m", {})
-        assert pacer.limits("m") == Limits(60)
+        assert await pacer.limits("m") == Limits(60)
         take = _take(pacer)
         for _ in range(31):
             await take()
         assert 28 < now() < 32
+
+    run(main())
+
+
+@pytest.mark.parametrize("kept", ["memory", "sqlite"])
+def test_a_worker_that_has_seen_no_answer_paces_by_what_another_learned(
+    tmp_path: Path, kept: str
+) -> None:
+    memory = LocalBook()
+    books: dict[str, Callable[[], Book]] = {
+        "memory": lambda: memory,
+        "sqlite": lambda: SQLiteBook(Database(tmp_path / "jobs.sqlite")),
+    }
+
+    async def main() -> None:
+        one, fresh = (Pacer(books[kept](), lambda _: Limits(), now) for _ in range(2))
+        told = Pacer(books[kept](), lambda _: Limits(120), now)
+        one.learn("m", OPENAI)
+        assert await fresh.limits("m") == Limits(60)
+        assert await told.limits("m") == Limits(120)
+        take = _take(fresh)
+        for _ in range(31):
+            await take()
+        assert 28 < now() < 32
+
+    run(main())
+
+
+def test_what_another_process_learns_is_seen_a_second_later_and_forgotten_after_a_day(
+    tmp_path: Path,
+) -> None:
+    one, other = (SQLiteBook(Database(tmp_path / "jobs.sqlite")) for _ in range(2))
+
+    async def main() -> None:
+        assert await other.learned("m", 100.0) == Limits()
+        one.learn("m", Limits(60), 100.0)
+        one.learn("m", Limits(None, 9_000), 100.1)
+        assert await one.learned("m", 100.1) == Limits(60, 9_000)
+        assert await other.learned("m", 100.9) == Limits()
+        assert await other.learned("m", 101.0) == Limits(60, 9_000)
+        assert await other.learned("m", 100.1 + REMEMBERED) == Limits(60, 9_000)
+        late = 101.5 + REMEMBERED
+        assert await other.learned("m", late) == Limits()
+        other.learn("m", Limits(None, 8_000), late)
+        assert await one.learned("m", late) == Limits(None, 8_000)
+
+    run(main())
+
+
+@pytest.mark.parametrize("kept", ["memory", "sqlite"])
+@pytest.mark.parametrize(("tokens", "each"), [(1_000_000, 10), (45_000, 10), (1_000_000, 50)])
+def test_limits_that_answers_tell_are_used_over_nine_tenths_once_the_first_minute_is_over(
+    tmp_path: Path, kept: str, tokens: int, each: int
+) -> None:
+    memory = LocalBook()
+    books: dict[str, Callable[[], Book]] = {
+        "memory": lambda: memory,
+        "sqlite": lambda: SQLiteBook(Database(tmp_path / "jobs.sqlite")),
+    }
+    judge_learned(tokens, each, books[kept])
+
+
+def test_lines_that_waited_for_a_pause_go_by_the_limits_that_were_learned_meanwhile() -> None:
+    async def main() -> None:
+        pacer = Pacer(LocalBook(), lambda _: Limits(), now)
+        await pacer.refused("m", 10.0)
+        take = _take(pacer)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(20):
+                group.create_task(_take(pacer)())
+            await asyncio.sleep(5)
+            pacer.learn("m", OPENAI)
+        assert 10 + 17 < now() < 10 + 22
+        await take()
 
     run(main())
 

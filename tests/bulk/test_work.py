@@ -35,7 +35,7 @@ from fanout.errors import (
 )
 from fanout.leg import Leg
 from fanout.retry import Retry
-from tests.bulk.stage import jsonl, line, run
+from tests.bulk.stage import TICK, jsonl, line, run
 from tests.virtual_clock import now, run_threads_at_once
 
 ANSWER = {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
@@ -98,7 +98,10 @@ class Bench:
 
     async def work(self, *, seconds: float | None = None, **options: Any) -> Done:
         return await work(
-            replace(Work("in", grace=0.1), **options), self._planned(), self.tools, seconds=seconds
+            replace(Work("in", grace=0.1, tick=TICK), **options),
+            self._planned(),
+            self.tools,
+            seconds=seconds,
         )
 
     def stored(self) -> Counter[str]:

@@ -144,12 +144,14 @@ def test_a_job_by_hand_delivers_where_it_was_told(jobs: Jobs, provider: Provider
     assert provider.asked == asked_once(["a", "b"])
 
 
-def test_the_command_line_runs_a_file_on_the_stack(
+def test_the_command_line_quotes_and_runs_a_file_on_the_stack(
     jobs: Jobs, provider: Provider, tmp_path: Path
 ) -> None:
     prompts, output = tmp_path / "prompts.jsonl", tmp_path / "answers.jsonl"
     names = ["a", "b", "c"]
     prompts.write_bytes(b"\n".join(map(line, names)))
+    quoted = json.loads(jobs.stack.fanout("batch", "quote", str(prompts), "--json"))
+    assert (quoted["lines"], quoted["errors"], len(provider.asked)) == (len(names), [], 0)
     jobs.stack.fanout("batch", "run", str(prompts), "-o", str(output), "--json")
     assert sorted(by_name(output.read_bytes())) == names
     assert provider.asked == asked_once(names)

@@ -42,8 +42,9 @@ def config_file(folder: Path, *models: Mapping[str, Any], **general: Any) -> str
 class Synthesised:
     """A template, read as tests like to."""
 
-    def __init__(self, template: Mapping[str, Any]) -> None:
+    def __init__(self, template: Mapping[str, Any], folder: Path) -> None:
         self.template = template
+        self.folder = folder
 
     @cached_property
     def text(self) -> str:
@@ -91,6 +92,8 @@ class Synthesised:
         (function, inner), *_ = value.items()
         if function == "Fn::Join":
             return str(inner[0]).join(map(self.said, inner[1]))
+        if function == "Fn::Sub":
+            return str(inner)
         return f"<{inner if function == 'Ref' else '.'.join(inner)}>"
 
 
@@ -107,4 +110,4 @@ def synthesise(choices: Mapping[str, Any] = {}, *, outdir: str | None = None) ->
         app = cdk.App(context=context, outdir=outdir or tempfile.mkdtemp(prefix="fanout-"))
         name = add_stack(app).stack_name
         written = Path(app.synth().directory) / f"{name}.template.json"
-    return Synthesised(json.loads(written.read_text()))
+    return Synthesised(json.loads(written.read_text()), written.parent)

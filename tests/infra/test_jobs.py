@@ -241,6 +241,17 @@ def test_the_outputs_name_what_the_command_line_looks_for(stack: Synthesised) ->
     assert told["JobsTable"] == f"<{table}>"
     assert told["JobsMachine"] == f"<{the_machine(stack)}>"
     assert told["JobsBucket"] == bucket(stack).replace(".Arn", "")
+    assert told["JobsFileDays"] == "30"
+
+
+def test_an_output_says_where_the_config_is_and_no_key_is_in_it(everything: Synthesised) -> None:
+    bucket, _, name = everything.said(everything.outputs["JobsConfig"]["Value"]).rpartition("/")
+    assert bucket == "s3://cdk-hnb659fds-assets-${AWS::AccountId}-${AWS::Region}"
+    said = json.loads((everything.folder / f"asset.{name}").read_text())
+    assert said.keys() == {"config", "environment"}
+    assert said["config"]["general_settings"]["master_key"].startswith("os.environ/")
+    assert said["config"]["model_list"]
+    assert said["environment"] == {"PROVIDER_URL": "https://llm.example.com/v1"}
 
 
 # ---- the inbox ----

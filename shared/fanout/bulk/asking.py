@@ -19,8 +19,9 @@ from ..schema.fanout import FanOutRequest, parse_request
 from .adapt import Adaptive
 from .costs import Costs
 from .insist import Ask, Asked
+from .limits import Limits
 from .lines import BadLine, Line
-from .pace import Limits, LocalBook, Pacer
+from .pace import LocalBook, Pacer
 from .tally import Meter
 
 BYTES_A_TOKEN = 4

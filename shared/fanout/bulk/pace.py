@@ -10,28 +10,16 @@ business; time is an argument.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Protocol
 
 from msgspec import Struct, field
 
-MINUTE, DAY = 60.0, 86_400.0
+from .limits import MINUTE, Limits, note, read_limits, recall
+
 STEADY = 0.96
 """The part of a limit that is the steady rate; what is left of it may come at once."""
-
-NEAR = 0.25
-LIMIT_HEADERS = frozenset({"x-ratelimit-limit-requests", "x-ratelimit-limit-tokens"})
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": MINUTE, "h": 3600.0, "d": DAY}
-
-
-class Limits(Struct, frozen=True):
-    """What a model bears in a minute; `None` is no limit, or none that is known."""
-
-    requests: float | None = None
-    tokens: float | None = None
 
 
 class Claim(Struct, frozen=True):
@@ -56,6 +44,14 @@ class Book(Protocol):
 
     async def pause(self, model: str, until: float) -> None:
         """Nobody starts before that time."""
+        ...
+
+    async def learned(self, model: str, now: float) -> Limits:
+        """What anybody learned of the model in the last day, as of a second or so ago."""
+        ...
+
+    def learn(self, model: str, limits: Limits, now: float) -> None:
+        """Tell everybody, at the latest with the next reservation; it may come with each answer."""
         ...
 
     async def flush(self) -> None:
@@ -101,6 +97,14 @@ class LocalBook:
         marks = self._marks.setdefault(model, {})
         marks["pause"] = max(marks.get("pause", 0.0), until)
 
+    async def learned(self, model: str, now: float) -> Limits:
+        """Of the marks."""
+        return recall(self._marks.get(model, {}), now)
+
+    def learn(self, model: str, limits: Limits, now: float) -> None:
+        """Put it with the marks."""
+        self._marks[model] = note(self._marks.get(model, {}), limits, now)
+
     async def flush(self) -> None:
         """Nothing is kept elsewhere."""
 
@@ -126,7 +130,6 @@ class Pacer(Struct):
     known: Callable[[str], Limits]
     now: Callable[[], float]
     share: float = 1.0
-    learned: dict[str, Limits] = field(default_factory=dict)
     locks: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     @asynccontextmanager
@@ -137,31 +140,40 @@ class Pacer(Struct):
         A turn that its owner does not wait for is given back. `NoTurn` where the book fails.
         """
         turn = Turn()
-        claims = self._claims(model, tokens, requests)
-        if claims:
-            async with self.locks.setdefault(model, asyncio.Lock()):
-                await self._wait(model, claims)
-        else:  # there may be a pause to wait for, by all at once
-            await self._wait(model, claims)
+        claims = await self._claimed(model, tokens, requests)
         yield turn
         for claim in claims:
             if claim.kind == "tokens" and turn.used is not None:
                 left = Claim("tokens", tokens - turn.used, claim.rate, claim.burst)
                 await self.book.give_back(model, left)
 
-    async def _wait(self, model: str, claims: list[Claim]) -> None:
+    async def _claimed(self, model: str, tokens: int, requests: int) -> list[Claim]:
+        """Wait for the turn; what was claimed for it, by the limits as they are known then."""
+        while True:
+            async with self.locks.setdefault(model, asyncio.Lock()):
+                claims = self._claims(await self.limits(model), tokens, requests)
+                if claims:
+                    await self._wait(model, claims)
+                    return claims
+            # A pause is waited for by all at once, and limits may be known behind it.
+            if not await self._wait(model, claims):
+                return claims
+
+    async def _wait(self, model: str, claims: list[Claim]) -> bool:
+        """Reserve and wait; whether there was anything to wait for."""
         with _of_the_book(model):
             start = await self.book.reserve(model, claims, self.now())
+        pause = start - self.now()
         try:
-            if (pause := start - self.now()) > 0:
+            if pause > 0:
                 await asyncio.sleep(pause)
         except asyncio.CancelledError:
             for claim in claims:
                 await self.book.give_back(model, claim)
             raise
+        return pause > 0
 
-    def _claims(self, model: str, tokens: int, requests: int) -> list[Claim]:
-        limits = self.limits(model)
+    def _claims(self, limits: Limits, tokens: int, requests: int) -> list[Claim]:
         wanted = (
             ("requests", float(requests), limits.requests),
             ("tokens", float(tokens), limits.tokens),
@@ -175,21 +187,18 @@ class Pacer(Struct):
     def _burst(self, limit: float) -> float:
         return max(0.0, limit * self.share * (1 - STEADY) - 1)
 
-    def limits(self, model: str) -> Limits:
-        """The config's, and where it says nothing what was learned."""
-        known, learned = self.known(model), self.learned.get(model, Limits())
-        return Limits(known.requests or learned.requests, known.tokens or learned.tokens)
+    async def limits(self, model: str) -> Limits:
+        """The config's, and where it says nothing what was learned. `NoTurn` as in `turn`."""
+        known = self.known(model)
+        if known.requests and known.tokens:
+            return known
+        with _of_the_book(model):
+            return known.or_else(await self.book.learned(model, self.now()))
 
     def learn(self, model: str, headers: Mapping[str, str]) -> None:
-        """Take over what an answer's `x-ratelimit-*` say."""
-        if LIMIT_HEADERS.isdisjoint(headers):
-            return
-        found = Limits(read_limit(headers, "requests"), read_limit(headers, "tokens"))
-        if found != Limits():
-            before = self.learned.get(model, Limits())
-            self.learned[model] = Limits(
-                found.requests or before.requests, found.tokens or before.tokens
-            )
+        """Take over what an answer's `x-ratelimit-*` say, for everybody."""
+        if (found := read_limits(headers)) != Limits():
+            self.book.learn(model, found, self.now())
 
     async def refused(self, model: str, retry_after: float | None) -> None:
         """A 429 for everybody: nobody asks before its `Retry-After`. `NoTurn` as in `turn`."""
@@ -205,28 +214,3 @@ def _of_the_book(model: str) -> Iterator[None]:
         yield
     except Exception as error:  # whatever a store raises
         raise NoTurn(f"the pace of `{model}` is not to be had") from error
-
-
-def read_limit(headers: Mapping[str, str], kind: str) -> float | None:
-    """
-    A limit a minute, of the three headers that providers send for each kind.
-
-    Some count a day (Groq's requests): the time in which what is used comes back tells which.
-    """
-    limit, left = (headers.get(f"x-ratelimit-{name}-{kind}", "") for name in ("limit", "remaining"))
-    reset = read_span(headers.get(f"x-ratelimit-reset-{kind}", ""))
-    if not (limit.isdigit() and left.isdigit() and reset) or int(limit) <= int(left):
-        return None
-    rate = (int(limit) - int(left)) / reset
-    for window in (MINUTE, DAY):
-        if abs(rate * window / int(limit) - 1) <= NEAR:
-            return int(limit) * MINUTE / window
-    return None
-
-
-def read_span(text: str) -> float | None:
-    """Seconds of `1m30s`, `20ms` or `7.66s`."""
-    parts = _SPAN.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        return None
-    return sum(float(number) * _SECONDS[unit] for number, unit in parts)

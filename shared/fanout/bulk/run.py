@@ -28,7 +28,7 @@ from .records import Job, Status
 from .registry import Registry
 from .store import Blobs, Ledger, Shelves
 from .tally import Meter
-from .work import Tools, Work, work
+from .work import TICK, Tools, Work, work
 
 PIECE = 1 << 20
 SPOOL = 1 << 24
@@ -52,6 +52,7 @@ class Options(Struct, frozen=True):
     grace: float = 5.0
     most: int = 400
     first: int = 100
+    tick: float = TICK
 
 
 class Runner:
@@ -155,6 +156,7 @@ class Runner:
                     limits.grace,
                     limits.most,
                     limits.first,
+                    limits.tick,
                 ),
                 self.shards(job),
                 Tools(

@@ -38,6 +38,8 @@ PATIENCE = 600.0
 """Seconds for which a line is asked again while its provider is down or says 429."""
 
 TICK = 1.0
+"""Seconds between two times at which a worker stores what it holds, and hears from the others."""
+
 LOOK = 0.1
 MARGIN = 2.0
 """Seconds before a worker's own end at which the lines still under way are left to another."""
@@ -52,6 +54,7 @@ class Work(Struct, frozen=True):
     grace: float = GRACE
     most: int = 400
     first: int = 100
+    tick: float = TICK
 
 
 class Tools(Struct, frozen=True):
@@ -276,11 +279,11 @@ class _Worker:
                 self._tools.ledger.complete(opened.shard.index)
 
     async def _tick(self, ending: asyncio.Timeout) -> None:
-        """Once a second: flush, hear from the others, and see whether it is time to end."""
+        """Each tick: flush, hear from the others, and see whether it is time to end."""
         if self._until is not None:
             ending.reschedule(self._until)
         while True:
-            await asyncio.sleep(TICK)
+            await asyncio.sleep(self._job.tick)
             for opened in list(self._open.values()):
                 await opened.shelf.flush()
             await self._tools.ledger.sync()

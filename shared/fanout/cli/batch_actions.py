@@ -21,16 +21,15 @@ from ..errors import RequestError
 from ..settings import Settings
 from ..wire import json
 from .batch_follow import follow
-from .batch_place import Place, open_away, open_here
+from .batch_place import Away, Place, open_away, open_here
 from .chosen import Chosen, choose, pick_models
 from .table import columns
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
-STACK_CONFIG = Path("config.aws.yaml")
 HEADER = ("JOB", "STATUS", "DONE", "FAILED", "TOTAL", "COST", "INPUT")
 
 
-Open: TypeAlias = Callable[[str, str | None], AbstractAsyncContextManager[Place]]
+Open: TypeAlias = Callable[[str, str | None], AbstractAsyncContextManager[Away]]
 """To the jobs of a stack, by its name and region."""
 
 
@@ -62,8 +61,7 @@ async def _open(
     arguments: argparse.Namespace, open_stack: Open, *, asks: bool = False
 ) -> AsyncIterator[Place]:
     """The place; `asks` where models are asked in this process, for which it takes a config."""
-    if arguments.region and not arguments.stack:
-        raise RequestError("--region goes with --stack", "region")
+    _check_region(arguments)
     if arguments.stack:
         if asks and arguments.config:
             raise RequestError("a stack has a config of its own: leave --config out", "config")
@@ -74,6 +72,11 @@ async def _open(
     chosen = choose(arguments.config) if asks else Chosen(settings, Catalog({}, settings.env))
     async with open_here(chosen) as here:
         yield here
+
+
+def _check_region(arguments: argparse.Namespace) -> None:
+    if arguments.region and not arguments.stack:
+        raise RequestError("--region goes with --stack", "region")
 
 
 def _prompts(arguments: argparse.Namespace) -> tuple[Prompts, str | None]:
@@ -167,22 +170,18 @@ async def _copy(place: Place, file_id: str | None, path: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _config_of(arguments: argparse.Namespace) -> str | None:
-    """The config to quote by; of a stack the one that it was deployed with."""
-    config: str | None = arguments.config
-    if config or not arguments.stack or Settings.read().config:
-        return config
-    if STACK_CONFIG.is_file():
-        return str(STACK_CONFIG)
-    raise RequestError("say which config the stack was deployed with: --config FILE", "config")
-
-
-async def _quote(arguments: argparse.Namespace, _open_stack: Open) -> int:
+async def _quote(arguments: argparse.Namespace, open_stack: Open) -> int:
+    """By a stack's own config, unless another one is named."""
     from .batch_quote import print_quote
 
-    chosen = choose(_config_of(arguments))
     prompts, model = _prompts(arguments)
-    return await print_quote(chosen, prompts, model, as_json=arguments.json)
+    _check_region(arguments)
+    if arguments.stack and not arguments.config:
+        async with open_stack(arguments.stack, arguments.region) as away:
+            catalog = await away.catalog()
+    else:
+        catalog = choose(arguments.config).catalog
+    return await print_quote(catalog, prompts, model, as_json=arguments.json)
 
 
 async def _status(arguments: argparse.Namespace, open_stack: Open) -> int:

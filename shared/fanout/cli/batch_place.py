@@ -15,6 +15,7 @@ from ..bulk.local.intake import Desk
 from ..bulk.records import Job
 from ..bulk.store import Table
 from ..compose import open_gateway
+from ..config.resolve import Catalog
 from ..errors import ConfigError
 from ..observe import AttemptRecord, RequestRecord
 from .chosen import Chosen
@@ -45,6 +46,16 @@ class Place(Desk, Protocol):
     def then(self, words: str) -> str:
         """A command for this place, to be typed."""
         ...
+
+
+class Service(Protocol):
+    """What a stack has of files and jobs."""
+
+    @property
+    def files(self) -> FileService: ...
+
+    @property
+    def jobs(self) -> JobService: ...
 
 
 class Here:
@@ -79,21 +90,26 @@ class Here:
 
 
 class Away:
-    """A stack, which goes on whether somebody looks or not; `run` has its machine run a job."""
+    """
+    A stack, which goes on whether somebody looks or not.
+
+    `run` has its machine run a job; `catalog` reads what it was deployed with.
+    """
 
     owner = "master"
 
     def __init__(
         self,
         stack: str,
-        files: FileService,
-        jobs: JobService,
+        bulk: Service,
         table: Table,
         run: Callable[[str], Awaitable[None]],
+        catalog: Callable[[], Awaitable[Catalog]],
     ) -> None:
         self._stack = stack
-        self.files, self.jobs, self.table = files, jobs, table
+        self.files, self.jobs, self.table = bulk.files, bulk.jobs, table
         self._run = run
+        self.catalog = catalog
         self._gone = asyncio.Event()
 
     async def look(self, job: Job) -> bool:
@@ -162,5 +178,5 @@ async def open_away(stack: str, region: str | None) -> AsyncIterator[Away]:
             "the jobs of a stack need boto3: pip install 'fanout-gateway[aws]'"
         ) from None
     with aws_said():
-        bulk, stores, machines = open_deployed(stack, region)
-        yield Away(stack, bulk.files, bulk.jobs, stores.table, machines.run)
+        bulk, stores, machines, published = open_deployed(stack, region)
+        yield Away(stack, bulk, stores.table, machines.run, published.catalog)

@@ -8,14 +8,16 @@ from collections.abc import AsyncIterator
 from ..bulk.asking import check_model
 from ..bulk.local.intake import Prompts
 from ..bulk.quote import NOTE, Quote, quote
+from ..config.resolve import Catalog
 from ..wire import json
-from .chosen import Chosen
 from .table import columns
 
 HEADER = ("MODEL", "LINES", "TOKENS IN", "TOKENS OUT", "COST", "MINUTES")
 
 
-async def print_quote(chosen: Chosen, prompts: Prompts, model: str | None, *, as_json: bool) -> int:
+async def print_quote(
+    catalog: Catalog, prompts: Prompts, model: str | None, *, as_json: bool
+) -> int:
     """Print it; 1 if the file has mistakes."""
 
     async def read() -> AsyncIterator[bytes]:
@@ -23,7 +25,6 @@ async def print_quote(chosen: Chosen, prompts: Prompts, model: str | None, *, as
             yield piece
             await asyncio.sleep(0)
 
-    catalog = chosen.catalog
     said = await quote(
         read,
         default_model=model,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import os
 import signal
@@ -12,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from fanout.bulk.aws.deployed import Deployed, Machines, find_stack
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.host import AWSBulk, Stores
 from fanout.bulk.aws.machine import Machine
+from fanout.bulk.aws.published import Published
 from fanout.bulk.aws.s3 import S3Blobs
 from fanout.bulk.plan import Shard, ShardSize, each_line
 from fanout.bulk.run import Options
@@ -30,7 +30,7 @@ from fanout.config.resolve import resolve
 from fanout.errors import ConfigError, RequestError
 from fanout.settings import Settings
 from fanout.wire import json as wire
-from tests.bulk.stage import CONFIG, COST, Teller, jsonl, line
+from tests.bulk.stage import CONFIG, COST, TICK, Teller, jsonl, line
 from tests.cli.commands import Command, Ran
 from tests.served import Notes
 
@@ -40,8 +40,9 @@ NAMES = [f"n{i:02d}" for i in range(50)]
 class Cloud:
     """A stack in this process: its stores, and a state machine that runs beside the command."""
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: Stores, published: Published) -> None:
         self.stores = stores
+        self.published = published
         self.teller = Teller()
         self.runs: list[str] = []
         self.is_broken = False
@@ -49,22 +50,25 @@ class Cloud:
     @asynccontextmanager
     async def open(self, stack: str, region: str | None) -> AsyncIterator[Away]:
         assert (stack, region) == ("S", None)
-        async with asyncio.TaskGroup() as group:
+        try:
+            async with asyncio.TaskGroup() as group:
 
-            async def run(job_id: str) -> None:
-                if job_id not in self.runs and not self.is_broken:
-                    self.runs.append(job_id)
-                    tasks.append(group.create_task(self._run(job_id)))
+                async def run(job_id: str) -> None:
+                    if job_id not in self.runs and not self.is_broken:
+                        self.runs.append(job_id)
+                        tasks.append(group.create_task(self._run(job_id)))
 
-            tasks: list[asyncio.Task[None]] = []
-            bulk = AWSBulk(self.stores, run)
-            yield Away(stack, bulk.files, bulk.jobs, self.stores.table, run)
-            for task in tasks:
-                task.cancel()
+                tasks: list[asyncio.Task[None]] = []
+                bulk = AWSBulk(self.stores, run)
+                yield Away(stack, bulk, self.stores.table, run, self.published.catalog)
+                for task in tasks:
+                    task.cancel()
+        except BaseExceptionGroup as raised:
+            raise raised.exceptions[0] from None
 
     async def _run(self, job_id: str) -> None:
         notes, catalog = Notes(), resolve(check(CONFIG, {}), {})
-        options = Options(shards=ShardSize(20, 1 << 20), grace=0.3)
+        options = Options(shards=ShardSize(20, 1 << 20), grace=0.3, tick=TICK)
         settings = Settings()
         async with open_gateway(
             settings, catalog=catalog, engine=self.teller, observer=notes
@@ -80,8 +84,17 @@ class Cloud:
 
 
 @pytest.fixture
-def cloud(blobs: S3Blobs, table: DynamoTable) -> Cloud:
-    return Cloud(Stores(blobs, table))
+def cloud(s3: Any, blobs: S3Blobs, table: DynamoTable) -> Cloud:
+    """Its config is as the deployment leaves it: `b` has a limit that is in the environment."""
+    config = copy.deepcopy(CONFIG)
+    config["general_settings"] = {"master_key": "os.environ/KEY", "batch_share": 0.5}
+    a, b = (entry["litellm_params"] for entry in config["model_list"])
+    a["api_key"] = "os.environ/PROVIDER_KEY"
+    b["rpm"] = "os.environ/LIMIT"
+    said = {"config": config, "environment": {"LIMIT": "60"}}
+    s3.create_bucket(Bucket="assets")
+    s3.put_object(Bucket="assets", Key="c.json", Body=json.dumps(said))
+    return Cloud(Stores(blobs, table), Published(s3, "S", "s3://assets/c.json"))
 
 
 @pytest.fixture
@@ -202,102 +215,52 @@ def test_a_job_that_nobody_runs_any_more_can_be_cancelled(
     assert cloud.runs == [job]
 
 
-def test_text_needs_a_model_of_the_stacks_and_a_quote_its_config(
-    batch: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("FANOUT_CONFIG", raising=False)
-    monkeypatch.chdir(tmp_path)
+def test_text_needs_a_model_of_the_stacks(batch: Command, tmp_path: Path) -> None:
     path = write(tmp_path, [b"Hi"])
     with pytest.raises(RequestError, match="say which of the stack's models"):
         batch("run", path, "--text")
     with pytest.raises(RequestError, match="a config of its own: leave --config out"):
         batch("run", path, "--text", "-m", "a", "--config", "x.yaml")
-    with pytest.raises(RequestError, match="which config the stack was deployed with"):
-        batch("quote", path, "--text", "-m", "a")
-    (tmp_path / "config.aws.yaml").write_text(json.dumps(CONFIG))
-    said = json.loads(batch("quote", path, "--text", "-m", "a", "--json").out)
-    assert (said["lines"], said["errors"]) == (1, [])
 
 
-# ---- the stack itself ----
+def test_a_quote_is_by_the_config_that_the_stack_was_deployed_with(
+    batch: Command, cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FANOUT_CONFIG", str(tmp_path / "of-this-machine.yaml"))
+    path = write(tmp_path, [line(f"n{i}", "b", max_tokens=100) for i in range(30)])
+    ran = batch("quote", path, "--json")
+    said = json.loads(ran.out)
+    assert (ran.code, said["lines"], said["errors"]) == (0, 30, [])
+    assert said["minutes"] == 30 / 60 / 0.5
+    sent = said["models"]["b"]["tokens_in"]
+    assert said["cost_high"] == pytest.approx(1.3 * sent * 0.001 + 30 * 100 * 0.002)
+    assert "30 lines, $" in batch("quote", path).out
+    unknown = batch("quote", write(tmp_path, [line("x", "no-such")]), "--json")
+    assert unknown.code == 1
+    assert json.loads(unknown.out)["errors"][0]["code"] == "model_not_found"
+    assert cloud.teller.asked == {}
+    assert asyncio.run(cloud.stores.blobs.keys("")) == []
 
 
-def fault(code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": "no"}}, "Operation")
+def test_a_quote_may_be_by_another_config(batch: Command, cloud: Cloud, tmp_path: Path) -> None:
+    cloud.published = Published(None, "S", None)
+    path, config = write(tmp_path, [line("x")]), tmp_path / "other.yaml"
+    config.write_text(json.dumps(CONFIG))
+    said = json.loads(batch("quote", path, "--config", config, "--json").out)
+    assert (said["lines"], said["minutes"]) == (1, None)
 
 
-class Formation:
-    """CloudFormation's client, as far as it is used."""
-
-    def __init__(self, outputs: dict[str, str]) -> None:
-        self._outputs = outputs
-
-    def describe_stacks(self, **what: Any) -> Mapping[str, Any]:
-        if what != {"StackName": "S"}:
-            raise fault("ValidationError" if what["StackName"] else "AccessDenied")
-        outputs = [{"OutputKey": k, "OutputValue": v} for k, v in self._outputs.items()]
-        return {"Stacks": [{"Outputs": outputs}]}
-
-
-def test_a_stack_is_found_by_its_outputs() -> None:
-    outputs = {"JobsBucket": "b", "JobsTable": "t", "JobsMachine": "m", "BaseUrl": "u"}
-    assert find_stack(Formation(outputs), "S") == Deployed("b", "t", "m")
-    with pytest.raises(ConfigError, match="no stack `T` here: is it another region"):
-        find_stack(Formation(outputs), "T")
-    with pytest.raises(ConfigError, match="`S` has no jobs"):
-        find_stack(Formation({"BaseUrl": "u"}), "S")
-    with pytest.raises(ClientError, match="AccessDenied"):
-        find_stack(Formation(outputs), "")
-
-
-class States:
-    """Step Functions' client, as far as it is used; a page holds one execution."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self.running: list[str] = []
-
-    def start_execution(self, **what: Any) -> Mapping[str, Any]:
-        assert what["stateMachineArn"] == "arn"
-        name = what["name"]
-        if name in self.names and name not in self.running:
-            raise fault("ExecutionAlreadyExists")
-        assert json.loads(what["input"]) == {"job": "j"}
-        if name not in self.names:
-            self.names.append(name)
-            self.running.append(name)
-        return {}
-
-    def list_executions(self, **what: Any) -> Mapping[str, Any]:
-        assert what["statusFilter"] == "RUNNING"
-        start = int(what.get("nextToken", "0"))
-        page = [{"name": name} for name in self.running[start : start + 1]]
-        more = {"nextToken": str(start + 1)} if start + 1 < len(self.running) else {}
-        return {"executions": page, **more}
-
-
-def test_a_job_has_one_execution_at_a_time() -> None:
-    states = States()
-    states.running.append("other")
-
-    async def main() -> None:
-        machines = Machines(states, "arn")
-        await machines.run("j")
-        await machines.run("j")
-        assert states.names == ["j"]
-        states.running.remove("j")
-        await machines.run("j")
-        await machines.run("j")
-        assert len(states.names) == 2
-        assert states.names[1].startswith("j-")
-
-    asyncio.run(main())
-
-
-def test_another_fault_of_the_machine_is_told() -> None:
-    class Closed(States):
-        def start_execution(self, **what: Any) -> Mapping[str, Any]:
-            raise fault("AccessDeniedException")
-
-    with pytest.raises(ClientError, match="AccessDenied"):
-        asyncio.run(Machines(Closed(), "arn").run("j"))
+def test_a_config_that_cannot_be_read_is_told_with_what_to_do(
+    batch: Command, cloud: Cloud, s3: Any, tmp_path: Path
+) -> None:
+    path = write(tmp_path, [line("x")])
+    cloud.published = Published(s3, "S", "s3://assets/gone.json")
+    with pytest.raises(
+        ConfigError,
+        match=r"`S` cannot be read \(NoSuchKey\): get the right to s3:GetObject on "
+        "`s3://assets/gone.json`, or say which config it was deployed with: --config FILE",
+    ):
+        batch("quote", path)
+    cloud.published = Published(s3, "S", None)
+    with pytest.raises(ConfigError, match="does not say where its config is: deploy it again, or"):
+        batch("quote", path)

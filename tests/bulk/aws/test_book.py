@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from botocore.exceptions import ClientError
 
 from fanout.bulk.aws.book import ATTEMPTS, KEPT, LOOK, BookBusy, DynamoBook
 from fanout.bulk.aws.dynamodb import DynamoTable
-from fanout.bulk.pace import Claim, Limits, NoTurn, Pacer
+from fanout.bulk.limits import Limits
+from fanout.bulk.pace import Claim, NoTurn, Pacer
 from tests.bulk.pacing import MINUTES, Counter, workers
 from tests.virtual_clock import now, run, run_threads_at_once
 
@@ -142,6 +144,20 @@ def test_a_worker_that_dies_takes_a_second_of_its_own_with_it(table: DynamoTable
     asyncio.run(main())
 
 
+def test_a_lease_that_lies_idle_lapses(table: DynamoTable) -> None:
+    async def main() -> None:
+        idle, other = book(table), book(table)
+        clock = 100.0
+        for _ in range(18):  # more is leased by then
+            clock = await idle.reserve("m", requests(), clock)
+        starts = [await who.reserve("m", requests(), 200.0) for who in [idle, other] * 5]
+        starts.sort()
+        assert starts[0] == 200
+        assert all(later - one > 0.999 / RATE for one, later in pairwise(starts))
+
+    asyncio.run(main())
+
+
 def test_a_pause_holds_everybody_who_leases_and_who_has_no_limits(table: DynamoTable) -> None:
     async def main() -> None:
         one, other, free = book(table), book(table), book(table)
@@ -198,7 +214,7 @@ def test_a_record_that_is_never_free_is_given_up_and_costs_no_line(table: Dynamo
                 raise AssertionError("nobody has a turn")
         assert isinstance(raised.value.__cause__, BookBusy)
 
-    run(main())
+    run_threads_at_once(main(), 0.001)
     assert crowd.tries == ATTEMPTS
 
 

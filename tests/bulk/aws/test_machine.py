@@ -26,7 +26,7 @@ from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.settings import Settings
 from scripts.aws import job_cost
-from tests.bulk.stage import CONFIG, COST, Teller, jsonl, line
+from tests.bulk.stage import CONFIG, COST, TICK, Teller, jsonl, line
 from tests.served import Notes
 
 MINUTE = 60.0
@@ -96,7 +96,7 @@ async def cloud(
     notes, teller = Notes(), teller or Teller()
     catalog = resolve(check(config, {}), {})
     stores = Stores(blobs, table, time.time)
-    options = Options(shards=ShardSize(20, 1 << 20), grace=0.3)
+    options = Options(shards=ShardSize(20, 1 << 20), grace=0.3, tick=TICK)
     async with open_gateway(Settings(), catalog=catalog, engine=teller, observer=notes) as gateway:
         machine = Machine(gateway, stores, notes, options)
         yield Cloud(machine, AWSBulk(stores, execute), stores, teller)

@@ -6,7 +6,8 @@ a model's record is written about once a second by each worker and not once a li
 1,000 writes a second that one DynamoDB partition bears. Each stretch of a model's time has one
 owner, so leases change who goes first and not the rate. What a lease has left, or took in excess,
 is settled with the next one, at once where leases are of one turn, and by `flush`; a killed worker
-takes at most its lease with it.
+takes at most its lease with it. What a worker learns of a model's limits is in the record too, told
+with its next lease, which is its next turn, as the old one was of other limits.
 
 Times are the workers' own clocks (within milliseconds of each other on AWS). A clock that is ahead
 makes the marks run ahead with it: others wait that much longer once, and no limit is exceeded.
@@ -23,6 +24,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from ...wire import json
+from ..limits import Limits, note, recall
 from ..pace import Claim, advance
 from .clients import BotoCoreError, ClientError
 
@@ -38,8 +40,14 @@ WAIT = 0.01
 """The most seconds between two attempts: what is known of a record is soon old."""
 
 GROWTH = 2
+IDLE = 2.0
+"""Times the seconds that a lease is meant for after which what is left of it is not to be used."""
+
 LOOK = 1.0
-"""Seconds for which a model without limits is known not to pause."""
+"""Seconds for which it is known, without a lease, if a model pauses and what was learned of it."""
+
+ALIKE = 0.1
+"""Seconds by which a pause must be longer than the last one to be told."""
 
 SLACK = 1e-6
 KEPT = 24 * 3600
@@ -63,24 +71,30 @@ class BookBusy(OSError):
 
 
 class _Lease(Struct, eq=False):
-    """Stretches of a model's time, one for each kind: from the marks to the ends."""
+    """Stretches of a model's time by kind, from the marks to the ends, to be used `until` then."""
 
     marks: Marks
     ends: Marks
     rates: Marks
     taken_at: float
+    until: float
     size: int
     turns: int = 0
     amounts: Marks = {}
 
     def take(self, claims: list[Claim], now: float) -> float | None:
-        """One turn of it, and when that is; `None` where too little is left."""
-        moved, start = advance(self.marks, claims, now)
-        if {claim.kind: claim.rate for claim in claims} != self.rates or any(
-            moved[kind] > end + SLACK for kind, end in self.ends.items()
-        ):
+        """
+        One turn of it, and when that is; `None` where too little is left, or it lay idle.
+
+        Until then nothing of it lapses: the stretches of a kind that there is plenty of lie behind.
+        """
+        if now > self.until or {claim.kind: claim.rate for claim in claims} != self.rates:
             return None
-        self.marks = moved
+        moved = {c.kind: self.marks[c.kind] + c.amount / c.rate for c in claims}
+        if any(moved[kind] > end + SLACK for kind, end in self.ends.items()):
+            return None
+        start = max(now, *self.marks.values())
+        self.marks |= moved
         self.turns += 1
         for claim in claims:
             self.amounts[claim.kind] = self.amounts.get(claim.kind, 0.0) + claim.amount
@@ -101,13 +115,14 @@ class DynamoBook:
         self._span = SPAN
         self._leases: dict[str, _Lease] = {}
         self._known: dict[str, bytes | None] = {}
-        self._pauses: dict[str, tuple[float, float]] = {}
+        self._looked: dict[str, float] = {}
+        self._found: dict[str, tuple[Limits, float]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def reserve(self, model: str, claims: list[Claim], now: float) -> float:
         """A turn of the lease, or of a new one."""
         if not claims:
-            return max(now, await self._pause(model, now))
+            return max(now, (await self._look(model, now)).get("pause", 0.0))
         lease = self._leases.get(model)
         start = lease.take(claims, now) if lease else None
         if start is None:
@@ -144,17 +159,33 @@ class DynamoBook:
             return {**marks, "pause": max(marks.get("pause", 0.0), until)}
 
         async with self._locks.setdefault(model, asyncio.Lock()):
-            later = (await self._change(model, hold, until))["pause"]
-        self._pauses.pop(model, None)
+            later = _read(self._known.get(model)).get("pause", 0.0)
+            if later < until - ALIKE:
+                later = (await self._change(model, hold, until))["pause"]
         if lease := self._leases.get(model):
             lease.marks["pause"] = later
 
+    async def learned(self, model: str, now: float) -> Limits:
+        """Of the record as it was when the lease was taken, else a second ago."""
+        is_leased = model in self._leases
+        marks = _read(self._known.get(model)) if is_leased else await self._look(model, now)
+        return recall(self._with_found(model, marks), now)
+
+    def learn(self, model: str, limits: Limits, now: float) -> None:
+        """It waits for the next lease, if it is new."""
+        marks = self._with_found(model, _read(self._known.get(model)))
+        known = recall(marks, now)
+        if (found := limits.or_else(known)) != known:
+            self._found[model] = (found, now)
+
     async def flush(self) -> None:
-        """What was leased and not used is everybody's again."""
-        for model, lease in list(self._leases.items()):
-            del self._leases[model]
-            if any(lease.left.values()):
-                await self._change(model, partial(_settled, left=lease.left), lease.taken_at)
+        """What was leased and not used is everybody's again, and what was learned."""
+        for model in self._leases.keys() | self._found.keys():
+            lease = self._leases.pop(model, None)
+            left = lease.left if lease else {}
+            if any(left.values()) or model in self._found:
+                at = lease.taken_at if lease else self._found[model][1]
+                await self._change(model, partial(_settled, left=left), at)
 
     # ---- leases ----
 
@@ -172,26 +203,30 @@ class DynamoBook:
             model, lambda marks: advance(_settled(marks, left), ahead, now)[0], now
         )
         marks = {c.kind: moved[c.kind] - c.amount / c.rate for c in ahead}
+        marks["pause"] = moved.get("pause", 0.0)
         lease = _Lease(
-            marks | {"pause": moved.get("pause", 0.0)},
+            marks,
             {c.kind: moved[c.kind] for c in ahead},
             {c.kind: c.rate for c in ahead},
             now,
+            max(now, *marks.values()) + IDLE * self._span,
             size,
         )
         self._leases[model] = lease
         return lease.take(claims, now) or now  # it has room for what it was taken for
 
-    async def _pause(self, model: str, now: float) -> float:
-        """Until when a model without limits is to be left alone, as of a second ago."""
-        looked, until = self._pauses.get(model, (-LOOK, 0.0))
-        if not 0 <= now - looked < LOOK:
-            raw = await self._table.get(KIND, model)
-            until = _read(raw).get("pause", 0.0)
-            self._pauses[model] = (now, until)
-        return until
-
     # ---- the record ----
+
+    async def _look(self, model: str, now: float) -> Marks:
+        """The marks as of a second ago, of a model that nothing is leased of."""
+        if not 0 <= now - self._looked.get(model, -LOOK) < LOOK:
+            self._known[model] = await self._table.get(KIND, model)
+            self._looked[model] = now
+        return _read(self._known.get(model))
+
+    def _with_found(self, model: str, marks: Marks) -> Marks:
+        """With what this worker has learned and not told yet."""
+        return note(marks, *self._found[model]) if model in self._found else marks
 
     async def _change(self, model: str, change: Callable[[Marks], Marks], now: float) -> Marks:
         """
@@ -202,12 +237,15 @@ class DynamoBook:
         """
         known = self._known.get(model)
         for attempt in range(ATTEMPTS):
-            changed = change(_read(known))
+            told = self._found.get(model)
+            changed = self._with_found(model, change(_read(known)))
             new, expiry = json.encode(changed), int(now) + KEPT
             done, there = await self._table.swap(KIND, model, new, known, ttl=expiry)
             self._known[model] = known = new if done else there
             if done:
                 self._adapt(attempt)
+                if told is self._found.get(model):
+                    self._found.pop(model, None)
                 return changed
             if attempt >= FEW:
                 await asyncio.sleep(self._chance() * WAIT)

@@ -5,18 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from msgspec import Struct
 
 from ...errors import ConfigError, FanoutError
 from ...wire import json
+from ..jobs import HOUR
 from .clients import BotoCoreError, ClientError, call, code_of, make_client
 from .dynamodb import DynamoTable
 from .host import AWSBulk, Stores
+from .published import Published
 from .s3 import S3Blobs
 
 OUTPUTS = ("JobsBucket", "JobsTable", "JobsMachine")
+CONFIG, FILE_DAYS = "JobsConfig", "JobsFileDays"
+USUAL_DAYS = 30
+"""For which a stack keeps files that does not say so: OpenAI's own for batches, too."""
 
 
 class Formation(Protocol):
@@ -34,11 +39,18 @@ class States(Protocol):
 
 
 class Deployed(Struct, frozen=True):
-    """Where a stack's jobs are: a bucket, a table, and the state machine's ARN."""
+    """
+    Where a stack's jobs are: a bucket, a table, and the state machine's ARN.
+
+    `config` is the address of its config, `None` where it was deployed before it told that;
+    files are kept for `file_days`.
+    """
 
     bucket: str
     table: str
     machine: str
+    config: str | None = None
+    file_days: int = USUAL_DAYS
 
 
 def find_stack(client: Formation, name: str) -> Deployed:
@@ -51,11 +63,12 @@ def find_stack(client: Formation, name: str) -> Deployed:
         raise ConfigError(f"there is no stack `{name}` here: is it another region?") from None
     told = {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", ())}
     try:
-        return Deployed(*(told[output] for output in OUTPUTS))
+        bucket, table, machine = (told[output] for output in OUTPUTS)
     except KeyError:
         raise ConfigError(
             f"the stack `{name}` has no jobs: it was deployed without them, or before they were"
         ) from None
+    return Deployed(bucket, table, machine, told.get(CONFIG), int(told.get(FILE_DAYS, USUAL_DAYS)))
 
 
 class Machines(Struct, frozen=True):
@@ -106,12 +119,24 @@ def aws_said() -> Iterator[None]:
         raise FanoutError(f"AWS: {error}") from None
 
 
-def open_deployed(name: str, region: str | None) -> tuple[AWSBulk, Stores, Machines]:
-    """A stack's files and jobs, its stores, and what runs them."""
-    found = find_stack(make_client("cloudformation", region), name)
+class Opened(NamedTuple):
+    """A stack's files and jobs, its stores, what runs them, and where its config is."""
+
+    bulk: AWSBulk
+    stores: Stores
+    machines: Machines
+    published: Published
+
+
+def open_deployed(name: str, region: str | None, formation: Formation | None = None) -> Opened:
+    """A stack by its name, with the user's rights."""
+    found = find_stack(formation or make_client("cloudformation", region), name)
+    s3 = make_client("s3", region)
     stores = Stores(
-        S3Blobs(make_client("s3", region), found.bucket),
+        S3Blobs(s3, found.bucket),
         DynamoTable(make_client("dynamodb", region), found.table),
+        lifetime=found.file_days * 24 * HOUR,
     )
     machines = Machines(make_client("stepfunctions", region), found.machine)
-    return AWSBulk(stores, machines.run), stores, machines
+    published = Published(s3, name, found.config)
+    return Opened(AWSBulk(stores, machines.run), stores, machines, published)

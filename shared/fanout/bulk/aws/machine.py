@@ -115,7 +115,13 @@ class Machine:
             partial(estimate, self._costs) if job.max_cost_usd else lambda _line, _size: 0.0,
         )
         asked = Work(
-            job.input_key, job.model, limits.patience, limits.grace, limits.most, limits.first
+            job.input_key,
+            job.model,
+            limits.patience,
+            limits.grace,
+            limits.most,
+            limits.first,
+            limits.tick,
         )
         try:
             done = await work(asked, _only(shard), tools, seconds=seconds)

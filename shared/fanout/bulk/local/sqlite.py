@@ -7,15 +7,16 @@ The only importer of `sqlite3`.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ...wire import json
+from ..limits import Limits, note, recall
 from ..pace import Claim, advance
 from ..tally import Tally
 
 LOOK = 1.0
-"""Seconds for which a model without limits is known not to pause."""
+"""Seconds for which it is known whether a model pauses, and what was learned of it."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
@@ -29,6 +30,9 @@ CREATE TABLE IF NOT EXISTS marks (
     model TEXT, kind TEXT, mark REAL NOT NULL, PRIMARY KEY (model, kind)
 ) WITHOUT ROWID;
 """
+
+
+Marks = dict[str, float]
 
 
 class Database:
@@ -113,30 +117,38 @@ class Database:
 
     # ---- pacing ----
 
-    def move_marks(self, model: str, claims: Sequence[Claim], now: float) -> float:
-        """Reserve the claims in one transaction; when they may start."""
-        self._db.execute("BEGIN IMMEDIATE")
+    def marks(self, model: str) -> Marks:
+        """A model's marks, by kind."""
         found = self._db.execute("SELECT kind, mark FROM marks WHERE model = ?", (model,))
-        marks, start = advance(dict(found.fetchall()), list(claims), now)
+        return dict(found.fetchall())
+
+    def move_marks(self, model: str, claims: Sequence[Claim], now: float) -> float:
+        """Reserve the claims; when they may start."""
+        starts: list[float] = []
+
+        def move(marks: Marks) -> Marks:
+            moved, start = advance(marks, list(claims), now)
+            starts.append(start)
+            return moved
+
+        self.change_marks(model, move)
+        return starts[0]
+
+    def change_marks(self, model: str, change: Callable[[Marks], Marks]) -> None:
+        """Put what `change` makes of them in their place, in one transaction."""
+        self._db.execute("BEGIN IMMEDIATE")
+        changed = change(self.marks(model))
         self._db.executemany(
             "INSERT OR REPLACE INTO marks VALUES (?, ?, ?)",
-            [(model, kind, mark) for kind, mark in marks.items()],
+            [(model, kind, mark) for kind, mark in changed.items()],
         )
         self._db.execute("COMMIT")
-        return start
 
     def shift_mark(self, model: str, kind: str, seconds: float) -> None:
         """Move one mark back."""
         self._db.execute(
             "UPDATE marks SET mark = mark - ? WHERE model = ? AND kind = ?", (seconds, model, kind)
         )
-
-    def pause_of(self, model: str) -> float:
-        """Until when nobody starts."""
-        found = self._db.execute(
-            "SELECT mark FROM marks WHERE model = ? AND kind = 'pause'", (model,)
-        ).fetchone()
-        return float(found[0]) if found else 0.0
 
     def hold(self, model: str, until: float) -> None:
         """Nobody starts before."""
@@ -151,23 +163,25 @@ class SQLiteBook:
     """
     The marks of all models, for every process of this machine.
 
-    Of a model without limits only pauses are looked for, and once a second.
+    What is only read of them is as it was up to a second ago.
     """
 
     def __init__(self, database: Database) -> None:
         self._db = database
-        self._pauses: dict[str, tuple[float, float]] = {}
+        self._seen: dict[str, tuple[float, Marks]] = {}
 
     async def reserve(self, model: str, claims: list[Claim], now: float) -> float:
-        """One transaction."""
-        return self._db.move_marks(model, claims, now) if claims else self._paused(model, now)
+        """One transaction; of a model without limits only pauses are looked for."""
+        if claims:
+            return self._db.move_marks(model, claims, now)
+        return max(now, self._look(model, now).get("pause", 0.0))
 
-    def _paused(self, model: str, now: float) -> float:
-        looked, until = self._pauses.get(model, (-LOOK, 0.0))
+    def _look(self, model: str, now: float) -> Marks:
+        looked, marks = self._seen.get(model, (-LOOK, Marks()))
         if not 0 <= now - looked < LOOK:
-            until = self._db.pause_of(model)
-            self._pauses[model] = (now, until)
-        return max(now, until)
+            marks = self._db.marks(model)
+            self._seen[model] = (now, marks)
+        return marks
 
     async def give_back(self, model: str, claim: Claim) -> None:
         """Move the mark back."""
@@ -176,7 +190,18 @@ class SQLiteBook:
     async def pause(self, model: str, until: float) -> None:
         """Keep the later time."""
         self._db.hold(model, until)
-        self._pauses.pop(model, None)
+        self._seen.pop(model, None)
+
+    async def learned(self, model: str, now: float) -> Limits:
+        """Of the marks."""
+        return recall(self._look(model, now), now)
+
+    def learn(self, model: str, limits: Limits, now: float) -> None:
+        """Put it with the marks, if it is new."""
+        marks = self._look(model, now)
+        if note(marks, limits, now) != marks:
+            self._db.change_marks(model, lambda found: note(found, limits, now))
+            self._seen.pop(model)
 
     async def flush(self) -> None:
         """Nothing is kept elsewhere."""

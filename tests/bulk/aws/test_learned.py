@@ -1,0 +1,80 @@
+"""What one worker of a stack learns of a model's limits, the others know."""
+
+from __future__ import annotations
+
+import pytest
+
+from fanout.bulk.aws.book import LOOK
+from fanout.bulk.limits import REMEMBERED, Limits
+from fanout.bulk.pace import Pacer
+from tests.bulk.pacing import MINUTES, OPENAI, judge_learned
+from tests.virtual_clock import now, run
+
+from .test_book import Records, book
+
+
+@pytest.mark.parametrize(("tokens", "each"), [(1_000_000, 10), (45_000, 10), (1_000_000, 50)])
+def test_limits_that_answers_tell_are_used_over_nine_tenths_once_the_first_minute_is_over(
+    tokens: int, each: int
+) -> None:
+    table, seeds = Records(), iter(range(20))
+    judge_learned(tokens, each, lambda: book(table, next(seeds)))
+    assert table.writes < 60 * 60 * MINUTES
+
+
+def test_a_worker_that_has_seen_no_answer_paces_by_what_another_learned() -> None:
+    table = Records()
+
+    async def main() -> None:
+        one, fresh = (Pacer(book(table), lambda _: Limits(), now) for _ in range(2))
+        told = Pacer(book(table), lambda _: Limits(120), now)
+        one.learn("m", OPENAI)
+        one.learn("m", OPENAI)
+        assert table.writes == 0
+        async with one.turn("m", 1):
+            pass
+        assert table.writes == 1, "it is told along with the turn"
+        one.learn("m", OPENAI)
+        await one.book.flush()
+        assert table.writes == 1
+        assert await fresh.limits("m") == Limits(60)
+        assert await told.limits("m") == Limits(120)
+        for _ in range(31):
+            async with fresh.turn("m", 1):
+                pass
+        assert 28 < now() < 33
+
+    run(main())
+
+
+def test_what_the_last_answer_of_a_worker_told_is_told_by_its_flush() -> None:
+    table = Records()
+
+    async def main() -> None:
+        one, other = book(table), book(table)
+        assert await other.learned("m", 100.0) == Limits()
+        one.learn("m", Limits(60), 100.0)
+        assert await one.learned("m", 100.0) == Limits(60)
+        await one.flush()
+        assert await other.learned("m", 100.0 + LOOK / 2) == Limits()
+        assert await other.learned("m", 100.0 + LOOK) == Limits(60)
+        assert await other.learned("m", 101.0 + REMEMBERED) == Limits()
+        other.learn("m", Limits(60), 101.0 + REMEMBERED)
+        await other.flush()
+        assert await one.learned("m", 101.0 + REMEMBERED) == Limits(60)
+        assert table.writes == 2
+
+    run(main())
+
+
+def test_a_storm_of_refusals_is_told_once() -> None:
+    table = Records()
+
+    async def main() -> None:
+        storming = book(table)
+        for part in range(10):
+            await storming.pause("m", 107.5 + part / 100)
+        assert table.writes == 1
+        assert await book(table).reserve("m", [], 100.0) == 107.5
+
+    run(main())
