@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     began, busy, own = time.perf_counter(), _busy(), _own()
     sections = measure(plan)
     seconds = time.perf_counter() - began
-    others = (_busy() - busy - (_own() - own)) / (seconds * (psutil.cpu_count() or 1))
+    others = max(0.0, _busy() - busy - (_own() - own)) / (seconds * (psutil.cpu_count() or 1))
     report = page(_head(seconds, others), sections)
     print(report)
     if plan.peers:

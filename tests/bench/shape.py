@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from .gateway import CROWD
 from .held import share
 from .load import put, request
 from .many import peak
@@ -55,8 +56,9 @@ def measure(made: Scene, plan: Plan) -> list[Section]:
         "The API function's process without an adapter, asking the stub. Held, it gets "
         f"{share(MEMORY):.2f} of a core, as a function of {MEMORY} MB does: it is stopped for the "
         "rest of every 100 ms in which it has used so much. One request at a time, as a Lambda "
-        f"gets them; the median of {plan.starts} starts, {ALONE} requests, {plan.races} races. "
-        "The stub is not held."
+        f"gets them, but for one row; medians, of {plan.starts} starts, {ALONE} requests, "
+        f"{plan.races} races. Of many conversations 400 are under way at a time "
+        "(`max_parallel_requests`). The stub is not held."
     )
     verdict = Verdict(f"as a Lambda of {MEMORY} MB: peak memory", held.peak, MEMORY, "MB")
     shape = Section("Lambda's shape", note, ["", "free", "held"], rows, [verdict])
@@ -94,6 +96,8 @@ def _questions(server: Server, made: Scene, plan: Plan) -> dict[str, float]:
         "a streamed race, added to the first word": median(a.first - b.first for a, b in pairs),
         "a streamed race, added to the whole answer": median(a.whole - b.whole for a, b in pairs),
     }
+    crowd = put(server.port, ASKED, clients=CROWD, seconds=plan.seconds * 2)
+    found[f"{CROWD} clients at once: an answer"] = crowd.whole
     for width in WIDTHS:
         asked = request({"model": "slow", "messages": [HELLO] * width})
         load = put(server.port, asked, clients=1, seconds=60, count=3)
