@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 
 from fanout.bulk.limits import REMEMBERED, Limits, read_limit, read_span
 from fanout.bulk.local.sqlite import Database, SQLiteBook
-from fanout.bulk.pace import Book, LocalBook, Pacer
+from fanout.bulk.pace import SCOUT, Book, LocalBook, Pacer
+from fanout.concurrency import map_all
 from tests.bulk.pacing import MINUTES, OPENAI, Counter, judge_learned, workers
 from tests.virtual_clock import now, run
 
@@ -161,15 +163,15 @@ def test_what_another_process_learns_is_seen_a_second_later_and_forgotten_after_
     one, other = (SQLiteBook(Database(tmp_path / "jobs.sqlite")) for _ in range(2))
 
     async def main() -> None:
-        assert await other.learned("m", 100.0) == Limits()
+        assert await other.learned("m", 100.0) is None
         one.learn("m", Limits(60), 100.0)
         one.learn("m", Limits(None, 9_000), 100.1)
         assert await one.learned("m", 100.1) == Limits(60, 9_000)
-        assert await other.learned("m", 100.9) == Limits()
+        assert await other.learned("m", 100.9) is None
         assert await other.learned("m", 101.0) == Limits(60, 9_000)
         assert await other.learned("m", 100.1 + REMEMBERED) == Limits(60, 9_000)
         late = 101.5 + REMEMBERED
-        assert await other.learned("m", late) == Limits()
+        assert await other.learned("m", late) is None
         other.learn("m", Limits(None, 8_000), late)
         assert await one.learned("m", late) == Limits(None, 8_000)
 
@@ -177,8 +179,10 @@ def test_what_another_process_learns_is_seen_a_second_later_and_forgotten_after_
 
 
 @pytest.mark.parametrize("kept", ["memory", "sqlite"])
-@pytest.mark.parametrize(("tokens", "each"), [(1_000_000, 10), (45_000, 10), (1_000_000, 50)])
-def test_limits_that_answers_tell_are_used_over_nine_tenths_once_the_first_minute_is_over(
+@pytest.mark.parametrize(
+    ("tokens", "each"), [(1_000_000, 10), (45_000, 10), (1_000_000, 50), (45_000, 50)]
+)
+def test_limits_that_answers_tell_are_used_over_nine_tenths_and_hardly_exceeded(
     tmp_path: Path, kept: str, tokens: int, each: int
 ) -> None:
     memory = LocalBook()
@@ -187,6 +191,63 @@ def test_limits_that_answers_tell_are_used_over_nine_tenths_once_the_first_minut
         "sqlite": lambda: SQLiteBook(Database(tmp_path / "jobs.sqlite")),
     }
     judge_learned(tokens, each, books[kept])
+
+
+async def _ask(pacer: Pacer, started: list[float], seconds: float, *, tells: bool = True) -> None:
+    async with pacer.turn("m", 1):
+        started.append(now())
+        await asyncio.sleep(seconds)
+        if not tells:
+            raise ConnectionError
+        pacer.learn("m", {})
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_of_a_model_that_nobody_knows_one_line_is_asked_first(*, tells: bool) -> None:
+    started: list[float] = []
+
+    async def main() -> None:
+        pacer = Pacer(LocalBook(), lambda _: Limits(), now)
+        ask = partial(_ask, pacer, started, tells=tells)
+        await map_all(ask, [2.0] * 50, limit=50)
+
+    run(main())
+    assert started == [0.0] + [2.0] * 49
+
+
+def test_a_first_answer_that_takes_long_is_not_waited_for() -> None:
+    started: list[float] = []
+
+    async def main() -> None:
+        pacer = Pacer(LocalBook(), lambda _: Limits(), now)
+        await map_all(partial(_ask, pacer, started), [60.0] * 50, limit=50)
+
+    run(main())
+    assert started == [0.0] + [SCOUT] * 49
+
+
+def test_of_a_model_that_somebody_had_an_answer_of_all_are_asked_at_once(tmp_path: Path) -> None:
+    started: list[float] = []
+
+    async def main() -> None:
+        database = Database(tmp_path / "jobs.sqlite")
+        one, other = (Pacer(SQLiteBook(database), lambda _: Limits(), now) for _ in range(2))
+        one.learn("m", {})
+        await map_all(partial(_ask, other, started), [2.0] * 50, limit=50)
+
+    run(main())
+    assert started == [0.0] * 50
+
+
+def test_who_waits_for_the_first_answer_may_leave() -> None:
+    async def main() -> None:
+        pacer = Pacer(LocalBook(), lambda _: Limits(), now)
+        async with pacer.turn("m", 1):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.5), pacer.turn("m", 1):
+                    raise AssertionError("it was not to be asked yet")
+
+    run(main())
 
 
 def test_lines_that_waited_for_a_pause_go_by_the_limits_that_were_learned_meanwhile() -> None:

@@ -33,17 +33,17 @@ class Limits(Struct, frozen=True):
         return Limits(self.requests or other.requests, self.tokens or other.tokens)
 
 
-def recall(marks: Mapping[str, float], now: float) -> Limits:
-    """What was learned of a model with these marks, unless that is too long ago."""
-    if now - marks.get(_WHEN, now) > REMEMBERED:
-        return Limits()
+def recall(marks: Mapping[str, float], now: float) -> Limits | None:
+    """What was learned of a model with these marks; `None` where that is nothing, or too old."""
+    if _WHEN not in marks or now - marks[_WHEN] > REMEMBERED:
+        return None
     return Limits(marks.get(_RPM) or None, marks.get(_TPM) or None)
 
 
 def note(marks: Mapping[str, float], limits: Limits, now: float) -> dict[str, float]:
     """The marks with what was learned now; as they are, if it was known."""
     known = recall(marks, now)
-    if (found := limits.or_else(known)) == known:
+    if (found := limits.or_else(known or Limits())) == known:
         return {**marks}
     return {**marks, _RPM: found.requests or 0.0, _TPM: found.tokens or 0.0, _WHEN: now}
 

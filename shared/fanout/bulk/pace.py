@@ -18,6 +18,9 @@ from msgspec import Struct, field
 
 from .limits import MINUTE, Limits, note, read_limits, recall
 
+SCOUT = 5.0
+"""Seconds for which a worker's first line of a model nobody knows may keep its others waiting."""
+
 STEADY = 0.96
 """The part of a limit that is the steady rate; what is left of it may come at once."""
 
@@ -46,8 +49,12 @@ class Book(Protocol):
         """Nobody starts before that time."""
         ...
 
-    async def learned(self, model: str, now: float) -> Limits:
-        """What anybody learned of the model in the last day, as of a second or so ago."""
+    async def learned(self, model: str, now: float) -> Limits | None:
+        """
+        What anybody learned of the model in the last day, as of a second or so ago.
+
+        `None` where nobody has had an answer of it; of answers without limits no limits.
+        """
         ...
 
     def learn(self, model: str, limits: Limits, now: float) -> None:
@@ -97,7 +104,7 @@ class LocalBook:
         marks = self._marks.setdefault(model, {})
         marks["pause"] = max(marks.get("pause", 0.0), until)
 
-    async def learned(self, model: str, now: float) -> Limits:
+    async def learned(self, model: str, now: float) -> Limits | None:
         """Of the marks."""
         return recall(self._marks.get(model, {}), now)
 
@@ -124,6 +131,8 @@ class Pacer(Struct):
     Turns of one worker. `known` are the config's limits; `share` is the part of them that is ours.
 
     A worker has one reservation waiting for each model at a time, so that a killed one loses one.
+    Of a model without known limits that nobody has had an answer of, it asks one line first: what
+    that one learns, hundreds at once would learn by being refused.
     """
 
     book: Book
@@ -131,6 +140,8 @@ class Pacer(Struct):
     now: Callable[[], float]
     share: float = 1.0
     locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    answered: dict[str, asyncio.Event] = field(default_factory=dict)
+    heard: set[str] = field(default_factory=set)
 
     @asynccontextmanager
     async def turn(self, model: str, tokens: int, requests: int = 1) -> AsyncIterator[Turn]:
@@ -141,7 +152,11 @@ class Pacer(Struct):
         """
         turn = Turn()
         claims = await self._claimed(model, tokens, requests)
-        yield turn
+        try:
+            yield turn
+        finally:
+            if model in self.answered:
+                self.answered[model].set()
         for claim in claims:
             if claim.kind == "tokens" and turn.used is not None:
                 left = Claim("tokens", tokens - turn.used, claim.rate, claim.burst)
@@ -156,8 +171,25 @@ class Pacer(Struct):
                     await self._wait(model, claims)
                     return claims
             # A pause is waited for by all at once, and limits may be known behind it.
-            if not await self._wait(model, claims):
+            if not (await self._wait(model, claims) or await self._await_scout(model)):
                 return claims
+
+    async def _await_scout(self, model: str) -> bool:
+        """Whether there was a first answer to wait for; who finds none asks for it."""
+        if (answered := self.answered.get(model)) is None:
+            answered = self.answered[model] = asyncio.Event()
+            with _of_the_book(model):
+                if await self.book.learned(model, self.now()) is not None:
+                    answered.set()
+            return False
+        if answered.is_set():
+            return False
+        try:
+            async with asyncio.timeout(SCOUT):
+                await answered.wait()
+        except TimeoutError:
+            answered.set()
+        return True
 
     async def _wait(self, model: str, claims: list[Claim]) -> bool:
         """Reserve and wait; whether there was anything to wait for."""
@@ -193,11 +225,13 @@ class Pacer(Struct):
         if known.requests and known.tokens:
             return known
         with _of_the_book(model):
-            return known.or_else(await self.book.learned(model, self.now()))
+            return known.or_else(await self.book.learned(model, self.now()) or Limits())
 
     def learn(self, model: str, headers: Mapping[str, str]) -> None:
         """Take over what an answer's `x-ratelimit-*` say, for everybody."""
-        if (found := read_limits(headers)) != Limits():
+        found = read_limits(headers)
+        if found != Limits() or model not in self.heard:
+            self.heard.add(model)
             self.book.learn(model, found, self.now())
 
     async def refused(self, model: str, retry_after: float | None) -> None:

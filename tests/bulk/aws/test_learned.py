@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from fanout.bulk.aws.book import LOOK
@@ -13,8 +15,10 @@ from tests.virtual_clock import now, run
 from .test_book import Records, book
 
 
-@pytest.mark.parametrize(("tokens", "each"), [(1_000_000, 10), (45_000, 10), (1_000_000, 50)])
-def test_limits_that_answers_tell_are_used_over_nine_tenths_once_the_first_minute_is_over(
+@pytest.mark.parametrize(
+    ("tokens", "each"), [(1_000_000, 10), (45_000, 10), (1_000_000, 50), (45_000, 50)]
+)
+def test_limits_that_answers_tell_are_used_over_nine_tenths_and_hardly_exceeded(
     tokens: int, each: int
 ) -> None:
     table, seeds = Records(), iter(range(20))
@@ -52,17 +56,33 @@ def test_what_the_last_answer_of_a_worker_told_is_told_by_its_flush() -> None:
 
     async def main() -> None:
         one, other = book(table), book(table)
-        assert await other.learned("m", 100.0) == Limits()
+        assert await other.learned("m", 100.0) is None
         one.learn("m", Limits(60), 100.0)
         assert await one.learned("m", 100.0) == Limits(60)
         await one.flush()
-        assert await other.learned("m", 100.0 + LOOK / 2) == Limits()
+        assert await other.learned("m", 100.0 + LOOK / 2) is None
         assert await other.learned("m", 100.0 + LOOK) == Limits(60)
-        assert await other.learned("m", 101.0 + REMEMBERED) == Limits()
+        assert await other.learned("m", 101.0 + REMEMBERED) is None
         other.learn("m", Limits(60), 101.0 + REMEMBERED)
         await other.flush()
         assert await one.learned("m", 101.0 + REMEMBERED) == Limits(60)
         assert table.writes == 2
+
+    run(main())
+
+
+def test_that_a_model_has_no_limits_is_known_too_after_one_worker() -> None:
+    table = Records()
+
+    async def main() -> None:
+        one, other = (Pacer(book(table), lambda _: Limits(), now) for _ in range(2))
+        for _ in range(3):
+            one.learn("m", {})
+        assert await other.book.learned("m", now()) is None
+        await one.book.flush()
+        await asyncio.sleep(LOOK)
+        assert await other.book.learned("m", now()) == Limits()
+        assert table.writes == 1
 
     run(main())
 

@@ -165,7 +165,7 @@ class DynamoBook:
         if lease := self._leases.get(model):
             lease.marks["pause"] = later
 
-    async def learned(self, model: str, now: float) -> Limits:
+    async def learned(self, model: str, now: float) -> Limits | None:
         """Of the record as it was when the lease was taken, else a second ago."""
         is_leased = model in self._leases
         marks = _read(self._known.get(model)) if is_leased else await self._look(model, now)
@@ -175,7 +175,7 @@ class DynamoBook:
         """It waits for the next lease, if it is new."""
         marks = self._with_found(model, _read(self._known.get(model)))
         known = recall(marks, now)
-        if (found := limits.or_else(known)) != known:
+        if (found := limits.or_else(known or Limits())) != known:
             self._found[model] = (found, now)
 
     async def flush(self) -> None:

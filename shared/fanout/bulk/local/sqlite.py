@@ -192,7 +192,7 @@ class SQLiteBook:
         self._db.hold(model, until)
         self._seen.pop(model, None)
 
-    async def learned(self, model: str, now: float) -> Limits:
+    async def learned(self, model: str, now: float) -> Limits | None:
         """Of the marks."""
         return recall(self._look(model, now), now)
 
