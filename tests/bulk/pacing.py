@@ -101,7 +101,7 @@ async def workers(
                     continue
                 headers = provider.headers()
                 await asyncio.sleep(0.8)
-                own.learn("m", headers)
+                own.learn("m", "m#0", headers)
                 turn.used = tokens
 
     async with asyncio.TaskGroup() as group:

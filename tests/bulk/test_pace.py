@@ -15,6 +15,7 @@ from fanout.bulk.limits import REMEMBERED, Limits, read_limit, read_span
 from fanout.bulk.local.sqlite import Database, SQLiteBook
 from fanout.bulk.pace import SCOUT, Book, LocalBook, Pacer
 from fanout.concurrency import map_all
+from tests.bulk.aws.test_book import Records, book
 from tests.bulk.pacing import MINUTES, OPENAI, Counter, judge_learned, workers
 from tests.virtual_clock import now, run
 
@@ -122,13 +123,31 @@ def _take(pacer: Pacer) -> Callable[[], Coroutine[Any, Any, None]]:
 def test_limits_are_learned_where_the_config_says_nothing() -> None:
     async def main() -> None:
         pacer = Pacer(LocalBook(), lambda _: Limits(), now)
-        pacer.learn("m", OPENAI)
-        pacer.learn("m", {})
+        pacer.learn("m", "m#0", OPENAI)
+        pacer.learn("m", "m#0", {})
         assert await pacer.limits("m") == Limits(60)
         take = _take(pacer)
         for _ in range(31):
             await take()
         assert 28 < now() < 32
+
+    run(main())
+
+
+def test_the_limits_of_a_models_deployments_add_up(tmp_path: Path) -> None:
+    async def main() -> None:
+        books: list[Book] = [
+            LocalBook(),
+            SQLiteBook(Database(tmp_path / "jobs.sqlite")),
+            book(Records()),
+        ]
+        for each in books:
+            each.learn("m", "m#0", Limits(60, 9_000), 100.0)
+            each.learn("m", "m#1", Limits(None, 1_000), 100.0)
+            each.learn("m", "m#2", Limits(), 100.0)
+            each.learn("m", "m#1", Limits(40), 200.0)
+            assert await each.learned("m", 200.0) == Limits(100, 10_000)
+            assert await each.learned("m", 150.0 + REMEMBERED) == Limits(40, 1_000)
 
     run(main())
 
@@ -146,7 +165,7 @@ def test_a_worker_that_has_seen_no_answer_paces_by_what_another_learned(
     async def main() -> None:
         one, fresh = (Pacer(books[kept](), lambda _: Limits(), now) for _ in range(2))
         told = Pacer(books[kept](), lambda _: Limits(120), now)
-        one.learn("m", OPENAI)
+        one.learn("m", "m#0", OPENAI)
         assert await fresh.limits("m") == Limits(60)
         assert await told.limits("m") == Limits(120)
         take = _take(fresh)
@@ -164,15 +183,15 @@ def test_what_another_process_learns_is_seen_a_second_later_and_forgotten_after_
 
     async def main() -> None:
         assert await other.learned("m", 100.0) is None
-        one.learn("m", Limits(60), 100.0)
-        one.learn("m", Limits(None, 9_000), 100.1)
+        one.learn("m", "m#0", Limits(60), 100.0)
+        one.learn("m", "m#0", Limits(None, 9_000), 100.1)
         assert await one.learned("m", 100.1) == Limits(60, 9_000)
         assert await other.learned("m", 100.9) is None
         assert await other.learned("m", 101.0) == Limits(60, 9_000)
         assert await other.learned("m", 100.1 + REMEMBERED) == Limits(60, 9_000)
         late = 101.5 + REMEMBERED
         assert await other.learned("m", late) is None
-        other.learn("m", Limits(None, 8_000), late)
+        other.learn("m", "m#0", Limits(None, 8_000), late)
         assert await one.learned("m", late) == Limits(None, 8_000)
 
     run(main())
@@ -199,7 +218,7 @@ async def _ask(pacer: Pacer, started: list[float], seconds: float, *, tells: boo
         await asyncio.sleep(seconds)
         if not tells:
             raise ConnectionError
-        pacer.learn("m", {})
+        pacer.learn("m", "m#0", {})
 
 
 @pytest.mark.parametrize("tells", [True, False])
@@ -232,7 +251,7 @@ def test_of_a_model_that_somebody_had_an_answer_of_all_are_asked_at_once(tmp_pat
     async def main() -> None:
         database = Database(tmp_path / "jobs.sqlite")
         one, other = (Pacer(SQLiteBook(database), lambda _: Limits(), now) for _ in range(2))
-        one.learn("m", {})
+        one.learn("m", "m#0", {})
         await map_all(partial(_ask, other, started), [2.0] * 50, limit=50)
 
     run(main())
@@ -259,7 +278,7 @@ def test_lines_that_waited_for_a_pause_go_by_the_limits_that_were_learned_meanwh
             for _ in range(20):
                 group.create_task(_take(pacer)())
             await asyncio.sleep(5)
-            pacer.learn("m", OPENAI)
+            pacer.learn("m", "m#0", OPENAI)
         assert 10 + 17 < now() < 10 + 22
         await take()
 

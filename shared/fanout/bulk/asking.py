@@ -110,8 +110,8 @@ class _Watch:
         self._meter.in_flight -= 1
         self._meter.refused += isinstance(error, RateLimited)
         self._pace.ended(leg, outcome, error)
-        if leg.headers:
-            self._pacer.learn(leg.model, leg.headers)
+        if leg.headers and leg.deployment:
+            self._pacer.learn(leg.model, leg.deployment.id, leg.headers)
         if leg.usage:
             taken = self.totals.get(leg.model, 0)
             self.totals[leg.model] = taken + leg.usage["total_tokens"]

@@ -19,7 +19,7 @@ REMEMBERED = DAY
 LIMIT_HEADERS = frozenset({"x-ratelimit-limit-requests", "x-ratelimit-limit-tokens"})
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": MINUTE, "h": 3600.0, "d": DAY}
-_RPM, _TPM, _WHEN = "rpm", "tpm", "learned"
+_RPM, _TPM, _WHEN = "rpm ", "tpm ", "learned "
 
 
 class Limits(Struct, frozen=True):
@@ -34,18 +34,35 @@ class Limits(Struct, frozen=True):
 
 
 def recall(marks: Mapping[str, float], now: float) -> Limits | None:
-    """What was learned of a model with these marks; `None` where that is nothing, or too old."""
-    if _WHEN not in marks or now - marks[_WHEN] > REMEMBERED:
+    """
+    What was learned of a model with these marks: the limits of its deployments together.
+
+    `None` where that is nothing, or too old.
+    """
+    places = [kind.removeprefix(_WHEN) for kind in marks if kind.startswith(_WHEN)]
+    learned = [found for place in places if (found := _recall(marks, place, now)) is not None]
+    if not learned:
         return None
-    return Limits(marks.get(_RPM) or None, marks.get(_TPM) or None)
+    return Limits(_sum([one.requests for one in learned]), _sum([one.tokens for one in learned]))
 
 
-def note(marks: Mapping[str, float], limits: Limits, now: float) -> dict[str, float]:
-    """The marks with what was learned now; as they are, if it was known."""
-    known = recall(marks, now)
+def note(marks: Mapping[str, float], place: str, limits: Limits, now: float) -> dict[str, float]:
+    """The marks with what was learned now of one deployment; as they are, if it was known."""
+    known = _recall(marks, place, now)
     if (found := limits.or_else(known or Limits())) == known:
         return {**marks}
-    return {**marks, _RPM: found.requests or 0.0, _TPM: found.tokens or 0.0, _WHEN: now}
+    told = {_RPM: found.requests or 0.0, _TPM: found.tokens or 0.0, _WHEN: now}
+    return {**marks, **{kind + place: value for kind, value in told.items()}}
+
+
+def _recall(marks: Mapping[str, float], place: str, now: float) -> Limits | None:
+    if now - marks.get(_WHEN + place, float("-inf")) > REMEMBERED:
+        return None
+    return Limits(marks.get(_RPM + place) or None, marks.get(_TPM + place) or None)
+
+
+def _sum(numbers: list[float | None]) -> float | None:
+    return sum(number for number in numbers if number) or None
 
 
 def read_limits(headers: Mapping[str, str]) -> Limits:

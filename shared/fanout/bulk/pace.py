@@ -57,8 +57,12 @@ class Book(Protocol):
         """
         ...
 
-    def learn(self, model: str, limits: Limits, now: float) -> None:
-        """Tell everybody, at the latest with the next reservation; it may come with each answer."""
+    def learn(self, model: str, place: str, limits: Limits, now: float) -> None:
+        """
+        Tell everybody of one deployment of the model, at the latest with the next reservation.
+
+        It may come with each answer.
+        """
         ...
 
     async def flush(self) -> None:
@@ -108,9 +112,9 @@ class LocalBook:
         """Of the marks."""
         return recall(self._marks.get(model, {}), now)
 
-    def learn(self, model: str, limits: Limits, now: float) -> None:
+    def learn(self, model: str, place: str, limits: Limits, now: float) -> None:
         """Put it with the marks."""
-        self._marks[model] = note(self._marks.get(model, {}), limits, now)
+        self._marks[model] = note(self._marks.get(model, {}), place, limits, now)
 
     async def flush(self) -> None:
         """Nothing is kept elsewhere."""
@@ -227,12 +231,12 @@ class Pacer(Struct):
         with _of_the_book(model):
             return known.or_else(await self.book.learned(model, self.now()) or Limits())
 
-    def learn(self, model: str, headers: Mapping[str, str]) -> None:
-        """Take over what an answer's `x-ratelimit-*` say, for everybody."""
+    def learn(self, model: str, place: str, headers: Mapping[str, str]) -> None:
+        """Take over what the `x-ratelimit-*` of a deployment's answer say, for everybody."""
         found = read_limits(headers)
-        if found != Limits() or model not in self.heard:
-            self.heard.add(model)
-            self.book.learn(model, found, self.now())
+        if found != Limits() or place not in self.heard:
+            self.heard.add(place)
+            self.book.learn(model, place, found, self.now())
 
     async def refused(self, model: str, retry_after: float | None) -> None:
         """A 429 for everybody: nobody asks before its `Retry-After`. `NoTurn` as in `turn`."""

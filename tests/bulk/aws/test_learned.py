@@ -32,13 +32,13 @@ def test_a_worker_that_has_seen_no_answer_paces_by_what_another_learned() -> Non
     async def main() -> None:
         one, fresh = (Pacer(book(table), lambda _: Limits(), now) for _ in range(2))
         told = Pacer(book(table), lambda _: Limits(120), now)
-        one.learn("m", OPENAI)
-        one.learn("m", OPENAI)
+        one.learn("m", "m#0", OPENAI)
+        one.learn("m", "m#0", OPENAI)
         assert table.writes == 0
         async with one.turn("m", 1):
             pass
         assert table.writes == 1, "it is told along with the turn"
-        one.learn("m", OPENAI)
+        one.learn("m", "m#0", OPENAI)
         await one.book.flush()
         assert table.writes == 1
         assert await fresh.limits("m") == Limits(60)
@@ -57,13 +57,13 @@ def test_what_the_last_answer_of_a_worker_told_is_told_by_its_flush() -> None:
     async def main() -> None:
         one, other = book(table), book(table)
         assert await other.learned("m", 100.0) is None
-        one.learn("m", Limits(60), 100.0)
+        one.learn("m", "m#0", Limits(60), 100.0)
         assert await one.learned("m", 100.0) == Limits(60)
         await one.flush()
         assert await other.learned("m", 100.0 + LOOK / 2) is None
         assert await other.learned("m", 100.0 + LOOK) == Limits(60)
         assert await other.learned("m", 101.0 + REMEMBERED) is None
-        other.learn("m", Limits(60), 101.0 + REMEMBERED)
+        other.learn("m", "m#0", Limits(60), 101.0 + REMEMBERED)
         await other.flush()
         assert await one.learned("m", 101.0 + REMEMBERED) == Limits(60)
         assert table.writes == 2
@@ -77,7 +77,7 @@ def test_that_a_model_has_no_limits_is_known_too_after_one_worker() -> None:
     async def main() -> None:
         one, other = (Pacer(book(table), lambda _: Limits(), now) for _ in range(2))
         for _ in range(3):
-            one.learn("m", {})
+            one.learn("m", "m#0", {})
         assert await other.book.learned("m", now()) is None
         await one.book.flush()
         await asyncio.sleep(LOOK)

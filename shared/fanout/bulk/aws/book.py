@@ -116,7 +116,7 @@ class DynamoBook:
         self._leases: dict[str, _Lease] = {}
         self._known: dict[str, bytes | None] = {}
         self._looked: dict[str, float] = {}
-        self._found: dict[str, tuple[Limits, float]] = {}
+        self._found: dict[str, dict[str, tuple[Limits, float]]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def reserve(self, model: str, claims: list[Claim], now: float) -> float:
@@ -171,12 +171,13 @@ class DynamoBook:
         marks = _read(self._known.get(model)) if is_leased else await self._look(model, now)
         return recall(self._with_found(model, marks), now)
 
-    def learn(self, model: str, limits: Limits, now: float) -> None:
+    def learn(self, model: str, place: str, limits: Limits, now: float) -> None:
         """It waits for the next lease, if it is new."""
         marks = self._with_found(model, _read(self._known.get(model)))
-        known = recall(marks, now)
-        if (found := limits.or_else(known or Limits())) != known:
-            self._found[model] = (found, now)
+        if note(marks, place, limits, now) != marks:
+            untold = self._found.get(model, {})
+            before, _ = untold.get(place, (Limits(), now))
+            self._found[model] = {**untold, place: (limits.or_else(before), now)}
 
     async def flush(self) -> None:
         """What was leased and not used is everybody's again, and what was learned."""
@@ -184,7 +185,7 @@ class DynamoBook:
             lease = self._leases.pop(model, None)
             left = lease.left if lease else {}
             if any(left.values()) or model in self._found:
-                at = lease.taken_at if lease else self._found[model][1]
+                at = lease.taken_at if lease else _latest(self._found[model])
                 await self._change(model, partial(_settled, left=left), at)
 
     # ---- leases ----
@@ -226,7 +227,9 @@ class DynamoBook:
 
     def _with_found(self, model: str, marks: Marks) -> Marks:
         """With what this worker has learned and not told yet."""
-        return note(marks, *self._found[model]) if model in self._found else marks
+        for place, (limits, at) in self._found.get(model, {}).items():
+            marks = note(marks, place, limits, at)
+        return marks
 
     async def _change(self, model: str, change: Callable[[Marks], Marks], now: float) -> Marks:
         """
@@ -286,3 +289,7 @@ def _settled(marks: Mapping[str, float], left: Mapping[str, float]) -> Marks:
 def _read(raw: bytes | None) -> Marks:
     marks: Marks = {} if raw is None else json.decode(raw, type=Marks)
     return marks
+
+
+def _latest(found: Mapping[str, tuple[Limits, float]]) -> float:
+    return max(at for _, at in found.values())

@@ -196,11 +196,11 @@ class SQLiteBook:
         """Of the marks."""
         return recall(self._look(model, now), now)
 
-    def learn(self, model: str, limits: Limits, now: float) -> None:
+    def learn(self, model: str, place: str, limits: Limits, now: float) -> None:
         """Put it with the marks, if it is new."""
         marks = self._look(model, now)
-        if note(marks, limits, now) != marks:
-            self._db.change_marks(model, lambda found: note(found, limits, now))
+        if note(marks, place, limits, now) != marks:
+            self._db.change_marks(model, lambda found: note(found, place, limits, now))
             self._seen.pop(model)
 
     async def flush(self) -> None:
