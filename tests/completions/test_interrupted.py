@@ -18,12 +18,12 @@ from tests.steps import answers, hang, pause, role, say, stalls
 from tests.upstream import PATIENCE, Upstream
 
 CALLS: list[Any] = [
-    pytest.param("completion('openai/a', HI, **AT)", id="completion"),
-    pytest.param("batch_completion('openai/a', [HI] * 3, **AT)", id="batch"),
-    pytest.param("batch_completion('openai/a', iter([HI] * 3), **AT)", id="iterator"),
-    pytest.param("batch_completion_models(['openai/a', 'openai/a'], HI, **AT)", id="race"),
-    pytest.param("batch_completion_models_all_responses(['openai/a'] * 2, HI, **AT)", id="all"),
-    pytest.param("list(completion('openai/a', HI, stream=True, **AT))", id="stream"),
+    pytest.param(1, "completion('openai/a', HI, **AT)", id="completion"),
+    pytest.param(3, "batch_completion('openai/a', [HI] * 3, **AT)", id="batch"),
+    pytest.param(3, "batch_completion('openai/a', iter([HI] * 3), **AT)", id="iterator"),
+    pytest.param(2, "batch_completion_models(['openai/a', 'openai/a'], HI, **AT)", id="race"),
+    pytest.param(2, "batch_completion_models_all_responses(['openai/a'] * 2, HI, **AT)", id="all"),
+    pytest.param(1, "list(completion('openai/a', HI, stream=True, **AT))", id="stream"),
 ]
 
 
@@ -47,8 +47,10 @@ def script(upstream: Upstream, body: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("expression", CALLS)
-def test_ctrl_c_closes_every_call_and_is_raised(upstream: Upstream, expression: str) -> None:
+@pytest.mark.parametrize(("calls", "expression"), CALLS)
+def test_ctrl_c_closes_every_call_and_is_raised(
+    upstream: Upstream, calls: int, expression: str
+) -> None:
     upstream.script("a", [role, say("I"), hang] if "stream" in expression else stalls())
     body = f"""
         import time
@@ -60,7 +62,7 @@ def test_ctrl_c_closes_every_call_and_is_raised(upstream: Upstream, expression: 
     """
     process = script(upstream, body)
     try:
-        upstream.wait_asked("a")
+        upstream.wait(lambda: len(upstream.asked("a")) == calls)
         process.send_signal(signal.SIGINT)
         assert process.stdout is not None
         assert process.stdout.readline() == "interrupted\n"
