@@ -41,8 +41,7 @@ class Left(Exception):
 
 class Insist(Struct, frozen=True):
     """
-    How long to go on: `patience` seconds from the first failure, and not past `until` (the loop's
-    time).
+    How long to go on: `patience` seconds from the first failure, and not past `until` by `clock`.
 
     `is_stopping` says whether the job is to end.
     """
@@ -53,10 +52,11 @@ class Insist(Struct, frozen=True):
     patience: float
     until: float | None
     is_stopping: Callable[[], bool]
+    clock: Callable[[], float]
 
     async def answer(self, line: Line, size: int, request_id: str) -> object:
         """The answer's body; raises the last error, or `Left`."""
-        clock = asyncio.get_running_loop().time
+        clock = self.clock
         failing: float | None = None
         round_number = 0
         while True:

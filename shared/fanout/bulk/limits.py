@@ -28,6 +28,11 @@ class Limits(Struct, frozen=True):
     requests: float | None = None
     tokens: float | None = None
 
+    @property
+    def are_known(self) -> bool:
+        """Whether there is one."""
+        return bool(self.requests or self.tokens)
+
     def or_else(self, other: Limits) -> Limits:
         """These, and the other's where these say nothing."""
         return Limits(self.requests or other.requests, self.tokens or other.tokens)

@@ -10,9 +10,9 @@ business; time is an argument.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Protocol, Self
 
 from msgspec import Struct, field
 
@@ -124,10 +124,27 @@ class NoTurn(Exception):
     """The marks could not be read or written: the store's fault, and no line's."""
 
 
-class Turn(Struct):
+class Turn(Struct, eq=False):
     """One request's turn; `used` is what it took in tokens, once that is known."""
 
+    pacer: Pacer
+    model: str
+    tokens: int
+    requests: int
+    claims: list[Claim] = []
     used: int | None = None
+
+    async def __aenter__(self) -> Self:
+        self.claims = await self.pacer.claimed(self.model, self.tokens, self.requests)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.pacer.has_answered(self.model)
+        if kind is None and self.used is not None:
+            for claim in self.claims:
+                if claim.kind == "tokens":
+                    left = Claim("tokens", self.tokens - self.used, claim.rate, claim.burst)
+                    await self.pacer.book.give_back(self.model, left)
 
 
 class Pacer(Struct):
@@ -147,36 +164,30 @@ class Pacer(Struct):
     answered: dict[str, asyncio.Event] = field(default_factory=dict)
     heard: set[str] = field(default_factory=set)
 
-    @asynccontextmanager
-    async def turn(self, model: str, tokens: int, requests: int = 1) -> AsyncIterator[Turn]:
+    def turn(self, model: str, tokens: int, requests: int = 1) -> Turn:
         """
-        Wait for requests of about so many tokens together to be allowed; entered when they are.
+        To wait for requests of about so many tokens together to be allowed; entered when they are.
 
         A turn that its owner does not wait for is given back. `NoTurn` where the book fails.
         """
-        turn = Turn()
-        claims = await self._claimed(model, tokens, requests)
-        try:
-            yield turn
-        finally:
-            if model in self.answered:
-                self.answered[model].set()
-        for claim in claims:
-            if claim.kind == "tokens" and turn.used is not None:
-                left = Claim("tokens", tokens - turn.used, claim.rate, claim.burst)
-                await self.book.give_back(model, left)
+        return Turn(self, model, tokens, requests)
 
-    async def _claimed(self, model: str, tokens: int, requests: int) -> list[Claim]:
+    async def claimed(self, model: str, tokens: int, requests: int) -> list[Claim]:
         """Wait for the turn; what was claimed for it, by the limits as they are known then."""
         while True:
-            async with self.locks.setdefault(model, asyncio.Lock()):
-                claims = self._claims(await self.limits(model), tokens, requests)
-                if claims:
-                    await self._wait(model, claims)
-                    return claims
+            if (await self.limits(model)).are_known:
+                async with self.locks.setdefault(model, asyncio.Lock()):
+                    if claims := self._claims(await self.limits(model), tokens, requests):
+                        await self._wait(model, claims)
+                        return claims
             # A pause is waited for by all at once, and limits may be known behind it.
-            if not (await self._wait(model, claims) or await self._await_scout(model)):
-                return claims
+            if not (await self._wait(model, []) or await self._await_scout(model)):
+                return []
+
+    def has_answered(self, model: str) -> None:
+        """A request has been answered, well or not: the others need not wait for a first one."""
+        if model in self.answered:
+            self.answered[model].set()
 
     async def _await_scout(self, model: str) -> bool:
         """Whether there was a first answer to wait for; who finds none asks for it."""

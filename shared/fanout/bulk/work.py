@@ -125,6 +125,7 @@ class _Worker:
             job.patience,
             self._until,
             lambda: self._stop is not None,
+            self._loop.time,
         )
 
     async def run(self, shards: AsyncIterable[Shard]) -> Done:

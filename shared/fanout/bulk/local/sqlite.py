@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ...wire import json
 from ..limits import Limits, note, recall
@@ -159,6 +160,14 @@ class Database:
         )
 
 
+class _Seen(NamedTuple):
+    """A model's marks, when they were read, and what they say was learned."""
+
+    at: float
+    marks: Marks
+    limits: Limits | None
+
+
 class SQLiteBook:
     """
     The marks of all models, for every process of this machine.
@@ -168,20 +177,20 @@ class SQLiteBook:
 
     def __init__(self, database: Database) -> None:
         self._db = database
-        self._seen: dict[str, tuple[float, Marks]] = {}
+        self._seen: dict[str, _Seen] = {}
 
     async def reserve(self, model: str, claims: list[Claim], now: float) -> float:
         """One transaction; of a model without limits only pauses are looked for."""
         if claims:
             return self._db.move_marks(model, claims, now)
-        return max(now, self._look(model, now).get("pause", 0.0))
+        return max(now, self._look(model, now).marks.get("pause", 0.0))
 
-    def _look(self, model: str, now: float) -> Marks:
-        looked, marks = self._seen.get(model, (-LOOK, Marks()))
-        if not 0 <= now - looked < LOOK:
+    def _look(self, model: str, now: float) -> _Seen:
+        seen = self._seen.get(model)
+        if seen is None or not 0 <= now - seen.at < LOOK:
             marks = self._db.marks(model)
-            self._seen[model] = (now, marks)
-        return marks
+            seen = self._seen[model] = _Seen(now, marks, recall(marks, now))
+        return seen
 
     async def give_back(self, model: str, claim: Claim) -> None:
         """Move the mark back."""
@@ -194,11 +203,11 @@ class SQLiteBook:
 
     async def learned(self, model: str, now: float) -> Limits | None:
         """Of the marks."""
-        return recall(self._look(model, now), now)
+        return self._look(model, now).limits
 
     def learn(self, model: str, place: str, limits: Limits, now: float) -> None:
         """Put it with the marks, if it is new."""
-        marks = self._look(model, now)
+        marks = self._look(model, now).marks
         if note(marks, place, limits, now) != marks:
             self._db.change_marks(model, lambda found: note(found, place, limits, now))
             self._seen.pop(model)
