@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callab
 
 from msgspec import Struct
 
-from ..concurrency import Failure, map_each
+from ..concurrency import first_error
 from ..errors import detail_of
 from ..retry import Retry
 from . import lines
@@ -142,7 +142,7 @@ class _Worker:
         except TimeoutError:
             self._stop = self._stop or "time"
         except BaseExceptionGroup as raised:
-            raise raised.exceptions[0] from None
+            raise first_error(raised) from None
         finally:
             await drawn.aclose()
             for opened in list(self._open.values()):
@@ -154,10 +154,10 @@ class _Worker:
         return Done(total.done, total.failed, self._lines - total.lines, self._stop)
 
     async def _each(self, drawn: AsyncIterator[_Item]) -> None:
-        async with map_each(self._one, drawn, limit=self._job.most) as outcomes:
-            async for _, outcome in outcomes:
-                if isinstance(outcome, Failure):
-                    raise outcome.error  # a line's own failure is a result: this is the store's
+        """A task for each line, drawn when there is room for it; what it raises is the store's."""
+        async with asyncio.TaskGroup() as group:
+            async for item in drawn:
+                group.create_task(self._one(item))
 
     # ---- drawing ----
 

@@ -7,7 +7,7 @@ been cancelled and awaited, before its function returns or its block is left.
 """
 
 from .limits import in_time, within
-from .many import Ended, map_all, map_each, merge_streams
+from .many import Ended, first_error, map_all, map_each, merge_streams
 from .outcomes import (
     Call,
     Cancelled,
@@ -38,6 +38,7 @@ __all__ = [
     "Share",
     "Success",
     "attempt",
+    "first_error",
     "in_time",
     "map_all",
     "map_each",

@@ -92,12 +92,17 @@ async def _task_group() -> AsyncIterator[asyncio.TaskGroup]:
                 own = error
                 raise
     except BaseExceptionGroup as raised:
-        first: BaseException = raised
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
+        first = first_error(raised)
     else:
         return
     raise first if own is None else own
+
+
+def first_error(raised: BaseException) -> BaseException:
+    """What went wrong first, of a group of groups of errors."""
+    while isinstance(raised, BaseExceptionGroup):
+        raised = raised.exceptions[0]
+    return raised
 
 
 @asynccontextmanager
