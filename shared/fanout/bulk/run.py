@@ -54,6 +54,18 @@ class Options(Struct, frozen=True):
     first: int = 100
     tick: float = TICK
 
+    def work(self, job: Job) -> Work:
+        """What a worker of the job is told."""
+        return Work(
+            job.input_key,
+            job.model,
+            self.patience,
+            self.grace,
+            self.most,
+            self.first,
+            self.tick,
+        )
+
 
 class Runner:
     """Runs jobs with a gateway over some store."""
@@ -144,20 +156,11 @@ class Runner:
 
     async def work(self, job: Job) -> Job:
         """Ask for every line that is not stored yet."""
-        limits = self._options
         meter = self.meters[job.id] = Meter()
         ask = make_ask(self._gateway, job.owner, job.allowed, self._observer, self._pacer, meter)
         try:
             done = await work(
-                Work(
-                    job.input_key,
-                    job.model,
-                    limits.patience,
-                    limits.grace,
-                    limits.most,
-                    limits.first,
-                    limits.tick,
-                ),
+                self._options.work(job),
                 self.shards(job),
                 Tools(
                     ask,

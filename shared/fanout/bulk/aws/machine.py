@@ -27,7 +27,7 @@ from ..registry import Registry
 from ..run import Options, Runner
 from ..store import Stop
 from ..tally import Meter, Tally
-from ..work import Done, Tools, Work, work
+from ..work import Done, Tools, work
 from .book import DynamoBook
 from .host import Stores
 
@@ -103,7 +103,6 @@ class Machine:
     async def work(self, job_id: str, shard: Shard, seconds: float) -> Done:
         """Ask for what is not stored of one shard, as far as the seconds go."""
         job = await self._jobs.find(job_id, None)
-        limits = self._options
         meter = Meter()
         ledger = self._stores.ledger(job, meter=meter)
         tools = Tools(
@@ -114,17 +113,8 @@ class Machine:
             self._costs.of,
             partial(estimate, self._costs) if job.max_cost_usd else lambda _line, _size: 0.0,
         )
-        asked = Work(
-            job.input_key,
-            job.model,
-            limits.patience,
-            limits.grace,
-            limits.most,
-            limits.first,
-            limits.tick,
-        )
         try:
-            done = await work(asked, _only(shard), tools, seconds=seconds)
+            done = await work(self._options.work(job), _only(shard), tools, seconds=seconds)
         finally:
             self._tell(ledger.fresh)
         await self._book.flush()

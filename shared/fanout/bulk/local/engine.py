@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...concurrency import first_error
 from ...gateway import Gateway
 from ...observe import Observer, Silent
 
@@ -241,10 +242,7 @@ async def _group() -> AsyncIterator[asyncio.TaskGroup]:
         async with asyncio.TaskGroup() as group:
             yield group
     except BaseExceptionGroup as raised:
-        first: BaseException = raised
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
-        raise first from None
+        raise first_error(raised) from None
 
 
 async def _resume(door: Door) -> None:

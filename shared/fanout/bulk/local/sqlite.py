@@ -138,10 +138,11 @@ class Database:
     def change_marks(self, model: str, change: Callable[[Marks], Marks]) -> None:
         """Put what `change` makes of them in their place, in one transaction."""
         self._db.execute("BEGIN IMMEDIATE")
-        changed = change(self.marks(model))
+        marks = self.marks(model)
+        changed = change(marks)
         self._db.executemany(
             "INSERT OR REPLACE INTO marks VALUES (?, ?, ?)",
-            [(model, kind, mark) for kind, mark in changed.items()],
+            [(model, kind, mark) for kind, mark in changed.items() if mark != marks.get(kind)],
         )
         self._db.execute("COMMIT")
 
