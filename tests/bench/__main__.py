@@ -22,10 +22,10 @@ from pathlib import Path
 
 import psutil
 
-from . import gateway, jobs, prompts, race, shape, startup
+from . import gateway, jobs, lambda_limits, prompts, race, startup
 from .report import Section, page
-from .scene import QUICK, Plan, contestants, scene
 from .servers import OURS, ROOT
+from .testbed import QUICK, Plan, contestants, scene
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 PEERS = ("litellm", "granian", "httpx", "aiohttp")
@@ -66,7 +66,7 @@ def measure(plan: Plan) -> list[Section]:
             theirs = servers["litellm"].seconds if plan.peers else None
             start = startup.measure(made, plan, litellm, theirs)
             _say("Lambda's shape")
-            held = shape.measure(made, plan)
+            held = lambda_limits.measure(made, plan)
     return [many, load, raced, batch, start, *held, costs]
 
 

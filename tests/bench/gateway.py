@@ -7,8 +7,8 @@ from statistics import median
 
 from .load import put, request
 from .report import Section, Verdict, number
-from .scene import ASKED, HELLO, Plan, Seen, ratio, rounds
 from .servers import Server
+from .testbed import ASKED, HELLO, Plan, Seen, ratio, rounds
 
 CROWD = 64
 NAMES = {"stub": "the stub itself", "floor": "bare ASGI function", "fanout": "**Fanout**"}

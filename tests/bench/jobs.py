@@ -7,8 +7,8 @@ import subprocess
 from typing import Any
 
 from .report import Section, Verdict, number
-from .scene import Plan, Scene
 from .servers import ENV, OURS, ROOT
+from .testbed import Plan, Scene
 
 WAIT = 1.0
 ROUNDS = 20
@@ -55,7 +55,7 @@ def _row(what: str, found: dict[str, Any]) -> list[str]:
 def _run(lines: int, *words: str) -> dict[str, Any]:
     """What the job's own process found."""
     done = subprocess.run(
-        [OURS / "python", "-m", "tests.bench.bulk", str(lines), *words],
+        [OURS / "python", "-m", "tests.bench.job_process", str(lines), *words],
         cwd=ROOT,
         env=ENV,
         capture_output=True,

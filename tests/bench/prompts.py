@@ -13,8 +13,8 @@ from statistics import median
 import trustme
 
 from .report import Section, Verdict, number
-from .scene import ASKED, Plan
 from .servers import BENCH, ENV, OURS, ROOT, free_port, running
+from .testbed import ASKED, Plan
 
 FIGURES = ("wall", "cpu", "first", "peak", "good")
 
@@ -83,7 +83,7 @@ def _provider(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
 def _run(who: str, url: str, count: int, env: Mapping[str, str]) -> dict[str, float]:
     python = (OURS if who == "fanout" else BENCH) / "python"
     done = subprocess.run(
-        [python, "-m", "tests.bench.many", who, url, str(count)],
+        [python, "-m", "tests.bench.prompt_process", who, url, str(count)],
         cwd=ROOT,
         env=env,
         capture_output=True,

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 from .load import Load, put, request
 from .report import Section, Verdict
-from .scene import HELLO, SCRIPTS, Plan
 from .servers import Server
+from .testbed import HELLO, SCRIPTS, Plan
 
 RACE = {"model": "slow, fast", "fastest_response": True, "messages": HELLO}
 PERCENT = 2.0

@@ -6,7 +6,7 @@ import re
 from statistics import median
 
 from .report import Section, Verdict, number
-from .scene import Command, Plan, Scene, bare, floor, function, ours, ratio, started
+from .testbed import Command, Plan, Scene, bare, floor, function, ours, ratio, started
 
 COMMANDS: dict[str, Command] = {"bare": bare, "floor": floor, "fanout": ours, "lambda": function}
 FUNCTION = {

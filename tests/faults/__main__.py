@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from . import orphans, overload, page, rows
-from .machine import QUIET, Meter
-from .play import play_all, stage
+from . import leaks, overload, report, rows
+from .cpu_meter import QUIET, Meter
+from .gateway_process import ROOT
 from .rows import Row
+from .run_scenarios import play_all, stage
 from .scenarios import SCENARIOS
-from .scene import ROOT
 
 PAGE = ROOT / "docs" / "faults.md"
 
@@ -36,9 +36,9 @@ def main(arguments: Sequence[str]) -> int:
         if "--record" in arguments:
             known = rows.read_expected()
             rows.write_expected(_floored(row, known.get(row.key)) for row in seen)
-        verdicts = page.judge(seen)
+        verdicts = report.judge(seen)
         _say("callers that vanish")
-        figures += orphans.measure(folder)
+        figures += leaks.measure(folder)
         _say("overload")
         figures += overload.measure(folder)
     others = meter.others()
@@ -49,15 +49,15 @@ def main(arguments: Sequence[str]) -> int:
         f"Work of others took {others * 100:.0f} % of the processors meanwhile.",
     ]
     quiet = others <= QUIET
-    PAGE.write_text(page.page(run, verdicts, figures, quiet=quiet))
-    wrong = list(page.complaints(verdicts, figures, quiet=quiet))
+    PAGE.write_text(report.page(run, verdicts, figures, quiet=quiet))
+    wrong = list(report.complaints(verdicts, figures, quiet=quiet))
     passed = f"all {len(verdicts)} rows and {len(figures)} figures pass"
     print("\n".join(wrong) if wrong else passed + ("" if quiet else ", times not judged"))
     print(f"written: {PAGE.relative_to(ROOT)}")
     return int(bool(wrong))
 
 
-def _scenarios(folder: Path) -> tuple[list[Row], list[page.Figure]]:
+def _scenarios(folder: Path) -> tuple[list[Row], list[report.Figure]]:
     _say(f"{len(SCENARIOS)} scenarios")
     with stage(SCENARIOS, folder) as place:
         seen = play_all(place)
@@ -65,8 +65,8 @@ def _scenarios(folder: Path) -> tuple[list[Row], list[page.Figure]]:
         stray = _stray(place.gateway.log)
     print("\n".join(stray))
     return seen, [
-        page.Figure("peak memory in all scenarios", peak, 400, "MB"),
-        page.Figure("log lines that are no JSON, or tell of a bug", len(stray), 0),
+        report.Figure("peak memory in all scenarios", peak, 400, "MB"),
+        report.Figure("log lines that are no JSON, or tell of a bug", len(stray), 0),
     ]
 
 

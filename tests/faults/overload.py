@@ -8,9 +8,9 @@ from pathlib import Path
 
 from tests.bench.load import KEY
 
-from .crowd import Ask, Heard, ask_all
-from .page import Figure
-from .scene import Gateway, child, free_port, gateway, listed, wait_for_port
+from .clients import Ask, Heard, ask_all
+from .gateway_process import Gateway, child, free_port, gateway, listed, wait_for_port
+from .report import Figure
 
 CALLERS = 2_000
 SMALL, GAP = 400, 0.01

@@ -17,8 +17,8 @@ from tests.bench.load import KEY
 from tests.steps import refuse, role, stalls
 from tests.upstream import Upstream, open_upstream
 
-from .crowd import Ask, ask_all, vanishing
-from .scene import Gateway, child, free_port, gateway, listed, wait_for_port
+from .clients import Ask, ask_all, vanishing
+from .gateway_process import Gateway, child, free_port, gateway, listed, wait_for_port
 
 MINUTES = 30.0
 MOST = 50

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .page import judge
-from .play import play_all, stage
+from .report import judge
 from .rows import MODES, WAYS, read_expected
+from .run_scenarios import play_all, stage
 from .scenarios import QUICK, SCENARIOS
 
 PATIENCE = 5.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from tests.faults.crowd import ask_all, vanishing
-from tests.faults.orphans import SCRIPTS, SEED, bodies
+from tests.faults.clients import ask_all, vanishing
+from tests.faults.leaks import SCRIPTS, SEED, bodies
 from tests.served import entry, serve
 from tests.upstream import PATIENCE, Upstream
 

@@ -1,11 +1,11 @@
 """
-A process that gets no more of the processors than a Lambda function of its memory does (Linux).
+Limits a process to the CPU that AWS gives a Lambda function of some memory size (Linux).
 
-`python -m tests.bench.held SHARE COMMAND …` starts the command and stops it for the rest of each
-period in which it has used its share of one core, as the kernel's CFS bandwidth control does to a
-Lambda's; no root is needed. "At 1,769 MB, a function has the equivalent of one vCPU":
-https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html. The period is the kernel's
-own: https://docs.kernel.org/scheduler/sched-bwc.html.
+`python -m tests.bench.cpu_quota SHARE COMMAND …` runs the command. Once it has used its share of
+one core in a period, it is stopped until the period ends, as the kernel's CFS bandwidth control
+does with a Lambda function. This needs no root. "At 1,769 MB, a function has the equivalent of one
+vCPU": https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html. The period is the
+kernel's default: https://docs.kernel.org/scheduler/sched-bwc.html.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """
-A thousand prompts at once, each contestant in a process of its own, which tells what it used.
+Sends many prompts at once with one client library, and reports the time, CPU and memory it used.
 
-`python -m tests.bench.many WHO BASE_URL COUNT` prints one line of JSON. Each makes a single call
-first, as much is imported only then, and a program pays for that once; it is told apart.
+`python -m tests.bench.prompt_process CLIENT BASE_URL COUNT` prints one line of JSON. The process
+makes a single call first and reports it separately: libraries import much of their code on the
+first call, and a program pays for that once.
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ from tests.said import Said
 from tests.steps import answers, pause, wait
 from tests.upstream import Upstream, open_upstream
 
+from .gateway_process import Gateway, free_port, gateway, listed, nobodys_certificate
 from .rows import MODES, WAYS, Mode, Row, Way
 from .scenarios import Scenario
-from .scene import Gateway, free_port, gateway, listed, nobodys_certificate
 
 PROMPT = "zebra-prompt-marker"
 KEY = "sk-provider-secret-0123456789"

@@ -100,7 +100,7 @@ def floor(port: int, config: Path) -> list[str | Path]:
 
 def bare(port: int, _config: Path) -> list[str | Path]:
     """The bare ASGI function's command, that answers by itself."""
-    return [OURS / "python", "-m", "tests.bench.bare", str(port)]
+    return [OURS / "python", "-m", "tests.bench.baseline", str(port)]
 
 
 @contextmanager

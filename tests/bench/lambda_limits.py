@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from .cpu_quota import share
 from .gateway import CROWD
-from .held import share
 from .load import put, request
-from .many import peak
+from .prompt_process import peak
 from .race import in_turn
 from .report import Section, Verdict, number
-from .scene import ASKED, HELLO, Command, Plan, Scene, function, started
 from .servers import OURS, Server
 from .startup import lambda_env
+from .testbed import ASKED, HELLO, Command, Plan, Scene, function, started
 
 MEMORY = 512
 WIDTHS = (100, 1_000)
@@ -67,7 +67,7 @@ def measure(made: Scene, plan: Plan) -> list[Section]:
 
 def _held(port: int, config: Path) -> list[str | Path]:
     """The Lambda's command, held."""
-    hold: list[str | Path] = [OURS / "python", "-m", "tests.bench.held", str(share(MEMORY))]
+    hold: list[str | Path] = [OURS / "python", "-m", "tests.bench.cpu_quota", str(share(MEMORY))]
     return [*hold, *function(port, config)]
 
 

@@ -1,11 +1,11 @@
 """
-Planner, worker and finisher: lines a second on one core, and memory over the number of lines.
+Measures planner, worker and finisher: lines a second on one core, and memory by number of lines.
 
-`python -m tests.bench.bulk [LINES ...]` runs each number of lines in a process of its own, against
-a provider in the same process that answers at once, and prints one line of JSON for each. With
-`--wait SECONDS` the provider takes that long, and `ideal` is what as many lines at a time as are
-allowed would take; with `--url URL` it is a server there. Speeds are by the processor's time, so
-that others on the machine do not count.
+`python -m tests.bench.job_process [LINES ...]` runs a job for each number of lines, each in its own
+process, and prints one line of JSON a job. By default the provider is in the same process and
+responds at once. With `--wait SECONDS` it responds after that time, and `ideal` is the measured
+time divided by the least possible time for 400 lines at once. With `--url URL` the provider is the
+server at that URL. Speeds are per second of CPU time, so other load on the machine does not count.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def main() -> None:
     for lines in given.lines:
         words = [str(lines), "--wait", str(given.wait), "--here"]
         words += ["--url", given.url] if given.url else []
-        subprocess.run([sys.executable, "-m", "tests.bench.bulk", *words], check=True)
+        subprocess.run([sys.executable, "-m", "tests.bench.job_process", *words], check=True)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ from tests.bench.load import KEY, put, request
 from tests.steps import answers, cut, pause, refuse, role, say, stalls, stop
 from tests.upstream import Script, Upstream, open_upstream
 
-from .crowd import Ask, ask_all, vanishing
-from .page import Figure
-from .scene import Gateway, child, free_port, gateway, listed, wait_for_port
+from .clients import Ask, ask_all, vanishing
+from .gateway_process import Gateway, child, free_port, gateway, listed, wait_for_port
+from .report import Figure
 
 SEED = 5
 GONE = 400

@@ -1,8 +1,9 @@
 """
-Two bare ASGI functions under the gateway's own server: what no gateway in Python can be under.
+Two bare ASGI functions under uvicorn: the least that any gateway in Python costs.
 
-`python -m tests.bench.bare PORT` answers by itself; `… PORT CONFIG` is the floor: it asks whom the
-gateway would ask, through the gateway's HTTP client, and knows nothing of errors or limits.
+`python -m tests.bench.baseline PORT` responds at once without any upstream call.
+`python -m tests.bench.baseline PORT CONFIG` forwards each request to the model's provider, through
+the same HTTP client as the gateway, without error handling or limits.
 """
 
 from __future__ import annotations
