@@ -106,7 +106,7 @@ soak: install  ## half an hour of mixed traffic (MINUTES=5); nothing may fail or
 
 docs: install install-infra  ## the pages that are made from the code
 	$(BIN)/python scripts/make_docs.py
-	$(INFRA)/python -m scripts.aws.pages
+	$(INFRA)/python -m scripts.aws.make_docs
 
 prices: install  ## the public price lists, as genai-prices has them today
 	$(BIN)/python scripts/make_prices.py

@@ -8,7 +8,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from .config import BedrockModel
-from .nag import acknowledge
+from .nag_suppressions import acknowledge
 
 ROUTES = ("converse/", "converse_like/", "invoke/", "openai/")
 """What the config may write before a model to say how it is asked."""

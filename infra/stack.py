@@ -8,16 +8,16 @@ import aws_cdk as cdk
 from aws_cdk import aws_codedeploy as codedeploy
 from constructs import Construct
 
-from .api import GatewayApi
-from .bulk import BulkJobs
-from .bulk_watch import JobWatch
-from .bundling import make_code
+from .api.function import ApiFunction
+from .api.rest_api import GatewayApi
+from .bulk.jobs import BulkJobs
+from .bulk.monitoring import JobWatch
+from .bundling.bundle import make_code
 from .config import read_config
-from .function import ApiFunction
-from .keys import ProviderKeys
-from .nag import acknowledge, reasons_for
+from .monitoring.monitoring import Watch
+from .nag_suppressions import acknowledge, reasons_for
 from .props import GatewayProps
-from .watch import Watch
+from .secrets import ProviderKeys
 
 
 class GatewayStack(cdk.Stack):

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-from demo_rows import ROWS, Shown, show
+from demo_cases import ROWS, Shown, show
 from openai import OpenAI
 from rich.console import Console
 from rich.table import Table

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 DECISIONS = sorted(ROOT.glob("docs/decisions/*.md"))
-CODE = [*ROOT.glob("shared/**/*.py"), *ROOT.glob("infra/*.py"), *ROOT.glob("functions/**/*.py")]
+CODE = [*ROOT.glob("shared/**/*.py"), *ROOT.glob("infra/**/*.py"), *ROOT.glob("functions/**/*.py")]
 TESTS = "\n".join(path.read_text() for path in ROOT.glob("tests/**/*.py"))
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)

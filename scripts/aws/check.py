@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import machines
+from . import state_machines
 
 ROOT = Path(__file__).parent.parent.parent
 OUT = ROOT / ".build" / "stack"
@@ -64,8 +64,8 @@ def written(templates: list[str]) -> Iterator[Path]:
     """The definition of every state machine, in a file of its own."""
     for template in templates:
         resources: dict[str, Any] = json.loads(Path(template).read_text())["Resources"]
-        for name, definition in machines.definitions(resources):
-            for problem in machines.problems(definition):
+        for name, definition in state_machines.definitions(resources):
+            for problem in state_machines.problems(definition):
                 sys.exit(f"{template}: {name}: {problem}")
             path = Path(template).with_name(f"{name}.asl.json")
             path.write_text(json.dumps(definition, indent=1))

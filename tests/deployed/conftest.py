@@ -14,9 +14,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from .cloud import Cloud
-from .provider import Provider, serving
-from .stack import Deployed
+from .deployed_stack import Deployed
+from .deployer import Cloud
+from .scripted_provider import Provider, serving
 
 STACK = "Rehearsal"
 PROVIDER_KEY = "provider-key-1"

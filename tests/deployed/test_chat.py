@@ -7,8 +7,8 @@ from typing import Any
 import openai
 import pytest
 
-from .provider import ANSWER, Provider
-from .stack import Deployed
+from .deployed_stack import Deployed
+from .scripted_provider import ANSWER, Provider
 
 HELLO: Any = [{"role": "user", "content": "Hello?"}]
 

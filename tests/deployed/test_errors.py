@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from .provider import Provider
-from .stack import Deployed, asking
+from .deployed_stack import Deployed, asking
+from .scripted_provider import Provider
 
 
 @pytest.mark.parametrize(

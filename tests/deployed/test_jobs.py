@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from openai.types import Batch
 
-from .cloud import WORKERS
-from .jobs import PROMPT, Jobs, asked_once, by_name, line, until
-from .provider import ANSWER, Provider
-from .stack import Deployed
-from .test_seeing import log_lines, metrics
+from .deployed_stack import Deployed
+from .deployer import WORKERS
+from .job_client import PROMPT, Jobs, asked_once, by_name, line, until
+from .scripted_provider import ANSWER, Provider
+from .test_observability import log_lines, metrics
 
 MANY = 2_000
 SHARD = 200

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from .provider import Provider
-from .stack import Deployed, Heard
+from .deployed_stack import Deployed, Heard
+from .scripted_provider import Provider
 
 SOON = 30.0
 """Seconds within which a new value is noticed where there was none."""

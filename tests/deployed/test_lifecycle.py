@@ -9,8 +9,8 @@ from typing import Self
 
 import pytest
 
-from .cloud import CONFIG, ROOT, Cloud
-from .stack import Deployed
+from .deployed_stack import Deployed
+from .deployer import CONFIG, ROOT, Cloud
 
 SECOND = "Rehearsal-Two"
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx2
 
-from .provider import ANSWER, WORDS, Provider
-from .stack import TIMEOUT, Deployed, Heard, asking
+from .deployed_stack import TIMEOUT, Deployed, Heard, asking
+from .scripted_provider import ANSWER, WORDS, Provider
 
 
 def words(chunks: Iterator[Any]) -> Iterator[str]:

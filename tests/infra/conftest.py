@@ -13,7 +13,7 @@ from scripts.aws.check import EVERYTHING
 # Before jsii looks for Node.js: it comes out of a wheel.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
-from tests.infra.stacks import Synthesised, synthesise
+from tests.infra.synth import Synthesised, synthesise
 
 
 @pytest.fixture(scope="session")

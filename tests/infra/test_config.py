@@ -11,7 +11,7 @@ import pytest
 from infra.config import BedrockModel, GatewayConfig, read_config
 from infra.props import BadContext
 
-from .stacks import ROOT, config_file
+from .synth import ROOT, config_file
 
 
 def read(text: str, folder: Path, environment: Mapping[str, str] = {}) -> GatewayConfig:

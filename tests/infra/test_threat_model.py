@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from .stacks import Synthesised
+from .synth import Synthesised
 
 PAGE = Path(__file__).parents[2] / "docs" / "threat-model.md"
 ACTION = re.compile(r"`([a-z0-9]+:[A-Z]\w+)`")

@@ -12,7 +12,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from .props import GatewayProps
+from ..props import GatewayProps
 
 NAMESPACE = "Fanout"
 FIVE_MINUTES = cdk.Duration.minutes(5)

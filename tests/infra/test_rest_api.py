@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 
-from infra.api_errors import API_ERRORS
+from infra.api.gateway_responses import API_ERRORS
 from scripts.aws.check import EVERYTHING
 
-from .stacks import Synthesised
+from .synth import Synthesised
 
 FIFTEEN_MINUTES = 900_000
 

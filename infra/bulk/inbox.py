@@ -9,9 +9,9 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from .bulk_machine import JobMachine
-from .bulk_store import JobStore
-from .nag import acknowledge
+from ..nag_suppressions import acknowledge
+from .state_machine import JobMachine
+from .storage import JobStore
 
 INBOX = "inbox/"
 

@@ -8,9 +8,9 @@ import pytest
 
 from infra.props import GatewayProps
 from scripts.aws import cost, job_cost, prices
-from scripts.aws.pages import choices, pages
+from scripts.aws.make_docs import choices, pages
 
-from .stacks import Synthesised
+from .synth import Synthesised
 
 
 def test_the_pages_are_current() -> None:

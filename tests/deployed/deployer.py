@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import boto3
 
-from .stack import Deployed, free_port
+from .deployed_stack import Deployed, free_port
 
 ROOT = Path(__file__).parents[2]
 CONFIG = "tests/deployed/config.yaml"

@@ -10,9 +10,9 @@ from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from .api_errors import say_as_openai
-from .logs import log_group
-from .props import GatewayProps
+from ..logs import log_group
+from ..props import GatewayProps
+from .gateway_responses import say_as_openai
 
 STAGE = "v1"
 MAX_STREAM = cdk.Duration.minutes(15)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scripts.aws.check import EVERYTHING
 
-from .stacks import Synthesised
+from .synth import Synthesised
 
 ADAPTER = "arn:<AWS::Partition>:lambda:<AWS::Region>:753240598075:layer:LambdaAdapterLayer"
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from .stack import Deployed
+from .deployed_stack import Deployed
 
 
 def test_the_page_and_its_files_come_through_to_whoever_asks(own: Deployed) -> None:

@@ -17,7 +17,7 @@ from aws_cdk import aws_lambda as lambda_
 
 from .bytecode import compile_folder
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "requirements" / "lambda.txt"
 # Amazon Linux 2023 has glibc 2.34, so wheels for 2.28 run on it.
 PLATFORMS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}

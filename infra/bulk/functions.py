@@ -7,13 +7,13 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from .bedrock import grant_bedrock
-from .bulk_store import JobStore
-from .config import GatewayConfig
-from .function import ARCHITECTURES, RUNTIMES, beside, own_environment
-from .keys import ProviderKeys
-from .logs import log_group
-from .props import GatewayProps
+from ..api.function import ARCHITECTURES, RUNTIMES, beside, own_environment
+from ..bedrock import grant_bedrock
+from ..config import GatewayConfig
+from ..logs import log_group
+from ..props import GatewayProps
+from ..secrets import ProviderKeys
+from .storage import JobStore
 
 ONE_CORE = 1_769
 """MB at which a function has a whole one; see

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .stacks import Synthesised, config_file, synthesise
+from .synth import Synthesised, config_file, synthesise
 
 OF_EVERYTHING = {
     "AZURE_API_KEY",

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.bundling import bundle
+from infra.bundling.bundle import bundle
 
-from .stacks import config_file, synthesise
+from .synth import config_file, synthesise
 
 LIMIT = 60_000_000
 WHEELS = {

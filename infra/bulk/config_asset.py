@@ -11,7 +11,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
-from .config import GatewayConfig
+from ..config import GatewayConfig
 
 OUTPUT = "JobsConfig"
 

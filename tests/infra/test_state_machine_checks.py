@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.aws.machines import definitions, filled, problems
+from scripts.aws.state_machines import definitions, filled, problems
 
 
 def test_references_are_filled_in() -> None:

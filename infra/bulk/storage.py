@@ -10,8 +10,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from .nag import acknowledge
-from .props import GatewayProps
+from ..nag_suppressions import acknowledge
+from ..props import GatewayProps
 
 # By what keys begin with. A job may take 14 days, and what it has left behind helps to see why.
 UPLOAD_DAYS = 2

@@ -1,4 +1,4 @@
-"""The state machine of jobs: its role, its log, its definition out of `bulk_states.py`."""
+"""The Step Functions state machine of jobs, with its role and its log."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from .bulk_functions import JobFunctions
-from .bulk_states import LABEL, Names, definition
-from .bulk_store import JobStore
-from .logs import log_group
-from .nag import acknowledge
-from .props import GatewayProps
+from ..logs import log_group
+from ..nag_suppressions import acknowledge
+from ..props import GatewayProps
+from .functions import JobFunctions
+from .state_machine_definition import LABEL, Names, definition
+from .storage import JobStore
 
 OWN_RUNS = "The map's own executions of this one machine, whose names Step Functions makes up."
 WRITTEN = ("AbortMultipartUpload", "GetObject", "ListMultipartUploadParts", "PutObject")

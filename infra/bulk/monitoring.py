@@ -8,8 +8,8 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
-from .bulk import BulkJobs
-from .watch import FIVE_MINUTES, Watch, graph
+from ..monitoring.monitoring import FIVE_MINUTES, Watch, graph
+from .jobs import BulkJobs
 
 LOOK = cdk.Duration.hours(1)
 """How often somebody looks for jobs that are past their time: no event tells of those."""

@@ -18,7 +18,7 @@ import httpx2
 import openai
 
 if TYPE_CHECKING:
-    from .cloud import Cloud
+    from .deployer import Cloud
 
 ROOT = Path(__file__).parents[2]
 PRELUDE_END = b"\0" * 8

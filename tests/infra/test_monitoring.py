@@ -7,7 +7,7 @@ from typing import Any
 
 from scripts.aws.check import EVERYTHING
 
-from .stacks import Synthesised
+from .synth import Synthesised
 
 
 def alarms(stack: Synthesised) -> dict[str, dict[str, Any]]:

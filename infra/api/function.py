@@ -7,10 +7,10 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from .bedrock import grant_bedrock
-from .config import GatewayConfig
-from .logs import log_group
-from .props import ADAPTER_LAYERS, BadContext, GatewayProps
+from ..bedrock import grant_bedrock
+from ..config import GatewayConfig
+from ..logs import log_group
+from ..props import ADAPTER_LAYERS, BadContext, GatewayProps
 
 RUNTIMES = {"3.13": lambda_.Runtime.PYTHON_3_13, "3.14": lambda_.Runtime.PYTHON_3_14}
 ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}

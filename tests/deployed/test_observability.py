@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import pytest
 
-from .provider import ANSWER
-from .stack import Deployed
+from .deployed_stack import Deployed
+from .scripted_provider import ANSWER
 
 SOON = 60.0
 PROMPT = "the-prompt-that-nobody-may-log"

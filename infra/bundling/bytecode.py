@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("bytecode.mjs")
 COMPILERS = {"3.13": "pyodide-313", "3.14": "pyodide"}
 

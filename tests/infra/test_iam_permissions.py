@@ -1,10 +1,10 @@
-"""What the function may do: a list, complete and exact; what jobs add is in test_jobs.py."""
+"""What the function may do: a list, complete and exact; what jobs add is in test_bulk_jobs.py."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from .stacks import Synthesised, config_file, synthesise
+from .synth import Synthesised, config_file, synthesise
 
 ANYWHERE = {("xray:PutTelemetryRecords", "*", '""'), ("xray:PutTraceSegments", "*", '""')}
 """X-Ray's rights take no resource: the only wildcard there is."""

@@ -6,15 +6,15 @@ import aws_cdk as cdk
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from .bulk_config import publish
-from .bulk_functions import JobFunctions
-from .bulk_inbox import Inbox
-from .bulk_machine import JobMachine
-from .bulk_store import JobStore
-from .config import GatewayConfig
-from .function import ApiFunction, beside
-from .keys import ProviderKeys
-from .props import GatewayProps
+from ..api.function import ApiFunction, beside
+from ..config import GatewayConfig
+from ..props import GatewayProps
+from ..secrets import ProviderKeys
+from .config_asset import publish
+from .functions import JobFunctions
+from .inbox import Inbox
+from .state_machine import JobMachine
+from .storage import JobStore
 
 
 class BulkJobs(Construct):

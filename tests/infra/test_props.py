@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from infra.props import BadContext, GatewayProps, read_props
-from scripts.aws.machines import definitions
+from scripts.aws.state_machines import definitions
 
-from .stacks import CONTEXT, ROOT, config_file, synthesise
+from .synth import CONTEXT, ROOT, config_file, synthesise
 
 
 def read(**choices: Any) -> GatewayProps:

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from openai.types import Batch
 
-from .stack import Deployed
+from .deployed_stack import Deployed
 
 T = TypeVar("T")
 

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from scripts.aws.machines import definitions
+from scripts.aws.state_machines import definitions
 
-from .stacks import Synthesised
+from .synth import Synthesised
 
 ANYWHERE = {
     "xray:PutTelemetryRecords",

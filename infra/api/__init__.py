@@ -1,0 +1,1 @@
+"""The HTTP side: API Gateway's REST API and the Lambda function behind it."""

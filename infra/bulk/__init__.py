@@ -1,0 +1,1 @@
+"""Bulk jobs: bucket and table, functions, state machine, inbox, alarms."""

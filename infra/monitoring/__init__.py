@@ -1,0 +1,1 @@
+"""CloudWatch: the dashboard and the alarms over the gateway's metrics."""
