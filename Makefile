@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INFRA := .venv-infra/bin
 CDK := PATH="$(CURDIR)/$(INFRA):$$PATH" node_modules/.bin/cdk # Node.js comes out of a wheel
-SCRIPTS := 'shared/fanout/page/*.js' 'tests/page/*.js'
+SCRIPTS := 'shared/fanout/page/**/*.js' 'tests/page/**/*.js'
 export PYTHONPATH := shared
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 PORT ?= 4000
@@ -58,7 +58,7 @@ format: install install-infra  ## put the code in its form
 test: install install-infra  ## the whole suite, offline
 	$(BIN)/python -m pytest -q
 	$(INFRA)/python -m pytest -q -o timeout=300 tests/infra
-	$(INFRA)/node --test --test-reporter=dot 'tests/page/*.test.js'
+	$(INFRA)/node --test --test-reporter=dot 'tests/page/**/*.test.js'
 
 test-browser: install .build/browser/.installed  ## the page in a real Chromium, which it installs if it can
 	PYTHONPATH=shared:.build/browser $(BIN)/python -m pytest -q tests/browser

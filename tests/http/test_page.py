@@ -75,11 +75,24 @@ def test_a_visit_is_four_requests(files: dict[str, Got]) -> None:
 
 def test_every_module_and_style_sheet_of_the_folder_is_in_it(files: dict[str, Got]) -> None:
     text = {path.rpartition("/")[2]: got.text for path, got in files.items()}
-    modules = sorted(path.name for path in FOLDER.glob("*.js"))
-    assert sorted(re.findall(r"^// ([\w-]+\.js)$", text["app.js"], re.MULTILINE)) == modules
-    assert all(path.read_text() in text["page.css"] for path in FOLDER.glob("*.css"))
-    kinds = {path.suffix for path in FOLDER.iterdir()}
+    modules = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.js"))
+    assert sorted(re.findall(r"^// ([\w/-]+\.js)$", text["app.js"], re.MULTILINE)) == modules
+    assert all(path.read_text() in text["page.css"] for path in FOLDER.rglob("*.css"))
+    kinds = {path.suffix for path in FOLDER.rglob("*") if path.is_file()}
     assert kinds == {".js", ".css", ".html", ".svg", ".md"}
+
+
+def test_folders_import_only_what_the_readme_allows() -> None:
+    allowed = {
+        "compare": {"compare", "ui", "api"},
+        "jobs": {"jobs", "ui", "api"},
+        "ui": {"ui", "api"},
+        "api": {"api"},
+    }
+    for path in FOLDER.glob("*/*.js"):
+        folder = path.parent.name
+        targets = re.findall(r'(?:from |import\()"(?:\./|\.\./(\w+)/)', path.read_text())
+        assert {target or folder for target in targets} <= allowed[folder], path
 
 
 def test_all_of_it_is_under_150_kilobytes_over_the_wire(files: dict[str, Got]) -> None:
@@ -148,7 +161,7 @@ def test_nothing_makes_html_or_code_of_a_text_or_keeps_a_key(
         *("/page/", "/page/app.js", "/page/0000/app.js", "/page/{version}/README.md"),
         *("/page/{version}/index.html", "/page/{version}/", "/page/{version}/../app.js"),
         *("/page/{version}/%2e%2e/http/app.py", "/page/{version}/nothing.js"),
-        *("/page/{version}/dom.js", "/page/{version}/base.css"),
+        *("/page/{version}/ui/dom.js", "/page/{version}/ui/base.css"),
     ],
 )
 def test_there_is_nothing_else(server: Served, files: dict[str, Got], path: str) -> None:

@@ -6,13 +6,13 @@ import pytest
 
 from fanout.http.joined import join
 
-A = """import { b, two as c } from "./b.js";
+A = """import { b, two as c } from "./parts/b-b.js";
 import {
   d,
 } from "./d.js";
 export function a() { return b + c() + d; }
 """
-B = """import { d } from "./d.js";
+B = """import { d } from "../d.js";
 export const b = d;
 export async function* two() { yield "import x"; }
 """
@@ -20,7 +20,7 @@ D = "export class E {}\nexport const d = 1;\n"
 
 
 def test_what_is_needed_comes_first_and_once() -> None:
-    text = join({"a": A, "b": B, "d": D, "unused": "never"}, "a")
+    text = join({"a.js": A, "parts/b-b.js": B, "d.js": D, "unused.js": "never"}, "a.js")
     assert (
         text
         == """// d.js
@@ -30,8 +30,8 @@ const d = 1;
 return { E, d };
 })();
 
-// b.js
-const $b = (() => {
+// parts/b-b.js
+const $parts$b_b = (() => {
 const { d } = $d;
 const b = d;
 async function* two() { yield "import x"; }
@@ -40,7 +40,7 @@ return { b, two };
 
 // a.js
 const $a = (() => {
-const { b, two: c } = $b;
+const { b, two: c } = $parts$b_b;
 const {
   d,
 } = $d;
@@ -52,9 +52,12 @@ return { a };
 
 
 def test_a_cycle_is_told() -> None:
-    loop = {"a": 'import { b } from "./b.js";\n', "b": 'import { a } from "./a.js";\n'}
-    with pytest.raises(ValueError, match="a -> b -> a"):
-        join(loop, "a")
+    loop = {
+        "a.js": 'import { b } from "./b.js";\n',
+        "b.js": 'import { a } from "./a.js";\n',
+    }
+    with pytest.raises(ValueError, match=r"a\.js -> b\.js -> a\.js"):
+        join(loop, "a.js")
 
 
 @pytest.mark.parametrize(
@@ -65,5 +68,5 @@ def test_a_cycle_is_told() -> None:
     ],
 )
 def test_a_form_that_is_not_known_is_told_and_never_passed_on(line: str) -> None:
-    with pytest.raises(ValueError, match=r"a\.js: not a form"):
-        join({"a": f"{line}\n", "b": ""}, "a")
+    with pytest.raises(ValueError, match=r"a\.js: cannot be bundled"):
+        join({"a.js": f"{line}\n", "b.js": ""}, "a.js")

@@ -21,7 +21,7 @@ from .joined import join
 
 FOLDER = Path(__file__).parents[1] / "page"
 INDEX, SCRIPT, STYLE = "index.html", "app.js", "page.css"
-STYLES = ("base.css", "compare.css", "jobs.css")
+STYLES = ("ui/base.css", "compare/compare.css", "jobs/jobs.css")
 VERSION = b"{version}"
 """What stands for the folder's name in the page itself."""
 
@@ -70,9 +70,10 @@ class Page(Struct, frozen=True):
 @cache
 def load() -> Page:
     """Read the folder, once: its modules become one script, its style sheets one."""
-    modules = {path.stem: path.read_text("utf-8") for path in sorted(FOLDER.glob("*.js"))}
+    scripts = sorted(FOLDER.rglob("*.js"))
+    modules = {path.relative_to(FOLDER).as_posix(): path.read_text("utf-8") for path in scripts}
     texts = {path.name: path.read_bytes() for path in (FOLDER / INDEX, FOLDER / "icon.svg")}
-    texts[SCRIPT] = join(modules, Path(SCRIPT).stem).encode()
+    texts[SCRIPT] = join(modules, SCRIPT).encode()
     texts[STYLE] = b"".join((FOLDER / name).read_bytes() for name in STYLES)
     version = _digest(b"".join(name.encode() + text for name, text in texts.items()))
     texts[INDEX] = texts[INDEX].replace(VERSION, version.encode())

@@ -1,10 +1,10 @@
 /** The page: which part is shown, the key, and whether the gateway is there. */
 
-import { ApiError, json, key, news } from "./api.js";
-import { compareView } from "./compare.js";
-import { announce, fill, h, say } from "./dom.js";
-import { jobsView } from "./jobs.js";
-import { explain } from "./words.js";
+import { ApiError, json, key, news } from "./api/client.js";
+import { compareView } from "./compare/compare-view.js";
+import { jobsView } from "./jobs/jobs-view.js";
+import { announce, fill, h, say } from "./ui/dom.js";
+import { explain } from "./ui/error-messages.js";
 
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));
 const banner = /** @type {HTMLElement} */ (document.getElementById("banner"));
