@@ -1,4 +1,4 @@
-"""docs/dependencies.md: what the project stands on, made of pyproject.toml and the lock files."""
+"""Generates docs/dependencies.md from pyproject.toml and the lock files."""
 
 from __future__ import annotations
 
@@ -11,42 +11,48 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 SHORT = 40
-"""Characters of a licence's name; what is longer is its text."""
+"""Characters: a longer `License` field holds the license's text, not its name."""
 
 LOCKS = ROOT / "requirements"
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
-# Why each is there, and what there would be without it.
+# What each package is for, and what does not work without it.
 DIRECT: dict[str, tuple[str, str]] = {
     "genai-prices": (
-        "price tables for models that the config has no price of",
-        "no quote for them",
+        "prices of models that have none in the config",
+        "no quotes for these models",
     ),
-    "httptools": ("uvicorn's fast HTTP parser", "uvicorn's slow one, h11"),
+    "httptools": ("uvicorn's fast HTTP parser", "uvicorn uses its slow parser, h11"),
     "httpx2": (
-        "the seam for tests and other clients",
-        "no `FanoutTransport`; nothing of the server",
+        "tests, and httpx clients that use Fanout's engine",
+        "no `FanoutTransport`; the server works",
     ),
-    "msgspec": ("JSON, and the check of every field", "nothing works"),
-    "pyqwest": ("the HTTP engine", "no provider is reached"),
-    "python-multipart": ("uploads of job files", "no `/v1/files`"),
-    "pyyaml": ("the config, unless it is JSON", "JSON configs only"),
-    "rich": ("the terminal's views", "`ask`, `race`, `all` and `batch` print nothing"),
-    "uvicorn": ("the HTTP server", "no server; the Python functions remain"),
-    "uvloop": ("a fast event loop, not on Windows", "the standard loop, slower"),
-    "aws-lambda-powertools": ("log and metrics on AWS", "no function on AWS"),
-    "boto3": ("`fanout keys`; profiles and SSO for Bedrock", "`fanout keys` says so"),
-    "xllamacpp": ("the small local model", "`make run` and `make demo` say so"),
+    "msgspec": ("JSON, and validation of every field", "nothing works"),
+    "pyqwest": ("the HTTP engine", "no calls to providers"),
+    "python-multipart": ("uploading the files of jobs", "no `/v1/files`"),
+    "pyyaml": ("configs in YAML", "configs must be JSON"),
+    "rich": ("output in the terminal", "`ask`, `race`, `all` and `batch` print nothing"),
+    "uvicorn": ("the HTTP server", "no server; the Python functions work"),
+    "uvloop": ("a fast event loop (not on Windows)", "the slower standard event loop"),
+    "aws-lambda-powertools": ("logs and metrics on AWS", "the functions on AWS do not start"),
+    "boto3": (
+        "`fanout keys`; profiles and SSO for Bedrock",
+        "`fanout keys` reports what to install",
+    ),
+    "xllamacpp": ("the small local model", "`make run` and `make demo` report what to install"),
 }
 
 HEAD = """# Dependencies
 
-Made by `make docs` from `pyproject.toml` and the lock files in `requirements/`. Every package is
-locked, with the hashes of its files; `make install` takes nothing else. `make lock` resolves them
-anew.
+This page lists the packages that Fanout uses, what each is for, and what does not work without it.
+For example, without uvicorn there is no server, but the Python functions work. `make docs`
+generates the page from `pyproject.toml` and the lock files in `requirements/`.
 
-`make audit` asks osv.dev about every locked version. It needs the network, and says so where it
-cannot get through: then nothing has been audited, which is how it is as of this writing.
+Every package is locked with the hashes of its files, and `make install` accepts nothing else.
+`make lock` updates the versions.
+
+`make audit` checks every locked version for known vulnerabilities at osv.dev. It needs the network
+and fails with a message without it. So far no audit has succeeded, for lack of a network.
 """
 
 
@@ -54,40 +60,40 @@ def dependency_page() -> str:
     """The whole page."""
     lock, function = locked("runtime"), locked("lambda")
     optional = PROJECT["project"]["optional-dependencies"]
-    direct = [name_of(said) for said in PROJECT["project"]["dependencies"]]
-    extra = {name_of(said): group for group, names in optional.items() for said in names}
-    lines = [HEAD, "## What the gateway needs", "", *_table([*direct, *extra], extra)]
+    direct = [name_of(requirement) for requirement in PROJECT["project"]["dependencies"]]
+    extra = {name_of(name): group for group, names in optional.items() for name in names}
+    lines = [HEAD, "## Direct dependencies", "", *_table([*direct, *extra], extra)]
     rest = sorted(set(lock) - set(direct))
     lines += [
         "",
-        "## What these bring along",
+        "## Indirect dependencies",
         "",
-        "| package | version | licence |",
+        "| package | version | license |",
         "|---|---|---|",
     ]
-    lines += [f"| {name} | {lock[name]} | {licence(name)} |" for name in rest]
-    lines += ["", "## What is in the function on AWS", ""]
+    lines += [f"| {name} | {lock[name]} | {license_of(name)} |" for name in rest]
+    lines += ["", "## Packages in the Lambda functions", ""]
     lines += [", ".join(f"{name} {version}" for name, version in function.items()) + "."]
-    lines += ["", "## What only builds, tests and measures", ""]
+    lines += ["", "## Packages for development only", ""]
     lines += [*_tools()]
     return "\n".join(lines) + "\n"
 
 
 def _table(names: list[str], extra: dict[str, str]) -> Iterator[str]:
     known = {**locked("dev"), **locked("runtime")}
-    yield "| package | version | licence | why | without it |"
+    yield "| package | version | license | used for | without it |"
     yield "|---|---|---|---|---|"
     for name in names:
         why, without = DIRECT[name]
         group = f" (extra `{extra[name]}`)" if name in extra else ""
-        yield f"| {name}{group} | {known[name]} | {licence(name)} | {why} | {without} |"
+        yield f"| {name}{group} | {known[name]} | {license_of(name)} | {why} | {without} |"
 
 
 def _tools() -> Iterator[str]:
-    """Each environment that never serves anybody, by its lock."""
+    """The environments that serve no requests, each with its lock file."""
     for what, lock in (
         ("`make test`, `make check`", "dev"),
-        ("the stack and its tests", "infra"),
+        ("the AWS stack and its tests", "infra"),
         ("`make bench`", "bench"),
         ("`make clients`", "clients"),
         ("`make audit`", "audit"),
@@ -96,27 +102,27 @@ def _tools() -> Iterator[str]:
 
 
 def locked(lock: str) -> dict[str, str]:
-    """Names and versions in a lock file."""
+    """The names and versions in a lock file."""
     text = (LOCKS / f"{lock}.txt").read_text()
     return dict(re.findall(r"^([a-z0-9][\w.-]*)(?:\[[^\]]*\])?==([^\s;]+)", text, re.MULTILINE))
 
 
 def name_of(requirement: str) -> str:
-    """A requirement's package."""
+    """The package name of a requirement."""
     found = re.match(r"[\w.-]+", requirement)
     return found[0] if found else ""
 
 
-def licence(name: str) -> str:
-    """What the package's own metadata say, where it is for this system."""
+def license_of(name: str) -> str:
+    """The license in the metadata of a package, if it is installed on this system."""
     try:
-        said = metadata(name)
+        found = metadata(name)
     except PackageNotFoundError:
         return "(for other systems)"
-    if expression := said.get("License-Expression"):
+    if expression := found.get("License-Expression"):
         return str(expression)
-    classified = [c for c in said.get_all("Classifier") or () if c.startswith("License ::")]
+    classified = [c for c in found.get_all("Classifier") or () if c.startswith("License ::")]
     if classified:
         return str(classified[0].rpartition(":: ")[2])
-    first = str(said.get("License") or "").strip().splitlines()
+    first = str(found.get("License") or "").strip().splitlines()
     return first[0] if first and len(first[0]) < SHORT else ""

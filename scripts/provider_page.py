@@ -1,4 +1,4 @@
-"""The page of providers, out of the registry and the rows: what each is called and needs."""
+"""Generates docs/providers.md from the registry and the table of OpenAI-compatible providers."""
 
 from __future__ import annotations
 
@@ -12,59 +12,73 @@ from fanout.providers.rows import PREFIXES, RARE, ROWS, Row
 
 HEAD = """# Providers
 
-Made from the code by `make docs`. A model is written `prefix/model`
-(`groq/llama-3.3-70b-versatile`); a bare name that begins as one vendor's names do needs no
-prefix (`gpt-4o`, `claude-…`). The key is `api_key`, else the first of the names below that the
-environment has. The address is `api_base`, else the environment's `PROVIDER_API_BASE` (such as
-`GROQ_API_BASE`), else the one below.
+This page lists the providers, how to write their models, and which keys they need. For example,
+`groq/llama-3.3-70b-versatile` is a model of Groq, and `GROQ_API_KEY` holds its key. `make docs`
+generates the page from the code.
 
-Each wire is tested against golden files; those of OpenAI, Anthropic, Cohere and Gemini are
-judged by the vendors' own SDKs, and Bedrock's by botocore. No paid provider has been called.
+* **Model**: `prefix/model`. You can leave the prefix out if the name begins like one vendor's names
+  (`gpt-4o`, `claude-…`).
+* **Key**: `api_key` in the config, else the first environment variable below that is set.
+* **Base URL**: `api_base` in the config, else the environment variable `PROVIDER_API_BASE` (such as
+  `GROQ_API_BASE`), else the one below.
+
+Every codec is tested against golden files. The vendors' SDKs check those of OpenAI, Anthropic,
+Cohere and Gemini, and botocore checks those of Bedrock. No paid provider has been called.
 """
 
-CUT = """## What cutting a stream does to the bill
+CUT = """## Billing of cancelled streams
 
-The losers of a race are cancelled by closing their streams. What a provider then does with the
-bill is told as `billing` in the report of the race: it `stops`, it `continues`, or that is
-`unknown`. The source is [OpenRouter's list](https://openrouter.ai/docs/api-reference/streaming)
-of the vendors that it asks. The vendors themselves promise nothing, and nobody here has
-compared it with a bill. A server of one's own has no bill; that it stops computing is tested
-with `local` only.
+Fanout cancels the losers of a race by closing their streams. Some providers then stop generating
+and billing, others continue. The report of the race gives this as `billing`: `stops`, `continues`
+or `unknown`. The source is [OpenRouter's list](https://openrouter.ai/docs/api-reference/streaming)
+of the vendors behind it. The vendors themselves promise nothing, and we have not compared the list
+with a bill. Your own server bills nothing; that it stops computing is tested only with `local`.
 """
 
-ROWS_HEAD = """## OpenAI-compatible providers: what they do not take
+ROWS_HEAD = """## OpenAI-compatible providers: unsupported fields
 
-A field that a provider does not take is a 400 that names it; with `drop_params: true` it is
-left out, and the log says so. A field that asks for its own default, or never changes an answer
-(`user`, `metadata`, …), is left out without a word. What is not listed goes out as it came.
+If a request has a field that the provider does not support, Fanout responds with a 400 that names
+the field. With `drop_params: true`, Fanout leaves the field out and logs that. A field that has its
+default value, or that never changes a response (`user`, `metadata`, …), is always left out. All
+other fields are sent unchanged.
 
 """
 
 NOTES = {
-    "anthropic": "the Messages API; also any other server that speaks it, by its `api_base`",
-    "azure": "`api_base` is the resource's address; a dated `api_version` puts the deployment in "
-    "the path, none or `v1` does not; `base_model` says what is deployed where its name does not",
-    "bedrock": "Converse, and for OpenAI's own models OpenAI's wire; `bedrock/converse/…` and "
-    "`bedrock/openai/…` choose one; `aws_region_name` or AWS's own variables say where",
+    "anthropic": "the Messages API; with `api_base`, any other server that implements it",
+    "azure": "`api_base` is the URL of your resource; with a dated `api_version` the deployment is "
+    "in the path, with none or `v1` it is not; set `base_model` if the deployment's name is not "
+    "the model's",
+    "bedrock": "the Converse API; for OpenAI's models, the OpenAI-compatible API; "
+    "`bedrock/converse/…` and `bedrock/openai/…` select one; `aws_region_name` or AWS's own "
+    "environment variables set the region",
     "cohere": "the v2 chat API",
     "gemini": "the native API of Google AI Studio",
-    "hosted_vllm": "one's own vLLM",
-    "local": "one's own engine, such as `fanout local serve`",
-    "ollama": "one's own Ollama",
-    "openai": "also any other server that speaks this wire, by its `api_base`",
-    "openai_like": "any server that speaks OpenAI's wire; `api_base` says where",
-    "openrouter": "passes on to many vendors, so its bill is each vendor's own",
+    "hosted_vllm": "your own vLLM server",
+    "local": "your own engine, such as `fanout local serve`",
+    "ollama": "your own Ollama server",
+    "openai": "with `api_base`, any other OpenAI-compatible server",
+    "openai_like": "any OpenAI-compatible server; `api_base` is its URL",
+    "openrouter": "forwards to many vendors, so billing depends on the vendor",
 }
 
 
 def provider_page() -> str:
     """The whole page."""
     every = [registry.find(name) for name in registry.names() if registry.find(name).name == name]
-    names = ("provider", "written", "address", "key", "sent as", "when a stream is cut", "notes")
+    names = (
+        "provider",
+        "model names",
+        "base URL",
+        "key",
+        "sent as",
+        "billing if cancelled",
+        "notes",
+    )
     table = _table(names, (_row(provider) for provider in every))
     rows = [row for name, row in sorted(ROWS.items()) if row.name == name]
-    quirks = _table(("provider", "does not take", "other names"), map(_quirks, rows))
-    rare = fill(f"*The rare ones* are {', '.join(_code(sorted(RARE - HINTS)))}.", 100)
+    quirks = _table(("provider", "unsupported", "renamed"), map(_quirks, rows))
+    rare = fill(f"*Rare fields* are {', '.join(_code(sorted(RARE - HINTS)))}.", 100)
     return f"{HEAD}\n{table}\n{CUT}\n{ROWS_HEAD}{quirks}\n{rare}\n"
 
 
@@ -77,7 +91,7 @@ def _row(provider: Provider) -> tuple[str, ...]:
 
 
 def _written(name: str) -> str:
-    """Its prefix, the prefix's other spellings, and how its bare names begin."""
+    """The provider's prefixes, and the beginnings of names that need none."""
     aliases = sorted(alias for alias, row in ROWS.items() if row.name == name != alias)
     bare = [f"{begin}…" for begin, provider in PREFIXES if provider == name]
     return ", ".join(_code([f"{name}/", *(f"{alias}/" for alias in aliases), *bare]))
@@ -94,12 +108,12 @@ def _auth(provider: Provider) -> str:
 
 
 def _quirks(row: Row) -> tuple[str, ...]:
-    """What is lost on this row, the rare ones together, and what has another name."""
+    """A row's unsupported fields, with the rare ones as one entry, and its renamed fields."""
     lost, rare = row.drop - HINTS, RARE - HINTS
     words = _code(sorted(lost - rare))
     if lost & rare:
         kept = ", ".join(_code(sorted(rare - lost)))
-        words.insert(0, f"*the rare ones*{f' (but {kept})' if kept else ''}")
+        words.insert(0, f"*rare fields*{f' (except {kept})' if kept else ''}")
     renamed = [f"`{ours}` as `{theirs}`" for ours, theirs in sorted(row.rename.items())]
     return row.name, ", ".join(words) or "-", ", ".join(renamed) or "-"
 
