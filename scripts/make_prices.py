@@ -18,8 +18,8 @@ from typing import Any
 from genai_prices import types
 from genai_prices.data_snapshot import find_provider_by_id, get_snapshot
 
-from fanout.prices import LISTS, Price
 from fanout.providers import registry
+from fanout.telemetry.prices import LISTS, Price
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -16,10 +16,10 @@ from typing import Any
 
 import msgspec
 
-from fanout.bulk.jobs import NewJob
-from fanout.http import bulk as bulk_endpoints
+from fanout.bulk.service.batches import NewJob
+from fanout.http import batch_endpoints as bulk_endpoints
 from fanout.http.app import ROUTES, Route
-from fanout.http.bulk import Completion, NewUpload
+from fanout.http.batch_endpoints import Completion, NewUpload
 from fanout.schema.chat import ChatChunk, ChatCompletion
 from fanout.schema.fanout import ADDRESSED, FORBIDDEN, MAX_FIELDS, Addressed
 from fanout.schema.request import ChatRequest

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.upstream import Upstream, open_upstream
+from tests.support.scripted_provider import Upstream, open_upstream
 
 for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
     os.environ.pop(name, None)

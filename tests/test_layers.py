@@ -2,13 +2,14 @@
 The layers, enforced: what may know what, and where each effect has its one door.
 
 `LAYERS` reads from the top: a module may import those of the rows below its own, never those above,
-and never those beside it. A folder is one module; inside it anything goes. `DOORS` says which
-modules alone may import a package; `PURE` are those that may touch no effect at all.
+and never those beside it. A folder is one module; only `bulk` has a table for what is inside it.
+`DOORS` says which modules alone may import a package; `PURE` are those without any effect.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,49 +18,57 @@ PACKAGE = ROOT / "shared" / "fanout"
 
 LAYERS = """
     __init__  __main__
-    cli
-    http  local  completions  powertools                surfaces: parse, ask, answer
-    asked
-    bulk                                                jobs: their files, workers and records
-    chunk_stream  compose                               the composition root
-    answers  portal
-    gateway                                             composition: grids, deadlines, names
-    contest  interleave
-    combine  report
-    stack_keys
-    router  aws  secrets_manager                        one model name to one answer
-    tries                                               one attempt, and what is told of it
-    transport  groups  retry  observe  prices  leg      effects and policies
-    config
-    providers  concurrency                              translation | structure
-    schema
-    wire  settings
-    errors  secret                                      values
+    cli                                     the command line
+    http  local  library                    the HTTP surface, the local model, the Python functions
+    bulk                                    jobs
+    gateway                                 one request: its models, strategy, deadline
+    routing  aws                            one model name: load balancing, retries, attempts
+    transport  telemetry                    one call; log records and prices
+    config                                  names to deployments
+    providers  concurrency                  translation | structure
+    schema                                  OpenAI's shapes
+    wire  settings                          bytes to values
+    errors  secret                          values
 """
 
+BULK_LAYERS = """
+    aws  local                              the two hosts and their stores
+    runner                                  a job from start to end
+    work                                    the worker and the finisher
+    service                                 files and batches as clients see them
+    pacing                                  rate limits, adaptive concurrency
+    input                                   lines, shards, the quote
+    store  costs                            protocols; prices of a line
+    totals                                  values
+"""
+
+TOP_LEVEL = "__init__ __main__ errors secret settings"
+"""The only modules that stand at the top of the package: values that every folder uses."""
+
 DOORS = {
-    "pyqwest": "transport/lanes transport/replies",  # the HTTP engine
-    "httpx2": "transport/httpx_seam",  # for other people's clients
-    "botocore": "aws bulk/aws/clients stack_keys",
-    "boto3": "bulk/aws/clients stack_keys",
+    "pyqwest": "transport/connection_pool transport/response_reading",  # the HTTP engine
+    "httpx2": "transport/httpx_engine",  # for other people's clients
+    "botocore": "aws/credentials aws/stack_keys bulk/aws/clients",
+    "boto3": "aws/stack_keys bulk/aws/clients",
     "yaml": "config/load",
-    "uvicorn": "cli/host cli/bounded",
+    "uvicorn": "cli/http_server",
     "rich": "cli",
     "argparse": "cli",
-    "aws_lambda_powertools": "powertools",
+    "aws_lambda_powertools": "",  # functions/ alone
     "subprocess": "local",
-    "threading": "portal local cli/local_run",
+    "threading": "library/background_loop local cli/local_run",
     "json": "wire/json",  # and that only to name a duplicate key
     "pydantic": "",
     "logging": "",
-    "asyncio": "concurrency transport groups router gateway asked portal http cli bulk aws"
-    " secrets_manager",
+    "asyncio": "concurrency transport routing gateway library http cli bulk aws",
 }
 
 PURE = """
-    answers  bulk/limits  bulk/lines  bulk/plan  bulk/records  bulk/seen  bulk/tally  combine
-    config/keys  config/model  config/resolve  errors  interleave  leg  observe
-    providers  report  retry  schema  secret  tries  transport/faults  transport/redact  wire
+    bulk/input/bloom_filter  bulk/input/lines  bulk/input/planner  bulk/pacing/limits
+    bulk/service/records  bulk/totals  config/model  config/resolve  config/unknown_keys  errors
+    gateway/combine  gateway/interleave  gateway/report  library/types  providers
+    routing/leg  routing/retry_policy  schema  secret  telemetry/observers
+    transport/error_mapping  transport/redaction  wire
 """
 EFFECTS = "asyncio os pathlib random secrets socket ssl subprocess tempfile threading time"
 
@@ -81,9 +90,14 @@ def imports(tree: ast.Module, package: Sequence[str]) -> Iterator[str]:
             yield from (".".join([*module, alias.name]) for alias in node.names)
 
 
-# A remark stands behind three spaces.
-ROWS = [line.strip().split("   ")[0].split() for line in LAYERS.strip().splitlines()]
-RANK = {name: rank for rank, row in enumerate(reversed(ROWS)) for name in row}
+def ranks(table: str) -> dict[str, int]:
+    """The row of each name, counted from the bottom; three spaces begin a row's description."""
+    rows = [re.split(r" {3,}", line.strip())[0].split() for line in table.strip().splitlines()]
+    return {name: rank for rank, row in enumerate(reversed(rows)) for name in row}
+
+
+RANK = ranks(LAYERS)
+BULK_RANK = ranks(BULK_LAYERS)
 FILES = {named(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 TREES = {name: ast.parse(path.read_text()) for name, path in FILES.items()}
 IMPORTS = {
@@ -96,19 +110,47 @@ def is_in(name: str, places: str) -> bool:
     return any(name == place or name.startswith(f"{place}/") for place in places.split())
 
 
+def upward(rank: dict[str, int], depth: int) -> list[str]:
+    """Imports that do not go down, between the names that stand `depth` folders deep."""
+    found = []
+    for name, imported in IMPORTS.items():
+        own = part(f"fanout.{name.replace('/', '.')}", depth)
+        known = {part(one, depth) for one in imported if one.startswith("fanout.")} & rank.keys()
+        if own in rank:
+            found += [f"{name} imports {one}" for one in known - {own} if rank[one] >= rank[own]]
+    return found
+
+
+def part(dotted: str, depth: int) -> str:
+    """`transport` of `fanout.transport.client` at depth 0; below that, of `bulk` alone."""
+    parts = dotted.split(".")[1:]
+    if depth and parts[:depth] != ["bulk"]:
+        return ""
+    return parts[depth] if len(parts) > depth else ""
+
+
 def test_every_module_has_its_row() -> None:
     assert [name for name in FILES if name.split("/")[0] not in RANK] == []
+    inner = [name.split("/")[1] for name in FILES if name.startswith("bulk/")]
+    assert set(inner) <= BULK_RANK.keys()
+
+
+def test_no_new_module_stands_loose_at_the_top() -> None:
+    assert [name for name in FILES if "/" not in name and not is_folder(name)] == sorted(
+        TOP_LEVEL.split()
+    )
+
+
+def is_folder(name: str) -> bool:
+    return FILES[name].name == "__init__.py" and name != "__init__"
 
 
 def test_imports_only_go_down() -> None:
-    up = []
-    for name, found in IMPORTS.items():
-        own = name.split("/")[0]
-        known = {
-            other.split(".")[1] for other in found if other.startswith("fanout.")
-        } & RANK.keys()
-        up += [f"{name} knows {one}" for one in known - {own} if RANK[one] >= RANK[own]]
-    assert up == []
+    assert upward(RANK, 0) == []
+
+
+def test_imports_inside_bulk_only_go_down() -> None:
+    assert upward(BULK_RANK, 1) == []
 
 
 def test_each_effect_has_one_door() -> None:
@@ -162,5 +204,10 @@ def test_the_infrastructure_knows_nothing_of_the_code_it_deploys() -> None:
 
 
 def test_the_tables_name_only_what_there_is() -> None:
-    places = {*" ".join(DOORS.values()).split(), *PURE.split(), *RANK}
+    places = {
+        *" ".join(DOORS.values()).split(),
+        *PURE.split(),
+        *RANK,
+        *(f"bulk/{name}" for name in BULK_RANK),
+    }
     assert [place for place in places if not any(is_in(name, place) for name in FILES)] == []

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 
-from fanout.aws import AWSSigner
-from fanout.bulk.aws.door import open_stack
-from fanout.compose import load_catalog, make_engine, open_gateway
+from fanout.aws.credentials import AWSSigner
+from fanout.aws.secrets_manager import Place, SecretsManager
+from fanout.bulk.aws.lazy_service import open_stack
+from fanout.gateway.factory import load_catalog, make_engine, open_gateway
 from fanout.http.app import App
-from fanout.http.frozen import Frozen, lambda_deadline
-from fanout.powertools import PowertoolsObserver
-from fanout.secrets_manager import Place, SecretsManager
+from fanout.http.lambda_lifecycle import Frozen, lambda_deadline
 from fanout.settings import Settings
+from functions.powertools import PowertoolsObserver
 
 MARGIN = 2.0
 """Seconds of the invocation kept for saying that the time is up."""

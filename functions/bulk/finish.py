@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from fanout.bulk.aws.steps import Beginning, State
+from fanout.bulk.aws.step_payloads import Beginning, State
 
 from .host import host
 

@@ -16,17 +16,17 @@ from typing import Any, TypeVar
 import msgspec
 import uvloop
 
-from fanout.aws import AWSSigner
-from fanout.bulk.asking import check_model
-from fanout.bulk.aws.door import open_stores
-from fanout.bulk.aws.host import AWSBulk
-from fanout.bulk.aws.intake import OWNER, Intake
-from fanout.bulk.aws.machine import Machine
-from fanout.bulk.aws.steps import Steps
-from fanout.compose import load_catalog, make_engine, open_gateway
-from fanout.powertools import PowertoolsTotals
-from fanout.secrets_manager import Place, SecretsManager
+from fanout.aws.credentials import AWSSigner
+from fanout.aws.secrets_manager import Place, SecretsManager
+from fanout.bulk.aws.batch_host import AWSBulk
+from fanout.bulk.aws.job_start import OWNER, Intake
+from fanout.bulk.aws.lazy_service import open_stores
+from fanout.bulk.aws.step_handlers import Machine
+from fanout.bulk.aws.step_payloads import Steps
+from fanout.bulk.work.line_requests import check_model
+from fanout.gateway.factory import load_catalog, make_engine, open_gateway
 from fanout.settings import Settings
+from functions.powertools import PowertoolsTotals
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from fanout.bulk.aws.steps import Beginning
+from fanout.bulk.aws.step_payloads import Beginning
 
 from .host import host
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from fanout.bulk.plan import Shard
+from fanout.bulk.input.planner import Shard
 
 from .host import host
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .completions import (
+    from .errors import AllFailed, FanoutError, ProviderError, RequestError
+    from .library.functions import (
         abatch_completion,
         abatch_completion_models,
         abatch_completion_models_all_responses,
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
         batch_completion_models_all_responses,
         completion,
     )
-    from .errors import AllFailed, FanoutError, ProviderError, RequestError
 
 __all__ = [
     "AllFailed",
@@ -45,7 +45,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module `fanout` has no `{name}`")
     from importlib import import_module
 
-    return getattr(import_module(".errors" if name in _ERRORS else ".completions", __name__), name)
+    return getattr(
+        import_module(".errors" if name in _ERRORS else ".library.functions", __name__), name
+    )
 
 
 def __dir__() -> list[str]:

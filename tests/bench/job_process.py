@@ -26,12 +26,12 @@ from typing import Any
 
 import uvloop
 
-from fanout.bulk.files import FileService
-from fanout.bulk.jobs import NewJob
-from fanout.bulk.local.engine import Bulk, open_local
-from fanout.compose import open_gateway
+from fanout.bulk.local.batch_host import Bulk, open_local
+from fanout.bulk.service.batches import NewJob
+from fanout.bulk.service.files import FileService
 from fanout.config.load import check
 from fanout.config.resolve import resolve
+from fanout.gateway.factory import open_gateway
 from fanout.settings import Settings
 from fanout.transport.engine import Incoming, Outgoing
 from fanout.wire.http import WireResponse

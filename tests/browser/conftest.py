@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.served import Served, entry
-from tests.upstream import Upstream
+from tests.support.gateway_server import Served, entry
+from tests.support.scripted_provider import Upstream
 
 from .house import PATIENCE, open_browser, open_house, open_page
 

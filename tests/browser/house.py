@@ -13,14 +13,14 @@ from typing import Any
 import uvloop
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from fanout.bulk.local.engine import open_local
-from fanout.compose import open_gateway
+from fanout.bulk.local.batch_host import open_local
 from fanout.config.load import check
 from fanout.config.resolve import resolve
+from fanout.gateway.factory import open_gateway
 from fanout.http.app import App
 from fanout.settings import Settings
-from tests.background import background
-from tests.served import Notes, Served, _serving
+from tests.support.background_loop import background
+from tests.support.gateway_server import Notes, Served, _serving
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (

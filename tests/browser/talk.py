@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 
-from tests.steps import pause, role, say
-from tests.upstream import Call, Script, Step
-from tests.voices import USAGE
+from tests.support.provider_steps import pause, role, say
+from tests.support.scripted_provider import Call, Script, Step
+from tests.support.wire_formats import USAGE
 
 
 def speaks(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.steps import answers, hang, refuse, role, say, stalls, wait
-from tests.upstream import Upstream
+from tests.support.provider_steps import answers, hang, refuse, role, say, stalls, wait
+from tests.support.scripted_provider import Upstream
 
 from .talk import speaks
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.served import Served
-from tests.steps import answers, refuse, wait
-from tests.upstream import Script, Upstream
+from tests.support.gateway_server import Served
+from tests.support.provider_steps import answers, refuse, wait
+from tests.support.scripted_provider import Script, Upstream
 
 from .talk import speaks
 

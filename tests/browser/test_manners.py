@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.served import Served
-from tests.steps import answers, hang, role, say, wait
-from tests.upstream import Upstream
+from tests.support.gateway_server import Served
+from tests.support.provider_steps import answers, hang, role, say, wait
+from tests.support.scripted_provider import Upstream
 
 from . import probes
 from .conftest import MODELS, config_of

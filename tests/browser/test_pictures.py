@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from fanout.http.page import load
-from tests.served import Served, entry
-from tests.steps import refuse
-from tests.upstream import Script, Upstream
+from fanout.http.page_assets import load
+from tests.support.gateway_server import Served, entry
+from tests.support.provider_steps import refuse
+from tests.support.scripted_provider import Script, Upstream
 
 from .house import open_house, open_page
 from .talk import speaks

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from fanout.local.announce import ADDRESS, KEY, RunningEngine
+from fanout.local.running_engine import ADDRESS, KEY, RunningEngine
 from tests.local.conftest import engine, model_env  # noqa: F401 -- fixtures
 
 from .house import open_house, open_page

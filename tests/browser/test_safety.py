@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.served import Served
-from tests.steps import answers, refuse
-from tests.upstream import Upstream
+from tests.support.gateway_server import Served
+from tests.support.provider_steps import answers, refuse
+from tests.support.scripted_provider import Upstream
 
 from .conftest import config_of
 from .house import open_house, open_page

@@ -11,17 +11,17 @@ import openai
 import pytest
 import uvloop
 
-from fanout.bulk.local.engine import open_local
-from fanout.bulk.run import Options
-from fanout.compose import open_gateway
+from fanout.bulk.local.batch_host import open_local
+from fanout.bulk.runner import Options
 from fanout.config.load import check
 from fanout.config.resolve import resolve
+from fanout.gateway.factory import open_gateway
 from fanout.http.app import App
 from fanout.settings import Settings
-from tests.background import background
 from tests.bulk.stage import TICK
-from tests.served import Notes, Served, _serving, entry
-from tests.upstream import Upstream, open_upstream
+from tests.support.background_loop import background
+from tests.support.gateway_server import Notes, Served, _serving, entry
+from tests.support.scripted_provider import Upstream, open_upstream
 
 
 @contextmanager

@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from fanout.bulk.limits import Limits
-from fanout.bulk.pace import Book, Pacer
-from tests.virtual_clock import now, run
+from fanout.bulk.pacing.limits import Limits
+from fanout.bulk.pacing.rate_limiter import Book, Pacer
+from tests.support.virtual_clock import now, run
 
 MINUTES = 5
 

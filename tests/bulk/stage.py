@@ -13,17 +13,17 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from fanout.bulk.jobs import NewJob
-from fanout.bulk.local.engine import Bulk, open_local
-from fanout.bulk.records import Job
-from fanout.bulk.run import Options
-from fanout.compose import open_gateway
+from fanout.bulk.local.batch_host import Bulk, open_local
+from fanout.bulk.runner import Options
+from fanout.bulk.service.batches import NewJob
+from fanout.bulk.service.records import Job
 from fanout.config.load import check
 from fanout.config.resolve import resolve
+from fanout.gateway.factory import open_gateway
 from fanout.settings import Settings
 from fanout.transport.engine import Incoming, Outgoing
 from fanout.wire.http import WireResponse
-from tests.served import Notes
+from tests.support.gateway_server import Notes
 
 T = TypeVar("T")
 

@@ -19,9 +19,9 @@ import pytest
 from tests.bulk.stage import jsonl, line
 from tests.cli.commands import Ran, spawned, write_config
 from tests.cli.terminal import read_all
-from tests.served import entry
-from tests.steps import answers, pause, refuse
-from tests.upstream import Upstream
+from tests.support.gateway_server import entry
+from tests.support.provider_steps import answers, pause, refuse
+from tests.support.scripted_provider import Upstream
 
 PRICES: dict[str, Any] = {"input_cost_per_token": 0.001, "output_cost_per_token": 0.002}
 COST = 0.019

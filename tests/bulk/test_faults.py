@@ -13,9 +13,9 @@ import pytest
 
 from tests.bulk.stage import jsonl, line
 from tests.cli.commands import spawned, write_config
-from tests.served import entry
-from tests.steps import answers, pause, refuse, reset
-from tests.upstream import Script, Upstream
+from tests.support.gateway_server import entry
+from tests.support.provider_steps import answers, pause, refuse, reset
+from tests.support.scripted_provider import Script, Upstream
 
 LINES = 400
 PARALLEL = 10

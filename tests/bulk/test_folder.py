@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fanout.bulk.local.engine import data_home, locked
-from fanout.bulk.local.folder import FolderBlobs, FolderShelves
+from fanout.bulk.local.batch_host import data_home, locked
+from fanout.bulk.local.file_store import FolderBlobs, FolderShelves
 from tests.bulk.stage import jsonl, line, run, stage
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from fanout.bulk.plan import ShardSize
-from fanout.bulk.run import UNRUN
-from fanout.bulk.tally import Example
+from fanout.bulk.input.planner import ShardSize
+from fanout.bulk.runner import UNRUN
+from fanout.bulk.totals import Example
 from fanout.errors import NotFound, RequestError
 from tests.bulk.stage import CONFIG, COST, Teller, jsonl, line, run, stage
 

@@ -19,9 +19,9 @@ import pytest
 from tests.bulk.stage import jsonl, line
 from tests.bulk.test_openai_client import create, ended, output
 from tests.cli.commands import spawned, write_config
-from tests.served import entry
-from tests.steps import answers, pause
-from tests.upstream import Upstream
+from tests.support.gateway_server import entry
+from tests.support.provider_steps import answers, pause
+from tests.support.scripted_provider import Upstream
 
 LINES = 600
 

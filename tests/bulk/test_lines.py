@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fanout.bulk.lines import (
+from fanout.bulk.input.lines import (
     MAX_LINE,
     UNREADABLE,
     BadLine,

@@ -14,9 +14,9 @@ import pytest
 from openai.types import Batch
 
 from tests.bulk.stage import jsonl, line
-from tests.served import Served
-from tests.steps import answers, refuse, stalls
-from tests.upstream import Upstream
+from tests.support.gateway_server import Served
+from tests.support.provider_steps import answers, refuse, stalls
+from tests.support.scripted_provider import Upstream
 
 CHAT: Any = "/v1/chat/completions"
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from fanout.bulk.limits import REMEMBERED, Limits, read_limit, read_span
 from fanout.bulk.local.sqlite import Database, SQLiteBook
-from fanout.bulk.pace import SCOUT, Book, LocalBook, Pacer
+from fanout.bulk.pacing.limits import REMEMBERED, Limits, read_limit, read_span
+from fanout.bulk.pacing.rate_limiter import SCOUT, Book, LocalBook, Pacer
 from fanout.concurrency import map_all
 from tests.bulk.aws.test_book import Records, book
 from tests.bulk.pacing import MINUTES, OPENAI, Counter, judge_learned, workers
-from tests.virtual_clock import now, run
+from tests.support.virtual_clock import now, run
 
 
 @pytest.mark.parametrize("kept", ["memory", "sqlite"])

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from fanout.bulk.lines import MAX_LINE, BadLine
-from fanout.bulk.plan import LARGE, MAX_ERRORS, Plan, Shard, ShardSize, each_line, plan
-from fanout.bulk.seen import Seen
+from fanout.bulk.input.bloom_filter import Seen
+from fanout.bulk.input.lines import MAX_LINE, BadLine
+from fanout.bulk.input.planner import LARGE, MAX_ERRORS, Plan, Shard, ShardSize, each_line, plan
 
 
 def line(name: str, model: str = "a", text: str = "Hi") -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fanout.bulk.quote import Quote, quote
+from fanout.bulk.input.quote import Quote, quote
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from tests.bulk.stage import CONFIG, jsonl, line

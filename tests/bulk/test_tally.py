@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fanout.bulk.tally import (
+from fanout.bulk.totals import (
     MAX_CAUSES,
     MAX_EXAMPLES,
     MAX_MESSAGE,

@@ -14,15 +14,15 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fanout.bulk.adapt import Adaptive
-from fanout.bulk.insist import Asked
-from fanout.bulk.local.folder import FolderBlobs, FolderShelf, FolderShelves
-from fanout.bulk.local.ledger import SQLiteLedger
+from fanout.bulk.input.planner import Shard, ShardSize, plan
+from fanout.bulk.local.file_store import FolderBlobs, FolderShelf, FolderShelves
+from fanout.bulk.local.job_progress import SQLiteLedger
 from fanout.bulk.local.sqlite import Database
-from fanout.bulk.pace import NoTurn
-from fanout.bulk.plan import Shard, ShardSize, plan
-from fanout.bulk.tally import Example
-from fanout.bulk.work import MARGIN, Done, Tools, Work, work
+from fanout.bulk.pacing.adaptive_concurrency import Adaptive
+from fanout.bulk.pacing.line_retry import Asked
+from fanout.bulk.pacing.rate_limiter import NoTurn
+from fanout.bulk.totals import Example
+from fanout.bulk.work.worker import MARGIN, Done, Tools, Work, work
 from fanout.errors import (
     AllFailed,
     Cause,
@@ -33,10 +33,10 @@ from fanout.errors import (
     Rejected,
     Unreachable,
 )
-from fanout.leg import Leg
-from fanout.retry import Retry
+from fanout.routing.leg import Leg
+from fanout.routing.retry_policy import Retry
 from tests.bulk.stage import TICK, jsonl, line, run
-from tests.virtual_clock import now, run_threads_at_once
+from tests.support.virtual_clock import now, run_threads_at_once
 
 ANSWER = {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
 Answer = Callable[[str], Awaitable[None]]

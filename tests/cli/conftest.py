@@ -8,8 +8,8 @@ import pytest
 
 from fanout.providers import registry
 from tests.cli.commands import Command, Ran, code_of, write_config
-from tests.served import entry
-from tests.upstream import Upstream
+from tests.support.gateway_server import entry
+from tests.support.scripted_provider import Upstream
 
 NAMES = ("a", "b", "c")
 

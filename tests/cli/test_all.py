@@ -10,8 +10,8 @@ from msgspec import json
 
 from tests.cli.commands import Command, spawned
 from tests.cli.terminal import read_all
-from tests.steps import answers, cut, refuse, say, stop, wait
-from tests.upstream import Upstream
+from tests.support.provider_steps import answers, cut, refuse, say, stop, wait
+from tests.support.scripted_provider import Upstream
 
 
 def test_each_answer_is_a_block_in_the_order_they_end(upstream: Upstream, config: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 from msgspec import json
 
 from tests.cli.commands import Command, spawned, write_config
-from tests.served import entry
-from tests.steps import answers, refuse, role, say, stop, wait
-from tests.upstream import Upstream
+from tests.support.gateway_server import entry
+from tests.support.provider_steps import answers, refuse, role, say, stop, wait
+from tests.support.scripted_provider import Upstream
 
 
 def test_the_answer_alone_is_on_standard_output(

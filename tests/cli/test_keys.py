@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
+from fanout.aws.stack_keys import StackKey, list_keys, read_texts, set_key
 from fanout.errors import ConfigError
-from fanout.stack_keys import StackKey, list_keys, read_texts, set_key
 from tests.cli.commands import Command, spawned
 from tests.cli.terminal import read_all
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fanout.cli.lanes import Lane, Lanes
+from fanout.cli.race_timeline import Lane, Lanes
 from fanout.cli.race_view import WIDTH, bar_of, time_span
-from fanout.leg import Leg
+from fanout.routing.leg import Leg
 from fanout.schema.chat import Usage
 
 

@@ -11,7 +11,7 @@ from tests.cli.commands import Command
 
 HEAVY = {
     "asyncio",
-    "fanout.compose",
+    "fanout.gateway.factory",
     "fanout.gateway",
     "fanout.providers",
     "pyqwest",
@@ -38,7 +38,7 @@ def test_the_words_are_known_without_what_the_commands_need() -> None:
 
 
 def test_serving_loads_nothing_of_terminals_or_of_models_one_has_not() -> None:
-    loaded = loaded_by("import fanout.cli.host")
+    loaded = loaded_by("import fanout.cli.http_server")
     assert "fanout.gateway" in loaded
     assert {"rich", "yaml", "xllamacpp", "httpx2", "openai"} & loaded == set()
 

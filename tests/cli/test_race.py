@@ -11,9 +11,9 @@ import pytest
 
 from tests.cli.commands import Command, spawned, write_config
 from tests.cli.terminal import read_all
-from tests.served import entry
-from tests.steps import answers, opens, refuse, role, say, stalls, stop, wait
-from tests.upstream import Upstream
+from tests.support.gateway_server import entry
+from tests.support.provider_steps import answers, opens, refuse, role, say, stalls, stop, wait
+from tests.support.scripted_provider import Upstream
 
 both_ways = pytest.mark.parametrize("stream", [(), ("--stream",)], ids=["plain", "streamed"])
 

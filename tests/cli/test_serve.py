@@ -13,10 +13,10 @@ from subprocess import Popen
 import pytest
 from msgspec import json
 
-from fanout.cli.host import take_files
+from fanout.cli.http_server import take_files
 from tests.cli.commands import Command, spawned
-from tests.steps import answers, stalls
-from tests.upstream import Upstream
+from tests.support.provider_steps import answers, stalls
+from tests.support.scripted_provider import Upstream
 
 HI = json.encode({"model": "a", "messages": [{"role": "user", "content": "Hi"}]})
 

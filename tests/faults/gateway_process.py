@@ -19,7 +19,7 @@ from typing import Any
 
 import trustme
 
-from tests.served import Notes, Served
+from tests.support.gateway_server import Notes, Served
 
 ROOT = Path(__file__).parents[2]
 ENV = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.load import KEY, put, request
-from tests.steps import answers, cut, pause, refuse, role, say, stalls, stop
-from tests.upstream import Script, Upstream, open_upstream
+from tests.support.provider_steps import answers, cut, pause, refuse, role, say, stalls, stop
+from tests.support.scripted_provider import Script, Upstream, open_upstream
 
 from .clients import Ask, ask_all, vanishing
 from .gateway_process import Gateway, child, free_port, gateway, listed, wait_for_port

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.said import Said
-from tests.steps import answers, pause, wait
-from tests.upstream import Upstream, open_upstream
+from tests.support.gateway_response import Said
+from tests.support.provider_steps import answers, pause, wait
+from tests.support.scripted_provider import Upstream, open_upstream
 
 from .gateway_process import Gateway, free_port, gateway, listed, nobodys_certificate
 from .rows import MODES, WAYS, Mode, Row, Way

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from tests.steps import (
+from tests.support.provider_steps import (
     answers,
     comment,
     cut,
@@ -24,7 +24,7 @@ from tests.steps import (
     say,
     stop,
 )
-from tests.upstream import Call, Ending, Gate, Script, Step
+from tests.support.scripted_provider import Call, Ending, Gate, Script, Step
 
 SLOW = 0.6
 """Seconds that what is slow takes."""

@@ -14,8 +14,8 @@ from collections import Counter
 from pathlib import Path
 
 from tests.bench.load import KEY
-from tests.steps import refuse, role, stalls
-from tests.upstream import Upstream, open_upstream
+from tests.support.provider_steps import refuse, role, stalls
+from tests.support.scripted_provider import Upstream, open_upstream
 
 from .clients import Ask, ask_all, vanishing
 from .gateway_process import Gateway, child, free_port, gateway, listed, wait_for_port

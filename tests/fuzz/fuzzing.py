@@ -24,16 +24,16 @@ from schemathesis.core.result import Ok
 
 import fanout
 import fanout.http
-from fanout.bulk.local.engine import open_local
-from fanout.compose import open_gateway
+from fanout.bulk.local.batch_host import open_local
 from fanout.config.load import check
 from fanout.config.resolve import resolve
+from fanout.gateway.factory import open_gateway
 from fanout.http.app import App
-from fanout.observe import AttemptRecord, JSONLines, RequestRecord
 from fanout.settings import Settings
-from tests.background import background
-from tests.in_process import Agreeable, Heard, InProcess, _running
-from tests.served import Notes
+from fanout.telemetry.observers import AttemptRecord, JSONLines, RequestRecord
+from tests.support.background_loop import background
+from tests.support.gateway_server import Notes
+from tests.support.in_process import Agreeable, Heard, InProcess, _running
 
 DESCRIPTION = Path(fanout.http.__file__).with_name("openapi.json")
 TELLING = 8

@@ -8,8 +8,8 @@ import openai
 import pytest
 
 from tests.http.asking import Ask
-from tests.served import Served, entry, serve
-from tests.upstream import Upstream
+from tests.support.gateway_server import Served, entry, serve
+from tests.support.scripted_provider import Upstream
 
 NAMES = ("a", "b", "c", "d", "gpt-4o", "groq-llama")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.said import Said
-from tests.served import Served
+from tests.support.gateway_response import Said
+from tests.support.gateway_server import Served
 
 HI = [{"role": "user", "content": "Hi"}]
 SETTLE = 0.05

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fanout.schema.fanout import Addressed
 from fanout.schema.request import ChatRequest
 from tests.http.test_bad_input import models
-from tests.in_process import Heard, InProcess, run_in_process
+from tests.support.in_process import Heard, InProcess, run_in_process
 
 HI = [{"role": "user", "content": "Hi"}]
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}

@@ -13,10 +13,10 @@ from fanout.errors import Unauthorized
 from fanout.http.auth import Access, KeysUnavailable
 from fanout.http.errors import error_headers
 from fanout.secret import Secret
-from fanout.transport.keys import EnvironmentSecrets
-from tests.served import Served, entry, serve
-from tests.steps import answers
-from tests.upstream import Upstream
+from fanout.transport.credentials import EnvironmentSecrets
+from tests.support.gateway_server import Served, entry, serve
+from tests.support.provider_steps import answers
+from tests.support.scripted_provider import Upstream
 
 HI = [{"role": "user", "content": "Hi"}]
 MASTER, LIMITED, ODD, NONE = "sk-master-marker", "sk-limited-marker", "schlüssel-marker", "sk-none"

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from fanout.cli.bounded import MAX_HEAD
-from tests.served import Served, entry, serve
-from tests.steps import answers, stalls
-from tests.upstream import Upstream
+from fanout.cli.http_server import MAX_HEAD
+from tests.support.gateway_server import Served, entry, serve
+from tests.support.provider_steps import answers, stalls
+from tests.support.scripted_provider import Upstream
 
 HI = [{"role": "user", "content": "Hi"}]
 GOOD = json.dumps({"model": "a", "messages": HI}).encode()

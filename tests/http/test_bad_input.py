@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fanout.schema.fanout import parse_request
-from tests.in_process import Agreeable, InProcess, run_in_process
+from tests.support.in_process import Agreeable, InProcess, run_in_process
 
 HI = [{"role": "user", "content": "Hi"}]
 GOOD: dict[str, Any] = {"model": "a", "messages": HI}

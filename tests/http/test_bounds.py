@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.served import Served, entry, serve
-from tests.steps import answers, comment, delta, hang, head, role, say, stop, wait
-from tests.upstream import Call, Script, Upstream
+from tests.support.gateway_server import Served, entry, serve
+from tests.support.provider_steps import answers, comment, delta, hang, head, role, say, stop, wait
+from tests.support.scripted_provider import Call, Script, Upstream
 
 HI = [{"role": "user", "content": "Hi"}]
 A = {"model": "a", "messages": HI}

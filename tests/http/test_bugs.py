@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from fanout.errors import INTERNAL
-from fanout.observe import JSONLines
+from fanout.telemetry.observers import JSONLines
 from fanout.transport.engine import Incoming, Outgoing, Reply
 from fanout.wire.http import WireResponse
 from tests.http.test_bad_input import models
-from tests.in_process import Agreeable, Heard, InProcess, run_in_process
-from tests.said import Said, heard, told
-from tests.voices import VOICES
+from tests.support.gateway_response import Said, heard, told
+from tests.support.in_process import Agreeable, Heard, InProcess, run_in_process
+from tests.support.wire_formats import VOICES
 
 HI = [{"role": "user", "content": "marker-prompt"}]
 both_ways = pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.served import Served, entry, serve
-from tests.steps import answers, refuse, slow_and_fast
-from tests.upstream import Upstream
-from tests.voices import USAGE
+from tests.support.gateway_server import Served, entry, serve
+from tests.support.provider_steps import answers, refuse, slow_and_fast
+from tests.support.scripted_provider import Upstream
+from tests.support.wire_formats import USAGE
 
 PRICES: dict[str, Any] = {"input_cost_per_token": 0.5, "output_cost_per_token": 2.0}
 COST = USAGE["prompt_tokens"] * 0.5 + USAGE["completion_tokens"] * 2.0

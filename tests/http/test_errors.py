@@ -9,9 +9,21 @@ from typing import Any
 import pytest
 from msgspec import json
 
-from tests.served import Served, entry, serve
-from tests.steps import answers, cut, hang, piece, raw, refuse, reply, reset, role, say, stalls
-from tests.upstream import Script, Upstream
+from tests.support.gateway_server import Served, entry, serve
+from tests.support.provider_steps import (
+    answers,
+    cut,
+    hang,
+    piece,
+    raw,
+    refuse,
+    reply,
+    reset,
+    role,
+    say,
+    stalls,
+)
+from tests.support.scripted_provider import Script, Upstream
 
 HI = [{"role": "user", "content": "Hi, marker-prompt"}]
 both_ways = pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from fanout.http.asgi import Message
-from fanout.http.stream import EventStream
-from tests.virtual_clock import now, run
+from fanout.http.sse_response import EventStream
+from tests.support.virtual_clock import now, run
 
 
 async def play(*moments: float) -> list[tuple[float, str]]:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from fanout.http.asgi import Message, Receive, Scope, Send, headers_of
-from fanout.http.frozen import Frozen, lambda_deadline
+from fanout.http.lambda_lifecycle import Frozen, lambda_deadline
 
 NOW = 1_700_000_000.0
 PIECES = (b"Hel", b"lo")

@@ -9,9 +9,9 @@ import openai
 import pytest
 
 from tests.http.asking import BYE, HI, USAGE, Ask, joined
-from tests.served import Served
-from tests.steps import answers, cut, opens, pause, refuse, role, say, stalls, wait
-from tests.upstream import Upstream
+from tests.support.gateway_server import Served
+from tests.support.provider_steps import answers, cut, opens, pause, refuse, role, say, stalls, wait
+from tests.support.scripted_provider import Upstream
 
 
 def test_each_choice_tells_its_model_usage_and_time(

@@ -8,9 +8,9 @@ import openai
 import pytest
 
 from tests.http.asking import BYE, HI, USAGE, Ask
-from tests.served import Served
-from tests.steps import answers, refuse, role, slow_and_fast, stalls
-from tests.upstream import Upstream
+from tests.support.gateway_server import Served
+from tests.support.provider_steps import answers, refuse, role, slow_and_fast, stalls
+from tests.support.scripted_provider import Upstream
 
 # ---- the seed's own examples ----
 

@@ -6,8 +6,8 @@ import time
 
 from tests.faults.clients import ask_all, vanishing
 from tests.faults.leaks import SCRIPTS, SEED, bodies
-from tests.served import entry, serve
-from tests.upstream import PATIENCE, Upstream
+from tests.support.gateway_server import entry, serve
+from tests.support.scripted_provider import PATIENCE, Upstream
 
 CALLERS = 120
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from fanout.http.page import FOLDER
-from tests.served import Served, serve
+from fanout.http.page_assets import FOLDER
+from tests.support.gateway_server import Served, serve
 
 MOST = 150_000
 """Bytes over the wire of the whole page."""

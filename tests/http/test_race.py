@@ -14,8 +14,8 @@ import pytest
 
 import fanout
 from tests.http.racing import HI, SETTLE, both_ways, race
-from tests.served import Served
-from tests.steps import (
+from tests.support.gateway_server import Served
+from tests.support.provider_steps import (
     answers,
     comment,
     delta,
@@ -30,7 +30,7 @@ from tests.steps import (
     stalls,
     wait,
 )
-from tests.upstream import Step, Upstream
+from tests.support.scripted_provider import Step, Upstream
 
 # ---- the nine rows ----
 

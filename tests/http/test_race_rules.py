@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.http.racing import HI, SETTLE, both_ways, race
-from tests.served import Served
-from tests.steps import (
+from tests.support.gateway_server import Served
+from tests.support.provider_steps import (
     answers,
     cut,
     delta,
@@ -22,7 +22,7 @@ from tests.steps import (
     stop,
     wait,
 )
-from tests.upstream import Step, Upstream
+from tests.support.scripted_provider import Step, Upstream
 
 
 @pytest.mark.parametrize(

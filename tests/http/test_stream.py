@@ -8,10 +8,23 @@ from typing import Any
 
 import pytest
 
-from tests.said import heard
-from tests.served import Served, entry, serve
-from tests.steps import answers, cut, end, hang, pause, piece, refuse, role, say, stalls, stop, wait
-from tests.upstream import Script, Upstream
+from tests.support.gateway_response import heard
+from tests.support.gateway_server import Served, entry, serve
+from tests.support.provider_steps import (
+    answers,
+    cut,
+    end,
+    hang,
+    pause,
+    piece,
+    refuse,
+    role,
+    say,
+    stalls,
+    stop,
+    wait,
+)
+from tests.support.scripted_provider import Script, Upstream
 
 HI = [{"role": "user", "content": "Hi"}]
 BEAT = 0.1

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import pytest
 
 from fanout.cli.local_run import installed
-from fanout.local.announce import RunningEngine
-from fanout.local.child import engine_child
+from fanout.local.child_process import engine_child
 from fanout.local.models import SMOL, LocalError
+from fanout.local.running_engine import RunningEngine
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from fanout.local.announce import RunningEngine, announced, find_running, read
-from tests.steps import reply
-from tests.upstream import Upstream, open_upstream
+from fanout.local.running_engine import RunningEngine, announced, find_running, read
+from tests.support.provider_steps import reply
+from tests.support.scripted_provider import Upstream, open_upstream
 
 
 @pytest.fixture(scope="module")

@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 import pytest
 from msgspec import json
 
-from fanout.cli.chosen import LOCAL_CONFIG
-from fanout.compose import load_catalog, open_gateway
+from fanout.cli.config_choice import LOCAL_CONFIG
 from fanout.errors import Refused, Rejected
-from fanout.gateway import Context, Gateway
-from fanout.local.announce import KEY, RunningEngine
-from fanout.schema.assemble import Assembly
+from fanout.gateway.factory import load_catalog, open_gateway
+from fanout.gateway.gateway import Context, Gateway
+from fanout.local.running_engine import KEY, RunningEngine
+from fanout.schema.accumulator import Assembly
 from fanout.schema.fanout import FanOutRequest, parse_request
 from fanout.settings import Settings
 

@@ -31,7 +31,7 @@ from fanout.providers.anthropic.errors import STATUSES
 from fanout.providers.anthropic.models import FOREIGN, Traits, find_traits
 from fanout.providers.anthropic.provider import PROVIDER
 from fanout.providers.base import BadWire, Header, Target, WireError
-from fanout.schema.check import parse_chat
+from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireEvent, WireResponse
 
 GOLDEN = Path(__file__).parent / "golden" / "anthropic"

@@ -13,7 +13,7 @@ from openai import AzureOpenAI, OpenAI
 
 from fanout.providers import registry
 from fanout.providers.base import Header, Target
-from fanout.schema.check import parse_chat
+from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireEvent
 
 AZURE = registry.find("azure")

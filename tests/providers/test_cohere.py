@@ -17,8 +17,8 @@ from fanout.providers.base import BadWire, Target, WireError
 from fanout.providers.cohere.chat import BUDGETS, encode_effort
 from fanout.providers.cohere.provider import PROVIDER
 from fanout.providers.cohere.stream import ChatDecoder
-from fanout.schema.check import parse_chat
 from fanout.schema.request import ChatRequest
+from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireEvent, WireResponse
 
 GOLDEN = Path(__file__).parent / "golden" / "cohere"

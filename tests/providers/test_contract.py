@@ -25,8 +25,8 @@ import pytest
 from fanout.errors import Unsupported
 from fanout.providers import registry
 from fanout.providers.base import Provider, Target
-from fanout.schema.assemble import Assembly
-from fanout.schema.check import parse_chat
+from fanout.schema.accumulator import Assembly
+from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireRequest, WireResponse
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -31,10 +31,10 @@ from fanout.providers import registry
 from fanout.providers.base import BadWire, Target, WireError
 from fanout.providers.bedrock.converse_answer import FAILURES, FINISH_REASONS
 from fanout.providers.bedrock.models import find_model
-from fanout.schema.check import parse_chat
+from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireEvent, WireResponse
 from fanout.wire.sigv4 import Credentials, sign
-from tests import frames
+from tests.support import event_stream_frames as frames
 
 GOLDEN = Path(__file__).parent / "golden" / "bedrock"
 BEDROCK = registry.find("bedrock")

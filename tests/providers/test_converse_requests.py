@@ -11,7 +11,7 @@ from fanout.errors import RequestError, Unsupported
 from fanout.providers import registry
 from fanout.providers.base import Target
 from fanout.providers.bedrock.models import find_model
-from fanout.schema.check import parse_chat
+from fanout.schema.validation import parse_chat
 
 BEDROCK = registry.find("bedrock")
 CLAUDE = Target("our-name", "us.anthropic.claude-sonnet-4-6")

@@ -19,7 +19,7 @@ from fanout.providers.gemini.answer import FAILURES, FINISH_REASONS, ChatDecoder
 from fanout.providers.gemini.framer import StreamFramer
 from fanout.providers.gemini.provider import PROVIDER
 from fanout.providers.gemini.thinking import BUDGETS, LEVELS, has_levels
-from fanout.schema.check import parse_chat
+from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireEvent, WireResponse
 
 GOLDEN = Path(__file__).parent / "golden" / "gemini"

@@ -27,8 +27,8 @@ from fanout.providers import registry
 from fanout.providers.base import BadWire, Target, WireError
 from fanout.providers.openai.chat import ChatDecoder
 from fanout.providers.openai.provider import is_reasoning
-from fanout.schema.assemble import Assembly
-from fanout.schema.check import parse_chat
+from fanout.schema.accumulator import Assembly
+from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireEvent, WireResponse
 from fanout.wire.sse import SSEFramer
 

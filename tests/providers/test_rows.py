@@ -11,7 +11,7 @@ from fanout.providers import registry
 from fanout.providers.base import Bearer, Target, WireError
 from fanout.providers.openai.dialect import tidy_choice, tidy_usage
 from fanout.providers.rows import PREFIXES, ROWS
-from fanout.schema.check import parse_chat
+from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireEvent, WireRequest, WireResponse
 
 HI = {"model": "our-name", "messages": [{"role": "user", "content": "Hi."}]}

@@ -17,20 +17,20 @@ from typing import Any
 import pytest
 import uvloop
 
-from fanout.bulk.local.engine import open_local
-from fanout.compose import open_gateway
+from fanout.bulk.local.batch_host import open_local
 from fanout.config.load import check
 from fanout.config.resolve import Catalog, resolve
+from fanout.gateway.factory import open_gateway
 from fanout.http.app import App
-from fanout.observe import AttemptRecord, JSONLines, RequestRecord
-from fanout.powertools import PowertoolsObserver
 from fanout.settings import Settings
-from tests.background import background
+from fanout.telemetry.observers import AttemptRecord, JSONLines, RequestRecord
+from functions.powertools import PowertoolsObserver
 from tests.faults.rows import MODES
-from tests.served import Notes, Served, _serving, entry
-from tests.steps import answers, cut, hang, piece, raw, refuse, reply, role, say
-from tests.upstream import Script, Upstream
-from tests.voices import OpenAI
+from tests.support.background_loop import background
+from tests.support.gateway_server import Notes, Served, _serving, entry
+from tests.support.provider_steps import answers, cut, hang, piece, raw, refuse, reply, role, say
+from tests.support.scripted_provider import Script, Upstream
+from tests.support.wire_formats import OpenAI
 
 PROMPT, ANSWER, FILE = "zebra-prompt-4711", "walrus-answer-4711", "ocelot-file-4711"
 CALLER, PROVIDER, HEADER = "badger4711caller", "marmot4711provider", "ferret-header-4711"

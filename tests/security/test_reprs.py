@@ -10,8 +10,8 @@ from rich.pretty import pretty_repr
 
 from fanout.config.load import check
 from fanout.config.resolve import resolve
-from fanout.gateway import Answer
-from fanout.leg import Leg
+from fanout.gateway.gateway import Answer
+from fanout.routing.leg import Leg
 from fanout.schema.fanout import parse_request
 from fanout.transport.client import Reply
 from fanout.wire.http import WireEvent, WireRequest, WireResponse

@@ -13,9 +13,9 @@ import pytest
 
 import fanout.http.auth
 from tests.bulk.conftest import serve_jobs
-from tests.served import Served, entry
-from tests.steps import answers, reply
-from tests.upstream import Upstream, open_upstream
+from tests.support.gateway_server import Served, entry
+from tests.support.provider_steps import answers, reply
+from tests.support.scripted_provider import Upstream, open_upstream
 
 KEY = {"authorization": "Bearer sk-master"}
 HI = [{"role": "user", "content": "Hi"}]

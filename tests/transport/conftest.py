@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 import trustme
 
+from tests.support.scripted_provider import Upstream, open_upstream
 from tests.transport.origins import serve_tls
-from tests.upstream import Upstream, open_upstream
 
 
 @pytest.fixture(scope="session")

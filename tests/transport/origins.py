@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 import pytest
 import trustme
 
+from fanout.transport.connection_pool import LanesEngine
 from fanout.transport.engine import Outgoing
-from fanout.transport.lanes import LanesEngine
 from fanout.wire.http import WireResponse
-from tests.upstream import Upstream
+from tests.support.scripted_provider import Upstream
 
 
 def serve_tls(ca: trustme.CA, *protocols: str, name: str = "127.0.0.1") -> ssl.SSLContext:

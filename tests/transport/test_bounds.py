@@ -9,12 +9,12 @@ import zlib
 import pytest
 import trustme
 
+from fanout.transport.connection_pool import LanesEngine
 from fanout.transport.engine import TooLong
-from fanout.transport.lanes import LanesEngine
-from fanout.transport.trust import ENOUGH, SMALL, Trust
-from tests.steps import answers, hang, raw, reply
+from fanout.transport.response_reading import ENOUGH, SMALL, Trust
+from tests.support.provider_steps import answers, hang, raw, reply
+from tests.support.scripted_provider import Call, Script, Upstream
 from tests.transport.origins import outgoing
-from tests.upstream import Call, Script, Upstream
 
 LIMIT = 100_000
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"

@@ -15,9 +15,9 @@ from fanout.transport.engine import (
     Outgoing,
     SlowConnect,
 )
-from tests.steps import answers, cut, hang, head, raw, reset
+from tests.support.provider_steps import answers, cut, hang, head, raw, reset
+from tests.support.scripted_provider import Script, Upstream, open_upstream
 from tests.transport.origins import Way, both_ways, engine, outgoing, serve_tls
-from tests.upstream import Script, Upstream, open_upstream
 
 
 async def fault(

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.background import background
-from tests.steps import answers
-from tests.upstream import Upstream
+from tests.support.background_loop import background
+from tests.support.provider_steps import answers
+from tests.support.scripted_provider import Upstream
 
 SHARED = Path(__file__).parents[2] / "shared"
 SCRIPT = """

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from tests.virtual_clock import now, run
+from tests.support.virtual_clock import now, run
 
 
 def test_an_hour_passes_at_once_and_exactly() -> None:

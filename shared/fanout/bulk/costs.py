@@ -7,8 +7,8 @@ from typing import Any
 
 from ..config.resolve import Catalog
 from ..errors import FanoutError
-from ..prices import Rate, rate_of
-from .tally import answers_in
+from ..telemetry.prices import Rate, rate_of
+from .totals import answers_in
 
 
 class Costs:

@@ -12,7 +12,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from .tally import Tally
+from .totals import Tally
 
 Stop: TypeAlias = Literal["cancelled", "expired", "capped", "time"]
 """Why no further line is started; `time` is the worker's own, and another goes on."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from ..gateway import Context, Gateway
+from ..gateway.gateway import Context, Gateway
 from ..schema.chat import ChatChunk
 from ..schema.fanout import FanOutRequest
-from .text import clean, for_output, said
+from .response_text import clean, for_output, said
 
 if TYPE_CHECKING:
     from rich.console import Group

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from .words import Help, add_config, add_json
+from .shared_arguments import Help, add_config, add_json
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -67,6 +67,6 @@ def _add_words(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Ask, and print."""
-    from .asking import run_asking
+    from .prompt_runner import run_asking
 
     return run_asking(arguments)

@@ -12,17 +12,17 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
-from ..bulk.jobs import NewJob
-from ..bulk.lines import ENDPOINT
-from ..bulk.local.intake import Prompts, find_or_create
-from ..bulk.records import Job
+from ..bulk.input.lines import ENDPOINT
+from ..bulk.local.prompt_files import Prompts, find_or_create
+from ..bulk.service.batches import NewJob
+from ..bulk.service.records import Job
 from ..config.resolve import Catalog
 from ..errors import RequestError
 from ..settings import Settings
 from ..wire import json
-from .batch_follow import follow
-from .batch_place import Away, Place, open_away, open_here
-from .chosen import Chosen, choose, pick_models
+from .batch_backend import Away, Place, open_away, open_here
+from .batch_progress import follow
+from .config_choice import Chosen, choose, pick_models
 from .table import columns
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from ..bulk.asking import check_model
-from ..bulk.local.intake import Prompts
-from ..bulk.quote import NOTE, Quote, quote
+from ..bulk.input.quote import NOTE, Quote, quote
+from ..bulk.local.prompt_files import Prompts
+from ..bulk.work.line_requests import check_model
 from ..config.resolve import Catalog
 from ..wire import json
 from .table import columns

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from .words import Help, add_json
+from .shared_arguments import Help, add_json
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
     from ..config.resolve import Catalog
-    from .survey import Key, Surveyed
+    from .config_summary import Key, Surveyed
 
 HEADER = ("MODEL NAME", "PROVIDER", "PROVIDER'S MODEL", "BASE URL", "KEY", "LIMITS", "FALLBACKS")
 
@@ -34,8 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the table, and say what is missing."""
     from ..errors import ConfigError
     from ..wire import json
-    from .chosen import choose
-    from .survey import survey
+    from .config_choice import choose
+    from .config_summary import survey
 
     chosen = choose(arguments.file)
     if chosen.settings.config is None or (chosen.is_local and not arguments.file):
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _callers(catalog: Catalog) -> dict[str, bool]:
     """The gateway's own keys by name, and whether each is there."""
-    from .survey import LITERAL
+    from .config_summary import LITERAL
 
     found = {}
     for caller in catalog.callers:
@@ -91,7 +91,7 @@ def _cells(row: Surveyed) -> tuple[str, ...]:
 
 
 def _key(key: Key, row: Surveyed) -> str:
-    from .survey import LITERAL
+    from .config_summary import LITERAL
 
     if key.name == LITERAL:
         return "in the config"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from .words import Help, add_config, add_json
+from .shared_arguments import Help, add_config, add_json
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -75,8 +75,8 @@ def _config(settings: Settings) -> list[Finding]:
     from urllib.parse import urlsplit
 
     from ..errors import ConfigError
-    from .chosen import choose
-    from .survey import survey
+    from .config_choice import choose
+    from .config_summary import survey
 
     if settings.config is None:
         words = "none (--config or FANOUT_CONFIG); names are `provider/model`"
@@ -94,7 +94,7 @@ def _config(settings: Settings) -> list[Finding]:
 
 
 def _keys(settings: Settings) -> Finding:
-    from .survey import keys_in
+    from .config_summary import keys_in
 
     names = list(keys_in(settings.env).values())
     if not names:
@@ -134,8 +134,8 @@ def _weights(settings: Settings) -> list[Finding]:
 
 
 def _running(settings: Settings) -> Finding:
-    from ..local.announce import find_running
     from ..local.models import home
+    from ..local.running_engine import find_running
 
     engine = find_running(home(settings.env))
     if engine is None:

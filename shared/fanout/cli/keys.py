@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from .words import Help, add_json
+from .shared_arguments import Help, add_json
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -47,7 +47,7 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run_set(arguments: argparse.Namespace) -> int:
     """Put the value in, and say how many keys there are now."""
-    from ..stack_keys import open_client, read_texts, set_key
+    from ..aws.stack_keys import open_client, read_texts, set_key
     from ..wire import json
 
     texts = read_texts(_given(arguments.name))
@@ -62,7 +62,7 @@ def run_set(arguments: argparse.Namespace) -> int:
 
 def run_list(arguments: argparse.Namespace) -> int:
     """Print one line a key."""
-    from ..stack_keys import list_keys, open_client
+    from ..aws.stack_keys import list_keys, open_client
     from ..wire import json
     from .table import columns
 

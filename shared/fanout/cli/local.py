@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from .words import Help, add_json
+from .shared_arguments import Help, add_json
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction

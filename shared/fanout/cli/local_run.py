@@ -13,20 +13,20 @@ from contextlib import ExitStack
 from pathlib import Path
 from textwrap import dedent
 
-from ..compose import load_catalog
 from ..errors import ConfigError
-from ..local.announce import KEY, announced
-from ..local.attached import end_with
-from ..local.child import Child, engine_child
+from ..gateway.factory import load_catalog
+from ..local.child_process import Child, engine_child
 from ..local.engine import EngineOptions, default_threads
 from ..local.install import downloader, install
 from ..local.models import SMOL, LocalError, LocalModel, find_model, home, is_whole, weights_path
+from ..local.parent_process import end_with
+from ..local.running_engine import KEY, announced
 from ..local.serve import serve
-from ..observe import JSONLines, Silent
 from ..settings import Settings
+from ..telemetry.observers import JSONLines, Silent
 from ..wire import json
-from .chosen import LOCAL_CONFIG
-from .host import bind, host
+from .config_choice import LOCAL_CONFIG
+from .http_server import bind, host
 
 
 def installed(model: LocalModel, env: Mapping[str, str]) -> Path:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from ..errors import ConfigError, FanoutError, RequestError
-from .words import Help
+from .shared_arguments import Help
 
 COMMANDS = ("serve", "ask", "batch", "check", "models", "local", "keys", "doctor")
 """Each a module of this folder with `add(commands)`; `ask` adds `race` and `all` too."""

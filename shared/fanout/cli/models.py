@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from .words import Help, add_config, add_json
+from .shared_arguments import Help, add_config, add_json
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -28,8 +28,8 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print one line a name."""
     from ..wire import json
-    from .chosen import choose
-    from .survey import keys_in, survey
+    from .config_choice import choose
+    from .config_summary import keys_in, survey
     from .table import columns
 
     chosen = choose(arguments.config)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..gateway import Context, Gateway
+from ..gateway.gateway import Context, Gateway
 from ..schema.fanout import FanOutRequest
-from .lanes import Lane, Lanes
-from .text import clean, print_words, text_of
+from .race_timeline import Lane, Lanes
+from .response_text import clean, print_words, text_of
 
 if TYPE_CHECKING:
     from rich.table import Table

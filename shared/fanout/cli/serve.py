@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from .words import Help, add_config
+from .shared_arguments import Help, add_config
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -33,11 +33,11 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until a signal says stop."""
-    from ..compose import load_catalog
     from ..errors import ConfigError
-    from ..observe import JSONLines, Silent
+    from ..gateway.factory import load_catalog
     from ..settings import Settings
-    from .host import bind, host
+    from ..telemetry.observers import JSONLines, Silent
+    from .http_server import bind, host
 
     settings = Settings.read(arguments.config)
     catalog = load_catalog(settings)

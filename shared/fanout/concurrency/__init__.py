@@ -6,8 +6,9 @@ Knows nothing of HTTP, providers or configuration. Every task started here has f
 been cancelled and awaited, before its function returns or its block is left.
 """
 
-from .limits import in_time, within
-from .many import Ended, first_error, map_all, map_each, merge_streams
+from .fair_limiter import Pool, Share
+from .map import Ended, first_error, map_all, map_each, merge_streams
+from .memory_budget import Holding, Room
 from .outcomes import (
     Call,
     Cancelled,
@@ -19,9 +20,8 @@ from .outcomes import (
     Success,
     attempt,
 )
-from .pool import Pool, Share
 from .race import race, race_streams
-from .room import Holding, Room
+from .timeouts import in_time, within
 
 __all__ = [
     "Call",

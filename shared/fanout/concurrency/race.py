@@ -9,8 +9,8 @@ from functools import partial
 from time import perf_counter
 from typing import Generic, TypeVar
 
-from .limits import breathe
 from .outcomes import Call, Cancelled, Contest, Failure, Fate, Opener, Success, attempt
+from .timeouts import breathe
 
 T = TypeVar("T")
 

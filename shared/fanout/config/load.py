@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from ..errors import ConfigError
-from ..schema.check import as_request_error
+from ..schema.validation import as_request_error
 from ..wire import json
-from .keys import unknown_keys
 from .model import ConfigFile
+from .unknown_keys import unknown_keys
 
 REFERENCE = re.compile(r"^os\.environ/([A-Za-z_][A-Za-z0-9_]*)$")
 

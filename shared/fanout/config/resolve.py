@@ -17,8 +17,8 @@ from msgspec import Struct, field
 from ..errors import ConfigError, RequestError, UnknownModel
 from ..providers import registry
 from ..providers.base import Provider, SigV4, Target
-from ..schema.check import convert
 from ..schema.request import ChatRequest
+from ..schema.validation import convert
 from ..secret import Reticent, Secret
 from .load import reference
 from .model import ConfigFile, GeneralSettings, ModelEntry, ModelParams

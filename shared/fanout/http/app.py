@@ -25,10 +25,10 @@ from ..errors import (
     WrongMethod,
     status_of,
 )
-from ..gateway import Gateway
-from ..observe import Observer, RequestRecord, Silent
+from ..gateway.gateway import Gateway
 from ..schema.error import error_body
-from ..transport.keys import EnvironmentSecrets, SecretSource
+from ..telemetry.observers import Observer, RequestRecord, Silent
+from ..transport.credentials import EnvironmentSecrets, SecretSource
 from . import endpoints
 from .admission import Admission
 from .asgi import (
@@ -45,8 +45,8 @@ from .asgi import (
 )
 from .auth import ANYONE, Access
 from .errors import error_headers
-from .exchange import MEGABYTE, Door, Exchange
-from .stream import INTERVAL
+from .request_context import MEGABYTE, Door, Exchange
+from .sse_response import INTERVAL
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,128}")
 MAX_HEADER_BYTES = 64 * 1024
@@ -71,7 +71,7 @@ def _bulk(name: str) -> Endpoint:
     """An endpoint of `bulk.py`, which is loaded when it is first asked."""
 
     async def endpoint(exchange: Exchange) -> None:
-        from . import bulk
+        from . import batch_endpoints as bulk
 
         await getattr(bulk, name)(exchange)
 
@@ -81,7 +81,7 @@ def _bulk(name: str) -> Endpoint:
 
 async def _page(exchange: Exchange) -> None:
     """The page and its files, which are loaded when the first is asked for."""
-    from . import page
+    from . import page_assets as page
 
     await (page.send_asset if exchange.tail else page.send_page)(exchange)
 

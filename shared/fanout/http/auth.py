@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 from ..config.resolve import CallerKey
 from ..errors import FanoutError, Forbidden, Unauthorized
-from ..transport.keys import SecretSource
+from ..transport.credentials import SecretSource
 
 ANYONE = CallerKey("anyone", None)
 """The caller of a gateway that has no keys at all: it serves this machine only."""

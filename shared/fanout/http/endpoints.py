@@ -9,13 +9,13 @@ from pathlib import Path
 from msgspec import Raw
 
 from ..errors import RequestError
-from ..gateway import Answer, AnswerStream
+from ..gateway.gateway import Answer, AnswerStream
 from ..schema.fanout import FanOutRequest, parse_request
 from ..wire.json import BadJSON, DuplicateKey, decode_strict
 from .asgi import UntilHangUp
 from .auth import allow
-from .exchange import Exchange
-from .stream import EventStream
+from .request_context import Exchange
+from .sse_response import EventStream
 
 BIG = 1_000_000
 """Bytes of a body whose reading takes long enough for others to notice."""

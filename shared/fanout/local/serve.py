@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from .announce import RunningEngine, announced
-from .attached import end_with
 from .engine import EngineOptions, start
+from .parent_process import end_with
+from .running_engine import RunningEngine, announced
 
 
 class Ready(Struct, frozen=True, omit_defaults=True):

@@ -16,8 +16,8 @@ from msgspec.structs import replace
 from ..errors import RequestError, UnknownModel
 from ..secret import Reticent
 from .chat import Usage
-from .check import convert, like, parse_chat
 from .request import ChatRequest
+from .validation import convert, like, parse_chat
 
 Mode: TypeAlias = Literal["one", "all", "race", "hedge", "fallback"]
 Shape: TypeAlias = Literal["object", "list"]

@@ -23,9 +23,9 @@ from ..schema.chat import ChatChunk, ChatCompletion
 from ..schema.request import ChatRequest
 from ..secret import Reticent, Secret
 from ..wire.http import WireRequest, WireResponse
+from .credentials import SecretSource, Signer
 from .engine import MAX_ANSWER, Engine, EngineError, Incoming, Outgoing, TooLong
-from .faults import MAX_ERROR_BODY, fault, malformed, refusal, wire_error
-from .keys import SecretSource, Signer
+from .error_mapping import MAX_ERROR_BODY, fault, malformed, refusal, wire_error
 
 # What a reply that is not the provider's own wire raises while it is decoded.
 NONSENSE = (BadWire, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from fanout.bulk.asking import check_model
-from fanout.bulk.aws.intake import Execution, Intake
-from fanout.bulk.aws.steps import Beginning, State, Steps
+from fanout.bulk.aws.job_start import Execution, Intake
+from fanout.bulk.aws.step_payloads import Beginning, State, Steps
+from fanout.bulk.work.line_requests import check_model
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from tests.bulk.stage import CONFIG

@@ -14,25 +14,25 @@ from typing import Any
 
 import pytest
 
+from fanout.bulk.aws.batch_host import AWSBulk, Stores
+from fanout.bulk.aws.deployed_config import Published
 from fanout.bulk.aws.dynamodb import DynamoTable
-from fanout.bulk.aws.host import AWSBulk, Stores
-from fanout.bulk.aws.machine import Machine
-from fanout.bulk.aws.published import Published
 from fanout.bulk.aws.s3 import S3Blobs
-from fanout.bulk.plan import Shard, ShardSize, each_line
-from fanout.bulk.run import Options
+from fanout.bulk.aws.step_handlers import Machine
+from fanout.bulk.input.planner import Shard, ShardSize, each_line
+from fanout.bulk.runner import Options
 from fanout.cli.batch_actions import act
-from fanout.cli.batch_place import Away
+from fanout.cli.batch_backend import Away
 from fanout.cli.main import make_parser
-from fanout.compose import open_gateway
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.errors import ConfigError, RequestError
+from fanout.gateway.factory import open_gateway
 from fanout.settings import Settings
 from fanout.wire import json as wire
 from tests.bulk.stage import CONFIG, COST, TICK, Teller, jsonl, line
 from tests.cli.commands import Command, Ran
-from tests.served import Notes
+from tests.support.gateway_server import Notes
 
 NAMES = [f"n{i:02d}" for i in range(50)]
 
@@ -203,8 +203,8 @@ def test_a_job_that_nobody_runs_any_more_can_be_cancelled(
 
     async def create() -> str:
         async with cloud.open("S", None) as away:
-            from fanout.bulk.jobs import NewJob
-            from fanout.bulk.local.intake import Prompts, find_or_create
+            from fanout.bulk.local.prompt_files import Prompts, find_or_create
+            from fanout.bulk.service.batches import NewJob
 
             asked = NewJob(input_file_id="", endpoint="/v1/chat/completions")
             return (await find_or_create(away, Prompts(path), asked, fresh=False)).id

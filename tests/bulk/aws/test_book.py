@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from fanout.bulk.aws.book import ATTEMPTS, KEPT, LOOK, BookBusy, DynamoBook
 from fanout.bulk.aws.dynamodb import DynamoTable
-from fanout.bulk.limits import Limits
-from fanout.bulk.pace import Claim, NoTurn, Pacer
+from fanout.bulk.aws.rate_limit_store import ATTEMPTS, KEPT, LOOK, BookBusy, DynamoBook
+from fanout.bulk.pacing.limits import Limits
+from fanout.bulk.pacing.rate_limiter import Claim, NoTurn, Pacer
 from tests.bulk.pacing import MINUTES, Counter, workers
-from tests.virtual_clock import now, run, run_threads_at_once
+from tests.support.virtual_clock import now, run, run_threads_at_once
 
 RATE = 10.0
 

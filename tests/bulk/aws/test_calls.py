@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from fanout.bulk.aws.calls import FRESH
+from fanout.bulk.aws.call_counts import FRESH
 from fanout.bulk.aws.dynamodb import DynamoTable
-from fanout.bulk.aws.ledger import DynamoLedger
+from fanout.bulk.aws.job_progress import DynamoLedger
 from fanout.bulk.aws.s3 import S3Blobs
-from fanout.bulk.tally import Meter
+from fanout.bulk.totals import Meter
 from tests.bulk.stage import PATIENCE, Teller, jsonl, line
 
 from .test_ledger import Desk

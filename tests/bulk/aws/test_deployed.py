@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from fanout.bulk.aws.deployed import Deployed, Machines, find_stack, open_deployed
-from fanout.bulk.jobs import NewJob
-from fanout.bulk.local.intake import Prompts, find_or_create
+from fanout.bulk.aws.stack_client import Deployed, Machines, find_stack, open_deployed
+from fanout.bulk.local.prompt_files import Prompts, find_or_create
+from fanout.bulk.service.batches import NewJob
 from fanout.cli.batch_actions import act
-from fanout.cli.batch_place import Away
+from fanout.cli.batch_backend import Away
 from fanout.cli.main import make_parser
 from fanout.errors import ConfigError
 from tests.bulk.aws.conftest import REGION

@@ -18,19 +18,19 @@ import uvloop
 from openai._models import FinalRequestOptions
 from openai.types import Batch
 
-from fanout.bulk.aws import host
-from fanout.bulk.aws.door import open_stack
+from fanout.bulk.aws import batch_host as host
 from fanout.bulk.aws.dynamodb import DynamoTable
-from fanout.bulk.aws.ledger import DynamoLedger
-from fanout.bulk.tally import Meter
-from fanout.compose import open_gateway
+from fanout.bulk.aws.job_progress import DynamoLedger
+from fanout.bulk.aws.lazy_service import open_stack
+from fanout.bulk.totals import Meter
 from fanout.config.load import check
 from fanout.config.resolve import resolve
+from fanout.gateway.factory import open_gateway
 from fanout.http.app import App
 from fanout.settings import Settings
-from tests.background import background
 from tests.bulk.stage import CONFIG, line
-from tests.served import Notes, Served, _serving
+from tests.support.background_loop import background
+from tests.support.gateway_server import Notes, Served, _serving
 
 from .conftest import REGION
 

@@ -15,19 +15,19 @@ from typing import Any
 import msgspec
 import pytest
 
+from fanout.bulk.aws.batch_host import AWSBulk
 from fanout.bulk.aws.dynamodb import DynamoTable
-from fanout.bulk.aws.host import AWSBulk
-from fanout.bulk.aws.machine import Machine
-from fanout.bulk.jobs import NewJob
-from fanout.bulk.plan import Shard, each_line
-from fanout.bulk.records import Job
-from fanout.compose import open_gateway
+from fanout.bulk.aws.step_handlers import Machine
+from fanout.bulk.input.planner import Shard, each_line
+from fanout.bulk.service.batches import NewJob
+from fanout.bulk.service.records import Job
 from fanout.config.load import check
 from fanout.config.resolve import resolve
-from fanout.gateway import Gateway
+from fanout.gateway.factory import open_gateway
+from fanout.gateway.gateway import Gateway
 from fanout.settings import Settings
 from tests.bulk.stage import CONFIG, jsonl, line
-from tests.virtual_clock import run_threads_at_once
+from tests.support.virtual_clock import run_threads_at_once
 
 from .weather import NAMES, SHARDS, World
 

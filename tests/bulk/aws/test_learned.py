@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from fanout.bulk.aws.book import LOOK
-from fanout.bulk.limits import REMEMBERED, Limits
-from fanout.bulk.pace import Pacer
+from fanout.bulk.aws.rate_limit_store import LOOK
+from fanout.bulk.pacing.limits import REMEMBERED, Limits
+from fanout.bulk.pacing.rate_limiter import Pacer
 from tests.bulk.pacing import MINUTES, OPENAI, judge_learned
-from tests.virtual_clock import now, run
+from tests.support.virtual_clock import now, run
 
 from .test_book import Records, book
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from fanout.bulk.aws.budget_lease import LEASE
 from fanout.bulk.aws.dynamodb import DynamoTable
-from fanout.bulk.aws.ledger import TELLING, DynamoLedger
-from fanout.bulk.aws.purse import LEASE
-from fanout.bulk.tally import Example, Meter, Tally, tally_failure
+from fanout.bulk.aws.job_progress import TELLING, DynamoLedger
+from fanout.bulk.totals import Example, Meter, Tally, tally_failure
 
 
 class Desk:

@@ -12,22 +12,22 @@ from typing import Any
 import msgspec
 import pytest
 
+from fanout.bulk.aws.batch_host import AWSBulk, Stores
 from fanout.bulk.aws.dynamodb import DynamoTable
-from fanout.bulk.aws.host import AWSBulk, Stores
-from fanout.bulk.aws.machine import OPTIONS, Machine
 from fanout.bulk.aws.s3 import S3Blobs
-from fanout.bulk.jobs import NewJob
-from fanout.bulk.plan import Shard, ShardSize, each_line
-from fanout.bulk.records import Job
-from fanout.bulk.run import Options
-from fanout.bulk.work import MARGIN, Done
-from fanout.compose import open_gateway
+from fanout.bulk.aws.step_handlers import OPTIONS, Machine
+from fanout.bulk.input.planner import Shard, ShardSize, each_line
+from fanout.bulk.runner import Options
+from fanout.bulk.service.batches import NewJob
+from fanout.bulk.service.records import Job
+from fanout.bulk.work.worker import MARGIN, Done
 from fanout.config.load import check
 from fanout.config.resolve import resolve
+from fanout.gateway.factory import open_gateway
 from fanout.settings import Settings
 from scripts.aws import job_cost
 from tests.bulk.stage import CONFIG, COST, TICK, Teller, jsonl, line
-from tests.served import Notes
+from tests.support.gateway_server import Notes
 
 MINUTE = 60.0
 NAMES = [f"n{number:03d}" for number in range(60)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fanout.bulk.aws.pieces import MOST, SMALLEST, Range, pieces_of, target_of
+from fanout.bulk.aws.multipart_copy import MOST, SMALLEST, Range, pieces_of, target_of
 
 SIZES = st.lists(st.integers(0, 60), max_size=12).map(
     lambda sizes: [(f"k{number}", size) for number, size in enumerate(sizes)]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from fanout.bulk.aws.result_store import ENDS, S3Shelf, S3Shelves
 from fanout.bulk.aws.s3 import S3Blobs
-from fanout.bulk.aws.shelves import ENDS, S3Shelf, S3Shelves
 from fanout.bulk.store import Parts
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from fanout.bulk.aws.host import AWSBulk
-from fanout.bulk.aws.steps import IDLE_ROUNDS, Beginning
+from fanout.bulk.aws.batch_host import AWSBulk
+from fanout.bulk.aws.step_payloads import IDLE_ROUNDS, Beginning
 from tests.bulk.stage import jsonl, line
 
 from .stepping import run_of

@@ -18,18 +18,18 @@ from typing import Any, TypeAlias
 from botocore.exceptions import ClientError
 from msgspec import Struct
 
+from fanout.bulk.aws.batch_host import Stores
 from fanout.bulk.aws.dynamodb import DynamoTable
-from fanout.bulk.aws.host import Stores
-from fanout.bulk.aws.machine import Machine
 from fanout.bulk.aws.s3 import S3Blobs
-from fanout.bulk.plan import Shard, ShardSize
-from fanout.bulk.records import Job
-from fanout.bulk.run import Options
-from fanout.bulk.work import Done
-from fanout.gateway import Gateway
+from fanout.bulk.aws.step_handlers import Machine
+from fanout.bulk.input.planner import Shard, ShardSize
+from fanout.bulk.runner import Options
+from fanout.bulk.service.records import Job
+from fanout.bulk.work.worker import Done
+from fanout.gateway.gateway import Gateway
 from tests.bulk.stage import Teller
-from tests.served import Notes
-from tests.virtual_clock import now
+from tests.support.gateway_server import Notes
+from tests.support.virtual_clock import now
 
 Step: TypeAlias = Callable[[Machine, float], Coroutine[Any, Any, Any]]
 """What a life does, with the seconds that it has."""

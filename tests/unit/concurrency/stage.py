@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
-from tests.virtual_clock import now
+from tests.support.virtual_clock import now
 
 Step = str | float | Exception
 

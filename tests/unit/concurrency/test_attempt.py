@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from fanout.concurrency import Failure, Success, attempt
+from tests.support.virtual_clock import run
 from tests.unit.concurrency.stage import Stage
-from tests.virtual_clock import run
 
 
 def test_an_attempt_turns_a_failure_into_a_value() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fanout.concurrency import Failure, Outcome, Success, map_all, map_each
-from tests.virtual_clock import now, run
+from tests.support.virtual_clock import now, run
 
 
 class Work:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from fanout.concurrency import Ended, Opener, merge_streams
+from tests.support.virtual_clock import now, run
 from tests.unit.concurrency.stage import Stage
-from tests.virtual_clock import now, run
 
 
 async def heard(openers: list[Opener[str]], limit: int = 9) -> list[Any]:

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from fanout.concurrency import Call, Cancelled, Failure, race
+from tests.support.virtual_clock import now, run
 from tests.unit.concurrency.stage import Stage
-from tests.virtual_clock import now, run
 
 
 def test_the_first_success_wins_and_the_others_are_cancelled_at_once() -> None:

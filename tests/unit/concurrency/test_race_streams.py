@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fanout.concurrency import Cancelled, Failure, Opener, race_streams
+from tests.support.virtual_clock import now, run
 from tests.unit.concurrency.stage import Stage
-from tests.virtual_clock import now, run
 
 
 class Silent(Exception):

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fanout.compose import make_transport
 from fanout.config.load import check
 from fanout.config.resolve import resolve
-from fanout.gateway import Context, Gateway
-from fanout.observe import Silent
-from fanout.router import Router
+from fanout.gateway.factory import make_transport
+from fanout.gateway.gateway import Context, Gateway
+from fanout.routing.router import Router
 from fanout.schema.fanout import parse_request
 from fanout.settings import Settings
-from tests.scripted_engine import Script, ScriptedEngine
+from fanout.telemetry.observers import Silent
+from tests.support.scripted_engine import Script, ScriptedEngine
 
 HELLO = [{"role": "user", "content": "Hi"}]
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from fanout.errors import AllFailed, DeadlineExceeded, RateLimited
-from tests.scripted_engine import answers, refuses, stalls
+from tests.support.scripted_engine import answers, refuses, stalls
+from tests.support.virtual_clock import now, run
 from tests.unit.gateway.bench import Bench, said, spoken
-from tests.virtual_clock import now, run
 
 WAYS: list[Any] = [
     pytest.param({}, id="one"),

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from fanout.errors import AllFailed, Overloaded, UnknownModel
-from tests.scripted_engine import USAGE, answers, breaks, refuses
+from tests.support.scripted_engine import USAGE, answers, breaks, refuses
+from tests.support.virtual_clock import now, run
 from tests.unit.gateway.bench import Bench, outcomes, said, spoken
-from tests.virtual_clock import now, run
 
 TO_B: dict[str, Any] = {"fallbacks": [{"a": ["b"]}]}
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from fanout.errors import AllFailed, Broken, RateLimited
-from tests.scripted_engine import USAGE, answers, breaks, refuses, stalls
+from tests.support.scripted_engine import USAGE, answers, breaks, refuses, stalls
+from tests.support.virtual_clock import now, run
 from tests.unit.gateway.bench import HELLO, Bench, outcomes, said, spoken
-from tests.virtual_clock import now, run
 
 USAGE_TOO: dict[str, Any] = {"stream_options": {"include_usage": True}}
 TWO = [HELLO, [{"role": "user", "content": "Bye"}]]

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from fanout.compose import make_transport
 from fanout.config.model import ModelParams
 from fanout.config.resolve import Deployment, make_deployment
 from fanout.errors import MissingKey
-from fanout.schema.check import parse_chat
+from fanout.gateway.factory import make_transport
+from fanout.schema.validation import parse_chat
 from fanout.settings import Settings
-from tests.scripted_engine import ScriptedEngine, answers
-from tests.virtual_clock import run
+from tests.support.scripted_engine import ScriptedEngine, answers
+from tests.support.virtual_clock import run
 
 HELLO = parse_chat({"messages": [{"role": "user", "content": "Hi"}]})
 

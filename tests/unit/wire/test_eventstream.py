@@ -25,7 +25,7 @@ from fanout.wire.eventstream import (
     read_headers,
 )
 from fanout.wire.http import WireEvent
-from tests.frames import error, event, exception, frame, texts
+from tests.support.event_stream_frames import error, event, exception, frame, texts
 
 STEADY = settings(derandomize=True, deadline=None)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...concurrency import Failure, map_all
 from .clients import ClientError, call, code_of
-from .pieces import SMALLEST, Piece, pieces_of, target_of
+from .multipart_copy import SMALLEST, Piece, pieces_of, target_of
 
 PIECE = 4 * 1024 * 1024
 """Bytes asked for at a time: a slow reader never holds a connection that S3 would close."""

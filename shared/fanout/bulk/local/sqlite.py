@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...wire import json
-from ..limits import Limits, note, recall
-from ..pace import Claim, advance
-from ..tally import Tally
+from ..pacing.limits import Limits, note, recall
+from ..pacing.rate_limiter import Claim, advance
+from ..totals import Tally
 
 LOOK = 1.0
 """Seconds for which it is known whether a model pauses, and what was learned of it."""

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from ...errors import ErrorDetail
-from ...schema.assemble import Assembly
+from ...schema.accumulator import Assembly
 from ...schema.chat import (
     ChatChunk,
     ChatCompletion,

@@ -1,0 +1,1 @@
+"""How fast a job sends: rate limits, adaptive concurrency, retries of a line."""

@@ -1,0 +1,1 @@
+"""Files and batches as clients see them."""

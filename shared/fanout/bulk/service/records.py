@@ -1,0 +1,172 @@
+"""The records of a job's life: files, uploads, batches; and what a caller is shown. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import asdict
+
+from ..input.planner import LineError
+from ..totals import Tally
+
+Status: TypeAlias = Literal[
+    "validating",
+    "failed",
+    "in_progress",
+    "finalizing",
+    "completed",
+    "expired",
+    "cancelling",
+    "cancelled",
+]
+FINAL = frozenset({"failed", "completed", "expired", "cancelled"})
+
+
+class FileRecord(Struct, frozen=True, kw_only=True):
+    """One file; its bytes are the blob `key`."""
+
+    id: str
+    bytes: int
+    created_at: int
+    filename: str
+    purpose: str
+    owner: str
+    key: str
+    expires_at: int | None = None
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """OpenAI's file object."""
+        return {
+            "id": self.id,
+            "object": "file",
+            "bytes": self.bytes,
+            "created_at": self.created_at,
+            "expires_at": self.expires_at,
+            "filename": self.filename,
+            "purpose": self.purpose,
+            "status": "processed",
+            "status_details": None,
+        }
+
+
+class UploadRecord(Struct, frozen=True, kw_only=True):
+    """A file that comes in parts."""
+
+    id: str
+    bytes: int
+    created_at: int
+    expires_at: int
+    filename: str
+    purpose: str
+    owner: str
+    status: Literal["pending", "completed", "cancelled", "expired"] = "pending"
+    lifetime: int | None = None
+
+    def shown(self, file: FileRecord | None) -> dict[str, Any]:
+        """OpenAI's upload object."""
+        return {
+            "id": self.id,
+            "object": "upload",
+            "bytes": self.bytes,
+            "created_at": self.created_at,
+            "expires_at": self.expires_at,
+            "filename": self.filename,
+            "purpose": self.purpose,
+            "status": self.status,
+            "file": file.shown if file else None,
+        }
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """
+    A batch. `host` names what runs it; `allowed` are the models of its owner's key.
+
+    `reason` is why it ended early; `retry_of` the job whose failed lines it does again;
+    `deliver_to` is, on AWS, what the keys of the copies of its results begin with.
+    """
+
+    id: str
+    host: str
+    owner: str
+    input_file_id: str
+    input_key: str
+    completion_window: str
+    created_at: int
+    expires_at: int
+    status: Status = "validating"
+    allowed: list[str] | None = None
+    model: str | None = None
+    max_cost_usd: float | None = None
+    metadata: dict[str, str] | None = None
+    output_lifetime: int | None = None
+    retry_of: str | None = None
+    extra: list[str] = []
+    total: int = 0
+    models: dict[str, int] = {}
+    errors: list[LineError] = []
+    reason: Literal["cancelled", "expired", "capped", "failed"] | None = None
+    deliver_to: str | None = None
+    tally: Tally | None = None
+    output_file_id: str | None = None
+    error_file_id: str | None = None
+    in_progress_at: int | None = None
+    finalizing_at: int | None = None
+    completed_at: int | None = None
+    failed_at: int | None = None
+    expired_at: int | None = None
+    cancelling_at: int | None = None
+    cancelled_at: int | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.status in FINAL
+
+    @property
+    def manifest_key(self) -> str:
+        return f"jobs/{self.id}/manifest.jsonl"
+
+    def shown(self, tally: Tally) -> dict[str, Any]:
+        """OpenAI's batch object, and what is ours: `cost_usd` and `fanout`."""
+        errors = [asdict(error) for error in self.errors]
+        return {
+            "id": self.id,
+            "object": "batch",
+            "endpoint": "/v1/chat/completions",
+            "model": next(iter(self.models)) if len(self.models) == 1 else None,
+            "errors": {"object": "list", "data": errors} if errors else None,
+            "input_file_id": self.input_file_id,
+            "completion_window": self.completion_window,
+            "status": self.status,
+            "output_file_id": self.output_file_id,
+            "error_file_id": self.error_file_id,
+            "created_at": self.created_at,
+            "in_progress_at": self.in_progress_at,
+            "expires_at": self.expires_at,
+            "finalizing_at": self.finalizing_at,
+            "completed_at": self.completed_at,
+            "failed_at": self.failed_at,
+            "expired_at": self.expired_at,
+            "cancelling_at": self.cancelling_at,
+            "cancelled_at": self.cancelled_at,
+            "request_counts": {
+                "total": self.total,
+                "completed": tally.done,
+                "failed": tally.failed,
+            },
+            "usage": tally.usage,
+            "metadata": self.metadata,
+            "cost_usd": round(tally.cost, 6),
+            "fanout": {
+                "max_cost_usd": self.max_cost_usd,
+                "retry_of": self.retry_of,
+                "causes": tally.causes,
+                "examples": {
+                    cause: [asdict(example) for example in examples]
+                    for cause, examples in tally.examples.items()
+                },
+                "in_flight": tally.in_flight,
+                "refused": tally.refused,
+            },
+        }

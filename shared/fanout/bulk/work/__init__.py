@@ -1,0 +1,1 @@
+"""Workers and the finisher: lines to stored results, results to files."""

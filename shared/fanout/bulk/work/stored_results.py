@@ -1,0 +1,28 @@
+"""What is on a shard's shelf already: whose lines, and what they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...wire import json
+from ..store import Shelf
+from ..totals import Tally, tally_answer, tally_failure
+
+
+async def tally_stored(shelf: Shelf, cost: Callable[[object], float]) -> tuple[set[str], Tally]:
+    """The names of the lines that are stored, and what they come to."""
+    names: set[str] = set()
+    tally = Tally()
+    async for failed, line in shelf.stored():
+        said = json.decode(line)
+        if (name := said["custom_id"]) in names:
+            continue
+        names.add(name)
+        if failed:
+            fault = said["error"] or said["response"]["body"]["error"]
+            cause, message = fault.get("code") or "error", fault.get("message") or ""
+            tally.add(tally_failure(str(cause), name, None, str(message)))
+        else:
+            body = said["response"]["body"]
+            tally.add(tally_answer(body, cost(body)))
+    return names, tally

@@ -1,0 +1,182 @@
+"""Where `fanout batch` has its jobs run: in this process, or in a stack of one's own on AWS."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from ..bulk.local.batch_host import Bulk, data_home, open_local
+from ..bulk.local.prompt_files import Desk
+from ..bulk.service.batches import JobService
+from ..bulk.service.files import FileService
+from ..bulk.service.records import Job
+from ..bulk.store import Table
+from ..config.resolve import Catalog
+from ..errors import ConfigError
+from ..gateway.factory import open_gateway
+from ..telemetry.observers import AttemptRecord, RequestRecord
+from .config_choice import Chosen
+
+LOOK, LOOK_AWAY = 0.5, 2.0
+"""Seconds between two looks at a job, here and in a stack."""
+
+
+class Place(Desk, Protocol):
+    """Where jobs are made, and what runs them."""
+
+    async def look(self, job: Job) -> bool:
+        """Wait a little; whether there is nothing more to wait for."""
+        ...
+
+    def leave(self) -> None:
+        """The user has typed Ctrl-C."""
+        ...
+
+    async def end(self, job_id: str) -> None:
+        """See to it that a job that was cancelled ends, whoever ran it."""
+        ...
+
+    def left(self, job: Job, again: str) -> str:
+        """What is said to a user who has left; `again` is what he typed."""
+        ...
+
+    def then(self, words: str) -> str:
+        """A command for this place, to be typed."""
+        ...
+
+
+class Service(Protocol):
+    """What a stack has of files and jobs."""
+
+    @property
+    def files(self) -> FileService: ...
+
+    @property
+    def jobs(self) -> JobService: ...
+
+
+class Here:
+    """In this process; a job goes no further than it lives."""
+
+    owner = "anyone"
+
+    def __init__(self, bulk: Bulk) -> None:
+        self._bulk = bulk
+        self.files, self.jobs, self.table = bulk.files, bulk.jobs, bulk.database
+
+    async def look(self, job: Job) -> bool:
+        """Whether this process has done with it."""
+        return await self._bulk.finished(job.id, LOOK)
+
+    def leave(self) -> None:
+        """No more lines are started, and those under way awaited."""
+        self._bulk.is_stopping = True
+        print("fanout: stopping; lines under way are awaited (Ctrl-C: not)", file=sys.stderr)
+
+    async def end(self, job_id: str) -> None:
+        """Whoever runs the job will see it; if nobody does, it is ended here."""
+        await self._bulk.run_here(job_id)
+
+    def left(self, job: Job, again: str) -> str:  # noqa: ARG002 -- a stack would name it
+        """It waits."""
+        return f"stopped; to go on: {again}"
+
+    def then(self, words: str) -> str:
+        """As it is."""
+        return f"fanout batch {words}"
+
+
+class Away:
+    """
+    A stack, which goes on whether somebody looks or not.
+
+    `run` has its machine run a job; `catalog` reads what it was deployed with.
+    """
+
+    owner = "master"
+
+    def __init__(
+        self,
+        stack: str,
+        bulk: Service,
+        table: Table,
+        run: Callable[[str], Awaitable[None]],
+        catalog: Callable[[], Awaitable[Catalog]],
+    ) -> None:
+        self._stack = stack
+        self.files, self.jobs, self.table = bulk.files, bulk.jobs, table
+        self._run = run
+        self.catalog = catalog
+        self._gone = asyncio.Event()
+
+    async def look(self, job: Job) -> bool:
+        """Whether the job is over, or the user gone."""
+        if job.is_over:
+            return True
+        try:
+            async with asyncio.timeout(LOOK_AWAY):
+                await self._gone.wait()
+        except TimeoutError:
+            return (await self.jobs.find(job.id, None)).is_over
+        return True
+
+    def leave(self) -> None:
+        """The job does not mind."""
+        self._gone.set()
+
+    async def end(self, job_id: str) -> None:
+        """By the state machine, also where no execution was left."""
+        await self._run(job_id)
+
+    def left(self, job: Job, again: str) -> str:
+        """It runs."""
+        end = self.then(f"cancel {job.id}")
+        return f"`{job.id}` runs on in the stack; to see it again: {again}; to end it: {end}"
+
+    def then(self, words: str) -> str:
+        """With the stack's name."""
+        return f"fanout batch {words} --stack {self._stack}"
+
+
+class Bugs:
+    """Tells of what should not have happened, and of nothing else."""
+
+    def attempt(self, record: AttemptRecord) -> None:
+        """Pass over it."""
+
+    def request(self, record: RequestRecord) -> None:
+        """Pass over it."""
+
+    def bug(self, request_id: str, error: BaseException) -> None:
+        """One line."""
+        print(f"fanout: {request_id}: {type(error).__name__}: {error}", file=sys.stderr)
+
+
+@asynccontextmanager
+async def open_here(chosen: Chosen) -> AsyncIterator[Here]:
+    """The jobs of this machine, run by a gateway of this config."""
+    observer = Bugs()
+    async with (
+        open_gateway(chosen.settings, catalog=chosen.catalog, observer=observer) as gateway,
+        open_local(
+            gateway, data_home(chosen.settings.env), name="run", resume=False, observer=observer
+        ) as door,
+    ):
+        yield Here(door.bulk)
+
+
+@asynccontextmanager
+async def open_away(stack: str, region: str | None) -> AsyncIterator[Away]:
+    """A stack's jobs, with the user's own rights in AWS."""
+    try:
+        from ..bulk.aws.stack_client import aws_said, open_deployed
+    except ImportError:
+        raise ConfigError(
+            "the jobs of a stack need boto3: pip install 'fanout-gateway[aws]'"
+        ) from None
+    with aws_said():
+        bulk, stores, machines, published = open_deployed(stack, region)
+        yield Away(stack, bulk, stores.table, machines.run, published.catalog)

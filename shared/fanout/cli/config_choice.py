@@ -1,0 +1,79 @@
+"""Which config a command means: the one named, or the running local model's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from ..config.resolve import Catalog
+from ..errors import RequestError
+from ..gateway.factory import load_catalog
+from ..local.models import MODELS, home, weights_path
+from ..local.running_engine import RunningEngine, find_running
+from ..settings import Settings
+
+LOCAL_CONFIG = Path(__file__).parent.parent / "local" / "smol.yaml"
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """Settings and their catalog; `engine` is the local model that is running, if one is."""
+
+    settings: Settings
+    catalog: Catalog
+    engine: RunningEngine | None = None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the names are the local model's, for want of a config."""
+        return self.settings.config == LOCAL_CONFIG
+
+
+def choose(config: str | None) -> Chosen:
+    """
+    The config of `--config` or `FANOUT_CONFIG`; without one, the running local model's names.
+
+    Besides those, and also where nothing runs, `provider/model` is a name. A config may refer to
+    the running engine by `os.environ/LOCAL_API_BASE` and `os.environ/FANOUT_LOCAL_KEY`.
+    """
+    settings = Settings.read(config)
+    engine = find_running(home(settings.env))
+    if engine is not None:
+        settings = Settings(settings.config or LOCAL_CONFIG, {**settings.env, **engine.env})
+    catalog = load_catalog(settings)
+    chosen = Chosen(settings, catalog, engine)
+    if chosen.is_local:
+        return msgspec.structs.replace(
+            chosen, catalog=msgspec.structs.replace(catalog, is_open=True)
+        )
+    return chosen
+
+
+def pick_models(chosen: Chosen, named: list[str], *, several: bool) -> list[str]:
+    """The models that were named, or the ones that are meant where none was."""
+    models = [name.strip() for names in named for name in names.split(",")]
+    if models:
+        return models
+    have = list(chosen.catalog.groups)
+    if chosen.is_local:
+        return have if several else have[:1]
+    if len(have) == 1 and not several:
+        return have
+    if have:
+        raise RequestError(f"say which model: -m NAME; the config has {_listed(have)}", "model")
+    raise RequestError(
+        "say which model: -m provider/model, such as `-m openai/gpt-4o` with OPENAI_API_KEY set; "
+        f"or run the small local one: {_how_to_run(chosen.settings)}",
+        "model",
+    )
+
+
+def _how_to_run(settings: Settings) -> str:
+    folder = home(settings.env)
+    here = any(weights_path(model, folder).is_file() for model in MODELS.values())
+    serve = "type `fanout local serve` in another terminal, and ask again"
+    return serve if here else f"type `fanout local install`, then {serve}"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)

@@ -1,0 +1,159 @@
+"""Runs the gateway's app under uvicorn, with a limit on the size of a request's headers."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ..bulk.local.batch_host import data_home, open_local
+from ..config.resolve import Catalog
+from ..errors import ConfigError, HeadersTooLarge
+from ..gateway.factory import open_gateway
+from ..gateway.gateway import Gateway
+from ..http.app import App
+from ..schema.error import error_body
+from ..settings import Settings
+from ..telemetry.observers import Observer
+from ..wire import json
+
+BACKLOG = 2048
+GARBAGE = 20_000
+"""
+New containers between two looks for cyclic garbage. Requests leave next to none, and Python's own
+700 are those of a dozen requests: looking so often would be a twentieth of their cost.
+"""
+
+GRACE = 5
+"""Seconds that requests under way have left once the server is told to stop."""
+
+MAX_HEAD = 256 * 1024
+"""Bytes of a head that are read at all; the app refuses those over 64 KiB by itself."""
+
+
+def bind(address: str, port: int) -> socket.socket:
+    """A socket that listens there; `ConfigError` if it cannot."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, port))
+        listener.listen(BACKLOG)  # who connects before the app is up, waits
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"cannot listen on {address} port {port} ({error.strerror or error}): "
+            "stop what is there, or give another --port"
+        ) from None
+    return listener
+
+
+def host(
+    settings: Settings,
+    catalog: Catalog,
+    listener: socket.socket,
+    *,
+    observer: Observer,
+    ready: Callable[[str], object],
+    stop: Callable[[Callable[[], None]], object] = lambda _: None,
+) -> int:
+    """
+    Serve until a signal says stop; `ready` is told the base URL once the gateway is up.
+
+    `stop` gets a function that ends it, for whoever may find a reason.
+    """
+
+    @asynccontextmanager
+    async def opening() -> AsyncIterator[Gateway]:
+        async with open_gateway(settings, catalog=catalog, observer=observer) as gateway:
+            ready(f"http://{_authority(listener)}/v1")
+            yield gateway
+
+    server = uvicorn.Server(
+        uvicorn.Config(
+            App(
+                opening,
+                observer=observer,
+                jobs=lambda gateway: open_local(
+                    gateway, data_home(settings.env), observer=observer
+                ),
+                page=True,
+            ),
+            log_level="warning",
+            access_log=False,
+            lifespan="on",
+            server_header=False,
+            http=Bounded,
+            ws="none",
+            timeout_graceful_shutdown=GRACE,
+        )
+    )
+
+    def end() -> None:
+        server.should_exit = True
+
+    stop(end)
+    take_files()
+    gc.set_threshold(GARBAGE, *gc.get_threshold()[1:])
+    # Having stopped, uvicorn raises the signal anew; both are then an ordinary end.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
+    return 0 if server.started else 1
+
+
+def take_files() -> None:
+    """As many open files as the system allows: each caller and each call is one, 1,024 are few."""
+    with suppress(ImportError, ValueError, OSError):  # not on Windows; not below a stricter system
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _authority(listener: socket.socket) -> str:
+    address, port = listener.getsockname()[:2]
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+class Bounded(HttpToolsProtocol):
+    """One connection; uvicorn's own parser reads headers without a limit."""
+
+    _head: int | None = 0  # bytes read of a head that has not ended
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._head = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Its head has ended."""
+        self._head = None
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse; hang up on a head without end."""
+        super().data_received(data)
+        if self._head is None:
+            return
+        self._head += len(data)
+        if self._head > MAX_HEAD and not self.transport.is_closing():
+            self._refuse()
+
+    def _refuse(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            error = HeadersTooLarge(f"the headers are over {MAX_HEAD} bytes")
+            body = json.encode(error_body(error))
+            lines = [
+                "HTTP/1.1 431 Request Header Fields Too Large",
+                "content-type: application/json",
+                f"content-length: {len(body)}",
+                "connection: close",
+            ]
+            self.transport.write("\r\n".join([*lines, "", ""]).encode() + body)
+        self.transport.close()

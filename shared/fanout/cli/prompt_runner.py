@@ -1,0 +1,94 @@
+"""`ask`, `race` and `all`, done in process: a prompt to the gateway, its answer to the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import secrets
+import sys
+from typing import Any
+
+from ..gateway.factory import open_gateway
+from ..gateway.gateway import Context, Gateway
+from ..schema.fanout import FanOutRequest, parse_request
+from ..wire import json
+from .all_view import show_all
+from .config_choice import choose, pick_models
+from .race_view import show_race
+from .response_text import print_words, text_of
+
+
+def run_asking(arguments: argparse.Namespace) -> int:
+    """Ask, print, and return the exit code."""
+    chosen = choose(arguments.config)
+    models = pick_models(chosen, arguments.models, several=arguments.command != "ask")
+    request = parse_request(make_body(arguments, models))
+
+    async def ask() -> int:
+        async with open_gateway(chosen.settings, catalog=chosen.catalog) as gateway:
+            return await _ask(gateway, request, arguments)
+
+    return asyncio.run(ask())
+
+
+def make_body(arguments: argparse.Namespace, models: list[str]) -> dict[str, Any]:
+    """The request that the words amount to, as a caller would send it."""
+    prompt = sys.stdin.read() if arguments.prompt == "-" else arguments.prompt
+    messages = [{"role": "user", "content": prompt}]
+    if arguments.system is not None:
+        messages.insert(0, {"role": "system", "content": arguments.system})
+    stagger = getattr(arguments, "stagger", None)
+    mode = {"race": "hedge" if stagger else "race", "all": "all"}.get(arguments.command)
+    mode = mode or ("fallback" if len(models) > 1 else "one")
+    fanout = {"mode": mode, "models": models} | ({"stagger": stagger} if stagger else {})
+    # A terminal is shown every answer while it comes; machines get what they ask for.
+    stream = arguments.stream or (arguments.command == "all" and not arguments.json)
+    given = {
+        "fanout": fanout,
+        "messages": messages,
+        "timeout": arguments.timeout,
+        "max_completion_tokens": arguments.max_tokens,
+        "temperature": arguments.temperature,
+        "stream": stream or None,
+        "stream_options": {"include_usage": True} if stream else None,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+async def _ask(gateway: Gateway, request: FanOutRequest, arguments: argparse.Namespace) -> int:
+    context = Context(f"req_{secrets.token_hex(8)}")
+    if arguments.json:
+        return await _print_json(gateway, request, context)
+    if arguments.command == "race":
+        return await show_race(gateway, request, context)
+    if arguments.command == "all":
+        return await show_all(gateway, request, context)
+    return await _print_answer(gateway, request, context)
+
+
+async def _print_json(gateway: Gateway, request: FanOutRequest, context: Context) -> int:
+    if not request.stream:
+        body = (await gateway.answer(request, context)).body
+        print(json.encode(body).decode())
+        return _code(body if isinstance(body, dict) else {})
+    code = 0
+    async with gateway.stream(request, context) as stream:
+        async for chunk in stream.chunks:
+            print(json.encode(chunk).decode(), flush=True)
+            code = max(code, _code(chunk))
+    return code
+
+
+def _code(body: Any) -> int:
+    """1 if one of several answers failed."""
+    return int(any(choice.get("error") for choice in body.get("choices", ())))
+
+
+async def _print_answer(gateway: Gateway, request: FanOutRequest, context: Context) -> int:
+    if not request.stream:
+        answer = await gateway.answer(request, context)
+        print(text_of(answer.body))
+        return 0
+    async with gateway.stream(request, context) as stream:
+        await print_words(stream.chunks)
+    return 0

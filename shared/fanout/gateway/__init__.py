@@ -1,0 +1,1 @@
+"""The gateway: one checked request to one response, in any mode."""

@@ -1,0 +1,91 @@
+"""The composition root: settings to a running `Gateway`, and everything closed behind it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ..concurrency import Pool
+from ..config.load import load_file
+from ..config.model import ConfigFile, GeneralSettings
+from ..config.resolve import Catalog, resolve
+from ..routing.router import Router
+from ..settings import Settings
+from ..telemetry.observers import Observer, Silent
+from ..transport.client import Transport
+from ..transport.credentials import EnvironmentSecrets, SecretSource, Signer
+from ..transport.engine import Engine
+from .gateway import Gateway
+
+MEGABYTE = 1_000_000
+DEFAULTS = GeneralSettings()
+
+
+def load_catalog(settings: Settings) -> Catalog:
+    """The catalog that the settings' config describes; without one, whatever prefixes resolve."""
+    config = load_file(settings.config, settings.env) if settings.config else ConfigFile()
+    return resolve(config, settings.env)
+
+
+def make_transport(
+    settings: Settings,
+    engine: Engine,
+    secrets: SecretSource | None = None,
+    *,
+    general: GeneralSettings = DEFAULTS,
+) -> Transport:
+    """A transport that signs for AWS once somebody asks for it."""
+
+    def signer() -> Signer:
+        from ..aws.credentials import AWSSigner
+
+        return AWSSigner(settings.env)
+
+    return Transport(
+        engine,
+        secrets or EnvironmentSecrets(),
+        signer,
+        max_answer=_bytes(general.max_response_size_mb),
+        max_copies=_bytes(general.max_body_memory_mb),
+    )
+
+
+def make_engine(general: GeneralSettings) -> Engine:
+    """The HTTP engine within the config's limits."""
+    from ..transport.connection_pool import LanesEngine
+
+    return LanesEngine(
+        connect_timeout=general.connect_timeout,
+        max_answer=_bytes(general.max_response_size_mb),
+        max_sockets=general.global_max_parallel_requests,
+    )
+
+
+@asynccontextmanager
+async def open_gateway(
+    settings: Settings,
+    *,
+    catalog: Catalog | None = None,
+    engine: Engine | None = None,
+    secrets: SecretSource | None = None,
+    observer: Observer | None = None,
+) -> AsyncIterator[Gateway]:
+    """
+    A gateway for the block. Each part may be given; the usual one is made otherwise.
+
+    Raises `ConfigError` if the config is wrong.
+    """
+    catalog = catalog or load_catalog(settings)
+    general = catalog.general
+    max_answer = _bytes(general.max_response_size_mb)
+    engine = engine or make_engine(general)
+    transport = make_transport(settings, engine, secrets, general=general)
+    router = Router(catalog, transport, observer=observer or Silent(), max_answer=max_answer)
+    try:
+        yield Gateway(catalog, router, pool=Pool(general.global_max_parallel_requests))
+    finally:
+        await transport.aclose()
+
+
+def _bytes(megabytes: float) -> int:
+    return int(megabytes * MEGABYTE)

@@ -1,0 +1,74 @@
+"""What a race tells of itself: each model's fate, times, usage, cost. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..concurrency import Cancelled, Failure, Fate, Success
+from ..errors import detail_of
+from ..routing.leg import Leg
+from ..schema.error import error_object
+from ..schema.fanout import Attempt, Mode, Report
+from ..telemetry.prices import cost_of
+
+
+def make_report(
+    mode: Mode,
+    legs: Sequence[Leg],
+    fates: Sequence[Fate[Any]],
+    started: float,
+    ended: float,
+) -> Report:
+    """
+    The `fanout` field of a contest that began at `started`.
+
+    `ended` is the end of the winner's answer: a stream's comes after the contest is decided.
+    """
+    attempts = [_attempt(leg, fate, started, ended) for leg, fate in zip(legs, fates, strict=True)]
+    known = [cost for attempt in attempts if (cost := attempt["cost_usd"]) is not None]
+    report = Report(mode=mode, attempts=attempts)
+    if known:
+        report["cost_usd"] = sum(known)
+    return report
+
+
+def spent(legs: Sequence[Leg]) -> float | None:
+    """What these legs cost, in US dollars; `None` where nobody knows it of any."""
+    latest = [leg.latest for leg in legs]
+    costs = [cost_of(leg.deployment, leg.usage) for leg in latest if leg.deployment]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if known else None
+
+
+def _attempt(leg: Leg, fate: Fate[Any], started: float, ended: float) -> Attempt:
+    latest = leg.latest
+    deployment = latest.deployment
+    cut = deployment is not None and isinstance(fate, Cancelled)
+    duration = ended - started if isinstance(fate, Success) else fate.elapsed if fate else None
+    return Attempt(
+        model=leg.model,
+        outcome=_word(fate),
+        first_token_ms=_milliseconds(latest.first_token, started),
+        duration_ms=_milliseconds(duration),
+        error=error_object(detail_of(fate.error)) if isinstance(fate, Failure) else None,
+        usage=latest.usage,
+        cost_usd=cost_of(deployment, latest.usage) if deployment else None,
+        billing=deployment.provider.billing if deployment and cut else None,
+    )
+
+
+def _milliseconds(moment: float | None, since: float = 0.0) -> float | None:
+    return None if moment is None else round((moment - since) * 1000, 1)
+
+
+def _word(fate: Fate[Any]) -> Any:
+    match fate:
+        case None:
+            return "not_started"
+        case Success():
+            return "won"
+        case Failure():
+            return "failed"
+        case Cancelled():
+            return "cancelled"

@@ -1,0 +1,209 @@
+"""
+What one call of the Python functions asks for: its models and options, checked once.
+
+Knows nothing of threads; `library/functions.py` has the functions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from ..config.model import ModelParams
+from ..config.resolve import Catalog, Deployment, make_deployment
+from ..config.unknown_keys import DEFAULTABLE
+from ..errors import AllFailed, Cause, ConfigError, FanoutError, ProviderError, RequestError
+from ..gateway.factory import make_transport
+from ..gateway.gateway import Context, Gateway
+from ..providers import registry
+from ..routing.router import Router
+from ..schema.fanout import FanOutRequest, another, parse_request
+from ..schema.validation import convert
+from ..settings import Settings
+from ..telemetry.observers import Silent
+from ..transport.engine import Engine
+from .streams import ChunkStream
+from .types import ChatCompletion
+
+ADDRESS = ("api_base", "api_key", "api_version", "drop_params", "region", "aws_region_name")
+
+_engines: WeakKeyDictionary[asyncio.AbstractEventLoop, Engine] = WeakKeyDictionary()
+_processes: set[int] = set()
+
+
+class Asked:
+    """One function call's models and options, for any number of conversations."""
+
+    def __init__(
+        self,
+        models: Sequence[str],
+        options: Mapping[str, Any],
+        deployments: Sequence[Mapping[str, Any]] | None = None,
+        mode: str = "one",
+    ) -> None:
+        given = {name: value for name, value in options.items() if value is not None}
+        if "base_url" in given:  # LiteLLM's other name for it
+            given.setdefault("api_base", given.pop("base_url"))
+        address = {name: given.pop(name) for name in ADDRESS if name in given}
+        self.stream = bool(given.pop("stream", False))
+        self._models, self._mode = models, mode
+        self._checked: FanOutRequest | None = None
+        # Deployments of one model are told apart by their place, which no caller gets to see.
+        names = list(models) if deployments is None else [f"{m}#{i}" for i, m in enumerate(models)]
+        self._labels = dict(zip(names, models, strict=True))
+        if deployments is None:
+            asked = {
+                name: {**_known(name, models, address), "model": name} for name in _spares(given)
+            }
+            asked |= {name: {**address, "model": name} for name in models}
+        else:
+            given.pop("model_list", None)  # LiteLLM asks for it there, and does not read it
+            address |= _shared(given, deployments)
+            asked = {name: {**address, **to} for name, to in zip(names, deployments, strict=True)}
+        env = (settings := Settings.read()).env
+        groups = {
+            name: (_deployment(self._labels.get(name, name), to, env),)
+            for name, to in asked.items()
+        }
+        pace = {"stagger": given.pop("stagger")} if "stagger" in given else {"mode": mode}
+        self._body = {**given, "fanout": {"models": names, **pace}, "stream": self.stream}
+        if not self.stream:
+            self._body.pop("stream_options", None)
+        catalog = Catalog(groups=groups, env=env)
+        router = Router(catalog, make_transport(settings, _engine()), observer=Silent())
+        self._gateway = Gateway(catalog, router)
+
+    async def answer(self, messages: object) -> Any:
+        """One conversation's answer, or its stream once the first content is in hand."""
+        if self.stream:
+            return await self.lazy_stream(messages).open()
+        request = self._request(messages)
+        try:
+            answer = await self._gateway.answer(request, _context())
+        except FanoutError as error:
+            raise self._labelled_error(error) from None
+        return ChatCompletion(self._labelled(answer.body))
+
+    def lazy_stream(self, messages: object) -> ChunkStream:
+        """One conversation's stream, which opens when it is read."""
+        return ChunkStream(lambda: self._opened(messages))
+
+    @asynccontextmanager
+    async def _opened(self, messages: object) -> AsyncIterator[AsyncIterator[Any]]:
+        request = self._request(messages)
+        async with AsyncExitStack() as stack:
+            try:
+                opening = self._gateway.stream(request, _context())
+                answer = await stack.enter_async_context(opening)
+            except FanoutError as error:
+                raise self._labelled_error(error) from None
+            yield self._labelled_chunks(answer.chunks)
+
+    def _request(self, messages: object) -> FanOutRequest:
+        if not isinstance(messages, Sequence) or isinstance(messages, str | bytes):
+            raise RequestError(
+                '`messages` must be a list of messages such as `{"role": "user", "content": "Hi"}`',
+                "messages",
+            )
+        if self._checked is not None and not any(isinstance(m, list) for m in messages):
+            return another(self._checked, list(messages))
+        request = parse_request({**self._body, "messages": list(messages)})
+        if not request.nested:
+            self._checked = request
+        return request
+
+    # ---- the caller's names ----
+
+    def _labelled(self, body: Any) -> dict[str, Any]:
+        """The answer, or chunk, under the caller's own names."""
+        said = {**body, "model": self._labels.get(body["model"], body["model"])}
+        if attempts := said.get("fanout", {}).get("attempts"):
+            named = [{**one, "model": self._labels.get(one["model"], "")} for one in attempts]
+            said["fanout"] = {**said["fanout"], "attempts": named}
+        return said
+
+    async def _labelled_chunks(self, chunks: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for chunk in chunks:
+            yield self._labelled(chunk)
+
+    def _labelled_error(self, error: FanoutError) -> FanoutError:
+        """Under the caller's names. A race that nobody won is an `AllFailed`, also of one model."""
+        if isinstance(error, AllFailed):
+            causes = [Cause(self._labels.get(c.model, c.model), c.error) for c in error.failures]
+            return AllFailed(causes)
+        if self._mode == "race" and isinstance(error, ProviderError | ConfigError):
+            return AllFailed([Cause(self._models[0], error)])
+        return error
+
+
+def _context() -> Context:
+    return Context(f"req_{random.getrandbits(64):016x}")
+
+
+def _engine() -> Engine:
+    """The running loop's engine: its connections are shared by all calls on that loop."""
+    _processes.add(os.getpid())
+    if len(_processes) > 1:
+        raise RuntimeError(
+            "this process was forked after its parent had made a call, and the HTTP engine does "
+            "not survive that: start processes by `spawn`, or fork before the first call"
+        )
+    loop = asyncio.get_running_loop()
+    if (engine := _engines.get(loop)) is None:
+        for old in [each for each in _engines if each.is_closed()]:
+            del _engines[old]
+        from ..transport.connection_pool import LanesEngine
+
+        engine = _engines[loop] = LanesEngine()
+    return engine
+
+
+def _deployment(name: str, given: Mapping[str, Any], env: Mapping[str, str]) -> Deployment:
+    ours = frozenset(ModelParams.__struct_fields__)
+    if unknown := [key for key in given if key not in ours and key not in DEFAULTABLE]:
+        raise RequestError(f"`deployments`: `{unknown[0]}` is unknown", unknown[0])
+    params = convert({k: v for k, v in given.items() if k in ours and v is not None}, ModelParams)
+    defaults = {key: value for key, value in given.items() if key not in ours}
+    try:
+        return make_deployment(name, params, defaults, env)
+    except ConfigError as error:
+        raise RequestError(str(error), "model") from None
+
+
+def _shared(given: dict[str, Any], deployments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """
+    The options that some deployment has of its own, taken out of `given`.
+
+    Sent as every other's default, the deployment's own rules over it.
+    """
+    own = {key for to in deployments for key in to if key in DEFAULTABLE}
+    return {key: given.pop(key) for key in own if key in given}
+
+
+def _known(name: str, models: Sequence[str], address: Mapping[str, Any]) -> dict[str, Any]:
+    """What of `address` goes to a fallback: an address and its key stay with their own vendor."""
+    vendors = {_vendor(model) for model in models}
+    if _vendor(name) in vendors:
+        return dict(address)
+    return {option: value for option, value in address.items() if option == "drop_params"}
+
+
+def _vendor(model: str) -> str:
+    return (registry.split_model(model) or ("", ""))[0]
+
+
+def _spares(given: Mapping[str, Any]) -> Iterator[str]:
+    """The names in `fallbacks`: LiteLLM's `["b"]` or `[{"a": ["b"]}]`."""
+    fallbacks = given.get("fallbacks")
+    for entry in fallbacks if isinstance(fallbacks, list) else ():
+        if isinstance(entry, str):
+            yield entry
+        elif isinstance(entry, Mapping):
+            for names in entry.values():
+                given_names = names if isinstance(names, list) else []
+                yield from (name for name in given_names if isinstance(name, str))

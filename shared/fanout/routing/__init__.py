@@ -1,0 +1,1 @@
+"""From one model name to one response: load balancing, retries, cooldowns, attempts."""

@@ -1,0 +1,1 @@
+"""Log records of requests and attempts, and what they cost."""

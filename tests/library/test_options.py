@@ -1,0 +1,171 @@
+"""What every function takes besides models and messages, and that nothing passed in is changed."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from typing import Any
+
+import pytest
+
+import fanout
+from fanout.errors import AllFailed, RequestError, Unsupported
+from tests.library.ways import HI, Plain, Way, at, content, says, spoken
+from tests.support.provider_steps import answers, refuse
+from tests.support.scripted_provider import Upstream
+
+CALLS: list[Any] = [
+    pytest.param("completion", "openai/m", HI, id="completion"),
+    pytest.param("batch_completion", "openai/m", [HI, HI], id="batch"),
+    pytest.param("batch_completion_models", ["openai/m", "openai/m"], HI, id="race"),
+    pytest.param("batch_completion_models_all_responses", ["openai/m"], HI, id="all"),
+]
+every_function = pytest.mark.parametrize(("name", "models", "messages"), CALLS)
+
+
+@every_function
+def test_options_go_out_as_they_are_and_come_back_unchanged(
+    upstream: Upstream, call: Way, name: str, models: Any, messages: Any
+) -> None:
+    upstream.script("m", answers("A"))
+    options = {
+        "temperature": 0.5,
+        "metadata": {"trace": "t1"},
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": {"a": [1]}}}],
+        "stop": ["END"],
+        "functions": None,
+        "unheard_of": {"x": 1},
+    }
+    before = copy.deepcopy((models, messages, options))
+    call(name, models, messages, **options, **at(upstream))
+    assert (models, messages, options) == before
+    for sent in upstream.calls:
+        assert (sent.body["temperature"], sent.body["metadata"]) == (0.5, {"trace": "t1"})
+        assert (sent.body["stop"], sent.body["unheard_of"]) == (["END"], {"x": 1})
+        assert sent.body["messages"] == HI
+        private = {"api_base", "api_key", "functions", "fanout", "timeout", "num_retries"}
+        assert sent.body.keys() & private == set()
+        assert sent.headers["authorization"] == "Bearer sk-test"
+
+
+@every_function
+def test_a_wrong_option_is_refused_by_name_or_fails_in_its_place(
+    upstream: Upstream, call: Way, name: str, models: Any, messages: Any
+) -> None:
+    try:
+        found = call(name, models, messages, temperature="hot", **at(upstream))
+    except RequestError as error:
+        found = [error]
+    assert {(type(one), one.param) for one in found} == {(RequestError, "temperature")}
+    assert upstream.calls == []
+
+
+def test_an_option_that_a_provider_cannot_take_is_refused_or_dropped(
+    upstream: Upstream, call: Way
+) -> None:
+    upstream.script("x", answers("A"))
+    options = {"logit_bias": {"5": 1}, **at(upstream)}
+    with pytest.raises(Unsupported, match="`logit_bias`"):
+        call("completion", "groq/x", HI, **options)
+    assert content(call("completion", "groq/x", HI, drop_params=True, **options)) == "A"
+    assert "logit_bias" not in upstream.calls[0].body
+
+
+def test_a_key_for_each_provider_comes_from_the_environment(
+    upstream: Upstream, call: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GROQ_API_KEY", "gk")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "ak")
+    monkeypatch.setenv("GROQ_API_BASE", f"{upstream.url}/openai/v1")
+    monkeypatch.setenv("ANTHROPIC_API_BASE", upstream.url)
+    upstream.script("llama", answers("G"))
+    upstream.script("claude-x", answers("C"))
+    name = "batch_completion_models_all_responses"
+    found = call(name, ["groq/llama", "claude-x"], HI, max_tokens=9)
+    assert [content(one) for one in found] == ["G", "C"]
+    (groq,), (claude,) = upstream.asked("llama"), upstream.asked("claude-x")
+    assert groq.headers["authorization"] == "Bearer gk"
+    assert claude.headers["x-api-key"] == "ak"
+    assert (groq.path, claude.path) == ("/openai/v1/chat/completions", "/v1/messages")
+
+
+def test_base_url_is_another_name_for_api_base(upstream: Upstream, call: Way) -> None:
+    upstream.script("m", answers("A"))
+    options = {"base_url": f"{upstream.url}/v1", "api_key": "k"}
+    assert content(call("completion", "openai/m", HI, **options)) == "A"
+
+
+def test_a_missing_key_is_told_with_the_name_to_set(
+    call: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GROQ_API_KEY", raising=False)
+    with pytest.raises(fanout.FanoutError, match="set `GROQ_API_KEY` in the environment"):
+        call("completion", "groq/x", HI)
+
+
+@pytest.mark.parametrize("fallbacks", [["openai/b"], [{"openai/a": ["openai/b"]}]])
+def test_fallbacks_answer_when_the_model_fails(
+    upstream: Upstream, call: Way, fallbacks: Any
+) -> None:
+    upstream.script("a", [refuse(400, "no")])
+    upstream.script("b", answers("B"))
+    options = {"fallbacks": fallbacks, **at(upstream)}
+    found = call("completion", "openai/a", HI, **options)
+    assert (content(found), found.model) == ("B", "openai/b")
+    assert spoken(call.read("completion", "openai/a", HI, **options)) == "B"
+    (only,) = call("batch_completion", "openai/a", [HI], **options)
+    assert content(only) == "B"
+
+
+def test_a_fallback_at_another_vendor_gets_neither_the_address_nor_the_key(
+    upstream: Upstream, call: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.script("a", [refuse(400, "no")])
+    monkeypatch.delenv("GROQ_API_KEY", raising=False)
+    with pytest.raises(AllFailed, match="no key for `groq`"):
+        call("completion", "openai/a", HI, fallbacks=["groq/b"], **at(upstream))
+
+
+@pytest.mark.parametrize("fallbacks", ["openai/b", [5], [{"a": "b"}], [{"a": [5]}]])
+def test_fallbacks_of_another_shape_are_refused(
+    upstream: Upstream, call: Way, fallbacks: Any
+) -> None:
+    with pytest.raises(RequestError, match="fallbacks"):
+        call("completion", "openai/a", HI, fallbacks=fallbacks, **at(upstream))
+    assert upstream.calls == []
+
+
+@pytest.mark.parametrize("model", [None, "", 5, "nobodys-model", "openai/"])
+def test_a_model_that_is_none_is_refused(call: Way, model: Any) -> None:
+    for name, messages in (("completion", HI), ("batch_completion", [HI])):
+        with pytest.raises(RequestError, match="model"):
+            call(name, model, messages)
+
+
+def test_several_conversations_in_one_completion_are_one_answer_with_many_choices(
+    upstream: Upstream, call: Way
+) -> None:
+    upstream.script("m", answers("A"))
+    found = call("completion", "openai/m", [HI, says("Bye")], **at(upstream))
+    assert [choice.message.content for choice in found.choices] == ["A", "A"]
+    assert found.usage.total_tokens == 24
+    chunks = call.read("completion", "openai/m", [HI, says("Bye")], **at(upstream))
+    told = {(c.index, c.delta.content) for chunk in chunks for c in chunk.choices}
+    assert {(0, "A"), (1, "A")} <= told
+
+
+def test_threads_may_call_at_the_same_time(upstream: Upstream) -> None:
+    heard = {}
+
+    def ask(name: str) -> None:
+        heard[name] = content(Plain()("completion", f"openai/{name}", HI, **at(upstream)))
+
+    names = [str(number) for number in range(8)]
+    for name in names:
+        upstream.script(name, answers(name, after=0.02))
+    threads = [threading.Thread(target=ask, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert heard == {name: name for name in names}

@@ -1,0 +1,173 @@
+"""`batch_completion_models`: one prompt to many models, the fastest answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fanout.errors import AllFailed, MissingKey, Overloaded, RateLimited, RequestError
+from tests.library.ways import HI, Way, at, content, spoken
+from tests.support.provider_steps import answers, hang, pause, refuse, role, say, stalls, stop, wait
+from tests.support.scripted_provider import Upstream
+
+NAME = "batch_completion_models"
+
+
+def models(*names: str) -> list[str]:
+    return [f"openai/{name}" for name in names]
+
+
+def test_the_first_answer_wins_and_not_the_first_listed(upstream: Upstream, call: Way) -> None:
+    upstream.script("slow", stalls())
+    upstream.script("fast", answers("F"))
+    found = call(NAME, models("slow", "fast"), HI, **at(upstream))
+    assert (content(found), found.model) == ("F", "openai/fast")
+
+
+def test_the_losers_are_hung_up_on_and_nobody_waits_for_them(upstream: Upstream, call: Way) -> None:
+    upstream.script("fast", answers("F", after=0.05))
+    upstream.script("slow", stalls())
+    upstream.script("mute", stalls(role))
+    found = call(NAME, models("fast", "slow", "mute"), HI, **at(upstream))
+    assert content(found) == "F"
+    upstream.wait_hung_up("slow", "mute")
+    outcomes = [(one.model, one.outcome) for one in found.fanout.attempts]
+    assert outcomes == [
+        ("openai/fast", "won"), ("openai/slow", "cancelled"), ("openai/mute", "cancelled"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("order", [("bad", "good"), ("good", "bad")])
+def test_a_failure_is_skipped_wherever_it_is_listed(
+    upstream: Upstream, call: Way, order: tuple[str, str]
+) -> None:
+    upstream.script("bad", [refuse(500, "no")])
+    upstream.script("good", answers("G", after=0.1))
+    found = call(NAME, models(*order), HI, num_retries=0, **at(upstream))
+    assert (content(found), found.model) == ("G", "openai/good")
+
+
+def test_when_all_fail_every_cause_is_told_in_the_callers_order(
+    upstream: Upstream, call: Way
+) -> None:
+    upstream.script("a", [pause(0.1), refuse(500, "a is ill")])
+    upstream.script("b", [refuse(429, "b is busy")])
+    with pytest.raises(AllFailed) as raised:
+        call(NAME, models("a", "b"), HI, num_retries=0, **at(upstream))
+    causes = [(cause.model, type(cause.error)) for cause in raised.value.failures]
+    assert causes == [("openai/a", Overloaded), ("openai/b", RateLimited)]
+    assert "a is ill" in str(raised.value)
+    assert "b is busy" in str(raised.value)
+
+
+def test_one_model_alone_that_fails_is_all_of_them(upstream: Upstream, call: Way) -> None:
+    upstream.script("a", [refuse(429, "busy")])
+    with pytest.raises(AllFailed) as raised:
+        call(NAME, models("a"), HI, num_retries=0, **at(upstream))
+    assert [type(cause.error) for cause in raised.value.failures] == [RateLimited]
+    assert raised.value.status == 429
+
+
+def test_a_model_whose_key_is_missing_has_failed_like_any_other(
+    upstream: Upstream, call: Way
+) -> None:
+    upstream.script("good", answers("G"))
+    keyless = {"model": "openai/keyless", "api_key": "os.environ/FANOUT_TEST_NOT_THERE"}
+    found = call(NAME, deployments=[keyless, {"model": "openai/good", **at(upstream)}], messages=HI)
+    assert content(found) == "G"
+    with pytest.raises(AllFailed) as raised:
+        call(NAME, deployments=[keyless], messages=HI)
+    assert [type(cause.error) for cause in raised.value.failures] == [MissingKey]
+
+
+def test_a_whole_answer_wins_over_a_first_token(upstream: Upstream, call: Way) -> None:
+    upstream.script("talker", [role, say("I"), hang])
+    upstream.script("thinker", answers("Done", after=0.1))
+    found = call(NAME, models("talker", "thinker"), HI, **at(upstream))
+    assert content(found) == "Done"
+    upstream.wait_hung_up("talker")
+
+
+def test_the_same_model_may_run_against_itself(upstream: Upstream, call: Way) -> None:
+    upstream.script("m", stalls(), answers("second"))
+    found = call(NAME, models("m", "m"), HI, **at(upstream))
+    assert content(found) == "second"
+    assert len(upstream.asked("m")) == 2
+
+
+# ---- streamed ----
+
+
+def test_streamed_the_first_content_decides_and_not_the_headers_or_the_role(
+    upstream: Upstream, call: Way
+) -> None:
+    gate = upstream.gate()
+    upstream.script("head", [role, wait(gate), say("late"), stop])
+    upstream.script("token", answers("T", "!", after=0.1))
+    chunks = call.read(NAME, models("head", "token"), HI, **at(upstream))
+    assert spoken(chunks) == "T!"
+    assert {chunk.model for chunk in chunks} == {"openai/token"}
+    upstream.wait_hung_up("head")
+    gate.open()
+
+
+def test_streamed_when_all_fail_the_call_fails_before_anything_is_read(
+    upstream: Upstream, call: Way
+) -> None:
+    upstream.script("a", [refuse(500, "no")])
+    upstream.script("b", [role, hang])
+    with pytest.raises(AllFailed) as raised:
+        call(NAME, models("a", "a"), HI, stream=True, num_retries=0, **at(upstream))
+    assert [cause.model for cause in raised.value.failures] == ["openai/a", "openai/a"]
+
+
+# ---- a hedge ----
+
+
+def test_with_a_stagger_the_next_is_only_asked_when_it_is_time(
+    upstream: Upstream, call: Way
+) -> None:
+    upstream.script("a", answers("A"))
+    upstream.script("b", answers("B"))
+    found = call(NAME, models("a", "b"), HI, stagger=30.0, **at(upstream))
+    assert content(found) == "A"
+    assert upstream.asked("b") == []
+    assert found.fanout.attempts[1].outcome == "not_started"
+
+
+# ---- what may be written ----
+
+
+def test_a_string_is_a_name_or_a_comma_list_and_never_letters(
+    upstream: Upstream, call: Way
+) -> None:
+    upstream.script("a", answers("A"))
+    upstream.script("b", stalls())
+    assert content(call(NAME, "openai/a", HI, **at(upstream))) == "A"
+    assert content(call(NAME, "openai/b, openai/a", HI, **at(upstream))) == "A"
+    assert {one.model for one in upstream.calls} == {"a", "b"}
+
+
+@pytest.mark.parametrize("given", [None, [], 5, ["openai/a", ""], [None], "", "a,,b", ["a", 5]])
+def test_models_that_are_none_are_refused(upstream: Upstream, call: Way, given: Any) -> None:
+    with pytest.raises(RequestError) as raised:
+        call(NAME, given, HI, **at(upstream))
+    assert raised.value.param == "models"
+    assert upstream.calls == []
+
+
+@pytest.mark.parametrize("messages", [[], None, "Hi", {"role": "user"}, [{"role": "nobody"}]])
+def test_messages_that_are_none_are_refused(upstream: Upstream, call: Way, messages: Any) -> None:
+    with pytest.raises(RequestError, match="messages"):
+        call(NAME, models("a"), messages, **at(upstream))
+    assert upstream.calls == []
+
+
+def test_a_name_that_tells_no_provider_is_refused_before_anything_is_paid_for(
+    upstream: Upstream, call: Way
+) -> None:
+    upstream.script("a", answers("A"))
+    with pytest.raises(RequestError, match="`nobodys-model` names no known provider"):
+        call(NAME, ["openai/a", "nobodys-model"], HI)
+    assert upstream.calls == []

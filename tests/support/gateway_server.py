@@ -1,0 +1,191 @@
+"""The gateway as people run it: the real app under the real server, on a free port."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import socket
+import threading
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import uvicorn
+import uvloop
+
+from fanout.cli.http_server import Bounded
+from fanout.config.load import check
+from fanout.config.resolve import resolve
+from fanout.gateway.factory import open_gateway
+from fanout.http.app import App
+from fanout.http.asgi import Headers
+from fanout.settings import Settings
+from fanout.telemetry.observers import AttemptRecord, RequestRecord
+
+from .background_loop import background
+from .gateway_response import Said, heard, told
+from .scripted_provider import Upstream
+
+
+class Notes:
+    """An observer that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.attempts: list[AttemptRecord] = []
+        self.requests: list[RequestRecord] = []
+        self.bugs: list[BaseException] = []
+        self._told = threading.Condition()
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.attempts.clear()
+        self.requests.clear()
+        self.bugs.clear()
+
+    def attempt(self, record: AttemptRecord) -> None:
+        self.attempts.append(record)
+
+    def request(self, record: RequestRecord) -> None:
+        with self._told:
+            self.requests.append(record)
+            self._told.notify_all()
+
+    def answered(self, count: int) -> list[RequestRecord]:
+        """The first `count` requests, once they are told: that is after their answers are sent."""
+        with self._told:
+            assert self._told.wait_for(lambda: len(self.requests) >= count, timeout=10)
+            return self.requests[:count]
+
+    def bug(self, request_id: str, error: BaseException) -> None:
+        self.bugs.append(error)
+        traceback.print_exception(error)
+
+
+class Served:
+    """A gateway on `url`, and what it told its observer."""
+
+    def __init__(
+        self, port: int, notes: Notes, loop: asyncio.AbstractEventLoop | None = None
+    ) -> None:
+        self.port = port
+        self._loop = loop
+        self.url = f"http://127.0.0.1:{port}"
+        self.notes = notes
+
+    def tasks(self) -> int:
+        """How many tasks are pending in the server's loop."""
+        assert self._loop is not None
+        counted = asyncio.run_coroutine_threadsafe(_count_tasks(), self._loop)
+        return counted.result(timeout=10)
+
+    @contextmanager
+    def ask(
+        self,
+        body: object = None,
+        path: str = "/v1/chat/completions",
+        method: str = "POST",
+        headers: Mapping[str, str] = {},
+    ) -> Iterator[http.client.HTTPResponse]:
+        """The reply to one request, its body not read yet; leaving the block hangs up."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        raw = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        try:
+            connection.request(method, path, raw, dict(headers))
+            with connection.getresponse() as response:
+                yield response
+        finally:
+            connection.close()
+
+    def json(
+        self,
+        body: object = None,
+        path: str = "/v1/chat/completions",
+        method: str = "POST",
+        headers: Mapping[str, str] = {},
+    ) -> tuple[int, dict[str, str], Any]:
+        """One request's status, headers (lower case) and JSON body."""
+        with self.ask(body, path, method, headers) as response:
+            said = {name.lower(): value for name, value in response.getheaders()}
+            return response.status, said, json.loads(response.read())
+
+    def chat(self, body: Mapping[str, Any], headers: Mapping[str, str] = {}) -> Said:
+        """One chat request, plain or streamed, read to its end."""
+        with self.ask(body, headers=headers) as response:
+            raw = response.read()
+            said = {name.lower(): value for name, value in response.getheaders()}
+            if said["content-type"].startswith("text/event-stream"):
+                return heard(response.status, said, raw)
+            return told(response.status, said, json.loads(raw))
+
+    def send(
+        self,
+        body: object,
+        path: str = "/v1/chat/completions",
+        headers: Mapping[str, str] = {},
+    ) -> http.client.HTTPConnection:
+        """A request sent and not waited for; closing the connection hangs up."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.request("POST", path, json.dumps(body).encode(), dict(headers))
+        return connection
+
+
+async def _count_tasks() -> int:
+    return len(asyncio.all_tasks())
+
+
+def entry(upstream: Upstream, name: str, model: str = "", **params: Any) -> dict[str, Any]:
+    """An entry of `model_list` for one of the provider's models, called `name` by callers."""
+    address = {"api_base": f"{upstream.url}/v1", "api_key": f"sk-provider-{name}"}
+    return {
+        "model_name": name,
+        "litellm_params": {"model": model or f"openai/{name}", **address, **params},
+    }
+
+
+@contextmanager
+def serve(
+    config: Mapping[str, Any],
+    env: Mapping[str, str] = {},
+    *,
+    keep_alive: float = 15.0,
+    patience: float = 60.0,
+    deadline: Callable[[Headers], float | None] | None = None,
+    page: bool = False,
+) -> Iterator[Served]:
+    """The gateway of a config (the YAML's value), for the block."""
+    notes = Notes()
+    catalog = resolve(check(config, env), env)
+    app = App(
+        lambda: open_gateway(Settings(), catalog=catalog, observer=notes),
+        observer=notes,
+        deadline=deadline,
+        keep_alive=keep_alive,
+        patience=patience,
+        page=page,
+    )
+    with background(lambda: _serving(app, notes), uvloop.new_event_loop) as served:
+        yield served
+
+
+@asynccontextmanager
+async def _serving(app: App, notes: Notes, port: int = 0) -> AsyncIterator[Served]:
+    sock = socket.create_server(("127.0.0.1", port))
+    config = uvicorn.Config(
+        app,
+        log_level="critical",
+        access_log=False,
+        lifespan="on",
+        server_header=False,
+        timeout_graceful_shutdown=1,
+        http=Bounded,
+        ws="none",
+    )
+    server = uvicorn.Server(config)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(server.serve(sockets=[sock]))
+        try:
+            yield Served(sock.getsockname()[1], notes, asyncio.get_running_loop())
+        finally:
+            server.should_exit = True

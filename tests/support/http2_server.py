@@ -1,0 +1,110 @@
+"""
+As much of HTTP/2's server side as a scripted provider needs, so that no test depends on a library.
+
+Requests' headers are not decoded (RFC 7541 would be most of the work): a call is known by its body.
+See https://www.rfc-editor.org/rfc/rfc9113.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from .scripted_provider import Call, Ending, Gone, Reader, Upstream
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE = 0, 1, 3, 4, 6, 8
+END_STREAM, ACK, END_HEADERS = 1, 1, 4
+# The most streams at once (3) and the window of each (4), as most servers have them.
+OURS = b"\0\3" + (100).to_bytes(4, "big") + b"\0\4" + (2**24).to_bytes(4, "big")
+
+
+LONGEST = 16_384
+"""Bytes of a frame's payload, unless the peer allows more."""
+
+
+class StreamCall(Call):
+    """One call on one stream."""
+
+    protocol = "h2"
+
+    def __init__(self, number: int, body: bytes, writer: asyncio.StreamWriter) -> None:
+        super().__init__("/v1/chat/completions", {}, body, writer)
+        self._number = number
+
+    def whole(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+        self._head(status, headers)
+        for start in range(0, len(body), LONGEST):
+            self.writer.write(frame(DATA, 0, self._number, body[start : start + LONGEST]))
+        self.writer.write(frame(DATA, END_STREAM, self._number))
+
+    def piece(self, data: bytes) -> None:
+        self.head()
+        self.writer.write(frame(DATA, 0, self._number, data))
+
+    def end(self) -> None:
+        self.head()
+        self.writer.write(frame(DATA, END_STREAM, self._number))
+
+    def _head(self, status: int, headers: Mapping[str, str]) -> None:
+        self.has_head = True
+        block = b"\x08" + text(str(status))
+        for name, value in headers.items():
+            if name != "transfer-encoding":
+                block += b"\0" + text(name) + text(value)
+        self.writer.write(frame(HEADERS, END_HEADERS, self._number, block))
+
+
+def text(value: str) -> bytes:
+    """A string as HPACK has it, without Huffman's code."""
+    assert len(value) < 127
+    return bytes([len(value)]) + value.encode()
+
+
+def frame(kind: int, flags: int, number: int, payload: bytes = b"") -> bytes:
+    head = len(payload).to_bytes(3, "big") + bytes([kind, flags])
+    return head + number.to_bytes(4, "big") + payload
+
+
+async def read_frame(reader: asyncio.StreamReader) -> tuple[int, int, int, bytes]:
+    """A frame's kind, flags, stream and payload."""
+    head = await reader.readexactly(9)
+    payload = await reader.readexactly(int.from_bytes(head[:3], "big"))
+    return head[3], head[4], int.from_bytes(head[5:], "big"), payload
+
+
+async def serve_http2(upstream: Upstream, reader: Reader, writer: asyncio.StreamWriter) -> None:
+    """One connection, its calls at the same time."""
+    assert await reader.readexactly(len(PREFACE)) == PREFACE
+    writer.write(frame(SETTINGS, 0, 0, OURS))
+    writer.write(frame(WINDOW_UPDATE, 0, 0, (2**24).to_bytes(4, "big")))
+    bodies: dict[int, bytes] = {}
+    callers: dict[int, Gone] = {}
+    async with asyncio.TaskGroup() as group:
+        try:
+            while True:
+                kind, flags, number, payload = await read_frame(reader)
+                if kind in {SETTINGS, PING} and not flags & ACK:
+                    writer.write(frame(kind, ACK, 0, payload if kind == PING else b""))
+                elif kind == RST_STREAM and number in callers:
+                    callers[number].leave()
+                elif kind == HEADERS:
+                    bodies[number] = b""
+                elif kind == DATA:
+                    bodies[number] += payload
+                    if flags & END_STREAM:
+                        callers[number] = Gone()
+                        call = StreamCall(number, bodies.pop(number), writer)
+                        group.create_task(_play(upstream, call, callers[number]))
+        finally:
+            for caller in callers.values():
+                caller.leave()
+
+
+async def _play(upstream: Upstream, call: Call, gone: Gone) -> None:
+    """The connection outlives a stream that was given up, but not a script that cuts it."""
+    try:
+        await upstream.play(call, gone)
+    except* (Ending, ConnectionError):
+        if call.hung_up is None:
+            call.writer.close()

@@ -1,0 +1,157 @@
+"""The app without sockets: thousands of requests a second, in a loop of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from msgspec import Struct
+
+from fanout.config.load import check
+from fanout.config.resolve import resolve
+from fanout.gateway.factory import open_gateway
+from fanout.http.app import App
+from fanout.http.asgi import Message
+from fanout.settings import Settings
+from fanout.transport.engine import Engine, Incoming, Outgoing, Reply
+from fanout.wire.http import WireResponse
+
+from .background_loop import background
+from .gateway_server import Notes
+from .wire_formats import VOICES
+
+PATIENCE = 20.0
+"""Seconds after which a request that has not been answered hangs."""
+
+
+class Heard(Struct, frozen=True):
+    """An answer: its body whole, its headers in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The OpenAI error object, which is all that the body has."""
+        value = json.loads(self.body)
+        assert list(value) == ["error"], value
+        error: dict[str, Any] = value["error"]
+        assert {"message", "type", "param", "code"} <= set(error), error
+        assert isinstance(error["message"], str), error
+        assert isinstance(error["type"], str), error
+        assert isinstance(error["param"], str | None), error
+        assert isinstance(error["code"], str | None), error
+        return error
+
+
+class Agreeable:
+    """An engine whose providers say `Hello` to everything; `sent` is what they were asked."""
+
+    def __init__(self) -> None:
+        self.sent: list[Outgoing] = []
+
+    async def send(self, request: Outgoing) -> WireResponse:
+        self.sent.append(request)
+        return WireResponse(200, {}, VOICES["openai"].whole("m", "Hello"))
+
+    @asynccontextmanager
+    async def stream(self, request: Outgoing) -> AsyncIterator[Incoming]:
+        self.sent.append(request)
+        yield Reply(200, {}, _pieces())
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+async def _pieces() -> AsyncIterator[bytes]:
+    voice = VOICES["openai"]
+    yield voice.opening("m") + voice.delta("m", {"content": "Hello"}) + voice.closing("m")
+
+
+class InProcess:
+    """A running app, and what it told its observer."""
+
+    def __init__(self, app: App, notes: Notes, loop: asyncio.AbstractEventLoop) -> None:
+        self.notes = notes
+        self._app = app
+        self._loop = loop
+
+    def post(self, body: object, headers: Mapping[str, str] = {}) -> Heard:
+        """Ask for a chat completion; what is not bytes is sent as JSON."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        named = [(name.encode(), value.encode()) for name, value in headers.items()]
+        return self.ask("POST", "/v1/chat/completions", [raw], named)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        pieces: Sequence[bytes] = (b"",),
+        headers: Sequence[tuple[bytes, bytes]] = (),
+        query: bytes = b"",
+    ) -> Heard:
+        """One request, its body in pieces."""
+        scope = {"method": method, "path": path, "headers": headers, "query_string": query}
+        call = self._call(scope, pieces)
+        return asyncio.run_coroutine_threadsafe(call, self._loop).result(PATIENCE)
+
+    async def _call(self, scope: Mapping[str, Any], pieces: Sequence[bytes]) -> Heard:
+        left = list(pieces)
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            if not left:
+                await asyncio.Event().wait()  # the caller stays
+            body = left.pop(0)
+            return {"type": "http.request", "body": body, "more_body": bool(left)}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        await self._app({"type": "http", **scope}, receive, send)
+        start, *rest = sent
+        assert rest, "no body was sent"
+        assert [part.get("more_body", False) for part in rest] == [True] * (len(rest) - 1) + [False]
+        headers = {name.decode(): value.decode() for name, value in start["headers"]}
+        return Heard(start["status"], headers, b"".join(part["body"] for part in rest))
+
+
+@contextmanager
+def run_in_process(
+    config: Mapping[str, Any], engine: Engine | None = None, notes: Notes | None = None
+) -> Iterator[InProcess]:
+    """The app of a config for the block; its providers agree to everything, or are `engine`'s."""
+    notes = notes or Notes()
+    catalog = resolve(check(config, {}), {})
+    over = engine or Agreeable()
+    opening = lambda: open_gateway(Settings(), catalog=catalog, engine=over, observer=notes)  # noqa: E731
+    app = App(opening, observer=notes)
+    with background(lambda: _running(app, notes)) as running:
+        yield running
+
+
+@asynccontextmanager
+async def _running(app: App, notes: Notes) -> AsyncIterator[InProcess]:
+    stop, started = asyncio.Event(), asyncio.Event()
+
+    async def receive() -> Message:
+        if started.is_set():
+            await stop.wait()
+            return {"type": "lifespan.shutdown"}
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Message) -> None:
+        assert "failed" not in message["type"], message
+        started.set()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(app({"type": "lifespan"}, receive, send))
+        await started.wait()
+        try:
+            yield InProcess(app, notes, asyncio.get_running_loop())
+        finally:
+            stop.set()

@@ -1,0 +1,285 @@
+"""
+A scripted provider on a real socket of 127.0.0.1.
+
+Each model name has a script, a list of steps (`provider_steps.py`), which answers plain and
+streamed calls alike, in OpenAI's wire or, at `/v1/messages`, in Anthropic's. Every call is
+kept: its body and headers, when it came, and when its caller hung up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from time import perf_counter
+from typing import Any, TypeAlias
+
+from .background_loop import background
+from .wire_formats import VOICES, Voice
+
+Step: TypeAlias = Callable[["Call"], Awaitable[None]]
+Script: TypeAlias = Sequence[Step]
+
+PATIENCE = 10.0
+"""Seconds that a test waits for what must happen; none waits for as long where all is well."""
+
+
+class Gate:
+    """What a script waits for and a test, or another script, opens."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._opened = asyncio.Event()
+
+    def open(self) -> None:
+        """Let everybody through, from now on; may be called in any thread."""
+        self._loop.call_soon_threadsafe(self._opened.set)
+
+    async def passed(self) -> None:
+        """Wait until it is open; in the provider's own thread."""
+        await self._opened.wait()
+
+
+class Ending(Exception):
+    """The script is over, and so is its connection."""
+
+
+class Call:
+    """
+    One call as the provider saw it, and the means to answer it.
+
+    Times are `perf_counter`'s; `hung_up` is when the caller left before the script was through.
+    """
+
+    protocol = "http/1.1"
+
+    def __init__(
+        self, path: str, headers: Mapping[str, str], body: bytes, writer: asyncio.StreamWriter
+    ) -> None:
+        self.path = path
+        self.headers = headers
+        self.raw = body
+        self.body: dict[str, Any] = json.loads(body) if body else {}
+        self.started = perf_counter()
+        self.hung_up: float | None = None
+        self.ended = False
+        self.writer = writer
+        self.voice: Voice = VOICES["anthropic" if path.endswith("/messages") else "openai"]
+        self.words: list[str] = []
+        self.has_head = False
+
+    def __repr__(self) -> str:
+        return f"<{self.model}: ended={self.ended}, hung_up={self.hung_up}>"
+
+    @property
+    def model(self) -> str:
+        return str(self.body.get("model", ""))
+
+    @property
+    def streams(self) -> bool:
+        return bool(self.body.get("stream"))
+
+    def whole(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+        """Write one whole answer."""
+        self._head(status, {"content-length": str(len(body)), **headers})
+        self.writer.write(body)
+
+    def head(self) -> None:
+        """Write a stream's status line and headers, once."""
+        if self.streams and not self.has_head:
+            self._head(200, {"content-type": "text/event-stream", "transfer-encoding": "chunked"})
+
+    def piece(self, data: bytes) -> None:
+        """Write a piece of a stream."""
+        self.head()
+        self.writer.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+    def end(self) -> None:
+        """End a stream the way HTTP does, whatever it has said."""
+        self.head()
+        self.writer.write(b"0\r\n\r\n")
+
+    def _head(self, status: int, headers: Mapping[str, str]) -> None:
+        self.has_head = True
+        lines = [f"HTTP/1.1 {status} OK", *(f"{name}: {value}" for name, value in headers.items())]
+        self.writer.write("\r\n".join([*lines, "", ""]).encode())
+
+
+class Gone:
+    """Whether the caller of a connection or of a stream has left, and when."""
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+        self.at = 0.0
+
+    def leave(self) -> None:
+        """It has left."""
+        self.at = self.at or perf_counter()
+        self.event.set()
+
+
+class Reader(asyncio.StreamReader):
+    """Notes the moment at which the peer is gone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gone = Gone()
+
+    def feed_eof(self) -> None:
+        super().feed_eof()
+        self.gone.leave()
+
+    def set_exception(self, exc: Exception) -> None:
+        super().set_exception(exc)
+        self.gone.leave()
+
+
+class Upstream:
+    """The provider: `script` it, then look at its `calls`."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.url = ""
+        self.calls: list[Call] = []
+        self.connections = 0
+        self._loop = loop
+        self._scripts: dict[str, list[Script]] = {}
+        self._changed = threading.Condition()
+
+    def script(self, model: str, *scripts: Script) -> None:
+        """What `model` does when it is asked: each script for one call, the last for all others."""
+        self._scripts[model] = list(scripts)
+
+    def reset(self) -> None:
+        """Forget every script and every call."""
+        self._scripts.clear()
+        self.calls.clear()
+
+    def gate(self) -> Gate:
+        """A gate for this provider's scripts."""
+        return Gate(self._loop)
+
+    def asked(self, model: str) -> list[Call]:
+        """The calls for `model`."""
+        return [call for call in self.calls if call.model == model]
+
+    def wait(self, fact: Callable[[], object]) -> None:
+        """Wait until `fact` is true; it is looked at whenever something happens here."""
+        with self._changed:
+            assert self._changed.wait_for(fact, PATIENCE), f"it never happened; {self.calls}"
+
+    def wait_asked(self, *models: str) -> None:
+        """Wait until each of `models` has been called."""
+        self.wait(lambda: all(self.asked(model) for model in models))
+
+    def wait_hung_up(self, *models: str) -> None:
+        """Wait until the last call for each of `models` has lost its caller."""
+        self.wait(lambda: all(self.asked(m) and self.asked(m)[-1].hung_up for m in models))
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, call after call."""
+        assert isinstance(reader, Reader)
+        self.connections += 1
+        tls = writer.get_extra_info("ssl_object")
+        try:
+            if tls and tls.selected_alpn_protocol() == "h2":
+                from .http2_server import serve_http2
+
+                await serve_http2(self, reader, writer)
+                return
+            while call := await _next_call(reader, writer):
+                await self.play(call, reader.gone)
+        except* (Ending, ConnectionError, asyncio.IncompleteReadError):
+            pass
+        except* asyncio.CancelledError:
+            writer.transport.abort()
+        finally:
+            writer.close()
+
+    async def play(self, call: Call, gone: Gone) -> None:
+        """Take the call's steps, until the last or until the caller has left."""
+        self.calls.append(call)
+        self._tell()
+        async with asyncio.TaskGroup() as group:
+            watcher = group.create_task(self._watch(call, gone))
+            try:
+                for step in self._next_script(call.model):
+                    await step(call)
+                    await call.writer.drain()
+            except ConnectionError:  # it left just when something was said to it
+                call.hung_up = gone.at or perf_counter()
+                raise
+            finally:
+                watcher.cancel()
+                call.ended = True
+                self._tell()
+
+    async def _watch(self, call: Call, gone: Gone) -> None:
+        await gone.event.wait()
+        call.hung_up = gone.at
+        self._tell()
+        raise Ending
+
+    def _next_script(self, model: str) -> Script:
+        scripts = self._scripts.get(model) or [[_unknown]]
+        return scripts.pop(0) if len(scripts) > 1 else scripts[0]
+
+    def _tell(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+
+async def _unknown(call: Call) -> None:
+    said = {"message": f"nobody scripted `{call.model}`", "code": "model_not_found"}
+    call.whole(404, call.voice.error(said), {"content-type": "application/json"})
+
+
+async def _next_call(reader: Reader, writer: asyncio.StreamWriter) -> Call | None:
+    """The connection's next request, or `None` where it was closed before one began."""
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.IncompleteReadError as error:
+        if error.partial:
+            raise
+        return None
+    first, *lines = head.decode().strip().split("\r\n")
+    if first.startswith("PRI "):  # HTTP/2, which was not agreed on
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n")
+        return None
+    headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return Call(first.split(" ")[1], headers, body, writer)
+
+
+@asynccontextmanager
+async def _serving(tls: ssl.SSLContext | None) -> AsyncIterator[Upstream]:
+    loop = asyncio.get_running_loop()
+    upstream = Upstream(loop)
+    tasks: set[asyncio.Task[None]] = set()
+    async with asyncio.TaskGroup() as group:
+
+        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            tasks.add(group.create_task(upstream.serve(reader, writer)))
+
+        def connection() -> asyncio.StreamReaderProtocol:
+            return asyncio.StreamReaderProtocol(Reader(), connected)
+
+        server = await loop.create_server(connection, "127.0.0.1", 0, ssl=tls)
+        scheme, port = "https" if tls else "http", server.sockets[0].getsockname()[1]
+        upstream.url = f"{scheme}://127.0.0.1:{port}"
+        try:
+            yield upstream
+        finally:
+            server.close()
+            for task in tasks:
+                task.cancel()
+    await asyncio.sleep(0)  # the transports' last word
+
+
+@contextmanager
+def open_upstream(tls: ssl.SSLContext | None = None) -> Iterator[Upstream]:
+    """A provider for the block, over TLS if a context is given."""
+    with background(lambda: _serving(tls)) as upstream:
+        yield upstream

@@ -1,0 +1,240 @@
+"""The engine over real sockets: protocols learned, connections shared, faults in our words."""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+
+import pytest
+import trustme
+
+from fanout.transport.connection_pool import LanesEngine
+from fanout.transport.engine import (
+    ConnectionLost,
+    Outgoing,
+)
+from fanout.transport.response_reading import ENOUGH
+from fanout.wire.http import WireResponse
+from tests.support.provider_steps import (
+    answers,
+    cut,
+    end,
+    hang,
+    head,
+    reply,
+    role,
+    say,
+    stalls,
+    stop,
+    wait,
+)
+from tests.support.scripted_provider import Script, Upstream, open_upstream
+from tests.transport.origins import Way, both_ways, engine, outgoing, serve_tls, streamed
+
+# ---- protocols ----
+
+
+@both_ways
+def test_a_provider_that_speaks_http_1_only_is_asked_in_it(
+    http1: Upstream, ca: trustme.CA, way: Way
+) -> None:
+    http1.script("a", answers("Hello"))
+
+    async def run() -> list[WireResponse]:
+        async with engine(ca) as made:
+            return [await way(made, outgoing(http1, "a")) for _ in range(20)]
+
+    replies = asyncio.run(run())
+    assert [reply.status for reply in replies] == [200] * 20
+    assert b"Hello" in replies[0].body
+    assert [call.protocol for call in http1.calls] == ["http/1.1"] * 20
+    assert http1.connections < 10  # one tried HTTP/2; the others are used again and again
+
+
+def test_a_server_without_alpn_is_one_that_speaks_http_1(ca: trustme.CA) -> None:
+    async def run(upstream: Upstream) -> WireResponse:
+        async with engine(ca) as made:
+            return await made.send(outgoing(upstream, "a"))
+
+    with open_upstream(serve_tls(ca)) as upstream:
+        upstream.script("a", answers("Hello"))
+        assert asyncio.run(run(upstream)).status == 200
+        assert [call.protocol for call in upstream.calls] == ["http/1.1"]
+
+
+@both_ways
+def test_http_2_carries_many_calls_over_one_connection(
+    http2: Upstream, ca: trustme.CA, way: Way
+) -> None:
+    http2.script("a", answers("Hello", after=0.05))
+
+    async def run() -> list[WireResponse]:
+        async with engine(ca) as made, asyncio.TaskGroup() as group:
+            request = outgoing(http2, "a", stream=way is streamed)
+            await way(made, request)
+            tasks = [group.create_task(_later(way, made, request)) for _ in range(50)]
+        return [task.result() for task in tasks]
+
+    replies = asyncio.run(run())
+    assert [reply.status for reply in replies] == [200] * 50
+    assert all(b"Hello" in reply.body for reply in replies)
+    assert {call.protocol for call in http2.calls} == {"h2"}
+    assert http2.connections == 1
+
+
+async def _later(way: Way, made: LanesEngine, request: Outgoing) -> WireResponse:
+    return await way(made, request)
+
+
+def test_more_calls_than_a_connection_may_carry_open_another(
+    http2: Upstream, ca: trustme.CA
+) -> None:
+    everyone = http2.gate()
+    http2.script("a", [wait(everyone), *answers()])
+
+    async def run() -> int:
+        async with engine(ca) as made, asyncio.TaskGroup() as group:
+            tasks = [group.create_task(made.send(outgoing(http2, "a"))) for _ in range(250)]
+            await asyncio.to_thread(http2.wait, lambda: len(http2.calls) == 250)
+            everyone.open()
+        return sum(task.result().status == 200 for task in tasks)
+
+    assert asyncio.run(run()) == 250
+    assert http2.connections == 3
+
+
+def test_a_big_answer_and_a_big_question_fit_through_http_2(
+    http2: Upstream, ca: trustme.CA
+) -> None:
+    http2.script("a", [reply(200, b"x" * 10_000)])
+
+    async def run() -> WireResponse:
+        async with engine(ca) as made:
+            small = outgoing(http2, "a")
+            big = b'{"model": "a", "pad": "' + b"x" * 3_000_000 + b'"}'
+            return await made.send(Outgoing("POST", small.url, small.headers, big))
+
+    assert len(asyncio.run(run()).body) == 10_000
+    assert len(http2.calls[0].raw) > 3_000_000
+
+
+def test_a_lost_connection_is_replaced(http2: Upstream, ca: trustme.CA) -> None:
+    http2.script("a", answers("Hello"), [cut], answers("again"))
+
+    async def run() -> WireResponse:
+        async with engine(ca) as made:
+            await made.send(outgoing(http2, "a"))
+            with pytest.raises(ConnectionLost):
+                await made.send(outgoing(http2, "a"))
+            return await made.send(outgoing(http2, "a"))
+
+    assert b"again" in asyncio.run(run()).body
+    assert http2.connections == 2
+
+
+# ---- cancelling ----
+
+
+@pytest.mark.parametrize("kind", ["plain", "http1", "http2"])
+@pytest.mark.parametrize("script", [[hang], [head, hang], [role, say("Hel"), hang]])
+@pytest.mark.parametrize("known", [1, ENOUGH])
+@both_ways
+def test_cancelling_a_call_closes_its_stream_at_once(
+    kind: str, script: Script, known: int, ca: trustme.CA, way: Way, request: pytest.FixtureRequest
+) -> None:
+    upstream: Upstream = request.getfixturevalue(kind)
+    upstream.script("a", script)
+    upstream.script("b", answers())
+
+    async def leave(made: LanesEngine) -> float:
+        call = outgoing(upstream, "a", stream=True)
+        upstream.calls.clear()
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(_later(way, made, call))
+            await asyncio.to_thread(upstream.wait_asked, "a")
+            left = perf_counter()
+            task.cancel()
+        await asyncio.to_thread(upstream.wait_hung_up, "a")
+        return (upstream.calls[0].hung_up or 0.0) - left
+
+    async def run() -> float:
+        async with engine(ca) as made:
+            for _ in range(known):
+                await made.send(outgoing(upstream, "b"))
+            return min([await leave(made) for _ in range(3)])
+
+    assert asyncio.run(run()) < 0.1
+
+
+def test_a_cancelled_call_leaves_its_connection_to_the_others(
+    http2: Upstream, ca: trustme.CA
+) -> None:
+    closed = http2.gate()
+    http2.script("a", stalls(role, say("Hel")))
+    http2.script("b", [role, say("Hel"), wait(closed), say("lo"), stop])
+
+    async def run() -> WireResponse:
+        async with engine(ca) as made, asyncio.TaskGroup() as group:
+            kept = group.create_task(streamed(made, outgoing(http2, "b", stream=True)))
+            await asyncio.to_thread(http2.wait_asked, "b")
+            async with made.stream(outgoing(http2, "a", stream=True)) as incoming:
+                await anext(aiter(incoming.body))
+            await asyncio.to_thread(http2.wait_hung_up, "a")
+            closed.open()
+        return kept.result()
+
+    assert b"lo" in asyncio.run(run()).body
+    assert http2.connections == 1
+
+
+# ---- what is never done ----
+
+
+@both_ways
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_handed_back_and_not_followed(way: Way, plain: Upstream, status: int) -> None:
+    plain.script("a", [reply(status, b"", {"location": f"{plain.url}/elsewhere"})])
+
+    async def run() -> WireResponse:
+        async with engine() as made:
+            return await way(made, outgoing(plain, "a"))
+
+    answer = asyncio.run(run())
+    assert (answer.status, answer.headers["location"]) == (status, f"{plain.url}/elsewhere")
+    assert len(plain.calls) == 1
+
+
+def test_cookies_are_not_kept(plain: Upstream) -> None:
+    plain.script("a", [reply(200, b"{}", {"set-cookie": "a=b", "content-length": "2"})])
+
+    async def run() -> None:
+        async with engine() as made:
+            await made.send(outgoing(plain, "a"))
+            await made.send(outgoing(plain, "a"))
+
+    asyncio.run(run())
+    assert "cookie" not in plain.calls[1].headers
+
+
+def test_a_stream_that_is_left_unread_is_closed(plain: Upstream) -> None:
+    plain.script("a", [*stalls(role, say("Hel"))])
+
+    async def run() -> None:
+        async with engine() as made, made.stream(outgoing(plain, "a", stream=True)) as incoming:
+            assert incoming.status == 200
+
+    asyncio.run(run())
+    plain.wait_hung_up("a")
+
+
+def test_an_ended_stream_leaves_its_connection_for_the_next(plain: Upstream) -> None:
+    plain.script("a", [role, end])
+
+    async def run() -> None:
+        async with engine() as made:
+            for _ in range(20):
+                await streamed(made, outgoing(plain, "a", stream=True))
+
+    asyncio.run(run())
+    assert len(plain.calls) == 20
+    assert plain.connections < 10

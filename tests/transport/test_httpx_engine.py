@@ -1,0 +1,240 @@
+"""The door to httpx's types: any httpx transport under the gateway, our engine under any client."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from collections.abc import AsyncIterator, Callable
+
+import httpx2
+import openai
+import pytest
+
+from fanout.config.load import check
+from fanout.config.resolve import resolve
+from fanout.gateway.factory import open_gateway
+from fanout.gateway.gateway import Answer, Context
+from fanout.schema.fanout import parse_request
+from fanout.settings import Settings
+from fanout.transport.engine import (
+    ConnectFailed,
+    ConnectionLost,
+    EngineError,
+    Outgoing,
+    SlowConnect,
+)
+from fanout.transport.httpx_engine import FanoutTransport, HttpxEngine
+from fanout.wire.http import WireResponse
+from tests.http.asking import HI, joined
+from tests.support.provider_steps import answers, hang, refuse, role, say, stalls
+from tests.support.scripted_provider import Upstream
+from tests.support.wire_formats import VOICES
+
+Handler = Callable[[httpx2.Request], httpx2.Response]
+REQUEST = Outgoing("POST", "https://provider.test/v1/x", {"authorization": "Bearer k"}, b"{}")
+
+
+def send(handler: Handler) -> WireResponse:
+    """The whole reply of a mock transport."""
+    return asyncio.run(HttpxEngine(httpx2.MockTransport(handler)).send(REQUEST))
+
+
+def stream(handler: Handler) -> WireResponse:
+    """The same as it arrives."""
+
+    async def run() -> WireResponse:
+        engine = HttpxEngine(httpx2.MockTransport(handler))
+        async with engine.stream(REQUEST) as incoming:
+            body = b"".join([piece async for piece in incoming.body])
+            return WireResponse(incoming.status, incoming.headers, body)
+
+    return asyncio.run(run())
+
+
+both_ways = pytest.mark.parametrize("way", [send, stream])
+
+
+@both_ways
+def test_a_mock_transport_gets_the_request_and_gives_the_reply(
+    way: Callable[[Handler], WireResponse],
+) -> None:
+    seen: list[httpx2.Request] = []
+
+    def handler(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request)
+        return httpx2.Response(201, headers={"X-Request-Id": "r"}, content=b"yes")
+
+    reply = way(handler)
+    assert (reply.status, reply.headers["x-request-id"], reply.body) == (201, "r", b"yes")
+    assert (seen[0].method, str(seen[0].url)) == ("POST", "https://provider.test/v1/x")
+    assert (seen[0].headers["authorization"], seen[0].content) == ("Bearer k", b"{}")
+
+
+@both_ways
+def test_an_encoded_body_arrives_decoded(way: Callable[[Handler], WireResponse]) -> None:
+    headers = {"content-encoding": "gzip"}
+    body = gzip.compress(b"hello")
+    reply = way(lambda _: httpx2.Response(200, headers=headers, content=body))
+    assert reply.body == b"hello"
+
+
+FAULTS: list[tuple[Exception, type[EngineError]]] = [
+    (httpx2.ConnectError("marker"), ConnectFailed),
+    (httpx2.ConnectTimeout("marker"), SlowConnect),
+    (httpx2.PoolTimeout("marker"), SlowConnect),
+    (httpx2.ReadTimeout("marker"), SlowConnect),
+    (httpx2.ReadError("marker"), ConnectionLost),
+    (httpx2.RemoteProtocolError("marker"), ConnectionLost),
+    (httpx2.ProxyError("marker"), ConnectionLost),
+    (httpx2.DecodingError("marker"), ConnectionLost),
+]
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("fault", "ours"), FAULTS, ids=lambda value: getattr(value, "__name__", "")
+)
+def test_httpxs_faults_are_the_engines_and_show_nothing(
+    way: Callable[[Handler], WireResponse], fault: Exception, ours: type[EngineError]
+) -> None:
+    def handler(_: httpx2.Request) -> httpx2.Response:
+        raise fault
+
+    with pytest.raises(ours) as caught:
+        way(handler)
+    assert caught.type is ours
+    assert "marker" not in str(caught.value)
+
+
+@both_ways
+def test_a_body_that_breaks_is_a_connection_lost(way: Callable[[Handler], WireResponse]) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"half"
+        raise httpx2.ReadError("marker")
+
+    with pytest.raises(ConnectionLost):
+        way(lambda _: httpx2.Response(200, content=pieces()))
+
+
+@both_ways
+def test_a_body_that_cannot_be_decoded_is_a_connection_lost(
+    way: Callable[[Handler], WireResponse],
+) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"this is no gzip"
+
+    headers = {"content-encoding": "gzip"}
+    with pytest.raises(ConnectionLost):
+        way(lambda _: httpx2.Response(200, headers=headers, content=pieces()))
+
+
+def test_the_whole_gateway_runs_over_a_mock_transport() -> None:
+    def handler(request: httpx2.Request) -> httpx2.Response:
+        asked = json.loads(request.content)
+        return httpx2.Response(200, content=VOICES["openai"].whole(asked["model"], "Hello"))
+
+    params = {"model": "openai/gpt-4o", "api_key": "k"}
+    config = {"model_list": [{"model_name": "a", "litellm_params": params}]}
+
+    async def run() -> Answer:
+        engine = HttpxEngine(httpx2.MockTransport(handler))
+        catalog = resolve(check(config, {}), {})
+        async with open_gateway(Settings(), catalog=catalog, engine=engine) as gateway:
+            request = parse_request({"model": "a", "messages": HI})
+            return await gateway.answer(request, Context("req_1"))
+
+    answer = asyncio.run(run())
+    assert isinstance(answer.body, dict)
+    assert answer.body["choices"][0]["message"]["content"] == "Hello"
+
+
+# ---- our engine under the official client ----
+
+
+def client(upstream: Upstream, timeout: float = 30.0) -> openai.AsyncOpenAI:
+    """The OpenAI client, our engine under it."""
+    return openai.AsyncOpenAI(
+        api_key="sk-mine",
+        base_url=f"{upstream.url}/v1",
+        http_client=httpx2.AsyncClient(transport=FanoutTransport()),
+        max_retries=0,
+        timeout=timeout,
+    )
+
+
+def test_the_official_client_runs_over_our_engine(plain: Upstream) -> None:
+    plain.script("a", answers("Hel", "lo"))
+
+    async def run() -> tuple[str | None, str]:
+        async with client(plain) as made:
+            whole = await made.chat.completions.create(model="a", messages=HI)
+            parts = await made.chat.completions.create(model="a", messages=HI, stream=True)
+            return whole.choices[0].message.content, joined([chunk async for chunk in parts])[0]
+
+    assert asyncio.run(run()) == ("Hello", "Hello")
+    assert plain.calls[0].headers["authorization"] == "Bearer sk-mine"
+    assert plain.calls[0].headers["content-type"] == "application/json"
+
+
+def test_its_errors_are_the_clients_own(plain: Upstream) -> None:
+    plain.script("a", [refuse(429, "slower", {"retry-after": "7"})])
+
+    async def run() -> openai.RateLimitError:
+        async with client(plain) as made:
+            with pytest.raises(openai.RateLimitError) as caught:
+                await made.chat.completions.create(model="a", messages=HI)
+            return caught.value
+
+    error = asyncio.run(run())
+    assert error.response.headers["retry-after"] == "7"
+    assert "slower" in error.message
+
+
+def test_leaving_its_stream_closes_the_providers(plain: Upstream) -> None:
+    plain.script("a", stalls(role, say("Hel")))
+
+    async def run() -> None:
+        async with client(plain) as made:
+            stream = await made.chat.completions.create(model="a", messages=HI, stream=True)
+            await anext(aiter(stream))
+            await stream.close()
+            await asyncio.to_thread(plain.wait_hung_up, "a")
+
+    asyncio.run(run())
+
+
+def test_its_timeout_counts_before_the_head(plain: Upstream) -> None:
+    plain.script("a", [hang])
+
+    async def run() -> None:
+        async with client(plain, timeout=0.5) as made:
+            await made.chat.completions.create(model="a", messages=HI)
+
+    with pytest.raises(openai.APITimeoutError):
+        asyncio.run(run())
+    plain.wait_hung_up("a")
+
+
+def test_its_timeout_counts_between_two_pieces(plain: Upstream) -> None:
+    plain.script("a", stalls(role, say("Hel")))
+
+    async def run() -> list[openai.types.chat.ChatCompletionChunk]:
+        async with client(plain, timeout=0.5) as made:
+            stream = await made.chat.completions.create(model="a", messages=HI, stream=True)
+            return [chunk async for chunk in stream]
+
+    with pytest.raises(openai.APITimeoutError):
+        asyncio.run(run())
+    plain.wait_hung_up("a")
+
+
+def test_a_provider_that_is_not_there_is_a_connection_error(plain: Upstream) -> None:
+    plain.url = "http://nowhere.invalid"
+
+    async def run() -> None:
+        async with client(plain) as made:
+            await made.chat.completions.create(model="a", messages=HI)
+
+    with pytest.raises(openai.APIConnectionError):
+        asyncio.run(run())

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fanout.errors import ErrorDetail, Rejected
+from fanout.gateway.combine import Cell, combined_answer, listed_answer, sum_usage
+from fanout.schema.fanout import FanOutRequest, parse_request
+
+HI = [{"role": "user", "content": "Hi"}]
+
+
+class Named:
+    name = "b"
+
+
+def asked(model: str, **body: Any) -> FanOutRequest:
+    return parse_request({"model": model, "messages": HI, **body})
+
+
+def completion(model: str, *texts: str, **more: Any) -> Any:
+    choices = [
+        {
+            "index": i,
+            "message": {"role": "assistant", "content": text},
+            "finish_reason": "stop",
+            "vendor": 1,
+        }
+        for i, text in enumerate(texts)
+    ]
+    usage = {"prompt_tokens": 5, "completion_tokens": len(texts), "total_tokens": 5 + len(texts)}
+    body = {"id": "x", "object": "chat.completion", "model": model, "choices": choices}
+    return {**body, "usage": usage, **more}
+
+
+def good(model: str, *texts: str, elapsed: float = 0.25, **more: Any) -> Cell:
+    return Cell((model,), completion(model, *texts, **more), None, elapsed)
+
+
+def bad(*models: str) -> Cell:
+    error = Rejected(Named(), ErrorDetail("no", "a_type", "p", "c"), upstream=400)
+    return Cell(models, None, error, 0.5)
+
+
+def test_each_cell_is_a_choice_with_its_own_model_usage_and_latency() -> None:
+    body = combined_answer([good("a", "A"), good("c", "C", elapsed=1.0)], asked("a, c"))
+    first, second = body["choices"]
+    assert (first["index"], first["model"], first["latency_ms"]) == (0, "a", 250.0)
+    assert (second["index"], second["model"], second["latency_ms"]) == (1, "c", 1000.0)
+    assert (first["message"]["content"], second["message"]["content"]) == ("A", "C")
+    assert first["usage"] == {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6}
+    assert first["vendor"] == 1
+    assert body["usage"] == {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12}
+    assert (body["object"], body["model"]) == ("chat.completion", "a, c")
+    assert body["fanout"] == {"mode": "all"}
+
+
+def test_a_failed_cell_is_a_choice_with_its_error_and_an_empty_message() -> None:
+    body = combined_answer([good("a", "A"), bad("b")], asked("a, b"))
+    assert body["choices"][1] == {
+        "index": 1,
+        "message": {"role": "assistant", "content": None, "refusal": None},
+        "finish_reason": "error",
+        "logprobs": None,
+        "usage": None,
+        "error": {"message": "`b`: no", "type": "a_type", "param": "p", "code": "c"},
+        "model": "b",
+        "latency_ms": 500.0,
+        "cost_usd": None,
+    }
+    assert body["usage"]["total_tokens"] == 6
+
+
+def test_with_n_each_cell_has_n_places_also_where_it_gave_fewer() -> None:
+    cells = [good("a", "A1", "A2"), bad("b"), good("c", "C1")]
+    body = combined_answer(cells, asked("a, b, c", n=2))
+    assert [choice["index"] for choice in body["choices"]] == [0, 1, 2, 4]
+
+
+def test_a_race_in_a_cell_is_told_with_its_choice() -> None:
+    report = {"mode": "race", "attempts": []}
+    cell = Cell(("a", "b"), completion("b", "B", fanout=report), None, 0.25)
+    request = asked("a, b", messages=[HI, HI], fastest_response=True)
+    body = combined_answer([cell, bad("a", "b")], request)
+    assert body["choices"][0]["fanout"] == report
+    assert [choice["model"] for choice in body["choices"]] == ["b", "a, b"]
+    assert body["fanout"] == {"mode": "race"}
+
+
+def test_nothing_that_is_combined_is_changed() -> None:
+    cell = good("a", "A")
+    before = repr(cell)
+    combined_answer([cell, cell], asked("a, a"))
+    assert repr(cell) == before
+
+
+@pytest.mark.parametrize(
+    ("width", "rows"),
+    [
+        (None, ["a", "b", "c", "d"]),
+        (2, [["a", "b"], ["c", "d"]]),
+        (1, [["a"], ["b"], ["c"], ["d"]]),
+    ],
+)
+def test_a_list_is_flat_or_in_a_row_for_each_conversation(width: int | None, rows: Any) -> None:
+    cells = [good(name, name) for name in "abcd"]
+    listed = listed_answer(cells, lambda one: {**one, "stamped": True}, width)
+
+    def names(value: Any) -> Any:
+        return [names(v) for v in value] if isinstance(value, list) else value["model"]
+
+    assert names(listed) == rows
+    flat = listed if width is None else [cell for row in listed for cell in row]
+    assert all(cell["stamped"] for cell in flat)
+
+
+def test_a_failed_one_of_a_list_is_its_error_and_its_model() -> None:
+    assert listed_answer([bad("b")], dict, None) == [
+        {
+            "error": {"message": "`b`: no", "type": "a_type", "param": "p", "code": "c"},
+            "model": "b",
+        }
+    ]
+
+
+def test_usages_add_up_key_by_key_and_detail_by_detail() -> None:
+    first = {"total_tokens": 3, "completion_tokens_details": {"reasoning_tokens": 1}, "note": "x"}
+    second = {"total_tokens": 4, "completion_tokens_details": {"audio_tokens": 2}, "flag": True}
+    third = {"total_tokens": 1, "completion_tokens_details": None, "cost": 0.5}
+    assert sum_usage([first, None, second, third]) == {
+        "total_tokens": 8,
+        "completion_tokens_details": {"reasoning_tokens": 1, "audio_tokens": 2},
+        "cost": 0.5,
+    }
+    assert first["completion_tokens_details"] == {"reasoning_tokens": 1}
+
+
+@pytest.mark.parametrize("usages", [[], [None], [{}, None]])
+def test_where_nobody_told_any_usage_there_is_none(usages: Any) -> None:
+    assert sum_usage(usages) is None

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from typing import Any
+
+from fanout.concurrency import Cancelled, Failure, Fate, Success
+from fanout.config.model import ModelParams
+from fanout.config.resolve import Deployment, make_deployment
+from fanout.errors import ErrorDetail, RateLimited
+from fanout.gateway.report import make_report
+from fanout.routing.leg import Leg
+
+USAGE: Any = {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12}
+
+
+def deployment(model: str = "openai/x", **params: Any) -> Deployment:
+    return make_deployment("m", ModelParams(model=model, api_key="k", **params), {}, {})
+
+
+def test_every_model_is_told_in_call_order_with_its_fate() -> None:
+    legs = [Leg(name, "r", deployment=deployment()) for name in "abcd"]
+    error = RateLimited(deployment(), ErrorDetail("slow down"), upstream=429)
+    fates: list[Fate[int]] = [Failure(error, 0.5), Cancelled(0.75), Success(1, 0.75), None]
+    report = make_report("race", legs, fates, 100.0, 100.8)
+    assert report["mode"] == "race"
+    told = [(one["model"], one["outcome"], one["duration_ms"]) for one in report["attempts"]]
+    assert told == [
+        ("a", "failed", 500.0), ("b", "cancelled", 750.0), ("c", "won", 800.0),
+        ("d", "not_started", None),
+    ]  # fmt: skip
+    errors = [one["error"] for one in report["attempts"]]
+    assert errors[1:] == [None, None, None]
+    assert errors[0] == {
+        "message": "`m`: slow down",
+        "type": "api_error",
+        "param": None,
+        "code": "rate_limit_exceeded",
+    }
+
+
+def test_a_bug_is_told_without_its_words() -> None:
+    legs = [Leg("a", "r", deployment=deployment())]
+    fates: list[Fate[int]] = [Failure(ZeroDivisionError("secret"), 0.5)]
+    (only,) = make_report("race", legs, fates, 0.0, 1.0)["attempts"]
+    assert "secret" not in str(only)
+    assert only["error"]["type"] == "server_error"
+
+
+def test_the_first_token_is_timed_from_the_contests_start() -> None:
+    leg = Leg("a", "r", first_token=100.25, deployment=deployment())
+    fates: list[Fate[int]] = [Success(1, 0.5)]
+    (only,) = make_report("race", [leg], fates, 100.0, 101.0)["attempts"]
+    assert (only["first_token_ms"], only["duration_ms"]) == (250.0, 1000.0)
+
+
+def test_usage_has_its_cost_by_the_deployments_prices_and_the_report_their_sum() -> None:
+    priced = deployment(input_cost_per_token=0.5, output_cost_per_token=2.0)
+    legs = [
+        Leg("a", "r", usage=USAGE, deployment=priced),
+        Leg("b", "r", usage=USAGE, deployment=priced),
+        Leg("c", "r", usage=USAGE, deployment=deployment()),
+        Leg("d", "r", deployment=priced),
+    ]
+    fates: list[Fate[int]] = [Success(1, 0.5), *[Cancelled(0.5)] * 3]
+    report = make_report("race", legs, fates, 0.0, 1.0)
+    assert [one["cost_usd"] for one in report["attempts"]] == [9.0, 9.0, None, None]
+    assert [one["usage"] for one in report["attempts"]] == [USAGE, USAGE, USAGE, None]
+    assert report["cost_usd"] == 18.0
+
+
+def test_where_no_price_is_known_the_report_claims_no_cost() -> None:
+    fates: list[Fate[int]] = [Success(1, 0.5)]
+    legs = [Leg("a", "r", usage=USAGE, deployment=deployment())]
+    assert "cost_usd" not in make_report("race", legs, fates, 0.0, 1.0)
+
+
+def test_only_of_a_call_that_was_cut_the_bill_is_in_doubt() -> None:
+    legs = [
+        Leg("a", "r", deployment=deployment("openai/x")),
+        Leg("b", "r", deployment=deployment("groq/x")),
+        Leg("c", "r", deployment=deployment("openrouter/x")),
+        Leg("d", "r"),  # cancelled while it waited for a place
+        Leg("e", "r", deployment=deployment("groq/x")),
+    ]
+    fates: list[Fate[int]] = [*[Cancelled(0.5)] * 4, Success(1, 0.5)]
+    report = make_report("race", legs, fates, 0.0, 1.0)
+    billing = [one["billing"] for one in report["attempts"]]
+    assert billing == ["stops", "continues", "unknown", None, None]
+
+
+def test_of_a_leg_with_fallbacks_the_one_that_ran_last_counts() -> None:
+    leg = Leg("a", "r", started=0.0, deployment=deployment("openai/x"))
+    first, second = leg.instead("b"), leg.instead("c")
+    first.started, first.deployment = 0.5, deployment("groq/x")
+    assert leg.latest is first
+    fates: list[Fate[int]] = [Cancelled(0.75)]
+    (only,) = make_report("race", [leg], fates, 0.0, 1.0)["attempts"]
+    assert (only["model"], only["billing"]) == ("a", "continues")
+    second.started = 0.7
+    assert leg.latest is second

@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from fanout.config.model import ModelParams
+from fanout.config.resolve import Deployment, make_deployment
+from fanout.errors import (
+    Broken,
+    ErrorDetail,
+    Overloaded,
+    ProviderError,
+    QuotaExceeded,
+    RateLimited,
+    Refused,
+    Rejected,
+    TimedOut,
+)
+from fanout.routing.load_balancing import Group
+from tests.support.virtual_clock import now, run
+
+
+def deployment(number: int, **params: Any) -> Deployment:
+    given = ModelParams(model="openai/m", api_key="k", **params)
+    return make_deployment("m", given, {}, {}, str(number))
+
+
+class Clock:
+    """Time that a test sets, and a draw that it turns."""
+
+    now = 100.0
+    draw = 0.0
+
+
+def group(
+    deployments: Sequence[Deployment], clock: Clock, allowed_fails: int = 3, cooldown: float = 5.0
+) -> Group:
+    return Group(
+        deployments,
+        now=lambda: clock.now,
+        draw=lambda: clock.draw,
+        allowed_fails=allowed_fails,
+        cooldown=cooldown,
+    )
+
+
+def pair(clock: Clock, **settings: Any) -> tuple[Group, Deployment, Deployment]:
+    """Two equal deployments; with a draw of 0 the first is picked where both may be."""
+    first, second = deployment(0), deployment(1)
+    return group([first, second], clock, **settings), first, second
+
+
+def failure(kind: type[ProviderError], to: Deployment, after: float | None = None) -> ProviderError:
+    return kind(to, ErrorDetail("no"), retry_after=after)
+
+
+# ---- which one is next ----
+
+
+def test_between_equals_chance_decides_by_weight() -> None:
+    clock = Clock()
+    heavy, light = deployment(0, weight=3), deployment(1, weight=1)
+    both = group([heavy, light], clock)
+    picked: Counter[str] = Counter()
+    for step in range(1000):
+        clock.draw = step / 1000
+        if chosen := both.pick():
+            picked[chosen.id] += 1
+    assert picked == {heavy.id: 750, light.id: 250}
+
+
+def test_the_least_busy_is_picked_whatever_chance_says() -> None:
+    async def main() -> None:
+        both, first, second = pair(Clock())
+        assert both.pick() == first
+        async with both.using(first):
+            assert both.pick() == second
+            async with both.using(second):
+                assert both.pick() == first
+        assert both.pick() == first
+
+    run(main())
+
+
+def test_busy_counts_against_weight() -> None:
+    async def main() -> None:
+        heavy, light = deployment(0, weight=4), deployment(1, weight=1)
+        both = group([light, heavy], Clock())
+        async with both.using(light), both.using(heavy), both.using(heavy), both.using(heavy):
+            assert both.pick() == heavy
+            async with both.using(heavy):  # both are as busy as they weigh: the draw decides
+                assert both.pick() == light
+
+    run(main())
+
+
+def test_a_full_deployment_is_not_waited_for_while_another_has_a_place() -> None:
+    async def main() -> None:
+        narrow, wide = deployment(0, max_parallel_requests=1), deployment(1)
+        both = group([narrow, wide], Clock())
+        async with both.using(narrow), both.using(wide), both.using(wide):
+            assert both.pick() == wide
+            assert both.pick({wide.id}) == narrow
+
+    run(main())
+
+
+def test_those_to_avoid_are_not_picked_and_of_none_left_none_is() -> None:
+    both, first, second = pair(Clock())
+    assert both.pick({first.id}) == second
+    assert both.pick({first.id, second.id}) is None
+
+
+# ---- places ----
+
+
+def test_no_more_calls_than_places_are_in_flight() -> None:
+    async def main() -> None:
+        narrow = deployment(0, max_parallel_requests=2)
+        only = group([narrow], Clock())
+        ended = []
+
+        async def call() -> None:
+            async with only.using(narrow):
+                await asyncio.sleep(1.0)
+            ended.append(now())
+
+        async with asyncio.TaskGroup() as calls:
+            for _ in range(5):
+                calls.create_task(call())
+        assert ended == [1.0, 1.0, 2.0, 2.0, 3.0]
+
+    run(main())
+
+
+def test_one_that_gives_up_waiting_for_a_place_is_not_counted_as_busy() -> None:
+    async def main() -> None:
+        narrow, other = deployment(0, max_parallel_requests=1), deployment(1)
+        both = group([narrow, other], Clock())
+        async with both.using(narrow):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1.0), both.using(narrow):
+                    pytest.fail("there was no place")
+        assert both.pick() == narrow
+
+    run(main())
+
+
+# ---- cooling down ----
+
+
+@pytest.mark.parametrize("kind", [Overloaded, TimedOut, Broken])
+def test_more_failures_in_a_row_than_allowed_cool_it_down_for_the_cooldown(
+    kind: type[ProviderError],
+) -> None:
+    clock = Clock()
+    both, first, second = pair(clock, allowed_fails=2, cooldown=5.0)
+    for _ in range(2):
+        both.failed(first, failure(kind, first))
+        assert both.pick() == first
+    both.failed(first, failure(kind, first))
+    assert both.pick() == second
+    clock.now += 4.9
+    assert both.pick() == second
+    clock.now += 0.1
+    assert both.pick() == first
+
+
+def test_a_success_forgives_the_failures_before_it() -> None:
+    both, first, _ = pair(Clock(), allowed_fails=1)
+    for _ in range(5):
+        both.failed(first, failure(Overloaded, first))
+        both.succeeded(first)
+    assert both.pick() == first
+
+
+def test_after_a_cool_down_the_count_begins_anew() -> None:
+    clock = Clock()
+    both, first, _ = pair(clock, allowed_fails=1, cooldown=5.0)
+    for _ in range(2):
+        both.failed(first, failure(Overloaded, first))
+    clock.now += 5.0
+    both.failed(first, failure(Overloaded, first))
+    assert both.pick() == first
+
+
+@pytest.mark.parametrize("kind", [RateLimited, QuotaExceeded, Refused])
+def test_a_rate_limit_or_a_refused_key_cools_it_down_at_once(kind: type[ProviderError]) -> None:
+    clock = Clock()
+    both, first, second = pair(clock, allowed_fails=3, cooldown=5.0)
+    both.failed(first, failure(kind, first))
+    assert both.pick() == second
+    clock.now += 5.0
+    assert both.pick() == first
+
+
+@pytest.mark.parametrize("after", [0.5, 30.0])
+def test_a_rate_limit_cools_it_down_for_as_long_as_retry_after_says(after: float) -> None:
+    clock = Clock()
+    both, first, second = pair(clock, cooldown=5.0)
+    both.failed(first, failure(RateLimited, first, after))
+    clock.now += after - 0.1
+    assert both.pick() == second
+    clock.now += 0.1
+    assert both.pick() == first
+
+
+def test_a_later_shorter_pause_does_not_cut_a_longer_one_short() -> None:
+    clock = Clock()
+    both, first, second = pair(clock)
+    both.failed(first, failure(RateLimited, first, 30.0))
+    both.failed(first, failure(RateLimited, first, 1.0))
+    clock.now += 20.0
+    assert both.pick() == second
+
+
+def test_what_the_request_is_to_blame_for_never_cools_anybody_down() -> None:
+    both, first, _ = pair(Clock(), allowed_fails=0)
+    for _ in range(10):
+        both.failed(first, failure(Rejected, first))
+    assert both.pick() == first
+
+
+def test_where_all_are_cooling_the_soonest_ready_is_picked() -> None:
+    both, first, second = pair(Clock())
+    both.failed(first, failure(RateLimited, first, 30.0))
+    both.failed(second, failure(RateLimited, second, 10.0))
+    assert both.pick() == second
+    assert both.pick({second.id}) == first
+
+
+def test_one_that_cools_down_is_passed_over_however_busy_the_other_is() -> None:
+    async def main() -> None:
+        both, first, second = pair(Clock())
+        both.failed(first, failure(RateLimited, first))
+        async with both.using(second), both.using(second):
+            assert both.pick() == second
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", [RateLimited, Refused, Overloaded])
+def test_a_deployment_without_a_companion_never_cools_down(kind: type[ProviderError]) -> None:
+    only = deployment(0)
+    alone = group([only], Clock(), allowed_fails=0)
+    for _ in range(10):
+        alone.failed(only, failure(kind, only, 99.0))
+    assert alone.pick() == only
+    assert len(alone) == 1

@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from fanout.errors import Overloaded, RateLimited, TimedOut
+from fanout.routing.leg import Leg
+from tests.support.scripted_engine import Script, answers, refuses, stalls
+from tests.support.virtual_clock import now, run
+from tests.unit.routing.bench import HELLO, Bench
+
+
+def leg(retries: int | None = None, until: float | None = None) -> Leg:
+    return Leg("m", "r", retries=retries, until=until)
+
+
+# ---- how often, and when ----
+
+
+def test_retries_wait_full_jitter_and_nothing_waits_after_the_last() -> None:
+    async def main() -> None:
+        bench = Bench(a=refuses(500), draw=0.5)
+        with pytest.raises(Overloaded):
+            await bench.ask(leg(retries=3))
+        assert [at for at, _ in bench.engine.calls] == [0.0, 0.25, 0.75, 1.75]
+        assert now() == 1.75
+
+    run(main())
+
+
+def test_a_retry_that_is_answered_is_the_answer() -> None:
+    async def main() -> None:
+        bench = Bench(a=[refuses(503), refuses(429), answers("Hi")], draw=0.5)
+        assert await bench.ask(leg(retries=2)) == "Hi"
+        assert bench.outcomes == [
+            ("failed", "Overloaded", 503), ("failed", "RateLimited", 429), ("ok", None, 200),
+        ]  # fmt: skip
+
+    run(main())
+
+
+def test_a_group_waits_once_a_round_and_not_once_a_call() -> None:
+    async def main() -> None:
+        bench = Bench(a=refuses(500), b=refuses(500), draw=0.5)
+        with pytest.raises(Overloaded):
+            await bench.ask(leg(retries=5))
+        assert [at for at, _ in bench.engine.calls] == [0.0, 0.0, 0.25, 0.25, 0.75, 0.75]
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("ours", "router", "service", "calls"),
+    [
+        ({}, {}, {}, 3),
+        ({"num_retries": 0}, {"num_retries": 4}, {"num_retries": 5}, 1),
+        ({}, {"num_retries": 4}, {"num_retries": 5}, 5),
+        ({}, {}, {"num_retries": 5}, 6),
+    ],
+)
+def test_num_retries_is_the_deployments_the_routers_the_services_or_two(
+    ours: dict[str, int], router: dict[str, int], service: dict[str, int], calls: int
+) -> None:
+    async def main() -> None:
+        bench = Bench(
+            a=refuses(500), params={"a": ours}, router_settings=router, litellm_settings=service
+        )
+        with pytest.raises(Overloaded):
+            await bench.ask()
+        assert len(bench.engine.calls) == calls
+
+    run(main())
+
+
+def test_the_requests_own_num_retries_rules() -> None:
+    async def main() -> None:
+        bench = Bench(a=refuses(500), params={"a": {"num_retries": 5}})
+        with pytest.raises(Overloaded):
+            await bench.ask(leg(retries=1))
+        assert len(bench.engine.calls) == 2
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("limited", "seconds"),
+    [
+        (refuses(429, retry_after="3"), 3.0),
+        (refuses(429, retry_after="0.5"), 0.5),
+        (refuses(429, retry_after_ms="1500", retry_after="9"), 1.5),
+        (refuses(429, retry_after="0"), 0.0),
+    ],
+)
+def test_retry_after_rules_over_the_jitter(limited: Script, seconds: float) -> None:
+    async def main() -> None:
+        bench = Bench(a=[limited, answers("Hi")], draw=0.5)
+        assert await bench.ask() == "Hi"
+        assert [at for at, _ in bench.engine.calls] == [0.0, seconds]
+
+    run(main())
+
+
+# ---- no longer than there is time ----
+
+
+def test_a_pause_that_would_outlast_the_request_is_not_begun() -> None:
+    async def main() -> None:
+        bench = Bench(a=refuses(429, retry_after="60"))
+        with pytest.raises(RateLimited) as raised:
+            await bench.ask(leg(until=30.0))
+        assert (now(), len(bench.engine.calls)) == (0.0, 1)
+        assert raised.value.retry_after == 60.0
+
+    run(main())
+
+
+def test_a_pause_that_leaves_time_is_taken() -> None:
+    async def main() -> None:
+        bench = Bench(a=[refuses(429, retry_after="20"), answers("Hi")])
+        assert await bench.ask(leg(until=30.0)) == "Hi"
+        assert now() == 20.0
+
+    run(main())
+
+
+def test_a_deadline_cuts_a_pause_short() -> None:
+    async def main() -> None:
+        bench = Bench(a=refuses(429, retry_after="20"))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(5.0):
+                await bench.ask()
+        assert (now(), len(bench.engine.calls)) == (5.0, 1)
+
+    run(main())
+
+
+# ---- a deployment's own time-out ----
+
+
+def test_a_deployments_timeout_ends_its_try_and_another_takes_over() -> None:
+    async def main() -> None:
+        bench = Bench(a=stalls(), b=answers("Hi", after=1.0), params={"a": {"timeout": 2}})
+        assert await bench.ask() == "Hi"
+        assert bench.engine.calls == [(0.0, "a"), (2.0, "b")]
+        assert bench.engine.left == [(2.0, "a")]
+        assert bench.outcomes == [("failed", "TimedOut", None), ("ok", None, 200)]
+
+    run(main())
+
+
+def test_the_timeout_of_a_stream_is_for_its_first_content() -> None:
+    async def main() -> None:
+        slow_talker = answers("Hi", " you", after=1.0, between=60.0)
+        bench = Bench(a=slow_talker, params={"a": {"timeout": 2}})
+        assert await bench.read() == "Hi you"
+        mute = Bench(a=stalls(), params={"a": {"timeout": 2, "num_retries": 0}})
+        with pytest.raises(TimedOut, match="no answer within 2 s"):
+            await mute.read()
+
+    run(main())
+
+
+def test_a_stream_that_falls_silent_for_its_stream_timeout_breaks() -> None:
+    async def main() -> None:
+        silent = answers("Hi", "never", between=61.0)
+        bench = Bench(a=silent, params={"a": {"stream_timeout": 60}})
+        with pytest.raises(TimedOut, match="silent for 60 s"):
+            await bench.read()
+        assert now() == 60.0
+        assert bench.engine.left == [(60.0, "a")]
+
+    run(main())
+
+
+def test_a_stream_whose_head_does_not_come_in_its_stream_timeout_is_given_up() -> None:
+    async def main() -> None:
+        bench = Bench(a=stalls(), params={"a": {"stream_timeout": 5, "num_retries": 0}})
+        with pytest.raises(TimedOut, match="silent for 5 s"):
+            await bench.read()
+        assert now() == 5.0
+
+    run(main())
+
+
+def test_waiting_for_a_place_does_not_count_against_the_timeout() -> None:
+    async def main() -> None:
+        bench = Bench(
+            a=answers("Hi", after=1.5),
+            params={"a": {"timeout": 2, "max_parallel_requests": 1, "num_retries": 0}},
+        )
+        async with asyncio.TaskGroup() as group:
+            for _ in range(3):
+                group.create_task(bench.ask())
+        assert now() == 4.5
+
+    run(main())
+
+
+# ---- cooling down ----
+
+
+def test_a_rate_limited_deployment_is_left_alone_until_its_retry_after() -> None:
+    async def main() -> None:
+        bench = Bench(a=[refuses(429, retry_after="30"), answers("A")], b=answers("B"))
+        heard = []
+        for _ in range(4):
+            heard.append(await bench.ask())
+            await asyncio.sleep(10.0)
+        assert heard == ["B", "B", "B", "A"]
+        assert bench.engine.asked == ["a", "b", "b", "b", "a"]
+
+    run(main())
+
+
+def test_a_deployment_that_keeps_failing_is_left_alone_for_the_cooldown() -> None:
+    async def main() -> None:
+        settings = {"allowed_fails": 1, "cooldown_time": 7}
+        bench = Bench(a=refuses(500), b=answers("B"), router_settings=settings)
+        for _ in range(4):
+            await bench.ask()
+        assert bench.engine.asked == ["a", "b", "a", "b", "b", "b"]
+        await asyncio.sleep(7.0)
+        await bench.ask()
+        assert bench.engine.asked[-2:] == ["a", "b"]
+
+    run(main())
+
+
+def test_a_deployment_that_answers_between_its_failures_is_not_left_alone() -> None:
+    async def main() -> None:
+        ups_and_downs = [refuses(500), answers("A")] * 5
+        bench = Bench(a=ups_and_downs, b=answers("B"), router_settings={"allowed_fails": 1})
+        heard = [await bench.ask() for _ in range(8)]
+        assert heard == ["B", "A"] * 4
+
+    run(main())
+
+
+def test_what_one_request_learns_of_a_group_every_other_knows() -> None:
+    async def main() -> None:
+        bench = Bench(a=refuses(401), b=answers("B", after=1.0))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(bench.ask())
+            await asyncio.sleep(0.5)
+            group.create_task(bench.ask())
+        assert bench.engine.asked == ["a", "b", "b"]
+
+    run(main())
+
+
+# ---- places ----
+
+
+def test_a_stream_holds_its_place_until_it_is_closed() -> None:
+    async def main() -> None:
+        bench = Bench(a=answers("Hi"), params={"a": {"max_parallel_requests": 1}})
+        order = []
+
+        async def reader(name: str, seconds: float) -> None:
+            async with bench.router.stream(leg(), HELLO) as chunks:
+                await anext(chunks)
+                order.append((name, now()))
+                await asyncio.sleep(seconds)
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(reader("first", 5.0))
+            group.create_task(reader("second", 1.0))
+        assert order == [("first", 0.0), ("second", 5.0)]
+
+    run(main())
+
+
+def test_a_place_is_free_again_after_a_failure_or_a_cancelled_call() -> None:
+    async def main() -> None:
+        scripts = [refuses(500), stalls(), answers("Hi")]
+        bench = Bench(a=scripts, params={"a": {"max_parallel_requests": 1}})
+        with pytest.raises(Overloaded):
+            await bench.read(leg(retries=0))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await bench.read()
+        assert await bench.read() == "Hi"
+
+    run(main())

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from typing import Any
+
+from fanout.schema.accumulator import Assembly
+
+
+def chunk(*choices: dict[str, Any], **more: Any) -> Any:
+    head = {"id": "1", "object": "chat.completion.chunk", "created": 7, "model": "m"}
+    return {**head, "choices": list(choices), **more}
+
+
+def piece(index: int = 0, finish: str | None = None, /, **delta: Any) -> dict[str, Any]:
+    return {"index": index, "delta": delta, "finish_reason": finish}
+
+
+def whole(*chunks: Any) -> Any:
+    assembly = Assembly()
+    for one in chunks:
+        assembly.add(one)
+    return assembly.whole()
+
+
+def message(*deltas: dict[str, Any]) -> Any:
+    return whole(*(chunk(piece(**delta)) for delta in deltas))["choices"][0]["message"]
+
+
+def test_content_is_put_together_to_the_answer_that_a_plain_call_gives() -> None:
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+    found = whole(
+        chunk(piece(role="assistant", content="", refusal=None), system_fingerprint="fp"),
+        chunk(piece(content="Hel")),
+        chunk(piece(content="lo")),
+        chunk(piece(0, "stop")),
+        chunk(usage=usage, service_tier="default"),
+    )
+    assert found == {
+        "id": "1",
+        "object": "chat.completion",
+        "created": 7,
+        "model": "m",
+        "system_fingerprint": "fp",
+        "service_tier": "default",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "Hello"},
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": usage,
+    }
+
+
+def test_choices_are_told_apart_by_their_index_and_sorted() -> None:
+    found = whole(
+        chunk(piece(1, content="B")), chunk(piece(0, content="A")), chunk(piece(1, content="b"))
+    )
+    told = [(choice["index"], choice["message"]["content"]) for choice in found["choices"]]
+    assert told == [(0, "A"), (1, "Bb")]
+
+
+def test_tool_calls_are_put_together_by_their_index() -> None:
+    first = {"index": 0, "id": "c0", "type": "function", "function": {"name": "f", "arguments": ""}}
+    second = {"index": 1, "id": "c1", "function": {"name": "g"}}
+    found = message(
+        {"tool_calls": [first]},
+        {"tool_calls": [{"index": 0, "function": {"arguments": '{"a":'}}]},
+        {"tool_calls": [second, {"index": 0, "function": {"arguments": "1}"}}]},
+        {"tool_calls": [{"index": 1, "extra_content": {"sign": "s"}}]},
+    )
+    assert found["content"] is None
+    assert found["tool_calls"] == [
+        {"id": "c0", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}},
+        {
+            "id": "c1",
+            "type": "function",
+            "function": {"name": "g", "arguments": ""},
+            "extra_content": {"sign": "s"},
+        },
+    ]
+
+
+def test_texts_beside_the_content_are_put_together_too() -> None:
+    found = message(
+        {"reasoning_content": "let me "}, {"reasoning_content": "think"}, {"content": "Hi"}
+    )
+    assert (found["reasoning_content"], found["content"]) == ("let me think", "Hi")
+
+
+def test_a_refusal_has_no_content_and_an_empty_answer_an_empty_one() -> None:
+    assert message({"refusal": "I "}, {"refusal": "won't"}) == {
+        "role": "assistant",
+        "content": None,
+        "refusal": "I won't",
+    }
+    assert message({"role": "assistant"}) == {"role": "assistant", "content": ""}
+
+
+def test_lists_of_a_delta_add_up_and_other_values_are_kept() -> None:
+    found = message(
+        {"content": "x", "citations": [{"n": 1}]}, {"citations": [{"n": 2}], "audio": {"id": "a"}}
+    )
+    assert found["citations"] == [{"n": 1}, {"n": 2}]
+    assert found["audio"] == {"id": "a"}
+
+
+def test_log_probabilities_add_up() -> None:
+    first = {**piece(content="a"), "logprobs": {"content": [{"token": "a"}], "refusal": None}}
+    second = {**piece(content="b"), "logprobs": {"content": [{"token": "b"}], "refusal": None}}
+    (choice,) = whole(chunk(first), chunk(second), chunk(piece(0, "stop")))["choices"]
+    assert choice["logprobs"] == {"content": [{"token": "a"}, {"token": "b"}]}
+
+
+def test_the_last_usage_rules_and_is_told_while_it_runs() -> None:
+    assembly = Assembly()
+    assert assembly.usage is None
+    assembly.add(chunk(piece(content="a"), usage={"total_tokens": 1}))
+    assembly.add(chunk(piece(content="b"), usage=None))
+    assembly.add(chunk(usage={"total_tokens": 2}))
+    assert assembly.usage == {"total_tokens": 2}
+    whole_usage: Any = assembly.whole()["usage"]
+    assert whole_usage == {"total_tokens": 2}
+
+
+def test_what_is_only_a_pieces_own_is_left_out() -> None:
+    found = whole(chunk(piece(content="a"), obfuscation="xxxx"))
+    assert "obfuscation" not in found
+    assert found["object"] == "chat.completion"
+
+
+def test_a_stream_without_choices_is_an_answer_without_any() -> None:
+    assert whole(chunk())["choices"] == []
+    assert Assembly().whole()["choices"] == []
+
+
+def test_chunks_are_not_changed() -> None:
+    first = chunk(piece(tool_calls=[{"index": 0, "id": "c", "function": {"arguments": "{"}}]))
+    second = chunk(piece(tool_calls=[{"index": 0, "function": {"arguments": "}"}}]))
+    third = chunk(piece(content="x", citations=[1]))
+    before = repr([first, second, third])
+    whole(first, second, third, third)
+    assert repr([first, second, third]) == before

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fanout.telemetry.observers import AttemptRecord, JSONLines, RequestRecord, Silent
+
+ATTEMPT = AttemptRecord(
+    request_id="req_1",
+    mode="race",
+    model="a",
+    deployment="a#0",
+    provider="openai",
+    outcome="failed",
+    status=429,
+    error="RateLimited",
+    first_token_ms=None,
+    duration_ms=12.5,
+    usage={"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+    dropped=("logit_bias",),
+    cost_usd=0.25,
+)
+REQUEST = RequestRecord(
+    request_id="req_1",
+    caller="team",
+    mode="race",
+    models=("a", "b"),
+    winner="b",
+    stream=True,
+    status=200,
+    error=None,
+    duration_ms=20.0,
+)
+
+
+def lines(told: Any) -> list[str]:
+    written: list[str] = []
+    told(JSONLines(written.append))
+    return written
+
+
+def test_an_attempt_is_one_json_line_with_every_field() -> None:
+    (line,) = lines(lambda log: log.attempt(ATTEMPT))
+    assert line.endswith("\n")
+    assert line.count("\n") == 1
+    assert json.loads(line) == {
+        "event": "attempt",
+        "request_id": "req_1",
+        "mode": "race",
+        "model": "a",
+        "deployment": "a#0",
+        "provider": "openai",
+        "outcome": "failed",
+        "status": 429,
+        "error": "RateLimited",
+        "first_token_ms": None,
+        "duration_ms": 12.5,
+        "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+        "dropped": ["logit_bias"],
+        "cost_usd": 0.25,
+    }
+
+
+def test_a_request_is_one_json_line_with_every_field() -> None:
+    (line,) = lines(lambda log: log.request(REQUEST))
+    assert json.loads(line) == {
+        "event": "request",
+        "request_id": "req_1",
+        "caller": "team",
+        "mode": "race",
+        "models": ["a", "b"],
+        "winner": "b",
+        "stream": True,
+        "status": 200,
+        "error": None,
+        "duration_ms": 20.0,
+    }
+
+
+def test_a_bug_is_told_by_where_it_is_and_never_by_its_values() -> None:
+    def fail(prompt: str) -> None:
+        raise ValueError(f"cannot take {prompt}")
+
+    def tell(log: JSONLines) -> None:
+        try:
+            fail("my secret prompt")
+        except ValueError as error:
+            log.bug("req_1", error)
+
+    (line,) = lines(tell)
+    told = json.loads(line)
+    assert (told["event"], told["request_id"], told["error"]) == ("bug", "req_1", "ValueError")
+    assert [where.rpartition(" ")[2] for where in told["where"]] == ["tell", "fail"]
+    assert "test_observe.py:" in told["where"][0]
+    assert "secret prompt" not in line
+
+
+def test_a_name_with_a_line_break_stays_on_its_line() -> None:
+    (line,) = lines(lambda log: log.request(REQUEST.__class__(**{**_fields(), "winner": "a\nb"})))
+    assert line.count("\n") == 1
+    assert json.loads(line)["winner"] == "a\nb"
+
+
+def test_silence_tells_nobody() -> None:
+    silent = Silent()
+    told = [silent.attempt(ATTEMPT), silent.request(REQUEST), silent.bug("r", ValueError())]  # type: ignore[func-returns-value]
+    assert told == [None, None, None]
+
+
+def _fields() -> dict[str, Any]:
+    return {name: getattr(REQUEST, name) for name in REQUEST.__struct_fields__}

@@ -1,0 +1,97 @@
+"""
+What an answer costs: the config's prices, else the lists that come along, which are held to
+genai-prices, whose tables they are made of.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from genai_prices import Usage, calc_price
+
+from fanout.config.resolve import Deployment
+from fanout.telemetry.prices import LISTS, cost_of, rate_of
+from scripts.make_prices import lists
+from tests.unit.config.sections import deployment
+
+USAGE = {"prompt_tokens": 1000, "completion_tokens": 100}
+CACHED = {**USAGE, "prompt_tokens_details": {"cached_tokens": 600}}
+
+MODELS = [
+    "gpt-4o",
+    "anthropic/claude-sonnet-4-5",
+    "openai/gpt-4o-2024-08-06",
+    "anthropic/claude-3-5-haiku-20241022",
+    "openai/ft:gpt-4o-2024-08-06:acme::x",
+    "azure/gpt-4o",
+    "openai/o3-mini",
+    "command-r-plus",
+    "gemini/gemini-2.5-pro",
+    "gemini/gemini-2.5-flash-lite-preview-09-2025",
+    "groq/llama-3.3-70b-versatile",
+    "mistral/mistral-large-latest",
+    "deepseek/deepseek-chat",
+    "xai/grok-4",
+    "bedrock/us.anthropic.claude-sonnet-4-20250514-v1:0",
+    "bedrock/anthropic.claude-3-haiku-20240307-v1:0",
+    "openrouter/anthropic/claude-3.5-sonnet",
+    "together_ai/meta-llama/Llama-3.3-70B-Instruct-Turbo",
+    "perplexity/sonar",
+    "cerebras/llama3.1-8b",
+]
+
+
+def priced(model: str) -> Deployment:
+    given: dict[str, Any] = {"api_base": "https://x.test"} if model.startswith("azure/") else {}
+    return deployment(model, {"AWS_REGION": "us-east-1"}, **given)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_models_price_is_the_public_one(model: str) -> None:
+    found = priced(model)
+    day = json.loads((LISTS / f"{found.provider.name}.json").read_text())["as_of"]
+    theirs = calc_price(
+        Usage(input_tokens=1000, output_tokens=100),
+        found.target.model,
+        provider_id=model.partition("/")[0] if "/" in model else found.provider.name,
+        genai_request_timestamp=datetime.fromisoformat(day).replace(tzinfo=UTC),
+    )
+    assert cost_of(found, USAGE) == pytest.approx(float(theirs.total_price))
+
+
+def test_tokens_out_of_the_cache_cost_what_the_cache_costs() -> None:
+    found = deployment("openai/gpt-4o")
+    rate = rate_of(found)
+    assert rate is not None
+    assert rate.cached is not None
+    wanted = 400 * rate.sent + 600 * rate.cached + 100 * rate.got
+    assert cost_of(found, CACHED) == pytest.approx(wanted)
+
+
+def test_the_configs_prices_rule_over_the_public_ones() -> None:
+    own: dict[str, Any] = {"input_cost_per_token": 0.001, "output_cost_per_token": 0.002}
+    found = deployment("openai/gpt-4o", {}, **own)
+    assert cost_of(found, CACHED) == pytest.approx(1.0 + 0.2)
+
+
+@pytest.mark.parametrize("model", ["openai/nobodys-model", "local/smol", "ollama/llama3"])
+def test_what_nobody_prices_has_no_cost(model: str) -> None:
+    assert cost_of(deployment(model), USAGE) is None
+
+
+def test_an_answer_that_tells_no_usage_has_no_cost() -> None:
+    assert cost_of(deployment("openai/gpt-4o"), None) is None
+
+
+def test_a_server_of_ones_own_is_not_taken_for_openais() -> None:
+    assert not (LISTS / "openai_like.json").exists()
+
+
+def test_the_lists_are_what_make_prices_writes() -> None:
+    days: set[str] = {json.loads(path.read_text())["as_of"] for path in LISTS.glob("*.json")}
+    (day,) = days
+    written: dict[str, Any] = {path.stem: path.read_text() for path in LISTS.glob("*.json")}
+    assert written == lists(day)

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from fanout.transport.client import join
+from fanout.transport.error_mapping import retry_after
+
+DATE = "Mon, 23 Nov 2026 10:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("base", "path", "url"),
+    [
+        ("https://h/v1", "/chat/completions", "https://h/v1/chat/completions"),
+        ("https://h", "/v1/messages", "https://h/v1/messages"),
+        ("https://h/v1", "/v1/messages", "https://h/v1/messages"),
+        ("https://h/openai/v1", "/v1/chat", "https://h/openai/v1/chat"),
+        ("https://h/v1", "/v2/chat", "https://h/v1/v2/chat"),
+        ("https://h/av1", "/v1/chat", "https://h/av1/v1/chat"),
+        ("https://h/v1beta", "/v1beta/models/m", "https://h/v1beta/models/m"),
+        ("https://h/openai/v1", "/openai/v1/chat", "https://h/openai/v1/chat"),
+        ("https://v1", "/v1/chat", "https://v1/v1/chat"),
+        ("https://h", "", "https://h"),
+    ],
+)
+def test_what_the_address_and_the_path_share_is_said_once(base: str, path: str, url: str) -> None:
+    assert join(base, path) == url
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "3"}, 3.0),
+        ({"retry-after": "0"}, 0.0),
+        ({"retry-after": "1.5"}, 1.5),
+        ({"retry-after-ms": "250"}, 0.25),
+        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
+        ({"retry-after": "Mon, 23 Nov 2026 10:00:30 GMT", "date": DATE}, 30.0),
+        ({"retry-after": "Mon, 23 Nov 2026 09:00:00 GMT", "date": DATE}, 0.0),
+        ({"retry-after": "Mon, 23 Nov 2026 11:00:30 +0100", "date": DATE}, 30.0),
+        ({"retry-after": "999999"}, 600.0),
+        ({"retry-after-ms": "999999999"}, 600.0),
+        ({"retry-after": "Mon, 23 Nov 2036 10:00:00 GMT", "date": DATE}, 600.0),
+        ({"retry-after-ms": "-5"}, 0.0),
+    ],
+)
+def test_retry_after_is_read_in_milliseconds_seconds_or_as_a_date(
+    headers: dict[str, str], seconds: float
+) -> None:
+    assert retry_after(headers) == seconds
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"retry-after": ""},
+        {"retry-after": "soon"},
+        {"retry-after": "-3"},
+        {"retry-after": "1.2.3"},
+        {"retry-after": "²"},
+        {"retry-after": "nan"},
+        {"retry-after-ms": "nan"},
+        {"retry-after-ms": "soon"},
+        {"retry-after": "Mon, 23 Nov 2026 10:00:30 GMT"},
+        {"retry-after": "Mon, 23 Nov 2026 10:00:30 -0000", "date": DATE},
+        {"retry-after": "Mon, 23 Nov 2026 10:00:30 GMT", "date": "yesterday"},
+    ],
+)
+def test_what_cannot_be_read_is_no_retry_after(headers: dict[str, str]) -> None:
+    assert retry_after(headers) is None
+
+
+@pytest.mark.parametrize("value", ["inf", "1e999", "9" * 400])
+def test_a_wait_without_end_is_the_longest_there_is(value: str) -> None:
+    seconds = retry_after({"retry-after-ms": value})
+    assert seconds is not None
+    assert math.isfinite(seconds)
+    assert seconds <= 600.0

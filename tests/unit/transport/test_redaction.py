@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+
+from fanout.transport.redaction import MAX_MESSAGE, redact
+
+BASE = "https://internal.corp.example:8443/v1"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "sk-abcdef123456",
+        "sk-proj-abc_DEF-123456",
+        "sk-ant-api03-abcdef",
+        "gsk_abcdefgh12345",
+        "xai-abcdefgh12345",
+        "hf_abcdefgh12345",
+        "AIzaSyA-1234567890abcdef",
+        "AKIAIOSFODNN7EXAMPLE",
+        "ASIAIOSFODNN7EXAMPLE",
+        "Bearer abc.def.ghi",
+        "bearer anything-at-all",
+        "sk-ab***********yz12",
+    ],
+)
+def test_what_is_shaped_like_a_key_goes(key: str) -> None:
+    assert redact(f"Incorrect API key provided: {key}.").startswith("Incorrect API key provided: ")
+    assert key not in redact(f"Incorrect API key provided: {key}.")
+    assert "[key]" in redact(f"before '{key}' behind")
+    assert redact(f"before '{key}' behind").endswith("' behind")
+
+
+def test_the_calls_own_key_goes_whatever_its_shape() -> None:
+    assert redact("the key hunter2hunter2 is wrong", ["hunter2hunter2"]) == "the key [key] is wrong"
+    assert redact("one-two1 and three-four", ["one-two1", "three-four"]) == "[key] and [key]"
+
+
+@pytest.mark.parametrize("key", ["", "k", "none"])
+def test_a_stand_in_for_a_key_leaves_the_words_alone(key: str) -> None:
+    assert redact("none of the known models", [key]) == "none of the known models"
+
+
+def test_where_the_call_went_goes() -> None:
+    said = f"cannot POST {BASE}/chat/completions on internal.corp.example:8443"
+    assert redact(said, base_url=BASE) == "cannot POST [address]/chat/completions on [address]"
+
+
+@pytest.mark.parametrize("base", ["", "https://", "http:///v1"])
+def test_an_address_without_a_host_leaves_the_words_alone(base: str) -> None:
+    assert redact("no such model", base_url=base) == "no such model"
+
+
+@pytest.mark.parametrize(
+    "address", ["10.0.0.7", "10.0.0.7:8080", "http://10.0.0.7:8080/v1/chat", "https://10.0.0.7/x?y"]
+)
+def test_a_numbered_host_goes_with_its_path(address: str) -> None:
+    assert redact(f"upstream {address} said no") == "upstream [address] said no"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The model `gpt-4o` does not exist",
+        "maximum context length is 8192 tokens, 9000 asked",
+        "Invalid schema for function 'get_weather': see https://platform.openai.com/docs",
+        "version 1.2.3 is not known",
+        "risk-averse people ask for a task-force",
+        "",
+    ],
+)
+def test_other_words_stay_as_they_are(text: str) -> None:
+    assert redact(text, ["sk-other-key-1"], BASE) == text
+
+
+def test_a_long_message_is_cut() -> None:
+    assert redact("x" * 5_000) == "x" * MAX_MESSAGE + "…"
+    assert redact("x" * MAX_MESSAGE) == "x" * MAX_MESSAGE
