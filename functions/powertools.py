@@ -21,7 +21,7 @@ from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
     AmazonCloudWatchEMFProvider,
 )
 
-from fanout.bulk.totals import Tally
+from fanout.bulk.totals import Totals
 from fanout.telemetry.observers import AttemptRecord, RequestRecord
 
 NAMESPACE = "Fanout"
@@ -110,7 +110,7 @@ class PowertoolsTotals(PowertoolsObserver):
         if self._now() - self._told >= OFTEN:
             self.flush()
 
-    def lines(self, tally: Tally) -> None:
+    def lines(self, tally: Totals) -> None:
         """What a worker has done of its shard, if it has done anything."""
         if not tally.lines:
             return

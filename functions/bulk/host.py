@@ -18,10 +18,10 @@ import uvloop
 
 from fanout.aws.credentials import AWSSigner
 from fanout.aws.secrets_manager import Place, SecretsManager
-from fanout.bulk.aws.batch_host import AWSBulk
-from fanout.bulk.aws.job_start import OWNER, Intake
+from fanout.bulk.aws.batch_service import AWSBatchService
+from fanout.bulk.aws.job_start import OWNER, JobStarter
 from fanout.bulk.aws.lazy_service import open_stores
-from fanout.bulk.aws.step_handlers import Machine
+from fanout.bulk.aws.step_handlers import StepHandlers
 from fanout.bulk.aws.step_payloads import Steps
 from fanout.bulk.work.line_requests import check_model
 from fanout.gateway.factory import load_catalog, make_engine, open_gateway
@@ -44,9 +44,9 @@ class Host:
         self._secrets = SecretsManager(self._engine, signer, place, names, draw=random.random)
         self._observer = PowertoolsTotals(settings.env["FANOUT_SERVICE"])
         self._open = AsyncExitStack()
-        self._machine: Machine | None = None
+        self._machine: StepHandlers | None = None
 
-    def run(self, step: Callable[[Machine], Awaitable[object]]) -> Any:
+    def run(self, step: Callable[[StepHandlers], Awaitable[object]]) -> Any:
         """Take a step; what it says, as the state machine reads it."""
         return self._runner.run(self._run(step))
 
@@ -57,14 +57,14 @@ class Host:
     def look(self) -> Any:
         """Say how many jobs hang, if any do."""
 
-        async def stuck(machine: Machine) -> int:
+        async def stuck(machine: StepHandlers) -> int:
             if count := await machine.stuck():
                 self._observer.stuck(count)
             return count
 
         return self.run(stuck)
 
-    async def _run(self, step: Callable[[Machine], Awaitable[object]]) -> Any:
+    async def _run(self, step: Callable[[StepHandlers], Awaitable[object]]) -> Any:
         machine = self._machine = self._machine or await self._make()
         try:
             async with self._secrets.fresh():
@@ -74,7 +74,7 @@ class Host:
         finally:
             self._observer.flush()
 
-    async def _make(self) -> Machine:
+    async def _make(self) -> StepHandlers:
         gateway = await self._open.enter_async_context(
             open_gateway(
                 self._settings,
@@ -85,12 +85,12 @@ class Host:
             )
         )
         self._stores = open_stores(self._settings.env)
-        return Machine(gateway, self._stores, self._observer, tell=self._observer.lines)
+        return StepHandlers(gateway, self._stores, self._observer, tell=self._observer.lines)
 
-    def _steps(self, machine: Machine) -> Steps:
-        bulk = AWSBulk(self._stores, _not_here)
+    def _steps(self, machine: StepHandlers) -> Steps:
+        bulk = AWSBatchService(self._stores, _not_here)
         check = partial(check_model, self._catalog, OWNER, None)
-        return Steps(machine, Intake(bulk, self._settings.env["FANOUT_BUCKET"], check))
+        return Steps(machine, JobStarter(bulk, self._settings.env["FANOUT_BUCKET"], check))
 
 
 async def _not_here(job_id: str) -> None:

@@ -2,7 +2,7 @@
 Keys, and prompts, that do not show. Knows nothing of where keys are kept.
 
 A `Secret` prints and formats as dots and cannot be dumped; only `reveal()` gives its text, and
-only the transport and the key check call it. A `Reticent` value has keys, or what somebody said,
+only the transport and the key check call it. A `HiddenRepr` value has keys, or what somebody said,
 somewhere in it.
 """
 
@@ -54,7 +54,7 @@ class Secret:
         return DOTS
 
 
-class Reticent(Struct, frozen=True):
+class HiddenRepr(Struct, frozen=True):
     """A value that shows nothing of itself, in no repr: keys or prompts are in it."""
 
     def __repr__(self) -> str:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from msgspec import field
 
-from .secret import Reticent
+from .secret import HiddenRepr
 
 CONFIG_NAMES = ("fanout.yaml", "config.yaml")
 
 
-class Settings(Reticent, frozen=True):
+class Settings(HiddenRepr, frozen=True):
     """
     What the process was started with.
 

@@ -26,7 +26,7 @@ from typing import Any
 
 import uvloop
 
-from fanout.bulk.local.batch_host import Bulk, open_local
+from fanout.bulk.local.batch_service import LocalBatchService, open_local
 from fanout.bulk.service.batches import NewJob
 from fanout.bulk.service.files import FileService
 from fanout.config.load import check
@@ -109,7 +109,7 @@ async def measure(lines: int, wait: float, url: str | None, home: Path) -> dict[
         open_gateway(Settings(), catalog=catalog, engine=engine) as gateway,
         open_local(gateway, home, resume=False) as door,
     ):
-        bulk: Bulk = door.bulk
+        bulk: LocalBatchService = door.bulk
         file_id = await write_input(bulk.files, lines)
         file = await bulk.files.find(file_id, None)
         asked = NewJob(input_file_id=file_id, endpoint="/v1/chat/completions")

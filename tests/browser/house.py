@@ -13,7 +13,7 @@ from typing import Any
 import uvloop
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from fanout.bulk.local.batch_host import open_local
+from fanout.bulk.local.batch_service import open_local
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway

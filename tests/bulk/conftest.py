@@ -11,7 +11,7 @@ import openai
 import pytest
 import uvloop
 
-from fanout.bulk.local.batch_host import open_local
+from fanout.bulk.local.batch_service import open_local
 from fanout.bulk.runner import Options
 from fanout.config.load import check
 from fanout.config.resolve import resolve

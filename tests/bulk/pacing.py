@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from fanout.bulk.pacing.limits import Limits
-from fanout.bulk.pacing.rate_limiter import Book, Pacer
+from fanout.bulk.pacing.rate_limiter import RateLimiter, RateLimitStore
 from tests.support.virtual_clock import now, run
 
 MINUTES = 5
@@ -64,10 +64,10 @@ OPENAI = {
 """Sixty requests a minute, as OpenAI says it."""
 
 
-def judge_learned(tokens: int, each: int, make: Callable[[], Book]) -> None:
+def judge_learned(tokens: int, each: int, make: Callable[[], RateLimitStore]) -> None:
     """Workers whose config says nothing: one line of each tells the others, and is enough."""
     provider, chance = Counter(600, tokens), random.Random(1)  # noqa: S311 -- the same in each run
-    made = partial(Pacer, known=lambda _: Limits(), now=now)
+    made = partial(RateLimiter, known=lambda _: Limits(), now=now)
     size = partial(chance.randint, 50, 250)
     run(workers(provider, lambda: made(make()), size, 150, each=each))
     used = max(provider.allowed / (600 * MINUTES), provider.tokens / (tokens * MINUTES))
@@ -77,7 +77,7 @@ def judge_learned(tokens: int, each: int, make: Callable[[], Book]) -> None:
 
 async def workers(
     provider: Counter,
-    pacer: Callable[[], Pacer],
+    pacer: Callable[[], RateLimiter],
     size: Callable[[], int],
     estimate: int,
     *,
@@ -90,7 +90,7 @@ async def workers(
     They see the headers of what is answered, and pause for what is refused.
     """
 
-    async def line(own: Pacer) -> None:
+    async def line(own: RateLimiter) -> None:
         while now() < 60 * minutes:
             tokens = size()
             async with own.turn("m", estimate) as turn:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from fanout.bulk.local.batch_host import Bulk, open_local
+from fanout.bulk.local.batch_service import LocalBatchService, open_local
 from fanout.bulk.runner import Options
 from fanout.bulk.service.batches import NewJob
 from fanout.bulk.service.records import Job
@@ -114,7 +114,7 @@ def jsonl(lines: Iterable[bytes]) -> bytes:
 class Stage:
     """One life of a process that runs jobs."""
 
-    def __init__(self, bulk: Bulk, teller: Teller, notes: Notes) -> None:
+    def __init__(self, bulk: LocalBatchService, teller: Teller, notes: Notes) -> None:
         self.bulk = bulk
         self.teller = teller
         self.notes = notes

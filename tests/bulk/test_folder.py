@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fanout.bulk.local.batch_host import data_home, locked
-from fanout.bulk.local.file_store import FolderBlobs, FolderShelves
+from fanout.bulk.local.batch_service import data_home, locked
+from fanout.bulk.local.file_store import FolderBlobs, FolderResultStore
 from tests.bulk.stage import jsonl, line, run, stage
 
 
@@ -49,7 +49,7 @@ def test_parts_are_joined_in_order_and_stay(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("torn", [b"", b"{", b"x" * 3_000_000], ids=["whole", "torn", "long"])
 def test_a_shelf_cuts_off_what_a_crash_has_torn(tmp_path: Path, torn: bytes) -> None:
-    shelves = FolderShelves(FolderBlobs(tmp_path), "job")
+    shelves = FolderResultStore(FolderBlobs(tmp_path), "job")
 
     async def main() -> None:
         shelf = await shelves.open(7)

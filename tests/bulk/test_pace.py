@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from fanout.bulk.local.sqlite import Database, SQLiteBook
+from fanout.bulk.local.sqlite import Database, SQLiteRateLimitStore
 from fanout.bulk.pacing.limits import REMEMBERED, Limits, read_limit, read_span
-from fanout.bulk.pacing.rate_limiter import SCOUT, Book, LocalBook, Pacer
+from fanout.bulk.pacing.rate_limiter import SCOUT, LocalRateLimitStore, RateLimiter, RateLimitStore
 from fanout.concurrency import map_all
 from tests.bulk.aws.test_book import Records, book
 from tests.bulk.pacing import MINUTES, OPENAI, Counter, judge_learned, workers
@@ -28,9 +28,9 @@ def test_twenty_workers_use_over_nine_tenths_and_are_refused_under_a_hundredth(
     tmp_path: Path, kept: str, tokens: int, estimate: int
 ) -> None:
     provider, chance = Counter(600, tokens), random.Random(1)  # noqa: S311
-    books: dict[str, Callable[[], Book]] = {
-        "memory": LocalBook,
-        "sqlite": lambda: SQLiteBook(Database(tmp_path / "jobs.sqlite")),
+    books: dict[str, Callable[[], RateLimitStore]] = {
+        "memory": LocalRateLimitStore,
+        "sqlite": lambda: SQLiteRateLimitStore(Database(tmp_path / "jobs.sqlite")),
     }
     book = books[kept]()
     limits = Limits(600, tokens)
@@ -38,7 +38,7 @@ def test_twenty_workers_use_over_nine_tenths_and_are_refused_under_a_hundredth(
     async def main() -> None:
         await workers(
             provider,
-            lambda: Pacer(book, lambda _: limits, now),
+            lambda: RateLimiter(book, lambda _: limits, now),
             lambda: chance.randint(50, 250),
             estimate,
         )
@@ -51,16 +51,16 @@ def test_twenty_workers_use_over_nine_tenths_and_are_refused_under_a_hundredth(
 
 def test_a_share_is_left_to_others() -> None:
     provider = Counter(600, 1_000_000)
-    book = LocalBook()
+    book = LocalRateLimitStore()
     limits = Limits(600)
-    run(workers(provider, lambda: Pacer(book, lambda _: limits, now, 0.5), lambda: 1, 1))
+    run(workers(provider, lambda: RateLimiter(book, lambda _: limits, now, 0.5), lambda: 1, 1))
     assert 0.9 * 300 * MINUTES < provider.allowed <= 300 * (MINUTES + 1)
     assert provider.refused == 0
 
 
 def test_a_model_without_limits_waits_for_nothing() -> None:
     async def main() -> None:
-        pacer = Pacer(LocalBook(), lambda _: Limits(), now)
+        pacer = RateLimiter(LocalRateLimitStore(), lambda _: Limits(), now)
         for _ in range(1_000):
             async with pacer.turn("m", 1_000_000):
                 pass
@@ -71,8 +71,8 @@ def test_a_model_without_limits_waits_for_nothing() -> None:
 
 def test_a_refusal_stops_everybody_for_as_long_as_it_says() -> None:
     async def main() -> None:
-        book = LocalBook()
-        one, other = (Pacer(book, lambda _: Limits(600), now) for _ in range(2))
+        book = LocalRateLimitStore()
+        one, other = (RateLimiter(book, lambda _: Limits(600), now) for _ in range(2))
         await one.refused("m", 7.5)
         await one.refused("m", None)
         async with other.turn("m", 1):
@@ -84,7 +84,7 @@ def test_a_refusal_stops_everybody_for_as_long_as_it_says() -> None:
 def test_a_pause_holds_models_without_limits_in_every_process_a_second_later(
     tmp_path: Path,
 ) -> None:
-    one, other = (SQLiteBook(Database(tmp_path / "jobs.sqlite")) for _ in range(2))
+    one, other = (SQLiteRateLimitStore(Database(tmp_path / "jobs.sqlite")) for _ in range(2))
 
     async def main() -> None:
         assert await other.reserve("m", [], 100.0) == 100.0
@@ -99,7 +99,7 @@ def test_a_pause_holds_models_without_limits_in_every_process_a_second_later(
 
 def test_a_turn_that_nobody_waits_for_is_given_back() -> None:
     async def main() -> None:
-        pacer = Pacer(LocalBook(), lambda _: Limits(60), now)
+        pacer = RateLimiter(LocalRateLimitStore(), lambda _: Limits(60), now)
         for _ in range(3):  # what may come at once is used up
             await _take(pacer)()
         start = now()
@@ -112,7 +112,7 @@ def test_a_turn_that_nobody_waits_for_is_given_back() -> None:
     run(main())
 
 
-def _take(pacer: Pacer) -> Callable[[], Coroutine[Any, Any, None]]:
+def _take(pacer: RateLimiter) -> Callable[[], Coroutine[Any, Any, None]]:
     async def take() -> None:
         async with pacer.turn("m", 1):
             pass
@@ -122,7 +122,7 @@ def _take(pacer: Pacer) -> Callable[[], Coroutine[Any, Any, None]]:
 
 def test_limits_are_learned_where_the_config_says_nothing() -> None:
     async def main() -> None:
-        pacer = Pacer(LocalBook(), lambda _: Limits(), now)
+        pacer = RateLimiter(LocalRateLimitStore(), lambda _: Limits(), now)
         pacer.learn("m", "m#0", OPENAI)
         pacer.learn("m", "m#0", {})
         assert await pacer.limits("m") == Limits(60)
@@ -136,9 +136,9 @@ def test_limits_are_learned_where_the_config_says_nothing() -> None:
 
 def test_the_limits_of_a_models_deployments_add_up(tmp_path: Path) -> None:
     async def main() -> None:
-        books: list[Book] = [
-            LocalBook(),
-            SQLiteBook(Database(tmp_path / "jobs.sqlite")),
+        books: list[RateLimitStore] = [
+            LocalRateLimitStore(),
+            SQLiteRateLimitStore(Database(tmp_path / "jobs.sqlite")),
             book(Records()),
         ]
         for each in books:
@@ -156,15 +156,15 @@ def test_the_limits_of_a_models_deployments_add_up(tmp_path: Path) -> None:
 def test_a_worker_that_has_seen_no_answer_paces_by_what_another_learned(
     tmp_path: Path, kept: str
 ) -> None:
-    memory = LocalBook()
-    books: dict[str, Callable[[], Book]] = {
+    memory = LocalRateLimitStore()
+    books: dict[str, Callable[[], RateLimitStore]] = {
         "memory": lambda: memory,
-        "sqlite": lambda: SQLiteBook(Database(tmp_path / "jobs.sqlite")),
+        "sqlite": lambda: SQLiteRateLimitStore(Database(tmp_path / "jobs.sqlite")),
     }
 
     async def main() -> None:
-        one, fresh = (Pacer(books[kept](), lambda _: Limits(), now) for _ in range(2))
-        told = Pacer(books[kept](), lambda _: Limits(120), now)
+        one, fresh = (RateLimiter(books[kept](), lambda _: Limits(), now) for _ in range(2))
+        told = RateLimiter(books[kept](), lambda _: Limits(120), now)
         one.learn("m", "m#0", OPENAI)
         assert await fresh.limits("m") == Limits(60)
         assert await told.limits("m") == Limits(120)
@@ -179,7 +179,7 @@ def test_a_worker_that_has_seen_no_answer_paces_by_what_another_learned(
 def test_what_another_process_learns_is_seen_a_second_later_and_forgotten_after_a_day(
     tmp_path: Path,
 ) -> None:
-    one, other = (SQLiteBook(Database(tmp_path / "jobs.sqlite")) for _ in range(2))
+    one, other = (SQLiteRateLimitStore(Database(tmp_path / "jobs.sqlite")) for _ in range(2))
 
     async def main() -> None:
         assert await other.learned("m", 100.0) is None
@@ -204,15 +204,17 @@ def test_what_another_process_learns_is_seen_a_second_later_and_forgotten_after_
 def test_limits_that_answers_tell_are_used_over_nine_tenths_and_hardly_exceeded(
     tmp_path: Path, kept: str, tokens: int, each: int
 ) -> None:
-    memory = LocalBook()
-    books: dict[str, Callable[[], Book]] = {
+    memory = LocalRateLimitStore()
+    books: dict[str, Callable[[], RateLimitStore]] = {
         "memory": lambda: memory,
-        "sqlite": lambda: SQLiteBook(Database(tmp_path / "jobs.sqlite")),
+        "sqlite": lambda: SQLiteRateLimitStore(Database(tmp_path / "jobs.sqlite")),
     }
     judge_learned(tokens, each, books[kept])
 
 
-async def _ask(pacer: Pacer, started: list[float], seconds: float, *, tells: bool = True) -> None:
+async def _ask(
+    pacer: RateLimiter, started: list[float], seconds: float, *, tells: bool = True
+) -> None:
     async with pacer.turn("m", 1):
         started.append(now())
         await asyncio.sleep(seconds)
@@ -226,7 +228,7 @@ def test_of_a_model_that_nobody_knows_one_line_is_asked_first(*, tells: bool) ->
     started: list[float] = []
 
     async def main() -> None:
-        pacer = Pacer(LocalBook(), lambda _: Limits(), now)
+        pacer = RateLimiter(LocalRateLimitStore(), lambda _: Limits(), now)
         ask = partial(_ask, pacer, started, tells=tells)
         await map_all(ask, [2.0] * 50, limit=50)
 
@@ -238,7 +240,7 @@ def test_a_first_answer_that_takes_long_is_not_waited_for() -> None:
     started: list[float] = []
 
     async def main() -> None:
-        pacer = Pacer(LocalBook(), lambda _: Limits(), now)
+        pacer = RateLimiter(LocalRateLimitStore(), lambda _: Limits(), now)
         await map_all(partial(_ask, pacer, started), [60.0] * 50, limit=50)
 
     run(main())
@@ -250,7 +252,9 @@ def test_of_a_model_that_somebody_had_an_answer_of_all_are_asked_at_once(tmp_pat
 
     async def main() -> None:
         database = Database(tmp_path / "jobs.sqlite")
-        one, other = (Pacer(SQLiteBook(database), lambda _: Limits(), now) for _ in range(2))
+        one, other = (
+            RateLimiter(SQLiteRateLimitStore(database), lambda _: Limits(), now) for _ in range(2)
+        )
         one.learn("m", "m#0", {})
         await map_all(partial(_ask, other, started), [2.0] * 50, limit=50)
 
@@ -260,7 +264,7 @@ def test_of_a_model_that_somebody_had_an_answer_of_all_are_asked_at_once(tmp_pat
 
 def test_who_waits_for_the_first_answer_may_leave() -> None:
     async def main() -> None:
-        pacer = Pacer(LocalBook(), lambda _: Limits(), now)
+        pacer = RateLimiter(LocalRateLimitStore(), lambda _: Limits(), now)
         async with pacer.turn("m", 1):
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.5), pacer.turn("m", 1):
@@ -271,7 +275,7 @@ def test_who_waits_for_the_first_answer_may_leave() -> None:
 
 def test_lines_that_waited_for_a_pause_go_by_the_limits_that_were_learned_meanwhile() -> None:
     async def main() -> None:
-        pacer = Pacer(LocalBook(), lambda _: Limits(), now)
+        pacer = RateLimiter(LocalRateLimitStore(), lambda _: Limits(), now)
         await pacer.refused("m", 10.0)
         take = _take(pacer)
         async with asyncio.TaskGroup() as group:

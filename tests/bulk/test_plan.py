@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fanout.bulk.input.bloom_filter import Seen
+from fanout.bulk.input.bloom_filter import BloomFilter
 from fanout.bulk.input.lines import MAX_LINE, BadLine
 from fanout.bulk.input.planner import LARGE, MAX_ERRORS, Plan, Shard, ShardSize, each_line, plan
 
@@ -170,7 +170,7 @@ def test_memory_does_not_grow_with_the_file_nor_with_a_file_that_is_one_line() -
 
 
 def test_a_table_of_names_forgets_none_and_is_hardly_ever_wrong() -> None:
-    seen = Seen(64)
+    seen = BloomFilter(64)
     names = [f"request-{i}" for i in range(5_000)]  # four layers
     wrong = sum(map(seen.add, names))
     assert wrong == 0

@@ -9,19 +9,19 @@ from fanout.bulk.totals import (
     MAX_EXAMPLES,
     MAX_MESSAGE,
     Example,
-    Tally,
-    tally_answer,
-    tally_failure,
+    Totals,
+    count_failure,
+    count_response,
 )
 from fanout.wire import json
 
 
-def failed(name: str, cause: str = "bad") -> Tally:
-    return tally_failure(cause, name, 7, f"{name} is {cause}")
+def failed(name: str, cause: str = "bad") -> Totals:
+    return count_failure(cause, name, 7, f"{name} is {cause}")
 
 
 def test_a_cause_keeps_its_first_three_lines_however_they_are_added_up() -> None:
-    one_by_one, left, right = Tally(), Tally(), Tally()
+    one_by_one, left, right = Totals(), Totals(), Totals()
     for number in range(5):
         one_by_one.add(failed(f"n{number}"))
         (left if number < 2 else right).add(failed(f"n{number}"))
@@ -32,7 +32,7 @@ def test_a_cause_keeps_its_first_three_lines_however_they_are_added_up() -> None
 
 
 def test_what_is_added_stays_as_it_was() -> None:
-    first, second, total = failed("a"), failed("b"), Tally()
+    first, second, total = failed("a"), failed("b"), Totals()
     total.add(first)
     total.add(second)
     assert (first, second) == (failed("a"), failed("b"))
@@ -40,7 +40,7 @@ def test_what_is_added_stays_as_it_was() -> None:
 
 
 def test_causes_beyond_the_last_name_share_their_examples() -> None:
-    total = Tally()
+    total = Totals()
     for number in range(10 * MAX_CAUSES):
         total.add(failed(f"n{number}", f"cause-{number}"))
     assert total.causes["other"] == 9 * MAX_CAUSES
@@ -54,12 +54,12 @@ def test_causes_beyond_the_last_name_share_their_examples() -> None:
     ("length", "kept"), [(MAX_MESSAGE, "x" * MAX_MESSAGE), (5_000, "x" * (MAX_MESSAGE - 1) + "…")]
 )
 def test_a_long_message_is_cut(length: int, kept: str) -> None:
-    assert tally_failure("bad", "a", None, "x" * length).examples["bad"][0].message == kept
+    assert count_failure("bad", "a", None, "x" * length).examples["bad"][0].message == kept
 
 
 def test_an_answer_has_no_example_and_a_tally_is_read_back_as_it_was_written() -> None:
-    total = tally_answer({"usage": {"prompt_tokens": 1, "completion_tokens": 2}}, 0.5)
+    total = count_response({"usage": {"prompt_tokens": 1, "completion_tokens": 2}}, 0.5)
     assert total.examples == {}
     total.add(failed("a"))
-    assert json.decode(json.encode(total), type=Tally) == total
-    assert json.decode(b'{"done": 1}', type=Tally) == Tally(done=1)
+    assert json.decode(json.encode(total), type=Totals) == total
+    assert json.decode(b'{"done": 1}', type=Totals) == Totals(done=1)

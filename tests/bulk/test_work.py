@@ -15,12 +15,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fanout.bulk.input.planner import Shard, ShardSize, plan
-from fanout.bulk.local.file_store import FolderBlobs, FolderShelf, FolderShelves
-from fanout.bulk.local.job_progress import SQLiteLedger
+from fanout.bulk.local.file_store import FolderBlobs, FolderResultStore, FolderShardResults
+from fanout.bulk.local.job_progress import SQLiteJobProgress
 from fanout.bulk.local.sqlite import Database
-from fanout.bulk.pacing.adaptive_concurrency import Adaptive
-from fanout.bulk.pacing.line_retry import Asked
-from fanout.bulk.pacing.rate_limiter import NoTurn
+from fanout.bulk.pacing.adaptive_concurrency import AdaptiveConcurrency
+from fanout.bulk.pacing.line_retry import LineRequest
+from fanout.bulk.pacing.rate_limiter import NoPermit
 from fanout.bulk.totals import Example
 from fanout.bulk.work.worker import MARGIN, Done, Tools, Work, work
 from fanout.errors import (
@@ -65,16 +65,18 @@ class Bench:
         self.tools = Tools(
             self._ask,
             self.blobs,
-            FolderShelves(self.blobs, "job"),
+            FolderResultStore(self.blobs, "job"),
             self.ledger(),
             retry=Retry(lambda: 0.5, base=0.01, cap=0.05),
         )
         self._size = ShardSize(size, 1 << 30)
 
-    def ledger(self, **more: Any) -> SQLiteLedger:
-        return SQLiteLedger(self.database, "job", expires_at=float("inf"), now=time.time, **more)
+    def ledger(self, **more: Any) -> SQLiteJobProgress:
+        return SQLiteJobProgress(
+            self.database, "job", expires_at=float("inf"), now=time.time, **more
+        )
 
-    async def _ask(self, asked: Asked, pace: Adaptive) -> object:
+    async def _ask(self, asked: LineRequest, pace: AdaptiveConcurrency) -> object:
         self.asked[asked.line.custom_id] += 1
         self.under_way += 1
         self.most = max(self.most, self.under_way)
@@ -295,16 +297,16 @@ def test_a_store_that_fails_ends_the_worker_and_loses_nothing(tmp_path: Path) ->
     bench = Bench(tmp_path, LINES, at_once)
     real = bench.tools.shelves
 
-    class Full(FolderShelf):
+    class Full(FolderShardResults):
         async def put(self, line: bytes, *, failed: bool) -> None:
             if b'"n4"' in line:
                 raise OSError(28, "No space left on device")
             await super().put(line, failed=failed)
 
     class Broken:
-        async def open(self, index: int) -> FolderShelf:
+        async def open(self, index: int) -> FolderShardResults:
             shelf = await real.open(index)
-            assert isinstance(shelf, FolderShelf)
+            assert isinstance(shelf, FolderShardResults)
             return Full(*shelf._paths)
 
         async def parts(self, index: int) -> Any:
@@ -325,10 +327,10 @@ def test_a_store_that_fails_ends_the_worker_and_loses_nothing(tmp_path: Path) ->
 def test_a_turn_that_is_not_to_be_had_is_the_stores_fault_and_costs_no_line(tmp_path: Path) -> None:
     async def no_turn(name: str) -> None:
         if name == "n4":
-            raise NoTurn("away")
+            raise NoPermit("away")
 
     bench = Bench(tmp_path, LINES, no_turn)
-    with pytest.raises(NoTurn, match="away"):
+    with pytest.raises(NoPermit, match="away"):
         run(bench.work())
     assert "n4" not in bench.stored()
     bench._answer = at_once
@@ -355,7 +357,7 @@ def test_no_more_bytes_are_under_way_than_its_share(tmp_path: Path) -> None:
 
 def test_concurrency_doubles_while_all_is_well_and_falls_once_for_each_storm() -> None:
     now = [0.0]
-    pace = Adaptive(lambda: now[0], first=4, most=100)
+    pace = AdaptiveConcurrency(lambda: now[0], first=4, most=100)
     leg = Leg("a", "r", started=0.0)
     for _ in range(4):
         pace.ended(leg, "ok", None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fanout.cli.race_timeline import Lane, Lanes
+from fanout.cli.race_timeline import RaceTimeline, TimelineRow
 from fanout.cli.race_view import WIDTH, bar_of, time_span
 from fanout.routing.leg import Leg
 from fanout.schema.chat import Usage
@@ -30,7 +30,7 @@ def leg(model: str) -> Leg:
 
 
 def test_a_lane_goes_from_waiting_to_won(clock: Stopwatch) -> None:
-    lanes, a = Lanes(["a"], clock=clock), leg("a")
+    lanes, a = RaceTimeline(["a"], clock=clock), leg("a")
     lane = lanes.lanes[0]
     assert lane.words == "waiting"
     lanes.started(a)
@@ -45,7 +45,7 @@ def test_a_lane_goes_from_waiting_to_won(clock: Stopwatch) -> None:
 
 
 def test_what_still_runs_when_the_race_is_over_was_cancelled(clock: Stopwatch) -> None:
-    lanes = Lanes(["a", "b"], clock=clock)
+    lanes = RaceTimeline(["a", "b"], clock=clock)
     lanes.started(leg("a"))
     clock.now += 2
     lanes.settle()
@@ -53,7 +53,7 @@ def test_what_still_runs_when_the_race_is_over_was_cancelled(clock: Stopwatch) -
 
 
 def test_how_a_lane_ended_is_not_told_anew(clock: Stopwatch) -> None:
-    lanes, a = Lanes(["a"], clock=clock), leg("a")
+    lanes, a = RaceTimeline(["a"], clock=clock), leg("a")
     lanes.started(a)
     lanes.first_token(a)
     lanes.won("a")
@@ -64,7 +64,7 @@ def test_how_a_lane_ended_is_not_told_anew(clock: Stopwatch) -> None:
 
 
 def test_a_name_that_is_asked_twice_has_two_lanes(clock: Stopwatch) -> None:
-    lanes, first, second = Lanes(["a", "a"], clock=clock), leg("a"), leg("a")
+    lanes, first, second = RaceTimeline(["a", "a"], clock=clock), leg("a"), leg("a")
     lanes.started(second)
     lanes.started(first)
     lanes.first_token(first)
@@ -72,7 +72,7 @@ def test_a_name_that_is_asked_twice_has_two_lanes(clock: Stopwatch) -> None:
 
 
 def test_a_retry_is_the_same_lane_and_the_time_runs_on(clock: Stopwatch) -> None:
-    lanes, a = Lanes(["a"], clock=clock), leg("a")
+    lanes, a = RaceTimeline(["a"], clock=clock), leg("a")
     lanes.started(a)
     clock.now += 1
     lanes.ended(a, "failed", ValueError("a bug's words are not for the screen"))
@@ -83,7 +83,7 @@ def test_a_retry_is_the_same_lane_and_the_time_runs_on(clock: Stopwatch) -> None
 
 def test_each_move_is_told_with_its_moment(clock: Stopwatch) -> None:
     told: list[tuple[str, float]] = []
-    lanes = Lanes(["a"], clock=clock, tell=lambda lane, now: told.append((lane.state, now)))
+    lanes = RaceTimeline(["a"], clock=clock, tell=lambda lane, now: told.append((lane.state, now)))
     a = leg("a")
     lanes.started(a)
     clock.now += 0.5
@@ -100,26 +100,26 @@ def test_the_time_line_grows_in_round_steps(seconds: float, span: float) -> None
     assert time_span(seconds) == span
 
 
-def drawn(lane: Lane, now: float, span: float) -> str:
+def drawn(lane: TimelineRow, now: float, span: float) -> str:
     return "".join(text for text, _ in bar_of(lane, now, span))
 
 
 def test_a_bar_is_thin_while_it_waits_and_thick_once_it_talks() -> None:
-    lane = Lane("a", "won", asked_at=0.0, first_at=0.25, ended_at=0.5)
+    lane = TimelineRow("a", "won", asked_at=0.0, first_at=0.25, ended_at=0.5)
     quarter = WIDTH // 4
     assert drawn(lane, 9.0, 1.0) == "─" * quarter + "━" * quarter + "●" + " " * (2 * quarter)
 
 
 def test_a_bar_that_goes_on_ends_now() -> None:
-    lane = Lane("a", "asked", asked_at=0.5)
+    lane = TimelineRow("a", "asked", asked_at=0.5)
     half = WIDTH // 2
     assert drawn(lane, 1.0, 1.0) == " " * half + "─" * half + "╸"
 
 
 def test_every_bar_is_as_wide_as_the_time_line() -> None:
     lanes = [
-        Lane("a"),
-        Lane("b", "failed", asked_at=0.1, ended_at=0.9),
-        Lane("c", "cancelled", asked_at=0.0, first_at=0.33, ended_at=1.0),
+        TimelineRow("a"),
+        TimelineRow("b", "failed", asked_at=0.1, ended_at=0.9),
+        TimelineRow("c", "cancelled", asked_at=0.0, first_at=0.33, ended_at=1.0),
     ]
     assert {len(drawn(lane, 1.0, 1.0)) for lane in lanes} == {WIDTH + 1}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from fanout.bulk.totals import Tally
+from fanout.bulk.totals import Totals
 from fanout.telemetry.observers import AttemptRecord, RequestRecord
 from functions.powertools import OFTEN, PowertoolsObserver, PowertoolsTotals
 
@@ -169,7 +169,7 @@ def test_a_workers_lines_and_what_hangs_are_told_under_the_stacks_name(
     capsys: pytest.CaptureFixture[str], service: str
 ) -> None:
     totals = PowertoolsTotals(service)
-    totals.lines(Tally(done=3, failed=1, cost=0.5))
+    totals.lines(Totals(done=3, failed=1, cost=0.5))
     assert values(sums(capsys)[""]) == {"Lines": 4.0, "LineFailures": 1.0, "LineCostUSD": 0.5}
     totals.stuck(2)
     told = sums(capsys)[""]

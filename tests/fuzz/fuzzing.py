@@ -24,7 +24,7 @@ from schemathesis.core.result import Ok
 
 import fanout
 import fanout.http
-from fanout.bulk.local.batch_host import open_local
+from fanout.bulk.local.batch_service import open_local
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway

@@ -21,7 +21,7 @@ from fanout.errors import Refused, Rejected
 from fanout.gateway.factory import load_catalog, open_gateway
 from fanout.gateway.gateway import Context, Gateway
 from fanout.local.running_engine import KEY, RunningEngine
-from fanout.schema.accumulator import Assembly
+from fanout.schema.accumulator import ChunkAccumulator
 from fanout.schema.fanout import FanOutRequest, parse_request
 from fanout.settings import Settings
 
@@ -104,7 +104,7 @@ def test_a_stream_is_openais_chunks_with_usage_last(engine: RunningEngine, model
     assert len({chunk["id"] for chunk in told}) == 1
     assert told[-1]["choices"] == []
     assert told[-1]["usage"]["completion_tokens"] <= 12
-    assembly = Assembly()
+    assembly = ChunkAccumulator()
     for chunk in told:
         assembly.add(chunk)
     (choice,) = assembly.whole()["choices"]

@@ -25,7 +25,7 @@ import pytest
 from fanout.errors import Unsupported
 from fanout.providers import registry
 from fanout.providers.base import Provider, Target
-from fanout.schema.accumulator import Assembly
+from fanout.schema.accumulator import ChunkAccumulator
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireRequest, WireResponse
 
@@ -131,7 +131,7 @@ def test_a_stream_that_is_cut_short_is_never_taken_for_whole(case: Path) -> None
     "case", [c for c in cases("response.json") if (c.values[0] / "chunks.json").exists()]
 )
 def test_a_stream_put_together_is_the_plain_answer(case: Path) -> None:
-    assembly = Assembly()
+    assembly = ChunkAccumulator()
     for chunk in load(case / "chunks.json"):
         assembly.add(chunk)
     whole, chat = assembly.whole(), load(case / "chat.json")

@@ -27,7 +27,7 @@ from fanout.providers import registry
 from fanout.providers.base import BadWire, Target, WireError
 from fanout.providers.openai.chat import ChatDecoder
 from fanout.providers.openai.provider import is_reasoning
-from fanout.schema.accumulator import Assembly
+from fanout.schema.accumulator import ChunkAccumulator
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireEvent, WireResponse
 from fanout.wire.sse import SSEFramer
@@ -128,7 +128,7 @@ OF_THE_PIECE = {"content_filter_results", "delta", "channel"}
 @pytest.mark.parametrize("case", PAIRS)
 def test_a_stream_tells_the_same_answer_as_the_reply_of_its_name(case: Path) -> None:
     """As the contract has it, for vendors whose replies are full of nulls that streams lack."""
-    assembly = Assembly()
+    assembly = ChunkAccumulator()
     for chunk in load(case / "chunks.json"):
         assembly.add(chunk)
     whole: Any = assembly.whole()

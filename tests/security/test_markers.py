@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from fanout.bulk.local.batch_host import open_local
+from fanout.bulk.local.batch_service import open_local
 from fanout.config.load import check
 from fanout.config.resolve import Catalog, resolve
 from fanout.gateway.factory import open_gateway

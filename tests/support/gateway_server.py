@@ -15,7 +15,7 @@ from typing import Any
 import uvicorn
 import uvloop
 
-from fanout.cli.http_server import Bounded
+from fanout.cli.http_server import HeaderLimitProtocol
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
@@ -179,7 +179,7 @@ async def _serving(app: App, notes: Notes, port: int = 0) -> AsyncIterator[Serve
         lifespan="on",
         server_header=False,
         timeout_graceful_shutdown=1,
-        http=Bounded,
+        http=HeaderLimitProtocol,
         ws="none",
     )
     server = uvicorn.Server(config)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trustme
 
-from fanout.transport.connection_pool import LanesEngine
+from fanout.transport.connection_pool import PyqwestEngine
 from fanout.transport.engine import Outgoing
 from fanout.wire.http import WireResponse
 from tests.support.scripted_provider import Upstream
@@ -35,24 +35,26 @@ def outgoing(upstream: Upstream, model: str, *, stream: bool = False) -> Outgoin
 @asynccontextmanager
 async def engine(
     ca: trustme.CA | None = None, connect_timeout: float = 10.0
-) -> AsyncIterator[LanesEngine]:
+) -> AsyncIterator[PyqwestEngine]:
     """An engine that trusts the tests' certificates, closed afterwards."""
-    made = LanesEngine(ca_pem=ca.cert_pem.bytes() if ca else None, connect_timeout=connect_timeout)
+    made = PyqwestEngine(
+        ca_pem=ca.cert_pem.bytes() if ca else None, connect_timeout=connect_timeout
+    )
     try:
         yield made
     finally:
         await made.aclose()
 
 
-async def sent(engine: LanesEngine, request: Outgoing) -> WireResponse:
+async def sent(engine: PyqwestEngine, request: Outgoing) -> WireResponse:
     return await engine.send(request)
 
 
-async def streamed(engine: LanesEngine, request: Outgoing) -> WireResponse:
+async def streamed(engine: PyqwestEngine, request: Outgoing) -> WireResponse:
     async with engine.stream(request) as incoming:
         body = b"".join([piece async for piece in incoming.body])
         return WireResponse(incoming.status, incoming.headers, body)
 
 
-Way = Callable[[LanesEngine, Outgoing], Awaitable[WireResponse]]
+Way = Callable[[PyqwestEngine, Outgoing], Awaitable[WireResponse]]
 both_ways = pytest.mark.parametrize("way", [sent, streamed])

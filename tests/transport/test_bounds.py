@@ -9,9 +9,9 @@ import zlib
 import pytest
 import trustme
 
-from fanout.transport.connection_pool import LanesEngine
+from fanout.transport.connection_pool import PyqwestEngine
 from fanout.transport.engine import TooLong
-from fanout.transport.response_reading import ENOUGH, SMALL, Trust
+from fanout.transport.response_reading import ENOUGH, SMALL, WholeReads
 from tests.support.provider_steps import answers, hang, raw, reply
 from tests.support.scripted_provider import Call, Script, Upstream
 from tests.transport.origins import outgoing
@@ -50,7 +50,7 @@ def test_no_more_is_held_than_the_limit_and_the_connection_is_closed(
     plain.script("a", script)
 
     async def run() -> None:
-        engine = LanesEngine(max_answer=LIMIT)
+        engine = PyqwestEngine(max_answer=LIMIT)
         try:
             with pytest.raises(TooLong):
                 await engine.send(outgoing(plain, "a"))
@@ -66,7 +66,7 @@ def test_over_http_2_too(http2: Upstream, ca: trustme.CA) -> None:
     http2.script("a", [reply(200, b" " * (LIMIT + 1))])
 
     async def run() -> None:
-        engine = LanesEngine(max_answer=LIMIT, ca_pem=ca.cert_pem.bytes())
+        engine = PyqwestEngine(max_answer=LIMIT, ca_pem=ca.cert_pem.bytes())
         try:
             with pytest.raises(TooLong):
                 await engine.send(outgoing(http2, "a"))
@@ -87,7 +87,7 @@ def test_an_origin_that_gave_too_much_has_to_earn_its_trust_again(
     upstream.script("unended", UNENDED)
 
     async def run() -> None:
-        engine = LanesEngine(max_answer=LIMIT, ca_pem=ca.cert_pem.bytes())
+        engine = PyqwestEngine(max_answer=LIMIT, ca_pem=ca.cert_pem.bytes())
         try:
             for _ in range(ENOUGH):
                 assert (await engine.send(outgoing(upstream, "small"))).body == b"x"
@@ -113,7 +113,7 @@ def test_who_speaks_http_1_behind_tls_is_not_trusted_at_once(
     http1.script("unended", UNENDED)
 
     async def run() -> None:
-        engine = LanesEngine(max_answer=LIMIT, ca_pem=ca.cert_pem.bytes())
+        engine = PyqwestEngine(max_answer=LIMIT, ca_pem=ca.cert_pem.bytes())
         try:
             with pytest.raises(TooLong):
                 await engine.send(outgoing(http1, "unended"))
@@ -124,7 +124,7 @@ def test_who_speaks_http_1_behind_tls_is_not_trusted_at_once(
 
 
 def test_trust_is_earned_by_small_answers_in_a_row() -> None:
-    trust = Trust()
+    trust = WholeReads()
     for _ in range(ENOUGH - 1):
         trust.note(SMALL)
     trust.note(SMALL + 1)
@@ -141,7 +141,7 @@ def test_what_is_just_within_the_limit_comes_whole(plain: Upstream) -> None:
     plain.script("a", [reply(200, b"x" * LIMIT)])
 
     async def run() -> bytes:
-        engine = LanesEngine(max_answer=LIMIT)
+        engine = PyqwestEngine(max_answer=LIMIT)
         try:
             return (await engine.send(outgoing(plain, "a"))).body
         finally:
@@ -154,7 +154,7 @@ def test_a_connection_is_used_again_after_a_body_of_known_length(plain: Upstream
     plain.script("a", answers("Hello"))
 
     async def run() -> None:
-        engine = LanesEngine()
+        engine = PyqwestEngine()
         try:
             for _ in range(10):
                 assert (await engine.send(outgoing(plain, "a"))).status == 200
@@ -169,7 +169,7 @@ def test_who_leaves_in_the_middle_of_a_body_closes_it(plain: Upstream) -> None:
     plain.script("a", [raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc"), hang])
 
     async def run() -> None:
-        engine = LanesEngine()
+        engine = PyqwestEngine()
         try:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.2):

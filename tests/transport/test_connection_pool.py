@@ -8,7 +8,7 @@ from time import perf_counter
 import pytest
 import trustme
 
-from fanout.transport.connection_pool import LanesEngine
+from fanout.transport.connection_pool import PyqwestEngine
 from fanout.transport.engine import (
     ConnectionLost,
     Outgoing,
@@ -82,7 +82,7 @@ def test_http_2_carries_many_calls_over_one_connection(
     assert http2.connections == 1
 
 
-async def _later(way: Way, made: LanesEngine, request: Outgoing) -> WireResponse:
+async def _later(way: Way, made: PyqwestEngine, request: Outgoing) -> WireResponse:
     return await way(made, request)
 
 
@@ -146,7 +146,7 @@ def test_cancelling_a_call_closes_its_stream_at_once(
     upstream.script("a", script)
     upstream.script("b", answers())
 
-    async def leave(made: LanesEngine) -> float:
+    async def leave(made: PyqwestEngine) -> float:
         call = outgoing(upstream, "a", stream=True)
         upstream.calls.clear()
         async with asyncio.TaskGroup() as group:

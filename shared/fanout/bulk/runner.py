@@ -22,11 +22,11 @@ from .input.estimates import estimate
 from .input.lines import BadLine
 from .input.planner import LARGE, LineError, Plan, Shard, ShardSize, each_line, plan
 from .pacing.limits import make_limits
-from .pacing.rate_limiter import Book, LocalBook, Pacer
+from .pacing.rate_limiter import LocalRateLimitStore, RateLimiter, RateLimitStore
 from .service.files import FileService
 from .service.records import Job, Status
 from .service.registry import Registry
-from .store import Blobs, Ledger, Shelves
+from .store import Blobs, JobProgress, ResultStore
 from .totals import Meter
 from .work.finisher import Finishing, Unrun, finish
 from .work.line_requests import check_model, make_ask
@@ -78,13 +78,13 @@ class Runner:
         files: FileService,
         jobs: Registry[Job],
         *,
-        shelves: Callable[[Job], Shelves],
-        ledger: Callable[[Job], Ledger],
+        shelves: Callable[[Job], ResultStore],
+        ledger: Callable[[Job], JobProgress],
         forget: Callable[[Job], Awaitable[None]],
         observer: Observer,
         now: Callable[[], float],
         options: Options,
-        book: Book | None = None,
+        book: RateLimitStore | None = None,
     ) -> None:
         self._gateway = gateway
         self._files = files
@@ -99,7 +99,9 @@ class Runner:
         self._costs = Costs(gateway.catalog)
         self.meters: dict[str, Meter] = {}
         limits = make_limits(gateway.catalog)
-        self._pacer = Pacer(book or LocalBook(), limits, now, gateway.catalog.general.batch_share)
+        self._pacer = RateLimiter(
+            book or LocalRateLimitStore(), limits, now, gateway.catalog.general.batch_share
+        )
 
     async def run(self, job_id: str) -> Job:
         """Take the job from where it is to its end, or as far as this process may go."""

@@ -12,7 +12,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from .totals import Tally
+from .totals import Totals
 
 Stop: TypeAlias = Literal["cancelled", "expired", "capped", "time"]
 """Why no further line is started; `time` is the worker's own, and another goes on."""
@@ -42,7 +42,7 @@ class Blobs(Protocol):
         ...
 
 
-class Shelf(Protocol):
+class ShardResults(Protocol):
     """The results of one shard, which outlive the worker that puts them there."""
 
     def stored(self) -> AsyncIterator[tuple[bool, bytes]]:
@@ -69,10 +69,10 @@ class Parts(Struct, frozen=True):
     failures: list[str]
 
 
-class Shelves(Protocol):
+class ResultStore(Protocol):
     """The results of a job, by shard."""
 
-    async def open(self, index: int) -> Shelf:
+    async def open(self, index: int) -> ShardResults:
         """A shard's shelf, for one worker at a time."""
         ...
 
@@ -81,7 +81,7 @@ class Shelves(Protocol):
         ...
 
 
-class Ledger(Protocol):
+class JobProgress(Protocol):
     """
     What all workers of a job share: counts, dollars, and whether to go on.
 
@@ -97,7 +97,7 @@ class Ledger(Protocol):
         """
         ...
 
-    def settle(self, shard: int, estimate: float, tally: Tally) -> None:
+    def settle(self, shard: int, estimate: float, tally: Totals) -> None:
         """A line is stored: its real cost takes the place of the estimate."""
         ...
 
@@ -105,7 +105,7 @@ class Ledger(Protocol):
         """A line was started in vain: somebody will start it again."""
         ...
 
-    def begin(self, shard: int, stored: Tally) -> None:
+    def begin(self, shard: int, stored: Totals) -> None:
         """A shard is taken up; `stored` is what earlier workers did of it, and replaces counts."""
         ...
 
@@ -117,11 +117,11 @@ class Ledger(Protocol):
         """Tell the others, and hear from them."""
         ...
 
-    async def completed(self, shard: int) -> Tally | None:
+    async def completed(self, shard: int) -> Totals | None:
         """The counts of a shard that is complete; `None` if it is not."""
         ...
 
-    async def total(self) -> Tally:
+    async def total(self) -> Totals:
         """What the job has come to."""
         ...
 

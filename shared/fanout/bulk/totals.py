@@ -37,7 +37,7 @@ class Example(Struct, frozen=True, array_like=True):
     message: str
 
 
-class Tally(Struct):
+class Totals(Struct):
     """
     Counts of lines and of what they took; `cost` in US dollars, of what has a price.
 
@@ -62,7 +62,7 @@ class Tally(Struct):
     def lines(self) -> int:
         return self.done + self.failed
 
-    def add(self, more: Tally) -> None:
+    def add(self, more: Totals) -> None:
         """Count these in."""
         self.done += more.done
         self.failed += more.failed
@@ -95,9 +95,9 @@ class Tally(Struct):
         }
 
 
-def tally_answer(body: object, cost: float) -> Tally:
+def count_response(body: object, cost: float) -> Totals:
     """One line that was answered; `body` is an answer, or LiteLLM's list of them."""
-    tally = Tally(done=1, cost=cost)
+    tally = Totals(done=1, cost=cost)
     for answer in answers_in(body):
         usage = answer.get("usage")
         if isinstance(usage, Mapping):
@@ -108,12 +108,12 @@ def tally_answer(body: object, cost: float) -> Tally:
     return tally
 
 
-def tally_failure(cause: str, custom_id: str, line: int | None, message: str) -> Tally:
+def count_failure(cause: str, custom_id: str, line: int | None, message: str) -> Totals:
     """One line that failed, as an example of its cause."""
     if len(message) > MAX_MESSAGE:
         message = f"{message[: MAX_MESSAGE - 1]}…"
     example = Example(custom_id, line, message)
-    return Tally(failed=1, causes={cause: 1}, examples={cause: [example]})
+    return Totals(failed=1, causes={cause: 1}, examples={cause: [example]})
 
 
 def answers_in(body: object) -> list[Mapping[str, Any]]:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from ..bulk.local.batch_host import Bulk, data_home, open_local
+from ..bulk.local.batch_service import LocalBatchService, data_home, open_local
 from ..bulk.local.prompt_files import Desk
 from ..bulk.service.batches import JobService
 from ..bulk.service.files import FileService
@@ -63,7 +63,7 @@ class Here:
 
     owner = "anyone"
 
-    def __init__(self, bulk: Bulk) -> None:
+    def __init__(self, bulk: LocalBatchService) -> None:
         self._bulk = bulk
         self.files, self.jobs, self.table = bulk.files, bulk.jobs, bulk.database
 

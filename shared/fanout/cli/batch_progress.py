@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from ..bulk.service.records import Job
-from ..bulk.totals import Tally
+from ..bulk.totals import Totals
 from ..wire import json
 from .batch_backend import Place
 
@@ -25,7 +25,7 @@ class Sight(Struct, frozen=True):
     """What there is to see of a job; `rate` in lines a second, of this run."""
 
     job: Job
-    tally: Tally
+    tally: Totals
     rate: float
     elapsed: float
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from ..bulk.local.batch_host import data_home, open_local
+from ..bulk.local.batch_service import data_home, open_local
 from ..config.resolve import Catalog
 from ..errors import ConfigError, HeadersTooLarge
 from ..gateway.factory import open_gateway
@@ -88,7 +88,7 @@ def host(
             access_log=False,
             lifespan="on",
             server_header=False,
-            http=Bounded,
+            http=HeaderLimitProtocol,
             ws="none",
             timeout_graceful_shutdown=GRACE,
         )
@@ -121,7 +121,7 @@ def _authority(listener: socket.socket) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-class Bounded(HttpToolsProtocol):
+class HeaderLimitProtocol(HttpToolsProtocol):
     """One connection; uvicorn's own parser reads headers without a limit."""
 
     _head: int | None = 0  # bytes read of a head that has not ended

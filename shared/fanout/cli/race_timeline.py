@@ -18,7 +18,7 @@ State: TypeAlias = Literal[
 FINAL = frozenset({"won", "cancelled", "failed", "not started"})
 
 
-class Lane(Struct):
+class TimelineRow(Struct):
     """One contestant; moments in seconds since the race began."""
 
     model: str
@@ -52,7 +52,7 @@ class Lane(Struct):
                 return self.state
 
 
-class Lanes:
+class RaceTimeline:
     """
     Follows the legs of one race (a `Watcher`). `tell` is called with each lane that moves.
 
@@ -63,10 +63,10 @@ class Lanes:
         self,
         models: Sequence[str],
         *,
-        tell: Callable[[Lane, float], object] = lambda _lane, _now: None,
+        tell: Callable[[TimelineRow, float], object] = lambda _lane, _now: None,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
-        self.lanes = [Lane(model) for model in models]
+        self.lanes = [TimelineRow(model) for model in models]
         self._tell = tell
         self._clock = clock
         self._began = clock()
@@ -114,11 +114,11 @@ class Lanes:
             if lane.state not in FINAL:
                 self._end(lane, "cancelled" if lane.asked_at is not None else "not started")
 
-    def _end(self, lane: Lane, state: State) -> None:
+    def _end(self, lane: TimelineRow, state: State) -> None:
         lane.state, lane.ended_at = state, self.now
         self._tell(lane, self.now)
 
-    def _lane(self, leg: Leg) -> Lane:
+    def _lane(self, leg: Leg) -> TimelineRow:
         for lane in self.lanes:
             if lane.leg is leg:
                 return lane
@@ -126,7 +126,7 @@ class Lanes:
             if lane.leg is None and lane.model == leg.model:
                 lane.leg = leg
                 return lane
-        lane = Lane(leg.model, leg=leg)
+        lane = TimelineRow(leg.model, leg=leg)
         self.lanes.append(lane)
         return lane
 

@@ -13,7 +13,7 @@ import msgspec
 
 from ..gateway.gateway import Context, Gateway
 from ..schema.fanout import FanOutRequest
-from .race_timeline import Lane, Lanes
+from .race_timeline import RaceTimeline, TimelineRow
 from .response_text import clean, print_words, text_of
 
 if TYPE_CHECKING:
@@ -33,7 +33,11 @@ async def show_race(gateway: Gateway, request: FanOutRequest, context: Context) 
     """Run the race, show it on standard error, and print the winner's answer."""
     live = sys.stdout.isatty() and sys.stderr.isatty()
     width = max(len(model) for model in request.models)
-    lanes = Lanes(request.models) if live else Lanes(request.models, tell=partial(_line, width))
+    lanes = (
+        RaceTimeline(request.models)
+        if live
+        else RaceTimeline(request.models, tell=partial(_line, width))
+    )
     context = msgspec.structs.replace(context, watcher=lanes)
     async with AsyncExitStack() as stack:
         if request.stream:
@@ -48,13 +52,13 @@ async def show_race(gateway: Gateway, request: FanOutRequest, context: Context) 
     return 0
 
 
-def _line(width: int, lane: Lane, now: float) -> None:
+def _line(width: int, lane: TimelineRow, now: float) -> None:
     words = "first token" if lane.state == "talking" else clean(lane.words)
     print(f"{now:8.2f} s  {lane.model:<{width}}  {words}", file=sys.stderr, flush=True)
 
 
 @contextmanager
-def _shown(lanes: Lanes, *, live: bool) -> Iterator[None]:
+def _shown(lanes: RaceTimeline, *, live: bool) -> Iterator[None]:
     """Show the lanes for the block, and how they ended behind it."""
     if not live:
         try:
@@ -77,7 +81,7 @@ def _shown(lanes: Lanes, *, live: bool) -> Iterator[None]:
             lanes.settle()
 
 
-def picture(lanes: Sequence[Lane], now: float) -> Table:
+def picture(lanes: Sequence[TimelineRow], now: float) -> Table:
     """The lanes under one another, and the time line under them."""
     from rich.table import Table
     from rich.text import Text
@@ -104,7 +108,7 @@ def time_span(seconds: float) -> float:
     raise AssertionError("unreachable")
 
 
-def bar_of(lane: Lane, now: float, span: float) -> list[tuple[str, str]]:
+def bar_of(lane: TimelineRow, now: float, span: float) -> list[tuple[str, str]]:
     """A lane's bar, in pieces with their style: thin while it waits, thick once it talks."""
     colour = COLOURS.get(lane.state, "cyan")
     if lane.asked_at is None:

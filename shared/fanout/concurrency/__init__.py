@@ -1,22 +1,22 @@
 """
 Structured fan-out: `race`, `race_streams`, `map_all`, `map_each`, `merge_streams`, `within`; and
-what many share: `Pool`, `Room`.
+what many share: `FairLimiter`, `MemoryBudget`.
 
 Knows nothing of HTTP, providers or configuration. Every task started here has finished, or has
 been cancelled and awaited, before its function returns or its block is left.
 """
 
-from .fair_limiter import Pool, Share
+from .fair_limiter import FairLimiter, Share
 from .map import Ended, first_error, map_all, map_each, merge_streams
-from .memory_budget import Holding, Room
+from .memory_budget import MemoryBudget, MemoryReservation
 from .outcomes import (
     Call,
     Cancelled,
-    Contest,
     Failure,
     Fate,
     Opener,
     Outcome,
+    RaceResult,
     Success,
     attempt,
 )
@@ -26,15 +26,15 @@ from .timeouts import in_time, within
 __all__ = [
     "Call",
     "Cancelled",
-    "Contest",
     "Ended",
     "Failure",
+    "FairLimiter",
     "Fate",
-    "Holding",
+    "MemoryBudget",
+    "MemoryReservation",
     "Opener",
     "Outcome",
-    "Pool",
-    "Room",
+    "RaceResult",
     "Share",
     "Success",
     "attempt",

@@ -15,7 +15,7 @@ hundred in one go, and then their answers, would keep everybody else waiting.
 """
 
 
-class Pool:
+class FairLimiter:
     """
     `size` places in all, taken through shares.
 
@@ -60,7 +60,7 @@ class Pool:
 class Share:
     """One request's part: each `async with` of it holds a place, and waits for it first."""
 
-    def __init__(self, pool: Pool, limit: int) -> None:
+    def __init__(self, pool: FairLimiter, limit: int) -> None:
         self._pool = pool
         self._limit = limit
         self._queue: deque[asyncio.Future[None]] = deque()

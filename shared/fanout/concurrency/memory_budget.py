@@ -10,18 +10,18 @@ SMALL = 64 * 1024
 """What is smaller is not counted: a thousand of them are 64 MB."""
 
 
-class Room:
+class MemoryBudget:
     """`size` bytes in all; what is larger than that has them all to itself."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._queue: deque[tuple[int, asyncio.Future[None]]] = deque()
-        self._nothing = Holding(self, 0)
+        self._nothing = MemoryReservation(self, 0)
         self.free = size
 
-    def holding(self, size: int) -> Holding:
+    def holding(self, size: int) -> MemoryReservation:
         """Hold `size` bytes for a block, once there is room for them."""
-        return self._nothing if size < SMALL else Holding(self, min(size, self._size))
+        return self._nothing if size < SMALL else MemoryReservation(self, min(size, self._size))
 
     async def take(self, size: int) -> None:
         """Wait for room."""
@@ -49,10 +49,10 @@ class Room:
                 turn.set_result(None)
 
 
-class Holding:
+class MemoryReservation:
     """Bytes held for a block; `shrink` gives back what is not needed after all."""
 
-    def __init__(self, room: Room, size: int) -> None:
+    def __init__(self, room: MemoryBudget, size: int) -> None:
         self._room = room
         self._size = size
 

@@ -36,7 +36,7 @@ Fate: TypeAlias = Success[T] | Failure | Cancelled | None
 """What became of a contestant; `None` is one that was never started."""
 
 
-class Contest(Struct, Generic[T], frozen=True):
+class RaceResult(Struct, Generic[T], frozen=True):
     """A finished race: who won (`None`: nobody), and what became of each, in call order."""
 
     winner: int | None

@@ -9,7 +9,7 @@ from functools import partial
 from time import perf_counter
 from typing import Generic, TypeVar
 
-from .outcomes import Call, Cancelled, Contest, Failure, Fate, Opener, Success, attempt
+from .outcomes import Call, Cancelled, Failure, Fate, Opener, RaceResult, Success, attempt
 from .timeouts import breathe
 
 T = TypeVar("T")
@@ -75,7 +75,7 @@ async def race(
     *,
     stagger: float | None = 0.0,
     discard: Callable[[T], Awaitable[None]] | None = None,
-) -> Contest[T]:
+) -> RaceResult[T]:
     """
     Run the calls against each other: the first success wins, the others are cancelled at once.
 
@@ -97,7 +97,7 @@ async def race(
     except BaseException:
         await state.abandon()
         raise
-    return Contest(state.winner, state.fates)
+    return RaceResult(state.winner, state.fates)
 
 
 @asynccontextmanager
@@ -107,7 +107,7 @@ async def race_streams(
     stagger: float | None = 0.0,
     counts: Callable[[T], bool],
     silent: Callable[[int], Exception],
-) -> AsyncIterator[tuple[Contest[tuple[AsyncExitStack, list[T]]], AsyncIterator[T]]]:
+) -> AsyncIterator[tuple[RaceResult[tuple[AsyncExitStack, list[T]]], AsyncIterator[T]]]:
     """
     Open every stream and keep the one whose first item that `counts` comes first.
 

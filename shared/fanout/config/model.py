@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeAlias
 
 from msgspec import Meta, Struct, field
 
-from ..secret import Reticent
+from ..secret import HiddenRepr
 
 Seconds: TypeAlias = Annotated[float, Meta(gt=0)]
 Positive: TypeAlias = Annotated[int, Meta(ge=1)]
@@ -20,7 +20,7 @@ Price: TypeAlias = Annotated[float, Meta(ge=0)]
 Name: TypeAlias = Annotated[str, Meta(min_length=1)]
 
 
-class ModelParams(Reticent, frozen=True, kw_only=True):
+class ModelParams(HiddenRepr, frozen=True, kw_only=True):
     """
     `litellm_params`: how to reach one deployment.
 
@@ -47,7 +47,7 @@ class ModelParams(Reticent, frozen=True, kw_only=True):
     output_cost_per_token: Price | None = None
 
 
-class ModelEntry(Reticent, frozen=True, kw_only=True):
+class ModelEntry(HiddenRepr, frozen=True, kw_only=True):
     """One entry of `model_list`; several with one `model_name` are a group."""
 
     model_name: Name
@@ -72,7 +72,7 @@ class ServiceSettings(Struct, frozen=True, kw_only=True):
     request_timeout: Seconds | None = None
 
 
-class KeyEntry(Reticent, frozen=True, kw_only=True):
+class KeyEntry(HiddenRepr, frozen=True, kw_only=True):
     """One caller's key; without `models` it may name every model."""
 
     name: Name
@@ -80,7 +80,7 @@ class KeyEntry(Reticent, frozen=True, kw_only=True):
     models: list[str] | None = None
 
 
-class GeneralSettings(Reticent, frozen=True, kw_only=True):
+class GeneralSettings(HiddenRepr, frozen=True, kw_only=True):
     master_key: str | None = None
     keys: list[KeyEntry] = field(default_factory=list)
     max_request_size_mb: Annotated[float, Meta(gt=0, le=1_024)] = 32.0

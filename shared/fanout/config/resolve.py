@@ -19,7 +19,7 @@ from ..providers import registry
 from ..providers.base import Provider, SigV4, Target
 from ..schema.request import ChatRequest
 from ..schema.validation import convert
-from ..secret import Reticent, Secret
+from ..secret import HiddenRepr, Secret
 from .load import reference
 from .model import ConfigFile, GeneralSettings, ModelEntry, ModelParams
 
@@ -68,7 +68,7 @@ class CallerKey(Struct, frozen=True):
     models: frozenset[str] | None = None
 
 
-class Catalog(Reticent, frozen=True):
+class Catalog(HiddenRepr, frozen=True):
     """Everything the gateway may be asked for. Without a config, whatever the prefixes resolve."""
 
     groups: Mapping[str, tuple[Deployment, ...]]

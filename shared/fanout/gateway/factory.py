@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from ..concurrency import Pool
+from ..concurrency import FairLimiter
 from ..config.load import load_file
 from ..config.model import ConfigFile, GeneralSettings
 from ..config.resolve import Catalog, resolve
 from ..routing.router import Router
 from ..settings import Settings
-from ..telemetry.observers import Observer, Silent
+from ..telemetry.observers import NullObserver, Observer
 from ..transport.client import Transport
 from ..transport.credentials import EnvironmentSecrets, SecretSource, Signer
 from ..transport.engine import Engine
@@ -52,9 +52,9 @@ def make_transport(
 
 def make_engine(general: GeneralSettings) -> Engine:
     """The HTTP engine within the config's limits."""
-    from ..transport.connection_pool import LanesEngine
+    from ..transport.connection_pool import PyqwestEngine
 
-    return LanesEngine(
+    return PyqwestEngine(
         connect_timeout=general.connect_timeout,
         max_answer=_bytes(general.max_response_size_mb),
         max_sockets=general.global_max_parallel_requests,
@@ -80,9 +80,9 @@ async def open_gateway(
     max_answer = _bytes(general.max_response_size_mb)
     engine = engine or make_engine(general)
     transport = make_transport(settings, engine, secrets, general=general)
-    router = Router(catalog, transport, observer=observer or Silent(), max_answer=max_answer)
+    router = Router(catalog, transport, observer=observer or NullObserver(), max_answer=max_answer)
     try:
-        yield Gateway(catalog, router, pool=Pool(general.global_max_parallel_requests))
+        yield Gateway(catalog, router, pool=FairLimiter(general.global_max_parallel_requests))
     finally:
         await transport.aclose()
 

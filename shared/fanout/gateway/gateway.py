@@ -19,16 +19,16 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..concurrency import Contest, Failure, Pool, Success, in_time, map_all, merge_streams
+from ..concurrency import Failure, FairLimiter, RaceResult, Success, in_time, map_all, merge_streams
 from ..config.resolve import Catalog
 from ..errors import AllFailed, Cause, DeadlineExceeded
 from ..routing.leg import Leg, Watcher
 from ..routing.router import Router
 from ..schema.chat import ChatChunk, ChatCompletion, says_something
 from ..schema.fanout import FanOutRequest, Mode, Report
-from ..secret import Reticent
+from ..secret import HiddenRepr
 from .combine import Cell, combined_answer, listed_answer
-from .contest import Asked, Contests
+from .conversation import ConversationRunner, GridCell
 from .interleave import Interleave
 from .report import make_report, spent
 
@@ -42,7 +42,7 @@ class Context(Struct, frozen=True, gc=False):
     watcher: Watcher | None = None
 
 
-class Answer(Reticent, frozen=True):
+class Answer(HiddenRepr, frozen=True):
     """A JSON body and what its headers say: an object, or LiteLLM's list."""
 
     body: dict[str, Any] | list[Any]
@@ -67,11 +67,11 @@ class Gateway:
         router: Router,
         *,
         now: Callable[[], float] = time.time,
-        pool: Pool | None = None,
+        pool: FairLimiter | None = None,
     ) -> None:
         self.catalog = catalog
         self._pool = pool
-        self._contests = Contests(router, catalog.fallbacks)
+        self._contests = ConversationRunner(router, catalog.fallbacks)
         self._now = now
 
     async def answer(self, request: FanOutRequest, context: Context) -> Answer:
@@ -96,7 +96,7 @@ class Gateway:
     # ---- whole answers ----
 
     async def _in_time(
-        self, request: FanOutRequest, context: Context, until: float, asked: Asked
+        self, request: FanOutRequest, context: Context, until: float, asked: GridCell
     ) -> ChatCompletion:
         """One cell's answer; one that is late takes nothing from those that are there."""
         try:
@@ -200,7 +200,7 @@ class Gateway:
 
     @asynccontextmanager
     async def _stream_cell(
-        self, request: FanOutRequest, context: Context, until: float, asked: Asked
+        self, request: FanOutRequest, context: Context, until: float, asked: GridCell
     ) -> AsyncIterator[AsyncIterator[tuple[str, ChatChunk]]]:
         """One cell's chunks, each with the name of the model that says it."""
         async with self._contest(request, context, until, asked) as (_, leg, chunks):
@@ -208,8 +208,8 @@ class Gateway:
 
     @asynccontextmanager
     async def _contest(
-        self, request: FanOutRequest, context: Context, until: float, asked: Asked
-    ) -> AsyncIterator[tuple[Contest[Any], Leg, AsyncIterator[ChatChunk]]]:
+        self, request: FanOutRequest, context: Context, until: float, asked: GridCell
+    ) -> AsyncIterator[tuple[RaceResult[Any], Leg, AsyncIterator[ChatChunk]]]:
         """One cell's contest, decided in time, and its chunks, none of them too late."""
         late = self._too_late(request, context)
         async with AsyncExitStack() as stack:
@@ -234,7 +234,7 @@ class Gateway:
             request, mode="fallback", models=(*request.models, *spare), stagger=None, fallbacks={}
         )
 
-    def _grid(self, request: FanOutRequest, context: Context, until: float) -> list[Asked]:
+    def _grid(self, request: FanOutRequest, context: Context, until: float) -> list[GridCell]:
         """The cells, message-major; each with its contestants."""
         leg = partial(
             Leg,
@@ -248,7 +248,7 @@ class Gateway:
         )
         sets = [(m,) for m in request.models] if request.mode == "all" else [request.models]
         return [
-            Asked(chat, models, [leg(name) for name in models])
+            GridCell(chat, models, [leg(name) for name in models])
             for chat in request.conversations
             for models in sets
         ]

@@ -27,7 +27,7 @@ from ..errors import (
 )
 from ..gateway.gateway import Gateway
 from ..schema.error import error_body
-from ..telemetry.observers import Observer, RequestRecord, Silent
+from ..telemetry.observers import NullObserver, Observer, RequestRecord
 from ..transport.credentials import EnvironmentSecrets, SecretSource
 from . import endpoints
 from .admission import Admission
@@ -45,7 +45,7 @@ from .asgi import (
 )
 from .auth import ANYONE, Access
 from .errors import error_headers
-from .request_context import MEGABYTE, Door, Exchange
+from .exchange import MEGABYTE, Exchange, LazyBatchService
 from .sse_response import INTERVAL
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,128}")
@@ -54,7 +54,7 @@ MAX_HEADER_BYTES = 64 * 1024
 
 Endpoint: TypeAlias = Callable[[Exchange], Awaitable[None]]
 Opening: TypeAlias = Callable[[], AbstractAsyncContextManager[Gateway]]
-Jobs: TypeAlias = Callable[[Gateway], AbstractAsyncContextManager[Door]]
+Jobs: TypeAlias = Callable[[Gateway], AbstractAsyncContextManager[LazyBatchService]]
 
 
 class Route(Struct, frozen=True):
@@ -115,10 +115,10 @@ class _Live(Struct, frozen=True):
     gateway: Gateway
     access: Access
     admission: Admission
-    door: Door | None
+    door: LazyBatchService | None
 
 
-def _live(gateway: Gateway, keys: SecretSource, door: Door | None) -> _Live:
+def _live(gateway: Gateway, keys: SecretSource, door: LazyBatchService | None) -> _Live:
     general = gateway.catalog.general
     bodies = max(general.max_body_memory_mb, general.max_request_size_mb)  # one always fits
     admission = Admission(general.max_requests, int(bodies * MEGABYTE))
@@ -149,7 +149,7 @@ class App:
         page: bool = False,
     ) -> None:
         self._opening = opening
-        self._observer = observer or Silent()
+        self._observer = observer or NullObserver()
         self._keys = keys or EnvironmentSecrets()
         self._deadline = deadline
         self._keep_alive = keep_alive

@@ -17,8 +17,8 @@ from ..errors import NotFound, RequestError
 from ..schema.validation import convert
 from .asgi import raw_headers
 from .endpoints import parse_body
+from .exchange import BatchService, Exchange
 from .multipart_form import read_form
-from .request_context import Bulk, Exchange
 
 MAX_FILES, MAX_BATCHES, DEFAULT_BATCHES = 10_000, 100, 20
 FORM = 1 << 20
@@ -42,7 +42,7 @@ class Completion(Struct, frozen=True, kw_only=True):
     md5: str | None = None
 
 
-def _bulk(exchange: Exchange) -> Bulk:
+def _bulk(exchange: Exchange) -> BatchService:
     if exchange.door is None:
         raise NotFound("this gateway has no files and no batches")
     return exchange.door.bulk

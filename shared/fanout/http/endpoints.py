@@ -14,7 +14,7 @@ from ..schema.fanout import FanOutRequest, parse_request
 from ..wire.json import BadJSON, DuplicateKey, decode_strict
 from .asgi import UntilHangUp
 from .auth import allow
-from .request_context import Exchange
+from .exchange import Exchange
 from .sse_response import EventStream
 
 BIG = 1_000_000

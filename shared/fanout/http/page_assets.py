@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from ..errors import NotFound
 from .asgi import raw_headers
-from .request_context import Exchange
+from .exchange import Exchange
 from .script_bundle import join
 
 FOLDER = Path(__file__).parents[1] / "page"

@@ -33,8 +33,8 @@ _END: Final = object()
 class _Job(Generic[T]):
     """One coroutine on the loop, and the thread that waits for it."""
 
-    def __init__(self, portal: Portal, loop: asyncio.AbstractEventLoop) -> None:
-        self._portal = portal
+    def __init__(self, background_loop: BackgroundLoop, loop: asyncio.AbstractEventLoop) -> None:
+        self._portal = background_loop
         self._loop = loop
         self._task: asyncio.Task[T] | None = None
         self._inbox: SimpleQueue[asyncio.Future[Any] | None] = SimpleQueue()  # `None`: it has ended
@@ -111,7 +111,7 @@ def _settle(asked: asyncio.Future[Any], item: object, error: Exception | None) -
         asked.set_exception(error)
 
 
-class Portal:
+class BackgroundLoop:
     """An event loop in a thread of its own; it and its connections live as long as the process."""
 
     def __init__(self) -> None:
@@ -184,15 +184,15 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-_portals: list[Portal] = []
+_portals: list[BackgroundLoop] = []
 _lock = threading.Lock()
 
 
-def portal() -> Portal:
+def background_loop() -> BackgroundLoop:
     """The process's one portal, started when it is first asked for."""
     with _lock:
         if not _portals:
-            _portals.append(Portal())
+            _portals.append(BackgroundLoop())
         return _portals[0]
 
 

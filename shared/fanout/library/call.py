@@ -25,7 +25,7 @@ from ..routing.router import Router
 from ..schema.fanout import FanOutRequest, another, parse_request
 from ..schema.validation import convert
 from ..settings import Settings
-from ..telemetry.observers import Silent
+from ..telemetry.observers import NullObserver
 from ..transport.engine import Engine
 from .streams import ChunkStream
 from .types import ChatCompletion
@@ -36,7 +36,7 @@ _engines: WeakKeyDictionary[asyncio.AbstractEventLoop, Engine] = WeakKeyDictiona
 _processes: set[int] = set()
 
 
-class Asked:
+class Call:
     """One function call's models and options, for any number of conversations."""
 
     def __init__(
@@ -75,7 +75,7 @@ class Asked:
         if not self.stream:
             self._body.pop("stream_options", None)
         catalog = Catalog(groups=groups, env=env)
-        router = Router(catalog, make_transport(settings, _engine()), observer=Silent())
+        router = Router(catalog, make_transport(settings, _engine()), observer=NullObserver())
         self._gateway = Gateway(catalog, router)
 
     async def answer(self, messages: object) -> Any:
@@ -157,9 +157,9 @@ def _engine() -> Engine:
     if (engine := _engines.get(loop)) is None:
         for old in [each for each in _engines if each.is_closed()]:
             del _engines[old]
-        from ..transport.connection_pool import LanesEngine
+        from ..transport.connection_pool import PyqwestEngine
 
-        engine = _engines[loop] = LanesEngine()
+        engine = _engines[loop] = PyqwestEngine()
     return engine
 
 

@@ -19,8 +19,8 @@ from typing import Any, TypeAlias
 
 from ..concurrency import Failure, Outcome, map_all
 from ..errors import RequestError
-from .background_loop import portal
-from .call import Asked
+from .background_loop import background_loop
+from .call import Call
 from .streams import ChunkIterator, ChunkStream
 
 Messages: TypeAlias = Sequence[Mapping[str, Any]]
@@ -35,12 +35,12 @@ MAX_PARALLEL = 400
 
 async def acompletion(model: str, messages: Messages, **options: Any) -> Any:
     """One answer; with `stream=True` a `ChunkStream`."""
-    return await Asked([model], options).answer(messages)
+    return await Call([model], options).answer(messages)
 
 
 def completion(model: str, messages: Messages, **options: Any) -> Any:
     """One answer; with `stream=True` an iterator of chunks."""
-    return portal().run(_iterable(acompletion(model, messages, **options)))
+    return background_loop().run(_iterable(acompletion(model, messages, **options)))
 
 
 # ---- many prompts, one model ----
@@ -61,7 +61,7 @@ async def abatch_completion(
     """
     _check_workers(max_workers)
     _check_conversations(messages)
-    asked = Asked([model], options)
+    asked = Call([model], options)
     if not asked.stream:
         return _in_place(await map_all(asked.answer, messages, limit=max_workers))
     if isinstance(messages, AsyncIterable):
@@ -80,8 +80,8 @@ def batch_completion(
         return _iterables(await call)
 
     if isinstance(messages, Sequence):
-        return portal().run(run(messages))
-    return portal().run_over(messages, run)
+        return background_loop().run(run(messages))
+    return background_loop().run_over(messages, run)
 
 
 # ---- one prompt, many models ----
@@ -104,7 +104,7 @@ async def abatch_completion_models(
     names = _names(models, deployments)
     if not names:
         raise RequestError("a race needs at least one model", "models")
-    return await Asked(names, options, deployments, mode="race").answer(messages)
+    return await Call(names, options, deployments, mode="race").answer(messages)
 
 
 def batch_completion_models(
@@ -116,7 +116,7 @@ def batch_completion_models(
 ) -> Any:
     """The fastest answer; see `abatch_completion_models`."""
     call = abatch_completion_models(models, messages, deployments=deployments, **options)
-    return portal().run(_iterable(call))
+    return background_loop().run(_iterable(call))
 
 
 async def abatch_completion_models_all_responses(
@@ -135,7 +135,7 @@ async def abatch_completion_models_all_responses(
     _check_workers(max_workers)
     names = _names(models, deployments)
     each = [
-        Asked([name], options, None if deployments is None else [deployments[index]])
+        Call([name], options, None if deployments is None else [deployments[index]])
         for index, name in enumerate(names)
     ]
     if options.get("stream"):
@@ -159,7 +159,7 @@ def batch_completion_models_all_responses(
         )
         return _iterables(await call)
 
-    return portal().run(run())
+    return background_loop().run(run())
 
 
 # ---- what may be passed, and what comes back ----

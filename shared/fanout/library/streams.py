@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Self
 
-from .background_loop import portal
+from .background_loop import background_loop
 from .types import ChatCompletionChunk
 
 
@@ -76,7 +76,7 @@ class ChunkIterator:
 
     def __init__(self, stream: ChunkStream) -> None:
         self._stream = stream
-        self._portal = portal()
+        self._portal = background_loop()
 
     def __iter__(self) -> Iterator[ChatCompletionChunk]:
         return self

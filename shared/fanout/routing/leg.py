@@ -18,7 +18,7 @@ from ..schema.chat import Usage
 from ..schema.fanout import Mode
 from ..telemetry.observers import AttemptRecord
 from ..telemetry.prices import cost_of
-from .load_balancing import Group
+from .load_balancing import DeploymentGroup
 
 Outcome: TypeAlias = Literal["ok", "failed", "cancelled"]
 
@@ -93,10 +93,10 @@ class Leg(Struct):
         return started[-1] if started else self
 
 
-class Try(Struct, gc=False):
+class AttemptState(Struct, gc=False):
     """One attempt of a leg; times are `perf_counter`'s."""
 
-    group: Group
+    group: DeploymentGroup
     deployment: Deployment
     started: float
     first_token: float | None = None
@@ -105,7 +105,7 @@ class Try(Struct, gc=False):
 
 
 def make_record(
-    leg: Leg, this: Try, outcome: Outcome, error: BaseException | None
+    leg: Leg, this: AttemptState, outcome: Outcome, error: BaseException | None
 ) -> AttemptRecord:
     """What is told of an attempt, which has just ended: `leg.ended` is when."""
     status = 200 if error is None else None

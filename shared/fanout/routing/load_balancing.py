@@ -50,7 +50,7 @@ class _Place:
             self._member.slots.release()
 
 
-class Group:
+class DeploymentGroup:
     """
     The deployments of one model name.
 

@@ -31,15 +31,15 @@ from ..errors import (
     TimedOut,
     Unsupported,
 )
-from ..schema.accumulator import Assembly
+from ..schema.accumulator import ChunkAccumulator
 from ..schema.chat import ChatChunk, ChatCompletion, says_something
 from ..schema.request import ChatRequest
 from ..schema.validation import parse_chat
 from ..telemetry.observers import Observer
 from ..transport.client import Transport
 from ..transport.engine import MAX_ANSWER
-from .leg import Leg, Outcome, Try, make_record
-from .load_balancing import Group
+from .leg import AttemptState, Leg, Outcome, make_record
+from .load_balancing import DeploymentGroup
 from .retry_policy import Retry, is_retryable
 
 T = TypeVar("T")
@@ -56,13 +56,13 @@ def _clock() -> float:
     return asyncio.get_running_loop().time()
 
 
-_Call: TypeAlias = Callable[[Leg, ChatRequest, Try], Awaitable[T]]
+_Call: TypeAlias = Callable[[Leg, ChatRequest, AttemptState], Awaitable[T]]
 """Performs one attempt."""
 
-_Attempt: TypeAlias = Callable[[Leg, ChatRequest, Group, Deployment], Awaitable[T]]
+_Attempt: TypeAlias = Callable[[Leg, ChatRequest, DeploymentGroup, Deployment], Awaitable[T]]
 """Takes a place of the deployment's, and performs one attempt in it."""
 
-_Opened: TypeAlias = tuple[AsyncExitStack, Try, list[ChatChunk], AsyncIterator[ChatChunk]]
+_Opened: TypeAlias = tuple[AsyncExitStack, AttemptState, list[ChatChunk], AsyncIterator[ChatChunk]]
 
 
 class Router:
@@ -82,14 +82,14 @@ class Router:
         self._observer = observer
         self._draw = draw
         self._retry = Retry(draw)
-        self._groups: dict[str, Group] = {}
+        self._groups: dict[str, DeploymentGroup] = {}
         self._max_answer = max_answer
 
     async def chat(self, leg: Leg, request: ChatRequest) -> ChatCompletion:
         """The whole answer of one model name."""
         return await self._answered(leg, request, partial(self._placed, self._whole))
 
-    async def _whole(self, leg: Leg, request: ChatRequest, this: Try) -> ChatCompletion:
+    async def _whole(self, leg: Leg, request: ChatRequest, this: AttemptState) -> ChatCompletion:
         fitted = with_defaults(request, this.deployment)
         async with within(this.deployment.timeout):
             reply = await self._transport.chat(this.deployment, fitted, leg.size)
@@ -106,9 +106,11 @@ class Router:
         """
         return await self._answered(leg, request, partial(self._placed, self._assembled))
 
-    async def _assembled(self, leg: Leg, request: ChatRequest, this: Try) -> ChatCompletion:
+    async def _assembled(
+        self, leg: Leg, request: ChatRequest, this: AttemptState
+    ) -> ChatCompletion:
         fitted = with_defaults(request, this.deployment)
-        assembly = Assembly()
+        assembly = ChunkAccumulator()
         async with (
             within(this.deployment.timeout),
             self._transport.stream(this.deployment, fitted, leg.size) as stream,
@@ -143,7 +145,7 @@ class Router:
         self._told(leg, this, "ok", None)
 
     async def _opened(
-        self, hold: AsyncExitStack, leg: Leg, request: ChatRequest, this: Try
+        self, hold: AsyncExitStack, leg: Leg, request: ChatRequest, this: AttemptState
     ) -> _Opened:
         """The stream, whose connection and places are `hold`'s, and then whoever's that reads."""
         fitted = with_defaults(request, this.deployment)
@@ -196,13 +198,18 @@ class Router:
                     avoid.clear()
 
     async def _placed(
-        self, call: _Call[T], leg: Leg, request: ChatRequest, group: Group, deployment: Deployment
+        self,
+        call: _Call[T],
+        leg: Leg,
+        request: ChatRequest,
+        group: DeploymentGroup,
+        deployment: Deployment,
     ) -> T:
         async with leg.places or NO_PLACE, group.using(deployment):
             return await self._attempt(call, leg, request, group, deployment)
 
     async def _placed_open(
-        self, leg: Leg, request: ChatRequest, group: Group, deployment: Deployment
+        self, leg: Leg, request: ChatRequest, group: DeploymentGroup, deployment: Deployment
     ) -> _Opened:
         async with AsyncExitStack() as hold:
             await hold.enter_async_context(leg.places or NO_PLACE)
@@ -211,9 +218,14 @@ class Router:
             return await self._attempt(call, leg, request, group, deployment)
 
     async def _attempt(
-        self, call: _Call[T], leg: Leg, request: ChatRequest, group: Group, deployment: Deployment
+        self,
+        call: _Call[T],
+        leg: Leg,
+        request: ChatRequest,
+        group: DeploymentGroup,
+        deployment: Deployment,
     ) -> T:
-        this = Try(group, deployment, perf_counter())
+        this = AttemptState(group, deployment, perf_counter())
         leg.deployment = deployment
         leg.tried.append(deployment.id)
         if leg.watcher is not None:
@@ -233,9 +245,9 @@ class Router:
             self._raise_bug(leg, error)
             raise
 
-    def _group(self, name: str) -> Group:
+    def _group(self, name: str) -> DeploymentGroup:
         if (group := self._groups.get(name)) is None:
-            group = Group(
+            group = DeploymentGroup(
                 self._catalog.find(name),
                 now=_clock,
                 draw=self._draw,
@@ -247,7 +259,11 @@ class Router:
         return group
 
     async def _noting_usage(
-        self, leg: Leg, this: Try, head: Sequence[ChatChunk], rest: AsyncIterator[ChatChunk]
+        self,
+        leg: Leg,
+        this: AttemptState,
+        head: Sequence[ChatChunk],
+        rest: AsyncIterator[ChatChunk],
     ) -> AsyncIterator[ChatChunk]:
         for chunk in head:
             leg.usage = this.usage = chunk.get("usage") or this.usage
@@ -269,12 +285,14 @@ class Router:
             self._observer.bug(leg.request_id, error)
             raise Internal from error
 
-    def _first_token(self, leg: Leg, this: Try) -> None:
+    def _first_token(self, leg: Leg, this: AttemptState) -> None:
         this.first_token = leg.first_token = perf_counter()
         if leg.watcher is not None:
             leg.watcher.first_token(leg)
 
-    def _told(self, leg: Leg, this: Try, outcome: Outcome, error: BaseException | None) -> None:
+    def _told(
+        self, leg: Leg, this: AttemptState, outcome: Outcome, error: BaseException | None
+    ) -> None:
         """An attempt is over, a streamed one when its last word is said."""
         if error is None:
             this.group.succeeded(this.deployment)

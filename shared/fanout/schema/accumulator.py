@@ -15,7 +15,7 @@ _PIECE_ONLY = frozenset({"object", "choices", "usage", "obfuscation"})
 _PIECE = 64
 
 
-class Assembly:
+class ChunkAccumulator:
     """
     Takes the chunks of one stream in order; `whole` is the answer so far.
 

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from ..errors import RequestError, UnknownModel
-from ..secret import Reticent
+from ..secret import HiddenRepr
 from .chat import Usage
 from .request import ChatRequest
 from .validation import convert, like, parse_chat
@@ -76,7 +76,7 @@ ADDRESSED = frozenset(Addressed.__struct_fields__)
 FORBIDDEN = frozenset({"api_base", "base_url", "api_key", "api_version"})
 
 
-class FanOutRequest(Reticent, frozen=True, gc=False):
+class FanOutRequest(HiddenRepr, frozen=True, gc=False):
     """
     A checked request: every conversation for one model, or for several in some mode.
 

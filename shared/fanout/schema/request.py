@@ -11,12 +11,12 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, UnsetType
 
-from ..secret import Reticent
+from ..secret import HiddenRepr
 
 # ---- the request: content parts ----
 
 
-class Part(Reticent, frozen=True, kw_only=True, tag_field="type"):
+class Part(HiddenRepr, frozen=True, kw_only=True, tag_field="type"):
     """One part of a message's content."""
 
 
@@ -24,7 +24,7 @@ class TextPart(Part, frozen=True, kw_only=True, tag="text"):
     text: str
 
 
-class ImageURL(Reticent, frozen=True, kw_only=True):
+class ImageURL(HiddenRepr, frozen=True, kw_only=True):
     url: str
     detail: Literal["auto", "low", "high"] | UnsetType = UNSET
 
@@ -33,7 +33,7 @@ class ImagePart(Part, frozen=True, kw_only=True, tag="image_url"):
     image_url: ImageURL
 
 
-class InputAudio(Reticent, frozen=True, kw_only=True):
+class InputAudio(HiddenRepr, frozen=True, kw_only=True):
     data: str
     format: str
 
@@ -42,7 +42,7 @@ class AudioPart(Part, frozen=True, kw_only=True, tag="input_audio"):
     input_audio: InputAudio
 
 
-class FileRef(Reticent, frozen=True, kw_only=True):
+class FileRef(HiddenRepr, frozen=True, kw_only=True):
     file_id: str | None = None
     file_data: str | None = None
     filename: str | None = None
@@ -63,57 +63,57 @@ AssistantPart: TypeAlias = TextPart | RefusalPart
 # ---- the request: tools ----
 
 
-class FunctionCall(Reticent, frozen=True, kw_only=True):
+class FunctionCall(HiddenRepr, frozen=True, kw_only=True):
     name: str
     arguments: str
 
 
-class CustomCall(Reticent, frozen=True, kw_only=True):
+class CustomCall(HiddenRepr, frozen=True, kw_only=True):
     name: str
     input: str
 
 
-class FunctionToolCall(Reticent, frozen=True, kw_only=True, tag_field="type", tag="function"):
+class FunctionToolCall(HiddenRepr, frozen=True, kw_only=True, tag_field="type", tag="function"):
     id: str
     function: FunctionCall
 
 
-class CustomToolCall(Reticent, frozen=True, kw_only=True, tag_field="type", tag="custom"):
+class CustomToolCall(HiddenRepr, frozen=True, kw_only=True, tag_field="type", tag="custom"):
     id: str
     custom: CustomCall
 
 
-class Function(Reticent, frozen=True, kw_only=True):
+class Function(HiddenRepr, frozen=True, kw_only=True):
     name: str
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
 
 
-class FunctionTool(Reticent, frozen=True, kw_only=True, tag_field="type", tag="function"):
+class FunctionTool(HiddenRepr, frozen=True, kw_only=True, tag_field="type", tag="function"):
     function: Function
 
 
-class CustomTool(Reticent, frozen=True, kw_only=True, tag_field="type", tag="custom"):
+class CustomTool(HiddenRepr, frozen=True, kw_only=True, tag_field="type", tag="custom"):
     custom: dict[str, Any]
 
 
 Tool: TypeAlias = FunctionTool | CustomTool
 
 
-class FunctionName(Reticent, frozen=True, kw_only=True):
+class FunctionName(HiddenRepr, frozen=True, kw_only=True):
     name: str
 
 
-class NamedFunction(Reticent, frozen=True, kw_only=True, tag_field="type", tag="function"):
+class NamedFunction(HiddenRepr, frozen=True, kw_only=True, tag_field="type", tag="function"):
     function: FunctionName
 
 
-class NamedCustom(Reticent, frozen=True, kw_only=True, tag_field="type", tag="custom"):
+class NamedCustom(HiddenRepr, frozen=True, kw_only=True, tag_field="type", tag="custom"):
     custom: FunctionName
 
 
-class AllowedTools(Reticent, frozen=True, kw_only=True, tag_field="type", tag="allowed_tools"):
+class AllowedTools(HiddenRepr, frozen=True, kw_only=True, tag_field="type", tag="allowed_tools"):
     allowed_tools: dict[str, Any]
 
     @property
@@ -139,7 +139,7 @@ ToolChoice: TypeAlias = (
 # ---- the request: messages ----
 
 
-class Message(Reticent, frozen=True, kw_only=True, tag_field="role"):
+class Message(HiddenRepr, frozen=True, kw_only=True, tag_field="role"):
     """One message of a conversation; its `role` says which."""
 
 
@@ -190,30 +190,30 @@ AnyMessage: TypeAlias = (
 # ---- the request: response format ----
 
 
-class TextFormat(Reticent, frozen=True, kw_only=True, tag_field="type", tag="text"):
+class TextFormat(HiddenRepr, frozen=True, kw_only=True, tag_field="type", tag="text"):
     pass
 
 
-class JSONFormat(Reticent, frozen=True, kw_only=True, tag_field="type", tag="json_object"):
+class JSONFormat(HiddenRepr, frozen=True, kw_only=True, tag_field="type", tag="json_object"):
     pass
 
 
-class JSONSchema(Reticent, frozen=True, kw_only=True):
+class JSONSchema(HiddenRepr, frozen=True, kw_only=True):
     name: Annotated[str, Meta(min_length=1, max_length=64)]
     schema: dict[str, Any] | None = None
     description: str | None = None
     strict: bool | None = None
 
 
-class SchemaFormat(Reticent, frozen=True, kw_only=True, tag_field="type", tag="json_schema"):
+class SchemaFormat(HiddenRepr, frozen=True, kw_only=True, tag_field="type", tag="json_schema"):
     json_schema: JSONSchema
 
 
-class GrammarFormat(Reticent, frozen=True, kw_only=True, tag_field="type", tag="grammar"):
+class GrammarFormat(HiddenRepr, frozen=True, kw_only=True, tag_field="type", tag="grammar"):
     grammar: str
 
 
-class PythonFormat(Reticent, frozen=True, kw_only=True, tag_field="type", tag="python"):
+class PythonFormat(HiddenRepr, frozen=True, kw_only=True, tag_field="type", tag="python"):
     pass
 
 
@@ -224,13 +224,13 @@ Count: TypeAlias = Annotated[int, Meta(ge=1)]
 Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
-class Conversation(Reticent, frozen=True, kw_only=True):
+class Conversation(HiddenRepr, frozen=True, kw_only=True):
     """The messages alone."""
 
     messages: Annotated[list[AnyMessage], Meta(min_length=1)]
 
 
-class ChatRequest(Reticent, frozen=True, gc=False, kw_only=True):
+class ChatRequest(HiddenRepr, frozen=True, gc=False, kw_only=True):
     """
     One conversation for one model, checked.
 

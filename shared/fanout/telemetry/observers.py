@@ -64,7 +64,7 @@ class Observer(Protocol):
         ...
 
 
-class Silent:
+class NullObserver:
     """Tells nobody."""
 
     def attempt(self, record: AttemptRecord) -> None:

@@ -15,13 +15,13 @@ from typing import assert_never
 import msgspec
 from msgspec import Struct, field
 
-from ..concurrency import Room
+from ..concurrency import MemoryBudget
 from ..config.resolve import Deployment
 from ..errors import Broken, ErrorDetail, MissingKey, TimedOut
 from ..providers.base import BadWire, Bearer, Header, SigV4, WireError
 from ..schema.chat import ChatChunk, ChatCompletion
 from ..schema.request import ChatRequest
-from ..secret import Reticent, Secret
+from ..secret import HiddenRepr, Secret
 from ..wire.http import WireRequest, WireResponse
 from .credentials import SecretSource, Signer
 from .engine import MAX_ANSWER, Engine, EngineError, Incoming, Outgoing, TooLong
@@ -36,7 +36,7 @@ MAX_COPIES = 256_000_000
 """Bytes of big bodies on their way to providers at once."""
 
 
-class Reply(Reticent, frozen=True):
+class Reply(HiddenRepr, frozen=True):
     """A whole answer and what came with it."""
 
     completion: ChatCompletion
@@ -70,7 +70,7 @@ class Transport:
         max_copies: int = MAX_COPIES,
     ) -> None:
         self._engine = engine
-        self._copies = Room(max_copies)
+        self._copies = MemoryBudget(max_copies)
         self._max_answer = max_answer
         self._secrets = secrets
         self._make_signer = signer

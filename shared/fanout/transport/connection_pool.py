@@ -33,7 +33,7 @@ from .engine import (
     Outgoing,
     TooLong,
 )
-from .response_reading import ENOUGH, Trust, arriving, begin, execute, read, translated
+from .response_reading import ENOUGH, WholeReads, arriving, begin, execute, read, translated
 
 STREAMS_PER_LANE = 100
 MAX_LANES = 10
@@ -66,7 +66,7 @@ class Speaks(Enum):
     HTTP1 = 2
 
 
-class Lane(Struct):
+class PooledConnection(Struct):
     """
     One client of the Rust engine: over HTTP/2 one connection, over HTTP/1.1 its own pool.
 
@@ -89,11 +89,11 @@ class Origin(Struct):
     """One scheme, host and port, and the lanes to it."""
 
     speaks: Speaks
-    trust: Trust
-    lanes: list[Lane] = field(default_factory=list)
+    trust: WholeReads
+    lanes: list[PooledConnection] = field(default_factory=list)
 
 
-class LanesEngine:
+class PyqwestEngine:
     """
     Performs requests over shared connections; trusts the system's certificates, or `ca_pem`'s.
 
@@ -112,8 +112,8 @@ class LanesEngine:
         self._connect_timeout = connect_timeout
         self._ca_pem = ca_pem or _system_bundle()
         self._origins: dict[tuple[str, str], Origin] = {}
-        self._opened: list[Lane] = []
-        self._plain: Lane | None = None
+        self._opened: list[PooledConnection] = []
+        self._plain: PooledConnection | None = None
         self._max_answer = max_answer
         self._max_sockets = max_sockets
         self._sockets = asyncio.Semaphore(max_sockets)
@@ -177,12 +177,12 @@ class LanesEngine:
         if (origin := self._origins.get(key)) is None:
             secure = parts.scheme == "https"
             # Who may speak HTTP/2 is a vendor, whose first thousand calls come at once.
-            trust = Trust(ENOUGH if secure else 0)
+            trust = WholeReads(ENOUGH if secure else 0)
             origin = Origin(Speaks.UNKNOWN if secure else Speaks.HTTP1, trust)
             self._origins[key] = origin
         return origin
 
-    def _lane(self, origin: Origin) -> Lane:
+    def _lane(self, origin: Origin) -> PooledConnection:
         """The first lane with room; a new one where all are full; else the emptiest."""
         for lane in origin.lanes:
             if lane.in_flight < STREAMS_PER_LANE:
@@ -193,12 +193,14 @@ class LanesEngine:
         origin.lanes.append(lane)
         return lane
 
-    def _http1(self) -> Lane:
+    def _http1(self) -> PooledConnection:
         if self._plain is None:
             self._plain = self._open_lane(pyqwest.HTTPVersion.HTTP1)
         return self._plain
 
-    async def _whole(self, origin: Origin, lane: Lane, request: Outgoing) -> WireResponse:
+    async def _whole(
+        self, origin: Origin, lane: PooledConnection, request: Outgoing
+    ) -> WireResponse:
         """The whole reply, in one go where the origin's have been small."""
         try:
             if origin.trust.is_earned:
@@ -211,7 +213,7 @@ class LanesEngine:
         origin.trust.note(len(reply.body))
         return reply
 
-    def _open_lane(self, version: pyqwest.HTTPVersion) -> Lane:
+    def _open_lane(self, version: pyqwest.HTTPVersion) -> PooledConnection:
         transport = pyqwest.HTTPTransport(
             tls_ca_cert=self._ca_pem,
             tls_include_system_certs=self._ca_pem is None,
@@ -226,7 +228,7 @@ class LanesEngine:
             follow_redirects=False,
             enable_otel=False,
         )
-        lane = Lane(transport, pyqwest.Client(transport))
+        lane = PooledConnection(transport, pyqwest.Client(transport))
         self._opened.append(lane)
         return lane
 
@@ -242,5 +244,5 @@ def _system_bundle() -> bytes | None:
     return Path(paths.cafile).read_bytes() if paths.cafile else None
 
 
-def _load(lane: Lane) -> int:
+def _load(lane: PooledConnection) -> int:
     return lane.in_flight

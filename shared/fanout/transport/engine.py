@@ -13,11 +13,11 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from ..secret import Reticent
+from ..secret import HiddenRepr
 from ..wire.http import WireResponse
 
 
-class Outgoing(Reticent, frozen=True):
+class Outgoing(HiddenRepr, frozen=True):
     """A request as it goes out, keys and all: never logged, never printed."""
 
     method: str

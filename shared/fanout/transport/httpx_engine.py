@@ -16,7 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import httpx2 as httpx
 
 from ..wire.http import WireResponse
-from .connection_pool import LanesEngine
+from .connection_pool import PyqwestEngine
 from .engine import (
     MAX_ANSWER,
     Bounded,
@@ -134,7 +134,7 @@ class FanoutTransport(httpx.AsyncBaseTransport):
     """
 
     def __init__(self, engine: Engine | None = None) -> None:
-        self._engine = engine or LanesEngine()
+        self._engine = engine or PyqwestEngine()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Perform one request; the body arrives as it is read."""

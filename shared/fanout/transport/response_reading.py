@@ -1,9 +1,8 @@
 """
 Sends requests to the Rust engine and reads its responses: whole, in bounded pieces, or streamed.
 
-An origin whose recent responses were small has the next one read whole (`Trust`), which is cheaper.
-
-What pyqwest raises is put in our words here, and nowhere else.
+If an origin's recent responses were small, the next is read whole (`WholeReads`): it is cheaper.
+pyqwest's exceptions are translated here and nowhere else.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ _FAULTS: tuple[tuple[type[Exception], type[EngineError], str], ...] = (
 RAISED = tuple(fault for fault, _, _ in _FAULTS)
 
 
-class Trust(Struct):
+class WholeReads(Struct):
     """Earned by small answers, lost by one that is not. `small` counts those in a row."""
 
     small: int = 0

@@ -11,10 +11,10 @@ from typing import Protocol
 
 from msgspec import field
 
-from ..secret import Reticent
+from ..secret import HiddenRepr
 
 
-class WireRequest(Reticent, frozen=True, gc=False):
+class WireRequest(HiddenRepr, frozen=True, gc=False):
     """
     A request without its secrets: safe to keep as a golden file. Its repr shows no prompt.
 
@@ -32,7 +32,7 @@ class WireRequest(Reticent, frozen=True, gc=False):
         return f"WireRequest({self.method!r}, {self.path!r}, {len(self.body)} bytes)"
 
 
-class WireResponse(Reticent, frozen=True):
+class WireResponse(HiddenRepr, frozen=True):
     """A whole reply; header names are lower case. Its repr shows no answer."""
 
     status: int
@@ -43,7 +43,7 @@ class WireResponse(Reticent, frozen=True):
         return f"WireResponse({self.status}, {len(self.body)} bytes)"
 
 
-class WireEvent(Reticent, frozen=True):
+class WireEvent(HiddenRepr, frozen=True):
     """
     One event of a stream, whatever framed it: SSE, AWS event stream or JSON lines.
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
 
-from ..secret import Reticent
+from ..secret import HiddenRepr
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 # Clients and proxies add or change these on the way.
@@ -23,7 +23,7 @@ _UNSIGNED = frozenset(
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-class Credentials(Reticent, frozen=True):
+class Credentials(HiddenRepr, frozen=True):
     """An AWS access key; its secrets are not in its repr."""
 
     access_key: str

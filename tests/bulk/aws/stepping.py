@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from fanout.bulk.aws.job_start import Execution, Intake
+from fanout.bulk.aws.job_start import Execution, JobStarter
 from fanout.bulk.aws.step_payloads import Beginning, State, Steps
 from fanout.bulk.work.line_requests import check_model
 from fanout.config.load import check
@@ -44,7 +44,7 @@ class Stage:
     def __init__(self, at: Cloud) -> None:
         self.at = at
         catalog = resolve(check(CONFIG, {}), {})
-        intake = Intake(at.bulk, BUCKET, partial(check_model, catalog, "master", None))
+        intake = JobStarter(at.bulk, BUCKET, partial(check_model, catalog, "master", None))
         self.steps = Steps(at.machine, intake)
 
     async def put(self, key: str, data: bytes) -> str:

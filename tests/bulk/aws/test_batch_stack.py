@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from fanout.bulk.aws.batch_host import AWSBulk, Stores
-from fanout.bulk.aws.deployed_config import Published
+from fanout.bulk.aws.batch_service import AWSBatchService, Stores
+from fanout.bulk.aws.deployed_config import DeployedConfig
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.s3 import S3Blobs
-from fanout.bulk.aws.step_handlers import Machine
+from fanout.bulk.aws.step_handlers import StepHandlers
 from fanout.bulk.input.planner import Shard, ShardSize, each_line
 from fanout.bulk.runner import Options
 from fanout.cli.batch_actions import act
@@ -40,7 +40,7 @@ NAMES = [f"n{i:02d}" for i in range(50)]
 class Cloud:
     """A stack in this process: its stores, and a state machine that runs beside the command."""
 
-    def __init__(self, stores: Stores, published: Published) -> None:
+    def __init__(self, stores: Stores, published: DeployedConfig) -> None:
         self.stores = stores
         self.published = published
         self.teller = Teller()
@@ -59,7 +59,7 @@ class Cloud:
                         tasks.append(group.create_task(self._run(job_id)))
 
                 tasks: list[asyncio.Task[None]] = []
-                bulk = AWSBulk(self.stores, run)
+                bulk = AWSBatchService(self.stores, run)
                 yield Away(stack, bulk, self.stores.table, run, self.published.catalog)
                 for task in tasks:
                     task.cancel()
@@ -73,7 +73,7 @@ class Cloud:
         async with open_gateway(
             settings, catalog=catalog, engine=self.teller, observer=notes
         ) as gateway:
-            machine = Machine(gateway, self.stores, notes, options)
+            machine = StepHandlers(gateway, self.stores, notes, options)
             planned = await machine.plan(job_id)
             source = self.stores.blobs.read(planned.manifest)
             shards = [wire.decode(raw, type=Shard) async for _, _, _, raw in each_line(source)]
@@ -94,7 +94,7 @@ def cloud(s3: Any, blobs: S3Blobs, table: DynamoTable) -> Cloud:
     said = {"config": config, "environment": {"LIMIT": "60"}}
     s3.create_bucket(Bucket="assets")
     s3.put_object(Bucket="assets", Key="c.json", Body=json.dumps(said))
-    return Cloud(Stores(blobs, table), Published(s3, "S", "s3://assets/c.json"))
+    return Cloud(Stores(blobs, table), DeployedConfig(s3, "S", "s3://assets/c.json"))
 
 
 @pytest.fixture
@@ -243,7 +243,7 @@ def test_a_quote_is_by_the_config_that_the_stack_was_deployed_with(
 
 
 def test_a_quote_may_be_by_another_config(batch: Command, cloud: Cloud, tmp_path: Path) -> None:
-    cloud.published = Published(None, "S", None)
+    cloud.published = DeployedConfig(None, "S", None)
     path, config = write(tmp_path, [line("x")]), tmp_path / "other.yaml"
     config.write_text(json.dumps(CONFIG))
     said = json.loads(batch("quote", path, "--config", config, "--json").out)
@@ -254,13 +254,13 @@ def test_a_config_that_cannot_be_read_is_told_with_what_to_do(
     batch: Command, cloud: Cloud, s3: Any, tmp_path: Path
 ) -> None:
     path = write(tmp_path, [line("x")])
-    cloud.published = Published(s3, "S", "s3://assets/gone.json")
+    cloud.published = DeployedConfig(s3, "S", "s3://assets/gone.json")
     with pytest.raises(
         ConfigError,
         match=r"`S` cannot be read \(NoSuchKey\): get the right to s3:GetObject on "
         "`s3://assets/gone.json`, or say which config it was deployed with: --config FILE",
     ):
         batch("quote", path)
-    cloud.published = Published(s3, "S", None)
+    cloud.published = DeployedConfig(s3, "S", None)
     with pytest.raises(ConfigError, match="does not say where its config is: deploy it again, or"):
         batch("quote", path)

@@ -12,21 +12,27 @@ import pytest
 from botocore.exceptions import ClientError
 
 from fanout.bulk.aws.dynamodb import DynamoTable
-from fanout.bulk.aws.rate_limit_store import ATTEMPTS, KEPT, LOOK, BookBusy, DynamoBook
+from fanout.bulk.aws.rate_limit_store import (
+    ATTEMPTS,
+    KEPT,
+    LOOK,
+    DynamoRateLimitStore,
+    RateLimitStoreBusy,
+)
 from fanout.bulk.pacing.limits import Limits
-from fanout.bulk.pacing.rate_limiter import Claim, NoTurn, Pacer
+from fanout.bulk.pacing.rate_limiter import NoPermit, RateLimiter, Reservation
 from tests.bulk.pacing import MINUTES, Counter, workers
 from tests.support.virtual_clock import now, run, run_threads_at_once
 
 RATE = 10.0
 
 
-def requests(amount: float = 1.0, rate: float = RATE, burst: float = 0.0) -> list[Claim]:
-    return [Claim("requests", amount, rate, burst)]
+def requests(amount: float = 1.0, rate: float = RATE, burst: float = 0.0) -> list[Reservation]:
+    return [Reservation("requests", amount, rate, burst)]
 
 
-def book(table: Any, seed: int = 1) -> DynamoBook:
-    return DynamoBook(table, random.Random(seed).random)  # noqa: S311 -- the same in each run
+def book(table: Any, seed: int = 1) -> DynamoRateLimitStore:
+    return DynamoRateLimitStore(table, random.Random(seed).random)  # noqa: S311 -- the same in each run
 
 
 class Records:
@@ -60,11 +66,11 @@ class Crew:
         self._table, self._limits, self._share, self._skew = table, limits, share, skew
         self._count = 0
 
-    def __call__(self) -> Pacer:
+    def __call__(self) -> RateLimiter:
         self._count += 1
         ahead = (self._count % 5 - 2) / 2 * self._skew
         made = book(self._table, self._count)
-        return Pacer(made, lambda _: self._limits, lambda: now() + ahead, self._share)
+        return RateLimiter(made, lambda _: self._limits, lambda: now() + ahead, self._share)
 
 
 def judge(provider: Counter, requests: float, tokens: float, minutes: float) -> None:
@@ -177,7 +183,9 @@ def test_other_limits_make_another_lease(table: DynamoTable) -> None:
     async def main() -> None:
         mine = book(table)
         await mine.reserve("m", requests(), 100.0)
-        start = await mine.reserve("m", [*requests(rate=5.0), Claim("tokens", 10, 1.0, 0)], 100.0)
+        start = await mine.reserve(
+            "m", [*requests(rate=5.0), Reservation("tokens", 10, 1.0, 0)], 100.0
+        )
         assert start == pytest.approx(100.1)
         assert await mine.reserve("m", requests(rate=5.0), 100.0) >= 100.3
 
@@ -206,13 +214,13 @@ class Crowd(DynamoTable):
 
 def test_a_record_that_is_never_free_is_given_up_and_costs_no_line(table: DynamoTable) -> None:
     crowd = Crowd(table.client, table.name)
-    pacer = Pacer(book(crowd), lambda _: Limits(600), now)
+    pacer = RateLimiter(book(crowd), lambda _: Limits(600), now)
 
     async def main() -> None:
-        with pytest.raises(NoTurn) as raised:
+        with pytest.raises(NoPermit) as raised:
             async with pacer.turn("m", 1):
                 raise AssertionError("nobody has a turn")
-        assert isinstance(raised.value.__cause__, BookBusy)
+        assert isinstance(raised.value.__cause__, RateLimitStoreBusy)
 
     run_threads_at_once(main(), 0.001)
     assert crowd.tries == ATTEMPTS
@@ -233,14 +241,14 @@ def test_an_emulator_that_does_not_tell_what_is_there_is_asked(table: DynamoTabl
 
 def test_a_fault_of_dynamodb_is_the_workers(table: DynamoTable) -> None:
     gone: Callable[..., DynamoTable] = DynamoTable
-    pacer = Pacer(book(gone(table.client, "no-such-table")), lambda _: Limits(600), now)
+    pacer = RateLimiter(book(gone(table.client, "no-such-table")), lambda _: Limits(600), now)
 
     async def main() -> None:
-        with pytest.raises(NoTurn) as raised:
+        with pytest.raises(NoPermit) as raised:
             async with pacer.turn("m", 1):
                 raise AssertionError("nobody has a turn")
         assert isinstance(raised.value.__cause__, ClientError)
-        with pytest.raises(NoTurn):
+        with pytest.raises(NoPermit):
             await pacer.refused("m", 1.0)
 
     asyncio.run(main())

@@ -10,7 +10,7 @@ import pytest
 
 from fanout.bulk.aws.call_counts import FRESH
 from fanout.bulk.aws.dynamodb import DynamoTable
-from fanout.bulk.aws.job_progress import DynamoLedger
+from fanout.bulk.aws.job_progress import DynamoJobProgress
 from fanout.bulk.aws.s3 import S3Blobs
 from fanout.bulk.totals import Meter
 from tests.bulk.stage import PATIENCE, Teller, jsonl, line
@@ -19,7 +19,7 @@ from .test_ledger import Desk
 from .test_machine import NAMES, cloud
 
 
-async def told(ledger: DynamoLedger) -> tuple[int | None, int | None]:
+async def told(ledger: DynamoJobProgress) -> tuple[int | None, int | None]:
     total = await ledger.total()
     return total.in_flight, total.refused
 

@@ -18,9 +18,9 @@ import uvloop
 from openai._models import FinalRequestOptions
 from openai.types import Batch
 
-from fanout.bulk.aws import batch_host as host
+from fanout.bulk.aws import batch_service as host
 from fanout.bulk.aws.dynamodb import DynamoTable
-from fanout.bulk.aws.job_progress import DynamoLedger
+from fanout.bulk.aws.job_progress import DynamoJobProgress
 from fanout.bulk.aws.lazy_service import open_stack
 from fanout.bulk.totals import Meter
 from fanout.config.load import check
@@ -103,7 +103,7 @@ def test_a_batch_tells_the_calls_of_its_workers(client: openai.OpenAI, table: Dy
     job = create(client, line("a"))
     later = time.time() + DAY
     for meter in (Meter(3, 1), Meter(4, 0)):
-        ledger = DynamoLedger(table, job.id, expires_at=later, now=time.time, meter=meter)
+        ledger = DynamoJobProgress(table, job.id, expires_at=later, now=time.time, meter=meter)
         asyncio.run(ledger.sync())
     shown = client.batches.retrieve(job.id).to_dict()["fanout"]
     assert isinstance(shown, dict)

@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from fanout.bulk.aws.batch_host import AWSBulk
+from fanout.bulk.aws.batch_service import AWSBatchService
 from fanout.bulk.aws.dynamodb import DynamoTable
-from fanout.bulk.aws.step_handlers import Machine
+from fanout.bulk.aws.step_handlers import StepHandlers
 from fanout.bulk.input.planner import Shard, each_line
 from fanout.bulk.service.batches import NewJob
 from fanout.bulk.service.records import Job
@@ -37,13 +37,13 @@ WORKERS = 3
 async def execute(world: World, gateway: Gateway, job: Job) -> None:
     """The state machine: plan, rounds of work over every shard, finish."""
 
-    async def plan(machine: Machine, _seconds: float) -> Any:
+    async def plan(machine: StepHandlers, _seconds: float) -> Any:
         return await machine.plan(job.id)
 
-    async def finish(machine: Machine, _seconds: float) -> Any:
+    async def finish(machine: StepHandlers, _seconds: float) -> Any:
         return await machine.finish(job.id)
 
-    async def work(shard: Shard, machine: Machine, seconds: float) -> Any:
+    async def work(shard: Shard, machine: StepHandlers, seconds: float) -> Any:
         return await machine.work(job.id, shard, seconds)
 
     planned = await world.until_done(gateway, "plan", plan)
@@ -76,7 +76,7 @@ def test_a_job_in_the_worst_of_all_clouds_answers_every_line_once(
         settings = Settings()
         async with open_gateway(settings, catalog=catalog, engine=world.teller) as gateway:
             started: list[str] = []
-            bulk = AWSBulk(world.calm, lambda job_id: _note(started, job_id))
+            bulk = AWSBatchService(world.calm, lambda job_id: _note(started, job_id))
             job = await _create(bulk)
             await execute(world, gateway, job)
             ended = await bulk.jobs.find(job.id, None)
@@ -110,7 +110,7 @@ async def _note(started: list[str], job_id: str) -> None:
     started.append(job_id)
 
 
-async def _create(bulk: AWSBulk) -> Job:
+async def _create(bulk: AWSBatchService) -> Job:
     async def pieces() -> Any:
         yield jsonl(line(name) for name in NAMES)
 

@@ -8,7 +8,7 @@ import pytest
 
 from fanout.bulk.aws.rate_limit_store import LOOK
 from fanout.bulk.pacing.limits import REMEMBERED, Limits
-from fanout.bulk.pacing.rate_limiter import Pacer
+from fanout.bulk.pacing.rate_limiter import RateLimiter
 from tests.bulk.pacing import MINUTES, OPENAI, judge_learned
 from tests.support.virtual_clock import now, run
 
@@ -30,8 +30,8 @@ def test_a_worker_that_has_seen_no_answer_paces_by_what_another_learned() -> Non
     table = Records()
 
     async def main() -> None:
-        one, fresh = (Pacer(book(table), lambda _: Limits(), now) for _ in range(2))
-        told = Pacer(book(table), lambda _: Limits(120), now)
+        one, fresh = (RateLimiter(book(table), lambda _: Limits(), now) for _ in range(2))
+        told = RateLimiter(book(table), lambda _: Limits(120), now)
         one.learn("m", "m#0", OPENAI)
         one.learn("m", "m#0", OPENAI)
         assert table.writes == 0
@@ -75,7 +75,7 @@ def test_that_a_model_has_no_limits_is_known_too_after_one_worker() -> None:
     table = Records()
 
     async def main() -> None:
-        one, other = (Pacer(book(table), lambda _: Limits(), now) for _ in range(2))
+        one, other = (RateLimiter(book(table), lambda _: Limits(), now) for _ in range(2))
         for _ in range(3):
             one.learn("m", "m#0", {})
         assert await other.book.learned("m", now()) is None

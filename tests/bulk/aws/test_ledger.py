@@ -10,8 +10,8 @@ import pytest
 
 from fanout.bulk.aws.budget_lease import LEASE
 from fanout.bulk.aws.dynamodb import DynamoTable
-from fanout.bulk.aws.job_progress import TELLING, DynamoLedger
-from fanout.bulk.totals import Example, Meter, Tally, tally_failure
+from fanout.bulk.aws.job_progress import TELLING, DynamoJobProgress
+from fanout.bulk.totals import Example, Meter, Totals, count_failure
 
 
 class Desk:
@@ -22,8 +22,8 @@ class Desk:
         self.max_cost = max_cost
         self.time = 1_000.0
 
-    def ledger(self, **more: Any) -> DynamoLedger:
-        return DynamoLedger(
+    def ledger(self, **more: Any) -> DynamoJobProgress:
+        return DynamoJobProgress(
             self.table,
             "j",
             expires_at=9_000.0,
@@ -42,11 +42,11 @@ class Desk:
         return int(item["spent"]["N"]), int(item["committed"]["N"])
 
 
-def one(cost: float = 0.0) -> Tally:
-    return Tally(done=1, tokens_in=2, tokens_out=3, cost=cost)
+def one(cost: float = 0.0) -> Totals:
+    return Totals(done=1, tokens_in=2, tokens_out=3, cost=cost)
 
 
-def quiet(total: Tally) -> Tally:
+def quiet(total: Totals) -> Totals:
     """The sum of a job whose workers have no calls to tell of."""
     total.tell(Meter())
     return total
@@ -60,23 +60,23 @@ def test_counts_of_all_workers_add_up_and_a_shard_that_is_taken_up_again_counts_
         await desk.job("in_progress")
         first, second = desk.ledger(), desk.ledger()
         assert await first.completed(0) is None
-        first.begin(0, Tally())
-        second.begin(1, Tally())
+        first.begin(0, Totals())
+        second.begin(1, Totals())
         for _ in range(3):
             first.settle(0, 0.0, one())
-        second.settle(1, 0.0, Tally(failed=1, causes={"bad": 1}))
+        second.settle(1, 0.0, Totals(failed=1, causes={"bad": 1}))
         await first.sync()
         await second.sync()
-        assert await second.total() == quiet(Tally(3, 1, 6, 0, 9, causes={"bad": 1}))
+        assert await second.total() == quiet(Totals(3, 1, 6, 0, 9, causes={"bad": 1}))
         # The first dies; two of its three lines had reached the shelf.
         third = desk.ledger()
         assert await third.completed(0) is None
-        third.begin(0, Tally(done=2, tokens_in=4, tokens_out=6))
+        third.begin(0, Totals(done=2, tokens_in=4, tokens_out=6))
         third.settle(0, 0.0, one())
         third.complete(0)
         await third.sync()
-        assert await third.total() == quiet(Tally(3, 1, 6, 0, 9, causes={"bad": 1}))
-        assert await desk.ledger().completed(0) == Tally(3, 0, 6, 0, 9)
+        assert await third.total() == quiet(Totals(3, 1, 6, 0, 9, causes={"bad": 1}))
+        assert await desk.ledger().completed(0) == Totals(3, 0, 6, 0, 9)
         assert await desk.ledger().completed(1) is None
 
     asyncio.run(main())
@@ -88,9 +88,9 @@ def test_a_shard_behind_the_first_ones_tells_one_example_a_cause(table: DynamoTa
         await desk.job("in_progress")
         ledger = desk.ledger()
         for shard, expected in ((TELLING - 1, 3), (TELLING, 1)):
-            ledger.begin(shard, Tally())
+            ledger.begin(shard, Totals())
             for number in range(3):
-                ledger.settle(shard, 0.0, tally_failure("bad", f"n{number}", number, "no"))
+                ledger.settle(shard, 0.0, count_failure("bad", f"n{number}", number, "no"))
             await ledger.sync()
             item = await table.item("counts#j", f"shard#{shard:08d}")
             assert item is not None
@@ -105,8 +105,8 @@ def test_examples_of_failures_are_those_of_all_shards_together(table: DynamoTabl
         await desk.job("in_progress")
         for shard in range(5):
             ledger = desk.ledger()
-            ledger.begin(shard, Tally())
-            ledger.settle(shard, 0.0, tally_failure("bad", f"n{shard}", 10 * shard, "no"))
+            ledger.begin(shard, Totals())
+            ledger.settle(shard, 0.0, count_failure("bad", f"n{shard}", 10 * shard, "no"))
             await ledger.sync()
         kept = [Example("n0", 0, "no"), Example("n1", 10, "no"), Example("n2", 20, "no")]
         total = await desk.ledger().total()
@@ -143,12 +143,12 @@ def test_a_worker_that_comes_late_does_not_undo_a_complete_shard(table: DynamoTa
         desk = Desk(table)
         await desk.job("in_progress")
         late, quick = desk.ledger(), desk.ledger()
-        late.begin(0, Tally())
-        quick.begin(0, Tally())
+        late.begin(0, Totals())
+        quick.begin(0, Totals())
         quick.settle(0, 0.0, one())
         quick.complete(0)
         await quick.sync()
-        late.settle(0, 0.0, Tally(failed=1))
+        late.settle(0, 0.0, Totals(failed=1))
         await late.sync()
         assert await desk.ledger().completed(0) == one()
 
@@ -194,7 +194,7 @@ def test_a_job_that_is_planned_anew_has_no_counts(table: DynamoTable) -> None:
             ledger.begin(shard, one(0.001))
         await ledger.sync()
         await ledger.forget()
-        assert await ledger.total() == quiet(Tally())
+        assert await ledger.total() == quiet(Totals())
         assert [item async for item in table.items("counts#j")] == []
         assert await table.get("batch", "j") is not None
 
@@ -211,7 +211,7 @@ def test_counts_that_dynamodb_did_not_take_are_written_by_the_next_sync(
         desk = Desk(table, 1.0)
         await desk.job("in_progress")
         ledger = desk.ledger()
-        ledger.begin(0, Tally())
+        ledger.begin(0, Totals())
         ledger.settle(0, 0.0, one(0.25))
         events = table.client.meta.events
         for name in ("UpdateItem", "PutItem"):
@@ -226,7 +226,7 @@ def test_counts_that_dynamodb_did_not_take_are_written_by_the_next_sync(
     asyncio.run(main())
 
 
-async def ask(ledger: DynamoLedger, shard: int, estimate: float, cost: float) -> str | None:
+async def ask(ledger: DynamoJobProgress, shard: int, estimate: float, cost: float) -> str | None:
     """Start lines until none may be, and have them all answered; why none may be."""
     started = 0
     while (stop := ledger.start(estimate)) is None:
@@ -246,7 +246,7 @@ def test_the_cap_holds_within_what_is_in_flight_for_all_workers_together(
         await desk.job("in_progress")
         ledgers = [desk.ledger() for _ in range(3)]
         for shard, ledger in enumerate(ledgers):
-            ledger.begin(shard, Tally())
+            ledger.begin(shard, Totals())
         stops: list[str | None] = [None] * 3
         for _ in range(300):
             for shard, ledger in enumerate(ledgers):
@@ -287,7 +287,7 @@ def test_a_lease_that_is_not_needed_is_given_back(table: DynamoTable) -> None:
         desk = Desk(table, 1.0)
         await desk.job("in_progress")
         ledger = desk.ledger()
-        ledger.begin(0, Tally())
+        ledger.begin(0, Totals())
         ledger.start(0.005)
         await ledger.sync()
         assert ledger.start(0.005) is None
@@ -306,7 +306,7 @@ def test_the_lease_of_a_dead_worker_is_free_again_once_it_has_shown_no_life(
         desk = Desk(table, 0.02)
         await desk.job("in_progress")
         dead, alive = desk.ledger(), desk.ledger()
-        alive.begin(0, Tally())
+        alive.begin(0, Totals())
         while dead.start(0.02) == "wait":
             await dead.sync()
         for _ in range(8):
@@ -337,12 +337,12 @@ def test_money_that_a_dead_worker_spent_is_booked_by_who_finds_the_answers(
         desk = Desk(table, 1.0)
         await desk.job("in_progress")
         dead, next_ = desk.ledger(), desk.ledger()
-        dead.begin(0, Tally())
+        dead.begin(0, Totals())
         dead.settle(0, 0.0, one(0.1))
         await dead.sync()
         dead.settle(0, 0.0, one(0.2))  # stored, and never said
         assert await next_.completed(0) is None
-        next_.begin(0, Tally(done=2, cost=0.3))
+        next_.begin(0, Totals(done=2, cost=0.3))
         await next_.sync()
         assert await desk.account() == (300_000_000, 300_000_000)
 

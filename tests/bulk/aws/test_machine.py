@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from fanout.bulk.aws.batch_host import AWSBulk, Stores
+from fanout.bulk.aws.batch_service import AWSBatchService, Stores
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.s3 import S3Blobs
-from fanout.bulk.aws.step_handlers import OPTIONS, Machine
+from fanout.bulk.aws.step_handlers import OPTIONS, StepHandlers
 from fanout.bulk.input.planner import Shard, ShardSize, each_line
 from fanout.bulk.runner import Options
 from fanout.bulk.service.batches import NewJob
@@ -36,7 +36,9 @@ NAMES = [f"n{number:03d}" for number in range(60)]
 class Cloud:
     """A stack: its API's side, its state machine's, and a provider that counts."""
 
-    def __init__(self, machine: Machine, bulk: AWSBulk, stores: Stores, teller: Teller) -> None:
+    def __init__(
+        self, machine: StepHandlers, bulk: AWSBatchService, stores: Stores, teller: Teller
+    ) -> None:
         self.machine = machine
         self.bulk = bulk
         self.stores = stores
@@ -98,8 +100,8 @@ async def cloud(
     stores = Stores(blobs, table, time.time)
     options = Options(shards=ShardSize(20, 1 << 20), grace=0.3, tick=TICK)
     async with open_gateway(Settings(), catalog=catalog, engine=teller, observer=notes) as gateway:
-        machine = Machine(gateway, stores, notes, options)
-        yield Cloud(machine, AWSBulk(stores, execute), stores, teller)
+        machine = StepHandlers(gateway, stores, notes, options)
+        yield Cloud(machine, AWSBatchService(stores, execute), stores, teller)
     assert notes.bugs == []
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fanout.bulk.aws.result_store import ENDS, S3Shelf, S3Shelves
+from fanout.bulk.aws.result_store import ENDS, S3ResultStore, S3ShardResults
 from fanout.bulk.aws.s3 import S3Blobs
 from fanout.bulk.store import Parts
 
@@ -17,7 +17,7 @@ def line(name: str, size: int = 1, said: str = "a") -> bytes:
     return json.dumps({"custom_id": name, "response": said * size}).encode() + b"\n"
 
 
-async def kept(shelves: S3Shelves, index: int = 0) -> list[tuple[bool, str]]:
+async def kept(shelves: S3ResultStore, index: int = 0) -> list[tuple[bool, str]]:
     shelf = await shelves.open(index)
     return [(failed, json.loads(data)["custom_id"]) async for failed, data in shelf.stored()]
 
@@ -30,11 +30,11 @@ async def content(blobs: S3Blobs, parts: Parts) -> tuple[bytes, bytes]:
 
 
 @pytest.fixture
-def shelves(blobs: S3Blobs) -> S3Shelves:
-    return S3Shelves(blobs, "jobs/j", part=1_000)
+def shelves(blobs: S3Blobs) -> S3ResultStore:
+    return S3ResultStore(blobs, "jobs/j", part=1_000)
 
 
-def test_what_was_flushed_is_found_by_the_next_worker(shelves: S3Shelves) -> None:
+def test_what_was_flushed_is_found_by_the_next_worker(shelves: S3ResultStore) -> None:
     async def main() -> None:
         shelf = await shelves.open(0)
         await shelf.put(line("a"), failed=False)
@@ -48,7 +48,7 @@ def test_what_was_flushed_is_found_by_the_next_worker(shelves: S3Shelves) -> Non
     asyncio.run(main())
 
 
-def test_a_flush_without_lines_writes_nothing(shelves: S3Shelves, calls: list[str]) -> None:
+def test_a_flush_without_lines_writes_nothing(shelves: S3ResultStore, calls: list[str]) -> None:
     async def main() -> None:
         shelf = await shelves.open(0)
         calls.clear()
@@ -58,7 +58,7 @@ def test_a_flush_without_lines_writes_nothing(shelves: S3Shelves, calls: list[st
     asyncio.run(main())
 
 
-def test_enough_for_an_object_does_not_wait_for_the_flush(shelves: S3Shelves) -> None:
+def test_enough_for_an_object_does_not_wait_for_the_flush(shelves: S3ResultStore) -> None:
     async def main() -> None:
         shelf = await shelves.open(0)
         await shelf.put(line("short"), failed=False)
@@ -69,7 +69,7 @@ def test_enough_for_an_object_does_not_wait_for_the_flush(shelves: S3Shelves) ->
     asyncio.run(main())
 
 
-def test_a_closed_shelf_is_one_object_of_each_kind(shelves: S3Shelves, blobs: S3Blobs) -> None:
+def test_a_closed_shelf_is_one_object_of_each_kind(shelves: S3ResultStore, blobs: S3Blobs) -> None:
     async def main() -> None:
         shelf = await shelves.open(0)
         for name in ("a", "b", "c"):
@@ -84,7 +84,7 @@ def test_a_closed_shelf_is_one_object_of_each_kind(shelves: S3Shelves, blobs: S3
     asyncio.run(main())
 
 
-def test_a_shard_that_was_never_begun_has_no_parts(shelves: S3Shelves) -> None:
+def test_a_shard_that_was_never_begun_has_no_parts(shelves: S3ResultStore) -> None:
     async def main() -> None:
         await (await shelves.open(3)).close()
         assert await shelves.parts(3) == Parts([], [])
@@ -93,7 +93,7 @@ def test_a_shard_that_was_never_begun_has_no_parts(shelves: S3Shelves) -> None:
 
 
 def test_two_workers_of_one_shard_lose_nothing_and_double_nothing(
-    shelves: S3Shelves, blobs: S3Blobs
+    shelves: S3ResultStore, blobs: S3Blobs
 ) -> None:
     async def main() -> None:
         first, second = await shelves.open(0), await shelves.open(0)
@@ -115,7 +115,7 @@ def test_two_workers_of_one_shard_lose_nothing_and_double_nothing(
 
 
 def test_a_worker_that_died_while_it_joined_leaves_nothing_to_mend(
-    shelves: S3Shelves, blobs: S3Blobs, s3: Any
+    shelves: S3ResultStore, blobs: S3Blobs, s3: Any
 ) -> None:
     def die(**_: object) -> None:
         raise ConnectionError("dead")
@@ -139,7 +139,7 @@ def test_a_worker_that_died_while_it_joined_leaves_nothing_to_mend(
 
 
 def test_what_s3_did_not_take_is_held_and_written_by_the_next_flush(
-    shelves: S3Shelves, s3: Any
+    shelves: S3ResultStore, s3: Any
 ) -> None:
     def refuse(**_: object) -> None:
         raise ConnectionError("slow down")
@@ -158,7 +158,7 @@ def test_what_s3_did_not_take_is_held_and_written_by_the_next_flush(
     asyncio.run(main())
 
 
-def test_a_torn_last_line_is_no_line(shelves: S3Shelves, s3: Any) -> None:
+def test_a_torn_last_line_is_no_line(shelves: S3ResultStore, s3: Any) -> None:
     torn = line("a") + line("b")[:-5]
     s3.put_object(Bucket="jobs", Key=f"p/jobs/j/shards/000000/x-1{ENDS[0]}", Body=torn)
 
@@ -172,7 +172,9 @@ def test_a_torn_last_line_is_no_line(shelves: S3Shelves, s3: Any) -> None:
     asyncio.run(main())
 
 
-def test_lines_longer_than_any_that_is_asked_are_kept(shelves: S3Shelves, blobs: S3Blobs) -> None:
+def test_lines_longer_than_any_that_is_asked_are_kept(
+    shelves: S3ResultStore, blobs: S3Blobs
+) -> None:
     async def main() -> None:
         long = line("long", 9 * 1024 * 1024)
         shelf = await shelves.open(0)
@@ -186,7 +188,7 @@ def test_lines_longer_than_any_that_is_asked_are_kept(shelves: S3Shelves, blobs:
     asyncio.run(main())
 
 
-def test_flushes_at_the_same_time_write_each_line_once(shelves: S3Shelves) -> None:
+def test_flushes_at_the_same_time_write_each_line_once(shelves: S3ResultStore) -> None:
     async def main() -> None:
         shelf = await shelves.open(0)
 
@@ -206,14 +208,14 @@ def test_flushes_at_the_same_time_write_each_line_once(shelves: S3Shelves) -> No
     asyncio.run(main())
 
 
-def test_a_reader_goes_on_where_its_objects_were_joined_meanwhile(shelves: S3Shelves) -> None:
+def test_a_reader_goes_on_where_its_objects_were_joined_meanwhile(shelves: S3ResultStore) -> None:
     async def main() -> None:
         shelf = await shelves.open(0)
         for name in ("a", "b", "c"):
             await shelf.put(line(name), failed=False)
             await shelf.flush()
         found = []
-        async for _, data in S3Shelf.stored(shelf):
+        async for _, data in S3ShardResults.stored(shelf):
             found.append(json.loads(data)["custom_id"])
             if len(found) == 1:
                 await shelf.close()
@@ -223,7 +225,7 @@ def test_a_reader_goes_on_where_its_objects_were_joined_meanwhile(shelves: S3She
 
 
 def test_a_finisher_lists_all_settled_shards_at_once_and_mends_the_others(
-    shelves: S3Shelves, blobs: S3Blobs, calls: list[str]
+    shelves: S3ResultStore, blobs: S3Blobs, calls: list[str]
 ) -> None:
     async def main() -> None:
         for index in range(4):
@@ -233,7 +235,7 @@ def test_a_finisher_lists_all_settled_shards_at_once_and_mends_the_others(
         again = await shelves.open(3)  # a second worker of a shard, which has died
         await again.put(line("later"), failed=False)
         await again.flush()
-        finisher = S3Shelves(blobs, "jobs/j")
+        finisher = S3ResultStore(blobs, "jobs/j")
         calls.clear()
         parts = [await finisher.parts(index) for index in range(3)]
         assert calls == ["ListObjectsV2"]

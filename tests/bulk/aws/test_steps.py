@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from fanout.bulk.aws.batch_host import AWSBulk
+from fanout.bulk.aws.batch_service import AWSBatchService
 from fanout.bulk.aws.step_payloads import IDLE_ROUNDS, Beginning
 from tests.bulk.stage import jsonl, line
 
@@ -152,7 +152,7 @@ def test_a_job_that_cannot_be_taken_up_again_has_not_failed(staged: Any) -> None
     async def main() -> None:
         async with staged() as on:
             job = await on.at.create(line("a"))
-            bulk = AWSBulk(on.at.stores, away)
+            bulk = AWSBatchService(on.at.stores, away)
             await on.begin({"job": job.id})
             with pytest.raises(ConnectionError):
                 await bulk.start(job.id)

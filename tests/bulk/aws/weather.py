@@ -18,10 +18,10 @@ from typing import Any, TypeAlias
 from botocore.exceptions import ClientError
 from msgspec import Struct
 
-from fanout.bulk.aws.batch_host import Stores
+from fanout.bulk.aws.batch_service import Stores
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.s3 import S3Blobs
-from fanout.bulk.aws.step_handlers import Machine
+from fanout.bulk.aws.step_handlers import StepHandlers
 from fanout.bulk.input.planner import Shard, ShardSize
 from fanout.bulk.runner import Options
 from fanout.bulk.service.records import Job
@@ -31,7 +31,7 @@ from tests.bulk.stage import Teller
 from tests.support.gateway_server import Notes
 from tests.support.virtual_clock import now
 
-Step: TypeAlias = Callable[[Machine, float], Coroutine[Any, Any, Any]]
+Step: TypeAlias = Callable[[StepHandlers, float], Coroutine[Any, Any, Any]]
 """What a life does, with the seconds that it has."""
 
 EPOCH = 1_700_000_000.0
@@ -201,7 +201,7 @@ class World:
         self.lives[what] += 1
         lot = self._lot(what, life)
         fate = self._living[what] = Fate(lot, self.chance("throttled", what, life))
-        machine = Machine(gateway, self.stores(fate), Notes(), Options(shards=SIZE, grace=0.3))
+        machine = StepHandlers(gateway, self.stores(fate), Notes(), Options(shards=SIZE, grace=0.3))
         async with asyncio.TaskGroup() as group:
             task = group.create_task(_life(step(machine, lot.seconds)))
             fate.mourn = task.cancel

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from fanout.concurrency import Pool, Share
+from fanout.concurrency import FairLimiter, Share
 from fanout.concurrency.fair_limiter import BURST, FEW
 from tests.support.virtual_clock import now, run
 
@@ -19,7 +19,7 @@ async def hold(share: Share, seconds: float = 1.0) -> float:
 
 def test_one_big_share_gets_half_of_the_places() -> None:
     async def main() -> None:
-        pool = Pool(8)
+        pool = FairLimiter(8)
         share = pool.share(100)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(hold(share)) for _ in range(8)]
@@ -33,7 +33,7 @@ def test_one_big_share_gets_half_of_the_places() -> None:
 
 def test_a_share_holds_no_more_than_its_own_limit() -> None:
     async def main() -> None:
-        share = Pool(100).share(2)
+        share = FairLimiter(100).share(2)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(hold(share)) for _ in range(5)]
         assert [task.result() for task in tasks] == [0.0, 0.0, 1.0, 1.0, 2.0]
@@ -43,7 +43,7 @@ def test_a_share_holds_no_more_than_its_own_limit() -> None:
 
 def test_a_small_one_finds_a_place_however_many_wait_before_it() -> None:
     async def main() -> None:
-        pool = Pool(9)
+        pool = FairLimiter(9)
         big = [pool.share(100) for _ in range(2)]
         async with asyncio.TaskGroup() as group:
             for share in big:
@@ -58,7 +58,7 @@ def test_a_small_one_finds_a_place_however_many_wait_before_it() -> None:
 
 def test_one_at_its_own_limit_is_in_nobodys_way() -> None:
     async def main() -> None:
-        pool = Pool(2)
+        pool = FairLimiter(2)
         first, second = pool.share(1), pool.share(9)
         async with asyncio.TaskGroup() as group:
             group.create_task(hold(first, 5.0))
@@ -73,7 +73,7 @@ def test_one_at_its_own_limit_is_in_nobodys_way() -> None:
 
 def test_a_big_one_starts_little_by_little_and_lets_others_do_their_work() -> None:
     async def main() -> None:
-        share = Pool(1000).share(400)
+        share = FairLimiter(1000).share(400)
         async with asyncio.TaskGroup() as group:
             for _ in range(400):
                 group.create_task(hold(share))
@@ -91,7 +91,7 @@ def test_a_big_one_starts_little_by_little_and_lets_others_do_their_work() -> No
 
 def test_who_holds_least_is_next() -> None:
     async def main() -> None:
-        pool = Pool(2)
+        pool = FairLimiter(2)
         first, second = pool.share(9), pool.share(9)
         async with asyncio.TaskGroup() as group:
             group.create_task(hold(first))
@@ -106,7 +106,7 @@ def test_who_holds_least_is_next() -> None:
 
 def test_a_place_whose_taker_has_left_goes_to_the_next() -> None:
     async def main() -> None:
-        pool = Pool(1)
+        pool = FairLimiter(1)
         share = pool.share(9)
         async with asyncio.TaskGroup() as group:
             group.create_task(hold(share))
@@ -123,7 +123,7 @@ def test_a_place_whose_taker_has_left_goes_to_the_next() -> None:
 
 def test_a_place_handed_over_in_the_moment_of_leaving_is_not_lost() -> None:
     async def main() -> None:
-        pool = Pool(1)
+        pool = FairLimiter(1)
         share = pool.share(9)
         async with asyncio.TaskGroup() as group:
             async with share:

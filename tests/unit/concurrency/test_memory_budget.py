@@ -4,13 +4,15 @@ import asyncio
 
 import pytest
 
-from fanout.concurrency import Room
+from fanout.concurrency import MemoryBudget
 from tests.support.virtual_clock import now, run
 
 MB = 1_000_000
 
 
-async def hold(room: Room, size: int, seconds: float = 1.0, shrink: int | None = None) -> float:
+async def hold(
+    room: MemoryBudget, size: int, seconds: float = 1.0, shrink: int | None = None
+) -> float:
     """Hold room for a while; when it was had."""
     async with room.holding(size) as held:
         had = now()
@@ -22,7 +24,7 @@ async def hold(room: Room, size: int, seconds: float = 1.0, shrink: int | None =
 
 def test_who_does_not_fit_waits_and_each_in_turn() -> None:
     async def main() -> None:
-        room = Room(10 * MB)
+        room = MemoryBudget(10 * MB)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(hold(room, size * MB)) for size in (6, 5, 4, 1)]
         assert [task.result() for task in tasks] == [0.0, 1.0, 1.0, 1.0]
@@ -33,7 +35,7 @@ def test_who_does_not_fit_waits_and_each_in_turn() -> None:
 
 def test_what_is_small_waits_for_nobody() -> None:
     async def main() -> None:
-        room = Room(10 * MB)
+        room = MemoryBudget(10 * MB)
         async with asyncio.TaskGroup() as group:
             group.create_task(hold(room, 10 * MB))
             group.create_task(hold(room, 10 * MB))
@@ -45,7 +47,7 @@ def test_what_is_small_waits_for_nobody() -> None:
 
 def test_what_is_larger_than_all_has_it_to_itself() -> None:
     async def main() -> None:
-        room = Room(MB)
+        room = MemoryBudget(MB)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(hold(room, 5 * MB)) for _ in range(2)]
         assert [task.result() for task in tasks] == [0.0, 1.0]
@@ -56,7 +58,7 @@ def test_what_is_larger_than_all_has_it_to_itself() -> None:
 
 def test_what_is_not_needed_after_all_is_anothers_at_once() -> None:
     async def main() -> None:
-        room = Room(10 * MB)
+        room = MemoryBudget(10 * MB)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(hold(room, 9 * MB, shrink=MB)) for _ in range(2)]
         assert [task.result() for task in tasks] == [0.0, 0.0]
@@ -68,7 +70,7 @@ def test_what_is_not_needed_after_all_is_anothers_at_once() -> None:
 @pytest.mark.parametrize("after", [0.5, 1.0])
 def test_who_leaves_while_waiting_holds_nothing(after: float) -> None:
     async def main() -> None:
-        room = Room(10 * MB)
+        room = MemoryBudget(10 * MB)
         async with asyncio.TaskGroup() as group:
             group.create_task(hold(room, 8 * MB))
             await asyncio.sleep(0)

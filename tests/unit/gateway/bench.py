@@ -12,7 +12,7 @@ from fanout.gateway.gateway import Context, Gateway
 from fanout.routing.router import Router
 from fanout.schema.fanout import parse_request
 from fanout.settings import Settings
-from fanout.telemetry.observers import Silent
+from fanout.telemetry.observers import NullObserver
 from tests.support.scripted_engine import Script, ScriptedEngine
 
 HELLO = [{"role": "user", "content": "Hi"}]
@@ -49,7 +49,7 @@ class Bench:
         self.engine = ScriptedEngine(**hosts)
         catalog = resolve(check(config, {}), {})
         transport = make_transport(Settings(), self.engine)
-        router = Router(catalog, transport, observer=Silent(), draw=lambda: 0.0)
+        router = Router(catalog, transport, observer=NullObserver(), draw=lambda: 0.0)
         self.gateway = Gateway(catalog, router, now=lambda: 1_000.5)
 
     async def ask(self, model: str, *, deadline: float | None = None, **body: Any) -> Any:

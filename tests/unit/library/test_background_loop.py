@@ -8,7 +8,7 @@ from types import FrameType
 
 import pytest
 
-from fanout.library.background_loop import Portal, portal
+from fanout.library.background_loop import BackgroundLoop, background_loop
 
 PATIENCE = 10.0
 
@@ -18,13 +18,13 @@ async def doubled(items: AsyncIterator[int]) -> list[int]:
 
 
 def test_there_is_one_portal_a_process_whichever_thread_asks_first() -> None:
-    found: set[Portal] = set()
-    threads = [threading.Thread(target=lambda: found.add(portal())) for _ in range(8)]
+    found: set[BackgroundLoop] = set()
+    threads = [threading.Thread(target=lambda: found.add(background_loop())) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == {portal()}
+    assert found == {background_loop()}
 
 
 def test_a_coroutine_runs_to_its_value_or_its_error() -> None:
@@ -35,9 +35,9 @@ def test_a_coroutine_runs_to_its_value_or_its_error() -> None:
     async def error() -> None:
         raise ZeroDivisionError
 
-    assert Portal().run(value()) == 7
+    assert BackgroundLoop().run(value()) == 7
     with pytest.raises(ZeroDivisionError):
-        Portal().run(error())
+        BackgroundLoop().run(error())
 
 
 def test_items_are_drawn_in_the_callers_thread_as_they_are_asked_for() -> None:
@@ -48,7 +48,7 @@ def test_items_are_drawn_in_the_callers_thread_as_they_are_asked_for() -> None:
             threads.append(threading.current_thread())
             yield number
 
-    assert Portal().run_over(items(), doubled) == [0, 2, 4]
+    assert BackgroundLoop().run_over(items(), doubled) == [0, 2, 4]
     assert threads == [threading.current_thread()] * 3
 
 
@@ -65,7 +65,7 @@ def test_an_error_of_the_items_is_the_coroutines_to_see() -> None:
             return f"saw {error}"
         return "saw nothing"
 
-    assert Portal().run_over(items(), forgiving) == "saw the source"
+    assert BackgroundLoop().run_over(items(), forgiving) == "saw the source"
 
 
 def test_an_interrupt_cancels_the_coroutine_and_waits_for_it() -> None:
@@ -84,7 +84,7 @@ def test_an_interrupt_cancels_the_coroutine_and_waits_for_it() -> None:
             ended.append("closed")
 
     with pytest.raises(KeyboardInterrupt):
-        Portal().run_over(items(), careful)
+        BackgroundLoop().run_over(items(), careful)
     assert ended == ["closed"]
 
 
@@ -106,7 +106,7 @@ def test_an_interrupt_in_the_moment_of_the_answer_is_raised_and_not_waited_out()
     try:
         sys.setprofile(interrupt)
         with pytest.raises(KeyboardInterrupt):
-            Portal().run(value())
+            BackgroundLoop().run(value())
     finally:
         sys.setprofile(None)
 
@@ -123,11 +123,11 @@ def test_what_an_interrupted_coroutine_fails_with_is_nobodys_to_hear() -> None:
             raise ZeroDivisionError
 
     with pytest.raises(KeyboardInterrupt):
-        Portal().run_over(items(), sore)
+        BackgroundLoop().run_over(items(), sore)
 
 
 def test_a_call_on_its_own_loop_is_an_error_and_not_a_wait_for_ever() -> None:
-    ours = Portal()
+    ours = BackgroundLoop()
 
     async def inner() -> int:
         return 1
@@ -144,7 +144,7 @@ def test_a_call_on_its_own_loop_is_an_error_and_not_a_wait_for_ever() -> None:
 
 
 def test_what_is_left_runs_without_anybody_waiting_also_from_its_own_loop() -> None:
-    ours, done = Portal(), threading.Event()
+    ours, done = BackgroundLoop(), threading.Event()
 
     async def finish() -> None:
         done.set()

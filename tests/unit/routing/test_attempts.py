@@ -12,7 +12,7 @@ from fanout.routing.leg import Leg
 from fanout.routing.router import Router
 from fanout.schema.validation import parse_chat
 from fanout.settings import Settings
-from fanout.telemetry.observers import Silent
+from fanout.telemetry.observers import NullObserver
 from tests.support.scripted_engine import USAGE, ScriptedEngine, answers, breaks, refuses
 from tests.support.virtual_clock import run
 from tests.unit.routing.bench import HELLO, Bench
@@ -175,7 +175,7 @@ def test_names_made_up_by_callers_are_not_kept() -> None:
     async def main() -> None:
         engine = ScriptedEngine(api=answers("Hi"))
         catalog = Catalog(groups={}, env={"OPENAI_API_KEY": "k"}, is_open=True)
-        router = Router(catalog, make_transport(Settings(), engine), observer=Silent())
+        router = Router(catalog, make_transport(Settings(), engine), observer=NullObserver())
         for number in range(5):
             await router.chat(Leg(f"openai/{number}", "r"), HELLO)
         assert engine.asked == ["api"] * 5

@@ -20,7 +20,7 @@ from fanout.errors import (
     Rejected,
     TimedOut,
 )
-from fanout.routing.load_balancing import Group
+from fanout.routing.load_balancing import DeploymentGroup
 from tests.support.virtual_clock import now, run
 
 
@@ -38,8 +38,8 @@ class Clock:
 
 def group(
     deployments: Sequence[Deployment], clock: Clock, allowed_fails: int = 3, cooldown: float = 5.0
-) -> Group:
-    return Group(
+) -> DeploymentGroup:
+    return DeploymentGroup(
         deployments,
         now=lambda: clock.now,
         draw=lambda: clock.draw,
@@ -48,7 +48,7 @@ def group(
     )
 
 
-def pair(clock: Clock, **settings: Any) -> tuple[Group, Deployment, Deployment]:
+def pair(clock: Clock, **settings: Any) -> tuple[DeploymentGroup, Deployment, Deployment]:
     """Two equal deployments; with a draw of 0 the first is picked where both may be."""
     first, second = deployment(0), deployment(1)
     return group([first, second], clock, **settings), first, second

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fanout.schema.accumulator import Assembly
+from fanout.schema.accumulator import ChunkAccumulator
 
 
 def chunk(*choices: dict[str, Any], **more: Any) -> Any:
@@ -15,7 +15,7 @@ def piece(index: int = 0, finish: str | None = None, /, **delta: Any) -> dict[st
 
 
 def whole(*chunks: Any) -> Any:
-    assembly = Assembly()
+    assembly = ChunkAccumulator()
     for one in chunks:
         assembly.add(one)
     return assembly.whole()
@@ -113,7 +113,7 @@ def test_log_probabilities_add_up() -> None:
 
 
 def test_the_last_usage_rules_and_is_told_while_it_runs() -> None:
-    assembly = Assembly()
+    assembly = ChunkAccumulator()
     assert assembly.usage is None
     assembly.add(chunk(piece(content="a"), usage={"total_tokens": 1}))
     assembly.add(chunk(piece(content="b"), usage=None))
@@ -131,7 +131,7 @@ def test_what_is_only_a_pieces_own_is_left_out() -> None:
 
 def test_a_stream_without_choices_is_an_answer_without_any() -> None:
     assert whole(chunk())["choices"] == []
-    assert Assembly().whole()["choices"] == []
+    assert ChunkAccumulator().whole()["choices"] == []
 
 
 def test_chunks_are_not_changed() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from fanout.telemetry.observers import AttemptRecord, JSONLines, RequestRecord, Silent
+from fanout.telemetry.observers import AttemptRecord, JSONLines, NullObserver, RequestRecord
 
 ATTEMPT = AttemptRecord(
     request_id="req_1",
@@ -91,7 +91,7 @@ def test_a_bug_is_told_by_where_it_is_and_never_by_its_values() -> None:
     told = json.loads(line)
     assert (told["event"], told["request_id"], told["error"]) == ("bug", "req_1", "ValueError")
     assert [where.rpartition(" ")[2] for where in told["where"]] == ["tell", "fail"]
-    assert "test_observe.py:" in told["where"][0]
+    assert "test_observers.py:" in told["where"][0]
     assert "secret prompt" not in line
 
 
@@ -102,7 +102,7 @@ def test_a_name_with_a_line_break_stays_on_its_line() -> None:
 
 
 def test_silence_tells_nobody() -> None:
-    silent = Silent()
+    silent = NullObserver()
     told = [silent.attempt(ATTEMPT), silent.request(REQUEST), silent.bug("r", ValueError())]  # type: ignore[func-returns-value]
     assert told == [None, None, None]
 

@@ -28,7 +28,7 @@ LOOKS = 3
 """Looks at an unmoving account before it is called abandoned."""
 
 
-class Purse:
+class BudgetLease:
     """One worker's money, in billionths of a dollar; the account is everybody's."""
 
     def __init__(

@@ -22,7 +22,7 @@ class _Said(Struct, frozen=True):
     environment: dict[str, str]
 
 
-class Published(Struct, frozen=True):
+class DeployedConfig(Struct, frozen=True):
     """Where a stack's config is; `url` is `None` where its outputs do not say."""
 
     client: Any

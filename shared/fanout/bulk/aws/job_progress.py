@@ -16,8 +16,8 @@ from msgspec.structs import replace
 
 from ...wire import json
 from ..store import Stop
-from ..totals import Meter, Tally
-from .budget_lease import Purse, nanos
+from ..totals import Meter, Totals
+from .budget_lease import BudgetLease, nanos
 from .call_counts import Calls, calls_of, tells_calls
 from .dynamodb import DynamoTable, keys_of
 
@@ -36,7 +36,7 @@ class _Status(Struct):
     status: str
 
 
-class DynamoLedger:
+class DynamoJobProgress:
     """One worker's view of a job's counts; `sync` makes it everybody's; `fresh` is its own work."""
 
     def __init__(
@@ -57,14 +57,14 @@ class DynamoLedger:
         self._ttl = int(expires_at) + KEPT
         self._now = now
         self._whole = whole
-        self._known: dict[int, tuple[bool, Tally]] | None = None
-        self.fresh = Tally()
-        self._tallies: dict[int, Tally] = {}
+        self._known: dict[int, tuple[bool, Totals]] | None = None
+        self.fresh = Totals()
+        self._tallies: dict[int, Totals] = {}
         self._before: dict[int, float] = {}
         self._complete: set[int] = set()
         self._changed: set[int] = set()
         self._cancelled = False
-        self._purse = None if max_cost is None else Purse(table, self._kind, max_cost, now)
+        self._purse = None if max_cost is None else BudgetLease(table, self._kind, max_cost, now)
         self._calls = None if meter is None else Calls(table, self._kind, meter, now, self._ttl)
 
     def start(self, estimate: float) -> Stop | Literal["wait"] | None:
@@ -75,7 +75,7 @@ class DynamoLedger:
             return "expired"
         return None if self._purse is None else self._purse.start(nanos(estimate))
 
-    def settle(self, shard: int, estimate: float, tally: Tally) -> None:
+    def settle(self, shard: int, estimate: float, tally: Totals) -> None:
         """One line is stored."""
         self.fresh.add(tally)
         self._tallies[shard].add(tally)
@@ -88,9 +88,9 @@ class DynamoLedger:
         if self._purse:
             self._purse.settle(nanos(estimate), 0)
 
-    def begin(self, shard: int, stored: Tally) -> None:
+    def begin(self, shard: int, stored: Totals) -> None:
         """What is stored is what counts; what of it was never paid into the account is now."""
-        own = self._tallies[shard] = Tally()
+        own = self._tallies[shard] = Totals()
         own.add(stored)
         self._changed.add(shard)
         if self._purse:
@@ -137,7 +137,7 @@ class DynamoLedger:
         if written is None:
             self._complete.add(shard)
 
-    async def completed(self, shard: int) -> Tally | None:
+    async def completed(self, shard: int) -> Totals | None:
         """Its counts, if it is complete."""
         if self._whole:
             if self._known is None:
@@ -152,9 +152,9 @@ class DynamoLedger:
         self._before[shard] = tally.cost
         return tally if complete else None
 
-    async def total(self) -> Tally:
+    async def total(self) -> Totals:
         """The sum, with the calls of all workers, as they were written at most a second ago."""
-        total, calls = Tally(), Meter()
+        total, calls = Totals(), Meter()
         async for item in self._table.items(self._kind):
             if _is_shard(item):
                 total.add(_counts(item)[1])
@@ -167,7 +167,7 @@ class DynamoLedger:
         """A job that is planned anew has no counts."""
         await self._table.clear(self._kind)
 
-    async def _all(self) -> dict[int, tuple[bool, Tally]]:
+    async def _all(self) -> dict[int, tuple[bool, Totals]]:
         return {
             int(item["id"]["S"].partition("#")[2]): _counts(item)
             async for item in self._table.items(self._kind)
@@ -179,7 +179,7 @@ def _shard(index: int) -> str:
     return f"shard#{index:08d}"
 
 
-def _brief(index: int, tally: Tally) -> Tally:
+def _brief(index: int, tally: Totals) -> Totals:
     if index < TELLING:
         return tally
     return replace(tally, examples={cause: some[:1] for cause, some in tally.examples.items()})
@@ -189,5 +189,5 @@ def _is_shard(item: dict[str, Any]) -> bool:
     return bool(item["id"]["S"].startswith("shard#"))
 
 
-def _counts(item: dict[str, Any]) -> tuple[bool, Tally]:
-    return item["complete"]["BOOL"], json.decode(item["value"]["B"], type=Tally)
+def _counts(item: dict[str, Any]) -> tuple[bool, Totals]:
+    return item["complete"]["BOOL"], json.decode(item["value"]["B"], type=Totals)

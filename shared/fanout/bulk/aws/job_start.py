@@ -18,7 +18,7 @@ from ...schema.validation import convert
 from ..input.lines import ENDPOINT, BadLine
 from ..service.batches import NewJob
 from ..service.records import FileRecord, Job
-from .batch_host import AWSBulk
+from .batch_service import AWSBatchService
 from .job_progress import KEPT
 
 INBOX, OUTBOX = "inbox/", "outbox/"
@@ -48,7 +48,7 @@ class _ById(Struct, frozen=True, forbid_unknown_fields=True):
     job: str
 
 
-class ByHand(Struct, frozen=True, forbid_unknown_fields=True):
+class StartRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """
     The state machine's input from somebody who may start it.
 
@@ -86,10 +86,10 @@ def job_of(given: object, execution: Execution) -> str:
     return named if isinstance(named, str) else f"batch_{execution.mark}"
 
 
-class Intake:
+class JobStarter:
     """What the state machine is started with, as jobs; `check` refuses a model by `BadLine`."""
 
-    def __init__(self, bulk: AWSBulk, bucket: str, check: Callable[[str], None]) -> None:
+    def __init__(self, bulk: AWSBatchService, bucket: str, check: Callable[[str], None]) -> None:
         self._bulk = bulk
         self._bucket = bucket
         self._check = check
@@ -105,7 +105,7 @@ class Intake:
         if "job" in given:
             return await self._known(convert(given, _ById).job)
         if given.get("detail-type") != CREATED:
-            return await self._create(convert(given, ByHand), execution)
+            return await self._create(convert(given, StartRequest), execution)
         detail = convert(given, _Event).detail
         if detail.object.key.endswith("/"):
             return None  # what the console calls a folder
@@ -122,19 +122,19 @@ class Intake:
         except NotFound:
             raise RequestError(f"there is no job `{job_id[:80]}`", "job") from None
 
-    def _inbox(self, detail: _Detail) -> ByHand:
+    def _inbox(self, detail: _Detail) -> StartRequest:
         """`inbox/MODEL/NAME.jsonl`; without a MODEL the lines name their own."""
         key = detail.object.key
         if not key.startswith(INBOX) or not key.endswith(".jsonl"):
             raise RequestError(f"`{key[:200]}` is not `{INBOX}MODEL/NAME.jsonl`", "input")
         place = key.removeprefix(INBOX)
-        return ByHand(
+        return StartRequest(
             input=f"s3://{detail.bucket.name}/{key}",
             output=f"s3://{detail.bucket.name}/{OUTBOX}{place.removesuffix('.jsonl')}.",
             model=place.rpartition("/")[0] or None,
         )
 
-    async def _create(self, asked: ByHand, execution: Execution) -> str:
+    async def _create(self, asked: StartRequest, execution: Execution) -> str:
         """The job of a request; made once, however often it is asked for."""
         job = self._draft(asked, execution)
         try:
@@ -151,7 +151,7 @@ class Intake:
         await self._bulk.jobs.registry.create(job.id, job)
         return job.id
 
-    def _draft(self, asked: ByHand, execution: Execution) -> Job:
+    def _draft(self, asked: StartRequest, execution: Execution) -> Job:
         for model in asked.model.split(",") if asked.model else ():
             try:
                 self._check(model.strip())

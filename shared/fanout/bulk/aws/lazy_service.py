@@ -17,19 +17,19 @@ from ...wire import json
 DAY = 24 * 3600
 
 if TYPE_CHECKING:
-    from .batch_host import AWSBulk, Stores
+    from .batch_service import AWSBatchService, Stores
 
 
-class AWSDoor:
+class LazyAWSBatchService:
     """The files and jobs of the stack that the environment names."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
 
     @cached_property
-    def bulk(self) -> AWSBulk:
+    def bulk(self) -> AWSBatchService:
         """The files and jobs."""
-        from .batch_host import AWSBulk
+        from .batch_service import AWSBatchService
         from .clients import call, make_client
 
         machine, client = self._env["FANOUT_MACHINE"], make_client("stepfunctions")
@@ -39,18 +39,18 @@ class AWSDoor:
             # Its name makes one execution of a request that is sent twice.
             await call(client.start_execution, stateMachineArn=machine, name=job_id, input=said)
 
-        return AWSBulk(open_stores(self._env), execute)
+        return AWSBatchService(open_stores(self._env), execute)
 
 
 @asynccontextmanager
-async def open_stack(env: Mapping[str, str]) -> AsyncIterator[AWSDoor]:
+async def open_stack(env: Mapping[str, str]) -> AsyncIterator[LazyAWSBatchService]:
     """The way to a stack's jobs for the block; they run elsewhere, and on."""
-    yield AWSDoor(env)
+    yield LazyAWSBatchService(env)
 
 
 def open_stores(env: Mapping[str, str]) -> Stores:
     """The stack's bucket and table."""
-    from .batch_host import Stores
+    from .batch_service import Stores
     from .clients import make_client
     from .dynamodb import DynamoTable
     from .s3 import S3Blobs

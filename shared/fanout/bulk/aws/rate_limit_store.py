@@ -25,7 +25,7 @@ from msgspec import Struct
 
 from ...wire import json
 from ..pacing.limits import Limits, note, recall
-from ..pacing.rate_limiter import Claim, advance
+from ..pacing.rate_limiter import Reservation, advance
 from .clients import BotoCoreError, ClientError
 
 KIND = "pace"
@@ -66,7 +66,7 @@ class Records(Protocol):
     ) -> tuple[bool, bytes | None]: ...
 
 
-class BookBusy(OSError):
+class RateLimitStoreBusy(OSError):
     """A model's record could not be written: too many wrote it at the same time."""
 
 
@@ -82,7 +82,7 @@ class _Lease(Struct, eq=False):
     turns: int = 0
     amounts: Marks = {}
 
-    def take(self, claims: list[Claim], now: float) -> float | None:
+    def take(self, claims: list[Reservation], now: float) -> float | None:
         """
         One turn of it, and when that is; `None` where too little is left, or it lay idle.
 
@@ -106,7 +106,7 @@ class _Lease(Struct, eq=False):
         return {kind: end - self.marks[kind] for kind, end in self.ends.items()}
 
 
-class DynamoBook:
+class DynamoRateLimitStore:
     """A worker's hand in the marks of all models of a stack."""
 
     def __init__(self, table: Records, chance: Callable[[], float] = random.random) -> None:
@@ -119,7 +119,7 @@ class DynamoBook:
         self._found: dict[str, dict[str, tuple[Limits, float]]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
-    async def reserve(self, model: str, claims: list[Claim], now: float) -> float:
+    async def reserve(self, model: str, claims: list[Reservation], now: float) -> float:
         """A turn of the lease, or of a new one."""
         if not claims:
             return max(now, (await self._look(model, now)).get("pause", 0.0))
@@ -130,7 +130,7 @@ class DynamoBook:
                 start = await self._lease(model, claims, now)
         return start
 
-    async def give_back(self, model: str, claim: Claim) -> None:
+    async def give_back(self, model: str, claim: Reservation) -> None:
         """It lengthens the lease, or shortens it; where leases are of one turn, it is told now."""
         lease = self._leases.get(model)
         if lease and claim.kind in lease.ends:
@@ -190,7 +190,7 @@ class DynamoBook:
 
     # ---- leases ----
 
-    async def _lease(self, model: str, claims: list[Claim], now: float) -> float:
+    async def _lease(self, model: str, claims: list[Reservation], now: float) -> float:
         """
         Settle the old lease and take a new one; when its first turn is.
 
@@ -236,7 +236,7 @@ class DynamoBook:
         Put what `change` makes of the marks in their place, and return it.
 
         What is there is guessed to be what was last seen, and told by DynamoDB where it is not:
-        one call where nobody else writes, and no read. `BookBusy` after many attempts.
+        one call where nobody else writes, and no read. `RateLimitStoreBusy` after many attempts.
         """
         known = self._known.get(model)
         for attempt in range(ATTEMPTS):
@@ -252,7 +252,7 @@ class DynamoBook:
                 return changed
             if attempt >= FEW:
                 await asyncio.sleep(self._chance() * WAIT)
-        raise BookBusy(f"the pace of `{model}` is written by too many at once")
+        raise RateLimitStoreBusy(f"the pace of `{model}` is written by too many at once")
 
     def _adapt(self, attempts: int) -> None:
         """Longer leases where many contend, shorter ones where few do."""
@@ -270,13 +270,13 @@ def _size(old: _Lease | None, now: float, span: float) -> int:
     return max(1, min(int(pace * span), GROWTH * old.turns))
 
 
-def _ahead(old: _Lease | None, claims: list[Claim], size: int) -> list[Claim]:
+def _ahead(old: _Lease | None, claims: list[Reservation], size: int) -> list[Reservation]:
     """The claims, and those of the turns behind, each as large as the last lease's were."""
     if old is None or size == 1:
         return claims
     mean = {kind: amount / old.turns for kind, amount in old.amounts.items()}
     return [
-        Claim(c.kind, c.amount + (size - 1) * mean.get(c.kind, c.amount), c.rate, c.burst)
+        Reservation(c.kind, c.amount + (size - 1) * mean.get(c.kind, c.amount), c.rate, c.burst)
         for c in claims
     ]
 

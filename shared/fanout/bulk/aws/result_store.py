@@ -21,7 +21,7 @@ ROUNDS = 10
 ENDS = (".answers.jsonl", ".failures.jsonl")
 
 
-class S3Shelves:
+class S3ResultStore:
     """A job's results, below `prefix`."""
 
     def __init__(self, blobs: S3Blobs, prefix: str, *, part: int = PART) -> None:
@@ -30,9 +30,9 @@ class S3Shelves:
         self._part = part
         self._settled: dict[str, Parts] | None = None
 
-    async def open(self, index: int) -> S3Shelf:
+    async def open(self, index: int) -> S3ShardResults:
         """The shard's shelf."""
-        return S3Shelf(self._blobs, self._place(index), self._part)
+        return S3ShardResults(self._blobs, self._place(index), self._part)
 
     async def parts(self, index: int) -> Parts:
         """
@@ -59,7 +59,7 @@ class S3Shelves:
         return f"{self._prefix}/shards/{index:06d}/"
 
 
-class S3Shelf:
+class S3ShardResults:
     """One worker's turn at a shard; `<turn>-<n>` names its objects."""
 
     def __init__(self, blobs: S3Blobs, place: str, part: int) -> None:

@@ -12,9 +12,9 @@ from msgspec import Struct
 from ...errors import ConfigError, FanoutError
 from ...wire import json
 from ..service.batches import HOUR
-from .batch_host import AWSBulk, Stores
+from .batch_service import AWSBatchService, Stores
 from .clients import BotoCoreError, ClientError, call, code_of, make_client
-from .deployed_config import Published
+from .deployed_config import DeployedConfig
 from .dynamodb import DynamoTable
 from .s3 import S3Blobs
 
@@ -122,10 +122,10 @@ def aws_said() -> Iterator[None]:
 class Opened(NamedTuple):
     """A stack's files and jobs, its stores, what runs them, and where its config is."""
 
-    bulk: AWSBulk
+    bulk: AWSBatchService
     stores: Stores
     machines: Machines
-    published: Published
+    published: DeployedConfig
 
 
 def open_deployed(name: str, region: str | None, formation: Formation | None = None) -> Opened:
@@ -138,5 +138,5 @@ def open_deployed(name: str, region: str | None, formation: Formation | None = N
         lifetime=found.file_days * 24 * HOUR,
     )
     machines = Machines(make_client("stepfunctions", region), found.machine)
-    published = Published(s3, name, found.config)
-    return Opened(AWSBulk(stores, machines.run), stores, machines, published)
+    published = DeployedConfig(s3, name, found.config)
+    return Opened(AWSBatchService(stores, machines.run), stores, machines, published)

@@ -21,17 +21,17 @@ from ..costs import Costs
 from ..input.estimates import estimate
 from ..input.planner import SMALL, LineError, Shard
 from ..pacing.limits import make_limits
-from ..pacing.rate_limiter import Book, Pacer
+from ..pacing.rate_limiter import RateLimiter, RateLimitStore
 from ..runner import Options, Runner
 from ..service.batches import HOUR, WINDOWS
 from ..service.records import Job
 from ..service.registry import Registry
 from ..store import Stop
-from ..totals import Meter, Tally
+from ..totals import Meter, Totals
 from ..work.line_requests import make_ask
 from ..work.worker import Done, Tools, work
-from .batch_host import Stores
-from .rate_limit_store import DynamoBook
+from .batch_service import Stores
+from .rate_limit_store import DynamoRateLimitStore
 
 OPTIONS = Options(shards=SMALL)
 LONGEST = WINDOWS[1]
@@ -59,7 +59,7 @@ class Finished(Struct, frozen=True):
     lines: int = 0
 
 
-class Machine:
+class StepHandlers:
     """The steps, over a stack's stores; `tell` hears what each worker has done."""
 
     def __init__(
@@ -68,8 +68,8 @@ class Machine:
         stores: Stores,
         observer: Observer,
         options: Options = OPTIONS,
-        book: Book | None = None,
-        tell: Callable[[Tally], None] = lambda _: None,
+        book: RateLimitStore | None = None,
+        tell: Callable[[Totals], None] = lambda _: None,
     ) -> None:
         self._gateway = gateway
         self._stores = stores
@@ -77,9 +77,9 @@ class Machine:
         self._options = options
         self._tell = tell
         self._costs = Costs(gateway.catalog)
-        self._book = book or DynamoBook(stores.table)
+        self._book = book or DynamoRateLimitStore(stores.table)
         share = gateway.catalog.general.batch_share
-        self._pacer = Pacer(self._book, make_limits(gateway.catalog), stores.now, share)
+        self._pacer = RateLimiter(self._book, make_limits(gateway.catalog), stores.now, share)
         self._jobs = Registry(stores.table, "batch", Job, lambda job: job.owner)
         self._files = stores.files
         self._runner = Runner(
@@ -183,7 +183,7 @@ class Machine:
             if file_id is not None:
                 file = await self._files.find(file_id, None)
                 await blobs.join([file.key], f"{job.deliver_to}{what}.jsonl")
-        said = json.encode(job.shown(job.tally or Tally()))
+        said = json.encode(job.shown(job.tally or Totals()))
         await blobs.write(f"{job.deliver_to}batch.json", _each([said]))
 
     # ---- changes of the record ----

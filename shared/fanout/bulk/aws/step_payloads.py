@@ -12,8 +12,8 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from ...errors import NotFound, RequestError
-from .job_start import Execution, Intake, job_of
-from .step_handlers import Finished, Machine
+from .job_start import Execution, JobStarter, job_of
+from .step_handlers import Finished, StepHandlers
 
 IDLE_ROUNDS = 8
 """Rounds without a new line after which a job is given up."""
@@ -52,7 +52,7 @@ class Beginning(Struct, frozen=True):
 class Steps:
     """What the functions do, but for the work itself."""
 
-    def __init__(self, machine: Machine, intake: Intake) -> None:
+    def __init__(self, machine: StepHandlers, intake: JobStarter) -> None:
         self._machine = machine
         self._intake = intake
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 
 
-class Seen:
+class BloomFilter:
     """
     A table of marks of names: `add` says whether one may have been there before.
 

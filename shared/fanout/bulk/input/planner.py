@@ -15,7 +15,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from .bloom_filter import Seen
+from .bloom_filter import BloomFilter
 from .lines import MAX_LINE, BadLine, Head, read_head
 
 MAX_ERRORS = 100
@@ -175,7 +175,7 @@ class _Reader:
         self._check = check
         self._default_model = default_model
         self._found = Plan()
-        self._seen = Seen()
+        self._seen = BloomFilter()
         self._named: dict[tuple[str, ...], _Named] = {}
         self._checked: dict[str, BadLine | None] = {}
         self.suspects: set[str] = set()

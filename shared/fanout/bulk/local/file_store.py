@@ -93,18 +93,18 @@ class _Draft:
         Path(self._name).unlink(missing_ok=True)
 
 
-class FolderShelves:
+class FolderResultStore:
     """A job's results: two files for each shard, written line by line."""
 
     def __init__(self, blobs: FolderBlobs, prefix: str) -> None:
         self._blobs = blobs
         self._prefix = prefix
 
-    async def open(self, index: int) -> FolderShelf:
+    async def open(self, index: int) -> FolderShardResults:
         """The shard's files; a line that a crash has cut is cut off."""
         paths = [self._blobs.path(key) for key in self._keys(index)]
         paths[0].parent.mkdir(parents=True, exist_ok=True)
-        return FolderShelf(paths[0], paths[1])
+        return FolderShardResults(paths[0], paths[1])
 
     async def parts(self, index: int) -> Parts:
         """Those of the two that are there."""
@@ -116,7 +116,7 @@ class FolderShelves:
         return [f"{place}.answers.jsonl", f"{place}.failures.jsonl"]
 
 
-class FolderShelf:
+class FolderShardResults:
     """
     One `write` for each line, so that a killed process loses none that it had put.
 

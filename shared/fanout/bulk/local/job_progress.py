@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from ...wire import json
 from ..store import Stop
-from ..totals import Tally
+from ..totals import Totals
 from .sqlite import Database
 
 
@@ -17,7 +17,7 @@ class _Status(Struct):
     status: str
 
 
-class SQLiteLedger:
+class SQLiteJobProgress:
     """
     One job's counts, in memory and, a second later, in the file.
 
@@ -64,7 +64,7 @@ class SQLiteLedger:
         self._held += estimate
         return None
 
-    def settle(self, shard: int, estimate: float, tally: Tally) -> None:
+    def settle(self, shard: int, estimate: float, tally: Totals) -> None:
         """One line is stored."""
         self._held = max(0.0, self._held - estimate)
         self._spent += tally.cost
@@ -75,10 +75,10 @@ class SQLiteLedger:
         """One line was not."""
         self._held = max(0.0, self._held - estimate)
 
-    def begin(self, shard: int, stored: Tally) -> None:
+    def begin(self, shard: int, stored: Totals) -> None:
         """What is stored is what counts."""
-        before = self._tallies.get(shard, Tally())
-        own = self._tallies[shard] = Tally()
+        before = self._tallies.get(shard, Totals())
+        own = self._tallies[shard] = Totals()
         own.add(stored)
         self._spent += own.cost - before.cost
         self._changed.add(shard)
@@ -102,13 +102,13 @@ class SQLiteLedger:
             self._db.write_shards(self._job, rows)
             self._changed.clear()
 
-    async def completed(self, shard: int) -> Tally | None:
+    async def completed(self, shard: int) -> Totals | None:
         """Its counts, if it is complete."""
         return self._tallies[shard] if shard in self._complete else None
 
-    async def total(self) -> Tally:
+    async def total(self) -> Totals:
         """The sum."""
-        found = Tally()
+        found = Totals()
         for tally in self._tallies.values():
             found.add(tally)
         return found

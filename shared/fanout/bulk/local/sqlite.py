@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from ...wire import json
 from ..pacing.limits import Limits, note, recall
-from ..pacing.rate_limiter import Claim, advance
-from ..totals import Tally
+from ..pacing.rate_limiter import Reservation, advance
+from ..totals import Totals
 
 LOOK = 1.0
 """Seconds for which it is known whether a model pauses, and what was learned of it."""
@@ -98,12 +98,12 @@ class Database:
 
     # ---- counts ----
 
-    def shards(self, job: str) -> dict[int, tuple[bool, Tally]]:
+    def shards(self, job: str) -> dict[int, tuple[bool, Totals]]:
         """The counts of a job's shards, as far as they were written."""
         found = self._db.execute("SELECT shard, complete, tally FROM shards WHERE job = ?", (job,))
-        return {shard: (bool(c), json.decode(t, type=Tally)) for shard, c, t in found}
+        return {shard: (bool(c), json.decode(t, type=Totals)) for shard, c, t in found}
 
-    def write_shards(self, job: str, rows: Sequence[tuple[int, bool, Tally]]) -> None:
+    def write_shards(self, job: str, rows: Sequence[tuple[int, bool, Totals]]) -> None:
         """Write counts in the place of older ones."""
         self._db.execute("BEGIN IMMEDIATE")
         self._db.executemany(
@@ -123,7 +123,7 @@ class Database:
         found = self._db.execute("SELECT kind, mark FROM marks WHERE model = ?", (model,))
         return dict(found.fetchall())
 
-    def move_marks(self, model: str, claims: Sequence[Claim], now: float) -> float:
+    def move_marks(self, model: str, claims: Sequence[Reservation], now: float) -> float:
         """Reserve the claims; when they may start."""
         starts: list[float] = []
 
@@ -169,7 +169,7 @@ class _Seen(NamedTuple):
     limits: Limits | None
 
 
-class SQLiteBook:
+class SQLiteRateLimitStore:
     """
     The marks of all models, for every process of this machine.
 
@@ -180,7 +180,7 @@ class SQLiteBook:
         self._db = database
         self._seen: dict[str, _Seen] = {}
 
-    async def reserve(self, model: str, claims: list[Claim], now: float) -> float:
+    async def reserve(self, model: str, claims: list[Reservation], now: float) -> float:
         """One transaction; of a model without limits only pauses are looked for."""
         if claims:
             return self._db.move_marks(model, claims, now)
@@ -193,7 +193,7 @@ class SQLiteBook:
             seen = self._seen[model] = _Seen(now, marks, recall(marks, now))
         return seen
 
-    async def give_back(self, model: str, claim: Claim) -> None:
+    async def give_back(self, model: str, claim: Reservation) -> None:
         """Move the mark back."""
         self._db.shift_mark(model, claim.kind, claim.amount / claim.rate)
 

@@ -17,7 +17,7 @@ MOST = 400
 FIRST = 100
 
 
-class Adaptive:
+class AdaptiveConcurrency:
     """The limit, and how it moves; a `Watcher` of every call."""
 
     def __init__(

@@ -16,10 +16,10 @@ from msgspec import Struct
 from ...errors import AllFailed, FanoutError, ProviderError
 from ...routing.retry_policy import Retry, is_retryable
 from ..input.lines import Line
-from .adaptive_concurrency import Adaptive
+from .adaptive_concurrency import AdaptiveConcurrency
 
 
-class Asked(Struct, frozen=True):
+class LineRequest(Struct, frozen=True):
     """A line to be asked: its request, its bytes, the id to ask under, and the seconds left."""
 
     line: Line
@@ -28,7 +28,7 @@ class Asked(Struct, frozen=True):
     size: int = 0
 
 
-Ask: TypeAlias = Callable[[Asked, Adaptive], Awaitable[object]]
+Ask: TypeAlias = Callable[[LineRequest, AdaptiveConcurrency], Awaitable[object]]
 """One line to its answer's body; raises what went wrong."""
 
 LEAST = 0.2
@@ -39,7 +39,7 @@ class Left(Exception):
     """The line stays undone: somebody else, or nobody, will ask."""
 
 
-class Insist(Struct, frozen=True):
+class LineRetry(Struct, frozen=True):
     """
     How long to go on: `patience` seconds from the first failure, and not past `until` by `clock`.
 
@@ -47,7 +47,7 @@ class Insist(Struct, frozen=True):
     """
 
     ask: Ask
-    pace: Adaptive
+    pace: AdaptiveConcurrency
     retry: Retry
     patience: float
     until: float | None
@@ -62,7 +62,7 @@ class Insist(Struct, frozen=True):
         while True:
             left = None if self.until is None else max(0.1, self.until - clock())
             try:
-                return await self.ask(Asked(line, request_id, left, size), self.pace)
+                return await self.ask(LineRequest(line, request_id, left, size), self.pace)
             except FanoutError as error:
                 if self.until is not None and clock() >= self.until - LEAST:
                     raise Left from None

@@ -3,8 +3,8 @@ Requests and tokens a minute of a model, shared by all who work on its lines.
 
 Each reservation moves a model's mark on by what it takes at the allowed rate, and may start where
 the mark was: first come, first served, with nothing to poll (GCRA, the leaky bucket as one number).
-Tokens are reserved by estimate and settled by real usage. Where the marks are kept is the `Book`'s
-business; time is an argument.
+Tokens are reserved by estimate and settled by real usage. A `RateLimitStore` keeps the marks; time
+is an argument.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STEADY = 0.96
 """The part of a limit that is the steady rate; what is left of it may come at once."""
 
 
-class Claim(Struct, frozen=True):
+class Reservation(Struct, frozen=True):
     """Some of one thing: `amount` of what flows at `rate` a second, `burst` of it at once."""
 
     kind: str
@@ -34,14 +34,14 @@ class Claim(Struct, frozen=True):
     burst: float
 
 
-class Book(Protocol):
+class RateLimitStore(Protocol):
     """The marks of all models, for everyone who shares them."""
 
-    async def reserve(self, model: str, claims: list[Claim], now: float) -> float:
+    async def reserve(self, model: str, claims: list[Reservation], now: float) -> float:
         """Take all of the claims, at the first time at which all may be; that time."""
         ...
 
-    async def give_back(self, model: str, claim: Claim) -> None:
+    async def give_back(self, model: str, claim: Reservation) -> None:
         """So much was not needed; a negative amount was, and more."""
         ...
 
@@ -71,9 +71,9 @@ class Book(Protocol):
 
 
 def advance(
-    marks: Mapping[str, float], claims: list[Claim], now: float
+    marks: Mapping[str, float], claims: list[Reservation], now: float
 ) -> tuple[dict[str, float], float]:
-    """The marks after a reservation, and when it may start. Pure: what every `Book` computes."""
+    """The marks after a reservation, and when it may start; every `RateLimitStore` uses this."""
     bases = {
         claim.kind: max(marks.get(claim.kind, 0.0), now - claim.burst / claim.rate)
         for claim in claims
@@ -88,18 +88,18 @@ def advance(
     return {**marks, **moved}, start
 
 
-class LocalBook:
+class LocalRateLimitStore:
     """For one process."""
 
     def __init__(self) -> None:
         self._marks: dict[str, dict[str, float]] = {}
 
-    async def reserve(self, model: str, claims: list[Claim], now: float) -> float:
+    async def reserve(self, model: str, claims: list[Reservation], now: float) -> float:
         """Compute and keep."""
         self._marks[model], start = advance(self._marks.get(model, {}), claims, now)
         return start
 
-    async def give_back(self, model: str, claim: Claim) -> None:
+    async def give_back(self, model: str, claim: Reservation) -> None:
         """Move the mark back."""
         self._marks[model][claim.kind] -= claim.amount / claim.rate
 
@@ -120,18 +120,18 @@ class LocalBook:
         """Nothing is kept elsewhere."""
 
 
-class NoTurn(Exception):
+class NoPermit(Exception):
     """The marks could not be read or written: the store's fault, and no line's."""
 
 
-class Turn(Struct, eq=False):
+class Permit(Struct, eq=False):
     """One request's turn; `used` is what it took in tokens, once that is known."""
 
-    pacer: Pacer
+    pacer: RateLimiter
     model: str
     tokens: int
     requests: int
-    claims: list[Claim] = []
+    claims: list[Reservation] = []
     used: int | None = None
 
     async def __aenter__(self) -> Self:
@@ -143,11 +143,11 @@ class Turn(Struct, eq=False):
         if kind is None and self.used is not None:
             for claim in self.claims:
                 if claim.kind == "tokens":
-                    left = Claim("tokens", self.tokens - self.used, claim.rate, claim.burst)
+                    left = Reservation("tokens", self.tokens - self.used, claim.rate, claim.burst)
                     await self.pacer.book.give_back(self.model, left)
 
 
-class Pacer(Struct):
+class RateLimiter(Struct):
     """
     Turns of one worker. `known` are the config's limits; `share` is the part of them that is ours.
 
@@ -156,7 +156,7 @@ class Pacer(Struct):
     that one learns, hundreds at once would learn by being refused.
     """
 
-    book: Book
+    book: RateLimitStore
     known: Callable[[str], Limits]
     now: Callable[[], float]
     share: float = 1.0
@@ -164,15 +164,15 @@ class Pacer(Struct):
     answered: dict[str, asyncio.Event] = field(default_factory=dict)
     heard: set[str] = field(default_factory=set)
 
-    def turn(self, model: str, tokens: int, requests: int = 1) -> Turn:
+    def turn(self, model: str, tokens: int, requests: int = 1) -> Permit:
         """
         To wait for requests of about so many tokens together to be allowed; entered when they are.
 
-        A turn that its owner does not wait for is given back. `NoTurn` where the book fails.
+        A turn that its owner does not wait for is given back. `NoPermit` where the book fails.
         """
-        return Turn(self, model, tokens, requests)
+        return Permit(self, model, tokens, requests)
 
-    async def claimed(self, model: str, tokens: int, requests: int) -> list[Claim]:
+    async def claimed(self, model: str, tokens: int, requests: int) -> list[Reservation]:
         """Wait for the turn; what was claimed for it, by the limits as they are known then."""
         while True:
             if (await self.limits(model)).are_known:
@@ -206,7 +206,7 @@ class Pacer(Struct):
             answered.set()
         return True
 
-    async def _wait(self, model: str, claims: list[Claim]) -> bool:
+    async def _wait(self, model: str, claims: list[Reservation]) -> bool:
         """Reserve and wait; whether there was anything to wait for."""
         with _of_the_book(model):
             start = await self.book.reserve(model, claims, self.now())
@@ -220,13 +220,13 @@ class Pacer(Struct):
             raise
         return pause > 0
 
-    def _claims(self, limits: Limits, tokens: int, requests: int) -> list[Claim]:
+    def _claims(self, limits: Limits, tokens: int, requests: int) -> list[Reservation]:
         wanted = (
             ("requests", float(requests), limits.requests),
             ("tokens", float(tokens), limits.tokens),
         )
         return [
-            Claim(kind, amount, limit * self.share * STEADY / MINUTE, self._burst(limit))
+            Reservation(kind, amount, limit * self.share * STEADY / MINUTE, self._burst(limit))
             for kind, amount, limit in wanted
             if limit
         ]
@@ -235,7 +235,7 @@ class Pacer(Struct):
         return max(0.0, limit * self.share * (1 - STEADY) - 1)
 
     async def limits(self, model: str) -> Limits:
-        """The config's, and where it says nothing what was learned. `NoTurn` as in `turn`."""
+        """The config's, and where it says nothing what was learned. `NoPermit` as in `turn`."""
         known = self.known(model)
         if known.requests and known.tokens:
             return known
@@ -250,7 +250,7 @@ class Pacer(Struct):
             self.book.learn(model, place, found, self.now())
 
     async def refused(self, model: str, retry_after: float | None) -> None:
-        """A 429 for everybody: nobody asks before its `Retry-After`. `NoTurn` as in `turn`."""
+        """A 429 for everybody: nobody asks before its `Retry-After`. `NoPermit` as in `turn`."""
         if retry_after:
             with _of_the_book(model):
                 await self.book.pause(model, self.now() + retry_after)
@@ -262,4 +262,4 @@ def _of_the_book(model: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # whatever a store raises
-        raise NoTurn(f"the pace of `{model}` is not to be had") from error
+        raise NoPermit(f"the pace of `{model}` is not to be had") from error

@@ -19,7 +19,7 @@ from ...wire import json
 from ..input import lines
 from ..input.planner import each_line
 from ..store import Table
-from ..totals import Tally
+from ..totals import Totals
 from .files import MONTH, FileService
 from .records import FileRecord, Job
 from .registry import Page, Registry, new_id
@@ -54,7 +54,7 @@ class Host(Protocol):
         """See to it that the job is run to its end."""
         ...
 
-    async def tally(self, job: Job) -> Tally:
+    async def tally(self, job: Job) -> Totals:
         """What a job has come to so far."""
         ...
 
@@ -150,7 +150,7 @@ class JobService:
         """The caller's jobs, newest first."""
         return await self.registry.page(caller, after=after, limit=limit)
 
-    async def tally(self, job: Job) -> Tally:
+    async def tally(self, job: Job) -> Totals:
         """Its counts: exact once it is over, as they move until then."""
         return job.tally or await self._host.tally(job)
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from ..input.planner import LineError
-from ..totals import Tally
+from ..totals import Totals
 
 Status: TypeAlias = Literal[
     "validating",
@@ -108,7 +108,7 @@ class Job(Struct, frozen=True, kw_only=True):
     errors: list[LineError] = []
     reason: Literal["cancelled", "expired", "capped", "failed"] | None = None
     deliver_to: str | None = None
-    tally: Tally | None = None
+    tally: Totals | None = None
     output_file_id: str | None = None
     error_file_id: str | None = None
     in_progress_at: int | None = None
@@ -127,7 +127,7 @@ class Job(Struct, frozen=True, kw_only=True):
     def manifest_key(self) -> str:
         return f"jobs/{self.id}/manifest.jsonl"
 
-    def shown(self, tally: Tally) -> dict[str, Any]:
+    def shown(self, tally: Totals) -> dict[str, Any]:
         """OpenAI's batch object, and what is ours: `cost_usd` and `fanout`."""
         errors = [asdict(error) for error in self.errors]
         return {

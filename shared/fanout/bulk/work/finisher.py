@@ -14,9 +14,9 @@ from msgspec import Struct
 
 from ..input import lines
 from ..input.planner import Shard, each_line
-from ..store import Blobs, Ledger, Parts, Shelves
-from ..totals import Tally, tally_failure
-from .stored_results import tally_stored
+from ..store import Blobs, JobProgress, Parts, ResultStore
+from ..totals import Totals, count_failure
+from .stored_results import count_stored
 
 
 class Unrun(Struct, frozen=True):
@@ -43,19 +43,19 @@ class Finished(Struct, frozen=True):
 
     output: int
     errors: int
-    tally: Tally
+    tally: Totals
 
 
 async def finish(
     job: Finishing,
     shards: AsyncIterable[Shard],
     blobs: Blobs,
-    shelves: Shelves,
-    ledger: Ledger,
+    shelves: ResultStore,
+    ledger: JobProgress,
     cost: Callable[[object], float],
 ) -> Finished:
     """Join everything; may be done again after a crash, with the same result."""
-    total = Tally()
+    total = Totals()
     answers, failures = list(job.extra), list[str]()
     async for shard in shards:
         parts = await shelves.parts(shard.index)
@@ -76,12 +76,12 @@ async def _incomplete(
     job: Finishing,
     shard: Shard,
     blobs: Blobs,
-    shelves: Shelves,
+    shelves: ResultStore,
     cost: Callable[[object], float],
-) -> tuple[Tally, list[str]]:
+) -> tuple[Totals, list[str]]:
     """What a shard came to, and the key of the error lines for those that never ran."""
     shelf = await shelves.open(shard.index)
-    names, tally = await tally_stored(shelf, cost)
+    names, tally = await count_stored(shelf, cost)
     await shelf.close()
     if tally.lines >= shard.lines or job.unrun is None:
         return tally, []
@@ -91,7 +91,7 @@ async def _incomplete(
 
 
 async def _unrun(
-    job: Finishing, unrun: Unrun, shard: Shard, blobs: Blobs, names: set[str], tally: Tally
+    job: Finishing, unrun: Unrun, shard: Shard, blobs: Blobs, names: set[str], tally: Totals
 ) -> AsyncIterator[bytes]:
     """The error lines of those that never ran, each counted in the tally."""
     source = blobs.read(job.input_key, shard.start, shard.end)
@@ -100,6 +100,6 @@ async def _unrun(
             continue
         name = lines.read_line(data, number, job.default_model).custom_id
         if name not in names:
-            tally.add(tally_failure(unrun.code, name, number, unrun.message))
+            tally.add(count_failure(unrun.code, name, number, unrun.message))
             request_id = f"req_{random.getrandbits(64):016x}"
             yield lines.not_run(name, request_id, unrun.code, unrun.message)

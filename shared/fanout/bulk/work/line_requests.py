@@ -16,10 +16,10 @@ from ...schema.fanout import FanOutRequest, parse_request
 from ...telemetry.observers import Observer
 from ..input.estimates import ASSUMED, BYTES_A_TOKEN, answer_limit, chats_of
 from ..input.lines import BadLine, Line
-from ..pacing.adaptive_concurrency import Adaptive
+from ..pacing.adaptive_concurrency import AdaptiveConcurrency
 from ..pacing.limits import Limits
-from ..pacing.line_retry import Ask, Asked
-from ..pacing.rate_limiter import LocalBook, Pacer
+from ..pacing.line_retry import Ask, LineRequest
+from ..pacing.rate_limiter import LocalRateLimitStore, RateLimiter
 from ..totals import Meter
 
 LEARNING = 0.1
@@ -31,15 +31,15 @@ def make_ask(
     caller: str,
     allowed: Collection[str] | None,
     observer: Observer,
-    pacer: Pacer | None = None,
+    pacer: RateLimiter | None = None,
     meter: Meter | None = None,
 ) -> Ask:
     """The function that a worker asks with; without a pacer, as fast as the providers bear."""
     meter = meter or Meter()
-    pacer = pacer or Pacer(LocalBook(), lambda _: Limits(), time.time)
+    pacer = pacer or RateLimiter(LocalRateLimitStore(), lambda _: Limits(), time.time)
     sizes: dict[str, float] = {}
 
-    async def ask(asked: Asked, pace: Adaptive) -> object:
+    async def ask(asked: LineRequest, pace: AdaptiveConcurrency) -> object:
         request = _checked(asked.line, caller, allowed)
         watch = _Watch(pace, pacer, meter)
         context = Context(asked.request_id, caller, asked.deadline, watch)
@@ -85,7 +85,7 @@ def _checked(line: Line, caller: str, allowed: Collection[str] | None) -> FanOut
 class _Watch:
     """Tells the pace, the pacer and the meter of each call; `totals` are the tokens by model."""
 
-    def __init__(self, pace: Adaptive, pacer: Pacer, meter: Meter) -> None:
+    def __init__(self, pace: AdaptiveConcurrency, pacer: RateLimiter, meter: Meter) -> None:
         self._pace = pace
         self._pacer = pacer
         self._meter = meter

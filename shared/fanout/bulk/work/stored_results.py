@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...wire import json
-from ..store import Shelf
-from ..totals import Tally, tally_answer, tally_failure
+from ..store import ShardResults
+from ..totals import Totals, count_failure, count_response
 
 
-async def tally_stored(shelf: Shelf, cost: Callable[[object], float]) -> tuple[set[str], Tally]:
+async def count_stored(
+    shelf: ShardResults, cost: Callable[[object], float]
+) -> tuple[set[str], Totals]:
     """The names of the lines that are stored, and what they come to."""
     names: set[str] = set()
-    tally = Tally()
+    tally = Totals()
     async for failed, line in shelf.stored():
         said = json.decode(line)
         if (name := said["custom_id"]) in names:
@@ -21,8 +23,8 @@ async def tally_stored(shelf: Shelf, cost: Callable[[object], float]) -> tuple[s
         if failed:
             fault = said["error"] or said["response"]["body"]["error"]
             cause, message = fault.get("code") or "error", fault.get("message") or ""
-            tally.add(tally_failure(str(cause), name, None, str(message)))
+            tally.add(count_failure(str(cause), name, None, str(message)))
         else:
             body = said["response"]["body"]
-            tally.add(tally_answer(body, cost(body)))
+            tally.add(count_response(body, cost(body)))
     return names, tally

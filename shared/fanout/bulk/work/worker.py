@@ -21,12 +21,12 @@ from ...routing.retry_policy import Retry
 from ..input import lines
 from ..input.lines import Line
 from ..input.planner import Shard, each_line
-from ..pacing.adaptive_concurrency import Adaptive
-from ..pacing.line_retry import Ask, Insist, Left
-from ..pacing.rate_limiter import NoTurn
-from ..store import Blobs, Ledger, Shelf, Shelves, Stop
-from ..totals import Tally, tally_answer, tally_failure
-from .stored_results import tally_stored
+from ..pacing.adaptive_concurrency import AdaptiveConcurrency
+from ..pacing.line_retry import Ask, Left, LineRetry
+from ..pacing.rate_limiter import NoPermit
+from ..store import Blobs, JobProgress, ResultStore, ShardResults, Stop
+from ..totals import Totals, count_failure, count_response
+from .stored_results import count_stored
 
 SHARE = 64 * 1024 * 1024
 """Bytes of lines under way; one longer line is under way alone."""
@@ -62,8 +62,8 @@ class Tools(Struct, frozen=True):
 
     ask: Ask
     blobs: Blobs
-    shelves: Shelves
-    ledger: Ledger
+    shelves: ResultStore
+    ledger: JobProgress
     cost: Callable[[object], float] = lambda _: 0.0
     estimate: Callable[[Line, int], float] = lambda _line, _size: 0.0
     retry: Retry = Retry(random.random, base=1.0, cap=20.0)
@@ -82,9 +82,9 @@ class _Open(Struct, eq=False):
     """A shard under way."""
 
     shard: Shard
-    shelf: Shelf
+    shelf: ShardResults
     stored: set[str]
-    tally: Tally
+    tally: Totals
     pending: int = 0
     is_drawn: bool = False
 
@@ -110,15 +110,15 @@ class _Worker:
         self._tools = tools
         self._loop = asyncio.get_running_loop()
         self._until = None if seconds is None else self._loop.time() + seconds - MARGIN
-        self._pace = Adaptive(clock=time.perf_counter, first=job.first, most=job.most)
+        self._pace = AdaptiveConcurrency(clock=time.perf_counter, first=job.first, most=job.most)
         self._changed = asyncio.Event()
         self._under_way = self._bytes = 0
         self._open: dict[int, _Open] = {}
         self._lines = 0
-        self._total = Tally()
+        self._total = Totals()
         self._stop: Stop | None = None
         self._numbers = random.getrandbits(64)
-        self._insist = Insist(
+        self._insist = LineRetry(
             tools.ask,
             self._pace,
             tools.retry,
@@ -182,7 +182,7 @@ class _Worker:
             self._total.add(tally)
             return None
         shelf = await tools.shelves.open(shard.index)
-        names, tally = await tally_stored(shelf, tools.cost)
+        names, tally = await count_stored(shelf, tools.cost)
         tools.ledger.begin(shard.index, tally)
         self._total.add(tally)
         opened = self._open[shard.index] = _Open(shard, shelf, names, tally)
@@ -254,21 +254,21 @@ class _Worker:
             opened.pending -= 1
         await self._put_down(opened)
 
-    async def _answered(self, item: _Item) -> tuple[bytes, bool, Tally]:
+    async def _answered(self, item: _Item) -> tuple[bytes, bool, Totals]:
         line, size = item.line, item.size
         self._numbers += 1
         request_id = f"req_{self._numbers & (2**64 - 1):016x}"
         try:
             body = await self._insist.answer(line, size, request_id)
-        except (Left, NoTurn):
+        except (Left, NoPermit):
             raise  # not the line's failure
         except Exception as error:  # noqa: BLE001 -- a line's failure is its result
             said = detail_of(error)
             cause = said.code or type(error).__name__
-            tally = tally_failure(cause, line.custom_id, item.number, said.message)
+            tally = count_failure(cause, line.custom_id, item.number, said.message)
             return lines.failed(line.custom_id, request_id, error), True, tally
         cost = self._tools.cost(body)
-        return lines.answered(line.custom_id, request_id, body), False, tally_answer(body, cost)
+        return lines.answered(line.custom_id, request_id, body), False, count_response(body, cost)
 
     # ---- the end of a shard, and of it all ----
 

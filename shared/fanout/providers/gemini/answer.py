@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from ...errors import ErrorDetail
-from ...schema.accumulator import Assembly
+from ...schema.accumulator import ChunkAccumulator
 from ...schema.chat import (
     ChatChunk,
     ChatCompletion,
@@ -56,7 +56,7 @@ FAILURES: Mapping[str, int] = {
 
 def decode(reply: WireResponse, target: Target) -> ChatCompletion:
     """The chunks of the only event, put together."""
-    decoder, assembly = ChatDecoder(target), Assembly()
+    decoder, assembly = ChatDecoder(target), ChunkAccumulator()
     for chunk in decoder.feed(WireEvent(reply.body)):
         assembly.add(chunk)
     answer = assembly.whole()

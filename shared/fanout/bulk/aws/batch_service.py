@@ -12,11 +12,11 @@ from ..input.planner import LineError
 from ..service.batches import JobService
 from ..service.files import FileService
 from ..service.records import FileRecord, Job
-from ..store import Ledger
-from ..totals import Meter, Tally
+from ..store import JobProgress
+from ..totals import Meter, Totals
 from .dynamodb import DynamoTable
-from .job_progress import DynamoLedger
-from .result_store import S3Shelves
+from .job_progress import DynamoJobProgress
+from .result_store import S3ResultStore
 from .s3 import S3Blobs
 
 NAME = "aws"
@@ -47,13 +47,15 @@ class Stores(Struct, frozen=True):
     def _link(self, file: FileRecord) -> str | None:
         return self.blobs.link(file.key, LINK_LIFE) if file.bytes > LINKED else None
 
-    def shelves(self, job: Job) -> S3Shelves:
+    def shelves(self, job: Job) -> S3ResultStore:
         """A job's results."""
-        return S3Shelves(self.blobs, f"jobs/{job.id}")
+        return S3ResultStore(self.blobs, f"jobs/{job.id}")
 
-    def ledger(self, job: Job, *, whole: bool = False, meter: Meter | None = None) -> DynamoLedger:
+    def ledger(
+        self, job: Job, *, whole: bool = False, meter: Meter | None = None
+    ) -> DynamoJobProgress:
         """A job's counts; `whole` for who asks for every shard's, `meter` for who makes calls."""
-        return DynamoLedger(
+        return DynamoJobProgress(
             self.table,
             job.id,
             expires_at=job.expires_at,
@@ -63,7 +65,7 @@ class Stores(Struct, frozen=True):
             meter=meter,
         )
 
-    def every_shard(self, job: Job) -> Ledger:
+    def every_shard(self, job: Job) -> JobProgress:
         """A job's counts, for the finisher."""
         return self.ledger(job, whole=True)
 
@@ -73,7 +75,7 @@ class Stores(Struct, frozen=True):
         await self.blobs.delete(f"jobs/{job.id}/shards")
 
 
-class AWSBulk:
+class AWSBatchService:
     """Files and jobs of a stack; a `Host` whose `execute` starts the state machine."""
 
     def __init__(self, stores: Stores, execute: Callable[[str], Awaitable[None]]) -> None:
@@ -105,6 +107,6 @@ class AWSBulk:
         errors = [LineError("job_failed", said, None, None)]
         return replace(job, status="failed", failed_at=int(self._stores.now()), errors=errors)
 
-    async def tally(self, job: Job) -> Tally:
+    async def tally(self, job: Job) -> Totals:
         """What its workers wrote at most a second ago."""
         return await self._stores.ledger(job).total()

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 from ...concurrency import first_error
 from ...gateway.gateway import Gateway
-from ...telemetry.observers import Observer, Silent
+from ...telemetry.observers import NullObserver, Observer
 
 if TYPE_CHECKING:
     from ..runner import Options, Runner
     from ..service.batches import JobService
     from ..service.files import FileService
     from ..service.records import Job
-    from ..totals import Tally
+    from ..totals import Totals
     from .sqlite import Database
 
 AT_ONCE = 4
@@ -43,7 +43,7 @@ def data_home(env: Mapping[str, str]) -> Path:
     return (Path(data) if data else Path.home() / ".local" / "share") / "fanout"
 
 
-class Bulk:
+class LocalBatchService:
     """Files and jobs of this machine; a `Host` of its jobs."""
 
     def __init__(
@@ -60,9 +60,9 @@ class Bulk:
         from ..runner import Options, Runner
         from ..service.batches import JobService
         from ..service.files import FileService
-        from .file_store import FolderBlobs, FolderShelves
-        from .job_progress import SQLiteLedger
-        from .sqlite import Database, SQLiteBook
+        from .file_store import FolderBlobs, FolderResultStore
+        from .job_progress import SQLiteJobProgress
+        from .sqlite import Database, SQLiteRateLimitStore
 
         self.home = home
         self._name = name
@@ -77,8 +77,8 @@ class Bulk:
         self.files: FileService = FileService(blobs, self.database, now)
         self.jobs: JobService = JobService(self.files, self.database, self, now)
 
-        def ledger(job: Job) -> SQLiteLedger:
-            return SQLiteLedger(
+        def ledger(job: Job) -> SQLiteJobProgress:
+            return SQLiteJobProgress(
                 self.database,
                 job.id,
                 expires_at=job.expires_at,
@@ -95,13 +95,13 @@ class Bulk:
             gateway,
             self.files,
             self.jobs.registry,
-            shelves=lambda job: FolderShelves(blobs, f"jobs/{job.id}"),
+            shelves=lambda job: FolderResultStore(blobs, f"jobs/{job.id}"),
             ledger=ledger,
             forget=forget,
             observer=observer,
             now=now,
             options=options or Options(),
-            book=SQLiteBook(self.database),
+            book=SQLiteRateLimitStore(self.database),
         )
 
     @property
@@ -135,11 +135,11 @@ class Bulk:
                 return
             after = page.records[-1].id
 
-    async def tally(self, job: Job) -> Tally:
+    async def tally(self, job: Job) -> Totals:
         """What its shards come to, as they were written at most a second ago."""
-        from ..totals import Tally
+        from ..totals import Totals
 
-        total = Tally()
+        total = Totals()
         for _, tally in self.database.shards(job.id).values():
             total.add(tally)
         if meter := self.runner.meters.get(job.id):
@@ -177,15 +177,15 @@ class Bulk:
                 await asyncio.sleep(AGAIN)
 
 
-class Door:
-    """The way to `Bulk`, which is made when somebody first comes through."""
+class LazyLocalBatchService:
+    """The way to `LocalBatchService`, which is made when somebody first comes through."""
 
-    def __init__(self, make: Callable[[], Bulk]) -> None:
+    def __init__(self, make: Callable[[], LocalBatchService]) -> None:
         self._make = make
-        self._made: Bulk | None = None
+        self._made: LocalBatchService | None = None
 
     @property
-    def bulk(self) -> Bulk:
+    def bulk(self) -> LocalBatchService:
         """The files and jobs."""
         if self._made is None:
             self._made = self._make()
@@ -212,16 +212,18 @@ async def open_local(
     observer: Observer | None = None,
     now: Callable[[], float] = time.time,
     options: Options | None = None,
-) -> AsyncIterator[Door]:
+) -> AsyncIterator[LazyLocalBatchService]:
     """
     The jobs of this machine for the block; at its end they stop where they are.
 
     With `resume`, those that a host of this `name` left unfinished are taken up at once.
     """
-    watch = observer or Silent()
+    watch = observer or NullObserver()
     async with _group() as group:
-        door = Door(
-            lambda: Bulk(gateway, home, group, name=name, observer=watch, now=now, options=options)
+        door = LazyLocalBatchService(
+            lambda: LocalBatchService(
+                gateway, home, group, name=name, observer=watch, now=now, options=options
+            )
         )
         running: list[asyncio.Task[None]] = []
         if resume and (home / "jobs.sqlite").exists():
@@ -245,7 +247,7 @@ async def _group() -> AsyncIterator[asyncio.TaskGroup]:
         raise first_error(raised) from None
 
 
-async def _resume(door: Door) -> None:
+async def _resume(door: LazyLocalBatchService) -> None:
     await asyncio.sleep(0)  # the first answer goes before
     await door.bulk.resume()
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MEGABYTE = 1_000_000
 
 
-class Bulk(Protocol):
+class BatchService(Protocol):
     """Where files and batches are."""
 
     @property
@@ -31,11 +31,11 @@ class Bulk(Protocol):
     def jobs(self) -> JobService: ...
 
 
-class Door(Protocol):
+class LazyBatchService(Protocol):
     """The way to them; what is behind it is loaded when somebody comes through."""
 
     @property
-    def bulk(self) -> Bulk: ...
+    def bulk(self) -> BatchService: ...
 
 
 class Exchange(Struct):
@@ -56,7 +56,7 @@ class Exchange(Struct):
     request_id: str
     tail: str = ""
     query: str = ""
-    door: Door | None = None
+    door: LazyBatchService | None = None
     deadline: float | None = None
     keep_alive: float = INTERVAL
     unread: bool = True

@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..concurrency import Contest, Failure, race, race_streams
+from ..concurrency import Failure, RaceResult, race, race_streams
 from ..errors import AllFailed, Broken, Cause, ErrorDetail
 from ..routing.leg import Leg
 from ..routing.router import Router
@@ -24,7 +24,7 @@ from ..schema.request import ChatRequest
 from .report import make_report
 
 
-class Asked(Struct, frozen=True, gc=False):
+class GridCell(Struct, frozen=True, gc=False):
     """One cell of the grid: a conversation, and the models that compete for its answer."""
 
     request: ChatRequest
@@ -32,14 +32,14 @@ class Asked(Struct, frozen=True, gc=False):
     legs: list[Leg]
 
 
-class Contests:
+class ConversationRunner:
     """Runs contests over a router; `fallbacks` are the config's, for a request without its own."""
 
     def __init__(self, router: Router, fallbacks: Mapping[str, tuple[str, ...]]) -> None:
         self._router = router
         self._fallbacks = fallbacks
 
-    async def answer(self, request: FanOutRequest, asked: Asked) -> ChatCompletion:
+    async def answer(self, request: FanOutRequest, asked: GridCell) -> ChatCompletion:
         """One cell's answer, by the caller's name of who gave it; of a contest with its report."""
         if request.mode in {"one", "all"}:
             leg = asked.legs[0]
@@ -75,8 +75,8 @@ class Contests:
 
     @asynccontextmanager
     async def stream(
-        self, request: FanOutRequest, asked: Asked
-    ) -> AsyncIterator[tuple[Contest[Any], Leg, AsyncIterator[ChatChunk]]]:
+        self, request: FanOutRequest, asked: GridCell
+    ) -> AsyncIterator[tuple[RaceResult[Any], Leg, AsyncIterator[ChatChunk]]]:
         """One cell's contest, decided: how it went, who won, and what the winner says."""
         openers = [partial(self._opened, request, leg, asked.request) for leg in asked.legs]
         # An empty answer is one, but where several run at once it is no reason to stop the others.
@@ -118,7 +118,7 @@ class Contests:
         return given.get(name, ())
 
 
-def all_failed(legs: Sequence[Leg], contest: Contest[Any]) -> Exception:
+def all_failed(legs: Sequence[Leg], contest: RaceResult[Any]) -> Exception:
     """Every cause in call order; of a lone model, its own error."""
     failures = [
         Cause(leg.model, fate.error)
