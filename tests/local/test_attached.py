@@ -9,7 +9,7 @@ import pytest
 
 CHILD = """
 import os, sys, time
-from fanout.local.attached import end_with
+from fanout.local.parent_process import end_with
 end_with(int(sys.argv[1]), lambda: os._exit(0), interval=0.01)
 print("attached", flush=True)
 time.sleep(3600)

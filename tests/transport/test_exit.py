@@ -11,7 +11,7 @@ SHARED = Path(__file__).parents[2] / "shared"
 SCRIPT = """
 import asyncio, sys
 from fanout.transport.engine import EngineError, Outgoing
-from fanout.transport.lanes import LanesEngine
+from fanout.transport.connection_pool import LanesEngine
 
 async def main():
     engine = LanesEngine(connect_timeout=0.1)

@@ -20,7 +20,7 @@ SHARED = Path(__file__).parents[2] / "shared"
 SCRIPT = """
 import asyncio, pathlib, sys
 from fanout.transport.engine import Outgoing
-from fanout.transport.lanes import LanesEngine
+from fanout.transport.connection_pool import LanesEngine
 
 async def main():
     engine = LanesEngine(ca_pem=pathlib.Path(sys.argv[2]).read_bytes())

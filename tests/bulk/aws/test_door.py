@@ -166,7 +166,7 @@ def test_a_small_file_comes_through_and_a_large_one_from_s3_itself(
 def test_boto3_is_not_loaded_before_the_first_file_or_job_comes() -> None:
     code = """
 import asyncio, sys
-from fanout.bulk.aws.door import open_stack
+from fanout.bulk.aws.lazy_service import open_stack
 async def main():
     async with open_stack({}):
         print("boto3" in sys.modules, "botocore" in sys.modules)
