@@ -11,10 +11,10 @@ SHARED = Path(__file__).parents[2] / "shared"
 SCRIPT = """
 import asyncio, sys
 from fanout.transport.engine import EngineError, Outgoing
-from fanout.transport.connection_pool import LanesEngine
+from fanout.transport.connection_pool import PyqwestEngine
 
 async def main():
-    engine = LanesEngine(connect_timeout=0.1)
+    engine = PyqwestEngine(connect_timeout=0.1)
     try:
         await engine.send(Outgoing("POST", sys.argv[1], {}, b"{}"))
     except EngineError:

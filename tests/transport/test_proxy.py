@@ -20,10 +20,10 @@ SHARED = Path(__file__).parents[2] / "shared"
 SCRIPT = """
 import asyncio, pathlib, sys
 from fanout.transport.engine import Outgoing
-from fanout.transport.connection_pool import LanesEngine
+from fanout.transport.connection_pool import PyqwestEngine
 
 async def main():
-    engine = LanesEngine(ca_pem=pathlib.Path(sys.argv[2]).read_bytes())
+    engine = PyqwestEngine(ca_pem=pathlib.Path(sys.argv[2]).read_bytes())
     headers = {"authorization": "Bearer marker"}
     request = Outgoing("POST", sys.argv[1] + "/v1/chat/completions", headers, b'{"model": "a"}')
     print((await engine.send(request)).status)

@@ -1,7 +1,7 @@
 """
 What the transport needs of an HTTP client: four words and three faults.
 
-Knows nothing of any client. `lanes.py` is the engine that is used, `httpx_seam.py` makes one of
+Knows nothing of any client. `connection_pool.py` is the engine that is used, `httpx_engine.py` makes one of
 any `httpx.AsyncBaseTransport`.
 """
 
