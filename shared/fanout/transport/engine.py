@@ -1,8 +1,8 @@
 """
-What the transport needs of an HTTP client: four words and three faults.
+The interface between the transport and an HTTP client: request, response, and the errors it raises.
 
-Knows nothing of any client. `connection_pool.py` is the engine that is used, `httpx_engine.py` makes one of
-any `httpx.AsyncBaseTransport`.
+`connection_pool.py` implements it with pyqwest, `httpx_engine.py` with any
+`httpx.AsyncBaseTransport`.
 """
 
 from __future__ import annotations
