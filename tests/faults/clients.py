@@ -1,4 +1,4 @@
-"""Callers by the thousand, in one process: a connection each, and what became of each."""
+"""Thousands of clients in one process: one connection each, and the result of each request."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any
 import uvloop
 
 PATIENCE = 60.0
-"""Seconds after which an answer is a hang."""
+"""Seconds without a response after which a request counts as hung."""
 
 
 @dataclass(frozen=True)
-class Heard:
-    """One answer: its status (0: none came), its `Retry-After`, its seconds."""
+class Result:
+    """A response's status (0: no response), its `Retry-After` and the seconds it took."""
 
     status: int
     retry_after: str | None
@@ -27,54 +27,55 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Ask:
-    """One request: when it is sent, and after how many seconds its caller leaves, if it does."""
+class ClientRequest:
+    """A request sent `at` a time; its client may disconnect after some seconds."""
 
     body: Mapping[str, Any]
     at: float = 0.0
-    leaves: float | None = None
+    disconnects_after: float | None = None
 
 
-def more_files() -> None:
-    """As many open files as this process may have: a connection is one."""
+def raise_file_limit() -> None:
+    """Allow as many open files as the system permits; each connection is one."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def ask_all(port: int, asks: Sequence[Ask], key: str) -> list[Heard]:
-    """Every request at its time, each on a connection of its own."""
-    more_files()
-    return uvloop.run(_ask_all(port, asks, key))
+def send_all(port: int, requests: Sequence[ClientRequest], key: str) -> list[Result]:
+    """Send every request at its time, each on its own connection."""
+    raise_file_limit()
+    return uvloop.run(_send_all(port, requests, key))
 
 
-async def _ask_all(port: int, asks: Sequence[Ask], key: str) -> list[Heard]:
-    # Before the first is sent: who makes bodies in between is a caller that falls silent.
-    requests = {id(ask.body): _request(ask.body, key) for ask in asks}
+async def _send_all(port: int, requests: Sequence[ClientRequest], key: str) -> list[Result]:
+    # Encode everything first: encoding in between would make the clients slow.
+    encoded = {id(one.body): _encode(one.body, key) for one in requests}
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_ask(port, ask, requests[id(ask.body)])) for ask in asks]
+        tasks = [group.create_task(_send(port, one, encoded[id(one.body)])) for one in requests]
     return [task.result() for task in tasks]
 
 
-async def _ask(port: int, ask: Ask, request: bytes) -> Heard:
-    await asyncio.sleep(ask.at)
+async def _send(port: int, request: ClientRequest, data: bytes) -> Result:
+    await asyncio.sleep(request.at)
     began = perf_counter()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        writer.write(request)
-        async with asyncio.timeout(PATIENCE if ask.leaves is None else ask.leaves):
+        writer.write(data)
+        patience = request.disconnects_after
+        async with asyncio.timeout(PATIENCE if patience is None else patience):
             raw = await reader.read()
     except (TimeoutError, ConnectionError):
-        return Heard(0, None, perf_counter() - began)
+        return Result(0, None, perf_counter() - began)
     finally:
         writer.transport.abort()
     head, _, _ = raw.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").lower().split("\r\n")
     after = [line.partition(": ")[2] for line in lines if line.startswith("retry-after: ")]
     status = int(lines[0].split(" ")[1]) if lines[0] else 0
-    return Heard(status, after[0] if after else None, perf_counter() - began)
+    return Result(status, after[0] if after else None, perf_counter() - began)
 
 
-def _request(body: Mapping[str, Any], key: str) -> bytes:
+def _encode(body: Mapping[str, Any], key: str) -> bytes:
     content = json.dumps(body).encode()
     head = (
         "POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n"
@@ -83,10 +84,14 @@ def _request(body: Mapping[str, Any], key: str) -> bytes:
     return head.encode() + content
 
 
-def vanishing(bodies: Sequence[Mapping[str, Any]], count: int, seed: int) -> list[Ask]:
-    """Callers that ask one of these within a second, and leave at a moment that chance decides."""
-    draw = random.Random(seed)  # noqa: S311 -- the same each time
+def disconnecting(
+    bodies: Sequence[Mapping[str, Any]], count: int, seed: int
+) -> list[ClientRequest]:
+    """Requests within one second, each with a random body, whose clients disconnect at random."""
+    draw = random.Random(seed)  # noqa: S311 -- the same sequence each time
     return [
-        Ask(draw.choice(bodies), at=draw.uniform(0, 1), leaves=draw.uniform(0, 0.3))
+        ClientRequest(
+            draw.choice(bodies), at=draw.uniform(0, 1), disconnects_after=draw.uniform(0, 0.3)
+        )
         for _ in range(count)
     ]

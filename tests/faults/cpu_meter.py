@@ -1,4 +1,4 @@
-"""How busy others keep this machine: what is timed on a busy one tells of them and not of us."""
+"""Measures the CPU that other processes use: times measured on a busy machine mean nothing."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import time
 from pathlib import Path
 
 QUIET = 0.15
-"""The part of the processors that others may take for a time to be judged."""
+"""The share of the CPU that other processes may use; above it, times are not judged."""
 
 
-class Meter:
-    """Measures from its making on (Linux; elsewhere others count as quiet)."""
+class CpuMeter:
+    """Measures from its creation on. Linux only: on other systems it reports no other load."""
 
     def __init__(self) -> None:
         self._began, self._busy, self._own = time.perf_counter(), _busy(), _own()
 
     def others(self) -> float:
-        """The part of the processors that others have taken; our processes must have ended."""
+        """The share of the CPU that other processes used. Our own processes must have ended."""
         seconds = (time.perf_counter() - self._began) * (os.cpu_count() or 1)
         taken = (_busy() - self._busy) - (_own() - self._own)
         return max(0.0, taken / seconds)

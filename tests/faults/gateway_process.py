@@ -1,4 +1,4 @@
-"""The scene: scripted providers on real sockets, and `fanout serve` as a process over them."""
+"""Runs `fanout serve` and other modules as processes, and observes them from outside."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PATIENCE = 30.0
 
 
 class Gateway(Served):
-    """A gateway that is a process: asked like any other, watched from outside."""
+    """A gateway that runs as a process: its log, memory and open files are observable."""
 
     def __init__(self, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
         super().__init__(port, Notes())
@@ -40,11 +40,11 @@ class Gateway(Served):
 
     @property
     def log(self) -> str:
-        """Everything that it has written."""
+        """Everything that the process has written."""
         return self._log.read_text(errors="replace")
 
-    def told(self, request_id: str) -> list[dict[str, Any]]:
-        """What it has logged of a request, once that is over."""
+    def log_lines(self, request_id: str) -> list[dict[str, Any]]:
+        """The log lines of a request, once it has ended."""
         until = time.perf_counter() + 5
         while time.perf_counter() < until:
             with self._lock:
@@ -53,7 +53,7 @@ class Gateway(Served):
             if lines and lines[-1]["event"] == "request":
                 return lines
             time.sleep(0.005)
-        raise AssertionError(f"{request_id} was never over: {self._lines.get(request_id)}")
+        raise AssertionError(f"{request_id} never ended: {self._lines.get(request_id)}")
 
     def _parse(self) -> None:
         with self._log.open("rb") as file:
@@ -63,29 +63,29 @@ class Gateway(Served):
         self._read += whole
         for line in text[:whole].splitlines():
             if line.startswith(b"{"):
-                said = json.loads(line)
-                self._lines.setdefault(said.get("request_id", ""), []).append(said)
+                entry = json.loads(line)
+                self._lines.setdefault(entry.get("request_id", ""), []).append(entry)
 
     def memory(self, what: str = "VmRSS") -> float:
-        """Megabytes that it has in memory; `VmHWM` is the most that it had so far (Linux)."""
+        """Resident memory in MB; with `VmHWM`, the peak so far (Linux)."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         found = re.search(rf"^{what}:\s+(\d+) kB$", status, re.MULTILINE)
         return int(found[1]) * 1024 / 1e6 if found else 0.0
 
     def files(self) -> int:
-        """Files and sockets that it has open (Linux)."""
+        """The number of open files and sockets (Linux)."""
         return sum(1 for _ in Path(f"/proc/{self.process.pid}/fd").iterdir())
 
 
 @contextmanager
 def gateway(config: Mapping[str, Any], folder: Path, *, quiet: bool = False) -> Iterator[Gateway]:
-    """`fanout serve` over a config (the YAML's value), stopped when the block is left."""
+    """Run `fanout serve` with a config (the YAML's value); stop it when the block ends."""
     path, log = folder / "config.yaml", folder / "gateway.log"
     path.write_text(json.dumps(config))
     fanout = [sys.executable, "-m", "fanout", "serve", "--config", str(path), "--port", "0"]
     env = {**ENV, "PYTHONPATH": str(ROOT / "shared"), "XDG_DATA_HOME": str(folder)}
     with log.open("wb") as out:
-        process = subprocess.Popen(  # noqa: S603 -- our own words
+        process = subprocess.Popen(  # noqa: S603 -- our own command
             [*fanout, *(["--quiet"] if quiet else [])], stdout=out, stderr=out, env=env, cwd=folder
         )
     try:
@@ -98,15 +98,15 @@ def _port(process: subprocess.Popen[bytes], log: Path) -> int:
     until = time.perf_counter() + PATIENCE
     while not (found := SERVING.search(log.read_bytes())):
         if process.poll() is not None or time.perf_counter() > until:
-            raise RuntimeError(f"the gateway does not start: {log.read_text()[-2000:]}")
+            raise RuntimeError(f"the gateway did not start: {log.read_text()[-2000:]}")
         time.sleep(0.01)
     return int(found[1])
 
 
 @contextmanager
 def child(module: str, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A module of ours as a process."""
-    process = subprocess.Popen(  # noqa: S603 -- our own words
+    """Run one of our modules as a process."""
+    process = subprocess.Popen(  # noqa: S603 -- our own command
         [sys.executable, "-m", module, *words],
         cwd=ROOT,
         env={**ENV, "PYTHONPATH": f"{ROOT / 'shared'}:{ROOT}"},
@@ -119,7 +119,7 @@ def child(module: str, *words: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process of ours."""
+    """Stop one of our processes."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
     try:
@@ -132,14 +132,14 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A free TCP port."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port: int = sock.getsockname()[1]
         return port
 
 
 def wait_for_port(port: int) -> None:
-    """Until somebody listens there."""
+    """Wait until a process listens on the port."""
     until = time.perf_counter() + PATIENCE
     while time.perf_counter() < until:
         try:
@@ -148,18 +148,18 @@ def wait_for_port(port: int) -> None:
             time.sleep(0.02)
         else:
             return
-    raise RuntimeError("nobody listens")
+    raise RuntimeError(f"no process listens on port {port}")
 
 
-def nobodys_certificate() -> ssl.SSLContext:
-    """A server's side of TLS, with a certificate that no system trusts."""
+def untrusted_certificate() -> ssl.SSLContext:
+    """A server-side TLS context with a certificate that no system trusts."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     return context
 
 
-def listed(models: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    """A `model_list`: names, addresses and parameters."""
+def model_list(models: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """The config's `model_list` from names, URLs and parameters."""
     return [
         {
             "model_name": name,

@@ -1,4 +1,4 @@
-"""Nobody is left behind: callers that vanish at random moments, and ten thousand requests."""
+"""Searches for leaks: clients that disconnect at random moments, and ten thousand requests."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tests.bench.load import KEY, put, request
 from tests.support.provider_steps import answers, cut, pause, refuse, role, say, stalls, stop
 from tests.support.scripted_provider import Script, Upstream, open_upstream
 
-from .clients import Ask, ask_all, vanishing
-from .gateway_process import Gateway, child, free_port, gateway, listed, wait_for_port
+from .clients import ClientRequest, disconnecting, send_all
+from .gateway_process import Gateway, child, free_port, gateway, model_list, wait_for_port
 from .report import Figure
 
 SEED = 5
-GONE = 400
-"""Callers that vanish."""
+DISCONNECTS = 400
+"""Clients that disconnect."""
 
 ROUNDS, PLAIN, STREAMED, FAILED, LEFT = 4, 2_000, 350, 100, 50
-"""Rounds of requests, and how many of each kind a round has: 10,000 in all."""
+"""The number of rounds, and of requests of each kind in a round: 10,000 requests in all."""
 
 HI = [{"role": "user", "content": "Hi"}]
 
@@ -37,7 +37,7 @@ SCRIPTS: Mapping[str, Script] = {
 
 
 def bodies() -> list[dict[str, Any]]:
-    """A request of every mode for every pair of models, plain and streamed."""
+    """One request in each mode for every pair of models, plain and streamed."""
     found: list[dict[str, Any]] = []
     names = list(SCRIPTS)
     for first, second in zip(names, [*names[1:], names[0]], strict=True):
@@ -55,45 +55,45 @@ def bodies() -> list[dict[str, Any]]:
 
 
 def measure(folder: Path) -> list[Figure]:
-    """The figures of both."""
-    return [*_vanished(folder), *_grown(folder)]
+    """Both measurements."""
+    return [*_disconnects(folder), *_growth(folder)]
 
 
 @contextmanager
-def _over(folder: Path, upstream: Upstream) -> Iterator[Gateway]:
+def _gateway_to(folder: Path, upstream: Upstream) -> Iterator[Gateway]:
     for name, script in SCRIPTS.items():
         upstream.script(name, script)
     config = {
-        "model_list": listed([(name, upstream.url, {"api_key": "none"}) for name in SCRIPTS]),
+        "model_list": model_list([(name, upstream.url, {"api_key": "none"}) for name in SCRIPTS]),
         "general_settings": {"master_key": KEY},
     }
     with gateway(config, folder, quiet=True) as served:
         yield served
 
 
-def _vanished(folder: Path) -> list[Figure]:
-    with open_upstream() as upstream, _over(folder, upstream) as served:
-        ask_all(served.port, [Ask({"model": "slow", "messages": HI})], KEY)
+def _disconnects(folder: Path) -> list[Figure]:
+    with open_upstream() as upstream, _gateway_to(folder, upstream) as served:
+        send_all(served.port, [ClientRequest({"model": "slow", "messages": HI})], KEY)
         before = served.files()
-        ask_all(served.port, vanishing(bodies(), GONE, SEED), KEY)
+        send_all(served.port, disconnecting(bodies(), DISCONNECTS, SEED), KEY)
         time.sleep(0.1)
         orphans = [call for call in upstream.calls if not call.ended]
-        asked = len(upstream.calls)
+        calls = len(upstream.calls)
         more = _settled(lambda: served.files() - before)
-    assert asked > GONE / 2, "hardly anybody was asked"
+    assert calls > DISCONNECTS / 2, "too few calls reached the providers"
     return [
         Figure(
-            f"{GONE} callers vanish: calls still open after 100 ms (of {asked})",
+            f"{DISCONNECTS} clients disconnect: calls still open after 100 ms (of {calls})",
             len(orphans),
             0,
             timed=True,
         ),
-        Figure(f"{GONE} callers vanish: files open beyond those before", more, 40),
+        Figure(f"{DISCONNECTS} clients disconnect: additional open files", more, 40),
     ]
 
 
 def _settled(count: Any) -> float:
-    """A count once it grows no less: kept connections are closed a little later."""
+    """The least of a count over two seconds: idle connections are closed a little later."""
     least = float(count())
     for _ in range(20):
         time.sleep(0.1)
@@ -101,14 +101,14 @@ def _settled(count: Any) -> float:
     return max(least, 0.0)
 
 
-def _grown(folder: Path) -> list[Figure]:
-    """Memory and sockets before and after ten thousand requests, good, failed and left."""
+def _growth(folder: Path) -> list[Figure]:
+    """Growth of memory and sockets over 10,000 successful, failed and disconnected requests."""
     port = free_port()
     with child("tests.bench.stub", str(port)), open_upstream() as upstream:
         wait_for_port(port)
         upstream.script("bad", [refuse(500)])
         upstream.script("silent", stalls(role))
-        models = listed(
+        models = model_list(
             [
                 ("stub", f"http://127.0.0.1:{port}", {"api_key": "none"}),
                 ("bad", upstream.url, {"api_key": "none", "num_retries": 0}),
@@ -121,12 +121,12 @@ def _grown(folder: Path) -> list[Figure]:
             memory, files = served.memory(), served.files()
             for _ in range(ROUNDS):
                 _round(served)
-            grown = served.memory() - memory
+            growth = served.memory() - memory
             more = _settled(lambda: served.files() - files)
     count = ROUNDS * (PLAIN + STREAMED + FAILED + LEFT)
     return [
-        Figure(f"{count:,} requests: memory gained", grown, 15, "MB"),
-        Figure(f"{count:,} requests: kept connections beyond those before", more, 100),
+        Figure(f"{count:,} requests: memory growth", growth, 15, "MB"),
+        Figure(f"{count:,} requests: additional open files", more, 100),
     ]
 
 
@@ -134,8 +134,9 @@ def _round(served: Gateway) -> None:
     for stream, count in ((False, PLAIN), (True, STREAMED)):
         body = {"model": "stub", "messages": HI, "stream": stream}
         put(served.port, request(body), clients=32, seconds=60, count=count)
-    failed = ask_all(served.port, [Ask({"model": "bad", "messages": HI})] * FAILED, KEY)
-    assert {heard.status for heard in failed} == {502}
+    failing = ClientRequest({"model": "bad", "messages": HI})
+    failed = send_all(served.port, [failing] * FAILED, KEY)
+    assert {result.status for result in failed} == {502}
     silent = {"model": "silent", "messages": HI}
     forms: list[dict[str, Any]] = [silent, silent | {"stream": True}]
-    ask_all(served.port, vanishing(forms, LEFT, SEED), KEY)
+    send_all(served.port, disconnecting(forms, LEFT, SEED), KEY)

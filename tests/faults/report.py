@@ -1,4 +1,4 @@
-"""What was seen beside what should be, as values and as docs/faults.md."""
+"""Compares observed rows with expected ones, and renders docs/faults.md."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from .scenarios import SCENARIOS
 
 @dataclass(frozen=True)
 class Verdict:
-    """A row, and what of it is not as it should be."""
+    """A row and its differences from the expectation."""
 
     row: Row
-    wrong: Sequence[str]
+    differences: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured figure and the most that it may be; `timed` ones depend on who else is at work."""
+    """A measured figure and its limit; other load on the machine distorts `timed` ones."""
 
     what: str
     value: float
@@ -34,23 +34,23 @@ class Figure:
         return self.value <= self.limit
 
     def shown(self, value: float) -> str:
-        """A value in the figure's unit."""
+        """A value with the figure's unit."""
         return number(value, self.unit) if self.unit else f"{value:g}"
 
 
-def judge(seen: Sequence[Row]) -> list[Verdict]:
-    """Each row beside what is written down for it."""
+def judge(observed: Sequence[Row]) -> list[Verdict]:
+    """Compare each row with the expected one."""
     expected = read_expected()
-    return [Verdict(row, list(differences(row, expected.get(row.key)))) for row in seen]
+    return [Verdict(row, list(differences(row, expected.get(row.key)))) for row in observed]
 
 
-def complaints(
+def failures(
     verdicts: Sequence[Verdict], figures: Sequence[Figure], *, quiet: bool
 ) -> Iterator[str]:
-    """What does not pass, a line each; times count on a quiet machine only."""
+    """What does not pass, a line each; times count only on a quiet machine."""
     for verdict in verdicts:
-        for wrong in verdict.wrong:
-            yield f"{verdict.row.scenario}, {verdict.row.mode}, {verdict.row.way}: {wrong}"
+        for difference in verdict.differences:
+            yield f"{verdict.row.scenario}, {verdict.row.mode}, {verdict.row.way}: {difference}"
     for figure in figures:
         if not figure.passes and (quiet or not figure.timed):
             value, limit = figure.shown(figure.value), figure.shown(figure.limit)
@@ -59,33 +59,42 @@ def complaints(
 
 HEAD = """# Faults
 
-Written by `make faults`; nothing here is edited by hand. It starts `fanout serve` as a process, and
-scripted providers on real sockets that misbehave in every way below, in every mode, plain and
-streamed. What the caller got, what the providers saw and what was logged is compared with
-`tests/faults/expected.tsv`, where alternatives are parted by `|`. After each answer every call of
-it must be over within 100 ms; no answer and no log line may hold the provider's key or address, the
-caller's key or the prompt. Times are judged where others leave the machine alone.
+This page shows what Fanout does when a provider misbehaves, in every mode, plain and streamed. For
+example, if a provider [closes the connection mid-stream](#cut-mid-stream), a plain race returns the
+other model's response. `make faults` generates the page.
 
-"bad" is the model that misbehaves, named first; "good" answers `Hi` 0.15 s after the fault has
-happened. A number is how many calls a provider got, "left" how many of them the gateway closed
-before their end. There are no retries but where a scenario says so.
+The test starts `fanout serve` as a process, and scripted providers on real sockets. It compares
+what the client got, what the providers saw and what was logged with `tests/faults/expected.tsv`,
+where `|` separates alternatives. It also checks that:
+
+* within 100 ms after each response, all of its calls have ended,
+* no response and no log line contains the provider's key or address, the client's key or the
+  prompt.
+
+Times are only judged if other processes leave the CPU idle.
+
+In the tables, "bad" is the model that misbehaves; it is named first in the request. "good"
+responds with `Hi` 0.15 s after the fault. So `200 good “Hi”` is a response with HTTP status 200 and
+the text of the good model. Under "providers saw", the number is the calls that a provider got, and
+"closed" is how many of them the gateway closed before their end. There are no retries unless the
+scenario says so.
 """
 
 
 def page(
     run: Sequence[str], verdicts: Sequence[Verdict], figures: Sequence[Figure], *, quiet: bool
 ) -> str:
-    """The whole page; `run` is what there is to say of the run itself."""
-    good = sum(not verdict.wrong for verdict in verdicts)
+    """The whole page; `run` holds the lines about the run itself."""
+    passed = sum(not verdict.differences for verdict in verdicts)
     lines = [
         HEAD,
         *(f"* {line}" for line in run),
-        f"* {good} of {len(verdicts)} rows pass.",
+        f"* {passed} of {len(verdicts)} rows pass.",
         "",
         "## Figures",
         "",
         *_table(
-            ["figure", "measured", "at most", "passes"],
+            ["figure", "measured", "limit", "passes"],
             [
                 [
                     figure.what,
@@ -104,12 +113,12 @@ def page(
     return "\n".join(lines) + "\n"
 
 
-COLUMNS = ["mode", "", "the caller got", "providers saw", "logged", "passes"]
+COLUMNS = ["mode", "response", "the client got", "providers saw", "logged", "passes"]
 
 
 def _cells(verdict: Verdict) -> list[str]:
     row = verdict.row
-    return [row.mode, row.way, row.got, row.saw, row.log, _yes(passes=not verdict.wrong)]
+    return [row.mode, row.way, row.got, row.saw, row.log, _yes(passes=not verdict.differences)]
 
 
 def _yes(*, passes: bool) -> str:

@@ -1,4 +1,4 @@
-"""A row of the table: one scenario in one mode, plain or streamed; as seen, and as it should be."""
+"""A row of the table: one scenario in one mode, plain or streamed; observed or expected."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ WAYS: tuple[Way, ...] = get_args(Way)
 EXPECTED = Path(__file__).with_name("expected.tsv")
 
 LATENESS = 10.0
-"""Seconds that a row may take beyond what it must: a busy machine is slow, a hang has no end."""
+"""Seconds that a row may take beyond its minimum: a busy machine is slow, a hang is longer."""
 
 
 @dataclass(frozen=True)
 class Row:
     """
-    `got` is what the caller got, `saw` what each provider saw, `log` what was logged of it all;
-    `takes` is the least time in seconds.
+    `got` is what the client got, `saw` what each provider saw, `log` what was logged. `takes` is
+    the time in seconds; in an expected row, the minimum.
     """
 
     scenario: str
@@ -40,29 +40,29 @@ class Row:
 
 
 def read_expected() -> dict[tuple[str, str, str], Row]:
-    """The rows as they should be."""
+    """The expected rows, by scenario, mode and way."""
     with EXPECTED.open(newline="") as file:
         lines = list(csv.reader(file, delimiter="\t"))
     return {row.key: row for row in (Row(*line) for line in lines[1:])}
 
 
 def write_expected(rows: Iterable[Row]) -> None:
-    """Take what was seen for what should be; its diff is to be read."""
+    """Replace the expectation with these rows; review the diff."""
     with EXPECTED.open("w", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
         writer.writerow(field.name for field in fields(Row))
         writer.writerows(astuple(row) for row in rows)
 
 
-def differences(seen: Row, expected: Row | None) -> Iterator[str]:
-    """What is not as it should be, in words."""
+def differences(observed: Row, expected: Row | None) -> Iterator[str]:
+    """How a row differs from the expected one, as text."""
     if expected is None:
-        yield "nobody has written down what should be"
+        yield "expected.tsv has no such row"
         return
     for name in ("got", "saw", "log"):
-        has, should = getattr(seen, name), getattr(expected, name)
-        if has not in should.split(" | "):
-            yield f"{name}: {has}; expected {should}"
-    took, least = float(seen.takes), float(expected.takes)
+        found, allowed = getattr(observed, name), getattr(expected, name)
+        if found not in allowed.split(" | "):
+            yield f"{name}: {found}; expected {allowed}"
+    took, least = float(observed.takes), float(expected.takes)
     if not least <= took <= least + LATENESS:
         yield f"took {took:.2f} s; expected {least:g} s or a little more"

@@ -1,4 +1,4 @@
-"""Plays a scenario in every mode against the gateway, and tells what happened in a row's words."""
+"""Runs scenarios in every mode against the gateway, and describes what happened as rows."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from tests.support.gateway_response import Said
 from tests.support.provider_steps import answers, pause, wait
 from tests.support.scripted_provider import Upstream, open_upstream
 
-from .gateway_process import Gateway, free_port, gateway, listed, nobodys_certificate
+from .gateway_process import Gateway, free_port, gateway, model_list, untrusted_certificate
 from .rows import MODES, WAYS, Mode, Row, Way
 from .scenarios import Scenario
 
 PROMPT = "zebra-prompt-marker"
 KEY = "sk-provider-secret-0123456789"
-CALLER = "sk-caller-0123456789"
+CLIENT_KEY = "sk-caller-0123456789"
 STAGGER = 0.2
 HEAD_START = 0.15
-"""Seconds from a fault to the other model's answer: long enough for the fault to be known."""
+"""Seconds from a fault to the other model's response: enough for the gateway to see the fault."""
 
-SECRETS = (KEY, CALLER, PROMPT, "10.1.2.3", "nowhere.invalid")
+SECRETS = (KEY, CLIENT_KEY, PROMPT, "10.1.2.3", "nowhere.invalid")
 ORPHANED = 0.1
-"""Seconds after an answer in which every call of it is over."""
+"""Seconds after a response within which all of its calls must end."""
 
 LONGEST = 30
-"""Characters of an answer that a row shows."""
+"""Characters of a response that a row shows."""
 
 
 @dataclass(frozen=True)
-class Stage:
-    """Where scenarios are played."""
+class Testbed:
+    """A running gateway with its providers, and the scenarios to run."""
 
     gateway: Gateway
     upstream: Upstream
@@ -46,25 +46,25 @@ class Stage:
 
 
 def names(scenario: Scenario, mode: Mode, way: Way) -> tuple[str, str]:
-    """The two models of a row, which nobody else asks: the faulty one, and the good one."""
+    """The models of a row, which no other row uses: the faulty one and the good one."""
     stem = f"{scenario.name}/{mode}/{way}".replace(" ", "-")
     return f"{stem}/bad", f"{stem}/good"
 
 
 @contextmanager
-def stage(
+def open_testbed(
     scenarios: Sequence[Scenario],
     folder: Path,
     patience: float = ORPHANED,
     head_start: float = HEAD_START,
-) -> Iterator[Stage]:
+) -> Iterator[Testbed]:
     """
-    The providers, and a gateway that knows two models for each row.
+    Start the providers, and a gateway with two models for each row.
 
-    After `patience` seconds a call that is still open is an orphan; `head_start` is what a fault
-    has before the other model answers.
+    `patience` is how many seconds after a response a call may still be open, `head_start` how many
+    seconds after the fault the good model responds.
     """
-    with open_upstream() as here, open_upstream(nobodys_certificate()) as tls:
+    with open_upstream() as here, open_upstream(untrusted_certificate()) as tls:
         addresses = {
             "here": here.url,
             "tls": tls.url,
@@ -72,60 +72,60 @@ def stage(
             "closed": f"http://127.0.0.1:{free_port()}",
         }
         models: list[tuple[str, str, dict[str, Any]]] = []
-        for scenario, mode, way in every(scenarios):
+        for scenario, mode, way in all_rows(scenarios):
             bad, good = names(scenario, mode, way)
             models.append((bad, addresses[scenario.where], {"api_key": KEY, **scenario.params}))
             models.append((good, here.url, {"api_key": KEY}))
         config = {
-            "model_list": listed(models),
+            "model_list": model_list(models),
             "router_settings": {"num_retries": 0},
-            "general_settings": {"master_key": CALLER},
+            "general_settings": {"master_key": CLIENT_KEY},
         }
         with gateway(config, folder) as served:
-            yield Stage(served, here, scenarios, patience, head_start)
-            assert tls.calls == [], "a call went to a server that nobody trusts"
+            yield Testbed(served, here, scenarios, patience, head_start)
+            assert tls.calls == [], "a call went to an untrusted server"
 
 
-def every(scenarios: Sequence[Scenario]) -> Iterator[tuple[Scenario, Mode, Way]]:
-    """Each row's place."""
+def all_rows(scenarios: Sequence[Scenario]) -> Iterator[tuple[Scenario, Mode, Way]]:
+    """Every combination of scenario, mode and way."""
     for scenario in scenarios:
         for mode in MODES:
             for way in WAYS:
                 yield scenario, mode, way
 
 
-def play_all(place: Stage, parallel: int = 4) -> list[Row]:
-    """Every row, several at once; heavy ones alone."""
-    todo = list(every(place.scenarios))
+def run_all(bed: Testbed, parallel: int = 4) -> list[Row]:
+    """Run every row, several at once; heavy ones alone."""
+    todo = list(all_rows(bed.scenarios))
     light = [one for one in todo if not one[0].heavy]
     with ThreadPoolExecutor(parallel) as pool:
-        rows = list(pool.map(lambda one: play(place, *one), light))
-    rows += [play(place, *one) for one in todo if one[0].heavy]
+        rows = list(pool.map(lambda one: run(bed, *one), light))
+    rows += [run(bed, *one) for one in todo if one[0].heavy]
     order: list[tuple[str, str, str]] = [(scenario.name, mode, way) for scenario, mode, way in todo]
     return sorted(rows, key=lambda row: order.index(row.key))
 
 
-def play(place: Stage, scenario: Scenario, mode: Mode, way: Way) -> Row:
-    """One row."""
+def run(bed: Testbed, scenario: Scenario, mode: Mode, way: Way) -> Row:
+    """Run one row."""
     bad, good = names(scenario, mode, way)
-    gate = place.upstream.gate()
-    place.upstream.script(bad, *scenario.scripts(gate))
+    gate = bed.upstream.gate()
+    bed.upstream.script(bad, *scenario.scripts(gate))
     first = wait(gate) if scenario.where == "here" else pause(0)
-    place.upstream.script(good, [first, *answers("Hi", after=place.head_start)])
-    asked = _request(mode, bad, good) | {"stream": way == "streamed"} | scenario.asked
+    bed.upstream.script(good, [first, *answers("Hi", after=bed.head_start)])
+    request = _request(mode, bad, good) | {"stream": way == "streamed"} | scenario.request
     request_id = f"{bad.removesuffix('/bad')}".replace("/", ".")
     started = time.perf_counter()
-    said = place.gateway.chat(
-        asked, {"authorization": f"Bearer {CALLER}", "x-request-id": request_id}
+    response = bed.gateway.chat(
+        request, {"authorization": f"Bearer {CLIENT_KEY}", "x-request-id": request_id}
     )
     took = time.perf_counter() - started
-    orphans = _orphans(place, bad, good)
-    told = place.gateway.told(request_id)
-    got = describe(said, bad, good)
-    if leaks := _leaks(said, told, place.upstream.url):
+    orphans = _orphans(bed, bad, good)
+    log = bed.gateway.log_lines(request_id)
+    got = describe(response, bad, good)
+    if leaks := _leaks(response, log, bed.upstream.url):
         got += f", and leaks {leaks}"
-    saw = _saw(place.upstream, bad, good) + orphans
-    return Row(scenario.name, mode, way, f"{took:.2f}", got, saw, _logged(told, bad, good))
+    saw = _saw(bed.upstream, bad, good) + orphans
+    return Row(scenario.name, mode, way, f"{took:.2f}", got, saw, _logged(log, bad, good))
 
 
 def _request(mode: Mode, bad: str, good: str) -> dict[str, Any]:
@@ -141,33 +141,37 @@ def _request(mode: Mode, bad: str, good: str) -> dict[str, Any]:
     return {**forms[mode], "messages": messages}
 
 
-def describe(said: Said, bad: str, good: str) -> str:
-    """An answer in words: its status, whose words they are, and what it ends with."""
+def describe(response: Said, bad: str, good: str) -> str:
+    """A response as text: its status, the text of each model, and how it ends."""
     short = {bad: "bad", good: "good"}
-    after = f", retry-after {said.headers['retry-after']}" if "retry-after" in said.headers else ""
-    if not said.texts:
-        code = _code(said.error) if said.error else "nothing"
-        return f"{said.status} {code}{after}"
+    after = (
+        f", retry-after {response.headers['retry-after']}"
+        if "retry-after" in response.headers
+        else ""
+    )
+    if not response.texts:
+        code = _code(response.error) if response.error else "nothing"
+        return f"{response.status} {code}{after}"
     parts = []
-    for index, text in sorted(said.texts.items()):
-        choice = said.choices[index]
-        who = short.get(choice.get("model") or said.model or "", "?")
-        shown = f"“{text if len(text) <= LONGEST else text[:LONGEST] + '…'}”" if text else "no word"
+    for index, text in sorted(response.texts.items()):
+        choice = response.choices[index]
+        who = short.get(choice.get("model") or response.model or "", "?")
+        shown = f"“{text if len(text) <= LONGEST else text[:LONGEST] + '…'}”" if text else "no text"
         error = choice.get("error")
         parts.append(f"{who} {shown}" + (f", then {_code(error)}" if error else ""))
-    end = f", then {_code(said.error)}" if said.error else ""
-    whole = said.done or not said.events
-    return f"{said.status} {'; '.join(parts)}{end}{'' if whole else ', not [DONE]'}{after}"
+    end = f", then {_code(response.error)}" if response.error else ""
+    whole = response.done or not response.events
+    return f"{response.status} {'; '.join(parts)}{end}{'' if whole else ', not [DONE]'}{after}"
 
 
 def _code(error: Any) -> str:
     return str(error["code"] or error["type"])
 
 
-def _orphans(place: Stage, *models: str) -> str:
-    """What is still open when patience is at its end, in words; nothing, as it should be."""
-    until = time.perf_counter() + place.patience
-    while open_calls := [c for m in models for c in place.upstream.asked(m) if not c.ended]:
+def _orphans(bed: Testbed, *models: str) -> str:
+    """The number of calls still open after `patience` seconds, as text; empty if there are none."""
+    until = time.perf_counter() + bed.patience
+    while open_calls := [c for m in models for c in bed.upstream.asked(m) if not c.ended]:
         if time.perf_counter() > until:
             return f"; {len(open_calls)} ORPHANED"
         time.sleep(0.002)
@@ -178,24 +182,26 @@ def _saw(upstream: Upstream, bad: str, good: str) -> str:
     parts = []
     for short, model in (("bad", bad), ("good", good)):
         calls = upstream.asked(model)
-        left = sum(call.hung_up is not None for call in calls)
-        parts.append(f"{short} {len(calls)}" + (f", left {left}" if left else ""))
+        closed = sum(call.hung_up is not None for call in calls)
+        parts.append(f"{short} {len(calls)}" + (f", closed {closed}" if closed else ""))
     return "; ".join(parts)
 
 
-def _logged(told: list[dict[str, Any]], bad: str, good: str) -> str:
+def _logged(lines: list[dict[str, Any]], bad: str, good: str) -> str:
     short = {bad: "bad", good: "good"}
     parts = sorted(
         f"{short[line['model']]} {line['error'] or line['outcome']}"
-        for line in told
+        for line in lines
         if line["event"] == "attempt"
     )
-    last = told[-1]
+    last = lines[-1]
     return f"{', '.join(parts)}; request {last['status']} {last['error'] or 'ok'}"
 
 
-def _leaks(said: Said, told: list[dict[str, Any]], url: str) -> str:
-    """Which secret came out, in the answer or in the log."""
-    out = json.dumps([said.error, said.choices, said.events, dict(said.headers), told])
+def _leaks(response: Said, log: list[dict[str, Any]], url: str) -> str:
+    """The secrets that the response or the log contains."""
+    out = json.dumps(
+        [response.error, response.choices, response.events, dict(response.headers), log]
+    )
     found = [secret for secret in (*SECRETS, url, url.partition("//")[2]) if secret in out]
     return ", ".join(found)

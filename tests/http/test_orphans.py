@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tests.faults.clients import ask_all, vanishing
+from tests.faults.clients import disconnecting, send_all
 from tests.faults.leaks import SCRIPTS, SEED, bodies
 from tests.support.gateway_server import entry, serve
 from tests.support.scripted_provider import PATIENCE, Upstream
@@ -17,7 +17,7 @@ def test_callers_that_vanish_leave_no_call_and_no_task_behind(upstream: Upstream
         upstream.script(name, script)
     with serve({"model_list": [entry(upstream, name) for name in SCRIPTS]}) as served:
         before = served.tasks()
-        ask_all(served.port, vanishing(bodies(), CALLERS, SEED), "none")
+        send_all(served.port, disconnecting(bodies(), CALLERS, SEED), "none")
         upstream.wait(lambda: all(call.ended for call in upstream.calls))
         assert upstream.calls
         until = time.perf_counter() + PATIENCE
