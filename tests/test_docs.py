@@ -15,6 +15,7 @@ import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 import yaml
@@ -153,6 +154,16 @@ def test_a_decision_tells_why_what_and_what_comes_of_it(path: Path) -> None:
     assert HEADING.findall(path.read_text())[1:] == parts
     assert path.read_text().startswith(f"# {path.name[:4]}: ")
     assert f"(decisions/{path.name})" in (ROOT / "docs" / "architecture.md").read_text()
+
+
+def test_the_architecture_page_has_the_layers_and_every_folder() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    layers = (ROOT / "tests" / "test_layers.py").read_text()
+    tables = re.findall(r'^\w*LAYERS = """\n(.*?)"""', layers, re.DOTALL | re.MULTILINE)
+    assert len(tables) == 2
+    assert [table for table in tables if f"```\n{dedent(table)}```" not in page] == []
+    folders = {path.parent.name for path in ROOT.glob("shared/fanout/*/__init__.py")}
+    assert [name for name in sorted(folders) if f"`shared/fanout/{name}/`" not in page] == []
 
 
 def test_the_changelog_begins_with_the_version_that_is_built() -> None:
