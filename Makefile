@@ -1,8 +1,8 @@
-# Everything the project needs, it installs itself into .venv: no root, no Docker, no key.
+# `make` installs everything that the project needs into .venv: no root, no Docker, no key.
 PYTHON ?= python3
 BIN := .venv/bin
 INFRA := .venv-infra/bin
-CDK := PATH="$(CURDIR)/$(INFRA):$$PATH" node_modules/.bin/cdk # Node.js comes out of a wheel
+CDK := PATH="$(CURDIR)/$(INFRA):$$PATH" node_modules/.bin/cdk # Node.js is in a wheel
 SCRIPTS := 'shared/fanout/page/**/*.js' 'tests/page/**/*.js'
 export PYTHONPATH := shared
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
@@ -11,10 +11,10 @@ PORT ?= 4000
 .DEFAULT_GOAL := help
 .PHONY: help install run demo clients check test test-browser bench faults fuzz soak audit docs prices lock clean format install-infra synth deploy cdk rehearse
 
-help:  ## show this
+help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
-install: .venv/.installed  ## make the project's own environment
+install: .venv/.installed  ## install everything into .venv
 
 .venv/.installed: requirements/bootstrap.txt requirements/dev.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
@@ -24,7 +24,7 @@ install: .venv/.installed  ## make the project's own environment
 	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
-install-infra: .venv-infra/.installed  ## the AWS side's own: CDK, what checks it, Node.js
+install-infra: .venv-infra/.installed  ## install CDK, its checks and Node.js into .venv-infra
 
 .venv-infra/.installed: .venv/.installed requirements/infra.txt package-lock.json
 	test -x $(INFRA)/python || $(PYTHON) -m venv .venv-infra
@@ -32,16 +32,16 @@ install-infra: .venv-infra/.installed  ## the AWS side's own: CDK, what checks i
 	PATH="$(CURDIR)/$(INFRA):$$PATH" npm ci --silent --no-audit --no-fund
 	@touch $@
 
-run: install  ## the gateway over a small real model, on 127.0.0.1:4000 (PORT=...); no key needed
+run: install  ## serve the gateway with a small real model on 127.0.0.1:4000 (PORT=...); needs no key
 	@exec $(BIN)/fanout local run --port $(PORT) --attached $$PPID
 
-demo: install  ## each strategy once through the OpenAI SDK, on that model; prints a table
+demo: install  ## run each strategy once on that model, through the OpenAI SDK; prints a table
 	@$(BIN)/python scripts/demo.py
 
-clients: install  ## LangChain, llm and Node's OpenAI SDK against that model; fetches them first
+clients: install  ## run LangChain, llm and Node's OpenAI SDK against that model; downloads them first
 	@$(BIN)/python scripts/clients.py
 
-check: install install-infra  ## format, lint, types; the stack under AWS's rules
+check: install install-infra  ## check format, lint and types, and the stack against AWS's rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -50,48 +50,48 @@ check: install install-infra  ## format, lint, types; the stack under AWS's rule
 	$(INFRA)/node node_modules/typescript/bin/tsc -p .
 	$(INFRA)/node node_modules/prettier/bin/prettier.cjs --check --log-level warn $(SCRIPTS)
 
-format: install install-infra  ## put the code in its form
+format: install install-infra  ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(INFRA)/node node_modules/prettier/bin/prettier.cjs --write --log-level warn $(SCRIPTS)
 
-test: install install-infra  ## the whole suite, offline
+test: install install-infra  ## run all tests, offline
 	$(BIN)/python -m pytest -q
 	$(INFRA)/python -m pytest -q -o timeout=300 tests/infra
 	$(INFRA)/node --test --test-reporter=dot 'tests/page/**/*.test.js'
 
-test-browser: install .build/browser/.installed  ## the page in a real Chromium, which it installs if it can
+test-browser: install .build/browser/.installed  ## test the page in a real Chromium, and install that if possible
 	PYTHONPATH=shared:.build/browser $(BIN)/python -m pytest -q tests/browser
 
 .build/browser/.installed: .venv/.installed requirements/browser.txt
 	$(BIN)/uv pip install -q --python $(BIN)/python --target .build/browser --require-hashes -r requirements/browser.txt
 	@touch $@
 
-synth: install-infra  ## the stack's template, into cdk.out (ARGS="-c fanout:memory=1024")
+synth: install-infra  ## write the stack's template to cdk.out (ARGS="-c fanout:memory=1024")
 	$(CDK) synth -q $(ARGS)
 
-deploy: install-infra  ## the stack into your AWS account (docs/aws.md)
+deploy: install-infra  ## deploy the stack to your AWS account (docs/aws.md)
 	$(CDK) deploy $(ARGS)
 
-cdk: install-infra  ## the CDK's own command line (ARGS=bootstrap, ARGS=destroy)
+cdk: install-infra  ## run CDK's own command line (ARGS=bootstrap, ARGS=destroy)
 	$(CDK) $(ARGS)
 
-rehearse: install-infra  ## the stack onto the AWS at AWS_ENDPOINT_URL, and tests/deployed against it
+rehearse: install-infra  ## deploy the stack to the AWS at AWS_ENDPOINT_URL, and run tests/deployed against it
 	$(INFRA)/python -m pytest -q -o timeout=300 tests/deployed
 
-bench: install .venv-bench/.installed  ## measure, beside LiteLLM; writes docs/benchmarks.md
+bench: install .venv-bench/.installed  ## measure Fanout next to LiteLLM; writes docs/benchmarks.md
 	@.venv-bench/bin/python -m tests.bench
 
-faults: install  ## misbehaving providers, callers that vanish, overload; writes docs/faults.md
+faults: install  ## try misbehaving providers, clients that disappear, and overload; writes docs/faults.md
 	@$(BIN)/python -m tests.faults
 
-fuzz: install  ## ten thousand requests made of openapi.json; none may be a 500 or come out again
+fuzz: install  ## send ten thousand requests made from openapi.json; no 500, no secret in a response
 	@$(BIN)/python -m tests.fuzz
 
-audit: .venv-audit/.installed  ## ask osv.dev about every locked version; needs the network
+audit: .venv-audit/.installed  ## look up every locked version at osv.dev; needs the network
 	@.venv-audit/bin/python scripts/audit.py
 
-soak: install  ## half an hour of mixed traffic (MINUTES=5); nothing may fail or grow
+soak: install  ## send mixed traffic for half an hour (MINUTES=5); nothing may fail or grow
 	@$(BIN)/python -m tests.faults.soak $(MINUTES)
 
 .venv-audit/.installed: .venv/.installed requirements/audit.txt
@@ -104,15 +104,15 @@ soak: install  ## half an hour of mixed traffic (MINUTES=5); nothing may fail or
 	$(BIN)/uv pip sync -q --python .venv-bench/bin/python --require-hashes requirements/bench.txt
 	@touch $@
 
-docs: install install-infra  ## the pages that are made from the code
+docs: install install-infra  ## write the pages that are generated from the code
 	$(BIN)/python scripts/make_docs.py
 	$(INFRA)/python -m scripts.aws.make_docs
 
-prices: install  ## the public price lists, as genai-prices has them today
+prices: install  ## update the public price lists from the locked genai-prices
 	$(BIN)/python scripts/make_prices.py
 
-lock: install  ## resolve the versions anew, with hashes
+lock: install  ## update the locked versions and their hashes
 	cd requirements && sh lock.sh ../$(BIN)/uv
 
-clean:  ## remove what make made
+clean:  ## remove everything that make installed or wrote
 	rm -rf .venv .venv-audit .venv-bench .venv-infra .build cdk.out node_modules .mypy_cache .ruff_cache .pytest_cache
