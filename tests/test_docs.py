@@ -166,6 +166,14 @@ def test_the_architecture_page_has_the_layers_and_every_folder() -> None:
     assert [name for name in sorted(folders) if f"`shared/fanout/{name}/`" not in page] == []
 
 
+def test_classes_that_the_architecture_page_names_are_there() -> None:
+    named = set(re.findall(r"`([A-Z][a-z]\w+)`", prose(ROOT / "docs" / "architecture.md")))
+    code = "\n".join(path.read_text() for path in CODE)
+    classes = set(re.findall(r"^class (\w+)", code, re.MULTILINE))
+    assert len(named) > 10
+    assert named - classes == set()
+
+
 def test_the_changelog_begins_with_the_version_that_is_built() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     found = re.findall(r"^## \[([^\]]+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
