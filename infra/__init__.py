@@ -1,1 +1,1 @@
-"""The AWS side as constructs. Knows paths and handler names; never imports the gateway."""
+"""The AWS stack in CDK. It knows paths and handler names, and never imports the gateway."""

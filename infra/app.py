@@ -1,4 +1,4 @@
-"""The CDK app: context to props, one stack. No account, no network, no Docker at synth."""
+"""The CDK app: reads the context and makes one stack. Synth needs no account, network or Docker."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import sys
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 
-from .props import BadContext, read_props
+from .props import ContextError, read_props
 from .stack import GatewayStack
 
 
 def add_stack(app: cdk.App) -> GatewayStack:
-    """The stack that the app's context asks for, checked against cdk-nag's AwsSolutions rules."""
+    """Add the stack that the app's context describes, checked by cdk-nag's AwsSolutions rules."""
     props = read_props(app.node.get_all_context())
     stack = GatewayStack(app, props.stack, props)
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks())
@@ -20,11 +20,11 @@ def add_stack(app: cdk.App) -> GatewayStack:
 
 
 def main() -> None:
-    """Synthesise it."""
+    """Synthesize the stack, or exit with one line that says what is wrong with the context."""
     app = cdk.App()
     try:
         add_stack(app)
-    except BadContext as error:
+    except ContextError as error:
         sys.exit(f"fanout: {error}")
     app.synth()
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The CDK app in its own environment (`make install-infra`); any Python that has aws-cdk-lib will do.
+# Runs the CDK app in .venv-infra (`make install-infra`), or with any python3 that has aws-cdk-lib.
 set -eu
 python=.venv-infra/bin/python
 [ -x "$python" ] || python=python3

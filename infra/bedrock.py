@@ -1,4 +1,4 @@
-"""The right to call the Bedrock models that the config names, and no others."""
+"""IAM permissions for the Bedrock models that the config names, and no others."""
 
 from __future__ import annotations
 
@@ -10,37 +10,36 @@ from aws_cdk import aws_iam as iam
 from .config import BedrockModel
 from .nag_suppressions import acknowledge
 
-ROUTES = ("converse/", "converse_like/", "invoke/", "openai/")
-"""What the config may write before a model to say how it is asked."""
+API_PREFIXES = ("converse/", "converse_like/", "invoke/", "openai/")
+"""Prefixes of a model in the config that select the Bedrock API."""
 
 GEOGRAPHIES = frozenset({"apac", "au", "ca", "eu", "global", "jp", "us", "us-gov"})
-"""`us.anthropic.…` is a cross-region profile, `anthropic.…` a model."""
+"""First parts of cross-region profiles: `us.anthropic.…` is a profile, `anthropic.…` a model."""
 
 ACTIONS = ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"]
 
-
-PROFILE = (
-    "A cross-region profile answers from whichever region it chooses; what is behind the ARN of "
-    "one, only AWS knows, and the statement asks for that very profile."
+WILDCARD_REASON = (
+    "A cross-region profile runs the model in any of its regions. Only AWS knows the models behind "
+    "a profile's ARN; the statement allows them through that profile alone."
 )
 
 
 def grant_bedrock(role: iam.Role, models: Sequence[BedrockModel]) -> None:
-    """Let `role` call the models."""
+    """Allow `role` to call the models."""
     stack = cdk.Stack.of(role)
     for statement in _statements(stack, models):
         role.add_to_policy(statement)
-        wild = [arn.replace(stack.partition, "<AWS::Partition>") for arn in statement.resources]
-        rules = [f"AwsSolutions-IAM5[Resource::{arn}]" for arn in wild if "*" in arn]
-        acknowledge(role, dict.fromkeys(rules, PROFILE))
+        arns = [arn.replace(stack.partition, "<AWS::Partition>") for arn in statement.resources]
+        rules = [f"AwsSolutions-IAM5[Resource::{arn}]" for arn in arns if "*" in arn]
+        acknowledge(role, dict.fromkeys(rules, WILDCARD_REASON))
 
 
 def _statements(stack: cdk.Stack, models: Sequence[BedrockModel]) -> Iterator[iam.PolicyStatement]:
-    """One statement for the named models; one more for models behind a profile's ARN."""
+    """Yield a statement for the named models, and one for the models behind profiles' ARNs."""
     names: list[str] = []
     profiles: list[str] = []
     for model in models:
-        name = _bare(model.id)
+        name = _without_prefix(model.id)
         if name.startswith("arn:"):
             names.append(name)
             if "inference-profile/" in name:
@@ -49,7 +48,7 @@ def _statements(stack: cdk.Stack, models: Sequence[BedrockModel]) -> Iterator[ia
             names += _arns(stack, name, model.region)
     if names:
         yield iam.PolicyStatement(actions=ACTIONS, resources=list(dict.fromkeys(names)))
-    if profiles:  # which models are behind it, only AWS knows: any, but through the profile alone
+    if profiles:  # only AWS knows their models: allow any, but through these profiles alone
         yield iam.PolicyStatement(
             actions=ACTIONS,
             resources=[f"arn:{stack.partition}:bedrock:*::foundation-model/*"],
@@ -57,16 +56,15 @@ def _statements(stack: cdk.Stack, models: Sequence[BedrockModel]) -> Iterator[ia
         )
 
 
-def _bare(name: str) -> str:
-    for route in ROUTES:
-        name = name.removeprefix(route)
+def _without_prefix(name: str) -> str:
+    for prefix in API_PREFIXES:
+        name = name.removeprefix(prefix)
     return name
 
 
 def _arns(stack: cdk.Stack, name: str, region: str | None) -> list[str]:
     """
-    A model's own ARN; of a cross-region profile its own, and the model's in whichever region it
-    chooses.
+    Return the model's ARN, or for a cross-region profile its own ARN and the model's in any region.
 
     See https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-prereq.html.
     """

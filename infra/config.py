@@ -1,8 +1,8 @@
 """
-What the stack must know of the gateway's config: its keys' names, its Bedrock models.
+Reads what the stack needs from the gateway's config: the names of its keys and its Bedrock models.
 
-The gateway itself reads the config (`fanout check`), so what it would refuse is refused at synth,
-and the keys are those that it will look for.
+`fanout check`, run as a subprocess, reads the config. So synth rejects what the gateway would
+reject, and the stack makes a secret for exactly the keys that the gateway looks up.
 """
 
 from __future__ import annotations
@@ -19,22 +19,24 @@ from typing import Any
 
 import yaml
 
-from .props import BadContext
+from .props import ContextError
 
 SHARED = Path(__file__).parent.parent / "shared"
 REFERENCE = re.compile(r"^os\.environ/([A-Za-z_][A-Za-z0-9_]*)$")
 SECRET_KEYS = frozenset({"api_key", "master_key", "key"})
-LITERAL = "(literal)"
-"""What `fanout check` calls a key that is written out."""
+LITERAL_KEY = "(literal)"
+"""The name that `fanout check` prints for a key that is written into the config."""
 
 WRONG_CONFIG = 2
-HERE = "the-stacks-region"
-"""Stands for the region while the config is read: which it is, is known only when deployed."""
+"""The exit code of `fanout check` for a config that the gateway rejects."""
+
+STACK_REGION = "the-stacks-region"
+"""A placeholder for the region, which is known only at deployment."""
 
 
 @dataclass(frozen=True)
 class BedrockModel:
-    """A model's id, profile or ARN, and the region that the config asks it in, if it says so."""
+    """A model's id, profile or ARN, and the region if the config sets one."""
 
     id: str
     region: str | None = None
@@ -42,7 +44,7 @@ class BedrockModel:
 
 @dataclass(frozen=True)
 class GatewayConfig:
-    """The config as JSON text, which the function reads faster, and what it refers to."""
+    """The config as JSON, which functions parse faster than YAML, and what it refers to."""
 
     text: str
     master_key: str
@@ -52,21 +54,21 @@ class GatewayConfig:
 
 def read_config(path: Path, environment: Mapping[str, str]) -> GatewayConfig:
     """
-    Read the YAML, with the function's `environment` for its `os.environ/NAME`.
+    Read the YAML file; `environment` has the values of its `os.environ/NAME` that are not keys.
 
-    `BadContext` where the stack cannot be made of it.
+    Raises `ContextError` if the stack cannot be made from it.
     """
     value = _load(path)
     for name in sorted(_variables(value) - environment.keys()):
-        raise BadContext(
-            f"`fanout:environment` has no `{name}`, which the config refers to as "
-            f"`os.environ/{name}`"
+        raise ContextError(
+            f"`fanout:environment` has no `{name}`, but `{path}` refers to `os.environ/{name}`; "
+            "add it"
         )
     master = REFERENCE.match(str((value.get("general_settings") or {}).get("master_key")))
     if master is None:
-        raise BadContext(
+        raise ContextError(
             f"`{path}`: `general_settings.master_key` must be `os.environ/NAME`: "
-            "the stack makes that secret, and without a key anyone could call the gateway"
+            "the stack creates that secret, and without a key anyone could call the gateway"
         )
     checked = _check(path, environment)
     return GatewayConfig(
@@ -78,7 +80,7 @@ def read_config(path: Path, environment: Mapping[str, str]) -> GatewayConfig:
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads what the gateway does: a date (Azure's `api_version`) is a text."""
+    """Reads a date (Azure's `api_version`) as a text, as the gateway does."""
 
 
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
@@ -86,18 +88,18 @@ _Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.valu
 
 def _load(path: Path) -> Mapping[str, Any]:
     try:
-        value = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 -- a safe one
+        value = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 -- a SafeLoader
     except FileNotFoundError:
-        raise BadContext(f"`fanout:config`: there is no file `{path}`") from None
+        raise ContextError(f"`fanout:config`: there is no file `{path}`") from None
     except yaml.YAMLError as error:
-        raise BadContext(f"`fanout:config`: `{path}` is not YAML: {error}") from None
+        raise ContextError(f"`fanout:config`: `{path}` is not YAML: {error}") from None
     if not isinstance(value, Mapping) or not value.get("model_list"):
-        raise BadContext(f"`fanout:config`: `{path}` has no `model_list`")
+        raise ContextError(f"`fanout:config`: `{path}` has no `model_list`")
     return value
 
 
 def _variables(value: Any, key: str = "") -> set[str]:
-    """The names of what the config refers to and is no key."""
+    """Return the names in the config's `os.environ/NAME` references that are not keys."""
     if isinstance(value, Mapping):
         return {name for k, inner in value.items() for name in _variables(inner, str(k))}
     if isinstance(value, list):
@@ -107,17 +109,17 @@ def _variables(value: Any, key: str = "") -> set[str]:
 
 
 def _check(path: Path, environment: Mapping[str, str]) -> Mapping[str, Any]:
-    """What the gateway makes of the config."""
+    """Return what `fanout check` prints about the config."""
     system = {k: v for k, v in os.environ.items() if k in {"PATH", "SYSTEMROOT", "LANG"}}
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-m", "fanout", "check", str(path.resolve()), "--json"],
-        env={**system, "PYTHONPATH": str(SHARED), "AWS_REGION": HERE, **environment},
+        env={**system, "PYTHONPATH": str(SHARED), "AWS_REGION": STACK_REGION, **environment},
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode == WRONG_CONFIG:
-        raise BadContext(done.stderr.strip().removeprefix("fanout: "))
+        raise ContextError(done.stderr.strip().removeprefix("fanout: "))
     if not done.stdout.startswith("{"):
         raise RuntimeError(f"`fanout check` failed:\n{done.stderr}")
     checked: dict[str, Any] = json.loads(done.stdout)
@@ -125,33 +127,33 @@ def _check(path: Path, environment: Mapping[str, str]) -> Mapping[str, Any]:
 
 
 def _keys(path: Path, checked: Mapping[str, Any]) -> Iterator[str]:
-    """The names that the gateway will look up; a key that would be in the template is refused."""
+    """Yield the keys that the gateway looks up; reject one whose value would be in the template."""
     for model in checked["models"]:
         for key in model["keys"]:
-            if key["name"] == LITERAL:
-                raise BadContext(
-                    f"`{path}`: the `api_key` of `{model['name']}` is written out: refer to it as "
-                    "`os.environ/NAME`, and the stack makes a secret for it"
+            if key["name"] == LITERAL_KEY:
+                raise ContextError(
+                    f"`{path}`: the `api_key` of `{model['name']}` is a literal; write "
+                    "`os.environ/NAME`, and the stack creates a secret for it"
                 )
-            _refuse_in_template(key["name"], key["present"])
+            _reject_in_template(key["name"], key["present"])
             yield key["name"]
     for name, present in checked["callers"].items():
-        _refuse_in_template(name, present)
+        _reject_in_template(name, present)
         yield name
 
 
-def _refuse_in_template(name: str, present: object) -> None:
+def _reject_in_template(name: str, present: object) -> None:
     if present:
-        raise BadContext(
-            f"the key `{name}` would be in the template, for everyone to read: take it out of "
-            "`fanout:environment`, and write `os.environ/NAME` in the config"
+        raise ContextError(
+            f"the key `{name}` would be readable in the template: remove it from "
+            f"`fanout:environment`, and write `os.environ/{name}` in the config"
         )
 
 
 def _bedrock(checked: Mapping[str, Any]) -> Iterator[BedrockModel]:
-    """The models that are called by the function's role."""
+    """Yield the models that are called with the function's role, not with a key."""
     for model in checked["models"]:
         if model["auth"] == "aws" and model["provider"] == "bedrock":
             region = re.search(r"//bedrock-runtime\.([a-z0-9-]+)\.", model["api_base"])
-            here = region is None or region[1] == HERE
-            yield BedrockModel(model["model"], None if here else str(region and region[1]))
+            is_local = region is None or region[1] == STACK_REGION
+            yield BedrockModel(model["model"], None if is_local else str(region and region[1]))

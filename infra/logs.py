@@ -1,4 +1,4 @@
-"""Log groups that do not outlive what the stack's owner asked for."""
+"""CloudWatch log groups with the retention and removal policy of the stack's options."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ RETENTION = {
     545: logs.RetentionDays.EIGHTEEN_MONTHS,
     731: logs.RetentionDays.TWO_YEARS,
 }
-"""By days, those of `fanout:log_days`."""
+"""By the days that `fanout:log_days` may be."""
 
 
 def log_group(
     scope: Construct, id_: str, props: GatewayProps, name: str | None = None
 ) -> logs.LogGroup:
-    """A log group that is kept as long as `props` say."""
+    """Create a log group that keeps events for `fanout:log_days`."""
     return logs.LogGroup(
         scope,
         id_,

@@ -1,4 +1,4 @@
-"""The keys: a secret for each `os.environ/NAME` of the config, read by the gateway only."""
+"""One Secrets Manager secret for each key (`os.environ/NAME`) in the config."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from constructs import Construct
 from .config import GatewayConfig
 
 
-class ProviderKeys(Construct):
+class KeySecrets(Construct):
     """
     A secret called `STACK/NAME` for each key that the config names.
 
-    The gateway's own key is made here; a provider's stays without a value until `fanout keys set`
-    gives it one, so no key is ever in a template.
+    CloudFormation generates the gateway's own key. The other secrets have no value until
+    `fanout keys set` gives them one, so the template never contains a key.
     """
 
     def __init__(
@@ -24,7 +24,7 @@ class ProviderKeys(Construct):
         super().__init__(scope, id_)
         self.prefix = f"{cdk.Stack.of(self).stack_name}/"
         self.master = self._master(config.master_key)
-        self.secrets = [self.master, *(self._provider(name) for name in config.other_keys)]
+        self.secrets = [self.master, *(self._other(name) for name in config.other_keys)]
         for secret in self.secrets:
             secret.apply_removal_policy(removal)
 
@@ -33,22 +33,22 @@ class ProviderKeys(Construct):
             self,
             name,
             name=f"{self.prefix}{name}",
-            description="The gateway's own key: callers send it as `Authorization: Bearer`",
+            description="The gateway's own key; clients send it as `Authorization: Bearer`",
             generate_secret_string=secretsmanager.CfnSecret.GenerateSecretStringProperty(
                 exclude_punctuation=True, password_length=48
             ),
         )
 
-    def _provider(self, name: str) -> secretsmanager.CfnSecret:
+    def _other(self, name: str) -> secretsmanager.CfnSecret:
         return secretsmanager.CfnSecret(
             self,
             name,
             name=f"{self.prefix}{name}",
-            description=f"Set by: fanout keys set {name} --stack {self.prefix[:-1]}",
+            description=f"Set its value with: fanout keys set {name} --stack {self.prefix[:-1]}",
         )
 
     def grant_read(self, grantee: iam.IGrantable) -> None:
-        """Let `grantee` read these secrets and no others."""
+        """Allow `grantee` to read these secrets and no others."""
         grantee.grant_principal.add_to_principal_policy(
             iam.PolicyStatement(
                 actions=["secretsmanager:GetSecretValue"],

@@ -1,4 +1,9 @@
-"""The stack: makes the constructs, wires the grants between them, says what to do next."""
+"""
+The stack: makes the constructs, grants each what it needs of the others, and writes the outputs.
+
+Construct ids ("Api", "Door", "Watch", …) are part of CloudFormation's logical ids: changing one
+replaces the resources of stacks that are deployed.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +16,17 @@ from constructs import Construct
 from .api.function import ApiFunction
 from .api.rest_api import GatewayApi
 from .bulk.jobs import BulkJobs
-from .bulk.monitoring import JobWatch
+from .bulk.monitoring import JobMonitoring
 from .bundling.bundle import make_code
 from .config import read_config
-from .monitoring.monitoring import Watch
+from .monitoring.monitoring import Monitoring
 from .nag_suppressions import acknowledge, reasons_for
 from .props import GatewayProps
-from .secrets import ProviderKeys
+from .secrets import KeySecrets
 
 
 class GatewayStack(cdk.Stack):
-    """The whole gateway in one stack; deploy it twice under two names and it is there twice."""
+    """The whole gateway in one stack. Deployed under two names, it is two separate gateways."""
 
     def __init__(self, scope: Construct, id_: str, props: GatewayProps, **kwargs: Any) -> None:
         environment = cdk.Environment(account=props.account, region=props.region)
@@ -35,34 +40,41 @@ class GatewayStack(cdk.Stack):
         config = read_config(props.config, props.environment)
         removal = cdk.RemovalPolicy(props.removal.upper())
         code = make_code(architecture=props.architecture, python=props.python, config=config.text)
-        keys = ProviderKeys(self, "Keys", config=config, removal=removal)
+        secrets = KeySecrets(self, "Keys", config=config, removal=removal)
         api_function = ApiFunction(
-            self, "Api", props=props, config=config, code=code, secret_prefix=keys.prefix
+            self, "Api", props=props, config=config, code=code, secret_prefix=secrets.prefix
         )
-        keys.grant_read(api_function.role)
-        door = GatewayApi(self, "Door", props=props, handler=api_function.alias)
-        watch = Watch(self, "Watch", props=props, function=api_function.alias, api=door.api)
+        secrets.grant_read(api_function.role)
+        rest_api = GatewayApi(self, "Door", props=props, handler=api_function.alias)
+        monitoring = Monitoring(
+            self, "Watch", props=props, function=api_function.alias, api=rest_api.api
+        )
         if props.bulk:
-            bulk = BulkJobs(self, "Bulk", props=props, config=config, code=code, keys=keys)
-            bulk.serve(api_function, props)
-            JobWatch(self, "JobWatch", watch=watch, jobs=bulk)
+            jobs = BulkJobs(self, "Bulk", props=props, config=config, code=code, secrets=secrets)
+            jobs.connect_api(api_function, props)
+            JobMonitoring(self, "JobWatch", monitoring=monitoring, jobs=jobs)
         if props.rollback:
             codedeploy.LambdaDeploymentGroup(
                 self,
                 "Deployment",
                 alias=api_function.alias,
-                alarms=[watch.errors],
+                alarms=[monitoring.errors],
                 deployment_config=codedeploy.LambdaDeploymentConfig.CANARY_10_PERCENT_5_MINUTES,
             )
         acknowledge(self, reasons_for(props))
-        self._say(door, keys)
+        self._add_outputs(rest_api, secrets)
 
-    def _say(self, door: GatewayApi, keys: ProviderKeys) -> None:
-        url = f"https://{door.api.rest_api_id}.execute-api.{self.region}.{self.url_suffix}/v1"
-        cdk.CfnOutput(self, "BaseUrl", value=url, description="base_url of an OpenAI SDK")
+    def _add_outputs(self, rest_api: GatewayApi, secrets: KeySecrets) -> None:
+        host = f"{rest_api.api.rest_api_id}.execute-api.{self.region}.{self.url_suffix}"
+        cdk.CfnOutput(
+            self,
+            "BaseUrl",
+            value=f"https://{host}/v1",
+            description="The base_url for an OpenAI SDK",
+        )
         cdk.CfnOutput(
             self,
             "MasterKey",
-            value=keys.master.ref,
-            description="The secret with the gateway's own key",
+            value=secrets.master.ref,
+            description="The secret that holds the gateway's own key",
         )

@@ -1,4 +1,4 @@
-"""The API function: the app under the Web Adapter layer, its role, its log, its alias."""
+"""The API function: the app behind the Lambda Web Adapter, with its role, log group and alias."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from constructs import Construct
 
 from ..bedrock import grant_bedrock
 from ..config import GatewayConfig
+from ..lambda_settings import ARCHITECTURES, RUNTIMES, function_environment, reserved
 from ..logs import log_group
-from ..props import ADAPTER_LAYERS, BadContext, GatewayProps
-
-RUNTIMES = {"3.13": lambda_.Runtime.PYTHON_3_13, "3.14": lambda_.Runtime.PYTHON_3_14}
-ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
+from ..props import ADAPTER_LAYERS, GatewayProps
 
 
 class ApiFunction(Construct):
-    """The function that serves OpenAI's API; callers go through `alias`."""
+    """The function that serves OpenAI's API. API Gateway invokes its `alias`."""
 
     def __init__(
         self,
@@ -67,7 +65,7 @@ class ApiFunction(Construct):
 
 
 def _environment(props: GatewayProps, secret_prefix: str) -> dict[str, str]:
-    """The variables under which the Web Adapter finds the app, and those of every function."""
+    """Return the Web Adapter's variables and those of every function."""
     adapter = {
         "AWS_LAMBDA_EXEC_WRAPPER": "/opt/bootstrap",
         "AWS_LWA_INVOKE_MODE": "response_stream",
@@ -77,22 +75,4 @@ def _environment(props: GatewayProps, secret_prefix: str) -> dict[str, str]:
     }
     if props.cors:
         adapter["FANOUT_CORS"] = props.cors
-    return beside(props, adapter) | own_environment(props, secret_prefix)
-
-
-def own_environment(props: GatewayProps, secret_prefix: str) -> dict[str, str]:
-    """The stack's own variables of every function, and `fanout:environment` beside them."""
-    own = {
-        "FANOUT_CONFIG": "config.json",
-        "FANOUT_SECRET_PREFIX": secret_prefix,
-        "FANOUT_SERVICE": secret_prefix[:-1],
-        "POWERTOOLS_SERVICE_NAME": secret_prefix[:-1],
-    }
-    return props.environment | beside(props, own)
-
-
-def beside(props: GatewayProps, own: dict[str, str]) -> dict[str, str]:
-    """The stack's variables, none of which `fanout:environment` may have too."""
-    for name in sorted(own.keys() & props.environment.keys()):
-        raise BadContext(f"`fanout:environment`: `{name}` is set by the stack")
-    return own
+    return reserved(props, adapter) | function_environment(props, secret_prefix)

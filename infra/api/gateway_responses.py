@@ -1,8 +1,8 @@
 """
-API Gateway's own errors, as OpenAI would say them.
+API Gateway's own errors (gateway responses) in OpenAI's format.
 
-The words are ours, not API Gateway's: at a path that it does not know, it quotes the caller's
-`Authorization` header back.
+The messages are ours: for an unknown path, API Gateway's own message quotes the client's
+`Authorization` header.
 See https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
 """
 
@@ -15,7 +15,7 @@ from aws_cdk import aws_apigateway as apigateway
 
 
 class ApiError(NamedTuple):
-    """What is said instead; without a `status`, with API Gateway's."""
+    """The response to send instead. `status=None` keeps API Gateway's status."""
 
     status: str | None
     type: str
@@ -24,7 +24,7 @@ class ApiError(NamedTuple):
 
     @property
     def body(self) -> str:
-        """OpenAI's object: four keys."""
+        """OpenAI's error object, as JSON."""
         error = {"message": self.message, "type": self.type, "param": None, "code": self.code}
         return json.dumps({"error": error})
 
@@ -32,34 +32,34 @@ class ApiError(NamedTuple):
 _INVALID, _SERVER = "invalid_request_error", "server_error"
 _DENIED = ApiError("403", "permission_error", "access_denied", "This request is not allowed.")
 _BAD = ApiError("400", _INVALID, "bad_request", "API Gateway could not read the request.")
-_BROKEN = ApiError("500", _SERVER, "gateway_error", "The gateway failed before it could answer.")
+_BROKEN = ApiError("500", _SERVER, "gateway_error", "The gateway failed before it could respond.")
 _NOWHERE = ApiError(
-    "404", _INVALID, "not_found", "There is nothing at this path; chat is at POST /chat/completions"
+    "404", _INVALID, "not_found", "Nothing is at this path; chat is at POST /chat/completions."
 )
 _SLOW_DOWN = ApiError(
-    "429", "rate_limit_error", "rate_limit_exceeded", "Too many requests to the gateway at once."
+    "429", "rate_limit_error", "rate_limit_exceeded", "Too many requests to the gateway."
 )
 _TOO_LARGE = ApiError(
     "413",
     _INVALID,
     "request_too_large",
-    "The request's body is over what a Lambda takes: 6 MB, of a file 4 MB. A larger one goes up in "
-    "parts: `client.uploads.upload_file_chunked(..., part_size=4_000_000)`; or into the bucket's "
-    "inbox.",
+    "The request body is larger than AWS Lambda accepts (6 MB; 4 MB for a file). Upload a larger "
+    "file in parts with `client.uploads.upload_file_chunked(..., part_size=4_000_000)`, or put it "
+    "into the bucket's inbox.",
 )
 
-# A key that is no AWS signature, where one is looked for, is what a wrong path looks like.
+# For an unknown path, API Gateway reads the bearer key as an AWS signature and rejects that.
 API_ERRORS: dict[str, ApiError] = {
     "ACCESS_DENIED": _DENIED,
     "API_CONFIGURATION_ERROR": _BROKEN,
     "BAD_REQUEST_BODY": _BAD,
     "BAD_REQUEST_PARAMETERS": _BAD,
-    "DEFAULT_4XX": _BAD._replace(status=None, message="API Gateway refused the request."),
+    "DEFAULT_4XX": _BAD._replace(status=None, message="API Gateway rejected the request."),
     "DEFAULT_5XX": _BROKEN._replace(status=None),
     "EXPIRED_TOKEN": _NOWHERE,
     "INTEGRATION_FAILURE": _BROKEN._replace(status="502"),
     "INTEGRATION_TIMEOUT": ApiError(
-        "504", "timeout_error", "gateway_timeout", "The gateway took too long to answer."
+        "504", "timeout_error", "gateway_timeout", "The gateway took too long to respond."
     ),
     "INVALID_SIGNATURE": _NOWHERE,
     "MISSING_AUTHENTICATION_TOKEN": _NOWHERE,
@@ -74,8 +74,8 @@ API_ERRORS: dict[str, ApiError] = {
 }
 
 
-def say_as_openai(api: apigateway.RestApi, origin: str | None) -> None:
-    """Every one of them; readable to pages of `origin`."""
+def add_gateway_responses(api: apigateway.RestApi, origin: str | None) -> None:
+    """Add every response to `api`; web pages of `origin` may read them."""
     for name, error in API_ERRORS.items():
         headers = {"x-request-id": "context.requestId"}
         if error.status == "429":

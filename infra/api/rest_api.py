@@ -1,4 +1,4 @@
-"""The front door: a regional REST API that streams whatever the function answers."""
+"""API Gateway: a regional REST API that streams the API function's responses."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from constructs import Construct
 
 from ..logs import log_group
 from ..props import GatewayProps
-from .gateway_responses import say_as_openai
+from .gateway_responses import add_gateway_responses
 
 STAGE = "v1"
 MAX_STREAM = cdk.Duration.minutes(15)
-"""What API Gateway allows a streamed response; its own default would be 29 s."""
+"""API Gateway's maximum for a streamed response; the default is 29 s."""
 
-# No query, no headers, no error texts: any of them may hold a caller's key.
+# No query, headers or error messages: each may contain a client's key.
 ACCESS_LOG = {
     "requestId": "$context.requestId",
     "time": "$context.requestTime",
@@ -33,7 +33,7 @@ ACCESS_LOG = {
     "error": "$context.error.responseType",
 }
 
-# What OpenAI's SDKs send from a page.
+# The `x-stainless-` headers that OpenAI's SDK sends from a web page.
 STAINLESS = (
     "arch",
     "async",
@@ -64,10 +64,10 @@ CORS_HEADERS = [
 
 class GatewayApi(Construct):
     """
-    REST API with one streaming integration; its stage is `v1`, so the URL reads as OpenAI's.
+    A REST API with one streaming integration. Its stage is `v1`, so URLs look like OpenAI's.
 
-    Every path goes to the function, which knows what there is: API Gateway would answer an unknown
-    one that has a bearer key with a complaint about its AWS signature.
+    Every path goes to the function, also unknown ones: API Gateway would answer those with an error
+    about an AWS signature, because it reads the bearer key as one.
     """
 
     def __init__(
@@ -81,18 +81,18 @@ class GatewayApi(Construct):
             rest_api_name=cdk.Stack.of(self).stack_name,
             description="Fanout: OpenAI's API over many models",
             endpoint_types=[apigateway.EndpointType.REGIONAL],
-            # Without this role, one for the whole account, a stage that logs cannot be made. It is
-            # kept, since other APIs of the account use it too.
+            # A stage with logs needs this role, which exists once per account and region. It is
+            # kept after `cdk destroy` because other APIs may use it.
             cloud_watch_role=props.api_log_role,
             cloud_watch_role_removal_policy=(
                 cdk.RemovalPolicy.RETAIN if props.api_log_role else None
             ),
-            # A file's bytes as they are: without this they would be read as a text.
+            # Without this, API Gateway would decode uploaded files as text.
             binary_media_types=["multipart/form-data"],
             deploy_options=self._stage(props),
             default_cors_preflight_options=self._cors(props),
         )
-        self.api.node.try_remove_child("Endpoint")  # an output that ends with a slash: see BaseUrl
+        self.api.node.try_remove_child("Endpoint")  # see BaseUrl in stack.py
         self._keep_execution_log(props)
         integration = apigateway.LambdaIntegration(
             handler,
@@ -102,7 +102,7 @@ class GatewayApi(Construct):
         )
         self.api.root.add_method("ANY", integration)
         self.api.root.add_proxy(default_integration=integration)
-        say_as_openai(self.api, props.cors)
+        add_gateway_responses(self.api, props.cors)
         if props.domain and props.certificate:
             self._domain(props.domain, props.certificate)
 
@@ -120,13 +120,13 @@ class GatewayApi(Construct):
         )
 
     def _keep_execution_log(self, props: GatewayProps) -> None:
-        """API Gateway would make this log group itself, and keep it for ever."""
+        """Create the log group that API Gateway would otherwise create and keep forever."""
         name = f"API-Gateway-Execution-Logs_{self.api.rest_api_id}/{STAGE}"
         log = log_group(self, "ExecutionLog", props, name)
         self.api.deployment_stage.node.add_dependency(log)
 
     def _cors(self, props: GatewayProps) -> apigateway.CorsOptions | None:
-        """The answer to a page's question whether it may ask; the function names it in answers."""
+        """Answer preflight requests; the function adds the CORS header to responses."""
         if props.cors is None:
             return None
         return apigateway.CorsOptions(
@@ -150,5 +150,5 @@ class GatewayApi(Construct):
             cdk.Stack.of(self),
             "DomainTarget",
             value=name.domain_name_alias_domain_name,
-            description=f"What a CNAME of {domain} must point to",
+            description=f"The CNAME record of {domain} must point here",
         )

@@ -1,1 +1,1 @@
-"""Bulk jobs: bucket and table, functions, state machine, inbox, alarms."""
+"""Bulk jobs on AWS: bucket and table, functions, state machine, inbox, alarms."""

@@ -1,4 +1,4 @@
-"""The config where `fanout batch quote --stack` can read it: a file of its own beside the zip."""
+"""Publishes the config as a CDK asset, where `fanout batch quote --stack` reads it."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from ..config import GatewayConfig
 OUTPUT = "JobsConfig"
 
 
-def publish(scope: Construct, config: GatewayConfig, environment: Mapping[str, str]) -> None:
+def publish_config(scope: Construct, config: GatewayConfig, environment: Mapping[str, str]) -> None:
     """
-    Put the config, and what its `os.environ/NAME` stand for, into CDK's own bucket; an output says
-    where. Keys are in neither.
+    Upload the config and its environment variables to CDK's own bucket; an output has the address.
+
+    Neither contains a key.
     """
-    said = {"config": json.loads(config.text), "environment": dict(environment)}
+    content = {"config": json.loads(config.text), "environment": dict(environment)}
     with TemporaryDirectory() as folder:
         path = Path(folder) / "config.json"
-        path.write_text(json.dumps(said, sort_keys=True), encoding="utf-8")
+        path.write_text(json.dumps(content, sort_keys=True), encoding="utf-8")
         asset = assets.Asset(scope, "Config", path=str(path))
     cdk.CfnOutput(
         cdk.Stack.of(scope),
         OUTPUT,
         value=asset.s3_object_url,
-        description="The config, for quotes of jobs",
+        description="The config; `fanout batch quote --stack` reads it",
     )

@@ -1,4 +1,4 @@
-"""The functions of jobs: plan, work, finish; one zip, a role each."""
+"""The functions of jobs: planner, worker and finisher. They share one zip and have a role each."""
 
 from __future__ import annotations
 
@@ -7,29 +7,31 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from ..api.function import ARCHITECTURES, RUNTIMES, beside, own_environment
 from ..bedrock import grant_bedrock
 from ..config import GatewayConfig
+from ..lambda_settings import ARCHITECTURES, RUNTIMES, function_environment, reserved
 from ..logs import log_group
 from ..props import GatewayProps
-from ..secrets import ProviderKeys
-from .storage import JobStore
+from ..secrets import KeySecrets
+from .storage import JobStorage
 
-ONE_CORE = 1_769
-"""MB at which a function has a whole one; see
+ONE_VCPU = 1_769
+"""MB of memory at which a function has one vCPU. See
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html."""
 
-LONGEST = 900
+MAX_TIMEOUT = 900
+"""Seconds."""
 
 
 class StepFunction(Construct):
     """
-    One of the functions, its role and its log.
+    One Lambda function of the state machine, with its role and its log group.
 
-    There is no alias: each step may be taken again, so one that a deploy has interrupted is.
+    It has no alias: every step can run again, so the state machine retries one that a deployment
+    interrupts.
     """
 
-    def __init__(  # noqa: PLR0913 -- what makes it different from the others
+    def __init__(  # noqa: PLR0913 -- what differs between the functions
         self,
         scope: Construct,
         id_: str,
@@ -39,7 +41,7 @@ class StepFunction(Construct):
         environment: dict[str, str],
         memory: int,
         timeout: int,
-        does: str,
+        description: str,
     ) -> None:
         super().__init__(scope, id_)
         self.log = log_group(self, "Log", props)
@@ -48,7 +50,7 @@ class StepFunction(Construct):
         self.function = lambda_.Function(
             self,
             "Function",
-            description=f"Fanout: {does}",
+            description=f"Fanout: {description}",
             runtime=RUNTIMES[props.python],
             architecture=ARCHITECTURES[props.architecture],
             code=code,
@@ -63,7 +65,7 @@ class StepFunction(Construct):
 
 
 class JobFunctions(Construct):
-    """The three, each with what it may do and no more."""
+    """The three functions, each with the permissions that it needs and no more."""
 
     def __init__(
         self,
@@ -73,13 +75,16 @@ class JobFunctions(Construct):
         props: GatewayProps,
         config: GatewayConfig,
         code: lambda_.Code,
-        keys: ProviderKeys,
-        store: JobStore,
+        secrets: KeySecrets,
+        storage: JobStorage,
     ) -> None:
         super().__init__(scope, id_)
-        environment = own_environment(props, keys.prefix) | beside(props, store.environment)
+        own = reserved(props, storage.environment)
+        environment = function_environment(props, secrets.prefix) | own
 
-        def make(name: str, does: str, memory: int, timeout: int = LONGEST) -> StepFunction:
+        def make(
+            name: str, description: str, memory: int, timeout: int = MAX_TIMEOUT
+        ) -> StepFunction:
             return StepFunction(
                 self,
                 name,
@@ -88,17 +93,17 @@ class JobFunctions(Construct):
                 environment=environment,
                 memory=memory,
                 timeout=timeout,
-                does=does,
+                description=description,
             )
 
-        self.plan = make("Plan", "checks a job's input and cuts it into shards", ONE_CORE)
-        self.work = make("Work", "asks for a shard's lines", props.bulk_memory, props.bulk_timeout)
-        self.finish = make("Finish", "joins a job's results", ONE_CORE)
+        self.plan = make("Plan", "checks a job's input and cuts it into shards", ONE_VCPU)
+        self.work = make("Work", "sends a shard's lines", props.bulk_memory, props.bulk_timeout)
+        self.finish = make("Finish", "joins a job's results", ONE_VCPU)
         self.all = (self.plan, self.work, self.finish)
         for step in self.all:
-            store.grant_records(step.role)
-        store.grant_files(self.plan.role, read="/", write="files/ jobs/")
-        store.grant_files(self.work.role, read="files/ jobs/", write="jobs/")
-        store.grant_files(self.finish.role, read="files/ jobs/", write="files/ jobs/ outbox/")
-        keys.grant_read(self.work.role)
+            storage.grant_records(step.role)
+        storage.grant_files(self.plan.role, read="/", write="files/ jobs/")
+        storage.grant_files(self.work.role, read="files/ jobs/", write="jobs/")
+        storage.grant_files(self.finish.role, read="files/ jobs/", write="files/ jobs/ outbox/")
+        secrets.grant_read(self.work.role)
         grant_bedrock(self.work.role, config.bedrock_models)

@@ -1,4 +1,4 @@
-"""Jobs on AWS: the store, the functions, the state machine over them, and the inbox."""
+"""Bulk jobs: makes the storage, the functions, the state machine that runs them, and the inbox."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import aws_cdk as cdk
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from ..api.function import ApiFunction, beside
+from ..api.function import ApiFunction
 from ..config import GatewayConfig
+from ..lambda_settings import reserved
 from ..props import GatewayProps
-from ..secrets import ProviderKeys
-from .config_asset import publish
+from ..secrets import KeySecrets
+from .config_asset import publish_config
 from .functions import JobFunctions
 from .inbox import Inbox
-from .state_machine import JobMachine
-from .storage import JobStore
+from .state_machine import JobStateMachine
+from .storage import JobStorage
 
 
 class BulkJobs(Construct):
-    """Everything that jobs need and chat does not; `fanout:bulk` leaves it out."""
+    """Everything that jobs need and chat does not; `fanout:bulk` = `false` leaves it out."""
 
     def __init__(
         self,
@@ -28,38 +29,45 @@ class BulkJobs(Construct):
         props: GatewayProps,
         config: GatewayConfig,
         code: lambda_.Code,
-        keys: ProviderKeys,
+        secrets: KeySecrets,
     ) -> None:
         super().__init__(scope, id_)
-        self.store = JobStore(self, "Store", props=props)
+        self.storage = JobStorage(self, "Store", props=props)
         self.functions = JobFunctions(
             self,
             "Functions",
             props=props,
             config=config,
             code=code,
-            keys=keys,
-            store=self.store,
+            secrets=secrets,
+            storage=self.storage,
         )
-        self.machine = JobMachine(
-            self, "Jobs", props=props, store=self.store, functions=self.functions
+        self.machine = JobStateMachine(
+            self, "Jobs", props=props, storage=self.storage, functions=self.functions
         )
-        self.inbox = Inbox(self, "Inbox", store=self.store, machine=self.machine)
-        stack = cdk.Stack.of(self)
-        for name, value, what in (
-            ("JobsBucket", self.store.bucket.bucket_name, "Files; one put below inbox/ is a job"),
-            ("JobsTable", self.store.table.table_name, "Records and counts of jobs"),
-            ("JobsMachine", self.machine.machine.state_machine_arn, "An execution of it is a job"),
-            ("JobsFileDays", str(props.file_days), "Days for which files are kept"),
-        ):
-            cdk.CfnOutput(stack, name, value=value, description=what)
-        publish(self, config, props.environment)
+        self.inbox = Inbox(self, "Inbox", storage=self.storage, machine=self.machine)
+        self._add_outputs(props)
+        publish_config(self, config, props.environment)
 
-    def serve(self, api: ApiFunction, props: GatewayProps) -> None:
-        """Let the API make files and jobs; the machine never calls it: that would be a circle."""
-        arn = self.machine.machine.state_machine_arn
-        for name, value in beside(props, self.store.environment | {"FANOUT_MACHINE": arn}).items():
+    def _add_outputs(self, props: GatewayProps) -> None:
+        bucket, table = self.storage.bucket.bucket_name, self.storage.table.table_name
+        for name, value, description in (
+            ("JobsBucket", bucket, "Files of jobs; a file put below inbox/ starts a job"),
+            ("JobsTable", table, "Records and counts of jobs"),
+            ("JobsMachine", self.machine.arn, "The state machine; one execution is one job"),
+            ("JobsFileDays", str(props.file_days), "Days after which files expire"),
+        ):
+            cdk.CfnOutput(cdk.Stack.of(self), name, value=value, description=description)
+
+    def connect_api(self, api: ApiFunction, props: GatewayProps) -> None:
+        """
+        Let the API function store files and start jobs.
+
+        The state machine never calls that function: each would need the other to exist first.
+        """
+        variables = self.storage.environment | {"FANOUT_MACHINE": self.machine.arn}
+        for name, value in reserved(props, variables).items():
             api.function.add_environment(name, value)
-        self.store.grant_records(api.role)
-        self.store.grant_files(api.role, read="files/ uploads/", write="files/ uploads/")
+        self.storage.grant_records(api.role)
+        self.storage.grant_files(api.role, read="files/ uploads/", write="files/ uploads/")
         self.machine.grant_start(api.role)

@@ -1,4 +1,4 @@
-"""What to look at and what to be woken by where there are jobs."""
+"""Alarms and dashboard graphs for jobs."""
 
 from __future__ import annotations
 
@@ -8,43 +8,28 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
-from ..monitoring.monitoring import FIVE_MINUTES, Watch, graph
+from ..monitoring.dashboard import graph
+from ..monitoring.metrics import FIVE_MINUTES, GatewayMetrics
+from ..monitoring.monitoring import Monitoring
 from .jobs import BulkJobs
 
-LOOK = cdk.Duration.hours(1)
-"""How often somebody looks for jobs that are past their time: no event tells of those."""
+CHECK_INTERVAL = cdk.Duration.hours(1)
+"""How often the finisher looks for overdue jobs. AWS sends no event for those."""
 
 
-class JobWatch(Construct):
-    """Alarms on executions that failed, jobs that hang, files that started none; three graphs."""
+class JobMonitoring(Construct):
+    """Alarms on failed executions, overdue jobs and files that started no job; three graphs."""
 
-    def __init__(self, scope: Construct, id_: str, *, watch: Watch, jobs: BulkJobs) -> None:
+    def __init__(
+        self, scope: Construct, id_: str, *, monitoring: Monitoring, jobs: BulkJobs
+    ) -> None:
         super().__init__(scope, id_)
-        machine, lost = jobs.machine.machine, jobs.inbox.lost
-        for name, metric, what in (
-            ("JobsFailed", machine.metric_failed, "failed"),
-            ("JobsTimedOut", machine.metric_timed_out, "took longer than any job may"),
-            ("JobsAborted", machine.metric_aborted, "was stopped: redrive it, or start it again"),
-        ):
-            why = f"a job's execution {what}; Step Functions has its cause (docs/bulk.md)"
-            watch.alarm(name, metric(period=FIVE_MINUTES, statistic="Sum"), 1, why)
-        watch.alarm(
-            "JobsStuck",
-            watch.metric("StuckJobs", "Maximum", LOOK),
-            1,
-            "a job is an hour past its time and has not ended: start it again (docs/bulk.md)",
-        )
-        watch.alarm(
-            "InboxLost",
-            lost.metric_approximate_number_of_messages_visible(period=FIVE_MINUTES),
-            1,
-            "a file in the inbox could not start a job: its event waits in the queue",
-        )
+        self._add_alarms(monitoring, jobs)
         events.Rule(
             self,
             "Look",
-            description="Fanout: is a job past its time?",
-            schedule=events.Schedule.rate(LOOK),
+            description="Fanout: look for overdue jobs",
+            schedule=events.Schedule.rate(CHECK_INTERVAL),
             targets=[
                 targets.LambdaFunction(
                     jobs.functions.finish.function,
@@ -52,29 +37,54 @@ class JobWatch(Construct):
                 )
             ],
         )
-        watch.board.add_widgets(*self._graphs(watch, jobs))
+        monitoring.dashboard.add_widgets(*_graphs(monitoring.metrics, jobs))
 
-    def _graphs(self, watch: Watch, jobs: BulkJobs) -> list[cloudwatch.GraphWidget]:
-        work = jobs.functions.work.function
-        return [
-            graph(
-                "Jobs: lines a second, and failed ones",
-                self._rate(watch, "Lines"),
-                self._rate(watch, "LineFailures"),
-            ),
-            graph("Jobs: spend (USD, five minutes)", watch.metric("LineCostUSD", "Sum")),
-            graph(
-                "Jobs: workers at once, throttled",
-                work.metric("ConcurrentExecutions", statistic="Maximum"),
-                work.metric_throttles(),
-            ),
-        ]
-
-    def _rate(self, watch: Watch, name: str) -> cloudwatch.MathExpression:
-        counted = watch.metric(name, "Sum")
-        return cloudwatch.MathExpression(
-            expression=f"{name.lower()} / PERIOD({name.lower()})",
-            label=name,
-            using_metrics={name.lower(): counted},
-            period=FIVE_MINUTES,
+    def _add_alarms(self, monitoring: Monitoring, jobs: BulkJobs) -> None:
+        machine, dead_letters = jobs.machine.machine, jobs.inbox.dead_letters
+        for name, metric, what in (
+            ("JobsFailed", machine.metric_failed, "failed"),
+            ("JobsTimedOut", machine.metric_timed_out, "took longer than any job may"),
+            ("JobsAborted", machine.metric_aborted, "was stopped; redrive it or start it again"),
+        ):
+            why = f"a job's execution {what}. Step Functions shows the cause (docs/bulk.md)"
+            monitoring.alarm(name, metric(period=FIVE_MINUTES, statistic="Sum"), 1, why)
+        monitoring.alarm(
+            "JobsStuck",
+            monitoring.metrics.metric("StuckJobs", "Maximum", CHECK_INTERVAL),
+            1,
+            "a job is an hour overdue and has not ended. Start it again (docs/bulk.md)",
         )
+        monitoring.alarm(
+            "InboxLost",
+            dead_letters.metric_approximate_number_of_messages_visible(period=FIVE_MINUTES),
+            1,
+            "a file in the inbox could not start a job. Its event is in the dead-letter queue",
+        )
+
+
+def _graphs(metrics: GatewayMetrics, jobs: BulkJobs) -> list[cloudwatch.GraphWidget]:
+    worker = jobs.functions.work.function
+    return [
+        graph(
+            "Jobs: lines a second, and failed ones",
+            _rate(metrics, "Lines"),
+            _rate(metrics, "LineFailures"),
+        ),
+        graph("Jobs: spend (USD, five minutes)", metrics.metric("LineCostUSD", "Sum")),
+        graph(
+            "Jobs: workers at once, throttled",
+            worker.metric("ConcurrentExecutions", statistic="Maximum"),
+            worker.metric_throttles(),
+        ),
+    ]
+
+
+def _rate(metrics: GatewayMetrics, name: str) -> cloudwatch.MathExpression:
+    """Return the metric's events a second."""
+    count = metrics.metric(name, "Sum")
+    return cloudwatch.MathExpression(
+        expression=f"{name.lower()} / PERIOD({name.lower()})",
+        label=name,
+        using_metrics={name.lower(): count},
+        period=FIVE_MINUTES,
+    )

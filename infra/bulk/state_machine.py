@@ -1,4 +1,4 @@
-"""The Step Functions state machine of jobs, with its role and its log."""
+"""The Step Functions state machine of jobs, with its role and its log group."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from ..logs import log_group
 from ..nag_suppressions import acknowledge
 from ..props import GatewayProps
 from .functions import JobFunctions
-from .state_machine_definition import LABEL, Names, definition
-from .storage import JobStore
+from .state_machine_definition import LABEL, References, definition
+from .storage import JobStorage
 
-OWN_RUNS = "The map's own executions of this one machine, whose names Step Functions makes up."
-WRITTEN = ("AbortMultipartUpload", "GetObject", "ListMultipartUploadParts", "PutObject")
+OWN_EXECUTIONS = "The executions of this state machine, whose names Step Functions generates."
+MAP_ACTIONS = ("AbortMultipartUpload", "GetObject", "ListMultipartUploadParts", "PutObject")
 
 
-class JobMachine(Construct):
-    """The state machine; an execution of it is a job."""
+class JobStateMachine(Construct):
+    """The state machine. One execution runs one job."""
 
     def __init__(
         self,
@@ -29,26 +29,26 @@ class JobMachine(Construct):
         id_: str,
         *,
         props: GatewayProps,
-        store: JobStore,
+        storage: JobStorage,
         functions: JobFunctions,
     ) -> None:
         super().__init__(scope, id_)
         stack = cdk.Stack.of(self)
-        # AWS's own prefix for such logs: under it they need no resource policy that grows.
+        # With AWS's prefix for vended logs, the account's log resource policy does not grow.
         log = log_group(self, "Log", props, f"/aws/vendedlogs/states/{stack.stack_name}-jobs")
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
-        names = Names(
+        references = References(
             plan=functions.plan.function.function_arn,
             work=functions.work.function.function_arn,
             finish=functions.finish.function.function_arn,
-            bucket=store.bucket.bucket_name,
+            bucket=storage.bucket.bucket_name,
             partition=stack.partition,
         )
-        text = stack.to_json_string(definition(names, props.bulk_workers))
+        text = stack.to_json_string(definition(references, props.bulk_workers))
         self.machine = sfn.StateMachine(
             self,
             "Machine",
-            comment="Fanout: a job's lines, asked shard by shard",
+            comment="Fanout: runs a job's lines, shard by shard",
             definition_body=sfn.DefinitionBody.from_string(text),
             role=self.role,
             tracing_enabled=True,
@@ -56,11 +56,15 @@ class JobMachine(Construct):
                 destination=log, level=sfn.LogLevel.ALL, include_execution_data=True
             ),
         )
-        self._grant(store, functions)
+        self._grant(storage, functions)
 
-    def _grant(self, store: JobStore, functions: JobFunctions) -> None:
+    @property
+    def arn(self) -> str:
+        return self.machine.state_machine_arn
+
+    def _grant(self, storage: JobStorage, functions: JobFunctions) -> None:
         """
-        What AWS asks for of a role whose machine has a Distributed Map.
+        Grant what AWS requires for a state machine with a Distributed Map.
 
         See https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html.
         """
@@ -70,8 +74,9 @@ class JobMachine(Construct):
                 resources=[step.function.function_arn for step in functions.all],
             )
         )
-        store.grant_objects(self.role, "jobs/", *WRITTEN)
-        # A policy of its own, as it names the machine, and that waits for its role's first.
+        storage.grant_objects(self.role, "jobs/", *MAP_ACTIONS)
+        # A separate policy, because it names the state machine, which depends on the role's default
+        # policy.
         children = iam.Policy(
             self,
             "Children",
@@ -89,25 +94,23 @@ class JobMachine(Construct):
             ],
         )
         name = cdk.Stack.of(self).get_logical_id(self._resource)
-        start = "arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>"
-        runs = [f"{start}:execution:<{name}.Name>{which}" for which in (":*", f"/{LABEL}:*")]
-        acknowledge(children, {f"AwsSolutions-IAM5[Resource::{run}]": OWN_RUNS for run in runs})
+        prefix = "arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>"
+        arns = [f"{prefix}:execution:<{name}.Name>{suffix}" for suffix in (":*", f"/{LABEL}:*")]
+        rules = {f"AwsSolutions-IAM5[Resource::{arn}]": OWN_EXECUTIONS for arn in arns}
+        acknowledge(children, rules)
 
     @property
     def _resource(self) -> sfn.CfnStateMachine:
         return cast(sfn.CfnStateMachine, self.machine.node.default_child)
 
     def _start(self) -> iam.PolicyStatement:
-        return iam.PolicyStatement(
-            actions=["states:StartExecution"], resources=[self.machine.state_machine_arn]
-        )
+        return iam.PolicyStatement(actions=["states:StartExecution"], resources=[self.arn])
 
-    def _executions(self, which: str) -> str:
+    def _executions(self, suffix: str) -> str:
         stack = cdk.Stack.of(self)
-        name = self.machine.state_machine_name
-        start = f"arn:{stack.partition}:states:{stack.region}:{stack.account}"
-        return f"{start}:execution:{name}{which}"
+        prefix = f"arn:{stack.partition}:states:{stack.region}:{stack.account}"
+        return f"{prefix}:execution:{self.machine.state_machine_name}{suffix}"
 
     def grant_start(self, role: iam.Role) -> None:
-        """Let `role` start jobs."""
+        """Allow `role` to start jobs."""
         role.add_to_policy(self._start())

@@ -1,8 +1,8 @@
 """
-The state machine of jobs in the States Language, as a value; JSONata fills it in.
+The definition of the jobs' state machine: Amazon States Language as a Python value, with JSONata.
 
-plan, then work on every shard of a manifest, then finish: which ends the job, or says when the next
-round is, on what. docs/decisions/0010 has the reasons. See
+The states are: plan, work on every shard of a manifest, finish. Finish ends the job, or starts
+another round of work on the incomplete shards. docs/decisions/0010 has the reasons. See
 https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html.
 """
 
@@ -15,13 +15,13 @@ from typing import Any
 State = dict[str, Any]
 
 LABEL = "Shards"
-DAYS = 15
-"""A day more than the longest `completion_window`."""
+MAX_DAYS = 15
+"""One day more than the longest `completion_window`."""
 
 TASK_SECONDS = 960
-"""A minute more than a Lambda may take: whatever became of it, the state goes on."""
+"""One minute more than a Lambda may run. After that the task fails, whatever happened to it."""
 
-BUSY = {
+RETRY_LAMBDA = {
     "ErrorEquals": [
         "Lambda.TooManyRequestsException",
         "Lambda.ServiceException",
@@ -34,9 +34,9 @@ BUSY = {
     "MaxDelaySeconds": 60,
     "JitterStrategy": "FULL",
 }
-"""More workers at once than the account allows, or a fault of Lambda's."""
+"""For Lambda's own errors: more workers at once than the account allows, or a fault of Lambda."""
 
-FAULT = {
+RETRY_ANY = {
     "ErrorEquals": ["States.ALL"],
     "IntervalSeconds": 3,
     "MaxAttempts": 3,
@@ -44,22 +44,22 @@ FAULT = {
     "JitterStrategy": "FULL",
 }
 
-MAP_FAULT = {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 30, "MaxAttempts": 2}
-"""The map as a whole: S3 could not be read. It begins anew, and passes over what is stored."""
+RETRY_MAP = {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 30, "MaxAttempts": 2}
+"""For the whole map, if S3 could not be read. It starts over; workers skip the stored lines."""
 
-GIVEN = {
+START = {
     "given": "{% $states.context.Execution.Input %}",
     "execution": {
         "id": "{% $states.context.Execution.Id %}",
         "started": "{% $states.context.Execution.StartTime %}",
     },
 }
-FAILED = {**GIVEN, "error": "{% $states.input.error %}"}
+FAILURE = {**START, "error": "{% $states.input.error %}"}
 
 
 @dataclass(frozen=True)
-class Names:
-    """What the machine refers to: ARNs of its functions, the bucket's name, AWS's partition."""
+class References:
+    """What the definition refers to: the functions' ARNs, the bucket's name, AWS's partition."""
 
     plan: str
     work: str
@@ -68,23 +68,25 @@ class Names:
     partition: str
 
 
-def definition(names: Names, workers: int) -> State:
-    """The machine, whose map has so many workers at once."""
-    finish = names.finish
+def definition(references: References, workers: int) -> State:
+    """Return the whole definition; its map runs at most `workers` shards at the same time."""
+    plan, finish = references.plan, references.finish
     return {
         "Comment": "plan, work on every shard, finish; again while lines are left",
         "QueryLanguage": "JSONata",
         "StartAt": "Plan",
-        "TimeoutSeconds": DAYS * 24 * 3600,
+        "TimeoutSeconds": MAX_DAYS * 24 * 3600,
         "States": {
-            "Plan": _task(names, names.plan, GIVEN, "Planned"),
+            "Plan": _task(references, plan, START, "Planned"),
             "Planned": _choice({"work": "Work", "refuse": "Refuse", "done": "Done"}, "Finish"),
-            "Work": _map(names, workers),
-            "Finish": _task(names, finish, "{% $states.input %}", "Finished"),
+            "Work": _map(references, workers),
+            "Finish": _task(references, finish, "{% $states.input %}", "Finished"),
             "Finished": _choice({"work": "Pause", "fail": "Fail"}, "Done"),
             "Pause": {"Type": "Wait", "Seconds": "{% $states.input.wait %}", "Next": "Work"},
-            "GiveUp": _task(names, finish, FAILED, "Fail", fault="Abandon"),
-            "Abandon": _task(names, finish, {**FAILED, "abandon": True}, "Fail", fault="Lost"),
+            "GiveUp": _task(references, finish, FAILURE, "Fail", catch="Abandon"),
+            "Abandon": _task(
+                references, finish, {**FAILURE, "abandon": True}, "Fail", catch="Lost"
+            ),
             "Done": {"Type": "Succeed"},
             "Refuse": _fail("BadInput", "{% $states.input.why %}"),
             "Fail": _fail("JobFailed", "{% $states.input.why %}"),
@@ -94,24 +96,24 @@ def definition(names: Names, workers: int) -> State:
 
 
 def _task(
-    names: Names, function: str, payload: object, next_: str, *, fault: str = "GiveUp"
+    references: References, function: str, payload: object, next_: str, *, catch: str = "GiveUp"
 ) -> State:
-    """A function whose answer is the next state's input."""
+    """Return a state that calls a function and passes its result to the next state."""
     return {
-        **_call(names, function, payload),
+        **_invoke(references, function, payload),
         "Output": "{% $states.result.Payload %}",
-        "Catch": [_catch(fault)],
+        "Catch": [_catch(catch)],
         "Next": next_,
     }
 
 
-def _call(names: Names, function: str, payload: object) -> State:
+def _invoke(references: References, function: str, payload: object) -> State:
     return {
         "Type": "Task",
-        "Resource": f"arn:{names.partition}:states:::lambda:invoke",
+        "Resource": f"arn:{references.partition}:states:::lambda:invoke",
         "Arguments": {"FunctionName": function, "Payload": payload},
         "TimeoutSeconds": TASK_SECONDS,
-        "Retry": [BUSY, FAULT],
+        "Retry": [RETRY_LAMBDA, RETRY_ANY],
     }
 
 
@@ -123,15 +125,15 @@ def _catch(next_: str) -> State:
     }
 
 
-def _choice(ways: Mapping[str, str], otherwise: str) -> State:
-    """By `next`, which the functions say."""
+def _choice(ways: Mapping[str, str], default: str) -> State:
+    """Return a choice by `next`, a field of every function's result."""
     return {
         "Type": "Choice",
         "Choices": [
-            {"Condition": f"{{% $states.input.next = '{said}' %}}", "Next": state}
-            for said, state in ways.items()
+            {"Condition": f"{{% $states.input.next = '{value}' %}}", "Next": state}
+            for value, state in ways.items()
         ],
-        "Default": otherwise,
+        "Default": default,
     }
 
 
@@ -139,12 +141,13 @@ def _fail(error: str, cause: str) -> State:
     return {"Type": "Fail", "Error": f"Fanout.{error}", "Cause": cause}
 
 
-def _map(names: Names, workers: int) -> State:
+def _map(references: References, workers: int) -> State:
     """
-    A child for each shard of the manifest. One that fails does not end the others: what it has left
-    is another round's.
+    Return the Distributed Map, which runs a child execution for each shard of the manifest.
+
+    A child that fails does not end the others: the next round works on the lines that are left.
     """
-    s3 = f"arn:{names.partition}:states:::s3"
+    s3 = f"arn:{references.partition}:states:::s3"
     return {
         "Type": "Map",
         "Label": LABEL,
@@ -153,37 +156,37 @@ def _map(names: Names, workers: int) -> State:
         "ItemReader": {
             "Resource": f"{s3}:getObject",
             "ReaderConfig": {"InputType": "JSONL"},
-            "Arguments": {"Bucket": names.bucket, "Key": "{% $states.input.manifest %}"},
+            "Arguments": {"Bucket": references.bucket, "Key": "{% $states.input.manifest %}"},
         },
         "ItemSelector": {
             "job": "{% $states.input.job %}",
             "shard": "{% $states.context.Map.Item.Value %}",
         },
-        "ItemProcessor": _child(names),
+        "ItemProcessor": _child(references),
         "ResultWriter": {
             "Resource": f"{s3}:putObject",
             "Arguments": {
-                "Bucket": names.bucket,
+                "Bucket": references.bucket,
                 "Prefix": "{% 'jobs/' & $states.input.job & '/runs' %}",
             },
             "WriterConfig": {"Transformation": "COMPACT", "OutputType": "JSONL"},
         },
         "Output": "{% $states.input %}",
-        "Retry": [MAP_FAULT],
+        "Retry": [RETRY_MAP],
         "Catch": [_catch("GiveUp")],
         "Next": "Finish",
     }
 
 
-def _child(names: Names) -> State:
-    """A shard, worker after worker while one says that only its time was up."""
+def _child(references: References) -> State:
+    """Return a shard's states: run one worker after another while each stops for lack of time."""
     shard = {"job": "{% $states.input.job %}", "shard": "{% $states.input.shard %}"}
     return {
         "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
         "StartAt": "Shard",
         "States": {
             "Shard": {
-                **_call(names, names.work, shard),
+                **_invoke(references, references.work, shard),
                 "Output": {**shard, "said": "{% $states.result.Payload %}"},
                 "Next": "Said",
             },

@@ -1,4 +1,4 @@
-"""Where jobs are kept: a bucket for what is asked and answered, a table for records and counts."""
+"""The storage of jobs: a bucket for files and results, a table for records and counts."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from constructs import Construct
 from ..nag_suppressions import acknowledge
 from ..props import GatewayProps
 
-# By what keys begin with. A job may take 14 days, and what it has left behind helps to see why.
 UPLOAD_DAYS = 2
 JOB_DAYS = 30
+"""Days for which a job's working files are kept: it may run for 14, and they show what happened."""
 
-BELOW = "A job's files have names that it makes up: the right is to one of the bucket's folders."
-ANY = "By hand or through the inbox a job may be given any object of the stack's own bucket."
-ACCESS_LOG = (
-    "S3's access log would need a second bucket and name every object read; the API's own log has "
-    "who asked for which file, and CloudTrail's data events can be switched on for the bucket."
+FOLDER_REASON = "A job generates its object names; the statement allows one folder of the bucket."
+BUCKET_REASON = "A job that is started by hand may read any object in the stack's own bucket."
+ACCESS_LOG_REASON = (
+    "S3's access log needs a second bucket. The API's log shows who requested which file, and you "
+    "can enable CloudTrail's data events for the bucket."
 )
 
 
-class JobStore(Construct):
+class JobStorage(Construct):
     """
     The bucket and the table of a stack's jobs.
 
-    The bucket outlives its stack: it may hold answers that were paid for, and CloudFormation does
-    not delete one that is not empty. It has no versions: every result has a key of its own, and a
-    file that a caller deletes is meant to be gone.
+    `cdk destroy` keeps the bucket: it may hold responses that you paid for, and CloudFormation does
+    not delete a bucket with objects. The bucket has no versioning: no result overwrites another,
+    and a file that a client deletes must be gone.
     """
 
     def __init__(self, scope: Construct, id_: str, *, props: GatewayProps) -> None:
@@ -45,18 +45,18 @@ class JobStore(Construct):
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,
             minimum_tls_version=1.2,
-            lifecycle_rules=_rules(props),
+            lifecycle_rules=_lifecycle_rules(props),
             removal_policy=cdk.RemovalPolicy.RETAIN,
         )
-        self._tell_eventbridge()
-        acknowledge(self.bucket, {"AwsSolutions-S1": ACCESS_LOG})
+        self._send_events()
+        acknowledge(self.bucket, {"AwsSolutions-S1": ACCESS_LOG_REASON})
         self.table = dynamodb.Table(
             self,
             "Table",
             partition_key=dynamodb.Attribute(name="kind", type=dynamodb.AttributeType.STRING),
             sort_key=dynamodb.Attribute(name="id", type=dynamodb.AttributeType.STRING),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            encryption=dynamodb.TableEncryption.DEFAULT,  # a key of AWS's own, by the request free
+            encryption=dynamodb.TableEncryption.DEFAULT,  # with a key that AWS owns: free
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
@@ -68,8 +68,8 @@ class JobStore(Construct):
     def _resource(self) -> s3.CfnBucket:
         return cast(s3.CfnBucket, self.bucket.node.default_child)
 
-    def _tell_eventbridge(self) -> None:
-        """As the template says it; the CDK's own way is a Lambda that calls S3."""
+    def _send_events(self) -> None:
+        """Send S3's events to EventBridge, without the extra Lambda of CDK's own method."""
         self._resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
             event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(
                 event_bridge_enabled=True
@@ -78,7 +78,7 @@ class JobStore(Construct):
 
     @property
     def environment(self) -> dict[str, str]:
-        """How the functions find it."""
+        """The variables that tell functions where the storage is."""
         return {
             "FANOUT_BUCKET": self.bucket.bucket_name,
             "FANOUT_FILE_DAYS": str(self._days),
@@ -86,7 +86,7 @@ class JobStore(Construct):
         }
 
     def grant_records(self, role: iam.Role) -> None:
-        """Let `role` read and write the table."""
+        """Allow `role` to read and write the table."""
         actions = "BatchWriteItem DeleteItem GetItem PutItem Query UpdateItem"
         role.add_to_policy(
             iam.PolicyStatement(
@@ -97,9 +97,10 @@ class JobStore(Construct):
 
     def grant_files(self, role: iam.Role, *, read: str, write: str = "") -> None:
         """
-        Let `role` read what is below some prefixes (`/` is all), and write and delete below others.
+        Allow `role` to read below the prefixes in `read` (`/` is the whole bucket), and to write
+        and delete below those in `write`. Spaces separate prefixes.
 
-        Without the right to list the bucket S3 would call 403 what is not there.
+        The role may also list the bucket: otherwise S3 answers 403, not 404, for a missing object.
         """
         role.add_to_policy(
             iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket.bucket_arn])
@@ -109,7 +110,7 @@ class JobStore(Construct):
             self.grant_objects(role, write, "AbortMultipartUpload", "DeleteObject", "PutObject")
 
     def grant_objects(self, role: iam.Role, prefixes: str, *actions: str) -> None:
-        """Let `role` do this to objects below some prefixes, and no more."""
+        """Allow `role` these S3 actions on objects below the prefixes, separated by spaces."""
         folders = [f"{prefix}*".lstrip("/") for prefix in prefixes.split()]
         role.add_to_policy(
             iam.PolicyStatement(
@@ -118,23 +119,19 @@ class JobStore(Construct):
             )
         )
         name = cdk.Stack.of(self).get_logical_id(self._resource)
-        acknowledge(
-            role,
-            {
-                f"AwsSolutions-IAM5[Resource::<{name}.Arn>/{folder}]": BELOW if folder[1:] else ANY
-                for folder in folders
-            },
-        )
+        for folder in folders:
+            reason = FOLDER_REASON if folder != "*" else BUCKET_REASON
+            acknowledge(role, {f"AwsSolutions-IAM5[Resource::<{name}.Arn>/{folder}]": reason})
 
 
-def _rules(props: GatewayProps) -> list[s3.LifecycleRule]:
-    # A day more than the records say, so that a file that has a record is there.
-    kept = props.file_days + 1
+def _lifecycle_rules(props: GatewayProps) -> list[s3.LifecycleRule]:
+    # A day more than the records, so that every file with a record exists.
+    file_days = props.file_days + 1
     days = {
-        "files/": kept,
-        "inbox/": kept,
+        "files/": file_days,
+        "inbox/": file_days,
         "jobs/": JOB_DAYS,
-        "outbox/": kept,
+        "outbox/": file_days,
         "uploads/": UPLOAD_DAYS,
     }
     unfinished = s3.LifecycleRule(
@@ -144,8 +141,8 @@ def _rules(props: GatewayProps) -> list[s3.LifecycleRule]:
         unfinished,
         *(
             s3.LifecycleRule(
-                id=prefix.rstrip("/"), prefix=prefix, expiration=cdk.Duration.days(number)
+                id=prefix.rstrip("/"), prefix=prefix, expiration=cdk.Duration.days(age)
             )
-            for prefix, number in days.items()
+            for prefix, age in days.items()
         ),
     ]

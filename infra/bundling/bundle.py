@@ -1,7 +1,8 @@
 """
-One zip for every function, made by uv without Docker: wheels for the target platform, by hash.
+Builds the zip that every function shares: uv installs wheels for the target platform, without
+Docker, and checks their hashes.
 
-The same input gives the same bytes, and so the same asset: no time stamps, not even in byte code.
+The same input gives the same bytes and so the same asset: nothing contains a time stamp.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ from .bytecode import compile_folder
 
 ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "requirements" / "lambda.txt"
-# Amazon Linux 2023 has glibc 2.34, so wheels for 2.28 run on it.
+# Amazon Linux 2023 has glibc 2.34, which runs wheels for 2.28.
 PLATFORMS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
-# What the wheels bring along and no function runs: sources, headers, tests, command-line scripts.
-DEAD_WEIGHT = (
+# What no function runs: the wheels' sources, headers, tests and command-line scripts.
+UNUSED = (
     *("bin", ".lock", "**/tests", "**/__pycache__"),
     *("**/*.pxd", "**/*.pyx", "**/*.c", "**/*.h"),
 )
 
 
 def find_uv() -> str:
-    """The project's own uv, or the one on the path."""
+    """Return the project's own uv, or else the one on the path."""
     for place in (ROOT / ".venv/bin/uv", ROOT / ".venv-infra/bin/uv"):
         if place.exists():
             return str(place)
@@ -39,7 +40,7 @@ def find_uv() -> str:
 
 
 def bundle(output: Path, *, architecture: str, python: str, config: str) -> None:
-    """Write what the functions need into `output`."""
+    """Write what the functions need into the folder `output`; `config` is JSON."""
     subprocess.run(  # noqa: S603
         [
             *(find_uv(), "pip", "install", "--quiet", "--target", str(output)),
@@ -49,13 +50,13 @@ def bundle(output: Path, *, architecture: str, python: str, config: str) -> None
         ],
         check=True,
     )
-    for pattern in DEAD_WEIGHT:
+    for pattern in UNUSED:
         for path in sorted(output.glob(pattern)):
             if path.is_dir():
                 shutil.rmtree(path)
             elif path.exists():
                 path.unlink()
-    for record in output.glob("*.dist-info"):  # entry points and versions stay, the rest goes
+    for record in output.glob("*.dist-info"):  # entry points and versions are used, these are not
         for name in ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json"):
             (record / name).unlink(missing_ok=True)
     skip = shutil.ignore_patterns("__pycache__", "*.pyc", "cli", "local")
@@ -67,19 +68,19 @@ def bundle(output: Path, *, architecture: str, python: str, config: str) -> None
 
 @jsii.implements(cdk.ILocalBundling)
 class UvBundling:
-    """CDK's door to `bundle`."""
+    """The bundler that CDK calls instead of starting a Docker container."""
 
-    def __init__(self, **what: str) -> None:
-        self._what = what
+    def __init__(self, **options: str) -> None:
+        self._options = options
 
     def try_bundle(self, output_dir: str, *_: Any, **__: Any) -> bool:
-        """Bundle into `output_dir`; never falls back to Docker."""
-        bundle(Path(output_dir), **self._what)
+        """Bundle into `output_dir`. True: CDK does not need Docker."""
+        bundle(Path(output_dir), **self._options)
         return True
 
 
 def make_code(*, architecture: str, python: str, config: str) -> lambda_.Code:
-    """The asset that every function shares."""
+    """Return the asset that every function shares."""
     return lambda_.Code.from_asset(
         str(ROOT / "functions"),
         asset_hash_type=cdk.AssetHashType.OUTPUT,

@@ -1,10 +1,10 @@
 """
-Byte code for what a function imports, so that no cold start compiles it again.
+Compiles the zip's modules to byte code, so that no cold start has to.
 
-Lambda's /var/task is read-only: without it each new environment compiles every module, half of the
-CPU of a start. Byte code is one Python version's own, so it is made by that version: CPython as
-WebAssembly (Pyodide, out of package.json), which is the same on every machine and needs no other
-Python there.
+Lambda's /var/task is read-only, so without byte code every new environment compiles every module,
+which takes half of the CPU time of a start. Each Python version has its own byte code, so that
+version must compile it: CPython as WebAssembly (Pyodide, from package.json). It gives the same
+result on every machine, and the machine needs no Python of that version.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ COMPILERS = {"3.13": "pyodide-313", "3.14": "pyodide"}
 
 
 def find_node() -> str:
-    """The Node.js of this environment, or the one on the path."""
+    """Return the Node.js of this environment, or else the one on the path."""
     own = Path(sys.executable).parent / "node"
     found = str(own) if own.exists() else shutil.which("node")
     if found is None:
-        raise RuntimeError("bundling needs Node.js: run `make install-infra`, or install it")
+        raise RuntimeError("bundling needs Node.js: run `make install-infra`")
     return found
 
 
 def compile_folder(folder: Path, python: str) -> None:
-    """Put byte code of that Python version beside every module below `folder`."""
+    """Write byte code of the Python version next to every module below `folder`."""
     compiler = COMPILERS[python]
     if not (ROOT / "node_modules" / compiler).is_dir():
         raise RuntimeError(f"bundling needs `{compiler}`: run `make install-infra`")

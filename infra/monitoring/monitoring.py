@@ -1,4 +1,4 @@
-"""What to look at and what to be woken by: a dashboard and alarms over the gateway's metrics."""
+"""The alarms, the topic that mails them, and the dashboard."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from ..props import GatewayProps
+from .dashboard import make_dashboard
+from .metrics import FIVE_MINUTES, GatewayMetrics
 
-NAMESPACE = "Fanout"
-FIVE_MINUTES = cdk.Duration.minutes(5)
 
-
-class Watch(Construct):
-    """One dashboard; alarms on errors, throttles, slowness and spend, by mail if asked for."""
+class Monitoring(Construct):
+    """One dashboard; alarms on errors, throttling, latency and spend."""
 
     def __init__(
         self,
@@ -31,68 +30,45 @@ class Watch(Construct):
         api: apigateway.RestApi,
     ) -> None:
         super().__init__(scope, id_)
-        self._service = cdk.Stack.of(self).stack_name
+        self.metrics = GatewayMetrics(cdk.Stack.of(self).stack_name)
         self._topic = self._mail(props.alarm_email) if props.alarm_email else None
         self.errors = self.alarm(
             "Errors",
             function.metric_errors(period=FIVE_MINUTES),
             1,
-            "the function itself failed: see its log",
+            "the API function failed. See its log",
         )
         self.alarm(
             "ServerErrors",
-            self.metric("Errors", "Sum"),
+            self.metrics.metric("Errors", "Sum"),
             5,
-            "five requests in five minutes got a 5xx: providers down, or keys refused",
+            "five requests in five minutes got a 5xx: providers are down or reject their keys",
         )
         self.alarm(
             "Throttles",
             function.metric_throttles(period=FIVE_MINUTES),
             1,
-            "more calls at once than `fanout:concurrency` or the account allow",
+            "more requests at the same time than `fanout:concurrency` or the account allows",
         )
         self.alarm(
             "Slow",
             api.metric_latency(period=FIVE_MINUTES, statistic="p99"),
             120_000,
-            "one request in a hundred took over two minutes",
+            "one request in a hundred took more than two minutes",
         )
         self.alarm(
             "Spend",
-            self.metric("CostUSD", "Sum", cdk.Duration.hours(1)),
+            self.metrics.metric("CostUSD", "Sum", cdk.Duration.hours(1)),
             props.spend_alarm,
-            f"over {props.spend_alarm:g} dollars an hour by the config's prices "
+            f"requests cost more than {props.spend_alarm:g} dollars in an hour "
             "(`fanout:spend_alarm`)",
         )
-        self.board = self._dashboard(function, api)
-
-    def metric(
-        self, name: str, statistic: str, period: cdk.Duration = FIVE_MINUTES
-    ) -> cloudwatch.Metric:
-        """One of the gateway's own."""
-        return cloudwatch.Metric(
-            namespace=NAMESPACE,
-            metric_name=name,
-            dimensions_map={"service": self._service},
-            statistic=statistic,
-            period=period,
-        )
-
-    def _by(self, name: str, statistic: str, dimension: str) -> cloudwatch.MathExpression:
-        """The metric, a line for each value of `dimension` that there ever is."""
-        schema = f"{{{NAMESPACE},{dimension},service}}"
-        where = f'MetricName="{name}" service="{self._service}"'
-        return cloudwatch.MathExpression(
-            expression=f"SEARCH('{schema} {where}', '{statistic}', 300)",
-            label="",
-            using_metrics={},
-            period=FIVE_MINUTES,
-        )
+        self.dashboard = make_dashboard(self, self.metrics, function, api)
 
     def alarm(
         self, name: str, metric: cloudwatch.IMetric, threshold: float, why: str
     ) -> cloudwatch.Alarm:
-        """At `threshold` and above; by mail, if that was asked for."""
+        """Create an alarm at `threshold` and above; with `fanout:alarm_email` it sends a mail."""
         alarm = cloudwatch.Alarm(
             self,
             name,
@@ -101,13 +77,14 @@ class Watch(Construct):
             evaluation_periods=1,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-            alarm_description=f"{self._service}: {why}",
+            alarm_description=f"{self.metrics.service}: {why}",
         )
         if self._topic:
             alarm.add_alarm_action(actions.SnsAction(self._topic))
         return alarm
 
     def _mail(self, address: str) -> sns.Topic:
+        """Create the topic of the alarms, with a subscription of the address."""
         topic = sns.Topic(self, "Alarms", enforce_ssl=True)
         topic.add_to_resource_policy(
             iam.PolicyStatement(
@@ -119,48 +96,3 @@ class Watch(Construct):
         )
         topic.add_subscription(subscriptions.EmailSubscription(address))
         return topic
-
-    def _dashboard(self, function: lambda_.Alias, api: apigateway.RestApi) -> cloudwatch.Dashboard:
-        stack = cdk.Stack.of(self)
-        name = f"{self._service}-{stack.region}"  # dashboards are global
-        board = cloudwatch.Dashboard(
-            self, "Dashboard", default_interval=cdk.Duration.hours(6), dashboard_name=name
-        )
-        home = f"https://console.aws.amazon.com/cloudwatch/home?region={stack.region}"
-        cdk.CfnOutput(stack, "DashboardUrl", value=f"{home}#dashboards/dashboard/{name}")
-        requests = [self.metric(name, "Sum") for name in ("Requests", "Errors")]
-        first = [self.metric("FirstToken", s) for s in ("p50", "p90", "p99")]
-        board.add_widgets(
-            graph("Requests and server errors", *requests),
-            graph("First token, all models (ms)", *first),
-            graph("Spend (USD, five minutes)", self.metric("CostUSD", "Sum")),
-        )
-        board.add_widgets(
-            graph("Attempts by model", self._by("Attempts", "Sum", "model")),
-            graph("First token by model, p50 (ms)", self._by("FirstToken", "p50", "model")),
-            graph("Failures by model", self._by("AttemptFailures", "Sum", "model")),
-        )
-        board.add_widgets(
-            graph("Spend by model (USD)", self._by("CostUSD", "Sum", "model")),
-            graph("Tokens out by model", self._by("CompletionTokens", "Sum", "model")),
-            graph("Cancelled by mode", self._by("Cancelled", "Sum", "mode")),
-        )
-        board.add_widgets(
-            graph(
-                "Function: at once, throttled",
-                function.metric_throttles(),
-                function.metric("ConcurrentExecutions", statistic="Maximum"),
-            ),
-            graph(
-                "Function: duration (ms)",
-                function.metric_duration(statistic="p50"),
-                function.metric_duration(statistic="p99"),
-            ),
-            graph("API: 4xx, 5xx", api.metric_client_error(), api.metric_server_error()),
-        )
-        return board
-
-
-def graph(title: str, *metrics: cloudwatch.IMetric) -> cloudwatch.GraphWidget:
-    """A third of a row."""
-    return cloudwatch.GraphWidget(title=title, left=list(metrics), width=8, height=6)

@@ -1,8 +1,8 @@
 """
-`make check`: what AWS would say of the stack, said here.
+`make check`: checks the stack's templates without an AWS account, network or Docker.
 
-Synthesises it as it is and with every choice taken, under cdk-nag's rules; then cfn-lint on the
-templates and asl-validator on their state machines. No account, no network, no Docker.
+Synthesizes the stack with default options and with every optional feature, under cdk-nag's rules.
+Then runs cfn-lint on the templates and asl-validator on their state machines.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ EVERYTHING = {
 
 
 def main() -> int:
-    """The exit code: 0 if nobody has anything to say."""
-    stacks = {"AsItIs": {}, "Everything": EVERYTHING}
-    if not all(synthesise(name, choices) for name, choices in stacks.items()):
+    """Return the exit code: 0 if no check finds a problem."""
+    stacks = {"Default": {}, "Everything": EVERYTHING}
+    if not all(synthesize(name, options) for name, options in stacks.items()):
         return 1
     templates = [str(OUT / name / f"{name}.template.json") for name in stacks]
     linted = subprocess.run([TOOLS / "cfn-lint", *templates], check=False)
-    return linted.returncode or int(not all(list(map(is_valid, written(templates)))))
+    return linted.returncode or int(not all(list(map(is_valid, write_definitions(templates)))))
 
 
-def synthesise(name: str, choices: Mapping[str, object]) -> bool:
-    """Whether the stack can be made so; its code is left out, as its tests bundle it."""
+def synthesize(name: str, options: Mapping[str, object]) -> bool:
+    """Return whether synth succeeds. It skips the code, which the tests bundle."""
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
-    context |= {f"fanout:{key}": value for key, value in choices.items()}
+    context |= {f"fanout:{key}": value for key, value in options.items()}
     context |= {"fanout:stack": name, "aws:cdk:bundling-stacks": []}
     env = {**os.environ, "CDK_OUTDIR": str(OUT / name), "CDK_CONTEXT_JSON": json.dumps(context)}
-    env["PATH"] = f"{TOOLS}{os.pathsep}{env['PATH']}"  # Node.js out of a wheel
+    env["PATH"] = f"{TOOLS}{os.pathsep}{env['PATH']}"  # Node.js comes from a wheel
     done = subprocess.run([sys.executable, "-m", "infra.app"], cwd=ROOT, env=env, check=False)
     report = OUT / name / "validation-report.json"
     if done.returncode and report.is_file():
@@ -60,8 +60,8 @@ def synthesise(name: str, choices: Mapping[str, object]) -> bool:
     return done.returncode == 0
 
 
-def written(templates: list[str]) -> Iterator[Path]:
-    """The definition of every state machine, in a file of its own."""
+def write_definitions(templates: list[str]) -> Iterator[Path]:
+    """Write the definition of every state machine to a file, and yield its path."""
     for template in templates:
         resources: dict[str, Any] = json.loads(Path(template).read_text())["Resources"]
         for name, definition in state_machines.definitions(resources):
@@ -73,7 +73,7 @@ def written(templates: list[str]) -> Iterator[Path]:
 
 
 def is_valid(definition: Path) -> bool:
-    """What asl-validator says."""
+    """Return whether asl-validator accepts the definition."""
     command: list[Path | str] = [TOOLS / "node", ASL_VALIDATOR, "--json-path", definition]
     return subprocess.run(command, check=False).returncode == 0
 

@@ -1,4 +1,4 @@
-"""What a job of a million lines costs on AWS, beside its tokens: from how the stack does one."""
+"""What a bulk job costs on AWS without its tokens, computed from what its workers do."""
 
 from __future__ import annotations
 
@@ -8,39 +8,41 @@ from . import prices
 
 MILLION = 1_000_000
 SHARD = 200
-"""Lines of a shard, the most that the planner gives one."""
+"""Lines of a shard: the most that the planner puts into one."""
 
-# A worker begins with a hundred calls at once, so that a shard is at most two answers' time, and
-# some seconds to start, read, join and write counts.
-WAVES, BESIDE = 2, 2
+# A worker starts with a hundred calls at once, so a shard takes at most as long as two responses,
+# and some seconds to start, read, join and write counts.
+WAVES, OVERHEAD = 2, 2
 
 TRANSITIONS = 3
-"""States that a shard's child enters: the worker, whether it is done, its counts."""
+"""States that a shard's child execution enters: the worker, the choice, the end."""
 
-# Once a second a worker puts what it has, writes its counts and its calls, and looks whether the
-# job goes on; a shard's beginning and end are some more.
-COUNTS = 2
-PUTS_BESIDE, GETS_BESIDE, WRITES_BESIDE, READS_BESIDE = 4, 3, 1, 3
+# Once a second a worker stores its results, writes two sets of counts, and reads whether the job
+# goes on. A shard's start and end need a few more.
+COUNT_WRITES = 2
+EXTRA_PUTS, EXTRA_GETS, EXTRA_WRITES, EXTRA_READS = 4, 3, 1, 3
 
 LOGGED = 14_000
-"""Bytes: ten events of the child with their data, and the worker's own lines."""
+"""Bytes a shard: ten events of the child execution with their data, and the worker's own lines."""
 
 MEMORIES = (512, 1_024, 1_769)
-WAITS = (1, 3, 10, 30)
+DURATIONS = (1, 3, 10, 30)
 PART = 5 * 1024 * 1024
 OUTPUT_LINE = 1_500
-"""Bytes of an answer's line."""
+"""Bytes of an output line."""
 
-ONE_CORE = 1.769
-PLANNED = 50_000
-"""Lines that planner and finisher are taken to go through in a second."""
+ONE_VCPU = 1.769
+"""GB of memory at which a Lambda has one vCPU."""
+
+LINES_PER_SECOND = 50_000
+"""Lines that planner and finisher are assumed to process in a second."""
 
 METRICS = 3
-"""Lines, failed ones, their cost."""
+"""The metrics of jobs: lines, failed lines, and their cost."""
 
 
 class Parts(NamedTuple):
-    """Dollars, by what they are for."""
+    """Dollars by AWS service."""
 
     functions: float
     states: float
@@ -54,16 +56,16 @@ class Parts(NamedTuple):
 
 
 def job(lines: int, memory: int, seconds: float) -> Parts:
-    """A job whose answers take so long, by workers of so much memory."""
+    """Return the cost of a job whose responses take `seconds`, with workers of `memory` MB."""
     shards = -(-lines // SHARD)
-    works = WAVES * seconds + BESIDE
-    waited = shards * works * memory / 1024 + 2 * lines / PLANNED * ONE_CORE
-    puts = shards * (works + PUTS_BESIDE) + lines * OUTPUT_LINE / PART
-    gets = shards * (works + GETS_BESIDE)
-    writes = shards * (COUNTS * works + WRITES_BESIDE)
-    reads = shards * (works + READS_BESIDE)
+    work = WAVES * seconds + OVERHEAD
+    gb_seconds = shards * work * memory / 1024 + 2 * lines / LINES_PER_SECOND * ONE_VCPU
+    puts = shards * (work + EXTRA_PUTS) + lines * OUTPUT_LINE / PART
+    gets = shards * (work + EXTRA_GETS)
+    writes = shards * (COUNT_WRITES * work + EXTRA_WRITES)
+    reads = shards * (work + EXTRA_READS)
     return Parts(
-        functions=waited * prices.COMPUTE["arm64"].dollars
+        functions=gb_seconds * prices.COMPUTE["arm64"].dollars
         + shards / MILLION * prices.INVOCATION.dollars,
         states=shards * TRANSITIONS / 1_000 * prices.TRANSITION.dollars,
         storage=(puts * prices.S3_PUT.dollars + gets * prices.S3_GET.dollars) / 1_000,

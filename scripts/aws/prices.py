@@ -1,7 +1,7 @@
 """
-AWS's list prices that the stack meets: us-east-1, US dollars, each with where and when it was read.
+AWS's list prices for what the stack uses: us-east-1, US dollars, without the free tier.
 
-The free tier is left out.
+Each has its source and the day on which it was looked up.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Price(NamedTuple):
-    """Dollars for one `unit` of `what`."""
+    """The price of one `unit` of `what`, in dollars."""
 
     what: str
     dollars: float
@@ -20,9 +20,9 @@ class Price(NamedTuple):
 
 
 _LAMBDA = "https://aws.amazon.com/lambda/pricing/"
-_WATCH = "https://aws.amazon.com/cloudwatch/pricing/"
+_CLOUDWATCH = "https://aws.amazon.com/cloudwatch/pricing/"
 _S3 = "https://aws.amazon.com/s3/pricing/"
-_TABLE = "https://aws.amazon.com/dynamodb/pricing/on-demand/"
+_DYNAMODB = "https://aws.amazon.com/dynamodb/pricing/on-demand/"
 _GUIDANCE = (
     "https://github.com/aws-solutions-library-samples/"
     "guidance-for-multi-provider-generative-ai-gateway-on-aws"
@@ -33,8 +33,8 @@ COMPUTE = {
     "x86_64": Price("Lambda, x86_64", 0.0000166667, "GB-second", _LAMBDA, "2026-11-23"),
 }
 INVOCATION = Price("Lambda", 0.20, "million requests", _LAMBDA, "2026-11-23")
-KEPT_WARM = Price(
-    "Lambda's provisioned concurrency, arm64", 0.0000033334, "GB-second", _LAMBDA, "2026-03-08"
+PROVISIONED = Price(
+    "Lambda, provisioned concurrency, arm64", 0.0000033334, "GB-second", _LAMBDA, "2026-03-08"
 )
 API = Price(
     "API Gateway, REST",
@@ -58,10 +58,10 @@ SECRET_CALLS = Price(
     "Secrets Manager", 0.05, "10,000 calls", "https://aws.amazon.com/secrets-manager/pricing/",
     "2026-11-23",
 )  # fmt: skip
-LOGS = Price("CloudWatch Logs, taken in", 0.50, "GB", _WATCH, "2026-06-13")
-METRIC = Price("CloudWatch, a metric of one's own", 0.30, "month", _WATCH, "2026-02-15")
-ALARM = Price("CloudWatch, an alarm", 0.10, "month", _WATCH, "2026-06-13")
-DASHBOARD = Price("CloudWatch, a dashboard", 3.00, "month", _WATCH, "2026-06-13")
+LOGS = Price("CloudWatch Logs, ingested", 0.50, "GB", _CLOUDWATCH, "2026-06-13")
+METRIC = Price("CloudWatch, a custom metric", 0.30, "month", _CLOUDWATCH, "2026-02-15")
+ALARM = Price("CloudWatch, an alarm", 0.10, "month", _CLOUDWATCH, "2026-06-13")
+DASHBOARD = Price("CloudWatch, a dashboard", 3.00, "month", _CLOUDWATCH, "2026-06-13")
 TRACES = Price(
     "X-Ray", 5.00, "million traces", "https://aws.amazon.com/xray/pricing/", "2026-11-23"
 )
@@ -72,17 +72,17 @@ TRANSITION = Price(
     "https://aws.amazon.com/step-functions/pricing/",
     "2026-11-23",
 )
-S3_PUT = Price("S3, to put, copy or list", 0.005, "1,000 requests", _S3, "2026-11-25")
-S3_GET = Price("S3, to get", 0.0004, "1,000 requests", _S3, "2026-11-25")
-S3_STORAGE = Price("S3, standard", 0.023, "GB-month", _S3, "2026-11-25")
-WRITE = Price("DynamoDB, on demand", 0.625, "million writes of 1 kB", _TABLE, "2026-11-23")
-READ = Price("DynamoDB, on demand", 0.125, "million reads of 4 kB", _TABLE, "2026-11-23")
-PROXY = Price("LiteLLM on ECS, AWS's own guidance, idle", 378.10, "month", _GUIDANCE, "2026-07-15")
+S3_PUT = Price("S3, PUT, COPY or LIST", 0.005, "1,000 requests", _S3, "2026-11-25")
+S3_GET = Price("S3, GET", 0.0004, "1,000 requests", _S3, "2026-11-25")
+S3_STORAGE = Price("S3, standard storage", 0.023, "GB-month", _S3, "2026-11-25")
+WRITE = Price("DynamoDB, on demand", 0.625, "million writes of 1 kB", _DYNAMODB, "2026-11-23")
+READ = Price("DynamoDB, on demand", 0.125, "million reads of 4 kB", _DYNAMODB, "2026-11-23")
+PROXY = Price("LiteLLM on ECS, AWS's guidance, idle", 378.10, "month", _GUIDANCE, "2026-07-15")
 PROXY_TASK = Price("One of its two tasks (2 vCPU, 4 GB)", 57.67, "month", _GUIDANCE, "2026-07-15")
 PROXY_BALANCER = Price("Its load balancer", 24.62, "month", _GUIDANCE, "2026-07-15")
 
 ALL = (
     *COMPUTE.values(), INVOCATION, API, DATA_OUT, SECRET, SECRET_CALLS, LOGS, METRIC, ALARM,
-    DASHBOARD, TRACES, KEPT_WARM, TRANSITION, S3_PUT, S3_GET, S3_STORAGE, WRITE, READ, PROXY,
+    DASHBOARD, TRACES, PROVISIONED, TRANSITION, S3_PUT, S3_GET, S3_STORAGE, WRITE, READ, PROXY,
     PROXY_TASK, PROXY_BALANCER,
 )  # fmt: skip

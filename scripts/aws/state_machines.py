@@ -1,4 +1,4 @@
-"""State machines out of a template, their references filled in, and what no linter sees of them."""
+"""Reads state machines from a template, and finds mistakes in them that no linter reports."""
 
 from __future__ import annotations
 
@@ -6,40 +6,42 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-STAND_IN = "arn:aws:lambda:eu-west-1:111111111111:function:{}"
+PLACEHOLDER = "arn:aws:lambda:eu-west-1:111111111111:function:{}"
 
 
 def definitions(resources: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The name and the definition of each state machine."""
+    """Yield the logical id and the definition of each state machine."""
     for name, resource in resources.items():
         if resource["Type"] == "AWS::StepFunctions::StateMachine":
-            yield name, json.loads(filled(resource["Properties"]["DefinitionString"]))
+            yield name, json.loads(resolve(resource["Properties"]["DefinitionString"]))
 
 
-def filled(value: Any) -> str:
-    """The text that CloudFormation would make, with something like an ARN for each reference."""
+def resolve(value: Any) -> str:
+    """Return the text that CloudFormation would make, with a made-up ARN for each reference."""
     if isinstance(value, str):
         return value
     (function, inner), *_ = value.items()
     if function == "Fn::Join":
         separator, parts = inner
-        return str(separator).join(map(filled, parts))
+        return str(separator).join(map(resolve, parts))
     if function == "Ref" and str(inner).startswith("AWS::"):
         return {"AWS::Partition": "aws", "AWS::Region": "eu-west-1"}.get(inner, "111111111111")
-    return STAND_IN.format(inner if isinstance(inner, str) else inner[0])
+    return PLACEHOLDER.format(inner if isinstance(inner, str) else inner[0])
 
 
 def problems(value: Any, place: str = "") -> Iterator[str]:
     """
-    Each path that would be passed on as a text: `"job": "$.job"`, where `"job.$"` is meant, or in
-    JSONata `"$states.input.job"` without its `{% %}`.
+    Yield each path that Step Functions would pass on as literal text.
+
+    Such are `"job": "$.job"` where `"job.$"` is meant, and in JSONata `"$states.input.job"` without
+    `{% %}`.
     """
     if isinstance(value, Mapping) and value.get("QueryLanguage") == "JSONata":
-        yield from _bare(value, place)
+        yield from _jsonata_problems(value, place)
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             if key in {"Parameters", "ItemSelector", "ResultSelector", "BatchInput"}:
-                yield from _texts(inner, f"{place}.{key}")
+                yield from _path_problems(inner, f"{place}.{key}")
             else:
                 yield from problems(inner, f"{place}.{key}")
     elif isinstance(value, list):
@@ -47,20 +49,20 @@ def problems(value: Any, place: str = "") -> Iterator[str]:
             yield from problems(inner, f"{place}[{index}]")
 
 
-def _bare(value: Any, place: str) -> Iterator[str]:
+def _jsonata_problems(value: Any, place: str) -> Iterator[str]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _bare(inner, f"{place}.{key}")
+            yield from _jsonata_problems(inner, f"{place}.{key}")
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            yield from _bare(inner, f"{place}[{index}]")
+            yield from _jsonata_problems(inner, f"{place}[{index}]")
     elif isinstance(value, str) and value.startswith("$"):
-        yield f"`{place[1:]}` is the text `{value}`; is `{{% {value} %}}` meant?"
+        yield f"`{place[1:]}` is the text `{value}`; did you mean `{{% {value} %}}`?"
 
 
-def _texts(value: Any, place: str) -> Iterator[str]:
+def _path_problems(value: Any, place: str) -> Iterator[str]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if isinstance(inner, str) and inner.startswith("$") and not key.endswith(".$"):
-                yield f"`{place[1:]}.{key}` is the text `{inner}`; is `{key}.$` meant?"
-            yield from _texts(inner, f"{place}.{key}")
+                yield f"`{place[1:]}.{key}` is the text `{inner}`; did you mean `{key}.$`?"
+            yield from _path_problems(inner, f"{place}.{key}")

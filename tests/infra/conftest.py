@@ -1,4 +1,4 @@
-"""Stacks that many tests look at; each is synthesised once."""
+"""The stacks that most tests read; each is synthesized once per session."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ import pytest
 
 from scripts.aws.check import EVERYTHING
 
-# Before jsii looks for Node.js: it comes out of a wheel.
+# jsii looks for Node.js on the path; here it comes from a wheel.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
-from tests.infra.synth import Synthesised, synthesise
+from tests.infra.synth import Template, synthesize
 
 
 @pytest.fixture(scope="session")
-def stack() -> Synthesised:
-    """The stack as it is."""
-    return synthesise()
+def stack() -> Template:
+    """The stack with default options."""
+    return synthesize()
 
 
 @pytest.fixture(scope="session")
-def everything() -> Synthesised:
-    """The stack with every choice taken."""
-    return synthesise(EVERYTHING | {"stack": "Everything"})
+def everything() -> Template:
+    """The stack with every optional feature."""
+    return synthesize(EVERYTHING | {"stack": "Everything"})
 
 
 @pytest.fixture(scope="session", params=["stack", "everything"])
-def either(request: pytest.FixtureRequest) -> Synthesised:
-    found: Synthesised = request.getfixturevalue(request.param)
+def either(request: pytest.FixtureRequest) -> Template:
+    found: Template = request.getfixturevalue(request.param)
     return found
 
 
 @pytest.fixture(scope="session")
-def without_log_role() -> Synthesised:
-    return synthesise({"api_log_role": "false"})
+def without_log_role() -> Template:
+    return synthesize({"api_log_role": "false"})
 
 
 @pytest.fixture(scope="session")
-def without_jobs() -> Synthesised:
-    return synthesise({"bulk": "false"})
+def without_jobs() -> Template:
+    return synthesize({"bulk": "false"})

@@ -1,4 +1,4 @@
-"""Stacks synthesised in process, once for each set of choices."""
+"""Synthesizes stacks in this process, and reads their templates."""
 
 from __future__ import annotations
 
@@ -19,14 +19,10 @@ ROOT = Path(__file__).parents[2]
 CONTEXT: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
 
 MODEL = {"model": "openai/a", "api_key": "os.environ/A_KEY"}
-SMALLEST: dict[str, Any] = {
-    "model_list": [{"model_name": "a", "litellm_params": MODEL}],
-    "general_settings": {"master_key": "os.environ/MASTER"},
-}
 
 
 def config_file(folder: Path, *models: Mapping[str, Any], **general: Any) -> str:
-    """A config of these `litellm_params`, or of one model."""
+    """Write a config with these `litellm_params`, or with one model; return its path."""
     config = {
         "model_list": [
             {"model_name": f"m{index}", "litellm_params": dict(params)}
@@ -39,8 +35,8 @@ def config_file(folder: Path, *models: Mapping[str, Any], **general: Any) -> str
     return str(path)
 
 
-class Synthesised:
-    """A template, read as tests like to."""
+class Template:
+    """A synthesized template, and the folder of its assets."""
 
     def __init__(self, template: Mapping[str, Any], folder: Path) -> None:
         self.template = template
@@ -55,10 +51,11 @@ class Synthesised:
         outputs: Mapping[str, Any] = self.template["Outputs"]
         return outputs
 
-    def of(self, kind: str, part: str = "") -> dict[str, dict[str, Any]]:
+    def resources(self, kind: str, part: str = "") -> dict[str, dict[str, Any]]:
         """
-        Every resource of a kind, such as `Lambda::Function`, whole, by its name here; or those of a
-        part of the stack, with which their names begin.
+        Return the resources of a type, such as `Lambda::Function`, by their logical ids.
+
+        `part` is a prefix of the ids: the part of the stack that they belong to.
         """
         kind = f"AWS::{kind}"
         return {
@@ -68,46 +65,46 @@ class Synthesised:
         }
 
     def properties(self, kind: str, part: str = "") -> list[dict[str, Any]]:
-        return [resource["Properties"] for resource in self.of(kind, part).values()]
+        return [resource["Properties"] for resource in self.resources(kind, part).values()]
 
     def one(self, kind: str, part: str = "") -> dict[str, Any]:
-        """The properties of the only one."""
+        """Return the properties of the only resource of the type."""
         (properties,) = self.properties(kind, part)
         return properties
 
     def statements(self, part: str = "") -> Iterator[tuple[str, str, str]]:
-        """Every right that a policy of the stack gives: action, resource, condition."""
+        """Yield action, resource and condition of every policy statement."""
         for policy in self.properties("IAM::Policy", part):
             for statement in policy["PolicyDocument"]["Statement"]:
                 assert statement["Effect"] == "Allow"
                 condition = json.dumps(statement.get("Condition", ""))
-                for action in _listed(statement["Action"]):
-                    for resource in _listed(statement["Resource"]):
-                        yield action, self.said(resource), condition
+                for action in _as_list(statement["Action"]):
+                    for resource in _as_list(statement["Resource"]):
+                        yield action, self.render(resource), condition
 
-    def said(self, value: Any) -> str:
-        """A reference as it reads: `<Name>`, `<Name.Attribute>`, `<AWS::Region>`."""
+    def render(self, value: Any) -> str:
+        """Return a value as text; references look like `<Name.Attribute>` or `<AWS::Region>`."""
         if isinstance(value, str):
             return value
         (function, inner), *_ = value.items()
         if function == "Fn::Join":
-            return str(inner[0]).join(map(self.said, inner[1]))
+            return str(inner[0]).join(map(self.render, inner[1]))
         if function == "Fn::Sub":
             return str(inner)
         return f"<{inner if function == 'Ref' else '.'.join(inner)}>"
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def synthesise(choices: Mapping[str, Any] = {}, *, outdir: str | None = None) -> Synthesised:
-    """The stack of these `fanout:` choices, without its code unless it is written to `outdir`."""
-    context = CONTEXT | {f"fanout:{name}": value for name, value in choices.items()}
+def synthesize(options: Mapping[str, Any] = {}, *, outdir: str | None = None) -> Template:
+    """Synthesize a stack with these `fanout:` options; code is bundled only with an `outdir`."""
+    context = CONTEXT | {f"fanout:{name}": value for name, value in options.items()}
     if outdir is None:
         context["aws:cdk:bundling-stacks"] = []
-    with chdir(ROOT):  # where the CDK's command line runs the app
+    with chdir(ROOT):  # as the CDK command line does
         app = cdk.App(context=context, outdir=outdir or tempfile.mkdtemp(prefix="fanout-"))
         name = add_stack(app).stack_name
         written = Path(app.synth().directory) / f"{name}.template.json"
-    return Synthesised(json.loads(written.read_text()), written.parent)
+    return Template(json.loads(written.read_text()), written.parent)

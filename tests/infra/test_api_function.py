@@ -1,16 +1,16 @@
-"""The function and what it is given; what is there only when asked for."""
+"""The API function: its settings, and the features that are off by default."""
 
 from __future__ import annotations
 
 from scripts.aws.check import EVERYTHING
 
-from .synth import Synthesised
+from .synth import Template
 
 ADAPTER = "arn:<AWS::Partition>:lambda:<AWS::Region>:753240598075:layer:LambdaAdapterLayer"
 
 
 def test_the_function_runs_the_app_under_the_pinned_adapter(
-    stack: Synthesised, everything: Synthesised
+    stack: Template, everything: Template
 ) -> None:
     for each, runtime in ((stack, "python3.14"), (everything, "python3.13")):
         function = each.one("Lambda::Function", "Api")
@@ -21,7 +21,7 @@ def test_the_function_runs_the_app_under_the_pinned_adapter(
         assert function["Architectures"] == ["arm64"]
         assert function["TracingConfig"] == {"Mode": "Active"}
         (layer,) = function["Layers"]
-        assert each.said(layer) == f"{ADAPTER}Arm64:27"
+        assert each.render(layer) == f"{ADAPTER}Arm64:27"
         variables = function["Environment"]["Variables"]
         assert variables["AWS_LAMBDA_EXEC_WRAPPER"] == "/opt/bootstrap"
         assert variables["AWS_LWA_INVOKE_MODE"] == "response_stream"
@@ -29,34 +29,32 @@ def test_the_function_runs_the_app_under_the_pinned_adapter(
         assert variables["AWS_LWA_PORT"] == variables["PORT"]
 
 
-def test_the_config_s_variables_are_the_functions(everything: Synthesised) -> None:
+def test_the_function_gets_the_variables_of_the_config(everything: Template) -> None:
     variables = everything.one("Lambda::Function", "Api")["Environment"]["Variables"]
     assert variables["PROVIDER_URL"] == "https://llm.example.com/v1"
 
 
-def test_places_are_reserved_only_when_asked(stack: Synthesised, everything: Synthesised) -> None:
-    """A new account has ten places in all, and none of them can be reserved."""
+def test_concurrency_is_reserved_only_by_option(stack: Template, everything: Template) -> None:
+    """A new account has a concurrency of ten, none of which can be reserved."""
     reserved = "ReservedConcurrentExecutions"
     assert reserved not in stack.one("Lambda::Function", "Api")
     assert everything.one("Lambda::Function", "Api")[reserved] == EVERYTHING["concurrency"]
 
 
-def test_every_log_is_kept_for_thirty_days(either: Synthesised) -> None:
+def test_every_log_is_kept_for_thirty_days(either: Template) -> None:
     groups = either.properties("Logs::LogGroup")
     assert len(groups) == 7
     assert {group["RetentionInDays"] for group in groups} == {30}
 
 
-def test_old_versions_go_when_the_alias_has_left_them(either: Synthesised) -> None:
-    (version,) = either.of("Lambda::Version").values()
+def test_old_versions_are_deleted_once_the_alias_has_moved(either: Template) -> None:
+    (version,) = either.resources("Lambda::Version").values()
     assert version["DeletionPolicy"] == "Delete"
 
 
-def test_a_bad_version_is_rolled_back_only_when_asked(
-    stack: Synthesised, everything: Synthesised
-) -> None:
-    assert not stack.of("CodeDeploy::DeploymentGroup")
-    (alias,) = stack.of("Lambda::Alias").values()
+def test_a_bad_version_is_rolled_back_only_by_option(stack: Template, everything: Template) -> None:
+    assert not stack.resources("CodeDeploy::DeploymentGroup")
+    (alias,) = stack.resources("Lambda::Alias").values()
     assert "UpdatePolicy" not in alias
 
     group = everything.one("CodeDeploy::DeploymentGroup")
@@ -64,12 +62,14 @@ def test_a_bad_version_is_rolled_back_only_when_asked(
     events = set(group["AutoRollbackConfiguration"]["Events"])
     assert {"DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM"} <= events
     (alarm,) = group["AlarmConfiguration"]["Alarms"]
-    (errors,) = [n for n in everything.of("CloudWatch::Alarm") if n.startswith("WatchErrors")]
-    assert everything.said(alarm["Name"]) == f"<{errors}>"
-    (alias,) = everything.of("Lambda::Alias").values()
+    (errors,) = [
+        n for n in everything.resources("CloudWatch::Alarm") if n.startswith("WatchErrors")
+    ]
+    assert everything.render(alarm["Name"]) == f"<{errors}>"
+    (alias,) = everything.resources("Lambda::Alias").values()
     assert set(alias["UpdatePolicy"]) == {"CodeDeployLambdaAliasUpdate"}
 
 
-def test_the_same_zip_is_all_the_code_there_is(either: Synthesised) -> None:
-    code = {either.said(f["Code"]["S3Key"]) for f in either.properties("Lambda::Function")}
+def test_all_functions_share_one_zip(either: Template) -> None:
+    code = {either.render(f["Code"]["S3Key"]) for f in either.properties("Lambda::Function")}
     assert len(code) == 1

@@ -1,4 +1,4 @@
-"""Jobs: what must never change by accident, and exactly who may do what."""
+"""Jobs: the settings that must not change by accident, and every permission."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 from scripts.aws.state_machines import definitions
 
-from .synth import Synthesised
+from .synth import Template
 
-ANYWHERE = {
+TRACING = {
     "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
     "xray:GetSamplingRules",
     "xray:GetSamplingTargets",
 }
-"""X-Ray's rights take no resource."""
+"""X-Ray's actions, which accept no resource."""
 
-DELIVERY = {
+LOG_DELIVERY = {
     f"logs:{name}"
     for name in (
         "CreateLogDelivery",
@@ -31,7 +31,7 @@ DELIVERY = {
         "UpdateLogDelivery",
     )
 }
-"""What Step Functions asks for to write a log; they take none either."""
+"""What Step Functions needs to write a log; these accept no resource either."""
 
 RECORDS = {
     f"dynamodb:{name}"
@@ -40,28 +40,28 @@ RECORDS = {
 WRITES = ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:PutObject")
 
 
-def machine(stack: Synthesised) -> Mapping[str, Any]:
+def states_of(stack: Template) -> Mapping[str, Any]:
     ((_, found),) = definitions(stack.template["Resources"])
     states: Mapping[str, Any] = found["States"]
     return states
 
 
-def rights(stack: Synthesised, part: str) -> set[tuple[str, str]]:
-    """Actions and resources, the usual ones left out."""
+def permissions(stack: Template, part: str) -> set[tuple[str, str]]:
+    """Return actions and resources without those that every role has."""
     return {
         (action, resource)
         for action, resource, condition in stack.statements(part)
-        if action not in ANYWHERE | DELIVERY and not action.startswith("logs:")
+        if action not in TRACING | LOG_DELIVERY and not action.startswith("logs:")
         if condition == '""'
     }
 
 
-def bucket(stack: Synthesised) -> str:
-    ((name, _),) = stack.of("S3::Bucket").items()
+def bucket(stack: Template) -> str:
+    ((name, _),) = stack.resources("S3::Bucket").items()
     return f"<{name}.Arn>"
 
 
-def files(stack: Synthesised, read: str, write: str) -> set[tuple[str, str]]:
+def files(stack: Template, read: str, write: str) -> set[tuple[str, str]]:
     place = bucket(stack)
     return {
         ("s3:ListBucket", place),
@@ -70,28 +70,28 @@ def files(stack: Synthesised, read: str, write: str) -> set[tuple[str, str]]:
     }
 
 
-def records(stack: Synthesised) -> set[tuple[str, str]]:
-    ((name, _),) = stack.of("DynamoDB::Table").items()
+def records(stack: Template) -> set[tuple[str, str]]:
+    ((name, _),) = stack.resources("DynamoDB::Table").items()
     return {(action, f"<{name}.Arn>") for action in RECORDS}
 
 
-def keys(stack: Synthesised) -> set[tuple[str, str]]:
+def keys(stack: Template) -> set[tuple[str, str]]:
     return {
         ("secretsmanager:GetSecretValue", f"<{name}>")
-        for name in stack.of("SecretsManager::Secret")
+        for name in stack.resources("SecretsManager::Secret")
     }
 
 
-def the_machine(stack: Synthesised) -> str:
-    ((name, _),) = stack.of("StepFunctions::StateMachine").items()
+def machine_id(stack: Template) -> str:
+    ((name, _),) = stack.resources("StepFunctions::StateMachine").items()
     return name
 
 
-# ---- the store ----
+# ---- the storage ----
 
 
-def test_the_bucket_is_private_encrypted_and_outlives_its_stack(either: Synthesised) -> None:
-    (found,) = either.of("S3::Bucket").values()
+def test_the_bucket_is_private_encrypted_and_outlives_its_stack(either: Template) -> None:
+    (found,) = either.resources("S3::Bucket").values()
     assert (found["DeletionPolicy"], found["UpdateReplacePolicy"]) == ("Retain", "Retain")
     properties = found["Properties"]
     assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
@@ -104,14 +104,14 @@ def test_the_bucket_is_private_encrypted_and_outlives_its_stack(either: Synthesi
     assert events == {"EventBridgeEnabled": True}
 
 
-def test_nobody_reaches_the_bucket_without_tls(stack: Synthesised) -> None:
+def test_the_bucket_requires_tls(stack: Template) -> None:
     statements = stack.one("S3::BucketPolicy")["PolicyDocument"]["Statement"]
     assert {(s["Effect"], s["Action"]) for s in statements} == {("Deny", "s3:*")}
     conditions = [s["Condition"] for s in statements]
     assert {"Bool": {"aws:SecureTransport": "false"}} in conditions
 
 
-def test_what_is_in_the_bucket_goes_by_itself(stack: Synthesised) -> None:
+def test_objects_expire_by_prefix(stack: Template) -> None:
     rules = {r["Id"]: r for r in stack.one("S3::Bucket")["LifecycleConfiguration"]["Rules"]}
     unfinished = rules.pop("unfinished")
     assert unfinished["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
@@ -119,11 +119,11 @@ def test_what_is_in_the_bucket_goes_by_itself(stack: Synthesised) -> None:
     assert days == {"files/": 31, "inbox/": 31, "jobs/": 30, "outbox/": 31, "uploads/": 2}
 
 
-def test_the_table_can_be_restored_and_goes_or_stays_as_asked(
-    stack: Synthesised, everything: Synthesised
+def test_the_table_can_be_restored_and_is_removed_or_kept_by_option(
+    stack: Template, everything: Template
 ) -> None:
     for each, policy in ((stack, "Delete"), (everything, "Retain")):
-        (table,) = each.of("DynamoDB::Table").values()
+        (table,) = each.resources("DynamoDB::Table").values()
         assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == (policy, policy)
         properties = table["Properties"]
         recovery = properties["PointInTimeRecoverySpecification"]
@@ -136,7 +136,7 @@ def test_the_table_can_be_restored_and_goes_or_stays_as_asked(
 # ---- the functions ----
 
 
-def test_the_three_functions_are_the_same_zip_with_an_entry_each(stack: Synthesised) -> None:
+def test_the_three_functions_share_a_zip_and_have_a_handler_each(stack: Template) -> None:
     functions = stack.properties("Lambda::Function", "Bulk")
     assert {(f["Handler"], f["MemorySize"], f["Timeout"]) for f in functions} == {
         ("functions.bulk.plan.handler", 1_769, 900),
@@ -151,8 +151,8 @@ def test_the_three_functions_are_the_same_zip_with_an_entry_each(stack: Synthesi
         assert "FANOUT_MACHINE" not in variables
 
 
-def test_each_function_may_do_its_own_part_and_no_more(stack: Synthesised) -> None:
-    plan, work, finish = (rights(stack, f"BulkFunctions{name}") for name in STEPS)
+def test_each_function_has_the_permissions_of_its_step_and_no_more(stack: Template) -> None:
+    plan, work, finish = (permissions(stack, f"BulkFunctions{name}") for name in STEPS)
     assert plan == records(stack) | files(stack, "", "files/,jobs/")
     assert work == records(stack) | files(stack, "files/,jobs/", "jobs/") | keys(stack)
     assert finish == records(stack) | files(stack, "files/,jobs/", "files/,jobs/,outbox/")
@@ -161,28 +161,28 @@ def test_each_function_may_do_its_own_part_and_no_more(stack: Synthesised) -> No
 STEPS = ("Plan", "Work", "Finish")
 
 
-def test_the_api_keeps_files_and_starts_jobs_and_no_more(stack: Synthesised) -> None:
-    start = {("states:StartExecution", f"<{the_machine(stack)}>")}
+def test_the_api_may_store_files_and_start_jobs_and_no_more(stack: Template) -> None:
+    start = {("states:StartExecution", f"<{machine_id(stack)}>")}
     own = records(stack) | files(stack, "files/,uploads/", "files/,uploads/")
-    assert rights(stack, "ApiRole") == own | start | keys(stack)
+    assert permissions(stack, "ApiRole") == own | start | keys(stack)
 
 
-def test_the_state_machine_never_calls_the_api(stack: Synthesised) -> None:
-    """Which may start it: each would have to be there before the other."""
-    (api,) = stack.of("Lambda::Function", "Api")
-    assert api not in json.dumps(stack.of("StepFunctions::StateMachine"))
-    assert api not in json.dumps(stack.of("IAM::Policy", "Bulk"))
+def test_the_state_machine_never_calls_the_api(stack: Template) -> None:
+    """The API may start the state states_of: each would need the other to exist first."""
+    (api,) = stack.resources("Lambda::Function", "Api")
+    assert api not in json.dumps(stack.resources("StepFunctions::StateMachine"))
+    assert api not in json.dumps(stack.resources("IAM::Policy", "Bulk"))
 
 
-# ---- the state machine ----
+# ---- the state states_of ----
 
 
-def test_the_machine_may_do_what_a_distributed_map_needs(stack: Synthesised) -> None:
-    name = the_machine(stack)
+def test_the_state_machine_has_the_permissions_of_a_distributed_map(stack: Template) -> None:
+    name = machine_id(stack)
     runs = f"arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:<{name}.Name>"
-    functions = stack.of("Lambda::Function", "Bulk")
+    functions = stack.resources("Lambda::Function", "Bulk")
     written = ("AbortMultipartUpload", "GetObject", "ListMultipartUploadParts", "PutObject")
-    assert rights(stack, "BulkJobs") == {
+    assert permissions(stack, "BulkJobs") == {
         *(("lambda:InvokeFunction", f"<{function}.Arn>") for function in functions),
         *((f"s3:{action}", f"{bucket(stack)}/jobs/*") for action in written),
         ("states:StartExecution", f"<{name}>"),
@@ -192,10 +192,10 @@ def test_the_machine_may_do_what_a_distributed_map_needs(stack: Synthesised) -> 
     }
 
 
-def test_a_shard_is_a_standard_child_that_is_asked_again_and_fails_alone(
-    stack: Synthesised,
+def test_a_shard_is_a_standard_child_that_is_retried_and_fails_alone(
+    stack: Template,
 ) -> None:
-    shards = machine(stack)["Work"]
+    shards = states_of(stack)["Work"]
     processor = shards["ItemProcessor"]
     assert processor["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
     assert shards["Label"] == "Shards"
@@ -210,8 +210,8 @@ def test_a_shard_is_a_standard_child_that_is_asked_again_and_fails_alone(
     ]
 
 
-def test_no_step_fails_without_an_end_for_its_job(stack: Synthesised) -> None:
-    states = machine(stack)
+def test_every_step_that_fails_ends_its_job(stack: Template) -> None:
+    states = states_of(stack)
     caught = {name: state["Catch"][0]["Next"] for name, state in states.items() if "Catch" in state}
     assert caught == {
         "Plan": "GiveUp",
@@ -226,7 +226,7 @@ def test_no_step_fails_without_an_end_for_its_job(stack: Synthesised) -> None:
             assert state["TimeoutSeconds"] == 960
 
 
-def test_the_machine_ends_at_last_is_logged_and_traced(stack: Synthesised) -> None:
+def test_the_state_machine_has_a_time_limit_logs_and_traces(stack: Template) -> None:
     properties = stack.one("StepFunctions::StateMachine")
     ((_, whole),) = definitions(stack.template["Resources"])
     assert whole["TimeoutSeconds"] == 15 * 24 * 3600
@@ -235,64 +235,68 @@ def test_the_machine_ends_at_last_is_logged_and_traced(stack: Synthesised) -> No
     assert properties.get("StateMachineType", "STANDARD") == "STANDARD"
 
 
-def test_the_outputs_name_what_the_command_line_looks_for(stack: Synthesised) -> None:
-    told = {name: stack.said(output["Value"]) for name, output in stack.outputs.items()}
-    ((table, _),) = stack.of("DynamoDB::Table").items()
-    assert told["JobsTable"] == f"<{table}>"
-    assert told["JobsMachine"] == f"<{the_machine(stack)}>"
-    assert told["JobsBucket"] == bucket(stack).replace(".Arn", "")
-    assert told["JobsFileDays"] == "30"
+def test_the_outputs_are_those_that_the_command_line_reads(stack: Template) -> None:
+    outputs = {name: stack.render(output["Value"]) for name, output in stack.outputs.items()}
+    ((table, _),) = stack.resources("DynamoDB::Table").items()
+    assert outputs["JobsTable"] == f"<{table}>"
+    assert outputs["JobsMachine"] == f"<{machine_id(stack)}>"
+    assert outputs["JobsBucket"] == bucket(stack).replace(".Arn", "")
+    assert outputs["JobsFileDays"] == "30"
 
 
-def test_an_output_says_where_the_config_is_and_no_key_is_in_it(everything: Synthesised) -> None:
-    bucket, _, name = everything.said(everything.outputs["JobsConfig"]["Value"]).rpartition("/")
+def test_an_output_has_the_address_of_the_config_which_contains_no_key(
+    everything: Template,
+) -> None:
+    bucket, _, name = everything.render(everything.outputs["JobsConfig"]["Value"]).rpartition("/")
     assert bucket == "s3://cdk-hnb659fds-assets-${AWS::AccountId}-${AWS::Region}"
-    said = json.loads((everything.folder / f"asset.{name}").read_text())
-    assert said.keys() == {"config", "environment"}
-    assert said["config"]["general_settings"]["master_key"].startswith("os.environ/")
-    assert said["config"]["model_list"]
-    assert said["environment"] == {"PROVIDER_URL": "https://llm.example.com/v1"}
+    content = json.loads((everything.folder / f"asset.{name}").read_text())
+    assert content.keys() == {"config", "environment"}
+    assert content["config"]["general_settings"]["master_key"].startswith("os.environ/")
+    assert content["config"]["model_list"]
+    assert content["environment"] == {"PROVIDER_URL": "https://llm.example.com/v1"}
 
 
 # ---- the inbox ----
 
 
-def test_a_file_in_the_inbox_starts_the_machine_and_is_kept_where_it_cannot(
-    stack: Synthesised,
+def test_a_file_in_the_inbox_starts_a_job_or_its_event_goes_to_the_dead_letters(
+    stack: Template,
 ) -> None:
     rule = stack.one("Events::Rule", "BulkInbox")
     pattern = rule["EventPattern"]
     assert (pattern["source"], pattern["detail-type"]) == (["aws.s3"], ["Object Created"])
     assert pattern["detail"]["object"] == {"key": [{"prefix": "inbox/"}]}
     (name,) = pattern["detail"]["bucket"]["name"]
-    assert f"{stack.said(name)[:-1]}.Arn>" == bucket(stack)
+    assert f"{stack.render(name)[:-1]}.Arn>" == bucket(stack)
     (target,) = rule["Targets"]
-    assert stack.said(target["Arn"]) == f"<{the_machine(stack)}>"
-    (queue,) = stack.of("SQS::Queue")
-    assert stack.said(target["DeadLetterConfig"]["Arn"]) == f"<{queue}.Arn>"
+    assert stack.render(target["Arn"]) == f"<{machine_id(stack)}>"
+    (queue,) = stack.resources("SQS::Queue")
+    assert stack.render(target["DeadLetterConfig"]["Arn"]) == f"<{queue}.Arn>"
     assert stack.one("SQS::Queue")["SqsManagedSseEnabled"] is True
-    start = {("states:StartExecution", f"<{the_machine(stack)}>")}
-    assert rights(stack, "BulkInbox") == start
+    start = {("states:StartExecution", f"<{machine_id(stack)}>")}
+    assert permissions(stack, "BulkInbox") == start
 
 
-def test_somebody_looks_every_hour_for_jobs_that_hang(stack: Synthesised) -> None:
+def test_the_finisher_looks_for_overdue_jobs_every_hour(stack: Template) -> None:
     rule = stack.one("Events::Rule", "JobWatch")
     assert rule["ScheduleExpression"] == "rate(1 hour)"
     (target,) = rule["Targets"]
     assert json.loads(target["Input"]) == {"look": "stuck"}
 
 
-# ---- all or nothing ----
+# ---- the whole stack ----
 
 
-def test_no_right_is_to_everything_but_those_that_take_no_resource(either: Synthesised) -> None:
+def test_only_actions_that_accept_no_resource_are_allowed_on_every_resource(
+    either: Template,
+) -> None:
     wild = {action for action, resource, _ in either.statements() if resource == "*"}
-    assert wild == ANYWHERE | DELIVERY
+    assert wild == TRACING | LOG_DELIVERY
 
 
-def test_without_jobs_nothing_of_them_is_there(without_jobs: Synthesised) -> None:
+def test_without_jobs_the_stack_has_none_of_their_resources(without_jobs: Template) -> None:
     for kind in ("S3::Bucket", "DynamoDB::Table", "StepFunctions::StateMachine", "Events::Rule"):
-        assert not without_jobs.of(kind)
-    assert len(without_jobs.of("Lambda::Function")) == 1
+        assert not without_jobs.resources(kind)
+    assert len(without_jobs.resources("Lambda::Function")) == 1
     variables = without_jobs.one("Lambda::Function")["Environment"]["Variables"]
     assert not {"FANOUT_BUCKET", "FANOUT_MACHINE", "FANOUT_TABLE"} & set(variables)

@@ -1,4 +1,4 @@
-"""The one zip: what is in it, what is not, and that it is the same twice."""
+"""The zip of the functions: what it contains, and that it is reproducible."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from infra.bundling.bundle import bundle
 
-from .synth import config_file, synthesise
+from .synth import config_file, synthesize
 
 LIMIT = 60_000_000
 WHEELS = {
@@ -28,7 +28,7 @@ WHEELS = {
     "uvloop",
 }
 OWN = {"config.json", "fanout", "functions", "__pycache__"}
-# Include/internal/pycore_magic_number.h of CPython's releases; PEP 552 for the flags behind it.
+# From Include/internal/pycore_magic_number.h in CPython; PEP 552 describes the flags after it.
 MAGIC = {"3.13": 3571, "3.14": 3627}
 UNCHECKED_HASH = (1).to_bytes(4, "little")
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
@@ -51,7 +51,7 @@ def files(folder: Path) -> dict[str, Path]:
     return {str(p.relative_to(folder)): p for p in folder.rglob("*") if p.is_file()}
 
 
-def test_it_holds_the_gateway_and_what_it_needs_and_nothing_else(folder: Path) -> None:
+def test_it_contains_the_gateway_and_what_it_needs_and_nothing_else(folder: Path) -> None:
     found = {path.name for path in folder.iterdir()}
     assert {name for name in found if not name.endswith(".dist-info")} == WHEELS | OWN
 
@@ -60,13 +60,13 @@ def test_it_is_small(folder: Path) -> None:
     assert sum(path.stat().st_size for path in files(folder).values()) < LIMIT
 
 
-def test_nobody_elses_tests_or_headers_are_in_it(folder: Path) -> None:
+def test_it_contains_no_tests_and_no_headers_of_packages(folder: Path) -> None:
     parts = {part for name in files(folder) for part in Path(name).parts}
     assert not parts & {"bin", "tests", "cli", "local"}
     assert not [n for n in files(folder) if n.endswith((".pyx", ".pxd", ".c", ".h"))]
 
 
-def test_every_module_has_byte_code_of_its_python_which_is_never_looked_behind(
+def test_every_module_has_unchecked_byte_code_of_the_functions_python(
     folder: Path, target: tuple[str, str]
 ) -> None:
     version = target[1]
@@ -79,12 +79,12 @@ def test_every_module_has_byte_code_of_its_python_which_is_never_looked_behind(
     assert heads == {MAGIC[version].to_bytes(2, "little") + b"\r\n" + UNCHECKED_HASH}
 
 
-def test_a_traceback_names_the_place_in_the_function(folder: Path) -> None:
+def test_a_traceback_shows_the_path_in_the_function(folder: Path) -> None:
     (code,) = (folder / "fanout" / "__pycache__").glob("gateway.*.pyc")
     assert b"/var/task/fanout/gateway.py" in code.read_bytes()
 
 
-def test_its_binaries_are_for_the_functions_machine_and_python(
+def test_its_binaries_are_for_the_functions_architecture_and_python(
     folder: Path, target: tuple[str, str]
 ) -> None:
     architecture, python = target
@@ -96,20 +96,20 @@ def test_its_binaries_are_for_the_functions_machine_and_python(
         assert version in name or ".abi3." in name
 
 
-def test_what_starts_the_function_may_be_started(folder: Path) -> None:
+def test_the_script_that_starts_the_function_is_executable(folder: Path) -> None:
     assert os.access(folder / "functions/api/run.sh", os.X_OK)
     assert (folder / "functions/api/app.py").is_file()
 
 
-def test_the_config_is_in_it_as_json(folder: Path) -> None:
+def test_it_contains_the_config_as_json(folder: Path) -> None:
     assert (folder / "config.json").read_text() == '{"model_list": []}'
 
 
-def test_the_stack_is_the_same_twice_byte_for_byte(tmp_path: Path) -> None:
+def test_two_builds_of_the_stack_are_equal_byte_for_byte(tmp_path: Path) -> None:
     config = config_file(tmp_path)
     outputs = [tmp_path / "first", tmp_path / "second"]
     for output in outputs:
-        synthesise({"config": config}, outdir=str(output))
+        synthesize({"config": config}, outdir=str(output))
     first, second = map(files, outputs)
     assert first.keys() == second.keys()
     assert [n for n in first if first[n].read_bytes() != second[n].read_bytes()] == []

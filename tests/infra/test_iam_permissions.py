@@ -1,61 +1,61 @@
-"""What the function may do: a list, complete and exact; what jobs add is in test_bulk_jobs.py."""
+"""Every permission of the API function, exactly; test_bulk_jobs.py has those of jobs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from .synth import Synthesised, config_file, synthesise
+from .synth import Template, config_file, synthesize
 
-ANYWHERE = {("xray:PutTelemetryRecords", "*", '""'), ("xray:PutTraceSegments", "*", '""')}
-"""X-Ray's rights take no resource: the only wildcard there is."""
+TRACING = {("xray:PutTelemetryRecords", "*", '""'), ("xray:PutTraceSegments", "*", '""')}
+"""X-Ray's actions accept no resource; nothing else is allowed on `*`."""
 
 
-def secret(stack: Synthesised, name: str) -> str:
+def secret(stack: Template, name: str) -> str:
     (found,) = [
         logical
-        for logical, resource in stack.of("SecretsManager::Secret").items()
+        for logical, resource in stack.resources("SecretsManager::Secret").items()
         if resource["Properties"]["Name"].endswith(f"/{name}")
     ]
     return f"<{found}>"
 
 
-def own_log(stack: Synthesised) -> str:
+def own_log(stack: Template) -> str:
     function = stack.one("Lambda::Function", "Api")
-    return stack.said(function["LoggingConfig"]["LogGroup"]).replace(">", ".Arn>")
+    return stack.render(function["LoggingConfig"]["LogGroup"]).replace(">", ".Arn>")
 
 
-def usual(stack: Synthesised, *keys: str) -> set[tuple[str, str, str]]:
+def minimum(stack: Template, *keys: str) -> set[tuple[str, str, str]]:
     log = own_log(stack)
     logs = {("logs:CreateLogStream", log, '""'), ("logs:PutLogEvents", log, '""')}
     read = {("secretsmanager:GetSecretValue", secret(stack, name), '""') for name in keys}
-    return ANYWHERE | logs | read
+    return TRACING | logs | read
 
 
-def test_the_function_writes_its_log_and_traces_and_reads_its_keys_and_no_more(
-    without_jobs: Synthesised,
+def test_the_function_may_write_its_log_and_traces_and_read_its_keys_and_no_more(
+    without_jobs: Template,
 ) -> None:
     keys = ("ANTHROPIC_API_KEY", "FANOUT_MASTER_KEY", "GROQ_API_KEY", "OPENAI_API_KEY")
-    assert set(without_jobs.statements()) == usual(without_jobs, *keys)
+    assert set(without_jobs.statements()) == minimum(without_jobs, *keys)
 
 
-def test_no_role_has_anothers_policy_but_those_that_aws_names_for_its_services(
-    stack: Synthesised, everything: Synthesised
+def test_the_only_managed_policies_are_those_that_aws_documents_for_its_services(
+    stack: Template, everything: Template
 ) -> None:
     gateway = "service-role/AmazonAPIGatewayPushToCloudWatchLogs"
     deploy = "service-role/AWSCodeDeployRoleForLambdaLimited"
-    assert managed(stack) == [gateway]
-    assert managed(everything) == [deploy, gateway]
+    assert managed_policies(stack) == [gateway]
+    assert managed_policies(everything) == [deploy, gateway]
 
 
-def managed(stack: Synthesised) -> list[str]:
+def managed_policies(stack: Template) -> list[str]:
     return sorted(
-        stack.said(policy).removeprefix("arn:<AWS::Partition>:iam::aws:policy/")
+        stack.render(policy).removeprefix("arn:<AWS::Partition>:iam::aws:policy/")
         for role in stack.properties("IAM::Role")
         for policy in role.get("ManagedPolicyArns", [])
     )
 
 
-def test_each_role_is_assumed_by_one_service(everything: Synthesised) -> None:
+def test_each_role_is_assumed_by_one_service(everything: Template) -> None:
     services = []
     for role in everything.properties("IAM::Role"):
         (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
@@ -70,8 +70,8 @@ def test_each_role_is_assumed_by_one_service(everything: Synthesised) -> None:
     ]
 
 
-def test_bedrock_may_be_called_for_the_models_that_the_config_names(
-    everything: Synthesised,
+def test_the_function_may_call_the_bedrock_models_that_the_config_names(
+    everything: Template,
 ) -> None:
     arn = "arn:<AWS::Partition>:bedrock"
     profile = "arn:aws:bedrock:eu-west-1:111111111111:application-inference-profile/x"
@@ -82,22 +82,22 @@ def test_bedrock_may_be_called_for_the_models_that_the_config_names(
         (f"{arn}:*::foundation-model/{claude}", '""'),
         (f"{arn}:<AWS::Region>:<AWS::AccountId>:inference-profile/eu.{claude}", '""'),
         (profile, '""'),
-        # What is behind a profile of one's own is not known: any, through that profile alone.
+        # Only AWS knows the models behind a profile's ARN: any model, through that profile alone.
         (
             f"{arn}:*::foundation-model/*",
             f'{{"StringEquals": {{"bedrock:InferenceProfileArn": ["{profile}"]}}}}',
         ),
     }
     for action in ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"):
-        given = {(r, c) for a, r, c in everything.statements() if a == action}
-        assert given == allowed
+        found = {(r, c) for a, r, c in everything.statements() if a == action}
+        assert found == allowed
 
 
-def test_a_bedrock_model_with_a_key_needs_no_right(tmp_path: Path) -> None:
+def test_a_bedrock_model_with_a_key_needs_no_permission(tmp_path: Path) -> None:
     model = {"model": "bedrock/openai.gpt-oss-20b-1:0", "api_key": "os.environ/BEDROCK_KEY"}
-    keyed = synthesise({"config": config_file(tmp_path, model), "bulk": "false"})
-    assert set(keyed.statements()) == usual(keyed, "BEDROCK_KEY", "MASTER")
+    keyed = synthesize({"config": config_file(tmp_path, model), "bulk": "false"})
+    assert set(keyed.statements()) == minimum(keyed, "BEDROCK_KEY", "MASTER")
 
 
-def test_without_bedrock_in_the_config_there_is_no_right_to_it(stack: Synthesised) -> None:
+def test_without_bedrock_in_the_config_there_is_no_permission_for_it(stack: Template) -> None:
     assert "bedrock" not in stack.text.lower()

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from scripts.aws.check import EVERYTHING
 
-from .synth import Synthesised
+from .synth import Template
 
 
-def alarms(stack: Synthesised) -> dict[str, dict[str, Any]]:
-    return {
-        alarm["AlarmDescription"].split(":")[1].strip().split(" ")[0]: alarm
-        for alarm in stack.properties("CloudWatch::Alarm")
-    }
-
-
-def test_there_is_an_alarm_on_errors_throttles_slowness_spend_and_jobs(
-    stack: Synthesised,
+def test_there_are_alarms_on_errors_throttling_latency_spend_and_jobs(
+    stack: Template,
 ) -> None:
     watched = {
         (a["Namespace"], a["MetricName"], a.get("Statistic") or a["ExtendedStatistic"])
@@ -38,32 +30,34 @@ def test_there_is_an_alarm_on_errors_throttles_slowness_spend_and_jobs(
     }
 
 
-def test_silence_is_no_alarm(stack: Synthesised) -> None:
-    silent = {a["TreatMissingData"] for a in stack.properties("CloudWatch::Alarm")}
-    assert silent == {"notBreaching"}
+def test_missing_data_raises_no_alarm(stack: Template) -> None:
+    missing = {a["TreatMissingData"] for a in stack.properties("CloudWatch::Alarm")}
+    assert missing == {"notBreaching"}
 
 
-def test_the_gateways_own_metrics_are_asked_for_as_it_writes_them(stack: Synthesised) -> None:
-    """By the stack's name, so that two stacks of one account do not mix."""
+def test_alarms_query_the_gateways_metrics_by_the_dimension_that_it_writes(
+    stack: Template,
+) -> None:
+    """The dimension is the stack's name, which separates two stacks in one account."""
     own = [a for a in stack.properties("CloudWatch::Alarm") if a["Namespace"] == "Fanout"]
     assert [a["Dimensions"] for a in own] == [[{"Name": "service", "Value": "Fanout"}]] * 3
     variables = stack.one("Lambda::Function", "Api")["Environment"]["Variables"]
     assert variables["FANOUT_SERVICE"] == "Fanout"
 
 
-def test_mail_comes_only_when_asked_for(stack: Synthesised, everything: Synthesised) -> None:
-    assert not stack.of("SNS::Topic")
+def test_alarms_are_mailed_only_by_option(stack: Template, everything: Template) -> None:
+    assert not stack.resources("SNS::Topic")
     assert all("AlarmActions" not in a for a in stack.properties("CloudWatch::Alarm"))
 
-    (topic,) = everything.of("SNS::Topic")
+    (topic,) = everything.resources("SNS::Topic")
     subscription = everything.one("SNS::Subscription")
     assert subscription["Protocol"] == "email"
     assert subscription["Endpoint"] == EVERYTHING["alarm_email"]
     for alarm in everything.properties("CloudWatch::Alarm"):
-        assert [everything.said(action) for action in alarm["AlarmActions"]] == [f"<{topic}>"]
+        assert [everything.render(action) for action in alarm["AlarmActions"]] == [f"<{topic}>"]
 
 
-def test_the_topic_takes_alarms_of_this_account_over_tls_only(everything: Synthesised) -> None:
+def test_the_topic_accepts_alarms_of_this_account_over_tls_only(everything: Template) -> None:
     deny, allow = everything.one("SNS::TopicPolicy")["PolicyDocument"]["Statement"]
     assert (deny["Effect"], deny["Condition"]) == (
         "Deny",
@@ -75,15 +69,15 @@ def test_the_topic_takes_alarms_of_this_account_over_tls_only(everything: Synthe
     assert allow["Condition"] == account
 
 
-def test_the_dashboard_is_named_for_its_stack_and_region(stack: Synthesised) -> None:
-    """Dashboards are global: two regions' would be one."""
-    name = stack.said(stack.one("CloudWatch::Dashboard")["DashboardName"])
+def test_the_dashboard_is_named_after_its_stack_and_region(stack: Template) -> None:
+    """Dashboards are global: without the region, two stacks would share one."""
+    name = stack.render(stack.one("CloudWatch::Dashboard")["DashboardName"])
     assert name == "Fanout-<AWS::Region>"
-    assert stack.said(stack.outputs["DashboardUrl"]["Value"]).endswith(f"/{name}")
+    assert stack.render(stack.outputs["DashboardUrl"]["Value"]).endswith(f"/{name}")
 
 
-def test_the_dashboard_has_a_line_for_each_model_that_there_ever_is(stack: Synthesised) -> None:
-    body = json.loads(stack.said(stack.one("CloudWatch::Dashboard")["DashboardBody"]))
+def test_the_dashboard_has_a_line_for_each_model_also_for_later_ones(stack: Template) -> None:
+    body = json.loads(stack.render(stack.one("CloudWatch::Dashboard")["DashboardBody"]))
     searches = [
         metric[0]["expression"]
         for widget in body["widgets"]
@@ -102,8 +96,8 @@ def test_the_dashboard_has_a_line_for_each_model_that_there_ever_is(stack: Synth
     assert len(body["widgets"]) == 15
 
 
-def test_the_dashboard_has_the_jobs_rate_spend_and_workers(stack: Synthesised) -> None:
-    body = json.loads(stack.said(stack.one("CloudWatch::Dashboard")["DashboardBody"]))
+def test_the_dashboard_has_the_jobs_rate_spend_and_workers(stack: Template) -> None:
+    body = json.loads(stack.render(stack.one("CloudWatch::Dashboard")["DashboardBody"]))
     shown = {widget["properties"]["title"]: widget["properties"] for widget in body["widgets"]}
     rate = json.dumps(shown["Jobs: lines a second, and failed ones"]["metrics"])
     assert "lines / PERIOD(lines)" in rate

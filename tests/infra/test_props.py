@@ -1,4 +1,4 @@
-"""What may be chosen at deploy time, and how a wrong choice is refused: by its name."""
+"""The deploy-time options, and the errors for wrong ones."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from typing import Any
 
 import pytest
 
-from infra.props import BadContext, GatewayProps, read_props
+from infra.props import ContextError, GatewayProps, example_of, read_props
 from scripts.aws.state_machines import definitions
 
-from .synth import CONTEXT, ROOT, config_file, synthesise
+from .synth import CONTEXT, ROOT, config_file, synthesize
+
+CERTIFICATE = "arn:aws:acm:eu-west-1:111111111111:certificate/0"
 
 
-def read(**choices: Any) -> GatewayProps:
-    return read_props({f"fanout:{name}": value for name, value in choices.items()})
+def read(**options: Any) -> GatewayProps:
+    return read_props({f"fanout:{name}": value for name, value in options.items()})
 
 
-def test_without_a_choice_every_one_has_its_default() -> None:
+def test_every_option_has_a_default() -> None:
     assert read() == GatewayProps()
 
 
-def test_what_the_command_line_gives_as_text_is_read_as_it_is_meant() -> None:
+def test_texts_of_the_command_line_become_numbers_booleans_and_json() -> None:
     given = read(
         memory="1024",
         log_days="7",
@@ -40,11 +42,11 @@ def test_what_the_command_line_gives_as_text_is_read_as_it_is_meant() -> None:
     assert given.environment == {"PROVIDER_URL": "http://x/v1"}
 
 
-def test_nothing_takes_a_choice_back() -> None:
+def test_an_empty_value_restores_the_default() -> None:
     assert read(memory="", domain=None) == GatewayProps()
 
 
-def test_what_is_not_ours_in_the_context_is_passed_over() -> None:
+def test_context_keys_without_our_prefix_are_ignored() -> None:
     assert read_props(CONTEXT | {"memory": "no number"}) == GatewayProps()
 
 
@@ -57,16 +59,16 @@ def test_what_is_not_ours_in_the_context_is_passed_over() -> None:
         ("Config", "config"),
     ],
 )
-def test_an_unknown_choice_is_refused_with_the_nearest(name: str, near: str) -> None:
-    with pytest.raises(BadContext) as refused:
+def test_an_unknown_key_is_rejected_with_the_nearest_one(name: str, near: str) -> None:
+    with pytest.raises(ContextError) as raised:
         read(**{name: "1"})
-    assert str(refused.value) == f"`fanout:{name}` is unknown; did you mean `fanout:{near}`?"
+    assert str(raised.value) == f"`fanout:{name}` is unknown; did you mean `fanout:{near}`?"
 
 
-def test_an_unknown_choice_like_no_other_is_refused_alone() -> None:
-    with pytest.raises(BadContext) as refused:
+def test_an_unknown_key_like_no_other_is_rejected_with_the_page_of_keys() -> None:
+    with pytest.raises(ContextError) as raised:
         read(zzz="1")
-    assert str(refused.value) == "`fanout:zzz` is unknown"
+    assert str(raised.value) == "`fanout:zzz` is unknown; docs/aws.md lists every key"
 
 
 @pytest.mark.parametrize(
@@ -104,34 +106,50 @@ def test_an_unknown_choice_like_no_other_is_refused_alone() -> None:
         ("file_days", "29"),
     ],
 )
-def test_a_wrong_value_is_refused_by_the_name_of_its_choice(name: str, value: str) -> None:
-    with pytest.raises(BadContext) as refused:
+def test_a_wrong_value_is_rejected_with_its_key_and_the_page_of_keys(name: str, value: str) -> None:
+    with pytest.raises(ContextError) as raised:
         read(**{name: value})
-    assert str(refused.value).startswith(f"`fanout:{name}`: ")
+    assert str(raised.value).startswith(f"`fanout:{name}`: ")
+    assert str(raised.value).endswith("; docs/aws.md lists every key")
 
 
-def test_a_domain_needs_a_certificate() -> None:
-    with pytest.raises(BadContext, match="`domain` and `certificate` go together"):
-        read(domain="llm.example.com")
+def test_a_domain_needs_a_certificate_and_the_other_way_round() -> None:
+    for option in ({"domain": "llm.example.com"}, {"certificate": CERTIFICATE}):
+        with pytest.raises(ContextError) as raised:
+            read(**option)
+        assert str(raised.value) == (
+            "set both `fanout:domain` and `fanout:certificate`, or neither; "
+            "docs/aws.md lists every key"
+        )
 
 
-def test_a_refusal_does_not_repeat_the_value() -> None:
-    with pytest.raises(BadContext) as refused:
+def test_a_wrong_text_is_rejected_with_a_right_one() -> None:
+    with pytest.raises(ContextError, match=r"^`fanout:region`: .*, such as `eu-west-1`; "):
+        read(region="Frankfurt")
+
+
+def test_every_example_is_valid() -> None:
+    examples = {name: text for name in GatewayProps.model_fields if (text := example_of(name))}
+    assert read(**examples).model_dump(include=set(examples)) == examples
+
+
+def test_an_error_does_not_repeat_the_value() -> None:
+    with pytest.raises(ContextError) as raised:
         read(alarm_email="secret-address")
-    assert "secret-address" not in str(refused.value)
+    assert "secret-address" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
     "name", ["PORT", "FANOUT_CONFIG", "AWS_LWA_PORT", "FANOUT_TABLE", "FANOUT_MACHINE"]
 )
-def test_what_the_stack_sets_itself_cannot_be_set_beside_it(name: str, tmp_path: Path) -> None:
+def test_a_variable_that_the_stack_sets_cannot_be_overridden(name: str, tmp_path: Path) -> None:
     config = config_file(tmp_path)
-    with pytest.raises(BadContext) as refused:
-        synthesise({"config": config, "environment": {name: "1"}})
-    assert str(refused.value) == f"`fanout:environment`: `{name}` is set by the stack"
+    with pytest.raises(ContextError) as raised:
+        synthesize({"config": config, "environment": {name: "1"}})
+    assert str(raised.value) == (f"`fanout:environment`: the stack sets `{name}` itself; remove it")
 
 
-def test_the_command_says_what_is_wrong_and_nothing_else() -> None:
+def test_the_command_prints_the_error_and_nothing_else() -> None:
     context = json.dumps({"fanout:memroy": "1024"})
     done = subprocess.run(
         [sys.executable, "-m", "infra.app"],
@@ -142,12 +160,12 @@ def test_the_command_says_what_is_wrong_and_nothing_else() -> None:
         check=False,
     )
     assert done.returncode == 1
-    said = "fanout: `fanout:memroy` is unknown; did you mean `fanout:memory`?\n"
-    assert done.stderr == said
+    message = "fanout: `fanout:memroy` is unknown; did you mean `fanout:memory`?\n"
+    assert done.stderr == message
 
 
-def test_each_choice_reaches_the_template(tmp_path: Path) -> None:
-    chosen = synthesise(
+def test_each_option_reaches_the_template(tmp_path: Path) -> None:
+    chosen = synthesize(
         {
             "config": config_file(tmp_path),
             "memory": "1024",

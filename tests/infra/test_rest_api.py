@@ -1,4 +1,4 @@
-"""The REST API: it streams everything, and its own errors are OpenAI's."""
+"""The REST API: it streams every response, and its own errors have OpenAI's format."""
 
 from __future__ import annotations
 
@@ -8,67 +8,67 @@ import re
 from infra.api.gateway_responses import API_ERRORS
 from scripts.aws.check import EVERYTHING
 
-from .synth import Synthesised
+from .synth import Template
 
 FIFTEEN_MINUTES = 900_000
 
 
-def test_every_method_streams_for_fifteen_minutes_through_the_alias(either: Synthesised) -> None:
-    (alias,) = either.of("Lambda::Alias")
+def test_every_method_streams_for_fifteen_minutes_through_the_alias(either: Template) -> None:
+    (alias,) = either.resources("Lambda::Alias")
     methods = either.properties("ApiGateway::Method")
-    asked = [method for method in methods if method["HttpMethod"] != "OPTIONS"]
-    assert {method["HttpMethod"] for method in asked} == {"ANY"}
-    for method in asked:
+    called = [method for method in methods if method["HttpMethod"] != "OPTIONS"]
+    assert {method["HttpMethod"] for method in called} == {"ANY"}
+    for method in called:
         integration = method["Integration"]
         assert integration["ResponseTransferMode"] == "STREAM"
         assert integration["TimeoutInMillis"] == FIFTEEN_MINUTES
         assert integration["Type"] == "AWS_PROXY"
         assert integration["IntegrationHttpMethod"] == "POST"
-        assert either.said(integration["Uri"]) == (
+        assert either.render(integration["Uri"]) == (
             "arn:<AWS::Partition>:apigateway:<AWS::Region>:lambda:path/2021-11-15/functions/"
             f"<{alias}>/response-streaming-invocations"
         )
 
 
-def test_the_root_and_everything_below_it_are_open(stack: Synthesised) -> None:
-    (api,) = stack.of("ApiGateway::RestApi")
-    ((proxy, resource),) = stack.of("ApiGateway::Resource").items()
+def test_every_path_goes_to_the_function(stack: Template) -> None:
+    (api,) = stack.resources("ApiGateway::RestApi")
+    ((proxy, resource),) = stack.resources("ApiGateway::Resource").items()
     assert resource["Properties"]["PathPart"] == "{proxy+}"
-    places = {stack.said(m["ResourceId"]) for m in stack.properties("ApiGateway::Method")}
+    places = {stack.render(m["ResourceId"]) for m in stack.properties("ApiGateway::Method")}
     assert places == {f"<{api}.RootResourceId>", f"<{proxy}>"}
 
 
-def test_the_alias_is_a_version_never_the_latest(either: Synthesised) -> None:
-    (version,) = either.of("Lambda::Version")
+def test_the_alias_points_to_a_version_never_to_latest(either: Template) -> None:
+    (version,) = either.resources("Lambda::Version")
     alias = either.one("Lambda::Alias")
     assert alias["Name"] == "live"
-    assert either.said(alias["FunctionVersion"]) == f"<{version}.Version>"
+    assert either.render(alias["FunctionVersion"]) == f"<{version}.Version>"
     assert "$LATEST" not in either.text
 
 
-def test_only_this_api_may_call_the_alias(either: Synthesised) -> None:
-    (alias,) = either.of("Lambda::Alias")
-    (api,) = either.of("ApiGateway::RestApi")
+def test_only_this_api_may_call_the_alias(either: Template) -> None:
+    (alias,) = either.resources("Lambda::Alias")
+    (api,) = either.resources("ApiGateway::RestApi")
     (permission,) = either.properties("Lambda::Permission", "Door")
     assert permission["Action"] == "lambda:InvokeFunction"
     assert permission["Principal"] == "apigateway.amazonaws.com"
-    assert either.said(permission["FunctionName"]) == f"<{alias}>"
-    assert either.said(permission["SourceArn"]) == (
+    assert either.render(permission["FunctionName"]) == f"<{alias}>"
+    assert either.render(permission["SourceArn"]) == (
         f"arn:<AWS::Partition>:execute-api:<AWS::Region>:<AWS::AccountId>:<{api}>/*/*/*"
     )
 
 
-def test_the_api_is_regional_and_its_stage_makes_the_url_read_as_openais(
-    stack: Synthesised,
+def test_the_api_is_regional_and_its_url_ends_like_openais(
+    stack: Template,
 ) -> None:
     assert stack.one("ApiGateway::RestApi")["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
     assert stack.one("ApiGateway::Stage")["StageName"] == "v1"
-    (api,) = stack.of("ApiGateway::RestApi")
-    url = stack.said(stack.outputs["BaseUrl"]["Value"])
+    (api,) = stack.resources("ApiGateway::RestApi")
+    url = stack.render(stack.outputs["BaseUrl"]["Value"])
     assert url == f"https://<{api}>.execute-api.<AWS::Region>.<AWS::URLSuffix>/v1"
 
 
-def test_the_stage_is_throttled_traced_and_logged_without_bodies(stack: Synthesised) -> None:
+def test_the_stage_is_throttled_traced_and_logged_without_bodies(stack: Template) -> None:
     stage = stack.one("ApiGateway::Stage")
     assert stage["TracingEnabled"] is True
     assert stage["MethodSettings"] == [
@@ -84,49 +84,49 @@ def test_the_stage_is_throttled_traced_and_logged_without_bodies(stack: Synthesi
     ]
 
 
-def test_the_access_log_has_the_request_id_and_nothing_that_may_hold_a_key(
-    stack: Synthesised,
+def test_the_access_log_has_the_request_id_and_no_field_that_may_contain_a_key(
+    stack: Template,
 ) -> None:
-    said = json.loads(stack.one("ApiGateway::Stage")["AccessLogSetting"]["Format"])
-    assert said["requestId"] == "$context.requestId"
+    fields = json.loads(stack.one("ApiGateway::Stage")["AccessLogSetting"]["Format"])
+    assert fields["requestId"] == "$context.requestId"
     allowed = r"\$context\.(requestId|requestTime|identity\.sourceIp|httpMethod|path|status|"
     allowed += r"responseLength|responseLatency|integrationLatency|integrationStatus|"
     allowed += r"error\.responseType)"
-    assert all(re.fullmatch(allowed, value) for value in said.values())
+    assert all(re.fullmatch(allowed, value) for value in fields.values())
 
 
-def test_the_stage_waits_for_the_role_that_lets_it_log(stack: Synthesised) -> None:
-    (account,) = stack.of("ApiGateway::Account")
-    (stage,) = stack.of("ApiGateway::Stage").values()
+def test_the_stage_is_created_after_the_role_that_lets_it_log(stack: Template) -> None:
+    (account,) = stack.resources("ApiGateway::Account")
+    (stage,) = stack.resources("ApiGateway::Stage").values()
     assert account in stage["DependsOn"]
 
 
-def test_the_account_wide_role_is_kept_and_may_be_left_to_others(
-    stack: Synthesised, without_log_role: Synthesised
+def test_the_account_wide_log_role_is_kept_and_optional(
+    stack: Template, without_log_role: Template
 ) -> None:
-    (account,) = stack.of("ApiGateway::Account").values()
-    role = stack.said(account["Properties"]["CloudWatchRoleArn"]).strip("<>").split(".")[0]
-    for kept in (account, stack.of("IAM::Role")[role]):
+    (account,) = stack.resources("ApiGateway::Account").values()
+    role = stack.render(account["Properties"]["CloudWatchRoleArn"]).strip("<>").split(".")[0]
+    for kept in (account, stack.resources("IAM::Role")[role]):
         assert (kept["DeletionPolicy"], kept["UpdateReplacePolicy"]) == ("Retain", "Retain")
-    assert not without_log_role.of("ApiGateway::Account")
-    assert role not in without_log_role.of("IAM::Role")
+    assert not without_log_role.resources("ApiGateway::Account")
+    assert role not in without_log_role.resources("IAM::Role")
 
 
-def test_the_log_group_that_api_gateway_would_make_itself_is_the_stacks(
-    stack: Synthesised,
+def test_the_execution_log_group_belongs_to_the_stack(
+    stack: Template,
 ) -> None:
-    (api,) = stack.of("ApiGateway::RestApi")
+    (api,) = stack.resources("ApiGateway::RestApi")
     names = {
-        name: stack.said(group["Properties"].get("LogGroupName", ""))
-        for name, group in stack.of("Logs::LogGroup", "Door").items()
+        name: stack.render(group["Properties"].get("LogGroupName", ""))
+        for name, group in stack.resources("Logs::LogGroup", "Door").items()
     }
-    (own,) = [name for name, said in names.items() if said]
+    (own,) = [name for name, group in names.items() if group]
     assert names[own] == f"API-Gateway-Execution-Logs_<{api}>/v1"
-    (stage,) = stack.of("ApiGateway::Stage").values()
+    (stage,) = stack.resources("ApiGateway::Stage").values()
     assert own in stage["DependsOn"]
 
 
-def test_every_error_of_api_gateway_is_openais_object(either: Synthesised) -> None:
+def test_every_error_of_api_gateway_is_an_openai_error_object(either: Template) -> None:
     responses = either.properties("ApiGateway::GatewayResponse")
     assert {response["ResponseType"] for response in responses} == set(API_ERRORS)
     for response in responses:
@@ -135,13 +135,13 @@ def test_every_error_of_api_gateway_is_openais_object(either: Synthesised) -> No
         (error,) = json.loads(template[1]).values()
         assert list(error) == ["message", "type", "param", "code"]
         assert error["param"] is None
-        # Nothing is filled in: API Gateway's own message may quote the caller's key.
+        # No template variable: API Gateway's own message may quote the client's key.
         assert "$" not in template[1]
         given = response["ResponseParameters"]
         assert given["gatewayresponse.header.x-request-id"] == "context.requestId"
 
 
-def test_the_errors_have_the_statuses_that_openais_sdks_know(stack: Synthesised) -> None:
+def test_errors_have_the_statuses_that_openais_sdks_expect(stack: Template) -> None:
     statuses = {
         response["ResponseType"]: response.get("StatusCode")
         for response in stack.properties("ApiGateway::GatewayResponse")
@@ -150,41 +150,43 @@ def test_the_errors_have_the_statuses_that_openais_sdks_know(stack: Synthesised)
     assert statuses["REQUEST_TOO_LARGE"] == "413"
     assert statuses["WAF_FILTERED"] == "403"
     assert statuses["MISSING_AUTHENTICATION_TOKEN"] == "404"
-    # A status here would be every other error's too.
+    # A status here would replace that of every other error.
     assert statuses["DEFAULT_4XX"] is None
     assert statuses["DEFAULT_5XX"] is None
 
 
-def test_who_is_throttled_is_told_when_to_come_back(stack: Synthesised) -> None:
-    told = {
+def test_a_throttled_client_gets_a_retry_after(stack: Template) -> None:
+    found = {
         response["ResponseType"]
         for response in stack.properties("ApiGateway::GatewayResponse")
         if response["ResponseParameters"].get("gatewayresponse.header.retry-after") == "'1'"
     }
-    assert told == {"THROTTLED", "QUOTA_EXCEEDED"}
+    assert found == {"THROTTLED", "QUOTA_EXCEEDED"}
 
 
-def test_no_page_may_ask_unless_its_origin_was_named(stack: Synthesised) -> None:
+def test_web_pages_may_not_call_the_api_by_default(stack: Template) -> None:
     methods = stack.properties("ApiGateway::Method")
     assert not [method for method in methods if method["HttpMethod"] == "OPTIONS"]
     assert "access-control" not in stack.text.lower()
     assert "FANOUT_CORS" not in stack.text
 
 
-def test_the_named_origin_may_ask_and_may_read_every_answer(everything: Synthesised) -> None:
+def test_the_named_origin_may_call_the_api_and_read_every_response(
+    everything: Template,
+) -> None:
     origin = str(EVERYTHING["cors"])
     methods = everything.properties("ApiGateway::Method")
     preflight = [method for method in methods if method["HttpMethod"] == "OPTIONS"]
     assert len(preflight) == 2
     for method in preflight:
         (answer,) = method["Integration"]["IntegrationResponses"]
-        said = {
+        headers = {
             k.removeprefix("method.response.header.").lower(): v.strip("'")
             for k, v in answer["ResponseParameters"].items()
         }
-        assert said["access-control-allow-origin"] == origin
+        assert headers["access-control-allow-origin"] == origin
         assert {"authorization", "content-type", "x-stainless-lang"} <= set(
-            said["access-control-allow-headers"].split(",")
+            headers["access-control-allow-headers"].split(",")
         )
     for response in everything.properties("ApiGateway::GatewayResponse"):
         name = "gatewayresponse.header.access-control-allow-origin"
@@ -193,10 +195,8 @@ def test_the_named_origin_may_ask_and_may_read_every_answer(everything: Synthesi
     assert variables["FANOUT_CORS"] == origin
 
 
-def test_a_domain_of_ones_own_reads_as_the_stages_url_does(
-    stack: Synthesised, everything: Synthesised
-) -> None:
-    assert not stack.of("ApiGateway::DomainName")
+def test_the_url_of_an_own_domain_ends_like_openais(stack: Template, everything: Template) -> None:
+    assert not stack.resources("ApiGateway::DomainName")
     domain = everything.one("ApiGateway::DomainName")
     assert domain["DomainName"] == EVERYTHING["domain"]
     assert domain["RegionalCertificateArn"] == EVERYTHING["certificate"]

@@ -1,16 +1,16 @@
-"""State machines out of a template: filled in, and read for what no linter sees."""
+"""Reading state machines from a template, and the mistakes that no linter reports."""
 
 from __future__ import annotations
 
-from scripts.aws.state_machines import definitions, filled, problems
+from scripts.aws.state_machines import definitions, problems, resolve
 
 
-def test_references_are_filled_in() -> None:
+def test_references_become_arns() -> None:
     parts = ["arn:", {"Ref": "AWS::Partition"}, ":s3:::", {"Ref": "Bucket"}, "/*"]
-    assert filled({"Fn::Join": ["", parts]}) == (
+    assert resolve({"Fn::Join": ["", parts]}) == (
         "arn:aws:s3:::arn:aws:lambda:eu-west-1:111111111111:function:Bucket/*"
     )
-    assert filled({"Fn::GetAtt": ["Work", "Arn"]}).endswith(":function:Work")
+    assert resolve({"Fn::GetAtt": ["Work", "Arn"]}).endswith(":function:Work")
 
 
 def test_only_state_machines_are_found() -> None:
@@ -20,10 +20,10 @@ def test_only_state_machines_are_found() -> None:
     assert found == {"M": {"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}}
 
 
-def test_a_path_that_would_be_passed_on_as_a_text_is_told() -> None:
+def test_a_path_that_would_be_literal_text_is_reported() -> None:
     state = {"ItemBatcher": {"BatchInput": {"job": "$.job", "other.$": "$.other", "n": 1}}}
     assert list(problems({"States": {"Map": state}})) == [
-        "`States.Map.ItemBatcher.BatchInput.job` is the text `$.job`; is `job.$` meant?"
+        "`States.Map.ItemBatcher.BatchInput.job` is the text `$.job`; did you mean `job.$`?"
     ]
 
 
@@ -34,6 +34,6 @@ def test_paths_where_they_belong_are_no_problem() -> None:
 
 def test_in_jsonata_a_path_needs_its_brackets() -> None:
     task = {"Arguments": {"Payload": {"job": "$states.input.job", "n": "{% $states.input.n %}"}}}
-    (told,) = problems({"QueryLanguage": "JSONata", "States": {"Work": task}})
+    (problem,) = problems({"QueryLanguage": "JSONata", "States": {"Work": task}})
     place, meant = "States.Work.Arguments.Payload.job", "{% $states.input.job %}"
-    assert told == f"`{place}` is the text `$states.input.job`; is `{meant}` meant?"
+    assert problem == f"`{place}` is the text `$states.input.job`; did you mean `{meant}`?"
