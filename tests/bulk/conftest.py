@@ -18,7 +18,7 @@ from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
 from fanout.http.app import App
 from fanout.settings import Settings
-from tests.bulk.stage import TICK
+from tests.bulk.local_jobs import TICK
 from tests.support.background_loop import background
 from tests.support.gateway_server import Notes, Served, _serving, entry
 from tests.support.scripted_provider import Upstream, open_upstream

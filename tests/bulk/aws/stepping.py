@@ -12,7 +12,7 @@ from fanout.bulk.aws.step_payloads import Beginning, State, Steps
 from fanout.bulk.work.line_requests import check_model
 from fanout.config.load import check
 from fanout.config.resolve import resolve
-from tests.bulk.stage import CONFIG
+from tests.bulk.local_jobs import CONFIG
 
 from .test_machine import Cloud
 

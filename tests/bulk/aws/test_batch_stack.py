@@ -30,7 +30,7 @@ from fanout.errors import ConfigError, RequestError
 from fanout.gateway.factory import open_gateway
 from fanout.settings import Settings
 from fanout.wire import json as wire
-from tests.bulk.stage import CONFIG, COST, TICK, Teller, jsonl, line
+from tests.bulk.local_jobs import CONFIG, COST, TICK, EchoProvider, jsonl, line
 from tests.cli.commands import Command, Ran
 from tests.support.gateway_server import Notes
 
@@ -43,7 +43,7 @@ class Cloud:
     def __init__(self, stores: Stores, published: DeployedConfig) -> None:
         self.stores = stores
         self.published = published
-        self.teller = Teller()
+        self.provider = EchoProvider()
         self.runs: list[str] = []
         self.is_broken = False
 
@@ -71,7 +71,7 @@ class Cloud:
         options = Options(shards=ShardSize(20, 1 << 20), grace=0.3, tick=TICK)
         settings = Settings()
         async with open_gateway(
-            settings, catalog=catalog, engine=self.teller, observer=notes
+            settings, catalog=catalog, engine=self.provider, observer=notes
         ) as gateway:
             machine = StepHandlers(gateway, self.stores, notes, options)
             planned = await machine.plan(job_id)
@@ -134,7 +134,7 @@ def test_a_file_goes_to_the_stack_and_its_answers_come_back(
     assert texts(tmp_path / "in.output.jsonl") == {name: f"a: {name}" for name in NAMES}
     assert "50/50 lines" in ran.err
     assert f"${50 * COST:.4f}" in ran.err
-    assert set(cloud.teller.asked.values()) == {1}
+    assert set(cloud.provider.calls.values()) == {1}
     (tmp_path / "in.output.jsonl").unlink()
     again = batch("run", path, "--json")
     assert again.code == 0
@@ -153,7 +153,7 @@ def test_failed_lines_are_told_and_tried_again_in_the_stack(
     async def refuse(_model: str, text: str) -> tuple[int, Mapping[str, str]] | None:
         return (400, {}) if text in bad else None
 
-    cloud.teller.before = refuse
+    cloud.provider.before = refuse
     ran = batch("run", write(tmp_path, [line("x"), line("y")]))
     assert ran.code == 1
     (job,) = cloud.runs
@@ -165,7 +165,7 @@ def test_failed_lines_are_told_and_tried_again_in_the_stack(
     output = tmp_path / "again.jsonl"
     assert batch("retry", job, "-o", output).code == 0
     assert texts(output) == {"x": "a: x", "y": "a: y"}
-    assert cloud.teller.asked["a", "x"] == 1
+    assert cloud.provider.calls["a", "x"] == 1
     listed = json.loads(batch("status", "--json").out)
     assert [one["status"] for one in listed] == ["completed", "completed"]
     assert job in batch("status", job).out
@@ -177,18 +177,18 @@ def test_ctrl_c_leaves_the_job_running_and_the_same_command_sees_it_again(
     path = write(tmp_path, [line(name) for name in NAMES])
 
     async def leave(_model: str, _text: str) -> None:
-        if sum(cloud.teller.asked.values()) == 10:
+        if sum(cloud.provider.calls.values()) == 10:
             os.kill(os.getpid(), signal.SIGINT)
             await asyncio.sleep(60)
 
-    cloud.teller.before = leave
+    cloud.provider.before = leave
     ran = batch("run", path)
     assert ran.code == 130
     (job,) = cloud.runs
     assert f"`{job}` runs on in the stack; to see it again: fanout " in ran.err
     assert f"to end it: fanout batch cancel {job} --stack S" in ran.err
     assert not (tmp_path / "in.output.jsonl").exists()
-    cloud.teller.before = None
+    cloud.provider.before = None
     cloud.runs.clear()  # its execution was ended too: another takes the job up
     assert batch("run", path).code == 0
     assert cloud.runs == [job]
@@ -238,7 +238,7 @@ def test_a_quote_is_by_the_config_that_the_stack_was_deployed_with(
     unknown = batch("quote", write(tmp_path, [line("x", "no-such")]), "--json")
     assert unknown.code == 1
     assert json.loads(unknown.out)["errors"][0]["code"] == "model_not_found"
-    assert cloud.teller.asked == {}
+    assert cloud.provider.calls == {}
     assert asyncio.run(cloud.stores.blobs.keys("")) == []
 
 

@@ -21,7 +21,7 @@ from fanout.bulk.aws.rate_limit_store import (
 )
 from fanout.bulk.pacing.limits import Limits
 from fanout.bulk.pacing.rate_limiter import NoPermit, RateLimiter, Reservation
-from tests.bulk.pacing import MINUTES, Counter, workers
+from tests.bulk.pacing.rate_limited_provider import MINUTES, RateLimitedProvider, run_workers
 from tests.support.virtual_clock import now, run, run_threads_at_once
 
 RATE = 10.0
@@ -73,7 +73,7 @@ class Crew:
         return RateLimiter(made, lambda _: self._limits, lambda: now() + ahead, self._share)
 
 
-def judge(provider: Counter, requests: float, tokens: float, minutes: float) -> None:
+def judge(provider: RateLimitedProvider, requests: float, tokens: float, minutes: float) -> None:
     used = max(provider.allowed / (requests * minutes), provider.tokens / (tokens * minutes))
     assert used > 0.9
     assert provider.refused / (provider.allowed + provider.refused) < 0.01
@@ -86,25 +86,25 @@ def judge(provider: Counter, requests: float, tokens: float, minutes: float) -> 
 def test_twenty_workers_use_over_nine_tenths_and_are_refused_under_a_hundredth(
     tokens: int, estimate: int, skew: float
 ) -> None:
-    provider, chance, table = Counter(600, tokens), random.Random(2), Records()  # noqa: S311
+    provider, chance, table = RateLimitedProvider(600, tokens), random.Random(2), Records()  # noqa: S311
     crew = Crew(table, Limits(600, tokens), skew=skew)
-    run(workers(provider, crew, lambda: chance.randint(50, 250), estimate))
+    run(run_workers(provider, crew, lambda: chance.randint(50, 250), estimate))
     judge(provider, 600, tokens, MINUTES)
     assert table.writes < 60 * 60 * MINUTES
 
 
 def test_so_they_do_on_dynamodb(table: DynamoTable) -> None:
-    provider, chance = Counter(600, 45_000), random.Random(2)  # noqa: S311
+    provider, chance = RateLimitedProvider(600, 45_000), random.Random(2)  # noqa: S311
     crew = Crew(table, Limits(600, 45_000))
     run_threads_at_once(
-        workers(provider, crew, lambda: chance.randint(50, 250), 150, minutes=0.5), 0.004
+        run_workers(provider, crew, lambda: chance.randint(50, 250), 150, minutes=0.5), 0.004
     )
     judge(provider, 600, 45_000, 0.5)
 
 
 def test_a_share_is_left_to_callers_who_wait() -> None:
-    provider = Counter(600, 1_000_000)
-    run(workers(provider, Crew(Records(), Limits(600), 0.5), lambda: 1, 1))
+    provider = RateLimitedProvider(600, 1_000_000)
+    run(run_workers(provider, Crew(Records(), Limits(600), 0.5), lambda: 1, 1))
     assert 0.9 * 300 * MINUTES < provider.allowed <= 300 * (MINUTES + 1)
     assert provider.refused == 0
 
@@ -113,9 +113,9 @@ def test_a_share_is_left_to_callers_who_wait() -> None:
 def test_a_fast_model_is_written_about_once_a_second_by_each_worker(
     requests: int, each: int
 ) -> None:
-    minutes, provider, table = 0.5, Counter(requests, 10**9), Records()
+    minutes, provider, table = 0.5, RateLimitedProvider(requests, 10**9), Records()
     crew = Crew(table, Limits(requests))
-    run(workers(provider, crew, lambda: 1, 1, minutes=minutes, each=each))
+    run(run_workers(provider, crew, lambda: 1, 1, minutes=minutes, each=each))
     assert provider.allowed > 0.9 * requests * minutes
     assert provider.refused == 0
     assert table.writes < 100 * 60 * minutes

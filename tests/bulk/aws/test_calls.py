@@ -13,7 +13,7 @@ from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.job_progress import DynamoJobProgress
 from fanout.bulk.aws.s3 import S3Blobs
 from fanout.bulk.totals import Meter
-from tests.bulk.stage import PATIENCE, Teller, jsonl, line
+from tests.bulk.local_jobs import PATIENCE, EchoProvider, jsonl, line
 
 from .test_ledger import Desk
 from .test_machine import NAMES, cloud
@@ -110,7 +110,7 @@ def test_calls_are_written_where_they_changed_or_would_be_forgotten(
 def test_a_running_job_tells_its_workers_calls_refusals_and_examples_of_failures(
     blobs: S3Blobs, table: DynamoTable
 ) -> None:
-    teller, refused = Teller(), set[str]()
+    provider, refused = EchoProvider(), set[str]()
     held = asyncio.Event()
 
     async def before(_: str, text: str) -> tuple[int, Mapping[str, str]] | None:
@@ -122,10 +122,10 @@ def test_a_running_job_tells_its_workers_calls_refusals_and_examples_of_failures
         await held.wait()
         return None
 
-    teller.before = before
+    provider.before = before
 
     async def main() -> None:
-        async with cloud(blobs, table, [], teller) as at:
+        async with cloud(blobs, table, [], provider) as at:
             job = await at.create(jsonl(line(name) for name in NAMES[:40]))
             shards = await at.shards((await at.machine.plan(job.id)).manifest)
             assert len(shards) == 2

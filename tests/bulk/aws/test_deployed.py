@@ -20,7 +20,7 @@ from fanout.cli.batch_backend import Away
 from fanout.cli.main import make_parser
 from fanout.errors import ConfigError
 from tests.bulk.aws.conftest import REGION
-from tests.bulk.stage import CONFIG, jsonl, line
+from tests.bulk.local_jobs import CONFIG, jsonl, line
 
 
 def fault(code: str) -> ClientError:

@@ -28,7 +28,7 @@ from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
 from fanout.http.app import App
 from fanout.settings import Settings
-from tests.bulk.stage import CONFIG, line
+from tests.bulk.local_jobs import CONFIG, line
 from tests.support.background_loop import background
 from tests.support.gateway_server import Notes, Served, _serving
 

@@ -26,7 +26,7 @@ from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
 from fanout.gateway.gateway import Gateway
 from fanout.settings import Settings
-from tests.bulk.stage import CONFIG, jsonl, line
+from tests.bulk.local_jobs import CONFIG, jsonl, line
 from tests.support.virtual_clock import run_threads_at_once
 
 from .weather import NAMES, SHARDS, World
@@ -74,7 +74,7 @@ def test_a_job_in_the_worst_of_all_clouds_answers_every_line_once(
     async def main() -> None:
         catalog = resolve(check(CONFIG, {}), {})
         settings = Settings()
-        async with open_gateway(settings, catalog=catalog, engine=world.teller) as gateway:
+        async with open_gateway(settings, catalog=catalog, engine=world.provider) as gateway:
             started: list[str] = []
             bulk = AWSBatchService(world.calm, lambda job_id: _note(started, job_id))
             job = await _create(bulk)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.bulk.stage import COST, jsonl, line
+from tests.bulk.local_jobs import COST, jsonl, line
 
 from .stepping import BUCKET, STARTED, event
 from .test_machine import NAMES
@@ -85,7 +85,7 @@ def test_an_event_that_comes_twice_is_one_job_and_a_new_object_another(staged: A
             assert first.status == "completed"
             again = await on.run(event("inbox/x.jsonl"), "second")
             assert (again.next, again.status) == ("done", "ignored")
-            assert sum(on.at.teller.asked.values()) == 1
+            assert sum(on.at.provider.calls.values()) == 1
             later = await on.run(event("inbox/x.jsonl", "2"), "third")
             assert later.status == "completed"
             assert later.job != first.job

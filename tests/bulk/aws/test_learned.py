@@ -9,7 +9,7 @@ import pytest
 from fanout.bulk.aws.rate_limit_store import LOOK
 from fanout.bulk.pacing.limits import REMEMBERED, Limits
 from fanout.bulk.pacing.rate_limiter import RateLimiter
-from tests.bulk.pacing import MINUTES, OPENAI, judge_learned
+from tests.bulk.pacing.rate_limited_provider import MINUTES, OPENAI_HEADERS, check_learned_limits
 from tests.support.virtual_clock import now, run
 
 from .test_book import Records, book
@@ -22,7 +22,7 @@ def test_limits_that_answers_tell_are_used_over_nine_tenths_and_hardly_exceeded(
     tokens: int, each: int
 ) -> None:
     table, seeds = Records(), iter(range(20))
-    judge_learned(tokens, each, lambda: book(table, next(seeds)))
+    check_learned_limits(tokens, each, lambda: book(table, next(seeds)))
     assert table.writes < 60 * 60 * MINUTES
 
 
@@ -32,13 +32,13 @@ def test_a_worker_that_has_seen_no_answer_paces_by_what_another_learned() -> Non
     async def main() -> None:
         one, fresh = (RateLimiter(book(table), lambda _: Limits(), now) for _ in range(2))
         told = RateLimiter(book(table), lambda _: Limits(120), now)
-        one.learn("m", "m#0", OPENAI)
-        one.learn("m", "m#0", OPENAI)
+        one.learn("m", "m#0", OPENAI_HEADERS)
+        one.learn("m", "m#0", OPENAI_HEADERS)
         assert table.writes == 0
         async with one.turn("m", 1):
             pass
         assert table.writes == 1, "it is told along with the turn"
-        one.learn("m", "m#0", OPENAI)
+        one.learn("m", "m#0", OPENAI_HEADERS)
         await one.book.flush()
         assert table.writes == 1
         assert await fresh.limits("m") == Limits(60)

@@ -26,7 +26,7 @@ from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
 from fanout.settings import Settings
 from scripts.aws import job_cost
-from tests.bulk.stage import CONFIG, COST, TICK, Teller, jsonl, line
+from tests.bulk.local_jobs import CONFIG, COST, TICK, EchoProvider, jsonl, line
 from tests.support.gateway_server import Notes
 
 MINUTE = 60.0
@@ -37,12 +37,12 @@ class Cloud:
     """A stack: its API's side, its state machine's, and a provider that counts."""
 
     def __init__(
-        self, machine: StepHandlers, bulk: AWSBatchService, stores: Stores, teller: Teller
+        self, machine: StepHandlers, bulk: AWSBatchService, stores: Stores, provider: EchoProvider
     ) -> None:
         self.machine = machine
         self.bulk = bulk
         self.stores = stores
-        self.teller = teller
+        self.provider = provider
 
     async def create(self, data: bytes, **more: Any) -> Job:
         async def pieces() -> AsyncIterator[bytes]:
@@ -89,19 +89,21 @@ async def cloud(
     blobs: S3Blobs,
     table: DynamoTable,
     started: list[str],
-    teller: Teller | None = None,
+    provider: EchoProvider | None = None,
     config: Any = CONFIG,
 ) -> AsyncIterator[Cloud]:
     async def execute(job_id: str) -> None:
         started.append(job_id)
 
-    notes, teller = Notes(), teller or Teller()
+    notes, provider = Notes(), provider or EchoProvider()
     catalog = resolve(check(config, {}), {})
     stores = Stores(blobs, table, time.time)
     options = Options(shards=ShardSize(20, 1 << 20), grace=0.3, tick=TICK)
-    async with open_gateway(Settings(), catalog=catalog, engine=teller, observer=notes) as gateway:
+    async with open_gateway(
+        Settings(), catalog=catalog, engine=provider, observer=notes
+    ) as gateway:
         machine = StepHandlers(gateway, stores, notes, options)
-        yield Cloud(machine, AWSBatchService(stores, execute), stores, teller)
+        yield Cloud(machine, AWSBatchService(stores, execute), stores, provider)
     assert notes.bugs == []
 
 
@@ -125,7 +127,7 @@ def test_a_job_goes_through_its_steps_and_every_line_is_answered_once(
             job = await at.job(job)
             said = await at.content(job.output_file_id)
             assert sorted(said) == NAMES
-            assert set(at.teller.asked.values()) == {1}
+            assert set(at.provider.calls.values()) == {1}
             assert job.error_file_id is None
             assert job.tally is not None
             assert job.tally.done == 60
@@ -147,7 +149,7 @@ def test_each_step_may_be_taken_again(
                 assert (await at.work(job, shard)).left == 0
             assert await at.machine.finish(job.id) == await at.machine.finish(job.id)
             assert sorted(await at.content((await at.job(job)).output_file_id)) == NAMES[:30]
-            assert set(at.teller.asked.values()) == {1}
+            assert set(at.provider.calls.values()) == {1}
 
     asyncio.run(main())
 
@@ -172,7 +174,7 @@ def test_a_shard_that_failed_once_is_taken_up_where_it_was(
                 assert (await at.work(job, shard)).left == 0
             assert (await at.machine.finish(job.id)).status == "completed"
             assert sorted(await at.content((await at.job(job)).output_file_id)) == NAMES
-            assert set(at.teller.asked.values()) == {1}
+            assert set(at.provider.calls.values()) == {1}
 
     asyncio.run(main())
 
@@ -221,7 +223,7 @@ def test_a_job_with_a_bad_line_fails_without_a_call(
             assert (await at.machine.plan(job.id)).next == "finish"
             assert (await at.machine.finish(job.id)).status == "failed"
             assert [error.line for error in (await at.job(job)).errors] == [2]
-            assert at.teller.asked == {}
+            assert at.provider.calls == {}
 
     asyncio.run(main())
 
@@ -249,20 +251,20 @@ def test_a_cap_ends_the_job_with_what_was_answered(
 def test_two_workers_share_the_requests_a_minute_that_the_config_allows(
     blobs: S3Blobs, table: DynamoTable, started: list[str]
 ) -> None:
-    teller, times = Teller(), list[float]()
+    provider, times = EchoProvider(), list[float]()
 
     async def note(_model: str, _text: str) -> None:
         times.append(asyncio.get_running_loop().time())
 
-    teller.before = note
+    provider.before = note
     a = CONFIG["model_list"][0]
     paced = {**a, "litellm_params": {**a["litellm_params"], "rpm": 1_200}}
     config = {"model_list": [paced], "general_settings": {"batch_share": 0.5}}
 
     async def main() -> None:
         async with (
-            cloud(blobs, table, started, teller, config) as at,
-            cloud(blobs, table, started, teller, config) as other,
+            cloud(blobs, table, started, provider, config) as at,
+            cloud(blobs, table, started, provider, config) as other,
         ):
             job = await at.create(jsonl(line(name) for name in NAMES[:40]))
             one, two = await at.shards((await at.machine.plan(job.id)).manifest)

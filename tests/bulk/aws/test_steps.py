@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from fanout.bulk.aws.batch_service import AWSBatchService
 from fanout.bulk.aws.step_payloads import IDLE_ROUNDS, Beginning
-from tests.bulk.stage import jsonl, line
+from tests.bulk.local_jobs import jsonl, line
 
 from .stepping import run_of
 from .test_machine import NAMES
@@ -30,7 +30,7 @@ def test_a_round_takes_up_what_is_left_and_no_more(staged: Any) -> None:
             assert await on.at.shards(state.manifest) == [shards[1]]
             await on.at.work(job, shards[1])
             assert (await on.steps.finish(state)).status == "completed"
-            assert set(on.at.teller.asked.values()) == {1}
+            assert set(on.at.provider.calls.values()) == {1}
 
     asyncio.run(main())
 
@@ -70,7 +70,7 @@ def test_a_failed_jobs_lines_are_asked_again_by_retry(staged: Any) -> None:
             assert (await on.run({"job": retry.id}, "b")).status == "completed"
             whole = await on.at.job(retry)
             assert sorted(await on.at.content(whole.output_file_id)) == NAMES
-            assert set(on.at.teller.asked.values()) == {1}
+            assert set(on.at.provider.calls.values()) == {1}
 
     asyncio.run(main())
 

@@ -27,7 +27,7 @@ from fanout.bulk.runner import Options
 from fanout.bulk.service.records import Job
 from fanout.bulk.work.worker import Done
 from fanout.gateway.gateway import Gateway
-from tests.bulk.stage import Teller
+from tests.bulk.local_jobs import EchoProvider
 from tests.support.gateway_server import Notes
 from tests.support.virtual_clock import now
 
@@ -120,8 +120,8 @@ class World:
         self._seed = seed
         self._s3, self._table = s3, table
         self.calm = self.stores(Fate(Lot(), self.chance()))
-        self.teller = Teller()
-        self.teller.before = self._weather
+        self.provider = EchoProvider()
+        self.provider.before = self._weather
         self.asked: Counter[str] = Counter()
         self.answered: Counter[str] = Counter()
         self.refused_lines = {text: Counter[int]() for text in NAMES}

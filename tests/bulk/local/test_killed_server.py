@@ -16,8 +16,8 @@ from typing import Any
 import openai
 import pytest
 
-from tests.bulk.stage import jsonl, line
-from tests.bulk.test_openai_client import create, ended, output
+from tests.bulk.local_jobs import jsonl, line
+from tests.bulk.service.test_openai_client import create, ended, output
 from tests.cli.commands import spawned, write_config
 from tests.support.gateway_server import entry
 from tests.support.provider_steps import answers, pause

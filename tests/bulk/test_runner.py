@@ -16,21 +16,21 @@ from fanout.bulk.input.planner import ShardSize
 from fanout.bulk.runner import UNRUN
 from fanout.bulk.totals import Example
 from fanout.errors import NotFound, RequestError
-from tests.bulk.stage import CONFIG, COST, Teller, jsonl, line, run, stage
+from tests.bulk.local_jobs import CONFIG, COST, EchoProvider, jsonl, line, open_jobs, run
 
 
 def test_every_line_is_answered_once_whatever_models_it_names(tmp_path: Path) -> None:
     async def main() -> None:
         names = [f"n{i}" for i in range(50)]
         data = jsonl(line(name, "ab"[i % 2]) for i, name in enumerate(names))
-        async with stage(tmp_path, shards=ShardSize(7, 1 << 20)) as at:
+        async with open_jobs(tmp_path, shards=ShardSize(7, 1 << 20)) as at:
             created = await at.create(data, metadata={"team": "x"})
             assert (created.status, created.total) == ("validating", 0)
             job = await at.ended(created)
             assert await at.texts(job) == {
                 name: f"{'ab'[i % 2]}: {name}" for i, name in enumerate(names)
             }
-            assert set(at.teller.asked.values()) == {1}
+            assert set(at.provider.calls.values()) == {1}
             assert (job.status, job.total, job.error_file_id) == ("completed", 50, None)
             shown = job.shown(await at.bulk.jobs.tally(job))
             assert shown["request_counts"] == {"total": 50, "completed": 50, "failed": 0}
@@ -61,7 +61,7 @@ def test_lines_of_every_shape_take_the_jobs_model(tmp_path: Path) -> None:
                 line("y", None),
             ]
         )
-        async with stage(tmp_path) as at:
+        async with open_jobs(tmp_path) as at:
             job = await at.ended(await at.create(data, model="a"))
             assert await at.texts(job) == {
                 "line-1": "a: Hi",
@@ -75,7 +75,7 @@ def test_lines_of_every_shape_take_the_jobs_model(tmp_path: Path) -> None:
 
 def test_a_line_may_fan_out(tmp_path: Path) -> None:
     async def main() -> None:
-        async with stage(tmp_path) as at:
+        async with open_jobs(tmp_path) as at:
             job = await at.ended(await at.create(jsonl([line("both", "a, b")])))
             said = (await at.content(job.output_file_id))[0]["response"]["body"]
             assert [c["message"]["content"] for c in said["choices"]] == ["a: both", "b: both"]
@@ -87,16 +87,16 @@ def test_a_line_may_fan_out(tmp_path: Path) -> None:
 
 
 def test_a_refused_line_is_in_the_error_file_and_the_job_is_completed(tmp_path: Path) -> None:
-    teller = Teller()
+    provider = EchoProvider()
 
     async def refuse(_model: str, text: str) -> tuple[int, Mapping[str, str]] | None:
         return (400, {}) if text == "bad" else None
 
-    teller.before = refuse
+    provider.before = refuse
 
     async def main() -> None:
         data = jsonl([line("good"), line("bad"), line("odd", temperature=9)])
-        async with stage(tmp_path, teller) as at:
+        async with open_jobs(tmp_path, provider) as at:
             job = await at.ended(await at.create(data))
             assert job.status == "completed"
             assert await at.texts(job) == {"good": "a: good"}
@@ -128,14 +128,14 @@ def test_what_is_wrong_in_the_file_fails_the_job_after_its_creation(
     tmp_path: Path, data: bytes, more: dict[str, Any], errors: list[tuple[str, int | None]]
 ) -> None:
     async def main() -> None:
-        async with stage(tmp_path) as at:
+        async with open_jobs(tmp_path) as at:
             created = await at.create(data, **more)
             assert created.status == "validating"
             job = await at.ended(created)
             assert job.status == "failed"
             assert [(error.code, error.line) for error in job.errors] == errors
             assert job.failed_at is not None
-            assert not at.teller.asked
+            assert not at.provider.calls
 
     run(main())
 
@@ -143,7 +143,7 @@ def test_what_is_wrong_in_the_file_fails_the_job_after_its_creation(
 def test_a_fallback_that_the_key_may_not_use_is_refused_line_by_line(tmp_path: Path) -> None:
     async def main() -> None:
         data = jsonl([line("x", fallbacks=["b"]), line("y")])
-        async with stage(tmp_path) as at:
+        async with open_jobs(tmp_path) as at:
             job = await at.ended(await at.create(data, allowed=["a"]))
             assert await at.faults(job) == {"x": "model_not_allowed"}
             assert await at.texts(job) == {"y": "a: y"}
@@ -168,7 +168,7 @@ def test_a_request_that_is_wrong_itself_is_refused_at_once(
     tmp_path: Path, more: dict[str, Any]
 ) -> None:
     async def main() -> None:
-        async with stage(tmp_path) as at:
+        async with open_jobs(tmp_path) as at:
             with pytest.raises(RequestError) as raised:
                 await at.create(jsonl([line("x")]), **more)
             assert raised.value.param == next(iter(more))
@@ -179,7 +179,7 @@ def test_a_request_that_is_wrong_itself_is_refused_at_once(
 def test_a_line_with_a_number_that_no_machine_has_fails_alone_and_again(tmp_path: Path) -> None:
     async def main() -> None:
         bad = line("x", seed=0).replace(b'"seed": 0', b'"seed":1e999')
-        async with stage(tmp_path) as at:
+        async with open_jobs(tmp_path) as at:
             job = await at.ended(await at.create(jsonl([bad, line("y")])))
             assert await at.texts(job) == {"y": "a: y"}
             (said,) = await at.content(job.error_file_id)
@@ -192,18 +192,18 @@ def test_a_line_with_a_number_that_no_machine_has_fails_alone_and_again(tmp_path
 
 
 def test_a_cancelled_job_keeps_what_is_done_and_names_what_never_ran(tmp_path: Path) -> None:
-    teller = Teller()
+    provider = EchoProvider()
     hang = asyncio.Event()
 
     async def wait(_model: str, text: str) -> None:
         if text != "first":
             await hang.wait()
 
-    teller.before = wait
+    provider.before = wait
 
     async def main() -> None:
         data = jsonl([line("first"), line("second"), line("third")])
-        async with stage(tmp_path, teller, most=2, first=2) as at:
+        async with open_jobs(tmp_path, provider, most=2, first=2) as at:
             created = await at.create(data)
 
             async def answered() -> bool:
@@ -225,24 +225,24 @@ def test_a_cancelled_job_keeps_what_is_done_and_names_what_never_ran(tmp_path: P
 
 @pytest.mark.parametrize("how", ["deleted", "expired"])
 def test_an_input_that_goes_while_its_job_runs_is_read_to_the_end(tmp_path: Path, how: str) -> None:
-    teller, go = Teller(), asyncio.Event()
+    provider, go = EchoProvider(), asyncio.Event()
 
     async def wait(_model: str, _text: str) -> None:
         await go.wait()
 
-    teller.before = wait
+    provider.before = wait
 
     async def main() -> None:
         clock = [time.time()]
         data = jsonl(line(f"n{i}") for i in range(40))
         size = ShardSize(7, 1 << 20)
-        async with stage(
-            tmp_path, teller, now=lambda: clock[0], most=2, first=2, shards=size
+        async with open_jobs(
+            tmp_path, provider, now=lambda: clock[0], most=2, first=2, shards=size
         ) as at:
             created = await at.create(data)
 
             async def asked() -> bool:
-                return bool(teller.asked)
+                return bool(provider.calls)
 
             await at.until(asked)
             files = at.bulk.files
@@ -271,17 +271,17 @@ def test_a_line_of_several_conversations_is_paced_as_so_many_requests(tmp_path: 
     a = CONFIG["model_list"][0]
     paced = {**a, "litellm_params": {**a["litellm_params"], "rpm": 600}}
     config = {"model_list": [paced]}
-    teller, times = Teller(), list[float]()
+    provider, times = EchoProvider(), list[float]()
 
     async def note(_model: str, _text: str) -> None:
         times.append(asyncio.get_running_loop().time())
 
-    teller.before = note
+    provider.before = note
 
     async def main() -> None:
         chats = [[{"role": "user", "content": f"c{i}"}] for i in range(5)]
         data = jsonl(line(f"n{i}", messages=chats) for i in range(8))
-        async with stage(tmp_path, teller, config=config) as at:
+        async with open_jobs(tmp_path, provider, config=config) as at:
             job = await at.ended(await at.create(data))
             assert (job.tally and job.tally.done) == 8
 
@@ -291,16 +291,16 @@ def test_a_line_of_several_conversations_is_paced_as_so_many_requests(tmp_path: 
 
 
 def test_a_job_past_its_window_expires_with_what_is_done(tmp_path: Path) -> None:
-    teller, clock = Teller(), [1_700_000_000.0]
+    provider, clock = EchoProvider(), [1_700_000_000.0]
 
     async def jump(_model: str, text: str) -> None:
         clock[0] += 1_000.0
 
-    teller.before = jump
+    provider.before = jump
 
     async def main() -> None:
         data = jsonl(line(f"n{i}") for i in range(6))
-        async with stage(tmp_path, teller, now=lambda: clock[0], most=1, first=1) as at:
+        async with open_jobs(tmp_path, provider, now=lambda: clock[0], most=1, first=1) as at:
             job = await at.ended(await at.create(data, completion_window="1h"))
             assert (job.status, job.expired_at is not None) == ("expired", True)
             assert sorted(await at.texts(job)) == ["n0", "n1", "n2", "n3"]
@@ -317,7 +317,7 @@ def test_a_job_past_its_window_expires_with_what_is_done(tmp_path: Path) -> None
 def test_a_cap_on_cost_holds_within_the_line_under_way(tmp_path: Path) -> None:
     async def main() -> None:
         data = jsonl(line(f"n{i}", max_tokens=1_000) for i in range(40))
-        async with stage(tmp_path) as at:
+        async with open_jobs(tmp_path) as at:
             job = await at.ended(await at.create(data, max_cost_usd=10 * COST))
             assert (job.status, job.reason) == ("cancelled", "capped")
             assert job.errors[0].code == "max_cost_reached"
@@ -337,7 +337,7 @@ def test_a_cap_on_cost_needs_a_price(tmp_path: Path) -> None:
     config = {**CONFIG, "model_list": [*CONFIG["model_list"], entry]}
 
     async def main() -> None:
-        async with stage(tmp_path, config=config) as at:
+        async with open_jobs(tmp_path, config=config) as at:
             job = await at.ended(await at.create(jsonl([line("x", "c")]), max_cost_usd=1))
             assert [error.code for error in job.errors] == ["price_not_found"]
 
@@ -345,17 +345,17 @@ def test_a_cap_on_cost_needs_a_price(tmp_path: Path) -> None:
 
 
 def test_a_retry_asks_the_failed_lines_only_and_merges_their_answers(tmp_path: Path) -> None:
-    teller = Teller()
+    provider = EchoProvider()
     bad = {"y", "line-3"}
 
     async def refuse(_model: str, text: str) -> tuple[int, Mapping[str, str]] | None:
         return (400, {}) if text in bad else None
 
-    teller.before = refuse
+    provider.before = refuse
 
     async def main() -> None:
         chat = json.dumps([{"role": "user", "content": "line-3"}]).encode()
-        async with stage(tmp_path, teller) as at:
+        async with open_jobs(tmp_path, provider) as at:
             first = await at.ended(await at.create(jsonl([line("x"), line("y"), chat]), model="a"))
             assert sorted(await at.faults(first)) == ["line-3", "y"]
             bad.discard("y")
@@ -363,14 +363,14 @@ def test_a_retry_asks_the_failed_lines_only_and_merges_their_answers(tmp_path: P
             assert await at.texts(again) == {"x": "a: x", "y": "a: y"}
             assert await at.faults(again) == {"line-3": None}
             assert (again.retry_of, again.total) == (first.id, 2)
-            assert teller.asked["a", "x"] == 1
+            assert provider.calls["a", "x"] == 1
 
     run(main())
 
 
 def test_jobs_and_files_are_their_owners_and_listed_newest_first(tmp_path: Path) -> None:
     async def main() -> None:
-        async with stage(tmp_path) as at:
+        async with open_jobs(tmp_path) as at:
             jobs = [await at.ended(await at.create(jsonl([line(f"x{i}")]))) for i in range(5)]
             listed = await at.bulk.jobs.page("master", after=None, limit=2)
             assert [j.id for j in listed.records] == [jobs[4].id, jobs[3].id]
@@ -391,18 +391,18 @@ def test_jobs_and_files_are_their_owners_and_listed_newest_first(tmp_path: Path)
 def test_a_job_keeps_to_its_share_of_the_requests_a_minute_that_the_config_allows(
     tmp_path: Path, share: float
 ) -> None:
-    teller, times = Teller(), list[float]()
+    provider, times = EchoProvider(), list[float]()
 
     async def note(_model: str, _text: str) -> None:
         times.append(asyncio.get_running_loop().time())
 
-    teller.before = note
+    provider.before = note
     a = CONFIG["model_list"][0]
     paced = {**a, "litellm_params": {**a["litellm_params"], "rpm": 600}}
     config = {"model_list": [paced], "general_settings": {"batch_share": share}}
 
     async def main() -> None:
-        async with stage(tmp_path, teller, config=config) as at:
+        async with open_jobs(tmp_path, provider, config=config) as at:
             job = await at.ended(await at.create(jsonl(line(f"n{i}") for i in range(40))))
             assert len(await at.texts(job)) == 40
 
@@ -414,8 +414,8 @@ def test_a_job_keeps_to_its_share_of_the_requests_a_minute_that_the_config_allow
 
 
 def test_limits_are_learned_from_answers(tmp_path: Path) -> None:
-    teller, times = Teller(), list[float]()
-    teller.headers = {
+    provider, times = EchoProvider(), list[float]()
+    provider.headers = {
         "x-ratelimit-limit-requests": "600",
         "x-ratelimit-remaining-requests": "599",
         "x-ratelimit-reset-requests": "100ms",
@@ -424,10 +424,10 @@ def test_limits_are_learned_from_answers(tmp_path: Path) -> None:
     async def note(_model: str, _text: str) -> None:
         times.append(asyncio.get_running_loop().time())
 
-    teller.before = note
+    provider.before = note
 
     async def main() -> None:
-        async with stage(tmp_path, teller, most=1, first=1) as at:
+        async with open_jobs(tmp_path, provider, most=1, first=1) as at:
             await at.ended(await at.create(jsonl(line(f"n{i}") for i in range(40))))
 
     run(main())

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
-from .stage import Stage, jsonl, line, run, stage
+from tests.bulk.local_jobs import LocalJobs, jsonl, line, open_jobs, run
 
 CAP = 1_000.0
 """So much that nobody waits for it."""
 
 
-async def told(at: Stage, job_id: str) -> Mapping[str, object]:
+async def told(at: LocalJobs, job_id: str) -> Mapping[str, object]:
     job = await at.bulk.jobs.find(job_id, None)
     shown: Mapping[str, object] = job.shown(await at.bulk.jobs.tally(job))["fanout"]
     return shown
@@ -32,8 +32,8 @@ def test_a_running_job_tells_its_cap_its_causes_its_calls_and_its_refusals(tmp_p
             await held.wait()
             return None
 
-        async with stage(tmp_path) as at:
-            at.teller.before = before
+        async with open_jobs(tmp_path) as at:
+            at.provider.before = before
             data = jsonl(line(name) for name in ("bad", "busy", "c", "d"))
             job = await at.create(data, max_cost_usd=CAP)
 

@@ -35,7 +35,7 @@ from fanout.errors import (
 )
 from fanout.routing.leg import Leg
 from fanout.routing.retry_policy import Retry
-from tests.bulk.stage import TICK, jsonl, line, run
+from tests.bulk.local_jobs import TICK, jsonl, line, run
 from tests.support.virtual_clock import now, run_threads_at_once
 
 ANSWER = {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}

@@ -11,7 +11,7 @@ import pytest
 from fanout.bulk.input.quote import Quote, quote
 from fanout.config.load import check
 from fanout.config.resolve import resolve
-from tests.bulk.stage import CONFIG, jsonl, line
+from tests.bulk.local_jobs import CONFIG, jsonl, line
 
 
 def quoted(data: bytes, *, share: float = 1.0, **limits: int) -> Quote:

@@ -33,31 +33,31 @@ TICK = 0.1
 """Of a worker, in seconds: a tenth of the usual one, which tests would wait for."""
 
 
-class Teller:
+class EchoProvider:
     """
     A provider that says back the last message, prefixed by its model.
 
-    `asked` counts the calls by (model, message). `before` may wait, or return a refusal: a status
+    `calls` counts the calls by (model, message). `before` may wait, or return a refusal: a status
     and headers. `most` is the most calls at a time; `headers` come with every answer.
     """
 
     def __init__(self) -> None:
-        self.asked: Counter[tuple[str, str]] = Counter()
+        self.calls: Counter[tuple[str, str]] = Counter()
         self.before: Callable[[str, str], Awaitable[tuple[int, Mapping[str, str]] | None]] | None
         self.before = None
-        self.under_way = self.most = 0
+        self.in_flight = self.most = 0
         self.headers: Mapping[str, str] = {}
 
     async def send(self, request: Outgoing) -> WireResponse:
         body = json.loads(request.body)
         model, text = body["model"], body["messages"][-1]["content"]
-        self.asked[model, text] += 1
-        self.under_way += 1
-        self.most = max(self.most, self.under_way)
+        self.calls[model, text] += 1
+        self.in_flight += 1
+        self.most = max(self.most, self.in_flight)
         try:
             refusal = await self.before(model, text) if self.before else None
         finally:
-            self.under_way -= 1
+            self.in_flight -= 1
         if refusal:
             status, headers = refusal
             said = {"error": {"message": f"status {status}", "type": "t", "code": None}}
@@ -111,12 +111,12 @@ def jsonl(lines: Iterable[bytes]) -> bytes:
     return b"".join(one + b"\n" for one in lines)
 
 
-class Stage:
+class LocalJobs:
     """One life of a process that runs jobs."""
 
-    def __init__(self, bulk: LocalBatchService, teller: Teller, notes: Notes) -> None:
+    def __init__(self, bulk: LocalBatchService, provider: EchoProvider, notes: Notes) -> None:
         self.bulk = bulk
-        self.teller = teller
+        self.provider = provider
         self.notes = notes
 
     async def file(self, data: bytes) -> str:
@@ -181,23 +181,23 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(
+async def open_jobs(
     home: Path,
-    teller: Teller | None = None,
+    provider: EchoProvider | None = None,
     *,
     now: Callable[[], float] = time.time,
     config: Mapping[str, Any] = CONFIG,
     **options: Any,
-) -> AsyncIterator[Stage]:
+) -> AsyncIterator[LocalJobs]:
     """A process's life over this folder; what it leaves, the next one finds."""
-    notes, over = Notes(), teller or Teller()
+    notes, over = Notes(), provider or EchoProvider()
     catalog = resolve(check(config, {}), {})
     chosen = replace(Options(grace=0.3, tick=TICK), **options)
     async with (
         open_gateway(Settings(), catalog=catalog, engine=over, observer=notes) as gateway,
         open_local(gateway, home, observer=notes, now=now, options=chosen) as door,
     ):
-        yield Stage(door.bulk, over, notes)
+        yield LocalJobs(door.bulk, over, notes)
     assert notes.bugs == []
 
 

@@ -15,7 +15,7 @@ from tests.support.virtual_clock import now, run
 MINUTES = 5
 
 
-class Counter:
+class RateLimitedProvider:
     """A provider that counts requests and tokens in any sixty seconds, and refuses what is over."""
 
     def __init__(self, requests: int, tokens: int) -> None:
@@ -56,7 +56,7 @@ class Counter:
         return True
 
 
-OPENAI = {
+OPENAI_HEADERS = {
     "x-ratelimit-limit-requests": "60",
     "x-ratelimit-remaining-requests": "59",
     "x-ratelimit-reset-requests": "1s",
@@ -64,19 +64,19 @@ OPENAI = {
 """Sixty requests a minute, as OpenAI says it."""
 
 
-def judge_learned(tokens: int, each: int, make: Callable[[], RateLimitStore]) -> None:
+def check_learned_limits(tokens: int, each: int, make: Callable[[], RateLimitStore]) -> None:
     """Workers whose config says nothing: one line of each tells the others, and is enough."""
-    provider, chance = Counter(600, tokens), random.Random(1)  # noqa: S311 -- the same in each run
+    provider, chance = RateLimitedProvider(600, tokens), random.Random(1)  # noqa: S311 -- the same in each run
     made = partial(RateLimiter, known=lambda _: Limits(), now=now)
     size = partial(chance.randint, 50, 250)
-    run(workers(provider, lambda: made(make()), size, 150, each=each))
+    run(run_workers(provider, lambda: made(make()), size, 150, each=each))
     used = max(provider.allowed / (600 * MINUTES), provider.tokens / (tokens * MINUTES))
     assert used > 0.9
     assert provider.refused / (provider.allowed + provider.refused) < 0.01
 
 
-async def workers(
-    provider: Counter,
+async def run_workers(
+    provider: RateLimitedProvider,
     pacer: Callable[[], RateLimiter],
     size: Callable[[], int],
     estimate: int,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bulk.stage import jsonl, line
+from tests.bulk.local_jobs import jsonl, line
 from tests.cli.commands import spawned, write_config
 from tests.support.gateway_server import entry
 from tests.support.provider_steps import answers, pause, refuse, reset

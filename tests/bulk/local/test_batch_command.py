@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.bulk.stage import jsonl, line
+from tests.bulk.local_jobs import jsonl, line
 from tests.cli.commands import Ran, spawned, write_config
 from tests.cli.terminal import read_all
 from tests.support.gateway_server import entry

@@ -9,7 +9,7 @@ import pytest
 
 from fanout.bulk.local.batch_service import data_home, locked
 from fanout.bulk.local.file_store import FolderBlobs, FolderResultStore
-from tests.bulk.stage import jsonl, line, run, stage
+from tests.bulk.local_jobs import jsonl, line, open_jobs, run
 
 
 async def pieces(*parts: bytes, fault: Exception | None = None) -> AsyncIterator[bytes]:
@@ -91,12 +91,12 @@ def test_one_process_at_a_time_has_a_job(tmp_path: Path) -> None:
 
 def test_what_a_crash_left_of_a_job_that_is_over_is_swept(tmp_path: Path) -> None:
     async def main() -> None:
-        async with stage(tmp_path) as at:
+        async with open_jobs(tmp_path) as at:
             job = await at.ended(await at.create(jsonl([line("x")])))
         left = tmp_path / "jobs" / job.id / "results" / "000000.answers.jsonl"
         left.parent.mkdir(parents=True)
         left.write_bytes(b"{}\n")
-        async with stage(tmp_path) as at:
+        async with open_jobs(tmp_path) as at:
             await at.bulk.resume()
             assert not left.exists()
             assert await at.texts(job) == {"x": "a: x"}

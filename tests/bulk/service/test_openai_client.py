@@ -13,7 +13,7 @@ import openai
 import pytest
 from openai.types import Batch
 
-from tests.bulk.stage import jsonl, line
+from tests.bulk.local_jobs import jsonl, line
 from tests.support.gateway_server import Served
 from tests.support.provider_steps import answers, refuse, stalls
 from tests.support.scripted_provider import Upstream

@@ -16,7 +16,13 @@ from fanout.bulk.pacing.limits import REMEMBERED, Limits, read_limit, read_span
 from fanout.bulk.pacing.rate_limiter import SCOUT, LocalRateLimitStore, RateLimiter, RateLimitStore
 from fanout.concurrency import map_all
 from tests.bulk.aws.test_book import Records, book
-from tests.bulk.pacing import MINUTES, OPENAI, Counter, judge_learned, workers
+from tests.bulk.pacing.rate_limited_provider import (
+    MINUTES,
+    OPENAI_HEADERS,
+    RateLimitedProvider,
+    check_learned_limits,
+    run_workers,
+)
 from tests.support.virtual_clock import now, run
 
 
@@ -27,7 +33,7 @@ from tests.support.virtual_clock import now, run
 def test_twenty_workers_use_over_nine_tenths_and_are_refused_under_a_hundredth(
     tmp_path: Path, kept: str, tokens: int, estimate: int
 ) -> None:
-    provider, chance = Counter(600, tokens), random.Random(1)  # noqa: S311
+    provider, chance = RateLimitedProvider(600, tokens), random.Random(1)  # noqa: S311
     books: dict[str, Callable[[], RateLimitStore]] = {
         "memory": LocalRateLimitStore,
         "sqlite": lambda: SQLiteRateLimitStore(Database(tmp_path / "jobs.sqlite")),
@@ -36,7 +42,7 @@ def test_twenty_workers_use_over_nine_tenths_and_are_refused_under_a_hundredth(
     limits = Limits(600, tokens)
 
     async def main() -> None:
-        await workers(
+        await run_workers(
             provider,
             lambda: RateLimiter(book, lambda _: limits, now),
             lambda: chance.randint(50, 250),
@@ -50,10 +56,10 @@ def test_twenty_workers_use_over_nine_tenths_and_are_refused_under_a_hundredth(
 
 
 def test_a_share_is_left_to_others() -> None:
-    provider = Counter(600, 1_000_000)
+    provider = RateLimitedProvider(600, 1_000_000)
     book = LocalRateLimitStore()
     limits = Limits(600)
-    run(workers(provider, lambda: RateLimiter(book, lambda _: limits, now, 0.5), lambda: 1, 1))
+    run(run_workers(provider, lambda: RateLimiter(book, lambda _: limits, now, 0.5), lambda: 1, 1))
     assert 0.9 * 300 * MINUTES < provider.allowed <= 300 * (MINUTES + 1)
     assert provider.refused == 0
 
@@ -123,7 +129,7 @@ def _take(pacer: RateLimiter) -> Callable[[], Coroutine[Any, Any, None]]:
 def test_limits_are_learned_where_the_config_says_nothing() -> None:
     async def main() -> None:
         pacer = RateLimiter(LocalRateLimitStore(), lambda _: Limits(), now)
-        pacer.learn("m", "m#0", OPENAI)
+        pacer.learn("m", "m#0", OPENAI_HEADERS)
         pacer.learn("m", "m#0", {})
         assert await pacer.limits("m") == Limits(60)
         take = _take(pacer)
@@ -165,7 +171,7 @@ def test_a_worker_that_has_seen_no_answer_paces_by_what_another_learned(
     async def main() -> None:
         one, fresh = (RateLimiter(books[kept](), lambda _: Limits(), now) for _ in range(2))
         told = RateLimiter(books[kept](), lambda _: Limits(120), now)
-        one.learn("m", "m#0", OPENAI)
+        one.learn("m", "m#0", OPENAI_HEADERS)
         assert await fresh.limits("m") == Limits(60)
         assert await told.limits("m") == Limits(120)
         take = _take(fresh)
@@ -209,7 +215,7 @@ def test_limits_that_answers_tell_are_used_over_nine_tenths_and_hardly_exceeded(
         "memory": lambda: memory,
         "sqlite": lambda: SQLiteRateLimitStore(Database(tmp_path / "jobs.sqlite")),
     }
-    judge_learned(tokens, each, books[kept])
+    check_learned_limits(tokens, each, books[kept])
 
 
 async def _ask(
@@ -282,7 +288,7 @@ def test_lines_that_waited_for_a_pause_go_by_the_limits_that_were_learned_meanwh
             for _ in range(20):
                 group.create_task(_take(pacer)())
             await asyncio.sleep(5)
-            pacer.learn("m", "m#0", OPENAI)
+            pacer.learn("m", "m#0", OPENAI_HEADERS)
         assert 10 + 17 < now() < 10 + 22
         await take()
 
