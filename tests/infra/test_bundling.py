@@ -80,8 +80,8 @@ def test_every_module_has_unchecked_byte_code_of_the_functions_python(
 
 
 def test_a_traceback_shows_the_path_in_the_function(folder: Path) -> None:
-    (code,) = (folder / "fanout" / "__pycache__").glob("gateway.*.pyc")
-    assert b"/var/task/fanout/gateway.py" in code.read_bytes()
+    (code,) = (folder / "fanout" / "gateway" / "__pycache__").glob("gateway.*.pyc")
+    assert b"/var/task/fanout/gateway/gateway.py" in code.read_bytes()
 
 
 def test_its_binaries_are_for_the_functions_architecture_and_python(
