@@ -26,10 +26,10 @@ from anthropic.types.shared import ErrorObject, ErrorResponse
 from pydantic import BaseModel, TypeAdapter
 
 from fanout.errors import RequestError
-from fanout.providers.anthropic.answer import FINISH_REASONS
 from fanout.providers.anthropic.errors import STATUSES
 from fanout.providers.anthropic.models import FOREIGN, Traits, find_traits
 from fanout.providers.anthropic.provider import PROVIDER
+from fanout.providers.anthropic.response import FINISH_REASONS
 from fanout.providers.base import BadWire, Header, Target, WireError
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireEvent, WireResponse

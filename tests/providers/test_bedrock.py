@@ -18,7 +18,7 @@ from openai.providers import bedrock
 
 from fanout.providers import registry
 from fanout.providers.base import SigV4, Target, WireError
-from fanout.providers.bedrock.reasoning import TagSplitter
+from fanout.providers.bedrock.reasoning_tags import TagSplitter
 from fanout.wire.http import WireEvent, WireResponse
 
 BEDROCK = registry.find("bedrock")

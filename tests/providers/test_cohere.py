@@ -14,8 +14,8 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 
 from fanout.providers.base import BadWire, Target, WireError
-from fanout.providers.cohere.chat import BUDGETS, encode_effort
 from fanout.providers.cohere.provider import PROVIDER
+from fanout.providers.cohere.request import BUDGETS, encode_effort
 from fanout.providers.cohere.stream import ChatDecoder
 from fanout.schema.request import ChatRequest
 from fanout.schema.validation import parse_chat

@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 
 from fanout.providers import registry
 from fanout.providers.base import BadWire, Target, WireError
-from fanout.providers.bedrock.converse_answer import FAILURES, FINISH_REASONS
+from fanout.providers.bedrock.converse.response import FAILURES, FINISH_REASONS
 from fanout.providers.bedrock.models import find_model
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireEvent, WireResponse

@@ -15,10 +15,10 @@ from pydantic.alias_generators import to_camel
 
 from fanout.errors import RequestError
 from fanout.providers.base import BadWire, Target, WireError
-from fanout.providers.gemini.answer import FAILURES, FINISH_REASONS, ChatDecoder
 from fanout.providers.gemini.framer import StreamFramer
 from fanout.providers.gemini.provider import PROVIDER
-from fanout.providers.gemini.thinking import BUDGETS, LEVELS, has_levels
+from fanout.providers.gemini.response import FAILURES, FINISH_REASONS, ChatDecoder
+from fanout.providers.gemini.settings import BUDGETS, LEVELS, has_levels
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireEvent, WireResponse
 

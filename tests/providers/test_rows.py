@@ -9,7 +9,7 @@ import pytest
 
 from fanout.providers import registry
 from fanout.providers.base import Bearer, Target, WireError
-from fanout.providers.openai.dialect import tidy_choice, tidy_usage
+from fanout.providers.openai.normalize import tidy_choice, tidy_usage
 from fanout.providers.rows import PREFIXES, ROWS
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireEvent, WireRequest, WireResponse

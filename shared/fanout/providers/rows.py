@@ -16,8 +16,8 @@ from msgspec import Struct, field
 
 from .base import Billing, Provider
 from .openai.chat import Quirks
-from .openai.dialect import make_codec
 from .openai.errors import explain
+from .openai.normalize import make_codec
 
 # The usage of a stream comes unasked, and asking for it may be an error.
 NO_STREAM_OPTIONS = frozenset({"stream_options"})

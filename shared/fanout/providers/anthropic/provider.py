@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ...wire.sse import SSEFramer
 from ..base import Codec, Header, Provider
-from .answer import decode
-from .chat import encode
 from .errors import explain
+from .request import encode
+from .response import decode
 from .stream import ChatDecoder
 
 CODEC = Codec(encode, decode, SSEFramer, ChatDecoder)

@@ -12,14 +12,14 @@ from ...wire import json
 from ...wire.http import WireEvent
 from ..base import BadWire, Target
 from . import wire
-from .answer import (
+from .errors import make_error
+from .response import (
     decode_thought,
     decode_usage,
     explanation_of,
     finish_reason,
     tier_of,
 )
-from .errors import make_error
 
 
 class _OpenCall(Struct):

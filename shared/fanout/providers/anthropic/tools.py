@@ -15,7 +15,7 @@ from ...schema.request import (
     NamedFunction,
 )
 from ..base import Losses
-from .content import cache_mark
+from .messages import cache_mark
 
 # https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools#forcing-tool-use
 _MODES = {"auto": "auto", "none": "none", "required": "any"}

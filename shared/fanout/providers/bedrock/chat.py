@@ -19,10 +19,10 @@ from ...wire.http import WireEvent, WireRequest, WireResponse
 from ...wire.sse import SSEFramer
 from ..base import Codec, Target, WireError
 from ..openai.chat import ChatDecoder, Quirks, check_whole, encode, read
-from ..openai.dialect import tidy
+from ..openai.normalize import tidy
 from .errors import explain_aws, status_of
 from .models import find_model
-from .reasoning import TagSplitter
+from .reasoning_tags import TagSplitter
 
 # Nothing is stored (only "create" is there), nothing is searched, and all answers are text.
 QUIRKS = Quirks(

@@ -13,12 +13,18 @@ from ...schema.chat import ChatCompletion
 from ...schema.request import ChatRequest
 from ...wire.http import WireRequest, WireResponse
 from ..base import Codec, Provider, SigV4, StreamDecoder, Target
-from . import chat, converse
+from . import chat
+from .converse.request import encode as encode_converse
+from .converse.response import decode as decode_converse
+from .converse.stream import ConverseDecoder
 from .errors import explain
 from .framer import BedrockFramer
 from .models import Api, find_model
 
-_CODECS: Mapping[Api, Codec] = {"converse": converse.CODEC, "openai": chat.CODEC}
+_CODECS: Mapping[Api, Codec] = {
+    "converse": Codec(encode_converse, decode_converse, BedrockFramer, ConverseDecoder),
+    "openai": chat.CODEC,
+}
 
 
 def _codec(target: Target) -> Codec:

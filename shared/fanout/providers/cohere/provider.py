@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ...wire.sse import SSEFramer
 from ..base import Codec, Provider
-from .chat import decode, encode
 from .errors import explain
+from .request import decode, encode
 from .stream import ChatDecoder
 
 PROVIDER = Provider(

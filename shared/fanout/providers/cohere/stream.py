@@ -10,8 +10,8 @@ from ...wire import json
 from ...wire.http import WireEvent
 from ..base import BadWire, Target
 from . import wire
-from .chat import decode_logprobs, decode_reason, decode_usage
 from .errors import raise_failure
+from .request import decode_logprobs, decode_reason, decode_usage
 
 
 class ChatDecoder:

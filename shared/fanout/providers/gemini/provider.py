@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..base import Codec, Header, Provider
-from .answer import ChatDecoder, decode
-from .chat import encode
 from .errors import explain
 from .framer import StreamFramer
+from .request import encode
+from .response import ChatDecoder, decode
 
 PROVIDER = Provider(
     name="gemini",

@@ -3,7 +3,7 @@ OpenAI's chat completions, both ways.
 
 The caller already speaks this wire, so a request goes out field for field and an answer comes
 back as it is; what is checked is only that it is an answer at all. What vendors bend on their way
-back is in `dialect`.
+back is in `normalize`.
 """
 
 from __future__ import annotations

@@ -12,18 +12,15 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from ...errors import RequestError
-from ...schema.request import ChatRequest
-from ...wire import json
-from ...wire.http import WireRequest
-from ..base import Codec, Losses, Target, refuse_unknown
-from .converse_answer import decode
-from .converse_content import MESSAGE_FIELDS, encode_conversation, has_tool_blocks
-from .converse_settings import EXTRA, encode_settings
-from .converse_stream import ConverseDecoder
-from .converse_tools import encode_tools
-from .framer import BedrockFramer
-from .models import find_model
+from ....errors import RequestError
+from ....schema.request import ChatRequest
+from ....wire import json
+from ....wire.http import WireRequest
+from ...base import Losses, Target, refuse_unknown
+from ..models import find_model
+from .messages import MESSAGE_FIELDS, encode_conversation, has_tool_blocks
+from .settings import EXTRA, encode_settings
+from .tools import encode_tools
 
 # Converse's own fields, for callers who send them in `extra_body` as they do to LiteLLM: they are
 # laid over what is made of the others.
@@ -94,6 +91,3 @@ def _checked(given: Any, name: str) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise RequestError(f"`{name}` is not a JSON object", name)
     return given
-
-
-CODEC = Codec(encode, decode, BedrockFramer, ConverseDecoder)

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 from msgspec import Struct, field
 
-from ...schema.chat import ChatChunk, Delta, FinishReason, make_chunk
-from ...wire.eventstream import ERROR, EXCEPTION
-from ...wire.http import WireEvent
-from ..base import BadWire, Target
+from ....schema.chat import ChatChunk, Delta, FinishReason, make_chunk
+from ....wire.eventstream import ERROR, EXCEPTION
+from ....wire.http import WireEvent
+from ...base import BadWire, Target
+from ..errors import make_error
+from ..models import find_model
 from . import wire
-from .converse_answer import decode_thought, decode_usage, finish_reason, tier_of
-from .errors import make_error
-from .models import find_model
+from .response import decode_thought, decode_usage, finish_reason, tier_of
 
 
 class _OpenCall(Struct):

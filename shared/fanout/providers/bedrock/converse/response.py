@@ -7,8 +7,8 @@ which must come back with the next request of a tool loop; `reasoning_content` i
 
 from __future__ import annotations
 
-from ...errors import ErrorDetail
-from ...schema.chat import (
+from ....errors import ErrorDetail
+from ....schema.chat import (
     AnswerMessage,
     ChatCompletion,
     FinishReason,
@@ -19,11 +19,11 @@ from ...schema.chat import (
     make_completion,
     make_usage,
 )
-from ...wire import json
-from ...wire.http import WireResponse
-from ..base import Target, WireError
+from ....wire import json
+from ....wire.http import WireResponse
+from ...base import Target, WireError
+from ..models import find_model
 from . import wire
-from .models import find_model
 
 # …/APIReference/API_runtime_Converse.html, "stopReason".
 FINISH_REASONS: dict[str, FinishReason] = {

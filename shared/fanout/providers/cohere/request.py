@@ -26,8 +26,8 @@ from ...wire import json
 from ...wire.http import WireRequest, WireResponse
 from ..base import Losses, Target, refuse_unknown
 from . import wire
-from .content import MESSAGE_FIELDS, encode_messages
 from .errors import raise_failure
+from .messages import MESSAGE_FIELDS, encode_messages
 from .tools import encode_tools
 
 FINISH_REASONS: Mapping[str, FinishReason] = {

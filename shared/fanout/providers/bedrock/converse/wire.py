@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from ...wire import json
+from ....wire import json
 
 # ---- content blocks ----
 

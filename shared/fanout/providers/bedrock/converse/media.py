@@ -14,9 +14,9 @@ from typing import Any, TypeAlias
 
 from msgspec import UNSET
 
-from ...errors import RequestError
-from ...schema.request import FileRef, ImageURL, InputAudio
-from ..base import Losses
+from ....errors import RequestError
+from ....schema.request import FileRef, ImageURL, InputAudio
+from ...base import Losses
 
 Block: TypeAlias = dict[str, Any]
 

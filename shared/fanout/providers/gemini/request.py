@@ -18,8 +18,8 @@ from ...schema.request import (
 from ...wire import json
 from ...wire.http import WireRequest
 from ..base import Losses, Target, refuse_unknown
-from .content import MESSAGE_FIELDS, encode_messages
-from .thinking import encode_effort, has_levels
+from .messages import MESSAGE_FIELDS, encode_messages
+from .settings import encode_effort, has_levels
 from .tools import encode_tools
 
 TRANSLATED = frozenset(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ...schema.request import (
+from ....schema.request import (
     AllowedTools,
     ChatRequest,
     Function,
@@ -13,10 +13,10 @@ from ...schema.request import (
     NamedCustom,
     NamedFunction,
 )
-from ..base import Losses
-from .converse_content import cache_point
-from .converse_media import Block
-from .models import is_claude
+from ...base import Losses
+from ..models import is_claude
+from .media import Block
+from .messages import cache_point
 
 
 def encode_tools(

@@ -14,9 +14,9 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from ...errors import RequestError
-from ...schema.chat import Object
-from ...schema.request import (
+from ....errors import RequestError
+from ....schema.chat import Object
+from ....schema.request import (
     AnyMessage,
     AssistantMessage,
     AssistantPart,
@@ -35,9 +35,9 @@ from ...schema.request import (
     UserMessage,
     UserPart,
 )
-from ...wire import json
-from ..base import Losses
-from .converse_media import Block, encode_audio, encode_file, encode_image, name_apart
+from ....wire import json
+from ...base import Losses
+from .media import Block, encode_audio, encode_file, encode_image, name_apart
 
 AnyPart: TypeAlias = UserPart | AssistantPart
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ...schema.request import ChatRequest, SchemaFormat, TextFormat
-from ...wire import json
-from ..anthropic.models import find_traits
-from ..anthropic.settings import encode_settings as encode_claude
-from ..base import Losses
-from .models import encode_top_k, find_efforts, is_claude
+from ....schema.request import ChatRequest, SchemaFormat, TextFormat
+from ....wire import json
+from ...anthropic.models import find_traits
+from ...anthropic.settings import encode_settings as encode_claude
+from ...base import Losses
+from ..models import encode_top_k, find_efforts, is_claude
 
 EXTRA = "additionalModelRequestFields"
 

@@ -13,7 +13,7 @@ from ...schema.request import ChatRequest, SchemaFormat, TextFormat
 from ...wire import json
 from ...wire.http import WireRequest
 from ..base import Losses, Target, refuse_unknown
-from .content import MESSAGE_FIELDS, encode_conversation
+from .messages import MESSAGE_FIELDS, encode_conversation
 from .models import find_traits
 from .settings import encode_settings
 from .tools import encode_tools

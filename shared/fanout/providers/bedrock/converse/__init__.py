@@ -1,0 +1,1 @@
+"""Converse, the API of Bedrock that every chat model has."""
