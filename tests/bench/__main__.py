@@ -1,8 +1,8 @@
 """
-`make bench`: every figure that has a target, measured in one run beside its peers.
+`make bench`: measures Fanout next to LiteLLM and other clients, and compares it with its targets.
 
-Writes docs/benchmarks.md and prints it. `--quick` measures little and LiteLLM not at all, prints,
-and writes nothing. All load stays on this machine; every process is stopped, whatever happens.
+Prints docs/benchmarks.md and writes it. `--quick` takes fewer measurements, leaves LiteLLM out, and
+writes nothing. All load stays on this machine; every process is stopped, even after an error.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import psutil
 from . import gateway, jobs, lambda_limits, prompts, race, startup
 from .report import Section, page
 from .servers import OURS, ROOT
-from .testbed import QUICK, Plan, contestants, scene
+from .testbed import QUICK, Plan, open_testbed, start_servers
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 PEERS = ("litellm", "granian", "httpx", "aiohttp")
@@ -35,7 +35,7 @@ OWN = ("fanout-gateway", "pyqwest", "uvicorn", "uvloop", "httptools", "msgspec")
 def main(arguments: Sequence[str]) -> int:
     """Measure, print, write."""
     plan = QUICK if "--quick" in arguments else Plan()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every block is left
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every `with` block ends
     began, busy, own = time.perf_counter(), _busy(), _own()
     sections = measure(plan)
     seconds = time.perf_counter() - began
@@ -48,61 +48,65 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def measure(plan: Plan) -> list[Section]:
-    """Every section, its servers running no longer than it needs them."""
+    """Measure every section; servers run only while they are needed."""
     litellm = version("litellm")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _say("a thousand prompts")
+        _log("a thousand prompts")
         many = prompts.measure(folder, plan, litellm)
-        with scene(folder) as made:
-            _say("the gateway")
-            with contestants(made, peers=plan.peers) as servers:
-                load, costs = gateway.measure(made.stub, servers, plan, litellm)
-                _say("a race")
-                raced = race.measure(made.stub, servers, plan, litellm)
-            _say("jobs")
-            batch = jobs.measure(made, plan)
-            _say("start")
-            theirs = servers["litellm"].seconds if plan.peers else None
-            start = startup.measure(made, plan, litellm, theirs)
-            _say("Lambda's shape")
-            held = lambda_limits.measure(made, plan)
-    return [many, load, raced, batch, start, *held, costs]
+        with open_testbed(folder) as bed:
+            _log("the gateway")
+            with start_servers(bed, peers=plan.peers) as servers:
+                load, costs = gateway.measure(bed.stub, servers, plan, litellm)
+                _log("a race")
+                raced = race.measure(bed.stub, servers, plan, litellm)
+            _log("jobs")
+            batch = jobs.measure(bed, plan)
+            _log("start")
+            litellm_seconds = servers["litellm"].seconds if plan.peers else None
+            start = startup.measure(bed, plan, litellm, litellm_seconds)
+            _log("as a Lambda")
+            limited = lambda_limits.measure(bed, plan)
+    return [many, load, raced, batch, start, *limited, costs]
 
 
-def _say(what: str) -> None:
+def _log(what: str) -> None:
     print(f"bench: {what} …", file=sys.stderr, flush=True)
 
 
 def _busy() -> float:
-    """Seconds that the machine's processors have worked so far."""
+    """CPU seconds that the machine has used so far."""
     times = psutil.cpu_times()._asdict()
-    # Linux counts a guest's time twice.
+    # Linux counts the time of guests twice.
     idle = ("idle", "iowait", "guest", "guest_nice")
     return float(sum(seconds for name, seconds in times.items() if name not in idle))
 
 
 def _own() -> float:
-    """Seconds of them that were this run's."""
+    """CPU seconds that this run and its processes have used."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def _head(seconds: float, others: float) -> list[str]:
-    """What the page says of the run itself."""
+    """The head of the page: what it shows, and the conditions of the run."""
     cores, memory = psutil.cpu_count() or 0, psutil.virtual_memory().total / 1e9
     python = platform.python_version()
     machine = f"{platform.system()} {platform.machine()}, {cores} cores, {memory:.0f} GB"
     return [
         "# Benchmarks",
         "",
-        "Written by `make bench`; nothing here is edited by hand. One process each, all of it on",
-        "one machine, the load and the stub provider included: ratios hold, absolute times do not.",
+        "This page shows the time, CPU and memory that Fanout needs, next to LiteLLM and to bare",
+        "HTTP clients and servers. For example, the first row is the time for 1,000 prompts at",
+        "once to a provider that takes 1 s. `make bench` generates the page.",
+        "",
+        "Each server is one process. All run on one machine, with the load generator and the stub",
+        "provider: the ratios are meaningful, the absolute times are not.",
         "",
         f"* {datetime.now(UTC):%Y-%m-%d}, {machine}, Python {python}; {seconds / 60:.1f} minutes.",
-        f"* Work of others took {others * 100:.0f} % of the processors meanwhile.",
-        f"* Ours: {_versions(_installed())}.",
-        f"* Beside: {_versions({name: version(name) for name in PEERS})}.",
+        f"* Other processes used {others * 100:.0f} % of the CPU.",
+        f"* Fanout and its packages: {_versions(_installed())}.",
+        f"* Compared with: {_versions({name: version(name) for name in PEERS})}.",
     ]
 
 
@@ -111,12 +115,12 @@ def _versions(found: dict[str, str]) -> str:
 
 
 def _installed() -> dict[str, str]:
-    """The versions in the gateway's own environment."""
+    """The versions in the gateway's environment."""
     code = "import json, sys\nfrom importlib.metadata import version\n"
     code += "print(json.dumps({name: version(name) for name in sys.argv[1:]}))"
-    asked: list[str | Path] = [OURS / "python", "-c", code, *OWN]
+    command: list[str | Path] = [OURS / "python", "-c", code, *OWN]
     found: dict[str, str] = json.loads(
-        subprocess.run(asked, capture_output=True, check=True).stdout
+        subprocess.run(command, capture_output=True, check=True).stdout
     )
     return found
 

@@ -33,17 +33,17 @@ async def _body(receive: Receive) -> bytes:
     return b"".join(parts)
 
 
-async def bare(scope: Message, receive: Receive, send: Send) -> None:
-    """Answer at once."""
+async def instant_app(scope: Message, receive: Receive, send: Send) -> None:
+    """Respond at once."""
     if scope["type"] != "http":
         return
     await _body(receive)
     await send({"type": "http.response.start", "status": 200, "headers": JSON})
-    await send({"type": "http.response.body", "body": b'{"said":"word"}'})
+    await send({"type": "http.response.body", "body": b'{"content":"word"}'})
 
 
-def make_floor(config: str) -> Callable[[Message, Receive, Send], Awaitable[None]]:
-    """The app that passes a request on to the model's own address, and back what it says."""
+def make_forwarding_app(config: str) -> Callable[[Message, Receive, Send], Awaitable[None]]:
+    """An app that forwards each request to its model's provider, and the response back."""
     import msgspec
     import pyqwest
 
@@ -61,29 +61,29 @@ def make_floor(config: str) -> Callable[[Message, Receive, Send], Awaitable[None
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        asked = msgspec.json.decode(await _body(receive))
-        url = f"{urls[asked['model']]}/chat/completions"
-        body = msgspec.json.encode(asked)
-        if asked.get("stream"):
+        data = msgspec.json.decode(await _body(receive))
+        url = f"{urls[data['model']]}/chat/completions"
+        body = msgspec.json.encode(data)
+        if data.get("stream"):
             request = pyqwest.Request("POST", url, pyqwest.Headers(headers.items()), body)
             stream = await transport.execute(request)
             await send({"type": "http.response.start", "status": 200, "headers": EVENTS})
             async for piece in stream.content:
-                said = {"type": "http.response.body", "body": bytes(piece), "more_body": True}
-                await send(said)
+                part = {"type": "http.response.body", "body": bytes(piece), "more_body": True}
+                await send(part)
             await send({"type": "http.response.body", "body": b""})
             return
-        reply = await client.execute("POST", url, headers, body)
-        answer = msgspec.json.encode(msgspec.json.decode(reply.content))
-        await send({"type": "http.response.start", "status": reply.status, "headers": JSON})
-        await send({"type": "http.response.body", "body": answer})
+        response = await client.execute("POST", url, headers, body)
+        content = msgspec.json.encode(msgspec.json.decode(response.content))
+        await send({"type": "http.response.start", "status": response.status, "headers": JSON})
+        await send({"type": "http.response.body", "body": content})
 
     return app
 
 
 if __name__ == "__main__":
     uvicorn.run(
-        make_floor(sys.argv[2]) if len(sys.argv) > 2 else bare,
+        make_forwarding_app(sys.argv[2]) if len(sys.argv) > 2 else instant_app,
         port=int(sys.argv[1]),
         log_level="warning",
         access_log=False,

@@ -17,37 +17,37 @@ import time
 from collections.abc import Sequence
 
 FULL = 1769
-"""Megabytes of a function that has one core."""
+"""Megabytes of a function that gets one core."""
 
 PERIOD = 0.1
-LOOK = 0.0005
-"""Seconds between two looks at what the process has used."""
+CHECK = 0.0005
+"""Seconds between two checks of the CPU time used."""
 
 
 def share(memory: int) -> float:
-    """The part of a core that a function of so many megabytes has."""
+    """The share of a core that a function with so many megabytes gets."""
     return memory / FULL
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command; its exit code. SIGTERM is handed on."""
+    """Run the command and return its exit code. SIGTERM is forwarded."""
     quota = float(arguments[0]) * PERIOD
     with subprocess.Popen(arguments[1:]) as process:
 
-        def hand_on(*_: object) -> None:
+        def terminate(*_: object) -> None:
             process.send_signal(signal.SIGCONT)
             process.terminate()
 
-        signal.signal(signal.SIGTERM, hand_on)
+        signal.signal(signal.SIGTERM, terminate)
         try:
-            _hold(process, quota)
+            _limit(process, quota)
         finally:
-            hand_on()
+            terminate()
     return process.returncode
 
 
-def _hold(process: subprocess.Popen[bytes], quota: float) -> None:
-    """Period after period; what was used beyond a quota is the next one's."""
+def _limit(process: subprocess.Popen[bytes], quota: float) -> None:
+    """Enforce the quota in each period; CPU used beyond it counts in the next."""
     used = _cpu(process.pid)
     until = time.perf_counter()
     debt = 0.0
@@ -58,7 +58,7 @@ def _hold(process: subprocess.Popen[bytes], quota: float) -> None:
             if not stopped and debt + _cpu(process.pid) - used >= quota:
                 process.send_signal(signal.SIGSTOP)
                 stopped = True
-            time.sleep(until - now if stopped else LOOK)
+            time.sleep(until - now if stopped else CHECK)
         if stopped:
             process.send_signal(signal.SIGCONT)
         total = _cpu(process.pid)
@@ -67,10 +67,10 @@ def _hold(process: subprocess.Popen[bytes], quota: float) -> None:
 
 
 def _cpu(pid: int) -> float:
-    """Seconds that all of a process's threads have worked, by clock_getcpuclockid(3)'s clock."""
+    """CPU seconds of all threads of a process, by the clock of clock_getcpuclockid(3)."""
     try:
         return time.clock_gettime((~pid << 3) | 2)
-    except OSError:  # it has ended
+    except OSError:  # the process has ended
         return float("inf")
 
 

@@ -1,119 +1,132 @@
-"""The gateway under load, beside the floor and LiteLLM's proxy."""
+"""Measures the gateway under load, next to a bare ASGI function and LiteLLM's proxy."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from statistics import median
 
-from .load import put, request
-from .report import Section, Verdict, number
+from .load import request, run_load
+from .report import Figure, Section, number
 from .servers import Server
-from .testbed import ASKED, HELLO, Plan, Seen, ratio, rounds
+from .testbed import HELLO, STUB_REQUEST, LoadSeries, Plan, median_ratio, run_rounds
 
-CROWD = 64
-NAMES = {"stub": "the stub itself", "floor": "bare ASGI function", "fanout": "**Fanout**"}
+CLIENTS = 64
+NAMES = {"stub": "the stub itself", "forwarding": "bare ASGI function", "fanout": "**Fanout**"}
 
 
 def measure(
     stub: Server, servers: Mapping[str, Server], plan: Plan, litellm: str
 ) -> tuple[Section, Section]:
-    """Throughput, one client's latency, memory, streams."""
+    """Throughput, latency of a single client, memory and streams."""
     names = {**NAMES, "litellm": f"LiteLLM's proxy {litellm}"}
-    three = list(servers.values())
-    for server in three:  # the first answers of each are its warming up
-        put(server.port, ASKED, clients=CROWD, seconds=plan.seconds)
-    crowd = rounds(three, ASKED, count=plan.rounds, clients=CROWD, seconds=plan.seconds)
-    alone = rounds([stub, *three], ASKED, count=plan.rounds, clients=1, seconds=plan.seconds / 2)
+    measured = list(servers.values())
+    for server in measured:  # warm up
+        run_load(server.port, STUB_REQUEST, clients=CLIENTS, seconds=plan.seconds)
+    many = run_rounds(
+        measured, STUB_REQUEST, count=plan.rounds, clients=CLIENTS, seconds=plan.seconds
+    )
+    single = run_rounds(
+        [stub, *measured], STUB_REQUEST, count=plan.rounds, clients=1, seconds=plan.seconds / 2
+    )
     memory = {name: server.memory() for name, server in servers.items()}
-    chunks = _chunks(three, plan)
-    grown = _grown(servers["fanout"], plan.requests)
+    chunks = _chunks(measured, plan)
+    growth = _growth(servers["fanout"], plan.requests)
     return (
-        _throughput(names, crowd, alone, memory),
-        _costs(names, chunks, grown, plan.requests),
+        _throughput(names, many, single, memory),
+        _costs(names, chunks, growth, plan.requests),
     )
 
 
 def _throughput(
-    names: dict[str, str], crowd: dict[str, Seen], alone: dict[str, Seen], memory: dict[str, float]
+    names: dict[str, str],
+    many: dict[str, LoadSeries],
+    single: dict[str, LoadSeries],
+    memory: dict[str, float],
 ) -> Section:
     rows = [
         [
             names[name],
-            number(crowd[name].rate, "/s") if name in crowd else "",
-            number(crowd[name].cpu, "ms") if name in crowd else "",
-            number(alone[name].whole * 1000, "ms"),
+            number(many[name].rate, "/s") if name in many else "",
+            number(many[name].cpu, "ms") if name in many else "",
+            number(single[name].response_time * 1000, "ms"),
             number(memory[name], "MB") if name in memory else "",
         ]
-        for name in alone
+        for name in single
     ]
-    rates = {name: [load.rate for load in seen.loads] for name, seen in crowd.items()}
+    rates = {name: [load.rate for load in series.loads] for name, series in many.items()}
     cpus = {
-        name: [c / len(s.wholes) for c, s in zip(seen.cpus, seen.loads, strict=True)]
-        for name, seen in crowd.items()
+        name: [c / len(s.response_times) for c, s in zip(series.cpus, series.loads, strict=True)]
+        for name, series in many.items()
     }
-    pairs = zip(alone["fanout"].loads, alone["stub"].loads, strict=True)
-    added = median(ours.whole - stub.whole for ours, stub in pairs) * 1000
-    verdicts = [
-        Verdict(
-            f"{CROWD} clients: requests/s beside the bare function's",
-            ratio(rates["fanout"], rates["floor"]),
+    pairs = zip(single["fanout"].loads, single["stub"].loads, strict=True)
+    added = median(ours.response_time - stub.response_time for ours, stub in pairs) * 1000
+    figures = [
+        Figure(
+            f"{CLIENTS} clients: requests/s relative to the bare function",
+            median_ratio(rates["fanout"], rates["forwarding"]),
             0.4,
             "x",
             at_least=True,
         ),
-        Verdict("1 client: median over the stub's own", added, 1.5, "ms"),
+        Figure("1 client: median time added to the stub's", added, 1.5, "ms"),
     ]
     if "litellm" in rates:
-        verdicts.insert(
+        figures.insert(
             1,
-            Verdict(
-                f"{CROWD} clients: requests/s beside LiteLLM's proxy's",
-                ratio(rates["fanout"], rates["litellm"]),
+            Figure(
+                f"{CLIENTS} clients: requests/s relative to LiteLLM's proxy",
+                median_ratio(rates["fanout"], rates["litellm"]),
                 25,
                 "x",
                 at_least=True,
             ),
         )
     note = (
-        f"One process each, no log lines, {CROWD} keep-alive clients and one, of a stub that "
-        "answers at once. The bare function runs under the same server, makes the same call "
-        "through the same HTTP client, and does nothing else. In rounds, one after the other; the "
-        "medians of the rounds, and of the ratios within a round. A Fanout request costs "
-        f"{number(ratio(cpus['fanout'], cpus['floor']), 'x')} the bare function's CPU."
+        f"Each server is one process without request logs, loaded by {CLIENTS} keep-alive clients, "
+        "then by one. The provider is a stub that responds at once. The bare function runs under "
+        "the same HTTP server, makes the same call with the same HTTP client, and does nothing "
+        "else. The servers are loaded in turn; the figures are medians over all rounds, and "
+        "medians of the ratios within a round. A request to Fanout costs "
+        f"{number(median_ratio(cpus['fanout'], cpus['forwarding']), 'x')} the bare function's CPU."
     )
-    header = ["", f"{CROWD} clients", "CPU a request", "1 client, median", "memory"]
-    return Section("The gateway", note, header, rows, verdicts)
+    header = ["", f"{CLIENTS} clients", "CPU for each request", "1 client, median", "memory"]
+    return Section("The gateway", note, header, rows, figures)
 
 
-def _grown(ours: Server, requests: int) -> tuple[float, float]:
-    """Megabytes before and after so many requests more."""
+def _growth(ours: Server, requests: int) -> tuple[float, float]:
+    """Megabytes before and after this many more requests."""
     before = ours.memory()
-    put(ours.port, ASKED, clients=CROWD, seconds=60, count=requests)
+    run_load(ours.port, STUB_REQUEST, clients=CLIENTS, seconds=60, count=requests)
     return before, ours.memory()
 
 
 def _chunks(servers: list[Server], plan: Plan) -> dict[str, float]:
-    """Milliseconds of CPU for each chunk of a stream, sixteen streams at once."""
-    asked = request({"model": "talker", "messages": HELLO, "stream": True})
+    """Milliseconds of CPU for each streamed chunk, with sixteen streams at once."""
+    data = request({"model": "talker", "messages": HELLO, "stream": True})
     found: dict[str, list[float]] = {server.name: [] for server in servers}
     for _ in range(3 if plan.peers else 1):
         for server in servers:
             cpu = server.cpu()
-            load = put(server.port, asked, clients=16, seconds=5, count=16)
-            found[server.name].append((server.cpu() - cpu) * 1000 / (250 * len(load.wholes)))
+            load = run_load(server.port, data, clients=16, seconds=5, count=16)
+            found[server.name].append(
+                (server.cpu() - cpu) * 1000 / (250 * len(load.response_times))
+            )
     return {name: median(costs) for name, costs in found.items()}
 
 
 def _costs(
-    names: dict[str, str], chunks: dict[str, float], grown: tuple[float, float], requests: int
+    names: dict[str, str], chunks: dict[str, float], growth: tuple[float, float], requests: int
 ) -> Section:
-    rows = [[f"CPU a streamed chunk: {names[n]}", number(cost, "ms")] for n, cost in chunks.items()]
-    before, after = grown
+    rows = [
+        [f"CPU for each streamed chunk: {names[n]}", number(cost, "ms")]
+        for n, cost in chunks.items()
+    ]
+    before, after = growth
     rows.append(
         [
-            f"memory before and after {requests:,} requests more: {names['fanout']}",
+            f"memory before and after {requests:,} more requests: {names['fanout']}",
             f"{number(before, 'MB')}, {number(after, 'MB')} ({after - before:+.1f} MB)",
         ]
     )
-    note = "Sixteen streams at once, 250 words each, 4 ms apart."
+    note = "Sixteen streams at once, each with 250 words, 4 ms apart."
     return Section("Streams, and memory over time", note, ["", ""], rows)

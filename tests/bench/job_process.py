@@ -55,7 +55,7 @@ ANSWER = {
 
 
 class Instant:
-    """An engine that answers after `wait` seconds."""
+    """An engine that responds after `wait` seconds."""
 
     def __init__(self, wait: float) -> None:
         self._wait = wait
@@ -71,11 +71,11 @@ class Instant:
         yield
 
     async def aclose(self) -> None:
-        """Nothing is open."""
+        """There is nothing to close."""
 
 
 def config(url: str | None) -> dict[str, Any]:
-    """One model, with a price."""
+    """A config with one model that has a price."""
     params = {
         "model": "openai/m",
         "api_base": url or "http://provider.test/v1",
@@ -87,7 +87,7 @@ def config(url: str | None) -> dict[str, Any]:
 
 
 async def write_input(files: FileService, lines: int) -> str:
-    """A job's input, about a kilobyte a line."""
+    """Write a job's input, about 1 kB a line."""
     body = {"model": "m", "messages": [{"role": "user", "content": PROMPT}], "max_tokens": 100}
     rest = json.dumps({"method": "POST", "url": "/v1/chat/completions", "body": body})[1:]
 
@@ -102,7 +102,7 @@ async def write_input(files: FileService, lines: int) -> str:
 
 
 async def measure(lines: int, wait: float, url: str | None, home: Path) -> dict[str, Any]:
-    """One job, its three parts timed."""
+    """Run one job and measure its three parts."""
     catalog = resolve(check(config(url), {}), {})
     engine = None if url else Instant(wait)
     async with (
@@ -138,12 +138,12 @@ async def measure(lines: int, wait: float, url: str | None, home: Path) -> dict[
 
 
 def peak() -> float:
-    """The most memory so far, in MB."""
+    """The peak memory so far, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:
-    """Each number of lines in a process of its own: memory is the process's."""
+    """Run each number of lines in its own process, so that each has its own peak memory."""
     parser = argparse.ArgumentParser()
     parser.add_argument("lines", type=int, nargs="*", default=[10_000, 100_000])
     parser.add_argument("--wait", type=float, default=0.0)

@@ -1,4 +1,4 @@
-"""Jobs: planner, worker and finisher, each number of lines in a process of its own."""
+"""Measures bulk jobs: planner, worker and finisher, each job in its own process."""
 
 from __future__ import annotations
 
@@ -6,44 +6,48 @@ import json
 import subprocess
 from typing import Any
 
-from .report import Section, Verdict, number
+from .report import Figure, Section, number
 from .servers import ENV, OURS, ROOT
-from .testbed import Plan, Scene
+from .testbed import Plan, Testbed
 
 WAIT = 1.0
 ROUNDS = 20
-"""How often a worker with 400 lines at a time has to wait for its slow provider."""
+"""How many times a worker with 400 lines in flight waits for its slow provider."""
 
 PATIENCE = 3600.0
 
 
-def measure(made: Scene, plan: Plan) -> Section:
-    """Speed by the processor's time, and memory over the number of lines."""
+def measure(bed: Testbed, plan: Plan) -> Section:
+    """Speed in CPU time, and memory by number of lines."""
     by_lines = {lines: _run(lines) for lines in plan.lines}
     least, most = min(by_lines), max(by_lines)
-    served = _run(plan.lines[0] * 2, "--url", made.url("stub"))
+    served = _run(plan.lines[0] * 2, "--url", bed.url("stub"))
     slow = _run(400 * ROUNDS, "--wait", str(WAIT))
     rows = [
         *(_row(f"{lines:,} lines, provider in the process", f) for lines, f in by_lines.items()),
         _row(f"{served['lines']:,} lines, provider over HTTP", served),
         _row(f"{slow['lines']:,} lines, provider takes {WAIT:g} s", slow),
     ]
-    grown = by_lines[most]["peak_mb"][-1] / by_lines[least]["peak_mb"][-1]
-    verdicts = [
-        Verdict("job: planner", by_lines[most]["plan_mb_s"], 100, "MB/s", at_least=True),
-        Verdict(
-            "job: worker, instant provider", served["work_lines_s"], 1_500, "/s", at_least=True
+    growth = by_lines[most]["peak_mb"][-1] / by_lines[least]["peak_mb"][-1]
+    figures = [
+        Figure("job: planner", by_lines[most]["plan_mb_s"], 100, "MB/s", at_least=True),
+        Figure("job: worker, instant provider", served["work_lines_s"], 1_500, "/s", at_least=True),
+        Figure(
+            f"job: worker, provider takes {WAIT:g} s: time relative to the ideal",
+            slow["ideal"],
+            1.3,
+            "x",
         ),
-        Verdict(f"job: worker, {WAIT:g} s, 400 at a time: over ideal", slow["ideal"], 1.3, "x"),
-        Verdict(f"job: peak memory, {most:,} lines over {least:,}", grown, 1.1, "x"),
+        Figure(f"job: peak memory, {most:,} lines relative to {least:,}", growth, 1.1, "x"),
     ]
     note = (
-        "A process each, with its files in a folder and its records in SQLite; about a kilobyte a "
-        "line. Speeds are by the processor's time of that process. The provider in the process "
-        "answers at once; the one over HTTP is the stub of the other sections."
+        "Each job runs in its own process, with files in a folder and records in SQLite; a line "
+        "has about 1 kB. Speeds are relative to the CPU time of that process. The provider in the "
+        "process responds at once; the provider over HTTP is the stub of the other sections. With "
+        "400 lines in flight, the ideal time is one wait for each 400 lines."
     )
-    header = ["", "planned", "worked", "joined", "peak: planned", "worked", "joined"]
-    return Section("Jobs", note, header, rows, verdicts)
+    header = ["", "planner", "worker", "finisher", "peak memory: planner", "worker", "finisher"]
+    return Section("Jobs", note, header, rows, figures)
 
 
 def _row(what: str, found: dict[str, Any]) -> list[str]:
@@ -53,7 +57,7 @@ def _row(what: str, found: dict[str, Any]) -> list[str]:
 
 
 def _run(lines: int, *words: str) -> dict[str, Any]:
-    """What the job's own process found."""
+    """Run a job in its own process; returns its measurements."""
     done = subprocess.run(
         [OURS / "python", "-m", "tests.bench.job_process", str(lines), *words],
         cwd=ROOT,

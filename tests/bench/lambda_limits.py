@@ -1,4 +1,4 @@
-"""The API function's process held as AWS holds one of 512 MB, and what its start is made of."""
+"""Measures the API function with the CPU of a 512 MB Lambda, and the imports of its start."""
 
 from __future__ import annotations
 
@@ -11,107 +11,117 @@ from pathlib import Path
 from statistics import median
 
 from .cpu_quota import share
-from .gateway import CROWD
-from .load import put, request
+from .gateway import CLIENTS
+from .load import request, run_load
 from .prompt_process import peak
 from .race import in_turn
-from .report import Section, Verdict, number
+from .report import Figure, Section, number
 from .servers import OURS, Server
 from .startup import lambda_env
-from .testbed import ASKED, HELLO, Command, Plan, Scene, function, started
+from .testbed import HELLO, STUB_REQUEST, Command, Plan, Testbed, lambda_command, start_server
 
 MEMORY = 512
 WIDTHS = (100, 1_000)
-"""Conversations of one request."""
+"""Numbers of conversations in one request."""
 
 ALONE = 200
-"""Requests, one after the other, of which the median is told."""
+"""Sequential requests, of which the median counts."""
 
-STANDARD = "Python's own"
+STANDARD = "Python's standard library"
 LONGEST = 10
-"""Rows of the table of imports."""
+"""Rows in the table of imports."""
 
 _TIMED = re.compile(r"^import time: +(\d+) \| +\d+ \| +(\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What one process did: seconds by question, and the most megabytes that it held."""
+class Measurement:
+    """The measurements of one process: seconds by what was done, and peak memory in MB."""
 
     seconds: Mapping[str, float]
     peak: float
 
 
-def measure(made: Scene, plan: Plan) -> list[Section]:
-    """The same questions to a free process and to a held one; then the imports of a start."""
+def measure(bed: Testbed, plan: Plan) -> list[Section]:
+    """Measure the process with all CPU and with a Lambda's; then the imports of a start."""
     if sys.platform != "linux":
         return []
-    free, held = _ask(function, made, plan), _ask(_held, made, plan)
+    free, limited = _measure(lambda_command, bed, plan), _measure(_limited_command, bed, plan)
     rows = [
-        [what, number(free.seconds[what] * 1000, "ms"), number(held.seconds[what] * 1000, "ms")]
+        [what, number(free.seconds[what] * 1000, "ms"), number(limited.seconds[what] * 1000, "ms")]
         for what in free.seconds
     ]
-    rows.append(["memory at its peak", number(free.peak, "MB"), number(held.peak, "MB")])
+    rows.append(["peak memory", number(free.peak, "MB"), number(limited.peak, "MB")])
     note = (
-        "The API function's process without an adapter, asking the stub. Held, it gets "
-        f"{share(MEMORY):.2f} of a core, as a function of {MEMORY} MB does: it is stopped for the "
-        "rest of every 100 ms in which it has used so much. One request at a time, as a Lambda "
-        f"gets them, but for one row; medians, of {plan.starts} starts, {ALONE} requests, "
-        f"{plan.races} races. Of many conversations 400 are under way at a time "
-        "(`max_parallel_requests`). The stub is not held."
+        "The process of the API function without the Web Adapter, calling the stub. With the CPU "
+        f"of a Lambda, it gets {share(MEMORY):.2f} of a core, as a function with {MEMORY} MB does: "
+        "once it has used that share of 100 ms, it is stopped until the next 100 ms begin. The "
+        "stub is not limited. The process gets one request at a time, as a Lambda does, except in "
+        f"the row with {CLIENTS} clients. The figures are medians of {plan.starts} starts, {ALONE} "
+        f"requests and {plan.races} races. Of many conversations, 400 are in flight at a time "
+        "(`max_parallel_requests`)."
     )
-    verdict = Verdict(f"as a Lambda of {MEMORY} MB: peak memory", held.peak, MEMORY, "MB")
-    shape = Section("Lambda's shape", note, ["", "free", "held"], rows, [verdict])
-    return [shape, _imports(made, plan)]
+    figure = Figure(f"as a Lambda with {MEMORY} MB: peak memory", limited.peak, MEMORY, "MB")
+    header = ["", "all CPU", "CPU of a Lambda"]
+    section = Section(f"As a Lambda with {MEMORY} MB", note, header, rows, [figure])
+    return [section, _imports(bed, plan)]
 
 
-def _held(port: int, config: Path) -> list[str | Path]:
-    """The Lambda's command, held."""
-    hold: list[str | Path] = [OURS / "python", "-m", "tests.bench.cpu_quota", str(share(MEMORY))]
-    return [*hold, *function(port, config)]
+def _limited_command(port: int, config: Path) -> list[str | Path]:
+    """The command of the Lambda function, with its CPU limited."""
+    limit: list[str | Path] = [OURS / "python", "-m", "tests.bench.cpu_quota", str(share(MEMORY))]
+    return [*limit, *lambda_command(port, config)]
 
 
-def _ask(command: Command, made: Scene, plan: Plan) -> Seen:
-    env = lambda_env(made)
+def _measure(command: Command, bed: Testbed, plan: Plan) -> Measurement:
+    env = lambda_env(bed)
     starts = []
     for _ in range(plan.starts):
-        with started("lambda", command, made, env) as server:
+        with start_server("lambda", command, bed, env) as server:
             starts.append(server.seconds)
-    with started("lambda", command, made, env) as server:
+    with start_server("lambda", command, bed, env) as server:
         process = (server.process.children() or [server.process])[0]
-        seconds = {"start to first answer": median(starts), **_questions(server, made, plan)}
-        return Seen(seconds, peak(process.pid))
+        seconds = {"start to first response": median(starts), **_requests(server, bed, plan)}
+        return Measurement(seconds, peak(process.pid))
 
 
-def _questions(server: Server, made: Scene, plan: Plan) -> dict[str, float]:
-    """Seconds of each question, its provider's own taken off where it answers alone."""
+def _requests(server: Server, bed: Testbed, plan: Plan) -> dict[str, float]:
+    """Seconds for each kind of request; for some, minus the provider's own time."""
     alone = {
-        which.name: put(which.port, ASKED, clients=1, seconds=60, count=ALONE)
-        for which in (server, made.stub)
+        which.name: run_load(which.port, STUB_REQUEST, clients=1, seconds=60, count=ALONE)
+        for which in (server, bed.stub)
     }
-    raced = in_turn(made.stub, {server.name: server}, plan.races, stream=True)
+    raced = in_turn(bed.stub, {server.name: server}, plan.races, stream=True)
     pairs = list(zip(raced[server.name], raced["stub"], strict=True))
     found = {
-        "a request, added to the stub's own": alone[server.name].whole - alone["stub"].whole,
-        "a streamed race, added to the first word": median(a.first - b.first for a, b in pairs),
-        "a streamed race, added to the whole answer": median(a.whole - b.whole for a, b in pairs),
+        "a request, added to the stub's time": (
+            alone[server.name].response_time - alone["stub"].response_time
+        ),
+        "a streamed race, added to the first word": median(
+            a.first_word - b.first_word for a, b in pairs
+        ),
+        "a streamed race, added to the whole response": median(
+            a.response_time - b.response_time for a, b in pairs
+        ),
     }
-    crowd = put(server.port, ASKED, clients=CROWD, seconds=plan.seconds * 2)
-    found[f"{CROWD} clients at once: an answer"] = crowd.whole
+    many = run_load(server.port, STUB_REQUEST, clients=CLIENTS, seconds=plan.seconds * 2)
+    found[f"{CLIENTS} clients at once: a response"] = many.response_time
     for width in WIDTHS:
-        asked = request({"model": "slow", "messages": [HELLO] * width})
-        load = put(server.port, asked, clients=1, seconds=60, count=3)
-        found[f"{width:,} conversations in one request, the provider takes 1.05 s"] = load.whole
+        data = request({"model": "slow", "messages": [HELLO] * width})
+        load = run_load(server.port, data, clients=1, seconds=60, count=3)
+        found[f"{width:,} conversations in one request, the provider takes 1.05 s"] = (
+            load.response_time
+        )
     return found
 
 
-def _imports(made: Scene, plan: Plan) -> Section:
-    """Milliseconds and modules of each package, by Python's own account of a start."""
-    runs = [_account(made) for _ in range(plan.starts)]
+def _imports(bed: Testbed, plan: Plan) -> Section:
+    """Milliseconds and number of modules for each package, as measured by `-X importtime`."""
+    runs = [_import_times(bed) for _ in range(plan.starts)]
     spent = {name: median(run[name][0] for run in runs) for name in runs[0]}
     longest = sorted(spent, key=lambda name: -spent[name])
     rows = [
-        [_named(name), str(runs[0][name][1]), number(spent[name], "ms")]
+        [_label(name), str(runs[0][name][1]), number(spent[name], "ms")]
         for name in longest[:LONGEST]
     ]
     rest = longest[LONGEST:]
@@ -126,17 +136,17 @@ def _imports(made: Scene, plan: Plan) -> Section:
         ["all", str(sum(c for _, c in runs[0].values())), number(sum(spent.values()), "ms")]
     )
     note = (
-        "What the API function imports by its first answer, by `-X importtime`, which itself "
-        f"takes time: the part of each top-level package, the median of {plan.starts} starts."
+        "What the API function imports until its first response, by top-level package: medians "
+        f"of {plan.starts} starts with `-X importtime`, which itself takes time."
     )
-    return Section("What a cold start imports", note, ["package", "modules", "alone"], rows)
+    return Section("What a cold start imports", note, ["package", "modules", "own time"], rows)
 
 
-def _account(made: Scene) -> dict[str, tuple[float, int]]:
-    """By top-level package: milliseconds, modules."""
-    env = {**lambda_env(made), "PYTHONPROFILEIMPORTTIME": "1"}
-    with started("imports", function, made, env) as server:
-        found = _TIMED.findall(server.said())
+def _import_times(bed: Testbed) -> dict[str, tuple[float, int]]:
+    """Milliseconds and number of modules by top-level package."""
+    env = {**lambda_env(bed), "PYTHONPROFILEIMPORTTIME": "1"}
+    with start_server("imports", lambda_command, bed, env) as server:
+        found = _TIMED.findall(server.output())
     spent: dict[str, float] = defaultdict(float)
     for micros, module in found:
         spent[_package(module)] += int(micros) / 1000
@@ -144,7 +154,7 @@ def _account(made: Scene) -> dict[str, tuple[float, int]]:
     return {name: (spent[name], counts[name]) for name in spent}
 
 
-def _named(package: str) -> str:
+def _label(package: str) -> str:
     return package if package == STANDARD else f"`{package}`"
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 Run = Callable[[str, int], list[Any]]
-"""Asks so many times at a base URL; gives what the answers say."""
+"""Sends a number of prompts to a base URL; returns the texts of the responses."""
 
 MESSAGES = [{"role": "user", "content": "Say hello."}]
 ADDRESS = {"api_key": "sk-stub"}
@@ -39,7 +39,7 @@ def fanout() -> Run:
 
 
 def litellm(workers: int) -> Run:
-    """`litellm.batch_completion`, its threads' number its own 100 or one for each prompt."""
+    """`litellm.batch_completion` with up to so many threads."""
     import litellm
 
     litellm.suppress_debug_info = True
@@ -58,7 +58,7 @@ def litellm(workers: int) -> Run:
 
 
 def httpx(*, http2: bool) -> Run:
-    """One `httpx.AsyncClient`, its limits lifted."""
+    """One `httpx.AsyncClient` without limits."""
     import httpx
 
     async def main(base: str, count: int) -> list[Any]:
@@ -67,8 +67,8 @@ def httpx(*, http2: bool) -> Run:
 
             async def one() -> Any:
                 body = {"model": "stub", "messages": MESSAGES}
-                reply = await client.post(f"{base}/chat/completions", json=body)
-                return reply.json()["choices"][0]["message"]["content"]
+                response = await client.post(f"{base}/chat/completions", json=body)
+                return response.json()["choices"][0]["message"]["content"]
 
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(one()) for _ in range(count)]
@@ -78,7 +78,7 @@ def httpx(*, http2: bool) -> Run:
 
 
 def aiohttp() -> Run:
-    """One `aiohttp.ClientSession`, its limits lifted."""
+    """One `aiohttp.ClientSession` without limits."""
     import aiohttp
 
     async def main(base: str, count: int) -> list[Any]:
@@ -87,8 +87,8 @@ def aiohttp() -> Run:
 
             async def one() -> Any:
                 body = {"model": "stub", "messages": MESSAGES}
-                async with session.post(f"{base}/chat/completions", json=body) as reply:
-                    return (await reply.json())["choices"][0]["message"]["content"]
+                async with session.post(f"{base}/chat/completions", json=body) as response:
+                    return (await response.json())["choices"][0]["message"]["content"]
 
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(one()) for _ in range(count)]
@@ -97,7 +97,7 @@ def aiohttp() -> Run:
     return lambda base, count: asyncio.run(main(base, count))
 
 
-CONTESTANTS: dict[str, Callable[[], Run]] = {
+CLIENTS: dict[str, Callable[[], Run]] = {
     "fanout": fanout,
     "litellm": lambda: litellm(100),
     "litellm-wide": lambda: litellm(1000),
@@ -109,9 +109,9 @@ CONTESTANTS: dict[str, Callable[[], Run]] = {
 
 def peak(process: int | None = None) -> float:
     """
-    The most megabytes that this process, or another one on Linux, ever held.
+    The peak resident memory in MB, of this process or, on Linux, of another one.
 
-    Linux's `ru_maxrss` begins with the parent's, so there its own account is read instead.
+    On Linux `ru_maxrss` starts with the parent's value, so `VmHWM` is read instead.
     """
     status = Path(f"/proc/{process or 'self'}/status")
     if status.exists():
@@ -120,16 +120,16 @@ def peak(process: int | None = None) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
-def measure(who: str, base: str, count: int) -> dict[str, float]:
-    """Run one contestant; an answer that is not the stub's is an error."""
-    run = CONTESTANTS[who]()
+def measure(client: str, base: str, count: int) -> dict[str, float]:
+    """Run one client library; `good` counts the responses with the stub's text."""
+    run = CLIENTS[client]()
     first = time.process_time()
     run(base, 1)
     first = time.process_time() - first
     wall, cpu = time.perf_counter(), time.process_time()
-    answers = run(base, count)
+    texts = run(base, count)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    good = sum(isinstance(said, str) and said.startswith("word0") for said in answers)
+    good = sum(isinstance(text, str) and text.startswith("word0") for text in texts)
     cost = {"first": first * 1000, "cpu": cpu / count * 1000}
     return {"wall": wall, **cost, "peak": peak(), "good": good}
 

@@ -1,4 +1,4 @@
-"""A race of a slow and a fast model through the gateways, beside the fast model asked directly."""
+"""Measures a race of a slow and a fast model, next to calling the fast model directly."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import Any, TypeAlias
 
-from .load import Load, put, request
-from .report import Section, Verdict
+from .load import LoadResult, request, run_load
+from .report import Figure, Section
 from .servers import Server
 from .testbed import HELLO, SCRIPTS, Plan
 
@@ -15,55 +15,56 @@ RACE = {"model": "slow, fast", "fastest_response": True, "messages": HELLO}
 PERCENT = 2.0
 MILLISECONDS = 5.0
 
-Look: TypeAlias = Callable[[Load], float]
-LOOKS: Sequence[tuple[str, bool, Look]] = (
-    ("streamed, first word", True, lambda load: load.first),
-    ("streamed, whole answer", True, lambda load: load.whole),
-    ("plain, whole answer", False, lambda load: load.whole),
+Metric: TypeAlias = Callable[[LoadResult], float]
+METRICS: Sequence[tuple[str, bool, Metric]] = (
+    ("streamed, first word", True, lambda load: load.first_word),
+    ("streamed, whole response", True, lambda load: load.response_time),
+    ("plain, whole response", False, lambda load: load.response_time),
 )
 
 
 def measure(stub: Server, servers: Mapping[str, Server], plan: Plan, litellm: str) -> Section:
-    """First word and whole answer, streamed and plain."""
+    """First word and whole response, streamed and plain."""
     racers = {name: servers[name] for name in ("fanout", "litellm") if name in servers}
     loads = {stream: in_turn(stub, racers, plan.races, stream=stream) for stream in (True, False)}
     rows: list[list[str]] = []
-    verdicts: list[Verdict] = []
-    for what, stream, look in LOOKS:
-        seen = {name: [look(load) for load in found] for name, found in loads[stream].items()}
-        alone = median(seen["stub"]) * 1000
+    figures: list[Figure] = []
+    for what, stream, metric in METRICS:
+        times = {name: [metric(load) for load in runs] for name, runs in loads[stream].items()}
+        alone = median(times["stub"]) * 1000
         row = [what, f"{alone:.1f} ms"]
         for name in racers:
-            added = median(a - b for a, b in zip(seen[name], seen["stub"], strict=True)) * 1000
+            added = median(a - b for a, b in zip(times[name], times["stub"], strict=True)) * 1000
             share = added / alone * 100
             row.append(f"{added:+.2f} ms, {share:+.2f} %")
             if name == "fanout":
-                said = f"race, {what}: added to the fast model's"
-                verdicts.append(Verdict(said, share, PERCENT, "%"))
-                verdicts.append(Verdict(said, added, MILLISECONDS, "ms"))
+                title = f"race, {what}: added to the fast model's time"
+                figures.append(Figure(title, share, PERCENT, "%"))
+                figures.append(Figure(title, added, MILLISECONDS, "ms"))
         rows.append(row)
     note = (
-        "Two scripted models, the slow one named first: it begins after a second; the fast one "
-        "says its first word after 200 ms and its tenth, the last, 45 ms later. In turn with the "
-        f"fast one asked directly, no gateway between; the median of {plan.races} differences."
+        "A race of two scripted models. The slow one, named first, starts after a second. The fast "
+        "one sends its first word after 200 ms and its tenth and last 45 ms later. Each race "
+        "alternates with a direct call to the fast model, without a gateway; the figures are "
+        f"medians of {plan.races} differences."
     )
     names = {"fanout": "**Fanout** adds", "litellm": f"LiteLLM's proxy {litellm} adds"}
     header = ["", "fast model alone", *(names[name] for name in racers)]
-    return Section("A race", note, header, rows, verdicts)
+    return Section("A race", note, header, rows, figures)
 
 
 def in_turn(
     stub: Server, racers: Mapping[str, Server], count: int, *, stream: bool
-) -> dict[str, list[Load]]:
-    """The fast model alone, and a race through each, again and again."""
+) -> dict[str, list[LoadResult]]:
+    """Repeat a direct call to the fast model, and a race through each gateway, in turn."""
     direct = f"/{SCRIPTS['fast']}/v1/chat/completions"
     alone = request(_body({"model": "fast", "messages": HELLO}, stream=stream), direct)
     raced = request(_body(RACE, stream=stream))
-    found: dict[str, list[Load]] = {name: [] for name in ("stub", *racers)}
-    for turn in range(count + 1):  # the first warms them up
+    found: dict[str, list[LoadResult]] = {name: [] for name in ("stub", *racers)}
+    for turn in range(count + 1):  # the first warms up
         for name, server in {"stub": stub, **racers}.items():
-            asked = alone if name == "stub" else raced
-            load = put(server.port, asked, clients=1, seconds=5, count=1)
+            data = alone if name == "stub" else raced
+            load = run_load(server.port, data, clients=1, seconds=5, count=1)
             if turn:
                 found[name].append(load)
     return found

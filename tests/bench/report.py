@@ -1,4 +1,4 @@
-"""What was measured, as values, and as a page."""
+"""Measured figures and sections, and the page that shows them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """One figure that has a target."""
+class Figure:
+    """A measured figure with its target."""
 
     what: str
     value: float
@@ -18,45 +18,47 @@ class Verdict:
 
     @property
     def reached(self) -> bool:
-        """Whether it is as good as it should be."""
+        """Whether the value meets the target."""
         return self.value >= self.target if self.at_least else self.value <= self.target
 
     def row(self) -> list[str]:
-        """Its line of the table."""
+        """The figure's row in the table."""
         sign = "≥" if self.at_least else "≤"
-        said = "yes" if self.reached else "**missed**"
+        reached = "yes" if self.reached else "**missed**"
         return [
             self.what,
             number(self.value, self.unit),
             sign + number(self.target, self.unit),
-            said,
+            reached,
         ]
 
 
 @dataclass(frozen=True)
 class Section:
-    """One comparison: its table, and what of it has a target."""
+    """One comparison: a table, and the figures in it that have a target."""
 
     title: str
     note: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
-    verdicts: Sequence[Verdict] = field(default_factory=list)
+    figures: Sequence[Figure] = field(default_factory=list)
 
 
 def number(value: float, unit: str = "") -> str:
-    """Three digits that matter, and the unit."""
+    """A value with three significant digits, and its unit."""
     if value >= 100:
-        said = f"{value:,.0f}"
+        digits = f"{value:,.0f}"
     else:
-        said = f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
-    return f"{said} {unit}".rstrip()
+        digits = (
+            f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
+        )
+    return f"{digits} {unit}".rstrip()
 
 
 def page(head: Sequence[str], sections: Sequence[Section]) -> str:
     """The whole report as Markdown."""
-    verdicts = [verdict.row() for section in sections for verdict in section.verdicts]
-    lines = [*head, "", *_table(["figure", "measured", "target", "reached"], verdicts)]
+    rows = [figure.row() for section in sections for figure in section.figures]
+    lines = [*head, "", *_table(["figure", "measured", "target", "reached"], rows)]
     for section in sections:
         lines += ["", f"## {section.title}", "", section.note, ""]
         lines += _table(section.header, section.rows)
@@ -64,9 +66,9 @@ def page(head: Sequence[str], sections: Sequence[Section]) -> str:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Columns are padded, so that it reads in a terminal too."""
+    """A Markdown table with padded columns, readable in a terminal too."""
     lines = [list(header), ["" for _ in header], *(list(row) for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    for place, line in enumerate(lines):
-        cells = ["-" * w if place == 1 else c.ljust(w) for c, w in zip(line, widths, strict=True)]
+    for index, line in enumerate(lines):
+        cells = ["-" * w if index == 1 else c.ljust(w) for c, w in zip(line, widths, strict=True)]
         yield f"| {' | '.join(cells)} |"

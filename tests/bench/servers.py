@@ -1,4 +1,4 @@
-"""The processes that are measured: started, watched from outside, and always stopped."""
+"""Starts the servers to be measured, observes them from outside, and always stops them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ ROOT = Path(__file__).parents[2]
 OURS = ROOT / ".venv" / "bin"
 BENCH = ROOT / ".venv-bench" / "bin"
 PATIENCE = 90.0
-"""Seconds that a server has to answer."""
+"""Seconds that a server has for its first response."""
 
 STOPPING = 10.0
-"""Seconds that a process has to end by itself."""
+"""Seconds that a process has to end after SIGTERM."""
 
-# No proxy, no key, no setting of the person who runs this.
+# No proxy, key or setting of the user.
 ENV = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ} | {
-    "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # or it goes and fetches one
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else it downloads one
     "LITELLM_LOG": "ERROR",
 }
 
@@ -35,19 +35,19 @@ ENV = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os
 @dataclass(frozen=True)
 class Server:
     """
-    A server that runs, on a port of 127.0.0.1.
+    A running server on a port of 127.0.0.1.
 
-    `seconds` is from its start to its first answer, `said` what it has printed since.
+    `seconds` is the time from its start to its first response, `output` returns what it printed.
     """
 
     name: str
     port: int
     process: psutil.Process
     seconds: float
-    said: Callable[[], str]
+    output: Callable[[], str]
 
     def cpu(self) -> float:
-        """Seconds of CPU used so far, its children's included."""
+        """Seconds of CPU that the process and its children have used."""
         times = [one.cpu_times() for one in self._family()]
         return float(sum(t.user + t.system for t in times))
 
@@ -60,57 +60,57 @@ class Server:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A free TCP port."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port: int = sock.getsockname()[1]
         return port
 
 
 @contextmanager
-def running(
+def run_server(
     name: str,
     command: Sequence[str | Path],
     port: int,
-    asked: bytes,
+    request: bytes,
     *,
     env: Mapping[str, str] = {},
     trust: ssl.SSLContext | None = None,
 ) -> Iterator[Server]:
-    """Start a server, wait for its first answer to `asked`; stopped when the block is left."""
+    """Start a server and wait for its response to `request`; stop it when the block ends."""
     with tempfile.TemporaryFile() as log:
         began = time.perf_counter()
         started = subprocess.Popen(
             command, cwd=ROOT, env={**ENV, **env}, stdout=log, stderr=log, start_new_session=True
         )
 
-        def said() -> str:
+        def output() -> str:
             log.seek(0)
             return log.read().decode(errors="replace")
 
         try:
-            while not answers(port, asked, trust):
+            while not responds(port, request, trust):
                 if started.poll() is not None or time.perf_counter() > began + PATIENCE:
-                    raise RuntimeError(f"{name} does not answer:\n{said()[-2000:]}")
+                    raise RuntimeError(f"{name} does not respond:\n{output()[-2000:]}")
                 time.sleep(0.002)
             seconds = time.perf_counter() - began
-            yield Server(name, port, psutil.Process(started.pid), seconds, said)
+            yield Server(name, port, psutil.Process(started.pid), seconds, output)
         finally:
             stop(started)
 
 
-def answers(port: int, asked: bytes, trust: ssl.SSLContext | None) -> bool:
-    """Whether a server is there and answers 200."""
+def responds(port: int, request: bytes, trust: ssl.SSLContext | None) -> bool:
+    """Whether a server on the port responds with 200."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=30) as plain:
             sock = trust.wrap_socket(plain, server_hostname="localhost") if trust else plain
-            sock.sendall(asked)
+            sock.sendall(request)
             return sock.recv(1 << 16).startswith(b"HTTP/1.1 200")
     except OSError:
         return False
 
 
 def stop(started: subprocess.Popen[bytes]) -> None:
-    """End a process and its children, by their ids."""
+    """Stop a process and its children by their ids."""
     try:
         family = psutil.Process(started.pid).children(recursive=True)
     except psutil.NoSuchProcess:

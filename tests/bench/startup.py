@@ -1,15 +1,30 @@
-"""From the start of a process to its first answer, and what it imports on the way."""
+"""Measures the time from a process's start to its first response, and the modules it imports."""
 
 from __future__ import annotations
 
 import re
 from statistics import median
 
-from .report import Section, Verdict, number
-from .testbed import Command, Plan, Scene, bare, floor, function, ours, ratio, started
+from .report import Figure, Section, number
+from .testbed import (
+    Command,
+    Plan,
+    Testbed,
+    fanout_command,
+    forwarding_command,
+    instant_command,
+    lambda_command,
+    median_ratio,
+    start_server,
+)
 
-COMMANDS: dict[str, Command] = {"bare": bare, "floor": floor, "fanout": ours, "lambda": function}
-FUNCTION = {
+COMMANDS: dict[str, Command] = {
+    "instant": instant_command,
+    "forwarding": forwarding_command,
+    "fanout": fanout_command,
+    "lambda": lambda_command,
+}
+LAMBDA_ENV = {
     "AWS_ACCESS_KEY_ID": "none",
     "AWS_REGION": "us-east-1",
     "AWS_SECRET_ACCESS_KEY": "none",
@@ -17,67 +32,68 @@ FUNCTION = {
     "FANOUT_SERVICE": "Bench",
     "POWERTOOLS_SERVICE_NAME": "Bench",
 }
-"""What the stack sets; the config has its keys in it, so Secrets Manager is asked for none."""
+"""The variables that the stack sets. The config contains its keys: no Secrets Manager is used."""
 
 NAMES = {
-    "bare": "bare ASGI function that answers by itself",
-    "floor": "bare ASGI function that asks the stub",
-    "fanout": "**Fanout**, asking the stub",
-    "lambda": "**Fanout's Lambda**, without an adapter, asking the stub",
+    "instant": "bare ASGI function that responds by itself",
+    "forwarding": "bare ASGI function that calls the stub",
+    "fanout": "**Fanout**, calling the stub",
+    "lambda": "**Fanout's Lambda**, without the Web Adapter, calling the stub",
 }
 _IMPORT = re.compile(r"^import time:.*\| +(\S+)$", re.MULTILINE)
 
 
-def measure(made: Scene, plan: Plan, litellm: str, theirs: float | None) -> Section:
-    """The three in turn; `theirs` is how long LiteLLM's proxy took when it was started."""
+def measure(bed: Testbed, plan: Plan, litellm: str, litellm_seconds: float | None) -> Section:
+    """Start each server in turn; `litellm_seconds` is the start of LiteLLM's proxy, once."""
     seconds: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for _ in range(plan.starts):
         for name, command in COMMANDS.items():
-            with started(name, command, made, _env(name, made)) as server:
+            with start_server(name, command, bed, _env(name, bed)) as server:
                 seconds[name].append(server.seconds)
-    modules = {name: imported(name, command, made) for name, command in COMMANDS.items()}
+    modules = {name: imported_modules(name, command, bed) for name, command in COMMANDS.items()}
     rows = [
         [
             NAMES[name],
             number(median(seconds[name]) * 1000, "ms"),
             str(len(modules[name])),
-            str(len(modules[name] - modules["bare"])),
+            str(len(modules[name] - modules["instant"])),
         ]
         for name in COMMANDS
     ]
-    if theirs is not None:
-        rows.append([f"LiteLLM's proxy {litellm}, once", number(theirs * 1000, "ms"), "", ""])
-    what = "start to first answer, beside a bare ASGI function's"
-    verdicts = [
-        Verdict(what, ratio(seconds["fanout"], seconds["bare"]), 2, "x"),
-        Verdict(f"{what}: the Lambda's", ratio(seconds["lambda"], seconds["bare"]), 2, "x"),
-        Verdict(
-            "modules beyond a bare ASGI function's: the Lambda's",
-            len(modules["lambda"] - modules["bare"]),
+    if litellm_seconds is not None:
+        took = number(litellm_seconds * 1000, "ms")
+        rows.append([f"LiteLLM's proxy {litellm}, one start", took, "", ""])
+    what = "start to first response, relative to a bare ASGI function"
+    figures = [
+        Figure(what, median_ratio(seconds["fanout"], seconds["instant"]), 2, "x"),
+        Figure(f"the Lambda: {what}", median_ratio(seconds["lambda"], seconds["instant"]), 2, "x"),
+        Figure(
+            "the Lambda: modules imported beyond those of a bare ASGI function",
+            len(modules["lambda"] - modules["instant"]),
             200,
             "",
         ),
     ]
     note = (
-        "From the start of the process to the end of its first answer: Fanout's is a chat "
-        f"completion that it got from the stub. In turn, the median of {plan.starts}, and of the "
-        "ratios within a turn."
+        "The time from the start of the process to the end of its first response; Fanout's is a "
+        f"chat completion from the stub. The servers start in turn, {plan.starts} times; the "
+        "figures are medians, and medians of the ratios within each turn."
     )
-    header = ["", "start to first answer", "modules imported", "beyond the bare function's"]
-    return Section("Start", note, header, rows, verdicts)
+    header = ["", "start to first response", "modules imported", "beyond the first row's"]
+    return Section("Start", note, header, rows, figures)
 
 
-def _env(name: str, made: Scene) -> dict[str, str]:
-    return lambda_env(made) if name == "lambda" else {}
+def _env(name: str, bed: Testbed) -> dict[str, str]:
+    return lambda_env(bed) if name == "lambda" else {}
 
 
-def lambda_env(made: Scene) -> dict[str, str]:
-    """The environment of the Lambda's command."""
-    return {**FUNCTION, "FANOUT_CONFIG": str(made.config)}
+def lambda_env(bed: Testbed) -> dict[str, str]:
+    """The environment of the Lambda function."""
+    return {**LAMBDA_ENV, "FANOUT_CONFIG": str(bed.config)}
 
 
-def imported(name: str, command: Command, made: Scene) -> frozenset[str]:
-    """The modules that a server has imported by its first answer."""
-    env = {**_env(name, made), "PYTHONPROFILEIMPORTTIME": "1"}
-    with started("imports", command, made, env) as server:
-        return frozenset(_IMPORT.findall(server.said()))
+def imported_modules(name: str, command: Command, bed: Testbed) -> frozenset[str]:
+    """The modules that a server has imported when it sends its first response."""
+    env = {**_env(name, bed), "PYTHONPROFILEIMPORTTIME": "1"}
+    with start_server("imports", command, bed, env) as server:
+        return frozenset(_IMPORT.findall(server.output()))

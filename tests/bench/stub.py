@@ -1,9 +1,9 @@
 """
-A scripted provider over plain HTTP/1.1, too cheap to be what is measured.
+A scripted provider over plain HTTP/1.1, cheap enough not to influence measurements.
 
-The path is the script: `/200/10/5/v1/chat/completions` says its first word after 200 ms and ten
-words in all, 5 ms apart; asked for a whole answer it gives it at the time of the last word.
-Any other path answers at once. `python -m tests.bench.stub PORT`.
+The path is the script: `/200/10/5/v1/chat/completions` sends its first word after 200 ms and ten
+words in all, 5 ms apart. Without streaming, it responds at the time of the last word. Any other
+path responds at once. `python -m tests.bench.stub PORT`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import uvloop
 
 WORD = b"word"
-"""What every piece of content begins with, so that a client can find the first."""
+"""The beginning of every piece of content, by which a client finds the first one."""
 
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _STREAM = re.compile(rb'"stream": ?true')
@@ -25,7 +25,7 @@ _USAGE = {"prompt_tokens": 9, "completion_tokens": 8, "total_tokens": 17}
 
 
 class Script(NamedTuple):
-    """When the words of an answer come: seconds."""
+    """When the words of a response are sent, in seconds."""
 
     first: float
     words: int
@@ -33,21 +33,21 @@ class Script(NamedTuple):
 
     @property
     def last(self) -> float:
-        """When the whole answer is there."""
+        """When the response is complete."""
         return self.first + (self.words - 1) * self.gap
 
 
 def script_of(path: bytes) -> Script:
-    """The script that a path is."""
+    """The script in a path."""
     given = path.decode().split("/")[1:4]
     first, words, gap = given if given[0].isdigit() else ("0", "1", "0")
     return Script(int(first) / 1000, int(words), int(gap) / 1000)
 
 
 def whole(words: int) -> bytes:
-    """A whole answer's body."""
-    said = "".join(f"word{i} " for i in range(words))
-    message = {"role": "assistant", "content": said, "refusal": None}
+    """The body of a response that is not streamed."""
+    text = "".join(f"word{i} " for i in range(words))
+    message = {"role": "assistant", "content": text, "refusal": None}
     choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
     head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "stub"}
     return json.dumps({**head, "choices": [choice], "usage": _USAGE}).encode()
@@ -82,19 +82,19 @@ _END = (
 class Provider(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, answers: dict[int, bytes]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, responses: dict[int, bytes]) -> None:
         self._loop = loop
-        self._answers = answers
+        self._responses = responses
         self._buffer = b""
         self._transport: asyncio.Transport
         self._timers: list[asyncio.TimerHandle] = []
 
     def connection_made(self, transport: Any) -> None:
-        """Somebody is there."""
+        """Keep the transport."""
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answer once the request is complete."""
+        """Respond when the request is complete."""
         self._buffer += data
         head, found, body = self._buffer.partition(b"\r\n\r\n")
         length = _LENGTH.search(head)
@@ -110,34 +110,34 @@ class Provider(asyncio.Protocol):
             self._whole(script.words)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nobody listens any more."""
+        """Cancel what is not yet sent."""
         for timer in self._timers:
             timer.cancel()
 
     def _whole(self, words: int) -> None:
-        if (answer := self._answers.get(words)) is None:
+        if (response := self._responses.get(words)) is None:
             body = whole(words)
             head = (
                 b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
             )
-            answer = self._answers[words] = head % len(body) + body
-        self._transport.write(answer)
+            response = self._responses[words] = head % len(body) + body
+        self._transport.write(response)
 
     def _stream(self, script: Script) -> None:
         self._transport.write(_STREAM_HEAD)
         began = self._loop.time()
         for index in range(script.words):
-            said = _WORDS[index] if index else _ROLE + _WORDS[index]
+            data = _WORDS[index] if index else _ROLE + _WORDS[index]
             if index == script.words - 1:
-                said += _END
+                data += _END
             when = began + script.first + index * script.gap
-            self._timers.append(self._loop.call_at(when, self._transport.write, said))
+            self._timers.append(self._loop.call_at(when, self._transport.write, data))
 
 
 async def _serve(port: int) -> None:
     loop = asyncio.get_running_loop()
-    answers: dict[int, bytes] = {}
-    server = await loop.create_server(lambda: Provider(loop, answers), "127.0.0.1", port)
+    responses: dict[int, bytes] = {}
+    server = await loop.create_server(lambda: Provider(loop, responses), "127.0.0.1", port)
     await server.serve_forever()
 
 

@@ -1,4 +1,4 @@
-"""A provider that takes a second, for granian to serve over TLS: HTTP/2, 100 streams each."""
+"""A provider that takes a second; granian serves it over TLS with HTTP/2, 100 streams each."""
 
 from __future__ import annotations
 

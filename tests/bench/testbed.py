@@ -1,4 +1,4 @@
-"""Who is measured, and the stub provider that they all ask: commands, ports, one config for all."""
+"""The servers to be measured, and their stub provider: commands, ports and a shared config."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pathlib import Path
 from statistics import median
 from typing import TypeAlias
 
-from .load import KEY, Load, put, request
-from .servers import BENCH, OURS, Server, free_port, running
+from .load import KEY, LoadResult, request, run_load
+from .servers import BENCH, OURS, Server, free_port, run_server
 
 Command: TypeAlias = Callable[[int, Path], list[str | Path]]
 
 HELLO = [{"role": "user", "content": "Say hello."}]
-ASKED = request({"model": "stub", "messages": HELLO})
+STUB_REQUEST = request({"model": "stub", "messages": HELLO})
 
-# A model's name, and the stub's script for it: first word after, words, apart (milliseconds).
+# The stub's script for each model: time to the first word, number of words, interval (in ms).
 SCRIPTS = {"stub": "0/1/0", "fast": "200/10/5", "slow": "1000/10/5", "talker": "0/250/4"}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured: rounds, and seconds of each."""
+    """How much is measured: numbers of rounds and requests, seconds a round."""
 
     prompts: int = 1000
     repeats: int = 5
@@ -50,120 +50,124 @@ QUICK = Plan(
 
 
 @dataclass(frozen=True)
-class Scene:
-    """The stub, and a config that sends every model to it: LiteLLM's YAML, so it serves both."""
+class Testbed:
+    """The stub, and a config in LiteLLM's format that sends every model to it."""
 
     stub: Server
     config: Path
 
     def url(self, model: str) -> str:
-        """Where a model's script is."""
+        """The base URL of a model's script."""
         return f"http://127.0.0.1:{self.stub.port}/{SCRIPTS[model]}/v1"
 
 
 @contextmanager
-def scene(folder: Path) -> Iterator[Scene]:
-    """A running stub and the config for it, which is JSON and so YAML too."""
+def open_testbed(folder: Path) -> Iterator[Testbed]:
+    """Start the stub and write the config, as JSON, which is also YAML."""
     port = free_port()
-    with running("stub", [OURS / "python", "-m", "tests.bench.stub", str(port)], port, ASKED) as s:
-        made = Scene(s, folder / "config.json")
-        params = {m: {"model": f"openai/{m}", "api_base": made.url(m)} for m in SCRIPTS}
+    with run_server(
+        "stub", [OURS / "python", "-m", "tests.bench.stub", str(port)], port, STUB_REQUEST
+    ) as s:
+        bed = Testbed(s, folder / "config.json")
+        params = {m: {"model": f"openai/{m}", "api_base": bed.url(m)} for m in SCRIPTS}
         models = [
             {"model_name": model, "litellm_params": {**address, "api_key": "sk-stub"}}
             for model, address in params.items()
         ]
         general = {"master_key": KEY}
-        made.config.write_text(json.dumps({"model_list": models, "general_settings": general}))
-        yield made
+        bed.config.write_text(json.dumps({"model_list": models, "general_settings": general}))
+        yield bed
 
 
-def ours(port: int, config: Path) -> list[str | Path]:
-    """The gateway's command."""
+def fanout_command(port: int, config: Path) -> list[str | Path]:
+    """The command of the gateway."""
     return [OURS / "fanout", "serve", "--quiet", "--config", config, "--port", str(port)]
 
 
-def function(port: int, _config: Path) -> list[str | Path]:
-    """The Lambda's command, which reads the config that the environment names."""
+def lambda_command(port: int, _config: Path) -> list[str | Path]:
+    """The command of the Lambda function; the environment names its config."""
     return [OURS / "python", "-m", "functions.api", str(port)]
 
 
-def theirs(port: int, config: Path) -> list[str | Path]:
-    """LiteLLM's proxy's command."""
+def litellm_command(port: int, config: Path) -> list[str | Path]:
+    """The command of LiteLLM's proxy."""
     where = ["--host", "127.0.0.1", "--port", str(port), "--telemetry", "False"]
     return [BENCH / "litellm", "--config", config, *where]
 
 
-def floor(port: int, config: Path) -> list[str | Path]:
-    """The bare ASGI function's command, that asks the stub."""
-    return [*bare(port, config), config]
+def forwarding_command(port: int, config: Path) -> list[str | Path]:
+    """The command of the bare ASGI function that forwards to the stub."""
+    return [*instant_command(port, config), config]
 
 
-def bare(port: int, _config: Path) -> list[str | Path]:
-    """The bare ASGI function's command, that answers by itself."""
+def instant_command(port: int, _config: Path) -> list[str | Path]:
+    """The command of the bare ASGI function that responds by itself."""
     return [OURS / "python", "-m", "tests.bench.baseline", str(port)]
 
 
 @contextmanager
-def contestants(made: Scene, *, peers: bool = True) -> Iterator[dict[str, Server]]:
-    """The floor, ours and LiteLLM's proxy, all of them up."""
-    commands = {"floor": floor, "fanout": ours, **({"litellm": theirs} if peers else {})}
+def start_servers(bed: Testbed, *, peers: bool = True) -> Iterator[dict[str, Server]]:
+    """Run the forwarding ASGI function, the gateway and LiteLLM's proxy."""
+    commands: dict[str, Command] = {"forwarding": forwarding_command, "fanout": fanout_command}
+    if peers:
+        commands["litellm"] = litellm_command
     with ExitStack() as stack:
         yield {
-            name: stack.enter_context(started(name, command, made))
+            name: stack.enter_context(start_server(name, command, bed))
             for name, command in commands.items()
         }
 
 
-def started(
-    name: str, command: Command, made: Scene, env: Mapping[str, str] = {}
+def start_server(
+    name: str, command: Command, bed: Testbed, env: Mapping[str, str] = {}
 ) -> AbstractContextManager[Server]:
-    """One of them, on a port of its own."""
+    """Run one server on a free port."""
     port = free_port()
-    return running(name, command(port, made.config), port, ASKED, env=env)
+    return run_server(name, command(port, bed.config), port, STUB_REQUEST, env=env)
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One contestant's loads, a round each, and the CPU that its process used in each."""
+class LoadSeries:
+    """A server's load results, one for each round, and the CPU that it used in each."""
 
-    loads: list[Load]
+    loads: list[LoadResult]
     cpus: list[float]
 
     @property
     def rate(self) -> float:
-        """The median of answers a second."""
+        """The median of responses a second."""
         return median(load.rate for load in self.loads)
 
     @property
-    def whole(self) -> float:
-        """The median of seconds to an answer."""
-        return median(load.whole for load in self.loads)
+    def response_time(self) -> float:
+        """The median of seconds to a response."""
+        return median(load.response_time for load in self.loads)
 
     @property
     def cpu(self) -> float:
-        """The median of milliseconds of CPU an answer."""
+        """The median of milliseconds of CPU for a response."""
         pairs = zip(self.loads, self.cpus, strict=True)
-        return median(cpu / len(load.wholes) * 1000 for load, cpu in pairs)
+        return median(cpu / len(load.response_times) * 1000 for load, cpu in pairs)
 
 
-def rounds(
-    servers: Sequence[Server], asked: bytes, *, count: int, clients: int, seconds: float
-) -> dict[str, Seen]:
+def run_rounds(
+    servers: Sequence[Server], data: bytes, *, count: int, clients: int, seconds: float
+) -> dict[str, LoadSeries]:
     """
-    Load the servers in turn, A B C A B C …: the machine is not always equally busy.
+    Load the servers in turn, A B C A B C …, because the machine is not always equally busy.
 
-    The stub takes the same request, as its script is the path's and its default is the stub's.
+    The stub serves the same request: without a script in the path, it uses the one of `stub`.
     """
-    seen = {server.name: Seen([], []) for server in servers}
+    seen = {server.name: LoadSeries([], []) for server in servers}
     for _ in range(count):
         for server in servers:
             cpu = server.cpu()
-            load = put(server.port, asked, clients=clients, seconds=seconds)
+            load = run_load(server.port, data, clients=clients, seconds=seconds)
             seen[server.name].loads.append(load)
             seen[server.name].cpus.append(server.cpu() - cpu)
     return seen
 
 
-def ratio(top: Sequence[float], bottom: Sequence[float]) -> float:
-    """The median of the rounds' own ratios."""
+def median_ratio(top: Sequence[float], bottom: Sequence[float]) -> float:
+    """The median of the ratios within each round."""
     return median(a / b for a, b in zip(top, bottom, strict=True))

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.bench.load import KEY, put, request
+from tests.bench.load import KEY, request, run_load
 from tests.support.provider_steps import answers, cut, pause, refuse, role, say, stalls, stop
 from tests.support.scripted_provider import Script, Upstream, open_upstream
 
@@ -133,7 +133,7 @@ def _growth(folder: Path) -> list[Figure]:
 def _round(served: Gateway) -> None:
     for stream, count in ((False, PLAIN), (True, STREAMED)):
         body = {"model": "stub", "messages": HI, "stream": stream}
-        put(served.port, request(body), clients=32, seconds=60, count=count)
+        run_load(served.port, request(body), clients=32, seconds=60, count=count)
     failing = ClientRequest({"model": "bad", "messages": HI})
     failed = send_all(served.port, [failing] * FAILED, KEY)
     assert {result.status for result in failed} == {502}
