@@ -1,4 +1,4 @@
-"""A browser and a scripted provider for all tests; a gateway and an empty tab for each."""
+"""Fixtures: one browser for all tests; a gateway and an empty tab for each test."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from playwright.sync_api import Browser, Page, expect
 from tests.support.gateway_server import Served, entry
 from tests.support.scripted_provider import Upstream
 
-from .house import PATIENCE, open_browser, open_house, open_page
+from .harness import TIMEOUT_MS, open_browser, open_page, serve_gateway
 
-expect.set_options(timeout=PATIENCE)
+expect.set_options(timeout=TIMEOUT_MS)
 
 MODELS = ("a", "b", "c")
 PRICE: dict[str, Any] = {"input_cost_per_token": 0.000001, "output_cost_per_token": 0.00001}
 
 
 def config_of(upstream: Upstream, *models: str, **general: Any) -> dict[str, Any]:
-    """A config of these models, each asked once."""
+    """A config with these models and without retries."""
     return {
         "model_list": [entry(upstream, name, **PRICE) for name in models],
         "router_settings": {"num_retries": 0},
@@ -36,13 +36,13 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def house(upstream: Upstream, tmp_path: Path) -> Iterator[Served]:
-    """A gateway of the models `a`, `b` and `c`, without a key."""
-    with open_house(config_of(upstream, *MODELS), tmp_path / "home") as served:
+def gateway(upstream: Upstream, tmp_path: Path) -> Iterator[Served]:
+    """A gateway with the models `a`, `b` and `c` and without an API key."""
+    with serve_gateway(config_of(upstream, *MODELS), tmp_path / "home") as served:
         yield served
 
 
 @pytest.fixture
-def page(browser: Browser, house: Served) -> Iterator[Page]:
-    with open_page(browser, house.url) as opened:
+def page(browser: Browser, gateway: Served) -> Iterator[Page]:
+    with open_page(browser, gateway.url) as opened:
         yield opened

@@ -1,4 +1,4 @@
-"""One prompt, or several, to several models, side by side."""
+"""The Compare view: one prompt or several to several models, side by side, and races."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.support.provider_steps import answers, hang, refuse, role, say, stalls, wait
 from tests.support.scripted_provider import Upstream
 
-from .talk import speaks
+from .scripted_responses import streamed
 
 DOT = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -32,15 +32,15 @@ def figure(of: Locator, name: str) -> Locator:
     return of.locator(f"dl.figures div:has(dt:text-is('{name}')) dd")
 
 
-def test_answers_come_side_by_side_each_with_its_figures_as_they_happen(
+def test_responses_stream_side_by_side_each_with_its_figures(
     page: Page, upstream: Upstream
 ) -> None:
     more, last = upstream.gate(), upstream.gate()
-    upstream.script("a", speaks("Good **bread** takes time.", first=wait(more)))
+    upstream.script("a", streamed("Good **bread** takes time.", after_first=wait(more)))
     upstream.script("b", [wait(last), *answers("late")])
     upstream.script("c", answers("done"))
     ask(page)
-    expect(card(page, "a")).to_contain_text("answering")
+    expect(card(page, "a")).to_contain_text("streaming")
     expect(card(page, "a").locator(".text")).to_have_text("Good ")
     expect(card(page, "b")).to_contain_text("waiting")
     expect(figure(card(page, "a"), "Tokens")).to_have_text("≈ 1")
@@ -56,14 +56,14 @@ def test_answers_come_side_by_side_each_with_its_figures_as_they_happen(
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
     last.open()
     expect(card(page, "b").locator(".text")).to_have_text("late")
-    lanes = page.get_by_role("region", name="Time line").get_by_role("listitem")
-    expect(lanes).to_have_text([re.compile(f"^{name}") for name in "abc"])
-    expect(lanes.filter(has_text="fastest")).to_have_count(1)
-    expect(lanes.nth(2)).to_contain_text("fastest")
+    rows = page.get_by_role("region", name="Timeline").get_by_role("listitem")
+    expect(rows).to_have_text([re.compile(f"^{name}") for name in "abc"])
+    expect(rows.filter(has_text="fastest")).to_have_count(1)
+    expect(rows.nth(2)).to_contain_text("fastest")
     expect(page.get_by_role("button", name="Ask 3 models")).to_be_visible()
 
 
-def test_a_model_that_fails_says_why_and_what_to_do_and_can_be_asked_again(
+def test_a_failed_model_shows_why_and_what_to_do_and_can_be_retried(
     page: Page, upstream: Upstream
 ) -> None:
     upstream.script("a", answers("fine"))
@@ -73,47 +73,45 @@ def test_a_model_that_fails_says_why_and_what_to_do_and_can_be_asked_again(
     upstream.script("c", answers("fine"))
     ask(page)
     failed = card(page, "b")
-    expect(failed).to_contain_text("The provider says: too many requests.")
+    expect(failed).to_contain_text("The provider's rate limit was exceeded.")
     expect(card(page, "a").locator(".text")).to_have_text("fine")
-    expect(failed.get_by_role("button")).to_have_text(["Ask again"])
-    failed.get_by_role("button", name="Ask again").click()
+    expect(failed.get_by_role("button")).to_have_text(["Try again"])
+    failed.get_by_role("button", name="Try again").click()
     expect(failed.locator(".text")).to_have_text("better")
-    expect(failed).not_to_contain_text("too many")
+    expect(failed).not_to_contain_text("rate limit")
     assert len(upstream.asked("a")) == 1
 
 
-def test_when_all_fail_each_has_its_own_reason(page: Page, upstream: Upstream) -> None:
+def test_when_all_models_fail_each_shows_its_own_reason(page: Page, upstream: Upstream) -> None:
     upstream.script("a", [refuse(401, "bad key")])
     upstream.script("b", [refuse(429, "no more", code="insufficient_quota")])
     upstream.script("c", [refuse(503, "busy")])
     ask(page)
-    expect(card(page, "a")).to_contain_text("The provider refuses the gateway's key.")
+    expect(card(page, "a")).to_contain_text("The provider rejected the gateway's API key.")
     expect(card(page, "b")).to_contain_text("The provider's quota is used up.")
     expect(card(page, "c")).to_contain_text("The provider is overloaded.")
 
 
-def test_one_answer_of_each_prompt_is_chosen_and_the_choices_are_counted(
+def test_one_response_per_prompt_can_be_chosen_and_the_choices_are_counted(
     page: Page, upstream: Upstream
 ) -> None:
     for name in "abc":
         upstream.script(name, answers(f"I am {name}"))
     ask(page)
-    choice = page.get_by_role("button", name="My choice: b")
+    choice = page.get_by_role("button", name="Choose b")
     choice.click()
     expect(choice).to_have_attribute("aria-pressed", "true")
-    page.get_by_role("button", name="My choice: c").click()
+    page.get_by_role("button", name="Choose c").click()
     expect(choice).to_have_attribute("aria-pressed", "false")
     expect(page.get_by_text("Your choices: c 1")).to_be_visible()
     ask(page, "Once more")
-    page.get_by_role("button", name="My choice: c").click()
+    page.get_by_role("button", name="Choose c").click()
     expect(page.get_by_text("Your choices: c 2")).to_be_visible()
     page.get_by_role("button", name="Run 1").click()
-    expect(page.get_by_role("button", name="My choice: c")).to_have_attribute(
-        "aria-pressed", "true"
-    )
+    expect(page.get_by_role("button", name="Choose c")).to_have_attribute("aria-pressed", "true")
 
 
-def test_several_prompts_are_a_grid(page: Page, upstream: Upstream) -> None:
+def test_several_prompts_make_a_grid(page: Page, upstream: Upstream) -> None:
     for name in "ab":
         upstream.script(name, answers(f"I am {name}"))
     page.get_by_label("c", exact=True).uncheck(force=True)
@@ -126,21 +124,21 @@ def test_several_prompts_are_a_grid(page: Page, upstream: Upstream) -> None:
         expect(row.get_by_role("heading", name=f"{at}. {prompt}")).to_be_visible()
         for name in "ab":
             expect(card(row, name).locator(".text")).to_have_text(f"I am {name}")
-    said = sorted(call.body["messages"][-1]["content"] for call in upstream.asked("a"))
-    assert said == ["First", "Second"]
+    sent = sorted(call.body["messages"][-1]["content"] for call in upstream.asked("a"))
+    assert sent == ["First", "Second"]
 
 
-def test_system_pictures_and_limits_reach_the_models(
+def test_the_system_message_pictures_and_parameters_reach_the_models(
     page: Page, upstream: Upstream, tmp_path: Path
 ) -> None:
     for name in "abc":
         upstream.script(name, answers("a dot"))
     (tmp_path / "dot.png").write_bytes(DOT)
-    page.get_by_label("System").fill("Be brief.")
+    page.get_by_label("System message").fill("Be brief.")
     page.locator(".prompt input[type=file]").set_input_files(tmp_path / "dot.png")
     expect(page.get_by_role("img", name="Picture 1")).to_be_visible()
-    page.get_by_text("Limits").click()
-    page.get_by_label("Most tokens").fill("50")
+    page.get_by_text("Parameters").click()
+    page.get_by_label("Max tokens").fill("50")
     page.get_by_label("Temperature").fill("0.5")
     ask(page, "What is it?")
     expect(card(page, "a").locator(".text")).to_have_text("a dot")
@@ -152,15 +150,15 @@ def test_system_pictures_and_limits_reach_the_models(
     assert base64.b64decode(url.removeprefix("data:image/png;base64,")) == DOT
 
 
-def test_a_model_that_is_not_listed_can_be_named(page: Page, upstream: Upstream) -> None:
-    page.get_by_label("Another model").fill("nobody/knows")
+def test_a_model_that_is_not_listed_can_be_entered(page: Page, upstream: Upstream) -> None:
+    page.get_by_label("Another model").fill("unknown/model")
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_text("4 of 8")).to_be_visible()
     ask(page, button="Ask 4 models")
-    expect(card(page, "nobody/knows")).to_contain_text("There is no such model here.")
+    expect(card(page, "unknown/model")).to_contain_text("The gateway has no such model.")
 
 
-def test_stopping_hangs_up_on_every_provider_and_keeps_what_came(
+def test_stopping_closes_every_call_and_keeps_the_text_so_far(
     page: Page, upstream: Upstream
 ) -> None:
     for name in "abc":
@@ -174,68 +172,68 @@ def test_stopping_hangs_up_on_every_provider_and_keeps_what_came(
     expect(card(page, "a").locator(".text")).to_have_text("so far")
 
 
-def test_a_race_shows_its_contestants_the_winner_and_what_the_others_had_cost(
+def test_a_race_shows_its_models_the_winner_and_what_the_others_cost(
     page: Page, upstream: Upstream
 ) -> None:
     start, rest = upstream.gate(), upstream.gate()
     upstream.script("a", stalls(role))
-    upstream.script("b", [wait(start), *speaks("First words win.", first=wait(rest))])
+    upstream.script("b", [wait(start), *streamed("First words win.", after_first=wait(rest))])
     upstream.script("c", [refuse(500, "broken")])
     page.get_by_label("Race").check(force=True)
     ask(page, button="Race 3 models")
-    table = page.get_by_role("region", name="Contestants")
+    table = page.get_by_role("region", name="Models in this race")
     row = {name: table.get_by_role("row", name=re.compile(f"^{name} ")) for name in "abc"}
     for name in "abc":
         expect(row[name]).to_contain_text("running")
     upstream.wait(lambda: bool(upstream.asked("c")) and upstream.asked("c")[-1].ended)
     start.open()
     expect(row["b"]).to_contain_text("won")
-    expect(row["a"]).to_contain_text("cut off")
+    expect(row["a"]).to_contain_text("cancelled")
     upstream.wait_hung_up("a")
     rest.open()
-    expect(row["a"]).to_contain_text("cut off; the bill stops with it")
-    expect(row["a"]).to_contain_text("unknown: cut before it told")
+    expect(row["a"]).to_contain_text("cancelled; billing stops")
+    expect(row["a"]).to_contain_text("unknown: cancelled before it reported usage")
     expect(row["b"]).to_contain_text("$0.000054")
     expect(row["c"]).to_contain_text("The provider is overloaded.")
     expect(page.locator(".winner").get_by_role("article", name="b")).to_contain_text(
         "First words win."
     )
     expect(page.get_by_role("article")).to_have_count(1)
-    lanes = page.get_by_role("region", name="Time line").get_by_role("listitem")
-    expect(lanes).to_have_text(
-        [re.compile(said) for said in ("^acut at ", "^bwon, ", "^cfailed at ")]
+    rows = page.get_by_role("region", name="Timeline").get_by_role("listitem")
+    expect(rows).to_have_text(
+        [re.compile(text) for text in ("^acancelled, ", "^bwon, ", "^cfailed, ")]
     )
 
 
-def test_a_race_of_one_is_none_and_says_so(page: Page, upstream: Upstream) -> None:
+def test_a_race_needs_two_models(page: Page, upstream: Upstream) -> None:
     page.get_by_label("Race").check(force=True)
     page.get_by_label("Prompt", exact=True).fill("Hi")
     for name in "bc":
         page.get_by_label(name, exact=True).uncheck(force=True)
-    expect(page.get_by_text("A race needs two models or more.")).to_be_visible()
+    expect(page.get_by_text("A race needs at least two models.")).to_be_visible()
     page.get_by_role("button", name="Race 1 model").click(force=True)
     assert upstream.calls == []
 
 
-def test_a_run_can_be_taken_along_as_curl_python_and_json(page: Page, upstream: Upstream) -> None:
+def test_a_run_can_be_copied_as_curl_python_and_json(page: Page, upstream: Upstream) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     for name in "abc":
         upstream.script(name, answers(f"I am {name}"))
     ask(page, "It's me")
     expect(card(page, "c").locator(".text")).to_have_text("I am c")
-    page.get_by_role("button", name="My choice: c").click()
+    page.get_by_role("button", name="Choose c").click()
     page.get_by_role("button", name="Copy as").click()
     dialog = page.get_by_role("dialog", name="Copy this run")
-    taken = {}
+    copied = {}
     for form in ("curl", "Python", "JSON"):
         dialog.get_by_role("button", name=form).click()
         dialog.get_by_role("button", name="Copy", exact=True).click()
         expect(dialog.get_by_text("Copied.")).to_be_visible()
-        taken[form] = page.evaluate("navigator.clipboard.readText()")
-    assert taken["curl"].startswith("curl -N 'http://127.0.0.1:")
-    compile(taken["Python"], "snippet", "exec")
-    answers_taken = json.loads(taken["JSON"])["answers"]
-    assert [(one["model"], one["text"], one["chosen"]) for one in answers_taken] == [
+        copied[form] = page.evaluate("navigator.clipboard.readText()")
+    assert copied["curl"].startswith("curl -N 'http://127.0.0.1:")
+    compile(copied["Python"], "snippet", "exec")
+    answers_copied = json.loads(copied["JSON"])["answers"]
+    assert [(one["model"], one["text"], one["chosen"]) for one in answers_copied] == [
         ("a", "I am a", False),
         ("b", "I am b", False),
         ("c", "I am c", True),

@@ -1,4 +1,4 @@
-"""A job from a file to its download, as somebody does it who has never read the manual."""
+"""The Jobs view: from an input file to the downloaded responses."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from tests.support.gateway_server import Served
 from tests.support.provider_steps import answers, refuse, wait
 from tests.support.scripted_provider import Script, Upstream
 
-from .talk import speaks
+from .scripted_responses import streamed
 
 
 def line(name: str, text: str, **more: Any) -> str:
     body = {"model": "a", "messages": [{"role": "user", "content": text}], **more}
-    said = {"custom_id": name, "method": "POST", "url": "/v1/chat/completions", "body": body}
-    return json.dumps(said) + "\n"
+    request = {"custom_id": name, "method": "POST", "url": "/v1/chat/completions", "body": body}
+    return json.dumps(request) + "\n"
 
 
 def give(page: Page, name: str, text: str, folder: Path) -> None:
-    """Choose a file of this name."""
+    """Choose a file with this name and text."""
     (folder / name).write_text(text)
     page.get_by_role("link", name="Jobs").click()
     page.locator(".drop input[type=file]").set_input_files(folder / name)
@@ -43,18 +43,18 @@ def downloaded(page: Page, button: str) -> tuple[str, list[Mapping[str, Any]]]:
     return download.suggested_filename, sorted(lines, key=lambda one: str(one["custom_id"]))
 
 
-def words_of(lines: list[Mapping[str, Any]]) -> dict[str, str]:
+def texts_of(lines: list[Mapping[str, Any]]) -> dict[str, str]:
     return {
         one["custom_id"]: one["response"]["body"]["choices"][0]["message"]["content"]
         for one in lines
     }
 
 
-def test_a_file_is_quoted_capped_started_watched_and_its_answers_downloaded(
+def test_a_file_gets_a_quote_runs_with_a_cap_and_its_responses_are_downloaded(
     page: Page, upstream: Upstream, tmp_path: Path
 ) -> None:
     hold = upstream.gate()
-    good: Script = speaks("Bread takes time.", sent=10)
+    good: Script = streamed("Bread takes time.", prompt_tokens=10)
     upstream.script("a", good, [wait(hold), *good])
     give(page, "bakery.jsonl", line("one", "1") + line("two", "2") + line("three", "3"), tmp_path)
     quote = page.locator(".card-form")
@@ -62,7 +62,7 @@ def test_a_file_is_quoted_capped_started_watched_and_its_answers_downloaded(
     expect(quote.locator("dl.tiles")).to_contain_text("Lines3")
     expect(quote.locator("dl.tiles")).to_contain_text("$0.001508 – $0.0300")
     assert upstream.calls == []
-    page.get_by_label("Cap in US dollars").fill("0.5")
+    page.get_by_label("Cost cap in US dollars").fill("0.5")
     page.get_by_role("button", name="Start 3 lines").click()
     expect(tile(page, "Done")).to_have_text("1 of 3")
     expect(page.locator(".job .state")).to_have_text("Running")
@@ -72,9 +72,9 @@ def test_a_file_is_quoted_capped_started_watched_and_its_answers_downloaded(
     hold.open()
     expect(page.locator(".job .state")).to_have_text("Done")
     expect(tile(page, "Tokens")).to_have_text("30 in, 9 out")
-    name, lines = downloaded(page, "Download the answers")
+    name, lines = downloaded(page, "Download responses")
     assert name == "bakery.output.jsonl"
-    assert words_of(lines) == dict.fromkeys(("one", "three", "two"), "Bread takes time.")
+    assert texts_of(lines) == dict.fromkeys(("one", "three", "two"), "Bread takes time.")
     page.reload()
     expect(
         page.get_by_role("complementary", name="Jobs").get_by_role("link", name="bakery.jsonl")
@@ -82,11 +82,11 @@ def test_a_file_is_quoted_capped_started_watched_and_its_answers_downloaded(
     expect(tile(page, "Done")).to_have_text("3 of 3")
 
 
-def test_a_csv_becomes_one_prompt_a_row(page: Page, upstream: Upstream, tmp_path: Path) -> None:
+def test_a_csv_becomes_one_prompt_per_row(page: Page, upstream: Upstream, tmp_path: Path) -> None:
     upstream.script("b", answers("A slogan"))
     text = 'id;shop;city\r\n1;"bakery; old";Lund\r\n2;library;Bergen\r\n'
     give(page, "shops.csv", text, tmp_path)
-    template = page.get_by_label("Prompt of each row")
+    template = page.get_by_label("Prompt for each row")
     expect(template).to_have_value("{shop}")
     template.fill("A slogan for a {shop} in ")
     page.get_by_role("button", name="{city}").click()
@@ -94,19 +94,19 @@ def test_a_csv_becomes_one_prompt_a_row(page: Page, upstream: Upstream, tmp_path
     expect(page.locator(".preview li")).to_have_text(
         ["A slogan for a bakery; old in Lund", "A slogan for a library in Bergen"]
     )
-    page.get_by_role("textbox", name="System").last.fill("Be brief.")
+    page.get_by_role("textbox", name="System message").last.fill("Be brief.")
     page.get_by_role("button", name="Get a quote").click()
-    page.get_by_label("Model of lines that name none").select_option("b")
+    page.get_by_label("Model for lines without one").select_option("b")
     expect(page.locator(".card-form table")).to_contain_text("b2")
     page.get_by_role("button", name="Start 2 lines").click()
     expect(page.locator(".job .state")).to_have_text("Done")
-    asked = sorted(call.body["messages"][1]["content"] for call in upstream.asked("b"))
-    assert asked == ["A slogan for a bakery; old in Lund", "A slogan for a library in Bergen"]
-    _, lines = downloaded(page, "Download the answers")
-    assert words_of(lines) == {"row-1": "A slogan", "row-2": "A slogan"}
+    prompts = sorted(call.body["messages"][1]["content"] for call in upstream.asked("b"))
+    assert prompts == ["A slogan for a bakery; old in Lund", "A slogan for a library in Bergen"]
+    _, lines = downloaded(page, "Download responses")
+    assert texts_of(lines) == {"row-1": "A slogan", "row-2": "A slogan"}
 
 
-def test_failures_are_grouped_by_cause_with_examples_and_run_again(
+def test_failures_are_grouped_by_cause_with_examples_and_can_be_run_again(
     page: Page, upstream: Upstream, tmp_path: Path
 ) -> None:
     bad = [refuse(400, "too long", code="context_length_exceeded")]
@@ -119,20 +119,20 @@ def test_failures_are_grouped_by_cause_with_examples_and_run_again(
     expect(causes).to_contain_text("2 × The prompt is too long for this model.")
     expect(causes).to_contain_text("too long")
     expect(causes.locator("ul code")).to_have_count(3)  # the cause, and a name for each line
-    name, lines = downloaded(page, "Download the errors")
+    name, lines = downloaded(page, "Download errors")
     assert name == "mixed.errors.jsonl"
     failed = [str(one["custom_id"]) for one in lines]
     assert len(failed) == 2
     first = page.url
-    page.get_by_role("button", name="Run the failed lines again").click()
+    page.get_by_role("button", name="Run failed lines again").click()
     page.wait_for_url(lambda url: url != first)
     expect(tile(page, "Done")).to_have_text("2 of 2")
     expect(page.locator(".job .state")).to_have_text("Done")
-    _, lines = downloaded(page, "Download the answers")
-    assert sorted(words_of(lines)) == [f"line-{n}" for n in range(4)]
+    _, lines = downloaded(page, "Download responses")
+    assert sorted(texts_of(lines)) == [f"line-{n}" for n in range(4)]
 
 
-def test_examples_of_failures_are_there_while_the_job_runs(
+def test_examples_of_failures_are_shown_while_the_job_runs(
     page: Page, upstream: Upstream, tmp_path: Path
 ) -> None:
     hold = upstream.gate()
@@ -154,23 +154,23 @@ def test_examples_of_failures_are_there_while_the_job_runs(
     expect(examples).to_have_count(3)
 
 
-def test_mistakes_of_a_file_are_told_before_anything_is_paid_for(
-    page: Page, upstream: Upstream, tmp_path: Path, house: Served
+def test_errors_in_a_file_are_shown_before_anything_is_paid_for(
+    page: Page, upstream: Upstream, tmp_path: Path, gateway: Served
 ) -> None:
     give(page, "bad.jsonl", line("one", "1") + "{broken\n" + line("one", "2"), tmp_path)
-    expect(page.locator("main").get_by_text("The file has mistakes.")).to_be_visible()
-    told = page.locator(".card-form .fault-box li")
-    expect(told).to_have_count(2)
-    expect(told.nth(0)).to_contain_text("Line 2:")
-    expect(told.nth(1)).to_contain_text("Line 3:")
+    expect(page.locator("main").get_by_text("The file has errors.")).to_be_visible()
+    errors = page.locator(".card-form .error-box li")
+    expect(errors).to_have_count(2)
+    expect(errors.nth(0)).to_contain_text("Line 2:")
+    expect(errors.nth(1)).to_contain_text("Line 3:")
     expect(page.get_by_role("button", name="Start")).to_be_disabled()
     page.get_by_role("button", name="Choose another file").click()
     expect(page.get_by_text("Drop a JSONL or CSV file here")).to_be_visible()
     assert upstream.calls == []
-    assert house.json(None, "/v1/files", "GET")[2]["data"] == []  # taken away again
+    assert gateway.json(None, "/v1/files", "GET")[2]["data"] == []  # deleted again
 
 
-def test_a_job_is_cancelled_and_says_what_never_ran(
+def test_a_job_can_be_cancelled_and_shows_what_did_not_run(
     page: Page, upstream: Upstream, tmp_path: Path
 ) -> None:
     hold = upstream.gate()
@@ -179,44 +179,42 @@ def test_a_job_is_cancelled_and_says_what_never_ran(
     page.get_by_role("button", name="Start 2 lines").click()
     expect(tile(page, "Done")).to_have_text("1 of 2")
     page.get_by_role("button", name="Cancel").click()
-    expect(page.locator(".job .state")).to_have_text("Stopped")
+    expect(page.locator(".job .state")).to_have_text("Cancelled")
     failures = page.get_by_role("region", name="Failures")
-    expect(failures).to_contain_text("ended before this line")
+    expect(failures).to_contain_text("cancelled before this line")
     expect(failures).to_contain_text("The batch was cancelled before this request was made.")
-    expect(page.get_by_role("button", name="Run the failed lines again")).to_be_visible()
+    expect(page.get_by_role("button", name="Run failed lines again")).to_be_visible()
     hold.open()
 
 
-def test_a_file_that_is_there_already_can_be_used_again(
-    page: Page, upstream: Upstream, tmp_path: Path
-) -> None:
+def test_an_uploaded_file_can_be_used_again(page: Page, upstream: Upstream, tmp_path: Path) -> None:
     upstream.script("a", answers("fine"))
     give(page, "twice.jsonl", line("one", "1"), tmp_path)
     page.get_by_role("button", name="Start 1 line").click()
     expect(page.locator(".job .state")).to_have_text("Done")
     page.get_by_role("link", name="New job").click()
-    known = page.get_by_label("A file that is at the gateway already")
-    known.select_option(index=1)
-    page.get_by_role("button", name="Use it").click()
+    uploaded = page.get_by_label("Uploaded files")
+    uploaded.select_option(index=1)
+    page.get_by_role("button", name="Use this file").click()
     page.get_by_role("button", name="Start 1 line").click()
     expect(page.locator(".job .state")).to_have_text("Done")
     jobs = page.get_by_role("complementary", name="Jobs").get_by_role("link", name="twice.jsonl")
     expect(jobs).to_have_count(2)
 
 
-def test_a_big_file_goes_up_in_parts(page: Page, tmp_path: Path, house: Served) -> None:
+def test_a_large_file_is_uploaded_in_parts(page: Page, tmp_path: Path, gateway: Served) -> None:
     filler = "x" * 100_000
     lines = [line(f"n{at}", filler) for at in range(50)]  # 5 MB: two parts
     give(page, "big.jsonl", "".join(lines), tmp_path)
     expect(page.locator(".card-form dl.tiles")).to_contain_text("Lines50")
-    [file] = house.json(None, "/v1/files", "GET")[2]["data"]
+    [file] = gateway.json(None, "/v1/files", "GET")[2]["data"]
     assert (file["filename"], file["bytes"]) == ("big.jsonl", sum(map(len, lines)))
 
 
-def test_with_no_job_there_is_a_sample_to_try(page: Page, upstream: Upstream) -> None:
+def test_without_jobs_there_is_a_sample_file_to_use(page: Page, upstream: Upstream) -> None:
     upstream.script("a", answers("A slogan"))
     page.get_by_role("link", name="Jobs").click()
-    expect(page.get_by_text("None yet. Drop a file to begin.")).to_be_visible()
-    page.get_by_role("button", name="Try a sample").click()
+    expect(page.get_by_text("No jobs yet. Drop a file to start one.")).to_be_visible()
+    page.get_by_role("button", name="Use a sample file").click()
     page.get_by_role("button", name="Start 5 lines").click()
     expect(tile(page, "Done")).to_have_text("5 of 5")

@@ -1,10 +1,10 @@
-/** The page: which part is shown, the key, and whether the gateway is there. */
+/** The page's frame: navigation, the API key dialog and the connection banner. */
 
-import { ApiError, json, key, news } from "./api/client.js";
+import { ApiError, apiKey, connection, requestJson } from "./api/client.js";
 import { compareView } from "./compare/compare-view.js";
 import { jobsView } from "./jobs/jobs-view.js";
-import { announce, fill, h, say } from "./ui/dom.js";
-import { explain } from "./ui/error-messages.js";
+import { announce, h, setChildren, setText } from "./ui/dom.js";
+import { explainError } from "./ui/error-messages.js";
 
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));
 const banner = /** @type {HTMLElement} */ (document.getElementById("banner"));
@@ -13,14 +13,14 @@ const keyButton = /** @type {HTMLElement} */ (document.getElementById("key"));
 const compare = compareView();
 const jobs = jobsView();
 
-// ---- which part is shown ----
+// ---- navigation ----
 
-function route() {
-  const [, part = "compare", id = ""] = location.hash.split("/");
-  const isJobs = part === "jobs";
+function showRoute() {
+  const [, view = "compare", id = ""] = location.hash.split("/");
+  const isJobs = view === "jobs";
   for (const link of document.querySelectorAll("nav a")) {
-    const isHere = link.getAttribute("href") === (isJobs ? "#/jobs" : "#/compare");
-    if (isHere) link.setAttribute("aria-current", "page");
+    const isCurrent = link.getAttribute("href") === (isJobs ? "#/jobs" : "#/compare");
+    if (isCurrent) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   document.title = isJobs ? "Jobs – Fanout" : "Compare – Fanout";
@@ -30,126 +30,131 @@ function route() {
 }
 addEventListener("hashchange", () => {
   if (location.hash === "#main") main.focus();
-  else route();
+  else showRoute();
 });
 
-// ---- the key ----
+// ---- the API key ----
 
 const dialog = h("dialog", { "aria-labelledby": "key-title", class: "narrow" });
-const field = h("input", {
+const keyField = h("input", {
   type: "password",
   name: "key",
   autocomplete: "off",
   spellcheck: false,
   required: true,
 });
-const problem = h("p", { class: "fault", role: "alert" });
-const forgetting = h(
+const keyError = h("p", { class: "error", role: "alert" });
+const forgetButton = h(
   "button",
-  { type: "button", class: "quiet", onclick: forget },
+  { type: "button", class: "quiet", onclick: forgetKey },
   "Forget the key",
 );
 document.body.append(dialog);
 
 /** @param {Event} event */
-async function takeKey(event) {
+async function saveKey(event) {
   event.preventDefault();
-  key.set(field.value.trim());
-  field.value = "";
+  apiKey.set(keyField.value.trim());
+  keyField.value = "";
   try {
-    await load();
+    await loadModels();
     dialog.close();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    const { what, advice } = explain(error.fault);
-    say(problem, `${what} ${advice}`);
+    const { what, advice } = explainError(error.info);
+    setText(keyError, `${what} ${advice}`);
   }
 }
 
-function dismiss() {
+function dismissDialog() {
   isDismissed = true;
   dialog.close();
 }
-dialog.addEventListener("cancel", dismiss);
+dialog.addEventListener("cancel", dismissDialog);
 
-function forget() {
-  key.set("");
+function forgetKey() {
+  apiKey.set("");
   isDismissed = false;
   dialog.close();
   void start();
 }
 
-fill(
+setChildren(
   dialog,
   h(
     "form",
-    { onsubmit: takeKey },
-    h("h2", { id: "key-title" }, "The gateway's key"),
-    h("p", null, "It stays in this tab until the tab is closed, and goes to this gateway only."),
-    h("label", null, "Key", field),
-    problem,
+    { onsubmit: saveKey },
+    h("h2", { id: "key-title" }, "Gateway API key"),
+    h(
+      "p",
+      null,
+      "Enter this gateway's API key, not a provider's. The page keeps it until you close the tab, and sends it only to this gateway.",
+    ),
+    h("label", null, "Key", keyField),
+    keyError,
     h(
       "div",
       { class: "actions" },
-      h("button", { class: "primary", type: "submit" }, "Use it"),
-      h("button", { type: "button", onclick: dismiss }, "Not now"),
-      forgetting,
+      h("button", { class: "primary", type: "submit" }, "Use this key"),
+      h("button", { type: "button", onclick: dismissDialog }, "Not now"),
+      forgetButton,
     ),
   ),
 );
 
-function openKey() {
-  say(problem, "");
-  forgetting.hidden = !key.get();
+function openKeyDialog() {
+  setText(keyError, "");
+  forgetButton.hidden = !apiKey.get();
   if (!dialog.open) dialog.showModal();
 }
-keyButton.addEventListener("click", openKey);
-news.addEventListener("locked", () => {
-  if (!isDismissed) openKey();
+keyButton.addEventListener("click", openKeyDialog);
+connection.addEventListener("unauthorized", () => {
+  if (!isDismissed) openKeyDialog();
 });
 
-// ---- whether the gateway is there ----
+// ---- the connection ----
 
-news.addEventListener("lost", () => {
-  say(banner, "No connection to the gateway. Trying again every two seconds …");
-  banner.className = "lost";
+connection.addEventListener("offline", () => {
+  setText(banner, "Cannot reach the gateway. Trying again every two seconds …");
+  banner.className = "offline";
 });
-news.addEventListener("found", () => {
-  say(banner, "The connection is back.");
-  banner.className = "found";
+connection.addEventListener("online", () => {
+  setText(banner, "Connected again.");
+  banner.className = "online";
   setTimeout(() => {
-    if (banner.className !== "found") return;
+    if (banner.className !== "online") return;
     banner.className = "";
-    say(banner, "");
+    setText(banner, "");
   }, 4000);
   if (!isLoaded) void start();
 });
 
 let isLoaded = false;
-let isDismissed = false; // who wants to give no key is not asked again and again
+let isDismissed = false; // after "Not now" the dialog opens only from its button
 
-async function load() {
-  const listed = await json("models");
+async function loadModels() {
+  const listed = await requestJson("models");
   isLoaded = true;
   isDismissed = false;
-  say(keyButton, key.get() ? "Key: set" : "Key");
+  setText(keyButton, apiKey.get() ? "API key: set" : "API key");
   const names = listed.data.map((/** @type {any} */ model) => String(model.id));
-  compare.models(names);
-  jobs.models(names);
+  compare.setModels(names);
+  jobs.setModels(names);
 }
 
-/** What is wrong is told by the banner or the key's dialog, or here. */
+/** Loads the models. The banner and the key dialog show the usual errors; others are announced. */
 async function start() {
   try {
-    await load();
+    await loadModels();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (error.fault.status && error.fault.status !== 401) announce(explain(error.fault).what);
+    const { status } = error.info;
+    if (status && status !== 401) announce(explainError(error.info).what);
   }
 }
 
-// A file that misses its place would take the page's own.
+// Without this, the browser would open a file that is dropped beside a drop zone.
 for (const kind of ["dragover", "drop"]) addEventListener(kind, (event) => event.preventDefault());
 
-route();
+showRoute();
 void start();

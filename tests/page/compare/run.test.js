@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import {
-  again,
-  fail,
-  fastest,
+  applyChunk,
+  applyError,
+  fastestLeg,
   newRun,
-  take,
-  tokenRate,
-  tokens,
+  retryLeg,
+  tokenCount,
+  tokensPerSecond,
 } from "../../../shared/fanout/page/compare/run.js";
 
 const draft = (more = {}) => ({
@@ -26,10 +26,10 @@ const delta = (index, content, model = "a") => ({
 });
 const USAGE = { prompt_tokens: 3, completion_tokens: 11, total_tokens: 14 };
 
-test("one prompt to several models is one streamed request for all answers", () => {
-  const [ask, ...others] = newRun(draft(), 1).asks;
+test("one prompt to several models is one streamed request for all responses", () => {
+  const [request, ...others] = newRun(draft(), 1).requests;
   assert.equal(others.length, 0);
-  assert.deepEqual(ask.body, {
+  assert.deepEqual(request.body, {
     model: ["a", "b"],
     stream: true,
     stream_options: { include_usage: true },
@@ -37,10 +37,10 @@ test("one prompt to several models is one streamed request for all answers", () 
   });
 });
 
-test("a system message, pictures and limits go with the prompt", () => {
+test("a system message, pictures and parameters are sent with the prompt", () => {
   const prompts = [{ text: "What is it?", pictures: ["data:image/png;base64,AA=="] }];
   const { body } = newRun(draft({ system: "Be brief.", prompts, maxTokens: 9, temperature: 0 }), 1)
-    .asks[0];
+    .requests[0];
   assert.equal(body.max_tokens, 9);
   assert.equal(body.temperature, 0);
   assert.deepEqual(body.messages, [
@@ -55,7 +55,7 @@ test("a system message, pictures and limits go with the prompt", () => {
   ]);
 });
 
-test("several prompts are a grid whose answers are told apart by their index", () => {
+test("several prompts make a grid whose responses are identified by index", () => {
   const run = newRun(
     draft({
       prompts: [
@@ -65,10 +65,10 @@ test("several prompts are a grid whose answers are told apart by their index", (
     }),
     1,
   );
-  assert.equal(run.asks[0].body.messages.length, 2);
-  take(run.asks[0], delta(3, "second of b", "b"), 5);
+  assert.equal(run.requests[0].body.messages.length, 2);
+  applyChunk(run.requests[0], delta(3, "second of b", "b"), 5);
   assert.deepEqual(
-    run.lanes.map((lane) => [lane.prompt, lane.model, lane.text]),
+    run.legs.map((leg) => [leg.prompt, leg.model, leg.text]),
     [
       [0, "a", ""],
       [0, "b", ""],
@@ -78,52 +78,52 @@ test("several prompts are a grid whose answers are told apart by their index", (
   );
 });
 
-test("an answer's times, tokens, cost and end are told as they come", () => {
+test("a response's times, tokens, cost and end are updated with each chunk", () => {
   const run = newRun(draft(), 1);
-  const [ask] = run.asks;
-  const [lane] = run.lanes;
-  take(ask, delta(0, "Hel"), 100);
-  take(ask, delta(0, "lo"), 200);
-  assert.deepEqual([lane.state, lane.firstMs, lane.text], ["streaming", 100, "Hello"]);
-  assert.deepEqual(tokens(lane), { count: 2, isExact: false });
-  take(
-    ask,
+  const [request] = run.requests;
+  const [leg] = run.legs;
+  applyChunk(request, delta(0, "Hel"), 100);
+  applyChunk(request, delta(0, "lo"), 200);
+  assert.deepEqual([leg.state, leg.firstTokenMs, leg.text], ["streaming", 100, "Hello"]);
+  assert.deepEqual(tokenCount(leg), { count: 2, isExact: false });
+  applyChunk(
+    request,
     {
       model: "a",
       choices: [{ index: 0, delta: {}, finish_reason: "stop", usage: USAGE, cost_usd: 0.5 }],
     },
     1100,
   );
-  assert.deepEqual([lane.state, lane.endMs, lane.finish, lane.cost], ["done", 1100, "stop", 0.5]);
-  assert.deepEqual(tokens(lane), { count: 11, isExact: true });
-  assert.equal(tokenRate(lane, 9999), 10);
-  assert.equal(fastest(run, 0), lane);
+  assert.deepEqual([leg.state, leg.endMs, leg.finishReason, leg.cost], ["done", 1100, "stop", 0.5]);
+  assert.deepEqual(tokenCount(leg), { count: 11, isExact: true });
+  assert.equal(tokensPerSecond(leg, 9999), 10);
+  assert.equal(fastestLeg(run, 0), leg);
 });
 
-test("one that fails leaves the others alone", () => {
+test("a model that fails does not affect the others", () => {
   const run = newRun(draft(), 1);
   const error = { message: "no", code: "provider_timeout" };
-  take(
-    run.asks[0],
+  applyChunk(
+    run.requests[0],
     { model: "b", choices: [{ index: 1, delta: {}, finish_reason: "error", error }] },
     7,
   );
   assert.deepEqual(
-    run.lanes.map((lane) => lane.state),
+    run.legs.map((leg) => leg.state),
     ["running", "failed"],
   );
-  assert.equal(run.lanes[1].fault.code, "provider_timeout");
+  assert.equal(run.legs[1].error.code, "provider_timeout");
 });
 
-test("when all fail each lane has its own cause", () => {
+test("when all models fail, each leg has its own cause", () => {
   const run = newRun(draft(), 1);
   const causes = [
     { status: 429, code: "rate_limit_exceeded", message: "slow" },
     { status: 502, code: "x", message: "y" },
   ];
-  fail(run.asks[0], { status: 502, code: "all_failed", message: "all", causes }, 9);
+  applyError(run.requests[0], { status: 502, code: "all_failed", message: "all", causes }, 9);
   assert.deepEqual(
-    run.lanes.map((lane) => [lane.state, lane.fault.status]),
+    run.legs.map((leg) => [leg.state, leg.error.status]),
     [
       ["failed", 429],
       ["failed", 502],
@@ -131,14 +131,14 @@ test("when all fail each lane has its own cause", () => {
   );
 });
 
-test("a lost connection ends what was under way and keeps what had come", () => {
+test("a lost connection ends the unfinished legs and keeps their text", () => {
   const run = newRun(draft(), 1);
-  const [ask] = run.asks;
-  take(ask, delta(0, "so far"), 1);
-  take(ask, { model: "b", choices: [{ index: 1, delta: {}, finish_reason: "stop" }] }, 2);
-  fail(ask, { status: 0, code: "connection_lost", message: "" }, 3);
+  const [request] = run.requests;
+  applyChunk(request, delta(0, "so far"), 1);
+  applyChunk(request, { model: "b", choices: [{ index: 1, delta: {}, finish_reason: "stop" }] }, 2);
+  applyError(request, { status: 0, code: "connection_lost", message: "" }, 3);
   assert.deepEqual(
-    run.lanes.map((lane) => [lane.state, lane.text]),
+    run.legs.map((leg) => [leg.state, leg.text]),
     [
       ["lost", "so far"],
       ["done", ""],
@@ -146,17 +146,17 @@ test("a lost connection ends what was under way and keeps what had come", () => 
   );
 });
 
-test("a race's first word stops the others, and the report tells their costs, on our clock", () => {
+test("a race's first chunk cancels the others, and the report adds their costs, on the page's clock", () => {
   const run = newRun(draft({ mode: "race", models: ["a", "b", "c"] }), 1);
-  const [ask] = run.asks;
-  assert.equal(ask.body.fastest_response, true);
-  take(ask, delta(0, "b!", "b"), 50);
+  const [request] = run.requests;
+  assert.equal(request.body.fastest_response, true);
+  applyChunk(request, delta(0, "b!", "b"), 50);
   assert.deepEqual(
-    run.lanes.map((lane) => [lane.state, lane.won]),
+    run.legs.map((leg) => [leg.state, leg.won]),
     [
-      ["cut", false],
+      ["cancelled", false],
       ["streaming", true],
-      ["cut", false],
+      ["cancelled", false],
     ],
   );
   const attempts = [
@@ -191,17 +191,21 @@ test("a race's first word stops the others, and the report tells their costs, on
       billing: null,
     },
   ];
-  take(ask, { model: "b", choices: [], usage: USAGE, fanout: { mode: "race", attempts } }, 95);
-  const [a, b, c] = run.lanes;
-  assert.deepEqual([a.state, a.endMs, a.cost, a.billing], ["cut", 58, 0.1, "continues"]);
-  assert.deepEqual([b.text, b.cost, b.usage, b.firstMs], ["b!", 0.2, USAGE, 50]);
-  assert.deepEqual([c.state, c.endMs, c.fault.code], ["failed", 22, "c"]);
+  applyChunk(
+    request,
+    { model: "b", choices: [], usage: USAGE, fanout: { mode: "race", attempts } },
+    95,
+  );
+  const [a, b, c] = run.legs;
+  assert.deepEqual([a.state, a.endMs, a.cost, a.billing], ["cancelled", 58, 0.1, "continues"]);
+  assert.deepEqual([b.text, b.cost, b.usage, b.firstTokenMs], ["b!", 0.2, USAGE, 50]);
+  assert.deepEqual([c.state, c.endMs, c.error.code], ["failed", 22, "c"]);
 });
 
-test("where a fallback answers under its own name the report says whose answer it is", () => {
+test("if a fallback responds under its own name, the report says whose response it is", () => {
   const run = newRun(draft({ mode: "race" }), 1);
-  const [ask] = run.asks;
-  take(ask, delta(0, "spare", "other"), 5);
+  const [request] = run.requests;
+  applyChunk(request, delta(0, "spare", "other"), 5);
   const attempt = (outcome) => ({
     outcome,
     first_token_ms: 1,
@@ -211,13 +215,13 @@ test("where a fallback answers under its own name the report says whose answer i
     cost_usd: null,
     billing: null,
   });
-  take(
-    ask,
+  applyChunk(
+    request,
     { model: "other", choices: [], fanout: { attempts: [attempt("cancelled"), attempt("won")] } },
     6,
   );
   assert.deepEqual(
-    run.lanes.map((lane) => [lane.won, lane.text]),
+    run.legs.map((leg) => [leg.won, leg.text]),
     [
       [false, ""],
       [true, "spare"],
@@ -237,7 +241,7 @@ test("races over several prompts are one request each", () => {
     1,
   );
   assert.deepEqual(
-    run.asks.map((ask) => ask.lanes.map((lane) => lane.prompt)),
+    run.requests.map((request) => request.legs.map((leg) => leg.prompt)),
     [
       [0, 0],
       [1, 1],
@@ -245,12 +249,12 @@ test("races over several prompts are one request each", () => {
   );
 });
 
-test("a lane that is asked again begins anew, at its time", () => {
+test("a retried leg starts over, at the time of the retry", () => {
   const run = newRun(draft({ mode: "race" }), 1);
-  const [, lane] = run.lanes;
-  fail(run.asks[0], { status: 500, code: null, message: "" }, 5);
-  const ask = again(run, lane, 700);
-  assert.deepEqual(ask.body.model, ["b"]);
-  assert.equal(ask.body.fastest_response, undefined);
-  assert.deepEqual([lane.state, lane.startMs, lane.fault], ["running", 700, null]);
+  const [, leg] = run.legs;
+  applyError(run.requests[0], { status: 500, code: null, message: "" }, 5);
+  const request = retryLeg(run, leg, 700);
+  assert.deepEqual(request.body.model, ["b"]);
+  assert.equal(request.body.fastest_response, undefined);
+  assert.deepEqual([leg.state, leg.startMs, leg.error], ["running", 700, null]);
 });

@@ -3,7 +3,11 @@ import { execFileSync } from "node:child_process";
 import test from "node:test";
 
 import { newRun } from "../../../shared/fanout/page/compare/run.js";
-import { curl, python, results } from "../../../shared/fanout/page/compare/snippets.js";
+import {
+  curlSnippet,
+  jsonResults,
+  pythonSnippet,
+} from "../../../shared/fanout/page/compare/snippets.js";
 
 const run = newRun(
   {
@@ -18,18 +22,18 @@ const run = newRun(
   Date.UTC(2026, 0, 2),
 );
 
-test("a run as curl is quoted for a shell and has no key in it", () => {
-  const shell = `curl() { for word in "$@"; do printf '%s\\0' "$word"; done; }; FANOUT_KEY=k; ${curl("http://x/v1", run)}`;
+test("the curl snippet is quoted for a shell and contains no key", () => {
+  const shell = `curl() { for word in "$@"; do printf '%s\\0' "$word"; done; }; FANOUT_KEY=k; ${curlSnippet("http://x/v1", run)}`;
   const words = execFileSync("/bin/sh", ["-c", shell]).toString().split("\0");
   assert.deepEqual(words.slice(0, 7), [
     ...["-N", "http://x/v1/chat/completions", "-H", "Authorization: Bearer k"],
     ...["-H", "Content-Type: application/json", "-d"],
   ]);
-  assert.deepEqual(JSON.parse(words[7]), run.asks[0].body);
+  assert.deepEqual(JSON.parse(words[7]), run.requests[0].body);
 });
 
-test("a run as Python is asked through the official client", () => {
-  const text = python("http://x/v1", run);
+test("the Python snippet uses OpenAI's SDK", () => {
+  const text = pythonSnippet("http://x/v1", run);
   assert.ok(
     text.includes(
       'client = OpenAI(base_url="http://x/v1", api_key=os.environ.get("FANOUT_KEY", "none"))',
@@ -43,16 +47,16 @@ test("a run as Python is asked through the official client", () => {
   assert.ok(text.includes('    extra_body={"fastest_response": True},\n'));
 });
 
-test("a run as JSON has what was asked, what came, and the choice", () => {
+test("the JSON has the requests, the responses and the choice", () => {
   run.choices[0] = "b";
-  const said = JSON.parse(results(run));
-  assert.equal(said.asked, "2026-01-02T00:00:00.000Z");
+  const parsed = JSON.parse(jsonResults(run));
+  assert.equal(parsed.asked, "2026-01-02T00:00:00.000Z");
   assert.deepEqual(
-    said.requests,
-    run.asks.map((ask) => ask.body),
+    parsed.requests,
+    run.requests.map((request) => request.body),
   );
   assert.deepEqual(
-    said.answers.map((one) => [one.model, one.chosen]),
+    parsed.answers.map((one) => [one.model, one.chosen]),
     [
       ["a", false],
       ["b", true],

@@ -1,16 +1,22 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { convert, fillIn, guess, Rows, separatorOf } from "../../../shared/fanout/page/jobs/csv.js";
+import {
+  CsvParser,
+  csvToLines,
+  detectSeparator,
+  fillTemplate,
+  guessPromptColumn,
+} from "../../../shared/fanout/page/jobs/csv.js";
 
-/** The same text in pieces of this size. */
-const cut = (text, length) => text.match(new RegExp(`[^]{1,${length}}`, "g")) ?? [];
+/** Splits a text into chunks of this length. */
+const split = (text, length) => text.match(new RegExp(`[^]{1,${length}}`, "g")) ?? [];
 
-test("a CSV's rows are the same however it is cut", () => {
+test("a CSV's rows do not depend on how the file is split", () => {
   const text = '\uFEFFid,prompt\r\n1,"Say ""hi"", please"\r\n2,"two\nlines"\r\n\r\n3,plain';
   for (const length of [1, 2, 5, 1000]) {
-    const rows = new Rows(",");
-    const found = [...cut(text, length).flatMap((piece) => rows.feed(piece)), ...rows.end()];
+    const parser = new CsvParser(",");
+    const found = [...split(text, length).flatMap((chunk) => parser.feed(chunk)), ...parser.end()];
     assert.deepEqual(found, [
       ["id", "prompt"],
       ["1", 'Say "hi", please'],
@@ -20,17 +26,17 @@ test("a CSV's rows are the same however it is cut", () => {
   }
 });
 
-test("a quote that is never closed is told", () => {
-  const rows = new Rows(",");
-  rows.feed('a,b\n1,"open');
-  assert.throws(() => rows.end(), /never closed/);
+test("a quoted field that is never closed is an error", () => {
+  const parser = new CsvParser(",");
+  parser.feed('a,b\n1,"open');
+  assert.throws(() => parser.end(), /never closed/);
 });
 
-test("the separator and the prompt's column are guessed from the head", () => {
-  assert.deepEqual(["a,b", "a;b;c", "a\tb", "alone"].map(separatorOf), [",", ";", "\t", ","]);
-  assert.equal(guess(["id", "Question", "text"], [["1", "", "long"]]), "Question");
+test("the separator and the prompt's column are guessed from the first rows", () => {
+  assert.deepEqual(["a,b", "a;b;c", "a\tb", "alone"].map(detectSeparator), [",", ";", "\t", ","]);
+  assert.equal(guessPromptColumn(["id", "Question", "text"], [["1", "", "long"]]), "Question");
   assert.equal(
-    guess(
+    guessPromptColumn(
       ["id", "shop", "city"],
       [
         ["1", "bakery", "Lund"],
@@ -39,20 +45,20 @@ test("the separator and the prompt's column are guessed from the head", () => {
     ),
     "shop",
   );
-  assert.equal(guess([], []), "");
+  assert.equal(guessPromptColumn([], []), "");
 });
 
-test("a template takes the columns that there are and leaves other braces", () => {
-  assert.equal(fillIn("{a} {b} {c} {}", { a: "1", b: "{a}" }), "1 {a} {c} {}");
-  assert.equal(fillIn("{constructor}", {}), "{constructor}");
+test("a template fills in the known columns and leaves other braces", () => {
+  assert.equal(fillTemplate("{a} {b} {c} {}", { a: "1", b: "{a}" }), "1 {a} {c} {}");
+  assert.equal(fillTemplate("{constructor}", {}), "{constructor}");
 });
 
-test("a CSV becomes lines named by their rows, and empty prompts none", async () => {
-  async function* pieces() {
+test("each row becomes a line with its number, and an empty prompt becomes none", async () => {
+  async function* chunks() {
     yield "word;n\nbread;1\n;2\n";
     yield "milk;3";
   }
-  const { lines, rows } = await convert(pieces(), ";", "{word}", "Be brief.");
+  const { lines, rows } = await csvToLines(chunks(), ";", "{word}", "Be brief.");
   assert.equal(rows, 3);
   assert.deepEqual(
     lines.map((line) => JSON.parse(line)),

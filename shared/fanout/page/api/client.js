@@ -1,205 +1,213 @@
 /**
- * The gateway's public API, and nothing else: where it is, the key, and whether it is there.
+ * A client for the gateway's public API: requests, streamed responses and file uploads.
  *
- * The key lives in this tab's session storage, and goes into the header of these requests only.
+ * It keeps the API key in this tab's session storage, sends the key only with these requests, and
+ * reports through `connection` when the gateway becomes unreachable and when it is back.
  */
 
-import { Events } from "./sse.js";
+import { EventParser } from "./sse.js";
 
 /**
- * @typedef {{status: number, code: string | null, message: string, retryAfter?: number | null}} Fault
+ * @typedef {{status: number, code: string | null, message: string, retryAfter?: number | null}} ErrorInfo
+ * `status` is 0 if there was no HTTP response; `retryAfter` is in seconds
  */
 
-const KEY = "fanout.key";
-const PATIENCE = 2000; // ms between two looks for a gateway that was lost
-const PART = 4_000_000; // bytes of a part of an upload: AWS takes 6 MB in a request
-const AT_ONCE = 3;
+const KEY_ITEM = "fanout.key";
+const RETRY_MS = 2000; // between two health checks while the gateway is unreachable
+const PART_BYTES = 4_000_000; // of one part of an upload: AWS accepts 6 MB in a request
+const PARALLEL_PARTS = 3;
 
-/** Where the API is: below the page on AWS, whose stage is `v1`, else at `/v1`. */
-export const BASE = new URL(
+/** Where the API is. On AWS the page itself is at `…/v1/` (the stage); elsewhere the API is at `v1/`. */
+export const API_URL = new URL(
   location.pathname.endsWith("/v1/") ? "." : "v1/",
   document.baseURI.replace(/#.*$/, ""),
 );
 
-/** A request that did not succeed. */
+/** A request that failed. */
 export class ApiError extends Error {
-  /** @param {Fault & {causes?: any[]}} fault */
-  constructor(fault) {
-    super(fault.message);
-    this.fault = fault;
+  /** @param {ErrorInfo & {causes?: any[]}} info `causes` has one error per model if all failed */
+  constructor(info) {
+    super(info.message);
+    this.info = info;
   }
 }
 
 /**
- * What the parts of the page hear: `lost` and `found` the connection, `locked` for want of a key.
+ * Sends `offline` when the gateway cannot be reached, `online` when it is back, and `unauthorized`
+ * when it rejects the API key or asks for one.
  */
-export const news = new EventTarget();
+export const connection = new EventTarget();
 
-let isLost = false;
+let isOffline = false;
 
-export const key = {
-  get: () => sessionStorage.getItem(KEY) ?? "",
+export const apiKey = {
+  get: () => sessionStorage.getItem(KEY_ITEM) ?? "",
   /** @param {string} text */
   set(text) {
-    if (text) sessionStorage.setItem(KEY, text);
-    else sessionStorage.removeItem(KEY);
+    if (text) sessionStorage.setItem(KEY_ITEM, text);
+    else sessionStorage.removeItem(KEY_ITEM);
   },
 };
 
 /**
- * One request.
+ * Sends one request. Throws `ApiError` unless the status is 2xx.
  * @param {string} path below `/v1/`
  * @param {RequestInit} [options]
  * @returns {Promise<Response>}
  */
-export async function ask(path, options = {}) {
+export async function request(path, options = {}) {
   const headers = new Headers(options.headers);
-  if (key.get()) headers.set("authorization", `Bearer ${key.get()}`);
+  if (apiKey.get()) headers.set("authorization", `Bearer ${apiKey.get()}`);
   /** @type {Response} */
   let response;
   try {
-    response = await fetch(new URL(path, BASE), {
+    response = await fetch(new URL(path, API_URL), {
       ...options,
       headers,
       cache: "no-store",
       credentials: "omit",
     });
   } catch (error) {
-    throw lost(error);
+    throw networkError(error);
   }
-  found();
+  markOnline();
   if (response.ok) return response;
-  throw await refusal(response);
+  throw await httpError(response);
 }
 
 /** @param {string} path @param {RequestInit} [options] @returns {Promise<any>} */
-export async function json(path, options) {
-  const response = await ask(path, options);
+export async function requestJson(path, options) {
+  const response = await request(path, options);
   try {
     return await response.json();
   } catch (error) {
-    throw lost(error);
+    throw networkError(error);
   }
 }
 
 /** @param {string} path @param {unknown} body @returns {Promise<any>} */
-export const post = (path, body) => json(path, posted(body));
+export const postJson = (path, body) => requestJson(path, jsonOptions(body));
 
 /** @param {unknown} body @param {AbortSignal} [signal] @returns {RequestInit} */
-function posted(body, signal) {
+function jsonOptions(body, signal) {
   const headers = { "content-type": "application/json" };
   return { method: "POST", headers, body: JSON.stringify(body), ...(signal ? { signal } : {}) };
 }
 
 /**
- * The chunks of a streamed answer, until `[DONE]`.
+ * Yields the chunks of a streamed chat completion, until `[DONE]` or an error chunk.
  * @param {unknown} body
  * @param {AbortSignal} signal
  */
-export async function* stream(body, signal) {
-  const response = await ask("chat/completions", posted(body, signal));
+export async function* streamChunks(body, signal) {
+  const response = await request("chat/completions", jsonOptions(body, signal));
   const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
   const decoder = new TextDecoder();
-  const events = new Events();
+  const parser = new EventParser();
   for (;;) {
     let next;
     try {
       next = await reader.read();
     } catch (error) {
-      throw lost(error, "connection_lost");
+      throw networkError(error, "connection_lost");
     }
-    const data = events.feed(next.done ? "" : decoder.decode(next.value, { stream: true }));
-    for (const one of data) {
-      if (one === "[DONE]") return;
-      const chunk = JSON.parse(one);
+    const events = parser.feed(next.done ? "" : decoder.decode(next.value, { stream: true }));
+    for (const data of events) {
+      if (data === "[DONE]") return;
+      const chunk = JSON.parse(data);
       yield chunk;
       if (chunk.error) return;
     }
-    if (next.done) throw lost(new Error("the stream ended early"), "connection_lost");
+    if (next.done) throw networkError(new Error("the stream ended early"), "connection_lost");
   }
 }
 
 /** @param {Response} response @returns {Promise<ApiError>} */
-async function refusal(response) {
-  const said = await response.json().catch(() => ({}));
-  const error = said.error ?? {};
-  const wait = Number(response.headers.get("retry-after"));
-  if (response.status === 401) news.dispatchEvent(new Event("locked"));
+async function httpError(response) {
+  const body = await response.json().catch(() => ({}));
+  const error = body.error ?? {};
+  const seconds = Number(response.headers.get("retry-after"));
+  if (response.status === 401) connection.dispatchEvent(new Event("unauthorized"));
   return new ApiError({
     status: response.status,
     code: error.code ?? null,
-    message: String(error.message ?? said.message ?? ""),
+    message: String(error.message ?? body.message ?? ""),
     causes: error.causes,
-    retryAfter: Number.isFinite(wait) && wait > 0 ? wait : null,
+    retryAfter: Number.isFinite(seconds) && seconds > 0 ? seconds : null,
   });
 }
 
-/** @param {unknown} error @param {string | null} [code] @returns {ApiError} */
-function lost(error, code = null) {
+/**
+ * The error of a request that got no complete response. Unless the user stopped the request, the
+ * gateway counts as unreachable from now on.
+ * @param {unknown} error
+ * @param {string | null} [code]
+ * @returns {ApiError}
+ */
+function networkError(error, code = null) {
   if (error instanceof DOMException && error.name === "AbortError") {
     return new ApiError({ status: 0, code: "stopped", message: "" });
   }
-  if (!isLost) {
-    isLost = true;
-    news.dispatchEvent(new Event("lost"));
-    setTimeout(look, PATIENCE);
+  if (!isOffline) {
+    isOffline = true;
+    connection.dispatchEvent(new Event("offline"));
+    setTimeout(checkHealth, RETRY_MS);
   }
   return new ApiError({ status: 0, code, message: "" });
 }
 
-function found() {
-  if (!isLost) return;
-  isLost = false;
-  news.dispatchEvent(new Event("found"));
+function markOnline() {
+  if (!isOffline) return;
+  isOffline = false;
+  connection.dispatchEvent(new Event("online"));
 }
 
-/** Look for the gateway until it is there again; a browser that goes online looks at once. */
-async function look() {
-  if (!isLost) return;
+/** Check every two seconds until the gateway responds, and at once when the browser goes online. */
+async function checkHealth() {
+  if (!isOffline) return;
   try {
-    await fetch(new URL("health", BASE), { cache: "no-store", credentials: "omit" });
-    found();
+    await fetch(new URL("health", API_URL), { cache: "no-store", credentials: "omit" });
+    markOnline();
   } catch {
-    setTimeout(look, PATIENCE); // still away: that was told already
+    setTimeout(checkHealth, RETRY_MS); // still unreachable, which is already shown
   }
 }
-addEventListener("online", () => void look());
+addEventListener("online", () => void checkHealth());
 
 // ---- files ----
 
 /**
- * Upload a job's file, a big one in parts.
+ * Upload a job's input file; one larger than 4 MB goes up in parts.
  * @param {Blob} blob
  * @param {string} name
- * @param {(share: number) => void} progress
+ * @param {(share: number) => void} progress called with 0 to 1 after each part
  */
-export async function upload(blob, name, progress) {
-  if (blob.size <= PART) {
+export async function uploadFile(blob, name, progress) {
+  if (blob.size <= PART_BYTES) {
     const form = new FormData();
     form.append("purpose", "batch");
     form.append("file", blob, name);
-    return json("files", { method: "POST", body: form });
+    return requestJson("files", { method: "POST", body: form });
   }
-  const asked = {
+  const { id } = await postJson("uploads", {
     filename: name,
     purpose: "batch",
     bytes: blob.size,
     mime_type: "application/jsonl",
-  };
-  const { id } = await post("uploads", asked);
+  });
   /** @type {string[]} */
-  const parts = new Array(Math.ceil(blob.size / PART));
+  const parts = new Array(Math.ceil(blob.size / PART_BYTES));
   let next = 0;
   let done = 0;
-  const send = async () => {
+  const sendParts = async () => {
     while (next < parts.length) {
       const at = next++;
       const form = new FormData();
-      form.append("data", blob.slice(at * PART, (at + 1) * PART));
-      parts[at] = (await json(`uploads/${id}/parts`, { method: "POST", body: form })).id;
+      form.append("data", blob.slice(at * PART_BYTES, (at + 1) * PART_BYTES));
+      parts[at] = (await requestJson(`uploads/${id}/parts`, { method: "POST", body: form })).id;
       progress(++done / parts.length);
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, send));
-  return (await post(`uploads/${id}/complete`, { part_ids: parts })).file;
+  await Promise.all(Array.from({ length: PARALLEL_PARTS }, sendParts));
+  return (await postJson(`uploads/${id}/complete`, { part_ids: parts })).file;
 }

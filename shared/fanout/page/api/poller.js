@@ -1,28 +1,29 @@
-/** Look again and again at what changes by itself, but not while nobody sees it. */
+/** Repeats a request at intervals, but not while the page is hidden. */
 
-import { ApiError, news } from "./client.js";
+import { ApiError, connection } from "./client.js";
 
 /**
- * `work` says how many seconds to wait for the next look, or `null` for none. A lost connection is
- * looked through again when it is found; any other fault is `work`'s to tell.
+ * Calls `work` when started, and again after the number of seconds that it returns; `null` ends the
+ * polling. After a lost connection it polls again as soon as the gateway is back. `work` handles
+ * every other error itself.
  * @param {() => Promise<number | null>} work
  */
 export function poller(work) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   let isBusy = false;
-  /** @type {AbortController | null} */
-  let on = null;
+  /** @type {AbortController | null} its signal removes the listeners */
+  let active = null;
 
-  async function look() {
+  async function poll() {
     clearTimeout(timer);
-    if (!on || isBusy || document.hidden) return;
+    if (!active || isBusy || document.hidden) return;
     isBusy = true;
     try {
       const seconds = await work();
-      if (seconds !== null) timer = setTimeout(look, seconds * 1000);
+      if (seconds !== null) timer = setTimeout(poll, seconds * 1000);
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error; // told by the banner: looked again when found
+      if (!(error instanceof ApiError)) throw error; // the banner shows that the gateway is unreachable
     } finally {
       isBusy = false;
     }
@@ -30,16 +31,17 @@ export function poller(work) {
 
   return {
     start() {
-      if (!on) {
-        on = new AbortController();
-        document.addEventListener("visibilitychange", () => void look(), { signal: on.signal });
-        news.addEventListener("found", () => setTimeout(look), { signal: on.signal });
+      if (!active) {
+        active = new AbortController();
+        const { signal } = active;
+        document.addEventListener("visibilitychange", () => void poll(), { signal });
+        connection.addEventListener("online", () => setTimeout(poll), { signal });
       }
-      void look();
+      void poll();
     },
     stop() {
-      on?.abort();
-      on = null;
+      active?.abort();
+      active = null;
       clearTimeout(timer);
     },
   };

@@ -1,31 +1,31 @@
-/** Server-sent events out of text that comes in pieces. Pure; see the HTML standard, 9.2.6. */
+/** Parses server-sent events from text that arrives in chunks. Pure; HTML standard, section 9.2.6. */
 
-export class Events {
+export class EventParser {
   constructor() {
-    /** @private */ this.rest = "";
-    /** @private @type {string[]} */ this.data = [];
+    /** @private the unfinished line */ this.rest = "";
+    /** @private @type {string[]} the unfinished event's data lines */ this.data = [];
   }
 
-  /** The events' data that this piece completes; comments are passed over. @param {string} piece */
-  feed(piece) {
-    const text = this.rest + piece;
+  /** Returns the data of each event that this chunk completes. Comments are ignored. @param {string} chunk */
+  feed(chunk) {
+    const text = this.rest + chunk;
     /** @type {string[]} */
-    const found = [];
+    const events = [];
     let start = 0;
     for (;;) {
       const end = lineEnd(text, start);
       if (end === -1) break;
-      this.line(text.slice(start, end), found);
+      this.line(text.slice(start, end), events);
       start = text[end] === "\r" && text[end + 1] === "\n" ? end + 2 : end + 1;
     }
     this.rest = text.slice(start);
-    return found;
+    return events;
   }
 
-  /** @private @param {string} line @param {string[]} found */
-  line(line, found) {
+  /** @private @param {string} line @param {string[]} events */
+  line(line, events) {
     if (line === "") {
-      if (this.data.length) found.push(this.data.join("\n"));
+      if (this.data.length) events.push(this.data.join("\n"));
       this.data = [];
     } else if (line.startsWith("data:")) {
       this.data.push(line.slice(line[5] === " " ? 6 : 5));
@@ -34,7 +34,8 @@ export class Events {
 }
 
 /**
- * The next CR or LF; a CR that ends the piece may be half of a CRLF, and waits.
+ * The index of the next CR or LF, or -1. A CR at the end of the text may be half of a CRLF, so it
+ * does not count until more text follows.
  * @param {string} text
  * @param {number} from
  */

@@ -1,26 +1,26 @@
-/** Prompts to several models at once: the composer on one side, what came of it on the other. */
+/** The Compare view: the form on one side, the responses of its runs on the other. */
 
-import { h, say } from "../ui/dom.js";
+import { h, setText } from "../ui/dom.js";
 import { plural } from "../ui/format.js";
-import { keep, recall } from "../ui/session.js";
+import { loadFromSession, saveToSession } from "../ui/session.js";
 import { modelPicker } from "./model-picker.js";
 import { promptList } from "./prompt-list.js";
-import { asker } from "./request-runner.js";
+import { requestRunner } from "./request-runner.js";
+import { MAX_MODELS } from "./run.js";
 import { runList } from "./run-list.js";
-import { MOST_MODELS } from "./run.js";
 
-const DRAFT = "fanout.draft";
+const DRAFT_ITEM = "fanout.draft";
 
 /** @typedef {import("./run.js").Draft} Draft */
 
 export function compareView() {
-  const kept = keptDraft();
-  const picker = modelPicker(kept.models, changed);
-  const prompts = promptList(kept.prompts, changed);
+  const saved = savedDraft();
+  const picker = modelPicker(saved.models, changed);
+  const prompts = promptList(saved.prompts, changed);
   const system = h("textarea", {
     rows: 2,
     placeholder: "You are …",
-    value: kept.system,
+    value: saved.system,
     oninput: changed,
   });
   const maxTokens = h("input", {
@@ -28,8 +28,8 @@ export function compareView() {
     min: 1,
     max: 1_000_000,
     inputMode: "numeric",
-    placeholder: "the model's own",
-    value: kept.maxTokens ?? "",
+    placeholder: "model default",
+    value: saved.maxTokens ?? "",
     oninput: changed,
   });
   const temperature = h("input", {
@@ -37,26 +37,26 @@ export function compareView() {
     min: 0,
     max: 2,
     step: 0.1,
-    placeholder: "the model's own",
-    value: kept.temperature ?? "",
+    placeholder: "model default",
+    value: saved.temperature ?? "",
     oninput: changed,
   });
-  const modes = modeSwitch(kept.mode, changed);
+  const modes = modeSwitch(saved.mode, changed);
   const submit = h("button", { class: "primary wide", type: "submit" });
   const stop = h(
     "button",
-    { class: "wide", type: "button", hidden: true, onclick: () => asking.stop() },
+    { class: "wide", type: "button", hidden: true, onclick: () => runner.stop() },
     "Stop",
   );
-  const hint = h("p", { class: "hint", id: "ask-hint" });
-  submit.setAttribute("aria-describedby", "ask-hint");
-  const runs = runList((lane, run) => asking.again(run, lane));
-  const asking = asker(runs.changed, (busy) => {
-    const [gone, come] = busy ? [submit, stop] : [stop, submit];
-    const hadFocus = document.activeElement === gone;
-    gone.hidden = true;
-    come.hidden = false;
-    if (hadFocus) come.focus({ preventScroll: true });
+  const hint = h("p", { class: "hint", id: "submit-hint" });
+  submit.setAttribute("aria-describedby", "submit-hint");
+  const runs = runList((leg, run) => runner.retry(run, leg));
+  const runner = requestRunner(runs.changed, (busy) => {
+    const [hide, show] = busy ? [submit, stop] : [stop, submit];
+    const hadFocus = document.activeElement === hide;
+    hide.hidden = true;
+    show.hidden = false;
+    if (hadFocus) show.focus({ preventScroll: true });
   });
 
   /** @returns {Draft} */
@@ -73,24 +73,23 @@ export function compareView() {
 
   function changed() {
     const now = draft();
-    const reason = reasonNotTo(now);
-    const asks =
-      now.mode === "race"
-        ? `Race ${plural(now.models.length, "model")}`
-        : `Ask ${plural(now.models.length, "model")}`;
-    const many = now.prompts.length > 1 ? `, ${plural(now.prompts.length, "prompt")}` : "";
-    say(submit, asks + many);
-    submit.setAttribute("aria-disabled", String(Boolean(reason)));
-    say(hint, reason || "Ctrl + Enter asks from any field.");
-    keep(DRAFT, { ...now, prompts: now.prompts.map(({ text }) => ({ text, pictures: [] })) });
+    const problem = problemOf(now);
+    const verb = now.mode === "race" ? "Race" : "Ask";
+    const count = now.prompts.length;
+    const grid = count > 1 ? `, ${plural(count, "prompt")}` : "";
+    setText(submit, `${verb} ${plural(now.models.length, "model")}${grid}`);
+    submit.setAttribute("aria-disabled", String(Boolean(problem)));
+    setText(hint, problem || "Ctrl + Enter in any field also sends it.");
+    const texts = now.prompts.map(({ text }) => ({ text, pictures: [] }));
+    saveToSession(DRAFT_ITEM, { ...now, prompts: texts });
   }
 
   /** @param {Event} event */
-  function go(event) {
+  function send(event) {
     event.preventDefault();
     const now = draft();
-    if (reasonNotTo(now) || asking.isBusy()) return;
-    asking.begin(runs.open(now));
+    if (problemOf(now) || runner.isBusy()) return;
+    runner.start(runs.open(now));
     if (matchMedia("(max-width: 60rem)").matches) runs.element.scrollIntoView({ block: "start" });
   }
 
@@ -98,55 +97,55 @@ export function compareView() {
     "form",
     {
       class: "composer",
-      "aria-label": "What to ask",
-      onsubmit: go,
+      "aria-label": "Request",
+      onsubmit: send,
       onkeydown: (/** @type {KeyboardEvent} */ event) => {
-        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) go(event);
+        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) send(event);
       },
     },
     modes.element,
     picker.element,
-    h("label", null, "System", system),
+    h("label", null, "System message", system),
     prompts.element,
     h(
       "details",
-      { open: Boolean(kept.maxTokens || kept.temperature !== null) },
-      h("summary", null, "Limits"),
+      { open: Boolean(saved.maxTokens || saved.temperature !== null) },
+      h("summary", null, "Parameters"),
       h(
         "div",
         { class: "pair" },
-        h("label", null, "Most tokens", maxTokens),
+        h("label", null, "Max tokens", maxTokens),
         h("label", null, "Temperature", temperature),
       ),
     ),
-    h("div", { class: "go" }, submit, stop, hint),
+    h("div", { class: "submit" }, submit, stop, hint),
   );
   const element = h("div", { class: "compare" }, form, runs.element);
   changed();
   return {
     element,
     /** @param {string[]} names */
-    models(names) {
-      picker.known(names);
+    setModels(names) {
+      picker.setListed(names);
       changed();
     },
   };
 }
 
-/** @param {Draft["mode"]} kept @param {() => void} changed */
-function modeSwitch(kept, changed) {
+/** @param {Draft["mode"]} mode @param {() => void} changed */
+function modeSwitch(mode, changed) {
   /** @type {[Draft["mode"], string, string][]} */
   const modes = [
-    ["all", "Compare", "every answer"],
+    ["all", "Compare", "all responses"],
     ["race", "Race", "the first one wins"],
   ];
   const inputs = modes.map(([value]) =>
-    h("input", { type: "radio", name: "mode", value, checked: value === kept, onchange: changed }),
+    h("input", { type: "radio", name: "mode", value, checked: value === mode, onchange: changed }),
   );
   const element = h(
     "fieldset",
     { class: "switch" },
-    h("legend", { class: "unseen" }, "Mode"),
+    h("legend", { class: "visually-hidden" }, "Mode"),
     modes.map(([, name, what], at) =>
       h("label", null, inputs[at], h("span", null, h("b", null, name), ` ${what}`)),
     ),
@@ -157,11 +156,11 @@ function modeSwitch(kept, changed) {
   };
 }
 
-/** Why this cannot be asked, or nothing. @param {Draft} draft */
-function reasonNotTo(draft) {
+/** Returns why a draft cannot be sent, or "". @param {Draft} draft */
+function problemOf(draft) {
   if (!draft.models.length) return "Pick a model.";
-  if (draft.models.length > MOST_MODELS) return `At most ${MOST_MODELS} models.`;
-  if (draft.mode === "race" && draft.models.length < 2) return "A race needs two models or more.";
+  if (draft.models.length > MAX_MODELS) return `Pick at most ${MAX_MODELS} models.`;
+  if (draft.mode === "race" && draft.models.length < 2) return "A race needs at least two models.";
   if (draft.prompts.some((prompt) => !prompt.text.trim() && !prompt.pictures.length))
     return "Write a prompt.";
   return "";
@@ -172,8 +171,8 @@ function numberOf(field) {
   return field.value === "" || !Number.isFinite(field.valueAsNumber) ? null : field.valueAsNumber;
 }
 
-/** What was in the form before the tab was loaded anew. @returns {Draft} */
-function keptDraft() {
+/** Returns what the form held before a reload; pictures are not kept. @returns {Draft} */
+function savedDraft() {
   const empty = {
     mode: "all",
     models: [],
@@ -182,5 +181,5 @@ function keptDraft() {
     maxTokens: null,
     temperature: null,
   };
-  return { ...empty, ...recall(DRAFT, {}) };
+  return { ...empty, ...loadFromSession(DRAFT_ITEM, {}) };
 }

@@ -1,29 +1,29 @@
-/** A run to take along: as curl, as Python, as JSON. */
+/** A dialog to copy a run as curl, as Python or as JSON. */
 
-import { BASE } from "../api/client.js";
-import { announce, h, say } from "../ui/dom.js";
-import { curl, python, results } from "./snippets.js";
+import { API_URL } from "../api/client.js";
+import { announce, h, setText } from "../ui/dom.js";
+import { curlSnippet, jsonResults, pythonSnippet } from "./snippets.js";
 
-/** @param {import("./run.js").Run} run @param {HTMLElement} opener gets the focus back */
+/** @param {import("./run.js").Run} run @param {HTMLElement} opener gets the focus when the dialog closes */
 export function copyDialog(run, opener) {
-  const base = BASE.href.replace(/\/$/, "");
+  const base = API_URL.href.replace(/\/$/, "");
   /** @type {[string, () => string][]} */
-  const forms = [
-    ["curl", () => curl(base, run)],
-    ["Python", () => python(base, run)],
-    ["JSON", () => results(run)],
+  const formats = [
+    ["curl", () => curlSnippet(base, run)],
+    ["Python", () => pythonSnippet(base, run)],
+    ["JSON", () => jsonResults(run)],
   ];
   const code = h("code");
   const pre = h("pre", { class: "snippet", tabIndex: 0 }, code);
-  const copied = h("span", { class: "hint" });
-  const buttons = forms.map(([name, make]) =>
+  const status = h("span", { class: "hint" });
+  const buttons = formats.map(([name, make]) =>
     h("button", { type: "button", class: "quiet", onclick: () => choose(name, make) }, name),
   );
 
   /** @param {string} name @param {() => string} make */
   function choose(name, make) {
-    say(code, make());
-    say(copied, "");
+    setText(code, make());
+    setText(status, "");
     pre.setAttribute("aria-label", `The run as ${name}`);
     for (const button of buttons)
       button.setAttribute("aria-pressed", String(button.textContent === name));
@@ -32,34 +32,34 @@ export function copyDialog(run, opener) {
   async function copy() {
     try {
       await navigator.clipboard.writeText(code.textContent ?? "");
-      say(copied, "Copied.");
+      setText(status, "Copied.");
       announce("Copied.");
     } catch {
-      getSelection()?.selectAllChildren(code); // no clipboard without https: the user's own keys do it
-      say(copied, "Selected: press Ctrl + C.");
+      getSelection()?.selectAllChildren(code); // browsers allow the clipboard over https and on localhost only
+      setText(status, "Selected: press Ctrl + C.");
     }
   }
 
   const dialog = h(
     "dialog",
     { "aria-label": "Copy this run", onclose: () => (dialog.remove(), opener.focus()) },
-    h("div", { class: "tabs", role: "group", "aria-label": "Form" }, buttons),
+    h("div", { class: "tabs", role: "group", "aria-label": "Format" }, buttons),
     pre,
     h(
       "div",
       { class: "actions" },
       h("button", { type: "button", class: "primary", onclick: () => void copy() }, "Copy"),
       h("button", { type: "button", onclick: () => dialog.close() }, "Close"),
-      copied,
+      status,
     ),
     h(
       "p",
       { class: "hint" },
-      "The key is read from the variable FANOUT_KEY; it is not in the text.",
+      "The code reads the API key from the environment variable FANOUT_KEY.",
     ),
   );
   document.body.append(dialog);
-  const [name, make] = /** @type {[string, () => string]} */ (forms[0]);
+  const [name, make] = /** @type {[string, () => string]} */ (formats[0]);
   choose(name, make);
   dialog.showModal();
 }

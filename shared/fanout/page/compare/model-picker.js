@@ -1,19 +1,19 @@
-/** Which models: those that the gateway lists as pills to tick, and any other by its name. */
+/** Picks the models: the gateway's list as checkboxes, and a field to name any other model. */
 
-import { fill, h, say } from "../ui/dom.js";
-import { MOST_MODELS } from "./run.js";
+import { h, setChildren, setText } from "../ui/dom.js";
+import { MAX_MODELS } from "./run.js";
 
-const USUAL = 3; // ticked where nothing was chosen before
-const MANY = 12; // from here on there is a field to search them
+const PRESELECTED = 3; // models, if none was chosen before
+const MIN_TO_SEARCH = 12; // models, from which on there is a search field
 
-/** @param {string[]} kept @param {() => void} changed */
-export function modelPicker(kept, changed) {
+/** @param {string[]} saved @param {() => void} changed */
+export function modelPicker(saved, changed) {
   /** @type {string[]} */
-  let names = [];
-  let isKnown = false;
-  const chosen = new Set(kept);
+  let listed = [];
+  let isLoaded = false;
+  const chosen = new Set(saved);
   const pills = h("div", { class: "pills" });
-  const counted = h("span", { class: "count" });
+  const counter = h("span", { class: "count" });
   const other = h("input", {
     type: "text",
     placeholder: "provider/model",
@@ -30,27 +30,29 @@ export function modelPicker(kept, changed) {
   });
 
   function show() {
-    const wanted = search.value.trim().toLowerCase();
-    const all = [...names, ...[...chosen].filter((name) => !names.includes(name))];
-    search.hidden = all.length < MANY;
-    const shown = all.filter((name) => chosen.has(name) || name.toLowerCase().includes(wanted));
-    fill(
+    const query = search.value.trim().toLowerCase();
+    const all = [...listed, ...[...chosen].filter((name) => !listed.includes(name))];
+    search.hidden = all.length < MIN_TO_SEARCH;
+    const shown = all.filter((name) => chosen.has(name) || name.toLowerCase().includes(query));
+    setChildren(
       pills,
       shown.length
         ? shown.map(pill)
         : h(
             "p",
             { class: "hint" },
-            isKnown ? "The gateway lists none: name one below." : "Asking the gateway …",
+            isLoaded
+              ? "The gateway lists no models. Enter a model name below."
+              : "Loading the models …",
           ),
     );
-    count();
+    updateCount();
   }
 
-  function count() {
-    say(counted, `${chosen.size} of ${MOST_MODELS}`);
+  function updateCount() {
+    setText(counter, `${chosen.size} of ${MAX_MODELS}`);
     for (const box of pills.querySelectorAll("input"))
-      box.disabled = !box.checked && chosen.size >= MOST_MODELS;
+      box.disabled = !box.checked && chosen.size >= MAX_MODELS;
   }
 
   /** @param {string} name */
@@ -63,7 +65,7 @@ export function modelPicker(kept, changed) {
       onchange: () => {
         if (box.checked) chosen.add(name);
         else chosen.delete(name);
-        count();
+        updateCount();
         changed();
       },
     });
@@ -72,7 +74,7 @@ export function modelPicker(kept, changed) {
 
   function addOther() {
     const name = other.value.trim();
-    if (!name || chosen.size >= MOST_MODELS) return;
+    if (!name || chosen.size >= MAX_MODELS) return;
     chosen.add(name);
     other.value = "";
     show();
@@ -80,7 +82,7 @@ export function modelPicker(kept, changed) {
   }
 
   search.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && !event.ctrlKey && !event.metaKey) event.preventDefault(); // searching asks nobody
+    if (event.key === "Enter" && !event.ctrlKey && !event.metaKey) event.preventDefault(); // do not submit
   });
   other.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.ctrlKey || event.metaKey) return;
@@ -91,7 +93,7 @@ export function modelPicker(kept, changed) {
   const element = h(
     "fieldset",
     { class: "models" },
-    h("legend", null, "Models ", counted),
+    h("legend", null, "Models ", counter),
     search,
     pills,
     h("div", { class: "beside" }, other, h("button", { type: "button", onclick: addOther }, "Add")),
@@ -99,19 +101,19 @@ export function modelPicker(kept, changed) {
   show();
   return {
     element,
-    chosen: () => [...chosen].sort((a, b) => place(a) - place(b)),
-    /** @param {string[]} listed */
-    known(listed) {
-      names = listed;
-      isKnown = true;
-      if (!chosen.size) for (const name of names.slice(0, USUAL)) chosen.add(name);
+    chosen: () => [...chosen].sort((a, b) => rank(a) - rank(b)),
+    /** @param {string[]} names the models that the gateway lists */
+    setListed(names) {
+      listed = names;
+      isLoaded = true;
+      if (!chosen.size) for (const name of listed.slice(0, PRESELECTED)) chosen.add(name);
       show();
     },
   };
 
-  /** As they are listed; what is not, last. @param {string} name */
-  function place(name) {
-    const at = names.indexOf(name);
-    return at === -1 ? names.length : at;
+  /** The order of the gateway's list; models that it does not list come last. @param {string} name */
+  function rank(name) {
+    const at = listed.indexOf(name);
+    return at === -1 ? listed.length : at;
   }
 }

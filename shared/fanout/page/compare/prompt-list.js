@@ -1,17 +1,17 @@
-/** The prompts: texts, each with its pictures; several make a grid. */
+/** The prompts, each with its pictures. Several prompts make a grid. */
 
-import { announce, fill, h } from "../ui/dom.js";
-import { size } from "../ui/format.js";
+import { announce, h, setChildren } from "../ui/dom.js";
+import { formatBytes } from "../ui/format.js";
 
-const LARGEST = 5_000_000; // bytes of a picture
-const MOST = 20;
+const MAX_PICTURE_BYTES = 5_000_000;
+const MAX_PROMPTS = 20;
 
 /** @typedef {import("./run.js").Prompt} Prompt */
 
-/** @param {Prompt[]} kept @param {() => void} changed */
-export function promptList(kept, changed) {
+/** @param {Prompt[]} saved @param {() => void} changed */
+export function promptList(saved, changed) {
   const list = h("div", { class: "prompts" });
-  const more = h(
+  const addButton = h(
     "button",
     { type: "button", class: "quiet small", onclick: addEmpty },
     "Add a prompt",
@@ -25,7 +25,7 @@ export function promptList(kept, changed) {
       editors = editors.filter((one) => one !== editor);
       show();
       changed();
-      more.focus();
+      addButton.focus();
     });
     editors.push(editor);
     show();
@@ -33,13 +33,13 @@ export function promptList(kept, changed) {
   }
 
   function show() {
-    for (const [at, editor] of editors.entries()) editor.place(at, editors.length);
+    for (const [at, editor] of editors.entries()) editor.setPosition(at, editors.length);
     if (list.children.length !== editors.length)
-      fill(
+      setChildren(
         list,
         editors.map((editor) => editor.element),
       );
-    more.hidden = editors.length >= MOST;
+    addButton.hidden = editors.length >= MAX_PROMPTS;
   }
 
   function addEmpty() {
@@ -47,8 +47,8 @@ export function promptList(kept, changed) {
     changed();
   }
 
-  const element = h("div", null, list, more);
-  for (const prompt of kept.length ? kept : [{ text: "", pictures: [] }]) add(prompt);
+  const element = h("div", null, list, addButton);
+  for (const prompt of saved.length ? saved : [{ text: "", pictures: [] }]) add(prompt);
   return { element, value: () => editors.map((editor) => editor.value()) };
 }
 
@@ -58,37 +58,44 @@ function promptEditor(prompt, changed, remove) {
   const title = h("span");
   const text = h("textarea", {
     rows: 4,
-    placeholder: "Ask something",
+    placeholder: "Write a prompt",
     value: prompt.text,
     oninput: changed,
   });
-  const shown = h("ul", { class: "pictures", "aria-label": "Pictures" });
-  const fault = h("p", { class: "fault", role: "alert" });
+  const thumbnails = h("ul", { class: "pictures", "aria-label": "Pictures" });
+  const error = h("p", { class: "error", role: "alert" });
   const files = h("input", {
     type: "file",
     accept: "image/*",
     multiple: true,
     hidden: true,
-    onchange: () => void take(files.files),
+    onchange: () => void addPictures(files.files),
   });
-  const gone = h("button", { type: "button", class: "quiet small", onclick: remove }, "Remove");
+  const removeButton = h(
+    "button",
+    { type: "button", class: "quiet small", onclick: remove },
+    "Remove",
+  );
 
-  /** @param {FileList | null | undefined} given */
-  async function take(given) {
-    fill(fault);
-    for (const file of given ?? []) {
-      if (!file.type.startsWith("image/")) fill(fault, `${file.name} is not a picture.`);
-      else if (file.size > LARGEST)
-        fill(fault, `${file.name} has ${size(file.size)}; at most ${size(LARGEST)} a picture.`);
+  /** @param {FileList | null | undefined} list */
+  async function addPictures(list) {
+    setChildren(error);
+    for (const file of list ?? []) {
+      if (!file.type.startsWith("image/")) setChildren(error, `${file.name} is not a picture.`);
+      else if (file.size > MAX_PICTURE_BYTES)
+        setChildren(
+          error,
+          `${file.name} is ${formatBytes(file.size)}. The maximum is ${formatBytes(MAX_PICTURE_BYTES)} per picture.`,
+        );
       else pictures.push(await dataUrl(file));
     }
     files.value = "";
-    show();
+    showThumbnails();
   }
 
-  function show() {
-    fill(
-      shown,
+  function showThumbnails() {
+    setChildren(
+      thumbnails,
       pictures.map((url, at) =>
         h(
           "li",
@@ -100,21 +107,21 @@ function promptEditor(prompt, changed, remove) {
               type: "button",
               class: "quiet small",
               "aria-label": `Remove picture ${at + 1}`,
-              onclick: () => drop(url),
+              onclick: () => removePicture(url),
             },
             "×",
           ),
         ),
       ),
     );
-    shown.hidden = !pictures.length;
+    thumbnails.hidden = !pictures.length;
     changed();
   }
 
   /** @param {string} url */
-  function drop(url) {
+  function removePicture(url) {
     pictures = pictures.filter((one) => one !== url);
-    show();
+    showThumbnails();
     announce("Picture removed.");
     text.focus();
   }
@@ -127,15 +134,15 @@ function promptEditor(prompt, changed, remove) {
       ondrop: (/** @type {DragEvent} */ event) => {
         if (!event.dataTransfer?.files.length) return;
         event.preventDefault();
-        void take(event.dataTransfer.files);
+        void addPictures(event.dataTransfer.files);
       },
       onpaste: (/** @type {ClipboardEvent} */ event) => {
-        if (event.clipboardData?.files.length) void take(event.clipboardData.files);
+        if (event.clipboardData?.files.length) void addPictures(event.clipboardData.files);
       },
     },
     h("label", null, title, text),
-    shown,
-    fault,
+    thumbnails,
+    error,
     h(
       "div",
       { class: "beside" },
@@ -144,20 +151,20 @@ function promptEditor(prompt, changed, remove) {
         { type: "button", class: "quiet small", onclick: () => files.click() },
         "Add pictures",
       ),
-      gone,
+      removeButton,
       files,
     ),
   );
-  shown.hidden = !pictures.length;
+  thumbnails.hidden = !pictures.length;
   return {
     element,
     value: () => ({ text: text.value, pictures }),
     focus: () => text.focus(),
-    /** @param {number} at @param {number} of */
-    place(at, of) {
-      title.textContent = of > 1 ? `Prompt ${at + 1}` : "Prompt";
-      gone.hidden = of === 1;
-      gone.setAttribute("aria-label", `Remove prompt ${at + 1}`);
+    /** @param {number} at @param {number} count */
+    setPosition(at, count) {
+      title.textContent = count > 1 ? `Prompt ${at + 1}` : "Prompt";
+      removeButton.hidden = count === 1;
+      removeButton.setAttribute("aria-label", `Remove prompt ${at + 1}`);
     },
   };
 }

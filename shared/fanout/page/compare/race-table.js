@@ -1,26 +1,27 @@
-/** The contestants of a race: who won, when the others were cut off, and what that had cost. */
+/** The table of a race: which model won, when the others were cancelled, and what each one cost. */
 
-import { h, say } from "../ui/dom.js";
-import { BILLING, explain } from "../ui/error-messages.js";
-import { count, money, time, UNKNOWN } from "../ui/format.js";
-import { isOver, tokens } from "./run.js";
+import { h, setText } from "../ui/dom.js";
+import { explainError } from "../ui/error-messages.js";
+import { formatCount, formatMs, formatUsd, UNKNOWN } from "../ui/format.js";
+import { BILLING_LABELS } from "./labels.js";
+import { isFinished, tokenCount } from "./run.js";
 
-/** @typedef {import("./run.js").Lane} Lane */
+/** @typedef {import("./run.js").Leg} Leg */
 
-const HEADS = ["Model", "Outcome", "First token", "Ran for", "Tokens", "Cost"];
+const HEADINGS = ["Model", "Outcome", "First token", "Duration", "Tokens", "Cost"];
 
-/** @param {Lane[]} lanes */
-export function contestants(lanes) {
-  const rows = lanes.map(contestant);
+/** @param {Leg[]} legs */
+export function raceTable(legs) {
+  const rows = legs.map(tableRow);
   const head = h(
     "tr",
     null,
-    HEADS.map((name) => h("th", { scope: "col" }, name)),
+    HEADINGS.map((name) => h("th", { scope: "col" }, name)),
   );
   const table = h(
     "table",
-    { class: "contestants" },
-    h("caption", { class: "unseen" }, "Contestants"),
+    { class: "race-table" },
+    h("caption", { class: "visually-hidden" }, "Models in this race"),
     h("thead", null, head),
     h(
       "tbody",
@@ -31,7 +32,7 @@ export function contestants(lanes) {
   return {
     element: h(
       "div",
-      { class: "scrolls", tabIndex: 0, role: "region", "aria-label": "Contestants" },
+      { class: "scrolls", tabIndex: 0, role: "region", "aria-label": "Models in this race" },
       table,
     ),
     /** @param {number} now */
@@ -41,41 +42,42 @@ export function contestants(lanes) {
   };
 }
 
-/** @param {Lane} lane */
-function contestant(lane) {
-  const cells = HEADS.slice(1).map(() => h("td", null, UNKNOWN));
-  const element = h("tr", null, h("th", { scope: "row" }, lane.model), cells);
+/** @param {Leg} leg */
+function tableRow(leg) {
+  const cells = HEADINGS.slice(1).map(() => h("td", null, UNKNOWN));
+  const element = h("tr", null, h("th", { scope: "row" }, leg.model), cells);
   return {
     element,
     /** @param {number} now */
     update(now) {
-      element.className = `is-${lane.state}${lane.won ? " is-won" : ""}`;
-      const { count: many, isExact } = tokens(lane);
+      element.className = `is-${leg.state}${leg.won ? " is-won" : ""}`;
+      const { count, isExact } = tokenCount(leg);
       const texts = [
-        outcome(lane),
-        time(lane.firstMs === null ? null : lane.firstMs - lane.startMs),
-        lane.state === "idle" ? UNKNOWN : time((lane.endMs ?? now) - lane.startMs),
-        many ? `${isExact ? "" : "≈ "}${count(many)}` : UNKNOWN,
-        cost(lane),
+        outcome(leg),
+        formatMs(leg.firstTokenMs === null ? null : leg.firstTokenMs - leg.startMs),
+        leg.state === "not_started" ? UNKNOWN : formatMs((leg.endMs ?? now) - leg.startMs),
+        count ? `${isExact ? "" : "≈ "}${formatCount(count)}` : UNKNOWN,
+        cost(leg),
       ];
-      texts.forEach((text, at) => say(/** @type {Node} */ (cells[at]), text));
+      texts.forEach((text, at) => setText(/** @type {Node} */ (cells[at]), text));
     },
   };
 }
 
-/** @param {Lane} lane */
-function outcome(lane) {
-  if (lane.won) return "won";
-  if (lane.state === "running") return "running";
-  if (lane.state === "cut")
-    return lane.billing ? `cut off; ${BILLING[lane.billing] ?? ""}` : "cut off";
-  if (lane.state === "idle") return "not started";
-  return lane.fault ? explain(lane.fault).what : lane.state;
+/** @param {Leg} leg */
+function outcome(leg) {
+  if (leg.won) return "won";
+  if (leg.state === "running") return "running";
+  if (leg.state === "cancelled")
+    return leg.billing ? `cancelled; ${BILLING_LABELS[leg.billing] ?? ""}` : "cancelled";
+  if (leg.state === "not_started") return "not started";
+  return leg.error ? explainError(leg.error).what : leg.state;
 }
 
-/** @param {Lane} lane */
-function cost(lane) {
-  if (lane.cost !== null) return money(lane.cost);
-  if (lane.state === "cut") return "unknown: cut before it told";
-  return isOver(lane) && lane.state !== "idle" && lane.state !== "failed" ? "unknown" : UNKNOWN;
+/** @param {Leg} leg */
+function cost(leg) {
+  if (leg.cost !== null) return formatUsd(leg.cost);
+  if (leg.state === "cancelled") return "unknown: cancelled before it reported usage";
+  const isUnknown = isFinished(leg) && leg.state !== "not_started" && leg.state !== "failed";
+  return isUnknown ? "unknown" : UNKNOWN;
 }

@@ -1,100 +1,101 @@
-/** Asks what a run asks, and keeps its lanes up to date until every answer is over. */
+/** Sends a run's requests and updates its legs until every response is complete. */
 
-import { ApiError, stream } from "../api/client.js";
+import { ApiError, streamChunks } from "../api/client.js";
 import { announce } from "../ui/dom.js";
-import { plural, time } from "../ui/format.js";
-import { again, fail, fastest, isOver, take } from "./run.js";
+import { formatMs, plural } from "../ui/format.js";
+import { applyChunk, applyError, fastestLeg, isFinished, retryLeg } from "./run.js";
 
-const AT_ONCE = 4; // races under way: a browser has six connections to a host
+const MAX_IN_FLIGHT = 4; // requests of one run: a browser opens six connections to a host
 
 /** @typedef {import("./run.js").Run} Run */
-/** @typedef {import("./run.js").Ask} Ask */
-/** @typedef {import("./run.js").Lane} Lane */
-/** @typedef {Run & {now: () => number}} Timed */
+/** @typedef {import("./run.js").RunRequest} RunRequest */
+/** @typedef {import("./run.js").Leg} Leg */
+/** @typedef {Run & {now: () => number}} TimedRun `now` in ms since the run started */
 
 /**
- * @param {(run: Run, lanes: Lane[]) => void} changed told of every piece
+ * @param {(run: Run, legs: Leg[]) => void} legsChanged called after every chunk
  * @param {(busy: boolean) => void} busyChanged
  */
-export function asker(changed, busyChanged) {
-  let control = new AbortController();
-  let underWay = 0;
+export function requestRunner(legsChanged, busyChanged) {
+  let abort = new AbortController();
+  let running = 0;
 
-  /** @param {Timed} run @param {Ask[]} asks */
-  async function go(run, asks) {
-    if (underWay === 0) control = new AbortController();
-    underWay += 1;
-    if (underWay === 1) busyChanged(true);
-    const waiting = [...asks];
+  /** @param {TimedRun} run @param {RunRequest[]} requests */
+  async function sendAll(run, requests) {
+    if (running === 0) abort = new AbortController();
+    running += 1;
+    if (running === 1) busyChanged(true);
+    const queue = [...requests];
     const work = async () => {
-      for (let next = waiting.shift(); next; next = waiting.shift()) await one(run, next);
+      for (let next = queue.shift(); next; next = queue.shift()) await send(run, next);
     };
     try {
-      await Promise.all(Array.from({ length: AT_ONCE }, work));
+      await Promise.all(Array.from({ length: MAX_IN_FLIGHT }, work));
     } finally {
-      underWay -= 1;
-      if (underWay === 0) busyChanged(false);
+      running -= 1;
+      if (running === 0) busyChanged(false);
     }
-    tell(run);
+    announceEnd(run);
   }
 
-  /** @param {Timed} run @param {Ask} ask */
-  async function one(run, ask) {
-    for (const lane of ask.lanes) lane.startMs = run.now();
-    let won = false;
+  /** @param {TimedRun} run @param {RunRequest} request */
+  async function send(run, request) {
+    for (const leg of request.legs) leg.startMs = run.now();
+    let hasWinner = false;
     try {
-      for await (const chunk of stream(ask.body, control.signal)) {
-        take(ask, chunk, run.now());
-        changed(run, ask.lanes);
-        const winner = ask.isRace && !won && ask.lanes.find((lane) => lane.won);
+      for await (const chunk of streamChunks(request.body, abort.signal)) {
+        applyChunk(request, chunk, run.now());
+        legsChanged(run, request.legs);
+        const winner = request.isRace && !hasWinner && request.legs.find((leg) => leg.won);
         if (winner) {
-          won = true;
-          announce(`${winner.model} has won after ${time(run.now() - winner.startMs)}.`);
+          hasWinner = true;
+          announce(`${winner.model} won after ${formatMs(run.now() - winner.startMs)}.`);
         }
       }
-      finish(ask, run.now());
+      finish(request, run.now());
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      fail(ask, error.fault, run.now());
+      applyError(request, error.info, run.now());
     }
-    changed(run, ask.lanes);
+    legsChanged(run, request.legs);
   }
 
   return {
-    /** @param {Timed} run */
-    begin(run) {
+    /** @param {TimedRun} run */
+    start(run) {
       announce(`Asking ${plural(run.draft.models.length, "model")}.`);
-      void go(run, run.asks);
+      void sendAll(run, run.requests);
     },
-    /** @param {Timed} run @param {Lane} lane */
-    again(run, lane) {
-      const ask = again(run, lane, run.now());
-      changed(run, [lane]);
-      void go(run, [ask]);
+    /** @param {TimedRun} run @param {Leg} leg */
+    retry(run, leg) {
+      const request = retryLeg(run, leg, run.now());
+      legsChanged(run, [leg]);
+      void sendAll(run, [request]);
     },
-    stop: () => control.abort(),
-    isBusy: () => underWay > 0,
+    stop: () => abort.abort(),
+    isBusy: () => running > 0,
   };
 }
 
 /**
- * The stream is at its end: whoever has not said so is over too.
- * @param {Ask} ask
+ * Marks the legs that have no finish reason as done: the stream has ended.
+ * @param {RunRequest} request
  * @param {number} ms
  */
-function finish(ask, ms) {
-  for (const lane of ask.lanes) {
-    if (!isOver(lane)) Object.assign(lane, { endMs: ms, state: "done" });
+function finish(request, ms) {
+  for (const leg of request.legs) {
+    if (!isFinished(leg)) Object.assign(leg, { endMs: ms, state: "done" });
   }
 }
 
-/** One sentence for who cannot see it. @param {Run} run */
-function tell(run) {
-  const failed = run.lanes.filter((lane) => lane.fault).length;
-  const done = run.lanes.filter((lane) => lane.state === "done").length;
-  const first = run.draft.prompts.length === 1 ? fastest(run, 0) : null;
-  const words = [plural(done, "answer is there", "answers are there")];
-  if (failed) words.push(`${failed} failed`);
-  if (first?.endMs) words.push(`the fastest: ${first.model}, ${time(first.endMs - first.startMs)}`);
-  announce(`${words.join("; ")}.`);
+/** Has screen readers read the result of a run. @param {Run} run */
+function announceEnd(run) {
+  const failed = run.legs.filter((leg) => leg.error).length;
+  const done = run.legs.filter((leg) => leg.state === "done").length;
+  const fastest = run.draft.prompts.length === 1 ? fastestLeg(run, 0) : null;
+  const parts = [plural(done, "response is complete", "responses are complete")];
+  if (failed) parts.push(`${failed} failed`);
+  if (fastest?.endMs)
+    parts.push(`fastest: ${fastest.model}, ${formatMs(fastest.endMs - fastest.startMs)}`);
+  announce(`${parts.join("; ")}.`);
 }

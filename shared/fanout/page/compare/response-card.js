@@ -1,100 +1,90 @@
-/** One answer as it comes: its text, its figures, and whether it was chosen. */
+/** One model's response while it streams: its text, its figures, its error, and the user's choice. */
 
-import { fill, h, say } from "../ui/dom.js";
-import { explain, FINISHES } from "../ui/error-messages.js";
-import { count, money, speed, time, UNKNOWN } from "../ui/format.js";
-import { Markdown } from "../ui/markdown.js";
-import { isOver, tokenRate, tokens } from "./run.js";
+import { h, setChildren, setText } from "../ui/dom.js";
+import { explainError } from "../ui/error-messages.js";
+import { formatCount, formatMs, formatRate, formatUsd, UNKNOWN } from "../ui/format.js";
+import { StreamingMarkdown } from "../ui/markdown.js";
+import { FINISH_LABELS, STATE_LABELS } from "./labels.js";
+import { isFinished, tokenCount, tokensPerSecond } from "./run.js";
 
-/** @typedef {import("./run.js").Lane} Lane */
+/** @typedef {import("./run.js").Leg} Leg */
 
-const NEAR = 24; // pixels from the end within which the view follows the text
-
-/** @type {Record<string, string>} */
-const STATES = {
-  running: "waiting",
-  streaming: "answering",
-  done: "done",
-  failed: "failed",
-  stopped: "stopped",
-  lost: "lost",
-  cut: "cut off",
-  idle: "not started",
-};
+const FOLLOW_PX = 24; // the view follows the text if it is scrolled to within this of its end
 
 /**
- * @param {Lane} lane
- * @param {{again: () => void, choose: (() => void) | null, isChosen: () => boolean}} what
+ * @param {Leg} leg
+ * @param {{retry: () => void, choose: (() => void) | null, isChosen: () => boolean}} actions
  */
-export function answerCard(lane, what) {
+export function responseCard(leg, actions) {
   const state = h("span", { class: "state" });
   const text = h("div", { class: "text" });
-  const thought = h("pre", { class: "thought" });
-  const thinking = h(
+  const reasoning = h("pre", { class: "reasoning" });
+  const reasoningBox = h(
     "details",
-    { class: "thinking", hidden: true },
+    { class: "reasoning-box", hidden: true },
     h("summary", null, "Reasoning"),
-    thought,
+    reasoning,
   );
-  const fault = h("div", { class: "fault-box", hidden: true });
+  const error = h("div", { class: "error-box", hidden: true });
   const body = h(
     "div",
-    { class: "body", tabIndex: 0, role: "region", "aria-label": `Answer of ${lane.model}` },
-    thinking,
+    { class: "body", tabIndex: 0, role: "region", "aria-label": `Response of ${leg.model}` },
+    reasoningBox,
     text,
-    fault,
+    error,
   );
   const choose =
-    what.choose &&
+    actions.choose &&
     h("button", {
       type: "button",
       class: "choose",
-      onclick: what.choose,
-      "aria-label": `My choice: ${lane.model}`,
+      onclick: actions.choose,
+      "aria-label": `Choose ${leg.model}`,
     });
-  const shown = figures(lane);
+  const shown = figures(leg);
   const element = h(
     "article",
-    { class: "card", "aria-label": lane.model },
-    h("header", null, h("h3", { title: lane.model }, lane.model), state, choose),
+    { class: "card", "aria-label": leg.model },
+    h("header", null, h("h3", { title: leg.model }, leg.model), state, choose),
     body,
     shown.element,
   );
-  let markdown = new Markdown(text);
+  let markdown = new StreamingMarkdown(text);
   let length = 0;
-  let isSettled = false;
+  let wasFinished = false;
 
-  function grow() {
-    if (lane.text.length < length) {
-      fill(text);
-      markdown = new Markdown(text);
+  function updateText() {
+    if (leg.text.length < length) {
+      setChildren(text); // a retry starts over
+      markdown = new StreamingMarkdown(text);
       length = 0;
     }
-    const follows = body.scrollHeight - body.scrollTop - body.clientHeight < NEAR;
-    if (lane.text.length > length) markdown.append(lane.text.slice(length));
-    length = lane.text.length;
-    if (isOver(lane)) markdown.end();
-    thinking.hidden = !lane.thought;
-    if (thought.firstChild instanceof Text && lane.thought.length >= thought.firstChild.length) {
-      thought.firstChild.appendData(lane.thought.slice(thought.firstChild.length));
-    } else thought.textContent = lane.thought;
-    if (follows && !isSettled) body.scrollTop = body.scrollHeight;
-    isSettled = isOver(lane);
+    const isAtEnd = body.scrollHeight - body.scrollTop - body.clientHeight < FOLLOW_PX;
+    if (leg.text.length > length) markdown.append(leg.text.slice(length));
+    length = leg.text.length;
+    if (isFinished(leg)) markdown.end();
+    reasoningBox.hidden = !leg.reasoning;
+    const old = reasoning.firstChild;
+    if (old instanceof Text && leg.reasoning.length >= old.length) {
+      old.appendData(leg.reasoning.slice(old.length));
+    } else reasoning.textContent = leg.reasoning;
+    if (isAtEnd && !wasFinished) body.scrollTop = body.scrollHeight;
+    wasFinished = isFinished(leg);
   }
 
   return {
     element,
-    figures: shown.update,
-    /** What has changed since. @param {number} now */
+    updateFigures: shown.update,
+    /** @param {number} now */
     update(now) {
-      grow();
-      element.className = `card is-${lane.state}${what.isChosen() ? " is-chosen" : ""}`;
-      say(state, STATES[lane.state] ?? "");
-      showFault(fault, lane, what.again);
+      updateText();
+      element.className = `card is-${leg.state}${actions.isChosen() ? " is-chosen" : ""}`;
+      setText(state, STATE_LABELS[leg.state]);
+      showError(error, leg, actions.retry);
       if (choose) {
-        choose.hidden = lane.state !== "done";
-        choose.setAttribute("aria-pressed", String(what.isChosen()));
-        say(choose, what.isChosen() ? "★ My choice" : "☆ Choose");
+        choose.hidden = leg.state !== "done";
+        choose.setAttribute("aria-pressed", String(actions.isChosen()));
+        setText(choose, actions.isChosen() ? "★ Chosen" : "☆ Choose");
       }
       shown.update(now);
     },
@@ -102,27 +92,27 @@ export function answerCard(lane, what) {
 }
 
 /**
- * What went wrong, what to do, and a way to do it.
+ * Shows what went wrong, what to do, and a button to retry.
  * @param {HTMLElement} box
- * @param {Lane} lane
- * @param {() => void} again
+ * @param {Leg} leg
+ * @param {() => void} retry
  */
-function showFault(box, lane, again) {
-  if (box.hidden === !lane.fault) return;
-  box.hidden = !lane.fault;
-  fill(box);
-  if (!lane.fault) return;
-  const { what, advice, details } = explain(lane.fault);
-  fill(
+function showError(box, leg, retry) {
+  if (box.hidden === !leg.error) return;
+  box.hidden = !leg.error;
+  setChildren(box);
+  if (!leg.error) return;
+  const { what, advice, details } = explainError(leg.error);
+  setChildren(
     box,
     h("p", null, h("strong", null, what), " ", advice),
     details && h("p", { class: "details" }, details),
-    h("button", { type: "button", onclick: again }, "Ask again"),
+    h("button", { type: "button", onclick: retry }, "Try again"),
   );
 }
 
-/** @param {Lane} lane */
-function figures(lane) {
+/** @param {Leg} leg */
+function figures(leg) {
   const names = ["First token", "Tokens/s", "Tokens", "Cost", "Finish"];
   const values = names.map(() => h("dd", null, UNKNOWN));
   const element = h(
@@ -134,15 +124,16 @@ function figures(lane) {
     element,
     /** @param {number} now */
     update(now) {
-      const { count: many, isExact } = tokens(lane);
+      const { count, isExact } = tokenCount(leg);
+      const { finishReason } = leg;
       const texts = [
-        time(lane.firstMs === null ? null : lane.firstMs - lane.startMs),
-        speed(tokenRate(lane, now)),
-        many ? `${isExact ? "" : "≈ "}${count(many)}` : UNKNOWN,
-        lane.cost === null && lane.state === "done" ? "unknown" : money(lane.cost),
-        lane.finish ? (FINISHES[lane.finish] ?? lane.finish) : UNKNOWN,
+        formatMs(leg.firstTokenMs === null ? null : leg.firstTokenMs - leg.startMs),
+        formatRate(tokensPerSecond(leg, now)),
+        count ? `${isExact ? "" : "≈ "}${formatCount(count)}` : UNKNOWN,
+        leg.cost === null && leg.state === "done" ? "unknown" : formatUsd(leg.cost),
+        finishReason ? (FINISH_LABELS[finishReason] ?? finishReason) : UNKNOWN,
       ];
-      texts.forEach((text, at) => say(/** @type {Node} */ (values[at]), text));
+      texts.forEach((text, at) => setText(/** @type {Node} */ (values[at]), text));
     },
   };
 }

@@ -1,44 +1,44 @@
-/** The runs of this tab: the one that is looked at, and the way to the others. */
+/** The runs of this tab: one is shown, and a button leads to each of the others. */
 
-import { beforeFrame, fill, h, say } from "../ui/dom.js";
-import { moment, plural } from "../ui/format.js";
+import { beforeNextFrame, h, setChildren, setText } from "../ui/dom.js";
+import { formatTimestamp, plural } from "../ui/format.js";
 import { copyDialog } from "./copy-dialog.js";
-import { contestants } from "./race-table.js";
-import { answerCard } from "./response-card.js";
-import { isOver, newRun } from "./run.js";
+import { raceTable } from "./race-table.js";
+import { responseCard } from "./response-card.js";
+import { isFinished, newRun } from "./run.js";
 import { timeline } from "./timeline.js";
 
-const MOST = 12; // runs that are kept
+const MAX_RUNS = 12; // older ones are dropped
 
 /** @typedef {import("./run.js").Run} Run */
-/** @typedef {import("./run.js").Lane} Lane */
-/** @typedef {import("./request-runner.js").Timed} Timed */
-/** @typedef {{run: Timed, element: HTMLElement, touch: (lanes: Lane[]) => void}} View */
+/** @typedef {import("./run.js").Leg} Leg */
+/** @typedef {import("./request-runner.js").TimedRun} TimedRun */
+/** @typedef {{run: TimedRun, element: HTMLElement, markChanged: (legs: Leg[]) => void}} View */
 
-/** @param {(lane: Lane, run: Timed) => void} again */
-export function runList(again) {
+/** @param {(leg: Leg, run: TimedRun) => void} retry */
+export function runList(retry) {
   /** @type {View[]} */
   let views = [];
   /** @type {View | null} */
   let shown = null;
-  let last = 0;
+  let lastId = 0;
   const tabs = h("div", { class: "tabs", role: "group", "aria-label": "Runs of this tab" });
-  const picks = h("p", { class: "picks" });
+  const choiceCounts = h("p", { class: "choice-counts" });
   const place = h("div");
   const element = h(
     "section",
-    { class: "runs", "aria-label": "Answers" },
-    h("div", { class: "runs-head" }, tabs, picks),
+    { class: "runs", "aria-label": "Responses" },
+    h("div", { class: "runs-head" }, tabs, choiceCounts),
     place,
   );
-  fill(place, empty());
+  setChildren(place, empty());
 
   /** @param {View} view */
   function show(view) {
     shown = view;
-    fill(place, view.element);
-    view.touch(view.run.lanes);
-    fill(
+    setChildren(place, view.element);
+    view.markChanged(view.run.legs);
+    setChildren(
       tabs,
       views.map((one) =>
         h(
@@ -55,15 +55,15 @@ export function runList(again) {
     );
   }
 
-  function countPicks() {
+  function countChoices() {
     /** @type {Map<string, number>} */
     const counts = new Map();
     for (const { run } of views)
       for (const choice of run.choices)
         if (choice) counts.set(choice, (counts.get(choice) ?? 0) + 1);
     const sorted = [...counts].sort((a, b) => b[1] - a[1]);
-    say(
-      picks,
+    setText(
+      choiceCounts,
       sorted.length
         ? `Your choices: ${sorted.map(([model, times]) => `${model} ${times}`).join(" · ")}`
         : "",
@@ -72,19 +72,19 @@ export function runList(again) {
 
   return {
     element,
-    /** A new run, which is shown. @param {import("./run.js").Draft} draft */
+    /** Creates a run and shows it. @param {import("./run.js").Draft} draft */
     open(draft) {
-      let began = 0;
-      const run = { ...newRun(draft, ++last), now: () => performance.now() - began };
-      const view = runView(run, again, countPicks);
-      views = [...views, view].slice(-MOST);
-      began = performance.now();
+      let startedAt = 0;
+      const run = { ...newRun(draft, ++lastId), now: () => performance.now() - startedAt };
+      const view = runView(run, retry, countChoices);
+      views = [...views, view].slice(-MAX_RUNS);
+      startedAt = performance.now();
       show(view);
       return run;
     },
-    /** @param {Run} run @param {Lane[]} lanes */
-    changed(run, lanes) {
-      if (shown?.run === run) shown.touch(lanes);
+    /** @param {Run} run @param {Leg[]} legs */
+    changed(run, legs) {
+      if (shown?.run === run) shown.markChanged(legs);
     },
   };
 }
@@ -97,64 +97,64 @@ function empty() {
     h(
       "p",
       null,
-      "Pick the models, write a prompt, and see the answers come in side by side: who is first, how fast, how long, for how much.",
+      "Pick models and write a prompt. The responses appear side by side, each with its speed, length and cost.",
     ),
     h(
       "p",
       null,
-      "A race gives you the first answer and stops the others. Several prompts make a grid.",
+      "In a race, the first model to respond wins and the others are cancelled. Several prompts make a grid.",
     ),
   );
 }
 
 /**
- * @param {Timed} run
- * @param {(lane: Lane, run: Timed) => void} again
- * @param {() => void} chosen
+ * @param {TimedRun} run
+ * @param {(leg: Leg, run: TimedRun) => void} retry
+ * @param {() => void} choiceChanged
  * @returns {View}
  */
-function runView(run, again, chosen) {
+function runView(run, retry, choiceChanged) {
   const isRace = run.draft.mode === "race";
-  const times = timeline(run);
-  /** @type {Set<Lane>} */
+  const bars = timeline(run);
+  /** @type {Set<Leg>} */
   const dirty = new Set();
-  /** @param {Lane} lane */
-  const cardOf = (lane) =>
-    answerCard(lane, {
-      again: () => again(lane, run),
-      isChosen: () => run.choices[lane.prompt] === lane.model,
-      choose: isRace ? null : () => choose(lane),
+  /** @param {Leg} leg */
+  const cardOf = (leg) =>
+    responseCard(leg, {
+      retry: () => retry(leg, run),
+      isChosen: () => run.choices[leg.prompt] === leg.model,
+      choose: isRace ? null : () => choose(leg),
     });
-  const cards = new Map(run.lanes.map((lane) => [lane, cardOf(lane)]));
-  const groups = run.draft.prompts.map((_, at) => group(run, at, cards));
+  const cards = new Map(run.legs.map((leg) => [leg, cardOf(leg)]));
+  const groups = run.draft.prompts.map((_, at) => promptGroup(run, at, cards));
 
-  /** @param {Lane} lane */
-  function choose(lane) {
-    run.choices[lane.prompt] = run.choices[lane.prompt] === lane.model ? null : lane.model;
-    touch(run.lanes);
-    chosen();
+  /** @param {Leg} leg */
+  function choose(leg) {
+    run.choices[leg.prompt] = run.choices[leg.prompt] === leg.model ? null : leg.model;
+    markChanged(run.legs);
+    choiceChanged();
   }
 
-  /** @param {Lane[]} lanes */
-  function touch(lanes) {
-    for (const lane of lanes) dirty.add(lane);
-    beforeFrame(draw);
+  /** @param {Leg[]} legs */
+  function markChanged(legs) {
+    for (const leg of legs) dirty.add(leg);
+    beforeNextFrame(draw);
   }
 
-  /** At most once a frame, whatever came; on and on while something runs. */
+  /** Draws what changed, at most once per frame; again in the next frame while a leg runs. */
   function draw() {
     const now = run.now();
-    for (const lane of dirty) cards.get(lane)?.update(now);
-    for (const lane of run.lanes) if (lane.state === "streaming") cards.get(lane)?.figures(now);
+    for (const leg of dirty) cards.get(leg)?.update(now);
+    for (const leg of run.legs) if (leg.state === "streaming") cards.get(leg)?.updateFigures(now);
     dirty.clear();
-    for (const one of groups) one.update(now);
-    times.update(now);
-    if (element.isConnected && run.lanes.some((lane) => !isOver(lane))) beforeFrame(draw);
+    for (const group of groups) group.update(now);
+    bars.update(now);
+    if (element.isConnected && run.legs.some((leg) => !isFinished(leg))) beforeNextFrame(draw);
   }
 
-  const many = run.draft.prompts.length;
+  const count = run.draft.prompts.length;
   const models = plural(run.draft.models.length, "model");
-  const what = `${isRace ? "Race of" : "Asked"} ${models}${many > 1 ? `, ${many} prompts` : ""}`;
+  const title = `${isRace ? "Race of" : "Asked"} ${models}${count > 1 ? `, ${count} prompts` : ""}`;
   const copy = h(
     "button",
     { type: "button", class: "small", onclick: () => copyDialog(run, copy) },
@@ -163,31 +163,31 @@ function runView(run, again, chosen) {
   const head = h(
     "header",
     { class: "run-head" },
-    h("h2", null, what),
-    h("time", null, moment(run.at / 1000)),
+    h("h2", null, title),
+    h("time", null, formatTimestamp(run.at / 1000)),
     copy,
   );
   const element = h(
     "div",
     { class: "run" },
     head,
-    times.element,
-    groups.map((one) => one.element),
+    bars.element,
+    groups.map((group) => group.element),
   );
-  return { run, element, touch };
+  return { run, element, markChanged };
 }
 
 /**
- * What belongs to one prompt.
+ * The responses to one prompt. A race shows its table and the winner only.
  * @param {Run} run
  * @param {number} prompt
- * @param {Map<Lane, ReturnType<typeof answerCard>>} cards
+ * @param {Map<Leg, ReturnType<typeof responseCard>>} cards
  */
-function group(run, prompt, cards) {
-  const lanes = run.lanes.filter((lane) => lane.prompt === prompt);
-  const several = run.draft.prompts.length > 1;
+function promptGroup(run, prompt, cards) {
+  const legs = run.legs.filter((leg) => leg.prompt === prompt);
+  const isGrid = run.draft.prompts.length > 1;
   const title =
-    several &&
+    isGrid &&
     h(
       "h3",
       { class: "prompt-title" },
@@ -196,8 +196,8 @@ function group(run, prompt, cards) {
   if (run.draft.mode !== "race") {
     const columns = h(
       "div",
-      { class: `columns${several ? " is-grid" : ""}` },
-      lanes.map((lane) => cards.get(lane)?.element),
+      { class: `columns${isGrid ? " is-grid" : ""}` },
+      legs.map((leg) => cards.get(leg)?.element),
     );
     return {
       element: h(
@@ -209,11 +209,11 @@ function group(run, prompt, cards) {
       update: () => undefined,
     };
   }
-  const table = contestants(lanes);
+  const table = raceTable(legs);
   const place = h(
     "div",
     { class: "winner" },
-    h("p", { class: "hint" }, "Nobody has said a word yet."),
+    h("p", { class: "hint" }, "No model has produced any text yet."),
   );
   const element = h(
     "section",
@@ -227,9 +227,9 @@ function group(run, prompt, cards) {
     /** @param {number} now */
     update(now) {
       table.update(now);
-      const lane = lanes.find((one) => one.won) ?? lanes.find((one) => one.fault);
-      const card = lane && cards.get(lane)?.element;
-      if (card && card.parentElement !== place) fill(place, card);
+      const leg = legs.find((one) => one.won) ?? legs.find((one) => one.error);
+      const card = leg && cards.get(leg)?.element;
+      if (card && card.parentElement !== place) setChildren(place, card);
     },
   };
 }

@@ -1,10 +1,11 @@
 /**
- * One run of prompts over models: what is asked, and what has become of each answer. Pure.
+ * The state of one run: which requests it sends, and what each model has responded so far. Pure.
  *
- * A lane is one model's answer to one prompt. Times are milliseconds since the run began.
+ * A leg is one model's response to one prompt. Times are milliseconds since the run started.
  */
 
-/** @typedef {{text: string, pictures: string[]}} Prompt */
+/** @typedef {import("../api/client.js").ErrorInfo} ErrorInfo */
+/** @typedef {{text: string, pictures: string[]}} Prompt each picture is a data URL */
 /**
  * @typedef {object} Draft
  * @property {"all" | "race"} mode @property {string[]} models
@@ -12,89 +13,90 @@
  * @property {number | null} maxTokens @property {number | null} temperature
  */
 /**
- * @typedef {"running" | "streaming" | "done" | "failed" | "cut" | "idle" | "stopped" | "lost"} State
+ * @typedef {"running" | "streaming" | "done" | "failed" | "cancelled" | "not_started" | "stopped" | "lost"} State
+ * `cancelled` is the loser of a race, `stopped` was stopped by the user, `lost` lost the connection
  */
-/** @typedef {import("../api/client.js").Fault} Fault */
 /**
- * @typedef {object} Lane
- * @property {number} prompt @property {string} model @property {State} state
- * @property {number} startMs @property {number | null} firstMs @property {number | null} endMs
- * @property {string} text @property {string} thought @property {number} pieces
- * @property {any} usage @property {number | null} cost @property {string | null} finish
- * @property {Fault | null} fault @property {string | null} billing @property {boolean} won
+ * @typedef {object} Leg
+ * @property {number} prompt its index @property {string} model @property {State} state
+ * @property {number} startMs @property {number | null} firstTokenMs @property {number | null} endMs
+ * @property {string} text @property {string} reasoning @property {number} chunks
+ * @property {any} usage @property {number | null} cost @property {string | null} finishReason
+ * @property {ErrorInfo | null} error @property {string | null} billing @property {boolean} won
  */
-/** @typedef {{body: any, lanes: Lane[], isRace: boolean}} Ask */
+/** @typedef {{body: any, legs: Leg[], isRace: boolean}} RunRequest */
 /**
  * @typedef {object} Run
- * @property {number} id @property {number} at when it was asked, in ms since 1970
- * @property {Draft} draft @property {Lane[]} lanes @property {Ask[]} asks
- * @property {(string | null)[]} choices the model chosen of each prompt
+ * @property {number} id @property {number} at when it started, in ms since 1970
+ * @property {Draft} draft @property {Leg[]} legs @property {RunRequest[]} requests
+ * @property {(string | null)[]} choices the model that the user picked for each prompt
  */
 
-export const MOST_MODELS = 8;
+export const MAX_MODELS = 8;
 
-/** @param {number} prompt @param {string} model @returns {Lane} */
-function newLane(prompt, model) {
+/** @param {number} prompt @param {string} model @returns {Leg} */
+function newLeg(prompt, model) {
   return {
     prompt,
     model,
     state: "running",
     startMs: 0,
-    firstMs: null,
+    firstTokenMs: null,
     endMs: null,
     text: "",
-    thought: "",
-    pieces: 0,
+    reasoning: "",
+    chunks: 0,
     usage: null,
     cost: null,
-    finish: null,
-    fault: null,
+    finishReason: null,
+    error: null,
     billing: null,
     won: false,
   };
 }
 
 /**
- * A run and the requests that it takes: one for all answers, or one race for each prompt.
+ * A new run with its requests: one request for all responses, or one race for each prompt.
  * @param {Draft} draft
  * @param {number} id
  * @returns {Run}
  */
 export function newRun(draft, id, at = Date.now()) {
-  const lanes = draft.prompts.flatMap((_, prompt) =>
-    draft.models.map((model) => newLane(prompt, model)),
+  const legs = draft.prompts.flatMap((_, prompt) =>
+    draft.models.map((model) => newLeg(prompt, model)),
   );
-  const talks = draft.prompts.map((prompt) => conversation(draft.system, prompt));
-  const asks =
+  const conversations = draft.prompts.map((prompt) => messagesOf(draft.system, prompt));
+  const messages = conversations.length === 1 ? conversations[0] : conversations;
+  const requests =
     draft.mode === "race"
-      ? talks.map((talk, prompt) => ({
-          body: bodyOf(draft, talk),
-          lanes: lanes.filter((lane) => lane.prompt === prompt),
+      ? conversations.map((conversation, prompt) => ({
+          body: bodyOf(draft, conversation),
+          legs: legs.filter((leg) => leg.prompt === prompt),
           isRace: true,
         }))
-      : [{ body: bodyOf(draft, talks.length === 1 ? talks[0] : talks), lanes, isRace: false }];
-  return { id, at, draft, lanes, asks, choices: draft.prompts.map(() => null) };
+      : [{ body: bodyOf(draft, messages), legs, isRace: false }];
+  return { id, at, draft, legs, requests, choices: draft.prompts.map(() => null) };
 }
 
 /**
- * The request that asks one lane anew.
+ * Resets a leg, and returns the request that asks its model again.
  * @param {Run} run
- * @param {Lane} lane
+ * @param {Leg} leg
  * @param {number} ms
- * @returns {Ask}
+ * @returns {RunRequest}
  */
-export function again(run, lane, ms) {
-  Object.assign(lane, newLane(lane.prompt, lane.model), { startMs: ms });
-  const prompt = /** @type {Prompt} */ (run.draft.prompts[lane.prompt]);
+export function retryLeg(run, leg, ms) {
+  Object.assign(leg, newLeg(leg.prompt, leg.model), { startMs: ms });
+  const prompt = /** @type {Prompt} */ (run.draft.prompts[leg.prompt]);
   const body = bodyOf(
-    { ...run.draft, mode: "all", models: [lane.model] },
-    conversation(run.draft.system, prompt),
+    { ...run.draft, mode: "all", models: [leg.model] },
+    messagesOf(run.draft.system, prompt),
   );
-  return { body, lanes: [lane], isRace: false };
+  return { body, legs: [leg], isRace: false };
 }
 
 /** @param {string} system @param {Prompt} prompt */
-function conversation(system, prompt) {
+function messagesOf(system, prompt) {
   const pictures = prompt.pictures.map((url) => ({ type: "image_url", image_url: { url } }));
   const content = pictures.length
     ? [{ type: "text", text: prompt.text }, ...pictures]
@@ -118,158 +120,172 @@ function bodyOf(draft, messages) {
   };
 }
 
-/** A chunk of an answer has come. @param {Ask} ask @param {any} chunk @param {number} ms */
-export function take(ask, chunk, ms) {
-  if (chunk.error) return fail(ask, faultOf(chunk.error, 502), ms);
+/**
+ * Updates the legs of a request with one chunk of its response.
+ * @param {RunRequest} request
+ * @param {any} chunk
+ * @param {number} ms
+ */
+export function applyChunk(request, chunk, ms) {
+  if (chunk.error) return applyError(request, errorInfo(chunk.error, 502), ms);
   for (const choice of chunk.choices ?? []) {
-    const lane = ask.isRace ? winner(ask, chunk.model, ms) : ask.lanes[choice.index];
-    if (lane) takeChoice(lane, choice, ms);
+    const leg = request.isRace ? winningLeg(request, chunk.model, ms) : request.legs[choice.index];
+    if (leg) applyChoice(leg, choice, ms);
   }
   const report = chunk.fanout;
-  if (report?.attempts) takeReport(ask, report.attempts);
-  if (chunk.usage && ask.isRace)
-    Object.assign(ask.lanes.find((lane) => lane.won) ?? {}, { usage: chunk.usage });
+  if (report?.attempts) applyReport(request, report.attempts);
+  if (chunk.usage && request.isRace)
+    Object.assign(request.legs.find((leg) => leg.won) ?? {}, { usage: chunk.usage });
 }
 
 /**
- * The one that answers; who has not by now was cut off, or had failed.
- * @param {Ask} ask
+ * Returns the leg that a race's chunk belongs to. The first chunk decides the race: its leg has
+ * won, and the others count as cancelled until the report at the end says more.
+ * @param {RunRequest} request
  * @param {string} model
  * @param {number} ms
  */
-function winner(ask, model, ms) {
-  const known = ask.lanes.find((one) => one.model === model) ?? ask.lanes.find((one) => one.won);
-  const lane = known ?? ask.lanes[0]; // a fallback answers under its own name: the report tells whose
-  if (lane && !lane.won) {
-    lane.won = true;
-    for (const other of ask.lanes) {
-      if (other !== lane) Object.assign(other, { state: "cut", endMs: ms });
+function winningLeg(request, model, ms) {
+  const known =
+    request.legs.find((leg) => leg.model === model) ?? request.legs.find((leg) => leg.won);
+  // A fallback responds under its own name; the report at the end says which leg it belongs to.
+  const winner = known ?? request.legs[0];
+  if (winner && !winner.won) {
+    winner.won = true;
+    for (const leg of request.legs) {
+      if (leg !== winner) Object.assign(leg, { state: "cancelled", endMs: ms });
     }
   }
-  return lane;
+  return winner;
 }
 
-/** @param {Lane} lane @param {any} choice @param {number} ms */
-function takeChoice(lane, choice, ms) {
+/** @param {Leg} leg @param {any} choice @param {number} ms */
+function applyChoice(leg, choice, ms) {
   const delta = choice.delta ?? {};
-  const said = delta.content ?? delta.refusal ?? "";
-  const thought = delta.reasoning ?? delta.reasoning_content ?? "";
-  const calls = delta.tool_calls ? JSON.stringify(delta.tool_calls) : "";
-  if (said || thought || calls) {
-    lane.firstMs ??= ms;
-    lane.state = "streaming";
-    lane.pieces += 1;
-    lane.text += said || calls;
-    lane.thought += thought;
+  const content = delta.content ?? delta.refusal ?? "";
+  const reasoning = delta.reasoning ?? delta.reasoning_content ?? "";
+  const toolCalls = delta.tool_calls ? JSON.stringify(delta.tool_calls) : "";
+  if (content || reasoning || toolCalls) {
+    leg.firstTokenMs ??= ms;
+    leg.state = "streaming";
+    leg.chunks += 1;
+    leg.text += content || toolCalls;
+    leg.reasoning += reasoning;
   }
-  if (choice.usage) lane.usage = choice.usage;
-  if (choice.cost_usd !== undefined) lane.cost = choice.cost_usd;
+  if (choice.usage) leg.usage = choice.usage;
+  if (choice.cost_usd !== undefined) leg.cost = choice.cost_usd;
   if (choice.error)
-    Object.assign(lane, {
+    Object.assign(leg, {
       state: "failed",
       endMs: ms,
-      finish: "error",
-      fault: faultOf(choice.error, 502),
+      finishReason: "error",
+      error: errorInfo(choice.error, 502),
     });
   else if (choice.finish_reason)
-    Object.assign(lane, { state: "done", endMs: ms, finish: choice.finish_reason });
+    Object.assign(leg, { state: "done", endMs: ms, finishReason: choice.finish_reason });
 }
 
 /**
- * What the gateway tells of a race once it is over; its clock began `late` ms after ours.
- * @param {Ask} ask
- * @param {any[]} attempts
+ * Updates the legs of a race with the gateway's report, which arrives at the end. The gateway
+ * counts time from when it received the request: `delay` ms after the page sent it.
+ * @param {RunRequest} request
+ * @param {any[]} attempts one per leg, in order
  */
-function takeReport(ask, attempts) {
-  const best = ask.lanes.find((lane) => lane.won);
-  const told = attempts.find((attempt) => attempt.outcome === "won")?.first_token_ms;
-  const late =
-    best?.firstMs && typeof told === "number" ? Math.max(0, best.firstMs - best.startMs - told) : 0;
+function applyReport(request, attempts) {
+  const shown = request.legs.find((leg) => leg.won);
+  const reported = attempts.find((attempt) => attempt.outcome === "won")?.first_token_ms;
+  const delay =
+    shown?.firstTokenMs && typeof reported === "number"
+      ? Math.max(0, shown.firstTokenMs - shown.startMs - reported)
+      : 0;
   attempts.forEach((attempt, at) => {
-    const lane = ask.lanes[at];
-    if (!lane) return;
-    lane.usage = attempt.usage ?? lane.usage;
-    lane.cost = attempt.cost_usd;
-    lane.billing = attempt.billing;
-    if (attempt.outcome === "won") return crown(ask, lane);
-    lane.firstMs =
-      attempt.first_token_ms === null ? null : lane.startMs + late + attempt.first_token_ms;
-    if (attempt.duration_ms !== null) lane.endMs = lane.startMs + late + attempt.duration_ms;
-    lane.state =
-      attempt.outcome === "failed" ? "failed" : attempt.outcome === "cancelled" ? "cut" : "idle";
-    if (attempt.error) lane.fault = faultOf(attempt.error, 502);
+    const leg = request.legs[at];
+    if (!leg) return;
+    leg.usage = attempt.usage ?? leg.usage;
+    leg.cost = attempt.cost_usd;
+    leg.billing = attempt.billing;
+    if (attempt.outcome === "won") return moveResponse(request, leg);
+    const start = leg.startMs + delay;
+    leg.firstTokenMs = attempt.first_token_ms === null ? null : start + attempt.first_token_ms;
+    if (attempt.duration_ms !== null) leg.endMs = start + attempt.duration_ms;
+    leg.state = OUTCOME_STATES[attempt.outcome] ?? "not_started";
+    if (attempt.error) leg.error = errorInfo(attempt.error, 502);
   });
 }
 
+/** @type {Record<string, State>} */
+const OUTCOME_STATES = { failed: "failed", cancelled: "cancelled" };
+
 /**
- * The lane that has won, whichever was taken for the winner.
- * @param {Ask} ask
- * @param {Lane} lane
+ * Moves the response to the leg that won, if another leg was shown as the winner.
+ * @param {RunRequest} request
+ * @param {Leg} winner
  */
-function crown(ask, lane) {
-  const shown = ask.lanes.find((one) => one.won);
-  if (!shown || shown === lane) return;
-  const { text, thought, pieces, firstMs, endMs, state, finish } = shown;
-  Object.assign(lane, { text, thought, pieces, firstMs, endMs, state, finish, won: true });
+function moveResponse(request, winner) {
+  const shown = request.legs.find((leg) => leg.won);
+  if (!shown || shown === winner) return;
+  const { text, reasoning, chunks, firstTokenMs, endMs, state, finishReason } = shown;
+  Object.assign(winner, { text, reasoning, chunks, firstTokenMs, endMs, state, finishReason });
+  winner.won = true;
   Object.assign(shown, {
     text: "",
-    thought: "",
-    pieces: 0,
-    firstMs: null,
-    finish: null,
+    reasoning: "",
+    chunks: 0,
+    firstTokenMs: null,
+    finishReason: null,
     won: false,
   });
 }
 
 /**
- * The request as a whole has failed: of several, each has its own cause.
- * @param {Ask} ask
- * @param {Fault & {causes?: any[]}} fault
+ * Fails the unfinished legs of a request, each with its own cause if the error lists causes.
+ * @param {RunRequest} request
+ * @param {ErrorInfo & {causes?: any[]}} error
  * @param {number} ms
  */
-export function fail(ask, fault, ms) {
+export function applyError(request, error, ms) {
   /** @type {State} */
   const state =
-    fault.code === "connection_lost" ? "lost" : fault.code === "stopped" ? "stopped" : "failed";
-  ask.lanes.forEach((lane, at) => {
-    if (lane.state !== "running" && lane.state !== "streaming") return;
-    const own = fault.causes?.[at];
-    Object.assign(lane, { state, endMs: ms, fault: own ? faultOf(own, own.status) : fault });
+    error.code === "connection_lost" ? "lost" : error.code === "stopped" ? "stopped" : "failed";
+  request.legs.forEach((leg, at) => {
+    if (leg.state !== "running" && leg.state !== "streaming") return;
+    const cause = error.causes?.[at];
+    Object.assign(leg, { state, endMs: ms, error: cause ? errorInfo(cause, cause.status) : error });
   });
 }
 
-/** @param {any} error @param {number} status @returns {Fault} */
-function faultOf(error, status) {
+/** @param {any} error @param {number} status @returns {ErrorInfo} */
+function errorInfo(error, status) {
   return { status, code: error.code ?? null, message: String(error.message ?? "") };
 }
 
-// ---- what is told of a lane ----
+// ---- what the views read ----
 
 /**
- * Tokens of an answer: the provider's count, or until it tells, a piece as one.
- * @param {Lane} lane
+ * The number of tokens: the provider's count, or the number of chunks until the provider reports it.
+ * @param {Leg} leg
  */
-export function tokens(lane) {
-  const told = lane.usage?.completion_tokens;
-  return { count: told ?? lane.pieces, isExact: told !== undefined && told !== null };
+export function tokenCount(leg) {
+  const reported = leg.usage?.completion_tokens;
+  return { count: reported ?? leg.chunks, isExact: reported !== undefined && reported !== null };
 }
 
-/** Tokens a second from the first on. @param {Lane} lane @param {number} now */
-export function tokenRate(lane, now) {
-  if (lane.firstMs === null) return null;
-  const seconds = ((lane.endMs ?? now) - lane.firstMs) / 1000;
-  const { count } = tokens(lane);
+/** Tokens per second since the first token. @param {Leg} leg @param {number} now */
+export function tokensPerSecond(leg, now) {
+  if (leg.firstTokenMs === null) return null;
+  const seconds = ((leg.endMs ?? now) - leg.firstTokenMs) / 1000;
+  const { count } = tokenCount(leg);
   return seconds > 0 && count > 1 ? (count - 1) / seconds : null;
 }
 
-/** @param {Lane} lane */
-export const isOver = (lane) => lane.endMs !== null || lane.state === "idle";
+/** @param {Leg} leg */
+export const isFinished = (leg) => leg.endMs !== null || leg.state === "not_started";
 
-/** The lane of a prompt that was whole first. @param {Run} run @param {number} prompt */
-export function fastest(run, prompt) {
-  const done = run.lanes.filter((lane) => lane.prompt === prompt && lane.state === "done");
-  const least = (/** @type {Lane} */ lane) => (lane.endMs ?? Infinity) - lane.startMs;
+/** The leg of a prompt that was complete first. @param {Run} run @param {number} prompt */
+export function fastestLeg(run, prompt) {
+  const done = run.legs.filter((leg) => leg.prompt === prompt && leg.state === "done");
+  const duration = (/** @type {Leg} */ leg) => (leg.endMs ?? Infinity) - leg.startMs;
   return done.length
-    ? done.reduce((best, lane) => (least(lane) < least(best) ? lane : best))
+    ? done.reduce((best, leg) => (duration(leg) < duration(best) ? leg : best))
     : null;
 }

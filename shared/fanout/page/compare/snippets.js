@@ -1,92 +1,97 @@
 /**
- * A run as others would ask it: curl, Python, JSON. The key is a variable, never its text. Pure.
+ * A run as code for other clients: curl, Python and JSON. The code reads the API key from a
+ * variable and never contains it. Pure.
  */
 
 /** @typedef {import("./run.js").Run} Run */
-/** @typedef {import("./run.js").Lane} Lane */
 
-/** For a shell: in single quotes, each inside it said outside. @param {string} text */
-const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+/** Quotes a text for a POSIX shell. @param {string} text */
+const shellQuote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** @param {string} base the address up to `/v1` @param {Run} run */
-export function curl(base, run) {
-  return run.asks
+/** @param {string} base the API's URL up to `/v1` @param {Run} run */
+export function curlSnippet(base, run) {
+  return run.requests
     .map(({ body }) =>
       [
-        `curl -N ${quoted(`${base}/chat/completions`)}`,
+        `curl -N ${shellQuote(`${base}/chat/completions`)}`,
         `-H "Authorization: Bearer $FANOUT_KEY"`,
         "-H 'Content-Type: application/json'",
-        `-d ${quoted(JSON.stringify(body, null, 2))}`,
+        `-d ${shellQuote(JSON.stringify(body, null, 2))}`,
       ].join(" \\\n  "),
     )
     .join("\n\n");
 }
 
 /**
- * The official SDK; what OpenAI does not know goes into `extra_body`.
+ * For OpenAI's SDK; parameters that the SDK does not know go into `extra_body`.
  * @param {string} base
  * @param {Run} run
  */
-export function python(base, run) {
-  const calls = run.asks.map(({ body }) => {
+export function pythonSnippet(base, run) {
+  const calls = run.requests.map(({ body }) => {
     const { messages, model, stream: _, stream_options, fastest_response, ...rest } = body;
-    const more = Object.entries(rest).map(([name, value]) => `    ${name}=${literal(value)},\n`);
+    const more = Object.entries(rest).map(
+      ([name, value]) => `    ${name}=${pythonLiteral(value)},\n`,
+    );
     return (
       "chunks = client.chat.completions.create(\n" +
-      `    model=${literal(model.join(", "))},\n` +
-      `    messages=${literal(messages, 1)},\n` +
+      `    model=${pythonLiteral(model.join(", "))},\n` +
+      `    messages=${pythonLiteral(messages, 1)},\n` +
       more.join("") +
-      `    stream=True,\n    stream_options=${literal(stream_options)},\n` +
-      (fastest_response ? `    extra_body=${literal({ fastest_response })},\n` : "") +
+      `    stream=True,\n    stream_options=${pythonLiteral(stream_options)},\n` +
+      (fastest_response ? `    extra_body=${pythonLiteral({ fastest_response })},\n` : "") +
       ")\n" +
       "for chunk in chunks:\n    for choice in chunk.choices:\n" +
       '        print(choice.index, choice.delta.content or "", sep="\\t")\n' +
       '    if chunk.usage:\n        print(chunk.usage, (chunk.model_extra or {}).get("fanout"))\n'
     );
   });
+  const key = 'os.environ.get("FANOUT_KEY", "none")';
   return (
     "import os\n\nfrom openai import OpenAI\n\n" +
-    `client = OpenAI(base_url=${literal(base)}, api_key=os.environ.get("FANOUT_KEY", "none"))\n` +
+    `client = OpenAI(base_url=${pythonLiteral(base)}, api_key=${key})\n` +
     calls.join("\n")
   );
 }
 
-/** The requests, and what came of them. @param {Run} run */
-export function results(run) {
-  const answers = run.lanes.map((lane) => ({
-    prompt: lane.prompt,
-    model: lane.model,
-    state: lane.state,
-    text: lane.text,
-    ...(lane.thought ? { reasoning: lane.thought } : {}),
-    first_token_ms: rounded(lane.firstMs),
-    duration_ms: rounded(lane.endMs === null ? null : lane.endMs - lane.startMs),
-    finish_reason: lane.finish,
-    usage: lane.usage,
-    cost_usd: lane.cost,
-    ...(lane.fault ? { error: { code: lane.fault.code, message: lane.fault.message } } : {}),
-    chosen: run.choices[lane.prompt] === lane.model,
+/** The requests and the responses as JSON. @param {Run} run */
+export function jsonResults(run) {
+  const answers = run.legs.map((leg) => ({
+    prompt: leg.prompt,
+    model: leg.model,
+    state: leg.state,
+    text: leg.text,
+    ...(leg.reasoning ? { reasoning: leg.reasoning } : {}),
+    first_token_ms: roundMs(leg.firstTokenMs),
+    duration_ms: roundMs(leg.endMs === null ? null : leg.endMs - leg.startMs),
+    finish_reason: leg.finishReason,
+    usage: leg.usage,
+    cost_usd: leg.cost,
+    ...(leg.error ? { error: { code: leg.error.code, message: leg.error.message } } : {}),
+    chosen: run.choices[leg.prompt] === leg.model,
   }));
   const asked = new Date(run.at).toISOString();
-  return JSON.stringify({ asked, requests: run.asks.map(({ body }) => body), answers }, null, 2);
+  const requests = run.requests.map(({ body }) => body);
+  return JSON.stringify({ asked, requests, answers }, null, 2);
 }
 
 /** @param {number | null} ms */
-const rounded = (ms) => (ms === null ? null : Math.round(ms * 10) / 10);
+const roundMs = (ms) => (ms === null ? null : Math.round(ms * 10) / 10);
 
-/** A JSON value in Python's words. @param {any} value @param {number} [depth] @returns {string} */
-function literal(value, depth = 0) {
+/** A JSON value as a Python literal. @param {any} value @param {number} [depth] @returns {string} */
+function pythonLiteral(value, depth = 0) {
   if (value === null || value === undefined) return "None";
   if (typeof value === "boolean") return value ? "True" : "False";
   if (typeof value !== "object") return JSON.stringify(value);
   const [open, close] = Array.isArray(value) ? "[]" : "{}";
   const items = Array.isArray(value)
-    ? value.map((one) => literal(one, depth + 1))
+    ? value.map((item) => pythonLiteral(item, depth + 1))
     : Object.entries(value).map(
-        ([name, one]) => `${JSON.stringify(name)}: ${literal(one, depth + 1)}`,
+        ([name, item]) => `${JSON.stringify(name)}: ${pythonLiteral(item, depth + 1)}`,
       );
   const flat = `${open}${items.join(", ")}${close}`;
   if (flat.length <= 72 || depth > 3) return flat;
   const indent = "    ".repeat(depth + 1);
-  return `${open}\n${items.map((item) => `${indent}${item},\n`).join("")}${"    ".repeat(depth)}${close}`;
+  const lines = items.map((item) => `${indent}${item},\n`).join("");
+  return `${open}\n${lines}${"    ".repeat(depth)}${close}`;
 }

@@ -1,19 +1,19 @@
-/** Who was how fast: one bar for each lane on a time axis that all share. */
+/** A timeline with one bar per leg, on one time axis, that shows which model was fastest. */
 
-import { h, say } from "../ui/dom.js";
-import { niceEnd, tick as label, time } from "../ui/format.js";
-import { fastest, isOver } from "./run.js";
+import { h, setText } from "../ui/dom.js";
+import { formatAxisMs, formatMs, roundAxisEnd } from "../ui/format.js";
+import { fastestLeg, isFinished } from "./run.js";
 
-const LEAST = 500; // ms that the axis shows at the least
+const MIN_AXIS_MS = 500;
 const TICKS = [0, 0.25, 0.5, 0.75, 1];
 
 /** @typedef {import("./run.js").Run} Run */
-/** @typedef {import("./run.js").Lane} Lane */
+/** @typedef {import("./run.js").Leg} Leg */
 
 /** @param {Run} run */
 export function timeline(run) {
-  const rows = run.lanes.map((lane) => row(run, lane));
-  const ticks = TICKS.map((share) => h("span", { vars: { "--at": share * 100 } }));
+  const rows = run.legs.map((leg) => timelineRow(run, leg));
+  const ticks = TICKS.map((share) => h("span", { vars: { "--position": share * 100 } }));
   const axis = h(
     "div",
     { class: "axis", "aria-hidden": "true" },
@@ -23,12 +23,12 @@ export function timeline(run) {
   );
   const element = h(
     "section",
-    { class: "timeline", "aria-label": "Time line" },
+    { class: "timeline", "aria-label": "Timeline" },
     axis,
     h(
       "ul",
       null,
-      rows.map((one) => one.element),
+      rows.map((row) => row.element),
     ),
   );
   let shownEnd = 0;
@@ -36,58 +36,61 @@ export function timeline(run) {
     element,
     /** @param {number} now */
     update(now) {
-      const latest = Math.max(LEAST, ...run.lanes.map((lane) => lane.endMs ?? now));
-      const end = niceEnd(latest);
+      const latest = Math.max(MIN_AXIS_MS, ...run.legs.map((leg) => leg.endMs ?? now));
+      const end = roundAxisEnd(latest);
       if (end !== shownEnd) {
         shownEnd = end;
-        ticks.forEach((tick, at) => say(tick, at === 0 ? "0" : label((TICKS[at] ?? 0) * end)));
+        ticks.forEach((tick, at) =>
+          setText(tick, at === 0 ? "0" : formatAxisMs((TICKS[at] ?? 0) * end)),
+        );
       }
-      for (const one of rows) one.update(now, end);
+      for (const row of rows) row.update(now, end);
     },
   };
 }
 
-/** @param {Run} run @param {Lane} lane */
-function row(run, lane) {
-  const several = run.draft.prompts.length > 1;
-  const name = several ? `${lane.prompt + 1} · ${lane.model}` : lane.model;
-  const wait = h("span", { class: "wait" });
-  const flow = h("span", { class: "flow" });
-  const mark = h("span", { class: "mark" });
+/** @param {Run} run @param {Leg} leg */
+function timelineRow(run, leg) {
+  const isGrid = run.draft.prompts.length > 1;
+  const name = isGrid ? `${leg.prompt + 1} · ${leg.model}` : leg.model;
+  const waiting = h("span", { class: "waiting" });
+  const streaming = h("span", { class: "streaming" });
+  const endMark = h("span", { class: "end-mark" });
   const note = h("span", { class: "note" });
-  const track = h("div", { class: "track", "aria-hidden": "true" }, wait, flow, mark);
-  const element = h("li", null, h("span", { class: "name", title: lane.model }, name), track, note);
+  const track = h("div", { class: "track", "aria-hidden": "true" }, waiting, streaming, endMark);
+  const element = h("li", null, h("span", { class: "name", title: leg.model }, name), track, note);
   return {
     element,
-    /** @param {number} now @param {number} end of the axis */
-    update(now, end) {
-      const over = lane.endMs ?? now;
-      const first = Math.min(lane.firstMs ?? over, over);
-      span(wait, lane.startMs / end, first / end);
-      span(flow, first / end, over / end);
-      mark.style.setProperty("--at", String((over / end) * 100));
-      const best =
-        !several || run.draft.mode === "all" ? fastest(run, lane.prompt) === lane : lane.won;
-      element.className = `is-${lane.state}${lane.won || (best && lane.state === "done") ? " is-best" : ""}`;
-      say(note, noteOf(lane, over, best));
+    /** @param {number} now @param {number} axisEnd */
+    update(now, axisEnd) {
+      const end = leg.endMs ?? now;
+      const firstToken = Math.min(leg.firstTokenMs ?? end, end);
+      setBar(waiting, leg.startMs / axisEnd, firstToken / axisEnd);
+      setBar(streaming, firstToken / axisEnd, end / axisEnd);
+      endMark.style.setProperty("--position", String((end / axisEnd) * 100));
+      const isBest =
+        !isGrid || run.draft.mode === "all" ? fastestLeg(run, leg.prompt) === leg : leg.won;
+      const isMarked = leg.won || (isBest && leg.state === "done");
+      element.className = `is-${leg.state}${isMarked ? " is-best" : ""}`;
+      setText(note, noteOf(leg, end, isBest));
     },
   };
 }
 
-/** @param {HTMLElement} bar @param {number} from @param {number} to */
-function span(bar, from, to) {
-  bar.style.setProperty("--from", String(Math.max(0, from) * 100));
-  bar.style.setProperty("--long", String(Math.max(0, to - from) * 100));
+/** @param {HTMLElement} bar @param {number} start @param {number} end both as a share of the axis */
+function setBar(bar, start, end) {
+  bar.style.setProperty("--start", String(Math.max(0, start) * 100));
+  bar.style.setProperty("--length", String(Math.max(0, end - start) * 100));
 }
 
-/** @param {Lane} lane @param {number} over @param {boolean} best */
-function noteOf(lane, over, best) {
-  const spent = time(over - lane.startMs);
-  if (lane.state === "idle") return "not started";
-  if (lane.state === "cut") return `cut at ${spent}`;
-  if (lane.state === "failed") return `failed at ${spent}`;
-  if (lane.state === "lost") return `lost at ${spent}`;
-  if (lane.state === "stopped") return `stopped at ${spent}`;
-  if (lane.won) return isOver(lane) ? `won, ${spent}` : `won · ${spent}`;
-  return best && lane.state === "done" ? `fastest, ${spent}` : spent;
+/** @param {Leg} leg @param {number} end @param {boolean} isBest */
+function noteOf(leg, end, isBest) {
+  const duration = formatMs(end - leg.startMs);
+  if (leg.state === "not_started") return "not started";
+  if (leg.state === "cancelled") return `cancelled, ${duration}`;
+  if (leg.state === "failed") return `failed, ${duration}`;
+  if (leg.state === "lost") return `lost, ${duration}`;
+  if (leg.state === "stopped") return `stopped, ${duration}`;
+  if (leg.won) return isFinished(leg) ? `won, ${duration}` : `won · ${duration}`;
+  return isBest && leg.state === "done" ? `fastest, ${duration}` : duration;
 }

@@ -1,11 +1,11 @@
-/** A CSV's columns to prompts: which text each row becomes, seen on its first rows. */
+/** The form that turns a CSV's rows into prompts with a template, with a preview of the first rows. */
 
-import { fill, h } from "../ui/dom.js";
-import { size } from "../ui/format.js";
-import { convert, fillIn, guess, Rows, separatorOf } from "./csv.js";
+import { h, setChildren } from "../ui/dom.js";
+import { formatBytes } from "../ui/format.js";
+import { CsvParser, csvToLines, detectSeparator, fillTemplate, guessPromptColumn } from "./csv.js";
 
-const HEAD = 64 * 1024; // bytes that are looked at for the columns
-const ROWS = 3;
+const HEAD_BYTES = 64 * 1024; // read for the column names and the preview
+const PREVIEW_ROWS = 3;
 
 /**
  * @param {File} file
@@ -19,11 +19,11 @@ export function csvForm(file, done, back, failed) {
   /** @type {string[][]} */
   let rows = [];
   let separator = ",";
-  const template = h("textarea", { rows: 3, oninput: show });
+  const template = h("textarea", { rows: 3, oninput: showPreview });
   const system = h("textarea", { rows: 2, placeholder: "You are …" });
-  const chips = h("div", { class: "pills" });
+  const columnButtons = h("div", { class: "pills" });
   const preview = h("ol", { class: "preview" });
-  const go = h("button", { type: "submit", class: "primary" }, "Get a quote");
+  const submit = h("button", { type: "submit", class: "primary" }, "Get a quote");
   const form = h(
     "form",
     {
@@ -31,28 +31,28 @@ export function csvForm(file, done, back, failed) {
       onsubmit: (/** @type {Event} */ event) => (event.preventDefault(), void send()),
     },
     h("h3", null, file.name),
-    h("p", { class: "hint" }, size(file.size)),
-    h("label", null, "Prompt of each row", template),
-    h("div", { role: "group", "aria-label": "Insert a column" }, chips),
-    h("label", null, "System", system),
-    h("h4", null, "The first rows"),
+    h("p", { class: "hint" }, formatBytes(file.size)),
+    h("label", null, "Prompt for each row", template),
+    h("div", { role: "group", "aria-label": "Insert a column" }, columnButtons),
+    h("label", null, "System message", system),
+    h("h4", null, "Preview of the first rows"),
     preview,
     h(
       "div",
       { class: "actions" },
-      go,
+      submit,
       h("button", { type: "button", onclick: back }, "Choose another file"),
     ),
   );
 
-  async function look() {
-    const text = new TextDecoder().decode(await file.slice(0, HEAD).arrayBuffer());
-    separator = separatorOf(text.split(/\r?\n/, 1)[0] ?? "");
-    const found = new Rows(separator).feed(`${text}${file.size < HEAD ? "\n" : ""}`);
-    [columns = [], ...rows] = found.slice(0, ROWS + 1);
-    template.value = `{${guess(columns, rows)}}`;
-    fill(
-      chips,
+  async function readHead() {
+    const text = new TextDecoder().decode(await file.slice(0, HEAD_BYTES).arrayBuffer());
+    separator = detectSeparator(text.split(/\r?\n/, 1)[0] ?? "");
+    const found = new CsvParser(separator).feed(`${text}${file.size < HEAD_BYTES ? "\n" : ""}`);
+    [columns = [], ...rows] = found.slice(0, PREVIEW_ROWS + 1);
+    template.value = `{${guessPromptColumn(columns, rows)}}`;
+    setChildren(
+      columnButtons,
       columns.map((name) =>
         h(
           "button",
@@ -61,7 +61,7 @@ export function csvForm(file, done, back, failed) {
         ),
       ),
     );
-    show();
+    showPreview();
     template.focus();
   }
 
@@ -69,13 +69,13 @@ export function csvForm(file, done, back, failed) {
   function insert(name) {
     template.setRangeText(`{${name}}`, template.selectionStart, template.selectionEnd, "end");
     template.focus();
-    show();
+    showPreview();
   }
 
-  function show() {
-    fill(
+  function showPreview() {
+    setChildren(
       preview,
-      rows.map((row) => h("li", null, fillIn(template.value, valuesOf(row)))),
+      rows.map((row) => h("li", null, fillTemplate(template.value, valuesOf(row)))),
     );
   }
 
@@ -85,24 +85,29 @@ export function csvForm(file, done, back, failed) {
   }
 
   async function send() {
-    go.disabled = true;
+    submit.disabled = true;
     try {
-      const { lines } = await convert(textOf(file), separator, template.value, system.value.trim());
-      if (!lines.length) throw new Error("There is no row with a prompt in it.");
+      const { lines } = await csvToLines(
+        readText(file),
+        separator,
+        template.value,
+        system.value.trim(),
+      );
+      if (!lines.length) throw new Error("No row has a prompt.");
       done(new Blob(lines, { type: "application/jsonl" }));
     } catch (error) {
       failed(error);
     } finally {
-      go.disabled = false;
+      submit.disabled = false;
     }
   }
 
-  look().catch(failed);
+  readHead().catch(failed);
   return form;
 }
 
-/** The file's text in pieces; bytes that are no UTF-8 are an error. @param {File} file */
-async function* textOf(file) {
+/** Yields the file's text in chunks. Throws if the file is not UTF-8. @param {File} file */
+async function* readText(file) {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   const reader = file.stream().getReader();
   for (;;) {
@@ -110,5 +115,5 @@ async function* textOf(file) {
     if (done) break;
     yield decoder.decode(value, { stream: true });
   }
-  yield decoder.decode(); // a letter that is cut off is an error too
+  yield decoder.decode(); // throws if the file ends inside a character
 }

@@ -1,12 +1,13 @@
-/** CSV to a job's lines, piece by piece. Pure; RFC 4180, and the separators that people use. */
+/** Turns a CSV file, read in chunks, into the lines of a job. Pure; RFC 4180, with `,`, `;` or tab. */
 
-/** The separator of a header line. @param {string} header */
-export function separatorOf(header) {
+/** Returns the separator that occurs most often in a header line. @param {string} header */
+export function detectSeparator(header) {
   const counts = [",", ";", "\t"].map((one) => ({ one, times: header.split(one).length }));
   return counts.reduce((best, next) => (next.times > best.times ? next : best)).one;
 }
 
-export class Rows {
+/** Parses rows from text that arrives in chunks. */
+export class CsvParser {
   /** @param {string} separator */
   constructor(separator) {
     this.separator = separator;
@@ -15,44 +16,44 @@ export class Rows {
     /** @private */ this.quoted = false;
     /** @private */ this.wasQuote = false;
     /** @private */ this.wasReturn = false;
-    /** @private */ this.begun = false;
+    /** @private */ this.started = false;
   }
 
-  /** The rows that this piece completes. @param {string} piece */
-  feed(piece) {
+  /** Returns the rows that this chunk completes. @param {string} chunk */
+  feed(chunk) {
     /** @type {string[][]} */
     const rows = [];
-    for (const letter of this.begun ? piece : piece.replace(/^\uFEFF/, "")) this.take(letter, rows);
-    this.begun = this.begun || piece.length > 0;
+    for (const char of this.started ? chunk : chunk.replace(/^\uFEFF/, "")) this.take(char, rows);
+    this.started = this.started || chunk.length > 0;
     return rows;
   }
 
-  /** The last row, where no line end follows it. */
+  /** Returns the last row, if no line end follows it. */
   end() {
     /** @type {string[][]} */
     const rows = [];
-    if (this.quoted && !this.wasQuote) throw new Error("a quote is opened and never closed");
+    if (this.quoted && !this.wasQuote) throw new Error("a quoted field is never closed");
     if (this.field || this.row.length) this.close(rows);
     return rows;
   }
 
-  /** @private @param {string} letter @param {string[][]} rows */
-  take(letter, rows) {
+  /** @private @param {string} char @param {string[][]} rows */
+  take(char, rows) {
     if (this.quoted && !this.wasQuote) {
-      if (letter === '"') this.wasQuote = true;
-      else this.field += letter;
+      if (char === '"') this.wasQuote = true;
+      else this.field += char;
       return;
     }
-    if (letter === '"' && this.wasQuote) this.field += '"';
-    else if (letter === '"' && this.field === "") this.quoted = true;
-    else if (letter === this.separator) this.next();
-    else if (letter === "\r" || letter === "\n") {
-      if (!(letter === "\n" && this.wasReturn)) this.close(rows);
+    if (char === '"' && this.wasQuote) this.field += '"';
+    else if (char === '"' && this.field === "") this.quoted = true;
+    else if (char === this.separator) this.next();
+    else if (char === "\r" || char === "\n") {
+      if (!(char === "\n" && this.wasReturn)) this.close(rows);
     } else {
       if (this.wasQuote) this.quoted = false;
-      this.field += letter;
+      this.field += char;
     }
-    this.wasReturn = letter === "\r";
+    this.wasReturn = char === "\r";
     this.wasQuote = false;
   }
 
@@ -72,47 +73,47 @@ export class Rows {
 }
 
 /**
- * The column that is most likely the prompt: by its name, or the one that says most.
+ * Returns the column that most likely holds the prompt: by its name, otherwise the longest one.
  * @param {string[]} columns
  * @param {string[][]} rows
  */
-export function guess(columns, rows) {
+export function guessPromptColumn(columns, rows) {
   const named = columns.find((name) => /prompt|question|text|input|message/i.test(name));
   const sizes = columns.map((_, at) => rows.reduce((sum, row) => sum + (row[at]?.length ?? 0), 0));
   return named ?? columns[sizes.indexOf(Math.max(...sizes))] ?? "";
 }
 
 /**
- * `{column}` of a template by the row's values; other braces stay.
+ * Replaces each `{column}` in a template with the row's value. Other braces stay as they are.
  * @param {string} template
  * @param {Record<string, string>} row
  */
-export function fillIn(template, row) {
+export function fillTemplate(template, row) {
   return template.replace(/\{([^{}\n]+)\}/g, (whole, name) =>
     Object.hasOwn(row, name) ? (row[name] ?? "") : whole,
   );
 }
 
 /**
- * One line of a job, named by its row.
+ * Returns one line of a job's input; its `custom_id` is the number of the CSV's row.
  * @param {string} text
  * @param {string} system
  * @param {number} number
  */
-export function lineOf(text, system, number) {
-  const said = [
+export function jobLine(text, system, number) {
+  const messages = [
     ...(system ? [{ role: "system", content: system }] : []),
     { role: "user", content: text },
   ];
-  return JSON.stringify({ custom_id: `row-${number}`, messages: said }) + "\n";
+  return JSON.stringify({ custom_id: `row-${number}`, messages }) + "\n";
 }
 
 /**
- * The lines of a CSV, as bytes for the job.
- * @param {AsyncIterable<string>} pieces @param {string} separator @param {string} template @param {string} system
+ * Returns a job line for each row that gives a prompt, and the number of rows.
+ * @param {AsyncIterable<string>} chunks @param {string} separator @param {string} template @param {string} system
  */
-export async function convert(pieces, separator, template, system) {
-  const rows = new Rows(separator);
+export async function csvToLines(chunks, separator, template, system) {
+  const parser = new CsvParser(separator);
   /** @type {string[] | null} */
   let columns = null;
   /** @type {string[]} */
@@ -127,11 +128,11 @@ export async function convert(pieces, separator, template, system) {
       }
       number += 1;
       const values = Object.fromEntries(columns.map((name, at) => [name, row[at] ?? ""]));
-      const text = fillIn(template, values);
-      if (text.trim()) lines.push(lineOf(text, system, number));
+      const text = fillTemplate(template, values);
+      if (text.trim()) lines.push(jobLine(text, system, number));
     }
   };
-  for await (const piece of pieces) take(rows.feed(piece));
-  take(rows.end());
+  for await (const chunk of chunks) take(parser.feed(chunk));
+  take(parser.end());
   return { lines, rows: number };
 }

@@ -1,10 +1,10 @@
-/** Where a job's file comes from: dropped, chosen, or at the gateway already. */
+/** The input file of a new job: dropped, chosen, or one that was uploaded before. */
 
-import { fill, h } from "../ui/dom.js";
-import { moment, size } from "../ui/format.js";
+import { h, setChildren } from "../ui/dom.js";
+import { formatBytes, formatTimestamp } from "../ui/format.js";
 
-/** @param {(file: File) => void} take @param {() => void} sample */
-export function dropZone(take, sample) {
+/** @param {(file: File) => void} useFile @param {() => void} useSample */
+export function dropZone(useFile, useSample) {
   const input = h("input", {
     type: "file",
     accept: ".jsonl,.csv,.tsv,.txt",
@@ -12,7 +12,7 @@ export function dropZone(take, sample) {
     onchange: () => {
       const file = input.files?.[0];
       input.value = "";
-      if (file) take(file);
+      if (file) useFile(file);
     },
   });
   const choose = h(
@@ -27,13 +27,13 @@ export function dropZone(take, sample) {
     h(
       "p",
       { class: "hint" },
-      "One request a line, as OpenAI's Batch API has it, or just messages; of a CSV, one prompt a row.",
+      "A JSONL file has one request per line, in the format of OpenAI's Batch API, or only messages. A CSV file has one prompt per row.",
     ),
     h(
       "div",
       { class: "actions" },
       choose,
-      h("button", { type: "button", class: "quiet", onclick: sample }, "Try a sample"),
+      h("button", { type: "button", class: "quiet", onclick: useSample }, "Use a sample file"),
       input,
     ),
   );
@@ -46,41 +46,41 @@ export function dropZone(take, sample) {
     event.preventDefault();
     element.classList.remove("is-over");
     const file = event.dataTransfer?.files[0];
-    if (file) take(file);
+    if (file) useFile(file);
   });
   return element;
 }
 
-/** The files that are there. @param {(id: string, filename: string) => void} use */
-export function knownFiles(use) {
-  let shown = "";
-  const list = h("select", { "aria-label": "A file that is at the gateway already" });
-  const take = () => {
-    if (list.value) use(list.value, list.selectedOptions[0]?.dataset.name ?? "");
+/** A list of the files that the gateway has. @param {(id: string, filename: string) => void} useFile */
+export function uploadedFiles(useFile) {
+  let shownIds = "";
+  const list = h("select", { "aria-label": "Uploaded files" });
+  const useSelected = () => {
+    if (list.value) useFile(list.value, list.selectedOptions[0]?.dataset.name ?? "");
   };
   const element = h(
     "div",
     { class: "beside", hidden: true },
     list,
-    h("button", { type: "button", onclick: take }, "Use it"),
+    h("button", { type: "button", onclick: useSelected }, "Use this file"),
   );
   return {
     element,
     /** @param {any[]} files */
     update(files) {
       const ids = files.map((file) => file.id).join();
-      if (ids === shown) return; // an open list stays open
-      shown = ids;
+      if (ids === shownIds) return; // so that an open list stays open
+      shownIds = ids;
       element.hidden = !files.length;
-      const before = list.value;
-      fill(list, h("option", { value: "" }, "… or one that is there already"), files.map(option));
-      list.value = before;
+      const selected = list.value;
+      setChildren(list, h("option", { value: "" }, "… or use an uploaded file"), files.map(option));
+      list.value = selected;
     },
   };
 }
 
 /** @param {any} file */
 function option(file) {
-  const text = `${file.filename} (${size(file.bytes)}, ${moment(file.created_at)})`;
+  const text = `${file.filename} (${formatBytes(file.bytes)}, ${formatTimestamp(file.created_at)})`;
   return h("option", { value: file.id, "data-name": file.filename }, text);
 }

@@ -1,12 +1,12 @@
-/** The failed lines of a job by their cause, each with the examples that its batch tells. */
+/** A job's failed lines, grouped by error code, each with the examples that the API reports. */
 
-import { fill, h } from "../ui/dom.js";
-import { cause } from "../ui/error-messages.js";
-import { count } from "../ui/format.js";
+import { h, setChildren } from "../ui/dom.js";
+import { explainCause } from "../ui/error-messages.js";
+import { formatCount } from "../ui/format.js";
 
 /** @typedef {{custom_id: string, line: number | null, message: string}} Example */
 
-export function failures() {
+export function failuresView() {
   const list = h("ul", { class: "causes" });
   const element = h(
     "section",
@@ -14,47 +14,47 @@ export function failures() {
     h("h3", null, "Failures by cause"),
     list,
   );
-  let shown = "";
+  let shownState = "";
   return {
     element,
     /** @param {any} batch */
     update(batch) {
       const { causes = {}, examples = {} } = batch.fanout ?? {};
       const state = JSON.stringify([causes, examples]);
-      if (state === shown) return;
-      shown = state;
+      if (state === shownState) return;
+      shownState = state;
       const rows = /** @type {[string, number][]} */ (Object.entries(causes));
-      const known = new Map(/** @type {[string, Example[]][]} */ (Object.entries(examples)));
+      const examplesOf = new Map(/** @type {[string, Example[]][]} */ (Object.entries(examples)));
       element.hidden = !rows.length;
       rows.sort((a, b) => b[1] - a[1]);
-      fill(
+      setChildren(
         list,
-        rows.map(([code, times]) => row(code, times, known.get(code) ?? [])),
+        rows.map(([code, lines]) => causeItem(code, lines, examplesOf.get(code) ?? [])),
       );
     },
   };
 }
 
-/** @param {string} code @param {number} times @param {Example[]} examples */
-function row(code, times, examples) {
-  const { what, advice } = cause(code);
+/** @param {string} code @param {number} lines @param {Example[]} examples */
+function causeItem(code, lines, examples) {
+  const { what, advice } = explainCause(code);
   return h(
     "li",
     null,
     h(
       "p",
       null,
-      h("b", null, `${count(times)} × `),
+      h("b", null, `${formatCount(lines)} × `),
       h("strong", null, what),
       ` ${advice} `,
       h("code", null, code),
     ),
-    examples.length > 0 && h("ul", null, examples.map(example)),
+    examples.length > 0 && h("ul", null, examples.map(exampleItem)),
   );
 }
 
-/** @param {Example} one */
-function example(one) {
-  const place = one.line === null ? "" : ` (line ${count(one.line)})`;
-  return h("li", null, h("code", null, one.custom_id), `${place} ${one.message}`);
+/** @param {Example} example */
+function exampleItem(example) {
+  const place = example.line === null ? "" : ` (line ${formatCount(example.line)})`;
+  return h("li", null, h("code", null, example.custom_id), `${place} ${example.message}`);
 }

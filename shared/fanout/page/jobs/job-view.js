@@ -1,37 +1,37 @@
-/** One job as it runs: how far it is, how fast, what it costs, and what failed and why. */
+/** One job: its progress, speed and cost, its failures, its downloads, and what can be done with it. */
 
-import { ApiError, ask, json, post } from "../api/client.js";
+import { ApiError, postJson, request, requestJson } from "../api/client.js";
 import { poller } from "../api/poller.js";
-import { announce, fill, h, save, say } from "../ui/dom.js";
-import { faultBox } from "../ui/error-box.js";
-import { FINAL, STATES } from "../ui/error-messages.js";
-import { moment } from "../ui/format.js";
-import { keep, recall } from "../ui/session.js";
-import { failures } from "./failures.js";
-import { progress } from "./progress.js";
-import { mistakes } from "./quote.js";
-import { withSample } from "./throughput.js";
+import { announce, downloadBlob, h, setChildren, setText } from "../ui/dom.js";
+import { errorBox } from "../ui/error-box.js";
+import { formatTimestamp } from "../ui/format.js";
+import { loadFromSession, saveToSession } from "../ui/session.js";
+import { failuresView } from "./failures.js";
+import { FINAL_STATUSES, STATUS_LABELS } from "./job-status.js";
+import { progressView } from "./progress.js";
+import { fileErrors } from "./quote.js";
+import { addSample } from "./throughput.js";
 
-const SAMPLES = "fanout.samples.";
-const OFTEN = 1; // seconds between two looks at a job that runs
-const AFTER_FAULT = 5;
+const SAMPLES_ITEM = "fanout.samples.";
+const POLL = 1; // seconds between two requests for a job that runs
+const ERROR_POLL = 5;
 
 /** @typedef {import("./throughput.js").Sample} Sample */
 
 /** @param {string} id @param {(batch: any) => string} nameOf */
 export function jobView(id, nameOf) {
   /** @type {Sample[]} */
-  let samples = recall(SAMPLES + id, []);
+  let samples = loadFromSession(SAMPLES_ITEM + id, []);
   /** @type {any} */
   let batch = null;
   let status = "";
-  let wasAway = false;
+  let pollFailed = false;
   const title = h("h2", { tabIndex: -1 }, "…");
   const state = h("span", { class: "state" });
   const about = h("p", { class: "hint" });
-  const fault = faultBox();
-  const shown = progress();
-  const causes = failures();
+  const errorDisplay = errorBox();
+  const progress = progressView();
+  const failures = failuresView();
   const errors = h("div");
   const actions = h("div", { class: "actions" });
   const element = h(
@@ -39,58 +39,58 @@ export function jobView(id, nameOf) {
     { class: "job", "aria-label": "Job" },
     h("header", null, title, state),
     about,
-    fault.element,
-    shown.bar,
-    shown.tiles,
+    errorDisplay.element,
+    progress.bar,
+    progress.tiles,
     actions,
     errors,
-    causes.element,
-    shown.charts,
+    failures.element,
+    progress.charts,
   );
 
   const watch = poller(async () => {
     try {
-      batch = await json(`batches/${id}`);
+      batch = await requestJson(`batches/${id}`);
     } catch (error) {
-      if (!(error instanceof ApiError) || error.fault.status === 0) throw error;
-      wasAway = true;
-      fault.tell(error);
-      return error.fault.status === 404 ? null : AFTER_FAULT;
+      if (!(error instanceof ApiError) || error.info.status === 0) throw error;
+      pollFailed = true;
+      errorDisplay.show(error);
+      return error.info.status === 404 ? null : ERROR_POLL;
     }
-    if (wasAway) fault.calm(); // what an action said stays until the next one
-    wasAway = false;
-    sample();
+    if (pollFailed) errorDisplay.clear(); // the error of an action stays until the next action
+    pollFailed = false;
+    takeSample();
     show();
-    causes.update(batch);
-    return FINAL.has(batch.status) ? null : OFTEN;
+    failures.update(batch);
+    return FINAL_STATUSES.has(batch.status) ? null : POLL;
   });
 
-  function sample() {
+  function takeSample() {
     const { completed, failed } = batch.request_counts;
-    const before = samples.at(-1);
-    if (FINAL.has(batch.status) && (!before || before.done === completed + failed)) return;
+    const last = samples.at(-1);
+    if (FINAL_STATUSES.has(batch.status) && (!last || last.done === completed + failed)) return;
     if (batch.status === "validating") return;
     const { in_flight: inFlight = null, refused = null } = batch.fanout ?? {};
-    samples = withSample(samples, { at: Date.now(), done: completed + failed, inFlight, refused });
-    keep(SAMPLES + id, samples);
+    samples = addSample(samples, { at: Date.now(), done: completed + failed, inFlight, refused });
+    saveToSession(SAMPLES_ITEM + id, samples);
   }
 
   function show() {
-    say(title, nameOf(batch));
-    say(state, STATES[batch.status] ?? batch.status);
+    setText(title, nameOf(batch));
+    setText(state, STATUS_LABELS[batch.status] ?? batch.status);
     state.className = `state is-${batch.status}`;
-    say(about, aboutOf(batch));
-    shown.update(batch, samples);
-    if (batch.status !== status) changed();
+    setText(about, aboutOf(batch));
+    progress.update(batch, samples);
+    if (batch.status !== status) statusChanged();
   }
 
-  /** Its state is another: other things can be done with it. */
-  function changed() {
-    if (status) announce(`${nameOf(batch)}: ${STATES[batch.status] ?? batch.status}.`);
+  /** Announces a new status, and shows the actions that it allows. */
+  function statusChanged() {
+    if (status) announce(`${nameOf(batch)}: ${STATUS_LABELS[batch.status] ?? batch.status}.`);
     status = batch.status;
-    fill(errors, batch.errors && mistakesOf(batch));
-    const isOver = FINAL.has(status);
-    fill(
+    setChildren(errors, batch.errors && errorsOf(batch));
+    const isOver = FINAL_STATUSES.has(status);
+    setChildren(
       actions,
       !isOver &&
         h(
@@ -110,51 +110,51 @@ export function jobView(id, nameOf) {
             class: "primary",
             onclick: () => void download(batch.output_file_id, "output"),
           },
-          "Download the answers",
+          "Download responses",
         ),
       batch.error_file_id &&
         h(
           "button",
           { type: "button", onclick: () => void download(batch.error_file_id, "errors") },
-          "Download the errors",
+          "Download errors",
         ),
       isOver &&
         batch.error_file_id &&
         h(
           "button",
           { type: "button", onclick: (/** @type {Event} */ e) => void act(e, "retry") },
-          "Run the failed lines again",
+          "Run failed lines again",
         ),
     );
   }
 
-  /** @param {Event} event @param {"cancel" | "retry"} what */
-  async function act(event, what) {
+  /** @param {Event} event @param {"cancel" | "retry"} action */
+  async function act(event, action) {
     const button = /** @type {HTMLButtonElement} */ (event.currentTarget);
     button.disabled = true;
-    fault.calm();
+    errorDisplay.clear();
     try {
-      const said = await post(`batches/${id}/${what}`, {});
-      if (what === "retry") location.hash = `#/jobs/${said.id}`;
+      const created = await postJson(`batches/${id}/${action}`, {});
+      if (action === "retry") location.hash = `#/jobs/${created.id}`;
       else watch.start();
     } catch (error) {
       button.disabled = false;
-      fault.tell(error);
+      errorDisplay.show(error);
     }
   }
 
   /** @param {string} file @param {string} what */
   async function download(file, what) {
     try {
-      const response = await ask(`files/${file}/content`);
-      save(
+      const response = await request(`files/${file}/content`);
+      downloadBlob(
         await response.blob(),
         `${nameOf(batch)
           .replace(/\.jsonl$/, "")
           .replace(/[^\w.-]+/g, "-")}.${what}.jsonl`,
       );
     } catch (error) {
-      fault.tell(error);
+      errorDisplay.show(error);
     }
   }
 
@@ -164,16 +164,16 @@ export function jobView(id, nameOf) {
 
 /** @param {any} batch */
 function aboutOf(batch) {
-  const words = [`Started ${moment(batch.created_at)}`, batch.model ?? "", batch.id];
-  if (batch.fanout?.retry_of) words.push(`the failed lines of ${batch.fanout.retry_of}`);
-  if (!FINAL.has(batch.status)) words.push(`ends by ${moment(batch.expires_at)}`);
-  return words.filter(Boolean).join(" · ");
+  const parts = [`Started ${formatTimestamp(batch.created_at)}`, batch.model ?? "", batch.id];
+  if (batch.fanout?.retry_of) parts.push(`failed lines of ${batch.fanout.retry_of}`);
+  if (!FINAL_STATUSES.has(batch.status)) parts.push(`expires ${formatTimestamp(batch.expires_at)}`);
+  return parts.filter(Boolean).join(" · ");
 }
 
 /** @param {any} batch */
-function mistakesOf(batch) {
+function errorsOf(batch) {
   const list = batch.errors.data;
-  if (batch.status === "failed") return mistakes(list);
+  if (batch.status === "failed") return fileErrors(list);
   return h(
     "div",
     { class: "note-box" },

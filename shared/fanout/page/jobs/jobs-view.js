@@ -1,35 +1,36 @@
-/** Jobs: the list of them, and beside it one job or the form for a new one. */
+/** The Jobs view: the list of jobs, and beside it one job or the form for a new one. */
 
-import { ApiError, json } from "../api/client.js";
+import { ApiError, requestJson } from "../api/client.js";
 import { poller } from "../api/poller.js";
-import { fill, h, say } from "../ui/dom.js";
-import { explain, FINAL, STATES } from "../ui/error-messages.js";
-import { count, moment } from "../ui/format.js";
+import { h, setChildren, setText } from "../ui/dom.js";
+import { explainError } from "../ui/error-messages.js";
+import { formatCount, formatTimestamp } from "../ui/format.js";
+import { FINAL_STATUSES, STATUS_LABELS } from "./job-status.js";
 import { jobView } from "./job-view.js";
-import { newJob } from "./new-job.js";
+import { newJobForm } from "./new-job.js";
 
-const OFTEN = 2; // seconds between two looks at the list while a job runs
-const SELDOM = 10;
-const SHOWN = 50;
+const RUNNING_POLL = 2; // seconds between two requests for the list while a job runs
+const IDLE_POLL = 10;
+const MAX_JOBS = 50;
 
-/** @typedef {any} Batch OpenAI's batch object, and what is ours in it */
+/** @typedef {any} Batch OpenAI's batch object with Fanout's own fields */
 
 export function jobsView() {
   /** @type {Map<string, string>} file names by file id */
   const names = new Map();
   const list = h("ul", { class: "jobs-list" });
-  const problem = h("p", { class: "fault", role: "alert" });
-  const form = newJob((batch) => {
+  const error = h("p", { class: "error", role: "alert" });
+  const form = newJobForm((batch) => {
     location.hash = `#/jobs/${batch.id}`;
     watch.start();
   });
   const place = h("div", { class: "job-place" });
-  const fresh = h("a", { class: "button primary", href: "#/jobs" }, "New job");
+  const newJobLink = h("a", { class: "button primary", href: "#/jobs" }, "New job");
   const aside = h(
     "aside",
     { "aria-label": "Jobs" },
-    h("div", { class: "aside-head" }, h("h2", null, "Jobs"), fresh),
-    problem,
+    h("div", { class: "aside-head" }, h("h2", null, "Jobs"), newJobLink),
+    error,
     list,
   );
   const element = h("div", { class: "jobs" }, aside, place);
@@ -40,57 +41,57 @@ export function jobsView() {
   const watch = poller(async () => {
     try {
       const [batches, files] = await Promise.all([
-        json(`batches?limit=${SHOWN}`),
-        json("files?purpose=batch&limit=200"),
+        requestJson(`batches?limit=${MAX_JOBS}`),
+        requestJson("files?purpose=batch&limit=200"),
       ]);
       for (const file of files.data) names.set(file.id, file.filename);
-      form.files(files.data);
+      form.setFiles(files.data);
       show(batches.data);
-      say(problem, "");
-      return batches.data.some((/** @type {Batch} */ one) => !FINAL.has(one.status))
-        ? OFTEN
-        : SELDOM;
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.fault.status === 0) throw error;
-      const isLocked = error.fault.status === 401;
-      say(
-        problem,
-        error.fault.status === 404 ? "This gateway runs no jobs." : explain(error.fault).what,
+      setText(error, "");
+      return batches.data.some((/** @type {Batch} */ one) => !FINAL_STATUSES.has(one.status))
+        ? RUNNING_POLL
+        : IDLE_POLL;
+    } catch (reason) {
+      if (!(reason instanceof ApiError) || reason.info.status === 0) throw reason;
+      const { status } = reason.info;
+      setText(
+        error,
+        status === 404 ? "This gateway does not run jobs." : explainError(reason.info).what,
       );
-      return isLocked ? OFTEN : SELDOM;
+      return status === 401 ? RUNNING_POLL : IDLE_POLL;
     }
   });
 
-  /** @type {Map<string, ReturnType<typeof row>>} */
+  /** @type {Map<string, ReturnType<typeof jobRow>>} */
   let rows = new Map();
-  const none = h("li", { class: "hint" }, "None yet. Drop a file to begin.");
+  const noJobs = h("li", { class: "hint" }, "No jobs yet. Drop a file to start one.");
 
   /**
-   * Rows that are there stay the same elements: one of them may have the focus.
+   * Keeps the elements of known jobs, since one of them may have the focus.
    * @param {Batch[]} batches
    */
   function show(batches) {
-    rows = new Map(batches.map((batch) => [batch.id, rows.get(batch.id) ?? row(batch.id)]));
+    rows = new Map(batches.map((batch) => [batch.id, rows.get(batch.id) ?? jobRow(batch.id)]));
     for (const batch of batches) rows.get(batch.id)?.update(batch, nameOf(batch, names));
-    const wanted = batches.length ? [...rows.values()].map((one) => one.element) : [none];
+    const wanted = batches.length ? [...rows.values()].map((row) => row.element) : [noJobs];
     if (
       wanted.some((one, at) => one !== list.children[at]) ||
       wanted.length !== list.children.length
     )
-      fill(list, wanted);
-    mark();
+      setChildren(list, wanted);
+    markCurrent();
   }
 
-  function mark() {
-    for (const [id, one] of rows) one.mark(id === current);
+  function markCurrent() {
+    for (const [id, row] of rows) row.setCurrent(id === current);
   }
 
   return {
     element,
-    /** @param {string[]} listed */
-    models: (listed) => form.models(listed),
+    /** @param {string[]} models */
+    setModels: (models) => form.setModels(models),
     /**
-     * The job of this id, `""` for the form, `null` for nothing at all.
+     * Shows the job with this id, or the form for `""`. `null` stops the polling: the view is hidden.
      * @param {string | null} id
      */
     show(id) {
@@ -104,46 +105,46 @@ export function jobsView() {
       watch.start();
       if (id) {
         job = jobView(id, (batch) => nameOf(batch, names));
-        fill(place, job.element);
-      } else if (place.firstElementChild !== form.element) fill(place, form.element);
-      mark();
+        setChildren(place, job.element);
+      } else if (place.firstElementChild !== form.element) setChildren(place, form.element);
+      markCurrent();
     },
   };
 }
 
-/** One job of the list. @param {string} id */
-function row(id) {
+/** One job in the list. @param {string} id */
+function jobRow(id) {
   const name = h("span", { class: "job-name" });
   const state = h("span");
-  const sum = h("span", { class: "job-sum" });
-  const bar = h("span", { class: "thin" });
-  const link = h("a", { href: `#/jobs/${id}` }, name, state, sum, bar);
+  const summary = h("span", { class: "job-summary" });
+  const bar = h("span", { class: "thin-bar" });
+  const link = h("a", { href: `#/jobs/${id}` }, name, state, summary, bar);
   return {
     element: h("li", null, link),
-    /** @param {boolean} isHere */
-    mark(isHere) {
-      if (isHere) link.setAttribute("aria-current", "true");
+    /** @param {boolean} isCurrent */
+    setCurrent(isCurrent) {
+      if (isCurrent) link.setAttribute("aria-current", "true");
       else link.removeAttribute("aria-current");
     },
-    /** @param {Batch} batch @param {string} called */
-    update(batch, called) {
+    /** @param {Batch} batch @param {string} jobName */
+    update(batch, jobName) {
       const { total, completed, failed } = batch.request_counts;
-      const lost = failed ? `, ${count(failed)} failed` : "";
-      say(name, called);
-      say(state, STATES[batch.status] ?? batch.status);
+      const failures = failed ? `, ${formatCount(failed)} failed` : "";
+      setText(name, jobName);
+      setText(state, STATUS_LABELS[batch.status] ?? batch.status);
       state.className = `state is-${batch.status}`;
-      say(
-        sum,
-        `${count(completed + failed)} of ${count(total)}${lost} · ${moment(batch.created_at)}`,
+      setText(
+        summary,
+        `${formatCount(completed + failed)} of ${formatCount(total)}${failures} · ${formatTimestamp(batch.created_at)}`,
       );
-      bar.hidden = FINAL.has(batch.status);
-      bar.style.setProperty("--long", String(total ? ((completed + failed) / total) * 100 : 0));
+      bar.hidden = FINAL_STATUSES.has(batch.status);
+      bar.style.setProperty("--done", String(total ? ((completed + failed) / total) * 100 : 0));
     },
   };
 }
 
 /**
- * What people call the job: its file's name.
+ * A job's name: the one in its metadata, otherwise its file's.
  * @param {Batch} batch
  * @param {Map<string, string>} names
  */

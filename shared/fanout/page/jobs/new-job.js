@@ -1,66 +1,67 @@
-/** A new job: a file, what it would take, a cap, and the start. */
+/** The form for a new job: an input file, its quote, a cost cap, and the start. */
 
-import { ask, post, upload } from "../api/client.js";
-import { announce, fill, h, say } from "../ui/dom.js";
-import { faultBox } from "../ui/error-box.js";
-import { size } from "../ui/format.js";
+import { postJson, request, uploadFile } from "../api/client.js";
+import { announce, h, setChildren, setText } from "../ui/dom.js";
+import { errorBox } from "../ui/error-box.js";
+import { formatBytes } from "../ui/format.js";
 import { csvForm } from "./csv-form.js";
-import { dropZone, knownFiles } from "./drop-zone.js";
+import { dropZone, uploadedFiles } from "./drop-zone.js";
 import { quoteFields, quoteView } from "./quote.js";
 
 const ENDPOINT = "/v1/chat/completions";
 const SAMPLE = ["a bakery", "a bicycle shop", "a library", "a night train", "a lighthouse"];
 
 /**
- * @typedef {{id: string, filename: string, isOurs: boolean}} Picked a file at the gateway; ours came from here
+ * @typedef {{id: string, filename: string, isNew: boolean}} Input
+ * a file at the gateway; `isNew` if this form uploaded it
  */
 
-/** @param {(batch: any) => void} started */
-export function newJob(started) {
-  /** @type {Picked | null} */
-  let picked = null;
-  const fault = faultBox();
+/** @param {(batch: any) => void} onStarted */
+export function newJobForm(onStarted) {
+  /** @type {Input | null} */
+  let input = null;
+  const error = errorBox();
   const status = h("p", { class: "hint", role: "status" });
   const step = h("div", { class: "step" });
-  const fields = quoteFields(() => void quote());
+  const fields = quoteFields(() => void getQuote());
   const { model, cap, window } = fields;
-  const known = knownFiles((id, filename) => void takeKnown(id, filename));
-  const drop = dropZone((file) => void take(file), sample);
-  const start = h("div", { class: "step" }, drop, known.element);
+  const uploaded = uploadedFiles((id, filename) => void useUploaded(id, filename));
+  const dropped = dropZone((file) => void useFile(file), useSample);
+  const choice = h("div", { class: "step" }, dropped, uploaded.element);
   const element = h(
     "section",
     { class: "new-job", "aria-label": "New job" },
     h("h2", null, "New job"),
-    fault.element,
-    start,
+    error.element,
+    choice,
     step,
     status,
   );
 
-  /** @param {unknown} error */
-  function tell(error) {
-    say(status, "");
-    fault.tell(error);
+  /** @param {unknown} reason */
+  function showError(reason) {
+    setText(status, "");
+    error.show(reason);
   }
 
   /** @param {File} file */
-  async function take(file) {
-    fault.calm();
+  async function useFile(file) {
+    error.clear();
     if (/\.(csv|tsv)$/i.test(file.name)) {
-      start.hidden = true;
-      fill(
+      choice.hidden = true;
+      setChildren(
         step,
         csvForm(
           file,
-          (blob) => void send(blob, file.name.replace(/\.\w+$/, ".jsonl")),
+          (blob) => void upload(blob, file.name.replace(/\.\w+$/, ".jsonl")),
           reset,
-          tell,
+          showError,
         ),
       );
-    } else await send(file, file.name.endsWith(".jsonl") ? file.name : `${file.name}.jsonl`);
+    } else await upload(file, file.name.endsWith(".jsonl") ? file.name : `${file.name}.jsonl`);
   }
 
-  function sample() {
+  function useSample() {
     const lines = SAMPLE.map((shop) =>
       JSON.stringify({
         messages: [
@@ -70,61 +71,61 @@ export function newJob(started) {
         max_tokens: 40,
       }),
     );
-    fault.calm();
-    void send(new Blob([`${lines.join("\n")}\n`]), "sample.jsonl");
+    error.clear();
+    void upload(new Blob([`${lines.join("\n")}\n`]), "sample.jsonl");
   }
 
   /** @param {Blob} blob @param {string} name */
-  async function send(blob, name) {
-    start.hidden = true;
-    say(status, `Uploading ${name}, ${size(blob.size)} …`);
+  async function upload(blob, name) {
+    choice.hidden = true;
+    setText(status, `Uploading ${name}, ${formatBytes(blob.size)} …`);
     try {
-      const file = await upload(blob, name, (share) =>
-        say(status, `Uploading ${name}: ${Math.round(share * 100)} %`),
+      const file = await uploadFile(blob, name, (share) =>
+        setText(status, `Uploading ${name}: ${Math.round(share * 100)} %`),
       );
-      picked = { id: file.id, filename: file.filename, isOurs: true };
-      await quote();
-    } catch (error) {
-      start.hidden = false;
-      tell(error);
+      input = { id: file.id, filename: file.filename, isNew: true };
+      await getQuote();
+    } catch (reason) {
+      choice.hidden = false;
+      showError(reason);
     }
   }
 
   /** @param {string} id @param {string} filename */
-  async function takeKnown(id, filename) {
-    fault.calm();
-    picked = { id, filename, isOurs: false };
-    start.hidden = true;
-    await quote();
+  async function useUploaded(id, filename) {
+    error.clear();
+    input = { id, filename, isNew: false };
+    choice.hidden = true;
+    await getQuote();
   }
 
-  /** What it would take; asked anew for another model. */
-  async function quote() {
-    if (!picked) return;
-    fault.calm();
-    say(status, "Reading the file …");
+  /** Gets the quote; again when the user selects another model. */
+  async function getQuote() {
+    if (!input) return;
+    error.clear();
+    setText(status, "Reading the file …");
     try {
-      const said = await post("batches", { ...request(picked), dry_run: true });
-      fill(
+      const quote = await postJson("batches", { ...batchOptions(input), dry_run: true });
+      setChildren(
         step,
         quoteView(
-          picked.filename,
-          said,
+          input.filename,
+          quote,
           fields,
-          () => void begin(),
+          () => void startJob(),
           () => void reset(),
         ),
       );
-      say(status, "");
-      announce(said.errors.length ? "The file has mistakes." : "The quote is here.");
-    } catch (error) {
-      if (!step.hasChildNodes()) start.hidden = false;
-      tell(error);
+      setText(status, "");
+      announce(quote.errors.length ? "The file has errors." : "The quote is ready.");
+    } catch (reason) {
+      if (!step.hasChildNodes()) choice.hidden = false;
+      showError(reason);
     }
   }
 
-  /** @param {Picked} file */
-  function request(file) {
+  /** @param {Input} file */
+  function batchOptions(file) {
     return {
       input_file_id: file.id,
       endpoint: ENDPOINT,
@@ -132,55 +133,55 @@ export function newJob(started) {
     };
   }
 
-  async function begin() {
-    if (!picked) return;
-    fault.calm();
+  async function startJob() {
+    if (!input) return;
+    error.clear();
     const more = {
       completion_window: window.value,
-      metadata: { name: picked.filename.slice(0, 500) },
+      metadata: { name: input.filename.slice(0, 500) },
     };
     try {
-      const batch = await post("batches", {
-        ...request(picked),
+      const batch = await postJson("batches", {
+        ...batchOptions(input),
         ...more,
         ...(cap.value ? { max_cost_usd: cap.valueAsNumber } : {}),
       });
-      picked = null;
+      input = null;
       cap.value = "";
       await reset();
       announce("The job has started.");
-      started(batch);
-    } catch (error) {
-      tell(error);
+      onStarted(batch);
+    } catch (reason) {
+      showError(reason);
     }
   }
 
-  /** Back to the start; a file that came from here and that no job uses is taken away again. */
+  /** Goes back to the choice of a file, and deletes the file that was uploaded for no job. */
   async function reset() {
-    const unused = picked?.isOurs ? picked.id : null;
-    picked = null;
-    fill(step);
-    say(status, "");
-    start.hidden = false;
+    const unused = input?.isNew ? input.id : null;
+    input = null;
+    setChildren(step);
+    setText(status, "");
+    choice.hidden = false;
     try {
-      if (unused) await ask(`files/${unused}`, { method: "DELETE" });
-    } catch (error) {
-      tell(error);
+      if (unused) await request(`files/${unused}`, { method: "DELETE" });
+    } catch (reason) {
+      showError(reason);
     }
   }
 
   return {
     element,
     /** @param {string[]} names */
-    models(names) {
-      const before = model.value;
-      fill(
+    setModels(names) {
+      const selected = model.value;
+      setChildren(
         model,
         names.map((name) => h("option", { value: name }, name)),
-        h("option", { value: "" }, "none: each line names its own"),
+        h("option", { value: "" }, "none: every line names its model"),
       );
-      if (before) model.value = before;
+      if (selected) model.value = selected;
     },
-    files: known.update,
+    setFiles: uploaded.update,
   };
 }

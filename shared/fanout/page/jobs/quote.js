@@ -1,19 +1,27 @@
-/** What a job would take, by model, before anything is paid for; its cap, and its start. */
+/** A job's quote by model before anything is paid for, with its cost cap and the start button. */
 
-import { h, say } from "../ui/dom.js";
-import { count, money, plural, range, span, UNKNOWN } from "../ui/format.js";
+import { h, setText } from "../ui/dom.js";
+import {
+  formatCount,
+  formatRange,
+  formatSeconds,
+  formatUsd,
+  plural,
+  UNKNOWN,
+} from "../ui/format.js";
 
-const HEADS = ["Model", "Lines", "Tokens in", "Tokens out", "Cost", "Duration"];
+const HEADINGS = ["Model", "Lines", "Tokens in", "Tokens out", "Cost", "Duration"];
 const WINDOWS = [
-  ["1h", "an hour"],
-  ["24h", "a day"],
-  ["7d", "a week"],
-  ["14d", "two weeks"],
+  ["1h", "1 hour"],
+  ["24h", "24 hours"],
+  ["7d", "7 days"],
+  ["14d", "14 days"],
 ];
-const SHOWN = 20; // mistakes that are listed
+const MAX_ERRORS = 20; // that are listed
 
 /**
- * @typedef {{model: HTMLSelectElement, cap: HTMLInputElement, window: HTMLSelectElement}} Fields they outlive a quote
+ * @typedef {{model: HTMLSelectElement, cap: HTMLInputElement, window: HTMLSelectElement}} Fields
+ * their values are kept from one quote to the next
  */
 
 /** @param {() => void} modelChanged @returns {Fields} */
@@ -44,21 +52,21 @@ export function quoteFields(modelChanged) {
  * @param {() => void} back
  */
 export function quoteView(filename, quote, { model, cap, window }, start, back) {
-  const isGood = !quote.errors.length && quote.lines > 0;
-  const begin = h(
+  const isValid = !quote.errors.length && quote.lines > 0;
+  const startButton = h(
     "button",
-    { type: "submit", class: "primary", disabled: !isGood },
+    { type: "submit", class: "primary", disabled: !isValid },
     `Start ${plural(quote.lines, "line")}`,
   );
-  const noPrice = quote.cost_high === null || quote.cost_high === undefined;
+  const hasNoPrice = quote.cost_high === null || quote.cost_high === undefined;
   const form = h(
     "form",
     {
       class: "card-form",
       onsubmit: (/** @type {Event} */ event) => {
         event.preventDefault();
-        begin.disabled = true;
-        say(begin, "Starting …");
+        startButton.disabled = true;
+        setText(startButton, "Starting …");
         start();
       },
     },
@@ -66,36 +74,40 @@ export function quoteView(filename, quote, { model, cap, window }, start, back) 
     h(
       "dl",
       { class: "tiles" },
-      tile("Lines", count(quote.lines)),
+      tile("Lines", formatCount(quote.lines)),
       tile(
         "Cost",
-        noPrice ? "no price known" : range(money(quote.cost_low), money(quote.cost_high)),
+        hasNoPrice
+          ? "price unknown"
+          : formatRange(formatUsd(quote.cost_low), formatUsd(quote.cost_high)),
       ),
       tile(
         "Duration",
-        quote.minutes === null ? "no limits known" : `about ${span(quote.minutes * 60)}`,
+        quote.minutes === null
+          ? "rate limits unknown"
+          : `about ${formatSeconds(quote.minutes * 60)}`,
       ),
     ),
-    quote.errors.length ? mistakes(quote.errors) : table(quote.models),
+    quote.errors.length ? fileErrors(quote.errors) : table(quote.models),
     h("p", { class: "hint" }, `Estimates: ${quote.note}.`),
     h(
       "div",
       { class: "pair" },
-      h("label", null, "Model of lines that name none", model),
-      h("label", null, "Cap in US dollars", cap),
-      h("label", null, "To be done within", window),
+      h("label", null, "Model for lines without one", model),
+      h("label", null, "Cost cap in US dollars", cap),
+      h("label", null, "Complete within", window),
     ),
     h(
       "p",
       { class: "hint", id: "cap-hint" },
-      noPrice
-        ? "A cap needs a price for every model."
-        : "At the cap no further line is started; those under way are finished.",
+      hasNoPrice
+        ? "A cost cap needs a price for every model."
+        : "At the cap the job starts no more lines; lines in flight are finished.",
     ),
     h(
       "div",
       { class: "actions" },
-      begin,
+      startButton,
       h("button", { type: "button", onclick: back }, "Choose another file"),
     ),
   );
@@ -114,21 +126,27 @@ function table(models) {
       "tr",
       null,
       h("th", { scope: "row" }, name),
-      h("td", null, count(part.lines)),
-      h("td", null, count(part.tokens_in)),
-      h("td", null, range(count(part.tokens_out_low), count(part.tokens_out_high))),
+      h("td", null, formatCount(part.lines)),
+      h("td", null, formatCount(part.tokens_in)),
       h(
         "td",
         null,
-        part.cost_high === null ? UNKNOWN : range(money(part.cost_low), money(part.cost_high)),
+        formatRange(formatCount(part.tokens_out_low), formatCount(part.tokens_out_high)),
       ),
-      h("td", null, part.minutes === null ? UNKNOWN : span(part.minutes * 60)),
+      h(
+        "td",
+        null,
+        part.cost_high === null
+          ? UNKNOWN
+          : formatRange(formatUsd(part.cost_low), formatUsd(part.cost_high)),
+      ),
+      h("td", null, part.minutes === null ? UNKNOWN : formatSeconds(part.minutes * 60)),
     ),
   );
   const head = h(
     "tr",
     null,
-    HEADS.map((name) => h("th", { scope: "col" }, name)),
+    HEADINGS.map((name) => h("th", { scope: "col" }, name)),
   );
   return h(
     "div",
@@ -137,21 +155,24 @@ function table(models) {
   );
 }
 
-/** @param {any[]} errors */
-export function mistakes(errors) {
+/** Lists the invalid lines of an input file. @param {any[]} errors */
+export function fileErrors(errors) {
   const items = errors
-    .slice(0, SHOWN)
-    .map((error) => h("li", null, error.line ? `Line ${count(error.line)}: ` : "", error.message));
+    .slice(0, MAX_ERRORS)
+    .map((error) =>
+      h("li", null, error.line ? `Line ${formatCount(error.line)}: ` : "", error.message),
+    );
   const more =
-    errors.length > SHOWN && h("p", { class: "hint" }, `And ${count(errors.length - SHOWN)} more.`);
+    errors.length > MAX_ERRORS &&
+    h("p", { class: "hint" }, `And ${formatCount(errors.length - MAX_ERRORS)} more.`);
   return h(
     "div",
-    { class: "fault-box" },
+    { class: "error-box" },
     h(
       "p",
       null,
-      h("strong", null, "The file has mistakes."),
-      " Mend these lines, and choose it again.",
+      h("strong", null, "The file has errors."),
+      " Correct these lines and choose the file again.",
     ),
     h("ul", null, items),
     more,

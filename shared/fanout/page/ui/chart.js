@@ -1,17 +1,17 @@
-/** A small chart: one quantity over time, and ticks for what happened. */
+/** A small line chart of one quantity over time, with red marks for events. */
 
-import { fill, h, say, svg } from "./dom.js";
-import { niceEnd } from "./format.js";
+import { h, setChildren, setText, svg } from "./dom.js";
+import { roundAxisEnd } from "./format.js";
 
 const WIDTH = 320;
 const HEIGHT = 80;
 
-/** @typedef {{at: number, value: number | null}} Point */
+/** @typedef {{at: number, value: number | null}} Point `at` in ms; `null` is unknown */
 
 /** @param {string} title @param {string} unit */
 export function chart(title, unit) {
-  const now = h("b");
-  const top = h("span", { class: "top-of" });
+  const current = h("b");
+  const axisEnd = h("span", { class: "axis-end" });
   const area = svg("path", { class: "area" });
   const line = svg("path", { class: "line" });
   const marks = svg("path", { class: "marks" });
@@ -26,38 +26,38 @@ export function chart(title, unit) {
   const element = h(
     "figure",
     { class: "chart" },
-    h("figcaption", null, title, " ", now),
-    h("div", { class: "plot" }, picture, top),
+    h("figcaption", null, title, " ", current),
+    h("div", { class: "plot" }, picture, axisEnd),
     note,
   );
   return {
     element,
     /**
      * @param {Point[]} points
-     * @param {Point[]} [events] those with a value above 0 are marked
+     * @param {Point[]} [events] each with a value above 0 gets a mark
      * @param {string} [remark]
      */
     update(points, events = [], remark = "") {
       const known = points.filter((point) => point.value !== null);
-      say(note, known.length ? remark : "Not told by this gateway.");
+      setText(note, known.length ? remark : "This gateway does not report it.");
       const last = known.at(-1);
-      say(now, last ? `${round(last.value ?? 0)} ${unit}` : "");
+      setText(current, last ? `${round(last.value ?? 0)} ${unit}` : "");
       if (known.length < 2) {
         for (const path of [area, line, marks]) path.setAttribute("d", "");
-        fill(top);
+        setChildren(axisEnd);
         return;
       }
       const from = /** @type {Point} */ (known[0]).at;
-      const long = Math.max(1, /** @type {Point} */ (known.at(-1)).at - from);
-      const end = niceEnd(Math.max(1, ...known.map((point) => point.value ?? 0)));
-      const x = (/** @type {number} */ at) => (((at - from) / long) * WIDTH).toFixed(1);
+      const duration = Math.max(1, /** @type {Point} */ (known.at(-1)).at - from);
+      const end = roundAxisEnd(Math.max(1, ...known.map((point) => point.value ?? 0)));
+      const x = (/** @type {number} */ at) => (((at - from) / duration) * WIDTH).toFixed(1);
       const y = (/** @type {number} */ value) => (HEIGHT - (value / end) * (HEIGHT - 4)).toFixed(1);
       const path = known.map((point) => `${x(point.at)},${y(point.value ?? 0)}`).join("L");
       line.setAttribute("d", `M${path}`);
       area.setAttribute("d", `M0,${HEIGHT}L${path}L${WIDTH},${HEIGHT}Z`);
-      const seen = events.filter((event) => event.value && event.at >= from);
-      marks.setAttribute("d", seen.map((event) => `M${x(event.at)},${HEIGHT}v-14`).join(""));
-      say(top, String(end));
+      const marked = events.filter((event) => event.value && event.at >= from);
+      marks.setAttribute("d", marked.map((event) => `M${x(event.at)},${HEIGHT}v-14`).join(""));
+      setText(axisEnd, String(end));
     },
   };
 }

@@ -1,26 +1,24 @@
-/**
- * Elements made of values. Text becomes text nodes, and nothing here can make HTML of a string.
- */
+/** Creates and changes elements. Text becomes text nodes; nothing here turns a string into HTML. */
 
 /** @typedef {Node | string | number | null | undefined | false | Child[]} Child */
 /** @typedef {Record<string, any>} Props */
 
 /**
- * One element. `on…` are listeners, `vars` CSS variables, a known property is set as such, the
- * rest are attributes.
+ * Creates one element. Props named `on…` become listeners, `vars` CSS variables, and names that
+ * the element has as properties are set as such. The others become attributes.
  * @template {keyof HTMLElementTagNameMap} K
  * @param {K} tag @param {Props | null} [props] @param {...Child} children
  * @returns {HTMLElementTagNameMap[K]}
  */
 export function h(tag, props, ...children) {
   const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(props ?? {})) set(element, name, value);
-  add(element, children);
+  for (const [name, value] of Object.entries(props ?? {})) setProp(element, name, value);
+  append(element, children);
   return element;
 }
 
 /** @param {HTMLElement} element @param {string} name @param {any} value */
-function set(element, name, value) {
+function setProp(element, name, value) {
   if (value === undefined || value === null) return;
   if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
   else if (name === "vars") {
@@ -31,9 +29,9 @@ function set(element, name, value) {
 }
 
 /** @param {Node} parent @param {Child[]} children */
-function add(parent, children) {
+function append(parent, children) {
   for (const child of children) {
-    if (Array.isArray(child)) add(parent, child);
+    if (Array.isArray(child)) append(parent, child);
     else if (child instanceof Node) parent.appendChild(child);
     else if (child !== null && child !== undefined && child !== false) {
       parent.appendChild(document.createTextNode(String(child)));
@@ -41,24 +39,25 @@ function add(parent, children) {
   }
 }
 
-/** Replace what is in an element. @param {Element} parent @param {...Child} children */
-export function fill(parent, ...children) {
+/** Replaces all children of an element. @param {Element} parent @param {...Child} children */
+export function setChildren(parent, ...children) {
   parent.replaceChildren();
-  add(parent, children);
+  append(parent, children);
 }
 
 /**
- * Change a text only where it differs, so that nothing is laid out for nothing.
+ * Sets a node's text if it differs, so that an unchanged text causes no layout.
  * @param {Node} node
  * @param {string} text
  */
-export function say(node, text) {
+export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
+ * Creates one SVG element.
  * @param {string} tag
  * @param {Record<string, string | number>} attributes
  * @param {...Node} children
@@ -71,31 +70,31 @@ export function svg(tag, attributes, ...children) {
 }
 
 /** @type {Set<() => void>} */
-const due = new Set();
+const scheduled = new Set();
 
 /**
- * Run `work` once before the next frame, however often it is asked for.
+ * Runs `work` once before the next frame, however often it is scheduled until then.
  * @param {() => void} work
  */
-export function beforeFrame(work) {
-  if (due.size === 0) requestAnimationFrame(runDue);
-  due.add(work);
+export function beforeNextFrame(work) {
+  if (scheduled.size === 0) requestAnimationFrame(runScheduled);
+  scheduled.add(work);
 }
 
-function runDue() {
-  const work = [...due];
-  due.clear();
-  for (const one of work) one();
+function runScheduled() {
+  const works = [...scheduled];
+  scheduled.clear();
+  for (const work of works) work();
 }
 
-/** Tell it to who cannot see it: one polite sentence. @param {string} text */
+/** Has screen readers read one sentence aloud, politely. @param {string} text */
 export function announce(text) {
   const region = document.getElementById("announcer");
   if (region) region.textContent = text;
 }
 
-/** Save bytes as a file of this name. @param {Blob} blob @param {string} name */
-export function save(blob, name) {
+/** Downloads bytes as a file of this name. @param {Blob} blob @param {string} name */
+export function downloadBlob(blob, name) {
   const url = URL.createObjectURL(blob);
   h("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);

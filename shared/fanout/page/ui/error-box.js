@@ -1,37 +1,37 @@
-/** A place for what went wrong, in plain words, with what to do. */
+/** A box that shows an error in plain words, with what to do about it. */
 
 import { ApiError } from "../api/client.js";
-import { fill, h } from "./dom.js";
-import { explain } from "./error-messages.js";
+import { h, setChildren } from "./dom.js";
+import { explainError } from "./error-messages.js";
 
-export function faultBox() {
-  const element = h("div", { class: "fault-box", role: "alert", hidden: true });
+export function errorBox() {
+  const element = h("div", { class: "error-box", role: "alert", hidden: true });
   return {
     element,
-    /** What the gateway said, or what this page could not read. @param {unknown} error */
-    tell(error) {
+    /** An error of the gateway, or of reading a file. @param {unknown} error */
+    show(error) {
       if (!(error instanceof Error)) throw error;
       const { what, advice, details } =
-        error instanceof ApiError ? explain(error.fault) : unreadable(error);
+        error instanceof ApiError ? explainError(error.info) : unreadableFile(error);
       element.hidden = false;
-      fill(
+      setChildren(
         element,
         h("p", null, h("strong", null, what), " ", advice),
         details && h("p", { class: "details" }, details),
       );
     },
-    calm() {
+    clear() {
       element.hidden = true;
-      fill(element);
+      setChildren(element);
     },
   };
 }
 
 /** @param {Error} error */
-function unreadable(error) {
+function unreadableFile(error) {
   return {
     what: "The file cannot be read.",
-    advice: "Mend it, and try again.",
+    advice: "Correct it and try again.",
     details: error.message,
   };
 }

@@ -1,24 +1,24 @@
-/** Markdown inside a line to nodes: emphasis, code, links. What is not understood stays text. */
+/** Turns a line's inline Markdown into nodes: emphasis, code, links. Everything else stays text. */
 
 import { h } from "./dom.js";
 
-// Bounded, so that no text can make the search for an end take long.
+// Each match has a maximum length, so that no text can make the search slow.
 const INLINE = new RegExp(
   [
     "(?<tick>`{1,3})(?<code>[^`]{1,1000}?)\\k<tick>",
     "\\*\\*(?<strong>[^\\n]{1,1000}?)\\*\\*",
     "\\*(?<em>[^\\s*][^*\\n]{0,1000}?)\\*",
-    "(?<!\\w)_(?<under>[^\\s_][^_\\n]{0,1000}?)_(?!\\w)",
-    "~~(?<gone>[^~\\n]{1,1000}?)~~",
+    "(?<!\\w)_(?<underscored>[^\\s_][^_\\n]{0,1000}?)_(?!\\w)",
+    "~~(?<deleted>[^~\\n]{1,1000}?)~~",
     "(?<image>!?)\\[(?<label>[^\\]\\n]{0,500})\\]\\((?<target>[^()\\s]{1,2000})\\)",
-    "(?<bare>https?://[^\\s<>()\"'`]{1,2000})",
+    "(?<bareUrl>https?://[^\\s<>()\"'`]{1,2000})",
     "\\\\(?<escaped>[\\\\`*_{}\\[\\]()#+.!~|>-])",
   ].join("|"),
   "g",
 );
 
-/** The nodes of a text. @param {string} text @returns {(Node | string)[]} */
-export function inline(text) {
+/** Returns the nodes for a text. @param {string} text @returns {(Node | string)[]} */
+export function inlineNodes(text) {
   /** @type {(Node | string)[]} */
   const nodes = [];
   let from = 0;
@@ -38,28 +38,29 @@ export function inline(text) {
  */
 function nodeOf(whole, found) {
   if (found.code !== undefined) return h("code", null, found.code);
-  if (found.strong !== undefined) return h("strong", null, inline(found.strong));
-  if (found.em !== undefined) return h("em", null, inline(found.em));
-  if (found.under !== undefined) return h("em", null, inline(found.under));
-  if (found.gone !== undefined) return h("del", null, inline(found.gone));
+  if (found.strong !== undefined) return h("strong", null, inlineNodes(found.strong));
+  if (found.em !== undefined) return h("em", null, inlineNodes(found.em));
+  if (found.underscored !== undefined) return h("em", null, inlineNodes(found.underscored));
+  if (found.deleted !== undefined) return h("del", null, inlineNodes(found.deleted));
   if (found.escaped !== undefined) return found.escaped;
-  if (found.bare !== undefined) return link(found.bare, found.bare, whole);
+  if (found.bareUrl !== undefined) return link(found.bareUrl, found.bareUrl, whole);
   return link(found.target ?? "", found.label || (found.target ?? ""), whole);
 }
 
 /**
- * A link that leads to the web, or the text as it was. A picture is one too: none is fetched.
+ * A link if the address is safe, otherwise the source text. An image becomes a link too, so that
+ * no response can make the browser fetch anything.
  * @param {string} target
  * @param {string} label
  * @param {string} whole
  */
 function link(target, label, whole) {
-  return isSafe(target)
+  return isSafeUrl(target)
     ? h("a", { href: target, target: "_blank", rel: "noopener noreferrer nofollow" }, label)
     : whole;
 }
 
-/** Whether an address is one of the web. @param {string} target */
-export function isSafe(target) {
+/** Whether an address is an `http`, `https` or `mailto` URL. @param {string} target */
+export function isSafeUrl(target) {
   return /^(https?:\/\/|mailto:)/i.test(target);
 }

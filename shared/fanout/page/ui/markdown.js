@@ -1,29 +1,29 @@
 /**
- * A model's answer as it comes, shown as the Markdown that it most likely is.
+ * Renders a streamed response as Markdown while it grows.
  *
- * Finished blocks are made once and never touched again; only the last one is made anew, so a long
- * answer costs each frame as little as a short one. Elements are created, never parsed.
+ * A finished block is rendered once. Only the last block is rendered again for each update, so a
+ * long response takes no more time per frame than a short one. It creates elements and parses no HTML.
  */
 
 import { h } from "./dom.js";
-import { inline } from "./markdown-inline.js";
+import { inlineNodes } from "./markdown-inline.js";
 
 const FENCE = /^\s{0,3}(`{3,}|~{3,})\s*([\w+#.-]*)[^`]*$/;
-const MANY = 4000; // characters of an open block beyond which it grows as plain text
+const MAX_BLOCK = 4000; // characters; an open block that is longer grows as plain text
 
-export class Markdown {
+export class StreamingMarkdown {
   /** @param {HTMLElement} root */
   constructor(root) {
     this.root = root;
-    /** @private the line that has no end yet */ this.partial = "";
+    /** @private the unfinished line */ this.partial = "";
     /** @private @type {string[]} the lines of the open block */ this.lines = [];
     /** @private */ this.size = 0;
-    /** @private @type {string} the end of the open fence */ this.fence = "";
+    /** @private @type {string} what closes the open code fence */ this.fence = "";
     /** @private */ this.code = document.createTextNode("");
     /** @private */ this.tail = this.newTail();
   }
 
-  /** Take what came. @param {string} text */
+  /** Adds text to the response. @param {string} text */
   append(text) {
     const parts = (this.partial + text).split("\n");
     this.partial = parts.pop() ?? "";
@@ -31,7 +31,7 @@ export class Markdown {
     this.show();
   }
 
-  /** The answer is whole. */
+  /** Marks the response as complete. */
   end() {
     if (this.partial) this.line(this.partial);
     this.partial = "";
@@ -65,15 +65,15 @@ export class Markdown {
     }
   }
 
-  /** What is in hand of the open block. @private */
+  /** Renders the open block. @private */
   show() {
     if (this.fence || (!this.lines.length && !this.partial)) return;
     const size = this.size + this.partial.length;
-    if (size <= MANY) this.tail.replaceChildren(...blocks([...this.lines, this.partial]));
+    if (size <= MAX_BLOCK) this.tail.replaceChildren(...blocks([...this.lines, this.partial]));
     else this.grow([...this.lines, this.partial].join("\n"));
   }
 
-  /** A long block as a text that only gets longer. @private @param {string} text */
+  /** Renders a long block as plain text, by appending only. @private @param {string} text */
   grow(text) {
     let plain = this.tail.querySelector(":scope > p.plain")?.firstChild;
     if (!(plain instanceof Text)) {
@@ -83,7 +83,7 @@ export class Markdown {
     if (plain instanceof Text) plain.appendData(text.slice(plain.length));
   }
 
-  /** The open block is finished: it stays as it is. @private */
+  /** Finishes the open block: it is not rendered again. @private */
   close() {
     if (!this.fence && this.lines.length) this.tail.replaceChildren(...blocks(this.lines));
     if (this.tail.hasChildNodes()) this.tail = this.newTail();
@@ -100,22 +100,22 @@ export class Markdown {
   }
 }
 
-/** @typedef {{test: RegExp, make: (lines: string[]) => Node[], goesOn?: RegExp}} Kind */
+/** @typedef {{test: RegExp, make: (lines: string[]) => Node[], continues?: RegExp}} Kind */
 
 const ITEM = /^(\s*)(?:[-*+]|(\d{1,9})[.)])\s+(.*)$/;
 
 /**
- * @type {Kind[]} in the order in which they are tried; `goesOn` tells which lines follow the first
+ * @type {Kind[]} in the order they are tried; lines that match `continues` belong to the first line's block
  */
 const KINDS = [
   { test: /^\s{0,3}#{1,6}\s/, make: heading },
   { test: /^\s{0,3}([-*_])(\s*\1){2,}\s*$/, make: () => [h("hr", null)] },
-  { test: /^\s{0,3}>/, goesOn: /^\s{0,3}>/, make: quote },
-  { test: ITEM, goesOn: /^(\s*([-*+]|\d{1,9}[.)])\s+|\s{2,})/, make: list },
-  { test: /^\s*\|.*\|\s*$/, goesOn: /^\s*\|/, make: table },
+  { test: /^\s{0,3}>/, continues: /^\s{0,3}>/, make: quote },
+  { test: ITEM, continues: /^(\s*([-*+]|\d{1,9}[.)])\s+|\s{2,})/, make: list },
+  { test: /^\s*\|.*\|\s*$/, continues: /^\s*\|/, make: table },
 ];
 
-/** The elements of a run of lines without a blank one. @param {string[]} lines @returns {Node[]} */
+/** Returns the elements for consecutive lines, none of them blank. @param {string[]} lines @returns {Node[]} */
 function blocks(lines) {
   /** @type {Node[]} */
   const made = [];
@@ -126,9 +126,9 @@ function blocks(lines) {
     let end = at + 1;
     if (!kind) {
       while (end < lines.length && !KINDS.some((one) => one.test.test(lines[end] ?? ""))) end += 1;
-      made.push(h("p", null, inline(lines.slice(at, end).join("\n"))));
+      made.push(h("p", null, inlineNodes(lines.slice(at, end).join("\n"))));
     } else {
-      while (end < lines.length && kind.goesOn?.test(lines[end] ?? "")) end += 1;
+      while (end < lines.length && kind.continues?.test(lines[end] ?? "")) end += 1;
       made.push(...kind.make(lines.slice(at, end)));
     }
     at = end;
@@ -137,12 +137,12 @@ function blocks(lines) {
 }
 
 /**
- * Below the page's own headings, for those who jump from one to the next.
+ * A heading, at a level below the page's own headings (for screen readers that list headings).
  * @param {string[]} lines
  */
 function heading(lines) {
   const [, marks = "#", text = ""] = /^\s*(#+)\s+(.*?)\s*#*$/.exec(lines[0] ?? "") ?? [];
-  return [h(marks.length === 1 ? "h4" : marks.length === 2 ? "h5" : "h6", null, inline(text))];
+  return [h(marks.length === 1 ? "h4" : marks.length === 2 ? "h5" : "h6", null, inlineNodes(text))];
 }
 
 /** @param {string[]} lines */
@@ -167,7 +167,7 @@ function list(lines) {
     const found = ITEM.exec(line);
     if (found && (found[1]?.length ?? 0) <= indent) {
       finish();
-      item = h("li", null, inline(found[3] ?? ""));
+      item = h("li", null, inlineNodes(found[3] ?? ""));
       made.append(item);
     } else inner.push(line.slice(indent + 2));
   }
@@ -177,7 +177,7 @@ function list(lines) {
 
 /** @param {string[]} lines @returns {Node[]} */
 function table(lines) {
-  if (!/^[\s|:-]+$/.test(lines[1] ?? "")) return [h("p", null, inline(lines.join("\n")))];
+  if (!/^[\s|:-]+$/.test(lines[1] ?? "")) return [h("p", null, inlineNodes(lines.join("\n")))];
   const cells = (/** @type {string} */ line) =>
     line
       .trim()
@@ -186,13 +186,13 @@ function table(lines) {
   const head = h(
     "tr",
     null,
-    cells(lines[0] ?? "").map((cell) => h("th", { scope: "col" }, inline(cell.trim()))),
+    cells(lines[0] ?? "").map((cell) => h("th", { scope: "col" }, inlineNodes(cell.trim()))),
   );
   const rows = lines.slice(2).map((line) =>
     h(
       "tr",
       null,
-      cells(line).map((cell) => h("td", null, inline(cell.trim()))),
+      cells(line).map((cell) => h("td", null, inlineNodes(cell.trim()))),
     ),
   );
   return [

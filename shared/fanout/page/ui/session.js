@@ -1,16 +1,16 @@
-/** What this tab remembers over a reload, and nobody else ever sees. */
+/** Values that this tab keeps over a reload, in its session storage. */
 
-/** @param {string} name @param {any} otherwise @returns {any} */
-export function recall(name, otherwise) {
+/** @param {string} name @param {any} fallback @returns {any} */
+export function loadFromSession(name, fallback) {
   const text = sessionStorage.getItem(name);
-  return text === null ? otherwise : JSON.parse(text);
+  return text === null ? fallback : JSON.parse(text);
 }
 
 /** @param {string} name @param {unknown} value */
-export function keep(name, value) {
+export function saveToSession(name, value) {
   try {
     sessionStorage.setItem(name, JSON.stringify(value));
   } catch {
-    sessionStorage.removeItem(name); // too long to be kept: a reload will not have it
+    sessionStorage.removeItem(name); // over the browser's storage limit: lost at a reload
   }
 }

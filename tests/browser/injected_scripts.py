@@ -1,41 +1,41 @@
-"""Scripts that look at the page from inside it."""
+"""JavaScript that the tests run inside the page, to measure what Playwright cannot."""
 
-HEARD = """() => {
-  window.heard = [];
+RECORD_ANNOUNCEMENTS = """() => {
+  window.announcements = [];
   const announcer = document.getElementById("announcer");
-  new MutationObserver(() => window.heard.push(announcer.textContent))
+  new MutationObserver(() => window.announcements.push(announcer.textContent))
     .observe(announcer, {childList: true, characterData: true, subtree: true});
 }"""
-"""`heard` is what a screen reader is told, in its order."""
+"""Sets `announcements` to what screen readers read aloud, in order."""
 
-SHIFTS = """() => {
-  window.shifts = 0;
+RECORD_LAYOUT_SHIFTS = """() => {
+  window.layoutShift = 0;
   new PerformanceObserver((list) => {
-    for (const one of list.getEntries()) window.shifts += one.value;
+    for (const one of list.getEntries()) window.layoutShift += one.value;
   }).observe({type: "layout-shift", buffered: false});
 }"""
-"""`shifts` is what moves without being asked to: https://wicg.github.io/layout-instability/."""
+"""Sums up unexpected layout shifts in `layoutShift`: https://wicg.github.io/layout-instability/."""
 
-SHAPES = """() => [...document.querySelectorAll(".card, .timeline")]
+POSITIONS = """() => [...document.querySelectorAll(".card, .timeline")]
   .map((one) => JSON.stringify(one.getBoundingClientRect()))"""
-"""Where the big parts are."""
+"""Returns the positions and sizes of the cards and the timeline."""
 
-FRAMES = """() => {
-  window.changes = 0;
+COUNT_EXTRA_CHANGES = """() => {
+  window.extraChanges = 0;
   let isDirty = false;
   const tick = () => { isDirty = false; requestAnimationFrame(tick) };
   requestAnimationFrame(tick);
   new MutationObserver((all) => {
     if (!all.some((one) => one.target.parentElement?.closest?.(".text"))) return;
-    if (isDirty) window.changes += 1;
+    if (isDirty) window.extraChanges += 1;
     isDirty = true;
   }).observe(document.body, {childList: true, characterData: true, subtree: true});
 }"""
-"""`changes` are those of answers beyond the one that each frame may have."""
+"""Counts in `extraChanges` the changes of responses beyond one per frame."""
 
-CONTRAST = """([text, ground]) => {
+CONTRAST = """([text, background]) => {
   const style = getComputedStyle(document.documentElement);
-  const light = (name) => {
+  const luminance = (name) => {
     const canvas = new OffscreenCanvas(1, 1).getContext("2d");
     canvas.fillStyle = style.getPropertyValue(name).trim();
     canvas.fillRect(0, 0, 1, 1);
@@ -45,13 +45,13 @@ CONTRAST = """([text, ground]) => {
     });
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
-  const [a, b] = [light(text), light(ground)].sort((x, y) => y - x);
+  const [a, b] = [luminance(text), luminance(background)].sort((x, y) => y - x);
   return (a + 0.05) / (b + 0.05);
 }"""
-"""The contrast of two colours of the page: https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio."""
+"""Returns the contrast of two of the page's colors: https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio."""
 
 UNNAMED = (
     "button:not([aria-label]):empty, img:not([alt]), "
     ":is(input, select, textarea):not([aria-label], [hidden], label *)"
 )
-"""Controls and pictures that a screen reader could not name."""
+"""Selects controls and pictures that have no name for screen readers."""

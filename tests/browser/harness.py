@@ -1,4 +1,4 @@
-"""The gateway with its page and its jobs, and a browser; found, or installed where that can be."""
+"""Starts what the browser tests need: a gateway with its page and jobs, Chromium, and a tab."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.gateway_server import Notes, Served, _serving
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
-    "--no-sandbox",  # it opens nothing but 127.0.0.1
+    "--no-sandbox",  # it opens pages of 127.0.0.1 only
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -32,20 +32,20 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE = 10_000
-"""Milliseconds that a test waits for what must come."""
+TIMEOUT_MS = 10_000
+"""How long a test waits for an element or an expected state."""
 
 MISSING = (
-    "the browser's tests need Chromium: install it (Debian, Ubuntu: `apt-get install chromium`), "
-    "or name another in CHROMIUM"
+    "the browser tests need Chromium: install it (Debian, Ubuntu: `apt-get install chromium`), "
+    "or set CHROMIUM to the path of a browser"
 )
 
 
 @contextmanager
-def open_house(
+def serve_gateway(
     config: Mapping[str, Any], home: Path, env: Mapping[str, str] = {}, port: int = 0
 ) -> Iterator[Served]:
-    """The gateway of a config, for the block."""
+    """A gateway with this config, its page, and its jobs in `home`, for the block."""
     notes = Notes()
     catalog = resolve(check(config, env), env)
     app = App(
@@ -60,24 +60,24 @@ def open_house(
 
 
 def find_chromium() -> str:
-    """Where a Chromium is; Debian's is installed if there is none and this is root's machine."""
-    if found := os.environ.get("CHROMIUM") or _found():
+    """The path of Chromium. Installs Debian's if there is none and the user is root."""
+    if found := os.environ.get("CHROMIUM") or _installed():
         return found
     if os.geteuid() == 0 and shutil.which("apt-get"):
         for words in ("update", "install --yes --no-install-recommends chromium"):
             subprocess.run(["apt-get", "-qq", *words.split()], check=True)  # noqa: S603, S607
-    if found := _found():
+    if found := _installed():
         return found
     raise SystemExit(MISSING)
 
 
-def _found() -> str | None:
+def _installed() -> str | None:
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 @contextmanager
 def open_browser() -> Iterator[Browser]:
-    """A Chromium without a screen, for the block."""
+    """A headless Chromium for the block."""
     path = find_chromium()
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=path, args=list(FLAGS))
@@ -88,28 +88,28 @@ def open_browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def open_page(browser: Browser, url: str, *, judged: bool = True, **options: Any) -> Iterator[Page]:
+def open_page(browser: Browser, url: str, *, strict: bool = True, **options: Any) -> Iterator[Page]:
     """
-    The gateway's page in a new tab of an empty browser.
+    The gateway's page in a new tab without stored data.
 
-    Whatever the block does: no script may fail, no policy be broken, no other host be asked; but
-    not where the block itself tries to (`judged`).
+    At the end it checks that no script failed, that nothing broke the Content-Security-Policy and
+    that no other host got a request; with `strict=False`, for tests that try to do so, it does not.
     """
-    faults: list[str] = []
+    errors: list[str] = []
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
-    context.set_default_timeout(PATIENCE)
+    context.set_default_timeout(TIMEOUT_MS)
     page = context.new_page()
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda said: faults.extend([said.text] if "Policy" in said.text else []))
-    asked: set[str] = set()
-    page.on("request", lambda request: asked.add(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda line: errors.extend([line.text] if "Policy" in line.text else []))
+    requested: set[str] = set()
+    page.on("request", lambda request: requested.add(request.url))
     try:
         page.goto(f"{url}/")
         yield page
     finally:
         context.close()
-    if not judged:
+    if not strict:
         return
-    assert faults == []
-    web = {one for one in asked if not one.startswith(("data:", "blob:"))}
+    assert errors == []
+    web = {one for one in requested if not one.startswith(("data:", "blob:"))}
     assert {one for one in web if not one.startswith(f"{url}/")} == set()

@@ -1,4 +1,4 @@
-"""What comes from models, files and errors is text; the key stays in the tab."""
+"""Text from models, files and errors never becomes HTML, and the API key stays in the tab."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.support.provider_steps import answers, refuse
 from tests.support.scripted_provider import Upstream
 
 from .conftest import config_of
-from .house import open_house, open_page
+from .harness import open_page, serve_gateway
 from .test_compare import ask, card
 from .test_jobs import give, line
 
 EVIL = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
-WRONG_KEY = "The gateway asks for a key that it knows."
+WRONG_KEY = "The gateway does not accept this API key."
 MARKDOWN = f"""{EVIL}
 
 [a](javascript:window.hacked=1) ![p](https://evil.test/p.png) <https://evil.test>
@@ -40,8 +40,8 @@ MARKDOWN = f"""{EVIL}
 # {EVIL}"""
 
 
-def untouched(page: Page) -> None:
-    """Nothing of it ran, and nothing of it is an element."""
+def assert_harmless(page: Page) -> None:
+    """No script ran, and the page has no element that could run one or load anything."""
     assert page.evaluate("window.hacked") is None
     assert (
         page.locator("main :is(script, iframe, object, embed, [onerror], img[src^=http])").count()
@@ -50,7 +50,7 @@ def untouched(page: Page) -> None:
     assert page.locator("a[href^='javascript:' i]").count() == 0
 
 
-def test_a_models_answer_is_text_whatever_is_in_it(page: Page, upstream: Upstream) -> None:
+def test_a_models_response_is_text_whatever_it_contains(page: Page, upstream: Upstream) -> None:
     for name in "ab":
         upstream.script(name, answers(*MARKDOWN))
     upstream.script("c", [refuse(400, EVIL)])
@@ -65,7 +65,7 @@ def test_a_models_answer_is_text_whatever_is_in_it(page: Page, upstream: Upstrea
         "noopener noreferrer nofollow"
     }
     expect(card(page, "c").locator(".details")).to_contain_text(EVIL)
-    untouched(page)
+    assert_harmless(page)
 
 
 def test_a_file_name_a_line_and_its_error_are_text(
@@ -75,100 +75,100 @@ def test_a_file_name_a_line_and_its_error_are_text(
     name = EVIL.replace("/", "_").replace('"', "'") + ".jsonl"
     give(page, name, line(EVIL[:60], EVIL), tmp_path)
     expect(page.get_by_role("heading", name=name)).to_be_visible()
-    untouched(page)
+    assert_harmless(page)
     page.get_by_role("button", name="Start 1 line").click()
     causes = page.get_by_role("region", name="Failures")
     expect(causes).to_contain_text(EVIL)
     expect(causes).to_contain_text(EVIL[:60])
     expect(page.get_by_role("complementary", name="Jobs")).to_contain_text(name)
-    untouched(page)
+    assert_harmless(page)
 
 
 def test_a_csvs_columns_and_rows_are_text(page: Page, tmp_path: Path) -> None:
     quoted = EVIL.replace('"', '""')
     give(page, "evil.csv", f'"{quoted}",n\n"{quoted}",1\n', tmp_path)
     expect(page.locator(".preview li")).to_have_text([EVIL])
-    untouched(page)
+    assert_harmless(page)
 
 
-def test_the_browser_itself_would_refuse_html_and_inline_scripts(
-    browser: Browser, house: Served
+def test_the_browser_itself_blocks_html_and_inline_scripts(
+    browser: Browser, gateway: Served
 ) -> None:
-    with open_page(browser, house.url, judged=False) as page:
-        attacked(page)
+    with open_page(browser, gateway.url, strict=False) as page:
+        try_attacks(page)
 
 
-def attacked(page: Page) -> None:
+def try_attacks(page: Page) -> None:
     for attack in (
         "document.body.innerHTML = '<b>x</b>'",
         "document.body.insertAdjacentHTML('beforeend', '<b>x</b>')",
         "document.body.appendChild(document.createElement('script')).textContent = 'hacked = 1'",
     ):
-        said = page.evaluate(
+        result = page.evaluate(
             f"() => {{ try {{ {attack}; return 'done' }} catch (e) {{ return e.name }} }}"
         )
-        assert said == "TypeError", attack
+        assert result == "TypeError", attack
     assert (
-        page.evaluate("fetch('https://evil.test/').then(() => 'asked', () => 'refused')")
-        == "refused"
+        page.evaluate("fetch('https://evil.test/').then(() => 'allowed', () => 'blocked')")
+        == "blocked"
     )
     assert page.evaluate("window.hacked") is None
 
 
 @pytest.fixture
 def locked(upstream: Upstream, tmp_path: Path) -> Iterator[Served]:
-    """A gateway with a key."""
-    with open_house(
-        config_of(upstream, "a", "b", master_key="sk-house"), tmp_path / "home"
+    """A gateway with an API key."""
+    with serve_gateway(
+        config_of(upstream, "a", "b", master_key="sk-gateway"), tmp_path / "home"
     ) as served:
         yield served
 
 
-def test_the_key_is_asked_for_kept_for_the_tab_only_and_sent_nowhere_else(
+def test_the_key_is_requested_kept_in_the_tab_only_and_sent_nowhere_else(
     browser: Browser, locked: Served, upstream: Upstream
 ) -> None:
     upstream.script("a", answers("open"))
     upstream.script("b", answers("open"))
     with open_page(browser, locked.url) as page:
-        dialog = page.get_by_role("dialog", name="The gateway's key")
+        dialog = page.get_by_role("dialog", name="Gateway API key")
         dialog.get_by_label("Key", exact=True).fill("sk-wrong")
-        dialog.get_by_role("button", name="Use it").click()
+        dialog.get_by_role("button", name="Use this key").click()
         expect(dialog.get_by_role("alert")).to_contain_text(WRONG_KEY)
         sent: list[str] = []
         page.on(
             "request",
-            lambda one: sent.extend([one.url] if "sk-house" in str(one.all_headers()) else []),
+            lambda one: sent.extend([one.url] if "sk-gateway" in str(one.all_headers()) else []),
         )
-        dialog.get_by_label("Key", exact=True).fill("sk-house")
-        dialog.get_by_role("button", name="Use it").click()
+        dialog.get_by_label("Key", exact=True).fill("sk-gateway")
+        dialog.get_by_role("button", name="Use this key").click()
         expect(dialog).to_be_hidden()
         ask(page, "Hi", "Ask 2 models")
         expect(card(page, "a").locator(".text")).to_have_text("open")
         assert sent
         assert all(url.startswith(f"{locked.url}/v1/") for url in sent)
         assert page.evaluate("JSON.stringify([localStorage, document.cookie])") == '[{},""]'
-        assert "sk-house" not in page.content()
+        assert "sk-gateway" not in page.content()
         page.get_by_role("button", name="Copy as").click()
         page.get_by_role("dialog", name="Copy this run").get_by_role(
             "button", name="Python"
         ).click()
-        assert "sk-house" not in page.content()
+        assert "sk-gateway" not in page.content()
         page.keyboard.press("Escape")
         page.reload()
-        expect(page.get_by_role("button", name="Key: set")).to_be_visible()
+        expect(page.get_by_role("button", name="API key: set")).to_be_visible()
         other = page.context.new_page()
         other.goto(f"{locked.url}/")
-        asked = other.get_by_role("dialog", name="The gateway's key")
-        expect(asked).to_be_visible()
-        asked.get_by_role("button", name="Not now").click()
-        for _ in range(2):  # looked for again and again, and not asked for again
+        second = other.get_by_role("dialog", name="Gateway API key")
+        expect(second).to_be_visible()
+        second.get_by_role("button", name="Not now").click()
+        for _ in range(2):  # after "Not now" the dialog stays closed
             with other.expect_response("**/v1/batches?*"):
                 other.evaluate("location.hash = '#/jobs'")
         expect(other.get_by_text(WRONG_KEY)).to_be_visible()
-        expect(asked).to_be_hidden()
-        page.get_by_role("button", name="Key: set").click()
+        expect(second).to_be_hidden()
+        page.get_by_role("button", name="API key: set").click()
         page.get_by_role("button", name="Forget the key").click()
-        expect(page.get_by_role("dialog", name="The gateway's key")).to_be_visible()
+        expect(page.get_by_role("dialog", name="Gateway API key")).to_be_visible()
         assert page.evaluate("sessionStorage.getItem('fanout.key')") is None
-    heard = [call.headers["authorization"] for call in upstream.calls]
-    assert set(heard) == {"Bearer sk-provider-a", "Bearer sk-provider-b"}
+    received = [call.headers["authorization"] for call in upstream.calls]
+    assert set(received) == {"Bearer sk-provider-a", "Bearer sk-provider-b"}

@@ -1,0 +1,29 @@
+/** What the page shows for a leg's state, its finish reason and its billing. Pure. */
+
+/** @type {Record<import("./run.js").State, string>} */
+export const STATE_LABELS = {
+  running: "waiting",
+  streaming: "streaming",
+  done: "done",
+  failed: "failed",
+  stopped: "stopped",
+  lost: "connection lost",
+  cancelled: "cancelled",
+  not_started: "not started",
+};
+
+/** @type {Record<string, string>} */
+export const FINISH_LABELS = {
+  stop: "complete",
+  length: "max tokens",
+  tool_calls: "tool call",
+  content_filter: "content filter",
+  error: "failed",
+};
+
+/** Whether a provider still bills a call after it is cancelled. @type {Record<string, string>} */
+export const BILLING_LABELS = {
+  stops: "billing stops",
+  continues: "billed in full",
+  unknown: "billing unknown",
+};
