@@ -1,20 +1,31 @@
 """
-For every test: a scripted provider, one for the session; scripts are a test's own. And no proxy of
-the machine's stands between a test and its own servers.
+For every test: an environment without anything of the user's, and a scripted provider.
+
+The provider is started once for the session; each test writes its own scripts.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.support.clean_environment import USER_ENVIRONMENT, clean_environment
 from tests.support.scripted_provider import Upstream, open_upstream
 
-for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
-    os.environ.pop(name, None)
-    os.environ.pop(name.lower(), None)
+# Not a fixture: pytest imports the tests' modules, and with them Fanout, before any fixture runs.
+HOME = Path(tempfile.mkdtemp(prefix="fanout-tests-"))
+os.environ.clear()
+os.environ.update(clean_environment(USER_ENVIRONMENT, HOME))
+
+
+def pytest_unconfigure() -> None:
+    """Remove the home that the tests had."""
+    shutil.rmtree(HOME, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

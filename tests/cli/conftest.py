@@ -1,4 +1,4 @@
-"""One scripted provider for the session; a config of three models; an environment without keys."""
+"""One scripted provider for the session; a config of three models; a home for each test."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from fanout.providers import registry
 from tests.cli.commands import Command, Ran, code_of, write_config
 from tests.support.gateway_server import entry
 from tests.support.scripted_provider import Upstream
@@ -15,13 +14,8 @@ NAMES = ("a", "b", "c")
 
 
 @pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No config, no key, a home of our own, and help of one width."""
-    for name in registry.names():
-        for key in registry.find(name).keys:
-            monkeypatch.delenv(key, raising=False)
-    monkeypatch.delenv("FANOUT_CONFIG", raising=False)
-    monkeypatch.delenv("LOCAL_API_BASE", raising=False)
+def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A home for each test, and help of one width."""
     monkeypatch.setenv("FANOUT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("COLUMNS", "96")
 

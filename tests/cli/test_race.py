@@ -12,7 +12,17 @@ import pytest
 from tests.cli.commands import Command, spawned, write_config
 from tests.cli.terminal import read_all
 from tests.support.gateway_server import entry
-from tests.support.provider_steps import answers, opens, refuse, role, say, stalls, stop, wait
+from tests.support.provider_steps import (
+    answers,
+    opens,
+    refuse,
+    role,
+    say,
+    slow_and_fast,
+    stalls,
+    stop,
+    wait,
+)
 from tests.support.scripted_provider import Upstream
 
 both_ways = pytest.mark.parametrize("stream", [(), ("--stream",)], ids=["plain", "streamed"])
@@ -32,8 +42,7 @@ def events(err: str) -> list[tuple[str, str]]:
 def test_the_answer_is_the_fastest_ones_and_the_others_are_hung_up_on(
     fanout: Command, upstream: Upstream, config: Path, stream: tuple[str, ...]
 ) -> None:
-    upstream.script("a", stalls())
-    upstream.script("b", answers("fast"))
+    slow_and_fast(upstream, "a", "b", "fast")
     ran = fanout("race", "Hi", "-m", "a", "-m", "b", "--config", config, *stream)
     assert (ran.code, ran.out) == (0, "fast\n")
     upstream.wait_hung_up("a")

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.clean_environment import USER_ENVIRONMENT
+
 from .deployed_stack import Deployed
 from .deployer import Cloud
 from .scripted_provider import Provider, serving
@@ -23,6 +25,10 @@ PROVIDER_KEY = "provider-key-1"
 
 WHERE = "say where: AWS_ENDPOINT_URL, FANOUT_PROVIDER_URL or FANOUT_BASE_URL (docs/aws.md)"
 ONLY_OWN = "needs the scripted provider, which only a stack of the suite's own asks"
+
+
+# The suite needs the user's AWS account and the variables above; tests/conftest.py removed them.
+os.environ.update(USER_ENVIRONMENT)
 
 
 def pytest_sessionstart() -> None:

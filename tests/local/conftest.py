@@ -13,18 +13,27 @@ import pytest
 
 from fanout.cli.local_run import installed
 from fanout.local.child_process import engine_child
-from fanout.local.models import SMOL, LocalError
+from fanout.local.models import SMOL, LocalError, home, weights_path
 from fanout.local.running_engine import RunningEngine
+from tests.support.clean_environment import USER_CACHE, USER_ENVIRONMENT
 
 
 @pytest.fixture(scope="session")
 def model_env() -> dict[str, str]:
-    """The environment of whoever runs the tests, the model installed in its cache."""
+    """
+    The tests' environment, with the model's weights in its home.
+
+    They are a link to the user's own, which are downloaded first if they are missing.
+    """
     env = dict(os.environ)
+    link = weights_path(SMOL, home(env))
     try:
-        installed(SMOL, env)
+        weights = installed(SMOL, {**USER_ENVIRONMENT, "XDG_CACHE_HOME": str(USER_CACHE)})
     except LocalError as error:
         _without_model(error)
+    else:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(weights.absolute())
     return env
 
 
