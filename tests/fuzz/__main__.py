@@ -1,4 +1,4 @@
-"""`make fuzz`: ten thousand requests made of the description, the same ones each time."""
+"""`make fuzz`: 10,000 requests generated from the OpenAPI description, the same in each run."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ import tempfile
 import time
 from pathlib import Path
 
-from .fuzzing import Asker, fuzz, operations, running
+from .fuzzing import FuzzClient, fuzz, operations, run_app
 
 COUNT = 10_000
-CHAT, SHARE = "POST /v1/chat/completions", 0.06  # its requests take long to make
-STEADY = 3
-"""Operations that can be asked in one way only."""
+CHAT, SHARE = "POST /v1/chat/completions", 0.06  # these requests take long to generate
+FIXED = 3
+"""Operations that have only one possible request."""
 
 
 def main() -> int:
-    """Ask them all; raises at the first that is not answered as it should be."""
+    """Send them all; raises at the first wrong response."""
     began, known = time.perf_counter(), operations()
-    with tempfile.TemporaryDirectory() as home, running(Path(home)) as (app, notes):
-        asker = Asker(app, notes)
-        rest = int(COUNT * (1 - SHARE) / (len(known) - 1 - STEADY)) + 1
+    with tempfile.TemporaryDirectory() as home, run_app(Path(home)) as (app, observer):
+        client = FuzzClient(app, observer)
+        rest = int(COUNT * (1 - SHARE) / (len(known) - 1 - FIXED)) + 1
         for label, operation in known.items():
-            before = asker.asked
-            fuzz(operation, int(COUNT * SHARE) if label == CHAT else rest, asker)
-            print(f"{label}: {asker.asked - before}", flush=True)
-    print(f"{asker.asked:,} requests in {time.perf_counter() - began:.0f} s; none was a 500")
+            before = client.sent
+            fuzz(operation, int(COUNT * SHARE) if label == CHAT else rest, client)
+            print(f"{label}: {client.sent - before}", flush=True)
+    print(f"{client.sent:,} requests in {time.perf_counter() - began:.0f} s; none was a 500")
     return 0
 
 

@@ -1,8 +1,8 @@
 """
-Requests made of the published description: right ones, and wrong ones, by schemathesis.
+Sends valid and invalid requests that schemathesis generates from the OpenAPI description.
 
-Whatever comes in, an answer goes out: never a 500, always OpenAI's error object, and nothing of
-what came in goes to a header or into the log. The same requests each time.
+Every response must be below 500, every error must have OpenAI's error object, and no text of a
+request may appear in a response header or in the log. Each run generates the same requests.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from tests.support.gateway_server import Notes
 from tests.support.in_process import Agreeable, Heard, InProcess, _running
 
 DESCRIPTION = Path(fanout.http.__file__).with_name("openapi.json")
-TELLING = 8
-"""Characters of a text that are too many to come out by chance."""
+DISTINCTIVE = 8
+"""Characters of a text that cannot appear in the output by chance."""
 
 KNOWN = frozenset({"a", "b"})
 
 
-class Listening(Notes):
-    """Notes that keep the log's lines too."""
+class RecordingObserver(Notes):
+    """Keeps the log lines, too."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,104 +62,104 @@ class Listening(Notes):
 
 
 @contextmanager
-def running(home: Path) -> Iterator[tuple[InProcess, Listening]]:
-    """The app with everything that it can do, its providers agreeing to all."""
-    notes = Listening()
+def run_app(home: Path) -> Iterator[tuple[InProcess, RecordingObserver]]:
+    """Run the app with all features, in process, with providers that accept everything."""
+    observer = RecordingObserver()
     models = [
         {"model_name": name, "litellm_params": {"model": f"openai/{name}", "api_key": "k"}}
         for name in sorted(KNOWN)
     ]
     catalog = resolve(check({"model_list": models}, {}), {})
     app = App(
-        lambda: open_gateway(Settings(), catalog=catalog, engine=Agreeable(), observer=notes),
-        observer=notes,
-        jobs=lambda gateway: open_local(gateway, home, observer=notes),
+        lambda: open_gateway(Settings(), catalog=catalog, engine=Agreeable(), observer=observer),
+        observer=observer,
+        jobs=lambda gateway: open_local(gateway, home, observer=observer),
     )
-    with background(lambda: _running(app, notes)) as made:
-        yield made, notes
+    with background(lambda: _running(app, observer)) as made:
+        yield made, observer
 
 
 def operations() -> Mapping[str, Any]:
-    """Everything that the description describes, by its label."""
+    """All operations in the OpenAPI description, by label."""
     schema = schemathesis.openapi.from_dict(json.loads(DESCRIPTION.read_text()))
     every = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
     return {operation.label: operation for operation in every}
 
 
-def fuzz(operation: Any, count: int, ask: Asker) -> None:
-    """Ask so many requests of one kind, half of them wrong on purpose where they can be."""
-    until = ask.asked + count
+def fuzz(operation: Any, count: int, client: FuzzClient) -> None:
+    """Send `count` requests of one operation, half of them invalid where that is possible."""
+    until = client.sent + count
     for mode, many in ((GenerationMode.NEGATIVE, count // 2), (GenerationMode.POSITIVE, count)):
 
         @settings(
-            max_examples=max(1, min(many, until - ask.asked)),
+            max_examples=max(1, min(many, until - client.sent)),
             derandomize=True,
             deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),
-            phases=[Phase.generate],  # what fails is seen as it is, and soon
+            phases=[Phase.generate],  # no shrinking: fail fast, with the request as generated
         )
         @given(case=operation.as_strategy(generation_mode=mode))
         def run(case: Any) -> None:
-            ask(case)
+            client.send(case)
 
-        with suppress(Unsatisfiable):  # where nothing is asked for, nothing can be wrong
+        with suppress(Unsatisfiable):  # an operation without input has no invalid requests
             run()
 
 
-class Asker:
-    """Asks the app, and checks what comes out; `asked` counts."""
+class FuzzClient:
+    """Sends generated requests to the app and checks the responses; `sent` counts them."""
 
-    def __init__(self, app: InProcess, notes: Listening) -> None:
+    def __init__(self, app: InProcess, observer: RecordingObserver) -> None:
         self._app = app
-        self._notes = notes
-        self.asked = 0
+        self._observer = observer
+        self.sent = 0
 
-    def __call__(self, case: Any) -> None:
-        """One request."""
-        self.asked += 1
-        body, headers = _encoded(case, self.asked)
+    def send(self, case: Any) -> None:
+        """Send one request and check its response."""
+        self.sent += 1
+        body, headers = _encode(case, self.sent)
         path = case.formatted_path
         query = urlencode(case.query or {}, doseq=True).encode()
-        heard = self._app.ask(case.method.upper(), path, [body], headers, query)
-        self._check(heard, _texts([case.body, case.query, case.path_parameters, case.headers]))
+        response = self._app.ask(case.method.upper(), path, [body], headers, query)
+        self._check(response, _texts([case.body, case.query, case.path_parameters, case.headers]))
 
-    def _check(self, heard: Heard, texts: set[str]) -> None:
-        bugs, lines = list(self._notes.bugs), "".join(self._notes.lines)
-        self._notes.forget()
+    def _check(self, response: Heard, texts: set[str]) -> None:
+        bugs, lines = list(self._observer.bugs), "".join(self._observer.lines)
+        self._observer.forget()
         assert bugs == [], bugs
-        assert heard.status < 500, heard
-        if heard.status >= 400:
-            assert heard.error["message"]
-        out = lines + str(heard.headers)
+        assert response.status < 500, response
+        if response.status >= 400:
+            assert response.error["message"]
+        out = lines + str(response.headers)
         found = [text for text in texts if text in out]
         assert found == [], (found, out)
 
 
 def _texts(value: Any) -> set[str]:
-    """Every telling text in a value, keys too, but the names of models that there are."""
+    """Every distinctive text in a value, keys included, except Fanout's own strings."""
     if isinstance(value, Mapping):
         return set().union(*(_texts(each) for pair in value.items() for each in pair), set())
     if isinstance(value, list | tuple):
         return set().union(*(_texts(each) for each in value), set())
-    if isinstance(value, str) and len(value) >= TELLING and value not in _OURS:
+    if isinstance(value, str) and len(value) >= DISTINCTIVE and value not in _OWN_STRINGS:
         return {value}
     return set()
 
 
-def _own_words() -> Iterator[str]:
-    """What the gateway's code says: schemathesis takes words out of it, to try them."""
+def _own_strings() -> Iterator[str]:
+    """The string literals in Fanout's code, some of which schemathesis uses as input."""
     for path in Path(fanout.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield node.value
 
 
-_OURS = frozenset(_own_words())
+_OWN_STRINGS = frozenset(_own_strings())
 
 
-def _encoded(case: Any, number: int) -> tuple[bytes, list[tuple[bytes, bytes]]]:
-    """The body's bytes, and its headers; most requests are made to name models that there are."""
+def _encode(case: Any, number: int) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """The body and its headers; two of three chat requests get the names of existing models."""
     body = case.body
     if isinstance(body, NotSet):
         return b"", []

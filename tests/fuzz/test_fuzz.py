@@ -1,4 +1,4 @@
-"""A few of `make fuzz`'s requests, and the description held to the routes."""
+"""Sends some of the requests of `make fuzz`, and compares the description with the routes."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ import pytest
 from fanout.http.app import ROUTES, find
 from fanout.schema.request import ChatRequest
 
-from .fuzzing import DESCRIPTION, Asker, fuzz, operations, running
+from .fuzzing import DESCRIPTION, FuzzClient, fuzz, operations, run_app
 
 COUNT, CHATS = 8, 2
-SAID: dict[str, Any] = json.loads(DESCRIPTION.read_text())
+SPEC: dict[str, Any] = json.loads(DESCRIPTION.read_text())
 
 
-def test_no_request_made_of_the_description_is_a_500_or_comes_out_again(tmp_path: Path) -> None:
-    with running(tmp_path) as (app, notes):
-        asker = Asker(app, notes)
+def test_no_generated_request_is_a_500_or_appears_in_the_output(tmp_path: Path) -> None:
+    with run_app(tmp_path) as (app, observer):
+        client = FuzzClient(app, observer)
         for label, operation in operations().items():
-            fuzz(operation, CHATS if "chat" in label else COUNT, asker)
-    assert asker.asked > 60
+            fuzz(operation, CHATS if "chat" in label else COUNT, client)
+    assert client.sent > 60
 
 
 def test_every_route_is_described_and_everything_described_is_a_route() -> None:
     found = {
         find(method.upper(), path.replace("{id}", "x"))[0]
-        for path, methods in SAID["paths"].items()
+        for path, methods in SPEC["paths"].items()
         for method in methods
     }
     assert found == set(ROUTES)
 
 
 def test_every_field_of_a_request_is_described() -> None:
-    fields = SAID["components"]["schemas"]["ChatCompletionRequest"]["properties"]
+    fields = SPEC["components"]["schemas"]["ChatCompletionRequest"]["properties"]
     assert set(ChatRequest.__struct_fields__) - {"body"} <= set(fields)
 
 
@@ -43,7 +43,7 @@ def test_every_field_of_a_request_is_described() -> None:
 def test_the_description_is_served_as_it_is_written_and_needs_no_key(
     tmp_path: Path, path: str
 ) -> None:
-    with running(tmp_path) as (app, _):
-        heard = app.ask("GET", path)
-    assert (heard.status, heard.headers["content-type"]) == (200, "application/json")
-    assert heard.body == DESCRIPTION.read_bytes()
+    with run_app(tmp_path) as (app, _):
+        response = app.ask("GET", path)
+    assert (response.status, response.headers["content-type"]) == (200, "application/json")
+    assert response.body == DESCRIPTION.read_bytes()
