@@ -112,8 +112,8 @@ async def measure(lines: int, wait: float, url: str | None, home: Path) -> dict[
         bulk: LocalBatchService = door.bulk
         file_id = await write_input(bulk.files, lines)
         file = await bulk.files.find(file_id, None)
-        asked = NewJob(input_file_id=file_id, endpoint="/v1/chat/completions")
-        job = bulk.jobs.draft(asked, file, "anyone")
+        new_job = NewJob(input_file_id=file_id, endpoint="/v1/chat/completions")
+        job = bulk.jobs.draft(new_job, file, "anyone")
         await bulk.jobs.registry.create(job.id, job)
         moments, walls, memory = [time.process_time()], [time.perf_counter()], [peak()]
         for part in (bulk.runner.plan, bulk.runner.work, bulk.runner.finish):

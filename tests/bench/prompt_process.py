@@ -30,10 +30,10 @@ def fanout() -> Run:
 
     def run(base: str, count: int) -> list[Any]:
         conversations = [MESSAGES] * count
-        answers = batch_completion(
+        responses = batch_completion(
             "openai/stub", conversations, max_workers=count, api_base=base, **ADDRESS
         )
-        return [answer.choices[0].message.content for answer in answers]
+        return [response.choices[0].message.content for response in responses]
 
     return run
 
@@ -45,14 +45,14 @@ def litellm(workers: int) -> Run:
     litellm.suppress_debug_info = True
 
     def run(base: str, count: int) -> list[Any]:
-        answers = litellm.batch_completion(
+        responses = litellm.batch_completion(
             model="openai/stub",
             messages=[MESSAGES] * count,
             max_workers=min(workers, count),
             api_base=base,
             **ADDRESS,
         )
-        return [answer.choices[0].message.content for answer in answers]
+        return [response.choices[0].message.content for response in responses]
 
     return run
 

@@ -203,7 +203,7 @@ SCENARIOS = (
     Scenario(
         "wrong content type", "an HTML page", _once(reply(200, HTML, {"content-type": "text/html"}))
     ),
-    Scenario("empty answer", "a 200 with an empty body", _once(reply(200, b"", JSON))),
+    Scenario("empty response", "a 200 with an empty body", _once(reply(200, b"", JSON))),
     Scenario("truncated chunk", "half of an HTTP chunk", _once(raw(CHUNKED + b"ff\r\ndata"), cut)),
     Scenario(
         "not HTTP",
@@ -239,7 +239,7 @@ SCENARIOS = (
     Scenario("gzip", "a correct response, compressed", _once(gzipped)),
     Scenario("HTTP/1.0", "a correct response in HTTP/1.0", _once(http_1_0, cut)),
     Scenario("gzip bomb", "50 MB, compressed to 50 kB", _once(bomb), heavy=True),
-    Scenario("big answer", "50 MB in one piece", _once(big), heavy=True),
+    Scenario("big response", "50 MB in one piece", _once(big), heavy=True),
     Scenario(
         "endless",
         "an endless response; the request has a timeout of 1 s",
