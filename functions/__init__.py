@@ -1,1 +1,1 @@
-"""What AWS starts: hosts of a few lines over the library. No logic."""
+"""The Lambda functions: a few lines each that start the gateway or call `fanout.bulk`."""

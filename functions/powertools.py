@@ -1,9 +1,9 @@
 """
-The log and the metrics on AWS: Powertools' JSON logger, CloudWatch's embedded metric format.
+Logs and metrics on AWS: Powertools' JSON logger, and CloudWatch's embedded metric format.
 
-The only importer of `aws_lambda_powertools`. One line an attempt and one a request, with the
-request's id as correlation id; workers of jobs, who ask a thousand times a second, tell sums. No
-prompts, no answers, no keys.
+Only this module imports `aws_lambda_powertools`. The API function logs one line for each attempt
+and one for each request, with the request's id as correlation id. A job's worker, which makes up to
+a thousand calls a second, writes sums. Nothing contains a prompt, a response or a key.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ SERVER_ERROR = 500
 Values: TypeAlias = Mapping[str, tuple[MetricUnit, float | None]]
 UNITS = {"CostUSD": MetricUnit.NoUnit}
 
-OFTEN = 30.0
-"""Seconds after which sums are told, while there is something to tell."""
+FLUSH_INTERVAL = 30.0
+"""Seconds after which a worker writes its sums, if there are any."""
 
 
 class PowertoolsObserver:
     """
-    An `Observer` that writes to stdout, which is where Lambda reads logs and metrics.
+    An `Observer` that writes to stdout, from which Lambda reads logs and metrics.
 
-    `service` tells stacks apart: it is a dimension of each metric. Every record is written whole
-    before its call returns, so nothing waits to be flushed when the process is frozen.
+    `service`, a dimension of every metric, is the stack's name. Each record is written before its
+    call returns, so nothing is lost when Lambda freezes the process.
     """
 
     def __init__(self, service: str) -> None:
@@ -46,7 +46,7 @@ class PowertoolsObserver:
         self._logger = Logger(service=service)
 
     def attempt(self, record: AttemptRecord) -> None:
-        """One upstream call has ended: its line, and its metrics by model and by mode."""
+        """Log one call to a provider; write its metrics in total, by model and by mode."""
         self._line("attempt", record, record.request_id)
         usage = record.usage
         values = {
@@ -61,7 +61,7 @@ class PowertoolsObserver:
         self._metrics(values, {"model": record.model}, {"mode": record.mode})
 
     def request(self, record: RequestRecord) -> None:
-        """One request has been answered: its line, and its metrics by mode."""
+        """Log one request; write its metrics in total and by mode."""
         self._line("request", record, record.request_id)
         values = {
             "Requests": (MetricUnit.Count, 1.0),
@@ -71,35 +71,35 @@ class PowertoolsObserver:
         self._metrics(values, {"mode": record.mode})
 
     def bug(self, request_id: str, error: BaseException) -> None:
-        """Where it failed, without the values: a frame's values may hold a prompt."""
+        """Log where an error was raised, without its message, which may contain a prompt."""
         frames = traceback.extract_tb(error.__traceback__)
         where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
-        said = {"error": type(error).__name__, "where": where}
-        self._logger.error("bug", correlation_id=request_id, **said)  # type: ignore[arg-type]
+        fields = {"error": type(error).__name__, "where": where}
+        self._logger.error("bug", correlation_id=request_id, **fields)  # type: ignore[arg-type]
 
     def _line(self, event: str, record: AttemptRecord | RequestRecord, request_id: str) -> None:
-        said = {k: v for k, v in msgspec.to_builtins(record).items() if k != "request_id"}
-        self._logger.info(event, correlation_id=request_id, **said)
+        fields = {k: v for k, v in msgspec.to_builtins(record).items() if k != "request_id"}
+        self._logger.info(event, correlation_id=request_id, **fields)
 
     def _metrics(self, values: Values, *dimensions: Mapping[str, str]) -> None:
         write_metrics(self._service, values, *dimensions)
 
 
-class PowertoolsTotals(PowertoolsObserver):
+class PowertoolsBulkObserver(PowertoolsObserver):
     """
-    The observer of a worker of jobs: of attempts it tells sums, by model, and of lines the rate.
+    The observer of a job's worker: it writes sums of attempts by model, and counts of lines.
 
-    What failed is counted here, and its cause stands in the job's error file; only bugs are logged.
+    Failures are only counted: the job's error file has their causes. Bugs are logged.
     """
 
     def __init__(self, service: str, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__(service)
         self._now = now
-        self._told = now()
+        self._flushed = now()
         self._sums: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
 
     def attempt(self, record: AttemptRecord) -> None:
-        """Count it in."""
+        """Add the attempt to the sums of its model."""
         sums, usage = self._sums[record.model], record.usage
         sums["Attempts"] += 1
         sums["AttemptFailures"] += record.outcome == "failed"
@@ -107,27 +107,27 @@ class PowertoolsTotals(PowertoolsObserver):
         sums["PromptTokens"] += usage["prompt_tokens"] if usage else 0
         sums["CompletionTokens"] += usage["completion_tokens"] if usage else 0
         sums["CostUSD"] += record.cost_usd or 0.0
-        if self._now() - self._told >= OFTEN:
+        if self._now() - self._flushed >= FLUSH_INTERVAL:
             self.flush()
 
-    def lines(self, tally: Totals) -> None:
-        """What a worker has done of its shard, if it has done anything."""
-        if not tally.lines:
+    def lines(self, totals: Totals) -> None:
+        """Write the counts of what a worker has done of its shard, if anything."""
+        if not totals.lines:
             return
-        counts = {"Lines": float(tally.lines), "LineFailures": float(tally.failed)}
+        counts = {"Lines": float(totals.lines), "LineFailures": float(totals.failed)}
         write_metrics(
             self._service,
             {name: (MetricUnit.Count, value) for name, value in counts.items()}
-            | {"LineCostUSD": (MetricUnit.NoUnit, tally.cost)},
+            | {"LineCostUSD": (MetricUnit.NoUnit, totals.cost)},
         )
 
     def stuck(self, jobs: int) -> None:
-        """So many jobs should have ended."""
+        """Write the number of overdue jobs."""
         write_metrics(self._service, {"StuckJobs": (MetricUnit.Count, float(jobs))})
 
     def flush(self) -> None:
-        """Tell the sums."""
-        self._told = self._now()
+        """Write the sums and reset them."""
+        self._flushed = self._now()
         for model, sums in self._sums.items():
             write_metrics(
                 self._service,
@@ -138,7 +138,7 @@ class PowertoolsTotals(PowertoolsObserver):
 
 
 def write_metrics(service: str, values: Values, *dimensions: Mapping[str, str]) -> None:
-    """One embedded-metric line: the values in total, and by each of `dimensions`."""
+    """Write one line of metrics: the values in total, and by each of `dimensions`."""
     metrics = AmazonCloudWatchEMFProvider(
         namespace=NAMESPACE,
         service=service,

@@ -1,8 +1,9 @@
 """
-The app under uvicorn, where the Web Adapter looks for it: `python -m functions.api PORT`.
+Runs the app under uvicorn, where the Web Adapter expects it: `python -m functions.api PORT`.
 
-The socket listens before the app is imported, so the adapter's first question waits and is not
-asked again. Environments of one function may share it, as those do that rehearse on one machine.
+The socket listens before the app is imported, so the adapter's first readiness check waits instead
+of failing and being repeated. Several environments may share a port: an emulator runs them on one
+machine.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import sys
 import uvicorn
 
 BACKLOG = 2048
-GRACE = 2
-"""Seconds for what is under way when the environment is taken down: AWS gives no more."""
+SHUTDOWN = 2
+"""Seconds for requests in flight when the environment is shut down; AWS gives no more."""
 
 
 def main() -> None:
-    """Serve until the environment is taken down."""
+    """Serve until the environment is shut down."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -31,7 +32,7 @@ def main() -> None:
             lifespan="on",
             server_header=False,
             ws="none",
-            timeout_graceful_shutdown=GRACE,
+            timeout_graceful_shutdown=SHUTDOWN,
         )
         uvicorn.Server(config).run(sockets=[listener])
 

@@ -1,4 +1,4 @@
-"""The laptop's app with AWS's parts: keys from Secrets Manager, Powertools' log, a deadline."""
+"""The app with AWS's parts: keys from Secrets Manager, logs by Powertools, a deadline."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fanout.settings import Settings
 from functions.powertools import PowertoolsObserver
 
 MARGIN = 2.0
-"""Seconds of the invocation kept for saying that the time is up."""
+"""Seconds before the invocation's end at which the gateway responds with a 504."""
 
 settings = Settings.read()
 catalog = load_catalog(settings)

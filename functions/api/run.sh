@@ -1,4 +1,4 @@
 #!/bin/sh
-# Started by the Lambda Web Adapter layer, which turns invocations into HTTP on $PORT.
+# The Lambda Web Adapter layer runs this, and sends each invocation as HTTP to $PORT.
 cd "${LAMBDA_TASK_ROOT:-.}" || exit 1
 exec python3 -m functions.api "${PORT:-8080}"

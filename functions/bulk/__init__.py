@@ -1,1 +1,1 @@
-"""The state machine's functions: plan, work, finish."""
+"""The state machine's functions: planner, worker and finisher."""

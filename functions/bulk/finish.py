@@ -1,4 +1,4 @@
-"""The last step: the results of all shards to one file, or another round, or the end of a fault."""
+"""The last step: joins the results, starts another round, or closes a job that failed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .host import host
 
 
 def handler(event: dict[str, Any], _context: object) -> Any:
-    """Lambda's entry; a schedule asks it to look for jobs that hang."""
+    """Handle the invocation; an hourly schedule sends `look`, which counts overdue jobs."""
     if "look" in event:
-        return host.look()
+        return host.report_overdue()
     if "error" in event:
-        fault = msgspec.convert(event, Beginning)
-        return host.take(lambda steps: steps.give_up(fault))
+        failure = msgspec.convert(event, Beginning)
+        return host.run_step(lambda steps: steps.give_up(failure))
     state = msgspec.convert(event, State)
-    return host.take(lambda steps: steps.finish(state))
+    return host.run_step(lambda steps: steps.finish(state))

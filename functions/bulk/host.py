@@ -1,7 +1,7 @@
 """
-A stack's machine for the functions of jobs: opened by the first event, kept for those that follow.
+Runs the steps of jobs in a Lambda environment: opens everything with the first event and keeps it.
 
-boto3 is the managed runtime's own; it is not in the zip.
+boto3 comes with Lambda's Python runtime; it is not in the zip.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 import uvloop
@@ -26,13 +26,11 @@ from fanout.bulk.aws.step_payloads import Steps
 from fanout.bulk.work.line_requests import check_model
 from fanout.gateway.factory import load_catalog, make_engine, open_gateway
 from fanout.settings import Settings
-from functions.powertools import PowertoolsTotals
-
-T = TypeVar("T")
+from functions.powertools import PowertoolsBulkObserver
 
 
 class Host:
-    """One event loop for the life of the environment, so that connections stay warm."""
+    """Keeps one event loop for the life of the environment, so that connections stay open."""
 
     def __init__(self, settings: Settings) -> None:
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
@@ -42,34 +40,34 @@ class Host:
         place = Place.of(settings.env, settings.env["FANOUT_SECRET_PREFIX"])
         names, signer = self._catalog.secret_names, AWSSigner(settings.env)
         self._secrets = SecretsManager(self._engine, signer, place, names, draw=random.random)
-        self._observer = PowertoolsTotals(settings.env["FANOUT_SERVICE"])
+        self._observer = PowertoolsBulkObserver(settings.env["FANOUT_SERVICE"])
         self._open = AsyncExitStack()
-        self._machine: StepHandlers | None = None
+        self._handlers: StepHandlers | None = None
 
     def run(self, step: Callable[[StepHandlers], Awaitable[object]]) -> Any:
-        """Take a step; what it says, as the state machine reads it."""
+        """Run a step; return its result as plain values, which Lambda serializes to JSON."""
         return self._runner.run(self._run(step))
 
-    def take(self, step: Callable[[Steps], Awaitable[object]]) -> Any:
-        """Take a step in which jobs begin or end."""
-        return self.run(lambda machine: step(self._steps(machine)))
+    def run_step(self, step: Callable[[Steps], Awaitable[object]]) -> Any:
+        """Run a step in which jobs start or end."""
+        return self.run(lambda handlers: step(self._steps(handlers)))
 
-    def look(self) -> Any:
-        """Say how many jobs hang, if any do."""
+    def report_overdue(self) -> Any:
+        """Count the overdue jobs, and write a metric if there are any."""
 
-        async def stuck(machine: StepHandlers) -> int:
-            if count := await machine.stuck():
+        async def report(handlers: StepHandlers) -> int:
+            if count := await handlers.stuck():
                 self._observer.stuck(count)
             return count
 
-        return self.run(stuck)
+        return self.run(report)
 
     async def _run(self, step: Callable[[StepHandlers], Awaitable[object]]) -> Any:
-        machine = self._machine = self._machine or await self._make()
+        handlers = self._handlers = self._handlers or await self._make()
         try:
             async with self._secrets.fresh():
-                return msgspec.to_builtins(await step(machine))
-        except BaseExceptionGroup as raised:  # the state machine is told the error itself
+                return msgspec.to_builtins(await step(handlers))
+        except BaseExceptionGroup as raised:  # so that the state machine sees the error itself
             raise raised.exceptions[0] from None
         finally:
             self._observer.flush()
@@ -87,14 +85,14 @@ class Host:
         self._stores = open_stores(self._settings.env)
         return StepHandlers(gateway, self._stores, self._observer, tell=self._observer.lines)
 
-    def _steps(self, machine: StepHandlers) -> Steps:
-        bulk = AWSBatchService(self._stores, _not_here)
+    def _steps(self, handlers: StepHandlers) -> Steps:
+        service = AWSBatchService(self._stores, _never_start)
         check = partial(check_model, self._catalog, OWNER, None)
-        return Steps(machine, JobStarter(bulk, self._settings.env["FANOUT_BUCKET"], check))
+        return Steps(handlers, JobStarter(service, self._settings.env["FANOUT_BUCKET"], check))
 
 
-async def _not_here(job_id: str) -> None:
-    raise AssertionError(f"`{job_id}` runs already")
+async def _never_start(job_id: str) -> None:
+    raise AssertionError(f"`{job_id}` is running already")
 
 
 host = Host(Settings.read())

@@ -1,4 +1,4 @@
-"""The first step: what the state machine is started with, to a job that is cut into shards."""
+"""The first step: checks the execution's input and cuts the job into shards."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from .host import host
 
 
 def handler(event: dict[str, Any], _context: object) -> Any:
-    """Lambda's entry."""
-    asked = msgspec.convert(event, Beginning)
-    return host.take(lambda steps: steps.begin(asked))
+    """Handle the invocation; return the next state."""
+    start = msgspec.convert(event, Beginning)
+    return host.run_step(lambda steps: steps.begin(start))

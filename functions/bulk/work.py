@@ -1,4 +1,4 @@
-"""The middle step: as much of one shard as the invocation's time allows."""
+"""The middle step: works on one shard for as long as the invocation may run."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from fanout.bulk.input.planner import Shard
 from .host import host
 
 MARGIN = 10.0
-"""Seconds of the invocation in which what is done is stored, and its counts are written."""
+"""Seconds before the invocation's end, in which the worker stores results and writes counts."""
 
 
-class Asked(Struct, frozen=True):
+class Event(Struct, frozen=True):
     """A shard of a job."""
 
     job: str
@@ -23,7 +23,7 @@ class Asked(Struct, frozen=True):
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:
-    """Lambda's entry."""
-    asked = msgspec.convert(event, Asked)
+    """Handle the invocation; return what the worker did and how many lines are left."""
+    work = msgspec.convert(event, Event)
     seconds = context.get_remaining_time_in_millis() / 1000 - MARGIN
-    return host.run(lambda machine: machine.work(asked.job, asked.shard, seconds))
+    return host.run(lambda handlers: handlers.work(work.job, work.shard, seconds))

@@ -1,4 +1,4 @@
-"""The log and the metrics on AWS: one JSON line each, whole when the call returns."""
+"""Logs and metrics on AWS: one JSON line each, written before the call returns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from fanout.bulk.totals import Totals
 from fanout.telemetry.observers import AttemptRecord, RequestRecord
-from functions.powertools import OFTEN, PowertoolsObserver, PowertoolsTotals
+from functions.powertools import FLUSH_INTERVAL, PowertoolsBulkObserver, PowertoolsObserver
 
 ATTEMPT = AttemptRecord(
     request_id="req-1",
@@ -41,12 +41,12 @@ REQUEST = RequestRecord(
 
 @pytest.fixture
 def service(request: pytest.FixtureRequest) -> str:
-    """A name of its own: Powertools keeps one logger for each, and its standard output."""
+    """A name for each test: Powertools keeps one logger, and its stdout, for each name."""
     return str(request.node.name)
 
 
 def written(capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The line and the metrics."""
+    """Return the log line and the metrics."""
     line, metrics = map(json.loads, capsys.readouterr().out.splitlines())
     return line, metrics
 
@@ -56,7 +56,7 @@ def values(metrics: dict[str, Any]) -> dict[str, float]:
     return {metric["Name"]: metrics[metric["Name"]][0] for metric in declared["Metrics"]}
 
 
-def test_an_attempt_is_a_line_under_its_requests_name(
+def test_an_attempt_is_a_line_with_its_requests_id(
     capsys: pytest.CaptureFixture[str], service: str
 ) -> None:
     PowertoolsObserver(service).attempt(ATTEMPT)
@@ -87,7 +87,7 @@ def test_an_attempts_metrics_are_in_total_by_model_and_by_mode(
     }
 
 
-def test_a_request_counts_as_an_error_when_the_gateway_is_to_blame(
+def test_a_request_with_a_5xx_counts_as_an_error(
     capsys: pytest.CaptureFixture[str], service: str
 ) -> None:
     PowertoolsObserver(service).request(REQUEST)
@@ -98,13 +98,13 @@ def test_a_request_counts_as_an_error_when_the_gateway_is_to_blame(
 
 
 def fails() -> None:
-    raise ValueError("the prompt that nobody may log")
+    raise ValueError("the prompt, which must not be logged")
 
 
-def test_a_bug_is_told_by_its_place_without_its_words(
+def test_a_bug_is_logged_with_its_place_and_without_its_message(
     capsys: pytest.CaptureFixture[str], service: str
 ) -> None:
-    with pytest.raises(ValueError, match="nobody may log") as raised:
+    with pytest.raises(ValueError, match="must not be logged") as raised:
         fails()
     PowertoolsObserver(service).bug("req-1", raised.value)
     out = capsys.readouterr().out
@@ -115,30 +115,30 @@ def test_a_bug_is_told_by_its_place_without_its_words(
         "req-1",
     )
     assert "test_powertools.py" in line["where"][-1]
-    assert "nobody may log" not in out
+    assert "must not be logged" not in out
 
 
-# ---- a worker of jobs ----
+# ---- a job's worker ----
 
 
 def sums(capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, Any]]:
-    """The metrics that were told, by their model."""
+    """Return the metrics that were written, by their model."""
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     return {line.get("model", ""): line for line in lines}
 
 
-def test_a_workers_attempts_are_told_as_sums_by_model_and_not_one_by_one(
+def test_a_workers_attempts_are_written_as_sums_by_model(
     capsys: pytest.CaptureFixture[str], service: str
 ) -> None:
-    totals = PowertoolsTotals(service, lambda: 0.0)
+    observer = PowertoolsBulkObserver(service, lambda: 0.0)
     failed = replace(ATTEMPT, outcome="failed", usage=None, cost_usd=None)
     for record in (ATTEMPT, failed, replace(ATTEMPT, model="slow", outcome="ok")):
-        totals.attempt(record)
+        observer.attempt(record)
     assert capsys.readouterr().out == ""
-    totals.flush()
-    told = sums(capsys)
-    assert set(told) == {"fast", "slow"}
-    assert values(told["fast"]) == {
+    observer.flush()
+    found = sums(capsys)
+    assert set(found) == {"fast", "slow"}
+    assert values(found["fast"]) == {
         "Attempts": 2.0,
         "AttemptFailures": 1.0,
         "Cancelled": 1.0,
@@ -146,31 +146,31 @@ def test_a_workers_attempts_are_told_as_sums_by_model_and_not_one_by_one(
         "CompletionTokens": 5.0,
         "CostUSD": 0.25,
     }
-    (declared,) = told["fast"]["_aws"]["CloudWatchMetrics"]
+    (declared,) = found["fast"]["_aws"]["CloudWatchMetrics"]
     assert declared["Dimensions"] == [["service"], ["service", "model"]]
-    totals.flush()
+    observer.flush()
     assert capsys.readouterr().out == ""
 
 
-def test_a_long_worker_tells_its_sums_every_half_minute(
+def test_a_worker_writes_its_sums_every_half_minute(
     capsys: pytest.CaptureFixture[str], service: str
 ) -> None:
     clock = [0.0]
-    totals = PowertoolsTotals(service, lambda: clock[0])
-    totals.attempt(ATTEMPT)
-    clock[0] = OFTEN
-    totals.attempt(ATTEMPT)
+    observer = PowertoolsBulkObserver(service, lambda: clock[0])
+    observer.attempt(ATTEMPT)
+    clock[0] = FLUSH_INTERVAL
+    observer.attempt(ATTEMPT)
     assert values(sums(capsys)["fast"])["Attempts"] == 2.0
-    totals.attempt(ATTEMPT)
+    observer.attempt(ATTEMPT)
     assert capsys.readouterr().out == ""
 
 
-def test_a_workers_lines_and_what_hangs_are_told_under_the_stacks_name(
+def test_a_workers_lines_and_overdue_jobs_are_written_with_the_stacks_name(
     capsys: pytest.CaptureFixture[str], service: str
 ) -> None:
-    totals = PowertoolsTotals(service)
-    totals.lines(Totals(done=3, failed=1, cost=0.5))
+    observer = PowertoolsBulkObserver(service)
+    observer.lines(Totals(done=3, failed=1, cost=0.5))
     assert values(sums(capsys)[""]) == {"Lines": 4.0, "LineFailures": 1.0, "LineCostUSD": 0.5}
-    totals.stuck(2)
-    told = sums(capsys)[""]
-    assert (told["service"], values(told)) == (service, {"StuckJobs": 2.0})
+    observer.stuck(2)
+    found = sums(capsys)[""]
+    assert (found["service"], values(found)) == (service, {"StuckJobs": 2.0})
