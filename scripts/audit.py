@@ -1,7 +1,7 @@
 """
-`make audit`: ask osv.dev, by pip-audit, whether a locked version is known to be vulnerable.
+`make audit`: checks with pip-audit whether osv.dev lists vulnerabilities of a locked version.
 
-0: none is. 1: some are, and they are listed. 2: nobody could be asked, so nothing has been audited.
+Exit codes: 0 none found, 1 some found (they are listed), 2 osv.dev could not be reached.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ def main() -> int:
         try:
             packages = json.loads(done.stdout)["dependencies"]
         except ValueError:
-            last = done.stderr.strip().splitlines()[-1:] or ["no answer"]
-            print(f"{lock.name}: NOT AUDITED: osv.dev could not be asked ({last[0][:200]})")
-            print("make audit needs the network: nothing is known of any package")
+            last = done.stderr.strip().splitlines()[-1:] or ["no output"]
+            print(f"{lock.name}: NOT AUDITED: osv.dev could not be reached ({last[0][:200]})")
+            print("make audit needs the network; no package has been checked")
             return 2
         wrong = [one for one in packages if one.get("vulns")]
         for one in wrong:
             ids = ", ".join(found["id"] for found in one["vulns"])
             print(f"{lock.name}: {one['name']} {one['version']}: {ids}")
-        print(f"{lock.name}: {len(packages)} packages, {len(wrong)} known to be vulnerable")
+        print(f"{lock.name}: {len(packages)} packages, {len(wrong)} with known vulnerabilities")
         worst = max(worst, int(bool(wrong)))
     return worst
 

@@ -1,6 +1,6 @@
 """
-`make docs`: write the pages that are made from the code. `--check` only says whether they are
-current, by its exit code.
+`make docs`: writes the pages that are generated from the code. With `--check`, it only checks that
+they are current, and exits with 1 if one is not.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ WIDTH = "96"
 
 CLI_HEAD = """# The command line
 
-Made from `fanout --help` by `make docs`. Exit codes: 0 done, 1 something failed, 2 misuse,
-130 interrupted. `--json` prints what a machine may read; with it an error, too, is JSON.
+This page lists the commands of `fanout` and their options. For example, `fanout ask` sends one
+prompt to one model. `make docs` generates the page from `fanout --help`.
+
+Exit codes: 0 success, 1 something failed, 2 wrong usage, 130 interrupted. `--json` prints JSON for
+programs; errors are then JSON, too.
 """
 
 
@@ -33,7 +36,7 @@ def main() -> int:
     stale = [path for path, text in pages() if not path.is_file() or path.read_text() != text]
     if check:
         for path in stale:
-            print(f"{path.relative_to(DOCS.parent)} is not current: make docs")
+            print(f"{path.relative_to(DOCS.parent)} is not current: run `make docs`")
         return int(bool(stale))
     for path, text in pages():
         path.write_text(text)
@@ -41,7 +44,7 @@ def main() -> int:
 
 
 def pages() -> Iterator[tuple[Path, str]]:
-    """Every page's path and text."""
+    """The path and the text of every generated page."""
     yield DOCS / "cli.md", cli_page()
     yield DOCS / "providers.md", provider_page()
     yield DOCS / "dependencies.md", dependency_page()
@@ -49,15 +52,15 @@ def pages() -> Iterator[tuple[Path, str]]:
 
 
 def cli_page() -> str:
-    """Each command's help."""
-    os.environ["COLUMNS"] = WIDTH  # argparse asks for the terminal's width
+    """The help of every command."""
+    os.environ["COLUMNS"] = WIDTH  # argparse reads the terminal's width
     parser = make_parser()
     parts = [f"## {one.prog}\n\n```\n{one.format_help()}```\n" for one in commands_of(parser)]
     return "\n".join([CLI_HEAD, f"```\n{parser.format_help()}```\n", *parts])
 
 
 def commands_of(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    """Each command below this one, in order, before those below it."""
+    """The commands of a parser, in order, each followed by its own subcommands."""
     for action in parser._actions:  # noqa: SLF001 -- argparse has no other way to list them
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             for command in action.choices.values():
