@@ -168,7 +168,7 @@ def test_stopping_closes_every_call_and_keeps_the_text_so_far(
         expect(card(page, name).locator(".text")).to_have_text("so far")
     page.get_by_role("button", name="Stop").click()
     upstream.wait_hung_up("a", "b", "c")
-    expect(card(page, "a")).to_contain_text("You stopped it.")
+    expect(card(page, "a")).to_contain_text("You stopped this response.")
     expect(card(page, "a").locator(".text")).to_have_text("so far")
 
 

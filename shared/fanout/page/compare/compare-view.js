@@ -79,7 +79,7 @@ export function compareView() {
     const grid = count > 1 ? `, ${plural(count, "prompt")}` : "";
     setText(submit, `${verb} ${plural(now.models.length, "model")}${grid}`);
     submit.setAttribute("aria-disabled", String(Boolean(problem)));
-    setText(hint, problem || "Ctrl + Enter in any field also sends it.");
+    setText(hint, problem || "Ctrl + Enter sends the request.");
     const texts = now.prompts.map(({ text }) => ({ text, pictures: [] }));
     saveToSession(DRAFT_ITEM, { ...now, prompts: texts });
   }

@@ -85,7 +85,7 @@ const BY_CODE = {
     "The connection to the gateway was lost.",
     "The text so far is kept. Try again when the gateway is back.",
   ],
-  stopped: ["You stopped it.", ""],
+  stopped: ["You stopped this response.", ""],
 };
 
 /** The same by HTTP status, for a code that is not listed. @type {Record<number, [string, string]>} */
