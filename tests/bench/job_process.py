@@ -26,7 +26,7 @@ from typing import Any
 
 import uvloop
 
-from fanout.bulk.local.batch_service import LocalBatchService, open_local
+from fanout.bulk.local.batch_service import LocalBatchService, open_local_batches
 from fanout.bulk.service.batches import NewJob
 from fanout.bulk.service.files import FileService
 from fanout.config.load import check
@@ -98,7 +98,7 @@ async def write_input(files: FileService, lines: int) -> str:
 
     key = files.new_key()
     await files.blobs.write(key, pieces())
-    return (await files.keep(key, "in.jsonl", "batch", "anyone")).id
+    return (await files.register(key, "in.jsonl", "batch", "anyone")).id
 
 
 async def measure(lines: int, wait: float, url: str | None, home: Path) -> dict[str, Any]:
@@ -107,7 +107,7 @@ async def measure(lines: int, wait: float, url: str | None, home: Path) -> dict[
     engine = None if url else Instant(wait)
     async with (
         open_gateway(Settings(), catalog=catalog, engine=engine) as gateway,
-        open_local(gateway, home, resume=False) as door,
+        open_local_batches(gateway, home, resume=False) as door,
     ):
         bulk: LocalBatchService = door.bulk
         file_id = await write_input(bulk.files, lines)
@@ -121,8 +121,8 @@ async def measure(lines: int, wait: float, url: str | None, home: Path) -> dict[
             moments.append(time.process_time())
             walls.append(time.perf_counter())
             memory.append(peak())
-        assert job.tally is not None
-        assert (job.status, job.tally.done) == ("completed", lines)
+        assert job.totals is not None
+        assert (job.status, job.totals.done) == ("completed", lines)
     plan, work, finish = (b - a for a, b in pairwise(moments))
     waited = walls[2] - walls[1]
     return {

@@ -13,7 +13,7 @@ from typing import Any
 import uvloop
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from fanout.bulk.local.batch_service import open_local
+from fanout.bulk.local.batch_service import open_local_batches
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
@@ -51,7 +51,7 @@ def serve_gateway(
     app = App(
         lambda: open_gateway(Settings(), catalog=catalog, observer=notes),
         observer=notes,
-        jobs=lambda gateway: open_local(gateway, home, observer=notes),
+        jobs=lambda gateway: open_local_batches(gateway, home, observer=notes),
         page=True,
     )
     with background(lambda: _serving(app, notes, port), uvloop.new_event_loop) as served:

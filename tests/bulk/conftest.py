@@ -11,8 +11,8 @@ import openai
 import pytest
 import uvloop
 
-from fanout.bulk.local.batch_service import open_local
-from fanout.bulk.runner import Options
+from fanout.bulk.local.batch_service import open_local_batches
+from fanout.bulk.runner import RunnerOptions
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
@@ -27,12 +27,12 @@ from tests.support.scripted_provider import Upstream, open_upstream
 @contextmanager
 def serve_jobs(config: Any, home: Path) -> Iterator[Served]:
     """The gateway of a config, with its jobs in this folder."""
-    notes, options = Notes(), Options(grace=0.3, tick=TICK)
+    notes, options = Notes(), RunnerOptions(grace=0.3, tick=TICK)
     catalog = resolve(check(config, {}), {})
     app = App(
         lambda: open_gateway(Settings(), catalog=catalog, observer=notes),
         observer=notes,
-        jobs=lambda gateway: open_local(gateway, home, observer=notes, options=options),
+        jobs=lambda gateway: open_local_batches(gateway, home, observer=notes, options=options),
     )
     with background(lambda: _serving(app, notes), uvloop.new_event_loop) as served:
         yield served

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from fanout.bulk.local.batch_service import LocalBatchService, open_local
-from fanout.bulk.runner import Options
+from fanout.bulk.local.batch_service import LocalBatchService, open_local_batches
+from fanout.bulk.runner import RunnerOptions
 from fanout.bulk.service.batches import NewJob
 from fanout.bulk.service.records import Job
 from fanout.config.load import check
@@ -126,7 +126,7 @@ class LocalJobs:
         files = self.bulk.files
         key = files.new_key()
         await files.blobs.write(key, pieces())
-        return (await files.keep(key, "in.jsonl", "batch", "master")).id
+        return (await files.register(key, "in.jsonl", "batch", "master")).id
 
     async def create(self, data: bytes, allowed: list[str] | None = None, **more: Any) -> Job:
         file_id = await self.file(data)
@@ -192,10 +192,10 @@ async def open_jobs(
     """A process's life over this folder; what it leaves, the next one finds."""
     notes, over = Notes(), provider or EchoProvider()
     catalog = resolve(check(config, {}), {})
-    chosen = replace(Options(grace=0.3, tick=TICK), **options)
+    chosen = replace(RunnerOptions(grace=0.3, tick=TICK), **options)
     async with (
         open_gateway(Settings(), catalog=catalog, engine=over, observer=notes) as gateway,
-        open_local(gateway, home, observer=notes, now=now, options=chosen) as door,
+        open_local_batches(gateway, home, observer=notes, now=now, options=chosen) as door,
     ):
         yield LocalJobs(door.bulk, over, notes)
     assert notes.bugs == []

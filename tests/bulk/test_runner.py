@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from fanout.bulk.input.planner import ShardSize
-from fanout.bulk.runner import UNRUN
+from fanout.bulk.runner import SKIP_REASONS
 from fanout.bulk.totals import Example
 from fanout.errors import NotFound, RequestError
 from tests.bulk.local_jobs import CONFIG, COST, EchoProvider, jsonl, line, open_jobs, run
@@ -32,7 +32,7 @@ def test_every_line_is_answered_once_whatever_models_it_names(tmp_path: Path) ->
             }
             assert set(at.provider.calls.values()) == {1}
             assert (job.status, job.total, job.error_file_id) == ("completed", 50, None)
-            shown = job.shown(await at.bulk.jobs.tally(job))
+            shown = job.shown(await at.bulk.jobs.totals(job))
             assert shown["request_counts"] == {"total": 50, "completed": 50, "failed": 0}
             assert shown["usage"]["input_tokens"] == 250
             assert shown["usage"]["total_tokens"] == 600
@@ -79,9 +79,9 @@ def test_a_line_may_fan_out(tmp_path: Path) -> None:
             job = await at.ended(await at.create(jsonl([line("both", "a, b")])))
             said = (await at.content(job.output_file_id))[0]["response"]["body"]
             assert [c["message"]["content"] for c in said["choices"]] == ["a: both", "b: both"]
-            assert (job.tally and job.tally.tokens_in, job.models) == (10, {"a": 1, "b": 1})
-            assert job.tally is not None
-            assert job.tally.cost == pytest.approx(2 * COST)
+            assert (job.totals and job.totals.tokens_in, job.models) == (10, {"a": 1, "b": 1})
+            assert job.totals is not None
+            assert job.totals.cost == pytest.approx(2 * COST)
 
     run(main())
 
@@ -103,9 +103,9 @@ def test_a_refused_line_is_in_the_error_file_and_the_job_is_completed(tmp_path: 
             assert await at.faults(job) == {"bad": None, "odd": "invalid_value"}
             errors = await at.content(job.error_file_id)
             assert [one["response"]["status_code"] for one in errors] == [400, 400]
-            assert job.tally is not None
-            assert (job.tally.done, job.tally.failed) == (1, 2)
-            assert sum(job.tally.causes.values()) == 2
+            assert job.totals is not None
+            assert (job.totals.done, job.totals.failed) == (1, 2)
+            assert sum(job.totals.causes.values()) == 2
 
     run(main())
 
@@ -207,7 +207,7 @@ def test_a_cancelled_job_keeps_what_is_done_and_names_what_never_ran(tmp_path: P
             created = await at.create(data)
 
             async def answered() -> bool:
-                return (await at.bulk.jobs.tally(created)).done == 1
+                return (await at.bulk.jobs.totals(created)).done == 1
 
             await at.until(answered)
             asked = await at.bulk.jobs.cancel(created.id, "master")
@@ -283,7 +283,7 @@ def test_a_line_of_several_conversations_is_paced_as_so_many_requests(tmp_path: 
         data = jsonl(line(f"n{i}", messages=chats) for i in range(8))
         async with open_jobs(tmp_path, provider, config=config) as at:
             job = await at.ended(await at.create(data))
-            assert (job.tally and job.tally.done) == 8
+            assert (job.totals and job.totals.done) == 8
 
     run(main())
     assert len(times) == 40
@@ -305,11 +305,11 @@ def test_a_job_past_its_window_expires_with_what_is_done(tmp_path: Path) -> None
             assert (job.status, job.expired_at is not None) == ("expired", True)
             assert sorted(await at.texts(job)) == ["n0", "n1", "n2", "n3"]
             assert await at.faults(job) == dict.fromkeys(["n4", "n5"], "batch_expired")
-            assert job.tally is not None
-            assert (job.tally.done, job.tally.causes) == (4, {"batch_expired": 2})
-            said = UNRUN["expired"].message
+            assert job.totals is not None
+            assert (job.totals.done, job.totals.causes) == (4, {"batch_expired": 2})
+            said = SKIP_REASONS["expired"].message
             examples = [Example("n4", 5, said), Example("n5", 6, said)]
-            assert job.tally.examples == {"batch_expired": examples}
+            assert job.totals.examples == {"batch_expired": examples}
 
     run(main())
 
@@ -321,10 +321,10 @@ def test_a_cap_on_cost_holds_within_the_line_under_way(tmp_path: Path) -> None:
             job = await at.ended(await at.create(data, max_cost_usd=10 * COST))
             assert (job.status, job.reason) == ("cancelled", "capped")
             assert job.errors[0].code == "max_cost_reached"
-            assert job.tally is not None
-            assert 10 * COST <= job.tally.cost < 11.01 * COST
+            assert job.totals is not None
+            assert 10 * COST <= job.totals.cost < 11.01 * COST
             assert set((await at.faults(job)).values()) == {"batch_cancelled"}
-            assert job.tally.done + job.tally.failed == 40
+            assert job.totals.done + job.totals.failed == 40
 
     run(main())
 

@@ -24,7 +24,7 @@ from schemathesis.core.result import Ok
 
 import fanout
 import fanout.http
-from fanout.bulk.local.batch_service import open_local
+from fanout.bulk.local.batch_service import open_local_batches
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
@@ -73,7 +73,7 @@ def run_app(home: Path) -> Iterator[tuple[InProcess, RecordingObserver]]:
     app = App(
         lambda: open_gateway(Settings(), catalog=catalog, engine=Agreeable(), observer=observer),
         observer=observer,
-        jobs=lambda gateway: open_local(gateway, home, observer=observer),
+        jobs=lambda gateway: open_local_batches(gateway, home, observer=observer),
     )
     with background(lambda: _running(app, observer)) as made:
         yield made, observer

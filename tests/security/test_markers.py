@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from fanout.bulk.local.batch_service import open_local
+from fanout.bulk.local.batch_service import open_local_batches
 from fanout.config.load import check
 from fanout.config.resolve import Catalog, resolve
 from fanout.gateway.factory import open_gateway
@@ -100,7 +100,7 @@ def gateway(upstream: Upstream, home: Path, observer: Everything) -> Iterator[Se
     app = App(
         lambda: open_gateway(Settings(), catalog=catalog, observer=observer),
         observer=observer,
-        jobs=lambda made: open_local(made, home, observer=observer),
+        jobs=lambda made: open_local_batches(made, home, observer=observer),
     )
     with background(lambda: _serving(app, observer.notes), uvloop.new_event_loop) as served:
         yield served

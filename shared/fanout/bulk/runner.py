@@ -20,36 +20,42 @@ from ..wire import json
 from .costs import Costs
 from .input.estimates import estimate
 from .input.lines import BadLine
-from .input.planner import LARGE, LineError, Plan, Shard, ShardSize, each_line, plan
+from .input.planner import LARGE_SHARDS, LineError, Plan, Shard, ShardSize, iter_lines, plan
 from .pacing.limits import make_limits
-from .pacing.rate_limiter import LocalRateLimitStore, RateLimiter, RateLimitStore
+from .pacing.rate_limiter import MemoryRateLimitStore, RateLimiter, RateLimitStore
 from .service.files import FileService
 from .service.records import Job, Status
 from .service.registry import Registry
-from .store import Blobs, JobProgress, ResultStore
-from .totals import Meter
-from .work.finisher import Finishing, Unrun, finish
-from .work.line_requests import check_model, make_ask
-from .work.worker import TICK, Tools, Work, work
+from .store import BlobStore, JobProgress, ResultStore
+from .totals import CallCounts
+from .work.finisher import Finishing, SkipReason, finish
+from .work.line_requests import check_model, make_line_sender
+from .work.worker import TICK, Work, WorkerResources, work
 
 PIECE = 1 << 20
 SPOOL = 1 << 24
 
-UNRUN = {
-    "cancelled": Unrun("batch_cancelled", "The batch was cancelled before this request was made."),
-    "expired": Unrun(
+SKIP_REASONS = {
+    "cancelled": SkipReason(
+        "batch_cancelled", "The batch was cancelled before this request was made."
+    ),
+    "expired": SkipReason(
         "batch_expired",
         "This request could not be executed before the completion window expired.",
     ),
-    "capped": Unrun("batch_cancelled", "The job's `max_cost_usd` was reached before this request."),
-    "failed": Unrun("batch_failed", "The batch ended on a fault before this request was answered."),
+    "capped": SkipReason(
+        "batch_cancelled", "The job's `max_cost_usd` was reached before this request."
+    ),
+    "failed": SkipReason(
+        "batch_failed", "The batch ended on a fault before this request was answered."
+    ),
 }
 
 
-class Options(Struct, frozen=True):
+class RunnerOptions(Struct, frozen=True):
     """How a host likes its jobs done."""
 
-    shards: ShardSize = LARGE
+    shards: ShardSize = LARGE_SHARDS
     patience: float = 600.0
     grace: float = 5.0
     most: int = 400
@@ -83,12 +89,12 @@ class Runner:
         forget: Callable[[Job], Awaitable[None]],
         observer: Observer,
         now: Callable[[], float],
-        options: Options,
+        options: RunnerOptions,
         book: RateLimitStore | None = None,
     ) -> None:
         self._gateway = gateway
         self._files = files
-        self._blobs: Blobs = files.blobs
+        self._blobs: BlobStore = files.blobs
         self._jobs = jobs
         self._shelves = shelves
         self._ledger = ledger
@@ -97,10 +103,10 @@ class Runner:
         self._now = now
         self._options = options
         self._costs = Costs(gateway.catalog)
-        self.meters: dict[str, Meter] = {}
+        self.meters: dict[str, CallCounts] = {}
         limits = make_limits(gateway.catalog)
         self._pacer = RateLimiter(
-            book or LocalRateLimitStore(), limits, now, gateway.catalog.general.batch_share
+            book or MemoryRateLimitStore(), limits, now, gateway.catalog.general.batch_share
         )
 
     async def run(self, job_id: str) -> Job:
@@ -160,13 +166,15 @@ class Runner:
 
     async def work(self, job: Job) -> Job:
         """Ask for every line that is not stored yet."""
-        meter = self.meters[job.id] = Meter()
-        ask = make_ask(self._gateway, job.owner, job.allowed, self._observer, self._pacer, meter)
+        meter = self.meters[job.id] = CallCounts()
+        ask = make_line_sender(
+            self._gateway, job.owner, job.allowed, self._observer, self._pacer, meter
+        )
         try:
             done = await work(
                 self._options.work(job),
                 self.shards(job),
-                Tools(
+                WorkerResources(
                     ask,
                     self._blobs,
                     self._shelves(job),
@@ -199,7 +207,7 @@ class Runner:
         """What the planner wrote; nothing, if it was cancelled before."""
         if await self._blobs.size(job.manifest_key) is None:
             return
-        async for _, _, _, line in each_line(self._blobs.read(job.manifest_key)):
+        async for _, _, _, line in iter_lines(self._blobs.read(job.manifest_key)):
             yield msgspec.json.decode(line, type=Shard)
 
     # ---- finish ----
@@ -215,7 +223,7 @@ class Runner:
                 errors,
                 place,
                 job.model,
-                UNRUN[job.reason] if job.reason else None,
+                SKIP_REASONS[job.reason] if job.reason else None,
                 tuple(job.extra),
             ),
             self.shards(job),
@@ -230,14 +238,17 @@ class Runner:
             (errors, finished.errors, "error"),
         ):
             if size:
-                record = await self._files.keep(
+                record = await self._files.register(
                     key, f"{job.id}_{what}.jsonl", "batch_output", job.owner, job.output_lifetime
                 )
             ids.append(record.id if size else None)
         closed = await self._jobs.change(
             job.id,
             lambda now: replace(
-                self._ended(now), tally=finished.tally, output_file_id=ids[0], error_file_id=ids[1]
+                self._ended(now),
+                totals=finished.totals,
+                output_file_id=ids[0],
+                error_file_id=ids[1],
             ),
         )
         await self._blobs.delete(place)

@@ -18,7 +18,7 @@ Stop: TypeAlias = Literal["cancelled", "expired", "capped", "time"]
 """Why no further line is started; `time` is the worker's own, and another goes on."""
 
 
-class Blobs(Protocol):
+class BlobStore(Protocol):
     """Named bytes."""
 
     def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
@@ -62,7 +62,7 @@ class ShardResults(Protocol):
         ...
 
 
-class Parts(Struct, frozen=True):
+class ResultKeys(Struct, frozen=True):
     """The keys that hold a shard's results."""
 
     answers: list[str]
@@ -76,7 +76,7 @@ class ResultStore(Protocol):
         """A shard's shelf, for one worker at a time."""
         ...
 
-    async def parts(self, index: int) -> Parts:
+    async def keys(self, index: int) -> ResultKeys:
         """Where its lines are, for the finisher."""
         ...
 
@@ -89,7 +89,7 @@ class JobProgress(Protocol):
     called once a second.
     """
 
-    def start(self, estimate: float) -> Stop | Literal["wait"] | None:
+    def reserve(self, estimate: float) -> Stop | Literal["wait"] | None:
         """
         `None`: a line may be started, and `estimate` dollars are set aside for it.
 
@@ -97,19 +97,19 @@ class JobProgress(Protocol):
         """
         ...
 
-    def settle(self, shard: int, estimate: float, tally: Totals) -> None:
+    def settle(self, shard: int, estimate: float, totals: Totals) -> None:
         """A line is stored: its real cost takes the place of the estimate."""
         ...
 
-    def put_back(self, estimate: float) -> None:
+    def release(self, estimate: float) -> None:
         """A line was started in vain: somebody will start it again."""
         ...
 
-    def begin(self, shard: int, stored: Totals) -> None:
+    def begin_shard(self, shard: int, stored: Totals) -> None:
         """A shard is taken up; `stored` is what earlier workers did of it, and replaces counts."""
         ...
 
-    def complete(self, shard: int) -> None:
+    def complete_shard(self, shard: int) -> None:
         """Every line of the shard is stored."""
         ...
 
@@ -117,7 +117,7 @@ class JobProgress(Protocol):
         """Tell the others, and hear from them."""
         ...
 
-    async def completed(self, shard: int) -> Totals | None:
+    async def completed_totals(self, shard: int) -> Totals | None:
         """The counts of a shard that is complete; `None` if it is not."""
         ...
 
@@ -126,7 +126,7 @@ class JobProgress(Protocol):
         ...
 
 
-class Table(Protocol):
+class RecordStore(Protocol):
     """Records by kind and id. Ids sort by their time of birth."""
 
     async def get(self, kind: str, key: str) -> bytes | None:

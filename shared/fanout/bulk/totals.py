@@ -17,13 +17,13 @@ MAX_MESSAGE = 300
 """Characters of an example's message; a longer one is cut."""
 
 
-class Meter(Struct):
+class CallCounts(Struct):
     """A running job's calls: those in flight, and those that were answered with a 429."""
 
     in_flight: int = 0
     refused: int = 0
 
-    def add(self, more: Meter) -> None:
+    def add(self, more: CallCounts) -> None:
         """Count these in."""
         self.in_flight += more.in_flight
         self.refused += more.refused
@@ -79,9 +79,9 @@ class Totals(Struct):
                 kept = self.examples.setdefault(name, [])
                 kept += found[: MAX_EXAMPLES - len(kept)]
 
-    def tell(self, meter: Meter) -> None:
+    def set_calls(self, calls: CallCounts) -> None:
         """The calls of the job as they are now."""
-        self.in_flight, self.refused = meter.in_flight, meter.refused
+        self.in_flight, self.refused = calls.in_flight, calls.refused
 
     @property
     def usage(self) -> dict[str, Any]:
@@ -97,15 +97,15 @@ class Totals(Struct):
 
 def count_response(body: object, cost: float) -> Totals:
     """One line that was answered; `body` is an answer, or LiteLLM's list of them."""
-    tally = Totals(done=1, cost=cost)
+    totals = Totals(done=1, cost=cost)
     for answer in answers_in(body):
         usage = answer.get("usage")
         if isinstance(usage, Mapping):
-            tally.tokens_in += _count(usage, "prompt_tokens")
-            tally.tokens_out += _count(usage, "completion_tokens")
-            tally.cached += _count(usage.get("prompt_tokens_details"), "cached_tokens")
-            tally.reasoning += _count(usage.get("completion_tokens_details"), "reasoning_tokens")
-    return tally
+            totals.tokens_in += _count(usage, "prompt_tokens")
+            totals.tokens_out += _count(usage, "completion_tokens")
+            totals.cached += _count(usage.get("prompt_tokens_details"), "cached_tokens")
+            totals.reasoning += _count(usage.get("completion_tokens_details"), "reasoning_tokens")
+    return totals
 
 
 def count_failure(cause: str, custom_id: str, line: int | None, message: str) -> Totals:

@@ -190,7 +190,7 @@ async def _status(arguments: argparse.Namespace, open_stack: Open) -> int:
             jobs = [await place.jobs.find(arguments.job, None)]
         else:
             jobs = (await place.jobs.page(None, after=None, limit=100)).records
-        shown = [job.shown(await place.jobs.tally(job)) for job in jobs]
+        shown = [job.shown(await place.jobs.totals(job)) for job in jobs]
         if arguments.json:
             print(json.encode(shown[0] if arguments.job else shown).decode())
             return DONE
@@ -212,7 +212,7 @@ async def _cancel(arguments: argparse.Namespace, open_stack: Open) -> int:
         await place.end(arguments.job)
         job = await place.jobs.find(arguments.job, None)
         if arguments.json:
-            print(json.encode(job.shown(await place.jobs.tally(job))).decode())
+            print(json.encode(job.shown(await place.jobs.totals(job))).decode())
         else:
             print(f"{job.id}: {job.status}")
     return DONE

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from ..bulk.local.batch_service import LocalBatchService, data_home, open_local
+from ..bulk.local.batch_service import LocalBatchService, data_home, open_local_batches
 from ..bulk.local.prompt_files import Desk
 from ..bulk.service.batches import JobService
 from ..bulk.service.files import FileService
 from ..bulk.service.records import Job
-from ..bulk.store import Table
+from ..bulk.store import RecordStore
 from ..config.resolve import Catalog
 from ..errors import ConfigError
 from ..gateway.factory import open_gateway
@@ -102,7 +102,7 @@ class Away:
         self,
         stack: str,
         bulk: Service,
-        table: Table,
+        table: RecordStore,
         run: Callable[[str], Awaitable[None]],
         catalog: Callable[[], Awaitable[Catalog]],
     ) -> None:
@@ -161,7 +161,7 @@ async def open_here(chosen: Chosen) -> AsyncIterator[Here]:
     observer = Bugs()
     async with (
         open_gateway(chosen.settings, catalog=chosen.catalog, observer=observer) as gateway,
-        open_local(
+        open_local_batches(
             gateway, data_home(chosen.settings.env), name="run", resume=False, observer=observer
         ) as door,
     ):

@@ -25,14 +25,14 @@ class Sight(Struct, frozen=True):
     """What there is to see of a job; `rate` in lines a second, of this run."""
 
     job: Job
-    tally: Totals
+    totals: Totals
     rate: float
     elapsed: float
 
     @property
     def eta(self) -> float | None:
         """Seconds to go."""
-        left = self.job.total - self.tally.lines
+        left = self.job.total - self.totals.lines
         return left / self.rate if self.rate and self.job.total else None
 
     @property
@@ -42,29 +42,29 @@ class Sight(Struct, frozen=True):
             "job": self.job.id,
             "status": self.job.status,
             "total": self.job.total,
-            "completed": self.tally.done,
-            "failed": self.tally.failed,
+            "completed": self.totals.done,
+            "failed": self.totals.failed,
             "lines_per_second": round(self.rate, 1),
             "eta_seconds": None if self.eta is None else round(self.eta, 1),
-            "input_tokens": self.tally.tokens_in,
-            "output_tokens": self.tally.tokens_out,
-            "cost_usd": round(self.tally.cost, 6),
-            "failures": self.tally.causes,
+            "input_tokens": self.totals.tokens_in,
+            "output_tokens": self.totals.tokens_out,
+            "cost_usd": round(self.totals.cost, 6),
+            "failures": self.totals.causes,
         }
 
     @property
     def words(self) -> str:
         """One line."""
-        tally = self.tally
+        totals = self.totals
         parts = [
-            f"{tally.lines}/{self.job.total or '?'} lines",
+            f"{totals.lines}/{self.job.total or '?'} lines",
             f"{self.rate:.1f}/s",
             f"{clock(self.eta)} to go" if self.job.status == "in_progress" else self.job.status,
-            f"{tally.tokens_in:,} tokens in, {tally.tokens_out:,} out",
-            f"${tally.cost:.4f}",
+            f"{totals.tokens_in:,} tokens in, {totals.tokens_out:,} out",
+            f"${totals.cost:.4f}",
         ]
-        if tally.failed:
-            causes = sorted(tally.causes.items(), key=lambda pair: -pair[1])
+        if totals.failed:
+            causes = sorted(totals.causes.items(), key=lambda pair: -pair[1])
             parts.append("failed: " + ", ".join(f"{count} {name}" for name, count in causes))
         return " | ".join(parts)
 
@@ -81,15 +81,15 @@ def clock(seconds: float | None) -> str:
 async def follow(place: Place, job: Job, *, as_json: bool) -> Job:
     """Show a job that runs, until it is over or the user has enough; the job as it then is."""
     began = perf_counter()
-    start = (await place.jobs.tally(job)).lines
+    start = (await place.jobs.totals(job)).lines
     with _interruptible(place), _view(as_json=as_json) as show:
         while True:
             ended = await place.look(job)
             job = await place.jobs.find(job.id, None)
-            tally = await place.jobs.tally(job)
+            totals = await place.jobs.totals(job)
             elapsed = perf_counter() - began
-            rate = max(0, tally.lines - start) / elapsed if elapsed > 0 else 0.0
-            show(Sight(job, tally, rate, elapsed), ended)
+            rate = max(0, totals.lines - start) / elapsed if elapsed > 0 else 0.0
+            show(Sight(job, totals, rate, elapsed), ended)
             if ended:
                 return job
 
@@ -144,7 +144,7 @@ def _live() -> Iterator[Callable[[Sight, bool], None]]:
 
         def show(sight: Sight, _ended: bool) -> None:  # noqa: FBT001
             picture = Table.grid(expand=True)
-            picture.add_row(ProgressBar(sight.job.total or 1, sight.tally.lines))
+            picture.add_row(ProgressBar(sight.job.total or 1, sight.totals.lines))
             picture.add_row(sight.words)
             live.update(picture)
 

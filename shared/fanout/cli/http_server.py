@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from ..bulk.local.batch_service import data_home, open_local
+from ..bulk.local.batch_service import data_home, open_local_batches
 from ..config.resolve import Catalog
 from ..errors import ConfigError, HeadersTooLarge
 from ..gateway.factory import open_gateway
@@ -79,7 +79,7 @@ def host(
             App(
                 opening,
                 observer=observer,
-                jobs=lambda gateway: open_local(
+                jobs=lambda gateway: open_local_batches(
                     gateway, data_home(settings.env), observer=observer
                 ),
                 page=True,

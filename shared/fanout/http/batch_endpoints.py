@@ -74,7 +74,7 @@ async def create_file(exchange: Exchange) -> None:
     except RequestError:
         await files.blobs.delete(key)
         raise
-    record = await files.keep(key, filename, purpose, exchange.caller.name, lifetime)
+    record = await files.register(key, filename, purpose, exchange.caller.name, lifetime)
     await exchange.json(record.shown)
 
 
@@ -248,7 +248,7 @@ async def continue_batch(exchange: Exchange) -> None:
 
 
 async def _shown(exchange: Exchange, job: Job) -> dict[str, Any]:
-    return job.shown(await _bulk(exchange).jobs.tally(job))
+    return job.shown(await _bulk(exchange).jobs.totals(job))
 
 
 # ---- pages ----

@@ -11,7 +11,7 @@ from moto import mock_aws
 
 from fanout.bulk.aws.clients import make_client
 from fanout.bulk.aws.dynamodb import DynamoTable
-from fanout.bulk.aws.s3 import S3Blobs
+from fanout.bulk.aws.s3 import S3BlobStore
 
 REGION = "us-east-1"
 
@@ -42,8 +42,8 @@ def calls(s3: Any) -> list[str]:
 
 
 @pytest.fixture
-def blobs(s3: Any) -> S3Blobs:
-    return S3Blobs(s3, "jobs", "p/")
+def blobs(s3: Any) -> S3BlobStore:
+    return S3BlobStore(s3, "jobs", "p/")
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def staged(s3: Any, table: DynamoTable) -> Any:
 
     @asynccontextmanager
     async def stage() -> AsyncIterator[Stage]:
-        async with cloud(S3Blobs(s3, "jobs"), table, []) as at:
+        async with cloud(S3BlobStore(s3, "jobs"), table, []) as at:
             yield Stage(at)
 
     return stage

@@ -17,10 +17,10 @@ import pytest
 from fanout.bulk.aws.batch_service import AWSBatchService, Stores
 from fanout.bulk.aws.deployed_config import DeployedConfig
 from fanout.bulk.aws.dynamodb import DynamoTable
-from fanout.bulk.aws.s3 import S3Blobs
+from fanout.bulk.aws.s3 import S3BlobStore
 from fanout.bulk.aws.step_handlers import StepHandlers
-from fanout.bulk.input.planner import Shard, ShardSize, each_line
-from fanout.bulk.runner import Options
+from fanout.bulk.input.planner import Shard, ShardSize, iter_lines
+from fanout.bulk.runner import RunnerOptions
 from fanout.cli.batch_actions import act
 from fanout.cli.batch_backend import Away
 from fanout.cli.main import make_parser
@@ -68,7 +68,7 @@ class Cloud:
 
     async def _run(self, job_id: str) -> None:
         notes, catalog = Notes(), resolve(check(CONFIG, {}), {})
-        options = Options(shards=ShardSize(20, 1 << 20), grace=0.3, tick=TICK)
+        options = RunnerOptions(shards=ShardSize(20, 1 << 20), grace=0.3, tick=TICK)
         settings = Settings()
         async with open_gateway(
             settings, catalog=catalog, engine=self.provider, observer=notes
@@ -76,7 +76,7 @@ class Cloud:
             machine = StepHandlers(gateway, self.stores, notes, options)
             planned = await machine.plan(job_id)
             source = self.stores.blobs.read(planned.manifest)
-            shards = [wire.decode(raw, type=Shard) async for _, _, _, raw in each_line(source)]
+            shards = [wire.decode(raw, type=Shard) async for _, _, _, raw in iter_lines(source)]
             while planned.next == "work" and (await machine.finish(job_id)).next == "work":
                 for shard in shards:
                     await machine.work(job_id, shard, 60.0)
@@ -84,7 +84,7 @@ class Cloud:
 
 
 @pytest.fixture
-def cloud(s3: Any, blobs: S3Blobs, table: DynamoTable) -> Cloud:
+def cloud(s3: Any, blobs: S3BlobStore, table: DynamoTable) -> Cloud:
     """Its config is as the deployment leaves it: `b` has a limit that is in the environment."""
     config = copy.deepcopy(CONFIG)
     config["general_settings"] = {"master_key": "os.environ/KEY", "batch_share": 0.5}

@@ -20,7 +20,7 @@ from fanout.bulk.aws.rate_limit_store import (
     RateLimitStoreBusy,
 )
 from fanout.bulk.pacing.limits import Limits
-from fanout.bulk.pacing.rate_limiter import NoPermit, RateLimiter, Reservation
+from fanout.bulk.pacing.rate_limiter import RateLimiter, RateLimitUnavailable, Reservation
 from tests.bulk.pacing.rate_limited_provider import MINUTES, RateLimitedProvider, run_workers
 from tests.support.virtual_clock import now, run, run_threads_at_once
 
@@ -128,10 +128,10 @@ def test_a_turn_that_is_given_back_lengthens_the_lease_and_is_everybodys_after_a
         one, other = book(table), book(table)
         for place in range(5):
             assert await one.reserve("m", requests(), 100.0) == pytest.approx(100 + place / RATE)
-        await one.give_back("m", requests(3.0)[0])
+        await one.refund("m", requests(3.0)[0])
         await one.flush()
         assert await other.reserve("m", requests(), 100.0) == pytest.approx(100.2)
-        await other.give_back("m", requests(-10.0)[0])
+        await other.refund("m", requests(-10.0)[0])
         await other.flush()
         await other.flush()
         assert await one.reserve("m", requests(), 100.0) == pytest.approx(101.3)
@@ -217,8 +217,8 @@ def test_a_record_that_is_never_free_is_given_up_and_costs_no_line(table: Dynamo
     pacer = RateLimiter(book(crowd), lambda _: Limits(600), now)
 
     async def main() -> None:
-        with pytest.raises(NoPermit) as raised:
-            async with pacer.turn("m", 1):
+        with pytest.raises(RateLimitUnavailable) as raised:
+            async with pacer.permit("m", 1):
                 raise AssertionError("nobody has a turn")
         assert isinstance(raised.value.__cause__, RateLimitStoreBusy)
 
@@ -244,11 +244,11 @@ def test_a_fault_of_dynamodb_is_the_workers(table: DynamoTable) -> None:
     pacer = RateLimiter(book(gone(table.client, "no-such-table")), lambda _: Limits(600), now)
 
     async def main() -> None:
-        with pytest.raises(NoPermit) as raised:
-            async with pacer.turn("m", 1):
+        with pytest.raises(RateLimitUnavailable) as raised:
+            async with pacer.permit("m", 1):
                 raise AssertionError("nobody has a turn")
         assert isinstance(raised.value.__cause__, ClientError)
-        with pytest.raises(NoPermit):
-            await pacer.refused("m", 1.0)
+        with pytest.raises(RateLimitUnavailable):
+            await pacer.rate_limited("m", 1.0)
 
     asyncio.run(main())

@@ -11,8 +11,8 @@ import pytest
 from fanout.bulk.aws.call_counts import FRESH
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.job_progress import DynamoJobProgress
-from fanout.bulk.aws.s3 import S3Blobs
-from fanout.bulk.totals import Meter
+from fanout.bulk.aws.s3 import S3BlobStore
+from fanout.bulk.totals import CallCounts
 from tests.bulk.local_jobs import PATIENCE, EchoProvider, jsonl, line
 
 from .test_ledger import Desk
@@ -39,7 +39,7 @@ def test_the_calls_of_all_workers_are_summed_as_each_told_them_last(table: Dynam
     async def main() -> None:
         desk = Desk(table)
         await desk.job("in_progress")
-        one, two = Meter(3, 1), Meter(40, 0)
+        one, two = CallCounts(3, 1), CallCounts(40, 0)
         first, second = desk.ledger(meter=one), desk.ledger(meter=two)
         await first.sync()
         await second.sync()
@@ -62,8 +62,8 @@ def test_of_a_worker_that_was_killed_the_refusals_count_and_the_calls_in_flight_
     async def main() -> None:
         desk = Desk(table)
         await desk.job("in_progress")
-        await desk.ledger(meter=Meter(5, 2)).sync()
-        alive = desk.ledger(meter=Meter(7, 1))
+        await desk.ledger(meter=CallCounts(5, 2)).sync()
+        alive = desk.ledger(meter=CallCounts(7, 1))
         await alive.sync()
         desk.time += FRESH - 0.5
         assert await told(desk.ledger()) == (12, 3)
@@ -83,7 +83,7 @@ def test_calls_are_written_where_they_changed_or_would_be_forgotten(
         desk = Desk(table)
         await desk.job("in_progress")
         writes.clear()
-        meter = Meter()
+        meter = CallCounts()
         ledger = desk.ledger(meter=meter)
 
         async def written(seconds: int) -> list[str]:
@@ -108,7 +108,7 @@ def test_calls_are_written_where_they_changed_or_would_be_forgotten(
 
 
 def test_a_running_job_tells_its_workers_calls_refusals_and_examples_of_failures(
-    blobs: S3Blobs, table: DynamoTable
+    blobs: S3BlobStore, table: DynamoTable
 ) -> None:
     provider, refused = EchoProvider(), set[str]()
     held = asyncio.Event()
@@ -132,7 +132,7 @@ def test_a_running_job_tells_its_workers_calls_refusals_and_examples_of_failures
 
             async def fanout() -> Mapping[str, Any]:
                 now = await at.job(job)
-                shown: Mapping[str, Any] = now.shown(await at.bulk.jobs.tally(now))["fanout"]
+                shown: Mapping[str, Any] = now.shown(await at.bulk.jobs.totals(now))["fanout"]
                 return shown
 
             async def shown() -> tuple[int, int]:

@@ -22,7 +22,7 @@ from fanout.bulk.aws import batch_service as host
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.job_progress import DynamoJobProgress
 from fanout.bulk.aws.lazy_service import open_stack
-from fanout.bulk.totals import Meter
+from fanout.bulk.totals import CallCounts
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
@@ -102,7 +102,7 @@ def test_a_batch_is_an_execution_of_its_name(client: openai.OpenAI, machine: str
 def test_a_batch_tells_the_calls_of_its_workers(client: openai.OpenAI, table: DynamoTable) -> None:
     job = create(client, line("a"))
     later = time.time() + DAY
-    for meter in (Meter(3, 1), Meter(4, 0)):
+    for meter in (CallCounts(3, 1), CallCounts(4, 0)):
         ledger = DynamoJobProgress(table, job.id, expires_at=later, now=time.time, meter=meter)
         asyncio.run(ledger.sync())
     shown = client.batches.retrieve(job.id).to_dict()["fanout"]

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from fanout.bulk.local.sqlite import Database
-from fanout.bulk.store import Table
+from fanout.bulk.store import RecordStore
 
 
 @pytest.fixture(params=["dynamodb", "sqlite"])
-def records(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Table]:
+def records(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RecordStore]:
     if request.param == "dynamodb":
         yield request.getfixturevalue("table")
     else:
@@ -22,7 +22,7 @@ def records(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Table]:
             yield database
 
 
-def test_a_record_is_written_only_over_the_one_that_was_read(records: Table) -> None:
+def test_a_record_is_written_only_over_the_one_that_was_read(records: RecordStore) -> None:
     async def main() -> None:
         assert await records.get("file", "a") is None
         assert await records.put("file", "a", b"1", None)
@@ -37,7 +37,7 @@ def test_a_record_is_written_only_over_the_one_that_was_read(records: Table) -> 
     asyncio.run(main())
 
 
-def test_a_deleted_record_is_gone_and_may_be_made_again(records: Table) -> None:
+def test_a_deleted_record_is_gone_and_may_be_made_again(records: RecordStore) -> None:
     async def main() -> None:
         await records.put("file", "a", b"1", None)
         assert await records.delete("file", "a")
@@ -48,7 +48,7 @@ def test_a_deleted_record_is_gone_and_may_be_made_again(records: Table) -> None:
     asyncio.run(main())
 
 
-def test_pages_go_by_id_either_way_and_by_kind(records: Table) -> None:
+def test_pages_go_by_id_either_way_and_by_kind(records: RecordStore) -> None:
     async def main() -> None:
         for number in range(5):
             await records.put("file", f"f{number}", str(number).encode(), None)
@@ -62,7 +62,7 @@ def test_pages_go_by_id_either_way_and_by_kind(records: Table) -> None:
     asyncio.run(main())
 
 
-def test_a_list_is_whole_where_it_is_longer_than_a_page_of_dynamodb(records: Table) -> None:
+def test_a_list_is_whole_where_it_is_longer_than_a_page_of_dynamodb(records: RecordStore) -> None:
     async def main() -> None:
         for number in range(12):
             await records.put("file", f"f{number:02d}", bytes([number]) * 200_000, None)
@@ -72,7 +72,7 @@ def test_a_list_is_whole_where_it_is_longer_than_a_page_of_dynamodb(records: Tab
     asyncio.run(main())
 
 
-def test_of_two_that_change_the_record_that_both_have_seen_one_does(records: Table) -> None:
+def test_of_two_that_change_the_record_that_both_have_seen_one_does(records: RecordStore) -> None:
     """One after the other: the DynamoDB of the tests has no lock, as the real one has."""
 
     async def main() -> None:

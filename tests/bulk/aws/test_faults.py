@@ -18,7 +18,7 @@ import pytest
 from fanout.bulk.aws.batch_service import AWSBatchService
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.step_handlers import StepHandlers
-from fanout.bulk.input.planner import Shard, each_line
+from fanout.bulk.input.planner import Shard, iter_lines
 from fanout.bulk.service.batches import NewJob
 from fanout.bulk.service.records import Job
 from fanout.config.load import check
@@ -48,7 +48,7 @@ async def execute(world: World, gateway: Gateway, job: Job) -> None:
 
     planned = await world.until_done(gateway, "plan", plan)
     source = world.calm.blobs.read(planned.manifest)
-    shards = [msgspec.json.decode(raw, type=Shard) async for _, _, _, raw in each_line(source)]
+    shards = [msgspec.json.decode(raw, type=Shard) async for _, _, _, raw in iter_lines(source)]
     assert len(shards) == SHARDS
     while (await world.until_done(gateway, "finish", finish)).next == "work":
         places = asyncio.Semaphore(WORKERS)
@@ -81,8 +81,8 @@ def test_a_job_in_the_worst_of_all_clouds_answers_every_line_once(
             await execute(world, gateway, job)
             ended = await bulk.jobs.find(job.id, None)
             assert (ended.status, ended.total, ended.error_file_id) == ("completed", 90, None)
-            assert ended.tally is not None
-            assert (ended.tally.done, ended.tally.failed) == (90, 0)
+            assert ended.totals is not None
+            assert (ended.totals.done, ended.totals.failed) == (90, 0)
             file = await bulk.files.find(str(ended.output_file_id), None)
             data = b"".join([piece async for piece in bulk.files.content(file)])
             said = Counter(json.loads(one)["custom_id"] for one in data.splitlines())
@@ -116,6 +116,6 @@ async def _create(bulk: AWSBatchService) -> Job:
 
     key = bulk.files.new_key()
     await bulk.files.blobs.write(key, pieces())
-    file = await bulk.files.keep(key, "in.jsonl", "batch", "master")
+    file = await bulk.files.register(key, "in.jsonl", "batch", "master")
     asked = NewJob(input_file_id=file.id, endpoint="/v1/chat/completions")
     return await bulk.jobs.create(asked, "master", None)

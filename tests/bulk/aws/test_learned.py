@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from fanout.bulk.aws.rate_limit_store import LOOK
-from fanout.bulk.pacing.limits import REMEMBERED, Limits
+from fanout.bulk.pacing.limits import LEARNED_LIMITS_TTL, Limits
 from fanout.bulk.pacing.rate_limiter import RateLimiter
 from tests.bulk.pacing.rate_limited_provider import MINUTES, OPENAI_HEADERS, check_learned_limits
 from tests.support.virtual_clock import now, run
@@ -32,19 +32,19 @@ def test_a_worker_that_has_seen_no_answer_paces_by_what_another_learned() -> Non
     async def main() -> None:
         one, fresh = (RateLimiter(book(table), lambda _: Limits(), now) for _ in range(2))
         told = RateLimiter(book(table), lambda _: Limits(120), now)
-        one.learn("m", "m#0", OPENAI_HEADERS)
-        one.learn("m", "m#0", OPENAI_HEADERS)
+        one.record_headers("m", "m#0", OPENAI_HEADERS)
+        one.record_headers("m", "m#0", OPENAI_HEADERS)
         assert table.writes == 0
-        async with one.turn("m", 1):
+        async with one.permit("m", 1):
             pass
         assert table.writes == 1, "it is told along with the turn"
-        one.learn("m", "m#0", OPENAI_HEADERS)
+        one.record_headers("m", "m#0", OPENAI_HEADERS)
         await one.book.flush()
         assert table.writes == 1
         assert await fresh.limits("m") == Limits(60)
         assert await told.limits("m") == Limits(120)
         for _ in range(31):
-            async with fresh.turn("m", 1):
+            async with fresh.permit("m", 1):
                 pass
         assert 28 < now() < 33
 
@@ -56,16 +56,16 @@ def test_what_the_last_answer_of_a_worker_told_is_told_by_its_flush() -> None:
 
     async def main() -> None:
         one, other = book(table), book(table)
-        assert await other.learned("m", 100.0) is None
-        one.learn("m", "m#0", Limits(60), 100.0)
-        assert await one.learned("m", 100.0) == Limits(60)
+        assert await other.learned_limits("m", 100.0) is None
+        one.record_limits("m", "m#0", Limits(60), 100.0)
+        assert await one.learned_limits("m", 100.0) == Limits(60)
         await one.flush()
-        assert await other.learned("m", 100.0 + LOOK / 2) is None
-        assert await other.learned("m", 100.0 + LOOK) == Limits(60)
-        assert await other.learned("m", 101.0 + REMEMBERED) is None
-        other.learn("m", "m#0", Limits(60), 101.0 + REMEMBERED)
+        assert await other.learned_limits("m", 100.0 + LOOK / 2) is None
+        assert await other.learned_limits("m", 100.0 + LOOK) == Limits(60)
+        assert await other.learned_limits("m", 101.0 + LEARNED_LIMITS_TTL) is None
+        other.record_limits("m", "m#0", Limits(60), 101.0 + LEARNED_LIMITS_TTL)
         await other.flush()
-        assert await one.learned("m", 101.0 + REMEMBERED) == Limits(60)
+        assert await one.learned_limits("m", 101.0 + LEARNED_LIMITS_TTL) == Limits(60)
         assert table.writes == 2
 
     run(main())
@@ -77,11 +77,11 @@ def test_that_a_model_has_no_limits_is_known_too_after_one_worker() -> None:
     async def main() -> None:
         one, other = (RateLimiter(book(table), lambda _: Limits(), now) for _ in range(2))
         for _ in range(3):
-            one.learn("m", "m#0", {})
-        assert await other.book.learned("m", now()) is None
+            one.record_headers("m", "m#0", {})
+        assert await other.book.learned_limits("m", now()) is None
         await one.book.flush()
         await asyncio.sleep(LOOK)
-        assert await other.book.learned("m", now()) == Limits()
+        assert await other.book.learned_limits("m", now()) == Limits()
         assert table.writes == 1
 
     run(main())

@@ -11,7 +11,7 @@ import pytest
 from fanout.bulk.aws.budget_lease import LEASE
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.job_progress import TELLING, DynamoJobProgress
-from fanout.bulk.totals import Example, Meter, Totals, count_failure
+from fanout.bulk.totals import CallCounts, Example, Totals, count_failure
 
 
 class Desk:
@@ -48,7 +48,7 @@ def one(cost: float = 0.0) -> Totals:
 
 def quiet(total: Totals) -> Totals:
     """The sum of a job whose workers have no calls to tell of."""
-    total.tell(Meter())
+    total.set_calls(CallCounts())
     return total
 
 
@@ -59,9 +59,9 @@ def test_counts_of_all_workers_add_up_and_a_shard_that_is_taken_up_again_counts_
         desk = Desk(table)
         await desk.job("in_progress")
         first, second = desk.ledger(), desk.ledger()
-        assert await first.completed(0) is None
-        first.begin(0, Totals())
-        second.begin(1, Totals())
+        assert await first.completed_totals(0) is None
+        first.begin_shard(0, Totals())
+        second.begin_shard(1, Totals())
         for _ in range(3):
             first.settle(0, 0.0, one())
         second.settle(1, 0.0, Totals(failed=1, causes={"bad": 1}))
@@ -70,14 +70,14 @@ def test_counts_of_all_workers_add_up_and_a_shard_that_is_taken_up_again_counts_
         assert await second.total() == quiet(Totals(3, 1, 6, 0, 9, causes={"bad": 1}))
         # The first dies; two of its three lines had reached the shelf.
         third = desk.ledger()
-        assert await third.completed(0) is None
-        third.begin(0, Totals(done=2, tokens_in=4, tokens_out=6))
+        assert await third.completed_totals(0) is None
+        third.begin_shard(0, Totals(done=2, tokens_in=4, tokens_out=6))
         third.settle(0, 0.0, one())
-        third.complete(0)
+        third.complete_shard(0)
         await third.sync()
         assert await third.total() == quiet(Totals(3, 1, 6, 0, 9, causes={"bad": 1}))
-        assert await desk.ledger().completed(0) == Totals(3, 0, 6, 0, 9)
-        assert await desk.ledger().completed(1) is None
+        assert await desk.ledger().completed_totals(0) == Totals(3, 0, 6, 0, 9)
+        assert await desk.ledger().completed_totals(1) is None
 
     asyncio.run(main())
 
@@ -88,7 +88,7 @@ def test_a_shard_behind_the_first_ones_tells_one_example_a_cause(table: DynamoTa
         await desk.job("in_progress")
         ledger = desk.ledger()
         for shard, expected in ((TELLING - 1, 3), (TELLING, 1)):
-            ledger.begin(shard, Totals())
+            ledger.begin_shard(shard, Totals())
             for number in range(3):
                 ledger.settle(shard, 0.0, count_failure("bad", f"n{number}", number, "no"))
             await ledger.sync()
@@ -105,7 +105,7 @@ def test_examples_of_failures_are_those_of_all_shards_together(table: DynamoTabl
         await desk.job("in_progress")
         for shard in range(5):
             ledger = desk.ledger()
-            ledger.begin(shard, Totals())
+            ledger.begin_shard(shard, Totals())
             ledger.settle(shard, 0.0, count_failure("bad", f"n{shard}", 10 * shard, "no"))
             await ledger.sync()
         kept = [Example("n0", 0, "no"), Example("n1", 10, "no"), Example("n2", 20, "no")]
@@ -121,16 +121,16 @@ def test_a_finisher_reads_all_shards_at_once(table: DynamoTable) -> None:
         await desk.job("in_progress")
         ledger = desk.ledger()
         for shard in range(30):
-            ledger.begin(shard, one())
+            ledger.begin_shard(shard, one())
             if shard != 7:
-                ledger.complete(shard)
+                ledger.complete_shard(shard)
         await ledger.sync()
         names: list[str] = []
         table.client.meta.events.register(
             "before-call.dynamodb", lambda model, **_: names.append(model.name)
         )
         finisher = desk.ledger(whole=True)
-        found = [await finisher.completed(shard) for shard in range(31)]
+        found = [await finisher.completed_totals(shard) for shard in range(31)]
         assert [shard for shard in range(31) if found[shard] is None] == [7, 30]
         assert found[0] == one()
         assert names == ["Query"]
@@ -143,14 +143,14 @@ def test_a_worker_that_comes_late_does_not_undo_a_complete_shard(table: DynamoTa
         desk = Desk(table)
         await desk.job("in_progress")
         late, quick = desk.ledger(), desk.ledger()
-        late.begin(0, Totals())
-        quick.begin(0, Totals())
+        late.begin_shard(0, Totals())
+        quick.begin_shard(0, Totals())
         quick.settle(0, 0.0, one())
-        quick.complete(0)
+        quick.complete_shard(0)
         await quick.sync()
         late.settle(0, 0.0, Totals(failed=1))
         await late.sync()
-        assert await desk.ledger().completed(0) == one()
+        assert await desk.ledger().completed_totals(0) == one()
 
     asyncio.run(main())
 
@@ -164,14 +164,14 @@ def test_a_job_that_was_cancelled_or_deleted_starts_no_more_lines(
         await desk.job("in_progress")
         ledger = desk.ledger()
         await ledger.sync()
-        assert ledger.start(0.0) is None
+        assert ledger.reserve(0.0) is None
         if status:
             await desk.job(status)
         else:
             await table.delete("batch", "j")
-        assert ledger.start(0.0) is None
+        assert ledger.reserve(0.0) is None
         await ledger.sync()
-        assert ledger.start(0.0) == "cancelled"
+        assert ledger.reserve(0.0) == "cancelled"
 
     asyncio.run(main())
 
@@ -180,9 +180,9 @@ def test_an_expired_job_starts_no_more_lines(table: DynamoTable) -> None:
     desk = Desk(table)
     ledger = desk.ledger()
     desk.time = 8_999.0
-    assert ledger.start(0.0) is None
+    assert ledger.reserve(0.0) is None
     desk.time = 9_000.0
-    assert ledger.start(0.0) == "expired"
+    assert ledger.reserve(0.0) == "expired"
 
 
 def test_a_job_that_is_planned_anew_has_no_counts(table: DynamoTable) -> None:
@@ -191,7 +191,7 @@ def test_a_job_that_is_planned_anew_has_no_counts(table: DynamoTable) -> None:
         await desk.job("in_progress")
         ledger = desk.ledger()
         for shard in range(60):
-            ledger.begin(shard, one(0.001))
+            ledger.begin_shard(shard, one(0.001))
         await ledger.sync()
         await ledger.forget()
         assert await ledger.total() == quiet(Totals())
@@ -211,7 +211,7 @@ def test_counts_that_dynamodb_did_not_take_are_written_by_the_next_sync(
         desk = Desk(table, 1.0)
         await desk.job("in_progress")
         ledger = desk.ledger()
-        ledger.begin(0, Totals())
+        ledger.begin_shard(0, Totals())
         ledger.settle(0, 0.0, one(0.25))
         events = table.client.meta.events
         for name in ("UpdateItem", "PutItem"):
@@ -229,7 +229,7 @@ def test_counts_that_dynamodb_did_not_take_are_written_by_the_next_sync(
 async def ask(ledger: DynamoJobProgress, shard: int, estimate: float, cost: float) -> str | None:
     """Start lines until none may be, and have them all answered; why none may be."""
     started = 0
-    while (stop := ledger.start(estimate)) is None:
+    while (stop := ledger.reserve(estimate)) is None:
         started += 1
     for _ in range(started):
         ledger.settle(shard, estimate, one(cost))
@@ -246,7 +246,7 @@ def test_the_cap_holds_within_what_is_in_flight_for_all_workers_together(
         await desk.job("in_progress")
         ledgers = [desk.ledger() for _ in range(3)]
         for shard, ledger in enumerate(ledgers):
-            ledger.begin(shard, Totals())
+            ledger.begin_shard(shard, Totals())
         stops: list[str | None] = [None] * 3
         for _ in range(300):
             for shard, ledger in enumerate(ledgers):
@@ -267,17 +267,17 @@ def test_no_worker_starts_a_line_on_money_that_another_has_leased(table: DynamoT
         desk = Desk(table, 1.0)
         await desk.job("in_progress")
         first, second = desk.ledger(), desk.ledger()
-        assert first.start(1.0) == "wait"
+        assert first.reserve(1.0) == "wait"
         await first.sync()
-        assert first.start(1.0) is None
-        assert first.start(1.0) == "wait"  # a second line under way would be beyond the lease
+        assert first.reserve(1.0) is None
+        assert first.reserve(1.0) == "wait"  # a second line under way would be beyond the lease
         for _ in range(8):
             await first.sync()
-            first.start(1.0)
+            first.reserve(1.0)
         assert (await desk.account())[1] == 1_000_000_000
-        assert second.start(0.5) == "wait"
+        assert second.reserve(0.5) == "wait"
         await second.sync()
-        assert second.start(0.5) == "wait"
+        assert second.reserve(0.5) == "wait"
 
     asyncio.run(main())
 
@@ -287,10 +287,10 @@ def test_a_lease_that_is_not_needed_is_given_back(table: DynamoTable) -> None:
         desk = Desk(table, 1.0)
         await desk.job("in_progress")
         ledger = desk.ledger()
-        ledger.begin(0, Totals())
-        ledger.start(0.005)
+        ledger.begin_shard(0, Totals())
+        ledger.reserve(0.005)
         await ledger.sync()
-        assert ledger.start(0.005) is None
+        assert ledger.reserve(0.005) is None
         assert await desk.account() == (0, 10_000_000)
         ledger.settle(0, 0.005, one(0.003))
         await ledger.sync()
@@ -306,20 +306,20 @@ def test_the_lease_of_a_dead_worker_is_free_again_once_it_has_shown_no_life(
         desk = Desk(table, 0.02)
         await desk.job("in_progress")
         dead, alive = desk.ledger(), desk.ledger()
-        alive.begin(0, Totals())
-        while dead.start(0.02) == "wait":
+        alive.begin_shard(0, Totals())
+        while dead.reserve(0.02) == "wait":
             await dead.sync()
         for _ in range(8):
-            assert dead.start(0.02) == "wait"
+            assert dead.reserve(0.02) == "wait"
             await dead.sync()
         assert await desk.account() == (0, 20_000_000)
 
         async def tries() -> list[str | None]:
             said: list[str | None] = []
             for _ in range(6):
-                said.append(alive.start(0.02))
+                said.append(alive.reserve(0.02))
                 if said[-1] is None:
-                    alive.put_back(0.02)
+                    alive.release(0.02)
                 await alive.sync()
             return said
 
@@ -337,12 +337,12 @@ def test_money_that_a_dead_worker_spent_is_booked_by_who_finds_the_answers(
         desk = Desk(table, 1.0)
         await desk.job("in_progress")
         dead, next_ = desk.ledger(), desk.ledger()
-        dead.begin(0, Totals())
+        dead.begin_shard(0, Totals())
         dead.settle(0, 0.0, one(0.1))
         await dead.sync()
         dead.settle(0, 0.0, one(0.2))  # stored, and never said
-        assert await next_.completed(0) is None
-        next_.begin(0, Totals(done=2, cost=0.3))
+        assert await next_.completed_totals(0) is None
+        next_.begin_shard(0, Totals(done=2, cost=0.3))
         await next_.sync()
         assert await desk.account() == (300_000_000, 300_000_000)
 

@@ -14,13 +14,13 @@ import pytest
 
 from fanout.bulk.aws.batch_service import AWSBatchService, Stores
 from fanout.bulk.aws.dynamodb import DynamoTable
-from fanout.bulk.aws.s3 import S3Blobs
+from fanout.bulk.aws.s3 import S3BlobStore
 from fanout.bulk.aws.step_handlers import OPTIONS, StepHandlers
-from fanout.bulk.input.planner import Shard, ShardSize, each_line
-from fanout.bulk.runner import Options
+from fanout.bulk.input.planner import Shard, ShardSize, iter_lines
+from fanout.bulk.runner import RunnerOptions
 from fanout.bulk.service.batches import NewJob
 from fanout.bulk.service.records import Job
-from fanout.bulk.work.worker import MARGIN, Done
+from fanout.bulk.work.worker import MARGIN, WorkResult
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
@@ -51,15 +51,15 @@ class Cloud:
         files = self.bulk.files
         key = files.new_key()
         await files.blobs.write(key, pieces())
-        file = await files.keep(key, "in.jsonl", "batch", "master")
+        file = await files.register(key, "in.jsonl", "batch", "master")
         asked = NewJob(input_file_id=file.id, endpoint="/v1/chat/completions", **more)
         return await self.bulk.jobs.create(asked, "master", None)
 
     async def shards(self, manifest: str) -> list[Shard]:
         source = self.stores.blobs.read(manifest)
-        return [msgspec.json.decode(raw, type=Shard) async for _, _, _, raw in each_line(source)]
+        return [msgspec.json.decode(raw, type=Shard) async for _, _, _, raw in iter_lines(source)]
 
-    async def work(self, job: Job, shard: Shard, seconds: float = MINUTE) -> Done:
+    async def work(self, job: Job, shard: Shard, seconds: float = MINUTE) -> WorkResult:
         return await self.machine.work(job.id, shard, seconds)
 
     async def job(self, job: Job) -> Job:
@@ -86,7 +86,7 @@ def started() -> list[str]:
 
 @asynccontextmanager
 async def cloud(
-    blobs: S3Blobs,
+    blobs: S3BlobStore,
     table: DynamoTable,
     started: list[str],
     provider: EchoProvider | None = None,
@@ -98,7 +98,7 @@ async def cloud(
     notes, provider = Notes(), provider or EchoProvider()
     catalog = resolve(check(config, {}), {})
     stores = Stores(blobs, table, time.time)
-    options = Options(shards=ShardSize(20, 1 << 20), grace=0.3, tick=TICK)
+    options = RunnerOptions(shards=ShardSize(20, 1 << 20), grace=0.3, tick=TICK)
     async with open_gateway(
         Settings(), catalog=catalog, engine=provider, observer=notes
     ) as gateway:
@@ -108,7 +108,7 @@ async def cloud(
 
 
 def test_a_job_goes_through_its_steps_and_every_line_is_answered_once(
-    blobs: S3Blobs, table: DynamoTable, started: list[str]
+    blobs: S3BlobStore, table: DynamoTable, started: list[str]
 ) -> None:
     async def main() -> None:
         async with cloud(blobs, table, started) as at:
@@ -120,8 +120,8 @@ def test_a_job_goes_through_its_steps_and_every_line_is_answered_once(
             assert [shard.lines for shard in shards] == [20, 20, 20]
             assert (await at.machine.finish(job.id)).next == "work"
             for shard in shards:
-                assert await at.work(job, shard) == Done(20, 0, 0, None)
-            assert (await at.bulk.jobs.tally(await at.job(job))).done == 60
+                assert await at.work(job, shard) == WorkResult(20, 0, 0, None)
+            assert (await at.bulk.jobs.totals(await at.job(job))).done == 60
             finished = await at.machine.finish(job.id)
             assert (finished.status, finished.next) == ("completed", "done")
             job = await at.job(job)
@@ -129,16 +129,16 @@ def test_a_job_goes_through_its_steps_and_every_line_is_answered_once(
             assert sorted(said) == NAMES
             assert set(at.provider.calls.values()) == {1}
             assert job.error_file_id is None
-            assert job.tally is not None
-            assert job.tally.done == 60
-            assert job.tally.cost == pytest.approx(60 * COST)
+            assert job.totals is not None
+            assert job.totals.done == 60
+            assert job.totals.cost == pytest.approx(60 * COST)
             assert await blobs.keys(f"jobs/{job.id}") == []
 
     asyncio.run(main())
 
 
 def test_each_step_may_be_taken_again(
-    blobs: S3Blobs, table: DynamoTable, started: list[str]
+    blobs: S3BlobStore, table: DynamoTable, started: list[str]
 ) -> None:
     async def main() -> None:
         async with cloud(blobs, table, started) as at:
@@ -155,7 +155,7 @@ def test_each_step_may_be_taken_again(
 
 
 def test_a_shard_that_failed_once_is_taken_up_where_it_was(
-    blobs: S3Blobs, table: DynamoTable, started: list[str]
+    blobs: S3BlobStore, table: DynamoTable, started: list[str]
 ) -> None:
     def refuse(**_: object) -> None:
         raise ConnectionError("DynamoDB is away")
@@ -180,22 +180,22 @@ def test_a_shard_that_failed_once_is_taken_up_where_it_was(
 
 
 def test_a_worker_whose_time_is_up_leaves_its_lines_to_the_next(
-    blobs: S3Blobs, table: DynamoTable, started: list[str]
+    blobs: S3BlobStore, table: DynamoTable, started: list[str]
 ) -> None:
     async def main() -> None:
         async with cloud(blobs, table, started) as at:
             job = await at.create(jsonl(line(name) for name in NAMES[:20]))
             (shard,) = await at.shards((await at.machine.plan(job.id)).manifest)
-            assert await at.work(job, shard, MARGIN) == Done(0, 0, 20, "time")
+            assert await at.work(job, shard, MARGIN) == WorkResult(0, 0, 20, "time")
             assert (await at.machine.finish(job.id)).next == "work"
-            assert await at.work(job, shard) == Done(20, 0, 0, None)
+            assert await at.work(job, shard) == WorkResult(20, 0, 0, None)
             assert (await at.machine.finish(job.id)).status == "completed"
 
     asyncio.run(main())
 
 
 def test_a_cancelled_job_keeps_what_is_answered_and_says_so_of_the_rest(
-    blobs: S3Blobs, table: DynamoTable, started: list[str]
+    blobs: S3BlobStore, table: DynamoTable, started: list[str]
 ) -> None:
     async def main() -> None:
         async with cloud(blobs, table, started) as at:
@@ -215,7 +215,7 @@ def test_a_cancelled_job_keeps_what_is_answered_and_says_so_of_the_rest(
 
 
 def test_a_job_with_a_bad_line_fails_without_a_call(
-    blobs: S3Blobs, table: DynamoTable, started: list[str]
+    blobs: S3BlobStore, table: DynamoTable, started: list[str]
 ) -> None:
     async def main() -> None:
         async with cloud(blobs, table, started) as at:
@@ -229,7 +229,7 @@ def test_a_job_with_a_bad_line_fails_without_a_call(
 
 
 def test_a_cap_ends_the_job_with_what_was_answered(
-    blobs: S3Blobs, table: DynamoTable, started: list[str]
+    blobs: S3BlobStore, table: DynamoTable, started: list[str]
 ) -> None:
     async def main() -> None:
         async with cloud(blobs, table, started) as at:
@@ -249,14 +249,14 @@ def test_a_cap_ends_the_job_with_what_was_answered(
 
 
 def test_two_workers_share_the_requests_a_minute_that_the_config_allows(
-    blobs: S3Blobs, table: DynamoTable, started: list[str]
+    blobs: S3BlobStore, table: DynamoTable, started: list[str]
 ) -> None:
     provider, times = EchoProvider(), list[float]()
 
-    async def note(_model: str, _text: str) -> None:
+    async def record_time(_model: str, _text: str) -> None:
         times.append(asyncio.get_running_loop().time())
 
-    provider.before = note
+    provider.before = record_time
     a = CONFIG["model_list"][0]
     paced = {**a, "litellm_params": {**a["litellm_params"], "rpm": 1_200}}
     config = {"model_list": [paced], "general_settings": {"batch_share": 0.5}}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fanout.bulk.aws.clients import ClientError
-from fanout.bulk.aws.s3 import PART, PIECE, S3Blobs
+from fanout.bulk.aws.s3 import PART, PIECE, S3BlobStore
 
 MB = 1024 * 1024
 
@@ -25,11 +25,11 @@ async def pieces(*given: bytes) -> AsyncIterator[bytes]:
         yield piece
 
 
-async def content(blobs: S3Blobs, key: str, start: int = 0, end: int | None = None) -> bytes:
+async def content(blobs: S3BlobStore, key: str, start: int = 0, end: int | None = None) -> bytes:
     return b"".join([piece async for piece in blobs.read(key, start, end)])
 
 
-def test_what_is_written_is_read_whole_or_by_ranges(blobs: S3Blobs) -> None:
+def test_what_is_written_is_read_whole_or_by_ranges(blobs: S3BlobStore) -> None:
     async def main() -> None:
         assert await blobs.write("a/b", pieces(b"012", b"345", b"6789")) == 10
         assert await content(blobs, "a/b") == b"0123456789"
@@ -43,7 +43,7 @@ def test_what_is_written_is_read_whole_or_by_ranges(blobs: S3Blobs) -> None:
     asyncio.run(main())
 
 
-def test_an_empty_object_is_read_as_nothing(blobs: S3Blobs) -> None:
+def test_an_empty_object_is_read_as_nothing(blobs: S3BlobStore) -> None:
     async def main() -> None:
         assert await blobs.write("empty", pieces()) == 0
         assert await content(blobs, "empty") == b""
@@ -52,7 +52,7 @@ def test_an_empty_object_is_read_as_nothing(blobs: S3Blobs) -> None:
     asyncio.run(main())
 
 
-def test_what_is_not_there_is_said_so(blobs: S3Blobs) -> None:
+def test_what_is_not_there_is_said_so(blobs: S3BlobStore) -> None:
     async def main() -> None:
         assert await blobs.size("nothing") is None
         with pytest.raises(FileNotFoundError):
@@ -64,7 +64,7 @@ def test_what_is_not_there_is_said_so(blobs: S3Blobs) -> None:
     asyncio.run(main())
 
 
-def test_no_more_than_a_piece_is_asked_for_at_a_time(blobs: S3Blobs, calls: list[str]) -> None:
+def test_no_more_than_a_piece_is_asked_for_at_a_time(blobs: S3BlobStore, calls: list[str]) -> None:
     async def main() -> None:
         data = noise(PIECE + 3)
         await blobs.write("big", pieces(data))
@@ -78,7 +78,7 @@ def test_no_more_than_a_piece_is_asked_for_at_a_time(blobs: S3Blobs, calls: list
 
 
 def test_an_object_that_changes_while_it_is_read_is_an_error_and_no_mixture(
-    blobs: S3Blobs,
+    blobs: S3BlobStore,
 ) -> None:
     async def main() -> None:
         await blobs.write("big", pieces(b"a" * (PIECE + 1)))
@@ -91,7 +91,7 @@ def test_an_object_that_changes_while_it_is_read_is_an_error_and_no_mixture(
     asyncio.run(main())
 
 
-def test_what_is_long_is_written_in_parts(blobs: S3Blobs, calls: list[str]) -> None:
+def test_what_is_long_is_written_in_parts(blobs: S3BlobStore, calls: list[str]) -> None:
     async def main() -> None:
         data = noise(2 * PART + 5)
         cuts = [data[start : start + 3 * MB] for start in range(0, len(data), 3 * MB)]
@@ -103,7 +103,7 @@ def test_what_is_long_is_written_in_parts(blobs: S3Blobs, calls: list[str]) -> N
 
 
 @pytest.mark.parametrize("size", [10, PART + 10])
-def test_a_source_that_breaks_leaves_nothing(blobs: S3Blobs, s3: Any, size: int) -> None:
+def test_a_source_that_breaks_leaves_nothing(blobs: S3BlobStore, s3: Any, size: int) -> None:
     async def broken() -> AsyncIterator[bytes]:
         yield b"x" * size
         raise ValueError("the caller hung up")
@@ -118,7 +118,7 @@ def test_a_source_that_breaks_leaves_nothing(blobs: S3Blobs, s3: Any, size: int)
 
 
 def test_large_parts_are_joined_by_s3_itself_and_small_ones_gathered(
-    blobs: S3Blobs, calls: list[str]
+    blobs: S3BlobStore, calls: list[str]
 ) -> None:
     async def main() -> None:
         parts = {
@@ -137,7 +137,9 @@ def test_large_parts_are_joined_by_s3_itself_and_small_ones_gathered(
     asyncio.run(main())
 
 
-def test_what_is_small_altogether_is_joined_through_us(blobs: S3Blobs, calls: list[str]) -> None:
+def test_what_is_small_altogether_is_joined_through_us(
+    blobs: S3BlobStore, calls: list[str]
+) -> None:
     async def main() -> None:
         for key in "abc":
             await blobs.write(key, pieces(key.encode() * 3))
@@ -150,7 +152,7 @@ def test_what_is_small_altogether_is_joined_through_us(blobs: S3Blobs, calls: li
     asyncio.run(main())
 
 
-def test_a_join_that_fails_is_aborted(blobs: S3Blobs, s3: Any) -> None:
+def test_a_join_that_fails_is_aborted(blobs: S3BlobStore, s3: Any) -> None:
     def refuse(**_: object) -> None:
         raise ConnectionError("gone")
 
@@ -166,7 +168,7 @@ def test_a_join_that_fails_is_aborted(blobs: S3Blobs, s3: Any) -> None:
 
 
 def test_a_key_is_deleted_with_what_is_below_it_and_nothing_beside_it(
-    blobs: S3Blobs, s3: Any
+    blobs: S3BlobStore, s3: Any
 ) -> None:
     async def main() -> None:
         for key in ("job/1", "job/1/a", "job/1/b/c", "job/10", "job/1x"):
@@ -182,7 +184,7 @@ def test_a_key_is_deleted_with_what_is_below_it_and_nothing_beside_it(
     ]
 
 
-def test_more_than_a_page_of_keys_is_listed_and_deleted(blobs: S3Blobs, s3: Any) -> None:
+def test_more_than_a_page_of_keys_is_listed_and_deleted(blobs: S3BlobStore, s3: Any) -> None:
     def small_pages(params: dict[str, Any], **_: object) -> None:
         params["MaxKeys"] = 10
 

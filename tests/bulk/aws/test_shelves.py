@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from fanout.bulk.aws.result_store import ENDS, S3ResultStore, S3ShardResults
-from fanout.bulk.aws.s3 import S3Blobs
-from fanout.bulk.store import Parts
+from fanout.bulk.aws.s3 import S3BlobStore
+from fanout.bulk.store import ResultKeys
 
 
 def line(name: str, size: int = 1, said: str = "a") -> bytes:
@@ -22,7 +22,7 @@ async def kept(shelves: S3ResultStore, index: int = 0) -> list[tuple[bool, str]]
     return [(failed, json.loads(data)["custom_id"]) async for failed, data in shelf.stored()]
 
 
-async def content(blobs: S3Blobs, parts: Parts) -> tuple[bytes, bytes]:
+async def content(blobs: S3BlobStore, parts: ResultKeys) -> tuple[bytes, bytes]:
     async def joined(keys: list[str]) -> bytes:
         return b"".join([piece for key in keys async for piece in blobs.read(key)])
 
@@ -30,7 +30,7 @@ async def content(blobs: S3Blobs, parts: Parts) -> tuple[bytes, bytes]:
 
 
 @pytest.fixture
-def shelves(blobs: S3Blobs) -> S3ResultStore:
+def shelves(blobs: S3BlobStore) -> S3ResultStore:
     return S3ResultStore(blobs, "jobs/j", part=1_000)
 
 
@@ -69,14 +69,16 @@ def test_enough_for_an_object_does_not_wait_for_the_flush(shelves: S3ResultStore
     asyncio.run(main())
 
 
-def test_a_closed_shelf_is_one_object_of_each_kind(shelves: S3ResultStore, blobs: S3Blobs) -> None:
+def test_a_closed_shelf_is_one_object_of_each_kind(
+    shelves: S3ResultStore, blobs: S3BlobStore
+) -> None:
     async def main() -> None:
         shelf = await shelves.open(0)
         for name in ("a", "b", "c"):
             await shelf.put(line(name), failed=name == "b")
             await shelf.flush()
         await shelf.close()
-        parts = await shelves.parts(0)
+        parts = await shelves.keys(0)
         assert await content(blobs, parts) == (line("a") + line("c"), line("b"))
         assert len(parts.answers) == len(parts.failures) == 1
         assert sorted(await blobs.keys("jobs/j/")) == sorted(parts.answers + parts.failures)
@@ -87,13 +89,13 @@ def test_a_closed_shelf_is_one_object_of_each_kind(shelves: S3ResultStore, blobs
 def test_a_shard_that_was_never_begun_has_no_parts(shelves: S3ResultStore) -> None:
     async def main() -> None:
         await (await shelves.open(3)).close()
-        assert await shelves.parts(3) == Parts([], [])
+        assert await shelves.keys(3) == ResultKeys([], [])
 
     asyncio.run(main())
 
 
 def test_two_workers_of_one_shard_lose_nothing_and_double_nothing(
-    shelves: S3ResultStore, blobs: S3Blobs
+    shelves: S3ResultStore, blobs: S3BlobStore
 ) -> None:
     async def main() -> None:
         first, second = await shelves.open(0), await shelves.open(0)
@@ -106,7 +108,7 @@ def test_two_workers_of_one_shard_lose_nothing_and_double_nothing(
         await second.close()
         await first.put(line("d", said="1"), failed=False)
         await first.close()
-        answers, failures = await content(blobs, await shelves.parts(0))
+        answers, failures = await content(blobs, await shelves.keys(0))
         names = [json.loads(one)["custom_id"] for one in answers.splitlines()]
         assert sorted(names) == ["a", "b", "d"]
         assert failures == line("c", said="2")
@@ -115,7 +117,7 @@ def test_two_workers_of_one_shard_lose_nothing_and_double_nothing(
 
 
 def test_a_worker_that_died_while_it_joined_leaves_nothing_to_mend(
-    shelves: S3ResultStore, blobs: S3Blobs, s3: Any
+    shelves: S3ResultStore, blobs: S3BlobStore, s3: Any
 ) -> None:
     def die(**_: object) -> None:
         raise ConnectionError("dead")
@@ -131,7 +133,7 @@ def test_a_worker_that_died_while_it_joined_leaves_nothing_to_mend(
         s3.meta.events.unregister("before-call.s3.DeleteObjects", unique_id="die")
         assert len(await blobs.keys("jobs/j/")) == 4
         assert [name for _, name in await kept(shelves)] == ["a", "b", "c"]
-        answers, _ = await content(blobs, await shelves.parts(0))
+        answers, _ = await content(blobs, await shelves.keys(0))
         assert sorted(answers.splitlines(keepends=True)) == [line("a"), line("b"), line("c")]
         assert len(await blobs.keys("jobs/j/")) == 1
 
@@ -173,7 +175,7 @@ def test_a_torn_last_line_is_no_line(shelves: S3ResultStore, s3: Any) -> None:
 
 
 def test_lines_longer_than_any_that_is_asked_are_kept(
-    shelves: S3ResultStore, blobs: S3Blobs
+    shelves: S3ResultStore, blobs: S3BlobStore
 ) -> None:
     async def main() -> None:
         long = line("long", 9 * 1024 * 1024)
@@ -182,7 +184,7 @@ def test_lines_longer_than_any_that_is_asked_are_kept(
         await shelf.flush()
         await shelf.put(long, failed=False)
         await shelf.close()
-        answers, _ = await content(blobs, await shelves.parts(0))
+        answers, _ = await content(blobs, await shelves.keys(0))
         assert sorted(answers.splitlines(keepends=True)) == [line("a"), long]
 
     asyncio.run(main())
@@ -225,7 +227,7 @@ def test_a_reader_goes_on_where_its_objects_were_joined_meanwhile(shelves: S3Res
 
 
 def test_a_finisher_lists_all_settled_shards_at_once_and_mends_the_others(
-    shelves: S3ResultStore, blobs: S3Blobs, calls: list[str]
+    shelves: S3ResultStore, blobs: S3BlobStore, calls: list[str]
 ) -> None:
     async def main() -> None:
         for index in range(4):
@@ -237,14 +239,14 @@ def test_a_finisher_lists_all_settled_shards_at_once_and_mends_the_others(
         await again.flush()
         finisher = S3ResultStore(blobs, "jobs/j")
         calls.clear()
-        parts = [await finisher.parts(index) for index in range(3)]
+        parts = [await finisher.keys(index) for index in range(3)]
         assert calls == ["ListObjectsV2"]
         assert [len(part.answers) for part in parts] == [1, 1, 1]
         assert await content(blobs, parts[1]) == (line("n1"), b"")
-        mended = await finisher.parts(3)
+        mended = await finisher.keys(3)
         answers, failures = await content(blobs, mended)
         assert sorted(answers.splitlines(keepends=True)) == [line("later"), line("n3")]
         assert failures == b""
-        assert await finisher.parts(4) == Parts([], [])
+        assert await finisher.keys(4) == ResultKeys([], [])
 
     asyncio.run(main())

@@ -20,12 +20,12 @@ from msgspec import Struct
 
 from fanout.bulk.aws.batch_service import Stores
 from fanout.bulk.aws.dynamodb import DynamoTable
-from fanout.bulk.aws.s3 import S3Blobs
+from fanout.bulk.aws.s3 import S3BlobStore
 from fanout.bulk.aws.step_handlers import StepHandlers
 from fanout.bulk.input.planner import Shard, ShardSize
-from fanout.bulk.runner import Options
+from fanout.bulk.runner import RunnerOptions
 from fanout.bulk.service.records import Job
-from fanout.bulk.work.worker import Done
+from fanout.bulk.work.worker import WorkResult
 from fanout.gateway.gateway import Gateway
 from tests.bulk.local_jobs import EchoProvider
 from tests.support.gateway_server import Notes
@@ -142,7 +142,7 @@ class World:
         return self.chance("refusals", text).choice(REFUSALS)
 
     def stores(self, fate: Fate) -> Stores:
-        blobs = S3Blobs(Mortal(self._s3, fate), "jobs", "p/")
+        blobs = S3BlobStore(Mortal(self._s3, fate), "jobs", "p/")
         table = DynamoTable(Mortal(self._table.client, fate), self._table.name)
         return Stores(blobs, table, lambda: EPOCH + now())
 
@@ -201,7 +201,9 @@ class World:
         self.lives[what] += 1
         lot = self._lot(what, life)
         fate = self._living[what] = Fate(lot, self.chance("throttled", what, life))
-        machine = StepHandlers(gateway, self.stores(fate), Notes(), Options(shards=SIZE, grace=0.3))
+        machine = StepHandlers(
+            gateway, self.stores(fate), Notes(), RunnerOptions(shards=SIZE, grace=0.3)
+        )
         async with asyncio.TaskGroup() as group:
             task = group.create_task(_life(step(machine, lot.seconds)))
             fate.mourn = task.cancel
@@ -209,7 +211,7 @@ class World:
         self.deaths[what] += fate.is_dead
         self.throttled += fate.throttled
         done = None if task.cancelled() else task.result()
-        self.timed_out += isinstance(done, Done) and done.stop == "time"
+        self.timed_out += isinstance(done, WorkResult) and done.stop == "time"
         return done
 
     async def until_done(self, gateway: Gateway, what: str, step: Step) -> Any:

@@ -18,7 +18,7 @@ from fanout.bulk.input.lines import (
     not_run,
     read_head,
     read_line,
-    stored_id,
+    stored_custom_id,
 )
 from fanout.errors import DeadlineExceeded, UnknownModel
 
@@ -194,5 +194,7 @@ def test_a_line_that_never_ran_says_why() -> None:
 def test_an_output_line_is_known_again_unless_a_crash_cut_it() -> None:
     line = answered("one", "req_1", {"x": 1})
     assert line.endswith(b"\n")
-    assert stored_id(line) == "one"
-    assert [stored_id(line[:cut]) for cut in range(len(line) - 1)] == [None] * (len(line) - 1)
+    assert stored_custom_id(line) == "one"
+    assert [stored_custom_id(line[:cut]) for cut in range(len(line) - 1)] == [None] * (
+        len(line) - 1
+    )

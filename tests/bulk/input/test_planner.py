@@ -12,7 +12,15 @@ import pytest
 
 from fanout.bulk.input.bloom_filter import BloomFilter
 from fanout.bulk.input.lines import MAX_LINE, BadLine
-from fanout.bulk.input.planner import LARGE, MAX_ERRORS, Plan, Shard, ShardSize, each_line, plan
+from fanout.bulk.input.planner import (
+    LARGE_SHARDS,
+    MAX_ERRORS,
+    Plan,
+    Shard,
+    ShardSize,
+    iter_lines,
+    plan,
+)
 
 
 def line(name: str, model: str = "a", text: str = "Hi") -> bytes:
@@ -37,7 +45,7 @@ def planned(
     chunk: int = 1 << 16,
     model: str | None = None,
     check: Callable[[str], None] = allow_all,
-    size: ShardSize = LARGE,
+    size: ShardSize = LARGE_SHARDS,
 ) -> tuple[Plan, list[Shard]]:
     shards: list[Shard] = []
     found = asyncio.run(
@@ -57,7 +65,7 @@ def lines_of(data: bytes, shard: Shard) -> list[tuple[int, bytes]]:
 
     async def read() -> list[tuple[int, bytes]]:
         source = pieces(data[shard.start : shard.end], 7)
-        return [(n, line) async for n, _, _, line in each_line(source, shard.start, shard.first)]
+        return [(n, line) async for n, _, _, line in iter_lines(source, shard.start, shard.first)]
 
     return asyncio.run(read())
 
@@ -181,7 +189,7 @@ def test_lines_are_numbered_by_any_reading_of_any_pieces() -> None:
     data: Any = b"a\n\nb\r\nc"
 
     async def read(sizes: Iterable[int]) -> list[list[tuple[int, int, int, bytes]]]:
-        return [[found async for found in each_line(pieces(data, size))] for size in sizes]
+        return [[found async for found in iter_lines(pieces(data, size))] for size in sizes]
 
     whole = [(1, 0, 2, b"a"), (2, 2, 3, b""), (3, 3, 6, b"b"), (4, 6, 7, b"c")]
     assert asyncio.run(read([1, 2, 3, 100])) == [whole] * 4

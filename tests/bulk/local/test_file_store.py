@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fanout.bulk.local.batch_service import data_home, locked
-from fanout.bulk.local.file_store import FolderBlobs, FolderResultStore
+from fanout.bulk.local.file_store import FolderBlobStore, FolderResultStore
 from tests.bulk.local_jobs import jsonl, line, open_jobs, run
 
 
@@ -19,12 +19,12 @@ async def pieces(*parts: bytes, fault: Exception | None = None) -> AsyncIterator
         raise fault
 
 
-async def read(blobs: FolderBlobs, key: str, start: int = 0, end: int | None = None) -> bytes:
+async def read(blobs: FolderBlobStore, key: str, start: int = 0, end: int | None = None) -> bytes:
     return b"".join([piece async for piece in blobs.read(key, start, end)])
 
 
 def test_a_blob_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
-    blobs = FolderBlobs(tmp_path)
+    blobs = FolderBlobStore(tmp_path)
     assert run(blobs.write("a/b", pieces(b"12", b"345"))) == 5
     with pytest.raises(OSError, match="gone"):
         run(blobs.write("a/b", pieces(b"x", fault=OSError("gone"))))
@@ -36,7 +36,7 @@ def test_a_blob_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_parts_are_joined_in_order_and_stay(tmp_path: Path) -> None:
-    blobs = FolderBlobs(tmp_path)
+    blobs = FolderBlobStore(tmp_path)
     run(blobs.write("2", pieces(b"two")))
     run(blobs.write("1", pieces(b"one")))
     assert run(blobs.join(["2", "1"], "both")) == 6
@@ -49,7 +49,7 @@ def test_parts_are_joined_in_order_and_stay(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("torn", [b"", b"{", b"x" * 3_000_000], ids=["whole", "torn", "long"])
 def test_a_shelf_cuts_off_what_a_crash_has_torn(tmp_path: Path, torn: bytes) -> None:
-    shelves = FolderResultStore(FolderBlobs(tmp_path), "job")
+    shelves = FolderResultStore(FolderBlobStore(tmp_path), "job")
 
     async def main() -> None:
         shelf = await shelves.open(7)

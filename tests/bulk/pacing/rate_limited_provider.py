@@ -93,15 +93,15 @@ async def run_workers(
     async def line(own: RateLimiter) -> None:
         while now() < 60 * minutes:
             tokens = size()
-            async with own.turn("m", estimate) as turn:
+            async with own.permit("m", estimate) as turn:
                 if now() >= 60 * minutes:
                     return
                 if not provider.ask(tokens):
-                    await own.refused("m", provider.retry_after)
+                    await own.rate_limited("m", provider.retry_after)
                     continue
                 headers = provider.headers()
                 await asyncio.sleep(0.8)
-                own.learn("m", "m#0", headers)
+                own.record_headers("m", "m#0", headers)
                 turn.used = tokens
 
     async with asyncio.TaskGroup() as group:

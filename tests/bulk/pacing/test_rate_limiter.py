@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from fanout.bulk.local.sqlite import Database, SQLiteRateLimitStore
-from fanout.bulk.pacing.limits import REMEMBERED, Limits, read_limit, read_span
-from fanout.bulk.pacing.rate_limiter import SCOUT, LocalRateLimitStore, RateLimiter, RateLimitStore
+from fanout.bulk.pacing.limits import LEARNED_LIMITS_TTL, Limits, read_limit, read_span
+from fanout.bulk.pacing.rate_limiter import SCOUT, MemoryRateLimitStore, RateLimiter, RateLimitStore
 from fanout.concurrency import map_all
 from tests.bulk.aws.test_book import Records, book
 from tests.bulk.pacing.rate_limited_provider import (
@@ -35,7 +35,7 @@ def test_twenty_workers_use_over_nine_tenths_and_are_refused_under_a_hundredth(
 ) -> None:
     provider, chance = RateLimitedProvider(600, tokens), random.Random(1)  # noqa: S311
     books: dict[str, Callable[[], RateLimitStore]] = {
-        "memory": LocalRateLimitStore,
+        "memory": MemoryRateLimitStore,
         "sqlite": lambda: SQLiteRateLimitStore(Database(tmp_path / "jobs.sqlite")),
     }
     book = books[kept]()
@@ -57,7 +57,7 @@ def test_twenty_workers_use_over_nine_tenths_and_are_refused_under_a_hundredth(
 
 def test_a_share_is_left_to_others() -> None:
     provider = RateLimitedProvider(600, 1_000_000)
-    book = LocalRateLimitStore()
+    book = MemoryRateLimitStore()
     limits = Limits(600)
     run(run_workers(provider, lambda: RateLimiter(book, lambda _: limits, now, 0.5), lambda: 1, 1))
     assert 0.9 * 300 * MINUTES < provider.allowed <= 300 * (MINUTES + 1)
@@ -66,9 +66,9 @@ def test_a_share_is_left_to_others() -> None:
 
 def test_a_model_without_limits_waits_for_nothing() -> None:
     async def main() -> None:
-        pacer = RateLimiter(LocalRateLimitStore(), lambda _: Limits(), now)
+        pacer = RateLimiter(MemoryRateLimitStore(), lambda _: Limits(), now)
         for _ in range(1_000):
-            async with pacer.turn("m", 1_000_000):
+            async with pacer.permit("m", 1_000_000):
                 pass
         assert now() == 0
 
@@ -77,11 +77,11 @@ def test_a_model_without_limits_waits_for_nothing() -> None:
 
 def test_a_refusal_stops_everybody_for_as_long_as_it_says() -> None:
     async def main() -> None:
-        book = LocalRateLimitStore()
+        book = MemoryRateLimitStore()
         one, other = (RateLimiter(book, lambda _: Limits(600), now) for _ in range(2))
-        await one.refused("m", 7.5)
-        await one.refused("m", None)
-        async with other.turn("m", 1):
+        await one.rate_limited("m", 7.5)
+        await one.rate_limited("m", None)
+        async with other.permit("m", 1):
             assert now() == 7.5
 
     run(main())
@@ -105,12 +105,12 @@ def test_a_pause_holds_models_without_limits_in_every_process_a_second_later(
 
 def test_a_turn_that_nobody_waits_for_is_given_back() -> None:
     async def main() -> None:
-        pacer = RateLimiter(LocalRateLimitStore(), lambda _: Limits(60), now)
+        pacer = RateLimiter(MemoryRateLimitStore(), lambda _: Limits(60), now)
         for _ in range(3):  # what may come at once is used up
             await _take(pacer)()
         start = now()
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.5), pacer.turn("m", 1):
+            async with asyncio.timeout(0.5), pacer.permit("m", 1):
                 pass
         await _take(pacer)()
         assert now() - start < 1.1
@@ -120,7 +120,7 @@ def test_a_turn_that_nobody_waits_for_is_given_back() -> None:
 
 def _take(pacer: RateLimiter) -> Callable[[], Coroutine[Any, Any, None]]:
     async def take() -> None:
-        async with pacer.turn("m", 1):
+        async with pacer.permit("m", 1):
             pass
 
     return take
@@ -128,9 +128,9 @@ def _take(pacer: RateLimiter) -> Callable[[], Coroutine[Any, Any, None]]:
 
 def test_limits_are_learned_where_the_config_says_nothing() -> None:
     async def main() -> None:
-        pacer = RateLimiter(LocalRateLimitStore(), lambda _: Limits(), now)
-        pacer.learn("m", "m#0", OPENAI_HEADERS)
-        pacer.learn("m", "m#0", {})
+        pacer = RateLimiter(MemoryRateLimitStore(), lambda _: Limits(), now)
+        pacer.record_headers("m", "m#0", OPENAI_HEADERS)
+        pacer.record_headers("m", "m#0", {})
         assert await pacer.limits("m") == Limits(60)
         take = _take(pacer)
         for _ in range(31):
@@ -143,17 +143,17 @@ def test_limits_are_learned_where_the_config_says_nothing() -> None:
 def test_the_limits_of_a_models_deployments_add_up(tmp_path: Path) -> None:
     async def main() -> None:
         books: list[RateLimitStore] = [
-            LocalRateLimitStore(),
+            MemoryRateLimitStore(),
             SQLiteRateLimitStore(Database(tmp_path / "jobs.sqlite")),
             book(Records()),
         ]
         for each in books:
-            each.learn("m", "m#0", Limits(60, 9_000), 100.0)
-            each.learn("m", "m#1", Limits(None, 1_000), 100.0)
-            each.learn("m", "m#2", Limits(), 100.0)
-            each.learn("m", "m#1", Limits(40), 200.0)
-            assert await each.learned("m", 200.0) == Limits(100, 10_000)
-            assert await each.learned("m", 150.0 + REMEMBERED) == Limits(40, 1_000)
+            each.record_limits("m", "m#0", Limits(60, 9_000), 100.0)
+            each.record_limits("m", "m#1", Limits(None, 1_000), 100.0)
+            each.record_limits("m", "m#2", Limits(), 100.0)
+            each.record_limits("m", "m#1", Limits(40), 200.0)
+            assert await each.learned_limits("m", 200.0) == Limits(100, 10_000)
+            assert await each.learned_limits("m", 150.0 + LEARNED_LIMITS_TTL) == Limits(40, 1_000)
 
     run(main())
 
@@ -162,7 +162,7 @@ def test_the_limits_of_a_models_deployments_add_up(tmp_path: Path) -> None:
 def test_a_worker_that_has_seen_no_answer_paces_by_what_another_learned(
     tmp_path: Path, kept: str
 ) -> None:
-    memory = LocalRateLimitStore()
+    memory = MemoryRateLimitStore()
     books: dict[str, Callable[[], RateLimitStore]] = {
         "memory": lambda: memory,
         "sqlite": lambda: SQLiteRateLimitStore(Database(tmp_path / "jobs.sqlite")),
@@ -171,7 +171,7 @@ def test_a_worker_that_has_seen_no_answer_paces_by_what_another_learned(
     async def main() -> None:
         one, fresh = (RateLimiter(books[kept](), lambda _: Limits(), now) for _ in range(2))
         told = RateLimiter(books[kept](), lambda _: Limits(120), now)
-        one.learn("m", "m#0", OPENAI_HEADERS)
+        one.record_headers("m", "m#0", OPENAI_HEADERS)
         assert await fresh.limits("m") == Limits(60)
         assert await told.limits("m") == Limits(120)
         take = _take(fresh)
@@ -188,17 +188,17 @@ def test_what_another_process_learns_is_seen_a_second_later_and_forgotten_after_
     one, other = (SQLiteRateLimitStore(Database(tmp_path / "jobs.sqlite")) for _ in range(2))
 
     async def main() -> None:
-        assert await other.learned("m", 100.0) is None
-        one.learn("m", "m#0", Limits(60), 100.0)
-        one.learn("m", "m#0", Limits(None, 9_000), 100.1)
-        assert await one.learned("m", 100.1) == Limits(60, 9_000)
-        assert await other.learned("m", 100.9) is None
-        assert await other.learned("m", 101.0) == Limits(60, 9_000)
-        assert await other.learned("m", 100.1 + REMEMBERED) == Limits(60, 9_000)
-        late = 101.5 + REMEMBERED
-        assert await other.learned("m", late) is None
-        other.learn("m", "m#0", Limits(None, 8_000), late)
-        assert await one.learned("m", late) == Limits(None, 8_000)
+        assert await other.learned_limits("m", 100.0) is None
+        one.record_limits("m", "m#0", Limits(60), 100.0)
+        one.record_limits("m", "m#0", Limits(None, 9_000), 100.1)
+        assert await one.learned_limits("m", 100.1) == Limits(60, 9_000)
+        assert await other.learned_limits("m", 100.9) is None
+        assert await other.learned_limits("m", 101.0) == Limits(60, 9_000)
+        assert await other.learned_limits("m", 100.1 + LEARNED_LIMITS_TTL) == Limits(60, 9_000)
+        late = 101.5 + LEARNED_LIMITS_TTL
+        assert await other.learned_limits("m", late) is None
+        other.record_limits("m", "m#0", Limits(None, 8_000), late)
+        assert await one.learned_limits("m", late) == Limits(None, 8_000)
 
     run(main())
 
@@ -210,7 +210,7 @@ def test_what_another_process_learns_is_seen_a_second_later_and_forgotten_after_
 def test_limits_that_answers_tell_are_used_over_nine_tenths_and_hardly_exceeded(
     tmp_path: Path, kept: str, tokens: int, each: int
 ) -> None:
-    memory = LocalRateLimitStore()
+    memory = MemoryRateLimitStore()
     books: dict[str, Callable[[], RateLimitStore]] = {
         "memory": lambda: memory,
         "sqlite": lambda: SQLiteRateLimitStore(Database(tmp_path / "jobs.sqlite")),
@@ -221,12 +221,12 @@ def test_limits_that_answers_tell_are_used_over_nine_tenths_and_hardly_exceeded(
 async def _ask(
     pacer: RateLimiter, started: list[float], seconds: float, *, tells: bool = True
 ) -> None:
-    async with pacer.turn("m", 1):
+    async with pacer.permit("m", 1):
         started.append(now())
         await asyncio.sleep(seconds)
         if not tells:
             raise ConnectionError
-        pacer.learn("m", "m#0", {})
+        pacer.record_headers("m", "m#0", {})
 
 
 @pytest.mark.parametrize("tells", [True, False])
@@ -234,7 +234,7 @@ def test_of_a_model_that_nobody_knows_one_line_is_asked_first(*, tells: bool) ->
     started: list[float] = []
 
     async def main() -> None:
-        pacer = RateLimiter(LocalRateLimitStore(), lambda _: Limits(), now)
+        pacer = RateLimiter(MemoryRateLimitStore(), lambda _: Limits(), now)
         ask = partial(_ask, pacer, started, tells=tells)
         await map_all(ask, [2.0] * 50, limit=50)
 
@@ -246,7 +246,7 @@ def test_a_first_answer_that_takes_long_is_not_waited_for() -> None:
     started: list[float] = []
 
     async def main() -> None:
-        pacer = RateLimiter(LocalRateLimitStore(), lambda _: Limits(), now)
+        pacer = RateLimiter(MemoryRateLimitStore(), lambda _: Limits(), now)
         await map_all(partial(_ask, pacer, started), [60.0] * 50, limit=50)
 
     run(main())
@@ -261,7 +261,7 @@ def test_of_a_model_that_somebody_had_an_answer_of_all_are_asked_at_once(tmp_pat
         one, other = (
             RateLimiter(SQLiteRateLimitStore(database), lambda _: Limits(), now) for _ in range(2)
         )
-        one.learn("m", "m#0", {})
+        one.record_headers("m", "m#0", {})
         await map_all(partial(_ask, other, started), [2.0] * 50, limit=50)
 
     run(main())
@@ -270,10 +270,10 @@ def test_of_a_model_that_somebody_had_an_answer_of_all_are_asked_at_once(tmp_pat
 
 def test_who_waits_for_the_first_answer_may_leave() -> None:
     async def main() -> None:
-        pacer = RateLimiter(LocalRateLimitStore(), lambda _: Limits(), now)
-        async with pacer.turn("m", 1):
+        pacer = RateLimiter(MemoryRateLimitStore(), lambda _: Limits(), now)
+        async with pacer.permit("m", 1):
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.5), pacer.turn("m", 1):
+                async with asyncio.timeout(0.5), pacer.permit("m", 1):
                     raise AssertionError("it was not to be asked yet")
 
     run(main())
@@ -281,14 +281,14 @@ def test_who_waits_for_the_first_answer_may_leave() -> None:
 
 def test_lines_that_waited_for_a_pause_go_by_the_limits_that_were_learned_meanwhile() -> None:
     async def main() -> None:
-        pacer = RateLimiter(LocalRateLimitStore(), lambda _: Limits(), now)
-        await pacer.refused("m", 10.0)
+        pacer = RateLimiter(MemoryRateLimitStore(), lambda _: Limits(), now)
+        await pacer.rate_limited("m", 10.0)
         take = _take(pacer)
         async with asyncio.TaskGroup() as group:
             for _ in range(20):
                 group.create_task(_take(pacer)())
             await asyncio.sleep(5)
-            pacer.learn("m", "m#0", OPENAI_HEADERS)
+            pacer.record_headers("m", "m#0", OPENAI_HEADERS)
         assert 10 + 17 < now() < 10 + 22
         await take()
 

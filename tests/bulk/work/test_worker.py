@@ -15,14 +15,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fanout.bulk.input.planner import Shard, ShardSize, plan
-from fanout.bulk.local.file_store import FolderBlobs, FolderResultStore, FolderShardResults
+from fanout.bulk.local.file_store import FolderBlobStore, FolderResultStore, FolderShardResults
 from fanout.bulk.local.job_progress import SQLiteJobProgress
 from fanout.bulk.local.sqlite import Database
 from fanout.bulk.pacing.adaptive_concurrency import AdaptiveConcurrency
 from fanout.bulk.pacing.line_retry import LineRequest
-from fanout.bulk.pacing.rate_limiter import NoPermit
+from fanout.bulk.pacing.rate_limiter import RateLimitUnavailable
 from fanout.bulk.totals import Example
-from fanout.bulk.work.worker import MARGIN, Done, Tools, Work, work
+from fanout.bulk.work.worker import MARGIN, Work, WorkerResources, WorkResult, work
 from fanout.errors import (
     AllFailed,
     Cause,
@@ -54,7 +54,7 @@ class Bench:
     """Lines in a folder, an `ask` that counts, and one worker after another."""
 
     def __init__(self, home: Path, lines: list[bytes], answer: Answer, size: int = 3) -> None:
-        self.blobs = FolderBlobs(home)
+        self.blobs = FolderBlobStore(home)
         self.database = Database(home / "jobs.sqlite")
         run(self.database.put("batch", "job", b'{"status":"in_progress"}', None))
         self.shards: list[Shard] = []
@@ -62,7 +62,7 @@ class Bench:
         self.under_way = self.most = 0
         self._answer = answer
         (home / "in").write_bytes(jsonl(lines))
-        self.tools = Tools(
+        self.tools = WorkerResources(
             self._ask,
             self.blobs,
             FolderResultStore(self.blobs, "job"),
@@ -98,7 +98,7 @@ class Bench:
         for shard in self.shards:
             yield shard
 
-    async def work(self, *, seconds: float | None = None, **options: Any) -> Done:
+    async def work(self, *, seconds: float | None = None, **options: Any) -> WorkResult:
         return await work(
             replace(Work("in", grace=0.1, tick=TICK), **options),
             self._planned(),
@@ -127,7 +127,7 @@ async def at_once(name: str) -> None:
 
 def test_every_line_is_asked_once_and_counted(tmp_path: Path) -> None:
     bench = Bench(tmp_path, LINES, at_once)
-    assert run(bench.work()) == Done(10, 0, 0, None)
+    assert run(bench.work()) == WorkResult(10, 0, 0, None)
     assert (bench.asked, bench.stored()) == (ONCE, ONCE)
     total = run(bench.tools.ledger.total())
     assert (total.done, total.tokens_in, total.tokens_out) == (10, 10, 20)
@@ -138,7 +138,7 @@ def test_a_second_worker_finds_everything_stored(tmp_path: Path) -> None:
     run(bench.work())
     again = replace(bench.tools, ledger=bench.ledger())
     bench.tools = again
-    assert run(bench.work()) == Done(10, 0, 0, None)
+    assert run(bench.work()) == WorkResult(10, 0, 0, None)
     assert bench.asked == ONCE
 
 
@@ -152,7 +152,7 @@ def test_what_a_crash_left_is_counted_from_the_shelf_and_a_cut_line_is_asked_aga
     path.write_bytes(path.read_bytes()[: -cut or None])
     bench.database.forget_shards("job")  # the counts were not written yet
     bench.tools = replace(bench.tools, ledger=bench.ledger())
-    assert run(bench.work()) == Done(10, 0, 0, None)
+    assert run(bench.work()) == WorkResult(10, 0, 0, None)
     assert bench.stored() == ONCE
     assert sum(bench.asked.values()) == 10 + bool(cut)
     assert run(bench.tools.ledger.total()).done == 10
@@ -167,7 +167,7 @@ def test_a_provider_that_is_down_for_a_while_costs_no_line(tmp_path: Path, kind:
             raise error(kind, upstream=503)
 
     bench = Bench(tmp_path, LINES, down)
-    assert run(bench.work()) == Done(10, 0, 0, None)
+    assert run(bench.work()) == WorkResult(10, 0, 0, None)
     assert bench.stored() == ONCE
 
 
@@ -182,7 +182,7 @@ def test_a_provider_that_is_down_for_a_minute_is_asked_by_fewer_and_costs_no_lin
     bench = Bench(tmp_path, LINES, down)
     bench.tools = replace(bench.tools, retry=Retry(lambda: 0.5, base=1.0, cap=20.0))
     done = run_threads_at_once(bench.work(), 0.0)
-    assert done == Done(10, 0, 0, None)
+    assert done == WorkResult(10, 0, 0, None)
     assert bench.stored() == ONCE
     assert max(bench.asked.values()) < 15
 
@@ -195,7 +195,7 @@ def test_a_race_is_asked_again_as_long_as_one_of_its_models_may_answer(tmp_path:
         raise answers.pop(0)
 
     bench = Bench(tmp_path, LINES[:1], fail)
-    assert run(bench.work()) == Done(0, 1, 0, None)
+    assert run(bench.work()) == WorkResult(0, 1, 0, None)
     assert bench.asked == {"n0": 2}
 
 
@@ -205,7 +205,7 @@ def test_what_will_not_change_is_asked_once(tmp_path: Path, kind: Any) -> None:
         raise error(kind)
 
     bench = Bench(tmp_path, LINES, fail)
-    assert run(bench.work()) == Done(0, 10, 0, None)
+    assert run(bench.work()) == WorkResult(0, 10, 0, None)
     assert (bench.asked, bench.stored()) == (ONCE, ONCE)
 
 
@@ -244,7 +244,7 @@ def test_patience_has_an_end(tmp_path: Path) -> None:
         raise error(Unreachable)
 
     bench = Bench(tmp_path, LINES, down)
-    assert run(bench.work(patience=0.05)) == Done(0, 10, 0, None)
+    assert run(bench.work(patience=0.05)) == WorkResult(0, 10, 0, None)
     assert run(bench.tools.ledger.total()).causes == {"provider_unreachable": 10}
 
 
@@ -259,7 +259,7 @@ def test_a_worker_out_of_time_starts_nothing_and_leaves_the_rest(tmp_path: Path)
     assert set(bench.asked) == {f"n{i}" for i in range(7)}
     bench._answer = at_once
     bench.tools = replace(bench.tools, ledger=bench.ledger())
-    assert run(bench.work()) == Done(10, 0, 0, None)
+    assert run(bench.work()) == WorkResult(10, 0, 0, None)
     assert bench.stored() == ONCE
     twice = {name for name, count in bench.asked.items() if count > 1}
     assert twice == {"n5", "n6"}, "those that were under way"
@@ -275,7 +275,7 @@ def test_a_line_that_waits_for_a_provider_is_left_when_the_job_is_to_end(tmp_pat
     bench = Bench(tmp_path, LINES, down)
     ledger = bench.ledger(is_stopping=lambda: stopping[0])
     bench.tools = replace(bench.tools, ledger=ledger)
-    assert run(bench.work()) == Done(0, 0, 10, "time")
+    assert run(bench.work()) == WorkResult(0, 0, 10, "time")
     assert bench.stored() == {}
 
 
@@ -290,7 +290,7 @@ def test_a_cancelled_job_ends_within_its_grace_however_much_time_its_worker_has(
 
     bench = Bench(tmp_path, LINES, forever)
     done = run(bench.work(seconds=3600.0))
-    assert done == Done(0, 0, 10, "cancelled")
+    assert done == WorkResult(0, 0, 10, "cancelled")
 
 
 def test_a_store_that_fails_ends_the_worker_and_loses_nothing(tmp_path: Path) -> None:
@@ -309,7 +309,7 @@ def test_a_store_that_fails_ends_the_worker_and_loses_nothing(tmp_path: Path) ->
             assert isinstance(shelf, FolderShardResults)
             return Full(*shelf._paths)
 
-        async def parts(self, index: int) -> Any:
+        async def keys(self, index: int) -> Any:
             raise NotImplementedError
 
     bench.tools = replace(bench.tools, shelves=Broken())
@@ -319,7 +319,7 @@ def test_a_store_that_fails_ends_the_worker_and_loses_nothing(tmp_path: Path) ->
     assert "n4" not in stored
     first = Counter(bench.asked)
     bench.tools = replace(bench.tools, shelves=real, ledger=bench.ledger())
-    assert run(bench.work()) == Done(10, 0, 0, None)
+    assert run(bench.work()) == WorkResult(10, 0, 0, None)
     assert bench.stored() == ONCE
     assert all(bench.asked[name] == first[name] for name in stored)
 
@@ -327,15 +327,15 @@ def test_a_store_that_fails_ends_the_worker_and_loses_nothing(tmp_path: Path) ->
 def test_a_turn_that_is_not_to_be_had_is_the_stores_fault_and_costs_no_line(tmp_path: Path) -> None:
     async def no_turn(name: str) -> None:
         if name == "n4":
-            raise NoPermit("away")
+            raise RateLimitUnavailable("away")
 
     bench = Bench(tmp_path, LINES, no_turn)
-    with pytest.raises(NoPermit, match="away"):
+    with pytest.raises(RateLimitUnavailable, match="away"):
         run(bench.work())
     assert "n4" not in bench.stored()
     bench._answer = at_once
     bench.tools = replace(bench.tools, ledger=bench.ledger())
-    assert run(bench.work()) == Done(10, 0, 0, None)
+    assert run(bench.work()) == WorkResult(10, 0, 0, None)
     assert bench.stored() == ONCE
 
 

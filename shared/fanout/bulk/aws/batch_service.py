@@ -13,11 +13,11 @@ from ..service.batches import JobService
 from ..service.files import FileService
 from ..service.records import FileRecord, Job
 from ..store import JobProgress
-from ..totals import Meter, Totals
+from ..totals import CallCounts, Totals
 from .dynamodb import DynamoTable
 from .job_progress import DynamoJobProgress
 from .result_store import S3ResultStore
-from .s3 import S3Blobs
+from .s3 import S3BlobStore
 
 NAME = "aws"
 
@@ -32,7 +32,7 @@ LINK_LIFE = 900
 class Stores(Struct, frozen=True):
     """Where a stack's files and jobs are; `lifetime` is the seconds for which S3 keeps files."""
 
-    blobs: S3Blobs
+    blobs: S3BlobStore
     table: DynamoTable
     now: Callable[[], float] = time.time
     lifetime: int | None = None
@@ -52,7 +52,7 @@ class Stores(Struct, frozen=True):
         return S3ResultStore(self.blobs, f"jobs/{job.id}")
 
     def ledger(
-        self, job: Job, *, whole: bool = False, meter: Meter | None = None
+        self, job: Job, *, whole: bool = False, meter: CallCounts | None = None
     ) -> DynamoJobProgress:
         """A job's counts; `whole` for who asks for every shard's, `meter` for who makes calls."""
         return DynamoJobProgress(
@@ -107,6 +107,6 @@ class AWSBatchService:
         errors = [LineError("job_failed", said, None, None)]
         return replace(job, status="failed", failed_at=int(self._stores.now()), errors=errors)
 
-    async def tally(self, job: Job) -> Totals:
+    async def totals(self, job: Job) -> Totals:
         """What its workers wrote at most a second ago."""
         return await self._stores.ledger(job).total()

@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ..totals import Meter
+from ..totals import CallCounts
 from .dynamodb import DynamoTable, keys_of
 
 FRESH = 10.0
@@ -27,7 +27,7 @@ class Calls:
     """One worker's record, in the place of its job's counts; DynamoDB drops it at `ttl`."""
 
     def __init__(
-        self, table: DynamoTable, kind: str, meter: Meter, now: Callable[[], float], ttl: int
+        self, table: DynamoTable, kind: str, meter: CallCounts, now: Callable[[], float], ttl: int
     ) -> None:
         self._table = table
         self._kind = kind
@@ -35,7 +35,7 @@ class Calls:
         self._now = now
         self._ttl = ttl
         self._name = f"{PREFIX}{secrets.token_hex(6)}"
-        self._told = Meter()
+        self._told = CallCounts()
         self._told_at = 0.0
 
     async def sync(self) -> None:
@@ -44,7 +44,7 @@ class Calls:
         is_old = seen.in_flight > 0 and at >= self._told_at + FRESH / 2
         if seen == self._told and not is_old:
             return
-        if seen == Meter():
+        if seen == CallCounts():
             await self._table.delete(self._kind, self._name)
         else:
             await self._table.attempt(
@@ -65,8 +65,8 @@ def tells_calls(item: dict[str, Any]) -> bool:
     return bool(item["id"]["S"].startswith(PREFIX))
 
 
-def calls_of(item: dict[str, Any], now: float) -> Meter:
+def calls_of(item: dict[str, Any], now: float) -> CallCounts:
     """A worker's calls, those in flight only of a fresh record."""
     is_fresh = float(item["at"]["N"]) > now - FRESH
     in_flight = int(item["in_flight"]["N"]) if is_fresh else 0
-    return Meter(in_flight, int(item["refused"]["N"]))
+    return CallCounts(in_flight, int(item["refused"]["N"]))

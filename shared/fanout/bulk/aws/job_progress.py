@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from ...wire import json
 from ..store import Stop
-from ..totals import Meter, Totals
+from ..totals import CallCounts, Totals
 from .budget_lease import BudgetLease, nanos
 from .call_counts import Calls, calls_of, tells_calls
 from .dynamodb import DynamoTable, keys_of
@@ -48,7 +48,7 @@ class DynamoJobProgress:
         now: Callable[[], float],
         max_cost: float | None = None,
         whole: bool = False,
-        meter: Meter | None = None,
+        meter: CallCounts | None = None,
     ) -> None:
         self._table = table
         self._job = job
@@ -59,7 +59,7 @@ class DynamoJobProgress:
         self._whole = whole
         self._known: dict[int, tuple[bool, Totals]] | None = None
         self.fresh = Totals()
-        self._tallies: dict[int, Totals] = {}
+        self._totals: dict[int, Totals] = {}
         self._before: dict[int, float] = {}
         self._complete: set[int] = set()
         self._changed: set[int] = set()
@@ -67,7 +67,7 @@ class DynamoJobProgress:
         self._purse = None if max_cost is None else BudgetLease(table, self._kind, max_cost, now)
         self._calls = None if meter is None else Calls(table, self._kind, meter, now, self._ttl)
 
-    def start(self, estimate: float) -> Stop | Literal["wait"] | None:
+    def reserve(self, estimate: float) -> Stop | Literal["wait"] | None:
         """Whether a line may start."""
         if self._cancelled:
             return "cancelled"
@@ -75,28 +75,28 @@ class DynamoJobProgress:
             return "expired"
         return None if self._purse is None else self._purse.start(nanos(estimate))
 
-    def settle(self, shard: int, estimate: float, tally: Totals) -> None:
+    def settle(self, shard: int, estimate: float, totals: Totals) -> None:
         """One line is stored."""
-        self.fresh.add(tally)
-        self._tallies[shard].add(tally)
+        self.fresh.add(totals)
+        self._totals[shard].add(totals)
         self._changed.add(shard)
         if self._purse:
-            self._purse.settle(nanos(estimate), nanos(tally.cost))
+            self._purse.settle(nanos(estimate), nanos(totals.cost))
 
-    def put_back(self, estimate: float) -> None:
+    def release(self, estimate: float) -> None:
         """One line was not."""
         if self._purse:
             self._purse.settle(nanos(estimate), 0)
 
-    def begin(self, shard: int, stored: Totals) -> None:
+    def begin_shard(self, shard: int, stored: Totals) -> None:
         """What is stored is what counts; what of it was never paid into the account is now."""
-        own = self._tallies[shard] = Totals()
+        own = self._totals[shard] = Totals()
         own.add(stored)
         self._changed.add(shard)
         if self._purse:
             self._purse.book(nanos(stored.cost) - nanos(self._before.pop(shard, 0.0)))
 
-    def complete(self, shard: int) -> None:
+    def complete_shard(self, shard: int) -> None:
         """Written by the next `sync`."""
         self._complete.add(shard)
         self._changed.add(shard)
@@ -127,7 +127,7 @@ class DynamoJobProgress:
             self._table.client.put_item,
             Item=keys_of(self._kind, _shard(shard))
             | {
-                "value": {"B": json.encode(_brief(shard, self._tallies[shard]))},
+                "value": {"B": json.encode(_brief(shard, self._totals[shard]))},
                 "complete": {"BOOL": complete},
                 "ttl": {"N": str(self._ttl)},
             },
@@ -137,7 +137,7 @@ class DynamoJobProgress:
         if written is None:
             self._complete.add(shard)
 
-    async def completed(self, shard: int) -> Totals | None:
+    async def completed_totals(self, shard: int) -> Totals | None:
         """Its counts, if it is complete."""
         if self._whole:
             if self._known is None:
@@ -148,19 +148,19 @@ class DynamoJobProgress:
             found = _counts(item) if item else None
         if found is None:
             return None
-        complete, tally = found
-        self._before[shard] = tally.cost
-        return tally if complete else None
+        complete, totals = found
+        self._before[shard] = totals.cost
+        return totals if complete else None
 
     async def total(self) -> Totals:
         """The sum, with the calls of all workers, as they were written at most a second ago."""
-        total, calls = Totals(), Meter()
+        total, calls = Totals(), CallCounts()
         async for item in self._table.items(self._kind):
             if _is_shard(item):
                 total.add(_counts(item)[1])
             elif tells_calls(item):
                 calls.add(calls_of(item, self._now()))
-        total.tell(calls)
+        total.set_calls(calls)
         return total
 
     async def forget(self) -> None:
@@ -179,10 +179,10 @@ def _shard(index: int) -> str:
     return f"shard#{index:08d}"
 
 
-def _brief(index: int, tally: Totals) -> Totals:
+def _brief(index: int, totals: Totals) -> Totals:
     if index < TELLING:
-        return tally
-    return replace(tally, examples={cause: some[:1] for cause, some in tally.examples.items()})
+        return totals
+    return replace(totals, examples={cause: some[:1] for cause, some in totals.examples.items()})
 
 
 def _is_shard(item: dict[str, Any]) -> bool:

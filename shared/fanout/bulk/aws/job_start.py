@@ -147,7 +147,7 @@ class JobStarter:
             await files.blobs.join([source], job.input_key)
         except FileNotFoundError:
             raise RequestError(f"there is no object `{asked.input[:200]}`", "input") from None
-        await files.keep(job.input_key, source.rpartition("/")[2], "batch", OWNER)
+        await files.register(job.input_key, source.rpartition("/")[2], "batch", OWNER)
         await self._bulk.jobs.registry.create(job.id, job)
         return job.id
 

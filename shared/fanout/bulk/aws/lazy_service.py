@@ -53,10 +53,10 @@ def open_stores(env: Mapping[str, str]) -> Stores:
     from .batch_service import Stores
     from .clients import make_client
     from .dynamodb import DynamoTable
-    from .s3 import S3Blobs
+    from .s3 import S3BlobStore
 
     return Stores(
-        S3Blobs(make_client("s3"), env["FANOUT_BUCKET"]),
+        S3BlobStore(make_client("s3"), env["FANOUT_BUCKET"]),
         DynamoTable(make_client("dynamodb"), env["FANOUT_TABLE"]),
         lifetime=int(env["FANOUT_FILE_DAYS"]) * DAY,
     )

@@ -24,7 +24,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from ...wire import json
-from ..pacing.limits import Limits, note, recall
+from ..pacing.limits import Limits, add_learned, read_learned
 from ..pacing.rate_limiter import Reservation, advance
 from .clients import BotoCoreError, ClientError
 
@@ -82,22 +82,27 @@ class _Lease(Struct, eq=False):
     turns: int = 0
     amounts: Marks = {}
 
-    def take(self, claims: list[Reservation], now: float) -> float | None:
+    def take(self, reservations: list[Reservation], now: float) -> float | None:
         """
         One turn of it, and when that is; `None` where too little is left, or it lay idle.
 
         Until then nothing of it lapses: the stretches of a kind that there is plenty of lie behind.
         """
-        if now > self.until or {claim.kind: claim.rate for claim in claims} != self.rates:
+        if (
+            now > self.until
+            or {reservation.kind: reservation.rate for reservation in reservations} != self.rates
+        ):
             return None
-        moved = {c.kind: self.marks[c.kind] + c.amount / c.rate for c in claims}
+        moved = {c.kind: self.marks[c.kind] + c.amount / c.rate for c in reservations}
         if any(moved[kind] > end + SLACK for kind, end in self.ends.items()):
             return None
         start = max(now, *self.marks.values())
         self.marks |= moved
         self.turns += 1
-        for claim in claims:
-            self.amounts[claim.kind] = self.amounts.get(claim.kind, 0.0) + claim.amount
+        for reservation in reservations:
+            self.amounts[reservation.kind] = (
+                self.amounts.get(reservation.kind, 0.0) + reservation.amount
+            )
         return start
 
     @property
@@ -119,22 +124,22 @@ class DynamoRateLimitStore:
         self._found: dict[str, dict[str, tuple[Limits, float]]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
-    async def reserve(self, model: str, claims: list[Reservation], now: float) -> float:
+    async def reserve(self, model: str, reservations: list[Reservation], now: float) -> float:
         """A turn of the lease, or of a new one."""
-        if not claims:
+        if not reservations:
             return max(now, (await self._look(model, now)).get("pause", 0.0))
         lease = self._leases.get(model)
-        start = lease.take(claims, now) if lease else None
+        start = lease.take(reservations, now) if lease else None
         if start is None:
             async with self._locks.setdefault(model, asyncio.Lock()):
-                start = await self._lease(model, claims, now)
+                start = await self._lease(model, reservations, now)
         return start
 
-    async def give_back(self, model: str, claim: Reservation) -> None:
+    async def refund(self, model: str, reservation: Reservation) -> None:
         """It lengthens the lease, or shortens it; where leases are of one turn, it is told now."""
         lease = self._leases.get(model)
-        if lease and claim.kind in lease.ends:
-            lease.ends[claim.kind] += claim.amount / claim.rate
+        if lease and reservation.kind in lease.ends:
+            lease.ends[reservation.kind] += reservation.amount / reservation.rate
             if lease.size == 1 and lease.turns:
                 async with self._locks.setdefault(model, asyncio.Lock()):
                     await self._settle(model)
@@ -165,16 +170,16 @@ class DynamoRateLimitStore:
         if lease := self._leases.get(model):
             lease.marks["pause"] = later
 
-    async def learned(self, model: str, now: float) -> Limits | None:
+    async def learned_limits(self, model: str, now: float) -> Limits | None:
         """Of the record as it was when the lease was taken, else a second ago."""
         is_leased = model in self._leases
         marks = _read(self._known.get(model)) if is_leased else await self._look(model, now)
-        return recall(self._with_found(model, marks), now)
+        return read_learned(self._with_found(model, marks), now)
 
-    def learn(self, model: str, place: str, limits: Limits, now: float) -> None:
+    def record_limits(self, model: str, place: str, limits: Limits, now: float) -> None:
         """It waits for the next lease, if it is new."""
         marks = self._with_found(model, _read(self._known.get(model)))
-        if note(marks, place, limits, now) != marks:
+        if add_learned(marks, place, limits, now) != marks:
             untold = self._found.get(model, {})
             before, _ = untold.get(place, (Limits(), now))
             self._found[model] = {**untold, place: (limits.or_else(before), now)}
@@ -190,7 +195,7 @@ class DynamoRateLimitStore:
 
     # ---- leases ----
 
-    async def _lease(self, model: str, claims: list[Reservation], now: float) -> float:
+    async def _lease(self, model: str, reservations: list[Reservation], now: float) -> float:
         """
         Settle the old lease and take a new one; when its first turn is.
 
@@ -199,7 +204,7 @@ class DynamoRateLimitStore:
         old = self._leases.pop(model, None)
         left = old.left if old else {}
         size = _size(old, now, self._span)
-        ahead = _ahead(old, claims, size)
+        ahead = _ahead(old, reservations, size)
         moved = await self._change(
             model, lambda marks: advance(_settled(marks, left), ahead, now)[0], now
         )
@@ -214,7 +219,7 @@ class DynamoRateLimitStore:
             size,
         )
         self._leases[model] = lease
-        return lease.take(claims, now) or now  # it has room for what it was taken for
+        return lease.take(reservations, now) or now  # it has room for what it was taken for
 
     # ---- the record ----
 
@@ -228,7 +233,7 @@ class DynamoRateLimitStore:
     def _with_found(self, model: str, marks: Marks) -> Marks:
         """With what this worker has learned and not told yet."""
         for place, (limits, at) in self._found.get(model, {}).items():
-            marks = note(marks, place, limits, at)
+            marks = add_learned(marks, place, limits, at)
         return marks
 
     async def _change(self, model: str, change: Callable[[Marks], Marks], now: float) -> Marks:
@@ -270,14 +275,14 @@ def _size(old: _Lease | None, now: float, span: float) -> int:
     return max(1, min(int(pace * span), GROWTH * old.turns))
 
 
-def _ahead(old: _Lease | None, claims: list[Reservation], size: int) -> list[Reservation]:
-    """The claims, and those of the turns behind, each as large as the last lease's were."""
+def _ahead(old: _Lease | None, reservations: list[Reservation], size: int) -> list[Reservation]:
+    """The reservations, and those of the turns behind, each as large as the last lease's were."""
     if old is None or size == 1:
-        return claims
+        return reservations
     mean = {kind: amount / old.turns for kind, amount in old.amounts.items()}
     return [
         Reservation(c.kind, c.amount + (size - 1) * mean.get(c.kind, c.amount), c.rate, c.burst)
-        for c in claims
+        for c in reservations
     ]
 
 

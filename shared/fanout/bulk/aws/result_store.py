@@ -12,9 +12,9 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
 
-from ..input.lines import stored_id
-from ..store import Parts
-from .s3 import S3Blobs
+from ..input.lines import stored_custom_id
+from ..store import ResultKeys
+from .s3 import S3BlobStore
 
 PART = 5 * 1024 * 1024
 ROUNDS = 10
@@ -24,17 +24,17 @@ ENDS = (".answers.jsonl", ".failures.jsonl")
 class S3ResultStore:
     """A job's results, below `prefix`."""
 
-    def __init__(self, blobs: S3Blobs, prefix: str, *, part: int = PART) -> None:
+    def __init__(self, blobs: S3BlobStore, prefix: str, *, part: int = PART) -> None:
         self._blobs = blobs
         self._prefix = prefix
         self._part = part
-        self._settled: dict[str, Parts] | None = None
+        self._settled: dict[str, ResultKeys] | None = None
 
     async def open(self, index: int) -> S3ShardResults:
         """The shard's shelf."""
         return S3ShardResults(self._blobs, self._place(index), self._part)
 
-    async def parts(self, index: int) -> Parts:
+    async def keys(self, index: int) -> ResultKeys:
         """
         At most one object of each kind, with no line in both.
 
@@ -47,13 +47,13 @@ class S3ResultStore:
         known = self._settled.pop(place, None)
         return known or await _settle(self._blobs, place)
 
-    async def _look(self) -> dict[str, Parts]:
+    async def _look(self) -> dict[str, ResultKeys]:
         """The places of which one writer alone has written all there is."""
         places: dict[str, list[str]] = {}
         for key in await self._blobs.keys(f"{self._prefix}/shards/"):
             places.setdefault(f"{key.rpartition('/')[0]}/", []).append(key)
         kinds = {place: _by_kind(keys) for place, keys in places.items()}
-        return {place: Parts(*keys) for place, keys in kinds.items() if _is_settled(keys)}
+        return {place: ResultKeys(*keys) for place, keys in kinds.items() if _is_settled(keys)}
 
     def _place(self, index: int) -> str:
         return f"{self._prefix}/shards/{index:06d}/"
@@ -62,7 +62,7 @@ class S3ResultStore:
 class S3ShardResults:
     """One worker's turn at a shard; `<turn>-<n>` names its objects."""
 
-    def __init__(self, blobs: S3Blobs, place: str, part: int) -> None:
+    def __init__(self, blobs: S3BlobStore, place: str, part: int) -> None:
         self._blobs = blobs
         self._place = place
         self._part = part
@@ -97,12 +97,12 @@ class S3ShardResults:
         await _settle(self._blobs, self._place)
 
 
-async def _settle(blobs: S3Blobs, place: str) -> Parts:
+async def _settle(blobs: S3BlobStore, place: str) -> ResultKeys:
     """Make one object of each kind; a second one doing so at the same time does no harm."""
     for _ in range(ROUNDS):
         keys = await _kinds(blobs, place)
         if _is_settled(keys):
-            return Parts(*keys)
+            return ResultKeys(*keys)
         name = f"{place}{secrets.token_hex(6)}-joined"
         try:
             for failed, end in enumerate(ENDS):
@@ -120,7 +120,7 @@ def _is_settled(keys: Sequence[Sequence[str]]) -> bool:
     return not several and len({key.rpartition("-")[0] for kind in keys for key in kind}) <= 1
 
 
-async def _kinds(blobs: S3Blobs, place: str) -> list[list[str]]:
+async def _kinds(blobs: S3BlobStore, place: str) -> list[list[str]]:
     return _by_kind(await blobs.keys(place))
 
 
@@ -128,7 +128,7 @@ def _by_kind(keys: Sequence[str]) -> list[list[str]]:
     return [[key for key in keys if key.endswith(end)] for end in ENDS]
 
 
-async def _only(blobs: S3Blobs, keys: list[list[str]], *, failed: bool) -> AsyncIterator[bytes]:
+async def _only(blobs: S3BlobStore, keys: list[list[str]], *, failed: bool) -> AsyncIterator[bytes]:
     """
     The lines of one kind, each once; the failures without what has an answer.
 
@@ -141,7 +141,7 @@ async def _only(blobs: S3Blobs, keys: list[list[str]], *, failed: bool) -> Async
                 yield line
 
 
-async def _lines(blobs: S3Blobs, place: str) -> AsyncIterator[tuple[bool, bytes]]:
+async def _lines(blobs: S3BlobStore, place: str) -> AsyncIterator[tuple[bool, bytes]]:
     seen: set[str] = set()
     for _ in range(ROUNDS):
         try:
@@ -154,17 +154,17 @@ async def _lines(blobs: S3Blobs, place: str) -> AsyncIterator[tuple[bool, bytes]
     raise OSError(f"`{place}` is never at rest")
 
 
-async def _fresh(blobs: S3Blobs, keys: Sequence[str], seen: set[str]) -> AsyncIterator[bytes]:
+async def _fresh(blobs: S3BlobStore, keys: Sequence[str], seen: set[str]) -> AsyncIterator[bytes]:
     """Whole lines whose names have not been seen."""
     for key in keys:
         async for line in _whole_lines(blobs, key):
-            name = stored_id(line)
+            name = stored_custom_id(line)
             if name is not None and name not in seen:
                 seen.add(name)
                 yield line
 
 
-async def _whole_lines(blobs: S3Blobs, key: str) -> AsyncIterator[bytes]:
+async def _whole_lines(blobs: S3BlobStore, key: str) -> AsyncIterator[bytes]:
     """Each line of an object that has its end, however long."""
     held: list[bytes] = []
     async for piece in blobs.read(key):

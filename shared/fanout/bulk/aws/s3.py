@@ -22,7 +22,7 @@ MAX_DELETED = 1_000
 GONE = frozenset({"NoSuchKey", "404", "NotFound"})
 
 
-class S3Blobs:
+class S3BlobStore:
     """Each key an object below `prefix` of the bucket."""
 
     def __init__(

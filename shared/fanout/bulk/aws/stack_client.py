@@ -16,7 +16,7 @@ from .batch_service import AWSBatchService, Stores
 from .clients import BotoCoreError, ClientError, call, code_of, make_client
 from .deployed_config import DeployedConfig
 from .dynamodb import DynamoTable
-from .s3 import S3Blobs
+from .s3 import S3BlobStore
 
 OUTPUTS = ("JobsBucket", "JobsTable", "JobsMachine")
 CONFIG, FILE_DAYS = "JobsConfig", "JobsFileDays"
@@ -133,7 +133,7 @@ def open_deployed(name: str, region: str | None, formation: Formation | None = N
     found = find_stack(formation or make_client("cloudformation", region), name)
     s3 = make_client("s3", region)
     stores = Stores(
-        S3Blobs(s3, found.bucket),
+        S3BlobStore(s3, found.bucket),
         DynamoTable(make_client("dynamodb", region), found.table),
         lifetime=found.file_days * 24 * HOUR,
     )

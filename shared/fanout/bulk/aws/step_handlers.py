@@ -19,21 +19,21 @@ from ...telemetry.observers import Observer
 from ...wire import json
 from ..costs import Costs
 from ..input.estimates import estimate
-from ..input.planner import SMALL, LineError, Shard
+from ..input.planner import SMALL_SHARDS, LineError, Shard
 from ..pacing.limits import make_limits
 from ..pacing.rate_limiter import RateLimiter, RateLimitStore
-from ..runner import Options, Runner
+from ..runner import Runner, RunnerOptions
 from ..service.batches import HOUR, WINDOWS
 from ..service.records import Job
 from ..service.registry import Registry
 from ..store import Stop
-from ..totals import Meter, Totals
-from ..work.line_requests import make_ask
-from ..work.worker import Done, Tools, work
+from ..totals import CallCounts, Totals
+from ..work.line_requests import make_line_sender
+from ..work.worker import WorkerResources, WorkResult, work
 from .batch_service import Stores
 from .rate_limit_store import DynamoRateLimitStore
 
-OPTIONS = Options(shards=SMALL)
+OPTIONS = RunnerOptions(shards=SMALL_SHARDS)
 LONGEST = WINDOWS[1]
 
 
@@ -67,7 +67,7 @@ class StepHandlers:
         gateway: Gateway,
         stores: Stores,
         observer: Observer,
-        options: Options = OPTIONS,
+        options: RunnerOptions = OPTIONS,
         book: RateLimitStore | None = None,
         tell: Callable[[Totals], None] = lambda _: None,
     ) -> None:
@@ -102,13 +102,15 @@ class StepHandlers:
         is_on = job.status == "in_progress"
         return Planned(job.id, job.manifest_key, "work" if is_on else "finish")
 
-    async def work(self, job_id: str, shard: Shard, seconds: float) -> Done:
+    async def work(self, job_id: str, shard: Shard, seconds: float) -> WorkResult:
         """Ask for what is not stored of one shard, as far as the seconds go."""
         job = await self._jobs.find(job_id, None)
-        meter = Meter()
+        meter = CallCounts()
         ledger = self._stores.ledger(job, meter=meter)
-        tools = Tools(
-            make_ask(self._gateway, job.owner, job.allowed, self._observer, self._pacer, meter),
+        tools = WorkerResources(
+            make_line_sender(
+                self._gateway, job.owner, job.allowed, self._observer, self._pacer, meter
+            ),
             self._stores.blobs,
             self._stores.shelves(job),
             ledger,
@@ -164,7 +166,7 @@ class StepHandlers:
         left = [
             json.encode(shard) + b"\n"
             async for shard in self._runner.shards(job)
-            if await ledger.completed(shard.index) is None
+            if await ledger.completed_totals(shard.index) is None
         ]
         if not left:
             return None
@@ -183,7 +185,7 @@ class StepHandlers:
             if file_id is not None:
                 file = await self._files.find(file_id, None)
                 await blobs.join([file.key], f"{job.deliver_to}{what}.jsonl")
-        said = json.encode(job.shown(job.tally or Totals()))
+        said = json.encode(job.shown(job.totals or Totals()))
         await blobs.write(f"{job.deliver_to}batch.json", _each([said]))
 
     # ---- changes of the record ----

@@ -253,7 +253,7 @@ class _Stored(Struct, frozen=True):
     custom_id: str
 
 
-def stored_id(data: bytes) -> str | None:
+def stored_custom_id(data: bytes) -> str | None:
     """The `custom_id` of a stored output line; `None` for one that was cut by a crash."""
     try:
         return json.decode(data, type=_Stored).custom_id

@@ -44,10 +44,10 @@ class ShardSize(Struct, frozen=True):
     bytes: int
 
 
-SMALL = ShardSize(200, 4 * 1024 * 1024)
+SMALL_SHARDS = ShardSize(200, 4 * 1024 * 1024)
 """For workers with minutes to live."""
 
-LARGE = ShardSize(2_000, 16 * 1024 * 1024)
+LARGE_SHARDS = ShardSize(2_000, 16 * 1024 * 1024)
 """For workers that live as long as the job."""
 
 
@@ -136,7 +136,7 @@ async def plan(
     *,
     default_model: str | None,
     check: Callable[[str], None],
-    size: ShardSize = SMALL,
+    size: ShardSize = SMALL_SHARDS,
 ) -> Plan:
     """
     Check every line of `read()` and `write` the shards.
@@ -242,7 +242,7 @@ async def _convict(
 ) -> None:
     """Read again, and name each line whose `custom_id` an earlier one has."""
     first: dict[str, int] = {}
-    async for number, _, _, line in each_line(read()):
+    async for number, _, _, line in iter_lines(read()):
         head = _head(line, number, default_model)
         if head is None or head.custom_id not in suspects:
             continue
@@ -260,7 +260,7 @@ def _head(line: bytes, number: int, default_model: str | None) -> Head | None:
         return None
 
 
-async def each_line(
+async def iter_lines(
     chunks: AsyncIterator[bytes], start: int = 0, first: int = 1
 ) -> AsyncIterator[tuple[int, int, int, bytes]]:
     """`(number, start, end, line)` of every line of a stream of bytes."""

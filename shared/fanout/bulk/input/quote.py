@@ -21,7 +21,7 @@ from ..costs import Costs
 from . import lines
 from .estimates import answer_limit, chats_of, models_of
 from .lines import BadLine, Line
-from .planner import LineError, each_line, plan
+from .planner import LineError, iter_lines, plan
 
 BAND = 0.3
 LEAST, MOST = 50, 1_000
@@ -78,7 +78,7 @@ async def quote(
     """Read the file twice: for its mistakes, and for its sizes."""
     found = await plan(read, lambda _: None, default_model=default_model, check=check)
     said = Quote(lines=found.total, errors=found.errors)
-    async for number, _, _, data in each_line(read()):
+    async for number, _, _, data in iter_lines(read()):
         try:
             if data:
                 lines.read_head(data, number, default_model)

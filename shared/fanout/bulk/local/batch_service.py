@@ -18,7 +18,7 @@ from ...gateway.gateway import Gateway
 from ...telemetry.observers import NullObserver, Observer
 
 if TYPE_CHECKING:
-    from ..runner import Options, Runner
+    from ..runner import Runner, RunnerOptions
     from ..service.batches import JobService
     from ..service.files import FileService
     from ..service.records import Job
@@ -55,12 +55,12 @@ class LocalBatchService:
         name: str,
         observer: Observer,
         now: Callable[[], float],
-        options: Options | None,
+        options: RunnerOptions | None,
     ) -> None:
-        from ..runner import Options, Runner
+        from ..runner import Runner, RunnerOptions
         from ..service.batches import JobService
         from ..service.files import FileService
-        from .file_store import FolderBlobs, FolderResultStore
+        from .file_store import FolderBlobStore, FolderResultStore
         from .job_progress import SQLiteJobProgress
         from .sqlite import Database, SQLiteRateLimitStore
 
@@ -68,12 +68,12 @@ class LocalBatchService:
         self._name = name
         self._group = group
         self._observer = observer
-        self._grace = (options or Options()).grace + LATE
+        self._grace = (options or RunnerOptions()).grace + LATE
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.is_stopping = False
         self.database: Database = Database(home / "jobs.sqlite")
-        blobs = FolderBlobs(home)
+        blobs = FolderBlobStore(home)
         self.files: FileService = FileService(blobs, self.database, now)
         self.jobs: JobService = JobService(self.files, self.database, self, now)
 
@@ -100,7 +100,7 @@ class LocalBatchService:
             forget=forget,
             observer=observer,
             now=now,
-            options=options or Options(),
+            options=options or RunnerOptions(),
             book=SQLiteRateLimitStore(self.database),
         )
 
@@ -135,15 +135,15 @@ class LocalBatchService:
                 return
             after = page.records[-1].id
 
-    async def tally(self, job: Job) -> Totals:
+    async def totals(self, job: Job) -> Totals:
         """What its shards come to, as they were written at most a second ago."""
         from ..totals import Totals
 
         total = Totals()
-        for _, tally in self.database.shards(job.id).values():
-            total.add(tally)
+        for _, totals in self.database.shards(job.id).values():
+            total.add(totals)
         if meter := self.runner.meters.get(job.id):
-            total.tell(meter)
+            total.set_calls(meter)
         return total
 
     async def settle(self) -> None:
@@ -203,7 +203,7 @@ class LazyLocalBatchService:
 
 
 @asynccontextmanager
-async def open_local(
+async def open_local_batches(
     gateway: Gateway,
     home: Path,
     *,
@@ -211,7 +211,7 @@ async def open_local(
     resume: bool = True,
     observer: Observer | None = None,
     now: Callable[[], float] = time.time,
-    options: Options | None = None,
+    options: RunnerOptions | None = None,
 ) -> AsyncIterator[LazyLocalBatchService]:
     """
     The jobs of this machine for the block; at its end they stop where they are.

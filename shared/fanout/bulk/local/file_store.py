@@ -10,12 +10,12 @@ from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from ..store import Parts
+from ..store import ResultKeys
 
 PIECE = 1 << 20
 
 
-class FolderBlobs:
+class FolderBlobStore:
     """Each key a file below `root`; a file is there whole or not at all."""
 
     def __init__(self, root: Path) -> None:
@@ -96,7 +96,7 @@ class _Draft:
 class FolderResultStore:
     """A job's results: two files for each shard, written line by line."""
 
-    def __init__(self, blobs: FolderBlobs, prefix: str) -> None:
+    def __init__(self, blobs: FolderBlobStore, prefix: str) -> None:
         self._blobs = blobs
         self._prefix = prefix
 
@@ -106,10 +106,10 @@ class FolderResultStore:
         paths[0].parent.mkdir(parents=True, exist_ok=True)
         return FolderShardResults(paths[0], paths[1])
 
-    async def parts(self, index: int) -> Parts:
+    async def keys(self, index: int) -> ResultKeys:
         """Those of the two that are there."""
         there = [[k] if self._blobs.path(k).is_file() else [] for k in self._keys(index)]
-        return Parts(*there)
+        return ResultKeys(*there)
 
     def _keys(self, index: int) -> list[str]:
         place = f"{self._prefix}/results/{index:06d}"

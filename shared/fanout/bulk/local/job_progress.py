@@ -41,14 +41,14 @@ class SQLiteJobProgress:
         self._max_cost = max_cost
         self._is_stopping = is_stopping
         known = database.shards(job)
-        self._tallies = {shard: tally for shard, (_, tally) in known.items()}
+        self._totals = {shard: totals for shard, (_, totals) in known.items()}
         self._complete = {shard for shard, (complete, _) in known.items() if complete}
-        self._spent = sum(tally.cost for tally in self._tallies.values())
+        self._spent = sum(totals.cost for totals in self._totals.values())
         self._held = 0.0
         self._changed: set[int] = set()
         self._cancelled = False
 
-    def start(self, estimate: float) -> Stop | Literal["wait"] | None:
+    def reserve(self, estimate: float) -> Stop | Literal["wait"] | None:
         """Whether a line may start."""
         if self._cancelled:
             return "cancelled"
@@ -64,26 +64,26 @@ class SQLiteJobProgress:
         self._held += estimate
         return None
 
-    def settle(self, shard: int, estimate: float, tally: Totals) -> None:
+    def settle(self, shard: int, estimate: float, totals: Totals) -> None:
         """One line is stored."""
         self._held = max(0.0, self._held - estimate)
-        self._spent += tally.cost
-        self._tallies[shard].add(tally)
+        self._spent += totals.cost
+        self._totals[shard].add(totals)
         self._changed.add(shard)
 
-    def put_back(self, estimate: float) -> None:
+    def release(self, estimate: float) -> None:
         """One line was not."""
         self._held = max(0.0, self._held - estimate)
 
-    def begin(self, shard: int, stored: Totals) -> None:
+    def begin_shard(self, shard: int, stored: Totals) -> None:
         """What is stored is what counts."""
-        before = self._tallies.get(shard, Totals())
-        own = self._tallies[shard] = Totals()
+        before = self._totals.get(shard, Totals())
+        own = self._totals[shard] = Totals()
         own.add(stored)
         self._spent += own.cost - before.cost
         self._changed.add(shard)
 
-    def complete(self, shard: int) -> None:
+    def complete_shard(self, shard: int) -> None:
         """Written at once: a complete shard is never read again."""
         self._complete.add(shard)
         self._changed.add(shard)
@@ -98,17 +98,17 @@ class SQLiteJobProgress:
 
     def _write(self) -> None:
         if self._changed:
-            rows = [(s, s in self._complete, self._tallies[s]) for s in sorted(self._changed)]
+            rows = [(s, s in self._complete, self._totals[s]) for s in sorted(self._changed)]
             self._db.write_shards(self._job, rows)
             self._changed.clear()
 
-    async def completed(self, shard: int) -> Totals | None:
+    async def completed_totals(self, shard: int) -> Totals | None:
         """Its counts, if it is complete."""
-        return self._tallies[shard] if shard in self._complete else None
+        return self._totals[shard] if shard in self._complete else None
 
     async def total(self) -> Totals:
         """The sum."""
         found = Totals()
-        for tally in self._tallies.values():
-            found.add(tally)
+        for totals in self._totals.values():
+            found.add(totals)
         return found

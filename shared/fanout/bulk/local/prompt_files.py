@@ -22,7 +22,7 @@ from ..input.lines import ENDPOINT, MAX_LINE
 from ..service.batches import JobService, NewJob
 from ..service.files import FileService
 from ..service.records import FileRecord, Job
-from ..store import Table
+from ..store import RecordStore
 
 PIECE = 1 << 20
 
@@ -37,7 +37,7 @@ class Desk(Protocol):
     def jobs(self) -> JobService: ...
 
     @property
-    def table(self) -> Table: ...
+    def table(self) -> RecordStore: ...
 
     @property
     def owner(self) -> str: ...
@@ -137,4 +137,4 @@ async def _take_in(desk: Desk, prompts: Prompts) -> FileRecord:
 
     key = desk.files.new_key()
     await desk.files.blobs.write(key, pieces())
-    return await desk.files.keep(key, prompts.path.name, "batch", desk.owner)
+    return await desk.files.register(key, prompts.path.name, "batch", desk.owner)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...wire import json
-from ..pacing.limits import Limits, note, recall
+from ..pacing.limits import Limits, add_learned, read_learned
 from ..pacing.rate_limiter import Reservation, advance
 from ..totals import Totals
 
@@ -108,7 +108,7 @@ class Database:
         self._db.execute("BEGIN IMMEDIATE")
         self._db.executemany(
             "INSERT OR REPLACE INTO shards VALUES (?, ?, ?, ?)",
-            [(job, shard, complete, json.encode(tally)) for shard, complete, tally in rows],
+            [(job, shard, complete, json.encode(totals)) for shard, complete, totals in rows],
         )
         self._db.execute("COMMIT")
 
@@ -123,12 +123,12 @@ class Database:
         found = self._db.execute("SELECT kind, mark FROM marks WHERE model = ?", (model,))
         return dict(found.fetchall())
 
-    def move_marks(self, model: str, claims: Sequence[Reservation], now: float) -> float:
-        """Reserve the claims; when they may start."""
+    def move_marks(self, model: str, reservations: Sequence[Reservation], now: float) -> float:
+        """Reserve the reservations; when they may start."""
         starts: list[float] = []
 
         def move(marks: Marks) -> Marks:
-            moved, start = advance(marks, list(claims), now)
+            moved, start = advance(marks, list(reservations), now)
             starts.append(start)
             return moved
 
@@ -180,37 +180,37 @@ class SQLiteRateLimitStore:
         self._db = database
         self._seen: dict[str, _Seen] = {}
 
-    async def reserve(self, model: str, claims: list[Reservation], now: float) -> float:
+    async def reserve(self, model: str, reservations: list[Reservation], now: float) -> float:
         """One transaction; of a model without limits only pauses are looked for."""
-        if claims:
-            return self._db.move_marks(model, claims, now)
+        if reservations:
+            return self._db.move_marks(model, reservations, now)
         return max(now, self._look(model, now).marks.get("pause", 0.0))
 
     def _look(self, model: str, now: float) -> _Seen:
         seen = self._seen.get(model)
         if seen is None or not 0 <= now - seen.at < LOOK:
             marks = self._db.marks(model)
-            seen = self._seen[model] = _Seen(now, marks, recall(marks, now))
+            seen = self._seen[model] = _Seen(now, marks, read_learned(marks, now))
         return seen
 
-    async def give_back(self, model: str, claim: Reservation) -> None:
+    async def refund(self, model: str, reservation: Reservation) -> None:
         """Move the mark back."""
-        self._db.shift_mark(model, claim.kind, claim.amount / claim.rate)
+        self._db.shift_mark(model, reservation.kind, reservation.amount / reservation.rate)
 
     async def pause(self, model: str, until: float) -> None:
         """Keep the later time."""
         self._db.hold(model, until)
         self._seen.pop(model, None)
 
-    async def learned(self, model: str, now: float) -> Limits | None:
+    async def learned_limits(self, model: str, now: float) -> Limits | None:
         """Of the marks."""
         return self._look(model, now).limits
 
-    def learn(self, model: str, place: str, limits: Limits, now: float) -> None:
+    def record_limits(self, model: str, place: str, limits: Limits, now: float) -> None:
         """Put it with the marks, if it is new."""
         marks = self._look(model, now).marks
-        if note(marks, place, limits, now) != marks:
-            self._db.change_marks(model, lambda found: note(found, place, limits, now))
+        if add_learned(marks, place, limits, now) != marks:
+            self._db.change_marks(model, lambda found: add_learned(found, place, limits, now))
             self._seen.pop(model)
 
     async def flush(self) -> None:

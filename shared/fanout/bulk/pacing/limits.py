@@ -17,7 +17,7 @@ from ...errors import FanoutError
 
 MINUTE, DAY = 60.0, 86_400.0
 NEAR = 0.25
-REMEMBERED = DAY
+LEARNED_LIMITS_TTL = DAY
 """Seconds after which what was learned is to be learned anew."""
 
 LIMIT_HEADERS = frozenset({"x-ratelimit-limit-requests", "x-ratelimit-limit-tokens"})
@@ -42,7 +42,7 @@ class Limits(Struct, frozen=True):
         return Limits(self.requests or other.requests, self.tokens or other.tokens)
 
 
-def recall(marks: Mapping[str, float], now: float) -> Limits | None:
+def read_learned(marks: Mapping[str, float], now: float) -> Limits | None:
     """
     What was learned of a model with these marks: the limits of its deployments together.
 
@@ -55,7 +55,9 @@ def recall(marks: Mapping[str, float], now: float) -> Limits | None:
     return Limits(_sum([one.requests for one in learned]), _sum([one.tokens for one in learned]))
 
 
-def note(marks: Mapping[str, float], place: str, limits: Limits, now: float) -> dict[str, float]:
+def add_learned(
+    marks: Mapping[str, float], place: str, limits: Limits, now: float
+) -> dict[str, float]:
     """The marks with what was learned now of one deployment; as they are, if it was known."""
     known = _recall(marks, place, now)
     if (found := limits.or_else(known or Limits())) == known:
@@ -65,7 +67,7 @@ def note(marks: Mapping[str, float], place: str, limits: Limits, now: float) -> 
 
 
 def _recall(marks: Mapping[str, float], place: str, now: float) -> Limits | None:
-    if now - marks.get(_WHEN + place, float("-inf")) > REMEMBERED:
+    if now - marks.get(_WHEN + place, float("-inf")) > LEARNED_LIMITS_TTL:
         return None
     return Limits(marks.get(_RPM + place) or None, marks.get(_TPM + place) or None)
 

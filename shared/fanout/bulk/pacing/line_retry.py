@@ -35,7 +35,7 @@ LEAST = 0.2
 """Seconds before the worker's end in which a failure is the worker's, and not the line's."""
 
 
-class Left(Exception):
+class LineDeferred(Exception):
     """The line stays undone: somebody else, or nobody, will ask."""
 
 
@@ -55,7 +55,7 @@ class LineRetry(Struct, frozen=True):
     clock: Callable[[], float]
 
     async def answer(self, line: Line, size: int, request_id: str) -> object:
-        """The answer's body; raises the last error, or `Left`."""
+        """The answer's body; raises the last error, or `LineDeferred`."""
         clock = self.clock
         failing: float | None = None
         round_number = 0
@@ -65,16 +65,16 @@ class LineRetry(Struct, frozen=True):
                 return await self.ask(LineRequest(line, request_id, left, size), self.pace)
             except FanoutError as error:
                 if self.until is not None and clock() >= self.until - LEAST:
-                    raise Left from None
+                    raise LineDeferred from None
                 failing = clock() if failing is None else failing
                 pause = self.retry.delay(round_number, _first(error))
                 if not _worth_asking(error) or clock() + pause - failing > self.patience:
                     raise
                 if self.is_stopping():
-                    raise Left from None
+                    raise LineDeferred from None
             await asyncio.sleep(pause)
             if self.is_stopping():
-                raise Left
+                raise LineDeferred
             round_number += 1
 
 

@@ -16,7 +16,7 @@ from typing import Protocol, Self
 
 from msgspec import Struct, field
 
-from .limits import MINUTE, Limits, note, read_limits, recall
+from .limits import MINUTE, Limits, add_learned, read_learned, read_limits
 
 SCOUT = 5.0
 """Seconds for which a worker's first line of a model nobody knows may keep its others waiting."""
@@ -37,11 +37,11 @@ class Reservation(Struct, frozen=True):
 class RateLimitStore(Protocol):
     """The marks of all models, for everyone who shares them."""
 
-    async def reserve(self, model: str, claims: list[Reservation], now: float) -> float:
-        """Take all of the claims, at the first time at which all may be; that time."""
+    async def reserve(self, model: str, reservations: list[Reservation], now: float) -> float:
+        """Take all of the reservations, at the first time at which all may be; that time."""
         ...
 
-    async def give_back(self, model: str, claim: Reservation) -> None:
+    async def refund(self, model: str, reservation: Reservation) -> None:
         """So much was not needed; a negative amount was, and more."""
         ...
 
@@ -49,7 +49,7 @@ class RateLimitStore(Protocol):
         """Nobody starts before that time."""
         ...
 
-    async def learned(self, model: str, now: float) -> Limits | None:
+    async def learned_limits(self, model: str, now: float) -> Limits | None:
         """
         What anybody learned of the model in the last day, as of a second or so ago.
 
@@ -57,7 +57,7 @@ class RateLimitStore(Protocol):
         """
         ...
 
-    def learn(self, model: str, place: str, limits: Limits, now: float) -> None:
+    def record_limits(self, model: str, place: str, limits: Limits, now: float) -> None:
         """
         Tell everybody of one deployment of the model, at the latest with the next reservation.
 
@@ -71,56 +71,58 @@ class RateLimitStore(Protocol):
 
 
 def advance(
-    marks: Mapping[str, float], claims: list[Reservation], now: float
+    marks: Mapping[str, float], reservations: list[Reservation], now: float
 ) -> tuple[dict[str, float], float]:
     """The marks after a reservation, and when it may start; every `RateLimitStore` uses this."""
     bases = {
-        claim.kind: max(marks.get(claim.kind, 0.0), now - claim.burst / claim.rate)
-        for claim in claims
+        reservation.kind: max(
+            marks.get(reservation.kind, 0.0), now - reservation.burst / reservation.rate
+        )
+        for reservation in reservations
     }
     start = max([now, marks.get("pause", 0.0), *bases.values()])
-    # What has to wait for another of its claims has the rate of the later time.
+    # What has to wait for another of its reservations has the rate of the later time.
     moved = {
-        claim.kind: max(bases[claim.kind], start - claim.burst / claim.rate)
-        + claim.amount / claim.rate
-        for claim in claims
+        reservation.kind: max(bases[reservation.kind], start - reservation.burst / reservation.rate)
+        + reservation.amount / reservation.rate
+        for reservation in reservations
     }
     return {**marks, **moved}, start
 
 
-class LocalRateLimitStore:
+class MemoryRateLimitStore:
     """For one process."""
 
     def __init__(self) -> None:
         self._marks: dict[str, dict[str, float]] = {}
 
-    async def reserve(self, model: str, claims: list[Reservation], now: float) -> float:
+    async def reserve(self, model: str, reservations: list[Reservation], now: float) -> float:
         """Compute and keep."""
-        self._marks[model], start = advance(self._marks.get(model, {}), claims, now)
+        self._marks[model], start = advance(self._marks.get(model, {}), reservations, now)
         return start
 
-    async def give_back(self, model: str, claim: Reservation) -> None:
+    async def refund(self, model: str, reservation: Reservation) -> None:
         """Move the mark back."""
-        self._marks[model][claim.kind] -= claim.amount / claim.rate
+        self._marks[model][reservation.kind] -= reservation.amount / reservation.rate
 
     async def pause(self, model: str, until: float) -> None:
         """Set the mark that all wait for."""
         marks = self._marks.setdefault(model, {})
         marks["pause"] = max(marks.get("pause", 0.0), until)
 
-    async def learned(self, model: str, now: float) -> Limits | None:
+    async def learned_limits(self, model: str, now: float) -> Limits | None:
         """Of the marks."""
-        return recall(self._marks.get(model, {}), now)
+        return read_learned(self._marks.get(model, {}), now)
 
-    def learn(self, model: str, place: str, limits: Limits, now: float) -> None:
+    def record_limits(self, model: str, place: str, limits: Limits, now: float) -> None:
         """Put it with the marks."""
-        self._marks[model] = note(self._marks.get(model, {}), place, limits, now)
+        self._marks[model] = add_learned(self._marks.get(model, {}), place, limits, now)
 
     async def flush(self) -> None:
         """Nothing is kept elsewhere."""
 
 
-class NoPermit(Exception):
+class RateLimitUnavailable(Exception):
     """The marks could not be read or written: the store's fault, and no line's."""
 
 
@@ -131,20 +133,22 @@ class Permit(Struct, eq=False):
     model: str
     tokens: int
     requests: int
-    claims: list[Reservation] = []
+    reservations: list[Reservation] = []
     used: int | None = None
 
     async def __aenter__(self) -> Self:
-        self.claims = await self.pacer.claimed(self.model, self.tokens, self.requests)
+        self.reservations = await self.pacer.claimed(self.model, self.tokens, self.requests)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.pacer.has_answered(self.model)
         if kind is None and self.used is not None:
-            for claim in self.claims:
-                if claim.kind == "tokens":
-                    left = Reservation("tokens", self.tokens - self.used, claim.rate, claim.burst)
-                    await self.pacer.book.give_back(self.model, left)
+            for reservation in self.reservations:
+                if reservation.kind == "tokens":
+                    left = Reservation(
+                        "tokens", self.tokens - self.used, reservation.rate, reservation.burst
+                    )
+                    await self.pacer.book.refund(self.model, left)
 
 
 class RateLimiter(Struct):
@@ -164,11 +168,12 @@ class RateLimiter(Struct):
     answered: dict[str, asyncio.Event] = field(default_factory=dict)
     heard: set[str] = field(default_factory=set)
 
-    def turn(self, model: str, tokens: int, requests: int = 1) -> Permit:
+    def permit(self, model: str, tokens: int, requests: int = 1) -> Permit:
         """
-        To wait for requests of about so many tokens together to be allowed; entered when they are.
+        A permit for so many requests of about so many tokens together; entering it waits for it.
 
-        A turn that its owner does not wait for is given back. `NoPermit` where the book fails.
+        If the wait is cancelled, the reservation is refunded. Entering raises
+        `RateLimitUnavailable` if the store fails.
         """
         return Permit(self, model, tokens, requests)
 
@@ -177,9 +182,9 @@ class RateLimiter(Struct):
         while True:
             if (await self.limits(model)).are_known:
                 async with self.locks.setdefault(model, asyncio.Lock()):
-                    if claims := self._claims(await self.limits(model), tokens, requests):
-                        await self._wait(model, claims)
-                        return claims
+                    if reservations := self._claims(await self.limits(model), tokens, requests):
+                        await self._wait(model, reservations)
+                        return reservations
             # A pause is waited for by all at once, and limits may be known behind it.
             if not (await self._wait(model, []) or await self._await_scout(model)):
                 return []
@@ -194,7 +199,7 @@ class RateLimiter(Struct):
         if (answered := self.answered.get(model)) is None:
             answered = self.answered[model] = asyncio.Event()
             with _of_the_book(model):
-                if await self.book.learned(model, self.now()) is not None:
+                if await self.book.learned_limits(model, self.now()) is not None:
                     answered.set()
             return False
         if answered.is_set():
@@ -206,17 +211,17 @@ class RateLimiter(Struct):
             answered.set()
         return True
 
-    async def _wait(self, model: str, claims: list[Reservation]) -> bool:
+    async def _wait(self, model: str, reservations: list[Reservation]) -> bool:
         """Reserve and wait; whether there was anything to wait for."""
         with _of_the_book(model):
-            start = await self.book.reserve(model, claims, self.now())
+            start = await self.book.reserve(model, reservations, self.now())
         pause = start - self.now()
         try:
             if pause > 0:
                 await asyncio.sleep(pause)
         except asyncio.CancelledError:
-            for claim in claims:
-                await self.book.give_back(model, claim)
+            for reservation in reservations:
+                await self.book.refund(model, reservation)
             raise
         return pause > 0
 
@@ -235,22 +240,22 @@ class RateLimiter(Struct):
         return max(0.0, limit * self.share * (1 - STEADY) - 1)
 
     async def limits(self, model: str) -> Limits:
-        """The config's, and where it says nothing what was learned. `NoPermit` as in `turn`."""
+        """The configured limits; for those that are not configured, the learned ones."""
         known = self.known(model)
         if known.requests and known.tokens:
             return known
         with _of_the_book(model):
-            return known.or_else(await self.book.learned(model, self.now()) or Limits())
+            return known.or_else(await self.book.learned_limits(model, self.now()) or Limits())
 
-    def learn(self, model: str, place: str, headers: Mapping[str, str]) -> None:
+    def record_headers(self, model: str, place: str, headers: Mapping[str, str]) -> None:
         """Take over what the `x-ratelimit-*` of a deployment's answer say, for everybody."""
         found = read_limits(headers)
         if found != Limits() or place not in self.heard:
             self.heard.add(place)
-            self.book.learn(model, place, found, self.now())
+            self.book.record_limits(model, place, found, self.now())
 
-    async def refused(self, model: str, retry_after: float | None) -> None:
-        """A 429 for everybody: nobody asks before its `Retry-After`. `NoPermit` as in `turn`."""
+    async def rate_limited(self, model: str, retry_after: float | None) -> None:
+        """After a 429, all workers wait until its `Retry-After` is over."""
         if retry_after:
             with _of_the_book(model):
                 await self.book.pause(model, self.now() + retry_after)
@@ -262,4 +267,4 @@ def _of_the_book(model: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # whatever a store raises
-        raise NoPermit(f"the pace of `{model}` is not to be had") from error
+        raise RateLimitUnavailable(f"the pace of `{model}` is not to be had") from error

@@ -17,8 +17,8 @@ from ...errors import NotFound, RequestError
 from ...schema.validation import convert
 from ...wire import json
 from ..input import lines
-from ..input.planner import each_line
-from ..store import Table
+from ..input.planner import iter_lines
+from ..store import RecordStore
 from ..totals import Totals
 from .files import MONTH, FileService
 from .records import FileRecord, Job
@@ -54,7 +54,7 @@ class Host(Protocol):
         """See to it that the job is run to its end."""
         ...
 
-    async def tally(self, job: Job) -> Totals:
+    async def totals(self, job: Job) -> Totals:
         """What a job has come to so far."""
         ...
 
@@ -63,7 +63,7 @@ class JobService:
     """Everything that `/v1/batches` asks for."""
 
     def __init__(
-        self, files: FileService, table: Table, host: Host, now: Callable[[], float]
+        self, files: FileService, table: RecordStore, host: Host, now: Callable[[], float]
     ) -> None:
         self.files = files
         files.is_used = self._is_read
@@ -150,9 +150,9 @@ class JobService:
         """The caller's jobs, newest first."""
         return await self.registry.page(caller, after=after, limit=limit)
 
-    async def tally(self, job: Job) -> Totals:
+    async def totals(self, job: Job) -> Totals:
         """Its counts: exact once it is over, as they move until then."""
-        return job.tally or await self._host.tally(job)
+        return job.totals or await self._host.totals(job)
 
     async def cancel(self, job_id: str, caller: str | None) -> Job:
         """Ask for its end; lines under way have some seconds, finished ones are kept."""
@@ -180,7 +180,7 @@ class JobService:
         names = {name async for name in self._names(errors)}
         key = self.files.new_key()
         await self.files.blobs.write(key, self._again(old, names))
-        file = await self.files.keep(key, f"retry-of-{old.id}.jsonl", "batch", old.owner)
+        file = await self.files.register(key, f"retry-of-{old.id}.jsonl", "batch", old.owner)
         extra = []
         if old.output_file_id is not None:
             extra = [(await self.files.find(old.output_file_id, None)).key]
@@ -198,12 +198,12 @@ class JobService:
         return await self.add(job)
 
     async def _names(self, errors: FileRecord) -> AsyncIterator[str]:
-        async for _, _, _, line in each_line(self.files.content(errors)):
+        async for _, _, _, line in iter_lines(self.files.content(errors)):
             yield json.decode(line)["custom_id"]
 
     async def _again(self, old: Job, names: set[str]) -> AsyncIterator[bytes]:
         source = self.files.blobs.read(old.input_key)
-        async for number, _, _, data in each_line(source):
+        async for number, _, _, data in iter_lines(source):
             if data:
                 line = lines.read_line(data, number, old.model)
                 if line.custom_id in names:

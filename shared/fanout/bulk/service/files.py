@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, S
 from msgspec.structs import replace
 
 from ...errors import NotFound, RequestError
-from ..store import Blobs, Table
+from ..store import BlobStore, RecordStore
 from .records import FileRecord, UploadRecord
 from .registry import Page, Registry, new_id
 
@@ -28,8 +28,8 @@ class FileService:
 
     def __init__(
         self,
-        blobs: Blobs,
-        table: Table,
+        blobs: BlobStore,
+        table: RecordStore,
         now: Callable[[], float],
         *,
         lifetime: int | None = None,
@@ -49,7 +49,7 @@ class FileService:
         """A key for bytes that have no record yet."""
         return f"files/{new_id('file-', self._now())}"
 
-    async def keep(
+    async def register(
         self, key: str, filename: str, purpose: str, owner: str, lifetime: int | None = None
     ) -> FileRecord:
         """A record for bytes that are there, under the key that `new_key` gave."""
@@ -169,7 +169,9 @@ class FileService:
         if md5 is not None and await self._md5(key) != md5.lower():
             await self.blobs.delete(key)
             raise RequestError("the parts do not have this `md5`", "md5")
-        file = await self.keep(key, record.filename, record.purpose, record.owner, record.lifetime)
+        file = await self.register(
+            key, record.filename, record.purpose, record.owner, record.lifetime
+        )
         done = await self._close(upload_id, "completed")
         return done, file
 

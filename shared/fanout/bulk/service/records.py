@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import asdict
 
 from ..input.planner import LineError
@@ -108,7 +108,7 @@ class Job(Struct, frozen=True, kw_only=True):
     errors: list[LineError] = []
     reason: Literal["cancelled", "expired", "capped", "failed"] | None = None
     deliver_to: str | None = None
-    tally: Totals | None = None
+    totals: Totals | None = field(default=None, name="tally")
     output_file_id: str | None = None
     error_file_id: str | None = None
     in_progress_at: int | None = None
@@ -127,7 +127,7 @@ class Job(Struct, frozen=True, kw_only=True):
     def manifest_key(self) -> str:
         return f"jobs/{self.id}/manifest.jsonl"
 
-    def shown(self, tally: Totals) -> dict[str, Any]:
+    def shown(self, totals: Totals) -> dict[str, Any]:
         """OpenAI's batch object, and what is ours: `cost_usd` and `fanout`."""
         errors = [asdict(error) for error in self.errors]
         return {
@@ -152,21 +152,21 @@ class Job(Struct, frozen=True, kw_only=True):
             "cancelled_at": self.cancelled_at,
             "request_counts": {
                 "total": self.total,
-                "completed": tally.done,
-                "failed": tally.failed,
+                "completed": totals.done,
+                "failed": totals.failed,
             },
-            "usage": tally.usage,
+            "usage": totals.usage,
             "metadata": self.metadata,
-            "cost_usd": round(tally.cost, 6),
+            "cost_usd": round(totals.cost, 6),
             "fanout": {
                 "max_cost_usd": self.max_cost_usd,
                 "retry_of": self.retry_of,
-                "causes": tally.causes,
+                "causes": totals.causes,
                 "examples": {
                     cause: [asdict(example) for example in examples]
-                    for cause, examples in tally.examples.items()
+                    for cause, examples in totals.examples.items()
                 },
-                "in_flight": tally.in_flight,
-                "refused": tally.refused,
+                "in_flight": totals.in_flight,
+                "refused": totals.refused,
             },
         }

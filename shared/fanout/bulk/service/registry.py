@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from ...errors import NotFound
 from ...wire import json
-from ..store import Table
+from ..store import RecordStore
 
 R = TypeVar("R", bound=Struct)
 
@@ -29,7 +29,7 @@ class Registry(Generic[R]):
     """The records of `kind`; `owner_of` tells whose one is."""
 
     def __init__(
-        self, table: Table, kind: str, model: type[R], owner_of: Callable[[R], str]
+        self, table: RecordStore, kind: str, model: type[R], owner_of: Callable[[R], str]
     ) -> None:
         self._table = table
         self._kind = kind

@@ -13,13 +13,13 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable
 from msgspec import Struct
 
 from ..input import lines
-from ..input.planner import Shard, each_line
-from ..store import Blobs, JobProgress, Parts, ResultStore
+from ..input.planner import Shard, iter_lines
+from ..store import BlobStore, JobProgress, ResultKeys, ResultStore
 from ..totals import Totals, count_failure
 from .stored_results import count_stored
 
 
-class Unrun(Struct, frozen=True):
+class SkipReason(Struct, frozen=True):
     """What is said of a line that never ran: `batch_expired` or `batch_cancelled`, and why."""
 
     code: str
@@ -34,7 +34,7 @@ class Finishing(Struct, frozen=True):
     errors_key: str
     scratch: str
     default_model: str | None = None
-    unrun: Unrun | None = None
+    unrun: SkipReason | None = None
     extra: tuple[str, ...] = ()
 
 
@@ -43,13 +43,13 @@ class Finished(Struct, frozen=True):
 
     output: int
     errors: int
-    tally: Totals
+    totals: Totals
 
 
 async def finish(
     job: Finishing,
     shards: AsyncIterable[Shard],
-    blobs: Blobs,
+    blobs: BlobStore,
     shelves: ResultStore,
     ledger: JobProgress,
     cost: Callable[[object], float],
@@ -58,13 +58,13 @@ async def finish(
     total = Totals()
     answers, failures = list(job.extra), list[str]()
     async for shard in shards:
-        parts = await shelves.parts(shard.index)
-        tally = await ledger.completed(shard.index)
-        if tally is None:
-            tally, more = await _incomplete(job, shard, blobs, shelves, cost)
-            parts = await shelves.parts(shard.index)
-            parts = Parts(parts.answers, [*parts.failures, *more])
-        total.add(tally)
+        parts = await shelves.keys(shard.index)
+        totals = await ledger.completed_totals(shard.index)
+        if totals is None:
+            totals, more = await _incomplete(job, shard, blobs, shelves, cost)
+            parts = await shelves.keys(shard.index)
+            parts = ResultKeys(parts.answers, [*parts.failures, *more])
+        total.add(totals)
         answers += parts.answers
         failures += parts.failures
     output = await blobs.join(answers, job.output_key) if answers else 0
@@ -75,31 +75,36 @@ async def finish(
 async def _incomplete(
     job: Finishing,
     shard: Shard,
-    blobs: Blobs,
+    blobs: BlobStore,
     shelves: ResultStore,
     cost: Callable[[object], float],
 ) -> tuple[Totals, list[str]]:
     """What a shard came to, and the key of the error lines for those that never ran."""
     shelf = await shelves.open(shard.index)
-    names, tally = await count_stored(shelf, cost)
+    names, totals = await count_stored(shelf, cost)
     await shelf.close()
-    if tally.lines >= shard.lines or job.unrun is None:
-        return tally, []
+    if totals.lines >= shard.lines or job.unrun is None:
+        return totals, []
     key = f"{job.scratch}/unrun/{shard.index:06d}.jsonl"
-    await blobs.write(key, _unrun(job, job.unrun, shard, blobs, names, tally))
-    return tally, [key]
+    await blobs.write(key, _unrun(job, job.unrun, shard, blobs, names, totals))
+    return totals, [key]
 
 
 async def _unrun(
-    job: Finishing, unrun: Unrun, shard: Shard, blobs: Blobs, names: set[str], tally: Totals
+    job: Finishing,
+    unrun: SkipReason,
+    shard: Shard,
+    blobs: BlobStore,
+    names: set[str],
+    totals: Totals,
 ) -> AsyncIterator[bytes]:
-    """The error lines of those that never ran, each counted in the tally."""
+    """The error lines of those that never ran, each counted in the totals."""
     source = blobs.read(job.input_key, shard.start, shard.end)
-    async for number, _, _, data in each_line(source, shard.start, shard.first):
+    async for number, _, _, data in iter_lines(source, shard.start, shard.first):
         if not data:
             continue
         name = lines.read_line(data, number, job.default_model).custom_id
         if name not in names:
-            tally.add(count_failure(unrun.code, name, number, unrun.message))
+            totals.add(count_failure(unrun.code, name, number, unrun.message))
             request_id = f"req_{random.getrandbits(64):016x}"
             yield lines.not_run(name, request_id, unrun.code, unrun.message)

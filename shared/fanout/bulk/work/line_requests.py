@@ -19,24 +19,24 @@ from ..input.lines import BadLine, Line
 from ..pacing.adaptive_concurrency import AdaptiveConcurrency
 from ..pacing.limits import Limits
 from ..pacing.line_retry import Ask, LineRequest
-from ..pacing.rate_limiter import LocalRateLimitStore, RateLimiter
-from ..totals import Meter
+from ..pacing.rate_limiter import MemoryRateLimitStore, RateLimiter
+from ..totals import CallCounts
 
 LEARNING = 0.1
 """How much of the usual size of an answer the last one is."""
 
 
-def make_ask(
+def make_line_sender(
     gateway: Gateway,
     caller: str,
     allowed: Collection[str] | None,
     observer: Observer,
     pacer: RateLimiter | None = None,
-    meter: Meter | None = None,
+    meter: CallCounts | None = None,
 ) -> Ask:
     """The function that a worker asks with; without a pacer, as fast as the providers bear."""
-    meter = meter or Meter()
-    pacer = pacer or RateLimiter(LocalRateLimitStore(), lambda _: Limits(), time.time)
+    meter = meter or CallCounts()
+    pacer = pacer or RateLimiter(MemoryRateLimitStore(), lambda _: Limits(), time.time)
     sizes: dict[str, float] = {}
 
     async def ask(asked: LineRequest, pace: AdaptiveConcurrency) -> object:
@@ -48,13 +48,13 @@ def make_ask(
         async with AsyncExitStack() as stack:
             for name in request.models:
                 each = sizes.get(name, answer_limit(asked.line) or ASSUMED)
-                turn = pacer.turn(name, round(sent + calls * each), calls)
+                turn = pacer.permit(name, round(sent + calls * each), calls)
                 turns[name] = await stack.enter_async_context(turn)
             try:
                 return (await gateway.answer(request, context)).body
             except FanoutError as error:
                 for name, seconds in _refusals(error):
-                    await pacer.refused(name, seconds)
+                    await pacer.rate_limited(name, seconds)
                 raise
             except Exception as error:
                 observer.bug(asked.request_id, error)
@@ -85,7 +85,7 @@ def _checked(line: Line, caller: str, allowed: Collection[str] | None) -> FanOut
 class _Watch:
     """Tells the pace, the pacer and the meter of each call; `totals` are the tokens by model."""
 
-    def __init__(self, pace: AdaptiveConcurrency, pacer: RateLimiter, meter: Meter) -> None:
+    def __init__(self, pace: AdaptiveConcurrency, pacer: RateLimiter, meter: CallCounts) -> None:
         self._pace = pace
         self._pacer = pacer
         self._meter = meter
@@ -105,7 +105,7 @@ class _Watch:
         self._meter.refused += isinstance(error, RateLimited)
         self._pace.ended(leg, outcome, error)
         if leg.headers and leg.deployment:
-            self._pacer.learn(leg.model, leg.deployment.id, leg.headers)
+            self._pacer.record_headers(leg.model, leg.deployment.id, leg.headers)
         if leg.usage:
             taken = self.totals.get(leg.model, 0)
             self.totals[leg.model] = taken + leg.usage["total_tokens"]

@@ -14,7 +14,7 @@ async def count_stored(
 ) -> tuple[set[str], Totals]:
     """The names of the lines that are stored, and what they come to."""
     names: set[str] = set()
-    tally = Totals()
+    totals = Totals()
     async for failed, line in shelf.stored():
         said = json.decode(line)
         if (name := said["custom_id"]) in names:
@@ -23,8 +23,8 @@ async def count_stored(
         if failed:
             fault = said["error"] or said["response"]["body"]["error"]
             cause, message = fault.get("code") or "error", fault.get("message") or ""
-            tally.add(count_failure(str(cause), name, None, str(message)))
+            totals.add(count_failure(str(cause), name, None, str(message)))
         else:
             body = said["response"]["body"]
-            tally.add(count_response(body, cost(body)))
-    return names, tally
+            totals.add(count_response(body, cost(body)))
+    return names, totals

@@ -20,11 +20,11 @@ from ...errors import detail_of
 from ...routing.retry_policy import Retry
 from ..input import lines
 from ..input.lines import Line
-from ..input.planner import Shard, each_line
+from ..input.planner import Shard, iter_lines
 from ..pacing.adaptive_concurrency import AdaptiveConcurrency
-from ..pacing.line_retry import Ask, Left, LineRetry
-from ..pacing.rate_limiter import NoPermit
-from ..store import Blobs, JobProgress, ResultStore, ShardResults, Stop
+from ..pacing.line_retry import Ask, LineDeferred, LineRetry
+from ..pacing.rate_limiter import RateLimitUnavailable
+from ..store import BlobStore, JobProgress, ResultStore, ShardResults, Stop
 from ..totals import Totals, count_failure, count_response
 from .stored_results import count_stored
 
@@ -57,11 +57,11 @@ class Work(Struct, frozen=True):
     tick: float = TICK
 
 
-class Tools(Struct, frozen=True):
+class WorkerResources(Struct, frozen=True):
     """What a worker works with. `estimate` is the dollars that a line may cost."""
 
     ask: Ask
-    blobs: Blobs
+    blobs: BlobStore
     shelves: ResultStore
     ledger: JobProgress
     cost: Callable[[object], float] = lambda _: 0.0
@@ -69,7 +69,7 @@ class Tools(Struct, frozen=True):
     retry: Retry = Retry(random.random, base=1.0, cap=20.0)
 
 
-class Done(Struct, frozen=True):
+class WorkResult(Struct, frozen=True):
     """What a worker says at its end: counts only. `left` lines are for another; `stop` says why."""
 
     done: int
@@ -84,7 +84,7 @@ class _Open(Struct, eq=False):
     shard: Shard
     shelf: ShardResults
     stored: set[str]
-    tally: Totals
+    totals: Totals
     pending: int = 0
     is_drawn: bool = False
 
@@ -98,14 +98,14 @@ class _Item(Struct, frozen=True):
 
 
 async def work(
-    job: Work, shards: AsyncIterable[Shard], tools: Tools, *, seconds: float | None = None
-) -> Done:
+    job: Work, shards: AsyncIterable[Shard], tools: WorkerResources, *, seconds: float | None = None
+) -> WorkResult:
     """Work on the shards until they are done, or a reason to stop, or the seconds are over."""
     return await _Worker(job, tools, seconds).run(shards)
 
 
 class _Worker:
-    def __init__(self, job: Work, tools: Tools, seconds: float | None) -> None:
+    def __init__(self, job: Work, tools: WorkerResources, seconds: float | None) -> None:
         self._job = job
         self._tools = tools
         self._loop = asyncio.get_running_loop()
@@ -128,7 +128,7 @@ class _Worker:
             self._loop.time,
         )
 
-    async def run(self, shards: AsyncIterable[Shard]) -> Done:
+    async def run(self, shards: AsyncIterable[Shard]) -> WorkResult:
         ending = asyncio.timeout(None)
         source = aiter(shards)
         drawn = self._draw(source)
@@ -151,7 +151,7 @@ class _Worker:
         async for shard in source:
             self._lines += shard.lines  # nobody has taken it up
         total = self._total
-        return Done(total.done, total.failed, self._lines - total.lines, self._stop)
+        return WorkResult(total.done, total.failed, self._lines - total.lines, self._stop)
 
     async def _each(self, drawn: AsyncIterator[_Item]) -> None:
         """A task for each line, drawn when there is room for it; what it raises is the store's."""
@@ -178,22 +178,22 @@ class _Worker:
     async def _take_up(self, shard: Shard) -> _Open | None:
         """Its shelf, with what is there; `None` if all of it is."""
         tools = self._tools
-        if (tally := await tools.ledger.completed(shard.index)) is not None:
-            self._total.add(tally)
+        if (totals := await tools.ledger.completed_totals(shard.index)) is not None:
+            self._total.add(totals)
             return None
         shelf = await tools.shelves.open(shard.index)
-        names, tally = await count_stored(shelf, tools.cost)
-        tools.ledger.begin(shard.index, tally)
-        self._total.add(tally)
-        opened = self._open[shard.index] = _Open(shard, shelf, names, tally)
+        names, totals = await count_stored(shelf, tools.cost)
+        tools.ledger.begin_shard(shard.index, totals)
+        self._total.add(totals)
+        opened = self._open[shard.index] = _Open(shard, shelf, names, totals)
         return opened
 
     async def _draw_shard(self, opened: _Open) -> AsyncIterator[_Item]:
         shard = opened.shard
-        if opened.tally.lines >= shard.lines:
+        if opened.totals.lines >= shard.lines:
             return
         source = self._tools.blobs.read(self._job.input_key, shard.start, shard.end)
-        async for number, _, _, data in each_line(source, shard.start, shard.first):
+        async for number, _, _, data in iter_lines(source, shard.start, shard.first):
             if not data:
                 continue
             line = lines.read_line(data, number, self._job.default_model)
@@ -212,7 +212,7 @@ class _Worker:
             if self._until is not None and self._loop.time() >= self._until:
                 return "time"
             if self._has_room(size):
-                stop = self._tools.ledger.start(estimate)
+                stop = self._tools.ledger.reserve(estimate)
                 if stop is None:
                     self._under_way += 1
                     self._bytes += size
@@ -237,20 +237,20 @@ class _Worker:
         opened, ledger = item.opened, self._tools.ledger
         settled = False
         try:
-            line, failed, tally = await self._answered(item)
+            line, failed, totals = await self._answered(item)
             await opened.shelf.put(line, failed=failed)
-            ledger.settle(opened.shard.index, item.estimate, tally)
+            ledger.settle(opened.shard.index, item.estimate, totals)
             settled = True
-            opened.tally.add(tally)
-            self._total.add(tally)
-        except Left:
+            opened.totals.add(totals)
+            self._total.add(totals)
+        except LineDeferred:
             pass
         finally:
             self._under_way -= 1
             self._bytes -= item.size
             self._changed.set()
             if not settled:
-                ledger.put_back(item.estimate)
+                ledger.release(item.estimate)
             opened.pending -= 1
         await self._put_down(opened)
 
@@ -260,13 +260,13 @@ class _Worker:
         request_id = f"req_{self._numbers & (2**64 - 1):016x}"
         try:
             body = await self._insist.answer(line, size, request_id)
-        except (Left, NoPermit):
+        except (LineDeferred, RateLimitUnavailable):
             raise  # not the line's failure
         except Exception as error:  # noqa: BLE001 -- a line's failure is its result
             said = detail_of(error)
             cause = said.code or type(error).__name__
-            tally = count_failure(cause, line.custom_id, item.number, said.message)
-            return lines.failed(line.custom_id, request_id, error), True, tally
+            totals = count_failure(cause, line.custom_id, item.number, said.message)
+            return lines.failed(line.custom_id, request_id, error), True, totals
         cost = self._tools.cost(body)
         return lines.answered(line.custom_id, request_id, body), False, count_response(body, cost)
 
@@ -276,8 +276,8 @@ class _Worker:
         if opened.is_drawn and not opened.pending and opened.shard.index in self._open:
             del self._open[opened.shard.index]
             await opened.shelf.close()
-            if opened.tally.lines >= opened.shard.lines:
-                self._tools.ledger.complete(opened.shard.index)
+            if opened.totals.lines >= opened.shard.lines:
+                self._tools.ledger.complete_shard(opened.shard.index)
 
     async def _tick(self, ending: asyncio.Timeout) -> None:
         """Each tick: flush, hear from the others, and see whether it is time to end."""
@@ -289,7 +289,7 @@ class _Worker:
                 await opened.shelf.flush()
             await self._tools.ledger.sync()
             if self._stop is None:
-                stop = self._tools.ledger.start(0.0)
+                stop = self._tools.ledger.reserve(0.0)
                 self._stop = None if stop == "wait" else stop
             if self._stop not in {None, "capped"}:
                 self._end_within(self._job.grace, ending)
