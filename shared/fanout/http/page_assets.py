@@ -17,7 +17,7 @@ from msgspec import Struct
 from ..errors import NotFound
 from .asgi import raw_headers
 from .exchange import Exchange
-from .script_bundle import join
+from .script_bundle import bundle
 
 FOLDER = Path(__file__).parents[1] / "page"
 INDEX, SCRIPT, STYLE = "index.html", "app.js", "page.css"
@@ -73,7 +73,7 @@ def load() -> Page:
     scripts = sorted(FOLDER.rglob("*.js"))
     modules = {path.relative_to(FOLDER).as_posix(): path.read_text("utf-8") for path in scripts}
     texts = {path.name: path.read_bytes() for path in (FOLDER / INDEX, FOLDER / "icon.svg")}
-    texts[SCRIPT] = join(modules, SCRIPT).encode()
+    texts[SCRIPT] = bundle(modules, SCRIPT).encode()
     texts[STYLE] = b"".join((FOLDER / name).read_bytes() for name in STYLES)
     version = _digest(b"".join(name.encode() + text for name, text in texts.items()))
     texts[INDEX] = texts[INDEX].replace(VERSION, version.encode())

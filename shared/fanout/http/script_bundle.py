@@ -17,7 +17,7 @@ EXPORT = re.compile(r"^export ((?:async )?(?:function\*?|class|const) (\w+))", r
 OTHER = re.compile(r"^(?:import|export)\b.*$", re.MULTILINE)
 
 
-def join(modules: Mapping[str, str], entry: str) -> str:
+def bundle(modules: Mapping[str, str], entry: str) -> str:
     """The script that does what loading `entry` does; modules by their paths, such as `a/b.js`."""
     return "\n".join(_wrapped(path, modules[path]) for path in _ordered(modules, entry, ()))
 

@@ -1,10 +1,10 @@
-"""Modules that need each other, as one script."""
+"""Modules that import each other, as one script."""
 
 from __future__ import annotations
 
 import pytest
 
-from fanout.http.script_bundle import join
+from fanout.http.script_bundle import bundle
 
 A = """import { b, two as c } from "./parts/b-b.js";
 import {
@@ -19,8 +19,8 @@ export async function* two() { yield "import x"; }
 D = "export class E {}\nexport const d = 1;\n"
 
 
-def test_what_is_needed_comes_first_and_once() -> None:
-    text = join({"a.js": A, "parts/b-b.js": B, "d.js": D, "unused.js": "never"}, "a.js")
+def test_an_imported_module_comes_first_and_once() -> None:
+    text = bundle({"a.js": A, "parts/b-b.js": B, "d.js": D, "unused.js": "never"}, "a.js")
     assert (
         text
         == """// d.js
@@ -51,13 +51,13 @@ return { a };
     )
 
 
-def test_a_cycle_is_told() -> None:
+def test_an_import_cycle_is_an_error() -> None:
     loop = {
         "a.js": 'import { b } from "./b.js";\n',
         "b.js": 'import { a } from "./a.js";\n',
     }
     with pytest.raises(ValueError, match=r"a\.js -> b\.js -> a\.js"):
-        join(loop, "a.js")
+        bundle(loop, "a.js")
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,6 @@ def test_a_cycle_is_told() -> None:
         *('import x from "./b.js";', 'import * as x from "./b.js";', 'export * from "./b.js";'),
     ],
 )
-def test_a_form_that_is_not_known_is_told_and_never_passed_on(line: str) -> None:
+def test_a_form_that_is_not_supported_is_an_error(line: str) -> None:
     with pytest.raises(ValueError, match=r"a\.js: cannot be bundled"):
-        join({"a.js": f"{line}\n", "b.js": ""}, "a.js")
+        bundle({"a.js": f"{line}\n", "b.js": ""}, "a.js")
