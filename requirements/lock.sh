@@ -1,5 +1,5 @@
 #!/bin/sh
-# lock.sh UV: write the lock files: exact versions with hashes, and no index address in them.
+# lock.sh UV: writes the lock files, with exact versions and hashes, and without index addresses.
 set -eu
 uv=${1:-uv}
 compile() {

@@ -1,10 +1,11 @@
 """
-`make clients`: LangChain's ChatOpenAI, the `llm` command and Node's OpenAI SDK, unchanged, against
-the gateway over the small local model.
+`make clients`: runs LangChain's ChatOpenAI, the `llm` command and OpenAI's Node SDK, unchanged,
+against the gateway with the small local model.
 
-Their environment is one of its own (`.build/clients`): Python's packages and Node.js by hash out
-of `requirements/clients.txt`, npm's by `scripts/clients/package-lock.json`. Prints a table, and
-ends: 0 if every row is as it should be, 1 otherwise. What the model says is not judged.
+They have their own environment, `.build/clients`. Python packages and Node.js come from
+`requirements/clients.txt`, npm packages from `scripts/clients/package-lock.json`, all checked by
+hash. Prints a table. The exit code is 0 if every case passes and 1 otherwise. What the model writes
+is not judged.
 """
 
 from __future__ import annotations
@@ -22,15 +23,16 @@ from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).parent.parent
-PROBES = Path(__file__).with_name("clients")
+CLIENTS = Path(__file__).with_name("clients")
 LOCK = ROOT / "requirements" / "clients.txt"
 HOME = ROOT / ".build" / "clients"
 PYTHON, NODE = HOME / "bin" / "python", HOME / "node"
-PATIENCE = 180.0
+TIMEOUT = 180.0
+"""Seconds for all cases of one client."""
 
 
 def main() -> int:
-    """Make the environment, run every client, and print what became of each row."""
+    """Make the environment, run every client and print the results."""
     console = Console(highlight=False)
     console = console if console.is_terminal else Console(width=WIDTH)
     make_environment()
@@ -38,64 +40,64 @@ def main() -> int:
         console.print(f"The gateway is at {url}.")
         shown = [row for command in commands() for row in run([*command, url])]
     console.print(table(shown))
-    wrong = [row for row in shown if row["fault"]]
-    for row in wrong:
-        told = f"{row['client']}: {row['what']}: {row['fault']}"
-        console.print(told, style="red", markup=False)
-    said = "each as it should be" if not wrong else f"{len(wrong)} not as it should be"
-    console.print(f"{len(shown)} rows, {said}.", style="red" if wrong else "green")
-    return int(bool(wrong))
+    failed = [row for row in shown if row["fault"]]
+    for row in failed:
+        line = f"{row['client']}: {row['what']}: {row['fault']}"
+        console.print(line, style="red", markup=False)
+    passed = f"{len(shown) - len(failed)} of {len(shown)} cases passed."
+    console.print(passed, style="red" if failed else "green")
+    return int(bool(failed))
 
 
 def make_environment() -> None:
-    """The clients' environment, made anew where its lock files have changed."""
+    """Create the clients' environment, or update it to its lock files."""
     uv = str(Path(sys.executable).with_name("uv"))
     if not PYTHON.exists():
         subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(HOME)], check=True)
     sync = [uv, "pip", "sync", "-q", "--python", str(PYTHON), "--require-hashes", str(LOCK)]
     subprocess.run(sync, check=True)
     NODE.mkdir(exist_ok=True)
-    for path in PROBES.glob("package*.json"):
+    for path in CLIENTS.glob("package*.json"):
         shutil.copy(path, NODE)
-    shutil.copy(PROBES / "openai_rows.mjs", NODE)
-    path = f"{PYTHON.parent}{os.pathsep}{os.environ['PATH']}"  # npm looks for its node there
+    shutil.copy(CLIENTS / "openai_client.mjs", NODE)
+    path = f"{PYTHON.parent}{os.pathsep}{os.environ['PATH']}"  # npm finds its node there
     npm = [str(PYTHON.with_name("npm")), "ci", "--silent", "--no-audit", "--no-fund"]
     subprocess.run(npm, cwd=NODE, env={**os.environ, "PATH": path}, check=True)
 
 
 def commands() -> Iterator[list[str]]:
-    """Each client's rows, which take the base URL as their last word."""
-    yield [str(PYTHON), str(PROBES / "langchain_rows.py")]
-    yield [str(PYTHON), str(PROBES / "llm_rows.py")]
-    yield [str(PYTHON.with_name("node")), str(NODE / "openai_rows.mjs")]
+    """Yield each client's command; it takes the base URL as its last argument."""
+    yield [str(PYTHON), str(CLIENTS / "langchain_client.py")]
+    yield [str(PYTHON), str(CLIENTS / "llm_client.py")]
+    yield [str(PYTHON.with_name("node")), str(NODE / "openai_client.mjs")]
 
 
 def run(command: list[str]) -> list[dict[str, str]]:
-    """What one client's rows tell; of a client that did not get so far, why."""
+    """Run one client; return its results, with the reason if it failed to run."""
     done = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
     )
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     if done.returncode != 0 or not rows:
-        words = done.stderr.strip()[-500:] or "it printed nothing"
+        fault = done.stderr.strip()[-500:] or "it printed nothing"
         name = Path(command[1]).name
-        rows.append({"client": name, "what": "to run at all", "said": "", "fault": words})
+        rows.append({"client": name, "what": "run at all", "result": "", "fault": fault})
     return rows
 
 
 def table(rows: list[dict[str, str]]) -> Table:
-    """One line a row."""
+    """Return a table with a row for each case."""
     made = Table(title="Clients, unchanged", title_justify="left")
-    for name in ("client", "what", "what came", ""):
+    for name in ("client", "case", "result", ""):
         made.add_column(name)
     for row in rows:
-        mark = "[red]wrong" if row["fault"] else "[green]ok"
-        made.add_row(row["client"], row["what"], row["said"], mark)
+        mark = "[red]failed" if row["fault"] else "[green]ok"
+        made.add_row(row["client"], row["what"], row["result"], mark)
     return made
 
 

@@ -1,4 +1,4 @@
-"""The rows of `make demo`: what is asked, how, and what must be true of the answer."""
+"""The cases of `make demo`: each strategy's request, and what its response must be."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ SYSTEM = {"role": "system", "content": "Answer in one short sentence."}
 TRIO = ["smol", "smol-warm", "smol-claude"]
 COMMAS = ", ".join(TRIO)
 LIMIT = 24
-"""Tokens of an answer: a small model on one thread says some forty a second."""
+"""Max tokens of a response: the small model writes about forty a second on one thread."""
 
 
 def talk(shop: str) -> list[dict[str, str]]:
-    """A conversation. Without a system message this model answers in tongues."""
+    """Return a conversation. Without a system message this model often rambles."""
     return [SYSTEM, {"role": "user", "content": f"Write a slogan for a {shop}."}]
 
 
-class Row(Struct, frozen=True, kw_only=True):
+class Case(Struct, frozen=True, kw_only=True):
     """
     One strategy: the request's `model`, `messages` (a conversation, or several) and `extra` body.
 
-    `answers` is how many must come. In a contest one of `winners` must win, and what becomes of
-    each other model must be one of `others`.
+    The response must have as many `answers`. In a race, hedge or fallback one of `winners` must
+    win, and the outcome of every other model must be one of `others`.
     """
 
     title: str
@@ -40,14 +40,14 @@ class Row(Struct, frozen=True, kw_only=True):
 
     @property
     def models(self) -> str:
-        """The names that are asked."""
+        """The names of the models that are called."""
         return ", ".join(self.extra.get("fanout", {}).get("models", [self.model]))
 
 
-class Shown(Struct):
-    """What became of a row; `fault` says what is not as it should be."""
+class Result(Struct):
+    """The result of a case; `fault` says why it failed."""
 
-    row: Row
+    case: Case
     first_ms: float | None = None
     total_ms: float | None = None
     texts: dict[int, str] = field(default_factory=dict)
@@ -56,11 +56,11 @@ class Shown(Struct):
 
     @property
     def answers(self) -> int:
-        """How many have words in them."""
+        """The number of answers that are not empty."""
         return sum(bool(text.strip()) for text in self.texts.values())
 
     def named(self, outcome: str) -> list[str]:
-        """Who came to this end."""
+        """Return the models with this outcome."""
         attempts = self.report.get("attempts", ())
         return [attempt["model"] for attempt in attempts if attempt["outcome"] == outcome]
 
@@ -74,78 +74,78 @@ LATE = {"winners": frozenset(TRIO), "others": CANCELLED | {"not_started"}}
 SPARE = {"winners": frozenset({"smol"}), "others": frozenset({"failed"})}
 SHOPS = [talk("bakery"), talk("bicycle shop"), talk("library")]
 
-ROWS = (
-    Row(title="one"),
-    Row(title="one, streamed", stream=True),
-    Row(title="many prompts, one model", messages=SHOPS, answers=3),
-    Row(title="all", model=COMMAS, answers=3),
-    Row(title="all, streamed", model=COMMAS, stream=True, answers=3),
-    Row(
+CASES = (
+    Case(title="one"),
+    Case(title="one, streamed", stream=True),
+    Case(title="many prompts, one model", messages=SHOPS, answers=3),
+    Case(title="all", model=COMMAS, answers=3),
+    Case(title="all, streamed", model=COMMAS, stream=True, answers=3),
+    Case(
         title="all, as LiteLLM's list", model=COMMAS, extra={"fanout": {"shape": "list"}}, answers=3
     ),
-    Row(title="prompts x models", model=COMMAS, messages=SHOPS[:2], answers=6),
-    Row(title="race", model=COMMAS, extra=RACE, **CONTEST),
-    Row(title="race, streamed", model=COMMAS, extra=RACE, stream=True, **CONTEST),
-    Row(title="hedge, 50 ms apart", extra=HEDGE, **LATE),
-    Row(title="hedge, streamed", extra=HEDGE, stream=True, **LATE),
-    Row(title="fallback", extra=FALLBACK, **SPARE),
-    Row(title="fallback, streamed", extra=FALLBACK, stream=True, **SPARE),
+    Case(title="prompts x models", model=COMMAS, messages=SHOPS[:2], answers=6),
+    Case(title="race", model=COMMAS, extra=RACE, **CONTEST),
+    Case(title="race, streamed", model=COMMAS, extra=RACE, stream=True, **CONTEST),
+    Case(title="hedge, 50 ms apart", extra=HEDGE, **LATE),
+    Case(title="hedge, streamed", extra=HEDGE, stream=True, **LATE),
+    Case(title="fallback", extra=FALLBACK, **SPARE),
+    Case(title="fallback, streamed", extra=FALLBACK, stream=True, **SPARE),
 )
 
 
-def show(row: Row, client: OpenAI) -> Shown:
-    """Ask as the row says, and judge what came."""
-    shown = Shown(row)
+def run(case: Case, client: OpenAI) -> Result:
+    """Send the case's request, and check the response."""
+    result = Result(case)
     started = perf_counter()
-    asked = {"model": row.model, "messages": row.messages, "max_tokens": LIMIT}
+    body = {"model": case.model, "messages": case.messages, "max_tokens": LIMIT}
     try:
-        if row.stream:
-            _streamed(shown, client, asked, started)
+        if case.stream:
+            _streamed(result, client, body, started)
         else:
-            _plain(shown, client, asked)
+            _plain(result, client, body)
     except APIError as error:
-        shown.fault = str(error)
-        return shown
-    shown.total_ms = (perf_counter() - started) * 1000
-    shown.fault = fault_of(shown)
-    return shown
+        result.fault = str(error)
+        return result
+    result.total_ms = (perf_counter() - started) * 1000
+    result.fault = fault_of(result)
+    return result
 
 
-def _plain(shown: Shown, client: OpenAI, asked: Mapping[str, Any]) -> None:
+def _plain(result: Result, client: OpenAI, body: Mapping[str, Any]) -> None:
     create = client.chat.completions.with_raw_response.create
-    body = create(**asked, extra_body=shown.row.extra).http_response.json()
-    listed = body if isinstance(body, list) else [body]
+    parsed = create(**body, extra_body=result.case.extra).http_response.json()
+    listed = parsed if isinstance(parsed, list) else [parsed]
     choices = [choice for answer in listed for choice in answer.get("choices", ())]
     for place, choice in enumerate(choices):
-        shown.texts[place] = choice["message"]["content"] or ""
-    shown.report = {} if isinstance(body, list) else body.get("fanout", {})
+        result.texts[place] = choice["message"]["content"] or ""
+    result.report = {} if isinstance(parsed, list) else parsed.get("fanout", {})
     firsts = [
-        a["first_token_ms"] for a in shown.report.get("attempts", ()) if a["outcome"] == "won"
+        a["first_token_ms"] for a in result.report.get("attempts", ()) if a["outcome"] == "won"
     ]
-    shown.first_ms = firsts[0] if firsts else None
+    result.first_ms = firsts[0] if firsts else None
 
 
-def _streamed(shown: Shown, client: OpenAI, asked: Mapping[str, Any], started: float) -> None:
+def _streamed(result: Result, client: OpenAI, body: Mapping[str, Any], started: float) -> None:
     options = {"stream": True, "stream_options": {"include_usage": True}}
-    with client.chat.completions.create(**asked, **options, extra_body=shown.row.extra) as chunks:
+    with client.chat.completions.create(**body, **options, extra_body=result.case.extra) as chunks:
         for chunk in chunks:
             for choice in chunk.choices:
                 text = choice.delta.content or ""
-                shown.texts[choice.index] = shown.texts.get(choice.index, "") + text
-                if text and shown.first_ms is None:
-                    shown.first_ms = (perf_counter() - started) * 1000
-            shown.report = (chunk.model_extra or {}).get("fanout") or shown.report
+                result.texts[choice.index] = result.texts.get(choice.index, "") + text
+                if text and result.first_ms is None:
+                    result.first_ms = (perf_counter() - started) * 1000
+            result.report = (chunk.model_extra or {}).get("fanout") or result.report
 
 
-def fault_of(shown: Shown) -> str:
-    """What is not as the row says it must be, or nothing."""
-    row = shown.row
-    if shown.answers != row.answers:
-        return f"{shown.answers} answers, {row.answers} were due"
-    if not row.winners:
+def fault_of(result: Result) -> str:
+    """Return why the result is wrong, or an empty text."""
+    case = result.case
+    if result.answers != case.answers:
+        return f"{result.answers} answers, expected {case.answers}"
+    if not case.winners:
         return ""
-    won = shown.named("won")
-    if len(won) != 1 or won[0] not in row.winners:
-        return f"won: {won or 'nobody'}"
-    fates = {a["outcome"] for a in shown.report["attempts"] if a["outcome"] != "won"}
-    return f"the others: {fates}" if not fates or fates - row.others else ""
+    won = result.named("won")
+    if len(won) != 1 or won[0] not in case.winners:
+        return f"won: {won or 'no model'}"
+    outcomes = {a["outcome"] for a in result.report["attempts"] if a["outcome"] != "won"}
+    return f"the others: {outcomes}" if not outcomes or outcomes - case.others else ""

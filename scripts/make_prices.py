@@ -1,8 +1,8 @@
 """
-`make prices`: the price lists that come with the package, out of genai-prices' tables.
+`make prices`: writes the package's price lists from genai-prices' tables.
 
-https://github.com/pydantic/genai-prices (MIT) collects what the vendors publish. Of each of our
-providers that it knows, what a million tokens cost on the day that is given, or today.
+https://github.com/pydantic/genai-prices (MIT) collects the prices that vendors publish. Each list
+has one provider's prices for a million tokens on the given day, by default today.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fanout.telemetry.prices import LISTS, Price
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write a list for each provider."""
+    """Write a list for each provider that genai-prices knows."""
     day = arguments[0] if arguments else f"{datetime.now(UTC):%Y-%m-%d}"
     for name, text in lists(day).items():
         (LISTS / f"{name}.json").write_text(text, encoding="utf-8")
@@ -31,19 +31,19 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def lists(day: str) -> dict[str, str]:
-    """The text of each provider's list, as of that day."""
+    """Return the text of each provider's list for that day."""
     known = get_snapshot().providers
     found: dict[str, types.Provider] = {}
     for alias in registry.names():
         provider, theirs = registry.find(alias), find_provider_by_id(known, alias)
-        is_anybodys = "{api_base}" in provider.base_url and theirs and theirs.id != alias
-        if theirs and not is_anybodys:
+        is_self_hosted = "{api_base}" in provider.base_url and theirs and theirs.id != alias
+        if theirs and not is_self_hosted:
             found.setdefault(provider.name, theirs)
     return {name: _text(theirs, known, day) for name, theirs in found.items()}
 
 
 def _text(provider: types.Provider, known: list[types.Provider], day: str) -> str:
-    """One line a model, so that a change is read as one."""
+    """Return one line for each model, so that a diff shows which prices changed."""
     when = datetime.fromisoformat(day).replace(tzinfo=UTC)
     exact: dict[str, Price] = {}
     patterns: dict[str, Price] = {}
@@ -72,7 +72,7 @@ def _text(provider: types.Provider, known: list[types.Provider], day: str) -> st
 
 
 def _price(price: types.ModelPrice) -> Price | None:
-    """In, out, out of the cache, and a request; `None` for what is not priced by the token."""
+    """Return input, output, cached input and request prices; `None` if not priced by tokens."""
     sent, got = _base(price, "input_mtok"), _base(price, "output_mtok")
     if sent is None or got is None:
         return None
@@ -80,7 +80,7 @@ def _price(price: types.ModelPrice) -> Price | None:
 
 
 def _base(price: types.ModelPrice, name: str) -> float | None:
-    """The price of the first token, where later ones have another."""
+    """Return a price; of tiered prices the first."""
     value: Any = getattr(price, name, None)
     if isinstance(value, types.TieredPrices):
         value = value.base
@@ -95,8 +95,8 @@ def _alternatives(clause: Any) -> Iterator[Any]:
         yield clause
 
 
-def _pattern(clause: Any) -> str:  # noqa: PLR0911 -- one for each kind
-    """A clause as a regular expression for a name in lower case."""
+def _pattern(clause: Any) -> str:  # noqa: PLR0911 -- one for each kind of clause
+    """Return a clause as a regular expression for a name in lower case."""
     match clause:
         case types.ClauseStartsWith():
             return f"^{re.escape(clause.starts_with.lower())}"
@@ -113,11 +113,11 @@ def _pattern(clause: Any) -> str:  # noqa: PLR0911 -- one for each kind
         case types.ClauseOr():
             return "|".join(f"(?:{_pattern(inner)})" for inner in clause.or_)
         case _:
-            raise TypeError(f"genai-prices has a clause that is new here: {clause!r}")
+            raise TypeError(f"genai-prices has an unknown kind of clause: {clause!r}")
 
 
 def _inside(clause: Any) -> str:
-    """The pattern, where something may stand before it."""
+    """Return the pattern for a position after other text."""
     pattern = _pattern(clause)
     return f"(?<![^\\n]){pattern[1:]}" if pattern.startswith("^") else pattern
 

@@ -1,8 +1,8 @@
 """
-The description of the HTTP surface as OpenAPI 3.1, made of the structs that check requests and of
-the table of routes. `make docs` writes it into the package, where `GET /openapi.json` finds it.
+Generates the OpenAPI 3.1 description of the HTTP API from the request structs and the routes.
 
-See https://spec.openapis.org/oas/v3.1.0.
+`make docs` writes it into the package, from where `GET /openapi.json` serves it. See
+https://spec.openapis.org/oas/v3.1.0.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from fanout.schema.request import ChatRequest
 Schema = dict[str, Any]
 REF = "#/components/schemas/"
 
-# What stands for the rest of a path: each form that the endpoint knows.
+# The rest of a path that ends with a slash: each form that the endpoint accepts.
 TAILS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("GET", "/models/"): ("{id}",),
     ("GET", "/files/"): ("{id}", "{id}/content"),
@@ -44,7 +44,7 @@ BODIES: Mapping[str, str] = {
     "POST /batches": "NewJob",
 }
 
-# A form: its file's field, and the other fields.
+# Multipart forms: the field of the file, and the other fields.
 FORMS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "POST /files": ("file", ("purpose",)),
     "POST /uploads/{id}/parts": ("data", ()),
@@ -58,7 +58,7 @@ QUERIES: Mapping[str, tuple[str, ...]] = {
 NULLABLE = {"type": ["string", "null"]}
 ERROR: Schema = {
     "type": "object",
-    "description": "OpenAI's error object. Where every model failed, `causes` has each one's.",
+    "description": "OpenAI's error object. If every model failed, `causes` has an error for each.",
     "required": ["error"],
     "properties": {
         "error": {
@@ -78,7 +78,7 @@ ANYTHING: Schema = {"type": "object"}
 
 
 def description() -> str:
-    """The whole document, as it is kept."""
+    """Return the whole document as JSON."""
     components = _components()
     paths: dict[str, Schema] = {}
     for route in ROUTES:
@@ -90,8 +90,7 @@ def description() -> str:
         "info": {
             "title": "Fanout",
             "version": _version(),
-            "description": "OpenAI's API over many models at once. Each path is also there "
-            "without its `/v1`.",
+            "description": "OpenAI's API over many models. Each path also works without `/v1`.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -120,7 +119,7 @@ def _components() -> dict[str, Schema]:
 
 
 def _request(checked: Schema, addressed: Schema) -> Schema:
-    """What a caller sends: the fields for a model, and those for the gateway."""
+    """Return the schema of a request: the fields for a model, and those for the gateway."""
     fields = {**checked["properties"], **addressed["properties"]}
     fields.pop("body")
     one = fields["messages"]
@@ -131,8 +130,8 @@ def _request(checked: Schema, addressed: Schema) -> Schema:
     return {
         "title": "ChatCompletionRequest",
         "type": "object",
-        "description": "A field that is not here is passed on to providers that speak OpenAI's "
-        f"wire. {', '.join(f'`{name}`' for name in sorted(FORBIDDEN))} are refused.",
+        "description": "Other fields are passed on to providers with an OpenAI-compatible API. "
+        f"{', '.join(f'`{name}`' for name in sorted(FORBIDDEN))} are rejected.",
         "properties": dict(sorted(fields.items())),
         "required": ["messages"],
         "anyOf": [{"required": ["model"]}, {"required": ["fanout"]}],
@@ -151,23 +150,24 @@ def _paths(route: Route) -> Iterator[str]:
 
 def _operation(route: Route, path: str) -> Schema:
     name = f"{route.method} {path}"
-    said: Schema = {"summary": _summary(route), "operationId": _identifier(route, path)}
+    operation: Schema = {"summary": _summary(route), "operationId": _identifier(route, path)}
     if parameters := [*_parameters(path, name)]:
-        said["parameters"] = parameters
+        operation["parameters"] = parameters
     if body := _body(name):
-        said["requestBody"] = {"required": True, "content": body}
-    said["responses"] = {"200": _answer(name), "4XX": _failure(), "5XX": _failure()}
+        operation["requestBody"] = {"required": True, "content": body}
+    operation["responses"] = {"200": _response(name), "4XX": _failure(), "5XX": _failure()}
     if route.is_public:
-        said["security"] = [{}]
-    return said
+        operation["security"] = [{}]
+    return operation
 
 
 def _summary(route: Route) -> str:
-    """What the endpoint says of itself; one of a job's is found by its name."""
-    named = getattr(route.endpoint, "__name__", "")
-    endpoint = getattr(bulk_endpoints, named, route.endpoint)
-    words = inspect.getdoc(endpoint) or ""
-    return " ".join(words.split("\n\n")[0].split())
+    """Return the first paragraph of the endpoint's docstring."""
+    name = getattr(route.endpoint, "__name__", "")
+    # The table has a lazy stand-in, of the same name, for each endpoint of files and batches.
+    endpoint = getattr(bulk_endpoints, name, route.endpoint)
+    text = inspect.getdoc(endpoint) or ""
+    return " ".join(text.split("\n\n")[0].split())
 
 
 def _identifier(route: Route, path: str) -> str:
@@ -195,19 +195,19 @@ def _body(name: str) -> Schema | None:
     return {"multipart/form-data": {"schema": form}}
 
 
-def _answer(name: str) -> Schema:
+def _response(name: str) -> Schema:
     if name == "POST /chat/completions":
         answer = {"anyOf": [{"$ref": REF + "ChatCompletion"}, {"type": "array"}]}
         content = {
             "application/json": {"schema": answer},
             "text/event-stream": {"schema": {"$ref": REF + "ChatChunk"}},
         }
-        return {"description": "The answer, or its stream of chunks.", "content": content}
+        return {"description": "The response, or its stream of chunks.", "content": content}
     if name.endswith("/content"):
         content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
         return {"description": "The file's bytes.", "content": content}
     return {
-        "description": "As OpenAI has it.",
+        "description": "The same as OpenAI's.",
         "content": {"application/json": {"schema": ANYTHING}},
     }
 

@@ -1,4 +1,4 @@
-// Node's OpenAI SDK against the gateway at argv[2]. Run by `scripts/clients.py`.
+// OpenAI's Node SDK against the gateway at argv[2]; `scripts/clients.py` runs it.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import OpenAI, { BadRequestError, NotFoundError } from "openai";
@@ -14,7 +14,7 @@ const trio = ["smol", "smol-warm", "smol-claude"];
 const ask = (model, more) =>
   client.chat.completions.create({ model, messages, max_tokens: 24, ...more });
 
-const rows = {
+const cases = {
   async chat() {
     const answer = await ask("smol");
     assert.equal(answer.model, "smol");
@@ -52,7 +52,7 @@ const rows = {
     return `${answer.choices.length} choices`;
   },
   async "unknown model"() {
-    const error = await ask("nobody").catch((raised) => raised);
+    const error = await ask("no-such-model").catch((raised) => raised);
     assert.ok(error instanceof NotFoundError, error);
     assert.equal(error.code, "model_not_found");
     return `${error.constructor.name}: ${error.code}`;
@@ -65,12 +65,12 @@ const rows = {
   },
 };
 
-for (const [what, row] of Object.entries(rows)) {
-  const told = { client: name, what, said: "", fault: "" };
+for (const [what, run] of Object.entries(cases)) {
+  const line = { client: name, what, result: "", fault: "" };
   try {
-    told.said = await row();
+    line.result = await run();
   } catch (error) {
-    told.fault = String(error);
+    line.fault = String(error);
   }
-  console.log(JSON.stringify(told));
+  console.log(JSON.stringify(line));
 }

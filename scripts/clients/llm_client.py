@@ -1,4 +1,4 @@
-"""The `llm` command against the gateway at `argv[1]`. Run by `scripts/clients.py`."""
+"""The `llm` command against the gateway at `argv[1]`; `scripts/clients.py` runs it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from rows import LIMIT, PROMPT, SYSTEM, need, show
+from cases import LIMIT, PROMPT, SYSTEM, check, run_cases
 
 URL = sys.argv[1]
 MODELS = f"""\
@@ -23,7 +23,7 @@ ENDPOINT = ["openai", "endpoint", URL]
 
 
 def llm(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as a person would, with a folder of its own."""
+    """Run the command as a user would, with its own settings folder."""
     command = [str(Path(sys.executable).with_name("llm")), *words]
     env = {**os.environ, "LLM_USER_PATH": HOME.name}
     return subprocess.run(
@@ -32,26 +32,26 @@ def llm(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def printed(*words: str) -> str:
-    """What it prints where all goes well."""
+    """Return what the command prints; raise if it fails or prints nothing."""
     done = llm(*words)
-    need(done.returncode == 0 and done.stdout.strip(), done.stderr or done)
+    check(done.returncode == 0 and done.stdout.strip(), done.stderr or done)
     return done.stdout.strip()
 
 
 def models() -> str:
     names = printed(*ENDPOINT, "--models").split()
-    need({"smol", "smol-warm", "smol-claude"} <= set(names), names)
+    check({"smol", "smol-warm", "smol-claude"} <= set(names), names)
     return ", ".join(names)
 
 
 def error() -> str:
-    done = llm(*ENDPOINT, "-m", "nobody", PROMPT)
-    need(done.returncode != 0 and "there is no model `nobody`" in done.stderr, done)
+    done = llm(*ENDPOINT, "-m", "no-such-model", PROMPT)
+    check(done.returncode != 0 and "there is no model `no-such-model`" in done.stderr, done)
     return done.stderr.strip().splitlines()[-1]
 
 
 Path(HOME.name, "extra-openai-models.yaml").write_text(MODELS)
-show(
+run_cases(
     f"llm {version('llm')}",
     {
         "a prompt": lambda: printed("-m", "smol", "--no-stream", *WORDS),
