@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.gateway_server import Served, entry
+from tests.support.gateway_server import RunningGateway, entry
 from tests.support.scripted_provider import Upstream
 
 from .harness import TIMEOUT_MS, open_browser, open_page, serve_gateway
@@ -36,13 +36,13 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def gateway(upstream: Upstream, tmp_path: Path) -> Iterator[Served]:
+def gateway(upstream: Upstream, tmp_path: Path) -> Iterator[RunningGateway]:
     """A gateway with the models `a`, `b` and `c` and without an API key."""
     with serve_gateway(config_of(upstream, *MODELS), tmp_path / "home") as served:
         yield served
 
 
 @pytest.fixture
-def page(browser: Browser, gateway: Served) -> Iterator[Page]:
+def page(browser: Browser, gateway: RunningGateway) -> Iterator[Page]:
     with open_page(browser, gateway.url) as opened:
         yield opened

@@ -20,7 +20,7 @@ from fanout.gateway.factory import open_gateway
 from fanout.http.app import App
 from fanout.settings import Settings
 from tests.support.background_loop import background
-from tests.support.gateway_server import Notes, Served, _serving
+from tests.support.gateway_server import RecordingObserver, RunningGateway, _serving
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
@@ -44,19 +44,19 @@ MISSING = (
 @contextmanager
 def serve_gateway(
     config: Mapping[str, Any], home: Path, env: Mapping[str, str] = {}, port: int = 0
-) -> Iterator[Served]:
+) -> Iterator[RunningGateway]:
     """A gateway with this config, its page, and its jobs in `home`, for the block."""
-    notes = Notes()
+    observer = RecordingObserver()
     catalog = resolve(check(config, env), env)
     app = App(
-        lambda: open_gateway(Settings(), catalog=catalog, observer=notes),
-        observer=notes,
-        jobs=lambda gateway: open_local_batches(gateway, home, observer=notes),
+        lambda: open_gateway(Settings(), catalog=catalog, observer=observer),
+        observer=observer,
+        jobs=lambda gateway: open_local_batches(gateway, home, observer=observer),
         page=True,
     )
-    with background(lambda: _serving(app, notes, port), uvloop.new_event_loop) as served:
+    with background(lambda: _serving(app, observer, port), uvloop.new_event_loop) as served:
         yield served
-    assert notes.bugs == []
+    assert observer.bugs == []
 
 
 def find_chromium() -> str:

@@ -46,10 +46,10 @@ def _end(prompt_tokens: int, completion_tokens: int) -> Step:
 
     async def step(call: Call) -> None:
         if call.streams:
-            call.piece(with_usage(call.voice.closing(call.model)))
+            call.piece(with_usage(call.wire_format.closing(call.model)))
             call.end()
         else:
-            body = with_usage(call.voice.whole(call.model, "".join(call.words)))
+            body = with_usage(call.wire_format.whole(call.model, "".join(call.words)))
             call.whole(200, body, {"content-type": "application/json"})
 
     return step

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.gateway_server import Served
+from tests.support.gateway_server import RunningGateway
 from tests.support.provider_steps import answers
 from tests.support.scripted_provider import Upstream
 
@@ -100,7 +100,7 @@ def test_a_screen_reader_reads_the_start_and_the_end_and_not_every_word(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_enough_contrast_in_light_and_dark_mode(
-    browser: Browser, gateway: Served, scheme: str
+    browser: Browser, gateway: RunningGateway, scheme: str
 ) -> None:
     with open_page(browser, gateway.url, color_scheme=scheme) as page:
         for text, background in PAIRS:
@@ -109,7 +109,7 @@ def test_text_has_enough_contrast_in_light_and_dark_mode(
 
 
 def test_the_page_fits_a_phone(
-    browser: Browser, gateway: Served, upstream: Upstream, tmp_path: Path
+    browser: Browser, gateway: RunningGateway, upstream: Upstream, tmp_path: Path
 ) -> None:
     for name in MODELS:
         upstream.script(name, answers("x" * 400, "\n\n```\n" + "y" * 400 + "\n```\n"))

@@ -79,7 +79,7 @@ def test_a_failed_model_shows_why_and_what_to_do_and_can_be_retried(
     failed.get_by_role("button", name="Try again").click()
     expect(failed.locator(".text")).to_have_text("better")
     expect(failed).not_to_contain_text("rate limit")
-    assert len(upstream.asked("a")) == 1
+    assert len(upstream.calls_to("a")) == 1
 
 
 def test_when_all_models_fail_each_shows_its_own_reason(page: Page, upstream: Upstream) -> None:
@@ -124,7 +124,7 @@ def test_several_prompts_make_a_grid(page: Page, upstream: Upstream) -> None:
         expect(row.get_by_role("heading", name=f"{at}. {prompt}")).to_be_visible()
         for name in "ab":
             expect(card(row, name).locator(".text")).to_have_text(f"I am {name}")
-    sent = sorted(call.body["messages"][-1]["content"] for call in upstream.asked("a"))
+    sent = sorted(call.body["messages"][-1]["content"] for call in upstream.calls_to("a"))
     assert sent == ["First", "Second"]
 
 
@@ -142,7 +142,7 @@ def test_the_system_message_pictures_and_parameters_reach_the_models(
     page.get_by_label("Temperature").fill("0.5")
     ask(page, "What is it?")
     expect(card(page, "a").locator(".text")).to_have_text("a dot")
-    body = upstream.asked("a")[0].body
+    body = upstream.calls_to("a")[0].body
     assert (body["max_tokens"], body["temperature"]) == (50, 0.5)
     system, user = body["messages"]
     assert system == {"role": "system", "content": "Be brief."}
@@ -167,7 +167,7 @@ def test_stopping_closes_every_call_and_keeps_the_text_so_far(
     for name in "abc":
         expect(card(page, name).locator(".text")).to_have_text("so far")
     page.get_by_role("button", name="Stop").click()
-    upstream.wait_hung_up("a", "b", "c")
+    upstream.wait_disconnected("a", "b", "c")
     expect(card(page, "a")).to_contain_text("You stopped this response.")
     expect(card(page, "a").locator(".text")).to_have_text("so far")
 
@@ -185,11 +185,11 @@ def test_a_race_shows_its_models_the_winner_and_what_the_others_cost(
     row = {name: table.get_by_role("row", name=re.compile(f"^{name} ")) for name in "abc"}
     for name in "abc":
         expect(row[name]).to_contain_text("running")
-    upstream.wait(lambda: bool(upstream.asked("c")) and upstream.asked("c")[-1].ended)
+    upstream.wait(lambda: bool(upstream.calls_to("c")) and upstream.calls_to("c")[-1].ended)
     start.open()
     expect(row["b"]).to_contain_text("won")
     expect(row["a"]).to_contain_text("cancelled")
-    upstream.wait_hung_up("a")
+    upstream.wait_disconnected("a")
     rest.open()
     expect(row["a"]).to_contain_text("cancelled; billing stops")
     expect(row["a"]).to_contain_text("unknown: cancelled before it reported usage")

@@ -10,7 +10,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.support.gateway_server import Served
+from tests.support.gateway_server import RunningGateway
 from tests.support.provider_steps import answers, refuse, wait
 from tests.support.scripted_provider import Script, Upstream
 
@@ -100,7 +100,7 @@ def test_a_csv_becomes_one_prompt_per_row(page: Page, upstream: Upstream, tmp_pa
     expect(page.locator(".card-form table")).to_contain_text("b2")
     page.get_by_role("button", name="Start 2 lines").click()
     expect(page.locator(".job .state")).to_have_text("Done")
-    prompts = sorted(call.body["messages"][1]["content"] for call in upstream.asked("b"))
+    prompts = sorted(call.body["messages"][1]["content"] for call in upstream.calls_to("b"))
     assert prompts == ["A slogan for a bakery; old in Lund", "A slogan for a library in Bergen"]
     _, lines = downloaded(page, "Download responses")
     assert texts_of(lines) == {"row-1": "A slogan", "row-2": "A slogan"}
@@ -155,7 +155,7 @@ def test_examples_of_failures_are_shown_while_the_job_runs(
 
 
 def test_errors_in_a_file_are_shown_before_anything_is_paid_for(
-    page: Page, upstream: Upstream, tmp_path: Path, gateway: Served
+    page: Page, upstream: Upstream, tmp_path: Path, gateway: RunningGateway
 ) -> None:
     give(page, "bad.jsonl", line("one", "1") + "{broken\n" + line("one", "2"), tmp_path)
     expect(page.locator("main").get_by_text("The file has errors.")).to_be_visible()
@@ -202,7 +202,9 @@ def test_an_uploaded_file_can_be_used_again(page: Page, upstream: Upstream, tmp_
     expect(jobs).to_have_count(2)
 
 
-def test_a_large_file_is_uploaded_in_parts(page: Page, tmp_path: Path, gateway: Served) -> None:
+def test_a_large_file_is_uploaded_in_parts(
+    page: Page, tmp_path: Path, gateway: RunningGateway
+) -> None:
     filler = "x" * 100_000
     lines = [line(f"n{at}", filler) for at in range(50)]  # 5 MB: two parts
     give(page, "big.jsonl", "".join(lines), tmp_path)

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from fanout.http.page_assets import load
-from tests.support.gateway_server import Served, entry
+from tests.support.gateway_server import RunningGateway, entry
 from tests.support.provider_steps import refuse
 from tests.support.scripted_provider import Script, Upstream
 
@@ -62,7 +62,7 @@ def model(upstream: Upstream, name: str, input_usd: float, output_usd: float) ->
 
 
 @pytest.fixture
-def gateway(upstream: Upstream, tmp_path: Path) -> Iterator[Served]:
+def gateway(upstream: Upstream, tmp_path: Path) -> Iterator[RunningGateway]:
     """A gateway with scripted models whose names belong to no vendor."""
     names = [
         ("swift", 0.5, 0.8),
@@ -95,7 +95,7 @@ def fill_in(page: Page) -> None:
 
 @pytest.mark.timeout(120)
 def test_the_pictures_show_the_current_page(
-    browser: Browser, gateway: Served, upstream: Upstream, tmp_path: Path
+    browser: Browser, gateway: RunningGateway, upstream: Upstream, tmp_path: Path
 ) -> None:
     upstream.script("swift", streamed(SHORT, delay=0.12, interval=0.012))
     upstream.script("steady", streamed(ANSWER, delay=0.4, interval=0.014))

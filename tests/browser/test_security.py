@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.gateway_server import Served
+from tests.support.gateway_server import RunningGateway
 from tests.support.provider_steps import answers, refuse
 from tests.support.scripted_provider import Upstream
 
@@ -92,7 +92,7 @@ def test_a_csvs_columns_and_rows_are_text(page: Page, tmp_path: Path) -> None:
 
 
 def test_the_browser_itself_blocks_html_and_inline_scripts(
-    browser: Browser, gateway: Served
+    browser: Browser, gateway: RunningGateway
 ) -> None:
     with open_page(browser, gateway.url, strict=False) as page:
         try_attacks(page)
@@ -116,7 +116,7 @@ def try_attacks(page: Page) -> None:
 
 
 @pytest.fixture
-def locked(upstream: Upstream, tmp_path: Path) -> Iterator[Served]:
+def locked(upstream: Upstream, tmp_path: Path) -> Iterator[RunningGateway]:
     """A gateway with an API key."""
     with serve_gateway(
         config_of(upstream, "a", "b", master_key="sk-gateway"), tmp_path / "home"
@@ -125,7 +125,7 @@ def locked(upstream: Upstream, tmp_path: Path) -> Iterator[Served]:
 
 
 def test_the_key_is_requested_kept_in_the_tab_only_and_sent_nowhere_else(
-    browser: Browser, locked: Served, upstream: Upstream
+    browser: Browser, locked: RunningGateway, upstream: Upstream
 ) -> None:
     upstream.script("a", answers("open"))
     upstream.script("b", answers("open"))

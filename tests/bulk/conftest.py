@@ -20,23 +20,23 @@ from fanout.http.app import App
 from fanout.settings import Settings
 from tests.bulk.local_jobs import TICK
 from tests.support.background_loop import background
-from tests.support.gateway_server import Notes, Served, _serving, entry
+from tests.support.gateway_server import RecordingObserver, RunningGateway, _serving, entry
 from tests.support.scripted_provider import Upstream, open_upstream
 
 
 @contextmanager
-def serve_jobs(config: Any, home: Path) -> Iterator[Served]:
+def serve_jobs(config: Any, home: Path) -> Iterator[RunningGateway]:
     """The gateway of a config, with its jobs in this folder."""
-    notes, options = Notes(), RunnerOptions(grace=0.3, tick=TICK)
+    observer, options = RecordingObserver(), RunnerOptions(grace=0.3, tick=TICK)
     catalog = resolve(check(config, {}), {})
     app = App(
-        lambda: open_gateway(Settings(), catalog=catalog, observer=notes),
-        observer=notes,
-        jobs=lambda gateway: open_local_batches(gateway, home, observer=notes, options=options),
+        lambda: open_gateway(Settings(), catalog=catalog, observer=observer),
+        observer=observer,
+        jobs=lambda gateway: open_local_batches(gateway, home, observer=observer, options=options),
     )
-    with background(lambda: _serving(app, notes), uvloop.new_event_loop) as served:
+    with background(lambda: _serving(app, observer), uvloop.new_event_loop) as served:
         yield served
-    assert notes.bugs == []
+    assert observer.bugs == []
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ KEYS = [
 
 
 @pytest.fixture
-def server(upstream: Upstream, tmp_path: Path) -> Iterator[Served]:
+def server(upstream: Upstream, tmp_path: Path) -> Iterator[RunningGateway]:
     """A gateway of the models `a` and `b` with keys: a master's, a team's (`a` only), another."""
     config = {
         "model_list": [entry(upstream, name) for name in ("a", "b")],
@@ -65,7 +65,7 @@ def server(upstream: Upstream, tmp_path: Path) -> Iterator[Served]:
 
 
 @pytest.fixture
-def client(server: Served) -> Iterator[openai.OpenAI]:
+def client(server: RunningGateway) -> Iterator[openai.OpenAI]:
     """The official client with the master key."""
     with openai.OpenAI(api_key="sk-master", base_url=f"{server.url}/v1", max_retries=0) as made:
         yield made

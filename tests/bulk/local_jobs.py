@@ -23,7 +23,7 @@ from fanout.gateway.factory import open_gateway
 from fanout.settings import Settings
 from fanout.transport.engine import Incoming, Outgoing
 from fanout.wire.http import WireResponse
-from tests.support.gateway_server import Notes
+from tests.support.gateway_server import RecordingObserver
 
 T = TypeVar("T")
 
@@ -114,10 +114,12 @@ def jsonl(lines: Iterable[bytes]) -> bytes:
 class LocalJobs:
     """One life of a process that runs jobs."""
 
-    def __init__(self, bulk: LocalBatchService, provider: EchoProvider, notes: Notes) -> None:
+    def __init__(
+        self, bulk: LocalBatchService, provider: EchoProvider, observer: RecordingObserver
+    ) -> None:
         self.bulk = bulk
         self.provider = provider
-        self.notes = notes
+        self.observer = observer
 
     async def file(self, data: bytes) -> str:
         async def pieces() -> AsyncIterator[bytes]:
@@ -190,15 +192,15 @@ async def open_jobs(
     **options: Any,
 ) -> AsyncIterator[LocalJobs]:
     """A process's life over this folder; what it leaves, the next one finds."""
-    notes, over = Notes(), provider or EchoProvider()
+    observer, over = RecordingObserver(), provider or EchoProvider()
     catalog = resolve(check(config, {}), {})
     chosen = replace(RunnerOptions(grace=0.3, tick=TICK), **options)
     async with (
-        open_gateway(Settings(), catalog=catalog, engine=over, observer=notes) as gateway,
-        open_local_batches(gateway, home, observer=notes, now=now, options=chosen) as door,
+        open_gateway(Settings(), catalog=catalog, engine=over, observer=observer) as gateway,
+        open_local_batches(gateway, home, observer=observer, now=now, options=chosen) as door,
     ):
-        yield LocalJobs(door.bulk, over, notes)
-    assert notes.bugs == []
+        yield LocalJobs(door.bulk, over, observer)
+    assert observer.bugs == []
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -45,7 +45,7 @@ def test_the_answer_is_the_fastest_ones_and_the_others_are_hung_up_on(
     slow_and_fast(upstream, "a", "b", "fast")
     ran = fanout("race", "Hi", "-m", "a", "-m", "b", "--config", config, *stream)
     assert (ran.code, ran.out) == (0, "fast\n")
-    upstream.wait_hung_up("a")
+    upstream.wait_disconnected("a")
 
 
 def test_the_lines_tell_the_race_while_it_runs(upstream: Upstream, config: Path) -> None:
@@ -140,12 +140,12 @@ def test_ctrl_c_ends_with_130_and_hangs_up_on_everybody(
     upstream.script("a", stalls(role))
     upstream.script("b", stalls(role))
     with spawned("race", "Hi", "-m", "a,b", "--config", config, *stream) as process:
-        upstream.wait_asked("a", "b")
+        upstream.wait_called("a", "b")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (130, "")
     assert "Traceback" not in err
-    upstream.wait_hung_up("a", "b")
+    upstream.wait_disconnected("a", "b")
 
 
 def test_a_reader_that_has_seen_enough_is_no_fault_to_complain_of(
@@ -156,7 +156,7 @@ def test_a_reader_that_has_seen_enough_is_no_fault_to_complain_of(
     with spawned("ask", "Hi", "-m", "a", "--config", config) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        upstream.wait_asked("a")
+        upstream.wait_called("a")
         process.stdout.close()
         closed.open()
         assert process.stderr.read() == ""

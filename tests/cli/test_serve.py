@@ -81,9 +81,9 @@ def test_what_is_under_way_when_it_ends_is_hung_up_on(upstream: Upstream, config
     upstream.script("a", stalls())
     with spawned("serve", "--config", config, "--port", 0) as process:
         connection = ask(port_of(process))
-        upstream.wait_asked("a")
+        upstream.wait_called("a")
         process.send_signal(signal.SIGTERM)
-        upstream.wait_hung_up("a")
+        upstream.wait_disconnected("a")
         connection.close()
         process.communicate(timeout=20)
     assert process.returncode == 0

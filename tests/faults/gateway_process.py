@@ -19,7 +19,7 @@ from typing import Any
 
 import trustme
 
-from tests.support.gateway_server import Notes, Served
+from tests.support.gateway_server import RecordingObserver, RunningGateway
 
 ROOT = Path(__file__).parents[2]
 ENV = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
@@ -27,11 +27,11 @@ SERVING = re.compile(rb"serving http://127\.0\.0\.1:(\d+)")
 PATIENCE = 30.0
 
 
-class Gateway(Served):
+class Gateway(RunningGateway):
     """A gateway that runs as a process: its log, memory and open files are observable."""
 
     def __init__(self, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-        super().__init__(port, Notes())
+        super().__init__(port, RecordingObserver())
         self.process = process
         self._log = log
         self._read = 0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.gateway_response import Said
+from tests.support.gateway_response import GatewayResponse
 from tests.support.provider_steps import answers, pause, wait
 from tests.support.scripted_provider import Upstream, open_upstream
 
@@ -141,7 +141,7 @@ def _request(mode: Mode, bad: str, good: str) -> dict[str, Any]:
     return {**forms[mode], "messages": messages}
 
 
-def describe(response: Said, bad: str, good: str) -> str:
+def describe(response: GatewayResponse, bad: str, good: str) -> str:
     """A response as text: its status, the text of each model, and how it ends."""
     short = {bad: "bad", good: "good"}
     after = (
@@ -171,7 +171,7 @@ def _code(error: Any) -> str:
 def _orphans(bed: Testbed, *models: str) -> str:
     """The number of calls still open after `patience` seconds, as text; empty if there are none."""
     until = time.perf_counter() + bed.patience
-    while open_calls := [c for m in models for c in bed.upstream.asked(m) if not c.ended]:
+    while open_calls := [c for m in models for c in bed.upstream.calls_to(m) if not c.ended]:
         if time.perf_counter() > until:
             return f"; {len(open_calls)} ORPHANED"
         time.sleep(0.002)
@@ -181,8 +181,8 @@ def _orphans(bed: Testbed, *models: str) -> str:
 def _saw(upstream: Upstream, bad: str, good: str) -> str:
     parts = []
     for short, model in (("bad", bad), ("good", good)):
-        calls = upstream.asked(model)
-        closed = sum(call.hung_up is not None for call in calls)
+        calls = upstream.calls_to(model)
+        closed = sum(call.disconnected_at is not None for call in calls)
         parts.append(f"{short} {len(calls)}" + (f", closed {closed}" if closed else ""))
     return "; ".join(parts)
 
@@ -198,7 +198,7 @@ def _logged(lines: list[dict[str, Any]], bad: str, good: str) -> str:
     return f"{', '.join(parts)}; request {last['status']} {last['error'] or 'ok'}"
 
 
-def _leaks(response: Said, log: list[dict[str, Any]], url: str) -> str:
+def _leaks(response: GatewayResponse, log: list[dict[str, Any]], url: str) -> str:
     """The secrets that the response or the log contains."""
     out = json.dumps(
         [response.error, response.choices, response.events, dict(response.headers), log]

@@ -24,7 +24,7 @@ from tests.support.provider_steps import (
     say,
     stop,
 )
-from tests.support.scripted_provider import Call, Ending, Gate, Script, Step
+from tests.support.scripted_provider import Call, CloseConnection, Gate, Script, Step
 
 SLOW = 0.6
 """Seconds that a slow step takes."""
@@ -92,7 +92,7 @@ def sends(data: bytes) -> Step:
 async def early(call: Call) -> None:
     """End a stream before the response is complete; close a plain response."""
     if not call.streams:
-        raise Ending
+        raise CloseConnection
     call.end()
 
 
@@ -120,7 +120,7 @@ async def http_1_0(call: Call) -> None:
 async def big(call: Call) -> None:
     """A response of 50 MB; in a stream, as one event."""
     word = b"x" * BIG
-    body = call.voice.delta(call.model, {"content": ""}) if call.streams else _body(call)
+    body = call.wire_format.delta(call.model, {"content": ""}) if call.streams else _body(call)
     _send(call, body.replace(b'"content": ""', b'"content": "' + word + b'"'), {})
 
 
@@ -130,7 +130,7 @@ async def endless(call: Call) -> None:
         call.writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
     while True:
         if call.streams:
-            call.piece(call.voice.delta(call.model, {"content": "word " * 20}))
+            call.piece(call.wire_format.delta(call.model, {"content": "word " * 20}))
             await call.writer.drain()
             await pause(0.001)(call)
         else:
@@ -140,7 +140,7 @@ async def endless(call: Call) -> None:
 
 async def failing(call: Call) -> None:
     """An error event in the stream, in OpenAI's form; a plain request gets it as its response."""
-    error = call.voice.error({"message": INDISCREET, "type": "server_error"})
+    error = call.wire_format.error({"message": INDISCREET, "type": "server_error"})
     if call.streams:
         call.piece(b"data: " + error + b"\n\n")
         call.end()
@@ -155,7 +155,7 @@ async def redirecting(call: Call) -> None:
 
 
 def _body(call: Call) -> bytes:
-    voice, model = call.voice, call.model
+    voice, model = call.wire_format, call.model
     if not call.streams:
         return voice.whole(model, "Hello" if call.model.count("big") == 0 else "")
     return voice.opening(model) + voice.delta(model, {"content": "Hello"}) + voice.closing(model)

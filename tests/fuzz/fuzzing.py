@@ -32,8 +32,8 @@ from fanout.http.app import App
 from fanout.settings import Settings
 from fanout.telemetry.observers import AttemptRecord, JSONLines, RequestRecord
 from tests.support.background_loop import background
-from tests.support.gateway_server import Notes
-from tests.support.in_process import Agreeable, Heard, InProcess, _running
+from tests.support.gateway_server import RecordingObserver
+from tests.support.in_process import AppResponse, HelloEngine, InProcess, _running
 
 DESCRIPTION = Path(fanout.http.__file__).with_name("openapi.json")
 DISTINCTIVE = 8
@@ -42,7 +42,7 @@ DISTINCTIVE = 8
 KNOWN = frozenset({"a", "b"})
 
 
-class RecordingObserver(Notes):
+class LogRecorder(RecordingObserver):
     """Keeps the log lines, too."""
 
     def __init__(self) -> None:
@@ -56,22 +56,22 @@ class RecordingObserver(Notes):
     def request(self, record: RequestRecord) -> None:
         self._log.request(record)
 
-    def forget(self) -> None:
-        super().forget()
+    def clear(self) -> None:
+        super().clear()
         self.lines.clear()
 
 
 @contextmanager
-def run_app(home: Path) -> Iterator[tuple[InProcess, RecordingObserver]]:
+def run_app(home: Path) -> Iterator[tuple[InProcess, LogRecorder]]:
     """Run the app with all features, in process, with providers that accept everything."""
-    observer = RecordingObserver()
+    observer = LogRecorder()
     models = [
         {"model_name": name, "litellm_params": {"model": f"openai/{name}", "api_key": "k"}}
         for name in sorted(KNOWN)
     ]
     catalog = resolve(check({"model_list": models}, {}), {})
     app = App(
-        lambda: open_gateway(Settings(), catalog=catalog, engine=Agreeable(), observer=observer),
+        lambda: open_gateway(Settings(), catalog=catalog, engine=HelloEngine(), observer=observer),
         observer=observer,
         jobs=lambda gateway: open_local_batches(gateway, home, observer=observer),
     )
@@ -110,7 +110,7 @@ def fuzz(operation: Any, count: int, client: FuzzClient) -> None:
 class FuzzClient:
     """Sends generated requests to the app and checks the responses; `sent` counts them."""
 
-    def __init__(self, app: InProcess, observer: RecordingObserver) -> None:
+    def __init__(self, app: InProcess, observer: LogRecorder) -> None:
         self._app = app
         self._observer = observer
         self.sent = 0
@@ -124,9 +124,9 @@ class FuzzClient:
         response = self._app.ask(case.method.upper(), path, [body], headers, query)
         self._check(response, _texts([case.body, case.query, case.path_parameters, case.headers]))
 
-    def _check(self, response: Heard, texts: set[str]) -> None:
+    def _check(self, response: AppResponse, texts: set[str]) -> None:
         bugs, lines = list(self._observer.bugs), "".join(self._observer.lines)
-        self._observer.forget()
+        self._observer.clear()
         assert bugs == [], bugs
         assert response.status < 500, response
         if response.status >= 400:

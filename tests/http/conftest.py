@@ -8,14 +8,14 @@ import openai
 import pytest
 
 from tests.http.asking import Ask
-from tests.support.gateway_server import Served, entry, serve
+from tests.support.gateway_server import RunningGateway, entry, serve
 from tests.support.scripted_provider import Upstream
 
 NAMES = ("a", "b", "c", "d", "gpt-4o", "groq-llama")
 
 
 @pytest.fixture(scope="session")
-def server(provider: Upstream) -> Iterator[Served]:
+def server(provider: Upstream) -> Iterator[RunningGateway]:
     """A gateway without keys, whose models (`NAMES`, `claude`) are asked once each."""
     listed = [entry(provider, name) for name in NAMES]
     claude = entry(provider, "claude", "anthropic/claude-x")
@@ -25,7 +25,7 @@ def server(provider: Upstream) -> Iterator[Served]:
 
 
 @pytest.fixture(params=["/v1", ""], ids=["with-v1", "without-v1"])
-def client(server: Served, request: pytest.FixtureRequest) -> Iterator[openai.OpenAI]:
+def client(server: RunningGateway, request: pytest.FixtureRequest) -> Iterator[openai.OpenAI]:
     """The client as everybody makes it, and as the seed's page does: without `/v1`."""
     base = f"{server.url}{request.param}"
     with openai.OpenAI(api_key="anything", base_url=base, max_retries=0) as made:
@@ -33,5 +33,5 @@ def client(server: Served, request: pytest.FixtureRequest) -> Iterator[openai.Op
 
 
 @pytest.fixture(params=["sync-plain", "sync-streamed", "async-plain", "async-streamed"])
-def ask(server: Served, request: pytest.FixtureRequest) -> Ask:
+def ask(server: RunningGateway, request: pytest.FixtureRequest) -> Ask:
     return Ask(server.url, request.param)

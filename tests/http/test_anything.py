@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fanout.schema.fanout import Addressed
 from fanout.schema.request import ChatRequest
 from tests.http.test_bad_input import models
-from tests.support.in_process import Heard, InProcess, run_in_process
+from tests.support.in_process import AppResponse, InProcess, run_in_process
 
 HI = [{"role": "user", "content": "Hi"}]
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
@@ -79,15 +79,15 @@ def app() -> Iterator[InProcess]:
         yield running
 
 
-def check(app: InProcess, heard: Heard) -> None:
+def check(app: InProcess, heard: AppResponse) -> None:
     """It was answered, and rightly."""
-    assert not app.notes.bugs
+    assert not app.observer.bugs
     if heard.status != 200:
         assert 400 <= heard.status < 500
         assert heard.error["message"]
         assert heard.headers["content-type"] == "application/json"
     assert heard.headers["x-request-id"]
-    app.notes.forget()
+    app.observer.clear()
 
 
 @examples(300)

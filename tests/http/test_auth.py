@@ -14,7 +14,7 @@ from fanout.http.auth import Access, KeysUnavailable
 from fanout.http.errors import error_headers
 from fanout.secret import Secret
 from fanout.transport.credentials import EnvironmentSecrets
-from tests.support.gateway_server import Served, entry, serve
+from tests.support.gateway_server import RunningGateway, entry, serve
 from tests.support.provider_steps import answers
 from tests.support.scripted_provider import Upstream
 
@@ -24,7 +24,7 @@ ENV = {"MASTER": MASTER, "LIMITED": LIMITED}
 
 
 @pytest.fixture(scope="module")
-def guarded(provider: Upstream) -> Iterator[Served]:
+def guarded(provider: Upstream) -> Iterator[RunningGateway]:
     """A gateway with a master key, a key for `a` and `b` only, and one for nothing."""
     config = {
         "model_list": [entry(provider, name) for name in ("a", "b", "c")],
@@ -76,7 +76,7 @@ def bearer(key: str) -> dict[str, str]:
     [("POST", "/v1/chat/completions"), ("GET", "/v1/models"), ("GET", "/models/a")],
 )
 def test_nobody_gets_in_without_one_of_the_keys(
-    guarded: Served, upstream: Upstream, headers: dict[str, str], method: str, path: str
+    guarded: RunningGateway, upstream: Upstream, headers: dict[str, str], method: str, path: str
 ) -> None:
     body = {"model": "a", "messages": HI} if method == "POST" else None
     status, _, answer = guarded.json(body, path, method, headers)
@@ -86,7 +86,7 @@ def test_nobody_gets_in_without_one_of_the_keys(
     assert not upstream.calls
 
 
-def test_the_key_is_asked_for_before_the_body_is_read(guarded: Served) -> None:
+def test_the_key_is_asked_for_before_the_body_is_read(guarded: RunningGateway) -> None:
     status, _, answer = guarded.json(b"{" * 1_000)
     assert (status, answer["error"]["code"]) == (401, "invalid_api_key")
 
@@ -94,7 +94,7 @@ def test_the_key_is_asked_for_before_the_body_is_read(guarded: Served) -> None:
 @pytest.mark.parametrize("key", [MASTER, LIMITED, ODD])
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer "])
 def test_each_key_gets_in_and_is_never_passed_on(
-    guarded: Served, upstream: Upstream, key: str, scheme: str
+    guarded: RunningGateway, upstream: Upstream, key: str, scheme: str
 ) -> None:
     value = f"{scheme} {key}".encode().decode("latin-1")  # http.client writes Latin-1
     said = guarded.chat({"model": "a", "messages": HI}, {"authorization": value})
@@ -103,7 +103,7 @@ def test_each_key_gets_in_and_is_never_passed_on(
     assert "marker" not in str(upstream.calls[0].headers)
 
 
-def test_health_needs_no_key(guarded: Served) -> None:
+def test_health_needs_no_key(guarded: RunningGateway) -> None:
     assert guarded.json(None, "/health", "GET")[::2] == (200, {"status": "ok"})
     assert guarded.json(None, "/v1/health", "GET")[0] == 200
 
@@ -128,7 +128,12 @@ REQUESTS: list[tuple[dict[str, Any], str | None]] = [
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 @pytest.mark.parametrize(("change", "denied"), REQUESTS)
 def test_a_request_is_allowed_only_if_each_of_its_models_is(
-    guarded: Served, upstream: Upstream, change: dict[str, Any], denied: str | None, *, stream: bool
+    guarded: RunningGateway,
+    upstream: Upstream,
+    change: dict[str, Any],
+    denied: str | None,
+    *,
+    stream: bool,
 ) -> None:
     said = guarded.chat({"messages": HI, "stream": stream, **change}, bearer(LIMITED))
     if denied is None:
@@ -144,14 +149,14 @@ def test_a_request_is_allowed_only_if_each_of_its_models_is(
     assert not upstream.calls
 
 
-def test_a_key_for_nothing_may_name_nothing(guarded: Served) -> None:
+def test_a_key_for_nothing_may_name_nothing(guarded: RunningGateway) -> None:
     assert guarded.chat({"model": "a", "messages": HI}, bearer(NONE)).status == 403
     assert guarded.json(None, "/v1/models", "GET", bearer(NONE))[2]["data"] == []
 
 
 @pytest.mark.parametrize(("key", "names"), [(MASTER, ["a", "b", "c"]), (LIMITED, ["a", "b"])])
 def test_the_list_of_models_is_what_the_key_may_name(
-    guarded: Served, key: str, names: list[str]
+    guarded: RunningGateway, key: str, names: list[str]
 ) -> None:
     _, _, listed = guarded.json(None, "/v1/models", "GET", bearer(key))
     assert [model["id"] for model in listed["data"]] == names
@@ -159,11 +164,11 @@ def test_the_list_of_models_is_what_the_key_may_name(
     assert statuses == [200, 200 if key == MASTER else 403]
 
 
-def test_the_log_names_the_key_and_does_not_show_it(guarded: Served) -> None:
-    guarded.notes.forget()
+def test_the_log_names_the_key_and_does_not_show_it(guarded: RunningGateway) -> None:
+    guarded.observer.clear()
     guarded.chat({"model": "a", "messages": HI}, bearer(LIMITED))
     guarded.chat({"model": "a", "messages": HI}, bearer("sk-wrong-marker"))
-    told = guarded.notes.answered(2)
+    told = guarded.observer.wait_for_requests(2)
     assert [record.caller for record in told] == ["limited", "anyone"]
     assert [record.status for record in told] == [200, 401]
     assert "marker" not in str(told)

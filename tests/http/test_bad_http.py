@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fanout.cli.http_server import MAX_HEAD
-from tests.support.gateway_server import Served, entry, serve
+from tests.support.gateway_server import RunningGateway, entry, serve
 from tests.support.provider_steps import answers, stalls
 from tests.support.scripted_provider import Upstream
 
@@ -21,14 +21,14 @@ MEGABYTE = b"x" * 1_000_000
 
 
 @pytest.fixture(scope="module")
-def strict(provider: Upstream) -> Iterator[Served]:
+def strict(provider: Upstream) -> Iterator[RunningGateway]:
     """A gateway that takes bodies of one megabyte."""
     general = {"max_request_size_mb": 1}
     with serve({"model_list": [entry(provider, "a")], "general_settings": general}) as served:
         yield served
 
 
-def exchange(server: Served, *sent: bytes) -> bytes:
+def exchange(server: RunningGateway, *sent: bytes) -> bytes:
     """What comes back for these bytes, to the end of the connection."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as sock:
         for part in sent:
@@ -59,14 +59,14 @@ def error_of(back: bytes) -> tuple[int, dict[str, Any]]:
 # ---- too much ----
 
 
-def test_a_body_of_50_megabytes_is_a_413(server: Served) -> None:
+def test_a_body_of_50_megabytes_is_a_413(server: RunningGateway) -> None:
     with server.ask(b'{"model": "' + 50 * MEGABYTE + b'"}') as response:
         error = json.loads(response.read())["error"]
     assert (response.status, error["code"]) == (413, "request_too_large")
     assert "32 MB" in error["message"]
 
 
-def test_a_body_within_the_limit_is_taken(server: Served, upstream: Upstream) -> None:
+def test_a_body_within_the_limit_is_taken(server: RunningGateway, upstream: Upstream) -> None:
     upstream.script("a", answers("read"))
     body = {"model": "a", "messages": [{"role": "user", "content": "x" * 10_000_000}]}
     assert server.chat(body).text == "read"
@@ -76,7 +76,7 @@ def test_a_body_within_the_limit_is_taken(server: Served, upstream: Upstream) ->
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("megabytes", [2, 4, 5, 150])
 def test_a_body_over_the_limit_is_a_413_and_is_not_kept(
-    strict: Served, *, megabytes: int, chunked: bool
+    strict: RunningGateway, *, megabytes: int, chunked: bool
 ) -> None:
     before = resident()
     with socket.create_connection(("127.0.0.1", strict.port), timeout=20) as sock:
@@ -100,7 +100,7 @@ def resident() -> int:
 
 
 @pytest.mark.parametrize("count", [1, 100])
-def test_headers_over_64_kib_are_a_431(server: Served, count: int) -> None:
+def test_headers_over_64_kib_are_a_431(server: RunningGateway, count: int) -> None:
     wild = [f"x-wild-{index}: {'y' * (70_000 // count)}" for index in range(count)]
     status, error = error_of(exchange(server, *with_length(GOOD, *wild)))
     assert status == 431
@@ -108,7 +108,7 @@ def test_headers_over_64_kib_are_a_431(server: Served, count: int) -> None:
     assert "65536" in error["message"]
 
 
-def test_headers_under_64_kib_are_taken(server: Served, upstream: Upstream) -> None:
+def test_headers_under_64_kib_are_taken(server: RunningGateway, upstream: Upstream) -> None:
     upstream.script("a", answers())
     back = exchange(server, *with_length(GOOD, "x-wild: " + "y" * 60_000))
     assert back.startswith(b"HTTP/1.1 200 ")
@@ -122,7 +122,7 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize(("begin", "on"), ENDLESS.values(), ids=ENDLESS)
-def test_a_head_without_end_is_cut_off(server: Served, begin: bytes, on: bytes) -> None:
+def test_a_head_without_end_is_cut_off(server: RunningGateway, begin: bytes, on: bytes) -> None:
     before = resident()
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as sock:
         sock.sendall(begin)
@@ -140,7 +140,7 @@ def pour(sock: socket.socket, data: bytes) -> int:
     return 100
 
 
-def test_whoever_stops_in_time_is_told_why(server: Served) -> None:
+def test_whoever_stops_in_time_is_told_why(server: RunningGateway) -> None:
     head = b"POST / HTTP/1.1\r\nx-wild: ".ljust(MAX_HEAD + 1, b"y")
     status, error = error_of(exchange(server, head))
     assert (status, error["code"]) == (431, "headers_too_large")
@@ -169,7 +169,7 @@ def test_whoever_stops_in_time_is_told_why(server: Served) -> None:
     ],
 )
 def test_a_header_that_makes_no_sense_does_no_harm(
-    server: Served, upstream: Upstream, header: bytes
+    server: RunningGateway, upstream: Upstream, header: bytes
 ) -> None:
     upstream.script("a", answers())
     head, body = with_length(GOOD)
@@ -205,7 +205,7 @@ def test_a_header_that_makes_no_sense_does_no_harm(
     ],
 )
 def test_the_wrong_method_is_a_405_and_the_wrong_path_a_404(
-    server: Served, method: str, path: str, status: int
+    server: RunningGateway, method: str, path: str, status: int
 ) -> None:
     got, headers, body = server.json(None, path, method)
     assert got == status
@@ -216,14 +216,14 @@ def test_the_wrong_method_is_a_405_and_the_wrong_path_a_404(
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions/", "/chat/completions?x=1"])
 def test_other_spellings_of_a_path_are_understood(
-    server: Served, upstream: Upstream, path: str
+    server: RunningGateway, upstream: Upstream, path: str
 ) -> None:
     upstream.script("a", answers())
     assert server.json(GOOD, path)[0] == 200
 
 
 def test_what_asks_for_a_websocket_gets_the_usual_answer(
-    server: Served, upstream: Upstream
+    server: RunningGateway, upstream: Upstream
 ) -> None:
     upstream.script("a", answers())
     upgrade = ["upgrade: websocket", "sec-websocket-version: 13", "sec-websocket-key: eA=="]
@@ -238,7 +238,7 @@ def test_what_asks_for_a_websocket_gets_the_usual_answer(
     [b"\x16\x03\x01\x02\x00\x01", b"hello\r\n\r\n", b"GET\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\n"],
 )
 def test_what_is_not_http_is_turned_away_and_harms_nobody(
-    server: Served, upstream: Upstream, garbage: bytes
+    server: RunningGateway, upstream: Upstream, garbage: bytes
 ) -> None:
     assert exchange(server, garbage + b"\r\n" * 10).startswith(b"HTTP/1.1 400 ")
     upstream.script("a", answers())
@@ -249,17 +249,17 @@ def test_what_is_not_http_is_turned_away_and_harms_nobody(
 
 
 def test_a_caller_that_leaves_in_the_middle_of_its_body_is_no_bug(
-    server: Served, upstream: Upstream
+    server: RunningGateway, upstream: Upstream
 ) -> None:
-    server.notes.forget()
+    server.observer.clear()
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as sock:
         sock.sendall(post("content-length: 1000") + GOOD)
     assert server.chat({"model": "nope", "messages": HI}).status == 404
     assert not upstream.calls
-    assert not server.notes.bugs
+    assert not server.observer.bugs
 
 
-def test_a_body_in_many_pieces_is_one_body(server: Served, upstream: Upstream) -> None:
+def test_a_body_in_many_pieces_is_one_body(server: RunningGateway, upstream: Upstream) -> None:
     upstream.script("a", answers())
     pieces = [b"%x\r\n%c\r\n" % (1, byte) for byte in GOOD]
     back = exchange(server, post("transfer-encoding: chunked"), *pieces, b"0\r\n\r\n")
@@ -267,7 +267,7 @@ def test_a_body_in_many_pieces_is_one_body(server: Served, upstream: Upstream) -
 
 
 def test_requests_on_one_connection_are_answered_in_turn(
-    server: Served, upstream: Upstream
+    server: RunningGateway, upstream: Upstream
 ) -> None:
     upstream.script("a", answers("first"))
     again = post(f"content-length: {len(GOOD)}").replace(b"connection: close\r\n", b"")
@@ -275,12 +275,12 @@ def test_requests_on_one_connection_are_answered_in_turn(
     assert [part[:3] for part in back.split(b"HTTP/1.1 ")[1:]] == [b"200", b"400", b"200"]
 
 
-def test_others_are_answered_while_one_waits(server: Served, upstream: Upstream) -> None:
+def test_others_are_answered_while_one_waits(server: RunningGateway, upstream: Upstream) -> None:
     upstream.script("a", stalls())
     upstream.script("b", answers("meanwhile"))
     waiting = server.send({"model": "a", "messages": HI})
     try:
-        upstream.wait_asked("a")
+        upstream.wait_called("a")
         assert server.chat({"model": "b", "messages": HI}).text == "meanwhile"
     finally:
         waiting.close()

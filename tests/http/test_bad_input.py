@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fanout.schema.fanout import parse_request
-from tests.support.in_process import Agreeable, InProcess, run_in_process
+from tests.support.in_process import HelloEngine, InProcess, run_in_process
 
 HI = [{"role": "user", "content": "Hi"}]
 GOOD: dict[str, Any] = {"model": "a", "messages": HI}
@@ -33,24 +33,24 @@ def models(*names: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def engine() -> Agreeable:
-    return Agreeable()
+def engine() -> HelloEngine:
+    return HelloEngine()
 
 
 @pytest.fixture(scope="module")
-def running(engine: Agreeable) -> Iterator[InProcess]:
+def running(engine: HelloEngine) -> Iterator[InProcess]:
     with run_in_process(models("a", "b"), engine) as app:
         yield app
 
 
 @pytest.fixture
-def app(running: InProcess, engine: Agreeable) -> Iterator[InProcess]:
+def app(running: InProcess, engine: HelloEngine) -> Iterator[InProcess]:
     """An app of which a test may ask nothing that reaches a provider, or that is a bug."""
     engine.sent.clear()
-    running.notes.forget()
+    running.observer.clear()
     yield running
     assert not engine.sent
-    assert not running.notes.bugs
+    assert not running.observer.bugs
 
 
 NOT_JSON = {
@@ -279,7 +279,7 @@ def test_a_request_of_countless_fields_is_refused(app: InProcess) -> None:
 def test_deep_nesting_is_refused_or_taken_but_never_a_bug(
     running: InProcess,
 ) -> None:
-    running.notes.forget()
+    running.observer.clear()
     for depth in (10, 100, 300, 500, 900, 990, 1000, 1100, 2000, 5000):
         nested = b"[" * depth + b"]" * depth
         for name in (b"metadata", b"messages", b"tools", b"anything", b"fanout", b"model"):
@@ -287,4 +287,4 @@ def test_deep_nesting_is_refused_or_taken_but_never_a_bug(
             direct = b'{"model":"a","messages":[{"role":"user","content":"Hi"}],"y%b":%b}'
             for raw in (body % (name, nested), direct % (name, nested)):
                 assert running.post(raw).status in {200, 400}
-    assert not running.notes.bugs
+    assert not running.observer.bugs

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.gateway_server import Served, entry, serve
+from tests.support.gateway_server import RunningGateway, entry, serve
 from tests.support.provider_steps import answers, comment, delta, hang, head, role, say, stop, wait
 from tests.support.scripted_provider import Call, Script, Upstream
 
@@ -19,7 +19,7 @@ LIMIT = 0.05  # megabytes
 async def words_without_end(call: Call) -> None:
     """One word after another, until the caller has enough."""
     while True:
-        call.piece(call.voice.delta(call.model, {"content": "word " * 100}))
+        call.piece(call.wire_format.delta(call.model, {"content": "word " * 100}))
         await call.writer.drain()
 
 
@@ -33,12 +33,12 @@ async def event_without_end(call: Call) -> None:
 async def roles_without_end(call: Call) -> None:
     """Chunks that say nothing."""
     while True:
-        call.piece(call.voice.opening(call.model))
+        call.piece(call.wire_format.opening(call.model))
         await call.writer.drain()
 
 
 @pytest.fixture(scope="module")
-def small(provider: Upstream) -> Iterator[Served]:
+def small(provider: Upstream) -> Iterator[RunningGateway]:
     """A gateway that takes little: of an answer, at once, and of bodies."""
     with serve(
         {
@@ -62,19 +62,19 @@ TOO_LARGE = "provider_answer_too_large"
 
 @pytest.mark.parametrize("script", [[event_without_end], [roles_without_end]])
 def test_a_stream_that_says_nothing_without_end_is_given_up(
-    small: Served, upstream: Upstream, script: Script
+    small: RunningGateway, upstream: Upstream, script: Script
 ) -> None:
     upstream.script("a", script)
     said = small.chat(A | {"stream": True}, KEY)
     assert said.status == 502
     assert said.error
     assert said.error["code"] == TOO_LARGE
-    upstream.wait_hung_up("a")
-    assert len(upstream.asked("a")) == 1  # nobody pays twice for what is too much once
+    upstream.wait_disconnected("a")
+    assert len(upstream.calls_to("a")) == 1  # nobody pays twice for what is too much once
 
 
 def test_a_whole_answer_by_a_stream_without_end_is_given_up(
-    small: Served, upstream: Upstream
+    small: RunningGateway, upstream: Upstream
 ) -> None:
     upstream.script("a", [words_without_end])
     upstream.script("b", [words_without_end])
@@ -82,11 +82,11 @@ def test_a_whole_answer_by_a_stream_without_end_is_given_up(
     assert said.status == 502
     assert said.error
     assert {cause["code"] for cause in said.error["causes"]} == {TOO_LARGE}
-    upstream.wait_hung_up("a", "b")
+    upstream.wait_disconnected("a", "b")
 
 
 def test_a_stream_that_is_passed_on_may_be_longer_than_what_is_held(
-    small: Served, upstream: Upstream
+    small: RunningGateway, upstream: Upstream
 ) -> None:
     long = "word " * 1_000
     upstream.script("a", [role, *[say(long)] * 20, stop])
@@ -95,7 +95,9 @@ def test_a_stream_that_is_passed_on_may_be_longer_than_what_is_held(
     assert said.text == long * 20
 
 
-def test_comments_between_events_do_not_count_together(small: Served, upstream: Upstream) -> None:
+def test_comments_between_events_do_not_count_together(
+    small: RunningGateway, upstream: Upstream
+) -> None:
     noise = comment("x" * 20_000)
     upstream.script("a", [head, noise, delta(content="Hi"), noise, delta(content="!"), noise, stop])
     assert small.chat(A | {"stream": True}, KEY).text == "Hi!"
@@ -105,12 +107,12 @@ def test_comments_between_events_do_not_count_together(small: Served, upstream: 
 
 
 def test_more_requests_than_may_be_are_told_to_come_again(
-    small: Served, upstream: Upstream
+    small: RunningGateway, upstream: Upstream
 ) -> None:
     gate = upstream.gate()
     upstream.script("a", [wait(gate), *answers("Hello")])
     held = [_send(small, A) for _ in range(2)]
-    upstream.wait(lambda: len(upstream.asked("a")) == 2)
+    upstream.wait(lambda: len(upstream.calls_to("a")) == 2)
     status, headers, body = small.json(A, headers=KEY)
     assert (status, headers["retry-after"]) == (429, "1")
     assert (body["error"]["code"], body["error"]["type"]) == ("gateway_busy", "rate_limit_error")
@@ -124,15 +126,15 @@ def test_more_requests_than_may_be_are_told_to_come_again(
     assert small.json(A, headers=KEY)[0] == 200
 
 
-def test_a_caller_who_left_makes_room(small: Served, upstream: Upstream) -> None:
+def test_a_caller_who_left_makes_room(small: RunningGateway, upstream: Upstream) -> None:
     upstream.script("a", [role, hang])
     for _ in range(3):
         held = [_send(small, A) for _ in range(2)]
-        upstream.wait(lambda: len(upstream.asked("a")) == 2)
+        upstream.wait(lambda: len(upstream.calls_to("a")) == 2)
         for connection in held:
             connection.close()
-        upstream.wait(lambda: all(call.hung_up for call in upstream.asked("a")))
-        small.notes.forget()
+        upstream.wait(lambda: all(call.disconnected_at for call in upstream.calls_to("a")))
+        small.observer.clear()
         upstream.reset()
         upstream.script("a", [role, hang])
     upstream.script("a", answers("Hello"))
@@ -140,13 +142,13 @@ def test_a_caller_who_left_makes_room(small: Served, upstream: Upstream) -> None
 
 
 def test_bodies_that_are_too_much_together_are_told_to_come_again(
-    small: Served, upstream: Upstream
+    small: RunningGateway, upstream: Upstream
 ) -> None:
     gate = upstream.gate()
     upstream.script("a", [wait(gate), *answers("Hello")])
     big = {"model": "a", "messages": [{"role": "user", "content": "x" * 80_000}]}
     held = _send(small, big)
-    upstream.wait_asked("a")
+    upstream.wait_called("a")
     status, headers, body = small.json(big, headers=KEY)
     assert (status, headers["retry-after"]) == (429, "1")
     assert "max_body_memory_mb" in body["error"]["message"]
@@ -157,26 +159,28 @@ def test_bodies_that_are_too_much_together_are_told_to_come_again(
 
 
 def test_one_body_that_is_more_than_all_may_be_is_served_alone(
-    small: Served, upstream: Upstream
+    small: RunningGateway, upstream: Upstream
 ) -> None:
     upstream.script("a", answers("Hello"))
     big = {"model": "a", "messages": [{"role": "user", "content": "x" * 90_000}]}
     assert small.json(big, headers=KEY)[0] == 200
 
 
-def test_copies_of_a_big_body_wait_for_each_other(small: Served, upstream: Upstream) -> None:
+def test_copies_of_a_big_body_wait_for_each_other(
+    small: RunningGateway, upstream: Upstream
+) -> None:
     first, second = upstream.gate(), upstream.gate()
     upstream.script("a", [wait(first), *answers("A")])
     upstream.script("b", [wait(second), *answers("B")])
     big = {"model": "a, b", "messages": [{"role": "user", "content": "x" * 90_000}]}
     held = _send(small, big)
-    upstream.wait_asked("a")
-    assert upstream.asked("b") == []
+    upstream.wait_called("a")
+    assert upstream.calls_to("b") == []
     second.open()
     first.open()
     assert held.getresponse().status == 200
     held.close()
-    assert len(upstream.asked("b")) == 1
+    assert len(upstream.calls_to("b")) == 1
 
 
 # ---- who does not read ----
@@ -190,12 +194,12 @@ def test_a_caller_that_reads_no_more_is_gone_and_nobody_waits_with_it(
     with serve(config, patience=0.2) as served:
         connection = served.send(A | {"stream": True})
         try:
-            assert served.notes.answered(1)[0].error == "ClientGone"
-            upstream.wait_hung_up("a")
+            assert served.observer.wait_for_requests(1)[0].error == "ClientGone"
+            upstream.wait_disconnected("a")
         finally:
             connection.close()
-        assert served.notes.bugs == []
+        assert served.observer.bugs == []
 
 
-def _send(served: Served, body: Any) -> Any:
+def _send(served: RunningGateway, body: Any) -> Any:
     return served.send(body, headers=KEY)

@@ -14,15 +14,15 @@ from fanout.telemetry.observers import JSONLines
 from fanout.transport.engine import Incoming, Outgoing, Reply
 from fanout.wire.http import WireResponse
 from tests.http.test_bad_input import models
-from tests.support.gateway_response import Said, heard, told
-from tests.support.in_process import Agreeable, Heard, InProcess, run_in_process
-from tests.support.wire_formats import VOICES
+from tests.support.gateway_response import GatewayResponse, read_response, read_stream
+from tests.support.in_process import AppResponse, HelloEngine, InProcess, run_in_process
+from tests.support.wire_formats import WIRE_FORMATS
 
 HI = [{"role": "user", "content": "marker-prompt"}]
 both_ways = pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 
 
-class Buggy(Agreeable):
+class Buggy(HelloEngine):
     """An engine that has a bug for `b`, and one in the middle of a stream for `c`."""
 
     async def send(self, request: Outgoing) -> WireResponse:
@@ -46,7 +46,7 @@ def _asks(request: Outgoing) -> str:
 
 
 async def _halves() -> AsyncIterator[bytes]:
-    yield VOICES["openai"].delta("c", {"content": "Hel"})
+    yield WIRE_FORMATS["openai"].delta("c", {"content": "Hel"})
     raise TypeError("marker-bug")
 
 
@@ -58,20 +58,20 @@ def running() -> Iterator[InProcess]:
 
 @pytest.fixture
 def app(running: InProcess) -> InProcess:
-    running.notes.forget()
+    running.observer.clear()
     return running
 
 
-def ask(app: InProcess, *, stream: bool, **body: Any) -> Said:
-    answer: Heard = app.post({"messages": HI, "stream": stream, **body})
+def ask(app: InProcess, *, stream: bool, **body: Any) -> GatewayResponse:
+    answer: AppResponse = app.post({"messages": HI, "stream": stream, **body})
     assert b"marker" not in answer.body
     if answer.headers["content-type"].startswith("text/event-stream"):
-        return heard(answer.status, answer.headers, answer.body)
-    return told(answer.status, answer.headers, json.loads(answer.body))
+        return read_stream(answer.status, answer.headers, answer.body)
+    return read_response(answer.status, answer.headers, json.loads(answer.body))
 
 
 def bugs(app: InProcess) -> list[str]:
-    return [repr(bug) for bug in app.notes.bugs]
+    return [repr(bug) for bug in app.observer.bugs]
 
 
 @both_ways
@@ -117,7 +117,7 @@ def test_one_in_the_middle_of_a_stream_ends_it_with_an_error(app: InProcess) -> 
 def test_the_log_says_where_and_shows_no_values(app: InProcess) -> None:
     ask(app, stream=False, model="b")
     lines: list[str] = []
-    JSONLines(lines.append).bug("req_1", app.notes.bugs[0])
+    JSONLines(lines.append).bug("req_1", app.observer.bugs[0])
     line = json.loads(lines[0])
     assert (line["event"], line["request_id"], line["error"]) == ("bug", "req_1", "TypeError")
     assert any(place.endswith(" send") for place in line["where"])

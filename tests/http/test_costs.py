@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.gateway_server import Served, entry, serve
+from tests.support.gateway_server import RunningGateway, entry, serve
 from tests.support.provider_steps import answers, refuse, slow_and_fast
 from tests.support.scripted_provider import Upstream
 from tests.support.wire_formats import USAGE
@@ -18,14 +18,14 @@ HI = [{"role": "user", "content": "Hi"}]
 
 
 @pytest.fixture(scope="module")
-def server(provider: Upstream) -> Iterator[Served]:
+def server(provider: Upstream) -> Iterator[RunningGateway]:
     """Two models with a price, and one without."""
     listed = [entry(provider, "a", **PRICES), entry(provider, "b", **PRICES), entry(provider, "c")]
     with serve({"model_list": listed, "router_settings": {"num_retries": 0}}) as served:
         yield served
 
 
-def costs(server: Served, body: dict[str, Any]) -> dict[str, float | None]:
+def costs(server: RunningGateway, body: dict[str, Any]) -> dict[str, float | None]:
     """The cost of each choice, by its model: the same plain and streamed."""
     plain, streamed = server.chat(body), server.chat({**body, "stream": True})
     found = {choice["model"]: choice["cost_usd"] for choice in plain.choices.values()}
@@ -33,7 +33,9 @@ def costs(server: Served, body: dict[str, Any]) -> dict[str, float | None]:
     return found
 
 
-def test_each_answer_of_several_has_its_own_cost(server: Served, upstream: Upstream) -> None:
+def test_each_answer_of_several_has_its_own_cost(
+    server: RunningGateway, upstream: Upstream
+) -> None:
     upstream.script("a", answers("A"))
     upstream.script("b", [refuse(400)])
     upstream.script("c", answers("C"))
@@ -42,7 +44,7 @@ def test_each_answer_of_several_has_its_own_cost(server: Served, upstream: Upstr
 
 
 def test_a_race_in_a_grid_costs_what_is_known_of_all_who_ran(
-    server: Served, upstream: Upstream
+    server: RunningGateway, upstream: Upstream
 ) -> None:
     slow_and_fast(upstream, "b", "a", "fast")
     body = {"model": ["b", "a"], "fastest_response": True, "messages": [HI]}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec import json
 
-from tests.support.gateway_server import Served, entry, serve
+from tests.support.gateway_server import RunningGateway, entry, serve
 from tests.support.provider_steps import (
     answers,
     cut,
@@ -53,7 +53,7 @@ STATUSES = [
 @both_ways
 @pytest.mark.parametrize(("theirs", "ours", "kind", "code"), STATUSES)
 def test_each_status_of_a_provider_has_one_of_ours(
-    server: Served,
+    server: RunningGateway,
     upstream: Upstream,
     *,
     theirs: int,
@@ -73,7 +73,7 @@ def test_each_status_of_a_provider_has_one_of_ours(
 
 
 def test_a_refused_request_keeps_the_providers_own_words(
-    server: Served, upstream: Upstream
+    server: RunningGateway, upstream: Upstream
 ) -> None:
     words: Any = {"type": "invalid_request_error", "param": "top_p", "code": "unsupported_value"}
     upstream.script("a", [refuse(400, "top_p is not for me", **words)])
@@ -81,7 +81,9 @@ def test_a_refused_request_keeps_the_providers_own_words(
     assert said.error == {"message": "`a`: top_p is not for me", **words}
 
 
-def test_a_spent_quota_is_told_from_a_rate_limit(server: Served, upstream: Upstream) -> None:
+def test_a_spent_quota_is_told_from_a_rate_limit(
+    server: RunningGateway, upstream: Upstream
+) -> None:
     upstream.script("a", [refuse(429, "pay", type="insufficient_quota", code="insufficient_quota")])
     said = server.chat({"model": "a", "messages": HI})
     assert said.error is not None
@@ -107,7 +109,12 @@ def test_a_spent_quota_is_told_from_a_rate_limit(server: Served, upstream: Upstr
     ],
 )
 def test_retry_after_is_passed_on_and_the_sdk_told_not_to_multiply_retries(
-    server: Served, upstream: Upstream, *, given: dict[str, str], told: str | None, stream: bool
+    server: RunningGateway,
+    upstream: Upstream,
+    *,
+    given: dict[str, str],
+    told: str | None,
+    stream: bool,
 ) -> None:
     upstream.script("a", [refuse(429, "slower", given)])
     said = server.chat({"model": "a", "messages": HI, "stream": stream})
@@ -115,7 +122,9 @@ def test_retry_after_is_passed_on_and_the_sdk_told_not_to_multiply_retries(
     assert said.headers["x-should-retry"] == "false"
 
 
-def test_of_several_pauses_the_shortest_is_passed_on(server: Served, upstream: Upstream) -> None:
+def test_of_several_pauses_the_shortest_is_passed_on(
+    server: RunningGateway, upstream: Upstream
+) -> None:
     upstream.script("a", [refuse(429, "slower", {"retry-after": "9"})])
     upstream.script("b", [refuse(429, "slower", {"retry-after": "4"})])
     said = server.chat({"model": "a, b", "messages": HI})
@@ -123,7 +132,7 @@ def test_of_several_pauses_the_shortest_is_passed_on(server: Served, upstream: U
     assert said.headers["x-should-retry"] == "false"
 
 
-def test_the_callers_own_mistakes_say_nothing_of_retries(server: Served) -> None:
+def test_the_callers_own_mistakes_say_nothing_of_retries(server: RunningGateway) -> None:
     said = server.chat({"model": "nope", "messages": HI})
     assert said.status == 404
     assert "x-should-retry" not in said.headers
@@ -132,7 +141,7 @@ def test_the_callers_own_mistakes_say_nothing_of_retries(server: Served) -> None
 @both_ways
 @pytest.mark.parametrize("mode", ["race", "all", "fallback"])
 def test_all_failed_tells_every_cause_and_their_status_if_they_agree(
-    server: Served, upstream: Upstream, *, mode: str, stream: bool
+    server: RunningGateway, upstream: Upstream, *, mode: str, stream: bool
 ) -> None:
     upstream.script("a", [refuse(429, "a is busy")])
     upstream.script("b", [refuse(429, "b is busy")])
@@ -154,7 +163,7 @@ def test_all_failed_tells_every_cause_and_their_status_if_they_agree(
 
 
 def test_one_that_fails_among_several_is_a_choice_with_an_error(
-    server: Served, upstream: Upstream
+    server: RunningGateway, upstream: Upstream
 ) -> None:
     upstream.script("a", [refuse(500, "a is down")])
     upstream.script("b", answers("fine"))
@@ -178,7 +187,7 @@ NONSENSE: dict[str, Script] = {
 
 @pytest.mark.parametrize("nonsense", NONSENSE)
 def test_what_is_not_the_providers_wire_is_a_502(
-    server: Served, upstream: Upstream, nonsense: str
+    server: RunningGateway, upstream: Upstream, nonsense: str
 ) -> None:
     upstream.script("a", NONSENSE[nonsense])
     said = server.chat({"model": "a", "messages": HI})
@@ -193,18 +202,18 @@ def test_what_is_not_the_providers_wire_is_a_502(
     ids=["cut", "reset", "cut-before-a-word", "ssh"],
 )
 def test_a_connection_that_breaks_is_a_502(
-    server: Served, upstream: Upstream, *, fault: Script, stream: bool
+    server: RunningGateway, upstream: Upstream, *, fault: Script, stream: bool
 ) -> None:
-    server.notes.forget()
+    server.observer.clear()
     upstream.script("a", fault)
     said = server.chat({"model": "a", "messages": HI, "stream": stream})
     assert said.error is not None
     assert (said.status, said.error["code"]) == (502, "provider_stream_broken")
-    assert [record.error for record in server.notes.attempts] == ["Broken"]
+    assert [record.error for record in server.observer.attempts] == ["Broken"]
 
 
 @pytest.fixture(scope="module")
-def dark(provider: Upstream) -> Iterator[Served]:
+def dark(provider: Upstream) -> Iterator[RunningGateway]:
     """A gateway whose models are mostly not there."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
@@ -221,7 +230,9 @@ def dark(provider: Upstream) -> Iterator[Served]:
 
 @both_ways
 @pytest.mark.parametrize("model", ["refused", "nowhere"])
-def test_a_provider_that_is_not_there_is_a_502(dark: Served, *, model: str, stream: bool) -> None:
+def test_a_provider_that_is_not_there_is_a_502(
+    dark: RunningGateway, *, model: str, stream: bool
+) -> None:
     said = dark.chat({"model": model, "messages": HI, "stream": stream})
     assert said.error == {
         "message": f"`{model}`: no connection to the provider",
@@ -234,21 +245,21 @@ def test_a_provider_that_is_not_there_is_a_502(dark: Served, *, model: str, stre
 
 @both_ways
 def test_a_provider_that_says_nothing_in_its_time_is_a_504(
-    dark: Served, upstream: Upstream, *, stream: bool
+    dark: RunningGateway, upstream: Upstream, *, stream: bool
 ) -> None:
     upstream.script("a", [hang])
     said = dark.chat({"model": "slow", "messages": HI, "stream": stream})
     assert said.error is not None
     assert (said.status, said.error["code"]) == (504, "provider_timeout")
-    upstream.wait_hung_up("a")
+    upstream.wait_disconnected("a")
 
 
-def test_a_stream_that_falls_silent_is_told_so(dark: Served, upstream: Upstream) -> None:
+def test_a_stream_that_falls_silent_is_told_so(dark: RunningGateway, upstream: Upstream) -> None:
     upstream.script("a", stalls(role, say("Hel")))
     said = dark.chat({"model": "slow", "messages": HI, "stream": True})
     assert said.error is not None
     assert (said.text, said.error["code"], said.done) == ("Hel", "provider_timeout", False)
-    upstream.wait_hung_up("a")
+    upstream.wait_disconnected("a")
 
 
 MARKERS = ("marker", "sk-provider", "127.0.0.1", "10.1.2.3", "Traceback", "object at 0x", ".py")
@@ -261,9 +272,9 @@ LEAK = (
 @both_ways
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500])
 def test_no_error_and_no_log_shows_a_key_a_prompt_or_an_address(
-    server: Served, upstream: Upstream, *, status: int, stream: bool
+    server: RunningGateway, upstream: Upstream, *, status: int, stream: bool
 ) -> None:
-    server.notes.forget()
+    server.observer.clear()
     upstream.script("a", [refuse(status, LEAK.format(url=upstream.url))])
     upstream.script("b", [refuse(status, LEAK.format(url=upstream.url))])
     for model in ("a", "a, b"):
@@ -271,13 +282,13 @@ def test_no_error_and_no_log_shows_a_key_a_prompt_or_an_address(
         with server.ask(body) as response:
             text = response.read().decode() + str(response.getheaders())
         assert not [marker for marker in MARKERS if marker in text]
-    log = json.encode([server.notes.attempts, server.notes.requests]).decode()
+    log = json.encode([server.observer.attempts, server.observer.requests]).decode()
     assert not [marker for marker in MARKERS if marker in log]
-    assert [record.status for record in server.notes.attempts] == [status] * 3
-    assert not server.notes.bugs
+    assert [record.status for record in server.observer.attempts] == [status] * 3
+    assert not server.observer.bugs
 
 
-def test_a_page_of_some_proxy_is_not_repeated(server: Served, upstream: Upstream) -> None:
+def test_a_page_of_some_proxy_is_not_repeated(server: RunningGateway, upstream: Upstream) -> None:
     page = b"<html>marker-host squid/5.7 says no</html>"
     upstream.script("a", [reply(502, page, {"content-type": "text/html"})])
     said = server.chat({"model": "a", "messages": HI})
@@ -285,7 +296,7 @@ def test_a_page_of_some_proxy_is_not_repeated(server: Served, upstream: Upstream
     assert said.error["message"] == "`a`: HTTP 502, the provider gave no reason"
 
 
-def test_errors_too_have_the_requests_id_and_mode(server: Served) -> None:
+def test_errors_too_have_the_requests_id_and_mode(server: RunningGateway) -> None:
     said = server.chat({"model": "nope, a", "messages": HI}, {"x-request-id": "mine-1"})
     assert said.headers["x-request-id"] == "mine-1"
     assert said.headers["x-fanout-mode"] == "all"

@@ -9,7 +9,7 @@ import openai
 import pytest
 
 from tests.http.asking import BYE, HI, USAGE, Ask, joined
-from tests.support.gateway_server import Served
+from tests.support.gateway_server import RunningGateway
 from tests.support.provider_steps import answers, cut, opens, pause, refuse, role, say, stalls, wait
 from tests.support.scripted_provider import Upstream
 
@@ -51,7 +51,9 @@ def test_the_last_chunk_of_each_choice_tells_the_same(
     assert len({(chunk.id, chunk.created) for chunk in chunks}) == 1
 
 
-def test_litellms_list_is_there_for_those_who_ask(server: Served, upstream: Upstream) -> None:
+def test_litellms_list_is_there_for_those_who_ask(
+    server: RunningGateway, upstream: Upstream
+) -> None:
     upstream.script("a", answers("from a"))
     upstream.script("b", [refuse(500, "b is down")])
     body = {"model": "a, b", "messages": HI, "fanout": {"shape": "list"}}
@@ -121,7 +123,9 @@ def test_errors_are_the_sdks_own_exceptions(
     assert caught.value.param == (None if status == 401 else "p")
 
 
-def test_the_sdk_does_not_multiply_the_gateways_retries(server: Served, upstream: Upstream) -> None:
+def test_the_sdk_does_not_multiply_the_gateways_retries(
+    server: RunningGateway, upstream: Upstream
+) -> None:
     upstream.script("a", [refuse(503)])
     with (
         openai.OpenAI(api_key="k", base_url=server.url) as client,
@@ -146,11 +150,11 @@ def test_leaving_a_stream_closes_the_providers(client: openai.OpenAI, upstream: 
     upstream.script("a", stalls(role, say("Hel")))
     with client.chat.completions.create(model="a", messages=HI, stream=True) as stream:
         next(stream)
-    upstream.wait_hung_up("a")
+    upstream.wait_disconnected("a")
 
 
 def test_cancelling_the_async_client_closes_the_providers(
-    server: Served, upstream: Upstream
+    server: RunningGateway, upstream: Upstream
 ) -> None:
     upstream.script("a", stalls(role))
 
@@ -161,10 +165,10 @@ def test_cancelling_the_async_client_closes_the_providers(
                     await client.chat.completions.create(model="a", messages=HI)
 
     asyncio.run(leave())
-    upstream.wait_hung_up("a")
+    upstream.wait_disconnected("a")
 
 
-def test_many_streams_at_once_do_not_mix(server: Served, upstream: Upstream) -> None:
+def test_many_streams_at_once_do_not_mix(server: RunningGateway, upstream: Upstream) -> None:
     started = upstream.gate()
     upstream.script("a", [wait(started), *answers("from", " a")])
     upstream.script("b", [opens(started), *answers("from", " b")])

@@ -8,7 +8,7 @@ import openai
 import pytest
 
 from tests.http.asking import BYE, HI, USAGE, Ask
-from tests.support.gateway_server import Served
+from tests.support.gateway_server import RunningGateway
 from tests.support.provider_steps import answers, refuse, role, slow_and_fast, stalls
 from tests.support.scripted_provider import Upstream
 
@@ -23,7 +23,7 @@ SEED_BODY = {
 }
 
 
-def test_the_curl_of_the_documentation_works(server: Served, upstream: Upstream) -> None:
+def test_the_curl_of_the_documentation_works(server: RunningGateway, upstream: Upstream) -> None:
     slow_and_fast(upstream, "gpt-4o", "groq-llama", "Sun", "ny")
     headers = {"Content-Type": "application/json", "Authorization": "Bearer sk-1234"}
     with server.ask(SEED_BODY, "/chat/completions", headers=headers) as response:
@@ -33,7 +33,7 @@ def test_the_curl_of_the_documentation_works(server: Served, upstream: Upstream)
     assert text.endswith(b"data: [DONE]\n\n")
     assert b'"content":"Sun"' in text
     assert response.headers["x-fanout-winner"] == "groq-llama"
-    upstream.wait_hung_up("gpt-4o")
+    upstream.wait_disconnected("gpt-4o")
 
 
 def test_the_sdk_call_of_the_documentation_works(client: openai.OpenAI, upstream: Upstream) -> None:
@@ -77,7 +77,7 @@ def test_a_race(ask: Ask, upstream: Upstream) -> None:
     assert ask(model="a, b", messages=HI, extra_body={"fastest_response": True}) == {0: "fast"}
     assert ask.report["mode"] == "race"
     assert [a["outcome"] for a in ask.report["attempts"]] == ["cancelled", "won"]
-    upstream.wait_hung_up("a")
+    upstream.wait_disconnected("a")
 
 
 def test_a_hedge(ask: Ask, upstream: Upstream) -> None:
@@ -127,7 +127,7 @@ def test_conversations_may_race(ask: Ask, upstream: Upstream) -> None:
     slow_and_fast(upstream, "a", "b", "fast")
     request = {"model": "a, b", "messages": [HI, BYE]}
     assert ask(**request, extra_body={"fastest_response": True}) == {0: "fast", 1: "fast"}
-    upstream.wait(lambda: all(call.hung_up for call in upstream.asked("a")))
+    upstream.wait(lambda: all(call.disconnected_at for call in upstream.calls_to("a")))
 
 
 def test_one_of_several_that_fails_does_not_fail_the_others(ask: Ask, upstream: Upstream) -> None:

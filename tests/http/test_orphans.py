@@ -24,4 +24,4 @@ def test_callers_that_vanish_leave_no_call_and_no_task_behind(upstream: Upstream
         while served.tasks() > before and time.perf_counter() < until:
             time.sleep(0.01)
         assert served.tasks() == before
-        assert served.notes.bugs == []
+        assert served.observer.bugs == []

@@ -12,7 +12,7 @@ import pytest
 from msgspec import Struct
 
 from fanout.http.page_assets import FOLDER
-from tests.support.gateway_server import Served, serve
+from tests.support.gateway_server import RunningGateway, serve
 
 MOST = 150_000
 """Bytes over the wire of the whole page."""
@@ -32,21 +32,23 @@ class Got(Struct):
         return (gzip.decompress(self.body) if packed else self.body).decode()
 
 
-def get(served: Served, path: str, headers: dict[str, str] = GZIP, method: str = "GET") -> Got:
+def get(
+    served: RunningGateway, path: str, headers: dict[str, str] = GZIP, method: str = "GET"
+) -> Got:
     with served.ask(None, path, method, headers) as response:
         said = {name.lower(): value for name, value in response.getheaders()}
         return Got(response.status, said, response.read())
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Served]:
+def server() -> Iterator[RunningGateway]:
     """A gateway with a key and the page."""
     with serve(CONFIG, page=True) as served:
         yield served
 
 
 @pytest.fixture(scope="module")
-def files(server: Served) -> dict[str, Got]:
+def files(server: RunningGateway) -> dict[str, Got]:
     """Everything that the page loads, by its path."""
     index = get(server, "/")
     names = re.findall(r'(?:src|href)="(page/[^"]+)"', index.text)
@@ -54,7 +56,7 @@ def files(server: Served) -> dict[str, Got]:
 
 
 @pytest.mark.parametrize("path", ["/", "/v1/"])
-def test_the_page_is_at_the_root_for_whoever_asks(server: Served, path: str) -> None:
+def test_the_page_is_at_the_root_for_whoever_asks(server: RunningGateway, path: str) -> None:
     got = get(server, path)
     assert got.status == 200
     assert got.headers["content-type"] == "text/html; charset=utf-8"
@@ -62,7 +64,7 @@ def test_the_page_is_at_the_root_for_whoever_asks(server: Served, path: str) -> 
     assert "<title>Fanout</title>" in got.text
 
 
-def test_its_addresses_are_relative_as_a_stage_of_aws_needs(server: Served) -> None:
+def test_its_addresses_are_relative_as_a_stage_of_aws_needs(server: RunningGateway) -> None:
     addresses = re.findall(r'(?:src|href)="([^"]+)"', get(server, "/").text)
     assert addresses
     assert [a for a in addresses if a.startswith("/") or ":" in a] == []
@@ -105,7 +107,7 @@ def test_what_lies_below_a_version_is_kept_for_ever(files: dict[str, Got]) -> No
     assert kept == {"public, max-age=31536000, immutable"}
 
 
-def test_a_browser_that_has_it_is_told_so(server: Served, files: dict[str, Got]) -> None:
+def test_a_browser_that_has_it_is_told_so(server: RunningGateway, files: dict[str, Got]) -> None:
     for path, got in files.items():
         for tag in (got.headers["etag"], f'"other", W/{got.headers["etag"]}'):
             again = get(server, path, {**GZIP, "if-none-match": tag})
@@ -114,7 +116,9 @@ def test_a_browser_that_has_it_is_told_so(server: Served, files: dict[str, Got])
         assert get(server, path, {**GZIP, "if-none-match": '"other"'}).status == 200
 
 
-def test_who_takes_no_gzip_gets_the_same_as_it_is(server: Served, files: dict[str, Got]) -> None:
+def test_who_takes_no_gzip_gets_the_same_as_it_is(
+    server: RunningGateway, files: dict[str, Got]
+) -> None:
     for path, got in files.items():
         plain = get(server, path, {})
         assert "content-encoding" not in plain.headers
@@ -164,17 +168,17 @@ def test_nothing_makes_html_or_code_of_a_text_or_keeps_a_key(
         *("/page/{version}/ui/dom.js", "/page/{version}/ui/base.css"),
     ],
 )
-def test_there_is_nothing_else(server: Served, files: dict[str, Got], path: str) -> None:
+def test_there_is_nothing_else(server: RunningGateway, files: dict[str, Got], path: str) -> None:
     version = next(p for p in files if p != "/").split("/")[2]
     assert get(server, path.format(version=version)).status == 404
 
 
-def test_it_is_only_read(server: Served) -> None:
+def test_it_is_only_read(server: RunningGateway) -> None:
     got = get(server, "/", method="POST")
     assert (got.status, got.headers["allow"]) == (405, "GET")
 
 
-def test_the_page_needs_no_key_and_all_that_it_asks_for_does(server: Served) -> None:
+def test_the_page_needs_no_key_and_all_that_it_asks_for_does(server: RunningGateway) -> None:
     assert get(server, "/").status == 200
     assert [get(server, path).status for path in ("/v1/models", "/v1/batches")] == [401, 401]
 

@@ -14,7 +14,7 @@ import pytest
 
 import fanout
 from tests.http.racing import HI, SETTLE, both_ways, race
-from tests.support.gateway_server import Served
+from tests.support.gateway_server import RunningGateway
 from tests.support.provider_steps import (
     answers,
     comment,
@@ -37,35 +37,35 @@ from tests.support.scripted_provider import Step, Upstream
 
 @both_ways
 def test_row_1_the_fast_one_answers_though_the_slow_one_is_listed_first(
-    server: Served, upstream: Upstream, *, stream: bool
+    server: RunningGateway, upstream: Upstream, *, stream: bool
 ) -> None:
     slow_and_fast(upstream, "a", "b", "fast")
     said = race(server, "a", "b", stream=stream)
     assert (said.status, said.model, said.text) == (200, "b", "fast")
-    assert said.fates == {"a": "cancelled", "b": "won"}
-    upstream.wait_hung_up("a")
+    assert said.outcomes == {"a": "cancelled", "b": "won"}
+    upstream.wait_disconnected("a")
 
 
 @both_ways
 def test_row_2_the_answer_does_not_wait_for_the_slow_one_to_end(
-    server: Served, upstream: Upstream, *, stream: bool
+    server: RunningGateway, upstream: Upstream, *, stream: bool
 ) -> None:
     slow_and_fast(upstream, "b", "a", "fast")
     said = race(server, "a", "b", stream=stream)
     assert (said.model, said.text) == ("a", "fast")
-    upstream.wait_hung_up("b")
+    upstream.wait_disconnected("b")
 
 
 @both_ways
 def test_row_3_a_failure_that_comes_first_does_not_win(
-    server: Served, upstream: Upstream, *, stream: bool
+    server: RunningGateway, upstream: Upstream, *, stream: bool
 ) -> None:
     failed = upstream.gate()
     upstream.script("a", [refuse(500), opens(failed)])
     upstream.script("b", [wait(failed), pause(SETTLE), *answers("good")])
     said = race(server, "a", "b", stream=stream)
     assert (said.model, said.text) == ("b", "good")
-    assert said.fates == {"a": "failed", "b": "won"}
+    assert said.outcomes == {"a": "failed", "b": "won"}
 
 
 @both_ways
@@ -79,18 +79,18 @@ def test_row_3_a_failure_that_comes_first_does_not_win(
     ],
 )
 def test_rows_4_and_5_nothing_but_content_wins(
-    server: Served, upstream: Upstream, *, stream: bool, opening: list[Step]
+    server: RunningGateway, upstream: Upstream, *, stream: bool, opening: list[Step]
 ) -> None:
     opened = upstream.gate()
     upstream.script("a", [*opening, opens(opened), hang])
     upstream.script("b", [wait(opened), pause(SETTLE), *answers("token")])
     said = race(server, "a", "b", stream=stream)
     assert (said.model, said.text) == ("b", "token")
-    upstream.wait_hung_up("a")
+    upstream.wait_disconnected("a")
 
 
 def test_row_6_a_plain_race_closes_the_slow_one_connection_and_asks_by_stream(
-    server: Served, upstream: Upstream
+    server: RunningGateway, upstream: Upstream
 ) -> None:
     first_word = upstream.gate()
     upstream.script("a", [role, say("much"), opens(first_word), say("to say"), hang])
@@ -98,12 +98,12 @@ def test_row_6_a_plain_race_closes_the_slow_one_connection_and_asks_by_stream(
     said = race(server, "a", "b", stream=False)
     assert (said.model, said.text) == ("b", "first to be done")
     assert [call.streams for call in upstream.calls] == [True, True]
-    upstream.wait_hung_up("a")
+    upstream.wait_disconnected("a")
 
 
 @both_ways
 def test_row_7_one_500_leaves_the_answer_to_the_other(
-    server: Served, upstream: Upstream, *, stream: bool
+    server: RunningGateway, upstream: Upstream, *, stream: bool
 ) -> None:
     upstream.script("a", answers("ok"))
     upstream.script("b", [refuse(500)])
@@ -113,7 +113,7 @@ def test_row_7_one_500_leaves_the_answer_to_the_other(
 
 @both_ways
 def test_row_8_when_all_fail_every_cause_is_told_in_call_order(
-    server: Served, upstream: Upstream, *, stream: bool
+    server: RunningGateway, upstream: Upstream, *, stream: bool
 ) -> None:
     upstream.script("a", [pause(SETTLE), refuse(500, "a is down")])
     upstream.script("b", [refuse(429, "b is full")])
@@ -139,7 +139,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
 @both_ways
 @pytest.mark.parametrize("mode", REQUESTS)
 def test_row_9_a_caller_that_leaves_closes_every_call_within_100_ms(
-    server: Served, upstream: Upstream, mode: str, *, stream: bool
+    server: RunningGateway, upstream: Upstream, mode: str, *, stream: bool
 ) -> None:
     body = {"messages": HI, **REQUESTS[mode], "stream": stream}
     upstream.script("a", stalls(role))
@@ -148,7 +148,9 @@ def test_row_9_a_caller_that_leaves_closes_every_call_within_100_ms(
     assert min(_leave(server, upstream, body, expected) for _ in range(3)) < 0.1
 
 
-def _leave(server: Served, upstream: Upstream, body: dict[str, Any], expected: int) -> float:
+def _leave(
+    server: RunningGateway, upstream: Upstream, body: dict[str, Any], expected: int
+) -> float:
     """Hang up once all calls are under way; the seconds until the last of them knew."""
     upstream.calls.clear()
     connection = server.send(body)
@@ -160,7 +162,7 @@ def _leave(server: Served, upstream: Upstream, body: dict[str, Any], expected: i
 
 @pytest.mark.parametrize("mode", ["one", "race", "all"])
 def test_row_9_so_does_one_that_leaves_in_the_middle_of_a_stream(
-    server: Served, upstream: Upstream, mode: str
+    server: RunningGateway, upstream: Upstream, mode: str
 ) -> None:
     upstream.script("a", stalls(role, say("word")))
     upstream.script("b", stalls(role, say("word")))
@@ -168,7 +170,7 @@ def test_row_9_so_does_one_that_leaves_in_the_middle_of_a_stream(
     assert min(_leave_midway(server, upstream, body) for _ in range(3)) < 0.1
 
 
-def _leave_midway(server: Served, upstream: Upstream, body: dict[str, Any]) -> float:
+def _leave_midway(server: RunningGateway, upstream: Upstream, body: dict[str, Any]) -> float:
     """Hang up once a word has come; the seconds until the last provider knew."""
     upstream.calls.clear()
     with server.ask(body) as response:
@@ -180,8 +182,8 @@ def _leave_midway(server: Served, upstream: Upstream, body: dict[str, Any]) -> f
 
 def _known(upstream: Upstream) -> float:
     """When the last of the calls knew that its caller had left."""
-    upstream.wait(lambda: all(call.hung_up for call in upstream.calls))
-    return max(call.hung_up or 0.0 for call in upstream.calls)
+    upstream.wait(lambda: all(call.disconnected_at for call in upstream.calls))
+    return max(call.disconnected_at or 0.0 for call in upstream.calls)
 
 
 # ---- the same rows, in process ----
@@ -205,7 +207,7 @@ def test_rows_1_and_2_the_python_function_answers_with_the_fast_one(
     answer = functions(upstream, *order)
     assert answer.choices[0].message.content == "fast"
     assert answer.model == "openai/b"
-    upstream.wait_hung_up("a")
+    upstream.wait_disconnected("a")
 
 
 def test_row_3_the_python_function_passes_over_a_failure(upstream: Upstream) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.http.racing import HI, SETTLE, both_ways, race
-from tests.support.gateway_server import Served
+from tests.support.gateway_server import RunningGateway
 from tests.support.provider_steps import (
     answers,
     cut,
@@ -36,29 +36,29 @@ from tests.support.scripted_provider import Step, Upstream
     ids=lambda first: next(iter(first)),
 )
 def test_reasoning_refusal_and_tool_calls_are_content_too(
-    server: Served, upstream: Upstream, first: dict[str, Any]
+    server: RunningGateway, upstream: Upstream, first: dict[str, Any]
 ) -> None:
     upstream.script("a", [role, delta(**first), stop])
     upstream.script("b", stalls())
-    assert race(server, "a", "b", stream=True).fates == {"a": "won", "b": "cancelled"}
+    assert race(server, "a", "b", stream=True).outcomes == {"a": "won", "b": "cancelled"}
 
 
 def test_the_losers_are_closed_while_the_winner_still_speaks(
-    server: Served, upstream: Upstream
+    server: RunningGateway, upstream: Upstream
 ) -> None:
     asked, closed = upstream.gate(), upstream.gate()
     upstream.script("a", stalls(role, opens(asked)))
     upstream.script("b", [wait(asked), role, say("Hel"), wait(closed), say("lo"), stop])
     body = {"model": "a, b", "messages": HI, "fastest_response": True, "stream": True}
     with server.ask(body) as response:
-        upstream.wait_hung_up("a")
+        upstream.wait_disconnected("a")
         closed.open()
         assert b"[DONE]" in response.read()
-    assert upstream.asked("b")[0].hung_up is None
+    assert upstream.calls_to("b")[0].disconnected_at is None
 
 
 def test_a_winner_that_breaks_after_its_first_token_is_told_and_not_replaced(
-    server: Served, upstream: Upstream
+    server: RunningGateway, upstream: Upstream
 ) -> None:
     heard = upstream.gate()
     upstream.script("a", [role, say("Hel"), wait(heard), cut])
@@ -77,52 +77,54 @@ def test_a_winner_that_breaks_after_its_first_token_is_told_and_not_replaced(
 @both_ways
 @pytest.mark.parametrize("fault", [[role, cut], [role, end], [cut]])
 def test_a_stream_that_breaks_before_its_first_word_leaves_it_to_the_next(
-    server: Served, upstream: Upstream, *, stream: bool, fault: list[Step]
+    server: RunningGateway, upstream: Upstream, *, stream: bool, fault: list[Step]
 ) -> None:
     leaves_it(server, upstream, fault, stream=stream)
 
 
 def test_plain_a_stream_that_breaks_at_any_word_leaves_it_to_the_next(
-    server: Served, upstream: Upstream
+    server: RunningGateway, upstream: Upstream
 ) -> None:
     leaves_it(server, upstream, [role, say("word"), cut], stream=False)
 
 
-def leaves_it(server: Served, upstream: Upstream, fault: list[Step], *, stream: bool) -> None:
+def leaves_it(
+    server: RunningGateway, upstream: Upstream, fault: list[Step], *, stream: bool
+) -> None:
     broken = upstream.gate()
     upstream.script("a", [*fault[:-1], opens(broken), fault[-1]])
     upstream.script("b", [wait(broken), pause(SETTLE), *answers("instead")])
     said = race(server, "a", "b", stream=stream)
     assert (said.model, said.text) == ("b", "instead")
-    assert said.fates == {"a": "failed", "b": "won"}
+    assert said.outcomes == {"a": "failed", "b": "won"}
 
 
 def test_a_stream_that_ends_well_but_says_nothing_has_lost(
-    server: Served, upstream: Upstream
+    server: RunningGateway, upstream: Upstream
 ) -> None:
     over = upstream.gate()
     upstream.script("a", [role, stop, opens(over)])
     upstream.script("b", [wait(over), pause(SETTLE), *answers("something")])
     said = race(server, "a", "b", stream=True)
-    assert said.fates == {"a": "failed", "b": "won"}
+    assert said.outcomes == {"a": "failed", "b": "won"}
 
 
 @both_ways
 def test_a_hedge_starts_the_next_when_one_is_slow(
-    server: Served, upstream: Upstream, *, stream: bool
+    server: RunningGateway, upstream: Upstream, *, stream: bool
 ) -> None:
     upstream.script("a", stalls(role))
     upstream.script("b", answers("hedged"))
     fan = {"mode": "hedge", "models": ["a", "b", "c"], "stagger": 0.1}
     said = race(server, stream=stream, model=None, fastest_response=None, fanout=fan)
     assert (said.model, said.text) == ("b", "hedged")
-    assert said.fates == {"a": "cancelled", "b": "won", "c": "not_started"}
+    assert said.outcomes == {"a": "cancelled", "b": "won", "c": "not_started"}
     assert [call.model for call in upstream.calls] == ["a", "b"]
 
 
 @both_ways
 def test_a_hedge_starts_the_next_at_once_when_one_fails(
-    server: Served, upstream: Upstream, *, stream: bool
+    server: RunningGateway, upstream: Upstream, *, stream: bool
 ) -> None:
     upstream.script("a", [refuse(500)])
     upstream.script("b", answers("hedged"))
@@ -133,20 +135,20 @@ def test_a_hedge_starts_the_next_at_once_when_one_fails(
 
 @both_ways
 def test_a_fallback_asks_the_next_only_when_one_fails(
-    server: Served, upstream: Upstream, *, stream: bool
+    server: RunningGateway, upstream: Upstream, *, stream: bool
 ) -> None:
     upstream.script("a", [refuse(500)])
     upstream.script("b", answers("spare"))
     fan = {"mode": "fallback", "models": ["a", "b", "c"]}
     said = race(server, stream=stream, model=None, fastest_response=None, fanout=fan)
     assert (said.model, said.text) == ("b", "spare")
-    assert said.fates == {"a": "failed", "b": "won", "c": "not_started"}
+    assert said.outcomes == {"a": "failed", "b": "won", "c": "not_started"}
     assert [call.model for call in upstream.calls] == ["a", "b"]
 
 
 @both_ways
 def test_the_same_model_may_race_itself(
-    server: Served, upstream: Upstream, *, stream: bool
+    server: RunningGateway, upstream: Upstream, *, stream: bool
 ) -> None:
     upstream.script("a", stalls(), answers("twin"))
     said = race(server, "a", "a", stream=stream)
@@ -156,7 +158,7 @@ def test_the_same_model_may_race_itself(
 
 @both_ways
 def test_the_report_has_times_usage_and_what_the_provider_does_with_the_bill(
-    server: Served, upstream: Upstream, *, stream: bool
+    server: RunningGateway, upstream: Upstream, *, stream: bool
 ) -> None:
     upstream.script("a", answers("word", after=0.05))
     upstream.script("b", stalls(role))

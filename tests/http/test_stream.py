@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.gateway_response import heard
-from tests.support.gateway_server import Served, entry, serve
+from tests.support.gateway_response import read_stream
+from tests.support.gateway_server import RunningGateway, entry, serve
 from tests.support.provider_steps import (
     answers,
     cut,
@@ -32,7 +32,7 @@ BEAT = 0.1
 
 
 @pytest.fixture(scope="module")
-def restless(provider: Upstream) -> Iterator[Served]:
+def restless(provider: Upstream) -> Iterator[RunningGateway]:
     """A gateway that says something each tenth of a second."""
     config = {
         "model_list": [entry(provider, name) for name in ("a", "b", "c")],
@@ -53,7 +53,7 @@ in_each_mode = pytest.mark.parametrize("mode", MODES)
 
 @in_each_mode
 def test_a_failure_before_the_first_word_is_an_ordinary_http_error(
-    server: Served, upstream: Upstream, mode: str
+    server: RunningGateway, upstream: Upstream, mode: str
 ) -> None:
     upstream.script("a", [role, pause(0.05), cut])
     upstream.script("b", [refuse(500)])
@@ -65,7 +65,7 @@ def test_a_failure_before_the_first_word_is_an_ordinary_http_error(
 
 @in_each_mode
 def test_the_status_line_waits_for_the_first_word(
-    server: Served, upstream: Upstream, mode: str
+    server: RunningGateway, upstream: Upstream, mode: str
 ) -> None:
     asked = upstream.gate()
     upstream.script("a", [role, wait(asked), say("word"), stop])
@@ -73,7 +73,7 @@ def test_the_status_line_waits_for_the_first_word(
     if mode == "all":
         upstream.script("b", answers())
     connection = server.send({**MODES[mode], "messages": HI, "stream": True})
-    upstream.wait_asked("a")
+    upstream.wait_called("a")
     assert connection.sock is not None
     connection.sock.settimeout(0.2)
     try:
@@ -101,7 +101,7 @@ def read_until(response: http.client.HTTPResponse, text: bytes, times: int = 1) 
 
 @in_each_mode
 def test_a_silent_stream_is_kept_alive_by_comments(
-    restless: Served, upstream: Upstream, mode: str
+    restless: RunningGateway, upstream: Upstream, mode: str
 ) -> None:
     waited = upstream.gate()
     upstream.script("a", [role, wait(waited), say("late"), stop])
@@ -116,7 +116,9 @@ def test_a_silent_stream_is_kept_alive_by_comments(
     assert rest.endswith(b"data: [DONE]\n\n")
 
 
-def test_a_stream_that_pauses_is_kept_alive_too(restless: Served, upstream: Upstream) -> None:
+def test_a_stream_that_pauses_is_kept_alive_too(
+    restless: RunningGateway, upstream: Upstream
+) -> None:
     waited = upstream.gate()
     upstream.script("a", [role, say("one"), wait(waited), say("two"), stop])
     with restless.ask({"model": "a", "messages": HI, "stream": True}) as response:
@@ -128,7 +130,7 @@ def test_a_stream_that_pauses_is_kept_alive_too(restless: Served, upstream: Upst
 
 @in_each_mode
 def test_a_failure_after_a_comment_is_one_error_event_and_no_done(
-    restless: Served, upstream: Upstream, mode: str
+    restless: RunningGateway, upstream: Upstream, mode: str
 ) -> None:
     waited = upstream.gate()
     upstream.script("a", [wait(waited), refuse(500, "a is down")])
@@ -136,7 +138,7 @@ def test_a_failure_after_a_comment_is_one_error_event_and_no_done(
     with restless.ask({**MODES[mode], "messages": HI, "stream": True}) as response:
         first = read_until(response, b"\n\n")
         waited.open()
-        said = heard(response.status, {}, first + response.read())
+        said = read_stream(response.status, {}, first + response.read())
     assert said.status == 200
     assert [event for event in said.events if event != ": keep-alive"] == [{"error": said.error}]
     assert said.error is not None
@@ -145,7 +147,7 @@ def test_a_failure_after_a_comment_is_one_error_event_and_no_done(
 
 @pytest.mark.parametrize("ending", [[cut], [end], [piece(b"data: {nonsense\n\n"), stop]])
 def test_a_break_after_the_first_word_is_one_error_event_and_no_done(
-    server: Served, upstream: Upstream, ending: Script
+    server: RunningGateway, upstream: Upstream, ending: Script
 ) -> None:
     upstream.script("a", [role, say("Hel"), pause(0.05), *ending])
     said = server.chat({"model": "a", "messages": HI, "stream": True})
@@ -156,7 +158,7 @@ def test_a_break_after_the_first_word_is_one_error_event_and_no_done(
 
 
 def test_an_error_event_of_the_provider_is_told_in_our_words(
-    server: Served, upstream: Upstream
+    server: RunningGateway, upstream: Upstream
 ) -> None:
     fault = b'data: {"error": {"message": "overloaded", "type": "overloaded_error"}}\n\n'
     upstream.script("a", [role, say("Hel"), piece(fault), end])
@@ -170,7 +172,7 @@ def test_an_error_event_of_the_provider_is_told_in_our_words(
 
 
 def test_one_of_several_streams_that_breaks_ends_only_its_own_choice(
-    server: Served, upstream: Upstream
+    server: RunningGateway, upstream: Upstream
 ) -> None:
     broken = upstream.gate()
     upstream.script("a", [role, say("Hel"), pause(0.05), cut])
@@ -188,18 +190,18 @@ def test_one_of_several_streams_that_breaks_ends_only_its_own_choice(
     assert rest.endswith(b"data: [DONE]\n\n")
 
 
-def test_what_a_deadline_cuts_short_is_told(server: Served, upstream: Upstream) -> None:
+def test_what_a_deadline_cuts_short_is_told(server: RunningGateway, upstream: Upstream) -> None:
     upstream.script("a", stalls(role, say("Hel")))
     said = server.chat({"model": "a", "messages": HI, "stream": True, "timeout": 0.5})
     assert (said.status, said.text, said.done) == (200, "Hel", False)
     assert said.error is not None
     assert said.error["code"] == "deadline_exceeded"
-    upstream.wait_hung_up("a")
+    upstream.wait_disconnected("a")
 
 
 @in_each_mode
 def test_a_deadline_before_the_first_word_is_a_504(
-    server: Served, upstream: Upstream, mode: str
+    server: RunningGateway, upstream: Upstream, mode: str
 ) -> None:
     upstream.script("a", stalls(role))
     upstream.script("b", stalls(role))
@@ -207,12 +209,12 @@ def test_a_deadline_before_the_first_word_is_a_504(
     for stream in (False, True):
         said = server.chat({**body, "stream": stream})
         assert (said.status, said.error and said.error["code"]) == (504, "deadline_exceeded")
-        upstream.wait_hung_up("a")
+        upstream.wait_disconnected("a")
 
 
 @pytest.mark.parametrize("model", ["a", "a, b"])
 def test_an_answer_without_a_word_is_an_answer(
-    server: Served, upstream: Upstream, model: str
+    server: RunningGateway, upstream: Upstream, model: str
 ) -> None:
     upstream.script("a", [role, stop])
     upstream.script("b", [role, stop])
@@ -221,10 +223,12 @@ def test_an_answer_without_a_word_is_an_answer(
     assert (plain.status, set(plain.texts.values())) == (200, {""})
     assert (streamed.status, set(streamed.texts.values()), streamed.done) == (200, {""}, True)
     assert streamed.choices[0]["finish_reason"] == "stop"
-    assert len(upstream.asked("a")) == 2
+    assert len(upstream.calls_to("a")) == 2
 
 
-def test_every_chunk_has_the_same_id_time_and_model(server: Served, upstream: Upstream) -> None:
+def test_every_chunk_has_the_same_id_time_and_model(
+    server: RunningGateway, upstream: Upstream
+) -> None:
     upstream.script("claude-x", answers("Hel", "lo"))
     said = server.chat({"model": "claude", "messages": HI, "stream": True})
     heads = {(event["id"], event["created"], event["model"]) for event in said.events[:-1]}
@@ -234,22 +238,22 @@ def test_every_chunk_has_the_same_id_time_and_model(server: Served, upstream: Up
 
 @pytest.mark.parametrize("model", ["a", "claude", "a, b"])
 def test_usage_comes_last_and_only_if_it_was_asked_for(
-    server: Served, upstream: Upstream, model: str
+    server: RunningGateway, upstream: Upstream, model: str
 ) -> None:
     for name in ("a", "b", "claude-x"):
         upstream.script(name, answers("Hel", "lo"))
     body = {"model": model, "messages": HI, "stream": True}
     without = server.chat(body)
     assert not any("usage" in event for event in without.events[:-1])
-    told = server.chat({**body, "stream_options": {"include_usage": True}})
-    *chunks, last, done = told.events
+    response = server.chat({**body, "stream_options": {"include_usage": True}})
+    *chunks, last, done = response.events
     assert done == "[DONE]"
     assert all(chunk["usage"] is None for chunk in chunks)
     assert last["choices"] == []
     assert last["usage"]["total_tokens"] == 12 * (1 + model.count(","))
 
 
-def test_a_slow_reader_holds_the_provider_back(server: Served, upstream: Upstream) -> None:
+def test_a_slow_reader_holds_the_provider_back(server: RunningGateway, upstream: Upstream) -> None:
     """Nothing is collected in memory for a caller who does not read."""
     megabyte = say("x" * 1_000_000)
     upstream.script("a", [role, *[megabyte] * 100, stop])
@@ -257,8 +261,8 @@ def test_a_slow_reader_holds_the_provider_back(server: Served, upstream: Upstrea
     try:
         with connection.getresponse() as response:
             response.read1(10)
-            upstream.wait_asked("a")
-            call = upstream.asked("a")[0]
+            upstream.wait_called("a")
+            call = upstream.calls_to("a")[0]
             said = _settled(call.words)
             assert said < 60
             assert len(response.read()) > 100_000_000

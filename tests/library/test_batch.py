@@ -23,7 +23,7 @@ async def echo(call: Call) -> None:
         return
     if text.startswith("late"):
         await pause(float(text.split()[1]))(call)
-    call.whole(200, call.voice.whole(call.model, text), {"content-type": "application/json"})
+    call.whole(200, call.wire_format.whole(call.model, text), {"content-type": "application/json"})
 
 
 def test_answers_are_in_the_prompts_order_whatever_order_they_came_in(
@@ -122,12 +122,12 @@ def test_a_source_that_fails_is_heard_as_it_is_and_ends_the_calls(upstream: Upst
 
     def prompts() -> Iterator[Any]:
         yield says("one")
-        upstream.wait_asked("m")
+        upstream.wait_called("m")
         raise ZeroDivisionError("the source")
 
     with pytest.raises(ZeroDivisionError, match="the source"):
         Plain()("batch_completion", "openai/m", prompts(), **at(upstream))
-    upstream.wait_hung_up("m")
+    upstream.wait_disconnected("m")
 
 
 def test_an_async_function_takes_an_async_iterator_too(upstream: Upstream) -> None:
@@ -175,7 +175,7 @@ def test_a_timeout_under_either_name_is_each_answers_own(
     found = call("batch_completion", "openai/m", prompts, **{name: 0.3}, **at(upstream))
     assert content(found[0]) == "quick"
     assert isinstance(found[1], DeadlineExceeded)
-    upstream.wait(lambda: any(one.hung_up for one in upstream.asked("m")))
+    upstream.wait(lambda: any(one.disconnected_at for one in upstream.calls_to("m")))
 
 
 def test_num_retries_works_and_the_last_error_is_told(upstream: Upstream, call: Way) -> None:

@@ -28,7 +28,7 @@ def test_the_first_success_wins_and_the_others_are_hung_up_on(
     given = [to(upstream, "slow"), to(upstream, "fast")]
     found = call(RACE, deployments=given, messages=HI)
     assert (content(found), found.model) == ("F", "openai/fast")
-    upstream.wait_hung_up("slow")
+    upstream.wait_disconnected("slow")
 
 
 def test_deployments_of_one_model_are_kept_apart_and_a_good_answer_is_never_lost(
@@ -64,7 +64,7 @@ def test_each_has_its_own_parameters_and_none_of_anothers(upstream: Upstream, ca
     ]
     before = copy.deepcopy(given)
     call(ALL, deployments=given, messages=HI, max_tokens=9)
-    (first,), (second,) = upstream.asked("a"), upstream.asked("b")
+    (first,), (second,) = upstream.calls_to("a"), upstream.calls_to("b")
     assert (first.body["temperature"], first.body["user"], first.body["max_tokens"]) == (
         0.1, "one", 9,
     )  # fmt: skip
@@ -81,8 +81,8 @@ def test_a_deployments_own_parameter_rules_over_the_calls(upstream: Upstream, ca
     given = [to(upstream, "a", temperature=0.1), to(upstream, "b")]
     call(ALL, deployments=given, messages=HI, temperature=0.9)
     call(RACE, deployments=given[:1], messages=HI, temperature=0.9)
-    assert [one.body["temperature"] for one in upstream.asked("a")] == [0.1, 0.1]
-    assert [one.body["temperature"] for one in upstream.asked("b")] == [0.9]
+    assert [one.body["temperature"] for one in upstream.calls_to("a")] == [0.1, 0.1]
+    assert [one.body["temperature"] for one in upstream.calls_to("b")] == [0.9]
 
 
 def test_an_address_for_the_whole_call_is_for_those_without_one(

@@ -62,11 +62,11 @@ def test_ctrl_c_closes_every_call_and_is_raised(
     """
     process = script(upstream, body)
     try:
-        upstream.wait(lambda: len(upstream.asked("a")) == calls)
+        upstream.wait(lambda: len(upstream.calls_to("a")) == calls)
         process.send_signal(signal.SIGINT)
         assert process.stdout is not None
         assert process.stdout.readline() == "interrupted\n"
-        upstream.wait(lambda: all(call.hung_up for call in upstream.calls))
+        upstream.wait(lambda: all(call.disconnected_at for call in upstream.calls))
     finally:
         process.kill()
         process.communicate()
@@ -87,11 +87,11 @@ def test_ctrl_c_while_an_iterator_is_drawn_closes_every_call(upstream: Upstream)
             print("interrupted", flush=True)
     """
     process = script(upstream, body)
-    upstream.wait_asked("a")
+    upstream.wait_called("a")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=PATIENCE)
     assert (out, err, process.returncode) == ("interrupted\n", "", 0)
-    upstream.wait_hung_up("a")
+    upstream.wait_disconnected("a")
 
 
 @pytest.mark.parametrize(
@@ -161,19 +161,19 @@ def test_a_cancelled_task_closes_every_call(
     async def main() -> None:
         async with asyncio.TaskGroup() as group:
             task = group.create_task(ask())
-            await asyncio.to_thread(upstream.wait_asked, "a")
+            await asyncio.to_thread(upstream.wait_called, "a")
             task.cancel()
         assert task.cancelled()
 
     asyncio.run(main())
-    upstream.wait(lambda: upstream.calls and all(call.hung_up for call in upstream.calls))
+    upstream.wait(lambda: upstream.calls and all(call.disconnected_at for call in upstream.calls))
 
 
 def test_an_error_in_the_callers_loop_closes_its_calls(upstream: Upstream) -> None:
     upstream.script("a", stalls())
 
     async def fail() -> None:
-        await asyncio.to_thread(upstream.wait_asked, "a")
+        await asyncio.to_thread(upstream.wait_called, "a")
         raise ZeroDivisionError
 
     async def main() -> None:
@@ -184,7 +184,7 @@ def test_an_error_in_the_callers_loop_closes_its_calls(upstream: Upstream) -> No
     with pytest.raises(ExceptionGroup) as raised:
         asyncio.run(main())
     assert raised.group_contains(ZeroDivisionError)
-    upstream.wait_hung_up("a")
+    upstream.wait_disconnected("a")
 
 
 # ---- loops ----
@@ -215,7 +215,7 @@ def test_loops_one_after_another_leave_no_warnings(upstream: Upstream) -> None:
     process = script(upstream, body)
     out, err = process.communicate(timeout=PATIENCE)
     assert (out, err, process.returncode) == ("", "", 0)
-    upstream.wait(lambda: all(call.hung_up for call in upstream.asked("a")))
+    upstream.wait(lambda: all(call.disconnected_at for call in upstream.calls_to("a")))
 
 
 def test_the_plain_functions_work_inside_a_running_loop_as_in_a_notebook(

@@ -83,7 +83,7 @@ def test_a_key_for_each_provider_comes_from_the_environment(
     name = "batch_completion_models_all_responses"
     found = call(name, ["groq/llama", "claude-x"], HI, max_tokens=9)
     assert [content(one) for one in found] == ["G", "C"]
-    (groq,), (claude,) = upstream.asked("llama"), upstream.asked("claude-x")
+    (groq,), (claude,) = upstream.calls_to("llama"), upstream.calls_to("claude-x")
     assert groq.headers["authorization"] == "Bearer gk"
     assert claude.headers["x-api-key"] == "ak"
     assert (groq.path, claude.path) == ("/openai/v1/chat/completions", "/v1/messages")

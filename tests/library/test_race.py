@@ -31,7 +31,7 @@ def test_the_losers_are_hung_up_on_and_nobody_waits_for_them(upstream: Upstream,
     upstream.script("mute", stalls(role))
     found = call(NAME, models("fast", "slow", "mute"), HI, **at(upstream))
     assert content(found) == "F"
-    upstream.wait_hung_up("slow", "mute")
+    upstream.wait_disconnected("slow", "mute")
     outcomes = [(one.model, one.outcome) for one in found.fanout.attempts]
     assert outcomes == [
         ("openai/fast", "won"), ("openai/slow", "cancelled"), ("openai/mute", "cancelled"),
@@ -86,14 +86,14 @@ def test_a_whole_answer_wins_over_a_first_token(upstream: Upstream, call: Way) -
     upstream.script("thinker", answers("Done", after=0.1))
     found = call(NAME, models("talker", "thinker"), HI, **at(upstream))
     assert content(found) == "Done"
-    upstream.wait_hung_up("talker")
+    upstream.wait_disconnected("talker")
 
 
 def test_the_same_model_may_run_against_itself(upstream: Upstream, call: Way) -> None:
     upstream.script("m", stalls(), answers("second"))
     found = call(NAME, models("m", "m"), HI, **at(upstream))
     assert content(found) == "second"
-    assert len(upstream.asked("m")) == 2
+    assert len(upstream.calls_to("m")) == 2
 
 
 # ---- streamed ----
@@ -108,7 +108,7 @@ def test_streamed_the_first_content_decides_and_not_the_headers_or_the_role(
     chunks = call.read(NAME, models("head", "token"), HI, **at(upstream))
     assert spoken(chunks) == "T!"
     assert {chunk.model for chunk in chunks} == {"openai/token"}
-    upstream.wait_hung_up("head")
+    upstream.wait_disconnected("head")
     gate.open()
 
 
@@ -132,7 +132,7 @@ def test_with_a_stagger_the_next_is_only_asked_when_it_is_time(
     upstream.script("b", answers("B"))
     found = call(NAME, models("a", "b"), HI, stagger=30.0, **at(upstream))
     assert content(found) == "A"
-    assert upstream.asked("b") == []
+    assert upstream.calls_to("b") == []
     assert found.fanout.attempts[1].outcome == "not_started"
 
 

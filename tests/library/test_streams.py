@@ -84,7 +84,7 @@ def test_leaving_a_stream_closes_it(upstream: Upstream) -> None:
     upstream.script("m", [role, say("one"), hang])
     with fanout.completion("openai/m", HI, stream=True, **at(upstream)) as stream:
         next(stream)
-    upstream.wait_hung_up("m")
+    upstream.wait_disconnected("m")
     assert list(stream) == []
 
 
@@ -97,7 +97,7 @@ def test_leaving_an_async_stream_closes_it(upstream: Upstream) -> None:
         assert [chunk async for chunk in stream] == []
 
     asyncio.run(main())
-    upstream.wait_hung_up("m")
+    upstream.wait_disconnected("m")
 
 
 def test_a_stream_that_nobody_holds_any_more_is_closed(upstream: Upstream) -> None:
@@ -106,7 +106,7 @@ def test_a_stream_that_nobody_holds_any_more_is_closed(upstream: Upstream) -> No
     next(stream)
     del stream
     gc.collect()
-    upstream.wait_hung_up("m")
+    upstream.wait_disconnected("m")
 
 
 def test_closing_a_stream_that_was_never_opened_asks_nobody(upstream: Upstream) -> None:

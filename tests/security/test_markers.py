@@ -27,7 +27,7 @@ from fanout.telemetry.observers import AttemptRecord, JSONLines, RequestRecord
 from functions.powertools import PowertoolsObserver
 from tests.faults.rows import MODES
 from tests.support.background_loop import background
-from tests.support.gateway_server import Notes, Served, _serving, entry
+from tests.support.gateway_server import RecordingObserver, RunningGateway, _serving, entry
 from tests.support.provider_steps import answers, cut, hang, piece, raw, refuse, reply, role, say
 from tests.support.scripted_provider import Script, Upstream
 from tests.support.wire_formats import OpenAI
@@ -68,8 +68,8 @@ class Everything:
 
     def __init__(self, service: str) -> None:
         self.lines: list[str] = []
-        self.notes = Notes()
-        self._all = (JSONLines(self.lines.append), PowertoolsObserver(service), self.notes)
+        self.observer = RecordingObserver()
+        self._all = (JSONLines(self.lines.append), PowertoolsObserver(service), self.observer)
 
     def attempt(self, record: AttemptRecord) -> None:
         for each in self._all:
@@ -85,7 +85,7 @@ class Everything:
 
 
 @contextmanager
-def gateway(upstream: Upstream, home: Path, observer: Everything) -> Iterator[Served]:
+def gateway(upstream: Upstream, home: Path, observer: Everything) -> Iterator[RunningGateway]:
     soon: dict[str, Any] = {"silent": {"timeout": 0.2, "stream_timeout": 0.2}}
     models = [entry(upstream, name, api_key=PROVIDER, **soon.get(name, {})) for name in SCRIPTS]
     config = check(
@@ -102,7 +102,7 @@ def gateway(upstream: Upstream, home: Path, observer: Everything) -> Iterator[Se
         observer=observer,
         jobs=lambda made: open_local_batches(made, home, observer=observer),
     )
-    with background(lambda: _serving(app, observer.notes), uvloop.new_event_loop) as served:
+    with background(lambda: _serving(app, observer.observer), uvloop.new_event_loop) as served:
         yield served
 
 
@@ -181,11 +181,11 @@ def everything(
         broken = f"--B\r\n{HEADER}\r\r\n".encode()
         ask(broken, HEADERS | {"content-type": form}, "/v1/files")
         told = len(bodies) - 1  # of a file that was kept there is nothing to tell
-        served.notes.answered(told)
-    assert observer.notes.bugs == []
+        served.observer.wait_for_requests(told)
+    assert observer.observer.bugs == []
     out, err = capfd.readouterr()
     assert err == ""
-    records = [repr(observer.notes.attempts), repr(observer.notes.requests)]
+    records = [repr(observer.observer.attempts), repr(observer.observer.requests)]
     written = "\n".join([*observer.lines, *records, out, err, caplog.text])
     assert written.count('"event":"request"') == told
     return bodies, heads, written

@@ -13,7 +13,7 @@ import pytest
 
 import fanout.http.auth
 from tests.bulk.conftest import serve_jobs
-from tests.support.gateway_server import Served, entry
+from tests.support.gateway_server import RunningGateway, entry
 from tests.support.provider_steps import answers, reply
 from tests.support.scripted_provider import Upstream, open_upstream
 
@@ -31,7 +31,7 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(provider: Upstream, beside: Path) -> Iterator[Served]:
+def server(provider: Upstream, beside: Path) -> Iterator[RunningGateway]:
     """A gateway with files and a key."""
     config = {
         "model_list": [entry(provider, "a", num_retries=0)],
@@ -47,7 +47,7 @@ def server(provider: Upstream, beside: Path) -> Iterator[Served]:
 @pytest.mark.parametrize("name", ["api_base", "base_url", "api_key", "api_version"])
 @pytest.mark.parametrize("deep", [False, True])
 def test_no_request_says_where_a_call_goes_or_with_which_key(
-    server: Served, upstream: Upstream, name: str, *, deep: bool
+    server: RunningGateway, upstream: Upstream, name: str, *, deep: bool
 ) -> None:
     with open_upstream() as elsewhere:
         upstream.script("a", answers())
@@ -62,14 +62,14 @@ def test_no_request_says_where_a_call_goes_or_with_which_key(
 @pytest.mark.parametrize(
     "model", ["openai/http://127.0.0.1/x", "http://127.0.0.1", "a@127.0.0.1", "../a", "a\u0000"]
 )
-def test_no_name_of_a_model_is_an_address(server: Served, model: str) -> None:
+def test_no_name_of_a_model_is_an_address(server: RunningGateway, model: str) -> None:
     assert server.json({"model": model, "messages": HI}, headers=KEY)[0] == 404
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_redirect_is_not_followed_and_no_key_goes_there(
-    server: Served, upstream: Upstream, status: int, *, stream: bool
+    server: RunningGateway, upstream: Upstream, status: int, *, stream: bool
 ) -> None:
     with open_upstream() as elsewhere:
         to = {"location": f"{elsewhere.url}/v1/chat/completions"}
@@ -87,7 +87,7 @@ INJECTIONS = ["x\r\nx-injected: 1", "x\nx-injected: 1", "x\u0000y", "é\u2028", 
 
 
 @pytest.mark.parametrize("text", INJECTIONS)
-def test_what_a_caller_says_in_the_body_makes_no_header(server: Served, text: str) -> None:
+def test_what_a_caller_says_in_the_body_makes_no_header(server: RunningGateway, text: str) -> None:
     for body in ({"model": text}, {"model": "a", "messages": HI, "fanout": {"mode": text}}):
         _, headers, _ = server.json({"messages": HI, **body}, headers=KEY)
         assert "x-injected" not in headers
@@ -95,7 +95,9 @@ def test_what_a_caller_says_in_the_body_makes_no_header(server: Served, text: st
 
 
 @pytest.mark.parametrize("name", [b"x-a y", b"x-a\x00y", b"<script>", b"x" * 129, b""])
-def test_a_request_id_that_is_no_plain_word_is_not_repeated(server: Served, name: bytes) -> None:
+def test_a_request_id_that_is_no_plain_word_is_not_repeated(
+    server: RunningGateway, name: bytes
+) -> None:
     head = b"GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-master\r\n"
     said = _raw(server.port, head + b"x-request-id: " + name + b"\r\nconnection: close\r\n\r\n")
     assert b"<script>" not in said
@@ -106,7 +108,7 @@ def test_a_request_id_that_is_no_plain_word_is_not_repeated(server: Served, name
 
 @pytest.mark.parametrize("name", ["retry-after", "x-request-id", "set-cookie", "x-injected"])
 def test_no_header_of_a_providers_goes_on_to_the_caller(
-    server: Served, upstream: Upstream, name: str
+    server: RunningGateway, upstream: Upstream, name: str
 ) -> None:
     upstream.script("a", [reply(200, b"{}", {name: "marker"})])
     _, headers, _ = server.json({"model": "a", "messages": HI}, headers=KEY)
@@ -132,7 +134,7 @@ TRICKS = [
 
 
 @pytest.mark.parametrize("trick", TRICKS)
-def test_no_id_leads_out_of_the_store(server: Served, beside: Path, trick: str) -> None:
+def test_no_id_leads_out_of_the_store(server: RunningGateway, beside: Path, trick: str) -> None:
     asks: list[tuple[str, str, Any]] = [
         ("GET", f"/v1/files/{trick}", None),
         ("GET", f"/v1/files/{trick}/content", None),
@@ -155,7 +157,7 @@ def _batch(file_id: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("trick", TRICKS)
-def test_no_part_of_an_upload_is_another_file(server: Served, trick: str) -> None:
+def test_no_part_of_an_upload_is_another_file(server: RunningGateway, trick: str) -> None:
     new = {"filename": "f.jsonl", "purpose": "batch", "bytes": 6, "mime_type": "text/jsonl"}
     _, _, upload = server.json(new, "/v1/uploads", headers=KEY)
     path = f"/v1/uploads/{upload['id']}/complete"
@@ -163,7 +165,7 @@ def test_no_part_of_an_upload_is_another_file(server: Served, trick: str) -> Non
     assert (status, said["error"]["param"]) == (400, "part_ids")
 
 
-def test_a_filename_is_a_label_and_no_path(server: Served, beside: Path) -> None:
+def test_a_filename_is_a_label_and_no_path(server: RunningGateway, beside: Path) -> None:
     part = '--B\r\ncontent-disposition: form-data; name="'
     name = "../../../secret.jsonl"
     body = f'{part}purpose"\r\n\r\nbatch\r\n{part}file"; filename="{name}"\r\n\r\n{{}}\r\n--B--\r\n'
@@ -175,7 +177,7 @@ def test_a_filename_is_a_label_and_no_path(server: Served, beside: Path) -> None
 # ---- bombs ----
 
 
-def test_countless_fields_of_a_form_are_refused(server: Served) -> None:
+def test_countless_fields_of_a_form_are_refused(server: RunningGateway) -> None:
     part = b'--B\r\ncontent-disposition: form-data; name="%d"\r\n\r\n\r\n'
     body = b"".join(part % number for number in range(5_000)) + b"--B--\r\n"
     status, _, said = server.json(body, "/v1/files", headers=FORM)
@@ -194,7 +196,7 @@ LINES: dict[str, bytes] = {
 
 @pytest.mark.parametrize("data", LINES.values(), ids=LINES)
 def test_a_file_of_nonsense_is_a_quote_with_errors_and_never_a_500(
-    server: Served, data: bytes
+    server: RunningGateway, data: bytes
 ) -> None:
     part = b'--B\r\ncontent-disposition: form-data; name="'
     head = part + b'purpose"\r\n\r\nbatch\r\n' + part + b'file"; filename="f.jsonl"\r\n\r\n'

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct, field
 
 
-class Said(Struct, kw_only=True):
+class GatewayResponse(Struct, kw_only=True):
     """
     What was answered. `texts` has the text of each choice by its index; `report` is the `fanout`
     field; `done` says whether a stream ended with `[DONE]`; `events` are a stream's, in order.
@@ -33,15 +33,17 @@ class Said(Struct, kw_only=True):
         return self.texts[0]
 
     @property
-    def fates(self) -> dict[str, str]:
+    def outcomes(self) -> dict[str, str]:
         """Each model's outcome, by the report."""
         assert self.report is not None, self
         return {attempt["model"]: attempt["outcome"] for attempt in self.report["attempts"]}
 
 
-def told(status: int, headers: Mapping[str, str], body: Any) -> Said:
+def read_response(status: int, headers: Mapping[str, str], body: Any) -> GatewayResponse:
     """A plain answer, or an error."""
-    said = Said(status=status, headers=headers, error=body.get("error"), usage=body.get("usage"))
+    said = GatewayResponse(
+        status=status, headers=headers, error=body.get("error"), usage=body.get("usage")
+    )
     said.model, said.report = body.get("model"), body.get("fanout")
     for choice in body.get("choices", ()):
         said.texts[choice["index"]] = choice["message"]["content"] or ""
@@ -49,17 +51,19 @@ def told(status: int, headers: Mapping[str, str], body: Any) -> Said:
     return said
 
 
-def heard(status: int, headers: Mapping[str, str], raw: bytes) -> Said:
+def read_stream(status: int, headers: Mapping[str, str], raw: bytes) -> GatewayResponse:
     """A stream, to its end."""
     events = [parse_event(block) for block in raw.split(b"\n\n") if block]
-    said = Said(status=status, headers=headers, events=events, done=events[-1] == "[DONE]")
+    said = GatewayResponse(
+        status=status, headers=headers, events=events, done=events[-1] == "[DONE]"
+    )
     for event in events:
         if isinstance(event, dict):
-            _hear(said, event)
+            _add_chunk(said, event)
     return said
 
 
-def _hear(said: Said, chunk: Mapping[str, Any]) -> None:
+def _add_chunk(said: GatewayResponse, chunk: Mapping[str, Any]) -> None:
     said.error = chunk.get("error") or said.error
     said.usage = chunk.get("usage") or said.usage
     said.report = chunk.get("fanout") or said.report

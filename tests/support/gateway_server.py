@@ -25,11 +25,11 @@ from fanout.settings import Settings
 from fanout.telemetry.observers import AttemptRecord, RequestRecord
 
 from .background_loop import background
-from .gateway_response import Said, heard, told
+from .gateway_response import GatewayResponse, read_response, read_stream
 from .scripted_provider import Upstream
 
 
-class Notes:
+class RecordingObserver:
     """An observer that keeps what it is told."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Notes:
         self.bugs: list[BaseException] = []
         self._told = threading.Condition()
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Begin anew."""
         self.attempts.clear()
         self.requests.clear()
@@ -52,7 +52,7 @@ class Notes:
             self.requests.append(record)
             self._told.notify_all()
 
-    def answered(self, count: int) -> list[RequestRecord]:
+    def wait_for_requests(self, count: int) -> list[RequestRecord]:
         """The first `count` requests, once they are told: that is after their answers are sent."""
         with self._told:
             assert self._told.wait_for(lambda: len(self.requests) >= count, timeout=10)
@@ -63,16 +63,16 @@ class Notes:
         traceback.print_exception(error)
 
 
-class Served:
+class RunningGateway:
     """A gateway on `url`, and what it told its observer."""
 
     def __init__(
-        self, port: int, notes: Notes, loop: asyncio.AbstractEventLoop | None = None
+        self, port: int, observer: RecordingObserver, loop: asyncio.AbstractEventLoop | None = None
     ) -> None:
         self.port = port
         self._loop = loop
         self.url = f"http://127.0.0.1:{port}"
-        self.notes = notes
+        self.observer = observer
 
     def tasks(self) -> int:
         """How many tasks are pending in the server's loop."""
@@ -110,14 +110,14 @@ class Served:
             said = {name.lower(): value for name, value in response.getheaders()}
             return response.status, said, json.loads(response.read())
 
-    def chat(self, body: Mapping[str, Any], headers: Mapping[str, str] = {}) -> Said:
+    def chat(self, body: Mapping[str, Any], headers: Mapping[str, str] = {}) -> GatewayResponse:
         """One chat request, plain or streamed, read to its end."""
         with self.ask(body, headers=headers) as response:
             raw = response.read()
             said = {name.lower(): value for name, value in response.getheaders()}
             if said["content-type"].startswith("text/event-stream"):
-                return heard(response.status, said, raw)
-            return told(response.status, said, json.loads(raw))
+                return read_stream(response.status, said, raw)
+            return read_response(response.status, said, json.loads(raw))
 
     def send(
         self,
@@ -153,24 +153,26 @@ def serve(
     patience: float = 60.0,
     deadline: Callable[[Headers], float | None] | None = None,
     page: bool = False,
-) -> Iterator[Served]:
+) -> Iterator[RunningGateway]:
     """The gateway of a config (the YAML's value), for the block."""
-    notes = Notes()
+    observer = RecordingObserver()
     catalog = resolve(check(config, env), env)
     app = App(
-        lambda: open_gateway(Settings(), catalog=catalog, observer=notes),
-        observer=notes,
+        lambda: open_gateway(Settings(), catalog=catalog, observer=observer),
+        observer=observer,
         deadline=deadline,
         keep_alive=keep_alive,
         patience=patience,
         page=page,
     )
-    with background(lambda: _serving(app, notes), uvloop.new_event_loop) as served:
+    with background(lambda: _serving(app, observer), uvloop.new_event_loop) as served:
         yield served
 
 
 @asynccontextmanager
-async def _serving(app: App, notes: Notes, port: int = 0) -> AsyncIterator[Served]:
+async def _serving(
+    app: App, observer: RecordingObserver, port: int = 0
+) -> AsyncIterator[RunningGateway]:
     sock = socket.create_server(("127.0.0.1", port))
     config = uvicorn.Config(
         app,
@@ -186,6 +188,6 @@ async def _serving(app: App, notes: Notes, port: int = 0) -> AsyncIterator[Serve
     async with asyncio.TaskGroup() as group:
         group.create_task(server.serve(sockets=[sock]))
         try:
-            yield Served(sock.getsockname()[1], notes, asyncio.get_running_loop())
+            yield RunningGateway(sock.getsockname()[1], observer, asyncio.get_running_loop())
         finally:
             server.should_exit = True

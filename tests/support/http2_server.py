@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from .scripted_provider import Call, Ending, Gone, Reader, Upstream
+from .scripted_provider import Call, CloseConnection, Disconnect, Reader, Upstream
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE = 0, 1, 3, 4, 6, 8
@@ -79,7 +79,7 @@ async def serve_http2(upstream: Upstream, reader: Reader, writer: asyncio.Stream
     writer.write(frame(SETTINGS, 0, 0, OURS))
     writer.write(frame(WINDOW_UPDATE, 0, 0, (2**24).to_bytes(4, "big")))
     bodies: dict[int, bytes] = {}
-    callers: dict[int, Gone] = {}
+    callers: dict[int, Disconnect] = {}
     async with asyncio.TaskGroup() as group:
         try:
             while True:
@@ -87,24 +87,24 @@ async def serve_http2(upstream: Upstream, reader: Reader, writer: asyncio.Stream
                 if kind in {SETTINGS, PING} and not flags & ACK:
                     writer.write(frame(kind, ACK, 0, payload if kind == PING else b""))
                 elif kind == RST_STREAM and number in callers:
-                    callers[number].leave()
+                    callers[number].happen()
                 elif kind == HEADERS:
                     bodies[number] = b""
                 elif kind == DATA:
                     bodies[number] += payload
                     if flags & END_STREAM:
-                        callers[number] = Gone()
+                        callers[number] = Disconnect()
                         call = StreamCall(number, bodies.pop(number), writer)
                         group.create_task(_play(upstream, call, callers[number]))
         finally:
             for caller in callers.values():
-                caller.leave()
+                caller.happen()
 
 
-async def _play(upstream: Upstream, call: Call, gone: Gone) -> None:
+async def _play(upstream: Upstream, call: Call, gone: Disconnect) -> None:
     """The connection outlives a stream that was given up, but not a script that cuts it."""
     try:
         await upstream.play(call, gone)
-    except* (Ending, ConnectionError):
-        if call.hung_up is None:
+    except* (CloseConnection, ConnectionError):
+        if call.disconnected_at is None:
             call.writer.close()

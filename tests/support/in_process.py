@@ -20,14 +20,14 @@ from fanout.transport.engine import Engine, Incoming, Outgoing, Reply
 from fanout.wire.http import WireResponse
 
 from .background_loop import background
-from .gateway_server import Notes
-from .wire_formats import VOICES
+from .gateway_server import RecordingObserver
+from .wire_formats import WIRE_FORMATS
 
 PATIENCE = 20.0
 """Seconds after which a request that has not been answered hangs."""
 
 
-class Heard(Struct, frozen=True):
+class AppResponse(Struct, frozen=True):
     """An answer: its body whole, its headers in lower case."""
 
     status: int
@@ -48,7 +48,7 @@ class Heard(Struct, frozen=True):
         return error
 
 
-class Agreeable:
+class HelloEngine:
     """An engine whose providers say `Hello` to everything; `sent` is what they were asked."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class Agreeable:
 
     async def send(self, request: Outgoing) -> WireResponse:
         self.sent.append(request)
-        return WireResponse(200, {}, VOICES["openai"].whole("m", "Hello"))
+        return WireResponse(200, {}, WIRE_FORMATS["openai"].whole("m", "Hello"))
 
     @asynccontextmanager
     async def stream(self, request: Outgoing) -> AsyncIterator[Incoming]:
@@ -68,19 +68,25 @@ class Agreeable:
 
 
 async def _pieces() -> AsyncIterator[bytes]:
-    voice = VOICES["openai"]
-    yield voice.opening("m") + voice.delta("m", {"content": "Hello"}) + voice.closing("m")
+    wire_format = WIRE_FORMATS["openai"]
+    yield (
+        wire_format.opening("m")
+        + wire_format.delta("m", {"content": "Hello"})
+        + wire_format.closing("m")
+    )
 
 
 class InProcess:
     """A running app, and what it told its observer."""
 
-    def __init__(self, app: App, notes: Notes, loop: asyncio.AbstractEventLoop) -> None:
-        self.notes = notes
+    def __init__(
+        self, app: App, observer: RecordingObserver, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.observer = observer
         self._app = app
         self._loop = loop
 
-    def post(self, body: object, headers: Mapping[str, str] = {}) -> Heard:
+    def post(self, body: object, headers: Mapping[str, str] = {}) -> AppResponse:
         """Ask for a chat completion; what is not bytes is sent as JSON."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         named = [(name.encode(), value.encode()) for name, value in headers.items()]
@@ -93,13 +99,13 @@ class InProcess:
         pieces: Sequence[bytes] = (b"",),
         headers: Sequence[tuple[bytes, bytes]] = (),
         query: bytes = b"",
-    ) -> Heard:
+    ) -> AppResponse:
         """One request, its body in pieces."""
         scope = {"method": method, "path": path, "headers": headers, "query_string": query}
         call = self._call(scope, pieces)
         return asyncio.run_coroutine_threadsafe(call, self._loop).result(PATIENCE)
 
-    async def _call(self, scope: Mapping[str, Any], pieces: Sequence[bytes]) -> Heard:
+    async def _call(self, scope: Mapping[str, Any], pieces: Sequence[bytes]) -> AppResponse:
         left = list(pieces)
         sent: list[Message] = []
 
@@ -117,25 +123,27 @@ class InProcess:
         assert rest, "no body was sent"
         assert [part.get("more_body", False) for part in rest] == [True] * (len(rest) - 1) + [False]
         headers = {name.decode(): value.decode() for name, value in start["headers"]}
-        return Heard(start["status"], headers, b"".join(part["body"] for part in rest))
+        return AppResponse(start["status"], headers, b"".join(part["body"] for part in rest))
 
 
 @contextmanager
 def run_in_process(
-    config: Mapping[str, Any], engine: Engine | None = None, notes: Notes | None = None
+    config: Mapping[str, Any],
+    engine: Engine | None = None,
+    observer: RecordingObserver | None = None,
 ) -> Iterator[InProcess]:
     """The app of a config for the block; its providers agree to everything, or are `engine`'s."""
-    notes = notes or Notes()
+    observer = observer or RecordingObserver()
     catalog = resolve(check(config, {}), {})
-    over = engine or Agreeable()
-    opening = lambda: open_gateway(Settings(), catalog=catalog, engine=over, observer=notes)  # noqa: E731
-    app = App(opening, observer=notes)
-    with background(lambda: _running(app, notes)) as running:
+    over = engine or HelloEngine()
+    opening = lambda: open_gateway(Settings(), catalog=catalog, engine=over, observer=observer)  # noqa: E731
+    app = App(opening, observer=observer)
+    with background(lambda: _running(app, observer)) as running:
         yield running
 
 
 @asynccontextmanager
-async def _running(app: App, notes: Notes) -> AsyncIterator[InProcess]:
+async def _running(app: App, observer: RecordingObserver) -> AsyncIterator[InProcess]:
     stop, started = asyncio.Event(), asyncio.Event()
 
     async def receive() -> Message:
@@ -152,6 +160,6 @@ async def _running(app: App, notes: Notes) -> AsyncIterator[InProcess]:
         group.create_task(app({"type": "lifespan"}, receive, send))
         await started.wait()
         try:
-            yield InProcess(app, notes, asyncio.get_running_loop())
+            yield InProcess(app, observer, asyncio.get_running_loop())
         finally:
             stop.set()

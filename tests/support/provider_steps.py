@@ -8,7 +8,7 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
-from .scripted_provider import Call, Ending, Gate, Script, Step, Upstream
+from .scripted_provider import Call, CloseConnection, Gate, Script, Step, Upstream
 
 
 def pause(seconds: float) -> Step:
@@ -51,7 +51,7 @@ async def head(call: Call) -> None:
 async def role(call: Call) -> None:
     """What OpenAI opens every stream with: a role and an empty content."""
     if call.streams:
-        call.piece(call.voice.opening(call.model))
+        call.piece(call.wire_format.opening(call.model))
 
 
 def say(text: str) -> Step:
@@ -65,7 +65,7 @@ def delta(**fields: Any) -> Step:
     async def step(call: Call) -> None:
         call.words.append(fields.get("content") or "")
         if call.streams:
-            call.piece(call.voice.delta(call.model, fields))
+            call.piece(call.wire_format.delta(call.model, fields))
 
     return step
 
@@ -83,10 +83,10 @@ def comment(text: str) -> Step:
 async def stop(call: Call) -> None:
     """The end of an answer, and with a plain one all of it."""
     if call.streams:
-        call.piece(call.voice.closing(call.model))
+        call.piece(call.wire_format.closing(call.model))
         call.end()
     else:
-        body = call.voice.whole(call.model, "".join(call.words))
+        body = call.wire_format.whole(call.model, "".join(call.words))
         call.whole(200, body, {"content-type": "application/json"})
 
 
@@ -98,7 +98,7 @@ async def end(call: Call) -> None:
 async def cut(call: Call) -> None:
     """Close the connection as if all were said."""
     await call.writer.drain()
-    raise Ending
+    raise CloseConnection
 
 
 async def reset(call: Call) -> None:
@@ -106,7 +106,7 @@ async def reset(call: Call) -> None:
     await call.writer.drain()
     sock = call.writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    raise Ending
+    raise CloseConnection
 
 
 def raw(data: bytes) -> Step:
@@ -136,7 +136,7 @@ def refuse(
     """An error with this status, in the vendor's shape."""
 
     async def step(call: Call) -> None:
-        body = call.voice.error({"message": message, **said})
+        body = call.wire_format.error({"message": message, **said})
         call.whole(status, body, {"content-type": "application/json", **headers})
 
     return step

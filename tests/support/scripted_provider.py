@@ -18,7 +18,7 @@ from time import perf_counter
 from typing import Any, TypeAlias
 
 from .background_loop import background
-from .wire_formats import VOICES, Voice
+from .wire_formats import WIRE_FORMATS, WireFormat
 
 Step: TypeAlias = Callable[["Call"], Awaitable[None]]
 Script: TypeAlias = Sequence[Step]
@@ -43,7 +43,7 @@ class Gate:
         await self._opened.wait()
 
 
-class Ending(Exception):
+class CloseConnection(Exception):
     """The script is over, and so is its connection."""
 
 
@@ -64,15 +64,17 @@ class Call:
         self.raw = body
         self.body: dict[str, Any] = json.loads(body) if body else {}
         self.started = perf_counter()
-        self.hung_up: float | None = None
+        self.disconnected_at: float | None = None
         self.ended = False
         self.writer = writer
-        self.voice: Voice = VOICES["anthropic" if path.endswith("/messages") else "openai"]
+        self.wire_format: WireFormat = WIRE_FORMATS[
+            "anthropic" if path.endswith("/messages") else "openai"
+        ]
         self.words: list[str] = []
         self.has_head = False
 
     def __repr__(self) -> str:
-        return f"<{self.model}: ended={self.ended}, hung_up={self.hung_up}>"
+        return f"<{self.model}: ended={self.ended}, hung_up={self.disconnected_at}>"
 
     @property
     def model(self) -> str:
@@ -108,14 +110,14 @@ class Call:
         self.writer.write("\r\n".join([*lines, "", ""]).encode())
 
 
-class Gone:
+class Disconnect:
     """Whether the caller of a connection or of a stream has left, and when."""
 
     def __init__(self) -> None:
         self.event = asyncio.Event()
         self.at = 0.0
 
-    def leave(self) -> None:
+    def happen(self) -> None:
         """It has left."""
         self.at = self.at or perf_counter()
         self.event.set()
@@ -126,15 +128,15 @@ class Reader(asyncio.StreamReader):
 
     def __init__(self) -> None:
         super().__init__()
-        self.gone = Gone()
+        self.gone = Disconnect()
 
     def feed_eof(self) -> None:
         super().feed_eof()
-        self.gone.leave()
+        self.gone.happen()
 
     def set_exception(self, exc: Exception) -> None:
         super().set_exception(exc)
-        self.gone.leave()
+        self.gone.happen()
 
 
 class Upstream:
@@ -161,7 +163,7 @@ class Upstream:
         """A gate for this provider's scripts."""
         return Gate(self._loop)
 
-    def asked(self, model: str) -> list[Call]:
+    def calls_to(self, model: str) -> list[Call]:
         """The calls for `model`."""
         return [call for call in self.calls if call.model == model]
 
@@ -170,13 +172,15 @@ class Upstream:
         with self._changed:
             assert self._changed.wait_for(fact, PATIENCE), f"it never happened; {self.calls}"
 
-    def wait_asked(self, *models: str) -> None:
+    def wait_called(self, *models: str) -> None:
         """Wait until each of `models` has been called."""
-        self.wait(lambda: all(self.asked(model) for model in models))
+        self.wait(lambda: all(self.calls_to(model) for model in models))
 
-    def wait_hung_up(self, *models: str) -> None:
+    def wait_disconnected(self, *models: str) -> None:
         """Wait until the last call for each of `models` has lost its caller."""
-        self.wait(lambda: all(self.asked(m) and self.asked(m)[-1].hung_up for m in models))
+        self.wait(
+            lambda: all(self.calls_to(m) and self.calls_to(m)[-1].disconnected_at for m in models)
+        )
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, call after call."""
@@ -191,17 +195,17 @@ class Upstream:
                 return
             while call := await _next_call(reader, writer):
                 await self.play(call, reader.gone)
-        except* (Ending, ConnectionError, asyncio.IncompleteReadError):
+        except* (CloseConnection, ConnectionError, asyncio.IncompleteReadError):
             pass
         except* asyncio.CancelledError:
             writer.transport.abort()
         finally:
             writer.close()
 
-    async def play(self, call: Call, gone: Gone) -> None:
+    async def play(self, call: Call, gone: Disconnect) -> None:
         """Take the call's steps, until the last or until the caller has left."""
         self.calls.append(call)
-        self._tell()
+        self._notify()
         async with asyncio.TaskGroup() as group:
             watcher = group.create_task(self._watch(call, gone))
             try:
@@ -209,31 +213,31 @@ class Upstream:
                     await step(call)
                     await call.writer.drain()
             except ConnectionError:  # it left just when something was said to it
-                call.hung_up = gone.at or perf_counter()
+                call.disconnected_at = gone.at or perf_counter()
                 raise
             finally:
                 watcher.cancel()
                 call.ended = True
-                self._tell()
+                self._notify()
 
-    async def _watch(self, call: Call, gone: Gone) -> None:
+    async def _watch(self, call: Call, gone: Disconnect) -> None:
         await gone.event.wait()
-        call.hung_up = gone.at
-        self._tell()
-        raise Ending
+        call.disconnected_at = gone.at
+        self._notify()
+        raise CloseConnection
 
     def _next_script(self, model: str) -> Script:
         scripts = self._scripts.get(model) or [[_unknown]]
         return scripts.pop(0) if len(scripts) > 1 else scripts[0]
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         with self._changed:
             self._changed.notify_all()
 
 
 async def _unknown(call: Call) -> None:
     said = {"message": f"nobody scripted `{call.model}`", "code": "model_not_found"}
-    call.whole(404, call.voice.error(said), {"content-type": "application/json"})
+    call.whole(404, call.wire_format.error(said), {"content-type": "application/json"})
 
 
 async def _next_call(reader: Reader, writer: asyncio.StreamWriter) -> Call | None:

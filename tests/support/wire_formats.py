@@ -10,7 +10,7 @@ USAGE = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
 """What every answer says it took."""
 
 
-class Voice(Protocol):
+class WireFormat(Protocol):
     """One vendor's wire: pieces of a stream, a whole answer, an error."""
 
     def opening(self, model: str) -> bytes: ...
@@ -97,4 +97,4 @@ class Anthropic:
         return b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"
 
 
-VOICES: Mapping[str, Voice] = {"openai": OpenAI(), "anthropic": Anthropic()}
+WIRE_FORMATS: Mapping[str, WireFormat] = {"openai": OpenAI(), "anthropic": Anthropic()}

@@ -55,7 +55,7 @@ def test_no_more_is_held_than_the_limit_and_the_connection_is_closed(
             with pytest.raises(TooLong):
                 await engine.send(outgoing(plain, "a"))
             if script[-1] is endless:
-                await asyncio.to_thread(plain.wait_hung_up, "a")
+                await asyncio.to_thread(plain.wait_disconnected, "a")
         finally:
             await engine.aclose()
 
@@ -98,7 +98,7 @@ def test_an_origin_that_gave_too_much_has_to_earn_its_trust_again(
             if kind != "http2":
                 with pytest.raises(TooLong):
                     await engine.send(outgoing(upstream, "unended"))
-                await asyncio.to_thread(upstream.wait_hung_up, "unended")
+                await asyncio.to_thread(upstream.wait_disconnected, "unended")
             with pytest.raises(TooLong):
                 await engine.send(outgoing(upstream, "big"))
         finally:
@@ -174,7 +174,7 @@ def test_who_leaves_in_the_middle_of_a_body_closes_it(plain: Upstream) -> None:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.2):
                     await engine.send(outgoing(plain, "a"))
-            await asyncio.to_thread(plain.wait_hung_up, "a")
+            await asyncio.to_thread(plain.wait_disconnected, "a")
         finally:
             await engine.aclose()
 

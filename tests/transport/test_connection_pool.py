@@ -151,11 +151,11 @@ def test_cancelling_a_call_closes_its_stream_at_once(
         upstream.calls.clear()
         async with asyncio.TaskGroup() as group:
             task = group.create_task(_later(way, made, call))
-            await asyncio.to_thread(upstream.wait_asked, "a")
+            await asyncio.to_thread(upstream.wait_called, "a")
             left = perf_counter()
             task.cancel()
-        await asyncio.to_thread(upstream.wait_hung_up, "a")
-        return (upstream.calls[0].hung_up or 0.0) - left
+        await asyncio.to_thread(upstream.wait_disconnected, "a")
+        return (upstream.calls[0].disconnected_at or 0.0) - left
 
     async def run() -> float:
         async with engine(ca) as made:
@@ -176,10 +176,10 @@ def test_a_cancelled_call_leaves_its_connection_to_the_others(
     async def run() -> WireResponse:
         async with engine(ca) as made, asyncio.TaskGroup() as group:
             kept = group.create_task(streamed(made, outgoing(http2, "b", stream=True)))
-            await asyncio.to_thread(http2.wait_asked, "b")
+            await asyncio.to_thread(http2.wait_called, "b")
             async with made.stream(outgoing(http2, "a", stream=True)) as incoming:
                 await anext(aiter(incoming.body))
-            await asyncio.to_thread(http2.wait_hung_up, "a")
+            await asyncio.to_thread(http2.wait_disconnected, "a")
             closed.open()
         return kept.result()
 
@@ -224,7 +224,7 @@ def test_a_stream_that_is_left_unread_is_closed(plain: Upstream) -> None:
             assert incoming.status == 200
 
     asyncio.run(run())
-    plain.wait_hung_up("a")
+    plain.wait_disconnected("a")
 
 
 def test_an_ended_stream_leaves_its_connection_for_the_next(plain: Upstream) -> None:

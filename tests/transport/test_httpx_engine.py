@@ -29,7 +29,7 @@ from fanout.wire.http import WireResponse
 from tests.http.asking import HI, joined
 from tests.support.provider_steps import answers, hang, refuse, role, say, stalls
 from tests.support.scripted_provider import Upstream
-from tests.support.wire_formats import VOICES
+from tests.support.wire_formats import WIRE_FORMATS
 
 Handler = Callable[[httpx2.Request], httpx2.Response]
 REQUEST = Outgoing("POST", "https://provider.test/v1/x", {"authorization": "Bearer k"}, b"{}")
@@ -132,7 +132,7 @@ def test_a_body_that_cannot_be_decoded_is_a_connection_lost(
 def test_the_whole_gateway_runs_over_a_mock_transport() -> None:
     def handler(request: httpx2.Request) -> httpx2.Response:
         asked = json.loads(request.content)
-        return httpx2.Response(200, content=VOICES["openai"].whole(asked["model"], "Hello"))
+        return httpx2.Response(200, content=WIRE_FORMATS["openai"].whole(asked["model"], "Hello"))
 
     params = {"model": "openai/gpt-4o", "api_key": "k"}
     config = {"model_list": [{"model_name": "a", "litellm_params": params}]}
@@ -199,7 +199,7 @@ def test_leaving_its_stream_closes_the_providers(plain: Upstream) -> None:
             stream = await made.chat.completions.create(model="a", messages=HI, stream=True)
             await anext(aiter(stream))
             await stream.close()
-            await asyncio.to_thread(plain.wait_hung_up, "a")
+            await asyncio.to_thread(plain.wait_disconnected, "a")
 
     asyncio.run(run())
 
@@ -213,7 +213,7 @@ def test_its_timeout_counts_before_the_head(plain: Upstream) -> None:
 
     with pytest.raises(openai.APITimeoutError):
         asyncio.run(run())
-    plain.wait_hung_up("a")
+    plain.wait_disconnected("a")
 
 
 def test_its_timeout_counts_between_two_pieces(plain: Upstream) -> None:
@@ -226,7 +226,7 @@ def test_its_timeout_counts_between_two_pieces(plain: Upstream) -> None:
 
     with pytest.raises(openai.APITimeoutError):
         asyncio.run(run())
-    plain.wait_hung_up("a")
+    plain.wait_disconnected("a")
 
 
 def test_a_provider_that_is_not_there_is_a_connection_error(plain: Upstream) -> None:

@@ -32,7 +32,7 @@ from fanout.settings import Settings
 from fanout.wire import json as wire
 from tests.bulk.local_jobs import CONFIG, COST, TICK, EchoProvider, jsonl, line
 from tests.cli.commands import Command, Ran
-from tests.support.gateway_server import Notes
+from tests.support.gateway_server import RecordingObserver
 
 NAMES = [f"n{i:02d}" for i in range(50)]
 
@@ -67,13 +67,13 @@ class Cloud:
             raise raised.exceptions[0] from None
 
     async def _run(self, job_id: str) -> None:
-        notes, catalog = Notes(), resolve(check(CONFIG, {}), {})
+        observer, catalog = RecordingObserver(), resolve(check(CONFIG, {}), {})
         options = RunnerOptions(shards=ShardSize(20, 1 << 20), grace=0.3, tick=TICK)
         settings = Settings()
         async with open_gateway(
-            settings, catalog=catalog, engine=self.provider, observer=notes
+            settings, catalog=catalog, engine=self.provider, observer=observer
         ) as gateway:
-            machine = StepHandlers(gateway, self.stores, notes, options)
+            machine = StepHandlers(gateway, self.stores, observer, options)
             planned = await machine.plan(job_id)
             source = self.stores.blobs.read(planned.manifest)
             shards = [wire.decode(raw, type=Shard) async for _, _, _, raw in iter_lines(source)]

@@ -30,7 +30,7 @@ from fanout.http.app import App
 from fanout.settings import Settings
 from tests.bulk.local_jobs import CONFIG, line
 from tests.support.background_loop import background
-from tests.support.gateway_server import Notes, Served, _serving
+from tests.support.gateway_server import RecordingObserver, RunningGateway, _serving
 
 from .conftest import REGION
 
@@ -58,21 +58,21 @@ def env(s3: Any, table: DynamoTable, machine: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def server(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+def server(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningGateway]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    notes = Notes()
+    observer = RecordingObserver()
     catalog = resolve(check(CONFIG, {}), {})
     app = App(
-        lambda: open_gateway(Settings(), catalog=catalog, observer=notes),
-        observer=notes,
+        lambda: open_gateway(Settings(), catalog=catalog, observer=observer),
+        observer=observer,
         jobs=lambda _: open_stack(env),
     )
-    with background(lambda: _serving(app, notes), uvloop.new_event_loop) as served:
+    with background(lambda: _serving(app, observer), uvloop.new_event_loop) as served:
         yield served
 
 
 @pytest.fixture
-def client(server: Served) -> Iterator[openai.OpenAI]:
+def client(server: RunningGateway) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=f"{server.url}/v1", api_key="k", max_retries=0) as made:
         yield made
 
@@ -111,7 +111,7 @@ def test_a_batch_tells_the_calls_of_its_workers(client: openai.OpenAI, table: Dy
 
 
 def test_a_batch_that_cannot_be_started_has_failed(
-    client: openai.OpenAI, machine: str, server: Served
+    client: openai.OpenAI, machine: str, server: RunningGateway
 ) -> None:
     boto3.client("stepfunctions", REGION).delete_state_machine(stateMachineArn=machine)
     with pytest.raises(openai.InternalServerError):
@@ -120,7 +120,7 @@ def test_a_batch_that_cannot_be_started_has_failed(
     assert job.status == "failed"
     assert job.errors is not None
     assert [error.code for error in job.errors.data or []] == ["job_failed"]
-    assert [type(bug).__name__ for bug in server.notes.bugs] == ["StateMachineDoesNotExist"]
+    assert [type(bug).__name__ for bug in server.observer.bugs] == ["StateMachineDoesNotExist"]
 
 
 def test_a_file_says_until_when_the_bucket_keeps_it(client: openai.OpenAI) -> None:
@@ -135,7 +135,7 @@ def test_a_file_says_until_when_the_bucket_keeps_it(client: openai.OpenAI) -> No
 
 
 def test_a_small_file_comes_through_and_a_large_one_from_s3_itself(
-    client: openai.OpenAI, server: Served
+    client: openai.OpenAI, server: RunningGateway
 ) -> None:
     small = client.files.create(file=("in.jsonl", line("a")), purpose="batch")
     assert client.files.content(small.id).content == line("a")
@@ -160,7 +160,7 @@ def test_a_small_file_comes_through_and_a_large_one_from_s3_itself(
     query = parse_qs(link.query)
     assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
     assert query["X-Amz-Expires"] == ["900"]
-    assert server.notes.bugs == []
+    assert server.observer.bugs == []
 
 
 def test_boto3_is_not_loaded_before_the_first_file_or_job_comes() -> None:

@@ -27,7 +27,7 @@ from fanout.gateway.factory import open_gateway
 from fanout.settings import Settings
 from scripts.aws import job_cost
 from tests.bulk.local_jobs import CONFIG, COST, TICK, EchoProvider, jsonl, line
-from tests.support.gateway_server import Notes
+from tests.support.gateway_server import RecordingObserver
 
 MINUTE = 60.0
 NAMES = [f"n{number:03d}" for number in range(60)]
@@ -95,16 +95,16 @@ async def cloud(
     async def execute(job_id: str) -> None:
         started.append(job_id)
 
-    notes, provider = Notes(), provider or EchoProvider()
+    observer, provider = RecordingObserver(), provider or EchoProvider()
     catalog = resolve(check(config, {}), {})
     stores = Stores(blobs, table, time.time)
     options = RunnerOptions(shards=ShardSize(20, 1 << 20), grace=0.3, tick=TICK)
     async with open_gateway(
-        Settings(), catalog=catalog, engine=provider, observer=notes
+        Settings(), catalog=catalog, engine=provider, observer=observer
     ) as gateway:
-        machine = StepHandlers(gateway, stores, notes, options)
+        machine = StepHandlers(gateway, stores, observer, options)
         yield Cloud(machine, AWSBatchService(stores, execute), stores, provider)
-    assert notes.bugs == []
+    assert observer.bugs == []
 
 
 def test_a_job_goes_through_its_steps_and_every_line_is_answered_once(

@@ -28,7 +28,7 @@ from fanout.bulk.service.records import Job
 from fanout.bulk.work.worker import WorkResult
 from fanout.gateway.gateway import Gateway
 from tests.bulk.local_jobs import EchoProvider
-from tests.support.gateway_server import Notes
+from tests.support.gateway_server import RecordingObserver
 from tests.support.virtual_clock import now
 
 Step: TypeAlias = Callable[[StepHandlers, float], Coroutine[Any, Any, Any]]
@@ -202,7 +202,7 @@ class World:
         lot = self._lot(what, life)
         fate = self._living[what] = Fate(lot, self.chance("throttled", what, life))
         machine = StepHandlers(
-            gateway, self.stores(fate), Notes(), RunnerOptions(shards=SIZE, grace=0.3)
+            gateway, self.stores(fate), RecordingObserver(), RunnerOptions(shards=SIZE, grace=0.3)
         )
         async with asyncio.TaskGroup() as group:
             task = group.create_task(_life(step(machine, lot.seconds)))

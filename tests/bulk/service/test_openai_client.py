@@ -14,7 +14,7 @@ import pytest
 from openai.types import Batch
 
 from tests.bulk.local_jobs import jsonl, line
-from tests.support.gateway_server import Served
+from tests.support.gateway_server import RunningGateway
 from tests.support.provider_steps import answers, refuse, stalls
 from tests.support.scripted_provider import Upstream
 
@@ -49,7 +49,7 @@ def output(client: openai.OpenAI, file_id: str | None) -> dict[str, Any]:
     return {one["custom_id"]: one for one in said}
 
 
-def other(server: Served, key: str) -> openai.OpenAI:
+def other(server: RunningGateway, key: str) -> openai.OpenAI:
     return openai.OpenAI(api_key=key, base_url=f"{server.url}/v1", max_retries=0)
 
 
@@ -138,7 +138,7 @@ def test_a_cancelled_batch_ends_within_seconds_with_what_it_has(
     upstream.script("a", answers("Hello"))
     upstream.script("b", stalls())
     batch = create(client, jsonl([line("x"), line("y", "b")]))
-    upstream.wait_asked("a", "b")
+    upstream.wait_called("a", "b")
     batch = client.batches.cancel(batch.id)
     assert (batch.status, batch.cancelling_at is not None) == ("cancelling", True)
     batch = ended(client, batch)
@@ -238,7 +238,7 @@ def test_what_is_wrong_with_a_request_is_said(
 
 
 def test_a_key_sees_its_own_and_may_name_only_its_models(
-    client: openai.OpenAI, server: Served, upstream: Upstream
+    client: openai.OpenAI, server: RunningGateway, upstream: Upstream
 ) -> None:
     upstream.script("a", answers())
     upstream.script("b", answers())
@@ -249,7 +249,7 @@ def test_a_key_sees_its_own_and_may_name_only_its_models(
         assert bad.errors is not None
         assert bad.errors.data is not None
         assert [(e.code, e.line) for e in bad.errors.data] == [("model_not_allowed", 2)]
-        assert not upstream.asked("b")
+        assert not upstream.calls_to("b")
         assert stranger.batches.list().data == []
         assert stranger.files.list().data == []
         assert good.output_file_id is not None
