@@ -58,7 +58,7 @@ DOORS = {
     "subprocess": "local",
     "threading": "library/background_loop local cli/local_run",
     "json": "wire/json",  # and that only to name a duplicate key
-    "pydantic": "",
+    "pydantic": "library",
     "logging": "",
     "asyncio": "concurrency transport routing gateway library http cli bulk aws",
 }
@@ -66,7 +66,9 @@ DOORS = {
 PURE = """
     bulk/input/bloom_filter  bulk/input/lines  bulk/input/planner  bulk/pacing/limits
     bulk/service/records  bulk/totals  config/model  config/resolve  config/unknown_keys  errors
-    gateway/combine  gateway/interleave  gateway/report  library/types  providers
+    gateway/combine  gateway/interleave  gateway/report
+    library/inputs  library/json_object  library/options  library/structured_output  library/types
+    providers
     routing/leg  routing/retry_policy  schema  secret  telemetry/observers
     transport/error_mapping  transport/redaction  wire
 """

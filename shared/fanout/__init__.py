@@ -1,8 +1,9 @@
 """
 One prompt to many models, many prompts to one model: an OpenAI-compatible gateway.
 
-The functions of LiteLLM's batch-completion page, each with an `a…` twin. They are imported when
-they are first used, so that importing the package costs nothing.
+The functions of LiteLLM's batch-completion page, each with an async twin (`acompletion`, …), the
+types of their responses, and the exceptions. Everything is imported on first use, so importing the
+package costs nothing.
 """
 
 from __future__ import annotations
@@ -10,23 +11,130 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .errors import AllFailed, FanoutError, ProviderError, RequestError
-    from .library.functions import (
-        abatch_completion,
-        abatch_completion_models,
+    from .errors import (
+        AllFailed,
+        Broken,
+        Cause,
+        CheckpointError,
+        ConfigError,
+        DeadlineExceeded,
+        ErrorDetail,
+        FanoutError,
+        Forbidden,
+        Internal,
+        Malformed,
+        MissingKey,
+        NotFound,
+        Overloaded,
+        Oversized,
+        ProviderError,
+        QuotaExceeded,
+        RateLimited,
+        Refused,
+        Rejected,
+        RequestError,
+        SchemaMismatch,
+        TimedOut,
+        TooLarge,
+        Unauthorized,
+        UnknownModel,
+        Unreachable,
+        Unsupported,
+    )
+    from .library.all_responses import (
         abatch_completion_models_all_responses,
-        acompletion,
-        batch_completion,
-        batch_completion_models,
         batch_completion_models_all_responses,
-        completion,
+    )
+    from .library.batch import abatch_completion, batch_completion
+    from .library.completion import acompletion, completion
+    from .library.options import ChatOptions
+    from .library.race import abatch_completion_models, batch_completion_models
+    from .library.streams import ChunkIterator, ChunkStream
+    from .library.types import (
+        Audio,
+        ChatCompletion,
+        ChatCompletionChunk,
+        Choice,
+        ChunkChoice,
+        CompletionTokensDetails,
+        CustomCall,
+        CustomToolCall,
+        Delta,
+        DeltaFunction,
+        DeltaToolCall,
+        ErrorObject,
+        FanoutReport,
+        Function,
+        Logprobs,
+        Message,
+        ModelAttempt,
+        ParsedChatCompletion,
+        ParsedChoice,
+        ParsedMessage,
+        PromptTokensDetails,
+        TokenLogprob,
+        ToolCall,
+        TopLogprob,
+        Usage,
     )
 
 __all__ = [
     "AllFailed",
+    "Audio",
+    "Broken",
+    "Cause",
+    "ChatCompletion",
+    "ChatCompletionChunk",
+    "ChatOptions",
+    "CheckpointError",
+    "Choice",
+    "ChunkChoice",
+    "ChunkIterator",
+    "ChunkStream",
+    "CompletionTokensDetails",
+    "ConfigError",
+    "CustomCall",
+    "CustomToolCall",
+    "DeadlineExceeded",
+    "Delta",
+    "DeltaFunction",
+    "DeltaToolCall",
+    "ErrorDetail",
+    "ErrorObject",
     "FanoutError",
+    "FanoutReport",
+    "Forbidden",
+    "Function",
+    "Internal",
+    "Logprobs",
+    "Malformed",
+    "Message",
+    "MissingKey",
+    "ModelAttempt",
+    "NotFound",
+    "Overloaded",
+    "Oversized",
+    "ParsedChatCompletion",
+    "ParsedChoice",
+    "ParsedMessage",
+    "PromptTokensDetails",
     "ProviderError",
+    "QuotaExceeded",
+    "RateLimited",
+    "Refused",
+    "Rejected",
     "RequestError",
+    "SchemaMismatch",
+    "TimedOut",
+    "TokenLogprob",
+    "TooLarge",
+    "ToolCall",
+    "TopLogprob",
+    "Unauthorized",
+    "UnknownModel",
+    "Unreachable",
+    "Unsupported",
+    "Usage",
     "abatch_completion",
     "abatch_completion_models",
     "abatch_completion_models_all_responses",
@@ -37,7 +145,20 @@ __all__ = [
     "completion",
 ]
 
-_ERRORS = frozenset({"AllFailed", "FanoutError", "ProviderError", "RequestError"})
+# The module of each name.
+_MODULES = {
+    "acompletion": "library.completion",
+    "completion": "library.completion",
+    "abatch_completion": "library.batch",
+    "batch_completion": "library.batch",
+    "abatch_completion_models": "library.race",
+    "batch_completion_models": "library.race",
+    "abatch_completion_models_all_responses": "library.all_responses",
+    "batch_completion_models_all_responses": "library.all_responses",
+    "ChatOptions": "library.options",
+    "ChunkIterator": "library.streams",
+    "ChunkStream": "library.streams",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -45,9 +166,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module `fanout` has no `{name}`")
     from importlib import import_module
 
-    return getattr(
-        import_module(".errors" if name in _ERRORS else ".library.functions", __name__), name
-    )
+    if (module := _MODULES.get(name)) is None:
+        errors = import_module(".errors", __name__)
+        module = "errors" if hasattr(errors, name) else "library.types"
+    return getattr(import_module(f".{module}", __name__), name)
 
 
 def __dir__() -> list[str]:

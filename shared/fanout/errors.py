@@ -24,6 +24,8 @@ Every error this house raises on purpose.
     │   ├── Malformed            the reply does not parse as the provider's own wire (502)
     │   ├── Broken               the stream ended early                              (502)
     │   └── Oversized            an answer too large to be held                      (502)
+    ├── SchemaMismatch           the response does not fit `response_format`; .completion (502)
+    ├── CheckpointError          the file of `checkpoint=` cannot be read or written; .responses
     ├── AllFailed                .failures, in call order; their status if they agree, else 502
     ├── Internal                 a bug of ours, which the log has already                (500)
     └── DeadlineExceeded         the request's own time is up                        (504)
@@ -241,6 +243,27 @@ class DeadlineExceeded(FanoutError):
     status = 504
     type = "timeout_error"
     code = "deadline_exceeded"
+
+
+class SchemaMismatch(FanoutError):
+    """A response does not fit the class given as `response_format`; `completion` holds it."""
+
+    status = 502
+    code = "schema_mismatch"
+
+    def __init__(self, model: str, schema: str, reason: str, completion: object) -> None:
+        super().__init__(f"`{model}`: the response is not a `{schema}`: {reason}")
+        self.completion = completion
+
+
+class CheckpointError(FanoutError):
+    """A checkpoint file cannot be used or written; `responses` holds what was received."""
+
+    code = "checkpoint_failed"
+
+    def __init__(self, message: str, responses: Sequence[object] = ()) -> None:
+        super().__init__(message)
+        self.responses = responses
 
 
 class Cause(Struct, frozen=True):

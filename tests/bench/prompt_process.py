@@ -21,19 +21,19 @@ Run = Callable[[str, int], list[Any]]
 """Sends a number of prompts to a base URL; returns the texts of the responses."""
 
 MESSAGES = [{"role": "user", "content": "Say hello."}]
-ADDRESS = {"api_key": "sk-stub"}
+KEY = "sk-stub"
 
 
 def fanout() -> Run:
     """`fanout.batch_completion`."""
-    from fanout import batch_completion
+    from fanout import ChatCompletion, batch_completion
 
     def run(base: str, count: int) -> list[Any]:
         conversations = [MESSAGES] * count
-        responses = batch_completion(
-            "openai/stub", conversations, max_workers=count, api_base=base, **ADDRESS
+        found = batch_completion(
+            "openai/stub", conversations, max_workers=count, api_base=base, api_key=KEY
         )
-        return [response.choices[0].message.content for response in responses]
+        return [one.choices[0].message.content for one in found if isinstance(one, ChatCompletion)]
 
     return run
 
@@ -50,7 +50,7 @@ def litellm(workers: int) -> Run:
             messages=[MESSAGES] * count,
             max_workers=min(workers, count),
             api_base=base,
-            **ADDRESS,
+            api_key=KEY,
         )
         return [response.choices[0].message.content for response in responses]
 

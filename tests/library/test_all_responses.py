@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fanout.errors import Overloaded, Refused, RequestError
-from tests.library.ways import HI, Way, at, content, spoken
+from tests.library.ways import HI, Way, at, content, kind_of, spoken
 from tests.support.provider_steps import answers, opens, refuse, wait
 from tests.support.scripted_provider import Upstream
 
@@ -31,7 +31,7 @@ def test_a_failed_one_is_its_exception_in_its_place_and_never_dropped(
     upstream.script("b", answers("B"))
     upstream.script("c", [refuse(500, "no")])
     found = call(NAME, models("a", "b", "c"), HI, num_retries=0, **at(upstream))
-    assert [type(one) for one in (found[0], found[2])] == [Refused, Overloaded]
+    assert [kind_of(one) for one in (found[0], found[2])] == [Refused, Overloaded]
     assert content(found[1]) == "B"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import fanout
 from fanout.errors import DeadlineExceeded, Overloaded, RateLimited, Refused, RequestError
-from tests.library.ways import HI, Plain, Twin, Way, at, content, says, spoken
+from tests.library.ways import HI, Plain, Twin, Way, at, content, kind_of, says, spoken
 from tests.support.provider_steps import answers, pause, refuse, stalls
 from tests.support.scripted_provider import Call, Upstream
 
@@ -40,7 +40,7 @@ def test_a_failed_one_is_its_exception_in_its_place(upstream: Upstream, call: Wa
     prompts = ["one", "fail 401", "two", "fail 429", "fail 500"]
     conversations = [says(p) for p in prompts]
     found = call("batch_completion", "openai/m", conversations, num_retries=0, **at(upstream))
-    assert [type(answer) for answer in found[1::2]] == [Refused, RateLimited]
+    assert [kind_of(answer) for answer in found[1::2]] == [Refused, RateLimited]
     assert isinstance(found[4], Overloaded)
     assert [content(found[0]), content(found[2])] == ["one", "two"]
 

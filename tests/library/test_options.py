@@ -10,7 +10,7 @@ import pytest
 
 import fanout
 from fanout.errors import AllFailed, RequestError, Unsupported
-from tests.library.ways import HI, Plain, Way, at, content, says, spoken
+from tests.library.ways import HI, Plain, Way, at, content, kind_of, says, spoken
 from tests.support.provider_steps import answers, refuse
 from tests.support.scripted_provider import Upstream
 
@@ -56,7 +56,7 @@ def test_a_wrong_option_is_refused_by_name_or_fails_in_its_place(
         found = call(name, models, messages, temperature="hot", **at(upstream))
     except RequestError as error:
         found = [error]
-    assert {(type(one), one.param) for one in found} == {(RequestError, "temperature")}
+    assert {(kind_of(one), one.param) for one in found} == {(RequestError, "temperature")}
     assert upstream.calls == []
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import fanout
+import fanout.errors
 from tests.support.scripted_provider import Upstream
 
 HI = [{"role": "user", "content": "Hi"}]
@@ -25,6 +26,12 @@ def says(text: str) -> list[dict[str, str]]:
 def content(answer: Any) -> Any:
     """What an answer says; an exception is itself."""
     return answer if isinstance(answer, Exception) else answer.choices[0].message.content
+
+
+def kind_of(error: object) -> type[object]:
+    """Fanout's own class of an error: tests load OpenAI's SDK, so its class derives from both."""
+    kinds = vars(fanout.errors).values()
+    return next(kind for kind in type(error).__mro__ if kind in kinds)
 
 
 class Plain:

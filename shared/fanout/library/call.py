@@ -1,7 +1,7 @@
 """
-What one call of the Python functions asks for: its models and options, checked once.
+One call of the Python functions: its models and options, checked once for all its conversations.
 
-Knows nothing of threads; `library/functions.py` has the functions.
+Knows nothing of threads.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
+
+from pydantic import BaseModel
 
 from ..config.model import ModelParams
 from ..config.resolve import Catalog, Deployment, make_deployment
@@ -26,9 +28,16 @@ from ..schema.fanout import FanOutRequest, another, parse_request
 from ..schema.validation import convert
 from ..settings import Settings
 from ..telemetry.observers import NullObserver
+from ..transport.client_engine import ClientEngine, is_client
 from ..transport.engine import Engine
+from .inputs import plain, plain_options
+from .options import check_names
 from .streams import ChunkStream
+from .structured_output import parsed, schema_format
 from .types import ChatCompletion
+
+NOT_SENT = frozenset({"fanout", "stream", "timeout", "request_timeout", "num_retries", "fallbacks"})
+"""Options that do not change what the models are asked."""
 
 ADDRESS = ("api_base", "api_key", "api_version", "drop_params", "region", "aws_region_name")
 
@@ -44,53 +53,84 @@ class Call:
         models: Sequence[str],
         options: Mapping[str, Any],
         deployments: Sequence[Mapping[str, Any]] | None = None,
+        *,
         mode: str = "one",
+        stagger: float | None = None,
     ) -> None:
-        given = {name: value for name, value in options.items() if value is not None}
+        check_names(options)
+        given = dict(options)
+        self._parse_as = _parsed_class(given)
+        given = plain_options(given)
+        client = given.pop("http_client", None)
+        if client is not None and not is_client(client):
+            raise RequestError("`http_client` must be a client of httpx or httpx2", "http_client")
         if "base_url" in given:  # LiteLLM's other name for it
             given.setdefault("api_base", given.pop("base_url"))
         address = {name: given.pop(name) for name in ADDRESS if name in given}
+        self._api_base = address.get("api_base")
         self.stream = bool(given.pop("stream", False))
         self._models, self._mode = models, mode
         self._checked: FanOutRequest | None = None
-        # Deployments of one model are told apart by their place, which no caller gets to see.
+        # Deployments of one model get the suffix `#INDEX`, which responses and errors do not show.
         names = list(models) if deployments is None else [f"{m}#{i}" for i, m in enumerate(models)]
         self._labels = dict(zip(names, models, strict=True))
         if deployments is None:
-            asked = {
+            wanted = {
                 name: {**_known(name, models, address), "model": name} for name in _spares(given)
             }
-            asked |= {name: {**address, "model": name} for name in models}
+            wanted |= {name: {**address, "model": name} for name in models}
         else:
-            given.pop("model_list", None)  # LiteLLM asks for it there, and does not read it
+            given.pop("model_list", None)  # LiteLLM requires it here and does not read it
             address |= _shared(given, deployments)
-            asked = {name: {**address, **to} for name, to in zip(names, deployments, strict=True)}
+            wanted = {name: {**address, **to} for name, to in zip(names, deployments, strict=True)}
         env = (settings := Settings.read()).env
         groups = {
             name: (_deployment(self._labels.get(name, name), to, env),)
-            for name, to in asked.items()
+            for name, to in wanted.items()
         }
-        pace = {"stagger": given.pop("stagger")} if "stagger" in given else {"mode": mode}
+        pace = {"mode": mode} if stagger is None else {"stagger": stagger}
         self._body = {**given, "fanout": {"models": names, **pace}, "stream": self.stream}
         if not self.stream:
             self._body.pop("stream_options", None)
         catalog = Catalog(groups=groups, env=env)
-        router = Router(catalog, make_transport(settings, _engine()), observer=NullObserver())
+        engine = _engine() if client is None else ClientEngine(client)
+        router = Router(catalog, make_transport(settings, engine), observer=NullObserver())
         self._gateway = Gateway(catalog, router)
 
-    async def answer(self, messages: object) -> Any:
-        """One conversation's answer, or its stream once the first content is in hand."""
-        if self.stream:
-            return await self.lazy_stream(messages).open()
+    async def response(self, messages: object) -> ChatCompletion:
+        """One conversation's response."""
+        return self.from_json(await self.json_response(messages))
+
+    async def open_stream(self, messages: object) -> ChunkStream:
+        """One conversation's stream, once its first content has arrived."""
+        return await self.lazy_stream(messages).open()
+
+    async def json_response(self, messages: object) -> dict[str, Any]:
+        """One conversation's response, as JSON values."""
         request = self._request(messages)
         try:
             answer = await self._gateway.answer(request, _context())
         except FanoutError as error:
-            raise self._labelled_error(error) from None
-        return ChatCompletion(self._labelled(answer.body))
+            raise self._labelled_error(error) from error.__cause__
+        return self._labelled(answer.body)
+
+    def from_json(self, body: Mapping[str, Any]) -> ChatCompletion:
+        """A response as the public type; raises `SchemaMismatch` (see `parsed`)."""
+        completion = ChatCompletion.from_json(body)
+        return completion if self._parse_as is None else parsed(completion, self._parse_as)
+
+    def identity(self, messages: object) -> dict[str, Any]:
+        """What tells a request from others in a checkpoint: the models, options and messages."""
+        sent = {name: value for name, value in self._body.items() if name not in NOT_SENT}
+        return {
+            **sent,
+            "models": list(self._models),
+            "api_base": self._api_base,
+            "messages": plain(messages),
+        }
 
     def lazy_stream(self, messages: object) -> ChunkStream:
-        """One conversation's stream, which opens when it is read."""
+        """One conversation's stream, which sends its request when it is first read."""
         return ChunkStream(lambda: self._opened(messages))
 
     @asynccontextmanager
@@ -101,7 +141,7 @@ class Call:
                 opening = self._gateway.stream(request, _context())
                 answer = await stack.enter_async_context(opening)
             except FanoutError as error:
-                raise self._labelled_error(error) from None
+                raise self._labelled_error(error) from error.__cause__
             yield self._labelled_chunks(answer.chunks)
 
     def _request(self, messages: object) -> FanOutRequest:
@@ -110,9 +150,10 @@ class Call:
                 '`messages` must be a list of messages such as `{"role": "user", "content": "Hi"}`',
                 "messages",
             )
-        if self._checked is not None and not any(isinstance(m, list) for m in messages):
-            return another(self._checked, list(messages))
-        request = parse_request({**self._body, "messages": list(messages)})
+        sent = plain(messages)
+        if self._checked is not None and not any(isinstance(m, list) for m in sent):
+            return another(self._checked, sent)
+        request = parse_request({**self._body, "messages": sent})
         if not request.nested:
             self._checked = request
         return request
@@ -139,6 +180,15 @@ class Call:
         if self._mode == "race" and isinstance(error, ProviderError | ConfigError):
             return AllFailed([Cause(self._models[0], error)])
         return error
+
+
+def _parsed_class(options: dict[str, Any]) -> type[BaseModel] | None:
+    """The pydantic class given as `response_format`, which its schema replaces in `options`."""
+    kind = options.get("response_format")
+    if not isinstance(kind, type):
+        return None
+    options["response_format"] = schema_format(kind)
+    return kind
 
 
 def _context() -> Context:

@@ -1,20 +1,24 @@
-"""An answer as it comes, for Python code: `ChunkStream`, and its twin for synchronous code."""
+"""A streamed response: `ChunkStream`, and `ChunkIterator` for synchronous code."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from .background_loop import background_loop
+from .openai_errors import openai_errors
 from .types import ChatCompletionChunk
+
+T = TypeVar("T")
 
 
 class ChunkStream:
     """
-    An answer as it comes: an async iterator of chunks, closed when it ends or by `aclose()`.
+    An async iterator of a response's chunks.
 
-    Leaving it unread keeps the provider's stream open; `async with` closes it for certain.
+    It is closed when it ends, and by `aclose()` or `async with`. A stream that is neither read to
+    its end nor closed keeps its connection to the provider.
     """
 
     def __init__(
@@ -31,10 +35,11 @@ class ChunkStream:
         return self._closed
 
     async def open(self) -> ChunkStream:
-        """Ask, and wait for the first content; reading does so by itself."""
+        """Send the request and wait for the first content; reading does this, too."""
         if self._chunks is None and not self._closed:
             try:
-                self._chunks = await self._stack.enter_async_context(self._opening())
+                with openai_errors():
+                    self._chunks = await self._stack.enter_async_context(self._opening())
             except BaseException:
                 self._closed = True
                 raise
@@ -48,15 +53,16 @@ class ChunkStream:
         if self._chunks is None or self._closed:
             raise StopAsyncIteration
         try:
-            return ChatCompletionChunk(await anext(self._chunks))
+            return ChatCompletionChunk.from_json(await anext(self._chunks))
         except StopAsyncIteration:
             await self.aclose()
             raise
         except BaseException as error:
             self._closed = True
-            # Told what broke it, the stream may have a better name for that, and raises it.
-            await self._stack.__aexit__(type(error), error, error.__traceback__)
-            raise
+            with openai_errors():
+                # Given the error, the stream's own clean-up may raise a more exact one.
+                await self._stack.__aexit__(type(error), error, error.__traceback__)
+                raise
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -66,7 +72,7 @@ class ChunkStream:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the provider's stream; the rest of the answer is not wanted."""
+        """Close the provider's stream and drop the rest of the response."""
         self._closed = True
         await self._stack.aclose()
 
@@ -98,9 +104,28 @@ class ChunkIterator:
             self._portal.leave(self._stream.aclose)
 
     def close(self) -> None:
-        """Close the provider's stream; the rest of the answer is not wanted."""
+        """Close the provider's stream and drop the rest of the response."""
         self._portal.run(self._stream.aclose())
 
 
 async def _next(stream: ChunkStream) -> ChatCompletionChunk | None:
     return await anext(stream, None)
+
+
+async def iterable(call: Awaitable[T | ChunkStream]) -> T | ChunkIterator:
+    """
+    The call's response for synchronous code.
+
+    A stream is wrapped on the loop: if the caller is interrupted just then, the iterator is
+    dropped, which closes the stream.
+    """
+    return _wrapped(await call)
+
+
+async def iterables(call: Awaitable[Sequence[T | ChunkStream]]) -> list[T | ChunkIterator]:
+    """The call's responses for synchronous code; see `iterable`."""
+    return [_wrapped(one) for one in await call]
+
+
+def _wrapped(response: T | ChunkStream) -> T | ChunkIterator:
+    return ChunkIterator(response) if isinstance(response, ChunkStream) else response

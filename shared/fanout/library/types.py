@@ -1,193 +1,267 @@
 """
-An answer as an object: reads, prints and dumps like OpenAI's SDK's.
+The public types of responses: pydantic models with the field names of OpenAI's API.
 
-It is the JSON object of the wire with attributes, so what a provider adds is there too, and what
-it left out of OpenAI's own fields is `None`.
+They keep every field that a provider adds. They also read like dicts (`r["choices"]`,
+`r.get("usage")`), and a `Message` is valid input wherever a message is expected.
+
+A response that does not fit the types is returned all the same (`JSONObject.from_json`): a response
+that was paid for is never thrown away.
+
+Source of the fields: https://platform.openai.com/docs/api-reference/chat/object and
+https://platform.openai.com/docs/api-reference/chat-streaming/streaming (November 2026).
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
-from ..wire import json
+from pydantic import BaseModel, SerializeAsAny
 
+from .json_object import JSONObject
 
-class Answer(Mapping[str, Any]):
-    """A JSON object with attributes: `r.choices[0].message.content` and `r["choices"]` alike."""
+ParsedT = TypeVar("ParsedT", bound=BaseModel)
 
-    __slots__ = ("_value",)
-    _value: Mapping[str, Any]
-    _kinds: ClassVar[Mapping[str, type[Answer]]] = {}
-    _optional: ClassVar[frozenset[str]] = frozenset()
-
-    def __init__(self, value: Mapping[str, Any]) -> None:
-        object.__setattr__(self, "_value", value)
-
-    def __getattr__(self, name: str) -> Any:
-        if name in self._value:
-            return self[name]
-        if name in self._optional:
-            return None
-        raise AttributeError(f"`{type(self).__name__}` has no `{name}`")
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError("an answer cannot be changed; `model_dump()` gives a copy that can")
-
-    def __getitem__(self, name: str) -> Any:
-        return _wrap(self._value[name], self._kinds.get(name, Answer))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._value)
-
-    def __len__(self) -> int:
-        return len(self._value)
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *self._value, *self._optional})
-
-    def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={self[name]!r}" for name in self._value)
-        return f"{type(self).__name__}({fields})"
-
-    def __reduce__(self) -> tuple[type[Answer], tuple[dict[str, Any]]]:
-        return type(self), (self.model_dump(),)
-
-    def model_dump(
-        self,
-        *,
-        mode: str = "json",  # noqa: ARG002
-        exclude_none: bool = False,
-        exclude_unset: bool = True,  # noqa: ARG002
-    ) -> dict[str, Any]:
-        """
-        The JSON object, as a copy of one's own.
-
-        `mode` and `exclude_unset` are the OpenAI SDK's: here all is JSON, and all was set.
-        """
-        value = copy.deepcopy(dict(self._value))
-        return _without_none(value) if exclude_none else value
-
-    def model_dump_json(self, *, indent: int | None = None, exclude_none: bool = False) -> str:
-        """The JSON text."""
-        import msgspec
-
-        text = json.encode(self.model_dump(exclude_none=exclude_none))
-        return (msgspec.json.format(text, indent=indent) if indent else text).decode()
-
-    dict = model_dump
-    json = model_dump_json
-    to_dict = model_dump
-    to_json = model_dump_json
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 
 
-def _wrap(value: Any, kind: type[Answer]) -> Any:
-    if isinstance(value, dict):
-        return kind(value)
-    if isinstance(value, list):
-        return [_wrap(inner, kind) for inner in value]
-    return value
+class PromptTokensDetails(JSONObject):
+    """What the prompt's tokens consist of."""
+
+    audio_tokens: int | None = None
+    cached_tokens: int | None = None
 
 
-def _without_none(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _without_none(v) for k, v in value.items() if v is not None}
-    if isinstance(value, list):
-        return [_without_none(inner) for inner in value]
-    return value
+class CompletionTokensDetails(JSONObject):
+    """What the response's tokens consist of."""
+
+    accepted_prediction_tokens: int | None = None
+    audio_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    rejected_prediction_tokens: int | None = None
 
 
-class Usage(Answer):
-    __slots__ = ()
-    _optional = frozenset({"prompt_tokens_details", "completion_tokens_details"})
+class Usage(JSONObject):
+    """Tokens of a request, as the provider counted them."""
+
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
+    prompt_tokens_details: PromptTokensDetails | None = None
+    completion_tokens_details: CompletionTokensDetails | None = None
 
 
-class Function(Answer):
-    __slots__ = ()
-    _optional = frozenset({"name", "arguments"})
+class Function(JSONObject):
+    """The function that a model calls; `arguments` is JSON text, which the model may get wrong."""
+
     name: str
     arguments: str
 
 
-class ToolCall(Answer):
-    __slots__ = ()
-    _kinds: ClassVar[Mapping[str, type[Answer]]] = {"function": Function}
-    _optional = frozenset({"id", "type", "index"})
+class ToolCall(JSONObject):
+    """A call of one of the request's functions."""
+
     id: str
-    type: str
+    type: Literal["function"]
     function: Function
 
 
-# What OpenAI may leave out, by where: read, it is `None`.
-_MESSAGE = frozenset(
-    {"content", "refusal", "tool_calls", "reasoning_content", "audio", "function_call"}
-    | {"annotations"}
-)
-_CHOICE = frozenset({"logprobs", "finish_reason", "model", "usage", "latency_ms", "error"})
-_WHOLE = frozenset({"usage", "system_fingerprint", "service_tier", "fanout"})
+class CustomCall(JSONObject):
+    """The custom tool that a model calls, and its input as text."""
+
+    name: str
+    input: str
 
 
-class Message(Answer):
-    __slots__ = ()
-    _kinds: ClassVar[Mapping[str, type[Answer]]] = {"tool_calls": ToolCall}
-    _optional = _MESSAGE
-    role: str
-    content: str | None
-    refusal: str | None
-    reasoning_content: str | None
-    tool_calls: list[ToolCall] | None
+class CustomToolCall(JSONObject):
+    """A call of one of the request's custom tools."""
+
+    id: str
+    type: Literal["custom"]
+    custom: CustomCall
 
 
-class Delta(Message):
-    __slots__ = ()
-    _optional = _MESSAGE | {"role"}
+class Audio(JSONObject):
+    """A spoken response: `data` is base64, `expires_at` a Unix time in seconds."""
+
+    id: str
+    data: str
+    expires_at: int
+    transcript: str
 
 
-class Choice(Answer):
-    __slots__ = ()
-    _kinds: ClassVar[Mapping[str, type[Answer]]] = {"message": Message, "usage": Usage}
-    _optional = _CHOICE
+class Message(JSONObject):
+    """
+    A model's message.
+
+    Append it to `messages` for the next turn. `reasoning_content` is the model's reasoning, from
+    providers that show it.
+    """
+
+    role: Literal["assistant"]
+    content: str | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: list[ToolCall | CustomToolCall] | None = None
+    function_call: Function | None = None
+    audio: Audio | None = None
+    annotations: list[Any] | None = None
+
+
+class TopLogprob(JSONObject):
+    """One of the likeliest tokens at a position."""
+
+    token: str
+    bytes: list[int] | None = None
+    logprob: float
+
+
+class TokenLogprob(JSONObject):
+    """A token, its log probability, and the likeliest tokens at its position."""
+
+    token: str
+    bytes: list[int] | None = None
+    logprob: float
+    top_logprobs: list[TopLogprob] | None = None
+
+
+class Logprobs(JSONObject):
+    """Log probabilities of a choice's tokens."""
+
+    content: list[TokenLogprob] | None = None
+    refusal: list[TokenLogprob] | None = None
+
+
+class ErrorObject(JSONObject):
+    """OpenAI's error object."""
+
+    message: str
+    type: str | None = None
+    param: str | None = None
+    code: str | None = None
+
+
+class Choice(JSONObject):
+    """
+    One response of a model.
+
+    When one object holds several models' responses, each choice has its own `model`, `usage`,
+    `latency_ms`, `cost_usd` (US dollars), and `error` if that model failed.
+    """
+
     index: int
     message: Message
-    finish_reason: str | None
+    finish_reason: FinishReason | None = None
+    logprobs: Logprobs | None = None
+    model: str | None = None
+    usage: Usage | None = None
+    latency_ms: float | None = None
+    cost_usd: float | None = None
+    error: ErrorObject | None = None
 
 
-class ChunkChoice(Answer):
-    __slots__ = ()
-    _kinds: ClassVar[Mapping[str, type[Answer]]] = {"delta": Delta, "usage": Usage}
-    _optional = _CHOICE
+class ModelAttempt(JSONObject):
+    """What one model did in a race, hedge or fallback; times in milliseconds, cost in dollars."""
+
+    model: str
+    outcome: Literal["won", "cancelled", "failed", "not_started"]
+    first_token_ms: float | None = None
+    duration_ms: float | None = None
+    error: ErrorObject | None = None
+    usage: Usage | None = None
+    cost_usd: float | None = None
+    billing: Literal["stops", "continues", "unknown"] | None = None
+
+
+class FanoutReport(JSONObject):
+    """The `fanout` field of a response: which models were called, and what became of each."""
+
+    mode: Literal["one", "all", "race", "hedge", "fallback"]
+    attempts: list[ModelAttempt]
+    cost_usd: float | None = None
+
+
+class ChatCompletion(JSONObject):
+    """A whole response. `created` is a Unix time in seconds."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[Choice]
+    usage: Usage | None = None
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
+    fanout: FanoutReport | None = None
+
+
+class ParsedMessage(Message, Generic[ParsedT]):
+    """A message whose content was validated by the model class given as `response_format`."""
+
+    parsed: SerializeAsAny[ParsedT] | None = None
+
+
+class ParsedChoice(Choice, Generic[ParsedT]):
+    """A choice whose message has `.parsed`."""
+
+    message: ParsedMessage[ParsedT]
+
+
+class ParsedChatCompletion(ChatCompletion, Generic[ParsedT]):
+    """The response to a request with `response_format=SomeModel`."""
+
+    choices: list[ParsedChoice[ParsedT]]  # type: ignore[assignment]
+
+
+class DeltaFunction(JSONObject):
+    """A piece of a function call: its name in the first chunk, then pieces of its arguments."""
+
+    name: str | None = None
+    arguments: str | None = None
+
+
+class DeltaToolCall(JSONObject):
+    """A piece of a tool call; `index` says of which one."""
+
+    index: int
+    id: str | None = None
+    type: str | None = None
+    function: DeltaFunction | None = None
+
+
+class Delta(JSONObject):
+    """What a chunk adds to the message."""
+
+    role: Literal["developer", "system", "user", "assistant", "tool"] | None = None
+    content: str | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: list[DeltaToolCall] | None = None
+    function_call: DeltaFunction | None = None
+
+
+class ChunkChoice(JSONObject):
+    """A piece of one choice; the last one has `finish_reason`."""
+
     index: int
     delta: Delta
-    finish_reason: str | None
+    finish_reason: FinishReason | None = None
+    logprobs: Logprobs | None = None
+    model: str | None = None
+    usage: Usage | None = None
+    latency_ms: float | None = None
+    cost_usd: float | None = None
+    error: ErrorObject | None = None
 
 
-class ChatCompletion(Answer):
-    """One whole answer."""
+class ChatCompletionChunk(JSONObject):
+    """One piece of a streamed response."""
 
-    __slots__ = ()
-    _kinds: ClassVar[Mapping[str, type[Answer]]] = {"choices": Choice, "usage": Usage}
-    _optional = _WHOLE
     id: str
+    object: Literal["chat.completion.chunk"]
     created: int
     model: str
-    object: str
-    choices: list[Choice]
-    usage: Usage | None
-
-
-class ChatCompletionChunk(Answer):
-    """One piece of a streamed answer."""
-
-    __slots__ = ()
-    _kinds: ClassVar[Mapping[str, type[Answer]]] = {"choices": ChunkChoice, "usage": Usage}
-    _optional = _WHOLE
-    id: str
-    created: int
-    model: str
-    object: str
     choices: list[ChunkChoice]
-    usage: Usage | None
+    usage: Usage | None = None
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
+    fanout: FanoutReport | None = None

@@ -1,0 +1,75 @@
+"""The arguments that several functions share, checked, and the list that they return."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+from ..concurrency import Failure, Outcome
+from ..errors import FanoutError, Internal, RequestError
+from .openai_errors import as_openai
+
+T = TypeVar("T")
+
+Deployments: TypeAlias = Sequence[Mapping[str, Any]]
+"""LiteLLM's `litellm_params`, each with a `model`."""
+
+MAX_PARALLEL = 400
+"""Calls in flight by default; LiteLLM's 100 is a limit of its threads."""
+
+
+def model_names(models: object, deployments: Deployments | None) -> list[str]:
+    """The models' names: of a list, of one name, or of LiteLLM's comma-separated string."""
+    param, found = "models", models
+    if deployments is not None:
+        param, found = "deployments", [entry.get("model") for entry in deployments]
+    elif isinstance(models, str):
+        found = models.split(",")
+    if not isinstance(found, Sequence):
+        raise RequestError("give `models=[…]` (or `deployments=[…]`)", "models")
+    names = [name.strip() if isinstance(name, str) else "" for name in found]
+    if not all(names):
+        raise RequestError(f"`{param}`: each must be named, such as `gpt-4o`", param)
+    return names
+
+
+def check_workers(max_workers: object) -> None:
+    """Raise `RequestError` unless it is a whole number from 1."""
+    if isinstance(max_workers, bool) or not isinstance(max_workers, int) or max_workers < 1:
+        raise RequestError("`max_workers` must be a whole number from 1", "max_workers")
+
+
+def check_conversations(messages: object) -> None:
+    """Raise `RequestError` unless it may be an iterable of conversations."""
+    if isinstance(messages, str | bytes | Mapping) or not isinstance(
+        messages, Iterable | AsyncIterable
+    ):
+        raise RequestError("`messages` must be a list of conversations", "messages")
+    if isinstance(messages, Sequence) and messages and not isinstance(messages[0], Sequence):
+        raise RequestError(
+            "`messages` is one conversation; give a list of conversations: `[[{…}], [{…}]]`",
+            "messages",
+        )
+
+
+async def each(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
+    """The items, one after another."""
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item
+
+
+def in_place(outcomes: Sequence[Outcome[T]]) -> list[T | FanoutError]:
+    """Each call's value or, in its place, its error."""
+    return [_error(one.error) if isinstance(one, Failure) else one.value for one in outcomes]
+
+
+def _error(error: Exception) -> FanoutError:
+    if isinstance(error, FanoutError):
+        return as_openai(error)
+    bug = Internal()
+    bug.__cause__ = error
+    return as_openai(bug)

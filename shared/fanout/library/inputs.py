@@ -1,0 +1,90 @@
+"""
+What callers pass in, as plain JSON: pydantic objects, OpenAI SDK objects and pydantic classes.
+
+Nothing that is passed in is changed. Values that are plain already are returned as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, PydanticUserError
+
+from ..errors import RequestError
+
+_PLAIN = (str, int, float, type(None))  # bool is an int
+
+RESPONSE_ONLY = frozenset({"parsed", "annotations", "parsed_arguments"})
+"""
+Fields of a response's message that OpenAI's reference does not list for a request's message;
+https://platform.openai.com/docs/api-reference/chat/create. `parsed…` are set by SDKs.
+"""
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON values, its pydantic objects without the fields that are `None`."""
+    if isinstance(value, _PLAIN):
+        return value
+    if isinstance(value, BaseModel):
+        return _request_fields(
+            value.model_dump(mode="json", exclude_none=True, exclude_unset=False)
+        )
+    if isinstance(value, Mapping):
+        if type(value) is dict and all(isinstance(item, _PLAIN) for item in value.values()):
+            return value
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given (not `None`), as JSON values; tools may be pydantic classes."""
+    given = {
+        name: value if name == "http_client" else plain(value)
+        for name, value in options.items()
+        if value is not None and name not in {"tools", "extra_body"}
+    }
+    if (tools := options.get("tools")) is not None:
+        if not isinstance(tools, Sequence) or isinstance(tools, str):
+            raise RequestError("`tools` must be a list of tools", "tools")
+        given["tools"] = [_tool(tool) for tool in tools]
+    if (extra := options.get("extra_body")) is not None:
+        if not isinstance(extra, Mapping):
+            raise RequestError("`extra_body` must be a dict of request fields", "extra_body")
+        given |= plain(extra)
+    return given
+
+
+def _request_fields(dumped: dict[str, Any]) -> dict[str, Any]:
+    """A dumped object without what only a response has; an audio response is referred to by id."""
+    kept = {name: item for name, item in dumped.items() if name not in RESPONSE_ONLY}
+    audio = kept.get("audio")
+    if "role" in kept and isinstance(audio, dict) and "id" in audio:
+        kept["audio"] = {"id": audio["id"]}
+    return kept
+
+
+def _tool(tool: Any) -> Any:
+    if not isinstance(tool, type):
+        return plain(tool)
+    function: dict[str, Any] = {"name": tool.__name__, "parameters": json_schema(tool, "tools")}
+    if description := function["parameters"].pop("description", None):
+        function["description"] = description
+    return {"type": "function", "function": function}
+
+
+def json_schema(kind: type, param: str) -> dict[str, Any]:
+    """The JSON Schema of a pydantic class; `RequestError` about `param` if there is none."""
+    if not issubclass(kind, BaseModel):
+        name = kind.__name__
+        raise RequestError(
+            f"`{param}`: `{name}` is not a pydantic model; derive it from BaseModel", param
+        )
+    try:
+        return kind.model_json_schema()
+    except PydanticUserError as error:
+        raise RequestError(
+            f"`{param}`: `{kind.__name__}` has no JSON Schema: {error}", param
+        ) from None

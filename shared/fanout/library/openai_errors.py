@@ -1,0 +1,132 @@
+"""
+Fanout's exceptions as OpenAI's, where the process has loaded OpenAI's SDK.
+
+`except openai.RateLimitError` then catches a `RateLimited`. Each raised error gets a class that
+derives from its own class and from the SDK's. Python matches `except` clauses by real base classes,
+so a virtual subclass would not do; and the SDK is never imported here, because whoever catches its
+errors has imported it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from ..errors import (
+    AllFailed,
+    Broken,
+    ConfigError,
+    DeadlineExceeded,
+    FanoutError,
+    Malformed,
+    MissingKey,
+    Oversized,
+    ProviderError,
+    SchemaMismatch,
+    TimedOut,
+    Unreachable,
+    status_of,
+)
+
+BY_KIND: dict[type[FanoutError], str] = {
+    MissingKey: "AuthenticationError",
+    ConfigError: "OpenAIError",
+    Unreachable: "APIConnectionError",
+    Broken: "APIConnectionError",
+    TimedOut: "APITimeoutError",
+    DeadlineExceeded: "APITimeoutError",
+    Malformed: "APIResponseValidationError",
+    Oversized: "APIResponseValidationError",
+    SchemaMismatch: "APIResponseValidationError",
+}
+"""The SDK's class of an error that no status tells; the first that fits."""
+
+BY_STATUS = {
+    400: "BadRequestError",
+    401: "AuthenticationError",
+    403: "PermissionDeniedError",
+    404: "NotFoundError",
+    409: "ConflictError",
+    422: "UnprocessableEntityError",
+    429: "RateLimitError",
+}
+"""As in the SDK's `_make_status_error`; 5xx is `InternalServerError`."""
+
+
+@contextmanager
+def openai_errors() -> Iterator[None]:
+    """Give each Fanout error that leaves the block the OpenAI SDK's class, too."""
+    try:
+        yield
+    except FanoutError as error:
+        as_openai(error)
+        raise
+
+
+def as_openai(error: FanoutError) -> FanoutError:
+    """The error, also an instance of the OpenAI SDK's class for it if the SDK is loaded."""
+    sdk = sys.modules.get("openai")
+    found: type[Exception] | None = getattr(sdk, _name(error), None)
+    if sdk is None or found is None or isinstance(error, found):
+        return error
+    error.__class__ = _both(type(error), found)
+    for name, value in _attributes(error, sdk).items():
+        setattr(error, name, value)
+    return error
+
+
+def _name(error: FanoutError) -> str:
+    if isinstance(error, AllFailed):
+        names = {_name(c.error) for c in error.failures if isinstance(c.error, FanoutError)}
+        if len(names) == 1:
+            return names.pop()
+    for kind, name in BY_KIND.items():
+        if isinstance(error, kind):
+            return name
+    status = _upstream_status(error)
+    return BY_STATUS.get(status, "APIStatusError" if status < 500 else "InternalServerError")  # noqa: PLR2004
+
+
+def _upstream_status(error: FanoutError) -> int:
+    """The provider's status, which the SDK would have seen, else ours."""
+    if isinstance(error, MissingKey):
+        return 401
+    if isinstance(error, ProviderError) and error.upstream:
+        return error.upstream
+    return status_of(error)
+
+
+_classes: dict[tuple[type[FanoutError], type[Exception]], type[FanoutError]] = {}
+
+
+def _both(ours: type[FanoutError], theirs: type[Exception]) -> type[FanoutError]:
+    """A class that derives from both and has our name."""
+    if (found := _classes.get((ours, theirs))) is None:
+        found = type(ours.__name__, (ours, theirs), {"__module__": ours.__module__})
+        _classes[ours, theirs] = found
+    return found
+
+
+def _attributes(error: FanoutError, sdk: ModuleType) -> dict[str, Any]:
+    """What the SDK's errors have: `response` and `request` stand for what was sent below us."""
+    detail, status = error.detail, _upstream_status(error)
+    body = {
+        "message": detail.message,
+        "type": detail.type,
+        "param": detail.param,
+        "code": detail.code,
+    }
+    found: dict[str, Any] = {"message": str(error), "body": body, "request_id": None, **body}
+    found["status_code"] = status
+    exceptions = sys.modules.get(f"{sdk.__name__}._exceptions")
+    http = getattr(exceptions, "httpx2", None) or getattr(exceptions, "httpx", None)
+    if http is not None:
+        request = http.Request("POST", "https://provider.invalid/chat/completions")
+        after = getattr(error, "retry_after", None)
+        headers = {} if after is None else {"retry-after": f"{after:g}"}
+        found |= {"request": request}
+        found |= {"response": http.Response(status, headers=headers, request=request)}
+    return found

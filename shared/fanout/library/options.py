@@ -1,0 +1,170 @@
+"""
+The options of every Python function, as a `TypedDict`: editors complete them, type checkers reject
+a misspelled one.
+
+The string below each key is its documentation; `docs/python.md` is generated from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, Literal, Protocol, TypeAlias, TypedDict
+
+from pydantic import BaseModel
+
+from ..errors import RequestError
+
+MessageParam: TypeAlias = Mapping[str, Any] | BaseModel
+"""A message: a dict, a `Message` of an earlier response, or an object of OpenAI's SDK."""
+
+Messages: TypeAlias = Sequence[MessageParam]
+"""One conversation."""
+
+ToolParam: TypeAlias = Mapping[str, Any] | BaseModel | type[BaseModel]
+"""A tool: a dict, an object of OpenAI's SDK, or a pydantic class with the function's arguments."""
+
+ResponseFormat: TypeAlias = Mapping[str, Any] | BaseModel
+"""A `response_format` in OpenAI's shape; a pydantic class is typed apart, as it sets `.parsed`."""
+
+
+class HTTPClient(Protocol):
+    """An `httpx.AsyncClient` or `httpx.Client`, of httpx or of httpx2."""
+
+    @property
+    def is_closed(self) -> bool: ...
+
+    @property
+    def send(self) -> Callable[..., Any]: ...
+
+    @property
+    def build_request(self) -> Callable[..., Any]: ...
+
+
+class ChatOptions(TypedDict, total=False):
+    """
+    Options besides the model, the messages, `stream` and `response_format`.
+
+    The first group is sent to the model; see OpenAI's reference of chat completions:
+    https://platform.openai.com/docs/api-reference/chat/create. `None` is the same as leaving an
+    option out.
+    """
+
+    # ---- sent to the model ----
+
+    max_tokens: int | None
+    """The most tokens that the response may have."""
+    max_completion_tokens: int | None
+    """The same under OpenAI's newer name; reasoning tokens count."""
+    temperature: float | None
+    """Randomness, from 0 to 2."""
+    top_p: float | None
+    """Sample only from the likeliest tokens whose probabilities sum to this, from 0 to 1."""
+    top_k: int | None
+    """Sample only from this many of the likeliest tokens; OpenAI lacks it, many vendors have it."""
+    n: int | None
+    """How many choices to return, from 1 to 128."""
+    stop: str | Sequence[str] | None
+    """Text at which the model stops."""
+    seed: int | None
+    """The same seed makes the same response likelier."""
+    frequency_penalty: float | None
+    """From -2 to 2; above 0 makes repetition less likely."""
+    presence_penalty: float | None
+    """From -2 to 2; above 0 makes new topics likelier."""
+    logit_bias: Mapping[str, float] | None
+    """Token ids, and how much likelier each becomes, from -100 to 100."""
+    logprobs: bool | None
+    """Return the log probabilities of the response's tokens."""
+    top_logprobs: int | None
+    """With `logprobs`: how many of the likeliest tokens to return at each position, up to 20."""
+    tools: Sequence[ToolParam] | None
+    """Functions the model may call: dicts, or pydantic classes."""
+    tool_choice: str | Mapping[str, Any] | BaseModel | None
+    """`none`, `auto`, `required`, or the tool to call."""
+    parallel_tool_calls: bool | None
+    """Whether the model may call several tools at once."""
+    functions: Sequence[Mapping[str, Any]] | None
+    """OpenAI's older form of `tools`."""
+    function_call: str | Mapping[str, Any] | None
+    """OpenAI's older form of `tool_choice`."""
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None
+    """How much a reasoning model thinks."""
+    verbosity: Literal["low", "medium", "high"] | None
+    """How long the response should be."""
+    modalities: Sequence[str] | None
+    """What the response may be, such as `["text", "audio"]`."""
+    audio: Mapping[str, Any] | None
+    """The voice and format of an audio response."""
+    prediction: Mapping[str, Any] | None
+    """Text that the response is expected to contain."""
+    web_search_options: Mapping[str, Any] | None
+    """Options of a model that searches the web."""
+    stream_options: Mapping[str, Any] | None
+    """With `stream=True`: `{"include_usage": True}` adds usage to the last chunk."""
+    service_tier: str | None
+    """The provider's tier, such as `flex` or `priority`."""
+    store: bool | None
+    """Whether the provider stores the response."""
+    metadata: Mapping[str, Any] | None
+    """Labels that the provider stores with the response."""
+    user: str | None
+    """An id of your end user, for the provider."""
+    safety_identifier: str | None
+    """A stable id of your end user, with which OpenAI detects abuse."""
+    prompt_cache_key: str | None
+    """Requests with the same key share the provider's prompt cache."""
+    extra_body: Mapping[str, Any] | None
+    """Any other fields of the request, for options that only one vendor has."""
+
+    # ---- how the model is reached ----
+
+    api_base: str | None
+    """The address of the API, up to and including `/v1`; needed for `openai/NAME` elsewhere."""
+    base_url: str | None
+    """The same under the name that OpenAI's SDK uses."""
+    api_key: str | None
+    """The key; without it, the usual environment variable (`OPENAI_API_KEY`, …) is read."""
+    api_version: str | None
+    """The API version, for Azure."""
+    region: str | None
+    """The AWS region, for Bedrock."""
+    aws_region_name: str | None
+    """The same under LiteLLM's name."""
+    http_client: HTTPClient | None
+    """An `httpx` client that sends the requests, with its proxies, certificates and hooks."""
+
+    # ---- what Fanout does ----
+
+    timeout: float | None
+    """Seconds until a response must be complete (streams: the first content)."""
+    request_timeout: float | None
+    """The same under LiteLLM's name."""
+    num_retries: int | None
+    """How often a failed call is retried; 2 by default."""
+    fallbacks: Sequence[str | Mapping[str, Sequence[str]]] | None
+    """Models to call when the first one fails: `["b"]`, or `[{"a": ["b"]}]` for `a` alone."""
+    drop_params: bool | None
+    """Leave out options that the model's provider does not have, instead of raising."""
+
+
+OF_FUNCTIONS = frozenset({"fanout", "stagger", "max_workers", "progress", "checkpoint"})
+"""Fields that the functions set, and parameters that only some of them have."""
+
+NAMES = frozenset(ChatOptions.__annotations__) | OF_FUNCTIONS | {"stream", "response_format"}
+
+SIMILAR = 0.9
+"""How alike an unknown option and a known one must be to be a typo (difflib's ratio)."""
+
+
+def check_names(options: Mapping[str, Any]) -> None:
+    """
+    Reject an option that is a known one misspelled, and a parameter of another function.
+
+    Any other unknown option is sent to the model: vendors have options of their own.
+    """
+    for name in options:
+        if name in OF_FUNCTIONS:
+            raise RequestError(f"`{name}` is not an option of this function", name)
+        if name not in NAMES and (near := get_close_matches(name, NAMES, 1, SIMILAR)):
+            raise RequestError(f"there is no option `{name}`; did you mean `{near[0]}`?", name)

@@ -1,0 +1,171 @@
+"""`batch_completion_models` and `abatch_completion_models`: the fastest of many models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, Unpack, overload
+
+from pydantic import BaseModel
+
+from ..errors import RequestError
+from .arguments import Deployments, model_names
+from .background_loop import background_loop
+from .call import Call
+from .openai_errors import openai_errors
+from .options import ChatOptions, Messages, ResponseFormat
+from .streams import ChunkIterator, ChunkStream, iterable
+from .types import ChatCompletion, ParsedChatCompletion, ParsedT
+
+
+@overload
+async def abatch_completion_models(
+    models: str | Sequence[str] | None = None,
+    messages: Messages = (),
+    *,
+    deployments: Deployments | None = None,
+    stagger: float | None = None,
+    stream: Literal[True],
+    response_format: type[BaseModel] | ResponseFormat | None = None,
+    **options: Unpack[ChatOptions],
+) -> ChunkStream: ...
+
+
+@overload
+async def abatch_completion_models(
+    models: str | Sequence[str] | None = None,
+    messages: Messages = (),
+    *,
+    deployments: Deployments | None = None,
+    stagger: float | None = None,
+    stream: Literal[False] | None = None,
+    response_format: type[ParsedT],
+    **options: Unpack[ChatOptions],
+) -> ParsedChatCompletion[ParsedT]: ...
+
+
+@overload
+async def abatch_completion_models(
+    models: str | Sequence[str] | None = None,
+    messages: Messages = (),
+    *,
+    deployments: Deployments | None = None,
+    stagger: float | None = None,
+    stream: Literal[False] | None = None,
+    response_format: ResponseFormat | None = None,
+    **options: Unpack[ChatOptions],
+) -> ChatCompletion: ...
+
+
+@overload
+async def abatch_completion_models(
+    models: str | Sequence[str] | None = None,
+    messages: Messages = (),
+    *,
+    deployments: Deployments | None = None,
+    stagger: float | None = None,
+    stream: bool | None,
+    response_format: type[BaseModel] | ResponseFormat | None = None,
+    **options: Unpack[ChatOptions],
+) -> ChatCompletion | ChunkStream: ...
+
+
+async def abatch_completion_models(
+    models: str | Sequence[str] | None = None,
+    messages: Messages = (),
+    *,
+    deployments: Deployments | None = None,
+    stagger: float | None = None,
+    **options: Any,
+) -> ChatCompletion | ChunkStream:
+    """
+    Send the conversation to every model and return the fastest response; cancel the other calls.
+
+    A model that fails is skipped while others are running. Without `stream`, the first complete
+    response wins; with `stream=True`, the first content does. `stagger` starts each next model
+    after so many seconds, or at once when one fails. `deployments` are LiteLLM's `litellm_params`,
+    each with a `model`, and replace `models`. The response's `fanout` field reports every attempt.
+
+    Raises `AllFailed`, with every cause in order, if no model answers.
+    """
+    with openai_errors():
+        names = model_names(models, deployments)
+        if not names:
+            raise RequestError("a race needs at least one model", "models")
+        call = Call(names, options, deployments, mode="race", stagger=stagger)
+        return await (call.open_stream(messages) if call.stream else call.response(messages))
+
+
+@overload
+def batch_completion_models(
+    models: str | Sequence[str] | None = None,
+    messages: Messages = (),
+    *,
+    deployments: Deployments | None = None,
+    stagger: float | None = None,
+    stream: Literal[True],
+    response_format: type[BaseModel] | ResponseFormat | None = None,
+    **options: Unpack[ChatOptions],
+) -> ChunkIterator: ...
+
+
+@overload
+def batch_completion_models(
+    models: str | Sequence[str] | None = None,
+    messages: Messages = (),
+    *,
+    deployments: Deployments | None = None,
+    stagger: float | None = None,
+    stream: Literal[False] | None = None,
+    response_format: type[ParsedT],
+    **options: Unpack[ChatOptions],
+) -> ParsedChatCompletion[ParsedT]: ...
+
+
+@overload
+def batch_completion_models(
+    models: str | Sequence[str] | None = None,
+    messages: Messages = (),
+    *,
+    deployments: Deployments | None = None,
+    stagger: float | None = None,
+    stream: Literal[False] | None = None,
+    response_format: ResponseFormat | None = None,
+    **options: Unpack[ChatOptions],
+) -> ChatCompletion: ...
+
+
+@overload
+def batch_completion_models(
+    models: str | Sequence[str] | None = None,
+    messages: Messages = (),
+    *,
+    deployments: Deployments | None = None,
+    stagger: float | None = None,
+    stream: bool | None,
+    response_format: type[BaseModel] | ResponseFormat | None = None,
+    **options: Unpack[ChatOptions],
+) -> ChatCompletion | ChunkIterator: ...
+
+
+def batch_completion_models(
+    models: str | Sequence[str] | None = None,
+    messages: Messages = (),
+    *,
+    deployments: Deployments | None = None,
+    stagger: float | None = None,
+    **options: Any,
+) -> ChatCompletion | ChunkIterator:
+    """
+    Send the conversation to every model and return the fastest response; cancel the other calls.
+
+    A model that fails is skipped while others are running. Without `stream`, the first complete
+    response wins; with `stream=True`, the first content does. `stagger` starts each next model
+    after so many seconds, or at once when one fails. `deployments` are LiteLLM's `litellm_params`,
+    each with a `model`, and replace `models`. The response's `fanout` field reports every attempt.
+
+    Raises `AllFailed`, with every cause in order, if no model answers.
+    """
+    call = abatch_completion_models(
+        models, messages, deployments=deployments, stagger=stagger, **options
+    )
+    return background_loop().run(iterable(call))

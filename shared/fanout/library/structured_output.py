@@ -1,0 +1,86 @@
+"""`response_format=SomeModel`: its JSON Schema in the request, its instance in the response."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from ..errors import SchemaMismatch
+from .inputs import json_schema
+from .types import ChatCompletion, ParsedChatCompletion
+
+MAX_NAME = 64
+"""Characters of a schema's name; see `json_schema.name` in OpenAI's reference."""
+
+
+def schema_format(kind: type[BaseModel]) -> dict[str, Any]:
+    """The `response_format` that makes a model answer with JSON of this class."""
+    schema = strict_schema(json_schema(kind, "response_format"))
+    name = "".join(c if c.isalnum() or c in "_-" else "_" for c in kind.__name__)[:MAX_NAME]
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": name, "schema": schema, "strict": True},
+    }
+
+
+def strict_schema(schema: Any) -> Any:
+    """
+    The schema within OpenAI's rules for `strict: true`: no other properties, all required, no
+    defaults, nothing beside a `$ref`.
+
+    https://platform.openai.com/docs/guides/structured-outputs#supported-schemas
+    """
+    if isinstance(schema, list):
+        return [strict_schema(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return {"$ref": schema["$ref"]}
+    inner = {"properties", "$defs", "definitions"}
+    strict = {
+        name: {key: strict_schema(one) for key, one in item.items()}
+        if name in inner and isinstance(item, dict)
+        else strict_schema(item)
+        for name, item in schema.items()
+        if name != "default"
+    }
+    if len(choices := strict.get("allOf", [])) == 1 and isinstance(choices[0], dict):
+        strict.pop("allOf")
+        strict = {**strict, **choices[0]}
+    if strict.get("type") == "object" and "properties" in strict:
+        strict["additionalProperties"] = False
+        strict["required"] = list(strict["properties"])
+    return strict
+
+
+def parsed(completion: ChatCompletion, kind: type[BaseModel]) -> ParsedChatCompletion[Any]:
+    """
+    The completion with `.parsed` set on each message that has content.
+
+    A refusal has `parsed=None`. Raises `SchemaMismatch`, which holds the completion, if a content
+    does not fit the class, for example because it was cut at `max_tokens`.
+    """
+    result = ParsedChatCompletion[Any].from_json(completion.model_dump())
+    for choice in result.choices:
+        message = choice.message
+        message.parsed = None
+        if message.content is None or message.refusal:
+            continue
+        try:
+            message.parsed = kind.model_validate_json(message.content)
+        except ValidationError as error:
+            reason = _reason(error)
+            if choice.finish_reason == "length":
+                reason = "it was cut off at the most tokens it may have; raise `max_tokens`"
+            raise SchemaMismatch(completion.model, kind.__name__, reason, completion) from None
+    return result
+
+
+def _reason(error: ValidationError) -> str:
+    """Each problem and where it is, without the values, which may quote a prompt."""
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(
+        f"`{'.'.join(map(str, one['loc']))}`: {one['msg']}" if one["loc"] else str(one["msg"])
+        for one in problems[:5]
+    )

@@ -1,0 +1,152 @@
+"""`response_format=SomeModel`: its schema is sent, its instance comes back as `.parsed`."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from typing import Any
+
+import pytest
+from openai.lib._pydantic import to_strict_json_schema
+from pydantic import BaseModel, Field
+
+import fanout
+from fanout.library.structured_output import strict_schema
+from tests.library.ways import HI, Way, at
+from tests.support.provider_steps import answers, refuse, reply
+from tests.support.scripted_provider import Upstream
+
+
+class Color(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Part(BaseModel):
+    name: str
+    size: int | None = None
+
+
+class Person(BaseModel):
+    """A person."""
+
+    name: str = Field(description="the full name")
+    age: int = 0
+    color: Color = Color.RED
+    parts: list[Part] = []
+    best: Part | None = None
+
+
+def test_the_schema_is_sent_and_the_response_is_parsed(upstream: Upstream, call: Way) -> None:
+    upstream.script("m", answers('{"name": "Ada", "age": 36}'))
+    found = call("completion", "openai/m", HI, response_format=Person, **at(upstream))
+    assert found.choices[0].message.parsed == Person(name="Ada", age=36)
+    assert found.choices[0].message.content == '{"name": "Ada", "age": 36}'
+    assert isinstance(found, fanout.ChatCompletion)
+    sent = upstream.calls[0].body["response_format"]
+    assert sent["type"] == "json_schema"
+    assert (sent["json_schema"]["name"], sent["json_schema"]["strict"]) == ("Person", True)
+    assert sent["json_schema"]["schema"] == strict_schema(Person.model_json_schema())
+
+
+def test_the_schema_keeps_openais_rules_for_strict(upstream: Upstream) -> None:
+    """OpenAI's SDK is the judge; it also inlines a `$ref` that has a description beside it."""
+    ours, theirs = strict_schema(Person.model_json_schema()), to_strict_json_schema(Person)
+    assert ours["required"] == theirs["required"] == ["name", "age", "color", "parts", "best"]
+    assert ours["additionalProperties"] is theirs["additionalProperties"] is False
+    assert ours["$defs"] == strict_schema(theirs["$defs"])
+    assert '"default"' not in json.dumps(ours)
+    assert upstream.calls == []
+
+
+def test_the_parsed_message_is_valid_input(upstream: Upstream, call: Way) -> None:
+    upstream.script("m", answers('{"name": "Ada"}'))
+    found = call("completion", "openai/m", HI, response_format=Person, **at(upstream))
+    call("completion", "openai/m", [*HI, found.choices[0].message, *HI], **at(upstream))
+    sent = upstream.calls[1].body["messages"][1]
+    assert sent == {"role": "assistant", "content": '{"name": "Ada"}'}
+
+
+def test_a_parsed_response_dumps_and_loads(upstream: Upstream, call: Way) -> None:
+    upstream.script("m", answers('{"name": "Ada"}'))
+    found = call("completion", "openai/m", HI, response_format=Person, **at(upstream))
+    dumped = json.loads(found.model_dump_json())
+    assert dumped["choices"][0]["message"]["parsed"]["name"] == "Ada"
+    again = fanout.ParsedChatCompletion[Person].model_validate(dumped)
+    assert again.choices[0].message.parsed == Person(name="Ada")
+
+
+def test_each_response_of_a_batch_and_the_winner_of_a_race_are_parsed(
+    upstream: Upstream, call: Way
+) -> None:
+    upstream.script("m", answers('{"name": "Ada"}'))
+    options = {"response_format": Person, **at(upstream)}
+    for found in call("batch_completion", "openai/m", [HI, HI], **options):
+        assert found.choices[0].message.parsed == Person(name="Ada")
+    won = call("batch_completion_models", ["openai/m"], HI, **options)
+    assert won.choices[0].message.parsed == Person(name="Ada")
+    assert won.fanout.attempts[0].outcome == "won"
+    (found,) = call("batch_completion_models_all_responses", ["openai/m"], HI, **options)
+    assert found.choices[0].message.parsed == Person(name="Ada")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("no json", "Invalid JSON"),
+        ('{"age": 3}', "`name`: Field required"),
+        ('{"name": "a", "age": "a secret"}', "`age`: Input should be a valid integer"),
+    ],
+)
+def test_a_response_that_does_not_fit_is_an_error_that_holds_it(
+    upstream: Upstream, call: Way, text: str, reason: str
+) -> None:
+    upstream.script("m", answers(text))
+    with pytest.raises(fanout.SchemaMismatch, match=reason) as raised:
+        call("completion", "openai/m", HI, response_format=Person, **at(upstream))
+    held = raised.value.completion
+    assert isinstance(held, fanout.ChatCompletion)
+    assert held.choices[0].message.content == text
+    assert "secret" not in str(raised.value)
+    (failed,) = call("batch_completion", "openai/m", [HI], response_format=Person, **at(upstream))
+    assert isinstance(failed, fanout.SchemaMismatch)
+
+
+def body(finish_reason: str, **message: Any) -> Any:
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", **message},
+        "finish_reason": finish_reason,
+    }
+    whole = {
+        "id": "1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [choice],
+    }
+    return reply(200, json.dumps(whole).encode(), {"content-type": "application/json"})
+
+
+def test_a_response_that_was_cut_off_says_what_to_raise(upstream: Upstream, call: Way) -> None:
+    upstream.script("m", [body("length", content='{"name": "A')])
+    with pytest.raises(fanout.SchemaMismatch, match="raise `max_tokens`"):
+        call("completion", "openai/m", HI, response_format=Person, **at(upstream))
+
+
+def test_a_refusal_has_nothing_parsed(upstream: Upstream, call: Way) -> None:
+    upstream.script("m", [body("stop", content=None, refusal="No.")])
+    found = call("completion", "openai/m", HI, response_format=Person, **at(upstream))
+    assert (found.choices[0].message.parsed, found.choices[0].message.refusal) == (None, "No.")
+
+
+def test_an_error_of_the_provider_stays_one(upstream: Upstream, call: Way) -> None:
+    upstream.script("m", [refuse(400, "no schemas")])
+    with pytest.raises(fanout.Rejected, match="no schemas"):
+        call("completion", "openai/m", HI, response_format=Person, **at(upstream))
+
+
+@pytest.mark.parametrize("kind", [int, dict, Color])
+def test_a_class_that_is_no_pydantic_model_is_rejected(call: Way, kind: type) -> None:
+    with pytest.raises(fanout.RequestError, match=f"`{kind.__name__}` is not a pydantic model"):
+        call("completion", "openai/m", HI, response_format=kind)
