@@ -1,9 +1,9 @@
 """
 Logs and metrics on AWS: Powertools' JSON logger, and CloudWatch's embedded metric format.
 
-Only this module imports `aws_lambda_powertools`. The API function logs one line for each attempt
-and one for each request, with the request's id as correlation id. A job's worker, which makes up to
-a thousand calls a second, writes sums. Nothing contains a prompt, a response or a key.
+The API function logs one line for each attempt and one for each request, with the request's id as
+correlation id. A job's worker, which makes up to a thousand calls a second, writes sums. Nothing
+contains a prompt, a response or a key.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 # lock.sh UV: writes the lock files, with exact versions and hashes, and without index addresses.
 set -eu
 uv=${1:-uv}
+python=3.11
 compile() {
-  "$uv" pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  "$uv" pip compile -q --universal --python-version "$python" --generate-hashes --no-emit-index-url \
     --no-header --upgrade "$@"
 }
 compile bootstrap.in -o bootstrap.txt
@@ -14,4 +15,5 @@ compile clients.in -o clients.txt
 compile bench.in -o bench.txt
 compile browser.in -o browser.txt
 compile audit.in -o audit.txt
-compile lambda.in -c runtime.txt --python-version 3.13 -o lambda.txt
+python=3.13  # the oldest that the functions may be deployed with
+compile lambda.in -c dev.txt -o lambda.txt  # the versions that the tests run with

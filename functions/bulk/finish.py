@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, assert_never
 
-import msgspec
+from aws_lambda_powertools.utilities.parser import event_parser
 
-from fanout.bulk.aws.step_payloads import Beginning, State
+from .events import FINISH_EVENT, FailureEvent, FinishEvent, ScheduleEvent, StateEvent
+from .runtime import runtime
 
-from .host import host
 
-
-def handler(event: dict[str, Any], _context: object) -> Any:
-    """Handle the invocation; an hourly schedule sends `look`, which counts overdue jobs."""
-    if "look" in event:
-        return host.report_overdue()
-    if "error" in event:
-        failure = msgspec.convert(event, Beginning)
-        return host.run_step(lambda steps: steps.give_up(failure))
-    state = msgspec.convert(event, State)
-    return host.run_step(lambda steps: steps.finish(state))
+@event_parser(model=FINISH_EVENT)
+def handler(event: FinishEvent, _context: object) -> Any:
+    """Handle the invocation; return the next state, or for the schedule a count of jobs."""
+    match event:
+        case ScheduleEvent():
+            return runtime.report_overdue()
+        case FailureEvent(error=error, abandon=abandon):
+            return runtime.run_transition(
+                lambda states: states.give_up(event.job_id, error, abandon=abandon)
+            )
+        case StateEvent():
+            return runtime.run_transition(lambda states: states.finish(event.value))
+        case _:
+            assert_never(event)

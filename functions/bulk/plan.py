@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-import msgspec
+from aws_lambda_powertools.utilities.parser import event_parser
 
-from fanout.bulk.aws.step_payloads import Beginning
+from .events import PlanEvent
+from .runtime import runtime
+from .start_events import read_start
 
-from .host import host
 
-
-def handler(event: dict[str, Any], _context: object) -> Any:
+@event_parser(model=PlanEvent)
+def handler(event: PlanEvent, _context: object) -> Any:
     """Handle the invocation; return the next state."""
-    start = msgspec.convert(event, Beginning)
-    return host.run_step(lambda steps: steps.begin(start))
+    read = partial(read_start, event.given)
+    return runtime.run_transition(lambda states: states.begin(read, event.execution.value))

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-from msgspec import Struct
+from aws_lambda_powertools.utilities.parser import event_parser
 
-from fanout.bulk.input.planner import Shard
-
-from .host import host
+from .events import WorkEvent
+from .runtime import runtime
 
 MARGIN = 10.0
 """Seconds before the invocation's end, in which the worker stores results and writes counts."""
 
 
-class Event(Struct, frozen=True):
-    """A shard of a job."""
-
-    job: str
-    shard: Shard
-
-
-def handler(event: dict[str, Any], context: Any) -> Any:
+@event_parser(model=WorkEvent)
+def handler(event: WorkEvent, context: Any) -> Any:
     """Handle the invocation; return what the worker did and how many lines are left."""
-    work = msgspec.convert(event, Event)
     seconds = context.get_remaining_time_in_millis() / 1000 - MARGIN
-    return host.run(lambda handlers: handlers.work(work.job, work.shard, seconds))
+    return runtime.run(lambda handlers: handlers.work(event.job, event.shard.value, seconds))

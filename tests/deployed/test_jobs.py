@@ -174,7 +174,9 @@ def test_what_is_wrong_with_the_input_is_the_cause_of_the_failure(
     own = f"s3://{jobs.bucket}"
     wrong = {
         "there is no job `batch_0`": {"job": "batch_0"},
-        "`input` is missing": {"model": "quick"},
+        "`input` is missing: an object in the stack's bucket, such as `s3://BUCKET/x.jsonl`": {
+            "model": "quick"
+        },
         f"`input` must be in this stack's bucket: `{own}/…`": {"input": "s3://another/x.jsonl"},
         f"there is no object `{own}/x.jsonl`": {"input": f"{own}/x.jsonl"},
         f"`output` must begin with `{own}/outbox/`": {

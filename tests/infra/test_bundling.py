@@ -13,6 +13,7 @@ from .synth import config_file, synthesize
 
 LIMIT = 60_000_000
 WHEELS = {
+    "annotated_types",
     "aws_lambda_powertools",
     "click",
     "h11",
@@ -21,9 +22,12 @@ WHEELS = {
     "msgspec",
     "multipart",
     "opentelemetry",
+    "pydantic",
+    "pydantic_core",
     "pyqwest",
     "python_multipart",
     "typing_extensions.py",
+    "typing_inspection",
     "uvicorn",
     "uvloop",
 }

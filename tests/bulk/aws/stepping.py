@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from fanout.bulk.aws.job_start import Execution, JobStarter
-from fanout.bulk.aws.step_payloads import Beginning, State, Steps
+from fanout.bulk.aws.job_starter import Execution, JobStarter
+from fanout.bulk.aws.state_transitions import JobState, StateTransitions
 from fanout.bulk.work.line_requests import check_model
 from fanout.config.load import check
 from fanout.config.resolve import resolve
+from functions.bulk.start_events import read_start
 from tests.bulk.local_jobs import CONFIG
 
 from .test_machine import Cloud
@@ -24,16 +25,30 @@ def run_of(name: str) -> Execution:
     return Execution(f"arn:aws:states:eu-west-1:1:execution:Jobs:{name}", STARTED)
 
 
-def event(key: str, sequencer: str = "1") -> dict[str, Any]:
-    """What EventBridge says of a new object."""
+def event(key: str, sequencer: str = "1", **detail: object) -> dict[str, Any]:
+    """
+    EventBridge's event about a new object.
+
+    See https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html.
+    """
     return {
         "version": "0",
+        "id": "17793124-05d4-b198-2fde-7ededc63b103",
         "detail-type": "Object Created",
         "source": "aws.s3",
+        "account": "111122223333",
+        "time": "2026-11-25T12:00:00Z",
+        "region": "eu-west-1",
+        "resources": [f"arn:aws:s3:::{BUCKET}"],
         "detail": {
+            "version": "0",
             "bucket": {"name": BUCKET},
             "object": {"key": key, "size": 5, "etag": "e", "sequencer": sequencer},
+            "request-id": "N4N7GDK58NMKJ12R",
+            "requester": "123456789012",
+            "source-ip-address": "1.2.3.4",
             "reason": "PutObject",
+            **detail,
         },
     }
 
@@ -45,7 +60,7 @@ class Stage:
         self.at = at
         catalog = resolve(check(CONFIG, {}), {})
         intake = JobStarter(at.bulk, BUCKET, partial(check_model, catalog, "master", None))
-        self.steps = Steps(at.machine, intake)
+        self.steps = StateTransitions(at.machine, intake)
 
     async def put(self, key: str, data: bytes) -> str:
         async def pieces() -> AsyncIterator[bytes]:
@@ -57,10 +72,10 @@ class Stage:
     async def get(self, key: str) -> bytes:
         return b"".join([piece async for piece in self.at.stores.blobs.read(key)])
 
-    async def begin(self, given: object, run: str = "a") -> State:
-        return await self.steps.begin(Beginning(given, run_of(run)))
+    async def begin(self, given: object, run: str = "a") -> JobState:
+        return await self.steps.begin(partial(read_start, given), run_of(run))
 
-    async def run(self, given: object, run: str = "a") -> State:
+    async def run(self, given: object, run: str = "a") -> JobState:
         """As the state machine does, without a fault."""
         state = await self.begin(given, run)
         if state.next == "work":

@@ -13,6 +13,11 @@ from tests.bulk.local_jobs import COST, jsonl, line
 from .stepping import BUCKET, STARTED, event
 from .test_machine import NAMES
 
+AN_OBJECT = "an object in the stack's bucket, such as `s3://BUCKET/x.jsonl`"
+NO_NUMBER = "`max_cost_usd` should be a valid number, not a string: US dollars, such as 2.5"
+FIELDS = ("input", "output", "model", "max_cost_usd", "completion_window")
+KNOWN = "the input may have " + ", ".join(f"`{name}`" for name in FIELDS)
+
 
 def test_a_job_by_hand_is_taken_in_run_and_delivered(staged: Any) -> None:
     async def main() -> None:
@@ -105,11 +110,24 @@ def test_a_folder_of_the_console_is_no_job(staged: Any) -> None:
     ("given", "said"),
     [
         ([], "the input must be a JSON object"),
-        ({"job": 1}, "`job`: expected `str`, got `int`"),
+        (
+            {"job": 1},
+            "`job` should be a valid string, not a number: the id of a job, such as `batch_…`",
+        ),
         ({"job": "batch_0"}, "there is no job `batch_0`"),
-        ({"job": "batch_0", "input": "x"}, "Object contains unknown field `input`"),
-        ({"inptu": "x"}, "Object contains unknown field `inptu`"),
-        ({}, "`input` is missing"),
+        (
+            {"job": "batch_0", "input": "x"},
+            "`input` is unknown; the input may have `job`",
+        ),
+        (
+            {"input": "s3://jobs/x", "modle": "x"},
+            f"`modle` is unknown; {KNOWN}",
+        ),
+        ({}, f"`input` is missing: {AN_OBJECT}"),
+        (
+            {"inptu": "x", "max_cost_usd": "1"},
+            f"`input` is missing: {AN_OBJECT}; {NO_NUMBER}; `inptu` is unknown; {KNOWN}",
+        ),
         ({"input": "in.jsonl"}, "`input` must be in this stack's bucket: `s3://jobs/…`"),
         ({"input": "s3://jobs/jobs/x"}, "`input` may not be below `s3://jobs/jobs/` or `uploads/`"),
         ({"input": "s3://jobs/x"}, "there is no object `s3://jobs/x`"),
@@ -122,6 +140,7 @@ def test_a_folder_of_the_console_is_no_job(staged: Any) -> None:
             "`completion_window` must be between `1h` and `14d`, such as `24h`",
         ),
         ({"input": "s3://jobs/x", "max_cost_usd": 0}, "`max_cost_usd` must be above 0"),
+        (event("inbox/x.jsonl", object={}), "`detail.object.key` is missing"),
         (event("inbox/x.csv"), "`inbox/x.csv` is not `inbox/MODEL/NAME.jsonl`"),
     ],
 )

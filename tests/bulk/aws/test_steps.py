@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from fanout.bulk.aws.batch_service import AWSBatchService
-from fanout.bulk.aws.step_payloads import IDLE_ROUNDS, Beginning
+from fanout.bulk.aws.state_transitions import IDLE_ROUNDS
 from tests.bulk.local_jobs import jsonl, line
 
 from .stepping import run_of
@@ -65,7 +65,7 @@ def test_a_failed_jobs_lines_are_asked_again_by_retry(staged: Any) -> None:
             state = await on.begin({"job": job.id})
             (first, *_) = await on.at.shards(state.manifest)
             await on.at.work(job, first)
-            await on.steps.give_up(Beginning({"job": job.id}, run_of("a"), "States.Timeout"))
+            await on.steps.give_up(job.id, "States.Timeout")
             retry = await on.at.bulk.jobs.retry(job.id, "master")
             assert (await on.run({"job": retry.id}, "b")).status == "completed"
             whole = await on.at.job(retry)
@@ -81,8 +81,7 @@ def test_a_fault_of_a_step_ends_the_job_with_what_is_answered(staged: Any) -> No
             job = await on.at.create(jsonl(line(name) for name in NAMES[:20]))
             state = await on.begin({"job": job.id})
             await on.at.work(job, (await on.at.shards(state.manifest))[0])
-            fault = Beginning({"job": job.id}, run_of("a"), "States.ItemReaderFailed")
-            state = await on.steps.give_up(fault)
+            state = await on.steps.give_up(job.id, "States.ItemReaderFailed")
             assert (state.next, state.status) == ("fail", "failed")
             assert state.why == "A step of the state machine failed with `States.ItemReaderFailed`"
             job = await on.at.job(job)
@@ -96,8 +95,8 @@ def test_where_even_that_fails_the_record_is_closed(staged: Any) -> None:
     async def main() -> None:
         async with staged() as on:
             job = await on.at.create(line("a"))
-            fault = Beginning({"job": job.id}, run_of("a"), "Lambda.Unknown", abandon=True)
-            assert (await on.steps.give_up(fault)).status == "failed"
+            state = await on.steps.give_up(job.id, "Lambda.Unknown", abandon=True)
+            assert state.status == "failed"
             job = await on.at.job(job)
             assert (job.is_over, job.output_file_id, len(job.errors)) == (True, None, 1)
 
@@ -107,8 +106,7 @@ def test_where_even_that_fails_the_record_is_closed(staged: Any) -> None:
 def test_a_fault_before_there_is_a_job_has_nothing_to_close(staged: Any) -> None:
     async def main() -> None:
         async with staged() as on:
-            fault = Beginning({"input": "s3://jobs/x"}, run_of("a"), "States.Timeout")
-            state = await on.steps.give_up(fault)
+            state = await on.steps.give_up(run_of("a").job_id, "States.Timeout")
             assert (state.job, state.next) == ("", "fail")
 
     asyncio.run(main())
@@ -119,10 +117,9 @@ def test_a_fault_does_not_take_back_how_a_job_has_ended(staged: Any) -> None:
         async with staged() as on:
             job = await on.at.create(line("a"))
             await on.run({"job": job.id})
-            fault = Beginning({"job": job.id}, run_of("a"), "States.Timeout")
-            assert (await on.steps.give_up(fault)).status == "completed"
-            abandoned = Beginning({"job": job.id}, run_of("a"), "States.Timeout", abandon=True)
-            assert (await on.steps.give_up(abandoned)).status == "completed"
+            for abandon in (False, True):
+                state = await on.steps.give_up(job.id, "States.Timeout", abandon=abandon)
+                assert state.status == "completed"
 
     asyncio.run(main())
 

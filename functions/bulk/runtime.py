@@ -19,17 +19,17 @@ import uvloop
 from fanout.aws.credentials import AWSSigner
 from fanout.aws.secrets_manager import Place, SecretsManager
 from fanout.bulk.aws.batch_service import AWSBatchService
-from fanout.bulk.aws.job_start import OWNER, JobStarter
+from fanout.bulk.aws.job_starter import OWNER, JobStarter
 from fanout.bulk.aws.lazy_service import open_stores
+from fanout.bulk.aws.state_transitions import StateTransitions
 from fanout.bulk.aws.step_handlers import StepHandlers
-from fanout.bulk.aws.step_payloads import Steps
 from fanout.bulk.work.line_requests import check_model
 from fanout.gateway.factory import load_catalog, make_engine, open_gateway
 from fanout.settings import Settings
 from functions.powertools import PowertoolsBulkObserver
 
 
-class Host:
+class JobRuntime:
     """Keeps one event loop for the life of the environment, so that connections stay open."""
 
     def __init__(self, settings: Settings) -> None:
@@ -48,9 +48,9 @@ class Host:
         """Run a step; return its result as plain values, which Lambda serializes to JSON."""
         return self._runner.run(self._run(step))
 
-    def run_step(self, step: Callable[[Steps], Awaitable[object]]) -> Any:
+    def run_transition(self, step: Callable[[StateTransitions], Awaitable[object]]) -> Any:
         """Run a step in which jobs start or end."""
-        return self.run(lambda handlers: step(self._steps(handlers)))
+        return self.run(lambda handlers: step(self._transitions(handlers)))
 
     def report_overdue(self) -> Any:
         """Count the overdue jobs, and write a metric if there are any."""
@@ -85,14 +85,15 @@ class Host:
         self._stores = open_stores(self._settings.env)
         return StepHandlers(gateway, self._stores, self._observer, tell=self._observer.lines)
 
-    def _steps(self, handlers: StepHandlers) -> Steps:
+    def _transitions(self, handlers: StepHandlers) -> StateTransitions:
         service = AWSBatchService(self._stores, _never_start)
         check = partial(check_model, self._catalog, OWNER, None)
-        return Steps(handlers, JobStarter(service, self._settings.env["FANOUT_BUCKET"], check))
+        starter = JobStarter(service, self._settings.env["FANOUT_BUCKET"], check)
+        return StateTransitions(handlers, starter)
 
 
 async def _never_start(job_id: str) -> None:
     raise AssertionError(f"`{job_id}` is running already")
 
 
-host = Host(Settings.read())
+runtime = JobRuntime(Settings.read())

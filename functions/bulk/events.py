@@ -1,0 +1,119 @@
+"""
+The events of the bulk functions, as pydantic models for Powertools' parser.
+
+`infra/bulk/state_machine_definition.py` defines which state sends what. An execution's own input is
+in `given` and is not checked here: `start_events.py` has its models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Tag, TypeAdapter
+
+from fanout.bulk.aws.job_starter import Execution
+from fanout.bulk.aws.state_transitions import JobState, Next
+from fanout.bulk.input.planner import Shard
+
+
+class Event(BaseModel):
+    """An event. Unknown fields are ignored: a newer state machine may send more."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class ExecutionEvent(Event):
+    """
+    The execution that invokes the function: its ARN, and when it started.
+
+    See https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.html.
+    """
+
+    id: str
+    started: AwareDatetime
+
+    @property
+    def value(self) -> Execution:
+        """The same for `fanout.bulk.aws`, which knows no pydantic."""
+        return Execution(self.id, self.started)
+
+
+class PlanEvent(Event):
+    """The planner's event: `given` is the execution's own input."""
+
+    given: Any
+    execution: ExecutionEvent
+
+
+class ShardEvent(Event):
+    """A shard, as it is in the manifest."""
+
+    index: int
+    start: int
+    end: int
+    first: int
+    lines: int
+
+    @property
+    def value(self) -> Shard:
+        return Shard(**self.model_dump())
+
+
+class WorkEvent(Event):
+    """A worker's event: one shard of a job."""
+
+    job: str
+    shard: ShardEvent
+
+
+class StateEvent(Event):
+    """The finisher's event: the state that an earlier function returned."""
+
+    job: str
+    next: Next
+    status: str = ""
+    manifest: str = ""
+    wait: int = 0
+    idle: int = 0
+    lines: int = 0
+    why: str = ""
+
+    @property
+    def value(self) -> JobState:
+        return JobState(**self.model_dump())
+
+
+class FailureEvent(PlanEvent):
+    """The finisher's event after a step has failed; with `abandon`, ending the job failed, too."""
+
+    error: str
+    abandon: bool = False
+
+    @property
+    def job_id(self) -> str:
+        """The job that the execution runs, or would have created."""
+        job = self.given.get("job") if isinstance(self.given, Mapping) else None
+        return job if isinstance(job, str) else self.execution.value.job_id
+
+
+class ScheduleEvent(Event):
+    """The finisher's hourly event: count the overdue jobs."""
+
+    look: Literal["stuck"]
+
+
+def _kind(event: Any) -> str:
+    return next((key for key in ("look", "error") if key in event), "state")
+
+
+FinishEvent: TypeAlias = StateEvent | FailureEvent | ScheduleEvent
+
+FINISH_EVENT: TypeAdapter[FinishEvent] = TypeAdapter(
+    Annotated[
+        Annotated[StateEvent, Tag("state")]
+        | Annotated[FailureEvent, Tag("error")]
+        | Annotated[ScheduleEvent, Tag("look")],
+        Discriminator(_kind),
+    ]
+)

@@ -1,0 +1,99 @@
+"""
+What an execution of the state machine is started with, as pydantic models for Powertools' parser.
+
+The API sends `{"job": id}`, a person sends a `ManualStart`, and EventBridge sends S3's event about
+a new object in the inbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+from aws_lambda_powertools.utilities.parser import ValidationError, parse
+from aws_lambda_powertools.utilities.parser.models import S3EventNotificationEventBridgeModel
+from pydantic import BaseModel, ConfigDict, Field
+
+from fanout.bulk.aws.job_starter import ExistingJob, InboxObject, Start, StartRequest
+from fanout.errors import RequestError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+CREATED = "Object Created"
+"""The `detail-type` of S3's event; see
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html."""
+
+MOST_FAULTS = 5
+JSON_TYPES = {
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    str: "a string",
+    list: "a list",
+    dict: "an object",
+}
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class _Written(BaseModel):
+    """Fields as they are written, without conversions; an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class ApiStart(_Written):
+    """A job that the API has created."""
+
+    job: str = Field(description="the id of a job, such as `batch_…`")
+
+
+class ManualStart(_Written):
+    """A request that a person or a program wrote, who may start the state machine."""
+
+    input: str = Field(description="an object in the stack's bucket, such as `s3://BUCKET/x.jsonl`")
+    output: str | None = Field(None, description="such as `s3://BUCKET/outbox/x-`")
+    model: str | None = Field(None, description="a model name, for lines without one")
+    max_cost_usd: float | None = Field(None, description="US dollars, such as 2.5")
+    completion_window: str = Field("24h", description="such as `24h` or `7d`")
+
+
+def read_start(given: object) -> Start:
+    """What starts a job; `RequestError` names each field that is wrong, and what is due there."""
+    if not isinstance(given, Mapping):
+        raise RequestError("the input must be a JSON object")
+    if "job" in given:
+        return ExistingJob(_parse(given, ApiStart).job)
+    if given.get("detail-type") != CREATED:
+        return StartRequest(**_parse(given, ManualStart).model_dump())
+    detail = _parse(given, S3EventNotificationEventBridgeModel).detail
+    return InboxObject(detail.bucket.name, detail.object.key, detail.object.sequencer or "")
+
+
+def _parse(given: Mapping[str, object], model: type[Model]) -> Model:
+    try:
+        return parse(event=dict(given), model=model)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False)
+        said = "; ".join(_explain(fault, model) for fault in faults[:MOST_FAULTS])
+        raise RequestError(said, _path(faults[0])) from None
+
+
+def _explain(fault: ErrorDetails, model: type[BaseModel]) -> str:
+    """One fault: the field, what is wrong with it, and what is due there."""
+    path, fields = _path(fault), model.model_fields
+    if fault["type"] == "extra_forbidden":
+        known = ", ".join(f"`{name}`" for name in fields)
+        return f"`{path}` is unknown; the input may have {known}"
+    if fault["type"] == "missing":
+        wrong = "is missing"
+    else:
+        due = fault["msg"].removeprefix("Input ")
+        wrong = f"{due}, not {JSON_TYPES.get(type(fault['input']), 'null')}"
+    hint = fields[path].description if path in fields else None
+    return f"`{path}` {wrong}" + (f": {hint}" if hint else "")
+
+
+def _path(fault: ErrorDetails) -> str:
+    return ".".join(map(str, fault["loc"]))[:80]

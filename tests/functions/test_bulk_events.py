@@ -1,0 +1,116 @@
+"""The functions of jobs: each event is checked, and handed on as plain values."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib import import_module
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+from pydantic import ValidationError
+
+from fanout.bulk.aws.job_starter import Execution, ExistingJob
+from fanout.bulk.aws.state_transitions import JobState
+from fanout.bulk.input.planner import Shard
+from functions.bulk.events import ShardEvent, StateEvent
+
+ARN = "arn:aws:states:eu-west-1:1:execution:Jobs:a"
+EXECUTION = {"id": ARN, "started": "2026-11-25T12:00:00.250Z"}
+STARTED = datetime(2026, 11, 25, 12, 0, 0, 250_000, UTC)
+SHARD = {"index": 1, "start": 10, "end": 20, "first": 3, "lines": 2}
+CONTEXT = SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000)
+
+
+class Calls:
+    """A runtime whose steps only note what they are called with."""
+
+    def run(self, step: Any) -> Any:
+        return step(self)
+
+    run_transition = run
+
+    def report_overdue(self) -> Any:
+        return ("report_overdue",)
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *values, **named: (name, *values, *named.items())
+
+
+@pytest.fixture(autouse=True)
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    name = "functions.bulk.runtime"
+    module = ModuleType(name)
+    module.__dict__["runtime"] = Calls()
+    monkeypatch.setitem(sys.modules, name, module)
+    yield
+    for handler in ("plan", "work", "finish"):
+        sys.modules.pop(f"functions.bulk.{handler}", None)
+
+
+def handle(function: str, event: dict[str, Any]) -> Any:
+    return import_module(f"functions.bulk.{function}").handler(event, CONTEXT)
+
+
+def test_plan_begins_what_the_execution_was_started_with() -> None:
+    step, read, execution = handle("plan", {"given": {"job": "batch_1"}, "execution": EXECUTION})
+    assert (step, read(), execution) == ("begin", ExistingJob("batch_1"), Execution(ARN, STARTED))
+
+
+def test_work_gets_a_shard_and_the_invocations_time_but_for_a_margin() -> None:
+    step, *values = handle("work", {"job": "batch_1", "shard": SHARD})
+    assert (step, values) == ("work", ["batch_1", Shard(1, 10, 20, 3, 2), 50.0])
+
+
+def test_finish_gets_the_state_before_it_and_ignores_what_a_newer_one_adds() -> None:
+    state = JobState("batch_1", "work", "in_progress", "m", 15, 1, 40)
+    assert handle("finish", {**msgspec.to_builtins(state), "new": 1}) == ("finish", state)
+    assert handle("finish", {"job": "batch_1", "next": "finish"})[1] == JobState(
+        "batch_1", "finish"
+    )
+
+
+@pytest.mark.parametrize("given", [{"job": "batch_1"}, {"input": "s3://b/x"}, {"job": 1}, []])
+def test_a_fault_ends_the_job_that_the_execution_has_or_would_have_created(given: Any) -> None:
+    event = {"given": given, "execution": EXECUTION, "error": "States.Timeout"}
+    job = "batch_1" if given == {"job": "batch_1"} else Execution(ARN, STARTED).job_id
+    expected = ("give_up", job, "States.Timeout")
+    assert handle("finish", event) == (*expected, ("abandon", False))
+    assert handle("finish", {**event, "abandon": True}) == (*expected, ("abandon", True))
+
+
+def test_the_schedule_counts_stuck_jobs() -> None:
+    assert handle("finish", {"look": "stuck"}) == ("report_overdue",)
+
+
+@pytest.mark.parametrize(
+    ("function", "event", "place"),
+    [
+        ("plan", {"given": {}}, ("execution",)),
+        (
+            "plan",
+            {"given": {}, "execution": {**EXECUTION, "started": "x"}},
+            ("execution", "started"),
+        ),
+        ("work", {"job": "batch_1", "shard": {**SHARD, "lines": None}}, ("shard", "lines")),
+        ("finish", {"job": "batch_1", "next": "elsewhere"}, ("state", "next")),
+        ("finish", {"error": "x", "given": {}}, ("error", "execution")),
+        ("finish", {"look": "elsewhere"}, ("look", "look")),
+    ],
+)
+def test_an_event_that_the_state_machine_does_not_send_is_an_error_that_names_the_field(
+    function: str, event: dict[str, Any], place: tuple[str, ...]
+) -> None:
+    with pytest.raises(ValidationError) as raised:
+        handle(function, event)
+    assert [fault["loc"] for fault in raised.value.errors()] == [place]
+
+
+@pytest.mark.parametrize(("event", "value"), [(StateEvent, JobState), (ShardEvent, Shard)])
+def test_an_event_has_the_fields_of_the_value_that_it_becomes(event: Any, value: Any) -> None:
+    required = [f.name for f in msgspec.structs.fields(value) if f.required]
+    assert list(event.model_fields) == list(value.__struct_fields__)
+    assert [name for name, field in event.model_fields.items() if field.is_required()] == required
