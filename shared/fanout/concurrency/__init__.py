@@ -1,9 +1,9 @@
 """
-Structured fan-out: `race`, `race_streams`, `map_all`, `map_each`, `merge_streams`, `within`; and
-what many share: `FairLimiter`, `MemoryBudget`.
+Structured concurrency: `race`, `race_streams`, `map_all`, `map_each`, `merge_streams`, time limits,
+and the limits that requests share (`FairLimiter`, `MemoryBudget`).
 
 Knows nothing of HTTP, providers or configuration. Every task started here has finished, or has
-been cancelled and awaited, before its function returns or its block is left.
+been cancelled and awaited, before its function returns or its block ends.
 """
 
 from .fair_limiter import FairLimiter, Share
@@ -13,15 +13,15 @@ from .outcomes import (
     Call,
     Cancelled,
     Failure,
-    Fate,
     Opener,
     Outcome,
+    RaceOutcome,
     RaceResult,
     Success,
     attempt,
 )
 from .race import race, race_streams
-from .timeouts import in_time, within
+from .timeouts import optional_timeout, with_deadline
 
 __all__ = [
     "Call",
@@ -29,21 +29,21 @@ __all__ = [
     "Ended",
     "Failure",
     "FairLimiter",
-    "Fate",
     "MemoryBudget",
     "MemoryReservation",
     "Opener",
     "Outcome",
+    "RaceOutcome",
     "RaceResult",
     "Share",
     "Success",
     "attempt",
     "first_error",
-    "in_time",
     "map_all",
     "map_each",
     "merge_streams",
+    "optional_timeout",
     "race",
     "race_streams",
-    "within",
+    "with_deadline",
 ]

@@ -1,4 +1,4 @@
-"""Many calls, or streams, at once, a bounded number at a time."""
+"""Many calls or streams at once, with a limit on how many run at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Generic, TypeAlias, TypeVar
 from msgspec import Struct
 
 from .outcomes import Failure, Opener, Outcome, attempt
-from .timeouts import breathe
+from .timeouts import yield_to_loop
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -26,60 +26,60 @@ async def map_all(
     """
     Apply `func` to each item, at most `limit` at a time; every outcome, in the items' order.
 
-    Items are drawn lazily, one whenever a call may start. If drawing one fails, the calls are
+    Items are read lazily, one whenever a call may start. If reading one fails, the calls are
     cancelled and that error is raised.
     """
     _check_limit(limit)
     outcomes: dict[int, Outcome[R]] = {}
     source = _Source(items)
 
-    async def work(drawn: tuple[int, T] | None) -> None:
-        while drawn is not None:
-            index, item = drawn
+    async def work(numbered: tuple[int, T] | None) -> None:
+        while numbered is not None:
+            index, item = numbered
             outcomes[index] = await attempt(partial(func, item))
-            drawn = await source.draw()
+            numbered = await source.next_item()
 
     async with _task_group() as group:
         for number in range(limit):
-            if (drawn := await source.draw()) is None:
+            if (numbered := await source.next_item()) is None:
                 break
-            group.create_task(work(drawn))
-            await breathe(number)
+            group.create_task(work(numbered))
+            await yield_to_loop(number)
     return [outcomes[index] for index in range(len(outcomes))]
 
 
 class _Source(Generic[T]):
-    """Items with their numbers, drawn one at a time by several workers."""
+    """Items with their numbers, read one at a time by several workers."""
 
     def __init__(self, items: Items[T]) -> None:
-        self._later = aiter(items) if isinstance(items, AsyncIterable) else None
-        self._now = iter(()) if isinstance(items, AsyncIterable) else iter(items)
+        self._async_items = aiter(items) if isinstance(items, AsyncIterable) else None
+        self._items = iter(()) if isinstance(items, AsyncIterable) else iter(items)
         self._numbers = count()
         self._lock = asyncio.Lock()
 
-    async def draw(self) -> tuple[int, T] | None:
-        """The next, or `None` behind the last."""
-        if self._later is None:
-            for item in self._now:
+    async def next_item(self) -> tuple[int, T] | None:
+        """The next item and its number, or `None` after the last."""
+        if self._async_items is None:
+            for item in self._items:
                 return next(self._numbers), item
             return None
         async with self._lock:
-            async for item in self._later:
+            async for item in self._async_items:
                 return next(self._numbers), item
             return None
 
 
 def _check_limit(limit: int) -> None:
     if limit < 1:
-        raise ValueError(f"`limit` must be at least 1, not {limit}: nothing would be called")
+        raise ValueError(f"`limit` must be at least 1, not {limit}")
 
 
 @asynccontextmanager
 async def _task_group() -> AsyncIterator[asyncio.TaskGroup]:
     """
-    A task group that raises what went wrong, and not a group with that in it.
+    A task group that raises a single error instead of an exception group.
 
-    An error of the block itself rules, as it is; of the tasks' errors the first.
+    It raises the error of the block itself if there is one, else the first error of a task.
     """
     own: BaseException | None = None
     try:
@@ -87,7 +87,7 @@ async def _task_group() -> AsyncIterator[asyncio.TaskGroup]:
             try:
                 yield group
             except asyncio.CancelledError:
-                raise  # a task's error may be behind it
+                raise  # a task's error may be its cause
             except BaseException as error:
                 own = error
                 raise
@@ -99,7 +99,7 @@ async def _task_group() -> AsyncIterator[asyncio.TaskGroup]:
 
 
 def first_error(raised: BaseException) -> BaseException:
-    """What went wrong first, of a group of groups of errors."""
+    """The first error in an exception group, which may hold groups itself."""
     while isinstance(raised, BaseExceptionGroup):
         raised = raised.exceptions[0]
     return raised
@@ -113,22 +113,22 @@ async def map_each(
     Apply `func` to each item, at most `limit` at a time, yielding in completion order.
 
     A context manager and not a generator, so that leaving the block early cancels the calls
-    (PEP 789). Items are drawn lazily: a million-line input never becomes a million tasks.
+    (PEP 789). Items are read lazily: a million lines of input never become a million tasks.
     """
     _check_limit(limit)
     source = _Source(items)
     results: asyncio.Queue[tuple[int, Outcome[R]] | None] = asyncio.Queue(maxsize=limit)
 
     async def work() -> None:
-        while (drawn := await source.draw()) is not None:
-            index, item = drawn
+        while (numbered := await source.next_item()) is not None:
+            index, item = numbered
             await results.put((index, await attempt(partial(func, item))))
 
     async def run_workers() -> None:
         async with asyncio.TaskGroup() as workers:
             for number in range(limit):
                 workers.create_task(work())
-                await breathe(number)
+                await yield_to_loop(number)
         await results.put(None)
 
     async with _task_group() as group:
@@ -145,7 +145,7 @@ async def _drain(queue: asyncio.Queue[T | None]) -> AsyncIterator[T]:
 
 
 class Ended(Struct, frozen=True):
-    """The stream at `index` is over: well, or with an error."""
+    """The stream at `index` has ended, with `error` if it failed."""
 
     index: int
     error: Exception | None = None
@@ -156,10 +156,10 @@ async def merge_streams(
     openers: Sequence[Opener[T]], *, limit: int
 ) -> AsyncIterator[AsyncIterator[tuple[int, T] | Ended]]:
     """
-    Read all streams at once, at most `limit` open at a time, items interleaved as they come.
+    Read all streams at once, at most `limit` open at a time, and yield items as they arrive.
 
-    Each item comes with its stream's index; each stream's last word is an `Ended`. A slow reader
-    holds the streams back.
+    Each item has its stream's index; an `Ended` marks the end of a stream. If the items are read
+    slowly, the streams are read slowly too: at most 64 items are kept.
     """
     items: asyncio.Queue[tuple[int, T] | Ended | None] = asyncio.Queue(maxsize=64)
     source = iter(range(len(openers)))
@@ -178,7 +178,7 @@ async def merge_streams(
         async with asyncio.TaskGroup() as workers:
             for number in range(min(limit, len(openers))):
                 workers.create_task(work())
-                await breathe(number)
+                await yield_to_loop(number)
         await items.put(None)
 
     async with _task_group() as group:

@@ -1,4 +1,4 @@
-"""Room in memory, in bytes: who wants more than is left waits, first come, first served."""
+"""A limit on memory, in bytes: if too little is left, a call waits; first come, first served."""
 
 from __future__ import annotations
 
@@ -6,68 +6,70 @@ import asyncio
 from collections import deque
 from typing import Self
 
-SMALL = 64 * 1024
-"""What is smaller is not counted: a thousand of them are 64 MB."""
+MIN_COUNTED = 64 * 1024
+"""Bytes. Smaller reservations are not counted: a thousand of them are 64 MB."""
 
 
 class MemoryBudget:
-    """`size` bytes in all; what is larger than that has them all to itself."""
+    """`size` bytes in all. A reservation that is larger waits until all of them are free."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._queue: deque[tuple[int, asyncio.Future[None]]] = deque()
-        self._nothing = MemoryReservation(self, 0)
+        self._uncounted = MemoryReservation(self, 0)
         self.free = size
 
-    def holding(self, size: int) -> MemoryReservation:
-        """Hold `size` bytes for a block, once there is room for them."""
-        return self._nothing if size < SMALL else MemoryReservation(self, min(size, self._size))
+    def reserve(self, size: int) -> MemoryReservation:
+        """Hold `size` bytes for an `async with` block, which starts when they are free."""
+        if size < MIN_COUNTED:
+            return self._uncounted
+        return MemoryReservation(self, min(size, self._size))
 
-    async def take(self, size: int) -> None:
-        """Wait for room."""
+    async def acquire(self, size: int) -> None:
+        """Wait until `size` bytes are free, and take them."""
         if size <= self.free and not self._queue:
             self.free -= size
             return
-        turn = asyncio.get_running_loop().create_future()
-        self._queue.append((size, turn))
+        waiter = asyncio.get_running_loop().create_future()
+        self._queue.append((size, waiter))
         try:
-            await turn
+            await waiter
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.give(size)
+            if waiter.done() and not waiter.cancelled():
+                self.release(size)
             else:
-                self.give(0)  # who stood behind may fit
+                self.release(0)  # the next in the queue may fit
             raise
 
-    def give(self, size: int) -> None:
-        """Give back, and let in who fits now."""
+    def release(self, size: int) -> None:
+        """Give `size` bytes back, and wake those in the queue that fit now."""
         self.free += size
         while self._queue and (self._queue[0][1].done() or self._queue[0][0] <= self.free):
-            wanted, turn = self._queue.popleft()
-            if not turn.done():
+            wanted, waiter = self._queue.popleft()
+            if not waiter.done():
                 self.free -= wanted
-                turn.set_result(None)
+                waiter.set_result(None)
 
 
 class MemoryReservation:
-    """Bytes held for a block; `shrink` gives back what is not needed after all."""
+    """Bytes held for a block; `shrink` gives back those that are not needed."""
 
-    def __init__(self, room: MemoryBudget, size: int) -> None:
-        self._room = room
+    def __init__(self, budget: MemoryBudget, size: int) -> None:
+        self._budget = budget
         self._size = size
 
     async def __aenter__(self) -> Self:
-        """Wait for the room."""
+        """Wait until the bytes are free."""
         if self._size:
-            await self._room.take(self._size)
+            await self._budget.acquire(self._size)
         return self
 
     def shrink(self, size: int) -> None:
-        """`size` bytes will do."""
+        """Keep `size` bytes and give the others back."""
         if size < self._size:
-            self._room.give(self._size - size)
+            self._budget.release(self._size - size)
             self._size = size
 
     async def __aexit__(self, *_: object) -> None:
         if self._size:
-            self._room.give(self._size)
+            self._budget.release(self._size)

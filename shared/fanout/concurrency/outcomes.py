@@ -1,4 +1,4 @@
-"""Calls and what becomes of them, as values; `attempt` makes the one of the other."""
+"""Types of calls and of their outcomes, and `attempt`, which runs a call to its outcome."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ class Failure(Struct, frozen=True):
 
 
 class Cancelled(Struct, frozen=True):
-    """It was still running, or just too late, when another won."""
+    """The call was still running, or had just finished, when another one won."""
 
     elapsed: float
 
 
 Outcome: TypeAlias = Success[T] | Failure
-Fate: TypeAlias = Success[T] | Failure | Cancelled | None
-"""What became of a contestant; `None` is one that was never started."""
+RaceOutcome: TypeAlias = Success[T] | Failure | Cancelled | None
+"""The outcome of one call of a race; `None` if it was never started."""
 
 
 class RaceResult(Struct, Generic[T], frozen=True):
-    """A finished race: who won (`None`: nobody), and what became of each, in call order."""
+    """A finished race: the winner's index (`None` if none), and each outcome, in call order."""
 
     winner: int | None
-    fates: Sequence[Fate[T]]
+    outcomes: Sequence[RaceOutcome[T]]
 
     @property
     def value(self) -> T:
         """What the winner returned."""
-        fate = self.fates[self.winner] if self.winner is not None else None
-        if isinstance(fate, Success):
-            return fate.value
-        raise LookupError("nobody won")
+        outcome = self.outcomes[self.winner] if self.winner is not None else None
+        if isinstance(outcome, Success):
+            return outcome.value
+        raise LookupError("no call won")
 
 
 async def attempt(call: Call[T]) -> Outcome[T]:
-    """Run one call to its `Outcome`. Cancellation is not an outcome: it propagates."""
+    """Run one call to its `Outcome`. Cancellation is not an outcome: it is raised."""
     started = perf_counter()
     try:
         value = await call()

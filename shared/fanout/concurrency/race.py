@@ -1,4 +1,4 @@
-"""Several calls, or streams, against each other: one wins, the others are cancelled."""
+"""Races of calls and of streams: the first success wins, the others are cancelled."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from functools import partial
 from time import perf_counter
 from typing import Generic, TypeVar
 
-from .outcomes import Call, Cancelled, Failure, Fate, Opener, RaceResult, Success, attempt
-from .timeouts import breathe
+from .outcomes import Call, Cancelled, Failure, Opener, RaceOutcome, RaceResult, Success, attempt
+from .timeouts import yield_to_loop
 
 T = TypeVar("T")
 
 
 class _Race(Generic[T]):
-    """One race under way: who has started, who has failed, who has won."""
+    """A running race: its tasks, its outcomes so far and its winner."""
 
     def __init__(self, calls: Sequence[Call[T]], discard: Callable[[T], Awaitable[None]] | None):
         self.calls = calls
         self.discard = discard
-        self.fates: list[Fate[T]] = [None] * len(calls)
+        self.outcomes: list[RaceOutcome[T]] = [None] * len(calls)
         self.tasks: list[asyncio.Task[None]] = []
         self.winner: int | None = None
         self.failed = 0
-        self.heeded = 0  # failures that have started another
+        self.handled = 0  # failures after which the next call was started
         self.changed = asyncio.Event()
 
     async def run(self, index: int) -> None:
@@ -33,14 +33,14 @@ class _Race(Generic[T]):
         try:
             outcome = await attempt(self.calls[index])
         except asyncio.CancelledError:
-            self.fates[index] = Cancelled(perf_counter() - started)
+            self.outcomes[index] = Cancelled(perf_counter() - started)
             raise
         if self.winner is not None:
-            self.fates[index] = Cancelled(outcome.elapsed)
+            self.outcomes[index] = Cancelled(outcome.elapsed)
             if isinstance(outcome, Success):
-                await self._drop(outcome.value)
+                await self._discard(outcome.value)
             return
-        self.fates[index] = outcome
+        self.outcomes[index] = outcome
         if isinstance(outcome, Failure):
             self.failed += 1
         else:
@@ -50,24 +50,24 @@ class _Race(Generic[T]):
                     task.cancel()
         self.changed.set()
 
-    async def pause(self, stagger: float | None) -> None:
-        """Wait until it is the next one's turn: a failure not heeded, a winner, or the time."""
+    async def wait_for_next_start(self, stagger: float | None) -> None:
+        """Wait for a failure that has not started another call yet, a winner, or `stagger` s."""
         with suppress(TimeoutError):
             async with asyncio.timeout(stagger):
-                while self.winner is None and self.failed <= self.heeded:
+                while self.winner is None and self.failed <= self.handled:
                     self.changed.clear()
                     await self.changed.wait()
-        self.heeded += self.failed > self.heeded
+        self.handled += self.failed > self.handled
 
-    async def abandon(self) -> None:
-        """The caller is gone: the winner's value has no taker."""
-        fate = self.fates[self.winner] if self.winner is not None else None
-        if isinstance(fate, Success):
-            await self._drop(fate.value)
+    async def discard_winner(self) -> None:
+        """Discard the winner's value after the race itself was cancelled."""
+        outcome = self.outcomes[self.winner] if self.winner is not None else None
+        if isinstance(outcome, Success):
+            await self._discard(outcome.value)
 
-    async def _drop(self, value: T) -> None:
+    async def _discard(self, value: T) -> None:
         if self.discard is not None:
-            await attempt(partial(self.discard, value))  # a loser's bad end is nobody's fault
+            await attempt(partial(self.discard, value))  # an error here does not change the race
 
 
 async def race(
@@ -80,24 +80,24 @@ async def race(
     Run the calls against each other: the first success wins, the others are cancelled at once.
 
     `stagger` is the pause in seconds before the next call starts: `0` starts all at once, a
-    positive number hedges, `None` waits for a failure, which makes an ordered fallback. A failure
-    always starts the next. Every loser is closed before this returns. `discard` gets a value that
-    came too late, or that nobody is left to take.
+    positive number hedges, `None` waits for a failure (an ordered fallback). A failure always
+    starts the next call. Every loser has ended before this returns. `discard` gets a loser's value
+    that was there too late, and the winner's if the race is cancelled.
     """
     state = _Race(calls, discard)
     try:
         async with asyncio.TaskGroup() as group:
             for index in range(len(calls)):
                 if index and stagger != 0:
-                    await state.pause(stagger)
+                    await state.wait_for_next_start(stagger)
                 if state.winner is not None:
                     break
                 state.tasks.append(group.create_task(state.run(index)))
-                await breathe(index)
+                await yield_to_loop(index)
     except BaseException:
-        await state.abandon()
+        await state.discard_winner()
         raise
-    return RaceResult(state.winner, state.fates)
+    return RaceResult(state.winner, state.outcomes)
 
 
 @asynccontextmanager
@@ -105,15 +105,16 @@ async def race_streams(
     openers: Sequence[Opener[T]],
     *,
     stagger: float | None = 0.0,
-    counts: Callable[[T], bool],
-    silent: Callable[[int], Exception],
+    qualifies: Callable[[T], bool],
+    empty_error: Callable[[int], Exception],
 ) -> AsyncIterator[tuple[RaceResult[tuple[AsyncExitStack, list[T]]], AsyncIterator[T]]]:
     """
-    Open every stream and keep the one whose first item that `counts` comes first.
+    Open every stream and keep the one that is the first to yield an item that `qualifies`.
 
-    The race is over, and every other stream closed, before the first item is handed on, so no
-    task group is open while the caller reads. A stream that ends before such an item has failed
-    with the exception that `silent` makes of its index. If nobody wins the iterator is empty.
+    The race is over, and every other stream closed, before the first item is yielded, so no task
+    group is open while the items are read. The items before the qualifying one are yielded too. A
+    stream that ends without such an item has failed with the error `empty_error(index)`. If no
+    stream wins, the iterator is empty.
     """
     rests: dict[int, AsyncIterator[T]] = {}
 
@@ -123,25 +124,25 @@ async def race_streams(
             head = []
             async for item in items:
                 head.append(item)
-                if counts(item):
+                if qualifies(item):
                     rests[index] = items
                     return stack.pop_all(), head
-            raise silent(index)
+            raise empty_error(index)
 
     async def close(opened: tuple[AsyncExitStack, list[T]]) -> None:
         await opened[0].aclose()
 
     calls = [partial(open_one, index) for index in range(len(openers))]
-    contest = await race(calls, stagger=stagger, discard=close)
-    if contest.winner is None:
-        yield contest, _chain([], None)
+    result = await race(calls, stagger=stagger, discard=close)
+    if result.winner is None:
+        yield result, _prepend([], None)
         return
-    stack, head = contest.value
+    stack, head = result.value
     async with stack:
-        yield contest, _chain(head, rests[contest.winner])
+        yield result, _prepend(head, rests[result.winner])
 
 
-async def _chain(head: list[T], rest: AsyncIterator[T] | None) -> AsyncIterator[T]:
+async def _prepend(head: list[T], rest: AsyncIterator[T] | None) -> AsyncIterator[T]:
     for item in head:
         yield item
     if rest is not None:

@@ -1,4 +1,4 @@
-"""Limits of time: for a block, for items, and for how long a burst of starts goes on."""
+"""Time limits for blocks and streams, and a pause between the starts of many tasks."""
 
 from __future__ import annotations
 
@@ -10,30 +10,32 @@ from typing import TypeVar
 T = TypeVar("T")
 
 BATCH = 8
-"""Tasks that are started in one go: hundreds would keep everybody else waiting."""
+"""Tasks that are started before the event loop may run others: hundreds would block it."""
 
 _UNLIMITED: AbstractAsyncContextManager[object] = nullcontext()
 
 
-def within(seconds: float | None) -> AbstractAsyncContextManager[object]:
-    """`asyncio.timeout` for the block; no limit costs nothing."""
+def optional_timeout(seconds: float | None) -> AbstractAsyncContextManager[object]:
+    """`asyncio.timeout` for the block; `None` means no limit and costs nothing."""
     return _UNLIMITED if seconds is None else asyncio.timeout(seconds)
 
 
-async def breathe(started: int) -> None:
-    """Let others work for a moment, now and then, while tasks are being started by number."""
+async def yield_to_loop(started: int) -> None:
+    """Let other tasks run after every `BATCH` starts; `started` is the number of this start."""
     if started % BATCH == BATCH - 1:
         await asyncio.sleep(0)
 
 
-async def in_time(items: AsyncIterator[T], when: float, late: Exception) -> AsyncIterator[T]:
-    """The same items; `late` is raised where one has not come by `when`, on the loop's clock."""
+async def with_deadline(
+    items: AsyncIterator[T], deadline: float, error: Exception
+) -> AsyncIterator[T]:
+    """The same items; raises `error` if the next is not there by `deadline` (the loop's clock)."""
     while True:
         try:
-            async with asyncio.timeout_at(when):
+            async with asyncio.timeout_at(deadline):
                 item = await anext(items, None)
         except TimeoutError:
-            raise late from None
+            raise error from None
         if item is None:
             return
         yield item

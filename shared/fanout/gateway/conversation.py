@@ -1,5 +1,5 @@
 """
-One conversation and the models that compete for its answer: the contest, whole or streamed.
+One conversation and the models that compete for its answer: the result, whole or streamed.
 
 Knows nothing of several conversations, of how an answer is shown, or of HTTP.
 """
@@ -40,7 +40,7 @@ class ConversationRunner:
         self._fallbacks = fallbacks
 
     async def answer(self, request: FanOutRequest, asked: GridCell) -> ChatCompletion:
-        """One cell's answer, by the caller's name of who gave it; of a contest with its report."""
+        """One cell's answer, by the caller's name of who gave it; of a result with its report."""
         if request.mode in {"one", "all"}:
             leg = asked.legs[0]
             completion = await self._with_fallbacks(request, leg, asked.request)
@@ -52,12 +52,12 @@ class ConversationRunner:
             partial(self._with_fallbacks, request, leg, asked.request, by_stream=by_stream)
             for leg in asked.legs
         ]
-        contest = await race(calls, stagger=request.stagger)
-        if contest.winner is None:
-            raise all_failed(asked.legs, contest)
-        report = make_report(request.mode, asked.legs, contest.fates, started, perf_counter())
-        winner = asked.legs[contest.winner].answered
-        return {**contest.value, "model": winner, "fanout": report}
+        result = await race(calls, stagger=request.stagger)
+        if result.winner is None:
+            raise all_failed(asked.legs, result)
+        report = make_report(request.mode, asked.legs, result.outcomes, started, perf_counter())
+        winner = asked.legs[result.winner].answered
+        return {**result.value, "model": winner, "fanout": report}
 
     async def _with_fallbacks(
         self, request: FanOutRequest, leg: Leg, chat: ChatRequest, *, by_stream: bool = False
@@ -67,26 +67,26 @@ class ConversationRunner:
         legs = self._chain(request, leg)
         if len(legs) == 1:
             return await ask(leg, chat)
-        contest = await race([partial(ask, each, chat) for each in legs], stagger=None)
-        if contest.winner is None:
-            raise all_failed(legs, contest)
-        leg.answered = legs[contest.winner].model
-        return contest.value
+        result = await race([partial(ask, each, chat) for each in legs], stagger=None)
+        if result.winner is None:
+            raise all_failed(legs, result)
+        leg.answered = legs[result.winner].model
+        return result.value
 
     @asynccontextmanager
     async def stream(
         self, request: FanOutRequest, asked: GridCell
     ) -> AsyncIterator[tuple[RaceResult[Any], Leg, AsyncIterator[ChatChunk]]]:
-        """One cell's contest, decided: how it went, who won, and what the winner says."""
+        """One cell's result, decided: how it went, who won, and what the winner says."""
         openers = [partial(self._opened, request, leg, asked.request) for leg in asked.legs]
         # An empty answer is one, but where several run at once it is no reason to stop the others.
         counts = says_something if request.stagger is not None and len(openers) > 1 else _anything
         async with race_streams(
-            openers, stagger=request.stagger, counts=counts, silent=_silent(asked.legs)
-        ) as (contest, chunks):
-            if contest.winner is None:
-                raise all_failed(asked.legs, contest)
-            yield contest, asked.legs[contest.winner], chunks
+            openers, stagger=request.stagger, qualifies=counts, empty_error=_silent(asked.legs)
+        ) as (result, chunks):
+            if result.winner is None:
+                raise all_failed(asked.legs, result)
+            yield result, asked.legs[result.winner], chunks
 
     @asynccontextmanager
     async def _opened(
@@ -100,11 +100,13 @@ class ConversationRunner:
             return
         openers = [partial(self._router.stream, each, chat) for each in legs]
         silent = _silent(legs)
-        async with race_streams(openers, stagger=None, counts=_anything, silent=silent) as found:
-            contest, chunks = found
-            if contest.winner is None:
-                raise all_failed(legs, contest)
-            leg.answered = legs[contest.winner].model
+        async with race_streams(
+            openers, stagger=None, qualifies=_anything, empty_error=silent
+        ) as found:
+            result, chunks = found
+            if result.winner is None:
+                raise all_failed(legs, result)
+            leg.answered = legs[result.winner].model
             yield chunks
 
     def _chain(self, request: FanOutRequest, leg: Leg) -> list[Leg]:
@@ -118,12 +120,12 @@ class ConversationRunner:
         return given.get(name, ())
 
 
-def all_failed(legs: Sequence[Leg], contest: RaceResult[Any]) -> Exception:
+def all_failed(legs: Sequence[Leg], result: RaceResult[Any]) -> Exception:
     """Every cause in call order; of a lone model, its own error."""
     failures = [
-        Cause(leg.model, fate.error)
-        for leg, fate in zip(legs, contest.fates, strict=True)
-        if isinstance(fate, Failure)
+        Cause(leg.model, outcome.error)
+        for leg, outcome in zip(legs, result.outcomes, strict=True)
+        if isinstance(outcome, Failure)
     ]
     return failures[0].error if len(failures) == 1 else AllFailed(failures)
 

@@ -19,7 +19,15 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..concurrency import Failure, FairLimiter, RaceResult, Success, in_time, map_all, merge_streams
+from ..concurrency import (
+    Failure,
+    FairLimiter,
+    RaceResult,
+    Success,
+    map_all,
+    merge_streams,
+    with_deadline,
+)
 from ..config.resolve import Catalog
 from ..errors import AllFailed, Cause, DeadlineExceeded
 from ..routing.leg import Leg, Watcher
@@ -137,11 +145,11 @@ class Gateway:
     ) -> AsyncIterator[AnswerStream]:
         asked = self._grid(request, context, until)[0]
         started = perf_counter()
-        async with self._contest(request, context, until, asked) as (contest, leg, chunks):
+        async with self._contest(request, context, until, asked) as (result, leg, chunks):
 
             def report() -> Report:
-                fates = contest.fates
-                return make_report(request.mode, asked.legs, fates, started, perf_counter())
+                outcomes = result.outcomes
+                return make_report(request.mode, asked.legs, outcomes, started, perf_counter())
 
             told = self._told(chunks, leg.answered, request, report)
             yield AnswerStream(told, request.mode, leg.answered)
@@ -210,16 +218,16 @@ class Gateway:
     async def _contest(
         self, request: FanOutRequest, context: Context, until: float, asked: GridCell
     ) -> AsyncIterator[tuple[RaceResult[Any], Leg, AsyncIterator[ChatChunk]]]:
-        """One cell's contest, decided in time, and its chunks, none of them too late."""
+        """One cell's result, decided in time, and its chunks, none of them too late."""
         late = self._too_late(request, context)
         async with AsyncExitStack() as stack:
             try:
                 async with asyncio.timeout_at(until):
                     opening = self._contests.stream(request, asked)
-                    contest, leg, chunks = await stack.enter_async_context(opening)
+                    result, leg, chunks = await stack.enter_async_context(opening)
             except TimeoutError:
                 raise late from None
-            yield contest, leg, in_time(chunks, until, late)
+            yield result, leg, with_deadline(chunks, until, late)
 
     # ---- what the request means here ----
 

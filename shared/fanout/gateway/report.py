@@ -1,11 +1,11 @@
-"""What a race tells of itself: each model's fate, times, usage, cost. Pure."""
+"""What a race tells of itself: each model's outcome, times, usage, cost. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from ..concurrency import Cancelled, Failure, Fate, Success
+from ..concurrency import Cancelled, Failure, RaceOutcome, Success
 from ..errors import detail_of
 from ..routing.leg import Leg
 from ..schema.error import error_object
@@ -16,16 +16,18 @@ from ..telemetry.prices import cost_of
 def make_report(
     mode: Mode,
     legs: Sequence[Leg],
-    fates: Sequence[Fate[Any]],
+    outcomes: Sequence[RaceOutcome[Any]],
     started: float,
     ended: float,
 ) -> Report:
     """
-    The `fanout` field of a contest that began at `started`.
+    The `fanout` field of a result that began at `started`.
 
-    `ended` is the end of the winner's answer: a stream's comes after the contest is decided.
+    `ended` is the end of the winner's answer: a stream's comes after the result is decided.
     """
-    attempts = [_attempt(leg, fate, started, ended) for leg, fate in zip(legs, fates, strict=True)]
+    attempts = [
+        _attempt(leg, outcome, started, ended) for leg, outcome in zip(legs, outcomes, strict=True)
+    ]
     known = [cost for attempt in attempts if (cost := attempt["cost_usd"]) is not None]
     report = Report(mode=mode, attempts=attempts)
     if known:
@@ -41,17 +43,19 @@ def spent(legs: Sequence[Leg]) -> float | None:
     return sum(known) if known else None
 
 
-def _attempt(leg: Leg, fate: Fate[Any], started: float, ended: float) -> Attempt:
+def _attempt(leg: Leg, outcome: RaceOutcome[Any], started: float, ended: float) -> Attempt:
     latest = leg.latest
     deployment = latest.deployment
-    cut = deployment is not None and isinstance(fate, Cancelled)
-    duration = ended - started if isinstance(fate, Success) else fate.elapsed if fate else None
+    cut = deployment is not None and isinstance(outcome, Cancelled)
+    duration = (
+        ended - started if isinstance(outcome, Success) else outcome.elapsed if outcome else None
+    )
     return Attempt(
         model=leg.model,
-        outcome=_word(fate),
+        outcome=_word(outcome),
         first_token_ms=_milliseconds(latest.first_token, started),
         duration_ms=_milliseconds(duration),
-        error=error_object(detail_of(fate.error)) if isinstance(fate, Failure) else None,
+        error=error_object(detail_of(outcome.error)) if isinstance(outcome, Failure) else None,
         usage=latest.usage,
         cost_usd=cost_of(deployment, latest.usage) if deployment else None,
         billing=deployment.provider.billing if deployment and cut else None,
@@ -62,8 +66,8 @@ def _milliseconds(moment: float | None, since: float = 0.0) -> float | None:
     return None if moment is None else round((moment - since) * 1000, 1)
 
 
-def _word(fate: Fate[Any]) -> Any:
-    match fate:
+def _word(outcome: RaceOutcome[Any]) -> Any:
+    match outcome:
         case None:
             return "not_started"
         case Success():

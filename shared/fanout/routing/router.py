@@ -19,7 +19,7 @@ from functools import partial
 from time import perf_counter
 from typing import TypeAlias, TypeVar
 
-from ..concurrency import within
+from ..concurrency import optional_timeout
 from ..config.resolve import Catalog, Deployment
 from ..errors import (
     ErrorDetail,
@@ -91,7 +91,7 @@ class Router:
 
     async def _whole(self, leg: Leg, request: ChatRequest, this: AttemptState) -> ChatCompletion:
         fitted = with_defaults(request, this.deployment)
-        async with within(this.deployment.timeout):
+        async with optional_timeout(this.deployment.timeout):
             reply = await self._transport.chat(this.deployment, fitted, leg.size)
         this.dropped, leg.headers = reply.dropped, reply.headers
         this.usage = reply.completion.get("usage")
@@ -112,7 +112,7 @@ class Router:
         fitted = with_defaults(request, this.deployment)
         assembly = ChunkAccumulator()
         async with (
-            within(this.deployment.timeout),
+            optional_timeout(this.deployment.timeout),
             self._transport.stream(this.deployment, fitted, leg.size) as stream,
         ):
             this.dropped = stream.dropped
@@ -149,7 +149,7 @@ class Router:
     ) -> _Opened:
         """The stream, whose connection and places are `hold`'s, and then whoever's that reads."""
         fitted = with_defaults(request, this.deployment)
-        async with within(this.deployment.timeout):
+        async with optional_timeout(this.deployment.timeout):
             opened = await hold.enter_async_context(
                 self._transport.stream(this.deployment, fitted, leg.size)
             )

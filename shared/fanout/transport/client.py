@@ -84,7 +84,7 @@ class Transport:
         `size` is the most bytes that the request can be on the wire, 0 where nobody knows.
         """
         codec = deployment.provider.chat
-        async with self._copies.holding(size) as copy:
+        async with self._copies.reserve(size) as copy:
             wire = codec.encode(request, deployment.target, False)
             copy.shrink(len(wire.body))
             try:
@@ -123,7 +123,7 @@ class Transport:
         """
         try:
             async with AsyncExitStack() as stack:
-                copy = await stack.enter_async_context(self._copies.holding(size))
+                copy = await stack.enter_async_context(self._copies.reserve(size))
                 wire = deployment.provider.chat.encode(request, deployment.target, True)
                 copy.shrink(len(wire.body))
                 try:

@@ -14,7 +14,7 @@ class Work:
     """An item is the seconds that it takes; a negative one fails after as many."""
 
     def __init__(self) -> None:
-        self.drawn = self.running = self.peak = self.cancelled = 0
+        self.items_read = self.running = self.peak = self.cancelled = 0
 
     async def __call__(self, seconds: float) -> str:
         self.running += 1
@@ -32,13 +32,13 @@ class Work:
 
     def items(self, *seconds: float, then: Exception | None = None) -> Iterator[float]:
         for item in seconds:
-            self.drawn += 1
+            self.items_read += 1
             yield item
         if then is not None:
             raise then
 
 
-def told(outcome: Outcome[str]) -> Any:
+def value_or_error(outcome: Outcome[str]) -> Any:
     return outcome.value if isinstance(outcome, Success) else outcome.error.args[0]
 
 
@@ -48,7 +48,7 @@ def told(outcome: Outcome[str]) -> Any:
 def test_outcomes_are_in_the_items_order_failures_in_their_place() -> None:
     async def main() -> None:
         outcomes = await map_all(Work(), [3, -1, 2], limit=9)
-        assert [told(outcome) for outcome in outcomes] == ["3", -1, "2"]
+        assert [value_or_error(outcome) for outcome in outcomes] == ["3", -1, "2"]
         assert isinstance(outcomes[1], Failure)
         assert now() == 3.0
 
@@ -66,34 +66,34 @@ def test_at_most_limit_calls_are_in_flight(limit: int, seconds: float) -> None:
     run(main())
 
 
-def test_an_item_is_drawn_only_when_its_call_may_start() -> None:
+def test_an_item_is_read_only_when_its_call_may_start() -> None:
     async def main() -> None:
         work = Work()
         seen: list[tuple[int, int]] = []
 
         async def call(seconds: float) -> str:
-            seen.append((work.drawn, work.running))
+            seen.append((work.items_read, work.running))
             return await work(seconds)
 
         await map_all(call, work.items(*[1.0] * 5), limit=2)
-        assert [drawn for drawn, _ in seen] == [2, 2, 3, 4, 5]
+        assert [count for count, _ in seen] == [2, 2, 3, 4, 5]
 
     run(main())
 
 
-def test_an_endless_source_is_drawn_no_further_than_the_calls_go() -> None:
+def test_an_endless_source_is_read_no_further_than_the_calls_go() -> None:
     async def main() -> None:
         work = Work()
 
         def endless() -> Iterator[float]:
             while True:
-                work.drawn += 1
+                work.items_read += 1
                 yield 1.0
 
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(10.5):
                 await map_all(work, endless(), limit=3)
-        assert work.drawn == 33
+        assert work.items_read == 33
         assert (work.cancelled, work.running) == (3, 0)
 
     run(main())
@@ -109,7 +109,7 @@ def test_items_may_come_slowly_and_calls_begin_as_they_come() -> None:
                 yield 2.5
 
         outcomes = await map_all(work, slowly(), limit=2)
-        assert [told(outcome) for outcome in outcomes] == ["2.5"] * 5
+        assert [value_or_error(outcome) for outcome in outcomes] == ["2.5"] * 5
         # drawn at 1, 2; places free at 3.5 and 4.5, where each waits a second for its item
         assert (now(), work.peak) == (10.5, 2)
         async with map_each(work, slowly(), limit=9) as each:
@@ -123,7 +123,7 @@ def test_no_items_give_no_outcomes() -> None:
     assert run(map_all(Work(), [], limit=4)) == []
 
 
-def test_a_source_that_fails_ends_the_calls_and_is_heard_as_it_is() -> None:
+def test_a_source_that_fails_ends_the_calls_and_is_raised_as_it_is() -> None:
     async def main() -> None:
         work = Work()
         source = work.items(1.0, 9.0, then=ZeroDivisionError("the source"))
@@ -134,7 +134,7 @@ def test_a_source_that_fails_ends_the_calls_and_is_heard_as_it_is() -> None:
     run(main())
 
 
-def test_a_source_that_fails_at_its_first_item_is_heard_as_it_is() -> None:
+def test_a_source_that_fails_at_its_first_item_is_raised_as_it_is() -> None:
     with pytest.raises(ZeroDivisionError):
         run(map_all(Work(), Work().items(then=ZeroDivisionError()), limit=2))
 
@@ -151,7 +151,7 @@ def test_a_limit_under_one_would_lose_the_items_and_is_an_error(limit: int) -> N
 def test_outcomes_come_as_they_are_completed_each_with_its_index() -> None:
     async def main() -> None:
         async with map_each(Work(), [3.0, -1.0, 2.0], limit=9) as outcomes:
-            seen = [(index, told(outcome), now()) async for index, outcome in outcomes]
+            seen = [(index, value_or_error(outcome), now()) async for index, outcome in outcomes]
         assert seen == [(1, -1.0, 1.0), (2, "2", 2.0), (0, "3", 3.0)]
 
     run(main())
@@ -168,14 +168,14 @@ def test_each_is_bounded_and_complete() -> None:
     run(main())
 
 
-def test_leaving_early_cancels_the_calls_and_draws_no_more() -> None:
+def test_leaving_early_cancels_the_calls_and_reads_no_more() -> None:
     async def main() -> None:
         work = Work()
         async with map_each(work, work.items(*[1.0] * 10_000), limit=4) as outcomes:
             async for _ in outcomes:
                 break
         assert work.running == 0
-        assert work.drawn < 10
+        assert work.items_read < 10
 
     run(main())
 
@@ -186,7 +186,7 @@ def test_a_reader_that_stops_reading_holds_the_source_back() -> None:
         async with map_each(work, work.items(*[1.0] * 10_000), limit=4) as outcomes:
             await anext(outcomes)
             await asyncio.sleep(3600)
-            assert work.drawn < 20
+            assert work.items_read < 20
 
     run(main())
 

@@ -6,28 +6,28 @@ import pytest
 
 from fanout.concurrency import Call, Cancelled, Failure, race
 from tests.support.virtual_clock import now, run
-from tests.unit.concurrency.stage import Stage
+from tests.unit.concurrency.scripted_calls import ScriptedCalls
 
 
 def test_the_first_success_wins_and_the_others_are_cancelled_at_once() -> None:
     async def main() -> None:
-        stage = Stage()
-        contest = await race([stage.call("slow", "s", 2.0), stage.call("fast", "f", 1.0)])
+        scripted = ScriptedCalls()
+        result = await race([scripted.call("slow", "s", 2.0), scripted.call("fast", "f", 1.0)])
         assert now() == 1.0
-        assert (contest.winner, contest.value) == (1, "f")
-        assert isinstance(contest.fates[0], Cancelled)
-        assert stage.log[-1] == (1.0, "slow is closed")
+        assert (result.winner, result.value) == (1, "f")
+        assert isinstance(result.outcomes[0], Cancelled)
+        assert scripted.log[-1] == (1.0, "slow is closed")
 
     run(main())
 
 
 def test_a_loser_is_closed_before_the_race_returns_however_long_that_takes() -> None:
     async def main() -> None:
-        stage = Stage()
-        slow = stage.call("slow", "s", 9.0, closing=0.5)
-        contest = await race([slow, stage.call("fast", "f", 1.0)])
-        assert contest.winner == 1
-        assert stage.log[-1] == (1.5, "slow is closed")
+        scripted = ScriptedCalls()
+        slow = scripted.call("slow", "s", 9.0, closing=0.5)
+        result = await race([slow, scripted.call("fast", "f", 1.0)])
+        assert result.winner == 1
+        assert scripted.log[-1] == (1.5, "slow is closed")
         assert now() == 1.5
 
     run(main())
@@ -35,50 +35,50 @@ def test_a_loser_is_closed_before_the_race_returns_however_long_that_takes() -> 
 
 def test_a_failure_is_skipped_while_others_run() -> None:
     async def main() -> None:
-        stage = Stage()
+        scripted = ScriptedCalls()
         error = ValueError("bad")
-        contest = await race([stage.call("bad", error), stage.call("good", "g", 1.0)])
-        assert contest.value == "g"
-        fate = contest.fates[0]
-        assert isinstance(fate, Failure)
-        assert fate.error is error
+        result = await race([scripted.call("bad", error), scripted.call("good", "g", 1.0)])
+        assert result.value == "g"
+        outcome = result.outcomes[0]
+        assert isinstance(outcome, Failure)
+        assert outcome.error is error
 
     run(main())
 
 
-def test_when_all_fail_nobody_has_won_and_the_causes_are_in_call_order() -> None:
+def test_if_all_calls_fail_none_has_won_and_the_errors_are_in_call_order() -> None:
     async def main() -> None:
-        stage = Stage()
+        scripted = ScriptedCalls()
         errors = [ValueError("a"), KeyError("b"), OSError("c")]
-        calls = [stage.call(str(i), error, 3.0 - i) for i, error in enumerate(errors)]
-        contest = await race(calls)
-        assert contest.winner is None
-        assert [f.error for f in contest.fates if isinstance(f, Failure)] == errors
-        with pytest.raises(LookupError, match="nobody won"):
-            _ = contest.value
+        calls = [scripted.call(str(i), error, 3.0 - i) for i, error in enumerate(errors)]
+        result = await race(calls)
+        assert result.winner is None
+        assert [f.error for f in result.outcomes if isinstance(f, Failure)] == errors
+        with pytest.raises(LookupError, match="no call won"):
+            _ = result.value
 
     run(main())
 
 
-def test_a_race_of_nobody_is_won_by_nobody() -> None:
+def test_a_race_without_calls_has_no_winner() -> None:
     calls: list[Call[str]] = []
-    contest = run(race(calls))
-    assert (contest.winner, list(contest.fates)) == (None, [])
+    result = run(race(calls))
+    assert (result.winner, list(result.outcomes)) == (None, [])
 
 
 @pytest.mark.parametrize("stagger", [0.0, 0.5, None])
 def test_one_call_alone_wins_its_race(stagger: float | None) -> None:
-    contest = run(race([Stage().call("only", "o", 1.0)], stagger=stagger))
-    assert (contest.winner, contest.value) == (0, "o")
+    result = run(race([ScriptedCalls().call("only", "o", 1.0)], stagger=stagger))
+    assert (result.winner, result.value) == (0, "o")
 
 
 def test_the_same_call_may_run_twice() -> None:
     async def main() -> None:
-        stage = Stage()
-        twin = stage.call("twin", "t", 1.0)
-        contest = await race([twin, twin])
-        assert contest.winner == 0
-        assert stage.said == ["twin starts", "twin starts", "twin is closed"]
+        scripted = ScriptedCalls()
+        twin = scripted.call("twin", "t", 1.0)
+        result = await race([twin, twin])
+        assert result.winner == 0
+        assert scripted.events == ["twin starts", "twin starts", "twin is closed"]
 
     run(main())
 
@@ -88,22 +88,22 @@ def test_the_same_call_may_run_twice() -> None:
 
 def test_a_hedge_starts_the_next_each_time_the_pause_is_over() -> None:
     async def main() -> None:
-        stage = Stage()
-        calls = [stage.call(name, name, 1.2) for name in "abcd"]
-        contest = await race(calls, stagger=0.5)
-        starts = [entry for entry in stage.log if entry[1].endswith("starts")]
+        scripted = ScriptedCalls()
+        calls = [scripted.call(name, name, 1.2) for name in "abcd"]
+        result = await race(calls, stagger=0.5)
+        starts = [entry for entry in scripted.log if entry[1].endswith("starts")]
         assert starts == [(0.0, "a starts"), (0.5, "b starts"), (1.0, "c starts")]
-        assert (contest.winner, now()) == (0, 1.2)
-        assert contest.fates[3] is None
+        assert (result.winner, now()) == (0, 1.2)
+        assert result.outcomes[3] is None
 
     run(main())
 
 
-def test_a_hedge_that_is_answered_in_time_starts_nobody_else() -> None:
+def test_a_hedge_starts_no_other_call_if_the_first_succeeds_within_the_pause() -> None:
     async def main() -> None:
-        stage = Stage()
-        await race([stage.call("a", "a", 0.4), stage.call("b", "b")], stagger=0.5)
-        assert stage.said == ["a starts"]
+        scripted = ScriptedCalls()
+        await race([scripted.call("a", "a", 0.4), scripted.call("b", "b")], stagger=0.5)
+        assert scripted.events == ["a starts"]
         assert now() == 0.4
 
     run(main())
@@ -111,43 +111,43 @@ def test_a_hedge_that_is_answered_in_time_starts_nobody_else() -> None:
 
 def test_a_failure_starts_the_next_at_once_and_the_pause_counts_from_that_start() -> None:
     async def main() -> None:
-        stage = Stage()
+        scripted = ScriptedCalls()
         calls = [
-            stage.call("a", ValueError(), 0.2),
-            stage.call("b", "b", 5.0),
-            stage.call("c", "c", 1.0),
+            scripted.call("a", ValueError(), 0.2),
+            scripted.call("b", "b", 5.0),
+            scripted.call("c", "c", 1.0),
         ]
-        contest = await race(calls, stagger=0.5)
-        starts = [entry for entry in stage.log if entry[1].endswith("starts")]
+        result = await race(calls, stagger=0.5)
+        starts = [entry for entry in scripted.log if entry[1].endswith("starts")]
         assert starts == [(0.0, "a starts"), (0.2, "b starts"), (0.7, "c starts")]
-        assert (contest.winner, now()) == (2, 1.7)
+        assert (result.winner, now()) == (2, 1.7)
 
     run(main())
 
 
 def test_each_of_two_failures_at_the_same_moment_starts_another() -> None:
     async def main() -> None:
-        stage = Stage()
+        scripted = ScriptedCalls()
         calls = [
-            stage.call("a", ValueError(), 1.0),
-            stage.call("b", ValueError(), 0.2),
-            stage.call("c", "c", 9.0),
-            stage.call("d", "d", 1.0),
+            scripted.call("a", ValueError(), 1.0),
+            scripted.call("b", ValueError(), 0.2),
+            scripted.call("c", "c", 9.0),
+            scripted.call("d", "d", 1.0),
         ]
-        contest = await race(calls, stagger=0.8)
-        starts = [entry for entry in stage.log if entry[1].endswith("starts")]
+        result = await race(calls, stagger=0.8)
+        starts = [entry for entry in scripted.log if entry[1].endswith("starts")]
         assert starts[2:] == [(1.0, "c starts"), (1.0, "d starts")]
-        assert (contest.winner, now()) == (3, 2.0)
+        assert (result.winner, now()) == (3, 2.0)
 
     run(main())
 
 
-def test_a_failure_long_ago_does_not_start_two() -> None:
+def test_one_failure_does_not_start_two_calls() -> None:
     async def main() -> None:
-        stage = Stage()
-        calls = [stage.call("a", ValueError()), *(stage.call(n, n, 9.0) for n in "bcd")]
+        scripted = ScriptedCalls()
+        calls = [scripted.call("a", ValueError()), *(scripted.call(n, n, 9.0) for n in "bcd")]
         await race(calls, stagger=4.0)
-        starts = [entry for entry in stage.log if entry[1].endswith("starts")]
+        starts = [entry for entry in scripted.log if entry[1].endswith("starts")]
         assert starts == [(0, "a starts"), (0, "b starts"), (4, "c starts"), (8, "d starts")]
 
     run(main())
@@ -155,13 +155,13 @@ def test_a_failure_long_ago_does_not_start_two() -> None:
 
 def test_a_calls_own_timeout_is_its_failure_and_not_the_pauses_end() -> None:
     async def main() -> None:
-        stage = Stage()
-        calls = [stage.call("a", TimeoutError("its own"), 0.1), stage.call("b", "b", 0.1)]
-        contest = await race(calls, stagger=0.5)
-        fate = contest.fates[0]
-        assert isinstance(fate, Failure)
-        assert str(fate.error) == "its own"
-        assert (contest.winner, now()) == (1, 0.2)
+        scripted = ScriptedCalls()
+        calls = [scripted.call("a", TimeoutError("its own"), 0.1), scripted.call("b", "b", 0.1)]
+        result = await race(calls, stagger=0.5)
+        outcome = result.outcomes[0]
+        assert isinstance(outcome, Failure)
+        assert str(outcome.error) == "its own"
+        assert (result.winner, now()) == (1, 0.2)
 
     run(main())
 
@@ -171,17 +171,17 @@ def test_a_calls_own_timeout_is_its_failure_and_not_the_pauses_end() -> None:
 
 def test_a_fallback_starts_the_next_only_when_one_fails_however_long_that_takes() -> None:
     async def main() -> None:
-        stage = Stage()
+        scripted = ScriptedCalls()
         calls = [
-            stage.call("a", ValueError(), 3600.0),
-            stage.call("b", ValueError(), 60.0),
-            stage.call("c", "c", 1.0),
-            stage.call("d", "d"),
+            scripted.call("a", ValueError(), 3600.0),
+            scripted.call("b", ValueError(), 60.0),
+            scripted.call("c", "c", 1.0),
+            scripted.call("d", "d"),
         ]
-        contest = await race(calls, stagger=None)
-        assert stage.log == [(0.0, "a starts"), (3600.0, "b starts"), (3660.0, "c starts")]
-        assert contest.winner == 2
-        assert contest.fates[3] is None
+        result = await race(calls, stagger=None)
+        assert scripted.log == [(0.0, "a starts"), (3600.0, "b starts"), (3660.0, "c starts")]
+        assert result.winner == 2
+        assert result.outcomes[3] is None
 
     run(main())
 
@@ -191,102 +191,102 @@ def test_a_fallback_starts_the_next_only_when_one_fails_however_long_that_takes(
 
 def test_of_two_that_finish_in_the_same_tick_the_second_is_cancelled() -> None:
     async def main() -> None:
-        stage = Stage()
-        contest = await race([stage.call("a", "a", 1.0), stage.call("b", "b", 1.0)])
-        assert contest.value == "a"
-        assert isinstance(contest.fates[1], Cancelled)
+        scripted = ScriptedCalls()
+        result = await race([scripted.call("a", "a", 1.0), scripted.call("b", "b", 1.0)])
+        assert result.value == "a"
+        assert isinstance(result.outcomes[1], Cancelled)
 
     run(main())
 
 
 def test_a_value_that_comes_too_late_is_discarded_before_the_race_returns() -> None:
     async def main() -> None:
-        stage = Stage()
+        scripted = ScriptedCalls()
         dropped: list[str] = []
 
         async def discard(value: str) -> None:
             await asyncio.sleep(0.1)
             dropped.append(value)
 
-        late = stage.stubborn("late", "l", 5.0)
-        contest = await race([stage.call("fast", "f", 1.0), late], discard=discard)
-        assert (contest.value, dropped, now()) == ("f", ["l"], 1.1)
-        assert isinstance(contest.fates[1], Cancelled)
+        late = scripted.uncancellable("late", "l", 5.0)
+        result = await race([scripted.call("fast", "f", 1.0), late], discard=discard)
+        assert (result.value, dropped, now()) == ("f", ["l"], 1.1)
+        assert isinstance(result.outcomes[1], Cancelled)
 
     run(main())
 
 
-def test_a_loser_that_ends_badly_is_still_only_cancelled() -> None:
+def test_a_loser_that_fails_after_the_win_counts_as_cancelled() -> None:
     async def main() -> None:
-        stage = Stage()
-        sore = stage.stubborn("sore", OSError("the connection broke"), 5.0)
-        contest = await race([sore, stage.call("fast", "f", 1.0)])
-        assert contest.value == "f"
-        assert isinstance(contest.fates[0], Cancelled)
+        scripted = ScriptedCalls()
+        sore = scripted.uncancellable("sore", OSError("the connection broke"), 5.0)
+        result = await race([sore, scripted.call("fast", "f", 1.0)])
+        assert result.value == "f"
+        assert isinstance(result.outcomes[0], Cancelled)
 
     run(main())
 
 
-def test_a_value_that_comes_too_late_is_only_forgotten_where_nothing_discards_it() -> None:
+def test_without_discard_a_value_that_comes_too_late_is_dropped() -> None:
     async def main() -> None:
-        stage = Stage()
-        late = stage.stubborn("late", "l", 5.0)
-        contest = await race([stage.call("fast", "f", 1.0), late])
-        assert contest.value == "f"
-        assert isinstance(contest.fates[1], Cancelled)
+        scripted = ScriptedCalls()
+        late = scripted.uncancellable("late", "l", 5.0)
+        result = await race([scripted.call("fast", "f", 1.0), late])
+        assert result.value == "f"
+        assert isinstance(result.outcomes[1], Cancelled)
 
     run(main())
 
 
-def test_a_discard_that_fails_is_nobodys_fault() -> None:
+def test_an_error_in_discard_does_not_change_the_result() -> None:
     async def main() -> None:
         async def discard(value: str) -> None:
             raise OSError(value)
 
-        stage = Stage()
-        late = stage.stubborn("late", "l", 5.0)
-        contest = await race([stage.call("fast", "f", 1.0), late], discard=discard)
-        assert contest.value == "f"
+        scripted = ScriptedCalls()
+        late = scripted.uncancellable("late", "l", 5.0)
+        result = await race([scripted.call("fast", "f", 1.0), late], discard=discard)
+        assert result.value == "f"
 
     run(main())
 
 
 def test_cancelling_the_caller_reaches_every_call_and_waits_for_it() -> None:
     async def main() -> None:
-        stage = Stage()
-        calls = [stage.call(name, name, 9.0, closing=0.5) for name in "ab"]
+        scripted = ScriptedCalls()
+        calls = [scripted.call(name, name, 9.0, closing=0.5) for name in "ab"]
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1.0):
                 await race(calls)
-        assert sorted(stage.log[2:]) == [(1.5, "a is closed"), (1.5, "b is closed")]
+        assert sorted(scripted.log[2:]) == [(1.5, "a is closed"), (1.5, "b is closed")]
 
     run(main())
 
 
-def test_cancelling_the_caller_between_two_starts_starts_nobody_else() -> None:
+def test_cancelling_the_race_between_two_starts_starts_no_other_call() -> None:
     async def main() -> None:
-        stage = Stage()
-        calls = [stage.call(name, name, 9.0) for name in "ab"]
+        scripted = ScriptedCalls()
+        calls = [scripted.call(name, name, 9.0) for name in "ab"]
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1.0):
                 await race(calls, stagger=2.0)
-        assert stage.said == ["a starts", "a is closed"]
+        assert scripted.events == ["a starts", "a is closed"]
 
     run(main())
 
 
-def test_a_winner_without_a_caller_is_discarded() -> None:
+def test_the_winner_of_a_cancelled_race_is_discarded() -> None:
     async def main() -> None:
-        stage = Stage()
+        scripted = ScriptedCalls()
         dropped: list[str] = []
 
         async def discard(value: str) -> None:
             dropped.append(value)
 
-        slow = stage.call("slow", "s", 9.0, closing=1.0)  # closes from 1.0 to 2.0
+        slow = scripted.call("slow", "s", 9.0, closing=1.0)  # closes from 1.0 to 2.0
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1.5):
-                await race([slow, stage.call("fast", "f", 1.0)], discard=discard)
+                await race([slow, scripted.call("fast", "f", 1.0)], discard=discard)
         assert dropped == ["f"]
 
     run(main())

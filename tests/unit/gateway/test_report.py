@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fanout.concurrency import Cancelled, Failure, Fate, Success
+from fanout.concurrency import Cancelled, Failure, RaceOutcome, Success
 from fanout.config.model import ModelParams
 from fanout.config.resolve import Deployment, make_deployment
 from fanout.errors import ErrorDetail, RateLimited
@@ -19,8 +19,13 @@ def deployment(model: str = "openai/x", **params: Any) -> Deployment:
 def test_every_model_is_told_in_call_order_with_its_fate() -> None:
     legs = [Leg(name, "r", deployment=deployment()) for name in "abcd"]
     error = RateLimited(deployment(), ErrorDetail("slow down"), upstream=429)
-    fates: list[Fate[int]] = [Failure(error, 0.5), Cancelled(0.75), Success(1, 0.75), None]
-    report = make_report("race", legs, fates, 100.0, 100.8)
+    outcomes: list[RaceOutcome[int]] = [
+        Failure(error, 0.5),
+        Cancelled(0.75),
+        Success(1, 0.75),
+        None,
+    ]
+    report = make_report("race", legs, outcomes, 100.0, 100.8)
     assert report["mode"] == "race"
     told = [(one["model"], one["outcome"], one["duration_ms"]) for one in report["attempts"]]
     assert told == [
@@ -39,16 +44,16 @@ def test_every_model_is_told_in_call_order_with_its_fate() -> None:
 
 def test_a_bug_is_told_without_its_words() -> None:
     legs = [Leg("a", "r", deployment=deployment())]
-    fates: list[Fate[int]] = [Failure(ZeroDivisionError("secret"), 0.5)]
-    (only,) = make_report("race", legs, fates, 0.0, 1.0)["attempts"]
+    outcomes: list[RaceOutcome[int]] = [Failure(ZeroDivisionError("secret"), 0.5)]
+    (only,) = make_report("race", legs, outcomes, 0.0, 1.0)["attempts"]
     assert "secret" not in str(only)
     assert only["error"]["type"] == "server_error"
 
 
 def test_the_first_token_is_timed_from_the_contests_start() -> None:
     leg = Leg("a", "r", first_token=100.25, deployment=deployment())
-    fates: list[Fate[int]] = [Success(1, 0.5)]
-    (only,) = make_report("race", [leg], fates, 100.0, 101.0)["attempts"]
+    outcomes: list[RaceOutcome[int]] = [Success(1, 0.5)]
+    (only,) = make_report("race", [leg], outcomes, 100.0, 101.0)["attempts"]
     assert (only["first_token_ms"], only["duration_ms"]) == (250.0, 1000.0)
 
 
@@ -60,17 +65,17 @@ def test_usage_has_its_cost_by_the_deployments_prices_and_the_report_their_sum()
         Leg("c", "r", usage=USAGE, deployment=deployment()),
         Leg("d", "r", deployment=priced),
     ]
-    fates: list[Fate[int]] = [Success(1, 0.5), *[Cancelled(0.5)] * 3]
-    report = make_report("race", legs, fates, 0.0, 1.0)
+    outcomes: list[RaceOutcome[int]] = [Success(1, 0.5), *[Cancelled(0.5)] * 3]
+    report = make_report("race", legs, outcomes, 0.0, 1.0)
     assert [one["cost_usd"] for one in report["attempts"]] == [9.0, 9.0, None, None]
     assert [one["usage"] for one in report["attempts"]] == [USAGE, USAGE, USAGE, None]
     assert report["cost_usd"] == 18.0
 
 
 def test_where_no_price_is_known_the_report_claims_no_cost() -> None:
-    fates: list[Fate[int]] = [Success(1, 0.5)]
+    outcomes: list[RaceOutcome[int]] = [Success(1, 0.5)]
     legs = [Leg("a", "r", usage=USAGE, deployment=deployment())]
-    assert "cost_usd" not in make_report("race", legs, fates, 0.0, 1.0)
+    assert "cost_usd" not in make_report("race", legs, outcomes, 0.0, 1.0)
 
 
 def test_only_of_a_call_that_was_cut_the_bill_is_in_doubt() -> None:
@@ -81,8 +86,8 @@ def test_only_of_a_call_that_was_cut_the_bill_is_in_doubt() -> None:
         Leg("d", "r"),  # cancelled while it waited for a place
         Leg("e", "r", deployment=deployment("groq/x")),
     ]
-    fates: list[Fate[int]] = [*[Cancelled(0.5)] * 4, Success(1, 0.5)]
-    report = make_report("race", legs, fates, 0.0, 1.0)
+    outcomes: list[RaceOutcome[int]] = [*[Cancelled(0.5)] * 4, Success(1, 0.5)]
+    report = make_report("race", legs, outcomes, 0.0, 1.0)
     billing = [one["billing"] for one in report["attempts"]]
     assert billing == ["stops", "continues", "unknown", None, None]
 
@@ -92,8 +97,8 @@ def test_of_a_leg_with_fallbacks_the_one_that_ran_last_counts() -> None:
     first, second = leg.instead("b"), leg.instead("c")
     first.started, first.deployment = 0.5, deployment("groq/x")
     assert leg.latest is first
-    fates: list[Fate[int]] = [Cancelled(0.75)]
-    (only,) = make_report("race", [leg], fates, 0.0, 1.0)["attempts"]
+    outcomes: list[RaceOutcome[int]] = [Cancelled(0.75)]
+    (only,) = make_report("race", [leg], outcomes, 0.0, 1.0)["attempts"]
     assert (only["model"], only["billing"]) == ("a", "continues")
     second.started = 0.7
     assert leg.latest is second

@@ -1,4 +1,4 @@
-"""Calls and streams that do as they are told, and a log of what they did and when."""
+"""Scripted calls and streams, and a log of what they did and when."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.support.virtual_clock import now
 Step = str | float | Exception
 
 
-class Stage:
-    """Makes the players of one test; `log` has `(virtual seconds, what happened)`."""
+class ScriptedCalls:
+    """Makes the calls of one test; `log` has `(virtual seconds, what happened)`."""
 
     def __init__(self) -> None:
         self.log: list[tuple[float, str]] = []
@@ -22,16 +22,16 @@ class Stage:
         self.log.append((now(), what))
 
     @property
-    def said(self) -> list[str]:
+    def events(self) -> list[str]:
         return [what for _, what in self.log]
 
     def call(
         self, name: str, result: Any = None, after: float = 0.0, closing: float = 0.0
     ) -> Callable[[], Awaitable[Any]]:
         """
-        A call that gives, or raises, `result` after some seconds.
+        A call that returns, or raises, `result` after some seconds.
 
-        Cancelled, it needs `closing` seconds to let go.
+        If it is cancelled, it takes `closing` seconds to end.
         """
 
         async def run() -> Any:
@@ -48,15 +48,15 @@ class Stage:
 
         return run
 
-    def stubborn(self, name: str, result: Any, after: float) -> Callable[[], Awaitable[Any]]:
-        """A call that, told to stop, gives or raises `result` all the same."""
+    def uncancellable(self, name: str, result: Any, after: float) -> Callable[[], Awaitable[Any]]:
+        """A call that ignores its cancellation: it then returns or raises `result`."""
 
         async def run() -> Any:
             self.note(f"{name} starts")
             try:
                 await asyncio.sleep(after)
             except asyncio.CancelledError:
-                self.note(f"{name} was told to stop")
+                self.note(f"{name} was cancelled")
             if isinstance(result, Exception):
                 raise result
             return result
