@@ -9,7 +9,7 @@ from fanout.aws.secrets_manager import Place, SecretsManager
 from fanout.bulk.aws.lazy_service import open_stack
 from fanout.gateway.factory import load_catalog, make_engine, open_gateway
 from fanout.http.app import App
-from fanout.http.lambda_lifecycle import Frozen, lambda_deadline
+from fanout.http.lambda_lifecycle import LambdaLifecycle, lambda_deadline
 from fanout.settings import Settings
 from functions.powertools import PowertoolsObserver
 
@@ -24,7 +24,7 @@ signer = AWSSigner(settings.env)
 secrets = SecretsManager(engine, signer, place, catalog.secret_names, draw=random.random)
 observer = PowertoolsObserver(settings.env["FANOUT_SERVICE"])
 
-app = Frozen(
+app = LambdaLifecycle(
     App(
         lambda: open_gateway(
             settings, catalog=catalog, engine=engine, secrets=secrets, observer=observer

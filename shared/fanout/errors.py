@@ -142,7 +142,7 @@ class Unsupported(RequestError):
     code = "unsupported_parameter"
 
 
-class Named(Protocol):
+class HasName(Protocol):
     """What an error needs to know of a deployment: what to call it."""
 
     @property
@@ -158,7 +158,7 @@ class ProviderError(FanoutError):
 
     def __init__(
         self,
-        deployment: Named,
+        deployment: HasName,
         detail: ErrorDetail,
         *,
         upstream: int | None = None,
@@ -282,8 +282,8 @@ class AllFailed(FanoutError):
         self.failures = tuple(failures)
         statuses = {status_of(cause.error) for cause in self.failures}
         self.status = statuses.pop() if len(statuses) == 1 else 502
-        said = "; ".join(public_message(cause) for cause in self.failures)
-        super().__init__(f"every model failed: {said}")
+        messages = "; ".join(public_message(cause) for cause in self.failures)
+        super().__init__(f"every model failed: {messages}")
 
     @property
     def detail(self) -> ErrorDetail:

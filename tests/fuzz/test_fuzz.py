@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fanout.http.app import ROUTES, find
+from fanout.http.app import ROUTES, find_route
 from fanout.schema.request import ChatRequest
 
 from .fuzzing import DESCRIPTION, FuzzClient, fuzz, operations, run_app
@@ -27,7 +27,7 @@ def test_no_generated_request_is_a_500_or_appears_in_the_output(tmp_path: Path) 
 
 def test_every_route_is_described_and_everything_described_is_a_route() -> None:
     found = {
-        find(method.upper(), path.replace("{id}", "x"))[0]
+        find_route(method.upper(), path.replace("{id}", "x"))[0]
         for path, methods in SPEC["paths"].items()
         for method in methods
     }

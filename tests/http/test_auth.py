@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from fanout.config.resolve import CallerKey
+from fanout.config.resolve import ClientKey
 from fanout.errors import Unauthorized
-from fanout.http.auth import Access, KeysUnavailable
+from fanout.http.auth import Authenticator, KeysUnavailable
 from fanout.http.errors import error_headers
 from fanout.secret import Secret
 from fanout.transport.credentials import EnvironmentSecrets
@@ -189,11 +189,11 @@ class Counted(EnvironmentSecrets):
 def test_every_key_is_compared_whichever_fits(given: str) -> None:
     names = ["first", "second", "third"]
     source = Counted()
-    access = Access([CallerKey(name, Secret(name, name)) for name in names], source)
+    authenticator = Authenticator([ClientKey(name, Secret(name, name)) for name in names], source)
 
     async def ask() -> str:
         try:
-            return (await access.caller(f"Bearer {given}")).name
+            return (await authenticator.authenticate(f"Bearer {given}")).name
         except Unauthorized:
             return "nobody's"
 
@@ -212,19 +212,19 @@ class Down(EnvironmentSecrets):
 
 
 def test_while_the_keys_cannot_be_read_nobody_is_told_that_theirs_is_wrong() -> None:
-    known, unread = CallerKey("known", Secret("K", "k")), CallerKey("unread", Secret("U"))
-    access = Access([known, unread], Down())
-    assert asyncio.run(access.caller("Bearer k")) == known
+    known, unread = ClientKey("known", Secret("K", "k")), ClientKey("unread", Secret("U"))
+    authenticator = Authenticator([known, unread], Down())
+    assert asyncio.run(authenticator.authenticate("Bearer k")) == known
     with pytest.raises(KeysUnavailable) as raised:
-        asyncio.run(access.caller("Bearer u"))
+        asyncio.run(authenticator.authenticate("Bearer u"))
     assert raised.value.status == 503
     assert error_headers(raised.value) == {"retry-after": "1"}
     with pytest.raises(Unauthorized):
-        asyncio.run(access.caller(None))
+        asyncio.run(authenticator.authenticate(None))
 
 
 def test_a_key_that_has_no_text_opens_nothing() -> None:
-    access = Access([CallerKey("unset", Secret("UNSET", None))], EnvironmentSecrets())
+    authenticator = Authenticator([ClientKey("unset", Secret("UNSET", None))], EnvironmentSecrets())
     for authorization in ("Bearer None", "Bearer  ", "Bearer UNSET"):
         with pytest.raises(Unauthorized):
-            asyncio.run(access.caller(authorization))
+            asyncio.run(authenticator.authenticate(authorization))

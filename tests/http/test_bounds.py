@@ -191,7 +191,7 @@ def test_a_caller_that_reads_no_more_is_gone_and_nobody_waits_with_it(
 ) -> None:
     upstream.script("a", [words_without_end])
     config = {"model_list": [entry(upstream, "a")]}
-    with serve(config, patience=0.2) as served:
+    with serve(config, send_timeout=0.2) as served:
         connection = served.send(A | {"stream": True})
         try:
             assert served.observer.wait_for_requests(1)[0].error == "ClientGone"

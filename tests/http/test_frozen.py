@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from fanout.http.asgi import Message, Receive, Scope, Send, headers_of
-from fanout.http.lambda_lifecycle import Frozen, lambda_deadline
+from fanout.http.lambda_lifecycle import LambdaLifecycle, lambda_deadline
 
 NOW = 1_700_000_000.0
 PIECES = (b"Hel", b"lo")
@@ -54,7 +54,7 @@ def ask(headers: Mapping[str, str] = {}, *, origin: str | None = None, kind: str
         return {"type": "http.request"}
 
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-    frozen = Frozen(told.app, told.beside, origin)
+    frozen = LambdaLifecycle(told.app, told.beside, origin)
     asyncio.run(frozen({"type": kind, "headers": raw}, receive, told.send))
     return told
 

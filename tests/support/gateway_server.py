@@ -150,7 +150,7 @@ def serve(
     env: Mapping[str, str] = {},
     *,
     keep_alive: float = 15.0,
-    patience: float = 60.0,
+    send_timeout: float = 60.0,
     deadline: Callable[[Headers], float | None] | None = None,
     page: bool = False,
 ) -> Iterator[RunningGateway]:
@@ -162,7 +162,7 @@ def serve(
         observer=observer,
         deadline=deadline,
         keep_alive=keep_alive,
-        patience=patience,
+        send_timeout=send_timeout,
         page=page,
     )
     with background(lambda: _serving(app, observer), uvloop.new_event_loop) as served:

@@ -38,7 +38,7 @@ HOLDERS: Mapping[str, Any] = {
     "a deployment": CATALOG.find("a")[0],
     "a deployment of several keys": CATALOG.find("b"),
     "a catalog": CATALOG,
-    "a caller": CATALOG.callers,
+    "a caller": CATALOG.client_keys,
     "a config": FILE,
     "a config's entries": FILE.model_list,
     "a config's settings": FILE.general_settings,

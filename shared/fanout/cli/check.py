@@ -56,7 +56,7 @@ def _callers(catalog: Catalog) -> dict[str, bool]:
     from .config_summary import LITERAL
 
     found = {}
-    for caller in catalog.callers:
+    for caller in catalog.client_keys:
         if caller.secret is not None:
             name = caller.name if caller.secret.name == LITERAL else caller.secret.name
             found[name] = caller.secret.is_known

@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     settings = Settings.read(arguments.config)
     catalog = load_catalog(settings)
-    if not catalog.callers:
+    if not catalog.client_keys:
         if arguments.host not in LOOPBACK:
             raise ConfigError(
                 f"without `general_settings.master_key` the gateway serves 127.0.0.1 only, "

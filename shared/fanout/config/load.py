@@ -65,13 +65,13 @@ def _read_yaml(text: str) -> Any:
         node = loader.get_single_node()
         if node is None:
             return None
-        _refuse_twins(node)
+        _reject_duplicate_keys(node)
         return loader.construct_document(node)
     finally:
         loader.dispose()
 
 
-def _refuse_twins(root: Any) -> None:
+def _reject_duplicate_keys(root: Any) -> None:
     """A key that comes twice in one mapping would lose its first value in silence."""
     from yaml.constructor import ConstructorError
 
@@ -87,8 +87,8 @@ def _refuse_twins(root: Any) -> None:
         seen = set()
         for key, value in node.value:
             if (key.tag, str(key.value)) in seen:
-                twin = f"the key `{key.value}` comes twice"
-                raise ConstructorError(None, None, twin, key.start_mark)
+                duplicate = f"the key `{key.value}` comes twice"
+                raise ConstructorError(None, None, duplicate, key.start_mark)
             seen.add((key.tag, str(key.value)))
             todo.append(value)
 

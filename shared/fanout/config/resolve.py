@@ -36,7 +36,7 @@ time-out. A reasoning model may say nothing for minutes before its first word.
 """
 
 # Where an address has an option of the deployment: `https://bedrock-runtime.{region}.…`.
-_PLACE = re.compile(r"\{(\w+)\}")
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 class Deployment(Struct, frozen=True):
@@ -60,7 +60,7 @@ class Deployment(Struct, frozen=True):
     output_price: float | None = None
 
 
-class CallerKey(Struct, frozen=True):
+class ClientKey(Struct, frozen=True):
     """A key of a caller; `models` is what it may name, `None` for everything."""
 
     name: str
@@ -75,7 +75,7 @@ class Catalog(HiddenRepr, frozen=True):
     env: Mapping[str, str] = field(default_factory=dict)
     is_open: bool = False
     fallbacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    callers: tuple[CallerKey, ...] = ()
+    client_keys: tuple[ClientKey, ...] = ()
     timeout: float = DEFAULT_TIMEOUT
     allowed_fails: int = 3
     cooldown_time: float = 5.0
@@ -88,7 +88,7 @@ class Catalog(HiddenRepr, frozen=True):
     def secret_names(self) -> list[str]:
         """The names of keys that the config has no text for: somebody has to look them up."""
         keys = [key for group in self.groups.values() for d in group for key in d.keys]
-        keys += [caller.secret for caller in self.callers if caller.secret]
+        keys += [client.secret for client in self.client_keys if client.secret]
         return sorted({key.name for key in keys if not key.is_known})
 
     def find(self, name: str) -> tuple[Deployment, ...]:
@@ -114,7 +114,7 @@ def resolve(config: ConfigFile, env: Mapping[str, str]) -> Catalog:
         env=env,
         is_open=not config.model_list,
         fallbacks=_fallbacks(config, groups),
-        callers=_callers(config.general_settings, groups, env),
+        client_keys=_client_keys(config.general_settings, groups, env),
         timeout=router.timeout or service.request_timeout or DEFAULT_TIMEOUT,
         allowed_fails=router.allowed_fails,
         cooldown_time=router.cooldown_time,
@@ -153,8 +153,8 @@ def _checked_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters of requests, as every request's are checked; text of the environment may count."""
     if not given:
         return {}
-    anything = {"messages": [{"role": "user", "content": ""}], "body": {}}
-    checked = convert({**given, **anything}, ChatRequest, strict=False)
+    required = {"messages": [{"role": "user", "content": ""}], "body": {}}
+    checked = convert({**given, **required}, ChatRequest, strict=False)
     read = {name: getattr(checked, name) for name in given}
     return {
         name: read[name] if isinstance(read[name], bool | int | float) else value
@@ -216,9 +216,9 @@ def _base_url(
     provider: Provider, params: ModelParams, options: Mapping[str, str], env: Mapping[str, str]
 ) -> str:
     base = params.api_base or env.get(f"{provider.name.upper()}_API_BASE") or provider.base_url
-    if missing := [name for name in _PLACE.findall(base) if name not in options]:
+    if missing := [name for name in _PLACEHOLDER.findall(base) if name not in options]:
         raise ConfigError(f"`{provider.name}` needs `{missing[0]}` in litellm_params")
-    base = _PLACE.sub(lambda place: options[place[1]], base)
+    base = _PLACEHOLDER.sub(lambda place: options[place[1]], base)
     if "{" in base or "}" in base:
         raise ConfigError(f"`api_base` has a brace in it: `{base[:80]}`")
     if not _is_address(base):
@@ -256,18 +256,18 @@ def secret(value: str, env: Mapping[str, str]) -> Secret:
     return Secret(name, env.get(name) or None) if name else Secret("(literal)", value)
 
 
-def _callers(
+def _client_keys(
     general: GeneralSettings, groups: Mapping[str, object], env: Mapping[str, str]
-) -> tuple[CallerKey, ...]:
+) -> tuple[ClientKey, ...]:
     for index, key in enumerate(general.keys):
         _check_names(f"general_settings.keys[{index}]", key.models or (), groups)
-    callers = [
-        CallerKey(k.name, secret(k.key, env), None if k.models is None else frozenset(k.models))
+    client_keys = [
+        ClientKey(k.name, secret(k.key, env), None if k.models is None else frozenset(k.models))
         for k in general.keys
     ]
     if general.master_key:
-        callers.insert(0, CallerKey("master", secret(general.master_key, env)))
-    return tuple(callers)
+        client_keys.insert(0, ClientKey("master", secret(general.master_key, env)))
+    return tuple(client_keys)
 
 
 def _check_names(place: str, names: Iterable[str], groups: Mapping[str, object]) -> None:

@@ -1,1 +1,1 @@
-"""The HTTP surface: OpenAI's routes as one ASGI app, the same for every host."""
+"""The HTTP API: OpenAI's routes as one ASGI app, the same on a laptop and on AWS Lambda."""

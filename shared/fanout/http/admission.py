@@ -1,24 +1,24 @@
-"""How much is served at once: requests, and the bytes of their bodies. Beyond it a 429, at once."""
+"""Limits the requests in flight and the memory of their bodies. Beyond a limit: 429 at once."""
 
 from __future__ import annotations
 
 from ..errors import RequestError
 
-PAUSE = 1.0
-"""Seconds of the `Retry-After`: most requests that are in the way are over by then."""
+RETRY_AFTER = 1.0
+"""Seconds of `Retry-After`: most requests in flight have ended by then."""
 
 
 class Busy(RequestError):
-    """The gateway has as much to do as it may; nobody was asked, so trying again is safe."""
+    """The gateway is at a limit. No provider was called, so a retry is safe."""
 
     status = 429
     type = "rate_limit_error"
     code = "gateway_busy"
-    retry_after = PAUSE
+    retry_after = RETRY_AFTER
 
 
 class Admission:
-    """What this process has let in: at most so many requests, with at most so many bytes."""
+    """The requests in flight in this process, limited in number and in bytes of their bodies."""
 
     def __init__(self, max_requests: int, max_bytes: int) -> None:
         self._max_requests = max_requests
@@ -26,37 +26,40 @@ class Admission:
         self._requests = 0
         self._bytes = 0
 
-    def enter(self) -> Visit:
-        """Let one request in, until its visit ends; `Busy` where there are too many."""
+    def admit(self) -> AdmittedRequest:
+        """Admit one request until it is released; raises `Busy` if too many are in flight."""
         if self._requests >= self._max_requests:
-            raise Busy(f"{self._requests} requests are being served (`max_requests`); try again")
+            raise Busy(f"{self._requests} requests are in flight (`max_requests`); try again")
         self._requests += 1
-        return Visit(self)
+        return AdmittedRequest(self)
 
-    def leave(self, size: int) -> None:
-        """A request with so many bytes is over."""
+    def release(self, size: int) -> None:
+        """End a request that held `size` bytes."""
         self._requests -= 1
         self._bytes -= size
 
-    def hold(self, size: int) -> None:
-        """Hold so many bytes more; `Busy` where that is too much together with the others'."""
+    def reserve(self, size: int) -> None:
+        """Reserve `size` more bytes; raises `Busy` if all requests together would hold too many."""
         if self._bytes + size > self._max_bytes:
-            raise Busy("the requests being served are too large (`max_body_memory_mb`); try again")
+            raise Busy(
+                "the bodies of the requests in flight need too much memory "
+                "(`max_body_memory_mb`); try again"
+            )
         self._bytes += size
 
 
-class Visit:
-    """One request inside."""
+class AdmittedRequest:
+    """One request in flight, and the bytes of its body that are in memory."""
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
         self._size = 0
 
-    def hold(self, size: int) -> None:
-        """So many bytes more of its body are in memory."""
-        self._admission.hold(size)
+    def reserve(self, size: int) -> None:
+        """Reserve `size` more bytes for its body."""
+        self._admission.reserve(size)
         self._size += size
 
-    def end(self) -> None:
-        """It is over."""
-        self._admission.leave(self._size)
+    def release(self) -> None:
+        """End the request and free what it reserved."""
+        self._admission.release(self._size)

@@ -1,7 +1,7 @@
 """
-The app: finds the route, checks the key, and makes an OpenAI error object of every fault.
+The ASGI app: finds the route, checks the key, and turns every error into OpenAI's error object.
 
-A caller that hangs up takes its upstream calls with it.
+When a client disconnects, its calls to providers are cancelled.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ..transport.credentials import EnvironmentSecrets, SecretSource
 from . import endpoints
 from .admission import Admission
 from .asgi import (
-    PATIENCE,
+    SEND_TIMEOUT,
     ClientGone,
     Headers,
     Receive,
@@ -40,25 +40,25 @@ from .asgi import (
     Send,
     drain,
     headers_of,
-    impatient,
     send_json,
+    send_with_timeout,
 )
-from .auth import ANYONE, Access
+from .auth import ANONYMOUS, Authenticator
 from .errors import error_headers
 from .exchange import MEGABYTE, Exchange, LazyBatchService
-from .sse_response import INTERVAL
+from .sse_response import KEEP_ALIVE_INTERVAL
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,128}")
 MAX_HEADER_BYTES = 64 * 1024
 """OpenAI's own limit for all headers of a request."""
 
 Endpoint: TypeAlias = Callable[[Exchange], Awaitable[None]]
-Opening: TypeAlias = Callable[[], AbstractAsyncContextManager[Gateway]]
-Jobs: TypeAlias = Callable[[Gateway], AbstractAsyncContextManager[LazyBatchService]]
+OpenGateway: TypeAlias = Callable[[], AbstractAsyncContextManager[Gateway]]
+OpenBatchService: TypeAlias = Callable[[Gateway], AbstractAsyncContextManager[LazyBatchService]]
 
 
 class Route(Struct, frozen=True):
-    """`path` without a `/v1`; with `has_tail` it stands for everything below it."""
+    """One route. `path` is without `/v1`; with `has_tail` it matches every path below it."""
 
     method: str
     path: str
@@ -67,8 +67,8 @@ class Route(Struct, frozen=True):
     is_public: bool = False
 
 
-def _bulk(name: str) -> Endpoint:
-    """An endpoint of `bulk.py`, which is loaded when it is first asked."""
+def _lazy_batch_endpoint(name: str) -> Endpoint:
+    """An endpoint of `batch_endpoints.py`, which is imported at its first request."""
 
     async def endpoint(exchange: Exchange) -> None:
         from . import batch_endpoints as bulk
@@ -80,7 +80,7 @@ def _bulk(name: str) -> Endpoint:
 
 
 async def _page(exchange: Exchange) -> None:
-    """The page and its files, which are loaded when the first is asked for."""
+    """The page and its files; `page_assets.py` is imported at the first request for one."""
     from . import page_assets as page
 
     await (page.send_asset if exchange.tail else page.send_page)(exchange)
@@ -92,16 +92,16 @@ ROUTES = (
     Route("GET", "/models/", endpoints.model, has_tail=True),
     Route("GET", "/health", endpoints.health, is_public=True),
     Route("GET", "/openapi.json", endpoints.openapi, is_public=True),
-    Route("POST", "/files", _bulk("create_file")),
-    Route("GET", "/files", _bulk("list_files")),
-    Route("GET", "/files/", _bulk("read_file"), has_tail=True),
-    Route("DELETE", "/files/", _bulk("delete_file"), has_tail=True),
-    Route("POST", "/uploads", _bulk("create_upload")),
-    Route("POST", "/uploads/", _bulk("continue_upload"), has_tail=True),
-    Route("POST", "/batches", _bulk("create_batch")),
-    Route("GET", "/batches", _bulk("list_batches")),
-    Route("GET", "/batches/", _bulk("read_batch"), has_tail=True),
-    Route("POST", "/batches/", _bulk("continue_batch"), has_tail=True),
+    Route("POST", "/files", _lazy_batch_endpoint("create_file")),
+    Route("GET", "/files", _lazy_batch_endpoint("list_files")),
+    Route("GET", "/files/", _lazy_batch_endpoint("read_file"), has_tail=True),
+    Route("DELETE", "/files/", _lazy_batch_endpoint("delete_file"), has_tail=True),
+    Route("POST", "/uploads", _lazy_batch_endpoint("create_upload")),
+    Route("POST", "/uploads/", _lazy_batch_endpoint("continue_upload"), has_tail=True),
+    Route("POST", "/batches", _lazy_batch_endpoint("create_batch")),
+    Route("GET", "/batches", _lazy_batch_endpoint("list_batches")),
+    Route("GET", "/batches/", _lazy_batch_endpoint("read_batch"), has_tail=True),
+    Route("POST", "/batches/", _lazy_batch_endpoint("continue_batch"), has_tail=True),
 )
 PAGE = (
     Route("GET", "/", _page, is_public=True),
@@ -109,58 +109,61 @@ PAGE = (
 )
 
 
-class _Live(Struct, frozen=True):
-    """What a server has while it is up."""
+class _Running(Struct, frozen=True):
+    """What the app has from start-up to shutdown."""
 
     gateway: Gateway
-    access: Access
+    authenticator: Authenticator
     admission: Admission
-    door: LazyBatchService | None
+    batch_service: LazyBatchService | None
 
 
-def _live(gateway: Gateway, keys: SecretSource, door: LazyBatchService | None) -> _Live:
+def _running(
+    gateway: Gateway, keys: SecretSource, batch_service: LazyBatchService | None
+) -> _Running:
     general = gateway.catalog.general
     bodies = max(general.max_body_memory_mb, general.max_request_size_mb)  # one always fits
     admission = Admission(general.max_requests, int(bodies * MEGABYTE))
-    return _Live(gateway, Access(gateway.catalog.callers, keys), admission, door)
+    return _Running(
+        gateway, Authenticator(gateway.catalog.client_keys, keys), admission, batch_service
+    )
 
 
 class App:
     """
-    The ASGI app over a gateway that lives as long as the server does.
+    The ASGI app over one gateway, which is opened at start-up and closed at shutdown.
 
-    `deadline` reads the seconds that the host has left out of a request's headers (Lambda's);
-    `keys` knows the texts of the gateway's own keys; `keep_alive` is the silence in seconds after
-    which a stream says that it is still there, `patience` how many seconds a caller may not read;
-    `jobs` opens the way to files and batches; `page` is whether the page is served where the config
-    does not say.
+    `deadline` reads from a request's headers how many seconds the host (Lambda) has left. `keys`
+    looks up the gateway's own keys. `keep_alive` is the silence in seconds after which a stream
+    sends a comment, `send_timeout` the seconds that a client may leave a response unread. `jobs`
+    opens files and batches. `page` is whether the page is served if the config does not set it.
     """
 
     def __init__(  # noqa: PLR0913 -- its parts, each once
         self,
-        opening: Opening,
+        open_gateway: OpenGateway,
         *,
         observer: Observer | None = None,
         keys: SecretSource | None = None,
         deadline: Callable[[Headers], float | None] | None = None,
-        keep_alive: float = INTERVAL,
-        patience: float = PATIENCE,
-        jobs: Jobs | None = None,
+        keep_alive: float = KEEP_ALIVE_INTERVAL,
+        send_timeout: float = SEND_TIMEOUT,
+        jobs: OpenBatchService | None = None,
         page: bool = False,
     ) -> None:
-        self._opening = opening
+        self._open_gateway = open_gateway
         self._observer = observer or NullObserver()
         self._keys = keys or EnvironmentSecrets()
         self._deadline = deadline
         self._keep_alive = keep_alive
-        self._patience = patience
-        self._jobs = jobs
+        self._send_timeout = send_timeout
+        self._open_batch_service = jobs
         self._page = page
         self._routes: Sequence[Route] = ROUTES
-        self._live: _Live | None = None
+        self._running: _Running | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI's entry."""
+        """Handle one ASGI scope: the lifespan or one HTTP request."""
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
@@ -170,52 +173,56 @@ class App:
         await receive()
         try:
             async with AsyncExitStack() as stack:
-                gateway = await stack.enter_async_context(self._opening())
+                gateway = await stack.enter_async_context(self._open_gateway())
                 wanted = gateway.catalog.general.page
                 self._routes = (
                     (*ROUTES, *PAGE) if wanted or (wanted is None and self._page) else ROUTES
                 )
-                jobs = self._jobs(gateway) if self._jobs else None
-                door = await stack.enter_async_context(jobs) if jobs else None
-                self._live = _live(gateway, self._keys, door)
+                jobs = self._open_batch_service(gateway) if self._open_batch_service else None
+                batch_service = await stack.enter_async_context(jobs) if jobs else None
+                self._running = _running(gateway, self._keys, batch_service)
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
-                self._live = None
+                self._running = None
         except FanoutError as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._live is None:
+        if self._running is None:
             raise RuntimeError("the app's lifespan has not started")
-        live = self._live
+        running = self._running
         started = time.perf_counter()
         headers = headers_of(scope)
-        send = impatient(send, self._patience)
-        exchange = Exchange(live.gateway, ANYONE, receive, send, headers, _request_id(headers))
-        exchange.out["x-request-id"] = exchange.request_id
+        send = send_with_timeout(send, self._send_timeout)
+        exchange = Exchange(
+            running.gateway, ANONYMOUS, receive, send, headers, _request_id(headers)
+        )
+        exchange.response_headers["x-request-id"] = exchange.request_id
         exchange.deadline = self._deadline(headers) if self._deadline else None
         exchange.keep_alive = self._keep_alive
-        exchange.door = live.door
+        exchange.batch_service = running.batch_service
         exchange.query = scope.get("query_string", b"").decode("latin-1")
         error: Exception | None = None
         try:
             _check_headers(scope)
-            route, exchange.tail = find(scope["method"], scope["path"], self._routes)
+            route, exchange.tail = find_route(scope["method"], scope["path"], self._routes)
             if not route.is_public:
-                exchange.caller = await live.access.caller(headers.get("authorization"))
-                exchange.visit = live.admission.enter()
+                exchange.client = await running.authenticator.authenticate(
+                    headers.get("authorization")
+                )
+                exchange.admitted = running.admission.admit()
             await route.endpoint(exchange)
         except ClientGone as gone:
             error, exchange.status = gone, 499
-        except Exception as raised:  # noqa: BLE001 -- the surface: nothing may leave it unanswered
+        except Exception as raised:  # noqa: BLE001 -- every request gets a response
             error = raised
             with suppress(ClientGone):
                 await self._fail(exchange, raised)
         finally:
-            if exchange.visit:
-                exchange.visit.end()
+            if exchange.admitted:
+                exchange.admitted.release()
         self._record(exchange, error, time.perf_counter() - started)
 
     async def _fail(self, exchange: Exchange, error: Exception) -> None:
@@ -227,23 +234,23 @@ class App:
             await exchange.events.fail(error)
             return
         if begun:
-            return  # a whole answer broke while it was sent: the server cuts the connection
-        headers = {**exchange.out, **error_headers(error)}
-        rest = partial(drain, exchange.receive) if exchange.unread else None
+            return  # the response failed half-way: the server closes the connection
+        headers = {**exchange.response_headers, **error_headers(error)}
+        rest = partial(drain, exchange.receive) if exchange.has_unread_body else None
         await send_json(exchange.send, exchange.status, error_body(error), headers, rest)
 
     def _record(self, exchange: Exchange, error: Exception | None, seconds: float) -> None:
-        asked = exchange.asked
-        if asked is None and error is None:
+        request = exchange.request
+        if request is None and error is None:
             return  # /health and /models
         self._observer.request(
             RequestRecord(
                 request_id=exchange.request_id,
-                caller=exchange.caller.name,
-                mode=asked.mode if asked else "none",
-                models=_known(exchange, error),
+                caller=exchange.client.name,
+                mode=request.mode if request else "none",
+                models=_known_models(exchange, error),
                 winner=exchange.winner,
-                stream=bool(asked and asked.stream),
+                stream=bool(request and request.stream),
                 status=exchange.status or 0,
                 error=type(error).__name__ if error else None,
                 duration_ms=round(seconds * 1000, 1),
@@ -251,16 +258,16 @@ class App:
         )
 
 
-def _known(exchange: Exchange, error: Exception | None) -> tuple[str, ...]:
-    """The models asked for; where they are not allowed or not there, those that there are."""
-    names = exchange.asked.models if exchange.asked else ()
+def _known_models(exchange: Exchange, error: Exception | None) -> tuple[str, ...]:
+    """The request's models; if one is unknown or not allowed, only those that exist."""
+    names = exchange.request.models if exchange.request else ()
     if not isinstance(error, UnknownModel | Forbidden):
         return names
     return tuple(name for name in names if name in exchange.gateway.catalog.groups)
 
 
 def _request_id(headers: Mapping[str, str]) -> str:
-    """The caller's own, where it is a plain word, or a new one."""
+    """The client's `x-request-id` if it has only safe characters, else a new one."""
     given = headers.get("x-request-id", "")
     return given if REQUEST_ID.fullmatch(given) else f"req_{random.getrandbits(96):024x}"
 
@@ -271,8 +278,8 @@ def _check_headers(scope: Scope) -> None:
         raise HeadersTooLarge(f"the headers are {size} bytes; at most {MAX_HEADER_BYTES}")
 
 
-def find(method: str, path: str, routes: Sequence[Route] = ROUTES) -> tuple[Route, str]:
-    """The route of a request, and what its path has behind it; with and without `/v1`."""
+def find_route(method: str, path: str, routes: Sequence[Route] = ROUTES) -> tuple[Route, str]:
+    """The route of a request and the rest of its path; paths work with and without `/v1`."""
     path = path.removeprefix("/v1") if path.startswith("/v1/") else path
     path = path.rstrip("/") or "/"
     others = []
@@ -286,4 +293,4 @@ def find(method: str, path: str, routes: Sequence[Route] = ROUTES) -> tuple[Rout
             others.append(route.method)
     if others:
         raise WrongMethod(method, others)
-    raise NotFound("there is nothing at this path; chat is at `POST /v1/chat/completions`")
+    raise NotFound("no such path; chat completions are at `POST /v1/chat/completions`")

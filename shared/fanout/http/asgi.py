@@ -1,7 +1,7 @@
 """
-The little of ASGI that a dozen JSON routes need: a body read within a limit, and answers sent.
+The part of ASGI that a dozen JSON routes need: read a body within a limit, send a response.
 
-A framework would cost more start-up time than the rest of the surface (decision 0003).
+A framework would take longer to import than everything else in this folder (decision 0003).
 See https://asgi.readthedocs.io/en/latest/specs/www.html.
 """
 
@@ -23,24 +23,29 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Headers: TypeAlias = Mapping[str, str]
 
 
-LINGER, LONGEST = 5.0, 30.0
+LINGER_SILENCE, LINGER_TOTAL = 5.0, 30.0
 """
-Seconds of silence after which a refused caller has been heard out, and seconds in all: one that is
-still sending may not look for an answer yet. They are nginx's `lingering_timeout` and
-`lingering_time`: https://nginx.org/en/docs/http/ngx_http_core_module.html.
+How long a rejected request's body is still read: until so many seconds of silence, and so many
+seconds in all. Many clients read no response before they have sent the whole body. The values are
+those of nginx's `lingering_timeout` and `lingering_time`:
+https://nginx.org/en/docs/http/ngx_http_core_module.html.
 """
 
 
-PATIENCE = 60.0
-"""Seconds that a caller may leave its answer unread before it counts as gone."""
+SEND_TIMEOUT = 60.0
+"""Seconds that a client may leave its response unread before it counts as disconnected."""
 
 
 class ClientGone(Exception):
-    """The caller hung up, or reads no more."""
+    """The client disconnected, or stopped reading its response."""
 
 
-def impatient(send: Send, seconds: float = PATIENCE) -> Send:
-    """`send`, raising `ClientGone` where nobody takes what is sent: providers would wait too."""
+def send_with_timeout(send: Send, seconds: float = SEND_TIMEOUT) -> Send:
+    """
+    `send` with a time limit: raises `ClientGone` if the client reads nothing for `seconds`.
+
+    Without a limit, the provider's stream would stay open as long as the client does not read.
+    """
 
     async def sent(message: Message) -> None:
         try:
@@ -53,24 +58,24 @@ def impatient(send: Send, seconds: float = PATIENCE) -> Send:
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
-    """The request's headers; of one that comes twice, the last."""
+    """The request's headers, names in lower case; if one is repeated, its last value."""
     return {name.decode("latin-1").lower(): v.decode("latin-1") for name, v in scope["headers"]}
 
 
 async def read_body(
-    receive: Receive, headers: Headers, limit: int, hold: Callable[[int], None]
+    receive: Receive, headers: Headers, limit: int, reserve: Callable[[int], None]
 ) -> bytes:
     """
-    The whole body; `TooLarge` if it is over `limit` bytes, `ClientGone` if it never ends.
+    Read the whole body. Raises `TooLarge` over `limit` bytes, `ClientGone` if the client leaves.
 
-    `hold` is told of the bytes before they are kept, of all of them where their number is
-    announced, and may refuse them: half of every body in memory would help nobody.
+    `reserve` is called before bytes are kept and may raise. It is called for the whole body at
+    once if the request has a content length, so that no request is rejected half-way.
     """
     announced = headers.get("content-length", "")
     if announced.isdigit() and int(announced) > limit:
         raise _too_large(limit)
     held = int(announced) if announced.isdigit() else 0
-    hold(held)
+    reserve(held)
     parts: list[bytes] = []
     size, more = 0, True
     while more:
@@ -82,7 +87,7 @@ async def read_body(
         if size > limit:
             raise _too_large(limit)
         if size > held:
-            hold(size - held)
+            reserve(size - held)
             held = size
         parts.append(part)
         more = message.get("more_body", False)
@@ -90,24 +95,24 @@ async def read_body(
 
 
 async def drain(receive: Receive) -> None:
-    """Read what is left of a body and throw it away, while there comes any."""
+    """Read and discard the rest of a body while more of it arrives."""
     clock = asyncio.get_running_loop().time
-    until = clock() + LONGEST
+    until = clock() + LINGER_TOTAL
     with suppress(TimeoutError):
-        async with asyncio.timeout(LINGER) as silence:
+        async with asyncio.timeout(LINGER_SILENCE) as silence:
             while (await receive()).get("more_body", False):
-                silence.reschedule(min(clock() + LINGER, until))
+                silence.reschedule(min(clock() + LINGER_SILENCE, until))
 
 
 def _too_large(limit: int) -> TooLarge:
     return TooLarge(
-        f"the request's body is over {limit / 1_000_000:g} MB "
+        f"the request body is over {limit / 1_000_000:g} MB "
         "(`general_settings.max_request_size_mb` in the gateway's config)"
     )
 
 
-async def hang_up(receive: Receive) -> None:
-    """Return never; raise `ClientGone` when the caller hangs up."""
+async def wait_for_disconnect(receive: Receive) -> None:
+    """Never return; raise `ClientGone` when the client disconnects."""
     while (await receive())["type"] != "http.disconnect":
         pass
     raise ClientGone
@@ -121,10 +126,10 @@ async def send_json(
     linger: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """
-    One whole JSON answer.
+    Send one whole JSON response.
 
-    `linger` is awaited between its last byte and its end: a server may close the connection there,
-    and a caller that is still sending would see that, and not the answer.
+    `linger` is awaited after its last byte and before its end. The server may close the connection
+    at the end, and a client that is still sending would see a broken connection, not the response.
     """
     content = json.encode(body)
     raw = [
@@ -142,7 +147,7 @@ async def send_json(
 
 
 def raw_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
-    """Headers as ASGI has them; a value that a header cannot hold is percent-encoded."""
+    """Headers in ASGI's form; a value with characters not allowed in headers is percent-encoded."""
     return [(name.encode(), _safe(value)) for name, value in headers.items()]
 
 
@@ -154,12 +159,12 @@ def _safe(value: str) -> bytes:
     return quote(value, safe=" ,/:").encode()
 
 
-class UntilHangUp:
+class CancelOnDisconnect:
     """
-    Run the block until the caller hangs up: then it is cancelled, and `ClientGone` raised.
+    Cancels the block when the client disconnects, and raises `ClientGone`.
 
-    The group is the block's own, for a task beside it; tasks left in it are cancelled at its end.
-    The request's body must have been read. A class, as it costs each request less than a generator.
+    The block gets a task group for tasks beside it, and must end them. The request's body must have
+    been read before. A class, because it costs each request less than `asynccontextmanager`.
     """
 
     def __init__(self, receive: Receive) -> None:
@@ -168,9 +173,9 @@ class UntilHangUp:
         self._watcher: asyncio.Task[None]
 
     async def __aenter__(self) -> asyncio.TaskGroup:
-        """Begin to watch."""
+        """Start to watch for the disconnect."""
         await self._group.__aenter__()
-        self._watcher = self._group.create_task(hang_up(self._receive))
+        self._watcher = self._group.create_task(wait_for_disconnect(self._receive))
         return self._group
 
     async def __aexit__(
@@ -179,7 +184,7 @@ class UntilHangUp:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Watch no longer; raises what went wrong, and not a group with that in it."""
+        """Stop to watch; raises the error itself and not an exception group around it."""
         self._watcher.cancel()
         try:
             await self._group.__aexit__(kind, error, trace)

@@ -1,20 +1,20 @@
-"""Who may ask: bearer keys, compared in constant time. Knows nothing of routes."""
+"""Checks the gateway's own keys: bearer tokens, compared in constant time."""
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Collection, Sequence
 
-from ..config.resolve import CallerKey
+from ..config.resolve import ClientKey
 from ..errors import FanoutError, Forbidden, Unauthorized
 from ..transport.credentials import SecretSource
 
-ANYONE = CallerKey("anyone", None)
-"""The caller of a gateway that has no keys at all: it serves this machine only."""
+ANONYMOUS = ClientKey("anyone", None)
+"""Every client of a gateway without keys, which serves this machine only."""
 
 
 class KeysUnavailable(FanoutError):
-    """Whether the key is one of ours nobody can say: where they are kept does not answer."""
+    """The key cannot be checked, because Secrets Manager does not answer."""
 
     status = 503
     type = "server_error"
@@ -22,46 +22,47 @@ class KeysUnavailable(FanoutError):
     retry_after = 1.0
 
 
-class Access:
-    """The gateway's own keys."""
+class Authenticator:
+    """Finds the client that a request's key belongs to."""
 
-    def __init__(self, callers: Sequence[CallerKey], secrets: SecretSource) -> None:
-        self._callers = callers
+    def __init__(self, client_keys: Sequence[ClientKey], secrets: SecretSource) -> None:
+        self._client_keys = client_keys
         self._secrets = secrets
 
-    async def caller(self, authorization: str | None) -> CallerKey:
+    async def authenticate(self, authorization: str | None) -> ClientKey:
         """
-        Whose key `authorization` holds; `Unauthorized` if it is nobody's, `KeysUnavailable` where
-        that cannot be known.
+        The client whose key the `authorization` header has.
 
-        Every key is compared, whichever fits, so that the time tells nothing.
+        Raises `Unauthorized` if no key matches, `KeysUnavailable` if keys could not be read. Every
+        key is compared, even after a match, so that timing reveals nothing.
         """
-        if not self._callers:
-            return ANYONE
+        if not self._client_keys:
+            return ANONYMOUS
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthorized(
-                "no API key: send the gateway's key as `Authorization: Bearer KEY`", None
+                "the API key is missing: send the gateway's key as `Authorization: Bearer KEY`",
+                None,
             )
-        given = token.strip().encode("latin-1")  # as ASGI has it: the bytes as they came
-        found: CallerKey | None = None
-        for caller in self._callers:
-            for text in await self._secrets.texts(caller.secret) if caller.secret else ():
+        given = token.strip().encode("latin-1")  # the header's bytes: ASGI decodes them so
+        found: ClientKey | None = None
+        for client in self._client_keys:
+            for text in await self._secrets.texts(client.secret) if client.secret else ():
                 if hmac.compare_digest(text.encode(), given):
-                    found = caller
+                    found = client
         if found is None and any(
-            c.secret and self._secrets.is_down(c.secret) for c in self._callers
+            c.secret and self._secrets.is_down(c.secret) for c in self._client_keys
         ):
-            raise KeysUnavailable("the gateway's own keys cannot be read just now; try again")
+            raise KeysUnavailable("the gateway cannot read its own keys right now; try again")
         if found is None:
-            raise Unauthorized("the API key is not one of the gateway's", None)
+            raise Unauthorized("the API key is not one of the gateway's keys", None)
         return found
 
 
-def allow(caller: CallerKey, models: Collection[str]) -> None:
-    """A fan-out is allowed only if each of its models is; `Forbidden` names one that is not."""
-    if caller.models is None:
+def authorize(client: ClientKey, models: Collection[str]) -> None:
+    """Check that the client may use each of `models`; `Forbidden` names one it may not use."""
+    if client.models is None:
         return
     for name in sorted(models):
-        if name not in caller.models:
-            raise Forbidden(f"the key `{caller.name}` may not use the model `{name}`", "model")
+        if name not in client.models:
+            raise Forbidden(f"the key `{client.name}` may not use the model `{name}`", "model")

@@ -1,4 +1,4 @@
-"""`/v1/files`, `/v1/uploads` and `/v1/batches`: parse, ask the service, answer as OpenAI does."""
+"""`/v1/files`, `/v1/uploads` and `/v1/batches`, with OpenAI's requests and responses."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from .exchange import BatchService, Exchange
 from .multipart_form import read_form
 
 MAX_FILES, MAX_BATCHES, DEFAULT_BATCHES = 10_000, 100, 20
-FORM = 1 << 20
-"""Bytes of a form around its file."""
+FORM_OVERHEAD = 1 << 20
+"""Bytes of a form beside its file."""
 
 
 class NewUpload(Struct, frozen=True, kw_only=True):
@@ -42,10 +42,10 @@ class Completion(Struct, frozen=True, kw_only=True):
     md5: str | None = None
 
 
-def _bulk(exchange: Exchange) -> BatchService:
-    if exchange.door is None:
-        raise NotFound("this gateway has no files and no batches")
-    return exchange.door.bulk
+def _batch_service(exchange: Exchange) -> BatchService:
+    if exchange.batch_service is None:
+        raise NotFound("this gateway has no files or batches")
+    return exchange.batch_service.bulk
 
 
 async def _body(exchange: Exchange) -> object:
@@ -58,15 +58,15 @@ async def _body(exchange: Exchange) -> object:
 
 async def create_file(exchange: Exchange) -> None:
     """`POST /v1/files`."""
-    files = _bulk(exchange).files
+    files = _batch_service(exchange).files
     key = files.new_key()
 
     async def keep(pieces: AsyncIterator[bytes]) -> None:
         await files.blobs.write(key, pieces)
 
-    limit = MAX_UPLOAD + FORM
+    limit = MAX_UPLOAD + FORM_OVERHEAD
     form = await read_form(exchange.receive, exchange.headers, "file", keep, limit)
-    exchange.unread = False
+    exchange.has_unread_body = False
     purpose = form.fields.get("purpose", "")
     try:
         filename = _check_file(form.filename, purpose)
@@ -74,7 +74,7 @@ async def create_file(exchange: Exchange) -> None:
     except RequestError:
         await files.blobs.delete(key)
         raise
-    record = await files.register(key, filename, purpose, exchange.caller.name, lifetime)
+    record = await files.register(key, filename, purpose, exchange.client.name, lifetime)
     await exchange.json(record.shown)
 
 
@@ -99,23 +99,23 @@ async def list_files(exchange: Exchange) -> None:
     query = _query(exchange)
     if (order := query.get("order", "desc")) not in {"asc", "desc"}:
         raise RequestError("`order` must be `asc` or `desc`", "order")
-    page = await _bulk(exchange).files.page(
-        exchange.caller.name,
+    page = await _batch_service(exchange).files.page(
+        exchange.client.name,
         after=query.get("after"),
         limit=_limit(query, MAX_FILES, MAX_FILES),
         newest_first=order == "desc",
         purpose=query.get("purpose"),
     )
-    await exchange.json(_listed([record.shown for record in page.records], page.has_more))
+    await exchange.json(_list_body([record.shown for record in page.records], page.has_more))
 
 
 async def read_file(exchange: Exchange) -> None:
     """`GET /v1/files/{id}` and `GET /v1/files/{id}/content`."""
-    files = _bulk(exchange).files
+    files = _batch_service(exchange).files
     file_id, _, what = exchange.tail.partition("/")
     if what not in {"", "content"}:
-        raise NotFound("there is nothing at this path")
-    record = await files.find(file_id, exchange.caller.name)
+        raise NotFound("no such path")
+    record = await files.find(file_id, exchange.client.name)
     if not what:
         await exchange.json(record.shown)
         return
@@ -128,7 +128,11 @@ async def read_file(exchange: Exchange) -> None:
 async def _send_pieces(exchange: Exchange, size: int, pieces: AsyncIterator[bytes]) -> None:
     exchange.status = 200
     headers = raw_headers(
-        {"content-type": "application/octet-stream", "content-length": str(size), **exchange.out}
+        {
+            "content-type": "application/octet-stream",
+            "content-length": str(size),
+            **exchange.response_headers,
+        }
     )
     await exchange.send({"type": "http.response.start", "status": 200, "headers": headers})
     async for piece in pieces:
@@ -138,7 +142,7 @@ async def _send_pieces(exchange: Exchange, size: int, pieces: AsyncIterator[byte
 
 async def delete_file(exchange: Exchange) -> None:
     """`DELETE /v1/files/{id}`."""
-    await _bulk(exchange).files.delete(exchange.tail, exchange.caller.name)
+    await _batch_service(exchange).files.delete(exchange.tail, exchange.client.name)
     await exchange.json({"id": exchange.tail, "object": "file", "deleted": True})
 
 
@@ -147,46 +151,48 @@ async def delete_file(exchange: Exchange) -> None:
 
 async def create_upload(exchange: Exchange) -> None:
     """`POST /v1/uploads`."""
-    files = _bulk(exchange).files
-    asked = convert(await _body(exchange), NewUpload)
-    _check_file(asked.filename, asked.purpose)
-    lifetime = parse_lifetime(asked.expires_after, "expires_after")
+    files = _batch_service(exchange).files
+    upload = convert(await _body(exchange), NewUpload)
+    _check_file(upload.filename, upload.purpose)
+    lifetime = parse_lifetime(upload.expires_after, "expires_after")
     record = await files.begin_upload(
-        asked.filename, asked.purpose, asked.bytes, exchange.caller.name, lifetime
+        upload.filename, upload.purpose, upload.bytes, exchange.client.name, lifetime
     )
     await exchange.json(record.shown(None))
 
 
 async def continue_upload(exchange: Exchange) -> None:
     """`POST /v1/uploads/{id}/parts`, `…/complete` and `…/cancel`."""
-    files, caller = _bulk(exchange).files, exchange.caller.name
+    files, owner = _batch_service(exchange).files, exchange.client.name
     upload_id, _, what = exchange.tail.partition("/")
     if what == "parts":
         await _add_part(exchange, upload_id)
     elif what == "complete":
-        asked = convert(await _body(exchange), Completion)
-        done, file = await files.complete_upload(upload_id, caller, asked.part_ids, asked.md5)
+        completion = convert(await _body(exchange), Completion)
+        done, file = await files.complete_upload(
+            upload_id, owner, completion.part_ids, completion.md5
+        )
         await exchange.json(done.shown(file))
     elif what == "cancel":
-        await exchange.json((await files.cancel_upload(upload_id, caller)).shown(None))
+        await exchange.json((await files.cancel_upload(upload_id, owner)).shown(None))
     else:
-        raise NotFound("there is nothing at this path")
+        raise NotFound("no such path")
 
 
 async def _add_part(exchange: Exchange, upload_id: str) -> None:
-    files, part_ids = _bulk(exchange).files, list[str]()
+    files, part_ids = _batch_service(exchange).files, list[str]()
 
     async def keep(pieces: AsyncIterator[bytes]) -> None:
-        part_ids.append(await files.add_part(upload_id, exchange.caller.name, pieces))
+        part_ids.append(await files.add_part(upload_id, exchange.client.name, pieces))
 
-    limit = MAX_PART + FORM
+    limit = MAX_PART + FORM_OVERHEAD
     await read_form(exchange.receive, exchange.headers, "data", keep, limit)
-    exchange.unread = False
+    exchange.has_unread_body = False
     if not part_ids:
         raise RequestError("`data` is missing", "data", "missing_required_parameter")
     created = int(part_ids[0].removeprefix("part_")[:14], 16) // 1_000_000
-    said = {"id": part_ids[0], "object": "upload.part", "upload_id": upload_id}
-    await exchange.json({**said, "created_at": created})
+    result = {"id": part_ids[0], "object": "upload.part", "upload_id": upload_id}
+    await exchange.json({**result, "created_at": created})
 
 
 # ---- batches ----
@@ -194,61 +200,65 @@ async def _add_part(exchange: Exchange, upload_id: str) -> None:
 
 async def create_batch(exchange: Exchange) -> None:
     """`POST /v1/batches`."""
-    asked = convert(await _body(exchange), NewJob)
-    caller = exchange.caller
-    if asked.dry_run:
-        await _quote(exchange, asked)
+    new_job = convert(await _body(exchange), NewJob)
+    client = exchange.client
+    if new_job.dry_run:
+        await _quote(exchange, new_job)
         return
-    job = await _bulk(exchange).jobs.create(asked, caller.name, caller.models)
-    await exchange.json(await _shown(exchange, job))
+    job = await _batch_service(exchange).jobs.create(new_job, client.name, client.models)
+    await exchange.json(await _job_body(exchange, job))
 
 
-async def _quote(exchange: Exchange, asked: NewJob) -> None:
-    """What the job would take; nothing is created and nobody asked."""
-    check_endpoint(asked)
-    files, caller, catalog = _bulk(exchange).files, exchange.caller, exchange.gateway.catalog
-    file = await files.find(asked.input_file_id, caller.name)
-    said = await quote(
-        lambda: files.content(file),
-        default_model=asked.model,
-        catalog=catalog,
-        check=lambda name: check_model(catalog, caller.name, caller.models, name),
+async def _quote(exchange: Exchange, new_job: NewJob) -> None:
+    """Respond with what the job would cost; creates nothing and calls no provider."""
+    check_endpoint(new_job)
+    files, client, catalog = (
+        _batch_service(exchange).files,
+        exchange.client,
+        exchange.gateway.catalog,
     )
-    await exchange.json(said.shown)
+    file = await files.find(new_job.input_file_id, client.name)
+    result = await quote(
+        lambda: files.content(file),
+        default_model=new_job.model,
+        catalog=catalog,
+        check=lambda name: check_model(catalog, client.name, client.models, name),
+    )
+    await exchange.json(result.shown)
 
 
 async def list_batches(exchange: Exchange) -> None:
     """`GET /v1/batches`."""
     query = _query(exchange)
     limit = _limit(query, DEFAULT_BATCHES, MAX_BATCHES)
-    jobs = _bulk(exchange).jobs
-    page = await jobs.page(exchange.caller.name, after=query.get("after"), limit=limit)
-    shown = [await _shown(exchange, job) for job in page.records]
-    await exchange.json(_listed(shown, page.has_more))
+    jobs = _batch_service(exchange).jobs
+    page = await jobs.page(exchange.client.name, after=query.get("after"), limit=limit)
+    shown = [await _job_body(exchange, job) for job in page.records]
+    await exchange.json(_list_body(shown, page.has_more))
 
 
 async def read_batch(exchange: Exchange) -> None:
     """`GET /v1/batches/{id}`."""
-    job = await _bulk(exchange).jobs.find(exchange.tail, exchange.caller.name)
-    await exchange.json(await _shown(exchange, job))
+    job = await _batch_service(exchange).jobs.find(exchange.tail, exchange.client.name)
+    await exchange.json(await _job_body(exchange, job))
 
 
 async def continue_batch(exchange: Exchange) -> None:
-    """`POST /v1/batches/{id}/cancel`, and `…/retry`, which is ours."""
-    jobs, caller = _bulk(exchange).jobs, exchange.caller.name
+    """`POST /v1/batches/{id}/cancel`, and `…/retry`, which OpenAI does not have."""
+    jobs, owner = _batch_service(exchange).jobs, exchange.client.name
     job_id, _, what = exchange.tail.partition("/")
     await _body(exchange)
     if what == "cancel":
-        job = await jobs.cancel(job_id, caller)
+        job = await jobs.cancel(job_id, owner)
     elif what == "retry":
-        job = await jobs.retry(job_id, caller)
+        job = await jobs.retry(job_id, owner)
     else:
-        raise NotFound("there is nothing at this path")
-    await exchange.json(await _shown(exchange, job))
+        raise NotFound("no such path")
+    await exchange.json(await _job_body(exchange, job))
 
 
-async def _shown(exchange: Exchange, job: Job) -> dict[str, Any]:
-    return job.shown(await _bulk(exchange).jobs.totals(job))
+async def _job_body(exchange: Exchange, job: Job) -> dict[str, Any]:
+    return job.shown(await _batch_service(exchange).jobs.totals(job))
 
 
 # ---- pages ----
@@ -266,7 +276,7 @@ def _limit(query: dict[str, str], default: int, most: int) -> int:
     return limit
 
 
-def _listed(data: list[dict[str, Any]], has_more: bool) -> dict[str, Any]:  # noqa: FBT001
+def _list_body(data: list[dict[str, Any]], has_more: bool) -> dict[str, Any]:  # noqa: FBT001
     return {
         "object": "list",
         "data": data,

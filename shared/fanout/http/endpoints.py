@@ -1,4 +1,4 @@
-"""OpenAI's endpoints: parse, ask the gateway, answer."""
+"""The endpoints for chat completions, models, health and the API's description."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ..errors import RequestError
 from ..gateway.gateway import Answer, AnswerStream
 from ..schema.fanout import FanOutRequest, parse_request
 from ..wire.json import BadJSON, DuplicateKey, decode_strict
-from .asgi import UntilHangUp
-from .auth import allow
+from .asgi import CancelOnDisconnect
+from .auth import authorize
 from .exchange import Exchange
 from .sse_response import EventStream
 
-BIG = 1_000_000
-"""Bytes of a body whose reading takes long enough for others to notice."""
+LARGE_BODY = 1_000_000
+"""Bytes from which parsing a body would delay other requests."""
 
 CREATED = 1_677_610_602
 """The `created` of every model in the list: OpenAI's for gpt-3.5, which LiteLLM uses too."""
@@ -27,23 +27,26 @@ CREATED = 1_677_610_602
 async def chat(exchange: Exchange) -> None:
     """`POST /v1/chat/completions`."""
     request = await _parsed(await exchange.body())
-    exchange.asked = request
-    exchange.out["x-fanout-mode"] = request.mode  # on errors too, and where a stream is silent
-    allow(exchange.caller, request.names)
+    exchange.request = request
+    # Set here so that errors, and streams whose first event is a keep-alive, have it too.
+    exchange.response_headers["x-fanout-mode"] = request.mode
+    authorize(exchange.client, request.names)
     if request.stream:
         await _streamed(exchange, request)
         return
-    async with UntilHangUp(exchange.receive):
+    async with CancelOnDisconnect(exchange.receive):
         answer = await exchange.gateway.answer(request, exchange.context)
     exchange.winner = answer.winner
-    exchange.out |= _mode_headers(answer)
+    exchange.response_headers |= _mode_headers(answer)
     await exchange.json(answer.body)
 
 
 async def _streamed(exchange: Exchange, request: FanOutRequest) -> None:
-    events = exchange.events = EventStream(exchange.send, exchange.out, exchange.keep_alive)
-    async with UntilHangUp(exchange.receive) as group:
-        beat = group.create_task(events.keep_alive())
+    events = exchange.events = EventStream(
+        exchange.send, exchange.response_headers, exchange.keep_alive
+    )
+    async with CancelOnDisconnect(exchange.receive) as group:
+        keep_alive_task = group.create_task(events.keep_alive())
         try:
             async with exchange.gateway.stream(request, exchange.context) as answer:
                 exchange.winner = answer.winner
@@ -51,20 +54,20 @@ async def _streamed(exchange: Exchange, request: FanOutRequest) -> None:
                 async for chunk in answer.chunks:
                     await events.chunk(chunk)
         finally:
-            beat.cancel()
+            keep_alive_task.cancel()
     exchange.status = 200
     await events.end()
 
 
 async def _parsed(body: bytes) -> FanOutRequest:
-    """The request; a big one is read in a thread, for others not to wait for it."""
-    if len(body) < BIG:
+    """Parse the request; a large one in a thread, so that other requests do not wait."""
+    if len(body) < LARGE_BODY:
         return parse_request(parse_body(body), len(body))
     return await asyncio.to_thread(lambda: parse_request(parse_body(body), len(body)))
 
 
 def parse_body(body: bytes) -> object:
-    """The body's JSON value; `RequestError` says what is wrong with it."""
+    """The body's JSON value; raises `RequestError` if it is not valid JSON."""
     try:
         return decode_strict(body)
     except DuplicateKey as error:
@@ -81,19 +84,19 @@ def _mode_headers(answer: Answer | AnswerStream) -> dict[str, str]:
 
 
 async def models(exchange: Exchange) -> None:
-    """`GET /v1/models`: the names that this caller may use."""
+    """`GET /v1/models`: the model names that this client may use."""
     await exchange.json({"object": "list", "data": [_model(name) for name in _names(exchange)]})
 
 
 async def model(exchange: Exchange) -> None:
     """`GET /v1/models/{id}`."""
-    allow(exchange.caller, [exchange.tail])
+    authorize(exchange.client, [exchange.tail])
     exchange.gateway.catalog.find(exchange.tail)
     await exchange.json(_model(exchange.tail))
 
 
 def _names(exchange: Exchange) -> list[str]:
-    allowed = exchange.caller.models
+    allowed = exchange.client.models
     return [n for n in exchange.gateway.catalog.groups if allowed is None or n in allowed]
 
 
@@ -102,16 +105,16 @@ def _model(name: str) -> dict[str, object]:
 
 
 async def openapi(exchange: Exchange) -> None:
-    """`GET /openapi.json`: what can be asked for, in OpenAPI's words; needs no key."""
+    """`GET /openapi.json`: the API as an OpenAPI document; needs no key."""
     await exchange.json(_description())
 
 
 @cache
 def _description() -> Raw:
-    """The document as `make docs` has written it."""
+    """The document that `make docs` writes."""
     return Raw(Path(__file__).with_name("openapi.json").read_bytes())
 
 
 async def health(exchange: Exchange) -> None:
-    """`GET /health`: the process is up; asks no provider, needs no key."""
+    """`GET /health`: 200 while the process runs; calls no provider and needs no key."""
     await exchange.json({"status": "ok"})

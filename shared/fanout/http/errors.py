@@ -1,4 +1,4 @@
-"""Our errors as HTTP answers: the status, the headers, OpenAI's error object."""
+"""The headers of an error response."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from .auth import KeysUnavailable
 
 def error_headers(error: Exception) -> dict[str, str]:
     """
-    `Retry-After` as the provider gave it, and `x-should-retry: false`; `Allow` of a wrong method.
+    `Retry-After` if a pause is known, `x-should-retry: false` after providers failed, and `Allow`.
 
-    The gateway has spent its own retries by then; the OpenAI SDK, told nothing, would multiply them
-    by its own (facts: openai-python `_should_retry`).
+    The gateway has already retried by then. Without `x-should-retry`, the OpenAI SDK would retry
+    too (openai-python's `_should_retry`) and multiply the calls.
     """
     headers: dict[str, str] = {}
     if isinstance(error, ProviderError | AllFailed | DeadlineExceeded):
@@ -25,7 +25,7 @@ def error_headers(error: Exception) -> dict[str, str]:
 
 
 def _retry_after(error: Exception) -> float | None:
-    """The provider's own, or ours; of several the shortest."""
+    """Seconds to wait: the provider's own or the gateway's; the shortest of several."""
     if isinstance(error, ProviderError | Busy | KeysUnavailable):
         return error.retry_after
     if isinstance(error, AllFailed):

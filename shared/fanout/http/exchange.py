@@ -1,4 +1,4 @@
-"""One request under way: what an endpoint needs to answer it. Knows nothing of routes."""
+"""One HTTP request and its response: what an endpoint reads and sends."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct, field
 
-from ..config.resolve import CallerKey
+from ..config.resolve import ClientKey
 from ..gateway.gateway import Context, Gateway
 from ..schema.fanout import FanOutRequest
-from .admission import Visit
+from .admission import AdmittedRequest
 from .asgi import Headers, Receive, Send, raw_headers, read_body, send_json
-from .sse_response import INTERVAL, EventStream
+from .sse_response import KEEP_ALIVE_INTERVAL, EventStream
 
 if TYPE_CHECKING:
     from ..bulk.service.batches import JobService
@@ -22,7 +22,7 @@ MEGABYTE = 1_000_000
 
 
 class BatchService(Protocol):
-    """Where files and batches are."""
+    """Files and batches, as the endpoints use them."""
 
     @property
     def files(self) -> FileService: ...
@@ -32,7 +32,7 @@ class BatchService(Protocol):
 
 
 class LazyBatchService(Protocol):
-    """The way to them; what is behind it is loaded when somebody comes through."""
+    """A `BatchService` that is imported when `bulk` is first read."""
 
     @property
     def bulk(self) -> BatchService: ...
@@ -40,57 +40,57 @@ class LazyBatchService(Protocol):
 
 class Exchange(Struct):
     """
-    A request and its answer.
+    A request and its response.
 
-    `tail` is what the path has behind the route, `query` what is behind its `?`, `deadline` the
-    seconds that the host has left, `unread` whether the request's body has still to be read,
-    `visit` its part in what is served at once. The endpoint fills in what the log tells: `asked`,
-    `winner`.
+    `tail` is the path after the route's own, `query` the text after `?`, `deadline` the seconds
+    that the host has left, `has_unread_body` whether the body must still be read, `admitted` its
+    share of the limits on requests in flight. The endpoint sets `request` and `winner`, which are
+    logged.
     """
 
     gateway: Gateway
-    caller: CallerKey
+    client: ClientKey
     receive: Receive
     send: Send
     headers: Headers
     request_id: str
     tail: str = ""
     query: str = ""
-    door: LazyBatchService | None = None
+    batch_service: LazyBatchService | None = None
     deadline: float | None = None
-    keep_alive: float = INTERVAL
-    unread: bool = True
-    visit: Visit | None = None
-    asked: FanOutRequest | None = None
+    keep_alive: float = KEEP_ALIVE_INTERVAL
+    has_unread_body: bool = True
+    admitted: AdmittedRequest | None = None
+    request: FanOutRequest | None = None
     winner: str | None = None
     status: int | None = None
     events: EventStream | None = None
-    out: dict[str, str] = field(default_factory=dict)
+    response_headers: dict[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"Exchange({self.request_id!r})"  # the headers have the caller's key
+        return f"Exchange({self.request_id!r})"  # the headers contain the client's key
 
     async def body(self) -> bytes:
-        """The request's whole body, within the limits of one request and of all together."""
+        """Read the whole body, within the limits of one request and of all requests together."""
         limit = int(self.gateway.catalog.general.max_request_size_mb * MEGABYTE)
-        if self.visit is None:
+        if self.admitted is None:
             raise AssertionError("a public route has no body")
-        body = await read_body(self.receive, self.headers, limit, self.visit.hold)
-        self.unread = False
+        body = await read_body(self.receive, self.headers, limit, self.admitted.reserve)
+        self.has_unread_body = False
         return body
 
     @property
     def context(self) -> Context:
-        return Context(self.request_id, self.caller.name, self.deadline)
+        return Context(self.request_id, self.client.name, self.deadline)
 
     async def json(self, body: object, *, status: int = 200) -> None:
-        """Send the whole answer."""
+        """Send a whole JSON response."""
         self.status = status
-        await send_json(self.send, status, body, self.out)
+        await send_json(self.send, status, body, self.response_headers)
 
     async def redirect(self, url: str) -> None:
-        """Send the caller there; its SDK follows, without our key."""
+        """Redirect the client to `url`; its SDK follows without sending its key."""
         self.status = 302
-        headers = raw_headers({"location": url, "content-length": "0", **self.out})
+        headers = raw_headers({"location": url, "content-length": "0", **self.response_headers})
         await self.send({"type": "http.response.start", "status": 302, "headers": headers})
         await self.send({"type": "http.response.body", "body": b""})

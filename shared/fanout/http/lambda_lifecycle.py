@@ -1,9 +1,9 @@
 """
-For a host that is frozen between requests, as a Lambda is: nothing is left running after an answer.
+Finishes all work before a response ends: AWS Lambda freezes the process between requests.
 
-The last piece of an answer is held until everything about the request is done: its log lines are
-written, its renewed keys are in. Knows nothing of AWS but the headers that tell the deadline and
-the request's name.
+The last message of a response is held back until the rest of the request's work is done: log lines
+are written, refreshed keys are stored. Of AWS it knows only the headers with the deadline and the
+request's id.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CONTEXT_HEADER = "x-amzn-lambda-context"
 
 
 REQUEST_HEADER = "x-amzn-request-context"
-"""Set by it too: JSON with API Gateway's `requestId`, under which its own logs have the request."""
+"""Set by it too: JSON with API Gateway's `requestId`, which API Gateway's own logs contain."""
 
 EXPOSED = b"retry-after, x-fanout-mode, x-fanout-winner, x-request-id"
 
@@ -38,7 +38,7 @@ class _RequestContext(Struct, frozen=True, rename="camel"):
 def lambda_deadline(
     margin: float, now: Callable[[], float] = time.time
 ) -> Callable[[Headers], float | None]:
-    """Reads the seconds that an invocation has left, less `margin`, for `App(deadline=…)`."""
+    """For `App(deadline=…)`: reads the seconds that an invocation has left, less `margin`."""
 
     def left(headers: Headers) -> float | None:
         given = headers.get(CONTEXT_HEADER)
@@ -53,26 +53,26 @@ def lambda_deadline(
     return left
 
 
-class Frozen:
+class LambdaLifecycle:
     """
-    The app, with the last piece of each answer held until `beside` has been left.
+    The app, with the end of each response held back until `around_request` has been exited.
 
-    A request that the caller gave no `x-request-id` is called what API Gateway calls it. Pages of
-    `origin` may read the answers.
+    If the client sends no `x-request-id`, API Gateway's id is used. Web pages of `origin` may read
+    the responses (CORS).
     """
 
     def __init__(
         self,
         app: Callable[[Scope, Receive, Send], Awaitable[None]],
-        beside: Callable[[], AbstractAsyncContextManager[None]],
+        around_request: Callable[[], AbstractAsyncContextManager[None]],
         origin: str | None = None,
     ) -> None:
         self._app = app
-        self._beside = beside
+        self._around_request = around_request
         self._cors = _cors(origin) if origin else ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI's entry."""
+        """Handle one ASGI scope."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -86,14 +86,14 @@ class Frozen:
             else:
                 await send(message)
 
-        async with self._beside():
+        async with self._around_request():
             await self._app(_named(scope), receive, hold)
         for message in last:
             await send(message)
 
 
 def _named(scope: Scope) -> Scope:
-    """The request under API Gateway's name for it, unless the caller has named it."""
+    """The request with API Gateway's id as `x-request-id`, unless the client sent its own."""
     headers = headers_of(scope)
     given = headers.get(REQUEST_HEADER)
     if given is None or "x-request-id" in headers:

@@ -1,5 +1,5 @@
 """
-A multipart form, read as a stream: its file goes to a store piece by piece, never into memory.
+Reads a multipart form as a stream: its file goes to storage in pieces and is never whole in memory.
 
 The only importer of `python_multipart`; see RFC 7578.
 """
@@ -19,53 +19,53 @@ from .asgi import ClientGone, Headers, Receive
 MAX_FIELDS = 64 * 1024
 """Bytes of all fields of a form that are not its file."""
 
-OVERHEAD = 64
-"""What a field takes beside its name and its value: a thousand empty ones are the most."""
+FIELD_OVERHEAD = 64
+"""Bytes counted per field beside its name and value, so that there are at most 1,024 fields."""
 
-Keep: TypeAlias = Callable[[AsyncIterator[bytes]], Awaitable[object]]
+StoreFile: TypeAlias = Callable[[AsyncIterator[bytes]], Awaitable[object]]
 
 _Event: TypeAlias = tuple[Literal["part", "data", "end"], bytes]
 
 
 class Form(Struct):
-    """The fields of a form; `filename` is `None` where no file came."""
+    """The fields of a form; `filename` is `None` if it has no file."""
 
     fields: dict[str, str] = field(default_factory=dict)
     filename: str | None = None
 
 
 async def read_form(
-    receive: Receive, headers: Headers, file_field: str, keep: Keep, limit: int
+    receive: Receive, headers: Headers, file_field: str, store_file: StoreFile, limit: int
 ) -> Form:
-    """Read the form; the bytes of its file are `keep`'s to draw."""
+    """Read the form; `store_file` gets its file as a stream of bytes."""
     kind, options = parse_options_header(headers.get("content-type", ""))
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
         raise RequestError("the body must be multipart/form-data", None, "invalid_content_type")
     events = _events(receive, boundary, limit)
-    form, room = Form(), MAX_FIELDS
+    form, bytes_left = Form(), MAX_FIELDS
     async for what, header in events:
         if what != "part":
             raise AssertionError("each part is read to its end")
-        name, filename = _named(header)
+        name, filename = _name_and_filename(header)
         if name == file_field and form.filename is None:
             form.filename = filename or "file"
-            await keep(_until_end(events))
+            await store_file(_until_end(events))
             continue
-        room, value = _left(room, len(name) + OVERHEAD), b""
+        bytes_left, value = _subtract(bytes_left, len(name) + FIELD_OVERHEAD), b""
         async for piece in _until_end(events):
-            room, value = _left(room, len(piece)), value + piece
+            bytes_left, value = _subtract(bytes_left, len(piece)), value + piece
         form.fields[name] = value.decode(errors="replace")
     return form
 
 
-def _left(room: int, size: int) -> int:
-    if size > room:
+def _subtract(bytes_left: int, size: int) -> int:
+    if size > bytes_left:
         raise TooLarge(f"the form's fields are over {MAX_FIELDS} bytes")
-    return room - size
+    return bytes_left - size
 
 
-def _named(header: bytes) -> tuple[str, str | None]:
+def _name_and_filename(header: bytes) -> tuple[str, str | None]:
     _, options = parse_options_header(header)
     filename = options.get(b"filename")
     name = options.get(b"name", b"").decode(errors="replace")
@@ -82,7 +82,7 @@ async def _until_end(events: AsyncIterator[_Event]) -> AsyncIterator[bytes]:
 async def _events(receive: Receive, boundary: bytes, limit: int) -> AsyncIterator[_Event]:
     parts = _Parts()
     parser = MultipartParser(boundary, parts.callbacks)  # type: ignore[arg-type]  # a TypedDict
-    parser.logger.disabled = True  # it would show pieces of broken forms
+    parser.logger.disabled = True  # it would log parts of broken forms
     size, more = 0, True
     while more:
         message = await receive()
@@ -98,15 +98,15 @@ async def _events(receive: Receive, boundary: bytes, limit: int) -> AsyncIterato
             if not more:
                 parser.finalize()
         except ParseError as error:
-            raise RequestError(f"the form is broken: {error}", None, "invalid_form") from None
+            raise RequestError(f"the form is malformed: {error}", None, "invalid_form") from None
         for event in parts.take():
             yield event
     if not parts.is_whole:
-        raise RequestError("the form ends in the middle", None, "invalid_form")
+        raise RequestError("the form is incomplete", None, "invalid_form")
 
 
 class _Parts:
-    """What the parser tells, as events: a part by its content disposition, its data, its end."""
+    """The parser's callbacks as events: a part with its content disposition, its data, its end."""
 
     def __init__(self) -> None:
         self._events: list[_Event] = []
@@ -123,7 +123,7 @@ class _Parts:
         }
 
     def take(self) -> list[_Event]:
-        """What was told since."""
+        """The events since the last call."""
         events, self._events = self._events, []
         return events
 

@@ -1,8 +1,8 @@
 """
-The page's files: read, joined, compressed and named by their contents when the first is asked for.
+The page's files: read, bundled and compressed at the first request.
 
-Everything but the page itself lies below a folder that is named by what is in it, so a browser may
-keep it for ever, and a new version is a new folder. Knows nothing of what the page shows.
+All but the page itself are served below a path with a hash of their contents, so that browsers can
+cache them forever; a new version has a new path.
 """
 
 from __future__ import annotations
@@ -23,45 +23,45 @@ FOLDER = Path(__file__).parents[1] / "page"
 INDEX, SCRIPT, STYLE = "index.html", "app.js", "page.css"
 STYLES = ("ui/base.css", "compare/compare.css", "jobs/jobs.css")
 VERSION = b"{version}"
-"""What stands for the folder's name in the page itself."""
+"""The placeholder for that path in the page itself."""
 
-KINDS = {
+CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-"""The kinds of files that are served."""
+"""The content type by file name extension; other files are not served."""
 
-POLICY = (
+CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
-"""https://www.w3.org/TR/CSP3/ and https://www.w3.org/TR/trusted-types/: no text becomes HTML."""
+"""No inline scripts, no other origins, no text as HTML: https://www.w3.org/TR/CSP3/."""
 
-SAFETY = {
-    "content-security-policy": POLICY,
+SECURITY_HEADERS = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
-FOR_EVER = "public, max-age=31536000, immutable"
-ASK_AGAIN = "no-cache"
+IMMUTABLE = "public, max-age=31536000, immutable"
+REVALIDATE = "no-cache"
 
 
 class Asset(Struct, frozen=True):
-    """One file, plain and compressed; `tag` is its ETag."""
+    """One file, plain and gzipped; `tag` is its ETag."""
 
-    kind: str
+    content_type: str
     plain: bytes
-    packed: bytes
+    compressed: bytes
     tag: str
 
 
 class Page(Struct, frozen=True):
-    """The files by their names; `version` is the folder that all but the page itself are in."""
+    """The files by name; `version` is the hash in the path of all but the page itself."""
 
     version: str
     assets: dict[str, Asset]
@@ -69,7 +69,7 @@ class Page(Struct, frozen=True):
 
 @cache
 def load() -> Page:
-    """Read the folder, once: its modules become one script, its style sheets one."""
+    """Read the folder, once; its modules become one script, its style sheets one file."""
     scripts = sorted(FOLDER.rglob("*.js"))
     modules = {path.relative_to(FOLDER).as_posix(): path.read_text("utf-8") for path in scripts}
     texts = {path.name: path.read_bytes() for path in (FOLDER / INDEX, FOLDER / "icon.svg")}
@@ -81,8 +81,8 @@ def load() -> Page:
 
 
 def _asset(name: str, text: bytes) -> Asset:
-    packed = gzip.compress(text, mtime=0)
-    return Asset(KINDS[Path(name).suffix], text, packed, f'"{_digest(text)}"')
+    compressed = gzip.compress(text, mtime=0)
+    return Asset(CONTENT_TYPES[Path(name).suffix], text, compressed, f'"{_digest(text)}"')
 
 
 def _digest(data: bytes) -> str:
@@ -90,8 +90,8 @@ def _digest(data: bytes) -> str:
 
 
 async def send_page(exchange: Exchange) -> None:
-    """`GET /`: the page itself, which names the others; asked for anew at each visit."""
-    await _send(exchange, load().assets[INDEX], ASK_AGAIN)
+    """`GET /`: the page itself, which refers to the others; browsers revalidate it each time."""
+    await _send(exchange, load().assets[INDEX], REVALIDATE)
 
 
 async def send_asset(exchange: Exchange) -> None:
@@ -100,27 +100,34 @@ async def send_asset(exchange: Exchange) -> None:
     version, _, name = exchange.tail.partition("/")
     asset = page.assets.get(name)
     if version != page.version or asset is None or name == INDEX:
-        raise NotFound("the page has no such file: load the page anew")
-    await _send(exchange, asset, FOR_EVER)
+        raise NotFound("the page has no such file; reload the page")
+    await _send(exchange, asset, IMMUTABLE)
 
 
 async def _send(exchange: Exchange, asset: Asset, caching: str) -> None:
-    """The file, or 304 to a browser that has it."""
-    packs = "gzip" in exchange.headers.get("accept-encoding", "")
-    headers = {**exchange.out, **SAFETY, "etag": asset.tag, "cache-control": caching}
+    """Send the file, or 304 if the browser has it."""
+    is_compressed = "gzip" in exchange.headers.get("accept-encoding", "")
+    headers = {
+        **exchange.response_headers,
+        **SECURITY_HEADERS,
+        "etag": asset.tag,
+        "cache-control": caching,
+    }
     headers["vary"] = "accept-encoding"
-    body = asset.packed if packs else asset.plain
-    exchange.status = 304 if _has(exchange.headers.get("if-none-match", ""), asset.tag) else 200
+    body = asset.compressed if is_compressed else asset.plain
+    exchange.status = (
+        304 if _matches_etag(exchange.headers.get("if-none-match", ""), asset.tag) else 200
+    )
     if exchange.status == 304:  # noqa: PLR2004 -- RFC 9110, 15.4.5
         body = b""
     else:
-        headers |= {"content-type": asset.kind, "content-length": str(len(body))}
-        headers |= {"content-encoding": "gzip"} if packs else {}
+        headers |= {"content-type": asset.content_type, "content-length": str(len(body))}
+        headers |= {"content-encoding": "gzip"} if is_compressed else {}
     raw = raw_headers(headers)
     await exchange.send({"type": "http.response.start", "status": exchange.status, "headers": raw})
     await exchange.send({"type": "http.response.body", "body": body})
 
 
-def _has(known: str, tag: str) -> bool:
-    """Whether `if-none-match` names the tag; a proxy may have made it a weak one."""
+def _matches_etag(known: str, tag: str) -> bool:
+    """Whether `if-none-match` contains the tag; a proxy may have made it a weak one (`W/`)."""
     return tag in {one.strip().removeprefix("W/") for one in known.split(",")}

@@ -1,8 +1,8 @@
 """
-A streamed answer on its way out: chunks as server-sent events, kept alive, ended honestly.
+Sends a streamed response as server-sent events, with keep-alive comments.
 
-The status line waits for the first content or for `KEEP_ALIVE` seconds, whichever is first; a
-fault before it is an ordinary HTTP error, a fault after it one error event and no `[DONE]`.
+The HTTP status is sent with the first content, or after `KEEP_ALIVE_INTERVAL` seconds. An error
+before that is an ordinary HTTP error; an error after it is one error event without `[DONE]`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from ..wire import json
 from ..wire.sse import DONE, KEEP_ALIVE, encode_event
 from .asgi import Headers, Send, raw_headers
 
-INTERVAL = 15.0
-"""Seconds of silence before a comment is sent; API Gateway cuts a silent stream after 5 minutes."""
+KEEP_ALIVE_INTERVAL = 15.0
+"""Seconds of silence before a comment is sent; API Gateway ends a silent stream after 5 minutes."""
 
 
 class EventStream:
-    """One answer's stream. `started` says whether the status line has gone out."""
+    """One response's stream. `started` is whether the HTTP status has been sent."""
 
-    def __init__(self, send: Send, headers: Headers, interval: float = INTERVAL) -> None:
+    def __init__(self, send: Send, headers: Headers, interval: float = KEEP_ALIVE_INTERVAL) -> None:
         self._send = send
         self._headers = headers
         self._interval = interval
@@ -29,7 +29,7 @@ class EventStream:
         self.started = False
 
     async def start(self, headers: Headers) -> None:
-        """Send the status line, if a keep-alive has not done so already."""
+        """Send the status and headers, unless a keep-alive has done so."""
         if self.started:
             return
         self.started = True
@@ -47,15 +47,15 @@ class EventStream:
         await self._write(encode_event(json.encode(value)), more=True)
 
     async def end(self) -> None:
-        """The answer is complete."""
+        """End a complete response with `[DONE]`."""
         await self._write(DONE, more=False)
 
     async def fail(self, error: Exception) -> None:
-        """The answer is not, and never will be: the SDKs raise on this event."""
+        """End a response that failed with an error event, on which the SDKs raise."""
         await self._write(encode_event(json.encode(error_body(error))), more=False)
 
     async def keep_alive(self) -> None:
-        """Say something whenever nothing was said for a while. Runs until it is cancelled."""
+        """Send a comment after each silent interval. Runs until it is cancelled."""
         clock = asyncio.get_running_loop().time
         while True:
             silent = clock() - self._last

@@ -69,7 +69,7 @@ def test_the_example_resolves_without_an_environment() -> None:
         "ours": ["openai"],
     }
     assert catalog.find("claude")[0].defaults == {"max_tokens": 2048, "temperature": 0.7}
-    assert [caller.name for caller in catalog.callers] == ["master", "search-team"]
+    assert [client.name for client in catalog.client_keys] == ["master", "search-team"]
 
 
 def test_the_numbers_of_the_examples_settings_are_the_defaults() -> None:

@@ -124,7 +124,7 @@ def test_callers_are_the_master_and_then_each_key() -> None:
         "keys": [{"name": "n", "key": "k", "models": ["m"]}, {"name": "o", "key": "l"}],
     }
     found = catalog({"MASTER": "mm"}, model_list=[entry("gpt-4o")], general_settings=general)
-    told = [(c.name, c.secret.reveal() if c.secret else None, c.models) for c in found.callers]
+    told = [(c.name, c.secret.reveal() if c.secret else None, c.models) for c in found.client_keys]
     assert told == [("master", "mm", None), ("n", "k", frozenset({"m"})), ("o", "l", None)]
 
 
