@@ -1,4 +1,4 @@
-"""A deployed stack as its callers and its operators see it."""
+"""A deployed stack, as its clients and its operators use it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import httpx2
 import openai
 
 if TYPE_CHECKING:
-    from .deployer import Cloud
+    from .deployer import Deployer
 
 ROOT = Path(__file__).parents[2]
 PRELUDE_END = b"\0" * 8
@@ -26,8 +26,8 @@ TIMEOUT = 60.0
 
 
 @dataclass(frozen=True)
-class Heard:
-    """An answer: its headers in lower case."""
+class Response:
+    """An HTTP response, with header names in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -39,7 +39,7 @@ class Heard:
 
     @property
     def error(self) -> dict[str, Any]:
-        """OpenAI's error object, which is all that the body has."""
+        """OpenAI's error object, the only thing in the body."""
         (error,) = self.json.values()
         assert {"message", "type", "param", "code"} <= set(error), error
         found: dict[str, Any] = error
@@ -47,16 +47,17 @@ class Heard:
 
 
 @dataclass
-class Deployed:
+class DeployedStack:
     """
-    A stack at `url`; `cloud` is where it is, and `outputs` what it told, if this suite has put it
-    there.
+    A stack at `url`.
+
+    `deployer` and CloudFormation's `outputs` are there if the suite deployed it.
     """
 
     name: str
     url: str
     key: str
-    cloud: Cloud | None = None
+    deployer: Deployer | None = None
     outputs: Mapping[str, str] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
 
@@ -67,7 +68,7 @@ class Deployed:
         self._open.close()
 
     def sdk(self, key: str | None = None) -> openai.OpenAI:
-        """OpenAI's own client, which asks once."""
+        """Return OpenAI's client, without retries."""
         made = openai.OpenAI(
             base_url=self.url, api_key=key or self.key, max_retries=0, timeout=TIMEOUT
         )
@@ -75,28 +76,28 @@ class Deployed:
 
     def ask(
         self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
-    ) -> Heard:
-        """One request over HTTP, with the gateway's key unless `headers` are given."""
-        given = {"authorization": f"Bearer {self.key}"} if headers is None else headers
+    ) -> Response:
+        """Send one HTTP request, with the gateway's key unless there are `headers`."""
+        sent = {"authorization": f"Bearer {self.key}"} if headers is None else headers
         content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         answer = httpx2.request(
-            method, f"{self.url}{path}", content=content, headers=dict(given), timeout=TIMEOUT
+            method, f"{self.url}{path}", content=content, headers=dict(sent), timeout=TIMEOUT
         )
-        return Heard(answer.status_code, dict(answer.headers), answer.content)
+        return Response(answer.status_code, dict(answer.headers), answer.content)
 
-    def chat(self, model: str, **more: object) -> Heard:
-        return self.ask("POST", "/chat/completions", asking(model, **more))
+    def chat(self, model: str, **more: object) -> Response:
+        return self.ask("POST", "/chat/completions", chat_body(model, **more))
 
-    def fanout_keys(self, *words: str, given: str = "") -> str:
-        """`fanout keys …` of this stack; what it says."""
-        return self.fanout("keys", *words, given=given)
+    def fanout_keys(self, *words: str, stdin: str = "") -> str:
+        """Run `fanout keys …` for this stack; return its output."""
+        return self.fanout("keys", *words, stdin=stdin)
 
-    def fanout(self, *words: str, given: str = "") -> str:
-        """A command of `fanout` that takes `--stack`; what it says."""
+    def fanout(self, *words: str, stdin: str = "") -> str:
+        """Run a `fanout` command that takes `--stack`; return its output."""
         done = subprocess.run(  # noqa: S603
             [sys.executable, "-m", "fanout", *words, "--stack", self.name],
             env={**os.environ, "PYTHONPATH": str(ROOT / "shared")},
-            input=given,
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,
@@ -104,31 +105,31 @@ class Deployed:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    # ---- the function behind it ----
+    # ---- the API function ----
 
     @cached_property
     def function(self) -> str:
-        """Its name."""
+        """The name of the function."""
         return self.resource("AWS::Lambda::Function", "Api")
 
     def resource(self, kind: str, part: str = "") -> str:
-        """The name that AWS has given the only resource of a kind in a part of the stack."""
+        """Return the name that AWS gave the only resource of a type in a part of the stack."""
         (found,) = self.resources(kind, part)
         return found
 
     def resources(self, kind: str, part: str = "") -> list[str]:
-        """What there is of a kind; of a part, whose names in the template begin with its own."""
+        """Return the names of a type; `part` is a prefix of their logical ids."""
         answer = self.aws("cloudformation").describe_stack_resources(StackName=self.name)
-        all_of_them: Sequence[Mapping[str, str]] = answer["StackResources"]
+        resources: Sequence[Mapping[str, str]] = answer["StackResources"]
         return [
             r["PhysicalResourceId"]
-            for r in all_of_them
+            for r in resources
             if r["ResourceType"] == kind and r["LogicalResourceId"].startswith(part)
         ]
 
     def aws(self, service: str) -> Any:
-        assert self.cloud is not None
-        return self.cloud.client(service)
+        assert self.deployer is not None
+        return self.deployer.client(service)
 
     def invoke(
         self,
@@ -139,8 +140,8 @@ class Deployed:
         version: str = "live",
         request_id: str = "req-1",
         key: str | None = None,
-    ) -> Heard:
-        """The function asked as API Gateway asks it, without API Gateway."""
+    ) -> Response:
+        """Invoke the function with the event of API Gateway, but without API Gateway."""
         headers = {"authorization": f"Bearer {key or self.key}", "content-type": "application/json"}
         event = {
             "resource": "/{proxy+}",
@@ -161,15 +162,15 @@ class Deployed:
         assert "FunctionError" not in answer, raw
         prelude, _, content = _text(raw).partition(PRELUDE_END)
         head = json.loads(prelude)
-        return Heard(head["statusCode"], head["headers"], content)
+        return Response(head["statusCode"], head["headers"], content)
 
     @contextmanager
     def variant(self, *, timeout: int | None = None, **variables: str) -> Iterator[str]:
-        """A version of the function with other settings, for the block; no caller meets it."""
+        """Publish a version with other settings for the block; clients do not reach it."""
         client = self.aws("lambda")
         old = client.get_function_configuration(FunctionName=self.function)
         known = old["Environment"]["Variables"]
-        # Versions of an emulator share this machine, where each needs a port of its own.
+        # An emulator runs all versions on this machine, so each needs its own port.
         port = str(free_port())
         self._configure(
             timeout or old["Timeout"],
@@ -186,7 +187,7 @@ class Deployed:
 
     @contextmanager
     def live(self, version: str) -> Iterator[None]:
-        """Callers meet this version for the block: all its environments are new."""
+        """Send clients to this version for the block; all its environments are new."""
         client = self.aws("lambda")
         alias = {"FunctionName": self.function, "Name": "live"}
         old = client.get_alias(**alias)["FunctionVersion"]
@@ -205,20 +206,20 @@ class Deployed:
 
 
 def free_port() -> int:
-    """One that nobody listens on."""
+    """Return an unused port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
 
 
-def asking(model: str, **more: object) -> dict[str, object]:
-    """The body of a request."""
+def chat_body(model: str, **more: object) -> dict[str, object]:
+    """Return the body of a chat request."""
     return {"model": model, "messages": [{"role": "user", "content": "Hello?"}], **more}
 
 
 def _text(raw: bytes) -> bytes:
-    """What the function said; some emulators quote it, as it is no JSON."""
+    """Return the function's output; some emulators encode it as a JSON string."""
     if raw.startswith(b'"'):
         return str(json.loads(raw)).encode()
     return raw

@@ -1,7 +1,4 @@
-"""
-The AWS that the suite deploys to, by the CDK's own command line: the one at AWS_ENDPOINT_URL, or a
-real account.
-"""
+"""Deploys stacks with the CDK command line: to the AWS at AWS_ENDPOINT_URL, or a real account."""
 
 from __future__ import annotations
 
@@ -17,18 +14,18 @@ from typing import Any, Self
 
 import boto3
 
-from .deployed_stack import Deployed, free_port
+from .deployed_stack import DeployedStack, free_port
 
 ROOT = Path(__file__).parents[2]
 CONFIG = "tests/deployed/config.yaml"
 WORKERS = 4
-"""Shards of a job at once."""
+"""Shards of a job at the same time."""
 
-MACHINES = {"aarch64": "arm64", "arm64": "arm64"}
+ARCHITECTURES = {"aarch64": "arm64", "arm64": "arm64"}
 
 
-class Cloud:
-    """Deploys and destroys; what the command line writes down stays in `folder`."""
+class Deployer:
+    """Deploys and destroys stacks; the command line writes its files to `folder`."""
 
     def __init__(self, folder: Path, provider_url: str) -> None:
         self.endpoint = os.environ.get("AWS_ENDPOINT_URL")
@@ -45,7 +42,7 @@ class Cloud:
 
     @property
     def is_real(self) -> bool:
-        """Whether this is AWS, and costs money."""
+        """Whether this is a real account, which costs money."""
         return self.endpoint is None
 
     @cached_property
@@ -53,30 +50,32 @@ class Cloud:
         return str(self.client("sts").get_caller_identity()["Account"])
 
     def client(self, service: str) -> Any:
-        """A client of boto3's."""
+        """Return a boto3 client."""
         if service not in self._clients:
             self._clients[service] = boto3.client(service)
         return self._clients[service]
 
     def bootstrap(self) -> None:
-        """Once for an account and region; a real one has been."""
+        """Run `cdk bootstrap`, unless the account is real: that has been bootstrapped."""
         if not self.is_real:
             region = self.client("sts").meta.region_name
             self.cdk("bootstrap", f"aws://{self.account}/{region}", cwd=self._folder)
 
-    def deploy(self, name: str, **choices: object) -> Deployed:
-        """The stack, as it is ready to be asked."""
+    def deploy(self, name: str, **options: object) -> DeployedStack:
+        """Deploy a stack, or update it; return it ready for requests."""
         outputs = self._folder / f"{name}.json"
         words = ["deploy", "--require-approval", "never", "--outputs-file", str(outputs)]
-        self.cdk(*words, "--output", str(self._synthesised(name)), *self._context(name, choices))
-        told: Mapping[str, str] = json.loads(outputs.read_text())[name]
-        return Deployed(name, self._url(told["BaseUrl"]), self._master_key(told), self, told)
+        self.cdk(*words, "--output", str(self._synthesised(name)), *self._context(name, options))
+        found: Mapping[str, str] = json.loads(outputs.read_text())[name]
+        return DeployedStack(
+            name, self._url(found["BaseUrl"]), self._master_key(found), self, found
+        )
 
     def destroy(self, name: str) -> None:
         self.cdk("destroy", "--force", "--app", str(self._synthesised(name)), name)
 
-    def drop_bucket(self, name: str) -> None:
-        """A stack's, which outlives it."""
+    def delete_bucket(self, name: str) -> None:
+        """Delete a stack's bucket, which `cdk destroy` keeps."""
         client = self.client("s3")
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=name):
             for found in page.get("Contents", []):
@@ -84,11 +83,11 @@ class Cloud:
         client.delete_bucket(Bucket=name)
 
     def cdk(self, *words: str, cwd: Path = ROOT) -> None:
-        """One command; where it fails, all that it said is the failure."""
+        """Run one command; if it fails, raise with its whole output."""
         tools = Path(sys.executable).parent
         env = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
         env["CI"] = "true"
-        if not self.is_real:  # it remembers accounts by their keys; uv, what it has downloaded
+        if not self.is_real:  # CDK caches accounts by access key in HOME; uv keeps its cache
             env.setdefault("XDG_CACHE_HOME", str(Path.home() / ".cache"))
             env.setdefault("XDG_CONFIG_HOME", str(Path.home() / ".config"))
             env["HOME"] = str(self._folder)
@@ -105,31 +104,31 @@ class Cloud:
     def _synthesised(self, name: str) -> Path:
         return self._folder / f"{name}.out"
 
-    def _context(self, name: str, choices: Mapping[str, object]) -> list[str]:
-        chosen: dict[str, object] = {
+    def _context(self, name: str, options: Mapping[str, object]) -> list[str]:
+        context: dict[str, object] = {
             "stack": name,
             "config": CONFIG,
             "environment": json.dumps({"PROVIDER_URL": self._provider_url}),
             "bulk_workers": WORKERS,
         }
-        if not self.is_real:  # the functions are processes of this machine
-            chosen |= {
-                "architecture": MACHINES.get(platform.machine(), "x86_64"),
+        if not self.is_real:  # an emulator runs the functions on this machine
+            context |= {
+                "architecture": ARCHITECTURES.get(platform.machine(), "x86_64"),
                 "python": os.environ.get("FANOUT_PYTHON", "3.13"),
                 "port": free_port(),
             }
         elif self.client("apigateway").get_account().get("cloudwatchRoleArn"):
-            chosen["api_log_role"] = "false"  # the account's own stays as it is
-        chosen |= choices
-        return [word for k, v in chosen.items() for word in ("-c", f"fanout:{k}={v}")]
+            context["api_log_role"] = "false"  # keep the account's own role
+        context |= options
+        return [word for k, v in context.items() for word in ("-c", f"fanout:{k}={v}")]
 
-    def _url(self, told: str) -> str:
-        """The address in the outputs is AWS's own; elsewhere the API is below the endpoint."""
+    def _url(self, base_url: str) -> str:
+        """Return the API's address; an emulator serves it below its own endpoint."""
         if self.is_real:
-            return told
-        api = told.removeprefix("https://").split(".")[0]
+            return base_url
+        api = base_url.removeprefix("https://").split(".")[0]
         return f"{self.endpoint}/restapis/{api}/v1/_user_request_"
 
-    def _master_key(self, told: Mapping[str, str]) -> str:
-        answer = self.client("secretsmanager").get_secret_value(SecretId=told["MasterKey"])
+    def _master_key(self, outputs: Mapping[str, str]) -> str:
+        answer = self.client("secretsmanager").get_secret_value(SecretId=outputs["MasterKey"])
         return str(answer["SecretString"])

@@ -1,4 +1,4 @@
-"""Jobs of a deployed stack, as tests make them and wait for them."""
+"""Creates jobs on a deployed stack and waits for them."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from typing import Any, Literal, TypeVar
 
 from openai.types import Batch
 
-from .deployed_stack import Deployed
+from .deployed_stack import DeployedStack
 
 T = TypeVar("T")
 
 URL: Literal["/v1/chat/completions"] = "/v1/chat/completions"
-SOON = 120.0
-OVER = {"completed", "failed", "expired", "cancelled"}
-PROMPT = "the-prompt-of-a-line-that-nobody-may-log"
+TIMEOUT = 120.0
+ENDED = {"completed", "failed", "expired", "cancelled"}
+PROMPT = "the-prompt-of-a-line-that-must-not-be-logged"
 
 
 def line(name: str, model: str = "quick") -> bytes:
-    """A line of a batch file; its prompt ends with its name."""
+    """Return a line of a batch file; its prompt ends with its name."""
     messages = [{"role": "user", "content": f"{PROMPT} {name}"}]
     body: dict[str, Any] = {"model": model, "messages": messages}
     return json.dumps({"custom_id": name, "method": "POST", "url": URL, "body": body}).encode()
 
 
-def asked_once(names: Iterable[str]) -> dict[str, int]:
-    """What a provider has counted that each of the lines has come to once."""
+def sent_once(names: Iterable[str]) -> dict[str, int]:
+    """Return the prompts that a provider has received if each line was sent once."""
     return {f"{PROMPT} {name}": 1 for name in names}
 
 
-def until(look: Callable[[], T | None]) -> T:
-    """What `look` finds, as soon as it does."""
-    end = time.monotonic() + SOON
+def wait_for(look: Callable[[], T | None]) -> T:
+    """Call `look` until it returns something; return that."""
+    end = time.monotonic() + TIMEOUT
     while not (found := look()):
         assert time.monotonic() < end
         time.sleep(0.2)
@@ -42,39 +42,39 @@ def until(look: Callable[[], T | None]) -> T:
 
 
 @dataclass
-class Jobs:
-    """The jobs of a stack: by OpenAI's SDK, by the state machine, in the bucket."""
+class JobClient:
+    """The jobs of a stack, through OpenAI's SDK, the state machine and the bucket."""
 
-    stack: Deployed
+    stack: DeployedStack
 
     # ---- OpenAI's SDK ----
 
     def create(self, lines: Iterable[bytes], **more: Any) -> Batch:
         data = b"\n".join(lines)
         file = self.stack.sdk().files.create(file=("in.jsonl", data), purpose="batch")
-        return self.of_file(file.id, **more)
+        return self.create_of_file(file.id, **more)
 
-    def of_file(self, file_id: str, **more: Any) -> Batch:
+    def create_of_file(self, file_id: str, **more: Any) -> Batch:
         return self.stack.sdk().batches.create(
             input_file_id=file_id, endpoint=URL, completion_window="24h", extra_body=more
         )
 
-    def now(self, job: Batch) -> Batch:
+    def retrieve(self, job: Batch) -> Batch:
         return self.stack.sdk().batches.retrieve(job.id)
 
-    def when(self, job: Batch, is_so: Callable[[Batch], bool]) -> Batch:
+    def wait_until(self, job: Batch, condition: Callable[[Batch], bool]) -> Batch:
         def look() -> Batch | None:
-            found = self.now(job)
-            return found if is_so(found) else None
+            found = self.retrieve(job)
+            return found if condition(found) else None
 
-        return until(look)
+        return wait_for(look)
 
-    def ended(self, job: Batch) -> Batch:
-        """The job, once it is over."""
-        return self.when(job, lambda found: found.status in OVER)
+    def wait_for_end(self, job: Batch) -> Batch:
+        """Wait for the job's end."""
+        return self.wait_until(job, lambda found: found.status in ENDED)
 
     def results(self, file_id: str | None) -> dict[str, Any]:
-        """The lines of an output file by name, each name once."""
+        """Return the lines of an output file by name; each name must occur once."""
         assert file_id is not None
         return by_name(self.stack.sdk().files.content(file_id).content)
 
@@ -84,24 +84,26 @@ class Jobs:
     def machine(self) -> str:
         return self.stack.outputs["JobsMachine"]
 
-    def start(self, given: object) -> str:
-        """An execution's ARN."""
+    def start(self, execution_input: object) -> str:
+        """Start an execution; return its ARN."""
         client = self.stack.aws("stepfunctions")
-        started = client.start_execution(stateMachineArn=self.machine, input=json.dumps(given))
+        started = client.start_execution(
+            stateMachineArn=self.machine, input=json.dumps(execution_input)
+        )
         return str(started["executionArn"])
 
     def execution(self, arn: str) -> dict[str, Any]:
-        """It, once it has ended."""
+        """Wait for the execution's end; return its description."""
 
         def look() -> dict[str, Any] | None:
             found: dict[str, Any]
             found = self.stack.aws("stepfunctions").describe_execution(executionArn=arn)
             return None if found["status"] == "RUNNING" else found
 
-        return until(look)
+        return wait_for(look)
 
     def execution_of(self, job: Batch) -> str:
-        """The ARN of the execution that the API has started."""
+        """Return the ARN of the execution that the API started."""
         return f"{self.machine.replace(':stateMachine:', ':execution:')}:{job.id}"
 
     # ---- the bucket ----
@@ -111,7 +113,7 @@ class Jobs:
         return self.stack.outputs["JobsBucket"]
 
     def put(self, key: str, data: bytes) -> str:
-        """An object's address."""
+        """Store an object; return its address."""
         self.stack.aws("s3").put_object(Bucket=self.bucket, Key=key, Body=data)
         return f"s3://{self.bucket}/{key}"
 
@@ -123,20 +125,21 @@ class Jobs:
             return None
         return data
 
-    def spoil(self, job: Batch, shard: int) -> Callable[[], None]:
+    def break_shard(self, job: Batch, shard: int) -> Callable[[], None]:
         """
-        Half a result in a shard's folder, on which each worker fails before it asks for a line;
-        what is given back takes it away.
+        Put a broken result into a shard's folder; return a function that removes it.
+
+        Each worker that reads it fails before it sends a line.
         """
-        key = f"jobs/{job.id}/shards/{shard:06d}/spoilt-00001.answers.jsonl"
-        self.when(job, lambda found: found.status == "in_progress")
-        self.put(key, b'{"custom_id": "spoilt"}\n')
+        key = f"jobs/{job.id}/shards/{shard:06d}/broken-00001.answers.jsonl"
+        self.wait_until(job, lambda found: found.status == "in_progress")
+        self.put(key, b'{"custom_id": "broken"}\n')
         return lambda: self.stack.aws("s3").delete_object(Bucket=self.bucket, Key=key)
 
 
 def by_name(data: bytes) -> dict[str, Any]:
-    """The lines of an output file by name, each name once."""
-    said = [json.loads(one) for one in data.splitlines()]
-    found = {one["custom_id"]: one["response"] or one["error"] for one in said}
-    assert len(found) == len(said)
+    """Return the lines of an output file by name; each name must occur once."""
+    lines = [json.loads(one) for one in data.splitlines()]
+    found = {one["custom_id"]: one["response"] or one["error"] for one in lines}
+    assert len(found) == len(lines)
     return found

@@ -1,8 +1,8 @@
 """
-A scripted provider for the rehearsal: OpenAI's wire over a real socket, a model's name its script.
+A scripted provider: OpenAI's API over a real socket, where a model's name decides what it does.
 
-Keeps who was asked with which key, and who was hung up on. Standard library only: it runs in the
-stack's environment.
+It records the model and key of each call, and the disconnects. It uses the standard library only,
+because it runs in the stack's environment.
 """
 
 from __future__ import annotations
@@ -21,71 +21,71 @@ from typing import Any
 WORDS = ("Hello", " from", " the", " provider", ".")
 ANSWER = "".join(WORDS)
 SLOW = 2.0
-"""Seconds that `slow` takes before its first word; `stuck` never says one."""
+"""Seconds before the first word of `slow`; `stuck` never sends one."""
 
-PATIENCE = 30.0
-"""Seconds after which what a test waits for has not happened."""
+TIMEOUT = 30.0
+"""Seconds that a test waits for something to happen."""
 
 
-class Provider(ThreadingHTTPServer):
-    """Answers while the rehearsal runs; `keys` are the ones that it accepts."""
+class ScriptedProvider(ThreadingHTTPServer):
+    """The server; it accepts the keys in `keys`."""
 
     daemon_threads = True
-    request_queue_size = 1024  # the workers of a job come all at once
+    request_queue_size = 1024  # the workers of a job connect all at once
 
     def __init__(self, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.keys = {"provider-key-1"}
         self.calls: list[tuple[str, str]] = []
-        self.asked: Counter[str] = Counter()
-        """How often each last message has come."""
+        self.prompts: Counter[str] = Counter()
+        """How often each last message was received."""
         self.gate = threading.Semaphore(0)
-        """`gated` says its first word at once, and each further one when this is released."""
+        """`gated` sends its first word at once, and each further one when this is released."""
 
         self._changed = threading.Condition()
-        self._said: Counter[str] = Counter()
-        self._left: Counter[str] = Counter()
+        self._words: Counter[str] = Counter()
+        self._disconnects: Counter[str] = Counter()
 
     def reset(self) -> None:
-        """Nobody has been asked, and nothing released."""
+        """Forget all calls, and close the gate."""
         self.gate = threading.Semaphore(0)
         with self._changed:
             self.calls.clear()
-            self.asked.clear()
-            self._said.clear()
-            self._left.clear()
+            self.prompts.clear()
+            self._words.clear()
+            self._disconnects.clear()
 
     def note_call(self, model: str, key: str, text: str) -> None:
         with self._changed:
             self.calls.append((model, key))
-            self.asked[text] += 1
+            self.prompts[text] += 1
 
     def note_word(self, model: str) -> None:
         with self._changed:
-            self._said[model] += 1
+            self._words[model] += 1
 
-    def words_said(self, model: str) -> int:
-        """How many words the model has said."""
+    def words_sent(self, model: str) -> int:
+        """Return how many words the model has sent."""
         with self._changed:
-            return self._said[model]
+            return self._words[model]
 
-    def note_hang_up(self, model: str) -> None:
+    def note_disconnect(self, model: str) -> None:
         with self._changed:
-            self._left[model] += 1
+            self._disconnects[model] += 1
             self._changed.notify_all()
 
-    def was_hung_up_on(self, model: str) -> bool:
-        """Whether the model's caller goes away before it is answered."""
+    def was_disconnected(self, model: str) -> bool:
+        """Wait until the gateway has closed a call to the model; return whether it did."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._left[model] > 0, PATIENCE)
+            return self._changed.wait_for(lambda: self._disconnects[model] > 0, TIMEOUT)
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: Provider
+    server: ScriptedProvider
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -101,15 +101,15 @@ class _Handler(BaseHTTPRequestHandler):
                 self._json(500, {"error": {"message": "out of order", "type": "server_error"}})
             elif body.get("stream"):
                 self._stream(model)
-            elif self._begins(model):
+            elif self._wait(model):
                 self._json(200, _whole(model))
         except OSError:
-            self.server.note_hang_up(model)
+            self.server.note_disconnect(model)
             self.close_connection = True
 
-    def _begins(self, model: str) -> bool:
-        """Wait as the model does; whether its caller is still there."""
-        end = time.monotonic() + {"slow": SLOW, "stuck": PATIENCE}.get(model, 0)
+    def _wait(self, model: str) -> bool:
+        """Wait like the model; return whether it responds. Raise if the gateway disconnects."""
+        end = time.monotonic() + {"slow": SLOW, "stuck": TIMEOUT}.get(model, 0)
         while time.monotonic() < end:
             ready, _, _ = select.select([self.connection], [], [], 0.02)
             if ready and not self.connection.recv(1, socket.MSG_PEEK):
@@ -121,15 +121,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
-        if not self._begins(model):
+        if not self._wait(model):
             return
         for index, word in enumerate(WORDS):
             if model == "gated" and index:
-                self.server.gate.acquire(timeout=PATIENCE)
-            self._event(_piece(model, {"content": word}))
+                self.server.gate.acquire(timeout=TIMEOUT)
+            self._event(_chunk_of(model, {"content": word}))
             self.server.note_word(model)
-        self._event(_piece(model, {}, "stop"))
-        self._event({**_piece(model, {}), "choices": [], "usage": USAGE})
+        self._event(_chunk_of(model, {}, "stop"))
+        self._event({**_chunk_of(model, {}), "choices": [], "usage": USAGE})
         self._chunk(b"data: [DONE]\n\n")
         self._chunk(b"")
 
@@ -162,16 +162,16 @@ def _whole(model: str) -> dict[str, Any]:
     return {**head, "choices": [choice], "usage": USAGE}
 
 
-def _piece(model: str, delta: dict[str, str], finish: str | None = None) -> dict[str, Any]:
+def _chunk_of(model: str, delta: dict[str, str], finish: str | None = None) -> dict[str, Any]:
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
     head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": model}
     return {**head, "choices": [choice]}
 
 
 @contextmanager
-def serving(port: int = 0) -> Iterator[Provider]:
-    """A provider for the block."""
-    provider = Provider(port)
+def serving(port: int = 0) -> Iterator[ScriptedProvider]:
+    """Run a provider for the block."""
+    provider = ScriptedProvider(port)
     thread = threading.Thread(target=provider.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:

@@ -1,4 +1,4 @@
-"""Two stacks in one account; a change while they are asked; and what is left when one has gone."""
+"""Two stacks in one account, a deployment under load, and what a destroyed stack leaves."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from typing import Self
 
 import pytest
 
-from .deployed_stack import Deployed
-from .deployer import CONFIG, ROOT, Cloud
+from .deployed_stack import DeployedStack
+from .deployer import CONFIG, ROOT, Deployer
 
 SECOND = "Rehearsal-Two"
 
 
 @pytest.fixture(scope="module")
-def second(cloud: Cloud) -> Iterator[Deployed]:
+def second(deployer: Deployer) -> Iterator[DeployedStack]:
     """Another stack of the same code and config."""
-    with cloud.deploy(SECOND) as stack:
+    with deployer.deploy(SECOND) as stack:
         yield stack
 
 
-def test_two_stacks_are_strangers(own: Deployed, second: Deployed) -> None:
+def test_two_stacks_do_not_accept_each_others_keys(
+    own: DeployedStack, second: DeployedStack
+) -> None:
     assert own.key != second.key
     assert own.url != second.url
     assert second.ask("GET", "/models").status == 200
@@ -31,27 +33,27 @@ def test_two_stacks_are_strangers(own: Deployed, second: Deployed) -> None:
         assert stack.ask("GET", "/models", headers=headers).status == 401
 
 
-def test_each_stack_has_providers_keys_of_its_own(own: Deployed, second: Deployed) -> None:
+def test_each_stack_has_its_own_provider_keys(own: DeployedStack, second: DeployedStack) -> None:
     assert own.chat("quick").status == 200
     assert second.chat("quick").error["code"] == "missing_provider_key"
 
 
-def test_a_change_of_the_config_is_one_deploy_and_no_request_fails_meanwhile(
-    cloud: Cloud, second: Deployed, tmp_path: Path
+def test_a_new_config_needs_one_deployment_and_no_request_fails_during_it(
+    deployer: Deployer, second: DeployedStack, tmp_path: Path
 ) -> None:
     text = (ROOT / CONFIG).read_text()
     config = tmp_path / "config.yaml"
     config.write_text(text.replace("model_name: quick", "model_name: renamed"))
-    with Asking(second) as asking:
-        cloud.deploy(SECOND, config=config)
-        asking.wait_for_more(3)
-    assert set(asking.statuses) == {200}
+    with Load(second) as load:
+        deployer.deploy(SECOND, config=config)
+        load.wait_for_more(3)
+    assert set(load.statuses) == {200}
     listed = {model.id for model in second.sdk().models.list()}
     assert "renamed" in listed
     assert "quick" not in listed
 
 
-def test_old_versions_are_gone(second: Deployed) -> None:
+def test_old_versions_are_deleted(second: DeployedStack) -> None:
     pages = second.aws("lambda").get_paginator("list_versions_by_function")
     versions = [
         version["Version"]
@@ -62,20 +64,20 @@ def test_old_versions_are_gone(second: Deployed) -> None:
     assert "$LATEST" in versions
 
 
-def test_what_is_left_of_a_destroyed_stack_is_what_the_docs_say(
-    cloud: Cloud, second: Deployed
+def test_a_destroyed_stack_leaves_what_the_docs_say(
+    deployer: Deployer, second: DeployedStack
 ) -> None:
-    """The jobs' bucket, and API Gateway's role, which belongs to the whole account."""
+    """It leaves the jobs' bucket, and API Gateway's log role, which the whole account uses."""
     mine = {kind: second.resources(kind) for kind in KINDS}
     assert all(mine.values())
     (bucket,) = second.resources("AWS::S3::Bucket")
-    cloud.client("s3").put_object(Bucket=bucket, Key="outbox/output.jsonl", Body=b"paid for")
-    cloud.destroy(SECOND)
-    kept = cloud.client("s3").get_object(Bucket=bucket, Key="outbox/output.jsonl")
+    deployer.client("s3").put_object(Bucket=bucket, Key="outbox/output.jsonl", Body=b"paid for")
+    deployer.destroy(SECOND)
+    kept = deployer.client("s3").get_object(Bucket=bucket, Key="outbox/output.jsonl")
     assert kept["Body"].read() == b"paid for"
-    cloud.drop_bucket(bucket)
-    assert {kind: found for kind in KINDS if (found := left(cloud, kind, mine[kind]))} == {}
-    roles = [role["RoleName"] for role in cloud.client("iam").list_roles()["Roles"]]
+    deployer.delete_bucket(bucket)
+    assert {kind: found for kind in KINDS if (found := remaining(deployer, kind, mine[kind]))} == {}
+    roles = [role["RoleName"] for role in deployer.client("iam").list_roles()["Roles"]]
     own = [name for name in roles if name.startswith(f"{SECOND}-")]
     assert [name for name in own if "CloudWatchRole" not in name] == []
 
@@ -93,8 +95,8 @@ KINDS = (
 )
 
 
-def left(cloud: Cloud, kind: str, names: list[str]) -> set[str]:
-    """Which of the resources AWS still has."""
+def remaining(deployer: Deployer, kind: str, names: list[str]) -> set[str]:
+    """Return which of the resources AWS still has."""
     operation, rows, name = {
         "AWS::ApiGateway::RestApi": ("apigateway get_rest_apis", "items", "id"),
         "AWS::CloudWatch::Alarm": ("cloudwatch describe_alarms", "MetricAlarms", "AlarmName"),
@@ -114,21 +116,21 @@ def left(cloud: Cloud, kind: str, names: list[str]) -> set[str]:
             "stateMachineArn",
         ),
     }[kind]
-    service, asked = operation.split()
-    pages = cloud.client(service).get_paginator(asked).paginate()
+    service, method = operation.split()
+    pages = deployer.client(service).get_paginator(method).paginate()
     found = [row for page in pages for row in page.get(rows, [])]
     return {row if isinstance(row, str) else row[name] for row in found} & set(names)
 
 
-class Asking:
-    """Asks the stack, one request after the other, for as long as the block lasts."""
+class Load:
+    """Sends one request after another to the stack while the block runs."""
 
-    def __init__(self, stack: Deployed) -> None:
+    def __init__(self, stack: DeployedStack) -> None:
         self.statuses: list[int] = []
         self._stack = stack
         self._more = threading.Condition()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._ask)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._send)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -136,17 +138,17 @@ class Asking:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._stop.set()
         self._thread.join()
 
     def wait_for_more(self, count: int) -> None:
-        """Until as many more requests have been answered."""
+        """Wait for that many more responses."""
         with self._more:
             enough = len(self.statuses) + count
             assert self._more.wait_for(lambda: len(self.statuses) >= enough, timeout=60)
 
-    def _ask(self) -> None:
-        while not self._over.is_set():
+    def _send(self) -> None:
+        while not self._stop.is_set():
             status = self._stack.ask("GET", "/models").status
             with self._more:
                 self.statuses.append(status)

@@ -1,4 +1,4 @@
-"""What a request leaves in the log: lines to find it by, metrics, and nothing that is private."""
+"""Logs and metrics: each request can be found, and nothing private is logged."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from uuid import uuid4
 
 import pytest
 
-from .deployed_stack import Deployed
+from .deployed_stack import DeployedStack
 from .scripted_provider import ANSWER
 
-SOON = 60.0
-PROMPT = "the-prompt-that-nobody-may-log"
+TIMEOUT = 60.0
+PROMPT = "the-prompt-that-must-not-be-logged"
 
 
-def log_lines(stack: Deployed) -> Iterator[str]:
-    """Everything that is in the stack's logs."""
+def log_lines(stack: DeployedStack) -> Iterator[str]:
+    """Yield every line in the stack's logs."""
     client = stack.aws("logs")
     for group in stack.resources("AWS::Logs::LogGroup"):
         pages = client.get_paginator("filter_log_events").paginate(logGroupName=group)
@@ -26,25 +26,25 @@ def log_lines(stack: Deployed) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def version(own: Deployed) -> Iterator[str]:
-    """A version that nobody has asked yet: its log is of these tests only."""
+def version(own: DeployedStack) -> Iterator[str]:
+    """A new version of the function, so that its logs are of these tests only."""
     with own.variant() as version:
         yield version
 
 
-def logged(stack: Deployed, request_id: str, lines: int) -> list[dict[str, Any]]:
-    """The distinct JSON lines about one request, once there are as many."""
-    end = time.monotonic() + SOON
+def logged(stack: DeployedStack, request_id: str, count: int) -> list[dict[str, Any]]:
+    """Wait for that many log lines of a request; return them as parsed JSON."""
+    end = time.monotonic() + TIMEOUT
     while True:
-        found = {line.strip() for line in log_lines(stack) if request_id in line}
-        told = [line for line in map(parsed, found) if line.get("correlation_id") == request_id]
-        if len(told) >= lines or time.monotonic() > end:
-            return sorted(told, key=lambda line: str(line["message"]))
+        texts = {line.strip() for line in log_lines(stack) if request_id in line}
+        found = [line for line in map(parsed, texts) if line.get("correlation_id") == request_id]
+        if len(found) >= count or time.monotonic() > end:
+            return sorted(found, key=lambda line: str(line["message"]))
         time.sleep(1)
 
 
 def parsed(line: str) -> dict[str, Any]:
-    """A line of JSON; nothing for another, such as the half of one that a log begins with."""
+    """Return a JSON line; an empty object for others, such as a line that was cut."""
     try:
         value = json.loads(line)
     except ValueError:
@@ -52,23 +52,23 @@ def parsed(line: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def metrics(stack: Deployed) -> Iterator[Mapping[str, Any]]:
-    """Every line that CloudWatch makes metrics of."""
+def metrics(stack: DeployedStack) -> Iterator[Mapping[str, Any]]:
+    """Yield every line from which CloudWatch makes metrics."""
     for line in log_lines(stack):
         if line.startswith('{"_aws"'):
             yield json.loads(line)
 
 
-def ask(stack: Deployed, version: str, model: str = "quick", **more: object) -> str:
-    """One request, by the name that it gets."""
-    name = uuid4().hex
+def ask(stack: DeployedStack, version: str, model: str = "quick", **more: object) -> str:
+    """Send a request; return its id."""
+    request_id = uuid4().hex
     body = {"model": model, "messages": [{"role": "user", "content": PROMPT}], **more}
-    stack.invoke("POST", "/chat/completions", body, request_id=name, version=version)
-    return name
+    stack.invoke("POST", "/chat/completions", body, request_id=request_id, version=version)
+    return request_id
 
 
-def test_each_attempt_and_each_request_is_one_line_under_the_requests_name(
-    own: Deployed, version: str
+def test_each_attempt_and_each_request_is_one_line_with_the_requests_id(
+    own: DeployedStack, version: str
 ) -> None:
     attempt, request = logged(own, ask(own, version), 2)
     assert attempt["message"] == "attempt"
@@ -82,19 +82,19 @@ def test_each_attempt_and_each_request_is_one_line_under_the_requests_name(
     assert request["duration_ms"] >= attempt["duration_ms"]
 
 
-def test_a_race_tells_of_each_of_its_legs(own: Deployed, version: str) -> None:
+def test_each_leg_of_a_race_is_logged(own: DeployedStack, version: str) -> None:
     name = ask(own, version, model="broken, quick", fastest_response=True)
     *attempts, request = logged(own, name, 3)
     assert {a["model"]: a["outcome"] for a in attempts} == {"broken": "failed", "quick": "ok"}
     assert (request["mode"], request["winner"]) == ("race", "quick")
 
 
-def test_the_metrics_are_those_of_the_dashboard(own: Deployed, version: str) -> None:
+def test_the_metrics_are_those_of_the_dashboard(own: DeployedStack, version: str) -> None:
     logged(own, ask(own, version, stream=True), 2)
     lines = list(metrics(own))
     attempts = [
         line
-        for line in lines  # a job's worker has no mode
+        for line in lines  # a job's worker writes no mode
         if "Attempts" in line and line["model"] == "quick" and "mode" in line
     ]
     (declared,) = attempts[-1]["_aws"]["CloudWatchMetrics"]
@@ -106,7 +106,7 @@ def test_the_metrics_are_those_of_the_dashboard(own: Deployed, version: str) -> 
     assert any("Requests" in line and line["Errors"] == [0.0] for line in lines)
 
 
-def test_no_prompt_no_answer_and_no_key_is_in_any_log(own: Deployed, version: str) -> None:
+def test_no_prompt_no_answer_and_no_key_is_in_any_log(own: DeployedStack, version: str) -> None:
     for model in ("quick", "broken", "nowhere", "keyless"):
         logged(own, ask(own, version, model=model), 1)
     text = "\n".join(log_lines(own))

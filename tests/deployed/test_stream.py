@@ -1,4 +1,4 @@
-"""Streams through the front door: each piece comes as it is made."""
+"""Streams through API Gateway: each chunk arrives as soon as the provider sends it."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from typing import Any
 
 import httpx2
 
-from .deployed_stack import TIMEOUT, Deployed, Heard, asking
-from .scripted_provider import ANSWER, WORDS, Provider
+from .deployed_stack import TIMEOUT, DeployedStack, Response, chat_body
+from .scripted_provider import ANSWER, WORDS, ScriptedProvider
 
 
 def words(chunks: Iterator[Any]) -> Iterator[str]:
-    """What a stream says, word by word."""
+    """Yield the words of a stream."""
     for chunk in chunks:
         for choice in chunk.choices:
             if choice.delta.content:
                 yield choice.delta.content
 
 
-def test_a_stream_says_what_the_whole_answer_would(stack: Deployed, models: list[str]) -> None:
-    asked: Any = asking(models[0])
+def test_a_stream_has_text_a_finish_reason_and_the_usage(
+    stack: DeployedStack, models: list[str]
+) -> None:
+    body: Any = chat_body(models[0])
     chunks = list(
         stack.sdk().chat.completions.create(
-            **asked, stream=True, stream_options={"include_usage": True}
+            **body, stream=True, stream_options={"include_usage": True}
         )
     )
     assert "".join(words(iter(chunks)))
@@ -34,28 +36,30 @@ def test_a_stream_says_what_the_whole_answer_would(stack: Deployed, models: list
     assert chunks[-1].choices == []
 
 
-def test_each_piece_comes_before_the_next_is_made(own: Deployed, provider: Provider) -> None:
-    asked: Any = asking("gated")
-    stream = words(own.sdk().chat.completions.create(**asked, stream=True))
-    for made, word in enumerate(WORDS, 1):
+def test_each_chunk_arrives_before_the_provider_sends_the_next(
+    own: DeployedStack, provider: ScriptedProvider
+) -> None:
+    body: Any = chat_body("gated")
+    stream = words(own.sdk().chat.completions.create(**body, stream=True))
+    for count, word in enumerate(WORDS, 1):
         assert next(stream) == word
-        assert provider.words_said("gated") == made
+        assert provider.words_sent("gated") == count
         provider.gate.release()
     assert list(stream) == []
 
 
-def test_the_wire_is_openais_events_to_the_end(own: Deployed) -> None:
+def test_the_stream_has_openais_events_and_ends_with_done(own: DeployedStack) -> None:
     lines = stream_lines(own, "quick")
     data = [line.removeprefix("data: ") for line in lines if line.startswith("data: ")]
     assert data[-1] == "[DONE]"
-    assert {json.loads(piece)["object"] for piece in data[:-1]} == {"chat.completion.chunk"}
+    assert {json.loads(event)["object"] for event in data[:-1]} == {"chat.completion.chunk"}
 
 
-def stream_lines(stack: Deployed, model: str, **more: object) -> Sequence[str]:
+def stream_lines(stack: DeployedStack, model: str, **more: object) -> Sequence[str]:
     with httpx2.stream(
         "POST",
         f"{stack.url}/chat/completions",
-        json=asking(model, stream=True, **more),
+        json=chat_body(model, stream=True, **more),
         headers={"authorization": f"Bearer {stack.key}"},
         timeout=TIMEOUT,
     ) as answer:
@@ -63,53 +67,53 @@ def stream_lines(stack: Deployed, model: str, **more: object) -> Sequence[str]:
         return list(answer.iter_lines())
 
 
-def test_a_streamed_race_is_decided_before_its_first_piece(
-    own: Deployed, provider: Provider
+def test_a_streamed_race_is_decided_before_its_first_chunk(
+    own: DeployedStack, provider: ScriptedProvider
 ) -> None:
-    asked: Any = asking("stuck, quick")
+    body: Any = chat_body("stuck, quick")
     stream = own.sdk().chat.completions.create(
-        **asked, stream=True, extra_body={"fastest_response": True}
+        **body, stream=True, extra_body={"fastest_response": True}
     )
     chunks = list(stream)
     assert "".join(words(iter(chunks))) == ANSWER
     assert {chunk.model for chunk in chunks} == {"quick"}
-    assert provider.was_hung_up_on("stuck")
+    assert provider.was_disconnected("stuck")
 
 
-def test_streamed_answers_of_all_models_interleave_by_index(own: Deployed) -> None:
-    asked: Any = asking("slow, quick")
-    said: dict[int, str] = {0: "", 1: ""}
+def test_streams_of_all_models_interleave_by_index(own: DeployedStack) -> None:
+    body: Any = chat_body("slow, quick")
+    texts: dict[int, str] = {0: "", 1: ""}
     order = []
-    for chunk in own.sdk().chat.completions.create(**asked, stream=True):
+    for chunk in own.sdk().chat.completions.create(**body, stream=True):
         for choice in chunk.choices:
             if choice.delta.content:
-                said[choice.index] += choice.delta.content
+                texts[choice.index] += choice.delta.content
                 order.append(choice.index)
-    assert said == {0: ANSWER, 1: ANSWER}
-    assert order[0] == 1  # the quick one, though it was named last
+    assert texts == {0: ANSWER, 1: ANSWER}
+    assert order[0] == 1  # the quick one, although it was named last
 
 
-def test_a_fault_before_the_first_piece_is_an_ordinary_error(own: Deployed) -> None:
-    heard = own.chat("broken", stream=True)
-    assert heard.status >= 500
-    assert heard.error["code"] == "provider_overloaded"
+def test_a_failure_before_the_first_chunk_is_an_ordinary_error(own: DeployedStack) -> None:
+    response = own.chat("broken", stream=True)
+    assert response.status >= 500
+    assert response.error["code"] == "provider_overloaded"
 
 
 def test_a_cold_environment_streams_and_another_starts_beside_a_stream(
-    cold: Deployed, provider: Provider
+    cold: DeployedStack, provider: ScriptedProvider
 ) -> None:
-    """The first request that an environment ever has, and one that must have its own."""
-    asked: Any = asking("gated")
-    stream = words(cold.sdk().chat.completions.create(**asked, stream=True))
+    """The first request of an environment, and one that needs a second environment."""
+    body: Any = chat_body("gated")
+    stream = words(cold.sdk().chat.completions.create(**body, stream=True))
     assert next(stream) == WORDS[0]
-    assert provider.words_said("gated") == 1
+    assert provider.words_sent("gated") == 1
 
-    heard: list[Heard] = []
-    other = threading.Thread(target=lambda: heard.append(cold.chat("quick")))
+    responses: list[Response] = []
+    other = threading.Thread(target=lambda: responses.append(cold.chat("quick")))
     other.start()
     other.join(TIMEOUT)
-    assert heard[0].json["choices"][0]["message"]["content"] == ANSWER
-    assert provider.words_said("gated") == 1  # the stream is still where it was
+    assert responses[0].json["choices"][0]["message"]["content"] == ANSWER
+    assert provider.words_sent("gated") == 1  # the stream has not moved on
 
     for _ in WORDS[1:]:
         provider.gate.release()
