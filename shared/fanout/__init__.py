@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     )
     from .library.batch import abatch_completion, batch_completion
     from .library.completion import acompletion, completion
-    from .library.options import ChatOptions
+    from .library.options import ChatOptions, MessageParam
     from .library.race import abatch_completion_models, batch_completion_models
     from .library.streams import ChunkIterator, ChunkStream
     from .library.types import (
@@ -109,6 +109,7 @@ __all__ = [
     "Logprobs",
     "Malformed",
     "Message",
+    "MessageParam",
     "MissingKey",
     "ModelAttempt",
     "NotFound",
@@ -156,20 +157,23 @@ _MODULES = {
     "abatch_completion_models_all_responses": "library.all_responses",
     "batch_completion_models_all_responses": "library.all_responses",
     "ChatOptions": "library.options",
+    "MessageParam": "library.options",
     "ChunkIterator": "library.streams",
     "ChunkStream": "library.streams",
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module `fanout` has no `{name}`")
-    from importlib import import_module
+if not TYPE_CHECKING:  # a type checker sees the imports above, and rejects any other name
 
-    if (module := _MODULES.get(name)) is None:
-        errors = import_module(".errors", __name__)
-        module = "errors" if hasattr(errors, name) else "library.types"
-    return getattr(import_module(f".{module}", __name__), name)
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module `fanout` has no `{name}`")
+        from importlib import import_module
+
+        if (module := _MODULES.get(name)) is None:
+            errors = import_module(".errors", __name__)
+            module = "errors" if hasattr(errors, name) else "library.types"
+        return getattr(import_module(f".{module}", __name__), name)
 
 
 def __dir__() -> list[str]:

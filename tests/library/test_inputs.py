@@ -12,7 +12,7 @@ from openai.types.chat import ChatCompletion as OpenAICompletion
 from pydantic import BaseModel, Field
 
 import fanout
-from tests.library.ways import HI, Way, at, content
+from tests.library.ways import HI, Way, at, content, says
 from tests.support.provider_steps import answers, reply
 from tests.support.scripted_provider import Upstream
 
@@ -148,3 +148,11 @@ def test_a_stagger_starts_the_next_model_later(upstream: Upstream, call: Way) ->
     assert content(found) == "A"
     assert [one.outcome for one in found.fanout.attempts] == ["won", "not_started"]
     assert len(upstream.calls) == 1
+
+
+def test_text_that_is_not_utf8_is_rejected_with_the_fix(upstream: Upstream, call: Way) -> None:
+    half = chr(0xD83D)  # the first half of an emoji
+    for messages in (says(f"Hi {half}"), [{"role": half, "content": "Hi"}]):
+        with pytest.raises(fanout.RequestError, match="unpaired surrogate"):
+            call("completion", "openai/m", messages, **at(upstream))
+    assert upstream.calls == []

@@ -139,13 +139,13 @@ async def _stored_responses(
     *,
     shown: bool,
 ) -> Responses:
-    async def keyed() -> AsyncIterator[tuple[str, Messages]]:
+    async def keyed() -> AsyncIterator[tuple[str | None, Messages]]:
         async for conversation in each(messages):  # in order: equal ones are numbered
             yield stored.key(call.identity(conversation)), conversation
 
     with progress_bar(_count(messages), shown=shown) as bar:
 
-        async def run(item: tuple[str, Messages]) -> ChatCompletion:
+        async def run(item: tuple[str | None, Messages]) -> ChatCompletion:
             key, conversation = item
             with bar.counted():
                 if (found := stored.find(key)) is not None:

@@ -153,7 +153,10 @@ class Call:
         sent = plain(messages)
         if self._checked is not None and not any(isinstance(m, list) for m in sent):
             return another(self._checked, sent)
-        request = parse_request({**self._body, "messages": sent})
+        try:
+            request = parse_request({**self._body, "messages": sent})
+        except UnicodeEncodeError:
+            raise _not_utf8() from None
         if not request.nested:
             self._checked = request
         return request
@@ -173,7 +176,9 @@ class Call:
             yield self._labelled(chunk)
 
     def _labelled_error(self, error: FanoutError) -> FanoutError:
-        """Under the caller's names. A race that nobody won is an `AllFailed`, also of one model."""
+        """The error under the caller's names; a race that no model wins is an `AllFailed`."""
+        if isinstance(error.__cause__, UnicodeEncodeError):
+            return _not_utf8()
         if isinstance(error, AllFailed):
             causes = [Cause(self._labels.get(c.model, c.model), c.error) for c in error.failures]
             return AllFailed(causes)
@@ -189,6 +194,14 @@ def _parsed_class(options: dict[str, Any]) -> type[BaseModel] | None:
         return None
     options["response_format"] = schema_format(kind)
     return kind
+
+
+def _not_utf8() -> RequestError:
+    return RequestError(
+        "the request has an unpaired surrogate, which UTF-8 cannot encode; remove it, for example "
+        'with `text.encode("utf-8", "replace").decode()`',
+        "messages",
+    )
 
 
 def _context() -> Context:

@@ -50,20 +50,27 @@ class Checkpoint:
         """Why a response could not be stored; `None` if all are."""
         return self._failed
 
-    def key(self, request: Mapping[str, Any]) -> str:
-        """The key of a request: its hash, and a number if the same request was seen before."""
-        digest = hashlib.blake2b(msgspec.json.encode(request, order="sorted"), digest_size=16)
-        name = digest.hexdigest()
+    def key(self, request: Mapping[str, Any]) -> str | None:
+        """
+        The key of a request: its hash, and a number if the same request was seen before.
+
+        `None` if it is not JSON; such a request is rejected and has no response.
+        """
+        try:
+            text = msgspec.json.encode(request, order="sorted")
+        except (TypeError, ValueError, RecursionError):
+            return None
+        name = hashlib.blake2b(text, digest_size=16).hexdigest()
         self._seen[name] += 1
         return name if self._seen[name] == 1 else f"{name}#{self._seen[name]}"
 
-    def find(self, key: str) -> Any | None:
+    def find(self, key: str | None) -> Any | None:
         """The stored response, as JSON; `None` if there is none."""
-        return self._stored.get(key)
+        return None if key is None else self._stored.get(key)
 
-    def store(self, key: str, response: Mapping[str, Any]) -> None:
+    def store(self, key: str | None, response: Mapping[str, Any]) -> None:
         """Append a response. After a failed write nothing more is written."""
-        if self._failed is not None:
+        if key is None or self._failed is not None:
             return
         line = msgspec.json.encode({"key": key, "response": response}) + b"\n"
         end, written = self._file.tell(), 0
@@ -92,16 +99,17 @@ class Checkpoint:
 
     def _read(self) -> None:
         end = 0
-        for number, line in enumerate(self._path.open("rb"), 1):
-            if not line.endswith(b"\n"):
-                break  # cut off by a crash
-            try:
-                entry = msgspec.json.decode(line)
-                self._stored[entry["key"]] = entry["response"]
-            except (msgspec.DecodeError, TypeError, KeyError):
-                self._file.close()
-                raise self._error(f"line {number} is not a stored response") from None
-            end += len(line)
+        with self._path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.endswith(b"\n"):
+                    break  # cut off by a crash
+                try:
+                    entry = msgspec.json.decode(line)
+                    self._stored[entry["key"]] = entry["response"]
+                except (msgspec.DecodeError, TypeError, KeyError):
+                    self._file.close()
+                    raise self._error(f"line {number} is not a stored response") from None
+                end += len(line)
         self._file.truncate(end)
         self._file.seek(end)
 
