@@ -144,4 +144,4 @@ def test_router_batch_completion_multiple_models_multiple_messages(
         for model in ("openai/a", "openai/b")
     ]
     assert [[content(one) for one in row] for row in found] == [["A", "A"], ["B", "B"]]
-    assert all(isinstance(one, fanout.library.types.ChatCompletion) for row in found for one in row)
+    assert all(isinstance(one, fanout.ChatCompletion) for row in found for one in row)

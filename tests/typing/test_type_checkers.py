@@ -40,5 +40,5 @@ def test_pyright_sees_exact_types_and_finds_the_mistakes(tmp_path: Path) -> None
         "pythonVersion": "3.11",
     }
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(config))
-    command = [NODE, PYRIGHT, "--pythonpath", sys.executable, "-p", tmp_path]
+    command: list[str | Path] = [NODE, PYRIGHT, "--pythonpath", sys.executable, "-p", tmp_path]
     assert "0 errors, 0 warnings" in check(command)
