@@ -9,7 +9,7 @@ import pytest
 
 from fanout.providers import registry
 from fanout.providers.base import Bearer, Target, WireError
-from fanout.providers.openai.normalize import tidy_choice, tidy_usage
+from fanout.providers.openai.normalize import normalize_choice, normalize_usage
 from fanout.providers.rows import PREFIXES, ROWS
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireEvent, WireRequest, WireResponse
@@ -127,7 +127,8 @@ SAID = {"role": "assistant", "content": "Hi."}
 )
 def test_finish_reasons_become_openais(theirs: str | None, ours: str | None) -> None:
     assert (
-        tidy_choice({"message": SAID, "finish_reason": theirs}, "message")["finish_reason"] == ours
+        normalize_choice({"message": SAID, "finish_reason": theirs}, "message")["finish_reason"]
+        == ours
     )
 
 
@@ -193,7 +194,7 @@ def test_xais_reasoning_is_counted_into_the_completion() -> None:
         "total_tokens": 135,
         "completion_tokens_details": {"reasoning_tokens": 94},
     }
-    assert tidy_usage(theirs) == theirs | {"completion_tokens": 103}
+    assert normalize_usage(theirs) == theirs | {"completion_tokens": 103}
 
 
 def test_usage_that_counts_as_openai_does_is_left_as_it_is() -> None:
@@ -205,4 +206,4 @@ def test_usage_that_counts_as_openai_does_is_left_as_it_is() -> None:
         "prompt_tokens_details": {"cached_tokens": 6},
         "prompt_cache_hit_tokens": 7,
     }
-    assert tidy_usage(usage) == usage
+    assert normalize_usage(usage) == usage

@@ -1,1 +1,1 @@
-"""Providers: who can be asked, and in which words. Pure translation; no I/O, clock or secret."""
+"""Providers and their codecs. Pure translation: no I/O, no clock, no keys."""

@@ -1,21 +1,24 @@
 """
-What a provider is: a name, a way to sign, and a codec for the endpoint it has.
+What a provider is: a name, an authentication method and a codec for chat completions.
 
-A codec is pure. It never sees a client, a clock, an environment variable or a secret, so the
-whole of a provider is tested with values.
+A codec is pure. It has no access to a client, a clock, the environment or a key, so a provider is
+tested with values alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, TypeVar
 
-from msgspec import Struct, field
+from msgspec import MsgspecError, Struct, field
 
 from ..errors import ErrorDetail, Unsupported
-from ..schema.chat import ChatChunk, ChatCompletion
+from ..schema.chat import ChatChunk, ChatCompletion, Object
 from ..schema.request import ChatRequest
+from ..wire import json
 from ..wire.http import Framer, WireEvent, WireRequest, WireResponse
+
+T = TypeVar("T")
 
 
 class Bearer(Struct, frozen=True):
@@ -29,7 +32,7 @@ class Header(Struct, frozen=True):
 
 
 class SigV4(Struct, frozen=True):
-    """AWS's request signature, by the environment's or the role's credentials."""
+    """AWS's request signature, with the credentials of the environment or the role."""
 
     service: str
 
@@ -37,14 +40,14 @@ class SigV4(Struct, frozen=True):
 Auth: TypeAlias = Bearer | Header | SigV4
 
 Billing: TypeAlias = Literal["stops", "continues", "unknown"]
-"""What a provider does with the bill when a stream is cut: OpenRouter's published list (docs)."""
+"""Whether a provider bills on when a stream is cancelled: OpenRouter's published list (docs)."""
 
 
 class Target(Struct, frozen=True):
     """
-    Whom a codec translates for: the model as the provider names it, and what may be left out.
+    The deployment that a codec translates for: the provider's model, and whether to drop fields.
 
-    `name` is the caller's name for it and is what errors say. `options` are the provider's own
+    `name` is the client's name for the model; errors use it. `options` are the provider's own
     settings from the config (`api_version`, …).
     """
 
@@ -54,8 +57,88 @@ class Target(Struct, frozen=True):
     options: Mapping[str, str] = field(default_factory=dict)
 
 
+# ---- codecs ----
+
+
+class StreamDecoder(Protocol):
+    """The state of one stream. Feed it each event; it returns the chunks that this completes."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the provider has sent its own end of the response."""
+        ...
+
+    def feed(self, event: WireEvent) -> Iterable[ChatChunk]:
+        """Translate one event. Raises `WireError` for an error event, `BadWire` if malformed."""
+        ...
+
+
+class WireError(Exception):
+    """A provider's error, inside a response that began as a success."""
+
+    def __init__(self, status: int, detail: ErrorDetail) -> None:
+        super().__init__(detail.message)
+        self.status = status
+        self.detail = detail
+
+
+class BadWire(ValueError):
+    """The response is not in the provider's own format. The message is safe to show."""
+
+
+class Codec(Struct, frozen=True):
+    """
+    The translation of chat completions: request to wire, and wire to a response or to chunks.
+
+    `encode` must return the same bytes for the same values, and list in `WireRequest.dropped` what
+    it left out. `decode` may raise `BadWire`, `WireError` or any msgspec error.
+    """
+
+    encode: Callable[[ChatRequest, Target, bool], WireRequest]
+    decode: Callable[[WireResponse, Target], ChatCompletion]
+    framer: Callable[[], Framer]
+    decoder: Callable[[Target], StreamDecoder]
+
+
+Explain: TypeAlias = Callable[[int, bytes], ErrorDetail]
+
+
+class Provider(Struct, frozen=True):
+    """
+    A vendor. `base_url` may have `{option}` placeholders, which the config fills (Azure, Bedrock).
+
+    `keys` are the environment variables that may hold its key, the first that is set counts. A
+    provider with `key_optional` (your own server) is called without a key if there is none.
+    """
+
+    name: str
+    base_url: str
+    keys: tuple[str, ...]
+    chat: Codec
+    explain: Explain
+    auth: Auth = Bearer()
+    key_optional: bool = False
+    billing: Billing = "unknown"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_error(body: bytes, shape: type[T]) -> T | None:
+    """
+    An error body of that shape; `None` if it has another.
+
+    Such a body (a proxy's HTML page) is never shown to a client.
+    """
+    try:
+        return json.decode(body, type=shape)
+    except (MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+# ---- the fields of a request ----
+
+
 class Losses:
-    """Collects what a wire cannot say: refused by name, or noted where dropping is allowed."""
+    """The fields that a provider does not support: rejected, or noted if dropping is allowed."""
 
     def __init__(self, target: Target, provider: str) -> None:
         self._target = target
@@ -63,7 +146,7 @@ class Losses:
         self._dropped: list[str] = []
 
     def lose(self, param: str, why: str = "") -> None:
-        """Refuse `param` with a 400 that names it, unless `drop_params` allows to leave it out."""
+        """Reject `param` with a 400 that names it, unless `drop_params` allows to leave it out."""
         if not self._target.drop_params:
             reason = f": {why}" if why else ""
             raise Unsupported(
@@ -78,82 +161,80 @@ class Losses:
         return tuple(self._dropped)
 
 
-class StreamDecoder(Protocol):
-    """Per-stream state. Feed it each event; it returns the chunks that the event completes."""
+DEFAULTS: Mapping[str, tuple[object, ...]] = {
+    "frequency_penalty": (0,),
+    "functions": ([],),
+    "logit_bias": ({},),
+    "logprobs": (False,),
+    "modalities": (["text"],),
+    "n": (1,),
+    "parallel_tool_calls": (True,),
+    "presence_penalty": (0,),
+    "store": (False,),
+    "top_logprobs": (0,),
+    "verbosity": ("medium",),
+}
+"""What OpenAI documents as the default of a field. A client that sends it asks for nothing."""
 
-    @property
-    def ended(self) -> bool:
-        """Whether the provider has said, in its own words, that the answer is complete."""
-        ...
+FIELDS = frozenset(
+    {
+        "max_completion_tokens",
+        "max_tokens",
+        "messages",
+        "model",
+        "reasoning_effort",
+        "response_format",
+        "stop",
+        "stream",
+        "stream_options",
+        "temperature",
+        "tool_choice",
+        "tools",
+        "top_k",
+        "top_p",
+        # The client's user, and a hint to OpenAI's cache: no response depends on them.
+        "prompt_cache_key",
+        "safety_identifier",
+        "user",
+    }
+)
+"""The fields that every codec of another API reads or may ignore; each adds its own."""
 
-    def feed(self, event: WireEvent) -> Iterable[ChatChunk]:
-        """Translate one event. Raises `WireError` for an error event, `BadWire` for nonsense."""
-        ...
-
-
-class WireError(Exception):
-    """A provider's own error, found inside a reply that began as a success."""
-
-    def __init__(self, status: int, detail: ErrorDetail) -> None:
-        super().__init__(detail.message)
-        self.status = status
-        self.detail = detail
-
-
-class BadWire(ValueError):
-    """The reply is not in the provider's own wire format; the message is safe to show."""
-
-
-class Codec(Struct, frozen=True):
-    """
-    The translation of chat completions: request to wire, wire to an answer or to chunks.
-
-    `encode` must give the same bytes for the same values and say in `WireRequest.dropped` what it
-    left out. `decode` may raise `BadWire`, `WireError` or any msgspec error on nonsense.
-    """
-
-    encode: Callable[[ChatRequest, Target, bool], WireRequest]
-    decode: Callable[[WireResponse, Target], ChatCompletion]
-    framer: Callable[[], Framer]
-    decoder: Callable[[Target], StreamDecoder]
-
-
-Explain: TypeAlias = Callable[[int, bytes], ErrorDetail]
-
-
-class Provider(Struct, frozen=True):
-    """
-    A vendor. `base_url` may hold `{option}` places that the config fills (Azure, Bedrock).
-
-    `keys` are the environment names of its key, in the order they are looked for; a provider with
-    `key_optional` (a server of one's own) is asked without one where there is none.
-    """
-
-    name: str
-    base_url: str
-    keys: tuple[str, ...]
-    chat: Codec
-    explain: Explain
-    auth: Auth = Bearer()
-    key_optional: bool = False
-    billing: Billing = "unknown"
-    headers: Mapping[str, str] = field(default_factory=dict)
+MESSAGE_FIELDS = frozenset(
+    {
+        "content",
+        "name",
+        "reasoning_content",  # our own responses have it, and clients send them back
+        "refusal",
+        "role",
+        "tool_call_id",
+        "tool_calls",
+    }
+)
+"""The same for the fields of a message."""
 
 
-def refuse_unknown(
-    request: ChatRequest, losses: Losses, known: frozenset[str], message_fields: frozenset[str]
+def check_fields(
+    request: ChatRequest,
+    losses: Losses,
+    fields: frozenset[str],
+    message_fields: frozenset[str],
+    defaults: Mapping[str, tuple[object, ...]] = DEFAULTS,
 ) -> None:
     """
-    Account for every field of the request that a codec does not read: refused, or noted as dropped.
+    Account for every field of the request: reject, or note as dropped, those that are not listed.
 
-    `known` are the top-level fields that the codec translates (or knows to be meaningless to the
-    provider, such as `user`), `message_fields` those of a message.
+    A field that has one of its `defaults` asks for nothing. A message's `name` is rejected, except
+    for a tool's, where it only repeats the call's.
     """
     for name, value in request.body.items():
-        if value is not None and name not in known:
+        if value is not None and name not in fields and value not in defaults.get(name, ()):
             losses.lose(name)
     for index, message in enumerate(request.body["messages"]):
-        fields: Mapping[str, Any] = message
-        for name, value in fields.items():
+        raw: Object = message
+        for name, value in raw.items():
             if value is not None and value != [] and name not in message_fields:
-                losses.lose(f"messages[{index}].{name}")
+                why = "use `tool_calls`" if name == "function_call" else ""
+                losses.lose(f"messages[{index}].{name}", why)
+        if raw.get("name") and raw["role"] not in {"tool", "function"}:
+            losses.lose(f"messages[{index}].name", "messages have no names")

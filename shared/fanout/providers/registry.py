@@ -1,4 +1,4 @@
-"""Every provider by name: the only list. A folder is imported when it is first asked for."""
+"""The only list of providers, by name. A provider's folder is imported when it is first used."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def split_model(model: str) -> tuple[str, str] | None:
     `groq/llama3-8b` -> `("groq", "llama3-8b")`, `claude-2` -> `("anthropic", "claude-2")`.
 
     LiteLLM's model strings: a provider's name before the first slash, or a bare name that begins
-    as one vendor's names do. `None` if neither tells.
+    like one vendor's names. `None` if it is neither.
     """
     head, slash, rest = model.partition("/")
     if slash and (head in ROWS or head in FOLDERS):

@@ -1,9 +1,9 @@
 """
-OpenAI-compatible providers, one row each. To add one, add its row; a quirk that a row cannot say
-means a folder.
+OpenAI-compatible providers, one row each. To add one, add its row; a quirk that a row cannot
+express needs a folder.
 
-Addresses and key names are the vendors' published ones, with LiteLLM's names as aliases; `billing`
-is what OpenRouter's list says happens when a stream is cut
+Addresses and key names are the vendors' published ones, with LiteLLM's names as aliases. `billing`
+is what happens when a stream is cancelled, by OpenRouter's list
 (https://openrouter.ai/docs/api-reference/streaming).
 """
 
@@ -19,12 +19,12 @@ from .openai.chat import Quirks
 from .openai.errors import explain
 from .openai.normalize import make_codec
 
-# The usage of a stream comes unasked, and asking for it may be an error.
+# These always send a stream's usage, and may reject a request that asks for it.
 NO_STREAM_OPTIONS = frozenset({"stream_options"})
 OLD_LIMIT = {"max_completion_tokens": "max_tokens"}
 
-# What few but OpenAI itself have. Named for vendors that pass over an unknown field in silence or
-# that refuse the request for it; where neither is known, the vendor has the word.
+# Fields that few but OpenAI support. A row lists them if its vendor is known to ignore or to
+# reject unknown fields; otherwise they are sent, and the vendor decides.
 RARE = frozenset(
     {
         "audio",
@@ -40,7 +40,7 @@ RARE = frozenset(
         "safety_identifier",
         "service_tier",
         "store",
-        "top_k",  # nor is it OpenAI's
+        "top_k",  # not OpenAI's either
         "verbosity",
         "web_search_options",
     }
@@ -50,9 +50,9 @@ LOGPROBS = frozenset({"logprobs", "top_logprobs"})
 
 class Row(Struct, frozen=True):
     """
-    One OpenAI-compatible vendor: `drop`, `rename`, `default` and `developer` are all its quirks.
+    One OpenAI-compatible vendor. Its quirks are `drop`, `rename`, `default` and `developer`.
 
-    Without `developer` a message of that role goes out as `system`.
+    Without `developer`, a message with that role is sent as `system`.
     """
 
     name: str
@@ -75,7 +75,7 @@ _ROWS = (
         "CEREBRAS_API_KEY",
         drop=RARE - {"prediction", "service_tier"},
     ),
-    # api-docs.deepseek.com/api/create-chat-completion; what it does not know it passes over.
+    # api-docs.deepseek.com/api/create-chat-completion; it ignores unknown fields.
     Row(
         "deepseek",
         "https://api.deepseek.com/v1",
@@ -92,7 +92,7 @@ _ROWS = (
         billing="stops",
         other_keys=("FIREWORKS_AI_API_KEY", "FIREWORKSAI_API_KEY", "FIREWORKS_AI_TOKEN"),
     ),
-    # console.groq.com/docs/openai; github.com/groq/groq-python: no model of theirs has penalties.
+    # console.groq.com/docs/openai; github.com/groq/groq-python: no model supports penalties.
     Row(
         "groq",
         "https://api.groq.com/openai/v1",
@@ -103,7 +103,7 @@ _ROWS = (
         developer=True,
         billing="continues",
     ),
-    # github.com/mistralai/client-python: models/chatcompletionrequest.py; the rest is a 422.
+    # github.com/mistralai/client-python: models/chatcompletionrequest.py; other fields are a 422.
     Row(
         "mistral",
         "https://api.mistral.ai/v1",
@@ -122,7 +122,7 @@ _ROWS = (
         key_optional=True,
         billing="stops",
     ),
-    # docs.ollama.com/api/openai-compatibility: what is not on its list it passes over.
+    # docs.ollama.com/api/openai-compatibility; it ignores fields that are not listed there.
     Row(
         "ollama",
         "http://127.0.0.1:11434/v1",
@@ -139,7 +139,7 @@ _ROWS = (
         developer=True,
         other_keys=("OR_API_KEY",),
     ),
-    # docs.perplexity.ai/docs/sonar/openai-compatibility; searching models call no tools.
+    # docs.perplexity.ai/docs/sonar/openai-compatibility; its models search, and call no tools.
     Row(
         "perplexity",
         "https://api.perplexity.ai",
@@ -168,7 +168,7 @@ _ROWS = (
         drop=(RARE - {"web_search_options"}) | {"logit_bias"},
         billing="stops",
     ),
-    # One's own engine, such as `fanout local serve`.
+    # Your own engine, such as `fanout local serve`.
     Row(
         "local",
         "http://127.0.0.1:4001/v1",
@@ -177,7 +177,7 @@ _ROWS = (
         key_optional=True,
         billing="stops",
     ),
-    # Any other server that speaks this wire; the config says where it is.
+    # Any other OpenAI-compatible server; the config has its address.
     Row(
         "openai_like",
         "{api_base}",
@@ -187,7 +187,7 @@ _ROWS = (
     ),
 )
 
-# Other names under which LiteLLM's users know a row.
+# LiteLLM's other names of a row.
 _ALIASES = {
     "fireworks": "fireworks_ai",
     "together": "together_ai",
@@ -199,10 +199,10 @@ _ALIASES = {
 ROWS: dict[str, Row] = {row.name: row for row in _ROWS}
 ROWS |= {alias: ROWS[name] for alias, name in _ALIASES.items()}
 
-# Bare model names, by how they begin; the first that fits counts.
+# Bare model names, by their beginning; the first match counts.
 PREFIXES: tuple[tuple[str, str], ...] = (
     ("claude", "anthropic"),
-    ("gpt-oss", ""),  # open weights: many serve them, OpenAI does not
+    ("gpt-oss", ""),  # open weights: many vendors serve them, OpenAI does not
     ("gpt-", "openai"),
     ("chatgpt-", "openai"),
     ("o1", "openai"),
@@ -228,7 +228,7 @@ PREFIXES: tuple[tuple[str, str], ...] = (
 
 
 def make_provider(row: Row) -> Provider:
-    """A row as the provider it describes."""
+    """The provider that a row describes."""
     quirks = Quirks(row.name, row.drop, row.rename, row.default, developer=row.developer)
     return Provider(
         name=row.name,

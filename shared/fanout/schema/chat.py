@@ -8,7 +8,7 @@ Source of the shapes: openai-openapi 2.3.0, `CreateChatCompletionRequest` and it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 Object: TypeAlias = Mapping[str, Any]
@@ -166,11 +166,72 @@ def make_chunk(
     return chunk | more if more else chunk  # type: ignore[return-value]
 
 
-def make_usage(sent: int, got: int, *, cached: int = 0, reasoning: int = 0) -> Usage:
-    """Usage in OpenAI's words: `sent` includes `cached`, `got` includes `reasoning`."""
+def make_usage_chunk(model: str, usage: Usage, **more: Any) -> ChatChunk:
+    """The last chunk of a stream: no choice, and the usage."""
+    chunk = ChatChunk(object="chat.completion.chunk", model=model, choices=[], usage=usage)
+    return chunk | more if more else chunk  # type: ignore[return-value]
+
+
+def make_message(
+    text: str,
+    *,
+    refusal: str | None = None,
+    reasoning: str = "",
+    thoughts: Sequence[Object] = (),
+    calls: Sequence[ToolCall] = (),
+) -> AnswerMessage:
+    """A message of these parts. Its `content` is null if something else stands in for the text."""
+    content = text or (None if calls or refusal else "")
+    message = AnswerMessage(role="assistant", content=content)
+    if refusal:
+        message["refusal"] = refusal
+    if reasoning:
+        message["reasoning_content"] = reasoning
+    if thoughts:
+        message["thinking_blocks"] = [*thoughts]
+    if calls:
+        message["tool_calls"] = [*calls]
+    return message
+
+
+def make_call(call_id: str, name: str, arguments: str) -> ToolCall:
+    """A function call of a whole message; `arguments` are JSON."""
+    return {
+        "id": call_id,
+        "type": "function",
+        "function": {"name": name, "arguments": arguments},
+    }
+
+
+def make_call_start(index: int, call_id: str, name: str, arguments: str = "") -> ToolCallDelta:
+    """The first piece of a function call in a stream."""
+    return {
+        "index": index,
+        "id": call_id,
+        "type": "function",
+        "function": {"name": name, "arguments": arguments},
+    }
+
+
+def make_call_piece(index: int, arguments: str) -> ToolCallDelta:
+    """A further piece of a function call's arguments."""
+    return {"index": index, "function": {"arguments": arguments}}
+
+
+def make_usage(
+    sent: int, got: int, *, cached: int = 0, written: int = 0, reasoning: int = 0
+) -> Usage:
+    """
+    Usage in OpenAI's fields.
+
+    `sent` includes the tokens read from a cache (`cached`) and written to one (`written`), `got`
+    includes `reasoning`.
+    """
     usage = Usage(prompt_tokens=sent, completion_tokens=got, total_tokens=sent + got)
-    if cached:
+    if cached or written:
         usage["prompt_tokens_details"] = {"cached_tokens": cached}
+    if written:
+        usage["prompt_tokens_details"]["cache_write_tokens"] = written
     if reasoning:
         usage["completion_tokens_details"] = {"reasoning_tokens": reasoning}
     return usage

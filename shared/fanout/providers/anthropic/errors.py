@@ -1,4 +1,4 @@
-"""Error bodies, and the statuses that errors inside a stream would have had outside of it."""
+"""Error bodies, and the HTTP statuses of errors inside a stream."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 from ...errors import ErrorDetail
 from ...wire import json
-from ..base import WireError
+from ..base import WireError, read_error
 
 # https://platform.claude.com/docs/en/api/errors
 STATUSES = {
@@ -25,13 +25,13 @@ STATUSES = {
 
 
 class Details(msgspec.Struct, frozen=True):
-    """`error_code` names the cause more closely than the error's type."""
+    """`error_code` is more specific than the error's type."""
 
     error_code: str | None = None
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """`code` is llama.cpp's, a status."""
+    """`code` is llama.cpp's: the HTTP status."""
 
     message: str
     type: str = "api_error"
@@ -40,35 +40,29 @@ class Fault(msgspec.Struct, frozen=True):
 
     @property
     def status(self) -> int:
-        """The status that fits; 502 where neither the type nor the code says one."""
+        """The HTTP status; 502 if neither the type nor the code gives one."""
         given = self.code if isinstance(self.code, int) else 0
         return STATUSES.get(self.type, given if given in range(400, 600) else 502)
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """`{"type": "error", "error": {…}, "request_id": …}`, as a body and as an event."""
+    """`{"type": "error", "error": {…}, "request_id": …}`, both as a body and as an event."""
 
     error: Fault | None = None
 
 
 def explain(status: int, body: bytes) -> ErrorDetail:
-    """Read an error body; one that is not theirs (a proxy's page) is not repeated to anyone."""
-    try:
-        fault = _read(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return ErrorDetail(f"HTTP {status}, the provider gave no reason")
-    return _describe(fault)
+    """Read an error body."""
+    failure = read_error(body, Failure)
+    fault = failure and (failure.error or read_error(body, Fault))
+    return _describe(fault) if fault else ErrorDetail(f"HTTP {status}, the provider gave no reason")
 
 
 def make_error(data: bytes) -> WireError:
-    """The error told in `data`, which came where an answer was due."""
-    fault = _read(data)
+    """The error in `data`, a body or event that came instead of a response."""
+    # In a stream, llama.cpp sends the error itself, without `{"error": …}` around it.
+    fault = json.decode(data, type=Failure).error or json.decode(data, type=Fault)
     return WireError(fault.status, _describe(fault))
-
-
-def _read(data: bytes) -> Fault:
-    # In a stream llama.cpp sends the error itself, without anything around it.
-    return json.decode(data, type=Failure).error or json.decode(data, type=Fault)
 
 
 def _describe(fault: Fault) -> ErrorDetail:

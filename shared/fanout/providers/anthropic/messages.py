@@ -1,88 +1,60 @@
 """
-A conversation in their blocks: system prompt, turns, images, files, tool calls and results.
+A conversation as Anthropic's blocks: system prompt, turns, images, files, tool calls and results.
 
-`cache_control` and `thinking_blocks` are not OpenAI's: they are read from the request as it was
-written and go out as they are, as LiteLLM's users expect.
+`cache_control` and `thinking_blocks` are not OpenAI's. They are read from the request as the client
+wrote it and are sent unchanged, as LiteLLM's users expect. Sources:
+https://platform.claude.com/docs/en/build-with-claude/vision and …/pdf-support.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+import binascii
+from base64 import b64decode
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 import msgspec
 
 from ...errors import RequestError
 from ...schema.chat import Object
 from ...schema.request import (
-    AnyMessage,
     AssistantMessage,
-    AssistantPart,
-    AudioPart,
     ChatRequest,
-    CustomToolCall,
-    DeveloperMessage,
-    FilePart,
-    FunctionMessage,
+    FileRef,
     FunctionToolCall,
-    ImagePart,
-    RefusalPart,
-    SystemMessage,
-    TextPart,
+    ImageURL,
     ToolMessage,
-    UserMessage,
-    UserPart,
 )
-from ...wire import json
 from ..base import Losses
-from .media import encode_file, encode_image
-
-Block: TypeAlias = dict[str, Any]
-AnyPart: TypeAlias = UserPart | AssistantPart
-
-MESSAGE_FIELDS = frozenset(
-    {
-        "role",
-        "content",
-        "refusal",
-        "tool_calls",
-        "tool_call_id",
-        "cache_control",
-        "thinking_blocks",
-        "name",  # refused below; a tool's is passed over, for its result has the call's id
-        "function_call",  # refused below
-        # Other providers' thinking has no signature, without which it cannot be given back; what
-        # has one comes in `thinking_blocks` as well.
-        "reasoning_content",
-    }
+from ..request import (
+    Block,
+    ChatMessage,
+    PartEncoders,
+    encode_content,
+    function_calls,
+    read_arguments,
+    reject_low_detail,
+    split_data_uri,
+    split_turns,
 )
+
+ROLES = {"user": "user", "assistant": "assistant", "tool": "user"}
+
+_WEB = ("http://", "https://")
 
 
 def encode_conversation(request: ChatRequest, losses: Losses) -> dict[str, Any]:
     """
     `system` and `messages`.
 
-    System messages are gathered from wherever they are: in the middle of a conversation only the
-    newest models take them. Neighbours with one role become one turn, so that all results of
-    parallel tool calls come together, which is how they must.
+    System messages are collected wherever they are: only the newest models accept them in the
+    middle of a conversation. All results of parallel tool calls must be in one turn.
     """
-    system: list[Block] = []
-    turns: list[tuple[str, list[Block]]] = []
-    for index, message in enumerate(request.messages):
-        path = f"messages[{index}]"
-        raw: Object = request.body["messages"][index]
-        blocks = _mark(list(_encode_message(message, raw, path, losses)), raw)
-        if isinstance(message, SystemMessage | DeveloperMessage):
-            system.extend(blocks)
-            continue
-        role = "assistant" if isinstance(message, AssistantMessage) else "user"
-        if turns and turns[-1][0] == role:
-            turns[-1][1].extend(blocks)
-        elif blocks:
-            turns.append((role, blocks))
-    said: dict[str, Any] = {"system": _shorten(system)} if system else {}
-    said["messages"] = [{"role": role, "content": _shorten(blocks)} for role, blocks in turns]
-    return said
+    encode = partial(_encode_message, losses=losses)
+    system, turns = split_turns(request, losses, ROLES, encode)
+    messages = [{"role": role, "content": _shorten(blocks)} for role, blocks in turns]
+    return {**({"system": _shorten(system)} if system else {}), "messages": messages}
 
 
 def _shorten(blocks: list[Block]) -> str | list[Block]:
@@ -93,51 +65,30 @@ def _shorten(blocks: list[Block]) -> str | list[Block]:
     return blocks
 
 
-def _mark(blocks: list[Block], raw: Object) -> list[Block]:
-    """A message's own `cache_control` is its last block's; thinking cannot carry one."""
-    mark = raw.get("cache_control")
-    if mark and blocks and blocks[-1].get("type") not in {"thinking", "redacted_thinking"}:
-        return [*blocks[:-1], {"cache_control": mark, **blocks[-1]}]
-    return blocks
-
-
-def _encode_message(message: AnyMessage, raw: Object, path: str, losses: Losses) -> Iterator[Block]:
-    if not isinstance(message, ToolMessage | FunctionMessage) and message.name:
-        losses.lose(f"{path}.name", "a turn has no name")
+def _encode_message(message: ChatMessage, raw: Object, path: str, losses: Losses) -> list[Block]:
+    blocks = [
+        block | cache_mark(part)
+        for block, part in encode_content(message, raw, path, losses, _PARTS)
+    ]
     match message:
-        case SystemMessage() | DeveloperMessage() | UserMessage():
-            yield from _encode_parts(message.content, raw, path, losses)
         case AssistantMessage():
-            yield from _encode_assistant(message, raw, path, losses)
-        case ToolMessage(content=content, tool_call_id=call):
-            result = list(_encode_parts(content, raw, path, losses))
-            said = {"content": _shorten(result)} if result else {}
-            yield {"type": "tool_result", "tool_use_id": call, **said}
-        case FunctionMessage():
-            losses.lose(path, "use `tools` and a `tool` message")
-
-
-def _encode_assistant(
-    message: AssistantMessage, raw: Object, path: str, losses: Losses
-) -> Iterator[Block]:
-    """Thinking first, then what was said, then the calls: the order in which they were told."""
-    yield from _thinking_blocks(raw, path)
-    if message.content:
-        yield from _encode_parts(message.content, raw, path, losses)
-    if message.refusal:
-        yield {"type": "text", "text": message.refusal}
-    for index, call in enumerate(message.tool_calls or ()):
-        place = f"{path}.tool_calls[{index}]"
-        if isinstance(call, CustomToolCall):
-            losses.lose(place, "it calls a custom tool")
-        else:
-            yield _encode_call(call, raw["tool_calls"][index], place)
-    if message.function_call:
-        losses.lose(f"{path}.function_call", "use `tool_calls`")
+            # Thinking first, then the text, then the calls: the order in which they were made.
+            calls = [_encode_call(*call) for call in function_calls(message, raw, path, losses)]
+            blocks = [*_thinking_blocks(raw, path), *blocks, *calls]
+        case ToolMessage(tool_call_id=call_id):
+            content = {"content": _shorten(blocks)} if blocks else {}
+            blocks = [{"type": "tool_result", "tool_use_id": call_id, **content}]
+        case _:
+            pass  # a system or a user message is its content
+    return _mark(blocks, raw)
 
 
 def _thinking_blocks(raw: Object, path: str) -> list[Block]:
-    """Earlier thinking, unchanged: its signature covers every letter."""
+    """
+    Earlier thinking, unchanged: its signature covers every letter.
+
+    `reasoning_content` has no signature, and Anthropic accepts no thinking without one.
+    """
     try:
         return msgspec.convert(raw.get("thinking_blocks") or [], list[Block])
     except msgspec.ValidationError as error:
@@ -146,48 +97,76 @@ def _thinking_blocks(raw: Object, path: str) -> list[Block]:
 
 
 def _encode_call(call: FunctionToolCall, raw: Object, path: str) -> Block:
-    place = f"{path}.function.arguments"
-    try:
-        arguments = json.decode(call.function.arguments or "{}", type=dict[str, Any])
-    except msgspec.MsgspecError as error:
-        raise RequestError(f"`{place}` is not a JSON object: {error}", place) from None
+    arguments = read_arguments(call, path)
     use = {"type": "tool_use", "id": call.id, "name": call.function.name, "input": arguments}
     return use | cache_mark(raw)
 
 
-def _encode_parts(
-    content: str | Sequence[AnyPart] | None, raw: Object, path: str, losses: Losses
-) -> Iterator[Block]:
-    """
-    Each part as a block.
-
-    An empty text says nothing and is refused by the vendor ("text content blocks must be
-    non-empty"), so it is left out.
-    """
-    if isinstance(content, str):
-        if content:
-            yield {"type": "text", "text": content}
-        return
-    for index, part in enumerate(content or ()):
-        block = _encode_part(part, f"{path}.content[{index}]", losses)
-        if block:
-            yield block | cache_mark(raw["content"][index])
-
-
-def _encode_part(part: AnyPart, path: str, losses: Losses) -> Block | None:
-    match part:
-        case TextPart(text=text) | RefusalPart(refusal=text):
-            return {"type": "text", "text": text} if text else None
-        case ImagePart(image_url=image):
-            return encode_image(image, f"{path}.image_url", losses)
-        case FilePart(file=file):
-            return encode_file(file, f"{path}.file", losses)
-        case AudioPart():
-            losses.lose(path, "it cannot hear")
-            return None
-
-
 def cache_mark(raw: Mapping[str, Any]) -> Block:
-    """The `cache_control` of anything that may carry one."""
+    """The `cache_control` of a message, a part, a call or a tool, if it has one."""
     mark = raw.get("cache_control")
     return {"cache_control": mark} if mark else {}
+
+
+def _mark(blocks: list[Block], raw: Object) -> list[Block]:
+    """A message's own `cache_control` is its last block's; thinking cannot have one."""
+    mark = cache_mark(raw)
+    if mark and blocks and blocks[-1].get("type") not in {"thinking", "redacted_thinking"}:
+        return [*blocks[:-1], mark | blocks[-1]]
+    return blocks
+
+
+# ---- content parts ----
+
+
+def _encode_text(text: str) -> Block | None:
+    """An empty text is left out: Anthropic requires that "text content blocks be non-empty"."""
+    return {"type": "text", "text": text} if text else None
+
+
+def _encode_image(image: ImageURL, path: str, losses: Losses) -> Block:
+    reject_low_detail(image, path, losses)
+    if image.url.startswith("data:"):
+        return _image(*split_data_uri(image.url, f"{path}.url"))
+    if image.url.startswith(_WEB):
+        return {"type": "image", "source": {"type": "url", "url": image.url}}
+    raise RequestError(f"`{path}.url` is neither a web address nor a data URI", f"{path}.url")
+
+
+def _encode_file(file: FileRef, path: str, losses: Losses) -> Block | None:
+    """A PDF, a text or an image, given as data, as a URL or as an id of Anthropic's Files API."""
+    title = {"title": file.filename} if file.filename else {}
+    given = file.file_data or file.file_id or ""
+    if given.startswith(_WEB):
+        return {"type": "document", "source": {"type": "url", "url": given}, **title}
+    if file.file_data is None:
+        return {"type": "document", "source": {"type": "file", "file_id": given}, **title}
+    kind, data = split_data_uri(given, f"{path}.file_data")
+    if kind.startswith("image/"):
+        return _image(kind, data)
+    if kind == "application/pdf":
+        source = {"type": "base64", "media_type": kind, "data": data}
+    elif kind.startswith("text/"):
+        source = {"type": "text", "media_type": "text/plain", "data": _decode_text(data, path)}
+    else:
+        losses.lose(path, f"it cannot read `{kind}`, but PDF, text and images")
+        return None
+    return {"type": "document", "source": source, **title}
+
+
+def _image(kind: str, data: str) -> Block:
+    # `image/jpg` is not a registered type, but many clients send it.
+    media_type = "image/jpeg" if kind == "image/jpg" else kind
+    source = {"type": "base64", "media_type": media_type, "data": data}
+    return {"type": "image", "source": source}
+
+
+def _decode_text(data: str, path: str) -> str:
+    try:
+        return b64decode(data, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        place = f"{path}.file_data"
+        raise RequestError(f"`{place}` is not a text in UTF-8, in base64", place) from None
+
+
+_PARTS = PartEncoders(_encode_text, _encode_image, _encode_file)

@@ -1,5 +1,5 @@
 """
-What Anthropic's models differ in, by their names. Knows nothing of requests.
+What Anthropic's models differ in, by their names.
 
 Sources: https://platform.claude.com/docs/en/about-claude/models/overview (limits),
 https://platform.claude.com/docs/en/build-with-claude/thinking-troubleshooting (thinking by model),
@@ -16,21 +16,20 @@ from msgspec import Struct
 Version: TypeAlias = tuple[int, int]
 
 # `claude-opus-4-5-20251101`, `claude-sonnet-5`; before version 4 the line came last:
-# `claude-3-5-haiku-20241022`. A date is never taken for a minor version.
+# `claude-3-5-haiku-20241022`. A date is not a minor version.
 _NAME = re.compile(r"claude-([a-z]+)-(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 _OLD_NAME = re.compile(r"claude-(\d{1,2})(?:[-.](\d{1,2}))?-([a-z]+)")
 
-_UNHEARD_OF: Version = (99, 0)  # a name of theirs without a number is taken for their newest
+_NEWEST: Version = (99, 0)  # for a Claude whose name has no number
 
 
 class Traits(Struct, frozen=True):
     """
-    What one model takes.
+    What one model accepts.
 
-    `max_tokens` is the most that it may be asked for. `off` is the `thinking.type` that stops it
-    from thinking, `None` where nothing does; `efforts` are the levels of `adaptive` thinking.
-    `sampling` says which of `temperature` and `top_p` it takes: `free` is a server that is not
-    Anthropic's.
+    `max_tokens` is the largest limit. `off` is the `thinking.type` that turns thinking off, `None`
+    if the model always thinks; `efforts` are the levels of `adaptive` thinking. `sampling` says
+    which of `temperature` and `top_p` it accepts: `free` is for a server that is not Anthropic's.
     """
 
     max_tokens: int
@@ -40,12 +39,12 @@ class Traits(Struct, frozen=True):
     sampling: Literal["free", "both", "either", "fixed"] = "both"
 
 
-# A model that is not Claude: thinking as the wire has had it longest, and llama.cpp's own limit.
+# A model that is not Claude: the oldest form of thinking, and llama.cpp's own limit.
 FOREIGN = Traits(4096, "budget", sampling="free")
 
 
 def find_traits(name: str) -> Traits:
-    """What the model called `name` takes."""
+    """What the model called `name` accepts."""
     if "claude" not in name:
         return FOREIGN
     line, version = _read(name)
@@ -63,15 +62,15 @@ def _read(name: str) -> tuple[str, Version]:
         return match[1], (int(match[2]), int(match[3] or 0))
     if match := _OLD_NAME.search(name):
         return match[3], (int(match[1]), int(match[2] or 0))
-    return ("mythos", (4, 7)) if "mythos-preview" in name else ("", _UNHEARD_OF)
+    return ("mythos", (4, 7)) if "mythos-preview" in name else ("", _NEWEST)
 
 
 def _most_tokens(line: str, version: Version) -> int:
     """
     The documented "max output".
 
-    Thinking counts towards it. From version 4.5 on a prompt that leaves less room than this is
-    not refused: the answer then ends with `model_context_window_exceeded`.
+    Thinking counts towards it. From version 4.5 on, a prompt that leaves less room than this is
+    accepted, and the response ends with `model_context_window_exceeded`.
     """
     if version >= (4, 6):
         return 128_000

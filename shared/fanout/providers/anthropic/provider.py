@@ -1,4 +1,4 @@
-"""Anthropic as a provider: its address, its key and the version of its wire."""
+"""Anthropic as a provider: its address, its key and the version of its API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROVIDER = Provider(
     explain=explain,
     auth=Header("x-api-key"),
     billing="stops",
-    # The version after this one, 2026-10-21, refuses `temperature`, `top_p` and `top_k` whatever
-    # the model: https://platform.claude.com/docs/en/api/versioning
+    # The version after this one, 2026-10-21, rejects `temperature`, `top_p` and `top_k` for
+    # every model: https://platform.claude.com/docs/en/api/versioning
     headers={"anthropic-version": "2023-06-01"},
 )

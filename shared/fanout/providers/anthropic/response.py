@@ -1,8 +1,8 @@
 """
-A whole message in OpenAI's words, and the words that a stream of it shares.
+A message as a chat completion, and what a stream of it shares.
 
-Knows nothing of requests. `thinking_blocks` is LiteLLM's name for thinking with its signature,
-which must come back with the next request of a tool loop; `reasoning_content` is its text.
+`thinking_blocks` is LiteLLM's name for thinking with its signature, which must be sent back with
+the next request of a tool loop. `reasoning_content` is its text.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from ...schema.chat import (
     ChatCompletion,
     FinishReason,
     Object,
-    PromptDetails,
     ToolCall,
     Usage,
+    make_call,
     make_completion,
+    make_message,
     make_usage,
 )
 from ...wire import json
@@ -25,7 +26,7 @@ from . import wire
 from .errors import make_error
 
 # https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons. `pause_turn` comes
-# with the vendor's own tools only, which no request of ours asks for.
+# only with the vendor's own tools, which no request of ours asks for.
 FINISH_REASONS: dict[str, FinishReason] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -36,12 +37,12 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "refusal": "content_filter",
 }
 
-# Their `batch` is none of OpenAI's tiers. https://platform.claude.com/docs/en/api/service-tiers
+# `batch` is none of OpenAI's tiers. https://platform.claude.com/docs/en/api/service-tiers
 SERVICE_TIERS = {"standard": "default", "priority": "priority"}
 
 
 def decode(reply: WireResponse, _target: Target) -> ChatCompletion:
-    """A whole message as an answer of one choice."""
+    """A message as a chat completion with one choice."""
     kind = wire.kind_of(reply.body)
     if kind == "error":
         raise make_error(reply.body)
@@ -59,7 +60,7 @@ def decode(reply: WireResponse, _target: Target) -> ChatCompletion:
 
 
 def decode_message(message: wire.Message) -> AnswerMessage:
-    """The blocks of a message, sorted by what they are."""
+    """The blocks of a message, sorted by their type."""
     texts: list[str] = []
     thoughts: list[Object] = []
     calls: list[ToolCall] = []
@@ -68,38 +69,18 @@ def decode_message(message: wire.Message) -> AnswerMessage:
             case wire.TextBlock(text=text):
                 texts.append(text)
             case wire.ToolUseBlock() as use:
-                calls.append(decode_call(use))
+                calls.append(make_call(use.id, use.name, json.encode(use.input).decode()))
             case wire.ThinkingBlock() | wire.RedactedThinkingBlock() as block:
                 thoughts.append(decode_thought(block))
             case None:
-                pass  # blocks of the vendor's own tools, which OpenAI has no word for
-    return _assemble("".join(texts), thoughts, calls, explanation_of(message.stop_details))
-
-
-def _assemble(
-    text: str, thoughts: list[Object], calls: list[ToolCall], refusal: str | None
-) -> AnswerMessage:
-    answer = AnswerMessage(role="assistant", content=text or None)
-    if refusal:
-        answer["refusal"] = refusal
-    if reasoning := "".join(block.get("thinking", "") for block in thoughts):
-        answer["reasoning_content"] = reasoning
-    if thoughts:
-        answer["thinking_blocks"] = thoughts
-    if calls:
-        answer["tool_calls"] = calls
-    elif not refusal:
-        answer["content"] = text
-    return answer
-
-
-def decode_call(use: wire.ToolUseBlock) -> ToolCall:
-    arguments = json.encode(use.input).decode()
-    return {
-        "id": use.id,
-        "type": "function",
-        "function": {"name": use.name, "arguments": arguments},
-    }
+                pass  # a block of the vendor's own tools; OpenAI's API has none of these
+    return make_message(
+        "".join(texts),
+        refusal=explanation_of(message.stop_details),
+        reasoning="".join(block.get("thinking", "") for block in thoughts),
+        thoughts=thoughts,
+        calls=calls,
+    )
 
 
 def decode_thought(block: wire.ThinkingBlock | wire.RedactedThinkingBlock) -> Object:
@@ -109,21 +90,17 @@ def decode_thought(block: wire.ThinkingBlock | wire.RedactedThinkingBlock) -> Ob
 
 
 def decode_usage(usage: wire.Usage) -> Usage:
-    """Their three kinds of prompt tokens together are OpenAI's one."""
+    """Anthropic counts three kinds of prompt tokens; their sum is OpenAI's count."""
     cached = usage.cache_read_input_tokens or 0
     written = usage.cache_creation_input_tokens or 0
     details = usage.output_tokens_details
-    said = make_usage(
+    return make_usage(
         (usage.input_tokens or 0) + cached + written,
         usage.output_tokens or 0,
         cached=cached,
+        written=written,
         reasoning=details.thinking_tokens if details else 0,
     )
-    if written:
-        said["prompt_tokens_details"] = PromptDetails(
-            cached_tokens=cached, cache_write_tokens=written
-        )
-    return said
 
 
 def finish_reason(reason: str | None) -> FinishReason:

@@ -1,5 +1,5 @@
 """
-What depends on the model: thinking and sampling. Knows nothing of messages or tools.
+What depends on the model: the limit of tokens, thinking and sampling.
 
 Sources: https://platform.claude.com/docs/en/build-with-claude/thinking and …/extended-thinking.
 """
@@ -13,26 +13,26 @@ from ...schema.request import ChatRequest
 from ..base import Losses
 from .models import Traits
 
-# How long a model with a thinking budget may think. The first three are LiteLLM's published
-# numbers; 1024 is the least that Anthropic takes.
+# The budget of each effort, in tokens. The first three are LiteLLM's published numbers; 1024 is
+# the least that Anthropic accepts.
 LEAST_BUDGET = 1024
 BUDGETS = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 8192, "max": 16384}
 
-LEAST_TOP_P = 0.95  # the least that goes with thinking
+LEAST_TOP_P = 0.95  # the least that is accepted with thinking
 
 
 def encode_settings(request: ChatRequest, traits: Traits, losses: Losses) -> dict[str, Any]:
-    """`max_tokens`, which must be given, `thinking`, `output_config.effort` and sampling."""
+    """`max_tokens`, which is required, `thinking`, `output_config.effort` and sampling."""
     limit = request.limit or traits.max_tokens
-    said = {"max_tokens": limit, **_encode_thinking(request, traits, limit, losses)}
-    thinks = said.get("thinking", {}).get("type") in {"adaptive", "enabled"}
-    return said | _encode_sampling(request, traits, losses, thinks=thinks)
+    settings = {"max_tokens": limit, **_encode_thinking(request, traits, limit, losses)}
+    thinks = settings.get("thinking", {}).get("type") in {"adaptive", "enabled"}
+    return settings | _encode_sampling(request, traits, losses, thinks=thinks)
 
 
 def _encode_thinking(
     request: ChatRequest, traits: Traits, limit: int, losses: Losses
 ) -> dict[str, Any]:
-    """`thinking` as the caller gives it, LiteLLM's way, or from `reasoning_effort`."""
+    """`thinking` as the client gives it, as LiteLLM has it, or from `reasoning_effort`."""
     effort, given = request.reasoning_effort, request.body.get("thinking")
     if given is not None:
         return _keep_thinking(given, effort, traits, losses)
@@ -50,17 +50,17 @@ def _keep_thinking(
 ) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise RequestError("`thinking` is not a JSON object", "thinking")
-    said: dict[str, Any] = {"thinking": given}
+    kept: dict[str, Any] = {"thinking": given}
     if effort is None:
-        return said
+        return kept
     if level := _level(effort, traits):
-        return said | {"output_config": {"effort": level}}
-    losses.lose("reasoning_effort", "`thinking` says it already")
-    return said
+        return kept | {"output_config": {"effort": level}}
+    losses.lose("reasoning_effort", "`thinking` is given as well")
+    return kept
 
 
 def _level(effort: str, traits: Traits) -> str | None:
-    """OpenAI's level in their words; their least is `low`."""
+    """Anthropic's name of OpenAI's level; the least is `low`."""
     level = "low" if effort == "minimal" else effort
     return level if level in traits.efforts else None
 
@@ -69,7 +69,7 @@ def _encode_no_thinking(traits: Traits, losses: Losses) -> dict[str, Any]:
     if traits.thinking == "never":
         return {}
     if traits.off is None:
-        losses.lose("reasoning_effort", "this model cannot be kept from thinking")
+        losses.lose("reasoning_effort", "this model always thinks")
         return {}
     return {"thinking": {"type": traits.off}}
 
@@ -80,13 +80,13 @@ def _encode_effort(effort: str, traits: Traits, losses: Losses) -> dict[str, Any
         levels = ", ".join(sorted(traits.efforts))
         losses.lose("reasoning_effort", f"this model has the levels {levels}")
         return {}
-    # From version 4.7 on the text of thoughts is left out unless it is asked for ("display").
+    # From version 4.7 on, a response has no text of the thoughts unless `display` asks for it.
     thinking = {"type": "adaptive", "display": "summarized"}
     return {"thinking": thinking, "output_config": {"effort": level}}
 
 
 def _encode_budget(effort: str, traits: Traits, limit: int, losses: Losses) -> dict[str, Any]:
-    """The budget is a part of `max_tokens`: at least half of that is kept for the answer."""
+    """The budget is a part of `max_tokens`; at least half of that is left for the text."""
     if traits.thinking == "never":
         losses.lose("reasoning_effort", "this model does not think")
         return {}
@@ -101,38 +101,38 @@ def _encode_sampling(
     request: ChatRequest, traits: Traits, losses: Losses, *, thinks: bool
 ) -> dict[str, Any]:
     """
-    `temperature`, `top_p` and `top_k`, as far as the model lets them be chosen.
+    `temperature`, `top_p` and `top_k`, if the model accepts them.
 
-    Where one may not be chosen its default is left out, for it asks for nothing.
+    If it does not, a value that is the default is left out, because it asks for nothing.
     """
-    said: dict[str, float] = {}
+    chosen: dict[str, float] = {}
     for name in ("temperature", "top_p", "top_k"):
         value: float | None = getattr(request, name)
         if value is None:
             continue
         why = _why_not(name, value, traits, thinks=thinks)
         if why is None:
-            said[name] = value
+            chosen[name] = value
         elif value != 1 or name == "top_k":
             losses.lose(name, why)
-    if traits.sampling == "either" and {"temperature", "top_p"} <= said.keys():
-        return _choose_one(said, losses)
-    return said
+    if traits.sampling == "either" and {"temperature", "top_p"} <= chosen.keys():
+        return _choose_one(chosen, losses)
+    return chosen
 
 
 def _why_not(name: str, value: float, traits: Traits, *, thinks: bool) -> str | None:
     if traits.sampling == "fixed":
-        return "this model chooses it itself"
+        return "this model sets it itself"
     if name == "temperature" and value > 1:
         return "its range is 0 to 1"
     if thinks and traits.sampling != "free" and (name != "top_p" or value < LEAST_TOP_P):
-        return "it cannot be chosen together with thinking"
+        return "it is not supported together with thinking"
     return None
 
 
-def _choose_one(said: dict[str, float], losses: Losses) -> dict[str, float]:
-    """Models from version 4 on take one of the two; a default gives way to the other."""
-    loser = "temperature" if said["temperature"] == 1 else "top_p"
-    if said[loser] != 1:
-        losses.lose(loser, "this model takes it or `temperature`, not both")
-    return {name: value for name, value in said.items() if name != loser}
+def _choose_one(chosen: dict[str, float], losses: Losses) -> dict[str, float]:
+    """Models from version 4 on accept one of the two; one that is the default is left out."""
+    loser = "temperature" if chosen["temperature"] == 1 else "top_p"
+    if chosen[loser] != 1:
+        losses.lose(loser, "this model takes either it or `temperature`")
+    return {name: value for name, value in chosen.items() if name != loser}

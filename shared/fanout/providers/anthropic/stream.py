@@ -1,4 +1,4 @@
-"""A stream of events as chunks. Knows nothing of framing or of requests."""
+"""The events of a stream as chunks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from ...schema.chat import ChatChunk, Delta, FinishReason, make_chunk
+from ...schema.chat import (
+    ChatChunk,
+    Delta,
+    FinishReason,
+    make_call_piece,
+    make_call_start,
+    make_chunk,
+    make_usage_chunk,
+)
 from ...wire import json
 from ...wire.http import WireEvent
 from ..base import BadWire, Target
@@ -23,11 +31,11 @@ from .response import (
 
 
 class _OpenCall(Struct):
-    """A tool call that is being told; `whole` is what it opened with, normally nothing."""
+    """A tool call of the stream; `whole` are its first arguments, normally none."""
 
     index: int
     whole: dict[str, Any]
-    told: bool = False
+    has_pieces: bool = False
 
 
 class _OpenThought(Struct):
@@ -36,7 +44,7 @@ class _OpenThought(Struct):
 
 
 class ChatDecoder:
-    """The events of one stream to chunks. The end is `message_stop`."""
+    """Translates the events of one stream. The end is `message_stop`."""
 
     def __init__(self, target: Target) -> None:
         self.ended = False
@@ -47,7 +55,7 @@ class ChatDecoder:
         self._thoughts: dict[int, _OpenThought] = {}
 
     def feed(self, event: WireEvent) -> Iterator[ChatChunk]:
-        """Yield the chunks that the event amounts to; most amount to one or none."""
+        """Yield the event's chunks; most events have one or none."""
         if event.type == "error":
             raise make_error(event.data)
         kind = wire.kind_of(event.data)
@@ -66,9 +74,9 @@ class ChatDecoder:
                 yield from self._finish(end)
             case wire.MessageStop():
                 self.ended = True
-                yield self._told_usage()
+                yield make_usage_chunk(self._model, decode_usage(self._usage), **self._more)
             case None:
-                pass  # a ping, or an event that they have added since
+                pass  # a ping, or an event that was added to the API since
 
     def _chunk(self, delta: Delta, reason: FinishReason | None = None) -> ChatChunk:
         return make_chunk(self._model, delta, reason, **self._more)
@@ -93,23 +101,13 @@ class ChatDecoder:
             case wire.ToolUseBlock() as use:
                 yield self._open_call(start.index, use)
             case None:
-                pass  # a block of the vendor's own tools, which OpenAI has no word for
+                pass  # a block of the vendor's own tools; OpenAI's API has none of these
 
     def _open_call(self, index: int, use: wire.ToolUseBlock) -> ChatChunk:
         call = _OpenCall(len(self._calls), use.input)
         self._calls[index] = call
-        return self._chunk(
-            {
-                "tool_calls": [
-                    {
-                        "index": call.index,
-                        "id": use.id,
-                        "type": "function",
-                        "function": {"name": use.name, "arguments": ""},
-                    }
-                ]
-            }
-        )
+        start = make_call_start(call.index, use.id, use.name)
+        return self._chunk({"tool_calls": [start]})
 
     def _continue(self, piece: wire.BlockDelta) -> Iterator[ChatChunk]:
         match wire.read_delta(piece.delta):
@@ -123,26 +121,26 @@ class ChatDecoder:
                 self._thought(piece.index).signatures.append(signature)
             case wire.InputDelta(partial_json=text):
                 if text and (call := self._calls.get(piece.index)):
-                    call.told = True
+                    call.has_pieces = True
                     yield self._arguments(call, text)
             case None:
                 pass  # citations of documents
 
     def _thought(self, index: int) -> _OpenThought:
         if index not in self._thoughts:
-            raise BadWire(f"a thought for block {index}, which is not one")
+            raise BadWire(f"a thinking delta for block {index}, which is not a thinking block")
         return self._thoughts[index]
 
     def _close(self, index: int) -> Iterator[ChatChunk]:
-        """A thought is told once more with its signature; a call without arguments tells `{}`."""
+        """Send a thought again, whole and signed; send a call's `{}` if it had no arguments."""
         if thought := self._thoughts.pop(index, None):
             block = wire.ThinkingBlock("".join(thought.texts), "".join(thought.signatures))
             yield self._chunk({"thinking_blocks": [decode_thought(block)]})
-        if (call := self._calls.get(index)) and not call.told:
+        if (call := self._calls.get(index)) and not call.has_pieces:
             yield self._arguments(call, json.encode(call.whole).decode())
 
     def _arguments(self, call: _OpenCall, text: str) -> ChatChunk:
-        return self._chunk({"tool_calls": [{"index": call.index, "function": {"arguments": text}}]})
+        return self._chunk({"tool_calls": [make_call_piece(call.index, text)]})
 
     def _finish(self, end: wire.MessageDelta) -> Iterator[ChatChunk]:
         self._usage = wire.join_usage(self._usage, end.usage)
@@ -151,7 +149,3 @@ class ChatDecoder:
         refusal = explanation_of(end.delta.stop_details)
         delta: Delta = {"refusal": refusal} if refusal else {}
         yield self._chunk(delta, finish_reason(end.delta.stop_reason))
-
-    def _told_usage(self) -> ChatChunk:
-        chunk = self._chunk({})
-        return {**chunk, "choices": [], "usage": decode_usage(self._usage)}

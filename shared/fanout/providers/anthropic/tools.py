@@ -1,73 +1,54 @@
-"""Tools that a model may call, and whether it must. Knows nothing of messages."""
+"""`tools` and `tool_choice` as Anthropic's."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from ...schema.chat import Object
-from ...schema.request import (
-    AllowedTools,
-    ChatRequest,
-    Function,
-    FunctionTool,
-    NamedCustom,
-    NamedFunction,
-)
+from ...schema.request import ChatRequest, Function
 from ..base import Losses
+from ..request import Choice, function_tools, object_schema, read_choice
 from .messages import cache_mark
 
 # https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools#forcing-tool-use
-_MODES = {"auto": "auto", "none": "none", "required": "any"}
+_MODES = {None: "auto", "auto": "auto", "none": "none", "required": "any"}
 
 
 def encode_tools(request: ChatRequest, losses: Losses) -> dict[str, Any]:
-    """`tools` and `tool_choice`; no choice is sent where there is nothing to choose."""
-    tools = list(_encode_tools(request, losses))
-    choice = _encode_choice(request, losses)
-    if isinstance(request.tool_choice, AllowedTools):
-        # Their wire has no word for a subset, so that the others are not shown at all.
-        tools = [tool for tool in tools if tool["name"] in request.tool_choice.names]
-    if not tools and (choice is None or choice["type"] in {"auto", "none"}):
+    """
+    `tools` and `tool_choice`; no choice is sent if there is no tool.
+
+    The API cannot limit a choice to some tools, so the tools that are not allowed are left out.
+    """
+    choice = read_choice(request, losses)
+    tools = [
+        _encode_function(function, raw)
+        for function, raw, _ in function_tools(request, losses)
+        if choice.allows(function.name)
+    ]
+    encoded = _encode_choice(choice, request)
+    if not tools and (encoded is None or encoded["type"] in {"auto", "none"}):
         return {}
-    said: dict[str, Any] = {"tools": tools} if tools else {}
-    return said | ({"tool_choice": choice} if choice else {})
-
-
-def _encode_tools(request: ChatRequest, losses: Losses) -> Iterator[dict[str, Any]]:
-    for index, tool in enumerate(request.tools or ()):
-        if isinstance(tool, FunctionTool):
-            yield _encode_function(tool.function, request.body["tools"][index])
-        else:
-            losses.lose(f"tools[{index}]", "only functions can be called")
+    return {
+        **({"tools": tools} if tools else {}),
+        **({"tool_choice": encoded} if encoded else {}),
+    }
 
 
 def _encode_function(function: Function, raw: Object) -> dict[str, Any]:
-    said: dict[str, Any] = {
-        "name": function.name,
-        "input_schema": {"type": "object", **(function.parameters or {"properties": {}})},
-    }
+    tool: dict[str, Any] = {"name": function.name, "input_schema": object_schema(function)}
     if function.description:
-        said["description"] = function.description
+        tool["description"] = function.description
     if function.strict:
-        said["strict"] = True
-    return said | cache_mark(raw["function"]) | cache_mark(raw)
+        tool["strict"] = True
+    return tool | cache_mark(raw["function"]) | cache_mark(raw)
 
 
-def _encode_choice(request: ChatRequest, losses: Losses) -> dict[str, Any] | None:
-    match request.tool_choice:
-        case NamedFunction(function=function):
-            choice: dict[str, Any] = {"type": "tool", "name": function.name}
-        case AllowedTools(required=required):
-            choice = {"type": "any" if required else "auto"}
-        case NamedCustom():
-            losses.lose("tool_choice", "only functions can be called")
-            choice = {"type": "auto"}
-        case None:
-            choice = {"type": "auto"}
-        case mode:
-            choice = {"type": _MODES[mode]}
-    if request.parallel_tool_calls is False and choice["type"] != "none":
-        choice["disable_parallel_tool_use"] = True
-    is_default = request.tool_choice is None and len(choice) == 1
-    return None if is_default else choice
+def _encode_choice(choice: Choice, request: ChatRequest) -> dict[str, Any] | None:
+    encoded: dict[str, Any] = {"type": _MODES[choice.mode]}
+    if choice.function:
+        encoded = {"type": "tool", "name": choice.function}
+    if request.parallel_tool_calls is False and choice.mode != "none":
+        encoded["disable_parallel_tool_use"] = True
+    is_default = choice.mode is None and len(encoded) == 1
+    return None if is_default else encoded

@@ -1,8 +1,8 @@
 """
-Anthropic's replies as they are: what is unknown is passed over, what is used is checked.
+Anthropic's responses: the fields that are used are checked, unknown ones are ignored.
 
-Source: https://platform.claude.com/docs/en/api/messages and …/build-with-claude/streaming. Blocks,
-deltas and events of kinds that are not here read as `None`.
+Source: https://platform.claude.com/docs/en/api/messages and …/build-with-claude/streaming. The
+`read_…` functions return `None` for blocks, deltas and events of other types.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class TextBlock(Struct, frozen=True):
 
 
 class ThinkingBlock(Struct, frozen=True):
-    """`thinking` is empty where the model does not show it, and the signature is then all of it."""
+    """`thinking` is empty if the model does not show it; then there is only the signature."""
 
     thinking: str
     signature: str = ""
@@ -54,7 +54,7 @@ _BLOCKS: dict[str, type[Block]] = {
 
 
 def read_block(raw: Raw) -> Block | None:
-    """A content block, `None` if it is of a kind that a request of ours never asks for."""
+    """A content block; `None` for a type that no request of ours asks for."""
     kind = _BLOCKS.get(kind_of(raw))
     return None if kind is None else json.decode(raw, type=kind)
 
@@ -67,7 +67,7 @@ class OutputDetails(Struct, frozen=True):
 
 
 class Usage(Struct, frozen=True):
-    """Tokens so far. `input_tokens` leaves out what was read from or written to the cache."""
+    """Tokens so far. `input_tokens` does not include tokens read from or written to the cache."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -117,7 +117,7 @@ class Stop(Struct, frozen=True):
 
 
 class MessageDelta(Struct, frozen=True):
-    """How the message ended; its usage is the whole message's, not a difference."""
+    """How the message ended. Its usage is the whole message's, not a difference."""
 
     delta: Stop
     usage: Usage = Usage()
@@ -140,7 +140,7 @@ _EVENTS: dict[str, type[Event]] = {
 
 
 def read_event(kind: str, data: bytes) -> Event | None:
-    """An event, `None` for a `ping` and for kinds that they may add ("versioning")."""
+    """An event; `None` for a `ping` and for types added since (see "versioning")."""
     event = _EVENTS.get(kind)
     return None if event is None else json.decode(data, type=event)
 
@@ -172,17 +172,17 @@ _DELTAS: dict[str, type[Delta]] = {
 
 
 def read_delta(raw: Raw) -> Delta | None:
-    """A piece of a block, `None` for citations and other kinds that OpenAI has no word for."""
+    """A piece of a block; `None` for citations and other types that OpenAI's API does not have."""
     delta = _DELTAS.get(kind_of(raw))
     return None if delta is None else json.decode(raw, type=delta)
 
 
 def kind_of(data: bytes | Raw) -> str:
-    """The `type` that everything on this wire has."""
+    """The `type`, which every object of this API has."""
     return json.decode(data, type=Kind).type
 
 
 def join_usage(earlier: Usage, later: Usage) -> Usage:
-    """What is known after both; a later number replaces an earlier one, its absence does not."""
-    said = {name: v for name, v in msgspec.structs.asdict(later).items() if v is not None}
-    return msgspec.structs.replace(earlier, **said)
+    """The later usage, with the earlier numbers that it leaves out."""
+    given = {name: v for name, v in msgspec.structs.asdict(later).items() if v is not None}
+    return msgspec.structs.replace(earlier, **given)

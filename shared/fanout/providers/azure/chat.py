@@ -1,8 +1,8 @@
 """
-Azure OpenAI's chat completions: OpenAI's, with deployments in the path and filter notes in between.
+Azure OpenAI's chat completions: OpenAI's, with deployments in the path and content filter results.
 
-`api_version` decides the address. A date means the classic one, with the deployment in the path;
-nothing, `v1`, `latest` or `preview` mean the one without dates
+`api_version` selects the endpoint. With a date, it is the classic one, with the deployment in the
+path; with none, `v1`, `latest` or `preview`, it is the one without dates
 (https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle).
 """
 
@@ -26,7 +26,7 @@ from ..openai.provider import is_reasoning
 V1_PATH = "/openai/v1"
 CLASSIC = Quirks("azure")
 REASONING = Quirks("azure", rename={"max_tokens": "max_completion_tokens"})
-# These fields came with 2024-09-01-preview; before, they are "Unrecognized request argument".
+# These fields came with 2024-09-01-preview; older versions reject them.
 OLD = Quirks(
     "azure",
     drop=frozenset({"parallel_tool_calls", "stream_options"}),
@@ -34,31 +34,31 @@ OLD = Quirks(
 )
 _OLD_BEFORE = "2024-09-01"
 
-# What all chunks of a stream have in common, and may be blank in a note.
+# What all chunks of a stream have in common; it may be blank in a content filter's chunk.
 _HEAD = ("id", "object", "created", "model")
-_NOT_NOTES = frozenset({*_HEAD, "choices", "usage"})
+_NOT_RESULTS = frozenset({*_HEAD, "choices", "usage"})
 
-# LiteLLM's marks for a deployment whose own name does not say that its model reasons.
-_REASONING_MARKS = ("o_series/", "gpt5_series/")
+# LiteLLM's prefixes for a deployment of a reasoning model whose own name does not show it.
+_REASONING_PREFIXES = ("o_series/", "gpt5_series/")
 
 
 def encode_azure(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
-    """The caller's body, addressed to a deployment."""
+    """The client's body, for a deployment."""
     version = target.options.get("api_version", "")
-    named = _unmarked(target)
+    named = _without_prefix(target)
     wire = encode(_quirks(version, target, named), request, named, stream)
     return replace(wire, path=_path(version, named))
 
 
-def _unmarked(target: Target) -> Target:
-    for mark in _REASONING_MARKS:
-        if target.model.startswith(mark):
-            return replace(target, model=target.model.removeprefix(mark))
+def _without_prefix(target: Target) -> Target:
+    for prefix in _REASONING_PREFIXES:
+        if target.model.startswith(prefix):
+            return replace(target, model=target.model.removeprefix(prefix))
     return target
 
 
 def _quirks(version: str, target: Target, named: Target) -> Quirks:
-    """A deployment may be called anything, so `base_model` may say what it is."""
+    """The quirks by the model's name, or by `base_model`: a deployment may have any name."""
     if target is not named or is_reasoning(target.options.get("base_model", target.model)):
         return REASONING
     return OLD if _is_dated(version) and version < _OLD_BEFORE else CLASSIC
@@ -73,14 +73,14 @@ def _path(version: str, target: Target) -> str:
         deployment = quote(target.model, safe="")
         version = quote(version, safe="")
         return f"/openai/deployments/{deployment}/chat/completions?api-version={version}"
-    # The v1 base URL is documented with its path, so that it may be in the config already.
+    # Azure documents the v1 base URL with its path, so the config may have it.
     has_path = target.options.get("api_base", "").rstrip("/").endswith(V1_PATH)
     path = "/chat/completions" if has_path else f"{V1_PATH}/chat/completions"
     return f"{path}?api-version=preview" if version == "preview" else path
 
 
 def decode(reply: WireResponse, _target: Target) -> ChatCompletion:
-    """The answer as it is; a message that the filter emptied gets its `content` back, as null."""
+    """The response; a message that the filter emptied gets a `content` of null."""
     value = read(reply.body)
     check_whole(value)
     choices = [
@@ -89,7 +89,7 @@ def decode(reply: WireResponse, _target: Target) -> ChatCompletion:
     return check_whole({**value, "choices": choices})
 
 
-class Noted(msgspec.Struct, frozen=True):
+class FilterChunk(msgspec.Struct, frozen=True):
     """A chunk whose choices may have no delta."""
 
     choices: list[dict[str, Any]] = []
@@ -97,17 +97,17 @@ class Noted(msgspec.Struct, frozen=True):
 
 class AzureDecoder:
     """
-    Chunks as they are, but for the content filter's notes.
+    Returns the chunks unchanged, except those of the content filter.
 
-    What it says of the prompt comes in a chunk without choices, and is added to the next that has
-    one; what an asynchronous filter says later comes without a delta, an id or a model, and gets
-    them (https://learn.microsoft.com/azure/foundry/openai/concepts/content-streaming).
+    Its results for the prompt come in a chunk without choices, and are added to the next chunk. An
+    asynchronous filter's results come without a delta, an id or a model, and get them
+    (https://learn.microsoft.com/azure/foundry/openai/concepts/content-streaming).
     """
 
     def __init__(self, target: Target) -> None:
         self._plain = ChatDecoder(target)
         self._head: dict[str, Any] = {}
-        self._notes: dict[str, Any] = {}
+        self._filter_results: dict[str, Any] = {}
 
     @property
     def ended(self) -> bool:
@@ -115,23 +115,24 @@ class AzureDecoder:
 
     def feed(self, event: WireEvent) -> Iterator[ChatChunk]:
         """Yield the event's chunk, if it is one."""
-        if not event.data or event.data.startswith(b"[DONE]"):
-            yield from self._plain.feed(event)
+        value = self._plain.read(event)
+        if value is None:
             return
-        value = read(event.data)
-        msgspec.convert(value, Noted)
-        said = {name: item for name, item in value.items() if item or name not in _HEAD}
+        msgspec.convert(value, FilterChunk)
+        chunk = {name: item for name, item in value.items() if item or name not in _HEAD}
         if not value.get("choices") and not value.get("usage"):
-            self._notes |= {name: item for name, item in said.items() if name not in _NOT_NOTES}
+            self._filter_results |= {
+                name: item for name, item in chunk.items() if name not in _NOT_RESULTS
+            }
             return
         if not self._head and value.get("id"):
-            self._head = {name: said[name] for name in _HEAD if name in said}
-        yield self._plain.take(self._whole(said))
+            self._head = {name: chunk[name] for name in _HEAD if name in chunk}
+        yield self._plain.take(self._complete(chunk))
 
-    def _whole(self, said: dict[str, Any]) -> dict[str, Any]:
-        notes, self._notes = self._notes, {}
-        choices = [{"delta": {}, **choice} for choice in said.get("choices", ())]
-        return {**self._head, **notes, **said, "choices": choices}
+    def _complete(self, chunk: dict[str, Any]) -> dict[str, Any]:
+        results, self._filter_results = self._filter_results, {}
+        choices = [{"delta": {}, **choice} for choice in chunk.get("choices", ())]
+        return {**self._head, **results, **chunk, "choices": choices}
 
 
 CODEC = Codec(encode_azure, decode, SSEFramer, AzureDecoder)

@@ -1,4 +1,4 @@
-"""Azure's error bodies: OpenAI's, with an inner error that says what the content filter found."""
+"""Azure's error bodies: OpenAI's, with an inner error that has the content filter's results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..openai.errors import read_body
 
 
 def explain(status: int, body: bytes) -> ErrorDetail:
-    """Read `{"error": {…, "innererror": {…}}}`; a code that only repeats the status is none."""
+    """Read `{"error": {…, "innererror": {…}}}`; a code that repeats the status is left out."""
     detail = explain_openai(status, body)
     if detail.code == str(status):
         detail = replace(detail, code=None)
@@ -23,7 +23,7 @@ def explain(status: int, body: bytes) -> ErrorDetail:
 
 def _filtered(value: Any) -> list[str]:
     """
-    Which categories made the filter refuse, such as `hate` or `jailbreak`.
+    The categories that the content filter found, such as `hate` or `jailbreak`.
 
     See https://learn.microsoft.com/azure/foundry/openai/concepts/content-filter; both spellings
     of each name occur.

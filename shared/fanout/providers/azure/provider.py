@@ -1,4 +1,4 @@
-"""Azure OpenAI, and Microsoft Foundry's OpenAI endpoint: the resource's address is the caller's."""
+"""Azure OpenAI, and Microsoft Foundry's OpenAI endpoint; the config has the resource's address."""
 
 from __future__ import annotations
 

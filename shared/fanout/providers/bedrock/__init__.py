@@ -1,1 +1,1 @@
-"""Amazon Bedrock: Converse for every model that chats, OpenAI's completions for OpenAI's own."""
+"""Amazon Bedrock: Converse for every chat model, OpenAI's API for OpenAI's own."""

@@ -1,8 +1,9 @@
 """
 Bedrock's OpenAI-compatible chat completions, on the `bedrock-runtime` endpoint.
 
-Its path is `/openai/v1`: docs.aws.amazon.com/bedrock/latest/userguide/inference-responses-api.html
-says so for all of OpenAI's APIs, and OpenAI's own SDK has no other (`/v1` stood in docs of 2025).
+Its path is `/openai/v1` for all of OpenAI's APIs:
+docs.aws.amazon.com/bedrock/latest/userguide/inference-responses-api.html. OpenAI's own SDK has no
+other; AWS's docs of 2025 had `/v1`.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from ...wire.http import WireEvent, WireRequest, WireResponse
 from ...wire.sse import SSEFramer
 from ..base import Codec, Target, WireError
 from ..openai.chat import ChatDecoder, Quirks, check_whole, encode, read
-from ..openai.normalize import tidy
+from ..openai.normalize import normalize
 from .errors import explain_aws, status_of
 from .models import find_model
 from .reasoning_tags import TagSplitter
 
-# Nothing is stored (only "create" is there), nothing is searched, and all answers are text.
+# The endpoint has no storage (only "create"), no web search, and no responses but text.
 QUIRKS = Quirks(
     "bedrock",
     drop=frozenset({"audio", "modalities", "store", "web_search_options"}),
@@ -33,26 +34,27 @@ QUIRKS = Quirks(
 
 
 def encode_bedrock(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
-    """The caller's body, for the model's id or inference profile."""
+    """The client's body, for the model's id or inference profile."""
     return encode(QUIRKS, request, replace(target, model=find_model(target).id), stream)
 
 
 def _tags_reasoning(target: Target) -> bool:
     """
-    Whether this model puts `<reasoning>` into its text, for which other models may have reasons.
+    Whether this model puts its reasoning into the text, between tags.
 
-    OpenAI's open models do so on this endpoint, and in a stream in every chunk anew:
-    github.com/CherryHQ/cherry-studio/issues/10225 has the bytes.
+    OpenAI's open models do so on this endpoint, and in a stream, every chunk has its own tags:
+    github.com/CherryHQ/cherry-studio/issues/10225 has the bytes. In other models' text, such a tag
+    is text.
     """
     return "gpt-oss" in find_model(target).kind
 
 
 def decode(reply: WireResponse, target: Target) -> ChatCompletion:
-    """The answer, with its reasoning beside its text."""
+    """The response, with its reasoning moved out of its text."""
     value = read(reply.body)
     _raise_aws_error(value)
     check_whole(value)
-    value = tidy(value, "message")
+    value = normalize(value, "message")
     if _tags_reasoning(target):
         choices = [_split(choice, "message", TagSplitter()) for choice in value["choices"]]
         value = {**value, "choices": choices}
@@ -60,7 +62,7 @@ def decode(reply: WireResponse, target: Target) -> ChatCompletion:
 
 
 class BedrockDecoder:
-    """Chunks as they are, with the reasoning beside the text."""
+    """Returns the chunks normalized, with the reasoning moved out of the text."""
 
     def __init__(self, target: Target) -> None:
         self._plain = ChatDecoder(target)
@@ -72,15 +74,14 @@ class BedrockDecoder:
 
     def feed(self, event: WireEvent) -> Iterator[ChatChunk]:
         """Yield the event's chunk, if it is one."""
-        if not event.data or event.data.startswith(b"[DONE]"):
-            yield from self._plain.feed(event)
+        value = self._plain.read(event)
+        if value is None:
             return
-        value = read(event.data)
         _raise_aws_error(value)
         if "choices" in value:
             self._plain.take(value)
-            tidied: Any = self._split(tidy(value, "delta"))
-            chunk: ChatChunk = tidied
+            normal: Any = self._split(normalize(value, "delta"))
+            chunk: ChatChunk = normal
             yield chunk
 
     def _split(self, value: dict[str, Any]) -> dict[str, Any]:
@@ -96,25 +97,25 @@ class BedrockDecoder:
 
 
 def _split(choice: dict[str, Any], part: str, splitter: TagSplitter) -> dict[str, Any]:
-    """Move what is between tags out of the choice's `content`."""
-    said = choice[part]
-    content = said.get("content")
+    """Move the text between tags out of the choice's `content`."""
+    message = choice[part]
+    content = message.get("content")
     thought, text = splitter.feed(content) if content else ("", "")
     if choice["finish_reason"]:
         late_thought, late_text = splitter.end()
         thought, text = thought + late_thought, text + late_text
     if (thought, text) == ("", content or ""):
         return choice
-    rest = {**said, "reasoning_content": thought} if thought else {**said}
+    rest = {**message, "reasoning_content": thought} if thought else {**message}
     if text or part == "message":
-        rest["content"] = text or (None if said.get("tool_calls") else "")
+        rest["content"] = text or (None if message.get("tool_calls") else "")
     else:
         rest.pop("content", None)
     return {**choice, part: rest}
 
 
 def _raise_aws_error(value: dict[str, Any]) -> None:
-    """AWS's own words for a failure, in a reply that began as a success."""
+    """Raise AWS's own error, inside a response that began as a success."""
     if "choices" not in value and ("__type" in value or isinstance(value.get("message"), str)):
         detail: ErrorDetail = explain_aws(value, 502)
         raise WireError(status_of(value), detail)

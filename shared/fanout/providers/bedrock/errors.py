@@ -1,4 +1,4 @@
-"""AWS's error bodies, and OpenAI's where the endpoint gives those."""
+"""AWS's error bodies, and OpenAI's, which the OpenAI-compatible endpoint sends."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from ...errors import ErrorDetail
 from ..base import WireError
-from ..openai.errors import NO_WORDS, explain_value, read_body, type_of
+from ..openai.errors import NO_REASON, explain_value, read_body, type_of
 
 # docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html, and those of InvokeModel and
 # ConverseStream; inside a stream their names begin with a small letter.
@@ -28,7 +28,7 @@ _STATUSES = {
     "UnrecognizedClientException": 403,
     "ValidationException": 400,
 }
-# OpenAI's codes for what a caller tells apart by one.
+# OpenAI's codes for the exceptions that have one.
 _CODES = {
     "ResourceNotFoundException": "model_not_found",
     "ThrottlingException": "rate_limit_exceeded",
@@ -40,15 +40,15 @@ def explain(status: int, body: bytes) -> ErrorDetail:
     value = read_body(body)
     if isinstance(value, dict) and "error" not in value:
         return explain_aws(value, status)
-    return explain_value(value, f"HTTP {status}, {NO_WORDS}", type_of(status))
+    return explain_value(value, f"HTTP {status}, {NO_REASON}", type_of(status))
 
 
 def explain_aws(value: dict[str, Any], status: int) -> ErrorDetail:
-    """Read AWS's own shape, in which `message` may have a capital letter."""
+    """Read AWS's own shape, in which `message` may begin with a capital letter."""
     kind = exception_of(value)
     message = value.get("message") or value.get("Message")
     if not isinstance(message, str):
-        message = f"{kind or f'HTTP {status}'}, {NO_WORDS}"
+        message = f"{kind or f'HTTP {status}'}, {NO_REASON}"
     return ErrorDetail(
         message, type_of(_STATUSES.get(kind, status)), None, _CODES.get(kind, kind or None)
     )
@@ -58,7 +58,7 @@ def exception_of(value: dict[str, Any]) -> str:
     """
     `com.amazon.coral.service#ThrottlingException` -> `ThrottlingException`, or "".
 
-    An unknown operation is told one level down, under `Output`.
+    For an unknown operation, it is one level down, under `Output`.
     """
     output = value.get("Output")
     named = value.get("__type") or (output.get("__type") if isinstance(output, dict) else None)
@@ -66,13 +66,13 @@ def exception_of(value: dict[str, Any]) -> str:
 
 
 def make_error(name: str, data: bytes) -> WireError:
-    """The failure called `name`, with what it says, that came inside of a stream."""
-    said = read_body(data)
-    value = {**(said if isinstance(said, dict) else {}), "__type": name[:1].upper() + name[1:]}
+    """The error called `name` inside a stream, with the message in `data`."""
+    body = read_body(data)
+    value = {**(body if isinstance(body, dict) else {}), "__type": name[:1].upper() + name[1:]}
     status = status_of(value)
     return WireError(status, explain_aws(value, status))
 
 
 def status_of(value: dict[str, Any]) -> int:
-    """The HTTP status of an exception that came inside a success; 502 of an unknown one."""
+    """The HTTP status of an exception inside a success; 502 for an unknown one."""
     return _STATUSES.get(exception_of(value), 502)

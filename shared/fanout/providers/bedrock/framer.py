@@ -1,8 +1,8 @@
 """
-Bedrock's streams: events of AWS's own from Converse, server-sent ones from OpenAI's endpoint.
+Bedrock's streams: AWS's event stream from Converse, server-sent events from OpenAI's endpoint.
 
-Their first byte tells them apart, whichever was asked for: a frame begins with its length, of
-which the highest byte is never a letter.
+The first byte shows which one it is: a frame begins with its length, whose highest byte is never a
+letter.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _FIRST_OF_FRAMES = b"\x00", b"\x01"
 
 
 class BedrockFramer:
-    """Decode bytes to events, of the kind that they are."""
+    """Decode bytes to events, in either format."""
 
     def __init__(self) -> None:
         self._framer: Framer | None = None
 
     def feed(self, data: bytes) -> Iterator[WireEvent]:
-        """Yield the events that `data` completes; `BadWire` where a checksum is wrong."""
+        """Yield the events that `data` completes; `BadWire` if a checksum is wrong."""
         if self._framer is None:
             if not data:
                 return

@@ -1,9 +1,9 @@
 """
-Which of Bedrock's two APIs a model is asked by, and what models differ in, by their names.
+Which of Bedrock's two APIs serves a model, and what models differ in, by their names.
 
-Knows nothing of requests. Converse serves every model that chats
-(https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference.html); OpenAI's own
-models are asked in OpenAI's words, of which none is lost in translation then.
+Converse serves every chat model
+(https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference.html). OpenAI's own
+models are called with OpenAI's API, so that nothing is lost in translation.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from ..base import Target
 
 Api: TypeAlias = Literal["converse", "openai"]
 
-# LiteLLM's spellings: `bedrock/converse/us.anthropic.claude-…`. Its `invoke` asks a model in that
-# model's own words; the answer is the same by whichever of ours the model has.
+# LiteLLM's prefixes: `bedrock/converse/us.anthropic.claude-…`. Its `invoke` uses the model's own
+# API; the response is the same with either of ours.
 _ROUTES: Mapping[str, Api | None] = {
     "converse": "converse",
     "converse_like": "converse",
@@ -33,9 +33,9 @@ _OPENAI = re.compile(r"(?:^|/)(?:[a-z-]+\.)?openai\.")
 
 class Model(Struct, frozen=True):
     """
-    A model as AWS is asked for it.
+    A model as a request to AWS names it.
 
-    `id` may be an ARN that says nothing of what is behind it; `kind` is then the deployment's
+    `id` may be an ARN that does not show which model it is; then `kind` is the deployment's
     `base_model`, if it has one.
     """
 
@@ -45,7 +45,7 @@ class Model(Struct, frozen=True):
 
 
 def find_model(target: Target) -> Model:
-    """The model that `target` names, its route taken off."""
+    """The model of `target`, without LiteLLM's prefix."""
     name, api = target.model.removeprefix("bedrock/"), None
     route, slash, rest = name.partition("/")
     if slash and route in _ROUTES:
@@ -63,7 +63,7 @@ def is_claude(kind: str) -> bool:
 
 def encode_top_k(kind: str, top_k: int) -> dict[str, Any] | None:
     """
-    The field that has it; `None` for models that are not known to have one.
+    The model's field for `top_k`; `None` for models that are not known to have one.
 
     Nova: https://docs.aws.amazon.com/nova/latest/userguide/using-converse-api.html.
     """
@@ -71,7 +71,7 @@ def encode_top_k(kind: str, top_k: int) -> dict[str, Any] | None:
 
 
 class Efforts(Struct, frozen=True):
-    """The levels of reasoning that a model has; `off` is how it is kept from it, if it can be."""
+    """A model's levels of reasoning; `off` turns it off, if the model can."""
 
     levels: frozenset[str]
     field: Literal["reasoning_effort", "reasoningConfig"] = "reasoning_effort"
@@ -84,7 +84,7 @@ class Efforts(Struct, frozen=True):
 
 
 # Nova 2: https://docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html. The other
-# three take OpenAI's field; AWS's pages are silent on it, langchain-aws (#1188, #1261) has tried.
+# three take OpenAI's field; AWS does not document it, langchain-aws (#1188, #1261) tried it.
 _EFFORTS: tuple[tuple[str, Efforts], ...] = (
     (
         "amazon.nova-2",
@@ -101,5 +101,5 @@ _EFFORTS: tuple[tuple[str, Efforts], ...] = (
 
 
 def find_efforts(kind: str) -> Efforts | None:
-    """How hard the model may be told to think, `None` where nothing is known of it."""
+    """The model's levels of reasoning; `None` if they are unknown."""
     return next((efforts for name, efforts in _EFFORTS if name in kind), None)

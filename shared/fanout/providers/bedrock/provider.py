@@ -1,8 +1,8 @@
 """
-Amazon Bedrock: the role's or the environment's AWS credentials, or a Bedrock API key.
+Amazon Bedrock, with the AWS credentials of the role or the environment, or a Bedrock API key.
 
-Where the key is there, it goes out as a bearer token and nothing is signed. A model's name says
-whether it is asked by Converse or in OpenAI's words.
+If there is a key, it is sent as a bearer token and nothing is signed. The model's name selects
+Converse or OpenAI's API.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ def _codec(target: Target) -> Codec:
 
 
 def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
-    """The request, for the API that `target`'s model is asked by."""
+    """The request, for the API of `target`'s model."""
     return _codec(target).encode(request, target, stream)
 
 
 def decode(reply: WireResponse, target: Target) -> ChatCompletion:
-    """The whole answer, of that API."""
+    """A response of that API."""
     return _codec(target).decode(reply, target)
 
 

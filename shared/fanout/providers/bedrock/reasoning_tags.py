@@ -1,4 +1,4 @@
-"""Reasoning that stands in an answer's text between tags. Knows nothing of chunks."""
+"""Reasoning between tags in a response's text."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ OPEN, CLOSE = "<reasoning>", "</reasoning>"
 
 class TagSplitter:
     """
-    Parts a text that begins with `<reasoning>…</reasoning>`, fed in pieces, from what follows.
+    Separates `<reasoning>…</reasoning>` at the beginning of a text, fed in pieces, from the rest.
 
-    Such an element may follow another, for each piece of a stream may have its own; once anything
-    else was said, tags are text like any other.
+    Several such elements may follow one another, because each piece of a stream may have its own.
+    After any other text, tags are text.
     """
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class TagSplitter:
         self._over = False
 
     def feed(self, text: str) -> tuple[str, str]:
-        """Take the next piece; return what of it is reasoning, and what is said."""
+        """Take the next piece; return its reasoning and its text."""
         if self._over:
             return "", text
         text, self._held = self._held + text, ""
@@ -47,7 +47,7 @@ class TagSplitter:
         return text[:cut], ""
 
     def end(self) -> tuple[str, str]:
-        """What was held back for a tag that never came, as `feed` would return it."""
+        """The rest that was held back as the beginning of a tag, as `feed` would return it."""
         held, self._held = self._held, ""
         return (held, "") if self._inside else ("", held)
 

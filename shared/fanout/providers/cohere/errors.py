@@ -1,14 +1,13 @@
-"""Cohere's errors: `{"id": "…", "message": "…"}` under a status that says the rest."""
+"""Cohere's errors: `{"id": "…", "message": "…"}`; the HTTP status is their type."""
 
 from __future__ import annotations
 
-from msgspec import MsgspecError, Struct
+from msgspec import Struct
 
 from ...errors import ErrorDetail
-from ...wire import json
-from ..base import WireError
+from ..base import WireError, read_error
 
-# https://docs.cohere.com/reference/errors; 498 is Cohere's own, for a token that is blocked.
+# https://docs.cohere.com/reference/errors; 498 is Cohere's own, for a blocked token.
 _KINDS: dict[int, tuple[str, str | None]] = {
     400: ("invalid_request_error", None),
     401: ("authentication_error", "invalid_api_key"),
@@ -26,17 +25,15 @@ class Fault(Struct, frozen=True):
 
 
 def explain(status: int, body: bytes) -> ErrorDetail:
-    """Read the body's message; a body that is not Cohere's own is not repeated to anyone."""
+    """Read an error body."""
     kind, code = _KINDS.get(status, ("api_error", None))
-    try:
-        message = json.decode(body, type=Fault).message
-    except (MsgspecError, UnicodeDecodeError, RecursionError):
-        message = f"HTTP {status}, Cohere gave no reason"
+    fault = read_error(body, Fault)
+    message = fault.message if fault else f"HTTP {status}, Cohere gave no reason"
     return ErrorDetail(message, kind, code=code)
 
 
 def raise_failure(finish_reason: str | None, error: str | None) -> None:
-    """Raise if an answer that began well is said to have failed: there is no answer then."""
+    """Raise `WireError` if the response says that the generation failed."""
     if finish_reason == "TIMEOUT":
         raise WireError(504, ErrorDetail(error or "the generation took too long", "timeout_error"))
     if error or finish_reason == "ERROR":

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ...wire.sse import SSEFramer
 from ..base import Codec, Provider
 from .errors import explain
-from .request import decode, encode
+from .request import encode
+from .response import decode
 from .stream import ChatDecoder
 
 PROVIDER = Provider(

@@ -1,19 +1,14 @@
-"""`/v2/chat`: what we send beside what it means back, rule by rule."""
+"""
+A chat completion's request as one of `/v2/chat`, field by field.
+
+Source: https://docs.cohere.com/reference/chat.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, assert_never
 
-from ...schema.chat import (
-    AnswerMessage,
-    ChatCompletion,
-    FinishReason,
-    Object,
-    Usage,
-    make_completion,
-    make_usage,
-)
 from ...schema.request import (
     ChatRequest,
     GrammarFormat,
@@ -23,62 +18,32 @@ from ...schema.request import (
     TextFormat,
 )
 from ...wire import json
-from ...wire.http import WireRequest, WireResponse
-from ..base import Losses, Target, refuse_unknown
-from . import wire
-from .errors import raise_failure
-from .messages import MESSAGE_FIELDS, encode_messages
+from ...wire.http import WireRequest
+from ..base import DEFAULTS, FIELDS, MESSAGE_FIELDS, Losses, Target, check_fields
+from ..request import describe_schema, present
+from .messages import encode_messages
 from .tools import encode_tools
 
-FINISH_REASONS: Mapping[str, FinishReason] = {
-    "COMPLETE": "stop",
-    "STOP_SEQUENCE": "stop",
-    "MAX_TOKENS": "length",
-    "TOOL_CALL": "tool_calls",
-}
-
-TRANSLATED = frozenset(
-    {
-        "model",
-        "messages",
-        "stream",
-        "stream_options",
-        "max_tokens",
-        "max_completion_tokens",
-        "temperature",
-        "top_p",
-        "top_k",
-        "seed",
-        "stop",
-        "frequency_penalty",
-        "presence_penalty",
-        "logprobs",
-        "response_format",
-        "reasoning_effort",
-        "tools",
-        "tool_choice",
-    }
-)
-# Who asks and what for, and hints to a cache: no answer depends on them.
-MEANINGLESS = frozenset({"user", "metadata", "safety_identifier", "prompt_cache_key"})
-# Fields whose only value that Cohere can serve is what it does anyway.
-HARMLESS: Mapping[str, tuple[object, ...]] = {
-    "function_call": ("auto", "none"),
-    "functions": ([],),
-    "logit_bias": ({},),
-    "modalities": (["text"],),
-    "n": (1,),
-    "parallel_tool_calls": (True,),
-    "service_tier": ("auto", "default"),
-    "store": (False,),
-    "top_logprobs": (0,),
-    "verbosity": ("medium",),
-}
-# Cohere's own, for callers who send them in `extra_body`: they go out as they are.
+# Cohere's own fields, for clients that send them in `extra_body`; they are sent on unchanged.
 NATIVE = ("citation_options", "documents", "priority", "safety_mode", "strict_tools", "thinking")
 
+_FIELDS = FIELDS | {
+    "frequency_penalty",
+    "logprobs",
+    "metadata",  # no response depends on it
+    "presence_penalty",
+    "seed",
+    *NATIVE,
+}
+_MESSAGE_FIELDS = MESSAGE_FIELDS | {"citations"}  # our own responses have it
+_DEFAULTS = {
+    **DEFAULTS,
+    "function_call": ("auto", "none"),
+    "service_tier": ("auto", "default"),
+}
+
 # Cohere publishes no scale of efforts, only a budget of tokens, and recommends to set none
-# (https://docs.cohere.com/docs/reasoning): so it is from "high" on.
+# (https://docs.cohere.com/docs/reasoning). So there is none from "high" on.
 BUDGETS: Mapping[str, int | None] = {
     "minimal": 512,
     "low": 1024,
@@ -91,9 +56,9 @@ LOWEST_P, HIGHEST_P = 0.01, 0.99
 
 
 def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
-    """The request in Cohere's words; what these lack is lost as `drop_params` says."""
+    """The request for `target`'s model. What the API cannot express is rejected, or noted."""
     losses = Losses(target, "cohere")
-    refuse_unknown(request, losses, _known(request.body), MESSAGE_FIELDS)
+    check_fields(request, losses, _FIELDS, _MESSAGE_FIELDS, _DEFAULTS)
     body = {
         "model": target.model,
         "messages": encode_messages(request, losses),
@@ -112,22 +77,16 @@ def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  
         **encode_tools(request, losses),
     }
     body |= {name: request.body[name] for name in NATIVE if name in request.body}
-    present = {name: value for name, value in body.items() if value is not None}
-    return WireRequest("/v2/chat", json.encode(present), dropped=losses.dropped)
-
-
-def _known(body: Object) -> frozenset[str]:
-    harmless = {name for name, values in HARMLESS.items() if body.get(name) in values}
-    return TRANSLATED | MEANINGLESS | harmless | {*NATIVE}
+    return WireRequest("/v2/chat", json.encode(present(body)), dropped=losses.dropped)
 
 
 def encode_top_p(top_p: float | None) -> float | None:
-    """`p` runs from 0.01 to 0.99 and is 0.75 if left out, so OpenAI's 1 is sent as nearly 1."""
+    """`p` is from 0.01 to 0.99, and 0.75 if it is left out; so OpenAI's 1 is sent as nearly 1."""
     return None if top_p is None else min(max(top_p, LOWEST_P), HIGHEST_P)
 
 
 def encode_penalty(request: ChatRequest, name: str, losses: Losses) -> float | None:
-    """Cohere's penalties run from 0 to 1; its default is 0, and some models take only one."""
+    """Cohere's penalties are from 0 to 1. Zero is the default; some models accept only one."""
     penalty: float = getattr(request, name) or 0.0
     if not 0 <= penalty <= 1:
         losses.lose(name, "it must be from 0 to 1")
@@ -136,17 +95,15 @@ def encode_penalty(request: ChatRequest, name: str, losses: Losses) -> float | N
 
 
 def encode_format(request: ChatRequest, losses: Losses) -> dict[str, Any] | None:
-    """A schema is part of `json_object`, and is always followed: `strict` has nothing to add."""
+    """A schema is part of `json_object` and is always strict."""
     match request.response_format:
         case None | TextFormat():
             return None
         case JSONFormat():
             return {"type": "json_object"}
         case SchemaFormat(json_schema=asked):
-            if asked.schema is None:
-                return {"type": "json_object"}
-            described = {"description": asked.description} if asked.description else {}
-            return {"type": "json_object", "json_schema": {**described, **asked.schema}}
+            schema = None if asked.schema is None else describe_schema(asked)
+            return present({"type": "json_object", "json_schema": schema})
         case GrammarFormat() | PythonFormat():
             losses.lose("response_format")
             return None
@@ -155,76 +112,9 @@ def encode_format(request: ChatRequest, losses: Losses) -> dict[str, Any] | None
 
 
 def encode_effort(effort: str | None) -> dict[str, Any] | None:
-    """Reasoning is on by default where a model has it."""
+    """`thinking`; without it, a model that can reason does."""
     if effort is None:
         return None
     if effort == "none":
         return {"type": "disabled"}
-    budget = BUDGETS[effort]
-    return {"type": "enabled"} | ({} if budget is None else {"token_budget": budget})
-
-
-def decode(reply: WireResponse, target: Target) -> ChatCompletion:
-    """Cohere's reply in OpenAI's words."""
-    said = json.decode(reply.body, type=wire.Reply)
-    raise_failure(said.finish_reason, None)
-    answer = make_completion(
-        target.model,
-        decode_message(said.message),
-        decode_reason(said.finish_reason),
-        decode_usage(said.usage),
-        id=said.id,
-    )
-    if logprobs := decode_logprobs(said.logprobs):
-        answer["choices"][0]["logprobs"] = logprobs
-    return answer
-
-
-def decode_message(said: wire.Message) -> AnswerMessage:
-    """Thinking and the plan of a tool's use are both reasoning."""
-    blocks = said.content or []
-    text = "".join(block.text or "" for block in blocks)
-    thought = "".join(block.thinking or "" for block in blocks) + (said.tool_plan or "")
-    message = AnswerMessage(role="assistant", content=text)
-    if thought:
-        message["reasoning_content"] = thought
-    if said.tool_calls:
-        message["content"] = text or None
-        message["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.function.name, "arguments": call.function.arguments},
-            }
-            for call in said.tool_calls
-        ]
-    if said.citations:
-        message["citations"] = list(said.citations)
-    return message
-
-
-def decode_reason(reason: str | None) -> FinishReason:
-    return FINISH_REASONS.get(reason or "", "stop")
-
-
-def decode_usage(usage: wire.Usage | None) -> Usage | None:
-    """What the model read and wrote, template and all; billed units are fewer."""
-    counted = usage and (usage.tokens or usage.billed_units)
-    if not usage or not counted:
-        return None
-    sent, got = int(counted.input_tokens or 0), int(counted.output_tokens or 0)
-    return make_usage(sent, got, cached=int(usage.cached_tokens or 0))
-
-
-def decode_logprobs(items: list[wire.Logprob] | None) -> dict[str, Any] | None:
-    """One entry for each piece of text; a piece of several tokens is as likely as all of them."""
-    content = [
-        {
-            "token": item.text or "",
-            "logprob": sum(item.logprobs or ()),
-            "bytes": list((item.text or "").encode()),
-            "top_logprobs": [],
-        }
-        for item in items or ()
-    ]
-    return {"content": content} if content else None
+    return present({"type": "enabled", "token_budget": BUDGETS[effort]})

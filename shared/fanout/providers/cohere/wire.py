@@ -1,5 +1,5 @@
 """
-Cohere v2 as it is on the wire, as far as it is relied on; what is unknown is passed over.
+Cohere's responses: the fields that are used are checked, unknown ones are ignored.
 
 See https://docs.cohere.com/reference/chat and https://docs.cohere.com/reference/chat-stream.
 """
@@ -19,7 +19,7 @@ class Tokens(Struct, frozen=True):
 
 
 class Usage(Struct, frozen=True):
-    """`tokens` is what the model read and wrote, `billed_units` what of it is paid for."""
+    """`tokens` is what the model read and wrote, `billed_units` the part that is billed."""
 
     tokens: Tokens | None = None
     billed_units: Tokens | None = None
@@ -27,14 +27,14 @@ class Usage(Struct, frozen=True):
 
 
 class Logprob(Struct, frozen=True):
-    """A piece of text with the log probabilities of the tokens that it is made of."""
+    """A piece of text with the log probabilities of its tokens."""
 
     text: str | None = None
     logprobs: list[float] | None = None
 
 
 class Block(Struct, frozen=True):
-    """A content block, or a piece of one; of its two texts it has at most one."""
+    """A content block, or a piece of one; it has at most one of the two texts."""
 
     text: str | None = None
     thinking: str | None = None
@@ -57,7 +57,7 @@ class Message(Struct, frozen=True):
     citations: list[dict[str, Any]] | None = None
 
 
-class Reply(Struct, frozen=True):
+class Response(Struct, frozen=True):
     id: str
     finish_reason: str
     message: Message
@@ -69,7 +69,7 @@ class Reply(Struct, frozen=True):
 
 
 class Event(Struct, frozen=True):
-    """Any event: what its `delta` looks like depends on its `type`."""
+    """Any event; the shape of `delta` depends on `type`."""
 
     type: str
     delta: Raw = Raw(b"{}")
@@ -95,7 +95,7 @@ class PlanDelta(Struct, frozen=True):
 
 
 class CallStartMessage(Struct, frozen=True):
-    """One call, although its name has the plural."""
+    """One call, although the field's name is plural."""
 
     tool_calls: ToolCall
 
@@ -121,7 +121,7 @@ class CallDelta(Struct, frozen=True):
 
 
 class CitationMessage(Struct, frozen=True):
-    """One citation, although its name has the plural."""
+    """One citation, although the field's name is plural."""
 
     citations: dict[str, Any]
 

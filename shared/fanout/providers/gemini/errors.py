@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from msgspec import MsgspecError, Struct
+from msgspec import Struct
 
 from ...errors import ErrorDetail
-from ...wire import json
+from ..base import read_error
 from . import wire
 
 # https://cloud.google.com/apis/design/errors#handling_errors
@@ -26,16 +26,12 @@ class Body(Struct, frozen=True):
 
 
 def explain(status: int, body: bytes) -> ErrorDetail:
-    """Read an error body; one that is not Google's own is not repeated to anyone."""
-    try:
-        fault = json.decode(body, type=Body | list[Body])
-    except (MsgspecError, UnicodeDecodeError, RecursionError):
+    """Read an error body, or a JSON list of one: a stream without `alt=sse` is a list."""
+    bodies = read_error(body, list[Body]) if body.lstrip().startswith(b"[") else None
+    found = bodies[0] if bodies else read_error(body, Body)
+    if found is None:
         return ErrorDetail(f"HTTP {status}, Google gave no reason")
-    if isinstance(fault, list):  # a stream that was not asked for as SSE is a JSON list
-        if not fault:
-            return ErrorDetail(f"HTTP {status}, Google gave no reason")
-        fault = fault[0]
-    return explain_fault(fault.error)
+    return explain_fault(found.error)
 
 
 def _seconds(delays: list[str]) -> float | None:
@@ -48,9 +44,10 @@ def _seconds(delays: list[str]) -> float | None:
 
 def explain_fault(fault: wire.Fault) -> ErrorDetail:
     """
-    Google's status in OpenAI's words.
+    OpenAI's type and code for Google's status.
 
-    A bad key is a 400 whose details say so; a quota of the day is not worth waiting for.
+    A bad key is a 400 with that reason in its details. A quota per day is no rate limit: waiting
+    does not help.
     """
     kind, code = _KINDS.get(fault.status, ("api_error", None))
     details = fault.details or ()

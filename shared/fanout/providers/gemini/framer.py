@@ -1,4 +1,4 @@
-"""Server-sent events, and the error that Google writes between them as bare JSON."""
+"""Server-sent events, and the errors that Google writes between them as bare JSON."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ...wire import json
 from ...wire.http import WireEvent
 from ...wire.sse import SSEFramer
 
-# No line of an event begins so. Google's SDK, too, looks for such lines in a stream: see
+# No line of an event begins like this. Google's SDK looks for such lines, too: see
 # `_iter_response_stream` in https://github.com/googleapis/python-genai.
 _BARE = re.compile(rb"(?<=[\r\n])\{")
 
 
 class StreamFramer:
-    """Decode bytes to events; a bare JSON object is one event, and there is nothing after it."""
+    """Decode bytes to events; a bare JSON object is one event, and the last."""
 
     def __init__(self) -> None:
         self._events = SSEFramer()

@@ -1,14 +1,14 @@
-"""Images, sound and files: inline as base64, or by a URL that Google fetches."""
+"""Images, audio and files: inline as base64, or as a URL that Google fetches."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from ...schema.request import AudioPart, FileRef, ImageURL
+from ...schema.request import FileRef, ImageURL, InputAudio
 from ..base import Losses
+from ..request import Block, read_data_uri
 
-# Google wants the type told; a URL has nothing but its ending to tell it by.
+# Google requires a media type; that of a URL is only in its ending.
 TYPES: Mapping[str, str] = {
     "csv": "text/csv",
     "gif": "image/gif",
@@ -33,55 +33,48 @@ RESOLUTIONS: Mapping[object, str] = {
 }
 
 
-def encode_image(
-    image: ImageURL,
-    place: str,
-    losses: Losses,
-    *,
-    has_levels: bool,
-) -> dict[str, Any] | None:
-    """An image; its detail is a part's `mediaResolution`, which came with Gemini 3."""
-    part = _encode_url(image.url, f"{place}.image_url.url", losses)
+def encode_image(image: ImageURL, path: str, losses: Losses, *, has_levels: bool) -> Block | None:
+    """An image. Its detail is the part's `mediaResolution`, which came with Gemini 3."""
+    part = _encode_url(image.url, f"{path}.url", losses)
     level = RESOLUTIONS.get(image.detail)
     if part is None or level is None:
         return part
     if not has_levels:
-        losses.lose(f"{place}.image_url.detail", "only models since Gemini 3 do")
+        losses.lose(f"{path}.detail", "only models since Gemini 3 do")
         return part
     return {**part, "mediaResolution": {"level": level}}
 
 
-def encode_audio(part: AudioPart) -> dict[str, Any]:
-    audio = part.input_audio
+def encode_audio(audio: InputAudio, _path: str, _losses: Losses) -> Block:
     return {"inlineData": {"mimeType": f"audio/{audio.format}", "data": audio.data}}
 
 
-def encode_file(file: FileRef, place: str, losses: Losses) -> dict[str, Any] | None:
-    """A file's bytes, or the URI that it has in Google's own store of files."""
+def encode_file(file: FileRef, path: str, losses: Losses) -> Block | None:
+    """A file's bytes, or its URI in Google's Files API."""
     if file.file_data is not None:
         if file.file_data.startswith("data:"):
-            return _encode_url(file.file_data, f"{place}.file.file_data", losses)
+            return _encode_url(file.file_data, f"{path}.file_data", losses)
         kind = guess_type(file.filename or "") or "application/pdf"
         return {"inlineData": {"mimeType": kind, "data": file.file_data}}
     if file.file_id is not None and "://" in file.file_id:
-        return _encode_url(file.file_id, f"{place}.file.file_id", losses)
-    losses.lose(f"{place}.file.file_id", "it knows only files by URI")
+        return _encode_url(file.file_id, f"{path}.file_id", losses)
+    losses.lose(f"{path}.file_id", "a file needs a URI")
     return None
 
 
-def _encode_url(url: str, place: str, losses: Losses) -> dict[str, Any] | None:
+def _encode_url(url: str, path: str, losses: Losses) -> Block | None:
     if not url.startswith("data:"):
         # https://ai.google.dev/gemini-api/docs/file-input-methods: any public or signed URL.
         kind = guess_type(url.partition("?")[0].partition("#")[0])
         return {"fileData": {"fileUri": url} | ({"mimeType": kind} if kind else {})}
-    head, _, data = url.removeprefix("data:").partition(",")
-    kind, *flags = head.split(";")
-    if "base64" not in flags:
-        losses.lose(place, "of data URIs only those in base64")
+    parts = read_data_uri(url)
+    if parts is None:
+        losses.lose(path, "a data URI must be in base64")
         return None
+    kind, data = parts
     return {"inlineData": {"mimeType": kind or "text/plain", "data": data}}
 
 
 def guess_type(name: str) -> str | None:
-    """The media type that a name's ending tells."""
+    """The media type of a name's ending."""
     return TYPES.get(name.rpartition(".")[2].lower())

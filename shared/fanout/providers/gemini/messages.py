@@ -1,174 +1,120 @@
-"""Messages as Google has them: system texts apart, and turns of a user and a model."""
+"""
+Messages as Google's: the system prompt, and turns of a user and a model.
+
+The signature of a thought goes back to Google with the text or the call that it came with:
+https://ai.google.dev/gemini-api/docs/thought-signatures. Our responses have it in
+`extra_content.google.thought_signature`, as Google's own OpenAI-compatible endpoint does.
+"""
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias, assert_never
+from functools import partial
+from typing import Any
 
 from msgspec import MsgspecError, Struct, field
 
 from ...errors import RequestError
 from ...schema.chat import Object
 from ...schema.request import (
-    AnyMessage,
     AssistantMessage,
-    AudioPart,
     ChatRequest,
-    DeveloperMessage,
-    FilePart,
-    FunctionMessage,
-    ImagePart,
-    RefusalPart,
-    SystemMessage,
+    FunctionToolCall,
     TextPart,
     ToolMessage,
-    UserMessage,
-    UserPart,
 )
 from ...wire import json
 from ..base import Losses
-from .calls import SKIP_SIGNATURE, encode_call, signature_in, told_id
-from .media import encode_audio, encode_file, encode_image
-
-# `reasoning_content` and `extra_content` are what our own answers carry: callers send them back.
-MESSAGE_FIELDS = frozenset(
-    {
-        "role",
-        "content",
-        "refusal",
-        "name",
-        "tool_calls",
-        "tool_call_id",
-        "reasoning_content",
-        "extra_content",
-    }
+from ..request import (
+    Block,
+    ChatMessage,
+    PartEncoders,
+    encode_content,
+    function_calls,
+    read_arguments,
+    split_turns,
 )
+from .media import encode_audio, encode_file, encode_image
+from .signatures import SKIP_SIGNATURE, encode_id, find_signature
 
-Parts: TypeAlias = list[dict[str, Any]]
+# The results of tools are one turn, and not a part of the user's, though Google calls both `user`.
+ROLES = {"user": "user", "assistant": "model", "tool": "tool"}
 
 
-class Conversation(Struct):
-    """What has been put together so far; `names` knows the function of each call by its id."""
+class _Context(Struct):
+    """What the messages share; `names` has the function's name of each call so far, by its id."""
 
     losses: Losses
+    encoders: PartEncoders
     has_levels: bool
-    system: Parts = field(default_factory=list)
-    turns: list[tuple[str, Parts]] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
 
-    def say(self, speaker: str, parts: Parts) -> None:
-        """Add to the turn of whoever speaks already: the results of one step must be one turn."""
-        if self.turns and self.turns[-1][0] == speaker:
-            self.turns[-1][1].extend(parts)
-        else:
-            self.turns.append((speaker, list(parts)))
 
-    @property
-    def contents(self) -> list[dict[str, Any]]:
-        """The turns; whatever is not the model's is called the user's, a tool's result too."""
-        return [
-            {"role": "model" if speaker == "assistant" else "user", "parts": parts}
-            for speaker, parts in self.turns
-        ]
-
-
-def encode_messages(request: ChatRequest, losses: Losses, *, has_levels: bool) -> Conversation:
-    """Every message in its place; system and developer texts go before all of them."""
-    talk = Conversation(losses, has_levels)
-    messages = zip(request.messages, request.body["messages"], strict=True)
-    for index, (message, raw) in enumerate(messages):
-        _encode_message(message, raw, f"messages[{index}]", talk)
-    return talk
-
-
-def _encode_message(message: AnyMessage, raw: Object, place: str, talk: Conversation) -> None:
-    # On a tool's message `name` repeats what its call says; on any other it tells speakers apart.
-    if raw.get("name") and not isinstance(message, ToolMessage | FunctionMessage):
-        talk.losses.lose(f"{place}.name")
-    match message:
-        case SystemMessage() | DeveloperMessage():
-            talk.system.extend(_texts(message.content))
-        case UserMessage():
-            talk.say("user", _encode_user(message.content, place, talk))
-        case AssistantMessage():
-            talk.say("assistant", _encode_assistant(message, raw, place, talk))
-        case ToolMessage():
-            talk.say("tool", [_encode_result(message, place, talk)])
-        case FunctionMessage():
-            talk.losses.lose(place, "the role `function` is gone, write a `tool` message")
-        case _:
-            assert_never(message)
-
-
-def _texts(content: str | list[TextPart]) -> Parts:
-    return [{"text": content}] if isinstance(content, str) else [{"text": p.text} for p in content]
-
-
-def _encode_user(content: str | list[UserPart], place: str, talk: Conversation) -> Parts:
-    if isinstance(content, str):
-        return [{"text": content}]
-    parts = [
-        _encode_part(part, f"{place}.content[{index}]", talk) for index, part in enumerate(content)
+def encode_conversation(
+    request: ChatRequest, losses: Losses, *, has_levels: bool
+) -> tuple[list[Block], list[Block]]:
+    """The parts of the system prompt, and the turns."""
+    encoders = PartEncoders(
+        _encode_text, partial(encode_image, has_levels=has_levels), encode_file, encode_audio
+    )
+    encode = partial(_encode_message, context=_Context(losses, encoders, has_levels))
+    system, turns = split_turns(request, losses, ROLES, encode)
+    contents = [
+        {"role": "model" if role == "model" else "user", "parts": parts} for role, parts in turns
     ]
-    return [part for part in parts if part is not None]
+    return system, contents
 
 
-def _encode_part(part: UserPart, place: str, talk: Conversation) -> dict[str, Any] | None:
-    match part:
-        case TextPart():
-            return {"text": part.text}
-        case ImagePart():
-            return encode_image(part.image_url, place, talk.losses, has_levels=talk.has_levels)
-        case AudioPart():
-            return encode_audio(part)
-        case FilePart():
-            return encode_file(part.file, place, talk.losses)
-        case _:
-            assert_never(part)
+def _encode_text(text: str) -> Block:
+    return {"text": text}
+
+
+def _encode_message(message: ChatMessage, raw: Object, path: str, context: _Context) -> list[Block]:
+    if isinstance(message, ToolMessage):
+        return [_encode_result(message, path, context.names)]
+    blocks = [
+        block for block, _ in encode_content(message, raw, path, context.losses, context.encoders)
+    ]
+    if isinstance(message, AssistantMessage):
+        return _encode_assistant(message, blocks, raw, path, context)
+    return blocks
 
 
 def _encode_assistant(
-    message: AssistantMessage, raw: Object, place: str, talk: Conversation
-) -> Parts:
+    message: AssistantMessage, blocks: list[Block], raw: Object, path: str, context: _Context
+) -> list[Block]:
     thought = raw.get("reasoning_content")
-    parts: Parts = [{"text": thought, "thought": True}] if thought else []
-    said = _said(message)
-    if said and (signature := signature_in(raw)):
-        said[-1] = {**said[-1], "thoughtSignature": signature}
-    calls: Parts = []
-    for index, call in enumerate(message.tool_calls or ()):
-        spot = f"{place}.tool_calls[{index}]"
-        if part := encode_call(call, raw["tool_calls"][index], spot, talk.losses):
-            talk.names[call.id] = part["functionCall"]["name"]
-            calls.append(part)
-    if calls and talk.has_levels and "thoughtSignature" not in calls[0]:
+    thoughts: list[Block] = [{"text": thought, "thought": True}] if thought else []
+    if blocks and (signature := find_signature(raw)):
+        blocks = [*blocks[:-1], {**blocks[-1], "thoughtSignature": signature}]
+    calls: list[Block] = []
+    for call, raw_call, place in function_calls(message, raw, path, context.losses):
+        context.names[call.id] = call.function.name
+        calls.append(_encode_call(call, raw_call, place))
+    if calls and context.has_levels and "thoughtSignature" not in calls[0]:
         calls[0]["thoughtSignature"] = SKIP_SIGNATURE
-    return [*parts, *said, *calls]
+    return [*thoughts, *blocks, *calls]
 
 
-def _said(message: AssistantMessage) -> Parts:
-    """The text of an answer; a refusal is what the assistant said, too."""
-    content = message.content or message.refusal or []
-    if isinstance(content, str):
-        return [{"text": content}]
-    return [
-        {"text": part.refusal if isinstance(part, RefusalPart) else part.text} for part in content
-    ]
+def _encode_call(call: FunctionToolCall, raw: Object, path: str) -> Block:
+    arguments = read_arguments(call, path)
+    function = {**encode_id(call.id), "name": call.function.name, "args": arguments}
+    signature = find_signature(raw)
+    return {"functionCall": function} | ({"thoughtSignature": signature} if signature else {})
 
 
-def _encode_result(message: ToolMessage, place: str, talk: Conversation) -> dict[str, Any]:
-    """A call's result. Google asks for the function's name, which only the call knows."""
-    name = talk.names.get(message.tool_call_id)
+def _encode_result(message: ToolMessage, path: str, names: dict[str, str]) -> Block:
+    """The result of a call. Google requires the function's name, which only the call has."""
+    name = names.get(message.tool_call_id)
     if name is None:
-        said = (
-            f"`{place}.tool_call_id`: no earlier message has a tool call `{message.tool_call_id}`"
-        )
-        raise RequestError(said, f"{place}.tool_call_id")
+        place = f"{path}.tool_call_id"
+        missing = f"no earlier message has a tool call `{message.tool_call_id}`"
+        raise RequestError(f"`{place}`: {missing}", place)
     response = {"name": name, "response": _encode_response(message.content)}
-    return {"functionResponse": told_id(message.tool_call_id) | response}
+    return {"functionResponse": encode_id(message.tool_call_id) | response}
 
 
 def _encode_response(content: str | list[TextPart]) -> dict[str, Any]:
-    """Google takes a JSON object; text that is none is its `output`."""
+    """Google requires a JSON object; any other text is its `output`."""
     text = content if isinstance(content, str) else "".join(part.text for part in content)
     try:
         value = json.decode(text) if text.lstrip().startswith("{") else text

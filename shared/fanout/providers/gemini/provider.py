@@ -1,4 +1,4 @@
-"""Gemini by its native API; see https://ai.google.dev/api/generate-content."""
+"""Gemini, with its native API; see https://ai.google.dev/api/generate-content."""
 
 from __future__ import annotations
 

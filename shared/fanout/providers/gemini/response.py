@@ -1,4 +1,8 @@
-"""A reply in OpenAI's words, whole or streamed: Google's whole reply is a stream of one event."""
+"""
+A response as a chat completion or as chunks.
+
+Both are here because a whole response of Google's is a stream of one event.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +21,19 @@ from ...schema.chat import (
     FinishReason,
     ToolCallDelta,
     Usage,
+    make_call_start,
     make_chunk,
     make_usage,
+    make_usage_chunk,
 )
 from ...wire import json
 from ...wire.http import WireEvent, WireResponse
 from ..base import BadWire, Target, WireError
 from . import wire
-from .calls import carry, make_id
 from .errors import explain_fault
+from .signatures import make_extra_content, make_id
 
-# https://ai.google.dev/api/generate-content#FinishReason; any other is a stop.
+# https://ai.google.dev/api/generate-content#FinishReason; any other is `stop`.
 FINISH_REASONS: Mapping[str, FinishReason] = {
     "STOP": "stop",
     "MAX_TOKENS": "length",
@@ -45,7 +51,7 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
     "IMAGE_PROHIBITED_CONTENT": "content_filter",
     "IMAGE_RECITATION": "content_filter",
 }
-# There is no answer then, and asking again may well bring one.
+# The HTTP status of a response that has failed; another attempt may succeed.
 FAILURES: Mapping[str, int] = {
     "MALFORMED_FUNCTION_CALL": 502,
     "MALFORMED_RESPONSE": 502,
@@ -55,14 +61,14 @@ FAILURES: Mapping[str, int] = {
 
 
 def decode(reply: WireResponse, target: Target) -> ChatCompletion:
-    """The chunks of the only event, put together."""
+    """A response as a chat completion: the chunks of its only event, joined."""
     decoder, assembly = ChatDecoder(target), ChunkAccumulator()
     for chunk in decoder.feed(WireEvent(reply.body)):
         assembly.add(chunk)
-    answer = assembly.whole()
-    if not answer["choices"]:
+    completion = assembly.whole()
+    if not completion["choices"]:
         raise BadWire("the reply has no candidates")
-    return answer
+    return completion
 
 
 class _Progress(Struct):
@@ -71,11 +77,12 @@ class _Progress(Struct):
 
 
 class ChatDecoder:
-    """Turns a stream's events to chunks; the end is every candidate's finish reason."""
+    """Translates the events of one stream. The end is every candidate's finish reason."""
 
     def __init__(self, target: Target) -> None:
         self._model = target.model
         self._response_id: str | None = None
+        self._more: dict[str, str] = {}
         self._usage: Usage | None = None
         self._candidates: dict[int, _Progress] = {}
 
@@ -85,18 +92,20 @@ class ChatDecoder:
         return bool(self._candidates) and all(one.finished for one in self._candidates.values())
 
     def feed(self, event: WireEvent) -> Iterator[ChatChunk]:
-        """Yield the chunks that one event tells."""
-        said = json.decode(event.data, type=wire.Reply)
-        if said.error:
-            raise WireError(said.error.code, explain_fault(said.error))
-        self._model = said.model_version or self._model
-        self._response_id = said.response_id or self._response_id
-        for candidate in said.candidates or _stand_in(said.prompt_feedback):
+        """Yield the event's chunks."""
+        response = json.decode(event.data, type=wire.Response)
+        if response.error:
+            raise WireError(response.error.code, explain_fault(response.error))
+        self._model = response.model_version or self._model
+        if response.response_id:
+            self._response_id = response.response_id
+            self._more = {"id": response.response_id}
+        for candidate in response.candidates or _blocked(response.prompt_feedback):
             yield from self._candidate(candidate)
-        # Every event may count what has been used so far; only the last word is passed on.
-        self._usage = decode_usage(said.usage_metadata) or self._usage
+        # Every event may have the usage so far; only the last is sent to the client.
+        self._usage = decode_usage(response.usage_metadata) or self._usage
         if self.ended and self._usage:
-            yield {**self._chunk(0, {}), "choices": [], "usage": self._usage}
+            yield make_usage_chunk(self._model, self._usage, **self._more)
 
     def _candidate(self, candidate: wire.Candidate) -> Iterator[ChatChunk]:
         index, reason = candidate.index, candidate.finish_reason
@@ -109,7 +118,7 @@ class ChatDecoder:
         if reason:
             _raise_failure(reason, candidate.finish_message)
             progress.finished = True
-            chunks.append(self._chunk(index, {}, decode_reason(reason, progress.calls)))
+            chunks.append(self._chunk(index, {}, finish_reason(reason, progress.calls)))
         if chunks and (logprobs := decode_logprobs(candidate.logprobs_result)):
             chunks[0]["choices"][0]["logprobs"] = logprobs
         yield from chunks
@@ -121,38 +130,33 @@ class ChatDecoder:
                 progress.calls += 1
                 yield {"tool_calls": [call]}
                 continue
-            # What has neither text nor call is of Google's own tools, which we never offer.
+            # A part with neither is of Google's own tools, which no request of ours offers.
             delta = Delta()
             if part.text:
                 delta["reasoning_content" if part.thought else "content"] = part.text
             if part.thought_signature:
-                delta["extra_content"] = carry(part.thought_signature)
+                delta["extra_content"] = make_extra_content(part.thought_signature)
             yield delta
 
     def _call(self, call: wire.FunctionCall, signature: str | None, number: int) -> ToolCallDelta:
-        # Google sends objects; the caller gets the same JSON without its line breaks.
+        # Google sends an object; the client gets the same JSON without its line breaks.
         arguments = msgspec.json.format(bytes(call.args), indent=-1).decode()
-        told = ToolCallDelta(
-            index=number,
-            id=call.id or make_id(self._response_id, number),
-            type="function",
-            function={"name": call.name, "arguments": arguments},
-        )
+        call_id = call.id or make_id(self._response_id, number)
+        start = make_call_start(number, call_id, call.name, arguments)
         if signature:
-            told["extra_content"] = carry(signature)
-        return told
+            start["extra_content"] = make_extra_content(signature)
+        return start
 
     def _chunk(self, index: int, delta: Delta, reason: FinishReason | None = None) -> ChatChunk:
-        more = {"id": self._response_id} if self._response_id else {}
-        chunk = make_chunk(self._model, delta, reason, **more)
+        chunk = make_chunk(self._model, delta, reason, **self._more)
         chunk["choices"][0]["index"] = index
         return chunk
 
 
-def _stand_in(feedback: wire.PromptFeedback | None) -> list[wire.Candidate]:
-    """A prompt that was blocked has no candidates; to the caller it is an answer held back."""
-    blocked = feedback and feedback.block_reason
-    return [wire.Candidate(finish_reason="SAFETY")] if blocked else []
+def _blocked(feedback: wire.PromptFeedback | None) -> list[wire.Candidate]:
+    """The candidate for a blocked prompt, which has none: a response held back for safety."""
+    is_blocked = feedback and feedback.block_reason
+    return [wire.Candidate(finish_reason="SAFETY")] if is_blocked else []
 
 
 def _raise_failure(reason: str, message: str | None) -> None:
@@ -160,14 +164,14 @@ def _raise_failure(reason: str, message: str | None) -> None:
         raise WireError(status, ErrorDetail(message or f"the answer failed: {reason}"))
 
 
-def decode_reason(reason: str, calls: int) -> FinishReason:
-    """Google says `STOP` after calls, too."""
-    told = FINISH_REASONS.get(reason, "stop")
-    return "tool_calls" if calls and told == "stop" else told
+def finish_reason(reason: str, calls: int) -> FinishReason:
+    """OpenAI's finish reason. Google has `STOP` after calls, too."""
+    decoded = FINISH_REASONS.get(reason, "stop")
+    return "tool_calls" if calls and decoded == "stop" else decoded
 
 
 def decode_usage(usage: wire.Usage | None) -> Usage | None:
-    """Thoughts are a part of the completion, results of Google's own tools one of the prompt."""
+    """Usage. Thoughts count as completion, results of Google's own tools as prompt."""
     if usage is None:
         return None
     return make_usage(
@@ -179,7 +183,7 @@ def decode_usage(usage: wire.Usage | None) -> Usage | None:
 
 
 def decode_logprobs(result: wire.Logprobs | None) -> dict[str, Any] | None:
-    """The chosen tokens, each with the likeliest at its place."""
+    """The chosen tokens, each with the most likely ones at its place."""
     if not result or not result.chosen_candidates:
         return None
     tops = result.top_candidates or []

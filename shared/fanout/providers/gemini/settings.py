@@ -1,11 +1,22 @@
-"""How hard a model thinks: in levels since Gemini 3, in tokens before."""
+"""`generationConfig`: limits, sampling, thinking and response format; and the service tier."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, assert_never
 
-# Google's own translation, of its OpenAI-compatible endpoint, which ends at "high":
+from ...schema.request import (
+    ChatRequest,
+    GrammarFormat,
+    JSONFormat,
+    PythonFormat,
+    SchemaFormat,
+    TextFormat,
+)
+from ..base import Losses
+from ..request import describe_schema, present
+
+# Google's own translation, in its OpenAI-compatible endpoint; it ends at "high":
 # https://ai.google.dev/gemini-api/docs/openai#thinking
 BUDGETS: Mapping[str, int] = {
     "minimal": 1024,
@@ -26,20 +37,78 @@ LEVELS: Mapping[str, str] = {
 
 
 def has_levels(model: str) -> bool:
-    """Whether the model is of the third generation or later; names such as `…-latest` are."""
+    """Whether the model thinks in levels: Gemini 3 and later, and names such as `…-latest`."""
     return not model.rpartition("/")[2].startswith(("gemini-1", "gemini-2"))
 
 
 def encode_effort(effort: str | None, model: str) -> dict[str, Any] | None:
-    """Google's `thinkingConfig`; who asks for an effort is shown a summary of the thoughts."""
+    """`thinkingConfig`; with an effort, the response has a summary of the thoughts."""
     if effort is None:
         return None
     if effort == "none":
-        # Models that cannot but think answer 400, in Google's own words.
+        # Google responds with a 400 if the model always thinks.
         return {"thinkingBudget": 0}
     if not has_levels(model):
         return {"thinkingBudget": BUDGETS[effort], "includeThoughts": True}
     level = LEVELS[effort]
-    if level == "MINIMAL" and "-pro" in model:  # whose lowest level is LOW
+    if level == "MINIMAL" and "-pro" in model:  # the lowest level of these is LOW
         level = "LOW"
     return {"thinkingLevel": level, "includeThoughts": True}
+
+
+TIERS: Mapping[str, str | None] = {
+    "auto": None,
+    "default": "standard",
+    "flex": "flex",
+    "priority": "priority",
+}
+
+
+def encode_tier(tier: str | None, losses: Losses) -> str | None:
+    """Google has three service tiers; OpenAI's `default` is Google's `standard`."""
+    if tier is not None and tier not in TIERS:
+        losses.lose("service_tier", f"it has {', '.join(TIERS)}")
+        return None
+    return TIERS[tier] if tier else None
+
+
+def encode_config(request: ChatRequest, model: str, losses: Losses) -> dict[str, Any]:
+    """
+    `generationConfig`, with the fields that the request asks for.
+
+    A penalty of 0 is left out, because some models respond to any penalty with a 400. A `top_k` of
+    0 means all tokens, as no `topK` does.
+    """
+    config = {
+        "maxOutputTokens": request.limit,
+        "temperature": request.temperature,
+        "topP": request.top_p,
+        "topK": request.top_k or None,
+        "candidateCount": request.n,
+        "seed": request.seed,
+        "stopSequences": request.stops or None,
+        "frequencyPenalty": request.frequency_penalty or None,
+        "presencePenalty": request.presence_penalty or None,
+        "responseLogprobs": request.logprobs or None,
+        "logprobs": request.top_logprobs or None,
+        "thinkingConfig": encode_effort(request.reasoning_effort, model),
+        **encode_format(request, losses),
+    }
+    return present(config)
+
+
+def encode_format(request: ChatRequest, losses: Losses) -> dict[str, Any]:
+    """See https://ai.google.dev/gemini-api/docs/structured-output; a schema is always strict."""
+    match request.response_format:
+        case None | TextFormat():
+            return {}
+        case JSONFormat():
+            return {"responseMimeType": "application/json"}
+        case SchemaFormat(json_schema=asked):
+            schema = None if asked.schema is None else describe_schema(asked)
+            return {"responseMimeType": "application/json", "responseJsonSchema": schema}
+        case GrammarFormat() | PythonFormat():
+            losses.lose("response_format")
+            return {}
+        case _:
+            assert_never(request.response_format)

@@ -1,67 +1,52 @@
-"""Functions to call, and whether to."""
+"""`tools` and `tool_choice` as Google's."""
 
 from __future__ import annotations
 
-from typing import Any, assert_never
+from typing import Any
 
-from ...schema.request import (
-    AllowedTools,
-    ChatRequest,
-    CustomTool,
-    FunctionTool,
-    NamedCustom,
-    NamedFunction,
-)
+from ...schema.request import ChatRequest, Function
 from ..base import Losses
+from ..request import Block, Choice, function_tools, present, read_choice
 
 
 def encode_tools(request: ChatRequest, losses: Losses) -> dict[str, Any]:
-    """The fields `tools` and `toolConfig`, those that are needed."""
-    functions: list[FunctionTool] = []
-    for index, tool in enumerate(request.tools or ()):
-        if isinstance(tool, CustomTool):
-            losses.lose(f"tools[{index}]", "it calls functions only")
-        else:
-            functions.append(tool)
-    declared = [_declare(tool) for tool in functions]
-    strict = any(tool.function.strict for tool in functions)
-    choice = _encode_choice(request, losses, strict=strict)
+    """`tools` and `toolConfig`; each is `None` if it is not needed."""
+    functions = [function for function, _, _ in function_tools(request, losses)]
+    strict = any(function.strict for function in functions)
+    declared = [_declare(function) for function in functions]
+    choice = _encode_choice(read_choice(request, losses), strict=strict)
     return {
         "tools": [{"functionDeclarations": declared}] if declared else None,
         "toolConfig": {"functionCallingConfig": choice} if choice else None,
     }
 
 
-def _declare(tool: FunctionTool) -> dict[str, Any]:
-    declared = {
-        "name": tool.function.name,
-        "description": tool.function.description,
-        "parametersJsonSchema": tool.function.parameters,
-    }
-    return {name: value for name, value in declared.items() if value is not None}
+def _declare(function: Function) -> Block:
+    return present(
+        {
+            "name": function.name,
+            "description": function.description,
+            "parametersJsonSchema": function.parameters,
+        }
+    )
 
 
-def _encode_choice(request: ChatRequest, losses: Losses, *, strict: bool) -> dict[str, Any] | None:
+def _encode_choice(choice: Choice, *, strict: bool) -> Block | None:
     """
-    Google's mode, and the only functions to call in it.
+    The mode, and the only functions to call in it.
 
     See https://ai.google.dev/gemini-api/docs/function-calling#function_calling_modes. `VALIDATED`
-    is `AUTO` with calls that keep to their schemas: what OpenAI calls strict.
+    is `AUTO` with calls that keep to their schemas, which OpenAI calls strict.
     """
-    match request.tool_choice:
-        case None | "auto":
-            return {"mode": "VALIDATED"} if strict else None
+    if choice.function:
+        return {"mode": "ANY", "allowedFunctionNames": [choice.function]}
+    if choice.allowed is not None:
+        mode = "ANY" if choice.mode == "required" else "VALIDATED"
+        return {"mode": mode, "allowedFunctionNames": sorted(choice.allowed)}
+    match choice.mode:
         case "none":
             return {"mode": "NONE"}
         case "required":
             return {"mode": "ANY"}
-        case NamedFunction() as named:
-            return {"mode": "ANY", "allowedFunctionNames": [named.function.name]}
-        case AllowedTools() as allowed:
-            mode = "ANY" if allowed.required else "VALIDATED"
-            return {"mode": mode, "allowedFunctionNames": sorted(allowed.names)}
-        case NamedCustom():
-            losses.lose("tool_choice", "it calls functions only")
-            return None
         case _:
-            assert_never(request.tool_choice)
+            return {"mode": "VALIDATED"} if strict else None

@@ -1,7 +1,8 @@
 """
-`GenerateContentResponse`, as far as it is relied on: a whole reply, or one event of a stream.
+`GenerateContentResponse`: a whole response, or one event of a stream.
 
-See https://ai.google.dev/api/generate-content. Google leaves out what is zero, false or empty.
+The fields that are used are checked, unknown ones are ignored. Google leaves out fields that are
+zero, false or empty. See https://ai.google.dev/api/generate-content.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from msgspec import Raw, Struct
 
 
 class FunctionCall(Struct, frozen=True, rename="camel"):
-    """Models before Gemini 3 give no `id`."""
+    """A call. Models before Gemini 3 send no `id`."""
 
     name: str
     args: Raw = Raw(b"{}")
@@ -18,7 +19,7 @@ class FunctionCall(Struct, frozen=True, rename="camel"):
 
 
 class Part(Struct, frozen=True, rename="camel"):
-    """One piece of content; `thought` marks a summary of the model's thinking."""
+    """A piece of content; `thought` marks a summary of the model's thinking."""
 
     text: str | None = None
     thought: bool = False
@@ -58,7 +59,7 @@ class PromptFeedback(Struct, frozen=True, rename="camel"):
 
 class Usage(Struct, frozen=True, rename="camel"):
     """
-    `prompt` includes what was cached; `candidates` does not include thoughts.
+    `prompt` includes cached tokens; `candidates` does not include thoughts.
 
     Google's total is the sum of prompt, candidates, tool use and thoughts.
     """
@@ -91,7 +92,7 @@ class Fault(Struct, frozen=True, rename="camel"):
     details: list[FaultDetail] | None = None
 
 
-class Reply(Struct, frozen=True, rename="camel"):
+class Response(Struct, frozen=True, rename="camel"):
     candidates: list[Candidate] | None = None
     prompt_feedback: PromptFeedback | None = None
     usage_metadata: Usage | None = None

@@ -1,1 +1,1 @@
-"""OpenAI's chat completions, the wire that most vendors speak, and what its rows may bend."""
+"""OpenAI's chat completions, the API that most vendors copy, and the quirks of their copies."""

@@ -1,9 +1,8 @@
 """
-OpenAI's chat completions, both ways.
+OpenAI's chat completions, request and response.
 
-The caller already speaks this wire, so a request goes out field for field and an answer comes
-back as it is; what is checked is only that it is an answer at all. What vendors bend on their way
-back is in `normalize`.
+The client already uses this API. So a request is sent field by field, and a response is returned
+unchanged; only its shape is checked. `normalize` has the differences of other vendors' responses.
 """
 
 from __future__ import annotations
@@ -20,17 +19,17 @@ from ...schema.request import ChatRequest
 from ...wire import json
 from ...wire.http import WireEvent, WireRequest, WireResponse
 from ...wire.sse import SSEFramer
-from ..base import BadWire, Codec, Losses, Target, WireError
+from ..base import DEFAULTS, BadWire, Codec, Losses, Target, WireError
 from .errors import explain_value, status_of
 
 
 class Quirks(Struct, frozen=True):
     """
-    How one vendor bends OpenAI's wire.
+    How one vendor's API differs from OpenAI's.
 
-    `drop` are the fields that it does not take, `rename` those it calls something else, `default`
-    what it must be sent where the caller says nothing, `path` where its endpoint is. A vendor
-    without the role `developer` is told `system`, its older name.
+    `drop` are the fields that it does not support, `rename` those with another name there,
+    `default` those that it requires, with the value to send if the client has none. `path` is its
+    endpoint. Without `developer`, a message with that role is sent with its older name, `system`.
     """
 
     vendor: str = "openai"
@@ -41,8 +40,8 @@ class Quirks(Struct, frozen=True):
     developer: bool = True
 
 
-# Dropped without a word: they never change an answer, only who is accounted for it, what its cache
-# is called, or (`stream_options`) what the gateway asks for anyway.
+# Dropped silently: they never change a response, only its accounting, its cache, or
+# (`stream_options`) what the gateway asks for anyway.
 HINTS = frozenset(
     {
         "metadata",
@@ -55,28 +54,17 @@ HINTS = frozenset(
     }
 )
 
-# What OpenAI documents as the default of a field: who sends it asks for nothing.
-ASKS_NOTHING: Mapping[str, Any] = {
-    "frequency_penalty": 0,
-    "function_call": "auto",
-    "functions": [],
-    "logit_bias": {},
-    "logprobs": False,
-    "modalities": ["text"],
-    "n": 1,
-    "parallel_tool_calls": True,
-    "presence_penalty": 0,
-    "service_tier": "auto",
-    "store": False,
-    "tool_choice": "auto",
-    "tools": [],
-    "top_logprobs": 0,
-    "verbosity": "medium",
+_DEFAULTS = {
+    **DEFAULTS,
+    "function_call": ("auto",),
+    "service_tier": ("auto",),
+    "tool_choice": ("auto",),
+    "tools": ([],),
 }
 
 
 def encode(quirks: Quirks, request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
-    """The caller's own body, with the provider's model name and the vendor's quirks."""
+    """The client's own body, with the provider's model name and the vendor's quirks."""
     body = {**quirks.default, **request.body, "model": target.model}
     options = body.pop("stream_options", None) or {}
     if stream:
@@ -95,10 +83,10 @@ def encode(quirks: Quirks, request: ChatRequest, target: Target, stream: bool) -
 
 
 def _drop(names: frozenset[str] | set[str], body: dict[str, Any], losses: Losses) -> None:
-    """Take `names` out of our own `body`; what was asked for by one of them is a loss."""
+    """Remove `names` from our own `body`; one that asks for something is rejected, or noted."""
     for name in sorted(names - HINTS):
         value = body.pop(name)
-        if value is not None and value != ASKS_NOTHING.get(name):
+        if value is not None and value not in _DEFAULTS.get(name, ()):
             losses.lose(name)
     for name in names & HINTS:
         body.pop(name, None)
@@ -108,80 +96,80 @@ def _without_developer(message: dict[str, Any]) -> dict[str, Any]:
     return {**message, "role": "system"} if message["role"] == "developer" else message
 
 
-# ---- answers ----
+# ---- responses ----
 
 
-class Said(msgspec.Struct, frozen=True):
-    """A message or a delta, as far as it is relied on."""
+class Content(msgspec.Struct, frozen=True):
+    """The fields of a message or a delta that are checked."""
 
     content: str | list[dict[str, Any]] | None = None
     tool_calls: list[dict[str, Any]] | None = None
 
 
-class Thought(msgspec.Struct, frozen=True):
+class CompletionDetails(msgspec.Struct, frozen=True):
     reasoning_tokens: int | None = None
 
 
-class Tokens(msgspec.Struct, frozen=True):
-    """Usage, as far as it is counted on."""
+class Usage(msgspec.Struct, frozen=True):
+    """The fields of usage that are counted."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     total_tokens: int | None = None
-    completion_tokens_details: Thought | None = None
+    completion_tokens_details: CompletionDetails | None = None
 
 
 class WholeChoice(msgspec.Struct, frozen=True):
-    message: Said
+    message: Content
     index: int = 0
     finish_reason: str | None = None
 
 
 class Whole(msgspec.Struct, frozen=True):
     choices: Annotated[list[WholeChoice], msgspec.Meta(min_length=1)]
-    usage: Tokens | None = None
+    usage: Usage | None = None
 
 
 class PieceChoice(msgspec.Struct, frozen=True):
-    delta: Said
+    delta: Content
     index: int = 0
     finish_reason: str | None = None
 
 
 class Piece(msgspec.Struct, frozen=True):
     choices: list[PieceChoice]
-    usage: Tokens | None = None
+    usage: Usage | None = None
 
 
 def read(data: bytes) -> dict[str, Any]:
-    """A JSON object of the provider's; an error that poses as a success is raised."""
+    """The provider's JSON object; raises `WireError` for an error with the status of a success."""
     value = json.decode(data)
     if not isinstance(value, dict):
         raise BadWire("the reply is not a JSON object")
-    # OpenRouter answers 200 and puts the error beside the choices; older vLLM sends it bare.
+    # OpenRouter responds with a 200 and an error beside the choices; older vLLM sends it bare.
     if (fault := value.get("error")) or value.get("object") == "error":
         raise WireError(status_of(fault or value), explain_value(fault or value, "no reason given"))
     return value
 
 
 def check_whole(value: dict[str, Any]) -> ChatCompletion:
-    """`value` itself, once it has the shape of an answer."""
+    """`value` itself, if it has the shape of a response."""
     msgspec.convert(value, Whole)
-    answer: Any = value
-    completion: ChatCompletion = answer
+    checked: Any = value
+    completion: ChatCompletion = checked
     return completion
 
 
 def decode(reply: WireResponse, _target: Target) -> ChatCompletion:
-    """The answer as it is."""
+    """The response, unchanged."""
     return check_whole(read(reply.body))
 
 
 class ChatDecoder:
     """
-    Each event of the stream is a chunk already.
+    Returns the events of a stream unchanged: each is a chunk already.
 
-    The end is `[DONE]`, or a finish reason for every choice: some vendors send no `[DONE]`.
+    The end is `[DONE]`, or a finish reason of every choice, because some vendors send no `[DONE]`.
     """
 
     def __init__(self, _target: Target) -> None:
@@ -195,15 +183,20 @@ class ChatDecoder:
 
     def feed(self, event: WireEvent) -> Iterator[ChatChunk]:
         """Yield the event's chunk, if it is one."""
+        value = self.read(event)
+        if value and "choices" in value:  # without, it is a vendor's own event
+            yield self.take(value)
+
+    def read(self, event: WireEvent) -> dict[str, Any] | None:
+        """The event's JSON object; `None` for `[DONE]` and for a keep-alive, which is empty."""
         if event.data.startswith(b"[DONE]"):
             self._done = True
-        elif event.data:  # an empty one is a keep-alive
-            value = read(event.data)
-            if "choices" in value:  # or it is a vendor's own event, of which OpenAI has no word
-                yield self.take(value)
+        elif event.data:
+            return read(event.data)
+        return None
 
     def take(self, value: dict[str, Any]) -> ChatChunk:
-        """`value` itself, once it has the shape of a chunk; notes which choices it ends."""
+        """`value` itself, if it has the shape of a chunk; notes which choices it ends."""
         for choice in msgspec.convert(value, Piece).choices:
             if choice.finish_reason:
                 self._open.discard(choice.index)
@@ -216,5 +209,5 @@ class ChatDecoder:
 
 
 def plain_codec(quirks: Quirks) -> Codec:
-    """The codec of a vendor that gives OpenAI's answers to the letter."""
+    """The codec of a vendor whose responses are exactly OpenAI's."""
     return Codec(partial(encode, quirks), decode, SSEFramer, ChatDecoder)

@@ -1,4 +1,4 @@
-"""Error bodies of OpenAI and of the many that nearly copy it."""
+"""Error bodies of OpenAI and of the vendors that nearly copy it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from msgspec import MsgspecError
 from ...errors import ErrorDetail
 from ...wire import json
 
-NO_WORDS = "the provider gave no reason"
+NO_REASON = "the provider gave no reason"
 
-# Of an error inside a stream, where no HTTP status tells; from OpenAI's `type` and `code`.
+# The HTTP status of an error inside a stream, by OpenAI's `type` or `code`.
 _STATUSES = {
     "authentication_error": 401,
     "context_length_exceeded": 400,
@@ -32,13 +32,13 @@ def explain(status: int, body: bytes) -> ErrorDetail:
     """
     Read `{"error": {…}}`, `{"error": "…"}`, `{"message": …}` or `{"detail": …}`.
 
-    A body that is none of these (a proxy's HTML page) is not repeated to anyone.
+    A body that is none of these (a proxy's HTML page) is never shown to a client.
     """
-    return explain_value(read_body(body), f"HTTP {status}, {NO_WORDS}", type_of(status))
+    return explain_value(read_body(body), f"HTTP {status}, {NO_REASON}", type_of(status))
 
 
 def type_of(status: int) -> str:
-    """The type that OpenAI gives an error of this status, for bodies that name none."""
+    """OpenAI's type for an error of this status, for bodies without one."""
     if status == 429:  # noqa: PLR2004
         return "rate_limit_error"
     return "invalid_request_error" if 400 <= status < 500 else "api_error"  # noqa: PLR2004
@@ -53,7 +53,7 @@ def read_body(body: bytes) -> Any:
 
 
 def explain_value(value: Any, otherwise: str, kind: str = "api_error") -> ErrorDetail:
-    """Read an error that is JSON already; `otherwise` and `kind` where it has no such words."""
+    """Read an error as JSON; `otherwise` and `kind` stand in for a missing message or type."""
     if isinstance(value, list) and value:  # Gemini's OpenAI endpoint wraps it in a list
         value = value[0]
     fault = (value.get("error") or value) if isinstance(value, dict) else value
@@ -64,17 +64,17 @@ def explain_value(value: Any, otherwise: str, kind: str = "api_error") -> ErrorD
     message = fault.get("message") or fault.get("detail") or otherwise
     if not isinstance(message, str):  # FastAPI's list of faults
         message = json.encode(message).decode()
-    said, param, code = fault.get("type"), fault.get("param"), fault.get("code")
+    named, param, code = fault.get("type"), fault.get("param"), fault.get("code")
     return ErrorDetail(
         message,
-        said if isinstance(said, str) else kind,
+        named if isinstance(named, str) else kind,
         param if isinstance(param, str) else None,
         str(code) if isinstance(code, str | int) else None,
     )
 
 
 def status_of(fault: Any) -> int:
-    """The HTTP status that an error inside a success amounts to; 502 where it does not say."""
+    """The HTTP status of an error inside a success; 502 if it names none."""
     if not isinstance(fault, dict):
         return 502
     for word in (fault.get("code"), fault.get("status"), fault.get("type")):

@@ -1,8 +1,8 @@
 """
-What vendors say differently from OpenAI in an answer, put into its words.
+Responses of OpenAI-compatible vendors in OpenAI's exact shapes.
 
-Reasoning under another name or among the content, finish reasons of their own, usage that counts
-otherwise. Each rule is told by the answer itself, so that no vendor's name is needed here.
+Some have reasoning in another field or among the content, their own finish reasons, or another way
+to count usage. Each rule looks at the response itself, so no vendor's name is needed here.
 """
 
 from __future__ import annotations
@@ -19,56 +19,56 @@ from .chat import ChatDecoder, Quirks, check_whole, encode, read
 from .errors import explain_value, status_of
 
 FINISHED = frozenset({"content_filter", "function_call", "length", "stop", "tool_calls"})
-# Mistral: docs.mistral.ai/api (`model_length`: the context is full); others are engines' own words.
+# Mistral: docs.mistral.ai/api (`model_length`: the context is full); others are of engines.
 RENAMED = {"model_length": "length", "max_tokens": "length", "max_length": "length"}
-# The answer broke off: Mistral and OpenRouter say `error`, DeepSeek that it has no machine left
-# (api-docs.deepseek.com/api/create-chat-completion), vLLM `abort`.
+# The generation failed: `error` is Mistral's and OpenRouter's, `abort` vLLM's, and the third
+# DeepSeek's (api-docs.deepseek.com/api/create-chat-completion).
 FAILED = {"error": 502, "abort": 502, "insufficient_system_resource": 503}
-# Groq's and Bedrock's names for what OpenAI has too; typed clients know no others.
+# Groq's and Bedrock's names for OpenAI's tiers; typed clients accept only OpenAI's.
 TIERS = {"on_demand": "default", "standard": "default", "performance": "priority"}
 
 
-def tidy(value: dict[str, Any], part: str) -> dict[str, Any]:
-    """An answer (`part` is `message`) or a chunk (`delta`) in OpenAI's words."""
-    tidied = {**value, "choices": [tidy_choice(choice, part) for choice in value["choices"]]}
+def normalize(value: dict[str, Any], part: str) -> dict[str, Any]:
+    """A response (`part` is `message`) or a chunk (`delta`) in OpenAI's shape."""
+    normal = {**value, "choices": [normalize_choice(choice, part) for choice in value["choices"]]}
     if part == "delta":
-        tidied["object"] = "chat.completion.chunk"
+        normal["object"] = "chat.completion.chunk"
     if usage := value.get("usage"):
-        tidied["usage"] = tidy_usage(usage)
+        normal["usage"] = normalize_usage(usage)
     if isinstance(tier := value.get("service_tier"), str):
-        tidied["service_tier"] = TIERS.get(tier, tier)
-    return tidied
+        normal["service_tier"] = TIERS.get(tier, tier)
+    return normal
 
 
-def tidy_choice(choice: dict[str, Any], part: str) -> dict[str, Any]:
-    """A choice with a finish reason of OpenAI's; raises `WireError` if it tells a failure."""
+def normalize_choice(choice: dict[str, Any], part: str) -> dict[str, Any]:
+    """A choice with a finish reason of OpenAI's; raises `WireError` if it has failed."""
     reason = choice.get("finish_reason")
     if reason is not None and reason not in FINISHED:
         if reason in FAILED:
             _fail(choice, reason)
         reason = RENAMED.get(reason, "stop")  # such as `eos`, `end_turn`
-    tidied = {**choice, part: tidy_said(choice[part]), "finish_reason": reason}
+    normal = {**choice, part: normalize_content(choice[part]), "finish_reason": reason}
     if part == "delta":
         # Perplexity repeats the whole message so far in each chunk (its `stream_mode: full`).
-        tidied.pop("message", None)
-    return tidied
+        normal.pop("message", None)
+    return normal
 
 
 def _fail(choice: dict[str, Any], reason: str) -> None:
     fault = choice.get("error")  # OpenRouter's, inside the choice
-    detail = explain_value(fault, f"the provider broke off with `{reason}`")
+    detail = explain_value(fault, f"the provider stopped with `{reason}`")
     raise WireError(status_of(fault) if fault else FAILED[reason], detail)
 
 
-def tidy_said(said: dict[str, Any]) -> dict[str, Any]:
+def normalize_content(message: dict[str, Any]) -> dict[str, Any]:
     """A message or delta with its text in `content` and its reasoning in `reasoning_content`."""
-    if isinstance(content := said.get("content"), list):
-        said = {**said, **_split(content)}
+    if isinstance(content := message.get("content"), list):
+        message = {**message, **_split(content)}
     # Groq, Cerebras, OpenRouter, Together, Ollama and newer vLLM call it `reasoning`.
-    if isinstance(said.get("reasoning"), str) and not said.get("reasoning_content"):
-        said = {**said, "reasoning_content": said["reasoning"]}
-        del said["reasoning"]
-    return said
+    if isinstance(message.get("reasoning"), str) and not message.get("reasoning_content"):
+        message = {**message, "reasoning_content": message["reasoning"]}
+        del message["reasoning"]
+    return message
 
 
 def _split(parts: list[dict[str, Any]]) -> dict[str, Any]:
@@ -86,8 +86,8 @@ def _text(parts: list[Any]) -> str:
     return "".join(text for text in texts if isinstance(text, str))
 
 
-def tidy_usage(usage: dict[str, Any]) -> dict[str, Any]:
-    """Usage that counts reasoning as part of the completion, and tells of the cache."""
+def normalize_usage(usage: dict[str, Any]) -> dict[str, Any]:
+    """Usage that includes reasoning in the completion, and has the cached tokens."""
     sent, got = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
     thought = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
     # xAI counts reasoning beside the completion: docs.x.ai/docs/guides/reasoning.
@@ -101,14 +101,14 @@ def tidy_usage(usage: dict[str, Any]) -> dict[str, Any]:
 
 
 def decode(reply: WireResponse, _target: Target) -> ChatCompletion:
-    """The answer, tidied."""
+    """The response, normalized."""
     value = read(reply.body)
     check_whole(value)
-    return check_whole(tidy(value, "message"))
+    return check_whole(normalize(value, "message"))
 
 
-class TidyDecoder:
-    """Chunks as `ChatDecoder` knows them, tidied."""
+class NormalizingDecoder:
+    """Returns the chunks of `ChatDecoder`, normalized."""
 
     def __init__(self, target: Target) -> None:
         self._plain = ChatDecoder(target)
@@ -119,12 +119,14 @@ class TidyDecoder:
 
     def feed(self, event: WireEvent) -> Iterator[ChatChunk]:
         """Yield the event's chunk, if it is one."""
-        for chunk in self._plain.feed(event):
-            tidied: Any = tidy({**chunk}, "delta")
-            piece: ChatChunk = tidied
-            yield piece
+        value = self._plain.read(event)
+        if value and "choices" in value:
+            self._plain.take(value)
+            normal: Any = normalize(value, "delta")
+            chunk: ChatChunk = normal
+            yield chunk
 
 
 def make_codec(quirks: Quirks) -> Codec:
-    """The codec of a vendor that speaks this wire with an accent, bent by its quirks."""
-    return Codec(partial(encode, quirks), decode, SSEFramer, TidyDecoder)
+    """The codec of an OpenAI-compatible vendor with these quirks."""
+    return Codec(partial(encode, quirks), decode, SSEFramer, NormalizingDecoder)

@@ -1,4 +1,4 @@
-"""OpenAI itself, and any server that speaks its wire (`openai/NAME` with `api_base`)."""
+"""OpenAI itself, and any server with its API (`openai/NAME` with `api_base`)."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from .chat import Quirks, encode, plain_codec
 from .errors import explain
 
 CLASSIC = Quirks("openai")
-# Reasoning models answer 400 to `max_tokens`: "Use 'max_completion_tokens' instead." Only OpenAI's
-# own names are taken for them: `gpt-oss` is anybody's, whose server may know the old name only.
+# Reasoning models reject `max_tokens`: "Use 'max_completion_tokens' instead." Only OpenAI's own
+# models count: other servers have `gpt-oss`, too, and may support only the old name.
 REASONING = Quirks("openai", rename={"max_tokens": "max_completion_tokens"})
 _REASONING_MODEL = re.compile(r"(?:ft:)?(?:o[1-9]|gpt-(?:[5-9]|[1-9]\d))")
 
 
 def is_reasoning(model: str) -> bool:
-    """Whether a model of OpenAI's is one that thinks before it answers, by its name."""
+    """Whether this is the name of a reasoning model of OpenAI's."""
     return _REASONING_MODEL.match(model) is not None
 
 
 def encode_openai(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
-    """The caller's body; for a reasoning model with the limit under the name that it takes."""
+    """The client's body; for a reasoning model, with the name of the limit that it accepts."""
     quirks = REASONING if is_reasoning(target.model) else CLASSIC
     return encode(quirks, request, target, stream)
 

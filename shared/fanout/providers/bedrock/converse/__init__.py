@@ -1,1 +1,1 @@
-"""Converse, the API of Bedrock that every chat model has."""
+"""Converse, Bedrock's own API for chat models."""

@@ -1,62 +1,41 @@
 """
-A conversation in Converse's blocks: system prompt, turns, media, tool calls and results.
+A conversation as Converse's blocks: system prompt, turns, media, tool calls and results.
 
-`cache_control` and `thinking_blocks` are not OpenAI's: they are read from the request as it was
-written, as LiteLLM's users expect. The first becomes a `cachePoint` behind what it marks, the
-second are blocks of reasoning, which must come back unchanged:
+`cache_control` and `thinking_blocks` are not OpenAI's. They are read from the request as the client
+wrote it, as LiteLLM's users expect. `cache_control` becomes a `cachePoint` after the block that has
+it; thinking blocks become blocks of reasoning, which must be sent back unchanged:
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ReasoningContentBlock.html.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any
 
 import msgspec
 
 from ....errors import RequestError
 from ....schema.chat import Object
 from ....schema.request import (
-    AnyMessage,
     AssistantMessage,
-    AssistantPart,
-    AudioPart,
     ChatRequest,
-    CustomToolCall,
-    DeveloperMessage,
-    FilePart,
-    FunctionMessage,
     FunctionToolCall,
-    ImagePart,
-    RefusalPart,
-    SystemMessage,
-    TextPart,
     ToolMessage,
-    UserMessage,
-    UserPart,
 )
-from ....wire import json
 from ...base import Losses
-from .media import Block, encode_audio, encode_file, encode_image, name_apart
-
-AnyPart: TypeAlias = UserPart | AssistantPart
-
-MESSAGE_FIELDS = frozenset(
-    {
-        "role",
-        "content",
-        "refusal",
-        "tool_calls",
-        "tool_call_id",
-        "cache_control",
-        "thinking_blocks",
-        "name",  # refused below; a tool's is passed over, for its result has the call's id
-        "function_call",  # refused below
-        # Reasoning without a signature cannot be given back; what has one comes in
-        # `thinking_blocks` as well.
-        "reasoning_content",
-    }
+from ...request import (
+    Block,
+    ChatMessage,
+    PartEncoders,
+    encode_content,
+    function_calls,
+    read_arguments,
+    split_turns,
 )
+from .media import encode_audio, encode_file, encode_image, rename_documents
+
+ROLES = {"user": "user", "assistant": "assistant", "tool": "user"}
 
 
 class Thought(msgspec.Struct, frozen=True, tag_field="type", tag="thinking"):
@@ -64,36 +43,20 @@ class Thought(msgspec.Struct, frozen=True, tag_field="type", tag="thinking"):
     signature: str | None = None
 
 
-class HiddenThought(msgspec.Struct, frozen=True, tag_field="type", tag="redacted_thinking"):
+class RedactedThought(msgspec.Struct, frozen=True, tag_field="type", tag="redacted_thinking"):
     data: str
 
 
 def encode_conversation(request: ChatRequest, losses: Losses) -> dict[str, Any]:
-    """
-    `system` and `messages`.
-
-    System messages are gathered from wherever they are. Roles must alternate, so neighbours with
-    one role become one turn: all results of parallel tool calls come together.
-    """
-    system: list[Block] = []
-    turns: list[Block] = []
-    for index, message in enumerate(request.messages):
-        path = f"messages[{index}]"
-        raw: Object = request.body["messages"][index]
-        blocks = _mark(list(_encode_message(message, raw, path, losses)), raw)
-        role = "assistant" if isinstance(message, AssistantMessage) else "user"
-        if isinstance(message, SystemMessage | DeveloperMessage):
-            system.extend(blocks)
-        elif turns and turns[-1]["role"] == role:
-            turns[-1]["content"].extend(blocks)
-        elif blocks:
-            turns.append({"role": role, "content": blocks})
-    said: dict[str, Any] = {"system": system} if system else {}
-    return {**said, "messages": name_apart(turns)}
+    """`system` and `messages`, whose roles must alternate."""
+    encode = partial(_encode_message, losses=losses)
+    system, turns = split_turns(request, losses, ROLES, encode)
+    messages = [{"role": role, "content": blocks} for role, blocks in turns]
+    return {**({"system": system} if system else {}), "messages": rename_documents(messages)}
 
 
 def has_tool_blocks(messages: Sequence[Block]) -> bool:
-    """Whether a tool was called in `messages`; they must then be said to the model anew."""
+    """Whether a tool was called in `messages`; if so, the request must list the tools again."""
     return any(
         "toolUse" in block or "toolResult" in block
         for turn in messages
@@ -103,7 +66,7 @@ def has_tool_blocks(messages: Sequence[Block]) -> bool:
 
 def cache_point(raw: Mapping[str, Any]) -> list[Block]:
     """
-    The mark behind anything that `cache_control` is written on, if it is.
+    The cache point after a message, a part, a call or a tool, if it has a `cache_control`.
 
     https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html
     """
@@ -114,63 +77,44 @@ def cache_point(raw: Mapping[str, Any]) -> list[Block]:
     return [{"cachePoint": {"type": "default", **({"ttl": ttl} if ttl else {})}}]
 
 
-def _mark(blocks: list[Block], raw: Object) -> list[Block]:
-    """A message's own `cache_control` is its last block's, which may have one already."""
+def _encode_message(message: ChatMessage, raw: Object, path: str, losses: Losses) -> list[Block]:
+    blocks: list[Block] = []
+    for block, part in encode_content(message, raw, path, losses, _PARTS):
+        blocks += [block, *cache_point(part)]
+    match message:
+        case AssistantMessage():
+            # Reasoning first, then the text, then the calls: the order in which they were made.
+            blocks = [*_thoughts(raw, path), *blocks]
+            for call, raw_call, place in function_calls(message, raw, path, losses):
+                blocks += [_encode_call(call, place), *cache_point(raw_call)]
+        case ToolMessage(tool_call_id=call_id):
+            blocks = _encode_result(blocks, call_id)
+        case _:
+            pass  # a system or a user message is its content
+    # A message's own `cache_control` is its last block's, which may have one already.
     if blocks and "cachePoint" not in blocks[-1]:
-        return [*blocks, *cache_point(raw)]
+        blocks += cache_point(raw)
     return blocks
 
 
-def _encode_message(message: AnyMessage, raw: Object, path: str, losses: Losses) -> Iterator[Block]:
-    if not isinstance(message, ToolMessage | FunctionMessage) and message.name:
-        losses.lose(f"{path}.name", "a turn has no name")
-    match message:
-        case SystemMessage() | DeveloperMessage() | UserMessage():
-            yield from _encode_parts(message.content, raw, path, losses)
-        case AssistantMessage():
-            yield from _encode_assistant(message, raw, path, losses)
-        case ToolMessage(content=content, tool_call_id=call):
-            yield from _encode_result(list(_encode_parts(content, raw, path, losses)), call)
-        case FunctionMessage():
-            losses.lose(path, "use `tools` and a `tool` message")
-
-
-def _encode_result(blocks: list[Block], call: str) -> Iterator[Block]:
-    """A result has no marks within; they follow it."""
+def _encode_result(blocks: list[Block], call_id: str) -> list[Block]:
+    """A result. It cannot contain cache points, so the last one comes after it."""
     content = [block for block in blocks if "cachePoint" not in block]
-    yield {"toolResult": {"toolUseId": call, "content": content}}
-    yield from [block for block in blocks if "cachePoint" in block][-1:]
-
-
-def _encode_assistant(
-    message: AssistantMessage, raw: Object, path: str, losses: Losses
-) -> Iterator[Block]:
-    """Reasoning first, then what was said, then the calls: the order in which they were told."""
-    yield from _thoughts(raw, path)
-    if message.content:
-        yield from _encode_parts(message.content, raw, path, losses)
-    if message.refusal:
-        yield {"text": message.refusal}
-    for index, call in enumerate(message.tool_calls or ()):
-        place = f"{path}.tool_calls[{index}]"
-        if isinstance(call, CustomToolCall):
-            losses.lose(place, "it calls a custom tool")
-        else:
-            yield _encode_call(call, place)
-            yield from cache_point(raw["tool_calls"][index])
-    if message.function_call:
-        losses.lose(f"{path}.function_call", "use `tool_calls`")
+    points = [block for block in blocks if "cachePoint" in block]
+    return [{"toolResult": {"toolUseId": call_id, "content": content}}, *points[-1:]]
 
 
 def _thoughts(raw: Object, path: str) -> Iterator[Block]:
     """Earlier reasoning, unchanged: its signature covers every letter."""
     place = f"{path}.thinking_blocks"
     try:
-        kept = msgspec.convert(raw.get("thinking_blocks") or [], list[Thought | HiddenThought])
+        thoughts = msgspec.convert(
+            raw.get("thinking_blocks") or [], list[Thought | RedactedThought]
+        )
     except msgspec.ValidationError as error:
         raise RequestError(f"`{place}`: {error}", place) from None
-    for thought in kept:
-        if isinstance(thought, HiddenThought):
+    for thought in thoughts:
+        if isinstance(thought, RedactedThought):
             yield {"reasoningContent": {"redactedContent": thought.data}}
         else:
             signature = {"signature": thought.signature} if thought.signature else {}
@@ -179,41 +123,17 @@ def _thoughts(raw: Object, path: str) -> Iterator[Block]:
 
 
 def _encode_call(call: FunctionToolCall, path: str) -> Block:
-    place = f"{path}.function.arguments"
-    try:
-        arguments = json.decode(call.function.arguments or "{}", type=dict[str, Any])
-    except msgspec.MsgspecError as error:
-        raise RequestError(f"`{place}` is not a JSON object: {error}", place) from None
+    arguments = read_arguments(call, path)
     return {"toolUse": {"toolUseId": call.id, "name": call.function.name, "input": arguments}}
 
 
-def _encode_parts(
-    content: str | Sequence[AnyPart] | None, raw: Object, path: str, losses: Losses
-) -> Iterator[Block]:
+def _encode_text(text: str) -> Block | None:
     """
-    Each part as a block.
+    A text. One of nothing but spaces is left out.
 
-    A text of nothing but spaces is refused by the vendor ("text content blocks must contain
-    non-whitespace text"), so it is left out.
+    AWS requires that "text content blocks must contain non-whitespace text".
     """
-    if isinstance(content, str):
-        if content.strip():
-            yield {"text": content}
-        return
-    for index, part in enumerate(content or ()):
-        block = _encode_part(part, f"{path}.content[{index}]", losses)
-        if block:
-            yield block
-            yield from cache_point(raw["content"][index])
+    return {"text": text} if text.strip() else None
 
 
-def _encode_part(part: AnyPart, path: str, losses: Losses) -> Block | None:
-    match part:
-        case TextPart(text=text) | RefusalPart(refusal=text):
-            return {"text": text} if text.strip() else None
-        case ImagePart(image_url=image):
-            return encode_image(image, f"{path}.image_url", losses)
-        case FilePart(file=file):
-            return encode_file(file, f"{path}.file", losses)
-        case AudioPart(input_audio=sound):
-            return encode_audio(sound, f"{path}.input_audio", losses)
+_PARTS = PartEncoders(_encode_text, encode_image, encode_file, encode_audio)

@@ -1,8 +1,7 @@
 """
-How a model is to answer: limits, sampling, reasoning, the shape of the answer.
+Limits, sampling, reasoning, response format, service tier and metadata.
 
-What Converse has no field of its own for goes to the model as it is, in
-`additionalModelRequestFields`. Knows nothing of messages or tools.
+`additionalModelRequestFields` has what Converse has no field for; the model gets it unchanged.
 """
 
 from __future__ import annotations
@@ -10,11 +9,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ....schema.request import ChatRequest, SchemaFormat, TextFormat
+from ....schema.request import ChatRequest
 from ....wire import json
 from ...anthropic.models import find_traits
 from ...anthropic.settings import encode_settings as encode_claude
 from ...base import Losses
+from ...request import read_schema
 from ..models import encode_top_k, find_efforts, is_claude
 
 EXTRA = "additionalModelRequestFields"
@@ -28,33 +28,27 @@ MAX_TAGS = 16
 
 
 def encode_settings(request: ChatRequest, kind: str, losses: Losses) -> dict[str, Any]:
-    """Everything of a body but the conversation and its tools."""
-    said = (
-        _encode_claude(request, kind, losses)
-        if is_claude(kind)
-        else _encode_other(request, kind, losses)
-    )
-    # An empty sequence is refused, and stops nothing.
+    """All fields of the body but those of the conversation and its tools."""
+    encode_model = _encode_claude if is_claude(kind) else _encode_other
+    body = encode_model(request, kind, losses)
+    # AWS rejects an empty sequence, which stops nothing.
     if stops := [stop for stop in request.stops if stop]:
-        said = {
-            **said,
-            "inferenceConfig": {**said.get("inferenceConfig", {}), "stopSequences": stops},
-        }
+        body["inferenceConfig"] = {**body.get("inferenceConfig", {}), "stopSequences": stops}
     if form := _encode_format(request, losses):
-        said = {**said, "outputConfig": {**said.get("outputConfig", {}), "textFormat": form}}
+        body["outputConfig"] = {**body.get("outputConfig", {}), "textFormat": form}
     if tier := _encode_tier(request, losses):
-        said["serviceTier"] = {"type": tier}
+        body["serviceTier"] = {"type": tier}
     if tags := _encode_metadata(request, losses):
-        said["requestMetadata"] = tags
-    return said
+        body["requestMetadata"] = tags
+    return body
 
 
 def _encode_claude(request: ChatRequest, kind: str, losses: Losses) -> dict[str, Any]:
     """
-    Claude takes and refuses here what it does at home, where a limit must be given.
+    Claude accepts here what it does in Anthropic's API, where a limit is required.
 
-    Here the default is the model's own. A budget to think with is a part of the limit, so that
-    one is given with it; otherwise none, for AWS counts it against the quota in advance:
+    Here the limit is optional, and AWS counts it against the quota in advance. So it is sent only
+    if the client sets it, or with a thinking budget, which is a part of it:
     https://docs.aws.amazon.com/bedrock/latest/userguide/quotas-token-burndown.html.
     """
     found = encode_claude(request, find_traits(kind), losses)
@@ -66,10 +60,10 @@ def _encode_claude(request: ChatRequest, kind: str, losses: Losses) -> dict[str,
         "topP": found.get("top_p"),
     }
     extra = {"thinking": thinking, "top_k": found.get("top_k")}
-    return _without_gaps(
+    return _not_empty(
         {
-            "inferenceConfig": _without_gaps(inference),
-            EXTRA: _without_gaps(extra),
+            "inferenceConfig": _not_empty(inference),
+            EXTRA: _not_empty(extra),
             "outputConfig": found.get("output_config"),
         }
     )
@@ -82,7 +76,7 @@ def _encode_other(request: ChatRequest, kind: str, losses: Losses) -> dict[str, 
         "temperature": request.temperature,
         "topP": request.top_p,
     }
-    # "Unset" is what Nova wants there:
+    # Nova requires that they are not set then:
     # https://docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html
     if extra.get("reasoningConfig", {}).get("maxReasoningEffort") == "high":
         inference = {}
@@ -90,13 +84,13 @@ def _encode_other(request: ChatRequest, kind: str, losses: Losses) -> dict[str, 
             if getattr(request, name) is not None:
                 losses.lose(name, "this model takes none with `reasoning_effort: high`")
     if request.body.get("thinking") is not None:
-        losses.lose("thinking", "it is Claude's; use `reasoning_effort`")
+        losses.lose("thinking", "only Claude takes it; use `reasoning_effort`")
     if request.top_k is not None:
         top_k = encode_top_k(kind, request.top_k)
         if top_k is None:
             losses.lose("top_k", "this model is not known to take it")
         extra |= top_k or {}
-    return _without_gaps({"inferenceConfig": _without_gaps(inference), EXTRA: extra})
+    return _not_empty({"inferenceConfig": _not_empty(inference), EXTRA: extra})
 
 
 def _encode_effort(request: ChatRequest, kind: str, losses: Losses) -> dict[str, Any]:
@@ -108,7 +102,7 @@ def _encode_effort(request: ChatRequest, kind: str, losses: Losses) -> dict[str,
         return {}
     if effort == "none":
         if known.off is None:
-            losses.lose("reasoning_effort", "this model cannot be kept from thinking")
+            losses.lose("reasoning_effort", "this model always thinks")
         return dict(known.off or {})
     level = "low" if effort == "minimal" else effort
     if level not in known.levels:
@@ -119,25 +113,21 @@ def _encode_effort(request: ChatRequest, kind: str, losses: Losses) -> dict[str,
 
 def _encode_format(request: ChatRequest, losses: Losses) -> dict[str, Any] | None:
     """
-    `response_format` as a schema, which is a text in a text.
+    `response_format` as a schema, which is JSON in a string.
 
     https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html
     """
-    match request.response_format:
-        case None | TextFormat():
-            return None
-        case SchemaFormat(json_schema=wanted) if wanted.schema is not None:
-            schema = {"schema": json.encode(wanted.schema).decode(), "name": wanted.name}
-            if wanted.description:
-                schema["description"] = wanted.description
-            return {"type": "json_schema", "structure": {"jsonSchema": schema}}
-        case _:
-            losses.lose("response_format", "it needs a `json_schema` with a `schema`")
-            return None
+    asked = read_schema(request, losses)
+    if asked is None:
+        return None
+    schema = {"schema": json.encode(asked.schema).decode(), "name": asked.name}
+    if asked.description:
+        schema["description"] = asked.description
+    return {"type": "json_schema", "structure": {"jsonSchema": schema}}
 
 
 def _encode_tier(request: ChatRequest, losses: Losses) -> str | None:
-    """The tier to be served in; `auto` leaves it to AWS, as does silence."""
+    """The service tier; with `auto`, as without a tier, AWS chooses."""
     tier = request.service_tier
     if tier is None or tier == "auto":
         return None
@@ -148,15 +138,15 @@ def _encode_tier(request: ChatRequest, losses: Losses) -> str | None:
 
 
 def _encode_metadata(request: ChatRequest, losses: Losses) -> dict[str, str] | None:
-    """Tags of a request are found again in AWS's log of it, if they are written as AWS wants."""
+    """The metadata that AWS writes to its log of the request, if it has AWS's form."""
     tags = request.metadata
     if not tags:
         return None
     if len(tags) > MAX_TAGS or not all(key and _is_tag(key) for key in tags):
-        losses.lose("metadata", f"names are {MAX_TAGS} at most, of letters, digits and _:@$#=/+,.-")
+        losses.lose("metadata", f"at most {MAX_TAGS} names, of letters, digits and _:@$#=/+,.-")
         return None
     if not all(_is_tag(value) for value in tags.values()):
-        losses.lose("metadata", "values are 256 letters, digits and _:@$#=/+,.- at most")
+        losses.lose("metadata", "a value has at most 256 letters, digits and _:@$#=/+,.-")
         return None
     return tags
 
@@ -165,5 +155,5 @@ def _is_tag(value: object) -> bool:
     return isinstance(value, str) and _TAG.fullmatch(value) is not None
 
 
-def _without_gaps(fields: dict[str, Any]) -> dict[str, Any]:
+def _not_empty(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None and value != {}}

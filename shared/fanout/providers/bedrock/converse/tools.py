@@ -1,21 +1,13 @@
-"""Tools that a model may call, and whether it must. Knows nothing of messages."""
+"""`tools` and `tool_choice` as Converse's."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-from ....schema.request import (
-    AllowedTools,
-    ChatRequest,
-    Function,
-    FunctionTool,
-    NamedCustom,
-    NamedFunction,
-)
+from ....schema.request import ChatRequest, Function
 from ...base import Losses
+from ...request import Block, Choice, function_tools, object_schema, read_choice
 from ..models import is_claude
-from .media import Block
 from .messages import cache_point
 
 
@@ -23,73 +15,54 @@ def encode_tools(
     request: ChatRequest, kind: str, losses: Losses, *, is_called: bool
 ) -> tuple[Block, Block]:
     """
-    `toolConfig`, and what goes to the model in its own words; either may be empty.
+    `toolConfig`, and the fields that the model itself gets; either may be empty.
 
-    Converse has no word for "none": the tools are not shown then, unless one `is_called` in the
-    conversation, where they must be.
+    Converse has no choice "none" and cannot limit a choice to some tools, so the tools that must
+    not be called are left out. But if one `is_called` in the conversation, there must be tools.
     """
-    tools = list(_encode_tools(request, losses))
-    if request.tool_choice == "none":
+    choice = read_choice(request, losses)
+    tools: list[Block] = []
+    for function, raw, _ in function_tools(request, losses):
+        if choice.allows(function.name):
+            marks = cache_point(raw) or cache_point(raw["function"])
+            tools += [_encode_function(function), *marks]
+    if choice.mode == "none":
         if not is_called:
             return {}, {}
-        losses.lose("tool_choice", "`none` cannot be said where tools were called before")
-    if not any("toolSpec" in tool for tool in tools):
+        losses.lose("tool_choice", "`none` is not supported after a tool was called")
+    if not tools:
         return {}, {}
-    choice = _encode_choice(request, losses)
+    encoded = _encode_choice(choice)
     if request.parallel_tool_calls is False:
         if is_claude(kind):
-            return {"tools": tools}, {"tool_choice": _in_claudes_words(choice)}
+            return {"tools": tools}, {"tool_choice": _claude_choice(encoded)}
         losses.lose("parallel_tool_calls", "this model is not known to take it")
-    return {"tools": tools, **({"toolChoice": choice} if choice else {})}, {}
-
-
-def _encode_tools(request: ChatRequest, losses: Losses) -> Iterator[Block]:
-    for index, tool in enumerate(request.tools or ()):
-        if not isinstance(tool, FunctionTool):
-            losses.lose(f"tools[{index}]", "only functions can be called")
-        elif _is_shown(request, tool.function.name):
-            raw = request.body["tools"][index]
-            yield _encode_function(tool.function)
-            yield from cache_point(raw) or cache_point(raw["function"])
-
-
-def _is_shown(request: ChatRequest, name: str) -> bool:
-    """Converse has no word for a subset, so the tools that are not allowed are not shown at all."""
-    choice = request.tool_choice
-    return not isinstance(choice, AllowedTools) or name in choice.names
+    return {"tools": tools, **({"toolChoice": encoded} if encoded else {})}, {}
 
 
 def _encode_function(function: Function) -> Block:
-    schema = {"type": "object", **(function.parameters or {"properties": {}})}
-    said: dict[str, Any] = {"name": function.name, "inputSchema": {"json": schema}}
+    tool: dict[str, Any] = {
+        "name": function.name,
+        "inputSchema": {"json": object_schema(function)},
+    }
     if function.description:
-        said["description"] = function.description
+        tool["description"] = function.description
     if function.strict:
-        said["strict"] = True
-    return {"toolSpec": said}
+        tool["strict"] = True
+    return {"toolSpec": tool}
 
 
-def _encode_choice(request: ChatRequest, losses: Losses) -> Block | None:
+def _encode_choice(choice: Choice) -> Block | None:
     """https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolChoice.html."""
-    match request.tool_choice:
-        case NamedFunction(function=function):
-            return {"tool": {"name": function.name}}
-        case AllowedTools(required=required):
-            return {"any": {}} if required else {"auto": {}}
-        case NamedCustom():
-            losses.lose("tool_choice", "only functions can be called")
-            return None
-        case "required":
-            return {"any": {}}
-        case "auto":
-            return {"auto": {}}
-        case "none" | None:
-            return None
+    if choice.function:
+        return {"tool": {"name": choice.function}}
+    kinds = {"auto": "auto", "required": "any"}
+    return {kinds[choice.mode]: {}} if choice.mode in kinds else None
 
 
-def _in_claudes_words(choice: Block | None) -> Block:
+def _claude_choice(choice: Block | None) -> Block:
     """
-    A choice without parallel calls, whole: in two places at once it is refused.
+    Claude's own `tool_choice`, without parallel calls; then `toolConfig` must not have one.
 
     https://github.com/BerriAI/litellm/issues/36536 and …/pull/34347
     """

@@ -1,9 +1,9 @@
 """
-Converse's replies as they are: what is unknown is passed over, what is used is checked.
+Converse's responses: the fields that are used are checked, unknown ones are ignored.
 
 Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html and
-…_ConverseStream, and the service's model in botocore, which is newer. A block or a piece of one
-is an object with one field, whose name says its kind.
+…_ConverseStream, and the service's model in botocore, which is newer. A block, or a piece of one,
+is an object with one field, whose name is its type.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ....wire import json
 
 
 class ToolUse(Struct, frozen=True, rename="camel"):
-    """`type` is there for the vendor's own tools only."""
+    """Only the vendor's own tools have a `type`."""
 
     tool_use_id: str
     name: str
@@ -51,7 +51,7 @@ class Block(Struct, frozen=True, rename="camel"):
     citations_content: Citations | None = None
 
 
-# ---- a whole answer ----
+# ---- a whole response ----
 
 
 class Message(Struct, frozen=True):
@@ -63,7 +63,7 @@ class Output(Struct, frozen=True):
 
 
 class Usage(Struct, frozen=True, rename="camel"):
-    """`input_tokens` leaves out what was read from or written to the cache."""
+    """`input_tokens` does not include tokens read from or written to the cache."""
 
     input_tokens: int
     output_tokens: int
@@ -75,7 +75,7 @@ class ServiceTier(Struct, frozen=True):
     type: str
 
 
-class Answer(Struct, frozen=True, rename="camel"):
+class Response(Struct, frozen=True, rename="camel"):
     output: Output
     stop_reason: str
     usage: Usage
@@ -90,7 +90,7 @@ class MessageStart(Struct, frozen=True):
 
 
 class ToolUseStart(Struct, frozen=True, rename="camel"):
-    """As `ToolUse`, whose input follows in pieces."""
+    """A `ToolUse`, whose input follows in pieces."""
 
     tool_use_id: str
     name: str
@@ -102,7 +102,7 @@ class Start(Struct, frozen=True, rename="camel"):
 
 
 class BlockStart(Struct, frozen=True, rename="camel"):
-    """Blocks of text and of reasoning have none of these."""
+    """The start of a block. Blocks of text and reasoning have none."""
 
     content_block_index: int
     start: Start
@@ -155,6 +155,6 @@ _EVENTS: dict[str, type[Event]] = {
 
 
 def read_event(kind: str, data: bytes) -> Event | None:
-    """An event, `None` for a kind that they may add."""
+    """An event; `None` for types added to the API since."""
     event = _EVENTS.get(kind)
     return None if event is None else json.decode(data, type=event)

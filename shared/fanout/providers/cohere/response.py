@@ -1,0 +1,88 @@
+"""A response of `/v2/chat` as a chat completion, and what a stream of it shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...schema.chat import (
+    AnswerMessage,
+    ChatCompletion,
+    FinishReason,
+    Usage,
+    make_call,
+    make_completion,
+    make_message,
+    make_usage,
+)
+from ...wire import json
+from ...wire.http import WireResponse
+from ..base import Target
+from . import wire
+from .errors import raise_failure
+
+FINISH_REASONS: Mapping[str, FinishReason] = {
+    "COMPLETE": "stop",
+    "STOP_SEQUENCE": "stop",
+    "MAX_TOKENS": "length",
+    "TOOL_CALL": "tool_calls",
+}
+
+
+def decode(reply: WireResponse, target: Target) -> ChatCompletion:
+    """A response as a chat completion with one choice."""
+    whole = json.decode(reply.body, type=wire.Response)
+    raise_failure(whole.finish_reason, None)
+    completion = make_completion(
+        target.model,
+        decode_message(whole.message),
+        finish_reason(whole.finish_reason),
+        decode_usage(whole.usage),
+        id=whole.id,
+    )
+    if logprobs := decode_logprobs(whole.logprobs):
+        completion["choices"][0]["logprobs"] = logprobs
+    return completion
+
+
+def decode_message(encoded: wire.Message) -> AnswerMessage:
+    """A message. Thinking and the plan for the tools are both reasoning."""
+    blocks = encoded.content or []
+    message = make_message(
+        "".join(block.text or "" for block in blocks),
+        reasoning="".join(block.thinking or "" for block in blocks) + (encoded.tool_plan or ""),
+        calls=[
+            make_call(call.id, call.function.name, call.function.arguments)
+            for call in encoded.tool_calls or ()
+        ],
+    )
+    if encoded.citations:
+        message["citations"] = list(encoded.citations)
+    return message
+
+
+def finish_reason(reason: str | None) -> FinishReason:
+    return FINISH_REASONS.get(reason or "", "stop")
+
+
+def decode_usage(usage: wire.Usage | None) -> Usage | None:
+    """The tokens that the model read and wrote, with its template; billed units are fewer."""
+    counted = usage and (usage.tokens or usage.billed_units)
+    if not usage or not counted:
+        return None
+    sent, got = int(counted.input_tokens or 0), int(counted.output_tokens or 0)
+    return make_usage(sent, got, cached=int(usage.cached_tokens or 0))
+
+
+def decode_logprobs(items: list[wire.Logprob] | None) -> dict[str, Any] | None:
+    """One entry for each piece of text; for several tokens, the sum of their log probabilities."""
+    content = [
+        {
+            "token": item.text or "",
+            "logprob": sum(item.logprobs or ()),
+            "bytes": list((item.text or "").encode()),
+            "top_logprobs": [],
+        }
+        for item in items or ()
+    ]
+    return {"content": content} if content else None
