@@ -21,7 +21,7 @@ from fanout.http import batch_endpoints as bulk_endpoints
 from fanout.http.app import ROUTES, Route
 from fanout.http.batch_endpoints import Completion, NewUpload
 from fanout.schema.chat import ChatChunk, ChatCompletion
-from fanout.schema.fanout import ADDRESSED, FORBIDDEN, MAX_FIELDS, Addressed
+from fanout.schema.fanout import FORBIDDEN, GATEWAY_FIELDS, MAX_FIELDS, GatewayFields
 from fanout.schema.request import ChatRequest
 
 Schema = dict[str, Any]
@@ -110,9 +110,9 @@ def _version() -> str:
 
 
 def _components() -> dict[str, Schema]:
-    kinds = [ChatRequest, Addressed, NewUpload, Completion, NewJob, ChatCompletion, ChatChunk]
+    kinds = [ChatRequest, GatewayFields, NewUpload, Completion, NewJob, ChatCompletion, ChatChunk]
     _, found = msgspec.json.schema_components(kinds, ref_template=REF + "{name}")
-    checked, addressed = found.pop("ChatRequest"), found.pop("Addressed")
+    checked, addressed = found.pop("ChatRequest"), found.pop("GatewayFields")
     found["ChatCompletionRequest"] = _request(checked, addressed)
     found["Error"] = ERROR
     return dict(sorted(found.items()))
@@ -136,7 +136,7 @@ def _request(checked: Schema, addressed: Schema) -> Schema:
         "required": ["messages"],
         "anyOf": [{"required": ["model"]}, {"required": ["fanout"]}],
         "maxProperties": MAX_FIELDS,
-        "x-gateway-fields": sorted(ADDRESSED),
+        "x-gateway-fields": sorted(GATEWAY_FIELDS),
     }
 
 

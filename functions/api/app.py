@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from fanout.aws.credentials import AWSSigner
-from fanout.aws.secrets_manager import Place, SecretsManager
+from fanout.aws.secrets_manager import SecretsLocation, SecretsManager
 from fanout.bulk.aws.lazy_service import open_stack
 from fanout.gateway.factory import load_catalog, make_engine, open_gateway
 from fanout.http.app import App
@@ -19,9 +19,9 @@ MARGIN = 2.0
 settings = Settings.read()
 catalog = load_catalog(settings)
 engine = make_engine(catalog.general)
-place = Place.of(settings.env, settings.env["FANOUT_SECRET_PREFIX"])
+location = SecretsLocation.from_env(settings.env, settings.env["FANOUT_SECRET_PREFIX"])
 signer = AWSSigner(settings.env)
-secrets = SecretsManager(engine, signer, place, catalog.secret_names, draw=random.random)
+secrets = SecretsManager(engine, signer, location, catalog.secret_names, rng=random.random)
 observer = PowertoolsObserver(settings.env["FANOUT_SERVICE"])
 
 app = LambdaLifecycle(
@@ -34,6 +34,6 @@ app = LambdaLifecycle(
         deadline=lambda_deadline(MARGIN),
         jobs=(lambda _: open_stack(settings.env)) if "FANOUT_MACHINE" in settings.env else None,
     ),
-    secrets.fresh,
+    secrets.renewing,
     settings.env.get("FANOUT_CORS"),
 )

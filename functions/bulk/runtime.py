@@ -17,7 +17,7 @@ import msgspec
 import uvloop
 
 from fanout.aws.credentials import AWSSigner
-from fanout.aws.secrets_manager import Place, SecretsManager
+from fanout.aws.secrets_manager import SecretsLocation, SecretsManager
 from fanout.bulk.aws.batch_service import AWSBatchService
 from fanout.bulk.aws.job_starter import OWNER, JobStarter
 from fanout.bulk.aws.lazy_service import open_stores
@@ -37,9 +37,9 @@ class JobRuntime:
         self._settings = settings
         self._catalog = load_catalog(settings)
         self._engine = make_engine(self._catalog.general)
-        place = Place.of(settings.env, settings.env["FANOUT_SECRET_PREFIX"])
+        location = SecretsLocation.from_env(settings.env, settings.env["FANOUT_SECRET_PREFIX"])
         names, signer = self._catalog.secret_names, AWSSigner(settings.env)
-        self._secrets = SecretsManager(self._engine, signer, place, names, draw=random.random)
+        self._secrets = SecretsManager(self._engine, signer, location, names, rng=random.random)
         self._observer = PowertoolsBulkObserver(settings.env["FANOUT_SERVICE"])
         self._open = AsyncExitStack()
         self._handlers: StepHandlers | None = None
@@ -65,7 +65,7 @@ class JobRuntime:
     async def _run(self, step: Callable[[StepHandlers], Awaitable[object]]) -> Any:
         handlers = self._handlers = self._handlers or await self._make()
         try:
-            async with self._secrets.fresh():
+            async with self._secrets.renewing():
                 return msgspec.to_builtins(await step(handlers))
         except BaseExceptionGroup as raised:  # so that the state machine sees the error itself
             raise raised.exceptions[0] from None

@@ -30,7 +30,7 @@ from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
 from fanout.http.app import App
 from fanout.settings import Settings
-from fanout.telemetry.observers import AttemptRecord, JSONLines, RequestRecord
+from fanout.telemetry.observers import AttemptRecord, JSONLinesObserver, RequestRecord
 from tests.support.background_loop import background
 from tests.support.gateway_server import RecordingObserver
 from tests.support.in_process import AppResponse, HelloEngine, InProcess, _running
@@ -48,7 +48,7 @@ class LogRecorder(RecordingObserver):
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[str] = []
-        self._log = JSONLines(self.lines.append)
+        self._log = JSONLinesObserver(self.lines.append)
 
     def attempt(self, record: AttemptRecord) -> None:
         self._log.attempt(record)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from fanout.schema.fanout import Addressed
+from fanout.schema.fanout import GatewayFields
 from fanout.schema.request import ChatRequest
 from tests.http.test_bad_input import models
 from tests.support.in_process import AppResponse, InProcess, run_in_process
@@ -40,7 +40,7 @@ GOOD: list[dict[str, Any]] = [
         "fanout": {"mode": "hedge", "models": ["a", "b"], "stagger": 0.1, "max_parallel": 2},
     },
 ]
-FIELDS = sorted({*ChatRequest.__struct_fields__, *Addressed.__struct_fields__} - {"body"})
+FIELDS = sorted({*ChatRequest.__struct_fields__, *GatewayFields.__struct_fields__} - {"body"})
 
 scalars = (
     st.none()

@@ -180,9 +180,9 @@ class Counted(EnvironmentSecrets):
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    async def texts(self, secret: Secret) -> Sequence[str]:
+    async def values(self, secret: Secret) -> Sequence[str]:
         self.asked.append(secret.name)
-        return await super().texts(secret)
+        return await super().values(secret)
 
 
 @pytest.mark.parametrize("given", ["first", "second", "third", "nobody's"])
@@ -204,10 +204,10 @@ def test_every_key_is_compared_whichever_fits(given: str) -> None:
 class Down(EnvironmentSecrets):
     """Where the keys are kept does not answer, but for those that are known already."""
 
-    async def texts(self, secret: Secret) -> Sequence[str]:
-        return await super().texts(secret) if secret.is_known else ()
+    async def values(self, secret: Secret) -> Sequence[str]:
+        return await super().values(secret) if secret.is_known else ()
 
-    def is_down(self, secret: Secret) -> bool:
+    def is_unavailable(self, secret: Secret) -> bool:
         return not secret.is_known
 
 

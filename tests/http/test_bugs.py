@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fanout.errors import INTERNAL
-from fanout.telemetry.observers import JSONLines
+from fanout.telemetry.observers import JSONLinesObserver
 from fanout.transport.engine import Incoming, Outgoing, Reply
 from fanout.wire.http import WireResponse
 from tests.http.test_bad_input import models
@@ -117,7 +117,7 @@ def test_one_in_the_middle_of_a_stream_ends_it_with_an_error(app: InProcess) -> 
 def test_the_log_says_where_and_shows_no_values(app: InProcess) -> None:
     ask(app, stream=False, model="b")
     lines: list[str] = []
-    JSONLines(lines.append).bug("req_1", app.observer.bugs[0])
+    JSONLinesObserver(lines.append).bug("req_1", app.observer.bugs[0])
     line = json.loads(lines[0])
     assert (line["event"], line["request_id"], line["error"]) == ("bug", "req_1", "TypeError")
     assert any(place.endswith(" send") for place in line["where"])

@@ -23,7 +23,7 @@ from fanout.config.resolve import Catalog, resolve
 from fanout.gateway.factory import open_gateway
 from fanout.http.app import App
 from fanout.settings import Settings
-from fanout.telemetry.observers import AttemptRecord, JSONLines, RequestRecord
+from fanout.telemetry.observers import AttemptRecord, JSONLinesObserver, RequestRecord
 from functions.powertools import PowertoolsObserver
 from tests.faults.rows import MODES
 from tests.support.background_loop import background
@@ -69,7 +69,11 @@ class Everything:
     def __init__(self, service: str) -> None:
         self.lines: list[str] = []
         self.observer = RecordingObserver()
-        self._all = (JSONLines(self.lines.append), PowertoolsObserver(service), self.observer)
+        self._all = (
+            JSONLinesObserver(self.lines.append),
+            PowertoolsObserver(service),
+            self.observer,
+        )
 
     def attempt(self, record: AttemptRecord) -> None:
         for each in self._all:

@@ -10,7 +10,7 @@ from rich.pretty import pretty_repr
 
 from fanout.config.load import check
 from fanout.config.resolve import resolve
-from fanout.gateway.gateway import Answer
+from fanout.gateway.gateway import GatewayResponse
 from fanout.routing.leg import Leg
 from fanout.schema.fanout import parse_request
 from fanout.transport.client import Reply
@@ -52,7 +52,7 @@ HOLDERS: Mapping[str, Any] = {
     "a reply": WireResponse(200, {"x": SAID}, SAID.encode()),
     "an event": WireEvent(SAID.encode()),
     "a decoded reply": Reply(COMPLETION),
-    "an answer": Answer(COMPLETION, "one"),
+    "an answer": GatewayResponse(COMPLETION, "one"),
     "a leg": Leg("a", "req", headers={}),
 }
 

@@ -14,7 +14,7 @@ import pytest
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
-from fanout.gateway.gateway import Answer, Context
+from fanout.gateway.gateway import Context, GatewayResponse
 from fanout.schema.fanout import parse_request
 from fanout.settings import Settings
 from fanout.transport.engine import (
@@ -137,7 +137,7 @@ def test_the_whole_gateway_runs_over_a_mock_transport() -> None:
     params = {"model": "openai/gpt-4o", "api_key": "k"}
     config = {"model_list": [{"model_name": "a", "litellm_params": params}]}
 
-    async def run() -> Answer:
+    async def run() -> GatewayResponse:
         engine = HttpxEngine(httpx2.MockTransport(handler))
         catalog = resolve(check(config, {}), {})
         async with open_gateway(Settings(), catalog=catalog, engine=engine) as gateway:

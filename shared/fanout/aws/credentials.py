@@ -1,8 +1,8 @@
 """
-AWS's door: credentials, and requests signed with them. The only importer of boto3's parts.
+Signs requests to AWS with credentials from the environment or from botocore.
 
-Credentials are the environment's (a Lambda has its role's there); elsewhere botocore looks for
-them where it always does (profiles, SSO, the instance), and is imported only then.
+A Lambda has its role's credentials in the environment. If the environment has none, botocore looks
+in profiles, SSO and the instance's metadata; it is imported only then.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class AWSSigner:
         self._chain: Any = None
 
     async def headers(self, request: Outgoing, service: str, region: str) -> Mapping[str, str]:
-        """The headers that sign `request`; `MissingKey` where nothing has credentials."""
+        """The headers that sign `request`; raises `MissingKey` if there are no credentials."""
         credentials = self._fixed
         if credentials is None:
-            credentials = await asyncio.to_thread(self._from_chain)
+            credentials = await asyncio.to_thread(self._from_botocore)
         return sign(
             request.method,
             request.url,
@@ -50,8 +50,8 @@ class AWSSigner:
             self._now(),
         )
 
-    def _from_chain(self) -> Credentials:
-        """What botocore's chain finds; it renews what expires."""
+    def _from_botocore(self) -> Credentials:
+        """The credentials that botocore finds; it refreshes them before they expire."""
         if self._chain is None:
             try:
                 from botocore.session import Session
@@ -65,6 +65,6 @@ class AWSSigner:
 
 
 def environment_credentials(env: Mapping[str, str]) -> Credentials | None:
-    """The environment's own credentials, if it has them."""
+    """The credentials in the environment, if it has any."""
     key, secret = env.get("AWS_ACCESS_KEY_ID"), env.get("AWS_SECRET_ACCESS_KEY")
     return Credentials(key, secret, env.get("AWS_SESSION_TOKEN")) if key and secret else None

@@ -1,9 +1,9 @@
 """
-Keys out of AWS Secrets Manager, cached: fetched together, renewed beside a request, served stale
-while a renewal fails.
+Reads provider keys from AWS Secrets Manager and caches them.
 
-Speaks the service's JSON protocol over the gateway's own engine, since boto3 would cost more
-start-up time than the whole gateway.
+All keys are fetched together; a key is renewed while a request runs, and the old value is used as
+long as renewing fails. The requests use the gateway's own HTTP engine: importing boto3 would take
+longer than starting the whole gateway.
 See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html.
 """
 
@@ -24,34 +24,34 @@ from ..transport.engine import Engine, EngineError, Outgoing
 from ..wire import json
 
 TTL = 300.0
-"""Seconds that a value is used before it is looked up anew, less up to a fifth by chance."""
+"""Seconds until a value is fetched again; a random part of up to a fifth is subtracted."""
 
 EMPTY_TTL = 5.0
-"""Seconds after which a secret that has no value yet is looked up again."""
+"""Seconds until a secret that has no value yet is fetched again."""
 
 RENEW_PAUSE = 30.0
-"""Seconds between two look-ups of one name that refused keys ask for."""
+"""Seconds between two fetches of a key that its provider rejected."""
 
 DOWN_PAUSE = 1.0
-"""Seconds in which nobody asks again for a name that could not be read: requests come on."""
+"""Seconds until a key that could not be read at all is fetched again."""
 
-LOOK_UP = 5.0
-"""Seconds that one look-up may take."""
+FETCH_TIMEOUT = 5.0
+"""Seconds that fetching one key may take."""
 
-PATIENCE = 2.0
-"""Seconds that a request may end later because a renewal beside it is still under way."""
+RENEWAL_GRACE = 2.0
+"""Seconds for which the end of a request waits for renewals that are still running."""
 
 
-class Place(Struct, frozen=True):
-    """Where the secrets are: the service's address and region, and what their names begin with."""
+class SecretsLocation(Struct, frozen=True):
+    """The service's address and region, and the prefix of the secrets' names."""
 
     endpoint: str
     region: str
     prefix: str
 
     @classmethod
-    def of(cls, env: Mapping[str, str], prefix: str) -> Place:
-        """The region's own service, or the endpoint that the environment names, as boto3's."""
+    def from_env(cls, env: Mapping[str, str], prefix: str) -> SecretsLocation:
+        """The service of the region, or the endpoint that boto3's environment variables name."""
         region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "us-east-1"
         named = env.get("AWS_ENDPOINT_URL_SECRETS_MANAGER") or env.get("AWS_ENDPOINT_URL")
         domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
@@ -66,34 +66,34 @@ class _Entry(Struct):
 
 class SecretsManager:
     """
-    A `SecretSource` of `names`, each a secret called `prefix` + name.
+    A `SecretSource` that reads each of `names` from the secret `prefix` + name.
 
-    A secret holds one key as plain text, or several as a JSON list: then all are valid, and used
-    in turn. A name that the config gives a text for is not looked up.
+    A secret holds one key as plain text, or several as a JSON list; then all of them are valid and
+    used in turn. A key whose text is in the config is not fetched.
     """
 
     def __init__(
         self,
         engine: Engine,
         signer: Signer,
-        place: Place,
+        location: SecretsLocation,
         names: Iterable[str],
         *,
-        draw: Callable[[], float],
+        rng: Callable[[], float],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine = engine
         self._signer = signer
-        self._place = place
+        self._location = location
         self._names = tuple(names)
-        self._draw = draw
+        self._rng = rng
         self._now = now
         self._entries: dict[str, _Entry] = {}
         self._down_until: dict[str, float] = {}
         self._fetching = asyncio.Lock()
 
-    async def texts(self, secret: Secret) -> Sequence[str]:
-        """Every key under the secret's name; none if it has no value yet."""
+    async def values(self, secret: Secret) -> Sequence[str]:
+        """Every key that the secret holds; empty if it has no value yet."""
         if secret.is_known:
             return (secret.reveal() or "",)
         if self._is_missing(secret.name):
@@ -101,56 +101,57 @@ class SecretsManager:
         entry = self._entries.get(secret.name)
         return entry.texts if entry else ()
 
-    def advice(self, secret: Secret) -> str:
-        """How the key gets there."""
+    def hint(self, secret: Secret) -> str:
+        """What to do if the key is missing."""
         if secret.name in self._entries:
-            stack = self._place.prefix.rstrip("/")
-            return f"give it one: `fanout keys set {secret.name} --stack {stack}`"
-        return "Secrets Manager could not be read just now"
+            stack = self._location.prefix.rstrip("/")
+            return f"set one with `fanout keys set {secret.name} --stack {stack}`"
+        return "Secrets Manager could not be read; try again"
 
-    def is_down(self, secret: Secret) -> bool:
-        """Whether the name has never been read."""
+    def is_unavailable(self, secret: Secret) -> bool:
+        """Whether the secret could not be read so far."""
         return not secret.is_known and secret.name not in self._entries
 
-    async def renew(self, secret: Secret, refused: str) -> bool:
+    async def renew(self, secret: Secret, rejected: str) -> bool:
         """
-        Look the name up anew, at most each 30 s; whether it now has another key.
+        Fetch the secret again after its provider rejected a key; whether it has another key now.
 
-        Of callers with the same refused key one looks, and the others find what it has found.
+        It is fetched at most every 30 s. Of several calls with the same rejected key only one
+        fetches it, and the others use the result.
         """
         async with self._fetching:
             entry = self._entries.get(secret.name)
             if entry is None:
                 return False
-            if refused in entry.texts and self._now() - entry.renewed_at >= RENEW_PAUSE:
+            if rejected in entry.texts and self._now() - entry.renewed_at >= RENEW_PAUSE:
                 entry.renewed_at = self._now()
                 await self._fetch(secret.name)
             texts = self._entries[secret.name].texts
-            return bool(texts) and refused not in texts
+            return bool(texts) and rejected not in texts
 
     @asynccontextmanager
-    async def fresh(self) -> AsyncIterator[None]:
+    async def renewing(self) -> AsyncIterator[None]:
         """
-        Renew what is due beside the block, which does not wait for it.
+        Renew stale keys while the block runs; the block itself does not wait for them.
 
-        It is over, or given up, when the block has been left: a Lambda is frozen between requests,
-        and nothing of a request may outlive it.
+        All renewals have ended or are cancelled when the block is left: AWS freezes a Lambda
+        between two requests, so no task may outlive its request.
         """
-        due = [name for name, e in self._entries.items() if e.stale_at <= self._now()]
-        if not due:
+        stale = [name for name, e in self._entries.items() if e.stale_at <= self._now()]
+        if not stale:
             yield
             return
         async with asyncio.TaskGroup() as group:
-            renewals = [group.create_task(self._fetch(name)) for name in due]
+            renewals = [group.create_task(self._fetch(name)) for name in stale]
             try:
                 yield
-                await asyncio.wait(renewals, timeout=PATIENCE)
+                await asyncio.wait(renewals, timeout=RENEWAL_GRACE)
             finally:
                 for renewal in renewals:
                     renewal.cancel()
 
     async def _fetch_all(self) -> None:
-        """Every name that is not there yet, at once; of callers that wait, one asks."""
+        """Fetch every missing secret at once; several requests that need one share the fetch."""
         async with self._fetching:
             missing = [name for name in self._names if self._is_missing(name)]
             async with asyncio.TaskGroup() as group:
@@ -164,50 +165,51 @@ class SecretsManager:
         return not entry.texts and entry.stale_at <= self._now()
 
     async def _fetch(self, name: str) -> None:
-        """One secret's value into the cache; where it cannot be had, the old one stays."""
+        """Read a secret into the cache; if that fails, the old value stays."""
         now = self._now()
-        texts = await self._value(name)
+        texts = await self._read(name)
         entry = self._entries.get(name)
         if texts is not None:
-            lasts = TTL * (1 - 0.2 * self._draw()) if texts else EMPTY_TTL
+            ttl = TTL * (1 - 0.2 * self._rng()) if texts else EMPTY_TTL
             renewed_at = entry.renewed_at if entry else -math.inf
-            self._entries[name] = _Entry(texts, now + lasts, renewed_at)
+            self._entries[name] = _Entry(texts, now + ttl, renewed_at)
         elif entry:
             entry.stale_at = now + RENEW_PAUSE
         else:
             self._down_until[name] = self._now() + DOWN_PAUSE
 
-    async def _value(self, name: str) -> tuple[str, ...] | None:
-        """The keys in the secret, none if it holds nothing; `None` if nobody could say."""
-        body = json.encode({"SecretId": self._place.prefix + name})
+    async def _read(self, name: str) -> tuple[str, ...] | None:
+        """The keys in the secret, empty if it has no value; `None` if it could not be read."""
+        location = self._location
+        body = json.encode({"SecretId": location.prefix + name})
         headers = {
             "content-type": "application/x-amz-json-1.1",
             "x-amz-target": "secretsmanager.GetSecretValue",
         }
-        request = Outgoing("POST", f"{self._place.endpoint}/", headers, body)
+        request = Outgoing("POST", f"{location.endpoint}/", headers, body)
         try:
-            async with asyncio.timeout(LOOK_UP):
-                signed = await self._signer.headers(request, "secretsmanager", self._place.region)
-                reply = await self._engine.send(
+            async with asyncio.timeout(FETCH_TIMEOUT):
+                signed = await self._signer.headers(request, "secretsmanager", location.region)
+                response = await self._engine.send(
                     Outgoing(request.method, request.url, {**headers, **signed}, body)
                 )
         except (EngineError, MissingKey, TimeoutError):
             return None
-        if reply.status != 200:  # noqa: PLR2004
-            return () if b"ResourceNotFound" in reply.body else None
+        if response.status != 200:  # noqa: PLR2004
+            return () if b"ResourceNotFound" in response.body else None
         try:
-            answer = json.decode(reply.body, type=_Value)
+            secret = json.decode(response.body, type=_SecretValue)
         except MsgspecError:
             return None
-        return parse_keys(answer.SecretString or "")
+        return parse_keys(secret.SecretString or "")
 
 
-class _Value(Struct, frozen=True):
+class _SecretValue(Struct, frozen=True):
     SecretString: str | None = None
 
 
 def parse_keys(text: str) -> tuple[str, ...]:
-    """One key as it is, or a JSON list of keys."""
+    """The keys in a secret's text: one key in plain text, or a JSON list of keys."""
     text = text.strip()
     if text.startswith("["):
         try:

@@ -1,8 +1,8 @@
 """
-The keys of a deployed stack, from outside: their names, and new values for them.
+Lists and sets the keys of a deployed stack, for `fanout keys`.
 
-The only importer of boto3, which is there with `pip install fanout-gateway[aws]`. Never tells a
-value. How the gateway reads them: `secrets_manager`.
+Needs boto3 (`pip install fanout-gateway[aws]`). Never prints or returns the text of a key. The
+gateway itself reads the keys with `secrets_manager`.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from .secrets_manager import parse_keys
 
 
 class Client(Protocol):
-    """What is used of boto3's client for Secrets Manager."""
+    """The methods of boto3's Secrets Manager client that are used here."""
 
-    def list_secrets(self, **what: Any) -> Mapping[str, Any]: ...
+    def list_secrets(self, **parameters: Any) -> Mapping[str, Any]: ...
 
-    def get_secret_value(self, **what: Any) -> Mapping[str, Any]: ...
+    def get_secret_value(self, **parameters: Any) -> Mapping[str, Any]: ...
 
-    def put_secret_value(self, **what: Any) -> Mapping[str, Any]: ...
+    def put_secret_value(self, **parameters: Any) -> Mapping[str, Any]: ...
 
 
 class StackKey(Struct, frozen=True):
-    """One of a stack's keys; without a value nobody can be asked with it."""
+    """A key of a stack. Until it has a value, its provider cannot be called."""
 
     name: str
     has_value: bool
@@ -41,7 +41,7 @@ class StackKey(Struct, frozen=True):
 
 @contextmanager
 def open_client(region: str | None) -> Iterator[Client]:
-    """Secrets Manager's client; AWS's own complaints inside the block become ours."""
+    """A client for Secrets Manager; AWS's errors in the block are raised as `FanoutError`."""
     try:
         import boto3
         from botocore.exceptions import BotoCoreError, ClientError
@@ -61,15 +61,15 @@ def list_keys(client: Client, stack: str) -> list[StackKey]:
     while True:
         more = {"NextToken": page} if page else {}
         filters = [{"Key": "name", "Values": [prefix]}]
-        answer = client.list_secrets(Filters=filters, MaxResults=100, **more)
-        found += [_key(entry, prefix) for entry in answer["SecretList"] if _is_ours(entry, prefix)]
-        page = answer.get("NextToken") or ""
+        result = client.list_secrets(Filters=filters, MaxResults=100, **more)
+        found += [_key(entry, prefix) for entry in result["SecretList"] if _is_ours(entry, prefix)]
+        page = result.get("NextToken") or ""
         if not page:
             return sorted(found, key=lambda key: key.name)
 
 
 def set_key(client: Client, stack: str, name: str, texts: Sequence[str], *, add: bool) -> int:
-    """Give the key these texts, beside those it has if `add`; how many it has then."""
+    """Store these texts as the key's value; `add` keeps the old ones. Returns how many it has."""
     key = _find(list_keys(client, stack), stack, name)
     old: Sequence[str] = ()
     if add and key.has_value:
@@ -81,15 +81,15 @@ def set_key(client: Client, stack: str, name: str, texts: Sequence[str], *, add:
 
 
 def read_texts(given: str) -> list[str]:
-    """The keys in a text: one a line, or a JSON list; `ConfigError` if there is none."""
+    """The keys in a text: one on each line, or a JSON list. Raises `ConfigError` if it has none."""
     if given.lstrip().startswith("["):
         texts = list(parse_keys(given))
     else:
         texts = [line.strip() for line in given.splitlines() if line.strip()]
     if not texts:
-        raise ConfigError("no key was given: type it, or pipe it in, one a line")
+        raise ConfigError("no key was given: type it, or pipe one key per line")
     if any(not text.isascii() or not text.isprintable() or " " in text for text in texts):
-        raise ConfigError("a key has no spaces, and ASCII's characters only")
+        raise ConfigError("a key must have ASCII characters only, and no spaces")
     return texts
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..config.resolve import Catalog
 from ..errors import FanoutError
-from ..telemetry.prices import Rate, rate_of
+from ..telemetry.prices import TokenPrices, prices_of
 from .totals import answers_in
 
 
@@ -16,24 +16,24 @@ class Costs:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._rates: dict[str, Rate | None] = {}
+        self._rates: dict[str, TokenPrices | None] = {}
 
-    def rate(self, model: str) -> Rate | None:
+    def rate(self, model: str) -> TokenPrices | None:
         """A name's price; `None` if nobody knows it."""
         if model not in self._rates:
             self._rates[model] = self._find(model)
         return self._rates[model]
 
-    def _find(self, model: str) -> Rate | None:
+    def _find(self, model: str) -> TokenPrices | None:
         try:
             deployments = self._catalog.find(model)
         except FanoutError:
             return None
-        rates = [rate_of(deployment) for deployment in deployments]
+        rates = [prices_of(deployment) for deployment in deployments]
         known = [rate for rate in rates if rate is not None]
         if len(known) < len(rates):
             return None
-        return max(known, key=lambda rate: rate.sent + rate.got)
+        return max(known, key=lambda rate: rate.input + rate.output)
 
     def of(self, body: object) -> float:
         """What an answer cost, its losers too; 0 for what has no price."""
@@ -53,4 +53,4 @@ class Costs:
     def _of_one(self, said: Mapping[str, Any]) -> float:
         usage, model = said.get("usage"), said.get("model")
         rate = self.rate(model) if usage and isinstance(model, str) else None
-        return rate.of(usage) if rate and isinstance(usage, Mapping) else 0.0
+        return rate.cost(usage) if rate and isinstance(usage, Mapping) else 0.0

@@ -23,7 +23,7 @@ from ..local.parent_process import end_with
 from ..local.running_engine import KEY, announced
 from ..local.serve import serve
 from ..settings import Settings
-from ..telemetry.observers import JSONLines, NullObserver
+from ..telemetry.observers import JSONLinesObserver, NullObserver
 from ..wire import json
 from .config_choice import LOCAL_CONFIG
 from .http_server import bind, host
@@ -107,7 +107,7 @@ def run_gateway(arguments: argparse.Namespace) -> int:
             ours,
             catalog,
             listener,
-            observer=JSONLines(sys.stderr.write) if arguments.verbose else NullObserver(),
+            observer=JSONLinesObserver(sys.stderr.write) if arguments.verbose else NullObserver(),
             ready=ready,
             stop=lambda end: _watch(child, end),
         )

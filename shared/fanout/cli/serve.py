@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..errors import ConfigError
     from ..gateway.factory import load_catalog
     from ..settings import Settings
-    from ..telemetry.observers import JSONLines, NullObserver
+    from ..telemetry.observers import JSONLinesObserver, NullObserver
     from .http_server import bind, host
 
     settings = Settings.read(arguments.config)
@@ -55,6 +55,6 @@ def run(arguments: argparse.Namespace) -> int:
             settings,
             catalog,
             listener,
-            observer=NullObserver() if arguments.quiet else JSONLines(sys.stderr.write),
+            observer=NullObserver() if arguments.quiet else JSONLinesObserver(sys.stderr.write),
             ready=lambda url: print(f"fanout: serving {url}", file=sys.stderr),
         )

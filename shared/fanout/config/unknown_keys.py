@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from ..schema.fanout import ADDRESSED
+from ..schema.fanout import GATEWAY_FIELDS
 from ..schema.request import ChatRequest
 from .model import (
     ConfigFile,
@@ -22,7 +22,7 @@ from .model import (
 
 # Parameters of a request that a deployment may have a default for. Not `n`: the choices of several
 # models' answers are counted by the request's own.
-DEFAULTABLE = frozenset(ChatRequest.__struct_fields__) - ADDRESSED - {"messages", "body", "n"}
+DEFAULTABLE = frozenset(ChatRequest.__struct_fields__) - GATEWAY_FIELDS - {"messages", "body", "n"}
 
 # LiteLLM's keys that would mean nothing here: refused, with the reason, and never just ignored.
 WITHOUT_EFFECT = {

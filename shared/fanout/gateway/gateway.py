@@ -50,7 +50,7 @@ class Context(Struct, frozen=True, gc=False):
     watcher: Watcher | None = None
 
 
-class Answer(HiddenRepr, frozen=True):
+class GatewayResponse(HiddenRepr, frozen=True):
     """A JSON body and what its headers say: an object, or LiteLLM's list."""
 
     body: dict[str, Any] | list[Any]
@@ -58,7 +58,7 @@ class Answer(HiddenRepr, frozen=True):
     winner: str | None = None
 
 
-class AnswerStream(Struct, frozen=True):
+class ResponseStream(Struct, frozen=True):
     """An answer under way, its first content in hand."""
 
     chunks: AsyncIterator[ChatChunk]
@@ -82,7 +82,7 @@ class Gateway:
         self._contests = ConversationRunner(router, catalog.fallbacks)
         self._now = now
 
-    async def answer(self, request: FanOutRequest, context: Context) -> Answer:
+    async def answer(self, request: FanOutRequest, context: Context) -> GatewayResponse:
         """The whole answer; raises `AllFailed`, a lone model's own error or `DeadlineExceeded`."""
         request = self._resolved(request)
         until = _clock() + self._deadline(request, context)
@@ -90,10 +90,12 @@ class Gateway:
             return await self._answer_all(request, context, until)
         asked = self._grid(request, context, until)[0]
         completion = await self._in_time(request, context, until, asked)
-        return Answer(self._stamped(completion), request.mode, completion["model"])
+        return GatewayResponse(self._stamped(completion), request.mode, completion["model"])
 
     @asynccontextmanager
-    async def stream(self, request: FanOutRequest, context: Context) -> AsyncIterator[AnswerStream]:
+    async def stream(
+        self, request: FanOutRequest, context: Context
+    ) -> AsyncIterator[ResponseStream]:
         """The answer as it comes, entered once its first content is in hand."""
         request = self._resolved(request)
         run = self._stream_all if request.combined else self._stream_one
@@ -113,7 +115,9 @@ class Gateway:
         except TimeoutError:
             raise self._too_late(request, context) from None
 
-    async def _answer_all(self, request: FanOutRequest, context: Context, until: float) -> Answer:
+    async def _answer_all(
+        self, request: FanOutRequest, context: Context, until: float
+    ) -> GatewayResponse:
         grid = self._grid(request, context, until)
         ask = partial(self._in_time, request, context, until)
         outcomes = await map_all(ask, grid, limit=self._limit(request))
@@ -132,17 +136,17 @@ class Gateway:
         if request.shape == "list":
             width = len(request.models) if request.mode == "all" else 1
             listed = listed_answer(cells, self._stamped, width if request.nested else None)
-            return Answer(listed, request.mode)
+            return GatewayResponse(listed, request.mode)
         body = combined_answer(cells, request)
         body |= {"id": _random_id(), "created": int(self._now())}
-        return Answer(body, request.mode)
+        return GatewayResponse(body, request.mode)
 
     # ---- streams ----
 
     @asynccontextmanager
     async def _stream_one(
         self, request: FanOutRequest, context: Context, until: float
-    ) -> AsyncIterator[AnswerStream]:
+    ) -> AsyncIterator[ResponseStream]:
         asked = self._grid(request, context, until)[0]
         started = perf_counter()
         async with self._contest(request, context, until, asked) as (result, leg, chunks):
@@ -152,7 +156,7 @@ class Gateway:
                 return make_report(request.mode, asked.legs, outcomes, started, perf_counter())
 
             told = self._told(chunks, leg.answered, request, report)
-            yield AnswerStream(told, request.mode, leg.answered)
+            yield ResponseStream(told, request.mode, leg.answered)
 
     async def _told(
         self,
@@ -185,7 +189,7 @@ class Gateway:
     @asynccontextmanager
     async def _stream_all(
         self, request: FanOutRequest, context: Context, until: float
-    ) -> AsyncIterator[AnswerStream]:
+    ) -> AsyncIterator[ResponseStream]:
         grid = self._grid(request, context, until)
         cell = partial(self._stream_cell, request, context, until)
         openers = [partial(cell, asked) for asked in grid]
@@ -204,7 +208,7 @@ class Gateway:
                     break
             if len(weave.causes) == len(grid):
                 raise AllFailed(weave.causes)
-            yield AnswerStream(_then(head, woven), request.mode)
+            yield ResponseStream(_then(head, woven), request.mode)
 
     @asynccontextmanager
     async def _stream_cell(

@@ -47,11 +47,11 @@ class Authenticator:
         given = token.strip().encode("latin-1")  # the header's bytes: ASGI decodes them so
         found: ClientKey | None = None
         for client in self._client_keys:
-            for text in await self._secrets.texts(client.secret) if client.secret else ():
+            for text in await self._secrets.values(client.secret) if client.secret else ():
                 if hmac.compare_digest(text.encode(), given):
                     found = client
         if found is None and any(
-            c.secret and self._secrets.is_down(c.secret) for c in self._client_keys
+            c.secret and self._secrets.is_unavailable(c.secret) for c in self._client_keys
         ):
             raise KeysUnavailable("the gateway cannot read its own keys right now; try again")
         if found is None:

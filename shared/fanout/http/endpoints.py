@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Raw
 
 from ..errors import RequestError
-from ..gateway.gateway import Answer, AnswerStream
+from ..gateway.gateway import GatewayResponse, ResponseStream
 from ..schema.fanout import FanOutRequest, parse_request
 from ..wire.json import BadJSON, DuplicateKey, decode_strict
 from .asgi import CancelOnDisconnect
@@ -76,7 +76,7 @@ def parse_body(body: bytes) -> object:
         raise RequestError(f"the body is not JSON: {error}", None, "invalid_json") from None
 
 
-def _mode_headers(answer: Answer | AnswerStream) -> dict[str, str]:
+def _mode_headers(answer: GatewayResponse | ResponseStream) -> dict[str, str]:
     headers: dict[str, str] = {"x-fanout-mode": answer.mode}
     if answer.winner is not None:
         headers["x-fanout-winner"] = answer.winner

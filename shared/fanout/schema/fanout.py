@@ -56,7 +56,7 @@ class StreamOptions(Struct, frozen=True, kw_only=True):
     include_obfuscation: bool | None = None
 
 
-class Addressed(Struct, frozen=True, kw_only=True):
+class GatewayFields(Struct, frozen=True, kw_only=True):
     """What of a request's body is addressed to the gateway and not to a model."""
 
     model: str | list[str] | None = None
@@ -70,7 +70,7 @@ class Addressed(Struct, frozen=True, kw_only=True):
     num_retries: Annotated[int, Meta(ge=0, le=100)] | None = None
 
 
-ADDRESSED = frozenset(Addressed.__struct_fields__)
+GATEWAY_FIELDS = frozenset(GatewayFields.__struct_fields__)
 
 # Never a caller's to choose: where a call goes and with whose key is the config's business.
 FORBIDDEN = frozenset({"api_base", "base_url", "api_key", "api_version"})
@@ -139,7 +139,7 @@ def parse_request(body: object, size: int = 0) -> FanOutRequest:
         raise RequestError(f"`{name}` is set in the gateway's config, not in a request", name)
     if len(body) > MAX_FIELDS:
         raise RequestError(f"the body has {len(body)} fields; at most {MAX_FIELDS}", None)
-    asked = convert({k: v for k, v in body.items() if k in ADDRESSED}, Addressed)
+    asked = convert({k: v for k, v in body.items() if k in GATEWAY_FIELDS}, GatewayFields)
     if asked.stream_options is not None and not asked.stream:
         raise RequestError("`stream_options` needs `stream: true`", "stream_options")
     fanout = asked.fanout or FanOutField()
@@ -173,7 +173,7 @@ def another(request: FanOutRequest, messages: list[Any]) -> FanOutRequest:
     return replace(request, conversations=(said,))
 
 
-def _models(asked: Addressed, fanout: FanOutField) -> tuple[str, ...]:
+def _models(asked: GatewayFields, fanout: FanOutField) -> tuple[str, ...]:
     """The names in `fanout.models`, or in `model`: a string, a comma list or a list."""
     if fanout.models is not None:
         names, param = fanout.models, "fanout.models"
@@ -192,7 +192,7 @@ def _models(asked: Addressed, fanout: FanOutField) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _mode(asked: Addressed, fanout: FanOutField, count: int) -> tuple[Mode, float | None]:
+def _mode(asked: GatewayFields, fanout: FanOutField, count: int) -> tuple[Mode, float | None]:
     """The mode, and the pause between two starts (`None`: only when one fails)."""
     mode, stagger = fanout.mode, fanout.stagger
     if mode is None:
@@ -219,7 +219,7 @@ def _mode(asked: Addressed, fanout: FanOutField, count: int) -> tuple[Mode, floa
 
 def _conversations(body: Mapping[str, Any], models: int) -> tuple[tuple[ChatRequest, ...], bool]:
     """One conversation, or one for each list in `messages`; the rest is checked once for all."""
-    rest = {name: value for name, value in body.items() if name not in ADDRESSED}
+    rest = {name: value for name, value in body.items() if name not in GATEWAY_FIELDS}
     messages = rest.get("messages")
     if not isinstance(messages, list) or not any(isinstance(m, list) for m in messages):
         return (parse_chat(rest),), False

@@ -1,7 +1,7 @@
 """
-What is told of each attempt and each request: one JSON line, no prompts, no keys.
+Log records of attempts and requests, without prompts and keys, and the interface that gets them.
 
-Knows nothing of where lines go. `Observer` is the seam that AWS's metrics hang on.
+`JSONLinesObserver` writes them as JSON lines; the Lambda functions have an observer of their own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..wire import json
 
 
 class AttemptRecord(Struct, frozen=True):
-    """One call to one deployment, as it ended. Times in milliseconds."""
+    """One call to one deployment, after its end. Times in milliseconds."""
 
     request_id: str
     mode: Mode
@@ -35,7 +35,7 @@ class AttemptRecord(Struct, frozen=True):
 
 
 class RequestRecord(Struct, frozen=True):
-    """One request of a caller, as it was answered."""
+    """One request of a client, after its response. `caller` is the name of the client's key."""
 
     request_id: str
     caller: str | None
@@ -49,36 +49,36 @@ class RequestRecord(Struct, frozen=True):
 
 
 class Observer(Protocol):
-    """Is told what happened, after it happened; must not block."""
+    """Gets a record of each call and each request, after its end. Its methods must not block."""
 
     def attempt(self, record: AttemptRecord) -> None:
-        """One upstream call has ended."""
+        """An upstream call has ended."""
         ...
 
     def request(self, record: RequestRecord) -> None:
-        """One request has been answered."""
+        """The response to a request has ended."""
         ...
 
     def bug(self, request_id: str, error: BaseException) -> None:
-        """Something failed that should not have; the caller was told only the request's id."""
+        """A bug raised `error`; the client got nothing but the request's id."""
         ...
 
 
 class NullObserver:
-    """Tells nobody."""
+    """Ignores every record."""
 
     def attempt(self, record: AttemptRecord) -> None:
-        """Pass over it."""
+        """Ignore it."""
 
     def request(self, record: RequestRecord) -> None:
-        """Pass over it."""
+        """Ignore it."""
 
     def bug(self, request_id: str, error: BaseException) -> None:
-        """Pass over it."""
+        """Ignore it."""
 
 
-class JSONLines:
-    """One JSON object a line, to `write` (such as `sys.stderr.write`)."""
+class JSONLinesObserver:
+    """Passes each record to `write` (such as `sys.stderr.write`) as one line of JSON."""
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
@@ -92,13 +92,18 @@ class JSONLines:
         self._line("request", record)
 
     def bug(self, request_id: str, error: BaseException) -> None:
-        """Write where it failed, without the values: a frame's values may hold a prompt."""
+        """Write the traceback without any variables: they may hold a prompt."""
         import traceback
 
         frames = traceback.extract_tb(error.__traceback__)
         where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
-        said = {"request_id": request_id, "error": type(error).__name__, "where": where}
-        self._write(json.encode({"event": "bug", **said}).decode() + "\n")
+        entry = {
+            "event": "bug",
+            "request_id": request_id,
+            "error": type(error).__name__,
+            "where": where,
+        }
+        self._write(json.encode(entry).decode() + "\n")
 
     def _line(self, event: str, record: AttemptRecord | RequestRecord) -> None:
         line = json.encode(record).decode()

@@ -1,8 +1,8 @@
 """
-What tokens cost, in US dollars: the config's prices, else the public ones that come along.
+Prices of tokens in US dollars: from the config, else from the price lists in the package.
 
-The public ones are lists by provider, made by `make prices`; one is read when a deployment without
-prices of its own first answers. Knows nothing of calls.
+There is one list for each provider, made by `make prices`. A list is read when its first price is
+needed.
 """
 
 from __future__ import annotations
@@ -24,28 +24,30 @@ MILLION = 1_000_000
 Price: TypeAlias = tuple[float, float, float | None, float]
 
 
-class Rate(Struct, frozen=True):
-    """US dollars: a token in, one out, one in that the provider's cache held, and a request."""
+class TokenPrices(Struct, frozen=True):
+    """US dollars for an input token, an output token, a cached input token, and a request."""
 
-    sent: float
-    got: float
+    input: float
+    output: float
     cached: float | None = None
-    each: float = 0.0
+    per_request: float = 0.0
 
-    def of(self, usage: Mapping[str, Any]) -> float:
-        """The cost of a usage object."""
-        sent, got = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
+    def cost(self, usage: Mapping[str, Any]) -> float:
+        """The cost of a `usage` object in US dollars."""
+        sent, received = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
         details = usage.get("prompt_tokens_details") or {}
-        held = min(details.get("cached_tokens") or 0, sent) if self.cached is not None else 0
-        of_input = (sent - held) * self.sent + held * (self.cached or 0)
-        return float(self.each + of_input + got * self.got)
+        cached = min(details.get("cached_tokens") or 0, sent) if self.cached is not None else 0
+        input_cost = (sent - cached) * self.input + cached * (self.cached or 0)
+        return float(self.per_request + input_cost + received * self.output)
 
 
 class PriceList(Struct, frozen=True):
     """
-    One provider's prices: dollars a million tokens in, out, and out of the cache; and a request.
+    One provider's prices in US dollars: for a million input, output and cached tokens, and for a
+    request.
 
-    `exact` has models by their names, in lower case; `patterns` are searched where none is there.
+    `exact` has models by name, in lower case. A model that is not in it has the price of the first
+    regular expression in `patterns` that matches its name.
     """
 
     source: str
@@ -55,37 +57,43 @@ class PriceList(Struct, frozen=True):
 
 
 def cost_of(deployment: Deployment, usage: Mapping[str, Any] | None) -> float | None:
-    """What an answer cost; `None` where nobody knows the price, or no usage is told."""
-    rate = rate_of(deployment) if usage is not None else None
-    return None if rate is None or usage is None else rate.of(usage)
+    """The cost of a response in US dollars; `None` if its price or its usage is unknown."""
+    prices = prices_of(deployment) if usage is not None else None
+    return None if prices is None or usage is None else prices.cost(usage)
 
 
-def rate_of(deployment: Deployment) -> Rate | None:
-    """The config's price where it has both, else the public one; `None` if there is none."""
-    sent, got = deployment.input_price, deployment.output_price
-    if sent is not None and got is not None:
-        return Rate(sent, got)
+def prices_of(deployment: Deployment) -> TokenPrices | None:
+    """The config's prices if both are set, else those of the price list, if it has the model."""
+    input_price, output_price = deployment.input_price, deployment.output_price
+    if input_price is not None and output_price is not None:
+        return TokenPrices(input_price, output_price)
     target = deployment.target
     return _listed(deployment.provider.name, target.options.get("base_model") or target.model)
 
 
 @lru_cache(maxsize=1024)
-def _listed(provider: str, model: str) -> Rate | None:
+def _listed(provider: str, model: str) -> TokenPrices | None:
     prices = _read(provider)
     if prices is None:
         return None
     name = model.lower()
     if (exact := prices.exact.get(name)) is not None:
-        return _rate(*exact)
+        return _per_token(*exact)
     for pattern, price in prices.patterns:
         if re.search(pattern, name):
-            return _rate(*price)
+            return _per_token(*price)
     return None
 
 
-def _rate(sent: float, got: float, cached: float | None, each: float) -> Rate:
-    held = None if cached is None else cached / MILLION
-    return Rate(sent / MILLION, got / MILLION, held, each)
+def _per_token(
+    sent: float, received: float, cached: float | None, per_request: float
+) -> TokenPrices:
+    return TokenPrices(
+        sent / MILLION,
+        received / MILLION,
+        None if cached is None else cached / MILLION,
+        per_request,
+    )
 
 
 @lru_cache

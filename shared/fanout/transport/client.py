@@ -186,7 +186,7 @@ class Transport:
 
     async def _pick_key(self, deployment: Deployment) -> tuple[Secret | None, str | None]:
         """One of the deployment's keys; several are used in turn."""
-        keys = [(s, text) for s in deployment.keys for text in await self._secrets.texts(s)]
+        keys = [(s, text) for s in deployment.keys for text in await self._secrets.values(s)]
         if len(keys) == 1:
             return keys[0]
         if keys:
@@ -195,7 +195,7 @@ class Transport:
         if deployment.keys and not deployment.provider.key_optional:
             raise MissingKey(
                 f"`{deployment.name}`: no key for `{deployment.provider.name}`: "
-                f"{self._secrets.advice(deployment.keys[0])}"
+                f"{self._secrets.hint(deployment.keys[0])}"
             )
         return None, None
 

@@ -1,4 +1,4 @@
-"""Where the keys of calls come from, and who signs for AWS: two seams, and the usual source."""
+"""The interfaces of key sources and AWS signers, and keys from the config or the environment."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ from .engine import Outgoing
 
 
 class SecretSource(Protocol):
-    """Where a key's text comes from: the environment, or Secrets Manager."""
+    """Provides the keys of calls: from the environment, or from Secrets Manager."""
 
-    async def texts(self, secret: Secret) -> Sequence[str]:
-        """Every text that is valid now, none if there is none; several are used in turn."""
+    async def values(self, secret: Secret) -> Sequence[str]:
+        """Every key that is valid now, or none; several are used in turn."""
         ...
 
-    def advice(self, secret: Secret) -> str:
-        """What to do where there is none."""
+    def hint(self, secret: Secret) -> str:
+        """What to do if there is no key."""
         ...
 
-    def is_down(self, secret: Secret) -> bool:
-        """Whether nobody could say so far what the text is."""
+    def is_unavailable(self, secret: Secret) -> bool:
+        """Whether the key could not be read so far."""
         ...
 
-    async def renew(self, secret: Secret, refused: str) -> bool:
-        """Look anew, after `refused` was refused; whether there is another text now."""
+    async def renew(self, secret: Secret, rejected: str) -> bool:
+        """Read the key again after `rejected` was rejected; whether there is another one now."""
         ...
 
 
 class EnvironmentSecrets:
     """Keys that were in the config or in the environment at the start."""
 
-    async def texts(self, secret: Secret) -> Sequence[str]:
-        """The text, if there is one."""
+    async def values(self, secret: Secret) -> Sequence[str]:
+        """The key, if there is one."""
         return (text,) if (text := secret.reveal()) else ()
 
-    def advice(self, secret: Secret) -> str:
-        """Where a key may be put."""
+    def hint(self, secret: Secret) -> str:
+        """Where to put the key."""
         return f"set `{secret.name}` in the environment, or `api_key` in the config"
 
-    def is_down(self, secret: Secret) -> bool:  # noqa: ARG002
-        """The environment is always there."""
+    def is_unavailable(self, secret: Secret) -> bool:  # noqa: ARG002
+        """Always false: the environment can always be read."""
         return False
 
-    async def renew(self, secret: Secret, refused: str) -> bool:  # noqa: ARG002
-        """The environment of a process does not change."""
+    async def renew(self, secret: Secret, rejected: str) -> bool:  # noqa: ARG002
+        """Always false: the environment of a process does not change."""
         return False
 
 
 class Signer(Protocol):
-    """Signs for AWS; set where a provider asks for it."""
+    """Signs requests to AWS, for providers that need it."""
 
     async def headers(self, request: Outgoing, service: str, region: str) -> Mapping[str, str]:
         """The headers that sign `request`."""

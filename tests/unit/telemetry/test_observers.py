@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from fanout.telemetry.observers import AttemptRecord, JSONLines, NullObserver, RequestRecord
+from fanout.telemetry.observers import AttemptRecord, JSONLinesObserver, NullObserver, RequestRecord
 
 ATTEMPT = AttemptRecord(
     request_id="req_1",
@@ -33,9 +33,9 @@ REQUEST = RequestRecord(
 )
 
 
-def lines(told: Any) -> list[str]:
+def lines(log: Any) -> list[str]:
     written: list[str] = []
-    told(JSONLines(written.append))
+    log(JSONLinesObserver(written.append))
     return written
 
 
@@ -77,21 +77,21 @@ def test_a_request_is_one_json_line_with_every_field() -> None:
     }
 
 
-def test_a_bug_is_told_by_where_it_is_and_never_by_its_values() -> None:
+def test_a_bugs_record_has_its_traceback_and_no_values() -> None:
     def fail(prompt: str) -> None:
         raise ValueError(f"cannot take {prompt}")
 
-    def tell(log: JSONLines) -> None:
+    def record(log: JSONLinesObserver) -> None:
         try:
             fail("my secret prompt")
         except ValueError as error:
             log.bug("req_1", error)
 
-    (line,) = lines(tell)
-    told = json.loads(line)
-    assert (told["event"], told["request_id"], told["error"]) == ("bug", "req_1", "ValueError")
-    assert [where.rpartition(" ")[2] for where in told["where"]] == ["tell", "fail"]
-    assert "test_observers.py:" in told["where"][0]
+    (line,) = lines(record)
+    entry = json.loads(line)
+    assert (entry["event"], entry["request_id"], entry["error"]) == ("bug", "req_1", "ValueError")
+    assert [where.rpartition(" ")[2] for where in entry["where"]] == ["record", "fail"]
+    assert "test_observers.py:" in entry["where"][0]
     assert "secret prompt" not in line
 
 
@@ -101,10 +101,10 @@ def test_a_name_with_a_line_break_stays_on_its_line() -> None:
     assert json.loads(line)["winner"] == "a\nb"
 
 
-def test_silence_tells_nobody() -> None:
-    silent = NullObserver()
-    told = [silent.attempt(ATTEMPT), silent.request(REQUEST), silent.bug("r", ValueError())]  # type: ignore[func-returns-value]
-    assert told == [None, None, None]
+def test_the_null_observer_ignores_everything() -> None:
+    null = NullObserver()
+    returned = [null.attempt(ATTEMPT), null.request(REQUEST), null.bug("r", ValueError())]  # type: ignore[func-returns-value]
+    assert returned == [None, None, None]
 
 
 def _fields() -> dict[str, Any]:

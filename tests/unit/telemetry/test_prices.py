@@ -1,6 +1,6 @@
 """
-What an answer costs: the config's prices, else the lists that come along, which are held to
-genai-prices, whose tables they are made of.
+The cost of a response: the config's prices, else the package's price lists, which are compared with
+genai-prices, from which they are made.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 from genai_prices import Usage, calc_price
 
 from fanout.config.resolve import Deployment
-from fanout.telemetry.prices import LISTS, cost_of, rate_of
+from fanout.telemetry.prices import LISTS, cost_of, prices_of
 from scripts.make_prices import lists
 from tests.unit.config.sections import deployment
 
@@ -44,14 +44,14 @@ MODELS = [
 ]
 
 
-def priced(model: str) -> Deployment:
+def priced_deployment(model: str) -> Deployment:
     given: dict[str, Any] = {"api_base": "https://x.test"} if model.startswith("azure/") else {}
     return deployment(model, {"AWS_REGION": "us-east-1"}, **given)
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_models_price_is_the_public_one(model: str) -> None:
-    found = priced(model)
+def test_a_models_price_is_the_one_of_genai_prices(model: str) -> None:
+    found = priced_deployment(model)
     day = json.loads((LISTS / f"{found.provider.name}.json").read_text())["as_of"]
     theirs = calc_price(
         Usage(input_tokens=1000, output_tokens=100),
@@ -62,31 +62,31 @@ def test_a_models_price_is_the_public_one(model: str) -> None:
     assert cost_of(found, USAGE) == pytest.approx(float(theirs.total_price))
 
 
-def test_tokens_out_of_the_cache_cost_what_the_cache_costs() -> None:
+def test_cached_tokens_have_the_price_of_cached_tokens() -> None:
     found = deployment("openai/gpt-4o")
-    rate = rate_of(found)
-    assert rate is not None
-    assert rate.cached is not None
-    wanted = 400 * rate.sent + 600 * rate.cached + 100 * rate.got
-    assert cost_of(found, CACHED) == pytest.approx(wanted)
+    prices = prices_of(found)
+    assert prices is not None
+    assert prices.cached is not None
+    expected = 400 * prices.input + 600 * prices.cached + 100 * prices.output
+    assert cost_of(found, CACHED) == pytest.approx(expected)
 
 
-def test_the_configs_prices_rule_over_the_public_ones() -> None:
+def test_the_configs_prices_override_the_price_lists() -> None:
     own: dict[str, Any] = {"input_cost_per_token": 0.001, "output_cost_per_token": 0.002}
     found = deployment("openai/gpt-4o", {}, **own)
     assert cost_of(found, CACHED) == pytest.approx(1.0 + 0.2)
 
 
-@pytest.mark.parametrize("model", ["openai/nobodys-model", "local/smol", "ollama/llama3"])
-def test_what_nobody_prices_has_no_cost(model: str) -> None:
+@pytest.mark.parametrize("model", ["openai/unknown-model", "local/smol", "ollama/llama3"])
+def test_a_model_without_a_price_has_no_cost(model: str) -> None:
     assert cost_of(deployment(model), USAGE) is None
 
 
-def test_an_answer_that_tells_no_usage_has_no_cost() -> None:
+def test_a_response_without_usage_has_no_cost() -> None:
     assert cost_of(deployment("openai/gpt-4o"), None) is None
 
 
-def test_a_server_of_ones_own_is_not_taken_for_openais() -> None:
+def test_ones_own_openai_compatible_server_has_no_price_list() -> None:
     assert not (LISTS / "openai_like.json").exists()
 
 

@@ -40,5 +40,5 @@ def estimate(costs: Costs, line: Line, size: int) -> float:
     for name in models_of(line):
         if rate := costs.rate(name):
             got = (answer_limit(line) or ASSUMED) * len(chats_of(line))
-            total += rate.sent * size / BYTES_A_TOKEN + rate.got * got
+            total += rate.input * size / BYTES_A_TOKEN + rate.output * got
     return total

@@ -111,8 +111,8 @@ def _count(said: Quote, line: Line) -> None:
 
 def _price(part: ModelQuote, name: str, costs: Costs) -> None:
     if rate := costs.rate(name):
-        low = part.tokens_in * (1 - BAND) * rate.sent + part.tokens_out_low * rate.got
-        high = part.tokens_in * (1 + BAND) * rate.sent + part.tokens_out_high * rate.got
+        low = part.tokens_in * (1 - BAND) * rate.input + part.tokens_out_low * rate.output
+        high = part.tokens_in * (1 + BAND) * rate.input + part.tokens_out_high * rate.output
         part.cost_low, part.cost_high = round(low, 6), round(high, 6)
 
 
