@@ -172,11 +172,11 @@ async def open_here(chosen: Chosen) -> AsyncIterator[Here]:
 async def open_away(stack: str, region: str | None) -> AsyncIterator[Away]:
     """A stack's jobs, with the user's own rights in AWS."""
     try:
-        from ..bulk.aws.stack_client import aws_said, open_deployed
+        from ..bulk.aws.stack_client import aws_errors, connect
     except ImportError:
         raise ConfigError(
             "the jobs of a stack need boto3: pip install 'fanout-gateway[aws]'"
         ) from None
-    with aws_said():
-        bulk, stores, machines, published = open_deployed(stack, region)
-        yield Away(stack, bulk, stores.table, machines.run, published.catalog)
+    with aws_errors():
+        service, stores, machine, config = connect(stack, region)
+        yield Away(stack, service, stores.table, machine.run, config.catalog)

@@ -46,7 +46,7 @@ class Records:
         await asyncio.sleep(0.004)
         return self._values.get(key)
 
-    async def swap(
+    async def compare_and_swap(
         self, kind: str, key: str, new: bytes, old: bytes | None, *, ttl: int
     ) -> tuple[bool, bytes | None]:
         await asyncio.sleep(0.002)
@@ -207,7 +207,7 @@ class Crowd(DynamoTable):
 
     tries = 0
 
-    async def swap(self, *args: Any, **more: Any) -> tuple[bool, bytes | None]:
+    async def compare_and_swap(self, *args: Any, **more: Any) -> tuple[bool, bytes | None]:
         self.tries += 1
         return False, b'{"requests":1e9}'
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fanout.bulk.aws.clients import ClientError
-from fanout.bulk.aws.s3 import PART, PIECE, S3BlobStore
+from fanout.bulk.aws.s3 import PART_SIZE, READ_SIZE, S3BlobStore
 
 MB = 1024 * 1024
 
@@ -66,11 +66,11 @@ def test_what_is_not_there_is_said_so(blobs: S3BlobStore) -> None:
 
 def test_no_more_than_a_piece_is_asked_for_at_a_time(blobs: S3BlobStore, calls: list[str]) -> None:
     async def main() -> None:
-        data = noise(PIECE + 3)
+        data = noise(READ_SIZE + 3)
         await blobs.write("big", pieces(data))
         calls.clear()
         got = [piece async for piece in blobs.read("big")]
-        assert list(map(len, got)) == [PIECE, 3]
+        assert list(map(len, got)) == [READ_SIZE, 3]
         assert b"".join(got) == data
         assert calls == ["GetObject", "GetObject"]
 
@@ -81,10 +81,10 @@ def test_an_object_that_changes_while_it_is_read_is_an_error_and_no_mixture(
     blobs: S3BlobStore,
 ) -> None:
     async def main() -> None:
-        await blobs.write("big", pieces(b"a" * (PIECE + 1)))
+        await blobs.write("big", pieces(b"a" * (READ_SIZE + 1)))
         source = blobs.read("big")
-        assert await anext(source) == b"a" * PIECE
-        await blobs.write("big", pieces(b"b" * (PIECE + 1)))
+        assert await anext(source) == b"a" * READ_SIZE
+        await blobs.write("big", pieces(b"b" * (READ_SIZE + 1)))
         with pytest.raises(ClientError, match="PreconditionFailed"):
             await anext(source)
 
@@ -93,7 +93,7 @@ def test_an_object_that_changes_while_it_is_read_is_an_error_and_no_mixture(
 
 def test_what_is_long_is_written_in_parts(blobs: S3BlobStore, calls: list[str]) -> None:
     async def main() -> None:
-        data = noise(2 * PART + 5)
+        data = noise(2 * PART_SIZE + 5)
         cuts = [data[start : start + 3 * MB] for start in range(0, len(data), 3 * MB)]
         assert await blobs.write("long", pieces(*cuts)) == len(data)
         assert calls == ["CreateMultipartUpload", *["UploadPart"] * 3, "CompleteMultipartUpload"]
@@ -102,7 +102,7 @@ def test_what_is_long_is_written_in_parts(blobs: S3BlobStore, calls: list[str]) 
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("size", [10, PART + 10])
+@pytest.mark.parametrize("size", [10, PART_SIZE + 10])
 def test_a_source_that_breaks_leaves_nothing(blobs: S3BlobStore, s3: Any, size: int) -> None:
     async def broken() -> AsyncIterator[bytes]:
         yield b"x" * size

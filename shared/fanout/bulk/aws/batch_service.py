@@ -45,7 +45,7 @@ class Stores(Struct, frozen=True):
         )
 
     def _link(self, file: FileRecord) -> str | None:
-        return self.blobs.link(file.key, LINK_LIFE) if file.bytes > LINKED else None
+        return self.blobs.presigned_url(file.key, LINK_LIFE) if file.bytes > LINKED else None
 
     def shelves(self, job: Job) -> S3ResultStore:
         """A job's results."""

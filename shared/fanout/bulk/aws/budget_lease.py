@@ -13,7 +13,7 @@ from collections.abc import Callable
 from math import ceil
 from typing import Any, Literal
 
-from .dynamodb import DynamoTable, keys_of
+from .dynamodb import DynamoTable, item_key
 
 NANO = 1_000_000_000
 """Dollars are counted in whole billionths."""
@@ -108,9 +108,9 @@ class BudgetLease:
         async for item in self._table.items(self._kind):
             if item["id"]["S"].startswith("lease#") and int(item["until"]["N"]) > self._now():
                 return
-        await self._table.attempt(
+        await self._table.write_if(
             self._table.client.update_item,
-            Key=keys_of(self._kind, "account"),
+            Key=item_key(self._kind, "account"),
             UpdateExpression="SET committed = spent",
             ConditionExpression="spent = :spent AND committed = :committed",
             ExpressionAttributeValues={
@@ -127,9 +127,9 @@ class BudgetLease:
             said = "attribute_not_exists(committed) OR committed <= :most"
             condition = {"ConditionExpression": said}
             values[":most"] = {"N": str(most)}
-        done = await self._table.attempt(
+        done = await self._table.write_if(
             self._table.client.update_item,
-            Key=keys_of(self._kind, "account"),
+            Key=item_key(self._kind, "account"),
             UpdateExpression="ADD spent :spent, committed :committed",
             ExpressionAttributeValues=values,
             ReturnValues="ALL_NEW",
@@ -145,8 +145,8 @@ class BudgetLease:
         """A sign of life, while there is a lease."""
         if self._lease > 0 or self._held:
             until = {"N": str(ceil(self._now() + LEASE))}
-            item = keys_of(self._kind, self._name) | {"until": until, "ttl": until}
-            await self._table.attempt(self._table.client.put_item, Item=item)
+            item = item_key(self._kind, self._name) | {"until": until, "ttl": until}
+            await self._table.write_if(self._table.client.put_item, Item=item)
             self._has_row = True
         elif self._has_row:
             await self._table.delete(self._kind, self._name)

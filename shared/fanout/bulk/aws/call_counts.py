@@ -15,7 +15,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from ..totals import CallCounts
-from .dynamodb import DynamoTable, keys_of
+from .dynamodb import DynamoTable, item_key
 
 FRESH = 10.0
 """Seconds for which calls in flight are believed; who still has some says so twice as often."""
@@ -47,9 +47,9 @@ class Calls:
         if seen == CallCounts():
             await self._table.delete(self._kind, self._name)
         else:
-            await self._table.attempt(
+            await self._table.write_if(
                 self._table.client.put_item,
-                Item=keys_of(self._kind, self._name)
+                Item=item_key(self._kind, self._name)
                 | {
                     "in_flight": {"N": str(seen.in_flight)},
                     "refused": {"N": str(seen.refused)},

@@ -1,7 +1,7 @@
 """
-The clients of S3 and DynamoDB; the only importer of boto3 here.
+Makes boto3's clients and calls them; no other module in this folder imports boto3.
 
-boto3's calls wait, so each is made in a thread. `AWS_ENDPOINT_URL` counts, as everywhere.
+boto3's calls block, so each runs in a thread. boto3 reads `AWS_ENDPOINT_URL` by itself.
 """
 
 from __future__ import annotations
@@ -21,28 +21,27 @@ CONFIG = Config(
     connect_timeout=5,
     read_timeout=60,
     max_pool_connections=50,
-    request_checksum_calculation="when_required",  # TLS has its own
+    request_checksum_calculation="when_required",  # TLS has its own checksums
     response_checksum_validation="when_required",
 )
 
-
-S3 = CONFIG.merge(Config(signature_version="s3v4"))  # of addresses too
+S3_CONFIG = CONFIG.merge(Config(signature_version="s3v4"))  # for presigned URLs as well
 
 
 def make_client(service: str, region: str | None = None) -> Any:
-    """A client that tries again when AWS is slow or says so."""
-    config = S3 if service == "s3" else CONFIG
+    """A client of an AWS service that retries when AWS is slow or throttles it."""
+    config = S3_CONFIG if service == "s3" else CONFIG
     return boto3.client(service, region_name=region, config=config)
 
 
 async def call(method: Callable[..., T], **arguments: Any) -> T:
-    """One call, in a thread."""
+    """Call a client's method in a thread."""
     return await asyncio.to_thread(method, **arguments)
 
 
-def code_of(error: ClientError) -> str:
-    """What AWS calls it."""
+def error_code(error: ClientError) -> str:
+    """AWS's code of an error, such as `NoSuchKey`."""
     return str(error.response.get("Error", {}).get("Code"))
 
 
-__all__ = ["BotoCoreError", "ClientError", "call", "code_of", "make_client"]
+__all__ = ["BotoCoreError", "ClientError", "call", "error_code", "make_client"]

@@ -1,7 +1,7 @@
 """
-Records and counts in one DynamoDB table: `kind` and `id` are its keys, `value` is ours.
+Records in one DynamoDB table: the partition key is `kind`, the sort key `id`, the bytes `value`.
 
-Reads are consistent. A record is under DynamoDB's 400 KB.
+All reads are strongly consistent. A record has less than DynamoDB's limit of 400 KB.
 """
 
 from __future__ import annotations
@@ -9,66 +9,68 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
-from .clients import ClientError, call, code_of
+from .clients import ClientError, call, error_code
 
-REFUSED = "ConditionalCheckFailedException"
+CONDITION_FAILED = "ConditionalCheckFailedException"
 BATCH = 25
+"""The most items of a `BatchWriteItem`."""
 
 
 class DynamoTable:
-    """Records by kind and id."""
+    """A `RecordStore` in a table; other modules add attributes and conditions of their own."""
 
     def __init__(self, client: Any, name: str) -> None:
         self.client = client
         self.name = name
 
     async def get(self, kind: str, key: str) -> bytes | None:
-        """A record."""
+        """The bytes of a record, or `None`."""
         item = await self.item(kind, key)
         return item["value"]["B"] if item else None
 
     async def item(self, kind: str, key: str) -> dict[str, Any] | None:
-        """A record with all its attributes, as DynamoDB writes them."""
+        """A record with all its attributes in DynamoDB's JSON, or `None`."""
         found = await call(
             self.client.get_item,
             TableName=self.name,
-            Key=keys_of(kind, key),
+            Key=item_key(kind, key),
             ConsistentRead=True,
         )
         item: dict[str, Any] | None = found.get("Item")
         return item
 
     async def put(self, kind: str, key: str, new: bytes, old: bytes | None) -> bool:
-        """Compare and set."""
-        item = keys_of(kind, key) | {"value": {"B": new}}
-        return await self.attempt(self.client.put_item, Item=item, **_still(old)) is not None
+        """Write the record if it is still `old` (`None`: none yet); whether it was."""
+        item = item_key(kind, key) | {"value": {"B": new}}
+        done = await self.write_if(self.client.put_item, Item=item, **_is_still(old))
+        return done is not None
 
-    async def swap(
+    async def compare_and_swap(
         self, kind: str, key: str, new: bytes, old: bytes | None, *, ttl: int
     ) -> tuple[bool, bytes | None]:
-        """Compare and set; whether it was, and what is there if it was not."""
-        item = keys_of(kind, key) | {"value": {"B": new}, "ttl": {"N": str(ttl)}}
+        """Like `put`, and returns what is stored then; DynamoDB deletes it after `ttl`."""
+        item = item_key(kind, key) | {"value": {"B": new}, "ttl": {"N": str(ttl)}}
         try:
             await call(
                 self.client.put_item,
                 TableName=self.name,
                 Item=item,
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **_still(old),
+                **_is_still(old),
             )
         except ClientError as error:
-            if code_of(error) != REFUSED:
+            if error_code(error) != CONDITION_FAILED:
                 raise
-            found: Any = error.response.get("Item")  # not every emulator tells
+            found: Any = error.response.get("Item")  # not every emulator returns it
             return False, found["value"]["B"] if found else await self.get(kind, key)
         return True, new
 
     async def delete(self, kind: str, key: str) -> bool:
-        """Delete a record."""
+        """Delete a record; whether there was one."""
         done = await call(
             self.client.delete_item,
             TableName=self.name,
-            Key=keys_of(kind, key),
+            Key=item_key(kind, key),
             ReturnValues="ALL_OLD",
         )
         return "Attributes" in done
@@ -76,7 +78,7 @@ class DynamoTable:
     async def list(
         self, kind: str, *, after: str | None, limit: int, newest_first: bool = True
     ) -> Sequence[bytes]:
-        """By id, which is by time."""
+        """The values of the records after an id, in the order of ids, which is that of time."""
         query: dict[str, Any] = {
             "KeyConditionExpression": "kind = :kind",
             "ExpressionAttributeValues": {":kind": {"S": kind}},
@@ -93,22 +95,26 @@ class DynamoTable:
         return found
 
     async def claim(self, kind: str, key: str, owner: str, until: int) -> str:
-        """Whose it is: the first who claims it, until DynamoDB drops the claim at that time."""
-        item = keys_of(kind, key) | {"value": {"B": owner.encode()}, "ttl": {"N": str(until)}}
+        """
+        Claim a key for `owner`, and return who has it: the first one that claimed it.
+
+        DynamoDB deletes the claim after `until`.
+        """
+        item = item_key(kind, key) | {"value": {"B": owner.encode()}, "ttl": {"N": str(until)}}
         condition = "attribute_not_exists(kind)"
-        if await self.attempt(self.client.put_item, Item=item, ConditionExpression=condition):
+        if await self.write_if(self.client.put_item, Item=item, ConditionExpression=condition):
             return owner
         known = await self.get(kind, key)
         return known.decode() if known else owner
 
-    # ---- for the ledger ----
+    # ---- for the other modules of this folder ----
 
-    async def attempt(self, method: Any, **arguments: Any) -> dict[str, Any] | None:
-        """A conditional write; `None` if the condition did not hold."""
+    async def write_if(self, method: Any, **arguments: Any) -> dict[str, Any] | None:
+        """A write with a condition; its response, or `None` if the condition does not hold."""
         try:
             done: dict[str, Any] = await call(method, TableName=self.name, **arguments)
         except ClientError as error:
-            if code_of(error) == REFUSED:
+            if error_code(error) == CONDITION_FAILED:
                 return None
             raise
         return done
@@ -136,14 +142,14 @@ class DynamoTable:
         """Delete every record of a kind."""
         keys = [{"kind": item["kind"], "id": item["id"]} async for item in self.items(kind)]
         for batch in _batches(keys):
-            asked = {self.name: [{"DeleteRequest": {"Key": key}} for key in batch]}
-            while asked:
-                done = await call(self.client.batch_write_item, RequestItems=asked)
-                asked = done.get("UnprocessedItems") or {}
+            pending = {self.name: [{"DeleteRequest": {"Key": key}} for key in batch]}
+            while pending:
+                done = await call(self.client.batch_write_item, RequestItems=pending)
+                pending = done.get("UnprocessedItems") or {}
 
 
-def _still(old: bytes | None) -> dict[str, Any]:
-    """The condition that a record is as it was; `None`: that there is none."""
+def _is_still(old: bytes | None) -> dict[str, Any]:
+    """The condition that a record is still `old`, or missing if that is `None`."""
     if old is None:
         return {"ConditionExpression": "attribute_not_exists(kind)"}
     return {
@@ -153,8 +159,8 @@ def _still(old: bytes | None) -> dict[str, Any]:
     }
 
 
-def keys_of(kind: str, key: str) -> dict[str, Any]:
-    """A record's keys, as DynamoDB writes them."""
+def item_key(kind: str, key: str) -> dict[str, Any]:
+    """A record's key in DynamoDB's JSON."""
     return {"kind": {"S": kind}, "id": {"S": key}}
 
 

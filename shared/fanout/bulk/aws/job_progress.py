@@ -19,7 +19,7 @@ from ..store import Stop
 from ..totals import CallCounts, Totals
 from .budget_lease import BudgetLease, nanos
 from .call_counts import Calls, calls_of, tells_calls
-from .dynamodb import DynamoTable, keys_of
+from .dynamodb import DynamoTable, item_key
 
 KEPT = 30 * 24 * 3600
 """Seconds for which counts outlive their job."""
@@ -123,9 +123,9 @@ class DynamoJobProgress:
     async def _write(self, shard: int) -> None:
         """Write a shard's counts; those of a complete one stay."""
         complete = shard in self._complete
-        written = await self._table.attempt(
+        written = await self._table.write_if(
             self._table.client.put_item,
-            Item=keys_of(self._kind, _shard(shard))
+            Item=item_key(self._kind, _shard(shard))
             | {
                 "value": {"B": json.encode(_brief(shard, self._totals[shard]))},
                 "complete": {"BOOL": complete},

@@ -1,8 +1,8 @@
 """
-The way from the API to a stack's files and jobs; boto3 is loaded when the first comes through.
+The files and jobs of the API function's own stack; boto3 is imported with the first request.
 
-`FANOUT_BUCKET`, `FANOUT_TABLE` and `FANOUT_MACHINE` say where they are, and `FANOUT_FILE_DAYS` for
-how many days files are kept.
+The environment names the stack's resources: `FANOUT_BUCKET`, `FANOUT_TABLE` and `FANOUT_MACHINE`.
+`FANOUT_FILE_DAYS` is the number of days after which the bucket deletes files.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ if TYPE_CHECKING:
 
 
 class LazyAWSBatchService:
-    """The files and jobs of the stack that the environment names."""
+    """Opens an `AWSBatchService` when it is first needed."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
 
     @cached_property
     def bulk(self) -> AWSBatchService:
-        """The files and jobs."""
+        """The service, opened once."""
         from .batch_service import AWSBatchService
         from .clients import call, make_client
 
         machine, client = self._env["FANOUT_MACHINE"], make_client("stepfunctions")
 
         async def execute(job_id: str) -> None:
-            said = json.encode({"job": job_id}).decode()
-            # Its name makes one execution of a request that is sent twice.
-            await call(client.start_execution, stateMachineArn=machine, name=job_id, input=said)
+            text = json.encode({"job": job_id}).decode()
+            # The name makes a request that is sent twice one execution.
+            await call(client.start_execution, stateMachineArn=machine, name=job_id, input=text)
 
         return AWSBatchService(open_stores(self._env), execute)
 
 
 @asynccontextmanager
 async def open_stack(env: Mapping[str, str]) -> AsyncIterator[LazyAWSBatchService]:
-    """The way to a stack's jobs for the block; they run elsewhere, and on."""
+    """The stack's files and jobs; jobs go on after the block, in the state machine."""
     yield LazyAWSBatchService(env)
 
 
 def open_stores(env: Mapping[str, str]) -> Stores:
-    """The stack's bucket and table."""
+    """Open the stack's bucket and table."""
     from .batch_service import Stores
     from .clients import make_client
     from .dynamodb import DynamoTable

@@ -1,8 +1,8 @@
 """
-How a big object is made of others: which ranges S3 copies by itself, and which go through us.
+Plans how S3 joins objects to one: which ranges it copies, and which the caller has to upload.
 
-A part of a multipart upload has at least 5 MiB, but for the last, and there are at most 10,000.
-Pure.
+Each part of a multipart upload but the last has at least 5 MiB, and an upload has at most 10,000
+parts: see https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html. Pure.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-SMALLEST = 5 * 1024 * 1024
-LARGEST = 5 * 1024**3
-MOST = 9_000
-"""Parts of an upload, with room below S3's 10,000."""
+MIN_PART = 5 * 1024 * 1024
+MAX_PART = 5 * 1024**3
+MAX_PARTS = 9_000
+"""Parts of an upload, some below S3's limit."""
 
 
 class Range(Struct, frozen=True):
@@ -31,26 +31,26 @@ class Range(Struct, frozen=True):
         return self.end - self.start
 
 
-Piece: TypeAlias = tuple[Range, ...]
-"""One part: a single range is copied by S3 if it is large enough, several go through us."""
+Part: TypeAlias = tuple[Range, ...]
+"""One part: S3 can copy a single range that is large enough; several ranges must be uploaded."""
 
 
-def target_of(total: int, *, smallest: int = SMALLEST, most: int = MOST) -> int:
-    """The least size of a part, so that there are not too many."""
+def part_size(total: int, *, smallest: int = MIN_PART, most: int = MAX_PARTS) -> int:
+    """The least size of a part of `total` bytes that keeps the number of parts allowed."""
     return max(smallest, -(-total // most))
 
 
-def pieces_of(
-    sizes: Sequence[tuple[str, int]], target: int, largest: int = LARGEST
-) -> Iterator[Piece]:
-    """All bytes of the objects in this order; every piece but the last has at least `target`."""
+def plan_parts(
+    sizes: Sequence[tuple[str, int]], target: int, largest: int = MAX_PART
+) -> Iterator[Part]:
+    """All bytes of the objects, in order; each part but the last has at least `target` bytes."""
     held: list[Range] = []
     lack = target
     for key, size in sizes:
         if not size:
             continue
         start = 0
-        if held:  # what is small before it is filled up from its beginning
+        if held:  # small objects before this one are filled up with its first bytes
             start = size if size - lack < target else lack
             held.append(Range(key, 0, start))
             lack -= start
@@ -67,8 +67,8 @@ def pieces_of(
         yield tuple(held)
 
 
-def _split(key: str, start: int, end: int, largest: int) -> Iterator[Piece]:
-    """A range in even pieces of at most `largest`."""
+def _split(key: str, start: int, end: int, largest: int) -> Iterator[Part]:
+    """A range as parts of equal size, each of at most `largest` bytes."""
     count = -(-(end - start) // largest)
     edges = [start + (end - start) * number // count for number in range(count + 1)]
     for one, next_ in pairwise(edges):

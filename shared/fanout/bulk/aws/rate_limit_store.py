@@ -61,7 +61,7 @@ class Records(Protocol):
 
     async def get(self, kind: str, key: str) -> bytes | None: ...
 
-    async def swap(
+    async def compare_and_swap(
         self, kind: str, key: str, new: bytes, old: bytes | None, *, ttl: int
     ) -> tuple[bool, bytes | None]: ...
 
@@ -248,7 +248,7 @@ class DynamoRateLimitStore:
             told = self._found.get(model)
             changed = self._with_found(model, change(_read(known)))
             new, expiry = json.encode(changed), int(now) + KEPT
-            done, there = await self._table.swap(KIND, model, new, known, ttl=expiry)
+            done, there = await self._table.compare_and_swap(KIND, model, new, known, ttl=expiry)
             self._known[model] = known = new if done else there
             if done:
                 self._adapt(attempt)

@@ -110,7 +110,7 @@ async def _settle(blobs: S3BlobStore, place: str) -> ResultKeys:
                     await blobs.write(name + end, _only(blobs, keys, failed=bool(failed)))
         except FileNotFoundError:
             continue  # somebody else was at it
-        await blobs.drop([key for kind in keys for key in kind])
+        await blobs.delete_keys([key for kind in keys for key in kind])
     raise OSError(f"`{place}` is never at rest")
 
 

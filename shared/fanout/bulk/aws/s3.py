@@ -1,4 +1,4 @@
-"""Bytes in an S3 bucket: read by ranges, written in parts, joined by S3 itself where it can."""
+"""Blobs in an S3 bucket: read by ranges, written in parts, and joined by S3 where it can."""
 
 from __future__ import annotations
 
@@ -7,26 +7,28 @@ from contextlib import suppress
 from typing import Any
 
 from ...concurrency import Failure, map_all
-from .clients import ClientError, call, code_of
-from .multipart_copy import SMALLEST, Piece, pieces_of, target_of
+from .clients import ClientError, call, error_code
+from .multipart_copy import MIN_PART, Part, part_size, plan_parts
 
-PIECE = 4 * 1024 * 1024
-"""Bytes asked for at a time: a slow reader never holds a connection that S3 would close."""
+READ_SIZE = 4 * 1024 * 1024
+"""Bytes of one request, read at once: a slow reader keeps no connection open."""
 
-PART = 8 * 1024 * 1024
-GROWTH = 1_000
-"""Parts after which they become larger, so that 10,000 of them are enough for any file."""
+PART_SIZE = 8 * 1024 * 1024
+PARTS_PER_SIZE = 1_000
+"""Parts after which the next ones are larger, so that 10,000 of them are enough for any file."""
 
-AT_ONCE = 8
+MAX_CONCURRENT = 8
 MAX_DELETED = 1_000
-GONE = frozenset({"NoSuchKey", "404", "NotFound"})
+"""The most keys of a `DeleteObjects`."""
+
+NOT_FOUND = frozenset({"NoSuchKey", "404", "NotFound"})
 
 
 class S3BlobStore:
-    """Each key an object below `prefix` of the bucket."""
+    """A `BlobStore` whose keys are objects below `prefix` in a bucket."""
 
     def __init__(
-        self, client: Any, bucket: str, prefix: str = "", *, smallest: int = SMALLEST
+        self, client: Any, bucket: str, prefix: str = "", *, smallest: int = MIN_PART
     ) -> None:
         self._client = client
         self._bucket = bucket
@@ -40,18 +42,18 @@ class S3BlobStore:
     # ---- reading ----
 
     async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes `[start, end)`, all of one version of the object."""
+        """The bytes `[start, end)` in chunks, all from one version of the object."""
         version: dict[str, str] = {}
         while end is None or start < end:
-            last = start + PIECE if end is None else min(end, start + PIECE)
+            last = start + READ_SIZE if end is None else min(end, start + READ_SIZE)
             try:
                 got = await self._call(
                     "get_object", key, Range=f"bytes={start}-{last - 1}", **version
                 )
             except ClientError as error:
-                if code_of(error) == "InvalidRange":
+                if error_code(error) == "InvalidRange":
                     return
-                raise _missing(error, key) from None
+                raise _as_missing(error, key) from None
             data: bytes = await call(got["Body"].read)
             yield data
             version = {"IfMatch": got["ETag"]}
@@ -60,22 +62,22 @@ class S3BlobStore:
                 return
 
     async def size(self, key: str) -> int | None:
-        """The object's size."""
+        """The object's size in bytes; `None` if it is missing."""
         try:
             return int((await self._call("head_object", key))["ContentLength"])
         except ClientError as error:
-            if code_of(error) in GONE:
+            if error_code(error) in NOT_FOUND:
                 return None
             raise
 
-    def link(self, key: str, seconds: int) -> str:
-        """An address at which anyone may read the object, for so long."""
+    def presigned_url(self, key: str, seconds: int) -> str:
+        """A URL at which anyone can download the object for that time."""
         where = {"Bucket": self._bucket, "Key": self._prefix + key}
         url: str = self._client.generate_presigned_url("get_object", where, ExpiresIn=seconds)
         return url
 
     async def keys(self, prefix: str) -> Sequence[str]:
-        """The keys that begin so, in order."""
+        """The keys that start with `prefix`, in order."""
         found: list[str] = []
         more: dict[str, str] = {}
         while True:
@@ -92,16 +94,16 @@ class S3BlobStore:
 
     # ---- writing ----
 
-    async def write(self, key: str, pieces: AsyncIterable[bytes]) -> int:
-        """Write it part by part; there is nothing until the last is there."""
+    async def write(self, key: str, chunks: AsyncIterable[bytes]) -> int:
+        """Write an object part by part; it exists only when all parts are written."""
         held = bytearray()
         size = 0
-        upload = _Upload(self._call, key)
+        upload = _MultipartUpload(self._call, key)
         try:
-            async for piece in pieces:
-                held += piece
-                size += len(piece)
-                while len(held) >= (part := PART * (1 + upload.count // GROWTH)):
+            async for chunk in chunks:
+                held += chunk
+                size += len(chunk)
+                while len(held) >= (part := PART_SIZE * (1 + upload.count // PARTS_PER_SIZE)):
                     await upload.add(bytes(held[:part]))
                     del held[:part]
             if upload.count:
@@ -116,17 +118,16 @@ class S3BlobStore:
         return size
 
     async def join(self, parts: Sequence[str], key: str) -> int:
-        """Have S3 copy what is large, and gather what is small to parts that it takes."""
+        """Join objects: S3 copies large ones, small ones are read and uploaded together."""
         sizes = await self._sizes(parts)
         total = sum(size for _, size in sizes)
         if total < self._smallest:
-            return await self.write(key, self._all(parts))
-        upload = _Upload(self._call, key)
-        target = target_of(total, smallest=self._smallest)
-
+            return await self.write(key, self._read_all(parts))
+        upload = _MultipartUpload(self._call, key)
+        target = part_size(total, smallest=self._smallest)
         try:
             await upload.begin()
-            await self._add_all(upload, enumerate(pieces_of(sizes, target), 1), target)
+            await self._add_all(upload, enumerate(plan_parts(sizes, target), 1), target)
             await upload.complete()
         except BaseException:
             await upload.abort()
@@ -134,18 +135,18 @@ class S3BlobStore:
         return total
 
     async def _add_all(
-        self, upload: _Upload, pieces: Iterable[tuple[int, Piece]], target: int
+        self, upload: _MultipartUpload, parts: Iterable[tuple[int, Part]], target: int
     ) -> None:
-        async def add(numbered: tuple[int, Piece]) -> None:
+        async def add(numbered: tuple[int, Part]) -> None:
             await self._add(upload, *numbered, target)
 
-        for outcome in await map_all(add, pieces, limit=AT_ONCE):
+        for outcome in await map_all(add, parts, limit=MAX_CONCURRENT):
             if isinstance(outcome, Failure):
                 raise outcome.error
 
-    async def _add(self, upload: _Upload, number: int, piece: Piece, target: int) -> None:
-        first = piece[0]
-        if len(piece) == 1 and first.size >= target:
+    async def _add(self, upload: _MultipartUpload, number: int, part: Part, target: int) -> None:
+        first = part[0]
+        if len(part) == 1 and first.size >= target:
             await upload.copy(
                 number,
                 {"Bucket": self._bucket, "Key": self._prefix + first.key},
@@ -153,39 +154,40 @@ class S3BlobStore:
             )
             return
         data = bytearray()
-        for one in piece:
-            async for got in self.read(one.key, one.start, one.end):
-                data += got
+        for one in part:
+            async for chunk in self.read(one.key, one.start, one.end):
+                data += chunk
         await upload.put(number, bytes(data))
 
     async def _sizes(self, keys: Sequence[str]) -> list[tuple[str, int]]:
         found: list[tuple[str, int]] = []
-        for key, outcome in zip(keys, await map_all(self._known, keys, limit=AT_ONCE), strict=True):
+        outcomes = await map_all(self._existing_size, keys, limit=MAX_CONCURRENT)
+        for key, outcome in zip(keys, outcomes, strict=True):
             if isinstance(outcome, Failure):
                 raise outcome.error
             found.append((key, outcome.value))
         return found
 
-    async def _known(self, key: str) -> int:
+    async def _existing_size(self, key: str) -> int:
         size = await self.size(key)
         if size is None:
             raise FileNotFoundError(key)
         return size
 
-    async def _all(self, keys: Sequence[str]) -> AsyncIterator[bytes]:
+    async def _read_all(self, keys: Sequence[str]) -> AsyncIterator[bytes]:
         for key in keys:
-            async for piece in self.read(key):
-                yield piece
+            async for chunk in self.read(key):
+                yield chunk
 
     # ---- deleting ----
 
     async def delete(self, prefix: str) -> None:
-        """Delete the object, and those below it."""
+        """Delete this key and all keys below it."""
         below = await self.keys(f"{prefix}/")
-        await self.drop([prefix, *below])
+        await self.delete_keys([prefix, *below])
 
-    async def drop(self, keys: Sequence[str]) -> None:
-        """Delete these; one that is not there is no matter."""
+    async def delete_keys(self, keys: Sequence[str]) -> None:
+        """Delete these keys; missing ones are no error."""
         for start in range(0, len(keys), MAX_DELETED):
             names = [{"Key": self._prefix + key} for key in keys[start : start + MAX_DELETED]]
             done = await call(
@@ -197,8 +199,8 @@ class S3BlobStore:
                 raise OSError(f"S3 could not delete `{error['Key']}`: {error.get('Code')}")
 
 
-class _Upload:
-    """A multipart upload; begun with its first part."""
+class _MultipartUpload:
+    """A multipart upload, which starts with its first part."""
 
     def __init__(self, call_: Callable[..., Awaitable[Any]], key: str) -> None:
         self._call = call_
@@ -214,20 +216,20 @@ class _Upload:
         self._id = (await self._call("create_multipart_upload", self._key))["UploadId"]
 
     async def add(self, data: bytes) -> None:
-        """The next part."""
+        """Upload the next part."""
         if self._id is None:
             await self.begin()
         await self.put(self.count + 1, data)
 
     async def put(self, number: int, data: bytes) -> None:
-        """A part with our own bytes."""
+        """Upload a part by its number."""
         done = await self._call(
             "upload_part", self._key, UploadId=self._id, PartNumber=number, Body=data
         )
         self._tags[number] = done["ETag"]
 
     async def copy(self, number: int, source: dict[str, str], bytes_: str) -> None:
-        """A part that S3 takes from another object."""
+        """Have S3 copy a part from another object."""
         done = await self._call(
             "upload_part_copy",
             self._key,
@@ -248,11 +250,11 @@ class _Upload:
         )
 
     async def abort(self) -> None:
-        """Let go of what is there; a lifecycle rule would do it a day later."""
+        """Delete the uploaded parts; the bucket's lifecycle rule would do so a day later."""
         if self._id is not None:
             with suppress(ClientError):
                 await self._call("abort_multipart_upload", self._key, UploadId=self._id)
 
 
-def _missing(error: ClientError, key: str) -> Exception:
-    return FileNotFoundError(key) if code_of(error) in GONE else error
+def _as_missing(error: ClientError, key: str) -> Exception:
+    return FileNotFoundError(key) if error_code(error) in NOT_FOUND else error

@@ -1,4 +1,4 @@
-"""A deployed stack's files and jobs, from outside: found by its name, with the user's rights."""
+"""Finds a deployed stack by its name and opens its files and jobs, with the user's own rights."""
 
 from __future__ import annotations
 
@@ -13,83 +13,84 @@ from ...errors import ConfigError, FanoutError
 from ...wire import json
 from ..service.batches import HOUR
 from .batch_service import AWSBatchService, Stores
-from .clients import BotoCoreError, ClientError, call, code_of, make_client
+from .clients import BotoCoreError, ClientError, call, error_code, make_client
 from .deployed_config import DeployedConfig
 from .dynamodb import DynamoTable
 from .s3 import S3BlobStore
 
 OUTPUTS = ("JobsBucket", "JobsTable", "JobsMachine")
-CONFIG, FILE_DAYS = "JobsConfig", "JobsFileDays"
-USUAL_DAYS = 30
-"""For which a stack keeps files that does not say so: OpenAI's own for batches, too."""
+CONFIG_OUTPUT, FILE_DAYS_OUTPUT = "JobsConfig", "JobsFileDays"
+DEFAULT_FILE_DAYS = 30
+"""Days for which a stack without the output keeps files; OpenAI keeps batch files as long."""
 
 
-class Formation(Protocol):
-    """What is used of CloudFormation's client."""
+class CloudFormationClient(Protocol):
+    """The methods of boto3's CloudFormation client that are used here."""
 
     def describe_stacks(self, **what: Any) -> Mapping[str, Any]: ...
 
 
-class States(Protocol):
-    """What is used of Step Functions' client."""
+class StepFunctionsClient(Protocol):
+    """The methods of boto3's Step Functions client that are used here."""
 
     def start_execution(self, **what: Any) -> Mapping[str, Any]: ...
 
     def list_executions(self, **what: Any) -> Mapping[str, Any]: ...
 
 
-class Deployed(Struct, frozen=True):
+class StackResources(Struct, frozen=True):
     """
-    Where a stack's jobs are: a bucket, a table, and the state machine's ARN.
+    A stack's bucket and table, the ARN of its state machine, and the address of its config.
 
-    `config` is the address of its config, `None` where it was deployed before it told that;
-    files are kept for `file_days`.
+    A stack of an older version has no `config` output: it is `None`. Files are deleted after
+    `file_days`.
     """
 
     bucket: str
     table: str
     machine: str
     config: str | None = None
-    file_days: int = USUAL_DAYS
+    file_days: int = DEFAULT_FILE_DAYS
 
 
-def find_stack(client: Formation, name: str) -> Deployed:
-    """What the stack's outputs say; `ConfigError` where it has no jobs."""
+def find_stack(client: CloudFormationClient, name: str) -> StackResources:
+    """The resources in the stack's outputs; `ConfigError` if it has no jobs."""
     try:
         (stack,) = client.describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
-        if code_of(error) != "ValidationError":
+        if error_code(error) != "ValidationError":
             raise
         raise ConfigError(f"there is no stack `{name}` here: is it another region?") from None
-    told = {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", ())}
+    outputs = {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", ())}
     try:
-        bucket, table, machine = (told[output] for output in OUTPUTS)
+        bucket, table, machine = (outputs[name] for name in OUTPUTS)
     except KeyError:
         raise ConfigError(
-            f"the stack `{name}` has no jobs: it was deployed without them, or before they were"
+            f"the stack `{name}` has no jobs: it was deployed without them, or by an older version"
         ) from None
-    return Deployed(bucket, table, machine, told.get(CONFIG), int(told.get(FILE_DAYS, USUAL_DAYS)))
+    days = int(outputs.get(FILE_DAYS_OUTPUT, DEFAULT_FILE_DAYS))
+    return StackResources(bucket, table, machine, outputs.get(CONFIG_OUTPUT), days)
 
 
-class Machines(Struct, frozen=True):
-    """The state machine, and whether it runs a job."""
+class StateMachine(Struct, frozen=True):
+    """The state machine, whose executions run jobs."""
 
-    client: States
+    client: StepFunctionsClient
     arn: str
 
     async def run(self, job_id: str) -> None:
-        """Have the job run, unless it does; one whose execution is over is taken up by another."""
+        """Start an execution for a job, unless one is running; the job continues where it was."""
         if await self._start(job_id, job_id) or await self._is_running(job_id):
             return
         await self._start(job_id, f"{job_id}-{int(time.time()):x}")
 
     async def _start(self, job_id: str, name: str) -> bool:
-        """Whether it could be started under this name, which is taken for ninety days."""
-        said = json.encode({"job": job_id}).decode()
+        """Whether the execution was started: AWS keeps a name reserved for ninety days."""
+        start, text = self.client.start_execution, json.encode({"job": job_id}).decode()
         try:
-            await call(self.client.start_execution, stateMachineArn=self.arn, name=name, input=said)
+            await call(start, stateMachineArn=self.arn, name=name, input=text)
         except ClientError as error:
-            if code_of(error) != "ExecutionAlreadyExists":
+            if error_code(error) != "ExecutionAlreadyExists":
                 raise
             return False
         return True
@@ -111,32 +112,34 @@ class Machines(Struct, frozen=True):
 
 
 @contextmanager
-def aws_said() -> Iterator[None]:
-    """AWS's own complaints inside the block become ours."""
+def aws_errors() -> Iterator[None]:
+    """Turn boto3's errors inside the block into `FanoutError`s."""
     try:
         yield
     except (BotoCoreError, ClientError) as error:
         raise FanoutError(f"AWS: {error}") from None
 
 
-class Opened(NamedTuple):
-    """A stack's files and jobs, its stores, what runs them, and where its config is."""
+class StackConnection(NamedTuple):
+    """A stack's files and jobs, its stores, its state machine and its config."""
 
-    bulk: AWSBatchService
+    service: AWSBatchService
     stores: Stores
-    machines: Machines
-    published: DeployedConfig
+    state_machine: StateMachine
+    config: DeployedConfig
 
 
-def open_deployed(name: str, region: str | None, formation: Formation | None = None) -> Opened:
-    """A stack by its name, with the user's rights."""
-    found = find_stack(formation or make_client("cloudformation", region), name)
+def connect(
+    name: str, region: str | None, cloud_formation: CloudFormationClient | None = None
+) -> StackConnection:
+    """Open a stack by its name."""
+    found = find_stack(cloud_formation or make_client("cloudformation", region), name)
     s3 = make_client("s3", region)
     stores = Stores(
         S3BlobStore(s3, found.bucket),
         DynamoTable(make_client("dynamodb", region), found.table),
         lifetime=found.file_days * 24 * HOUR,
     )
-    machines = Machines(make_client("stepfunctions", region), found.machine)
-    published = DeployedConfig(s3, name, found.config)
-    return Opened(AWSBatchService(stores, machines.run), stores, machines, published)
+    machine = StateMachine(make_client("stepfunctions", region), found.machine)
+    service = AWSBatchService(stores, machine.run)
+    return StackConnection(service, stores, machine, DeployedConfig(s3, name, found.config))
