@@ -137,16 +137,16 @@ def read_error(body: bytes, shape: type[T]) -> T | None:
 # ---- the fields of a request ----
 
 
-class Losses:
-    """The fields that a provider does not support: rejected, or noted if dropping is allowed."""
+class UnsupportedFields:
+    """The fields of a request that a provider does not support: rejected, or dropped and noted."""
 
     def __init__(self, target: Target, provider: str) -> None:
         self._target = target
         self._provider = provider
         self._dropped: list[str] = []
 
-    def lose(self, param: str, why: str = "") -> None:
-        """Reject `param` with a 400 that names it, unless `drop_params` allows to leave it out."""
+    def add(self, param: str, why: str = "") -> None:
+        """Reject the request with a 400 that names `param`; with `drop_params`, note it instead."""
         if not self._target.drop_params:
             reason = f": {why}" if why else ""
             raise Unsupported(
@@ -176,7 +176,7 @@ DEFAULTS: Mapping[str, tuple[object, ...]] = {
 }
 """What OpenAI documents as the default of a field. A client that sends it asks for nothing."""
 
-FIELDS = frozenset(
+SHARED_FIELDS = frozenset(
     {
         "max_completion_tokens",
         "max_tokens",
@@ -200,7 +200,7 @@ FIELDS = frozenset(
 )
 """The fields that every codec of another API reads or may ignore; each adds its own."""
 
-MESSAGE_FIELDS = frozenset(
+SHARED_MESSAGE_FIELDS = frozenset(
     {
         "content",
         "name",
@@ -216,25 +216,25 @@ MESSAGE_FIELDS = frozenset(
 
 def check_fields(
     request: ChatRequest,
-    losses: Losses,
+    unsupported: UnsupportedFields,
     fields: frozenset[str],
     message_fields: frozenset[str],
     defaults: Mapping[str, tuple[object, ...]] = DEFAULTS,
 ) -> None:
     """
-    Account for every field of the request: reject, or note as dropped, those that are not listed.
+    Account for every field of the request: those that are not listed are unsupported.
 
-    A field that has one of its `defaults` asks for nothing. A message's `name` is rejected, except
-    for a tool's, where it only repeats the call's.
+    A field that has one of its `defaults` asks for nothing. A message's `name` is unsupported,
+    except a tool's, which only repeats the call's.
     """
     for name, value in request.body.items():
         if value is not None and name not in fields and value not in defaults.get(name, ()):
-            losses.lose(name)
+            unsupported.add(name)
     for index, message in enumerate(request.body["messages"]):
         raw: Object = message
         for name, value in raw.items():
             if value is not None and value != [] and name not in message_fields:
                 why = "use `tool_calls`" if name == "function_call" else ""
-                losses.lose(f"messages[{index}].{name}", why)
+                unsupported.add(f"messages[{index}].{name}", why)
         if raw.get("name") and raw["role"] not in {"tool", "function"}:
-            losses.lose(f"messages[{index}].name", "messages have no names")
+            unsupported.add(f"messages[{index}].name", "messages have no names")

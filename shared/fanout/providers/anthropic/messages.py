@@ -26,8 +26,8 @@ from ...schema.request import (
     ImageURL,
     ToolMessage,
 )
-from ..base import Losses
-from ..request import (
+from ..base import UnsupportedFields
+from ..request_reader import (
     Block,
     ChatMessage,
     PartEncoders,
@@ -44,15 +44,15 @@ ROLES = {"user": "user", "assistant": "assistant", "tool": "user"}
 _WEB = ("http://", "https://")
 
 
-def encode_conversation(request: ChatRequest, losses: Losses) -> dict[str, Any]:
+def encode_conversation(request: ChatRequest, unsupported: UnsupportedFields) -> dict[str, Any]:
     """
     `system` and `messages`.
 
     System messages are collected wherever they are: only the newest models accept them in the
     middle of a conversation. All results of parallel tool calls must be in one turn.
     """
-    encode = partial(_encode_message, losses=losses)
-    system, turns = split_turns(request, losses, ROLES, encode)
+    encode = partial(_encode_message, unsupported=unsupported)
+    system, turns = split_turns(request, unsupported, ROLES, encode)
     messages = [{"role": role, "content": _shorten(blocks)} for role, blocks in turns]
     return {**({"system": _shorten(system)} if system else {}), "messages": messages}
 
@@ -65,15 +65,19 @@ def _shorten(blocks: list[Block]) -> str | list[Block]:
     return blocks
 
 
-def _encode_message(message: ChatMessage, raw: Object, path: str, losses: Losses) -> list[Block]:
+def _encode_message(
+    message: ChatMessage, raw: Object, path: str, unsupported: UnsupportedFields
+) -> list[Block]:
     blocks = [
         block | cache_mark(part)
-        for block, part in encode_content(message, raw, path, losses, _PARTS)
+        for block, part in encode_content(message, raw, path, unsupported, _PARTS)
     ]
     match message:
         case AssistantMessage():
             # Thinking first, then the text, then the calls: the order in which they were made.
-            calls = [_encode_call(*call) for call in function_calls(message, raw, path, losses)]
+            calls = [
+                _encode_call(*call) for call in function_calls(message, raw, path, unsupported)
+            ]
             blocks = [*_thinking_blocks(raw, path), *blocks, *calls]
         case ToolMessage(tool_call_id=call_id):
             content = {"content": _shorten(blocks)} if blocks else {}
@@ -124,8 +128,8 @@ def _encode_text(text: str) -> Block | None:
     return {"type": "text", "text": text} if text else None
 
 
-def _encode_image(image: ImageURL, path: str, losses: Losses) -> Block:
-    reject_low_detail(image, path, losses)
+def _encode_image(image: ImageURL, path: str, unsupported: UnsupportedFields) -> Block:
+    reject_low_detail(image, path, unsupported)
     if image.url.startswith("data:"):
         return _image(*split_data_uri(image.url, f"{path}.url"))
     if image.url.startswith(_WEB):
@@ -133,7 +137,7 @@ def _encode_image(image: ImageURL, path: str, losses: Losses) -> Block:
     raise RequestError(f"`{path}.url` is neither a web address nor a data URI", f"{path}.url")
 
 
-def _encode_file(file: FileRef, path: str, losses: Losses) -> Block | None:
+def _encode_file(file: FileRef, path: str, unsupported: UnsupportedFields) -> Block | None:
     """A PDF, a text or an image, given as data, as a URL or as an id of Anthropic's Files API."""
     title = {"title": file.filename} if file.filename else {}
     given = file.file_data or file.file_id or ""
@@ -149,7 +153,7 @@ def _encode_file(file: FileRef, path: str, losses: Losses) -> Block | None:
     elif kind.startswith("text/"):
         source = {"type": "text", "media_type": "text/plain", "data": _decode_text(data, path)}
     else:
-        losses.lose(path, f"it cannot read `{kind}`, but PDF, text and images")
+        unsupported.add(path, f"it cannot read `{kind}`, but PDF, text and images")
         return None
     return {"type": "document", "source": source, **title}
 

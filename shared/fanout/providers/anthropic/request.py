@@ -11,8 +11,8 @@ from typing import Any
 from ...schema.request import ChatRequest
 from ...wire import json
 from ...wire.http import WireRequest
-from ..base import FIELDS, MESSAGE_FIELDS, Losses, Target, check_fields
-from ..request import describe_schema, read_schema
+from ..base import SHARED_FIELDS, SHARED_MESSAGE_FIELDS, Target, UnsupportedFields, check_fields
+from ..request_reader import describe_schema, read_schema
 from .messages import encode_conversation
 from .models import find_traits
 from .settings import encode_settings
@@ -21,14 +21,14 @@ from .tools import encode_tools
 PATH = "/v1/messages"
 
 # LiteLLM's users send `thinking` and `cache_control`; both are sent on unchanged.
-_FIELDS = FIELDS | {
+_FIELDS = SHARED_FIELDS | {
     "cache_control",
     "metadata",
     "parallel_tool_calls",
     "service_tier",
     "thinking",
 }
-_MESSAGE_FIELDS = MESSAGE_FIELDS | {"cache_control", "thinking_blocks"}
+_MESSAGE_FIELDS = SHARED_MESSAGE_FIELDS | {"cache_control", "thinking_blocks"}
 
 # https://platform.claude.com/docs/en/api/service-tiers. OpenAI's `default` is the standard tier
 # even if a better one was bought. Its `priority` is a demand, which Anthropic's API cannot express.
@@ -37,45 +37,47 @@ SERVICE_TIERS = {"auto": "auto", "default": "standard_only"}
 
 def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
     """The request for `target`'s model. What the API cannot express is rejected, or noted."""
-    losses = Losses(target, "Anthropic")
-    body = {"model": target.model, **_encode_body(request, target, losses)}
+    unsupported = UnsupportedFields(target, "Anthropic")
+    body = {"model": target.model, **_encode_body(request, target, unsupported)}
     if stream:
         body["stream"] = True
-    return WireRequest(PATH, json.encode(body), dropped=losses.dropped)
+    return WireRequest(PATH, json.encode(body), dropped=unsupported.dropped)
 
 
-def _encode_body(request: ChatRequest, target: Target, losses: Losses) -> dict[str, Any]:
-    check_fields(request, losses, _FIELDS, _MESSAGE_FIELDS)
-    settings = encode_settings(request, find_traits(target.model), losses)
-    body = settings | encode_conversation(request, losses) | encode_tools(request, losses)
+def _encode_body(
+    request: ChatRequest, target: Target, unsupported: UnsupportedFields
+) -> dict[str, Any]:
+    check_fields(request, unsupported, _FIELDS, _MESSAGE_FIELDS)
+    settings = encode_settings(request, find_traits(target.model), unsupported)
+    body = settings | encode_conversation(request, unsupported) | encode_tools(request, unsupported)
     if stops := request.stops:
         body["stop_sequences"] = stops
-    if asked := read_schema(request, losses):
+    if asked := read_schema(request, unsupported):
         # A schema is always strict. `name` is OpenAI's own:
         # https://platform.claude.com/docs/en/build-with-claude/structured-outputs
         schema = {"type": "json_schema", "schema": describe_schema(asked)}
         body["output_config"] = {**body.get("output_config", {}), "format": schema}
-    if user := _find_user(request, losses):
+    if user := _find_user(request, unsupported):
         body["metadata"] = {"user_id": user}
     if mark := request.body.get("cache_control"):
         body["cache_control"] = mark
-    if tier := _encode_tier(request, losses):
+    if tier := _encode_tier(request, unsupported):
         body["service_tier"] = tier
     return body
 
 
-def _find_user(request: ChatRequest, losses: Losses) -> str | None:
+def _find_user(request: ChatRequest, unsupported: UnsupportedFields) -> str | None:
     """The client's user, under any of its names; there is no field for other metadata."""
     metadata = request.metadata or {}
     if metadata.keys() - {"user_id"}:
-        losses.lose("metadata", "only its `user_id` is supported")
+        unsupported.add("metadata", "only its `user_id` is supported")
     user = metadata.get("user_id") or request.safety_identifier or request.user
     return str(user) if user else None
 
 
-def _encode_tier(request: ChatRequest, losses: Losses) -> str | None:
+def _encode_tier(request: ChatRequest, unsupported: UnsupportedFields) -> str | None:
     if request.service_tier is None:
         return None
     if request.service_tier not in SERVICE_TIERS:
-        losses.lose("service_tier", f"it has {' and '.join(SERVICE_TIERS)}")
+        unsupported.add("service_tier", f"it has {' and '.join(SERVICE_TIERS)}")
     return SERVICE_TIERS.get(request.service_tier)

@@ -41,14 +41,14 @@ FINISH_REASONS: dict[str, FinishReason] = {
 SERVICE_TIERS = {"standard": "default", "priority": "priority"}
 
 
-def decode(reply: WireResponse, _target: Target) -> ChatCompletion:
+def decode(response: WireResponse, _target: Target) -> ChatCompletion:
     """A message as a chat completion with one choice."""
-    kind = wire.kind_of(reply.body)
+    kind = wire.kind_of(response.body)
     if kind == "error":
-        raise make_error(reply.body)
+        raise make_error(response.body)
     if kind != "message":
-        raise BadWire(f"the reply is a `{kind[:32]}`, not a message")
-    message = json.decode(reply.body, type=wire.Message)
+        raise BadWire(f"the response is a `{kind[:32]}`, not a message")
+    message = json.decode(response.body, type=wire.Message)
     return make_completion(
         message.model,
         decode_message(message),

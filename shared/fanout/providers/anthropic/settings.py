@@ -10,7 +10,7 @@ from typing import Any
 
 from ...errors import RequestError
 from ...schema.request import ChatRequest
-from ..base import Losses
+from ..base import UnsupportedFields
 from .models import Traits
 
 # The budget of each effort, in tokens. The first three are LiteLLM's published numbers; 1024 is
@@ -21,32 +21,34 @@ BUDGETS = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 
 LEAST_TOP_P = 0.95  # the least that is accepted with thinking
 
 
-def encode_settings(request: ChatRequest, traits: Traits, losses: Losses) -> dict[str, Any]:
+def encode_settings(
+    request: ChatRequest, traits: Traits, unsupported: UnsupportedFields
+) -> dict[str, Any]:
     """`max_tokens`, which is required, `thinking`, `output_config.effort` and sampling."""
     limit = request.limit or traits.max_tokens
-    settings = {"max_tokens": limit, **_encode_thinking(request, traits, limit, losses)}
+    settings = {"max_tokens": limit, **_encode_thinking(request, traits, limit, unsupported)}
     thinks = settings.get("thinking", {}).get("type") in {"adaptive", "enabled"}
-    return settings | _encode_sampling(request, traits, losses, thinks=thinks)
+    return settings | _encode_sampling(request, traits, unsupported, thinks=thinks)
 
 
 def _encode_thinking(
-    request: ChatRequest, traits: Traits, limit: int, losses: Losses
+    request: ChatRequest, traits: Traits, limit: int, unsupported: UnsupportedFields
 ) -> dict[str, Any]:
     """`thinking` as the client gives it, as LiteLLM has it, or from `reasoning_effort`."""
     effort, given = request.reasoning_effort, request.body.get("thinking")
     if given is not None:
-        return _keep_thinking(given, effort, traits, losses)
+        return _keep_thinking(given, effort, traits, unsupported)
     if effort is None:
         return {}
     if effort == "none":
-        return _encode_no_thinking(traits, losses)
+        return _encode_no_thinking(traits, unsupported)
     if traits.thinking == "adaptive":
-        return _encode_effort(effort, traits, losses)
-    return _encode_budget(effort, traits, limit, losses)
+        return _encode_effort(effort, traits, unsupported)
+    return _encode_budget(effort, traits, limit, unsupported)
 
 
 def _keep_thinking(
-    given: Any, effort: str | None, traits: Traits, losses: Losses
+    given: Any, effort: str | None, traits: Traits, unsupported: UnsupportedFields
 ) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise RequestError("`thinking` is not a JSON object", "thinking")
@@ -55,7 +57,7 @@ def _keep_thinking(
         return kept
     if level := _level(effort, traits):
         return kept | {"output_config": {"effort": level}}
-    losses.lose("reasoning_effort", "`thinking` is given as well")
+    unsupported.add("reasoning_effort", "`thinking` is given as well")
     return kept
 
 
@@ -65,40 +67,42 @@ def _level(effort: str, traits: Traits) -> str | None:
     return level if level in traits.efforts else None
 
 
-def _encode_no_thinking(traits: Traits, losses: Losses) -> dict[str, Any]:
+def _encode_no_thinking(traits: Traits, unsupported: UnsupportedFields) -> dict[str, Any]:
     if traits.thinking == "never":
         return {}
     if traits.off is None:
-        losses.lose("reasoning_effort", "this model always thinks")
+        unsupported.add("reasoning_effort", "this model always thinks")
         return {}
     return {"thinking": {"type": traits.off}}
 
 
-def _encode_effort(effort: str, traits: Traits, losses: Losses) -> dict[str, Any]:
+def _encode_effort(effort: str, traits: Traits, unsupported: UnsupportedFields) -> dict[str, Any]:
     level = _level(effort, traits)
     if level is None:
         levels = ", ".join(sorted(traits.efforts))
-        losses.lose("reasoning_effort", f"this model has the levels {levels}")
+        unsupported.add("reasoning_effort", f"this model has the levels {levels}")
         return {}
     # From version 4.7 on, a response has no text of the thoughts unless `display` asks for it.
     thinking = {"type": "adaptive", "display": "summarized"}
     return {"thinking": thinking, "output_config": {"effort": level}}
 
 
-def _encode_budget(effort: str, traits: Traits, limit: int, losses: Losses) -> dict[str, Any]:
+def _encode_budget(
+    effort: str, traits: Traits, limit: int, unsupported: UnsupportedFields
+) -> dict[str, Any]:
     """The budget is a part of `max_tokens`; at least half of that is left for the text."""
     if traits.thinking == "never":
-        losses.lose("reasoning_effort", "this model does not think")
+        unsupported.add("reasoning_effort", "this model does not think")
         return {}
     if limit <= LEAST_BUDGET:
-        losses.lose("reasoning_effort", f"thinking needs `max_tokens` over {LEAST_BUDGET}")
+        unsupported.add("reasoning_effort", f"thinking needs `max_tokens` over {LEAST_BUDGET}")
         return {}
     budget = min(BUDGETS[effort], max(LEAST_BUDGET, limit // 2))
     return {"thinking": {"type": "enabled", "budget_tokens": budget}}
 
 
 def _encode_sampling(
-    request: ChatRequest, traits: Traits, losses: Losses, *, thinks: bool
+    request: ChatRequest, traits: Traits, unsupported: UnsupportedFields, *, thinks: bool
 ) -> dict[str, Any]:
     """
     `temperature`, `top_p` and `top_k`, if the model accepts them.
@@ -114,9 +118,9 @@ def _encode_sampling(
         if why is None:
             chosen[name] = value
         elif value != 1 or name == "top_k":
-            losses.lose(name, why)
+            unsupported.add(name, why)
     if traits.sampling == "either" and {"temperature", "top_p"} <= chosen.keys():
-        return _choose_one(chosen, losses)
+        return _choose_one(chosen, unsupported)
     return chosen
 
 
@@ -130,9 +134,9 @@ def _why_not(name: str, value: float, traits: Traits, *, thinks: bool) -> str | 
     return None
 
 
-def _choose_one(chosen: dict[str, float], losses: Losses) -> dict[str, float]:
+def _choose_one(chosen: dict[str, float], unsupported: UnsupportedFields) -> dict[str, float]:
     """Models from version 4 on accept one of the two; one that is the default is left out."""
     loser = "temperature" if chosen["temperature"] == 1 else "top_p"
     if chosen[loser] != 1:
-        losses.lose(loser, "this model takes either it or `temperature`")
+        unsupported.add(loser, "this model takes either it or `temperature`")
     return {name: value for name, value in chosen.items() if name != loser}

@@ -6,24 +6,24 @@ from typing import Any
 
 from ...schema.chat import Object
 from ...schema.request import ChatRequest, Function
-from ..base import Losses
-from ..request import Choice, function_tools, object_schema, read_choice
+from ..base import UnsupportedFields
+from ..request_reader import Choice, function_tools, object_schema, read_choice
 from .messages import cache_mark
 
 # https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools#forcing-tool-use
 _MODES = {None: "auto", "auto": "auto", "none": "none", "required": "any"}
 
 
-def encode_tools(request: ChatRequest, losses: Losses) -> dict[str, Any]:
+def encode_tools(request: ChatRequest, unsupported: UnsupportedFields) -> dict[str, Any]:
     """
     `tools` and `tool_choice`; no choice is sent if there is no tool.
 
     The API cannot limit a choice to some tools, so the tools that are not allowed are left out.
     """
-    choice = read_choice(request, losses)
+    choice = read_choice(request, unsupported)
     tools = [
         _encode_function(function, raw)
-        for function, raw, _ in function_tools(request, losses)
+        for function, raw, _ in function_tools(request, unsupported)
         if choice.allows(function.name)
     ]
     encoded = _encode_choice(choice, request)

@@ -79,9 +79,9 @@ def _path(version: str, target: Target) -> str:
     return f"{path}?api-version=preview" if version == "preview" else path
 
 
-def decode(reply: WireResponse, _target: Target) -> ChatCompletion:
+def decode(response: WireResponse, _target: Target) -> ChatCompletion:
     """The response; a message that the filter emptied gets a `content` of null."""
-    value = read(reply.body)
+    value = read(response.body)
     check_whole(value)
     choices = [
         {**choice, "message": {"content": None, **choice["message"]}} for choice in value["choices"]

@@ -49,9 +49,9 @@ def _tags_reasoning(target: Target) -> bool:
     return "gpt-oss" in find_model(target).kind
 
 
-def decode(reply: WireResponse, target: Target) -> ChatCompletion:
+def decode(response: WireResponse, target: Target) -> ChatCompletion:
     """The response, with its reasoning moved out of its text."""
-    value = read(reply.body)
+    value = read(response.body)
     _raise_aws_error(value)
     check_whole(value)
     value = normalize(value, "message")

@@ -36,9 +36,9 @@ def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  
     return _codec(target).encode(request, target, stream)
 
 
-def decode(reply: WireResponse, target: Target) -> ChatCompletion:
+def decode(response: WireResponse, target: Target) -> ChatCompletion:
     """A response of that API."""
-    return _codec(target).decode(reply, target)
+    return _codec(target).decode(response, target)
 
 
 def decoder(target: Target) -> StreamDecoder:

@@ -6,29 +6,32 @@ from typing import Any
 
 from ...schema.chat import Object
 from ...schema.request import AssistantMessage, ChatRequest, ImageURL, ToolMessage
-from ..base import Losses
-from ..request import (
+from ..base import UnsupportedFields
+from ..request_reader import (
     Block,
     ChatMessage,
     PartEncoders,
+    each_message,
     encode_content,
     function_calls,
-    present,
-    walk,
+    without_none,
 )
 
 
-def encode_messages(request: ChatRequest, losses: Losses) -> list[Block]:
+def encode_messages(request: ChatRequest, unsupported: UnsupportedFields) -> list[Block]:
     return [
-        _encode_message(message, raw, path, losses) for message, raw, path in walk(request, losses)
+        _encode_message(message, raw, path, unsupported)
+        for message, raw, path in each_message(request, unsupported)
     ]
 
 
-def _encode_message(message: ChatMessage, raw: Object, path: str, losses: Losses) -> Block:
-    blocks = [block for block, _ in encode_content(message, raw, path, losses, _PARTS)]
+def _encode_message(
+    message: ChatMessage, raw: Object, path: str, unsupported: UnsupportedFields
+) -> Block:
+    blocks = [block for block, _ in encode_content(message, raw, path, unsupported, _PARTS)]
     if isinstance(message, AssistantMessage):
-        return _encode_assistant(message, blocks, raw, path, losses)
-    return present(
+        return _encode_assistant(message, blocks, raw, path, unsupported)
+    return without_none(
         {
             "role": "system" if raw["role"] == "developer" else raw["role"],
             "tool_call_id": message.tool_call_id if isinstance(message, ToolMessage) else None,
@@ -38,7 +41,11 @@ def _encode_message(message: ChatMessage, raw: Object, path: str, losses: Losses
 
 
 def _encode_assistant(
-    message: AssistantMessage, blocks: list[Block], raw: Object, path: str, losses: Losses
+    message: AssistantMessage,
+    blocks: list[Block],
+    raw: Object,
+    path: str,
+    unsupported: UnsupportedFields,
 ) -> Block:
     calls = [
         {
@@ -46,14 +53,14 @@ def _encode_assistant(
             "type": "function",
             "function": {"name": call.function.name, "arguments": call.function.arguments},
         }
-        for call, _, _ in function_calls(message, raw, path, losses)
+        for call, _, _ in function_calls(message, raw, path, unsupported)
     ]
     thought = raw.get("reasoning_content") or None
     if thought and not calls:
         blocks = [{"type": "thinking", "thinking": thought}, *blocks]
     plain = isinstance(message.content, str) and len(blocks) == 1
     content = message.content if plain else blocks
-    return present(
+    return without_none(
         {
             "role": "assistant",
             "content": content or (None if calls else ""),
@@ -69,7 +76,7 @@ def _encode_text(text: str) -> Block:
     return {"type": "text", "text": text}
 
 
-def _encode_image(image: ImageURL, _path: str, _losses: Losses) -> Block:
+def _encode_image(image: ImageURL, _path: str, _unsupported: UnsupportedFields) -> Block:
     """A web address or a data URI, with OpenAI's own three details."""
     url: dict[str, Any] = {"url": image.url}
     if isinstance(image.detail, str):

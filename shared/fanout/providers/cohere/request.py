@@ -19,15 +19,22 @@ from ...schema.request import (
 )
 from ...wire import json
 from ...wire.http import WireRequest
-from ..base import DEFAULTS, FIELDS, MESSAGE_FIELDS, Losses, Target, check_fields
-from ..request import describe_schema, present
+from ..base import (
+    DEFAULTS,
+    SHARED_FIELDS,
+    SHARED_MESSAGE_FIELDS,
+    Target,
+    UnsupportedFields,
+    check_fields,
+)
+from ..request_reader import describe_schema, without_none
 from .messages import encode_messages
 from .tools import encode_tools
 
 # Cohere's own fields, for clients that send them in `extra_body`; they are sent on unchanged.
 NATIVE = ("citation_options", "documents", "priority", "safety_mode", "strict_tools", "thinking")
 
-_FIELDS = FIELDS | {
+_FIELDS = SHARED_FIELDS | {
     "frequency_penalty",
     "logprobs",
     "metadata",  # no response depends on it
@@ -35,7 +42,7 @@ _FIELDS = FIELDS | {
     "seed",
     *NATIVE,
 }
-_MESSAGE_FIELDS = MESSAGE_FIELDS | {"citations"}  # our own responses have it
+_MESSAGE_FIELDS = SHARED_MESSAGE_FIELDS | {"citations"}  # our own responses have it
 _DEFAULTS = {
     **DEFAULTS,
     "function_call": ("auto", "none"),
@@ -57,11 +64,11 @@ LOWEST_P, HIGHEST_P = 0.01, 0.99
 
 def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
     """The request for `target`'s model. What the API cannot express is rejected, or noted."""
-    losses = Losses(target, "cohere")
-    check_fields(request, losses, _FIELDS, _MESSAGE_FIELDS, _DEFAULTS)
+    unsupported = UnsupportedFields(target, "cohere")
+    check_fields(request, unsupported, _FIELDS, _MESSAGE_FIELDS, _DEFAULTS)
     body = {
         "model": target.model,
-        "messages": encode_messages(request, losses),
+        "messages": encode_messages(request, unsupported),
         "stream": stream,
         "max_tokens": request.limit,
         "temperature": request.temperature,
@@ -69,15 +76,15 @@ def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  
         "k": request.top_k,
         "seed": request.seed,
         "stop_sequences": request.stops or None,
-        "frequency_penalty": encode_penalty(request, "frequency_penalty", losses),
-        "presence_penalty": encode_penalty(request, "presence_penalty", losses),
+        "frequency_penalty": encode_penalty(request, "frequency_penalty", unsupported),
+        "presence_penalty": encode_penalty(request, "presence_penalty", unsupported),
         "logprobs": request.logprobs or None,
-        "response_format": encode_format(request, losses),
+        "response_format": encode_format(request, unsupported),
         "thinking": encode_effort(request.reasoning_effort),
-        **encode_tools(request, losses),
+        **encode_tools(request, unsupported),
     }
     body |= {name: request.body[name] for name in NATIVE if name in request.body}
-    return WireRequest("/v2/chat", json.encode(present(body)), dropped=losses.dropped)
+    return WireRequest("/v2/chat", json.encode(without_none(body)), dropped=unsupported.dropped)
 
 
 def encode_top_p(top_p: float | None) -> float | None:
@@ -85,16 +92,16 @@ def encode_top_p(top_p: float | None) -> float | None:
     return None if top_p is None else min(max(top_p, LOWEST_P), HIGHEST_P)
 
 
-def encode_penalty(request: ChatRequest, name: str, losses: Losses) -> float | None:
+def encode_penalty(request: ChatRequest, name: str, unsupported: UnsupportedFields) -> float | None:
     """Cohere's penalties are from 0 to 1. Zero is the default; some models accept only one."""
     penalty: float = getattr(request, name) or 0.0
     if not 0 <= penalty <= 1:
-        losses.lose(name, "it must be from 0 to 1")
+        unsupported.add(name, "it must be from 0 to 1")
         return None
     return penalty or None
 
 
-def encode_format(request: ChatRequest, losses: Losses) -> dict[str, Any] | None:
+def encode_format(request: ChatRequest, unsupported: UnsupportedFields) -> dict[str, Any] | None:
     """A schema is part of `json_object` and is always strict."""
     match request.response_format:
         case None | TextFormat():
@@ -103,9 +110,9 @@ def encode_format(request: ChatRequest, losses: Losses) -> dict[str, Any] | None
             return {"type": "json_object"}
         case SchemaFormat(json_schema=asked):
             schema = None if asked.schema is None else describe_schema(asked)
-            return present({"type": "json_object", "json_schema": schema})
+            return without_none({"type": "json_object", "json_schema": schema})
         case GrammarFormat() | PythonFormat():
-            losses.lose("response_format")
+            unsupported.add("response_format")
             return None
         case _:
             assert_never(request.response_format)
@@ -117,4 +124,4 @@ def encode_effort(effort: str | None) -> dict[str, Any] | None:
         return None
     if effort == "none":
         return {"type": "disabled"}
-    return present({"type": "enabled", "token_budget": BUDGETS[effort]})
+    return without_none({"type": "enabled", "token_budget": BUDGETS[effort]})

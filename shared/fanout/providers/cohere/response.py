@@ -29,9 +29,9 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
 }
 
 
-def decode(reply: WireResponse, target: Target) -> ChatCompletion:
+def decode(response: WireResponse, target: Target) -> ChatCompletion:
     """A response as a chat completion with one choice."""
-    whole = json.decode(reply.body, type=wire.Response)
+    whole = json.decode(response.body, type=wire.Response)
     raise_failure(whole.finish_reason, None)
     completion = make_completion(
         target.model,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...schema.request import FileRef, ImageURL, InputAudio
-from ..base import Losses
-from ..request import Block, read_data_uri
+from ..base import UnsupportedFields
+from ..request_reader import Block, read_data_uri
 
 # Google requires a media type; that of a URL is only in its ending.
 TYPES: Mapping[str, str] = {
@@ -33,43 +33,45 @@ RESOLUTIONS: Mapping[object, str] = {
 }
 
 
-def encode_image(image: ImageURL, path: str, losses: Losses, *, has_levels: bool) -> Block | None:
+def encode_image(
+    image: ImageURL, path: str, unsupported: UnsupportedFields, *, has_levels: bool
+) -> Block | None:
     """An image. Its detail is the part's `mediaResolution`, which came with Gemini 3."""
-    part = _encode_url(image.url, f"{path}.url", losses)
+    part = _encode_url(image.url, f"{path}.url", unsupported)
     level = RESOLUTIONS.get(image.detail)
     if part is None or level is None:
         return part
     if not has_levels:
-        losses.lose(f"{path}.detail", "only models since Gemini 3 do")
+        unsupported.add(f"{path}.detail", "only models since Gemini 3 do")
         return part
     return {**part, "mediaResolution": {"level": level}}
 
 
-def encode_audio(audio: InputAudio, _path: str, _losses: Losses) -> Block:
+def encode_audio(audio: InputAudio, _path: str, _unsupported: UnsupportedFields) -> Block:
     return {"inlineData": {"mimeType": f"audio/{audio.format}", "data": audio.data}}
 
 
-def encode_file(file: FileRef, path: str, losses: Losses) -> Block | None:
+def encode_file(file: FileRef, path: str, unsupported: UnsupportedFields) -> Block | None:
     """A file's bytes, or its URI in Google's Files API."""
     if file.file_data is not None:
         if file.file_data.startswith("data:"):
-            return _encode_url(file.file_data, f"{path}.file_data", losses)
+            return _encode_url(file.file_data, f"{path}.file_data", unsupported)
         kind = guess_type(file.filename or "") or "application/pdf"
         return {"inlineData": {"mimeType": kind, "data": file.file_data}}
     if file.file_id is not None and "://" in file.file_id:
-        return _encode_url(file.file_id, f"{path}.file_id", losses)
-    losses.lose(f"{path}.file_id", "a file needs a URI")
+        return _encode_url(file.file_id, f"{path}.file_id", unsupported)
+    unsupported.add(f"{path}.file_id", "a file needs a URI")
     return None
 
 
-def _encode_url(url: str, path: str, losses: Losses) -> Block | None:
+def _encode_url(url: str, path: str, unsupported: UnsupportedFields) -> Block | None:
     if not url.startswith("data:"):
         # https://ai.google.dev/gemini-api/docs/file-input-methods: any public or signed URL.
         kind = guess_type(url.partition("?")[0].partition("#")[0])
         return {"fileData": {"fileUri": url} | ({"mimeType": kind} if kind else {})}
     parts = read_data_uri(url)
     if parts is None:
-        losses.lose(path, "a data URI must be in base64")
+        unsupported.add(path, "a data URI must be in base64")
         return None
     kind, data = parts
     return {"inlineData": {"mimeType": kind or "text/plain", "data": data}}

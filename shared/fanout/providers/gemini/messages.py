@@ -23,8 +23,8 @@ from ...schema.request import (
     ToolMessage,
 )
 from ...wire import json
-from ..base import Losses
-from ..request import (
+from ..base import UnsupportedFields
+from ..request_reader import (
     Block,
     ChatMessage,
     PartEncoders,
@@ -43,21 +43,21 @@ ROLES = {"user": "user", "assistant": "model", "tool": "tool"}
 class _Context(Struct):
     """What the messages share; `names` has the function's name of each call so far, by its id."""
 
-    losses: Losses
+    unsupported: UnsupportedFields
     encoders: PartEncoders
     has_levels: bool
     names: dict[str, str] = field(default_factory=dict)
 
 
 def encode_conversation(
-    request: ChatRequest, losses: Losses, *, has_levels: bool
+    request: ChatRequest, unsupported: UnsupportedFields, *, has_levels: bool
 ) -> tuple[list[Block], list[Block]]:
     """The parts of the system prompt, and the turns."""
     encoders = PartEncoders(
         _encode_text, partial(encode_image, has_levels=has_levels), encode_file, encode_audio
     )
-    encode = partial(_encode_message, context=_Context(losses, encoders, has_levels))
-    system, turns = split_turns(request, losses, ROLES, encode)
+    encode = partial(_encode_message, context=_Context(unsupported, encoders, has_levels))
+    system, turns = split_turns(request, unsupported, ROLES, encode)
     contents = [
         {"role": "model" if role == "model" else "user", "parts": parts} for role, parts in turns
     ]
@@ -72,7 +72,8 @@ def _encode_message(message: ChatMessage, raw: Object, path: str, context: _Cont
     if isinstance(message, ToolMessage):
         return [_encode_result(message, path, context.names)]
     blocks = [
-        block for block, _ in encode_content(message, raw, path, context.losses, context.encoders)
+        block
+        for block, _ in encode_content(message, raw, path, context.unsupported, context.encoders)
     ]
     if isinstance(message, AssistantMessage):
         return _encode_assistant(message, blocks, raw, path, context)
@@ -87,7 +88,7 @@ def _encode_assistant(
     if blocks and (signature := find_signature(raw)):
         blocks = [*blocks[:-1], {**blocks[-1], "thoughtSignature": signature}]
     calls: list[Block] = []
-    for call, raw_call, place in function_calls(message, raw, path, context.losses):
+    for call, raw_call, place in function_calls(message, raw, path, context.unsupported):
         context.names[call.id] = call.function.name
         calls.append(_encode_call(call, raw_call, place))
     if calls and context.has_levels and "thoughtSignature" not in calls[0]:

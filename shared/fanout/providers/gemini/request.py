@@ -12,8 +12,15 @@ from urllib.parse import quote
 from ...schema.request import ChatRequest
 from ...wire import json
 from ...wire.http import WireRequest
-from ..base import DEFAULTS, FIELDS, MESSAGE_FIELDS, Losses, Target, check_fields
-from ..request import present
+from ..base import (
+    DEFAULTS,
+    SHARED_FIELDS,
+    SHARED_MESSAGE_FIELDS,
+    Target,
+    UnsupportedFields,
+    check_fields,
+)
+from ..request_reader import without_none
 from .messages import encode_conversation
 from .settings import encode_config, encode_tier, has_levels
 from .tools import encode_tools
@@ -24,7 +31,7 @@ NATIVE: Mapping[str, str] = {
     "safety_settings": "safetySettings",
 }
 
-_FIELDS = FIELDS | {
+_FIELDS = SHARED_FIELDS | {
     "frequency_penalty",
     "logprobs",
     "metadata",  # no response depends on it
@@ -36,26 +43,28 @@ _FIELDS = FIELDS | {
     "top_logprobs",
     *NATIVE,
 }
-_MESSAGE_FIELDS = MESSAGE_FIELDS | {"extra_content"}  # our own responses have it
+_MESSAGE_FIELDS = SHARED_MESSAGE_FIELDS | {"extra_content"}  # our own responses have it
 _DEFAULTS = {**DEFAULTS, "function_call": ("auto", "none")}
 
 
 def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
     """The request for `target`'s model. What the API cannot express is rejected, or noted."""
-    losses = Losses(target, "gemini")
-    check_fields(request, losses, _FIELDS, _MESSAGE_FIELDS, _DEFAULTS)
-    system, contents = encode_conversation(request, losses, has_levels=has_levels(target.model))
+    unsupported = UnsupportedFields(target, "gemini")
+    check_fields(request, unsupported, _FIELDS, _MESSAGE_FIELDS, _DEFAULTS)
+    system, contents = encode_conversation(
+        request, unsupported, has_levels=has_levels(target.model)
+    )
     body = {
         "contents": contents,
         "systemInstruction": {"parts": system} if system else None,
-        **encode_tools(request, losses),
-        "generationConfig": encode_config(request, target.model, losses) or None,
-        "serviceTier": encode_tier(request.service_tier, losses),
+        **encode_tools(request, unsupported),
+        "generationConfig": encode_config(request, target.model, unsupported) or None,
+        "serviceTier": encode_tier(request.service_tier, unsupported),
         "store": request.store,
     }
     body |= {theirs: request.body[ours] for ours, theirs in NATIVE.items() if ours in request.body}
     path = _path(target.model, stream=stream)
-    return WireRequest(path, json.encode(present(body)), dropped=losses.dropped)
+    return WireRequest(path, json.encode(without_none(body)), dropped=unsupported.dropped)
 
 
 def _path(model: str, *, stream: bool) -> str:

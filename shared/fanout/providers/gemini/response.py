@@ -60,14 +60,14 @@ FAILURES: Mapping[str, int] = {
 }
 
 
-def decode(reply: WireResponse, target: Target) -> ChatCompletion:
+def decode(response: WireResponse, target: Target) -> ChatCompletion:
     """A response as a chat completion: the chunks of its only event, joined."""
     decoder, assembly = ChatDecoder(target), ChunkAccumulator()
-    for chunk in decoder.feed(WireEvent(reply.body)):
+    for chunk in decoder.feed(WireEvent(response.body)):
         assembly.add(chunk)
     completion = assembly.whole()
     if not completion["choices"]:
-        raise BadWire("the reply has no candidates")
+        raise BadWire("the response has no candidates")
     return completion
 
 
@@ -161,7 +161,7 @@ def _blocked(feedback: wire.PromptFeedback | None) -> list[wire.Candidate]:
 
 def _raise_failure(reason: str, message: str | None) -> None:
     if status := FAILURES.get(reason):
-        raise WireError(status, ErrorDetail(message or f"the answer failed: {reason}"))
+        raise WireError(status, ErrorDetail(message or f"the generation failed: {reason}"))
 
 
 def finish_reason(reason: str, calls: int) -> FinishReason:

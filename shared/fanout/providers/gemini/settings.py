@@ -13,8 +13,8 @@ from ...schema.request import (
     SchemaFormat,
     TextFormat,
 )
-from ..base import Losses
-from ..request import describe_schema, present
+from ..base import UnsupportedFields
+from ..request_reader import describe_schema, without_none
 
 # Google's own translation, in its OpenAI-compatible endpoint; it ends at "high":
 # https://ai.google.dev/gemini-api/docs/openai#thinking
@@ -64,15 +64,17 @@ TIERS: Mapping[str, str | None] = {
 }
 
 
-def encode_tier(tier: str | None, losses: Losses) -> str | None:
+def encode_tier(tier: str | None, unsupported: UnsupportedFields) -> str | None:
     """Google has three service tiers; OpenAI's `default` is Google's `standard`."""
     if tier is not None and tier not in TIERS:
-        losses.lose("service_tier", f"it has {', '.join(TIERS)}")
+        unsupported.add("service_tier", f"it has {', '.join(TIERS)}")
         return None
     return TIERS[tier] if tier else None
 
 
-def encode_config(request: ChatRequest, model: str, losses: Losses) -> dict[str, Any]:
+def encode_config(
+    request: ChatRequest, model: str, unsupported: UnsupportedFields
+) -> dict[str, Any]:
     """
     `generationConfig`, with the fields that the request asks for.
 
@@ -92,12 +94,12 @@ def encode_config(request: ChatRequest, model: str, losses: Losses) -> dict[str,
         "responseLogprobs": request.logprobs or None,
         "logprobs": request.top_logprobs or None,
         "thinkingConfig": encode_effort(request.reasoning_effort, model),
-        **encode_format(request, losses),
+        **encode_format(request, unsupported),
     }
-    return present(config)
+    return without_none(config)
 
 
-def encode_format(request: ChatRequest, losses: Losses) -> dict[str, Any]:
+def encode_format(request: ChatRequest, unsupported: UnsupportedFields) -> dict[str, Any]:
     """See https://ai.google.dev/gemini-api/docs/structured-output; a schema is always strict."""
     match request.response_format:
         case None | TextFormat():
@@ -108,7 +110,7 @@ def encode_format(request: ChatRequest, losses: Losses) -> dict[str, Any]:
             schema = None if asked.schema is None else describe_schema(asked)
             return {"responseMimeType": "application/json", "responseJsonSchema": schema}
         case GrammarFormat() | PythonFormat():
-            losses.lose("response_format")
+            unsupported.add("response_format")
             return {}
         case _:
             assert_never(request.response_format)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from ...schema.request import ChatRequest, Function
-from ..base import Losses
-from ..request import Block, Choice, function_tools, present, read_choice
+from ..base import UnsupportedFields
+from ..request_reader import Block, Choice, function_tools, read_choice, without_none
 
 
-def encode_tools(request: ChatRequest, losses: Losses) -> dict[str, Any]:
+def encode_tools(request: ChatRequest, unsupported: UnsupportedFields) -> dict[str, Any]:
     """`tools` and `toolConfig`; each is `None` if it is not needed."""
-    functions = [function for function, _, _ in function_tools(request, losses)]
+    functions = [function for function, _, _ in function_tools(request, unsupported)]
     strict = any(function.strict for function in functions)
     declared = [_declare(function) for function in functions]
-    choice = _encode_choice(read_choice(request, losses), strict=strict)
+    choice = _encode_choice(read_choice(request, unsupported), strict=strict)
     return {
         "tools": [{"functionDeclarations": declared}] if declared else None,
         "toolConfig": {"functionCallingConfig": choice} if choice else None,
@@ -22,7 +22,7 @@ def encode_tools(request: ChatRequest, losses: Losses) -> dict[str, Any]:
 
 
 def _declare(function: Function) -> Block:
-    return present(
+    return without_none(
         {
             "name": function.name,
             "description": function.description,

@@ -19,7 +19,7 @@ from ...schema.request import ChatRequest
 from ...wire import json
 from ...wire.http import WireEvent, WireRequest, WireResponse
 from ...wire.sse import SSEFramer
-from ..base import DEFAULTS, BadWire, Codec, Losses, Target, WireError
+from ..base import DEFAULTS, BadWire, Codec, Target, UnsupportedFields, WireError
 from .errors import explain_value, status_of
 
 
@@ -71,23 +71,25 @@ def encode(quirks: Quirks, request: ChatRequest, target: Target, stream: bool) -
         body["stream"] = True
         if "stream_options" not in quirks.drop:
             body["stream_options"] = {**options, "include_usage": True}
-    losses = Losses(target, quirks.vendor)
+    unsupported = UnsupportedFields(target, quirks.vendor)
     if not quirks.drop.isdisjoint(request.body):
-        _drop(quirks.drop & request.body.keys(), body, losses)
+        _drop(quirks.drop & request.body.keys(), body, unsupported)
     for name, theirs in quirks.rename.items():
         if (value := body.pop(name, None)) is not None and body.get(theirs) is None:
             body[theirs] = value
     if not quirks.developer:
         body["messages"] = [_without_developer(message) for message in body["messages"]]
-    return WireRequest(quirks.path, json.encode(body), dropped=losses.dropped)
+    return WireRequest(quirks.path, json.encode(body), dropped=unsupported.dropped)
 
 
-def _drop(names: frozenset[str] | set[str], body: dict[str, Any], losses: Losses) -> None:
+def _drop(
+    names: frozenset[str] | set[str], body: dict[str, Any], unsupported: UnsupportedFields
+) -> None:
     """Remove `names` from our own `body`; one that asks for something is rejected, or noted."""
     for name in sorted(names - HINTS):
         value = body.pop(name)
         if value is not None and value not in _DEFAULTS.get(name, ()):
-            losses.lose(name)
+            unsupported.add(name)
     for name in names & HINTS:
         body.pop(name, None)
 
@@ -145,7 +147,7 @@ def read(data: bytes) -> dict[str, Any]:
     """The provider's JSON object; raises `WireError` for an error with the status of a success."""
     value = json.decode(data)
     if not isinstance(value, dict):
-        raise BadWire("the reply is not a JSON object")
+        raise BadWire("the response is not a JSON object")
     # OpenRouter responds with a 200 and an error beside the choices; older vLLM sends it bare.
     if (fault := value.get("error")) or value.get("object") == "error":
         raise WireError(status_of(fault or value), explain_value(fault or value, "no reason given"))
@@ -160,9 +162,9 @@ def check_whole(value: dict[str, Any]) -> ChatCompletion:
     return completion
 
 
-def decode(reply: WireResponse, _target: Target) -> ChatCompletion:
+def decode(response: WireResponse, _target: Target) -> ChatCompletion:
     """The response, unchanged."""
-    return check_whole(read(reply.body))
+    return check_whole(read(response.body))
 
 
 class ChatDecoder:

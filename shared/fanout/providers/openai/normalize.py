@@ -100,9 +100,9 @@ def normalize_usage(usage: dict[str, Any]) -> dict[str, Any]:
     return usage
 
 
-def decode(reply: WireResponse, _target: Target) -> ChatCompletion:
+def decode(response: WireResponse, _target: Target) -> ChatCompletion:
     """The response, normalized."""
-    value = read(reply.body)
+    value = read(response.body)
     check_whole(value)
     return check_whole(normalize(value, "message"))
 

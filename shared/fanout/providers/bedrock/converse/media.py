@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ....errors import RequestError
 from ....schema.request import FileRef, ImageURL, InputAudio
-from ...base import Losses
-from ...request import Block, reject_low_detail, split_data_uri
+from ...base import UnsupportedFields
+from ...request_reader import Block, reject_low_detail, split_data_uri
 
 IMAGES: Mapping[str, str] = {
     "image/gif": "gif",
@@ -43,29 +43,29 @@ _MAX_NAME = 200
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9()\[\]-]+")
 
 
-def encode_image(image: ImageURL, path: str, losses: Losses) -> Block | None:
-    reject_low_detail(image, path, losses)
+def encode_image(image: ImageURL, path: str, unsupported: UnsupportedFields) -> Block | None:
+    reject_low_detail(image, path, unsupported)
     place = f"{path}.url"
     if image.url.startswith("data:"):
         kind, data = split_data_uri(image.url, place)
-        return _image(kind, data, place, losses)
+        return _image(kind, data, place, unsupported)
     if image.url.startswith("s3://"):
         form = IMAGES.get(f"image/{_ending(image.url)}")
         if form is None:
             raise RequestError(f"`{place}` must end in .png, .jpg, .gif or .webp", place)
         return {"image": {"format": form, "source": _in_s3(image.url)}}
-    _reject_web(image.url, place, losses)
+    _reject_web(image.url, place, unsupported)
     return None
 
 
-def encode_audio(audio: InputAudio, path: str, losses: Losses) -> Block | None:
+def encode_audio(audio: InputAudio, path: str, unsupported: UnsupportedFields) -> Block | None:
     if audio.format not in AUDIO_FORMATS:
-        losses.lose(f"{path}.format", f"it accepts {', '.join(sorted(AUDIO_FORMATS))}")
+        unsupported.add(f"{path}.format", f"it accepts {', '.join(sorted(AUDIO_FORMATS))}")
         return None
     return {"audio": {"format": audio.format, "source": {"bytes": audio.data}}}
 
 
-def encode_file(file: FileRef, path: str, losses: Losses) -> Block | None:
+def encode_file(file: FileRef, path: str, unsupported: UnsupportedFields) -> Block | None:
     """A document or an image, given as data or as its address in S3."""
     place = f"{path}.file_data" if file.file_data else f"{path}.file_id"
     given = file.file_data or file.file_id or ""
@@ -75,17 +75,19 @@ def encode_file(file: FileRef, path: str, losses: Losses) -> Block | None:
             raise RequestError(f"`{place}` must end in .pdf or another document's ending", place)
         return _document(form, file.filename or given, _in_s3(given))
     if file.file_data is None:
-        losses.lose(place, "it stores no files; give `file_data`, or an address in S3 (`s3://…`)")
+        unsupported.add(
+            place, "it stores no files; give `file_data`, or an address in S3 (`s3://…`)"
+        )
         return None
     if not given.startswith("data:"):
-        _reject_web(given, place, losses)
+        _reject_web(given, place, unsupported)
         return None
     kind, data = split_data_uri(given, place)
     if kind.startswith("image/"):
-        return _image(kind, data, place, losses)
+        return _image(kind, data, place, unsupported)
     form = DOCUMENTS.get(kind, "txt" if kind.startswith("text/") else "")
     if not form:
-        losses.lose(place, f"it cannot read `{kind}`, but PDF, text, Word and Excel")
+        unsupported.add(place, f"it cannot read `{kind}`, but PDF, text, Word and Excel")
         return None
     return _document(form, file.filename, {"bytes": data})
 
@@ -128,9 +130,9 @@ def _document(form: str, filename: str | None, source: Block) -> Block:
     return {"document": {"format": form, "name": name, "source": source}}
 
 
-def _image(kind: str, data: str, place: str, losses: Losses) -> Block | None:
+def _image(kind: str, data: str, place: str, unsupported: UnsupportedFields) -> Block | None:
     if kind not in IMAGES:
-        losses.lose(place, f"it cannot read `{kind}`, but PNG, JPEG, GIF and WebP")
+        unsupported.add(place, f"it cannot read `{kind}`, but PNG, JPEG, GIF and WebP")
         return None
     return {"image": {"format": IMAGES[kind], "source": {"bytes": data}}}
 
@@ -139,10 +141,10 @@ def _in_s3(uri: str) -> Block:
     return {"s3Location": {"uri": uri}}
 
 
-def _reject_web(url: str, place: str, losses: Losses) -> None:
+def _reject_web(url: str, place: str, unsupported: UnsupportedFields) -> None:
     if not url.startswith(("http://", "https://")):
         raise RequestError(f"`{place}` is neither a data URI nor an address in S3", place)
-    losses.lose(
+    unsupported.add(
         place, "it fetches nothing from the web; give a data URI, or an address in S3 (`s3://…`)"
     )
 

@@ -23,8 +23,8 @@ from ....schema.request import (
     FunctionToolCall,
     ToolMessage,
 )
-from ...base import Losses
-from ...request import (
+from ...base import UnsupportedFields
+from ...request_reader import (
     Block,
     ChatMessage,
     PartEncoders,
@@ -47,10 +47,10 @@ class RedactedThought(msgspec.Struct, frozen=True, tag_field="type", tag="redact
     data: str
 
 
-def encode_conversation(request: ChatRequest, losses: Losses) -> dict[str, Any]:
+def encode_conversation(request: ChatRequest, unsupported: UnsupportedFields) -> dict[str, Any]:
     """`system` and `messages`, whose roles must alternate."""
-    encode = partial(_encode_message, losses=losses)
-    system, turns = split_turns(request, losses, ROLES, encode)
+    encode = partial(_encode_message, unsupported=unsupported)
+    system, turns = split_turns(request, unsupported, ROLES, encode)
     messages = [{"role": role, "content": blocks} for role, blocks in turns]
     return {**({"system": system} if system else {}), "messages": rename_documents(messages)}
 
@@ -77,15 +77,17 @@ def cache_point(raw: Mapping[str, Any]) -> list[Block]:
     return [{"cachePoint": {"type": "default", **({"ttl": ttl} if ttl else {})}}]
 
 
-def _encode_message(message: ChatMessage, raw: Object, path: str, losses: Losses) -> list[Block]:
+def _encode_message(
+    message: ChatMessage, raw: Object, path: str, unsupported: UnsupportedFields
+) -> list[Block]:
     blocks: list[Block] = []
-    for block, part in encode_content(message, raw, path, losses, _PARTS):
+    for block, part in encode_content(message, raw, path, unsupported, _PARTS):
         blocks += [block, *cache_point(part)]
     match message:
         case AssistantMessage():
             # Reasoning first, then the text, then the calls: the order in which they were made.
             blocks = [*_thoughts(raw, path), *blocks]
-            for call, raw_call, place in function_calls(message, raw, path, losses):
+            for call, raw_call, place in function_calls(message, raw, path, unsupported):
                 blocks += [_encode_call(call, place), *cache_point(raw_call)]
         case ToolMessage(tool_call_id=call_id):
             blocks = _encode_result(blocks, call_id)

@@ -14,7 +14,7 @@ from ....errors import RequestError
 from ....schema.request import ChatRequest
 from ....wire import json
 from ....wire.http import WireRequest
-from ...base import FIELDS, MESSAGE_FIELDS, Losses, Target, check_fields
+from ...base import SHARED_FIELDS, SHARED_MESSAGE_FIELDS, Target, UnsupportedFields, check_fields
 from ..models import find_model
 from .messages import encode_conversation, has_tool_blocks
 from .settings import EXTRA, encode_settings
@@ -24,24 +24,26 @@ from .tools import encode_tools
 # are merged into what is made of the other fields, and win.
 NATIVE = (EXTRA, "guardrailConfig", "performanceConfig", "requestMetadata")
 
-_FIELDS = FIELDS | {
+_FIELDS = SHARED_FIELDS | {
     "metadata",
     "parallel_tool_calls",
     "service_tier",
     "thinking",  # LiteLLM's; Claude gets it unchanged
     *NATIVE,
 }
-_MESSAGE_FIELDS = MESSAGE_FIELDS | {"cache_control", "thinking_blocks"}
+_MESSAGE_FIELDS = SHARED_MESSAGE_FIELDS | {"cache_control", "thinking_blocks"}
 
 
 def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
     """The request for `target`'s model. What the API cannot express is rejected, or noted."""
-    losses = Losses(target, "Bedrock")
+    unsupported = UnsupportedFields(target, "Bedrock")
     model = find_model(target)
-    check_fields(request, losses, _FIELDS, _MESSAGE_FIELDS)
-    body = encode_conversation(request, losses) | encode_settings(request, model.kind, losses)
+    check_fields(request, unsupported, _FIELDS, _MESSAGE_FIELDS)
+    body = encode_conversation(request, unsupported) | encode_settings(
+        request, model.kind, unsupported
+    )
     is_called = has_tool_blocks(body["messages"])
-    tools, extra = encode_tools(request, model.kind, losses, is_called=is_called)
+    tools, extra = encode_tools(request, model.kind, unsupported, is_called=is_called)
     if tools:
         body["toolConfig"] = tools
     if extra:
@@ -51,7 +53,7 @@ def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  
             body[name] = {**body.get(name, {}), **_checked(given, name)}
     # An id may be an ARN, whose colons and slashes must not separate parts of the path.
     path = f"/model/{quote(model.id, safe='')}/converse{'-stream' if stream else ''}"
-    return WireRequest(path, json.encode(body), dropped=losses.dropped)
+    return WireRequest(path, json.encode(body), dropped=unsupported.dropped)
 
 
 def _checked(given: Any, name: str) -> dict[str, Any]:

@@ -40,9 +40,9 @@ FINISH_REASONS: dict[str, FinishReason] = {
 FAILURES = frozenset({"malformed_model_output", "malformed_tool_use"})
 
 
-def decode(reply: WireResponse, target: Target) -> ChatCompletion:
+def decode(response: WireResponse, target: Target) -> ChatCompletion:
     """A response as a chat completion with one choice."""
-    whole = json.decode(reply.body, type=wire.Response)
+    whole = json.decode(response.body, type=wire.Response)
     reason = finish_reason(whole.stop_reason)
     return make_completion(
         find_model(target).id,
@@ -95,7 +95,7 @@ def decode_usage(usage: wire.Usage) -> Usage:
 def finish_reason(reason: str) -> FinishReason:
     """OpenAI's finish reason; `WireError` if the model failed."""
     if reason in FAILURES:
-        message = f"the model's answer was malformed (`{reason}`)"
+        message = f"the model's response was malformed (`{reason}`)"
         raise WireError(502, ErrorDetail(message, "api_error", None, reason))
     return FINISH_REASONS.get(reason, "stop")
 

@@ -13,8 +13,8 @@ from ....schema.request import ChatRequest
 from ....wire import json
 from ...anthropic.models import find_traits
 from ...anthropic.settings import encode_settings as encode_claude
-from ...base import Losses
-from ...request import read_schema
+from ...base import UnsupportedFields
+from ...request_reader import read_schema
 from ..models import encode_top_k, find_efforts, is_claude
 
 EXTRA = "additionalModelRequestFields"
@@ -27,23 +27,27 @@ _TAG = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{0,256}")
 MAX_TAGS = 16
 
 
-def encode_settings(request: ChatRequest, kind: str, losses: Losses) -> dict[str, Any]:
+def encode_settings(
+    request: ChatRequest, kind: str, unsupported: UnsupportedFields
+) -> dict[str, Any]:
     """All fields of the body but those of the conversation and its tools."""
     encode_model = _encode_claude if is_claude(kind) else _encode_other
-    body = encode_model(request, kind, losses)
+    body = encode_model(request, kind, unsupported)
     # AWS rejects an empty sequence, which stops nothing.
     if stops := [stop for stop in request.stops if stop]:
         body["inferenceConfig"] = {**body.get("inferenceConfig", {}), "stopSequences": stops}
-    if form := _encode_format(request, losses):
+    if form := _encode_format(request, unsupported):
         body["outputConfig"] = {**body.get("outputConfig", {}), "textFormat": form}
-    if tier := _encode_tier(request, losses):
+    if tier := _encode_tier(request, unsupported):
         body["serviceTier"] = {"type": tier}
-    if tags := _encode_metadata(request, losses):
+    if tags := _encode_metadata(request, unsupported):
         body["requestMetadata"] = tags
     return body
 
 
-def _encode_claude(request: ChatRequest, kind: str, losses: Losses) -> dict[str, Any]:
+def _encode_claude(
+    request: ChatRequest, kind: str, unsupported: UnsupportedFields
+) -> dict[str, Any]:
     """
     Claude accepts here what it does in Anthropic's API, where a limit is required.
 
@@ -51,7 +55,7 @@ def _encode_claude(request: ChatRequest, kind: str, losses: Losses) -> dict[str,
     if the client sets it, or with a thinking budget, which is a part of it:
     https://docs.aws.amazon.com/bedrock/latest/userguide/quotas-token-burndown.html.
     """
-    found = encode_claude(request, find_traits(kind), losses)
+    found = encode_claude(request, find_traits(kind), unsupported)
     thinking = found.get("thinking")
     has_limit = request.limit is not None or (thinking or {}).get("type") == "enabled"
     inference = {
@@ -69,8 +73,10 @@ def _encode_claude(request: ChatRequest, kind: str, losses: Losses) -> dict[str,
     )
 
 
-def _encode_other(request: ChatRequest, kind: str, losses: Losses) -> dict[str, Any]:
-    extra = _encode_effort(request, kind, losses)
+def _encode_other(
+    request: ChatRequest, kind: str, unsupported: UnsupportedFields
+) -> dict[str, Any]:
+    extra = _encode_effort(request, kind, unsupported)
     inference: dict[str, Any] = {
         "maxTokens": request.limit,
         "temperature": request.temperature,
@@ -82,42 +88,44 @@ def _encode_other(request: ChatRequest, kind: str, losses: Losses) -> dict[str, 
         inference = {}
         for name in ("max_tokens", "max_completion_tokens", "temperature", "top_p"):
             if getattr(request, name) is not None:
-                losses.lose(name, "this model takes none with `reasoning_effort: high`")
+                unsupported.add(name, "this model takes none with `reasoning_effort: high`")
     if request.body.get("thinking") is not None:
-        losses.lose("thinking", "only Claude takes it; use `reasoning_effort`")
+        unsupported.add("thinking", "only Claude takes it; use `reasoning_effort`")
     if request.top_k is not None:
         top_k = encode_top_k(kind, request.top_k)
         if top_k is None:
-            losses.lose("top_k", "this model is not known to take it")
+            unsupported.add("top_k", "this model is not known to take it")
         extra |= top_k or {}
     return _not_empty({"inferenceConfig": _not_empty(inference), EXTRA: extra})
 
 
-def _encode_effort(request: ChatRequest, kind: str, losses: Losses) -> dict[str, Any]:
+def _encode_effort(
+    request: ChatRequest, kind: str, unsupported: UnsupportedFields
+) -> dict[str, Any]:
     effort, known = request.reasoning_effort, find_efforts(kind)
     if effort is None or (effort == "none" and known is None):
         return {}
     if known is None:
-        losses.lose("reasoning_effort", "this model is not known to take it")
+        unsupported.add("reasoning_effort", "this model is not known to take it")
         return {}
     if effort == "none":
         if known.off is None:
-            losses.lose("reasoning_effort", "this model always thinks")
+            unsupported.add("reasoning_effort", "this model always thinks")
         return dict(known.off or {})
     level = "low" if effort == "minimal" else effort
     if level not in known.levels:
-        losses.lose("reasoning_effort", f"this model has {', '.join(sorted(known.levels))}")
+        unsupported.add("reasoning_effort", f"this model has {', '.join(sorted(known.levels))}")
         return {}
     return known.encode(level)
 
 
-def _encode_format(request: ChatRequest, losses: Losses) -> dict[str, Any] | None:
+def _encode_format(request: ChatRequest, unsupported: UnsupportedFields) -> dict[str, Any] | None:
     """
     `response_format` as a schema, which is JSON in a string.
 
     https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html
     """
-    asked = read_schema(request, losses)
+    asked = read_schema(request, unsupported)
     if asked is None:
         return None
     schema = {"schema": json.encode(asked.schema).decode(), "name": asked.name}
@@ -126,27 +134,27 @@ def _encode_format(request: ChatRequest, losses: Losses) -> dict[str, Any] | Non
     return {"type": "json_schema", "structure": {"jsonSchema": schema}}
 
 
-def _encode_tier(request: ChatRequest, losses: Losses) -> str | None:
+def _encode_tier(request: ChatRequest, unsupported: UnsupportedFields) -> str | None:
     """The service tier; with `auto`, as without a tier, AWS chooses."""
     tier = request.service_tier
     if tier is None or tier == "auto":
         return None
     if tier not in SERVICE_TIERS:
-        losses.lose("service_tier", f"it has {', '.join(sorted(SERVICE_TIERS))}")
+        unsupported.add("service_tier", f"it has {', '.join(sorted(SERVICE_TIERS))}")
         return None
     return tier
 
 
-def _encode_metadata(request: ChatRequest, losses: Losses) -> dict[str, str] | None:
+def _encode_metadata(request: ChatRequest, unsupported: UnsupportedFields) -> dict[str, str] | None:
     """The metadata that AWS writes to its log of the request, if it has AWS's form."""
     tags = request.metadata
     if not tags:
         return None
     if len(tags) > MAX_TAGS or not all(key and _is_tag(key) for key in tags):
-        losses.lose("metadata", f"at most {MAX_TAGS} names, of letters, digits and _:@$#=/+,.-")
+        unsupported.add("metadata", f"at most {MAX_TAGS} names, of letters, digits and _:@$#=/+,.-")
         return None
     if not all(_is_tag(value) for value in tags.values()):
-        losses.lose("metadata", "a value has at most 256 letters, digits and _:@$#=/+,.-")
+        unsupported.add("metadata", "a value has at most 256 letters, digits and _:@$#=/+,.-")
         return None
     return tags
 

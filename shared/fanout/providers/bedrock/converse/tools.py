@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from ....schema.request import ChatRequest, Function
-from ...base import Losses
-from ...request import Block, Choice, function_tools, object_schema, read_choice
+from ...base import UnsupportedFields
+from ...request_reader import Block, Choice, function_tools, object_schema, read_choice
 from ..models import is_claude
 from .messages import cache_point
 
 
 def encode_tools(
-    request: ChatRequest, kind: str, losses: Losses, *, is_called: bool
+    request: ChatRequest, kind: str, unsupported: UnsupportedFields, *, is_called: bool
 ) -> tuple[Block, Block]:
     """
     `toolConfig`, and the fields that the model itself gets; either may be empty.
@@ -20,23 +20,23 @@ def encode_tools(
     Converse has no choice "none" and cannot limit a choice to some tools, so the tools that must
     not be called are left out. But if one `is_called` in the conversation, there must be tools.
     """
-    choice = read_choice(request, losses)
+    choice = read_choice(request, unsupported)
     tools: list[Block] = []
-    for function, raw, _ in function_tools(request, losses):
+    for function, raw, _ in function_tools(request, unsupported):
         if choice.allows(function.name):
             marks = cache_point(raw) or cache_point(raw["function"])
             tools += [_encode_function(function), *marks]
     if choice.mode == "none":
         if not is_called:
             return {}, {}
-        losses.lose("tool_choice", "`none` is not supported after a tool was called")
+        unsupported.add("tool_choice", "`none` is not supported after a tool was called")
     if not tools:
         return {}, {}
     encoded = _encode_choice(choice)
     if request.parallel_tool_calls is False:
         if is_claude(kind):
             return {"tools": tools}, {"tool_choice": _claude_choice(encoded)}
-        losses.lose("parallel_tool_calls", "this model is not known to take it")
+        unsupported.add("parallel_tool_calls", "this model is not known to take it")
     return {"tools": tools, **({"toolChoice": encoded} if encoded else {})}, {}
 
 

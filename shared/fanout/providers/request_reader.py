@@ -1,9 +1,8 @@
 """
-What the codecs of vendors with an API of their own share: they read OpenAI's request here.
+Reads the parts of OpenAI's request for the codecs of vendors that have another API.
 
-Its messages, content parts, tool calls and tools are walked in one place, and what a vendor cannot
-express is rejected or dropped with the same words for all. What is sent to the vendor instead is in
-the vendor's folder.
+These are messages, content parts, tool calls and tools. What no such vendor supports is rejected or
+dropped here, with the same words for all. What is sent to a vendor is in the vendor's folder.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ from ..schema.request import (
     UserPart,
 )
 from ..wire import json
-from .base import Losses
+from .base import UnsupportedFields
 
 Block: TypeAlias = dict[str, Any]
 """A JSON object of the vendor's."""
@@ -53,7 +52,7 @@ Block: TypeAlias = dict[str, Any]
 _ONLY_FUNCTIONS = "only functions can be called"
 
 
-def present(fields: Object) -> Block:
+def without_none(fields: Object) -> Block:
     """`fields` without those that are `None`."""
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -67,18 +66,23 @@ ChatMessage: TypeAlias = (
 EncodeMessage: TypeAlias = Callable[[ChatMessage, Object, str], Sequence[Block]]
 
 
-def walk(request: ChatRequest, losses: Losses) -> Iterator[tuple[ChatMessage, Object, str]]:
+def each_message(
+    request: ChatRequest, unsupported: UnsupportedFields
+) -> Iterator[tuple[ChatMessage, Object, str]]:
     """Each message, with its JSON as the client wrote it and its path, such as `messages[0]`."""
     for index, message in enumerate(request.messages):
         path = f"messages[{index}]"
         if isinstance(message, FunctionMessage):
-            losses.lose(path, "use `tools` and a `tool` message")
+            unsupported.add(path, "use `tools` and a `tool` message")
         else:
             yield message, request.body["messages"][index], path
 
 
 def split_turns(
-    request: ChatRequest, losses: Losses, roles: Mapping[str, str], encode: EncodeMessage
+    request: ChatRequest,
+    unsupported: UnsupportedFields,
+    roles: Mapping[str, str],
+    encode: EncodeMessage,
 ) -> tuple[list[Block], list[tuple[str, list[Block]]]]:
     """
     The blocks of all system messages, and the turns of the conversation: (role, blocks).
@@ -89,7 +93,7 @@ def split_turns(
     """
     system: list[Block] = []
     turns: list[tuple[str, list[Block]]] = []
-    for message, raw, path in walk(request, losses):
+    for message, raw, path in each_message(request, unsupported):
         blocks = encode(message, raw, path)
         role = roles.get(raw["role"])
         if role is None:
@@ -108,18 +112,22 @@ class PartEncoders(Struct, frozen=True):
     """
     How a vendor writes each type of content part. A type without an encoder is not supported.
 
-    The arguments of an encoder are the part's value, its path and the losses. A text encoder may
-    return `None` for a text that the vendor rejects as empty.
+    The arguments of an encoder are the part's value, its path, and where it reports what the vendor
+    does not support. A text encoder may return `None` for a text that the vendor rejects as empty.
     """
 
     text: Callable[[str], Block | None]
-    image: Callable[[ImageURL, str, Losses], Block | None]
-    file: Callable[[FileRef, str, Losses], Block | None] | None = None
-    audio: Callable[[InputAudio, str, Losses], Block | None] | None = None
+    image: Callable[[ImageURL, str, UnsupportedFields], Block | None]
+    file: Callable[[FileRef, str, UnsupportedFields], Block | None] | None = None
+    audio: Callable[[InputAudio, str, UnsupportedFields], Block | None] | None = None
 
 
 def encode_content(
-    message: ChatMessage, raw: Object, path: str, losses: Losses, encoders: PartEncoders
+    message: ChatMessage,
+    raw: Object,
+    path: str,
+    unsupported: UnsupportedFields,
+    encoders: PartEncoders,
 ) -> Iterator[tuple[Block, Object]]:
     """
     A message's content and refusal as blocks, each with the JSON of its part.
@@ -134,38 +142,41 @@ def encode_content(
             yield block, {}
     else:
         for index, part in enumerate(content or ()):
-            if block := _encode_part(part, f"{path}.content[{index}]", losses, encoders):
+            if block := _encode_part(part, f"{path}.content[{index}]", unsupported, encoders):
                 yield block, raw["content"][index]
     if answer and answer.refusal and (block := encoders.text(answer.refusal)):
         yield block, {}
 
 
 def _encode_part(
-    part: UserPart | AssistantPart, path: str, losses: Losses, encoders: PartEncoders
+    part: UserPart | AssistantPart,
+    path: str,
+    unsupported: UnsupportedFields,
+    encoders: PartEncoders,
 ) -> Block | None:
     match part:
         case TextPart(text=text) | RefusalPart(refusal=text):
             return encoders.text(text)
         case ImagePart(image_url=image):
-            return encoders.image(image, f"{path}.image_url", losses)
+            return encoders.image(image, f"{path}.image_url", unsupported)
         case FilePart(file=file) if encoders.file:
             if not (file.file_data or file.file_id):
                 place = f"{path}.file"
                 raise RequestError(f"`{place}` has neither `file_data` nor `file_id`", place)
-            return encoders.file(file, f"{path}.file", losses)
+            return encoders.file(file, f"{path}.file", unsupported)
         case AudioPart(input_audio=audio) if encoders.audio:
-            return encoders.audio(audio, f"{path}.input_audio", losses)
+            return encoders.audio(audio, f"{path}.input_audio", unsupported)
         case FilePart():
-            losses.lose(path, "files are not supported")
+            unsupported.add(path, "files are not supported")
         case AudioPart():
-            losses.lose(path, "audio is not supported")
+            unsupported.add(path, "audio is not supported")
     return None
 
 
-def reject_low_detail(image: ImageURL, path: str, losses: Losses) -> None:
+def reject_low_detail(image: ImageURL, path: str, unsupported: UnsupportedFields) -> None:
     """For vendors whose models see every image in full."""
     if image.detail == "low":
-        losses.lose(f"{path}.detail", "images are always seen in full")
+        unsupported.add(f"{path}.detail", "images are always seen in full")
 
 
 def read_data_uri(uri: str) -> tuple[str, str] | None:
@@ -188,13 +199,13 @@ def split_data_uri(uri: str, path: str) -> tuple[str, str]:
 
 
 def function_calls(
-    message: AssistantMessage, raw: Object, path: str, losses: Losses
+    message: AssistantMessage, raw: Object, path: str, unsupported: UnsupportedFields
 ) -> Iterator[tuple[FunctionToolCall, Object, str]]:
     """The earlier function calls of a message, each with its JSON and its path."""
     for index, call in enumerate(message.tool_calls or ()):
         place = f"{path}.tool_calls[{index}]"
         if isinstance(call, CustomToolCall):
-            losses.lose(place, _ONLY_FUNCTIONS)
+            unsupported.add(place, _ONLY_FUNCTIONS)
         else:
             yield call, raw["tool_calls"][index], place
 
@@ -208,12 +219,14 @@ def read_arguments(call: FunctionToolCall, path: str) -> dict[str, Any]:
         raise RequestError(f"`{place}` is not a JSON object: {error}", place) from None
 
 
-def function_tools(request: ChatRequest, losses: Losses) -> Iterator[tuple[Function, Object, str]]:
+def function_tools(
+    request: ChatRequest, unsupported: UnsupportedFields
+) -> Iterator[tuple[Function, Object, str]]:
     """The functions that the model may call, each with its tool's JSON and path."""
     for index, tool in enumerate(request.tools or ()):
         path = f"tools[{index}]"
         if isinstance(tool, CustomTool):
-            losses.lose(path, _ONLY_FUNCTIONS)
+            unsupported.add(path, _ONLY_FUNCTIONS)
         else:
             yield tool.function, request.body["tools"][index], path
 
@@ -238,14 +251,14 @@ class Choice(Struct, frozen=True):
         return self.allowed is None or name in self.allowed
 
 
-def read_choice(request: ChatRequest, losses: Losses) -> Choice:
+def read_choice(request: ChatRequest, unsupported: UnsupportedFields) -> Choice:
     match request.tool_choice:
         case NamedFunction(function=function):
             return Choice("required", function.name)
         case AllowedTools(required=required, names=names):
             return Choice("required" if required else "auto", allowed=names)
         case NamedCustom():
-            losses.lose("tool_choice", _ONLY_FUNCTIONS)
+            unsupported.add("tool_choice", _ONLY_FUNCTIONS)
             return Choice()
         case mode:
             return Choice(mode)
@@ -254,7 +267,7 @@ def read_choice(request: ChatRequest, losses: Losses) -> Choice:
 # ---- response format ----
 
 
-def read_schema(request: ChatRequest, losses: Losses) -> JSONSchema | None:
+def read_schema(request: ChatRequest, unsupported: UnsupportedFields) -> JSONSchema | None:
     """The schema of `response_format`, for vendors that support no other format than text."""
     match request.response_format:
         case None | TextFormat():
@@ -262,7 +275,7 @@ def read_schema(request: ChatRequest, losses: Losses) -> JSONSchema | None:
         case SchemaFormat(json_schema=asked) if asked.schema is not None:
             return asked
         case _:
-            losses.lose("response_format", "it needs a `json_schema` with a `schema`")
+            unsupported.add("response_format", "it needs a `json_schema` with a `schema`")
             return None
 
 
