@@ -14,6 +14,7 @@ from pathlib import Path
 from dependency_page import dependency_page
 from openapi import description
 from provider_page import provider_page
+from python_page import python_page
 
 from fanout.cli.main import make_parser
 
@@ -47,6 +48,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     """The path and the text of every generated page."""
     yield DOCS / "cli.md", cli_page()
     yield DOCS / "providers.md", provider_page()
+    yield DOCS / "python.md", python_page()
     yield DOCS / "dependencies.md", dependency_page()
     yield DOCS.parent / "shared" / "fanout" / "http" / "openapi.json", description()
 

@@ -18,9 +18,11 @@ from typing import Any
 from ..errors import (
     AllFailed,
     Broken,
+    CheckpointError,
     ConfigError,
     DeadlineExceeded,
     FanoutError,
+    Internal,
     Malformed,
     MissingKey,
     Oversized,
@@ -41,8 +43,10 @@ BY_KIND: dict[type[FanoutError], str] = {
     Malformed: "APIResponseValidationError",
     Oversized: "APIResponseValidationError",
     SchemaMismatch: "APIResponseValidationError",
+    CheckpointError: "OpenAIError",
+    Internal: "OpenAIError",
 }
-"""The SDK's class of an error that no status tells; the first that fits."""
+"""The SDK's class of errors that have no HTTP status of a provider; the first that fits."""
 
 BY_STATUS = {
     400: "BadRequestError",
@@ -53,7 +57,9 @@ BY_STATUS = {
     422: "UnprocessableEntityError",
     429: "RateLimitError",
 }
-"""As in the SDK's `_make_status_error`; 5xx is `InternalServerError`."""
+"""The SDK's class of a 4xx status; any other is `APIStatusError`."""
+
+SERVER_ERROR = 500
 
 
 @contextmanager
@@ -86,8 +92,14 @@ def _name(error: FanoutError) -> str:
     for kind, name in BY_KIND.items():
         if isinstance(error, kind):
             return name
-    status = _upstream_status(error)
-    return BY_STATUS.get(status, "APIStatusError" if status < 500 else "InternalServerError")  # noqa: PLR2004
+    return name_of_status(_upstream_status(error))
+
+
+def name_of_status(status: int) -> str:
+    """The SDK's class for an HTTP status, as in its `_make_status_error`."""
+    if status >= SERVER_ERROR:
+        return "InternalServerError"
+    return BY_STATUS.get(status, "APIStatusError")
 
 
 def _upstream_status(error: FanoutError) -> int:

@@ -137,7 +137,7 @@ class ChatOptions(TypedDict, total=False):
     # ---- what Fanout does ----
 
     timeout: float | None
-    """Seconds until a response must be complete (streams: the first content)."""
+    """Seconds until a response must be complete, streamed or not; 600 by default."""
     request_timeout: float | None
     """The same under LiteLLM's name."""
     num_retries: int | None

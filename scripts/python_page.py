@@ -1,0 +1,163 @@
+"""Generates docs/python.md from the Python functions: signatures, options, types and errors."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel
+
+import fanout
+from fanout import errors
+from fanout.library import openai_errors, options
+
+TEMPLATE = Path(__file__).with_name("python_page.md")
+
+FUNCTIONS = (
+    "completion",
+    "batch_completion",
+    "batch_completion_models",
+    "batch_completion_models_all_responses",
+)
+TYPES = (
+    "ChatCompletion",
+    "Choice",
+    "Message",
+    "ToolCall",
+    "Function",
+    "Usage",
+    "FanoutReport",
+    "ModelAttempt",
+    "ErrorObject",
+    "ParsedMessage",
+    "ChatCompletionChunk",
+    "ChunkChoice",
+    "Delta",
+    "DeltaToolCall",
+)
+RETURNS = {
+    "completion": ("ChatCompletion", "ChunkIterator", "ChunkStream"),
+    "batch_completion": (
+        "list[ChatCompletion | FanoutError]",
+        "list[ChunkIterator]",
+        "list[ChunkStream]",
+    ),
+    "batch_completion_models": ("ChatCompletion", "ChunkIterator", "ChunkStream"),
+    "batch_completion_models_all_responses": (
+        "list[ChatCompletion | FanoutError]",
+        "list[ChunkIterator]",
+        "list[ChunkStream]",
+    ),
+}
+"""What each returns: without `stream`, with it, and with it from the async twin."""
+
+
+def python_page() -> str:
+    """The whole page: the template with its generated parts."""
+    parts = {
+        "functions": "\n".join(map(_function, FUNCTIONS)),
+        "options": "\n".join(_options()),
+        "types": "\n".join(_type(name) for name in TYPES),
+        "errors": "\n".join(_errors()),
+    }
+    return re.sub(r"<!-- (\w+) -->", lambda found: parts[found[1]], TEMPLATE.read_text())
+
+
+def _function(name: str) -> str:
+    function = getattr(fanout, name)
+    own = list(inspect.signature(function).parameters.values())[:-1]
+    parameters = [str(one).replace("'", "") for one in own]
+    kinds = [one.kind for one in own]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters.insert(kinds.index(keyword) if keyword in kinds else len(own), "*")
+    lines = [*parameters, "stream: bool | None = None", "response_format = None", "**options"]
+    plain, stream, astream = RETURNS[name]
+    signature = f"{name}(\n" + "".join(f"    {line},\n" for line in lines) + f") -> {plain}"
+    text = inspect.getdoc(function) or ""
+    return "\n".join(
+        [
+            f"### `{name}`, `a{name}`\n",
+            f"```\n{signature}\n```\n",
+            f"{text}\n",
+            f"With `stream=True` it returns `{stream}`; `a{name}` returns `{astream}`.\n",
+        ]
+    )
+
+
+def _options() -> Iterator[str]:
+    """A table for each group of options, from the source of `ChatOptions`."""
+    source = inspect.getsource(options.ChatOptions)
+    (kind,) = ast.parse(source).body
+    if not isinstance(kind, ast.ClassDef):
+        raise TypeError("ChatOptions is a class")
+    groups = {
+        number: title
+        for number, line in enumerate(source.splitlines(), 1)
+        if (title := line.strip().removeprefix("# ---- ").removesuffix(" ----")) != line.strip()
+    }
+    body = kind.body
+    for here, following in zip(body, [*body[1:], None], strict=True):
+        if not isinstance(here, ast.AnnAssign) or not isinstance(here.target, ast.Name):
+            continue
+        for number in [one for one in groups if one < here.lineno]:
+            title = groups.pop(number)
+            yield f"\n**{title[:1].upper()}{title[1:]}**\n"
+            yield "| option | type | meaning |\n|---|---|---|"
+        text = ""
+        if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
+            text = " ".join(str(following.value.value).split())
+        shown = ast.unparse(here.annotation).removesuffix(" | None").replace("|", "\\|")
+        yield f"| `{here.target.id}` | `{shown}` | {text} |"
+
+
+def _type(name: str) -> str:
+    kind: type[BaseModel] = getattr(fanout, name)
+    annotations = {
+        field: text for base in reversed(kind.__mro__) for field, text in _annotations(base).items()
+    }
+    rows = [
+        f"| `{field}` | `{annotations[field]}` |".replace(" | None", " \\| None")
+        for field in kind.model_fields
+    ]
+    rows = [re.sub(r"(?<=[\w\]]) \| (?=\w+\])", r" \\| ", row) for row in rows]
+    table = "\n".join(["| field | type |", "|---|---|", *rows])
+    return f"### `{name}`\n\n{inspect.getdoc(kind)}\n\n{table}\n"
+
+
+def _annotations(kind: type) -> dict[str, str]:
+    found = vars(kind).get("__annotations__", {})
+    return {name: text for name, text in found.items() if isinstance(text, str)}
+
+
+def _errors() -> Iterator[str]:
+    """The table of exceptions: parents first."""
+    yield "| exception | raised when | OpenAI's class |"
+    yield "|---|---|---|"
+    tree = inspect.getdoc(errors) or ""
+    for name, depth, text in _tree(tree):
+        if name in fanout.__all__:
+            yield f"| {'&nbsp;&nbsp;' * depth}`{name}` | {text} | {_openai(name)} |"
+
+
+def _tree(text: str) -> Iterator[tuple[str, int, str]]:
+    """The name, depth and words of each exception in the tree that `errors.py` draws."""
+    for line in text.splitlines():
+        if found := re.match(r"([│ ├└─]*)(\w+)(?: {2,}(.*))?$", line):
+            if found[2] == "FanoutError":
+                yield "FanoutError", 0, "every exception below derives from it"
+            elif "─" in found[1]:
+                words = re.sub(r" {2,}", " ", found[3] or "").strip()
+                yield found[2], found[1].rstrip(" ─").count("│") + 1, words
+
+
+def _openai(name: str) -> str:
+    kind = getattr(errors, name)
+    for ours, theirs in openai_errors.BY_KIND.items():
+        if issubclass(kind, ours):
+            return f"`{theirs}`"
+    if issubclass(kind, errors.ProviderError) or name in {"FanoutError", "AllFailed"}:
+        return "by its status"
+    return f"`{openai_errors.name_of_status(kind.status)}`"

@@ -1,0 +1,40 @@
+"""The examples of docs/python.md run as printed, against a scripted provider."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fanout
+from tests.support.provider_steps import answers
+from tests.support.scripted_provider import Upstream
+
+PAGE = Path(__file__).parent.parent.parent / "docs" / "python.md"
+EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def test_the_page_has_an_example_of_every_function() -> None:
+    functions = {name for name in fanout.__all__ if f"a{name}" in fanout.__all__}
+    assert [name for name in functions if f"{name}(" not in "".join(EXAMPLES)] == []
+
+
+@pytest.mark.parametrize("code", EXAMPLES)
+def test_an_example_runs_as_printed(
+    upstream: Upstream, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    monkeypatch.setenv("OPENAI_API_BASE", f"{upstream.url}/v1")
+    monkeypatch.chdir(tmp_path)
+    for model in ("gpt-4o", "gpt-4o-mini"):
+        upstream.script(model, answers('{"name": "Ada Lovelace", "age": 36}'))
+    names: dict[str, Any] = {}
+    exec(code, names)  # noqa: S102 -- the page's own words
+    assert upstream.calls
+    assert [one for one in upstream.calls if one.path != "/v1/chat/completions"] == []
+    if "person" in names:
+        assert (names["person"].name, names["person"].age) == ("Ada Lovelace", 36)
+    for response in names.get("responses", []):
+        assert isinstance(response, fanout.ChatCompletion)
