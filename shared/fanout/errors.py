@@ -1,35 +1,36 @@
 """
-Every error this house raises on purpose.
+Every error that Fanout raises on purpose.
 
     FanoutError
     ├── ConfigError              the YAML or the environment is wrong; says which key
-    │   └── MissingKey           a provider's key is not there
-    ├── RequestError             the caller's request cannot be served as asked      (400)
+    │   └── MissingKey           a provider's key is not set
+    ├── RequestError             the request is wrong; says which field              (400)
     │   ├── UnknownModel                                                             (404)
-    │   ├── NotFound             nothing is at this path                             (404)
-    │   ├── Unauthorized         no key, or not one of ours                          (401)
-    │   ├── Forbidden            this key may not name this model                    (403)
+    │   ├── NotFound             no such path, file or batch                         (404)
+    │   ├── Unauthorized         the key is missing, or not one of the gateway's     (401)
+    │   ├── Forbidden            this key may not use this model                     (403)
     │   ├── WrongMethod          .allowed                                            (405)
     │   ├── TooLarge             the body is over the limit                          (413)
     │   ├── HeadersTooLarge                                                          (431)
-    │   └── Unsupported          this provider has no such parameter
+    │   └── Unsupported          this provider does not have this parameter
     ├── ProviderError            one attempt failed: .deployment .status .detail .is_retryable
     │   ├── Unreachable          no connection                                       (502)
-    │   ├── TimedOut             no answer in time                                   (504)
-    │   ├── Refused              401, 403: our key, not the caller's                 (502)
-    │   ├── Rejected             400, 404, 413, 422: the request, says the provider
+    │   ├── TimedOut             no response in time                                 (504)
+    │   ├── Refused              401, 403: the provider rejects the gateway's key    (502)
+    │   ├── Rejected             400, 404, 413, 422: the provider rejects the request
     │   ├── RateLimited          429; .retry_after                                   (429)
-    │   │   └── QuotaExceeded    429 that no waiting cures                           (429)
+    │   │   └── QuotaExceeded    429; waiting does not help                          (429)
     │   ├── Overloaded           500, 502, 503, 529
-    │   ├── Malformed            the reply does not parse as the provider's own wire (502)
+    │   ├── Malformed            the response is not in the provider's format        (502)
     │   ├── Broken               the stream ended early                              (502)
-    │   └── Oversized            an answer too large to be held                      (502)
+    │   └── Oversized            the response is too large                           (502)
     ├── SchemaMismatch           the response does not fit `response_format`; .completion (502)
     ├── CheckpointError          the file of `checkpoint=` cannot be read or written; .responses
-    ├── AllFailed                .failures, in call order; their status if they agree, else 502
-    ├── Internal                 a bug of ours, which the log has already                (500)
-    └── DeadlineExceeded         the request's own time is up                        (504)
-Knows nothing of HTTP, of configuration, or of how an error is printed.
+    ├── AllFailed                .failures, in call order; their status if equal, else 502
+    ├── Internal                 a bug in Fanout, which is already logged            (500)
+    └── DeadlineExceeded         the request's time is up                            (504)
+
+The numbers on the right are the HTTP statuses that clients get.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from msgspec.structs import replace
 
 
 class ErrorDetail(Struct, frozen=True):
-    """What an error says, safe to show; `retry_after` is the pause in seconds it asks for."""
+    """What clients may see of an error; `retry_after` is the pause in seconds before a retry."""
 
     message: str
     type: str = "api_error"
@@ -52,7 +53,7 @@ class ErrorDetail(Struct, frozen=True):
 
 
 class FanoutError(Exception):
-    """The root: every error here has a `status` and a `detail`."""
+    """The base class: every error has a `status` and a `detail`."""
 
     status: int = 500
     type: ClassVar[str] = "api_error"
@@ -71,14 +72,14 @@ class ConfigError(FanoutError):
 
 
 class MissingKey(ConfigError):
-    """A provider's key is neither in the config nor in the environment."""
+    """A provider's key is set neither in the config nor in the environment."""
 
     status = 500
     code = "missing_provider_key"
 
 
 class RequestError(FanoutError):
-    """The caller's request cannot be served as asked; `param` is the field to change."""
+    """The request is wrong; `param` is the field to change."""
 
     status = 400
     type = "invalid_request_error"
@@ -116,7 +117,7 @@ class Forbidden(RequestError):
 
 
 class WrongMethod(RequestError):
-    """The path is there, but not for this method; `allowed` are those it is there for."""
+    """The path exists, but not for this method; `allowed` are the methods it exists for."""
 
     status = 405
     code = "method_not_allowed"
@@ -137,20 +138,20 @@ class HeadersTooLarge(RequestError):
 
 
 class Unsupported(RequestError):
-    """The provider's wire has no words for this parameter."""
+    """The provider's API does not have this parameter."""
 
     code = "unsupported_parameter"
 
 
 class HasName(Protocol):
-    """What an error needs to know of a deployment: what to call it."""
+    """The part of a deployment that an error needs: its name."""
 
     @property
     def name(self) -> str: ...
 
 
 class ProviderError(FanoutError):
-    """One attempt failed. `status` is what our caller sees, `upstream` what the provider said."""
+    """One attempt failed. `status` is for the client; `upstream` is the provider's own status."""
 
     status = 502
     code: ClassVar[str | None] = "provider_error"
@@ -189,14 +190,14 @@ class TimedOut(ProviderError):
 
 
 class Refused(ProviderError):
-    """Our key was refused. The provider's own words may show a part of it, so they stay here."""
+    """The provider rejected the gateway's key. Its message may quote the key: not passed on."""
 
     code = "provider_key_refused"
     is_retryable = False
 
 
 class Rejected(ProviderError):
-    """The provider says that the request is wrong: its status and its words are the caller's."""
+    """The provider rejected the request; its status and message are passed on to the client."""
 
     code = None
     is_retryable = False
@@ -218,7 +219,7 @@ class QuotaExceeded(RateLimited):
 
 
 class Overloaded(ProviderError):
-    """A fault on the provider's side; its 503 and 529 are our 503, the others a 502."""
+    """The provider failed. Its 503 and 529 become 503 for the client, other statuses 502."""
 
     code = "provider_overloaded"
 
@@ -267,7 +268,7 @@ class CheckpointError(FanoutError):
 
 
 class Cause(Struct, frozen=True):
-    """One contestant's failure, and the model's name as the caller wrote it."""
+    """One model's failure, with the model name that the client wrote."""
 
     model: str
     error: Exception
@@ -297,7 +298,7 @@ INTERNAL = ErrorDetail("an internal error; the log has it under this request's i
 
 
 class Internal(FanoutError):
-    """A bug of ours (its `__cause__`) that the log has been told of."""
+    """A bug in Fanout (its `__cause__`), which is already logged."""
 
     def __init__(self) -> None:
         super().__init__(INTERNAL.message)
@@ -308,16 +309,16 @@ class Internal(FanoutError):
 
 
 def status_of(error: Exception) -> int:
-    """The HTTP status that an error answers with; a bug is a 500."""
+    """The HTTP status of an error; a bug's is 500."""
     return error.status if isinstance(error, FanoutError) else 500
 
 
 def detail_of(error: Exception) -> ErrorDetail:
-    """What may be said of an error to a caller; of a bug, nothing."""
+    """What a client may see of an error; of a bug, only that there was one."""
     return error.detail if isinstance(error, FanoutError) else INTERNAL
 
 
 def public_message(cause: Cause) -> str:
-    """One cause in words, starting with the model's name."""
+    """One failure's message, starting with the model name."""
     message = detail_of(cause.error).message
     return message if message.startswith(f"`{cause.model}`") else f"`{cause.model}`: {message}"

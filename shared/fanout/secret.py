@@ -1,9 +1,9 @@
 """
-Keys, and prompts, that do not show. Knows nothing of where keys are kept.
+Keeps keys and prompts out of logs, reprs and error messages.
 
-A `Secret` prints and formats as dots and cannot be dumped; only `reveal()` gives its text, and
-only the transport and the key check call it. A `HiddenRepr` value has keys, or what somebody said,
-somewhere in it.
+A `Secret` prints and formats as dots and cannot be serialized. Only `reveal()` returns its text,
+and only the transport and the key check call it. A `HiddenRepr` is a value that contains keys or
+prompts.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ DOTS = "••••"
 
 class Secret:
     """
-    A literal key, or the `name` under which the environment (or Secrets Manager) has it.
+    A literal key, or the `name` of one in the environment or in Secrets Manager.
 
-    Blanks around it are no part of it: files that keys are read from end with a line break.
+    Whitespace around a key is removed: files that keys are read from end with a line break.
     """
 
-    # No struct, which any encoder would dump.
+    # Not a struct: any encoder would serialize it.
     __slots__ = ("__text", "name")
 
     def __init__(self, name: str, text: str | None = None) -> None:
@@ -30,7 +30,7 @@ class Secret:
         self.__text = text.strip() if text else text
 
     def reveal(self) -> str | None:
-        """The text, or `None` where the name has yet to be looked up."""
+        """The key's text, or `None` if the name has not been looked up."""
         return self.__text
 
     @property
@@ -55,7 +55,7 @@ class Secret:
 
 
 class HiddenRepr(Struct, frozen=True):
-    """A value that shows nothing of itself, in no repr: keys or prompts are in it."""
+    """A value with a hidden repr, because it contains keys or prompts."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({DOTS})"

@@ -1,4 +1,4 @@
-"""The process's environment, read once into a value. The only reader of `os.environ`."""
+"""Reads the process's environment once. The only reader of `os.environ`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ CONFIG_NAMES = ("fanout.yaml", "config.yaml")
 
 class Settings(HiddenRepr, frozen=True):
     """
-    What the process was started with.
+    The config's path and the environment.
 
-    `config` is the YAML's path (`FANOUT_CONFIG`), or `None` for no config; `env` is a copy of the
-    environment, which may hold keys and so is not shown.
+    `config` is the path of the YAML file (`FANOUT_CONFIG`), or `None` for no config. `env` is a
+    copy of the environment; it may contain keys, so its repr is hidden.
     """
 
     config: Path | None = None

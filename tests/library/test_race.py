@@ -168,6 +168,6 @@ def test_a_name_that_tells_no_provider_is_refused_before_anything_is_paid_for(
     upstream: Upstream, call: Way
 ) -> None:
     upstream.script("a", answers("A"))
-    with pytest.raises(RequestError, match="`nobodys-model` names no known provider"):
+    with pytest.raises(RequestError, match="`nobodys-model` has no known provider"):
         call(NAME, ["openai/a", "nobodys-model"], HI)
     assert upstream.calls == []

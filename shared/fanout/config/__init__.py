@@ -1,1 +1,1 @@
-"""The YAML: its shape, how it is read, and what it resolves to. LiteLLM's names."""
+"""The config file, with LiteLLM's keys: its fields, how it is read, and what it resolves to."""

@@ -1,4 +1,4 @@
-"""A config file or its text to a checked `ConfigFile`. The only importer of `yaml`."""
+"""Reads a config file and checks it. The only importer of `yaml`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .unknown_keys import unknown_keys
 REFERENCE = re.compile(r"^os\.environ/([A-Za-z_][A-Za-z0-9_]*)$")
 
 
-# What stays a reference until a call needs it: on AWS it may be in Secrets Manager.
+# Keys stay references until a call needs them: on AWS they are in Secrets Manager.
 SECRET_KEYS = frozenset({"api_key", "master_key", "key"})
 
 
 def load_file(path: Path, env: Mapping[str, str]) -> ConfigFile:
-    """Read and check the YAML at `path`; `ConfigError` names every wrong key."""
+    """Read and check the YAML file at `path`; raises `ConfigError` that names every wrong key."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -34,7 +34,7 @@ def load_file(path: Path, env: Mapping[str, str]) -> ConfigFile:
 
 
 def load_text(text: str, env: Mapping[str, str], name: str = "config") -> ConfigFile:
-    """Check the YAML in `text`, which JSON is too; `name` is what errors call it."""
+    """Check a config in YAML or JSON; errors call it `name`."""
     if text.startswith("{"):
         try:
             return check(json.decode_strict(text.encode()), env, name)
@@ -53,7 +53,7 @@ def load_text(text: str, env: Mapping[str, str], name: str = "config") -> Config
 
 
 def _read_yaml(text: str) -> Any:
-    """The value of a YAML text, dates (Azure's `api_version`) as they are written."""
+    """The value of a YAML text. Dates stay text, because Azure's `api_version` looks like one."""
     import yaml
 
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -72,7 +72,7 @@ def _read_yaml(text: str) -> Any:
 
 
 def _reject_duplicate_keys(root: Any) -> None:
-    """A key that comes twice in one mapping would lose its first value in silence."""
+    """Reject a mapping with a duplicate key, whose first value YAML would silently drop."""
     from yaml.constructor import ConstructorError
 
     todo, done = [root], set()
@@ -87,21 +87,21 @@ def _reject_duplicate_keys(root: Any) -> None:
         seen = set()
         for key, value in node.value:
             if (key.tag, str(key.value)) in seen:
-                duplicate = f"the key `{key.value}` comes twice"
+                duplicate = f"the key `{key.value}` is given twice"
                 raise ConstructorError(None, None, duplicate, key.start_mark)
             seen.add((key.tag, str(key.value)))
             todo.append(value)
 
 
 def check(value: object, env: Mapping[str, str], name: str = "config") -> ConfigFile:
-    """Check a config that is a JSON value already; `os.environ/NAME` is replaced but in keys."""
+    """Check a parsed config and replace `os.environ/NAME`, except in keys."""
     if not isinstance(value, Mapping):
         raise ConfigError(f"`{name}`: the top level must be a mapping, such as `model_list:`")
     if wrong := [f"`{path}` {advice}" for path, advice in unknown_keys(value)]:
         raise ConfigError(f"`{name}`: " + "; ".join(wrong))
     sections = {key: section for key, section in value.items() if section is not None}
     try:
-        # Not strict: what an environment variable holds is text, also where a number is meant.
+        # Not strict: environment variables are text, also where the config needs a number.
         return msgspec.convert(_substitute(sections, env, ""), ConfigFile, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(f"`{name}`: {as_request_error(str(error))}") from None
@@ -126,5 +126,5 @@ def _substitute(value: Any, env: Mapping[str, str], place: str) -> Any:
     if (name := reference(value)) is None:
         return value
     if name not in env:
-        raise ConfigError(f"`{place[1:]}`: the environment has no `{name}`")
+        raise ConfigError(f"`{place[1:]}`: the environment variable `{name}` is not set")
     return env[name]

@@ -1,8 +1,8 @@
 """
-The config file as checked structs, in LiteLLM's names. `config.example.yaml` shows every key.
+The fields of the config file, with LiteLLM's names. `config.example.yaml` shows every key.
 
-A key that is not here is an error that names its nearest neighbour; `docs/config.md` says which of
-LiteLLM's keys are left out, and why. Knows nothing of files or of the environment.
+Any other key is an error that suggests the closest known key. `docs/config.md` lists the keys of
+LiteLLM that are not supported, and why.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Name: TypeAlias = Annotated[str, Meta(min_length=1)]
 
 class ModelParams(HiddenRepr, frozen=True, kw_only=True):
     """
-    `litellm_params`: how to reach one deployment.
+    `litellm_params`: how to call one deployment.
 
-    A key that is neither here nor a parameter of chat completions is refused; a parameter (such as
-    `temperature`) becomes the default of each request.
+    Parameters of chat completions (such as `temperature`) may be added; they become defaults of
+    each request. Any other key is an error.
     """
 
     model: Name
@@ -48,7 +48,7 @@ class ModelParams(HiddenRepr, frozen=True, kw_only=True):
 
 
 class ModelEntry(HiddenRepr, frozen=True, kw_only=True):
-    """One entry of `model_list`; several with one `model_name` are a group."""
+    """One entry of `model_list`; several with the same `model_name` are a group."""
 
     model_name: Name
     litellm_params: dict[str, Any]
@@ -73,7 +73,7 @@ class ServiceSettings(Struct, frozen=True, kw_only=True):
 
 
 class KeyEntry(HiddenRepr, frozen=True, kw_only=True):
-    """One caller's key; without `models` it may name every model."""
+    """One client's key; without `models` it may use every model."""
 
     name: Name
     key: Name

@@ -1,7 +1,7 @@
 """
-What a config means: model names to deployments, keys to secrets, limits to numbers.
+Resolves a config: model names to deployments, keys to secrets.
 
-Knows nothing of files, networks or time: a config and an environment in, a `Catalog` out.
+Pure: a config and an environment in, a `Catalog` out.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from .load import reference
 from .model import ConfigFile, GeneralSettings, ModelEntry, ModelParams
 
 DEFAULT_TIMEOUT = 600.0
-"""Seconds for a whole request where nothing says otherwise: the OpenAI SDK's own default."""
+"""Seconds for a whole request: the OpenAI SDK's default."""
 
 DEFAULT_RETRIES = 2
-"""Retries of one model name, LiteLLM's router's default and the OpenAI SDK's."""
+"""Retries per model name: the default of LiteLLM's router and of the OpenAI SDK."""
 
 DEFAULT_STREAM_TIMEOUT = 600.0
 """
-Seconds that a stream may be silent, before its head or between two pieces: the OpenAI SDK's read
-time-out. A reasoning model may say nothing for minutes before its first word.
+Seconds that a stream may be silent, before its headers or between two pieces: the OpenAI SDK's read
+timeout. A reasoning model may send nothing for minutes before its first content.
 """
 
-# Where an address has an option of the deployment: `https://bedrock-runtime.{region}.…`.
+# A base URL may contain options of the deployment: `https://bedrock-runtime.{region}.…`.
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 class Deployment(Struct, frozen=True):
-    """One entry of `model_list`, resolved: whom to ask, for which model, with which key."""
+    """One resolved entry of `model_list`: which provider, URL, model and keys."""
 
     id: str
     name: str
@@ -61,7 +61,7 @@ class Deployment(Struct, frozen=True):
 
 
 class ClientKey(Struct, frozen=True):
-    """A key of a caller; `models` is what it may name, `None` for everything."""
+    """A client's key; `models` are the model names it may use, `None` for all."""
 
     name: str
     secret: Secret | None
@@ -69,7 +69,7 @@ class ClientKey(Struct, frozen=True):
 
 
 class Catalog(HiddenRepr, frozen=True):
-    """Everything the gateway may be asked for. Without a config, whatever the prefixes resolve."""
+    """The models and settings of a gateway. If `is_open`, `provider/model` is a model name too."""
 
     groups: Mapping[str, tuple[Deployment, ...]]
     env: Mapping[str, str] = field(default_factory=dict)
@@ -82,17 +82,17 @@ class Catalog(HiddenRepr, frozen=True):
     general: GeneralSettings = field(default_factory=GeneralSettings)
 
     def __repr__(self) -> str:
-        return f"Catalog(groups={list(self.groups)})"  # the environment has keys in it
+        return f"Catalog(groups={list(self.groups)})"  # the environment contains keys
 
     @property
     def secret_names(self) -> list[str]:
-        """The names of keys that the config has no text for: somebody has to look them up."""
+        """The names of keys without a text, which must be looked up."""
         keys = [key for group in self.groups.values() for d in group for key in d.keys]
         keys += [client.secret for client in self.client_keys if client.secret]
         return sorted({key.name for key in keys if not key.is_known})
 
     def find(self, name: str) -> tuple[Deployment, ...]:
-        """The deployments behind a model name; `UnknownModel` if there are none."""
+        """The deployments of a model name; raises `UnknownModel` if there are none."""
         if group := self.groups.get(name):
             return group
         if self.is_open and registry.split_model(name):
@@ -103,7 +103,7 @@ class Catalog(HiddenRepr, frozen=True):
 
 
 def resolve(config: ConfigFile, env: Mapping[str, str]) -> Catalog:
-    """The catalog of a config; `ConfigError` says what cannot be resolved."""
+    """The catalog of a config; raises `ConfigError` that says what cannot be resolved."""
     groups: dict[str, tuple[Deployment, ...]] = {}
     for index, entry in enumerate(config.model_list):
         deployment = _deployment(config, entry, index, env)
@@ -129,7 +129,9 @@ def _deployment(
     ours = ModelParams.__struct_fields__
     given = {k: v for k, v in entry.litellm_params.items() if v is not None}
     if "," in entry.model_name or entry.model_name != entry.model_name.strip():
-        raise ConfigError(f"{place}: a model name cannot hold a comma, nor begin or end with space")
+        raise ConfigError(
+            f"{place}: a model name cannot contain a comma, nor start or end with a space"
+        )
     try:
         params = convert({k: given.pop(k) for k in ours if k in given}, ModelParams, strict=False)
         defaults = _checked_defaults(given)
@@ -150,7 +152,7 @@ def _deployment(
 
 
 def _checked_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters of requests, as every request's are checked; text of the environment may count."""
+    """Check default parameters like those of a request; numbers may be text, from environments."""
     if not given:
         return {}
     required = {"messages": [{"role": "user", "content": ""}], "body": {}}
@@ -169,14 +171,14 @@ def make_deployment(
     env: Mapping[str, str],
     number: str = "0",
 ) -> Deployment:
-    """One deployment from its parameters; `name` is what callers call it."""
+    """One deployment from its parameters; `name` is the model name that clients write."""
     split = registry.split_model(params.model)
     if split is None and params.api_base:
-        split = ("openai", params.model)  # any server that speaks OpenAI's wire
+        split = ("openai", params.model)  # any server with OpenAI's API
     if split is None:
         raise ConfigError(
-            f"`{params.model}` names no known provider: write `provider/model` with one of "
-            f"{', '.join(registry.names())}, or give `api_base`"
+            f"`{params.model}` has no known provider: write `provider/model` with one of "
+            f"{', '.join(registry.names())}, or set `api_base`"
         )
     provider, model = registry.find(split[0]), split[1]
     options = _options(params, env)
@@ -201,7 +203,7 @@ def make_deployment(
 
 
 def _options(params: ModelParams, env: Mapping[str, str]) -> dict[str, str]:
-    """What a provider may want to know besides the model; the environment's names are LiteLLM's."""
+    """Options of a provider besides the model; the environment variables are LiteLLM's."""
     region = params.region or params.aws_region_name
     found = {
         "api_base": params.api_base,
@@ -220,7 +222,7 @@ def _base_url(
         raise ConfigError(f"`{provider.name}` needs `{missing[0]}` in litellm_params")
     base = _PLACEHOLDER.sub(lambda place: options[place[1]], base)
     if "{" in base or "}" in base:
-        raise ConfigError(f"`api_base` has a brace in it: `{base[:80]}`")
+        raise ConfigError(f"`api_base` must not contain a brace: `{base[:80]}`")
     if not _is_address(base):
         raise ConfigError(f"`api_base` must be an https:// or http:// address, not `{base[:40]}`")
     return base.rstrip("/")
@@ -230,7 +232,7 @@ def _is_address(base: str) -> bool:
     try:
         parts = urlsplit(base)
         port = parts.port
-    except ValueError:  # half an IPv6 address, a port that is none
+    except ValueError:  # half an IPv6 address, or not a port
         return False
     has_space = any(letter.isspace() for letter in base)
     return (
@@ -251,7 +253,7 @@ def _keys(provider: Provider, params: ModelParams, env: Mapping[str, str]) -> tu
 
 
 def secret(value: str, env: Mapping[str, str]) -> Secret:
-    """`os.environ/NAME` as that name's secret, anything else as the secret itself."""
+    """The secret of an `os.environ/NAME`, or of a literal key."""
     name = reference(value)
     return Secret(name, env.get(name) or None) if name else Secret("(literal)", value)
 

@@ -1,4 +1,4 @@
-"""Unknown keys of a config, with their path and the nearest known one. Knows only JSON values."""
+"""Finds unknown keys of a config, and suggests the closest known key."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from .model import (
     ServiceSettings,
 )
 
-# Parameters of a request that a deployment may have a default for. Not `n`: the choices of several
-# models' answers are counted by the request's own.
+# Request parameters that a deployment may have a default for. Not `n`: with several models, choices
+# are numbered by the request's own `n`.
 DEFAULTABLE = frozenset(ChatRequest.__struct_fields__) - GATEWAY_FIELDS - {"messages", "body", "n"}
 
-# LiteLLM's keys that would mean nothing here: refused, with the reason, and never just ignored.
+# LiteLLM's keys that have no effect in Fanout: an error with the reason, never silently ignored.
 WITHOUT_EFFECT = {
-    "set_verbose": "logs are always one JSON line an attempt",
+    "set_verbose": "Fanout always logs one JSON line per attempt",
     "json_logs": "logs are always JSON",
-    "routing_strategy": "a group is always picked by weight, the least busy first",
-    "cancel_on_disconnect": "always on",
+    "routing_strategy": "Fanout always picks the least busy deployment for its weight",
+    "cancel_on_disconnect": "it is always on",
     "max_retries": "use num_retries",
-    "n": "a request says how many choices it wants",
+    "n": "set it in the request",
     "custom_llm_provider": "write the provider before the model: `groq/llama3-8b-8192`",
 }
 
@@ -43,7 +43,7 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
 
 
 def unknown_keys(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Each key that has no meaning: its path, and what to do about it."""
+    """Each unknown key: its path, and what to do about it."""
     yield from _unknown(config, _fields(ConfigFile), "")
     for section, kind in _SECTIONS.items():
         yield from _unknown(config.get(section), _fields(kind), f"{section}.")

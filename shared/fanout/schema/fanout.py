@@ -204,12 +204,12 @@ def _mode(asked: GatewayFields, fanout: FanOutField, count: int) -> tuple[Mode, 
             mode = "one"
     elif asked.fastest_response and mode not in {"race", "hedge"}:
         raise RequestError(
-            f"`fastest_response` and `fanout.mode: {mode}` exclude each other", "fanout.mode"
+            f"`fastest_response` cannot be used with `fanout.mode: {mode}`", "fanout.mode"
         )
     if mode == "one" and count > 1:
-        raise RequestError("`fanout.mode: one` takes one model", "fanout.mode")
+        raise RequestError("`fanout.mode: one` needs exactly one model", "fanout.mode")
     if mode in {"one", "all", "fallback"} and stagger is not None:
-        raise RequestError("`fanout.stagger` belongs to a race", "fanout.stagger")
+        raise RequestError("`fanout.stagger` works only in a race or hedge", "fanout.stagger")
     if mode == "fallback":
         return mode, None
     if mode == "hedge" or stagger:
@@ -224,13 +224,15 @@ def _conversations(body: Mapping[str, Any], models: int) -> tuple[tuple[ChatRequ
     if not isinstance(messages, list) or not any(isinstance(m, list) for m in messages):
         return (parse_chat(rest),), False
     if (calls := len(messages) * models) > MAX_CALLS:
-        raise RequestError(f"{calls} calls in one request; the limit is {MAX_CALLS}", "messages")
+        raise RequestError(
+            f"the request needs {calls} calls to models; the limit is {MAX_CALLS}", "messages"
+        )
     found: list[ChatRequest] = []
     for index, conversation in enumerate(messages):
         if not isinstance(conversation, list):
             raise RequestError(
-                f"`messages[{index}]` is a message among conversations: "
-                "give either a list of messages or a list of such lists",
+                f"`messages[{index}]` is a message in a list of conversations: "
+                "send either a list of messages or a list of such lists",
                 f"messages[{index}]",
             )
         said = {**rest, "messages": conversation}
@@ -264,7 +266,7 @@ def _fallbacks(
             for name, spare in entry.items():
                 if not isinstance(spare, list) or not all(isinstance(s, str) for s in spare):
                     param = f"fallbacks[{index}].{name}"
-                    raise RequestError(f"`{param}`: expected a list of model names", param)
+                    raise RequestError(f"`{param}` must be a list of model names", param)
                 count += 1 + len(spare)
                 if count <= MAX_FALLBACKS:
                     found[name] = (*found.get(name, ()), *spare)

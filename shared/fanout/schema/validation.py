@@ -1,4 +1,4 @@
-"""JSON values to checked values, with errors that name the field the way a caller writes it."""
+"""Checks JSON values against types; an error names the field and says what it must be."""
 
 from __future__ import annotations
 
@@ -13,13 +13,31 @@ from .request import ChatRequest, Conversation
 
 T = TypeVar("T")
 
-# msgspec ends its messages with the place: "Expected `str`, got `int` - at `$.messages[0].role`".
-_PLACE = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
+# msgspec ends its messages with the path: "Expected `str`, got `int` - at `$.messages[0].role`".
+_PATH = re.compile(r" - at (?:`key` in )?`\$\.?([^`]*)`$")
 _MISSING = re.compile(r"^Object missing required field `([^`]*)`")
+_WRONG_TYPE = re.compile(r"^Expected `([^`]*)`, got `([^`]*)`$")
+_OUT_OF_RANGE = re.compile(r"^Expected `(?:int|float)` (<=|>=|<|>) (.*)$")
+_WRONG_LENGTH = re.compile(r"^Expected `(str|array|object)` of length (<=|>=) (\d+)$")
+_NOT_ALLOWED = re.compile(r"^Invalid (?:enum )?value (.*)$")
+
+TYPES = {
+    "str": "a string",
+    "int": "an integer",
+    "float": "a number",
+    "bool": "a boolean",
+    "null": "null",
+    "array": "a list",
+    "object": "an object",
+}
+"""msgspec's names of JSON's types, and the words for them."""
+
+BOUNDS = {"<=": "at most", ">=": "at least", "<": "less than", ">": "more than"}
+UNITS = {"str": "character", "array": "item", "object": "key"}
 
 
 def convert(value: object, kind: type[T], *, strict: bool = True) -> T:
-    """`value` as a `kind`; `RequestError` with the field's path in `param` if it is not one."""
+    """`value` as a `kind`; raises `RequestError` with the path of the wrong field in `param`."""
     try:
         return msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError as error:
@@ -28,26 +46,47 @@ def convert(value: object, kind: type[T], *, strict: bool = True) -> T:
         raise RequestError("the request is nested too deeply", None) from None
 
 
-def as_request_error(said: str) -> RequestError:
-    """A message of msgspec as an error of ours, its `$.a[0].b` turned to `a[0].b`."""
-    place = _PLACE.search(said)
-    message = said[: place.start()] if place else said
-    param = place[1] if place else ""
-    if missing := _MISSING.match(message):
+def as_request_error(message: str) -> RequestError:
+    """Reword msgspec's message: "Expected `int` >= 1 - at `$.n`" is "`n` must be at least 1"."""
+    path = _PATH.search(message)
+    fault = message[: path.start()] if path else message
+    param = path[1] if path else ""
+    if missing := _MISSING.match(fault):
         name = f"{param}.{missing[1]}" if param else missing[1]
         return RequestError(f"`{name}` is missing", name, "missing_required_parameter")
-    message = message.replace("array", "list").replace("object", "JSON object")
-    if not param:
-        return RequestError(message, None, "invalid_type")
-    return RequestError(f"`{param}`: {message[:1].lower()}{message[1:]}", param)
+    if param:
+        return RequestError(f"`{param}` {_explain(fault)}", param)
+    return RequestError(f"the value {_explain(fault)}", None, "invalid_type")
+
+
+def _explain(fault: str) -> str:
+    """The message without its path, as the rest of a sentence about the field."""
+    if found := _WRONG_TYPE.match(fault):
+        wanted = [TYPES.get(name, f"`{name}`") for name in found[1].split(" | ")]
+        given = TYPES.get(found[2], f"`{found[2]}`")
+        return f"must be {_any_of(wanted)}, not {given}"
+    if found := _OUT_OF_RANGE.match(fault):
+        return f"must be {BOUNDS[found[1]]} {found[2].removesuffix('.0')}"
+    if found := _WRONG_LENGTH.match(fault):
+        if (found[2], found[3]) == (">=", "1"):
+            return "must not be empty"
+        plural = "" if found[3] == "1" else "s"
+        return f"must have {BOUNDS[found[2]]} {found[3]} {UNITS[found[1]]}{plural}"
+    if found := _NOT_ALLOWED.match(fault):
+        return f"cannot be {found[1]}"
+    return f"is not valid: {fault[:1].lower()}{fault[1:]}"
+
+
+def _any_of(names: list[str]) -> str:
+    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def parse_chat(body: Mapping[str, Any]) -> ChatRequest:
-    """One conversation's request; `body` holds only what is addressed to the model."""
+    """Check the request of one conversation; `body` has only the fields meant for the model."""
     return convert({**body, "body": body}, ChatRequest)
 
 
 def like(request: ChatRequest, body: Mapping[str, Any]) -> ChatRequest:
-    """The same request with the messages of `body`, in which nothing else is different."""
+    """The same request with the messages of `body`; nothing else is checked again."""
     messages = convert({"messages": body["messages"]}, Conversation).messages
     return msgspec.structs.replace(request, messages=messages, body=body)

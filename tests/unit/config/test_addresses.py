@@ -50,9 +50,9 @@ def test_a_server_of_ones_own_needs_no_key(model: str, base: str) -> None:
 @pytest.mark.parametrize("model", ["nope/x", "llama-3", "openai/", "/x"])
 def test_a_model_string_that_tells_no_provider_is_refused_with_the_known_ones(model: str) -> None:
     said = refusal(model_list=[entry(model)])
-    assert said.startswith(f"model_list[0] (`m`): `{model}` names no known provider: write ")
+    assert said.startswith(f"model_list[0] (`m`): `{model}` has no known provider: write ")
     assert "anthropic, azure, bedrock" in said
-    assert said.endswith("or give `api_base`")
+    assert said.endswith("or set `api_base`")
 
 
 def test_an_address_makes_any_name_an_openai_compatible_model() -> None:

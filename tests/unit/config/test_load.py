@@ -59,15 +59,17 @@ def test_an_empty_config_or_an_empty_section_is_a_config(text: str) -> None:
 
 def test_a_key_that_comes_twice_is_refused_because_one_of_them_would_be_lost() -> None:
     text = "router_settings:\n  timeout: 5\nlitellm_settings: {}\nrouter_settings: {}\n"
-    assert refusal(text) == "`x.yaml` at line 4, column 1: the key `router_settings` comes twice"
+    assert refusal(text) == "`x.yaml` at line 4, column 1: the key `router_settings` is given twice"
     nested = entry("model: openai/x\nrpm: 1\nrpm: 2")
-    assert refusal(nested) == "`x.yaml` at line 6, column 7: the key `rpm` comes twice"
+    assert refusal(nested) == "`x.yaml` at line 6, column 7: the key `rpm` is given twice"
 
 
 def test_json_is_yaml_too_and_is_as_strict() -> None:
     assert load_text('{"router_settings": {"timeout": 5}}', {}).router_settings.timeout == 5.0
     assert load_text("{router_settings: {timeout: 5}}", {}).router_settings.timeout == 5.0
-    assert "`timeout` comes twice" in refusal('{"router_settings": {"timeout": 5, "timeout": 6}}')
+    assert "`timeout` is given twice" in refusal(
+        '{"router_settings": {"timeout": 5, "timeout": 6}}'
+    )
 
 
 def test_anchors_and_merges_are_yaml_too() -> None:
@@ -155,7 +157,7 @@ def test_every_unknown_key_is_told_at_once() -> None:
         (
             entry("model: openai/x\nn: 2"),
             "model_list[0].litellm_params.n",
-            "how many choices",
+            "set it in the request",
         ),
     ],
 )
@@ -216,7 +218,8 @@ def test_a_name_of_the_environment_is_replaced_anywhere_also_where_a_number_is_m
 def test_a_name_that_the_environment_lacks_is_told_with_where_it_stands() -> None:
     text = entry("model: openai/x\napi_base: os.environ/NOT_THERE")
     assert refusal(text) == (
-        "`x.yaml`: `model_list[0].litellm_params.api_base`: the environment has no `NOT_THERE`"
+        "`x.yaml`: `model_list[0].litellm_params.api_base`: "
+        "the environment variable `NOT_THERE` is not set"
     )
 
 

@@ -54,9 +54,49 @@ def test_an_error_names_its_field_and_its_kind(value: object, param: str | None,
         assert f"`{param}`" in str(error)
 
 
-def test_words_are_jsons_and_not_pythons() -> None:
-    assert str(refusal({"inner": {"count": 1}, "many": 5})) == "`many`: expected `list`, got `int`"
-    assert "JSON object" in str(refusal({"inner": 5}))
+class Limits(Struct):
+    name: Annotated[str, Meta(min_length=1, max_length=3)] = "x"
+    ratio: Annotated[float, Meta(ge=0, le=2)] = 1.0
+    count: Annotated[int, Meta(gt=0, lt=5_000_000)] = 1
+    stops: Annotated[list[str], Meta(min_length=1, max_length=4)] | None = None
+    labels: Annotated[dict[str, int], Meta(min_length=2)] = {}
+    on: bool = True
+    text: str | list[str] | None = None
+    mode: Literal["race", "all"] = "race"
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"name": ""}, "`name` must not be empty"),
+        ({"name": "long"}, "`name` must have at most 3 characters"),
+        ({"name": 5}, "`name` must be a string, not an integer"),
+        ({"ratio": 2.5}, "`ratio` must be at most 2"),
+        ({"ratio": -1}, "`ratio` must be at least 0"),
+        ({"ratio": "1"}, "`ratio` must be a number, not a string"),
+        ({"count": 0}, "`count` must be at least 1"),
+        ({"count": 5_000_000}, "`count` must be at most 4999999"),
+        ({"count": 1.5}, "`count` must be an integer, not a number"),
+        ({"stops": []}, "`stops` must not be empty"),
+        ({"stops": ["x"] * 5}, "`stops` must have at most 4 items"),
+        ({"stops": [None]}, "`stops[0]` must be a string, not null"),
+        ({"labels": {"a": 1}}, "`labels` must have at least 2 keys"),
+        ({"on": {}}, "`on` must be a boolean, not an object"),
+        ({"text": 5}, "`text` must be a string, a list or null, not an integer"),
+        ({"mode": "warm"}, "`mode` cannot be 'warm'"),
+        ({"name": 1j}, "`name` must be a string, not `complex`"),
+        ([], "the value must be an object, not a list"),
+    ],
+)
+def test_a_message_says_in_plain_words_what_the_field_must_be(value: object, message: str) -> None:
+    with pytest.raises(RequestError) as raised:
+        convert(value, Limits)
+    assert str(raised.value) == message
+
+
+def test_an_unknown_field_is_named() -> None:
+    error = refusal({"inner": {"count": 1, "x": 1}})
+    assert str(error) == "`inner` is not valid: object contains unknown field `x`"
 
 
 def test_what_fits_is_converted() -> None:
