@@ -64,7 +64,8 @@ DOORS = {
 }
 
 PURE = """
-    bulk/input/bloom_filter  bulk/input/lines  bulk/input/planner  bulk/pacing/limits
+    bulk/input/bloom_filter  bulk/input/lines  bulk/input/planner  bulk/input/splitter
+    bulk/pacing/adaptive_concurrency  bulk/pacing/limits
     bulk/service/records  bulk/totals  config/model  config/resolve  config/unknown_keys  errors
     gateway/combine  gateway/interleave  gateway/report
     library/inputs  library/json_object  library/options  library/structured_output  library/types

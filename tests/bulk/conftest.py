@@ -18,7 +18,7 @@ from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
 from fanout.http.app import App
 from fanout.settings import Settings
-from tests.bulk.local_jobs import TICK
+from tests.bulk.local_jobs import SYNC_INTERVAL
 from tests.support.background_loop import background
 from tests.support.gateway_server import RecordingObserver, RunningGateway, _serving, entry
 from tests.support.scripted_provider import Upstream, open_upstream
@@ -27,7 +27,7 @@ from tests.support.scripted_provider import Upstream, open_upstream
 @contextmanager
 def serve_jobs(config: Any, home: Path) -> Iterator[RunningGateway]:
     """The gateway of a config, with its jobs in this folder."""
-    observer, options = RecordingObserver(), RunnerOptions(grace=0.3, tick=TICK)
+    observer, options = RecordingObserver(), RunnerOptions(grace=0.3, sync_interval=SYNC_INTERVAL)
     catalog = resolve(check(config, {}), {})
     app = App(
         lambda: open_gateway(Settings(), catalog=catalog, observer=observer),

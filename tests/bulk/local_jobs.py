@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 USAGE = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
 PATIENCE = 10.0
-TICK = 0.1
+SYNC_INTERVAL = 0.1
 """Of a worker, in seconds: a tenth of the usual one, which tests would wait for."""
 
 
@@ -194,7 +194,7 @@ async def open_jobs(
     """A process's life over this folder; what it leaves, the next one finds."""
     observer, over = RecordingObserver(), provider or EchoProvider()
     catalog = resolve(check(config, {}), {})
-    chosen = replace(RunnerOptions(grace=0.3, tick=TICK), **options)
+    chosen = replace(RunnerOptions(grace=0.3, sync_interval=SYNC_INTERVAL), **options)
     async with (
         open_gateway(Settings(), catalog=catalog, engine=over, observer=observer) as gateway,
         open_local_batches(gateway, home, observer=observer, now=now, options=chosen) as door,

@@ -23,7 +23,7 @@ def test_every_line_is_answered_once_whatever_models_it_names(tmp_path: Path) ->
     async def main() -> None:
         names = [f"n{i}" for i in range(50)]
         data = jsonl(line(name, "ab"[i % 2]) for i, name in enumerate(names))
-        async with open_jobs(tmp_path, shards=ShardSize(7, 1 << 20)) as at:
+        async with open_jobs(tmp_path, shard_size=ShardSize(7, 1 << 20)) as at:
             created = await at.create(data, metadata={"team": "x"})
             assert (created.status, created.total) == ("validating", 0)
             job = await at.ended(created)
@@ -32,7 +32,7 @@ def test_every_line_is_answered_once_whatever_models_it_names(tmp_path: Path) ->
             }
             assert set(at.provider.calls.values()) == {1}
             assert (job.status, job.total, job.error_file_id) == ("completed", 50, None)
-            shown = job.shown(await at.bulk.jobs.totals(job))
+            shown = job.to_dict(await at.bulk.jobs.totals(job))
             assert shown["request_counts"] == {"total": 50, "completed": 50, "failed": 0}
             assert shown["usage"]["input_tokens"] == 250
             assert shown["usage"]["total_tokens"] == 600
@@ -203,7 +203,7 @@ def test_a_cancelled_job_keeps_what_is_done_and_names_what_never_ran(tmp_path: P
 
     async def main() -> None:
         data = jsonl([line("first"), line("second"), line("third")])
-        async with open_jobs(tmp_path, provider, most=2, first=2) as at:
+        async with open_jobs(tmp_path, provider, max_concurrency=2, initial_concurrency=2) as at:
             created = await at.create(data)
 
             async def answered() -> bool:
@@ -237,7 +237,12 @@ def test_an_input_that_goes_while_its_job_runs_is_read_to_the_end(tmp_path: Path
         data = jsonl(line(f"n{i}") for i in range(40))
         size = ShardSize(7, 1 << 20)
         async with open_jobs(
-            tmp_path, provider, now=lambda: clock[0], most=2, first=2, shards=size
+            tmp_path,
+            provider,
+            now=lambda: clock[0],
+            max_concurrency=2,
+            initial_concurrency=2,
+            shard_size=size,
         ) as at:
             created = await at.create(data)
 
@@ -300,7 +305,9 @@ def test_a_job_past_its_window_expires_with_what_is_done(tmp_path: Path) -> None
 
     async def main() -> None:
         data = jsonl(line(f"n{i}") for i in range(6))
-        async with open_jobs(tmp_path, provider, now=lambda: clock[0], most=1, first=1) as at:
+        async with open_jobs(
+            tmp_path, provider, now=lambda: clock[0], max_concurrency=1, initial_concurrency=1
+        ) as at:
             job = await at.ended(await at.create(data, completion_window="1h"))
             assert (job.status, job.expired_at is not None) == ("expired", True)
             assert sorted(await at.texts(job)) == ["n0", "n1", "n2", "n3"]
@@ -427,7 +434,7 @@ def test_limits_are_learned_from_answers(tmp_path: Path) -> None:
     provider.before = note
 
     async def main() -> None:
-        async with open_jobs(tmp_path, provider, most=1, first=1) as at:
+        async with open_jobs(tmp_path, provider, max_concurrency=1, initial_concurrency=1) as at:
             await at.ended(await at.create(jsonl(line(f"n{i}") for i in range(40))))
 
     run(main())

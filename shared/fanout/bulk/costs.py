@@ -1,4 +1,4 @@
-"""What a line may cost and what it did."""
+"""The cost of a line: what it may cost, and what its response did cost."""
 
 from __future__ import annotations
 
@@ -8,49 +8,50 @@ from typing import Any
 from ..config.resolve import Catalog
 from ..errors import FanoutError
 from ..telemetry.prices import TokenPrices, prices_of
-from .totals import answers_in
+from .totals import responses_in
 
 
 class Costs:
-    """The prices of the names of a catalog; of several deployments the dearest."""
+    """The prices of a catalog's models; of several deployments, the most expensive one counts."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._rates: dict[str, TokenPrices | None] = {}
+        self._prices: dict[str, TokenPrices | None] = {}
 
-    def rate(self, model: str) -> TokenPrices | None:
-        """A name's price; `None` if nobody knows it."""
-        if model not in self._rates:
-            self._rates[model] = self._find(model)
-        return self._rates[model]
+    def prices(self, model: str) -> TokenPrices | None:
+        """The prices of a model; `None` if a deployment's price is unknown, or the model."""
+        if model not in self._prices:
+            self._prices[model] = self._find(model)
+        return self._prices[model]
 
     def _find(self, model: str) -> TokenPrices | None:
         try:
             deployments = self._catalog.find(model)
         except FanoutError:
             return None
-        rates = [prices_of(deployment) for deployment in deployments]
-        known = [rate for rate in rates if rate is not None]
-        if len(known) < len(rates):
+        all_prices = [prices_of(deployment) for deployment in deployments]
+        known = [one for one in all_prices if one is not None]
+        if len(known) < len(all_prices):
             return None
-        return max(known, key=lambda rate: rate.input + rate.output)
+        return max(known, key=lambda one: one.input + one.output)
 
-    def of(self, body: object) -> float:
-        """What an answer cost, its losers too; 0 for what has no price."""
-        return sum(self._of_answer(answer) for answer in answers_in(body))
+    def cost_of(self, body: object) -> float:
+        """The dollars that a response cost, with the losers of a race; 0 for unknown prices."""
+        return sum(self._cost_of_response(response) for response in responses_in(body))
 
-    def _of_answer(self, answer: Mapping[str, Any]) -> float:
-        report = answer.get("fanout")
+    def _cost_of_response(self, response: Mapping[str, Any]) -> float:
+        report = response.get("fanout")
         attempts = report.get("attempts") if isinstance(report, Mapping) else None
         if attempts:
-            return sum(self._of_one(attempt) for attempt in attempts)
-        choices = answer.get("choices") or ()
+            return sum(self._cost_of_usage(attempt) for attempt in attempts)
+        choices = response.get("choices") or ()
         several = [one for one in choices if isinstance(one, Mapping) and "model" in one]
         if several:
-            return sum(self._of_one(choice) for choice in several)
-        return self._of_one(answer)
+            return sum(self._cost_of_usage(choice) for choice in several)
+        return self._cost_of_usage(response)
 
-    def _of_one(self, said: Mapping[str, Any]) -> float:
-        usage, model = said.get("usage"), said.get("model")
-        rate = self.rate(model) if usage and isinstance(model, str) else None
-        return rate.cost(usage) if rate and isinstance(usage, Mapping) else 0.0
+    def _cost_of_usage(self, part: Mapping[str, Any]) -> float:
+        """The dollars of a response, an attempt or a choice: each has a `model` and a `usage`."""
+        usage, model = part.get("usage"), part.get("model")
+        prices = self.prices(model) if usage and isinstance(model, str) else None
+        return prices.cost(usage) if prices and isinstance(usage, Mapping) else 0.0

@@ -1,7 +1,7 @@
 """
-A job from `validating` to its end: plan, work, finish; each may be begun again after a crash.
+Runs a job in three steps: plan, work, finish. After a crash, each step can be run again.
 
-Knows nothing of where it runs: a laptop does the three in a row, AWS one after the other.
+It does not know where it runs: a laptop runs the three in a row, AWS as states of a state machine.
 """
 
 from __future__ import annotations
@@ -18,22 +18,26 @@ from ..gateway.gateway import Gateway
 from ..telemetry.observers import Observer
 from ..wire import json
 from .costs import Costs
-from .input.estimates import estimate
+from .input.estimates import estimate_cost
 from .input.lines import BadLine
-from .input.planner import LARGE_SHARDS, LineError, Plan, Shard, ShardSize, iter_lines, plan
+from .input.planner import LARGE_SHARDS, LineError, Plan, Shard, ShardSize, plan
+from .input.splitter import iter_lines
+from .pacing.adaptive_concurrency import INITIAL_CONCURRENCY, MAX_CONCURRENCY
 from .pacing.limits import make_limits
 from .pacing.rate_limiter import MemoryRateLimitStore, RateLimiter, RateLimitStore
 from .service.files import FileService
-from .service.records import Job, Status
+from .service.records import Job
 from .service.registry import Registry
 from .store import BlobStore, JobProgress, ResultStore
 from .totals import CallCounts
-from .work.finisher import Finishing, SkipReason, finish
+from .work.finisher import FinishSpec, SkipReason, finish
 from .work.line_requests import check_model, make_line_sender
-from .work.worker import TICK, Work, WorkerResources, work
+from .work.spec import GIVE_UP_AFTER, GRACE, SYNC_INTERVAL, WorkerResources, WorkSpec
+from .work.worker import work
 
-PIECE = 1 << 20
+CHUNK = 1 << 20
 SPOOL = 1 << 24
+"""Bytes of a manifest that are kept in memory; a longer one goes to a temporary file."""
 
 SKIP_REASONS = {
     "cancelled": SkipReason(
@@ -44,39 +48,42 @@ SKIP_REASONS = {
         "This request could not be executed before the completion window expired.",
     ),
     "capped": SkipReason(
-        "batch_cancelled", "The job's `max_cost_usd` was reached before this request."
+        "batch_cancelled", "The job's `max_cost_usd` was reached before this request was made."
     ),
-    "failed": SkipReason(
-        "batch_failed", "The batch ended on a fault before this request was answered."
-    ),
+    "failed": SkipReason("batch_failed", "The batch failed before this request was completed."),
 }
 
 
 class RunnerOptions(Struct, frozen=True):
-    """How a host likes its jobs done."""
+    """How a host runs jobs; times are in seconds (`work/spec.py` explains them)."""
 
-    shards: ShardSize = LARGE_SHARDS
-    patience: float = 600.0
-    grace: float = 5.0
-    most: int = 400
-    first: int = 100
-    tick: float = TICK
+    shard_size: ShardSize = LARGE_SHARDS
+    give_up_after: float = GIVE_UP_AFTER
+    grace: float = GRACE
+    max_concurrency: int = MAX_CONCURRENCY
+    initial_concurrency: int = INITIAL_CONCURRENCY
+    sync_interval: float = SYNC_INTERVAL
 
-    def work(self, job: Job) -> Work:
-        """What a worker of the job is told."""
-        return Work(
+    def work_spec(self, job: Job) -> WorkSpec:
+        """What a worker needs to know of the job."""
+        return WorkSpec(
             job.input_key,
             job.model,
-            self.patience,
+            self.give_up_after,
             self.grace,
-            self.most,
-            self.first,
-            self.tick,
+            self.max_concurrency,
+            self.initial_concurrency,
+            self.sync_interval,
         )
 
 
 class Runner:
-    """Runs jobs with a gateway over some store."""
+    """
+    Runs jobs through a gateway, over any set of stores.
+
+    `results` and `progress` open the stores of one job, `clear` deletes what an earlier plan of it
+    left there. `call_counts` are those of the jobs that it is working on, by job id.
+    """
 
     def __init__(  # noqa: PLR0913 -- its parts, each once
         self,
@@ -84,54 +91,56 @@ class Runner:
         files: FileService,
         jobs: Registry[Job],
         *,
-        shelves: Callable[[Job], ResultStore],
-        ledger: Callable[[Job], JobProgress],
-        forget: Callable[[Job], Awaitable[None]],
+        results: Callable[[Job], ResultStore],
+        progress: Callable[[Job], JobProgress],
+        clear: Callable[[Job], Awaitable[None]],
         observer: Observer,
         now: Callable[[], float],
         options: RunnerOptions,
-        book: RateLimitStore | None = None,
+        rate_limits: RateLimitStore | None = None,
     ) -> None:
         self._gateway = gateway
         self._files = files
         self._blobs: BlobStore = files.blobs
         self._jobs = jobs
-        self._shelves = shelves
-        self._ledger = ledger
-        self._forget = forget
+        self._results = results
+        self._progress = progress
+        self._clear = clear
         self._observer = observer
         self._now = now
         self._options = options
         self._costs = Costs(gateway.catalog)
-        self.meters: dict[str, CallCounts] = {}
-        limits = make_limits(gateway.catalog)
-        self._pacer = RateLimiter(
-            book or MemoryRateLimitStore(), limits, now, gateway.catalog.general.batch_share
+        self.call_counts: dict[str, CallCounts] = {}
+        self._limiter = RateLimiter(
+            rate_limits or MemoryRateLimitStore(),
+            make_limits(gateway.catalog),
+            now,
+            gateway.catalog.general.batch_share,
         )
 
     async def run(self, job_id: str) -> Job:
-        """Take the job from where it is to its end, or as far as this process may go."""
+        """Run the job from the step it is in to its end, or until this process is to stop."""
         job = await self._jobs.find(job_id, None)
         if job.status == "validating":
             job = await self.plan(job)
         if job.status == "in_progress":
             job = await self.work(job)
             if job.status == "in_progress" and job.reason is None:
-                return job  # its worker was told to stop: it is taken up again
+                return job  # this process is stopping; another one resumes the job
         return job if job.is_over else await self.finish(job)
 
     # ---- plan ----
 
     async def plan(self, job: Job) -> Job:
-        """Check its input and cut it into shards."""
-        await self._forget(job)
+        """Check the job's input and cut it into shards."""
+        await self._clear(job)
         check = partial(check_model, self._gateway.catalog, job.owner, job.allowed)
 
         def checked(name: str) -> None:
             check(name)
-            if job.max_cost_usd is not None and self._costs.rate(name) is None:
-                said = f"`max_cost_usd` needs a price, and nobody knows that of `{name}`."
-                raise BadLine("price_not_found", said, "max_cost_usd")
+            if job.max_cost_usd is not None and self._costs.prices(name) is None:
+                message = f"`max_cost_usd` needs prices, and the price of `{name}` is unknown."
+                raise BadLine("price_not_found", message, "max_cost_usd")
 
         with tempfile.SpooledTemporaryFile(SPOOL) as spool:
             try:
@@ -140,13 +149,13 @@ class Runner:
                     lambda shard: spool.write(json.encode(shard) + b"\n"),
                     default_model=job.model,
                     check=checked,
-                    size=self._options.shards,
+                    size=self._options.shard_size,
                 )
             except FileNotFoundError:
                 found = Plan()
-                found.refuse("file_not_found", "The input file has been deleted.", None, None)
+                found.add_error("file_not_found", "The input file has been deleted.", None, None)
             spool.seek(0)
-            await self._blobs.write(job.manifest_key, _pieces(spool.read))
+            await self._blobs.write(job.manifest_key, _chunks(spool.read))
         return await self._jobs.change(job.id, partial(self._planned, found))
 
     def _planned(self, found: Plan, job: Job) -> Job | None:
@@ -154,8 +163,8 @@ class Runner:
         if found.errors:
             errors = found.errors
             if found.more_errors:
-                said = f"{found.more_errors} more errors are not listed."
-                errors = [*errors, LineError("too_many_errors", said, None, None)]
+                message = f"{found.more_errors} more errors are not listed."
+                errors = [*errors, LineError("too_many_errors", message, None, None)]
             return replace(job, status="failed", failed_at=now, errors=errors)
         planned = replace(job, total=found.total, models=dict(found.models))
         if job.status != "validating":
@@ -165,29 +174,29 @@ class Runner:
     # ---- work ----
 
     async def work(self, job: Job) -> Job:
-        """Ask for every line that is not stored yet."""
-        meter = self.meters[job.id] = CallCounts()
-        ask = make_line_sender(
-            self._gateway, job.owner, job.allowed, self._observer, self._pacer, meter
+        """Send every line that has no stored result."""
+        calls = self.call_counts[job.id] = CallCounts()
+        send = make_line_sender(
+            self._gateway, job.owner, job.allowed, self._observer, self._limiter, calls
         )
         try:
-            done = await work(
-                self._options.work(job),
+            result = await work(
+                self._options.work_spec(job),
                 self.shards(job),
                 WorkerResources(
-                    ask,
+                    send,
                     self._blobs,
-                    self._shelves(job),
-                    self._ledger(job),
-                    self._costs.of,
-                    partial(estimate, self._costs)
+                    self._results(job),
+                    self._progress(job),
+                    self._costs.cost_of,
+                    partial(estimate_cost, self._costs)
                     if job.max_cost_usd
                     else lambda _line, _size: 0.0,
                 ),
             )
         finally:
-            del self.meters[job.id]
-        return await self._jobs.change(job.id, partial(self._worked, done.stop))
+            del self.call_counts[job.id]
+        return await self._jobs.change(job.id, partial(self._worked, result.stop))
 
     def _worked(self, stop: str | None, job: Job) -> Job | None:
         now = int(self._now())
@@ -196,15 +205,15 @@ class Runner:
         if job.status == "in_progress" and stop == "expired":
             return replace(job, reason="expired")
         if job.status == "in_progress" and stop == "capped":
-            said = f"`max_cost_usd` ({job.max_cost_usd:g}) was reached; finished lines are kept."
-            errors = [LineError("max_cost_reached", said, "max_cost_usd", None)]
+            message = f"`max_cost_usd` ({job.max_cost_usd:g}) was reached; finished lines are kept."
+            errors = [LineError("max_cost_reached", message, "max_cost_usd", None)]
             return replace(
                 job, status="cancelling", cancelling_at=now, reason="capped", errors=errors
             )
         return None
 
     async def shards(self, job: Job) -> AsyncIterator[Shard]:
-        """What the planner wrote; nothing, if it was cancelled before."""
+        """The shards that the planner wrote; none if the job was cancelled before."""
         if await self._blobs.size(job.manifest_key) is None:
             return
         async for _, _, _, line in iter_lines(self._blobs.read(job.manifest_key)):
@@ -213,33 +222,33 @@ class Runner:
     # ---- finish ----
 
     async def finish(self, job: Job) -> Job:
-        """Join the results, and close the job."""
+        """Join the results into files, and close the job."""
         output, errors = (f"files/file-{job.id.removeprefix('batch_')}{end}" for end in "oe")
-        place = f"jobs/{job.id}"
+        folder = f"jobs/{job.id}"
         finished = await finish(
-            Finishing(
+            FinishSpec(
                 job.input_key,
                 output,
                 errors,
-                place,
+                folder,
                 job.model,
                 SKIP_REASONS[job.reason] if job.reason else None,
-                tuple(job.extra),
+                tuple(job.earlier_outputs),
             ),
             self.shards(job),
             self._blobs,
-            self._shelves(job),
-            self._ledger(job),
-            self._costs.of,
+            self._results(job),
+            self._progress(job),
+            self._costs.cost_of,
         )
         ids: list[str | None] = []
-        for key, size, what in (
-            (output, finished.output, "output"),
-            (errors, finished.errors, "error"),
+        for key, size, kind in (
+            (output, finished.output_size, "output"),
+            (errors, finished.errors_size, "error"),
         ):
             if size:
                 record = await self._files.register(
-                    key, f"{job.id}_{what}.jsonl", "batch_output", job.owner, job.output_lifetime
+                    key, f"{job.id}_{kind}.jsonl", "batch_output", job.owner, job.output_lifetime
                 )
             ids.append(record.id if size else None)
         closed = await self._jobs.change(
@@ -251,22 +260,21 @@ class Runner:
                 error_file_id=ids[1],
             ),
         )
-        await self._blobs.delete(place)
-        await self._files.sweep(job.input_file_id, job.input_key)
+        await self._blobs.delete(folder)
+        await self._files.delete_orphan(job.input_file_id, job.input_key)
         return closed
 
     def _ended(self, job: Job) -> Job:
         now = int(self._now())
-        status: Status = "completed"
         if job.reason == "expired":
             return replace(job, status="expired", expired_at=now)
         if job.reason == "failed":
             return replace(job, status="failed", failed_at=now)
         if job.reason is not None:
             return replace(job, status="cancelled", cancelled_at=now)
-        return replace(job, status=status, completed_at=now)
+        return replace(job, status="completed", completed_at=now)
 
 
-async def _pieces(read: Callable[[int], bytes]) -> AsyncIterator[bytes]:
-    while data := read(PIECE):
+async def _chunks(read: Callable[[int], bytes]) -> AsyncIterator[bytes]:
+    while data := read(CHUNK):
         yield data

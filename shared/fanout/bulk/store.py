@@ -1,8 +1,8 @@
 """
-Where bytes, records and results live, as the planner, the workers and the finisher see it.
+The protocols of everything that a job stores: bytes, results, progress and records.
 
-A folder and SQLite on a laptop, S3 and DynamoDB on AWS. Keys are paths with `/`; nothing here knows
-whose.
+On a laptop they are a folder and SQLite, on AWS S3 and DynamoDB. Keys are paths with `/`; nothing
+here knows who owns them.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from msgspec import Struct
 from .totals import Totals
 
 Stop: TypeAlias = Literal["cancelled", "expired", "capped", "time"]
-"""Why no further line is started; `time` is the worker's own, and another goes on."""
+"""Why no further line may start; `time` stops one worker only, and another one continues."""
 
 
 class BlobStore(Protocol):
-    """Named bytes."""
+    """Bytes by key."""
 
     def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes `[start, end)`, piece by piece; `FileNotFoundError` if there are none."""
+        """The bytes `[start, end)` in chunks; raises `FileNotFoundError` if the key is missing."""
         ...
 
-    async def write(self, key: str, pieces: AsyncIterable[bytes]) -> int:
-        """Write all of it or, if `pieces` raises, nothing; the number of bytes."""
+    async def write(self, key: str, chunks: AsyncIterable[bytes]) -> int:
+        """Write all chunks, or nothing if `chunks` raises; the number of bytes."""
         ...
 
     async def join(self, parts: Sequence[str], key: str) -> int:
-        """One blob of the parts in this order, which stay; the number of bytes."""
+        """Write the blobs of `parts` in this order to one blob; the number of bytes."""
         ...
 
     async def size(self, key: str) -> int | None:
-        """Its bytes; `None` if it is not there."""
+        """The number of bytes; `None` if the key is missing."""
         ...
 
     async def delete(self, prefix: str) -> None:
@@ -43,29 +43,29 @@ class BlobStore(Protocol):
 
 
 class ShardResults(Protocol):
-    """The results of one shard, which outlive the worker that puts them there."""
+    """The results of one shard; they outlive the worker that stores them."""
 
     def stored(self) -> AsyncIterator[tuple[bool, bytes]]:
-        """Each whole line that is there, with whether it is a failure."""
+        """Each stored line, with whether it is a failure; a line that a crash cut is left out."""
         ...
 
     async def put(self, line: bytes, *, failed: bool) -> None:
-        """Keep one output line: at once, or by the next `flush`."""
+        """Store one output line, at the latest with the next `flush`."""
         ...
 
     async def flush(self) -> None:
-        """See to it that all lines so far will be found by `stored`, whatever happens to us."""
+        """Make all lines durable."""
         ...
 
     async def close(self) -> None:
-        """Flush, and let go."""
+        """Flush, and close what is open."""
         ...
 
 
 class ResultKeys(Struct, frozen=True):
-    """The keys that hold a shard's results."""
+    """The keys of a shard's results."""
 
-    answers: list[str]
+    responses: list[str]
     failures: list[str]
 
 
@@ -73,40 +73,40 @@ class ResultStore(Protocol):
     """The results of a job, by shard."""
 
     async def open(self, index: int) -> ShardResults:
-        """A shard's shelf, for one worker at a time."""
+        """Open a shard's results; one worker at a time has them open."""
         ...
 
     async def keys(self, index: int) -> ResultKeys:
-        """Where its lines are, for the finisher."""
+        """The keys of a shard's results, for the finisher."""
         ...
 
 
 class JobProgress(Protocol):
     """
-    What all workers of a job share: counts, dollars, and whether to go on.
+    What all workers of a job share: its counts, its spending, and whether to start more lines.
 
-    `start` and the others that do not wait may be a second behind the other workers; `sync` is
-    called once a second.
+    `sync` is called once a second. The methods that do not wait may be a second behind the other
+    workers.
     """
 
     def reserve(self, estimate: float) -> Stop | Literal["wait"] | None:
         """
-        `None`: a line may be started, and `estimate` dollars are set aside for it.
+        Reserve `estimate` dollars for a line that is to start; `None` if it may.
 
-        Else why none may be; `wait`: those under way may take all that is left to spend.
+        Otherwise the reason why not: `wait` if the lines in flight may use all that is left.
         """
         ...
 
     def settle(self, shard: int, estimate: float, totals: Totals) -> None:
-        """A line is stored: its real cost takes the place of the estimate."""
+        """A line's result is stored: count it, and replace its estimate by its cost."""
         ...
 
     def release(self, estimate: float) -> None:
-        """A line was started in vain: somebody will start it again."""
+        """A line has ended without a result: release its estimate."""
         ...
 
     def begin_shard(self, shard: int, stored: Totals) -> None:
-        """A shard is taken up; `stored` is what earlier workers did of it, and replaces counts."""
+        """Start on a shard; `stored` are the totals of its stored lines and replace its counts."""
         ...
 
     def complete_shard(self, shard: int) -> None:
@@ -114,27 +114,27 @@ class JobProgress(Protocol):
         ...
 
     async def sync(self) -> None:
-        """Tell the others, and hear from them."""
+        """Write this worker's counts, and read the other workers'."""
         ...
 
     async def completed_totals(self, shard: int) -> Totals | None:
-        """The counts of a shard that is complete; `None` if it is not."""
+        """The totals of a complete shard; `None` if it is not complete."""
         ...
 
     async def total(self) -> Totals:
-        """What the job has come to."""
+        """The totals of the whole job."""
         ...
 
 
 class RecordStore(Protocol):
-    """Records by kind and id. Ids sort by their time of birth."""
+    """Records by kind and id; ids sort by the time of creation."""
 
     async def get(self, kind: str, key: str) -> bytes | None:
-        """A record."""
+        """The record, or `None`."""
         ...
 
     async def put(self, kind: str, key: str, new: bytes, old: bytes | None) -> bool:
-        """Write it if it is still `old` (`None`: not there yet); whether it was."""
+        """Write it if the stored record is still `old` (`None`: none yet); whether it was."""
         ...
 
     async def delete(self, kind: str, key: str) -> bool:

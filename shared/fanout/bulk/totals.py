@@ -1,4 +1,4 @@
-"""What a job has come to so far: lines, tokens, dollars, causes. Pure."""
+"""The totals of a job: lines, tokens, dollars and causes of failure. Pure."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Any
 from msgspec import Struct, field
 
 MAX_CAUSES = 20
-"""Kinds of failure that are counted by name; the others are `other`."""
+"""Causes of failure that are counted by name; all others count as `other`."""
 
 MAX_EXAMPLES = 3
-"""Failed lines of a cause that are kept as examples."""
+"""Failed lines that are kept as examples of a cause."""
 
 MAX_MESSAGE = 300
 """Characters of an example's message; a longer one is cut."""
 
 
 class CallCounts(Struct):
-    """A running job's calls: those in flight, and those that were answered with a 429."""
+    """The calls of a running job: those in flight, and those that got a 429."""
 
     in_flight: int = 0
     refused: int = 0
 
     def add(self, more: CallCounts) -> None:
-        """Count these in."""
+        """Add these counts."""
         self.in_flight += more.in_flight
         self.refused += more.refused
 
 
 class Example(Struct, frozen=True, array_like=True):
-    """A failed line: its name, its number in the file if that is known, what its error says."""
+    """A failed line: its number in the file (`None` if unknown) and the message of its error."""
 
     custom_id: str
     line: int | None
@@ -39,11 +39,10 @@ class Example(Struct, frozen=True, array_like=True):
 
 class Totals(Struct):
     """
-    Counts of lines and of what they took; `cost` in US dollars, of what has a price.
+    Counts of lines, and what they used; `cost` is in US dollars, for the models with a known price.
 
-    `causes` are the failed lines by code, `examples` the first of each cause.
-
-    `in_flight` calls and those `refused` with a 429 are a running job's, told by who runs it.
+    `causes` counts the failed lines by error code, `examples` are the first ones of each cause.
+    `in_flight` calls and those `refused` with a 429 are set for a running job only.
     """
 
     done: int = 0
@@ -63,7 +62,7 @@ class Totals(Struct):
         return self.done + self.failed
 
     def add(self, more: Totals) -> None:
-        """Count these in."""
+        """Add these totals; those in flight and refused stay."""
         self.done += more.done
         self.failed += more.failed
         self.tokens_in += more.tokens_in
@@ -72,20 +71,20 @@ class Totals(Struct):
         self.reasoning += more.reasoning
         self.cost += more.cost
         for cause, count in more.causes.items():
-            full = cause not in self.causes and len(self.causes) >= MAX_CAUSES
-            name = "other" if full else cause
+            is_full = cause not in self.causes and len(self.causes) >= MAX_CAUSES
+            name = "other" if is_full else cause
             self.causes[name] = self.causes.get(name, 0) + count
             if found := more.examples.get(cause):
                 kept = self.examples.setdefault(name, [])
                 kept += found[: MAX_EXAMPLES - len(kept)]
 
     def set_calls(self, calls: CallCounts) -> None:
-        """The calls of the job as they are now."""
+        """Set the counts of the job's calls at this moment."""
         self.in_flight, self.refused = calls.in_flight, calls.refused
 
     @property
     def usage(self) -> dict[str, Any]:
-        """As a batch object has it."""
+        """The `usage` of OpenAI's batch object."""
         return {
             "input_tokens": self.tokens_in,
             "input_tokens_details": {"cached_tokens": self.cached},
@@ -96,10 +95,10 @@ class Totals(Struct):
 
 
 def count_response(body: object, cost: float) -> Totals:
-    """One line that was answered; `body` is an answer, or LiteLLM's list of them."""
+    """The totals of one line that succeeded; `body` is a response or a list of them."""
     totals = Totals(done=1, cost=cost)
-    for answer in answers_in(body):
-        usage = answer.get("usage")
+    for response in responses_in(body):
+        usage = response.get("usage")
         if isinstance(usage, Mapping):
             totals.tokens_in += _count(usage, "prompt_tokens")
             totals.tokens_out += _count(usage, "completion_tokens")
@@ -109,17 +108,17 @@ def count_response(body: object, cost: float) -> Totals:
 
 
 def count_failure(cause: str, custom_id: str, line: int | None, message: str) -> Totals:
-    """One line that failed, as an example of its cause."""
+    """The totals of one line that failed; it is an example of its cause."""
     if len(message) > MAX_MESSAGE:
         message = f"{message[: MAX_MESSAGE - 1]}…"
     example = Example(custom_id, line, message)
     return Totals(failed=1, causes={cause: 1}, examples={cause: [example]})
 
 
-def answers_in(body: object) -> list[Mapping[str, Any]]:
-    """The answers of a line: one, or all of a list, of whatever depth it is."""
+def responses_in(body: object) -> list[Mapping[str, Any]]:
+    """The responses of a line: one, or all of a list, which may contain lists (LiteLLM's shape)."""
     if isinstance(body, list):
-        return [answer for inner in body for answer in answers_in(inner)]
+        return [response for inner in body for response in responses_in(inner)]
     return [body] if isinstance(body, Mapping) else []
 
 

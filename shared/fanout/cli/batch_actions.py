@@ -13,7 +13,7 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from ..bulk.input.lines import ENDPOINT
-from ..bulk.local.prompt_files import Prompts, find_or_create
+from ..bulk.local.prompt_files import PromptFile, find_or_create_job
 from ..bulk.service.batches import NewJob
 from ..bulk.service.records import Job
 from ..config.resolve import Catalog
@@ -79,11 +79,11 @@ def _check_region(arguments: argparse.Namespace) -> None:
         raise RequestError("--region goes with --stack", "region")
 
 
-def _prompts(arguments: argparse.Namespace) -> tuple[Prompts, str | None]:
+def _prompts(arguments: argparse.Namespace) -> tuple[PromptFile, str | None]:
     """The prompts, and the model of those that name none."""
     if arguments.system and not (arguments.text or arguments.column):
         raise RequestError("--system goes with --text or --column", "system")
-    prompts = Prompts(Path(arguments.file), arguments.text, arguments.column, arguments.system)
+    prompts = PromptFile(Path(arguments.file), arguments.text, arguments.column, arguments.system)
     if arguments.models:
         return prompts, ",".join(arguments.models)
     if not arguments.text and arguments.column is None:
@@ -107,7 +107,7 @@ async def _run(arguments: argparse.Namespace, open_stack: Open) -> int:
     )
     output = Path(arguments.output or f"{arguments.file.removesuffix('.jsonl')}.output.jsonl")
     async with _open(arguments, open_stack, asks=True) as place:
-        job = await find_or_create(place, prompts, asked, fresh=arguments.fresh)
+        job = await find_or_create_job(place, prompts, asked, fresh=arguments.fresh)
         job = await _with_cap(place, job, arguments.max_cost)
         if not job.is_over:
             await place.jobs.run(job)
@@ -190,7 +190,7 @@ async def _status(arguments: argparse.Namespace, open_stack: Open) -> int:
             jobs = [await place.jobs.find(arguments.job, None)]
         else:
             jobs = (await place.jobs.page(None, after=None, limit=100)).records
-        shown = [job.shown(await place.jobs.totals(job)) for job in jobs]
+        shown = [job.to_dict(await place.jobs.totals(job)) for job in jobs]
         if arguments.json:
             print(json.encode(shown[0] if arguments.job else shown).decode())
             return DONE
@@ -212,7 +212,7 @@ async def _cancel(arguments: argparse.Namespace, open_stack: Open) -> int:
         await place.end(arguments.job)
         job = await place.jobs.find(arguments.job, None)
         if arguments.json:
-            print(json.encode(job.shown(await place.jobs.totals(job))).decode())
+            print(json.encode(job.to_dict(await place.jobs.totals(job))).decode())
         else:
             print(f"{job.id}: {job.status}")
     return DONE

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from ..bulk.local.batch_service import LocalBatchService, data_home, open_local_batches
-from ..bulk.local.prompt_files import Desk
+from ..bulk.local.prompt_files import JobStore
 from ..bulk.service.batches import JobService
 from ..bulk.service.files import FileService
 from ..bulk.service.records import Job
@@ -24,7 +24,7 @@ LOOK, LOOK_AWAY = 0.5, 2.0
 """Seconds between two looks at a job, here and in a stack."""
 
 
-class Place(Desk, Protocol):
+class Place(JobStore, Protocol):
     """Where jobs are made, and what runs them."""
 
     async def look(self, job: Job) -> bool:
@@ -69,7 +69,7 @@ class Here:
 
     async def look(self, job: Job) -> bool:
         """Whether this process has done with it."""
-        return await self._bulk.finished(job.id, LOOK)
+        return await self._bulk.wait(job.id, LOOK)
 
     def leave(self) -> None:
         """No more lines are started, and those under way awaited."""
@@ -78,7 +78,7 @@ class Here:
 
     async def end(self, job_id: str) -> None:
         """Whoever runs the job will see it; if nobody does, it is ended here."""
-        await self._bulk.run_here(job_id)
+        await self._bulk.run_exclusively(job_id)
 
     def left(self, job: Job, again: str) -> str:  # noqa: ARG002 -- a stack would name it
         """It waits."""

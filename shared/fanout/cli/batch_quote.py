@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from ..bulk.input.quote import NOTE, Quote, quote
-from ..bulk.local.prompt_files import Prompts
+from ..bulk.input.quote import METHOD, Quote, quote
+from ..bulk.local.prompt_files import PromptFile
 from ..bulk.work.line_requests import check_model
 from ..config.resolve import Catalog
 from ..wire import json
@@ -16,12 +16,12 @@ HEADER = ("MODEL", "LINES", "TOKENS IN", "TOKENS OUT", "COST", "MINUTES")
 
 
 async def print_quote(
-    catalog: Catalog, prompts: Prompts, model: str | None, *, as_json: bool
+    catalog: Catalog, prompts: PromptFile, model: str | None, *, as_json: bool
 ) -> int:
     """Print it; 1 if the file has mistakes."""
 
     async def read() -> AsyncIterator[bytes]:
-        for piece in prompts.pieces():
+        for piece in prompts.chunks():
             yield piece
             await asyncio.sleep(0)
 
@@ -32,7 +32,7 @@ async def print_quote(
         check=lambda name: check_model(catalog, "anyone", None, name),
     )
     if as_json:
-        print(json.encode(said.shown).decode())
+        print(json.encode(said.to_dict()).decode())
     else:
         _print(said)
     return int(bool(said.errors))
@@ -47,7 +47,7 @@ def _print(said: Quote) -> None:
     print(columns(rows))
     total = _dollars(said.cost_low, said.cost_high)
     print(f"\n{said.lines:,} lines, {total}, minutes at the known limits: {_minutes(said.minutes)}")
-    print(f"({NOTE})")
+    print(f"({METHOD})")
     for error in said.errors:
         place = "" if error.line is None else f"line {error.line}: "
         print(f"{place}{error.message} ({error.code})")

@@ -75,7 +75,7 @@ async def create_file(exchange: Exchange) -> None:
         await files.blobs.delete(key)
         raise
     record = await files.register(key, filename, purpose, exchange.client.name, lifetime)
-    await exchange.json(record.shown)
+    await exchange.json(record.to_dict())
 
 
 def _check_file(filename: str | None, purpose: str) -> str:
@@ -106,7 +106,7 @@ async def list_files(exchange: Exchange) -> None:
         newest_first=order == "desc",
         purpose=query.get("purpose"),
     )
-    await exchange.json(_list_body([record.shown for record in page.records], page.has_more))
+    await exchange.json(_list_body([record.to_dict() for record in page.records], page.has_more))
 
 
 async def read_file(exchange: Exchange) -> None:
@@ -117,7 +117,7 @@ async def read_file(exchange: Exchange) -> None:
         raise NotFound("no such path")
     record = await files.find(file_id, exchange.client.name)
     if not what:
-        await exchange.json(record.shown)
+        await exchange.json(record.to_dict())
         return
     if link := files.link(record):
         await exchange.redirect(link)
@@ -158,7 +158,7 @@ async def create_upload(exchange: Exchange) -> None:
     record = await files.begin_upload(
         upload.filename, upload.purpose, upload.bytes, exchange.client.name, lifetime
     )
-    await exchange.json(record.shown(None))
+    await exchange.json(record.to_dict(None))
 
 
 async def continue_upload(exchange: Exchange) -> None:
@@ -172,9 +172,9 @@ async def continue_upload(exchange: Exchange) -> None:
         done, file = await files.complete_upload(
             upload_id, owner, completion.part_ids, completion.md5
         )
-        await exchange.json(done.shown(file))
+        await exchange.json(done.to_dict(file))
     elif what == "cancel":
-        await exchange.json((await files.cancel_upload(upload_id, owner)).shown(None))
+        await exchange.json((await files.cancel_upload(upload_id, owner)).to_dict(None))
     else:
         raise NotFound("no such path")
 
@@ -224,7 +224,7 @@ async def _quote(exchange: Exchange, new_job: NewJob) -> None:
         catalog=catalog,
         check=lambda name: check_model(catalog, client.name, client.models, name),
     )
-    await exchange.json(result.shown)
+    await exchange.json(result.to_dict())
 
 
 async def list_batches(exchange: Exchange) -> None:
@@ -258,7 +258,7 @@ async def continue_batch(exchange: Exchange) -> None:
 
 
 async def _job_body(exchange: Exchange, job: Job) -> dict[str, Any]:
-    return job.shown(await _batch_service(exchange).jobs.totals(job))
+    return job.to_dict(await _batch_service(exchange).jobs.totals(job))
 
 
 # ---- pages ----

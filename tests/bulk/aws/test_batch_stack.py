@@ -19,7 +19,8 @@ from fanout.bulk.aws.deployed_config import DeployedConfig
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.s3 import S3BlobStore
 from fanout.bulk.aws.step_handlers import StepHandlers
-from fanout.bulk.input.planner import Shard, ShardSize, iter_lines
+from fanout.bulk.input.planner import Shard, ShardSize
+from fanout.bulk.input.splitter import iter_lines
 from fanout.bulk.runner import RunnerOptions
 from fanout.cli.batch_actions import act
 from fanout.cli.batch_backend import Away
@@ -30,7 +31,7 @@ from fanout.errors import ConfigError, RequestError
 from fanout.gateway.factory import open_gateway
 from fanout.settings import Settings
 from fanout.wire import json as wire
-from tests.bulk.local_jobs import CONFIG, COST, TICK, EchoProvider, jsonl, line
+from tests.bulk.local_jobs import CONFIG, COST, SYNC_INTERVAL, EchoProvider, jsonl, line
 from tests.cli.commands import Command, Ran
 from tests.support.gateway_server import RecordingObserver
 
@@ -68,7 +69,9 @@ class Cloud:
 
     async def _run(self, job_id: str) -> None:
         observer, catalog = RecordingObserver(), resolve(check(CONFIG, {}), {})
-        options = RunnerOptions(shards=ShardSize(20, 1 << 20), grace=0.3, tick=TICK)
+        options = RunnerOptions(
+            shard_size=ShardSize(20, 1 << 20), grace=0.3, sync_interval=SYNC_INTERVAL
+        )
         settings = Settings()
         async with open_gateway(
             settings, catalog=catalog, engine=self.provider, observer=observer
@@ -203,11 +206,11 @@ def test_a_job_that_nobody_runs_any_more_can_be_cancelled(
 
     async def create() -> str:
         async with cloud.open("S", None) as away:
-            from fanout.bulk.local.prompt_files import Prompts, find_or_create
+            from fanout.bulk.local.prompt_files import PromptFile, find_or_create_job
             from fanout.bulk.service.batches import NewJob
 
             asked = NewJob(input_file_id="", endpoint="/v1/chat/completions")
-            return (await find_or_create(away, Prompts(path), asked, fresh=False)).id
+            return (await find_or_create_job(away, PromptFile(path), asked, fresh=False)).id
 
     job = asyncio.run(create())
     cloud.is_broken = False

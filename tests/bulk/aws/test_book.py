@@ -249,6 +249,6 @@ def test_a_fault_of_dynamodb_is_the_workers(table: DynamoTable) -> None:
                 raise AssertionError("nobody has a turn")
         assert isinstance(raised.value.__cause__, ClientError)
         with pytest.raises(RateLimitUnavailable):
-            await pacer.rate_limited("m", 1.0)
+            await pacer.pause("m", 1.0)
 
     asyncio.run(main())

@@ -132,7 +132,7 @@ def test_a_running_job_tells_its_workers_calls_refusals_and_examples_of_failures
 
             async def fanout() -> Mapping[str, Any]:
                 now = await at.job(job)
-                shown: Mapping[str, Any] = now.shown(await at.bulk.jobs.totals(now))["fanout"]
+                shown: Mapping[str, Any] = now.to_dict(await at.bulk.jobs.totals(now))["fanout"]
                 return shown
 
             async def shown() -> tuple[int, int]:

@@ -18,7 +18,8 @@ import pytest
 from fanout.bulk.aws.batch_service import AWSBatchService
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.step_handlers import StepHandlers
-from fanout.bulk.input.planner import Shard, iter_lines
+from fanout.bulk.input.planner import Shard
+from fanout.bulk.input.splitter import iter_lines
 from fanout.bulk.service.batches import NewJob
 from fanout.bulk.service.records import Job
 from fanout.config.load import check

@@ -39,7 +39,7 @@ def test_a_worker_that_has_seen_no_answer_paces_by_what_another_learned() -> Non
             pass
         assert table.writes == 1, "it is told along with the turn"
         one.record_headers("m", "m#0", OPENAI_HEADERS)
-        await one.book.flush()
+        await one.store.flush()
         assert table.writes == 1
         assert await fresh.limits("m") == Limits(60)
         assert await told.limits("m") == Limits(120)
@@ -78,10 +78,10 @@ def test_that_a_model_has_no_limits_is_known_too_after_one_worker() -> None:
         one, other = (RateLimiter(book(table), lambda _: Limits(), now) for _ in range(2))
         for _ in range(3):
             one.record_headers("m", "m#0", {})
-        assert await other.book.learned_limits("m", now()) is None
-        await one.book.flush()
+        assert await other.store.learned_limits("m", now()) is None
+        await one.store.flush()
         await asyncio.sleep(LOOK)
-        assert await other.book.learned_limits("m", now()) == Limits()
+        assert await other.store.learned_limits("m", now()) == Limits()
         assert table.writes == 1
 
     run(main())

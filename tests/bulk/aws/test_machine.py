@@ -16,17 +16,19 @@ from fanout.bulk.aws.batch_service import AWSBatchService, Stores
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.s3 import S3BlobStore
 from fanout.bulk.aws.step_handlers import OPTIONS, StepHandlers
-from fanout.bulk.input.planner import Shard, ShardSize, iter_lines
+from fanout.bulk.input.planner import Shard, ShardSize
+from fanout.bulk.input.splitter import iter_lines
 from fanout.bulk.runner import RunnerOptions
 from fanout.bulk.service.batches import NewJob
 from fanout.bulk.service.records import Job
-from fanout.bulk.work.worker import MARGIN, WorkResult
+from fanout.bulk.work.spec import WorkResult
+from fanout.bulk.work.worker import END_MARGIN
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
 from fanout.settings import Settings
 from scripts.aws import job_cost
-from tests.bulk.local_jobs import CONFIG, COST, TICK, EchoProvider, jsonl, line
+from tests.bulk.local_jobs import CONFIG, COST, SYNC_INTERVAL, EchoProvider, jsonl, line
 from tests.support.gateway_server import RecordingObserver
 
 MINUTE = 60.0
@@ -98,7 +100,9 @@ async def cloud(
     observer, provider = RecordingObserver(), provider or EchoProvider()
     catalog = resolve(check(config, {}), {})
     stores = Stores(blobs, table, time.time)
-    options = RunnerOptions(shards=ShardSize(20, 1 << 20), grace=0.3, tick=TICK)
+    options = RunnerOptions(
+        shard_size=ShardSize(20, 1 << 20), grace=0.3, sync_interval=SYNC_INTERVAL
+    )
     async with open_gateway(
         Settings(), catalog=catalog, engine=provider, observer=observer
     ) as gateway:
@@ -146,7 +150,7 @@ def test_each_step_may_be_taken_again(
             planned = await at.machine.plan(job.id)
             assert await at.machine.plan(job.id) == planned
             for shard in await at.shards(planned.manifest) * 2:
-                assert (await at.work(job, shard)).left == 0
+                assert (await at.work(job, shard)).remaining == 0
             assert await at.machine.finish(job.id) == await at.machine.finish(job.id)
             assert sorted(await at.content((await at.job(job)).output_file_id)) == NAMES[:30]
             assert set(at.provider.calls.values()) == {1}
@@ -171,7 +175,7 @@ def test_a_shard_that_failed_once_is_taken_up_where_it_was(
                 await at.work(job, shards[1])
             table.client.meta.events.unregister("before-call.dynamodb.PutItem", unique_id="away")
             for shard in shards:
-                assert (await at.work(job, shard)).left == 0
+                assert (await at.work(job, shard)).remaining == 0
             assert (await at.machine.finish(job.id)).status == "completed"
             assert sorted(await at.content((await at.job(job)).output_file_id)) == NAMES
             assert set(at.provider.calls.values()) == {1}
@@ -186,7 +190,7 @@ def test_a_worker_whose_time_is_up_leaves_its_lines_to_the_next(
         async with cloud(blobs, table, started) as at:
             job = await at.create(jsonl(line(name) for name in NAMES[:20]))
             (shard,) = await at.shards((await at.machine.plan(job.id)).manifest)
-            assert await at.work(job, shard, MARGIN) == WorkResult(0, 0, 20, "time")
+            assert await at.work(job, shard, END_MARGIN) == WorkResult(0, 0, 20, "time")
             assert (await at.machine.finish(job.id)).next == "work"
             assert await at.work(job, shard) == WorkResult(20, 0, 0, None)
             assert (await at.machine.finish(job.id)).status == "completed"
@@ -282,4 +286,4 @@ def test_two_workers_share_the_requests_a_minute_that_the_config_allows(
 
 
 def test_the_page_of_costs_reckons_with_the_machines_shards() -> None:
-    assert OPTIONS.shards.lines == job_cost.SHARD
+    assert OPTIONS.shard_size.lines == job_cost.SHARD

@@ -26,7 +26,7 @@ async def content(blobs: S3BlobStore, parts: ResultKeys) -> tuple[bytes, bytes]:
     async def joined(keys: list[str]) -> bytes:
         return b"".join([piece for key in keys async for piece in blobs.read(key)])
 
-    return await joined(parts.answers), await joined(parts.failures)
+    return await joined(parts.responses), await joined(parts.failures)
 
 
 @pytest.fixture
@@ -80,8 +80,8 @@ def test_a_closed_shelf_is_one_object_of_each_kind(
         await shelf.close()
         parts = await shelves.keys(0)
         assert await content(blobs, parts) == (line("a") + line("c"), line("b"))
-        assert len(parts.answers) == len(parts.failures) == 1
-        assert sorted(await blobs.keys("jobs/j/")) == sorted(parts.answers + parts.failures)
+        assert len(parts.responses) == len(parts.failures) == 1
+        assert sorted(await blobs.keys("jobs/j/")) == sorted(parts.responses + parts.failures)
 
     asyncio.run(main())
 
@@ -241,7 +241,7 @@ def test_a_finisher_lists_all_settled_shards_at_once_and_mends_the_others(
         calls.clear()
         parts = [await finisher.keys(index) for index in range(3)]
         assert calls == ["ListObjectsV2"]
-        assert [len(part.answers) for part in parts] == [1, 1, 1]
+        assert [len(part.responses) for part in parts] == [1, 1, 1]
         assert await content(blobs, parts[1]) == (line("n1"), b"")
         mended = await finisher.keys(3)
         answers, failures = await content(blobs, mended)

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from fanout.bulk.aws.stack_client import StackResources, StateMachine, connect, find_stack
-from fanout.bulk.local.prompt_files import Prompts, find_or_create
+from fanout.bulk.local.prompt_files import PromptFile, find_or_create_job
 from fanout.bulk.service.batches import NewJob
 from fanout.cli.batch_actions import act
 from fanout.cli.batch_backend import Away
@@ -128,7 +128,7 @@ def test_files_expire_after_as_many_days_as_those_that_are_sent_to_the_api(
     async def main() -> None:
         async with opened(**outputs) as away:
             new = NewJob(input_file_id="", endpoint="/v1/chat/completions")
-            job = await find_or_create(away, Prompts(path), new, fresh=False)
+            job = await find_or_create_job(away, PromptFile(path), new, fresh=False)
             file = await away.files.find(job.input_file_id, "master")
             assert file.expires_at == file.created_at + days * 24 * 3600
 

@@ -25,7 +25,7 @@ from fanout.bulk.aws.step_handlers import StepHandlers
 from fanout.bulk.input.planner import Shard, ShardSize
 from fanout.bulk.runner import RunnerOptions
 from fanout.bulk.service.records import Job
-from fanout.bulk.work.worker import WorkResult
+from fanout.bulk.work.spec import WorkResult
 from fanout.gateway.gateway import Gateway
 from tests.bulk.local_jobs import EchoProvider
 from tests.support.gateway_server import RecordingObserver
@@ -202,7 +202,10 @@ class World:
         lot = self._lot(what, life)
         fate = self._living[what] = Fate(lot, self.chance("throttled", what, life))
         machine = StepHandlers(
-            gateway, self.stores(fate), RecordingObserver(), RunnerOptions(shards=SIZE, grace=0.3)
+            gateway,
+            self.stores(fate),
+            RecordingObserver(),
+            RunnerOptions(shard_size=SIZE, grace=0.3),
         )
         async with asyncio.TaskGroup() as group:
             task = group.create_task(_life(step(machine, lot.seconds)))

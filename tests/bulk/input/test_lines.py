@@ -11,13 +11,13 @@ from fanout.bulk.input.lines import (
     MAX_LINE,
     UNREADABLE,
     BadLine,
-    Head,
     Line,
-    answered,
-    failed,
-    not_run,
+    LineHead,
+    error_line,
+    parse_line,
     read_head,
-    read_line,
+    response_line,
+    skipped_line,
     stored_custom_id,
 )
 from fanout.errors import DeadlineExceeded, UnknownModel
@@ -44,19 +44,19 @@ def body(**changes: Any) -> bytes:
 @pytest.mark.parametrize(
     ("data", "head"),
     [
-        (raw(), Head("one", ("a",))),
-        (body(model="a, b"), Head("one", ("a", "b"))),
-        (body(model=["a", "b"]), Head("one", ("a", "b"))),
-        (body(model=None, fanout={"models": ["b", "c"]}), Head("one", ("b", "c"))),
-        (body(model=None), Head("one", ("job",))),
-        (json.dumps({"messages": HI}).encode(), Head("line-7", ("job",))),
-        (json.dumps({"messages": HI, "model": "b"}).encode(), Head("line-7", ("b",))),
-        (json.dumps({"messages": HI, "custom_id": "x"}).encode(), Head("x", ("job",))),
-        (json.dumps(HI).encode(), Head("line-7", ("job",))),
-        (raw(custom_id="ж" * 64), Head("ж" * 64, ("a",))),
+        (raw(), LineHead("one", ("a",))),
+        (body(model="a, b"), LineHead("one", ("a", "b"))),
+        (body(model=["a", "b"]), LineHead("one", ("a", "b"))),
+        (body(model=None, fanout={"models": ["b", "c"]}), LineHead("one", ("b", "c"))),
+        (body(model=None), LineHead("one", ("job",))),
+        (json.dumps({"messages": HI}).encode(), LineHead("line-7", ("job",))),
+        (json.dumps({"messages": HI, "model": "b"}).encode(), LineHead("line-7", ("b",))),
+        (json.dumps({"messages": HI, "custom_id": "x"}).encode(), LineHead("x", ("job",))),
+        (json.dumps(HI).encode(), LineHead("line-7", ("job",))),
+        (raw(custom_id="ж" * 64), LineHead("ж" * 64, ("a",))),
     ],
 )
-def test_every_shape_of_line_has_a_name_and_its_models(data: bytes, head: Head) -> None:
+def test_every_shape_of_line_has_a_name_and_its_models(data: bytes, head: LineHead) -> None:
     assert read_head(data, 7, "job") == head
 
 
@@ -133,7 +133,7 @@ def test_a_line_without_a_model_needs_a_job_with_one() -> None:
     ],
 )
 def test_a_line_is_read_as_the_request_it_is(data: bytes, line: Line) -> None:
-    assert read_line(data, 7, "job") == line
+    assert parse_line(data, 7, "job") == line
 
 
 @pytest.mark.parametrize(
@@ -145,12 +145,12 @@ def test_a_line_is_read_as_the_request_it_is(data: bytes, line: Line) -> None:
     ],
 )
 def test_a_line_that_no_machine_can_read_keeps_its_name(data: bytes, name: str) -> None:
-    line = read_line(data, 7, "job")
-    assert (line.custom_id, line.body, line.fault) == (name, {}, UNREADABLE)
+    line = parse_line(data, 7, "job")
+    assert (line.custom_id, line.body, line.parse_error) == (name, {}, UNREADABLE)
 
 
 def test_an_answer_is_openais_output_line() -> None:
-    assert json.loads(answered("one", "req_1", {"object": "chat.completion"})) == {
+    assert json.loads(response_line("one", "req_1", {"object": "chat.completion"})) == {
         "id": "batch_req_1",
         "custom_id": "one",
         "response": {
@@ -163,7 +163,7 @@ def test_an_answer_is_openais_output_line() -> None:
 
 
 def test_a_refused_request_has_a_response_with_its_status() -> None:
-    said = json.loads(failed("one", "req_1", UnknownModel("no such model", "model")))
+    said = json.loads(error_line("one", "req_1", UnknownModel("no such model", "model")))
     error = {"message": "no such model", "type": "invalid_request_error"}
     assert said["error"] is None
     assert said["response"]["status_code"] == 404
@@ -174,25 +174,25 @@ def test_a_refused_request_has_a_response_with_its_status() -> None:
 
 
 def test_a_missed_deadline_has_an_error_and_no_response() -> None:
-    said = json.loads(failed("one", "req_1", DeadlineExceeded("too late")))
+    said = json.loads(error_line("one", "req_1", DeadlineExceeded("too late")))
     assert said["response"] is None
     assert said["error"] == {"code": "request_timeout", "message": "too late"}
 
 
 def test_a_bug_is_a_500_that_shows_nothing_of_itself() -> None:
-    line = failed("one", "req_1", ValueError("the prompt was: secret"))
+    line = error_line("one", "req_1", ValueError("the prompt was: secret"))
     assert json.loads(line)["response"]["status_code"] == 500
     assert b"secret" not in line
 
 
 def test_a_line_that_never_ran_says_why() -> None:
-    said = json.loads(not_run("one", "req_1", "batch_expired", "too late"))
+    said = json.loads(skipped_line("one", "req_1", "batch_expired", "too late"))
     assert said["response"] is None
     assert said["error"] == {"code": "batch_expired", "message": "too late"}
 
 
 def test_an_output_line_is_known_again_unless_a_crash_cut_it() -> None:
-    line = answered("one", "req_1", {"x": 1})
+    line = response_line("one", "req_1", {"x": 1})
     assert line.endswith(b"\n")
     assert stored_custom_id(line) == "one"
     assert [stored_custom_id(line[:cut]) for cut in range(len(line) - 1)] == [None] * (

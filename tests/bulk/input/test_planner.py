@@ -18,9 +18,9 @@ from fanout.bulk.input.planner import (
     Plan,
     Shard,
     ShardSize,
-    iter_lines,
     plan,
 )
+from fanout.bulk.input.splitter import iter_lines
 
 
 def line(name: str, model: str = "a", text: str = "Hi") -> bytes:

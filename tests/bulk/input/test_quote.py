@@ -54,7 +54,7 @@ def test_the_cost_is_a_range_where_every_price_is_known() -> None:
     assert said.cost_low == pytest.approx(0.7 * sent * 0.001 + 100 * 0.002)
     assert said.cost_high == pytest.approx(1.3 * sent * 0.001 + 1_000 * 0.002)
     assert said.minutes is None
-    assert "within 30 %" in said.shown["note"]
+    assert "within 30 %" in said.to_dict()["note"]
     unknown = quoted(lines(10) + lines(1, "c").replace(b"n0", b"x"))
     assert (unknown.cost_low, unknown.cost_high) == (None, None)
     assert unknown.models["a"].cost_low == said.cost_low

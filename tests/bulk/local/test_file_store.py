@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fanout.bulk.local.batch_service import data_home, locked
+from fanout.bulk.local.batch_service import data_home, file_lock
 from fanout.bulk.local.file_store import FolderBlobStore, FolderResultStore
 from tests.bulk.local_jobs import jsonl, line, open_jobs, run
 
@@ -83,9 +83,12 @@ def test_jobs_live_in_the_users_data(env: dict[str, str], home: Path) -> None:
 
 
 def test_one_process_at_a_time_has_a_job(tmp_path: Path) -> None:
-    with locked(tmp_path / "locks" / "job") as first, locked(tmp_path / "locks" / "job") as second:
+    with (
+        file_lock(tmp_path / "locks" / "job") as first,
+        file_lock(tmp_path / "locks" / "job") as second,
+    ):
         assert (first, second) == (True, False)
-    with locked(tmp_path / "locks" / "job") as third:
+    with file_lock(tmp_path / "locks" / "job") as third:
         assert third
 
 

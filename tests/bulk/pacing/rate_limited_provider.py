@@ -67,7 +67,7 @@ OPENAI_HEADERS = {
 def check_learned_limits(tokens: int, each: int, make: Callable[[], RateLimitStore]) -> None:
     """Workers whose config says nothing: one line of each tells the others, and is enough."""
     provider, chance = RateLimitedProvider(600, tokens), random.Random(1)  # noqa: S311 -- the same in each run
-    made = partial(RateLimiter, known=lambda _: Limits(), now=now)
+    made = partial(RateLimiter, configured=lambda _: Limits(), now=now)
     size = partial(chance.randint, 50, 250)
     run(run_workers(provider, lambda: made(make()), size, 150, each=each))
     used = max(provider.allowed / (600 * MINUTES), provider.tokens / (tokens * MINUTES))
@@ -93,16 +93,16 @@ async def run_workers(
     async def line(own: RateLimiter) -> None:
         while now() < 60 * minutes:
             tokens = size()
-            async with own.permit("m", estimate) as turn:
+            async with own.permit("m", estimate) as permit:
                 if now() >= 60 * minutes:
                     return
                 if not provider.ask(tokens):
-                    await own.rate_limited("m", provider.retry_after)
+                    await own.pause("m", provider.retry_after)
                     continue
                 headers = provider.headers()
                 await asyncio.sleep(0.8)
                 own.record_headers("m", "m#0", headers)
-                turn.used = tokens
+                permit.tokens_used = tokens
 
     async with asyncio.TaskGroup() as group:
         for _ in range(20):

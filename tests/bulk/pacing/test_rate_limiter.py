@@ -12,8 +12,13 @@ from typing import Any
 import pytest
 
 from fanout.bulk.local.sqlite import Database, SQLiteRateLimitStore
-from fanout.bulk.pacing.limits import LEARNED_LIMITS_TTL, Limits, read_limit, read_span
-from fanout.bulk.pacing.rate_limiter import SCOUT, MemoryRateLimitStore, RateLimiter, RateLimitStore
+from fanout.bulk.pacing.limits import LEARNED_LIMITS_TTL, Limits, parse_duration, read_limit
+from fanout.bulk.pacing.rate_limiter import (
+    PROBE_TIMEOUT,
+    MemoryRateLimitStore,
+    RateLimiter,
+    RateLimitStore,
+)
 from fanout.concurrency import map_all
 from tests.bulk.aws.test_book import Records, book
 from tests.bulk.pacing.rate_limited_provider import (
@@ -79,8 +84,8 @@ def test_a_refusal_stops_everybody_for_as_long_as_it_says() -> None:
     async def main() -> None:
         book = MemoryRateLimitStore()
         one, other = (RateLimiter(book, lambda _: Limits(600), now) for _ in range(2))
-        await one.rate_limited("m", 7.5)
-        await one.rate_limited("m", None)
+        await one.pause("m", 7.5)
+        await one.pause("m", None)
         async with other.permit("m", 1):
             assert now() == 7.5
 
@@ -250,7 +255,7 @@ def test_a_first_answer_that_takes_long_is_not_waited_for() -> None:
         await map_all(partial(_ask, pacer, started), [60.0] * 50, limit=50)
 
     run(main())
-    assert started == [0.0] + [SCOUT] * 49
+    assert started == [0.0] + [PROBE_TIMEOUT] * 49
 
 
 def test_of_a_model_that_somebody_had_an_answer_of_all_are_asked_at_once(tmp_path: Path) -> None:
@@ -282,7 +287,7 @@ def test_who_waits_for_the_first_answer_may_leave() -> None:
 def test_lines_that_waited_for_a_pause_go_by_the_limits_that_were_learned_meanwhile() -> None:
     async def main() -> None:
         pacer = RateLimiter(MemoryRateLimitStore(), lambda _: Limits(), now)
-        await pacer.rate_limited("m", 10.0)
+        await pacer.pause("m", 10.0)
         take = _take(pacer)
         async with asyncio.TaskGroup() as group:
             for _ in range(20):
@@ -324,4 +329,4 @@ def test_a_limit_is_read_of_its_headers(
     [("6m0s", 360.0), ("1h2m3.5s", 3723.5), ("20ms", 0.02), ("7", None), ("", None), ("1s!", None)],
 )
 def test_a_span_of_time_is_read_as_providers_write_it(text: str, seconds: float | None) -> None:
-    assert read_span(text) == seconds
+    assert parse_duration(text) == seconds

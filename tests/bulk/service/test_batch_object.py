@@ -14,7 +14,7 @@ CAP = 1_000.0
 
 async def told(at: LocalJobs, job_id: str) -> Mapping[str, object]:
     job = await at.bulk.jobs.find(job_id, None)
-    shown: Mapping[str, object] = job.shown(await at.bulk.jobs.totals(job))["fanout"]
+    shown: Mapping[str, object] = job.to_dict(await at.bulk.jobs.totals(job))["fanout"]
     return shown
 
 

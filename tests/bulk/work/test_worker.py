@@ -22,7 +22,8 @@ from fanout.bulk.pacing.adaptive_concurrency import AdaptiveConcurrency
 from fanout.bulk.pacing.line_retry import LineRequest
 from fanout.bulk.pacing.rate_limiter import RateLimitUnavailable
 from fanout.bulk.totals import Example
-from fanout.bulk.work.worker import MARGIN, Work, WorkerResources, WorkResult, work
+from fanout.bulk.work.spec import WorkerResources, WorkResult, WorkSpec
+from fanout.bulk.work.worker import END_MARGIN, work
 from fanout.errors import (
     AllFailed,
     Cause,
@@ -35,7 +36,7 @@ from fanout.errors import (
 )
 from fanout.routing.leg import Leg
 from fanout.routing.retry_policy import Retry
-from tests.bulk.local_jobs import TICK, jsonl, line, run
+from tests.bulk.local_jobs import SYNC_INTERVAL, jsonl, line, run
 from tests.support.virtual_clock import now, run_threads_at_once
 
 ANSWER = {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
@@ -62,21 +63,21 @@ class Bench:
         self.under_way = self.most = 0
         self._answer = answer
         (home / "in").write_bytes(jsonl(lines))
-        self.tools = WorkerResources(
+        self.resources = WorkerResources(
             self._ask,
             self.blobs,
             FolderResultStore(self.blobs, "job"),
-            self.ledger(),
+            self.progress(),
             retry=Retry(lambda: 0.5, base=0.01, cap=0.05),
         )
         self._size = ShardSize(size, 1 << 30)
 
-    def ledger(self, **more: Any) -> SQLiteJobProgress:
+    def progress(self, **more: Any) -> SQLiteJobProgress:
         return SQLiteJobProgress(
             self.database, "job", expires_at=float("inf"), now=time.time, **more
         )
 
-    async def _ask(self, asked: LineRequest, pace: AdaptiveConcurrency) -> object:
+    async def _ask(self, asked: LineRequest, concurrency: AdaptiveConcurrency) -> object:
         self.asked[asked.line.custom_id] += 1
         self.under_way += 1
         self.most = max(self.most, self.under_way)
@@ -100,9 +101,9 @@ class Bench:
 
     async def work(self, *, seconds: float | None = None, **options: Any) -> WorkResult:
         return await work(
-            replace(Work("in", grace=0.1, tick=TICK), **options),
+            replace(WorkSpec("in", grace=0.1, sync_interval=SYNC_INTERVAL), **options),
             self._planned(),
-            self.tools,
+            self.resources,
             seconds=seconds,
         )
 
@@ -129,15 +130,15 @@ def test_every_line_is_asked_once_and_counted(tmp_path: Path) -> None:
     bench = Bench(tmp_path, LINES, at_once)
     assert run(bench.work()) == WorkResult(10, 0, 0, None)
     assert (bench.asked, bench.stored()) == (ONCE, ONCE)
-    total = run(bench.tools.ledger.total())
+    total = run(bench.resources.progress.total())
     assert (total.done, total.tokens_in, total.tokens_out) == (10, 10, 20)
 
 
 def test_a_second_worker_finds_everything_stored(tmp_path: Path) -> None:
     bench = Bench(tmp_path, LINES, at_once)
     run(bench.work())
-    again = replace(bench.tools, ledger=bench.ledger())
-    bench.tools = again
+    again = replace(bench.resources, progress=bench.progress())
+    bench.resources = again
     assert run(bench.work()) == WorkResult(10, 0, 0, None)
     assert bench.asked == ONCE
 
@@ -150,12 +151,12 @@ def test_what_a_crash_left_is_counted_from_the_shelf_and_a_cut_line_is_asked_aga
     run(bench.work())
     path = sorted(tmp_path.rglob("*.answers.jsonl"))[1]
     path.write_bytes(path.read_bytes()[: -cut or None])
-    bench.database.forget_shards("job")  # the counts were not written yet
-    bench.tools = replace(bench.tools, ledger=bench.ledger())
+    bench.database.delete_totals("job")  # the counts were not written yet
+    bench.resources = replace(bench.resources, progress=bench.progress())
     assert run(bench.work()) == WorkResult(10, 0, 0, None)
     assert bench.stored() == ONCE
     assert sum(bench.asked.values()) == 10 + bool(cut)
-    assert run(bench.tools.ledger.total()).done == 10
+    assert run(bench.resources.progress.total()).done == 10
 
 
 @pytest.mark.parametrize("kind", [Unreachable, Overloaded, RateLimited])
@@ -180,7 +181,7 @@ def test_a_provider_that_is_down_for_a_minute_is_asked_by_fewer_and_costs_no_lin
             raise error(kind, upstream=503)
 
     bench = Bench(tmp_path, LINES, down)
-    bench.tools = replace(bench.tools, retry=Retry(lambda: 0.5, base=1.0, cap=20.0))
+    bench.resources = replace(bench.resources, retry=Retry(lambda: 0.5, base=1.0, cap=20.0))
     done = run_threads_at_once(bench.work(), 0.0)
     assert done == WorkResult(10, 0, 0, None)
     assert bench.stored() == ONCE
@@ -217,18 +218,18 @@ def test_the_first_failed_lines_of_a_cause_are_its_examples_and_outlive_their_wo
             raise error(Rejected)
 
     bench = Bench(tmp_path, LINES, fail)
-    run(bench.work(most=1, first=1))
-    assert run(bench.tools.ledger.total()).examples == {
+    run(bench.work(max_concurrency=1, initial_concurrency=1))
+    assert run(bench.resources.progress.total()).examples == {
         "Rejected": [
             Example("n1", 2, "`a`: no"),
             Example("n2", 3, "`a`: no"),
             Example("n4", 5, "`a`: no"),
         ]
     }
-    bench.database.forget_shards("job")  # killed before the counts were written
-    bench.tools = replace(bench.tools, ledger=bench.ledger())
+    bench.database.delete_totals("job")  # killed before the counts were written
+    bench.resources = replace(bench.resources, progress=bench.progress())
     run(bench.work())
-    total = run(bench.tools.ledger.total())
+    total = run(bench.resources.progress.total())
     assert (total.failed, bench.asked) == (5, ONCE)
     assert total.examples == {
         "error": [
@@ -244,8 +245,8 @@ def test_patience_has_an_end(tmp_path: Path) -> None:
         raise error(Unreachable)
 
     bench = Bench(tmp_path, LINES, down)
-    assert run(bench.work(patience=0.05)) == WorkResult(0, 10, 0, None)
-    assert run(bench.tools.ledger.total()).causes == {"provider_unreachable": 10}
+    assert run(bench.work(give_up_after=0.05)) == WorkResult(0, 10, 0, None)
+    assert run(bench.resources.progress.total()).causes == {"provider_unreachable": 10}
 
 
 def test_a_worker_out_of_time_starts_nothing_and_leaves_the_rest(tmp_path: Path) -> None:
@@ -253,12 +254,12 @@ def test_a_worker_out_of_time_starts_nothing_and_leaves_the_rest(tmp_path: Path)
         await asyncio.sleep(0.1 if name < "n5" else 9)
 
     bench = Bench(tmp_path, LINES, slow)
-    first = run(bench.work(seconds=MARGIN + 0.5, most=2, first=2))
-    assert (first.stop, first.failed, first.done + first.left) == ("time", 0, 10)
+    first = run(bench.work(seconds=END_MARGIN + 0.5, max_concurrency=2, initial_concurrency=2))
+    assert (first.stop, first.failed, first.done + first.remaining) == ("time", 0, 10)
     assert first.done == 5
     assert set(bench.asked) == {f"n{i}" for i in range(7)}
     bench._answer = at_once
-    bench.tools = replace(bench.tools, ledger=bench.ledger())
+    bench.resources = replace(bench.resources, progress=bench.progress())
     assert run(bench.work()) == WorkResult(10, 0, 0, None)
     assert bench.stored() == ONCE
     twice = {name for name, count in bench.asked.items() if count > 1}
@@ -273,8 +274,8 @@ def test_a_line_that_waits_for_a_provider_is_left_when_the_job_is_to_end(tmp_pat
         raise error(Unreachable, retry_after=0.5)
 
     bench = Bench(tmp_path, LINES, down)
-    ledger = bench.ledger(is_stopping=lambda: stopping[0])
-    bench.tools = replace(bench.tools, ledger=ledger)
+    progress = bench.progress(is_stopping=lambda: stopping[0])
+    bench.resources = replace(bench.resources, progress=progress)
     assert run(bench.work()) == WorkResult(0, 0, 10, "time")
     assert bench.stored() == {}
 
@@ -295,7 +296,7 @@ def test_a_cancelled_job_ends_within_its_grace_however_much_time_its_worker_has(
 
 def test_a_store_that_fails_ends_the_worker_and_loses_nothing(tmp_path: Path) -> None:
     bench = Bench(tmp_path, LINES, at_once)
-    real = bench.tools.shelves
+    real = bench.resources.results
 
     class Full(FolderShardResults):
         async def put(self, line: bytes, *, failed: bool) -> None:
@@ -305,20 +306,20 @@ def test_a_store_that_fails_ends_the_worker_and_loses_nothing(tmp_path: Path) ->
 
     class Broken:
         async def open(self, index: int) -> FolderShardResults:
-            shelf = await real.open(index)
-            assert isinstance(shelf, FolderShardResults)
-            return Full(*shelf._paths)
+            results = await real.open(index)
+            assert isinstance(results, FolderShardResults)
+            return Full(*results._paths)
 
         async def keys(self, index: int) -> Any:
             raise NotImplementedError
 
-    bench.tools = replace(bench.tools, shelves=Broken())
+    bench.resources = replace(bench.resources, results=Broken())
     with pytest.raises(OSError, match="No space"):
         run(bench.work())
     stored = set(bench.stored())
     assert "n4" not in stored
     first = Counter(bench.asked)
-    bench.tools = replace(bench.tools, shelves=real, ledger=bench.ledger())
+    bench.resources = replace(bench.resources, results=real, progress=bench.progress())
     assert run(bench.work()) == WorkResult(10, 0, 0, None)
     assert bench.stored() == ONCE
     assert all(bench.asked[name] == first[name] for name in stored)
@@ -334,7 +335,7 @@ def test_a_turn_that_is_not_to_be_had_is_the_stores_fault_and_costs_no_line(tmp_
         run(bench.work())
     assert "n4" not in bench.stored()
     bench._answer = at_once
-    bench.tools = replace(bench.tools, ledger=bench.ledger())
+    bench.resources = replace(bench.resources, progress=bench.progress())
     assert run(bench.work()) == WorkResult(10, 0, 0, None)
     assert bench.stored() == ONCE
 
@@ -357,25 +358,25 @@ def test_no_more_bytes_are_under_way_than_its_share(tmp_path: Path) -> None:
 
 def test_concurrency_doubles_while_all_is_well_and_falls_once_for_each_storm() -> None:
     now = [0.0]
-    pace = AdaptiveConcurrency(lambda: now[0], first=4, most=100)
+    concurrency = AdaptiveConcurrency(lambda: now[0], initial=4, maximum=100)
     leg = Leg("a", "r", started=0.0)
     for _ in range(4):
-        pace.ended(leg, "ok", None)
-    assert pace.limit == 8
+        concurrency.ended(leg, "ok", None)
+    assert concurrency.limit == 8
     now[0], leg.started = 2.0, 1.0
     for _ in range(5):
-        pace.ended(leg, "failed", error(RateLimited))
-    assert pace.limit == pytest.approx(5.6)  # all five began before the first was told
+        concurrency.ended(leg, "failed", error(RateLimited))
+    assert concurrency.limit == pytest.approx(5.6)  # all five began before the first was told
     leg.started = 3.0
-    pace.ended(leg, "failed", error(QuotaExceeded))
-    pace.ended(leg, "failed", error(Rejected))
-    pace.ended(leg, "cancelled", None)
-    assert pace.limit == pytest.approx(5.6)
-    pace.ended(leg, "ok", None)
-    assert pace.limit == pytest.approx(5.6 + 1 / 5.6)
+    concurrency.ended(leg, "failed", error(QuotaExceeded))
+    concurrency.ended(leg, "failed", error(Rejected))
+    concurrency.ended(leg, "cancelled", None)
+    assert concurrency.limit == pytest.approx(5.6)
+    concurrency.ended(leg, "ok", None)
+    assert concurrency.limit == pytest.approx(5.6 + 1 / 5.6)
     for _ in range(50):
         now[0] += 1
         leg.started = now[0]
         now[0] += 1
-        pace.ended(leg, "failed", error(Overloaded, upstream=503))
-    assert pace.limit == 1
+        concurrency.ended(leg, "failed", error(Overloaded, upstream=503))
+    assert concurrency.limit == 1

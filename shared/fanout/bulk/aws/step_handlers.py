@@ -18,23 +18,24 @@ from ...gateway.gateway import Gateway
 from ...telemetry.observers import Observer
 from ...wire import json
 from ..costs import Costs
-from ..input.estimates import estimate
+from ..input.estimates import estimate_cost
 from ..input.planner import SMALL_SHARDS, LineError, Shard
 from ..pacing.limits import make_limits
 from ..pacing.rate_limiter import RateLimiter, RateLimitStore
 from ..runner import Runner, RunnerOptions
-from ..service.batches import HOUR, WINDOWS
+from ..service.batches import HOUR, MAX_WINDOW
 from ..service.records import Job
 from ..service.registry import Registry
 from ..store import Stop
 from ..totals import CallCounts, Totals
 from ..work.line_requests import make_line_sender
-from ..work.worker import WorkerResources, WorkResult, work
+from ..work.spec import WorkerResources, WorkResult
+from ..work.worker import work
 from .batch_service import Stores
 from .rate_limit_store import DynamoRateLimitStore
 
-OPTIONS = RunnerOptions(shards=SMALL_SHARDS)
-LONGEST = WINDOWS[1]
+OPTIONS = RunnerOptions(shard_size=SMALL_SHARDS)
+LONGEST = MAX_WINDOW
 
 
 class Planned(Struct, frozen=True):
@@ -86,9 +87,9 @@ class StepHandlers:
             gateway,
             self._files,
             self._jobs,
-            shelves=stores.shelves,
-            ledger=stores.every_shard,
-            forget=stores.forget,
+            results=stores.shelves,
+            progress=stores.every_shard,
+            clear=stores.forget,
             observer=observer,
             now=stores.now,
             options=options,
@@ -114,11 +115,11 @@ class StepHandlers:
             self._stores.blobs,
             self._stores.shelves(job),
             ledger,
-            self._costs.of,
-            partial(estimate, self._costs) if job.max_cost_usd else lambda _line, _size: 0.0,
+            self._costs.cost_of,
+            partial(estimate_cost, self._costs) if job.max_cost_usd else lambda _line, _size: 0.0,
         )
         try:
-            done = await work(self._options.work(job), _only(shard), tools, seconds=seconds)
+            done = await work(self._options.work_spec(job), _only(shard), tools, seconds=seconds)
         finally:
             self._tell(ledger.fresh)
         await self._book.flush()
@@ -185,7 +186,7 @@ class StepHandlers:
             if file_id is not None:
                 file = await self._files.find(file_id, None)
                 await blobs.join([file.key], f"{job.deliver_to}{what}.jsonl")
-        said = json.encode(job.shown(job.totals or Totals()))
+        said = json.encode(job.to_dict(job.totals or Totals()))
         await blobs.write(f"{job.deliver_to}batch.json", _each([said]))
 
     # ---- changes of the record ----

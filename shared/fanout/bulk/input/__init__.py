@@ -1,1 +1,1 @@
-"""What goes into a job: lines, the planner, the quote."""
+"""The input of a job: its lines, the planner, the quote."""

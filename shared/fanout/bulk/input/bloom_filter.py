@@ -1,4 +1,4 @@
-"""Whether a name may have come before, in memory that hardly grows. Pure."""
+"""An approximate set of names that needs little memory. Pure."""
 
 from __future__ import annotations
 
@@ -7,44 +7,44 @@ from array import array
 
 class BloomFilter:
     """
-    A table of marks of names: `add` says whether one may have been there before.
+    An approximate set of names: `add` returns whether a name may have been added before.
 
-    A mark is 32 bits of a hash, in the first free place behind the one that other bits choose:
-    two names in a million are hardly ever taken for one. 16 MiB for up to two million names; then
-    another table of four times as much beside it, for four times as many.
+    It does a Bloom filter's job with a hash table of 32-bit fingerprints (open addressing, linear
+    probing), so that two different names in a million are rarely taken for one. A table takes
+    16 MiB for up to two million names. When it is half full, one of four times the size is added.
     """
 
-    PLACES, GROWTH = 1 << 22, 4
+    SLOTS, GROWTH = 1 << 22, 4
 
-    def __init__(self, places: int = PLACES) -> None:
+    def __init__(self, slots: int = SLOTS) -> None:
         self._full: list[array[int]] = []
-        self._begin(places)
+        self._add_table(slots)
 
-    def _begin(self, places: int) -> None:
-        self._table = array("I", [0]) * places
-        self._last = places - 1
-        self._room = places >> 1
+    def _add_table(self, slots: int) -> None:
+        self._table = array("I", [0]) * slots
+        self._mask = slots - 1
+        self._free = slots >> 1
 
     def add(self, name: str) -> bool:
         """Add `name`; `True` if it may have been added before."""
-        number = hash(name)
-        mark = number >> 24 & 0xFFFFFFFF or 1  # 0 is a free place
+        hashed = hash(name)
+        fingerprint = hashed >> 24 & 0xFFFFFFFF or 1  # 0 is a free slot
         for full in self._full:
-            last = len(full) - 1
-            place = number & last
-            while there := full[place]:
-                if there == mark:
+            mask = len(full) - 1
+            slot = hashed & mask
+            while found := full[slot]:
+                if found == fingerprint:
                     return True
-                place = (place + 1) & last
-        table, last = self._table, self._last
-        place = number & last
-        while there := table[place]:
-            if there == mark:
+                slot = (slot + 1) & mask
+        table, mask = self._table, self._mask
+        slot = hashed & mask
+        while found := table[slot]:
+            if found == fingerprint:
                 return True
-            place = (place + 1) & last
-        table[place] = mark
-        self._room -= 1
-        if not self._room:
+            slot = (slot + 1) & mask
+        table[slot] = fingerprint
+        self._free -= 1
+        if not self._free:
             self._full.append(table)
-            self._begin(len(table) * self.GROWTH)
+            self._add_table(len(table) * self.GROWTH)
         return False

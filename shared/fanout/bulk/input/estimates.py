@@ -1,4 +1,4 @@
-"""How many tokens and dollars a line may take, before it is sent. Pure."""
+"""Estimates of a line's tokens and cost before it is sent. Pure."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from typing import Any
 from ..costs import Costs
 from .lines import Line
 
-BYTES_A_TOKEN = 4
+BYTES_PER_TOKEN = 4
 
-ASSUMED = 500
-"""Tokens of an answer whose request sets no limit, where a number is needed beforehand."""
+DEFAULT_OUTPUT_TOKENS = 500
+"""Assumed of a response whose request does not limit them."""
 
 
 def models_of(line: Line) -> list[str]:
-    """The names that a line asks."""
+    """The model names that a line is sent to."""
     fanout = line.body.get("fanout") or {}
     given = fanout.get("models") or line.body.get("model") or []
     names = given.split(",") if isinstance(given, str) else given
     return [name.strip() for name in names]
 
 
-def answer_limit(line: Line) -> int | None:
-    """The most tokens of its answers that a line allows; `None` if it sets no limit."""
+def max_tokens(line: Line) -> int | None:
+    """The most output tokens of a line's response, for all `n` choices; `None` if unlimited."""
     limit = line.body.get("max_completion_tokens") or line.body.get("max_tokens")
     count = line.body.get("n") or 1
     return limit * count if isinstance(limit, int) and isinstance(count, int) else None
 
 
-def chats_of(line: Line) -> list[list[Any]]:
-    """The conversations of a line: one, or as many as its `messages` has; a call to each model."""
+def conversations_of(line: Line) -> list[list[Any]]:
+    """The conversations of a line, usually one: each model gets a call for each."""
     messages = line.body.get("messages") or []
-    return [chat for chat in messages if isinstance(chat, list)] or [messages]
+    return [one for one in messages if isinstance(one, list)] or [messages]
 
 
-def estimate(costs: Costs, line: Line, size: int) -> float:
-    """Dollars that a line may cost: four bytes a token in, its own limit out."""
+def estimate_cost(costs: Costs, line: Line, size: int) -> float:
+    """Dollars that a line of `size` bytes may cost, if each response uses all of its max tokens."""
     total = 0.0
     for name in models_of(line):
-        if rate := costs.rate(name):
-            got = (answer_limit(line) or ASSUMED) * len(chats_of(line))
-            total += rate.input * size / BYTES_A_TOKEN + rate.output * got
+        if prices := costs.prices(name):
+            output = (max_tokens(line) or DEFAULT_OUTPUT_TOKENS) * len(conversations_of(line))
+            total += prices.input * size / BYTES_PER_TOKEN + prices.output * output
     return total

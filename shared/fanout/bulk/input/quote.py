@@ -1,9 +1,9 @@
 """
-What a file would take, before anything is sent: lines, tokens, dollars, minutes.
+A quote: what a file would take, before anything is sent. Lines, tokens, dollars and minutes.
 
-Tokens in are UTF-8 bytes of the messages by four, which is right within 30 % for prose and code in
-most tokenizers. Tokens out are known to nobody: from a tenth of a line's own limit to all of it,
-or, where it has none, from 50 to 1,000.
+Input tokens are the UTF-8 bytes of the messages divided by four, which is within 30 % for prose and
+code in most tokenizers. Output tokens are not known beforehand, so the quote gives a range: a tenth
+of a line's own limit to all of it, or 50 to 1,000 if it has none.
 """
 
 from __future__ import annotations
@@ -19,24 +19,26 @@ from ...errors import FanoutError
 from ...wire import json
 from ..costs import Costs
 from . import lines
-from .estimates import answer_limit, chats_of, models_of
+from .estimates import BYTES_PER_TOKEN, conversations_of, max_tokens, models_of
 from .lines import BadLine, Line
-from .planner import LineError, iter_lines, plan
+from .planner import LineError, plan
+from .splitter import iter_lines
 
-BAND = 0.3
-LEAST, MOST = 50, 1_000
-BYTES_A_TOKEN = 4
-EACH = 4
-"""Tokens around each message."""
+INPUT_TOLERANCE = 0.3
+OUTPUT_LOW, OUTPUT_HIGH = 50, 1_000
+"""Output tokens of a line without a limit."""
 
-NOTE = (
+TOKENS_PER_MESSAGE = 4
+"""Tokens that a model adds around each message."""
+
+METHOD = (
     "tokens in: bytes / 4, within 30 %; tokens out: a tenth of a line's limit to all of it, "
     "without a limit 50 to 1,000"
 )
 
 
 class ModelQuote(Struct):
-    """One model's part; a line may have several calls. Costs are `None` without a known price."""
+    """One model's part; a line may have several calls. Costs are `None` if the price is unknown."""
 
     lines: int = 0
     calls: int = 0
@@ -49,7 +51,11 @@ class ModelQuote(Struct):
 
 
 class Quote(Struct):
-    """The whole; `minutes` at a job's share of the config's limits, `None` where it has none."""
+    """
+    The whole file; costs are in US dollars, and `None` if a model's price is unknown.
+
+    `minutes` is at a job's share of the limits in the config, `None` if there are none.
+    """
 
     lines: int = 0
     models: dict[str, ModelQuote] = field(default_factory=dict)
@@ -58,13 +64,12 @@ class Quote(Struct):
     cost_high: float | None = None
     minutes: float | None = None
 
-    @property
-    def shown(self) -> dict[str, Any]:
-        """For machines."""
+    def to_dict(self) -> dict[str, Any]:
+        """The quote as the API returns it."""
         models = {name: asdict(part) for name, part in self.models.items()}
         errors = [asdict(error) for error in self.errors]
         return {"object": "batch.quote", **asdict(self), "models": models, "errors": errors} | {
-            "note": NOTE
+            "note": METHOD
         }
 
 
@@ -75,49 +80,57 @@ async def quote(
     catalog: Catalog,
     check: Callable[[str], None],
 ) -> Quote:
-    """Read the file twice: for its mistakes, and for its sizes."""
+    """Read the file twice: to check it, and to count its tokens. Invalid lines do not count."""
     found = await plan(read, lambda _: None, default_model=default_model, check=check)
-    said = Quote(lines=found.total, errors=found.errors)
+    result = Quote(lines=found.total, errors=found.errors)
     async for number, _, _, data in iter_lines(read()):
         try:
             if data:
                 lines.read_head(data, number, default_model)
-                _count(said, lines.read_line(data, number, default_model))
+                _add_line(result, lines.parse_line(data, number, default_model))
         except BadLine:
             continue
     costs = Costs(catalog)
-    for name, part in said.models.items():
-        _price(part, name, costs)
+    for name, part in result.models.items():
+        _set_cost(part, name, costs)
         part.minutes = _minutes(part, name, catalog)
-    parts = list(said.models.values())
-    said.cost_low = _sum([part.cost_low for part in parts])
-    said.cost_high = _sum([part.cost_high for part in parts])
-    said.minutes = max((p.minutes for p in parts if p.minutes is not None), default=None)
-    return said
+    parts = list(result.models.values())
+    result.cost_low = _sum([part.cost_low for part in parts])
+    result.cost_high = _sum([part.cost_high for part in parts])
+    result.minutes = max((p.minutes for p in parts if p.minutes is not None), default=None)
+    return result
 
 
-def _count(said: Quote, line: Line) -> None:
-    chats = chats_of(line)
-    sent = sum(_size(message) // BYTES_A_TOKEN + EACH for chat in chats for message in chat)
-    limit = answer_limit(line)
+def _add_line(result: Quote, line: Line) -> None:
+    chats = conversations_of(line)
+    sent = sum(
+        _size(message) // BYTES_PER_TOKEN + TOKENS_PER_MESSAGE for chat in chats for message in chat
+    )
+    limit = max_tokens(line)
     for name in models_of(line):
-        part = said.models.setdefault(name, ModelQuote())
+        part = result.models.setdefault(name, ModelQuote())
         part.lines += 1
         part.calls += len(chats)
         part.tokens_in += sent
-        part.tokens_out_low += len(chats) * (LEAST if limit is None else max(1, limit // 10))
-        part.tokens_out_high += len(chats) * (MOST if limit is None else limit)
+        part.tokens_out_low += len(chats) * (OUTPUT_LOW if limit is None else max(1, limit // 10))
+        part.tokens_out_high += len(chats) * (OUTPUT_HIGH if limit is None else limit)
 
 
-def _price(part: ModelQuote, name: str, costs: Costs) -> None:
-    if rate := costs.rate(name):
-        low = part.tokens_in * (1 - BAND) * rate.input + part.tokens_out_low * rate.output
-        high = part.tokens_in * (1 + BAND) * rate.input + part.tokens_out_high * rate.output
+def _set_cost(part: ModelQuote, name: str, costs: Costs) -> None:
+    if prices := costs.prices(name):
+        low = (
+            part.tokens_in * (1 - INPUT_TOLERANCE) * prices.input
+            + part.tokens_out_low * prices.output
+        )
+        high = (
+            part.tokens_in * (1 + INPUT_TOLERANCE) * prices.input
+            + part.tokens_out_high * prices.output
+        )
         part.cost_low, part.cost_high = round(low, 6), round(high, 6)
 
 
 def _minutes(part: ModelQuote, name: str, catalog: Catalog) -> float | None:
-    """At a job's share of the limits of all deployments of the name together."""
+    """At a job's share of the limits of all of the model's deployments together."""
     try:
         deployments = catalog.find(name)
     except FanoutError:
@@ -138,6 +151,6 @@ def _sum(parts: list[float | None]) -> float | None:
 
 
 def _size(message: object) -> int:
-    """The bytes of what a message says."""
+    """The bytes of a message's content."""
     content = message.get("content") if isinstance(message, dict) else message
     return len(content.encode()) if isinstance(content, str) else len(json.encode(content))

@@ -1,7 +1,7 @@
 """
-Jobs in this process, over a folder and SQLite: begun, and after a restart taken up again.
+Runs jobs in this process, over a folder and SQLite, and resumes them after a restart.
 
-Light to import: SQLite is loaded when the first file or job comes, or where one was left.
+It is cheap to import: SQLite is loaded with the first file or job, or if there are unfinished jobs.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from ..totals import Totals
     from .sqlite import Database
 
-AT_ONCE = 4
-"""Jobs under way at the same time; the others wait."""
+MAX_RUNNING_JOBS = 4
+"""Jobs that run at the same time; the others wait."""
 
-LATE = 1.5
-"""Seconds in which a worker notices that it is to stop."""
+STOP_LATENCY = 1.5
+"""Seconds within which a worker notices that it is to stop."""
 
-AGAIN = 30.0
-"""Seconds after which a job that met a fault of this machine (a full disk) is taken up again."""
+RESTART_DELAY = 30.0
+"""Seconds after which a job runs again if this machine failed, for example on a full disk."""
 
 
 def data_home(env: Mapping[str, str]) -> Path:
-    """Where jobs live: `FANOUT_HOME`, else `fanout` in the user's data folder."""
+    """The folder of the jobs: `FANOUT_HOME`, else `fanout` in the user's data folder."""
     if given := env.get("FANOUT_HOME"):
         return Path(given)
     data = env.get("XDG_DATA_HOME")
@@ -44,7 +44,7 @@ def data_home(env: Mapping[str, str]) -> Path:
 
 
 class LocalBatchService:
-    """Files and jobs of this machine; a `Host` of its jobs."""
+    """The files and jobs of this machine; the `Host` that runs its jobs."""
 
     def __init__(
         self,
@@ -68,8 +68,8 @@ class LocalBatchService:
         self._name = name
         self._group = group
         self._observer = observer
-        self._grace = (options or RunnerOptions()).grace + LATE
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._grace = (options or RunnerOptions()).grace + STOP_LATENCY
+        self._slots = asyncio.Semaphore(MAX_RUNNING_JOBS)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.is_stopping = False
         self.database: Database = Database(home / "jobs.sqlite")
@@ -77,7 +77,7 @@ class LocalBatchService:
         self.files: FileService = FileService(blobs, self.database, now)
         self.jobs: JobService = JobService(self.files, self.database, self, now)
 
-        def ledger(job: Job) -> SQLiteJobProgress:
+        def progress(job: Job) -> SQLiteJobProgress:
             return SQLiteJobProgress(
                 self.database,
                 job.id,
@@ -87,21 +87,21 @@ class LocalBatchService:
                 is_stopping=lambda: self.is_stopping,
             )
 
-        async def forget(job: Job) -> None:
-            self.database.forget_shards(job.id)
+        async def clear(job: Job) -> None:
+            self.database.delete_totals(job.id)
             await blobs.delete(f"jobs/{job.id}/results")
 
         self.runner: Runner = Runner(
             gateway,
             self.files,
             self.jobs.registry,
-            shelves=lambda job: FolderResultStore(blobs, f"jobs/{job.id}"),
-            ledger=ledger,
-            forget=forget,
+            results=lambda job: FolderResultStore(blobs, f"jobs/{job.id}"),
+            progress=progress,
+            clear=clear,
             observer=observer,
             now=now,
             options=options or RunnerOptions(),
-            book=SQLiteRateLimitStore(self.database),
+            rate_limits=SQLiteRateLimitStore(self.database),
         )
 
     @property
@@ -109,20 +109,20 @@ class LocalBatchService:
         return self._name
 
     async def start(self, job_id: str) -> None:
-        """Run the job beside everything else."""
+        """Run the job in a task, unless it runs already."""
         if job_id not in self._tasks:
             task = self._tasks[job_id] = self._group.create_task(self._run(job_id))
             task.add_done_callback(lambda _: self._tasks.pop(job_id, None))
 
-    async def finished(self, job_id: str, seconds: float) -> bool:
-        """Whether this process has done with the job, waiting so long."""
+    async def wait(self, job_id: str, seconds: float) -> bool:
+        """Wait for the job, at most so many seconds; whether this process is done with it."""
         task = self._tasks.get(job_id)
         if task is not None:
             await asyncio.wait([task], timeout=seconds)
         return task is None or task.done()
 
     async def resume(self) -> None:
-        """Take up every job that this host left unfinished, and sweep up behind the others."""
+        """Start every unfinished job of this host, and delete what is left of the finished ones."""
         after: str | None = None
         while True:
             page = await self.jobs.page(None, after=after, limit=100)
@@ -136,18 +136,18 @@ class LocalBatchService:
             after = page.records[-1].id
 
     async def totals(self, job: Job) -> Totals:
-        """What its shards come to, as they were written at most a second ago."""
+        """The totals of the job's shards, as written at most a second ago."""
         from ..totals import Totals
 
         total = Totals()
-        for _, totals in self.database.shards(job.id).values():
+        for _, totals in self.database.shard_totals(job.id).values():
             total.add(totals)
-        if meter := self.runner.meters.get(job.id):
-            total.set_calls(meter)
+        if calls := self.runner.call_counts.get(job.id):
+            total.set_calls(calls)
         return total
 
-    async def settle(self) -> None:
-        """Start no more lines, wait for those under way, for some seconds, and leave the rest."""
+    async def stop(self) -> None:
+        """Start no more lines, give those in flight some seconds, then cancel them."""
         self.is_stopping = True
         tasks = list(self._tasks.values())
         if tasks:
@@ -157,49 +157,49 @@ class LocalBatchService:
         if tasks:
             await asyncio.wait(tasks)
 
-    async def run_here(self, job_id: str) -> bool:
-        """Run a job now; `False` if another process does."""
+    async def run_exclusively(self, job_id: str) -> bool:
+        """Run a job in this call; `False` if another process is running it."""
         lock = self.home / "locks" / job_id
-        with locked(lock) as mine:
-            if mine and (await self.runner.run(job_id)).is_over:
-                lock.unlink(missing_ok=True)  # nobody will want it any more
-        return mine
+        with file_lock(lock) as is_ours:
+            if is_ours and (await self.runner.run(job_id)).is_over:
+                lock.unlink(missing_ok=True)  # a finished job is not run again
+        return is_ours
 
     async def _run(self, job_id: str) -> None:
         async with self._slots:
             while True:
                 try:
-                    await self.run_here(job_id)
-                except Exception as error:  # noqa: BLE001 -- a job is never given up
+                    await self.run_exclusively(job_id)
+                except Exception as error:  # noqa: BLE001 -- the job is run again
                     self._observer.bug(job_id, error)
                 else:
                     return
-                await asyncio.sleep(AGAIN)
+                await asyncio.sleep(RESTART_DELAY)
 
 
 class LazyLocalBatchService:
-    """The way to `LocalBatchService`, which is made when somebody first comes through."""
+    """Creates the `LocalBatchService` when it is first used."""
 
-    def __init__(self, make: Callable[[], LocalBatchService]) -> None:
-        self._make = make
-        self._made: LocalBatchService | None = None
+    def __init__(self, create: Callable[[], LocalBatchService]) -> None:
+        self._create = create
+        self._service: LocalBatchService | None = None
 
     @property
     def bulk(self) -> LocalBatchService:
-        """The files and jobs."""
-        if self._made is None:
-            self._made = self._make()
-        return self._made
+        """The files and jobs of this machine."""
+        if self._service is None:
+            self._service = self._create()
+        return self._service
 
-    async def settle(self) -> None:
-        """Leave every job where it is."""
-        if self._made is not None:
-            await self._made.settle()
+    async def stop(self) -> None:
+        """Stop all jobs; they can be resumed."""
+        if self._service is not None:
+            await self._service.stop()
 
     def close(self) -> None:
-        """Close what was opened."""
-        if self._made is not None:
-            self._made.database.close()
+        """Close the database, if it is open."""
+        if self._service is not None:
+            self._service.database.close()
 
 
 @asynccontextmanager
@@ -214,32 +214,32 @@ async def open_local_batches(
     options: RunnerOptions | None = None,
 ) -> AsyncIterator[LazyLocalBatchService]:
     """
-    The jobs of this machine for the block; at its end they stop where they are.
+    The jobs of this machine, for the block; when it ends, they stop and can be resumed.
 
-    With `resume`, those that a host of this `name` left unfinished are taken up at once.
+    With `resume`, the unfinished jobs of the host `name` are started at once.
     """
-    watch = observer or NullObserver()
+    observer = observer or NullObserver()
     async with _group() as group:
-        door = LazyLocalBatchService(
+        lazy = LazyLocalBatchService(
             lambda: LocalBatchService(
-                gateway, home, group, name=name, observer=watch, now=now, options=options
+                gateway, home, group, name=name, observer=observer, now=now, options=options
             )
         )
-        running: list[asyncio.Task[None]] = []
+        resuming: list[asyncio.Task[None]] = []
         if resume and (home / "jobs.sqlite").exists():
-            running.append(group.create_task(_resume(door)))
+            resuming.append(group.create_task(_resume(lazy)))
         try:
-            yield door
+            yield lazy
         finally:
-            for task in running:
+            for task in resuming:
                 task.cancel()
-            await door.settle()
-            door.close()
+            await lazy.stop()
+            lazy.close()
 
 
 @asynccontextmanager
 async def _group() -> AsyncIterator[asyncio.TaskGroup]:
-    """A task group that raises what went wrong, and not a group with that in it."""
+    """A task group that raises the error itself, not an exception group around it."""
     try:
         async with asyncio.TaskGroup() as group:
             yield group
@@ -247,14 +247,14 @@ async def _group() -> AsyncIterator[asyncio.TaskGroup]:
         raise first_error(raised) from None
 
 
-async def _resume(door: LazyLocalBatchService) -> None:
-    await asyncio.sleep(0)  # the first answer goes before
-    await door.bulk.resume()
+async def _resume(lazy: LazyLocalBatchService) -> None:
+    await asyncio.sleep(0)  # let the block start first
+    await lazy.bulk.resume()
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[bool]:
-    """Whether the file is ours alone for the block; a killed process has let go of it."""
+def file_lock(path: Path) -> Iterator[bool]:
+    """Lock the file for the block; yields `False` if another process has it. A kill releases it."""
     import fcntl
 
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,49 +12,52 @@ from typing import BinaryIO, Self
 
 from ..store import ResultKeys
 
-PIECE = 1 << 20
+CHUNK = 1 << 20
 
 
 class FolderBlobStore:
-    """Each key a file below `root`; a file is there whole or not at all."""
+    """Each key is a file below `root`; a file is written completely or not at all."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def path(self, key: str) -> Path:
-        """Where a key's bytes are; the keys are ours, never a caller's."""
+        """The file of a key; keys are made by Fanout, never by a client."""
         return self.root / key
 
     async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """The bytes `[start, end)`, a megabyte at a time."""
         with self.path(key).open("rb", buffering=0) as file:
             file.seek(start)
-            left = PIECE if end is None else end - start
-            while left > 0 and (data := await asyncio.to_thread(file.read, min(PIECE, left))):
+            remaining = CHUNK if end is None else end - start
+            while remaining > 0:
+                data = await asyncio.to_thread(file.read, min(CHUNK, remaining))
+                if not data:
+                    return
                 yield data
-                left = PIECE if end is None else left - len(data)
+                remaining = CHUNK if end is None else remaining - len(data)
 
-    async def write(self, key: str, pieces: AsyncIterable[bytes]) -> int:
-        """Write to a file beside it, which takes its place at the end."""
+    async def write(self, key: str, chunks: AsyncIterable[bytes]) -> int:
+        """Write to a temporary file, and rename it at the end."""
         size = 0
-        with _Draft(self.path(key)) as draft:
-            async for piece in pieces:
-                await asyncio.to_thread(draft.file.write, piece)
-                size += len(piece)
-            await asyncio.to_thread(draft.keep)
+        with _TemporaryFile(self.path(key)) as temporary:
+            async for chunk in chunks:
+                await asyncio.to_thread(temporary.file.write, chunk)
+                size += len(chunk)
+            await asyncio.to_thread(temporary.commit)
         return size
 
     async def join(self, parts: Sequence[str], key: str) -> int:
-        """Copy the parts one behind the other, in a thread."""
+        """Copy the parts one after the other, in a thread."""
         return await asyncio.to_thread(self._join, parts, key)
 
     def _join(self, parts: Sequence[str], key: str) -> int:
-        with _Draft(self.path(key)) as draft:
+        with _TemporaryFile(self.path(key)) as temporary:
             for part in parts:
                 with self.path(part).open("rb", buffering=0) as source:
-                    shutil.copyfileobj(source, draft.file, PIECE)
-            size = draft.file.tell()
-            draft.keep()
+                    shutil.copyfileobj(source, temporary.file, CHUNK)
+            size = temporary.file.tell()
+            temporary.commit()
         return size
 
     async def size(self, key: str) -> int | None:
@@ -71,8 +74,8 @@ class FolderBlobStore:
             path.unlink(missing_ok=True)
 
 
-class _Draft:
-    """A file under another name until it is kept; otherwise it goes."""
+class _TemporaryFile:
+    """A file under a temporary name; it is deleted at the end unless it was committed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -83,8 +86,8 @@ class _Draft:
     def __enter__(self) -> Self:
         return self
 
-    def keep(self) -> None:
-        """It is whole: put it in its place, safe from a power cut too."""
+    def commit(self) -> None:
+        """Sync the file to the disk and rename it to its own name."""
         os.fsync(self.file.fileno())
         Path(self._name).replace(self._path)
 
@@ -94,40 +97,40 @@ class _Draft:
 
 
 class FolderResultStore:
-    """A job's results: two files for each shard, written line by line."""
+    """A job's results: two files a shard, one for responses and one for failures."""
 
     def __init__(self, blobs: FolderBlobStore, prefix: str) -> None:
         self._blobs = blobs
         self._prefix = prefix
 
     async def open(self, index: int) -> FolderShardResults:
-        """The shard's files; a line that a crash has cut is cut off."""
+        """Open the shard's files, without the incomplete line that a crash may have left."""
         paths = [self._blobs.path(key) for key in self._keys(index)]
         paths[0].parent.mkdir(parents=True, exist_ok=True)
         return FolderShardResults(paths[0], paths[1])
 
     async def keys(self, index: int) -> ResultKeys:
-        """Those of the two that are there."""
-        there = [[k] if self._blobs.path(k).is_file() else [] for k in self._keys(index)]
-        return ResultKeys(*there)
+        """The keys of the two files, if they exist."""
+        existing = [[key] if self._blobs.path(key).is_file() else [] for key in self._keys(index)]
+        return ResultKeys(*existing)
 
     def _keys(self, index: int) -> list[str]:
-        place = f"{self._prefix}/results/{index:06d}"
-        return [f"{place}.answers.jsonl", f"{place}.failures.jsonl"]
+        prefix = f"{self._prefix}/results/{index:06d}"
+        return [f"{prefix}.answers.jsonl", f"{prefix}.failures.jsonl"]
 
 
 class FolderShardResults:
     """
-    One `write` for each line, so that a killed process loses none that it had put.
+    Appends each line with one `write`, so that a killed process loses none that it has put.
 
-    A file is made when its first line comes: most shards have no failures.
+    A file is created with its first line, since most shards have no failures.
     """
 
-    def __init__(self, answers: Path, failures: Path) -> None:
-        self._paths = answers, failures
+    def __init__(self, responses: Path, failures: Path) -> None:
+        self._paths = responses, failures
         self._files: list[BinaryIO | None] = [None, None]
         for path in self._paths:
-            _mend(path)
+            _truncate_last_line(path)
 
     async def stored(self) -> AsyncIterator[tuple[bool, bytes]]:
         """The lines of both files."""
@@ -138,31 +141,31 @@ class FolderShardResults:
                         yield failed, line
 
     async def put(self, line: bytes, *, failed: bool) -> None:
-        """Append it."""
+        """Append the line."""
         file = self._files[failed]
         if file is None:
             file = self._files[failed] = self._paths[failed].open("ab", buffering=0)
         file.write(line)
 
     async def flush(self) -> None:
-        """It is the system's already."""
+        """Do nothing: `put` has written to the file."""
 
     async def close(self) -> None:
-        """Close both."""
+        """Close both files."""
         for file in self._files:
             if file is not None:
                 file.close()
         self._files = [None, None]
 
 
-def _mend(path: Path) -> None:
-    """Cut off a last line without its end."""
+def _truncate_last_line(path: Path) -> None:
+    """Remove the last line if it has no line break."""
     if not path.is_file() or not (size := path.stat().st_size):
         return
     with path.open("rb+") as file:
         keep = size
         while keep:
-            start = max(0, keep - PIECE)
+            start = max(0, keep - CHUNK)
             file.seek(start)
             found = file.read(keep - start).rfind(b"\n")
             keep = start + found + 1 if found >= 0 else start

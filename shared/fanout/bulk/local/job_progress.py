@@ -1,4 +1,4 @@
-"""One job's counts on this machine: in memory and, a second later, in SQLite."""
+"""One job's progress on this machine: in memory, and written to SQLite once a second."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class _Status(Struct):
 
 class SQLiteJobProgress:
     """
-    One job's counts, in memory and, a second later, in the file.
+    One job's progress, in memory; `sync` writes it to the database.
 
-    One process works on a job at a time; others may look, and cancel.
+    Only one process works on a job at a time. Others may read its progress, and cancel it.
     """
 
     def __init__(
@@ -40,16 +40,16 @@ class SQLiteJobProgress:
         self._now = now
         self._max_cost = max_cost
         self._is_stopping = is_stopping
-        known = database.shards(job)
-        self._totals = {shard: totals for shard, (_, totals) in known.items()}
-        self._complete = {shard for shard, (complete, _) in known.items() if complete}
+        stored = database.shard_totals(job)
+        self._totals = {shard: totals for shard, (_, totals) in stored.items()}
+        self._complete = {shard for shard, (complete, _) in stored.items() if complete}
         self._spent = sum(totals.cost for totals in self._totals.values())
-        self._held = 0.0
+        self._reserved = 0.0
         self._changed: set[int] = set()
         self._cancelled = False
 
     def reserve(self, estimate: float) -> Stop | Literal["wait"] | None:
-        """Whether a line may start."""
+        """Reserve the estimate under the cost cap; why not, if the line may not start."""
         if self._cancelled:
             return "cancelled"
         if self._now() >= self._expires_at:
@@ -59,24 +59,24 @@ class SQLiteJobProgress:
         if self._max_cost is not None:
             if self._spent >= self._max_cost:
                 return "capped"
-            if self._held and self._spent + self._held + estimate > self._max_cost:
+            if self._reserved and self._spent + self._reserved + estimate > self._max_cost:
                 return "wait"
-        self._held += estimate
+        self._reserved += estimate
         return None
 
     def settle(self, shard: int, estimate: float, totals: Totals) -> None:
-        """One line is stored."""
-        self._held = max(0.0, self._held - estimate)
+        """Count the line, and replace its estimate by its cost."""
+        self._reserved = max(0.0, self._reserved - estimate)
         self._spent += totals.cost
         self._totals[shard].add(totals)
         self._changed.add(shard)
 
     def release(self, estimate: float) -> None:
-        """One line was not."""
-        self._held = max(0.0, self._held - estimate)
+        """Release the estimate of a line without a result."""
+        self._reserved = max(0.0, self._reserved - estimate)
 
     def begin_shard(self, shard: int, stored: Totals) -> None:
-        """What is stored is what counts."""
+        """Replace the shard's counts by those of its stored lines."""
         before = self._totals.get(shard, Totals())
         own = self._totals[shard] = Totals()
         own.add(stored)
@@ -84,30 +84,30 @@ class SQLiteJobProgress:
         self._changed.add(shard)
 
     def complete_shard(self, shard: int) -> None:
-        """Written at once: a complete shard is never read again."""
+        """Write at once, so that a complete shard is never read again."""
         self._complete.add(shard)
         self._changed.add(shard)
         self._write()
 
     async def sync(self) -> None:
-        """Write the counts, and see whether somebody cancelled the job."""
+        """Write the counts, and read whether the job was cancelled."""
         self._write()
-        found = self._db.peek("batch", self._job)
+        found = self._db.read("batch", self._job)
         if found is None or json.decode(found, type=_Status).status == "cancelling":
             self._cancelled = True
 
     def _write(self) -> None:
         if self._changed:
             rows = [(s, s in self._complete, self._totals[s]) for s in sorted(self._changed)]
-            self._db.write_shards(self._job, rows)
+            self._db.write_totals(self._job, rows)
             self._changed.clear()
 
     async def completed_totals(self, shard: int) -> Totals | None:
-        """Its counts, if it is complete."""
+        """The shard's totals, if it is complete."""
         return self._totals[shard] if shard in self._complete else None
 
     async def total(self) -> Totals:
-        """The sum."""
+        """The sum over all shards."""
         found = Totals()
         for totals in self._totals.values():
             found.add(totals)

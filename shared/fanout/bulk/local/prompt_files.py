@@ -1,7 +1,7 @@
 """
-A file of prompts to a job's input: JSONL as it is, plain text or a CSV's column line by line.
+Makes a job of a file of prompts: JSONL, plain text with a prompt a line, or a column of a CSV file.
 
-The same prompts for the same model are the same job, so whoever repeats a command goes on with it.
+The same prompts for the same model give the same job, so that repeating a command resumes it.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from ..service.files import FileService
 from ..service.records import FileRecord, Job
 from ..store import RecordStore
 
-PIECE = 1 << 20
+CHUNK = 1 << 20
 
 
-class Desk(Protocol):
-    """Where jobs are made, and whose they are: this machine, or a stack."""
+class JobStore(Protocol):
+    """Where jobs are created, and the owner they get: on this machine, or in a stack."""
 
     @property
     def files(self) -> FileService: ...
@@ -43,16 +43,16 @@ class Desk(Protocol):
     def owner(self) -> str: ...
 
 
-class Prompts(Struct, frozen=True):
-    """Where prompts are, and in which form; `column` is a CSV's."""
+class PromptFile(Struct, frozen=True):
+    """A file of prompts and its form; `column` is that of a CSV, `system` a system message."""
 
     path: Path
     is_text: bool = False
     column: str | None = None
     system: str | None = None
 
-    def pieces(self) -> Iterator[bytes]:
-        """The job's input."""
+    def chunks(self) -> Iterator[bytes]:
+        """The job's input as JSONL; raises `RequestError` for a file that cannot be read."""
         if not self.path.is_file():
             raise RequestError(f"there is no file `{self.path}`", "file")
         with self.path.open("rb") as file:
@@ -61,14 +61,14 @@ class Prompts(Struct, frozen=True):
             elif self.is_text:
                 yield from self._texts(file)
             else:
-                while data := file.read(PIECE):
+                while data := file.read(CHUNK):
                     yield data
 
     def _texts(self, file: BinaryIO) -> Iterator[bytes]:
         for number, raw in enumerate(file, 1):
-            start = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
+            text_bytes = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
             try:
-                text = start.decode().rstrip("\r\n")
+                text = text_bytes.decode().rstrip("\r\n")
             except UnicodeDecodeError:
                 raise RequestError(f"line {number} is not valid UTF-8", "file") from None
             yield (json.encode(self._chat(text)) if text.strip() else b"") + b"\n"
@@ -79,12 +79,12 @@ class Prompts(Struct, frozen=True):
         number = 0
         try:
             if column not in (reader.fieldnames or ()):
-                have = ", ".join(f"`{name}`" for name in reader.fieldnames or ())
-                raise RequestError(f"there is no column `{column}`; there is {have}", "column")
+                columns = ", ".join(f"`{name}`" for name in reader.fieldnames or ())
+                raise RequestError(f"there is no column `{column}`; there is {columns}", "column")
             for number, row in enumerate(reader, 1):
                 text = row[column] or ""
-                said = {"custom_id": f"row-{number}", "messages": self._chat(text)}
-                yield (json.encode(said) if text.strip() else b"") + b"\n"
+                line = {"custom_id": f"row-{number}", "messages": self._chat(text)}
+                yield (json.encode(line) if text.strip() else b"") + b"\n"
         except UnicodeDecodeError:
             raise RequestError(f"after row {number}: not valid UTF-8", "file") from None
         except csv.Error as error:
@@ -95,46 +95,48 @@ class Prompts(Struct, frozen=True):
         return [*system, {"role": "user", "content": text}]
 
 
-def mark_of(prompts: Prompts, salt: str) -> str:
-    """The mark of what the prompts are; `salt` belongs to it."""
-    digest = hashlib.blake2b(json.encode([salt]), digest_size=16)
-    for piece in prompts.pieces():
-        digest.update(piece)
+def fingerprint(prompts: PromptFile, model: str) -> str:
+    """A hash of the prompts and the model."""
+    digest = hashlib.blake2b(json.encode([model]), digest_size=16)
+    for chunk in prompts.chunks():
+        digest.update(chunk)
     return digest.hexdigest()
 
 
-async def find_or_create(desk: Desk, prompts: Prompts, asked: NewJob, *, fresh: bool) -> Job:
-    """The job of these prompts, if there is one that has not failed; else a new one, not begun."""
-    mark = await asyncio.to_thread(mark_of, prompts, asked.model or "")
-    known = await desk.table.get("run", mark)
+async def find_or_create_job(
+    store: JobStore, prompts: PromptFile, options: NewJob, *, fresh: bool
+) -> Job:
+    """The latest job of these prompts, unless it failed; otherwise a new one, not yet started."""
+    key = await asyncio.to_thread(fingerprint, prompts, options.model or "")
+    known = await store.table.get("run", key)
     if known is not None and not fresh:
         try:
-            job = await desk.jobs.find(known.decode(), None)
+            job = await store.jobs.find(known.decode(), None)
         except NotFound:
             job = None
         if job is not None and job.status != "failed":
             return job
-    file = await _take_in(desk, prompts)
+    file = await _upload(store, prompts)
     new = NewJob(
         input_file_id=file.id,
         endpoint=ENDPOINT,
-        completion_window=asked.completion_window,
-        model=asked.model,
-        max_cost_usd=asked.max_cost_usd,
+        completion_window=options.completion_window,
+        model=options.model,
+        max_cost_usd=options.max_cost_usd,
     )
-    job = desk.jobs.draft(new, file, desk.owner)
-    await desk.table.put("run", mark, job.id.encode(), known)
-    await desk.jobs.registry.create(job.id, job)
+    job = store.jobs.draft(new, file, store.owner)
+    await store.table.put("run", key, job.id.encode(), known)
+    await store.jobs.registry.create(job.id, job)
     return job
 
 
-async def _take_in(desk: Desk, prompts: Prompts) -> FileRecord:
-    """The prompts as a file of ours."""
+async def _upload(store: JobStore, prompts: PromptFile) -> FileRecord:
+    """Store the prompts as a file."""
 
-    async def pieces() -> AsyncIterator[bytes]:
-        for piece in prompts.pieces():
-            yield piece
+    async def chunks() -> AsyncIterator[bytes]:
+        for chunk in prompts.chunks():
+            yield chunk
 
-    key = desk.files.new_key()
-    await desk.files.blobs.write(key, pieces())
-    return await desk.files.register(key, prompts.path.name, "batch", desk.owner)
+    key = store.files.new_key()
+    await store.files.blobs.write(key, chunks())
+    return await store.files.register(key, prompts.path.name, "batch", store.owner)

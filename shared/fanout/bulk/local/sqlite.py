@@ -1,5 +1,5 @@
 """
-Records and counts in one SQLite file: what a killed process had written is there.
+Records, totals and rate limit state in one SQLite file; they survive a killed process.
 
 The only importer of `sqlite3`.
 """
@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from ...wire import json
 from ..pacing.limits import Limits, add_learned, read_learned
-from ..pacing.rate_limiter import Reservation, advance
+from ..pacing.rate_limiter import Reservation, State, advance
 from ..totals import Totals
 
-LOOK = 1.0
-"""Seconds for which it is known whether a model pauses, and what was learned of it."""
+CACHE_SECONDS = 1.0
+"""Seconds for which a model's pause and learned limits are not read again."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
@@ -33,11 +33,8 @@ CREATE TABLE IF NOT EXISTS marks (
 """
 
 
-Marks = dict[str, float]
-
-
 class Database:
-    """The file; several processes may have it open."""
+    """The database file; several processes may have it open."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,24 +44,24 @@ class Database:
         self._db.executescript(SCHEMA)
 
     def close(self) -> None:
-        """Close it."""
+        """Close the file."""
         self._db.close()
 
     # ---- records ----
 
     async def get(self, kind: str, key: str) -> bytes | None:
-        """A record."""
-        return self.peek(kind, key)
+        """The record, or `None`."""
+        return self.read(kind, key)
 
-    def peek(self, kind: str, key: str) -> bytes | None:
-        """A record, without waiting."""
+    def read(self, kind: str, key: str) -> bytes | None:
+        """The record, or `None`, without waiting."""
         found = self._db.execute(
             "SELECT value FROM records WHERE kind = ? AND key = ?", (kind, key)
         ).fetchone()
         return found[0] if found else None
 
     async def put(self, kind: str, key: str, new: bytes, old: bytes | None) -> bool:
-        """Compare and set."""
+        """Write it if the stored record is still `old`; whether it was."""
         if old is None:
             done = self._db.execute(
                 "INSERT OR IGNORE INTO records VALUES (?, ?, ?)", (kind, key, new)
@@ -77,34 +74,37 @@ class Database:
         return done.rowcount == 1
 
     async def delete(self, kind: str, key: str) -> bool:
-        """Delete a record."""
+        """Delete it; whether it was there."""
         done = self._db.execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key))
         return done.rowcount == 1
 
     async def list(
         self, kind: str, *, after: str | None, limit: int, newest_first: bool = True
     ) -> Sequence[bytes]:
-        """By id, which is by time."""
+        """The records after that id; their order is that of creation."""
         if newest_first:
             query = "key < ? ORDER BY key DESC"
-            edge = after or "\U0010ffff"
+            last = after or "\U0010ffff"
         else:
-            query, edge = "key > ? ORDER BY key", after or ""
+            query, last = "key > ? ORDER BY key", after or ""
         found = self._db.execute(
             f"SELECT value FROM records WHERE kind = ? AND {query} LIMIT ?",  # noqa: S608 -- one of two
-            (kind, edge, limit),
+            (kind, last, limit),
         )
         return [row[0] for row in found]
 
-    # ---- counts ----
+    # ---- totals ----
 
-    def shards(self, job: str) -> dict[int, tuple[bool, Totals]]:
-        """The counts of a job's shards, as far as they were written."""
+    def shard_totals(self, job: str) -> dict[int, tuple[bool, Totals]]:
+        """Of each shard: whether it is complete, and its totals as last written."""
         found = self._db.execute("SELECT shard, complete, tally FROM shards WHERE job = ?", (job,))
-        return {shard: (bool(c), json.decode(t, type=Totals)) for shard, c, t in found}
+        return {
+            shard: (bool(complete), json.decode(totals, type=Totals))
+            for shard, complete, totals in found
+        }
 
-    def write_shards(self, job: str, rows: Sequence[tuple[int, bool, Totals]]) -> None:
-        """Write counts in the place of older ones."""
+    def write_totals(self, job: str, rows: Sequence[tuple[int, bool, Totals]]) -> None:
+        """Write rows of shard, whether it is complete, and its totals."""
         self._db.execute("BEGIN IMMEDIATE")
         self._db.executemany(
             "INSERT OR REPLACE INTO shards VALUES (?, ?, ?, ?)",
@@ -112,48 +112,48 @@ class Database:
         )
         self._db.execute("COMMIT")
 
-    def forget_shards(self, job: str) -> None:
-        """A job that is planned anew has no counts."""
+    def delete_totals(self, job: str) -> None:
+        """Delete the totals of all shards of a job."""
         self._db.execute("DELETE FROM shards WHERE job = ?", (job,))
 
-    # ---- pacing ----
+    # ---- rate limits ----
 
-    def marks(self, model: str) -> Marks:
-        """A model's marks, by kind."""
+    def rate_limit_state(self, model: str) -> State:
+        """A model's rate limit state."""
         found = self._db.execute("SELECT kind, mark FROM marks WHERE model = ?", (model,))
         return dict(found.fetchall())
 
-    def move_marks(self, model: str, reservations: Sequence[Reservation], now: float) -> float:
-        """Reserve the reservations; when they may start."""
-        starts: list[float] = []
-
-        def move(marks: Marks) -> Marks:
-            moved, start = advance(marks, list(reservations), now)
-            starts.append(start)
-            return moved
-
-        self.change_marks(model, move)
-        return starts[0]
-
-    def change_marks(self, model: str, change: Callable[[Marks], Marks]) -> None:
-        """Put what `change` makes of them in their place, in one transaction."""
+    def change_rate_limit_state(self, model: str, change: Callable[[State], State]) -> None:
+        """Replace the state by what `change` returns, in one transaction."""
         self._db.execute("BEGIN IMMEDIATE")
-        marks = self.marks(model)
-        changed = change(marks)
+        state = self.rate_limit_state(model)
+        changed = change(state)
         self._db.executemany(
             "INSERT OR REPLACE INTO marks VALUES (?, ?, ?)",
-            [(model, kind, mark) for kind, mark in changed.items() if mark != marks.get(kind)],
+            [(model, kind, value) for kind, value in changed.items() if value != state.get(kind)],
         )
         self._db.execute("COMMIT")
 
-    def shift_mark(self, model: str, kind: str, seconds: float) -> None:
-        """Move one mark back."""
+    def reserve(self, model: str, reservations: Sequence[Reservation], now: float) -> float:
+        """Make the reservations; when they may start."""
+        starts: list[float] = []
+
+        def move(state: State) -> State:
+            moved, start = advance(state, list(reservations), now)
+            starts.append(start)
+            return moved
+
+        self.change_rate_limit_state(model, move)
+        return starts[0]
+
+    def move_back(self, model: str, kind: str, seconds: float) -> None:
+        """Move the time of the next reservation back."""
         self._db.execute(
             "UPDATE marks SET mark = mark - ? WHERE model = ? AND kind = ?", (seconds, model, kind)
         )
 
-    def hold(self, model: str, until: float) -> None:
-        """Nobody starts before."""
+    def pause(self, model: str, until: float) -> None:
+        """Set the end of the model's pause, unless it is later already."""
         self._db.execute(
             "INSERT INTO marks VALUES (?, 'pause', ?)"
             " ON CONFLICT DO UPDATE SET mark = max(mark, excluded.mark)",
@@ -161,57 +161,59 @@ class Database:
         )
 
 
-class _Seen(NamedTuple):
-    """A model's marks, when they were read, and what they say was learned."""
+class _Cached(NamedTuple):
+    """A model's state, when it was read, and the learned limits in it."""
 
     at: float
-    marks: Marks
+    state: State
     limits: Limits | None
 
 
 class SQLiteRateLimitStore:
     """
-    The marks of all models, for every process of this machine.
+    The rate limit state of all models, for every process of this machine.
 
-    What is only read of them is as it was up to a second ago.
+    Pauses and learned limits may be up to a second old.
     """
 
     def __init__(self, database: Database) -> None:
         self._db = database
-        self._seen: dict[str, _Seen] = {}
+        self._cache: dict[str, _Cached] = {}
 
     async def reserve(self, model: str, reservations: list[Reservation], now: float) -> float:
-        """One transaction; of a model without limits only pauses are looked for."""
+        """Reserve in one transaction; without reservations, the end of the model's pause."""
         if reservations:
-            return self._db.move_marks(model, reservations, now)
-        return max(now, self._look(model, now).marks.get("pause", 0.0))
+            return self._db.reserve(model, reservations, now)
+        return max(now, self._cached(model, now).state.get("pause", 0.0))
 
-    def _look(self, model: str, now: float) -> _Seen:
-        seen = self._seen.get(model)
-        if seen is None or not 0 <= now - seen.at < LOOK:
-            marks = self._db.marks(model)
-            seen = self._seen[model] = _Seen(now, marks, read_learned(marks, now))
-        return seen
+    def _cached(self, model: str, now: float) -> _Cached:
+        cached = self._cache.get(model)
+        if cached is None or not 0 <= now - cached.at < CACHE_SECONDS:
+            state = self._db.rate_limit_state(model)
+            cached = self._cache[model] = _Cached(now, state, read_learned(state, now))
+        return cached
 
     async def refund(self, model: str, reservation: Reservation) -> None:
-        """Move the mark back."""
-        self._db.shift_mark(model, reservation.kind, reservation.amount / reservation.rate)
+        """Move the time of the next reservation back."""
+        self._db.move_back(model, reservation.kind, reservation.amount / reservation.rate)
 
     async def pause(self, model: str, until: float) -> None:
-        """Keep the later time."""
-        self._db.hold(model, until)
-        self._seen.pop(model, None)
+        """Keep the later of two pauses."""
+        self._db.pause(model, until)
+        self._cache.pop(model, None)
 
     async def learned_limits(self, model: str, now: float) -> Limits | None:
-        """Of the marks."""
-        return self._look(model, now).limits
+        """Read them from the state."""
+        return self._cached(model, now).limits
 
-    def record_limits(self, model: str, place: str, limits: Limits, now: float) -> None:
-        """Put it with the marks, if it is new."""
-        marks = self._look(model, now).marks
-        if add_learned(marks, place, limits, now) != marks:
-            self._db.change_marks(model, lambda found: add_learned(found, place, limits, now))
-            self._seen.pop(model)
+    def record_limits(self, model: str, deployment_id: str, limits: Limits, now: float) -> None:
+        """Add them to the state, if they are new."""
+        state = self._cached(model, now).state
+        if add_learned(state, deployment_id, limits, now) != state:
+            self._db.change_rate_limit_state(
+                model, lambda found: add_learned(found, deployment_id, limits, now)
+            )
+            self._cache.pop(model)
 
     async def flush(self) -> None:
-        """Nothing is kept elsewhere."""
+        """Do nothing: all of it is shared already."""

@@ -1,8 +1,9 @@
 """
-How many lines may be under way: more while answers come, fewer when a provider says so.
+How many lines a worker sends at the same time: AIMD, with slow start.
 
-Doubling to begin with, then one more for each round of answers; three tenths fewer at a 429 or a
-time-out, once for all calls that were under way when it came. Pure: time is an argument.
+The limit doubles each round of responses until the provider first pushes back; after that it grows
+by one a round. A 429, a time-out or an overload reduces it by 30 %, once for all calls that were in
+flight at that moment. Pure: time is an argument.
 """
 
 from __future__ import annotations
@@ -12,43 +13,50 @@ from collections.abc import Callable
 from ...errors import Overloaded, QuotaExceeded, RateLimited, TimedOut
 from ...routing.leg import Leg, Outcome
 
-SLOWER = 0.7
-MOST = 400
-FIRST = 100
+DECREASE = 0.7
+MAX_CONCURRENCY = 400
+INITIAL_CONCURRENCY = 100
 
 
 class AdaptiveConcurrency:
-    """The limit, and how it moves; a `Watcher` of every call."""
+    """The current limit; a `Watcher` of each call, whose outcome moves it."""
 
     def __init__(
-        self, clock: Callable[[], float], *, first: float = FIRST, most: int = MOST
+        self,
+        clock: Callable[[], float],
+        *,
+        initial: float = INITIAL_CONCURRENCY,
+        maximum: int = MAX_CONCURRENCY,
     ) -> None:
         self._clock = clock
-        self.most = most
-        self.limit = float(min(first, most))
-        self._calm = True
-        self._lowered_at = float("-inf")
-        self.slowed = 0
+        self.maximum = maximum
+        self.limit = float(min(initial, maximum))
+        self._is_slow_start = True
+        self._decreased_at = float("-inf")
 
     def started(self, leg: Leg) -> None:
-        """A call begins."""
+        """A call starts."""
 
     def first_token(self, leg: Leg) -> None:
-        """It has begun to answer."""
+        """A call has its first token."""
 
     def ended(self, leg: Leg, outcome: Outcome, error: BaseException | None) -> None:
-        """A call is over: `leg.started` tells whether it knew of the last slowing."""
-        if outcome == "ok":
-            self.limit = min(self.most, self.limit + (1.0 if self._calm else 1.0 / self.limit))
-        elif isinstance(error, QuotaExceeded):
-            pass  # asking less would not help
-        elif isinstance(error, RateLimited | TimedOut | Overloaded):
-            self._slow(leg.started)
+        """
+        Raise the limit after a success, lower it after a pushback.
 
-    def _slow(self, began: float | None) -> None:
-        if began is not None and began <= self._lowered_at:
+        A call that started before the last decrease does not lower it again.
+        """
+        if outcome == "ok":
+            step = 1.0 if self._is_slow_start else 1.0 / self.limit
+            self.limit = min(self.maximum, self.limit + step)
+        elif isinstance(error, QuotaExceeded):
+            pass  # fewer calls at a time would not help
+        elif isinstance(error, RateLimited | TimedOut | Overloaded):
+            self._decrease(leg.started)
+
+    def _decrease(self, started: float | None) -> None:
+        if started is not None and started <= self._decreased_at:
             return
-        self._calm = False
-        self._lowered_at = self._clock()
-        self.limit = max(1.0, self.limit * SLOWER)
-        self.slowed += 1
+        self._is_slow_start = False
+        self._decreased_at = self._clock()
+        self.limit = max(1.0, self.limit * DECREASE)

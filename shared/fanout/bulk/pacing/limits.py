@@ -1,7 +1,8 @@
 """
-What a model bears in a minute, and what the headers of its answers tell of it.
+How many requests and tokens a minute a model allows: from the config, and from response headers.
 
-What one worker learns is kept among the model's marks, so that all who share them know it.
+Limits that a worker learns from headers are kept in the model's rate limit state, so that all
+workers that share the state use them.
 """
 
 from __future__ import annotations
@@ -16,60 +17,65 @@ from ...config.resolve import Catalog
 from ...errors import FanoutError
 
 MINUTE, DAY = 60.0, 86_400.0
-NEAR = 0.25
+
+RATE_TOLERANCE = 0.25
+"""By how much the rate that a header implies may differ from a minute's or a day's."""
+
 LEARNED_LIMITS_TTL = DAY
-"""Seconds after which what was learned is to be learned anew."""
+"""Seconds after which learned limits are no longer used."""
 
 LIMIT_HEADERS = frozenset({"x-ratelimit-limit-requests", "x-ratelimit-limit-tokens"})
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": MINUTE, "h": 3600.0, "d": DAY}
-_RPM, _TPM, _WHEN = "rpm ", "tpm ", "learned "
+
+_RPM, _TPM, _LEARNED_AT = "rpm ", "tpm ", "learned "
+"""What the keys of learned limits begin with in a model's state; a deployment's id follows."""
 
 
 class Limits(Struct, frozen=True):
-    """What a model bears in a minute; `None` is no limit, or none that is known."""
+    """Requests and tokens a minute; `None` means no limit, or an unknown one."""
 
     requests: float | None = None
     tokens: float | None = None
 
     @property
     def are_known(self) -> bool:
-        """Whether there is one."""
+        """Whether there is a limit on requests or on tokens."""
         return bool(self.requests or self.tokens)
 
     def or_else(self, other: Limits) -> Limits:
-        """These, and the other's where these say nothing."""
+        """These limits, completed by the other's where one is unknown."""
         return Limits(self.requests or other.requests, self.tokens or other.tokens)
 
 
-def read_learned(marks: Mapping[str, float], now: float) -> Limits | None:
+def read_learned(state: Mapping[str, float], now: float) -> Limits | None:
     """
-    What was learned of a model with these marks: the limits of its deployments together.
+    The learned limits in a model's state, added up over its deployments.
 
-    `None` where that is nothing, or too old.
+    `None` if no deployment has any that are younger than `LEARNED_LIMITS_TTL`.
     """
-    places = [kind.removeprefix(_WHEN) for kind in marks if kind.startswith(_WHEN)]
-    learned = [found for place in places if (found := _recall(marks, place, now)) is not None]
+    ids = [key.removeprefix(_LEARNED_AT) for key in state if key.startswith(_LEARNED_AT)]
+    learned = [found for one in ids if (found := _read_deployment(state, one, now)) is not None]
     if not learned:
         return None
     return Limits(_sum([one.requests for one in learned]), _sum([one.tokens for one in learned]))
 
 
 def add_learned(
-    marks: Mapping[str, float], place: str, limits: Limits, now: float
+    state: Mapping[str, float], deployment_id: str, limits: Limits, now: float
 ) -> dict[str, float]:
-    """The marks with what was learned now of one deployment; as they are, if it was known."""
-    known = _recall(marks, place, now)
-    if (found := limits.or_else(known or Limits())) == known:
-        return {**marks}
-    told = {_RPM: found.requests or 0.0, _TPM: found.tokens or 0.0, _WHEN: now}
-    return {**marks, **{kind + place: value for kind, value in told.items()}}
+    """A model's state with one deployment's learned limits; unchanged if it has them already."""
+    known = _read_deployment(state, deployment_id, now)
+    if (merged := limits.or_else(known or Limits())) == known:
+        return {**state}
+    entries = {_RPM: merged.requests or 0.0, _TPM: merged.tokens or 0.0, _LEARNED_AT: now}
+    return {**state, **{prefix + deployment_id: value for prefix, value in entries.items()}}
 
 
-def _recall(marks: Mapping[str, float], place: str, now: float) -> Limits | None:
-    if now - marks.get(_WHEN + place, float("-inf")) > LEARNED_LIMITS_TTL:
+def _read_deployment(state: Mapping[str, float], deployment_id: str, now: float) -> Limits | None:
+    if now - state.get(_LEARNED_AT + deployment_id, float("-inf")) > LEARNED_LIMITS_TTL:
         return None
-    return Limits(marks.get(_RPM + place) or None, marks.get(_TPM + place) or None)
+    return Limits(state.get(_RPM + deployment_id) or None, state.get(_TPM + deployment_id) or None)
 
 
 def _sum(numbers: list[float | None]) -> float | None:
@@ -77,7 +83,7 @@ def _sum(numbers: list[float | None]) -> float | None:
 
 
 def read_limits(headers: Mapping[str, str]) -> Limits:
-    """What an answer's `x-ratelimit-*` say."""
+    """The limits in the `x-ratelimit-*` headers of a response; empty if it has none."""
     if LIMIT_HEADERS.isdisjoint(headers):
         return Limits()
     return Limits(read_limit(headers, "requests"), read_limit(headers, "tokens"))
@@ -85,31 +91,38 @@ def read_limits(headers: Mapping[str, str]) -> Limits:
 
 def read_limit(headers: Mapping[str, str], kind: str) -> float | None:
     """
-    A limit a minute, of the three headers that providers send for each kind.
+    The limit a minute of `requests` or `tokens`, from the three headers that providers send.
 
-    Some count a day (Groq's requests): the time in which what is used comes back tells which.
+    Some limits count a day (Groq's requests). What has been used, divided by the time until it is
+    available again, shows which. `None` if the headers are incomplete or match neither.
     """
-    limit, left = (headers.get(f"x-ratelimit-{name}-{kind}", "") for name in ("limit", "remaining"))
-    reset = read_span(headers.get(f"x-ratelimit-reset-{kind}", ""))
-    if not (limit.isdigit() and left.isdigit() and reset) or int(limit) <= int(left):
+    limit, remaining = (
+        headers.get(f"x-ratelimit-{name}-{kind}", "") for name in ("limit", "remaining")
+    )
+    reset = parse_duration(headers.get(f"x-ratelimit-reset-{kind}", ""))
+    if not (limit.isdigit() and remaining.isdigit() and reset) or int(limit) <= int(remaining):
         return None
-    rate = (int(limit) - int(left)) / reset
+    rate = (int(limit) - int(remaining)) / reset
     for window in (MINUTE, DAY):
-        if abs(rate * window / int(limit) - 1) <= NEAR:
+        if abs(rate * window / int(limit) - 1) <= RATE_TOLERANCE:
             return int(limit) * MINUTE / window
     return None
 
 
-def read_span(text: str) -> float | None:
-    """Seconds of `1m30s`, `20ms` or `7.66s`."""
-    parts = _SPAN.findall(text)
+def parse_duration(text: str) -> float | None:
+    """The seconds in `1m30s`, `20ms` or `7.66s`; `None` for any other text."""
+    parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         return None
     return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 
 def make_limits(catalog: Catalog) -> Callable[[str], Limits]:
-    """The config's limits of a name: those of its deployments together, if each has one."""
+    """
+    Returns a function from a model name to its limits in the config.
+
+    They are added up over its deployments; if one deployment has none, there is no limit.
+    """
 
     @cache
     def limits(name: str) -> Limits:

@@ -1,8 +1,8 @@
 """
-One line, asked until there is an answer or no use in asking: a provider may be down for a while.
+Retries of one line while its provider is down or rate limits it.
 
-The gateway's own retries are over in seconds; here a line waits for minutes, as long as its worker
-has them.
+The gateway's own retries end after seconds. Here a line is retried for minutes, as long as its
+worker's time allows.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .adaptive_concurrency import AdaptiveConcurrency
 
 
 class LineRequest(Struct, frozen=True):
-    """A line to be asked: its request, its bytes, the id to ask under, and the seconds left."""
+    """One attempt at a line: its request id, the seconds it may take, its size in bytes."""
 
     line: Line
     request_id: str
@@ -28,67 +28,70 @@ class LineRequest(Struct, frozen=True):
     size: int = 0
 
 
-Ask: TypeAlias = Callable[[LineRequest, AdaptiveConcurrency], Awaitable[object]]
-"""One line to its answer's body; raises what went wrong."""
+SendLine: TypeAlias = Callable[[LineRequest, AdaptiveConcurrency], Awaitable[object]]
+"""Sends one line and returns the body of its response; raises the error of a failed one."""
 
-LEAST = 0.2
-"""Seconds before the worker's end in which a failure is the worker's, and not the line's."""
+DEADLINE_MARGIN = 0.2
+"""Seconds before the worker's deadline in which a failure is due to the deadline, not the line."""
 
 
 class LineDeferred(Exception):
-    """The line stays undone: somebody else, or nobody, will ask."""
+    """The line has no result yet; a later worker sends it again, unless the job is ending."""
 
 
 class LineRetry(Struct, frozen=True):
     """
-    How long to go on: `patience` seconds from the first failure, and not past `until` by `clock`.
+    Sends a line again until it succeeds, fails for good, or time runs out.
 
-    `is_stopping` says whether the job is to end.
+    It gives up `give_up_after` seconds after the first failure, and never goes past `deadline`, by
+    `clock`. `is_stopping` says whether the worker is to start nothing new.
     """
 
-    ask: Ask
-    pace: AdaptiveConcurrency
+    send: SendLine
+    concurrency: AdaptiveConcurrency
     retry: Retry
-    patience: float
-    until: float | None
+    give_up_after: float
+    deadline: float | None
     is_stopping: Callable[[], bool]
     clock: Callable[[], float]
 
-    async def answer(self, line: Line, size: int, request_id: str) -> object:
-        """The answer's body; raises the last error, or `LineDeferred`."""
+    async def run(self, line: Line, size: int, request_id: str) -> object:
+        """The body of the response; raises the last error, or `LineDeferred`."""
         clock = self.clock
-        failing: float | None = None
-        round_number = 0
+        failing_since: float | None = None
+        attempt = 0
         while True:
-            left = None if self.until is None else max(0.1, self.until - clock())
+            remaining = None if self.deadline is None else max(0.1, self.deadline - clock())
             try:
-                return await self.ask(LineRequest(line, request_id, left, size), self.pace)
+                request = LineRequest(line, request_id, remaining, size)
+                return await self.send(request, self.concurrency)
             except FanoutError as error:
-                if self.until is not None and clock() >= self.until - LEAST:
+                if self.deadline is not None and clock() >= self.deadline - DEADLINE_MARGIN:
                     raise LineDeferred from None
-                failing = clock() if failing is None else failing
-                pause = self.retry.delay(round_number, _first(error))
-                if not _worth_asking(error) or clock() + pause - failing > self.patience:
+                failing_since = clock() if failing_since is None else failing_since
+                pause = self.retry.delay(attempt, _error_to_wait_for(error))
+                gives_up = clock() + pause - failing_since > self.give_up_after
+                if gives_up or not _may_succeed_later(error):
                     raise
                 if self.is_stopping():
                     raise LineDeferred from None
             await asyncio.sleep(pause)
             if self.is_stopping():
                 raise LineDeferred
-            round_number += 1
+            attempt += 1
 
 
-def _worth_asking(error: FanoutError) -> bool:
-    """Whether the provider, or one of several, may answer later."""
+def _may_succeed_later(error: FanoutError) -> bool:
+    """Whether the error, or one of several models' errors, is temporary."""
     if isinstance(error, AllFailed):
         return any(is_retryable(cause.error) for cause in error.failures)
     return is_retryable(error)
 
 
-def _first(error: FanoutError) -> Exception:
-    """The error whose `Retry-After` counts."""
+def _error_to_wait_for(error: FanoutError) -> Exception:
+    """The error whose `Retry-After` sets the pause; of several, the first that has one."""
     if isinstance(error, AllFailed):
-        again = [cause.error for cause in error.failures if is_retryable(cause.error)]
-        waits = [e for e in again if isinstance(e, ProviderError) and e.retry_after is not None]
+        retryable = [cause.error for cause in error.failures if is_retryable(cause.error)]
+        waits = [e for e in retryable if isinstance(e, ProviderError) and e.retry_after is not None]
         return waits[0] if waits else error
     return error

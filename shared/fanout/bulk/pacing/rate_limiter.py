@@ -1,10 +1,10 @@
 """
-Requests and tokens a minute of a model, shared by all who work on its lines.
+A rate limiter for requests and tokens a minute of a model, shared by all workers.
 
-Each reservation moves a model's mark on by what it takes at the allowed rate, and may start where
-the mark was: first come, first served, with nothing to poll (GCRA, the leaky bucket as one number).
-Tokens are reserved by estimate and settled by real usage. A `RateLimitStore` keeps the marks; time
-is an argument.
+It is GCRA, the leaky bucket as one number: a model's state holds, for requests and for tokens, the
+time at which the next reservation may start. Each reservation moves that time on by what it takes
+at the allowed rate. So it is first come, first served, and nothing polls. Tokens are reserved by
+estimate and corrected by real usage. A `RateLimitStore` keeps the state; time is an argument.
 """
 
 from __future__ import annotations
@@ -18,15 +18,27 @@ from msgspec import Struct, field
 
 from .limits import MINUTE, Limits, add_learned, read_learned, read_limits
 
-SCOUT = 5.0
-"""Seconds for which a worker's first line of a model nobody knows may keep its others waiting."""
+PROBE_TIMEOUT = 5.0
+"""
+Seconds for which a worker waits for its first line of a model with unknown limits.
 
-STEADY = 0.96
-"""The part of a limit that is the steady rate; what is left of it may come at once."""
+After them it sends its other lines, too.
+"""
+
+STEADY_SHARE = 0.96
+"""The part of a limit that is used as a steady rate; the rest may be used at once, as a burst."""
+
+State = dict[str, float]
+"""
+A model's rate limit state.
+
+`requests` and `tokens` are the times of the next reservation, `pause` the end of a `Retry-After`;
+`limits.py` adds the learned limits.
+"""
 
 
 class Reservation(Struct, frozen=True):
-    """Some of one thing: `amount` of what flows at `rate` a second, `burst` of it at once."""
+    """An `amount` of requests or tokens (`kind`), at `rate` a second and with `burst` at once."""
 
     kind: str
     amount: float
@@ -35,236 +47,243 @@ class Reservation(Struct, frozen=True):
 
 
 class RateLimitStore(Protocol):
-    """The marks of all models, for everyone who shares them."""
+    """The state of all models, shared by all workers."""
 
     async def reserve(self, model: str, reservations: list[Reservation], now: float) -> float:
-        """Take all of the reservations, at the first time at which all may be; that time."""
+        """Make all reservations together; the time from which they may be used."""
         ...
 
     async def refund(self, model: str, reservation: Reservation) -> None:
-        """So much was not needed; a negative amount was, and more."""
+        """Return an amount that was not used; a negative amount was used in addition."""
         ...
 
     async def pause(self, model: str, until: float) -> None:
-        """Nobody starts before that time."""
+        """Let no reservation start before that time."""
         ...
 
     async def learned_limits(self, model: str, now: float) -> Limits | None:
         """
-        What anybody learned of the model in the last day, as of a second or so ago.
+        What any worker learned of the model in the last day; up to a second or so old.
 
-        `None` where nobody has had an answer of it; of answers without limits no limits.
+        `None` if no worker has had a response from it. If responses had no limits, empty limits.
         """
         ...
 
-    def record_limits(self, model: str, place: str, limits: Limits, now: float) -> None:
+    def record_limits(self, model: str, deployment_id: str, limits: Limits, now: float) -> None:
         """
-        Tell everybody of one deployment of the model, at the latest with the next reservation.
+        Share what a response of one deployment says, at the latest with the next reservation.
 
-        It may come with each answer.
+        It may be called for each response.
         """
         ...
 
     async def flush(self) -> None:
-        """What is kept here of the marks is everybody's again: its worker is done."""
+        """Return what this worker holds of the shared state; the worker is done."""
         ...
 
 
 def advance(
-    marks: Mapping[str, float], reservations: list[Reservation], now: float
-) -> tuple[dict[str, float], float]:
-    """The marks after a reservation, and when it may start; every `RateLimitStore` uses this."""
-    bases = {
-        reservation.kind: max(
-            marks.get(reservation.kind, 0.0), now - reservation.burst / reservation.rate
-        )
-        for reservation in reservations
-    }
-    start = max([now, marks.get("pause", 0.0), *bases.values()])
-    # What has to wait for another of its reservations has the rate of the later time.
+    state: Mapping[str, float], reservations: list[Reservation], now: float
+) -> tuple[State, float]:
+    """The state after the reservations, and when they may start; every store uses this."""
+    bases = {r.kind: max(state.get(r.kind, 0.0), now - r.burst / r.rate) for r in reservations}
+    start = max([now, state.get("pause", 0.0), *bases.values()])
+    # A reservation that waits for another one still uses the rate at the time it starts.
     moved = {
-        reservation.kind: max(bases[reservation.kind], start - reservation.burst / reservation.rate)
-        + reservation.amount / reservation.rate
-        for reservation in reservations
+        r.kind: max(bases[r.kind], start - r.burst / r.rate) + r.amount / r.rate
+        for r in reservations
     }
-    return {**marks, **moved}, start
+    return {**state, **moved}, start
 
 
 class MemoryRateLimitStore:
-    """For one process."""
+    """The state in memory, for the workers of one process."""
 
     def __init__(self) -> None:
-        self._marks: dict[str, dict[str, float]] = {}
+        self._states: dict[str, State] = {}
 
     async def reserve(self, model: str, reservations: list[Reservation], now: float) -> float:
-        """Compute and keep."""
-        self._marks[model], start = advance(self._marks.get(model, {}), reservations, now)
+        """Move the model's times on."""
+        state = self._states.get(model, {})
+        self._states[model], start = advance(state, reservations, now)
         return start
 
     async def refund(self, model: str, reservation: Reservation) -> None:
-        """Move the mark back."""
-        self._marks[model][reservation.kind] -= reservation.amount / reservation.rate
+        """Move the time back."""
+        self._states[model][reservation.kind] -= reservation.amount / reservation.rate
 
     async def pause(self, model: str, until: float) -> None:
-        """Set the mark that all wait for."""
-        marks = self._marks.setdefault(model, {})
-        marks["pause"] = max(marks.get("pause", 0.0), until)
+        """Keep the later of two pauses."""
+        state = self._states.setdefault(model, {})
+        state["pause"] = max(state.get("pause", 0.0), until)
 
     async def learned_limits(self, model: str, now: float) -> Limits | None:
-        """Of the marks."""
-        return read_learned(self._marks.get(model, {}), now)
+        """Read them from the state."""
+        return read_learned(self._states.get(model, {}), now)
 
-    def record_limits(self, model: str, place: str, limits: Limits, now: float) -> None:
-        """Put it with the marks."""
-        self._marks[model] = add_learned(self._marks.get(model, {}), place, limits, now)
+    def record_limits(self, model: str, deployment_id: str, limits: Limits, now: float) -> None:
+        """Add them to the state."""
+        state = self._states.get(model, {})
+        self._states[model] = add_learned(state, deployment_id, limits, now)
 
     async def flush(self) -> None:
-        """Nothing is kept elsewhere."""
+        """Do nothing: all of it is shared already."""
 
 
 class RateLimitUnavailable(Exception):
-    """The marks could not be read or written: the store's fault, and no line's."""
+    """The store could not be read or written; no line is at fault."""
 
 
 class Permit(Struct, eq=False):
-    """One request's turn; `used` is what it took in tokens, once that is known."""
+    """
+    Permission for some requests of about `tokens` tokens together; entering it waits for it.
 
-    pacer: RateLimiter
+    Set `tokens_used` once the real usage is known: what was not used is refunded at the end.
+    """
+
+    limiter: RateLimiter
     model: str
     tokens: int
     requests: int
     reservations: list[Reservation] = []
-    used: int | None = None
+    tokens_used: int | None = None
 
     async def __aenter__(self) -> Self:
-        self.reservations = await self.pacer.claimed(self.model, self.tokens, self.requests)
+        self.reservations = await self.limiter.acquire(self.model, self.tokens, self.requests)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.pacer.has_answered(self.model)
-        if kind is None and self.used is not None:
-            for reservation in self.reservations:
-                if reservation.kind == "tokens":
-                    left = Reservation(
-                        "tokens", self.tokens - self.used, reservation.rate, reservation.burst
-                    )
-                    await self.pacer.book.refund(self.model, left)
+        self.limiter.record_response(self.model)
+        if kind is None and self.tokens_used is not None:
+            for one in self.reservations:
+                if one.kind == "tokens":
+                    unused = self.tokens - self.tokens_used
+                    refund = Reservation("tokens", unused, one.rate, one.burst)
+                    await self.limiter.store.refund(self.model, refund)
 
 
 class RateLimiter(Struct):
     """
-    Turns of one worker. `known` are the config's limits; `share` is the part of them that is ours.
+    One worker's access to the shared limits.
 
-    A worker has one reservation waiting for each model at a time, so that a killed one loses one.
-    Of a model without known limits that nobody has had an answer of, it asks one line first: what
-    that one learns, hundreds at once would learn by being refused.
+    `configured` returns the config's limits of a model, `share` is the part of them that jobs may
+    use. A worker has one reservation waiting for each model at a time, so that a killed worker
+    wastes only one. If a model's limits are unknown and no worker has had a response from it, the
+    worker sends one line first, the probe, and waits for it up to `probe_timeout` seconds:
+    otherwise it would learn the limits from hundreds of 429s.
     """
 
-    book: RateLimitStore
-    known: Callable[[str], Limits]
+    store: RateLimitStore
+    configured: Callable[[str], Limits]
     now: Callable[[], float]
     share: float = 1.0
+    probe_timeout: float = PROBE_TIMEOUT
     locks: dict[str, asyncio.Lock] = field(default_factory=dict)
-    answered: dict[str, asyncio.Event] = field(default_factory=dict)
-    heard: set[str] = field(default_factory=set)
+    responded: dict[str, asyncio.Event] = field(default_factory=dict)
+    recorded: set[str] = field(default_factory=set)
 
     def permit(self, model: str, tokens: int, requests: int = 1) -> Permit:
         """
-        A permit for so many requests of about so many tokens together; entering it waits for it.
+        Returns a permit for so many requests of about so many tokens together.
 
-        If the wait is cancelled, the reservation is refunded. Entering raises
+        If the wait for it is cancelled, the reservation is refunded. Entering it raises
         `RateLimitUnavailable` if the store fails.
         """
         return Permit(self, model, tokens, requests)
 
-    async def claimed(self, model: str, tokens: int, requests: int) -> list[Reservation]:
-        """Wait for the turn; what was claimed for it, by the limits as they are known then."""
+    async def acquire(self, model: str, tokens: int, requests: int) -> list[Reservation]:
+        """Wait until the requests may start; what was reserved, by the limits known then."""
         while True:
             if (await self.limits(model)).are_known:
                 async with self.locks.setdefault(model, asyncio.Lock()):
-                    if reservations := self._claims(await self.limits(model), tokens, requests):
-                        await self._wait(model, reservations)
+                    limits = await self.limits(model)
+                    if reservations := self._reservations(limits, tokens, requests):
+                        await self._reserve(model, reservations)
                         return reservations
-            # A pause is waited for by all at once, and limits may be known behind it.
-            if not (await self._wait(model, []) or await self._await_scout(model)):
+            # All wait for a pause at the same time, and after it limits may be known.
+            if not (await self._reserve(model, []) or await self._wait_for_probe(model)):
                 return []
 
-    def has_answered(self, model: str) -> None:
-        """A request has been answered, well or not: the others need not wait for a first one."""
-        if model in self.answered:
-            self.answered[model].set()
+    def record_response(self, model: str) -> None:
+        """A request has ended, well or not: the other lines need not wait for a probe."""
+        if model in self.responded:
+            self.responded[model].set()
 
-    async def _await_scout(self, model: str) -> bool:
-        """Whether there was a first answer to wait for; who finds none asks for it."""
-        if (answered := self.answered.get(model)) is None:
-            answered = self.answered[model] = asyncio.Event()
-            with _of_the_book(model):
-                if await self.book.learned_limits(model, self.now()) is not None:
-                    answered.set()
+    async def _wait_for_probe(self, model: str) -> bool:
+        """Wait for another line's probe; `False` if there is none, so that this line is it."""
+        if (responded := self.responded.get(model)) is None:
+            responded = self.responded[model] = asyncio.Event()
+            with _store_errors(model):
+                if await self.store.learned_limits(model, self.now()) is not None:
+                    responded.set()
             return False
-        if answered.is_set():
+        if responded.is_set():
             return False
         try:
-            async with asyncio.timeout(SCOUT):
-                await answered.wait()
+            async with asyncio.timeout(self.probe_timeout):
+                await responded.wait()
         except TimeoutError:
-            answered.set()
+            responded.set()
         return True
 
-    async def _wait(self, model: str, reservations: list[Reservation]) -> bool:
-        """Reserve and wait; whether there was anything to wait for."""
-        with _of_the_book(model):
-            start = await self.book.reserve(model, reservations, self.now())
+    async def _reserve(self, model: str, reservations: list[Reservation]) -> bool:
+        """Reserve and wait for the start; whether there was anything to wait for."""
+        with _store_errors(model):
+            start = await self.store.reserve(model, reservations, self.now())
         pause = start - self.now()
         try:
             if pause > 0:
                 await asyncio.sleep(pause)
         except asyncio.CancelledError:
             for reservation in reservations:
-                await self.book.refund(model, reservation)
+                await self.store.refund(model, reservation)
             raise
         return pause > 0
 
-    def _claims(self, limits: Limits, tokens: int, requests: int) -> list[Reservation]:
+    def _reservations(self, limits: Limits, tokens: int, requests: int) -> list[Reservation]:
         wanted = (
             ("requests", float(requests), limits.requests),
             ("tokens", float(tokens), limits.tokens),
         )
         return [
-            Reservation(kind, amount, limit * self.share * STEADY / MINUTE, self._burst(limit))
+            Reservation(
+                kind, amount, limit * self.share * STEADY_SHARE / MINUTE, self._burst(limit)
+            )
             for kind, amount, limit in wanted
             if limit
         ]
 
     def _burst(self, limit: float) -> float:
-        return max(0.0, limit * self.share * (1 - STEADY) - 1)
+        return max(0.0, limit * self.share * (1 - STEADY_SHARE) - 1)
 
     async def limits(self, model: str) -> Limits:
-        """The configured limits; for those that are not configured, the learned ones."""
-        known = self.known(model)
-        if known.requests and known.tokens:
-            return known
-        with _of_the_book(model):
-            return known.or_else(await self.book.learned_limits(model, self.now()) or Limits())
+        """The configured limits; where there is none, the learned ones."""
+        configured = self.configured(model)
+        if configured.requests and configured.tokens:
+            return configured
+        with _store_errors(model):
+            return configured.or_else(
+                await self.store.learned_limits(model, self.now()) or Limits()
+            )
 
-    def record_headers(self, model: str, place: str, headers: Mapping[str, str]) -> None:
-        """Take over what the `x-ratelimit-*` of a deployment's answer say, for everybody."""
-        found = read_limits(headers)
-        if found != Limits() or place not in self.heard:
-            self.heard.add(place)
-            self.book.record_limits(model, place, found, self.now())
+    def record_headers(self, model: str, deployment_id: str, headers: Mapping[str, str]) -> None:
+        """Share the limits in the `x-ratelimit-*` headers of a deployment's response."""
+        limits = read_limits(headers)
+        if limits != Limits() or deployment_id not in self.recorded:
+            self.recorded.add(deployment_id)
+            self.store.record_limits(model, deployment_id, limits, self.now())
 
-    async def rate_limited(self, model: str, retry_after: float | None) -> None:
-        """After a 429, all workers wait until its `Retry-After` is over."""
+    async def pause(self, model: str, retry_after: float | None) -> None:
+        """After a 429, let no worker start a line before its `Retry-After` is over."""
         if retry_after:
-            with _of_the_book(model):
-                await self.book.pause(model, self.now() + retry_after)
+            with _store_errors(model):
+                await self.store.pause(model, self.now() + retry_after)
 
 
 @contextmanager
-def _of_the_book(model: str) -> Iterator[None]:
-    """A fault inside the block is the store's."""
+def _store_errors(model: str) -> Iterator[None]:
+    """Raise `RateLimitUnavailable` for anything that the store raises inside the block."""
     try:
         yield
-    except Exception as error:  # whatever a store raises
-        raise RateLimitUnavailable(f"the pace of `{model}` is not to be had") from error
+    except Exception as error:
+        raise RateLimitUnavailable(f"cannot read or write the rate limits of `{model}`") from error

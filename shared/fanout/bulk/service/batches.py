@@ -1,7 +1,7 @@
 """
-Batches as their callers see them: created, listed, cancelled, tried again.
+Batches as clients see them: create, list, cancel, retry.
 
-Who runs them is the `Host`'s business; how one is run, `run.py`'s.
+A `Host` starts them, `runner.py` runs them.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ...errors import NotFound, RequestError
-from ...schema.validation import convert
 from ...wire import json
 from ..input import lines
-from ..input.planner import iter_lines
+from ..input.splitter import iter_lines
 from ..store import RecordStore
 from ..totals import Totals
 from .files import MONTH, FileService
@@ -25,12 +24,13 @@ from .records import FileRecord, Job
 from .registry import Page, Registry, new_id
 
 HOUR = 3600
-WINDOWS = (HOUR, 14 * 24 * HOUR)
+MIN_WINDOW, MAX_WINDOW = HOUR, 14 * 24 * HOUR
 MAX_PAIRS, MAX_NAME, MAX_VALUE = 16, 64, 512
+"""Of a batch's `metadata`; OpenAI has the same limits."""
 
 
 class NewJob(Struct, frozen=True, kw_only=True):
-    """The body of `POST /v1/batches`: OpenAI's fields, and the last three, which are ours."""
+    """The body of `POST /v1/batches`: OpenAI's fields, and `model`, `max_cost_usd`, `dry_run`."""
 
     input_file_id: str
     endpoint: str
@@ -47,66 +47,66 @@ class Host(Protocol):
 
     @property
     def name(self) -> str:
-        """What a job's record calls it."""
+        """The value of `host` in its jobs' records."""
         ...
 
     async def start(self, job_id: str) -> None:
-        """See to it that the job is run to its end."""
+        """Start the job; the host runs it to its end."""
         ...
 
     async def totals(self, job: Job) -> Totals:
-        """What a job has come to so far."""
+        """The totals of a job so far."""
         ...
 
 
 class JobService:
-    """Everything that `/v1/batches` asks for."""
+    """What `/v1/batches` does."""
 
     def __init__(
         self, files: FileService, table: RecordStore, host: Host, now: Callable[[], float]
     ) -> None:
         self.files = files
-        files.is_used = self._is_read
+        files.is_used = self._is_input
         self.registry = Registry(table, "batch", Job, lambda job: job.owner)
         self._host = host
         self._now = now
 
-    async def create(self, asked: NewJob, owner: str, allowed: Collection[str] | None) -> Job:
-        """A job in `validating`; what is wrong inside its file is found after that."""
-        check_endpoint(asked)
-        parse_window(asked.completion_window)
-        file = await self._input(asked.input_file_id, owner)
-        return await self.add(self.draft(asked, file, owner, allowed))
+    async def create(self, new: NewJob, owner: str, allowed: Collection[str] | None) -> Job:
+        """Create and start a job; errors inside its file are found later, when it is validated."""
+        check_endpoint(new)
+        parse_window(new.completion_window)
+        file = await self._input(new.input_file_id, owner)
+        return await self.add(self.draft(new, file, owner, allowed))
 
     def draft(
         self,
-        asked: NewJob,
+        new: NewJob,
         file: FileRecord,
         owner: str,
         allowed: Collection[str] | None = None,
     ) -> Job:
-        """A job that is not kept yet; what is wrong with what was asked is told."""
-        _check_metadata(asked.metadata)
-        if asked.max_cost_usd is not None and asked.max_cost_usd <= 0:
+        """A job that is not stored yet; raises `RequestError` for an invalid option."""
+        _check_metadata(new.metadata)
+        if new.max_cost_usd is not None and new.max_cost_usd <= 0:
             raise RequestError("`max_cost_usd` must be above 0", "max_cost_usd")
         return replace(
-            self._new(file, owner, parse_window(asked.completion_window)),
-            completion_window=asked.completion_window,
+            self._new(file, owner, parse_window(new.completion_window)),
+            completion_window=new.completion_window,
             allowed=None if allowed is None else sorted(allowed),
-            model=asked.model,
-            max_cost_usd=asked.max_cost_usd,
-            metadata=asked.metadata,
-            output_lifetime=parse_lifetime(asked.output_expires_after, "output_expires_after"),
+            model=new.model,
+            max_cost_usd=new.max_cost_usd,
+            metadata=new.metadata,
+            output_lifetime=parse_lifetime(new.output_expires_after, "output_expires_after"),
         )
 
     async def add(self, job: Job) -> Job:
-        """Keep a job and have it run."""
+        """Store a job and start it."""
         await self.registry.create(job.id, job)
         await self.run(job)
         return job
 
     async def run(self, job: Job) -> None:
-        """Have it run, unless it does."""
+        """Start a job, unless it is running."""
         await self._host.start(job.id)
 
     def _new(self, file: FileRecord, owner: str, window: int) -> Job:
@@ -133,30 +133,30 @@ class JobService:
             )
         return file
 
-    async def _is_read(self, key: str) -> bool:
-        """Whether a job that is not over has these bytes as its input, or as earlier answers."""
+    async def _is_input(self, key: str) -> bool:
+        """Whether an unfinished job has this key as its input, or among its earlier outputs."""
 
         def reads(job: Job) -> bool:
-            return not job.is_over and (job.input_key == key or key in job.extra)
+            return not job.is_over and (job.input_key == key or key in job.earlier_outputs)
 
         found = await self.registry.page(None, after=None, limit=1, keep=reads)
         return bool(found.records)
 
-    async def find(self, job_id: str, caller: str | None) -> Job:
-        """The caller's job."""
-        return await self.registry.find(job_id, caller)
+    async def find(self, job_id: str, client: str | None) -> Job:
+        """The client's job; `NotFound` if it is missing or another client's."""
+        return await self.registry.find(job_id, client)
 
-    async def page(self, caller: str | None, *, after: str | None, limit: int) -> Page[Job]:
-        """The caller's jobs, newest first."""
-        return await self.registry.page(caller, after=after, limit=limit)
+    async def page(self, client: str | None, *, after: str | None, limit: int) -> Page[Job]:
+        """The client's jobs, newest first, one page of them."""
+        return await self.registry.page(client, after=after, limit=limit)
 
     async def totals(self, job: Job) -> Totals:
-        """Its counts: exact once it is over, as they move until then."""
+        """The job's totals: exact when it is over, about a second old while it runs."""
         return job.totals or await self._host.totals(job)
 
-    async def cancel(self, job_id: str, caller: str | None) -> Job:
-        """Ask for its end; lines under way have some seconds, finished ones are kept."""
-        await self.find(job_id, caller)
+    async def cancel(self, job_id: str, client: str | None) -> Job:
+        """Cancel the job: lines in flight have some seconds to finish, finished lines are kept."""
+        await self.find(job_id, client)
 
         def change(job: Job) -> Job | None:
             if job.is_over:
@@ -169,21 +169,21 @@ class JobService:
 
         return await self.registry.change(job_id, change)
 
-    # ---- again ----
+    # ---- retry ----
 
-    async def retry(self, job_id: str, caller: str, *, max_cost_usd: float | None = None) -> Job:
-        """A job of just the failed lines, whose output will have the earlier answers too."""
-        old = await self.find(job_id, caller)
+    async def retry(self, job_id: str, client: str, *, max_cost_usd: float | None = None) -> Job:
+        """Create a job of the failed lines; its output has the earlier responses, too."""
+        old = await self.find(job_id, client)
         if not old.is_over or old.error_file_id is None:
-            raise RequestError(f"the job is {old.status} and has no failed lines to do again", "id")
+            raise RequestError(f"the job is {old.status} and has no failed lines to retry", "id")
         errors = await self.files.find(old.error_file_id, None)
-        names = {name async for name in self._names(errors)}
+        failed = {custom_id async for custom_id in self._custom_ids(errors)}
         key = self.files.new_key()
-        await self.files.blobs.write(key, self._again(old, names))
+        await self.files.blobs.write(key, self._failed_lines(old, failed))
         file = await self.files.register(key, f"retry-of-{old.id}.jsonl", "batch", old.owner)
-        extra = []
+        earlier: list[str] = []
         if old.output_file_id is not None:
-            extra = [(await self.files.find(old.output_file_id, None)).key]
+            earlier = [(await self.files.find(old.output_file_id, None)).key]
         job = replace(
             self._new(file, old.owner, parse_window(old.completion_window)),
             completion_window=old.completion_window,
@@ -193,34 +193,34 @@ class JobService:
             metadata=old.metadata,
             output_lifetime=old.output_lifetime,
             retry_of=old.id,
-            extra=extra,
+            earlier_outputs=earlier,
         )
         return await self.add(job)
 
-    async def _names(self, errors: FileRecord) -> AsyncIterator[str]:
+    async def _custom_ids(self, errors: FileRecord) -> AsyncIterator[str]:
         async for _, _, _, line in iter_lines(self.files.content(errors)):
             yield json.decode(line)["custom_id"]
 
-    async def _again(self, old: Job, names: set[str]) -> AsyncIterator[bytes]:
+    async def _failed_lines(self, old: Job, failed: set[str]) -> AsyncIterator[bytes]:
         source = self.files.blobs.read(old.input_key)
         async for number, _, _, data in iter_lines(source):
             if data:
-                line = lines.read_line(data, number, old.model)
-                if line.custom_id in names:
-                    yield lines.asked(line) if line.fault is None else data + b"\n"
+                line = lines.parse_line(data, number, old.model)
+                if line.custom_id in failed:
+                    yield lines.batch_line(line) if line.parse_error is None else data + b"\n"
 
 
-def check_endpoint(asked: NewJob) -> None:
-    """There is one that a batch may have."""
-    if asked.endpoint != lines.ENDPOINT:
+def check_endpoint(new: NewJob) -> None:
+    """Raise `RequestError` unless a batch may have this endpoint."""
+    if new.endpoint != lines.ENDPOINT:
         raise RequestError(f"`endpoint` must be {lines.ENDPOINT}", "endpoint")
 
 
 def parse_window(text: str) -> int:
-    """Seconds of a `completion_window`, `1h` to `14d`."""
+    """The seconds of a `completion_window`, from `1h` to `14d`."""
     found = re.fullmatch(r"([1-9]\d{0,3})([hd])", text)
     seconds = int(found[1]) * (HOUR if found[2] == "h" else 24 * HOUR) if found else 0
-    if not WINDOWS[0] <= seconds <= WINDOWS[1]:
+    if not MIN_WINDOW <= seconds <= MAX_WINDOW:
         raise RequestError(
             "`completion_window` must be between `1h` and `14d`, such as `24h`", "completion_window"
         )
@@ -228,7 +228,7 @@ def parse_window(text: str) -> int:
 
 
 def parse_lifetime(given: dict[str, str | int] | None, param: str) -> int | None:
-    """Seconds of an `expires_after`."""
+    """The seconds of an `expires_after`, or `None`."""
     if given is None:
         return None
     try:
@@ -248,12 +248,7 @@ def _check_metadata(metadata: dict[str, str] | None) -> None:
         len(name) > MAX_NAME or len(value) > MAX_VALUE for name, value in pairs.items()
     ):
         raise RequestError(
-            f"`metadata` may have {MAX_PAIRS} pairs, names of {MAX_NAME} and values of {MAX_VALUE} "
-            "characters",
+            f"`metadata` may have up to {MAX_PAIRS} pairs, with names of up to {MAX_NAME} and "
+            f"values of up to {MAX_VALUE} characters",
             "metadata",
         )
-
-
-def parse_new_job(body: object) -> NewJob:
-    """The body of a request, checked."""
-    return convert(body, NewJob)

@@ -1,4 +1,4 @@
-"""Files and uploads: kept, listed, read, deleted. Knows nothing of HTTP."""
+"""Files and uploads: create, list, read, delete. Knows nothing of HTTP."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..store import BlobStore, RecordStore
 from .records import FileRecord, UploadRecord
 from .registry import Page, Registry, new_id
 
-UPLOAD_LIFE = 3600
+UPLOAD_LIFETIME = 3600
 MAX_UPLOAD = 8 * 1024**3
 MAX_PART = 64 * 1024 * 1024
 MONTH = 2_592_000
@@ -20,10 +20,11 @@ MONTH = 2_592_000
 
 class FileService:
     """
-    Everything that `/v1/files` and `/v1/uploads` ask for; `is_used` tells what a job reads.
+    What `/v1/files` and `/v1/uploads` do.
 
-    `lifetime` is the seconds after which the store itself drops files; `link` an address at which a
-    file's bytes may be had instead, where that is better.
+    `is_used` returns whether a running job reads a key. `lifetime` is the seconds after which the
+    store deletes files by itself. `link` returns a URL from which to download a file, or `None` if
+    the gateway is to send its bytes.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class FileService:
     async def register(
         self, key: str, filename: str, purpose: str, owner: str, lifetime: int | None = None
     ) -> FileRecord:
-        """A record for bytes that are there, under the key that `new_key` gave."""
+        """Add the record of bytes that are stored under a key from `new_key`."""
         created = int(self._now())
         lifetime = lifetime or self._lifetime
         record = FileRecord(
@@ -68,50 +69,50 @@ class FileService:
         await self._files.create(record.id, record)
         return record
 
-    async def find(self, file_id: str, caller: str | None) -> FileRecord:
-        """The caller's file, unless its time is over."""
-        record = await self._files.find(file_id, caller)
+    async def find(self, file_id: str, client: str | None) -> FileRecord:
+        """The client's file; `NotFound` if it is missing, another client's or has expired."""
+        record = await self._files.find(file_id, client)
         if record.expires_at is not None and record.expires_at <= self._now():
-            await self._drop(record)
+            await self._delete(record)
             raise NotFound(f"the file `{file_id}` has expired", "id")
         return record
 
     async def page(
         self,
-        caller: str,
+        client: str,
         *,
         after: str | None,
         limit: int,
         newest_first: bool,
         purpose: str | None,
     ) -> Page[FileRecord]:
-        """The caller's files."""
+        """The client's files, one page of them."""
         now = self._now()
 
         def keep(record: FileRecord) -> bool:
-            alive = record.expires_at is None or record.expires_at > now
-            return alive and purpose in {None, record.purpose}
+            is_valid = record.expires_at is None or record.expires_at > now
+            return is_valid and purpose in {None, record.purpose}
 
         return await self._files.page(
-            caller, after=after, limit=limit, newest_first=newest_first, keep=keep
+            client, after=after, limit=limit, newest_first=newest_first, keep=keep
         )
 
     def content(self, record: FileRecord) -> AsyncIterator[bytes]:
-        """Its bytes, as a stream."""
+        """The file's bytes, in chunks."""
         return self.blobs.read(record.key)
 
-    async def delete(self, file_id: str, caller: str) -> None:
+    async def delete(self, file_id: str, client: str) -> None:
         """Delete a file and its bytes."""
-        await self._drop(await self._files.find(file_id, caller))
+        await self._delete(await self._files.find(file_id, client))
 
-    async def _drop(self, record: FileRecord) -> None:
-        """The record at once; the bytes when no job reads them any more."""
+    async def _delete(self, record: FileRecord) -> None:
+        """Delete the record at once, and the bytes unless a job still reads them."""
         await self._files.delete(record.id)
         if not await self.is_used(record.key):
             await self.blobs.delete(record.key)
 
-    async def sweep(self, file_id: str, key: str) -> None:
-        """Delete the bytes of a file that was deleted while a job read them."""
+    async def delete_orphan(self, file_id: str, key: str) -> None:
+        """Delete the bytes of a file whose record was deleted while a job read it."""
         try:
             await self._files.find(file_id, None)
         except NotFound:
@@ -122,7 +123,7 @@ class FileService:
     async def begin_upload(
         self, filename: str, purpose: str, size: int, owner: str, lifetime: int | None
     ) -> UploadRecord:
-        """An upload that waits for its parts, for an hour."""
+        """Create an upload; its parts may be added for an hour."""
         if not 0 < size <= MAX_UPLOAD:
             raise RequestError(f"`bytes` must be between 1 and {MAX_UPLOAD}", "bytes")
         now = self._now()
@@ -130,7 +131,7 @@ class FileService:
             id=new_id("upload_", now),
             bytes=size,
             created_at=int(now),
-            expires_at=int(now) + UPLOAD_LIFE,
+            expires_at=int(now) + UPLOAD_LIFETIME,
             filename=filename,
             purpose=purpose,
             owner=owner,
@@ -139,22 +140,22 @@ class FileService:
         await self._uploads.create(record.id, record)
         return record
 
-    async def add_part(self, upload_id: str, caller: str, data: AsyncIterable[bytes]) -> str:
-        """Keep one part; its id."""
-        await self._pending(upload_id, caller)
+    async def add_part(self, upload_id: str, client: str, data: AsyncIterable[bytes]) -> str:
+        """Store one part; its id."""
+        await self._pending(upload_id, client)
         part_id = new_id("part_", self._now())
         await self.blobs.write(f"uploads/{upload_id}/{part_id}", data)
         return part_id
 
     async def complete_upload(
-        self, upload_id: str, caller: str, part_ids: Sequence[str], md5: str | None
+        self, upload_id: str, client: str, part_ids: Sequence[str], md5: str | None
     ) -> tuple[UploadRecord, FileRecord]:
-        """The parts, in this order, as a file; refused unless it is as long as was announced."""
-        record = await self._pending(upload_id, caller)
+        """Join the parts, in this order, into a file; its size must be the announced one."""
+        record = await self._pending(upload_id, client)
         keys = [f"uploads/{upload_id}/{part_id}" for part_id in part_ids]
         sizes = [
-            await self.blobs.size(k) if _is_word(p) else None
-            for k, p in zip(keys, part_ids, strict=True)
+            await self.blobs.size(key) if _is_id(part_id) else None
+            for key, part_id in zip(keys, part_ids, strict=True)
         ]
         for part_id, size in zip(part_ids, sizes, strict=True):
             if size is None:
@@ -162,7 +163,7 @@ class FileService:
         total = sum(size or 0 for size in sizes)
         if total != record.bytes:
             raise RequestError(
-                f"the parts have {total} bytes, and `bytes` announced {record.bytes}", "part_ids"
+                f"the parts have {total} bytes, but `bytes` announced {record.bytes}", "part_ids"
             )
         key = self.new_key()
         await self.blobs.join(keys, key)
@@ -175,13 +176,13 @@ class FileService:
         done = await self._close(upload_id, "completed")
         return done, file
 
-    async def cancel_upload(self, upload_id: str, caller: str) -> UploadRecord:
-        """Throw the parts away."""
-        await self._pending(upload_id, caller)
+    async def cancel_upload(self, upload_id: str, client: str) -> UploadRecord:
+        """Cancel the upload and delete its parts."""
+        await self._pending(upload_id, client)
         return await self._close(upload_id, "cancelled")
 
-    async def _pending(self, upload_id: str, caller: str) -> UploadRecord:
-        record = await self._uploads.find(upload_id, caller)
+    async def _pending(self, upload_id: str, client: str) -> UploadRecord:
+        record = await self._uploads.find(upload_id, client)
         if record.status == "pending" and record.expires_at <= self._now():
             record = await self._close(upload_id, "expired")
         if record.status != "pending":
@@ -190,12 +191,12 @@ class FileService:
 
     async def _close(self, upload_id: str, status: str) -> UploadRecord:
         await self.blobs.delete(f"uploads/{upload_id}")
-        return await self._uploads.change(upload_id, lambda r: replace(r, status=status))
+        return await self._uploads.change(upload_id, lambda record: replace(record, status=status))
 
     async def _md5(self, key: str) -> str:
         digest = hashlib.md5(usedforsecurity=False)
-        async for piece in self.blobs.read(key):
-            digest.update(piece)
+        async for chunk in self.blobs.read(key):
+            digest.update(chunk)
         return digest.hexdigest()
 
 
@@ -203,5 +204,5 @@ async def _never(_key: str) -> bool:
     return False
 
 
-def _is_word(name: str) -> bool:
+def _is_id(name: str) -> bool:
     return name.replace("_", "").isalnum()

@@ -1,4 +1,4 @@
-"""The records of a job's life: files, uploads, batches; and what a caller is shown. Pure."""
+"""The records of files, uploads and jobs, and their JSON in the API. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FINAL = frozenset({"failed", "completed", "expired", "cancelled"})
 
 
 class FileRecord(Struct, frozen=True, kw_only=True):
-    """One file; its bytes are the blob `key`."""
+    """A file; its bytes are the blob `key`. Times are in seconds since 1970."""
 
     id: str
     bytes: int
@@ -35,8 +35,7 @@ class FileRecord(Struct, frozen=True, kw_only=True):
     key: str
     expires_at: int | None = None
 
-    @property
-    def shown(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """OpenAI's file object."""
         return {
             "id": self.id,
@@ -52,7 +51,7 @@ class FileRecord(Struct, frozen=True, kw_only=True):
 
 
 class UploadRecord(Struct, frozen=True, kw_only=True):
-    """A file that comes in parts."""
+    """A file that is uploaded in parts."""
 
     id: str
     bytes: int
@@ -64,7 +63,7 @@ class UploadRecord(Struct, frozen=True, kw_only=True):
     status: Literal["pending", "completed", "cancelled", "expired"] = "pending"
     lifetime: int | None = None
 
-    def shown(self, file: FileRecord | None) -> dict[str, Any]:
+    def to_dict(self, file: FileRecord | None) -> dict[str, Any]:
         """OpenAI's upload object."""
         return {
             "id": self.id,
@@ -75,16 +74,18 @@ class UploadRecord(Struct, frozen=True, kw_only=True):
             "filename": self.filename,
             "purpose": self.purpose,
             "status": self.status,
-            "file": file.shown if file else None,
+            "file": file.to_dict() if file else None,
         }
 
 
 class Job(Struct, frozen=True, kw_only=True):
     """
-    A batch. `host` names what runs it; `allowed` are the models of its owner's key.
+    A bulk job, a batch in OpenAI's API.
 
-    `reason` is why it ended early; `retry_of` the job whose failed lines it does again;
-    `deliver_to` is, on AWS, what the keys of the copies of its results begin with.
+    `host` is the name of what runs it, `allowed` the models that its owner's key may use. `reason`
+    is why it ended early. A job that retries another one's failed lines has its id in `retry_of`,
+    and in `earlier_outputs` the keys whose bytes go before its own output. On AWS, copies of its
+    results go to keys that begin with `deliver_to`.
     """
 
     id: str
@@ -102,7 +103,7 @@ class Job(Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] | None = None
     output_lifetime: int | None = None
     retry_of: str | None = None
-    extra: list[str] = []
+    earlier_outputs: list[str] = field(default_factory=list, name="extra")
     total: int = 0
     models: dict[str, int] = {}
     errors: list[LineError] = []
@@ -127,8 +128,8 @@ class Job(Struct, frozen=True, kw_only=True):
     def manifest_key(self) -> str:
         return f"jobs/{self.id}/manifest.jsonl"
 
-    def shown(self, totals: Totals) -> dict[str, Any]:
-        """OpenAI's batch object, and what is ours: `cost_usd` and `fanout`."""
+    def to_dict(self, totals: Totals) -> dict[str, Any]:
+        """OpenAI's batch object, with two more fields: `cost_usd` and `fanout`."""
         errors = [asdict(error) for error in self.errors]
         return {
             "id": self.id,

@@ -1,1 +1,1 @@
-"""Workers and the finisher: lines to stored results, results to files."""
+"""The worker and the finisher: lines to stored results, stored results to files."""

@@ -1,8 +1,8 @@
 """
-The finisher: every shard's results to one output file and one error file, with exact counts.
+The finisher: joins the results of all shards into one output file and one error file.
 
-Shards that are complete are joined unread. Of the others it reads what is stored, and writes an
-error line for each line that never ran.
+The results of complete shards are joined without reading them. In the other shards, it counts the
+stored lines and writes an error line for each line that never ran.
 """
 
 from __future__ import annotations
@@ -13,98 +13,104 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable
 from msgspec import Struct
 
 from ..input import lines
-from ..input.planner import Shard, iter_lines
+from ..input.planner import Shard
+from ..input.splitter import iter_lines
 from ..store import BlobStore, JobProgress, ResultKeys, ResultStore
 from ..totals import Totals, count_failure
 from .stored_results import count_stored
 
 
 class SkipReason(Struct, frozen=True):
-    """What is said of a line that never ran: `batch_expired` or `batch_cancelled`, and why."""
+    """The error of lines that never ran, such as `batch_expired` or `batch_cancelled`."""
 
     code: str
     message: str
 
 
-class Finishing(Struct, frozen=True):
-    """What the finisher works on; `extra` are keys whose bytes go before the output."""
+class FinishSpec(Struct, frozen=True):
+    """
+    What the finisher needs to know of a job.
+
+    The bytes of `earlier_outputs` (keys) go before the output. Intermediate files go below
+    `scratch`.
+    """
 
     input_key: str
     output_key: str
     errors_key: str
     scratch: str
     default_model: str | None = None
-    unrun: SkipReason | None = None
-    extra: tuple[str, ...] = ()
+    skip_reason: SkipReason | None = None
+    earlier_outputs: tuple[str, ...] = ()
 
 
-class Finished(Struct, frozen=True):
-    """The sizes of the two files, and what the job came to."""
+class FinishResult(Struct, frozen=True):
+    """The sizes of the two files in bytes, and the job's totals."""
 
-    output: int
-    errors: int
+    output_size: int
+    errors_size: int
     totals: Totals
 
 
 async def finish(
-    job: Finishing,
+    spec: FinishSpec,
     shards: AsyncIterable[Shard],
     blobs: BlobStore,
-    shelves: ResultStore,
-    ledger: JobProgress,
+    results: ResultStore,
+    progress: JobProgress,
     cost: Callable[[object], float],
-) -> Finished:
-    """Join everything; may be done again after a crash, with the same result."""
+) -> FinishResult:
+    """Join all results; after a crash, running it again gives the same files."""
     total = Totals()
-    answers, failures = list(job.extra), list[str]()
+    responses, failures = list(spec.earlier_outputs), list[str]()
     async for shard in shards:
-        parts = await shelves.keys(shard.index)
-        totals = await ledger.completed_totals(shard.index)
+        keys = await results.keys(shard.index)
+        totals = await progress.completed_totals(shard.index)
         if totals is None:
-            totals, more = await _incomplete(job, shard, blobs, shelves, cost)
-            parts = await shelves.keys(shard.index)
-            parts = ResultKeys(parts.answers, [*parts.failures, *more])
+            totals, skipped = await _count_incomplete(spec, shard, blobs, results, cost)
+            keys = await results.keys(shard.index)
+            keys = ResultKeys(keys.responses, [*keys.failures, *skipped])
         total.add(totals)
-        answers += parts.answers
-        failures += parts.failures
-    output = await blobs.join(answers, job.output_key) if answers else 0
-    errors = await blobs.join(failures, job.errors_key) if failures else 0
-    return Finished(output, errors, total)
+        responses += keys.responses
+        failures += keys.failures
+    output_size = await blobs.join(responses, spec.output_key) if responses else 0
+    errors_size = await blobs.join(failures, spec.errors_key) if failures else 0
+    return FinishResult(output_size, errors_size, total)
 
 
-async def _incomplete(
-    job: Finishing,
+async def _count_incomplete(
+    spec: FinishSpec,
     shard: Shard,
     blobs: BlobStore,
-    shelves: ResultStore,
+    results: ResultStore,
     cost: Callable[[object], float],
 ) -> tuple[Totals, list[str]]:
-    """What a shard came to, and the key of the error lines for those that never ran."""
-    shelf = await shelves.open(shard.index)
-    names, totals = await count_stored(shelf, cost)
-    await shelf.close()
-    if totals.lines >= shard.lines or job.unrun is None:
+    """The totals of a shard, and the key of the error lines for what never ran, if anything."""
+    stored = await results.open(shard.index)
+    custom_ids, totals = await count_stored(stored, cost)
+    await stored.close()
+    if totals.lines >= shard.lines or spec.skip_reason is None:
         return totals, []
-    key = f"{job.scratch}/unrun/{shard.index:06d}.jsonl"
-    await blobs.write(key, _unrun(job, job.unrun, shard, blobs, names, totals))
+    key = f"{spec.scratch}/unrun/{shard.index:06d}.jsonl"
+    await blobs.write(key, _skipped(spec, spec.skip_reason, shard, blobs, custom_ids, totals))
     return totals, [key]
 
 
-async def _unrun(
-    job: Finishing,
-    unrun: SkipReason,
+async def _skipped(
+    spec: FinishSpec,
+    reason: SkipReason,
     shard: Shard,
     blobs: BlobStore,
-    names: set[str],
+    stored: set[str],
     totals: Totals,
 ) -> AsyncIterator[bytes]:
-    """The error lines of those that never ran, each counted in the totals."""
-    source = blobs.read(job.input_key, shard.start, shard.end)
+    """The error lines of the lines that never ran; each is counted in `totals`."""
+    source = blobs.read(spec.input_key, shard.start, shard.end)
     async for number, _, _, data in iter_lines(source, shard.start, shard.first):
         if not data:
             continue
-        name = lines.read_line(data, number, job.default_model).custom_id
-        if name not in names:
-            totals.add(count_failure(unrun.code, name, number, unrun.message))
+        custom_id = lines.parse_line(data, number, spec.default_model).custom_id
+        if custom_id not in stored:
+            totals.add(count_failure(reason.code, custom_id, number, reason.message))
             request_id = f"req_{random.getrandbits(64):016x}"
-            yield lines.not_run(name, request_id, unrun.code, unrun.message)
+            yield lines.skipped_line(custom_id, request_id, reason.code, reason.message)

@@ -1,4 +1,4 @@
-"""A line to the gateway: checked as a caller's request is, for the models that its key may use."""
+"""Sends a line through the gateway, with the same checks as a client's request."""
 
 from __future__ import annotations
 
@@ -14,114 +14,122 @@ from ...gateway.gateway import Context, Gateway
 from ...routing.leg import Leg, Outcome
 from ...schema.fanout import FanOutRequest, parse_request
 from ...telemetry.observers import Observer
-from ..input.estimates import ASSUMED, BYTES_A_TOKEN, answer_limit, chats_of
+from ..input.estimates import BYTES_PER_TOKEN, DEFAULT_OUTPUT_TOKENS, conversations_of, max_tokens
 from ..input.lines import BadLine, Line
 from ..pacing.adaptive_concurrency import AdaptiveConcurrency
 from ..pacing.limits import Limits
-from ..pacing.line_retry import Ask, LineRequest
-from ..pacing.rate_limiter import MemoryRateLimitStore, RateLimiter
+from ..pacing.line_retry import LineRequest, SendLine
+from ..pacing.rate_limiter import MemoryRateLimitStore, Permit, RateLimiter
 from ..totals import CallCounts
 
-LEARNING = 0.1
-"""How much of the usual size of an answer the last one is."""
+SMOOTHING = 0.1
+"""The weight of the latest response in the moving average of output tokens."""
 
 
 def make_line_sender(
     gateway: Gateway,
-    caller: str,
+    client: str,
     allowed: Collection[str] | None,
     observer: Observer,
-    pacer: RateLimiter | None = None,
-    meter: CallCounts | None = None,
-) -> Ask:
-    """The function that a worker asks with; without a pacer, as fast as the providers bear."""
-    meter = meter or CallCounts()
-    pacer = pacer or RateLimiter(MemoryRateLimitStore(), lambda _: Limits(), time.time)
-    sizes: dict[str, float] = {}
+    limiter: RateLimiter | None = None,
+    calls: CallCounts | None = None,
+) -> SendLine:
+    """
+    Returns the function that sends one line.
 
-    async def ask(asked: LineRequest, pace: AdaptiveConcurrency) -> object:
-        request = _checked(asked.line, caller, allowed)
-        watch = _Watch(pace, pacer, meter)
-        context = Context(asked.request_id, caller, asked.deadline, watch)
-        sent = asked.size / BYTES_A_TOKEN
-        turns, calls = {}, len(chats_of(asked.line))
+    `client` is the name of the job's key and `allowed` the models it may use, or `None` for all.
+    Without a limiter, only the providers' 429s slow the job down.
+    """
+    calls = calls or CallCounts()
+    limiter = limiter or RateLimiter(MemoryRateLimitStore(), lambda _: Limits(), time.time)
+    output_tokens: dict[str, float] = {}  # the moving average of each model
+
+    async def send(sent: LineRequest, concurrency: AdaptiveConcurrency) -> object:
+        request = _parse(sent.line, client, allowed)
+        watcher = _CallWatcher(concurrency, limiter, calls)
+        context = Context(sent.request_id, client, sent.deadline, watcher)
+        input_tokens, conversations = sent.size / BYTES_PER_TOKEN, len(conversations_of(sent.line))
+        permits: dict[str, Permit] = {}
         async with AsyncExitStack() as stack:
             for name in request.models:
-                each = sizes.get(name, answer_limit(asked.line) or ASSUMED)
-                turn = pacer.permit(name, round(sent + calls * each), calls)
-                turns[name] = await stack.enter_async_context(turn)
+                expected = output_tokens.get(name, max_tokens(sent.line) or DEFAULT_OUTPUT_TOKENS)
+                tokens = round(input_tokens + conversations * expected)
+                permit = limiter.permit(name, tokens, conversations)
+                permits[name] = await stack.enter_async_context(permit)
             try:
                 return (await gateway.answer(request, context)).body
             except FanoutError as error:
-                for name, seconds in _refusals(error):
-                    await pacer.rate_limited(name, seconds)
+                for name, seconds in _rate_limited_models(error):
+                    await limiter.pause(name, seconds)
                 raise
             except Exception as error:
-                observer.bug(asked.request_id, error)
+                observer.bug(sent.request_id, error)
                 raise
             finally:
-                for name in turns.keys() & watch.totals.keys():
-                    turns[name].used = watch.totals[name]
-                    got = (watch.totals[name] - sent) / calls
-                    before = sizes.get(name, got)
-                    sizes[name] = max(1.0, before + (got - before) * LEARNING)
+                for name in permits.keys() & watcher.tokens.keys():
+                    permits[name].tokens_used = watcher.tokens[name]
+                    got = (watcher.tokens[name] - input_tokens) / conversations
+                    average = output_tokens.get(name, got)
+                    output_tokens[name] = max(1.0, average + (got - average) * SMOOTHING)
 
-    return ask
+    return send
 
 
-def _checked(line: Line, caller: str, allowed: Collection[str] | None) -> FanOutRequest:
-    """The line as a request, if its caller's key may name what it names."""
-    if line.fault is not None:
-        raise RequestError(line.fault)
+def _parse(line: Line, client: str, allowed: Collection[str] | None) -> FanOutRequest:
+    """The line as a request; raises if it is unreadable or names a model that is not allowed."""
+    if line.parse_error is not None:
+        raise RequestError(line.parse_error)
     request = parse_request({**line.body, "stream": False})
     for name in sorted(request.names):
         if allowed is not None and name not in allowed:
-            raise Forbidden(f"the key `{caller}` may not use the model `{name}`", "model")
+            raise Forbidden(f"the key `{client}` may not use the model `{name}`", "model")
     if request.num_retries is None:
-        return replace(request, num_retries=0)  # the worker insists, at the model's pace
+        return replace(request, num_retries=0)  # the worker retries, within the rate limits
     return request
 
 
-class _Watch:
-    """Tells the pace, the pacer and the meter of each call; `totals` are the tokens by model."""
+class _CallWatcher:
+    """Reports each call of a line; `tokens` are the tokens used, by model."""
 
-    def __init__(self, pace: AdaptiveConcurrency, pacer: RateLimiter, meter: CallCounts) -> None:
-        self._pace = pace
-        self._pacer = pacer
-        self._meter = meter
-        self.totals: dict[str, int] = {}
+    def __init__(
+        self, concurrency: AdaptiveConcurrency, limiter: RateLimiter, calls: CallCounts
+    ) -> None:
+        self._concurrency = concurrency
+        self._limiter = limiter
+        self._calls = calls
+        self.tokens: dict[str, int] = {}
 
     def started(self, leg: Leg) -> None:
-        """A call begins."""
-        self._meter.in_flight += 1
-        self._pace.started(leg)
+        """A call starts."""
+        self._calls.in_flight += 1
+        self._concurrency.started(leg)
 
     def first_token(self, leg: Leg) -> None:
-        """It has begun to answer."""
+        """A call has its first token."""
 
     def ended(self, leg: Leg, outcome: Outcome, error: BaseException | None) -> None:
-        """A call is over."""
-        self._meter.in_flight -= 1
-        self._meter.refused += isinstance(error, RateLimited)
-        self._pace.ended(leg, outcome, error)
+        """A call has ended."""
+        self._calls.in_flight -= 1
+        self._calls.refused += isinstance(error, RateLimited)
+        self._concurrency.ended(leg, outcome, error)
         if leg.headers and leg.deployment:
-            self._pacer.record_headers(leg.model, leg.deployment.id, leg.headers)
+            self._limiter.record_headers(leg.model, leg.deployment.id, leg.headers)
         if leg.usage:
-            taken = self.totals.get(leg.model, 0)
-            self.totals[leg.model] = taken + leg.usage["total_tokens"]
+            used = self.tokens.get(leg.model, 0)
+            self.tokens[leg.model] = used + leg.usage["total_tokens"]
 
 
-def _refusals(error: FanoutError) -> list[tuple[str, float | None]]:
-    """The models that said 429, and how long they want to be left alone."""
+def _rate_limited_models(error: FanoutError) -> list[tuple[str, float | None]]:
+    """The models that responded with a 429, each with its `Retry-After` in seconds."""
     errors = [c.error for c in error.failures] if isinstance(error, AllFailed) else [error]
     return [(e.deployment.name, e.retry_after) for e in errors if isinstance(e, RateLimited)]
 
 
-def check_model(catalog: Catalog, caller: str, allowed: Collection[str] | None, name: str) -> None:
-    """Refuse, before anything is paid for, a name that is unknown or not this key's to use."""
+def check_model(catalog: Catalog, client: str, allowed: Collection[str] | None, name: str) -> None:
+    """Raise `BadLine` for a model that is unknown or that this key may not use."""
     if allowed is not None and name not in allowed:
-        said = f"The key `{caller}` may not use the model `{name}`."
-        raise BadLine("model_not_allowed", said, "body.model")
+        message = f"The key `{client}` may not use the model `{name}`."
+        raise BadLine("model_not_allowed", message, "body.model")
     try:
         catalog.find(name)
     except FanoutError as error:

@@ -1,4 +1,4 @@
-"""What is on a shard's shelf already: whose lines, and what they come to."""
+"""Reads a shard's stored results: which lines have one, and their totals."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from ..totals import Totals, count_failure, count_response
 
 
 async def count_stored(
-    shelf: ShardResults, cost: Callable[[object], float]
+    results: ShardResults, cost: Callable[[object], float]
 ) -> tuple[set[str], Totals]:
-    """The names of the lines that are stored, and what they come to."""
-    names: set[str] = set()
+    """The `custom_id`s of the stored lines, and their totals; `cost` is that of a response body."""
+    custom_ids: set[str] = set()
     totals = Totals()
-    async for failed, line in shelf.stored():
-        said = json.decode(line)
-        if (name := said["custom_id"]) in names:
+    async for failed, raw in results.stored():
+        result = json.decode(raw)
+        if (custom_id := result["custom_id"]) in custom_ids:
             continue
-        names.add(name)
+        custom_ids.add(custom_id)
         if failed:
-            fault = said["error"] or said["response"]["body"]["error"]
-            cause, message = fault.get("code") or "error", fault.get("message") or ""
-            totals.add(count_failure(str(cause), name, None, str(message)))
+            error = result["error"] or result["response"]["body"]["error"]
+            cause, message = error.get("code") or "error", error.get("message") or ""
+            totals.add(count_failure(str(cause), custom_id, None, str(message)))
         else:
-            body = said["response"]["body"]
+            body = result["response"]["body"]
             totals.add(count_response(body, cost(body)))
-    return names, totals
+    return custom_ids, totals

@@ -1,9 +1,9 @@
 """
-The worker: shards in, results on their shelves, counts out.
+The worker: takes shards, sends their lines and stores the results.
 
-It reads each shard once, passes over what is stored already, asks for the rest with as many lines
-under way as the providers bear, and stops starting lines when its time is up or the job's is. No
-prompt and no answer leaves it but to the shelf.
+It reads each shard once and does not send a line again that has a stored result. It keeps as many
+lines in flight as the providers allow, and starts no more when its time or the job ends. Prompts
+and responses leave it only for the providers and the result store.
 """
 
 from __future__ import annotations
@@ -11,86 +11,49 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 
 from msgspec import Struct
 
 from ...concurrency import first_error
 from ...errors import detail_of
-from ...routing.retry_policy import Retry
 from ..input import lines
 from ..input.lines import Line
-from ..input.planner import Shard, iter_lines
+from ..input.planner import Shard
+from ..input.splitter import iter_lines
 from ..pacing.adaptive_concurrency import AdaptiveConcurrency
-from ..pacing.line_retry import Ask, LineDeferred, LineRetry
+from ..pacing.line_retry import LineDeferred, LineRetry
 from ..pacing.rate_limiter import RateLimitUnavailable
-from ..store import BlobStore, JobProgress, ResultStore, ShardResults, Stop
+from ..store import ShardResults, Stop
 from ..totals import Totals, count_failure, count_response
+from .spec import WorkerResources, WorkResult, WorkSpec
 from .stored_results import count_stored
 
-SHARE = 64 * 1024 * 1024
-"""Bytes of lines under way; one longer line is under way alone."""
+MAX_BYTES_IN_FLIGHT = 64 * 1024 * 1024
+"""Of the lines that are in flight together; a longer line is sent when no other is in flight."""
 
-GRACE = 5.0
-"""Seconds that lines under way have left once the job is cancelled."""
+POLL_INTERVAL = 0.1
+"""Seconds after which a worker that may not start a line asks again."""
 
-PATIENCE = 600.0
-"""Seconds for which a line is asked again while its provider is down or says 429."""
-
-TICK = 1.0
-"""Seconds between two times at which a worker stores what it holds, and hears from the others."""
-
-LOOK = 0.1
-MARGIN = 2.0
-"""Seconds before a worker's own end at which the lines still under way are left to another."""
+END_MARGIN = 2.0
+"""Seconds before a worker's own end at which it leaves the lines in flight to another worker."""
 
 
-class Work(Struct, frozen=True):
-    """What a worker must know of its job."""
-
-    input_key: str
-    default_model: str | None = None
-    patience: float = PATIENCE
-    grace: float = GRACE
-    most: int = 400
-    first: int = 100
-    tick: float = TICK
-
-
-class WorkerResources(Struct, frozen=True):
-    """What a worker works with. `estimate` is the dollars that a line may cost."""
-
-    ask: Ask
-    blobs: BlobStore
-    shelves: ResultStore
-    ledger: JobProgress
-    cost: Callable[[object], float] = lambda _: 0.0
-    estimate: Callable[[Line, int], float] = lambda _line, _size: 0.0
-    retry: Retry = Retry(random.random, base=1.0, cap=20.0)
-
-
-class WorkResult(Struct, frozen=True):
-    """What a worker says at its end: counts only. `left` lines are for another; `stop` says why."""
-
-    done: int
-    failed: int
-    left: int
-    stop: Stop | None
-
-
-class _Open(Struct, eq=False):
-    """A shard under way."""
+class _OpenShard(Struct, eq=False):
+    """A shard with lines in flight, or not read to its end."""
 
     shard: Shard
-    shelf: ShardResults
+    results: ShardResults
     stored: set[str]
     totals: Totals
-    pending: int = 0
-    is_drawn: bool = False
+    in_flight: int = 0
+    is_read: bool = False
 
 
-class _Item(Struct, frozen=True):
-    opened: _Open
+class _ReadyLine(Struct, frozen=True):
+    """A line that may be sent now; `estimate` dollars are reserved for it."""
+
+    opened: _OpenShard
     number: int
     line: Line
     size: int
@@ -98,32 +61,38 @@ class _Item(Struct, frozen=True):
 
 
 async def work(
-    job: Work, shards: AsyncIterable[Shard], tools: WorkerResources, *, seconds: float | None = None
+    spec: WorkSpec,
+    shards: AsyncIterable[Shard],
+    resources: WorkerResources,
+    *,
+    seconds: float | None = None,
 ) -> WorkResult:
-    """Work on the shards until they are done, or a reason to stop, or the seconds are over."""
-    return await _Worker(job, tools, seconds).run(shards)
+    """Work on the shards until they are done, the job stops, or the seconds are over."""
+    return await _Worker(spec, resources, seconds).run(shards)
 
 
 class _Worker:
-    def __init__(self, job: Work, tools: WorkerResources, seconds: float | None) -> None:
-        self._job = job
-        self._tools = tools
+    def __init__(self, spec: WorkSpec, resources: WorkerResources, seconds: float | None) -> None:
+        self._spec = spec
+        self._resources = resources
         self._loop = asyncio.get_running_loop()
-        self._until = None if seconds is None else self._loop.time() + seconds - MARGIN
-        self._pace = AdaptiveConcurrency(clock=time.perf_counter, first=job.first, most=job.most)
+        self._deadline = None if seconds is None else self._loop.time() + seconds - END_MARGIN
+        self._concurrency = AdaptiveConcurrency(
+            clock=time.perf_counter, initial=spec.initial_concurrency, maximum=spec.max_concurrency
+        )
         self._changed = asyncio.Event()
-        self._under_way = self._bytes = 0
-        self._open: dict[int, _Open] = {}
+        self._in_flight = self._bytes_in_flight = 0
+        self._open: dict[int, _OpenShard] = {}
         self._lines = 0
         self._total = Totals()
         self._stop: Stop | None = None
-        self._numbers = random.getrandbits(64)
-        self._insist = LineRetry(
-            tools.ask,
-            self._pace,
-            tools.retry,
-            job.patience,
-            self._until,
+        self._last_id = random.getrandbits(64)
+        self._line_retry = LineRetry(
+            resources.send,
+            self._concurrency,
+            resources.retry,
+            spec.give_up_after,
+            self._deadline,
             lambda: self._stop is not None,
             self._loop.time,
         )
@@ -131,171 +100,173 @@ class _Worker:
     async def run(self, shards: AsyncIterable[Shard]) -> WorkResult:
         ending = asyncio.timeout(None)
         source = aiter(shards)
-        drawn = self._draw(source)
+        ready = self._ready_lines(source)
         try:
             async with ending, asyncio.TaskGroup() as group:
-                ticker = group.create_task(self._tick(ending))
+                syncing = group.create_task(self._sync(ending))
                 try:
-                    await self._each(drawn)
+                    await self._run_all(ready)
                 finally:
-                    ticker.cancel()
+                    syncing.cancel()
         except TimeoutError:
             self._stop = self._stop or "time"
         except BaseExceptionGroup as raised:
             raise first_error(raised) from None
         finally:
-            await drawn.aclose()
+            await ready.aclose()
             for opened in list(self._open.values()):
-                await opened.shelf.close()
-            await self._tools.ledger.sync()
+                await opened.results.close()
+            await self._resources.progress.sync()
         async for shard in source:
-            self._lines += shard.lines  # nobody has taken it up
+            self._lines += shard.lines  # of a shard that was not opened
         total = self._total
         return WorkResult(total.done, total.failed, self._lines - total.lines, self._stop)
 
-    async def _each(self, drawn: AsyncIterator[_Item]) -> None:
-        """A task for each line, drawn when there is room for it; what it raises is the store's."""
+    async def _run_all(self, ready: AsyncIterator[_ReadyLine]) -> None:
+        """Run each line in a task; what a task raises is the store's error, not the line's."""
         async with asyncio.TaskGroup() as group:
-            async for item in drawn:
-                group.create_task(self._one(item))
+            async for one in ready:
+                group.create_task(self._run_line(one))
 
-    # ---- drawing ----
+    # ---- reading lines ----
 
-    async def _draw(self, shards: AsyncIterator[Shard]) -> AsyncGenerator[_Item, None]:
-        """The lines that are not stored yet, each as soon as it may be started."""
+    async def _ready_lines(self, shards: AsyncIterator[Shard]) -> AsyncGenerator[_ReadyLine, None]:
+        """The lines that have no stored result, each as soon as it may be sent."""
         async for shard in shards:
             self._lines += shard.lines
-            opened = await self._take_up(shard)
+            opened = await self._open_shard(shard)
             if opened is None:
                 continue
-            async for item in self._draw_shard(opened):
-                yield item
+            async for one in self._read_shard(opened):
+                yield one
             if self._stop:
                 return
-            opened.is_drawn = True
-            await self._put_down(opened)
+            opened.is_read = True
+            await self._close_if_done(opened)
 
-    async def _take_up(self, shard: Shard) -> _Open | None:
-        """Its shelf, with what is there; `None` if all of it is."""
-        tools = self._tools
-        if (totals := await tools.ledger.completed_totals(shard.index)) is not None:
+    async def _open_shard(self, shard: Shard) -> _OpenShard | None:
+        """Open the shard's results and count what is stored; `None` if it is complete."""
+        resources = self._resources
+        if (totals := await resources.progress.completed_totals(shard.index)) is not None:
             self._total.add(totals)
             return None
-        shelf = await tools.shelves.open(shard.index)
-        names, totals = await count_stored(shelf, tools.cost)
-        tools.ledger.begin_shard(shard.index, totals)
+        results = await resources.results.open(shard.index)
+        stored, totals = await count_stored(results, resources.cost)
+        resources.progress.begin_shard(shard.index, totals)
         self._total.add(totals)
-        opened = self._open[shard.index] = _Open(shard, shelf, names, totals)
+        opened = self._open[shard.index] = _OpenShard(shard, results, stored, totals)
         return opened
 
-    async def _draw_shard(self, opened: _Open) -> AsyncIterator[_Item]:
+    async def _read_shard(self, opened: _OpenShard) -> AsyncIterator[_ReadyLine]:
         shard = opened.shard
         if opened.totals.lines >= shard.lines:
             return
-        source = self._tools.blobs.read(self._job.input_key, shard.start, shard.end)
+        source = self._resources.blobs.read(self._spec.input_key, shard.start, shard.end)
         async for number, _, _, data in iter_lines(source, shard.start, shard.first):
             if not data:
                 continue
-            line = lines.read_line(data, number, self._job.default_model)
+            line = lines.parse_line(data, number, self._spec.default_model)
             if line.custom_id in opened.stored:
                 continue
-            estimate = self._tools.estimate(line, len(data))
-            self._stop = self._stop or await self._turn(len(data), estimate)
+            estimate = self._resources.estimate(line, len(data))
+            self._stop = self._stop or await self._wait_to_start(len(data), estimate)
             if self._stop:
                 return
-            opened.pending += 1
-            yield _Item(opened, number, line, len(data), estimate)
+            opened.in_flight += 1
+            yield _ReadyLine(opened, number, line, len(data), estimate)
 
-    async def _turn(self, size: int, estimate: float) -> Stop | None:
-        """Wait until a line of that size may start; or why none may."""
+    async def _wait_to_start(self, size: int, estimate: float) -> Stop | None:
+        """Wait until a line of that size may start; why not, if none may start any more."""
         while True:
-            if self._until is not None and self._loop.time() >= self._until:
+            if self._deadline is not None and self._loop.time() >= self._deadline:
                 return "time"
             if self._has_room(size):
-                stop = self._tools.ledger.reserve(estimate)
+                stop = self._resources.progress.reserve(estimate)
                 if stop is None:
-                    self._under_way += 1
-                    self._bytes += size
+                    self._in_flight += 1
+                    self._bytes_in_flight += size
                 if stop != "wait":
                     return stop
             self._changed.clear()
             try:
-                async with asyncio.timeout(LOOK):
+                async with asyncio.timeout(POLL_INTERVAL):
                     await self._changed.wait()
             except TimeoutError:
                 if self._stop:
                     return self._stop
 
     def _has_room(self, size: int) -> bool:
-        if not self._under_way:
+        if not self._in_flight:
             return True
-        return self._under_way < int(self._pace.limit) and self._bytes + size <= SHARE
+        fits = self._bytes_in_flight + size <= MAX_BYTES_IN_FLIGHT
+        return fits and self._in_flight < int(self._concurrency.limit)
 
     # ---- one line ----
 
-    async def _one(self, item: _Item) -> None:
-        opened, ledger = item.opened, self._tools.ledger
-        settled = False
+    async def _run_line(self, ready: _ReadyLine) -> None:
+        opened, progress = ready.opened, self._resources.progress
+        is_settled = False
         try:
-            line, failed, totals = await self._answered(item)
-            await opened.shelf.put(line, failed=failed)
-            ledger.settle(opened.shard.index, item.estimate, totals)
-            settled = True
+            result, failed, totals = await self._send(ready)
+            await opened.results.put(result, failed=failed)
+            progress.settle(opened.shard.index, ready.estimate, totals)
+            is_settled = True
             opened.totals.add(totals)
             self._total.add(totals)
         except LineDeferred:
             pass
         finally:
-            self._under_way -= 1
-            self._bytes -= item.size
+            self._in_flight -= 1
+            self._bytes_in_flight -= ready.size
             self._changed.set()
-            if not settled:
-                ledger.release(item.estimate)
-            opened.pending -= 1
-        await self._put_down(opened)
+            if not is_settled:
+                progress.release(ready.estimate)
+            opened.in_flight -= 1
+        await self._close_if_done(opened)
 
-    async def _answered(self, item: _Item) -> tuple[bytes, bool, Totals]:
-        line, size = item.line, item.size
-        self._numbers += 1
-        request_id = f"req_{self._numbers & (2**64 - 1):016x}"
+    async def _send(self, ready: _ReadyLine) -> tuple[bytes, bool, Totals]:
+        """The line's result to store, whether it is a failure, and its totals."""
+        line, size = ready.line, ready.size
+        self._last_id += 1
+        request_id = f"req_{self._last_id & (2**64 - 1):016x}"
         try:
-            body = await self._insist.answer(line, size, request_id)
+            body = await self._line_retry.run(line, size, request_id)
         except (LineDeferred, RateLimitUnavailable):
             raise  # not the line's failure
         except Exception as error:  # noqa: BLE001 -- a line's failure is its result
-            said = detail_of(error)
-            cause = said.code or type(error).__name__
-            totals = count_failure(cause, line.custom_id, item.number, said.message)
-            return lines.failed(line.custom_id, request_id, error), True, totals
-        cost = self._tools.cost(body)
-        return lines.answered(line.custom_id, request_id, body), False, count_response(body, cost)
+            detail = detail_of(error)
+            cause = detail.code or type(error).__name__
+            totals = count_failure(cause, line.custom_id, ready.number, detail.message)
+            return lines.error_line(line.custom_id, request_id, error), True, totals
+        totals = count_response(body, self._resources.cost(body))
+        return lines.response_line(line.custom_id, request_id, body), False, totals
 
-    # ---- the end of a shard, and of it all ----
+    # ---- the end of a shard, and of the worker ----
 
-    async def _put_down(self, opened: _Open) -> None:
-        if opened.is_drawn and not opened.pending and opened.shard.index in self._open:
+    async def _close_if_done(self, opened: _OpenShard) -> None:
+        if opened.is_read and not opened.in_flight and opened.shard.index in self._open:
             del self._open[opened.shard.index]
-            await opened.shelf.close()
+            await opened.results.close()
             if opened.totals.lines >= opened.shard.lines:
-                self._tools.ledger.complete_shard(opened.shard.index)
+                self._resources.progress.complete_shard(opened.shard.index)
 
-    async def _tick(self, ending: asyncio.Timeout) -> None:
-        """Each tick: flush, hear from the others, and see whether it is time to end."""
-        if self._until is not None:
-            ending.reschedule(self._until)
+    async def _sync(self, ending: asyncio.Timeout) -> None:
+        """Every `sync_interval`: flush results, sync the progress, and end if the job stops."""
+        if self._deadline is not None:
+            ending.reschedule(self._deadline)
         while True:
-            await asyncio.sleep(self._job.tick)
+            await asyncio.sleep(self._spec.sync_interval)
             for opened in list(self._open.values()):
-                await opened.shelf.flush()
-            await self._tools.ledger.sync()
+                await opened.results.flush()
+            await self._resources.progress.sync()
             if self._stop is None:
-                stop = self._tools.ledger.reserve(0.0)
+                stop = self._resources.progress.reserve(0.0)
                 self._stop = None if stop == "wait" else stop
             if self._stop not in {None, "capped"}:
-                self._end_within(self._job.grace, ending)
+                self._end_within(self._spec.grace, ending)
 
     def _end_within(self, seconds: float, ending: asyncio.Timeout) -> None:
-        """Unless the end is sooner than that."""
+        """End after so many seconds, or at an earlier end that is already set."""
         end, known = self._loop.time() + seconds, ending.when()
         if known is None or end < known:
             ending.reschedule(end)

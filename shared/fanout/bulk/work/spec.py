@@ -1,0 +1,65 @@
+"""What a worker is given, and what it returns."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from msgspec import Struct, field
+
+from ...routing.retry_policy import Retry
+from ..input.lines import Line
+from ..pacing.adaptive_concurrency import INITIAL_CONCURRENCY, MAX_CONCURRENCY
+from ..pacing.line_retry import SendLine
+from ..store import BlobStore, JobProgress, ResultStore, Stop
+
+GRACE = 5.0
+"""Seconds that the lines in flight have left once the job is cancelled."""
+
+GIVE_UP_AFTER = 600.0
+"""Seconds for which a line is retried while its provider is down or responds with 429."""
+
+SYNC_INTERVAL = 1.0
+"""Seconds between two times that a worker stores what it holds and reads the job's state."""
+
+
+class WorkSpec(Struct, frozen=True):
+    """What a worker needs to know of its job; times are in seconds."""
+
+    input_key: str
+    default_model: str | None = None
+    give_up_after: float = GIVE_UP_AFTER
+    grace: float = GRACE
+    max_concurrency: int = MAX_CONCURRENCY
+    initial_concurrency: int = INITIAL_CONCURRENCY
+    sync_interval: float = SYNC_INTERVAL
+
+
+class WorkerResources(Struct, frozen=True):
+    """
+    What a worker uses.
+
+    `cost` returns the dollars that a response cost, `estimate` those that a line of so many bytes
+    may cost.
+    """
+
+    send: SendLine
+    blobs: BlobStore
+    results: ResultStore
+    progress: JobProgress
+    cost: Callable[[object], float] = lambda _: 0.0
+    estimate: Callable[[Line, int], float] = lambda _line, _size: 0.0
+    retry: Retry = Retry(random.random, base=1.0, cap=20.0)
+
+
+class WorkResult(Struct, frozen=True):
+    """
+    The counts of lines at a worker's end.
+
+    `remaining` lines have no result yet; `stop` is why the worker left them.
+    """
+
+    done: int
+    failed: int
+    remaining: int = field(name="left")  # what the Lambda function returns is called that
+    stop: Stop | None
