@@ -187,20 +187,20 @@ def _child(references: References) -> State:
         "States": {
             "Shard": {
                 **_invoke(references, references.work, shard),
-                "Output": {**shard, "said": "{% $states.result.Payload %}"},
-                "Next": "Said",
+                "Output": {**shard, "result": "{% $states.result.Payload %}"},
+                "Next": "Worked",
             },
-            "Said": {
+            "Worked": {
                 "Type": "Choice",
                 "Choices": [
                     {
-                        "Condition": "{% $states.input.said.stop = 'time' and "
-                        "$states.input.said.left > 0 %}",
+                        "Condition": "{% $states.input.result.stop = 'time' and "
+                        "$states.input.result.left > 0 %}",
                         "Next": "Shard",
                     }
                 ],
                 "Default": "Counts",
             },
-            "Counts": {"Type": "Succeed", "Output": "{% $states.input.said %}"},
+            "Counts": {"Type": "Succeed", "Output": "{% $states.input.result %}"},
         },
     }
