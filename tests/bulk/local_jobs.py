@@ -1,4 +1,4 @@
-"""Jobs in this process: a real gateway over an engine that answers what it is asked, and counts."""
+"""Jobs in this process: a real gateway over a provider that echoes each prompt and counts calls."""
 
 from __future__ import annotations
 
@@ -30,38 +30,32 @@ T = TypeVar("T")
 USAGE = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
 PATIENCE = 10.0
 SYNC_INTERVAL = 0.1
-"""Of a worker, in seconds: a tenth of the usual one, which tests would wait for."""
+"""Seconds between two syncs of a worker; the usual second would make tests wait."""
 
 
 class EchoProvider:
     """
-    A provider that says back the last message, prefixed by its model.
+    A provider that responds with the last message, prefixed by its model.
 
-    `calls` counts the calls by (model, message). `before` may wait, or return a refusal: a status
-    and headers. `most` is the most calls at a time; `headers` come with every answer.
+    `calls` counts the calls by (model, message). `headers` are sent with each response. `before`
+    may wait, or return the status and headers of an error.
     """
 
     def __init__(self) -> None:
         self.calls: Counter[tuple[str, str]] = Counter()
         self.before: Callable[[str, str], Awaitable[tuple[int, Mapping[str, str]] | None]] | None
         self.before = None
-        self.in_flight = self.most = 0
         self.headers: Mapping[str, str] = {}
 
     async def send(self, request: Outgoing) -> WireResponse:
         body = json.loads(request.body)
         model, text = body["model"], body["messages"][-1]["content"]
         self.calls[model, text] += 1
-        self.in_flight += 1
-        self.most = max(self.most, self.in_flight)
-        try:
-            refusal = await self.before(model, text) if self.before else None
-        finally:
-            self.in_flight -= 1
-        if refusal:
-            status, headers = refusal
-            said = {"error": {"message": f"status {status}", "type": "t", "code": None}}
-            return WireResponse(status, headers, json.dumps(said).encode())
+        error = await self.before(model, text) if self.before else None
+        if error:
+            status, headers = error
+            wire = {"error": {"message": f"status {status}", "type": "t", "code": None}}
+            return WireResponse(status, headers, json.dumps(wire).encode())
         message = {"role": "assistant", "content": f"{model}: {text}"}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": model}
@@ -95,11 +89,11 @@ CONFIG: dict[str, Any] = {
     "router_settings": {"num_retries": 0},
 }
 COST = 5 * 0.001 + 7 * 0.002
-"""What each answer costs."""
+"""Dollars that each response costs."""
 
 
 def line(name: str, model: str | None = "a", text: str | None = None, **more: Any) -> bytes:
-    """A batch line whose message is its name, unless it says something else."""
+    """A batch line whose message is its `custom_id`, or `text`."""
     messages = [{"role": "user", "content": text or name}]
     body = {"messages": messages, **({"model": model} if model else {}), **more}
     return json.dumps(
@@ -112,73 +106,73 @@ def jsonl(lines: Iterable[bytes]) -> bytes:
 
 
 class LocalJobs:
-    """One life of a process that runs jobs."""
+    """The jobs of one process, which another one may resume."""
 
     def __init__(
-        self, bulk: LocalBatchService, provider: EchoProvider, observer: RecordingObserver
+        self, service: LocalBatchService, provider: EchoProvider, observer: RecordingObserver
     ) -> None:
-        self.bulk = bulk
+        self.service = service
         self.provider = provider
         self.observer = observer
 
-    async def file(self, data: bytes) -> str:
-        async def pieces() -> AsyncIterator[bytes]:
+    async def upload(self, data: bytes) -> str:
+        async def chunks() -> AsyncIterator[bytes]:
             yield data
 
-        files = self.bulk.files
+        files = self.service.files
         key = files.new_key()
-        await files.blobs.write(key, pieces())
+        await files.blobs.write(key, chunks())
         return (await files.register(key, "in.jsonl", "batch", "master")).id
 
     async def create(self, data: bytes, allowed: list[str] | None = None, **more: Any) -> Job:
-        file_id = await self.file(data)
-        asked = NewJob(input_file_id=file_id, endpoint="/v1/chat/completions", **more)
-        return await self.bulk.jobs.create(asked, "master", allowed)
+        file_id = await self.upload(data)
+        new = NewJob(input_file_id=file_id, endpoint="/v1/chat/completions", **more)
+        return await self.service.jobs.create(new, "master", allowed)
 
     async def job(self, job: Job) -> Job:
-        return await self.bulk.jobs.find(job.id, None)
+        return await self.service.jobs.find(job.id, None)
 
-    async def until(self, fact: Callable[[], Awaitable[bool]]) -> None:
+    async def wait_until(self, condition: Callable[[], Awaitable[bool]]) -> None:
         async with asyncio.timeout(PATIENCE):
-            while not await fact():  # noqa: ASYNC110 -- the fact is in a file
+            while not await condition():  # noqa: ASYNC110 -- it is in a file
                 await asyncio.sleep(0.01)
 
-    async def ended(self, job: Job) -> Job:
-        """The job, once it is over."""
+    async def wait(self, job: Job) -> Job:
+        """Wait for the end of the job; its last record."""
 
         async def over() -> bool:
             return (await self.job(job)).is_over
 
-        await self.until(over)
+        await self.wait_until(over)
         return await self.job(job)
 
     async def content(self, file_id: str | None) -> list[dict[str, Any]]:
-        """The lines of an output file, by name."""
+        """The lines of an output file, sorted by `custom_id`."""
         if file_id is None:
             return []
-        record = await self.bulk.files.find(file_id, None)
-        data = b"".join([piece async for piece in self.bulk.files.content(record)])
+        record = await self.service.files.find(file_id, None)
+        data = b"".join([chunk async for chunk in self.service.files.content(record)])
         assert data.endswith(b"\n")
-        return sorted(map(json.loads, data.splitlines()), key=lambda said: str(said["custom_id"]))
+        return sorted(map(json.loads, data.splitlines()), key=lambda one: str(one["custom_id"]))
 
-    async def texts(self, job: Job) -> dict[str, str]:
-        """What was answered, by name; each name once."""
-        said = await self.content(job.output_file_id)
+    async def responses(self, job: Job) -> dict[str, str]:
+        """The text of each response, by `custom_id`; each appears once."""
+        output = await self.content(job.output_file_id)
         found = {
             one["custom_id"]: one["response"]["body"]["choices"][0]["message"]["content"]
-            for one in said
+            for one in output
         }
-        assert len(found) == len(said)
+        assert len(found) == len(output)
         return found
 
-    async def faults(self, job: Job) -> dict[str, Any]:
-        """The codes of the failed lines, by name."""
-        said = await self.content(job.error_file_id)
+    async def error_codes(self, job: Job) -> dict[str, Any]:
+        """The code of each failed line, by `custom_id`."""
+        output = await self.content(job.error_file_id)
         found = {
             one["custom_id"]: (one["error"] or one["response"]["body"]["error"])["code"]
-            for one in said
+            for one in output
         }
-        assert len(found) == len(said)
+        assert len(found) == len(output)
         return found
 
 
@@ -191,15 +185,15 @@ async def open_jobs(
     config: Mapping[str, Any] = CONFIG,
     **options: Any,
 ) -> AsyncIterator[LocalJobs]:
-    """A process's life over this folder; what it leaves, the next one finds."""
-    observer, over = RecordingObserver(), provider or EchoProvider()
+    """A process that runs jobs in this folder, for the block; the next one resumes what is left."""
+    observer, engine = RecordingObserver(), provider or EchoProvider()
     catalog = resolve(check(config, {}), {})
-    chosen = replace(RunnerOptions(grace=0.3, sync_interval=SYNC_INTERVAL), **options)
+    all_options = replace(RunnerOptions(grace=0.3, sync_interval=SYNC_INTERVAL), **options)
     async with (
-        open_gateway(Settings(), catalog=catalog, engine=over, observer=observer) as gateway,
-        open_local_batches(gateway, home, observer=observer, now=now, options=chosen) as door,
+        open_gateway(Settings(), catalog=catalog, engine=engine, observer=observer) as gateway,
+        open_local_batches(gateway, home, observer=observer, now=now, options=all_options) as lazy,
     ):
-        yield LocalJobs(door.bulk, over, observer)
+        yield LocalJobs(lazy.bulk, engine, observer)
     assert observer.bugs == []
 
 

@@ -144,7 +144,7 @@ class Runner:
 
         with tempfile.SpooledTemporaryFile(SPOOL) as spool:
             try:
-                found = await plan(
+                result = await plan(
                     partial(self._blobs.read, job.input_key),
                     lambda shard: spool.write(json.encode(shard) + b"\n"),
                     default_model=job.model,
@@ -152,21 +152,21 @@ class Runner:
                     size=self._options.shard_size,
                 )
             except FileNotFoundError:
-                found = Plan()
-                found.add_error("file_not_found", "The input file has been deleted.", None, None)
+                result = Plan()
+                result.add_error("file_not_found", "The input file has been deleted.", None, None)
             spool.seek(0)
             await self._blobs.write(job.manifest_key, _chunks(spool.read))
-        return await self._jobs.change(job.id, partial(self._planned, found))
+        return await self._jobs.change(job.id, partial(self._planned, result))
 
-    def _planned(self, found: Plan, job: Job) -> Job | None:
+    def _planned(self, result: Plan, job: Job) -> Job | None:
         now = int(self._now())
-        if found.errors:
-            errors = found.errors
-            if found.more_errors:
-                message = f"{found.more_errors} more errors are not listed."
+        if result.errors:
+            errors = result.errors
+            if result.more_errors:
+                message = f"{result.more_errors} more errors are not listed."
                 errors = [*errors, LineError("too_many_errors", message, None, None)]
             return replace(job, status="failed", failed_at=now, errors=errors)
-        planned = replace(job, total=found.total, models=dict(found.models))
+        planned = replace(job, total=result.total, models=dict(result.models))
         if job.status != "validating":
             return planned  # cancelled meanwhile
         return replace(planned, status="in_progress", in_progress_at=now)

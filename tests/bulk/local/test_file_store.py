@@ -94,15 +94,15 @@ def test_one_process_at_a_time_has_a_job(tmp_path: Path) -> None:
 
 def test_what_a_crash_left_of_a_job_that_is_over_is_swept(tmp_path: Path) -> None:
     async def main() -> None:
-        async with open_jobs(tmp_path) as at:
-            job = await at.ended(await at.create(jsonl([line("x")])))
+        async with open_jobs(tmp_path) as jobs:
+            job = await jobs.wait(await jobs.create(jsonl([line("x")])))
         left = tmp_path / "jobs" / job.id / "results" / "000000.answers.jsonl"
         left.parent.mkdir(parents=True)
         left.write_bytes(b"{}\n")
-        async with open_jobs(tmp_path) as at:
-            await at.bulk.resume()
+        async with open_jobs(tmp_path) as jobs:
+            await jobs.service.resume()
             assert not left.exists()
-            assert await at.texts(job) == {"x": "a: x"}
+            assert await jobs.responses(job) == {"x": "a: x"}
         assert list((tmp_path / "locks").iterdir()) == []
 
     run(main())

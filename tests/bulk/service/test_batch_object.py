@@ -12,9 +12,9 @@ CAP = 1_000.0
 """So much that nobody waits for it."""
 
 
-async def told(at: LocalJobs, job_id: str) -> Mapping[str, object]:
-    job = await at.bulk.jobs.find(job_id, None)
-    shown: Mapping[str, object] = job.to_dict(await at.bulk.jobs.totals(job))["fanout"]
+async def told(jobs: LocalJobs, job_id: str) -> Mapping[str, object]:
+    job = await jobs.service.jobs.find(job_id, None)
+    shown: Mapping[str, object] = job.to_dict(await jobs.service.jobs.totals(job))["fanout"]
     return shown
 
 
@@ -32,17 +32,17 @@ def test_a_running_job_tells_its_cap_its_causes_its_calls_and_its_refusals(tmp_p
             await held.wait()
             return None
 
-        async with open_jobs(tmp_path) as at:
-            at.provider.before = before
+        async with open_jobs(tmp_path) as jobs:
+            jobs.provider.before = before
             data = jsonl(line(name) for name in ("bad", "busy", "c", "d"))
-            job = await at.create(data, max_cost_usd=CAP)
+            job = await jobs.create(data, max_cost_usd=CAP)
 
             async def all_seen() -> bool:
-                seen = await told(at, job.id)
+                seen = await told(jobs, job.id)
                 return (seen["in_flight"], seen["refused"]) == (3, 1) and bool(seen["causes"])
 
-            await at.until(all_seen)
-            assert await told(at, job.id) == {
+            await jobs.wait_until(all_seen)
+            assert await told(jobs, job.id) == {
                 "max_cost_usd": CAP,
                 "retry_of": None,
                 "causes": {"Rejected": 1},
@@ -53,8 +53,8 @@ def test_a_running_job_tells_its_cap_its_causes_its_calls_and_its_refusals(tmp_p
                 "refused": 1,
             }
             held.set()
-            await at.ended(job)
-            after = await told(at, job.id)
+            await jobs.wait(job)
+            after = await told(jobs, job.id)
             assert (after["in_flight"], after["refused"]) == (None, None)
             assert after["examples"] == {
                 "Rejected": [{"custom_id": "bad", "line": 1, "message": "`a`: status 400"}]

@@ -222,8 +222,8 @@ def response_line(custom_id: str, request_id: str, body: object) -> bytes:
 def error_line(custom_id: str, request_id: str, error: Exception) -> bytes:
     """The error line of a failed request: after a missed deadline with `error`, else `response`."""
     if isinstance(error, DeadlineExceeded):
-        fault = {"code": "request_timeout", "message": str(error)}
-        return _output_line(custom_id, request_id, None, fault)
+        missed = {"code": "request_timeout", "message": str(error)}
+        return _output_line(custom_id, request_id, None, missed)
     status = status_of(error)
     body = error_body(error if isinstance(error, FanoutError) else Exception())
     return _output_line(custom_id, request_id, {"status_code": status, "body": body}, None)

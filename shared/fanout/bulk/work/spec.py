@@ -61,5 +61,5 @@ class WorkResult(Struct, frozen=True):
 
     done: int
     failed: int
-    remaining: int = field(name="left")  # what the Lambda function returns is called that
+    remaining: int = field(name="left")  # as in the Lambda function's result
     stop: Stop | None

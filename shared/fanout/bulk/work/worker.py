@@ -33,7 +33,7 @@ MAX_BYTES_IN_FLIGHT = 64 * 1024 * 1024
 """Of the lines that are in flight together; a longer line is sent when no other is in flight."""
 
 POLL_INTERVAL = 0.1
-"""Seconds after which a worker that may not start a line asks again."""
+"""Seconds after which a worker that may not start a line checks again."""
 
 END_MARGIN = 2.0
 """Seconds before a worker's own end at which it leaves the lines in flight to another worker."""
