@@ -1,9 +1,8 @@
-"""Anthropic's golden files against Anthropic's own SDK, and what is peculiar to Anthropic."""
+"""Anthropic's golden files against Anthropic's own SDK, and what only Anthropic has."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,7 +22,7 @@ from anthropic.types.message_create_params import (
 )
 from anthropic.types.model import Model
 from anthropic.types.shared import ErrorObject, ErrorResponse
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
 from fanout.errors import RequestError
 from fanout.providers.anthropic.errors import STATUSES
@@ -33,11 +32,12 @@ from fanout.providers.anthropic.response import FINISH_REASONS
 from fanout.providers.base import BadWire, Header, Target, WireError
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireEvent, WireResponse
+from tests.support.pydantic_fields import unknown_fields
 
 GOLDEN = Path(__file__).parent / "golden" / "anthropic"
 SONNET = Target("our-name", "claude-sonnet-4-5")
 
-# The SDK speaks the version of the wire that no longer has these; ours still does.
+# The SDK uses a version of the API that no longer has these; ours still does.
 SAMPLING = {"temperature", "top_p", "top_k"}
 
 HI: list[UserMessageParam] = [{"role": "user", "content": "Hi"}]
@@ -48,24 +48,13 @@ def cases(file: str) -> list[Any]:
     return [pytest.param(path, id=f"{path.parent.name}-{path.stem}") for path in found]
 
 
-def sdk(reply: bytes, kind: str, seen: list[httpx2.Request]) -> Anthropic:
+def sdk(response: bytes, kind: str, seen: list[httpx2.Request]) -> Anthropic:
     def answer(request: httpx2.Request) -> httpx2.Response:
         seen.append(request)
-        return httpx2.Response(200, content=reply, headers={"content-type": kind})
+        return httpx2.Response(200, content=response, headers={"content-type": kind})
 
     client = httpx2.Client(transport=httpx2.MockTransport(answer))
     return Anthropic(api_key="made-up", base_url=PROVIDER.base_url, http_client=client)
-
-
-def unknown_fields(value: Any, place: str = "$") -> Iterator[str]:
-    """Whatever the SDK's models accepted without having a field for it, at any depth."""
-    if isinstance(value, BaseModel):
-        yield from (f"{place}.{name}" for name in value.model_extra or ())
-        for name in type(value).model_fields:
-            yield from unknown_fields(getattr(value, name), f"{place}.{name}")
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from unknown_fields(item, f"{place}[{index}]")
 
 
 def encode(body: dict[str, Any], model: str = SONNET.model) -> Any:
@@ -74,7 +63,7 @@ def encode(body: dict[str, Any], model: str = SONNET.model) -> Any:
 
 
 def decode(content: list[Any], reason: str = "end_turn") -> Any:
-    reply = {
+    response = {
         "type": "message",
         "id": "msg_1",
         "model": "claude-sonnet-4-5",
@@ -82,7 +71,7 @@ def decode(content: list[Any], reason: str = "end_turn") -> Any:
         "stop_reason": reason,
         "usage": {"input_tokens": 1, "output_tokens": 2},
     }
-    answer = PROVIDER.chat.decode(WireResponse(200, {}, json.dumps(reply).encode()), SONNET)
+    answer = PROVIDER.chat.decode(WireResponse(200, {}, json.dumps(response).encode()), SONNET)
     return answer["choices"][0]
 
 
@@ -100,10 +89,10 @@ def deltas(*events: dict[str, Any]) -> list[Any]:
 
 def through_the_sdks_types(body: dict[str, Any]) -> dict[str, Any]:
     """
-    The request as the SDK's types have it: what they have no field for is left out.
+    The request after parsing with the SDK's types, which leave out unknown fields.
 
-    Messages go one by one, for pydantic reads the SDK's lazy lists once, and a union of messages
-    would read them for each of its members.
+    Messages are parsed one by one: pydantic reads the SDK's lazy lists once, and a union of
+    messages would read them for each of its members.
     """
     kind = MessageCreateParamsStreaming if "stream" in body else MessageCreateParamsNonStreaming
     shell = _through(TypeAdapter(kind), body | {"messages": []})
@@ -121,27 +110,27 @@ def _through(adapter: TypeAdapter[Any], value: Any) -> Any:
 
 
 @pytest.mark.parametrize("path", cases("wire.json") + cases("wire_stream.json"))
-def test_a_request_is_wholly_what_the_sdks_types_say(path: Path) -> None:
+def test_the_sdks_types_have_every_field_of_the_request(path: Path) -> None:
     body = json.loads(path.read_text())["body"]
-    told = {name: value for name, value in body.items() if name not in SAMPLING}
-    assert through_the_sdks_types(told) == told
+    sent = {name: value for name, value in body.items() if name not in SAMPLING}
+    assert through_the_sdks_types(sent) == sent
 
 
-def test_the_sdks_types_would_notice_a_misspelt_field() -> None:
+def test_the_sdks_types_would_notice_a_misspelled_field() -> None:
     """Otherwise the test above could not fail."""
     block = {"type": "text", "text": "Hi", "cache_controll": {"type": "ephemeral"}}
-    told = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": [block]}]}
-    assert through_the_sdks_types(told) != told
+    sent = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": [block]}]}
+    assert through_the_sdks_types(sent) != sent
 
 
 @pytest.mark.parametrize("path", cases("response.json"))
-def test_a_reply_is_one_of_the_sdks_messages(path: Path) -> None:
+def test_the_sdk_reads_the_golden_message(path: Path) -> None:
     message = Message.model_validate_json(path.read_bytes())
     assert list(unknown_fields(message)) == []
 
 
 @pytest.mark.parametrize("path", cases("stream.txt"))
-def test_every_event_is_one_of_the_sdks(path: Path) -> None:
+def test_the_sdk_knows_every_golden_event(path: Path) -> None:
     adapter: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
     for block in path.read_text().strip().split("\n\n"):
         name, data = block.split("\n")
@@ -152,19 +141,19 @@ def test_every_event_is_one_of_the_sdks(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", cases("stream.txt"))
-def test_the_sdk_puts_a_stream_together_to_the_same_message(path: Path) -> None:
+def test_the_sdk_assembles_a_stream_to_the_same_message(path: Path) -> None:
     seen: list[httpx2.Request] = []
     client = sdk(path.read_bytes(), "text/event-stream", seen)
     with client.messages.stream(model="m", max_tokens=1, messages=HI) as events:
-        told = events.get_final_message()
+        streamed = events.get_final_message()
     whole = Message.model_validate_json((path.parent / "response.json").read_bytes())
     for name in ("id", "model", "stop_reason", "stop_sequence", "stop_details"):
-        assert getattr(told, name) == getattr(whole, name), name
-    assert [b.to_dict() for b in told.content] == [b.to_dict() for b in whole.content]
-    assert told.usage.output_tokens == whole.usage.output_tokens
+        assert getattr(streamed, name) == getattr(whole, name), name
+    assert [b.to_dict() for b in streamed.content] == [b.to_dict() for b in whole.content]
+    assert streamed.usage.output_tokens == whole.usage.output_tokens
 
 
-def test_the_address_is_the_sdks() -> None:
+def test_the_url_is_the_sdks() -> None:
     seen: list[httpx2.Request] = []
     client = sdk((GOLDEN / "text" / "response.json").read_bytes(), "application/json", seen)
     client.messages.create(model="m", max_tokens=1, messages=HI)
@@ -260,23 +249,23 @@ def test_a_budget_leaves_room_for_the_answer(limit: int | None, budget: int) -> 
     assert encode(asked)["thinking"] == {"type": "enabled", "budget_tokens": budget}
 
 
-def test_a_default_that_the_model_does_not_take_is_left_out() -> None:
-    said = encode({"temperature": 1.0, "top_p": 1}, "claude-opus-5-5")
-    assert not SAMPLING & said.keys()
+def test_a_default_that_the_model_does_not_accept_is_left_out() -> None:
+    body = encode({"temperature": 1.0, "top_p": 1}, "claude-opus-5-5")
+    assert not SAMPLING & body.keys()
 
 
-def test_effort_goes_with_the_callers_own_thinking_where_there_are_levels() -> None:
+def test_effort_is_added_to_the_clients_own_thinking_if_the_model_has_levels() -> None:
     thinking = {"type": "adaptive", "display": "omitted"}
-    said = encode({"thinking": thinking, "reasoning_effort": "max"}, "claude-opus-4-6")
-    assert (said["thinking"], said["output_config"]) == (thinking, {"effort": "max"})
+    body = encode({"thinking": thinking, "reasoning_effort": "max"}, "claude-opus-4-6")
+    assert (body["thinking"], body["output_config"]) == (thinking, {"effort": "max"})
 
 
-def test_effort_and_a_schema_share_their_place() -> None:
+def test_effort_and_a_schema_share_output_config() -> None:
     schema = {"type": "object", "properties": {}, "additionalProperties": False}
     wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
-    said = encode({"response_format": wanted, "reasoning_effort": "low"}, "claude-opus-5")
+    body = encode({"response_format": wanted, "reasoning_effort": "low"}, "claude-opus-5")
     form = {"type": "json_schema", "schema": schema}
-    assert said["output_config"] == {"effort": "low", "format": form}
+    assert body["output_config"] == {"effort": "low", "format": form}
 
 
 # ---- requests ----
@@ -288,20 +277,20 @@ def test_a_choice_without_tools_is_sent_only_if_it_demands_one() -> None:
     assert encode({"tool_choice": "required"})["tool_choice"] == {"type": "any"}
 
 
-def test_one_call_at_a_time_is_said_even_where_the_choice_is_free() -> None:
+def test_one_call_at_a_time_is_sent_even_without_a_choice() -> None:
     tools = [{"type": "function", "function": {"name": "f"}}]
-    said = encode({"tools": tools, "parallel_tool_calls": False})
-    assert said["tool_choice"] == {"type": "auto", "disable_parallel_tool_use": True}
+    body = encode({"tools": tools, "parallel_tool_calls": False})
+    assert body["tool_choice"] == {"type": "auto", "disable_parallel_tool_use": True}
 
 
 @pytest.mark.parametrize("case", ["reasoning-tools", "reasoning", "parallel-tools", "tools"])
-def test_an_answer_given_back_is_what_the_model_said(case: str) -> None:
-    """Which signed thinking depends on: a tool loop sends our message as the next request's."""
+def test_a_response_sent_back_equals_the_models_blocks(case: str) -> None:
+    """Signed thinking depends on this: a tool loop sends our message with the next request."""
     chat = json.loads((GOLDEN / case / "chat.json").read_text())
     question = {"role": "user", "content": "Hi"}
-    said = encode({"messages": [question, chat["choices"][0]["message"], question]})
+    body = encode({"messages": [question, chat["choices"][0]["message"], question]})
     response = json.loads((GOLDEN / case / "response.json").read_text())
-    assert said["messages"][1] == {"role": "assistant", "content": response["content"]}
+    assert body["messages"][1] == {"role": "assistant", "content": response["content"]}
 
 
 def call(arguments: str) -> dict[str, Any]:
@@ -322,10 +311,10 @@ def file(**fields: str) -> dict[str, Any]:
     return user({"type": "file", "file": fields})
 
 
-def test_thinking_that_is_no_object_is_refused() -> None:
-    with pytest.raises(RequestError) as refused:
+def test_thinking_that_is_not_an_object_is_rejected() -> None:
+    with pytest.raises(RequestError) as rejected:
         encode({"thinking": True})
-    assert refused.value.param == "thinking"
+    assert rejected.value.param == "thinking"
 
 
 @pytest.mark.parametrize(
@@ -342,26 +331,26 @@ def test_thinking_that_is_no_object_is_refused() -> None:
         (file(file_data="data:text/plain;base64,?"), "content[0].file.file_data"),
     ],
 )
-def test_what_cannot_be_read_is_refused_by_its_place(message: Any, place: str) -> None:
-    with pytest.raises(RequestError) as refused:
+def test_an_unreadable_field_is_rejected_by_its_path(message: Any, place: str) -> None:
+    with pytest.raises(RequestError) as rejected:
         encode({"messages": [{"role": "user", "content": "Hi"}, message]})
-    assert refused.value.param == f"messages[1].{place}"
+    assert rejected.value.param == f"messages[1].{place}"
 
 
-# ---- answers ----
+# ---- responses ----
 
 
 @pytest.mark.parametrize(
     ("theirs", "ours"), [*FINISH_REASONS.items(), ("something_new", "stop"), (None, "stop")]
 )
-def test_a_stop_reason_is_a_finish_reason(theirs: str, ours: str) -> None:
+def test_a_stop_reason_becomes_a_finish_reason(theirs: str, ours: str) -> None:
     assert decode([{"type": "text", "text": "Hi"}], theirs)["finish_reason"] == ours
 
 
 SEARCH = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}
 
 
-def test_blocks_of_the_vendors_own_tools_are_passed_over() -> None:
+def test_blocks_of_the_vendors_own_tools_are_ignored() -> None:
     text = {"type": "text", "text": "Found."}
     assert decode([SEARCH, text], "pause_turn")["message"] == {
         "role": "assistant",
@@ -386,23 +375,23 @@ def test_blocks_of_the_vendors_own_tools_are_passed_over() -> None:
     ],
     ids=["ping", "unknown", "citation"],
 )
-def test_an_event_without_a_word_for_it_is_passed_over(event: dict[str, Any]) -> None:
+def test_an_unknown_event_is_ignored(event: dict[str, Any]) -> None:
     assert stream(event) == []
 
 
-def test_a_call_that_opens_with_its_arguments_tells_them_when_it_closes() -> None:
+def test_arguments_at_a_calls_start_are_sent_at_its_end() -> None:
     use = {"type": "tool_use", "id": "c", "name": "f", "input": {"a": 1}}
     start = {"type": "content_block_start", "index": 4, "content_block": use}
-    told = deltas(start, {"type": "content_block_stop", "index": 4})
-    assert [piece["tool_calls"][0]["function"] for piece in told] == [
+    pieces = deltas(start, {"type": "content_block_stop", "index": 4})
+    assert [piece["tool_calls"][0]["function"] for piece in pieces] == [
         {"name": "f", "arguments": ""},
         {"arguments": '{"a":1}'},
     ]
 
 
-def test_a_block_that_opens_with_its_text_tells_it() -> None:
-    said = {"type": "text", "text": "Hi"}
-    text = {"type": "content_block_start", "index": 0, "content_block": said}
+def test_text_at_a_blocks_start_is_sent() -> None:
+    block = {"type": "text", "text": "Hi"}
+    text = {"type": "content_block_start", "index": 0, "content_block": block}
     thought = {"type": "thinking", "thinking": "Hm", "signature": "s"}
     opened = {"type": "content_block_start", "index": 1, "content_block": thought}
     assert deltas(text, opened, {"type": "content_block_stop", "index": 1}) == [
@@ -412,7 +401,7 @@ def test_a_block_that_opens_with_its_text_tells_it() -> None:
     ]
 
 
-def test_usage_that_the_end_does_not_repeat_is_the_starts() -> None:
+def test_usage_that_the_end_does_not_repeat_is_kept_from_the_start() -> None:
     usage = {"input_tokens": 5, "cache_read_input_tokens": 7, "output_tokens": 1}
     message = {"id": "m", "model": "claude", "content": [], "usage": usage}
     chunks = stream(
@@ -429,7 +418,7 @@ def test_usage_that_the_end_does_not_repeat_is_the_starts() -> None:
     }
 
 
-def test_the_end_is_told_by_the_last_event_and_no_other() -> None:
+def test_only_the_last_event_ends_the_stream() -> None:
     decoder = PROVIDER.chat.decoder(SONNET)
     end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
     assert list(decoder.feed(WireEvent(json.dumps(end).encode())))
@@ -442,7 +431,7 @@ def test_the_end_is_told_by_the_last_event_and_no_other() -> None:
 
 
 @pytest.mark.parametrize(("kind", "status"), [*STATUSES.items(), ("something_new", 502)])
-def test_an_error_where_an_answer_was_due_has_the_status_it_would_have_had(
+def test_an_error_instead_of_a_response_has_the_http_status_of_its_type(
     kind: str, status: int
 ) -> None:
     body = json.dumps({"type": "error", "error": {"type": kind, "message": "No."}}).encode()
@@ -455,7 +444,7 @@ def test_an_error_where_an_answer_was_due_has_the_status_it_would_have_had(
 
 
 @pytest.mark.parametrize(("code", "status"), [(503, 503), (7, 502), ("busy", 502)])
-def test_an_error_of_llama_cpp_in_a_stream_has_nothing_around_it(code: Any, status: int) -> None:
+def test_llama_cpps_error_in_a_stream_has_no_error_object_around_it(code: Any, status: int) -> None:
     """https://github.com/ggml-org/llama.cpp, tools/server: `format_anthropic_sse`."""
     fault = {"code": code, "message": "Loading model", "type": "unavailable_error"}
     event = WireEvent(json.dumps(fault).encode(), "error")
@@ -464,12 +453,12 @@ def test_an_error_of_llama_cpp_in_a_stream_has_nothing_around_it(code: Any, stat
     assert error.value.status == status
 
 
-def test_a_reply_that_is_no_message_is_not_taken_for_one() -> None:
+def test_a_response_of_another_type_is_malformed() -> None:
     with pytest.raises(BadWire, match="`completion`"):
         PROVIDER.chat.decode(WireResponse(200, {}, b'{"type":"completion"}'), SONNET)
 
 
-def test_a_thought_outside_of_a_thinking_block_is_nonsense() -> None:
+def test_a_thinking_delta_outside_a_thinking_block_is_malformed() -> None:
     piece = {"type": "thinking_delta", "thinking": "Hm"}
     with pytest.raises(BadWire, match="block 3"):
         stream({"type": "content_block_delta", "index": 3, "delta": piece})

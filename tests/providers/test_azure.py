@@ -1,4 +1,4 @@
-"""What is peculiar to Azure; OpenAI's SDK judges its golden files in `test_openai`."""
+"""What only Azure has; `test_openai` checks its golden files with OpenAI's SDK."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def recorder(seen: list[httpx2.Request]) -> httpx2.Client:
 
 
 @pytest.mark.parametrize("case", DATED, ids=[case.name for case in DATED])
-def test_a_dated_version_goes_where_the_sdk_goes(case: Path) -> None:
+def test_a_dated_version_goes_to_the_same_url_as_the_sdk(case: Path) -> None:
     wire = json.loads((case / "wire.json").read_text())
     target = json.loads((case / "target.json").read_text())
     seen: list[httpx2.Request] = []
@@ -55,14 +55,14 @@ def test_a_dated_version_goes_where_the_sdk_goes(case: Path) -> None:
     assert AZURE.auth == Header("api-key")
 
 
-def test_without_a_date_it_goes_where_microsofts_docs_point_the_plain_sdk() -> None:
+def test_without_a_date_it_goes_to_the_url_in_microsofts_docs() -> None:
     wire = json.loads((GOLDEN / "v1" / "wire.json").read_text())
     seen: list[httpx2.Request] = []
     client = OpenAI(api_key="none", base_url=f"{BASE}/openai/v1/", http_client=recorder(seen))
     assert urlsplit(str(sdk_url(client, seen, wire["body"]))).path == wire["path"]
 
 
-def test_the_key_may_have_either_of_its_names_and_the_address_is_the_callers() -> None:
+def test_the_key_has_two_names_and_the_address_is_in_the_config() -> None:
     assert AZURE.keys == ("AZURE_API_KEY", "AZURE_OPENAI_API_KEY")
     assert AZURE.base_url == "{api_base}"
     assert AZURE.billing == "stops"
@@ -80,7 +80,7 @@ def test_nothing_in_a_deployments_name_or_version_can_change_the_address() -> No
     )
 
 
-def test_the_address_of_the_base_url_is_not_said_twice() -> None:
+def test_the_path_of_the_base_url_is_not_repeated() -> None:
     assert path_of(model="m", options={"api_base": BASE}) == "/openai/v1/chat/completions"
     assert path_of(model="m", options={"api_base": f"{BASE}/openai/v1"}) == "/chat/completions"
 
@@ -91,7 +91,7 @@ def chunks(*values: dict[str, Any]) -> tuple[list[Any], bool]:
     return [chunk for event in events for chunk in decoder.feed(event)], decoder.ended
 
 
-def test_a_note_alone_is_no_chunk_and_no_end() -> None:
+def test_filter_results_alone_are_no_chunk_and_do_not_end_the_stream() -> None:
     assert chunks({"choices": [], "prompt_filter_results": []}) == ([], False)
 
 
@@ -100,6 +100,6 @@ def test_usage_without_choices_is_a_chunk() -> None:
     assert found == [{"id": "c", "choices": [], "usage": {"total_tokens": 2}}]
 
 
-def test_a_note_before_any_chunk_with_an_id_goes_out_without_the_blanks() -> None:
-    note = {"id": "", "model": "", "created": 0, "object": "", "choices": [{"index": 0}]}
-    assert chunks(note) == ([{"choices": [{"delta": {}, "index": 0}]}], False)
+def test_filter_results_before_any_chunk_with_an_id_are_sent_without_blank_fields() -> None:
+    results = {"id": "", "model": "", "created": 0, "object": "", "choices": [{"index": 0}]}
+    assert chunks(results) == ([{"choices": [{"delta": {}, "index": 0}]}], False)

@@ -1,7 +1,7 @@
 """
-What is peculiar to Bedrock's OpenAI endpoint; Converse has `test_converse`.
+What only Bedrock's OpenAI-compatible endpoint has; Converse has `test_converse`.
 
-OpenAI's SDK judges its golden files in `test_openai`.
+`test_openai` checks its golden files with OpenAI's SDK.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ GOLDEN = Path(__file__).parent / "golden" / "bedrock"
 OSS = Target("our-name", "openai.gpt-oss-20b-1:0")
 
 
-def test_it_goes_where_openais_sdk_goes_for_bedrocks_runtime_with_a_key() -> None:
-    """A key of Bedrock's own is a bearer token."""
+def test_a_request_goes_to_the_same_url_as_openais_sdk_for_bedrock() -> None:
+    """A Bedrock API key is sent as a bearer token."""
     seen: list[httpx2.Request] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:
@@ -44,7 +44,7 @@ def test_it_goes_where_openais_sdk_goes_for_bedrocks_runtime_with_a_key() -> Non
     assert seen[-1].headers["authorization"] == "Bearer made-up"
 
 
-def test_it_is_signed_unless_there_is_a_key() -> None:
+def test_requests_are_signed_unless_there_is_a_key() -> None:
     assert BEDROCK.auth == SigV4("bedrock")
     assert BEDROCK.keys == ("AWS_BEARER_TOKEN_BEDROCK",)
     assert BEDROCK.key_optional
@@ -60,7 +60,7 @@ def test_it_is_signed_unless_there_is_a_key() -> None:
         ({"error": {"code": "rate_limit_exceeded", "message": "slow"}}, 429, "slow"),
     ],
 )
-def test_awss_error_in_a_reply_that_began_well_is_raised(
+def test_awss_error_inside_a_success_is_raised(
     body: dict[str, object], status: int, words: str
 ) -> None:
     data = json.dumps(body).encode()
@@ -77,11 +77,11 @@ def test_awss_error_in_a_reply_that_began_well_is_raised(
 def split(*pieces: str) -> tuple[str, str]:
     splitter = TagSplitter()
     found = [*(splitter.feed(piece) for piece in pieces), splitter.end()]
-    return "".join(thought for thought, _ in found), "".join(said for _, said in found)
+    return "".join(thought for thought, _ in found), "".join(text for _, text in found)
 
 
 @pytest.mark.parametrize(
-    ("text", "thought", "said"),
+    ("text", "thought", "rest"),
     [
         ("", "", ""),
         ("Hi.", "", "Hi."),
@@ -97,13 +97,13 @@ def split(*pieces: str) -> tuple[str, str]:
         ("Hi. <reasoning>hm</reasoning>", "", "Hi. <reasoning>hm</reasoning>"),
     ],
 )
-def test_reasoning_is_parted_from_the_text_wherever_it_is_cut(
-    text: str, thought: str, said: str
+def test_reasoning_is_separated_from_the_text_wherever_it_is_split(
+    text: str, thought: str, rest: str
 ) -> None:
-    assert split(text) == (thought, said)
-    assert split(*text) == (thought, said)
+    assert split(text) == (thought, rest)
+    assert split(*text) == (thought, rest)
     for cut in range(len(text)):
-        assert split(text[:cut], text[cut:]) == (thought, said)
+        assert split(text[:cut], text[cut:]) == (thought, rest)
 
 
 @settings(derandomize=True, deadline=None)
@@ -111,14 +111,14 @@ def test_reasoning_is_parted_from_the_text_wherever_it_is_cut(
     st.lists(st.sampled_from(["<reasoning>", "</reasoning>", "<", "</", "a", "reasoning>", " "])),
     st.data(),
 )
-def test_cuts_never_change_what_is_said(parts: list[str], data: st.DataObject) -> None:
+def test_splitting_a_text_never_changes_the_result(parts: list[str], data: st.DataObject) -> None:
     text = "".join(parts)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)))))
     pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
     assert split(*pieces) == split(text)
 
 
-def test_choices_are_parted_each_for_itself() -> None:
+def test_the_reasoning_of_each_choice_is_separated_independently() -> None:
     decoder = BEDROCK.chat.decoder(OSS)
     found = []
     for index, content in [(0, "<reasoning>a"), (1, "Hi"), (0, "b</reasoning>Ho"), (1, "<c>")]:

@@ -1,17 +1,16 @@
-"""Cohere's golden files against Cohere's own SDK, and what is peculiar to Cohere."""
+"""Cohere's golden files against Cohere's own SDK, and what only Cohere has."""
 
 from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cohere
 import httpx
 import pytest
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
 from fanout.providers.base import BadWire, Target, WireError
 from fanout.providers.cohere.provider import PROVIDER
@@ -20,6 +19,7 @@ from fanout.providers.cohere.stream import ChatDecoder
 from fanout.schema.request import ChatRequest
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireEvent, WireResponse
+from tests.support.pydantic_fields import unknown_fields
 
 GOLDEN = Path(__file__).parent / "golden" / "cohere"
 TARGET = Target("our-name", "their-model")
@@ -30,28 +30,17 @@ def cases(file: str) -> list[Any]:
     return [pytest.param(path, id=f"{path.parent.name}-{path.stem}") for path in found]
 
 
-def sdk(reply: bytes, kind: str, seen: list[httpx.Request]) -> cohere.ClientV2:
+def sdk(response: bytes, kind: str, seen: list[httpx.Request]) -> cohere.ClientV2:
     def answer(request: httpx.Request) -> httpx.Response:
         seen.append(request)
-        return httpx.Response(200, content=reply, headers={"content-type": kind})
+        return httpx.Response(200, content=response, headers={"content-type": kind})
 
     client = httpx.Client(transport=httpx.MockTransport(answer))
     return cohere.ClientV2(api_key="made-up", base_url=PROVIDER.base_url, httpx_client=client)
 
 
-def unknown_fields(value: Any, place: str = "$") -> Iterator[str]:
-    """Whatever the SDK's models accepted without having a field for it, at any depth."""
-    if isinstance(value, BaseModel):
-        yield from (f"{place}.{name}" for name in value.model_extra or ())
-        for name in type(value).model_fields:
-            yield from unknown_fields(getattr(value, name), f"{place}.{name}")
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from unknown_fields(item, f"{place}[{index}]")
-
-
 @pytest.mark.parametrize("path", cases("wire.json") + cases("wire_stream.json"))
-def test_a_request_is_what_the_sdk_takes_and_would_send(path: Path) -> None:
+def test_the_sdk_accepts_and_sends_the_same_request(path: Path) -> None:
     wire = json.loads(path.read_text())
     body = wire["body"]
     stream = body["stream"]
@@ -66,33 +55,33 @@ def test_a_request_is_what_the_sdk_takes_and_would_send(path: Path) -> None:
     if stream:
         list(sdk(b"", "text/event-stream", seen).chat_stream(**arguments))
     else:
-        reply = b'{"id":"1","finish_reason":"COMPLETE","message":{"role":"assistant"}}'
-        sdk(reply, "application/json", seen).chat(**arguments)
+        response = b'{"id":"1","finish_reason":"COMPLETE","message":{"role":"assistant"}}'
+        sdk(response, "application/json", seen).chat(**arguments)
     assert json.loads(seen[0].content) == body
     assert seen[0].url.path == wire["path"]
     assert seen[0].url.host == PROVIDER.base_url.removeprefix("https://")
 
 
 @pytest.mark.parametrize("path", cases("response.json"))
-def test_a_reply_is_one_that_the_sdk_reads(path: Path) -> None:
-    reply = sdk(path.read_bytes(), "application/json", []).chat(model="m", messages=[])
-    assert not list(unknown_fields(reply))
-    text = "".join(block.text for block in reply.message.content or () if block.type == "text")
+def test_the_sdk_reads_the_golden_response(path: Path) -> None:
+    response = sdk(path.read_bytes(), "application/json", []).chat(model="m", messages=[])
+    assert not list(unknown_fields(response))
+    text = "".join(block.text for block in response.message.content or () if block.type == "text")
     chat = json.loads((path.parent / "chat.json").read_text())
     assert (chat["choices"][0]["message"]["content"] or "") == text
-    assert reply.usage
-    assert reply.usage.tokens
-    assert chat["usage"]["prompt_tokens"] == reply.usage.tokens.input_tokens
+    assert response.usage
+    assert response.usage.tokens
+    assert chat["usage"]["prompt_tokens"] == response.usage.tokens.input_tokens
 
 
 @pytest.mark.parametrize("path", cases("stream.txt"))
-def test_a_stream_is_one_that_the_sdk_reads(path: Path) -> None:
+def test_the_sdk_reads_the_golden_stream(path: Path) -> None:
     stream = path.read_bytes()
     client = sdk(stream, "text/event-stream", [])
     events = list(client.chat_stream(model="m", messages=[]))
     assert len(events) == stream.count(b"data: {")
     unknown = {place for event in events for place in unknown_fields(event)}
-    # The API opens with an empty message; the SDK has a field for its role alone.
+    # The API begins with an empty message; the SDK has a field only for its role.
     assert unknown <= {
         f"$.delta.message.{name}" for name in ("content", "tool_plan", "tool_calls", "citations")
     }
@@ -106,13 +95,13 @@ def decode(finish_reason: str) -> Any:
 
 
 @pytest.mark.parametrize(("reason", "status"), [("ERROR", 500), ("TIMEOUT", 504)])
-def test_an_answer_that_failed_is_an_error_not_an_answer(reason: str, status: int) -> None:
+def test_a_failed_response_is_an_error(reason: str, status: int) -> None:
     with pytest.raises(WireError) as raised:
         decode(reason)
     assert raised.value.status == status
 
 
-def test_an_unknown_finish_reason_is_a_stop() -> None:
+def test_an_unknown_finish_reason_becomes_stop() -> None:
     choice = decode("ENLIGHTENMENT")["choices"][0]
     assert choice["finish_reason"] == "stop"
     assert choice["message"]["content"] == ""
@@ -122,7 +111,7 @@ def feed(decoder: ChatDecoder, **event: Any) -> list[Any]:
     return list(decoder.feed(WireEvent(json.dumps(event).encode(), event["type"])))
 
 
-def test_an_error_in_a_stream_is_raised_in_coheres_words() -> None:
+def test_an_error_in_a_stream_is_raised_with_coheres_message() -> None:
     decoder = ChatDecoder(TARGET)
     feed(decoder, type="message-start", id="1", delta={"message": {"role": "assistant"}})
     with pytest.raises(WireError, match="the model is gone") as raised:
@@ -135,18 +124,18 @@ def test_an_error_in_a_stream_is_raised_in_coheres_words() -> None:
     assert not decoder.ended
 
 
-def test_arguments_of_a_call_that_never_began_are_nonsense() -> None:
+def test_arguments_of_a_call_that_never_began_are_malformed() -> None:
     delta = {"message": {"tool_calls": {"function": {"arguments": "{"}}}}
     with pytest.raises(BadWire):
         feed(ChatDecoder(TARGET), type="tool-call-delta", index=0, delta=delta)
 
 
-def test_events_that_say_nothing_are_passed_over() -> None:
+def test_events_without_content_are_ignored() -> None:
     assert not feed(ChatDecoder(TARGET), type="debug", prompt="<|START|>")
     assert not feed(ChatDecoder(TARGET), type="invented-tomorrow", delta=[1, 2])
 
 
-def test_every_effort_has_a_budget_and_more_effort_never_less() -> None:
+def test_every_effort_has_a_budget_and_more_effort_never_a_smaller_one() -> None:
     efforts = ["minimal", "low", "medium", "high", "xhigh", "max"]
     assert list(BUDGETS) == efforts
     budgets = [budget or float("inf") for budget in BUDGETS.values()]
@@ -156,7 +145,7 @@ def test_every_effort_has_a_budget_and_more_effort_never_less() -> None:
 
 
 @pytest.mark.parametrize(("asked", "sent"), [(0, 0.01), (0.5, 0.5), (1, 0.99)])
-def test_top_p_stays_in_the_range_that_cohere_takes(asked: float, sent: float) -> None:
+def test_top_p_stays_in_the_range_that_cohere_accepts(asked: float, sent: float) -> None:
     assert body_of(top_p=asked)["p"] == sent
 
 

@@ -1,16 +1,16 @@
 """
-The same laws for every provider, over the cases found on disk.
+The same rules for every provider, with the cases in the folder `golden`.
 
 `golden/<provider>/<case>/` holds any of these groups of files:
 
-* `request.json` (a caller's body) with `wire.json` and `wire_stream.json`: what goes out, plain and
-  streamed; a `target.json` beside them overrides `{"name", "model", "drop_params", "options"}`;
-* `response.json` (the provider's reply) with `chat.json` (what our caller gets);
-* `stream.txt` (the provider's bytes; `stream.hex` where they are binary) with `chunks.json`.
-  Where a case has both, reply and stream tell the same answer.
+* `request.json` (a client's body) with `wire.json` and `wire_stream.json`: what Fanout sends, plain
+  and streamed; a `target.json` beside them overrides `{"name", "model", "drop_params", "options"}`;
+* `response.json` (the provider's response) with `chat.json` (what the client gets);
+* `stream.txt` (the provider's bytes; `stream.hex` if they are binary) with `chunks.json`. If a case
+  has both, response and stream have the same content.
 
 `golden/<provider>/errors.json` and `refused.json` are lists of error bodies and of requests that
-the provider cannot take.
+the provider does not support.
 """
 
 from __future__ import annotations
@@ -62,18 +62,22 @@ def target_of(case: Path) -> Target:
 
 def described(wire: WireRequest) -> dict[str, Any]:
     headers = dict(wire.headers)
-    said: dict[str, Any] = {"method": wire.method, "path": wire.path, "body": json.loads(wire.body)}
+    request: dict[str, Any] = {
+        "method": wire.method,
+        "path": wire.path,
+        "body": json.loads(wire.body),
+    }
     if headers:
-        said["headers"] = headers
+        request["headers"] = headers
     if wire.dropped:
-        said["dropped"] = sorted(wire.dropped)
-    return said
+        request["dropped"] = sorted(wire.dropped)
+    return request
 
 
 @pytest.mark.parametrize("case", cases("request.json"))
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
-def test_a_request_goes_out_as_the_golden_file_says(case: Path, *, stream: bool) -> None:
-    """And encoding is pure: twice the same bytes, the request left as it was."""
+def test_a_request_is_sent_as_in_the_golden_file(case: Path, *, stream: bool) -> None:
+    """And encoding is pure: it returns the same bytes twice and leaves the request unchanged."""
     request = parse_chat(load(case / "request.json"))
     before = copy.deepcopy(request.body)
     encode = provider_of(case).chat.encode
@@ -85,9 +89,9 @@ def test_a_request_goes_out_as_the_golden_file_says(case: Path, *, stream: bool)
 
 
 @pytest.mark.parametrize("case", cases("response.json"))
-def test_a_reply_is_told_in_openais_words(case: Path) -> None:
-    reply = WireResponse(200, {}, (case / "response.json").read_bytes())
-    chat = provider_of(case).chat.decode(reply, target_of(case))
+def test_a_response_becomes_the_golden_chat_completion(case: Path) -> None:
+    response = WireResponse(200, {}, (case / "response.json").read_bytes())
+    chat = provider_of(case).chat.decode(response, target_of(case))
     assert json.loads(json.dumps(chat)) == load(case / "chat.json")
     assert {choice["finish_reason"] for choice in chat["choices"]} <= FINISH_REASONS
 
@@ -110,15 +114,15 @@ def chunks_of(case: Path, size: int) -> tuple[list[Any], bool]:
 
 @pytest.mark.parametrize("size", [1, 2, 7, 1 << 30], ids=["1", "2", "7", "whole"])
 @pytest.mark.parametrize("case", cases("stream.txt") + cases("stream.hex"))
-def test_a_stream_gives_the_same_chunks_however_its_bytes_are_cut(case: Path, size: int) -> None:
+def test_a_stream_gives_the_same_chunks_however_its_bytes_are_split(case: Path, size: int) -> None:
     chunks, ended = chunks_of(case, size)
     assert json.loads(json.dumps(chunks)) == load(case / "chunks.json")
     assert ended
 
 
 @pytest.mark.parametrize("case", cases("stream.txt") + cases("stream.hex"))
-def test_a_stream_that_is_cut_short_is_never_taken_for_whole(case: Path) -> None:
-    """The end is the provider's own word for it, not the end of the bytes."""
+def test_a_truncated_stream_has_not_ended(case: Path) -> None:
+    """Only the provider's own end event ends a stream, not the end of the bytes."""
     codec = provider_of(case).chat
     framer, decoder = codec.framer(), codec.decoder(target_of(case))
     data = stream_of(case)
@@ -130,7 +134,7 @@ def test_a_stream_that_is_cut_short_is_never_taken_for_whole(case: Path) -> None
 @pytest.mark.parametrize(
     "case", [c for c in cases("response.json") if (c.values[0] / "chunks.json").exists()]
 )
-def test_a_stream_put_together_is_the_plain_answer(case: Path) -> None:
+def test_the_chunks_of_a_stream_together_are_the_plain_response(case: Path) -> None:
     assembly = ChunkAccumulator()
     for chunk in load(case / "chunks.json"):
         assembly.add(chunk)
@@ -147,20 +151,20 @@ def test_an_error_body_is_explained(provider: str, case: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize(("provider", "case"), lines("refused.json"))
-def test_what_the_wire_cannot_say_is_refused_by_name_or_dropped(
+def test_an_unsupported_field_is_rejected_by_name_or_dropped(
     provider: str, case: dict[str, Any]
 ) -> None:
-    """With `drop_params` the same request goes out, and says what it lost."""
+    """With `drop_params`, the same request is sent, and its `dropped` has the field."""
     request = parse_chat(case["request"])
     codec = registry.find(provider).chat
     target = Target("our-name", case.get("model", "their-model"))
-    with pytest.raises(Unsupported) as refused:
+    with pytest.raises(Unsupported) as rejected:
         codec.encode(request, target, False)
-    assert refused.value.param == case["param"]
+    assert rejected.value.param == case["param"]
     lax = Target(target.name, target.model, drop_params=True)
     assert case["param"] in codec.encode(request, lax, False).dropped
 
 
-def test_no_golden_file_holds_a_key() -> None:
+def test_no_golden_file_contains_a_key() -> None:
     for path in GOLDEN.rglob("*.*"):
         assert "sk-" not in path.read_text(), path

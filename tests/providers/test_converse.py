@@ -1,7 +1,7 @@
 """
-Bedrock's Converse by botocore's own model of the service: requests, replies, frames, signatures.
+Converse against botocore's model of the service: requests, responses, frames, signatures.
 
-What botocore sends for the same values is what we send; what it reads is what we read.
+For the same values, botocore and Fanout send the same and read the same.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ def load(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
-# ---- the judge ----
+# ---- the oracle ----
 
 
 def to_params(value: Any, shape: Shape) -> Any:
-    """JSON as botocore's callers write it: what is base64 on the wire is bytes."""
+    """JSON as botocore's parameters: what is base64 on the wire is bytes there."""
     match shape.type_name:
         case "structure" if not shape.is_document_type and shape.members:
             return {name: to_params(item, shape.members[name]) for name, item in value.items()}
@@ -75,7 +75,7 @@ def to_params(value: Any, shape: Shape) -> Any:
 
 
 def misfits(value: Any, shape: Shape, path: str = "") -> Iterator[str]:
-    """What botocore leaves to the server: words that are none of an enumeration's."""
+    """What botocore leaves to the server to check: values that an enumeration does not have."""
     if shape.type_name == "structure" and not shape.is_document_type:
         for name, item in value.items():
             if name in shape.members:
@@ -88,7 +88,7 @@ def misfits(value: Any, shape: Shape, path: str = "") -> Iterator[str]:
 
 
 def check(value: Any, shape: Shape) -> Any:
-    """`value` as botocore's parameters, once it is found to fit."""
+    """`value` as botocore's parameters, after a check against the shape."""
     report = ParamValidator().validate(value, shape)
     assert not report.has_errors(), report.generate_report()
     assert list(misfits(value, shape)) == []
@@ -98,7 +98,7 @@ def check(value: Any, shape: Shape) -> Any:
 
 
 @pytest.mark.parametrize("path", cases("wire.json") + cases("wire_stream.json"))
-def test_a_request_is_what_botocore_sends_for_the_same_values(path: Path) -> None:
+def test_botocore_sends_the_same_request_for_the_same_values(path: Path) -> None:
     """The path, with the model's id escaped in it, and the body, its bytes in base64."""
     golden = load(path)
     operation = STREAM if path.stem == "wire_stream" else CONVERSE
@@ -113,25 +113,25 @@ def test_a_request_is_what_botocore_sends_for_the_same_values(path: Path) -> Non
 
 
 @pytest.mark.parametrize("path", cases("response.json"))
-def test_a_reply_is_one_by_botocores_model(path: Path) -> None:
+def test_the_golden_response_is_valid_by_botocores_model(path: Path) -> None:
     check(load(path), CONVERSE.output_shape)
     response = {"body": path.read_bytes(), "headers": {}, "status_code": 200}
     theirs = RestJSONParser().parse(response, CONVERSE.output_shape)
-    said = "".join(block.get("text", "") for block in theirs["output"]["message"]["content"])
+    text = "".join(block.get("text", "") for block in theirs["output"]["message"]["content"])
     assert (load(path.parent / "chat.json")["choices"][0]["message"]["content"] or "").endswith(
-        said
+        text
     )
 
 
 @pytest.mark.parametrize("path", cases("stream.hex"))
-def test_a_stream_is_one_by_botocores_reader_and_model(path: Path) -> None:
-    """`events.json` is the same stream, to be read; `p` is padding, which the model leaves out."""
-    told = load(path.parent / "events.json")
+def test_the_golden_stream_is_valid_by_botocores_reader_and_model(path: Path) -> None:
+    """`events.json` is the same stream in readable form; the model lacks `p`, the padding."""
+    events = load(path.parent / "events.json")
     data = bytes.fromhex(path.read_text())
-    assert data == frames.stream((kind, payload) for kind, payload in told)
+    assert data == frames.stream((kind, payload) for kind, payload in events)
     buffer = EventStreamBuffer()
     buffer.add_data(data)
-    for message, (kind, payload) in zip(buffer, told, strict=True):
+    for message, (kind, payload) in zip(buffer, events, strict=True):
         assert message.headers[":event-type"] == kind
         check({k: v for k, v in payload.items() if k != "p"}, EVENTS.members[kind])
         assert EventStreamJSONParser().parse(message.to_response_dict(), EVENTS)[kind]
@@ -144,9 +144,7 @@ NOW = datetime(2026, 10, 1, 12, 0, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("model", [ARN, "us.anthropic.claude-3-haiku-20240307-v1:0", "qwen.x"])
-def test_a_request_is_signed_as_botocore_signs_it(
-    model: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_signature_equals_botocores(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Escaped once in the address and once more in what is signed."""
     request = parse_chat({"messages": [{"role": "user", "content": "Hi."}]})
     wire = BEDROCK.chat.encode(request, Target("our-name", model), True)
@@ -161,10 +159,10 @@ def test_a_request_is_signed_as_botocore_signs_it(
     assert ours["x-amz-date"] == theirs.headers["X-Amz-Date"]
 
 
-# ---- how answers end ----
+# ---- how responses end ----
 
 
-def reply(reason: str, *content: Any) -> WireResponse:
+def response(reason: str, *content: Any) -> WireResponse:
     value = {
         "output": {"message": {"role": "assistant", "content": list(content)}},
         "stopReason": reason,
@@ -173,16 +171,16 @@ def reply(reason: str, *content: Any) -> WireResponse:
     return WireResponse(200, {}, json.dumps(value).encode())
 
 
-def test_every_reason_to_stop_that_botocore_knows_is_known() -> None:
+def test_every_stop_reason_of_botocores_model_is_known() -> None:
     known = set(SERVICE.shape_for("StopReason").enum)
     assert known == FINISH_REASONS.keys() | FAILURES
 
 
 @pytest.mark.parametrize("reason", sorted(FAILURES))
-def test_a_malformed_answer_is_none(reason: str) -> None:
-    """So that another model may be asked."""
+def test_a_malformed_response_is_an_error(reason: str) -> None:
+    """So that another model can be tried."""
     with pytest.raises(WireError, match=reason) as plain:
-        BEDROCK.chat.decode(reply(reason), LLAMA)
+        BEDROCK.chat.decode(response(reason), LLAMA)
     decoder = BEDROCK.chat.decoder(LLAMA)
     with pytest.raises(WireError, match=reason) as streamed:
         list(decoder.feed(WireEvent(f'{{"stopReason":"{reason}"}}'.encode(), "messageStop")))
@@ -190,23 +188,23 @@ def test_a_malformed_answer_is_none(reason: str) -> None:
     assert not decoder.ended
 
 
-def test_an_unheard_of_reason_is_a_stop() -> None:
-    chat = BEDROCK.chat.decode(reply("bored", {"text": "Hi."}), LLAMA)
+def test_an_unknown_stop_reason_becomes_stop() -> None:
+    chat = BEDROCK.chat.decode(response("bored", {"text": "Hi."}), LLAMA)
     assert chat["choices"][0]["finish_reason"] == "stop"
 
 
-def test_what_nobody_asked_for_is_passed_over() -> None:
-    """Blocks, events and the vendor's own tools, of which OpenAI has no word."""
+def test_blocks_and_events_that_no_request_asks_for_are_ignored() -> None:
+    """Such as the vendor's own tools, which OpenAI's API does not have."""
     use = {"toolUseId": "t1", "name": "nova_grounding", "input": {}, "type": "server_tool_use"}
     chat = BEDROCK.chat.decode(
-        reply("end_turn", {"toolUse": use}, {"hologram": {}}, {"text": "Hi."}), LLAMA
+        response("end_turn", {"toolUse": use}, {"hologram": {}}, {"text": "Hi."}), LLAMA
     )
     assert chat["choices"][0]["message"] == {"role": "assistant", "content": "Hi."}
     decoder = BEDROCK.chat.decoder(LLAMA)
     start = {"contentBlockIndex": 0, "start": {"toolUse": {**use, "input": None}}}
     piece = {"contentBlockIndex": 0, "delta": {"toolUse": {"input": "{}"}}}
     result = {"contentBlockIndex": 1, "start": {"toolResult": {"toolUseId": "t1"}}}
-    told = [
+    events = [
         ("contentBlockStart", start),
         ("contentBlockDelta", piece),
         ("contentBlockStop", {"contentBlockIndex": 0}),
@@ -215,7 +213,7 @@ def test_what_nobody_asked_for_is_passed_over() -> None:
         ("contentBlockStop", {"contentBlockIndex": 1}),
         ("weather", {}),
     ]
-    for kind, payload in told:
+    for kind, payload in events:
         assert list(decoder.feed(WireEvent(json.dumps(payload).encode(), kind))) == []
 
 
@@ -231,13 +229,13 @@ def decoded(data: bytes) -> list[Any]:
     return [chunk for event in framer.feed(data) for chunk in decoder.feed(event)]
 
 
-def test_botocore_knows_of_failures_inside_a_stream() -> None:
+def test_botocores_model_has_exceptions_inside_a_stream() -> None:
     assert {"throttlingException", "modelStreamErrorException"} <= EXCEPTIONS.keys()
 
 
 @pytest.mark.parametrize("name", EXCEPTIONS)
-def test_an_exception_has_the_status_that_the_service_gives_it(name: str) -> None:
-    """Its name has a small letter inside a stream, and a capital one outside."""
+def test_an_exception_has_the_services_http_status(name: str) -> None:
+    """Its name begins with a small letter inside a stream, and with a capital one outside."""
     data = frames.exception(name, {"message": "Not now."})
     buffer = EventStreamBuffer()
     buffer.add_data(data)
@@ -249,7 +247,7 @@ def test_an_exception_has_the_status_that_the_service_gives_it(name: str) -> Non
     assert raised.value.detail.message == theirs["Error"]["Message"] == "Not now."
 
 
-def test_a_throttled_stream_is_told_in_openais_words() -> None:
+def test_a_throttled_stream_has_openais_error_type_and_code() -> None:
     with pytest.raises(WireError) as raised:
         decoded(frames.exception("throttlingException", {"message": "Too many tokens."}))
     detail = raised.value.detail
@@ -266,36 +264,34 @@ def test_a_throttled_stream_is_told_in_openais_words() -> None:
         (frames.exception("novelException", []), 502, "NovelException, the provider gave no"),
     ],
 )
-def test_a_failure_that_no_model_knows_is_told_all_the_same(
-    data: bytes, status: int, message: str
-) -> None:
+def test_an_unknown_failure_keeps_its_message(data: bytes, status: int, message: str) -> None:
     with pytest.raises(WireError, match=message) as raised:
         decoded(data)
     assert raised.value.status == status
 
 
-def test_a_stream_may_begin_with_no_bytes_at_all() -> None:
+def test_a_stream_may_begin_with_an_empty_piece() -> None:
     framer = BEDROCK.chat.framer()
     assert list(framer.feed(b"")) == []
     assert list(framer.feed(frames.event("a", {}))) == [WireEvent(b"{}", "a")]
 
 
-def test_a_stream_that_was_changed_on_the_way_is_no_answer() -> None:
+def test_a_stream_with_a_wrong_checksum_is_malformed() -> None:
     data = bytearray(frames.event("messageStart", {"role": "assistant"}))
     data[-7] ^= 1
     with pytest.raises(BadWire, match="checksum"):
         decoded(bytes(data))
 
 
-def test_hidden_reasoning_that_is_not_base64_is_no_answer() -> None:
+def test_redacted_reasoning_that_is_not_base64_is_malformed() -> None:
     piece = {"contentBlockIndex": 0, "delta": {"reasoningContent": {"redactedContent": "?"}}}
     stop = frames.event("contentBlockStop", {"contentBlockIndex": 0})
     with pytest.raises(BadWire):
         decoded(frames.event("contentBlockDelta", piece) + stop)
 
 
-def test_an_answer_is_over_before_its_usage_is_told() -> None:
-    """A connection that is lost between the two has cost nothing but the count."""
+def test_a_response_ends_before_its_usage_arrives() -> None:
+    """If the connection is lost between the two, only the usage is lost."""
     decoder = BEDROCK.chat.decoder(CLAUDE)
     list(decoder.feed(WireEvent(b'{"role":"assistant"}', "messageStart")))
     assert not decoder.ended
@@ -303,7 +299,7 @@ def test_an_answer_is_over_before_its_usage_is_told() -> None:
     assert decoder.ended
 
 
-def test_calls_that_are_told_by_turns_stay_apart() -> None:
+def test_interleaved_calls_stay_separate() -> None:
     def start(index: int, name: str) -> bytes:
         use = {"toolUseId": f"t{index}", "name": name}
         return frames.event(
@@ -323,7 +319,7 @@ def test_calls_that_are_told_by_turns_stay_apart() -> None:
     ]
 
 
-# ---- anything may come ----
+# ---- malformed data ----
 
 SCALARS = st.none() | st.booleans() | st.integers(-2, 2) | st.text(max_size=3)
 WORDS = st.sampled_from(
@@ -341,7 +337,7 @@ JSON = st.recursive(
 
 @STEADY
 @given(st.sampled_from(sorted(EVENTS.members)), JSON, st.sampled_from([LLAMA.model, "openai.x"]))
-def test_nonsense_gives_an_answer_or_one_of_the_errors_we_know(
+def test_malformed_data_gives_a_response_or_an_expected_error(
     kind: str, value: Any, model: str
 ) -> None:
     target, data = Target("our-name", model), json.dumps(value).encode()

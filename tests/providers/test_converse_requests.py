@@ -1,4 +1,4 @@
-"""Bedrock's requests: how a model is asked, what Converse cannot say, what Claude wants."""
+"""Bedrock's requests: the API of a model, what Converse does not support, what Claude requires."""
 
 from __future__ import annotations
 
@@ -53,30 +53,30 @@ ARN = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1b2
         ("converse", "converse", "converse"),
     ],
 )
-def test_a_models_name_says_how_it_is_asked(spelling: str, api: str, model: str) -> None:
+def test_a_models_name_selects_its_api(spelling: str, api: str, model: str) -> None:
     found = find_model(Target("our-name", spelling))
     assert (found.api, found.id) == (api, model)
 
 
-def test_a_profile_that_says_nothing_is_what_its_base_model_is() -> None:
+def test_an_opaque_profile_uses_its_base_models_api() -> None:
     for base, api in [("openai.gpt-oss-20b-1:0", "openai"), ("amazon.nova-pro-v1:0", "converse")]:
         found = find_model(Target("our-name", ARN, options={"base_model": base}))
         assert (found.api, found.id, found.kind) == (api, ARN, base)
 
 
-# ---- what cannot be said ----
+# ---- what is not supported ----
 
 
 def encode(target: Target, **fields: Any) -> Any:
-    said = {"messages": [{"role": "user", "content": "Hi."}], **fields}
-    return json.loads(BEDROCK.chat.encode(parse_chat(said), target, False).body)
+    body = {"messages": [{"role": "user", "content": "Hi."}], **fields}
+    return json.loads(BEDROCK.chat.encode(parse_chat(body), target, False).body)
 
 
 def with_part(**part: Any) -> list[dict[str, Any]]:
     return [{"role": "user", "content": [part]}]
 
 
-def test_an_image_of_the_web_is_refused_with_what_to_do_instead() -> None:
+def test_an_image_from_the_web_is_rejected_with_an_alternative() -> None:
     url = "https://example.com/cat.png"
     with pytest.raises(
         Unsupported, match=r"fetches nothing from the web; give a data URI, or .*s3"
@@ -97,12 +97,12 @@ def test_an_image_of_the_web_is_refused_with_what_to_do_instead() -> None:
         {"type": "file", "file": {"file_id": "s3://our-papers/report"}},
     ],
 )
-def test_media_that_are_nowhere_are_the_callers_mistake(part: dict[str, Any]) -> None:
-    """Which no `drop_params` makes good."""
+def test_media_without_a_usable_address_are_the_clients_mistake(part: dict[str, Any]) -> None:
+    """`drop_params` does not change that."""
     lax = Target("our-name", CLAUDE.model, drop_params=True)
-    with pytest.raises(RequestError) as refused:
+    with pytest.raises(RequestError) as rejected:
         encode(lax, messages=with_part(**part))
-    assert str(refused.value.param).startswith("messages[0].content[0].")
+    assert str(rejected.value.param).startswith("messages[0].content[0].")
 
 
 @pytest.mark.parametrize(
@@ -132,16 +132,14 @@ def test_media_that_are_nowhere_are_the_callers_mistake(part: dict[str, Any]) ->
         ),
     ],
 )
-def test_what_is_not_what_it_should_be_is_refused_by_its_place(
-    fields: dict[str, Any], param: str
-) -> None:
-    with pytest.raises(RequestError) as refused:
+def test_a_malformed_field_is_rejected_by_its_path(fields: dict[str, Any], param: str) -> None:
+    with pytest.raises(RequestError) as rejected:
         encode(CLAUDE, **fields)
-    assert refused.value.param == param
+    assert rejected.value.param == param
 
 
-def test_tools_that_were_called_are_shown_though_none_may_be() -> None:
-    """Converse refuses a conversation with calls and without tools."""
+def test_tools_that_were_called_are_sent_even_with_tool_choice_none() -> None:
+    """Converse rejects a conversation with calls and without tools."""
     called = [
         {"role": "user", "content": "Hi."},
         {
@@ -158,8 +156,8 @@ def test_tools_that_were_called_are_shown_though_none_may_be() -> None:
     assert body["toolConfig"].keys() == {"tools"}
 
 
-def test_names_of_documents_are_letters_digits_and_each_its_own() -> None:
-    """As AWS wants: …/APIReference/API_runtime_DocumentBlock.html, and no two alike."""
+def test_document_names_have_allowed_characters_and_are_unique() -> None:
+    """AWS requires this: …/APIReference/API_runtime_DocumentBlock.html."""
     names = ["a.pdf", "A.pdf", "a 2.pdf", "", "…", "x" * 300 + ".pdf", "x" * 300, "a__b.c.d.pdf"]
     parts = [
         {
@@ -182,7 +180,7 @@ def test_names_of_documents_are_letters_digits_and_each_its_own() -> None:
     ]
 
 
-# ---- Claude, told apart by its name ----
+# ---- Claude, recognized by its name ----
 
 
 @pytest.mark.parametrize(
@@ -202,7 +200,7 @@ def test_names_of_documents_are_letters_digits_and_each_its_own() -> None:
         ),
     ],
 )
-def test_claude_thinks_here_as_it_does_at_home(
+def test_claudes_thinking_is_the_same_as_in_anthropics_api(
     model: str, thinking: dict[str, Any], effort: str | None
 ) -> None:
     body = encode(Target("our-name", model), reasoning_effort="medium")
@@ -210,8 +208,8 @@ def test_claude_thinks_here_as_it_does_at_home(
     assert body.get("outputConfig", {}).get("effort") == effort
 
 
-def test_a_limit_is_given_where_the_caller_or_a_budget_needs_one() -> None:
-    """AWS counts it against the quota in advance, so it is not given for nothing."""
+def test_a_limit_is_sent_only_if_the_client_or_a_budget_needs_one() -> None:
+    """AWS counts it against the quota in advance."""
     old = Target("our-name", "us.anthropic.claude-sonnet-4-20250514-v1:0")
     assert "inferenceConfig" not in encode(CLAUDE)
     assert "inferenceConfig" not in encode(CLAUDE, reasoning_effort="low")
@@ -219,11 +217,11 @@ def test_a_limit_is_given_where_the_caller_or_a_budget_needs_one() -> None:
     assert encode(old, reasoning_effort="low")["inferenceConfig"] == {"maxTokens": 64_000}
 
 
-def test_claude_alone_is_told_to_call_one_tool_at_a_time() -> None:
+def test_only_claude_can_be_limited_to_one_call_at_a_time() -> None:
     tools = [{"type": "function", "function": {"name": "f"}}]
-    for choice, said in [(None, "auto"), ("auto", "auto"), ("required", "any")]:
+    for choice, kind in [(None, "auto"), ("auto", "auto"), ("required", "any")]:
         body = encode(CLAUDE, tools=tools, tool_choice=choice, parallel_tool_calls=False)
         assert body["toolConfig"].keys() == {"tools"}
         assert body["additionalModelRequestFields"] == {
-            "tool_choice": {"type": said, "disable_parallel_tool_use": True}
+            "tool_choice": {"type": kind, "disable_parallel_tool_use": True}
         }

@@ -1,4 +1,4 @@
-"""Gemini's golden files against Google's own SDK, and what is peculiar to Gemini."""
+"""Gemini's golden files against Google's own SDK, and what only Gemini has."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def cases(file: str) -> list[Any]:
     return [pytest.param(path, id=f"{path.parent.name}-{path.stem}") for path in found]
 
 
-def sdk(reply: bytes, seen: list[httpx.Request]) -> genai.Client:
+def sdk(response: bytes, seen: list[httpx.Request]) -> genai.Client:
     def answer(request: httpx.Request) -> httpx.Response:
         seen.append(request)
-        return httpx.Response(200, content=reply, headers={"content-type": "application/json"})
+        return httpx.Response(200, content=response, headers={"content-type": "application/json"})
 
     client = httpx.Client(transport=httpx.MockTransport(answer))
     options = types.HttpOptions(
@@ -44,7 +44,7 @@ def sdk(reply: bytes, seen: list[httpx.Request]) -> genai.Client:
 
 
 def config_of(body: dict[str, Any]) -> types.GenerateContentConfig:
-    """The SDK keeps everything but `contents` in one object, which refuses unknown fields."""
+    """The SDK has all fields but `contents` in one object, which rejects unknown fields."""
     rest = {name: body[name] for name in body if name not in {"contents", "generationConfig"}}
     return types.GenerateContentConfig.model_validate(rest | body.get("generationConfig", {}))
 
@@ -59,7 +59,7 @@ def spelled_alike(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("path", cases("wire.json") + cases("wire_stream.json"))
-def test_a_request_is_what_the_sdk_takes_and_would_send(path: Path) -> None:
+def test_the_sdk_accepts_and_sends_the_same_request(path: Path) -> None:
     wire = json.loads(path.read_text())
     body, address = wire["body"], wire["path"]
     contents = [types.Content.model_validate(content) for content in body["contents"]]
@@ -74,46 +74,46 @@ def test_a_request_is_what_the_sdk_takes_and_would_send(path: Path) -> None:
         models.generate_content(model=model, contents=contents, config=config_of(body))
     sent = json.loads(seen[0].content)
     if not sent["generationConfig"]:
-        del sent["generationConfig"]  # the SDK sends it even where it says nothing
+        del sent["generationConfig"]  # the SDK sends it even if it is empty
     assert spelled_alike(sent) == spelled_alike(body)
     assert unquote(str(seen[0].url)) == PROVIDER.base_url + unquote(address)
     assert seen[0].headers["x-goog-api-key"] == "made-up"
 
 
 @pytest.mark.parametrize("path", cases("response.json"))
-def test_a_reply_is_one_that_the_sdk_reads(path: Path) -> None:
+def test_the_sdk_reads_the_golden_response(path: Path) -> None:
     chat = json.loads((path.parent / "chat.json").read_text())
-    types.GenerateContentResponse.model_validate_json(path.read_bytes())  # refuses unknown fields
-    reply = sdk(path.read_bytes(), []).models.generate_content(model="m", contents="?")
-    usage = reply.usage_metadata
+    types.GenerateContentResponse.model_validate_json(path.read_bytes())  # rejects unknown fields
+    response = sdk(path.read_bytes(), []).models.generate_content(model="m", contents="?")
+    usage = response.usage_metadata
     assert usage
     assert chat["usage"]["total_tokens"] == usage.total_token_count
-    assert chat["id"] == reply.response_id
-    if reply.candidates:
-        assert len(chat["choices"]) == len(reply.candidates)
-        content = reply.candidates[0].content
+    assert chat["id"] == response.response_id
+    if response.candidates:
+        assert len(chat["choices"]) == len(response.candidates)
+        content = response.candidates[0].content
         parts = (content and content.parts) or []
         text = "".join(part.text or "" for part in parts if not part.thought)
         assert (chat["choices"][0]["message"]["content"] or "") == text
 
 
 @pytest.mark.parametrize("path", cases("stream.txt"))
-def test_a_stream_is_one_that_the_sdk_reads(path: Path) -> None:
+def test_the_sdk_reads_the_golden_stream(path: Path) -> None:
     stream = path.read_bytes()
     events = [line for line in stream.splitlines() if line.startswith(b"data: ")]
     for event in events:
         types.GenerateContentResponse.model_validate_json(event.removeprefix(b"data: "))
-    told = list(sdk(stream, []).models.generate_content_stream(model="m", contents="?"))
-    assert len(told) == len(events)
+    events_read = list(sdk(stream, []).models.generate_content_stream(model="m", contents="?"))
+    assert len(events_read) == len(events)
 
 
-def test_every_finish_reason_of_the_sdk_is_known_or_a_stop() -> None:
+def test_every_finish_reason_of_the_sdk_is_known_or_becomes_stop() -> None:
     stops = {"FINISH_REASON_UNSPECIFIED", "OTHER", "IMAGE_OTHER", "NO_IMAGE", "TOO_MANY_TOOL_CALLS"}
     known = {reason.value for reason in types.FinishReason}
     assert known == stops | FINISH_REASONS.keys() | FAILURES.keys()
 
 
-def test_every_thinking_level_is_one_of_the_sdk() -> None:
+def test_every_thinking_level_is_one_of_the_sdks() -> None:
     assert set(LEVELS.values()) <= {level.value for level in types.ThinkingLevel}
     assert BUDGETS.keys() == LEVELS.keys()
 
@@ -128,7 +128,7 @@ def test_every_thinking_level_is_one_of_the_sdk() -> None:
         ("gemini-flash-latest", True),
     ],
 )
-def test_models_think_in_levels_since_the_third_generation(model: str, *, levels: bool) -> None:
+def test_models_have_thinking_levels_since_gemini_3(model: str, *, levels: bool) -> None:
     assert has_levels(model) is levels
 
 
@@ -137,19 +137,19 @@ def decode(**body: Any) -> Any:
 
 
 @pytest.mark.parametrize(("reason", "status"), FAILURES.items())
-def test_an_answer_that_failed_is_an_error_not_an_answer(reason: str, status: int) -> None:
+def test_a_failed_response_is_an_error(reason: str, status: int) -> None:
     with pytest.raises(WireError, match="no such tool") as raised:
         decode(candidates=[{"finishReason": reason, "finishMessage": "no such tool"}])
     assert raised.value.status == status
 
 
 @pytest.mark.parametrize(("reason", "ours"), [*FINISH_REASONS.items(), ("OTHER", "stop")])
-def test_a_finish_reason_is_told_in_openais_words(reason: str, ours: str) -> None:
+def test_a_finish_reason_becomes_openais(reason: str, ours: str) -> None:
     answer = decode(candidates=[{"content": {"parts": [{"text": "x"}]}, "finishReason": reason}])
     assert answer["choices"][0]["finish_reason"] == ours
 
 
-def test_a_call_cut_by_the_limit_is_not_told_as_a_call_to_make() -> None:
+def test_a_call_cut_by_the_limit_has_the_finish_reason_length() -> None:
     parts = [{"functionCall": {"name": "f"}}]
     answer = decode(candidates=[{"content": {"parts": parts}, "finishReason": "MAX_TOKENS"}])
     choice = answer["choices"][0]
@@ -158,12 +158,12 @@ def test_a_call_cut_by_the_limit_is_not_told_as_a_call_to_make() -> None:
     assert choice["message"]["tool_calls"][0]["id"] == "call_0"
 
 
-def test_a_reply_without_candidates_or_a_reason_is_nonsense() -> None:
+def test_a_response_without_candidates_or_a_reason_is_malformed() -> None:
     with pytest.raises(BadWire):
         decode(usageMetadata={"promptTokenCount": 3})
 
 
-def test_usage_that_comes_after_the_end_is_told_and_tools_of_google_count_as_prompt() -> None:
+def test_usage_after_the_end_is_sent_and_google_tools_count_as_prompt() -> None:
     decoder = ChatDecoder(TARGET)
     list(decoder.feed(WireEvent(b'{"candidates": [{"finishReason": "STOP"}]}')))
     late = b'{"usageMetadata": {"promptTokenCount": 3, "toolUsePromptTokenCount": 4}}'
@@ -189,8 +189,8 @@ EVENT = BEGUN + b"data: " + json.dumps(FAULT).encode() + b"\r\n\r\n"
 
 @pytest.mark.parametrize("size", [1, 2, 7, 1 << 30])
 @pytest.mark.parametrize("stream", [EVENT, BARE, BARE + b"\n", BARE[len(BEGUN) :] + b"\r\n"])
-def test_an_error_in_a_stream_is_raised_in_googles_words(stream: bytes, size: int) -> None:
-    """As an event, or as Google's servers often do it: as bare JSON, with no blank line after."""
+def test_an_error_in_a_stream_is_raised_with_googles_message(stream: bytes, size: int) -> None:
+    """As an event, or as bare JSON without a blank line after it, which Google often sends."""
     framer, decoder = StreamFramer(), ChatDecoder(TARGET)
     pieces = [stream[i : i + size] for i in range(0, len(stream), size)]
     with pytest.raises(WireError, match=r"The model is \{overloaded\}\.") as raised:
@@ -199,10 +199,10 @@ def test_an_error_in_a_stream_is_raised_in_googles_words(stream: bytes, size: in
     assert not decoder.ended
 
 
-def test_a_bare_error_is_told_once() -> None:
+def test_a_bare_error_is_one_event() -> None:
     framer = StreamFramer()
-    told = [event for piece in (BARE, b"\n", b"\n") for event in framer.feed(piece)]
-    assert [json.loads(event.data) for event in told][1:] == [FAULT]
+    found = [event for piece in (BARE, b"\n", b"\n") for event in framer.feed(piece)]
+    assert [json.loads(event.data) for event in found][1:] == [FAULT]
 
 
 def ask(*messages: dict[str, Any]) -> Any:
@@ -215,25 +215,25 @@ def calling(**function: str) -> dict[str, Any]:
     return {"role": "assistant", "content": None, "tool_calls": [call]}
 
 
-def test_a_result_of_no_call_is_refused_by_its_place() -> None:
-    with pytest.raises(RequestError, match="`c2`") as refused:
+def test_a_result_without_a_call_is_rejected_by_its_path() -> None:
+    with pytest.raises(RequestError, match="`c2`") as rejected:
         ask(calling(arguments="{}"), {"role": "tool", "tool_call_id": "c2", "content": "1"})
-    assert refused.value.param == "messages[1].tool_call_id"
+    assert rejected.value.param == "messages[1].tool_call_id"
 
 
 @pytest.mark.parametrize("arguments", ["[1]", '{"a": ', "true"])
-def test_arguments_that_are_no_object_are_refused_by_their_place(arguments: str) -> None:
-    with pytest.raises(RequestError) as refused:
+def test_arguments_that_are_not_an_object_are_rejected_by_their_path(arguments: str) -> None:
+    with pytest.raises(RequestError) as rejected:
         ask(calling(arguments=arguments))
-    assert refused.value.param == "messages[0].tool_calls[0].function.arguments"
+    assert rejected.value.param == "messages[0].tool_calls[0].function.arguments"
 
 
-def test_what_a_tool_loop_gets_it_can_send_back() -> None:
-    """An answer put into the history is again, part by part, what Google said."""
-    said = json.loads((GOLDEN / "tools" / "response.json").read_text())
+def test_a_tool_loop_can_send_back_what_it_gets() -> None:
+    """A response in the history becomes the same parts that Google sent."""
+    response = json.loads((GOLDEN / "tools" / "response.json").read_text())
     chat = json.loads((GOLDEN / "tools" / "chat.json").read_text())
     body = json.loads(ask({"role": "user", "content": "?"}, chat["choices"][0]["message"]).body)
     assert body["contents"][1] == {
         "role": "model",
-        "parts": said["candidates"][0]["content"]["parts"],
+        "parts": response["candidates"][0]["content"]["parts"],
     }

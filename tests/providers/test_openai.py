@@ -1,7 +1,7 @@
 """
-OpenAI's own SDK as the judge of the golden files, and what is peculiar to this wire.
+The golden files against OpenAI's own SDK, and what only this API has.
 
-The SDK's types judge what goes out to OpenAI, Azure and Bedrock, and what our callers get from
+The SDK's types check what Fanout sends to OpenAI, Azure and Bedrock, and what clients get from
 every provider that has golden files.
 """
 
@@ -34,7 +34,7 @@ from fanout.wire.sse import SSEFramer
 
 GOLDEN = Path(__file__).parent / "golden"
 SAME_WIRE = ("openai", "azure", "bedrock")
-TO_THE_LETTER = ("openai", "azure")  # their replies, too, have nothing that the SDK's types lack
+TO_THE_LETTER = ("openai", "azure")  # their responses have no field that the SDK's types lack
 TARGET = Target("our-name", "their-model")
 
 PLAIN = TypeAdapter(CompletionCreateParamsNonStreaming)
@@ -46,7 +46,7 @@ KNOWN = CompletionCreateParamsNonStreaming.__annotations__.keys() | {
 
 def files(name: str, providers: tuple[str, ...] = ("*",)) -> list[Any]:
     found = sorted(path for one in providers for path in GOLDEN.glob(f"{one}/*/{name}"))
-    if providers == SAME_WIRE:  # Bedrock's other API is judged in `test_converse`
+    if providers == SAME_WIRE:  # `test_converse` checks Bedrock's other API
         found = [path for path in found if not path.parent.name.startswith("converse")]
     return [pytest.param(path, id=f"{path.parts[-3]}-{path.parts[-2]}") for path in found]
 
@@ -56,7 +56,7 @@ def load(path: Path) -> Any:
 
 
 def exhaust(value: Any) -> None:
-    """Pydantic checks an `Iterable` only while somebody iterates."""
+    """Iterate over everything: pydantic checks an `Iterable` only then."""
     if isinstance(value, dict):
         for item in value.values():
             exhaust(item)
@@ -66,32 +66,32 @@ def exhaust(value: Any) -> None:
 
 
 @pytest.mark.parametrize("path", files("wire.json", SAME_WIRE))
-def test_a_plain_request_is_one_by_the_sdks_types(path: Path) -> None:
+def test_a_plain_request_fits_the_sdks_types(path: Path) -> None:
     body = load(path)["body"]
     exhaust(PLAIN.validate_python(body))
     assert body.keys() <= KNOWN
 
 
 @pytest.mark.parametrize("path", files("wire_stream.json", SAME_WIRE))
-def test_a_streamed_request_is_one_by_the_sdks_types(path: Path) -> None:
+def test_a_streamed_request_fits_the_sdks_types(path: Path) -> None:
     body = load(path)["body"]
     exhaust(STREAMED.validate_python(body))
     assert body.keys() <= KNOWN
 
 
 @pytest.mark.parametrize("path", files("response.json", TO_THE_LETTER))
-def test_the_golden_replies_are_openais_by_the_sdks_types(path: Path) -> None:
+def test_the_golden_responses_fit_the_sdks_types(path: Path) -> None:
     ChatCompletion.model_validate(load(path))
 
 
 @pytest.mark.parametrize("path", files("chat.json"))
-def test_what_callers_get_is_an_answer_by_the_sdks_types(path: Path) -> None:
-    """The gateway stamps `id` and `created` where a provider has none."""
+def test_what_clients_get_fits_the_sdks_completion_type(path: Path) -> None:
+    """The gateway sets `id` and `created` if a provider sends none."""
     ChatCompletion.model_validate({"id": "stamped", "created": 0} | load(path))
 
 
 @pytest.mark.parametrize("path", files("chunks.json"))
-def test_what_callers_get_is_a_stream_by_the_sdks_types(path: Path) -> None:
+def test_what_clients_get_fits_the_sdks_chunk_type(path: Path) -> None:
     chunks = load(path)
     for chunk in chunks:
         ChatCompletionChunk.model_validate({"id": "stamped", "created": 0} | chunk)
@@ -110,7 +110,7 @@ def test_the_sdks_parser_finds_the_same_events(path: Path) -> None:
 
 
 def without_nothing(value: Any) -> Any:
-    """A message without the fields that say nothing, of which a stream has none."""
+    """A message without its empty fields, which a stream does not have."""
     if isinstance(value, dict):
         kept = {name: without_nothing(item) for name, item in value.items()}
         return {name: item for name, item in kept.items() if item not in (None, [], {}, "")}
@@ -126,8 +126,8 @@ OF_THE_PIECE = {"content_filter_results", "delta", "channel"}
 
 
 @pytest.mark.parametrize("case", PAIRS)
-def test_a_stream_tells_the_same_answer_as_the_reply_of_its_name(case: Path) -> None:
-    """As the contract has it, for vendors whose replies are full of nulls that streams lack."""
+def test_a_stream_gives_the_same_response_as_the_plain_case_of_its_name(case: Path) -> None:
+    """Like the contract's test, for vendors whose responses have nulls that their streams lack."""
     assembly = ChunkAccumulator()
     for chunk in load(case / "chunks.json"):
         assembly.add(chunk)
@@ -154,17 +154,17 @@ def encoded(body: dict[str, Any], model: str = "their-model", *, stream: bool = 
     return json.loads(wire.body)
 
 
-def test_a_field_that_is_unknown_here_goes_out_as_it_came() -> None:
+def test_an_unknown_field_is_sent_unchanged() -> None:
     assert encoded({"field_of_tomorrow": {"a": [1]}})["field_of_tomorrow"] == {"a": [1]}
 
 
-def test_the_callers_stream_options_are_kept_beside_ours() -> None:
+def test_the_clients_stream_options_are_kept_beside_ours() -> None:
     body = encoded({"stream_options": {"include_obfuscation": False}}, stream=True)
     assert body["stream_options"] == {"include_obfuscation": False, "include_usage": True}
 
 
-def test_stream_options_do_not_go_out_where_nothing_is_streamed() -> None:
-    """OpenAI answers 400 to them, and the gateway may decide not to stream."""
+def test_stream_options_are_not_sent_without_a_stream() -> None:
+    """OpenAI rejects them with a 400, and the gateway may decide not to stream."""
     assert "stream_options" not in encoded({"stream_options": {"include_usage": True}})
 
 
@@ -189,8 +189,8 @@ def test_stream_options_do_not_go_out_where_nothing_is_streamed() -> None:
         ("omni-moderation", False),
     ],
 )
-def test_reasoning_models_are_told_by_their_names(model: str, *, reasons: bool) -> None:
-    """And only OpenAI's: another's server may know `max_tokens` only."""
+def test_reasoning_models_are_recognized_by_their_names(model: str, *, reasons: bool) -> None:
+    """And only OpenAI's: another server may support only `max_tokens`."""
     assert is_reasoning(model) is reasons
     limit = "max_completion_tokens" if reasons else "max_tokens"
     assert encoded({"max_tokens": 5}, model)[limit] == 5
@@ -201,7 +201,7 @@ def test_a_null_limit_does_not_hide_the_other() -> None:
     assert (body["max_completion_tokens"], "max_tokens" in body) == (5, False)
 
 
-# ---- replies that are none ----
+# ---- malformed responses ----
 
 
 def decoded(body: bytes) -> Any:
@@ -214,7 +214,7 @@ def decoded(body: bytes) -> Any:
      b'{"choices":[{"message":{"content":5}}]}', b'{"choices":[{"message":null}]}',
      b'{"choices":[{"message":{"tool_calls":{}}}]}', b'{"choices":[{"message":{}}],"usage":[]}'],
 )  # fmt: skip
-def test_a_reply_that_is_no_answer_is_refused(body: bytes) -> None:
+def test_a_malformed_response_is_an_error(body: bytes) -> None:
     with pytest.raises((BadWire, ValueError)):
         decoded(body)
 
@@ -232,13 +232,11 @@ def test_a_reply_that_is_no_answer_is_refused(body: bytes) -> None:
         ("slow down", 502),
     ],
 )
-def test_an_error_that_poses_as_a_success_is_raised_with_its_status(
-    fault: Any, status: int
-) -> None:
-    """OpenRouter sends it beside choices, and others alone; in a reply as in a stream."""
+def test_an_error_inside_a_success_is_raised_with_its_status(fault: Any, status: int) -> None:
+    """OpenRouter sends it beside choices, others alone; both in a response and in a stream."""
     choices = [{"index": 0, "message": {}, "delta": {}, "finish_reason": "error"}]
-    for reply in ({"error": fault}, {"error": fault, "choices": choices}):
-        data = json.dumps(reply).encode()
+    for response in ({"error": fault}, {"error": fault, "choices": choices}):
+        data = json.dumps(response).encode()
         with pytest.raises(WireError, match="slow down") as plain:
             decoded(data)
         with pytest.raises(WireError, match="slow down") as streamed:
@@ -268,16 +266,16 @@ def test_a_stream_ends_with_done_or_with_every_choice_finished() -> None:
     assert ended_after(piece(), piece(finish="stop"))
 
 
-def test_one_choice_finished_is_not_the_end_while_another_speaks() -> None:
+def test_one_finished_choice_does_not_end_a_stream_with_another() -> None:
     assert not ended_after(piece(0), piece(1), piece(0, "stop"))
     assert ended_after(piece(0), piece(1), piece(0, "stop"), piece(1, "length"))
 
 
-def test_notes_behind_a_finish_reason_do_not_open_the_stream_again() -> None:
+def test_a_chunk_after_a_finish_reason_does_not_reopen_the_stream() -> None:
     assert ended_after(piece(0), piece(0, "stop"), piece(0))
 
 
-def test_keep_alives_and_a_vendors_own_events_are_passed_over() -> None:
+def test_keep_alives_and_a_vendors_own_events_are_ignored() -> None:
     decoder = ChatDecoder(TARGET)
     own = [WireEvent(b""), WireEvent(b'{"type":"ping"}'), WireEvent(b"{}")]
     assert [chunk for event in own for chunk in decoder.feed(event)] == []
@@ -291,7 +289,7 @@ JSON = st.recursive(
 PARTS = st.fixed_dictionaries(
     {}, optional={"type": st.sampled_from(["text", "thinking"]), "text": JSON, "thinking": JSON}
 )
-SAID = st.fixed_dictionaries(
+MESSAGE = st.fixed_dictionaries(
     {},
     optional={
         "content": JSON | st.lists(PARTS, max_size=2),
@@ -312,8 +310,8 @@ USAGE = st.fixed_dictionaries(
 CHOICE = st.fixed_dictionaries(
     {},
     optional={
-        "message": JSON | SAID,
-        "delta": JSON | SAID,
+        "message": JSON | MESSAGE,
+        "delta": JSON | MESSAGE,
         "index": JSON,
         "finish_reason": JSON | st.sampled_from(["error", "eos", "stop"]),
         "error": JSON,
@@ -332,8 +330,8 @@ NEARLY = st.fixed_dictionaries(
 )
 
 
-def nonsense(provider: str, value: Any) -> Iterator[None]:
-    """Decode `value` as a reply and as an event; anything but the errors we promise is a bug."""
+def malformed(provider: str, value: Any) -> Iterator[None]:
+    """Decode `value` as a response and as an event; any error but the expected ones is a bug."""
     codec = registry.find(provider).chat
     data = json.dumps(value).encode()
     for attempt in (
@@ -349,6 +347,6 @@ def nonsense(provider: str, value: Any) -> Iterator[None]:
 @pytest.mark.parametrize("provider", ["openai", "azure", "bedrock", "groq"])
 @settings(derandomize=True, deadline=None)
 @given(value=NEARLY | JSON)
-def test_nonsense_gives_an_answer_or_one_of_the_errors_we_know(provider: str, value: Any) -> None:
-    list(nonsense(provider, value))
+def test_malformed_data_gives_a_response_or_an_expected_error(provider: str, value: Any) -> None:
+    list(malformed(provider, value))
     registry.find(provider).explain(500, json.dumps(value).encode())

@@ -1,4 +1,4 @@
-"""What is peculiar to rows: their quirks, and the accents that a row's answers may have."""
+"""The quirks of the rows, and the differences of their responses from OpenAI's."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def test_every_row_makes_a_provider_with_an_address_and_a_key(name: str) -> None
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_no_row_loses_a_plain_request(name: str) -> None:
-    """Nor one whose fields ask for what a vendor does anyway, nor a null."""
+def test_no_row_drops_fields_that_ask_for_nothing(name: str) -> None:
+    """A field with its default value, a hint or a null."""
     asks_nothing = {
         "n": 1, "logprobs": False, "parallel_tool_calls": True, "tool_choice": "auto", "tools": [],
         "frequency_penalty": 0, "presence_penalty": 0.0, "store": False, "logit_bias": {},
@@ -55,14 +55,14 @@ def test_no_row_loses_a_plain_request(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_the_usage_of_a_stream_is_asked_for_but_where_that_is_an_error(name: str) -> None:
+def test_a_stream_asks_for_usage_unless_the_vendor_rejects_that(name: str) -> None:
     body = body_of(name, {"stream_options": {"include_usage": False}}, stream=True)
     asked = None if name in {"mistral", "perplexity"} else {"include_usage": True}
     assert body.get("stream_options") == asked
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_the_limit_goes_out_once_under_a_name_that_the_row_knows(name: str) -> None:
+def test_the_limit_is_sent_once_with_the_rows_name(name: str) -> None:
     row = ROWS[name]
     theirs = row.rename.get("max_completion_tokens", "max_completion_tokens")
     body = body_of(name, {"max_completion_tokens": 9})
@@ -70,7 +70,7 @@ def test_the_limit_goes_out_once_under_a_name_that_the_row_knows(name: str) -> N
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_developers_words_reach_a_vendor_that_has_no_such_role(name: str) -> None:
+def test_a_developer_message_reaches_a_vendor_without_that_role(name: str) -> None:
     messages = [{"role": "developer", "content": "Be brief."}, *HI["messages"]]
     role = "developer" if ROWS[name].developer else "system"
     assert body_of(name, {"messages": messages})["messages"][0] == {
@@ -80,13 +80,13 @@ def test_a_developers_words_reach_a_vendor_that_has_no_such_role(name: str) -> N
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_whatever_a_row_drops_and_renames_the_bare_names_find_it(name: str) -> None:
+def test_a_row_drops_no_field_that_it_renames_and_its_models_are_found(name: str) -> None:
     row = ROWS[name]
     assert not row.drop & row.rename.keys()
     assert registry.split_model(f"{name}/some/model") == (name, "some/model")
 
 
-def test_bare_model_names_are_known_by_how_they_begin() -> None:
+def test_bare_model_names_are_recognized_by_their_beginning() -> None:
     known = {*registry.FOLDERS, *ROWS}
     assert {provider for _, provider in PREFIXES if provider} <= known
     assert registry.split_model("gpt-oss-120b") is None
@@ -95,21 +95,25 @@ def test_bare_model_names_are_known_by_how_they_begin() -> None:
     assert registry.split_model("who-knows") is None
 
 
-def test_litellms_names_of_keys_are_looked_for_after_the_vendors_own() -> None:
+def test_litellms_names_of_keys_come_after_the_vendors_own() -> None:
     assert registry.find("perplexity").keys == ("PERPLEXITY_API_KEY", "PERPLEXITYAI_API_KEY")
     assert registry.find("together").keys[:2] == ("TOGETHER_API_KEY", "TOGETHERAI_API_KEY")
 
 
-# ---- accents ----
+# ---- responses ----
 
 
 def chat_of(provider: str, choice: dict[str, Any], **more: Any) -> Any:
-    reply = {"object": "chat.completion", "model": "m", "choices": [{"index": 0} | choice]} | more
+    body = {
+        "object": "chat.completion",
+        "model": "m",
+        "choices": [{"index": 0} | choice],
+    } | more
     codec = registry.find(provider).chat
-    return codec.decode(WireResponse(200, {}, json.dumps(reply).encode()), TARGET)
+    return codec.decode(WireResponse(200, {}, json.dumps(body).encode()), TARGET)
 
 
-SAID = {"role": "assistant", "content": "Hi."}
+MESSAGE = {"role": "assistant", "content": "Hi."}
 
 
 @pytest.mark.parametrize(
@@ -127,7 +131,7 @@ SAID = {"role": "assistant", "content": "Hi."}
 )
 def test_finish_reasons_become_openais(theirs: str | None, ours: str | None) -> None:
     assert (
-        normalize_choice({"message": SAID, "finish_reason": theirs}, "message")["finish_reason"]
+        normalize_choice({"message": MESSAGE, "finish_reason": theirs}, "message")["finish_reason"]
         == ours
     )
 
@@ -135,21 +139,21 @@ def test_finish_reasons_become_openais(theirs: str | None, ours: str | None) -> 
 @pytest.mark.parametrize(
     ("reason", "status"), [("error", 502), ("abort", 502), ("insufficient_system_resource", 503)]
 )
-def test_an_answer_that_broke_off_is_an_error_and_no_answer(reason: str, status: int) -> None:
+def test_a_response_that_failed_is_an_error(reason: str, status: int) -> None:
     with pytest.raises(WireError, match=reason) as failed:
-        chat_of("deepseek", {"message": SAID, "finish_reason": reason})
+        chat_of("deepseek", {"message": MESSAGE, "finish_reason": reason})
     assert failed.value.status == status
 
 
-def test_openrouters_error_in_a_choice_is_told_with_its_status() -> None:
+def test_openrouters_error_in_a_choice_is_raised_with_its_status() -> None:
     """https://openrouter.ai/docs/api-reference/errors"""
     fault = {"code": 429, "message": "Rate limited upstream"}
     with pytest.raises(WireError, match="Rate limited upstream") as failed:
-        chat_of("openrouter", {"message": SAID, "finish_reason": "error", "error": fault})
+        chat_of("openrouter", {"message": MESSAGE, "finish_reason": "error", "error": fault})
     assert failed.value.status == 429
 
 
-def test_openrouters_error_in_a_stream_is_told_though_it_has_choices() -> None:
+def test_openrouters_error_in_a_stream_is_raised_even_beside_choices() -> None:
     chunk = {
         "id": "gen-1", "object": "chat.completion.chunk", "created": 1, "model": "m",
         "provider": "openai", "error": {"code": "server_error", "message": "Provider disconnected"},
@@ -162,17 +166,17 @@ def test_openrouters_error_in_a_stream_is_told_though_it_has_choices() -> None:
 
 
 @pytest.mark.parametrize("provider", ["groq", "cerebras", "openrouter", "together_ai", "ollama"])
-def test_reasoning_has_one_name_for_callers(provider: str) -> None:
-    message = chat_of(provider, {"message": SAID | {"reasoning": "hm"}, "finish_reason": "stop"})[
-        "choices"
-    ][0]["message"]
-    assert message == SAID | {"reasoning_content": "hm"}
+def test_reasoning_has_one_name_for_clients(provider: str) -> None:
+    message = chat_of(
+        provider, {"message": MESSAGE | {"reasoning": "hm"}, "finish_reason": "stop"}
+    )["choices"][0]["message"]
+    assert message == MESSAGE | {"reasoning_content": "hm"}
 
 
-def test_reasoning_under_both_names_is_left_as_it_is() -> None:
-    said = SAID | {"reasoning": "hm", "reasoning_content": "hm"}
-    chat = chat_of("hosted_vllm", {"message": said, "finish_reason": "stop"})
-    assert chat["choices"][0]["message"] == said
+def test_reasoning_under_both_names_is_unchanged() -> None:
+    message = MESSAGE | {"reasoning": "hm", "reasoning_content": "hm"}
+    chat = chat_of("hosted_vllm", {"message": message, "finish_reason": "stop"})
+    assert chat["choices"][0]["message"] == message
 
 
 def test_mistrals_references_do_not_make_the_text_a_list() -> None:
@@ -181,12 +185,12 @@ def test_mistrals_references_do_not_make_the_text_a_list() -> None:
         {"type": "reference", "reference_ids": [1]},
         {"type": "text", "text": "."},
     ]
-    said = {"role": "assistant", "content": parts}
-    chat = chat_of("mistral", {"message": said, "finish_reason": "stop"})
+    message = {"role": "assistant", "content": parts}
+    chat = chat_of("mistral", {"message": message, "finish_reason": "stop"})
     assert chat["choices"][0]["message"] == {"role": "assistant", "content": "Paris."}
 
 
-def test_xais_reasoning_is_counted_into_the_completion() -> None:
+def test_xais_reasoning_is_added_to_the_completion_tokens() -> None:
     """The numbers are those of docs.x.ai/docs/guides/reasoning."""
     theirs = {
         "prompt_tokens": 32,
@@ -197,7 +201,7 @@ def test_xais_reasoning_is_counted_into_the_completion() -> None:
     assert normalize_usage(theirs) == theirs | {"completion_tokens": 103}
 
 
-def test_usage_that_counts_as_openai_does_is_left_as_it_is() -> None:
+def test_usage_that_counts_as_openai_does_is_unchanged() -> None:
     usage = {
         "prompt_tokens": 32,
         "completion_tokens": 103,

@@ -1,0 +1,91 @@
+"""What all codecs of vendors with another API do with a request, since they share its reader."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from fanout.errors import RequestError, Unsupported
+from fanout.providers import registry
+from fanout.providers.base import Target
+from fanout.schema.validation import parse_chat
+
+MODELS = {"anthropic": "claude-x", "bedrock": "meta.llama", "cohere": "m", "gemini": "m"}
+HI = {"role": "user", "content": "Hi."}
+PARSING = sorted(MODELS.keys() - {"cohere"})  # Cohere gets a call's arguments as a string, too
+
+
+def encode(provider: str, *messages: dict[str, Any], drop_params: bool = False, **more: Any) -> str:
+    request = parse_chat({"model": "our-name", "messages": [*messages], **more})
+    target = Target("our-name", MODELS[provider], drop_params)
+    return registry.find(provider).chat.encode(request, target, False).body.decode()
+
+
+def calling(arguments: str) -> dict[str, Any]:
+    function = {"name": "f", "arguments": arguments}
+    calls = [{"id": "c", "type": "function", "function": function}]
+    return {"role": "assistant", "content": None, "tool_calls": calls}
+
+
+@pytest.mark.parametrize("provider", MODELS)
+def test_a_refusal_beside_content_is_sent(provider: str) -> None:
+    answer = {"role": "assistant", "content": "Well.", "refusal": "No."}
+    body = encode(provider, HI, answer, HI)
+    assert "Well." in body
+    assert "No." in body
+
+
+@pytest.mark.parametrize("provider", MODELS)
+def test_an_assistants_empty_content_is_left_out_beside_calls(provider: str) -> None:
+    body = encode(provider, HI, calling("{}") | {"content": ""})
+    assert '""' not in body
+
+
+@pytest.mark.parametrize("provider", PARSING)
+@pytest.mark.parametrize("arguments", ["[" * 100_000, '{"a":' * 100_000, "[1]", "true", "{"])
+def test_arguments_that_are_no_object_are_rejected_by_their_path(
+    provider: str, arguments: str
+) -> None:
+    with pytest.raises(RequestError) as rejected:
+        encode(provider, HI, calling(arguments), drop_params=True)
+    assert rejected.value.param == "messages[1].tool_calls[0].function.arguments"
+
+
+@pytest.mark.parametrize("provider", PARSING)
+def test_a_file_without_data_and_id_is_rejected_by_its_path(provider: str) -> None:
+    part = {"type": "file", "file": {"filename": "a.pdf"}}
+    with pytest.raises(RequestError) as rejected:
+        encode(provider, {"role": "user", "content": [part]}, drop_params=True)
+    assert rejected.value.param == "messages[0].content[0].file"
+
+
+@pytest.mark.parametrize("provider", MODELS)
+def test_openais_defaults_and_hints_ask_for_nothing(provider: str) -> None:
+    given = {
+        "frequency_penalty": 0, "functions": [], "logit_bias": {}, "logprobs": False,
+        "modalities": ["text"], "n": 1, "parallel_tool_calls": True, "presence_penalty": 0,
+        "prompt_cache_key": "k", "safety_identifier": "s", "service_tier": "auto", "store": False,
+        "tool_choice": "auto", "tools": [], "top_logprobs": 0, "user": "u", "verbosity": "medium",
+    }  # fmt: skip
+    assert json.loads(encode(provider, HI, **given))
+
+
+@pytest.mark.parametrize("provider", MODELS)
+def test_all_vendors_reject_the_same_thing_with_the_same_reason(provider: str) -> None:
+    custom = {"type": "custom", "custom": {"name": "shell"}}
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"tools": [custom]}, "`tools[0]`: only functions can be called"),
+        ({"tool_choice": custom}, "`tool_choice`: only functions can be called"),
+        ({"messages": [HI | {"name": "ada"}]}, "`messages[0].name`: messages have no names"),
+        (
+            {"messages": [HI, {"role": "function", "name": "f", "content": "1"}]},
+            "`messages[1]`: use `tools` and a `tool` message",
+        ),
+    ]
+    for fields, reason in cases:
+        request = parse_chat({"model": "our-name", "messages": [HI], **fields})
+        with pytest.raises(Unsupported) as rejected:
+            registry.find(provider).chat.encode(request, Target("our-name", "m"), False)
+        assert reason in str(rejected.value)
