@@ -1,4 +1,4 @@
-"""A provider that enforces requests and tokens a minute, and twenty workers who ask it."""
+"""A provider that enforces requests and tokens a minute, and twenty workers that call it."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ MINUTES = 5
 
 
 class RateLimitedProvider:
-    """A provider that counts requests and tokens in any sixty seconds, and refuses what is over."""
+    """Counts requests and tokens of the last sixty seconds, and rejects those over the limit."""
 
     def __init__(self, requests: int, tokens: int) -> None:
         self._limits = requests, tokens
-        self._seen: deque[tuple[float, int]] = deque()
-        self._spent = 0
+        self._recent: deque[tuple[float, int]] = deque()
+        self._recent_tokens = 0
         self.allowed = self.refused = self.tokens = 0
 
     def headers(self) -> dict[str, str]:
-        """`x-ratelimit-*` of an answer that is given now."""
-        self._forget()
-        told = {"requests": len(self._seen), "tokens": self._spent}
+        """The `x-ratelimit-*` headers of a response that is sent now."""
+        self._drop_old()
+        used_by_kind = {"requests": len(self._recent), "tokens": self._recent_tokens}
         headers = {}
-        for (kind, used), limit in zip(told.items(), self._limits, strict=True):
+        for (kind, used), limit in zip(used_by_kind.items(), self._limits, strict=True):
             headers[f"x-ratelimit-limit-{kind}"] = str(limit)
             headers[f"x-ratelimit-remaining-{kind}"] = str(limit - used)
             headers[f"x-ratelimit-reset-{kind}"] = f"{60 * used / limit:.3f}s"
@@ -37,20 +37,22 @@ class RateLimitedProvider:
 
     @property
     def retry_after(self) -> float:
-        """Seconds until there is room again."""
-        return self._seen[0][0] + 60 - now()
+        """Seconds until another request is allowed."""
+        return self._recent[0][0] + 60 - now()
 
-    def _forget(self) -> None:
-        while self._seen and self._seen[0][0] + 60 <= now() + 1e-6:
-            self._spent -= self._seen.popleft()[1]
+    def _drop_old(self) -> None:
+        while self._recent and self._recent[0][0] + 60 <= now() + 1e-6:
+            self._recent_tokens -= self._recent.popleft()[1]
 
-    def ask(self, tokens: int) -> bool:
-        self._forget()
-        if len(self._seen) >= self._limits[0] or self._spent + tokens > self._limits[1]:
+    def allow(self, tokens: int) -> bool:
+        """Whether a request of so many tokens is within the limits; it is counted either way."""
+        self._drop_old()
+        requests, max_tokens = self._limits
+        if len(self._recent) >= requests or self._recent_tokens + tokens > max_tokens:
             self.refused += 1
             return False
-        self._seen.append((now(), tokens))
-        self._spent += tokens
+        self._recent.append((now(), tokens))
+        self._recent_tokens += tokens
         self.allowed += 1
         self.tokens += tokens
         return True
@@ -61,15 +63,15 @@ OPENAI_HEADERS = {
     "x-ratelimit-remaining-requests": "59",
     "x-ratelimit-reset-requests": "1s",
 }
-"""Sixty requests a minute, as OpenAI says it."""
+"""Sixty requests a minute, as OpenAI's headers give it."""
 
 
 def check_learned_limits(tokens: int, each: int, make: Callable[[], RateLimitStore]) -> None:
-    """Workers whose config says nothing: one line of each tells the others, and is enough."""
+    """Workers without configured limits learn them from one response and use over 90 %."""
     provider, chance = RateLimitedProvider(600, tokens), random.Random(1)  # noqa: S311 -- the same in each run
-    made = partial(RateLimiter, configured=lambda _: Limits(), now=now)
+    make_limiter = partial(RateLimiter, configured=lambda _: Limits(), now=now)
     size = partial(chance.randint, 50, 250)
-    run(run_workers(provider, lambda: made(make()), size, 150, each=each))
+    run(run_workers(provider, lambda: make_limiter(make()), size, 150, each=each))
     used = max(provider.allowed / (600 * MINUTES), provider.tokens / (tokens * MINUTES))
     assert used > 0.9
     assert provider.refused / (provider.allowed + provider.refused) < 0.01
@@ -77,7 +79,7 @@ def check_learned_limits(tokens: int, each: int, make: Callable[[], RateLimitSto
 
 async def run_workers(
     provider: RateLimitedProvider,
-    pacer: Callable[[], RateLimiter],
+    make_limiter: Callable[[], RateLimiter],
     size: Callable[[], int],
     estimate: int,
     *,
@@ -85,27 +87,27 @@ async def run_workers(
     each: int = 10,
 ) -> None:
     """
-    Twenty workers, each with so many lines under way, for some minutes of virtual time.
+    Twenty workers, `each` with so many lines in flight, for some minutes of virtual time.
 
-    They see the headers of what is answered, and pause for what is refused.
+    They read the headers of each response, and pause after a 429.
     """
 
-    async def line(own: RateLimiter) -> None:
+    async def send_lines(limiter: RateLimiter) -> None:
         while now() < 60 * minutes:
             tokens = size()
-            async with own.permit("m", estimate) as permit:
+            async with limiter.permit("m", estimate) as permit:
                 if now() >= 60 * minutes:
                     return
-                if not provider.ask(tokens):
-                    await own.pause("m", provider.retry_after)
+                if not provider.allow(tokens):
+                    await limiter.pause("m", provider.retry_after)
                     continue
                 headers = provider.headers()
                 await asyncio.sleep(0.8)
-                own.record_headers("m", "m#0", headers)
+                limiter.record_headers("m", "m#0", headers)
                 permit.tokens_used = tokens
 
     async with asyncio.TaskGroup() as group:
         for _ in range(20):
-            own = pacer()
+            limiter = make_limiter()
             for _ in range(each):
-                group.create_task(line(own))
+                group.create_task(send_lines(limiter))

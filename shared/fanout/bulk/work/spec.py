@@ -13,6 +13,9 @@ from ..pacing.adaptive_concurrency import INITIAL_CONCURRENCY, MAX_CONCURRENCY
 from ..pacing.line_retry import SendLine
 from ..store import BlobStore, JobProgress, ResultStore, Stop
 
+MAX_BYTES_IN_FLIGHT = 64 * 1024 * 1024
+"""Bytes of the lines in flight together; a longer line is sent when no other is in flight."""
+
 GRACE = 5.0
 """Seconds that the lines in flight have left once the job is cancelled."""
 
@@ -33,6 +36,7 @@ class WorkSpec(Struct, frozen=True):
     max_concurrency: int = MAX_CONCURRENCY
     initial_concurrency: int = INITIAL_CONCURRENCY
     sync_interval: float = SYNC_INTERVAL
+    max_bytes_in_flight: int = MAX_BYTES_IN_FLIGHT
 
 
 class WorkerResources(Struct, frozen=True):

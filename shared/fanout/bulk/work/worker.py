@@ -29,9 +29,6 @@ from ..totals import Totals, count_failure, count_response
 from .spec import WorkerResources, WorkResult, WorkSpec
 from .stored_results import count_stored
 
-MAX_BYTES_IN_FLIGHT = 64 * 1024 * 1024
-"""Of the lines that are in flight together; a longer line is sent when no other is in flight."""
-
 POLL_INTERVAL = 0.1
 """Seconds after which a worker that may not start a line checks again."""
 
@@ -198,7 +195,7 @@ class _Worker:
     def _has_room(self, size: int) -> bool:
         if not self._in_flight:
             return True
-        fits = self._bytes_in_flight + size <= MAX_BYTES_IN_FLIGHT
+        fits = self._bytes_in_flight + size <= self._spec.max_bytes_in_flight
         return fits and self._in_flight < int(self._concurrency.limit)
 
     # ---- one line ----
