@@ -13,7 +13,7 @@ from fanout.config.resolve import resolve
 from fanout.gateway.gateway import GatewayResponse
 from fanout.routing.leg import Leg
 from fanout.schema.fanout import parse_request
-from fanout.transport.client import Reply
+from fanout.transport.client import ChatResponse
 from fanout.wire.http import WireEvent, WireRequest, WireResponse
 
 SAID = "zebra-4711"
@@ -51,7 +51,7 @@ HOLDERS: Mapping[str, Any] = {
     "a call by hand": WireRequest("/x", SAID.encode()),
     "a reply": WireResponse(200, {"x": SAID}, SAID.encode()),
     "an event": WireEvent(SAID.encode()),
-    "a decoded reply": Reply(COMPLETION),
+    "a decoded reply": ChatResponse(COMPLETION),
     "an answer": GatewayResponse(COMPLETION, "one"),
     "a leg": Leg("a", "req", headers={}),
 }

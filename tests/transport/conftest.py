@@ -8,7 +8,7 @@ import pytest
 import trustme
 
 from tests.support.scripted_provider import Upstream, open_upstream
-from tests.transport.origins import serve_tls
+from tests.transport.engine_calls import serve_tls
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +18,7 @@ def ca() -> trustme.CA:
 
 @pytest.fixture
 def http1(ca: trustme.CA) -> Iterator[Upstream]:
-    """A provider that speaks HTTP/1.1 only, and says so."""
+    """A provider that offers HTTP/1.1 only."""
     with open_upstream(serve_tls(ca, "http/1.1")) as upstream:
         yield upstream
 

@@ -1,4 +1,4 @@
-"""The engine over real sockets: protocols learned, connections shared, faults in our words."""
+"""The engine over real sockets: protocols, shared connections, and errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fanout.transport.engine import (
     ConnectionLost,
     Outgoing,
 )
-from fanout.transport.response_reading import ENOUGH
+from fanout.transport.response_reading import SMALL_IN_A_ROW
 from fanout.wire.http import WireResponse
 from tests.support.provider_steps import (
     answers,
@@ -29,14 +29,21 @@ from tests.support.provider_steps import (
     wait,
 )
 from tests.support.scripted_provider import Script, Upstream, open_upstream
-from tests.transport.origins import Way, both_ways, engine, outgoing, serve_tls, streamed
+from tests.transport.engine_calls import (
+    SendWay,
+    each_way,
+    engine,
+    outgoing,
+    send_streamed,
+    serve_tls,
+)
 
 # ---- protocols ----
 
 
-@both_ways
-def test_a_provider_that_speaks_http_1_only_is_asked_in_it(
-    http1: Upstream, ca: trustme.CA, way: Way
+@each_way
+def test_a_provider_that_speaks_only_http_1_is_called_over_http_1(
+    http1: Upstream, ca: trustme.CA, way: SendWay
 ) -> None:
     http1.script("a", answers("Hello"))
 
@@ -44,14 +51,14 @@ def test_a_provider_that_speaks_http_1_only_is_asked_in_it(
         async with engine(ca) as made:
             return [await way(made, outgoing(http1, "a")) for _ in range(20)]
 
-    replies = asyncio.run(run())
-    assert [reply.status for reply in replies] == [200] * 20
-    assert b"Hello" in replies[0].body
+    responses = asyncio.run(run())
+    assert [response.status for response in responses] == [200] * 20
+    assert b"Hello" in responses[0].body
     assert [call.protocol for call in http1.calls] == ["http/1.1"] * 20
     assert http1.connections < 10  # one tried HTTP/2; the others are used again and again
 
 
-def test_a_server_without_alpn_is_one_that_speaks_http_1(ca: trustme.CA) -> None:
+def test_a_server_without_alpn_is_called_over_http_1(ca: trustme.CA) -> None:
     async def run(upstream: Upstream) -> WireResponse:
         async with engine(ca) as made:
             return await made.send(outgoing(upstream, "a"))
@@ -62,50 +69,48 @@ def test_a_server_without_alpn_is_one_that_speaks_http_1(ca: trustme.CA) -> None
         assert [call.protocol for call in upstream.calls] == ["http/1.1"]
 
 
-@both_ways
+@each_way
 def test_http_2_carries_many_calls_over_one_connection(
-    http2: Upstream, ca: trustme.CA, way: Way
+    http2: Upstream, ca: trustme.CA, way: SendWay
 ) -> None:
     http2.script("a", answers("Hello", after=0.05))
 
     async def run() -> list[WireResponse]:
         async with engine(ca) as made, asyncio.TaskGroup() as group:
-            request = outgoing(http2, "a", stream=way is streamed)
+            request = outgoing(http2, "a", stream=way is send_streamed)
             await way(made, request)
             tasks = [group.create_task(_later(way, made, request)) for _ in range(50)]
         return [task.result() for task in tasks]
 
-    replies = asyncio.run(run())
-    assert [reply.status for reply in replies] == [200] * 50
-    assert all(b"Hello" in reply.body for reply in replies)
+    responses = asyncio.run(run())
+    assert [response.status for response in responses] == [200] * 50
+    assert all(b"Hello" in response.body for response in responses)
     assert {call.protocol for call in http2.calls} == {"h2"}
     assert http2.connections == 1
 
 
-async def _later(way: Way, made: PyqwestEngine, request: Outgoing) -> WireResponse:
+async def _later(way: SendWay, made: PyqwestEngine, request: Outgoing) -> WireResponse:
     return await way(made, request)
 
 
 def test_more_calls_than_a_connection_may_carry_open_another(
     http2: Upstream, ca: trustme.CA
 ) -> None:
-    everyone = http2.gate()
-    http2.script("a", [wait(everyone), *answers()])
+    all_called = http2.gate()
+    http2.script("a", [wait(all_called), *answers()])
 
     async def run() -> int:
         async with engine(ca) as made, asyncio.TaskGroup() as group:
             tasks = [group.create_task(made.send(outgoing(http2, "a"))) for _ in range(250)]
             await asyncio.to_thread(http2.wait, lambda: len(http2.calls) == 250)
-            everyone.open()
+            all_called.open()
         return sum(task.result().status == 200 for task in tasks)
 
     assert asyncio.run(run()) == 250
     assert http2.connections == 3
 
 
-def test_a_big_answer_and_a_big_question_fit_through_http_2(
-    http2: Upstream, ca: trustme.CA
-) -> None:
+def test_large_requests_and_responses_pass_over_http_2(http2: Upstream, ca: trustme.CA) -> None:
     http2.script("a", [reply(200, b"x" * 10_000)])
 
     async def run() -> WireResponse:
@@ -137,10 +142,15 @@ def test_a_lost_connection_is_replaced(http2: Upstream, ca: trustme.CA) -> None:
 
 @pytest.mark.parametrize("kind", ["plain", "http1", "http2"])
 @pytest.mark.parametrize("script", [[hang], [head, hang], [role, say("Hel"), hang]])
-@pytest.mark.parametrize("known", [1, ENOUGH])
-@both_ways
+@pytest.mark.parametrize("known", [1, SMALL_IN_A_ROW])
+@each_way
 def test_cancelling_a_call_closes_its_stream_at_once(
-    kind: str, script: Script, known: int, ca: trustme.CA, way: Way, request: pytest.FixtureRequest
+    kind: str,
+    script: Script,
+    known: int,
+    ca: trustme.CA,
+    way: SendWay,
+    request: pytest.FixtureRequest,
 ) -> None:
     upstream: Upstream = request.getfixturevalue(kind)
     upstream.script("a", script)
@@ -166,7 +176,7 @@ def test_cancelling_a_call_closes_its_stream_at_once(
     assert asyncio.run(run()) < 0.1
 
 
-def test_a_cancelled_call_leaves_its_connection_to_the_others(
+def test_other_calls_keep_their_connection_when_one_is_cancelled(
     http2: Upstream, ca: trustme.CA
 ) -> None:
     closed = http2.gate()
@@ -175,7 +185,7 @@ def test_a_cancelled_call_leaves_its_connection_to_the_others(
 
     async def run() -> WireResponse:
         async with engine(ca) as made, asyncio.TaskGroup() as group:
-            kept = group.create_task(streamed(made, outgoing(http2, "b", stream=True)))
+            kept = group.create_task(send_streamed(made, outgoing(http2, "b", stream=True)))
             await asyncio.to_thread(http2.wait_called, "b")
             async with made.stream(outgoing(http2, "a", stream=True)) as incoming:
                 await anext(aiter(incoming.body))
@@ -190,17 +200,19 @@ def test_a_cancelled_call_leaves_its_connection_to_the_others(
 # ---- what is never done ----
 
 
-@both_ways
+@each_way
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_handed_back_and_not_followed(way: Way, plain: Upstream, status: int) -> None:
+def test_a_redirect_is_returned_and_not_followed(
+    way: SendWay, plain: Upstream, status: int
+) -> None:
     plain.script("a", [reply(status, b"", {"location": f"{plain.url}/elsewhere"})])
 
     async def run() -> WireResponse:
         async with engine() as made:
             return await way(made, outgoing(plain, "a"))
 
-    answer = asyncio.run(run())
-    assert (answer.status, answer.headers["location"]) == (status, f"{plain.url}/elsewhere")
+    response = asyncio.run(run())
+    assert (response.status, response.headers["location"]) == (status, f"{plain.url}/elsewhere")
     assert len(plain.calls) == 1
 
 
@@ -216,7 +228,7 @@ def test_cookies_are_not_kept(plain: Upstream) -> None:
     assert "cookie" not in plain.calls[1].headers
 
 
-def test_a_stream_that_is_left_unread_is_closed(plain: Upstream) -> None:
+def test_an_unread_stream_is_closed_at_the_end_of_its_block(plain: Upstream) -> None:
     plain.script("a", [*stalls(role, say("Hel"))])
 
     async def run() -> None:
@@ -227,13 +239,13 @@ def test_a_stream_that_is_left_unread_is_closed(plain: Upstream) -> None:
     plain.wait_disconnected("a")
 
 
-def test_an_ended_stream_leaves_its_connection_for_the_next(plain: Upstream) -> None:
+def test_the_connection_of_an_ended_stream_is_reused(plain: Upstream) -> None:
     plain.script("a", [role, end])
 
     async def run() -> None:
         async with engine() as made:
             for _ in range(20):
-                await streamed(made, outgoing(plain, "a", stream=True))
+                await send_streamed(made, outgoing(plain, "a", stream=True))
 
     asyncio.run(run())
     assert len(plain.calls) == 20

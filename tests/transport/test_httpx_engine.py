@@ -1,4 +1,4 @@
-"""The door to httpx's types: any httpx transport under the gateway, our engine under any client."""
+"""The adapters to httpx: the gateway over any httpx transport, any client over the engine."""
 
 from __future__ import annotations
 
@@ -36,27 +36,27 @@ REQUEST = Outgoing("POST", "https://provider.test/v1/x", {"authorization": "Bear
 
 
 def send(handler: Handler) -> WireResponse:
-    """The whole reply of a mock transport."""
+    """The whole response of a mock transport."""
     return asyncio.run(HttpxEngine(httpx2.MockTransport(handler)).send(REQUEST))
 
 
 def stream(handler: Handler) -> WireResponse:
-    """The same as it arrives."""
+    """The same, read as a stream."""
 
     async def run() -> WireResponse:
         engine = HttpxEngine(httpx2.MockTransport(handler))
         async with engine.stream(REQUEST) as incoming:
-            body = b"".join([piece async for piece in incoming.body])
+            body = b"".join([part async for part in incoming.body])
             return WireResponse(incoming.status, incoming.headers, body)
 
     return asyncio.run(run())
 
 
-both_ways = pytest.mark.parametrize("way", [send, stream])
+each_way = pytest.mark.parametrize("way", [send, stream])
 
 
-@both_ways
-def test_a_mock_transport_gets_the_request_and_gives_the_reply(
+@each_way
+def test_a_mock_transport_gets_the_request_and_returns_the_response(
     way: Callable[[Handler], WireResponse],
 ) -> None:
     seen: list[httpx2.Request] = []
@@ -65,21 +65,21 @@ def test_a_mock_transport_gets_the_request_and_gives_the_reply(
         seen.append(request)
         return httpx2.Response(201, headers={"X-Request-Id": "r"}, content=b"yes")
 
-    reply = way(handler)
-    assert (reply.status, reply.headers["x-request-id"], reply.body) == (201, "r", b"yes")
+    response = way(handler)
+    assert (response.status, response.headers["x-request-id"], response.body) == (201, "r", b"yes")
     assert (seen[0].method, str(seen[0].url)) == ("POST", "https://provider.test/v1/x")
     assert (seen[0].headers["authorization"], seen[0].content) == ("Bearer k", b"{}")
 
 
-@both_ways
+@each_way
 def test_an_encoded_body_arrives_decoded(way: Callable[[Handler], WireResponse]) -> None:
     headers = {"content-encoding": "gzip"}
     body = gzip.compress(b"hello")
-    reply = way(lambda _: httpx2.Response(200, headers=headers, content=body))
-    assert reply.body == b"hello"
+    response = way(lambda _: httpx2.Response(200, headers=headers, content=body))
+    assert response.body == b"hello"
 
 
-FAULTS: list[tuple[Exception, type[EngineError]]] = [
+ERRORS: list[tuple[Exception, type[EngineError]]] = [
     (httpx2.ConnectError("marker"), ConnectFailed),
     (httpx2.ConnectTimeout("marker"), SlowConnect),
     (httpx2.PoolTimeout("marker"), SlowConnect),
@@ -91,48 +91,48 @@ FAULTS: list[tuple[Exception, type[EngineError]]] = [
 ]
 
 
-@both_ways
+@each_way
 @pytest.mark.parametrize(
-    ("fault", "ours"), FAULTS, ids=lambda value: getattr(value, "__name__", "")
+    ("raised", "expected"), ERRORS, ids=lambda value: getattr(value, "__name__", "")
 )
-def test_httpxs_faults_are_the_engines_and_show_nothing(
-    way: Callable[[Handler], WireResponse], fault: Exception, ours: type[EngineError]
+def test_httpxs_errors_become_engine_errors_without_their_messages(
+    way: Callable[[Handler], WireResponse], raised: Exception, expected: type[EngineError]
 ) -> None:
     def handler(_: httpx2.Request) -> httpx2.Response:
-        raise fault
+        raise raised
 
-    with pytest.raises(ours) as caught:
+    with pytest.raises(expected) as caught:
         way(handler)
-    assert caught.type is ours
+    assert caught.type is expected
     assert "marker" not in str(caught.value)
 
 
-@both_ways
+@each_way
 def test_a_body_that_breaks_is_a_connection_lost(way: Callable[[Handler], WireResponse]) -> None:
-    async def pieces() -> AsyncIterator[bytes]:
+    async def parts() -> AsyncIterator[bytes]:
         yield b"half"
         raise httpx2.ReadError("marker")
 
     with pytest.raises(ConnectionLost):
-        way(lambda _: httpx2.Response(200, content=pieces()))
+        way(lambda _: httpx2.Response(200, content=parts()))
 
 
-@both_ways
+@each_way
 def test_a_body_that_cannot_be_decoded_is_a_connection_lost(
     way: Callable[[Handler], WireResponse],
 ) -> None:
-    async def pieces() -> AsyncIterator[bytes]:
+    async def parts() -> AsyncIterator[bytes]:
         yield b"this is no gzip"
 
     headers = {"content-encoding": "gzip"}
     with pytest.raises(ConnectionLost):
-        way(lambda _: httpx2.Response(200, headers=headers, content=pieces()))
+        way(lambda _: httpx2.Response(200, headers=headers, content=parts()))
 
 
 def test_the_whole_gateway_runs_over_a_mock_transport() -> None:
     def handler(request: httpx2.Request) -> httpx2.Response:
-        asked = json.loads(request.content)
-        return httpx2.Response(200, content=WIRE_FORMATS["openai"].whole(asked["model"], "Hello"))
+        body = json.loads(request.content)
+        return httpx2.Response(200, content=WIRE_FORMATS["openai"].whole(body["model"], "Hello"))
 
     params = {"model": "openai/gpt-4o", "api_key": "k"}
     config = {"model_list": [{"model_name": "a", "litellm_params": params}]}
@@ -144,16 +144,16 @@ def test_the_whole_gateway_runs_over_a_mock_transport() -> None:
             request = parse_request({"model": "a", "messages": HI})
             return await gateway.answer(request, Context("req_1"))
 
-    answer = asyncio.run(run())
-    assert isinstance(answer.body, dict)
-    assert answer.body["choices"][0]["message"]["content"] == "Hello"
+    response = asyncio.run(run())
+    assert isinstance(response.body, dict)
+    assert response.body["choices"][0]["message"]["content"] == "Hello"
 
 
 # ---- our engine under the official client ----
 
 
 def client(upstream: Upstream, timeout: float = 30.0) -> openai.AsyncOpenAI:
-    """The OpenAI client, our engine under it."""
+    """The OpenAI client over our engine."""
     return openai.AsyncOpenAI(
         api_key="sk-mine",
         base_url=f"{upstream.url}/v1",
@@ -177,7 +177,7 @@ def test_the_official_client_runs_over_our_engine(plain: Upstream) -> None:
     assert plain.calls[0].headers["content-type"] == "application/json"
 
 
-def test_its_errors_are_the_clients_own(plain: Upstream) -> None:
+def test_errors_are_raised_as_the_clients_own(plain: Upstream) -> None:
     plain.script("a", [refuse(429, "slower", {"retry-after": "7"})])
 
     async def run() -> openai.RateLimitError:
@@ -191,7 +191,7 @@ def test_its_errors_are_the_clients_own(plain: Upstream) -> None:
     assert "slower" in error.message
 
 
-def test_leaving_its_stream_closes_the_providers(plain: Upstream) -> None:
+def test_closing_the_clients_stream_closes_the_providers(plain: Upstream) -> None:
     plain.script("a", stalls(role, say("Hel")))
 
     async def run() -> None:
@@ -204,7 +204,7 @@ def test_leaving_its_stream_closes_the_providers(plain: Upstream) -> None:
     asyncio.run(run())
 
 
-def test_its_timeout_counts_before_the_head(plain: Upstream) -> None:
+def test_the_clients_timeout_applies_until_the_headers(plain: Upstream) -> None:
     plain.script("a", [hang])
 
     async def run() -> None:
@@ -216,7 +216,7 @@ def test_its_timeout_counts_before_the_head(plain: Upstream) -> None:
     plain.wait_disconnected("a")
 
 
-def test_its_timeout_counts_between_two_pieces(plain: Upstream) -> None:
+def test_the_clients_timeout_applies_between_two_parts(plain: Upstream) -> None:
     plain.script("a", stalls(role, say("Hel")))
 
     async def run() -> list[openai.types.chat.ChatCompletionChunk]:
@@ -229,7 +229,7 @@ def test_its_timeout_counts_between_two_pieces(plain: Upstream) -> None:
     plain.wait_disconnected("a")
 
 
-def test_a_provider_that_is_not_there_is_a_connection_error(plain: Upstream) -> None:
+def test_an_unreachable_provider_is_a_connection_error(plain: Upstream) -> None:
     plain.url = "http://nowhere.invalid"
 
     async def run() -> None:

@@ -1,4 +1,4 @@
-"""Proxies are taken from the environment, as curl does: each case in a process of its own."""
+"""Proxies from the environment, as curl reads them; each case runs in its own process."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ asyncio.run(main())
 
 
 class Proxy:
-    """A forward proxy that notes what it is asked for."""
+    """A forward proxy that records its requests."""
 
     def __init__(self) -> None:
         self.url = ""
-        self.asked: list[str] = []
+        self.targets: list[str] = []
         self.heads: list[bytes] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         self.heads.append(head)
         method, target, _ = head.decode().split(" ", 2)
-        self.asked.append(f"{method} {target}")
+        self.targets.append(f"{method} {target}")
         if method == "CONNECT":
             host, _, port = target.rpartition(":")
             writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -93,7 +93,7 @@ def proxy() -> Iterator[Proxy]:
 
 
 def statuses(url: str, pem: Path, **env: str) -> list[str]:
-    """What a process with this environment gets from `url`."""
+    """The statuses that a process with this environment gets from `url`."""
     command = [sys.executable, "-c", SCRIPT, url, str(pem)]
     env["PYTHONPATH"] = str(SHARED)
     done = subprocess.run(  # noqa: S603 -- our own
@@ -110,9 +110,9 @@ def pem(ca: trustme.CA, tmp_path: Path) -> Path:
     return path
 
 
-def test_plain_http_is_asked_of_the_proxy_by_its_whole_address(proxy: Proxy, pem: Path) -> None:
+def test_a_plain_http_request_goes_to_the_proxy_with_its_whole_url(proxy: Proxy, pem: Path) -> None:
     assert statuses("http://provider.test", pem, HTTP_PROXY=proxy.url) == ["200", "200"]
-    assert proxy.asked == ["POST http://provider.test/v1/chat/completions"] * 2
+    assert proxy.targets == ["POST http://provider.test/v1/chat/completions"] * 2
 
 
 @pytest.mark.parametrize("kind", ["http1", "http2"])
@@ -123,7 +123,7 @@ def test_https_goes_through_a_tunnel_that_sees_no_key(
     upstream.script("a", answers())
     assert statuses(upstream.url, pem, HTTPS_PROXY=proxy.url) == ["200", "200"]
     host = upstream.url.removeprefix("https://")
-    assert set(proxy.asked) == {f"CONNECT {host}"}
+    assert set(proxy.targets) == {f"CONNECT {host}"}
     assert b"marker" not in b"".join(proxy.heads)
     assert {call.protocol for call in upstream.calls} == {"h2" if kind == "http2" else "http/1.1"}
 
@@ -132,4 +132,4 @@ def test_no_proxy_is_respected(proxy: Proxy, pem: Path, http2: Upstream) -> None
     http2.script("a", answers())
     env = {"HTTPS_PROXY": proxy.url, "NO_PROXY": "127.0.0.1"}
     assert statuses(http2.url, pem, **env) == ["200", "200"]
-    assert proxy.asked == []
+    assert proxy.targets == []

@@ -1,1 +1,1 @@
-"""What talks to the network: the engine under it, and the door to httpx's types."""
+"""Calls to providers over HTTP: keys and signing, streaming, connections, errors."""

@@ -1,7 +1,7 @@
 """
-One call to one deployment: encode, sign, send, decode, and every fault as a `ProviderError`.
+Makes one call to one deployment: encodes, signs, sends, decodes, and raises `ProviderError`s.
 
-Knows the wire and the clock's limits; nothing of retries, groups or fan-out.
+Knows nothing of retries, groups or fan-out.
 """
 
 from __future__ import annotations
@@ -25,19 +25,25 @@ from ..secret import HiddenRepr, Secret
 from ..wire.http import WireRequest, WireResponse
 from .credentials import SecretSource, Signer
 from .engine import MAX_ANSWER, Engine, EngineError, Incoming, Outgoing, TooLong
-from .error_mapping import MAX_ERROR_BODY, fault, malformed, refusal, wire_error
+from .error_mapping import (
+    MAX_ERROR_BODY,
+    from_engine_error,
+    from_response,
+    from_wire_error,
+    malformed,
+)
 
-# What a reply that is not the provider's own wire raises while it is decoded.
-NONSENSE = (BadWire, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+# What decoding raises if a response is not in the provider's format.
+DECODE_ERRORS = (BadWire, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
-REFUSALS = frozenset({401, 403})
+KEY_REJECTED = frozenset({401, 403})
 
 MAX_COPIES = 256_000_000
-"""Bytes of big bodies on their way to providers at once."""
+"""Bytes that the big request bodies being sent may have together."""
 
 
-class Reply(HiddenRepr, frozen=True):
-    """A whole answer and what came with it."""
+class ChatResponse(HiddenRepr, frozen=True):
+    """A whole response, its headers, and the parameters that were not sent."""
 
     completion: ChatCompletion
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -45,7 +51,7 @@ class Reply(HiddenRepr, frozen=True):
 
 
 class OpenStream(Struct, frozen=True):
-    """An answer under way, its head read: the chunks as they come."""
+    """A streamed response whose headers are there; `chunks` yields the rest as it arrives."""
 
     chunks: AsyncIterator[ChatChunk]
     headers: Mapping[str, str]
@@ -54,10 +60,10 @@ class OpenStream(Struct, frozen=True):
 
 class Transport:
     """
-    Performs one call. Made once; used by many calls at the same time.
+    Calls deployments. One instance serves many concurrent calls.
 
-    `max_answer` is how many bytes one event of a stream may have, `max_copies` how many the big
-    bodies under way may have together: a call that would be too much waits.
+    `max_answer` is the size limit of one event of a stream, `max_copies` that of all big request
+    bodies being sent together, both in bytes. A call that would exceed `max_copies` waits.
     """
 
     def __init__(
@@ -75,51 +81,53 @@ class Transport:
         self._secrets = secrets
         self._make_signer = signer
         self._signer: Signer | None = None
-        self._turns: dict[str, int] = {}
+        self._last_key: dict[str, int] = {}  # by deployment
 
-    async def chat(self, deployment: Deployment, request: ChatRequest, size: int = 0) -> Reply:
+    async def chat(
+        self, deployment: Deployment, request: ChatRequest, size: int = 0
+    ) -> ChatResponse:
         """
-        The whole answer; raises a `ProviderError`, `Unsupported` or `MissingKey`.
+        The whole response; raises a `ProviderError`, `Unsupported` or `MissingKey`.
 
-        `size` is the most bytes that the request can be on the wire, 0 where nobody knows.
+        `size` is an upper limit of the request's bytes, 0 if it is not known.
         """
         codec = deployment.provider.chat
         async with self._copies.reserve(size) as copy:
             wire = codec.encode(request, deployment.target, False)
             copy.shrink(len(wire.body))
             try:
-                signed, reply = await self._answered(deployment, wire)
+                signed, response = await self._send(deployment, wire)
             except EngineError as error:
-                raise fault(deployment, error) from None
-        if reply.status != 200:  # noqa: PLR2004
-            raise refusal(deployment, reply, signed.text)
+                raise from_engine_error(deployment, error) from None
+        if response.status != 200:  # noqa: PLR2004
+            raise from_response(deployment, response, signed.key)
         try:
-            completion = codec.decode(reply, deployment.target)
+            completion = codec.decode(response, deployment.target)
         except WireError as error:
-            raise wire_error(deployment, error, signed.text) from None
-        except NONSENSE:
+            raise from_wire_error(deployment, error, signed.key) from None
+        except DECODE_ERRORS:
             raise malformed(deployment) from None
-        return Reply(completion, reply.headers, wire.dropped)
+        return ChatResponse(completion, response.headers, wire.dropped)
 
-    async def _answered(
+    async def _send(
         self, deployment: Deployment, wire: WireRequest
     ) -> tuple[_Signed, WireResponse]:
-        """The reply; asked for again where the key has been replaced since."""
-        signed = await self._signed(deployment, wire)
-        reply = await self._engine.send(signed.outgoing)
-        if reply.status in REFUSALS and await self._renewed(signed):
-            signed = await self._signed(deployment, wire)
-            reply = await self._engine.send(signed.outgoing)
-        return signed, reply
+        """Send the request; once more if its key was rejected and there is a new one."""
+        signed = await self._sign(deployment, wire)
+        response = await self._engine.send(signed.outgoing)
+        if response.status in KEY_REJECTED and await self._has_new_key(signed):
+            signed = await self._sign(deployment, wire)
+            response = await self._engine.send(signed.outgoing)
+        return signed, response
 
     @asynccontextmanager
     async def stream(
         self, deployment: Deployment, request: ChatRequest, size: int = 0
     ) -> AsyncIterator[OpenStream]:
         """
-        The answer as it comes; leaving the block closes the provider's stream at once.
+        The response as it arrives; leaving the block closes the provider's stream at once.
 
-        The iterator raises `Broken` if the stream ends before the provider says that it is done.
+        The iterator raises `Broken` if the stream ends before the provider marks its end.
         """
         try:
             async with AsyncExitStack() as stack:
@@ -128,70 +136,70 @@ class Transport:
                 copy.shrink(len(wire.body))
                 try:
                     async with asyncio.timeout(deployment.stream_timeout):
-                        signed, incoming = await self._begun(stack, deployment, wire)
+                        signed, incoming = await self._open(stack, deployment, wire)
                 except TimeoutError:
-                    raise _silent(deployment) from None
+                    raise _stream_timeout(deployment) from None
                 if incoming.status != 200:  # noqa: PLR2004
-                    reply = WireResponse(
-                        incoming.status, incoming.headers, await _limited(incoming)
+                    response = WireResponse(
+                        incoming.status, incoming.headers, await _error_body(incoming)
                     )
-                    raise refusal(deployment, reply, signed.text)
-                chunks = _chunks(deployment, incoming, signed.text, self._max_answer)
+                    raise from_response(deployment, response, signed.key)
+                chunks = _chunks(deployment, incoming, signed.key, self._max_answer)
                 yield OpenStream(chunks, incoming.headers, wire.dropped)
         except EngineError as error:
-            raise fault(deployment, error) from None
+            raise from_engine_error(deployment, error) from None
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._engine.aclose()
 
-    async def _begun(
+    async def _open(
         self, stack: AsyncExitStack, deployment: Deployment, wire: WireRequest
     ) -> tuple[_Signed, Incoming]:
-        """The reply's head; asked for again where the key has been replaced since."""
-        signed = await self._signed(deployment, wire)
+        """Open the stream; once more if the key was rejected and there is a new one."""
+        signed = await self._sign(deployment, wire)
         incoming = await stack.enter_async_context(self._engine.stream(signed.outgoing))
-        if incoming.status in REFUSALS and await self._renewed(signed):
+        if incoming.status in KEY_REJECTED and await self._has_new_key(signed):
             await stack.aclose()
-            signed = await self._signed(deployment, wire)
+            signed = await self._sign(deployment, wire)
             incoming = await stack.enter_async_context(self._engine.stream(signed.outgoing))
         return signed, incoming
 
-    async def _renewed(self, signed: _Signed) -> bool:
-        """Whether the refused key has been replaced since: then it is worth a second call."""
-        if signed.secret is None or signed.text is None:
+    async def _has_new_key(self, signed: _Signed) -> bool:
+        """Whether the rejected key has been replaced, so that a second call may succeed."""
+        if signed.secret is None or signed.key is None:
             return False
-        return await self._secrets.renew(signed.secret, signed.text)
+        return await self._secrets.renew(signed.secret, signed.key)
 
-    async def _signed(self, deployment: Deployment, wire: WireRequest) -> _Signed:
-        """The request with its address and its key."""
+    async def _sign(self, deployment: Deployment, wire: WireRequest) -> _Signed:
+        """Add the address, the key or the signature to the request."""
         provider, url = deployment.provider, join(deployment.base_url, wire.path)
         headers = {"content-type": "application/json", **provider.headers, **wire.headers}
-        secret, text = await self._pick_key(deployment)
+        secret, key = await self._pick_key(deployment)
         match provider.auth:
-            case SigV4(service) if not text:
+            case SigV4(service) if not key:
                 self._signer = self._signer or self._make_signer()
                 region = deployment.target.options.get("region", "us-east-1")
                 outgoing = Outgoing(wire.method, url, headers, wire.body)
                 headers = {**headers, **await self._signer.headers(outgoing, service, region)}
-            case SigV4() | Bearer():  # a Bedrock API key stands in for the role
-                if text:
-                    headers["authorization"] = f"Bearer {text}"
+            case SigV4() | Bearer():  # with a Bedrock API key no signature is needed
+                if key:
+                    headers["authorization"] = f"Bearer {key}"
             case Header(name):
-                if text:
-                    headers[name] = text
+                if key:
+                    headers[name] = key
             case _:
                 assert_never(provider.auth)
-        return _Signed(Outgoing(wire.method, url, headers, wire.body), secret, text)
+        return _Signed(Outgoing(wire.method, url, headers, wire.body), secret, key)
 
     async def _pick_key(self, deployment: Deployment) -> tuple[Secret | None, str | None]:
-        """One of the deployment's keys; several are used in turn."""
+        """One of the deployment's keys, with the secret that holds it; several are used in turn."""
         keys = [(s, text) for s in deployment.keys for text in await self._secrets.values(s)]
         if len(keys) == 1:
             return keys[0]
         if keys:
-            turn = self._turns[deployment.id] = self._turns.get(deployment.id, -1) + 1
-            return keys[turn % len(keys)]
+            number = self._last_key[deployment.id] = self._last_key.get(deployment.id, -1) + 1
+            return keys[number % len(keys)]
         if deployment.keys and not deployment.provider.key_optional:
             raise MissingKey(
                 f"`{deployment.name}`: no key for `{deployment.provider.name}`: "
@@ -201,11 +209,11 @@ class Transport:
 
 
 class _Signed(Struct, frozen=True, gc=False):
-    """A request as it goes out, and the key that it goes with."""
+    """A request to send, its key, and the secret that holds the key."""
 
     outgoing: Outgoing
     secret: Secret | None
-    text: str | None
+    key: str | None
 
     def __repr__(self) -> str:
         return "_Signed(…)"
@@ -214,12 +222,12 @@ class _Signed(Struct, frozen=True, gc=False):
 @lru_cache(maxsize=1024)
 def join(base: str, path: str) -> str:
     """
-    A base URL and a path; what the base already ends in (`…/v1` and `/v1/messages`) is said once.
+    Join a base URL and a path; a part in both (`…/v1` and `/v1/messages`) is not repeated.
 
-    LiteLLM's users, and the vendors' own pages, write `api_base` with and without it.
+    LiteLLM's users, and the vendors' documentation, write `api_base` with and without that part.
     """
     parts = path.split("/")
-    below = base.partition("://")[2].partition("/")[2]  # without the host, whatever it is called
+    below = base.partition("://")[2].partition("/")[2]  # without the host
     for end in range(len(parts) - 1, 1, -1):
         start = "/".join(parts[:end])
         if f"/{below}".endswith(start):
@@ -239,41 +247,41 @@ async def _chunks(
                 data = await anext(body, None)
             if data is None:
                 break
-            pending = _within(limit, pending + len(data))
+            pending = _check_size(limit, pending + len(data))
             for event in framer.feed(data):
                 pending = 0
                 for chunk in decoder.feed(event):
                     yield chunk
     except EngineError as error:
-        raise fault(deployment, error) from None
+        raise from_engine_error(deployment, error) from None
     except WireError as error:
-        raise wire_error(deployment, error, key) from None
+        raise from_wire_error(deployment, error, key) from None
     except TimeoutError:
-        raise _silent(deployment) from None
-    except NONSENSE:
+        raise _stream_timeout(deployment) from None
+    except DECODE_ERRORS:
         raise malformed(deployment) from None
     if not decoder.ended:
-        raise Broken(deployment, ErrorDetail("the stream ended before the answer did"))
+        raise Broken(deployment, ErrorDetail("the stream ended before the response was complete"))
 
 
-def _within(limit: int, size: int) -> int:
+def _check_size(limit: int, size: int) -> int:
     if size > limit:
         raise TooLong(f"an event of more than {limit} bytes")
     return size
 
 
-def _silent(deployment: Deployment) -> TimedOut:
-    words = f"the stream was silent for {deployment.stream_timeout:g} s"
-    return TimedOut(deployment, ErrorDetail(words, "timeout_error"))
+def _stream_timeout(deployment: Deployment) -> TimedOut:
+    message = f"no data on the stream for {deployment.stream_timeout:g} s"
+    return TimedOut(deployment, ErrorDetail(message, "timeout_error"))
 
 
-async def _limited(incoming: Incoming) -> bytes:
-    """An error's body, as far as anyone would read it."""
+async def _error_body(incoming: Incoming) -> bytes:
+    """The body of an error response, or the start of one larger than `MAX_ERROR_BODY`."""
     parts: list[bytes] = []
     size = 0
-    async for piece in incoming.body:
-        parts.append(piece)
-        size += len(piece)
+    async for part in incoming.body:
+        parts.append(part)
+        size += len(part)
         if size > MAX_ERROR_BODY:
             break
     return b"".join(parts)

@@ -1,10 +1,10 @@
 """
-The engine: pyqwest (Rust: hyper, rustls) over a few HTTP/2 connections an origin.
+The engine that Fanout uses: pyqwest (Rust: hyper, rustls) with a pool of HTTP/2 connections.
 
-An origin's calls share *lanes*. A lane is one HTTP/2 connection that carries up to 100 calls, the
-number of streams that servers commonly allow, so 1,000 calls need ten connections and not 1,000.
-Whether an origin speaks HTTP/2 is learned by asking for it: the first call that fails before any
-answer is sent again over HTTP/1.1, which is safe because such a server cannot have read it.
+All calls to an origin share a few HTTP/2 connections. Each carries up to 100 calls, the number of
+streams that servers commonly allow, so 1,000 calls need ten connections and not 1,000. The engine
+tries HTTP/2 first; if an origin's first call fails before a response, it is sent again over
+HTTP/1.1. This is safe: a server that does not speak HTTP/2 cannot have read the request.
 Decision 0001 has the measurements.
 """
 
@@ -33,33 +33,44 @@ from .engine import (
     Outgoing,
     TooLong,
 )
-from .response_reading import ENOUGH, WholeReads, arriving, begin, execute, read, translated
+from .response_reading import (
+    SMALL_IN_A_ROW,
+    WholeReads,
+    open_response,
+    read_in_parts,
+    read_whole,
+    streamed,
+    to_engine_error,
+)
 
-STREAMS_PER_LANE = 100
-MAX_LANES = 10
+STREAMS_PER_CONNECTION = 100
+MAX_CONNECTIONS = 10
+"""HTTP/2 connections to one origin."""
+
 MAX_SOCKETS = 800
-"""Calls in flight over HTTP/1.1, a socket each: a Lambda has 1,024 file descriptors in all."""
+"""Calls in flight over HTTP/1.1, each with a socket: a Lambda has 1,024 file descriptors in all."""
 
 IDLE_SOCKETS = 400
-"""Those to one address that are kept for the next calls."""
+"""HTTP/1.1 connections to one address that are kept open for later calls."""
 
-SETTLE = 0.02
-"""Seconds that the engine's threads get at the process's end to say what they are saying."""
+EXIT_DELAY = 0.02
+"""Seconds that the process waits at its end for the engine's threads."""
 
 
 @atexit.register
-def _settle() -> None:
+def _wait_for_engine_threads() -> None:
     """
-    Before CPython 3.14 a thread of Rust's that needs the interpreter while it shuts down takes the
-    process with it (SIGABRT): one still reporting a call that ended the moment before.
+    Wait until the engine's threads have reported calls that ended just before the process does.
 
-    https://github.com/curioswitch/pyqwest/issues/164 and https://github.com/PyO3/pyo3/issues/6084.
+    Before CPython 3.14 a Rust thread that needs the interpreter while it shuts down aborts the
+    process (SIGABRT): https://github.com/curioswitch/pyqwest/issues/164 and
+    https://github.com/PyO3/pyo3/issues/6084.
     """
-    time.sleep(SETTLE)
+    time.sleep(EXIT_DELAY)
 
 
-class Speaks(Enum):
-    """What is known of an origin's protocol."""
+class OriginProtocol(Enum):
+    """The HTTP version that an origin speaks, as far as it is known."""
 
     UNKNOWN = 0
     HTTP2 = 1
@@ -68,9 +79,9 @@ class Speaks(Enum):
 
 class PooledConnection(Struct):
     """
-    One client of the Rust engine: over HTTP/2 one connection, over HTTP/1.1 its own pool.
+    A client of the Rust engine: one connection over HTTP/2, or a pool of its own over HTTP/1.1.
 
-    A call is in flight for a `with` block.
+    A `with` block counts one call in flight.
     """
 
     transport: pyqwest.HTTPTransport
@@ -86,19 +97,19 @@ class PooledConnection(Struct):
 
 
 class Origin(Struct):
-    """One scheme, host and port, and the lanes to it."""
+    """One scheme, host and port, and the HTTP/2 connections to it."""
 
-    speaks: Speaks
-    trust: WholeReads
-    lanes: list[PooledConnection] = field(default_factory=list)
+    protocol: OriginProtocol
+    whole_reads: WholeReads
+    connections: list[PooledConnection] = field(default_factory=list)
 
 
 class PyqwestEngine:
     """
-    Performs requests over shared connections; trusts the system's certificates, or `ca_pem`'s.
+    Sends requests over shared connections; trusts the system's certificates, or those in `ca_pem`.
 
-    Proxies are taken from the environment (`HTTPS_PROXY`, `NO_PROXY`), as curl does. `max_answer`
-    is how many bytes of a whole reply are held, `max_sockets` how many HTTP/1.1 calls there may be.
+    Like curl, it reads proxies from the environment (`HTTPS_PROXY`, `NO_PROXY`). `max_answer` is
+    the size limit of a whole response in bytes, `max_sockets` the most HTTP/1.1 calls in flight.
     """
 
     def __init__(
@@ -113,107 +124,107 @@ class PyqwestEngine:
         self._ca_pem = ca_pem or _system_bundle()
         self._origins: dict[tuple[str, str], Origin] = {}
         self._opened: list[PooledConnection] = []
-        self._plain: PooledConnection | None = None
+        self._http1_pool: PooledConnection | None = None
         self._max_answer = max_answer
         self._max_sockets = max_sockets
         self._sockets = asyncio.Semaphore(max_sockets)
 
     async def send(self, request: Outgoing) -> WireResponse:
-        """The whole reply."""
+        """The whole response."""
         origin = self._origin(request.url)
-        if origin.speaks is not Speaks.HTTP1:
+        if origin.protocol is not OriginProtocol.HTTP1:
             try:
-                with self._lane(origin) as lane:
-                    reply = await self._whole(origin, lane, request)
+                with self._http2(origin) as connection:
+                    response = await self._read(origin, connection, request)
             except (ConnectFailed, ConnectionLost):
-                if origin.speaks is Speaks.HTTP2:
+                if origin.protocol is OriginProtocol.HTTP2:
                     raise
-                origin.trust.lose()
+                origin.whole_reads.reset()
             else:
-                origin.speaks = Speaks.HTTP2
-                return reply
+                origin.protocol = OriginProtocol.HTTP2
+                return response
         async with self._sockets:
-            reply = await self._whole(origin, self._http1(), request)
-        origin.speaks = Speaks.HTTP1
-        return reply
+            response = await self._read(origin, self._http1(), request)
+        origin.protocol = OriginProtocol.HTTP1
+        return response
 
     @asynccontextmanager
     async def stream(self, request: Outgoing) -> AsyncIterator[Incoming]:
-        """The reply as it arrives."""
+        """The response as it arrives."""
         origin = self._origin(request.url)
-        if origin.speaks is not Speaks.HTTP1:
-            with self._lane(origin) as lane:
+        if origin.protocol is not OriginProtocol.HTTP1:
+            with self._http2(origin) as connection:
                 try:
-                    response = await begin(lane.transport, request)
+                    response = await open_response(connection.transport, request)
                 except (ConnectFailed, ConnectionLost):
-                    if origin.speaks is Speaks.HTTP2:
+                    if origin.protocol is OriginProtocol.HTTP2:
                         raise
-                    origin.trust.lose()
+                    origin.whole_reads.reset()
                 else:
-                    origin.speaks = Speaks.HTTP2
-                    async with arriving(response) as reply:
-                        yield reply
+                    origin.protocol = OriginProtocol.HTTP2
+                    async with streamed(response) as incoming:
+                        yield incoming
                     return
         async with self._sockets:
-            response = await begin(self._http1().transport, request)
-            origin.speaks = Speaks.HTTP1
-            async with arriving(response) as reply:
-                yield reply
+            response = await open_response(self._http1().transport, request)
+            origin.protocol = OriginProtocol.HTTP1
+            async with streamed(response) as incoming:
+                yield incoming
 
     async def aclose(self) -> None:
         """Close every connection."""
-        for lane in self._opened:
-            await lane.transport.aclose()
+        for connection in self._opened:
+            await connection.transport.aclose()
         self._opened.clear()
         self._origins.clear()
-        self._plain = None
+        self._http1_pool = None
 
     def _origin(self, url: str) -> Origin:
         try:
             parts = urlsplit(url)
         except ValueError as error:
-            raise translated(error) from None
+            raise to_engine_error(error) from None
         key = (parts.scheme, parts.netloc)
         if (origin := self._origins.get(key)) is None:
             secure = parts.scheme == "https"
-            # Who may speak HTTP/2 is a vendor, whose first thousand calls come at once.
-            trust = WholeReads(ENOUGH if secure else 0)
-            origin = Origin(Speaks.UNKNOWN if secure else Speaks.HTTP1, trust)
+            # An HTTPS origin is usually a vendor's, and its first thousand calls start at once.
+            whole_reads = WholeReads(SMALL_IN_A_ROW if secure else 0)
+            origin = Origin(OriginProtocol.UNKNOWN if secure else OriginProtocol.HTTP1, whole_reads)
             self._origins[key] = origin
         return origin
 
-    def _lane(self, origin: Origin) -> PooledConnection:
-        """The first lane with room; a new one where all are full; else the emptiest."""
-        for lane in origin.lanes:
-            if lane.in_flight < STREAMS_PER_LANE:
-                return lane
-        if len(origin.lanes) == MAX_LANES:
-            return min(origin.lanes, key=_load)
-        lane = self._open_lane(pyqwest.HTTPVersion.HTTP2)
-        origin.lanes.append(lane)
-        return lane
+    def _http2(self, origin: Origin) -> PooledConnection:
+        """The first connection with a free stream; if none has one, a new or the least busy one."""
+        for connection in origin.connections:
+            if connection.in_flight < STREAMS_PER_CONNECTION:
+                return connection
+        if len(origin.connections) == MAX_CONNECTIONS:
+            return min(origin.connections, key=_load)
+        connection = self._open_connection(pyqwest.HTTPVersion.HTTP2)
+        origin.connections.append(connection)
+        return connection
 
     def _http1(self) -> PooledConnection:
-        if self._plain is None:
-            self._plain = self._open_lane(pyqwest.HTTPVersion.HTTP1)
-        return self._plain
+        if self._http1_pool is None:
+            self._http1_pool = self._open_connection(pyqwest.HTTPVersion.HTTP1)
+        return self._http1_pool
 
-    async def _whole(
-        self, origin: Origin, lane: PooledConnection, request: Outgoing
+    async def _read(
+        self, origin: Origin, connection: PooledConnection, request: Outgoing
     ) -> WireResponse:
-        """The whole reply, in one go where the origin's have been small."""
+        """The whole response; read in one go if the origin's last responses were small."""
         try:
-            if origin.trust.is_earned:
-                reply = await execute(lane.client, request, self._max_answer)
+            if origin.whole_reads.is_allowed:
+                response = await read_whole(connection.client, request, self._max_answer)
             else:
-                reply = await read(lane.transport, request, self._max_answer)
+                response = await read_in_parts(connection.transport, request, self._max_answer)
         except TooLong:
-            origin.trust.lose()
+            origin.whole_reads.reset()
             raise
-        origin.trust.note(len(reply.body))
-        return reply
+        origin.whole_reads.record(len(response.body))
+        return response
 
-    def _open_lane(self, version: pyqwest.HTTPVersion) -> PooledConnection:
+    def _open_connection(self, version: pyqwest.HTTPVersion) -> PooledConnection:
         transport = pyqwest.HTTPTransport(
             tls_ca_cert=self._ca_pem,
             tls_include_system_certs=self._ca_pem is None,
@@ -228,21 +239,22 @@ class PyqwestEngine:
             follow_redirects=False,
             enable_otel=False,
         )
-        lane = PooledConnection(transport, pyqwest.Client(transport))
-        self._opened.append(lane)
-        return lane
+        connection = PooledConnection(transport, pyqwest.Client(transport))
+        self._opened.append(connection)
+        return connection
 
 
 def _system_bundle() -> bytes | None:
     """
-    The system's certificates as one file, where it keeps them so (most Linuxes, Lambda).
+    The system's certificates if it has them in one file (most Linuxes, Lambda), else `None`.
 
-    Handed to every lane it costs 2 ms each; left to find its own, each lane walks a folder of some
-    hundred files, 10 ms. `None` (macOS, Windows) lets the engine ask the system's store.
+    Reading this file takes 2 ms for each connection; without it, each connection reads a folder of
+    some hundred files, which takes 10 ms. With `None` (macOS, Windows) the engine uses the system's
+    certificate store.
     """
     paths = ssl.get_default_verify_paths()
     return Path(paths.cafile).read_bytes() if paths.cafile else None
 
 
-def _load(lane: PooledConnection) -> int:
-    return lane.in_flight
+def _load(connection: PooledConnection) -> int:
+    return connection.in_flight

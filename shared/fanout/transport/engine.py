@@ -1,5 +1,5 @@
 """
-The interface between the transport and an HTTP client: request, response, and the errors it raises.
+The interface of an HTTP engine: its request, its response and the errors that it raises.
 
 `connection_pool.py` implements it with pyqwest, `httpx_engine.py` with any
 `httpx.AsyncBaseTransport`.
@@ -18,7 +18,7 @@ from ..wire.http import WireResponse
 
 
 class Outgoing(HiddenRepr, frozen=True):
-    """A request as it goes out, keys and all: never logged, never printed."""
+    """A request to send, with its key: never logged, never printed."""
 
     method: str
     url: str
@@ -30,7 +30,7 @@ class Outgoing(HiddenRepr, frozen=True):
 
 
 class Incoming(Protocol):
-    """A reply whose body is still arriving; header names are lower case."""
+    """A response whose body is still arriving; header names are lower case."""
 
     @property
     def status(self) -> int: ...
@@ -52,16 +52,16 @@ class Reply(Struct, frozen=True):
 
 class Engine(Protocol):
     """
-    Performs requests. Cancelling a call closes its stream at once; nothing is retried that a
-    server may have begun to work on; redirects are not followed; cookies are not kept.
+    Sends requests. Cancelling a call closes its stream at once. A request that the server may have
+    received is never sent again; redirects are not followed; cookies are not stored.
     """
 
     async def send(self, request: Outgoing) -> WireResponse:
-        """The whole reply, `TooLong` if the engine will not hold it. Raises an `EngineError`."""
+        """The whole response. Raises an `EngineError`; `TooLong` if it is over the size limit."""
         ...
 
     def stream(self, request: Outgoing) -> AbstractAsyncContextManager[Incoming]:
-        """The reply as it arrives; leaving the block closes it. Raises an `EngineError`."""
+        """The response as it arrives; leaving the block closes it. Raises an `EngineError`."""
         ...
 
     async def aclose(self) -> None:
@@ -70,49 +70,49 @@ class Engine(Protocol):
 
 
 class EngineError(Exception):
-    """A request failed below HTTP; the message holds neither the address nor the body."""
+    """A request got no HTTP response; the message contains neither the address nor the body."""
 
 
 class ConnectFailed(EngineError):
-    """No connection: a name that does not resolve, a closed port, a certificate not trusted."""
+    """No connection: the name does not resolve, the port is closed, the certificate is invalid."""
 
 
 class ConnectionLost(EngineError):
-    """The connection broke, or the peer did not speak HTTP."""
+    """The connection broke, or the server did not speak HTTP."""
 
 
 class SlowConnect(EngineError):
-    """No connection, or no next byte, in time."""
+    """No connection, or no more data, in time."""
 
 
 class TooLong(EngineError):
-    """More bytes than anyone will hold in memory."""
+    """The response is over the size limit."""
 
 
 MAX_ANSWER = 32_000_000
-"""Bytes of one answer that are held, unless an engine is told another number."""
+"""The default size limit of one response, in bytes."""
 
 
 class Bounded:
-    """The pieces of a body as they come; `TooLong` once there are more than `limit` bytes."""
+    """Collects the parts of a body; raises `TooLong` above `limit` bytes."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._size = 0
         self._parts: list[bytes] = []
 
-    def add(self, piece: bytes) -> None:
-        """Take the next piece."""
-        self._size += len(piece)
+    def add(self, part: bytes) -> None:
+        """Add the next part."""
+        self._size += len(part)
         if self._size > self._limit:
             raise TooLong(f"more than {self._limit} bytes")
-        self._parts.append(piece)
+        self._parts.append(part)
 
     @property
     def size(self) -> int:
-        """Bytes so far."""
+        """The number of bytes so far."""
         return self._size
 
     def whole(self) -> bytes:
-        """Everything so far."""
+        """All bytes so far."""
         return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)

@@ -1,5 +1,5 @@
 """
-What went wrong with a call, as a `ProviderError`: by tables, never by the words of a message.
+Turns failures of a call into `ProviderError`s, by status and exception type, never by messages.
 
 Pure; knows nothing of sockets or of how a call is made.
 """
@@ -31,7 +31,7 @@ from ..wire.http import WireResponse
 from .engine import ConnectFailed, ConnectionLost, EngineError, SlowConnect, TooLong
 from .redaction import redact
 
-# A status and what it means; every other 4xx is the request's fault, every other 5xx theirs.
+# Errors by HTTP status. Every other 4xx is `Rejected`, every other 5xx is `Overloaded`.
 BY_STATUS: Mapping[int, type[ProviderError]] = {
     401: Refused,
     403: Refused,
@@ -43,38 +43,43 @@ BY_STATUS: Mapping[int, type[ProviderError]] = {
     504: TimedOut,
 }
 
-BY_FAULT: Mapping[type[EngineError], tuple[type[ProviderError], str]] = {
+BY_ENGINE_ERROR: Mapping[type[EngineError], tuple[type[ProviderError], str]] = {
     ConnectFailed: (Unreachable, "no connection to the provider"),
     SlowConnect: (Unreachable, "no connection to the provider in time"),
     ConnectionLost: (Broken, "the connection to the provider broke"),
-    TooLong: (Oversized, "the answer is larger than the gateway takes (`max_response_size_mb`)"),
+    TooLong: (Oversized, "the response is over the size limit (`max_response_size_mb`)"),
 }
 
 MAX_ERROR_BODY = 64 * 1024
+"""Bytes of an error response that are read."""
+
 MAX_RETRY_AFTER = 600.0
+"""Seconds: a longer `Retry-After` is cut to this."""
 
 
-def fault(deployment: Deployment, error: EngineError) -> ProviderError:
-    kind, words = BY_FAULT[type(error)]
-    return kind(deployment, ErrorDetail(words))
+def from_engine_error(deployment: Deployment, error: EngineError) -> ProviderError:
+    kind, message = BY_ENGINE_ERROR[type(error)]
+    return kind(deployment, ErrorDetail(message))
 
 
 def malformed(deployment: Deployment) -> ProviderError:
-    words = f"the reply is not `{deployment.provider.name}`'s own format"
-    return Malformed(deployment, ErrorDetail(words))
+    message = f"the response is not in the format of `{deployment.provider.name}`"
+    return Malformed(deployment, ErrorDetail(message))
 
 
-def wire_error(deployment: Deployment, error: WireError, key: str | None) -> ProviderError:
+def from_wire_error(deployment: Deployment, error: WireError, key: str | None) -> ProviderError:
+    """The error of an error object in a stream, or in a response with status 200."""
     return _error(deployment, error.status, error.detail, key=key)
 
 
-def refusal(deployment: Deployment, reply: WireResponse, key: str | None) -> ProviderError:
-    detail = deployment.provider.explain(reply.status, reply.body[:MAX_ERROR_BODY])
-    named = reply.headers.get("x-amzn-errortype", "").partition(":")[0]
-    if named and detail.type == "api_error":  # AWS names most of its faults only there
+def from_response(deployment: Deployment, response: WireResponse, key: str | None) -> ProviderError:
+    """The error of a response whose status is not 200; `key` is removed from its message."""
+    detail = deployment.provider.explain(response.status, response.body[:MAX_ERROR_BODY])
+    named = response.headers.get("x-amzn-errortype", "").partition(":")[0]
+    if named and detail.type == "api_error":  # AWS names most error types only in this header
         detail = replace(detail, type=named)
-    after = retry_after(reply.headers)
-    return _error(deployment, reply.status, detail, after, key)
+    after = retry_after(response.headers)
+    return _error(deployment, response.status, detail, after, key)
 
 
 def _error(
@@ -85,14 +90,14 @@ def _error(
     key: str | None = None,
 ) -> ProviderError:
     kind = BY_STATUS.get(status) or (Overloaded if status >= 500 else Rejected)  # noqa: PLR2004
-    if status < 400:  # noqa: PLR2004 -- a redirect is not followed: the key would go with it
+    if status < 400:  # noqa: PLR2004 -- a redirect is not followed: it would get the key
         kind, detail = Malformed, ErrorDetail(f"an unexpected HTTP {status}")
     if detail.code == "insufficient_quota" or detail.type == "insufficient_quota":
         kind = QuotaExceeded
-    if kind is Refused or detail.code == "invalid_api_key":  # Google says 400
+    if kind is Refused or detail.code == "invalid_api_key":  # Google's status is 400
         kind = Refused
         detail = ErrorDetail(
-            f"`{deployment.provider.name}` refused the gateway's key (HTTP {status})",
+            f"`{deployment.provider.name}` rejected the API key (HTTP {status})",
             "provider_key_error",
         )
     detail = _redacted(detail, (key,) if key else (), deployment.base_url)
@@ -101,15 +106,15 @@ def _error(
 
 
 def _redacted(detail: ErrorDetail, keys: Sequence[str], base_url: str) -> ErrorDetail:
-    """The provider's words, each of the four, without keys and addresses."""
-    said = (detail.message, detail.type, detail.param, detail.code)
-    message, kind, param, code = (word and redact(word, keys, base_url) for word in said)
+    """The provider's error object, without keys and addresses in any of its four texts."""
+    texts = (detail.message, detail.type, detail.param, detail.code)
+    message, kind, param, code = (text and redact(text, keys, base_url) for text in texts)
     return replace(detail, message=message or "", type=kind or "", param=param, code=code)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """
-    Seconds to wait, from `retry-after-ms`, or `retry-after` in seconds or as an HTTP date.
+    Seconds to wait, from `retry-after-ms`, or from `retry-after` in seconds or as an HTTP date.
 
     The OpenAI SDK reads the same three, in this order.
     """
@@ -122,13 +127,13 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
             return None
         if value.replace(".", "", 1).isdigit():
             return min(float(value), MAX_RETRY_AFTER)
-        return _until(value, headers.get("date"))
-    except (ValueError, TypeError):  # the latter where one date has a zone and the other none
+        return _seconds_until(value, headers.get("date"))
+    except (ValueError, TypeError):  # TypeError if only one of the dates has a time zone
         return None
 
 
-def _until(value: str, now: str | None) -> float | None:
-    """Seconds between the reply's own `Date` and the date given, so that no clock is needed."""
+def _seconds_until(value: str, now: str | None) -> float | None:
+    """Seconds from the response's `Date` header to the given date: this needs no clock."""
     from email.utils import parsedate_to_datetime
 
     if not now:

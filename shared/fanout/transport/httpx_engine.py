@@ -1,10 +1,10 @@
 """
-The door to httpx's types, both ways. The only importer of `httpx2`.
+Adapters to httpx, in both directions. The only module that imports `httpx2`.
 
-`HttpxEngine` lets any `httpx.AsyncBaseTransport` (a `MockTransport`, an `ASGITransport`) carry
-the gateway's calls; `FanoutTransport` lends the gateway's engine to any httpx client, the OpenAI
-SDK's for one. Imported only where it is used: httpx costs more start-up time than the rest of the
-gateway together (decision 0001).
+`HttpxEngine` is an engine that sends the gateway's calls through any `httpx.AsyncBaseTransport` (a
+`MockTransport`, an `ASGITransport`). `FanoutTransport` is an httpx transport that sends through the
+gateway's engine, for example for the OpenAI SDK. Imported only if it is used: importing httpx takes
+longer than the rest of the gateway together (decision 0001).
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from .engine import (
     TooLong,
 )
 
-_FAULTS: tuple[tuple[type[Exception], type[EngineError]], ...] = (
+_FROM_HTTPX: tuple[tuple[type[Exception], type[EngineError]], ...] = (
     (httpx.TimeoutException, SlowConnect),
     (httpx.ConnectError, ConnectFailed),
-    (httpx.RequestError, ConnectionLost),  # a body that cannot be decoded, for one
+    (httpx.RequestError, ConnectionLost),  # for example a body that cannot be decoded
 )
-_OURS: Mapping[type[EngineError], type[httpx.TransportError]] = {
+_TO_HTTPX: Mapping[type[EngineError], type[httpx.TransportError]] = {
     SlowConnect: httpx.ConnectTimeout,
     TooLong: httpx.ReadError,
     ConnectFailed: httpx.ConnectError,
@@ -45,7 +45,7 @@ _OURS: Mapping[type[EngineError], type[httpx.TransportError]] = {
 
 
 class HttpxEngine:
-    """An engine of any httpx transport; holds `max_answer` bytes of a whole reply."""
+    """An engine over any httpx transport; a whole response may have `max_answer` bytes."""
 
     def __init__(
         self, transport: httpx.AsyncBaseTransport, *, max_answer: int = MAX_ANSWER
@@ -54,24 +54,24 @@ class HttpxEngine:
         self._max_answer = max_answer
 
     async def send(self, request: Outgoing) -> WireResponse:
-        """The whole reply."""
-        async with self.stream(request) as reply:
+        """The whole response."""
+        async with self.stream(request) as response:
             body = Bounded(self._max_answer)
-            async for piece in reply.body:
-                body.add(piece)
-            return WireResponse(reply.status, reply.headers, body.whole())
+            async for part in response.body:
+                body.add(part)
+            return WireResponse(response.status, response.headers, body.whole())
 
     @asynccontextmanager
     async def stream(self, request: Outgoing) -> AsyncIterator[Incoming]:
-        """The reply as it arrives."""
+        """The response as it arrives."""
         headers = dict(request.headers)
         sent = httpx.Request(request.method, request.url, headers=headers, content=request.body)
         try:
             response = await self._transport.handle_async_request(sent)
         except httpx.RequestError as error:
-            raise _translated(error) from None
+            raise _to_engine_error(error) from None
         try:
-            yield Reply(response.status_code, dict(response.headers), _pieces(response))
+            yield Reply(response.status_code, dict(response.headers), _parts(response))
         finally:
             await response.aclose()
 
@@ -80,38 +80,40 @@ class HttpxEngine:
         await self._transport.aclose()
 
 
-def _translated(error: Exception) -> EngineError:
-    kind = next(ours for fault, ours in _FAULTS if isinstance(error, fault))
+def _to_engine_error(error: Exception) -> EngineError:
+    kind = next(kind for raised, kind in _FROM_HTTPX if isinstance(error, raised))
     return kind(type(error).__name__)
 
 
-async def _pieces(response: httpx.Response) -> AsyncIterator[bytes]:
+async def _parts(response: httpx.Response) -> AsyncIterator[bytes]:
     try:
-        async for piece in response.aiter_bytes():
-            yield piece
+        async for part in response.aiter_bytes():
+            yield part
     except httpx.RequestError as error:
-        raise _translated(error) from None
+        raise _to_engine_error(error) from None
 
 
 class _Body(httpx.AsyncByteStream):
-    """A reply's body that closes the engine's stream when the client closes it."""
+    """The body of a response; closing it closes the engine's stream."""
 
-    def __init__(self, reply: Incoming, stack: AsyncExitStack, patience: float | None) -> None:
-        self._reply = reply
+    def __init__(
+        self, incoming: Incoming, stack: AsyncExitStack, read_timeout: float | None
+    ) -> None:
+        self._incoming = incoming
         self._stack = stack
-        self._patience = patience
+        self._read_timeout = read_timeout
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        body = aiter(self._reply.body)
+        body = aiter(self._incoming.body)
         try:
             while True:
-                async with asyncio.timeout(self._patience):
-                    piece = await anext(body, None)
-                if piece is None:
+                async with asyncio.timeout(self._read_timeout):
+                    part = await anext(body, None)
+                if part is None:
                     return
-                yield piece
+                yield part
         except TimeoutError:
-            raise httpx.ReadTimeout("the answer fell silent") from None
+            raise httpx.ReadTimeout("no more data in time") from None
         except EngineError as error:
             raise httpx.ReadError(str(error)) from None
 
@@ -119,16 +121,16 @@ class _Body(httpx.AsyncByteStream):
         await self._stack.aclose()
 
 
-# The engine hands over decoded bytes, so what described the encoded ones is left out.
+# The engine decodes the body, so headers that describe the encoded bytes are removed.
 _HOP_HEADERS = frozenset({"content-encoding", "content-length", "transfer-encoding", "connection"})
 
 
 class FanoutTransport(httpx.AsyncBaseTransport):
     """
-    The gateway's engine as an httpx transport: cancels upstream, shares HTTP/2 connections.
+    The gateway's engine as an httpx transport: it cancels upstream and shares HTTP/2 connections.
 
-    Of the client's time-outs `read` counts, for the head and for each piece of the body; how long
-    connecting may take is the engine's to say.
+    Only the client's `read` timeout is used, for the headers and for each part of the body. The
+    connect timeout is the engine's.
 
     `openai.AsyncOpenAI(http_client=httpx.AsyncClient(transport=FanoutTransport()))`.
     """
@@ -137,23 +139,23 @@ class FanoutTransport(httpx.AsyncBaseTransport):
         self._engine = engine or PyqwestEngine()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Perform one request; the body arrives as it is read."""
+        """Send one request; the body is read as it arrives."""
         body = await request.aread()
         skip = {"host", "content-length", "transfer-encoding", "connection", "accept-encoding"}
         headers = {name: value for name, value in request.headers.items() if name not in skip}
         outgoing = Outgoing(request.method, str(request.url), headers, body)
-        patience = request.extensions.get("timeout", {}).get("read")
+        read_timeout = request.extensions.get("timeout", {}).get("read")
         async with AsyncExitStack() as stack:
             try:
-                async with asyncio.timeout(patience):
-                    reply = await stack.enter_async_context(self._engine.stream(outgoing))
+                async with asyncio.timeout(read_timeout):
+                    incoming = await stack.enter_async_context(self._engine.stream(outgoing))
             except TimeoutError:
-                raise httpx.ReadTimeout("no answer in time", request=request) from None
+                raise httpx.ReadTimeout("no response in time", request=request) from None
             except EngineError as error:
-                raise _OURS[type(error)](str(error), request=request) from None
-            kept = {name: v for name, v in reply.headers.items() if name not in _HOP_HEADERS}
-            stream = _Body(reply, stack.pop_all(), patience)
-            return httpx.Response(reply.status, headers=kept, stream=stream)
+                raise _TO_HTTPX[type(error)](str(error), request=request) from None
+            kept = {name: v for name, v in incoming.headers.items() if name not in _HOP_HEADERS}
+            stream = _Body(incoming, stack.pop_all(), read_timeout)
+            return httpx.Response(incoming.status, headers=kept, stream=stream)
         raise AssertionError("unreachable")
 
     async def aclose(self) -> None:

@@ -1,4 +1,4 @@
-"""What a provider said, without keys and addresses. Pure; knows nothing of providers."""
+"""Removes keys and addresses from a provider's message. Pure; knows nothing of providers."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 from collections.abc import Sequence
 
 MAX_MESSAGE = 2_000
-"""Characters of a provider's message that are passed on."""
+"""Characters of a provider's message that clients see."""
 
 SHORTEST_KEY = 8
-"""What is shorter (`none`, `x`) stands in for a key where none is needed, and may be any word."""
+"""Characters. A shorter text (`none`, `x`) is a placeholder for a key, and may be any word."""
 
-# Keys as vendors shape them, and bearer tokens.
+# Keys in the vendors' formats, and bearer tokens.
 _SECRETS = re.compile(
     r"\b(?:sk|pk|gsk|xai|key|fw|pplx|r8|hf|csk)[-_][A-Za-z0-9_\-*.]{6,}"
     r"|\bAIza[0-9A-Za-z_\-]{10,}"
@@ -22,7 +22,7 @@ _NUMBERED_HOST = re.compile(r"\b(?:https?://)?(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?(?
 
 
 def redact(text: str, keys: Sequence[str] = (), base_url: str = "") -> str:
-    """`text` without the given keys, anything shaped like a key, and where our calls go."""
+    """`text` without the given keys, other texts that look like keys, the base URL and its host."""
     for key in keys:
         if len(key) >= SHORTEST_KEY:
             text = text.replace(key, "[key]")

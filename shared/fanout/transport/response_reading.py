@@ -1,8 +1,9 @@
 """
-Sends requests to the Rust engine and reads its responses: whole, in bounded pieces, or streamed.
+Sends requests with pyqwest and reads its responses: in one read, in parts up to a limit, or as a
+stream.
 
-If an origin's recent responses were small, the next is read whole (`WholeReads`): it is cheaper.
-pyqwest's exceptions are translated here and nowhere else.
+If an origin's recent responses were small, the next one is read in one go (`WholeReads`): this
+takes a fifth less CPU. Only this module translates pyqwest's exceptions.
 """
 
 from __future__ import annotations
@@ -25,119 +26,126 @@ from .engine import (
     SlowConnect,
 )
 
-SMALL = 1_000_000
-"""Bytes: far more than any model says in one answer."""
+SMALL_RESPONSE = 1_000_000
+"""Bytes: far more than any model generates in one response."""
 
-ENOUGH = 20
-"""Small answers in a row after which the next is thought to be one."""
+SMALL_IN_A_ROW = 20
+"""Small responses in a row after which the next is expected to be small too."""
 
-# What pyqwest raises, in our words. `TimeoutError` and `ConnectionError` are the built-in ones.
-_FAULTS: tuple[tuple[type[Exception], type[EngineError], str], ...] = (
+# What pyqwest raises, and what it means. `TimeoutError` and `ConnectionError` are the built-ins.
+_ERRORS: tuple[tuple[type[Exception], type[EngineError], str], ...] = (
     (TimeoutError, SlowConnect, "no connection in time"),
     (ConnectionError, ConnectFailed, "no connection"),
     (pyqwest.ReadError, ConnectionLost, "the connection broke while reading"),
     (pyqwest.WriteError, ConnectionLost, "the connection broke while sending"),
-    (pyqwest.RemoteProtocolError, ConnectionLost, "the peer did not speak HTTP"),
-    (ValueError, ConnectFailed, "an address or a header that HTTP cannot say"),
+    (pyqwest.RemoteProtocolError, ConnectionLost, "the server did not speak HTTP"),
+    (ValueError, ConnectFailed, "the address or a header is not valid in HTTP"),
 )
-RAISED = tuple(fault for fault, _, _ in _FAULTS)
+RAISED = tuple(raised for raised, _, _ in _ERRORS)
 
 
 class WholeReads(Struct):
-    """Earned by small answers, lost by one that is not. `small` counts those in a row."""
+    """
+    Whether an origin's next response is read in one go, which checks its size only afterwards.
+
+    Allowed after `SMALL_IN_A_ROW` small responses, of which `small` is the number so far, until one
+    is large.
+    """
 
     small: int = 0
 
     @property
-    def is_earned(self) -> bool:
-        """Whether the next answer may be read in one go."""
-        return self.small >= ENOUGH
+    def is_allowed(self) -> bool:
+        """Whether the next response may be read in one go."""
+        return self.small >= SMALL_IN_A_ROW
 
-    def note(self, size: int) -> None:
-        """An answer of so many bytes has come."""
-        if size > SMALL:
+    def record(self, size: int) -> None:
+        """Count a response of `size` bytes."""
+        if size > SMALL_RESPONSE:
             self.small = 0
-        elif self.small < ENOUGH:
+        elif self.small < SMALL_IN_A_ROW:
             self.small += 1
 
-    def lose(self) -> None:
-        """An answer was too long to be held."""
+    def reset(self) -> None:
+        """Start to count again, after a response over the size limit or a failure."""
         self.small = 0
 
 
-async def execute(client: pyqwest.Client, request: Outgoing, limit: int) -> WireResponse:
+async def read_whole(client: pyqwest.Client, request: Outgoing, limit: int) -> WireResponse:
     """
-    The whole reply, read by the engine in one go: a fifth less CPU than in pieces.
+    The whole response, read by the engine in one go: a fifth less CPU than in parts.
 
-    It is judged when it is there: `TooLong` above `limit` bytes.
+    Its size is checked afterwards: raises `TooLong` above `limit` bytes.
     """
     try:
-        reply = await client.execute(request.method, request.url, request.headers, request.body)
+        response = await client.execute(request.method, request.url, request.headers, request.body)
     except RAISED as error:
-        raise translated(error) from None
+        raise to_engine_error(error) from None
     body = Bounded(limit)
-    body.add(bytes(reply.content))
-    return WireResponse(reply.status, _named(reply.headers), body.whole())
+    body.add(bytes(response.content))
+    return WireResponse(response.status, _header_dict(response.headers), body.whole())
 
 
-async def read(transport: pyqwest.HTTPTransport, request: Outgoing, limit: int) -> WireResponse:
-    """The whole reply, piece by piece; `TooLong` as soon as there are more than `limit` bytes."""
-    response = await begin(transport, request)
+async def read_in_parts(
+    transport: pyqwest.HTTPTransport, request: Outgoing, limit: int
+) -> WireResponse:
+    """The whole response, part by part; raises `TooLong` as soon as it is over `limit` bytes."""
+    response = await open_response(transport, request)
     body = Bounded(limit)
-    headers = _named(response.headers)
-    # A body that is all there need not be asked for its end, which costs as much as it did; over
-    # HTTP/2 a stream that is left before its end is one that is reset.
-    one = response.http_version == pyqwest.HTTPVersion.HTTP1
-    end = int(headers.get("content-length", -1)) if one else -1
+    headers = _header_dict(response.headers)
+    # Reading until the end of the body costs one more read, so over HTTP/1.1 this stops when all
+    # bytes are there. Over HTTP/2 it must not: the stream would be reset.
+    is_http1 = response.http_version == pyqwest.HTTPVersion.HTTP1
+    length = int(headers.get("content-length", -1)) if is_http1 else -1
     try:
-        async for piece in response.content:
-            body.add(bytes(piece))
-            if body.size == end:
+        async for part in response.content:
+            body.add(bytes(part))
+            if body.size == length:
                 break
     except RAISED as error:
-        raise translated(error) from None
+        raise to_engine_error(error) from None
     except BaseException:
         await response.aclose()
         raise
     return WireResponse(response.status, headers, body.whole())
 
 
-async def begin(transport: pyqwest.HTTPTransport, request: Outgoing) -> pyqwest.Response:
-    """The reply's head."""
+async def open_response(transport: pyqwest.HTTPTransport, request: Outgoing) -> pyqwest.Response:
+    """Send the request and return the response once its headers are there."""
     try:
         headers = pyqwest.Headers(request.headers.items())
         return await transport.execute(
             pyqwest.Request(request.method, request.url, headers, request.body)
         )
     except RAISED as error:
-        raise translated(error) from None
+        raise to_engine_error(error) from None
 
 
 @asynccontextmanager
-async def arriving(response: pyqwest.Response) -> AsyncIterator[Incoming]:
-    """A reply whose head is there; leaving the block closes it."""
+async def streamed(response: pyqwest.Response) -> AsyncIterator[Incoming]:
+    """The response with its body as a stream; leaving the block closes it."""
     try:
-        yield Reply(response.status, _named(response.headers), _pieces(response))
+        yield Reply(response.status, _header_dict(response.headers), _body(response))
     finally:
         await response.aclose()
 
 
-async def _pieces(response: pyqwest.Response) -> AsyncIterator[bytes]:
+async def _body(response: pyqwest.Response) -> AsyncIterator[bytes]:
     try:
-        async for piece in response.content:
-            yield bytes(piece)
+        async for part in response.content:
+            yield bytes(part)
     except RAISED as error:
-        raise translated(error) from None
+        raise to_engine_error(error) from None
 
 
-def translated(error: Exception) -> EngineError:
-    """What the engine raised, without the address or anything else of the call."""
-    for fault, ours, words in _FAULTS:
-        if isinstance(error, fault):
-            return ours(words)
+def to_engine_error(error: Exception) -> EngineError:
+    """Pyqwest's error as an `EngineError`, without the address and other details of the call."""
+    for raised, kind, message in _ERRORS:
+        if isinstance(error, raised):
+            return kind(message)
     return ConnectionLost("the call failed below HTTP")
 
 
-def _named(headers: pyqwest.Headers) -> dict[str, str]:
-    """By their names, which the engine has in lower case."""
+def _header_dict(headers: pyqwest.Headers) -> dict[str, str]:
+    """The headers by name; the engine's names are lower case."""
     return dict(headers.items())

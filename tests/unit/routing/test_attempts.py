@@ -165,7 +165,7 @@ def test_a_name_that_is_nobodys_is_refused() -> None:
 def test_a_stream_cut_by_the_provider_is_broken_however_politely_it_ends() -> None:
     async def main() -> None:
         bench = Bench(a=breaks("Hi"), params={"a": {"num_retries": 0}})
-        with pytest.raises(Broken, match="ended before the answer did"):
+        with pytest.raises(Broken, match="ended before the response was complete"):
             await bench.ask_by_stream()
 
     run(main())

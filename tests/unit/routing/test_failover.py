@@ -97,7 +97,7 @@ def test_one_that_cannot_take_a_parameter_leaves_it_to_one_that_can() -> None:
 
 # ---- what counts as a failure, and as which ----
 
-FAULTS: list[Any] = [
+ERRORS: list[Any] = [
     pytest.param(refuses(408), TimedOut, 2, id="408"),
     pytest.param(refuses(409), Overloaded, 2, id="409"),
     pytest.param(refuses(429), RateLimited, 2, id="429"),
@@ -122,7 +122,7 @@ FAULTS: list[Any] = [
 
 
 @every_way
-@pytest.mark.parametrize(("script", "kind", "calls"), FAULTS)
+@pytest.mark.parametrize(("script", "kind", "calls"), ERRORS)
 def test_a_fault_is_retried_on_the_same_deployment_only_where_that_may_help(
     ask: Ask, script: Script, kind: type[ProviderError], calls: int
 ) -> None:

@@ -25,7 +25,7 @@ DATE = "Mon, 23 Nov 2026 10:00:00 GMT"
         ("https://h", "", "https://h"),
     ],
 )
-def test_what_the_address_and_the_path_share_is_said_once(base: str, path: str, url: str) -> None:
+def test_what_base_url_and_path_share_is_not_repeated(base: str, path: str, url: str) -> None:
     assert join(base, path) == url
 
 
@@ -69,12 +69,12 @@ def test_retry_after_is_read_in_milliseconds_seconds_or_as_a_date(
         {"retry-after": "Mon, 23 Nov 2026 10:00:30 GMT", "date": "yesterday"},
     ],
 )
-def test_what_cannot_be_read_is_no_retry_after(headers: dict[str, str]) -> None:
+def test_an_invalid_retry_after_is_ignored(headers: dict[str, str]) -> None:
     assert retry_after(headers) is None
 
 
 @pytest.mark.parametrize("value", ["inf", "1e999", "9" * 400])
-def test_a_wait_without_end_is_the_longest_there_is(value: str) -> None:
+def test_an_infinite_retry_after_is_cut_to_the_longest(value: str) -> None:
     seconds = retry_after({"retry-after-ms": value})
     assert seconds is not None
     assert math.isfinite(seconds)

@@ -24,37 +24,37 @@ BASE = "https://internal.corp.example:8443/v1"
         "sk-ab***********yz12",
     ],
 )
-def test_what_is_shaped_like_a_key_goes(key: str) -> None:
+def test_what_looks_like_a_key_is_removed(key: str) -> None:
     assert redact(f"Incorrect API key provided: {key}.").startswith("Incorrect API key provided: ")
     assert key not in redact(f"Incorrect API key provided: {key}.")
     assert "[key]" in redact(f"before '{key}' behind")
     assert redact(f"before '{key}' behind").endswith("' behind")
 
 
-def test_the_calls_own_key_goes_whatever_its_shape() -> None:
+def test_the_calls_own_key_is_removed_whatever_it_looks_like() -> None:
     assert redact("the key hunter2hunter2 is wrong", ["hunter2hunter2"]) == "the key [key] is wrong"
     assert redact("one-two1 and three-four", ["one-two1", "three-four"]) == "[key] and [key]"
 
 
 @pytest.mark.parametrize("key", ["", "k", "none"])
-def test_a_stand_in_for_a_key_leaves_the_words_alone(key: str) -> None:
+def test_a_placeholder_key_changes_nothing(key: str) -> None:
     assert redact("none of the known models", [key]) == "none of the known models"
 
 
-def test_where_the_call_went_goes() -> None:
-    said = f"cannot POST {BASE}/chat/completions on internal.corp.example:8443"
-    assert redact(said, base_url=BASE) == "cannot POST [address]/chat/completions on [address]"
+def test_the_base_url_and_its_host_are_removed() -> None:
+    message = f"cannot POST {BASE}/chat/completions on internal.corp.example:8443"
+    assert redact(message, base_url=BASE) == "cannot POST [address]/chat/completions on [address]"
 
 
 @pytest.mark.parametrize("base", ["", "https://", "http:///v1"])
-def test_an_address_without_a_host_leaves_the_words_alone(base: str) -> None:
+def test_a_base_url_without_a_host_changes_nothing(base: str) -> None:
     assert redact("no such model", base_url=base) == "no such model"
 
 
 @pytest.mark.parametrize(
     "address", ["10.0.0.7", "10.0.0.7:8080", "http://10.0.0.7:8080/v1/chat", "https://10.0.0.7/x?y"]
 )
-def test_a_numbered_host_goes_with_its_path(address: str) -> None:
+def test_an_ip_address_is_removed_with_its_path(address: str) -> None:
     assert redact(f"upstream {address} said no") == "upstream [address] said no"
 
 
@@ -69,7 +69,7 @@ def test_a_numbered_host_goes_with_its_path(address: str) -> None:
         "",
     ],
 )
-def test_other_words_stay_as_they_are(text: str) -> None:
+def test_other_text_is_unchanged(text: str) -> None:
     assert redact(text, ["sk-other-key-1"], BASE) == text
 
 

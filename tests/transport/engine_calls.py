@@ -1,4 +1,4 @@
-"""What the tests of the engine share: certificates, requests, and two ways to perform one."""
+"""Shared by the tests of the engine: certificates, requests, and two ways to send one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.scripted_provider import Upstream
 
 
 def serve_tls(ca: trustme.CA, *protocols: str, name: str = "127.0.0.1") -> ssl.SSLContext:
-    """A server's context with a certificate of `ca`'s, which offers these protocols."""
+    """A server's TLS context with a certificate by `ca`, which offers these protocols."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ca.issue_cert(name).configure_cert(context)
     if protocols:
@@ -26,7 +26,7 @@ def serve_tls(ca: trustme.CA, *protocols: str, name: str = "127.0.0.1") -> ssl.S
 
 
 def outgoing(upstream: Upstream, model: str, *, stream: bool = False) -> Outgoing:
-    """A chat request to the provider as the engine gets it."""
+    """A chat request to the provider, as the engine gets it."""
     body = json.dumps({"model": model, "stream": stream}).encode()
     headers = {"content-type": "application/json", "authorization": "Bearer k"}
     return Outgoing("POST", f"{upstream.url}/v1/chat/completions", headers, body)
@@ -46,15 +46,15 @@ async def engine(
         await made.aclose()
 
 
-async def sent(engine: PyqwestEngine, request: Outgoing) -> WireResponse:
+async def send_plain(engine: PyqwestEngine, request: Outgoing) -> WireResponse:
     return await engine.send(request)
 
 
-async def streamed(engine: PyqwestEngine, request: Outgoing) -> WireResponse:
+async def send_streamed(engine: PyqwestEngine, request: Outgoing) -> WireResponse:
     async with engine.stream(request) as incoming:
-        body = b"".join([piece async for piece in incoming.body])
+        body = b"".join([part async for part in incoming.body])
         return WireResponse(incoming.status, incoming.headers, body)
 
 
-Way = Callable[[PyqwestEngine, Outgoing], Awaitable[WireResponse]]
-both_ways = pytest.mark.parametrize("way", [sent, streamed])
+SendWay = Callable[[PyqwestEngine, Outgoing], Awaitable[WireResponse]]
+each_way = pytest.mark.parametrize("way", [send_plain, send_streamed])

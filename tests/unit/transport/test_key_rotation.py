@@ -23,15 +23,15 @@ def deployment(name: str, key: Any, env: dict[str, str] | None = None) -> Deploy
     )
 
 
-def keys(*asked: Deployment) -> list[str]:
-    """The keys that went out, call by call."""
+def keys(*called: Deployment) -> list[str]:
+    """The keys that were sent, call by call."""
     engine = ScriptedEngine(a=answers("A"), b=answers("B"), c=answers("C"))
     transport = make_transport(Settings(), engine)
 
     async def main() -> list[str]:
-        for one in asked:
+        for one in called:
             await transport.chat(one, HELLO)
-        return [sent["authorization"].removeprefix("Bearer ") for sent in engine.headers]
+        return [headers["authorization"].removeprefix("Bearer ") for headers in engine.headers]
 
     return run(main())
 
@@ -40,13 +40,13 @@ def test_several_keys_of_a_deployment_are_used_in_turn() -> None:
     assert keys(*[deployment("a", ["k1", "k2", "k3"])] * 5) == ["k1", "k2", "k3", "k1", "k2"]
 
 
-def test_each_deployment_has_its_own_turn_whoever_is_asked_between() -> None:
+def test_each_deployment_uses_its_keys_in_turn_whatever_is_called_between() -> None:
     a, b, c = deployment("a", ["a1", "a2"]), deployment("b", ["b1", "b2"]), deployment("c", "c1")
     assert keys(a, b, a, b) == ["a1", "b1", "a2", "b2"]
     assert keys(a, c, a, c, a) == ["a1", "c1", "a2", "c1", "a1"]
 
 
-def test_a_key_that_is_not_there_is_passed_over() -> None:
+def test_a_missing_key_is_skipped() -> None:
     listed = ["os.environ/NOT_THERE", "os.environ/THERE"]
     assert keys(*[deployment("a", listed, {"THERE": "k2"})] * 2) == ["k2", "k2"]
 
