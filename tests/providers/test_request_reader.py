@@ -63,7 +63,7 @@ def test_a_file_without_data_and_id_is_rejected_by_its_path(provider: str) -> No
 
 @pytest.mark.parametrize("provider", MODELS)
 def test_openais_defaults_and_hints_ask_for_nothing(provider: str) -> None:
-    given = {
+    given: dict[str, Any] = {
         "frequency_penalty": 0, "functions": [], "logit_bias": {}, "logprobs": False,
         "modalities": ["text"], "n": 1, "parallel_tool_calls": True, "presence_penalty": 0,
         "prompt_cache_key": "k", "safety_identifier": "s", "service_tier": "auto", "store": False,

@@ -132,19 +132,19 @@ def encode_content(
     """
     A message's content and refusal as blocks, each with the JSON of its part.
 
-    The JSON is for what is not OpenAI's (`cache_control`); it is empty for a content that is one
-    string.
+    The JSON has the part's fields that are not OpenAI's (`cache_control`). It is empty if the
+    content is one string.
     """
-    answer = message if isinstance(message, AssistantMessage) else None
+    assistant = message if isinstance(message, AssistantMessage) else None
     if isinstance(content := message.content, str):
-        # An assistant's empty content is what OpenAI has beside tool calls: no block.
-        if (content or not answer) and (block := encoders.text(content)):
+        # Beside tool calls, an assistant's content may be empty: then it is no block.
+        if (content or not assistant) and (block := encoders.text(content)):
             yield block, {}
     else:
         for index, part in enumerate(content or ()):
             if block := _encode_part(part, f"{path}.content[{index}]", unsupported, encoders):
                 yield block, raw["content"][index]
-    if answer and answer.refusal and (block := encoders.text(answer.refusal)):
+    if assistant and assistant.refusal and (block := encoders.text(assistant.refusal)):
         yield block, {}
 
 

@@ -57,6 +57,13 @@ class ToolCall(TypedDict):
 
 
 class AnswerMessage(TypedDict):
+    """
+    The message of a response.
+
+    `reasoning_content` is the text of its reasoning. `thinking_blocks` is LiteLLM's name for
+    reasoning with its signature, which must be sent back with the next request of a tool loop.
+    """
+
     role: Literal["assistant"]
     content: str | None
     refusal: NotRequired[str | None]

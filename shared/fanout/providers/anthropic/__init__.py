@@ -1,1 +1,1 @@
-"""Anthropic's Messages API, and any server that speaks it (llama.cpp, a proxy)."""
+"""Anthropic's Messages API, and any server that implements it (llama.cpp, a proxy)."""

@@ -1,9 +1,4 @@
-"""
-A message as a chat completion, and what a stream of it shares.
-
-`thinking_blocks` is LiteLLM's name for thinking with its signature, which must be sent back with
-the next request of a tool loop. `reasoning_content` is its text.
-"""
+"""A message as a chat completion, and what a stream of it shares."""
 
 from __future__ import annotations
 

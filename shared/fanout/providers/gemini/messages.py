@@ -40,6 +40,18 @@ from .signatures import SKIP_SIGNATURE, encode_id, find_signature
 ROLES = {"user": "user", "assistant": "model", "tool": "tool"}
 
 
+def _encode_text(text: str) -> Block:
+    return {"text": text}
+
+
+_PARTS = {
+    has_levels: PartEncoders(
+        _encode_text, partial(encode_image, has_levels=has_levels), encode_file, encode_audio
+    )
+    for has_levels in (False, True)
+}
+
+
 class _Context(Struct):
     """What the messages share; `names` has the function's name of each call so far, by its id."""
 
@@ -53,19 +65,13 @@ def encode_conversation(
     request: ChatRequest, unsupported: UnsupportedFields, *, has_levels: bool
 ) -> tuple[list[Block], list[Block]]:
     """The parts of the system prompt, and the turns."""
-    encoders = PartEncoders(
-        _encode_text, partial(encode_image, has_levels=has_levels), encode_file, encode_audio
-    )
-    encode = partial(_encode_message, context=_Context(unsupported, encoders, has_levels))
+    context = _Context(unsupported, _PARTS[has_levels], has_levels)
+    encode = partial(_encode_message, context=context)
     system, turns = split_turns(request, unsupported, ROLES, encode)
     contents = [
         {"role": "model" if role == "model" else "user", "parts": parts} for role, parts in turns
     ]
     return system, contents
-
-
-def _encode_text(text: str) -> Block:
-    return {"text": text}
 
 
 def _encode_message(message: ChatMessage, raw: Object, path: str, context: _Context) -> list[Block]:

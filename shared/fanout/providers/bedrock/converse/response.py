@@ -1,9 +1,4 @@
-"""
-A response of Converse as a chat completion, and what a stream of it shares.
-
-`thinking_blocks` is LiteLLM's name for reasoning with its signature, which must be sent back with
-the next request of a tool loop. `reasoning_content` is its text.
-"""
+"""A response of Converse as a chat completion, and what a stream of it shares."""
 
 from __future__ import annotations
 
