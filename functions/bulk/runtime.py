@@ -56,7 +56,7 @@ class JobRuntime:
         """Count the overdue jobs, and write a metric if there are any."""
 
         async def report(handlers: StepHandlers) -> int:
-            if count := await handlers.stuck():
+            if count := await handlers.count_overdue():
                 self._observer.stuck(count)
             return count
 
@@ -83,7 +83,7 @@ class JobRuntime:
             )
         )
         self._stores = open_stores(self._settings.env)
-        return StepHandlers(gateway, self._stores, self._observer, tell=self._observer.lines)
+        return StepHandlers(gateway, self._stores, self._observer, on_worked=self._observer.lines)
 
     def _transitions(self, handlers: StepHandlers) -> StateTransitions:
         service = AWSBatchService(self._stores, _never_start)

@@ -1,4 +1,4 @@
-"""AWS in this process: an empty bucket, an empty table, and a list of the calls made."""
+"""AWS in this process, by moto: an empty bucket, an empty table, and a list of the S3 calls."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from moto import mock_aws
 from fanout.bulk.aws.clients import make_client
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.s3 import S3BlobStore
+
+from .job_stack import open_job_stack
+from .stack_steps import StackSteps
 
 REGION = "us-east-1"
 
@@ -33,7 +36,7 @@ def s3() -> Any:
 
 @pytest.fixture
 def calls(s3: Any) -> list[str]:
-    """The names of what S3 is asked for, in order."""
+    """The names of the S3 operations that are called, in order."""
     names: list[str] = []
     s3.meta.events.register(
         "before-call.s3", lambda model, **_: names.append(model.name), unique_id="calls"
@@ -64,14 +67,18 @@ def table() -> DynamoTable:
 
 
 @pytest.fixture
-def staged(s3: Any, table: DynamoTable) -> Any:
-    """Opens a stack whose steps are taken by hand."""
-    from .stepping import Stage
-    from .test_machine import cloud
+def started() -> list[str]:
+    """The jobs for which the state machine was started."""
+    return []
+
+
+@pytest.fixture
+def open_steps(s3: Any, table: DynamoTable) -> Any:
+    """Opens a stack whose states a test runs one by one."""
 
     @asynccontextmanager
-    async def stage() -> AsyncIterator[Stage]:
-        async with cloud(S3BlobStore(s3, "jobs"), table, []) as at:
-            yield Stage(at)
+    async def opened() -> AsyncIterator[StackSteps]:
+        async with open_job_stack(S3BlobStore(s3, "jobs"), table) as stack:
+            yield StackSteps(stack)
 
-    return stage
+    return opened

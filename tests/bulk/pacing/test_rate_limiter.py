@@ -19,7 +19,7 @@ from fanout.bulk.pacing.rate_limiter import (
     RateLimitStore,
 )
 from fanout.concurrency import map_all
-from tests.bulk.aws.test_book import Records, book
+from tests.bulk.aws.memory_table import MemoryTable, make_store
 from tests.bulk.pacing.rate_limited_provider import (
     MINUTES,
     OPENAI_HEADERS,
@@ -145,7 +145,7 @@ def test_the_learned_limits_of_a_models_deployments_add_up(tmp_path: Path) -> No
         stores: list[RateLimitStore] = [
             MemoryRateLimitStore(),
             SQLiteRateLimitStore(Database(tmp_path / "jobs.sqlite")),
-            book(Records()),
+            make_store(MemoryTable()),
         ]
         for store in stores:
             store.record_limits("m", "m#0", Limits(60, 9_000), 100.0)

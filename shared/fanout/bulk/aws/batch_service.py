@@ -1,4 +1,4 @@
-"""Files and batches for the API on AWS: kept here, run by a state machine."""
+"""Files and batches on AWS: stored in S3 and DynamoDB, run by a state machine."""
 
 from __future__ import annotations
 
@@ -21,16 +21,20 @@ from .s3 import S3BlobStore
 
 NAME = "aws"
 
-LINKED = 64 * 1024 * 1024
-"""Bytes over which a file is read from S3 itself: a Lambda's answer ends at 200 MB, and beyond its
-first 6 MB it has 2 MB a second."""
+MAX_DIRECT = 64 * 1024 * 1024
+"""
+Bytes up to which the API sends a file itself; a larger one is downloaded from S3.
 
-LINK_LIFE = 900
-"""Seconds in which such a download may begin."""
+A Lambda's response may have 200 MB, and is limited to 2 MB a second after the first 6 MB: see
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html.
+"""
+
+LINK_LIFETIME = 900
+"""Seconds in which such a download may start."""
 
 
 class Stores(Struct, frozen=True):
-    """Where a stack's files and jobs are; `lifetime` is the seconds for which S3 keeps files."""
+    """A stack's bucket and table; the bucket deletes files after `lifetime` seconds."""
 
     blobs: S3BlobStore
     table: DynamoTable
@@ -39,44 +43,46 @@ class Stores(Struct, frozen=True):
 
     @property
     def files(self) -> FileService:
-        """Its files."""
+        """The stack's files."""
         return FileService(
             self.blobs, self.table, self.now, lifetime=self.lifetime, link=self._link
         )
 
     def _link(self, file: FileRecord) -> str | None:
-        return self.blobs.presigned_url(file.key, LINK_LIFE) if file.bytes > LINKED else None
+        return (
+            self.blobs.presigned_url(file.key, LINK_LIFETIME) if file.bytes > MAX_DIRECT else None
+        )
 
-    def shelves(self, job: Job) -> S3ResultStore:
+    def results(self, job: Job) -> S3ResultStore:
         """A job's results."""
         return S3ResultStore(self.blobs, f"jobs/{job.id}")
 
-    def ledger(
-        self, job: Job, *, whole: bool = False, meter: CallCounts | None = None
+    def progress(
+        self, job: Job, *, all_shards: bool = False, calls: CallCounts | None = None
     ) -> DynamoJobProgress:
-        """A job's counts; `whole` for who asks for every shard's, `meter` for who makes calls."""
+        """A job's progress; `DynamoJobProgress` explains the options."""
         return DynamoJobProgress(
             self.table,
             job.id,
             expires_at=job.expires_at,
             now=self.now,
             max_cost=job.max_cost_usd,
-            whole=whole,
-            meter=meter,
+            all_shards=all_shards,
+            calls=calls,
         )
 
-    def every_shard(self, job: Job) -> JobProgress:
-        """A job's counts, for the finisher."""
-        return self.ledger(job, whole=True)
+    def finisher_progress(self, job: Job) -> JobProgress:
+        """A job's progress, for the finisher."""
+        return self.progress(job, all_shards=True)
 
-    async def forget(self, job: Job) -> None:
-        """What an earlier plan of the job left."""
-        await self.ledger(job).forget()
+    async def clear(self, job: Job) -> None:
+        """Delete what an earlier plan of the job left."""
+        await self.progress(job).clear()
         await self.blobs.delete(f"jobs/{job.id}/shards")
 
 
 class AWSBatchService:
-    """Files and jobs of a stack; a `Host` whose `execute` starts the state machine."""
+    """A stack's files and jobs; a `Host` whose `execute` starts the state machine."""
 
     def __init__(self, stores: Stores, execute: Callable[[str], Awaitable[None]]) -> None:
         self._stores = stores
@@ -93,20 +99,20 @@ class AWSBatchService:
         return self._stores.table
 
     async def start(self, job_id: str) -> None:
-        """Have the state machine run it; a new job that it cannot be told of has failed."""
+        """Start the state machine; if that fails, a new job fails."""
         try:
             await self._execute(job_id)
-        except Exception:  # whatever it was, nobody would ever run the job
+        except Exception:  # whatever it is, nothing would ever run the job
             await self.jobs.registry.change(job_id, self._not_started)
             raise
 
     def _not_started(self, job: Job) -> Job | None:
         if job.status != "validating":
-            return None  # it is taken up again, and was: that may be tried once more
-        said = "The job could not be started; create it again."
-        errors = [LineError("job_failed", said, None, None)]
+            return None  # it was running before, and can be resumed later
+        message = "The job could not be started; create it again."
+        errors = [LineError("job_failed", message, None, None)]
         return replace(job, status="failed", failed_at=int(self._stores.now()), errors=errors)
 
     async def totals(self, job: Job) -> Totals:
-        """What its workers wrote at most a second ago."""
-        return await self._stores.ledger(job).total()
+        """What the job's workers have written; at most about a second old."""
+        return await self._stores.progress(job).total()

@@ -1,9 +1,10 @@
 """
-A job's money under `max_cost_usd`: one account, and each worker's lease of it.
+A worker's lease of a job's budget, its `max_cost_usd`.
 
-A worker starts lines only on money that it has leased before. `committed`, what is spent and what
-is leased, never passes the cap, so the job ends within the cost of the lines then in flight. A
-lease that a worker took into its grave is found out when another waits and nobody alive has one.
+A worker starts lines only with dollars that it has leased. The job's account in DynamoDB has what
+is `spent` and what is `committed` (spent or leased). `committed` never exceeds the cap, so the job
+ends within the cost of the lines that are in flight then. If a worker is killed, another one that
+waits returns the lease to the account, once no lease is in use.
 """
 
 from __future__ import annotations
@@ -15,21 +16,21 @@ from typing import Any, Literal
 
 from .dynamodb import DynamoTable, item_key
 
-NANO = 1_000_000_000
-"""Dollars are counted in whole billionths."""
+NANODOLLARS = 1_000_000_000
+"""Amounts are whole billionths of a dollar."""
 
-SLICES = 100
-"""A worker leases at least this part of the cap at a time."""
+LEASES_PER_BUDGET = 100
+"""A worker leases at least this fraction of the cap at a time."""
 
-LEASE = 30.0
-"""Seconds without a sign of life after which a lease is nobody's."""
+LEASE_TTL = 30.0
+"""Seconds for which a lease counts as in use after its worker's last `sync`."""
 
-LOOKS = 3
-"""Looks at an unmoving account before it is called abandoned."""
+RECLAIM_CHECKS = 3
+"""`sync`s that must see the same account before a killed worker's lease is returned."""
 
 
 class BudgetLease:
-    """One worker's money, in billionths of a dollar; the account is everybody's."""
+    """One worker's lease, in nanodollars; all workers of the job share the account."""
 
     def __init__(
         self, table: DynamoTable, kind: str, max_cost: float, now: Callable[[], float]
@@ -38,76 +39,79 @@ class BudgetLease:
         self._kind = kind
         self._now = now
         self._name = f"lease#{secrets.token_hex(6)}"
-        self._max = nanos(max_cost)
-        self._lease = self._held = 0
+        self._max = to_nanodollars(max_cost)
+        self._leased = self._reserved = 0
         self._spent = self._committed = 0
-        self._settled = self._booked = 0
+        self._settled = self._recovered = 0
         self._short = 0
-        self._has_row = False
-        self._seen: tuple[int, int, int] = (0, 0, 0)
+        self._has_record = False
+        self._last_seen: tuple[int, int, int] = (0, 0, 0)
 
-    def start(self, estimate: int) -> Literal["capped", "wait"] | None:
-        """Whether the lease bears a line; a last one is begun on whatever is left of it."""
+    def reserve(self, estimate: int) -> Literal["capped", "wait"] | None:
+        """
+        Reserve a line's estimate; `None` if the line may start.
+
+        If nothing else is in flight, whatever is left of the lease is enough for one more line.
+        """
         if self._spent + self._settled >= self._max:
             return "capped"
         if estimate:
-            last = self._lease > 0 and not self._held
-            if self._held + estimate > self._lease and not last:
-                self._short = self._held + estimate - self._lease
+            is_last = self._leased > 0 and not self._reserved
+            if self._reserved + estimate > self._leased and not is_last:
+                self._short = self._reserved + estimate - self._leased
                 return "wait"
-        self._held += estimate
+        self._reserved += estimate
         return None
 
     def settle(self, estimate: int, cost: int) -> None:
-        """A line is over."""
-        self._held -= estimate
-        self._lease -= cost
+        """Replace a line's estimate by its cost."""
+        self._reserved -= estimate
+        self._leased -= cost
         self._settled += cost
 
-    def book(self, cost: int) -> None:
-        """Money that an earlier worker spent and did not live to say."""
-        self._booked += cost
+    def recover(self, cost: int) -> None:
+        """Charge the account for lines whose worker was killed before it could."""
+        self._recovered += cost
 
     async def sync(self) -> None:
-        """Say what was spent, and lease more or give back."""
-        debt = max(0, -self._lease)
-        if not self._held and not self._short:
-            debt = -self._lease  # nothing is under way
-        settled, booked = self._settled, self._booked
-        self._lease += debt
-        self._settled = self._booked = 0
+        """Write what was spent; lease more if it is needed, or return what is not."""
+        debt = max(0, -self._leased)
+        if not self._reserved and not self._short:
+            debt = -self._leased  # nothing is in flight
+        settled, recovered = self._settled, self._recovered
+        self._leased += debt
+        self._settled = self._recovered = 0
         try:
-            await self._add(settled + booked, debt + booked)
+            await self._add(settled + recovered, debt + recovered)
         except BaseException:
-            self._lease -= debt
+            self._leased -= debt
             self._settled += settled
-            self._booked += booked
+            self._recovered += recovered
             raise
         if self._short:
             short, self._short = self._short, 0
-            await self._borrow(max(short, self._held))
-        await self._show()
+            await self._lease(max(short, self._reserved))
+        await self._renew()
 
-    async def _borrow(self, wanted: int) -> None:
-        """Lease as much, a slice at least, and at most what is left."""
-        wanted = min(max(self._max // SLICES, wanted), self._max - self._committed)
-        if wanted > 0:
-            done = await self._add(0, wanted, most=self._max - wanted)
-            if done:
-                self._lease += wanted
-        elif self._lease <= 0 and not self._held:
-            await self._look()
+    async def _lease(self, amount: int) -> None:
+        """Lease that amount: at least the smallest lease, at most what is left."""
+        amount = min(max(self._max // LEASES_PER_BUDGET, amount), self._max - self._committed)
+        if amount > 0:
+            if await self._add(0, amount, most=self._max - amount):
+                self._leased += amount
+        elif self._leased <= 0 and not self._reserved:
+            await self._reclaim()
 
-    async def _look(self) -> None:
-        """Nothing is left, and not all is spent: who has it? If nobody, it is there again."""
-        spent, committed, looks = self._seen
-        same = (spent, committed) == (self._spent, self._committed)
-        self._seen = (self._spent, self._committed, looks + 1 if same else 1)
-        if self._seen[2] < LOOKS or self._spent >= self._committed:
+    async def _reclaim(self) -> None:
+        """Return killed workers' leases to the account, if it has not moved for some time."""
+        spent, committed, checks = self._last_seen
+        is_same = (spent, committed) == (self._spent, self._committed)
+        self._last_seen = (self._spent, self._committed, checks + 1 if is_same else 1)
+        if self._last_seen[2] < RECLAIM_CHECKS or self._spent >= self._committed:
             return
         async for item in self._table.items(self._kind):
             if item["id"]["S"].startswith("lease#") and int(item["until"]["N"]) > self._now():
-                return
+                return  # another worker uses its lease
         await self._table.write_if(
             self._table.client.update_item,
             Key=item_key(self._kind, "account"),
@@ -120,12 +124,12 @@ class BudgetLease:
         )
 
     async def _add(self, spent: int, committed: int, most: int | None = None) -> bool:
-        """Change the account, and hear what it is; not beyond `most`."""
+        """Add to the account and read it; not if more than `most` is committed already."""
         condition: dict[str, Any] = {}
         values = {":spent": {"N": str(spent)}, ":committed": {"N": str(committed)}}
         if most is not None:
-            said = "attribute_not_exists(committed) OR committed <= :most"
-            condition = {"ConditionExpression": said}
+            expression = "attribute_not_exists(committed) OR committed <= :most"
+            condition = {"ConditionExpression": expression}
             values[":most"] = {"N": str(most)}
         done = await self._table.write_if(
             self._table.client.update_item,
@@ -141,18 +145,18 @@ class BudgetLease:
         self._committed = int(done["Attributes"]["committed"]["N"])
         return True
 
-    async def _show(self) -> None:
-        """A sign of life, while there is a lease."""
-        if self._lease > 0 or self._held:
-            until = {"N": str(ceil(self._now() + LEASE))}
+    async def _renew(self) -> None:
+        """Record that the lease is in use, or delete the record."""
+        if self._leased > 0 or self._reserved:
+            until = {"N": str(ceil(self._now() + LEASE_TTL))}
             item = item_key(self._kind, self._name) | {"until": until, "ttl": until}
             await self._table.write_if(self._table.client.put_item, Item=item)
-            self._has_row = True
-        elif self._has_row:
+            self._has_record = True
+        elif self._has_record:
             await self._table.delete(self._kind, self._name)
-            self._has_row = False
+            self._has_record = False
 
 
-def nanos(dollars: float) -> int:
-    """Dollars as billionths."""
-    return ceil(dollars * NANO)
+def to_nanodollars(dollars: float) -> int:
+    """Dollars as billionths, rounded up."""
+    return ceil(dollars * NANODOLLARS)

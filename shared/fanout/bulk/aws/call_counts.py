@@ -1,9 +1,9 @@
 """
-A job's calls, in flight and refused, as its workers tell them: one small record of each worker.
+The calls of a job's workers, in flight and refused: one small record for each worker.
 
-A worker writes its own, where it has changed; one that made no call, or has none in flight and was
-never refused, has no record. Of a worker that was killed nothing counts as in flight any more once
-its record is no longer fresh.
+A worker writes its record when it has changed. A worker that has no calls in flight and was never
+refused has none. If a worker is killed, its calls in flight no longer count when its record is
+`MAX_AGE` old.
 """
 
 from __future__ import annotations
@@ -17,56 +17,56 @@ from msgspec.structs import replace
 from ..totals import CallCounts
 from .dynamodb import DynamoTable, item_key
 
-FRESH = 10.0
-"""Seconds for which calls in flight are believed; who still has some says so twice as often."""
+MAX_AGE = 10.0
+"""Seconds for which a record's calls in flight count; workers renew it twice as often."""
 
 PREFIX = "worker#"
 
 
-class Calls:
-    """One worker's record, in the place of its job's counts; DynamoDB drops it at `ttl`."""
+class CallCountsRecord:
+    """One worker's record, among its job's counts; DynamoDB deletes it at `ttl`."""
 
     def __init__(
-        self, table: DynamoTable, kind: str, meter: CallCounts, now: Callable[[], float], ttl: int
+        self, table: DynamoTable, kind: str, calls: CallCounts, now: Callable[[], float], ttl: int
     ) -> None:
         self._table = table
         self._kind = kind
-        self._meter = meter
+        self._calls = calls
         self._now = now
         self._ttl = ttl
         self._name = f"{PREFIX}{secrets.token_hex(6)}"
-        self._told = CallCounts()
-        self._told_at = 0.0
+        self._written = CallCounts()
+        self._written_at = 0.0
 
     async def sync(self) -> None:
-        """Tell what has changed, or would no longer be believed."""
-        seen, at = replace(self._meter), self._now()
-        is_old = seen.in_flight > 0 and at >= self._told_at + FRESH / 2
-        if seen == self._told and not is_old:
+        """Write the record, if it has changed or has calls in flight and is getting old."""
+        calls, at = replace(self._calls), self._now()
+        is_old = calls.in_flight > 0 and at >= self._written_at + MAX_AGE / 2
+        if calls == self._written and not is_old:
             return
-        if seen == CallCounts():
+        if calls == CallCounts():
             await self._table.delete(self._kind, self._name)
         else:
             await self._table.write_if(
                 self._table.client.put_item,
                 Item=item_key(self._kind, self._name)
                 | {
-                    "in_flight": {"N": str(seen.in_flight)},
-                    "refused": {"N": str(seen.refused)},
+                    "in_flight": {"N": str(calls.in_flight)},
+                    "refused": {"N": str(calls.refused)},
                     "at": {"N": f"{at:.3f}"},
                     "ttl": {"N": str(self._ttl)},
                 },
             )
-        self._told, self._told_at = seen, at
+        self._written, self._written_at = calls, at
 
 
-def tells_calls(item: dict[str, Any]) -> bool:
-    """Whether it is a worker's record."""
+def is_call_counts(item: dict[str, Any]) -> bool:
+    """Whether an item of a job's counts is a worker's record of its calls."""
     return bool(item["id"]["S"].startswith(PREFIX))
 
 
-def calls_of(item: dict[str, Any], now: float) -> CallCounts:
-    """A worker's calls, those in flight only of a fresh record."""
-    is_fresh = float(item["at"]["N"]) > now - FRESH
+def read_call_counts(item: dict[str, Any], now: float) -> CallCounts:
+    """A worker's calls; those in flight count only if the record is not too old."""
+    is_fresh = float(item["at"]["N"]) > now - MAX_AGE
     in_flight = int(item["in_flight"]["N"]) if is_fresh else 0
     return CallCounts(in_flight, int(item["refused"]["N"]))

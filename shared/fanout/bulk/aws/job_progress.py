@@ -1,9 +1,9 @@
 """
-What the workers of one job share, in DynamoDB: counts by shard, calls by worker, money by leases.
+A job's progress in DynamoDB: counts by shard, calls by worker, and leases of the budget.
 
-Each worker writes the counts of its own shards, in the place of older ones, so a shard's are exact
-whoever had it before, and no record is everybody's. Under `max_cost_usd` lines are started
-on money that was leased before (purse.py). Its calls each tells beside that (calls.py).
+Each worker writes the counts of the shards that it works on, and replaces those of an earlier
+worker. So a shard's counts are exact, and no item is written by all workers. `budget_lease.py`
+keeps `max_cost_usd`, `call_counts.py` counts the calls.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from msgspec.structs import replace
 from ...wire import json
 from ..store import Stop
 from ..totals import CallCounts, Totals
-from .budget_lease import BudgetLease, nanos
-from .call_counts import Calls, calls_of, tells_calls
+from .budget_lease import BudgetLease, to_nanodollars
+from .call_counts import CallCountsRecord, is_call_counts, read_call_counts
 from .dynamodb import DynamoTable, item_key
 
-KEPT = 30 * 24 * 3600
-"""Seconds for which counts outlive their job."""
+RETENTION = 30 * 24 * 3600
+"""Seconds after a job's end for which its counts are kept."""
 
-
-TELLING = 32
+FULL_EXAMPLES = 32
 """
-Shards, the first, whose records have all of their examples; those of the others have one a cause,
-as who looks at a job reads the records of all.
+The number of shards, from the first on, whose items have all examples of failures.
+
+The others have one for each cause: whoever reads a job's totals reads the items of all shards.
 """
 
 
@@ -37,7 +37,12 @@ class _Status(Struct):
 
 
 class DynamoJobProgress:
-    """One worker's view of a job's counts; `sync` makes it everybody's; `fresh` is its own work."""
+    """
+    One worker's view of a job's progress; `sync` shares it with the other workers.
+
+    `all_shards` is for the finisher: it reads the counts of all shards with one query. `calls` are
+    the worker's own calls, and `own_totals` what it has done itself.
+    """
 
     def __init__(
         self,
@@ -47,66 +52,67 @@ class DynamoJobProgress:
         expires_at: float,
         now: Callable[[], float],
         max_cost: float | None = None,
-        whole: bool = False,
-        meter: CallCounts | None = None,
+        all_shards: bool = False,
+        calls: CallCounts | None = None,
     ) -> None:
         self._table = table
         self._job = job
         self._kind = f"counts#{job}"
         self._expires_at = expires_at
-        self._ttl = int(expires_at) + KEPT
+        self._ttl = int(expires_at) + RETENTION
         self._now = now
-        self._whole = whole
-        self._known: dict[int, tuple[bool, Totals]] | None = None
-        self.fresh = Totals()
+        self._all_shards = all_shards
+        self._shards: dict[int, tuple[bool, Totals]] | None = None
+        self.own_totals = Totals()
         self._totals: dict[int, Totals] = {}
-        self._before: dict[int, float] = {}
+        self._recorded_costs: dict[int, float] = {}
         self._complete: set[int] = set()
         self._changed: set[int] = set()
         self._cancelled = False
-        self._purse = None if max_cost is None else BudgetLease(table, self._kind, max_cost, now)
-        self._calls = None if meter is None else Calls(table, self._kind, meter, now, self._ttl)
+        self._lease = None if max_cost is None else BudgetLease(table, self._kind, max_cost, now)
+        self._calls = (
+            None if calls is None else CallCountsRecord(table, self._kind, calls, now, self._ttl)
+        )
 
     def reserve(self, estimate: float) -> Stop | Literal["wait"] | None:
-        """Whether a line may start."""
+        """Reserve a line's estimate; `None` if the line may start."""
         if self._cancelled:
             return "cancelled"
         if self._now() >= self._expires_at:
             return "expired"
-        return None if self._purse is None else self._purse.start(nanos(estimate))
+        return None if self._lease is None else self._lease.reserve(to_nanodollars(estimate))
 
     def settle(self, shard: int, estimate: float, totals: Totals) -> None:
-        """One line is stored."""
-        self.fresh.add(totals)
+        """Count a line whose result is stored."""
+        self.own_totals.add(totals)
         self._totals[shard].add(totals)
         self._changed.add(shard)
-        if self._purse:
-            self._purse.settle(nanos(estimate), nanos(totals.cost))
+        if self._lease:
+            self._lease.settle(to_nanodollars(estimate), to_nanodollars(totals.cost))
 
     def release(self, estimate: float) -> None:
-        """One line was not."""
-        if self._purse:
-            self._purse.settle(nanos(estimate), 0)
+        """Release the estimate of a line that has no result."""
+        if self._lease:
+            self._lease.settle(to_nanodollars(estimate), 0)
 
     def begin_shard(self, shard: int, stored: Totals) -> None:
-        """What is stored is what counts; what of it was never paid into the account is now."""
-        own = self._totals[shard] = Totals()
-        own.add(stored)
+        """Replace the shard's counts by those of its stored lines, and charge what is missing."""
+        totals = self._totals[shard] = Totals()
+        totals.add(stored)
         self._changed.add(shard)
-        if self._purse:
-            self._purse.book(nanos(stored.cost) - nanos(self._before.pop(shard, 0.0)))
+        if self._lease:
+            recorded = self._recorded_costs.pop(shard, 0.0)
+            self._lease.recover(to_nanodollars(stored.cost) - to_nanodollars(recorded))
 
     def complete_shard(self, shard: int) -> None:
-        """Written by the next `sync`."""
+        """Mark the shard as complete; the next `sync` writes it."""
         self._complete.add(shard)
         self._changed.add(shard)
 
     async def sync(self) -> None:
-        """Write counts and calls, move the money, and see whether somebody cancelled the job."""
-        if (
-            self._purse
-        ):  # the money first: after a crash between, too much is booked, never too little
-            await self._purse.sync()
+        """Write costs, counts and calls, and read whether the job was cancelled."""
+        if self._lease:  # first: a crash before the counts then charges too much, never too little
+            await self._lease.sync()
         for shard in sorted(self._changed):
             self._changed.discard(shard)
             try:
@@ -121,13 +127,13 @@ class DynamoJobProgress:
             self._cancelled = True
 
     async def _write(self, shard: int) -> None:
-        """Write a shard's counts; those of a complete one stay."""
+        """Write a shard's counts, unless another worker has completed it."""
         complete = shard in self._complete
         written = await self._table.write_if(
             self._table.client.put_item,
-            Item=item_key(self._kind, _shard(shard))
+            Item=item_key(self._kind, _shard_id(shard))
             | {
-                "value": {"B": json.encode(_brief(shard, self._totals[shard]))},
+                "value": {"B": json.encode(_shorten(shard, self._totals[shard]))},
                 "complete": {"BOOL": complete},
                 "ttl": {"N": str(self._ttl)},
             },
@@ -138,49 +144,49 @@ class DynamoJobProgress:
             self._complete.add(shard)
 
     async def completed_totals(self, shard: int) -> Totals | None:
-        """Its counts, if it is complete."""
-        if self._whole:
-            if self._known is None:
-                self._known = await self._all()
-            found = self._known.get(shard)
+        """The shard's totals, if it is complete."""
+        if self._all_shards:
+            if self._shards is None:
+                self._shards = await self._read_all()
+            found = self._shards.get(shard)
         else:
-            item = await self._table.item(self._kind, _shard(shard))
-            found = _counts(item) if item else None
+            item = await self._table.item(self._kind, _shard_id(shard))
+            found = _read_shard(item) if item else None
         if found is None:
             return None
         complete, totals = found
-        self._before[shard] = totals.cost
+        self._recorded_costs[shard] = totals.cost
         return totals if complete else None
 
     async def total(self) -> Totals:
-        """The sum, with the calls of all workers, as they were written at most a second ago."""
+        """The job's totals, with the calls of all workers; at most about a second old."""
         total, calls = Totals(), CallCounts()
         async for item in self._table.items(self._kind):
             if _is_shard(item):
-                total.add(_counts(item)[1])
-            elif tells_calls(item):
-                calls.add(calls_of(item, self._now()))
+                total.add(_read_shard(item)[1])
+            elif is_call_counts(item):
+                calls.add(read_call_counts(item, self._now()))
         total.set_calls(calls)
         return total
 
-    async def forget(self) -> None:
-        """A job that is planned anew has no counts."""
+    async def clear(self) -> None:
+        """Delete all counts, before the job is planned again."""
         await self._table.clear(self._kind)
 
-    async def _all(self) -> dict[int, tuple[bool, Totals]]:
+    async def _read_all(self) -> dict[int, tuple[bool, Totals]]:
         return {
-            int(item["id"]["S"].partition("#")[2]): _counts(item)
+            int(item["id"]["S"].partition("#")[2]): _read_shard(item)
             async for item in self._table.items(self._kind)
             if _is_shard(item)
         }
 
 
-def _shard(index: int) -> str:
+def _shard_id(index: int) -> str:
     return f"shard#{index:08d}"
 
 
-def _brief(index: int, totals: Totals) -> Totals:
-    if index < TELLING:
+def _shorten(index: int, totals: Totals) -> Totals:
+    if index < FULL_EXAMPLES:
         return totals
     return replace(totals, examples={cause: some[:1] for cause, some in totals.examples.items()})
 
@@ -189,5 +195,6 @@ def _is_shard(item: dict[str, Any]) -> bool:
     return bool(item["id"]["S"].startswith("shard#"))
 
 
-def _counts(item: dict[str, Any]) -> tuple[bool, Totals]:
+def _read_shard(item: dict[str, Any]) -> tuple[bool, Totals]:
+    """Whether a shard is complete, and its totals."""
     return item["complete"]["BOOL"], json.decode(item["value"]["B"], type=Totals)

@@ -19,7 +19,7 @@ from ..input.lines import ENDPOINT, BadLine
 from ..service.batches import NewJob
 from ..service.records import FileRecord, Job
 from .batch_service import AWSBatchService
-from .job_progress import KEPT
+from .job_progress import RETENTION
 
 INBOX, OUTBOX = "inbox/", "outbox/"
 PRIVATE_PREFIXES = ("jobs/", "uploads/")
@@ -113,7 +113,7 @@ class JobStarter:
             return None  # S3's console creates such an object for an empty folder
         request = _inbox_request(new)
         name = f"{new.key}#{new.sequencer}"
-        until = int(execution.started.timestamp()) + KEPT
+        until = int(execution.started.timestamp()) + RETENTION
         if await self._bulk.table.claim("inbox", name, execution.id, until) != execution.id:
             return None
         return await self._create(request, execution)

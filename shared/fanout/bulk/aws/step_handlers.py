@@ -1,15 +1,15 @@
 """
-The steps of a job as a state machine calls them: plan, work on a shard, finish.
+The steps of a job that the state machine runs: plan, work on a shard, finish.
 
-Each may be called again after a fault. What they say is small: no prompt and no answer passes
-through the state.
+Each step may be run again after a failure. Their results are small: prompts and responses stay in
+S3 and never pass through the state machine.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from typing import Literal
+from typing import Literal, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -34,12 +34,13 @@ from ..work.worker import work
 from .batch_service import Stores
 from .rate_limit_store import DynamoRateLimitStore
 
+T = TypeVar("T")
+
 OPTIONS = RunnerOptions(shard_size=SMALL_SHARDS)
-LONGEST = MAX_WINDOW
 
 
 class Planned(Struct, frozen=True):
-    """What the map needs; `next` is `work`, or `finish` where there is nothing to ask."""
+    """A planned job; `next` is `work` on the manifest's shards, or `finish` if there are none."""
 
     job: str
     manifest: str
@@ -48,9 +49,9 @@ class Planned(Struct, frozen=True):
 
 class Finished(Struct, frozen=True):
     """
-    `next` is `work` while shards are incomplete, `done` behind the end.
+    A job that is closed (`next` is `done`), or whose incomplete shards need another round (`work`).
 
-    `manifest` has the incomplete ones; `lines` are those that are stored by now.
+    `manifest` lists those shards; `lines` is the number of lines stored so far.
     """
 
     job: str
@@ -61,7 +62,7 @@ class Finished(Struct, frozen=True):
 
 
 class StepHandlers:
-    """The steps, over a stack's stores; `tell` hears what each worker has done."""
+    """The steps, over a stack's stores; `on_worked` gets the totals of what each worker did."""
 
     def __init__(
         self,
@@ -69,34 +70,35 @@ class StepHandlers:
         stores: Stores,
         observer: Observer,
         options: RunnerOptions = OPTIONS,
-        book: RateLimitStore | None = None,
-        tell: Callable[[Totals], None] = lambda _: None,
+        rate_limits: RateLimitStore | None = None,
+        on_worked: Callable[[Totals], None] = lambda _: None,
     ) -> None:
         self._gateway = gateway
         self._stores = stores
         self._observer = observer
         self._options = options
-        self._tell = tell
+        self._on_worked = on_worked
         self._costs = Costs(gateway.catalog)
-        self._book = book or DynamoRateLimitStore(stores.table)
+        self._rate_limits = rate_limits or DynamoRateLimitStore(stores.table)
         share = gateway.catalog.general.batch_share
-        self._pacer = RateLimiter(self._book, make_limits(gateway.catalog), stores.now, share)
+        limits = make_limits(gateway.catalog)
+        self._limiter = RateLimiter(self._rate_limits, limits, stores.now, share)
         self._jobs = Registry(stores.table, "batch", Job, lambda job: job.owner)
         self._files = stores.files
         self._runner = Runner(
             gateway,
             self._files,
             self._jobs,
-            results=stores.shelves,
-            progress=stores.every_shard,
-            clear=stores.forget,
+            results=stores.results,
+            progress=stores.finisher_progress,
+            clear=stores.clear,
             observer=observer,
             now=stores.now,
             options=options,
         )
 
     async def plan(self, job_id: str) -> Planned:
-        """Cut the job into shards, if nobody has."""
+        """Check the job's input and cut it into shards, unless that is done."""
         job = await self._jobs.find(job_id, None)
         if job.status == "validating":
             job = await self._runner.plan(job)
@@ -104,54 +106,56 @@ class StepHandlers:
         return Planned(job.id, job.manifest_key, "work" if is_on else "finish")
 
     async def work(self, job_id: str, shard: Shard, seconds: float) -> WorkResult:
-        """Ask for what is not stored of one shard, as far as the seconds go."""
+        """Send a shard's lines that have no stored result, for at most so many seconds."""
         job = await self._jobs.find(job_id, None)
-        meter = CallCounts()
-        ledger = self._stores.ledger(job, meter=meter)
-        tools = WorkerResources(
+        calls = CallCounts()
+        progress = self._stores.progress(job, calls=calls)
+        resources = WorkerResources(
             make_line_sender(
-                self._gateway, job.owner, job.allowed, self._observer, self._pacer, meter
+                self._gateway, job.owner, job.allowed, self._observer, self._limiter, calls
             ),
             self._stores.blobs,
-            self._stores.shelves(job),
-            ledger,
+            self._stores.results(job),
+            progress,
             self._costs.cost_of,
             partial(estimate_cost, self._costs) if job.max_cost_usd else lambda _line, _size: 0.0,
         )
         try:
-            done = await work(self._options.work_spec(job), _only(shard), tools, seconds=seconds)
+            result = await work(
+                self._options.work_spec(job), _once(shard), resources, seconds=seconds
+            )
         finally:
-            self._tell(ledger.fresh)
-        await self._book.flush()
-        if done.stop in {"capped", "expired"}:
-            await self._jobs.change(job.id, partial(self._ended_early, done.stop))
-        return done
+            self._on_worked(progress.own_totals)
+        await self._rate_limits.flush()
+        if result.stop in {"capped", "expired"}:
+            await self._jobs.change(job.id, partial(self._end_early, result.stop))
+        return result
 
     async def finish(self, job_id: str) -> Finished:
-        """Close the job, unless there are shards left that may still be worked on."""
-        job = await self._jobs.change(job_id, self._late)
+        """Close the job, unless it has incomplete shards and may go on."""
+        job = await self._jobs.change(job_id, self._expire)
         if job.status == "in_progress" and job.reason is None:
-            if left := await self._left(job):
-                return left
-            job = await self._jobs.change(job.id, self._finalizing)
+            if incomplete := await self._incomplete(job):
+                return incomplete
+            job = await self._jobs.change(job.id, self._finalize)
         return await self._close(job)
 
     async def fail(self, job_id: str, why: str) -> Finished:
-        """End the job early, with what is answered so far; its `errors` say why."""
-        return await self._close(await self._jobs.change(job_id, partial(self._failing, why)))
+        """End the job as failed, and keep the results it has; `errors` of the job says why."""
+        return await self._close(await self._jobs.change(job_id, partial(self._end_as_failed, why)))
 
     async def abandon(self, job_id: str, why: str) -> Finished:
-        """Close the record alone, where not even the results can be gathered."""
-        job = await self._jobs.change(job_id, partial(self._failed, why))
+        """Close the job's record only, if its results cannot be joined."""
+        job = await self._jobs.change(job_id, partial(self._fail, why))
         return Finished(job.id, job.status, "done")
 
-    async def stuck(self) -> int:
-        """How many jobs should have ended an hour ago, and have not."""
+    async def count_overdue(self) -> int:
+        """The number of jobs that should have ended over an hour ago."""
         now, after, found = self._stores.now(), None, 0
         while True:
             page = await self._jobs.page(None, after=after, limit=100)
             found += sum(not job.is_over and job.expires_at + HOUR < now for job in page.records)
-            if not page.has_more or page.records[-1].created_at < now - LONGEST - 2 * HOUR:
+            if not page.has_more or page.records[-1].created_at < now - MAX_WINDOW - 2 * HOUR:
                 return found
             after = page.records[-1].id
 
@@ -161,80 +165,74 @@ class StepHandlers:
         await self._deliver(job)
         return Finished(job.id, job.status, "done")
 
-    async def _left(self, job: Job) -> Finished | None:
-        """What is incomplete, as a manifest of its own; `None` if nothing is."""
-        ledger = self._stores.every_shard(job)
+    async def _incomplete(self, job: Job) -> Finished | None:
+        """Write a manifest of the incomplete shards; `None` if there are none."""
+        progress = self._stores.finisher_progress(job)
         left = [
             json.encode(shard) + b"\n"
             async for shard in self._runner.shards(job)
-            if await ledger.completed_totals(shard.index) is None
+            if await progress.completed_totals(shard.index) is None
         ]
         if not left:
             return None
         manifest = f"jobs/{job.id}/left.jsonl"
-        await self._stores.blobs.write(manifest, _each(left))
-        total = await ledger.total()
+        await self._stores.blobs.write(manifest, _once(b"".join(left)))
+        total = await progress.total()
         return Finished(job.id, job.status, "work", manifest, total.lines)
 
     async def _deliver(self, job: Job) -> None:
-        """Copies of the results, and the batch object, where the job's maker wants them."""
+        """Copy the results and the batch object to where the job's start request wants them."""
         if job.deliver_to is None:
             return
         blobs = self._stores.blobs
-        ends = ((job.output_file_id, "output"), (job.error_file_id, "errors"))
-        for file_id, what in ends:
+        for file_id, name in ((job.output_file_id, "output"), (job.error_file_id, "errors")):
             if file_id is not None:
                 file = await self._files.find(file_id, None)
-                await blobs.join([file.key], f"{job.deliver_to}{what}.jsonl")
-        said = json.encode(job.to_dict(job.totals or Totals()))
-        await blobs.write(f"{job.deliver_to}batch.json", _each([said]))
+                await blobs.join([file.key], f"{job.deliver_to}{name}.jsonl")
+        batch = json.encode(job.to_dict(job.totals or Totals()))
+        await blobs.write(f"{job.deliver_to}batch.json", _once(batch))
 
     # ---- changes of the record ----
 
-    def _ended_early(self, stop: Stop | None, job: Job) -> Job | None:
+    def _end_early(self, stop: Stop | None, job: Job) -> Job | None:
         if job.status != "in_progress" or job.reason is not None:
             return None
         if stop == "expired":
             return replace(job, reason="expired")
-        said = f"`max_cost_usd` ({job.max_cost_usd:g}) was reached; finished lines are kept."
+        message = f"`max_cost_usd` ({job.max_cost_usd:g}) was reached; finished lines are kept."
         return replace(
             job,
             status="cancelling",
             cancelling_at=int(self._stores.now()),
             reason="capped",
-            errors=[LineError("max_cost_reached", said, "max_cost_usd", None)],
+            errors=[LineError("max_cost_reached", message, "max_cost_usd", None)],
         )
 
-    def _late(self, job: Job) -> Job | None:
+    def _expire(self, job: Job) -> Job | None:
         is_late = self._stores.now() >= job.expires_at
-        return self._ended_early("expired", job) if is_late else None
+        return self._end_early("expired", job) if is_late else None
 
-    def _failing(self, why: str, job: Job) -> Job | None:
+    def _end_as_failed(self, why: str, job: Job) -> Job | None:
         if job.is_over or job.reason is not None:
             return None
-        return replace(job, reason="failed", errors=[*job.errors, _fault(why)])
+        return replace(job, reason="failed", errors=[*job.errors, _job_failed(why)])
 
-    def _failed(self, why: str, job: Job) -> Job | None:
+    def _fail(self, why: str, job: Job) -> Job | None:
         if job.is_over:
             return None
-        errors = job.errors if job.reason == "failed" else [*job.errors, _fault(why)]
+        errors = job.errors if job.reason == "failed" else [*job.errors, _job_failed(why)]
         now = int(self._stores.now())
         return replace(job, status="failed", failed_at=now, reason="failed", errors=errors)
 
-    def _finalizing(self, job: Job) -> Job | None:
+    def _finalize(self, job: Job) -> Job | None:
         if job.status != "in_progress":
-            return None  # cancelled meanwhile
+            return None  # it was cancelled in the meantime
         return replace(job, status="finalizing", finalizing_at=int(self._stores.now()))
 
 
-def _fault(why: str) -> LineError:
+def _job_failed(why: str) -> LineError:
     return LineError("job_failed", why, None, None)
 
 
-async def _each(pieces: list[bytes]) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece
-
-
-async def _only(shard: Shard) -> AsyncIterator[Shard]:
-    yield shard
+async def _once(value: T) -> AsyncIterator[T]:
+    yield value

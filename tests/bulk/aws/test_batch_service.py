@@ -18,7 +18,7 @@ import uvloop
 from openai._models import FinalRequestOptions
 from openai.types import Batch
 
-from fanout.bulk.aws import batch_service as host
+from fanout.bulk.aws import batch_service
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.job_progress import DynamoJobProgress
 from fanout.bulk.aws.lazy_service import open_stack
@@ -102,9 +102,9 @@ def test_a_batch_is_an_execution_of_its_name(client: openai.OpenAI, machine: str
 def test_a_batch_tells_the_calls_of_its_workers(client: openai.OpenAI, table: DynamoTable) -> None:
     job = create(client, line("a"))
     later = time.time() + DAY
-    for meter in (CallCounts(3, 1), CallCounts(4, 0)):
-        ledger = DynamoJobProgress(table, job.id, expires_at=later, now=time.time, meter=meter)
-        asyncio.run(ledger.sync())
+    for calls in (CallCounts(3, 1), CallCounts(4, 0)):
+        progress = DynamoJobProgress(table, job.id, expires_at=later, now=time.time, calls=calls)
+        asyncio.run(progress.sync())
     shown = client.batches.retrieve(job.id).to_dict()["fanout"]
     assert isinstance(shown, dict)
     assert (shown["in_flight"], shown["refused"]) == (7, 1)
@@ -140,22 +140,22 @@ def test_a_small_file_comes_through_and_a_large_one_from_s3_itself(
     small = client.files.create(file=("in.jsonl", line("a")), purpose="batch")
     assert client.files.content(small.id).content == line("a")
 
-    data = b"x" * (host.LINKED + 1)
+    data = b"x" * (batch_service.MAX_DIRECT + 1)
     upload = client.uploads.create(
         bytes=len(data), filename="in.jsonl", mime_type="application/jsonl", purpose="batch"
     )
     half = len(data) // 2
-    pieces = (data[:half], data[half:])
-    parts = [client.uploads.parts.create(upload.id, data=one).id for one in pieces]
+    halves = (data[:half], data[half:])
+    parts = [client.uploads.parts.create(upload.id, data=one).id for one in halves]
     file = client.uploads.complete(upload.id, part_ids=parts).file
     assert file is not None
-    asked = FinalRequestOptions(
+    options = FinalRequestOptions(
         method="get", url=f"/files/{file.id}/content", follow_redirects=False
     )
-    with pytest.raises(openai.APIStatusError) as told:
-        client.request(bytes, asked)
-    assert told.value.status_code == 302
-    link = urlsplit(told.value.response.headers["location"])
+    with pytest.raises(openai.APIStatusError) as raised:
+        client.request(bytes, options)
+    assert raised.value.status_code == 302
+    link = urlsplit(raised.value.response.headers["location"])
     assert link.path.endswith(f"/files/{file.id}")
     query = parse_qs(link.query)
     assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]

@@ -13,10 +13,9 @@ from botocore.exceptions import ClientError
 
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.rate_limit_store import (
-    ATTEMPTS,
-    KEPT,
-    LOOK,
-    DynamoRateLimitStore,
+    CACHE_SECONDS,
+    ITEM_TTL,
+    MAX_WRITES,
     RateLimitStoreBusy,
 )
 from fanout.bulk.pacing.limits import Limits
@@ -24,39 +23,13 @@ from fanout.bulk.pacing.rate_limiter import RateLimiter, RateLimitUnavailable, R
 from tests.bulk.pacing.rate_limited_provider import MINUTES, RateLimitedProvider, run_workers
 from tests.support.virtual_clock import now, run, run_threads_at_once
 
+from .memory_table import MemoryTable, make_store
+
 RATE = 10.0
 
 
 def requests(amount: float = 1.0, rate: float = RATE, burst: float = 0.0) -> list[Reservation]:
     return [Reservation("requests", amount, rate, burst)]
-
-
-def book(table: Any, seed: int = 1) -> DynamoRateLimitStore:
-    return DynamoRateLimitStore(table, random.Random(seed).random)  # noqa: S311 -- the same in each run
-
-
-class Records:
-    """A table in memory whose every call takes 4 ms; `writes` counts them."""
-
-    def __init__(self) -> None:
-        self._values: dict[str, bytes] = {}
-        self.writes = 0
-
-    async def get(self, kind: str, key: str) -> bytes | None:
-        await asyncio.sleep(0.004)
-        return self._values.get(key)
-
-    async def compare_and_swap(
-        self, kind: str, key: str, new: bytes, old: bytes | None, *, ttl: int
-    ) -> tuple[bool, bytes | None]:
-        await asyncio.sleep(0.002)
-        self.writes += 1
-        done = self._values.get(key) == old
-        if done:
-            self._values[key] = new
-        there = self._values[key]
-        await asyncio.sleep(0.002)
-        return done, there
 
 
 class Crew:
@@ -69,7 +42,7 @@ class Crew:
     def __call__(self) -> RateLimiter:
         self._count += 1
         ahead = (self._count % 5 - 2) / 2 * self._skew
-        made = book(self._table, self._count)
+        made = make_store(self._table, self._count)
         return RateLimiter(made, lambda _: self._limits, lambda: now() + ahead, self._share)
 
 
@@ -86,7 +59,7 @@ def judge(provider: RateLimitedProvider, requests: float, tokens: float, minutes
 def test_twenty_workers_use_over_nine_tenths_and_are_refused_under_a_hundredth(
     tokens: int, estimate: int, skew: float
 ) -> None:
-    provider, chance, table = RateLimitedProvider(600, tokens), random.Random(2), Records()  # noqa: S311
+    provider, chance, table = RateLimitedProvider(600, tokens), random.Random(2), MemoryTable()  # noqa: S311
     crew = Crew(table, Limits(600, tokens), skew=skew)
     run(run_workers(provider, crew, lambda: chance.randint(50, 250), estimate))
     judge(provider, 600, tokens, MINUTES)
@@ -104,7 +77,7 @@ def test_so_they_do_on_dynamodb(table: DynamoTable) -> None:
 
 def test_a_share_is_left_to_callers_who_wait() -> None:
     provider = RateLimitedProvider(600, 1_000_000)
-    run(run_workers(provider, Crew(Records(), Limits(600), 0.5), lambda: 1, 1))
+    run(run_workers(provider, Crew(MemoryTable(), Limits(600), 0.5), lambda: 1, 1))
     assert 0.9 * 300 * MINUTES < provider.allowed <= 300 * (MINUTES + 1)
     assert provider.refused == 0
 
@@ -113,7 +86,7 @@ def test_a_share_is_left_to_callers_who_wait() -> None:
 def test_a_fast_model_is_written_about_once_a_second_by_each_worker(
     requests: int, each: int
 ) -> None:
-    minutes, provider, table = 0.5, RateLimitedProvider(requests, 10**9), Records()
+    minutes, provider, table = 0.5, RateLimitedProvider(requests, 10**9), MemoryTable()
     crew = Crew(table, Limits(requests))
     run(run_workers(provider, crew, lambda: 1, 1, minutes=minutes, each=each))
     assert provider.allowed > 0.9 * requests * minutes
@@ -125,7 +98,7 @@ def test_a_turn_that_is_given_back_lengthens_the_lease_and_is_everybodys_after_a
     table: DynamoTable,
 ) -> None:
     async def main() -> None:
-        one, other = book(table), book(table)
+        one, other = make_store(table), make_store(table)
         for place in range(5):
             assert await one.reserve("m", requests(), 100.0) == pytest.approx(100 + place / RATE)
         await one.refund("m", requests(3.0)[0])
@@ -141,7 +114,7 @@ def test_a_turn_that_is_given_back_lengthens_the_lease_and_is_everybodys_after_a
 
 def test_a_worker_that_dies_takes_a_second_of_its_own_with_it(table: DynamoTable) -> None:
     async def main() -> None:
-        dead, alive = book(table), book(table)
+        dead, alive = make_store(table), make_store(table)
         clock = 100.0
         while clock < 103:
             clock = await dead.reserve("m", requests(), clock)
@@ -152,7 +125,7 @@ def test_a_worker_that_dies_takes_a_second_of_its_own_with_it(table: DynamoTable
 
 def test_a_lease_that_lies_idle_lapses(table: DynamoTable) -> None:
     async def main() -> None:
-        idle, other = book(table), book(table)
+        idle, other = make_store(table), make_store(table)
         clock = 100.0
         for _ in range(18):  # more is leased by then
             clock = await idle.reserve("m", requests(), clock)
@@ -166,14 +139,14 @@ def test_a_lease_that_lies_idle_lapses(table: DynamoTable) -> None:
 
 def test_a_pause_holds_everybody_who_leases_and_who_has_no_limits(table: DynamoTable) -> None:
     async def main() -> None:
-        one, other, free = book(table), book(table), book(table)
+        one, other, free = make_store(table), make_store(table), make_store(table)
         await one.reserve("m", requests(), 100.0)
         assert await free.reserve("m", [], 100.0) == 100.0
         await one.pause("m", 107.5)
         await one.pause("m", 103.0)
         assert await one.reserve("m", requests(), 100.0) == 107.5
         assert await other.reserve("m", requests(), 100.0) >= 107.5
-        assert await free.reserve("m", [], 100.0 + LOOK) == 107.5
+        assert await free.reserve("m", [], 100.0 + CACHE_SECONDS) == 107.5
         assert await free.reserve("m", [], 120.0) == 120.0
 
     asyncio.run(main())
@@ -181,7 +154,7 @@ def test_a_pause_holds_everybody_who_leases_and_who_has_no_limits(table: DynamoT
 
 def test_other_limits_make_another_lease(table: DynamoTable) -> None:
     async def main() -> None:
-        mine = book(table)
+        mine = make_store(table)
         await mine.reserve("m", requests(), 100.0)
         start = await mine.reserve(
             "m", [*requests(rate=5.0), Reservation("tokens", 10, 1.0, 0)], 100.0
@@ -194,10 +167,10 @@ def test_other_limits_make_another_lease(table: DynamoTable) -> None:
 
 def test_the_record_of_a_model_that_nobody_asks_goes_after_a_day(table: DynamoTable) -> None:
     async def main() -> None:
-        await book(table).reserve("m", requests(), 100.0)
+        await make_store(table).reserve("m", requests(), 100.0)
         item = await table.item("pace", "m")
         assert item is not None
-        assert int(item["ttl"]["N"]) == 100 + KEPT
+        assert int(item["ttl"]["N"]) == 100 + ITEM_TTL
 
     asyncio.run(main())
 
@@ -214,7 +187,7 @@ class Crowd(DynamoTable):
 
 def test_a_record_that_is_never_free_is_given_up_and_costs_no_line(table: DynamoTable) -> None:
     crowd = Crowd(table.client, table.name)
-    pacer = RateLimiter(book(crowd), lambda _: Limits(600), now)
+    pacer = RateLimiter(make_store(crowd), lambda _: Limits(600), now)
 
     async def main() -> None:
         with pytest.raises(RateLimitUnavailable) as raised:
@@ -223,7 +196,7 @@ def test_a_record_that_is_never_free_is_given_up_and_costs_no_line(table: Dynamo
         assert isinstance(raised.value.__cause__, RateLimitStoreBusy)
 
     run_threads_at_once(main(), 0.001)
-    assert crowd.tries == ATTEMPTS
+    assert crowd.tries == MAX_WRITES
 
 
 def test_an_emulator_that_does_not_tell_what_is_there_is_asked(table: DynamoTable) -> None:
@@ -233,15 +206,15 @@ def test_an_emulator_that_does_not_tell_what_is_there_is_asked(table: DynamoTabl
     table.client.meta.events.register("after-call.dynamodb.PutItem", hide, unique_id="hide")
 
     async def main() -> None:
-        await book(table).reserve("m", requests(), 100.0)
-        assert await book(table).reserve("m", requests(), 100.0) == pytest.approx(100.1)
+        await make_store(table).reserve("m", requests(), 100.0)
+        assert await make_store(table).reserve("m", requests(), 100.0) == pytest.approx(100.1)
 
     asyncio.run(main())
 
 
 def test_a_fault_of_dynamodb_is_the_workers(table: DynamoTable) -> None:
     gone: Callable[..., DynamoTable] = DynamoTable
-    pacer = RateLimiter(book(gone(table.client, "no-such-table")), lambda _: Limits(600), now)
+    pacer = RateLimiter(make_store(gone(table.client, "no-such-table")), lambda _: Limits(600), now)
 
     async def main() -> None:
         with pytest.raises(RateLimitUnavailable) as raised:

@@ -1,4 +1,4 @@
-"""A stack in this process, and its steps as the state machine takes them."""
+"""The states of the state machine, which a test runs one by one."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from fanout.config.resolve import resolve
 from functions.bulk.start_events import read_start
 from tests.bulk.local_jobs import CONFIG
 
-from .test_machine import Cloud
+from .job_stack import JobStack
 
 STARTED = datetime(2026, 11, 25, 12, 0, 0, 250_000, UTC)
 BUCKET = "jobs"
 
 
-def run_of(name: str) -> Execution:
+def execution(name: str) -> Execution:
     return Execution(f"arn:aws:states:eu-west-1:1:execution:Jobs:{name}", STARTED)
 
 
-def event(key: str, sequencer: str = "1", **detail: object) -> dict[str, Any]:
+def s3_event(key: str, sequencer: str = "1", **detail: object) -> dict[str, Any]:
     """
     EventBridge's event about a new object.
 
@@ -53,32 +53,32 @@ def event(key: str, sequencer: str = "1", **detail: object) -> dict[str, Any]:
     }
 
 
-class Stage:
-    """A stack and its steps."""
+class StackSteps:
+    """A stack, and the transitions between its states."""
 
-    def __init__(self, at: Cloud) -> None:
-        self.at = at
+    def __init__(self, stack: JobStack) -> None:
+        self.stack = stack
         catalog = resolve(check(CONFIG, {}), {})
-        intake = JobStarter(at.bulk, BUCKET, partial(check_model, catalog, "master", None))
-        self.steps = StateTransitions(at.machine, intake)
+        starter = JobStarter(stack.service, BUCKET, partial(check_model, catalog, "master", None))
+        self.transitions = StateTransitions(stack.handlers, starter)
 
     async def put(self, key: str, data: bytes) -> str:
-        async def pieces() -> AsyncIterator[bytes]:
+        async def chunks() -> AsyncIterator[bytes]:
             yield data
 
-        await self.at.stores.blobs.write(key, pieces())
+        await self.stack.stores.blobs.write(key, chunks())
         return f"s3://{BUCKET}/{key}"
 
     async def get(self, key: str) -> bytes:
-        return b"".join([piece async for piece in self.at.stores.blobs.read(key)])
+        return b"".join([chunk async for chunk in self.stack.stores.blobs.read(key)])
 
     async def begin(self, given: object, run: str = "a") -> JobState:
-        return await self.steps.begin(partial(read_start, given), run_of(run))
+        return await self.transitions.begin(partial(read_start, given), execution(run))
 
     async def run(self, given: object, run: str = "a") -> JobState:
-        """As the state machine does, without a fault."""
+        """Run the states to the end, as the state machine does if nothing fails."""
         state = await self.begin(given, run)
         if state.next == "work":
-            for shard in await self.at.shards(state.manifest):
-                await self.at.machine.work(state.job, shard, 60.0)
-        return state if state.next in {"refuse", "done"} else await self.steps.finish(state)
+            for shard in await self.stack.shards(state.manifest):
+                await self.stack.handlers.work(state.job, shard, 60.0)
+        return state if state.next in {"refuse", "done"} else await self.transitions.finish(state)

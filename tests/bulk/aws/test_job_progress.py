@@ -4,42 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
 
 import pytest
 
-from fanout.bulk.aws.budget_lease import LEASE
+from fanout.bulk.aws.budget_lease import LEASE_TTL
 from fanout.bulk.aws.dynamodb import DynamoTable
-from fanout.bulk.aws.job_progress import TELLING, DynamoJobProgress
+from fanout.bulk.aws.job_progress import FULL_EXAMPLES, DynamoJobProgress
 from fanout.bulk.totals import CallCounts, Example, Totals, count_failure
 
-
-class Desk:
-    """Ledgers of one job, and a clock that a test sets."""
-
-    def __init__(self, table: DynamoTable, max_cost: float | None = None) -> None:
-        self.table = table
-        self.max_cost = max_cost
-        self.time = 1_000.0
-
-    def ledger(self, **more: Any) -> DynamoJobProgress:
-        return DynamoJobProgress(
-            self.table,
-            "j",
-            expires_at=9_000.0,
-            now=lambda: self.time,
-            max_cost=self.max_cost,
-            **more,
-        )
-
-    async def job(self, status: str) -> None:
-        raw = await self.table.get("batch", "j")
-        await self.table.put("batch", "j", json.dumps({"status": status}).encode(), raw)
-
-    async def account(self) -> tuple[int, int]:
-        item = await self.table.item("counts#j", "account")
-        assert item is not None
-        return int(item["spent"]["N"]), int(item["committed"]["N"])
+from .clocked_job import ClockedJob
 
 
 def one(cost: float = 0.0) -> Totals:
@@ -56,9 +29,9 @@ def test_counts_of_all_workers_add_up_and_a_shard_that_is_taken_up_again_counts_
     table: DynamoTable,
 ) -> None:
     async def main() -> None:
-        desk = Desk(table)
-        await desk.job("in_progress")
-        first, second = desk.ledger(), desk.ledger()
+        clocked = ClockedJob(table)
+        await clocked.set_status("in_progress")
+        first, second = clocked.progress(), clocked.progress()
         assert await first.completed_totals(0) is None
         first.begin_shard(0, Totals())
         second.begin_shard(1, Totals())
@@ -69,29 +42,29 @@ def test_counts_of_all_workers_add_up_and_a_shard_that_is_taken_up_again_counts_
         await second.sync()
         assert await second.total() == quiet(Totals(3, 1, 6, 0, 9, causes={"bad": 1}))
         # The first dies; two of its three lines had reached the shelf.
-        third = desk.ledger()
+        third = clocked.progress()
         assert await third.completed_totals(0) is None
         third.begin_shard(0, Totals(done=2, tokens_in=4, tokens_out=6))
         third.settle(0, 0.0, one())
         third.complete_shard(0)
         await third.sync()
         assert await third.total() == quiet(Totals(3, 1, 6, 0, 9, causes={"bad": 1}))
-        assert await desk.ledger().completed_totals(0) == Totals(3, 0, 6, 0, 9)
-        assert await desk.ledger().completed_totals(1) is None
+        assert await clocked.progress().completed_totals(0) == Totals(3, 0, 6, 0, 9)
+        assert await clocked.progress().completed_totals(1) is None
 
     asyncio.run(main())
 
 
 def test_a_shard_behind_the_first_ones_tells_one_example_a_cause(table: DynamoTable) -> None:
     async def main() -> None:
-        desk = Desk(table)
-        await desk.job("in_progress")
-        ledger = desk.ledger()
-        for shard, expected in ((TELLING - 1, 3), (TELLING, 1)):
-            ledger.begin_shard(shard, Totals())
+        clocked = ClockedJob(table)
+        await clocked.set_status("in_progress")
+        progress = clocked.progress()
+        for shard, expected in ((FULL_EXAMPLES - 1, 3), (FULL_EXAMPLES, 1)):
+            progress.begin_shard(shard, Totals())
             for number in range(3):
-                ledger.settle(shard, 0.0, count_failure("bad", f"n{number}", number, "no"))
-            await ledger.sync()
+                progress.settle(shard, 0.0, count_failure("bad", f"n{number}", number, "no"))
+            await progress.sync()
             item = await table.item("counts#j", f"shard#{shard:08d}")
             assert item is not None
             assert len(json.loads(item["value"]["B"])["examples"]["bad"]) == expected
@@ -101,15 +74,15 @@ def test_a_shard_behind_the_first_ones_tells_one_example_a_cause(table: DynamoTa
 
 def test_examples_of_failures_are_those_of_all_shards_together(table: DynamoTable) -> None:
     async def main() -> None:
-        desk = Desk(table)
-        await desk.job("in_progress")
+        clocked = ClockedJob(table)
+        await clocked.set_status("in_progress")
         for shard in range(5):
-            ledger = desk.ledger()
-            ledger.begin_shard(shard, Totals())
-            ledger.settle(shard, 0.0, count_failure("bad", f"n{shard}", 10 * shard, "no"))
-            await ledger.sync()
+            progress = clocked.progress()
+            progress.begin_shard(shard, Totals())
+            progress.settle(shard, 0.0, count_failure("bad", f"n{shard}", 10 * shard, "no"))
+            await progress.sync()
         kept = [Example("n0", 0, "no"), Example("n1", 10, "no"), Example("n2", 20, "no")]
-        total = await desk.ledger().total()
+        total = await clocked.progress().total()
         assert (total.causes, total.examples) == ({"bad": 5}, {"bad": kept})
 
     asyncio.run(main())
@@ -117,19 +90,19 @@ def test_examples_of_failures_are_those_of_all_shards_together(table: DynamoTabl
 
 def test_a_finisher_reads_all_shards_at_once(table: DynamoTable) -> None:
     async def main() -> None:
-        desk = Desk(table)
-        await desk.job("in_progress")
-        ledger = desk.ledger()
+        clocked = ClockedJob(table)
+        await clocked.set_status("in_progress")
+        progress = clocked.progress()
         for shard in range(30):
-            ledger.begin_shard(shard, one())
+            progress.begin_shard(shard, one())
             if shard != 7:
-                ledger.complete_shard(shard)
-        await ledger.sync()
+                progress.complete_shard(shard)
+        await progress.sync()
         names: list[str] = []
         table.client.meta.events.register(
             "before-call.dynamodb", lambda model, **_: names.append(model.name)
         )
-        finisher = desk.ledger(whole=True)
+        finisher = clocked.progress(all_shards=True)
         found = [await finisher.completed_totals(shard) for shard in range(31)]
         assert [shard for shard in range(31) if found[shard] is None] == [7, 30]
         assert found[0] == one()
@@ -140,9 +113,9 @@ def test_a_finisher_reads_all_shards_at_once(table: DynamoTable) -> None:
 
 def test_a_worker_that_comes_late_does_not_undo_a_complete_shard(table: DynamoTable) -> None:
     async def main() -> None:
-        desk = Desk(table)
-        await desk.job("in_progress")
-        late, quick = desk.ledger(), desk.ledger()
+        clocked = ClockedJob(table)
+        await clocked.set_status("in_progress")
+        late, quick = clocked.progress(), clocked.progress()
         late.begin_shard(0, Totals())
         quick.begin_shard(0, Totals())
         quick.settle(0, 0.0, one())
@@ -150,7 +123,7 @@ def test_a_worker_that_comes_late_does_not_undo_a_complete_shard(table: DynamoTa
         await quick.sync()
         late.settle(0, 0.0, Totals(failed=1))
         await late.sync()
-        assert await desk.ledger().completed_totals(0) == one()
+        assert await clocked.progress().completed_totals(0) == one()
 
     asyncio.run(main())
 
@@ -160,41 +133,41 @@ def test_a_job_that_was_cancelled_or_deleted_starts_no_more_lines(
     table: DynamoTable, status: str | None
 ) -> None:
     async def main() -> None:
-        desk = Desk(table)
-        await desk.job("in_progress")
-        ledger = desk.ledger()
-        await ledger.sync()
-        assert ledger.reserve(0.0) is None
+        clocked = ClockedJob(table)
+        await clocked.set_status("in_progress")
+        progress = clocked.progress()
+        await progress.sync()
+        assert progress.reserve(0.0) is None
         if status:
-            await desk.job(status)
+            await clocked.set_status(status)
         else:
             await table.delete("batch", "j")
-        assert ledger.reserve(0.0) is None
-        await ledger.sync()
-        assert ledger.reserve(0.0) == "cancelled"
+        assert progress.reserve(0.0) is None
+        await progress.sync()
+        assert progress.reserve(0.0) == "cancelled"
 
     asyncio.run(main())
 
 
 def test_an_expired_job_starts_no_more_lines(table: DynamoTable) -> None:
-    desk = Desk(table)
-    ledger = desk.ledger()
-    desk.time = 8_999.0
-    assert ledger.reserve(0.0) is None
-    desk.time = 9_000.0
-    assert ledger.reserve(0.0) == "expired"
+    clocked = ClockedJob(table)
+    progress = clocked.progress()
+    clocked.time = 8_999.0
+    assert progress.reserve(0.0) is None
+    clocked.time = 9_000.0
+    assert progress.reserve(0.0) == "expired"
 
 
 def test_a_job_that_is_planned_anew_has_no_counts(table: DynamoTable) -> None:
     async def main() -> None:
-        desk = Desk(table, 1.0)
-        await desk.job("in_progress")
-        ledger = desk.ledger()
+        clocked = ClockedJob(table, 1.0)
+        await clocked.set_status("in_progress")
+        progress = clocked.progress()
         for shard in range(60):
-            ledger.begin_shard(shard, one(0.001))
-        await ledger.sync()
-        await ledger.forget()
-        assert await ledger.total() == quiet(Totals())
+            progress.begin_shard(shard, one(0.001))
+        await progress.sync()
+        await progress.clear()
+        assert await progress.total() == quiet(Totals())
         assert [item async for item in table.items("counts#j")] == []
         assert await table.get("batch", "j") is not None
 
@@ -208,32 +181,32 @@ def test_counts_that_dynamodb_did_not_take_are_written_by_the_next_sync(
         raise ConnectionError("gone")
 
     async def main() -> None:
-        desk = Desk(table, 1.0)
-        await desk.job("in_progress")
-        ledger = desk.ledger()
-        ledger.begin_shard(0, Totals())
-        ledger.settle(0, 0.0, one(0.25))
+        clocked = ClockedJob(table, 1.0)
+        await clocked.set_status("in_progress")
+        progress = clocked.progress()
+        progress.begin_shard(0, Totals())
+        progress.settle(0, 0.0, one(0.25))
         events = table.client.meta.events
         for name in ("UpdateItem", "PutItem"):
             events.register(f"before-call.dynamodb.{name}", refuse, unique_id=name)
             with pytest.raises(ConnectionError):
-                await ledger.sync()
+                await progress.sync()
             events.unregister(f"before-call.dynamodb.{name}", unique_id=name)
-        await ledger.sync()
-        assert (await ledger.total()).cost == 0.25
-        assert (await desk.account())[0] == 250_000_000
+        await progress.sync()
+        assert (await progress.total()).cost == 0.25
+        assert (await clocked.account())[0] == 250_000_000
 
     asyncio.run(main())
 
 
-async def ask(ledger: DynamoJobProgress, shard: int, estimate: float, cost: float) -> str | None:
+async def ask(progress: DynamoJobProgress, shard: int, estimate: float, cost: float) -> str | None:
     """Start lines until none may be, and have them all answered; why none may be."""
     started = 0
-    while (stop := ledger.reserve(estimate)) is None:
+    while (stop := progress.reserve(estimate)) is None:
         started += 1
     for _ in range(started):
-        ledger.settle(shard, estimate, one(cost))
-    await ledger.sync()
+        progress.settle(shard, estimate, one(cost))
+    await progress.sync()
     return stop
 
 
@@ -242,19 +215,19 @@ def test_the_cap_holds_within_what_is_in_flight_for_all_workers_together(
     table: DynamoTable, estimate: float, cost: float
 ) -> None:
     async def main() -> None:
-        desk = Desk(table, 0.5)
-        await desk.job("in_progress")
-        ledgers = [desk.ledger() for _ in range(3)]
-        for shard, ledger in enumerate(ledgers):
-            ledger.begin_shard(shard, Totals())
+        clocked = ClockedJob(table, 0.5)
+        await clocked.set_status("in_progress")
+        workers = [clocked.progress() for _ in range(3)]
+        for shard, progress in enumerate(workers):
+            progress.begin_shard(shard, Totals())
         stops: list[str | None] = [None] * 3
         for _ in range(300):
-            for shard, ledger in enumerate(ledgers):
-                stops[shard] = await ask(ledger, shard, estimate, cost)
+            for shard, progress in enumerate(workers):
+                stops[shard] = await ask(progress, shard, estimate, cost)
             if set(stops) == {"capped"}:
                 break
         assert set(stops) == {"capped"}
-        spent = (await ledgers[0].total()).cost
+        spent = (await workers[0].total()).cost
         # What was in flight when the last money went: as many lines as the estimate let start.
         over = max(0.0, cost - estimate) * 0.5 / estimate / 3 + 3 * cost
         assert 0.5 <= spent + 1e-9 <= 0.5 + over
@@ -264,9 +237,9 @@ def test_the_cap_holds_within_what_is_in_flight_for_all_workers_together(
 
 def test_no_worker_starts_a_line_on_money_that_another_has_leased(table: DynamoTable) -> None:
     async def main() -> None:
-        desk = Desk(table, 1.0)
-        await desk.job("in_progress")
-        first, second = desk.ledger(), desk.ledger()
+        clocked = ClockedJob(table, 1.0)
+        await clocked.set_status("in_progress")
+        first, second = clocked.progress(), clocked.progress()
         assert first.reserve(1.0) == "wait"
         await first.sync()
         assert first.reserve(1.0) is None
@@ -274,7 +247,7 @@ def test_no_worker_starts_a_line_on_money_that_another_has_leased(table: DynamoT
         for _ in range(8):
             await first.sync()
             first.reserve(1.0)
-        assert (await desk.account())[1] == 1_000_000_000
+        assert (await clocked.account())[1] == 1_000_000_000
         assert second.reserve(0.5) == "wait"
         await second.sync()
         assert second.reserve(0.5) == "wait"
@@ -284,17 +257,17 @@ def test_no_worker_starts_a_line_on_money_that_another_has_leased(table: DynamoT
 
 def test_a_lease_that_is_not_needed_is_given_back(table: DynamoTable) -> None:
     async def main() -> None:
-        desk = Desk(table, 1.0)
-        await desk.job("in_progress")
-        ledger = desk.ledger()
-        ledger.begin_shard(0, Totals())
-        ledger.reserve(0.005)
-        await ledger.sync()
-        assert ledger.reserve(0.005) is None
-        assert await desk.account() == (0, 10_000_000)
-        ledger.settle(0, 0.005, one(0.003))
-        await ledger.sync()
-        assert await desk.account() == (3_000_000, 3_000_000)
+        clocked = ClockedJob(table, 1.0)
+        await clocked.set_status("in_progress")
+        progress = clocked.progress()
+        progress.begin_shard(0, Totals())
+        progress.reserve(0.005)
+        await progress.sync()
+        assert progress.reserve(0.005) is None
+        assert await clocked.account() == (0, 10_000_000)
+        progress.settle(0, 0.005, one(0.003))
+        await progress.sync()
+        assert await clocked.account() == (3_000_000, 3_000_000)
 
     asyncio.run(main())
 
@@ -303,16 +276,16 @@ def test_the_lease_of_a_dead_worker_is_free_again_once_it_has_shown_no_life(
     table: DynamoTable,
 ) -> None:
     async def main() -> None:
-        desk = Desk(table, 0.02)
-        await desk.job("in_progress")
-        dead, alive = desk.ledger(), desk.ledger()
+        clocked = ClockedJob(table, 0.02)
+        await clocked.set_status("in_progress")
+        dead, alive = clocked.progress(), clocked.progress()
         alive.begin_shard(0, Totals())
         while dead.reserve(0.02) == "wait":
             await dead.sync()
         for _ in range(8):
             assert dead.reserve(0.02) == "wait"
             await dead.sync()
-        assert await desk.account() == (0, 20_000_000)
+        assert await clocked.account() == (0, 20_000_000)
 
         async def tries() -> list[str | None]:
             said: list[str | None] = []
@@ -324,7 +297,7 @@ def test_the_lease_of_a_dead_worker_is_free_again_once_it_has_shown_no_life(
             return said
 
         assert set(await tries()) == {"wait"}
-        desk.time += LEASE + 1
+        clocked.time += LEASE_TTL + 1
         assert None in await tries()
 
     asyncio.run(main())
@@ -334,9 +307,9 @@ def test_money_that_a_dead_worker_spent_is_booked_by_who_finds_the_answers(
     table: DynamoTable,
 ) -> None:
     async def main() -> None:
-        desk = Desk(table, 1.0)
-        await desk.job("in_progress")
-        dead, next_ = desk.ledger(), desk.ledger()
+        clocked = ClockedJob(table, 1.0)
+        await clocked.set_status("in_progress")
+        dead, next_ = clocked.progress(), clocked.progress()
         dead.begin_shard(0, Totals())
         dead.settle(0, 0.0, one(0.1))
         await dead.sync()
@@ -344,6 +317,6 @@ def test_money_that_a_dead_worker_spent_is_booked_by_who_finds_the_answers(
         assert await next_.completed_totals(0) is None
         next_.begin_shard(0, Totals(done=2, cost=0.3))
         await next_.sync()
-        assert await desk.account() == (300_000_000, 300_000_000)
+        assert await clocked.account() == (300_000_000, 300_000_000)
 
     asyncio.run(main())

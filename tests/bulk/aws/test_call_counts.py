@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from fanout.bulk.aws.call_counts import FRESH
+from fanout.bulk.aws.call_counts import MAX_AGE
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.job_progress import DynamoJobProgress
 from fanout.bulk.aws.s3 import S3BlobStore
 from fanout.bulk.totals import CallCounts
 from tests.bulk.local_jobs import PATIENCE, EchoProvider, jsonl, line
 
-from .test_ledger import Desk
-from .test_machine import NAMES, cloud
+from .clocked_job import ClockedJob
+from .job_stack import NAMES, open_job_stack
 
 
-async def told(ledger: DynamoJobProgress) -> tuple[int | None, int | None]:
-    total = await ledger.total()
+async def calls_of(progress: DynamoJobProgress) -> tuple[int | None, int | None]:
+    total = await progress.total()
     return total.in_flight, total.refused
 
 
@@ -37,21 +37,21 @@ def writes(table: DynamoTable) -> list[str]:
 
 def test_the_calls_of_all_workers_are_summed_as_each_told_them_last(table: DynamoTable) -> None:
     async def main() -> None:
-        desk = Desk(table)
-        await desk.job("in_progress")
+        clocked = ClockedJob(table)
+        await clocked.set_status("in_progress")
         one, two = CallCounts(3, 1), CallCounts(40, 0)
-        first, second = desk.ledger(meter=one), desk.ledger(meter=two)
+        first, second = clocked.progress(calls=one), clocked.progress(calls=two)
         await first.sync()
         await second.sync()
-        assert await told(desk.ledger()) == (43, 1)
+        assert await calls_of(clocked.progress()) == (43, 1)
         two.in_flight, two.refused = 35, 6
-        assert await told(desk.ledger()) == (43, 1)
+        assert await calls_of(clocked.progress()) == (43, 1)
         await second.sync()
-        assert await told(desk.ledger()) == (38, 7)
+        assert await calls_of(clocked.progress()) == (38, 7)
         one.in_flight = two.in_flight = 0
         await first.sync()
         await second.sync()
-        assert await told(desk.ledger()) == (0, 7)
+        assert await calls_of(clocked.progress()) == (0, 7)
 
     asyncio.run(main())
 
@@ -60,18 +60,18 @@ def test_of_a_worker_that_was_killed_the_refusals_count_and_the_calls_in_flight_
     table: DynamoTable,
 ) -> None:
     async def main() -> None:
-        desk = Desk(table)
-        await desk.job("in_progress")
-        await desk.ledger(meter=CallCounts(5, 2)).sync()
-        alive = desk.ledger(meter=CallCounts(7, 1))
+        clocked = ClockedJob(table)
+        await clocked.set_status("in_progress")
+        await clocked.progress(calls=CallCounts(5, 2)).sync()
+        alive = clocked.progress(calls=CallCounts(7, 1))
         await alive.sync()
-        desk.time += FRESH - 0.5
-        assert await told(desk.ledger()) == (12, 3)
+        clocked.time += MAX_AGE - 0.5
+        assert await calls_of(clocked.progress()) == (12, 3)
         await alive.sync()
-        desk.time += 0.5
-        assert await told(desk.ledger()) == (7, 3)
-        await desk.ledger().forget()
-        assert await told(desk.ledger()) == (0, 0)
+        clocked.time += 0.5
+        assert await calls_of(clocked.progress()) == (7, 3)
+        await clocked.progress().clear()
+        assert await calls_of(clocked.progress()) == (0, 0)
 
     asyncio.run(main())
 
@@ -80,29 +80,29 @@ def test_calls_are_written_where_they_changed_or_would_be_forgotten(
     table: DynamoTable, writes: list[str]
 ) -> None:
     async def main() -> None:
-        desk = Desk(table)
-        await desk.job("in_progress")
+        clocked = ClockedJob(table)
+        await clocked.set_status("in_progress")
         writes.clear()
-        meter = CallCounts()
-        ledger = desk.ledger(meter=meter)
+        calls = CallCounts()
+        progress = clocked.progress(calls=calls)
 
         async def written(seconds: int) -> list[str]:
             writes.clear()
             for _ in range(seconds):
-                await ledger.sync()
-                desk.time += 1.0
+                await progress.sync()
+                clocked.time += 1.0
             return list(writes)
 
         assert await written(60) == []
-        meter.in_flight = 9
+        calls.in_flight = 9
         assert await written(1) == ["PutItem"]
         assert await written(60) == ["PutItem"] * 12  # every five seconds, to be believed
-        assert await told(desk.ledger()) == (9, 0)
-        meter.in_flight = 0
+        assert await calls_of(clocked.progress()) == (9, 0)
+        calls.in_flight = 0
         assert await written(60) == ["DeleteItem"]
-        meter.refused = 1
+        calls.refused = 1
         assert await written(60) == ["PutItem"]
-        assert await told(desk.ledger()) == (0, 1)
+        assert await calls_of(clocked.progress()) == (0, 1)
 
     asyncio.run(main())
 
@@ -125,14 +125,16 @@ def test_a_running_job_tells_its_workers_calls_refusals_and_examples_of_failures
     provider.before = before
 
     async def main() -> None:
-        async with cloud(blobs, table, [], provider) as at:
-            job = await at.create(jsonl(line(name) for name in NAMES[:40]))
-            shards = await at.shards((await at.machine.plan(job.id)).manifest)
+        async with open_job_stack(blobs, table, [], provider) as stack:
+            job = await stack.create(jsonl(line(name) for name in NAMES[:40]))
+            shards = await stack.shards((await stack.handlers.plan(job.id)).manifest)
             assert len(shards) == 2
 
             async def fanout() -> Mapping[str, Any]:
-                now = await at.job(job)
-                shown: Mapping[str, Any] = now.to_dict(await at.bulk.jobs.totals(now))["fanout"]
+                now = await stack.job(job)
+                shown: Mapping[str, Any] = now.to_dict(await stack.service.jobs.totals(now))[
+                    "fanout"
+                ]
                 return shown
 
             async def shown() -> tuple[int, int]:
@@ -142,14 +144,14 @@ def test_a_running_job_tells_its_workers_calls_refusals_and_examples_of_failures
             assert await shown() == (0, 0)
             async with asyncio.TaskGroup() as group, asyncio.timeout(PATIENCE):
                 for shard in shards:
-                    group.create_task(at.work(job, shard))
+                    group.create_task(stack.work(job, shard))
                 while await shown() != (39, 2):  # noqa: ASYNC110 -- it is told once a second
                     await asyncio.sleep(0.05)
                 example = {"custom_id": NAMES[25], "line": 26, "message": "`a`: status 400"}
                 assert (await fanout())["examples"] == {"Rejected": [example]}
                 held.set()
             assert await shown() == (0, 2)
-            assert (await at.machine.finish(job.id)).status == "completed"
+            assert (await stack.handlers.finish(job.id)).status == "completed"
             assert (await fanout())["examples"] == {"Rejected": [example]}
 
     asyncio.run(main())

@@ -6,13 +6,13 @@ import asyncio
 
 import pytest
 
-from fanout.bulk.aws.rate_limit_store import LOOK
+from fanout.bulk.aws.rate_limit_store import CACHE_SECONDS
 from fanout.bulk.pacing.limits import LEARNED_LIMITS_TTL, Limits
 from fanout.bulk.pacing.rate_limiter import RateLimiter
 from tests.bulk.pacing.rate_limited_provider import MINUTES, OPENAI_HEADERS, check_learned_limits
 from tests.support.virtual_clock import now, run
 
-from .test_book import Records, book
+from .memory_table import MemoryTable, make_store
 
 
 @pytest.mark.parametrize(
@@ -21,17 +21,17 @@ from .test_book import Records, book
 def test_limits_that_answers_tell_are_used_over_nine_tenths_and_hardly_exceeded(
     tokens: int, each: int
 ) -> None:
-    table, seeds = Records(), iter(range(20))
-    check_learned_limits(tokens, each, lambda: book(table, next(seeds)))
+    table, seeds = MemoryTable(), iter(range(20))
+    check_learned_limits(tokens, each, lambda: make_store(table, next(seeds)))
     assert table.writes < 60 * 60 * MINUTES
 
 
 def test_a_worker_that_has_seen_no_answer_paces_by_what_another_learned() -> None:
-    table = Records()
+    table = MemoryTable()
 
     async def main() -> None:
-        one, fresh = (RateLimiter(book(table), lambda _: Limits(), now) for _ in range(2))
-        told = RateLimiter(book(table), lambda _: Limits(120), now)
+        one, fresh = (RateLimiter(make_store(table), lambda _: Limits(), now) for _ in range(2))
+        told = RateLimiter(make_store(table), lambda _: Limits(120), now)
         one.record_headers("m", "m#0", OPENAI_HEADERS)
         one.record_headers("m", "m#0", OPENAI_HEADERS)
         assert table.writes == 0
@@ -52,16 +52,16 @@ def test_a_worker_that_has_seen_no_answer_paces_by_what_another_learned() -> Non
 
 
 def test_what_the_last_answer_of_a_worker_told_is_told_by_its_flush() -> None:
-    table = Records()
+    table = MemoryTable()
 
     async def main() -> None:
-        one, other = book(table), book(table)
+        one, other = make_store(table), make_store(table)
         assert await other.learned_limits("m", 100.0) is None
         one.record_limits("m", "m#0", Limits(60), 100.0)
         assert await one.learned_limits("m", 100.0) == Limits(60)
         await one.flush()
-        assert await other.learned_limits("m", 100.0 + LOOK / 2) is None
-        assert await other.learned_limits("m", 100.0 + LOOK) == Limits(60)
+        assert await other.learned_limits("m", 100.0 + CACHE_SECONDS / 2) is None
+        assert await other.learned_limits("m", 100.0 + CACHE_SECONDS) == Limits(60)
         assert await other.learned_limits("m", 101.0 + LEARNED_LIMITS_TTL) is None
         other.record_limits("m", "m#0", Limits(60), 101.0 + LEARNED_LIMITS_TTL)
         await other.flush()
@@ -72,15 +72,15 @@ def test_what_the_last_answer_of_a_worker_told_is_told_by_its_flush() -> None:
 
 
 def test_that_a_model_has_no_limits_is_known_too_after_one_worker() -> None:
-    table = Records()
+    table = MemoryTable()
 
     async def main() -> None:
-        one, other = (RateLimiter(book(table), lambda _: Limits(), now) for _ in range(2))
+        one, other = (RateLimiter(make_store(table), lambda _: Limits(), now) for _ in range(2))
         for _ in range(3):
             one.record_headers("m", "m#0", {})
         assert await other.store.learned_limits("m", now()) is None
         await one.store.flush()
-        await asyncio.sleep(LOOK)
+        await asyncio.sleep(CACHE_SECONDS)
         assert await other.store.learned_limits("m", now()) == Limits()
         assert table.writes == 1
 
@@ -88,13 +88,13 @@ def test_that_a_model_has_no_limits_is_known_too_after_one_worker() -> None:
 
 
 def test_a_storm_of_refusals_is_told_once() -> None:
-    table = Records()
+    table = MemoryTable()
 
     async def main() -> None:
-        storming = book(table)
+        storming = make_store(table)
         for part in range(10):
             await storming.pause("m", 107.5 + part / 100)
         assert table.writes == 1
-        assert await book(table).reserve("m", [], 100.0) == 107.5
+        assert await make_store(table).reserve("m", [], 100.0) == 107.5
 
     run(main())

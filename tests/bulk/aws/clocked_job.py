@@ -1,0 +1,37 @@
+"""A job in DynamoDB whose clock a test sets."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fanout.bulk.aws.dynamodb import DynamoTable
+from fanout.bulk.aws.job_progress import DynamoJobProgress
+
+
+class ClockedJob:
+    """Makes the workers' views of one job's progress; `time` is their clock, in seconds."""
+
+    def __init__(self, table: DynamoTable, max_cost: float | None = None) -> None:
+        self.table = table
+        self.max_cost = max_cost
+        self.time = 1_000.0
+
+    def progress(self, **more: Any) -> DynamoJobProgress:
+        return DynamoJobProgress(
+            self.table,
+            "j",
+            expires_at=9_000.0,
+            now=lambda: self.time,
+            max_cost=self.max_cost,
+            **more,
+        )
+
+    async def set_status(self, status: str) -> None:
+        raw = await self.table.get("batch", "j")
+        await self.table.put("batch", "j", json.dumps({"status": status}).encode(), raw)
+
+    async def account(self) -> tuple[int, int]:
+        item = await self.table.item("counts#j", "account")
+        assert item is not None
+        return int(item["spent"]["N"]), int(item["committed"]["N"])

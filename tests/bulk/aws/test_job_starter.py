@@ -1,0 +1,156 @@
+"""What starts a job on AWS: by hand, from the inbox; and how a wrong input is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from tests.bulk.local_jobs import COST, jsonl, line
+
+from .job_stack import NAMES
+from .stack_steps import BUCKET, STARTED, s3_event
+
+AN_OBJECT = "an object in the stack's bucket, such as `s3://BUCKET/x.jsonl`"
+NO_NUMBER = "`max_cost_usd` should be a valid number, not a string: US dollars, such as 2.5"
+FIELDS = ("input", "output", "model", "max_cost_usd", "completion_window")
+KNOWN = "the input may have " + ", ".join(f"`{name}`" for name in FIELDS)
+
+
+def test_a_job_by_hand_is_taken_in_run_and_delivered(open_steps: Any) -> None:
+    async def main() -> None:
+        async with open_steps() as steps:
+            given = await steps.put("mine/in.jsonl", jsonl(line(name) for name in NAMES[:3]))
+            request = {"input": given, "output": f"s3://{BUCKET}/outbox/x-", "max_cost_usd": 1}
+            state = await steps.run(request)
+            assert (state.next, state.status) == ("done", "completed")
+            batch = json.loads(await steps.get("outbox/x-batch.json"))
+            assert batch["id"] == state.job
+            assert batch["cost_usd"] == pytest.approx(3 * COST)
+            lines = (await steps.get("outbox/x-output.jsonl")).splitlines()
+            assert sorted(json.loads(one)["custom_id"] for one in lines) == NAMES[:3]
+            with pytest.raises(FileNotFoundError):
+                await steps.get("outbox/x-errors.jsonl")
+
+    asyncio.run(main())
+
+
+def test_the_job_has_its_own_copy_of_the_input(open_steps: Any) -> None:
+    async def main() -> None:
+        async with open_steps() as steps:
+            given = await steps.put("mine/in.jsonl", jsonl(line(name) for name in NAMES[:3]))
+            state = await steps.begin({"input": given})
+            await steps.put("mine/in.jsonl", b"changed")
+            for shard in await steps.stack.shards(state.manifest):
+                assert (await steps.stack.handlers.work(state.job, shard, 60.0)).done == 3
+            assert (await steps.transitions.finish(state)).status == "completed"
+            await steps.get(f"outbox/{state.job}/output.jsonl")
+
+    asyncio.run(main())
+
+
+def test_a_step_that_is_retried_makes_no_second_job(open_steps: Any) -> None:
+    async def main() -> None:
+        async with open_steps() as steps:
+            given = await steps.put("mine/in.jsonl", line("a"))
+            first = await steps.begin({"input": given})
+            assert await steps.begin({"input": given}) == first
+            assert (await steps.begin({"input": given}, "another")).job != first.job
+            page = await steps.stack.service.jobs.page(None, after=None, limit=10)
+            assert len(page.records) == 2
+            assert first.job.startswith(f"batch_{int(STARTED.timestamp() * 1e6):014x}")
+
+    asyncio.run(main())
+
+
+def test_the_inbox_names_the_model_and_the_outbox_mirrors_it(open_steps: Any) -> None:
+    async def main() -> None:
+        async with open_steps() as steps:
+            await steps.put("inbox/team/m/x.jsonl", b'[{"role": "user", "content": "A"}]\n')
+            state = await steps.begin(s3_event("inbox/team/m/x.jsonl"))
+            assert (state.next, "`team/m`" in state.why) == ("refuse", True)
+
+            await steps.put("inbox/a/x.jsonl", b'[{"role": "user", "content": "A"}]\n')
+            state = await steps.run(s3_event("inbox/a/x.jsonl"))
+            assert state.status == "completed"
+            await steps.get("outbox/a/x.output.jsonl")
+            batch = json.loads(await steps.get("outbox/a/x.batch.json"))
+            assert batch["model"] == "a"
+
+    asyncio.run(main())
+
+
+def test_an_event_that_comes_twice_is_one_job_and_a_new_object_another(open_steps: Any) -> None:
+    async def main() -> None:
+        async with open_steps() as steps:
+            await steps.put("inbox/x.jsonl", line("a"))
+            first = await steps.run(s3_event("inbox/x.jsonl"), "first")
+            assert first.status == "completed"
+            again = await steps.run(s3_event("inbox/x.jsonl"), "second")
+            assert (again.next, again.status) == ("done", "ignored")
+            assert sum(steps.stack.provider.calls.values()) == 1
+            later = await steps.run(s3_event("inbox/x.jsonl", "2"), "third")
+            assert later.status == "completed"
+            assert later.job != first.job
+
+    asyncio.run(main())
+
+
+def test_a_folder_of_the_console_is_no_job(open_steps: Any) -> None:
+    async def main() -> None:
+        async with open_steps() as steps:
+            assert (await steps.begin(s3_event("inbox/m/"))).status == "ignored"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([], "the input must be a JSON object"),
+        (
+            {"job": 1},
+            "`job` should be a valid string, not a number: the id of a job, such as `batch_…`",
+        ),
+        ({"job": "batch_0"}, "there is no job `batch_0`"),
+        (
+            {"job": "batch_0", "input": "x"},
+            "`input` is unknown; the input may have `job`",
+        ),
+        (
+            {"input": "s3://jobs/x", "modle": "x"},
+            f"`modle` is unknown; {KNOWN}",
+        ),
+        ({}, f"`input` is missing: {AN_OBJECT}"),
+        (
+            {"inptu": "x", "max_cost_usd": "1"},
+            f"`input` is missing: {AN_OBJECT}; {NO_NUMBER}; `inptu` is unknown; {KNOWN}",
+        ),
+        ({"input": "in.jsonl"}, "`input` must be in this stack's bucket: `s3://jobs/…`"),
+        ({"input": "s3://jobs/jobs/x"}, "`input` may not be below `s3://jobs/jobs/` or `uploads/`"),
+        ({"input": "s3://jobs/x"}, "there is no object `s3://jobs/x`"),
+        (
+            {"input": "s3://jobs/x", "output": "s3://jobs/y"},
+            "`output` must begin with `s3://jobs/outbox/`",
+        ),
+        (
+            {"input": "s3://jobs/x", "completion_window": "1m"},
+            "`completion_window` must be between `1h` and `14d`, such as `24h`",
+        ),
+        ({"input": "s3://jobs/x", "max_cost_usd": 0}, "`max_cost_usd` must be above 0"),
+        (s3_event("inbox/x.jsonl", object={}), "`detail.object.key` is missing"),
+        (s3_event("inbox/x.csv"), "`inbox/x.csv` is not `inbox/MODEL/NAME.jsonl`"),
+    ],
+)
+def test_a_wrong_input_is_refused_by_its_field(
+    open_steps: Any, given: object, message: str
+) -> None:
+    async def main() -> None:
+        async with open_steps() as steps:
+            state = await steps.begin(given)
+            assert (state.next, state.why) == ("refuse", message)
+            assert (await steps.stack.service.jobs.page(None, after=None, limit=1)).records == []
+
+    asyncio.run(main())

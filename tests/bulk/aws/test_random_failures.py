@@ -1,0 +1,122 @@
+"""
+No line is lost or paid twice over S3 and DynamoDB, whatever fails: workers, AWS, the provider.
+
+The tests run in virtual time, and as much fails in every run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from functools import partial
+from typing import Any
+
+import msgspec
+import pytest
+
+from fanout.bulk.aws.batch_service import AWSBatchService
+from fanout.bulk.aws.dynamodb import DynamoTable
+from fanout.bulk.aws.step_handlers import StepHandlers
+from fanout.bulk.input.planner import Shard
+from fanout.bulk.input.splitter import iter_lines
+from fanout.bulk.service.batches import NewJob
+from fanout.bulk.service.records import Job
+from fanout.config.load import check
+from fanout.config.resolve import resolve
+from fanout.gateway.factory import open_gateway
+from fanout.gateway.gateway import Gateway
+from fanout.settings import Settings
+from tests.bulk.local_jobs import CONFIG, jsonl, line
+from tests.support.virtual_clock import run_threads_at_once
+
+from .failing_stack import NAMES, SHARDS, FailingStack
+
+WORKERS = 3
+
+
+async def execute(stack: FailingStack, gateway: Gateway, job: Job) -> None:
+    """Run the states as the state machine does: plan, rounds of work on all shards, finish."""
+
+    async def plan(handlers: StepHandlers, _seconds: float) -> Any:
+        return await handlers.plan(job.id)
+
+    async def finish(handlers: StepHandlers, _seconds: float) -> Any:
+        return await handlers.finish(job.id)
+
+    async def work(shard: Shard, handlers: StepHandlers, seconds: float) -> Any:
+        return await handlers.work(job.id, shard, seconds)
+
+    planned = await stack.retry(gateway, "plan", plan)
+    source = stack.calm.blobs.read(planned.manifest)
+    shards = [msgspec.json.decode(raw, type=Shard) async for _, _, _, raw in iter_lines(source)]
+    assert len(shards) == SHARDS
+    while (await stack.retry(gateway, "finish", finish)).next == "work":
+        places = asyncio.Semaphore(WORKERS)
+
+        async def one(shard: Shard, places: asyncio.Semaphore = places) -> None:
+            async with places:
+                for _ in range(2):  # the second one is a retry
+                    await stack.read_stored(job, shard)
+                    await stack.invoke(gateway, shard.index, partial(work, shard))
+
+        async with asyncio.TaskGroup() as group:
+            for shard in shards:
+                group.create_task(one(shard))
+    await stack.retry(gateway, "finish", finish)  # a second finish changes nothing
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_every_line_is_answered_once_although_workers_aws_and_the_provider_fail(
+    s3: Any, table: DynamoTable, seed: int
+) -> None:
+    stack = FailingStack(s3, table, seed)
+
+    async def main() -> None:
+        catalog = resolve(check(CONFIG, {}), {})
+        settings = Settings()
+        async with open_gateway(settings, catalog=catalog, engine=stack.provider) as gateway:
+            started: list[str] = []
+            service = AWSBatchService(stack.calm, lambda job_id: _note(started, job_id))
+            job = await _create(service)
+            await execute(stack, gateway, job)
+            ended = await service.jobs.find(job.id, None)
+            assert (ended.status, ended.total, ended.error_file_id) == ("completed", 90, None)
+            assert ended.totals is not None
+            assert (ended.totals.done, ended.totals.failed) == (90, 0)
+            file = await service.files.find(str(ended.output_file_id), None)
+            data = b"".join([chunk async for chunk in service.files.content(file)])
+            ids = Counter(json.loads(one)["custom_id"] for one in data.splitlines())
+            assert ids == dict.fromkeys(NAMES, 1)
+
+    run_threads_at_once(main(), 0.003)
+    assert stack.repeated == set(), "a line with a stored result was sent again"
+    assert set(stack.responses) == set(NAMES)
+    check_faults(stack)
+
+
+def check_faults(stack: FailingStack) -> None:
+    """Everything that was to fail has failed; otherwise the test would show nothing."""
+    first = {"plan", "finish", *range(1, SHARDS)}
+    assert {what for what, count in stack.kills.items() if count} >= first
+    assert stack.timed_out >= 1
+    assert stack.throttled >= SHARDS
+    assert stack.outages >= 1
+    refused = sum(stack.refusals.values(), Counter[int]())
+    assert refused == sum((Counter(stack.planned_refusals(text)) for text in NAMES), Counter[int]())
+    assert min(refused[429], refused[503]) >= 30
+
+
+async def _note(started: list[str], job_id: str) -> None:
+    started.append(job_id)
+
+
+async def _create(service: AWSBatchService) -> Job:
+    async def chunks() -> Any:
+        yield jsonl(line(name) for name in NAMES)
+
+    key = service.files.new_key()
+    await service.files.blobs.write(key, chunks())
+    file = await service.files.register(key, "in.jsonl", "batch", "master")
+    new = NewJob(input_file_id=file.id, endpoint="/v1/chat/completions")
+    return await service.jobs.create(new, "master", None)

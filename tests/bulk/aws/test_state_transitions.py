@@ -1,0 +1,158 @@
+"""The steps as the state machine's functions take them: rounds, errors, what hangs."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from fanout.bulk.aws.batch_service import AWSBatchService
+from fanout.bulk.aws.state_transitions import IDLE_ROUNDS
+from tests.bulk.local_jobs import jsonl, line
+
+from .job_stack import NAMES
+from .stack_steps import execution
+
+
+def test_a_round_takes_up_what_is_left_and_no_more(open_steps: Any) -> None:
+    async def main() -> None:
+        async with open_steps() as steps:
+            job = await steps.stack.create(jsonl(line(name) for name in NAMES))
+            state = await steps.begin({"job": job.id})
+            shards = await steps.stack.shards(state.manifest)
+            await steps.stack.work(job, shards[0])
+            await steps.stack.work(job, shards[2])
+            state = await steps.transitions.finish(state)
+            assert (state.next, state.wait, state.idle, state.lines) == ("work", 15, 0, 40)
+            assert await steps.stack.shards(state.manifest) == [shards[1]]
+            await steps.stack.work(job, shards[1])
+            assert (await steps.transitions.finish(state)).status == "completed"
+            assert set(steps.stack.provider.calls.values()) == {1}
+
+    asyncio.run(main())
+
+
+def test_rounds_that_bring_nothing_become_rare_and_then_end_the_job(open_steps: Any) -> None:
+    async def main() -> None:
+        async with open_steps() as steps:
+            job = await steps.stack.create(jsonl(line(name) for name in NAMES))
+            state = await steps.begin({"job": job.id})
+            (first, *_) = await steps.stack.shards(state.manifest)
+            await steps.stack.work(job, first)
+            waits = []
+            while (state := await steps.transitions.finish(state)).next == "work":
+                waits.append(state.wait)
+            assert waits == [15, 30, 60, 120, 240, *[300] * 4]
+            assert len(waits) == IDLE_ROUNDS + 1
+            assert (state.next, state.status) == ("fail", "failed")
+            job = await steps.stack.job(job)
+            assert job.errors[0].code == "job_failed"
+            assert sorted(await steps.stack.content(job.output_file_id)) == NAMES[:20]
+            errors = await steps.stack.content(job.error_file_id)
+            assert sorted(errors) == NAMES[20:]
+            assert {error["code"] for error in errors.values()} == {"batch_failed"}
+
+    asyncio.run(main())
+
+
+def test_a_failed_jobs_lines_are_asked_again_by_retry(open_steps: Any) -> None:
+    async def main() -> None:
+        async with open_steps() as steps:
+            job = await steps.stack.create(jsonl(line(name) for name in NAMES))
+            state = await steps.begin({"job": job.id})
+            (first, *_) = await steps.stack.shards(state.manifest)
+            await steps.stack.work(job, first)
+            await steps.transitions.give_up(job.id, "States.Timeout")
+            retry = await steps.stack.service.jobs.retry(job.id, "master")
+            assert (await steps.run({"job": retry.id}, "b")).status == "completed"
+            whole = await steps.stack.job(retry)
+            assert sorted(await steps.stack.content(whole.output_file_id)) == NAMES
+            assert set(steps.stack.provider.calls.values()) == {1}
+
+    asyncio.run(main())
+
+
+def test_a_fault_of_a_step_ends_the_job_with_what_is_answered(open_steps: Any) -> None:
+    async def main() -> None:
+        async with open_steps() as steps:
+            job = await steps.stack.create(jsonl(line(name) for name in NAMES[:20]))
+            state = await steps.begin({"job": job.id})
+            await steps.stack.work(job, (await steps.stack.shards(state.manifest))[0])
+            state = await steps.transitions.give_up(job.id, "States.ItemReaderFailed")
+            assert (state.next, state.status) == ("fail", "failed")
+            assert state.why == "A step of the state machine failed with `States.ItemReaderFailed`"
+            job = await steps.stack.job(job)
+            assert job.errors[0].message == f"{state.why}; finished lines are kept."
+            assert sorted(await steps.stack.content(job.output_file_id)) == NAMES[:20]
+
+    asyncio.run(main())
+
+
+def test_where_even_that_fails_the_record_is_closed(open_steps: Any) -> None:
+    async def main() -> None:
+        async with open_steps() as steps:
+            job = await steps.stack.create(line("a"))
+            state = await steps.transitions.give_up(job.id, "Lambda.Unknown", abandon=True)
+            assert state.status == "failed"
+            job = await steps.stack.job(job)
+            assert (job.is_over, job.output_file_id, len(job.errors)) == (True, None, 1)
+
+    asyncio.run(main())
+
+
+def test_a_fault_before_there_is_a_job_has_nothing_to_close(open_steps: Any) -> None:
+    async def main() -> None:
+        async with open_steps() as steps:
+            state = await steps.transitions.give_up(execution("a").job_id, "States.Timeout")
+            assert (state.job, state.next) == ("", "fail")
+
+    asyncio.run(main())
+
+
+def test_a_fault_does_not_take_back_how_a_job_has_ended(open_steps: Any) -> None:
+    async def main() -> None:
+        async with open_steps() as steps:
+            job = await steps.stack.create(line("a"))
+            await steps.run({"job": job.id})
+            for abandon in (False, True):
+                state = await steps.transitions.give_up(job.id, "States.Timeout", abandon=abandon)
+                assert state.status == "completed"
+
+    asyncio.run(main())
+
+
+def test_a_job_hangs_an_hour_after_its_time(open_steps: Any) -> None:
+    async def main() -> None:
+        async with open_steps() as steps:
+            job = await steps.stack.create(line("a"), completion_window="1h")
+            assert await steps.stack.handlers.count_overdue() == 0
+            late = job.expires_at - 2 * 3600 - 1
+            await steps.stack.service.jobs.registry.change(job.id, partial(_expiring, late))
+            assert await steps.stack.handlers.count_overdue() == 1
+            await steps.run({"job": job.id})
+            assert await steps.stack.handlers.count_overdue() == 0
+
+    asyncio.run(main())
+
+
+def _expiring(at: int, job: Any) -> Any:
+    return replace(job, expires_at=at)
+
+
+def test_a_job_that_cannot_be_taken_up_again_has_not_failed(open_steps: Any) -> None:
+    async def fail(job_id: str) -> None:
+        raise ConnectionError("Step Functions is not reachable")
+
+    async def main() -> None:
+        async with open_steps() as steps:
+            job = await steps.stack.create(line("a"))
+            service = AWSBatchService(steps.stack.stores, fail)
+            await steps.begin({"job": job.id})
+            with pytest.raises(ConnectionError):
+                await service.start(job.id)
+            assert (await steps.stack.job(job)).status == "in_progress"
+
+    asyncio.run(main())
