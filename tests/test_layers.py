@@ -47,7 +47,7 @@ TOP_LEVEL = "__init__ __main__ errors secret settings"
 
 DOORS = {
     "pyqwest": "transport/connection_pool transport/response_reading",  # the HTTP engine
-    "httpx2": "transport/httpx_engine",  # for other people's clients
+    "httpx2": "transport/httpx_transport",  # only on request
     "botocore": "aws/credentials aws/stack_keys bulk/aws/clients",
     "boto3": "aws/stack_keys bulk/aws/clients",
     "yaml": "config/load",
@@ -56,7 +56,7 @@ DOORS = {
     "argparse": "cli",
     "aws_lambda_powertools": "",  # functions/ alone
     "subprocess": "local",
-    "threading": "library/background_loop local cli/local_run",
+    "threading": "concurrency/threads library/background_loop local cli/local_run",
     "json": "wire/json",  # and that only to name a duplicate key
     "pydantic": "library",
     "logging": "",

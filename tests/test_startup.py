@@ -89,7 +89,7 @@ def test_the_first_answer_loads_nothing_heavy_and_no_provider_that_is_not_named(
     assert {name.split(".")[0] for name in modules} & HEAVY == set()
     named = {name.split(".")[2] for name in modules if name.startswith("fanout.providers.")}
     assert named & FOLDERS == folders
-    assert modules & {"fanout.transport.httpx_engine", "fanout.http.page_assets"} == set()
+    assert modules & {"fanout.transport.client_engine", "fanout.http.page_assets"} == set()
     standard = {name for name in modules if name.split(".")[0] in sys.stdlib_module_names}
     ours = {name for name in modules if name.split(".")[0] == "fanout"}
     assert len(ours) <= OURS

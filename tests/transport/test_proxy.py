@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import trustme
 
-from tests.support.background_loop import background
+from tests.support.forward_proxy import Proxy, open_proxy
 from tests.support.provider_steps import answers
 from tests.support.scripted_provider import Upstream
 
@@ -35,60 +33,9 @@ asyncio.run(main())
 """
 
 
-class Proxy:
-    """A forward proxy that records its requests."""
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.targets: list[str] = []
-        self.heads: list[bytes] = []
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        self.heads.append(head)
-        method, target, _ = head.decode().split(" ", 2)
-        self.targets.append(f"{method} {target}")
-        if method == "CONNECT":
-            host, _, port = target.rpartition(":")
-            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-            await _tunnel(reader, writer, host, int(port))
-        else:
-            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
-            writer.close()
-
-
-async def _tunnel(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, port: int
-) -> None:
-    there, back = await asyncio.open_connection(host, port)
-
-    async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        while data := await source.read(65_536):
-            sink.write(data)
-        sink.close()
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(copy(reader, back))
-            group.create_task(copy(there, writer))
-    except* ConnectionError:
-        pass
-
-
-@asynccontextmanager
-async def _serving() -> AsyncIterator[Proxy]:
-    proxy = Proxy()
-    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
-    proxy.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
-        yield proxy
-    finally:
-        server.close()
-
-
 @pytest.fixture
 def proxy() -> Iterator[Proxy]:
-    with background(_serving) as serving:
+    with open_proxy() as serving:
         yield serving
 
 

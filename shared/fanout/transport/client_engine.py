@@ -1,20 +1,20 @@
 """
-An engine over an httpx client that the user brings: its proxies, certificates, hooks and limits.
+An engine over an httpx client: its proxies, certificates, hooks, authentication and limits apply.
 
-Works with `AsyncClient` and `Client`, of httpx and of httpx2, without importing either. The client
-is the user's: it is not closed here. A `Client` blocks, so its calls run in threads; a call that is
-cancelled before its response starts then ends only when the client returns.
+Works with `AsyncClient` and `Client`, of httpx and of httpx2, without importing either. A `Client`
+blocks, so each of its calls runs in a thread of its own.
 """
 
 from __future__ import annotations
 
-import asyncio
+import socket
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from types import ModuleType
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
+from ..concurrency.threads import ThreadedGenerator
+from ..errors import RequestError
 from ..wire.http import WireResponse
 from .engine import (
     MAX_ANSWER,
@@ -24,23 +24,34 @@ from .engine import (
     EngineError,
     Incoming,
     Outgoing,
+    ProxyRefused,
     Reply,
     SlowConnect,
+    SlowResponse,
 )
 
 PACKAGES = ("httpx", "httpx2")
 
-# The exceptions of httpx and what they mean here; the first that fits.
-# https://www.python-httpx.org/exceptions/
-_FAULTS: tuple[tuple[str, type[EngineError], str], ...] = (
-    ("TimeoutException", SlowConnect, "no response in time"),
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 3600.0
+"""
+Seconds, for a client that has httpx's default timeouts: 5 s are too short for a model. Fanout's own
+timeouts are shorter than an hour; this one ends a thread whose result no caller awaits.
+"""
+
+# httpx's exceptions and Fanout's; the first that fits. https://www.python-httpx.org/exceptions/
+_ERRORS: tuple[tuple[str, type[EngineError], str], ...] = (
+    ("ConnectTimeout", SlowConnect, "no connection in time"),
+    ("PoolTimeout", SlowConnect, "no free connection in time"),
+    ("TimeoutException", SlowResponse, "no response in time"),
     ("ConnectError", ConnectFailed, "no connection"),
-    ("ProxyError", ConnectFailed, "the proxy refused the connection"),
     ("UnsupportedProtocol", ConnectFailed, "an address that the client does not support"),
-    ("InvalidURL", ConnectFailed, "an address that is not valid"),
+    ("LocalProtocolError", ConnectFailed, "a header that HTTP cannot carry"),
     ("RequestError", ConnectionLost, "the connection broke"),
     ("StreamError", ConnectionLost, "the connection broke"),
 )
+
+_OF_ENCODED_BODY = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 
 def is_client(value: object) -> bool:
@@ -49,81 +60,191 @@ def is_client(value: object) -> bool:
 
 
 class ClientEngine:
-    """The engine; a whole response may have `max_answer` bytes."""
+    """
+    The engine; a whole response may have `max_answer` bytes.
 
-    def __init__(self, client: Any, *, max_answer: int = MAX_ANSWER) -> None:
-        package = _package(client)
-        if package is None:
+    The client's own headers are sent too; a header of the request replaces the client's. Redirects
+    are not followed, even if the client's option is on. Cookies are in the client's jar: one that
+    must keep none gets a jar with such a policy. The client is closed with the engine only if the
+    engine is its owner (`owns_client`): a user's client is the user's to close.
+    """
+
+    def __init__(
+        self, client: Any, *, max_answer: int = MAX_ANSWER, owns_client: bool = False
+    ) -> None:
+        if not is_client(client):
             raise TypeError("an httpx client is needed")
+        package = _package(client)
         self._client = client
+        self._package = package
         self._max_answer = max_answer
+        self._owns_client = owns_client
         self._is_async = isinstance(client, package.AsyncClient)
-        self._faults = tuple((getattr(package, name), kind, words) for name, kind, words in _FAULTS)
+        self._errors: tuple[tuple[type[Exception], type[EngineError], str], ...] = (
+            *((getattr(package, name), kind, text) for name, kind, text in _ERRORS),
+            (UnicodeError, ConnectFailed, "a host that no DNS name can be"),  # of `getaddrinfo`
+        )
 
     async def send(self, request: Outgoing) -> WireResponse:
         """The whole response."""
-        async with self.stream(request) as reply:
+        async with self.stream(request) as incoming:
             body = Bounded(self._max_answer)
-            async for piece in reply.body:
-                body.add(piece)
-            return WireResponse(reply.status, reply.headers, body.whole())
+            async for part in incoming.body:
+                body.add(part)
+            return WireResponse(incoming.status, incoming.headers, body.whole())
 
     @asynccontextmanager
     async def stream(self, request: Outgoing) -> AsyncIterator[Incoming]:
         """The response as it arrives; leaving the block closes it."""
-        response = await self._translated(self._begin, request)
-        try:
-            yield Reply(response.status_code, dict(response.headers), self._pieces(response))
-        finally:
-            await (response.aclose() if self._is_async else asyncio.to_thread(response.close))
+        if self._client.is_closed:
+            raise RequestError("`http_client` is closed: keep it open until the end", "http_client")
+        built = self._built(request)
+        async with self._awaited(built) if self._is_async else self._threaded(built) as incoming:
+            yield incoming
 
     async def aclose(self) -> None:
-        """Nothing: the client is its owner's to close."""
+        """Close the client, if it is the engine's own."""
+        if self._owns_client:
+            await self._client.aclose()
 
-    async def _begin(self, request: Outgoing) -> Any:
-        sent = self._client.build_request(
-            request.method, request.url, headers=dict(request.headers), content=request.body
-        )
-        if self._is_async:
-            return await self._client.send(sent, stream=True, follow_redirects=False)
-        sending = asyncio.ensure_future(
-            asyncio.to_thread(self._client.send, sent, stream=True, follow_redirects=False)
-        )
+    def _built(self, request: Outgoing) -> Any:
+        httpx, client = self._package, self._client
+        timeout = client.timeout
+        if timeout == httpx.Timeout(5.0):  # httpx's default
+            timeout = httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT)
         try:
-            return await asyncio.shield(sending)
-        except asyncio.CancelledError:
-            sending.add_done_callback(_close)
-            raise
+            return client.build_request(
+                request.method,
+                request.url,
+                headers=dict(request.headers),
+                content=request.body,
+                timeout=timeout,
+            )
+        except (httpx.InvalidURL, ValueError):
+            raise ConnectFailed("an address or a header that HTTP cannot carry") from None
 
-    async def _pieces(self, response: Any) -> AsyncIterator[bytes]:
-        pieces = response.aiter_bytes() if self._is_async else response.iter_bytes()
+    # ---- an AsyncClient ----
 
-        async def following() -> bytes | None:
-            if self._is_async:
-                return await anext(pieces, None)
-            return await asyncio.to_thread(next, pieces, None)
-
-        while (piece := await self._translated(following)) is not None:
-            yield piece
-
-    async def _translated(self, call: Callable[..., Any], *args: Any) -> Any:
-        """What the call returns; the client's exceptions as `EngineError`s."""
+    @asynccontextmanager
+    async def _awaited(self, request: Any) -> AsyncGenerator[Reply, None]:
         try:
-            return await call(*args)
+            response = await self._client.send(request, stream=True, follow_redirects=False)
+        except self._package.HTTPStatusError as error:  # of a hook that calls `raise_for_status`
+            response = error.response
         except Exception as error:
-            for kind, ours, words in self._faults:
-                if isinstance(error, kind):
-                    raise ours(words) from None
-            raise
+            raise self._translated(error) from error
+        try:
+            async with aclosing(self._parts(response)) as body:
+                yield _reply(response, body)
+        finally:
+            await response.aclose()
+
+    async def _parts(self, response: Any) -> AsyncGenerator[bytes, None]:
+        if response.is_closed:
+            yield self._read_by_hooks(response)
+            return
+        try:
+            async with aclosing(response.aiter_bytes()) as parts:
+                async for part in parts:
+                    yield part
+        except Exception as error:
+            raise self._translated(error) from error
+
+    # ---- a Client ----
+
+    @asynccontextmanager
+    async def _threaded(self, request: Any) -> AsyncGenerator[Reply, None]:
+        """
+        If the caller is cancelled before the response starts, it is closed as soon as it does.
+
+        Later, a read that blocks is ended by shutting down the connection.
+        """
+        thread = ThreadedGenerator(self._steps(request), "fanout-http")
+        response: Any = None
+        try:
+            response = await self._step(thread)
+            async with aclosing(self._threaded_parts(thread)) as body:
+                yield _reply(response, body)
+        finally:
+            thread.stop()
+            if response is not None and thread.is_running and not response.is_closed:
+                _shut_down(response)
+
+    async def _threaded_parts(self, thread: ThreadedGenerator[Any]) -> AsyncGenerator[bytes, None]:
+        while (part := await self._step(thread)) is not None:
+            yield part
+
+    async def _step(self, thread: ThreadedGenerator[Any]) -> Any:
+        try:
+            return await thread.next()
+        except Exception as error:
+            raise self._translated(error) from error
+
+    def _steps(self, request: Any) -> Generator[Any, None, None]:
+        """In the thread: first the response, then the parts of its body."""
+        try:
+            response = self._client.send(request, stream=True, follow_redirects=False)
+        except self._package.HTTPStatusError as error:
+            response = error.response
+        try:
+            yield response
+            if response.is_closed:
+                yield self._read_by_hooks(response)
+            else:
+                yield from response.iter_bytes()
+        finally:
+            with suppress(self._package.HTTPError, OSError):
+                response.close()
+
+    # ---- both ----
+
+    def _read_by_hooks(self, response: Any) -> bytes:
+        """The body of a response that the client's hooks have closed, if they read it."""
+        try:
+            content: bytes = response.content
+        except self._package.ResponseNotRead:
+            return b""
+        return content
+
+    def _translated(self, error: Exception) -> Exception:
+        """Fanout's error; what a user's hook, authentication or transport raises is named in it."""
+        if isinstance(error, self._package.ProxyError):
+            status = str(error)[:3]  # "407 Proxy Authentication Required"
+            return ProxyRefused(f"HTTP {status}" if status.isdecimal() else "")
+        for kind, ours, text in self._errors:
+            if isinstance(error, kind):
+                return ours(text)
+        if self._owns_client:
+            return error
+        return RequestError(f"`http_client` raised {error!r}", "http_client")
 
 
-def _close(sending: asyncio.Future[Any]) -> None:
-    """Close the response of a call that was cancelled meanwhile."""
-    if not sending.cancelled() and sending.exception() is None:
-        sending.result().close()
+def _reply(response: Any, body: AsyncIterator[bytes]) -> Reply:
+    """The response with a decoded body, so without the headers of the encoded one."""
+    headers: Mapping[str, str] = {
+        name: value for name, value in response.headers.items() if name not in _OF_ENCODED_BODY
+    }
+    return Reply(response.status_code, headers, body)
 
 
-def _package(client: object) -> ModuleType | None:
+def _shut_down(response: Any) -> None:
+    """
+    End the connection of a response, and so the read that blocks its thread.
+
+    Over HTTP/2, other calls share the connection, so it stays.
+    https://www.python-httpx.org/advanced/extensions/#network_stream
+    """
+    stream = response.extensions.get("network_stream")
+    if stream is None or response.http_version == "HTTP/2":
+        return
+    connection = stream.get_extra_info("socket")
+    if isinstance(connection, socket.socket):
+        with suppress(OSError):
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+def _package(client: object) -> Any:
+    """The module `httpx` or `httpx2` that the class comes from, or `None`."""
     roots = [base.__module__.partition(".")[0] for base in type(client).__mro__]
     found = [root for root in roots if root in PACKAGES]
     return sys.modules.get(found[0]) if found else None

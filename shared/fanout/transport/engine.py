@@ -1,8 +1,7 @@
 """
 The interface of an HTTP engine: its request, its response and the errors that it raises.
 
-`connection_pool.py` implements it with pyqwest, `httpx_engine.py` with any
-`httpx.AsyncBaseTransport`.
+`connection_pool.py` implements it with pyqwest, `client_engine.py` with a client of httpx.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ class Reply(Struct, frozen=True):
 class Engine(Protocol):
     """
     Sends requests. Cancelling a call closes its stream at once. A request that the server may have
-    received is never sent again; redirects are not followed; cookies are not stored.
+    received is never sent again; redirects are not followed; the engine stores no cookies.
     """
 
     async def send(self, request: Outgoing) -> WireResponse:
@@ -82,7 +81,15 @@ class ConnectionLost(EngineError):
 
 
 class SlowConnect(EngineError):
-    """No connection, or no more data, in time."""
+    """No connection in time."""
+
+
+class ProxyRefused(EngineError):
+    """The proxy did not connect; the message is its status, such as `HTTP 407`, if it sent one."""
+
+
+class SlowResponse(EngineError):
+    """No response, or no more data, within the HTTP client's own read timeout."""
 
 
 class TooLong(EngineError):

@@ -28,7 +28,15 @@ from ..errors import (
 )
 from ..providers.base import WireError
 from ..wire.http import WireResponse
-from .engine import ConnectFailed, ConnectionLost, EngineError, SlowConnect, TooLong
+from .engine import (
+    ConnectFailed,
+    ConnectionLost,
+    EngineError,
+    ProxyRefused,
+    SlowConnect,
+    SlowResponse,
+    TooLong,
+)
 from .redaction import redact
 
 # Errors by HTTP status. Every other 4xx is `Rejected`, every other 5xx is `Overloaded`.
@@ -46,6 +54,8 @@ BY_STATUS: Mapping[int, type[ProviderError]] = {
 BY_ENGINE_ERROR: Mapping[type[EngineError], tuple[type[ProviderError], str]] = {
     ConnectFailed: (Unreachable, "no connection to the provider"),
     SlowConnect: (Unreachable, "no connection to the provider in time"),
+    ProxyRefused: (Unreachable, "the HTTP proxy refused the connection"),
+    SlowResponse: (TimedOut, "the provider sent nothing within the HTTP client's read timeout"),
     ConnectionLost: (Broken, "the connection to the provider broke"),
     TooLong: (Oversized, "the response is over the size limit (`max_response_size_mb`)"),
 }
@@ -59,6 +69,8 @@ MAX_RETRY_AFTER = 600.0
 
 def from_engine_error(deployment: Deployment, error: EngineError) -> ProviderError:
     kind, message = BY_ENGINE_ERROR[type(error)]
+    if isinstance(error, ProxyRefused) and str(error):
+        message = f"{message} ({error})"
     return kind(deployment, ErrorDetail(message))
 
 
@@ -90,6 +102,9 @@ def _error(
     key: str | None = None,
 ) -> ProviderError:
     kind = BY_STATUS.get(status) or (Overloaded if status >= 500 else Rejected)  # noqa: PLR2004
+    if status == 407:  # noqa: PLR2004 -- from a proxy, which reads requests over plain HTTP
+        kind = Unreachable
+        detail = ErrorDetail(f"{BY_ENGINE_ERROR[ProxyRefused][1]} (HTTP 407)")
     if status < 400:  # noqa: PLR2004 -- a redirect is not followed: it would get the key
         kind, detail = Malformed, ErrorDetail(f"an unexpected HTTP {status}")
     if detail.code == "insufficient_quota" or detail.type == "insufficient_quota":

@@ -1,96 +1,40 @@
 """
-Adapters to httpx, in both directions. The only module that imports `httpx2`.
+The gateway's HTTP engine as an httpx transport, for any httpx client, such as the OpenAI SDK's.
 
-`HttpxEngine` is an engine that sends the gateway's calls through any `httpx.AsyncBaseTransport` (a
-`MockTransport`, an `ASGITransport`). `FanoutTransport` is an httpx transport that sends through the
-gateway's engine, for example for the OpenAI SDK. Imported only if it is used: importing httpx takes
-longer than the rest of the gateway together (decision 0001).
+Imported only if it is used: importing httpx takes longer than the rest of the gateway together
+(decision 0001).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
 import httpx2 as httpx
 
-from ..wire.http import WireResponse
 from .connection_pool import PyqwestEngine
 from .engine import (
-    MAX_ANSWER,
-    Bounded,
     ConnectFailed,
     ConnectionLost,
     Engine,
     EngineError,
     Incoming,
     Outgoing,
-    Reply,
+    ProxyRefused,
     SlowConnect,
+    SlowResponse,
     TooLong,
 )
 
-_FROM_HTTPX: tuple[tuple[type[Exception], type[EngineError]], ...] = (
-    (httpx.TimeoutException, SlowConnect),
-    (httpx.ConnectError, ConnectFailed),
-    (httpx.RequestError, ConnectionLost),  # for example a body that cannot be decoded
-)
 _TO_HTTPX: Mapping[type[EngineError], type[httpx.TransportError]] = {
     SlowConnect: httpx.ConnectTimeout,
+    SlowResponse: httpx.ReadTimeout,
+    ProxyRefused: httpx.ProxyError,
     TooLong: httpx.ReadError,
     ConnectFailed: httpx.ConnectError,
     ConnectionLost: httpx.ReadError,
 }
-
-
-class HttpxEngine:
-    """An engine over any httpx transport; a whole response may have `max_answer` bytes."""
-
-    def __init__(
-        self, transport: httpx.AsyncBaseTransport, *, max_answer: int = MAX_ANSWER
-    ) -> None:
-        self._transport = transport
-        self._max_answer = max_answer
-
-    async def send(self, request: Outgoing) -> WireResponse:
-        """The whole response."""
-        async with self.stream(request) as response:
-            body = Bounded(self._max_answer)
-            async for part in response.body:
-                body.add(part)
-            return WireResponse(response.status, response.headers, body.whole())
-
-    @asynccontextmanager
-    async def stream(self, request: Outgoing) -> AsyncIterator[Incoming]:
-        """The response as it arrives."""
-        headers = dict(request.headers)
-        sent = httpx.Request(request.method, request.url, headers=headers, content=request.body)
-        try:
-            response = await self._transport.handle_async_request(sent)
-        except httpx.RequestError as error:
-            raise _to_engine_error(error) from None
-        try:
-            yield Reply(response.status_code, dict(response.headers), _parts(response))
-        finally:
-            await response.aclose()
-
-    async def aclose(self) -> None:
-        """Close the transport."""
-        await self._transport.aclose()
-
-
-def _to_engine_error(error: Exception) -> EngineError:
-    kind = next(kind for raised, kind in _FROM_HTTPX if isinstance(error, raised))
-    return kind(type(error).__name__)
-
-
-async def _parts(response: httpx.Response) -> AsyncIterator[bytes]:
-    try:
-        async for part in response.aiter_bytes():
-            yield part
-    except httpx.RequestError as error:
-        raise _to_engine_error(error) from None
 
 
 class _Body(httpx.AsyncByteStream):

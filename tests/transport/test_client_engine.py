@@ -1,4 +1,4 @@
-"""The adapters to httpx: the gateway over any httpx transport, any client over the engine."""
+"""`ClientEngine`: an httpx client under the gateway, here with transports in memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import json
 from collections.abc import AsyncIterator, Callable
 
 import httpx2
-import openai
 import pytest
 
 from fanout.config.load import check
@@ -17,35 +16,40 @@ from fanout.gateway.factory import open_gateway
 from fanout.gateway.gateway import Context, GatewayResponse
 from fanout.schema.fanout import parse_request
 from fanout.settings import Settings
+from fanout.transport.client_engine import ClientEngine
 from fanout.transport.engine import (
     ConnectFailed,
     ConnectionLost,
     EngineError,
     Outgoing,
+    ProxyRefused,
     SlowConnect,
+    SlowResponse,
 )
-from fanout.transport.httpx_engine import FanoutTransport, HttpxEngine
 from fanout.wire.http import WireResponse
-from tests.http.asking import HI, joined
-from tests.support.provider_steps import answers, hang, refuse, role, say, stalls
-from tests.support.scripted_provider import Upstream
+from tests.http.asking import HI
 from tests.support.wire_formats import WIRE_FORMATS
 
 Handler = Callable[[httpx2.Request], httpx2.Response]
 REQUEST = Outgoing("POST", "https://provider.test/v1/x", {"authorization": "Bearer k"}, b"{}")
 
 
+def over(handler: Handler) -> ClientEngine:
+    """An engine whose responses the handler makes."""
+    transport = httpx2.MockTransport(handler)
+    return ClientEngine(httpx2.AsyncClient(transport=transport), owns_client=True)
+
+
 def send(handler: Handler) -> WireResponse:
     """The whole response of a mock transport."""
-    return asyncio.run(HttpxEngine(httpx2.MockTransport(handler)).send(REQUEST))
+    return asyncio.run(over(handler).send(REQUEST))
 
 
 def stream(handler: Handler) -> WireResponse:
     """The same, read as a stream."""
 
     async def run() -> WireResponse:
-        engine = HttpxEngine(httpx2.MockTransport(handler))
-        async with engine.stream(REQUEST) as incoming:
+        async with over(handler).stream(REQUEST) as incoming:
             body = b"".join([part async for part in incoming.body])
             return WireResponse(incoming.status, incoming.headers, body)
 
@@ -77,16 +81,20 @@ def test_an_encoded_body_arrives_decoded(way: Callable[[Handler], WireResponse])
     body = gzip.compress(b"hello")
     response = way(lambda _: httpx2.Response(200, headers=headers, content=body))
     assert response.body == b"hello"
+    assert response.headers.keys() & {"content-encoding", "content-length"} == set()
 
 
 ERRORS: list[tuple[Exception, type[EngineError]]] = [
     (httpx2.ConnectError("marker"), ConnectFailed),
     (httpx2.ConnectTimeout("marker"), SlowConnect),
     (httpx2.PoolTimeout("marker"), SlowConnect),
-    (httpx2.ReadTimeout("marker"), SlowConnect),
+    (httpx2.ReadTimeout("marker"), SlowResponse),
+    (httpx2.WriteTimeout("marker"), SlowResponse),
     (httpx2.ReadError("marker"), ConnectionLost),
     (httpx2.RemoteProtocolError("marker"), ConnectionLost),
-    (httpx2.ProxyError("marker"), ConnectionLost),
+    (httpx2.LocalProtocolError("marker"), ConnectFailed),
+    (httpx2.UnsupportedProtocol("marker"), ConnectFailed),
+    (httpx2.ProxyError("marker"), ProxyRefused),
     (httpx2.DecodingError("marker"), ConnectionLost),
 ]
 
@@ -138,7 +146,7 @@ def test_the_whole_gateway_runs_over_a_mock_transport() -> None:
     config = {"model_list": [{"model_name": "a", "litellm_params": params}]}
 
     async def run() -> GatewayResponse:
-        engine = HttpxEngine(httpx2.MockTransport(handler))
+        engine = over(handler)
         catalog = resolve(check(config, {}), {})
         async with open_gateway(Settings(), catalog=catalog, engine=engine) as gateway:
             request = parse_request({"model": "a", "messages": HI})
@@ -149,92 +157,27 @@ def test_the_whole_gateway_runs_over_a_mock_transport() -> None:
     assert response.body["choices"][0]["message"]["content"] == "Hello"
 
 
-# ---- our engine under the official client ----
+@each_way
+def test_an_address_that_httpx_cannot_read_is_a_connection_that_failed(
+    way: Callable[[Handler], WireResponse], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "REQUEST", Outgoing("POST", "https://h:port/", {}, b""))
+    with pytest.raises(ConnectFailed) as caught:
+        way(lambda _: httpx2.Response(200))
+    assert "port" not in str(caught.value)
 
 
-def client(upstream: Upstream, timeout: float = 30.0) -> openai.AsyncOpenAI:
-    """The OpenAI client over our engine."""
-    return openai.AsyncOpenAI(
-        api_key="sk-mine",
-        base_url=f"{upstream.url}/v1",
-        http_client=httpx2.AsyncClient(transport=FanoutTransport()),
-        max_retries=0,
-        timeout=timeout,
-    )
-
-
-def test_the_official_client_runs_over_our_engine(plain: Upstream) -> None:
-    plain.script("a", answers("Hel", "lo"))
-
-    async def run() -> tuple[str | None, str]:
-        async with client(plain) as made:
-            whole = await made.chat.completions.create(model="a", messages=HI)
-            parts = await made.chat.completions.create(model="a", messages=HI, stream=True)
-            return whole.choices[0].message.content, joined([chunk async for chunk in parts])[0]
-
-    assert asyncio.run(run()) == ("Hello", "Hello")
-    assert plain.calls[0].headers["authorization"] == "Bearer sk-mine"
-    assert plain.calls[0].headers["content-type"] == "application/json"
-
-
-def test_errors_are_raised_as_the_clients_own(plain: Upstream) -> None:
-    plain.script("a", [refuse(429, "slower", {"retry-after": "7"})])
-
-    async def run() -> openai.RateLimitError:
-        async with client(plain) as made:
-            with pytest.raises(openai.RateLimitError) as caught:
-                await made.chat.completions.create(model="a", messages=HI)
-            return caught.value
-
-    error = asyncio.run(run())
-    assert error.response.headers["retry-after"] == "7"
-    assert "slower" in error.message
-
-
-def test_closing_the_clients_stream_closes_the_providers(plain: Upstream) -> None:
-    plain.script("a", stalls(role, say("Hel")))
+@pytest.mark.parametrize("is_owner", [True, False])
+def test_only_a_client_of_its_own_is_closed_with_the_engine(*, is_owner: bool) -> None:
+    client = httpx2.AsyncClient(transport=httpx2.MockTransport(lambda _: httpx2.Response(200)))
 
     async def run() -> None:
-        async with client(plain) as made:
-            stream = await made.chat.completions.create(model="a", messages=HI, stream=True)
-            await anext(aiter(stream))
-            await stream.close()
-            await asyncio.to_thread(plain.wait_disconnected, "a")
+        await ClientEngine(client, owns_client=is_owner).aclose()
 
     asyncio.run(run())
+    assert client.is_closed is is_owner
 
 
-def test_the_clients_timeout_applies_until_the_headers(plain: Upstream) -> None:
-    plain.script("a", [hang])
-
-    async def run() -> None:
-        async with client(plain, timeout=0.5) as made:
-            await made.chat.completions.create(model="a", messages=HI)
-
-    with pytest.raises(openai.APITimeoutError):
-        asyncio.run(run())
-    plain.wait_disconnected("a")
-
-
-def test_the_clients_timeout_applies_between_two_parts(plain: Upstream) -> None:
-    plain.script("a", stalls(role, say("Hel")))
-
-    async def run() -> list[openai.types.chat.ChatCompletionChunk]:
-        async with client(plain, timeout=0.5) as made:
-            stream = await made.chat.completions.create(model="a", messages=HI, stream=True)
-            return [chunk async for chunk in stream]
-
-    with pytest.raises(openai.APITimeoutError):
-        asyncio.run(run())
-    plain.wait_disconnected("a")
-
-
-def test_an_unreachable_provider_is_a_connection_error(plain: Upstream) -> None:
-    plain.url = "http://nowhere.invalid"
-
-    async def run() -> None:
-        async with client(plain) as made:
-            await made.chat.completions.create(model="a", messages=HI)
-
-    with pytest.raises(openai.APIConnectionError):
-        asyncio.run(run())
+def test_an_engine_needs_a_client() -> None:
+    with pytest.raises(TypeError, match="an httpx client is needed"):
+        ClientEngine(httpx2.MockTransport(lambda _: httpx2.Response(200)))

@@ -1,0 +1,44 @@
+"""A provider that requires a client certificate, and the files that a client needs to reach it."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import trustme
+
+from .scripted_provider import Upstream, open_upstream
+
+
+class MutualTLS:
+    """`bundle` has the authority's certificate, `certificate` a client's with its key (PEM)."""
+
+    def __init__(self, upstream: Upstream, ca: trustme.CA, folder: Path) -> None:
+        self.upstream = upstream
+        self.bundle = folder / "bundle.pem"
+        self.certificate = folder / "client.pem"
+        ca.cert_pem.write_to_path(str(self.bundle))
+        ca.issue_cert("team@example.org").private_key_and_cert_chain_pem.write_to_path(
+            str(self.certificate)
+        )
+
+    def context(self, *, certificate: bool = True) -> ssl.SSLContext:
+        """A client's context that trusts the provider."""
+        made = ssl.create_default_context(cafile=self.bundle)
+        if certificate:
+            made.load_cert_chain(self.certificate)
+        return made
+
+
+@contextmanager
+def open_mutual_tls(folder: Path) -> Iterator[MutualTLS]:
+    """A provider for the block that talks to clients with a certificate only."""
+    ca = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
+    ca.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with open_upstream(context) as upstream:
+        yield MutualTLS(upstream, ca, folder)

@@ -1,0 +1,102 @@
+"""`FanoutTransport`: the gateway's engine as the transport of an httpx client (OpenAI's SDK)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx2
+import openai
+import pytest
+
+from fanout.transport.httpx_transport import FanoutTransport
+from tests.http.asking import HI, joined
+from tests.support.provider_steps import answers, hang, refuse, role, say, stalls
+from tests.support.scripted_provider import Upstream
+
+
+def client(upstream: Upstream, timeout: float = 30.0) -> openai.AsyncOpenAI:
+    """The OpenAI client over our engine."""
+    return openai.AsyncOpenAI(
+        api_key="sk-mine",
+        base_url=f"{upstream.url}/v1",
+        http_client=httpx2.AsyncClient(transport=FanoutTransport()),
+        max_retries=0,
+        timeout=timeout,
+    )
+
+
+def test_the_official_client_runs_over_our_engine(plain: Upstream) -> None:
+    plain.script("a", answers("Hel", "lo"))
+
+    async def run() -> tuple[str | None, str]:
+        async with client(plain) as made:
+            whole = await made.chat.completions.create(model="a", messages=HI)
+            parts = await made.chat.completions.create(model="a", messages=HI, stream=True)
+            return whole.choices[0].message.content, joined([chunk async for chunk in parts])[0]
+
+    assert asyncio.run(run()) == ("Hello", "Hello")
+    assert plain.calls[0].headers["authorization"] == "Bearer sk-mine"
+    assert plain.calls[0].headers["content-type"] == "application/json"
+
+
+def test_errors_are_raised_as_the_clients_own(plain: Upstream) -> None:
+    plain.script("a", [refuse(429, "slower", {"retry-after": "7"})])
+
+    async def run() -> openai.RateLimitError:
+        async with client(plain) as made:
+            with pytest.raises(openai.RateLimitError) as caught:
+                await made.chat.completions.create(model="a", messages=HI)
+            return caught.value
+
+    error = asyncio.run(run())
+    assert error.response.headers["retry-after"] == "7"
+    assert "slower" in error.message
+
+
+def test_closing_the_clients_stream_closes_the_providers(plain: Upstream) -> None:
+    plain.script("a", stalls(role, say("Hel")))
+
+    async def run() -> None:
+        async with client(plain) as made:
+            stream = await made.chat.completions.create(model="a", messages=HI, stream=True)
+            await anext(aiter(stream))
+            await stream.close()
+            await asyncio.to_thread(plain.wait_disconnected, "a")
+
+    asyncio.run(run())
+
+
+def test_the_clients_timeout_applies_until_the_headers(plain: Upstream) -> None:
+    plain.script("a", [hang])
+
+    async def run() -> None:
+        async with client(plain, timeout=0.5) as made:
+            await made.chat.completions.create(model="a", messages=HI)
+
+    with pytest.raises(openai.APITimeoutError):
+        asyncio.run(run())
+    plain.wait_disconnected("a")
+
+
+def test_the_clients_timeout_applies_between_two_parts(plain: Upstream) -> None:
+    plain.script("a", stalls(role, say("Hel")))
+
+    async def run() -> list[openai.types.chat.ChatCompletionChunk]:
+        async with client(plain, timeout=0.5) as made:
+            stream = await made.chat.completions.create(model="a", messages=HI, stream=True)
+            return [chunk async for chunk in stream]
+
+    with pytest.raises(openai.APITimeoutError):
+        asyncio.run(run())
+    plain.wait_disconnected("a")
+
+
+def test_an_unreachable_provider_is_a_connection_error(plain: Upstream) -> None:
+    plain.url = "http://nowhere.invalid"
+
+    async def run() -> None:
+        async with client(plain) as made:
+            await made.chat.completions.create(model="a", messages=HI)
+
+    with pytest.raises(openai.APIConnectionError):
+        asyncio.run(run())
