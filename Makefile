@@ -9,7 +9,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 PORT ?= 4000
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo clients check test test-browser bench faults fuzz soak audit docs prices lock clean format install-infra synth deploy cdk rehearse
+.PHONY: help install run demo clients check test test-jobs test-gateway test-infra test-page test-browser bench faults fuzz soak audit docs prices lock clean format install-infra synth deploy cdk rehearse
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -56,8 +56,21 @@ format: install install-infra  ## format the code
 	$(INFRA)/node node_modules/prettier/bin/prettier.cjs --write --log-level warn $(SCRIPTS)
 
 test: install install-infra  ## run all tests, offline
-	$(BIN)/python -m pytest -q
+	@$(MAKE) --no-print-directory -k -j2 $(SYNC) test-jobs test-gateway test-infra test-page
+
+SLOW := tests/bulk tests/faults tests/fuzz # about half of the Python tests' time
+SYNC := $(if $(filter output-sync,$(.FEATURES)),-Otarget) # macOS's make lacks it
+
+test-jobs:
+	$(BIN)/python -m pytest -q $(SLOW)
+
+test-gateway:
+	$(BIN)/python -m pytest -q $(SLOW:%=--ignore=%)
+
+test-infra:
 	$(INFRA)/python -m pytest -q -o timeout=300 tests/infra
+
+test-page:
 	$(INFRA)/node --test --test-reporter=dot 'tests/page/**/*.test.js'
 
 test-browser: install .build/browser/.installed  ## test the page in a real Chromium, and install that if possible
