@@ -9,27 +9,24 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel
 
-from ..config.model import ModelParams
-from ..config.resolve import Catalog, Deployment, make_deployment
-from ..config.unknown_keys import DEFAULTABLE
+from ..config.resolve import Catalog
 from ..errors import AllFailed, Cause, ConfigError, FanoutError, ProviderError, RequestError
 from ..gateway.factory import make_transport
 from ..gateway.gateway import Context, Gateway
-from ..providers import registry
 from ..routing.router import Router
 from ..schema.fanout import FanOutRequest, another, parse_request
-from ..schema.validation import convert
 from ..settings import Settings
 from ..telemetry.observers import NullObserver
 from ..transport.client_engine import ClientEngine, is_client
 from ..transport.engine import Engine
+from .deployments import of_deployments, of_models
 from .inputs import plain, plain_options
 from .options import check_names
 from .streams import ChunkStream
@@ -70,26 +67,21 @@ class Call:
         self._api_base = address.get("api_base")
         self.stream = bool(given.pop("stream", False))
         self._models, self._mode = models, mode
-        self._checked: FanOutRequest | None = None
-        # Deployments of one model get the suffix `#INDEX`, which responses and errors do not show.
+        self._checked: FanOutRequest | None = None  # only messages differ in further requests
+        env = (settings := Settings.read()).env
         names = list(models) if deployments is None else [f"{m}#{i}" for i, m in enumerate(models)]
         self._labels = dict(zip(names, models, strict=True))
         if deployments is None:
-            wanted = {
-                name: {**_known(name, models, address), "model": name} for name in _spares(given)
-            }
-            wanted |= {name: {**address, "model": name} for name in models}
+            groups = of_models(models, given, address, env)
         else:
             given.pop("model_list", None)  # LiteLLM requires it here and does not read it
-            address |= _shared(given, deployments)
-            wanted = {name: {**address, **to} for name, to in zip(names, deployments, strict=True)}
-        env = (settings := Settings.read()).env
-        groups = {
-            name: (_deployment(self._labels.get(name, name), to, env),)
-            for name, to in wanted.items()
-        }
+            groups = of_deployments(self._labels, deployments, given, address, env)
         pace = {"mode": mode} if stagger is None else {"stagger": stagger}
-        self._body = {**given, "fanout": {"models": names, **pace}, "stream": self.stream}
+        self._body = {
+            **given,
+            "fanout": {"models": names, **pace},
+            "stream": self.stream,
+        }
         if not self.stream:
             self._body.pop("stream_options", None)
         catalog = Catalog(groups=groups, env=env)
@@ -151,9 +143,9 @@ class Call:
                 "messages",
             )
         sent = plain(messages)
-        if self._checked is not None and not any(isinstance(m, list) for m in sent):
-            return another(self._checked, sent)
         try:
+            if self._checked is not None and not any(isinstance(m, list) for m in sent):
+                return another(self._checked, sent)
             request = parse_request({**self._body, "messages": sent})
         except UnicodeEncodeError:
             raise _not_utf8() from None
@@ -164,19 +156,19 @@ class Call:
     # ---- the caller's names ----
 
     def _labelled(self, body: Any) -> dict[str, Any]:
-        """The answer, or chunk, under the caller's own names."""
-        said = {**body, "model": self._labels.get(body["model"], body["model"])}
-        if attempts := said.get("fanout", {}).get("attempts"):
-            named = [{**one, "model": self._labels.get(one["model"], "")} for one in attempts]
-            said["fanout"] = {**said["fanout"], "attempts": named}
-        return said
+        """A response or chunk with the models' names as the caller wrote them."""
+        named = {**body, "model": self._labels.get(body["model"], body["model"])}
+        if attempts := named.get("fanout", {}).get("attempts"):
+            models = [{**one, "model": self._labels.get(one["model"], "")} for one in attempts]
+            named["fanout"] = {**named["fanout"], "attempts": models}
+        return named
 
     async def _labelled_chunks(self, chunks: AsyncIterator[Any]) -> AsyncIterator[Any]:
         async for chunk in chunks:
             yield self._labelled(chunk)
 
     def _labelled_error(self, error: FanoutError) -> FanoutError:
-        """The error under the caller's names; a race that no model wins is an `AllFailed`."""
+        """The error with the caller's names; a race without a winner is an `AllFailed`."""
         if isinstance(error.__cause__, UnicodeEncodeError):
             return _not_utf8()
         if isinstance(error, AllFailed):
@@ -224,49 +216,3 @@ def _engine() -> Engine:
 
         engine = _engines[loop] = PyqwestEngine()
     return engine
-
-
-def _deployment(name: str, given: Mapping[str, Any], env: Mapping[str, str]) -> Deployment:
-    ours = frozenset(ModelParams.__struct_fields__)
-    if unknown := [key for key in given if key not in ours and key not in DEFAULTABLE]:
-        raise RequestError(f"`deployments`: `{unknown[0]}` is unknown", unknown[0])
-    params = convert({k: v for k, v in given.items() if k in ours and v is not None}, ModelParams)
-    defaults = {key: value for key, value in given.items() if key not in ours}
-    try:
-        return make_deployment(name, params, defaults, env)
-    except ConfigError as error:
-        raise RequestError(str(error), "model") from None
-
-
-def _shared(given: dict[str, Any], deployments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """
-    The options that some deployment has of its own, taken out of `given`.
-
-    Sent as every other's default, the deployment's own rules over it.
-    """
-    own = {key for to in deployments for key in to if key in DEFAULTABLE}
-    return {key: given.pop(key) for key in own if key in given}
-
-
-def _known(name: str, models: Sequence[str], address: Mapping[str, Any]) -> dict[str, Any]:
-    """What of `address` goes to a fallback: an address and its key stay with their own vendor."""
-    vendors = {_vendor(model) for model in models}
-    if _vendor(name) in vendors:
-        return dict(address)
-    return {option: value for option, value in address.items() if option == "drop_params"}
-
-
-def _vendor(model: str) -> str:
-    return (registry.split_model(model) or ("", ""))[0]
-
-
-def _spares(given: Mapping[str, Any]) -> Iterator[str]:
-    """The names in `fallbacks`: LiteLLM's `["b"]` or `[{"a": ["b"]}]`."""
-    fallbacks = given.get("fallbacks")
-    for entry in fallbacks if isinstance(fallbacks, list) else ():
-        if isinstance(entry, str):
-            yield entry
-        elif isinstance(entry, Mapping):
-            for names in entry.values():
-                given_names = names if isinstance(names, list) else []
-                yield from (name for name in given_names if isinstance(name, str))

@@ -1,0 +1,92 @@
+"""
+The deployments that a call uses: one for each model and fallback, or those that the caller gives.
+
+Each group has the name under which the gateway knows the model. Deployments of one model get the
+suffix `#INDEX`, which responses and errors do not show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from ..config.model import ModelParams
+from ..config.resolve import Deployment, make_deployment
+from ..config.unknown_keys import DEFAULTABLE
+from ..errors import ConfigError, RequestError
+from ..providers import registry
+from ..schema.validation import convert
+
+Groups: TypeAlias = dict[str, tuple[Deployment]]
+
+
+def of_models(
+    models: Sequence[str],
+    options: Mapping[str, Any],
+    address: Mapping[str, Any],
+    env: Mapping[str, str],
+) -> Groups:
+    """A deployment for each model, and for each model in the option `fallbacks`."""
+    wanted = {
+        name: {**_fallback_address(name, models, address), "model": name}
+        for name in _fallbacks(options)
+    }
+    wanted |= {name: {**address, "model": name} for name in models}
+    return {name: (_deployment(name, params, env),) for name, params in wanted.items()}
+
+
+def of_deployments(
+    names: Mapping[str, str],
+    deployments: Sequence[Mapping[str, Any]],
+    options: dict[str, Any],
+    address: Mapping[str, Any],
+    env: Mapping[str, str],
+) -> Groups:
+    """
+    A deployment for each of the caller's `litellm_params`; `names` are the groups' and the models'.
+
+    An option that any of them sets is moved from `options` to all others as their default.
+    """
+    own = {key for params in deployments for key in params if key in DEFAULTABLE}
+    shared = {**address, **{key: options.pop(key) for key in own if key in options}}
+    return {
+        group: (_deployment(model, {**shared, **params}, env),)
+        for (group, model), params in zip(names.items(), deployments, strict=True)
+    }
+
+
+def _deployment(name: str, given: Mapping[str, Any], env: Mapping[str, str]) -> Deployment:
+    known = frozenset(ModelParams.__struct_fields__)
+    if unknown := [key for key in given if key not in known and key not in DEFAULTABLE]:
+        raise RequestError(f"`deployments`: `{unknown[0]}` is unknown", unknown[0])
+    params = {key: value for key, value in given.items() if key in known and value is not None}
+    defaults = {key: value for key, value in given.items() if key not in known}
+    try:
+        return make_deployment(name, convert(params, ModelParams), defaults, env)
+    except ConfigError as error:
+        raise RequestError(str(error), "model") from None
+
+
+def _fallback_address(
+    name: str, models: Sequence[str], address: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The address for a fallback: a key is never sent to another vendor."""
+    if _vendor(name) in {_vendor(model) for model in models}:
+        return dict(address)
+    return {option: value for option, value in address.items() if option == "drop_params"}
+
+
+def _vendor(model: str) -> str:
+    return (registry.split_model(model) or ("", ""))[0]
+
+
+def _fallbacks(options: Mapping[str, Any]) -> Iterator[str]:
+    """The names in `fallbacks`: LiteLLM's `["b"]` or `[{"a": ["b"]}]`."""
+    fallbacks = options.get("fallbacks")
+    for entry in fallbacks if isinstance(fallbacks, list) else ():
+        if isinstance(entry, str):
+            yield entry
+        elif isinstance(entry, Mapping):
+            for names in entry.values():
+                listed = names if isinstance(names, list) else []
+                yield from (name for name in listed if isinstance(name, str))
