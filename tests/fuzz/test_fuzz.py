@@ -17,6 +17,7 @@ COUNT, CHATS = 8, 2
 SPEC: dict[str, Any] = json.loads(DESCRIPTION.read_text())
 
 
+@pytest.mark.timeout(300)  # hypothesis needs 15 s on a quiet machine
 def test_no_generated_request_is_a_500_or_appears_in_the_output(tmp_path: Path) -> None:
     with run_app(tmp_path) as (app, observer):
         client = FuzzClient(app, observer)
