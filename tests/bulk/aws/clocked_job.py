@@ -7,6 +7,7 @@ from typing import Any
 
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.job_progress import DynamoJobProgress
+from fanout.bulk.totals import Totals
 
 
 class ClockedJob:
@@ -35,3 +36,8 @@ class ClockedJob:
         item = await self.table.item("counts#j", "account")
         assert item is not None
         return int(item["spent"]["N"]), int(item["committed"]["N"])
+
+
+def one(cost: float = 0.0) -> Totals:
+    """The totals of one line."""
+    return Totals(done=1, tokens_in=2, tokens_out=3, cost=cost)

@@ -1,4 +1,4 @@
-"""`fanout batch … --stack`: the user's side of a stack's jobs, with its state machine beside it."""
+"""`fanout batch … --stack`: the commands in this process, with a stack and its state machine."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from fanout.bulk.aws.step_handlers import StepHandlers
 from fanout.bulk.input.planner import Shard, ShardSize
 from fanout.bulk.input.splitter import iter_lines
 from fanout.bulk.runner import RunnerOptions
+from fanout.cli import batch_backend
 from fanout.cli.batch_actions import act
 from fanout.cli.batch_backend import Away
 from fanout.cli.main import make_parser
@@ -38,15 +39,15 @@ from tests.support.gateway_server import RecordingObserver
 NAMES = [f"n{i:02d}" for i in range(50)]
 
 
-class Cloud:
-    """A stack in this process: its stores, and a state machine that runs beside the command."""
+class CommandStack:
+    """A stack in this process, whose state machine runs while the command runs."""
 
-    def __init__(self, stores: Stores, published: DeployedConfig) -> None:
+    def __init__(self, stores: Stores, config: DeployedConfig) -> None:
         self.stores = stores
-        self.published = published
+        self.config = config
         self.provider = EchoProvider()
         self.runs: list[str] = []
-        self.is_broken = False
+        self.is_down = False
 
     @asynccontextmanager
     async def open(self, stack: str, region: str | None) -> AsyncIterator[Away]:
@@ -55,13 +56,13 @@ class Cloud:
             async with asyncio.TaskGroup() as group:
 
                 async def run(job_id: str) -> None:
-                    if job_id not in self.runs and not self.is_broken:
+                    if job_id not in self.runs and not self.is_down:
                         self.runs.append(job_id)
                         tasks.append(group.create_task(self._run(job_id)))
 
                 tasks: list[asyncio.Task[None]] = []
-                bulk = AWSBatchService(self.stores, run)
-                yield Away(stack, bulk, self.stores.table, run, self.published.catalog)
+                service = AWSBatchService(self.stores, run)
+                yield Away(stack, service, self.stores.table, run, self.config.catalog)
                 for task in tasks:
                     task.cancel()
         except BaseExceptionGroup as raised:
@@ -76,37 +77,40 @@ class Cloud:
         async with open_gateway(
             settings, catalog=catalog, engine=self.provider, observer=observer
         ) as gateway:
-            machine = StepHandlers(gateway, self.stores, observer, options)
-            planned = await machine.plan(job_id)
+            handlers = StepHandlers(gateway, self.stores, observer, options)
+            planned = await handlers.plan(job_id)
             source = self.stores.blobs.read(planned.manifest)
             shards = [wire.decode(raw, type=Shard) async for _, _, _, raw in iter_lines(source)]
-            while planned.next == "work" and (await machine.finish(job_id)).next == "work":
+            while planned.next == "work" and (await handlers.finish(job_id)).next == "work":
                 for shard in shards:
-                    await machine.work(job_id, shard, 60.0)
-            await machine.finish(job_id)
+                    await handlers.work(job_id, shard, 60.0)
+            await handlers.finish(job_id)
 
 
 @pytest.fixture
-def cloud(s3: Any, blobs: S3BlobStore, table: DynamoTable) -> Cloud:
-    """Its config is as the deployment leaves it: `b` has a limit that is in the environment."""
+def stack(s3: Any, blobs: S3BlobStore, table: DynamoTable) -> CommandStack:
+    """A stack whose config is in S3, as its deployment stores it, with a limit of `b` besides."""
     config = copy.deepcopy(CONFIG)
     config["general_settings"] = {"master_key": "os.environ/KEY", "batch_share": 0.5}
     a, b = (entry["litellm_params"] for entry in config["model_list"])
     a["api_key"] = "os.environ/PROVIDER_KEY"
     b["rpm"] = "os.environ/LIMIT"
-    said = {"config": config, "environment": {"LIMIT": "60"}}
+    file = {"config": config, "environment": {"LIMIT": "60"}}
     s3.create_bucket(Bucket="assets")
-    s3.put_object(Bucket="assets", Key="c.json", Body=json.dumps(said))
-    return Cloud(Stores(blobs, table), DeployedConfig(s3, "S", "s3://assets/c.json"))
+    s3.put_object(Bucket="assets", Key="c.json", Body=json.dumps(file))
+    return CommandStack(Stores(blobs, table), DeployedConfig(s3, "S", "s3://assets/c.json"))
 
 
 @pytest.fixture
-def batch(cloud: Cloud, capfd: pytest.CaptureFixture[str]) -> Command:
-    """`fanout batch … --stack S` in this process."""
+def batch(
+    stack: CommandStack, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    """`fanout batch … --stack S` in this process, which looks at the job more often than usual."""
+    monkeypatch.setattr(batch_backend, "LOOK_AWAY", 0.2)
 
     def run(*words: object) -> Ran:
         arguments = make_parser().parse_args(["batch", *map(str, words), "--stack", "S"])
-        code = act(arguments, cloud.open)
+        code = act(arguments, stack.open)
         return Ran(code, *capfd.readouterr())
 
     return run
@@ -119,17 +123,17 @@ def write(folder: Path, lines: list[bytes], name: str = "in.jsonl") -> Path:
 
 
 def texts(path: Path) -> dict[str, str]:
-    said = [json.loads(one) for one in path.read_bytes().splitlines()]
+    lines = [json.loads(one) for one in path.read_bytes().splitlines()]
     found = {
         one["custom_id"]: one["response"]["body"]["choices"][0]["message"]["content"]
-        for one in said
+        for one in lines
     }
-    assert len(found) == len(said)
+    assert len(found) == len(lines)
     return found
 
 
-def test_a_file_goes_to_the_stack_and_its_answers_come_back(
-    batch: Command, cloud: Cloud, tmp_path: Path
+def test_run_uploads_a_file_and_downloads_the_responses(
+    batch: Command, stack: CommandStack, tmp_path: Path
 ) -> None:
     path = write(tmp_path, [line(name) for name in NAMES])
     ran = batch("run", path)
@@ -137,29 +141,29 @@ def test_a_file_goes_to_the_stack_and_its_answers_come_back(
     assert texts(tmp_path / "in.output.jsonl") == {name: f"a: {name}" for name in NAMES}
     assert "50/50 lines" in ran.err
     assert f"${50 * COST:.4f}" in ran.err
-    assert set(cloud.provider.calls.values()) == {1}
+    assert set(stack.provider.calls.values()) == {1}
     (tmp_path / "in.output.jsonl").unlink()
     again = batch("run", path, "--json")
     assert again.code == 0
     assert json.loads(again.out)["completed"] == 50
     assert len(texts(tmp_path / "in.output.jsonl")) == 50
-    assert len(cloud.runs) == 1, "the same prompts are the same job"
+    assert len(stack.runs) == 1, "the same prompts are the same job"
     assert batch("run", path, "--fresh").code == 0
-    assert len(cloud.runs) == 2
+    assert len(stack.runs) == 2
 
 
-def test_failed_lines_are_told_and_tried_again_in_the_stack(
-    batch: Command, cloud: Cloud, tmp_path: Path
+def test_failed_lines_are_reported_and_can_be_retried_in_the_stack(
+    batch: Command, stack: CommandStack, tmp_path: Path
 ) -> None:
     bad = {"y"}
 
     async def refuse(_model: str, text: str) -> tuple[int, Mapping[str, str]] | None:
         return (400, {}) if text in bad else None
 
-    cloud.provider.before = refuse
+    stack.provider.before = refuse
     ran = batch("run", write(tmp_path, [line("x"), line("y")]))
     assert ran.code == 1
-    (job,) = cloud.runs
+    (job,) = stack.runs
     assert f"to try them again: fanout batch retry {job} --stack S" in ran.err
     (fault,) = (tmp_path / "in.output.errors.jsonl").read_bytes().splitlines()
     assert json.loads(fault)["custom_id"] == "y"
@@ -168,57 +172,57 @@ def test_failed_lines_are_told_and_tried_again_in_the_stack(
     output = tmp_path / "again.jsonl"
     assert batch("retry", job, "-o", output).code == 0
     assert texts(output) == {"x": "a: x", "y": "a: y"}
-    assert cloud.provider.calls["a", "x"] == 1
+    assert stack.provider.calls["a", "x"] == 1
     listed = json.loads(batch("status", "--json").out)
     assert [one["status"] for one in listed] == ["completed", "completed"]
     assert job in batch("status", job).out
 
 
-def test_ctrl_c_leaves_the_job_running_and_the_same_command_sees_it_again(
-    batch: Command, cloud: Cloud, tmp_path: Path
+def test_ctrl_c_leaves_the_job_running_and_the_same_command_follows_it_again(
+    batch: Command, stack: CommandStack, tmp_path: Path
 ) -> None:
     path = write(tmp_path, [line(name) for name in NAMES])
 
-    async def leave(_model: str, _text: str) -> None:
-        if sum(cloud.provider.calls.values()) == 10:
+    async def interrupt(_model: str, _text: str) -> None:
+        if sum(stack.provider.calls.values()) == 10:
             os.kill(os.getpid(), signal.SIGINT)
             await asyncio.sleep(60)
 
-    cloud.provider.before = leave
+    stack.provider.before = interrupt
     ran = batch("run", path)
     assert ran.code == 130
-    (job,) = cloud.runs
+    (job,) = stack.runs
     assert f"`{job}` runs on in the stack; to see it again: fanout " in ran.err
     assert f"to end it: fanout batch cancel {job} --stack S" in ran.err
     assert not (tmp_path / "in.output.jsonl").exists()
-    cloud.provider.before = None
-    cloud.runs.clear()  # its execution was ended too: another takes the job up
+    stack.provider.before = None
+    stack.runs.clear()  # its execution has ended as well: a new one resumes the job
     assert batch("run", path).code == 0
-    assert cloud.runs == [job]
+    assert stack.runs == [job]
     assert texts(tmp_path / "in.output.jsonl") == {name: f"a: {name}" for name in NAMES}
 
 
-def test_a_job_that_nobody_runs_any_more_can_be_cancelled(
-    batch: Command, cloud: Cloud, tmp_path: Path
+def test_a_job_without_an_execution_can_be_cancelled(
+    batch: Command, stack: CommandStack, tmp_path: Path
 ) -> None:
-    cloud.is_broken = True
+    stack.is_down = True
     path = write(tmp_path, [line("x")])
 
     async def create() -> str:
-        async with cloud.open("S", None) as away:
+        async with stack.open("S", None) as away:
             from fanout.bulk.local.prompt_files import PromptFile, find_or_create_job
             from fanout.bulk.service.batches import NewJob
 
-            asked = NewJob(input_file_id="", endpoint="/v1/chat/completions")
-            return (await find_or_create_job(away, PromptFile(path), asked, fresh=False)).id
+            new = NewJob(input_file_id="", endpoint="/v1/chat/completions")
+            return (await find_or_create_job(away, PromptFile(path), new, fresh=False)).id
 
     job = asyncio.run(create())
-    cloud.is_broken = False
+    stack.is_down = False
     assert batch("cancel", job, "--json").code == 0
-    assert cloud.runs == [job]
+    assert stack.runs == [job]
 
 
-def test_text_needs_a_model_of_the_stacks(batch: Command, tmp_path: Path) -> None:
+def test_text_needs_one_of_the_stacks_models(batch: Command, tmp_path: Path) -> None:
     path = write(tmp_path, [b"Hi"])
     with pytest.raises(RequestError, match="say which of the stack's models"):
         batch("run", path, "--text")
@@ -226,44 +230,46 @@ def test_text_needs_a_model_of_the_stacks(batch: Command, tmp_path: Path) -> Non
         batch("run", path, "--text", "-m", "a", "--config", "x.yaml")
 
 
-def test_a_quote_is_by_the_config_that_the_stack_was_deployed_with(
-    batch: Command, cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_quote_uses_the_config_that_the_stack_was_deployed_with(
+    batch: Command, stack: CommandStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FANOUT_CONFIG", str(tmp_path / "of-this-machine.yaml"))
     path = write(tmp_path, [line(f"n{i}", "b", max_tokens=100) for i in range(30)])
     ran = batch("quote", path, "--json")
-    said = json.loads(ran.out)
-    assert (ran.code, said["lines"], said["errors"]) == (0, 30, [])
-    assert said["minutes"] == 30 / 60 / 0.5
-    sent = said["models"]["b"]["tokens_in"]
-    assert said["cost_high"] == pytest.approx(1.3 * sent * 0.001 + 30 * 100 * 0.002)
+    quote = json.loads(ran.out)
+    assert (ran.code, quote["lines"], quote["errors"]) == (0, 30, [])
+    assert quote["minutes"] == 30 / 60 / 0.5
+    sent = quote["models"]["b"]["tokens_in"]
+    assert quote["cost_high"] == pytest.approx(1.3 * sent * 0.001 + 30 * 100 * 0.002)
     assert "30 lines, $" in batch("quote", path).out
     unknown = batch("quote", write(tmp_path, [line("x", "no-such")]), "--json")
     assert unknown.code == 1
     assert json.loads(unknown.out)["errors"][0]["code"] == "model_not_found"
-    assert cloud.provider.calls == {}
-    assert asyncio.run(cloud.stores.blobs.keys("")) == []
+    assert stack.provider.calls == {}
+    assert asyncio.run(stack.stores.blobs.keys("")) == []
 
 
-def test_a_quote_may_be_by_another_config(batch: Command, cloud: Cloud, tmp_path: Path) -> None:
-    cloud.published = DeployedConfig(None, "S", None)
+def test_a_quote_can_use_another_config(
+    batch: Command, stack: CommandStack, tmp_path: Path
+) -> None:
+    stack.config = DeployedConfig(None, "S", None)
     path, config = write(tmp_path, [line("x")]), tmp_path / "other.yaml"
     config.write_text(json.dumps(CONFIG))
-    said = json.loads(batch("quote", path, "--config", config, "--json").out)
-    assert (said["lines"], said["minutes"]) == (1, None)
+    quote = json.loads(batch("quote", path, "--config", config, "--json").out)
+    assert (quote["lines"], quote["minutes"]) == (1, None)
 
 
-def test_a_config_that_cannot_be_read_is_told_with_what_to_do(
-    batch: Command, cloud: Cloud, s3: Any, tmp_path: Path
+def test_the_error_for_a_config_that_cannot_be_read_says_what_to_do(
+    batch: Command, stack: CommandStack, s3: Any, tmp_path: Path
 ) -> None:
     path = write(tmp_path, [line("x")])
-    cloud.published = DeployedConfig(s3, "S", "s3://assets/gone.json")
+    stack.config = DeployedConfig(s3, "S", "s3://assets/gone.json")
     with pytest.raises(
         ConfigError,
         match=r"`S` cannot be read \(NoSuchKey\): get the right to s3:GetObject on "
         "`s3://assets/gone.json`, or say which config it was deployed with: --config FILE",
     ):
         batch("quote", path)
-    cloud.published = DeployedConfig(s3, "S", None)
+    stack.config = DeployedConfig(s3, "S", None)
     with pytest.raises(ConfigError, match="does not say where its config is: deploy it again, or"):
         batch("quote", path)

@@ -1,4 +1,4 @@
-"""OpenAI's SDK against the app whose files and jobs are a stack's."""
+"""The API over a stack's files and jobs, called by OpenAI's SDK."""
 
 from __future__ import annotations
 
@@ -90,7 +90,9 @@ def create(client: openai.OpenAI, data: bytes) -> Batch:
     )
 
 
-def test_a_batch_is_an_execution_of_its_name(client: openai.OpenAI, machine: str) -> None:
+def test_a_batch_starts_an_execution_with_its_id_as_name(
+    client: openai.OpenAI, machine: str
+) -> None:
     job = create(client, line("a"))
     (execution,) = executions(machine)
     assert execution["name"] == job.id
@@ -99,7 +101,7 @@ def test_a_batch_is_an_execution_of_its_name(client: openai.OpenAI, machine: str
     assert [one.id for one in client.batches.list()] == [job.id]
 
 
-def test_a_batch_tells_the_calls_of_its_workers(client: openai.OpenAI, table: DynamoTable) -> None:
+def test_a_batch_shows_the_calls_of_its_workers(client: openai.OpenAI, table: DynamoTable) -> None:
     job = create(client, line("a"))
     later = time.time() + DAY
     for calls in (CallCounts(3, 1), CallCounts(4, 0)):
@@ -110,7 +112,7 @@ def test_a_batch_tells_the_calls_of_its_workers(client: openai.OpenAI, table: Dy
     assert (shown["in_flight"], shown["refused"]) == (7, 1)
 
 
-def test_a_batch_that_cannot_be_started_has_failed(
+def test_a_batch_fails_if_its_execution_cannot_be_started(
     client: openai.OpenAI, machine: str, server: RunningGateway
 ) -> None:
     boto3.client("stepfunctions", REGION).delete_state_machine(stateMachineArn=machine)
@@ -123,7 +125,7 @@ def test_a_batch_that_cannot_be_started_has_failed(
     assert [type(bug).__name__ for bug in server.observer.bugs] == ["StateMachineDoesNotExist"]
 
 
-def test_a_file_says_until_when_the_bucket_keeps_it(client: openai.OpenAI) -> None:
+def test_a_file_expires_when_the_bucket_deletes_it(client: openai.OpenAI) -> None:
     file = client.files.create(file=("in.jsonl", line("a")), purpose="batch")
     assert file.expires_at == file.created_at + 30 * DAY
     sooner = client.files.create(
@@ -134,7 +136,7 @@ def test_a_file_says_until_when_the_bucket_keeps_it(client: openai.OpenAI) -> No
     assert sooner.expires_at == sooner.created_at + 3600
 
 
-def test_a_small_file_comes_through_and_a_large_one_from_s3_itself(
+def test_the_api_sends_a_small_file_and_redirects_to_s3_for_a_large_one(
     client: openai.OpenAI, server: RunningGateway
 ) -> None:
     small = client.files.create(file=("in.jsonl", line("a")), purpose="batch")
@@ -163,7 +165,7 @@ def test_a_small_file_comes_through_and_a_large_one_from_s3_itself(
     assert server.observer.bugs == []
 
 
-def test_boto3_is_not_loaded_before_the_first_file_or_job_comes() -> None:
+def test_boto3_is_not_loaded_before_the_first_request_for_a_file_or_job() -> None:
     code = """
 import asyncio, sys
 from fanout.bulk.aws.lazy_service import open_stack

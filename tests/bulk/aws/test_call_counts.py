@@ -1,4 +1,4 @@
-"""The calls of a job's workers: told by each, summed for whoever looks, and cheap to tell."""
+"""The calls of a job's workers: each writes its own, few times, and a reader gets the sum."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def calls_of(progress: DynamoJobProgress) -> tuple[int | None, int | None]
 
 @pytest.fixture
 def writes(table: DynamoTable) -> list[str]:
-    """The writes that DynamoDB is asked for, in order."""
+    """The names of the writes to DynamoDB, in order."""
     names: list[str] = []
     for name in ("PutItem", "DeleteItem"):
         table.client.meta.events.register(
@@ -35,7 +35,7 @@ def writes(table: DynamoTable) -> list[str]:
     return names
 
 
-def test_the_calls_of_all_workers_are_summed_as_each_told_them_last(table: DynamoTable) -> None:
+def test_calls_are_the_sum_of_what_each_worker_wrote_last(table: DynamoTable) -> None:
     async def main() -> None:
         clocked = ClockedJob(table)
         await clocked.set_status("in_progress")
@@ -56,7 +56,7 @@ def test_the_calls_of_all_workers_are_summed_as_each_told_them_last(table: Dynam
     asyncio.run(main())
 
 
-def test_of_a_worker_that_was_killed_the_refusals_count_and_the_calls_in_flight_do_not(
+def test_a_killed_workers_refusals_count_and_its_calls_in_flight_do_not(
     table: DynamoTable,
 ) -> None:
     async def main() -> None:
@@ -76,7 +76,7 @@ def test_of_a_worker_that_was_killed_the_refusals_count_and_the_calls_in_flight_
     asyncio.run(main())
 
 
-def test_calls_are_written_where_they_changed_or_would_be_forgotten(
+def test_calls_are_written_when_they_have_changed_or_are_getting_old(
     table: DynamoTable, writes: list[str]
 ) -> None:
     async def main() -> None:
@@ -96,7 +96,7 @@ def test_calls_are_written_where_they_changed_or_would_be_forgotten(
         assert await written(60) == []
         calls.in_flight = 9
         assert await written(1) == ["PutItem"]
-        assert await written(60) == ["PutItem"] * 12  # every five seconds, to be believed
+        assert await written(60) == ["PutItem"] * 12  # every five seconds, so that it counts
         assert await calls_of(clocked.progress()) == (9, 0)
         calls.in_flight = 0
         assert await written(60) == ["DeleteItem"]
@@ -107,7 +107,7 @@ def test_calls_are_written_where_they_changed_or_would_be_forgotten(
     asyncio.run(main())
 
 
-def test_a_running_job_tells_its_workers_calls_refusals_and_examples_of_failures(
+def test_a_running_job_shows_its_calls_refusals_and_examples_of_failures(
     blobs: S3BlobStore, table: DynamoTable
 ) -> None:
     provider, refused = EchoProvider(), set[str]()
@@ -145,7 +145,7 @@ def test_a_running_job_tells_its_workers_calls_refusals_and_examples_of_failures
             async with asyncio.TaskGroup() as group, asyncio.timeout(PATIENCE):
                 for shard in shards:
                     group.create_task(stack.work(job, shard))
-                while await shown() != (39, 2):  # noqa: ASYNC110 -- it is told once a second
+                while await shown() != (39, 2):  # noqa: ASYNC110 -- workers write once a second
                     await asyncio.sleep(0.05)
                 example = {"custom_id": NAMES[25], "line": 26, "message": "`a`: status 400"}
                 assert (await fanout())["examples"] == {"Rejected": [example]}

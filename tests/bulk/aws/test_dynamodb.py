@@ -1,4 +1,4 @@
-"""Records in DynamoDB: compare and set, and pages by time of birth; as SQLite has them."""
+"""Records in DynamoDB and in SQLite: compare and set, and pages in the order of creation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def records(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RecordSt
             yield database
 
 
-def test_a_record_is_written_only_over_the_one_that_was_read(records: RecordStore) -> None:
+def test_a_record_is_replaced_only_if_it_is_still_the_one_that_was_read(
+    records: RecordStore,
+) -> None:
     async def main() -> None:
         assert await records.get("file", "a") is None
         assert await records.put("file", "a", b"1", None)
@@ -37,7 +39,7 @@ def test_a_record_is_written_only_over_the_one_that_was_read(records: RecordStor
     asyncio.run(main())
 
 
-def test_a_deleted_record_is_gone_and_may_be_made_again(records: RecordStore) -> None:
+def test_a_deleted_record_is_missing_and_can_be_created_again(records: RecordStore) -> None:
     async def main() -> None:
         await records.put("file", "a", b"1", None)
         assert await records.delete("file", "a")
@@ -48,7 +50,7 @@ def test_a_deleted_record_is_gone_and_may_be_made_again(records: RecordStore) ->
     asyncio.run(main())
 
 
-def test_pages_go_by_id_either_way_and_by_kind(records: RecordStore) -> None:
+def test_pages_are_in_the_order_of_ids_or_reversed_and_of_one_kind(records: RecordStore) -> None:
     async def main() -> None:
         for number in range(5):
             await records.put("file", f"f{number}", str(number).encode(), None)
@@ -62,7 +64,7 @@ def test_pages_go_by_id_either_way_and_by_kind(records: RecordStore) -> None:
     asyncio.run(main())
 
 
-def test_a_list_is_whole_where_it_is_longer_than_a_page_of_dynamodb(records: RecordStore) -> None:
+def test_a_list_is_complete_if_it_is_longer_than_a_page_of_dynamodb(records: RecordStore) -> None:
     async def main() -> None:
         for number in range(12):
             await records.put("file", f"f{number:02d}", bytes([number]) * 200_000, None)
@@ -72,8 +74,10 @@ def test_a_list_is_whole_where_it_is_longer_than_a_page_of_dynamodb(records: Rec
     asyncio.run(main())
 
 
-def test_of_two_that_change_the_record_that_both_have_seen_one_does(records: RecordStore) -> None:
-    """One after the other: the DynamoDB of the tests has no lock, as the real one has."""
+def test_only_one_of_two_writers_that_have_read_the_same_record_changes_it(
+    records: RecordStore,
+) -> None:
+    """One after the other: unlike the real DynamoDB, the one of the tests has no lock."""
 
     async def main() -> None:
         await records.put("file", "a", b"0", None)

@@ -1,4 +1,4 @@
-"""What starts a job on AWS: by hand, from the inbox; and how a wrong input is refused."""
+"""Jobs are started by hand or from the inbox; a wrong input is rejected."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FIELDS = ("input", "output", "model", "max_cost_usd", "completion_window")
 KNOWN = "the input may have " + ", ".join(f"`{name}`" for name in FIELDS)
 
 
-def test_a_job_by_hand_is_taken_in_run_and_delivered(open_steps: Any) -> None:
+def test_a_job_from_a_request_by_hand_is_created_run_and_delivered(open_steps: Any) -> None:
     async def main() -> None:
         async with open_steps() as steps:
             given = await steps.put("mine/in.jsonl", jsonl(line(name) for name in NAMES[:3]))
@@ -37,7 +37,7 @@ def test_a_job_by_hand_is_taken_in_run_and_delivered(open_steps: Any) -> None:
     asyncio.run(main())
 
 
-def test_the_job_has_its_own_copy_of_the_input(open_steps: Any) -> None:
+def test_a_job_has_its_own_copy_of_the_input(open_steps: Any) -> None:
     async def main() -> None:
         async with open_steps() as steps:
             given = await steps.put("mine/in.jsonl", jsonl(line(name) for name in NAMES[:3]))
@@ -51,7 +51,7 @@ def test_the_job_has_its_own_copy_of_the_input(open_steps: Any) -> None:
     asyncio.run(main())
 
 
-def test_a_step_that_is_retried_makes_no_second_job(open_steps: Any) -> None:
+def test_a_retried_step_creates_no_second_job(open_steps: Any) -> None:
     async def main() -> None:
         async with open_steps() as steps:
             given = await steps.put("mine/in.jsonl", line("a"))
@@ -65,7 +65,9 @@ def test_a_step_that_is_retried_makes_no_second_job(open_steps: Any) -> None:
     asyncio.run(main())
 
 
-def test_the_inbox_names_the_model_and_the_outbox_mirrors_it(open_steps: Any) -> None:
+def test_the_inbox_folder_names_the_model_and_the_outbox_has_the_same_folders(
+    open_steps: Any,
+) -> None:
     async def main() -> None:
         async with open_steps() as steps:
             await steps.put("inbox/team/m/x.jsonl", b'[{"role": "user", "content": "A"}]\n')
@@ -82,7 +84,9 @@ def test_the_inbox_names_the_model_and_the_outbox_mirrors_it(open_steps: Any) ->
     asyncio.run(main())
 
 
-def test_an_event_that_comes_twice_is_one_job_and_a_new_object_another(open_steps: Any) -> None:
+def test_an_event_that_is_delivered_twice_creates_one_job_and_a_new_object_another(
+    open_steps: Any,
+) -> None:
     async def main() -> None:
         async with open_steps() as steps:
             await steps.put("inbox/x.jsonl", line("a"))
@@ -98,7 +102,7 @@ def test_an_event_that_comes_twice_is_one_job_and_a_new_object_another(open_step
     asyncio.run(main())
 
 
-def test_a_folder_of_the_console_is_no_job(open_steps: Any) -> None:
+def test_a_folder_made_in_the_console_creates_no_job(open_steps: Any) -> None:
     async def main() -> None:
         async with open_steps() as steps:
             assert (await steps.begin(s3_event("inbox/m/"))).status == "ignored"
@@ -144,7 +148,7 @@ def test_a_folder_of_the_console_is_no_job(open_steps: Any) -> None:
         (s3_event("inbox/x.csv"), "`inbox/x.csv` is not `inbox/MODEL/NAME.jsonl`"),
     ],
 )
-def test_a_wrong_input_is_refused_by_its_field(
+def test_a_wrong_input_is_rejected_with_the_name_of_its_field(
     open_steps: Any, given: object, message: str
 ) -> None:
     async def main() -> None:

@@ -1,4 +1,4 @@
-"""What one worker of a stack learns of a model's limits, the others know."""
+"""The limits of a model that one worker learns are used by all workers of the stack."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .memory_table import MemoryTable, make_store
 @pytest.mark.parametrize(
     ("tokens", "each"), [(1_000_000, 10), (45_000, 10), (1_000_000, 50), (45_000, 50)]
 )
-def test_limits_that_answers_tell_are_used_over_nine_tenths_and_hardly_exceeded(
+def test_learned_limits_are_used_to_over_90_percent_and_hardly_exceeded(
     tokens: int, each: int
 ) -> None:
     table, seeds = MemoryTable(), iter(range(20))
@@ -26,23 +26,23 @@ def test_limits_that_answers_tell_are_used_over_nine_tenths_and_hardly_exceeded(
     assert table.writes < 60 * 60 * MINUTES
 
 
-def test_a_worker_that_has_seen_no_answer_paces_by_what_another_learned() -> None:
+def test_a_worker_without_a_response_uses_the_limits_that_another_learned() -> None:
     table = MemoryTable()
 
     async def main() -> None:
         one, fresh = (RateLimiter(make_store(table), lambda _: Limits(), now) for _ in range(2))
-        told = RateLimiter(make_store(table), lambda _: Limits(120), now)
+        configured = RateLimiter(make_store(table), lambda _: Limits(120), now)
         one.record_headers("m", "m#0", OPENAI_HEADERS)
         one.record_headers("m", "m#0", OPENAI_HEADERS)
         assert table.writes == 0
         async with one.permit("m", 1):
             pass
-        assert table.writes == 1, "it is told along with the turn"
+        assert table.writes == 1, "they are written with the permit"
         one.record_headers("m", "m#0", OPENAI_HEADERS)
         await one.store.flush()
         assert table.writes == 1
         assert await fresh.limits("m") == Limits(60)
-        assert await told.limits("m") == Limits(120)
+        assert await configured.limits("m") == Limits(120)
         for _ in range(31):
             async with fresh.permit("m", 1):
                 pass
@@ -51,7 +51,7 @@ def test_a_worker_that_has_seen_no_answer_paces_by_what_another_learned() -> Non
     run(main())
 
 
-def test_what_the_last_answer_of_a_worker_told_is_told_by_its_flush() -> None:
+def test_a_flush_writes_what_a_worker_learned_last() -> None:
     table = MemoryTable()
 
     async def main() -> None:
@@ -71,7 +71,7 @@ def test_what_the_last_answer_of_a_worker_told_is_told_by_its_flush() -> None:
     run(main())
 
 
-def test_that_a_model_has_no_limits_is_known_too_after_one_worker() -> None:
+def test_one_worker_is_enough_to_learn_that_a_model_has_no_limits() -> None:
     table = MemoryTable()
 
     async def main() -> None:
@@ -87,7 +87,7 @@ def test_that_a_model_has_no_limits_is_known_too_after_one_worker() -> None:
     run(main())
 
 
-def test_a_storm_of_refusals_is_told_once() -> None:
+def test_many_refusals_at_once_are_written_once() -> None:
     table = MemoryTable()
 
     async def main() -> None:

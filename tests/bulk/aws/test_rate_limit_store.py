@@ -1,10 +1,9 @@
-"""The pace that workers share through DynamoDB: rates kept, few writes, nothing lost for good."""
+"""Rate limits shared through DynamoDB: they are kept, and each worker writes rarely."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -32,8 +31,8 @@ def requests(amount: float = 1.0, rate: float = RATE, burst: float = 0.0) -> lis
     return [Reservation("requests", amount, rate, burst)]
 
 
-class Crew:
-    """Twenty workers' pacers over one table; their clocks differ by up to `skew` seconds."""
+class Workers:
+    """Makes the rate limiters of workers over one table, with clocks up to `skew` seconds apart."""
 
     def __init__(self, table: Any, limits: Limits, share: float = 1.0, skew: float = 0.0) -> None:
         self._table, self._limits, self._share, self._skew = table, limits, share, skew
@@ -46,7 +45,9 @@ class Crew:
         return RateLimiter(made, lambda _: self._limits, lambda: now() + ahead, self._share)
 
 
-def judge(provider: RateLimitedProvider, requests: float, tokens: float, minutes: float) -> None:
+def check_use(
+    provider: RateLimitedProvider, requests: float, tokens: float, minutes: float
+) -> None:
     used = max(provider.allowed / (requests * minutes), provider.tokens / (tokens * minutes))
     assert used > 0.9
     assert provider.refused / (provider.allowed + provider.refused) < 0.01
@@ -56,45 +57,45 @@ def judge(provider: RateLimitedProvider, requests: float, tokens: float, minutes
     ("tokens", "estimate"), [(1_000_000, 150), (45_000, 150), (45_000, 300), (45_000, 75)]
 )
 @pytest.mark.parametrize("skew", [0.0, 0.5])
-def test_twenty_workers_use_over_nine_tenths_and_are_refused_under_a_hundredth(
+def test_twenty_workers_use_over_90_percent_of_the_limit_and_under_1_percent_of_calls_are_refused(
     tokens: int, estimate: int, skew: float
 ) -> None:
     provider, chance, table = RateLimitedProvider(600, tokens), random.Random(2), MemoryTable()  # noqa: S311
-    crew = Crew(table, Limits(600, tokens), skew=skew)
-    run(run_workers(provider, crew, lambda: chance.randint(50, 250), estimate))
-    judge(provider, 600, tokens, MINUTES)
+    workers = Workers(table, Limits(600, tokens), skew=skew)
+    run(run_workers(provider, workers, lambda: chance.randint(50, 250), estimate))
+    check_use(provider, 600, tokens, MINUTES)
     assert table.writes < 60 * 60 * MINUTES
 
 
-def test_so_they_do_on_dynamodb(table: DynamoTable) -> None:
+def test_the_same_holds_on_dynamodb(table: DynamoTable) -> None:
     provider, chance = RateLimitedProvider(600, 45_000), random.Random(2)  # noqa: S311
-    crew = Crew(table, Limits(600, 45_000))
+    workers = Workers(table, Limits(600, 45_000))
     run_threads_at_once(
-        run_workers(provider, crew, lambda: chance.randint(50, 250), 150, minutes=0.5), 0.004
+        run_workers(provider, workers, lambda: chance.randint(50, 250), 150, minutes=0.5), 0.004
     )
-    judge(provider, 600, 45_000, 0.5)
+    check_use(provider, 600, 45_000, 0.5)
 
 
-def test_a_share_is_left_to_callers_who_wait() -> None:
+def test_a_share_of_the_limit_is_left_for_requests() -> None:
     provider = RateLimitedProvider(600, 1_000_000)
-    run(run_workers(provider, Crew(MemoryTable(), Limits(600), 0.5), lambda: 1, 1))
+    run(run_workers(provider, Workers(MemoryTable(), Limits(600), 0.5), lambda: 1, 1))
     assert 0.9 * 300 * MINUTES < provider.allowed <= 300 * (MINUTES + 1)
     assert provider.refused == 0
 
 
 @pytest.mark.parametrize(("requests", "each"), [(60_000, 60), (6_000, 20)])
-def test_a_fast_model_is_written_about_once_a_second_by_each_worker(
+def test_each_worker_writes_a_fast_models_item_about_once_a_second(
     requests: int, each: int
 ) -> None:
     minutes, provider, table = 0.5, RateLimitedProvider(requests, 10**9), MemoryTable()
-    crew = Crew(table, Limits(requests))
-    run(run_workers(provider, crew, lambda: 1, 1, minutes=minutes, each=each))
+    workers = Workers(table, Limits(requests))
+    run(run_workers(provider, workers, lambda: 1, 1, minutes=minutes, each=each))
     assert provider.allowed > 0.9 * requests * minutes
     assert provider.refused == 0
     assert table.writes < 100 * 60 * minutes
 
 
-def test_a_turn_that_is_given_back_lengthens_the_lease_and_is_everybodys_after_a_flush(
+def test_a_refund_extends_the_lease_and_is_shared_after_a_flush(
     table: DynamoTable,
 ) -> None:
     async def main() -> None:
@@ -112,7 +113,7 @@ def test_a_turn_that_is_given_back_lengthens_the_lease_and_is_everybodys_after_a
     asyncio.run(main())
 
 
-def test_a_worker_that_dies_takes_a_second_of_its_own_with_it(table: DynamoTable) -> None:
+def test_a_killed_worker_delays_the_others_by_about_a_second(table: DynamoTable) -> None:
     async def main() -> None:
         dead, alive = make_store(table), make_store(table)
         clock = 100.0
@@ -123,11 +124,11 @@ def test_a_worker_that_dies_takes_a_second_of_its_own_with_it(table: DynamoTable
     asyncio.run(main())
 
 
-def test_a_lease_that_lies_idle_lapses(table: DynamoTable) -> None:
+def test_an_idle_lease_expires(table: DynamoTable) -> None:
     async def main() -> None:
         idle, other = make_store(table), make_store(table)
         clock = 100.0
-        for _ in range(18):  # more is leased by then
+        for _ in range(18):  # so that the lease has many permits
             clock = await idle.reserve("m", requests(), clock)
         starts = [await who.reserve("m", requests(), 200.0) for who in [idle, other] * 5]
         starts.sort()
@@ -137,7 +138,7 @@ def test_a_lease_that_lies_idle_lapses(table: DynamoTable) -> None:
     asyncio.run(main())
 
 
-def test_a_pause_holds_everybody_who_leases_and_who_has_no_limits(table: DynamoTable) -> None:
+def test_a_pause_stops_workers_with_leases_and_workers_without_limits(table: DynamoTable) -> None:
     async def main() -> None:
         one, other, free = make_store(table), make_store(table), make_store(table)
         await one.reserve("m", requests(), 100.0)
@@ -152,7 +153,7 @@ def test_a_pause_holds_everybody_who_leases_and_who_has_no_limits(table: DynamoT
     asyncio.run(main())
 
 
-def test_other_limits_make_another_lease(table: DynamoTable) -> None:
+def test_a_change_of_limits_ends_the_lease(table: DynamoTable) -> None:
     async def main() -> None:
         mine = make_store(table)
         await mine.reserve("m", requests(), 100.0)
@@ -165,7 +166,7 @@ def test_other_limits_make_another_lease(table: DynamoTable) -> None:
     asyncio.run(main())
 
 
-def test_the_record_of_a_model_that_nobody_asks_goes_after_a_day(table: DynamoTable) -> None:
+def test_the_item_of_an_unused_model_expires_after_a_day(table: DynamoTable) -> None:
     async def main() -> None:
         await make_store(table).reserve("m", requests(), 100.0)
         item = await table.item("pace", "m")
@@ -175,8 +176,8 @@ def test_the_record_of_a_model_that_nobody_asks_goes_after_a_day(table: DynamoTa
     asyncio.run(main())
 
 
-class Crowd(DynamoTable):
-    """A table where somebody else is always faster."""
+class ContendedTable(DynamoTable):
+    """A table in which another worker always writes first."""
 
     tries = 0
 
@@ -185,21 +186,23 @@ class Crowd(DynamoTable):
         return False, b'{"requests":1e9}'
 
 
-def test_a_record_that_is_never_free_is_given_up_and_costs_no_line(table: DynamoTable) -> None:
-    crowd = Crowd(table.client, table.name)
-    pacer = RateLimiter(make_store(crowd), lambda _: Limits(600), now)
+def test_an_item_that_others_always_change_is_given_up_and_fails_no_line(
+    table: DynamoTable,
+) -> None:
+    contended = ContendedTable(table.client, table.name)
+    limiter = RateLimiter(make_store(contended), lambda _: Limits(600), now)
 
     async def main() -> None:
         with pytest.raises(RateLimitUnavailable) as raised:
-            async with pacer.permit("m", 1):
-                raise AssertionError("nobody has a turn")
+            async with limiter.permit("m", 1):
+                raise AssertionError("there is no permit")
         assert isinstance(raised.value.__cause__, RateLimitStoreBusy)
 
     run_threads_at_once(main(), 0.001)
-    assert crowd.tries == MAX_WRITES
+    assert contended.tries == MAX_WRITES
 
 
-def test_an_emulator_that_does_not_tell_what_is_there_is_asked(table: DynamoTable) -> None:
+def test_the_item_is_read_if_a_failed_write_does_not_return_it(table: DynamoTable) -> None:
     def hide(error: Any = None, parsed: Any = None, **_: Any) -> None:
         parsed.pop("Item", None)
 
@@ -212,16 +215,16 @@ def test_an_emulator_that_does_not_tell_what_is_there_is_asked(table: DynamoTabl
     asyncio.run(main())
 
 
-def test_a_fault_of_dynamodb_is_the_workers(table: DynamoTable) -> None:
-    gone: Callable[..., DynamoTable] = DynamoTable
-    pacer = RateLimiter(make_store(gone(table.client, "no-such-table")), lambda _: Limits(600), now)
+def test_an_error_of_dynamodb_makes_the_store_unavailable(table: DynamoTable) -> None:
+    missing = DynamoTable(table.client, "no-such-table")
+    limiter = RateLimiter(make_store(missing), lambda _: Limits(600), now)
 
     async def main() -> None:
         with pytest.raises(RateLimitUnavailable) as raised:
-            async with pacer.permit("m", 1):
-                raise AssertionError("nobody has a turn")
+            async with limiter.permit("m", 1):
+                raise AssertionError("there is no permit")
         assert isinstance(raised.value.__cause__, ClientError)
         with pytest.raises(RateLimitUnavailable):
-            await pacer.pause("m", 1.0)
+            await limiter.pause("m", 1.0)
 
     asyncio.run(main())

@@ -1,4 +1,4 @@
-"""A shard's results in S3: nothing lost, nothing double, whoever dies or works beside another."""
+"""A shard's results in S3: no line is lost or repeated, even if workers are killed or overlap."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ async def stored(results: S3ResultStore, index: int = 0) -> list[tuple[bool, str
     return [(failed, json.loads(data)["custom_id"]) async for failed, data in shard.stored()]
 
 
-async def content(blobs: S3BlobStore, parts: ResultKeys) -> tuple[bytes, bytes]:
-    async def joined(keys: list[str]) -> bytes:
-        return b"".join([chunk for key in keys async for chunk in blobs.read(key)])
+async def content(blobs: S3BlobStore, keys: ResultKeys) -> tuple[bytes, bytes]:
+    async def joined(names: list[str]) -> bytes:
+        return b"".join([chunk for name in names async for chunk in blobs.read(name)])
 
-    return await joined(parts.responses), await joined(parts.failures)
+    return await joined(keys.responses), await joined(keys.failures)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def results(blobs: S3BlobStore) -> S3ResultStore:
     return S3ResultStore(blobs, "jobs/j", flush_size=1_000)
 
 
-def test_what_was_flushed_is_found_by_the_next_worker(results: S3ResultStore) -> None:
+def test_the_next_worker_finds_what_was_flushed(results: S3ResultStore) -> None:
     async def main() -> None:
         shard = await results.open(0)
         await shard.put(line("a"), failed=False)
@@ -58,7 +58,7 @@ def test_a_flush_without_lines_writes_nothing(results: S3ResultStore, calls: lis
     asyncio.run(main())
 
 
-def test_enough_for_an_object_does_not_wait_for_the_flush(results: S3ResultStore) -> None:
+def test_lines_enough_for_an_object_are_written_before_the_flush(results: S3ResultStore) -> None:
     async def main() -> None:
         shard = await results.open(0)
         await shard.put(line("short"), failed=False)
@@ -69,7 +69,7 @@ def test_enough_for_an_object_does_not_wait_for_the_flush(results: S3ResultStore
     asyncio.run(main())
 
 
-def test_a_closed_shelf_is_one_object_of_each_kind(
+def test_a_closed_shard_has_one_object_of_each_kind(
     results: S3ResultStore, blobs: S3BlobStore
 ) -> None:
     async def main() -> None:
@@ -78,15 +78,15 @@ def test_a_closed_shelf_is_one_object_of_each_kind(
             await shard.put(line(name), failed=name == "b")
             await shard.flush()
         await shard.close()
-        parts = await results.keys(0)
-        assert await content(blobs, parts) == (line("a") + line("c"), line("b"))
-        assert len(parts.responses) == len(parts.failures) == 1
-        assert sorted(await blobs.keys("jobs/j/")) == sorted(parts.responses + parts.failures)
+        keys = await results.keys(0)
+        assert await content(blobs, keys) == (line("a") + line("c"), line("b"))
+        assert len(keys.responses) == len(keys.failures) == 1
+        assert sorted(await blobs.keys("jobs/j/")) == sorted(keys.responses + keys.failures)
 
     asyncio.run(main())
 
 
-def test_a_shard_that_was_never_begun_has_no_parts(results: S3ResultStore) -> None:
+def test_a_shard_that_was_not_started_has_no_keys(results: S3ResultStore) -> None:
     async def main() -> None:
         await (await results.open(3)).close()
         assert await results.keys(3) == ResultKeys([], [])
@@ -94,7 +94,7 @@ def test_a_shard_that_was_never_begun_has_no_parts(results: S3ResultStore) -> No
     asyncio.run(main())
 
 
-def test_two_workers_of_one_shard_lose_nothing_and_double_nothing(
+def test_two_workers_on_one_shard_lose_and_repeat_no_line(
     results: S3ResultStore, blobs: S3BlobStore
 ) -> None:
     async def main() -> None:
@@ -108,39 +108,39 @@ def test_two_workers_of_one_shard_lose_nothing_and_double_nothing(
         await second.close()
         await first.put(line("d", response="1"), failed=False)
         await first.close()
-        answers, failures = await content(blobs, await results.keys(0))
-        names = [json.loads(one)["custom_id"] for one in answers.splitlines()]
+        responses, failures = await content(blobs, await results.keys(0))
+        names = [json.loads(one)["custom_id"] for one in responses.splitlines()]
         assert sorted(names) == ["a", "b", "d"]
         assert failures == line("c", response="2")
 
     asyncio.run(main())
 
 
-def test_a_worker_that_died_while_it_joined_leaves_nothing_to_mend(
+def test_a_worker_that_is_killed_during_a_merge_loses_nothing(
     results: S3ResultStore, blobs: S3BlobStore, s3: Any
 ) -> None:
-    def die(**_: object) -> None:
-        raise ConnectionError("dead")
+    def refuse(**_: object) -> None:
+        raise ConnectionError("killed")
 
     async def main() -> None:
         shard = await results.open(0)
         for name in ("a", "b", "c"):
             await shard.put(line(name), failed=False)
             await shard.flush()
-        s3.meta.events.register("before-call.s3.DeleteObjects", die, unique_id="die")
+        s3.meta.events.register("before-call.s3.DeleteObjects", refuse, unique_id="refuse")
         with pytest.raises(ConnectionError):
             await shard.close()
-        s3.meta.events.unregister("before-call.s3.DeleteObjects", unique_id="die")
+        s3.meta.events.unregister("before-call.s3.DeleteObjects", unique_id="refuse")
         assert len(await blobs.keys("jobs/j/")) == 4
         assert [name for _, name in await stored(results)] == ["a", "b", "c"]
-        answers, _ = await content(blobs, await results.keys(0))
-        assert sorted(answers.splitlines(keepends=True)) == [line("a"), line("b"), line("c")]
+        responses, _ = await content(blobs, await results.keys(0))
+        assert sorted(responses.splitlines(keepends=True)) == [line("a"), line("b"), line("c")]
         assert len(await blobs.keys("jobs/j/")) == 1
 
     asyncio.run(main())
 
 
-def test_what_s3_did_not_take_is_held_and_written_by_the_next_flush(
+def test_lines_that_could_not_be_written_are_written_by_the_next_flush(
     results: S3ResultStore, s3: Any
 ) -> None:
     def refuse(**_: object) -> None:
@@ -160,9 +160,9 @@ def test_what_s3_did_not_take_is_held_and_written_by_the_next_flush(
     asyncio.run(main())
 
 
-def test_a_torn_last_line_is_no_line(results: S3ResultStore, s3: Any) -> None:
-    torn = line("a") + line("b")[:-5]
-    s3.put_object(Bucket="jobs", Key=f"p/jobs/j/shards/000000/x-1{SUFFIXES[0]}", Body=torn)
+def test_a_last_line_without_a_line_break_is_ignored(results: S3ResultStore, s3: Any) -> None:
+    cut = line("a") + line("b")[:-5]
+    s3.put_object(Bucket="jobs", Key=f"p/jobs/j/shards/000000/x-1{SUFFIXES[0]}", Body=cut)
 
     async def main() -> None:
         assert await stored(results) == [(False, "a")]
@@ -174,7 +174,7 @@ def test_a_torn_last_line_is_no_line(results: S3ResultStore, s3: Any) -> None:
     asyncio.run(main())
 
 
-def test_lines_longer_than_any_that_is_asked_are_kept(
+def test_a_result_may_be_longer_than_any_line_of_input(
     results: S3ResultStore, blobs: S3BlobStore
 ) -> None:
     async def main() -> None:
@@ -184,13 +184,13 @@ def test_lines_longer_than_any_that_is_asked_are_kept(
         await shard.flush()
         await shard.put(long, failed=False)
         await shard.close()
-        answers, _ = await content(blobs, await results.keys(0))
-        assert sorted(answers.splitlines(keepends=True)) == [line("a"), long]
+        responses, _ = await content(blobs, await results.keys(0))
+        assert sorted(responses.splitlines(keepends=True)) == [line("a"), long]
 
     asyncio.run(main())
 
 
-def test_flushes_at_the_same_time_write_each_line_once(results: S3ResultStore) -> None:
+def test_concurrent_flushes_write_each_line_once(results: S3ResultStore) -> None:
     async def main() -> None:
         shard = await results.open(0)
 
@@ -210,7 +210,7 @@ def test_flushes_at_the_same_time_write_each_line_once(results: S3ResultStore) -
     asyncio.run(main())
 
 
-def test_a_reader_goes_on_where_its_objects_were_joined_meanwhile(results: S3ResultStore) -> None:
+def test_a_reader_goes_on_if_the_objects_are_merged_meanwhile(results: S3ResultStore) -> None:
     async def main() -> None:
         shard = await results.open(0)
         for name in ("a", "b", "c"):
@@ -226,7 +226,7 @@ def test_a_reader_goes_on_where_its_objects_were_joined_meanwhile(results: S3Res
     asyncio.run(main())
 
 
-def test_a_finisher_lists_all_settled_shards_at_once_and_mends_the_others(
+def test_a_finisher_lists_all_merged_shards_at_once_and_merges_the_others(
     results: S3ResultStore, blobs: S3BlobStore, calls: list[str]
 ) -> None:
     async def main() -> None:
@@ -234,18 +234,18 @@ def test_a_finisher_lists_all_settled_shards_at_once_and_mends_the_others(
             shard = await results.open(index)
             await shard.put(line(f"n{index}"), failed=False)
             await shard.close()
-        again = await results.open(3)  # a second worker of a shard, which has died
+        again = await results.open(3)  # a second worker of the shard, which is killed
         await again.put(line("later"), failed=False)
         await again.flush()
         finisher = S3ResultStore(blobs, "jobs/j")
         calls.clear()
-        parts = [await finisher.keys(index) for index in range(3)]
+        keys = [await finisher.keys(index) for index in range(3)]
         assert calls == ["ListObjectsV2"]
-        assert [len(part.responses) for part in parts] == [1, 1, 1]
-        assert await content(blobs, parts[1]) == (line("n1"), b"")
-        mended = await finisher.keys(3)
-        answers, failures = await content(blobs, mended)
-        assert sorted(answers.splitlines(keepends=True)) == [line("later"), line("n3")]
+        assert [len(one.responses) for one in keys] == [1, 1, 1]
+        assert await content(blobs, keys[1]) == (line("n1"), b"")
+        merged = await finisher.keys(3)
+        responses, failures = await content(blobs, merged)
+        assert sorted(responses.splitlines(keepends=True)) == [line("later"), line("n3")]
         assert failures == b""
         assert await finisher.keys(4) == ResultKeys([], [])
 

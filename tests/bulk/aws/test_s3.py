@@ -1,4 +1,4 @@
-"""Bytes in S3, as the planner, the workers and the finisher need them."""
+"""Blobs in S3: reading by ranges, writing in parts, joining and deleting."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MB = 1024 * 1024
 
 
 def noise(size: int) -> bytes:
-    """Bytes that no shift of them equals."""
+    """Bytes without a pattern, so that a shifted copy is not equal."""
     return hashlib.shake_128(b"noise").digest(size)
 
 
@@ -29,7 +29,7 @@ async def content(blobs: S3BlobStore, key: str, start: int = 0, end: int | None 
     return b"".join([chunk async for chunk in blobs.read(key, start, end)])
 
 
-def test_what_is_written_is_read_whole_or_by_ranges(blobs: S3BlobStore) -> None:
+def test_an_object_is_read_whole_or_by_ranges(blobs: S3BlobStore) -> None:
     async def main() -> None:
         assert await blobs.write("a/b", chunks(b"012", b"345", b"6789")) == 10
         assert await content(blobs, "a/b") == b"0123456789"
@@ -43,7 +43,7 @@ def test_what_is_written_is_read_whole_or_by_ranges(blobs: S3BlobStore) -> None:
     asyncio.run(main())
 
 
-def test_an_empty_object_is_read_as_nothing(blobs: S3BlobStore) -> None:
+def test_an_empty_object_has_no_bytes(blobs: S3BlobStore) -> None:
     async def main() -> None:
         assert await blobs.write("empty", chunks()) == 0
         assert await content(blobs, "empty") == b""
@@ -52,7 +52,7 @@ def test_an_empty_object_is_read_as_nothing(blobs: S3BlobStore) -> None:
     asyncio.run(main())
 
 
-def test_what_is_not_there_is_said_so(blobs: S3BlobStore) -> None:
+def test_a_missing_object_has_no_size_and_cannot_be_read(blobs: S3BlobStore) -> None:
     async def main() -> None:
         assert await blobs.size("nothing") is None
         with pytest.raises(FileNotFoundError):
@@ -64,7 +64,7 @@ def test_what_is_not_there_is_said_so(blobs: S3BlobStore) -> None:
     asyncio.run(main())
 
 
-def test_no_more_than_a_piece_is_asked_for_at_a_time(blobs: S3BlobStore, calls: list[str]) -> None:
+def test_a_large_object_is_read_with_several_requests(blobs: S3BlobStore, calls: list[str]) -> None:
     async def main() -> None:
         data = noise(READ_SIZE + 3)
         await blobs.write("big", chunks(data))
@@ -77,7 +77,7 @@ def test_no_more_than_a_piece_is_asked_for_at_a_time(blobs: S3BlobStore, calls: 
     asyncio.run(main())
 
 
-def test_an_object_that_changes_while_it_is_read_is_an_error_and_no_mixture(
+def test_reading_an_object_that_changes_raises_an_error(
     blobs: S3BlobStore,
 ) -> None:
     async def main() -> None:
@@ -91,7 +91,7 @@ def test_an_object_that_changes_while_it_is_read_is_an_error_and_no_mixture(
     asyncio.run(main())
 
 
-def test_what_is_long_is_written_in_parts(blobs: S3BlobStore, calls: list[str]) -> None:
+def test_a_large_object_is_written_in_parts(blobs: S3BlobStore, calls: list[str]) -> None:
     async def main() -> None:
         data = noise(2 * PART_SIZE + 5)
         cuts = [data[start : start + 3 * MB] for start in range(0, len(data), 3 * MB)]
@@ -103,7 +103,7 @@ def test_what_is_long_is_written_in_parts(blobs: S3BlobStore, calls: list[str]) 
 
 
 @pytest.mark.parametrize("size", [10, PART_SIZE + 10])
-def test_a_source_that_breaks_leaves_nothing(blobs: S3BlobStore, s3: Any, size: int) -> None:
+def test_nothing_is_left_if_the_source_fails(blobs: S3BlobStore, s3: Any, size: int) -> None:
     async def broken() -> AsyncIterator[bytes]:
         yield b"x" * size
         raise ValueError("the client disconnected")
@@ -117,7 +117,7 @@ def test_a_source_that_breaks_leaves_nothing(blobs: S3BlobStore, s3: Any, size: 
     asyncio.run(main())
 
 
-def test_large_parts_are_joined_by_s3_itself_and_small_ones_gathered(
+def test_s3_joins_large_objects_and_small_ones_are_uploaded_together(
     blobs: S3BlobStore, calls: list[str]
 ) -> None:
     async def main() -> None:
@@ -137,7 +137,7 @@ def test_large_parts_are_joined_by_s3_itself_and_small_ones_gathered(
     asyncio.run(main())
 
 
-def test_what_is_small_altogether_is_joined_through_us(
+def test_objects_that_are_small_together_are_joined_by_one_write(
     blobs: S3BlobStore, calls: list[str]
 ) -> None:
     async def main() -> None:
@@ -167,9 +167,7 @@ def test_a_join_that_fails_is_aborted(blobs: S3BlobStore, s3: Any) -> None:
     asyncio.run(main())
 
 
-def test_a_key_is_deleted_with_what_is_below_it_and_nothing_beside_it(
-    blobs: S3BlobStore, s3: Any
-) -> None:
+def test_a_key_is_deleted_with_all_keys_below_it_only(blobs: S3BlobStore, s3: Any) -> None:
     async def main() -> None:
         for key in ("job/1", "job/1/a", "job/1/b/c", "job/10", "job/1x"):
             await blobs.write(key, chunks(b"."))

@@ -1,4 +1,4 @@
-"""The steps as the state machine's functions take them: rounds, errors, what hangs."""
+"""Which state follows: rounds of work, failed steps, overdue jobs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .job_stack import NAMES
 from .stack_steps import execution
 
 
-def test_a_round_takes_up_what_is_left_and_no_more(open_steps: Any) -> None:
+def test_a_round_works_on_incomplete_shards_only(open_steps: Any) -> None:
     async def main() -> None:
         async with open_steps() as steps:
             job = await steps.stack.create(jsonl(line(name) for name in NAMES))
@@ -35,7 +35,7 @@ def test_a_round_takes_up_what_is_left_and_no_more(open_steps: Any) -> None:
     asyncio.run(main())
 
 
-def test_rounds_that_bring_nothing_become_rare_and_then_end_the_job(open_steps: Any) -> None:
+def test_rounds_without_a_new_line_become_rare_and_then_end_the_job(open_steps: Any) -> None:
     async def main() -> None:
         async with open_steps() as steps:
             job = await steps.stack.create(jsonl(line(name) for name in NAMES))
@@ -58,7 +58,7 @@ def test_rounds_that_bring_nothing_become_rare_and_then_end_the_job(open_steps: 
     asyncio.run(main())
 
 
-def test_a_failed_jobs_lines_are_asked_again_by_retry(open_steps: Any) -> None:
+def test_retry_sends_a_failed_jobs_lines_again(open_steps: Any) -> None:
     async def main() -> None:
         async with open_steps() as steps:
             job = await steps.stack.create(jsonl(line(name) for name in NAMES))
@@ -75,7 +75,7 @@ def test_a_failed_jobs_lines_are_asked_again_by_retry(open_steps: Any) -> None:
     asyncio.run(main())
 
 
-def test_a_fault_of_a_step_ends_the_job_with_what_is_answered(open_steps: Any) -> None:
+def test_a_failed_step_ends_the_job_and_keeps_its_results(open_steps: Any) -> None:
     async def main() -> None:
         async with open_steps() as steps:
             job = await steps.stack.create(jsonl(line(name) for name in NAMES[:20]))
@@ -91,7 +91,7 @@ def test_a_fault_of_a_step_ends_the_job_with_what_is_answered(open_steps: Any) -
     asyncio.run(main())
 
 
-def test_where_even_that_fails_the_record_is_closed(open_steps: Any) -> None:
+def test_the_record_is_closed_if_even_that_fails(open_steps: Any) -> None:
     async def main() -> None:
         async with open_steps() as steps:
             job = await steps.stack.create(line("a"))
@@ -103,7 +103,7 @@ def test_where_even_that_fails_the_record_is_closed(open_steps: Any) -> None:
     asyncio.run(main())
 
 
-def test_a_fault_before_there_is_a_job_has_nothing_to_close(open_steps: Any) -> None:
+def test_a_step_that_fails_before_there_is_a_job_closes_nothing(open_steps: Any) -> None:
     async def main() -> None:
         async with open_steps() as steps:
             state = await steps.transitions.give_up(execution("a").job_id, "States.Timeout")
@@ -112,7 +112,7 @@ def test_a_fault_before_there_is_a_job_has_nothing_to_close(open_steps: Any) -> 
     asyncio.run(main())
 
 
-def test_a_fault_does_not_take_back_how_a_job_has_ended(open_steps: Any) -> None:
+def test_a_failed_step_does_not_change_how_a_job_has_ended(open_steps: Any) -> None:
     async def main() -> None:
         async with open_steps() as steps:
             job = await steps.stack.create(line("a"))
@@ -124,7 +124,7 @@ def test_a_fault_does_not_take_back_how_a_job_has_ended(open_steps: Any) -> None
     asyncio.run(main())
 
 
-def test_a_job_hangs_an_hour_after_its_time(open_steps: Any) -> None:
+def test_a_job_is_overdue_an_hour_after_its_window(open_steps: Any) -> None:
     async def main() -> None:
         async with open_steps() as steps:
             job = await steps.stack.create(line("a"), completion_window="1h")
@@ -142,7 +142,7 @@ def _expiring(at: int, job: Any) -> Any:
     return replace(job, expires_at=at)
 
 
-def test_a_job_that_cannot_be_taken_up_again_has_not_failed(open_steps: Any) -> None:
+def test_a_job_that_cannot_be_resumed_has_not_failed(open_steps: Any) -> None:
     async def fail(job_id: str) -> None:
         raise ConnectionError("Step Functions is not reachable")
 

@@ -47,7 +47,7 @@ def test_a_job_goes_through_its_steps_and_every_line_is_answered_once(
     asyncio.run(main())
 
 
-def test_each_step_may_be_taken_again(
+def test_each_step_can_be_repeated(
     blobs: S3BlobStore, table: DynamoTable, started: list[str]
 ) -> None:
     async def main() -> None:
@@ -64,7 +64,7 @@ def test_each_step_may_be_taken_again(
     asyncio.run(main())
 
 
-def test_a_shard_that_failed_once_is_taken_up_where_it_was(
+def test_a_shard_whose_worker_failed_is_resumed(
     blobs: S3BlobStore, table: DynamoTable, started: list[str]
 ) -> None:
     def refuse(**_: object) -> None:
@@ -89,7 +89,7 @@ def test_a_shard_that_failed_once_is_taken_up_where_it_was(
     asyncio.run(main())
 
 
-def test_a_worker_whose_time_is_up_leaves_its_lines_to_the_next(
+def test_a_worker_whose_time_is_up_leaves_lines_to_the_next_one(
     blobs: S3BlobStore, table: DynamoTable, started: list[str]
 ) -> None:
     async def main() -> None:
@@ -104,7 +104,7 @@ def test_a_worker_whose_time_is_up_leaves_its_lines_to_the_next(
     asyncio.run(main())
 
 
-def test_a_cancelled_job_keeps_what_is_answered_and_says_so_of_the_rest(
+def test_a_cancelled_job_keeps_its_results_and_reports_the_other_lines(
     blobs: S3BlobStore, table: DynamoTable, started: list[str]
 ) -> None:
     async def main() -> None:
@@ -124,7 +124,7 @@ def test_a_cancelled_job_keeps_what_is_answered_and_says_so_of_the_rest(
     asyncio.run(main())
 
 
-def test_a_job_with_a_bad_line_fails_without_a_call(
+def test_a_job_with_an_invalid_line_fails_without_a_call(
     blobs: S3BlobStore, table: DynamoTable, started: list[str]
 ) -> None:
     async def main() -> None:
@@ -138,7 +138,7 @@ def test_a_job_with_a_bad_line_fails_without_a_call(
     asyncio.run(main())
 
 
-def test_a_cap_ends_the_job_with_what_was_answered(
+def test_a_job_that_reaches_its_cap_keeps_its_results(
     blobs: S3BlobStore, table: DynamoTable, started: list[str]
 ) -> None:
     async def main() -> None:
@@ -161,7 +161,7 @@ def test_a_cap_ends_the_job_with_what_was_answered(
     asyncio.run(main())
 
 
-def test_two_workers_share_the_requests_a_minute_that_the_config_allows(
+def test_two_workers_share_the_requests_a_minute_of_the_config(
     blobs: S3BlobStore, table: DynamoTable, started: list[str]
 ) -> None:
     provider, times = EchoProvider(), list[float]()
@@ -194,5 +194,5 @@ def test_two_workers_share_the_requests_a_minute_that_the_config_allows(
         assert number + 1 <= burst + (moment - times[0] + 0.2) * rate + 1
 
 
-def test_the_page_of_costs_reckons_with_the_machines_shards() -> None:
+def test_the_page_of_costs_uses_the_same_shard_size() -> None:
     assert OPTIONS.shard_size.lines == job_cost.SHARD
