@@ -1,4 +1,4 @@
-"""One scripted provider and one gateway with files and batches, over real sockets."""
+"""A scripted provider and a gateway with files and batches, over real sockets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.scripted_provider import Upstream, open_upstream
 
 @contextmanager
 def serve_jobs(config: Any, home: Path) -> Iterator[RunningGateway]:
-    """The gateway of a config, with its jobs in this folder."""
+    """A gateway with this config, and its jobs in this folder."""
     observer, options = RecordingObserver(), RunnerOptions(grace=0.3, sync_interval=SYNC_INTERVAL)
     catalog = resolve(check(config, {}), {})
     app = App(
@@ -41,7 +41,7 @@ def serve_jobs(config: Any, home: Path) -> Iterator[RunningGateway]:
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[Upstream]:
-    """One for each file: what a job left under way asks nobody else's."""
+    """One for each test file, since a call left in flight may still reach it."""
     with open_upstream() as upstream:
         yield upstream
 
@@ -54,7 +54,7 @@ KEYS = [
 
 @pytest.fixture
 def server(upstream: Upstream, tmp_path: Path) -> Iterator[RunningGateway]:
-    """A gateway of the models `a` and `b` with keys: a master's, a team's (`a` only), another."""
+    """A gateway with the models `a` and `b` and three keys: master, team (only `a`), other."""
     config = {
         "model_list": [entry(upstream, name) for name in ("a", "b")],
         "router_settings": {"num_retries": 0},

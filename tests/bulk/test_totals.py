@@ -1,4 +1,4 @@
-"""What lines come to, added up: exact counts, and a few examples of whatever fails."""
+"""Totals: exact counts, and a few examples of each cause of failure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def failed(name: str, cause: str = "bad") -> Totals:
     return count_failure(cause, name, 7, f"{name} is {cause}")
 
 
-def test_a_cause_keeps_its_first_three_lines_however_they_are_added_up() -> None:
+def test_a_cause_keeps_its_first_three_lines_in_any_order_of_adding() -> None:
     one_by_one, left, right = Totals(), Totals(), Totals()
     for number in range(5):
         one_by_one.add(failed(f"n{number}"))
@@ -31,7 +31,7 @@ def test_a_cause_keeps_its_first_three_lines_however_they_are_added_up() -> None
     assert left.examples == {"bad": [Example(f"n{n}", 7, f"n{n} is bad") for n in range(3)]}
 
 
-def test_what_is_added_stays_as_it_was() -> None:
+def test_adding_totals_does_not_change_them() -> None:
     first, second, total = failed("a"), failed("b"), Totals()
     total.add(first)
     total.add(second)
@@ -39,7 +39,7 @@ def test_what_is_added_stays_as_it_was() -> None:
     assert [one.custom_id for one in total.examples["bad"]] == ["a", "b"]
 
 
-def test_causes_beyond_the_last_name_share_their_examples() -> None:
+def test_causes_beyond_the_limit_count_as_other_and_share_examples() -> None:
     total = Totals()
     for number in range(10 * MAX_CAUSES):
         total.add(failed(f"n{number}", f"cause-{number}"))
@@ -57,7 +57,7 @@ def test_a_long_message_is_cut(length: int, kept: str) -> None:
     assert count_failure("bad", "a", None, "x" * length).examples["bad"][0].message == kept
 
 
-def test_an_answer_has_no_example_and_a_tally_is_read_back_as_it_was_written() -> None:
+def test_a_response_has_no_example_and_totals_survive_being_written_and_read() -> None:
     total = count_response({"usage": {"prompt_tokens": 1, "completion_tokens": 2}}, 0.5)
     assert total.examples == {}
     total.add(failed("a"))

@@ -1,4 +1,4 @@
-"""One line in, one line out: every odd line, and what is said of it."""
+"""Lines of the input and the output: all shapes of valid and invalid lines."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def body(**changes: Any) -> bytes:
         (raw(custom_id="ж" * 64), LineHead("ж" * 64, ("a",))),
     ],
 )
-def test_every_shape_of_line_has_a_name_and_its_models(data: bytes, head: LineHead) -> None:
+def test_every_shape_of_line_has_a_custom_id_and_models(data: bytes, head: LineHead) -> None:
     assert read_head(data, 7, "job") == head
 
 
@@ -102,7 +102,7 @@ def test_every_shape_of_line_has_a_name_and_its_models(data: bytes, head: LineHe
         (json.dumps({"messages": HI, "stream": True}).encode(), "invalid_value", "stream"),
     ],
 )
-def test_what_is_wrong_with_a_line_is_said_by_code_and_place(
+def test_an_invalid_line_has_an_error_code_and_a_field(
     data: bytes, code: str, param: str | None
 ) -> None:
     with pytest.raises(BadLine) as raised:
@@ -110,7 +110,7 @@ def test_what_is_wrong_with_a_line_is_said_by_code_and_place(
     assert (raised.value.code, raised.value.param) == (code, param)
 
 
-def test_a_line_without_a_model_needs_a_job_with_one() -> None:
+def test_a_line_without_a_model_needs_a_job_with_a_model() -> None:
     with pytest.raises(BadLine) as raised:
         read_head(json.dumps(HI).encode(), 1, None)
     assert (raised.value.code, raised.value.param) == ("missing_required_parameter", "model")
@@ -132,7 +132,7 @@ def test_a_line_without_a_model_needs_a_job_with_one() -> None:
         ),
     ],
 )
-def test_a_line_is_read_as_the_request_it_is(data: bytes, line: Line) -> None:
+def test_a_line_of_every_shape_is_parsed_as_a_request(data: bytes, line: Line) -> None:
     assert parse_line(data, 7, "job") == line
 
 
@@ -144,12 +144,12 @@ def test_a_line_is_read_as_the_request_it_is(data: bytes, line: Line) -> None:
         (json.dumps(HI).replace('"Hi"', "[" * 5_000 + "]" * 5_000).encode(), "line-7"),
     ],
 )
-def test_a_line_that_no_machine_can_read_keeps_its_name(data: bytes, name: str) -> None:
+def test_a_line_that_cannot_be_parsed_keeps_its_custom_id(data: bytes, name: str) -> None:
     line = parse_line(data, 7, "job")
     assert (line.custom_id, line.body, line.parse_error) == (name, {}, UNREADABLE)
 
 
-def test_an_answer_is_openais_output_line() -> None:
+def test_a_response_is_written_as_openais_output_line() -> None:
     assert json.loads(response_line("one", "req_1", {"object": "chat.completion"})) == {
         "id": "batch_req_1",
         "custom_id": "one",
@@ -162,36 +162,36 @@ def test_an_answer_is_openais_output_line() -> None:
     }
 
 
-def test_a_refused_request_has_a_response_with_its_status() -> None:
-    said = json.loads(error_line("one", "req_1", UnknownModel("no such model", "model")))
+def test_a_rejected_request_has_a_response_with_its_status() -> None:
+    result = json.loads(error_line("one", "req_1", UnknownModel("no such model", "model")))
     error = {"message": "no such model", "type": "invalid_request_error"}
-    assert said["error"] is None
-    assert said["response"]["status_code"] == 404
-    assert said["response"]["body"]["error"] == error | {
+    assert result["error"] is None
+    assert result["response"]["status_code"] == 404
+    assert result["response"]["body"]["error"] == error | {
         "param": "model",
         "code": "model_not_found",
     }
 
 
 def test_a_missed_deadline_has_an_error_and_no_response() -> None:
-    said = json.loads(error_line("one", "req_1", DeadlineExceeded("too late")))
-    assert said["response"] is None
-    assert said["error"] == {"code": "request_timeout", "message": "too late"}
+    result = json.loads(error_line("one", "req_1", DeadlineExceeded("too late")))
+    assert result["response"] is None
+    assert result["error"] == {"code": "request_timeout", "message": "too late"}
 
 
-def test_a_bug_is_a_500_that_shows_nothing_of_itself() -> None:
+def test_a_bug_is_a_500_without_its_message() -> None:
     line = error_line("one", "req_1", ValueError("the prompt was: secret"))
     assert json.loads(line)["response"]["status_code"] == 500
     assert b"secret" not in line
 
 
-def test_a_line_that_never_ran_says_why() -> None:
-    said = json.loads(skipped_line("one", "req_1", "batch_expired", "too late"))
-    assert said["response"] is None
-    assert said["error"] == {"code": "batch_expired", "message": "too late"}
+def test_a_line_that_never_ran_has_the_reason() -> None:
+    result = json.loads(skipped_line("one", "req_1", "batch_expired", "too late"))
+    assert result["response"] is None
+    assert result["error"] == {"code": "batch_expired", "message": "too late"}
 
 
-def test_an_output_line_is_known_again_unless_a_crash_cut_it() -> None:
+def test_a_stored_line_has_its_custom_id_unless_a_crash_cut_it() -> None:
     line = response_line("one", "req_1", {"x": 1})
     assert line.endswith(b"\n")
     assert stored_custom_id(line) == "one"

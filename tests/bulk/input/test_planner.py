@@ -1,4 +1,4 @@
-"""The planner: whole lines, their numbers, their mistakes, and no more memory than it needs."""
+"""The planner: shards of whole lines, errors with line numbers, and bounded memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def line(name: str, model: str = "a", text: str = "Hi") -> bytes:
     return json.dumps(batch).encode()
 
 
-async def pieces(data: bytes, size: int) -> AsyncIterator[bytes]:
+async def chunks(data: bytes, size: int) -> AsyncIterator[bytes]:
     for start in range(0, len(data), size):
         yield data[start : start + size]
 
@@ -50,7 +50,7 @@ def planned(
     shards: list[Shard] = []
     found = asyncio.run(
         plan(
-            lambda: pieces(data, chunk), shards.append, default_model=model, check=check, size=size
+            lambda: chunks(data, chunk), shards.append, default_model=model, check=check, size=size
         )
     )
     return found, shards
@@ -61,26 +61,26 @@ def errors(found: Plan) -> list[tuple[str, int | None]]:
 
 
 def lines_of(data: bytes, shard: Shard) -> list[tuple[int, bytes]]:
-    """What a worker reads of a shard: its bytes only."""
+    """The lines that a worker reads of a shard: it reads only the shard's bytes."""
 
     async def read() -> list[tuple[int, bytes]]:
-        source = pieces(data[shard.start : shard.end], 7)
+        source = chunks(data[shard.start : shard.end], 7)
         return [(n, line) async for n, _, _, line in iter_lines(source, shard.start, shard.first)]
 
     return asyncio.run(read())
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 7, 64, 1 << 20])
-@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["bare", "bom"])
-@pytest.mark.parametrize("brk", [b"\n", b"\r\n"], ids=["lf", "crlf"])
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"], ids=["bare", "bom"])
+@pytest.mark.parametrize("line_break", [b"\n", b"\r\n"], ids=["lf", "crlf"])
 @pytest.mark.parametrize("last", [b"", b"break", b"blank"], ids=["open", "closed", "blank"])
-def test_shards_hold_every_line_once_however_the_file_is_written(
-    chunk: int, mark: bytes, brk: bytes, last: bytes
+def test_shards_have_each_line_once_whatever_the_line_breaks(
+    chunk: int, bom: bytes, line_break: bytes, last: bytes
 ) -> None:
     texts = [line(f"n{i}") for i in range(7)]
-    texts.insert(3, b"")  # a blank line counts in the numbers, and nowhere else
-    end = {b"": b"", b"break": brk, b"blank": brk + brk}[last]
-    data = mark + brk.join(texts) + end
+    texts.insert(3, b"")  # a blank line has a number, but is in no shard's count
+    end = {b"": b"", b"break": line_break, b"blank": line_break + line_break}[last]
+    data = bom + line_break.join(texts) + end
     found, shards = planned(data, chunk=chunk, size=ShardSize(3, 1 << 20))
     assert (found.total, found.errors, found.models) == (7, [], {"a": 7})
     assert [shard.lines for shard in shards] == [3, 3, 1]
@@ -88,14 +88,14 @@ def test_shards_hold_every_line_once_however_the_file_is_written(
     assert read == [(n, text) for n, text in enumerate(texts, 1) if text]
 
 
-def test_a_shard_is_closed_by_its_bytes_too_but_holds_one_line_of_any_length() -> None:
+def test_a_shard_is_limited_by_its_bytes_but_may_have_one_longer_line() -> None:
     data = b"\n".join([line("small"), line("big", text="x" * 5_000_000), line("last")])
     _, shards = planned(data, size=ShardSize(100, 1000))
     assert [shard.lines for shard in shards] == [1, 1, 1]
     assert [lines_of(data, shard)[0][0] for shard in shards] == [1, 2, 3]
 
 
-def test_every_mistake_has_the_number_of_its_line() -> None:
+def test_each_error_has_the_number_of_its_line() -> None:
     bad = [b"{", line("x").replace(b"POST", b"PUT"), line("y").replace(b"/chat", b"/cat")]
     data = b"\n".join([line("ok"), *bad, b"", line("\xff").replace(b"\\u00ff", b"\xff")])
     found, _ = planned(data)
@@ -107,19 +107,19 @@ def test_every_mistake_has_the_number_of_its_line() -> None:
     ]
 
 
-def test_a_name_that_comes_twice_is_reported_where_it_comes_again() -> None:
+def test_a_duplicate_custom_id_is_reported_at_the_later_line() -> None:
     names = ["a", "b", "a", "c", "a", "b"]
     found, _ = planned(b"\n".join(map(line, names)))
     assert errors(found) == [("duplicate_custom_id", n) for n in (3, 5, 6)]
     assert found.errors[0].message == "The custom_id of this line is that of line 1."
 
 
-def test_mistakes_are_told_in_the_order_of_their_lines() -> None:
+def test_errors_are_in_the_order_of_their_lines() -> None:
     found, _ = planned(b"\n".join([line("x"), line("x"), b"{", line("x")]))
     assert [number for _, number in errors(found)] == [2, 3, 4]
 
 
-def test_a_given_name_may_collide_with_one_that_a_line_number_makes() -> None:
+def test_a_custom_id_can_collide_with_one_made_from_a_line_number() -> None:
     data = b'{"messages":[{}],"custom_id":"line-2"}\n[{"role":"user","content":"Hi"}]'
     found, _ = planned(data, model="a")
     assert errors(found) == [("duplicate_custom_id", 2)]
@@ -131,32 +131,32 @@ def test_a_file_without_lines_is_empty(data: bytes) -> None:
     assert (errors(found), shards) == ([("empty_file", None)], [])
 
 
-def test_a_model_is_checked_once_and_refused_on_every_line() -> None:
-    asked: list[str] = []
+def test_a_model_is_checked_once_and_reported_for_each_line() -> None:
+    checked: list[str] = []
 
     def check(model: str) -> None:
-        asked.append(model)
+        checked.append(model)
         if model == "b":
             raise BadLine("model_not_found", "no such model", "body.model")
 
     found, _ = planned(b"\n".join(line(f"{i}", "ab"[i % 2]) for i in range(6)), check=check)
-    assert asked == ["a", "b"]
+    assert checked == ["a", "b"]
     assert errors(found) == [("model_not_found", n) for n in (2, 4, 6)]
 
 
-def test_after_a_hundred_mistakes_only_their_number_grows() -> None:
+def test_after_a_hundred_errors_the_rest_are_only_counted() -> None:
     found, _ = planned(b"{\n" * 250)
     assert (len(found.errors), found.more_errors) == (MAX_ERRORS, 150)
 
 
-def test_a_line_past_the_limit_is_refused_and_the_next_one_is_read() -> None:
+def test_a_line_over_the_limit_is_an_error_and_the_next_one_is_read() -> None:
     data = b"\n".join([line("long", text="x" * MAX_LINE), line("short")])
     found, _ = planned(data)
     assert (errors(found), found.total) == ([("line_too_long", 1)], 2)
     assert found.size == len(data)
 
 
-def test_memory_does_not_grow_with_the_file_nor_with_a_file_that_is_one_line() -> None:
+def test_memory_does_not_grow_with_the_file_or_with_its_longest_line() -> None:
     async def long_line() -> AsyncIterator[bytes]:
         for _ in range(600):
             yield b"x" * 100_000
@@ -177,19 +177,19 @@ def test_memory_does_not_grow_with_the_file_nor_with_a_file_that_is_one_line() -
     assert peak(many_lines) < filter_size + (1 << 20)
 
 
-def test_a_table_of_names_forgets_none_and_is_hardly_ever_wrong() -> None:
+def test_the_filter_remembers_every_name_and_is_rarely_wrong() -> None:
     seen = BloomFilter(64)
-    names = [f"request-{i}" for i in range(5_000)]  # four layers
+    names = [f"request-{i}" for i in range(5_000)]  # five tables
     wrong = sum(map(seen.add, names))
     assert wrong == 0
     assert all(map(seen.add, names))
 
 
-def test_lines_are_numbered_by_any_reading_of_any_pieces() -> None:
+def test_lines_have_the_same_numbers_for_chunks_of_any_size() -> None:
     data: Any = b"a\n\nb\r\nc"
 
     async def read(sizes: Iterable[int]) -> list[list[tuple[int, int, int, bytes]]]:
-        return [[found async for found in iter_lines(pieces(data, size))] for size in sizes]
+        return [[found async for found in iter_lines(chunks(data, size))] for size in sizes]
 
     whole = [(1, 0, 2, b"a"), (2, 2, 3, b""), (3, 3, 6, b"b"), (4, 6, 7, b"c")]
     assert asyncio.run(read([1, 2, 3, 100])) == [whole] * 4

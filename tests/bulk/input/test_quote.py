@@ -1,4 +1,4 @@
-"""A quote: what is known beforehand, in ranges, and at a job's share of the limits."""
+"""A quote: the range of costs, and the duration at a job's share of the limits."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ def lines(count: int, model: str = "a") -> bytes:
         ({"rpm": 60, "tpm": 1_000_000}, 30 / 60),
     ],
 )
-def test_the_duration_is_at_the_jobs_share_of_the_limits(
+def test_the_duration_uses_the_jobs_share_of_the_limits(
     limits: dict[str, int], minutes: float, share: float
 ) -> None:
-    said = quoted(lines(30), share=share, **limits)
-    assert said.minutes == pytest.approx(minutes / share)
+    result = quoted(lines(30), share=share, **limits)
+    assert result.minutes == pytest.approx(minutes / share)
 
 
-def test_the_cost_is_a_range_where_every_price_is_known() -> None:
-    said = quoted(lines(10))
+def test_the_cost_is_a_range_if_all_prices_are_known() -> None:
+    result = quoted(lines(10))
     sent = 10 * 104
-    assert said.cost_low == pytest.approx(0.7 * sent * 0.001 + 100 * 0.002)
-    assert said.cost_high == pytest.approx(1.3 * sent * 0.001 + 1_000 * 0.002)
-    assert said.minutes is None
-    assert "within 30 %" in said.to_dict()["note"]
+    assert result.cost_low == pytest.approx(0.7 * sent * 0.001 + 100 * 0.002)
+    assert result.cost_high == pytest.approx(1.3 * sent * 0.001 + 1_000 * 0.002)
+    assert result.minutes is None
+    assert "within 30 %" in result.to_dict()["note"]
     unknown = quoted(lines(10) + lines(1, "c").replace(b"n0", b"x"))
     assert (unknown.cost_low, unknown.cost_high) == (None, None)
-    assert unknown.models["a"].cost_low == said.cost_low
+    assert unknown.models["a"].cost_low == result.cost_low

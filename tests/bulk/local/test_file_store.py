@@ -1,4 +1,4 @@
-"""The folder: files whole or not at all, and a machine that is swept behind its jobs."""
+"""The folder of files and results: complete files, crashes, and what is deleted after a job."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from fanout.bulk.local.file_store import FolderBlobStore, FolderResultStore
 from tests.bulk.local_jobs import jsonl, line, open_jobs, run
 
 
-async def pieces(*parts: bytes, fault: Exception | None = None) -> AsyncIterator[bytes]:
+async def chunks(*parts: bytes, error: Exception | None = None) -> AsyncIterator[bytes]:
     for part in parts:
         yield part
-    if fault:
-        raise fault
+    if error:
+        raise error
 
 
 async def read(blobs: FolderBlobStore, key: str, start: int = 0, end: int | None = None) -> bytes:
-    return b"".join([piece async for piece in blobs.read(key, start, end)])
+    return b"".join([chunk async for chunk in blobs.read(key, start, end)])
 
 
-def test_a_blob_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_a_blob_is_written_completely_or_not_at_all(tmp_path: Path) -> None:
     blobs = FolderBlobStore(tmp_path)
-    assert run(blobs.write("a/b", pieces(b"12", b"345"))) == 5
+    assert run(blobs.write("a/b", chunks(b"12", b"345"))) == 5
     with pytest.raises(OSError, match="gone"):
-        run(blobs.write("a/b", pieces(b"x", fault=OSError("gone"))))
+        run(blobs.write("a/b", chunks(b"x", error=OSError("gone"))))
     assert run(read(blobs, "a/b")) == b"12345"
     assert run(read(blobs, "a/b", 1, 3)) == b"23"
     assert run(read(blobs, "a/b", 3)) == b"45"
@@ -35,10 +35,10 @@ def test_a_blob_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     assert run(blobs.size("a/c")) is None
 
 
-def test_parts_are_joined_in_order_and_stay(tmp_path: Path) -> None:
+def test_parts_are_joined_in_order_and_kept(tmp_path: Path) -> None:
     blobs = FolderBlobStore(tmp_path)
-    run(blobs.write("2", pieces(b"two")))
-    run(blobs.write("1", pieces(b"one")))
+    run(blobs.write("2", chunks(b"two")))
+    run(blobs.write("1", chunks(b"one")))
     assert run(blobs.join(["2", "1"], "both")) == 6
     assert run(read(blobs, "both")) == b"twoone"
     assert run(read(blobs, "1")) == b"one"
@@ -47,17 +47,17 @@ def test_parts_are_joined_in_order_and_stay(tmp_path: Path) -> None:
     assert run(blobs.size("1")) is None
 
 
-@pytest.mark.parametrize("torn", [b"", b"{", b"x" * 3_000_000], ids=["whole", "torn", "long"])
-def test_a_shelf_cuts_off_what_a_crash_has_torn(tmp_path: Path, torn: bytes) -> None:
-    shelves = FolderResultStore(FolderBlobStore(tmp_path), "job")
+@pytest.mark.parametrize("incomplete", [b"", b"{", b"x" * 3_000_000], ids=["none", "short", "long"])
+def test_an_incomplete_line_of_a_crash_is_removed(tmp_path: Path, incomplete: bytes) -> None:
+    store = FolderResultStore(FolderBlobStore(tmp_path), "job")
 
     async def main() -> None:
-        shelf = await shelves.open(7)
-        await shelf.put(b"one\n", failed=False)
-        await shelf.close()
+        results = await store.open(7)
+        await results.put(b"one\n", failed=False)
+        await results.close()
         path = tmp_path / "job" / "results" / "000007.answers.jsonl"
-        path.write_bytes(path.read_bytes() + torn)
-        again = await shelves.open(7)
+        path.write_bytes(path.read_bytes() + incomplete)
+        again = await store.open(7)
         await again.put(b"two\n", failed=False)
         await again.put(b"three\n", failed=True)
         await again.close()
@@ -78,11 +78,11 @@ def test_a_shelf_cuts_off_what_a_crash_has_torn(tmp_path: Path, torn: bytes) -> 
         ({}, Path.home() / ".local" / "share" / "fanout"),
     ],
 )
-def test_jobs_live_in_the_users_data(env: dict[str, str], home: Path) -> None:
+def test_jobs_are_in_the_users_data_folder(env: dict[str, str], home: Path) -> None:
     assert data_home(env) == home
 
 
-def test_one_process_at_a_time_has_a_job(tmp_path: Path) -> None:
+def test_one_process_at_a_time_can_lock_a_job(tmp_path: Path) -> None:
     with (
         file_lock(tmp_path / "locks" / "job") as first,
         file_lock(tmp_path / "locks" / "job") as second,
@@ -92,7 +92,7 @@ def test_one_process_at_a_time_has_a_job(tmp_path: Path) -> None:
         assert third
 
 
-def test_what_a_crash_left_of_a_job_that_is_over_is_swept(tmp_path: Path) -> None:
+def test_what_a_crash_left_of_a_finished_job_is_deleted(tmp_path: Path) -> None:
     async def main() -> None:
         async with open_jobs(tmp_path) as jobs:
             job = await jobs.wait(await jobs.create(jsonl([line("x")])))

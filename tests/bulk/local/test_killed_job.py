@@ -1,4 +1,4 @@
-"""Nothing lost, nothing paid twice: a job killed again and again, its provider in bad weather."""
+"""A job that is killed several times while its provider fails: no line is lost or paid twice."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ PARALLEL = 10
 
 
 def stored(home: Path) -> set[str]:
-    """The names of the lines whose results are in the store."""
+    """The `custom_id`s of the stored results."""
     paths = [*home.rglob("*.answers.jsonl"), *home.rglob("*.failures.jsonl")]
     found = set()
     for path in paths:
-        whole = path.read_bytes().rpartition(b"\n")[0]
-        found |= {json.loads(one)["custom_id"] for one in whole.splitlines()}
+        complete = path.read_bytes().rpartition(b"\n")[0]
+        found |= {json.loads(one)["custom_id"] for one in complete.splitlines()}
     return found
 
 
-def _asked(upstream: Upstream, count: int) -> bool:
+def _has_calls(upstream: Upstream, count: int) -> bool:
     return len(upstream.calls) >= count
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_a_job_killed_at_random_points_in_bad_weather_answers_every_line_once(
+def test_each_line_gets_one_response_when_a_job_is_killed_at_random_and_its_provider_fails(
     upstream: Upstream, tmp_path: Path, seed: int
 ) -> None:
     chance = random.Random(seed)  # noqa: S311 -- the same points in each run
     good: Script = [pause(0.01), *answers("Hello")]
     busy: Script = [refuse(429, "slow down", {"retry-after": "0.05"})]
     down: Script = [refuse(503, "down")]
-    weather: list[Script] = [
+    faults: list[Script] = [
         *[good] * 60,
         *[busy] * 80,
         *[good] * 40,
         *[down] * 30,
         *[[reset]] * 20,
     ]
-    upstream.script("a", *weather, good)
+    upstream.script("a", *faults, good)
     config = write_config(
         tmp_path,
         {
@@ -65,24 +65,24 @@ def test_a_job_killed_at_random_points_in_bad_weather_answers_every_line_once(
     for _ in range(4):
         before = stored(tmp_path)
         upstream.calls.clear()
-        until = chance.randrange(10, 60)  # four rounds never get to the last line
+        kill_after = chance.randrange(10, 60)  # four rounds never get to the last line
         with spawned("batch", "run", path, env=env) as process:
-            upstream.wait(partial(_asked, upstream, until))
+            upstream.wait(partial(_has_calls, upstream, kill_after))
             process.kill()
             process.communicate()
-        asked = {call.body["messages"][-1]["content"] for call in upstream.calls}
-        assert not asked & before, "a stored answer was asked for again"
-        answered.update(asked & stored(tmp_path))
+        sent = {call.body["messages"][-1]["content"] for call in upstream.calls}
+        assert not sent & before, "a stored line was sent again"
+        answered.update(sent & stored(tmp_path))
     before = stored(tmp_path)
     upstream.calls.clear()
     with spawned("batch", "run", path, env=env) as process:
         process.communicate(timeout=50)
     assert process.returncode == 0
-    asked = {call.body["messages"][-1]["content"] for call in upstream.calls}
-    assert asked == {f"n{i}" for i in range(LINES)} - before
+    sent = {call.body["messages"][-1]["content"] for call in upstream.calls}
+    assert sent == {f"n{i}" for i in range(LINES)} - before
     assert set(answered.values()) <= {1}
-    said = (tmp_path / "in.output.jsonl").read_bytes().splitlines()
-    assert Counter(json.loads(one)["custom_id"] for one in said) == {
+    output = (tmp_path / "in.output.jsonl").read_bytes().splitlines()
+    assert Counter(json.loads(one)["custom_id"] for one in output) == {
         f"n{i}": 1 for i in range(LINES)
     }
     assert not (tmp_path / "in.output.errors.jsonl").exists()

@@ -1,4 +1,4 @@
-"""`kill -9` of the real server in the middle of a job: the next one goes on where it was."""
+"""The real server is stopped or killed in the middle of a job: the next one resumes it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import openai
 import pytest
 
 from tests.bulk.local_jobs import jsonl, line
-from tests.bulk.service.test_openai_client import create, ended, output
+from tests.bulk.service.test_openai_client import create, output, wait
 from tests.cli.commands import spawned, write_config
 from tests.support.gateway_server import entry
 from tests.support.provider_steps import answers, pause
@@ -28,25 +28,23 @@ LINES = 600
 
 @contextmanager
 def server(config: Path, home: Path) -> Iterator[tuple[subprocess.Popen[str], openai.OpenAI]]:
-    """`fanout serve` as a process of its own, and a client of it."""
+    """`fanout serve` in a process of its own, and a client of it."""
     env = {**os.environ, "FANOUT_HOME": str(home)}
     words = ("serve", "--port", "0", "--quiet", "--config", config)
     with spawned(*words, env=env) as process:
         assert process.stderr is not None
-        serving = (re.search(r"serving (http\S+)", told) for told in process.stderr)
+        serving = (re.search(r"serving (http\S+)", text) for text in process.stderr)
         url = next(found[1] for found in serving if found)
         with openai.OpenAI(api_key="any", base_url=url, max_retries=0) as client:
             yield process, client
 
 
-def texts(calls: list[Any]) -> Counter[str]:
+def prompts_sent(calls: list[Any]) -> Counter[str]:
     return Counter(call.body["messages"][-1]["content"] for call in calls)
 
 
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGINT"])
-def test_a_stopped_server_goes_on_where_it_was(
-    upstream: Upstream, tmp_path: Path, name: str
-) -> None:
+def test_the_next_server_resumes_the_job(upstream: Upstream, tmp_path: Path, name: str) -> None:
     upstream.script("a", [pause(0.04), *answers("Hello")])
     entries = [entry(upstream, "a", max_parallel_requests=8)]
     config = write_config(tmp_path, {"model_list": entries})
@@ -58,18 +56,18 @@ def test_a_stopped_server_goes_on_where_it_was(
     results = [p.read_bytes() for p in (tmp_path / "home" / "jobs").rglob("*.answers.jsonl")]
     stored = {json.loads(one)["custom_id"] for data in results for one in data.splitlines()}
     assert 0 < len(stored) < LINES
-    before = texts(upstream.calls)
+    first = prompts_sent(upstream.calls)
     upstream.calls.clear()
     with server(config, tmp_path / "home") as (_, client):
-        batch = ended(client, batch)
-        said = output(client, batch.output_file_id)
-    assert set(said) == {f"n{i}" for i in range(LINES)}
+        batch = wait(client, batch)
+        lines = output(client, batch.output_file_id)
+    assert set(lines) == {f"n{i}" for i in range(LINES)}
     counts = batch.request_counts
     assert counts is not None
     assert (counts.total, counts.completed, counts.failed) == (LINES, LINES, 0)
     assert batch.usage is not None
     assert batch.usage.input_tokens == 5 * LINES
-    again = texts(upstream.calls)
-    assert not stored & set(again), "a stored answer was asked for again"
-    assert max((before + again).values()) <= 2
-    assert len(set(before) & set(again)) <= 8, "more than the lines under way"
+    second = prompts_sent(upstream.calls)
+    assert not stored & set(second), "a stored line was sent again"
+    assert max((first + second).values()) <= 2
+    assert len(set(first) & set(second)) <= 8, "more than the lines in flight"

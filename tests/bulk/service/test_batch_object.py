@@ -1,4 +1,4 @@
-"""What a batch tells of itself beside what OpenAI's does: its `fanout` field."""
+"""The `fanout` field of a batch, which OpenAI's batches do not have."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 from tests.bulk.local_jobs import LocalJobs, jsonl, line, open_jobs, run
 
 CAP = 1_000.0
-"""So much that nobody waits for it."""
+"""A cost cap that no line has to wait for."""
 
 
-async def told(jobs: LocalJobs, job_id: str) -> Mapping[str, object]:
+async def fanout_field(jobs: LocalJobs, job_id: str) -> Mapping[str, object]:
     job = await jobs.service.jobs.find(job_id, None)
-    shown: Mapping[str, object] = job.to_dict(await jobs.service.jobs.totals(job))["fanout"]
-    return shown
+    field: Mapping[str, object] = job.to_dict(await jobs.service.jobs.totals(job))["fanout"]
+    return field
 
 
-def test_a_running_job_tells_its_cap_its_causes_its_calls_and_its_refusals(tmp_path: Path) -> None:
+def test_a_running_job_shows_its_cost_cap_its_failures_and_its_calls(tmp_path: Path) -> None:
     async def main() -> None:
-        held = asyncio.Event()
+        may_respond = asyncio.Event()
         refused: set[str] = set()
 
         async def before(_: str, text: str) -> tuple[int, Mapping[str, str]] | None:
@@ -29,7 +29,7 @@ def test_a_running_job_tells_its_cap_its_causes_its_calls_and_its_refusals(tmp_p
             if text == "busy" and text not in refused:
                 refused.add(text)
                 return 429, {}
-            await held.wait()
+            await may_respond.wait()
             return None
 
         async with open_jobs(tmp_path) as jobs:
@@ -37,12 +37,12 @@ def test_a_running_job_tells_its_cap_its_causes_its_calls_and_its_refusals(tmp_p
             data = jsonl(line(name) for name in ("bad", "busy", "c", "d"))
             job = await jobs.create(data, max_cost_usd=CAP)
 
-            async def all_seen() -> bool:
-                seen = await told(jobs, job.id)
-                return (seen["in_flight"], seen["refused"]) == (3, 1) and bool(seen["causes"])
+            async def all_are_shown() -> bool:
+                field = await fanout_field(jobs, job.id)
+                return (field["in_flight"], field["refused"]) == (3, 1) and bool(field["causes"])
 
-            await jobs.wait_until(all_seen)
-            assert await told(jobs, job.id) == {
+            await jobs.wait_until(all_are_shown)
+            assert await fanout_field(jobs, job.id) == {
                 "max_cost_usd": CAP,
                 "retry_of": None,
                 "causes": {"Rejected": 1},
@@ -52,9 +52,9 @@ def test_a_running_job_tells_its_cap_its_causes_its_calls_and_its_refusals(tmp_p
                 "in_flight": 3,
                 "refused": 1,
             }
-            held.set()
+            may_respond.set()
             await jobs.wait(job)
-            after = await told(jobs, job.id)
+            after = await fanout_field(jobs, job.id)
             assert (after["in_flight"], after["refused"]) == (None, None)
             assert after["examples"] == {
                 "Rejected": [{"custom_id": "bad", "line": 1, "message": "`a`: status 400"}]

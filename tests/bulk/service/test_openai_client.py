@@ -1,4 +1,4 @@
-"""OpenAI's own client, unchanged: files, batches and uploads as it expects them."""
+"""OpenAI's official client, unchanged, with files, batches and uploads."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def create(client: openai.OpenAI, data: bytes, **more: Any) -> Batch:
     )
 
 
-def ended(client: openai.OpenAI, batch: Batch) -> Batch:
-    """The batch, once it is over: polled, as its users do."""
+def wait(client: openai.OpenAI, batch: Batch) -> Batch:
+    """Wait for the end of the batch: poll it, as users do."""
     until = monotonic() + 20
     over = {"completed", "failed", "cancelled", "expired"}
     while batch.status not in over:
@@ -45,11 +45,11 @@ def ended(client: openai.OpenAI, batch: Batch) -> Batch:
 
 def output(client: openai.OpenAI, file_id: str | None) -> dict[str, Any]:
     assert file_id is not None
-    said = [json.loads(text) for text in client.files.content(file_id).iter_lines()]
-    return {one["custom_id"]: one for one in said}
+    lines = [json.loads(text) for text in client.files.content(file_id).iter_lines()]
+    return {one["custom_id"]: one for one in lines}
 
 
-def other(server: RunningGateway, key: str) -> openai.OpenAI:
+def client_of(server: RunningGateway, key: str) -> openai.OpenAI:
     return openai.OpenAI(api_key=key, base_url=f"{server.url}/v1", max_retries=0)
 
 
@@ -71,30 +71,30 @@ def test_a_batch_of_two_models_from_upload_to_output(
     )
     assert (batch.object, batch.status, batch.input_file_id) == ("batch", "validating", file.id)
     assert batch.expires_at == batch.created_at + 86_400
-    batch = ended(client, batch)
+    batch = wait(client, batch)
     assert (batch.status, batch.errors, batch.metadata) == ("completed", None, {"team": "red"})
     counts = batch.request_counts
     assert counts is not None
     assert (counts.total, counts.completed, counts.failed) == (2, 1, 1)
     assert batch.usage is not None
     assert (batch.usage.input_tokens, batch.usage.output_tokens) == (5, 7)
-    said = output(client, batch.output_file_id)["x"]
-    assert said["response"]["body"]["choices"][0]["message"]["content"] == "Hello"
-    assert (said["response"]["status_code"], said["error"]) == (200, None)
-    fault = output(client, batch.error_file_id)["y"]["response"]
-    assert fault["status_code"] == 400
-    assert fault["body"]["error"]["message"] == "`b`: no such thing"
-    shown = batch.to_dict()["fanout"]
-    assert isinstance(shown, dict)
+    result = output(client, batch.output_file_id)["x"]
+    assert result["response"]["body"]["choices"][0]["message"]["content"] == "Hello"
+    assert (result["response"]["status_code"], result["error"]) == (200, None)
+    error = output(client, batch.error_file_id)["y"]["response"]
+    assert error["status_code"] == 400
+    assert error["body"]["error"]["message"] == "`b`: no such thing"
+    fanout = batch.to_dict()["fanout"]
+    assert isinstance(fanout, dict)
     example = {"custom_id": "y", "line": 2, "message": "`b`: no such thing"}
-    assert shown["examples"] == {"Rejected": [example]}
+    assert fanout["examples"] == {"Rejected": [example]}
     assert len(upstream.calls) == 2
 
 
-def test_what_is_wrong_in_the_file_is_told_by_the_failed_batch(client: openai.OpenAI) -> None:
+def test_a_failed_batch_lists_the_errors_in_its_file(client: openai.OpenAI) -> None:
     batch = create(client, jsonl([line("x"), b"{oops", line("x")]))
     assert batch.status == "validating"
-    batch = ended(client, batch)
+    batch = wait(client, batch)
     assert (batch.status, batch.failed_at is not None) == ("failed", True)
     assert batch.errors is not None
     assert batch.errors.data is not None
@@ -104,7 +104,7 @@ def test_what_is_wrong_in_the_file_is_told_by_the_failed_batch(client: openai.Op
     ]
 
 
-def test_batches_are_listed_by_pages(client: openai.OpenAI, upstream: Upstream) -> None:
+def test_batches_are_listed_in_pages(client: openai.OpenAI, upstream: Upstream) -> None:
     upstream.script("a", answers())
     made = [create(client, jsonl([line("x")])).id for _ in range(5)]
     page = client.batches.list(limit=2)
@@ -114,14 +114,14 @@ def test_batches_are_listed_by_pages(client: openai.OpenAI, upstream: Upstream) 
     assert ([b.id for b in after.data], after.has_more) == ([made[1], made[0]], False)
 
 
-def test_files_are_listed_by_pages_order_and_purpose(client: openai.OpenAI) -> None:
+def test_files_are_listed_in_pages_by_order_and_purpose(client: openai.OpenAI) -> None:
     made = [upload(client, line(f"{i}")) for i in range(3)]
     assert [file.id for file in client.files.list(limit=2)] == made[::-1]
     assert [file.id for file in client.files.list(order="asc", after=made[0])] == made[1:]
     assert client.files.list(purpose="batch_output").data == []
 
 
-def test_a_deleted_file_is_gone(client: openai.OpenAI) -> None:
+def test_a_deleted_file_is_not_found(client: openai.OpenAI) -> None:
     file_id = upload(client, line("x"))
     assert client.files.content(file_id).read() == line("x")
     assert client.files.delete(file_id).deleted
@@ -132,7 +132,7 @@ def test_a_deleted_file_is_gone(client: openai.OpenAI) -> None:
         client.batches.create(input_file_id=file_id, endpoint=CHAT, completion_window="24h")
 
 
-def test_a_cancelled_batch_ends_within_seconds_with_what_it_has(
+def test_a_cancelled_batch_ends_within_seconds_with_its_finished_lines(
     client: openai.OpenAI, upstream: Upstream
 ) -> None:
     upstream.script("a", answers("Hello"))
@@ -141,21 +141,21 @@ def test_a_cancelled_batch_ends_within_seconds_with_what_it_has(
     upstream.wait_called("a", "b")
     batch = client.batches.cancel(batch.id)
     assert (batch.status, batch.cancelling_at is not None) == ("cancelling", True)
-    batch = ended(client, batch)
+    batch = wait(client, batch)
     assert batch.status == "cancelled"
     assert list(output(client, batch.output_file_id)) == ["x"]
-    never = output(client, batch.error_file_id)["y"]
-    assert (never["response"], never["error"]["code"]) == (None, "batch_cancelled")
+    skipped = output(client, batch.error_file_id)["y"]
+    assert (skipped["response"], skipped["error"]["code"]) == (None, "batch_cancelled")
     with pytest.raises(openai.BadRequestError, match="Cannot cancel"):
         client.batches.cancel(batch.id)
 
 
-def test_a_batch_is_cancelled_before_its_first_line(
+def test_a_batch_can_be_cancelled_before_its_first_line(
     client: openai.OpenAI, upstream: Upstream
 ) -> None:
     batch = create(client, jsonl(line(f"n{i}") for i in range(3_000)))
     assert client.batches.cancel(batch.id).status == "cancelling"
-    batch = ended(client, batch)
+    batch = wait(client, batch)
     assert (batch.status, batch.output_file_id, upstream.calls) == ("cancelled", None, [])
     counts = batch.request_counts
     assert counts is not None
@@ -165,15 +165,15 @@ def test_a_batch_is_cancelled_before_its_first_line(
         assert codes == {"batch_cancelled"}
 
 
-def test_a_line_of_five_megabytes_is_a_line(client: openai.OpenAI, upstream: Upstream) -> None:
+def test_a_line_of_five_megabytes_is_sent(client: openai.OpenAI, upstream: Upstream) -> None:
     upstream.script("a", answers("Hello"))
     data = b"\xef\xbb\xbf" + line("big", text="x" * 5_000_000) + b"\r\n" + line("y") + b"\r\n\r\n"
-    batch = ended(client, create(client, data))
+    batch = wait(client, create(client, data))
     assert sorted(output(client, batch.output_file_id)) == ["big", "y"]
     assert {len(call.body["messages"][0]["content"]) for call in upstream.calls} == {5_000_000, 1}
 
 
-def test_a_large_file_comes_in_parts(
+def test_a_large_file_is_uploaded_in_parts(
     client: openai.OpenAI, upstream: Upstream, tmp_path: Path
 ) -> None:
     upstream.script("a", answers())
@@ -189,12 +189,12 @@ def test_a_large_file_comes_in_parts(
     batch = client.batches.create(
         input_file_id=done.file.id, endpoint=CHAT, completion_window="24h"
     )
-    counts = ended(client, batch).request_counts
+    counts = wait(client, batch).request_counts
     assert counts is not None
     assert (counts.total, counts.completed) == (500, 500)
 
 
-def test_an_upload_is_refused_where_its_parts_are_not_what_was_announced(
+def test_an_upload_is_rejected_if_its_parts_do_not_match_the_announced_size(
     client: openai.OpenAI,
 ) -> None:
     def begin(size: int) -> tuple[str, str]:
@@ -219,7 +219,7 @@ def test_an_upload_is_refused_where_its_parts_are_not_what_was_announced(
 
 
 @pytest.mark.parametrize(
-    ("ask", "said"),
+    ("call", "message"),
     [
         (lambda c: upload(c, b"{}", "in.txt"), "Invalid file format for Batch API. Must be .jsonl"),
         (lambda c: c.files.create(file=("in.jsonl", b"{}"), purpose="assistants"), "purpose"),
@@ -230,22 +230,22 @@ def test_an_upload_is_refused_where_its_parts_are_not_what_was_announced(
         (lambda c: c.post("/files", body={}, cast_to=object), "multipart/form-data"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_request_is_said(
-    client: openai.OpenAI, ask: Callable[[openai.OpenAI], object], said: str
+def test_an_invalid_request_is_rejected_with_the_reason(
+    client: openai.OpenAI, call: Callable[[openai.OpenAI], object], message: str
 ) -> None:
-    with pytest.raises(openai.BadRequestError, match=said):
-        ask(client)
+    with pytest.raises(openai.BadRequestError, match=message):
+        call(client)
 
 
-def test_a_key_sees_its_own_and_may_name_only_its_models(
+def test_a_key_sees_its_own_batches_and_files_and_may_use_only_its_models(
     client: openai.OpenAI, server: RunningGateway, upstream: Upstream
 ) -> None:
     upstream.script("a", answers())
     upstream.script("b", answers())
-    with other(server, "sk-team") as team, other(server, "sk-other") as stranger:
-        good = ended(team, create(team, jsonl([line("x", "a")])))
+    with client_of(server, "sk-team") as team, client_of(server, "sk-other") as stranger:
+        good = wait(team, create(team, jsonl([line("x", "a")])))
         assert good.status == "completed"
-        bad = ended(team, create(team, jsonl([line("x", "a"), line("y", "a,b")])))
+        bad = wait(team, create(team, jsonl([line("x", "a"), line("y", "a,b")])))
         assert bad.errors is not None
         assert bad.errors.data is not None
         assert [(e.code, e.line) for e in bad.errors.data] == [("model_not_allowed", 2)]
@@ -262,11 +262,11 @@ def test_a_key_sees_its_own_and_may_name_only_its_models(
             with pytest.raises(openai.NotFoundError):
                 theirs()
         assert [b.id for b in client.batches.list()] == [bad.id, good.id]
-    with other(server, "sk-wrong") as wrong, pytest.raises(openai.AuthenticationError):
+    with client_of(server, "sk-wrong") as wrong, pytest.raises(openai.AuthenticationError):
         wrong.files.list()
 
 
-def test_a_file_and_an_output_may_expire(client: openai.OpenAI, upstream: Upstream) -> None:
+def test_a_file_and_an_output_can_expire(client: openai.OpenAI, upstream: Upstream) -> None:
     upstream.script("a", answers())
     life: Any = {"anchor": "created_at", "seconds": 3600}
     file = client.files.create(file=("in.jsonl", line("x")), purpose="batch", expires_after=life)
@@ -274,28 +274,30 @@ def test_a_file_and_an_output_may_expire(client: openai.OpenAI, upstream: Upstre
     batch = client.batches.create(
         input_file_id=file.id, endpoint=CHAT, completion_window="24h", output_expires_after=life
     )
-    made = client.files.retrieve(str(ended(client, batch).output_file_id))
+    made = client.files.retrieve(str(wait(client, batch).output_file_id))
     assert made.expires_at == made.created_at + 3600
     assert made.purpose == "batch_output"
 
 
-def test_a_dry_run_quotes_and_asks_nobody(client: openai.OpenAI, upstream: Upstream) -> None:
+def test_a_dry_run_returns_a_quote_and_sends_nothing(
+    client: openai.OpenAI, upstream: Upstream
+) -> None:
     file_id = upload(client, jsonl([line("x", max_tokens=100), line("y", "a,b")]))
     body = {"input_file_id": file_id, "endpoint": CHAT, "dry_run": True}
     with pytest.raises(openai.BadRequestError, match="endpoint"):
         client.post("/batches", body={**body, "endpoint": "/v1/embeddings"}, cast_to=object)
-    said: Any = client.post("/batches", body=body, cast_to=object)
-    assert (said["object"], said["lines"]) == ("batch.quote", 2)
-    assert {name: part["lines"] for name, part in said["models"].items()} == {"a": 2, "b": 1}
+    quote: Any = client.post("/batches", body=body, cast_to=object)
+    assert (quote["object"], quote["lines"]) == ("batch.quote", 2)
+    assert {name: part["lines"] for name, part in quote["models"].items()} == {"a": 2, "b": 1}
     assert client.batches.list().data == []
     assert not upstream.calls
 
 
-def test_a_batch_may_have_a_model_and_a_window_of_its_own(
+def test_a_batch_can_have_a_model_and_a_window_of_its_own(
     client: openai.OpenAI, upstream: Upstream
 ) -> None:
     upstream.script("b", answers("Salut"))
     more = {"model": "b", "completion_window": "14d"}
     batch = create(client, b'[{"role": "user", "content": "Hi"}]', extra_body=more)
     assert batch.expires_at == batch.created_at + 14 * 86_400
-    assert list(output(client, ended(client, batch).output_file_id)) == ["line-1"]
+    assert list(output(client, wait(client, batch).output_file_id)) == ["line-1"]

@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import csv
 import hashlib
-import io
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TextIO
 
 from msgspec import Struct
 
@@ -55,10 +54,12 @@ class PromptFile(Struct, frozen=True):
         """The job's input as JSONL; raises `RequestError` for a file that cannot be read."""
         if not self.path.is_file():
             raise RequestError(f"there is no file `{self.path}`", "file")
+        if self.column is not None:
+            with self.path.open(encoding="utf-8-sig", newline="") as text:
+                yield from self._rows(text, self.column)
+            return
         with self.path.open("rb") as file:
-            if self.column is not None:
-                yield from self._rows(file, self.column)
-            elif self.is_text:
+            if self.is_text:
                 yield from self._texts(file)
             else:
                 while data := file.read(CHUNK):
@@ -73,9 +74,9 @@ class PromptFile(Struct, frozen=True):
                 raise RequestError(f"line {number} is not valid UTF-8", "file") from None
             yield (json.encode(self._chat(text)) if text.strip() else b"") + b"\n"
 
-    def _rows(self, file: BinaryIO, column: str) -> Iterator[bytes]:
+    def _rows(self, file: TextIO, column: str) -> Iterator[bytes]:
         csv.field_size_limit(MAX_LINE)
-        reader = csv.DictReader(io.TextIOWrapper(file, "utf-8-sig", newline=""))
+        reader = csv.DictReader(file)
         number = 0
         try:
             if column not in (reader.fieldnames or ()):
