@@ -11,8 +11,10 @@ STORED = b"""{"id": "batch_1", "host": "run", "owner": "anyone", "input_file_id"
 "status": "completed", "extra": ["files/file-0"], "tally": {"done": 3, "failed": 1, "cost": 0.5}}"""
 
 
-def test_the_totals_of_a_stored_job_are_under_their_stored_name() -> None:
+def test_fields_of_a_stored_job_keep_their_stored_names() -> None:
     job = json.decode(STORED, type=Job)
     assert job.totals == Totals(done=3, failed=1, cost=0.5)
-    assert json.decode(json.encode(job))["tally"]["done"] == 3
+    assert job.earlier_outputs == ["files/file-0"]
+    stored = json.decode(json.encode(job))
+    assert (stored["tally"]["done"], stored["extra"]) == (3, ["files/file-0"])
     assert json.decode(json.encode(job), type=Job) == job

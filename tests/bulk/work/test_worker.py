@@ -35,6 +35,7 @@ from fanout.errors import (
     Unreachable,
 )
 from fanout.routing.retry_policy import Retry
+from fanout.wire import json as wire_json
 from tests.bulk.local_jobs import SYNC_INTERVAL, jsonl, line, run
 from tests.support.virtual_clock import now, run_threads_at_once
 
@@ -358,3 +359,8 @@ def test_a_line_over_the_limit_of_bytes_is_sent_alone(tmp_path: Path) -> None:
     harness = WorkerHarness(tmp_path, LINES, immediately)
     assert run(harness.work(max_bytes_in_flight=10)) == WorkResult(10, 0, 0, None)
     assert harness.max_in_flight == 1
+
+
+def test_the_result_of_a_lambda_worker_keeps_its_field_names() -> None:
+    result = json.loads(wire_json.encode(WorkResult(1, 2, 3, "time")))
+    assert result == {"done": 1, "failed": 2, "left": 3, "stop": "time"}
