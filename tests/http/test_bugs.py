@@ -11,7 +11,7 @@ import pytest
 
 from fanout.errors import INTERNAL
 from fanout.telemetry.observers import JSONLinesObserver
-from fanout.transport.engine import Incoming, Outgoing, Reply
+from fanout.transport.engine import Incoming, Outgoing, StreamedResponse
 from fanout.wire.http import WireResponse
 from tests.http.test_bad_input import models
 from tests.support.gateway_response import GatewayResponse, read_response, read_stream
@@ -35,7 +35,7 @@ class Buggy(HelloEngine):
         if _asks(request) == "b":
             raise TypeError("marker-bug")
         if _asks(request) == "c":
-            yield Reply(200, {}, _halves())
+            yield StreamedResponse(200, {}, _halves())
             return
         async with super().stream(request) as incoming:
             yield incoming

@@ -104,10 +104,10 @@ def test_a_stream_is_openais_chunks_with_usage_last(engine: RunningEngine, model
     assert len({chunk["id"] for chunk in told}) == 1
     assert told[-1]["choices"] == []
     assert told[-1]["usage"]["completion_tokens"] <= 12
-    assembly = ChunkAccumulator()
+    accumulator = ChunkAccumulator()
     for chunk in told:
-        assembly.add(chunk)
-    (choice,) = assembly.whole()["choices"]
+        accumulator.add(chunk)
+    (choice,) = accumulator.completion()["choices"]
     assert choice["message"]["content"]
     assert choice["finish_reason"] in {"stop", "length"}
 

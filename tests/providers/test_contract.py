@@ -135,10 +135,10 @@ def test_a_truncated_stream_has_not_ended(case: Path) -> None:
     "case", [c for c in cases("response.json") if (c.values[0] / "chunks.json").exists()]
 )
 def test_the_chunks_of_a_stream_together_are_the_plain_response(case: Path) -> None:
-    assembly = ChunkAccumulator()
+    accumulator = ChunkAccumulator()
     for chunk in load(case / "chunks.json"):
-        assembly.add(chunk)
-    whole, chat = assembly.whole(), load(case / "chat.json")
+        accumulator.add(chunk)
+    whole, chat = accumulator.completion(), load(case / "chat.json")
     assert whole["choices"] == chat["choices"]
     assert whole.get("usage") == chat.get("usage")
 

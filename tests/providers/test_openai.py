@@ -128,10 +128,10 @@ OF_THE_PIECE = {"content_filter_results", "delta", "channel"}
 @pytest.mark.parametrize("case", PAIRS)
 def test_a_stream_gives_the_same_response_as_the_plain_case_of_its_name(case: Path) -> None:
     """Like the contract's test, for vendors whose responses have nulls that their streams lack."""
-    assembly = ChunkAccumulator()
+    accumulator = ChunkAccumulator()
     for chunk in load(case / "chunks.json"):
-        assembly.add(chunk)
-    whole: Any = assembly.whole()
+        accumulator.add(chunk)
+    whole: Any = accumulator.completion()
     chat = load(case.with_name(case.name.removesuffix("-stream")) / "chat.json")
     for answer in (whole, chat):
         for choice in answer["choices"]:

@@ -16,7 +16,7 @@ from fanout.gateway.factory import open_gateway
 from fanout.http.app import App
 from fanout.http.asgi import Message
 from fanout.settings import Settings
-from fanout.transport.engine import Engine, Incoming, Outgoing, Reply
+from fanout.transport.engine import Engine, Incoming, Outgoing, StreamedResponse
 from fanout.wire.http import WireResponse
 
 from .background_loop import background
@@ -61,7 +61,7 @@ class HelloEngine:
     @asynccontextmanager
     async def stream(self, request: Outgoing) -> AsyncIterator[Incoming]:
         self.sent.append(request)
-        yield Reply(200, {}, _pieces())
+        yield StreamedResponse(200, {}, _pieces())
 
     async def aclose(self) -> None:
         """Nothing is open."""

@@ -50,7 +50,7 @@ def test_reading_stops_at_the_limit_and_the_connection_is_closed(
     plain.script("a", script)
 
     async def run() -> None:
-        engine = PyqwestEngine(max_answer=LIMIT)
+        engine = PyqwestEngine(max_response_bytes=LIMIT)
         try:
             with pytest.raises(TooLong):
                 await engine.send(outgoing(plain, "a"))
@@ -66,7 +66,7 @@ def test_over_http_2_too(http2: Upstream, ca: trustme.CA) -> None:
     http2.script("a", [reply(200, b" " * (LIMIT + 1))])
 
     async def run() -> None:
-        engine = PyqwestEngine(max_answer=LIMIT, ca_pem=ca.cert_pem.bytes())
+        engine = PyqwestEngine(max_response_bytes=LIMIT, ca_pem=ca.cert_pem.bytes())
         try:
             with pytest.raises(TooLong):
                 await engine.send(outgoing(http2, "a"))
@@ -87,7 +87,7 @@ def test_after_a_large_response_whole_reads_need_small_ones_again(
     upstream.script("unfinished", UNFINISHED)
 
     async def run() -> None:
-        engine = PyqwestEngine(max_answer=LIMIT, ca_pem=ca.cert_pem.bytes())
+        engine = PyqwestEngine(max_response_bytes=LIMIT, ca_pem=ca.cert_pem.bytes())
         try:
             for _ in range(SMALL_IN_A_ROW):
                 assert (await engine.send(outgoing(upstream, "small"))).body == b"x"
@@ -113,7 +113,7 @@ def test_an_https_origin_that_speaks_only_http_1_starts_without_whole_reads(
     http1.script("unfinished", UNFINISHED)
 
     async def run() -> None:
-        engine = PyqwestEngine(max_answer=LIMIT, ca_pem=ca.cert_pem.bytes())
+        engine = PyqwestEngine(max_response_bytes=LIMIT, ca_pem=ca.cert_pem.bytes())
         try:
             with pytest.raises(TooLong):
                 await engine.send(outgoing(http1, "unfinished"))
@@ -141,7 +141,7 @@ def test_a_response_of_exactly_the_limit_is_read(plain: Upstream) -> None:
     plain.script("a", [reply(200, b"x" * LIMIT)])
 
     async def run() -> bytes:
-        engine = PyqwestEngine(max_answer=LIMIT)
+        engine = PyqwestEngine(max_response_bytes=LIMIT)
         try:
             return (await engine.send(outgoing(plain, "a"))).body
         finally:

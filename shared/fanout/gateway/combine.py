@@ -1,4 +1,4 @@
-"""Several answers as one ordinary OpenAI object, or as LiteLLM's list. Pure."""
+"""Combines several responses into one OpenAI object, or into LiteLLM's list. Pure."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ ERROR = "error"
 """The `finish_reason` of a choice whose model failed."""
 
 
-class Cell(Struct, frozen=True):
-    """One (conversation, model) of a grid, answered or failed; seconds and US dollars."""
+class CellResult(Struct, frozen=True):
+    """The response or error of one conversation and model; `elapsed` in s, `cost` in US dollars."""
 
     models: tuple[str, ...]
     completion: ChatCompletion | None
@@ -27,26 +27,26 @@ class Cell(Struct, frozen=True):
 
     @property
     def label(self) -> str:
-        """The caller's name for it: the model's, or all that competed."""
+        """The model's name as the client wrote it; in a race, the names of all models."""
         return ", ".join(self.models)
 
     @property
-    def fault(self) -> dict[str, Any] | None:
-        """OpenAI's error object, if it failed."""
+    def error_object(self) -> dict[str, Any] | None:
+        """OpenAI's error object if the cell failed, else `None`."""
         return error_object(detail_of(self.error)) if self.error else None
 
     @property
     def model(self) -> str:
-        """Who answered, by the caller's name."""
+        """The name of the model that responded, as the client wrote it."""
         return self.label if self.completion is None else self.completion["model"]
 
 
-def combined_answer(cells: Sequence[Cell], request: FanOutRequest) -> dict[str, Any]:
+def combined_response(cells: Sequence[CellResult], request: FanOutRequest) -> dict[str, Any]:
     """
-    `choices[i]` for each cell, message-major; `usage` sums.
+    One object with the choices of all cells, conversation by conversation, and the summed usage.
 
-    Each choice has its own `model`, `usage`, `latency_ms` and `cost_usd`. Where `n` asks for
-    several, a cell takes `n` places, so an index always tells its cell.
+    Each choice has its own `model`, `usage`, `latency_ms` and `cost_usd`. With `n` each cell has
+    `n` indexes, so `index // n` is the number of the cell.
     """
     width = request.conversations[0].n or 1
     choices = [choice for i, cell in enumerate(cells) for choice in _choices(cell, i, width)]
@@ -59,7 +59,7 @@ def combined_answer(cells: Sequence[Cell], request: FanOutRequest) -> dict[str, 
     }
 
 
-def _choices(cell: Cell, index: int, width: int) -> list[dict[str, Any]]:
+def _choices(cell: CellResult, index: int, width: int) -> list[dict[str, Any]]:
     extra = {
         "model": cell.model,
         "latency_ms": round(cell.elapsed * 1000, 1),
@@ -69,39 +69,40 @@ def _choices(cell: Cell, index: int, width: int) -> list[dict[str, Any]]:
         return [failed_choice(cell, index * width) | extra]
     found: list[dict[str, Any]] = []
     for choice in cell.completion["choices"]:
-        place = {"index": index * width + choice.get("index", 0)}
+        number = {"index": index * width + choice.get("index", 0)}
         usage = {"usage": cell.completion.get("usage")}
         report = {"fanout": cell.completion["fanout"]} if "fanout" in cell.completion else {}
-        found.append({**choice, **place, **extra, **usage, **report})
+        found.append({**choice, **number, **extra, **usage, **report})
     return found
 
 
-def failed_choice(cell: Cell, index: int) -> dict[str, Any]:
-    """The choice of a model that failed: an empty message, and the error."""
+def failed_choice(cell: CellResult, index: int) -> dict[str, Any]:
+    """The choice of a model that failed: an empty message and the error."""
     return {
         "index": index,
         "message": {"role": "assistant", "content": None, "refusal": None},
         "finish_reason": ERROR,
         "logprobs": None,
         "usage": None,
-        "error": cell.fault,
+        "error": cell.error_object,
     }
 
 
-def listed_answer(
-    cells: Sequence[Cell],
-    stamp: Callable[[ChatCompletion], dict[str, Any]],
+def list_response(
+    cells: Sequence[CellResult],
+    complete: Callable[[ChatCompletion], dict[str, Any]],
     width: int | None,
 ) -> list[Any]:
     """
-    LiteLLM's array: one object a cell, in rows of `width` where several conversations were asked.
+    LiteLLM's list: one object for each cell; with several conversations, one list for each.
 
-    A failed one is `{"error": {…}, "model": …}`.
+    `width` is the number of cells of a conversation, `None` if there is only one conversation.
+    `complete` adds missing fields to a response. A failed cell is `{"error": {…}, "model": …}`.
     """
     flat: list[Any] = [
-        stamp(cell.completion)
+        complete(cell.completion)
         if cell.completion is not None
-        else {"error": cell.fault, "model": cell.label}
+        else {"error": cell.error_object, "model": cell.label}
         for cell in cells
     ]
     if width is None:
@@ -110,7 +111,7 @@ def listed_answer(
 
 
 def sum_usage(usages: Iterable[Any]) -> dict[str, Any] | None:
-    """The sum, key by key and detail by detail; `None` where nobody told any."""
+    """The sum of all usage objects, field by field; `None` if there are none."""
     total: dict[str, Any] = {}
     for usage in usages:
         _add(total, usage or {})

@@ -1,4 +1,4 @@
-"""The composition root: settings to a running `Gateway`, and everything closed behind it."""
+"""Creates a `Gateway` and its parts from the settings, and closes them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEFAULTS = GeneralSettings()
 
 
 def load_catalog(settings: Settings) -> Catalog:
-    """The catalog that the settings' config describes; without one, whatever prefixes resolve."""
+    """The catalog of the settings' config; without a config only prefixed names resolve."""
     config = load_file(settings.config, settings.env) if settings.config else ConfigFile()
     return resolve(config, settings.env)
 
@@ -34,7 +34,7 @@ def make_transport(
     *,
     general: GeneralSettings = DEFAULTS,
 ) -> Transport:
-    """A transport that signs for AWS once somebody asks for it."""
+    """A transport over the engine; its AWS signer is created with the first call that needs it."""
 
     def signer() -> Signer:
         from ..aws.credentials import AWSSigner
@@ -45,18 +45,18 @@ def make_transport(
         engine,
         secrets or EnvironmentSecrets(),
         signer,
-        max_answer=_bytes(general.max_response_size_mb),
+        max_response_bytes=_bytes(general.max_response_size_mb),
         max_copies=_bytes(general.max_body_memory_mb),
     )
 
 
 def make_engine(general: GeneralSettings) -> Engine:
-    """The HTTP engine within the config's limits."""
+    """The HTTP engine with the config's limits and timeouts."""
     from ..transport.connection_pool import PyqwestEngine
 
     return PyqwestEngine(
         connect_timeout=general.connect_timeout,
-        max_answer=_bytes(general.max_response_size_mb),
+        max_response_bytes=_bytes(general.max_response_size_mb),
         max_sockets=general.global_max_parallel_requests,
     )
 
@@ -71,18 +71,19 @@ async def open_gateway(
     observer: Observer | None = None,
 ) -> AsyncIterator[Gateway]:
     """
-    A gateway for the block. Each part may be given; the usual one is made otherwise.
+    A gateway for the block; parts that are not given are created.
 
     Raises `ConfigError` if the config is wrong.
     """
     catalog = catalog or load_catalog(settings)
     general = catalog.general
-    max_answer = _bytes(general.max_response_size_mb)
+    observer = observer or NullObserver()
+    limit = _bytes(general.max_response_size_mb)
     engine = engine or make_engine(general)
     transport = make_transport(settings, engine, secrets, general=general)
-    router = Router(catalog, transport, observer=observer or NullObserver(), max_answer=max_answer)
+    router = Router(catalog, transport, observer=observer, max_response_bytes=limit)
     try:
-        yield Gateway(catalog, router, pool=FairLimiter(general.global_max_parallel_requests))
+        yield Gateway(catalog, router, limiter=FairLimiter(general.global_max_parallel_requests))
     finally:
         await transport.aclose()
 

@@ -1,8 +1,8 @@
 """
-The gateway: a checked request to an answer, in any mode. Made once, used by many requests at once.
+The gateway: gets the response to a checked request, in any mode. One instance serves all requests.
 
-Composition only: which models are asked, how they are run against each other and how their answers
-become one. It alone stamps times and random ids.
+It decides which models run, how they compete and how their responses are combined. Only here are
+missing ids and times added to responses.
 """
 
 from __future__ import annotations
@@ -32,17 +32,21 @@ from ..config.resolve import Catalog
 from ..errors import AllFailed, Cause, DeadlineExceeded
 from ..routing.leg import Leg, Watcher
 from ..routing.router import Router
-from ..schema.chat import ChatChunk, ChatCompletion, says_something
+from ..schema.chat import ChatChunk, ChatCompletion, has_content
 from ..schema.fanout import FanOutRequest, Mode, Report
 from ..secret import HiddenRepr
-from .combine import Cell, combined_answer, listed_answer
+from .combine import CellResult, combined_response, list_response
 from .conversation import ConversationRunner, GridCell
 from .interleave import Interleave
-from .report import make_report, spent
+from .report import make_report, total_cost
 
 
 class Context(Struct, frozen=True, gc=False):
-    """Who asks, under which id, until when (`deadline`: seconds from now), and who watches."""
+    """
+    A request's id, the name of its client's key, its time limit and its watcher.
+
+    `deadline` is in seconds from now.
+    """
 
     request_id: str
     caller: str | None = None
@@ -51,7 +55,7 @@ class Context(Struct, frozen=True, gc=False):
 
 
 class GatewayResponse(HiddenRepr, frozen=True):
-    """A JSON body and what its headers say: an object, or LiteLLM's list."""
+    """A whole response: its JSON body (an object, or LiteLLM's list), its mode and its winner."""
 
     body: dict[str, Any] | list[Any]
     mode: Mode
@@ -59,7 +63,7 @@ class GatewayResponse(HiddenRepr, frozen=True):
 
 
 class ResponseStream(Struct, frozen=True):
-    """An answer under way, its first content in hand."""
+    """A streamed response whose first content is there."""
 
     chunks: AsyncIterator[ChatChunk]
     mode: Mode
@@ -67,7 +71,7 @@ class ResponseStream(Struct, frozen=True):
 
 
 class Gateway:
-    """Everything the surfaces can ask for; its calls share the places of `pool`, if it has one."""
+    """Gets responses, whole or streamed. All its calls share the slots of `limiter`, if given."""
 
     def __init__(
         self,
@@ -75,69 +79,69 @@ class Gateway:
         router: Router,
         *,
         now: Callable[[], float] = time.time,
-        pool: FairLimiter | None = None,
+        limiter: FairLimiter | None = None,
     ) -> None:
         self.catalog = catalog
-        self._pool = pool
-        self._contests = ConversationRunner(router, catalog.fallbacks)
+        self._limiter = limiter
+        self._runner = ConversationRunner(router, catalog.fallbacks)
         self._now = now
 
     async def answer(self, request: FanOutRequest, context: Context) -> GatewayResponse:
-        """The whole answer; raises `AllFailed`, a lone model's own error or `DeadlineExceeded`."""
-        request = self._resolved(request)
-        until = _clock() + self._deadline(request, context)
+        """The whole response; raises `AllFailed`, a single model's error or `DeadlineExceeded`."""
+        request = self._resolve(request)
+        deadline = _clock() + self._time_limit(request, context)
         if request.combined:
-            return await self._answer_all(request, context, until)
-        asked = self._grid(request, context, until)[0]
-        completion = await self._in_time(request, context, until, asked)
-        return GatewayResponse(self._stamped(completion), request.mode, completion["model"])
+            return await self._answer_all(request, context, deadline)
+        cell = self._grid(request, context, deadline)[0]
+        completion = await self._answer_cell(request, context, deadline, cell)
+        return GatewayResponse(self._complete(completion), request.mode, completion["model"])
 
     @asynccontextmanager
     async def stream(
         self, request: FanOutRequest, context: Context
     ) -> AsyncIterator[ResponseStream]:
-        """The answer as it comes, entered once its first content is in hand."""
-        request = self._resolved(request)
+        """The response as a stream; the block starts when its first content is there."""
+        request = self._resolve(request)
         run = self._stream_all if request.combined else self._stream_one
-        when = _clock() + self._deadline(request, context)
-        async with run(request, context, when) as stream:
+        deadline = _clock() + self._time_limit(request, context)
+        async with run(request, context, deadline) as stream:
             yield stream
 
-    # ---- whole answers ----
+    # ---- whole responses ----
 
-    async def _in_time(
-        self, request: FanOutRequest, context: Context, until: float, asked: GridCell
+    async def _answer_cell(
+        self, request: FanOutRequest, context: Context, deadline: float, cell: GridCell
     ) -> ChatCompletion:
-        """One cell's answer; one that is late takes nothing from those that are there."""
+        """One cell's response; each cell has the deadline of its own, so the others are kept."""
         try:
-            async with asyncio.timeout_at(until):
-                return await self._contests.answer(request, asked)
+            async with asyncio.timeout_at(deadline):
+                return await self._runner.answer(request, cell)
         except TimeoutError:
-            raise self._too_late(request, context) from None
+            raise self._deadline_error(request, context) from None
 
     async def _answer_all(
-        self, request: FanOutRequest, context: Context, until: float
+        self, request: FanOutRequest, context: Context, deadline: float
     ) -> GatewayResponse:
-        grid = self._grid(request, context, until)
-        ask = partial(self._in_time, request, context, until)
-        outcomes = await map_all(ask, grid, limit=self._limit(request))
-        cells = [
-            Cell(
-                models=asked.models,
+        grid = self._grid(request, context, deadline)
+        answer = partial(self._answer_cell, request, context, deadline)
+        outcomes = await map_all(answer, grid, limit=self._limit(request))
+        results = [
+            CellResult(
+                models=cell.models,
                 completion=outcome.value if isinstance(outcome, Success) else None,
                 error=outcome.error if isinstance(outcome, Failure) else None,
                 elapsed=outcome.elapsed,
-                cost=spent(asked.legs),
+                cost=total_cost(cell.legs),
             )
-            for asked, outcome in zip(grid, outcomes, strict=True)
+            for cell, outcome in zip(grid, outcomes, strict=True)
         ]
-        if not any(cell.completion for cell in cells):
-            raise AllFailed([Cause(cell.label, cell.error) for cell in cells if cell.error])
+        if not any(result.completion for result in results):
+            raise AllFailed([Cause(one.label, one.error) for one in results if one.error])
         if request.shape == "list":
             width = len(request.models) if request.mode == "all" else 1
-            listed = listed_answer(cells, self._stamped, width if request.nested else None)
+            listed = list_response(results, self._complete, width if request.nested else None)
             return GatewayResponse(listed, request.mode)
-        body = combined_answer(cells, request)
+        body = combined_response(results, request)
         body |= {"id": _random_id(), "created": int(self._now())}
         return GatewayResponse(body, request.mode)
 
@@ -145,27 +149,32 @@ class Gateway:
 
     @asynccontextmanager
     async def _stream_one(
-        self, request: FanOutRequest, context: Context, until: float
+        self, request: FanOutRequest, context: Context, deadline: float
     ) -> AsyncIterator[ResponseStream]:
-        asked = self._grid(request, context, until)[0]
+        cell = self._grid(request, context, deadline)[0]
         started = perf_counter()
-        async with self._contest(request, context, until, asked) as (result, leg, chunks):
+        async with self._race_cell(request, context, deadline, cell) as (result, leg, chunks):
 
             def report() -> Report:
                 outcomes = result.outcomes
-                return make_report(request.mode, asked.legs, outcomes, started, perf_counter())
+                return make_report(request.mode, cell.legs, outcomes, started, perf_counter())
 
-            told = self._told(chunks, leg.answered, request, report)
-            yield ResponseStream(told, request.mode, leg.answered)
+            model = leg.responding_model
+            client_chunks = self._client_chunks(chunks, model, request, report)
+            yield ResponseStream(client_chunks, request.mode, model)
 
-    async def _told(
+    async def _client_chunks(
         self,
         chunks: AsyncIterator[ChatChunk],
         model: str,
         request: FanOutRequest,
         report: Callable[[], Report],
     ) -> AsyncIterator[ChatChunk]:
-        """The winner's chunks under the caller's name for it; usage only if asked for, and last."""
+        """
+        The winner's chunks as the client gets them, with the model's name as the client wrote it.
+
+        If the client asked for usage, one more chunk has it, and the report of a race.
+        """
         head: dict[str, Any] = {}
         usage: Any = None
         async for chunk in chunks:
@@ -175,11 +184,11 @@ class Gateway:
             usage = chunk.get("usage") or usage
             if not chunk["choices"]:
                 continue
-            said: Any = {**chunk, **head}
-            said.pop("usage", None)
+            client_chunk: Any = {**chunk, **head}
+            client_chunk.pop("usage", None)
             if request.include_usage:
-                said["usage"] = None
-            yield said
+                client_chunk["usage"] = None
+            yield client_chunk
         if request.include_usage:
             last: Any = {"object": "chat.completion.chunk", **head, "choices": [], "usage": usage}
             if request.mode != "one":
@@ -188,73 +197,74 @@ class Gateway:
 
     @asynccontextmanager
     async def _stream_all(
-        self, request: FanOutRequest, context: Context, until: float
+        self, request: FanOutRequest, context: Context, deadline: float
     ) -> AsyncIterator[ResponseStream]:
-        grid = self._grid(request, context, until)
-        cell = partial(self._stream_cell, request, context, until)
-        openers = [partial(cell, asked) for asked in grid]
-        cells = [asked.models for asked in grid]
+        grid = self._grid(request, context, deadline)
+        open_cell = partial(self._stream_cell, request, context, deadline)
+        openers = [partial(open_cell, cell) for cell in grid]
+        models = [cell.models for cell in grid]
 
         def cost(index: int) -> float | None:
-            return spent(grid[index].legs)
+            return total_cost(grid[index].legs)
 
-        weave = Interleave(cells, request, _random_id(), int(self._now()), perf_counter, cost)
+        interleave = Interleave(models, request, _random_id(), int(self._now()), perf_counter, cost)
         async with merge_streams(openers, limit=self._limit(request)) as items:
-            woven = weave.chunks(items)
+            chunks = interleave.chunks(items)
             head: list[ChatChunk] = []
-            async for chunk in woven:
+            async for chunk in chunks:
                 head.append(chunk)
-                if says_something(chunk):
+                if has_content(chunk):
                     break
-            if len(weave.causes) == len(grid):
-                raise AllFailed(weave.causes)
-            yield ResponseStream(_then(head, woven), request.mode)
+            if len(interleave.causes) == len(grid):
+                raise AllFailed(interleave.causes)
+            yield ResponseStream(_prepend(head, chunks), request.mode)
 
     @asynccontextmanager
     async def _stream_cell(
-        self, request: FanOutRequest, context: Context, until: float, asked: GridCell
+        self, request: FanOutRequest, context: Context, deadline: float, cell: GridCell
     ) -> AsyncIterator[AsyncIterator[tuple[str, ChatChunk]]]:
-        """One cell's chunks, each with the name of the model that says it."""
-        async with self._contest(request, context, until, asked) as (_, leg, chunks):
-            yield _named(leg.answered, chunks)
+        """One cell's chunks, each with the name of its model."""
+        async with self._race_cell(request, context, deadline, cell) as (_, leg, chunks):
+            yield _with_model_name(leg.responding_model, chunks)
 
     @asynccontextmanager
-    async def _contest(
-        self, request: FanOutRequest, context: Context, until: float, asked: GridCell
+    async def _race_cell(
+        self, request: FanOutRequest, context: Context, deadline: float, cell: GridCell
     ) -> AsyncIterator[tuple[RaceResult[Any], Leg, AsyncIterator[ChatChunk]]]:
-        """One cell's result, decided in time, and its chunks, none of them too late."""
-        late = self._too_late(request, context)
+        """One cell's race, its winner's leg and chunks; `DeadlineExceeded` after the deadline."""
+        late = self._deadline_error(request, context)
         async with AsyncExitStack() as stack:
             try:
-                async with asyncio.timeout_at(until):
-                    opening = self._contests.stream(request, asked)
+                async with asyncio.timeout_at(deadline):
+                    opening = self._runner.stream(request, cell)
                     result, leg, chunks = await stack.enter_async_context(opening)
             except TimeoutError:
                 raise late from None
-            yield result, leg, with_deadline(chunks, until, late)
+            yield result, leg, with_deadline(chunks, deadline, late)
 
-    # ---- what the request means here ----
+    # ---- the request, the catalog and the limits ----
 
-    def _resolved(self, request: FanOutRequest) -> FanOutRequest:
-        """Refuse unknown names before anything is paid for; chain a lone model to its fallbacks."""
+    def _resolve(self, request: FanOutRequest) -> FanOutRequest:
+        """Reject unknown model names; turn a single model with fallbacks into mode `fallback`."""
         for name in request.names:
             self.catalog.find(name)
-        spare = self._contests.spare(request, request.models[0]) if request.mode == "one" else ()
-        if not spare:
+        if request.mode != "one":
             return request
-        return replace(
-            request, mode="fallback", models=(*request.models, *spare), stagger=None, fallbacks={}
-        )
+        fallbacks = self._runner.fallbacks_of(request, request.models[0])
+        if not fallbacks:
+            return request
+        models = (*request.models, *fallbacks)
+        return replace(request, mode="fallback", models=models, stagger=None, fallbacks={})
 
-    def _grid(self, request: FanOutRequest, context: Context, until: float) -> list[GridCell]:
-        """The cells, message-major; each with its contestants."""
+    def _grid(self, request: FanOutRequest, context: Context, deadline: float) -> list[GridCell]:
+        """The cells, conversation by conversation; each with a leg for each of its models."""
         leg = partial(
             Leg,
             request_id=context.request_id,
             mode=request.mode,
             retries=request.num_retries,
-            until=until,
-            places=self._share(request),
+            deadline=deadline,
+            slots=self._slots(request),
             size=request.size,
             watcher=context.watcher,
         )
@@ -265,28 +275,28 @@ class Gateway:
             for models in sets
         ]
 
-    def _share(self, request: FanOutRequest) -> AbstractAsyncContextManager[object] | None:
-        """The request's part of the places; `None` where it needs none."""
+    def _slots(self, request: FanOutRequest) -> AbstractAsyncContextManager[object] | None:
+        """The limit on the request's calls in flight; `None` if it needs none."""
         calls, limit = len(request.conversations) * len(request.models), self._limit(request)
-        if self._pool is not None:
-            return self._pool.share(limit)
+        if self._limiter is not None:
+            return self._limiter.share(limit)
         return asyncio.Semaphore(limit) if calls > limit else None
 
     def _limit(self, request: FanOutRequest) -> int:
-        ours = self.catalog.general.max_parallel_requests
-        return min(request.max_parallel or ours, ours)
+        configured = self.catalog.general.max_parallel_requests
+        return min(request.max_parallel or configured, configured)
 
-    def _deadline(self, request: FanOutRequest, context: Context) -> float:
-        """Seconds: the smallest of the request's, the config's and the host's."""
+    def _time_limit(self, request: FanOutRequest, context: Context) -> float:
+        """Seconds: the smallest limit of the request, the config and the host."""
         given = (request.timeout, self.catalog.timeout, context.deadline)
         return min(seconds for seconds in given if seconds is not None)
 
-    def _too_late(self, request: FanOutRequest, context: Context) -> DeadlineExceeded:
-        seconds = self._deadline(request, context)
-        return DeadlineExceeded(f"no answer within the request's {seconds:g} s")
+    def _deadline_error(self, request: FanOutRequest, context: Context) -> DeadlineExceeded:
+        seconds = self._time_limit(request, context)
+        return DeadlineExceeded(f"no response within the request's {seconds:g} s")
 
-    def _stamped(self, completion: ChatCompletion) -> dict[str, Any]:
-        """The answer with what its provider left out: an id, a time."""
+    def _complete(self, completion: ChatCompletion) -> dict[str, Any]:
+        """The response with an id and a time, if its provider sent none."""
         body: dict[str, Any] = {**completion}
         body["id"] = body.get("id") or _random_id()
         body["created"] = body.get("created") or int(self._now())
@@ -301,14 +311,14 @@ def _random_id() -> str:
     return f"chatcmpl-{random.getrandbits(96):024x}"
 
 
-async def _named(
+async def _with_model_name(
     model: str, chunks: AsyncIterator[ChatChunk]
 ) -> AsyncIterator[tuple[str, ChatChunk]]:
     async for chunk in chunks:
         yield model, chunk
 
 
-async def _then(
+async def _prepend(
     head: Sequence[ChatChunk], rest: AsyncIterator[ChatChunk]
 ) -> AsyncIterator[ChatChunk]:
     for chunk in head:

@@ -1,7 +1,7 @@
 """
-Several answers as one stream of OpenAI's chunks, told apart by `index`, as for `n > 1`.
+Merges several streams into one stream of OpenAI's chunks, with an `index` for each, as with `n`.
 
-Knows nothing of where the chunks come from or how they are written.
+Knows nothing of where the chunks come from or how they are sent.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from .combine import ERROR, sum_usage
 
 class Interleave:
     """
-    Weaves the cells' chunks. A cell's last chunk waits for its usage, which it then carries with
-    `model`, `latency_ms` and `cost_usd`; a failed cell's has `finish_reason: "error"` and `error`.
+    Merges the chunks of all cells.
+
+    A cell's last chunk is sent after the cell has ended, with `model`, `usage`, `latency_ms` and
+    `cost_usd`. The last chunk of a failed cell has `finish_reason: "error"` and `error`.
     """
 
     def __init__(
@@ -46,41 +48,41 @@ class Interleave:
 
     @property
     def causes(self) -> list[Cause]:
-        """Why the cells that failed did so, in call order."""
+        """The errors of the cells that failed, in call order."""
         return [self._causes[index] for index in sorted(self._causes)]
 
     async def chunks(
         self, items: AsyncIterator[tuple[int, tuple[str, ChatChunk]] | Ended]
     ) -> AsyncIterator[ChatChunk]:
-        """The woven chunks; the last has the summed usage, if it was asked for."""
+        """The merged chunks; the last has the summed usage, if the client asked for usage."""
         async for item in items:
             if isinstance(item, Ended):
-                for said in self._ended(item):
-                    yield said
+                for last_chunk in self._last_chunks(item):
+                    yield last_chunk
                 continue
             index, (model, chunk) = item
             self._models[index] = model
             self._usage[index] = chunk.get("usage") or self._usage[index]
-            if choices := self._moved(index, chunk):
+            if choices := self._renumber(index, chunk):
                 yield self._chunk(model, choices)
         if self._request.include_usage:
             fanout = {"mode": self._request.mode}
             name = ", ".join(self._request.models)
             yield self._chunk(name, [], usage=sum_usage(self._usage), fanout=fanout)
 
-    def _moved(self, index: int, chunk: ChatChunk) -> list[dict[str, Any]]:
-        """The chunk's choices at their place; one that finishes waits until its usage is known."""
-        moved = []
+    def _renumber(self, index: int, chunk: ChatChunk) -> list[dict[str, Any]]:
+        """The chunk's choices with their new indexes; the last of a choice is kept for later."""
+        renumbered = []
         for choice in chunk["choices"]:
-            place = index * self._width + choice.get("index", 0)
-            said: dict[str, Any] = {**choice, "index": place}
+            number = index * self._width + choice.get("index", 0)
+            moved: dict[str, Any] = {**choice, "index": number}
             if choice.get("finish_reason"):
-                self._last[index].append(said)
+                self._last[index].append(moved)
             else:
-                moved.append(said)
-        return moved
+                renumbered.append(moved)
+        return renumbered
 
-    def _ended(self, end: Ended) -> list[ChatChunk]:
+    def _last_chunks(self, end: Ended) -> list[ChatChunk]:
         model = self._models[end.index]
         latency = round((self._clock() - self._started) * 1000, 1)
         usage, cost = self._usage[end.index], self._cost(end.index)
@@ -101,5 +103,5 @@ class Interleave:
         chunk: Any = {**self._head, "model": model, "choices": choices}
         if self._request.include_usage:
             chunk["usage"] = None
-        said: ChatChunk = chunk | more
-        return said
+        complete: ChatChunk = chunk | more
+        return complete

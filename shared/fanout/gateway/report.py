@@ -1,4 +1,4 @@
-"""What a race tells of itself: each model's outcome, times, usage, cost. Pure."""
+"""The report of a race, hedge or fallback: each model's outcome, times, usage, cost. Pure."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def make_report(
     ended: float,
 ) -> Report:
     """
-    The `fanout` field of a result that began at `started`.
+    The `fanout` field of a response to a race that started at `started`.
 
-    `ended` is the end of the winner's answer: a stream's comes after the result is decided.
+    `ended` is the end of the winner's response; a stream ends later than its race.
     """
     attempts = [
         _attempt(leg, outcome, started, ended) for leg, outcome in zip(legs, outcomes, strict=True)
@@ -35,8 +35,8 @@ def make_report(
     return report
 
 
-def spent(legs: Sequence[Leg]) -> float | None:
-    """What these legs cost, in US dollars; `None` where nobody knows it of any."""
+def total_cost(legs: Sequence[Leg]) -> float | None:
+    """The cost of these legs in US dollars; `None` if no cost is known."""
     latest = [leg.latest for leg in legs]
     costs = [cost_of(leg.deployment, leg.usage) for leg in latest if leg.deployment]
     known = [cost for cost in costs if cost is not None]
@@ -46,19 +46,19 @@ def spent(legs: Sequence[Leg]) -> float | None:
 def _attempt(leg: Leg, outcome: RaceOutcome[Any], started: float, ended: float) -> Attempt:
     latest = leg.latest
     deployment = latest.deployment
-    cut = deployment is not None and isinstance(outcome, Cancelled)
+    was_cancelled = deployment is not None and isinstance(outcome, Cancelled)
     duration = (
         ended - started if isinstance(outcome, Success) else outcome.elapsed if outcome else None
     )
     return Attempt(
         model=leg.model,
-        outcome=_word(outcome),
+        outcome=_outcome_name(outcome),
         first_token_ms=_milliseconds(latest.first_token, started),
         duration_ms=_milliseconds(duration),
         error=error_object(detail_of(outcome.error)) if isinstance(outcome, Failure) else None,
         usage=latest.usage,
         cost_usd=cost_of(deployment, latest.usage) if deployment else None,
-        billing=deployment.provider.billing if deployment and cut else None,
+        billing=deployment.provider.billing if deployment and was_cancelled else None,
     )
 
 
@@ -66,7 +66,7 @@ def _milliseconds(moment: float | None, since: float = 0.0) -> float | None:
     return None if moment is None else round((moment - since) * 1000, 1)
 
 
-def _word(outcome: RaceOutcome[Any]) -> Any:
+def _outcome_name(outcome: RaceOutcome[Any]) -> Any:
     match outcome:
         case None:
             return "not_started"

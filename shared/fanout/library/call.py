@@ -21,7 +21,7 @@ from ..errors import AllFailed, Cause, ConfigError, FanoutError, ProviderError, 
 from ..gateway.factory import make_transport
 from ..gateway.gateway import Context, Gateway
 from ..routing.router import Router
-from ..schema.fanout import FanOutRequest, another, parse_request
+from ..schema.fanout import FanOutRequest, parse_request, with_messages
 from ..settings import Settings
 from ..telemetry.observers import NullObserver
 from ..transport.client_engine import ClientEngine, is_client
@@ -145,7 +145,7 @@ class Call:
         sent = plain(messages)
         try:
             if self._checked is not None and not any(isinstance(m, list) for m in sent):
-                return another(self._checked, sent)
+                return with_messages(self._checked, sent)
             request = parse_request({**self._body, "messages": sent})
         except UnicodeEncodeError:
             raise _not_utf8() from None

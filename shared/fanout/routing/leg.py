@@ -1,7 +1,7 @@
 """
-One model name's part in one request (a leg), its attempts, and the interface of its watchers.
+A leg: one model's part in one request, with its attempts, and the interface of its watchers.
 
-Knows nothing of how a call is made: the router fills it in.
+Knows nothing of how a call is made: the router fills the leg in.
 """
 
 from __future__ import annotations
@@ -24,37 +24,38 @@ Outcome: TypeAlias = Literal["ok", "failed", "cancelled"]
 
 
 class Watcher(Protocol):
-    """Is told of one request's legs while they run; must not block and must not raise."""
+    """Follows the legs of one request while they run. Its methods must not block or raise."""
 
     def started(self, leg: Leg) -> None:
-        """A deployment is being asked: the first, or another after a failure."""
+        """A call to a deployment starts: the first, or another after a failure."""
         ...
 
     def first_token(self, leg: Leg) -> None:
-        """The first content has come."""
+        """The first content has arrived."""
         ...
 
     def ended(self, leg: Leg, outcome: Outcome, error: BaseException | None) -> None:
-        """That deployment's call is over; after a failure another may be started."""
+        """The call has ended; after a failure another may start."""
         ...
 
 
 class Leg(Struct):
     """
-    One model name's part in one request, filled in as it runs: what the report and the log tell.
+    One model's part in one request, filled in as it runs; the source of the report and the log.
 
-    Times are `perf_counter`'s, but `until`, the loop's: no pause may last longer. `deployment` is
-    the one asked last, `answered` the model name that answered, which a fallback makes another. A
-    call holds one of the request's `places` while it lasts. `headers` came with a plain answer;
-    `size` is the bytes of the body that the request came in, 0 where it came in none.
+    Times are `perf_counter`'s; only `deadline` is the event loop's: no pause lasts longer.
+    `deployment` is the last one called. `responding_model` is the model that responded: another
+    name than `model` after a fallback. Each call holds one of the request's `slots`. `headers` are
+    those of a plain response. `size` is the number of bytes of the request's body, 0 if it had
+    none.
     """
 
     model: str
     request_id: str
     mode: Mode = "one"
     retries: int | None = None
-    until: float | None = None
-    places: AbstractAsyncContextManager[object] | None = None
+    deadline: float | None = None
+    slots: AbstractAsyncContextManager[object] | None = None
     size: int = 0
     started: float | None = None
     first_token: float | None = None
@@ -63,33 +64,33 @@ class Leg(Struct):
     usage: Usage | None = None
     dropped: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
-    answered: str = ""
+    responding_model: str = ""
     watcher: Watcher | None = None
     tried: list[str] = field(default_factory=list)
-    spares: list[Leg] = field(default_factory=list)
+    fallbacks: list[Leg] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.answered = self.answered or self.model
+        self.responding_model = self.responding_model or self.model
 
-    def instead(self, model: str) -> Leg:
-        """A leg of the same request for another model: this one's next fallback."""
-        spare = Leg(
+    def fallback(self, model: str) -> Leg:
+        """Make a leg of the same request for another model: the next fallback of this one."""
+        fallback = Leg(
             model,
             self.request_id,
             mode=self.mode,
             retries=self.retries,
-            until=self.until,
-            places=self.places,
+            deadline=self.deadline,
+            slots=self.slots,
             size=self.size,
             watcher=self.watcher,
         )
-        self.spares.append(spare)
-        return spare
+        self.fallbacks.append(fallback)
+        return fallback
 
     @property
     def latest(self) -> Leg:
-        """Whose times and usage count: the fallback that was started last, or this one."""
-        started = [spare for spare in self.spares if spare.started is not None]
+        """The leg whose times and usage are reported: the last fallback started, or this leg."""
+        started = [fallback for fallback in self.fallbacks if fallback.started is not None]
         return started[-1] if started else self
 
 
@@ -105,27 +106,27 @@ class AttemptState(Struct, gc=False):
 
 
 def make_record(
-    leg: Leg, this: AttemptState, outcome: Outcome, error: BaseException | None
+    leg: Leg, state: AttemptState, outcome: Outcome, error: BaseException | None
 ) -> AttemptRecord:
-    """What is told of an attempt, which has just ended: `leg.ended` is when."""
+    """The log record of an attempt that ended at `leg.ended`."""
     status = 200 if error is None else None
     if isinstance(error, ProviderError):
         status = error.upstream
     elif isinstance(error, FanoutError):
         status = error.status
-    first = None if this.first_token is None else (this.first_token - this.started) * 1000
+    first = None if state.first_token is None else (state.first_token - state.started) * 1000
     return AttemptRecord(
         request_id=leg.request_id,
         mode=leg.mode,
         model=leg.model,
-        deployment=this.deployment.id,
-        provider=this.deployment.provider.name,
+        deployment=state.deployment.id,
+        provider=state.deployment.provider.name,
         outcome=outcome,
         status=status,
         error=type(error).__name__ if outcome == "failed" else None,
         first_token_ms=None if first is None else round(first, 1),
-        duration_ms=round(((leg.ended or this.started) - this.started) * 1000, 1),
-        usage=this.usage,
-        dropped=this.dropped,
-        cost_usd=cost_of(this.deployment, this.usage),
+        duration_ms=round(((leg.ended or state.started) - state.started) * 1000, 1),
+        usage=state.usage,
+        dropped=state.dropped,
+        cost_usd=cost_of(state.deployment, state.usage),
     )

@@ -1,7 +1,7 @@
 """
-A model name's deployments: which one is next, and which ones are cooling down.
+Load balancing between the deployments of a model name: which is next, which are cooling down.
 
-Knows nothing of calls: it is told how they went. Time and chance are arguments.
+Knows nothing of calls: the router reports how they ended. Time and random numbers are arguments.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class _Member(Struct):
         return self.slots is not None and self.slots.locked()
 
 
-class _Place:
-    """One of a deployment's places; a class, as it costs each call less than a generator."""
+class _Slot:
+    """Holds a slot of a deployment for a block; a class, because a generator would be slower."""
 
     def __init__(self, member: _Member) -> None:
         self._member = member
@@ -54,9 +54,9 @@ class DeploymentGroup:
     """
     The deployments of one model name.
 
-    More than `allowed_fails` failures in a row cool a deployment down for `cooldown` seconds, or
-    for as long as its `Retry-After` says; a 429 and a refused key do so at once. A name with one
-    deployment never cools down: there is nothing else to ask.
+    After more than `allowed_fails` failures in a row a deployment cools down for `cooldown`
+    seconds, or as long as its `Retry-After` header says. A 429 and a rejected key start a cooldown
+    at once. The only deployment of a name never cools down. `rng` returns numbers in [0, 1).
     """
 
     def __init__(
@@ -64,12 +64,12 @@ class DeploymentGroup:
         deployments: Sequence[Deployment],
         *,
         now: Callable[[], float],
-        draw: Callable[[], float],
+        rng: Callable[[], float],
         allowed_fails: int = 3,
         cooldown: float = 5.0,
     ) -> None:
         self._now = now
-        self._draw = draw
+        self._rng = rng
         self._allowed_fails = allowed_fails
         self._cooldown = cooldown
         self._members = {
@@ -82,10 +82,11 @@ class DeploymentGroup:
 
     def pick(self, avoid: AbstractSet[str] = frozenset()) -> Deployment | None:
         """
-        The next deployment to ask, or `None` if `avoid` holds them all.
+        The next deployment to call, or `None` if `avoid` holds them all.
 
-        Those cooling down come last, the soonest ready first. Of the others, one with a free place
-        goes first, then the least busy for its weight; between equals, chance decides by weight.
+        A deployment with a free slot is preferred, then the one with the fewest calls in flight for
+        its weight; among equals one is picked at random, by weight. If all are cooling down, the
+        one whose cooldown ends first is picked.
         """
         members = [m for m in self._members.values() if m.deployment.id not in avoid]
         if len(members) < 2:  # noqa: PLR2004
@@ -99,25 +100,25 @@ class DeploymentGroup:
         return self._by_weight([m for m in ready if _load(m) == least])
 
     def _by_weight(self, members: Sequence[_Member]) -> Deployment:
-        point = self._draw() * sum(m.deployment.weight for m in members)
+        point = self._rng() * sum(m.deployment.weight for m in members)
         for member in members:
             point -= member.deployment.weight
             if point < 0:
                 return member.deployment
         return members[-1].deployment
 
-    def using(self, deployment: Deployment) -> AbstractAsyncContextManager[None]:
-        """Hold one of the deployment's places (`max_parallel_requests`) for the block."""
-        return _Place(self._members[deployment.id])
+    def slot(self, deployment: Deployment) -> AbstractAsyncContextManager[None]:
+        """Hold one of the deployment's slots (`max_parallel_requests`) for the block."""
+        return _Slot(self._members[deployment.id])
 
     def succeeded(self, deployment: Deployment) -> None:
-        """A call went well: earlier failures are forgotten."""
+        """A call succeeded: set the count of failures to 0."""
         self._members[deployment.id].fails = 0
 
     def failed(self, deployment: Deployment, error: ProviderError) -> None:
-        """A call failed; what the request itself was to blame for does not count."""
-        counts = error.is_retryable or isinstance(error, Refused | RateLimited)
-        if len(self._members) == 1 or not counts:
+        """A call failed; an error that the request itself caused is not counted."""
+        is_counted = error.is_retryable or isinstance(error, Refused | RateLimited)
+        if len(self._members) == 1 or not is_counted:
             return
         member = self._members[deployment.id]
         member.fails += 1

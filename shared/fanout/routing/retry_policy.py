@@ -1,8 +1,8 @@
 """
-When to try again, and how long to wait first. Pure: errors and numbers in, numbers out.
+Decides whether to retry, and how long to wait before. Pure.
 
-Full jitter, as AWS's "Exponential Backoff And Jitter" recommends; a provider's own `Retry-After`
-rules where it gives one. The base and the cap are the OpenAI SDK's.
+The wait is the provider's `Retry-After`, else exponential backoff with full jitter, as in AWS's
+"Exponential Backoff And Jitter". The base and the cap are the OpenAI SDK's.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from msgspec import Struct
 from ..errors import ProviderError
 
 
-class Retry(Struct, frozen=True):
-    """`draw` is a number in [0, 1): `random.random`, or a constant in a test."""
+class RetryPolicy(Struct, frozen=True):
+    """`rng` returns numbers in [0, 1), like `random.random`; `base` and `cap` are in seconds."""
 
-    draw: Callable[[], float]
+    rng: Callable[[], float]
     base: float = 0.5
     cap: float = 8.0
 
     def delay(self, round_number: int, error: Exception) -> float:
-        """Seconds to wait before the round after `round_number` (the first is 0)."""
+        """Seconds to wait after round `round_number` (the first is 0)."""
         if isinstance(error, ProviderError) and error.retry_after is not None:
             return error.retry_after
         ceiling: float = min(self.cap, self.base * 2.0 ** min(round_number, 64))
-        return ceiling * self.draw()
+        return ceiling * self.rng()
 
 
 def is_retryable(error: Exception) -> bool:
-    """Whether the same deployment may answer if it is asked again."""
+    """Whether the same deployment may succeed if it is called again."""
     return isinstance(error, ProviderError) and error.is_retryable

@@ -1,7 +1,7 @@
 """
-One model name to one answer: its group, its fail-over, its retries, its fallbacks' door.
+Gets one response from one model name: load balancing between its deployments, failover, retries.
 
-Knows one model name at a time; `gateway/gateway.py` chooses the names.
+Knows one model name at a time; `gateway/gateway.py` chooses the names, and runs fallbacks.
 """
 
 from __future__ import annotations
@@ -32,41 +32,42 @@ from ..errors import (
     Unsupported,
 )
 from ..schema.accumulator import ChunkAccumulator
-from ..schema.chat import ChatChunk, ChatCompletion, says_something
+from ..schema.chat import ChatChunk, ChatCompletion, has_content
 from ..schema.request import ChatRequest
 from ..schema.validation import parse_chat
 from ..telemetry.observers import Observer
 from ..transport.client import Transport
-from ..transport.engine import MAX_ANSWER
+from ..transport.engine import MAX_RESPONSE_BYTES
+from ..transport.error_mapping import OVER_SIZE_LIMIT
 from .leg import AttemptState, Leg, Outcome, make_record
 from .load_balancing import DeploymentGroup
-from .retry_policy import Retry, is_retryable
+from .retry_policy import RetryPolicy, is_retryable
 
 T = TypeVar("T")
 
-NO_PLACE: AbstractAsyncContextManager[object] = nullcontext()
-"""What a call holds whose request is not one of too many."""
+NO_SLOT: AbstractAsyncContextManager[object] = nullcontext()
+"""What a call holds if its request has no limit on calls in flight."""
 
 MAX_HEAD = 10_000
-"""Chunks of a stream that are held while none of them has content."""
+"""The most chunks at the start of a stream without any content."""
 
 
 def _clock() -> float:
-    """The event loop's clock, which a test may turn; uvloop's counts whole milliseconds only."""
+    """The event loop's clock, which tests may set; uvloop's has a resolution of 1 ms."""
     return asyncio.get_running_loop().time()
 
 
 _Call: TypeAlias = Callable[[Leg, ChatRequest, AttemptState], Awaitable[T]]
-"""Performs one attempt."""
+"""Makes one attempt."""
 
 _Attempt: TypeAlias = Callable[[Leg, ChatRequest, DeploymentGroup, Deployment], Awaitable[T]]
-"""Takes a place of the deployment's, and performs one attempt in it."""
+"""Waits for a slot of the deployment, and makes one attempt."""
 
 _Opened: TypeAlias = tuple[AsyncExitStack, AttemptState, list[ChatChunk], AsyncIterator[ChatChunk]]
 
 
 class Router:
-    """Asks a model name, whichever of its deployments answers. Used by many requests at once."""
+    """Gets responses from model names. One instance serves many concurrent requests."""
 
     def __init__(
         self,
@@ -74,130 +75,134 @@ class Router:
         transport: Transport,
         *,
         observer: Observer,
-        draw: Callable[[], float] = random.random,
-        max_answer: int = MAX_ANSWER,
+        rng: Callable[[], float] = random.random,
+        max_response_bytes: int = MAX_RESPONSE_BYTES,
     ) -> None:
         self._catalog = catalog
         self._transport = transport
         self._observer = observer
-        self._draw = draw
-        self._retry = Retry(draw)
+        self._rng = rng
+        self._retry = RetryPolicy(rng)
         self._groups: dict[str, DeploymentGroup] = {}
-        self._max_answer = max_answer
+        self._max_response_bytes = max_response_bytes
 
     async def chat(self, leg: Leg, request: ChatRequest) -> ChatCompletion:
-        """The whole answer of one model name."""
-        return await self._answered(leg, request, partial(self._placed, self._whole))
+        """The whole response of one model name."""
+        return await self._with_retries(leg, request, partial(self._in_slot, self._chat))
 
-    async def _whole(self, leg: Leg, request: ChatRequest, this: AttemptState) -> ChatCompletion:
-        fitted = with_defaults(request, this.deployment)
-        async with optional_timeout(this.deployment.timeout):
-            reply = await self._transport.chat(this.deployment, fitted, leg.size)
-        this.dropped, leg.headers = reply.dropped, reply.headers
-        this.usage = reply.completion.get("usage")
-        self._told(leg, this, "ok", None)
-        return reply.completion
+    async def _chat(self, leg: Leg, request: ChatRequest, state: AttemptState) -> ChatCompletion:
+        request = with_defaults(request, state.deployment)
+        async with optional_timeout(state.deployment.timeout):
+            response = await self._transport.chat(state.deployment, request, leg.size)
+        state.dropped, leg.headers = response.dropped, response.headers
+        state.usage = response.completion.get("usage")
+        self._record(leg, state, "ok", None)
+        return response.completion
 
     async def chat_by_stream(self, leg: Leg, request: ChatRequest) -> ChatCompletion:
         """
-        The whole answer, asked for as a stream: cancelling it then stops the provider's bill.
+        The whole response, received as a stream: closing a stream stops the model and its costs.
 
-        A stream that breaks has failed as a whole, so another deployment may still answer.
+        A stream that breaks has failed as a whole, so another deployment may still succeed.
         """
-        return await self._answered(leg, request, partial(self._placed, self._assembled))
+        return await self._with_retries(leg, request, partial(self._in_slot, self._collect_stream))
 
-    async def _assembled(
-        self, leg: Leg, request: ChatRequest, this: AttemptState
+    async def _collect_stream(
+        self, leg: Leg, request: ChatRequest, state: AttemptState
     ) -> ChatCompletion:
-        fitted = with_defaults(request, this.deployment)
-        assembly = ChunkAccumulator()
+        request = with_defaults(request, state.deployment)
+        accumulator = ChunkAccumulator()
         async with (
-            optional_timeout(this.deployment.timeout),
-            self._transport.stream(this.deployment, fitted, leg.size) as stream,
+            optional_timeout(state.deployment.timeout),
+            self._transport.stream(state.deployment, request, leg.size) as stream,
         ):
-            this.dropped = stream.dropped
+            state.dropped = stream.dropped
             async for chunk in stream.chunks:
-                if this.first_token is None and says_something(chunk):
-                    self._first_token(leg, this)
-                assembly.add(chunk)
-                if assembly.size > self._max_answer:
-                    raise _oversized(this.deployment, "the answer is too large to be held")
-        this.usage = assembly.usage
-        self._told(leg, this, "ok", None)
-        return assembly.whole()
+                if state.first_token is None and has_content(chunk):
+                    self._first_token(leg, state)
+                accumulator.add(chunk)
+                if accumulator.size > self._max_response_bytes:
+                    raise _oversized(state.deployment, OVER_SIZE_LIMIT)
+        state.usage = accumulator.usage
+        self._record(leg, state, "ok", None)
+        return accumulator.completion()
 
     @asynccontextmanager
     async def stream(
         self, leg: Leg, request: ChatRequest
     ) -> AsyncIterator[AsyncIterator[ChatChunk]]:
         """
-        The answer as it comes, entered once its first content is in hand, or all of an empty one.
+        The response as a stream; the block starts when its first content (or its end) is there.
 
-        Until then another deployment may take over; after it a fault is the caller's to hear.
+        Until then, another deployment is called if one fails; later failures are raised.
         """
-        stack, this, head, rest = await self._answered(leg, request, self._placed_open)
+        stack, state, head, rest = await self._with_retries(leg, request, self._open_in_slot)
         try:
             async with stack:
-                yield self._noting_usage(leg, this, head, rest)
+                yield self._track_usage(leg, state, head, rest)
         except BaseException as error:
-            self._told(leg, this, _outcome(error), error)
+            self._record(leg, state, _outcome(error), error)
             raise
-        self._told(leg, this, "ok", None)
+        self._record(leg, state, "ok", None)
 
-    async def _opened(
-        self, hold: AsyncExitStack, leg: Leg, request: ChatRequest, this: AttemptState
+    async def _open_stream(
+        self, stack: AsyncExitStack, leg: Leg, request: ChatRequest, state: AttemptState
     ) -> _Opened:
-        """The stream, whose connection and places are `hold`'s, and then whoever's that reads."""
-        fitted = with_defaults(request, this.deployment)
-        async with optional_timeout(this.deployment.timeout):
-            opened = await hold.enter_async_context(
-                self._transport.stream(this.deployment, fitted, leg.size)
+        """
+        Open the stream and read up to its first content.
+
+        `stack` holds the connection and the slots; on success they move to the stack returned.
+        """
+        request = with_defaults(request, state.deployment)
+        async with optional_timeout(state.deployment.timeout):
+            opened = await stack.enter_async_context(
+                self._transport.stream(state.deployment, request, leg.size)
             )
-            this.dropped = opened.dropped
+            state.dropped = opened.dropped
             head: list[ChatChunk] = []
             async for chunk in opened.chunks:
                 head.append(chunk)
                 if len(head) > MAX_HEAD:
-                    raise _oversized(this.deployment, f"{MAX_HEAD} chunks without content")
-                if says_something(chunk):
-                    self._first_token(leg, this)
+                    raise _oversized(state.deployment, f"{MAX_HEAD} chunks without content")
+                if has_content(chunk):
+                    self._first_token(leg, state)
                     break
-            return hold.pop_all(), this, head, opened.chunks
+            return stack.pop_all(), state, head, opened.chunks
 
-    async def _answered(self, leg: Leg, request: ChatRequest, attempt: _Attempt[T]) -> T:
+    async def _with_retries(self, leg: Leg, request: ChatRequest, attempt: _Attempt[T]) -> T:
         """
-        Try the group's deployments until one answers.
+        Call the group's deployments until one succeeds.
 
-        Another deployment is tried at once; when each has been, those worth another try are, after
-        a pause. There are as many tries as `num_retries` allows, and at least one for each
-        deployment. Nothing sleeps after the last, nor longer than the leg has time.
+        After a failure another deployment is called at once. When all have failed, those with a
+        retryable error are called again after a pause. There are `num_retries` + 1 attempts, and at
+        least one for each deployment. It never waits after the last attempt or past the deadline.
         """
         group = self._group(leg.model)
-        avoid: set[str] = set()
-        hopeless: set[str] = set()
-        tries = round_number = 0
+        failed: set[str] = set()  # in this round
+        not_retryable: set[str] = set()
+        attempts = round_number = 0
         leg.started = perf_counter()
         while True:
-            deployment = group.pick(avoid | hopeless)
+            deployment = group.pick(failed | not_retryable)
             if deployment is None:
-                raise AssertionError("a round always leaves someone to ask")
+                raise AssertionError("a round always leaves a deployment to call")
             try:
                 return await attempt(leg, request, group, deployment)
             except (ProviderError, MissingKey, Unsupported) as error:
-                tries += 1
-                (avoid if is_retryable(error) else hopeless).add(deployment.id)
+                attempts += 1
+                (failed if is_retryable(error) else not_retryable).add(deployment.id)
                 retries = deployment.retries if leg.retries is None else leg.retries
-                if tries >= max(retries + 1, len(group)) or len(hopeless) == len(group):
+                if attempts >= max(retries + 1, len(group)) or len(not_retryable) == len(group):
                     raise
-                if len(avoid | hopeless) == len(group):
+                if len(failed | not_retryable) == len(group):
                     pause = self._retry.delay(round_number, error)
-                    if leg.until is not None and _clock() + pause >= leg.until:
+                    if leg.deadline is not None and _clock() + pause >= leg.deadline:
                         raise
                     await asyncio.sleep(pause)
                     round_number += 1
-                    avoid.clear()
+                    failed.clear()
 
-    async def _placed(
+    async def _in_slot(
         self,
         call: _Call[T],
         leg: Leg,
@@ -205,16 +210,16 @@ class Router:
         group: DeploymentGroup,
         deployment: Deployment,
     ) -> T:
-        async with leg.places or NO_PLACE, group.using(deployment):
+        async with leg.slots or NO_SLOT, group.slot(deployment):
             return await self._attempt(call, leg, request, group, deployment)
 
-    async def _placed_open(
+    async def _open_in_slot(
         self, leg: Leg, request: ChatRequest, group: DeploymentGroup, deployment: Deployment
     ) -> _Opened:
-        async with AsyncExitStack() as hold:
-            await hold.enter_async_context(leg.places or NO_PLACE)
-            await hold.enter_async_context(group.using(deployment))
-            call = partial(self._opened, hold)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(leg.slots or NO_SLOT)
+            await stack.enter_async_context(group.slot(deployment))
+            call = partial(self._open_stream, stack)
             return await self._attempt(call, leg, request, group, deployment)
 
     async def _attempt(
@@ -225,23 +230,23 @@ class Router:
         group: DeploymentGroup,
         deployment: Deployment,
     ) -> T:
-        this = AttemptState(group, deployment, perf_counter())
+        state = AttemptState(group, deployment, perf_counter())
         leg.deployment = deployment
         leg.tried.append(deployment.id)
         if leg.watcher is not None:
             leg.watcher.started(leg)
         try:
-            return await call(leg, request, this)
+            return await call(leg, request, state)
         except TimeoutError:
-            words = f"no answer within {deployment.timeout or 0:g} s"
-            error = TimedOut(deployment, ErrorDetail(words, "timeout_error"))
-            self._told(leg, this, "failed", error)
+            message = f"no response within {deployment.timeout or 0:g} s"
+            error = TimedOut(deployment, ErrorDetail(message, "timeout_error"))
+            self._record(leg, state, "failed", error)
             raise error from None
         except ProviderError as error:
-            self._told(leg, this, "failed", error)
+            self._record(leg, state, "failed", error)
             raise
         except BaseException as error:
-            self._told(leg, this, _outcome(error), error)
+            self._record(leg, state, _outcome(error), error)
             self._raise_bug(leg, error)
             raise
 
@@ -250,63 +255,63 @@ class Router:
             group = DeploymentGroup(
                 self._catalog.find(name),
                 now=_clock,
-                draw=self._draw,
+                rng=self._rng,
                 allowed_fails=self._catalog.allowed_fails,
                 cooldown=self._catalog.cooldown_time,
             )
-            if name in self._catalog.groups:  # any other is a caller's own word: there is no end
+            if name in self._catalog.groups:  # clients may use any number of other names
                 self._groups[name] = group
         return group
 
-    async def _noting_usage(
+    async def _track_usage(
         self,
         leg: Leg,
-        this: AttemptState,
+        state: AttemptState,
         head: Sequence[ChatChunk],
         rest: AsyncIterator[ChatChunk],
     ) -> AsyncIterator[ChatChunk]:
         for chunk in head:
-            leg.usage = this.usage = chunk.get("usage") or this.usage
+            leg.usage = state.usage = chunk.get("usage") or state.usage
             yield chunk
         while True:
             try:
-                piece = await anext(rest, None)
+                next_chunk = await anext(rest, None)
             except Exception as error:
                 self._raise_bug(leg, error)
                 raise
-            if piece is None:
+            if next_chunk is None:
                 return
-            leg.usage = this.usage = piece.get("usage") or this.usage
-            yield piece
+            leg.usage = state.usage = next_chunk.get("usage") or state.usage
+            yield next_chunk
 
     def _raise_bug(self, leg: Leg, error: BaseException) -> None:
-        """Of a bug the log is told here, whatever else the others in the request come to."""
+        """Log a bug and raise `Internal`; do nothing for other errors."""
         if isinstance(error, Exception) and not isinstance(error, FanoutError):
             self._observer.bug(leg.request_id, error)
             raise Internal from error
 
-    def _first_token(self, leg: Leg, this: AttemptState) -> None:
-        this.first_token = leg.first_token = perf_counter()
+    def _first_token(self, leg: Leg, state: AttemptState) -> None:
+        state.first_token = leg.first_token = perf_counter()
         if leg.watcher is not None:
             leg.watcher.first_token(leg)
 
-    def _told(
-        self, leg: Leg, this: AttemptState, outcome: Outcome, error: BaseException | None
+    def _record(
+        self, leg: Leg, state: AttemptState, outcome: Outcome, error: BaseException | None
     ) -> None:
-        """An attempt is over, a streamed one when its last word is said."""
+        """Record the end of an attempt: in the group, the leg, the watcher and the log."""
         if error is None:
-            this.group.succeeded(this.deployment)
+            state.group.succeeded(state.deployment)
         elif isinstance(error, ProviderError):
-            this.group.failed(this.deployment, error)
+            state.group.failed(state.deployment, error)
         leg.ended = perf_counter()
-        leg.usage, leg.dropped = this.usage, this.dropped
+        leg.usage, leg.dropped = state.usage, state.dropped
         if leg.watcher is not None:
             leg.watcher.ended(leg, outcome, error)
-        self._observer.attempt(make_record(leg, this, outcome, error))
+        self._observer.attempt(make_record(leg, state, outcome, error))
 
 
-def _oversized(deployment: Deployment, words: str) -> Oversized:
-    return Oversized(deployment, ErrorDetail(words))
+def _oversized(deployment: Deployment, message: str) -> Oversized:
+    return Oversized(deployment, ErrorDetail(message))
 
 
 def _outcome(error: BaseException) -> Outcome:
@@ -314,7 +319,7 @@ def _outcome(error: BaseException) -> Outcome:
 
 
 def with_defaults(request: ChatRequest, deployment: Deployment) -> ChatRequest:
-    """The request with the deployment's default parameters where the caller says nothing."""
+    """The request, with the deployment's defaults for the parameters that it does not set."""
     if not deployment.defaults:
         return request
     return parse_chat({**deployment.defaults, **request.body})

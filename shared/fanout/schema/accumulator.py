@@ -1,4 +1,4 @@
-"""Chunks of a stream put together to the whole answer that they tell."""
+"""Collects the chunks of a stream into the whole response."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from typing import Any
 from ..wire import json
 from .chat import ChatChunk, ChatCompletion
 
-# What of a chunk belongs to the answer as a whole; everything else of it is about the piece.
-_PIECE_ONLY = frozenset({"object", "choices", "usage", "obfuscation"})
+# Fields of a chunk that are not copied into the response. `choices` and `usage` are collected.
+_CHUNK_ONLY = frozenset({"object", "choices", "usage", "obfuscation"})
 
-
-# What Python keeps for a piece of text beside its characters: the object, its place in a list.
-_PIECE = 64
+# Bytes of memory for a text besides its characters: the Python object and its entry in a list.
+_OVERHEAD = 64
 
 
 class ChunkAccumulator:
     """
-    Takes the chunks of one stream in order; `whole` is the answer so far.
+    Collects the chunks of one stream, in order; `completion` returns the response so far.
 
-    `size` is about how many bytes of memory it takes.
+    `size` is roughly the number of bytes in memory.
     """
 
     def __init__(self) -> None:
@@ -29,45 +28,45 @@ class ChunkAccumulator:
         self.size = 0
 
     def add(self, chunk: ChatChunk) -> None:
-        """Take the next chunk."""
+        """Add the next chunk."""
         for name, value in chunk.items():
-            if name not in _PIECE_ONLY and value is not None:
+            if name not in _CHUNK_ONLY and value is not None:
                 self._top.setdefault(name, value)
         if usage := chunk.get("usage"):
             self._usage = usage
-        for piece in chunk["choices"]:
-            index = piece.get("index", 0)
+        for choice in chunk["choices"]:
+            index = choice.get("index", 0)
             if index not in self._choices:
                 self._choices[index] = _Choice()
-            self._choices[index].add(piece)
-            self.size += _weight(piece)
+            self._choices[index].add(choice)
+            self.size += _memory_size(choice)
 
     @property
     def usage(self) -> Any:
-        """The usage told so far, or `None`."""
+        """The last usage received, or `None`."""
         return self._usage
 
-    def whole(self) -> ChatCompletion:
-        """The answer that the chunks so far amount to."""
-        answer: Any = {
+    def completion(self) -> ChatCompletion:
+        """The response that consists of the chunks so far."""
+        response: Any = {
             **self._top,
             "object": "chat.completion",
-            "choices": [self._choices[i].whole(i) for i in sorted(self._choices)],
+            "choices": [self._choices[i].choice(i) for i in sorted(self._choices)],
             "usage": self._usage,
         }
-        completion: ChatCompletion = answer
+        completion: ChatCompletion = response
         return completion
 
 
-def _weight(piece: Any) -> int:
-    """About what a piece takes: its text, and of the rare rest what it would be as JSON."""
+def _memory_size(choice: Any) -> int:
+    """Roughly a choice's bytes in memory: its texts, and anything else by its size as JSON."""
     size = 0
-    for value in piece["delta"].values():
+    for value in choice["delta"].values():
         if isinstance(value, str):
-            size += len(value) + _PIECE
+            size += len(value) + _OVERHEAD
         elif value:
-            size += len(json.encode(value)) + _PIECE
-    if logprobs := piece.get("logprobs"):
+            size += len(json.encode(value)) + _OVERHEAD
+    if logprobs := choice.get("logprobs"):
         size += len(json.encode(logprobs))
     return size
 
@@ -80,13 +79,13 @@ class _Choice:
         self._rest: dict[str, Any] = {}
         self._message: dict[str, Any] = {}
 
-    def add(self, piece: Any) -> None:
-        for name, value in piece["delta"].items():
+    def add(self, choice: Any) -> None:
+        for name, value in choice["delta"].items():
             self._add_delta(name, value)
-        for name, value in (piece.get("logprobs") or {}).items():
+        for name, value in (choice.get("logprobs") or {}).items():
             if value:
                 self._logprobs.setdefault(name, []).extend(value)
-        for name, value in piece.items():
+        for name, value in choice.items():
             if name not in {"delta", "index", "logprobs"} and value is not None:
                 self._rest[name] = value
 
@@ -113,13 +112,13 @@ class _Choice:
             elif name != "index" and value is not None:
                 call[name] = value
 
-    def whole(self, index: int) -> dict[str, Any]:
+    def choice(self, index: int) -> dict[str, Any]:
         texts = {name: "".join(parts) for name, parts in self._texts.items()}
         content = texts.pop("content", "") or None
         message = {"role": "assistant", "content": content, **self._message}
         message |= {name: text for name, text in texts.items() if text}
         if self._calls:
-            message["tool_calls"] = [_whole_call(self._calls[i]) for i in sorted(self._calls)]
+            message["tool_calls"] = [_tool_call(self._calls[i]) for i in sorted(self._calls)]
         elif content is None and not texts.get("refusal"):
             message["content"] = ""
         choice = {"index": index, "message": message, "finish_reason": None, **self._rest}
@@ -128,7 +127,7 @@ class _Choice:
         return choice
 
 
-def _whole_call(call: dict[str, Any]) -> dict[str, Any]:
+def _tool_call(call: dict[str, Any]) -> dict[str, Any]:
     function = call["function"]
     rest = {name: value for name, value in call.items() if name != "function"}
     return {

@@ -1,9 +1,9 @@
 """
-Chat completions in OpenAI's shapes: the request as checked structs, answers as typed JSON objects.
+Chat completions in OpenAI's format, as typed JSON objects, and functions that create them.
 
-A request is checked field by field on its way in. An answer stays the JSON object it is on the
-wire, so that whatever a provider adds to it reaches the caller unchanged.
-Source of the shapes: openai-openapi 2.3.0, `CreateChatCompletionRequest` and its answers.
+A response stays a plain JSON object, so that fields that a provider adds reach the client as they
+are. Source of the format: openai-openapi 2.3.0, `CreateChatCompletionResponse` and
+`CreateChatCompletionStreamResponse`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Role: TypeAlias = Literal["assistant", "developer", "function", "system", "tool"
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 
 
-# ---- answers ----
+# ---- responses ----
 
 
 class PromptDetails(TypedDict, total=False):
@@ -33,7 +33,7 @@ class CompletionDetails(TypedDict, total=False):
 
 
 class Usage(TypedDict):
-    """Tokens of one answer. `prompt_tokens` counts cached ones too, as OpenAI does."""
+    """Tokens of one response. As with OpenAI, `prompt_tokens` includes cached tokens."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -48,7 +48,7 @@ class CalledFunction(TypedDict):
 
 
 class ToolCall(TypedDict):
-    """`extra_content` is what a provider wants back with the call (Google's thought signature)."""
+    """`extra_content` must be sent back with the call (for example Google's thought signature)."""
 
     id: str
     type: Literal["function"]
@@ -82,7 +82,7 @@ class Choice(TypedDict):
 
 
 class ChatCompletion(TypedDict):
-    """One whole answer. What the provider left out (`id`, `created`) the gateway stamps."""
+    """One whole response. The gateway adds `id` and `created` if the provider sent none."""
 
     object: Literal["chat.completion"]
     model: str
@@ -101,7 +101,7 @@ class FunctionDelta(TypedDict, total=False):
 
 
 class ToolCallDelta(TypedDict):
-    """A piece of a tool call; `id`, `type` and the name come with its first piece only."""
+    """A part of a tool call; only its first part has `id`, `type` and the function's name."""
 
     index: int
     id: NotRequired[str]
@@ -129,7 +129,7 @@ class ChunkChoice(TypedDict):
 
 
 class ChatChunk(TypedDict):
-    """One piece of a streamed answer; the one with `usage` may have no choices."""
+    """One chunk of a streamed response; the one with `usage` may have no choices."""
 
     object: Literal["chat.completion.chunk"]
     model: str
@@ -148,14 +148,14 @@ def make_completion(
     usage: Usage | None,
     **more: Any,
 ) -> ChatCompletion:
-    """An answer of one choice."""
-    answer = ChatCompletion(
+    """A response with one choice."""
+    completion = ChatCompletion(
         object="chat.completion",
         model=model,
         choices=[Choice(index=0, message=message, finish_reason=finish_reason)],
         usage=usage,
     )
-    return answer | more if more else answer  # type: ignore[return-value]
+    return completion | more if more else completion  # type: ignore[return-value]
 
 
 def make_chunk(
@@ -164,7 +164,7 @@ def make_chunk(
     finish_reason: FinishReason | None = None,
     **more: Any,
 ) -> ChatChunk:
-    """A chunk of one choice."""
+    """A chunk with one choice."""
     chunk = ChatChunk(
         object="chat.completion.chunk",
         model=model,
@@ -244,11 +244,11 @@ def make_usage(
     return usage
 
 
-def says_something(chunk: ChatChunk) -> bool:
+def has_content(chunk: ChatChunk) -> bool:
     """
-    Whether this chunk carries content that a reader would see: the first that does wins a race.
+    Whether the chunk has content for its reader. The first model with such a chunk wins a race.
 
-    A role, an empty string (OpenAI opens with both) or usage alone is not content.
+    A role, an empty string (OpenAI's first chunk has both) or usage alone is not content.
     """
     for choice in chunk["choices"]:
         delta: Mapping[str, Any] = choice["delta"]

@@ -1,4 +1,4 @@
-"""OpenAI's error object: four keys, always all of them."""
+"""OpenAI's error object, which always has all of its four fields."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def error_object(detail: ErrorDetail) -> dict[str, Any]:
 
 
 def error_body(error: Exception) -> dict[str, Any]:
-    """`{"error": {…}}`; where every model failed it has `causes`, in call order."""
-    said = error_object(detail_of(error))
+    """`{"error": {…}}`; if every model failed, it has `causes`, in call order."""
+    body = error_object(detail_of(error))
     if isinstance(error, AllFailed):
-        said["causes"] = [
+        body["causes"] = [
             {
                 "model": cause.model,
                 "status": status_of(cause.error),
@@ -29,4 +29,4 @@ def error_body(error: Exception) -> dict[str, Any]:
             }
             for cause in error.failures
         ]
-    return {"error": said}
+    return {"error": body}

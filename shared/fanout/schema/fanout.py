@@ -1,8 +1,8 @@
 """
-The fan-out extension of a chat request: which models, in which mode, for which conversations.
+The fan-out part of a chat request: which models, in which mode, for which conversations.
 
-`parse_request` turns a caller's body into a checked `FanOutRequest`; `Report` is what an answer
-tells of who was asked. Knows nothing of providers, keys or time.
+`parse_request` checks a client's body and returns a `FanOutRequest`. `Report` is the `fanout` field
+of a response. Knows nothing of providers, keys or time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..errors import RequestError, UnknownModel
 from ..secret import HiddenRepr
 from .chat import Usage
 from .request import ChatRequest
-from .validation import convert, like, parse_chat
+from .validation import convert, parse_chat, replace_messages
 
 Mode: TypeAlias = Literal["one", "all", "race", "hedge", "fallback"]
 Shape: TypeAlias = Literal["object", "list"]
@@ -26,7 +26,7 @@ MAX_MODELS = 1_000
 """The most models that one request may name."""
 
 MAX_NAME = 512
-"""The most characters of a model's name; AWS's longest have half as many."""
+"""The most characters of a model's name; AWS's longest names have half as many."""
 
 MAX_CALLS = 10_000
 """The most upstream calls (conversations x models) that one request may ask for."""
@@ -57,7 +57,7 @@ class StreamOptions(Struct, frozen=True, kw_only=True):
 
 
 class GatewayFields(Struct, frozen=True, kw_only=True):
-    """What of a request's body is addressed to the gateway and not to a model."""
+    """The fields of a request's body that are for the gateway and not sent to a model."""
 
     model: str | list[str] | None = None
     fanout: FanOutField | None = None
@@ -72,15 +72,16 @@ class GatewayFields(Struct, frozen=True, kw_only=True):
 
 GATEWAY_FIELDS = frozenset(GatewayFields.__struct_fields__)
 
-# Never a caller's to choose: where a call goes and with whose key is the config's business.
+# Only the config sets where calls go and with which key.
 FORBIDDEN = frozenset({"api_base", "base_url", "api_key", "api_version"})
 
 
 class FanOutRequest(HiddenRepr, frozen=True, gc=False):
     """
-    A checked request: every conversation for one model, or for several in some mode.
+    A checked request: one or several conversations, one or several models, and a mode.
 
-    `size` is the bytes of the body that it came in, 0 where it came in none.
+    `nested` says whether `messages` was a list of conversations. `size` is the number of bytes of
+    the request's body, 0 if it had none.
     """
 
     models: tuple[str, ...]
@@ -99,18 +100,18 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
 
     @property
     def combined(self) -> bool:
-        """Whether the answer is several answers in one object."""
+        """Whether the response combines several responses."""
         return self.nested or self.mode == "all"
 
     @property
     def names(self) -> set[str]:
-        """Every model that this request may come to call."""
-        spare = (self.fallbacks or {}).values()
-        return {*self.models, *(name for names in spare for name in names)}
+        """Every model that this request may call, fallbacks included."""
+        fallbacks = (self.fallbacks or {}).values()
+        return {*self.models, *(name for names in fallbacks for name in names)}
 
 
 class Attempt(TypedDict):
-    """What became of one model in a race, hedge or fallback; times in milliseconds."""
+    """One model's outcome in a race, hedge or fallback; times in milliseconds."""
 
     model: str
     outcome: Literal["won", "cancelled", "failed", "not_started"]
@@ -123,7 +124,7 @@ class Attempt(TypedDict):
 
 
 class Report(TypedDict):
-    """The `fanout` field of an answer."""
+    """The `fanout` field of a response."""
 
     mode: Mode
     attempts: list[Attempt]
@@ -131,7 +132,7 @@ class Report(TypedDict):
 
 
 def parse_request(body: object, size: int = 0) -> FanOutRequest:
-    """Check a caller's JSON body of so many bytes; raises `RequestError` that names the field."""
+    """Check a client's JSON body of `size` bytes; raises a `RequestError` with the field's name."""
     if not isinstance(body, dict):
         raise RequestError("the body must be a JSON object", None, "invalid_type")
     if named := FORBIDDEN & body.keys():
@@ -139,16 +140,16 @@ def parse_request(body: object, size: int = 0) -> FanOutRequest:
         raise RequestError(f"`{name}` is set in the gateway's config, not in a request", name)
     if len(body) > MAX_FIELDS:
         raise RequestError(f"the body has {len(body)} fields; at most {MAX_FIELDS}", None)
-    asked = convert({k: v for k, v in body.items() if k in GATEWAY_FIELDS}, GatewayFields)
-    if asked.stream_options is not None and not asked.stream:
+    fields = convert({k: v for k, v in body.items() if k in GATEWAY_FIELDS}, GatewayFields)
+    if fields.stream_options is not None and not fields.stream:
         raise RequestError("`stream_options` needs `stream: true`", "stream_options")
-    fanout = asked.fanout or FanOutField()
-    models = _models(asked, fanout)
-    mode, stagger = _mode(asked, fanout, len(models))
+    fanout = fields.fanout or FanOutField()
+    models = _models(fields, fanout)
+    mode, stagger = _mode(fields, fanout, len(models))
     conversations, nested = _conversations(body, len(models))
-    if fanout.shape == "list" and asked.stream:
+    if fanout.shape == "list" and fields.stream:
         raise RequestError("a list cannot be streamed; leave out `fanout.shape`", "fanout.shape")
-    options = asked.stream_options or StreamOptions()
+    options = fields.stream_options or StreamOptions()
     return FanOutRequest(
         models=models,
         mode=mode,
@@ -156,32 +157,32 @@ def parse_request(body: object, size: int = 0) -> FanOutRequest:
         nested=nested,
         stagger=stagger,
         shape=fanout.shape,
-        stream=bool(asked.stream),
+        stream=bool(fields.stream),
         include_usage=bool(options.include_usage),
         max_parallel=fanout.max_parallel,
-        timeout=asked.timeout or asked.request_timeout,
-        num_retries=asked.num_retries,
-        fallbacks=_fallbacks(asked.fallbacks, models),
+        timeout=fields.timeout or fields.request_timeout,
+        num_retries=fields.num_retries,
+        fallbacks=_fallbacks(fields.fallbacks, models),
         size=size,
     )
 
 
-def another(request: FanOutRequest, messages: list[Any]) -> FanOutRequest:
-    """The same request about other messages: what is the same is not checked again."""
+def with_messages(request: FanOutRequest, messages: list[Any]) -> FanOutRequest:
+    """The same request with other messages; only the messages are checked again."""
     first = request.conversations[0]
-    said = like(first, {**first.body, "messages": messages})
-    return replace(request, conversations=(said,))
+    conversation = replace_messages(first, {**first.body, "messages": messages})
+    return replace(request, conversations=(conversation,))
 
 
-def _models(asked: GatewayFields, fanout: FanOutField) -> tuple[str, ...]:
-    """The names in `fanout.models`, or in `model`: a string, a comma list or a list."""
+def _models(fields: GatewayFields, fanout: FanOutField) -> tuple[str, ...]:
+    """The names in `fanout.models`, else in `model`: one name, several with commas, or a list."""
     if fanout.models is not None:
         names, param = fanout.models, "fanout.models"
-    elif asked.model is None:
+    elif fields.model is None:
         raise RequestError("`model` is missing", "model", "missing_required_parameter")
     else:
         param = "model"
-        names = asked.model.split(",") if isinstance(asked.model, str) else asked.model
+        names = fields.model.split(",") if isinstance(fields.model, str) else fields.model
     names = [name.strip() for name in names]
     if not names or not all(names):
         raise RequestError(f"`{param}` has an empty model name; write `a, b`", param)
@@ -192,17 +193,17 @@ def _models(asked: GatewayFields, fanout: FanOutField) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _mode(asked: GatewayFields, fanout: FanOutField, count: int) -> tuple[Mode, float | None]:
-    """The mode, and the pause between two starts (`None`: only when one fails)."""
+def _mode(fields: GatewayFields, fanout: FanOutField, count: int) -> tuple[Mode, float | None]:
+    """The mode, and the seconds between two starts (`None`: the next starts after a failure)."""
     mode, stagger = fanout.mode, fanout.stagger
     if mode is None:
-        if asked.fastest_response or stagger is not None:
+        if fields.fastest_response or stagger is not None:
             mode = "race"
-        elif count > 1 or isinstance(asked.model, list) or fanout.models:
+        elif count > 1 or isinstance(fields.model, list) or fanout.models:
             mode = "all"
         else:
             mode = "one"
-    elif asked.fastest_response and mode not in {"race", "hedge"}:
+    elif fields.fastest_response and mode not in {"race", "hedge"}:
         raise RequestError(
             f"`fastest_response` cannot be used with `fanout.mode: {mode}`", "fanout.mode"
         )
@@ -218,7 +219,11 @@ def _mode(asked: GatewayFields, fanout: FanOutField, count: int) -> tuple[Mode, 
 
 
 def _conversations(body: Mapping[str, Any], models: int) -> tuple[tuple[ChatRequest, ...], bool]:
-    """One conversation, or one for each list in `messages`; the rest is checked once for all."""
+    """
+    One conversation, or one for each list in `messages`, and whether it is such a list.
+
+    The other fields are checked only once.
+    """
     rest = {name: value for name, value in body.items() if name not in GATEWAY_FIELDS}
     messages = rest.get("messages")
     if not isinstance(messages, list) or not any(isinstance(m, list) for m in messages):
@@ -235,16 +240,16 @@ def _conversations(body: Mapping[str, Any], models: int) -> tuple[tuple[ChatRequ
                 "send either a list of messages or a list of such lists",
                 f"messages[{index}]",
             )
-        said = {**rest, "messages": conversation}
+        own = {**rest, "messages": conversation}
         try:
-            found.append(like(found[0], said) if found else parse_chat(said))
+            found.append(replace_messages(found[0], own) if found else parse_chat(own))
         except RequestError as error:
             raise _inside(error, index) from None
     return tuple(found), True
 
 
 def _inside(error: RequestError, index: int) -> RequestError:
-    """The same error, its path leading through the conversation it was found in."""
+    """The same error, with the conversation's index in its path."""
     if not error.param or not error.param.startswith("messages"):
         return error
     param = f"messages[{index}]{error.param.removeprefix('messages')}"
@@ -255,21 +260,21 @@ def _inside(error: RequestError, index: int) -> RequestError:
 def _fallbacks(
     given: list[str | dict[str, Any]] | None, models: tuple[str, ...]
 ) -> dict[str, tuple[str, ...]] | None:
-    """LiteLLM's `["b"]` (for every model) or `[{"a": ["b"]}]` (for the one named)."""
+    """LiteLLM's `["b"]` (for every model) or `[{"a": ["b"]}]` (for model `a`)."""
     if given is None:
         return None
-    everyone = tuple(name for name in given if isinstance(name, str))
-    found = {name: everyone for name in models if everyone}
-    count = len(everyone)
+    for_all = tuple(name for name in given if isinstance(name, str))
+    found = {name: for_all for name in models if for_all}
+    count = len(for_all)
     for index, entry in enumerate(given):
         if isinstance(entry, dict):
-            for name, spare in entry.items():
-                if not isinstance(spare, list) or not all(isinstance(s, str) for s in spare):
+            for name, names in entry.items():
+                if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
                     param = f"fallbacks[{index}].{name}"
                     raise RequestError(f"`{param}` must be a list of model names", param)
-                count += 1 + len(spare)
+                count += 1 + len(names)
                 if count <= MAX_FALLBACKS:
-                    found[name] = (*found.get(name, ()), *spare)
+                    found[name] = (*found.get(name, ()), *names)
     if count > MAX_FALLBACKS:
         raise RequestError(f"`fallbacks` has {count} names; at most {MAX_FALLBACKS}", "fallbacks")
     return found

@@ -1,8 +1,8 @@
 """
-A chat completion's request in OpenAI's shapes: structs that check each field on its way in, and
-show nothing of a prompt in their reprs.
+A chat completion's request in OpenAI's format: structs that check each field when they are made.
 
-Source of the shapes: openai-openapi 2.3.0, `CreateChatCompletionRequest`.
+Their reprs show nothing of a prompt. Source of the format: openai-openapi 2.3.0,
+`CreateChatCompletionRequest`.
 """
 
 from __future__ import annotations
@@ -118,16 +118,18 @@ class AllowedTools(HiddenRepr, frozen=True, kw_only=True, tag_field="type", tag=
 
     @property
     def required(self) -> bool:
-        """Whether one of them must be called."""
+        """Whether the model must call one of the tools."""
         return self.allowed_tools.get("mode") == "required"
 
     @property
     def names(self) -> frozenset[str]:
-        """The functions that may be called."""
+        """The functions that the model may call."""
         tools = [tool for tool in self.allowed_tools.get("tools") or () if isinstance(tool, dict)]
-        called = [tool.get("function") for tool in tools if tool.get("type") == "function"]
+        functions = [tool.get("function") for tool in tools if tool.get("type") == "function"]
         return frozenset(
-            str(one["name"]) for one in called if isinstance(one, dict) and "name" in one
+            str(function["name"])
+            for function in functions
+            if isinstance(function, dict) and "name" in function
         )
 
 
@@ -140,7 +142,7 @@ ToolChoice: TypeAlias = (
 
 
 class Message(HiddenRepr, frozen=True, kw_only=True, tag_field="role"):
-    """One message of a conversation; its `role` says which."""
+    """One message of a conversation; `role` names its class."""
 
 
 class SystemMessage(Message, frozen=True, kw_only=True, tag="system"):
@@ -234,9 +236,9 @@ class ChatRequest(HiddenRepr, frozen=True, gc=False, kw_only=True):
     """
     One conversation for one model, checked.
 
-    `body` is the same request as the caller wrote it, without what is addressed to the gateway
-    (fan-out fields, `stream`): an OpenAI-compatible provider gets it field for field. Every other
-    codec reads the typed fields. Neither is ever edited.
+    `body` is the request as the client wrote it, without the gateway's own fields (fan-out fields,
+    `stream`). OpenAI-compatible providers get the fields of `body`; the codecs of the others read
+    the typed fields. Neither is ever changed.
     """
 
     messages: Annotated[list[AnyMessage], Meta(min_length=1)]
@@ -275,10 +277,10 @@ class ChatRequest(HiddenRepr, frozen=True, gc=False, kw_only=True):
 
     @property
     def limit(self) -> int | None:
-        """The most tokens the answer may have, under either of its two names."""
+        """The max tokens of the response, under either of the field's two names."""
         return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
 
     @property
     def stops(self) -> list[str]:
-        """The stop sequences, as a list whichever way they were written."""
+        """The stop sequences, always as a list."""
         return [self.stop] if isinstance(self.stop, str) else list(self.stop or ())

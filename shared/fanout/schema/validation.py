@@ -86,7 +86,7 @@ def parse_chat(body: Mapping[str, Any]) -> ChatRequest:
     return convert({**body, "body": body}, ChatRequest)
 
 
-def like(request: ChatRequest, body: Mapping[str, Any]) -> ChatRequest:
+def replace_messages(request: ChatRequest, body: Mapping[str, Any]) -> ChatRequest:
     """The same request with the messages of `body`; nothing else is checked again."""
     messages = convert({"messages": body["messages"]}, Conversation).messages
     return msgspec.structs.replace(request, messages=messages, body=body)

@@ -24,7 +24,7 @@ from ..schema.request import ChatRequest
 from ..secret import HiddenRepr, Secret
 from ..wire.http import WireRequest, WireResponse
 from .credentials import SecretSource, Signer
-from .engine import MAX_ANSWER, Engine, EngineError, Incoming, Outgoing, TooLong
+from .engine import MAX_RESPONSE_BYTES, Engine, EngineError, Incoming, Outgoing, TooLong
 from .error_mapping import (
     MAX_ERROR_BODY,
     from_engine_error,
@@ -62,8 +62,8 @@ class Transport:
     """
     Calls deployments. One instance serves many concurrent calls.
 
-    `max_answer` is the size limit of one event of a stream, `max_copies` that of all big request
-    bodies being sent together, both in bytes. A call that would exceed `max_copies` waits.
+    `max_response_bytes` is the size limit of one event of a stream, `max_copies` that of all big
+    request bodies being sent together, both in bytes. A call that would exceed `max_copies` waits.
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class Transport:
         secrets: SecretSource,
         signer: Callable[[], Signer],
         *,
-        max_answer: int = MAX_ANSWER,
+        max_response_bytes: int = MAX_RESPONSE_BYTES,
         max_copies: int = MAX_COPIES,
     ) -> None:
         self._engine = engine
         self._copies = MemoryBudget(max_copies)
-        self._max_answer = max_answer
+        self._max_response_bytes = max_response_bytes
         self._secrets = secrets
         self._make_signer = signer
         self._signer: Signer | None = None
@@ -144,7 +144,7 @@ class Transport:
                         incoming.status, incoming.headers, await _error_body(incoming)
                     )
                     raise from_response(deployment, response, signed.key)
-                chunks = _chunks(deployment, incoming, signed.key, self._max_answer)
+                chunks = _chunks(deployment, incoming, signed.key, self._max_response_bytes)
                 yield OpenStream(chunks, incoming.headers, wire.dropped)
         except EngineError as error:
             raise from_engine_error(deployment, error) from None

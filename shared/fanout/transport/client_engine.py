@@ -17,7 +17,7 @@ from ..concurrency.threads import ThreadedGenerator
 from ..errors import RequestError
 from ..wire.http import WireResponse
 from .engine import (
-    MAX_ANSWER,
+    MAX_RESPONSE_BYTES,
     Bounded,
     ConnectFailed,
     ConnectionLost,
@@ -25,9 +25,9 @@ from .engine import (
     Incoming,
     Outgoing,
     ProxyRefused,
-    Reply,
     SlowConnect,
     SlowResponse,
+    StreamedResponse,
 )
 
 PACKAGES = ("httpx", "httpx2")
@@ -61,7 +61,7 @@ def is_client(value: object) -> bool:
 
 class ClientEngine:
     """
-    The engine; a whole response may have `max_answer` bytes.
+    The engine; a whole response may have `max_response_bytes` bytes.
 
     The client's own headers are sent too; a header of the request replaces the client's. Redirects
     are not followed, even if the client's option is on. Cookies are in the client's jar: one that
@@ -70,14 +70,18 @@ class ClientEngine:
     """
 
     def __init__(
-        self, client: Any, *, max_answer: int = MAX_ANSWER, owns_client: bool = False
+        self,
+        client: Any,
+        *,
+        max_response_bytes: int = MAX_RESPONSE_BYTES,
+        owns_client: bool = False,
     ) -> None:
         if not is_client(client):
             raise TypeError("an httpx client is needed")
         package = _package(client)
         self._client = client
         self._package = package
-        self._max_answer = max_answer
+        self._max_response_bytes = max_response_bytes
         self._owns_client = owns_client
         self._is_async = isinstance(client, package.AsyncClient)
         self._errors: tuple[tuple[type[Exception], type[EngineError], str], ...] = (
@@ -88,7 +92,7 @@ class ClientEngine:
     async def send(self, request: Outgoing) -> WireResponse:
         """The whole response."""
         async with self.stream(request) as incoming:
-            body = Bounded(self._max_answer)
+            body = Bounded(self._max_response_bytes)
             async for part in incoming.body:
                 body.add(part)
             return WireResponse(incoming.status, incoming.headers, body.whole())
@@ -126,7 +130,7 @@ class ClientEngine:
     # ---- an AsyncClient ----
 
     @asynccontextmanager
-    async def _awaited(self, request: Any) -> AsyncGenerator[Reply, None]:
+    async def _awaited(self, request: Any) -> AsyncGenerator[StreamedResponse, None]:
         try:
             response = await self._client.send(request, stream=True, follow_redirects=False)
         except self._package.HTTPStatusError as error:  # of a hook that calls `raise_for_status`
@@ -135,7 +139,7 @@ class ClientEngine:
             raise self._translated(error) from error
         try:
             async with aclosing(self._parts(response)) as body:
-                yield _reply(response, body)
+                yield _streamed(response, body)
         finally:
             await response.aclose()
 
@@ -153,7 +157,7 @@ class ClientEngine:
     # ---- a Client ----
 
     @asynccontextmanager
-    async def _threaded(self, request: Any) -> AsyncGenerator[Reply, None]:
+    async def _threaded(self, request: Any) -> AsyncGenerator[StreamedResponse, None]:
         """
         If the caller is cancelled before the response starts, it is closed as soon as it does.
 
@@ -164,7 +168,7 @@ class ClientEngine:
         try:
             response = await self._step(thread)
             async with aclosing(self._threaded_parts(thread)) as body:
-                yield _reply(response, body)
+                yield _streamed(response, body)
         finally:
             thread.stop()
             if response is not None and thread.is_running and not response.is_closed:
@@ -219,12 +223,12 @@ class ClientEngine:
         return RequestError(f"`http_client` raised {error!r}", "http_client")
 
 
-def _reply(response: Any, body: AsyncIterator[bytes]) -> Reply:
+def _streamed(response: Any, body: AsyncIterator[bytes]) -> StreamedResponse:
     """The response with a decoded body, so without the headers of the encoded one."""
     headers: Mapping[str, str] = {
         name: value for name, value in response.headers.items() if name not in _OF_ENCODED_BODY
     }
-    return Reply(response.status_code, headers, body)
+    return StreamedResponse(response.status_code, headers, body)
 
 
 def _shut_down(response: Any) -> None:

@@ -26,7 +26,7 @@ from msgspec import Struct, field
 
 from ..wire.http import WireResponse
 from .engine import (
-    MAX_ANSWER,
+    MAX_RESPONSE_BYTES,
     ConnectFailed,
     ConnectionLost,
     Incoming,
@@ -108,8 +108,9 @@ class PyqwestEngine:
     """
     Sends requests over shared connections; trusts the system's certificates, or those in `ca_pem`.
 
-    Like curl, it reads proxies from the environment (`HTTPS_PROXY`, `NO_PROXY`). `max_answer` is
-    the size limit of a whole response in bytes, `max_sockets` the most HTTP/1.1 calls in flight.
+    Like curl, it reads proxies from the environment (`HTTPS_PROXY`, `NO_PROXY`).
+    `max_response_bytes` is the size limit of a whole response, `max_sockets` the most HTTP/1.1
+    calls in flight.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ class PyqwestEngine:
         *,
         connect_timeout: float = 10.0,
         ca_pem: bytes | None = None,
-        max_answer: int = MAX_ANSWER,
+        max_response_bytes: int = MAX_RESPONSE_BYTES,
         max_sockets: int = MAX_SOCKETS,
     ) -> None:
         self._connect_timeout = connect_timeout
@@ -125,7 +126,7 @@ class PyqwestEngine:
         self._origins: dict[tuple[str, str], Origin] = {}
         self._opened: list[PooledConnection] = []
         self._http1_pool: PooledConnection | None = None
-        self._max_answer = max_answer
+        self._max_response_bytes = max_response_bytes
         self._max_sockets = max_sockets
         self._sockets = asyncio.Semaphore(max_sockets)
 
@@ -213,11 +214,12 @@ class PyqwestEngine:
         self, origin: Origin, connection: PooledConnection, request: Outgoing
     ) -> WireResponse:
         """The whole response; read in one go if the origin's last responses were small."""
+        limit = self._max_response_bytes
         try:
             if origin.whole_reads.is_allowed:
-                response = await read_whole(connection.client, request, self._max_answer)
+                response = await read_whole(connection.client, request, limit)
             else:
-                response = await read_in_parts(connection.transport, request, self._max_answer)
+                response = await read_in_parts(connection.transport, request, limit)
         except TooLong:
             origin.whole_reads.reset()
             raise

@@ -41,8 +41,8 @@ class Incoming(Protocol):
     def body(self) -> AsyncIterator[bytes]: ...
 
 
-class Reply(Struct, frozen=True):
-    """An `Incoming` as a value."""
+class StreamedResponse(Struct, frozen=True):
+    """An `Incoming` response as a value."""
 
     status: int
     headers: Mapping[str, str]
@@ -96,7 +96,7 @@ class TooLong(EngineError):
     """The response is over the size limit."""
 
 
-MAX_ANSWER = 32_000_000
+MAX_RESPONSE_BYTES = 32_000_000
 """The default size limit of one response, in bytes."""
 
 

@@ -51,13 +51,15 @@ BY_STATUS: Mapping[int, type[ProviderError]] = {
     504: TimedOut,
 }
 
+OVER_SIZE_LIMIT = "the response is over the size limit (`max_response_size_mb`)"
+
 BY_ENGINE_ERROR: Mapping[type[EngineError], tuple[type[ProviderError], str]] = {
     ConnectFailed: (Unreachable, "no connection to the provider"),
     SlowConnect: (Unreachable, "no connection to the provider in time"),
     ProxyRefused: (Unreachable, "the HTTP proxy refused the connection"),
     SlowResponse: (TimedOut, "the provider sent nothing within the HTTP client's read timeout"),
     ConnectionLost: (Broken, "the connection to the provider broke"),
-    TooLong: (Oversized, "the response is over the size limit (`max_response_size_mb`)"),
+    TooLong: (Oversized, OVER_SIZE_LIMIT),
 }
 
 MAX_ERROR_BODY = 64 * 1024

@@ -22,8 +22,8 @@ from .engine import (
     EngineError,
     Incoming,
     Outgoing,
-    Reply,
     SlowConnect,
+    StreamedResponse,
 )
 
 SMALL_RESPONSE = 1_000_000
@@ -125,7 +125,7 @@ async def open_response(transport: pyqwest.HTTPTransport, request: Outgoing) -> 
 async def streamed(response: pyqwest.Response) -> AsyncIterator[Incoming]:
     """The response with its body as a stream; leaving the block closes it."""
     try:
-        yield Reply(response.status, _header_dict(response.headers), _body(response))
+        yield StreamedResponse(response.status, _header_dict(response.headers), _body(response))
     finally:
         await response.aclose()
 

@@ -34,7 +34,7 @@ from fanout.errors import (
     Rejected,
     Unreachable,
 )
-from fanout.routing.retry_policy import Retry
+from fanout.routing.retry_policy import RetryPolicy
 from fanout.wire import json as wire_json
 from tests.bulk.local_jobs import SYNC_INTERVAL, jsonl, line, run
 from tests.support.virtual_clock import now, run_threads_at_once
@@ -68,7 +68,7 @@ class WorkerHarness:
             self.blobs,
             FolderResultStore(self.blobs, "job"),
             self.progress(),
-            retry=Retry(lambda: 0.5, base=0.01, cap=0.05),
+            retry=RetryPolicy(lambda: 0.5, base=0.01, cap=0.05),
         )
         self._size = ShardSize(size, 1 << 30)
 
@@ -179,7 +179,8 @@ def test_no_line_fails_and_fewer_are_sent_while_a_provider_is_down_for_a_minute(
             raise error(kind, upstream=503)
 
     harness = WorkerHarness(tmp_path, LINES, down)
-    harness.resources = replace(harness.resources, retry=Retry(lambda: 0.5, base=1.0, cap=20.0))
+    retry = RetryPolicy(lambda: 0.5, base=1.0, cap=20.0)
+    harness.resources = replace(harness.resources, retry=retry)
     done = run_threads_at_once(harness.work(), 0.0)
     assert done == WorkResult(10, 0, 0, None)
     assert harness.stored() == ONCE

@@ -49,7 +49,7 @@ class Bench:
         self.engine = ScriptedEngine(**hosts)
         catalog = resolve(check(config, {}), {})
         transport = make_transport(Settings(), self.engine)
-        router = Router(catalog, transport, observer=NullObserver(), draw=lambda: 0.0)
+        router = Router(catalog, transport, observer=NullObserver(), rng=lambda: 0.0)
         self.gateway = Gateway(catalog, router, now=lambda: 1_000.5)
 
     async def ask(self, model: str, *, deadline: float | None = None, **body: Any) -> Any:

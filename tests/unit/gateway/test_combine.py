@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fanout.errors import ErrorDetail, Rejected
-from fanout.gateway.combine import Cell, combined_answer, listed_answer, sum_usage
+from fanout.gateway.combine import CellResult, combined_response, list_response, sum_usage
 from fanout.schema.fanout import FanOutRequest, parse_request
 
 HI = [{"role": "user", "content": "Hi"}]
@@ -34,17 +34,17 @@ def completion(model: str, *texts: str, **more: Any) -> Any:
     return {**body, "usage": usage, **more}
 
 
-def good(model: str, *texts: str, elapsed: float = 0.25, **more: Any) -> Cell:
-    return Cell((model,), completion(model, *texts, **more), None, elapsed)
+def good(model: str, *texts: str, elapsed: float = 0.25, **more: Any) -> CellResult:
+    return CellResult((model,), completion(model, *texts, **more), None, elapsed)
 
 
-def bad(*models: str) -> Cell:
+def bad(*models: str) -> CellResult:
     error = Rejected(Named(), ErrorDetail("no", "a_type", "p", "c"), upstream=400)
-    return Cell(models, None, error, 0.5)
+    return CellResult(models, None, error, 0.5)
 
 
 def test_each_cell_is_a_choice_with_its_own_model_usage_and_latency() -> None:
-    body = combined_answer([good("a", "A"), good("c", "C", elapsed=1.0)], asked("a, c"))
+    body = combined_response([good("a", "A"), good("c", "C", elapsed=1.0)], asked("a, c"))
     first, second = body["choices"]
     assert (first["index"], first["model"], first["latency_ms"]) == (0, "a", 250.0)
     assert (second["index"], second["model"], second["latency_ms"]) == (1, "c", 1000.0)
@@ -57,7 +57,7 @@ def test_each_cell_is_a_choice_with_its_own_model_usage_and_latency() -> None:
 
 
 def test_a_failed_cell_is_a_choice_with_its_error_and_an_empty_message() -> None:
-    body = combined_answer([good("a", "A"), bad("b")], asked("a, b"))
+    body = combined_response([good("a", "A"), bad("b")], asked("a, b"))
     assert body["choices"][1] == {
         "index": 1,
         "message": {"role": "assistant", "content": None, "refusal": None},
@@ -74,15 +74,15 @@ def test_a_failed_cell_is_a_choice_with_its_error_and_an_empty_message() -> None
 
 def test_with_n_each_cell_has_n_places_also_where_it_gave_fewer() -> None:
     cells = [good("a", "A1", "A2"), bad("b"), good("c", "C1")]
-    body = combined_answer(cells, asked("a, b, c", n=2))
+    body = combined_response(cells, asked("a, b, c", n=2))
     assert [choice["index"] for choice in body["choices"]] == [0, 1, 2, 4]
 
 
 def test_a_race_in_a_cell_is_told_with_its_choice() -> None:
     report = {"mode": "race", "attempts": []}
-    cell = Cell(("a", "b"), completion("b", "B", fanout=report), None, 0.25)
+    cell = CellResult(("a", "b"), completion("b", "B", fanout=report), None, 0.25)
     request = asked("a, b", messages=[HI, HI], fastest_response=True)
-    body = combined_answer([cell, bad("a", "b")], request)
+    body = combined_response([cell, bad("a", "b")], request)
     assert body["choices"][0]["fanout"] == report
     assert [choice["model"] for choice in body["choices"]] == ["b", "a, b"]
     assert body["fanout"] == {"mode": "race"}
@@ -91,7 +91,7 @@ def test_a_race_in_a_cell_is_told_with_its_choice() -> None:
 def test_nothing_that_is_combined_is_changed() -> None:
     cell = good("a", "A")
     before = repr(cell)
-    combined_answer([cell, cell], asked("a, a"))
+    combined_response([cell, cell], asked("a, a"))
     assert repr(cell) == before
 
 
@@ -105,7 +105,7 @@ def test_nothing_that_is_combined_is_changed() -> None:
 )
 def test_a_list_is_flat_or_in_a_row_for_each_conversation(width: int | None, rows: Any) -> None:
     cells = [good(name, name) for name in "abcd"]
-    listed = listed_answer(cells, lambda one: {**one, "stamped": True}, width)
+    listed = list_response(cells, lambda one: {**one, "stamped": True}, width)
 
     def names(value: Any) -> Any:
         return [names(v) for v in value] if isinstance(value, list) else value["model"]
@@ -116,7 +116,7 @@ def test_a_list_is_flat_or_in_a_row_for_each_conversation(width: int | None, row
 
 
 def test_a_failed_one_of_a_list_is_its_error_and_its_model() -> None:
-    assert listed_answer([bad("b")], dict, None) == [
+    assert list_response([bad("b")], dict, None) == [
         {
             "error": {"message": "`b`: no", "type": "a_type", "param": "p", "code": "c"},
             "model": "b",

@@ -94,7 +94,7 @@ def test_only_of_a_call_that_was_cut_the_bill_is_in_doubt() -> None:
 
 def test_of_a_leg_with_fallbacks_the_one_that_ran_last_counts() -> None:
     leg = Leg("a", "r", started=0.0, deployment=deployment("openai/x"))
-    first, second = leg.instead("b"), leg.instead("c")
+    first, second = leg.fallback("b"), leg.fallback("c")
     first.started, first.deployment = 0.5, deployment("groq/x")
     assert leg.latest is first
     outcomes: list[RaceOutcome[int]] = [Cancelled(0.75)]

@@ -44,7 +44,7 @@ class Bench:
         params: Mapping[str, Mapping[str, Any]] = {},
         router_settings: Mapping[str, Any] = {},
         litellm_settings: Mapping[str, Any] = {},
-        draw: float = 0.0,
+        rng: float = 0.0,
         **hosts: Script | Sequence[Script],
     ) -> None:
         entries = [
@@ -70,7 +70,7 @@ class Bench:
         self.engine = ScriptedEngine(**hosts)
         self.notes = Notes()
         transport = make_transport(Settings(), self.engine)
-        self.router = Router(resolve(config, {}), transport, observer=self.notes, draw=lambda: draw)
+        self.router = Router(resolve(config, {}), transport, observer=self.notes, rng=lambda: rng)
 
     async def ask(self, leg: Leg | None = None, request: ChatRequest = HELLO) -> str:
         """What the plain answer says."""

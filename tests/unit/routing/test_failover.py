@@ -140,7 +140,7 @@ def test_a_fault_is_retried_on_the_same_deployment_only_where_that_may_help(
 
 def test_of_a_group_only_those_are_asked_again_that_may_answer() -> None:
     async def main() -> None:
-        bench = Bench(a=refuses(401), b=refuses(500), draw=0.5)
+        bench = Bench(a=refuses(401), b=refuses(500), rng=0.5)
         with pytest.raises(Overloaded):
             await bench.ask(Leg("m", "r", retries=3))
         assert bench.engine.asked == ["b", "a", "b", "b"]

@@ -33,7 +33,7 @@ class Clock:
     """Time that a test sets, and a draw that it turns."""
 
     now = 100.0
-    draw = 0.0
+    rng = 0.0
 
 
 def group(
@@ -42,7 +42,7 @@ def group(
     return DeploymentGroup(
         deployments,
         now=lambda: clock.now,
-        draw=lambda: clock.draw,
+        rng=lambda: clock.rng,
         allowed_fails=allowed_fails,
         cooldown=cooldown,
     )
@@ -67,7 +67,7 @@ def test_between_equals_chance_decides_by_weight() -> None:
     both = group([heavy, light], clock)
     picked: Counter[str] = Counter()
     for step in range(1000):
-        clock.draw = step / 1000
+        clock.rng = step / 1000
         if chosen := both.pick():
             picked[chosen.id] += 1
     assert picked == {heavy.id: 750, light.id: 250}
@@ -77,9 +77,9 @@ def test_the_least_busy_is_picked_whatever_chance_says() -> None:
     async def main() -> None:
         both, first, second = pair(Clock())
         assert both.pick() == first
-        async with both.using(first):
+        async with both.slot(first):
             assert both.pick() == second
-            async with both.using(second):
+            async with both.slot(second):
                 assert both.pick() == first
         assert both.pick() == first
 
@@ -90,9 +90,9 @@ def test_busy_counts_against_weight() -> None:
     async def main() -> None:
         heavy, light = deployment(0, weight=4), deployment(1, weight=1)
         both = group([light, heavy], Clock())
-        async with both.using(light), both.using(heavy), both.using(heavy), both.using(heavy):
+        async with both.slot(light), both.slot(heavy), both.slot(heavy), both.slot(heavy):
             assert both.pick() == heavy
-            async with both.using(heavy):  # both are as busy as they weigh: the draw decides
+            async with both.slot(heavy):  # both are as busy as they weigh: the draw decides
                 assert both.pick() == light
 
     run(main())
@@ -102,7 +102,7 @@ def test_a_full_deployment_is_not_waited_for_while_another_has_a_place() -> None
     async def main() -> None:
         narrow, wide = deployment(0, max_parallel_requests=1), deployment(1)
         both = group([narrow, wide], Clock())
-        async with both.using(narrow), both.using(wide), both.using(wide):
+        async with both.slot(narrow), both.slot(wide), both.slot(wide):
             assert both.pick() == wide
             assert both.pick({wide.id}) == narrow
 
@@ -125,7 +125,7 @@ def test_no_more_calls_than_places_are_in_flight() -> None:
         ended = []
 
         async def call() -> None:
-            async with only.using(narrow):
+            async with only.slot(narrow):
                 await asyncio.sleep(1.0)
             ended.append(now())
 
@@ -141,9 +141,9 @@ def test_one_that_gives_up_waiting_for_a_place_is_not_counted_as_busy() -> None:
     async def main() -> None:
         narrow, other = deployment(0, max_parallel_requests=1), deployment(1)
         both = group([narrow, other], Clock())
-        async with both.using(narrow):
+        async with both.slot(narrow):
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(1.0), both.using(narrow):
+                async with asyncio.timeout(1.0), both.slot(narrow):
                     pytest.fail("there was no place")
         assert both.pick() == narrow
 
@@ -237,7 +237,7 @@ def test_one_that_cools_down_is_passed_over_however_busy_the_other_is() -> None:
     async def main() -> None:
         both, first, second = pair(Clock())
         both.failed(first, failure(RateLimited, first))
-        async with both.using(second), both.using(second):
+        async with both.slot(second), both.slot(second):
             assert both.pick() == second
 
     run(main())

@@ -11,8 +11,8 @@ from tests.support.virtual_clock import now, run
 from tests.unit.routing.bench import HELLO, Bench
 
 
-def leg(retries: int | None = None, until: float | None = None) -> Leg:
-    return Leg("m", "r", retries=retries, until=until)
+def leg(retries: int | None = None, deadline: float | None = None) -> Leg:
+    return Leg("m", "r", retries=retries, deadline=deadline)
 
 
 # ---- how often, and when ----
@@ -20,7 +20,7 @@ def leg(retries: int | None = None, until: float | None = None) -> Leg:
 
 def test_retries_wait_full_jitter_and_nothing_waits_after_the_last() -> None:
     async def main() -> None:
-        bench = Bench(a=refuses(500), draw=0.5)
+        bench = Bench(a=refuses(500), rng=0.5)
         with pytest.raises(Overloaded):
             await bench.ask(leg(retries=3))
         assert [at for at, _ in bench.engine.calls] == [0.0, 0.25, 0.75, 1.75]
@@ -31,7 +31,7 @@ def test_retries_wait_full_jitter_and_nothing_waits_after_the_last() -> None:
 
 def test_a_retry_that_is_answered_is_the_answer() -> None:
     async def main() -> None:
-        bench = Bench(a=[refuses(503), refuses(429), answers("Hi")], draw=0.5)
+        bench = Bench(a=[refuses(503), refuses(429), answers("Hi")], rng=0.5)
         assert await bench.ask(leg(retries=2)) == "Hi"
         assert bench.outcomes == [
             ("failed", "Overloaded", 503), ("failed", "RateLimited", 429), ("ok", None, 200),
@@ -42,7 +42,7 @@ def test_a_retry_that_is_answered_is_the_answer() -> None:
 
 def test_a_group_waits_once_a_round_and_not_once_a_call() -> None:
     async def main() -> None:
-        bench = Bench(a=refuses(500), b=refuses(500), draw=0.5)
+        bench = Bench(a=refuses(500), b=refuses(500), rng=0.5)
         with pytest.raises(Overloaded):
             await bench.ask(leg(retries=5))
         assert [at for at, _ in bench.engine.calls] == [0.0, 0.0, 0.25, 0.25, 0.75, 0.75]
@@ -94,7 +94,7 @@ def test_the_requests_own_num_retries_rules() -> None:
 )
 def test_retry_after_rules_over_the_jitter(limited: Script, seconds: float) -> None:
     async def main() -> None:
-        bench = Bench(a=[limited, answers("Hi")], draw=0.5)
+        bench = Bench(a=[limited, answers("Hi")], rng=0.5)
         assert await bench.ask() == "Hi"
         assert [at for at, _ in bench.engine.calls] == [0.0, seconds]
 
@@ -108,7 +108,7 @@ def test_a_pause_that_would_outlast_the_request_is_not_begun() -> None:
     async def main() -> None:
         bench = Bench(a=refuses(429, retry_after="60"))
         with pytest.raises(RateLimited) as raised:
-            await bench.ask(leg(until=30.0))
+            await bench.ask(leg(deadline=30.0))
         assert (now(), len(bench.engine.calls)) == (0.0, 1)
         assert raised.value.retry_after == 60.0
 
@@ -118,7 +118,7 @@ def test_a_pause_that_would_outlast_the_request_is_not_begun() -> None:
 def test_a_pause_that_leaves_time_is_taken() -> None:
     async def main() -> None:
         bench = Bench(a=[refuses(429, retry_after="20"), answers("Hi")])
-        assert await bench.ask(leg(until=30.0)) == "Hi"
+        assert await bench.ask(leg(deadline=30.0)) == "Hi"
         assert now() == 20.0
 
     run(main())
@@ -155,7 +155,7 @@ def test_the_timeout_of_a_stream_is_for_its_first_content() -> None:
         bench = Bench(a=slow_talker, params={"a": {"timeout": 2}})
         assert await bench.read() == "Hi you"
         mute = Bench(a=stalls(), params={"a": {"timeout": 2, "num_retries": 0}})
-        with pytest.raises(TimedOut, match="no answer within 2 s"):
+        with pytest.raises(TimedOut, match="no response within 2 s"):
             await mute.read()
 
     run(main())

@@ -7,7 +7,7 @@ import pytest
 from fanout.config.model import ModelParams
 from fanout.config.resolve import make_deployment
 from fanout.errors import ErrorDetail, Overloaded, RateLimited
-from fanout.routing.retry_policy import Retry
+from fanout.routing.retry_policy import RetryPolicy
 
 TO = make_deployment("m", ModelParams(model="openai/m", api_key="k"), {}, {})
 
@@ -22,21 +22,21 @@ def overloaded(**more: Any) -> Overloaded:
 def test_the_ceiling_doubles_each_round_up_to_eight_seconds(
     round_number: int, ceiling: float
 ) -> None:
-    nearly_all = Retry(lambda: 1.0)
+    nearly_all = RetryPolicy(lambda: 1.0)
     assert nearly_all.delay(round_number, overloaded()) == ceiling
 
 
 def test_a_round_of_any_number_stays_under_the_cap() -> None:
-    assert Retry(lambda: 1.0).delay(100_000, overloaded()) == 8.0
+    assert RetryPolicy(lambda: 1.0).delay(100_000, overloaded()) == 8.0
 
 
 @pytest.mark.parametrize("drawn", [0.0, 0.25, 0.999])
 def test_the_jitter_is_full_from_nothing_to_the_ceiling(drawn: float) -> None:
-    assert Retry(lambda: drawn).delay(2, overloaded()) == 2.0 * drawn
+    assert RetryPolicy(lambda: drawn).delay(2, overloaded()) == 2.0 * drawn
 
 
 @pytest.mark.parametrize("after", [0.0, 0.02, 3.0, 600.0])
 def test_the_providers_own_retry_after_rules(after: float) -> None:
-    retry = Retry(lambda: 0.9)
+    retry = RetryPolicy(lambda: 0.9)
     assert retry.delay(0, RateLimited(TO, ErrorDetail("slow"), retry_after=after)) == after
     assert retry.delay(9, overloaded(retry_after=after)) == after

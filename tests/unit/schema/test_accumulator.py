@@ -15,10 +15,10 @@ def piece(index: int = 0, finish: str | None = None, /, **delta: Any) -> dict[st
 
 
 def whole(*chunks: Any) -> Any:
-    assembly = ChunkAccumulator()
+    accumulator = ChunkAccumulator()
     for one in chunks:
-        assembly.add(one)
-    return assembly.whole()
+        accumulator.add(one)
+    return accumulator.completion()
 
 
 def message(*deltas: dict[str, Any]) -> Any:
@@ -113,13 +113,13 @@ def test_log_probabilities_add_up() -> None:
 
 
 def test_the_last_usage_rules_and_is_told_while_it_runs() -> None:
-    assembly = ChunkAccumulator()
-    assert assembly.usage is None
-    assembly.add(chunk(piece(content="a"), usage={"total_tokens": 1}))
-    assembly.add(chunk(piece(content="b"), usage=None))
-    assembly.add(chunk(usage={"total_tokens": 2}))
-    assert assembly.usage == {"total_tokens": 2}
-    whole_usage: Any = assembly.whole()["usage"]
+    accumulator = ChunkAccumulator()
+    assert accumulator.usage is None
+    accumulator.add(chunk(piece(content="a"), usage={"total_tokens": 1}))
+    accumulator.add(chunk(piece(content="b"), usage=None))
+    accumulator.add(chunk(usage={"total_tokens": 2}))
+    assert accumulator.usage == {"total_tokens": 2}
+    whole_usage: Any = accumulator.completion()["usage"]
     assert whole_usage == {"total_tokens": 2}
 
 
@@ -131,7 +131,7 @@ def test_what_is_only_a_pieces_own_is_left_out() -> None:
 
 def test_a_stream_without_choices_is_an_answer_without_any() -> None:
     assert whole(chunk())["choices"] == []
-    assert ChunkAccumulator().whole()["choices"] == []
+    assert ChunkAccumulator().completion()["choices"] == []
 
 
 def test_chunks_are_not_changed() -> None:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from ...errors import AllFailed, FanoutError, ProviderError
-from ...routing.retry_policy import Retry, is_retryable
+from ...routing.retry_policy import RetryPolicy, is_retryable
 from ..input.lines import Line
 from .adaptive_concurrency import AdaptiveConcurrency
 
@@ -49,7 +49,7 @@ class LineRetry(Struct, frozen=True):
 
     send: SendLine
     concurrency: AdaptiveConcurrency
-    retry: Retry
+    retry: RetryPolicy
     give_up_after: float
     deadline: float | None
     is_stopping: Callable[[], bool]

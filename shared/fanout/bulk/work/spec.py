@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from msgspec import Struct, field
 
-from ...routing.retry_policy import Retry
+from ...routing.retry_policy import RetryPolicy
 from ..input.lines import Line
 from ..pacing.adaptive_concurrency import INITIAL_CONCURRENCY, MAX_CONCURRENCY
 from ..pacing.line_retry import SendLine
@@ -53,7 +53,7 @@ class WorkerResources(Struct, frozen=True):
     progress: JobProgress
     cost: Callable[[object], float] = lambda _: 0.0
     estimate: Callable[[Line, int], float] = lambda _line, _size: 0.0
-    retry: Retry = Retry(random.random, base=1.0, cap=20.0)
+    retry: RetryPolicy = RetryPolicy(random.random, base=1.0, cap=20.0)
 
 
 class WorkResult(Struct, frozen=True):

@@ -62,10 +62,10 @@ FAILURES: Mapping[str, int] = {
 
 def decode(response: WireResponse, target: Target) -> ChatCompletion:
     """A response as a chat completion: the chunks of its only event, joined."""
-    decoder, assembly = ChatDecoder(target), ChunkAccumulator()
+    decoder, accumulator = ChatDecoder(target), ChunkAccumulator()
     for chunk in decoder.feed(WireEvent(response.body)):
-        assembly.add(chunk)
-    completion = assembly.whole()
+        accumulator.add(chunk)
+    completion = accumulator.completion()
     if not completion["choices"]:
         raise BadWire("the response has no candidates")
     return completion
