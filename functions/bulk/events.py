@@ -104,6 +104,7 @@ class ScheduleEvent(Event):
 
 
 def _kind(event: Any) -> str:
+    """The tag of the model for an event of the finisher."""
     return next((key for key in ("look", "error") if key in event), "state")
 
 

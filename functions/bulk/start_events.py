@@ -8,23 +8,26 @@ a new object in the inbox.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from aws_lambda_powertools.utilities.parser import ValidationError, parse
 from aws_lambda_powertools.utilities.parser.models import S3EventNotificationEventBridgeModel
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import ErrorDetails
 
 from fanout.bulk.aws.job_starter import ExistingJob, InboxObject, Start, StartRequest
 from fanout.errors import RequestError
 
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
 CREATED = "Object Created"
-"""The `detail-type` of S3's event; see
-https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html."""
+"""
+The `detail-type` of S3's event about a new object.
 
-MOST_FAULTS = 5
+See https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html.
+"""
+
+MAX_FAULTS = 5
+"""Wrong fields that an error message lists."""
+
 JSON_TYPES = {
     bool: "a boolean",
     int: "a number",
@@ -38,7 +41,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class _Written(BaseModel):
-    """Fields as they are written, without conversions; an unknown field is an error."""
+    """A JSON object that someone wrote: types are not converted, unknown fields are errors."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -50,7 +53,7 @@ class ApiStart(_Written):
 
 
 class ManualStart(_Written):
-    """A request that a person or a program wrote, who may start the state machine."""
+    """A request by hand, from a person or program that is allowed to start the state machine."""
 
     input: str = Field(description="an object in the stack's bucket, such as `s3://BUCKET/x.jsonl`")
     output: str | None = Field(None, description="such as `s3://BUCKET/outbox/x-`")
@@ -60,7 +63,7 @@ class ManualStart(_Written):
 
 
 def read_start(given: object) -> Start:
-    """What starts a job; `RequestError` names each field that is wrong, and what is due there."""
+    """Returns what starts a job; `RequestError` lists the wrong fields and what belongs there."""
     if not isinstance(given, Mapping):
         raise RequestError("the input must be a JSON object")
     if "job" in given:
@@ -76,12 +79,12 @@ def _parse(given: Mapping[str, object], model: type[Model]) -> Model:
         return parse(event=dict(given), model=model)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False)
-        said = "; ".join(_explain(fault, model) for fault in faults[:MOST_FAULTS])
-        raise RequestError(said, _path(faults[0])) from None
+        message = "; ".join(_explain(fault, model) for fault in faults[:MAX_FAULTS])
+        raise RequestError(message, _path(faults[0])) from None
 
 
 def _explain(fault: ErrorDetails, model: type[BaseModel]) -> str:
-    """One fault: the field, what is wrong with it, and what is due there."""
+    """One fault: the field, what is wrong with it, and what belongs there."""
     path, fields = _path(fault), model.model_fields
     if fault["type"] == "extra_forbidden":
         known = ", ".join(f"`{name}`" for name in fields)
@@ -89,8 +92,9 @@ def _explain(fault: ErrorDetails, model: type[BaseModel]) -> str:
     if fault["type"] == "missing":
         wrong = "is missing"
     else:
-        due = fault["msg"].removeprefix("Input ")
-        wrong = f"{due}, not {JSON_TYPES.get(type(fault['input']), 'null')}"
+        wrong = fault["msg"].removeprefix("Input ")
+        if fault["type"].endswith("_type"):
+            wrong += f", not {JSON_TYPES.get(type(fault['input']), 'null')}"
     hint = fields[path].description if path in fields else None
     return f"`{path}` {wrong}" + (f": {hint}" if hint else "")
 

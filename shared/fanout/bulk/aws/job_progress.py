@@ -28,7 +28,7 @@ FULL_EXAMPLES = 32
 """
 The number of shards, from the first on, whose items have all examples of failures.
 
-The others have one for each cause: whoever reads a job's totals reads the items of all shards.
+The others have one for each cause, because reading a job's totals means reading all these items.
 """
 
 

@@ -1,5 +1,5 @@
 """
-Plans how S3 joins objects to one: which ranges it copies, and which the caller has to upload.
+Plans how S3 joins objects to one: which ranges S3 copies, and which must be uploaded.
 
 Each part of a multipart upload but the last has at least 5 MiB, and an upload has at most 10,000
 parts: see https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html. Pure.

@@ -150,7 +150,7 @@ class DynamoRateLimitStore:
         lease = self._leases.get(model)
         left = lease.left if lease else {}
         if not lease or not any(left.values()):
-            return  # another permit has done so meanwhile
+            return  # another permit has settled it
         lease.ends = {kind: lease.state[kind] for kind in lease.ends}
         try:
             await self._change(model, partial(_settled, left=left), lease.leased_at)

@@ -29,9 +29,9 @@ class JobState(Struct, frozen=True):
     """
     What one state passes to the next; the field names are part of the state machine's definition.
 
-    `next` is `work` on the shards of `manifest`, `finish`, `refuse` (the input is wrong: `why` says
-    how), `fail` (because of `why`), or `done`. `wait` is the pause in seconds before the next
-    round, `lines` the number stored so far, and `idle` the rounds in a row without a new one.
+    `next` is `work` on the shards of `manifest`, `finish`, `refuse` (the input is wrong), `fail` or
+    `done`; `why` is the reason of `refuse` and `fail`. `wait` is the pause in seconds before the
+    next round, `lines` the number stored so far, and `idle` the rounds in a row without a new one.
     """
 
     job: str
@@ -74,7 +74,7 @@ class StateTransitions:
             return _done(finished)
         idle = state.idle + 1 if finished.lines <= state.lines else 0
         if idle > IDLE_ROUNDS:
-            why = f"{IDLE_ROUNDS} rounds over the lines that are left brought no answer"
+            why = f"{IDLE_ROUNDS} rounds over the remaining lines stored no new result"
             finished = await self._handlers.fail(state.job, f"{why}; see the log of its workers.")
             return JobState(finished.job, "fail", finished.status, why=why)
         return JobState(

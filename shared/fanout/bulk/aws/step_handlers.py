@@ -141,7 +141,7 @@ class StepHandlers:
         return await self._close(job)
 
     async def fail(self, job_id: str, why: str) -> Finished:
-        """End the job as failed, and keep the results it has; `errors` of the job says why."""
+        """End the job as failed, and keep the results it has; `why` goes to its `errors`."""
         return await self._close(await self._jobs.change(job_id, partial(self._end_as_failed, why)))
 
     async def abandon(self, job_id: str, why: str) -> Finished:
