@@ -11,7 +11,7 @@ import pytest
 
 import fanout
 from fanout.bulk.local.batch_service import data_home
-from fanout.local.models import home
+from fanout.local.models import cache_home
 from fanout.providers import registry
 from tests.support.clean_environment import SHARED, USER_ENVIRONMENT, clean_environment
 
@@ -31,7 +31,7 @@ USED = {
 
 def test_no_folder_of_fanout_is_the_users() -> None:
     users = Path(USER_ENVIRONMENT.get("HOME", "/root"))
-    for folder in (Path.home(), home(os.environ), data_home(os.environ)):
+    for folder in (Path.home(), cache_home(os.environ), data_home(os.environ)):
         assert not folder.is_relative_to(users) or users == Path("/")
 
 

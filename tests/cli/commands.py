@@ -14,7 +14,7 @@ from msgspec import Struct, json, yaml
 from fanout.cli.main import main
 
 
-class Ran(Struct):
+class CommandResult(Struct):
     """What a command left behind."""
 
     code: int
@@ -27,7 +27,7 @@ class Ran(Struct):
         return json.decode(self.out)
 
 
-Command: TypeAlias = Callable[..., Ran]
+Command: TypeAlias = Callable[..., CommandResult]
 """Runs the words that it is given, in this process."""
 
 

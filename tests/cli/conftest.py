@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import Command, Ran, code_of, write_config
+from tests.cli.commands import Command, CommandResult, code_of, write_config
 from tests.support.gateway_server import entry
 from tests.support.scripted_provider import Upstream
 
@@ -31,8 +31,8 @@ def config(provider: Upstream, tmp_path: Path) -> Path:
 def fanout(capsys: pytest.CaptureFixture[str]) -> Command:
     """Run a command in this process."""
 
-    def run(*words: object) -> Ran:
+    def run(*words: object) -> CommandResult:
         code = code_of(*words)
-        return Ran(code, *capsys.readouterr())
+        return CommandResult(code, *capsys.readouterr())
 
     return run

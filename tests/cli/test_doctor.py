@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.cli.commands import Command, Ran, write_config
+from tests.cli.commands import Command, CommandResult, write_config
 
 
-def findings(ran: Ran) -> dict[str, tuple[str, str]]:
+def findings(ran: CommandResult) -> dict[str, tuple[str, str]]:
     """Each thing's state and words."""
     told: list[dict[str, Any]] = ran.json["findings"]
     return {finding["what"]: (finding["state"], finding["words"]) for finding in told}

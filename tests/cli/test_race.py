@@ -57,7 +57,7 @@ def test_the_lines_tell_the_race_while_it_runs(upstream: Upstream, config: Path)
         before = "".join(process.stderr.readline() for _ in range(3))
         seen.open()
         after = process.stderr.read()
-    assert events(before) == [("a", "asked"), ("b", "asked"), ("a", "first token")]
+    assert events(before) == [("a", "sent"), ("b", "sent"), ("a", "first token")]
     assert events(after) == [("b", "first token"), ("b", "won"), ("a", "cancelled")]
 
 

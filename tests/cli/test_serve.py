@@ -13,7 +13,7 @@ from subprocess import Popen
 import pytest
 from msgspec import json
 
-from fanout.cli.http_server import take_files
+from fanout.cli.http_server import raise_open_file_limit
 from tests.cli.commands import Command, spawned
 from tests.support.provider_steps import answers, stalls
 from tests.support.scripted_provider import Upstream
@@ -93,7 +93,7 @@ def test_it_may_open_as_many_files_as_the_system_allows() -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (before[0] // 2, before[1]))
-        take_files()
+        raise_open_file_limit()
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)

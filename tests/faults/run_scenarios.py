@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.gateway_response import GatewayResponse
+from tests.support.gateway_response import ParsedResponse
 from tests.support.provider_steps import answers, pause, wait
 from tests.support.scripted_provider import Upstream, open_upstream
 
@@ -141,7 +141,7 @@ def _request(mode: Mode, bad: str, good: str) -> dict[str, Any]:
     return {**forms[mode], "messages": messages}
 
 
-def describe(response: GatewayResponse, bad: str, good: str) -> str:
+def describe(response: ParsedResponse, bad: str, good: str) -> str:
     """A response as text: its status, the text of each model, and how it ends."""
     short = {bad: "bad", good: "good"}
     after = (
@@ -198,7 +198,7 @@ def _logged(lines: list[dict[str, Any]], bad: str, good: str) -> str:
     return f"{', '.join(parts)}; request {last['status']} {last['error'] or 'ok'}"
 
 
-def _leaks(response: GatewayResponse, log: list[dict[str, Any]], url: str) -> str:
+def _leaks(response: ParsedResponse, log: list[dict[str, Any]], url: str) -> str:
     """The secrets that the response or the log contains."""
     out = json.dumps(
         [response.error, response.choices, response.events, dict(response.headers), log]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.gateway_response import GatewayResponse
+from tests.support.gateway_response import ParsedResponse
 from tests.support.gateway_server import RunningGateway
 
 HI = [{"role": "user", "content": "Hi"}]
@@ -16,7 +16,7 @@ SETTLE = 0.05
 both_ways = pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 
 
-def race(server: RunningGateway, *models: str, stream: bool, **more: Any) -> GatewayResponse:
+def race(server: RunningGateway, *models: str, stream: bool, **more: Any) -> ParsedResponse:
     """Race the models, with the report."""
     body = {"model": ", ".join(models), "messages": HI, "fastest_response": True, **more}
     if stream:

@@ -14,7 +14,7 @@ from fanout.telemetry.observers import JSONLinesObserver
 from fanout.transport.engine import Incoming, Outgoing, StreamedResponse
 from fanout.wire.http import WireResponse
 from tests.http.test_bad_input import models
-from tests.support.gateway_response import GatewayResponse, read_response, read_stream
+from tests.support.gateway_response import ParsedResponse, read_response, read_stream
 from tests.support.in_process import AppResponse, HelloEngine, InProcess, run_in_process
 from tests.support.wire_formats import WIRE_FORMATS
 
@@ -62,7 +62,7 @@ def app(running: InProcess) -> InProcess:
     return running
 
 
-def ask(app: InProcess, *, stream: bool, **body: Any) -> GatewayResponse:
+def ask(app: InProcess, *, stream: bool, **body: Any) -> ParsedResponse:
     answer: AppResponse = app.post({"messages": HI, "stream": stream, **body})
     assert b"marker" not in answer.body
     if answer.headers["content-type"].startswith("text/event-stream"):

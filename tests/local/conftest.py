@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from fanout.cli.local_run import installed
+from fanout.cli.local_run import ensure_installed
 from fanout.local.child_process import engine_child
-from fanout.local.models import SMOL, LocalError, home, weights_path
+from fanout.local.models import SMOL, LocalError, cache_home, weights_path
 from fanout.local.running_engine import RunningEngine
 from tests.support.clean_environment import USER_CACHE, USER_ENVIRONMENT
 
@@ -26,9 +26,9 @@ def model_env() -> dict[str, str]:
     They are a link to the user's own, which are downloaded first if they are missing.
     """
     env = dict(os.environ)
-    link = weights_path(SMOL, home(env))
+    link = weights_path(SMOL, cache_home(env))
     try:
-        weights = installed(SMOL, {**USER_ENVIRONMENT, "XDG_CACHE_HOME": str(USER_CACHE)})
+        weights = ensure_installed(SMOL, {**USER_ENVIRONMENT, "XDG_CACHE_HOME": str(USER_CACHE)})
     except LocalError as error:
         _without_model(error)
     else:
@@ -41,7 +41,7 @@ def model_env() -> dict[str, str]:
 def engine(model_env: dict[str, str]) -> Iterator[RunningEngine]:
     """The engine, running."""
     try:
-        with engine_child(SMOL, model_env, words=["--threads", "1"]) as child:
+        with engine_child(SMOL, model_env, extra_arguments=["--threads", "1"]) as child:
             yield child.engine
     except LocalError as error:
         _without_model(error)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fanout.local.running_engine import RunningEngine, announced, find_running, read
+from fanout.local.running_engine import RunningEngine, engine_file, find_running, read_engine_file
 from tests.support.provider_steps import reply
 from tests.support.scripted_provider import Upstream, open_upstream
 
@@ -33,7 +33,7 @@ def test_an_engine_that_answers_is_found_and_asked_without_its_key(
     server: Upstream, tmp_path: Path
 ) -> None:
     healthy(server)
-    with announced(an_engine(server), tmp_path):
+    with engine_file(an_engine(server), tmp_path):
         assert find_running(tmp_path) == an_engine(server)
     assert [call.path for call in server.calls] == ["/health"]
     assert "authorization" not in server.calls[0].headers
@@ -41,7 +41,7 @@ def test_an_engine_that_answers_is_found_and_asked_without_its_key(
 
 def test_one_that_does_not_answer_well_is_not(server: Upstream, tmp_path: Path) -> None:
     healthy(server, 503)
-    with announced(an_engine(server), tmp_path):
+    with engine_file(an_engine(server), tmp_path):
         assert find_running(tmp_path) is None
 
 
@@ -49,20 +49,20 @@ def test_one_that_is_gone_is_not(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     gone = RunningEngine(f"http://127.0.0.1:{port}/v1", "k", "tiny", 1)
-    with announced(gone, tmp_path):
-        assert read(tmp_path) == gone
+    with engine_file(gone, tmp_path):
+        assert read_engine_file(tmp_path) == gone
         assert find_running(tmp_path) is None
 
 
 def test_nobody_else_may_read_the_file_for_it_has_the_key(server: Upstream, tmp_path: Path) -> None:
-    with announced(an_engine(server), tmp_path):
+    with engine_file(an_engine(server), tmp_path):
         (file,) = tmp_path.iterdir()
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert b"a-secret-key" in file.read_bytes()
 
 
 def test_the_file_goes_with_the_engine(server: Upstream, tmp_path: Path) -> None:
-    with announced(an_engine(server), tmp_path):
+    with engine_file(an_engine(server), tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
     assert find_running(tmp_path) is None
@@ -70,9 +70,9 @@ def test_the_file_goes_with_the_engine(server: Upstream, tmp_path: Path) -> None
 
 def test_an_engine_started_later_keeps_its_place(server: Upstream, tmp_path: Path) -> None:
     later = an_engine(server, pid=2)
-    with announced(later, tmp_path):
-        with announced(an_engine(server), tmp_path):
-            with announced(later, tmp_path):
+    with engine_file(later, tmp_path):
+        with engine_file(an_engine(server), tmp_path):
+            with engine_file(later, tmp_path):
                 pass
             assert list(tmp_path.iterdir()) == []
         assert list(tmp_path.iterdir()) == []

@@ -9,8 +9,8 @@ import pytest
 
 CHILD = """
 import os, sys, time
-from fanout.local.parent_process import end_with
-end_with(int(sys.argv[1]), lambda: os._exit(0), interval=0.01)
+from fanout.local.parent_process import stop_with_parent
+stop_with_parent(int(sys.argv[1]), lambda: os._exit(0), interval=0.01)
 print("attached", flush=True)
 time.sleep(3600)
 """

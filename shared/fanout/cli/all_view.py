@@ -11,15 +11,15 @@ from msgspec import Struct
 from ..gateway.gateway import Context, Gateway
 from ..schema.chat import ChatChunk
 from ..schema.fanout import FanOutRequest
-from .response_text import clean, for_output, said
+from .response_text import content_of, for_output, strip_control_characters
 
 if TYPE_CHECKING:
     from rich.console import Group
 
-REFRESH = 10
+REFRESHES_PER_SECOND = 10
 
 
-class Slot(Struct):
+class ModelOutput(Struct):
     """One model's answer so far."""
 
     model: str
@@ -33,7 +33,7 @@ class Slot(Struct):
         return self.latency_ms is not None
 
     @property
-    def words(self) -> str:
+    def body(self) -> str:
         """The answer so far, and why there is no more of it."""
         return "\n".join(part for part in (self.text.strip(), self.error) if part)
 
@@ -46,64 +46,66 @@ class Slot(Struct):
         return " · ".join([*parts, f"{self.tokens} tokens"] if self.tokens else parts)
 
 
-async def show_all(gateway: Gateway, request: FanOutRequest, context: Context) -> int:
+async def show_all_responses(gateway: Gateway, request: FanOutRequest, context: Context) -> int:
     """Print every answer; 1 if one of the models failed."""
-    slots = [Slot(model) for model in request.models]
+    outputs = [ModelOutput(model) for model in request.models]
     if sys.stdout.isatty() and sys.stderr.isatty():
-        await _show_live(gateway, request, context, slots)
+        await _show_live(gateway, request, context, outputs)
     else:
         async with gateway.stream(request, context) as stream:
             async for chunk in stream.chunks:
-                take(slots, chunk, done=_print_block)
-    return int(any(slot.error for slot in slots))
+                apply_chunk(outputs, chunk, done=_print_block)
+    return int(any(output.error for output in outputs))
 
 
-def take(slots: Sequence[Slot], chunk: ChatChunk, *, done: Callable[[Slot], object]) -> None:
+def apply_chunk(
+    outputs: Sequence[ModelOutput], chunk: ChatChunk, *, done: Callable[[ModelOutput], object]
+) -> None:
     """Put a chunk where it belongs; `done` is told of a slot's end."""
     for choice in chunk["choices"]:
-        slot = slots[choice.get("index", 0)]
-        slot.text += said(choice["delta"])
+        output = outputs[choice.get("index", 0)]
+        output.text += content_of(choice["delta"])
         last: Any = choice
         if not last.get("finish_reason"):
             continue
-        slot.model = last["model"]
-        slot.latency_ms = last["latency_ms"]
-        slot.tokens = (last.get("usage") or {}).get("completion_tokens")
-        slot.error = (last.get("error") or {}).get("message", "")
-        done(slot)
+        output.model = last["model"]
+        output.latency_ms = last["latency_ms"]
+        output.tokens = (last.get("usage") or {}).get("completion_tokens")
+        output.error = (last.get("error") or {}).get("message", "")
+        done(output)
 
 
-def _print_block(slot: Slot) -> None:
-    print(f"## {slot.title}\n{for_output(slot.words)}\n", flush=True)
+def _print_block(output: ModelOutput) -> None:
+    print(f"## {output.title}\n{for_output(output.body)}\n", flush=True)
 
 
 async def _show_live(
-    gateway: Gateway, request: FanOutRequest, context: Context, slots: Sequence[Slot]
+    gateway: Gateway, request: FanOutRequest, context: Context, outputs: Sequence[ModelOutput]
 ) -> None:
     from rich.console import Console
     from rich.live import Live
 
     with Live(
-        get_renderable=lambda: panels(slots),
+        get_renderable=lambda: panels(outputs),
         console=Console(stderr=True),
-        refresh_per_second=REFRESH,
+        refresh_per_second=REFRESHES_PER_SECOND,
         transient=True,
     ):
         async with gateway.stream(request, context) as stream:
             async for chunk in stream.chunks:
-                take(slots, chunk, done=lambda _: None)
-    Console().print(panels(slots))
+                apply_chunk(outputs, chunk, done=lambda _: None)
+    Console().print(panels(outputs))
 
 
-def panels(slots: Sequence[Slot]) -> Group:
+def panels(outputs: Sequence[ModelOutput]) -> Group:
     """One panel each, in the order the models were named."""
     from rich.console import Group
     from rich.panel import Panel
     from rich.text import Text
 
-    def panel(slot: Slot) -> Panel:
-        colour = "red" if slot.error else "green" if slot.is_done else "cyan"
-        body = Text(clean(slot.words or "…"))
-        return Panel(body, title=Text(slot.title), title_align="left", border_style=colour)
+    def panel(output: ModelOutput) -> Panel:
+        colour = "red" if output.error else "green" if output.is_done else "cyan"
+        body = Text(strip_control_characters(output.body or "…"))
+        return Panel(body, title=Text(output.title), title_align="left", border_style=colour)
 
-    return Group(*(panel(slot) for slot in slots))
+    return Group(*(panel(output) for output in outputs))

@@ -34,7 +34,7 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         parser = commands.add_parser(
             name, help=summary, description=about, epilog=MODELS, formatter_class=Help
         )
-        _add_words(parser)
+        _add_arguments(parser)
         if name == "race":
             parser.add_argument(
                 "--stagger",
@@ -45,7 +45,7 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         parser.set_defaults(run=run)
 
 
-def _add_words(parser: argparse.ArgumentParser) -> None:
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("prompt", metavar="PROMPT", help="what to ask; `-` reads standard input")
     parser.add_argument(
         "-m",
@@ -67,6 +67,6 @@ def _add_words(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Ask, and print."""
-    from .prompt_runner import run_asking
+    from .prompt_runner import run_prompt
 
-    return run_asking(arguments)
+    return run_prompt(arguments)

@@ -106,6 +106,6 @@ def _add_results(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what was asked."""
-    from .batch_actions import act
+    from .batch_actions import run_action
 
-    return act(arguments)
+    return run_action(arguments)

@@ -20,20 +20,20 @@ from ..config.resolve import Catalog
 from ..errors import RequestError
 from ..settings import Settings
 from ..wire import json
-from .batch_backend import Away, Place, open_away, open_here
+from .batch_backend import BatchBackend, StackBackend, open_local_backend, open_stack_backend
 from .batch_progress import follow
-from .config_choice import Chosen, choose, pick_models
+from .config_choice import SelectedConfig, pick_models, select_config
 from .table import columns
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 HEADER = ("JOB", "STATUS", "DONE", "FAILED", "TOTAL", "COST", "INPUT")
 
 
-Open: TypeAlias = Callable[[str, str | None], AbstractAsyncContextManager[Away]]
+OpenStack: TypeAlias = Callable[[str, str | None], AbstractAsyncContextManager[StackBackend]]
 """To the jobs of a stack, by its name and region."""
 
 
-def act(arguments: argparse.Namespace, open_stack: Open = open_away) -> int:
+def run_action(arguments: argparse.Namespace, open_stack: OpenStack = open_stack_backend) -> int:
     """Run the action and return the exit code."""
     actions = {
         "run": _run,
@@ -58,20 +58,24 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 @asynccontextmanager
 async def _open(
-    arguments: argparse.Namespace, open_stack: Open, *, asks: bool = False
-) -> AsyncIterator[Place]:
-    """The place; `asks` where models are asked in this process, for which it takes a config."""
+    arguments: argparse.Namespace, open_stack: OpenStack, *, needs_config: bool = False
+) -> AsyncIterator[BatchBackend]:
+    """The jobs of a machine or of a stack; with `needs_config` they may run in this process."""
     _check_region(arguments)
     if arguments.stack:
-        if asks and arguments.config:
+        if needs_config and arguments.config:
             raise RequestError("a stack has a config of its own: leave --config out", "config")
-        async with open_stack(arguments.stack, arguments.region) as away:
-            yield away
+        async with open_stack(arguments.stack, arguments.region) as stack:
+            yield stack
         return
     settings = Settings.read()
-    chosen = choose(arguments.config) if asks else Chosen(settings, Catalog({}, settings.env))
-    async with open_here(chosen) as here:
-        yield here
+    selected = (
+        select_config(arguments.config)
+        if needs_config
+        else SelectedConfig(settings, Catalog({}, settings.env))
+    )
+    async with open_local_backend(selected) as local:
+        yield local
 
 
 def _check_region(arguments: argparse.Namespace) -> None:
@@ -90,15 +94,15 @@ def _prompts(arguments: argparse.Namespace) -> tuple[PromptFile, str | None]:
         return prompts, None
     if arguments.stack:
         raise RequestError("say which of the stack's models: -m NAME", "model")
-    return prompts, pick_models(choose(arguments.config), [], several=False)[0]
+    return prompts, pick_models(select_config(arguments.config), [], several=False)[0]
 
 
 # ---- the actions ----
 
 
-async def _run(arguments: argparse.Namespace, open_stack: Open) -> int:
+async def _run(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
     prompts, model = _prompts(arguments)
-    asked = NewJob(
+    new_job = NewJob(
         input_file_id="",
         endpoint=ENDPOINT,
         completion_window=arguments.window,
@@ -106,41 +110,43 @@ async def _run(arguments: argparse.Namespace, open_stack: Open) -> int:
         max_cost_usd=arguments.max_cost,
     )
     output = Path(arguments.output or f"{arguments.file.removesuffix('.jsonl')}.output.jsonl")
-    async with _open(arguments, open_stack, asks=True) as place:
-        job = await find_or_create_job(place, prompts, asked, fresh=arguments.fresh)
-        job = await _with_cap(place, job, arguments.max_cost)
+    async with _open(arguments, open_stack, needs_config=True) as backend:
+        job = await find_or_create_job(backend, prompts, new_job, fresh=arguments.fresh)
+        job = await _with_cap(backend, job, arguments.max_cost)
         if not job.is_over:
-            await place.jobs.run(job)
-        again = " ".join(["fanout", *sys.argv[1:]])
-        return await _followed(place, job, arguments, output, again)
+            await backend.jobs.run(job)
+        rerun = " ".join(["fanout", *sys.argv[1:]])
+        return await _run_to_end(backend, job, arguments, output, rerun)
 
 
-async def _retry(arguments: argparse.Namespace, open_stack: Open) -> int:
-    async with _open(arguments, open_stack, asks=True) as place:
-        old = await place.jobs.find(arguments.job, None)
-        job = await place.jobs.retry(old.id, place.owner, max_cost_usd=arguments.max_cost)
+async def _retry(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
+    async with _open(arguments, open_stack, needs_config=True) as backend:
+        old = await backend.jobs.find(arguments.job, None)
+        job = await backend.jobs.retry(old.id, backend.owner, max_cost_usd=arguments.max_cost)
         output = Path(arguments.output or f"{job.id}.output.jsonl")
-        return await _followed(place, job, arguments, output, place.then(f"retry {old.id}"))
+        return await _run_to_end(
+            backend, job, arguments, output, backend.command(f"retry {old.id}")
+        )
 
 
-async def _with_cap(place: Place, job: Job, cap: float | None) -> Job:
+async def _with_cap(backend: BatchBackend, job: Job, cap: float | None) -> Job:
     """The cap may be another one when a job goes on."""
     if job.is_over or job.max_cost_usd == cap:
         return job
-    return await place.jobs.registry.change(job.id, lambda now: replace(now, max_cost_usd=cap))
+    return await backend.jobs.registry.change(job.id, lambda now: replace(now, max_cost_usd=cap))
 
 
-async def _followed(
-    place: Place, job: Job, arguments: argparse.Namespace, output: Path, again: str
+async def _run_to_end(
+    backend: BatchBackend, job: Job, arguments: argparse.Namespace, output: Path, rerun: str
 ) -> int:
     """Run the job to its end in sight of the user, and write its files."""
-    job = await follow(place, job, as_json=arguments.json)
+    job = await follow(backend, job, as_json=arguments.json)
     if not job.is_over:
-        print(f"fanout: {place.left(job, again)}", file=sys.stderr)
+        print(f"fanout: {backend.interrupted_message(job, rerun)}", file=sys.stderr)
         return INTERRUPTED
     errors = output.with_name(f"{output.name.removesuffix('.jsonl')}.errors.jsonl")
-    await _copy(place, job.output_file_id, output)
-    await _copy(place, job.error_file_id, errors)
+    await _copy(backend, job.output_file_id, output)
+    await _copy(backend, job.error_file_id, errors)
     for error in job.errors:
         where = "" if error.line is None else f"line {error.line}: "
         print(f"fanout: {where}{error.message} ({error.code})", file=sys.stderr)
@@ -148,17 +154,17 @@ async def _followed(
         print(f"fanout: answers: {output}", file=sys.stderr)
     if job.error_file_id:
         print(f"fanout: failed lines: {errors}", file=sys.stderr)
-        print(f"fanout: to try them again: {place.then(f'retry {job.id}')}", file=sys.stderr)
+        print(f"fanout: to try them again: {backend.command(f'retry {job.id}')}", file=sys.stderr)
     clean = job.status == "completed" and job.error_file_id is None
     return DONE if clean else FAILED
 
 
-async def _copy(place: Place, file_id: str | None, path: Path) -> None:
+async def _copy(backend: BatchBackend, file_id: str | None, path: Path) -> None:
     """The file in its place; an older one that it would have replaced is gone."""
     if file_id is None:
         await asyncio.to_thread(path.unlink, missing_ok=True)
         return
-    source = place.files.content(await place.files.find(file_id, None))
+    source = backend.files.content(await backend.files.find(file_id, None))
     draft = path.with_name(f".{path.name}.draft")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -170,27 +176,27 @@ async def _copy(place: Place, file_id: str | None, path: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-async def _quote(arguments: argparse.Namespace, open_stack: Open) -> int:
+async def _quote(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
     """By a stack's own config, unless another one is named."""
     from .batch_quote import print_quote
 
     prompts, model = _prompts(arguments)
     _check_region(arguments)
     if arguments.stack and not arguments.config:
-        async with open_stack(arguments.stack, arguments.region) as away:
-            catalog = await away.catalog()
+        async with open_stack(arguments.stack, arguments.region) as stack:
+            catalog = await stack.catalog()
     else:
-        catalog = choose(arguments.config).catalog
+        catalog = select_config(arguments.config).catalog
     return await print_quote(catalog, prompts, model, as_json=arguments.json)
 
 
-async def _status(arguments: argparse.Namespace, open_stack: Open) -> int:
-    async with _open(arguments, open_stack) as place:
+async def _status(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
+    async with _open(arguments, open_stack) as backend:
         if arguments.job:
-            jobs = [await place.jobs.find(arguments.job, None)]
+            jobs = [await backend.jobs.find(arguments.job, None)]
         else:
-            jobs = (await place.jobs.page(None, after=None, limit=100)).records
-        shown = [job.to_dict(await place.jobs.totals(job)) for job in jobs]
+            jobs = (await backend.jobs.page(None, after=None, limit=100)).records
+        shown = [job.to_dict(await backend.jobs.totals(job)) for job in jobs]
         if arguments.json:
             print(json.encode(shown[0] if arguments.job else shown).decode())
             return DONE
@@ -206,28 +212,28 @@ async def _status(arguments: argparse.Namespace, open_stack: Open) -> int:
     return DONE
 
 
-async def _cancel(arguments: argparse.Namespace, open_stack: Open) -> int:
-    async with _open(arguments, open_stack, asks=True) as place:
-        await place.jobs.cancel(arguments.job, None)
-        await place.end(arguments.job)
-        job = await place.jobs.find(arguments.job, None)
+async def _cancel(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
+    async with _open(arguments, open_stack, needs_config=True) as backend:
+        await backend.jobs.cancel(arguments.job, None)
+        await backend.end_cancelled(arguments.job)
+        job = await backend.jobs.find(arguments.job, None)
         if arguments.json:
-            print(json.encode(job.to_dict(await place.jobs.totals(job))).decode())
+            print(json.encode(job.to_dict(await backend.jobs.totals(job))).decode())
         else:
             print(f"{job.id}: {job.status}")
     return DONE
 
 
-async def _results(arguments: argparse.Namespace, open_stack: Open) -> int:
-    async with _open(arguments, open_stack) as place:
-        job = await place.jobs.find(arguments.job, None)
+async def _results(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
+    async with _open(arguments, open_stack) as backend:
+        job = await backend.jobs.find(arguments.job, None)
         file_id = job.error_file_id if arguments.errors else job.output_file_id
         if not job.is_over:
             raise RequestError(f"the job is {job.status}; its results come at its end", "job")
         if arguments.output:
-            await _copy(place, file_id, Path(arguments.output))
+            await _copy(backend, file_id, Path(arguments.output))
         elif file_id is not None:
-            async for piece in place.files.content(await place.files.find(file_id, None)):
+            async for piece in backend.files.content(await backend.files.find(file_id, None)):
                 sys.stdout.buffer.write(piece)
             sys.stdout.buffer.flush()
     return DONE

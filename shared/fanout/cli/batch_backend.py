@@ -18,37 +18,37 @@ from ..config.resolve import Catalog
 from ..errors import ConfigError
 from ..gateway.factory import open_gateway
 from ..telemetry.observers import AttemptRecord, RequestRecord
-from .config_choice import Chosen
+from .config_choice import SelectedConfig
 
-LOOK, LOOK_AWAY = 0.5, 2.0
+POLL_INTERVAL, STACK_POLL_INTERVAL = 0.5, 2.0
 """Seconds between two looks at a job, here and in a stack."""
 
 
-class Place(JobStore, Protocol):
+class BatchBackend(JobStore, Protocol):
     """Where jobs are made, and what runs them."""
 
-    async def look(self, job: Job) -> bool:
+    async def poll(self, job: Job) -> bool:
         """Wait a little; whether there is nothing more to wait for."""
         ...
 
-    def leave(self) -> None:
+    def interrupt(self) -> None:
         """The user has typed Ctrl-C."""
         ...
 
-    async def end(self, job_id: str) -> None:
+    async def end_cancelled(self, job_id: str) -> None:
         """See to it that a job that was cancelled ends, whoever ran it."""
         ...
 
-    def left(self, job: Job, again: str) -> str:
-        """What is said to a user who has left; `again` is what he typed."""
+    def interrupted_message(self, job: Job, rerun: str) -> str:
+        """What is said to a user who has left; `rerun` is what he typed."""
         ...
 
-    def then(self, words: str) -> str:
+    def command(self, words: str) -> str:
         """A command for this place, to be typed."""
         ...
 
 
-class Service(Protocol):
+class StackService(Protocol):
     """What a stack has of files and jobs."""
 
     @property
@@ -58,7 +58,7 @@ class Service(Protocol):
     def jobs(self) -> JobService: ...
 
 
-class Here:
+class LocalBackend:
     """In this process; a job goes no further than it lives."""
 
     owner = "anyone"
@@ -67,29 +67,29 @@ class Here:
         self._bulk = bulk
         self.files, self.jobs, self.table = bulk.files, bulk.jobs, bulk.database
 
-    async def look(self, job: Job) -> bool:
+    async def poll(self, job: Job) -> bool:
         """Whether this process has done with it."""
-        return await self._bulk.wait(job.id, LOOK)
+        return await self._bulk.wait(job.id, POLL_INTERVAL)
 
-    def leave(self) -> None:
+    def interrupt(self) -> None:
         """No more lines are started, and those under way awaited."""
         self._bulk.is_stopping = True
         print("fanout: stopping; lines under way are awaited (Ctrl-C: not)", file=sys.stderr)
 
-    async def end(self, job_id: str) -> None:
+    async def end_cancelled(self, job_id: str) -> None:
         """Whoever runs the job will see it; if nobody does, it is ended here."""
         await self._bulk.run_exclusively(job_id)
 
-    def left(self, job: Job, again: str) -> str:  # noqa: ARG002 -- a stack would name it
+    def interrupted_message(self, job: Job, rerun: str) -> str:  # noqa: ARG002 -- a stack would name it
         """It waits."""
-        return f"stopped; to go on: {again}"
+        return f"stopped; to go on: {rerun}"
 
-    def then(self, words: str) -> str:
+    def command(self, words: str) -> str:
         """As it is."""
         return f"fanout batch {words}"
 
 
-class Away:
+class StackBackend:
     """
     A stack, which goes on whether somebody looks or not.
 
@@ -101,7 +101,7 @@ class Away:
     def __init__(
         self,
         stack: str,
-        bulk: Service,
+        bulk: StackService,
         table: RecordStore,
         run: Callable[[str], Awaitable[None]],
         catalog: Callable[[], Awaitable[Catalog]],
@@ -110,38 +110,40 @@ class Away:
         self.files, self.jobs, self.table = bulk.files, bulk.jobs, table
         self._run = run
         self.catalog = catalog
-        self._gone = asyncio.Event()
+        self._interrupted = asyncio.Event()
 
-    async def look(self, job: Job) -> bool:
+    async def poll(self, job: Job) -> bool:
         """Whether the job is over, or the user gone."""
         if job.is_over:
             return True
         try:
-            async with asyncio.timeout(LOOK_AWAY):
-                await self._gone.wait()
+            async with asyncio.timeout(STACK_POLL_INTERVAL):
+                await self._interrupted.wait()
         except TimeoutError:
             return (await self.jobs.find(job.id, None)).is_over
         return True
 
-    def leave(self) -> None:
+    def interrupt(self) -> None:
         """The job does not mind."""
-        self._gone.set()
+        self._interrupted.set()
 
-    async def end(self, job_id: str) -> None:
+    async def end_cancelled(self, job_id: str) -> None:
         """By the state machine, also where no execution was left."""
         await self._run(job_id)
 
-    def left(self, job: Job, again: str) -> str:
+    def interrupted_message(self, job: Job, rerun: str) -> str:
         """It runs."""
-        end = self.then(f"cancel {job.id}")
-        return f"`{job.id}` runs on in the stack; to see it again: {again}; to end it: {end}"
+        end_cancelled = self.command(f"cancel {job.id}")
+        return (
+            f"`{job.id}` runs on in the stack; to see it again: {rerun}; to end it: {end_cancelled}"
+        )
 
-    def then(self, words: str) -> str:
+    def command(self, words: str) -> str:
         """With the stack's name."""
         return f"fanout batch {words} --stack {self._stack}"
 
 
-class Bugs:
+class BugReporter:
     """Tells of what should not have happened, and of nothing else."""
 
     def attempt(self, record: AttemptRecord) -> None:
@@ -156,20 +158,20 @@ class Bugs:
 
 
 @asynccontextmanager
-async def open_here(chosen: Chosen) -> AsyncIterator[Here]:
+async def open_local_backend(selected: SelectedConfig) -> AsyncIterator[LocalBackend]:
     """The jobs of this machine, run by a gateway of this config."""
-    observer = Bugs()
+    observer = BugReporter()
     async with (
-        open_gateway(chosen.settings, catalog=chosen.catalog, observer=observer) as gateway,
+        open_gateway(selected.settings, catalog=selected.catalog, observer=observer) as gateway,
         open_local_batches(
-            gateway, data_home(chosen.settings.env), name="run", resume=False, observer=observer
+            gateway, data_home(selected.settings.env), name="run", resume=False, observer=observer
         ) as door,
     ):
-        yield Here(door.bulk)
+        yield LocalBackend(door.bulk)
 
 
 @asynccontextmanager
-async def open_away(stack: str, region: str | None) -> AsyncIterator[Away]:
+async def open_stack_backend(stack: str, region: str | None) -> AsyncIterator[StackBackend]:
     """A stack's jobs, with the user's own rights in AWS."""
     try:
         from ..bulk.aws.stack_client import aws_errors, connect
@@ -179,4 +181,4 @@ async def open_away(stack: str, region: str | None) -> AsyncIterator[Away]:
         ) from None
     with aws_errors():
         service, stores, machine, config = connect(stack, region)
-        yield Away(stack, service, stores.table, machine.run, config.catalog)
+        yield StackBackend(stack, service, stores.table, machine.run, config.catalog)

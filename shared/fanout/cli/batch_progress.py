@@ -15,13 +15,13 @@ from msgspec import Struct
 from ..bulk.service.records import Job
 from ..bulk.totals import Totals
 from ..wire import json
-from .batch_backend import Place
+from .batch_backend import BatchBackend
 
-EVERY = 5.0
+LINE_INTERVAL = 5.0
 """Seconds from line to line where the output is no terminal."""
 
 
-class Sight(Struct, frozen=True):
+class Progress(Struct, frozen=True):
     """What there is to see of a job; `rate` in lines a second, of this run."""
 
     job: Job
@@ -59,7 +59,9 @@ class Sight(Struct, frozen=True):
         parts = [
             f"{totals.lines}/{self.job.total or '?'} lines",
             f"{self.rate:.1f}/s",
-            f"{clock(self.eta)} to go" if self.job.status == "in_progress" else self.job.status,
+            f"{format_duration(self.eta)} to go"
+            if self.job.status == "in_progress"
+            else self.job.status,
             f"{totals.tokens_in:,} tokens in, {totals.tokens_out:,} out",
             f"${totals.cost:.4f}",
         ]
@@ -69,7 +71,7 @@ class Sight(Struct, frozen=True):
         return " | ".join(parts)
 
 
-def clock(seconds: float | None) -> str:
+def format_duration(seconds: float | None) -> str:
     """`1:02:03`, `2:03`."""
     if seconds is None:
         return "?"
@@ -78,30 +80,30 @@ def clock(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-async def follow(place: Place, job: Job, *, as_json: bool) -> Job:
+async def follow(backend: BatchBackend, job: Job, *, as_json: bool) -> Job:
     """Show a job that runs, until it is over or the user has enough; the job as it then is."""
     began = perf_counter()
-    start = (await place.jobs.totals(job)).lines
-    with _interruptible(place), _view(as_json=as_json) as show:
+    start = (await backend.jobs.totals(job)).lines
+    with _interruptible(backend), _view(as_json=as_json) as show:
         while True:
-            ended = await place.look(job)
-            job = await place.jobs.find(job.id, None)
-            totals = await place.jobs.totals(job)
+            done = await backend.poll(job)
+            job = await backend.jobs.find(job.id, None)
+            totals = await backend.jobs.totals(job)
             elapsed = perf_counter() - began
             rate = max(0, totals.lines - start) / elapsed if elapsed > 0 else 0.0
-            show(Sight(job, totals, rate, elapsed), ended)
-            if ended:
+            show(Progress(job, totals, rate, elapsed), done)
+            if done:
                 return job
 
 
 @contextmanager
-def _interruptible(place: Place) -> Iterator[None]:
+def _interruptible(backend: BatchBackend) -> Iterator[None]:
     """The first Ctrl-C is the place's to hear; the second one does not wait."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
         loop.remove_signal_handler(signal.SIGINT)
-        place.leave()
+        backend.interrupt()
 
     loop.add_signal_handler(signal.SIGINT, stop)
     try:
@@ -111,30 +113,34 @@ def _interruptible(place: Place) -> Iterator[None]:
 
 
 @contextmanager
-def _view(*, as_json: bool) -> Iterator[Callable[[Sight, bool], None]]:
+def _view(*, as_json: bool) -> Iterator[Callable[[Progress, bool], None]]:
     if as_json:
         yield _print_json
     elif sys.stderr.isatty():
         with _live() as show:
             yield show
     else:
-        told = [0.0]
+        last_printed = [0.0]
 
-        def show_line(sight: Sight, ended: bool) -> None:  # noqa: FBT001
-            if ended or sight.elapsed - told[0] >= EVERY:
-                told[0] = sight.elapsed
-                print(f"{clock(sight.elapsed)}  {sight.words}", file=sys.stderr, flush=True)
+        def show_line(progress: Progress, done: bool) -> None:  # noqa: FBT001
+            if done or progress.elapsed - last_printed[0] >= LINE_INTERVAL:
+                last_printed[0] = progress.elapsed
+                print(
+                    f"{format_duration(progress.elapsed)}  {progress.words}",
+                    file=sys.stderr,
+                    flush=True,
+                )
 
         yield show_line
 
 
-def _print_json(sight: Sight, ended: bool) -> None:  # noqa: FBT001
-    event = {"event": "end" if ended else "progress", **sight.shown}
+def _print_json(progress: Progress, done: bool) -> None:  # noqa: FBT001
+    event = {"event": "end" if done else "progress", **progress.shown}
     print(json.encode(event).decode(), flush=True)
 
 
 @contextmanager
-def _live() -> Iterator[Callable[[Sight, bool], None]]:
+def _live() -> Iterator[Callable[[Progress, bool], None]]:
     from rich.console import Console
     from rich.live import Live
     from rich.progress_bar import ProgressBar
@@ -142,10 +148,10 @@ def _live() -> Iterator[Callable[[Sight, bool], None]]:
 
     with Live(console=Console(stderr=True, highlight=False), refresh_per_second=4) as live:
 
-        def show(sight: Sight, _ended: bool) -> None:  # noqa: FBT001
-            picture = Table.grid(expand=True)
-            picture.add_row(ProgressBar(sight.job.total or 1, sight.totals.lines))
-            picture.add_row(sight.words)
-            live.update(picture)
+        def show(progress: Progress, _ended: bool) -> None:  # noqa: FBT001
+            grid = Table.grid(expand=True)
+            grid.add_row(ProgressBar(progress.job.total or 1, progress.totals.lines))
+            grid.add_row(progress.words)
+            live.update(grid)
 
         yield show

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
     from ..config.resolve import Catalog
-    from .config_summary import Key, Surveyed
+    from .config_summary import DeploymentSummary, KeyStatus
 
 HEADER = ("MODEL NAME", "PROVIDER", "PROVIDER'S MODEL", "BASE URL", "KEY", "LIMITS", "FALLBACKS")
 
@@ -34,17 +34,17 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the table, and say what is missing."""
     from ..errors import ConfigError
     from ..wire import json
-    from .config_choice import choose
-    from .config_summary import survey
+    from .config_choice import select_config
+    from .config_summary import summarize
 
-    chosen = choose(arguments.file)
-    if chosen.settings.config is None or (chosen.is_local and not arguments.file):
+    selected = select_config(arguments.file)
+    if selected.settings.config is None or (selected.is_local and not arguments.file):
         raise ConfigError("say which config: `fanout check FILE`, or set FANOUT_CONFIG")
-    rows = survey(chosen.catalog)
-    callers = _callers(chosen.catalog)
+    rows = summarize(selected.catalog)
+    callers = _callers(selected.catalog)
     missing = sorted({*_missing(rows), *(name for name, ok in callers.items() if not ok)})
     if arguments.json:
-        said = {"config": str(chosen.settings.config), "ok": not missing, "missing": missing}
+        said = {"config": str(selected.settings.config), "ok": not missing, "missing": missing}
         print(json.encode(said | {"models": rows, "callers": callers}).decode())
     else:
         print(_text(rows, callers, missing))
@@ -63,11 +63,11 @@ def _callers(catalog: Catalog) -> dict[str, bool]:
     return found
 
 
-def _missing(rows: list[Surveyed]) -> list[str]:
+def _missing(rows: list[DeploymentSummary]) -> list[str]:
     return [name for row in rows for name in row.missing]
 
 
-def _text(rows: list[Surveyed], callers: dict[str, bool], missing: list[str]) -> str:
+def _text(rows: list[DeploymentSummary], callers: dict[str, bool], missing: list[str]) -> str:
     from .table import columns
 
     lines = [columns([HEADER, *(_cells(row) for row in rows)]), ""]
@@ -83,14 +83,14 @@ def _text(rows: list[Surveyed], callers: dict[str, bool], missing: list[str]) ->
     return "\n".join(lines)
 
 
-def _cells(row: Surveyed) -> tuple[str, ...]:
+def _cells(row: DeploymentSummary) -> tuple[str, ...]:
     limits = ", ".join(f"{name} {value:g}" for name, value in row.limits.items())
     keys = ", ".join(_key(key, row) for key in row.keys) or _no_key(row)
     spare = ", ".join(row.fallbacks)
     return (row.name, row.provider, row.model, row.api_base, keys, limits or "-", spare or "-")
 
 
-def _key(key: Key, row: Surveyed) -> str:
+def _key(key: KeyStatus, row: DeploymentSummary) -> str:
     from .config_summary import LITERAL
 
     if key.name == LITERAL:
@@ -98,10 +98,10 @@ def _key(key: Key, row: Surveyed) -> str:
     return key.name if key.present else f"{key.name} {_absent(row)}"
 
 
-def _absent(row: Surveyed) -> str:
+def _absent(row: DeploymentSummary) -> str:
     return "(not set, not needed)" if row.auth == "optional" else "MISSING"
 
 
-def _no_key(row: Surveyed) -> str:
+def _no_key(row: DeploymentSummary) -> str:
     told: dict[str, Any] = {"aws": "AWS credentials", "optional": "none needed"}
     return str(told.get(row.auth, "-"))

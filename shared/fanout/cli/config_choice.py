@@ -9,14 +9,14 @@ import msgspec
 from ..config.resolve import Catalog
 from ..errors import RequestError
 from ..gateway.factory import load_catalog
-from ..local.models import MODELS, home, weights_path
+from ..local.models import MODELS, cache_home, weights_path
 from ..local.running_engine import RunningEngine, find_running
 from ..settings import Settings
 
 LOCAL_CONFIG = Path(__file__).parent.parent / "local" / "smol.yaml"
 
 
-class Chosen(msgspec.Struct, frozen=True):
+class SelectedConfig(msgspec.Struct, frozen=True):
     """Settings and their catalog; `engine` is the local model that is running, if one is."""
 
     settings: Settings
@@ -29,7 +29,7 @@ class Chosen(msgspec.Struct, frozen=True):
         return self.settings.config == LOCAL_CONFIG
 
 
-def choose(config: str | None) -> Chosen:
+def select_config(config: str | None) -> SelectedConfig:
     """
     The config of `--config` or `FANOUT_CONFIG`; without one, the running local model's names.
 
@@ -37,43 +37,43 @@ def choose(config: str | None) -> Chosen:
     the running engine by `os.environ/LOCAL_API_BASE` and `os.environ/FANOUT_LOCAL_KEY`.
     """
     settings = Settings.read(config)
-    engine = find_running(home(settings.env))
+    engine = find_running(cache_home(settings.env))
     if engine is not None:
         settings = Settings(settings.config or LOCAL_CONFIG, {**settings.env, **engine.env})
     catalog = load_catalog(settings)
-    chosen = Chosen(settings, catalog, engine)
-    if chosen.is_local:
+    selected = SelectedConfig(settings, catalog, engine)
+    if selected.is_local:
         return msgspec.structs.replace(
-            chosen, catalog=msgspec.structs.replace(catalog, is_open=True)
+            selected, catalog=msgspec.structs.replace(catalog, is_open=True)
         )
-    return chosen
+    return selected
 
 
-def pick_models(chosen: Chosen, named: list[str], *, several: bool) -> list[str]:
+def pick_models(selected: SelectedConfig, named: list[str], *, several: bool) -> list[str]:
     """The models that were named, or the ones that are meant where none was."""
     models = [name.strip() for names in named for name in names.split(",")]
     if models:
         return models
-    have = list(chosen.catalog.groups)
-    if chosen.is_local:
+    have = list(selected.catalog.groups)
+    if selected.is_local:
         return have if several else have[:1]
     if len(have) == 1 and not several:
         return have
     if have:
-        raise RequestError(f"say which model: -m NAME; the config has {_listed(have)}", "model")
+        raise RequestError(f"say which model: -m NAME; the config has {_join_names(have)}", "model")
     raise RequestError(
         "say which model: -m provider/model, such as `-m openai/gpt-4o` with OPENAI_API_KEY set; "
-        f"or run the small local one: {_how_to_run(chosen.settings)}",
+        f"or run the small local one: {_how_to_run(selected.settings)}",
         "model",
     )
 
 
 def _how_to_run(settings: Settings) -> str:
-    folder = home(settings.env)
+    folder = cache_home(settings.env)
     here = any(weights_path(model, folder).is_file() for model in MODELS.values())
     serve = "type `fanout local serve` in another terminal, and ask again"
     return serve if here else f"type `fanout local install`, then {serve}"
 
 
-def _listed(names: list[str]) -> str:
+def _join_names(names: list[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)

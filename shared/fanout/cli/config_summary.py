@@ -16,21 +16,21 @@ LITERAL = "(literal)"
 """The name that a key written out in the config has."""
 
 
-class Key(Struct, frozen=True):
+class KeyStatus(Struct, frozen=True):
     """A key by its name, and whether it is there."""
 
     name: str
     present: bool
 
 
-class Surveyed(Struct, frozen=True):
+class DeploymentSummary(Struct, frozen=True):
     """One deployment."""
 
     name: str
     provider: str
     model: str
     api_base: str
-    keys: tuple[Key, ...]
+    keys: tuple[KeyStatus, ...]
     auth: str
     limits: Mapping[str, float]
     defaults: Mapping[str, Any]
@@ -39,17 +39,19 @@ class Surveyed(Struct, frozen=True):
     @property
     def missing(self) -> tuple[str, ...]:
         """The names of the keys it cannot do without and has not."""
-        return () if self.auth == "optional" else missing_of(self.keys)
+        return () if self.auth == "optional" else missing_keys(self.keys)
 
 
-def survey(catalog: Catalog) -> list[Surveyed]:
+def summarize(catalog: Catalog) -> list[DeploymentSummary]:
     """Every deployment, in the config's order."""
     return [
-        _surveyed(deployment, catalog) for group in catalog.groups.values() for deployment in group
+        _summarize_deployment(deployment, catalog)
+        for group in catalog.groups.values()
+        for deployment in group
     ]
 
 
-def _surveyed(deployment: Deployment, catalog: Catalog) -> Surveyed:
+def _summarize_deployment(deployment: Deployment, catalog: Catalog) -> DeploymentSummary:
     provider = deployment.provider
     limits = {
         "rpm": deployment.rpm,
@@ -58,12 +60,12 @@ def _surveyed(deployment: Deployment, catalog: Catalog) -> Surveyed:
         "timeout": deployment.timeout,
         "weight": None if deployment.weight == 1 else deployment.weight,
     }
-    return Surveyed(
+    return DeploymentSummary(
         name=deployment.name,
         provider=provider.name,
         model=deployment.target.model,
         api_base=deployment.base_url,
-        keys=tuple(key_of(secret) for secret in deployment.keys),
+        keys=tuple(key_status(secret) for secret in deployment.keys),
         auth=_auth(deployment),
         limits={name: value for name, value in limits.items() if value is not None},
         defaults=deployment.defaults,
@@ -78,17 +80,17 @@ def _auth(deployment: Deployment) -> str:
     return "optional" if deployment.provider.key_optional else "key"
 
 
-def key_of(secret: Secret) -> Key:
+def key_status(secret: Secret) -> KeyStatus:
     """A secret by its name only."""
-    return Key(secret.name, secret.is_known)
+    return KeyStatus(secret.name, secret.is_known)
 
 
-def missing_of(keys: tuple[Key, ...]) -> tuple[str, ...]:
+def missing_keys(keys: tuple[KeyStatus, ...]) -> tuple[str, ...]:
     """The names of those that are not there."""
     return tuple(key.name for key in keys if not key.present)
 
 
-def keys_in(env: Mapping[str, str]) -> dict[str, str]:
+def provider_keys_in(env: Mapping[str, str]) -> dict[str, str]:
     """The providers whose key the environment has, each with that key's name."""
     found: dict[str, str] = {}
     for name in registry.names():

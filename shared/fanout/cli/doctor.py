@@ -75,14 +75,14 @@ def _config(settings: Settings) -> list[Finding]:
     from urllib.parse import urlsplit
 
     from ..errors import ConfigError
-    from .config_choice import choose
-    from .config_summary import survey
+    from .config_choice import select_config
+    from .config_summary import summarize
 
     if settings.config is None:
         words = "none (--config or FANOUT_CONFIG); names are `provider/model`"
         return [Finding("config", "absent", words)]
     try:
-        rows = survey(choose(str(settings.config)).catalog)
+        rows = summarize(select_config(str(settings.config)).catalog)
     except ConfigError as error:
         return [Finding("config", "wrong", str(error))]
     hosts = {urlsplit(row.api_base).netloc for row in rows}
@@ -94,9 +94,9 @@ def _config(settings: Settings) -> list[Finding]:
 
 
 def _keys(settings: Settings) -> Finding:
-    from .config_summary import keys_in
+    from .config_summary import provider_keys_in
 
-    names = list(keys_in(settings.env).values())
+    names = list(provider_keys_in(settings.env).values())
     if not names:
         return Finding("providers' keys", "absent", "none in the environment")
     return Finding("providers' keys", "ok", ", ".join(names))
@@ -117,15 +117,15 @@ def _engine() -> Finding:
 
 
 def _weights(settings: Settings) -> list[Finding]:
-    from ..local.models import MODELS, home, is_whole, weights_path
+    from ..local.models import MODELS, cache_home, is_complete, weights_path
 
     found = []
     for model in MODELS.values():
-        path = weights_path(model, home(settings.env))
+        path = weights_path(model, cache_home(settings.env))
         if not path.exists():
             words = f"{model.title}: type `fanout local install`"
             found.append(Finding("local model", "absent", words))
-        elif is_whole(model, path):
+        elif is_complete(model, path):
             found.append(Finding("local model", "ok", f"{model.title}, hash checked: {path}"))
         else:
             words = f"{path} is not {model.title}: type `fanout local install`"
@@ -134,10 +134,10 @@ def _weights(settings: Settings) -> list[Finding]:
 
 
 def _running(settings: Settings) -> Finding:
-    from ..local.models import home
+    from ..local.models import cache_home
     from ..local.running_engine import find_running
 
-    engine = find_running(home(settings.env))
+    engine = find_running(cache_home(settings.env))
     if engine is None:
         return Finding("running engine", "absent", "none; `fanout local serve` starts it")
     return Finding("running engine", "ok", f"{engine.model} at {engine.base_url}")

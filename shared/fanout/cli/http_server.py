@@ -23,20 +23,20 @@ from ..telemetry.observers import Observer
 from ..wire import json
 
 BACKLOG = 2048
-GARBAGE = 20_000
+GC_THRESHOLD = 20_000
 """
 New containers between two looks for cyclic garbage. Requests leave next to none, and Python's own
 700 are those of a dozen requests: looking so often would be a twentieth of their cost.
 """
 
-GRACE = 5
+SHUTDOWN_GRACE = 5
 """Seconds that requests under way have left once the server is told to stop."""
 
-MAX_HEAD = 256 * 1024
+MAX_HEADER_READ = 256 * 1024
 """Bytes of a head that are read at all; the app refuses those over 64 KiB by itself."""
 
 
-def bind(address: str, port: int) -> socket.socket:
+def listen(address: str, port: int) -> socket.socket:
     """A socket that listens there; `ConfigError` if it cannot."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -53,7 +53,7 @@ def bind(address: str, port: int) -> socket.socket:
     return listener
 
 
-def host(
+def run_server(
     settings: Settings,
     catalog: Catalog,
     listener: socket.socket,
@@ -90,7 +90,7 @@ def host(
             server_header=False,
             http=HeaderLimitProtocol,
             ws="none",
-            timeout_graceful_shutdown=GRACE,
+            timeout_graceful_shutdown=SHUTDOWN_GRACE,
         )
     )
 
@@ -98,8 +98,8 @@ def host(
         server.should_exit = True
 
     stop(end)
-    take_files()
-    gc.set_threshold(GARBAGE, *gc.get_threshold()[1:])
+    raise_open_file_limit()
+    gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
     # Having stopped, uvicorn raises the signal anew; both are then an ordinary end.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
@@ -107,7 +107,7 @@ def host(
     return 0 if server.started else 1
 
 
-def take_files() -> None:
+def raise_open_file_limit() -> None:
     """As many open files as the system allows: each caller and each call is one, 1,024 are few."""
     with suppress(ImportError, ValueError, OSError):  # not on Windows; not below a stricter system
         import resource
@@ -142,12 +142,12 @@ class HeaderLimitProtocol(HttpToolsProtocol):
         if self._head is None:
             return
         self._head += len(data)
-        if self._head > MAX_HEAD and not self.transport.is_closing():
+        if self._head > MAX_HEADER_READ and not self.transport.is_closing():
             self._refuse()
 
     def _refuse(self) -> None:
         if self.cycle is None or self.cycle.response_complete:
-            error = HeadersTooLarge(f"the headers are over {MAX_HEAD} bytes")
+            error = HeadersTooLarge(f"the headers are over {MAX_HEADER_READ} bytes")
             body = json.encode(error_body(error))
             lines = [
                 "HTTP/1.1 431 Request Header Fields Too Large",

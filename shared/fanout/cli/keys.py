@@ -50,7 +50,7 @@ def run_set(arguments: argparse.Namespace) -> int:
     from ..aws.stack_keys import open_client, read_texts, set_key
     from ..wire import json
 
-    texts = read_texts(_given(arguments.name))
+    texts = read_texts(_read_value(arguments.name))
     with open_client(arguments.region) as client:
         count = set_key(client, arguments.stack, arguments.name, texts, add=arguments.add)
     if arguments.json:
@@ -73,14 +73,16 @@ def run_list(arguments: argparse.Namespace) -> int:
         print(json.encode({"stack": arguments.stack, "keys": told}).decode())
     elif keys:
         rows = [("KEY", "VALUE", "CHANGED")]
-        rows += [(k.name, "yes" if k.has_value else "MISSING", _day(k.changed)) for k in keys]
+        rows += [
+            (k.name, "yes" if k.has_value else "MISSING", _format_time(k.changed)) for k in keys
+        ]
         print(columns(rows))
     else:
         print(f"there is no stack `{arguments.stack}` with keys here: is it another region?")
     return 0
 
 
-def _given(name: str) -> str:
+def _read_value(name: str) -> str:
     if not sys.stdin.isatty():
         return sys.stdin.read()
     from getpass import getpass
@@ -88,5 +90,5 @@ def _given(name: str) -> str:
     return getpass(f"{name} (not shown): ")
 
 
-def _day(changed: object) -> str:
+def _format_time(changed: object) -> str:
     return f"{changed:%Y-%m-%d %H:%M}" if changed else "-"

@@ -107,9 +107,9 @@ def run_install(arguments: argparse.Namespace) -> int:
     from ..local.models import find_model
     from ..settings import Settings
     from ..wire import json
-    from .local_run import installed
+    from .local_run import ensure_installed
 
-    path = installed(find_model(arguments.model), Settings.read().env)
+    path = ensure_installed(find_model(arguments.model), Settings.read().env)
     if arguments.json:
         print(json.encode({"model": arguments.model, "path": str(path)}).decode())
     else:

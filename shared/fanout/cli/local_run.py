@@ -18,33 +18,41 @@ from ..gateway.factory import load_catalog
 from ..local.child_process import Child, engine_child
 from ..local.engine import EngineOptions, default_threads
 from ..local.install import downloader, install
-from ..local.models import SMOL, LocalError, LocalModel, find_model, home, is_whole, weights_path
-from ..local.parent_process import end_with
-from ..local.running_engine import KEY, announced
+from ..local.models import (
+    SMOL,
+    LocalError,
+    LocalModel,
+    cache_home,
+    find_model,
+    is_complete,
+    weights_path,
+)
+from ..local.parent_process import stop_with_parent
+from ..local.running_engine import KEY, engine_file
 from ..local.serve import serve
 from ..settings import Settings
 from ..telemetry.observers import JSONLinesObserver, NullObserver
 from ..wire import json
 from .config_choice import LOCAL_CONFIG
-from .http_server import bind, host
+from .http_server import listen, run_server
 
 
-def installed(model: LocalModel, env: Mapping[str, str]) -> Path:
+def ensure_installed(model: LocalModel, env: Mapping[str, str]) -> Path:
     """The model's weights, fetched first if need be."""
-    folder = home(env)
-    if is_whole(model, path := weights_path(model, folder)):
+    folder = cache_home(env)
+    if is_complete(model, path := weights_path(model, folder)):
         return path
-    return install(model, folder, download=downloader(env), tell=_tell)
+    return install(model, folder, download=downloader(env), report=_print_status)
 
 
-def _tell(words: str) -> None:
+def _print_status(words: str) -> None:
     print(f"fanout: {words}", file=sys.stderr, flush=True)
 
 
 def serve_engine(arguments: argparse.Namespace) -> int:
     """Be the engine."""
     env = Settings.read().env
-    model, folder = find_model(arguments.model), home(env)
+    model, folder = find_model(arguments.model), cache_home(env)
     weights = weights_path(model, folder)
     if not weights.is_file():
         raise LocalError(f"`{model.name}` is not installed: type `fanout local install`")
@@ -60,9 +68,9 @@ def serve_engine(arguments: argparse.Namespace) -> int:
     )
     serve(
         options,
-        write=_write,
+        write=_print_line,
         show_key=not env.get(KEY),
-        announce_in=None if arguments.unannounced else folder,
+        engine_file_folder=None if arguments.unannounced else folder,
         parent=arguments.attached,
     )
     return 0
@@ -74,7 +82,7 @@ def _positive(word: str, number: int) -> int:
     return number
 
 
-def _write(line: str) -> None:
+def _print_line(line: str) -> None:
     sys.stdout.write(line)
     sys.stdout.flush()
 
@@ -83,15 +91,15 @@ def run_gateway(arguments: argparse.Namespace) -> int:
     """The gateway over an engine that is its child; whichever ends takes the other with it."""
     settings = Settings.read()
     if arguments.attached:
-        end_with(arguments.attached, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        stop_with_parent(arguments.attached, lambda: os.kill(os.getpid(), signal.SIGTERM))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with bind("127.0.0.1", arguments.port) as listener, ExitStack() as stack:
-        installed(SMOL, settings.env)
-        _tell("starting the engine")
-        words = ["--threads", str(arguments.threads)] if arguments.threads else []
-        child = stack.enter_context(engine_child(SMOL, settings.env, words=words))
+    with listen("127.0.0.1", arguments.port) as listener, ExitStack() as stack:
+        ensure_installed(SMOL, settings.env)
+        _print_status("starting the engine")
+        extra = ["--threads", str(arguments.threads)] if arguments.threads else []
+        child = stack.enter_context(engine_child(SMOL, settings.env, extra_arguments=extra))
         if not arguments.unannounced:
-            stack.enter_context(announced(child.engine, home(settings.env)))
+            stack.enter_context(engine_file(child.engine, cache_home(settings.env)))
         config = Path(arguments.config) if arguments.config else LOCAL_CONFIG
         ours = Settings(config, {**settings.env, **child.engine.env})
         catalog = load_catalog(ours)
@@ -99,11 +107,11 @@ def run_gateway(arguments: argparse.Namespace) -> int:
         def ready(url: str) -> None:
             if arguments.json:
                 said = {"url": url, "models": list(catalog.groups), "engine": child.engine.pid}
-                _write(json.encode(said).decode() + "\n")
+                _print_line(json.encode(said).decode() + "\n")
             else:
-                _write(welcome(url, list(catalog.groups)))
+                _print_line(welcome(url, list(catalog.groups)))
 
-        code = host(
+        code = run_server(
             ours,
             catalog,
             listener,

@@ -28,17 +28,17 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print one line a name."""
     from ..wire import json
-    from .config_choice import choose
-    from .config_summary import keys_in, survey
+    from .config_choice import select_config
+    from .config_summary import provider_keys_in, summarize
     from .table import columns
 
-    chosen = choose(arguments.config)
+    selected = select_config(arguments.config)
     groups: dict[str, dict[str, object]] = {}
-    for row in survey(chosen.catalog):
+    for row in summarize(selected.catalog):
         known = groups.setdefault(row.name, {"name": row.name, "usable": False, "asks": []})
         known["usable"] = known["usable"] or not row.missing
         known["asks"] = [*_asks(known), f"{row.provider}/{row.model}"]
-    prefixes = keys_in(chosen.settings.env) if chosen.catalog.is_open else {}
+    prefixes = provider_keys_in(selected.settings.env) if selected.catalog.is_open else {}
     if arguments.json:
         told = [{"provider": name, "key": key} for name, key in prefixes.items()]
         print(json.encode({"models": list(groups.values()), "prefixes": told}).decode())

@@ -1,4 +1,4 @@
-"""`ask`, `race` and `all`, done in process: a prompt to the gateway, its answer to the terminal."""
+"""Runs `fanout ask`, `race` and `all` in this process: sends the prompt, prints the response."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from ..gateway.factory import open_gateway
 from ..gateway.gateway import Context, Gateway
 from ..schema.fanout import FanOutRequest, parse_request
 from ..wire import json
-from .all_view import show_all
-from .config_choice import choose, pick_models
+from .all_view import show_all_responses
+from .config_choice import pick_models, select_config
 from .race_view import show_race
-from .response_text import print_words, text_of
+from .response_text import first_choice_text, print_stream
 
 
-def run_asking(arguments: argparse.Namespace) -> int:
+def run_prompt(arguments: argparse.Namespace) -> int:
     """Ask, print, and return the exit code."""
-    chosen = choose(arguments.config)
-    models = pick_models(chosen, arguments.models, several=arguments.command != "ask")
+    selected = select_config(arguments.config)
+    models = pick_models(selected, arguments.models, several=arguments.command != "ask")
     request = parse_request(make_body(arguments, models))
 
-    async def ask() -> int:
-        async with open_gateway(chosen.settings, catalog=chosen.catalog) as gateway:
-            return await _ask(gateway, request, arguments)
+    async def send() -> int:
+        async with open_gateway(selected.settings, catalog=selected.catalog) as gateway:
+            return await _send(gateway, request, arguments)
 
-    return asyncio.run(ask())
+    return asyncio.run(send())
 
 
 def make_body(arguments: argparse.Namespace, models: list[str]) -> dict[str, Any]:
@@ -55,14 +55,14 @@ def make_body(arguments: argparse.Namespace, models: list[str]) -> dict[str, Any
     return {name: value for name, value in given.items() if value is not None}
 
 
-async def _ask(gateway: Gateway, request: FanOutRequest, arguments: argparse.Namespace) -> int:
+async def _send(gateway: Gateway, request: FanOutRequest, arguments: argparse.Namespace) -> int:
     context = Context(f"req_{secrets.token_hex(8)}")
     if arguments.json:
         return await _print_json(gateway, request, context)
     if arguments.command == "race":
         return await show_race(gateway, request, context)
     if arguments.command == "all":
-        return await show_all(gateway, request, context)
+        return await show_all_responses(gateway, request, context)
     return await _print_answer(gateway, request, context)
 
 
@@ -70,16 +70,16 @@ async def _print_json(gateway: Gateway, request: FanOutRequest, context: Context
     if not request.stream:
         body = (await gateway.answer(request, context)).body
         print(json.encode(body).decode())
-        return _code(body if isinstance(body, dict) else {})
+        return _exit_code(body if isinstance(body, dict) else {})
     code = 0
     async with gateway.stream(request, context) as stream:
         async for chunk in stream.chunks:
             print(json.encode(chunk).decode(), flush=True)
-            code = max(code, _code(chunk))
+            code = max(code, _exit_code(chunk))
     return code
 
 
-def _code(body: Any) -> int:
+def _exit_code(body: Any) -> int:
     """1 if one of several answers failed."""
     return int(any(choice.get("error") for choice in body.get("choices", ())))
 
@@ -87,8 +87,8 @@ def _code(body: Any) -> int:
 async def _print_answer(gateway: Gateway, request: FanOutRequest, context: Context) -> int:
     if not request.stream:
         answer = await gateway.answer(request, context)
-        print(text_of(answer.body))
+        print(first_choice_text(answer.body))
         return 0
     async with gateway.stream(request, context) as stream:
-        await print_words(stream.chunks)
+        await print_stream(stream.chunks)
     return 0

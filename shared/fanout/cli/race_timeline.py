@@ -1,4 +1,4 @@
-"""A race as it runs, told by events: one lane a contestant. Knows nothing of terminals."""
+"""The state of a race by its events: one row per model. Knows nothing of terminals."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from ..errors import detail_of
 from ..routing.leg import Leg, Outcome
 
 State: TypeAlias = Literal[
-    "waiting", "asked", "talking", "won", "cancelled", "failed", "not started"
+    "waiting", "sent", "streaming", "won", "cancelled", "failed", "not started"
 ]
 
 FINAL = frozenset({"won", "cancelled", "failed", "not started"})
 
 
 class TimelineRow(Struct):
-    """One contestant; moments in seconds since the race began."""
+    """One model in the race; times in seconds since the race began."""
 
     model: str
     state: State = "waiting"
-    asked_at: float | None = None
-    first_at: float | None = None
+    started_at: float | None = None
+    first_token_at: float | None = None
     ended_at: float | None = None
     tokens: int | None = None
     reason: str = ""
     leg: Leg | None = None
 
     @property
-    def words(self) -> str:
-        """What there is to say of it now."""
+    def status(self) -> str:
+        """Its state in words, such as `won in 1.50 s, first token at 250 ms, 8 tokens`."""
         match self.state:
-            case "talking":
-                return f"first token at {_seconds(self.first_at)}"
+            case "streaming":
+                return f"first token at {_seconds(self.first_token_at)}"
             case "won":
                 first = (
-                    f", first token at {_seconds(self.first_at)}"
-                    if self.first_at is not None
+                    f", first token at {_seconds(self.first_token_at)}"
+                    if self.first_token_at is not None
                     else ""
                 )
                 tokens = f", {self.tokens} tokens" if self.tokens else ""
@@ -54,20 +54,20 @@ class TimelineRow(Struct):
 
 class RaceTimeline:
     """
-    Follows the legs of one race (a `Watcher`). `tell` is called with each lane that moves.
+    Follows the legs of one race (a `Watcher`). `on_change` is called with each row that changes.
 
-    A fallback that is asked in a contestant's place gets a lane of its own.
+    A fallback that is called in place of a failed model gets its own row.
     """
 
     def __init__(
         self,
         models: Sequence[str],
         *,
-        tell: Callable[[TimelineRow, float], object] = lambda _lane, _now: None,
+        on_change: Callable[[TimelineRow, float], object] = lambda _row, _now: None,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
-        self.lanes = [TimelineRow(model) for model in models]
-        self._tell = tell
+        self.rows = [TimelineRow(model) for model in models]
+        self._on_change = on_change
         self._clock = clock
         self._began = clock()
 
@@ -77,58 +77,58 @@ class RaceTimeline:
         return self._clock() - self._began
 
     def started(self, leg: Leg) -> None:
-        """A contestant is asked, for the first time or again."""
-        lane = self._lane(leg)
-        lane.state = "asked"
-        lane.asked_at = self.now if lane.asked_at is None else lane.asked_at
-        lane.ended_at = None
-        self._tell(lane, self.now)
+        """A model is called, for the first time or again."""
+        row = self._row(leg)
+        row.state = "sent"
+        row.started_at = self.now if row.started_at is None else row.started_at
+        row.ended_at = None
+        self._on_change(row, self.now)
 
     def first_token(self, leg: Leg) -> None:
-        """It has begun to answer."""
-        lane = self._lane(leg)
-        lane.state, lane.first_at = "talking", self.now
-        self._tell(lane, self.now)
+        """A model's response has begun."""
+        row = self._row(leg)
+        row.state, row.first_token_at = "streaming", self.now
+        self._on_change(row, self.now)
 
     def ended(self, leg: Leg, outcome: Outcome, error: BaseException | None) -> None:
-        """Its call is over. In a race whoever ends well has won."""
-        lane = self._lane(leg)
-        if lane.state in FINAL:
+        """A model's call has ended. In a race, the one that succeeds has won."""
+        row = self._row(leg)
+        if row.state in FINAL:
             return
         if isinstance(error, Exception):
-            lane.reason = detail_of(error).message
+            row.reason = detail_of(error).message
         if leg.usage:
-            lane.tokens = leg.usage["completion_tokens"]
-        self._end(lane, "won" if outcome == "ok" else outcome)
+            row.tokens = leg.usage["completion_tokens"]
+        self._end(row, "won" if outcome == "ok" else outcome)
 
-    def won(self, model: str | None) -> None:
-        """The race is decided while the winner still talks."""
-        for lane in self.lanes:
-            if lane.model == model and lane.state == "talking":
-                self._end(lane, "won")
+    def mark_winner(self, model: str | None) -> None:
+        """Mark a model as the winner while its response is still streaming."""
+        for row in self.rows:
+            if row.model == model and row.state == "streaming":
+                self._end(row, "won")
                 return
 
-    def settle(self) -> None:
-        """The race is over: who is still on the way has been cancelled, or was never started."""
-        for lane in self.lanes:
-            if lane.state not in FINAL:
-                self._end(lane, "cancelled" if lane.asked_at is not None else "not started")
+    def finish(self) -> None:
+        """End the race: models without a final state were cancelled, or never started."""
+        for row in self.rows:
+            if row.state not in FINAL:
+                self._end(row, "cancelled" if row.started_at is not None else "not started")
 
-    def _end(self, lane: TimelineRow, state: State) -> None:
-        lane.state, lane.ended_at = state, self.now
-        self._tell(lane, self.now)
+    def _end(self, row: TimelineRow, state: State) -> None:
+        row.state, row.ended_at = state, self.now
+        self._on_change(row, self.now)
 
-    def _lane(self, leg: Leg) -> TimelineRow:
-        for lane in self.lanes:
-            if lane.leg is leg:
-                return lane
-        for lane in self.lanes:
-            if lane.leg is None and lane.model == leg.model:
-                lane.leg = leg
-                return lane
-        lane = TimelineRow(leg.model, leg=leg)
-        self.lanes.append(lane)
-        return lane
+    def _row(self, leg: Leg) -> TimelineRow:
+        for row in self.rows:
+            if row.leg is leg:
+                return row
+        for row in self.rows:
+            if row.leg is None and row.model == leg.model:
+                row.leg = leg
+                return row
+        row = TimelineRow(leg.model, leg=leg)
+        self.rows.append(row)
+        return row
 
 
 def _seconds(moment: float | None) -> str:

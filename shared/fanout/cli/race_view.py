@@ -1,4 +1,4 @@
-"""A race on a terminal: bars over one time line while it runs; plain lines where it is piped."""
+"""Shows a race on a terminal as bars on one time axis, and as plain lines when piped."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import msgspec
 from ..gateway.gateway import Context, Gateway
 from ..schema.fanout import FanOutRequest
 from .race_timeline import RaceTimeline, TimelineRow
-from .response_text import clean, print_words, text_of
+from .response_text import first_choice_text, print_stream, strip_control_characters
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,85 +22,85 @@ if TYPE_CHECKING:
 WIDTH = 36
 """Characters of a bar."""
 
-REFRESH = 12
-"""Pictures a second."""
+REFRESHES_PER_SECOND = 12
 
-COLOURS = {"won": "bold green", "cancelled": "yellow", "failed": "red", "not started": "dim"}
-ENDS = {"won": "●", "cancelled": "✗", "failed": "✗"}
+COLORS = {"won": "bold green", "cancelled": "yellow", "failed": "red", "not started": "dim"}
+END_MARKS = {"won": "●", "cancelled": "✗", "failed": "✗"}
 
 
 async def show_race(gateway: Gateway, request: FanOutRequest, context: Context) -> int:
-    """Run the race, show it on standard error, and print the winner's answer."""
+    """Run the race, show it on standard error, and print the winner's response."""
     live = sys.stdout.isatty() and sys.stderr.isatty()
     width = max(len(model) for model in request.models)
-    lanes = (
+    timeline = (
         RaceTimeline(request.models)
         if live
-        else RaceTimeline(request.models, tell=partial(_line, width))
+        else RaceTimeline(request.models, on_change=partial(_print_row, width))
     )
-    context = msgspec.structs.replace(context, watcher=lanes)
+    context = msgspec.structs.replace(context, watcher=timeline)
     async with AsyncExitStack() as stack:
         if request.stream:
-            with _shown(lanes, live=live):
+            with _displayed(timeline, live=live):
                 stream = await stack.enter_async_context(gateway.stream(request, context))
-                lanes.won(stream.winner)
-            await print_words(stream.chunks)
+                timeline.mark_winner(stream.winner)
+            await print_stream(stream.chunks)
         else:
-            with _shown(lanes, live=live):
-                answer = await gateway.answer(request, context)
-            print(text_of(answer.body))
+            with _displayed(timeline, live=live):
+                response = await gateway.answer(request, context)
+            print(first_choice_text(response.body))
     return 0
 
 
-def _line(width: int, lane: TimelineRow, now: float) -> None:
-    words = "first token" if lane.state == "talking" else clean(lane.words)
-    print(f"{now:8.2f} s  {lane.model:<{width}}  {words}", file=sys.stderr, flush=True)
+def _print_row(width: int, row: TimelineRow, now: float) -> None:
+    is_streaming = row.state == "streaming"
+    status = "first token" if is_streaming else strip_control_characters(row.status)
+    print(f"{now:8.2f} s  {row.model:<{width}}  {status}", file=sys.stderr, flush=True)
 
 
 @contextmanager
-def _shown(lanes: RaceTimeline, *, live: bool) -> Iterator[None]:
-    """Show the lanes for the block, and how they ended behind it."""
+def _displayed(timeline: RaceTimeline, *, live: bool) -> Iterator[None]:
+    """Show the race while the block runs, and its result afterwards."""
     if not live:
         try:
             yield
         finally:
-            lanes.settle()
+            timeline.finish()
         return
     from rich.console import Console
     from rich.live import Live
 
     console = Console(stderr=True, highlight=False)
     with Live(
-        get_renderable=lambda: picture(lanes.lanes, lanes.now),
+        get_renderable=lambda: render(timeline.rows, timeline.now),
         console=console,
-        refresh_per_second=REFRESH,
+        refresh_per_second=REFRESHES_PER_SECOND,
     ):
         try:
             yield
         finally:
-            lanes.settle()
+            timeline.finish()
 
 
-def picture(lanes: Sequence[TimelineRow], now: float) -> Table:
-    """The lanes under one another, and the time line under them."""
+def render(rows: Sequence[TimelineRow], now: float) -> Table:
+    """One line per model, and the time axis below."""
     from rich.table import Table
     from rich.text import Text
 
-    span = time_span(max((lane.ended_at or now for lane in lanes), default=now))
+    span = time_span(max((row.ended_at or now for row in rows), default=now))
     table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True, min_width=max(len(lane.model) for lane in lanes))
+    table.add_column(no_wrap=True, min_width=max(len(row.model) for row in rows))
     table.add_column(no_wrap=True, min_width=WIDTH + 1)
     table.add_column(no_wrap=True, overflow="ellipsis")
-    for lane in lanes:
-        bar = Text.assemble(*bar_of(lane, now, span))
-        colour = COLOURS.get(lane.state, "")
-        table.add_row(Text(lane.model, colour), bar, Text(clean(lane.words), colour))
+    for row in rows:
+        color = COLORS.get(row.state, "")
+        status = Text(strip_control_characters(row.status), color)
+        table.add_row(Text(row.model, color), Text.assemble(*bar(row, now, span)), status)
     table.add_row("", Text(f"0{f'{span:g} s':>{WIDTH}}", "dim"), "")
     return table
 
 
 def time_span(seconds: float) -> float:
-    """The time line's length: the next of 1, 2, 5, 10, 20, 50, … seconds."""
+    """The length of the time axis: the next of 1, 2, 5, 10, 20, 50, … seconds."""
     for power in count():
         for step in (1, 2, 5):
             if seconds <= step * 10**power:
@@ -108,19 +108,18 @@ def time_span(seconds: float) -> float:
     raise AssertionError("unreachable")
 
 
-def bar_of(lane: TimelineRow, now: float, span: float) -> list[tuple[str, str]]:
-    """A lane's bar, in pieces with their style: thin while it waits, thick once it talks."""
-    colour = COLOURS.get(lane.state, "cyan")
-    if lane.asked_at is None:
+def bar(row: TimelineRow, now: float, span: float) -> list[tuple[str, str]]:
+    """A row's bar as `(text, style)` parts: thin before the first token, thick after it."""
+    color = COLORS.get(row.state, "cyan")
+    if row.started_at is None:
         return [(" " * (WIDTH + 1), "")]
-    ended = now if lane.ended_at is None else lane.ended_at
-    first = ended if lane.first_at is None else min(lane.first_at, ended)
-    places = [round(moment / span * WIDTH) for moment in (lane.asked_at, first, ended)]
-    begin, talk, end = places
+    ended = now if row.ended_at is None else row.ended_at
+    first = ended if row.first_token_at is None else min(row.first_token_at, ended)
+    start, thick, end = (round(t / span * WIDTH) for t in (row.started_at, first, ended))
     return [
-        (" " * begin, ""),
-        ("─" * (talk - begin), "dim"),
-        ("━" * (end - talk), colour),
-        (ENDS.get(lane.state, "╸"), colour),
+        (" " * start, ""),
+        ("─" * (thick - start), "dim"),
+        ("━" * (end - thick), color),
+        (END_MARKS.get(row.state, "╸"), color),
         (" " * (WIDTH - end), ""),
     ]

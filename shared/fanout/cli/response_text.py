@@ -13,20 +13,20 @@ from ..wire import json
 _CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
-def clean(text: str) -> str:
+def strip_control_characters(text: str) -> str:
     """The text without what a terminal would obey."""
     return text.translate(_CONTROLS)
 
 
-def said(part: Mapping[str, Any]) -> str:
+def content_of(part: Mapping[str, Any]) -> str:
     """The words of a message or a delta: its content, or its refusal."""
     return part.get("content") or part.get("refusal") or ""
 
 
-def text_of(body: Any) -> str:
+def first_choice_text(body: Any) -> str:
     """The first choice's words; where it calls tools instead, the calls as JSON."""
     message = body["choices"][0]["message"]
-    words = said(message)
+    words = content_of(message)
     if not words and message.get("tool_calls"):
         words = json.encode(message["tool_calls"]).decode()
     return for_output(words)
@@ -34,13 +34,13 @@ def text_of(body: Any) -> str:
 
 def for_output(words: str) -> str:
     """The words as they are for a file or a pipe; cleaned for a terminal."""
-    return clean(words) if sys.stdout.isatty() else words
+    return strip_control_characters(words) if sys.stdout.isatty() else words
 
 
-async def print_words(chunks: AsyncIterator[ChatChunk]) -> None:
+async def print_stream(chunks: AsyncIterator[ChatChunk]) -> None:
     """Print the first choice's words as they come."""
     async for chunk in chunks:
         for choice in chunk["choices"]:
             if choice.get("index", 0) == 0:
-                print(for_output(said(choice["delta"])), end="", flush=True)
+                print(for_output(content_of(choice["delta"])), end="", flush=True)
     print()

@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..gateway.factory import load_catalog
     from ..settings import Settings
     from ..telemetry.observers import JSONLinesObserver, NullObserver
-    from .http_server import bind, host
+    from .http_server import listen, run_server
 
     settings = Settings.read(arguments.config)
     catalog = load_catalog(settings)
@@ -50,8 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
         print("fanout: no key is set: serving this machine only", file=sys.stderr)
     if catalog.is_open:
         print("fanout: no config: models are resolved by provider prefix", file=sys.stderr)
-    with bind(arguments.host, arguments.port) as listener:
-        return host(
+    with listen(arguments.host, arguments.port) as listener:
+        return run_server(
             settings,
             catalog,
             listener,

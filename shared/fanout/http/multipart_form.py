@@ -101,7 +101,7 @@ async def _events(receive: Receive, boundary: bytes, limit: int) -> AsyncIterato
             raise RequestError(f"the form is malformed: {error}", None, "invalid_form") from None
         for event in parts.take():
             yield event
-    if not parts.is_whole:
+    if not parts.is_complete:
         raise RequestError("the form is incomplete", None, "invalid_form")
 
 
@@ -111,7 +111,7 @@ class _Parts:
     def __init__(self) -> None:
         self._events: list[_Event] = []
         self._header = self._value = self._disposition = b""
-        self.is_whole = False
+        self.is_complete = False
         self.callbacks = {
             "on_header_field": self._on_field,
             "on_header_value": self._on_value,
@@ -146,4 +146,4 @@ class _Parts:
         self._events.append(("data", data[start:end]))
 
     def _on_end(self) -> None:
-        self.is_whole = True
+        self.is_complete = True

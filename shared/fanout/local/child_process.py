@@ -17,10 +17,10 @@ from .models import LocalError, LocalModel
 from .running_engine import KEY, RunningEngine
 from .serve import Ready
 
-START_PATIENCE = 180.0
+START_TIMEOUT = 180.0
 """Seconds for the weights to load; a busy machine has taken nine."""
 
-STOP_PATIENCE = 5.0
+STOP_TIMEOUT = 5.0
 
 
 class Child(Struct):
@@ -32,16 +32,16 @@ class Child(Struct):
 
 @contextmanager
 def engine_child(
-    model: LocalModel, env: Mapping[str, str], *, words: Sequence[str] = ()
+    model: LocalModel, env: Mapping[str, str], *, extra_arguments: Sequence[str] = ()
 ) -> Iterator[Child]:
     """
     An engine on a free port with a key of its own, for the block.
 
-    `words` are further ones for `fanout local serve`. `LocalError` if it does not start.
+    `extra_arguments` are further ones for `fanout local serve`. `LocalError` if it does not start.
     """
     key = f"local-{secrets.token_hex(16)}"
     own = ["--model", model.name, "--port", "0", "--attached", str(os.getpid()), "--unannounced"]
-    command = [sys.executable, "-m", "fanout", "local", "serve", *own, *words]
+    command = [sys.executable, "-m", "fanout", "local", "serve", *own, *extra_arguments]
     with subprocess.Popen(  # noqa: S603 -- this very program
         command,
         env={**env, KEY: key},
@@ -57,7 +57,7 @@ def engine_child(
 
 
 def _ready(process: subprocess.Popen[str]) -> Ready:
-    watchdog = threading.Timer(START_PATIENCE, process.kill)
+    watchdog = threading.Timer(START_TIMEOUT, process.kill)
     watchdog.start()
     try:
         line = process.stdout.readline() if process.stdout else ""
@@ -71,6 +71,6 @@ def _ready(process: subprocess.Popen[str]) -> Ready:
 def _stop(process: subprocess.Popen[str]) -> None:
     process.terminate()
     try:
-        process.wait(STOP_PATIENCE)
+        process.wait(STOP_TIMEOUT)
     except subprocess.TimeoutExpired:
         process.kill()

@@ -19,10 +19,10 @@ from msgspec import Struct
 from .models import LocalError
 
 HOST = "127.0.0.1"
-LONGEST_ANSWER = 512
+MAX_TOKENS = 512
 """Tokens; the engine's own default is none, and a small model may ramble on for ever."""
 
-ERRORS_ONLY, CHATTY = 1, 3
+LOG_ERRORS, LOG_INFO = 1, 3
 
 
 class EngineOptions(Struct, frozen=True):
@@ -107,8 +107,8 @@ def _parameters(params: Any, options: EngineOptions) -> Any:
     params.endpoint_metrics = True
     params.n_parallel = options.parallel
     params.n_ctx = options.context * options.parallel
-    params.n_predict = LONGEST_ANSWER
+    params.n_predict = MAX_TOKENS
     params.cpuparams.n_threads = options.threads
     params.cpuparams_batch.n_threads = options.threads
-    params.verbosity = CHATTY if options.verbose else ERRORS_ONLY
+    params.verbosity = LOG_INFO if options.verbose else LOG_ERRORS
     return params

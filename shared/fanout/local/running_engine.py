@@ -16,7 +16,7 @@ from msgspec import Struct
 ADDRESS, KEY = "LOCAL_API_BASE", "FANOUT_LOCAL_KEY"
 """The environment's names for a local engine, which configs refer to."""
 
-PATIENCE = 2.0
+HEALTH_TIMEOUT = 2.0
 
 
 class RunningEngine(Struct, frozen=True):
@@ -37,7 +37,7 @@ class RunningEngine(Struct, frozen=True):
 
 
 @contextmanager
-def announced(engine: RunningEngine, folder: Path) -> Iterator[None]:
+def engine_file(engine: RunningEngine, folder: Path) -> Iterator[None]:
     """Let `find_running` find the engine, for the block."""
     path = _path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,11 +48,11 @@ def announced(engine: RunningEngine, folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if read(folder) == engine:
+        if read_engine_file(folder) == engine:
             path.unlink(missing_ok=True)
 
 
-def read(folder: Path) -> RunningEngine | None:
+def read_engine_file(folder: Path) -> RunningEngine | None:
     """The engine announced last, whether it still runs or not."""
     try:
         return msgspec.json.decode(_path(folder).read_bytes(), type=RunningEngine)
@@ -62,7 +62,7 @@ def read(folder: Path) -> RunningEngine | None:
 
 def find_running(folder: Path) -> RunningEngine | None:
     """The announced engine, if it answers."""
-    engine = read(folder)
+    engine = read_engine_file(folder)
     return engine if engine is not None and is_healthy(engine.base_url) else None
 
 
@@ -72,7 +72,7 @@ def is_healthy(base_url: str) -> bool:
     from urllib.parse import urlsplit
 
     parts = urlsplit(base_url)
-    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE)
+    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=HEALTH_TIMEOUT)
     try:
         connection.request("GET", "/health")
         return connection.getresponse().status == 200  # noqa: PLR2004

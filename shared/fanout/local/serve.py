@@ -15,8 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from .engine import EngineOptions, start
-from .parent_process import end_with
-from .running_engine import RunningEngine, announced
+from .parent_process import stop_with_parent
+from .running_engine import RunningEngine, engine_file
 
 
 class Ready(Struct, frozen=True, omit_defaults=True):
@@ -34,7 +34,7 @@ def serve(
     *,
     write: Callable[[str], Any],
     show_key: bool = True,
-    announce_in: Path | None = None,
+    engine_file_folder: Path | None = None,
     parent: int | None = None,
 ) -> None:
     """
@@ -46,13 +46,13 @@ def serve(
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN if parent else lambda *_: stop.set())
     if parent is not None:
-        end_with(parent, lambda: os._exit(0))  # also while the weights are being loaded
+        stop_with_parent(parent, lambda: os._exit(0))  # also while the weights are being loaded
     began = perf_counter()
     address, _server = start(options)
     engine = RunningEngine(f"{address}/v1", options.key, options.name, os.getpid())
     with ExitStack() as stack:
-        if announce_in is not None:
-            stack.enter_context(announced(engine, announce_in))
+        if engine_file_folder is not None:
+            stack.enter_context(engine_file(engine, engine_file_folder))
         seconds = round(perf_counter() - began, 2)
         key = options.key if show_key else ""
         ready = Ready(engine.model, engine.base_url, engine.pid, seconds, key)

@@ -23,8 +23,8 @@ from fanout.bulk.input.planner import Shard, ShardSize
 from fanout.bulk.input.splitter import iter_lines
 from fanout.bulk.runner import RunnerOptions
 from fanout.cli import batch_backend
-from fanout.cli.batch_actions import act
-from fanout.cli.batch_backend import Away
+from fanout.cli.batch_actions import run_action
+from fanout.cli.batch_backend import StackBackend
 from fanout.cli.main import make_parser
 from fanout.config.load import check
 from fanout.config.resolve import resolve
@@ -33,7 +33,7 @@ from fanout.gateway.factory import open_gateway
 from fanout.settings import Settings
 from fanout.wire import json as wire
 from tests.bulk.local_jobs import CONFIG, COST, SYNC_INTERVAL, EchoProvider, jsonl, line
-from tests.cli.commands import Command, Ran
+from tests.cli.commands import Command, CommandResult
 from tests.support.gateway_server import RecordingObserver
 
 NAMES = [f"n{i:02d}" for i in range(50)]
@@ -50,7 +50,7 @@ class CommandStack:
         self.is_down = False
 
     @asynccontextmanager
-    async def open(self, stack: str, region: str | None) -> AsyncIterator[Away]:
+    async def open(self, stack: str, region: str | None) -> AsyncIterator[StackBackend]:
         assert (stack, region) == ("S", None)
         try:
             async with asyncio.TaskGroup() as group:
@@ -62,7 +62,7 @@ class CommandStack:
 
                 tasks: list[asyncio.Task[None]] = []
                 service = AWSBatchService(self.stores, run)
-                yield Away(stack, service, self.stores.table, run, self.config.catalog)
+                yield StackBackend(stack, service, self.stores.table, run, self.config.catalog)
                 for task in tasks:
                     task.cancel()
         except BaseExceptionGroup as raised:
@@ -106,12 +106,12 @@ def batch(
     stack: CommandStack, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Command:
     """`fanout batch … --stack S` in this process, which looks at the job more often than usual."""
-    monkeypatch.setattr(batch_backend, "LOOK_AWAY", 0.2)
+    monkeypatch.setattr(batch_backend, "STACK_POLL_INTERVAL", 0.2)
 
-    def run(*words: object) -> Ran:
+    def run(*words: object) -> CommandResult:
         arguments = make_parser().parse_args(["batch", *map(str, words), "--stack", "S"])
-        code = act(arguments, stack.open)
-        return Ran(code, *capfd.readouterr())
+        code = run_action(arguments, stack.open)
+        return CommandResult(code, *capfd.readouterr())
 
     return run
 

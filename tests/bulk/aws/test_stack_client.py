@@ -15,8 +15,8 @@ from botocore.exceptions import ClientError
 from fanout.bulk.aws.stack_client import StackResources, StateMachine, connect, find_stack
 from fanout.bulk.local.prompt_files import PromptFile, find_or_create_job
 from fanout.bulk.service.batches import NewJob
-from fanout.cli.batch_actions import act
-from fanout.cli.batch_backend import Away
+from fanout.cli.batch_actions import run_action
+from fanout.cli.batch_backend import StackBackend
 from fanout.cli.main import make_parser
 from fanout.errors import ConfigError
 from tests.bulk.aws.conftest import REGION
@@ -110,11 +110,11 @@ OUTPUTS = {"JobsBucket": "jobs", "JobsTable": "records", "JobsMachine": "arn"}
 
 
 @asynccontextmanager
-async def opened(**outputs: str) -> AsyncIterator[Away]:
+async def opened(**outputs: str) -> AsyncIterator[StackBackend]:
     """The stack `S`, with more outputs."""
     cloud_formation = FakeCloudFormation(OUTPUTS | outputs)
     service, stores, machine, config = connect("S", REGION, cloud_formation)
-    yield Away("S", service, stores.table, machine.run, config.catalog)
+    yield StackBackend("S", service, stores.table, machine.run, config.catalog)
 
 
 @pytest.mark.usefixtures("s3", "table")
@@ -144,7 +144,7 @@ def test_a_quote_uses_the_config_at_the_address_in_the_outputs(
     path.write_bytes(jsonl([line("x")]))
     arguments = make_parser().parse_args(["batch", "quote", str(path), "--json", "--stack", "S"])
     address = "s3://jobs/cdk/config.json"
-    assert act(arguments, lambda _stack, _region: opened(JobsConfig=address)) == 0
+    assert run_action(arguments, lambda _stack, _region: opened(JobsConfig=address)) == 0
     quoted = json.loads(capsys.readouterr().out)
     assert (quoted["lines"], list(quoted["models"])) == (1, ["a"])
     assert quoted["cost_low"] > 0

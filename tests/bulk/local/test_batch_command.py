@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.bulk.local_jobs import jsonl, line
-from tests.cli.commands import Ran, code_of, spawned, write_config
+from tests.cli.commands import CommandResult, code_of, spawned, write_config
 from tests.cli.terminal import read_all
 from tests.support.gateway_server import entry
 from tests.support.provider_steps import answers, pause, refuse
@@ -52,10 +52,10 @@ class BatchCommand:
         path.write_bytes(data)
         return path
 
-    def run(self, *words: object) -> Ran:
+    def run(self, *words: object) -> CommandResult:
         """Run the command in this process."""
         code = code_of("batch", *words)
-        return Ran(code, *self._capfd.readouterr())
+        return CommandResult(code, *self._capfd.readouterr())
 
     def responses(self, name: str = "prompts.output.jsonl") -> dict[str, str]:
         """The text of each response, by `custom_id`; each appears once."""
