@@ -63,13 +63,13 @@ def test_a_secret_cannot_be_encoded(name: str, encode: Any) -> None:
         encode(HOLDERS[name])
 
 
-def test_a_secret_is_dots_and_its_repr_has_its_name() -> None:
+def test_a_secret_is_shown_as_dots_and_its_repr_has_its_name() -> None:
     secret = Secret("OPENAI_API_KEY", KEY)
     assert (str(secret), f"{secret}") == ("••••", "••••")
     assert repr(secret) == "Secret('OPENAI_API_KEY')"
 
 
-def test_only_reveal_tells_the_text() -> None:
+def test_only_reveal_returns_the_text() -> None:
     secret = Secret("N", KEY)
     assert (secret.reveal(), secret.is_known) == (KEY, True)
     assert (Secret("N").reveal(), Secret("N").is_known) == (None, False)

@@ -1,1 +1,1 @@
-"""Bytes to values and back, without any I/O."""
+"""Wire formats: bytes to values and back, without any I/O."""

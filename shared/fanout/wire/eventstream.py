@@ -1,11 +1,10 @@
 """
-AWS's event streams (`application/vnd.amazon.eventstream`): frames of headers and a payload.
+Decodes AWS event streams (`application/vnd.amazon.eventstream`): frames of headers and a payload.
 
-A frame is its length, its headers' length, a checksum of these two, the headers, the payload and
-a checksum of everything before it, all big-endian. See
-https://docs.aws.amazon.com/lexv2/latest/dg/event-stream-encoding.html for the bytes and
-https://smithy.io/2.0/aws/amazon-eventstream.html for what the headers mean.
-Knows nothing of what the payloads say.
+A frame consists of its length, the length of its headers, a checksum of these two, the headers, the
+payload, and a checksum of everything before it, all big-endian. The encoding:
+https://docs.aws.amazon.com/lexv2/latest/dg/event-stream-encoding.html. The headers:
+https://smithy.io/2.0/aws/amazon-eventstream.html. Knows nothing of the payloads.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from zlib import crc32
 from . import json
 from .http import WireEvent
 
-# What botocore's own reader takes.
+# botocore's limits, in bytes.
 MAX_HEADERS = 128 * 1024
 MAX_PAYLOAD = 24 * 1024 * 1024
 
 EXCEPTION, ERROR = "exception/", "error/"
-"""How the `WireEvent.type` of a failure begins; no name of an event has a slash in it."""
+"""The start of `WireEvent.type` for a failure; the names of events have no slash."""
 
 _PRELUDE = struct.Struct(">III")
 _CHECKSUM = struct.Struct(">I")
@@ -31,8 +30,8 @@ _OVERHEAD = _PRELUDE.size + _CHECKSUM.size
 
 HeaderValue: TypeAlias = bool | int | str | bytes
 
-# Types of header values: some have no bytes, some as many as their number has, and some say how
-# many. A timestamp is its milliseconds.
+# Types of header values. Booleans have no bytes, numbers and UUIDs a fixed number of them; bytes
+# and texts start with their length. A timestamp (8) is in milliseconds.
 _TRUE, _FALSE, _BYTES, _TEXT, _UUID = 0, 1, 6, 7, 9
 _NUMBERS = {
     2: struct.Struct(">b"),
@@ -46,34 +45,35 @@ _LENGTH = struct.Struct(">H")
 
 
 class BadFrame(ValueError):
-    """The bytes are no event stream, or were changed on the way; the message is safe to show."""
+    """The bytes are not a valid event stream, or were corrupted; the message is safe to show."""
 
 
 class EventStreamFramer:
     """
-    Decode bytes to events, checksums and all; raise `BadFrame` at the first byte that is wrong.
+    Decodes bytes to events and verifies the checksums; raises `BadFrame` for an invalid frame.
 
-    An event's type is its `:event-type`. A failure's is `exception/NAME`, with what it says as its
-    data, or `error/CODE`, with `{"message": …}` made of its headers.
+    The type of an event is its `:event-type` header. That of an exception is `exception/NAME`, with
+    its payload as data. That of an error is `error/CODE`; its data is `{"message": …}`, made from
+    its headers.
     """
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []  # joined only when a frame may end: a huge one stays linear
+        self._parts: list[bytes] = []  # joined only when a frame may be complete: O(n) for big ones
         self._size = 0
-        self._wanted = _PRELUDE.size
+        self._needed = _PRELUDE.size
 
     def feed(self, data: bytes) -> Iterator[WireEvent]:
         """Yield the events that `data` completes."""
         self._parts.append(data)
         self._size += len(data)
-        if self._size < self._wanted:
+        if self._size < self._needed:
             return
         buffer, start = b"".join(self._parts), 0
-        self._wanted = _PRELUDE.size
+        self._needed = _PRELUDE.size
         while len(buffer) - start >= _PRELUDE.size:
             total, headers = _read_prelude(buffer[start : start + _PRELUDE.size])
             if len(buffer) - start < total:
-                self._wanted = total
+                self._needed = total
                 break
             yield _read_frame(buffer[start : start + total], headers)
             start += total
@@ -81,7 +81,7 @@ class EventStreamFramer:
 
 
 def _read_prelude(data: bytes) -> tuple[int, int]:
-    """The frame's length and that of its headers, believed only with their checksum."""
+    """The length of the frame and of its headers; raises `BadFrame` if the checksum is wrong."""
     total, headers, checksum = _PRELUDE.unpack(data)
     if crc32(data[: -_CHECKSUM.size]) != checksum:
         raise BadFrame("a frame's prelude does not match its checksum")
@@ -107,8 +107,8 @@ def _read_event(headers: dict[str, HeaderValue], payload: bytes) -> WireEvent:
         case "exception":
             return WireEvent(payload, EXCEPTION + _text(headers, ":exception-type"))
         case "error":
-            said = json.encode({"message": _text(headers, ":error-message")})
-            return WireEvent(said, ERROR + _text(headers, ":error-code"))
+            message = json.encode({"message": _text(headers, ":error-message")})
+            return WireEvent(message, ERROR + _text(headers, ":error-code"))
         case _:
             raise BadFrame("a frame is neither an event nor an exception nor an error")
 
@@ -121,34 +121,34 @@ def _text(headers: dict[str, HeaderValue], name: str) -> str:
 
 
 def read_headers(data: bytes) -> dict[str, HeaderValue]:
-    """The headers of a frame; each has a name of its own."""
+    """The headers of a frame, by name; raises `BadFrame` if a name appears twice."""
     found: dict[str, HeaderValue] = {}
-    place = 0
+    offset = 0
     try:
-        while place < len(data):
-            start = place + 1
-            place = start + data[place]
-            name, kind = data[start:place].decode(), data[place]
+        while offset < len(data):
+            start = offset + 1
+            offset = start + data[offset]
+            name, kind = data[start:offset].decode(), data[offset]
             if name in found:
                 raise BadFrame("a header appears twice in one frame")
-            found[name], place = _read_value(data, kind, place + 1)
+            found[name], offset = _read_value(data, kind, offset + 1)
     except (IndexError, struct.error, UnicodeDecodeError):
-        raise BadFrame("a frame's headers are cut short or are no text") from None
-    if place != len(data):
-        raise BadFrame("a frame's headers are cut short or are no text")
+        raise BadFrame("a frame's headers are incomplete or not valid UTF-8") from None
+    if offset != len(data):
+        raise BadFrame("a frame's headers are incomplete or not valid UTF-8")
     return found
 
 
-def _read_value(data: bytes, kind: int, place: int) -> tuple[HeaderValue, int]:
-    """A header's value, and where the next header begins."""
+def _read_value(data: bytes, kind: int, offset: int) -> tuple[HeaderValue, int]:
+    """A header's value, and the offset of the next header."""
     if kind in {_TRUE, _FALSE}:
-        return kind == _TRUE, place
+        return kind == _TRUE, offset
     if number := _NUMBERS.get(kind):
-        return number.unpack_from(data, place)[0], place + number.size
+        return number.unpack_from(data, offset)[0], offset + number.size
     if kind == _UUID:
-        return data[place : place + _UUID_SIZE], place + _UUID_SIZE
+        return data[offset : offset + _UUID_SIZE], offset + _UUID_SIZE
     if kind not in {_BYTES, _TEXT}:
-        raise BadFrame("a header's value is of no known type")
-    start = place + _LENGTH.size
-    end = start + _LENGTH.unpack_from(data, place)[0]
+        raise BadFrame("a header's value has an unknown type")
+    start = offset + _LENGTH.size
+    end = start + _LENGTH.unpack_from(data, offset)[0]
     return (data[start:end].decode() if kind == _TEXT else data[start:end]), end

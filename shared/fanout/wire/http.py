@@ -1,7 +1,7 @@
 """
-Wire values: what a provider's codec says, before any transport says it aloud.
+The values between codecs and the transport: requests, responses, events of a stream, framers.
 
-Knows nothing of clients, secrets or time.
+Knows nothing of HTTP clients, secrets or time.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from ..secret import HiddenRepr
 
 class WireRequest(HiddenRepr, frozen=True, gc=False):
     """
-    A request without its secrets: safe to keep as a golden file. Its repr shows no prompt.
+    A request without its secrets, so that it can be stored in a file. Its repr shows no prompt.
 
-    `path` is joined to the deployment's base URL. `dropped` names the caller's parameters that
-    this wire cannot say and that `drop_params` allowed to be left out.
+    `path` is joined to the deployment's base URL. `dropped` has the names of the parameters that
+    the provider does not support and that `drop_params` allows to leave out.
     """
 
     path: str
@@ -33,7 +33,7 @@ class WireRequest(HiddenRepr, frozen=True, gc=False):
 
 
 class WireResponse(HiddenRepr, frozen=True):
-    """A whole reply; header names are lower case. Its repr shows no answer."""
+    """A whole response; header names are lower case. Its repr does not show the body."""
 
     status: int
     headers: Mapping[str, str]
@@ -45,9 +45,9 @@ class WireResponse(HiddenRepr, frozen=True):
 
 class WireEvent(HiddenRepr, frozen=True):
     """
-    One event of a stream, whatever framed it: SSE, AWS event stream or JSON lines.
+    One event of a stream, in any framing: SSE, AWS event stream or JSON lines.
 
-    Its repr shows no answer.
+    Its repr does not show the data.
     """
 
     data: bytes
@@ -58,8 +58,8 @@ class WireEvent(HiddenRepr, frozen=True):
 
 
 class Framer(Protocol):
-    """Bytes in, events out. Holds the tail of an unfinished event; does no I/O."""
+    """Decodes bytes to events; keeps the start of an event that is not complete yet. No I/O."""
 
     def feed(self, data: bytes) -> Iterable[WireEvent]:
-        """Take the next bytes, cut anywhere, and return the events they complete."""
+        """Add the next bytes, which may end anywhere; return the events that are complete now."""
         ...

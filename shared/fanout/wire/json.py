@@ -1,5 +1,5 @@
 """
-JSON as this house reads and writes it: strict, and with an error that says where.
+Reads and writes JSON; `decode_strict` also rejects what Python's decoders accept silently.
 
 Knows nothing of OpenAI or of any provider.
 """
@@ -15,21 +15,21 @@ import msgspec
 decode = msgspec.json.decode
 encode = msgspec.json.encode
 
-# A string, and the colon behind it if it is a key. Strings are consumed whole, so that a colon
-# inside one is never taken for a key's.
+# A string, and the colon after it if it is a key. Strings are matched whole, so a colon inside a
+# string is never taken for one after a key.
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"\s*(:)?', re.DOTALL)
 
 
 MAX_DEPTH = 100
-"""Levels of nesting: what is decoded can then be encoded again, one level deeper, anywhere."""
+"""Levels of nesting that are accepted: few enough to encode the value again, nested deeper."""
 
 
 class BadJSON(ValueError):
-    """The bytes are not one JSON value; the message says why and is safe to show."""
+    """The bytes are not one valid JSON value; the message has the reason and is safe to show."""
 
 
 class DuplicateKey(BadJSON):
-    """An object names a key twice, so a part of it would be lost."""
+    """An object has the same key twice, so one of the values would be lost."""
 
     def __init__(self, key: str) -> None:
         super().__init__(f"the key `{key}` appears twice in one object")
@@ -37,7 +37,7 @@ class DuplicateKey(BadJSON):
 
 
 def decode_strict(data: bytes) -> Any:
-    """Decode one JSON value; refuse broken UTF-8, absurd nesting, NaN and duplicate keys."""
+    """Decode one JSON value; reject invalid UTF-8, deep nesting, NaN and duplicate keys."""
     try:
         value = decode(data)
     except RecursionError:
@@ -53,7 +53,7 @@ def decode_strict(data: bytes) -> Any:
 
 
 def _count_keys(value: Any) -> int:
-    """The keys of every object in `value`; `BadJSON` where it is deeper than `MAX_DEPTH`."""
+    """The number of keys in all objects; raises `BadJSON` if `value` is deeper than `MAX_DEPTH`."""
     total = 0
     layer = [value] if isinstance(value, (dict, list)) else []
     for _ in range(MAX_DEPTH):

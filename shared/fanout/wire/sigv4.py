@@ -1,5 +1,5 @@
 """
-AWS's request signature, version 4: a pure function of a request, credentials and the time.
+Signs requests to AWS (Signature Version 4): a pure function of request, credentials and time.
 
 See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html.
 Knows nothing of where credentials come from or of how a request is sent.
@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
 from ..secret import HiddenRepr
 
 ALGORITHM = "AWS4-HMAC-SHA256"
-# Clients and proxies add or change these on the way.
+# Headers that clients and proxies add or change on the way.
 _UNSIGNED = frozenset(
     {"authorization", "connection", "expect", "transfer-encoding", "user-agent", "x-amzn-trace-id"}
 )
@@ -24,7 +24,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Credentials(HiddenRepr, frozen=True):
-    """An AWS access key; its secrets are not in its repr."""
+    """An AWS access key; its repr shows no secrets."""
 
     access_key: str
     secret_key: str
@@ -34,7 +34,7 @@ class Credentials(HiddenRepr, frozen=True):
         return f"Credentials(access_key={self.access_key!r})"
 
 
-def sign(  # noqa: PLR0913, PLR0917 - they are what a signature is of
+def sign(  # noqa: PLR0913, PLR0917 - the signature depends on all of them
     method: str,
     url: str,
     headers: Mapping[str, str],
@@ -45,14 +45,14 @@ def sign(  # noqa: PLR0913, PLR0917 - they are what a signature is of
     now: datetime,
 ) -> dict[str, str]:
     """
-    Return the headers to add to the request, `authorization` among them.
+    Return the headers to add to the request, including `authorization`.
 
-    `url` is the one that is sent, percent-encoded; a space in its query is `%20`, never `+`. Each
-    of `headers` is signed, so they must go out as they are. S3 is told the body's hash; a caller
-    who gives `x-amz-content-sha256` (such as `UNSIGNED-PAYLOAD`) decides on it.
+    `url` must be percent-encoded, as it is sent; a space in its query is `%20`, never `+`. All
+    `headers` are signed, so they must be sent unchanged. For S3 the hash of the body is added;
+    `x-amz-content-sha256` in `headers` (such as `UNSIGNED-PAYLOAD`) replaces it.
     """
     if now.tzinfo is None:
-        raise ValueError("`now` must know its time zone")
+        raise ValueError("`now` must have a time zone")
     parts = urlsplit(url)
     time = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     given = {name.lower(): value for name, value in headers.items()}
@@ -78,7 +78,7 @@ def sign(  # noqa: PLR0913, PLR0917 - they are what a signature is of
 
 
 def _host(parts: SplitResult) -> str:
-    """The `host` header as clients send it: without the scheme's own port."""
+    """The `host` header as clients send it: without the scheme's default port."""
     host = (parts.hostname or "").lower()
     host = f"[{host}]" if ":" in host else host
     port = parts.port
@@ -86,7 +86,7 @@ def _host(parts: SplitResult) -> str:
 
 
 def _path(path: str, service: str) -> str:
-    """The canonical path: S3's keys as they are, encoded once; others normalized, encoded again."""
+    """The canonical path: for S3 encoded once, for other services normalized and encoded twice."""
     if service == "s3":
         return quote(unquote_to_bytes(path), safe="/-_.~") or "/"
     kept: list[str] = []
@@ -100,7 +100,7 @@ def _path(path: str, service: str) -> str:
 
 
 def _query(query: str) -> str:
-    """The canonical query: each name and value encoded, sorted by both."""
+    """The canonical query: names and values encoded, sorted by name and value."""
     pairs = (pair.partition("=") for pair in query.split("&") if pair)
     encoded = sorted((_encode(name), _encode(value)) for name, _, value in pairs)
     return "&".join(f"{name}={value}" for name, value in encoded)
@@ -111,7 +111,7 @@ def _encode(text: str) -> str:
 
 
 def _key(secret_key: str, scope: str) -> bytes:
-    """The key for one day, region and service."""
+    """The signing key for one day, region and service."""
     key = b"AWS4" + secret_key.encode()
     for part in scope.split("/"):
         key = _hmac(key, part)

@@ -1,8 +1,8 @@
 """
-Server-sent events, both ways.
+Decodes and encodes server-sent events.
 
 See https://html.spec.whatwg.org/multipage/server-sent-events.html. Lines end at CR, LF or CRLF
-only: `bytes.splitlines` agrees, `str.splitlines` would also cut at U+2028, legal inside JSON.
+only, as with `bytes.splitlines`; `str.splitlines` would also split at U+2028, which JSON may have.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ KEEP_ALIVE = b": keep-alive\n\n"
 
 
 class SSEFramer:
-    """Decode bytes to events. An event without data, and every comment, is passed over."""
+    """Decodes bytes to events; ignores comments and events without data."""
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []  # joined only when a line ends: a huge event stays linear
+        self._parts: list[bytes] = []  # joined only when a line ends: O(n) for big events
         self._type = ""
         self._data: list[bytes] = []
 
@@ -28,7 +28,7 @@ class SSEFramer:
         half_crlf = bool(self._parts) and self._parts[-1].endswith(b"\r")
         if data:
             self._parts.append(data)
-        # A trailing CR may be half of a CRLF, so it waits for the next bytes.
+        # A CR at the end may be half of a CRLF, so it is kept until the next bytes are there.
         if not (half_crlf or b"\n" in data or b"\r" in data[:-1]):
             return
         buffer = b"".join(self._parts)
@@ -48,5 +48,5 @@ class SSEFramer:
 
 
 def encode_event(data: bytes) -> bytes:
-    """Frame one JSON value, which holds no line break, as an event."""
+    """Encode one JSON value, which must not contain line breaks, as an event."""
     return b"data: " + data + b"\n\n"

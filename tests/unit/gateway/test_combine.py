@@ -15,7 +15,7 @@ class Named:
     name = "b"
 
 
-def asked(model: str, **body: Any) -> FanOutRequest:
+def parsed(model: str, **body: Any) -> FanOutRequest:
     return parse_request({"model": model, "messages": HI, **body})
 
 
@@ -44,7 +44,7 @@ def bad(*models: str) -> CellResult:
 
 
 def test_each_cell_is_a_choice_with_its_own_model_usage_and_latency() -> None:
-    body = combined_response([good("a", "A"), good("c", "C", elapsed=1.0)], asked("a, c"))
+    body = combined_response([good("a", "A"), good("c", "C", elapsed=1.0)], parsed("a, c"))
     first, second = body["choices"]
     assert (first["index"], first["model"], first["latency_ms"]) == (0, "a", 250.0)
     assert (second["index"], second["model"], second["latency_ms"]) == (1, "c", 1000.0)
@@ -57,7 +57,7 @@ def test_each_cell_is_a_choice_with_its_own_model_usage_and_latency() -> None:
 
 
 def test_a_failed_cell_is_a_choice_with_its_error_and_an_empty_message() -> None:
-    body = combined_response([good("a", "A"), bad("b")], asked("a, b"))
+    body = combined_response([good("a", "A"), bad("b")], parsed("a, b"))
     assert body["choices"][1] == {
         "index": 1,
         "message": {"role": "assistant", "content": None, "refusal": None},
@@ -72,26 +72,26 @@ def test_a_failed_cell_is_a_choice_with_its_error_and_an_empty_message() -> None
     assert body["usage"]["total_tokens"] == 6
 
 
-def test_with_n_each_cell_has_n_places_also_where_it_gave_fewer() -> None:
+def test_with_n_each_cell_has_n_indexes_even_if_it_has_fewer_choices() -> None:
     cells = [good("a", "A1", "A2"), bad("b"), good("c", "C1")]
-    body = combined_response(cells, asked("a, b, c", n=2))
+    body = combined_response(cells, parsed("a, b, c", n=2))
     assert [choice["index"] for choice in body["choices"]] == [0, 1, 2, 4]
 
 
-def test_a_race_in_a_cell_is_told_with_its_choice() -> None:
+def test_the_choice_of_a_raced_cell_has_its_report() -> None:
     report = {"mode": "race", "attempts": []}
     cell = CellResult(("a", "b"), completion("b", "B", fanout=report), None, 0.25)
-    request = asked("a, b", messages=[HI, HI], fastest_response=True)
+    request = parsed("a, b", messages=[HI, HI], fastest_response=True)
     body = combined_response([cell, bad("a", "b")], request)
     assert body["choices"][0]["fanout"] == report
     assert [choice["model"] for choice in body["choices"]] == ["b", "a, b"]
     assert body["fanout"] == {"mode": "race"}
 
 
-def test_nothing_that_is_combined_is_changed() -> None:
+def test_combining_does_not_change_the_cells() -> None:
     cell = good("a", "A")
     before = repr(cell)
-    combined_response([cell, cell], asked("a, a"))
+    combined_response([cell, cell], parsed("a, a"))
     assert repr(cell) == before
 
 
@@ -115,7 +115,7 @@ def test_a_list_is_flat_or_in_a_row_for_each_conversation(width: int | None, row
     assert all(cell["stamped"] for cell in flat)
 
 
-def test_a_failed_one_of_a_list_is_its_error_and_its_model() -> None:
+def test_a_failed_cell_of_a_list_has_its_error_and_its_model() -> None:
     assert list_response([bad("b")], dict, None) == [
         {
             "error": {"message": "`b`: no", "type": "a_type", "param": "p", "code": "c"},
@@ -124,7 +124,7 @@ def test_a_failed_one_of_a_list_is_its_error_and_its_model() -> None:
     ]
 
 
-def test_usages_add_up_key_by_key_and_detail_by_detail() -> None:
+def test_usages_are_summed_field_by_field() -> None:
     first = {"total_tokens": 3, "completion_tokens_details": {"reasoning_tokens": 1}, "note": "x"}
     second = {"total_tokens": 4, "completion_tokens_details": {"audio_tokens": 2}, "flag": True}
     third = {"total_tokens": 1, "completion_tokens_details": None, "cost": 0.5}
@@ -137,5 +137,5 @@ def test_usages_add_up_key_by_key_and_detail_by_detail() -> None:
 
 
 @pytest.mark.parametrize("usages", [[], [None], [{}, None]])
-def test_where_nobody_told_any_usage_there_is_none(usages: Any) -> None:
+def test_without_any_usage_the_sum_is_none(usages: Any) -> None:
     assert sum_usage(usages) is None

@@ -16,7 +16,7 @@ def deployment(model: str = "openai/x", **params: Any) -> Deployment:
     return make_deployment("m", ModelParams(model=model, api_key="k", **params), {}, {})
 
 
-def test_every_model_is_told_in_call_order_with_its_fate() -> None:
+def test_the_report_has_every_model_in_call_order_with_its_outcome() -> None:
     legs = [Leg(name, "r", deployment=deployment()) for name in "abcd"]
     error = RateLimited(deployment(), ErrorDetail("slow down"), upstream=429)
     outcomes: list[RaceOutcome[int]] = [
@@ -27,8 +27,8 @@ def test_every_model_is_told_in_call_order_with_its_fate() -> None:
     ]
     report = make_report("race", legs, outcomes, 100.0, 100.8)
     assert report["mode"] == "race"
-    told = [(one["model"], one["outcome"], one["duration_ms"]) for one in report["attempts"]]
-    assert told == [
+    attempts = [(one["model"], one["outcome"], one["duration_ms"]) for one in report["attempts"]]
+    assert attempts == [
         ("a", "failed", 500.0), ("b", "cancelled", 750.0), ("c", "won", 800.0),
         ("d", "not_started", None),
     ]  # fmt: skip
@@ -42,7 +42,7 @@ def test_every_model_is_told_in_call_order_with_its_fate() -> None:
     }
 
 
-def test_a_bug_is_told_without_its_words() -> None:
+def test_the_message_of_a_bug_is_not_shown() -> None:
     legs = [Leg("a", "r", deployment=deployment())]
     outcomes: list[RaceOutcome[int]] = [Failure(ZeroDivisionError("secret"), 0.5)]
     (only,) = make_report("race", legs, outcomes, 0.0, 1.0)["attempts"]
@@ -50,7 +50,7 @@ def test_a_bug_is_told_without_its_words() -> None:
     assert only["error"]["type"] == "server_error"
 
 
-def test_the_first_token_is_timed_from_the_contests_start() -> None:
+def test_the_first_token_is_timed_from_the_start_of_the_race() -> None:
     leg = Leg("a", "r", first_token=100.25, deployment=deployment())
     outcomes: list[RaceOutcome[int]] = [Success(1, 0.5)]
     (only,) = make_report("race", [leg], outcomes, 100.0, 101.0)["attempts"]
@@ -72,18 +72,18 @@ def test_usage_has_its_cost_by_the_deployments_prices_and_the_report_their_sum()
     assert report["cost_usd"] == 18.0
 
 
-def test_where_no_price_is_known_the_report_claims_no_cost() -> None:
+def test_without_a_known_price_the_report_has_no_cost() -> None:
     outcomes: list[RaceOutcome[int]] = [Success(1, 0.5)]
     legs = [Leg("a", "r", usage=USAGE, deployment=deployment())]
     assert "cost_usd" not in make_report("race", legs, outcomes, 0.0, 1.0)
 
 
-def test_only_of_a_call_that_was_cut_the_bill_is_in_doubt() -> None:
+def test_only_cancelled_calls_have_a_billing_note() -> None:
     legs = [
         Leg("a", "r", deployment=deployment("openai/x")),
         Leg("b", "r", deployment=deployment("groq/x")),
         Leg("c", "r", deployment=deployment("openrouter/x")),
-        Leg("d", "r"),  # cancelled while it waited for a place
+        Leg("d", "r"),  # cancelled while it waited for a slot
         Leg("e", "r", deployment=deployment("groq/x")),
     ]
     outcomes: list[RaceOutcome[int]] = [*[Cancelled(0.5)] * 4, Success(1, 0.5)]
@@ -92,7 +92,7 @@ def test_only_of_a_call_that_was_cut_the_bill_is_in_doubt() -> None:
     assert billing == ["stops", "continues", "unknown", None, None]
 
 
-def test_of_a_leg_with_fallbacks_the_one_that_ran_last_counts() -> None:
+def test_the_last_fallback_that_ran_counts_for_its_leg() -> None:
     leg = Leg("a", "r", started=0.0, deployment=deployment("openai/x"))
     first, second = leg.fallback("b"), leg.fallback("c")
     first.started, first.deployment = 0.5, deployment("groq/x")

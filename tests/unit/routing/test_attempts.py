@@ -15,7 +15,7 @@ from fanout.settings import Settings
 from fanout.telemetry.observers import NullObserver
 from tests.support.scripted_engine import USAGE, ScriptedEngine, answers, breaks, refuses
 from tests.support.virtual_clock import run
-from tests.unit.routing.bench import HELLO, Bench
+from tests.unit.routing.router_harness import HELLO, Harness
 
 PRICED: Mapping[str, Any] = {
     "a": {"input_cost_per_token": 0.001, "output_cost_per_token": 0.01},
@@ -23,40 +23,40 @@ PRICED: Mapping[str, Any] = {
 COST = 5 * 0.001 + 7 * 0.01
 
 
-@pytest.mark.parametrize("ask", [Bench.ask, Bench.ask_by_stream, Bench.read])
-def test_an_attempt_tells_its_usage_and_its_cost(ask: Any) -> None:
+@pytest.mark.parametrize("ask", [Harness.ask, Harness.ask_by_stream, Harness.read])
+def test_an_attempts_record_has_its_usage_and_its_cost(ask: Any) -> None:
     async def main() -> None:
-        bench = Bench(a=answers("Hi"), params=PRICED)
+        harness = Harness(a=answers("Hi"), params=PRICED)
         leg = Leg("m", "req_7")
-        await ask(bench, leg)
-        (note,) = bench.notes.attempts
-        assert (note.request_id, note.model, note.deployment) == ("req_7", "m", "m#0")
-        assert (note.provider, note.outcome, note.status) == ("openai", "ok", 200)
-        assert (note.usage, note.cost_usd) == (USAGE, COST)
+        await ask(harness, leg)
+        (record,) = harness.observer.attempts
+        assert (record.request_id, record.model, record.deployment) == ("req_7", "m", "m#0")
+        assert (record.provider, record.outcome, record.status) == ("openai", "ok", 200)
+        assert (record.usage, record.cost_usd) == (USAGE, COST)
         assert leg.usage == USAGE
 
     run(main())
 
 
-def test_the_first_token_is_timed_where_there_is_one() -> None:
+def test_the_first_token_of_a_stream_is_timed() -> None:
     async def main() -> None:
-        bench = Bench(a=answers("Hi"))
-        await bench.ask()
-        await bench.ask_by_stream()
-        await bench.read()
-        plain, *streamed = [note.first_token_ms for note in bench.notes.attempts]
+        harness = Harness(a=answers("Hi"))
+        await harness.ask()
+        await harness.ask_by_stream()
+        await harness.read()
+        plain, *streamed = [record.first_token_ms for record in harness.observer.attempts]
         assert plain is None
         assert all(first is not None and first >= 0 for first in streamed)
 
     run(main())
 
 
-def test_each_attempt_has_its_own_record_and_only_the_last_ones_usage_is_the_legs() -> None:
+def test_each_attempt_has_its_own_record_and_the_leg_has_the_usage_of_the_last() -> None:
     async def main() -> None:
-        bench = Bench(a=breaks("Half"), b=answers("Hi"), params=PRICED)
+        harness = Harness(a=breaks("Half"), b=answers("Hi"), params=PRICED)
         leg = Leg("m", "r")
-        await bench.ask_by_stream(leg)
-        first, second = bench.notes.attempts
+        await harness.ask_by_stream(leg)
+        first, second = harness.observer.attempts
         assert (first.deployment, first.usage, first.error) == ("m#0", None, "Broken")
         assert (second.deployment, second.usage, second.cost_usd) == ("m#1", USAGE, None)
         assert leg.usage == USAGE
@@ -64,22 +64,22 @@ def test_each_attempt_has_its_own_record_and_only_the_last_ones_usage_is_the_leg
     run(main())
 
 
-def test_an_empty_stream_is_an_answer_and_not_a_fault() -> None:
+def test_an_empty_stream_is_a_response_and_not_a_failure() -> None:
     async def main() -> None:
-        bench = Bench(a=answers(""), b=answers("never"))
-        assert await bench.read() == ""
-        assert bench.outcomes == [("ok", None, 200)]
+        harness = Harness(a=answers(""), b=answers("never"))
+        assert await harness.read() == ""
+        assert harness.outcomes == [("ok", None, 200)]
 
     run(main())
 
 
-def test_a_reader_that_stops_early_is_no_fault_of_the_deployment() -> None:
+def test_a_reader_that_stops_early_is_no_failure_of_the_deployment() -> None:
     async def main() -> None:
-        bench = Bench(a=answers("Hi", "you", between=9.0))
-        async with bench.router.stream(Leg("m", "r"), HELLO) as chunks:
+        harness = Harness(a=answers("Hi", "you", between=9.0))
+        async with harness.router.stream(Leg("m", "r"), HELLO) as chunks:
             await anext(chunks)
-        (note,) = bench.notes.attempts
-        assert note.outcome == "ok"
+        (record,) = harness.observer.attempts
+        assert record.outcome == "ok"
 
     run(main())
 
@@ -87,11 +87,11 @@ def test_a_reader_that_stops_early_is_no_fault_of_the_deployment() -> None:
 # ---- defaults and dropped parameters ----
 
 
-def test_a_deployments_default_parameters_fill_what_the_caller_left_out() -> None:
+def test_a_deployments_defaults_are_used_for_parameters_that_the_request_does_not_set() -> None:
     async def main() -> None:
-        bench = Bench(a=answers("Hi"), params={"a": {"temperature": 0.2, "seed": 7}})
-        await bench.ask(request=parse_chat({**HELLO.body, "temperature": 1.0}))
-        (sent,) = bench.engine.bodies
+        harness = Harness(a=answers("Hi"), params={"a": {"temperature": 0.2, "seed": 7}})
+        await harness.ask(request=parse_chat({**HELLO.body, "temperature": 1.0}))
+        (sent,) = harness.engine.bodies
         assert (sent["temperature"], sent["seed"]) == (1.0, 7)
 
     run(main())
@@ -100,9 +100,9 @@ def test_a_deployments_default_parameters_fill_what_the_caller_left_out() -> Non
 def test_a_default_of_one_deployment_is_not_sent_to_another() -> None:
     async def main() -> None:
         params: dict[str, Any] = {"a": {"temperature": 0.2, "user": "one"}, "b": {"seed": 7}}
-        bench = Bench(a=refuses(500), b=answers("Hi"), params=params)
-        await bench.ask()
-        first, second = bench.engine.bodies
+        harness = Harness(a=refuses(500), b=answers("Hi"), params=params)
+        await harness.ask()
+        first, second = harness.engine.bodies
         assert (first["temperature"], first["user"]) == (0.2, "one")
         assert second.keys() & {"temperature", "user"} == set()
         assert second["seed"] == 7
@@ -115,37 +115,37 @@ def test_the_request_is_never_changed() -> None:
         body = {"messages": [{"role": "user", "content": "Hi"}], "stop": ["x"]}
         request = parse_chat(body)
         before = repr(request)
-        bench = Bench(a=refuses(500), b=answers("Hi"), params={"a": {"temperature": 0.2}})
-        await bench.ask(request=request)
-        await bench.read(request=request)
+        harness = Harness(a=refuses(500), b=answers("Hi"), params={"a": {"temperature": 0.2}})
+        await harness.ask(request=request)
+        await harness.read(request=request)
         assert repr(request) == before
         assert body == {"messages": [{"role": "user", "content": "Hi"}], "stop": ["x"]}
 
     run(main())
 
 
-@pytest.mark.parametrize("ask", [Bench.ask, Bench.ask_by_stream, Bench.read])
-def test_what_drop_params_leaves_out_is_noted(ask: Any) -> None:
+@pytest.mark.parametrize("ask", [Harness.ask, Harness.ask_by_stream, Harness.read])
+def test_what_drop_params_leaves_out_is_recorded(ask: Any) -> None:
     async def main() -> None:
         params = {"a": {"model": "groq/x", "drop_params": True}}
-        bench = Bench(a=answers("Hi"), params=params)
+        harness = Harness(a=answers("Hi"), params=params)
         leg = Leg("m", "r")
-        await ask(bench, leg, parse_chat({**HELLO.body, "logit_bias": {"5": 1}}))
+        await ask(harness, leg, parse_chat({**HELLO.body, "logit_bias": {"5": 1}}))
         assert leg.dropped == ("logit_bias",)
-        assert bench.notes.attempts[0].dropped == ("logit_bias",)
-        assert "logit_bias" not in bench.engine.bodies[0]
+        assert harness.observer.attempts[0].dropped == ("logit_bias",)
+        assert "logit_bias" not in harness.engine.bodies[0]
 
     run(main())
 
 
-@pytest.mark.parametrize("ask", [Bench.ask, Bench.ask_by_stream, Bench.read])
-def test_without_drop_params_it_is_refused_by_name_and_nobody_is_called(ask: Any) -> None:
+@pytest.mark.parametrize("ask", [Harness.ask, Harness.ask_by_stream, Harness.read])
+def test_without_drop_params_an_unsupported_parameter_is_an_error_without_a_call(ask: Any) -> None:
     async def main() -> None:
-        bench = Bench(a=answers("Hi"), params={"a": {"model": "groq/x"}})
+        harness = Harness(a=answers("Hi"), params={"a": {"model": "groq/x"}})
         with pytest.raises(Unsupported, match="`logit_bias`") as raised:
-            await ask(bench, Leg("m", "r"), parse_chat({**HELLO.body, "logit_bias": {"5": 1}}))
+            await ask(harness, Leg("m", "r"), parse_chat({**HELLO.body, "logit_bias": {"5": 1}}))
         assert raised.value.param == "logit_bias"
-        assert bench.engine.calls == []
+        assert harness.engine.calls == []
 
     run(main())
 
@@ -153,25 +153,25 @@ def test_without_drop_params_it_is_refused_by_name_and_nobody_is_called(ask: Any
 # ---- names ----
 
 
-def test_a_name_that_is_nobodys_is_refused() -> None:
+def test_an_unknown_name_is_rejected() -> None:
     async def main() -> None:
-        bench = Bench(a=answers("Hi"))
+        harness = Harness(a=answers("Hi"))
         with pytest.raises(UnknownModel, match="there is no model `x`; there are `m`"):
-            await bench.ask(Leg("x", "r"))
+            await harness.ask(Leg("x", "r"))
 
     run(main())
 
 
-def test_a_stream_cut_by_the_provider_is_broken_however_politely_it_ends() -> None:
+def test_a_stream_without_its_end_marker_is_broken_even_if_the_connection_closes_cleanly() -> None:
     async def main() -> None:
-        bench = Bench(a=breaks("Hi"), params={"a": {"num_retries": 0}})
+        harness = Harness(a=breaks("Hi"), params={"a": {"num_retries": 0}})
         with pytest.raises(Broken, match="ended before the response was complete"):
-            await bench.ask_by_stream()
+            await harness.ask_by_stream()
 
     run(main())
 
 
-def test_names_made_up_by_callers_are_not_kept() -> None:
+def test_names_that_are_not_in_the_config_are_not_stored() -> None:
     async def main() -> None:
         engine = ScriptedEngine(api=answers("Hi"))
         catalog = Catalog(groups={}, env={"OPENAI_API_KEY": "k"}, is_open=True)

@@ -30,7 +30,7 @@ def deployment(number: int, **params: Any) -> Deployment:
 
 
 class Clock:
-    """Time that a test sets, and a draw that it turns."""
+    """The time and the random number that a test sets."""
 
     now = 100.0
     rng = 0.0
@@ -49,7 +49,7 @@ def group(
 
 
 def pair(clock: Clock, **settings: Any) -> tuple[DeploymentGroup, Deployment, Deployment]:
-    """Two equal deployments; with a draw of 0 the first is picked where both may be."""
+    """Two equal deployments; with the random number 0 the first of equals is picked."""
     first, second = deployment(0), deployment(1)
     return group([first, second], clock, **settings), first, second
 
@@ -61,7 +61,7 @@ def failure(kind: type[ProviderError], to: Deployment, after: float | None = Non
 # ---- which one is next ----
 
 
-def test_between_equals_chance_decides_by_weight() -> None:
+def test_among_equals_one_is_picked_at_random_by_weight() -> None:
     clock = Clock()
     heavy, light = deployment(0, weight=3), deployment(1, weight=1)
     both = group([heavy, light], clock)
@@ -73,7 +73,7 @@ def test_between_equals_chance_decides_by_weight() -> None:
     assert picked == {heavy.id: 750, light.id: 250}
 
 
-def test_the_least_busy_is_picked_whatever_chance_says() -> None:
+def test_the_least_busy_is_picked_whatever_the_random_number() -> None:
     async def main() -> None:
         both, first, second = pair(Clock())
         assert both.pick() == first
@@ -86,7 +86,7 @@ def test_the_least_busy_is_picked_whatever_chance_says() -> None:
     run(main())
 
 
-def test_busy_counts_against_weight() -> None:
+def test_calls_in_flight_are_divided_by_the_weight() -> None:
     async def main() -> None:
         heavy, light = deployment(0, weight=4), deployment(1, weight=1)
         both = group([light, heavy], Clock())
@@ -98,7 +98,7 @@ def test_busy_counts_against_weight() -> None:
     run(main())
 
 
-def test_a_full_deployment_is_not_waited_for_while_another_has_a_place() -> None:
+def test_a_deployment_without_a_free_slot_is_not_picked_while_another_has_one() -> None:
     async def main() -> None:
         narrow, wide = deployment(0, max_parallel_requests=1), deployment(1)
         both = group([narrow, wide], Clock())
@@ -109,7 +109,7 @@ def test_a_full_deployment_is_not_waited_for_while_another_has_a_place() -> None
     run(main())
 
 
-def test_those_to_avoid_are_not_picked_and_of_none_left_none_is() -> None:
+def test_deployments_to_avoid_are_not_picked() -> None:
     both, first, second = pair(Clock())
     assert both.pick({first.id}) == second
     assert both.pick({first.id, second.id}) is None
@@ -118,7 +118,7 @@ def test_those_to_avoid_are_not_picked_and_of_none_left_none_is() -> None:
 # ---- places ----
 
 
-def test_no_more_calls_than_places_are_in_flight() -> None:
+def test_no_more_calls_than_slots_are_in_flight() -> None:
     async def main() -> None:
         narrow = deployment(0, max_parallel_requests=2)
         only = group([narrow], Clock())
@@ -137,7 +137,7 @@ def test_no_more_calls_than_places_are_in_flight() -> None:
     run(main())
 
 
-def test_one_that_gives_up_waiting_for_a_place_is_not_counted_as_busy() -> None:
+def test_a_call_cancelled_while_it_waits_for_a_slot_is_not_counted() -> None:
     async def main() -> None:
         narrow, other = deployment(0, max_parallel_requests=1), deployment(1)
         both = group([narrow, other], Clock())
@@ -154,7 +154,7 @@ def test_one_that_gives_up_waiting_for_a_place_is_not_counted_as_busy() -> None:
 
 
 @pytest.mark.parametrize("kind", [Overloaded, TimedOut, Broken])
-def test_more_failures_in_a_row_than_allowed_cool_it_down_for_the_cooldown(
+def test_more_failures_in_a_row_than_allowed_start_a_cooldown(
     kind: type[ProviderError],
 ) -> None:
     clock = Clock()
@@ -170,7 +170,7 @@ def test_more_failures_in_a_row_than_allowed_cool_it_down_for_the_cooldown(
     assert both.pick() == first
 
 
-def test_a_success_forgives_the_failures_before_it() -> None:
+def test_a_success_resets_the_count_of_failures() -> None:
     both, first, _ = pair(Clock(), allowed_fails=1)
     for _ in range(5):
         both.failed(first, failure(Overloaded, first))
@@ -178,7 +178,7 @@ def test_a_success_forgives_the_failures_before_it() -> None:
     assert both.pick() == first
 
 
-def test_after_a_cool_down_the_count_begins_anew() -> None:
+def test_a_cooldown_resets_the_count_of_failures() -> None:
     clock = Clock()
     both, first, _ = pair(clock, allowed_fails=1, cooldown=5.0)
     for _ in range(2):
@@ -189,7 +189,9 @@ def test_after_a_cool_down_the_count_begins_anew() -> None:
 
 
 @pytest.mark.parametrize("kind", [RateLimited, QuotaExceeded, Refused])
-def test_a_rate_limit_or_a_refused_key_cools_it_down_at_once(kind: type[ProviderError]) -> None:
+def test_a_rate_limit_or_a_rejected_key_starts_a_cooldown_at_once(
+    kind: type[ProviderError],
+) -> None:
     clock = Clock()
     both, first, second = pair(clock, allowed_fails=3, cooldown=5.0)
     both.failed(first, failure(kind, first))
@@ -199,7 +201,7 @@ def test_a_rate_limit_or_a_refused_key_cools_it_down_at_once(kind: type[Provider
 
 
 @pytest.mark.parametrize("after", [0.5, 30.0])
-def test_a_rate_limit_cools_it_down_for_as_long_as_retry_after_says(after: float) -> None:
+def test_the_cooldown_of_a_rate_limit_lasts_as_long_as_retry_after(after: float) -> None:
     clock = Clock()
     both, first, second = pair(clock, cooldown=5.0)
     both.failed(first, failure(RateLimited, first, after))
@@ -209,7 +211,7 @@ def test_a_rate_limit_cools_it_down_for_as_long_as_retry_after_says(after: float
     assert both.pick() == first
 
 
-def test_a_later_shorter_pause_does_not_cut_a_longer_one_short() -> None:
+def test_a_shorter_cooldown_does_not_shorten_a_longer_one() -> None:
     clock = Clock()
     both, first, second = pair(clock)
     both.failed(first, failure(RateLimited, first, 30.0))
@@ -218,14 +220,14 @@ def test_a_later_shorter_pause_does_not_cut_a_longer_one_short() -> None:
     assert both.pick() == second
 
 
-def test_what_the_request_is_to_blame_for_never_cools_anybody_down() -> None:
+def test_errors_caused_by_the_request_never_start_a_cooldown() -> None:
     both, first, _ = pair(Clock(), allowed_fails=0)
     for _ in range(10):
         both.failed(first, failure(Rejected, first))
     assert both.pick() == first
 
 
-def test_where_all_are_cooling_the_soonest_ready_is_picked() -> None:
+def test_if_all_are_cooling_down_the_one_that_is_ready_first_is_picked() -> None:
     both, first, second = pair(Clock())
     both.failed(first, failure(RateLimited, first, 30.0))
     both.failed(second, failure(RateLimited, second, 10.0))
@@ -233,7 +235,7 @@ def test_where_all_are_cooling_the_soonest_ready_is_picked() -> None:
     assert both.pick({second.id}) == first
 
 
-def test_one_that_cools_down_is_passed_over_however_busy_the_other_is() -> None:
+def test_a_deployment_that_cools_down_is_not_picked_however_busy_the_other_is() -> None:
     async def main() -> None:
         both, first, second = pair(Clock())
         both.failed(first, failure(RateLimited, first))
@@ -244,7 +246,7 @@ def test_one_that_cools_down_is_passed_over_however_busy_the_other_is() -> None:
 
 
 @pytest.mark.parametrize("kind", [RateLimited, Refused, Overloaded])
-def test_a_deployment_without_a_companion_never_cools_down(kind: type[ProviderError]) -> None:
+def test_the_only_deployment_of_a_name_never_cools_down(kind: type[ProviderError]) -> None:
     only = deployment(0)
     alone = group([only], Clock(), allowed_fails=0)
     for _ in range(10):

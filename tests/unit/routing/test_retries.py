@@ -8,7 +8,7 @@ from fanout.errors import Overloaded, RateLimited, TimedOut
 from fanout.routing.leg import Leg
 from tests.support.scripted_engine import Script, answers, refuses, stalls
 from tests.support.virtual_clock import now, run
-from tests.unit.routing.bench import HELLO, Bench
+from tests.unit.routing.router_harness import HELLO, Harness
 
 
 def leg(retries: int | None = None, deadline: float | None = None) -> Leg:
@@ -18,34 +18,34 @@ def leg(retries: int | None = None, deadline: float | None = None) -> Leg:
 # ---- how often, and when ----
 
 
-def test_retries_wait_full_jitter_and_nothing_waits_after_the_last() -> None:
+def test_retries_wait_with_full_jitter_and_not_after_the_last() -> None:
     async def main() -> None:
-        bench = Bench(a=refuses(500), rng=0.5)
+        harness = Harness(a=refuses(500), rng=0.5)
         with pytest.raises(Overloaded):
-            await bench.ask(leg(retries=3))
-        assert [at for at, _ in bench.engine.calls] == [0.0, 0.25, 0.75, 1.75]
+            await harness.ask(leg(retries=3))
+        assert [at for at, _ in harness.engine.calls] == [0.0, 0.25, 0.75, 1.75]
         assert now() == 1.75
 
     run(main())
 
 
-def test_a_retry_that_is_answered_is_the_answer() -> None:
+def test_the_response_of_a_retry_is_returned() -> None:
     async def main() -> None:
-        bench = Bench(a=[refuses(503), refuses(429), answers("Hi")], rng=0.5)
-        assert await bench.ask(leg(retries=2)) == "Hi"
-        assert bench.outcomes == [
+        harness = Harness(a=[refuses(503), refuses(429), answers("Hi")], rng=0.5)
+        assert await harness.ask(leg(retries=2)) == "Hi"
+        assert harness.outcomes == [
             ("failed", "Overloaded", 503), ("failed", "RateLimited", 429), ("ok", None, 200),
         ]  # fmt: skip
 
     run(main())
 
 
-def test_a_group_waits_once_a_round_and_not_once_a_call() -> None:
+def test_a_group_waits_after_each_round_and_not_after_each_call() -> None:
     async def main() -> None:
-        bench = Bench(a=refuses(500), b=refuses(500), rng=0.5)
+        harness = Harness(a=refuses(500), b=refuses(500), rng=0.5)
         with pytest.raises(Overloaded):
-            await bench.ask(leg(retries=5))
-        assert [at for at, _ in bench.engine.calls] == [0.0, 0.0, 0.25, 0.25, 0.75, 0.75]
+            await harness.ask(leg(retries=5))
+        assert [at for at, _ in harness.engine.calls] == [0.0, 0.0, 0.25, 0.25, 0.75, 0.75]
 
     run(main())
 
@@ -59,26 +59,26 @@ def test_a_group_waits_once_a_round_and_not_once_a_call() -> None:
         ({}, {}, {"num_retries": 5}, 6),
     ],
 )
-def test_num_retries_is_the_deployments_the_routers_the_services_or_two(
+def test_num_retries_is_set_by_deployment_router_or_litellm_settings_and_is_two_by_default(
     ours: dict[str, int], router: dict[str, int], service: dict[str, int], calls: int
 ) -> None:
     async def main() -> None:
-        bench = Bench(
+        harness = Harness(
             a=refuses(500), params={"a": ours}, router_settings=router, litellm_settings=service
         )
         with pytest.raises(Overloaded):
-            await bench.ask()
-        assert len(bench.engine.calls) == calls
+            await harness.ask()
+        assert len(harness.engine.calls) == calls
 
     run(main())
 
 
-def test_the_requests_own_num_retries_rules() -> None:
+def test_the_requests_num_retries_replaces_all_others() -> None:
     async def main() -> None:
-        bench = Bench(a=refuses(500), params={"a": {"num_retries": 5}})
+        harness = Harness(a=refuses(500), params={"a": {"num_retries": 5}})
         with pytest.raises(Overloaded):
-            await bench.ask(leg(retries=1))
-        assert len(bench.engine.calls) == 2
+            await harness.ask(leg(retries=1))
+        assert len(harness.engine.calls) == 2
 
     run(main())
 
@@ -92,11 +92,11 @@ def test_the_requests_own_num_retries_rules() -> None:
         (refuses(429, retry_after="0"), 0.0),
     ],
 )
-def test_retry_after_rules_over_the_jitter(limited: Script, seconds: float) -> None:
+def test_retry_after_replaces_the_jitter(limited: Script, seconds: float) -> None:
     async def main() -> None:
-        bench = Bench(a=[limited, answers("Hi")], rng=0.5)
-        assert await bench.ask() == "Hi"
-        assert [at for at, _ in bench.engine.calls] == [0.0, seconds]
+        harness = Harness(a=[limited, answers("Hi")], rng=0.5)
+        assert await harness.ask() == "Hi"
+        assert [at for at, _ in harness.engine.calls] == [0.0, seconds]
 
     run(main())
 
@@ -104,33 +104,33 @@ def test_retry_after_rules_over_the_jitter(limited: Script, seconds: float) -> N
 # ---- no longer than there is time ----
 
 
-def test_a_pause_that_would_outlast_the_request_is_not_begun() -> None:
+def test_a_pause_that_would_pass_the_deadline_is_not_started() -> None:
     async def main() -> None:
-        bench = Bench(a=refuses(429, retry_after="60"))
+        harness = Harness(a=refuses(429, retry_after="60"))
         with pytest.raises(RateLimited) as raised:
-            await bench.ask(leg(deadline=30.0))
-        assert (now(), len(bench.engine.calls)) == (0.0, 1)
+            await harness.ask(leg(deadline=30.0))
+        assert (now(), len(harness.engine.calls)) == (0.0, 1)
         assert raised.value.retry_after == 60.0
 
     run(main())
 
 
-def test_a_pause_that_leaves_time_is_taken() -> None:
+def test_a_pause_that_ends_before_the_deadline_is_taken() -> None:
     async def main() -> None:
-        bench = Bench(a=[refuses(429, retry_after="20"), answers("Hi")])
-        assert await bench.ask(leg(deadline=30.0)) == "Hi"
+        harness = Harness(a=[refuses(429, retry_after="20"), answers("Hi")])
+        assert await harness.ask(leg(deadline=30.0)) == "Hi"
         assert now() == 20.0
 
     run(main())
 
 
-def test_a_deadline_cuts_a_pause_short() -> None:
+def test_a_deadline_ends_a_pause() -> None:
     async def main() -> None:
-        bench = Bench(a=refuses(429, retry_after="20"))
+        harness = Harness(a=refuses(429, retry_after="20"))
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(5.0):
-                await bench.ask()
-        assert (now(), len(bench.engine.calls)) == (5.0, 1)
+                await harness.ask()
+        assert (now(), len(harness.engine.calls)) == (5.0, 1)
 
     run(main())
 
@@ -138,13 +138,13 @@ def test_a_deadline_cuts_a_pause_short() -> None:
 # ---- a deployment's own time-out ----
 
 
-def test_a_deployments_timeout_ends_its_try_and_another_takes_over() -> None:
+def test_a_deployments_timeout_ends_its_attempt_and_another_is_called() -> None:
     async def main() -> None:
-        bench = Bench(a=stalls(), b=answers("Hi", after=1.0), params={"a": {"timeout": 2}})
-        assert await bench.ask() == "Hi"
-        assert bench.engine.calls == [(0.0, "a"), (2.0, "b")]
-        assert bench.engine.left == [(2.0, "a")]
-        assert bench.outcomes == [("failed", "TimedOut", None), ("ok", None, 200)]
+        harness = Harness(a=stalls(), b=answers("Hi", after=1.0), params={"a": {"timeout": 2}})
+        assert await harness.ask() == "Hi"
+        assert harness.engine.calls == [(0.0, "a"), (2.0, "b")]
+        assert harness.engine.left == [(2.0, "a")]
+        assert harness.outcomes == [("failed", "TimedOut", None), ("ok", None, 200)]
 
     run(main())
 
@@ -152,46 +152,46 @@ def test_a_deployments_timeout_ends_its_try_and_another_takes_over() -> None:
 def test_the_timeout_of_a_stream_is_for_its_first_content() -> None:
     async def main() -> None:
         slow_talker = answers("Hi", " you", after=1.0, between=60.0)
-        bench = Bench(a=slow_talker, params={"a": {"timeout": 2}})
-        assert await bench.read() == "Hi you"
-        mute = Bench(a=stalls(), params={"a": {"timeout": 2, "num_retries": 0}})
+        harness = Harness(a=slow_talker, params={"a": {"timeout": 2}})
+        assert await harness.read() == "Hi you"
+        mute = Harness(a=stalls(), params={"a": {"timeout": 2, "num_retries": 0}})
         with pytest.raises(TimedOut, match="no response within 2 s"):
             await mute.read()
 
     run(main())
 
 
-def test_a_stream_that_falls_silent_for_its_stream_timeout_breaks() -> None:
+def test_a_stream_without_data_for_its_stream_timeout_breaks() -> None:
     async def main() -> None:
         silent = answers("Hi", "never", between=61.0)
-        bench = Bench(a=silent, params={"a": {"stream_timeout": 60}})
+        harness = Harness(a=silent, params={"a": {"stream_timeout": 60}})
         with pytest.raises(TimedOut, match="no data on the stream for 60 s"):
-            await bench.read()
+            await harness.read()
         assert now() == 60.0
-        assert bench.engine.left == [(60.0, "a")]
+        assert harness.engine.left == [(60.0, "a")]
 
     run(main())
 
 
-def test_a_stream_whose_head_does_not_come_in_its_stream_timeout_is_given_up() -> None:
+def test_a_stream_without_headers_within_its_stream_timeout_breaks() -> None:
     async def main() -> None:
-        bench = Bench(a=stalls(), params={"a": {"stream_timeout": 5, "num_retries": 0}})
+        harness = Harness(a=stalls(), params={"a": {"stream_timeout": 5, "num_retries": 0}})
         with pytest.raises(TimedOut, match="no data on the stream for 5 s"):
-            await bench.read()
+            await harness.read()
         assert now() == 5.0
 
     run(main())
 
 
-def test_waiting_for_a_place_does_not_count_against_the_timeout() -> None:
+def test_waiting_for_a_slot_does_not_count_against_the_timeout() -> None:
     async def main() -> None:
-        bench = Bench(
+        harness = Harness(
             a=answers("Hi", after=1.5),
             params={"a": {"timeout": 2, "max_parallel_requests": 1, "num_retries": 0}},
         )
         async with asyncio.TaskGroup() as group:
             for _ in range(3):
-                group.create_task(bench.ask())
+                group.create_task(harness.ask())
         assert now() == 4.5
 
     run(main())
@@ -200,51 +200,51 @@ def test_waiting_for_a_place_does_not_count_against_the_timeout() -> None:
 # ---- cooling down ----
 
 
-def test_a_rate_limited_deployment_is_left_alone_until_its_retry_after() -> None:
+def test_a_rate_limited_deployment_is_not_called_until_its_retry_after() -> None:
     async def main() -> None:
-        bench = Bench(a=[refuses(429, retry_after="30"), answers("A")], b=answers("B"))
-        heard = []
+        harness = Harness(a=[refuses(429, retry_after="30"), answers("A")], b=answers("B"))
+        texts = []
         for _ in range(4):
-            heard.append(await bench.ask())
+            texts.append(await harness.ask())
             await asyncio.sleep(10.0)
-        assert heard == ["B", "B", "B", "A"]
-        assert bench.engine.asked == ["a", "b", "b", "b", "a"]
+        assert texts == ["B", "B", "B", "A"]
+        assert harness.engine.asked == ["a", "b", "b", "b", "a"]
 
     run(main())
 
 
-def test_a_deployment_that_keeps_failing_is_left_alone_for_the_cooldown() -> None:
+def test_a_deployment_that_keeps_failing_is_not_called_during_its_cooldown() -> None:
     async def main() -> None:
         settings = {"allowed_fails": 1, "cooldown_time": 7}
-        bench = Bench(a=refuses(500), b=answers("B"), router_settings=settings)
+        harness = Harness(a=refuses(500), b=answers("B"), router_settings=settings)
         for _ in range(4):
-            await bench.ask()
-        assert bench.engine.asked == ["a", "b", "a", "b", "b", "b"]
+            await harness.ask()
+        assert harness.engine.asked == ["a", "b", "a", "b", "b", "b"]
         await asyncio.sleep(7.0)
-        await bench.ask()
-        assert bench.engine.asked[-2:] == ["a", "b"]
+        await harness.ask()
+        assert harness.engine.asked[-2:] == ["a", "b"]
 
     run(main())
 
 
-def test_a_deployment_that_answers_between_its_failures_is_not_left_alone() -> None:
+def test_a_deployment_that_succeeds_between_failures_does_not_cool_down() -> None:
     async def main() -> None:
         ups_and_downs = [refuses(500), answers("A")] * 5
-        bench = Bench(a=ups_and_downs, b=answers("B"), router_settings={"allowed_fails": 1})
-        heard = [await bench.ask() for _ in range(8)]
-        assert heard == ["B", "A"] * 4
+        harness = Harness(a=ups_and_downs, b=answers("B"), router_settings={"allowed_fails": 1})
+        texts = [await harness.ask() for _ in range(8)]
+        assert texts == ["B", "A"] * 4
 
     run(main())
 
 
-def test_what_one_request_learns_of_a_group_every_other_knows() -> None:
+def test_all_requests_share_the_cooldowns_of_a_group() -> None:
     async def main() -> None:
-        bench = Bench(a=refuses(401), b=answers("B", after=1.0))
+        harness = Harness(a=refuses(401), b=answers("B", after=1.0))
         async with asyncio.TaskGroup() as group:
-            group.create_task(bench.ask())
+            group.create_task(harness.ask())
             await asyncio.sleep(0.5)
-            group.create_task(bench.ask())
-        assert bench.engine.asked == ["a", "b", "b"]
+            group.create_task(harness.ask())
+        assert harness.engine.asked == ["a", "b", "b"]
 
     run(main())
 
@@ -252,13 +252,13 @@ def test_what_one_request_learns_of_a_group_every_other_knows() -> None:
 # ---- places ----
 
 
-def test_a_stream_holds_its_place_until_it_is_closed() -> None:
+def test_a_stream_holds_its_slot_until_it_is_closed() -> None:
     async def main() -> None:
-        bench = Bench(a=answers("Hi"), params={"a": {"max_parallel_requests": 1}})
+        harness = Harness(a=answers("Hi"), params={"a": {"max_parallel_requests": 1}})
         order = []
 
         async def reader(name: str, seconds: float) -> None:
-            async with bench.router.stream(leg(), HELLO) as chunks:
+            async with harness.router.stream(leg(), HELLO) as chunks:
                 await anext(chunks)
                 order.append((name, now()))
                 await asyncio.sleep(seconds)
@@ -271,15 +271,15 @@ def test_a_stream_holds_its_place_until_it_is_closed() -> None:
     run(main())
 
 
-def test_a_place_is_free_again_after_a_failure_or_a_cancelled_call() -> None:
+def test_a_slot_is_free_again_after_a_failure_or_a_cancelled_call() -> None:
     async def main() -> None:
         scripts = [refuses(500), stalls(), answers("Hi")]
-        bench = Bench(a=scripts, params={"a": {"max_parallel_requests": 1}})
+        harness = Harness(a=scripts, params={"a": {"max_parallel_requests": 1}})
         with pytest.raises(Overloaded):
-            await bench.read(leg(retries=0))
+            await harness.read(leg(retries=0))
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1.0):
-                await bench.read()
-        assert await bench.read() == "Hi"
+                await harness.read()
+        assert await harness.read() == "Hi"
 
     run(main())

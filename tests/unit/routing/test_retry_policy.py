@@ -26,17 +26,17 @@ def test_the_ceiling_doubles_each_round_up_to_eight_seconds(
     assert nearly_all.delay(round_number, overloaded()) == ceiling
 
 
-def test_a_round_of_any_number_stays_under_the_cap() -> None:
+def test_the_pause_of_any_round_stays_under_the_cap() -> None:
     assert RetryPolicy(lambda: 1.0).delay(100_000, overloaded()) == 8.0
 
 
-@pytest.mark.parametrize("drawn", [0.0, 0.25, 0.999])
-def test_the_jitter_is_full_from_nothing_to_the_ceiling(drawn: float) -> None:
-    assert RetryPolicy(lambda: drawn).delay(2, overloaded()) == 2.0 * drawn
+@pytest.mark.parametrize("number", [0.0, 0.25, 0.999])
+def test_the_jitter_goes_from_zero_to_the_ceiling(number: float) -> None:
+    assert RetryPolicy(lambda: number).delay(2, overloaded()) == 2.0 * number
 
 
 @pytest.mark.parametrize("after", [0.0, 0.02, 3.0, 600.0])
-def test_the_providers_own_retry_after_rules(after: float) -> None:
+def test_the_providers_retry_after_replaces_the_backoff(after: float) -> None:
     retry = RetryPolicy(lambda: 0.9)
     assert retry.delay(0, RateLimited(TO, ErrorDetail("slow"), retry_after=after)) == after
     assert retry.delay(9, overloaded(retry_after=after)) == after

@@ -10,7 +10,7 @@ def chunk(*choices: dict[str, Any], **more: Any) -> Any:
     return {**head, "choices": list(choices), **more}
 
 
-def piece(index: int = 0, finish: str | None = None, /, **delta: Any) -> dict[str, Any]:
+def choice(index: int = 0, finish: str | None = None, /, **delta: Any) -> dict[str, Any]:
     return {"index": index, "delta": delta, "finish_reason": finish}
 
 
@@ -22,16 +22,16 @@ def whole(*chunks: Any) -> Any:
 
 
 def message(*deltas: dict[str, Any]) -> Any:
-    return whole(*(chunk(piece(**delta)) for delta in deltas))["choices"][0]["message"]
+    return whole(*(chunk(choice(**delta)) for delta in deltas))["choices"][0]["message"]
 
 
-def test_content_is_put_together_to_the_answer_that_a_plain_call_gives() -> None:
+def test_the_collected_response_is_that_of_a_plain_call() -> None:
     usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
     found = whole(
-        chunk(piece(role="assistant", content="", refusal=None), system_fingerprint="fp"),
-        chunk(piece(content="Hel")),
-        chunk(piece(content="lo")),
-        chunk(piece(0, "stop")),
+        chunk(choice(role="assistant", content="", refusal=None), system_fingerprint="fp"),
+        chunk(choice(content="Hel")),
+        chunk(choice(content="lo")),
+        chunk(choice(0, "stop")),
         chunk(usage=usage, service_tier="default"),
     )
     assert found == {
@@ -52,15 +52,15 @@ def test_content_is_put_together_to_the_answer_that_a_plain_call_gives() -> None
     }
 
 
-def test_choices_are_told_apart_by_their_index_and_sorted() -> None:
+def test_choices_are_collected_by_their_index_and_sorted() -> None:
     found = whole(
-        chunk(piece(1, content="B")), chunk(piece(0, content="A")), chunk(piece(1, content="b"))
+        chunk(choice(1, content="B")), chunk(choice(0, content="A")), chunk(choice(1, content="b"))
     )
-    told = [(choice["index"], choice["message"]["content"]) for choice in found["choices"]]
-    assert told == [(0, "A"), (1, "Bb")]
+    texts = [(choice["index"], choice["message"]["content"]) for choice in found["choices"]]
+    assert texts == [(0, "A"), (1, "Bb")]
 
 
-def test_tool_calls_are_put_together_by_their_index() -> None:
+def test_tool_calls_are_collected_by_their_index() -> None:
     first = {"index": 0, "id": "c0", "type": "function", "function": {"name": "f", "arguments": ""}}
     second = {"index": 1, "id": "c1", "function": {"name": "g"}}
     found = message(
@@ -81,14 +81,14 @@ def test_tool_calls_are_put_together_by_their_index() -> None:
     ]
 
 
-def test_texts_beside_the_content_are_put_together_too() -> None:
+def test_other_texts_than_the_content_are_collected_too() -> None:
     found = message(
         {"reasoning_content": "let me "}, {"reasoning_content": "think"}, {"content": "Hi"}
     )
     assert (found["reasoning_content"], found["content"]) == ("let me think", "Hi")
 
 
-def test_a_refusal_has_no_content_and_an_empty_answer_an_empty_one() -> None:
+def test_the_content_of_a_refusal_is_null_and_that_of_an_empty_response_is_empty() -> None:
     assert message({"refusal": "I "}, {"refusal": "won't"}) == {
         "role": "assistant",
         "content": None,
@@ -97,7 +97,7 @@ def test_a_refusal_has_no_content_and_an_empty_answer_an_empty_one() -> None:
     assert message({"role": "assistant"}) == {"role": "assistant", "content": ""}
 
 
-def test_lists_of_a_delta_add_up_and_other_values_are_kept() -> None:
+def test_lists_in_a_delta_are_joined_and_other_values_are_kept() -> None:
     found = message(
         {"content": "x", "citations": [{"n": 1}]}, {"citations": [{"n": 2}], "audio": {"id": "a"}}
     )
@@ -105,39 +105,39 @@ def test_lists_of_a_delta_add_up_and_other_values_are_kept() -> None:
     assert found["audio"] == {"id": "a"}
 
 
-def test_log_probabilities_add_up() -> None:
-    first = {**piece(content="a"), "logprobs": {"content": [{"token": "a"}], "refusal": None}}
-    second = {**piece(content="b"), "logprobs": {"content": [{"token": "b"}], "refusal": None}}
-    (choice,) = whole(chunk(first), chunk(second), chunk(piece(0, "stop")))["choices"]
-    assert choice["logprobs"] == {"content": [{"token": "a"}, {"token": "b"}]}
+def test_log_probabilities_are_joined() -> None:
+    first = {**choice(content="a"), "logprobs": {"content": [{"token": "a"}], "refusal": None}}
+    second = {**choice(content="b"), "logprobs": {"content": [{"token": "b"}], "refusal": None}}
+    (joined,) = whole(chunk(first), chunk(second), chunk(choice(0, "stop")))["choices"]
+    assert joined["logprobs"] == {"content": [{"token": "a"}, {"token": "b"}]}
 
 
-def test_the_last_usage_rules_and_is_told_while_it_runs() -> None:
+def test_the_last_usage_counts_and_is_available_before_the_end() -> None:
     accumulator = ChunkAccumulator()
     assert accumulator.usage is None
-    accumulator.add(chunk(piece(content="a"), usage={"total_tokens": 1}))
-    accumulator.add(chunk(piece(content="b"), usage=None))
+    accumulator.add(chunk(choice(content="a"), usage={"total_tokens": 1}))
+    accumulator.add(chunk(choice(content="b"), usage=None))
     accumulator.add(chunk(usage={"total_tokens": 2}))
     assert accumulator.usage == {"total_tokens": 2}
     whole_usage: Any = accumulator.completion()["usage"]
     assert whole_usage == {"total_tokens": 2}
 
 
-def test_what_is_only_a_pieces_own_is_left_out() -> None:
-    found = whole(chunk(piece(content="a"), obfuscation="xxxx"))
+def test_fields_that_belong_to_a_chunk_only_are_left_out() -> None:
+    found = whole(chunk(choice(content="a"), obfuscation="xxxx"))
     assert "obfuscation" not in found
     assert found["object"] == "chat.completion"
 
 
-def test_a_stream_without_choices_is_an_answer_without_any() -> None:
+def test_a_stream_without_choices_is_a_response_without_choices() -> None:
     assert whole(chunk())["choices"] == []
     assert ChunkAccumulator().completion()["choices"] == []
 
 
 def test_chunks_are_not_changed() -> None:
-    first = chunk(piece(tool_calls=[{"index": 0, "id": "c", "function": {"arguments": "{"}}]))
-    second = chunk(piece(tool_calls=[{"index": 0, "function": {"arguments": "}"}}]))
-    third = chunk(piece(content="x", citations=[1]))
+    first = chunk(choice(tool_calls=[{"index": 0, "id": "c", "function": {"arguments": "{"}}]))
+    second = chunk(choice(tool_calls=[{"index": 0, "function": {"arguments": "}"}}]))
+    third = chunk(choice(content="x", citations=[1]))
     before = repr([first, second, third])
     whole(first, second, third, third)
     assert repr([first, second, third]) == before

@@ -1,4 +1,4 @@
-"""`parse_request`: what a caller's body asks for."""
+"""`parse_request` checks a client's body."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ HI = [{"role": "user", "content": "Hi"}]
 BYE = [{"role": "user", "content": "Bye"}]
 
 
-def asked(**body: Any) -> FanOutRequest:
+def parsed(**body: Any) -> FanOutRequest:
     return parse_request({"model": "a", "messages": HI, **body})
 
 
-def refusal(**body: Any) -> tuple[str | None, str]:
+def error_of(**body: Any) -> tuple[str | None, str]:
     with pytest.raises(RequestError) as raised:
-        asked(**body)
+        parsed(**body)
     return raised.value.param, str(raised.value)
 
 
@@ -55,7 +55,7 @@ MODES: list[Any] = [
 
 
 @pytest.mark.parametrize(("body", "models", "mode", "stagger"), MODES, ids=lambda v: str(v)[:60])
-def test_a_body_asks_for_its_models_in_its_mode(
+def test_models_mode_and_stagger_are_read_from_the_body(
     body: Any, models: str, mode: str, stagger: float | None
 ) -> None:
     request = parse_request({"messages": HI, **body})
@@ -68,25 +68,25 @@ def test_a_body_asks_for_its_models_in_its_mode(
 
 
 def test_one_list_of_messages_is_one_conversation() -> None:
-    request = asked()
+    request = parsed()
     assert (len(request.conversations), request.nested) == (1, False)
     assert request.conversations[0].body == {"messages": HI}
 
 
-def test_a_list_of_lists_is_several_also_where_it_has_one() -> None:
-    assert [c.body["messages"] for c in asked(messages=[HI, BYE]).conversations] == [HI, BYE]
-    assert (asked(messages=[HI]).nested, asked(messages=[HI]).combined) == (True, True)
+def test_a_list_of_lists_is_several_conversations_even_if_it_has_one() -> None:
+    assert [c.body["messages"] for c in parsed(messages=[HI, BYE]).conversations] == [HI, BYE]
+    assert (parsed(messages=[HI]).nested, parsed(messages=[HI]).combined) == (True, True)
 
 
 def test_every_conversation_has_the_same_parameters() -> None:
-    request = asked(messages=[HI, BYE], temperature=0.5, unheard_of=1)
+    request = parsed(messages=[HI, BYE], temperature=0.5, unknown_field=1)
     for conversation in request.conversations:
-        assert (conversation.temperature, conversation.body["unheard_of"]) == (0.5, 1)
+        assert (conversation.temperature, conversation.body["unknown_field"]) == (0.5, 1)
     assert [c.messages[0].content for c in request.conversations] == ["Hi", "Bye"]
 
 
-def test_what_is_addressed_to_the_gateway_is_not_told_to_a_model() -> None:
-    request = asked(
+def test_the_gateways_own_fields_are_not_sent_to_a_model() -> None:
+    request = parsed(
         fanout={"mode": "one"},
         fastest_response=False,
         fallbacks=["b"],
@@ -104,7 +104,7 @@ def test_what_is_addressed_to_the_gateway_is_not_told_to_a_model() -> None:
 
 
 def test_options_are_read() -> None:
-    request = asked(
+    request = parsed(
         stream=True,
         stream_options={"include_usage": True},
         timeout=5,
@@ -113,14 +113,14 @@ def test_options_are_read() -> None:
     )
     assert (request.stream, request.include_usage) == (True, True)
     assert (request.timeout, request.num_retries, request.max_parallel) == (5.0, 1, 3)
-    plain = asked()
+    plain = parsed()
     assert (plain.stream, plain.include_usage, plain.shape) == (False, False, "object")
     assert (plain.timeout, plain.num_retries, plain.max_parallel) == (None, None, None)
 
 
 def test_request_timeout_is_another_name_for_timeout() -> None:
-    assert asked(request_timeout=6).timeout == 6.0
-    assert asked(timeout=5, request_timeout=6).timeout == 5.0
+    assert parsed(request_timeout=6).timeout == 6.0
+    assert parsed(timeout=5, request_timeout=6).timeout == 5.0
 
 
 @pytest.mark.parametrize(
@@ -136,8 +136,8 @@ def test_request_timeout_is_another_name_for_timeout() -> None:
         ([{"a": ["b"]}, {"a": ["c"]}], {"a": ("b", "c")}),
     ],
 )
-def test_fallbacks_are_for_every_model_or_for_the_one_named(fallbacks: Any, found: Any) -> None:
-    request = asked(fallbacks=fallbacks)
+def test_fallbacks_are_for_every_model_or_for_one(fallbacks: Any, found: Any) -> None:
+    request = parsed(fallbacks=fallbacks)
     assert request.fallbacks == found
     spare = {name for names in (found or {}).values() for name in names}
     assert request.names == {"a", *spare}
@@ -196,19 +196,19 @@ REFUSED: list[Any] = [
 
 
 @pytest.mark.parametrize(("body", "param", "words"), REFUSED, ids=lambda v: str(v)[:50])
-def test_what_cannot_be_is_refused_with_its_field(body: Any, param: str, words: str) -> None:
-    found, said = refusal(**body)
-    assert found == param
-    assert words in said
+def test_an_invalid_body_is_an_error_with_its_field(body: Any, param: str, words: str) -> None:
+    param_found, message = error_of(**body)
+    assert param_found == param
+    assert words in message
 
 
 @pytest.mark.parametrize("body", [None, [], "x", 5, True])
-def test_a_body_that_is_no_object_is_refused(body: Any) -> None:
+def test_a_body_that_is_not_an_object_is_an_error(body: Any) -> None:
     with pytest.raises(RequestError, match="the body must be a JSON object"):
         parse_request(body)
 
 
-def test_the_callers_body_is_never_changed() -> None:
+def test_the_clients_body_is_never_changed() -> None:
     body = {"model": "a, b", "messages": [HI, BYE], "fallbacks": ["c"], "fanout": {"mode": "race"}}
     before = repr(body)
     parse_request(body)

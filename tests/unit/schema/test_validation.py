@@ -24,7 +24,7 @@ class Node(Struct):
     child: Node | None = None
 
 
-def refusal(value: object) -> RequestError:
+def error_of(value: object) -> RequestError:
     with pytest.raises(RequestError) as raised:
         convert(value, Outer)
     return raised.value
@@ -46,8 +46,10 @@ def refusal(value: object) -> RequestError:
         ("x", None, "invalid_type"),
     ],
 )
-def test_an_error_names_its_field_and_its_kind(value: object, param: str | None, code: str) -> None:
-    error = refusal(value)
+def test_an_error_has_the_path_of_its_field_and_a_code(
+    value: object, param: str | None, code: str
+) -> None:
+    error = error_of(value)
     assert (error.param, error.detail.code, error.status) == (param, code, 400)
     assert error.detail.type == "invalid_request_error"
     if param is not None:
@@ -95,20 +97,20 @@ def test_a_message_says_in_plain_words_what_the_field_must_be(value: object, mes
 
 
 def test_an_unknown_field_is_named() -> None:
-    error = refusal({"inner": {"count": 1, "x": 1}})
+    error = error_of({"inner": {"count": 1, "x": 1}})
     assert str(error) == "`inner` is not valid: object contains unknown field `x`"
 
 
-def test_what_fits_is_converted() -> None:
+def test_a_valid_value_is_converted() -> None:
     found = convert({"inner": {"count": 3}, "extra": 1}, Outer)
     assert (found.inner.count, found.inner.kind, found.many) == (3, "x", [])
 
 
-def test_text_counts_as_a_number_only_where_that_is_said() -> None:
+def test_a_text_is_accepted_as_a_number_only_without_strict() -> None:
     assert convert({"inner": {"count": "3"}}, Outer, strict=False).inner.count == 3
 
 
-def test_a_value_nested_too_deeply_is_refused_and_no_crash() -> None:
+def test_a_value_nested_too_deeply_is_an_error_and_no_crash() -> None:
     deep: Any = {}
     for _ in range(50_000):
         deep = {"child": deep}
@@ -116,7 +118,7 @@ def test_a_value_nested_too_deeply_is_refused_and_no_crash() -> None:
         convert(deep, Node)
 
 
-def test_a_chat_request_keeps_the_body_as_it_was_written() -> None:
+def test_a_chat_request_keeps_the_original_body() -> None:
     body = {"messages": [{"role": "user", "content": "Hi", "odd": 1}], "odd": {"er": [1]}}
     request = parse_chat(body)
     assert request.body == body
@@ -124,9 +126,9 @@ def test_a_chat_request_keeps_the_body_as_it_was_written() -> None:
     assert (request.limit, request.stops, request.temperature) == (None, [], None)
 
 
-def test_a_limit_and_stops_are_read_under_either_form() -> None:
-    said = {"messages": [{"role": "user", "content": "Hi"}]}
-    assert parse_chat({**said, "max_tokens": 5}).limit == 5
-    assert parse_chat({**said, "max_completion_tokens": 6, "max_tokens": 5}).limit == 6
-    assert parse_chat({**said, "stop": "END"}).stops == ["END"]
-    assert parse_chat({**said, "stop": ["A", "B"]}).stops == ["A", "B"]
+def test_max_tokens_and_stops_are_read_in_either_form() -> None:
+    body = {"messages": [{"role": "user", "content": "Hi"}]}
+    assert parse_chat({**body, "max_tokens": 5}).limit == 5
+    assert parse_chat({**body, "max_completion_tokens": 6, "max_tokens": 5}).limit == 6
+    assert parse_chat({**body, "stop": "END"}).stops == ["END"]
+    assert parse_chat({**body, "stop": ["A", "B"]}).stops == ["A", "B"]

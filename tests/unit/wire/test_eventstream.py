@@ -1,8 +1,8 @@
 """
-AWS's event streams against AWS's vectors, and what networks do to bytes.
+AWS's event streams, tested with AWS's vectors, and with bytes that are cut or corrupted.
 
 The vectors are those that AWS's SDKs share (aws/aws-sdk-go-v2, aws/protocol/eventstream/testdata,
-and boto/botocore, tests/unit/test_eventstream.py); botocore's own reader is the second judge.
+and boto/botocore, tests/unit/test_eventstream.py). botocore's reader must give the same results.
 """
 
 from __future__ import annotations
@@ -99,9 +99,9 @@ ERROR_VECTOR = bytes.fromhex(
 )
 
 
-def events(*pieces: bytes) -> list[WireEvent]:
+def events(*parts: bytes) -> list[WireEvent]:
     framer = EventStreamFramer()
-    return [event for piece in pieces for event in framer.feed(piece)]
+    return [event for part in parts for event in framer.feed(part)]
 
 
 def headers_of(data: bytes) -> bytes:
@@ -120,12 +120,12 @@ def test_awss_own_vectors_are_read_as_published(
 
 
 @pytest.mark.parametrize("data", CORRUPTED.values(), ids=CORRUPTED.keys())
-def test_awss_own_corrupted_vectors_are_refused(data: str) -> None:
+def test_awss_own_corrupted_vectors_are_rejected(data: str) -> None:
     with pytest.raises(BadFrame):
         events(bytes.fromhex(data))
 
 
-def test_all_vectors_may_stand_in_one_stream() -> None:
+def test_all_vectors_can_be_in_one_stream() -> None:
     whole = b"".join(bytes.fromhex(vector[1]) for vector in VECTORS)
     assert [event.data for event in events(whole)] == [vector[3] for vector in VECTORS]
 
@@ -135,20 +135,20 @@ def test_an_event_has_its_type() -> None:
     assert events(data) == [WireEvent('{"delta":{"text":"Grüße"}}'.encode(), "contentBlockDelta")]
 
 
-def test_an_exception_is_told_by_its_name() -> None:
+def test_an_exceptions_type_has_its_name() -> None:
     data = exception("throttlingException", {"message": "slow down"})
     assert events(data) == [WireEvent(b'{"message":"slow down"}', "exception/throttlingException")]
 
 
-def test_an_error_is_told_by_its_code_and_message() -> None:
-    """AWS's vector, and one with more to say."""
+def test_an_errors_type_has_its_code_and_its_data_the_message() -> None:
+    """AWS's vector, and one with quotes to escape."""
     assert events(ERROR_VECTOR) == [WireEvent(b'{"message":"message"}', "error/code")]
     assert events(error("InternalFailure", 'a "fault"')) == [
         WireEvent(b'{"message":"a \\"fault\\""}', "error/InternalFailure")
     ]
 
 
-def test_an_events_type_cannot_pass_for_a_failures() -> None:
+def test_the_type_of_an_event_cannot_look_like_a_failures() -> None:
     """Names of events are identifiers, without a slash."""
     assert events(event("error", {})) == [WireEvent(b"{}", "error")]
 
@@ -171,42 +171,40 @@ def test_an_events_type_cannot_pass_for_a_failures() -> None:
         pytest.param(b"\x01a\x00\x01a\x01", id="a name twice"),
     ],
 )
-def test_headers_that_are_none_are_refused_whatever_their_checksum(headers: bytes) -> None:
+def test_invalid_headers_are_rejected_even_with_a_valid_checksum(headers: bytes) -> None:
     with pytest.raises(BadFrame):
         events(frame(headers, b""))
 
 
-def test_every_flipped_bit_is_noticed() -> None:
-    """In the prelude at once, so that a wrong length is not waited for."""
+def test_every_flipped_bit_is_detected() -> None:
+    """In the prelude at once: otherwise a wrong length would be waited for."""
     data = event("messageStart", {"role": "assistant"})
-    for place in range(len(data)):
+    for position in range(len(data)):
         for bit in range(8):
             broken = bytearray(data)
-            broken[place] ^= 1 << bit
-            until = 12 if place < 12 else len(data)
+            broken[position] ^= 1 << bit
+            end = 12 if position < 12 else len(data)
             with pytest.raises(BadFrame):
-                events(bytes(broken[:until]))
+                events(bytes(broken[:end]))
 
 
 def prelude(total: int, headers: int) -> bytes:
-    said = struct.pack(">II", total, headers)
-    return said + struct.pack(">I", crc32(said))
+    sizes = struct.pack(">II", total, headers)
+    return sizes + struct.pack(">I", crc32(sizes))
 
 
 @pytest.mark.parametrize(
     ("total", "headers"),
     [
         pytest.param(MAX_PAYLOAD + 17, 0, id="payload"),
-        pytest.param(0xFFFFFFFF, 0, id="the largest payload there is"),
+        pytest.param(0xFFFFFFFF, 0, id="the largest payload that 32 bits allow"),
         pytest.param(MAX_HEADERS + 17, MAX_HEADERS + 1, id="headers"),
         pytest.param(15, 0, id="shorter than any frame"),
         pytest.param(0, 0, id="nothing"),
         pytest.param(40, 25, id="headers longer than the frame"),
     ],
 )
-def test_sizes_that_no_frame_has_are_refused_before_anything_is_kept(
-    total: int, headers: int
-) -> None:
+def test_impossible_sizes_are_rejected_at_the_prelude(total: int, headers: int) -> None:
     with pytest.raises(BadFrame):
         events(prelude(total, headers))
 
@@ -218,16 +216,16 @@ def test_sizes_that_no_frame_has_are_refused_before_anything_is_kept(
         pytest.param(MAX_HEADERS + 16, MAX_HEADERS, id="headers"),
     ],
 )
-def test_the_largest_sizes_are_waited_for(total: int, headers: int) -> None:
+def test_the_largest_sizes_are_accepted(total: int, headers: int) -> None:
     assert events(prelude(total, headers)) == []
 
 
-def test_a_frame_that_is_not_finished_is_never_told() -> None:
+def test_an_incomplete_frame_is_no_event() -> None:
     whole, half = event("messageStart", {}), event("messageStop", {})[:-1]
     assert events(whole + half) == [WireEvent(b"{}", "messageStart")]
 
 
-def test_events_before_a_broken_frame_are_told() -> None:
+def test_events_before_a_broken_frame_are_returned() -> None:
     found = EventStreamFramer().feed(event("messageStart", {}) + bytes(16))
     assert next(found) == WireEvent(b"{}", "messageStart")
     with pytest.raises(BadFrame):
@@ -238,13 +236,13 @@ def seconds_for(size: int) -> float:
     data = frame(b"", b"x" * size)
     framer = EventStreamFramer()
     start = time.process_time()
-    found = [one for place in range(len(data)) for one in framer.feed(data[place : place + 1])]
+    found = [one for i in range(len(data)) for one in framer.feed(data[i : i + 1])]
     assert len(found) == 1
     return time.process_time() - start
 
 
-def test_a_huge_frame_in_small_pieces_takes_time_in_proportion() -> None:
-    """Joining the buffer at each piece would take sixteen times as long for four times the size."""
+def test_a_huge_frame_in_small_parts_takes_linear_time() -> None:
+    """Joining the buffer at each part would take sixteen times as long for four times the size."""
     size = 50_000
     best = min(seconds_for(4 * size) / max(seconds_for(size), 1e-3) for _ in range(3))
     assert best < 10
@@ -266,8 +264,8 @@ FRAMES = st.one_of(
 def test_cuts_never_change_the_events(frames: list[bytes], draw: st.DataObject) -> None:
     data = b"".join(frames)
     cuts = sorted(draw.draw(st.lists(st.integers(0, len(data)))))
-    pieces = [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)]
-    assert events(*pieces) == events(data)
+    parts = [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)]
+    assert events(*parts) == events(data)
     assert len(events(data)) == len(frames)
 
 
@@ -286,7 +284,7 @@ def test_botocore_reads_the_same(headers: dict[str, str], payload: bytes) -> Non
 @given(
     st.binary(min_size=12) | FRAMES.flatmap(lambda data: st.binary(min_size=12).map(data.__add__))
 )
-def test_bytes_that_are_no_frame_are_refused(data: bytes) -> None:
-    """As soon as they could be a prelude, whose checksum no chance makes right."""
+def test_random_bytes_are_rejected(data: bytes) -> None:
+    """As soon as there are enough for a prelude, because its checksum is wrong."""
     with pytest.raises(BadFrame):
         events(data)

@@ -1,4 +1,4 @@
-"""How deep JSON may be: what comes in can always go out again."""
+"""How deep JSON may be nested: what is accepted can always be encoded again."""
 
 from __future__ import annotations
 

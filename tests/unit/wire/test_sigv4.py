@@ -70,7 +70,7 @@ def by_suite(method: str, path: str, headers: dict[str, str], body: bytes) -> di
     ("method", "path", "headers", "body", "signature"),
     [pytest.param(*vector[1:], id=vector[0]) for vector in VECTORS],
 )
-def test_awss_own_vectors_are_signed_as_published(
+def test_awss_own_vectors_have_the_published_signatures(
     method: str, path: str, headers: dict[str, str], body: bytes, signature: str
 ) -> None:
     names = ";".join(sorted({"host", "x-amz-date", *(name.lower() for name in headers)}))
@@ -126,7 +126,7 @@ def signature_of(added: dict[str, str]) -> str:
     ("method", "path", "headers", "body", "body_hash", "signature"),
     [pytest.param(*vector[1:], id=vector[0]) for vector in S3_VECTORS],
 )
-def test_s3s_examples_are_signed_as_published(
+def test_s3s_examples_have_the_published_signatures(
     method: str, path: str, headers: dict[str, str], body: bytes, body_hash: str, signature: str
 ) -> None:
     added = by_s3(method, path, headers, body)
@@ -134,7 +134,7 @@ def test_s3s_examples_are_signed_as_published(
     assert signature_of(added) == signature
 
 
-def test_a_key_of_s3_keeps_its_slashes_and_dots() -> None:
+def test_an_s3_key_keeps_its_slashes_and_dots() -> None:
     """Elsewhere `a//b/../c` is `a/c`; in S3 they are three objects."""
     signatures = {signature_of(by_s3("GET", path, {}, b"")) for path in ("/a//b/../c", "/a/c")}
     assert len(signatures) == 2
@@ -142,13 +142,13 @@ def test_a_key_of_s3_keeps_its_slashes_and_dots() -> None:
     assert one == other
 
 
-def test_a_key_of_s3_is_escaped_once_and_other_paths_twice() -> None:
-    """So a path that is escaped already stays itself for S3, and not for Bedrock's model ids."""
+def test_an_s3_key_is_escaped_once_and_other_paths_twice() -> None:
+    """So an escaped path is the same path for S3, but another one for Bedrock's model ids."""
     assert by_s3("GET", "/a b", {}, b"") == by_s3("GET", "/a%20b", {}, b"")
     assert by_suite("GET", "/model/a:0", {}, b"") != by_suite("GET", "/model/a%3A0", {}, b"")
 
 
-def test_the_caller_may_leave_a_body_unsigned() -> None:
+def test_a_body_may_be_left_unsigned() -> None:
     unsigned = {"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
     one, other = (by_s3("PUT", "/a", unsigned, body) for body in (b"one", b"other"))
     assert one == other
@@ -183,21 +183,21 @@ def test_the_host_is_signed_as_clients_send_it(url: str, *, same: bool) -> None:
     assert (added == by_suite("GET", "/", {}, b"")) is same
 
 
-def test_a_host_that_the_caller_names_counts() -> None:
+def test_a_given_host_header_is_signed() -> None:
     named = {"Host": "example.amazonaws.com"}
     added = sign("GET", "http://[::1]:9/", named, b"", SUITE, "us-east-1", "service", SUITE_TIME)
     assert added == by_suite("GET", "/", {}, b"")
 
 
-def test_an_address_of_numbers_is_signed_in_brackets() -> None:
-    """As the `host` header has it."""
+def test_an_ipv6_address_is_signed_in_brackets() -> None:
+    """As it is in the `host` header."""
     args: Any = (b"", SUITE, "us-east-1", "service", SUITE_TIME)
     named = sign("GET", HOST, {"host": "[::1]:9"}, *args)
     assert sign("GET", "http://[::1]:9/", {}, *args) == named
 
 
 @pytest.mark.parametrize("change", ["method", "path", "header", "body", "region", "service", "day"])
-def test_whatever_is_changed_on_the_way_breaks_the_signature(change: str) -> None:
+def test_any_change_breaks_the_signature(change: str) -> None:
     def signed(changed: str = "") -> str:
         added = sign(
             "PUT" if changed == "method" else "POST",
@@ -215,7 +215,7 @@ def test_whatever_is_changed_on_the_way_breaks_the_signature(change: str) -> Non
     assert signed() == signed()
 
 
-def test_time_is_told_in_utc_and_must_know_its_zone() -> None:
+def test_the_time_is_converted_to_utc_and_must_have_a_zone() -> None:
     there = SUITE_TIME.astimezone(timezone(timedelta(hours=9)))
     added = sign("GET", f"{HOST}/", {}, b"", SUITE, "us-east-1", "service", there)
     assert added == by_suite("GET", "/", {}, b"")

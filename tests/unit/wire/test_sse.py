@@ -1,4 +1,4 @@
-"""Server-sent events: what the specification says of lines, and what networks do to bytes."""
+"""Server-sent events: the specification's rules for lines, and bytes that are cut anywhere."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from fanout.wire.sse import DONE, KEEP_ALIVE, SSEFramer, encode_event
 STEADY = settings(derandomize=True, deadline=None)
 
 
-def events(*pieces: bytes) -> list[WireEvent]:
+def events(*parts: bytes) -> list[WireEvent]:
     framer = SSEFramer()
-    return [event for piece in pieces for event in framer.feed(piece)]
+    return [event for part in parts for event in framer.feed(part)]
 
 
-def data(*pieces: bytes) -> list[bytes]:
-    return [event.data for event in events(*pieces)]
+def data(*parts: bytes) -> list[bytes]:
+    return [event.data for event in events(*parts)]
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"], ids=["LF", "CRLF", "CR"])
-def test_lines_may_end_in_each_of_three_ways_and_be_cut_anywhere(end: bytes) -> None:
+def test_lines_may_end_with_lf_crlf_or_cr_and_be_cut_anywhere(end: bytes) -> None:
     text = end.join([b"event: a", b"data: 1", b"data: 2", b"", b"data: 3", b"", b": end", b""])
     expected = [WireEvent(b"1\n2", "a"), WireEvent(b"3")]
     assert events(text) == expected
@@ -33,28 +33,28 @@ def test_lines_may_end_in_each_of_three_ways_and_be_cut_anywhere(end: bytes) -> 
         assert events(text[:cut], text[cut:]) == expected
 
 
-def test_ends_of_lines_may_be_mixed() -> None:
+def test_line_ends_may_be_mixed() -> None:
     assert data(b"data: 1\r\n\rdata: 2\n\r\ndata: 3\r\r\n") == [b"1", b"2", b"3"]
 
 
-def test_half_a_crlf_does_not_end_an_event_of_its_own() -> None:
-    """`data: 1 CR | LF data: 2`: the two make one line end, so the event goes on."""
+def test_the_two_halves_of_a_crlf_end_one_line() -> None:
+    """`data: 1 CR | LF data: 2`: CR and LF are one line end, so the event continues."""
     assert data(b"data: 1\r", b"\ndata: 2\r", b"\n\r", b"\n") == [b"1\n2"]
 
 
-def test_a_lone_cr_ends_a_line_once_it_is_known_to_be_alone() -> None:
+def test_a_cr_ends_a_line_once_the_next_byte_is_there() -> None:
     framer = SSEFramer()
     assert list(framer.feed(b"data: 1\r\r")) == []
     assert [event.data for event in framer.feed(b"data: 2\r\r")] == [b"1"]
 
 
-def test_comments_and_unknown_fields_are_passed_over() -> None:
+def test_comments_and_unknown_fields_are_ignored() -> None:
     text = b": OPENROUTER PROCESSING\n\nid: 7\nretry: 10\nwho: knows\ndata: 1\n: in between\n\n"
     assert events(text) == [WireEvent(b"1")]
     assert data(KEEP_ALIVE) == []
 
 
-def test_an_event_without_data_is_none_and_its_type_is_forgotten() -> None:
+def test_an_event_without_data_is_ignored_and_its_type_too() -> None:
     assert events(b"event: ping\n\ndata: 1\n\n") == [WireEvent(b"1", "")]
 
 
@@ -64,11 +64,11 @@ def test_data_may_be_empty_and_colons_belong_to_the_value() -> None:
     assert data(b"data:a:b\n\n") == [b"a:b"]
 
 
-def test_one_space_behind_the_colon_is_not_data_and_a_second_is() -> None:
+def test_one_space_after_the_colon_is_ignored_and_a_second_is_data() -> None:
     assert data(b"data:1\n\n", b"data: 1\n\n", b"data:  1\n\n") == [b"1", b"1", b" 1"]
 
 
-def test_an_event_that_is_not_finished_is_never_told() -> None:
+def test_an_incomplete_event_is_never_returned() -> None:
     """The end of the bytes is not the end of an event."""
     assert data(b"data: 1\n\ndata: 2\n") == [b"1"]
     assert data(b"data: 1\n\ndata: 2") == [b"1"]
@@ -80,11 +80,11 @@ def test_separators_that_json_allows_do_not_end_a_line() -> None:
     assert data(b"data: " + text + b"\n\n") == [text]
 
 
-def test_bytes_that_are_no_utf8_are_left_to_who_reads_them() -> None:
+def test_invalid_utf8_in_the_data_is_kept() -> None:
     assert events(b"event: \xff\ndata: \xff\xfe\n\n") == [WireEvent(b"\xff\xfe", "\ufffd")]
 
 
-def test_what_is_framed_here_is_read_here() -> None:
+def test_encoded_events_are_decoded_again() -> None:
     assert data(encode_event(b'{"a":1}') + KEEP_ALIVE + DONE) == [b'{"a":1}', b"[DONE]"]
 
 
@@ -96,8 +96,8 @@ def seconds_for(size: int) -> float:
     return time.process_time() - start
 
 
-def test_a_huge_event_in_small_pieces_takes_time_in_proportion() -> None:
-    """Joining the buffer at each piece would take sixteen times as long for four times the size."""
+def test_a_huge_event_in_small_parts_takes_linear_time() -> None:
+    """Joining the buffer at each part would take sixteen times as long for four times the size."""
     size = 50_000
     assert len(data(b"data: ", *[b"x"] * size, b"\n\n")[0]) == size
     best = min(seconds_for(4 * size) / max(seconds_for(size), 1e-3) for _ in range(3))
@@ -126,15 +126,15 @@ TEXTS = st.lists(st.tuples(LINES, st.sampled_from([b"\n", b"\r", b"\r\n"]))).map
 @STEADY
 @given(st.one_of(TEXTS, st.binary()), st.data())
 def test_cuts_never_change_the_events(text: bytes, draw: st.DataObject) -> None:
-    """A CR at the very end waits, as it may be half of a CRLF: so a comment is put behind it."""
+    """A CR at the end is kept back, as it may be half of a CRLF, so a comment is added after it."""
     text += b"\n:\n"
     cuts = sorted(draw.draw(st.lists(st.integers(0, len(text)))))
-    pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-    assert events(*pieces) == events(text)
+    parts = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    assert events(*parts) == events(text)
 
 
 def as_specified(text: bytes) -> list[WireEvent]:
-    """The specification's own steps, word for word and slowly."""
+    """The specification's own algorithm, step by step."""
     found: list[WireEvent] = []
     kind, parts = "", list[bytes]()
     lines = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")[:-1]

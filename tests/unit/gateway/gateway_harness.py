@@ -1,4 +1,4 @@
-"""A gateway over a scripted engine: a model name for each host, asked with a caller's body."""
+"""A gateway over a scripted engine, with a model name for each host."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.support.scripted_engine import Script, ScriptedEngine
 HELLO = [{"role": "user", "content": "Hi"}]
 
 
-class Bench:
-    """The gateway and its engine. No deployment retries, unless `params` say so."""
+class Harness:
+    """The gateway and its engine. Deployments are not retried, unless `params` set it."""
 
     def __init__(
         self,
@@ -53,26 +53,25 @@ class Bench:
         self.gateway = Gateway(catalog, router, now=lambda: 1_000.5)
 
     async def ask(self, model: str, *, deadline: float | None = None, **body: Any) -> Any:
-        """The body of the answer."""
+        """The body of the response to a request with these fields."""
         request = parse_request({"model": model, "messages": HELLO, **body})
-        answer = await self.gateway.answer(request, Context("req_1", deadline=deadline))
-        return answer.body
+        response = await self.gateway.answer(request, Context("req_1", deadline=deadline))
+        return response.body
 
     async def read(self, model: str, *, deadline: float | None = None, **body: Any) -> list[Any]:
-        """Every chunk of the streamed answer."""
-        asked = {"model": model, "messages": HELLO, "stream": True, **body}
-        request = parse_request(asked)
-        async with self.gateway.stream(request, Context("req_1", deadline=deadline)) as answer:
-            return [chunk async for chunk in answer.chunks]
+        """Every chunk of the streamed response."""
+        request = parse_request({"model": model, "messages": HELLO, "stream": True, **body})
+        async with self.gateway.stream(request, Context("req_1", deadline=deadline)) as stream:
+            return [chunk async for chunk in stream.chunks]
 
 
-def said(body: Any) -> list[str | None]:
+def contents(body: Any) -> list[str | None]:
     """The content of each choice."""
     return [choice["message"]["content"] for choice in body["choices"]]
 
 
-def spoken(chunks: Sequence[Any]) -> str:
-    """The content of all chunks, in the order it came."""
+def stream_text(chunks: Sequence[Any]) -> str:
+    """The content of all chunks, in order."""
     deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
     return "".join(delta.get("content") or "" for delta in deltas)
 

@@ -1,4 +1,4 @@
-"""A router over a scripted engine: one group `m` whose deployments are hosts `a`, `b`, `c`…"""
+"""A router over a scripted engine: one group `m` with a deployment for each host."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.support.scripted_engine import Script, ScriptedEngine
 HELLO = parse_chat({"messages": [{"role": "user", "content": "Hi"}]})
 
 
-class Notes:
-    """An observer that keeps the attempts."""
+class RecordingObserver:
+    """An observer that keeps the records of attempts."""
 
     def __init__(self) -> None:
         self.attempts: list[AttemptRecord] = []
@@ -29,14 +29,14 @@ class Notes:
         self.attempts.append(record)
 
     def request(self, record: RequestRecord) -> None:
-        raise AssertionError("a router answers no requests")
+        raise AssertionError("a router does not record requests")
 
     def bug(self, request_id: str, error: BaseException) -> None:
-        raise AssertionError("a router reports no bugs")
+        raise AssertionError("there is no bug here")
 
 
-class Bench:
-    """The router, its engine, and what was noted of its attempts."""
+class Harness:
+    """The router, its engine, and the records of its attempts."""
 
     def __init__(
         self,
@@ -68,27 +68,29 @@ class Bench:
             {},
         )
         self.engine = ScriptedEngine(**hosts)
-        self.notes = Notes()
+        self.observer = RecordingObserver()
         transport = make_transport(Settings(), self.engine)
-        self.router = Router(resolve(config, {}), transport, observer=self.notes, rng=lambda: rng)
+        self.router = Router(
+            resolve(config, {}), transport, observer=self.observer, rng=lambda: rng
+        )
 
     async def ask(self, leg: Leg | None = None, request: ChatRequest = HELLO) -> str:
-        """What the plain answer says."""
+        """The text of a plain response."""
         return content(await self.router.chat(leg or Leg("m", "r"), request))
 
     async def ask_by_stream(self, leg: Leg | None = None, request: ChatRequest = HELLO) -> str:
-        """What the answer that was collected from a stream says."""
+        """The text of a response that was collected from a stream."""
         return content(await self.router.chat_by_stream(leg or Leg("m", "r"), request))
 
     async def read(self, leg: Leg | None = None, request: ChatRequest = HELLO) -> str:
-        """What the streamed answer says."""
+        """The text of a streamed response."""
         async with self.router.stream(leg or Leg("m", "r"), request) as chunks:
-            return "".join([spoken(chunk) async for chunk in chunks])
+            return "".join([chunk_text(chunk) async for chunk in chunks])
 
     @property
     def outcomes(self) -> list[tuple[str, str | None, int | None]]:
         """`(outcome, error, status)` of each attempt."""
-        return [(note.outcome, note.error, note.status) for note in self.notes.attempts]
+        return [(record.outcome, record.error, record.status) for record in self.observer.attempts]
 
 
 def content(completion: Any) -> str:
@@ -96,5 +98,5 @@ def content(completion: Any) -> str:
     return text
 
 
-def spoken(chunk: Any) -> str:
+def chunk_text(chunk: Any) -> str:
     return "".join(choice["delta"].get("content") or "" for choice in chunk["choices"])
