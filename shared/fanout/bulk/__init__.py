@@ -1,1 +1,1 @@
-"""The bulk surface: files of prompts, planned, worked and finished by any number of workers."""
+"""Bulk jobs: files of prompts, cut into shards that any number of workers send."""

@@ -26,11 +26,11 @@ class BlobStore(Protocol):
         ...
 
     async def write(self, key: str, chunks: AsyncIterable[bytes]) -> int:
-        """Write all chunks, or nothing if `chunks` raises; the number of bytes."""
+        """Write all chunks, or nothing if `chunks` raises; returns the number of bytes."""
         ...
 
     async def join(self, parts: Sequence[str], key: str) -> int:
-        """Write the blobs of `parts` in this order to one blob; the number of bytes."""
+        """Write the blobs of `parts` in this order to one blob; returns the number of bytes."""
         ...
 
     async def size(self, key: str) -> int | None:
@@ -98,11 +98,11 @@ class JobProgress(Protocol):
         ...
 
     def settle(self, shard: int, estimate: float, totals: Totals) -> None:
-        """A line's result is stored: count it, and replace its estimate by its cost."""
+        """Count a line whose result is stored, and replace its estimate by its cost."""
         ...
 
     def release(self, estimate: float) -> None:
-        """A line has ended without a result: release its estimate."""
+        """Release the estimate of a line that ended without a result."""
         ...
 
     def begin_shard(self, shard: int, stored: Totals) -> None:
@@ -110,7 +110,7 @@ class JobProgress(Protocol):
         ...
 
     def complete_shard(self, shard: int) -> None:
-        """Every line of the shard is stored."""
+        """Mark the shard as complete: every line of it is stored."""
         ...
 
     async def sync(self) -> None:
@@ -134,11 +134,11 @@ class RecordStore(Protocol):
         ...
 
     async def put(self, kind: str, key: str, new: bytes, old: bytes | None) -> bool:
-        """Write it if the stored record is still `old` (`None`: none yet); whether it was."""
+        """Write it if the stored one is still `old` (`None`: no record); returns whether it was."""
         ...
 
     async def delete(self, kind: str, key: str) -> bool:
-        """Delete it; whether it was there."""
+        """Delete it, and return whether it was there."""
         ...
 
     async def list(

@@ -91,7 +91,7 @@ class _Shape(Struct, frozen=True):
 
 
 def read_head(data: bytes, number: int, default_model: str | None) -> LineHead:
-    """Check one line; its `custom_id` and models. Raises `BadLine`."""
+    """Check one line and return its `custom_id` and models; raises `BadLine`."""
     if len(data) > MAX_LINE:
         raise BadLine("line_too_long", f"The line is over {MAX_LINE} bytes long.")
     if not data.isascii():

@@ -166,7 +166,7 @@ class _Validator:
         return self._checked[model]
 
     def close(self) -> Plan:
-        """Write the last shard; the result, with the counts of lines by model."""
+        """Write the last shard, and return the result with the counts of lines by model."""
         self._builder.close()
         self._result.shards = self._builder.count
         self._result.total = self._builder.total

@@ -115,7 +115,7 @@ class LocalBatchService:
             task.add_done_callback(lambda _: self._tasks.pop(job_id, None))
 
     async def wait(self, job_id: str, seconds: float) -> bool:
-        """Wait for the job, at most so many seconds; whether this process is done with it."""
+        """Wait up to so many seconds for the job; returns whether this process is done with it."""
         task = self._tasks.get(job_id)
         if task is not None:
             await asyncio.wait([task], timeout=seconds)

@@ -49,7 +49,7 @@ class SQLiteJobProgress:
         self._cancelled = False
 
     def reserve(self, estimate: float) -> Stop | Literal["wait"] | None:
-        """Reserve the estimate under the cost cap; why not, if the line may not start."""
+        """Reserve the estimate under the cost cap, or return why the line may not start."""
         if self._cancelled:
             return "cancelled"
         if self._now() >= self._expires_at:

@@ -61,7 +61,7 @@ class Database:
         return found[0] if found else None
 
     async def put(self, kind: str, key: str, new: bytes, old: bytes | None) -> bool:
-        """Write it if the stored record is still `old`; whether it was."""
+        """Write it if the stored record is still `old`; returns whether it was."""
         if old is None:
             done = self._db.execute(
                 "INSERT OR IGNORE INTO records VALUES (?, ?, ?)", (kind, key, new)
@@ -74,7 +74,7 @@ class Database:
         return done.rowcount == 1
 
     async def delete(self, kind: str, key: str) -> bool:
-        """Delete it; whether it was there."""
+        """Delete it, and return whether it was there."""
         done = self._db.execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key))
         return done.rowcount == 1
 
@@ -135,7 +135,7 @@ class Database:
         self._db.execute("COMMIT")
 
     def reserve(self, model: str, reservations: Sequence[Reservation], now: float) -> float:
-        """Make the reservations; when they may start."""
+        """Make the reservations, and return when they may start."""
         starts: list[float] = []
 
         def move(state: State) -> State:
@@ -181,7 +181,7 @@ class SQLiteRateLimitStore:
         self._cache: dict[str, _Cached] = {}
 
     async def reserve(self, model: str, reservations: list[Reservation], now: float) -> float:
-        """Reserve in one transaction; without reservations, the end of the model's pause."""
+        """Reserve in one transaction; without reservations, return the end of the model's pause."""
         if reservations:
             return self._db.reserve(model, reservations, now)
         return max(now, self._cached(model, now).state.get("pause", 0.0))

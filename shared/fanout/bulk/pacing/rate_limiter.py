@@ -50,7 +50,7 @@ class RateLimitStore(Protocol):
     """The state of all models, shared by all workers."""
 
     async def reserve(self, model: str, reservations: list[Reservation], now: float) -> float:
-        """Make all reservations together; the time from which they may be used."""
+        """Make all reservations together, and return the time from which they may be used."""
         ...
 
     async def refund(self, model: str, reservation: Reservation) -> None:
@@ -192,7 +192,7 @@ class RateLimiter(Struct):
         return Permit(self, model, tokens, requests)
 
     async def acquire(self, model: str, tokens: int, requests: int) -> list[Reservation]:
-        """Wait until the requests may start; what was reserved, by the limits known then."""
+        """Wait until the requests may start, and return what was reserved."""
         while True:
             if (await self.limits(model)).are_known:
                 async with self.locks.setdefault(model, asyncio.Lock()):
@@ -205,7 +205,7 @@ class RateLimiter(Struct):
                 return []
 
     def record_response(self, model: str) -> None:
-        """A request has ended, well or not: the other lines need not wait for a probe."""
+        """Note that a request has ended: the other lines need not wait for a probe."""
         if model in self.responded:
             self.responded[model].set()
 
@@ -227,7 +227,7 @@ class RateLimiter(Struct):
         return True
 
     async def _reserve(self, model: str, reservations: list[Reservation]) -> bool:
-        """Reserve and wait for the start; whether there was anything to wait for."""
+        """Reserve and wait for the start; returns whether it had to wait."""
         with _store_errors(model):
             start = await self.store.reserve(model, reservations, self.now())
         pause = start - self.now()

@@ -43,7 +43,7 @@ class NewJob(Struct, frozen=True, kw_only=True):
 
 
 class Host(Protocol):
-    """Runs jobs."""
+    """What runs jobs: this process, or a state machine on AWS."""
 
     @property
     def name(self) -> str:
@@ -60,7 +60,7 @@ class Host(Protocol):
 
 
 class JobService:
-    """What `/v1/batches` does."""
+    """The operations of `/v1/batches`."""
 
     def __init__(
         self, files: FileService, table: RecordStore, host: Host, now: Callable[[], float]

@@ -20,7 +20,7 @@ MONTH = 2_592_000
 
 class FileService:
     """
-    What `/v1/files` and `/v1/uploads` do.
+    The operations of `/v1/files` and `/v1/uploads`.
 
     `is_used` returns whether a running job reads a key. `lifetime` is the seconds after which the
     store deletes files by itself. `link` returns a URL from which to download a file, or `None` if
@@ -141,7 +141,7 @@ class FileService:
         return record
 
     async def add_part(self, upload_id: str, client: str, data: AsyncIterable[bytes]) -> str:
-        """Store one part; its id."""
+        """Store one part and return its id."""
         await self._pending(upload_id, client)
         part_id = new_id("part_", self._now())
         await self.blobs.write(f"uploads/{upload_id}/{part_id}", data)

@@ -173,7 +173,7 @@ class _Worker:
             yield _ReadyLine(opened, number, line, len(data), estimate)
 
     async def _wait_to_start(self, size: int, estimate: float) -> Stop | None:
-        """Wait until a line of that size may start; why not, if none may start any more."""
+        """Wait until a line of that size may start, or return why none may start any more."""
         while True:
             if self._deadline is not None and self._loop.time() >= self._deadline:
                 return "time"
