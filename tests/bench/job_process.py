@@ -107,9 +107,9 @@ async def measure(lines: int, wait: float, url: str | None, home: Path) -> dict[
     engine = None if url else Instant(wait)
     async with (
         open_gateway(Settings(), catalog=catalog, engine=engine) as gateway,
-        open_local_batches(gateway, home, resume=False) as door,
+        open_local_batches(gateway, home, resume=False) as lazy,
     ):
-        bulk: LocalBatchService = door.bulk
+        bulk: LocalBatchService = lazy.service
         file_id = await write_input(bulk.files, lines)
         file = await bulk.files.find(file_id, None)
         new_job = NewJob(input_file_id=file_id, endpoint="/v1/chat/completions")

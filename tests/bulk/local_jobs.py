@@ -193,7 +193,7 @@ async def open_jobs(
         open_gateway(Settings(), catalog=catalog, engine=engine, observer=observer) as gateway,
         open_local_batches(gateway, home, observer=observer, now=now, options=all_options) as lazy,
     ):
-        yield LocalJobs(lazy.bulk, engine, observer)
+        yield LocalJobs(lazy.service, engine, observer)
     assert observer.bugs == []
 
 

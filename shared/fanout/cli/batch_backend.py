@@ -165,9 +165,9 @@ async def open_local_backend(selected: SelectedConfig) -> AsyncIterator[LocalBac
         open_gateway(selected.settings, catalog=selected.catalog, observer=observer) as gateway,
         open_local_batches(
             gateway, data_home(selected.settings.env), name="run", resume=False, observer=observer
-        ) as door,
+        ) as lazy,
     ):
-        yield LocalBackend(door.bulk)
+        yield LocalBackend(lazy.service)
 
 
 @asynccontextmanager

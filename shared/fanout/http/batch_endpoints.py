@@ -45,7 +45,7 @@ class Completion(Struct, frozen=True, kw_only=True):
 def _batch_service(exchange: Exchange) -> BatchService:
     if exchange.batch_service is None:
         raise NotFound("this gateway has no files or batches")
-    return exchange.batch_service.bulk
+    return exchange.batch_service.service
 
 
 async def _body(exchange: Exchange) -> object:

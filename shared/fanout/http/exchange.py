@@ -32,10 +32,10 @@ class BatchService(Protocol):
 
 
 class LazyBatchService(Protocol):
-    """A `BatchService` that is imported when `bulk` is first read."""
+    """A `BatchService` that is imported when `service` is first read."""
 
     @property
-    def bulk(self) -> BatchService: ...
+    def service(self) -> BatchService: ...
 
 
 class Exchange(Struct):

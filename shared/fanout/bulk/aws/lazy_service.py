@@ -27,7 +27,7 @@ class LazyAWSBatchService:
         self._env = env
 
     @cached_property
-    def bulk(self) -> AWSBatchService:
+    def service(self) -> AWSBatchService:
         """The service, opened once."""
         from .batch_service import AWSBatchService
         from .clients import call, make_client

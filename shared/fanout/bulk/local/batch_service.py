@@ -185,7 +185,7 @@ class LazyLocalBatchService:
         self._service: LocalBatchService | None = None
 
     @property
-    def bulk(self) -> LocalBatchService:
+    def service(self) -> LocalBatchService:
         """The files and jobs of this machine."""
         if self._service is None:
             self._service = self._create()
@@ -249,7 +249,7 @@ async def _group() -> AsyncIterator[asyncio.TaskGroup]:
 
 async def _resume(lazy: LazyLocalBatchService) -> None:
     await asyncio.sleep(0)  # let the block start first
-    await lazy.bulk.resume()
+    await lazy.service.resume()
 
 
 @contextmanager
