@@ -20,7 +20,7 @@ from .outcomes import (
     Success,
     attempt,
 )
-from .race import race, race_streams
+from .race import prepend, race, race_streams
 from .timeouts import optional_timeout, with_deadline
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "map_each",
     "merge_streams",
     "optional_timeout",
+    "prepend",
     "race",
     "race_streams",
     "with_deadline",

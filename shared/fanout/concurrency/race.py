@@ -135,14 +135,15 @@ async def race_streams(
     calls = [partial(open_one, index) for index in range(len(openers))]
     result = await race(calls, stagger=stagger, discard=close)
     if result.winner is None:
-        yield result, _prepend([], None)
+        yield result, prepend([], None)
         return
     stack, head = result.value
     async with stack:
-        yield result, _prepend(head, rests[result.winner])
+        yield result, prepend(head, rests[result.winner])
 
 
-async def _prepend(head: list[T], rest: AsyncIterator[T] | None) -> AsyncIterator[T]:
+async def prepend(head: Sequence[T], rest: AsyncIterator[T] | None) -> AsyncIterator[T]:
+    """The items of `head`, then those of `rest`."""
     for item in head:
         yield item
     if rest is not None:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeAlias
 
 from msgspec import Struct
 
@@ -30,6 +30,20 @@ class GridCell(Struct, frozen=True, gc=False):
     request: ChatRequest
     models: tuple[str, ...]
     legs: list[Leg]
+
+
+CellRace: TypeAlias = tuple[RaceResult[Any], Leg, AsyncIterator[ChatChunk]]
+"""A cell's race after its end: its result, the winner's leg, and the winner's chunks."""
+
+
+def make_grid(request: FanOutRequest, make_leg: Callable[[str], Leg]) -> list[GridCell]:
+    """The request's cells, conversation by conversation, with a leg for each model of a cell."""
+    sets = [(m,) for m in request.models] if request.mode == "all" else [request.models]
+    return [
+        GridCell(chat, models, [make_leg(name) for name in models])
+        for chat in request.conversations
+        for models in sets
+    ]
 
 
 class ConversationRunner:
@@ -74,10 +88,8 @@ class ConversationRunner:
         return result.value
 
     @asynccontextmanager
-    async def stream(
-        self, request: FanOutRequest, cell: GridCell
-    ) -> AsyncIterator[tuple[RaceResult[Any], Leg, AsyncIterator[ChatChunk]]]:
-        """One cell's race after its end: its result, the winner's leg, and the winner's chunks."""
+    async def stream(self, request: FanOutRequest, cell: GridCell) -> AsyncIterator[CellRace]:
+        """One cell's response as a stream; the block starts when its race has a winner."""
         openers = [partial(self._open_stream, request, leg, cell.request) for leg in cell.legs]
         # An empty response is valid, but does not win against models that are still running.
         qualifies = has_content if request.stagger is not None and len(openers) > 1 else _any_chunk

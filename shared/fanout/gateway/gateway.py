@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from time import perf_counter
@@ -22,10 +22,10 @@ from msgspec.structs import replace
 from ..concurrency import (
     Failure,
     FairLimiter,
-    RaceResult,
     Success,
     map_all,
     merge_streams,
+    prepend,
     with_deadline,
 )
 from ..config.resolve import Catalog
@@ -36,17 +36,13 @@ from ..schema.chat import ChatChunk, ChatCompletion, has_content
 from ..schema.fanout import FanOutRequest, Mode, Report
 from ..secret import HiddenRepr
 from .combine import CellResult, combined_response, list_response
-from .conversation import ConversationRunner, GridCell
-from .interleave import Interleave
+from .conversation import CellRace, ConversationRunner, GridCell, make_grid
+from .interleave import Interleave, with_model_name
 from .report import make_report, total_cost
 
 
 class Context(Struct, frozen=True, gc=False):
-    """
-    A request's id, the name of its client's key, its time limit and its watcher.
-
-    `deadline` is in seconds from now.
-    """
+    """A request's id, the name of its client's key, its `deadline` (s from now) and its watcher."""
 
     request_id: str
     caller: str | None = None
@@ -154,11 +150,7 @@ class Gateway:
         cell = self._grid(request, context, deadline)[0]
         started = perf_counter()
         async with self._race_cell(request, context, deadline, cell) as (result, leg, chunks):
-
-            def report() -> Report:
-                outcomes = result.outcomes
-                return make_report(request.mode, cell.legs, outcomes, started, perf_counter())
-
+            report = partial(make_report, request.mode, cell.legs, result.outcomes, started)
             model = leg.responding_model
             client_chunks = self._client_chunks(chunks, model, request, report)
             yield ResponseStream(client_chunks, request.mode, model)
@@ -168,7 +160,7 @@ class Gateway:
         chunks: AsyncIterator[ChatChunk],
         model: str,
         request: FanOutRequest,
-        report: Callable[[], Report],
+        report: Callable[[float], Report],
     ) -> AsyncIterator[ChatChunk]:
         """
         The winner's chunks as the client gets them, with the model's name as the client wrote it.
@@ -192,7 +184,7 @@ class Gateway:
         if request.include_usage:
             last: Any = {"object": "chat.completion.chunk", **head, "choices": [], "usage": usage}
             if request.mode != "one":
-                last["fanout"] = report()
+                last["fanout"] = report(perf_counter())
             yield last
 
     @asynccontextmanager
@@ -217,7 +209,7 @@ class Gateway:
                     break
             if len(interleave.causes) == len(grid):
                 raise AllFailed(interleave.causes)
-            yield ResponseStream(_prepend(head, chunks), request.mode)
+            yield ResponseStream(prepend(head, chunks), request.mode)
 
     @asynccontextmanager
     async def _stream_cell(
@@ -225,13 +217,13 @@ class Gateway:
     ) -> AsyncIterator[AsyncIterator[tuple[str, ChatChunk]]]:
         """One cell's chunks, each with the name of its model."""
         async with self._race_cell(request, context, deadline, cell) as (_, leg, chunks):
-            yield _with_model_name(leg.responding_model, chunks)
+            yield with_model_name(leg.responding_model, chunks)
 
     @asynccontextmanager
     async def _race_cell(
         self, request: FanOutRequest, context: Context, deadline: float, cell: GridCell
-    ) -> AsyncIterator[tuple[RaceResult[Any], Leg, AsyncIterator[ChatChunk]]]:
-        """One cell's race, its winner's leg and chunks; `DeadlineExceeded` after the deadline."""
+    ) -> AsyncIterator[CellRace]:
+        """One cell's race and chunks; raises `DeadlineExceeded` after the deadline."""
         late = self._deadline_error(request, context)
         async with AsyncExitStack() as stack:
             try:
@@ -257,8 +249,7 @@ class Gateway:
         return replace(request, mode="fallback", models=models, stagger=None, fallbacks={})
 
     def _grid(self, request: FanOutRequest, context: Context, deadline: float) -> list[GridCell]:
-        """The cells, conversation by conversation; each with a leg for each of its models."""
-        leg = partial(
+        make_leg = partial(
             Leg,
             request_id=context.request_id,
             mode=request.mode,
@@ -268,12 +259,7 @@ class Gateway:
             size=request.size,
             watcher=context.watcher,
         )
-        sets = [(m,) for m in request.models] if request.mode == "all" else [request.models]
-        return [
-            GridCell(chat, models, [leg(name) for name in models])
-            for chat in request.conversations
-            for models in sets
-        ]
+        return make_grid(request, make_leg)
 
     def _slots(self, request: FanOutRequest) -> AbstractAsyncContextManager[object] | None:
         """The limit on the request's calls in flight; `None` if it needs none."""
@@ -309,19 +295,3 @@ def _clock() -> float:
 
 def _random_id() -> str:
     return f"chatcmpl-{random.getrandbits(96):024x}"
-
-
-async def _with_model_name(
-    model: str, chunks: AsyncIterator[ChatChunk]
-) -> AsyncIterator[tuple[str, ChatChunk]]:
-    async for chunk in chunks:
-        yield model, chunk
-
-
-async def _prepend(
-    head: Sequence[ChatChunk], rest: AsyncIterator[ChatChunk]
-) -> AsyncIterator[ChatChunk]:
-    for chunk in head:
-        yield chunk
-    async for chunk in rest:
-        yield chunk

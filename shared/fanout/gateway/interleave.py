@@ -17,6 +17,14 @@ from ..schema.fanout import FanOutRequest
 from .combine import ERROR, sum_usage
 
 
+async def with_model_name(
+    model: str, chunks: AsyncIterator[ChatChunk]
+) -> AsyncIterator[tuple[str, ChatChunk]]:
+    """The chunks as `Interleave` takes them: each with the name of its model."""
+    async for chunk in chunks:
+        yield model, chunk
+
+
 class Interleave:
     """
     Merges the chunks of all cells.

@@ -105,6 +105,33 @@ class AttemptState(Struct, gc=False):
     dropped: tuple[str, ...] = ()
 
 
+def record_first_token(leg: Leg, state: AttemptState, now: float) -> None:
+    """Report the first content of an attempt to its leg and the watcher."""
+    state.first_token = leg.first_token = now
+    if leg.watcher is not None:
+        leg.watcher.first_token(leg)
+
+
+def record_end(
+    leg: Leg, state: AttemptState, outcome: Outcome, error: BaseException | None, now: float
+) -> AttemptRecord:
+    """Report the end of an attempt to its group, leg and watcher; return its log record."""
+    if error is None:
+        state.group.succeeded(state.deployment)
+    elif isinstance(error, ProviderError):
+        state.group.failed(state.deployment, error)
+    leg.ended = now
+    leg.usage, leg.dropped = state.usage, state.dropped
+    if leg.watcher is not None:
+        leg.watcher.ended(leg, outcome, error)
+    return make_record(leg, state, outcome, error)
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """A cancelled attempt raises an error that is not an `Exception`."""
+    return "failed" if isinstance(error, Exception) else "cancelled"
+
+
 def make_record(
     leg: Leg, state: AttemptState, outcome: Outcome, error: BaseException | None
 ) -> AttemptRecord:

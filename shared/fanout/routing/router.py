@@ -34,12 +34,12 @@ from ..errors import (
 from ..schema.accumulator import ChunkAccumulator
 from ..schema.chat import ChatChunk, ChatCompletion, has_content
 from ..schema.request import ChatRequest
-from ..schema.validation import parse_chat
+from ..schema.validation import with_defaults
 from ..telemetry.observers import Observer
 from ..transport.client import Transport
 from ..transport.engine import MAX_RESPONSE_BYTES
 from ..transport.error_mapping import OVER_SIZE_LIMIT
-from .leg import AttemptState, Leg, Outcome, make_record
+from .leg import AttemptState, Leg, Outcome, outcome_of, record_end, record_first_token
 from .load_balancing import DeploymentGroup
 from .retry_policy import RetryPolicy, is_retryable
 
@@ -91,7 +91,7 @@ class Router:
         return await self._with_retries(leg, request, partial(self._in_slot, self._chat))
 
     async def _chat(self, leg: Leg, request: ChatRequest, state: AttemptState) -> ChatCompletion:
-        request = with_defaults(request, state.deployment)
+        request = with_defaults(request, state.deployment.defaults)
         async with optional_timeout(state.deployment.timeout):
             response = await self._transport.chat(state.deployment, request, leg.size)
         state.dropped, leg.headers = response.dropped, response.headers
@@ -110,7 +110,7 @@ class Router:
     async def _collect_stream(
         self, leg: Leg, request: ChatRequest, state: AttemptState
     ) -> ChatCompletion:
-        request = with_defaults(request, state.deployment)
+        request = with_defaults(request, state.deployment.defaults)
         accumulator = ChunkAccumulator()
         async with (
             optional_timeout(state.deployment.timeout),
@@ -119,10 +119,10 @@ class Router:
             state.dropped = stream.dropped
             async for chunk in stream.chunks:
                 if state.first_token is None and has_content(chunk):
-                    self._first_token(leg, state)
+                    record_first_token(leg, state, perf_counter())
                 accumulator.add(chunk)
                 if accumulator.size > self._max_response_bytes:
-                    raise _oversized(state.deployment, OVER_SIZE_LIMIT)
+                    raise Oversized(state.deployment, ErrorDetail(OVER_SIZE_LIMIT))
         state.usage = accumulator.usage
         self._record(leg, state, "ok", None)
         return accumulator.completion()
@@ -141,7 +141,7 @@ class Router:
             async with stack:
                 yield self._track_usage(leg, state, head, rest)
         except BaseException as error:
-            self._record(leg, state, _outcome(error), error)
+            self._record(leg, state, outcome_of(error), error)
             raise
         self._record(leg, state, "ok", None)
 
@@ -153,7 +153,7 @@ class Router:
 
         `stack` holds the connection and the slots; on success they move to the stack returned.
         """
-        request = with_defaults(request, state.deployment)
+        request = with_defaults(request, state.deployment.defaults)
         async with optional_timeout(state.deployment.timeout):
             opened = await stack.enter_async_context(
                 self._transport.stream(state.deployment, request, leg.size)
@@ -163,9 +163,11 @@ class Router:
             async for chunk in opened.chunks:
                 head.append(chunk)
                 if len(head) > MAX_HEAD:
-                    raise _oversized(state.deployment, f"{MAX_HEAD} chunks without content")
+                    raise Oversized(
+                        state.deployment, ErrorDetail(f"{MAX_HEAD} chunks without content")
+                    )
                 if has_content(chunk):
-                    self._first_token(leg, state)
+                    record_first_token(leg, state, perf_counter())
                     break
             return stack.pop_all(), state, head, opened.chunks
 
@@ -246,7 +248,7 @@ class Router:
             self._record(leg, state, "failed", error)
             raise
         except BaseException as error:
-            self._record(leg, state, _outcome(error), error)
+            self._record(leg, state, outcome_of(error), error)
             self._raise_bug(leg, error)
             raise
 
@@ -290,36 +292,7 @@ class Router:
             self._observer.bug(leg.request_id, error)
             raise Internal from error
 
-    def _first_token(self, leg: Leg, state: AttemptState) -> None:
-        state.first_token = leg.first_token = perf_counter()
-        if leg.watcher is not None:
-            leg.watcher.first_token(leg)
-
     def _record(
         self, leg: Leg, state: AttemptState, outcome: Outcome, error: BaseException | None
     ) -> None:
-        """Record the end of an attempt: in the group, the leg, the watcher and the log."""
-        if error is None:
-            state.group.succeeded(state.deployment)
-        elif isinstance(error, ProviderError):
-            state.group.failed(state.deployment, error)
-        leg.ended = perf_counter()
-        leg.usage, leg.dropped = state.usage, state.dropped
-        if leg.watcher is not None:
-            leg.watcher.ended(leg, outcome, error)
-        self._observer.attempt(make_record(leg, state, outcome, error))
-
-
-def _oversized(deployment: Deployment, message: str) -> Oversized:
-    return Oversized(deployment, ErrorDetail(message))
-
-
-def _outcome(error: BaseException) -> Outcome:
-    return "failed" if isinstance(error, Exception) else "cancelled"
-
-
-def with_defaults(request: ChatRequest, deployment: Deployment) -> ChatRequest:
-    """The request, with the deployment's defaults for the parameters that it does not set."""
-    if not deployment.defaults:
-        return request
-    return parse_chat({**deployment.defaults, **request.body})
+        self._observer.attempt(record_end(leg, state, outcome, error, perf_counter()))

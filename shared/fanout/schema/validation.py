@@ -86,6 +86,11 @@ def parse_chat(body: Mapping[str, Any]) -> ChatRequest:
     return convert({**body, "body": body}, ChatRequest)
 
 
+def with_defaults(request: ChatRequest, defaults: Mapping[str, Any]) -> ChatRequest:
+    """The request, with `defaults` for the parameters that it does not set."""
+    return parse_chat({**defaults, **request.body}) if defaults else request
+
+
 def replace_messages(request: ChatRequest, body: Mapping[str, Any]) -> ChatRequest:
     """The same request with the messages of `body`; nothing else is checked again."""
     messages = convert({"messages": body["messages"]}, Conversation).messages
