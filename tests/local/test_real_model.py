@@ -58,7 +58,7 @@ def run(engine: RunningEngine, use: Callable[[Gateway], Awaitable[T]], **env: st
 
 def answer(engine: RunningEngine, asked: FanOutRequest, **env: str) -> Any:
     async def use(gateway: Gateway) -> Any:
-        return (await gateway.answer(asked, Context("req_1"))).body
+        return (await gateway.chat(asked, Context("req_1"))).body
 
     return run(engine, use, **env)
 

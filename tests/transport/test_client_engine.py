@@ -150,7 +150,7 @@ def test_the_whole_gateway_runs_over_a_mock_transport() -> None:
         catalog = resolve(check(config, {}), {})
         async with open_gateway(Settings(), catalog=catalog, engine=engine) as gateway:
             request = parse_request({"model": "a", "messages": HI})
-            return await gateway.answer(request, Context("req_1"))
+            return await gateway.chat(request, Context("req_1"))
 
     response = asyncio.run(run())
     assert isinstance(response.body, dict)

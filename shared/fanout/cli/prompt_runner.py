@@ -68,7 +68,7 @@ async def _send(gateway: Gateway, request: FanOutRequest, arguments: argparse.Na
 
 async def _print_json(gateway: Gateway, request: FanOutRequest, context: Context) -> int:
     if not request.stream:
-        body = (await gateway.answer(request, context)).body
+        body = (await gateway.chat(request, context)).body
         print(json.encode(body).decode())
         return _exit_code(body if isinstance(body, dict) else {})
     code = 0
@@ -86,7 +86,7 @@ def _exit_code(body: Any) -> int:
 
 async def _print_answer(gateway: Gateway, request: FanOutRequest, context: Context) -> int:
     if not request.stream:
-        answer = await gateway.answer(request, context)
+        answer = await gateway.chat(request, context)
         print(first_choice_text(answer.body))
         return 0
     async with gateway.stream(request, context) as stream:

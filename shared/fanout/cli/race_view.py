@@ -46,7 +46,7 @@ async def show_race(gateway: Gateway, request: FanOutRequest, context: Context) 
             await print_stream(stream.chunks)
         else:
             with _displayed(timeline, live=live):
-                response = await gateway.answer(request, context)
+                response = await gateway.chat(request, context)
             print(first_choice_text(response.body))
     return 0
 

@@ -53,7 +53,7 @@ class ConversationRunner:
         self._router = router
         self._fallbacks = fallbacks
 
-    async def answer(self, request: FanOutRequest, cell: GridCell) -> ChatCompletion:
+    async def chat(self, request: FanOutRequest, cell: GridCell) -> ChatCompletion:
         """One cell's response, with the model's name as the client wrote it; a race's report."""
         if request.mode in {"one", "all"}:
             leg = cell.legs[0]

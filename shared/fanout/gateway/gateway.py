@@ -82,14 +82,14 @@ class Gateway:
         self._runner = ConversationRunner(router, catalog.fallbacks)
         self._now = now
 
-    async def answer(self, request: FanOutRequest, context: Context) -> GatewayResponse:
+    async def chat(self, request: FanOutRequest, context: Context) -> GatewayResponse:
         """The whole response; raises `AllFailed`, a single model's error or `DeadlineExceeded`."""
         request = self._resolve(request)
         deadline = _clock() + self._time_limit(request, context)
         if request.combined:
-            return await self._answer_all(request, context, deadline)
+            return await self._chat_all(request, context, deadline)
         cell = self._grid(request, context, deadline)[0]
-        completion = await self._answer_cell(request, context, deadline, cell)
+        completion = await self._chat_cell(request, context, deadline, cell)
         return GatewayResponse(self._complete(completion), request.mode, completion["model"])
 
     @asynccontextmanager
@@ -105,22 +105,22 @@ class Gateway:
 
     # ---- whole responses ----
 
-    async def _answer_cell(
+    async def _chat_cell(
         self, request: FanOutRequest, context: Context, deadline: float, cell: GridCell
     ) -> ChatCompletion:
         """One cell's response; each cell has the deadline of its own, so the others are kept."""
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._runner.answer(request, cell)
+                return await self._runner.chat(request, cell)
         except TimeoutError:
             raise self._deadline_error(request, context) from None
 
-    async def _answer_all(
+    async def _chat_all(
         self, request: FanOutRequest, context: Context, deadline: float
     ) -> GatewayResponse:
         grid = self._grid(request, context, deadline)
-        answer = partial(self._answer_cell, request, context, deadline)
-        outcomes = await map_all(answer, grid, limit=self._limit(request))
+        chat = partial(self._chat_cell, request, context, deadline)
+        outcomes = await map_all(chat, grid, limit=self._limit(request))
         results = [
             CellResult(
                 models=cell.models,

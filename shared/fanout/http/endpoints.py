@@ -35,7 +35,7 @@ async def chat(exchange: Exchange) -> None:
         await _streamed(exchange, request)
         return
     async with CancelOnDisconnect(exchange.receive):
-        answer = await exchange.gateway.answer(request, exchange.context)
+        answer = await exchange.gateway.chat(request, exchange.context)
     exchange.winner = answer.winner
     exchange.response_headers |= _mode_headers(answer)
     await exchange.json(answer.body)

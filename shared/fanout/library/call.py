@@ -101,7 +101,7 @@ class Call:
         """One conversation's response, as JSON values."""
         request = self._request(messages)
         try:
-            answer = await self._gateway.answer(request, _context())
+            answer = await self._gateway.chat(request, _context())
         except FanoutError as error:
             raise self._labelled_error(error) from error.__cause__
         return self._labelled(answer.body)

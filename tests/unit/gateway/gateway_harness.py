@@ -55,7 +55,7 @@ class Harness:
     async def ask(self, model: str, *, deadline: float | None = None, **body: Any) -> Any:
         """The body of the response to a request with these fields."""
         request = parse_request({"model": model, "messages": HELLO, **body})
-        response = await self.gateway.answer(request, Context("req_1", deadline=deadline))
+        response = await self.gateway.chat(request, Context("req_1", deadline=deadline))
         return response.body
 
     async def read(self, model: str, *, deadline: float | None = None, **body: Any) -> list[Any]:

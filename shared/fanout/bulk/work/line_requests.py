@@ -57,7 +57,7 @@ def make_line_sender(
                 permit = limiter.permit(name, tokens, conversations)
                 permits[name] = await stack.enter_async_context(permit)
             try:
-                return (await gateway.answer(request, context)).body
+                return (await gateway.chat(request, context)).body
             except FanoutError as error:
                 for name, seconds in _rate_limited_models(error):
                     await limiter.pause(name, seconds)
