@@ -126,14 +126,14 @@ def test_without_a_model_and_several_to_choose_from_they_are_named(
 ) -> None:
     ran = fanout("ask", "Hi", "--config", config)
     assert ran.code == 2
-    assert ran.err == "fanout: say which model: -m NAME; the config has `a`, `b`, `c`\n"
+    assert ran.err == "fanout: name a model: -m NAME; the config has `a`, `b`, `c`\n"
 
 
 def test_without_a_model_a_config_or_an_engine_it_says_what_to_type(fanout: Command) -> None:
     ran = fanout("ask", "Hi")
     assert ran.code == 2
     assert "-m openai/gpt-4o" in ran.err
-    assert "`fanout local install`, then type `fanout local serve`" in ran.err
+    assert "`fanout local install`, then run `fanout local serve`" in ran.err
 
 
 def test_the_config_may_be_named_by_the_environment(
@@ -159,3 +159,19 @@ def test_words_are_printed_before_the_answer_is_complete(upstream: Upstream, con
         read.open()
         assert process.stdout.read() == " last\n"
         assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("ask", "Hi", "--max-tokens", "0"), "--max-tokens must be at least 1"),
+        (("ask", "Hi", "--temperature", "2.5"), "--temperature must be at most 2"),
+        (("ask", "Hi", "--timeout", "0"), "--timeout must be more than 0"),
+        (("race", "Hi", "-m", "b", "--stagger", "9999"), "--stagger must be at most 3600"),
+    ],
+)
+def test_an_error_names_the_option_that_was_typed(
+    fanout: Command, config: Path, words: tuple[str, ...], message: str
+) -> None:
+    ran = fanout(*words, "-m", "a", "--config", config)
+    assert (ran.code, ran.err) == (2, f"fanout: {message}\n")

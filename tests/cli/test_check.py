@@ -64,7 +64,7 @@ def test_each_deployment_is_a_row_with_what_it_resolves_to(
 def test_what_is_missing_is_listed_and_the_code_is_1(fanout: Command, full: Path) -> None:
     ran = fanout("check", full)
     assert ran.code == 1
-    assert "callers' keys: GATEWAY_KEY MISSING" in ran.out
+    assert "keys of clients: GATEWAY_KEY MISSING" in ran.out
     assert ran.out.endswith("missing: ANTHROPIC_API_KEY, GATEWAY_KEY, TEAM_KEY\n")
 
 
@@ -105,7 +105,7 @@ def test_a_provider_that_needs_no_key_misses_none(fanout: Command, tmp_path: Pat
     assert ran.code == 0
     assert "none needed" in ran.out.splitlines()[1]
     assert "SPARE_KEY (not set, not needed)" in ran.out.splitlines()[2]
-    assert ran.out.endswith("ok: 2 deployments, nothing is missing\n")
+    assert ran.out.endswith("ok: 2 deployments, no key is missing\n")
     assert "none, so the gateway serves this machine only" in ran.out
 
 

@@ -233,7 +233,7 @@ def test_on_a_terminal_the_value_is_asked_for_and_not_shown(vault: Vault) -> Non
     words = ("keys", "set", "B_KEY", "--stack", "S")
     with spawned(*words, stdin=theirs, stderr=theirs, start_new_session=True) as process:
         os.close(theirs)
-        asked = read_all(ours, until="B_KEY (not shown): ")
+        asked = read_all(ours, until="B_KEY (input is hidden): ")
         os.write(ours, b"sk-very-secret\n")
         out, _ = process.communicate(timeout=20)
         shown = asked + read_all(ours)

@@ -111,3 +111,14 @@ def test_without_a_key_it_serves_this_machine_only(fanout: Command, config: Path
     ran = fanout("serve", "--config", config, "--host", "0.0.0.0", "--port", 0)  # noqa: S104
     assert ran.code == 2
     assert "serves 127.0.0.1 only" in ran.err
+
+
+@pytest.mark.parametrize("command", [("serve",), ("local", "serve"), ("local", "run")])
+@pytest.mark.parametrize("port", [-1, 65_536, 99_999])
+def test_a_port_that_does_not_exist_is_one_line(
+    fanout: Command, command: tuple[str, ...], port: int
+) -> None:
+    ran = fanout(*command, "--port", port)
+    assert ran.code == 2
+    assert ran.err.splitlines()[-1] == f"fanout: --port must be between 0 and 65535, not {port}"
+    assert "Traceback" not in ran.err

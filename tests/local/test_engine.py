@@ -69,7 +69,7 @@ def test_a_port_that_is_taken_is_told_before_anything_is_loaded() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         options = EngineOptions(Path("/w"), "tiny", "k", port=port)
-        with pytest.raises(LocalError, match=f"port {port} of 127.0.0.1 is taken"):
+        with pytest.raises(LocalError, match=f"port {port} of 127.0.0.1 is in use"):
             start(options, module)
     assert module.given is None
 

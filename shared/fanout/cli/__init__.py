@@ -1,1 +1,1 @@
-"""The command line: people's surface. Parses, asks the gateway, prints."""
+"""The command line `fanout`: parses arguments, runs a gateway or a job, and prints."""

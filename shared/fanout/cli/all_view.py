@@ -1,4 +1,4 @@
-"""Several models' answers on a terminal, each growing in its place; one block each where piped."""
+"""Shows several models' responses: live panels on a terminal, one block each when piped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REFRESHES_PER_SECOND = 10
 
 
 class ModelOutput(Struct):
-    """One model's answer so far."""
+    """One model's response so far."""
 
     model: str
     text: str = ""
@@ -34,12 +34,12 @@ class ModelOutput(Struct):
 
     @property
     def body(self) -> str:
-        """The answer so far, and why there is no more of it."""
+        """The text so far, and the error if there is one."""
         return "\n".join(part for part in (self.text.strip(), self.error) if part)
 
     @property
     def title(self) -> str:
-        """Its name and how it went."""
+        """The model's name, time and tokens, or that it failed."""
         if not self.is_done:
             return self.model
         parts = [self.model, "failed" if self.error else f"{(self.latency_ms or 0) / 1000:.2f} s"]
@@ -47,7 +47,7 @@ class ModelOutput(Struct):
 
 
 async def show_all_responses(gateway: Gateway, request: FanOutRequest, context: Context) -> int:
-    """Print every answer; 1 if one of the models failed."""
+    """Print every response; returns 1 if a model failed, else 0."""
     outputs = [ModelOutput(model) for model in request.models]
     if sys.stdout.isatty() and sys.stderr.isatty():
         await _show_live(gateway, request, context, outputs)
@@ -61,7 +61,7 @@ async def show_all_responses(gateway: Gateway, request: FanOutRequest, context: 
 def apply_chunk(
     outputs: Sequence[ModelOutput], chunk: ChatChunk, *, done: Callable[[ModelOutput], object]
 ) -> None:
-    """Put a chunk where it belongs; `done` is told of a slot's end."""
+    """Add a chunk to its model's output; `done` is called when an output is complete."""
     for choice in chunk["choices"]:
         output = outputs[choice.get("index", 0)]
         output.text += content_of(choice["delta"])
@@ -98,7 +98,7 @@ async def _show_live(
 
 
 def panels(outputs: Sequence[ModelOutput]) -> Group:
-    """One panel each, in the order the models were named."""
+    """One panel per model, in the order in which they were named."""
     from rich.console import Group
     from rich.panel import Panel
     from rich.text import Text

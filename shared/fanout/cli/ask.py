@@ -1,4 +1,4 @@
-"""The words of `fanout ask`, `race` and `all`; `asking` does them."""
+"""The arguments of `fanout ask`, `race` and `all`; `prompt_runner.py` runs them."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from .shared_arguments import Help, add_config, add_json
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-ASK = """Ask one model and print its answer. Further models are asked in turn, each only if the
-one before it fails."""
+ASK = """Send a prompt to one model and print its answer. If you name several models, each is tried
+only if the one before it fails."""
 
-RACE = """Ask several models at once: the first complete answer wins, or with --stream the first
-word, and the others are cancelled. In a terminal the race is shown while it runs. The answer goes
-to standard output, all else to standard error."""
+RACE = """Send a prompt to several models at once. The first complete answer wins, or with --stream
+the first model to produce text; the others are cancelled. On a terminal you see the race while it
+runs. The answer goes to standard output, everything else to standard error."""
 
-ALL = """Ask several models at once and print every answer as it comes. The exit code is 1 if any
-model failed."""
+ALL = """Send a prompt to several models at once and print every answer as it arrives. The exit code
+is 1 if a model fails."""
 
-MODELS = """Without -m: the config's only model, or those of the running local model
+MODELS = """Without -m, the command uses the config's only model, or the running local model
 (`fanout local serve`)."""
 
 
 def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    """The words of all three."""
+    """Add the three commands."""
     for name, about, summary in (
-        ("ask", ASK, "ask one model"),
-        ("race", RACE, "ask several models; the fastest answer wins"),
-        ("all", ALL, "ask several models; every answer"),
+        ("ask", ASK, "send a prompt to one model"),
+        ("race", RACE, "send a prompt to several models; the fastest answer wins"),
+        ("all", ALL, "send a prompt to several models; print every answer"),
     ):
         parser = commands.add_parser(
             name, help=summary, description=about, epilog=MODELS, formatter_class=Help
@@ -40,13 +40,13 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
                 "--stagger",
                 type=float,
                 metavar="SECONDS",
-                help="start the next model only after so long, or when one fails: a hedge",
+                help="wait this long before starting the next model, or until one fails (a hedge)",
             )
         parser.set_defaults(run=run)
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("prompt", metavar="PROMPT", help="what to ask; `-` reads standard input")
+    parser.add_argument("prompt", metavar="PROMPT", help="the prompt; `-` reads standard input")
     parser.add_argument(
         "-m",
         "--model",
@@ -54,19 +54,19 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         dest="models",
         metavar="NAME",
-        help="a model's name in the config, or `provider/model`; may be given several times",
+        help="a model name of the config, or `provider/model`; repeat it for several models",
     )
-    parser.add_argument("--system", metavar="TEXT", help="a system message before the prompt")
-    parser.add_argument("--stream", action="store_true", help="print the answer while it comes")
+    parser.add_argument("--system", metavar="TEXT", help="the system message")
+    parser.add_argument("--stream", action="store_true", help="print the answer as it arrives")
     add_config(parser)
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="give up after so long")
-    parser.add_argument("--max-tokens", type=int, metavar="N", help="the longest answer")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="give up after this long")
+    parser.add_argument("--max-tokens", type=int, metavar="N", help="the most tokens of an answer")
     parser.add_argument("--temperature", type=float, metavar="X", help="0 is the least random")
-    add_json(parser, "the answer as one JSON object, with --stream one chunk a line")
+    add_json(parser, "the response as one JSON object, or with --stream one chunk per line")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask, and print."""
+    """Send the prompt and print the response."""
     from .prompt_runner import run_prompt
 
     return run_prompt(arguments)

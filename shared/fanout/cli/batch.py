@@ -1,4 +1,4 @@
-"""`fanout batch`: a file of prompts to a file of answers, with no server, or in a stack on AWS."""
+"""The arguments of `fanout batch`; `batch_actions.py` runs them."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 
 
 def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Its words, and those of its own commands."""
+    """Add the command and its actions."""
     parser = commands.add_parser(
         "batch",
-        help="run a file of prompts as a job that nothing stops for good",
-        description="Run a file of prompts as a job. A job that was stopped, by Ctrl-C or worse, "
-        "goes on when the same command is given again; no stored answer is asked for twice. With "
-        "--stack the job runs in a stack on AWS, by its config, and Ctrl-C leaves it running.",
+        help="run a file of prompts as a resumable job",
+        description="Run a file of prompts as a job. If it stops, by Ctrl-C or a crash, run the "
+        "same command again to resume; no stored answer is requested twice. With --stack, the job "
+        "runs in a stack on AWS with the stack's own config, and continues after Ctrl-C.",
         formatter_class=Help,
     )
     own = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
     _add_run(own)
     _add_quote(own)
-    status = _command(own, "status", "show a job, or all of them")
+    status = _command(own, "status", "show one job or all jobs")
     status.add_argument("job", metavar="JOB", nargs="?")
     add_json(status)
-    cancel = _command(own, "cancel", "end a job; what is done is kept")
+    cancel = _command(own, "cancel", "cancel a job and keep its answers so far")
     cancel.add_argument("job", metavar="JOB")
     add_config(cancel)
     add_json(cancel)
@@ -41,21 +41,23 @@ def _command(
     parser = own.add_parser(
         name, help=what, description=f"{what[:1].upper()}{what[1:]}.", formatter_class=Help
     )
-    parser.add_argument("--stack", metavar="S", help="a stack's jobs on AWS, not this machine's")
-    parser.add_argument("--region", metavar="R", help="its region (else AWS's usual settings)")
+    parser.add_argument("--stack", metavar="S", help="use the jobs of a stack on AWS")
+    parser.add_argument("--region", metavar="R", help="its region (from your AWS settings)")
     parser.set_defaults(run=run)
     return parser
 
 
 def _add_run(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _command(own, "run", "run a file of prompts, or go on with it")
+    parser = _command(own, "run", "run a file of prompts, or resume it")
     _add_prompts(parser)
     parser.add_argument(
-        "-o", "--output", metavar="FILE", help="the answers (FILE.output.jsonl beside the input)"
+        "-o", "--output", metavar="FILE", help="where to write answers (default: *.output.jsonl)"
     )
-    parser.add_argument("--window", metavar="TIME", default="24h", help="1h to 14d (24h)")
+    parser.add_argument(
+        "--window", metavar="TIME", default="24h", help="expire after 1h to 14d (default: 24h)"
+    )
     _add_cap(parser)
-    parser.add_argument("--fresh", action="store_true", help="begin anew, whatever is stored")
+    parser.add_argument("--fresh", action="store_true", help="start over and ignore stored answers")
     add_json(parser, "progress as JSON lines")
 
 
@@ -63,49 +65,56 @@ def _add_prompts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file",
         metavar="FILE",
-        help='JSONL: OpenAI batch lines, {"messages": [...]}, or lists of messages',
+        help='a JSONL file of OpenAI batch lines, {"messages": [...]} or lists of messages',
     )
     parser.add_argument(
         "-m", "--model", metavar="NAME", dest="models", action="append", default=[],
-        help="the model of lines that name none; several: `a,b`",
+        help="the model for lines without one; several: `a,b`",
     )  # fmt: skip
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--text", action="store_true", help="each line of FILE is a prompt")
-    form.add_argument("--column", metavar="NAME", help="FILE is CSV, its prompts in this column")
-    parser.add_argument("--system", metavar="TEXT", help="with --text or --column: before each")
+    form.add_argument("--column", metavar="NAME", help="FILE is CSV with prompts in this column")
+    parser.add_argument(
+        "--system", metavar="TEXT", help="the system message, with --text or --column"
+    )
     add_config(parser)
 
 
 def _add_cap(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--max-cost", metavar="USD", type=float, help="start no line once so much is spent"
+        "--max-cost", metavar="USD", type=float, help="stop starting new lines at this cost"
     )
 
 
 def _add_quote(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _command(own, "quote", "say what a file would take, and send nothing")
+    parser = _command(own, "quote", "estimate the cost and time of a file; calls no provider")
     _add_prompts(parser)
     add_json(parser)
 
 
 def _add_retry(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _command(own, "retry", "run a job's failed lines again, and merge the answers")
+    parser = _command(own, "retry", "run the failed lines of a job again, and merge the answers")
     parser.add_argument("job", metavar="JOB")
-    parser.add_argument("-o", "--output", metavar="FILE", help="the answers of both")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="where to write all answers",
+    )
     _add_cap(parser)
     add_config(parser)
     add_json(parser, "progress as JSON lines")
 
 
 def _add_results(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _command(own, "results", "print a job's answers")
+    parser = _command(own, "results", "print the answers of a job")
     parser.add_argument("job", metavar="JOB")
-    parser.add_argument("--errors", action="store_true", help="the failed lines instead")
-    parser.add_argument("-o", "--output", metavar="FILE", help="to a file")
+    parser.add_argument("--errors", action="store_true", help="print the failed lines instead")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to this file")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do what was asked."""
+    """Run the action."""
     from .batch_actions import run_action
 
     return run_action(arguments)

@@ -1,4 +1,4 @@
-"""What `fanout batch` does, in this process or with a stack."""
+"""Runs the actions of `fanout batch`, in this process or with a stack on AWS."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HEADER = ("JOB", "STATUS", "DONE", "FAILED", "TOTAL", "COST", "INPUT")
 
 
 OpenStack: TypeAlias = Callable[[str, str | None], AbstractAsyncContextManager[StackBackend]]
-"""To the jobs of a stack, by its name and region."""
+"""Opens the jobs of a stack by its name and region."""
 
 
 def run_action(arguments: argparse.Namespace, open_stack: OpenStack = open_stack_backend) -> int:
@@ -48,7 +48,7 @@ def run_action(arguments: argparse.Namespace, open_stack: OpenStack = open_stack
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """The server's loop, which takes an eighth off a line's work; Windows has its own."""
+    """uvloop, which saves an eighth of the CPU time per line; not on Windows."""
     try:
         import uvloop
     except ImportError:
@@ -64,7 +64,7 @@ async def _open(
     _check_region(arguments)
     if arguments.stack:
         if needs_config and arguments.config:
-            raise RequestError("a stack has a config of its own: leave --config out", "config")
+            raise RequestError("a stack has its own config: leave out --config", "config")
         async with open_stack(arguments.stack, arguments.region) as stack:
             yield stack
         return
@@ -80,20 +80,20 @@ async def _open(
 
 def _check_region(arguments: argparse.Namespace) -> None:
     if arguments.region and not arguments.stack:
-        raise RequestError("--region goes with --stack", "region")
+        raise RequestError("--region needs --stack", "region")
 
 
 def _prompts(arguments: argparse.Namespace) -> tuple[PromptFile, str | None]:
-    """The prompts, and the model of those that name none."""
+    """The prompts, and the model for lines without one."""
     if arguments.system and not (arguments.text or arguments.column):
-        raise RequestError("--system goes with --text or --column", "system")
+        raise RequestError("--system needs --text or --column", "system")
     prompts = PromptFile(Path(arguments.file), arguments.text, arguments.column, arguments.system)
     if arguments.models:
         return prompts, ",".join(arguments.models)
     if not arguments.text and arguments.column is None:
         return prompts, None
     if arguments.stack:
-        raise RequestError("say which of the stack's models: -m NAME", "model")
+        raise RequestError("name one of the stack's models: -m NAME", "model")
     return prompts, pick_models(select_config(arguments.config), [], several=False)[0]
 
 
@@ -130,7 +130,7 @@ async def _retry(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
 
 
 async def _with_cap(backend: BatchBackend, job: Job, cap: float | None) -> Job:
-    """The cap may be another one when a job goes on."""
+    """A resumed job takes the cost cap of the new command."""
     if job.is_over or job.max_cost_usd == cap:
         return job
     return await backend.jobs.registry.change(job.id, lambda now: replace(now, max_cost_usd=cap))
@@ -139,7 +139,7 @@ async def _with_cap(backend: BatchBackend, job: Job, cap: float | None) -> Job:
 async def _run_to_end(
     backend: BatchBackend, job: Job, arguments: argparse.Namespace, output: Path, rerun: str
 ) -> int:
-    """Run the job to its end in sight of the user, and write its files."""
+    """Show the job's progress to its end, then write its files."""
     job = await follow(backend, job, as_json=arguments.json)
     if not job.is_over:
         print(f"fanout: {backend.interrupted_message(job, rerun)}", file=sys.stderr)
@@ -154,13 +154,13 @@ async def _run_to_end(
         print(f"fanout: answers: {output}", file=sys.stderr)
     if job.error_file_id:
         print(f"fanout: failed lines: {errors}", file=sys.stderr)
-        print(f"fanout: to try them again: {backend.command(f'retry {job.id}')}", file=sys.stderr)
+        print(f"fanout: to retry them: {backend.command(f'retry {job.id}')}", file=sys.stderr)
     clean = job.status == "completed" and job.error_file_id is None
     return DONE if clean else FAILED
 
 
 async def _copy(backend: BatchBackend, file_id: str | None, path: Path) -> None:
-    """The file in its place; an older one that it would have replaced is gone."""
+    """Write the file to `path`, whole or not at all; without a file, delete an older one."""
     if file_id is None:
         await asyncio.to_thread(path.unlink, missing_ok=True)
         return
@@ -177,7 +177,7 @@ async def _copy(backend: BatchBackend, file_id: str | None, path: Path) -> None:
 
 
 async def _quote(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
-    """By a stack's own config, unless another one is named."""
+    """Print a quote, with the stack's own config unless --config is given."""
     from .batch_quote import print_quote
 
     prompts, model = _prompts(arguments)
@@ -201,13 +201,11 @@ async def _status(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
             print(json.encode(shown[0] if arguments.job else shown).decode())
             return DONE
         rows = [HEADER]
-        for said in shown:
-            counts = said["request_counts"]
+        for job in shown:
+            counts = job["request_counts"]
             numbers = (counts["completed"], counts["failed"], counts["total"])
-            cost = f"${said['cost_usd']:.4f}"
-            rows.append(
-                (said["id"], said["status"], *map(str, numbers), cost, said["input_file_id"])
-            )
+            cost = f"${job['cost_usd']:.4f}"
+            rows.append((job["id"], job["status"], *map(str, numbers), cost, job["input_file_id"]))
         print(columns(rows))
     return DONE
 
@@ -229,7 +227,9 @@ async def _results(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
         job = await backend.jobs.find(arguments.job, None)
         file_id = job.error_file_id if arguments.errors else job.output_file_id
         if not job.is_over:
-            raise RequestError(f"the job is {job.status}; its results come at its end", "job")
+            raise RequestError(
+                f"the job is {job.status}; results are available when it has ended", "job"
+            )
         if arguments.output:
             await _copy(backend, file_id, Path(arguments.output))
         elif file_id is not None:

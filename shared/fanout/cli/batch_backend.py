@@ -1,4 +1,4 @@
-"""Where `fanout batch` has its jobs run: in this process, or in a stack of one's own on AWS."""
+"""Where the jobs of `fanout batch` run: in this process, or in a stack on AWS."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..bulk.service.batches import JobService
 from ..bulk.service.files import FileService
 from ..bulk.service.records import Job
 from ..bulk.store import RecordStore
+from ..bulk.work.spec import GRACE
 from ..config.resolve import Catalog
 from ..errors import ConfigError
 from ..gateway.factory import open_gateway
@@ -21,35 +22,35 @@ from ..telemetry.observers import AttemptRecord, RequestRecord
 from .config_choice import SelectedConfig
 
 POLL_INTERVAL, STACK_POLL_INTERVAL = 0.5, 2.0
-"""Seconds between two looks at a job, here and in a stack."""
+"""Seconds between two checks of a job's progress, on this machine and in a stack."""
 
 
 class BatchBackend(JobStore, Protocol):
-    """Where jobs are made, and what runs them."""
+    """Creates jobs and runs them."""
 
     async def poll(self, job: Job) -> bool:
-        """Wait a little; whether there is nothing more to wait for."""
+        """Wait for one interval. Returns whether to stop following the job."""
         ...
 
     def interrupt(self) -> None:
-        """The user has typed Ctrl-C."""
+        """Handle the user's first Ctrl-C."""
         ...
 
     async def end_cancelled(self, job_id: str) -> None:
-        """See to it that a job that was cancelled ends, whoever ran it."""
+        """End a cancelled job, also if no process is running it."""
         ...
 
     def interrupted_message(self, job: Job, rerun: str) -> str:
-        """What is said to a user who has left; `rerun` is what he typed."""
+        """The message after Ctrl-C; `rerun` is the command that the user typed."""
         ...
 
     def command(self, words: str) -> str:
-        """A command for this place, to be typed."""
+        """The text of a `fanout batch` command for this backend."""
         ...
 
 
 class StackService(Protocol):
-    """What a stack has of files and jobs."""
+    """The files and jobs of a stack."""
 
     @property
     def files(self) -> FileService: ...
@@ -59,7 +60,7 @@ class StackService(Protocol):
 
 
 class LocalBackend:
-    """In this process; a job goes no further than it lives."""
+    """Runs jobs in this process; a job stops with the process."""
 
     owner = "anyone"
 
@@ -68,32 +69,36 @@ class LocalBackend:
         self.files, self.jobs, self.table = bulk.files, bulk.jobs, bulk.database
 
     async def poll(self, job: Job) -> bool:
-        """Whether this process has done with it."""
+        """Whether this process has finished or stopped the job."""
         return await self._bulk.wait(job.id, POLL_INTERVAL)
 
     def interrupt(self) -> None:
-        """No more lines are started, and those under way awaited."""
+        """Start no more lines, and wait for the calls in flight."""
         self._bulk.is_stopping = True
-        print("fanout: stopping; lines under way are awaited (Ctrl-C: not)", file=sys.stderr)
+        print(
+            f"fanout: finishing the calls in flight, up to {GRACE:g} s; "
+            "press Ctrl-C again to abandon them",
+            file=sys.stderr,
+        )
 
     async def end_cancelled(self, job_id: str) -> None:
-        """Whoever runs the job will see it; if nobody does, it is ended here."""
+        """The process that runs the job notices the cancellation; if none does, end it here."""
         await self._bulk.run_exclusively(job_id)
 
     def interrupted_message(self, job: Job, rerun: str) -> str:  # noqa: ARG002 -- a stack would name it
-        """It waits."""
-        return f"stopped; to go on: {rerun}"
+        """The job has stopped and can be resumed."""
+        return f"stopped; to resume: {rerun}"
 
     def command(self, words: str) -> str:
-        """As it is."""
+        """The command as it is."""
         return f"fanout batch {words}"
 
 
 class StackBackend:
     """
-    A stack, which goes on whether somebody looks or not.
+    Runs jobs in a stack on AWS, also after the command has ended.
 
-    `run` has its machine run a job; `catalog` reads what it was deployed with.
+    `run` starts the state machine for a job; `catalog` reads the config that was deployed.
     """
 
     owner = "master"
@@ -113,7 +118,7 @@ class StackBackend:
         self._interrupted = asyncio.Event()
 
     async def poll(self, job: Job) -> bool:
-        """Whether the job is over, or the user gone."""
+        """Whether the job has ended or the user has typed Ctrl-C."""
         if job.is_over:
             return True
         try:
@@ -124,27 +129,25 @@ class StackBackend:
         return True
 
     def interrupt(self) -> None:
-        """The job does not mind."""
+        """Stop following the job, which continues."""
         self._interrupted.set()
 
     async def end_cancelled(self, job_id: str) -> None:
-        """By the state machine, also where no execution was left."""
+        """Start the state machine, which ends the job."""
         await self._run(job_id)
 
     def interrupted_message(self, job: Job, rerun: str) -> str:
-        """It runs."""
-        end_cancelled = self.command(f"cancel {job.id}")
-        return (
-            f"`{job.id}` runs on in the stack; to see it again: {rerun}; to end it: {end_cancelled}"
-        )
+        """The job continues; how to follow it again and how to cancel it."""
+        cancel = self.command(f"cancel {job.id}")
+        return f"`{job.id}` continues in the stack; to follow it: {rerun}; to cancel it: {cancel}"
 
     def command(self, words: str) -> str:
-        """With the stack's name."""
+        """The command with `--stack`."""
         return f"fanout batch {words} --stack {self._stack}"
 
 
 class BugReporter:
-    """Tells of what should not have happened, and of nothing else."""
+    """Prints unexpected errors, and nothing else."""
 
     def attempt(self, record: AttemptRecord) -> None:
         """Pass over it."""
@@ -153,13 +156,13 @@ class BugReporter:
         """Pass over it."""
 
     def bug(self, request_id: str, error: BaseException) -> None:
-        """One line."""
+        """Print one line."""
         print(f"fanout: {request_id}: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 @asynccontextmanager
 async def open_local_backend(selected: SelectedConfig) -> AsyncIterator[LocalBackend]:
-    """The jobs of this machine, run by a gateway of this config."""
+    """The jobs of this machine, run by a gateway with this config."""
     observer = BugReporter()
     async with (
         open_gateway(selected.settings, catalog=selected.catalog, observer=observer) as gateway,
@@ -172,13 +175,11 @@ async def open_local_backend(selected: SelectedConfig) -> AsyncIterator[LocalBac
 
 @asynccontextmanager
 async def open_stack_backend(stack: str, region: str | None) -> AsyncIterator[StackBackend]:
-    """A stack's jobs, with the user's own rights in AWS."""
+    """A stack's jobs, with the user's own AWS credentials."""
     try:
         from ..bulk.aws.stack_client import aws_errors, connect
     except ImportError:
-        raise ConfigError(
-            "the jobs of a stack need boto3: pip install 'fanout-gateway[aws]'"
-        ) from None
+        raise ConfigError("jobs in a stack need boto3: pip install 'fanout-gateway[aws]'") from None
     with aws_errors():
         service, stores, machine, config = connect(stack, region)
         yield StackBackend(stack, service, stores.table, machine.run, config.catalog)

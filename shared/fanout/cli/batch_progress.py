@@ -1,4 +1,4 @@
-"""A job as it runs: a bar on a terminal, lines in a pipe, JSON for machines; and Ctrl-C."""
+"""Shows a job's progress: a bar on a terminal, lines in a pipe, or JSON; and handles Ctrl-C."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ..wire import json
 from .batch_backend import BatchBackend
 
 LINE_INTERVAL = 5.0
-"""Seconds from line to line where the output is no terminal."""
+"""Seconds between two lines if the output is not a terminal."""
 
 
 class Progress(Struct, frozen=True):
-    """What there is to see of a job; `rate` in lines a second, of this run."""
+    """A job's progress; `rate` is lines per second and `elapsed` seconds, both of this run."""
 
     job: Job
     totals: Totals
@@ -31,13 +31,13 @@ class Progress(Struct, frozen=True):
 
     @property
     def eta(self) -> float | None:
-        """Seconds to go."""
+        """Estimated seconds to the end, or `None` if unknown."""
         left = self.job.total - self.totals.lines
         return left / self.rate if self.rate and self.job.total else None
 
     @property
     def shown(self) -> dict[str, Any]:
-        """For machines."""
+        """The JSON object of `--json`."""
         return {
             "job": self.job.id,
             "status": self.job.status,
@@ -54,7 +54,7 @@ class Progress(Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """One line."""
+        """One line for people."""
         totals = self.totals
         parts = [
             f"{totals.lines}/{self.job.total or '?'} lines",
@@ -72,7 +72,7 @@ class Progress(Struct, frozen=True):
 
 
 def format_duration(seconds: float | None) -> str:
-    """`1:02:03`, `2:03`."""
+    """Seconds as `1:02:03` or `2:03`."""
     if seconds is None:
         return "?"
     minutes, rest = divmod(round(seconds), 60)
@@ -81,7 +81,7 @@ def format_duration(seconds: float | None) -> str:
 
 
 async def follow(backend: BatchBackend, job: Job, *, as_json: bool) -> Job:
-    """Show a job that runs, until it is over or the user has enough; the job as it then is."""
+    """Show a running job until it ends or the user types Ctrl-C; returns the job's last state."""
     began = perf_counter()
     start = (await backend.jobs.totals(job)).lines
     with _interruptible(backend), _view(as_json=as_json) as show:
@@ -98,7 +98,7 @@ async def follow(backend: BatchBackend, job: Job, *, as_json: bool) -> Job:
 
 @contextmanager
 def _interruptible(backend: BatchBackend) -> Iterator[None]:
-    """The first Ctrl-C is the place's to hear; the second one does not wait."""
+    """The first Ctrl-C goes to the backend; a second one ends the process at once."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:

@@ -1,4 +1,4 @@
-"""`fanout batch quote`: what a file would take."""
+"""`fanout batch quote`: estimates the cost and time of a file of prompts."""
 
 from __future__ import annotations
 
@@ -18,37 +18,38 @@ HEADER = ("MODEL", "LINES", "TOKENS IN", "TOKENS OUT", "COST", "MINUTES")
 async def print_quote(
     catalog: Catalog, prompts: PromptFile, model: str | None, *, as_json: bool
 ) -> int:
-    """Print it; 1 if the file has mistakes."""
+    """Print the quote; returns 1 if the file has errors, else 0."""
 
     async def read() -> AsyncIterator[bytes]:
         for piece in prompts.chunks():
             yield piece
             await asyncio.sleep(0)
 
-    said = await quote(
+    found = await quote(
         read,
         default_model=model,
         catalog=catalog,
         check=lambda name: check_model(catalog, "anyone", None, name),
     )
     if as_json:
-        print(json.encode(said.to_dict()).decode())
+        print(json.encode(found.to_dict()).decode())
     else:
-        _print(said)
-    return int(bool(said.errors))
+        _print(found)
+    return int(bool(found.errors))
 
 
-def _print(said: Quote) -> None:
+def _print(found: Quote) -> None:
     rows = [HEADER]
-    for name, part in said.models.items():
+    for name, part in found.models.items():
         out = f"{part.tokens_out_low:,} to {part.tokens_out_high:,}"
         cells = (f"{part.lines:,}", f"{part.tokens_in:,}", out)
         rows.append((name, *cells, _dollars(part.cost_low, part.cost_high), _minutes(part.minutes)))
     print(columns(rows))
-    total = _dollars(said.cost_low, said.cost_high)
-    print(f"\n{said.lines:,} lines, {total}, minutes at the known limits: {_minutes(said.minutes)}")
+    total = _dollars(found.cost_low, found.cost_high)
+    minutes = _minutes(found.minutes)
+    print(f"\n{found.lines:,} lines, {total}, minutes at the known rate limits: {minutes}")
     print(f"({METHOD})")
-    for error in said.errors:
+    for error in found.errors:
         place = "" if error.line is None else f"line {error.line}: "
         print(f"{place}{error.message} ({error.code})")
 

@@ -1,9 +1,9 @@
-"""`fanout check`: what a config's names resolve to, and what is missing."""
+"""`fanout check`: shows what a config's model names resolve to, and which keys are missing."""
 
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .shared_arguments import Help, add_json
 
@@ -17,21 +17,21 @@ HEADER = ("MODEL NAME", "PROVIDER", "PROVIDER'S MODEL", "BASE URL", "KEY", "LIMI
 
 
 def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Its words."""
+    """Add the command."""
     parser = commands.add_parser(
         "check",
-        help="show what a config resolves to, and what is missing",
-        description="Read a config as the gateway would and show what each model name resolves "
+        help="check a config and show what its model names resolve to",
+        description="Read a config like the gateway does and show what each model name resolves "
         "to. Keys are shown by name only. Exit code 2: the config is wrong; 1: a key is missing.",
         formatter_class=Help,
     )
-    parser.add_argument("file", metavar="FILE", nargs="?", help="the YAML (else FANOUT_CONFIG)")
+    parser.add_argument("file", metavar="FILE", nargs="?", help="the config (FANOUT_CONFIG)")
     add_json(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the table, and say what is missing."""
+    """Print the table and the missing keys."""
     from ..errors import ConfigError
     from ..wire import json
     from .config_choice import select_config
@@ -39,20 +39,20 @@ def run(arguments: argparse.Namespace) -> int:
 
     selected = select_config(arguments.file)
     if selected.settings.config is None or (selected.is_local and not arguments.file):
-        raise ConfigError("say which config: `fanout check FILE`, or set FANOUT_CONFIG")
+        raise ConfigError("name a config: `fanout check FILE`, or set FANOUT_CONFIG")
     rows = summarize(selected.catalog)
     callers = _callers(selected.catalog)
     missing = sorted({*_missing(rows), *(name for name, ok in callers.items() if not ok)})
     if arguments.json:
-        said = {"config": str(selected.settings.config), "ok": not missing, "missing": missing}
-        print(json.encode(said | {"models": rows, "callers": callers}).decode())
+        result = {"config": str(selected.settings.config), "ok": not missing, "missing": missing}
+        print(json.encode(result | {"models": rows, "callers": callers}).decode())
     else:
         print(_text(rows, callers, missing))
     return int(bool(missing))
 
 
 def _callers(catalog: Catalog) -> dict[str, bool]:
-    """The gateway's own keys by name, and whether each is there."""
+    """The gateway's own keys by name, and whether each is set."""
     from .config_summary import LITERAL
 
     found = {}
@@ -72,14 +72,14 @@ def _text(rows: list[DeploymentSummary], callers: dict[str, bool], missing: list
 
     lines = [columns([HEADER, *(_cells(row) for row in rows)]), ""]
     if callers:
-        told = ", ".join(f"{name}{'' if ok else ' MISSING'}" for name, ok in callers.items())
-        lines.append(f"callers' keys: {told}")
+        keys = ", ".join(f"{name}{'' if ok else ' MISSING'}" for name, ok in callers.items())
+        lines.append(f"keys of clients: {keys}")
     else:
-        lines.append("callers' keys: none, so the gateway serves this machine only")
+        lines.append("keys of clients: none, so the gateway serves this machine only")
     if missing:
         lines.append(f"missing: {', '.join(missing)}")
     else:
-        lines.append(f"ok: {len(rows)} deployments, nothing is missing")
+        lines.append(f"ok: {len(rows)} deployments, no key is missing")
     return "\n".join(lines)
 
 
@@ -103,5 +103,5 @@ def _absent(row: DeploymentSummary) -> str:
 
 
 def _no_key(row: DeploymentSummary) -> str:
-    told: dict[str, Any] = {"aws": "AWS credentials", "optional": "none needed"}
-    return str(told.get(row.auth, "-"))
+    labels = {"aws": "AWS credentials", "optional": "none needed"}
+    return labels.get(row.auth, "-")

@@ -1,4 +1,4 @@
-"""Which config a command means: the one named, or the running local model's."""
+"""Selects a command's config: the given one, or the running local model's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOCAL_CONFIG = Path(__file__).parent.parent / "local" / "smol.yaml"
 
 
 class SelectedConfig(msgspec.Struct, frozen=True):
-    """Settings and their catalog; `engine` is the local model that is running, if one is."""
+    """Settings and their catalog; `engine` is the running local model, if there is one."""
 
     settings: Settings
     catalog: Catalog
@@ -25,16 +25,16 @@ class SelectedConfig(msgspec.Struct, frozen=True):
 
     @property
     def is_local(self) -> bool:
-        """Whether the names are the local model's, for want of a config."""
+        """Whether no config is given and the models are the running local model's."""
         return self.settings.config == LOCAL_CONFIG
 
 
 def select_config(config: str | None) -> SelectedConfig:
     """
-    The config of `--config` or `FANOUT_CONFIG`; without one, the running local model's names.
+    The config of `--config` or `FANOUT_CONFIG`; without one, the running local model's.
 
-    Besides those, and also where nothing runs, `provider/model` is a name. A config may refer to
-    the running engine by `os.environ/LOCAL_API_BASE` and `os.environ/FANOUT_LOCAL_KEY`.
+    Without a config, `provider/model` is a model name too. A config may refer to the running local
+    model by `os.environ/LOCAL_API_BASE` and `os.environ/FANOUT_LOCAL_KEY`.
     """
     settings = Settings.read(config)
     engine = find_running(cache_home(settings.env))
@@ -50,7 +50,7 @@ def select_config(config: str | None) -> SelectedConfig:
 
 
 def pick_models(selected: SelectedConfig, named: list[str], *, several: bool) -> list[str]:
-    """The models that were named, or the ones that are meant where none was."""
+    """The models of `-m`; without it the config's only model, or the local model's names."""
     models = [name.strip() for names in named for name in names.split(",")]
     if models:
         return models
@@ -60,19 +60,19 @@ def pick_models(selected: SelectedConfig, named: list[str], *, several: bool) ->
     if len(have) == 1 and not several:
         return have
     if have:
-        raise RequestError(f"say which model: -m NAME; the config has {_join_names(have)}", "model")
+        raise RequestError(f"name a model: -m NAME; the config has {_join_names(have)}", "model")
     raise RequestError(
-        "say which model: -m provider/model, such as `-m openai/gpt-4o` with OPENAI_API_KEY set; "
-        f"or run the small local one: {_how_to_run(selected.settings)}",
+        "name a model: -m provider/model, such as `-m openai/gpt-4o` with OPENAI_API_KEY set; "
+        f"or use the small local model: {_how_to_run(selected.settings)}",
         "model",
     )
 
 
 def _how_to_run(settings: Settings) -> str:
     folder = cache_home(settings.env)
-    here = any(weights_path(model, folder).is_file() for model in MODELS.values())
-    serve = "type `fanout local serve` in another terminal, and ask again"
-    return serve if here else f"type `fanout local install`, then {serve}"
+    is_installed = any(weights_path(model, folder).is_file() for model in MODELS.values())
+    serve = "run `fanout local serve` in another terminal, and try again"
+    return serve if is_installed else f"run `fanout local install`, then {serve}"
 
 
 def _join_names(names: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""What a catalog's models are and what they lack, as values to print. Shows no key's text."""
+"""Summarizes a catalog's deployments and their keys for printing. Never shows a key's text."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..providers.base import SigV4
 from ..secret import Secret
 
 LITERAL = "(literal)"
-"""The name that a key written out in the config has."""
+"""The name of a key that is written in the config itself."""
 
 
 class KeyStatus(Struct, frozen=True):
-    """A key by its name, and whether it is there."""
+    """A key's name, and whether it is set."""
 
     name: str
     present: bool
@@ -38,7 +38,7 @@ class DeploymentSummary(Struct, frozen=True):
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The names of the keys it cannot do without and has not."""
+        """The names of required keys that are not set."""
         return () if self.auth == "optional" else missing_keys(self.keys)
 
 
@@ -74,24 +74,24 @@ def _summarize_deployment(deployment: Deployment, catalog: Catalog) -> Deploymen
 
 
 def _auth(deployment: Deployment) -> str:
-    """`aws` for the account's own credentials, `optional` where there need be no key, or `key`."""
+    """`aws` for AWS credentials, `optional` if no key is required, else `key`."""
     if isinstance(deployment.provider.auth, SigV4) and not deployment.keys:
         return "aws"
     return "optional" if deployment.provider.key_optional else "key"
 
 
 def key_status(secret: Secret) -> KeyStatus:
-    """A secret by its name only."""
+    """A secret's name, and whether it is set."""
     return KeyStatus(secret.name, secret.is_known)
 
 
 def missing_keys(keys: tuple[KeyStatus, ...]) -> tuple[str, ...]:
-    """The names of those that are not there."""
+    """The names of the keys that are not set."""
     return tuple(key.name for key in keys if not key.present)
 
 
 def provider_keys_in(env: Mapping[str, str]) -> dict[str, str]:
-    """The providers whose key the environment has, each with that key's name."""
+    """The providers whose key is set in the environment, with the variable's name."""
     found: dict[str, str] = {}
     for name in registry.names():
         provider = registry.find(name)

@@ -1,4 +1,4 @@
-"""`fanout doctor`: what is installed here, what is found, what is missing."""
+"""`fanout doctor`: checks the installation, the config, keys and the local model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEFAULT_PORT = 4000
 
 
 class Finding(Struct, frozen=True):
-    """One thing looked at: `ok`, `absent` (which may be as one wants it) or `wrong`."""
+    """The result of one check: `ok`, `absent` (not an error) or `wrong`."""
 
     what: str
     state: str
@@ -26,11 +26,11 @@ class Finding(Struct, frozen=True):
 
 
 def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Its words."""
+    """Add the command."""
     parser = commands.add_parser(
         "doctor",
-        help="look at the installation, the config, the keys and the local model",
-        description="Look at the installation, the config, the keys (by name only), the local "
+        help="check the installation, the config, keys and the local model",
+        description="Check the installation, the config, the keys (by name only), the local "
         "model and the port. Calls no provider. Exit code 1: something is wrong.",
         formatter_class=Help,
     )
@@ -40,7 +40,7 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what was found."""
+    """Print the result of each check."""
     from ..settings import Settings
     from ..wire import json
     from .table import columns
@@ -123,12 +123,12 @@ def _weights(settings: Settings) -> list[Finding]:
     for model in MODELS.values():
         path = weights_path(model, cache_home(settings.env))
         if not path.exists():
-            words = f"{model.title}: type `fanout local install`"
+            words = f"{model.title}: run `fanout local install`"
             found.append(Finding("local model", "absent", words))
         elif is_complete(model, path):
             found.append(Finding("local model", "ok", f"{model.title}, hash checked: {path}"))
         else:
-            words = f"{path} is not {model.title}: type `fanout local install`"
+            words = f"{path} is not {model.title}: run `fanout local install`"
             found.append(Finding("local model", "wrong", words))
     return found
 
@@ -151,6 +151,6 @@ def _port() -> Finding:
         try:
             probe.bind(("127.0.0.1", DEFAULT_PORT))
         except OSError as error:
-            words = f"{DEFAULT_PORT} of 127.0.0.1 is taken ({error.strerror}); give --port"
+            words = f"{DEFAULT_PORT} of 127.0.0.1 is in use ({error.strerror}): choose another"
             return Finding("port", "absent", words)
     return Finding("port", "ok", f"{DEFAULT_PORT} of 127.0.0.1 is free")

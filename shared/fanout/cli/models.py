@@ -1,4 +1,4 @@
-"""`fanout models`: the names that can be used now."""
+"""`fanout models`: lists the model names that can be used now."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Its words."""
+    """Add the command."""
     parser = commands.add_parser(
         "models",
-        help="list the names that can be used now",
-        description="List the model names that can be used now: the config's, or the running "
-        "local model's, and without a config each provider whose key the environment has.",
+        help="list the model names that can be used now",
+        description="List the model names that can be used now: those of the config, or of the "
+        "running local model, and without a config every provider whose key is set.",
         formatter_class=Help,
     )
     add_config(parser)
@@ -26,7 +26,7 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print one line a name."""
+    """Print one line per model name."""
     from ..wire import json
     from .config_choice import select_config
     from .config_summary import provider_keys_in, summarize
@@ -40,8 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
         known["asks"] = [*_asks(known), f"{row.provider}/{row.model}"]
     prefixes = provider_keys_in(selected.settings.env) if selected.catalog.is_open else {}
     if arguments.json:
-        told = [{"provider": name, "key": key} for name, key in prefixes.items()]
-        print(json.encode({"models": list(groups.values()), "prefixes": told}).decode())
+        listed = [{"provider": name, "key": key} for name, key in prefixes.items()]
+        print(json.encode({"models": list(groups.values()), "prefixes": listed}).decode())
         return 0
     rows = [
         (name, ", ".join(_asks(known)), "" if known["usable"] else "its key is missing")
@@ -52,8 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-NOTHING = """no config, no provider's key in the environment, no local model running:
-give --config FILE, set a key such as OPENAI_API_KEY, or type `fanout local serve`"""
+NOTHING = """no models: there is no config, no provider's key in the environment, and no local model
+running. Use --config FILE, set a key such as OPENAI_API_KEY, or run `fanout local serve`."""
 
 
 def _asks(known: dict[str, object]) -> list[str]:

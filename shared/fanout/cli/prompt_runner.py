@@ -8,6 +8,7 @@ import secrets
 import sys
 from typing import Any
 
+from ..errors import RequestError
 from ..gateway.factory import open_gateway
 from ..gateway.gateway import Context, Gateway
 from ..schema.fanout import FanOutRequest, parse_request
@@ -19,10 +20,10 @@ from .response_text import first_choice_text, print_stream
 
 
 def run_prompt(arguments: argparse.Namespace) -> int:
-    """Ask, print, and return the exit code."""
+    """Send the prompt, print the response, and return the exit code."""
     selected = select_config(arguments.config)
     models = pick_models(selected, arguments.models, several=arguments.command != "ask")
-    request = parse_request(make_body(arguments, models))
+    request = _parsed(make_body(arguments, models))
 
     async def send() -> int:
         async with open_gateway(selected.settings, catalog=selected.catalog) as gateway:
@@ -31,8 +32,28 @@ def run_prompt(arguments: argparse.Namespace) -> int:
     return asyncio.run(send())
 
 
+OPTIONS = {
+    "max_completion_tokens": "--max-tokens",
+    "temperature": "--temperature",
+    "timeout": "--timeout",
+    "fanout.stagger": "--stagger",
+}
+"""The fields of a request that are set by an option."""
+
+
+def _parsed(body: dict[str, Any]) -> FanOutRequest:
+    """Check the request; an error names the option that the user typed, not the field."""
+    try:
+        return parse_request(body)
+    except RequestError as error:
+        if option := OPTIONS.get(error.param or ""):
+            message = str(error).replace(f"`{error.param}`", option)
+            raise RequestError(message, error.param, error.detail.code) from None
+        raise
+
+
 def make_body(arguments: argparse.Namespace, models: list[str]) -> dict[str, Any]:
-    """The request that the words amount to, as a caller would send it."""
+    """The body of the request, as a client would send it."""
     prompt = sys.stdin.read() if arguments.prompt == "-" else arguments.prompt
     messages = [{"role": "user", "content": prompt}]
     if arguments.system is not None:
@@ -41,7 +62,7 @@ def make_body(arguments: argparse.Namespace, models: list[str]) -> dict[str, Any
     mode = {"race": "hedge" if stagger else "race", "all": "all"}.get(arguments.command)
     mode = mode or ("fallback" if len(models) > 1 else "one")
     fanout = {"mode": mode, "models": models} | ({"stagger": stagger} if stagger else {})
-    # A terminal is shown every answer while it comes; machines get what they ask for.
+    # `all` prints each answer as soon as it is complete, except with --json.
     stream = arguments.stream or (arguments.command == "all" and not arguments.json)
     given = {
         "fanout": fanout,
@@ -80,7 +101,7 @@ async def _print_json(gateway: Gateway, request: FanOutRequest, context: Context
 
 
 def _exit_code(body: Any) -> int:
-    """1 if one of several answers failed."""
+    """1 if one of several models failed, else 0."""
     return int(any(choice.get("error") for choice in body.get("choices", ())))
 
 

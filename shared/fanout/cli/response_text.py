@@ -1,4 +1,4 @@
-"""An answer's words on standard output."""
+"""Prints the text of responses on standard output."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any
 from ..schema.chat import ChatChunk
 from ..wire import json
 
-# What a model says must not steer a terminal: control characters but for new lines and tabs.
+# Control characters other than newlines and tabs: a response must not control the terminal.
 _CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
 def strip_control_characters(text: str) -> str:
-    """The text without what a terminal would obey."""
+    """The text without control characters."""
     return text.translate(_CONTROLS)
 
 
 def content_of(part: Mapping[str, Any]) -> str:
-    """The words of a message or a delta: its content, or its refusal."""
+    """The text of a message or a delta: its content, or its refusal."""
     return part.get("content") or part.get("refusal") or ""
 
 
 def first_choice_text(body: Any) -> str:
-    """The first choice's words; where it calls tools instead, the calls as JSON."""
+    """The text of the first choice; if it only calls tools, the calls as JSON."""
     message = body["choices"][0]["message"]
     words = content_of(message)
     if not words and message.get("tool_calls"):
@@ -33,12 +33,12 @@ def first_choice_text(body: Any) -> str:
 
 
 def for_output(words: str) -> str:
-    """The words as they are for a file or a pipe; cleaned for a terminal."""
+    """The text unchanged for a file or a pipe, without control characters for a terminal."""
     return strip_control_characters(words) if sys.stdout.isatty() else words
 
 
 async def print_stream(chunks: AsyncIterator[ChatChunk]) -> None:
-    """Print the first choice's words as they come."""
+    """Print the text of the first choice as it arrives."""
     async for chunk in chunks:
         for choice in chunk["choices"]:
             if choice.get("index", 0) == 0:

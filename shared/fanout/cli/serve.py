@@ -1,4 +1,4 @@
-"""`fanout serve`: the app under uvicorn, on this machine."""
+"""`fanout serve`: serves the gateway on this machine."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ PORT = 4000
 
 
 def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Its words."""
+    """Add the command."""
     parser = commands.add_parser(
         "serve",
-        help="serve OpenAI's API over the config's models",
-        description="Serve OpenAI's API over the config's models, until Ctrl-C. Without a "
-        "`master_key` in the config, to this machine only.",
+        help="serve the config's models with OpenAI's API",
+        description="Serve the config's models with OpenAI's API until Ctrl-C. Without a "
+        "`master_key` in the config, the gateway serves this machine only.",
         formatter_class=Help,
     )
     add_config(parser)
-    parser.add_argument("--host", default="127.0.0.1", help="where to listen (127.0.0.1)")
-    parser.add_argument("--port", type=int, default=PORT, help="0 takes a free one (4000)")
-    parser.add_argument("--quiet", action="store_true", help="no line for each attempt and request")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=int, default=PORT, help="0 picks a free port (4000)")
+    parser.add_argument("--quiet", action="store_true", help="do not log attempts and requests")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until a signal says stop."""
+    """Serve until SIGINT or SIGTERM."""
     from ..errors import ConfigError
     from ..gateway.factory import load_catalog
     from ..settings import Settings
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
             )
         print("fanout: no key is set: serving this machine only", file=sys.stderr)
     if catalog.is_open:
-        print("fanout: no config: models are resolved by provider prefix", file=sys.stderr)
+        print("fanout: no config: use `provider/model` as model names", file=sys.stderr)
     with listen(arguments.host, arguments.port) as listener:
         return run_server(
             settings,

@@ -1,4 +1,4 @@
-"""How help looks, and the words that several commands share."""
+"""The format of help texts, and the arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 
 
 class Help(argparse.HelpFormatter):
-    """Help that reads the same under every Python: `-m, --model NAME` as of 3.13."""
+    """Formats help alike on every Python version: `-m, --model NAME` as Python 3.13 does."""
 
     def __init__(self, prog: str, **_options: object) -> None:
         super().__init__(prog, max_help_position=30)
@@ -20,11 +20,9 @@ class Help(argparse.HelpFormatter):
 
 def add_config(parser: argparse.ArgumentParser) -> None:
     """`--config FILE`."""
-    parser.add_argument(
-        "--config", metavar="FILE", help="the YAML of models (else FANOUT_CONFIG, else none)"
-    )
+    parser.add_argument("--config", metavar="FILE", help="the config file (default: FANOUT_CONFIG)")
 
 
 def add_json(parser: argparse.ArgumentParser, what: str = "one JSON object") -> None:
     """`--json`."""
-    parser.add_argument("--json", action="store_true", help=f"print {what}, for machines")
+    parser.add_argument("--json", action="store_true", help=f"print {what}")

@@ -1,4 +1,4 @@
-"""Rows as aligned text, the same in a terminal and in a file."""
+"""Formats rows as aligned text, the same on a terminal and in a file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
-    """The rows, each cell as wide as its column's widest; two spaces between."""
+    """The rows as lines, each column as wide as its widest cell, with two spaces between."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
     lines = (
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))

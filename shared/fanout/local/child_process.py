@@ -1,4 +1,4 @@
-"""The engine as a child process that cannot outlive this one."""
+"""Runs the engine as a child process that ends with this one."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from .running_engine import KEY, RunningEngine
 from .serve import Ready
 
 START_TIMEOUT = 180.0
-"""Seconds for the weights to load; a busy machine has taken nine."""
+"""Seconds for the weights to load; a busy machine took nine."""
 
 STOP_TIMEOUT = 5.0
 
 
 class Child(Struct):
-    """A running engine and the process it runs in."""
+    """A running engine and its process."""
 
     engine: RunningEngine
     process: subprocess.Popen[str]
@@ -35,14 +35,14 @@ def engine_child(
     model: LocalModel, env: Mapping[str, str], *, extra_arguments: Sequence[str] = ()
 ) -> Iterator[Child]:
     """
-    An engine on a free port with a key of its own, for the block.
+    Run an engine on a free port, with a random key, while the block runs.
 
-    `extra_arguments` are further ones for `fanout local serve`. `LocalError` if it does not start.
+    `extra_arguments` are for `fanout local serve`. Raises `LocalError` if it does not start.
     """
     key = f"local-{secrets.token_hex(16)}"
     own = ["--model", model.name, "--port", "0", "--attached", str(os.getpid()), "--unannounced"]
     command = [sys.executable, "-m", "fanout", "local", "serve", *own, *extra_arguments]
-    with subprocess.Popen(  # noqa: S603 -- this very program
+    with subprocess.Popen(  # noqa: S603 -- Fanout itself
         command,
         env={**env, KEY: key},
         stdin=subprocess.DEVNULL,
@@ -64,7 +64,7 @@ def _ready(process: subprocess.Popen[str]) -> Ready:
     finally:
         watchdog.cancel()
     if not line:
-        raise LocalError("the local engine did not start; what it said is above")
+        raise LocalError("the local engine did not start; its error message is above")
     return msgspec.json.decode(line, type=Ready)
 
 

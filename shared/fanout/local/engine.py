@@ -1,8 +1,8 @@
 """
-llama.cpp as an OpenAI-compatible server on 127.0.0.1. The only importer of `xllamacpp`.
+Runs llama.cpp as an OpenAI-compatible server on 127.0.0.1. The only importer of `xllamacpp`.
 
-The server runs in C++ threads inside this process, which ought to be a child of its own: it is
-stopped by ending the process.
+The server runs in C++ threads of this process and stops only when the process ends, so it should
+have a process of its own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .models import LocalError
 
 HOST = "127.0.0.1"
 MAX_TOKENS = 512
-"""Tokens; the engine's own default is none, and a small model may ramble on for ever."""
+"""The engine's own default is no limit, and a small model may never end its response."""
 
 LOG_ERRORS, LOG_INFO = 1, 3
 
@@ -29,9 +29,9 @@ class EngineOptions(Struct, frozen=True):
     """
     How to run the engine.
 
-    `port` 0 takes a free one. `threads` is best left one under the number of cores: with as many
-    as cores, any other busy process makes each token wait for it, up to a hundred times as long.
-    `context` is the tokens of one of the `parallel` conversations.
+    `port` 0 picks a free port. `threads` should be at most the number of cores minus one: with all
+    cores, any other busy process delays each token, up to a hundredfold. `context` is the tokens of
+    each of the `parallel` requests.
     """
 
     weights: Path
@@ -45,12 +45,12 @@ class EngineOptions(Struct, frozen=True):
 
 
 def default_threads() -> int:
-    """One thread under the number of cores, and at least one."""
+    """The number of cores minus one, and at least one."""
     return max(1, (os.cpu_count() or 2) - 1)
 
 
 def load_xllamacpp(importer: Callable[[str], Any] = import_module) -> Any:
-    """The engine's module; `LocalError` says what is missing."""
+    """The engine's module; raises `LocalError` that says what is missing."""
     try:
         return importer("xllamacpp")
     except ModuleNotFoundError as error:
@@ -63,15 +63,15 @@ def load_xllamacpp(importer: Callable[[str], Any] = import_module) -> Any:
         if "libgomp" not in str(error):
             raise LocalError(f"the local engine does not load: {error}") from None
         raise LocalError(
-            "the local engine needs the system's OpenMP library, libgomp, which slim images leave "
-            "out: apt-get install -y libgomp1 (or your system's package of that name)"
+            "the local engine needs the OpenMP library libgomp, which slim container images lack: "
+            "apt-get install -y libgomp1 (or your system's package of that name)"
         ) from None
 
 
 def start(
     options: EngineOptions, importer: Callable[[str], Any] = import_module
 ) -> tuple[str, Any]:
-    """Load the weights and listen; the server's address, and the server, which must be held."""
+    """Load the weights and listen. Returns the address, and the server, which must be kept."""
     module = load_xllamacpp(importer)
     if options.port:
         _check_free(options.port)
@@ -89,21 +89,22 @@ def _check_free(port: int) -> None:
             probe.bind((HOST, port))
         except OSError:
             raise LocalError(
-                f"port {port} of {HOST} is taken: stop what is there, or give another --port"
+                f"port {port} of {HOST} is in use: stop the process that uses it, or choose "
+                "another --port"
             ) from None
 
 
 def _parameters(params: Any, options: EngineOptions) -> Any:
-    """llama.cpp's parameters: this machine only, a key, and none of its extras."""
+    """llama.cpp's parameters: this machine only, with a key, without its web page."""
     params.model.path = str(options.weights)
     params.model_alias = [options.name]
     params.offline = True
     params.hostnames = [HOST]
     params.port = options.port
     params.api_keys = [options.key]
-    params.cors_origins = ""  # its defaults are no key and any origin: every web page could ask
+    params.cors_origins = ""  # by default any web page could call it
     params.ui = False
-    params.endpoint_slots = False  # would show the prompts
+    params.endpoint_slots = False  # would show prompts
     params.endpoint_metrics = True
     params.n_parallel = options.parallel
     params.n_ctx = options.context * options.parallel

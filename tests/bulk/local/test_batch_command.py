@@ -136,14 +136,14 @@ def test_one_column_of_a_csv_file_gives_the_prompts(
             "no column `c`; there is `a`, `b`",
         ),
         ("p.txt", b"ok\n\xff\n", ["--text", "-m", "a"], 2, "line 2 is not valid UTF-8"),
-        ("p.jsonl", b"", ["--system", "x"], 2, "--system goes with --text or --column"),
-        ("p.jsonl", b"", ["--region", "eu-west-1"], 2, "--region goes with --stack"),
+        ("p.jsonl", b"", ["--system", "x"], 2, "--system needs --text or --column"),
+        ("p.jsonl", b"", ["--region", "eu-west-1"], 2, "--region needs --stack"),
         ("p.jsonl", b"", ["--window", "1y"], 2, "completion_window"),
         ("p.jsonl", b"", ["--max-cost", "-1"], 2, "max_cost_usd"),
         ("p.jsonl", b"{\n", [], 1, "line 1: This line is not parseable as valid JSON"),
         ("p.jsonl", b"", [], 1, "The input file has no lines. (empty_file)"),
         ("p.jsonl", jsonl([line("x", None)]), [], 1, "line 1: `body.model` is missing"),
-        ("p.txt", b"Hi\n", ["--text"], 2, "say which model"),
+        ("p.txt", b"Hi\n", ["--text"], 2, "name a model"),
     ],
 )
 def test_errors_are_reported_before_anything_is_sent(
@@ -205,7 +205,7 @@ def test_the_same_command_resumes_a_stopped_run(
         _, err = process.communicate(timeout=10)
     assert process.returncode == code
     if name == "SIGINT":
-        assert f"to go on: fanout batch run {path}" in err
+        assert f"to resume: fanout batch run {path}" in err
     first = Counter(prompts_sent(upstream))
     upstream.calls.clear()
     assert batch.run("run", path).code == 0
