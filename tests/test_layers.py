@@ -77,7 +77,7 @@ EFFECTS = "asyncio os pathlib random secrets socket ssl subprocess tempfile thre
 
 
 def named(path: Path) -> str:
-    """`transport/lanes` of `…/transport/lanes.py`, `http` of `…/http/__init__.py`."""
+    """`transport/engine` of `…/transport/engine.py`, `http` of `…/http/__init__.py`."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return "/".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
 

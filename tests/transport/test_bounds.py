@@ -162,7 +162,7 @@ def test_a_connection_is_used_again_after_a_body_of_known_length(plain: Upstream
             await engine.aclose()
 
     asyncio.run(run())
-    assert plain.connections <= 3  # one may be asked for before the last has been put back
+    assert plain.connections <= 3  # one may be opened before the last is back in the pool
 
 
 def test_cancelling_in_the_middle_of_a_body_closes_the_connection(plain: Upstream) -> None:

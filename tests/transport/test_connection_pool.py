@@ -55,7 +55,7 @@ def test_a_provider_that_speaks_only_http_1_is_called_over_http_1(
     assert [response.status for response in responses] == [200] * 20
     assert b"Hello" in responses[0].body
     assert [call.protocol for call in http1.calls] == ["http/1.1"] * 20
-    assert http1.connections < 10  # one tried HTTP/2; the others are used again and again
+    assert http1.connections < 10  # one tried HTTP/2; the others are reused
 
 
 def test_a_server_without_alpn_is_called_over_http_1(ca: trustme.CA) -> None:

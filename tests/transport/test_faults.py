@@ -103,7 +103,7 @@ def test_a_broken_or_invalid_response_is_a_lost_connection(
 ) -> None:
     plain.script("a", script)
     assert asyncio.run(raised_by(way, outgoing(plain, "a"))) is ConnectionLost
-    assert len(plain.calls) == 1  # a server may have begun to work on it
+    assert len(plain.calls) == 1  # the server may have received the request
 
 
 @each_way

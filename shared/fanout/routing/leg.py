@@ -116,31 +116,19 @@ def record_end(
     leg: Leg, state: AttemptState, outcome: Outcome, error: BaseException | None, now: float
 ) -> AttemptRecord:
     """Report the end of an attempt to its group, leg and watcher; return its log record."""
+    status = None
     if error is None:
+        status = 200
         state.group.succeeded(state.deployment)
     elif isinstance(error, ProviderError):
+        status = error.upstream
         state.group.failed(state.deployment, error)
+    elif isinstance(error, FanoutError):
+        status = error.status
     leg.ended = now
     leg.usage, leg.dropped = state.usage, state.dropped
     if leg.watcher is not None:
         leg.watcher.ended(leg, outcome, error)
-    return make_record(leg, state, outcome, error)
-
-
-def outcome_of(error: BaseException) -> Outcome:
-    """A cancelled attempt raises an error that is not an `Exception`."""
-    return "failed" if isinstance(error, Exception) else "cancelled"
-
-
-def make_record(
-    leg: Leg, state: AttemptState, outcome: Outcome, error: BaseException | None
-) -> AttemptRecord:
-    """The log record of an attempt that ended at `leg.ended`."""
-    status = 200 if error is None else None
-    if isinstance(error, ProviderError):
-        status = error.upstream
-    elif isinstance(error, FanoutError):
-        status = error.status
     first = None if state.first_token is None else (state.first_token - state.started) * 1000
     return AttemptRecord(
         request_id=leg.request_id,
@@ -152,8 +140,13 @@ def make_record(
         status=status,
         error=type(error).__name__ if outcome == "failed" else None,
         first_token_ms=None if first is None else round(first, 1),
-        duration_ms=round(((leg.ended or state.started) - state.started) * 1000, 1),
+        duration_ms=round((now - state.started) * 1000, 1),
         usage=state.usage,
         dropped=state.dropped,
         cost_usd=cost_of(state.deployment, state.usage),
     )
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """The outcome of an attempt that raised `error`: a cancellation is not an `Exception`."""
+    return "failed" if isinstance(error, Exception) else "cancelled"

@@ -162,7 +162,7 @@ def test_the_old_key_is_used_while_renewing_fails() -> None:
         keys.service.is_down = True
         assert await keys.values_in_a_request() == ("old",)
         assert await keys.values_in_a_request() == ("old",)
-        assert keys.service.fetched == ["A", "A"]  # nor is it tried with every request
+        assert keys.service.fetched == ["A", "A"]  # renewing is not tried with every request
         keys.service.is_down = False
         keys.service.values["Stack/A"] = "new"
         keys.now += RENEW_PAUSE
@@ -237,7 +237,7 @@ def test_a_secret_without_a_value_is_fetched_again_soon_and_the_hint_says_how_to
 @pytest.mark.parametrize("names", ["A", "A B"])
 def test_a_secret_that_cannot_be_read_gives_no_key_and_the_hint_says_so(names: str) -> None:
     async def main() -> None:
-        keys = KeySource(Service(B="b"), names)  # A is somebody else's
+        keys = KeySource(Service(B="b"), names)  # access to A is denied
         assert await keys.values() == ()
         assert keys.source.hint(A) == "Secrets Manager could not be read; try again"
 

@@ -45,7 +45,7 @@ def value_or_error(outcome: Outcome[str]) -> Any:
 # ---- map_all ----
 
 
-def test_outcomes_are_in_the_items_order_failures_in_their_place() -> None:
+def test_outcomes_failures_included_are_in_the_order_of_the_items() -> None:
     async def main() -> None:
         outcomes = await map_all(Work(), [3, -1, 2], limit=9)
         assert [value_or_error(outcome) for outcome in outcomes] == ["3", -1, "2"]
@@ -110,7 +110,7 @@ def test_items_may_come_slowly_and_calls_begin_as_they_come() -> None:
 
         outcomes = await map_all(work, slowly(), limit=2)
         assert [value_or_error(outcome) for outcome in outcomes] == ["2.5"] * 5
-        # drawn at 1, 2; places free at 3.5 and 4.5, where each waits a second for its item
+        # read at 1, 2; slots free at 3.5 and 4.5, where each waits a second for its item
         assert (now(), work.peak) == (10.5, 2)
         async with map_each(work, slowly(), limit=9) as each:
             seen = [index async for index, _ in each]

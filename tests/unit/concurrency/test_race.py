@@ -251,7 +251,7 @@ def test_an_error_in_discard_does_not_change_the_result() -> None:
     run(main())
 
 
-def test_cancelling_the_caller_reaches_every_call_and_waits_for_it() -> None:
+def test_cancelling_a_race_cancels_every_call_and_waits_for_it() -> None:
     async def main() -> None:
         scripted = ScriptedCalls()
         calls = [scripted.call(name, name, 9.0, closing=0.5) for name in "ab"]

@@ -174,7 +174,7 @@ def test_a_fallback_opens_the_next_only_when_one_has_failed() -> None:
     run(main())
 
 
-def test_cancelling_the_caller_of_an_undecided_race_closes_every_stream() -> None:
+def test_cancelling_an_undecided_race_closes_every_stream() -> None:
     async def main() -> None:
         scripted = ScriptedCalls()
         openers = [scripted.stream(name, "role", 99.0) for name in "ab"]
@@ -186,7 +186,7 @@ def test_cancelling_the_caller_of_an_undecided_race_closes_every_stream() -> Non
     run(main())
 
 
-def test_cancelling_the_caller_while_losers_are_closing_closes_the_winner_too() -> None:
+def test_cancelling_a_race_while_losers_are_closing_closes_the_winner_too() -> None:
     async def main() -> None:
         scripted = ScriptedCalls()
         slow = scripted.stream("slow", 99.0, closing=1.0)

@@ -138,7 +138,7 @@ def test_a_model_may_win_a_race_by_its_fallback_under_the_fallbacks_name() -> No
     run(main())
 
 
-def test_a_streamed_runner_whose_fallback_answers_tells_its_usage() -> None:
+def test_in_a_streamed_race_the_report_has_the_usage_of_a_winning_fallback() -> None:
     async def main() -> None:
         harness = Harness(
             a=refuses(500), b=answers("B"), c=answers("C", after=9.0), router_settings=TO_B

@@ -35,7 +35,7 @@ WAYS: list[Any] = [
 every_way = pytest.mark.parametrize("ask", WAYS)
 
 
-# ---- another of the group ----
+# ---- failover in the group ----
 
 
 @every_way
@@ -95,7 +95,7 @@ def test_a_deployment_that_does_not_support_a_parameter_is_skipped() -> None:
     run(main())
 
 
-# ---- what counts as a failure, and as which ----
+# ---- errors ----
 
 ERRORS: list[Any] = [
     pytest.param(refuses(408), TimedOut, 2, id="408"),

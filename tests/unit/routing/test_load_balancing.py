@@ -92,7 +92,7 @@ def test_calls_in_flight_are_divided_by_the_weight() -> None:
         both = group([light, heavy], Clock())
         async with both.slot(light), both.slot(heavy), both.slot(heavy), both.slot(heavy):
             assert both.pick() == heavy
-            async with both.slot(heavy):  # both are as busy as they weigh: the draw decides
+            async with both.slot(heavy):  # equally busy for their weight: the random number decides
                 assert both.pick() == light
 
     run(main())
@@ -115,7 +115,7 @@ def test_deployments_to_avoid_are_not_picked() -> None:
     assert both.pick({first.id, second.id}) is None
 
 
-# ---- places ----
+# ---- slots ----
 
 
 def test_no_more_calls_than_slots_are_in_flight() -> None:
@@ -144,13 +144,13 @@ def test_a_call_cancelled_while_it_waits_for_a_slot_is_not_counted() -> None:
         async with both.slot(narrow):
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(1.0), both.slot(narrow):
-                    pytest.fail("there was no place")
+                    pytest.fail("there was no slot")
         assert both.pick() == narrow
 
     run(main())
 
 
-# ---- cooling down ----
+# ---- cooldown ----
 
 
 @pytest.mark.parametrize("kind", [Overloaded, TimedOut, Broken])

@@ -15,7 +15,7 @@ def leg(retries: int | None = None, deadline: float | None = None) -> Leg:
     return Leg("m", "r", retries=retries, deadline=deadline)
 
 
-# ---- how often, and when ----
+# ---- number and times of retries ----
 
 
 def test_retries_wait_with_full_jitter_and_not_after_the_last() -> None:
@@ -51,7 +51,7 @@ def test_a_group_waits_after_each_round_and_not_after_each_call() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ours", "router", "service", "calls"),
+    ("own", "router", "service", "calls"),
     [
         ({}, {}, {}, 3),
         ({"num_retries": 0}, {"num_retries": 4}, {"num_retries": 5}, 1),
@@ -60,11 +60,11 @@ def test_a_group_waits_after_each_round_and_not_after_each_call() -> None:
     ],
 )
 def test_num_retries_is_set_by_deployment_router_or_litellm_settings_and_is_two_by_default(
-    ours: dict[str, int], router: dict[str, int], service: dict[str, int], calls: int
+    own: dict[str, int], router: dict[str, int], service: dict[str, int], calls: int
 ) -> None:
     async def main() -> None:
         harness = Harness(
-            a=refuses(500), params={"a": ours}, router_settings=router, litellm_settings=service
+            a=refuses(500), params={"a": own}, router_settings=router, litellm_settings=service
         )
         with pytest.raises(Overloaded):
             await harness.ask()
@@ -101,7 +101,7 @@ def test_retry_after_replaces_the_jitter(limited: Script, seconds: float) -> Non
     run(main())
 
 
-# ---- no longer than there is time ----
+# ---- deadlines ----
 
 
 def test_a_pause_that_would_pass_the_deadline_is_not_started() -> None:
@@ -135,7 +135,7 @@ def test_a_deadline_ends_a_pause() -> None:
     run(main())
 
 
-# ---- a deployment's own time-out ----
+# ---- timeouts of a deployment ----
 
 
 def test_a_deployments_timeout_ends_its_attempt_and_another_is_called() -> None:
@@ -197,7 +197,7 @@ def test_waiting_for_a_slot_does_not_count_against_the_timeout() -> None:
     run(main())
 
 
-# ---- cooling down ----
+# ---- cooldown ----
 
 
 def test_a_rate_limited_deployment_is_not_called_until_its_retry_after() -> None:
@@ -249,7 +249,7 @@ def test_all_requests_share_the_cooldowns_of_a_group() -> None:
     run(main())
 
 
-# ---- places ----
+# ---- slots ----
 
 
 def test_a_stream_holds_its_slot_until_it_is_closed() -> None:

@@ -139,11 +139,11 @@ def test_request_timeout_is_another_name_for_timeout() -> None:
 def test_fallbacks_are_for_every_model_or_for_one(fallbacks: Any, found: Any) -> None:
     request = parsed(fallbacks=fallbacks)
     assert request.fallbacks == found
-    spare = {name for names in (found or {}).values() for name in names}
-    assert request.names == {"a", *spare}
+    fallbacks_found = {name for names in (found or {}).values() for name in names}
+    assert request.names == {"a", *fallbacks_found}
 
 
-# ---- refusals ----
+# ---- errors ----
 
 REFUSED: list[Any] = [
     ({"model": None}, "model", "missing"),

@@ -248,7 +248,7 @@ def test_a_huge_frame_in_small_parts_takes_linear_time() -> None:
     assert best < 10
 
 
-# AWS's own names begin with a colon, and mean something.
+# AWS's own names begin with a colon.
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters=":"), min_size=1, max_size=20)
 HEADERS = st.dictionaries(NAMES, st.text(max_size=20))
 FRAMES = st.one_of(

@@ -16,6 +16,6 @@ def test_the_deepest_value_that_is_read_can_be_written_inside_another(
 
 
 @pytest.mark.parametrize("levels", [MAX_DEPTH + 1, 1_000, 100_000])
-def test_one_level_more_is_refused_in_words(levels: int) -> None:
+def test_one_level_more_is_rejected_with_a_message(levels: int) -> None:
     with pytest.raises(BadJSON, match="nested too deeply"):
         decode_strict(b'{"a":' * levels + b"1" + b"}" * levels)
