@@ -58,6 +58,7 @@ def test_the_next_server_resumes_the_job(upstream: Upstream, tmp_path: Path, nam
     assert 0 < len(stored) < LINES
     first = prompts_sent(upstream.calls)
     upstream.calls.clear()
+    upstream.script("a", answers("Hello"))  # the rest need not be slow
     with server(config, tmp_path / "home") as (_, client):
         batch = wait(client, batch)
         lines = output(client, batch.output_file_id)
