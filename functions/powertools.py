@@ -121,7 +121,7 @@ class PowertoolsBulkObserver(PowertoolsObserver):
             | {"LineCostUSD": (MetricUnit.NoUnit, totals.cost)},
         )
 
-    def stuck(self, jobs: int) -> None:
+    def overdue(self, jobs: int) -> None:
         """Write the number of overdue jobs."""
         write_metrics(self._service, {"StuckJobs": (MetricUnit.Count, float(jobs))})
 

@@ -35,7 +35,7 @@ class ExecutionEvent(Event):
 
     @property
     def value(self) -> Execution:
-        """The same for `fanout.bulk.aws`, which knows no pydantic."""
+        """The same as a struct, for `fanout.bulk.aws`."""
         return Execution(self.id, self.started)
 
 

@@ -57,7 +57,7 @@ class JobRuntime:
 
         async def report(handlers: StepHandlers) -> int:
             if count := await handlers.count_overdue():
-                self._observer.stuck(count)
+                self._observer.overdue(count)
             return count
 
         return self.run(report)

@@ -171,6 +171,6 @@ def test_a_workers_lines_and_overdue_jobs_are_written_with_the_stacks_name(
     observer = PowertoolsBulkObserver(service)
     observer.lines(Totals(done=3, failed=1, cost=0.5))
     assert values(sums(capsys)[""]) == {"Lines": 4.0, "LineFailures": 1.0, "LineCostUSD": 0.5}
-    observer.stuck(2)
+    observer.overdue(2)
     found = sums(capsys)[""]
     assert (found["service"], values(found)) == (service, {"StuckJobs": 2.0})

@@ -81,8 +81,8 @@ Start: TypeAlias = ExistingJob | StartRequest | InboxObject
 class JobStarter:
     """Creates jobs in a stack; `check` raises `BadLine` for a model that may not be used."""
 
-    def __init__(self, bulk: AWSBatchService, bucket: str, check: Callable[[str], None]) -> None:
-        self._bulk = bulk
+    def __init__(self, service: AWSBatchService, bucket: str, check: Callable[[str], None]) -> None:
+        self._service = service
         self._bucket = bucket
         self._check = check
 
@@ -104,7 +104,7 @@ class JobStarter:
 
     async def _existing(self, job_id: str) -> str:
         try:
-            return (await self._bulk.jobs.find(job_id, None)).id
+            return (await self._service.jobs.find(job_id, None)).id
         except NotFound:
             raise RequestError(f"there is no job `{job_id[:80]}`", "job") from None
 
@@ -114,7 +114,7 @@ class JobStarter:
         request = _inbox_request(new)
         name = f"{new.key}#{new.sequencer}"
         until = int(execution.started.timestamp()) + RETENTION
-        if await self._bulk.table.claim("inbox", name, execution.id, until) != execution.id:
+        if await self._service.table.claim("inbox", name, execution.id, until) != execution.id:
             return None
         return await self._create(request, execution)
 
@@ -122,17 +122,17 @@ class JobStarter:
         """Create the job of a request, unless an earlier attempt of this execution has done so."""
         job = self._draft(request, execution)
         try:
-            return (await self._bulk.jobs.find(job.id, None)).id
+            return (await self._service.jobs.find(job.id, None)).id
         except NotFound:
             pass
         source = self._key(request.input, "input")
-        files = self._bulk.files
+        files = self._service.files
         try:  # the job gets a copy: the object may change while the job runs
             await files.blobs.join([source], job.input_key)
         except FileNotFoundError:
             raise RequestError(f"there is no object `{request.input[:200]}`", "input") from None
         await files.register(job.input_key, source.rpartition("/")[2], "batch", OWNER)
-        await self._bulk.jobs.registry.create(job.id, job)
+        await self._service.jobs.registry.create(job.id, job)
         return job.id
 
     def _draft(self, request: StartRequest, execution: Execution) -> Job:
@@ -158,7 +158,7 @@ class JobStarter:
         output = OUTBOX + f"{job_id}/"
         if request.output is not None:
             output = self._key(request.output, "output")
-        return replace(self._bulk.jobs.draft(new, file, OWNER), id=job_id, deliver_to=output)
+        return replace(self._service.jobs.draft(new, file, OWNER), id=job_id, deliver_to=output)
 
     def _key(self, url: str, param: str) -> str:
         """The key in the stack's bucket that an `s3://` address names."""
