@@ -8,7 +8,8 @@ from textwrap import fill
 from fanout.providers import registry
 from fanout.providers.base import Header, Provider, SigV4
 from fanout.providers.openai.chat import HINTS
-from fanout.providers.rows import PREFIXES, RARE, ROWS, Row
+from fanout.providers.row import RARE, Row
+from fanout.providers.rows import PREFIXES, ROWS
 
 HEAD = """# Providers
 

@@ -80,7 +80,7 @@ def usual() -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("model", "folders"),
-    [("groq/m", {"openai"}), ("openai/m", {"openai"}), ("anthropic/m", {"anthropic", "openai"})],
+    [("groq/m", {"openai"}), ("openai/m", {"openai"}), ("anthropic/m", {"anthropic"})],
 )
 def test_the_first_answer_loads_nothing_heavy_and_no_provider_that_is_not_named(
     upstream: Upstream, tmp_path: Path, model: str, folders: set[str]

@@ -293,12 +293,6 @@ def test_a_response_sent_back_equals_the_models_blocks(case: str) -> None:
     assert body["messages"][1] == {"role": "assistant", "content": response["content"]}
 
 
-def call(arguments: str) -> dict[str, Any]:
-    function = {"name": "f", "arguments": arguments}
-    calls = [{"id": "c", "type": "function", "function": function}]
-    return {"role": "assistant", "content": None, "tool_calls": calls}
-
-
 def user(part: dict[str, Any]) -> dict[str, Any]:
     return {"role": "user", "content": [part]}
 
@@ -320,8 +314,6 @@ def test_thinking_that_is_not_an_object_is_rejected() -> None:
 @pytest.mark.parametrize(
     ("message", "place"),
     [
-        (call("{"), "tool_calls[0].function.arguments"),
-        (call("[1]"), "tool_calls[0].function.arguments"),
         ({"role": "assistant", "content": "x", "thinking_blocks": ["y"]}, "thinking_blocks"),
         (image("data:image/png,abc"), "content[0].image_url.url"),
         (image("file:///etc/passwd"), "content[0].image_url.url"),

@@ -113,23 +113,6 @@ def test_media_without_a_usable_address_are_the_clients_mistake(part: dict[str, 
             {"messages": [{"role": "assistant", "thinking_blocks": [{"type": "dream"}]}]},
             "messages[0].thinking_blocks",
         ),
-        (
-            {
-                "messages": [
-                    {
-                        "role": "assistant",
-                        "tool_calls": [
-                            {
-                                "id": "c",
-                                "type": "function",
-                                "function": {"name": "f", "arguments": "[]"},
-                            }
-                        ],
-                    }
-                ]
-            },
-            "messages[0].tool_calls[0].function.arguments",
-        ),
     ],
 )
 def test_a_malformed_field_is_rejected_by_its_path(fields: dict[str, Any], param: str) -> None:
@@ -167,7 +150,8 @@ def test_document_names_have_allowed_characters_and_are_unique() -> None:
         for name in names
     ]
     body = encode(CLAUDE, messages=[{"role": "user", "content": parts}])
-    found = [block["document"]["name"] for block in body["messages"][0]["content"]]
+    blocks = body["messages"][0]["content"]
+    found = [block["document"]["name"] for block in blocks if "document" in block]
     assert found == [
         "a",
         "A 2",

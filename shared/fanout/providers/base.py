@@ -138,7 +138,12 @@ def read_error(body: bytes, shape: type[T]) -> T | None:
 
 
 class UnsupportedFields:
-    """The fields of a request that a provider does not support: rejected, or dropped and noted."""
+    """
+    The fields of a request that a provider does not support.
+
+    What the client asked for is rejected, or dropped with `drop_params`. What other providers
+    added to earlier messages is adapted in any case. Both are noted for the log.
+    """
 
     def __init__(self, target: Target, provider: str) -> None:
         self._target = target
@@ -156,8 +161,14 @@ class UnsupportedFields:
             )
         self._dropped.append(param)
 
+    def note(self, param: str) -> None:
+        """Note what is left out or adapted although nothing that the client asked for is lost."""
+        if param not in self._dropped:
+            self._dropped.append(param)
+
     @property
     def dropped(self) -> tuple[str, ...]:
+        """For the log: the names of all fields that were left out or adapted."""
         return tuple(self._dropped)
 
 
@@ -170,6 +181,7 @@ DEFAULTS: Mapping[str, tuple[object, ...]] = {
     "n": (1,),
     "parallel_tool_calls": (True,),
     "presence_penalty": (0,),
+    "reasoning_effort": ("default",),  # Groq's
     "store": (False,),
     "top_logprobs": (0,),
     "verbosity": ("medium",),
@@ -202,8 +214,8 @@ SHARED_FIELDS = frozenset(
 
 SHARED_MESSAGE_FIELDS = frozenset(
     {
+        "audio",
         "content",
-        "name",
         "reasoning_content",  # our own responses have it, and clients send them back
         "refusal",
         "role",
@@ -212,6 +224,31 @@ SHARED_MESSAGE_FIELDS = frozenset(
     }
 )
 """The same for the fields of a message."""
+
+OPENING = "Begin."
+"""The user's first words where a vendor requires some and the assistant begins."""
+
+MADE_FIELDS = frozenset(
+    {
+        "annotations",
+        "cache_control",
+        "citations",
+        "executed_tools",
+        "extra_content",
+        "images",
+        "provider_specific_fields",
+        "reasoning",
+        "reasoning_content",
+        "reasoning_details",
+        "search_results",
+        "thinking_blocks",
+    }
+)
+"""
+Fields of messages that only some vendors have. They are left out for the others.
+
+Most are of responses, which clients send back with the next turn. None changes what a message says.
+"""
 
 
 def check_fields(
@@ -224,17 +261,36 @@ def check_fields(
     """
     Account for every field of the request: those that are not listed are unsupported.
 
-    A field that has one of its `defaults` asks for nothing. A message's `name` is unsupported,
-    except a tool's, which only repeats the call's.
+    A field that has one of its `defaults` asks for nothing. Messages have no names in the other
+    APIs, so `name` is left out. So is any unknown field of an assistant's message, because another
+    vendor's response had it.
     """
     for name, value in request.body.items():
         if value is not None and name not in fields and value not in defaults.get(name, ()):
             unsupported.add(name)
+    for name in request.extensions:
+        if request.body.get(name) not in defaults.get(name, ()):
+            unsupported.add(name, "the value is another vendor's")
     for index, message in enumerate(request.body["messages"]):
         raw: Object = message
-        for name, value in raw.items():
-            if value is not None and value != [] and name not in message_fields:
-                why = "use `tool_calls`" if name == "function_call" else ""
-                unsupported.add(f"messages[{index}].{name}", why)
-        if raw.get("name") and raw["role"] not in {"tool", "function"}:
-            unsupported.add(f"messages[{index}].name", "messages have no names")
+        if not message_fields.issuperset(raw):
+            _check_message(raw, f"messages[{index}]", unsupported, message_fields)
+
+
+def _check_message(
+    raw: Object, path: str, unsupported: UnsupportedFields, known: frozenset[str]
+) -> None:
+    for name in sorted(raw.keys() - known):
+        value = raw[name]
+        if value is None or value == []:
+            continue
+        if name == "name":
+            # A tool's name only repeats its call's.
+            if value and raw["role"] not in {"tool", "function"}:
+                unsupported.note("messages[].name")
+        elif name == "function_call":
+            unsupported.add(f"{path}.{name}", "use `tool_calls`")
+        elif name in MADE_FIELDS or raw["role"] == "assistant":
+            unsupported.note(f"messages[].{name}")
+        else:
+            unsupported.add(f"{path}.{name}")

@@ -1,4 +1,8 @@
-"""The only list of providers, by name. A provider's folder is imported when it is first used."""
+"""
+The only list of providers, by name.
+
+A provider's folder, and the rows, are imported when they are first used.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +11,28 @@ from importlib import import_module
 
 from ..errors import ConfigError
 from .base import Provider
-from .rows import PREFIXES, ROWS, make_provider
 
 FOLDERS = ("anthropic", "azure", "bedrock", "cohere", "gemini", "openai")
 
 
 def names() -> list[str]:
     """Every provider's name, sorted."""
+    from .rows import ROWS
+
     return sorted({*FOLDERS, *ROWS})
 
 
 @lru_cache
 def find(name: str) -> Provider:
     """The provider called `name`; `ConfigError` if there is none."""
-    if row := ROWS.get(name):
-        return make_provider(row)
     if name in FOLDERS:
         provider: Provider = import_module(f".{name}.provider", __package__).PROVIDER
         return provider
+    from .row import make_provider
+    from .rows import ROWS
+
+    if row := ROWS.get(name):
+        return make_provider(row)
     raise ConfigError(f"there is no provider `{name}`; known are {', '.join(names())}")
 
 
@@ -36,7 +44,11 @@ def split_model(model: str) -> tuple[str, str] | None:
     like one vendor's names. `None` if it is neither.
     """
     head, slash, rest = model.partition("/")
-    if slash and (head in ROWS or head in FOLDERS):
+    if slash and head in FOLDERS:
+        return (head, rest) if rest else None
+    from .rows import PREFIXES, ROWS
+
+    if slash and head in ROWS:
         return (head, rest) if rest else None
     for prefix, provider in PREFIXES:
         if model.startswith(prefix):

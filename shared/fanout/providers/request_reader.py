@@ -1,45 +1,39 @@
 """
 Reads the parts of OpenAI's request for the codecs of vendors that have another API.
 
-These are messages, content parts, tool calls and tools. What no such vendor supports is rejected or
+These are messages, content parts and tool calls. What no such vendor supports is rejected or
 dropped here, with the same words for all. What is sent to a vendor is in the vendor's folder.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from msgspec import MsgspecError, Struct
 
 from ..errors import RequestError
 from ..schema.chat import Object
 from ..schema.request import (
-    AllowedTools,
     AssistantMessage,
     AssistantPart,
     AudioPart,
     ChatRequest,
-    CustomTool,
     CustomToolCall,
     DeveloperMessage,
     FilePart,
     FileRef,
-    Function,
     FunctionMessage,
     FunctionToolCall,
     ImagePart,
     ImageURL,
     InputAudio,
-    JSONSchema,
-    NamedCustom,
-    NamedFunction,
+    OtherPart,
     RefusalPart,
-    SchemaFormat,
     SystemMessage,
-    TextFormat,
     TextPart,
     ToolMessage,
+    ToolPart,
     UserMessage,
     UserPart,
 )
@@ -49,7 +43,7 @@ from .base import UnsupportedFields
 Block: TypeAlias = dict[str, Any]
 """A JSON object of the vendor's."""
 
-_ONLY_FUNCTIONS = "only functions can be called"
+ONLY_FUNCTIONS = "only functions can be called"
 
 
 def without_none(fields: Object) -> Block:
@@ -90,6 +84,8 @@ def split_turns(
     `roles` has the vendor's name of each role; a role without one is of a system message.
     Neighbors with one role become one turn, so that the results of parallel tool calls stay
     together. A message without blocks is left out.
+
+    A conversation of system messages alone is the user's: no vendor responds to none.
     """
     system: list[Block] = []
     turns: list[tuple[str, list[Block]]] = []
@@ -102,7 +98,24 @@ def split_turns(
             turns[-1][1].extend(blocks)
         elif blocks:
             turns.append((role, [*blocks]))
-    return system, turns
+    if turns:
+        return system, turns
+    if not system:
+        if unsupported.dropped:
+            return [], [("user", [])]
+        raise RequestError("`messages` has nothing but empty messages", "messages")
+    unsupported.note("messages[].role")
+    return [], [("user", system)]
+
+
+def open_with_user(
+    turns: list[tuple[str, list[Block]]], block: Block, unsupported: UnsupportedFields
+) -> list[tuple[str, list[Block]]]:
+    """`turns` with a user's turn of this `block` before them if an assistant's is the first."""
+    if turns[0][0] == "user":
+        return turns
+    unsupported.note("messages[0].role")
+    return [("user", [block]), *turns]
 
 
 # ---- content ----
@@ -142,14 +155,30 @@ def encode_content(
             yield block, {}
     else:
         for index, part in enumerate(content or ()):
-            if block := _encode_part(part, f"{path}.content[{index}]", unsupported, encoders):
+            if assistant and not isinstance(part, TextPart | RefusalPart):
+                unsupported.note("messages[].content[]")
+            elif block := _encode_part(part, f"{path}.content[{index}]", unsupported, encoders):
                 yield block, raw["content"][index]
     if assistant and assistant.refusal and (block := encoders.text(assistant.refusal)):
         yield block, {}
+    if assistant and assistant.audio:
+        text = _transcript(assistant, path, unsupported)
+        if text and not content and (block := encoders.text(text)):
+            yield block, {}
+
+
+def _transcript(message: AssistantMessage, path: str, unsupported: UnsupportedFields) -> str:
+    """The words of an earlier spoken response; only OpenAI has the sound itself, by its id."""
+    text = (message.audio or {}).get("transcript")
+    if isinstance(text, str):
+        unsupported.note("messages[].audio")
+        return text
+    unsupported.add(f"{path}.audio", "give its `transcript` as well")
+    return ""
 
 
 def _encode_part(
-    part: UserPart | AssistantPart,
+    part: UserPart | AssistantPart | ToolPart,
     path: str,
     unsupported: UnsupportedFields,
     encoders: PartEncoders,
@@ -170,6 +199,8 @@ def _encode_part(
             unsupported.add(path, "files are not supported")
         case AudioPart():
             unsupported.add(path, "audio is not supported")
+        case OtherPart(kind=kind):
+            unsupported.add(path, f"`{kind[:32]}` is not supported")
     return None
 
 
@@ -179,23 +210,7 @@ def reject_low_detail(image: ImageURL, path: str, unsupported: UnsupportedFields
         unsupported.add(f"{path}.detail", "images are always seen in full")
 
 
-def read_data_uri(uri: str) -> tuple[str, str] | None:
-    """`data:image/png;base64,AAAA` -> `("image/png", "AAAA")`; `None` if it is not base64."""
-    head, comma, data = uri.partition(",")
-    if not (comma and head.startswith("data:") and head.endswith(";base64")):
-        return None
-    return head.removeprefix("data:").split(";")[0].lower(), data
-
-
-def split_data_uri(uri: str, path: str) -> tuple[str, str]:
-    """The same; `RequestError` if it is not base64."""
-    parts = read_data_uri(uri)
-    if parts is None:
-        raise RequestError(f"`{path}` is not a base64 data URI (`data:TYPE;base64,DATA`)", path)
-    return parts
-
-
-# ---- tool calls and tools ----
+# ---- tool calls ----
 
 
 def function_calls(
@@ -205,81 +220,21 @@ def function_calls(
     for index, call in enumerate(message.tool_calls or ()):
         place = f"{path}.tool_calls[{index}]"
         if isinstance(call, CustomToolCall):
-            unsupported.add(place, _ONLY_FUNCTIONS)
+            unsupported.add(place, ONLY_FUNCTIONS)
         else:
             yield call, raw["tool_calls"][index], place
 
 
-def read_arguments(call: FunctionToolCall, path: str) -> dict[str, Any]:
-    """The arguments as a JSON object, which OpenAI's request has as a string."""
+def read_arguments(call: FunctionToolCall, unsupported: UnsupportedFields) -> dict[str, Any]:
+    """
+    The arguments as a JSON object, which OpenAI's request has as a string.
+
+    Models write other text, too. It is then the value of `arguments`; the tool's result, which is
+    in the conversation, says what was wrong with it.
+    """
+    arguments = call.function.arguments
     try:
-        return json.decode(call.function.arguments or "{}", type=dict[str, Any])
-    except (MsgspecError, RecursionError) as error:
-        place = f"{path}.function.arguments"
-        raise RequestError(f"`{place}` is not a JSON object: {error}", place) from None
-
-
-def function_tools(
-    request: ChatRequest, unsupported: UnsupportedFields
-) -> Iterator[tuple[Function, Object, str]]:
-    """The functions that the model may call, each with its tool's JSON and path."""
-    for index, tool in enumerate(request.tools or ()):
-        path = f"tools[{index}]"
-        if isinstance(tool, CustomTool):
-            unsupported.add(path, _ONLY_FUNCTIONS)
-        else:
-            yield tool.function, request.body["tools"][index], path
-
-
-def object_schema(function: Function) -> Block:
-    """A function's parameters as a schema of an object, even if it has none."""
-    return {"type": "object", **(function.parameters or {"properties": {}})}
-
-
-class Choice(Struct, frozen=True):
-    """
-    OpenAI's `tool_choice`. `mode` is `None` if the request has none.
-
-    `function` is the only one to call; `allowed` are the names of those that may be called.
-    """
-
-    mode: Literal["auto", "none", "required"] | None = None
-    function: str | None = None
-    allowed: frozenset[str] | None = None
-
-    def allows(self, name: str) -> bool:
-        return self.allowed is None or name in self.allowed
-
-
-def read_choice(request: ChatRequest, unsupported: UnsupportedFields) -> Choice:
-    match request.tool_choice:
-        case NamedFunction(function=function):
-            return Choice("required", function.name)
-        case AllowedTools(required=required, names=names):
-            return Choice("required" if required else "auto", allowed=names)
-        case NamedCustom():
-            unsupported.add("tool_choice", _ONLY_FUNCTIONS)
-            return Choice()
-        case mode:
-            return Choice(mode)
-
-
-# ---- response format ----
-
-
-def read_schema(request: ChatRequest, unsupported: UnsupportedFields) -> JSONSchema | None:
-    """The schema of `response_format`, for vendors that support no other format than text."""
-    match request.response_format:
-        case None | TextFormat():
-            return None
-        case SchemaFormat(json_schema=asked) if asked.schema is not None:
-            return asked
-        case _:
-            unsupported.add("response_format", "it needs a `json_schema` with a `schema`")
-            return None
-
-
-def describe_schema(asked: JSONSchema) -> Block:
-    """The schema itself, with the format's description unless it has its own."""
-    about = {"description": asked.description} if asked.description else {}
-    return {**about, **(asked.schema or {})}
+        return json.decode(arguments or "{}", type=dict[str, Any])
+    except (MsgspecError, RecursionError):
+        unsupported.note("messages[].tool_calls[].function.arguments")
+        return {"arguments": arguments}

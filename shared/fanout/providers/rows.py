@@ -9,63 +9,10 @@ is what happens when a stream is cancelled, by OpenRouter's list
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from msgspec import Struct, field
-
-from .base import Billing, Provider
-from .openai.chat import Quirks
-from .openai.errors import explain
-from .openai.normalize import make_codec
-
-# These always send a stream's usage, and may reject a request that asks for it.
-NO_STREAM_OPTIONS = frozenset({"stream_options"})
-OLD_LIMIT = {"max_completion_tokens": "max_tokens"}
-
-# Fields that few but OpenAI support. A row lists them if its vendor is known to ignore or to
-# reject unknown fields; otherwise they are sent, and the vendor decides.
-RARE = frozenset(
-    {
-        "audio",
-        "function_call",
-        "functions",
-        "metadata",
-        "modalities",
-        "moderation",
-        "prediction",
-        "prompt_cache_key",
-        "prompt_cache_options",
-        "prompt_cache_retention",
-        "safety_identifier",
-        "service_tier",
-        "store",
-        "top_k",  # not OpenAI's either
-        "verbosity",
-        "web_search_options",
-    }
-)
-LOGPROBS = frozenset({"logprobs", "top_logprobs"})
-
-
-class Row(Struct, frozen=True):
-    """
-    One OpenAI-compatible vendor. Its quirks are `drop`, `rename`, `default` and `developer`.
-
-    Without `developer`, a message with that role is sent as `system`.
-    """
-
-    name: str
-    base_url: str
-    key: str
-    drop: frozenset[str] = frozenset()
-    rename: Mapping[str, str] = field(default_factory=dict)
-    default: Mapping[str, Any] = field(default_factory=dict)
-    developer: bool = False
-    key_optional: bool = False
-    billing: Billing = "unknown"
-    other_keys: tuple[str, ...] = ()
-
+from .call_ids import IdRule
+from .openai.history import MessageRules
+from .openai.rules import OTHER_SERVERS, Family
+from .row import LOGPROBS, NO_STREAM_OPTIONS, OLD_LIMIT, RARE, Row
 
 _ROWS = (
     # github.com/Cerebras/cerebras-cloud-sdk-python: types/chat/completion_create_params.py
@@ -74,6 +21,8 @@ _ROWS = (
         "https://api.cerebras.ai/v1",
         "CEREBRAS_API_KEY",
         drop=RARE - {"prediction", "service_tier"},
+        # Its API rejects other fields of messages: github.com/anomalyco/opencode, 2026-03.
+        messages=MessageRules(frozenset({"name"}), strict=True),
     ),
     # api-docs.deepseek.com/api/create-chat-completion; it ignores unknown fields.
     Row(
@@ -83,6 +32,12 @@ _ROWS = (
         drop=RARE | {"logit_bias", "n", "parallel_tool_calls", "seed", "user"},
         rename=OLD_LIMIT,
         billing="stops",
+        # …/guides/thinking_mode: its models need their reasoning back in a loop of tools. 2026-11
+        messages=MessageRules(
+            frozenset({"name", "prefix", "reasoning_content"}), reasoning="reasoning_content"
+        ),
+        # …/guides/reasoning_model, "Not supported features", 2026-11
+        families=(Family("deepseek-reasoner", LOGPROBS),),
     ),
     Row(
         "fireworks_ai",
@@ -91,6 +46,11 @@ _ROWS = (
         rename=OLD_LIMIT,
         billing="stops",
         other_keys=("FIREWORKS_AI_API_KEY", "FIREWORKSAI_API_KEY", "FIREWORKS_AI_TOKEN"),
+        # docs.fireworks.ai/guides/reasoning: `reasoning_content` may be sent back. 2026-11
+        messages=MessageRules(
+            frozenset({"function_call", "name", "reasoning_content", "refusal"}),
+            reasoning="reasoning_content",
+        ),
     ),
     # console.groq.com/docs/openai; github.com/groq/groq-python: no model supports penalties.
     Row(
@@ -102,6 +62,9 @@ _ROWS = (
         | {"frequency_penalty", "logit_bias", "n", "presence_penalty"},
         developer=True,
         billing="continues",
+        # It rejects other fields of messages, and `reasoning` with models that do not reason.
+        # github.com/groq/groq-python: chat_completion_assistant_message_param.py, 2026-11
+        messages=MessageRules(frozenset({"function_call", "name"}), strict=True),
     ),
     # github.com/mistralai/client-python: models/chatcompletionrequest.py; other fields are a 422.
     Row(
@@ -114,6 +77,17 @@ _ROWS = (
         | {"logit_bias", "user"},
         rename={**OLD_LIMIT, "seed": "random_seed"},
         billing="continues",
+        # github.com/mistralai/mistral-common: protocol/instruct/validator.py, 2026-11
+        messages=MessageRules(
+            frozenset({"prefix"}),
+            strict=True,
+            ids=IdRule(r"[a-zA-Z0-9]{9}", length=9),
+            names=False,
+            empty=False,
+            late_system=False,
+            after_tools="Done.",
+            prefix="prefix",
+        ),
     ),
     Row(
         "hosted_vllm",
@@ -121,6 +95,10 @@ _ROWS = (
         "HOSTED_VLLM_API_KEY",
         key_optional=True,
         billing="stops",
+        # docs.vllm.ai/en/latest/features/reasoning_outputs: once `reasoning_content`. 2026-11
+        messages=MessageRules(
+            frozenset({"function_call", "name", "reasoning", "refusal"}), reasoning="reasoning"
+        ),
     ),
     # docs.ollama.com/api/openai-compatibility; it ignores fields that are not listed there.
     Row(
@@ -131,6 +109,8 @@ _ROWS = (
         rename=OLD_LIMIT,
         key_optional=True,
         billing="stops",
+        # github.com/ollama/ollama: openai/openai.go, `Message`, 2026-11
+        messages=MessageRules(frozenset({"name", "reasoning"}), reasoning="reasoning"),
     ),
     Row(
         "openrouter",
@@ -138,6 +118,23 @@ _ROWS = (
         "OPENROUTER_API_KEY",
         developer=True,
         other_keys=("OR_API_KEY",),
+        # openrouter.ai/docs: guides/best-practices/reasoning-tokens, …/prompt-caching, and
+        # features/multimodal/pdfs (`annotations`), 2026-11
+        messages=MessageRules(
+            frozenset(
+                {
+                    "annotations",
+                    "cache_control",
+                    "function_call",
+                    "images",
+                    "name",
+                    "reasoning",
+                    "reasoning_details",
+                    "refusal",
+                }
+            ),
+            reasoning="reasoning",
+        ),
     ),
     # docs.perplexity.ai/docs/sonar/openai-compatibility; its models search, and call no tools.
     Row(
@@ -151,6 +148,11 @@ _ROWS = (
         rename=OLD_LIMIT,
         billing="continues",
         other_keys=("PERPLEXITYAI_API_KEY",),
+        # "user or tool message(s) should alternate with assistant message(s)":
+        # docs.perplexity.ai/docs/sonar/openai-compatibility, 2026-11
+        messages=MessageRules(
+            strict=True, names=False, empty=False, late_system=False, alternate=True
+        ),
     ),
     Row(
         "together_ai",
@@ -167,6 +169,16 @@ _ROWS = (
         "XAI_API_KEY",
         drop=(RARE - {"web_search_options"}) | {"logit_bias"},
         billing="stops",
+        # "Each message must have at least one content element"; docs.x.ai/docs/api-reference,
+        # 2026-11
+        messages=MessageRules(frozenset({"name"}), strict=True, empty=False),
+        # docs.x.ai/docs/guides/reasoning, 2026-11
+        families=(
+            Family(
+                r"grok-(?:4|code|3-mini)(?!.*non-reasoning)",
+                frozenset({"frequency_penalty", "presence_penalty", "stop"}),
+            ),
+        ),
     ),
     # Your own engine, such as `fanout local serve`.
     Row(
@@ -176,14 +188,15 @@ _ROWS = (
         rename=OLD_LIMIT,
         key_optional=True,
         billing="stops",
+        messages=OTHER_SERVERS,
     ),
     # Any other OpenAI-compatible server; the config has its address.
     Row(
         "openai_like",
         "{api_base}",
         "OPENAI_LIKE_API_KEY",
-        developer=True,
         key_optional=True,
+        messages=OTHER_SERVERS,
     ),
 )
 
@@ -225,17 +238,3 @@ PREFIXES: tuple[tuple[str, str], ...] = (
     ("grok-", "xai"),
     ("sonar", "perplexity"),
 )
-
-
-def make_provider(row: Row) -> Provider:
-    """The provider that a row describes."""
-    quirks = Quirks(row.name, row.drop, row.rename, row.default, developer=row.developer)
-    return Provider(
-        name=row.name,
-        base_url=row.base_url,
-        keys=(row.key, *row.other_keys),
-        chat=make_codec(quirks),
-        explain=explain,
-        key_optional=row.key_optional,
-        billing=row.billing,
-    )

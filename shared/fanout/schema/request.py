@@ -56,8 +56,15 @@ class RefusalPart(Part, frozen=True, kw_only=True, tag="refusal"):
     refusal: str
 
 
-UserPart: TypeAlias = TextPart | ImagePart | AudioPart | FilePart
-AssistantPart: TypeAlias = TextPart | RefusalPart
+class OtherPart(Part, frozen=True, kw_only=True, tag="*"):
+    """A part of a type that is not OpenAI's (`video_url`); the body has it."""
+
+    kind: str
+
+
+UserPart: TypeAlias = TextPart | ImagePart | AudioPart | FilePart | OtherPart
+AssistantPart: TypeAlias = TextPart | RefusalPart | ImagePart | AudioPart | FilePart | OtherPart
+ToolPart: TypeAlias = TextPart | ImagePart | AudioPart | FilePart | OtherPart
 
 
 # ---- the request: tools ----
@@ -98,7 +105,13 @@ class CustomTool(HiddenRepr, frozen=True, kw_only=True, tag_field="type", tag="c
     custom: dict[str, Any]
 
 
-Tool: TypeAlias = FunctionTool | CustomTool
+class OtherTool(HiddenRepr, frozen=True, kw_only=True, tag_field="type", tag="*"):
+    """A vendor's own tool (`browser_search`); the body has it."""
+
+    kind: str
+
+
+Tool: TypeAlias = FunctionTool | CustomTool | OtherTool
 
 
 class FunctionName(HiddenRepr, frozen=True, kw_only=True):
@@ -133,8 +146,12 @@ class AllowedTools(HiddenRepr, frozen=True, kw_only=True, tag_field="type", tag=
         )
 
 
+class OtherChoice(HiddenRepr, frozen=True, kw_only=True, tag_field="type", tag="*"):
+    """A choice of a vendor's own tool; the body has it."""
+
+
 ToolChoice: TypeAlias = (
-    Literal["none", "auto", "required"] | NamedFunction | NamedCustom | AllowedTools
+    Literal["none", "auto", "required"] | NamedFunction | NamedCustom | AllowedTools | OtherChoice
 )
 
 
@@ -170,7 +187,7 @@ class AssistantMessage(Message, frozen=True, kw_only=True, tag="assistant"):
 
 
 class ToolMessage(Message, frozen=True, kw_only=True, tag="tool"):
-    content: str | list[TextPart]
+    content: str | list[ToolPart]
     tool_call_id: str
 
 
@@ -219,7 +236,13 @@ class PythonFormat(HiddenRepr, frozen=True, kw_only=True, tag_field="type", tag=
     pass
 
 
-ResponseFormat: TypeAlias = TextFormat | JSONFormat | SchemaFormat | GrammarFormat | PythonFormat
+class OtherFormat(HiddenRepr, frozen=True, kw_only=True, tag_field="type", tag="*"):
+    """A vendor's own format (`regex`); the body has it."""
+
+
+ResponseFormat: TypeAlias = (
+    TextFormat | JSONFormat | SchemaFormat | GrammarFormat | PythonFormat | OtherFormat
+)
 
 Penalty: TypeAlias = Annotated[float, Meta(ge=-2, le=2)]
 Count: TypeAlias = Annotated[int, Meta(ge=1)]
@@ -239,10 +262,13 @@ class ChatRequest(HiddenRepr, frozen=True, gc=False, kw_only=True):
     `body` is the request as the client wrote it, without the gateway's own fields (fan-out fields,
     `stream`). OpenAI-compatible providers get the fields of `body`; the codecs of the others read
     the typed fields. Neither is ever changed.
+
+    `extensions` are the fields whose value is a vendor's own; it is only in `body`.
     """
 
     messages: Annotated[list[AnyMessage], Meta(min_length=1)]
     body: dict[str, Any]
+    extensions: tuple[str, ...] = ()
     audio: dict[str, Any] | None = None
     frequency_penalty: Penalty | None = None
     function_call: str | FunctionName | None = None

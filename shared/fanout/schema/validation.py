@@ -82,8 +82,24 @@ def _any_of(names: list[str]) -> str:
 
 
 def parse_chat(body: Mapping[str, Any]) -> ChatRequest:
-    """Check the request of one conversation; `body` has only the fields meant for the model."""
-    return convert({**body, "body": body}, ChatRequest)
+    """
+    Check the request of one conversation; `body` has only the fields meant for the model.
+
+    Values that are a vendor's own are no error: the vendor decides.
+    """
+    return _convert_extended({**body, "extensions": ()}, body, ChatRequest)
+
+
+def _convert_extended(checked: Mapping[str, Any], body: object, kind: type[T]) -> T:
+    try:
+        return convert({**checked, "body": body}, kind)
+    except RequestError:
+        from .extensions import set_aside
+
+        plain = set_aside(checked)
+        if plain is None:
+            raise
+        return convert({**plain, "body": body}, kind)
 
 
 def with_defaults(request: ChatRequest, defaults: Mapping[str, Any]) -> ChatRequest:
@@ -93,5 +109,5 @@ def with_defaults(request: ChatRequest, defaults: Mapping[str, Any]) -> ChatRequ
 
 def replace_messages(request: ChatRequest, body: Mapping[str, Any]) -> ChatRequest:
     """The same request with the messages of `body`; nothing else is checked again."""
-    messages = convert({"messages": body["messages"]}, Conversation).messages
-    return msgspec.structs.replace(request, messages=messages, body=body)
+    checked = _convert_extended({"messages": body["messages"]}, None, Conversation)
+    return msgspec.structs.replace(request, messages=checked.messages, body=body)

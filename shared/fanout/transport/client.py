@@ -107,6 +107,10 @@ class Transport:
             raise from_wire_error(deployment, error, signed.key) from None
         except DECODE_ERRORS:
             raise malformed(deployment) from None
+        if wire.one_call:
+            from ..schema.one_call import keep_first_call
+
+            completion = keep_first_call(completion)
         return ChatResponse(completion, response.headers, wire.dropped)
 
     async def _send(
@@ -145,6 +149,10 @@ class Transport:
                     )
                     raise from_response(deployment, response, signed.key)
                 chunks = _chunks(deployment, incoming, signed.key, self._max_response_bytes)
+                if wire.one_call:
+                    from ..schema.one_call import keep_first_calls
+
+                    chunks = keep_first_calls(chunks)
                 yield OpenStream(chunks, incoming.headers, wire.dropped)
         except EngineError as error:
             raise from_engine_error(deployment, error) from None

@@ -18,8 +18,9 @@ class WireRequest(HiddenRepr, frozen=True, gc=False):
     """
     A request without its secrets, so that it can be stored in a file. Its repr shows no prompt.
 
-    `path` is joined to the deployment's base URL. `dropped` has the names of the parameters that
-    the provider does not support and that `drop_params` allows to leave out.
+    `path` is joined to the deployment's base URL. `dropped` names what was left out or adapted:
+    parameters with `drop_params`, and what other providers added to earlier messages. With
+    `one_call`, the client wants at most one tool call, and the provider cannot be asked for that.
     """
 
     path: str
@@ -27,6 +28,7 @@ class WireRequest(HiddenRepr, frozen=True, gc=False):
     method: str = "POST"
     headers: Mapping[str, str] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
+    one_call: bool = False
 
     def __repr__(self) -> str:
         return f"WireRequest({self.method!r}, {self.path!r}, {len(self.body)} bytes)"

@@ -26,18 +26,22 @@ from ...schema.request import (
     ImageURL,
     ToolMessage,
 )
-from ..base import UnsupportedFields
+from ..base import OPENING, UnsupportedFields
+from ..call_ids import CallIds
+from ..media_types import split_data_uri
 from ..request_reader import (
     Block,
     ChatMessage,
     PartEncoders,
     encode_content,
     function_calls,
+    open_with_user,
     read_arguments,
     reject_low_detail,
-    split_data_uri,
     split_turns,
 )
+from ..schemas import JSON_ONLY, wants_json
+from .rules import CALL_IDS, IMAGES, is_blank, is_signed
 
 ROLES = {"user": "user", "assistant": "assistant", "tool": "user"}
 
@@ -51,10 +55,25 @@ def encode_conversation(request: ChatRequest, unsupported: UnsupportedFields) ->
     System messages are collected wherever they are: only the newest models accept them in the
     middle of a conversation. All results of parallel tool calls must be in one turn.
     """
-    encode = partial(_encode_message, unsupported=unsupported)
+    ids = CallIds(CALL_IDS)
+    encode = partial(_encode_message, unsupported=unsupported, ids=ids)
     system, turns = split_turns(request, unsupported, ROLES, encode)
+    turns = open_with_user(turns, _text(OPENING), unsupported)
+    if wants_json(request, unsupported):
+        system = [*system, _text(JSON_ONLY)]
+    if ids.changed:
+        unsupported.note("messages[].tool_calls[].id")
     messages = [{"role": role, "content": _shorten(blocks)} for role, blocks in turns]
+    if turns[-1][0] == "assistant":
+        messages[-1]["content"] = _shorten(_strip_end(turns[-1][1]))
     return {**({"system": _shorten(system)} if system else {}), "messages": messages}
+
+
+def _strip_end(blocks: list[Block]) -> list[Block]:
+    """The text that the response continues: it "cannot end with trailing whitespace"."""
+    if blocks[-1]["type"] != "text":
+        return blocks
+    return [*blocks[:-1], {**blocks[-1], "text": blocks[-1]["text"].rstrip()}]
 
 
 def _shorten(blocks: list[Block]) -> str | list[Block]:
@@ -66,7 +85,7 @@ def _shorten(blocks: list[Block]) -> str | list[Block]:
 
 
 def _encode_message(
-    message: ChatMessage, raw: Object, path: str, unsupported: UnsupportedFields
+    message: ChatMessage, raw: Object, path: str, unsupported: UnsupportedFields, ids: CallIds
 ) -> list[Block]:
     blocks = [
         block | cache_mark(part)
@@ -76,33 +95,47 @@ def _encode_message(
         case AssistantMessage():
             # Thinking first, then the text, then the calls: the order in which they were made.
             calls = [
-                _encode_call(*call) for call in function_calls(message, raw, path, unsupported)
+                _encode_call(call, raw_call, unsupported, ids)
+                for call, raw_call, _ in function_calls(message, raw, path, unsupported)
             ]
-            blocks = [*_thinking_blocks(raw, path), *blocks, *calls]
+            blocks = [*_thinking_blocks(raw, path, unsupported), *blocks, *calls]
         case ToolMessage(tool_call_id=call_id):
             content = {"content": _shorten(blocks)} if blocks else {}
-            blocks = [{"type": "tool_result", "tool_use_id": call_id, **content}]
+            blocks = [{"type": "tool_result", "tool_use_id": ids.result(call_id), **content}]
         case _:
             pass  # a system or a user message is its content
     return _mark(blocks, raw)
 
 
-def _thinking_blocks(raw: Object, path: str) -> list[Block]:
+def _thinking_blocks(raw: Object, path: str, unsupported: UnsupportedFields) -> list[Block]:
     """
     Earlier thinking, unchanged: its signature covers every letter.
 
-    `reasoning_content` has no signature, and Anthropic accepts no thinking without one.
+    Anthropic accepts no thinking without a signature. So other models' is left out, and so is
+    `reasoning_content`.
     """
     try:
-        return msgspec.convert(raw.get("thinking_blocks") or [], list[Block])
+        blocks = msgspec.convert(raw.get("thinking_blocks") or [], list[Block])
     except msgspec.ValidationError as error:
         place = f"{path}.thinking_blocks"
         raise RequestError(f"`{place}`: {error}", place) from None
+    signed = [block for block in blocks if is_signed(block)]
+    if len(signed) < len(blocks):
+        unsupported.note("messages[].thinking_blocks")
+    if not signed and raw.get("reasoning_content"):
+        unsupported.note("messages[].reasoning_content")
+    return signed
 
 
-def _encode_call(call: FunctionToolCall, raw: Object, path: str) -> Block:
-    arguments = read_arguments(call, path)
-    use = {"type": "tool_use", "id": call.id, "name": call.function.name, "input": arguments}
+def _encode_call(
+    call: FunctionToolCall, raw: Object, unsupported: UnsupportedFields, ids: CallIds
+) -> Block:
+    use = {
+        "type": "tool_use",
+        "id": ids.call(call.id),
+        "name": call.function.name,
+        "input": read_arguments(call, unsupported),
+    }
     return use | cache_mark(raw)
 
 
@@ -123,15 +156,19 @@ def _mark(blocks: list[Block], raw: Object) -> list[Block]:
 # ---- content parts ----
 
 
+def _text(text: str) -> Block:
+    return {"type": "text", "text": text}
+
+
 def _encode_text(text: str) -> Block | None:
-    """An empty text is left out: Anthropic requires that "text content blocks be non-empty"."""
-    return {"type": "text", "text": text} if text else None
+    return None if is_blank(text) else _text(text)
 
 
-def _encode_image(image: ImageURL, path: str, unsupported: UnsupportedFields) -> Block:
+def _encode_image(image: ImageURL, path: str, unsupported: UnsupportedFields) -> Block | None:
     reject_low_detail(image, path, unsupported)
     if image.url.startswith("data:"):
-        return _image(*split_data_uri(image.url, f"{path}.url"))
+        kind, data = split_data_uri(image.url, f"{path}.url")
+        return _image(kind, data, f"{path}.url", unsupported)
     if image.url.startswith(_WEB):
         return {"type": "image", "source": {"type": "url", "url": image.url}}
     raise RequestError(f"`{path}.url` is neither a web address nor a data URI", f"{path}.url")
@@ -147,7 +184,7 @@ def _encode_file(file: FileRef, path: str, unsupported: UnsupportedFields) -> Bl
         return {"type": "document", "source": {"type": "file", "file_id": given}, **title}
     kind, data = split_data_uri(given, f"{path}.file_data")
     if kind.startswith("image/"):
-        return _image(kind, data)
+        return _image(kind, data, path, unsupported)
     if kind == "application/pdf":
         source = {"type": "base64", "media_type": kind, "data": data}
     elif kind.startswith("text/"):
@@ -158,10 +195,11 @@ def _encode_file(file: FileRef, path: str, unsupported: UnsupportedFields) -> Bl
     return {"type": "document", "source": source, **title}
 
 
-def _image(kind: str, data: str) -> Block:
-    # `image/jpg` is not a registered type, but many clients send it.
-    media_type = "image/jpeg" if kind == "image/jpg" else kind
-    source = {"type": "base64", "media_type": media_type, "data": data}
+def _image(kind: str, data: str, path: str, unsupported: UnsupportedFields) -> Block | None:
+    if kind not in IMAGES:
+        unsupported.add(path, f"it cannot read `{kind}`, but PNG, JPEG, GIF and WebP")
+        return None
+    source = {"type": "base64", "media_type": kind, "data": data}
     return {"type": "image", "source": source}
 
 

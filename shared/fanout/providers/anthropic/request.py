@@ -6,15 +6,17 @@ Source: https://platform.claude.com/docs/en/api/messages/create.
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from ...schema.request import ChatRequest
 from ...wire import json
 from ...wire.http import WireRequest
 from ..base import SHARED_FIELDS, SHARED_MESSAGE_FIELDS, Target, UnsupportedFields, check_fields
-from ..request_reader import describe_schema, read_schema
+from ..schemas import describe_schema, limit_schema, read_schema
 from .messages import encode_conversation
 from .models import find_traits
+from .rules import PERSONAL, SCHEMAS, is_blank
 from .settings import encode_settings
 from .tools import encode_tools
 
@@ -50,12 +52,12 @@ def _encode_body(
     check_fields(request, unsupported, _FIELDS, _MESSAGE_FIELDS)
     settings = encode_settings(request, find_traits(target.model), unsupported)
     body = settings | encode_conversation(request, unsupported) | encode_tools(request, unsupported)
-    if stops := request.stops:
+    if stops := encode_stops(request, unsupported):
         body["stop_sequences"] = stops
     if asked := read_schema(request, unsupported):
         # A schema is always strict. `name` is OpenAI's own:
         # https://platform.claude.com/docs/en/build-with-claude/structured-outputs
-        schema = {"type": "json_schema", "schema": describe_schema(asked)}
+        schema = {"type": "json_schema", "schema": limit_schema(describe_schema(asked), SCHEMAS)}
         body["output_config"] = {**body.get("output_config", {}), "format": schema}
     if user := _find_user(request, unsupported):
         body["metadata"] = {"user_id": user}
@@ -66,13 +68,29 @@ def _encode_body(
     return body
 
 
+def encode_stops(request: ChatRequest, unsupported: UnsupportedFields) -> list[str]:
+    """The stop sequences that are not blank. An empty one stops nothing."""
+    stops = [stop for stop in request.stops if not is_blank(stop)]
+    if len(stops) < len([stop for stop in request.stops if stop]):
+        unsupported.add("stop", "a sequence must be more than white space")
+    return stops
+
+
 def _find_user(request: ChatRequest, unsupported: UnsupportedFields) -> str | None:
     """The client's user, under any of its names; there is no field for other metadata."""
     metadata = request.metadata or {}
     if metadata.keys() - {"user_id"}:
         unsupported.add("metadata", "only its `user_id` is supported")
     user = metadata.get("user_id") or request.safety_identifier or request.user
-    return str(user) if user else None
+    return _hide_person(str(user), unsupported) if user else None
+
+
+def _hide_person(user: str, unsupported: UnsupportedFields) -> str:
+    """`user`, or its hash if it is an e-mail address or a telephone number."""
+    if not PERSONAL.fullmatch(user):
+        return user
+    unsupported.note("user")
+    return hashlib.sha256(user.encode(errors="surrogatepass")).hexdigest()
 
 
 def _encode_tier(request: ChatRequest, unsupported: UnsupportedFields) -> str | None:

@@ -6,17 +6,23 @@ Sources: https://platform.claude.com/docs/en/build-with-claude/thinking and …/
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import dropwhile, takewhile
 from typing import Any
 
 from ...errors import RequestError
+from ...schema.chat import Object
 from ...schema.request import ChatRequest
 from ..base import UnsupportedFields
 from .models import Traits
+from .rules import is_signed
 
 # The budget of each effort, in tokens. The first three are LiteLLM's published numbers; 1024 is
 # the least that Anthropic accepts.
 LEAST_BUDGET = 1024
 BUDGETS = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 8192, "max": 16384}
+
+_SYSTEM = frozenset({"system", "developer"})
 
 LEAST_TOP_P = 0.95  # the least that is accepted with thinking
 
@@ -37,14 +43,52 @@ def _encode_thinking(
     """`thinking` as the client gives it, as LiteLLM has it, or from `reasoning_effort`."""
     effort, given = request.reasoning_effort, request.body.get("thinking")
     if given is not None:
-        return _keep_thinking(given, effort, traits, unsupported)
-    if effort is None:
+        found = _keep_thinking(given, effort, traits, unsupported)
+    elif effort is None:
         return {}
-    if effort == "none":
+    elif effort == "none":
         return _encode_no_thinking(traits, unsupported)
-    if traits.thinking == "adaptive":
-        return _encode_effort(effort, traits, unsupported)
-    return _encode_budget(effort, traits, limit, unsupported)
+    elif traits.thinking == "adaptive":
+        found = _encode_effort(effort, traits, unsupported)
+    else:
+        found = _encode_budget(effort, traits, limit, unsupported)
+    asked = "reasoning_effort" if given is None else "thinking"
+    return _check_thinking(found, asked, request, unsupported)
+
+
+def _check_thinking(
+    found: dict[str, Any], asked: str, request: ChatRequest, unsupported: UnsupportedFields
+) -> dict[str, Any]:
+    """`found` without thinking, if the conversation or the choice of a tool rules it out."""
+    kind = found.get("thinking", {}).get("type")
+    if kind not in {"adaptive", "enabled"}:
+        return found
+    if kind == "enabled" and lacks_thinking(request.body["messages"]):
+        unsupported.note(asked)
+        return {}
+    # https://platform.claude.com/docs/en/build-with-claude/extended-thinking, "Thinking with tool
+    # use": only the choices `auto` and `none`. 2026-11
+    if not isinstance(request.tool_choice, str | None) or request.tool_choice == "required":
+        unsupported.add(asked, "a call of a tool cannot be required together with thinking")
+        return {}
+    return found
+
+
+def lacks_thinking(messages: Sequence[Object]) -> bool:
+    """
+    Whether the last turn of the assistant must begin with thinking and does not.
+
+    With a budget, "a final `assistant` message must start with a thinking block (preceding the
+    lastmost set of `tool_use` and `tool_result` blocks)". Other vendors' models sign no thinking,
+    and most frameworks do not keep it. Source: …/build-with-claude/extended-thinking, 2026-11.
+    """
+    turns = reversed([message for message in messages if message["role"] not in _SYSTEM])
+    since = dropwhile(lambda message: message["role"] == "user", turns)
+    loop = list(takewhile(lambda message: message["role"] != "user", since))
+    if any(is_signed(b) for message in loop for b in message.get("thinking_blocks") or ()):
+        return False
+    last = next((message for message in loop if message["role"] == "assistant"), None)
+    return last is not None and (bool(last.get("tool_calls")) or last is messages[-1])
 
 
 def _keep_thinking(

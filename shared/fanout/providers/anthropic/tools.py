@@ -7,8 +7,10 @@ from typing import Any
 from ...schema.chat import Object
 from ...schema.request import ChatRequest, Function
 from ..base import UnsupportedFields
-from ..request_reader import Choice, function_tools, object_schema, read_choice
+from ..schemas import limit_schema
+from ..tool_reader import Choice, function_tools, object_schema, read_choice
 from .messages import cache_mark
+from .rules import SCHEMAS
 
 # https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools#forcing-tool-use
 _MODES = {None: "auto", "auto": "auto", "none": "none", "required": "any"}
@@ -36,7 +38,11 @@ def encode_tools(request: ChatRequest, unsupported: UnsupportedFields) -> dict[s
 
 
 def _encode_function(function: Function, raw: Object) -> dict[str, Any]:
-    tool: dict[str, Any] = {"name": function.name, "input_schema": object_schema(function)}
+    schema = object_schema(function)
+    tool: dict[str, Any] = {
+        "name": function.name,
+        "input_schema": limit_schema(schema, SCHEMAS) if function.strict else schema,
+    }
     if function.description:
         tool["description"] = function.description
     if function.strict:

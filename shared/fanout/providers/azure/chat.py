@@ -21,14 +21,15 @@ from ...wire.http import WireEvent, WireRequest, WireResponse
 from ...wire.sse import SSEFramer
 from ..base import Codec, Target
 from ..openai.chat import ChatDecoder, Quirks, check_whole, encode, read
-from ..openai.provider import is_reasoning
+from ..openai.provider import is_reasoning, kind_of
+from ..openai.rules import FAMILIES
 
 V1_PATH = "/openai/v1"
-CLASSIC = Quirks("azure")
-REASONING = Quirks("azure", rename={"max_tokens": "max_completion_tokens"})
+CLASSIC = Quirks("azure", families=FAMILIES)
+REASONING = replace(CLASSIC, rename={"max_tokens": "max_completion_tokens"})
 # These fields came with 2024-09-01-preview; older versions reject them.
-OLD = Quirks(
-    "azure",
+OLD = replace(
+    CLASSIC,
     drop=frozenset({"parallel_tool_calls", "stream_options"}),
     rename={"max_completion_tokens": "max_tokens"},
 )
@@ -38,28 +39,30 @@ _OLD_BEFORE = "2024-09-01"
 _HEAD = ("id", "object", "created", "model")
 _NOT_RESULTS = frozenset({*_HEAD, "choices", "usage"})
 
-# LiteLLM's prefixes for a deployment of a reasoning model whose own name does not show it.
-_REASONING_PREFIXES = ("o_series/", "gpt5_series/")
+# LiteLLM's prefixes for a deployment of a reasoning model whose own name does not show it, and a
+# model of that series.
+_SERIES = {"o_series/": "o1", "gpt5_series/": "gpt-5"}
 
 
 def encode_azure(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
     """The client's body, for a deployment."""
     version = target.options.get("api_version", "")
-    named = _without_prefix(target)
-    wire = encode(_quirks(version, target, named), request, named, stream)
+    named, kind = _without_prefix(target)
+    wire = encode(_quirks(version, kind), request, named, stream, kind=kind)
     return replace(wire, path=_path(version, named))
 
 
-def _without_prefix(target: Target) -> Target:
-    for prefix in _REASONING_PREFIXES:
+def _without_prefix(target: Target) -> tuple[Target, str]:
+    """The deployment, and the model that it is, by `base_model`: it may have any name."""
+    for prefix, kind in _SERIES.items():
         if target.model.startswith(prefix):
-            return replace(target, model=target.model.removeprefix(prefix))
-    return target
+            name = target.model.removeprefix(prefix)
+            return replace(target, model=name), name if is_reasoning(name) else kind
+    return target, kind_of(target)
 
 
-def _quirks(version: str, target: Target, named: Target) -> Quirks:
-    """The quirks by the model's name, or by `base_model`: a deployment may have any name."""
-    if target is not named or is_reasoning(target.options.get("base_model", target.model)):
+def _quirks(version: str, kind: str) -> Quirks:
+    if is_reasoning(kind):
         return REASONING
     return OLD if _is_dated(version) and version < _OLD_BEFORE else CLASSIC
 

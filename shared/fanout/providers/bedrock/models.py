@@ -61,6 +61,11 @@ def is_claude(kind: str) -> bool:
     return "claude" in kind
 
 
+def is_unknown(kind: str) -> bool:
+    """Whether the model is known only by an ARN that does not show which it is."""
+    return kind.startswith("arn:") and "foundation-model" not in kind and "claude" not in kind
+
+
 def encode_top_k(kind: str, top_k: int) -> dict[str, Any] | None:
     """
     The model's field for `top_k`; `None` for models that are not known to have one.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...errors import RequestError
 from ...schema.chat import Object
 from ...schema.request import AssistantMessage, ChatRequest, ImageURL, ToolMessage
 from ..base import UnsupportedFields
@@ -16,21 +17,32 @@ from ..request_reader import (
     function_calls,
     without_none,
 )
+from .rules import CITATION_FIELDS
 
 
 def encode_messages(request: ChatRequest, unsupported: UnsupportedFields) -> list[Block]:
-    return [
+    """The messages, without those of the assistant that are empty."""
+    encoded = [
         _encode_message(message, raw, path, unsupported)
         for message, raw, path in each_message(request, unsupported)
     ]
+    messages = [message for message in encoded if message]
+    if not messages:
+        raise RequestError("`messages` has nothing but empty messages", "messages")
+    if all(message["role"] == "system" for message in messages):
+        # No model responds to a system prompt alone.
+        unsupported.note("messages[].role")
+        return [*messages[:-1], {**messages[-1], "role": "user"}]
+    return messages
 
 
 def _encode_message(
     message: ChatMessage, raw: Object, path: str, unsupported: UnsupportedFields
-) -> Block:
-    blocks = [block for block, _ in encode_content(message, raw, path, unsupported, _PARTS)]
+) -> Block | None:
+    parts = _TOOL_PARTS if isinstance(message, ToolMessage) else _PARTS
+    blocks = [block for block, _ in encode_content(message, raw, path, unsupported, parts)]
     if isinstance(message, AssistantMessage):
-        return _encode_assistant(message, blocks, raw, path, unsupported)
+        return _encode_assistant(message, blocks, raw, unsupported, path)
     return without_none(
         {
             "role": "system" if raw["role"] == "developer" else raw["role"],
@@ -44,9 +56,9 @@ def _encode_assistant(
     message: AssistantMessage,
     blocks: list[Block],
     raw: Object,
-    path: str,
     unsupported: UnsupportedFields,
-) -> Block:
+    path: str,
+) -> Block | None:
     calls = [
         {
             "id": call.id,
@@ -60,16 +72,34 @@ def _encode_assistant(
         blocks = [{"type": "thinking", "thinking": thought}, *blocks]
     plain = isinstance(message.content, str) and len(blocks) == 1
     content = message.content if plain else blocks
+    if not content and not calls:
+        return None
     return without_none(
         {
             "role": "assistant",
-            "content": content or (None if calls else ""),
+            "content": content or None,
             "tool_calls": calls or None,
             # With calls, reasoning is sent back as the plan, which every model accepts.
             "tool_plan": thought if calls else None,
-            "citations": raw.get("citations") or None,
+            "citations": _citations(raw, unsupported) or None,
         }
     )
+
+
+def _citations(raw: Object, unsupported: UnsupportedFields) -> list[Object]:
+    """Earlier citations in Cohere's form; other vendors' are left out."""
+    given = raw.get("citations") or []
+    known: list[Object] = [
+        one for one in given if isinstance(one, dict) and one.keys() <= CITATION_FIELDS
+    ]
+    if len(known) < len(given):
+        unsupported.note("messages[].citations")
+    return known
+
+
+def _reject_image(_image: ImageURL, path: str, unsupported: UnsupportedFields) -> None:
+    """A result has text and documents: https://docs.cohere.com/reference/chat, 2026-11."""
+    unsupported.add(path, "the result of a tool cannot have images")
 
 
 def _encode_text(text: str) -> Block:
@@ -85,3 +115,4 @@ def _encode_image(image: ImageURL, _path: str, _unsupported: UnsupportedFields) 
 
 
 _PARTS = PartEncoders(_encode_text, _encode_image)
+_TOOL_PARTS = PartEncoders(_encode_text, _reject_image)

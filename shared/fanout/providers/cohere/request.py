@@ -13,6 +13,7 @@ from ...schema.request import (
     ChatRequest,
     GrammarFormat,
     JSONFormat,
+    OtherFormat,
     PythonFormat,
     SchemaFormat,
     TextFormat,
@@ -27,8 +28,10 @@ from ..base import (
     UnsupportedFields,
     check_fields,
 )
-from ..request_reader import describe_schema, without_none
+from ..request_reader import without_none
+from ..schemas import describe_schema, limit_schema
 from .messages import encode_messages
+from .rules import MOST_STOPS, SCHEMAS
 from .tools import encode_tools
 
 # Cohere's own fields, for clients that send them in `extra_body`; they are sent on unchanged.
@@ -38,6 +41,7 @@ _FIELDS = SHARED_FIELDS | {
     "frequency_penalty",
     "logprobs",
     "metadata",  # no response depends on it
+    "parallel_tool_calls",
     "presence_penalty",
     "seed",
     *NATIVE,
@@ -75,7 +79,7 @@ def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  
         "p": encode_top_p(request.top_p),
         "k": request.top_k,
         "seed": request.seed,
-        "stop_sequences": request.stops or None,
+        "stop_sequences": encode_stops(request, unsupported),
         "frequency_penalty": encode_penalty(request, "frequency_penalty", unsupported),
         "presence_penalty": encode_penalty(request, "presence_penalty", unsupported),
         "logprobs": request.logprobs or None,
@@ -84,7 +88,20 @@ def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  
         **encode_tools(request, unsupported),
     }
     body |= {name: request.body[name] for name in NATIVE if name in request.body}
-    return WireRequest("/v2/chat", json.encode(without_none(body)), dropped=unsupported.dropped)
+    return WireRequest(
+        "/v2/chat",
+        json.encode(without_none(body)),
+        dropped=unsupported.dropped,
+        one_call=request.parallel_tool_calls is False,
+    )
+
+
+def encode_stops(request: ChatRequest, unsupported: UnsupportedFields) -> list[str] | None:
+    """The stop sequences; an empty one stops nothing."""
+    stops = [stop for stop in request.stops if stop]
+    if len(stops) > MOST_STOPS:
+        unsupported.add("stop", f"it has at most {MOST_STOPS} sequences")
+    return stops[:MOST_STOPS] or None
 
 
 def encode_top_p(top_p: float | None) -> float | None:
@@ -109,9 +126,9 @@ def encode_format(request: ChatRequest, unsupported: UnsupportedFields) -> dict[
         case JSONFormat():
             return {"type": "json_object"}
         case SchemaFormat(json_schema=asked):
-            schema = None if asked.schema is None else describe_schema(asked)
+            schema = None if asked.schema is None else limit_schema(describe_schema(asked), SCHEMAS)
             return without_none({"type": "json_object", "json_schema": schema})
-        case GrammarFormat() | PythonFormat():
+        case GrammarFormat() | PythonFormat() | OtherFormat():
             unsupported.add("response_format")
             return None
         case _:

@@ -6,7 +6,10 @@ from typing import Any
 
 from ...schema.request import ChatRequest, Function
 from ..base import UnsupportedFields
-from ..request_reader import Block, function_tools, object_schema, read_choice, without_none
+from ..request_reader import Block, without_none
+from ..schemas import limit_schema
+from ..tool_reader import function_tools, object_schema, read_choice
+from .rules import SCHEMAS
 
 
 def encode_tools(request: ChatRequest, unsupported: UnsupportedFields) -> dict[str, Any]:
@@ -20,18 +23,20 @@ def encode_tools(request: ChatRequest, unsupported: UnsupportedFields) -> dict[s
     found = [(function, path) for function, _, path in function_tools(request, unsupported)]
     only = frozenset({choice.function}) if choice.function else choice.allowed
     offered = [function for function, _ in found if only is None or function.name in only]
+    strict = _is_strict(found, unsupported)
     return {
-        "tools": [_encode_function(function) for function in offered] or None,
-        "strict_tools": _is_strict(found, unsupported),
+        "tools": [_encode_function(function, bool(strict)) for function in offered] or None,
+        "strict_tools": strict,
         "tool_choice": {"none": "NONE", "required": "REQUIRED"}.get(choice.mode or ""),
     }
 
 
-def _encode_function(function: Function) -> Block:
+def _encode_function(function: Function, strict: bool) -> Block:  # noqa: FBT001
+    schema = object_schema(function)
     described = {
         "name": function.name,
         "description": function.description,
-        "parameters": object_schema(function),
+        "parameters": limit_schema(schema, SCHEMAS) if strict else schema,
     }
     return {"type": "function", "function": without_none(described)}
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from ...schema.request import FileRef, ImageURL, InputAudio
 from ..base import UnsupportedFields
-from ..request_reader import Block, read_data_uri
+from ..media_types import read_data_uri
+from ..request_reader import Block
 
 # Google requires a media type; that of a URL is only in its ending.
 TYPES: Mapping[str, str] = {

@@ -21,27 +21,30 @@ from ...schema.request import (
     FunctionToolCall,
     TextPart,
     ToolMessage,
+    ToolPart,
 )
 from ...wire import json
-from ..base import UnsupportedFields
+from ..base import OPENING, UnsupportedFields
 from ..request_reader import (
     Block,
     ChatMessage,
     PartEncoders,
     encode_content,
     function_calls,
+    open_with_user,
     read_arguments,
     split_turns,
 )
 from .media import encode_audio, encode_file, encode_image
+from .rules import is_empty
 from .signatures import SKIP_SIGNATURE, encode_id, find_signature
 
 # The results of tools are one turn, and not a part of the user's, though Google calls both `user`.
 ROLES = {"user": "user", "assistant": "model", "tool": "tool"}
 
 
-def _encode_text(text: str) -> Block:
-    return {"text": text}
+def _encode_text(text: str) -> Block | None:
+    return None if is_empty(text) else {"text": text}
 
 
 _PARTS = {
@@ -64,10 +67,15 @@ class _Context(Struct):
 def encode_conversation(
     request: ChatRequest, unsupported: UnsupportedFields, *, has_levels: bool
 ) -> tuple[list[Block], list[Block]]:
-    """The parts of the system prompt, and the turns."""
+    """
+    The parts of the system prompt, and the turns.
+
+    A call must come after a turn of the user, so a conversation begins with one.
+    """
     context = _Context(unsupported, _PARTS[has_levels], has_levels)
     encode = partial(_encode_message, context=context)
     system, turns = split_turns(request, unsupported, ROLES, encode)
+    turns = open_with_user(turns, {"text": OPENING}, unsupported)
     contents = [
         {"role": "model" if role == "model" else "user", "parts": parts} for role, parts in turns
     ]
@@ -76,7 +84,7 @@ def encode_conversation(
 
 def _encode_message(message: ChatMessage, raw: Object, path: str, context: _Context) -> list[Block]:
     if isinstance(message, ToolMessage):
-        return [_encode_result(message, path, context.names)]
+        return [_encode_result(message, raw, path, context)]
     blocks = [
         block
         for block, _ in encode_content(message, raw, path, context.unsupported, context.encoders)
@@ -94,35 +102,64 @@ def _encode_assistant(
     if blocks and (signature := find_signature(raw)):
         blocks = [*blocks[:-1], {**blocks[-1], "thoughtSignature": signature}]
     calls: list[Block] = []
-    for call, raw_call, place in function_calls(message, raw, path, context.unsupported):
+    for call, raw_call, _ in function_calls(message, raw, path, context.unsupported):
         context.names[call.id] = call.function.name
-        calls.append(_encode_call(call, raw_call, place))
+        calls.append(_encode_call(call, raw_call, context.unsupported))
     if calls and context.has_levels and "thoughtSignature" not in calls[0]:
         calls[0]["thoughtSignature"] = SKIP_SIGNATURE
-    return [*thoughts, *blocks, *calls]
+    # A thought alone is no turn.
+    return [*thoughts, *blocks, *calls] if blocks or calls else []
 
 
-def _encode_call(call: FunctionToolCall, raw: Object, path: str) -> Block:
-    arguments = read_arguments(call, path)
+def _encode_call(call: FunctionToolCall, raw: Object, unsupported: UnsupportedFields) -> Block:
+    arguments = read_arguments(call, unsupported)
     function = {**encode_id(call.id), "name": call.function.name, "args": arguments}
     signature = find_signature(raw)
     return {"functionCall": function} | ({"thoughtSignature": signature} if signature else {})
 
 
-def _encode_result(message: ToolMessage, path: str, names: dict[str, str]) -> Block:
+def _encode_result(message: ToolMessage, raw: Object, path: str, context: _Context) -> Block:
     """The result of a call. Google requires the function's name, which only the call has."""
-    name = names.get(message.tool_call_id)
+    name = context.names.get(message.tool_call_id)
     if name is None:
         place = f"{path}.tool_call_id"
         missing = f"no earlier message has a tool call `{message.tool_call_id}`"
         raise RequestError(f"`{place}`: {missing}", place)
     response = {"name": name, "response": _encode_response(message.content)}
-    return {"functionResponse": encode_id(message.tool_call_id) | response}
+    media = _encode_result_media(message, raw, path, context)
+    parts = {"parts": media} if media else {}
+    return {"functionResponse": encode_id(message.tool_call_id) | response | parts}
 
 
-def _encode_response(content: str | list[TextPart]) -> dict[str, Any]:
+def _encode_result_media(
+    message: ToolMessage, raw: Object, path: str, context: _Context
+) -> list[Block]:
+    """
+    The images and files of a result, which models since Gemini 3 read, as their bytes.
+
+    https://ai.google.dev/gemini-api/docs/function-calling#multimodal, 2026-11
+    """
+    if isinstance(message.content, str):
+        return []
+    media: list[Block] = []
+    for block, part in encode_content(message, raw, path, context.unsupported, context.encoders):
+        if "text" in block:
+            continue
+        if context.has_levels and "inlineData" in block:
+            media.append({"inlineData": block["inlineData"]})
+        else:
+            place = f"{path}.content[{raw['content'].index(part)}]"
+            why = "give its data" if context.has_levels else "only models since Gemini 3 do"
+            context.unsupported.add(place, f"in the result of a tool: {why}")
+    return media
+
+
+def _encode_response(content: str | list[ToolPart]) -> dict[str, Any]:
     """Google requires a JSON object; any other text is its `output`."""
-    text = content if isinstance(content, str) else "".join(part.text for part in content)
+    if isinstance(content, str):
+        text = content
+    else:
+        text = "".join(part.text for part in content if isinstance(part, TextPart))
     try:
         value = json.decode(text) if text.lstrip().startswith("{") else text
     except (MsgspecError, RecursionError):

@@ -36,6 +36,7 @@ _FIELDS = SHARED_FIELDS | {
     "logprobs",
     "metadata",  # no response depends on it
     "n",
+    "parallel_tool_calls",
     "presence_penalty",
     "seed",
     "service_tier",
@@ -64,7 +65,12 @@ def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  
     }
     body |= {theirs: request.body[ours] for ours, theirs in NATIVE.items() if ours in request.body}
     path = _path(target.model, stream=stream)
-    return WireRequest(path, json.encode(without_none(body)), dropped=unsupported.dropped)
+    return WireRequest(
+        path,
+        json.encode(without_none(body)),
+        dropped=unsupported.dropped,
+        one_call=request.parallel_tool_calls is False,
+    )
 
 
 def _path(model: str, *, stream: bool) -> str:

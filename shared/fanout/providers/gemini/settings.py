@@ -9,12 +9,15 @@ from ...schema.request import (
     ChatRequest,
     GrammarFormat,
     JSONFormat,
+    OtherFormat,
     PythonFormat,
     SchemaFormat,
     TextFormat,
 )
 from ..base import UnsupportedFields
-from ..request_reader import describe_schema, without_none
+from ..request_reader import without_none
+from ..schemas import describe_schema
+from .rules import MOST_STOPS
 
 # Google's own translation, in its OpenAI-compatible endpoint; it ends at "high":
 # https://ai.google.dev/gemini-api/docs/openai#thinking
@@ -88,7 +91,7 @@ def encode_config(
         "topK": request.top_k or None,
         "candidateCount": request.n,
         "seed": request.seed,
-        "stopSequences": request.stops or None,
+        "stopSequences": encode_stops(request, unsupported),
         "frequencyPenalty": request.frequency_penalty or None,
         "presencePenalty": request.presence_penalty or None,
         "responseLogprobs": request.logprobs or None,
@@ -97,6 +100,14 @@ def encode_config(
         **encode_format(request, unsupported),
     }
     return without_none(config)
+
+
+def encode_stops(request: ChatRequest, unsupported: UnsupportedFields) -> list[str] | None:
+    """The stop sequences; an empty one stops nothing."""
+    stops = [stop for stop in request.stops if stop]
+    if len(stops) > MOST_STOPS:
+        unsupported.add("stop", f"it has at most {MOST_STOPS} sequences")
+    return stops[:MOST_STOPS] or None
 
 
 def encode_format(request: ChatRequest, unsupported: UnsupportedFields) -> dict[str, Any]:
@@ -109,7 +120,7 @@ def encode_format(request: ChatRequest, unsupported: UnsupportedFields) -> dict[
         case SchemaFormat(json_schema=asked):
             schema = None if asked.schema is None else describe_schema(asked)
             return {"responseMimeType": "application/json", "responseJsonSchema": schema}
-        case GrammarFormat() | PythonFormat():
+        case GrammarFormat() | PythonFormat() | OtherFormat():
             unsupported.add("response_format")
             return {}
         case _:

@@ -6,7 +6,8 @@ from typing import Any
 
 from ...schema.request import ChatRequest, Function
 from ..base import UnsupportedFields
-from ..request_reader import Block, Choice, function_tools, read_choice, without_none
+from ..request_reader import Block, without_none
+from ..tool_reader import Choice, function_tools, read_choice
 
 
 def encode_tools(request: ChatRequest, unsupported: UnsupportedFields) -> dict[str, Any]:

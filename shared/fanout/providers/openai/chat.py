@@ -21,6 +21,8 @@ from ...wire.http import WireEvent, WireRequest, WireResponse
 from ...wire.sse import SSEFramer
 from ..base import DEFAULTS, BadWire, Codec, Target, UnsupportedFields, WireError
 from .errors import explain_value, status_of
+from .history import MessageRules, fit_messages
+from .rules import DEFAULT_SAMPLING, MESSAGES, Family, fixed_fields
 
 
 class Quirks(Struct, frozen=True):
@@ -29,7 +31,7 @@ class Quirks(Struct, frozen=True):
 
     `drop` are the fields that it does not support, `rename` those with another name there,
     `default` those that it requires, with the value to send if the client has none. `path` is its
-    endpoint. Without `developer`, a message with that role is sent with its older name, `system`.
+    endpoint. `messages` are its rules for messages, `families` the models that reject more fields.
     """
 
     vendor: str = "openai"
@@ -37,7 +39,8 @@ class Quirks(Struct, frozen=True):
     rename: Mapping[str, str] = field(default_factory=dict)
     default: Mapping[str, Any] = field(default_factory=dict)
     path: str = "/chat/completions"
-    developer: bool = True
+    messages: MessageRules = MESSAGES
+    families: tuple[Family, ...] = ()
 
 
 # Dropped silently: they never change a response, only its accounting, its cache, or
@@ -56,15 +59,28 @@ HINTS = frozenset(
 
 _DEFAULTS = {
     **DEFAULTS,
+    **DEFAULT_SAMPLING,
     "function_call": ("auto",),
+    "parallel_tool_calls": (True, False),  # `False` is kept, see `WireRequest.one_call`
     "service_tier": ("auto",),
     "tool_choice": ("auto",),
     "tools": ([],),
 }
 
 
-def encode(quirks: Quirks, request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
-    """The client's own body, with the provider's model name and the vendor's quirks."""
+def encode(
+    quirks: Quirks,
+    request: ChatRequest,
+    target: Target,
+    stream: bool,  # noqa: FBT001
+    *,
+    kind: str = "",
+) -> WireRequest:
+    """
+    The client's own body, with the provider's model name and the vendor's quirks.
+
+    `kind` is the model if the name that the provider knows it by does not show it.
+    """
     body = {**quirks.default, **request.body, "model": target.model}
     options = body.pop("stream_options", None) or {}
     if stream:
@@ -72,14 +88,19 @@ def encode(quirks: Quirks, request: ChatRequest, target: Target, stream: bool) -
         if "stream_options" not in quirks.drop:
             body["stream_options"] = {**options, "include_usage": True}
     unsupported = UnsupportedFields(target, quirks.vendor)
-    if not quirks.drop.isdisjoint(request.body):
-        _drop(quirks.drop & request.body.keys(), body, unsupported)
+    absent = quirks.drop
+    if quirks.families:
+        absent |= fixed_fields(quirks.families, kind or target.model, request.reasoning_effort)
+    one_call = "parallel_tool_calls" in absent and request.parallel_tool_calls is False
+    if not absent.isdisjoint(request.body):
+        _drop(absent & request.body.keys(), body, unsupported)
     for name, theirs in quirks.rename.items():
         if (value := body.pop(name, None)) is not None and body.get(theirs) is None:
             body[theirs] = value
-    if not quirks.developer:
-        body["messages"] = [_without_developer(message) for message in body["messages"]]
-    return WireRequest(quirks.path, json.encode(body), dropped=unsupported.dropped)
+    body["messages"] = fit_messages(body["messages"], quirks.messages, unsupported)
+    return WireRequest(
+        quirks.path, json.encode(body), dropped=unsupported.dropped, one_call=one_call
+    )
 
 
 def _drop(
@@ -92,10 +113,6 @@ def _drop(
             unsupported.add(name)
     for name in names & HINTS:
         body.pop(name, None)
-
-
-def _without_developer(message: dict[str, Any]) -> dict[str, Any]:
-    return {**message, "role": "system"} if message["role"] == "developer" else message
 
 
 # ---- responses ----

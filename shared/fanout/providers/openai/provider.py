@@ -11,12 +11,19 @@ from ...wire.http import WireRequest
 from ..base import Provider, Target
 from .chat import Quirks, encode, plain_codec
 from .errors import explain
+from .rules import FAMILIES, MESSAGES, OTHER_SERVERS
 
-CLASSIC = Quirks("openai")
+CLASSIC = Quirks("openai", families=FAMILIES)
 # Reasoning models reject `max_tokens`: "Use 'max_completion_tokens' instead." Only OpenAI's own
 # models count: other servers have `gpt-oss`, too, and may support only the old name.
-REASONING = Quirks("openai", rename={"max_tokens": "max_completion_tokens"})
+REASONING = replace(CLASSIC, rename={"max_tokens": "max_completion_tokens"})
+# Elsewhere, `developer` may be unknown; OpenAI's own models read `system` in the same way.
+ELSEWHERE = replace(MESSAGES, developer=False)
+ANY_MODEL = replace(OTHER_SERVERS, developer=False)
+
 _REASONING_MODEL = re.compile(r"(?:ft:)?(?:o[1-9]|gpt-(?:[5-9]|[1-9]\d))")
+_OWN_MODEL = re.compile(r"(?:ft:)?(?:o[1-9]|gpt-(?!oss)|chatgpt-|codex-)")
+_HOST = re.compile(r"https://(?:[\w-]+\.)*openai\.com(?:[:/]|$)")
 
 
 def is_reasoning(model: str) -> bool:
@@ -25,9 +32,18 @@ def is_reasoning(model: str) -> bool:
 
 
 def encode_openai(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
-    """The client's body; for a reasoning model, with the name of the limit that it accepts."""
-    quirks = REASONING if is_reasoning(target.model) else CLASSIC
-    return encode(quirks, request, target, stream)
+    """The client's body, with what OpenAI's model or the server at `api_base` accepts."""
+    kind = kind_of(target)
+    quirks = REASONING if is_reasoning(kind) else CLASSIC
+    base = target.options.get("api_base")
+    if base and not _HOST.match(base):
+        quirks = replace(quirks, messages=ELSEWHERE if _OWN_MODEL.match(kind) else ANY_MODEL)
+    return encode(quirks, request, target, stream, kind=kind)
+
+
+def kind_of(target: Target) -> str:
+    """The model, by the deployment's `base_model` if it has one, without a provider's prefix."""
+    return target.options.get("base_model", target.model).rpartition("/")[2]
 
 
 PROVIDER = Provider(

@@ -14,12 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from ....errors import RequestError
 from ....schema.request import FileRef, ImageURL, InputAudio
 from ...base import UnsupportedFields
-from ...request_reader import Block, reject_low_detail, split_data_uri
+from ...media_types import split_data_uri
+from ...request_reader import Block, reject_low_detail
 
 IMAGES: Mapping[str, str] = {
     "image/gif": "gif",
     "image/jpeg": "jpeg",
-    "image/jpg": "jpeg",  # not a registered type, but many clients send it
     "image/png": "png",
     "image/webp": "webp",
 }
@@ -50,7 +50,7 @@ def encode_image(image: ImageURL, path: str, unsupported: UnsupportedFields) -> 
         kind, data = split_data_uri(image.url, place)
         return _image(kind, data, place, unsupported)
     if image.url.startswith("s3://"):
-        form = IMAGES.get(f"image/{_ending(image.url)}")
+        form = IMAGES.get(f"image/{_ending(image.url).replace('jpg', 'jpeg')}")
         if form is None:
             raise RequestError(f"`{place}` must end in .png, .jpg, .gif or .webp", place)
         return {"image": {"format": form, "source": _in_s3(image.url)}}

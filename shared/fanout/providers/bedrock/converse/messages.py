@@ -9,7 +9,7 @@ https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ReasoningCon
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,16 +23,21 @@ from ....schema.request import (
     FunctionToolCall,
     ToolMessage,
 )
-from ...base import UnsupportedFields
+from ...base import OPENING, UnsupportedFields
+from ...call_ids import CallIds
 from ...request_reader import (
     Block,
     ChatMessage,
     PartEncoders,
     encode_content,
     function_calls,
+    open_with_user,
     read_arguments,
     split_turns,
 )
+from ...schemas import JSON_ONLY, wants_json
+from ..models import is_claude, is_unknown
+from ..rules import BESIDE_DOCUMENTS, CACHING, CALL_IDS, is_blank
 from .media import encode_audio, encode_file, encode_image, rename_documents
 
 ROLES = {"user": "user", "assistant": "assistant", "tool": "user"}
@@ -47,21 +52,58 @@ class RedactedThought(msgspec.Struct, frozen=True, tag_field="type", tag="redact
     data: str
 
 
-def encode_conversation(request: ChatRequest, unsupported: UnsupportedFields) -> dict[str, Any]:
-    """`system` and `messages`, whose roles must alternate."""
-    encode = partial(_encode_message, unsupported=unsupported)
+class _Context(msgspec.Struct):
+    """What the messages share: the ids of calls, and what the model accepts."""
+
+    unsupported: UnsupportedFields
+    ids: CallIds
+    caches: bool
+    thinks: bool
+
+    def cache_point(self, raw: Mapping[str, Any]) -> list[Block]:
+        """The cache point after a block that is marked, if the model knows cache points."""
+        points = cache_point(raw)
+        if points and not self.caches:
+            self.unsupported.note("messages[].cache_control")
+            return []
+        return points
+
+
+def encode_conversation(
+    request: ChatRequest, kind: str, unsupported: UnsupportedFields
+) -> dict[str, Any]:
+    """`system` and `messages`, whose roles must alternate, and the first of which is a user's."""
+    thinks = is_claude(kind) or is_unknown(kind)
+    context = _Context(unsupported, CallIds(CALL_IDS), has_caching(kind), thinks)
+    encode = partial(_encode_message, context=context)
     system, turns = split_turns(request, unsupported, ROLES, encode)
-    messages = [{"role": role, "content": blocks} for role, blocks in turns]
+    turns = open_with_user(turns, {"text": OPENING}, unsupported)
+    if wants_json(request, unsupported):
+        system = [*system, {"text": JSON_ONLY}]
+    if context.ids.changed:
+        unsupported.note("messages[].tool_calls[].id")
+    messages = [{"role": role, "content": _beside_documents(blocks)} for role, blocks in turns]
     return {**({"system": system} if system else {}), "messages": rename_documents(messages)}
 
 
-def has_tool_blocks(messages: Sequence[Block]) -> bool:
-    """Whether a tool was called in `messages`; if so, the request must list the tools again."""
-    return any(
-        "toolUse" in block or "toolResult" in block
-        for turn in messages
-        for block in turn["content"]
-    )
+def has_caching(kind: str) -> bool:
+    """Whether the model knows cache points; one that is known only by an ARN may."""
+    return is_unknown(kind) or any(name in kind for name in CACHING)
+
+
+def _beside_documents(blocks: list[Block]) -> list[Block]:
+    """`blocks`, with the text that AWS requires beside a document."""
+    if any("document" in block for block in blocks) and not any("text" in b for b in blocks):
+        return [*blocks, {"text": BESIDE_DOCUMENTS}]
+    return blocks
+
+
+def called_names(messages: Sequence[Block]) -> list[str]:
+    """The functions that were called in `messages`; if there are any, a request must list tools."""
+    uses = [
+        block["toolUse"] for turn in messages for block in turn["content"] if "toolUse" in block
+    ]
+    return list(dict.fromkeys(use["name"] for use in uses))
 
 
 def cache_point(raw: Mapping[str, Any]) -> list[Block]:
@@ -77,25 +119,24 @@ def cache_point(raw: Mapping[str, Any]) -> list[Block]:
     return [{"cachePoint": {"type": "default", **({"ttl": ttl} if ttl else {})}}]
 
 
-def _encode_message(
-    message: ChatMessage, raw: Object, path: str, unsupported: UnsupportedFields
-) -> list[Block]:
+def _encode_message(message: ChatMessage, raw: Object, path: str, context: _Context) -> list[Block]:
+    unsupported = context.unsupported
     blocks: list[Block] = []
     for block, part in encode_content(message, raw, path, unsupported, _PARTS):
-        blocks += [block, *cache_point(part)]
+        blocks += [block, *context.cache_point(part)]
     match message:
         case AssistantMessage():
             # Reasoning first, then the text, then the calls: the order in which they were made.
-            blocks = [*_thoughts(raw, path), *blocks]
-            for call, raw_call, place in function_calls(message, raw, path, unsupported):
-                blocks += [_encode_call(call, place), *cache_point(raw_call)]
+            blocks = [*_thoughts(raw, path, context), *blocks]
+            for call, raw_call, _ in function_calls(message, raw, path, unsupported):
+                blocks += [_encode_call(call, context), *context.cache_point(raw_call)]
         case ToolMessage(tool_call_id=call_id):
-            blocks = _encode_result(blocks, call_id)
+            blocks = _encode_result(blocks, context.ids.result(call_id))
         case _:
             pass  # a system or a user message is its content
     # A message's own `cache_control` is its last block's, which may have one already.
     if blocks and "cachePoint" not in blocks[-1]:
-        blocks += cache_point(raw)
+        blocks += context.cache_point(raw)
     return blocks
 
 
@@ -106,8 +147,12 @@ def _encode_result(blocks: list[Block], call_id: str) -> list[Block]:
     return [{"toolResult": {"toolUseId": call_id, "content": content}}, *points[-1:]]
 
 
-def _thoughts(raw: Object, path: str) -> Iterator[Block]:
-    """Earlier reasoning, unchanged: its signature covers every letter."""
+def _thoughts(raw: Object, path: str, context: _Context) -> list[Block]:
+    """
+    Earlier reasoning, unchanged: its signature covers every letter.
+
+    Only Claude signs it, and accepts none without a signature. Other models get none.
+    """
     place = f"{path}.thinking_blocks"
     try:
         thoughts = msgspec.convert(
@@ -115,27 +160,33 @@ def _thoughts(raw: Object, path: str) -> Iterator[Block]:
         )
     except msgspec.ValidationError as error:
         raise RequestError(f"`{place}`: {error}", place) from None
-    for thought in thoughts:
-        if isinstance(thought, RedactedThought):
-            yield {"reasoningContent": {"redactedContent": thought.data}}
-        else:
-            signature = {"signature": thought.signature} if thought.signature else {}
-            text = {"text": thought.thinking, **signature}
-            yield {"reasoningContent": {"reasoningText": text}}
+    blocks = [block for thought in thoughts if (block := _encode_thought(thought))]
+    if not context.thinks:
+        blocks = []
+    if len(blocks) < len(thoughts):
+        context.unsupported.note("messages[].thinking_blocks")
+    if not blocks and raw.get("reasoning_content"):
+        context.unsupported.note("messages[].reasoning_content")
+    return blocks
 
 
-def _encode_call(call: FunctionToolCall, path: str) -> Block:
-    arguments = read_arguments(call, path)
-    return {"toolUse": {"toolUseId": call.id, "name": call.function.name, "input": arguments}}
+def _encode_thought(thought: Thought | RedactedThought) -> Block | None:
+    if isinstance(thought, RedactedThought):
+        return {"reasoningContent": {"redactedContent": thought.data}}
+    if not thought.signature:
+        return None
+    text = {"text": thought.thinking, "signature": thought.signature}
+    return {"reasoningContent": {"reasoningText": text}}
+
+
+def _encode_call(call: FunctionToolCall, context: _Context) -> Block:
+    arguments = read_arguments(call, context.unsupported)
+    call_id = context.ids.call(call.id)
+    return {"toolUse": {"toolUseId": call_id, "name": call.function.name, "input": arguments}}
 
 
 def _encode_text(text: str) -> Block | None:
-    """
-    A text. One of nothing but spaces is left out.
-
-    AWS requires that "text content blocks must contain non-whitespace text".
-    """
-    return {"text": text} if text.strip() else None
+    return None if is_blank(text) else {"text": text}
 
 
 _PARTS = PartEncoders(_encode_text, encode_image, encode_file, encode_audio)

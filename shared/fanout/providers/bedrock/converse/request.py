@@ -15,8 +15,8 @@ from ....schema.request import ChatRequest
 from ....wire import json
 from ....wire.http import WireRequest
 from ...base import SHARED_FIELDS, SHARED_MESSAGE_FIELDS, Target, UnsupportedFields, check_fields
-from ..models import find_model
-from .messages import encode_conversation, has_tool_blocks
+from ..models import find_model, is_claude
+from .messages import called_names, encode_conversation
 from .settings import EXTRA, encode_settings
 from .tools import encode_tools
 
@@ -39,11 +39,11 @@ def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  
     unsupported = UnsupportedFields(target, "Bedrock")
     model = find_model(target)
     check_fields(request, unsupported, _FIELDS, _MESSAGE_FIELDS)
-    body = encode_conversation(request, unsupported) | encode_settings(
+    body = encode_conversation(request, model.kind, unsupported) | encode_settings(
         request, model.kind, unsupported
     )
-    is_called = has_tool_blocks(body["messages"])
-    tools, extra = encode_tools(request, model.kind, unsupported, is_called=is_called)
+    called = called_names(body["messages"])
+    tools, extra = encode_tools(request, model.kind, unsupported, called)
     if tools:
         body["toolConfig"] = tools
     if extra:
@@ -53,7 +53,12 @@ def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  
             body[name] = {**body.get(name, {}), **_checked(given, name)}
     # An id may be an ARN, whose colons and slashes must not separate parts of the path.
     path = f"/model/{quote(model.id, safe='')}/converse{'-stream' if stream else ''}"
-    return WireRequest(path, json.encode(body), dropped=unsupported.dropped)
+    return WireRequest(
+        path,
+        json.encode(body),
+        dropped=unsupported.dropped,
+        one_call=request.parallel_tool_calls is False and not is_claude(model.kind),
+    )
 
 
 def _checked(given: Any, name: str) -> dict[str, Any]:

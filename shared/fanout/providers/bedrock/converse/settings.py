@@ -14,8 +14,9 @@ from ....wire import json
 from ...anthropic.models import find_traits
 from ...anthropic.settings import encode_settings as encode_claude
 from ...base import UnsupportedFields
-from ...request_reader import read_schema
+from ...schemas import limit_schema, read_schema
 from ..models import encode_top_k, find_efforts, is_claude
+from ..rules import SCHEMAS, is_blank
 
 EXTRA = "additionalModelRequestFields"
 
@@ -33,8 +34,7 @@ def encode_settings(
     """All fields of the body but those of the conversation and its tools."""
     encode_model = _encode_claude if is_claude(kind) else _encode_other
     body = encode_model(request, kind, unsupported)
-    # AWS rejects an empty sequence, which stops nothing.
-    if stops := [stop for stop in request.stops if stop]:
+    if stops := _encode_stops(request, kind, unsupported):
         body["inferenceConfig"] = {**body.get("inferenceConfig", {}), "stopSequences": stops}
     if form := _encode_format(request, unsupported):
         body["outputConfig"] = {**body.get("outputConfig", {}), "textFormat": form}
@@ -43,6 +43,15 @@ def encode_settings(
     if tags := _encode_metadata(request, unsupported):
         body["requestMetadata"] = tags
     return body
+
+
+def _encode_stops(request: ChatRequest, kind: str, unsupported: UnsupportedFields) -> list[str]:
+    """AWS rejects an empty sequence, which stops nothing; Claude rejects blank ones, too."""
+    stops = [stop for stop in request.stops if stop]
+    kept = [stop for stop in stops if not (is_claude(kind) and is_blank(stop))]
+    if len(kept) < len(stops):
+        unsupported.add("stop", "a sequence must be more than white space")
+    return kept
 
 
 def _encode_claude(
@@ -128,7 +137,10 @@ def _encode_format(request: ChatRequest, unsupported: UnsupportedFields) -> dict
     asked = read_schema(request, unsupported)
     if asked is None:
         return None
-    schema = {"schema": json.encode(asked.schema).decode(), "name": asked.name}
+    schema = {
+        "schema": json.encode(limit_schema(asked.schema or {}, SCHEMAS)).decode(),
+        "name": asked.name,
+    }
     if asked.description:
         schema["description"] = asked.description
     return {"type": "json_schema", "structure": {"jsonSchema": schema}}

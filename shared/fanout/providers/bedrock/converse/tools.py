@@ -2,49 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ....schema.request import ChatRequest, Function
 from ...base import UnsupportedFields
-from ...request_reader import Block, Choice, function_tools, object_schema, read_choice
+from ...request_reader import Block
+from ...schemas import limit_schema
+from ...tool_reader import Choice, function_tools, object_schema, read_choice
 from ..models import is_claude
-from .messages import cache_point
+from ..rules import CALLED_BEFORE, SCHEMAS
+from .messages import cache_point, has_caching
 
 
 def encode_tools(
-    request: ChatRequest, kind: str, unsupported: UnsupportedFields, *, is_called: bool
+    request: ChatRequest, kind: str, unsupported: UnsupportedFields, called: Sequence[str]
 ) -> tuple[Block, Block]:
     """
     `toolConfig`, and the fields that the model itself gets; either may be empty.
 
     Converse has no choice "none" and cannot limit a choice to some tools, so the tools that must
-    not be called are left out. But if one `is_called` in the conversation, there must be tools.
+    not be called are left out. But if any was `called` in the conversation, there must be tools.
     """
     choice = read_choice(request, unsupported)
     tools: list[Block] = []
     for function, raw, _ in function_tools(request, unsupported):
         if choice.allows(function.name):
             marks = cache_point(raw) or cache_point(raw["function"])
-            tools += [_encode_function(function), *marks]
-    if choice.mode == "none":
-        if not is_called:
+            tools += [_encode_function(function), *(marks if has_caching(kind) else [])]
+    if choice.mode == "none" and tools:
+        if not called:
             return {}, {}
         unsupported.add("tool_choice", "`none` is not supported after a tool was called")
     if not tools:
-        return {}, {}
+        if not called:
+            return {}, {}
+        unsupported.note("tools")
+        return {"tools": [_declare(name) for name in called]}, {}
     encoded = _encode_choice(choice)
-    if request.parallel_tool_calls is False:
-        if is_claude(kind):
-            return {"tools": tools}, {"tool_choice": _claude_choice(encoded)}
-        unsupported.add("parallel_tool_calls", "this model is not known to take it")
+    if request.parallel_tool_calls is False and is_claude(kind):
+        return {"tools": tools}, {"tool_choice": _claude_choice(encoded)}
     return {"tools": tools, **({"toolChoice": encoded} if encoded else {})}, {}
 
 
+def _declare(name: str) -> Block:
+    """A function that was called before, and that this request does not offer."""
+    return {"toolSpec": {"name": name, "inputSchema": {"json": CALLED_BEFORE}}}
+
+
 def _encode_function(function: Function) -> Block:
-    tool: dict[str, Any] = {
-        "name": function.name,
-        "inputSchema": {"json": object_schema(function)},
-    }
+    schema = object_schema(function)
+    if function.strict:
+        schema = limit_schema(schema, SCHEMAS)
+    tool: dict[str, Any] = {"name": function.name, "inputSchema": {"json": schema}}
     if function.description:
         tool["description"] = function.description
     if function.strict:

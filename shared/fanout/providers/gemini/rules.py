@@ -1,0 +1,20 @@
+"""
+What Google's API rejects, as data: one rule a line, with its source.
+
+The codec reads these rules, and so does the strict server of the tests.
+"""
+
+from __future__ import annotations
+
+# "stopSequences[]: The set of character sequences (up to 5)":
+# https://ai.google.dev/api/generate-content#GenerationConfig, 2026-11
+MOST_STOPS = 5
+
+
+def is_empty(text: str) -> bool:
+    """
+    "contents.parts must not be empty", and neither may a text: such parts and turns are left out.
+
+    https://ai.google.dev/api/caching#Content, 2026-11
+    """
+    return not text

@@ -1,0 +1,229 @@
+"""
+Messages of a conversation as one vendor with OpenAI's API accepts them.
+
+Responses have fields that only their vendor knows, and clients send them back with the next turn,
+perhaps to another vendor. What is left out or adapted is noted; the text and the calls never are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from ...wire import json
+from ..base import MADE_FIELDS, OPENING, UnsupportedFields
+from ..call_ids import CallIds, IdRule
+
+Message: TypeAlias = dict[str, Any]
+
+_ALWAYS = frozenset({"content", "role", "tool_calls"})
+_CALL = frozenset({"custom", "function", "id", "type"})
+_PLAIN = frozenset({"content", "role"})
+# Fields of OpenAI's responses that few others accept in a request.
+_OF_RESPONSES = frozenset({"audio", "parsed", "refusal"})
+_SYSTEM = frozenset({"developer", "system"})
+
+
+class MessageRules(Struct, frozen=True):
+    """
+    What a vendor accepts inside messages.
+
+    `fields` are the fields of messages, parts and calls that its reference has beside `role`,
+    `content` and `tool_calls`. With `strict`, it rejects any other in a message of the assistant.
+    `reasoning` is its field for earlier reasoning; without one, that is left out.
+
+    Without `developer`, that role is `system`. Without `names`, messages have none. Without
+    `empty`, an assistant's message needs content or calls. Without `late_system`, a system message
+    after the first response is the user's. `after_tools` is the text of the turn that must come
+    between the result of a tool and the user. `alternate`: the first message is a user's, and
+    neighbors with one role are one message. `prefix`: a last message of the assistant must have
+    this field. `opaque_arguments`: the arguments of calls may be text that is not JSON.
+    """
+
+    fields: frozenset[str] = frozenset()
+    strict: bool = False
+    reasoning: Literal["reasoning", "reasoning_content"] | None = None
+    ids: IdRule | None = None
+    developer: bool = True
+    names: bool = True
+    empty: bool = True
+    late_system: bool = True
+    after_tools: str = ""
+    alternate: bool = False
+    prefix: str = ""
+    opaque_arguments: bool = False
+
+
+def fit_messages(
+    messages: Sequence[Message], rules: MessageRules, unsupported: UnsupportedFields
+) -> list[Message]:
+    """`messages` as `rules` allow them. The same messages always give the same result."""
+    ids = CallIds(rules.ids) if rules.ids else None
+    fitted: list[Message] = []
+    for message in messages:
+        if message.keys() == _PLAIN and isinstance(message["content"], str):
+            role = message["role"]
+            if role != "developer" and (role != "assistant" or message["content"]):
+                _append(fitted, message, rules, unsupported)
+                continue
+        if fit := _fit(message, rules, ids, unsupported):
+            _append(fitted, fit, rules, unsupported)
+    if ids and ids.changed:
+        unsupported.note("messages[].tool_calls[].id")
+    if rules.prefix and fitted and fitted[-1]["role"] == "assistant":
+        fitted[-1] = {**fitted[-1], rules.prefix: True}
+    return fitted
+
+
+def _append(
+    fitted: list[Message], message: Message, rules: MessageRules, unsupported: UnsupportedFields
+) -> None:
+    """Add `message`, with the turn before it that the order of roles requires."""
+    last, role = fitted[-1]["role"] if fitted else None, message["role"]
+    if not rules.late_system and role in _SYSTEM and last in {"assistant", "tool"}:
+        unsupported.note("messages[].role")
+        message, role = {**message, "role": "user"}, "user"
+    if rules.after_tools and last == "tool" and role == "user":
+        unsupported.note("messages[].role")
+        fitted.append({"role": "assistant", "content": rules.after_tools})
+    if rules.alternate and role == "assistant" and (last is None or last in _SYSTEM):
+        unsupported.note("messages[0].role")
+        fitted.append({"role": "user", "content": OPENING})
+    if rules.alternate and last == role and role in {"user", "assistant"}:
+        unsupported.note("messages[].role")
+        fitted[-1] = _join(fitted[-1], message)
+    else:
+        fitted.append(message)
+
+
+def _join(earlier: Message, later: Message) -> Message:
+    first, second = earlier.get("content") or "", later.get("content") or ""
+    if isinstance(first, str) and isinstance(second, str):
+        content: Any = "\n\n".join(text for text in (first, second) if text)
+    else:
+        content = [*_parts(first), *_parts(second)]
+    return {**earlier, **later, "content": content}
+
+
+def _parts(content: str | list[Message]) -> list[Message]:
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}] if content else []
+    return content
+
+
+def _fit(
+    message: Message, rules: MessageRules, ids: CallIds | None, unsupported: UnsupportedFields
+) -> Message | None:
+    fitted = _fit_fields(message, rules, unsupported)
+    if isinstance(parts := fitted.get("content"), list):
+        fitted["content"] = _fit_parts(parts, message["role"], rules, unsupported)
+    if message["role"] == "developer" and not rules.developer:
+        fitted["role"] = "system"
+    if ids and "tool_call_id" in fitted:
+        fitted["tool_call_id"] = ids.result(fitted["tool_call_id"])
+    if message["role"] == "assistant":
+        return _fit_answer(message, fitted, rules, ids, unsupported)
+    return fitted
+
+
+def _fit_fields(message: Message, rules: MessageRules, unsupported: UnsupportedFields) -> Message:
+    """The fields that the vendor knows, and those of the client that it may know."""
+    is_strict = rules.strict and message["role"] == "assistant"
+    fitted = {}
+    for name, value in message.items():
+        if name in _ALWAYS or (name in rules.fields and (name != "name" or rules.names)):
+            fitted[name] = value
+        elif (
+            name in MADE_FIELDS
+            or is_strict
+            or (name in _OF_RESPONSES and message["role"] == "assistant")
+            or (name == "name" and not rules.names and message["role"] != "tool")
+        ):
+            if value is not None and value != []:
+                unsupported.note(f"messages[].{name}")
+        else:
+            fitted[name] = value
+    return fitted
+
+
+def _fit_parts(
+    parts: list[Any], role: str, rules: MessageRules, unsupported: UnsupportedFields
+) -> list[Any]:
+    fitted = []
+    for part in parts:
+        if made := (MADE_FIELDS & part.keys()) - rules.fields:
+            for name in sorted(made):
+                unsupported.note(f"messages[].content[].{name}")
+            fitted.append({name: value for name, value in part.items() if name not in made})
+        elif part["type"] == "refusal" and "refusal" not in rules.fields:
+            fitted.append({"type": "text", "text": part["refusal"]})
+        elif rules.strict and role == "assistant" and part["type"] not in {"text", "refusal"}:
+            unsupported.note("messages[].content[]")
+        else:
+            fitted.append(part)
+    return fitted
+
+
+# ---- messages of the assistant ----
+
+
+def _fit_answer(
+    message: Message,
+    fitted: Message,
+    rules: MessageRules,
+    ids: CallIds | None,
+    unsupported: UnsupportedFields,
+) -> Message | None:
+    thought = message.get("reasoning_content") or message.get("reasoning")
+    if rules.reasoning and isinstance(thought, str) and thought:
+        fitted[rules.reasoning] = thought
+    if calls := fitted.get("tool_calls"):
+        fitted["tool_calls"] = [_fit_call(call, rules, ids, unsupported) for call in calls]
+    elif "tool_calls" in fitted:
+        del fitted["tool_calls"]
+    audio = message.get("audio")
+    if isinstance(audio, dict) and "audio" in fitted and "id" in audio:
+        fitted["audio"] = {"id": audio["id"]}  # a request has no other field of it
+    if fitted.get("content") or calls or "audio" in fitted or "function_call" in fitted:
+        return fitted
+    if fitted.get("refusal"):
+        return {**fitted, "content": None}
+    words = message.get("refusal") or (isinstance(audio, dict) and audio.get("transcript")) or ""
+    if not words and not rules.empty:
+        unsupported.note("messages[].content")
+        return None
+    return {**fitted, "content": words}
+
+
+def _fit_call(
+    call: Mapping[str, Any],
+    rules: MessageRules,
+    ids: CallIds | None,
+    unsupported: UnsupportedFields,
+) -> Mapping[str, Any]:
+    """A call in OpenAI's form. Mistral's and older servers' responses have no `type`."""
+    fitted = {name: value for name, value in call.items() if name in _CALL or name in rules.fields}
+    for name in sorted(call.keys() - fitted.keys() - {"index"}):
+        unsupported.note(f"messages[].tool_calls[].{name}")
+    if fitted.get("type") is None:
+        fitted["type"] = "function" if "function" in fitted else "custom"
+    if ids:
+        fitted["id"] = ids.call(call["id"])
+    function = fitted.get("function")
+    if function and not rules.opaque_arguments and not _is_object(function["arguments"]):
+        unsupported.note("messages[].tool_calls[].function.arguments")
+        arguments = json.encode({"arguments": function["arguments"]}).decode()
+        fitted["function"] = {**function, "arguments": arguments if function["arguments"] else "{}"}
+    return fitted
+
+
+def _is_object(arguments: str) -> bool:
+    """Whether these are the arguments of a function: a JSON object."""
+    try:
+        json.decode(arguments, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,91 @@
+"""
+What OpenAI's API rejects, as data: one rule a line, with its source.
+
+The codecs of OpenAI and Azure read these rules, and so does the strict server of the tests.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+from msgspec import Struct
+
+from ..call_ids import IdRule
+from .history import MessageRules
+
+# "string too long. Expected a string with maximum length 40": github.com/agno-agi/agno/issues/5382,
+# 2025-11
+CALL_IDS = IdRule(r"(?s).{1,40}")
+
+# openai-openapi 2.3.0, `ChatCompletionRequestAssistantMessage`
+MESSAGES = MessageRules(
+    fields=frozenset({"audio", "function_call", "name", "refusal"}),
+    strict=True,
+    ids=CALL_IDS,
+    opaque_arguments=True,
+)
+
+# Another server with OpenAI's API: it may know any of these, and ignores what it does not know.
+OTHER_SERVERS = MessageRules(
+    fields=frozenset(
+        {
+            "audio",
+            "cache_control",
+            "extra_content",
+            "function_call",
+            "name",
+            "reasoning_content",
+            "reasoning_details",
+            "refusal",
+        }
+    ),
+    reasoning="reasoning_content",
+)
+
+
+class Family(Struct, frozen=True):
+    """
+    Models that reject `fields`. `pattern` matches the beginning of their names.
+
+    With one of `efforts` as `reasoning_effort` (`None`: without it), they accept them all.
+    """
+
+    pattern: str
+    fields: frozenset[str]
+    efforts: frozenset[str | None] = frozenset()
+
+
+_SAMPLING = frozenset({"logprobs", "temperature", "top_logprobs", "top_p"})
+_FIXED = _SAMPLING | {"frequency_penalty", "logit_bias", "presence_penalty"}
+
+FAMILIES = (
+    # https://platform.openai.com/docs/guides/latest-model, "Parameter compatibility", 2026-11
+    Family(r"gpt-5\.\d+(?!.*(?:chat|pro|codex))", _SAMPLING, frozenset({None, "none"})),
+    Family(r"gpt-5\.\d+.*(?:pro|codex)", _FIXED),
+    Family(r"gpt-5(?![.\d])(?!.*chat)", _FIXED | {"stop"}),
+    # https://learn.microsoft.com/azure/foundry/openai/how-to/reasoning, "Not supported", 2026-11
+    Family(r"o[1-9]", _FIXED | {"parallel_tool_calls"}),
+    # openai-openapi 2.3.0, `stop`: "Not supported with latest reasoning models o3 and o4-mini"
+    Family(r"o3(?!-mini)|o4-mini", frozenset({"stop"})),
+)
+
+DEFAULT_SAMPLING: Mapping[str, tuple[object, ...]] = {
+    "stop": ("", []),
+    "temperature": (1,),
+    "top_p": (1,),
+}
+"""Values of fixed fields that ask for nothing."""
+
+
+@lru_cache(maxsize=1024)
+def fixed_fields(families: tuple[Family, ...], model: str, effort: str | None) -> frozenset[str]:
+    """The fields that this model rejects, with this effort."""
+    name = model.rpartition("/")[2].removeprefix("ft:")
+    found = (
+        family.fields
+        for family in families
+        if effort not in family.efforts and re.match(family.pattern, name)
+    )
+    return frozenset().union(*found)

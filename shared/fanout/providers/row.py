@@ -1,0 +1,91 @@
+"""What a row of an OpenAI-compatible provider has, and the provider that it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from .base import Billing, Provider
+from .openai.chat import Quirks
+from .openai.errors import explain
+from .openai.history import MessageRules
+from .openai.normalize import make_codec
+from .openai.rules import Family
+
+# These always send a stream's usage, and may reject a request that asks for it.
+NO_STREAM_OPTIONS = frozenset({"stream_options"})
+OLD_LIMIT = {"max_completion_tokens": "max_tokens"}
+
+# Fields that few but OpenAI support. A row lists them if its vendor is known to ignore or to
+# reject unknown fields; otherwise they are sent, and the vendor decides.
+RARE = frozenset(
+    {
+        "audio",
+        "function_call",
+        "functions",
+        "metadata",
+        "modalities",
+        "moderation",
+        "prediction",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "top_k",  # not OpenAI's either
+        "verbosity",
+        "web_search_options",
+    }
+)
+LOGPROBS = frozenset({"logprobs", "top_logprobs"})
+
+
+# OpenAI's fields of messages, and nothing of other vendors'.
+PLAIN_MESSAGES = MessageRules(frozenset({"function_call", "name", "refusal"}))
+
+
+class Row(Struct, frozen=True):
+    """
+    One OpenAI-compatible vendor. Its quirks are `drop`, `rename`, `default` and `developer`.
+
+    Without `developer`, a message with that role is sent as `system`. `messages` are its other
+    rules for messages, `families` the models that reject more fields.
+    """
+
+    name: str
+    base_url: str
+    key: str
+    drop: frozenset[str] = frozenset()
+    rename: Mapping[str, str] = field(default_factory=dict)
+    default: Mapping[str, Any] = field(default_factory=dict)
+    developer: bool = False
+    messages: MessageRules = PLAIN_MESSAGES
+    families: tuple[Family, ...] = ()
+    key_optional: bool = False
+    billing: Billing = "unknown"
+    other_keys: tuple[str, ...] = ()
+
+
+def make_provider(row: Row) -> Provider:
+    """The provider that a row describes."""
+    quirks = Quirks(
+        row.name,
+        row.drop,
+        row.rename,
+        row.default,
+        messages=replace(row.messages, developer=row.developer),
+        families=row.families,
+    )
+    return Provider(
+        name=row.name,
+        base_url=row.base_url,
+        keys=(row.key, *row.other_keys),
+        chat=make_codec(quirks),
+        explain=explain,
+        key_optional=row.key_optional,
+        billing=row.billing,
+    )
