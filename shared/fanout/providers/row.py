@@ -79,6 +79,7 @@ def make_provider(row: Row) -> Provider:
         row.default,
         messages=replace(row.messages, developer=row.developer),
         families=row.families,
+        extensible=True,
     )
     return Provider(
         name=row.name,

@@ -7,7 +7,7 @@ are named in the checked request, so that it can say what it does not support.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 PARTS = frozenset({"text", "image_url", "input_audio", "file", "refusal"})
@@ -21,30 +21,17 @@ DETAILS = frozenset({"auto", "low", "high"})
 
 def set_aside(body: Mapping[str, Any]) -> dict[str, Any] | None:
     """
-    `body` with a stand-in for each such value; `None` if it has none.
+    `body` with a stand-in for each such value; `None` if there is nothing to replace.
 
-    The stand-in of an object has the type `*`. Fields whose value is left out are listed in
-    `extensions`.
+    The stand-in of an object has the type `*`. `extensions` lists the fields that have one.
     """
-    plain = {**body, "extensions": ()}
-    if isinstance(messages := body.get("messages"), list):
-        plain["messages"] = [_message(message) for message in messages]
-    if isinstance(tools := body.get("tools"), list):
-        plain["tools"] = [_typed(tool, TOOLS) for tool in tools]
-    choice = body.get("tool_choice")
-    if isinstance(choice, dict):
-        plain["tool_choice"] = _typed(choice, CHOICES)
-    elif isinstance(choice, str) and choice not in MODES:
-        plain["tool_choice"] = {"type": "*"}
-    if isinstance(form := body.get("response_format"), dict):
-        plain["response_format"] = _typed(form, FORMATS)
-    effort = body.get("reasoning_effort")
-    if isinstance(effort, str) and effort not in EFFORTS:
-        plain["reasoning_effort"] = None
-        plain["extensions"] += ("reasoning_effort",)
-    if body.get("top_k") == -1:  # vLLM: all tokens, as without `top_k`
-        plain["top_k"] = None
-    return None if plain == {**body, "extensions": ()} else plain
+    found = {name: read(body[name]) for name, read in _READERS.items() if name in body}
+    changed = {name: value for name, value in found.items() if value != body[name]}
+    if "messages" in changed and changed["messages"] == [_typed_calls(m) for m in body["messages"]]:
+        extensions = [name for name in changed if name != "messages"]
+    else:
+        extensions = [*changed]
+    return {**body, **changed, "extensions": tuple(extensions)} if changed else None
 
 
 def _typed(value: Any, known: frozenset[str]) -> Any:
@@ -54,14 +41,17 @@ def _typed(value: Any, known: frozenset[str]) -> Any:
 
 
 def _message(message: Any) -> Any:
-    if not isinstance(message, dict):
-        return message
-    changed = {}
-    if isinstance(parts := message.get("content"), list):
-        changed["content"] = [_part(part) for part in parts]
-    if isinstance(calls := message.get("tool_calls"), list):
-        changed["tool_calls"] = [_call(call) for call in calls]
-    return {**message, **changed}
+    message = _typed_calls(message)
+    if isinstance(message, dict) and isinstance(parts := message.get("content"), list):
+        return {**message, "content": [_part(part) for part in parts]}
+    return message
+
+
+def _typed_calls(message: Any) -> Any:
+    """The message with a type for each call that has none: that is no extension."""
+    if isinstance(message, dict) and isinstance(calls := message.get("tool_calls"), list):
+        return {**message, "tool_calls": [_call(call) for call in calls]}
+    return message
 
 
 def _part(part: Any) -> Any:
@@ -82,3 +72,25 @@ def _call(call: Any) -> Any:
     if isinstance(call, dict) and call.get("type") is None and "function" in call:
         return {**call, "type": "function"}
     return call
+
+
+def _each(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: [read(one) for one in value] if isinstance(value, list) else value
+
+
+def _choice(choice: Any) -> Any:
+    if isinstance(choice, str):
+        return choice if choice in MODES else {"type": "*"}
+    return _typed(choice, CHOICES)
+
+
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "messages": _each(_message),
+    "tools": _each(lambda tool: _typed(tool, TOOLS)),
+    "tool_choice": _choice,
+    "response_format": lambda form: _typed(form, FORMATS),
+    "reasoning_effort": lambda level: (
+        None if isinstance(level, str) and level not in EFFORTS else level
+    ),
+    "top_k": lambda top_k: None if top_k == -1 else top_k,  # vLLM's: all tokens
+}

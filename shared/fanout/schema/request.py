@@ -253,6 +253,7 @@ class Conversation(HiddenRepr, frozen=True, kw_only=True):
     """The messages alone."""
 
     messages: Annotated[list[AnyMessage], Meta(min_length=1)]
+    extensions: tuple[str, ...] = ()
 
 
 class ChatRequest(HiddenRepr, frozen=True, gc=False, kw_only=True):

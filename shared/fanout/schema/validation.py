@@ -85,21 +85,31 @@ def parse_chat(body: Mapping[str, Any]) -> ChatRequest:
     """
     Check the request of one conversation; `body` has only the fields meant for the model.
 
-    Values that are a vendor's own are no error: the vendor decides.
+    A value that is a vendor's own is no error yet: see `ChatRequest.extensions`.
     """
-    return _convert_extended({**body, "extensions": ()}, body, ChatRequest)
+    return _convert_extended({**body, "extensions": ()}, {"body": body}, ChatRequest)
 
 
-def _convert_extended(checked: Mapping[str, Any], body: object, kind: type[T]) -> T:
+def _convert_extended(checked: Mapping[str, Any], more: Mapping[str, Any], kind: type[T]) -> T:
     try:
-        return convert({**checked, "body": body}, kind)
+        return convert({**checked, **more}, kind)
     except RequestError:
         from .extensions import set_aside
 
         plain = set_aside(checked)
         if plain is None:
             raise
-        return convert({**plain, "body": body}, kind)
+        try:
+            return convert({**plain, **more}, kind)
+        except RequestError:
+            pass
+        raise
+
+
+def reject_extensions(request: ChatRequest) -> None:
+    """Raise the `RequestError` for the first value that is a vendor's own, if there is one."""
+    if request.extensions:
+        convert({**request.body, "extensions": (), "body": {}}, ChatRequest)
 
 
 def with_defaults(request: ChatRequest, defaults: Mapping[str, Any]) -> ChatRequest:
@@ -109,5 +119,8 @@ def with_defaults(request: ChatRequest, defaults: Mapping[str, Any]) -> ChatRequ
 
 def replace_messages(request: ChatRequest, body: Mapping[str, Any]) -> ChatRequest:
     """The same request with the messages of `body`; nothing else is checked again."""
-    checked = _convert_extended({"messages": body["messages"]}, None, Conversation)
-    return msgspec.structs.replace(request, messages=checked.messages, body=body)
+    found = _convert_extended({"messages": body["messages"]}, {}, Conversation)
+    extensions = (*(name for name in request.extensions if name != "messages"), *found.extensions)
+    return msgspec.structs.replace(
+        request, messages=found.messages, body=body, extensions=extensions
+    )

@@ -16,6 +16,7 @@ from msgspec import Struct, field
 
 from ...schema.chat import ChatChunk, ChatCompletion
 from ...schema.request import ChatRequest
+from ...schema.validation import reject_extensions
 from ...wire import json
 from ...wire.http import WireEvent, WireRequest, WireResponse
 from ...wire.sse import SSEFramer
@@ -32,6 +33,7 @@ class Quirks(Struct, frozen=True):
     `drop` are the fields that it does not support, `rename` those with another name there,
     `default` those that it requires, with the value to send if the client has none. `path` is its
     endpoint. `messages` are its rules for messages, `families` the models that reject more fields.
+    An `extensible` vendor has parts, tools and values of its own; they are sent unchanged.
     """
 
     vendor: str = "openai"
@@ -41,6 +43,7 @@ class Quirks(Struct, frozen=True):
     path: str = "/chat/completions"
     messages: MessageRules = MESSAGES
     families: tuple[Family, ...] = ()
+    extensible: bool = False
 
 
 # Dropped silently: they never change a response, only its accounting, its cache, or
@@ -81,6 +84,8 @@ def encode(
 
     `kind` is the model if the name that the provider knows it by does not show it.
     """
+    if request.extensions and not quirks.extensible:
+        reject_extensions(request)
     body = {**quirks.default, **request.body, "model": target.model}
     options = body.pop("stream_options", None) or {}
     if stream:
