@@ -94,13 +94,14 @@ def through_the_sdks_types(body: dict[str, Any]) -> dict[str, Any]:
     Messages are parsed one by one: pydantic reads the SDK's lazy lists once, and a union of
     messages would read them for each of its members.
     """
-    kind = MessageCreateParamsStreaming if "stream" in body else MessageCreateParamsNonStreaming
-    shell = _through(TypeAdapter(kind), body | {"messages": []})
+    shell = _through(STREAMED if "stream" in body else PLAIN, body | {"messages": []})
     roles = {"user": USER, "assistant": ASSISTANT}
     messages = [_through(roles[m["role"]], m) for m in body["messages"]]
     return {**shell, "messages": messages}
 
 
+PLAIN: TypeAdapter[Any] = TypeAdapter(MessageCreateParamsNonStreaming)
+STREAMED: TypeAdapter[Any] = TypeAdapter(MessageCreateParamsStreaming)
 USER: TypeAdapter[Any] = TypeAdapter(UserMessageParam)
 ASSISTANT: TypeAdapter[Any] = TypeAdapter(AssistantMessageParam)
 

@@ -1,0 +1,119 @@
+"""Rejects the requests that Anthropic's API rejects, from its reference and its SDK's types."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tests.providers.test_anthropic import SAMPLING, through_the_sdks_types
+
+IMAGES = {"image/jpeg", "image/png", "image/gif", "image/webp"}
+FORBIDDEN_KEYWORDS = {
+    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength",
+    "maxLength", "pattern", "maxItems", "uniqueItems", "minProperties", "maxProperties", "oneOf",
+    "patternProperties", "propertyNames", "prefixItems", "contains", "not", "if", "then", "else",
+}  # fmt: skip
+
+
+def check(_vendor: str, body: dict[str, Any]) -> None:
+    """Fail as the API does if it rejects this request."""
+    sent = {name: value for name, value in body.items() if name not in SAMPLING}
+    assert through_the_sdks_types(sent) == sent, "Extra inputs are not permitted"
+    system = body.get("system", [])
+    check_blocks([{"type": "text", "text": system}] if isinstance(system, str) else system)
+    turns = [(m["role"], blocks_of(m)) for m in body["messages"]]
+    assert turns, "messages: at least one message is required"
+    assert turns[0][0] == "user", "first message must use the user role"
+    for role, blocks in turns:
+        assert blocks, f"{role}: content is empty"
+        check_blocks(blocks)
+    check_calls(turns)
+    check_thinking(body, turns)
+    last_role, last = turns[-1]
+    if last_role == "assistant" and last[-1]["type"] == "text":
+        text = last[-1]["text"]
+        assert text == text.rstrip(), "final assistant content cannot end with trailing whitespace"
+    for stop in body.get("stop_sequences", ()):
+        assert stop.strip(), "each stop sequence must contain non-whitespace"
+    user = body.get("metadata", {}).get("user_id", "")
+    assert "@" not in user
+    assert not re.fullmatch(r"\+?[\d ()-]{7,}", user)
+    if form := body.get("output_config", {}).get("format"):
+        check_schema(form["schema"])
+    for tool in body.get("tools", ()):
+        if tool.get("strict"):
+            check_schema(tool["input_schema"])
+
+
+def blocks_of(message: dict[str, Any]) -> list[dict[str, Any]]:
+    content = message["content"]
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def check_blocks(blocks: list[dict[str, Any]]) -> None:
+    for block in blocks:
+        match block["type"]:
+            case "text":
+                assert block["text"].strip(), "text content blocks must contain non-whitespace text"
+            case "image" if block["source"]["type"] == "base64":
+                assert block["source"]["media_type"] in IMAGES
+            case "thinking":
+                assert block["signature"], "thinking.signature: field required"
+            case "tool_result":
+                check_blocks(blocks_of({"content": block.get("content", [])}))
+            case _:
+                pass  # the SDK's types have checked it
+
+
+def check_calls(turns: list[tuple[str, list[dict[str, Any]]]]) -> None:
+    """Results are at the beginning of the turn after their calls; ids are unique and fit."""
+    seen: set[str] = set()
+    waiting: set[str] = set()
+    for role, blocks in turns:
+        results = [b["tool_use_id"] for b in blocks if b["type"] == "tool_result"]
+        assert set(results) == waiting, "`tool_use` ids were found without `tool_result` blocks"
+        assert len(set(results)) == len(results)
+        first = [block["type"] for block in blocks[: len(results)]]
+        assert first == ["tool_result"] * len(results)
+        uses = [block["id"] for block in blocks if block["type"] == "tool_use"]
+        assert not uses or role == "assistant"
+        assert len(set(uses)) == len(uses)
+        assert not seen & set(uses), "`tool_use` ids must be unique"
+        assert all(re.fullmatch("[a-zA-Z0-9_-]+", use) for use in uses)
+        seen |= set(uses)
+        waiting = set(uses)
+    assert not waiting
+
+
+def check_thinking(body: dict[str, Any], turns: list[tuple[str, list[dict[str, Any]]]]) -> None:
+    kind = body.get("thinking", {}).get("type")
+    if kind in {"enabled", "adaptive"}:
+        forced = body.get("tool_choice", {}).get("type") in {"any", "tool"}
+        assert not forced, "Thinking may not be enabled when tool_choice forces tool use."
+    if kind != "enabled":
+        return
+    answers = [blocks for role, blocks in turns if role == "assistant"]
+    if answers and any(block["type"] == "tool_use" for block in answers[-1]):
+        thoughts = {"thinking", "redacted_thinking"}
+        loop = [b["type"] for b in answers[-1]]
+        assert loop[0] in thoughts, "a final assistant message must start with a thinking block"
+
+
+def check_schema(schema: Any) -> None:
+    """https://platform.claude.com/docs/en/build-with-claude/structured-outputs."""
+    if isinstance(schema, list):
+        for one in schema:
+            check_schema(one)
+    if not isinstance(schema, dict):
+        return
+    assert not schema.keys() & FORBIDDEN_KEYWORDS, schema.keys() & FORBIDDEN_KEYWORDS
+    assert schema.get("minItems", 0) in {0, 1}
+    if schema.get("type") == "object":
+        assert schema["additionalProperties"] is False
+    if "$ref" in schema:
+        assert schema.keys() <= {"$ref", "$defs", "definitions"}
+    for name in ("properties", "$defs", "definitions"):
+        for one in schema.get(name, {}).values():
+            check_schema(one)
+    for name in ("items", "anyOf", "allOf"):
+        check_schema(schema.get(name))

@@ -1,0 +1,66 @@
+"""Rejects the requests that Converse rejects, from AWS's reference and botocore's model of it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from typing import Any
+
+from tests.providers.strict.anthropic_api import check_schema
+from tests.providers.test_converse import CONVERSE
+from tests.providers.test_converse import check as check_shape
+
+
+def check(model: str, body: dict[str, Any]) -> None:
+    """Fail as the API does if it rejects this request."""
+    check_shape({**body, "modelId": model}, CONVERSE.input_shape)
+    claude = "claude" in model
+    turns = [(turn["role"], turn["content"]) for turn in body["messages"]]
+    roles = [role for role, _ in turns]
+    assert roles[0] == "user", "A conversation must start with a user message."
+    assert all(a != b for a, b in itertools.pairwise(roles)), "roles must alternate"
+    for role, blocks in turns:
+        assert blocks, f"{role}: the content field is empty"
+        check_blocks(blocks, claude=claude)
+        if any("document" in block for block in blocks):
+            assert any("text" in block for block in blocks), "a document needs a text block"
+    check_calls(turns, body)
+    for block in body.get("system", ()):
+        assert block.get("text", "x").strip()
+    caching = claude or "amazon.nova" in model
+    assert caching or "cachePoint" not in json.dumps(body)
+    for stop in body.get("inferenceConfig", {}).get("stopSequences", ()):
+        assert stop.strip() if claude else stop
+    if form := body.get("outputConfig", {}).get("textFormat"):
+        check_schema(json.loads(form["structure"]["jsonSchema"]["schema"]))
+    for tool in body.get("toolConfig", {}).get("tools", ()):
+        if tool.get("toolSpec", {}).get("strict"):
+            check_schema(tool["toolSpec"]["inputSchema"]["json"])
+
+
+def check_blocks(blocks: list[dict[str, Any]], *, claude: bool) -> None:
+    for block in blocks:
+        if "text" in block:
+            assert block["text"].strip(), "text content blocks must contain non-whitespace text"
+        if thought := block.get("reasoningContent"):
+            assert claude, "This model doesn't support the reasoningContent field."
+            assert "redactedContent" in thought or thought["reasoningText"]["signature"]
+        if result := block.get("toolResult"):
+            check_blocks(result["content"], claude=claude)
+
+
+def check_calls(turns: list[tuple[str, list[dict[str, Any]]]], body: dict[str, Any]) -> None:
+    seen: set[str] = set()
+    waiting: set[str] = set()
+    for _, blocks in turns:
+        results = [b["toolResult"]["toolUseId"] for b in blocks if "toolResult" in b]
+        uses = [b["toolUse"]["toolUseId"] for b in blocks if "toolUse" in b]
+        assert set(results) == waiting
+        assert len(set(uses)) == len(uses)
+        assert not seen & set(uses)
+        assert all(re.fullmatch("[a-zA-Z0-9_.:-]{1,64}", use) for use in uses)
+        seen |= set(uses)
+        waiting = set(uses)
+    assert not waiting
+    assert not seen or body["toolConfig"]["tools"], "The toolConfig field must be defined"

@@ -1,0 +1,150 @@
+"""
+Rejects the messages that OpenAI's API, and each vendor with that API, rejects.
+
+Written from the vendors' references, not from the codec's rules. A vendor without an entry in
+`KNOWN` has OpenAI's fields and ignores others, but must not get those that a third vendor made.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from typing import Any
+
+from openai.types.chat import ChatCompletionMessageParam
+from pydantic import TypeAdapter
+
+MESSAGE: TypeAdapter[Any] = TypeAdapter(ChatCompletionMessageParam)
+
+OTHERS = frozenset({
+    "annotations", "cache_control", "citations", "executed_tools", "extra_content", "images",
+    "parsed", "provider_specific_fields", "reasoning", "reasoning_content", "reasoning_details",
+    "search_results", "thinking_blocks",
+})  # fmt: skip
+"""What only some vendors have. Each vendor below lists what it has itself."""
+
+OWN: dict[str, set[str]] = {
+    "deepseek": {"reasoning_content"},  # api-docs.deepseek.com/guides/thinking_mode
+    "fireworks_ai": {"reasoning_content"},
+    "hosted_vllm": {"reasoning"},
+    "ollama": {"reasoning"},
+    "openrouter": {"annotations", "cache_control", "images", "reasoning", "reasoning_details"},
+    "local": {"reasoning_content", "extra_content", "reasoning_details", "cache_control"},
+    "openai_like": {"reasoning_content", "extra_content", "reasoning_details", "cache_control"},
+}
+
+KNOWN: dict[str, dict[str, set[str]]] = {
+    # openai-openapi 2.3.0, `ChatCompletionRequest…Message`
+    "openai": {
+        "assistant": {"content", "refusal", "name", "audio", "tool_calls", "function_call"},
+        "user": {"content", "name"},
+        "tool": {"content", "tool_call_id"},
+    },
+    # github.com/groq/groq-python: types/chat/chat_completion_assistant_message_param.py
+    "groq": {"assistant": {"content", "name", "tool_calls", "function_call", "reasoning"}},
+    # "property 'messages.N.assistant.reasoning_content' is unsupported"
+    "cerebras": {"assistant": {"content", "name", "tool_calls"}},
+    # github.com/mistralai/mistral-common: protocol/instruct/messages.py; other fields are a 422
+    "mistral": {
+        "assistant": {"content", "tool_calls", "prefix"},
+        "user": {"content"},
+        "tool": {"content", "tool_call_id", "name"},
+    },
+    "perplexity": {"assistant": {"content", "tool_calls"}, "user": {"content"}},
+    "xai": {"assistant": {"content", "name", "tool_calls", "reasoning_content"}},
+}
+for _same in ("azure", "bedrock"):
+    KNOWN[_same] = KNOWN["openai"]
+
+ORDER = {  # mistral-common: protocol/instruct/validator.py, `_validate_message_order`
+    "system": {"user", "assistant", "system"},
+    "user": {"assistant", "system", "user"},
+    "assistant": {"assistant", "user", "tool"},
+    "tool": {"assistant", "tool"},
+}
+
+
+def check(vendor: str, body: dict[str, Any]) -> None:
+    """Fail as the vendor's API does if it rejects these messages."""
+    messages = body["messages"]
+    assert messages
+    for message in messages:
+        _check_fields(vendor, message)
+        if message["role"] == "assistant":
+            _check_answer(vendor, message)
+    _check_calls(messages)
+    if vendor == "mistral":
+        _check_mistral(messages)
+    if vendor == "perplexity":
+        _check_alternation(messages)
+
+
+def _check_fields(vendor: str, message: dict[str, Any]) -> None:
+    role = message["role"]
+    fields = message.keys() - {"role"}
+    if known := KNOWN.get(vendor, {}).get(role):
+        assert fields <= known, f"{vendor}: unknown {fields - known}"
+    assert not fields & (OTHERS - OWN.get(vendor, KNOWN.get(vendor, {}).get(role, set())))
+    if isinstance(message.get("content"), list):
+        for part in message["content"]:
+            assert not part.keys() & (OTHERS - OWN.get(vendor, set())), vendor
+    if vendor in {"openai", "azure", "bedrock"}:
+        MESSAGE.validate_python(message)
+
+
+def _check_answer(vendor: str, message: dict[str, Any]) -> None:
+    calls = message.get("tool_calls")
+    if message.get("content") is None:
+        alternatives = ("tool_calls", "function_call", "refusal", "audio")
+        assert any(message.get(name) for name in alternatives), "content is null"
+    if vendor in {"mistral", "perplexity", "xai"}:
+        assert message.get("content") or calls, f"{vendor}: a message needs content or calls"
+    if "tool_calls" in message:
+        assert calls, "an empty array of calls"
+    if "audio" in message:
+        assert message["audio"].keys() == {"id"}
+    for call in calls or ():
+        assert call.keys() == {"id", "type", "function"} | (call.keys() & OWN.get(vendor, set()))
+        assert call["type"] == "function"
+        assert call["function"].keys() == {"name", "arguments"}
+        if vendor in {"openai", "azure", "bedrock"}:
+            assert 1 <= len(call["id"]) <= 40, "string too long"
+        else:
+            assert isinstance(json.loads(call["function"]["arguments"]), dict)
+
+
+def _check_calls(messages: list[dict[str, Any]]) -> None:
+    """Each call is answered before the next turn, and nothing else is."""
+    waiting: list[str] = []
+    for message in messages:
+        if message["role"] == "tool":
+            assert message["tool_call_id"] in waiting, "no such call"
+            waiting.remove(message["tool_call_id"])
+        else:
+            assert not waiting, "tool calls must be followed by their results"
+            waiting = [call["id"] for call in message.get("tool_calls") or ()]
+            assert len(set(waiting)) == len(waiting)
+    assert not waiting
+
+
+def _check_mistral(messages: list[dict[str, Any]]) -> None:
+    for earlier, later in itertools.pairwise(messages):
+        assert later["role"] in ORDER[earlier["role"]], f"{later['role']} after {earlier['role']}"
+    last = messages[-1]
+    assert last["role"] in {"user", "tool"} or last.get("prefix")
+    ids = [call["id"] for message in messages for call in message.get("tool_calls") or ()]
+    assert all(re.fullmatch("[a-zA-Z0-9]{9}", call_id) for call_id in ids)
+
+
+def _check_alternation(messages: list[dict[str, Any]]) -> None:
+    """docs.perplexity.ai: "user or tool message(s) should alternate with assistant message(s)"."""
+    roles = [message["role"] for message in messages]
+    while roles[0] == "system":
+        roles.pop(0)
+    assert roles[0] == "user"
+    assert "system" not in roles
+    pairs = list(itertools.pairwise(roles))
+    assert ("assistant", "assistant") not in pairs
+    assert ("user", "user") not in pairs
+    assert roles[-1] != "assistant"

@@ -1,0 +1,158 @@
+"""
+The grid: each provider's response, as the client gets it, is sent back to every other provider.
+
+A fan-out or a fallback over several vendors does that from its second turn on. Each cell is
+encoded plain and streamed, without `drop_params`, and a judge written from the vendor's reference
+rejects what the vendor rejects.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fanout.providers import registry
+from fanout.providers.base import Target
+from fanout.providers.rows import ROWS
+from fanout.schema.validation import parse_chat
+from fanout.wire.http import WireRequest
+from tests.providers.strict import (
+    anthropic_api,
+    bedrock_api,
+    cohere_api,
+    gemini_api,
+    openai_api,
+)
+from tests.providers.strict.responses import all_messages
+
+Judge = Callable[[str, dict[str, Any]], None]
+
+ROW_NAMES = sorted({row.name for row in ROWS.values()})
+TARGETS: list[tuple[str, str, Judge]] = [
+    ("openai", "gpt-4o", openai_api.check),
+    ("openai", "gpt-5", openai_api.check),
+    ("azure", "gpt-4o", openai_api.check),
+    ("bedrock", "openai.gpt-oss-20b-1:0", openai_api.check),
+    ("bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", bedrock_api.check),
+    ("bedrock", "us.amazon.nova-2-lite-v1:0", bedrock_api.check),
+    ("bedrock", "meta.llama3-3-70b-instruct-v1:0", bedrock_api.check),
+    ("anthropic", "claude-sonnet-4-5", anthropic_api.check),
+    ("anthropic", "claude-opus-4-7", anthropic_api.check),
+    ("cohere", "command-a-03-2025", cohere_api.check),
+    ("gemini", "gemini-2.5-flash", gemini_api.check),
+    ("gemini", "gemini-3-pro-preview", gemini_api.check),
+    *((name, "their-model", openai_api.check) for name in ROW_NAMES),
+]
+MESSAGES = all_messages()
+U = {"role": "user", "content": "Hello."}
+NO_TOOLS = {"perplexity"}
+
+
+def conversations(message: dict[str, Any]) -> list[list[dict[str, Any]]]:
+    """The response between two turns of the user; with calls, also at the results, and alone."""
+    calls = message.get("tool_calls") or []
+    results = [
+        {"role": "tool", "tool_call_id": call["id"], "content": f"result {number}"}
+        for number, call in enumerate(calls)
+    ]
+    system = {"role": "system", "content": "Be brief."}
+    found = [[system, U, message, *results, U], [message, *results, U]]
+    if calls:
+        found += [
+            [U, message, *results],
+            [U, message, *results, {"role": "assistant", "content": "So."}, U],
+        ]
+    return found
+
+
+def tools_for(provider: str, message: dict[str, Any]) -> dict[str, Any]:
+    names = sorted({call["function"]["name"] for call in message.get("tool_calls") or ()})
+    if not names or provider in NO_TOOLS:
+        return {}
+    return {"tools": [{"type": "function", "function": {"name": name}} for name in names]}
+
+
+def encode(
+    provider: str, model: str, messages: list[dict[str, Any]], *, stream: bool, **more: Any
+) -> WireRequest:
+    request = parse_chat({"model": "our-name", "messages": messages, **more})
+    return registry.find(provider).chat.encode(request, Target("our-name", model), stream)
+
+
+def without_stream(wire: WireRequest) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What is sent, but for the fields that ask for a stream."""
+    body = json.loads(wire.body)
+    return {k: v for k, v in body.items() if k not in {"stream", "stream_options"}}, wire.dropped
+
+
+def judged_as(provider: str, model: str, judge: Judge) -> str:
+    return provider if judge is openai_api.check else model
+
+
+@pytest.mark.parametrize("message", [m for _, m in MESSAGES], ids=[name for name, _ in MESSAGES])
+@pytest.mark.parametrize(
+    ("provider", "model", "judge"), TARGETS, ids=[f"{name}/{model}" for name, model, _ in TARGETS]
+)
+def test_any_response_can_be_sent_to_any_provider_in_the_next_turn(
+    provider: str, model: str, judge: Judge, message: dict[str, Any]
+) -> None:
+    """The same bytes each time, so that prompt caches hold; and the client's message stays."""
+    before = copy.deepcopy(message)
+    tools = tools_for(provider, message)
+    for messages in conversations(message):
+        for more in (tools, {}) if tools else ({},):
+            wire = encode(provider, model, messages, stream=False, **more)
+            judge(judged_as(provider, model, judge), json.loads(wire.body))
+            streamed = encode(provider, model, messages, stream=True, **more)
+            assert without_stream(streamed) == without_stream(wire)
+            assert wire == encode(provider, model, messages, stream=False, **more)
+    assert message == before
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "judge"), TARGETS, ids=[f"{name}/{model}" for name, model, _ in TARGETS]
+)
+def test_a_long_conversation_of_all_responses_is_accepted(
+    provider: str, model: str, judge: Judge
+) -> None:
+    """Also one in which every turn came from another provider; its beginning never changes."""
+    messages: list[dict[str, Any]] = [U]
+    for _, message in MESSAGES:
+        messages += conversations(message)[0][2:]
+    wire = encode(provider, model, messages, stream=False)
+    body = json.loads(wire.body)
+    judge(judged_as(provider, model, judge), body)
+    turns = "contents" if "contents" in body else "messages"
+    earlier = json.loads(encode(provider, model, messages[: len(messages) // 2], stream=False).body)
+    kept = len(earlier[turns]) - 2
+    assert body[turns][:kept] == earlier[turns][:kept]
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "judge"), TARGETS, ids=[f"{name}/{model}" for name, model, _ in TARGETS]
+)
+def test_what_is_left_out_of_earlier_messages_is_noted_by_name(
+    provider: str, model: str, judge: Judge
+) -> None:
+    """The log of the attempt has the names; no field of a response goes missing without one."""
+    made = {
+        "reasoning_content": "hm",
+        "thinking_blocks": [{"type": "thinking", "thinking": "hm", "signature": "s"}],
+        "citations": ["https://a.test"],
+        "annotations": [{"type": "url_citation"}],
+        "extra_content": {"google": {"thought_signature": "s"}},
+        "reasoning_details": [{"type": "reasoning.text", "text": "hm"}],
+    }
+    for name, value in made.items():
+        answer = {"role": "assistant", "content": "Hi", name: value}
+        wire = encode(provider, model, [U, answer, U], stream=False)
+        sent = json.dumps(json.loads(wire.body))
+        signs = {"reasoning_content": '"hm"', "extra_content": '"s"'}
+        is_sent = f'"{name}"' in sent or signs.get(name, json.dumps(value)[1:-1]) in sent
+        if name == "thinking_blocks":
+            is_sent = '"signature"' in sent
+        assert is_sent or wire.dropped == (f"messages[].{name}",), (name, sent)
