@@ -23,7 +23,7 @@ from ...wire.sse import SSEFramer
 from ..base import DEFAULTS, BadWire, Codec, Target, UnsupportedFields, WireError
 from .errors import explain_value, status_of
 from .history import MessageRules, fit_messages
-from .rules import DEFAULT_SAMPLING, MESSAGES, Family, fixed_fields
+from .rules import FAMILY_DEFAULTS, MESSAGES, Family, fixed_fields
 
 
 class Quirks(Struct, frozen=True):
@@ -62,7 +62,7 @@ HINTS = frozenset(
 
 _DEFAULTS = {
     **DEFAULTS,
-    **DEFAULT_SAMPLING,
+    **FAMILY_DEFAULTS,
     "function_call": ("auto",),
     "parallel_tool_calls": (True, False),  # `False` is kept, see `WireRequest.one_call`
     "service_tier": ("auto",),

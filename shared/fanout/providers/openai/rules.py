@@ -71,7 +71,7 @@ FAMILIES = (
     Family(r"o3(?!-mini)|o4-mini", frozenset({"stop"})),
 )
 
-DEFAULT_SAMPLING: Mapping[str, tuple[object, ...]] = {
+FAMILY_DEFAULTS: Mapping[str, tuple[object, ...]] = {
     "stop": ("", []),
     "temperature": (1,),
     "top_p": (1,),
