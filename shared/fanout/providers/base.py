@@ -274,6 +274,9 @@ def check_fields(
         raw: Object = message
         if not message_fields.issuperset(raw):
             _check_message(raw, f"messages[{index}]", unsupported, message_fields)
+        if isinstance(parts := raw.get("content"), list):
+            for name in sorted({n for part in parts for n in part} & MADE_FIELDS - message_fields):
+                unsupported.note(f"messages[].content[].{name}")
 
 
 def _check_message(

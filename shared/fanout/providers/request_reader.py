@@ -39,6 +39,7 @@ from ..schema.request import (
 )
 from ..wire import json
 from .base import UnsupportedFields
+from .calls import fit_arguments
 
 Block: TypeAlias = dict[str, Any]
 """A JSON object of the vendor's."""
@@ -226,15 +227,9 @@ def function_calls(
 
 
 def read_arguments(call: FunctionToolCall, unsupported: UnsupportedFields) -> dict[str, Any]:
-    """
-    The arguments as a JSON object, which OpenAI's request has as a string.
-
-    Models write other text, too. It is then the value of `arguments`; the tool's result, which is
-    in the conversation, says what was wrong with it.
-    """
+    """The arguments as a JSON object, which OpenAI's request has as a string."""
     arguments = call.function.arguments
     try:
         return json.decode(arguments or "{}", type=dict[str, Any])
     except (MsgspecError, RecursionError):
-        unsupported.note("messages[].tool_calls[].function.arguments")
-        return {"arguments": arguments}
+        return json.decode(fit_arguments(arguments, unsupported), type=dict[str, Any])

@@ -9,7 +9,7 @@ is what happens when a stream is cancelled, by OpenRouter's list
 
 from __future__ import annotations
 
-from .call_ids import IdRule
+from .calls import IdRule
 from .openai.history import MessageRules
 from .openai.rules import OTHER_SERVERS, Family
 from .row import LOGPROBS, NO_STREAM_OPTIONS, OLD_LIMIT, RARE, Row

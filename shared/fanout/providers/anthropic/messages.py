@@ -27,7 +27,7 @@ from ...schema.request import (
     ToolMessage,
 )
 from ..base import OPENING, UnsupportedFields
-from ..call_ids import CallIds
+from ..calls import CallIds
 from ..media_types import split_data_uri
 from ..request_reader import (
     Block,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ..call_ids import IdRule
+from ..calls import IdRule
 from ..schemas import LIMITS, SchemaRules
 
 # "tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'", "`tool_use` ids must be unique":

@@ -6,7 +6,7 @@ The codec reads these rules, and so does the strict server of the tests.
 
 from __future__ import annotations
 
-from ..call_ids import IdRule
+from ..calls import IdRule
 from ..schemas import LIMITS, SchemaRules
 
 # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolUseBlock.html, 2026-11:

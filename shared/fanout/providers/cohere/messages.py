@@ -8,6 +8,7 @@ from ...errors import RequestError
 from ...schema.chat import Object
 from ...schema.request import AssistantMessage, ChatRequest, ImageURL, ToolMessage
 from ..base import UnsupportedFields
+from ..calls import fit_arguments
 from ..request_reader import (
     Block,
     ChatMessage,
@@ -63,7 +64,10 @@ def _encode_assistant(
         {
             "id": call.id,
             "type": "function",
-            "function": {"name": call.function.name, "arguments": call.function.arguments},
+            "function": {
+                "name": call.function.name,
+                "arguments": fit_arguments(call.function.arguments, unsupported),
+            },
         }
         for call, _, _ in function_calls(message, raw, path, unsupported)
     ]

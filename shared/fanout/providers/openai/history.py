@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
-import msgspec
 from msgspec import Struct
 
-from ...wire import json
 from ..base import MADE_FIELDS, OPENING, UnsupportedFields
-from ..call_ids import CallIds, IdRule
+from ..calls import CallIds, IdRule, fit_arguments
 
 Message: TypeAlias = dict[str, Any]
 
@@ -212,18 +210,7 @@ def _fit_call(
         fitted["type"] = "function" if "function" in fitted else "custom"
     if ids:
         fitted["id"] = ids.call(call["id"])
-    function = fitted.get("function")
-    if function and not rules.opaque_arguments and not _is_object(function["arguments"]):
-        unsupported.note("messages[].tool_calls[].function.arguments")
-        arguments = json.encode({"arguments": function["arguments"]}).decode()
-        fitted["function"] = {**function, "arguments": arguments if function["arguments"] else "{}"}
+    if not rules.opaque_arguments and (function := fitted.get("function")):
+        arguments = fit_arguments(function["arguments"], unsupported)
+        fitted["function"] = {**function, "arguments": arguments}
     return fitted
-
-
-def _is_object(arguments: str) -> bool:
-    """Whether these are the arguments of a function: a JSON object."""
-    try:
-        json.decode(arguments, type=dict[str, msgspec.Raw])
-    except (msgspec.MsgspecError, RecursionError):
-        return False
-    return True

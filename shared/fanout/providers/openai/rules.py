@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from ..call_ids import IdRule
+from ..calls import IdRule
 from .history import MessageRules
 
 # "string too long. Expected a string with maximum length 40": github.com/agno-agi/agno/issues/5382,

@@ -24,7 +24,7 @@ from ....schema.request import (
     ToolMessage,
 )
 from ...base import OPENING, UnsupportedFields
-from ...call_ids import CallIds
+from ...calls import CallIds
 from ...request_reader import (
     Block,
     ChatMessage,

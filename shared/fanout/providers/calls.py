@@ -1,5 +1,5 @@
 """
-Ids of tool calls that fit the vendor that gets them.
+Ids and arguments of earlier tool calls that fit the vendor that gets them.
 
 Each vendor makes ids in a form of its own and may reject those of another. An id that does not fit
 is replaced by one that depends only on it: the same in each request, so that prompt caches hold.
@@ -10,8 +10,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import deque
+from typing import Any
 
+import msgspec
 from msgspec import Struct
+
+from ..wire import json
+from .base import UnsupportedFields
 
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -78,3 +83,23 @@ def _make(source: str, length: int) -> str:
         number, place = divmod(number, len(_LETTERS))
         letters.append(_LETTERS[place])
     return "".join(letters)
+
+
+def fit_arguments(arguments: str, unsupported: UnsupportedFields) -> str:
+    """
+    The arguments of a call as the JSON of an object.
+
+    Models write other text, too. It is then the value of `arguments`; the tool's result, which is
+    in the conversation, says what was wrong with it.
+    """
+    if not arguments:
+        return "{}"
+    try:
+        json.decode(arguments, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, RecursionError):
+        pass
+    else:
+        return arguments
+    unsupported.note("messages[].tool_calls[].function.arguments")
+    held: dict[str, Any] = {"arguments": arguments}
+    return json.encode(held).decode()

@@ -1,0 +1,201 @@
+"""Earlier messages, one rule of a vendor after another: their fields, and the order of roles."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from fanout.providers import registry
+from fanout.providers.base import Target
+from fanout.schema.validation import parse_chat
+from fanout.wire.http import WireRequest
+from tests.providers.strict import anthropic_api, bedrock_api, cohere_api, gemini_api, openai_api
+
+U = {"role": "user", "content": "Hello."}
+BEDROCK = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+
+
+def encode(provider: str, model: str, *messages: dict[str, Any], **more: Any) -> WireRequest:
+    request = parse_chat({"model": "our-name", "messages": [*messages], **more})
+    return registry.find(provider).chat.encode(request, Target("our-name", model), False)
+
+
+def body_of(provider: str, model: str, *messages: dict[str, Any], **more: Any) -> Any:
+    return json.loads(encode(provider, model, *messages, **more).body)
+
+
+def called(*ids: str, arguments: str = "{}", **fields: Any) -> list[dict[str, Any]]:
+    """A message with these calls, and their results."""
+    function = {"name": "get_weather", "arguments": arguments}
+    calls = [{"id": one, "type": "function", "function": function} for one in ids]
+    results = [{"role": "tool", "tool_call_id": one, "content": one} for one in ids]
+    return [{"role": "assistant", "content": None, "tool_calls": calls, **fields}, *results]
+
+
+# ---- fields of earlier responses ----
+
+MADE = {
+    "annotations": [{"type": "url_citation"}],
+    "citations": ["https://a.test"],
+    "extra_content": {"google": {"thought_signature": "s"}},
+    "images": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}],
+    "provider_specific_fields": {"a": 1},
+    "reasoning_content": "hm",
+    "thinking_blocks": [{"type": "thinking", "thinking": "hm", "signature": "s"}],
+    "a_field_of_tomorrow": {"a": 1},
+}
+TAKES = {
+    ("deepseek", "reasoning_content"): "reasoning_content",
+    ("fireworks_ai", "reasoning_content"): "reasoning_content",
+    ("hosted_vllm", "reasoning_content"): "reasoning",
+    ("openrouter", "reasoning_content"): "reasoning",
+    ("openrouter", "annotations"): "annotations",
+    ("openrouter", "images"): "images",
+    ("ollama", "reasoning_content"): "reasoning",
+    ("openai_like", "reasoning_content"): "reasoning_content",
+    ("openai_like", "extra_content"): "extra_content",
+}
+ROWS_HERE = ["azure", "cerebras", "deepseek", "fireworks_ai", "groq", "hosted_vllm", "mistral",
+             "ollama", "openai", "openai_like", "openrouter", "perplexity", "xai"]  # fmt: skip
+STRICT = {"azure", "cerebras", "groq", "mistral", "openai", "perplexity", "xai"}
+
+
+@pytest.mark.parametrize("provider", ROWS_HERE)
+@pytest.mark.parametrize("name", MADE)
+def test_a_field_of_another_vendors_response_reaches_only_vendors_that_know_it(
+    provider: str, name: str
+) -> None:
+    answer = {"role": "assistant", "content": "Hi", name: MADE[name]}
+    wire = encode(provider, "gpt-4o", U, answer, U)
+    sent = json.loads(wire.body)["messages"][1]
+    theirs = TAKES.get((provider, name))
+    if name == "a_field_of_tomorrow" and provider not in STRICT:
+        theirs = name  # the vendor decides
+    expected = {"role": "assistant", "content": "Hi"} | ({theirs: MADE[name]} if theirs else {})
+    assert sent == expected
+    assert wire.dropped == (() if theirs == name else (f"messages[].{name}",))
+
+
+def test_a_refusal_stays_a_text_for_vendors_that_have_none() -> None:
+    answer = {"role": "assistant", "content": None, "refusal": "No."}
+    assert body_of("openai", "gpt-4o", U, answer, U)["messages"][1] == answer
+    for provider in ("groq", "mistral", "cerebras", "xai"):
+        sent = body_of(provider, "m", U, answer, U)["messages"][1]
+        assert sent == {"role": "assistant", "content": "No."}
+
+
+def test_a_spoken_response_is_its_id_for_openai_and_its_words_for_others() -> None:
+    audio = {"id": "audio_1", "data": "AAAA", "expires_at": 1, "transcript": "Hello there."}
+    answer = {"role": "assistant", "content": None, "audio": audio}
+    sent = body_of("openai", "gpt-4o-audio-preview", U, answer, U)["messages"][1]
+    assert sent == {"role": "assistant", "content": None, "audio": {"id": "audio_1"}}
+    for provider, model in [("groq", "m"), ("anthropic", "claude-x"), ("gemini", "gemini-x"),
+                            ("cohere", "m"), ("bedrock", BEDROCK)]:  # fmt: skip
+        wire = encode(provider, model, U, answer, U)
+        assert b"Hello there." in wire.body
+        assert wire.dropped == ("messages[].audio",)
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "bedrock", "gemini", "cohere", "mistral"])
+def test_names_of_messages_are_left_out_where_there_are_none(provider: str) -> None:
+    model = BEDROCK if provider == "bedrock" else "claude-x"
+    wire = encode(provider, model, U | {"name": "ada"}, U)
+    assert b"ada" not in wire.body
+    assert wire.dropped == ("messages[].name",)
+    assert b"ada" in encode("openai", "gpt-4o", U | {"name": "ada"}).body
+
+
+def test_a_mark_for_a_cache_reaches_only_vendors_that_know_it() -> None:
+    mark = {"type": "ephemeral"}
+    system = {
+        "role": "system",
+        "content": [{"type": "text", "text": "Be brief.", "cache_control": mark}],
+    }
+    for provider, model in [("anthropic", "claude-x"), ("openrouter", "m"), ("bedrock", BEDROCK)]:
+        wire = encode(provider, model, system, U)
+        assert b"cache_control" in wire.body or b"cachePoint" in wire.body
+        assert wire.dropped == ()
+    for provider, model in [("groq", "m"), ("cerebras", "m"), ("openai", "gpt-4o"),
+                            ("mistral", "m"), ("gemini", "gemini-x"), ("cohere", "m"),
+                            ("bedrock", "meta.llama3-3-70b-instruct-v1:0")]:  # fmt: skip
+        wire = encode(provider, model, system, U)
+        assert b"cache" not in wire.body
+        assert b"Be brief." in wire.body
+        assert wire.dropped in {
+            ("messages[].content[].cache_control",),
+            ("messages[].cache_control",),
+        }, provider
+
+
+# ---- roles ----
+
+
+def test_mistral_gets_a_turn_between_a_tools_result_and_the_user() -> None:
+    wire = encode("mistral", "mistral-large-latest", U, *called("D681PevKs"), U)
+    roles = [message["role"] for message in json.loads(wire.body)["messages"]]
+    assert roles == ["user", "assistant", "tool", "assistant", "user"]
+    openai_api.check("mistral", json.loads(wire.body))
+
+
+def test_mistral_continues_a_last_message_of_the_assistant() -> None:
+    body = body_of("mistral", "m", U, {"role": "assistant", "content": "I say"})
+    assert body["messages"][-1] == {"role": "assistant", "content": "I say", "prefix": True}
+
+
+JUDGES: list[tuple[str, str, Any]] = [
+    ("anthropic", "claude-sonnet-4-5", anthropic_api.check),
+    ("bedrock", BEDROCK, bedrock_api.check),
+    ("gemini", "gemini-2.5-flash", gemini_api.check),
+    ("cohere", "command-a", cohere_api.check),
+    ("mistral", "mistral", openai_api.check),
+    ("perplexity", "perplexity", openai_api.check),
+    ("xai", "xai", openai_api.check),
+]
+EMPTY: list[Any] = ["", " ", "\n\t", None, []]
+
+
+@pytest.mark.parametrize(("provider", "model", "judge"), JUDGES)
+@pytest.mark.parametrize("content", EMPTY, ids=repr)
+def test_an_empty_turn_is_left_out_and_its_neighbors_joined(
+    provider: str, model: str, judge: Any, content: Any
+) -> None:
+    body = body_of(provider, model, U, {"role": "assistant", "content": content}, U)
+    judge(model, body)
+
+
+@pytest.mark.parametrize(("provider", "model", "judge"), JUDGES)
+def test_a_conversation_may_begin_with_the_assistant_and_have_late_instructions(
+    provider: str, model: str, judge: Any
+) -> None:
+    hello = {"role": "assistant", "content": "How can I help?"}
+    late = {"role": "system", "content": "Be brief."}
+    judge(model, body_of(provider, model, hello, U, hello, late, U))
+
+
+@pytest.mark.parametrize(("provider", "model", "judge"), JUDGES)
+def test_a_system_prompt_alone_is_the_users(provider: str, model: str, judge: Any) -> None:
+    if provider in {"mistral", "perplexity", "xai"}:
+        return  # OpenAI's role is sent; these take it
+    wire = encode(provider, model, {"role": "system", "content": "Say hello."})
+    judge(model, json.loads(wire.body))
+    assert b"Say hello." in wire.body
+    assert wire.dropped == ("messages[].role",)
+
+
+def test_a_late_turn_of_a_developer_is_the_systems_where_the_role_is_unknown() -> None:
+    message = {"role": "developer", "content": "Be brief."}
+    for provider in ("openai_like", "mistral", "cerebras", "hosted_vllm"):
+        assert body_of(provider, "m", message, U)["messages"][0]["role"] == "system"
+    request = parse_chat({"model": "m", "messages": [message, U]})
+    for base, role in [
+        ("", "developer"),
+        ("https://api.openai.com/v1", "developer"),
+        ("https://eu.api.openai.com/v1", "developer"),
+        ("http://127.0.0.1:8000/v1", "system"),
+        ("https://openai.com.example.test/v1", "system"),
+    ]:
+        target = Target("our-name", "gpt-4o", options={"api_base": base} if base else {})
+        wire = registry.find("openai").chat.encode(request, target, False)
+        assert json.loads(wire.body)["messages"][0]["role"] == role
