@@ -50,7 +50,7 @@ DOORS = {
     "httpx2": "transport/httpx_transport",  # only on request
     "botocore": "aws/credentials aws/stack_keys bulk/aws/clients",
     "boto3": "aws/stack_keys bulk/aws/clients",
-    "yaml": "config/load",
+    "yaml": "config/document",
     "uvicorn": "cli/http_server",
     "rich": "cli",
     "argparse": "cli",
@@ -66,7 +66,9 @@ DOORS = {
 PURE = """
     bulk/input/bloom_filter  bulk/input/lines  bulk/input/planner  bulk/input/splitter
     bulk/pacing/adaptive_concurrency  bulk/pacing/limits
-    bulk/service/records  bulk/totals  config/model  config/resolve  config/unknown_keys  errors
+    bulk/service/records  bulk/totals  config/connection
+    config/entries  config/fields  config/litellm  config/model  config/resolve  config/routes
+    config/unknown_keys  errors
     gateway/combine  gateway/interleave  gateway/report
     library/inputs  library/json_object  library/options  library/structured_output  library/types
     providers

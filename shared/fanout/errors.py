@@ -3,6 +3,7 @@ Every error that Fanout raises on purpose.
 
     FanoutError
     ├── ConfigError              the YAML or the environment is wrong; says which key
+    │   ├── ConfigProblems       .problems: everything that is wrong in a config file
     │   └── MissingKey           a provider's key is not set
     ├── RequestError             the request is wrong; says which field              (400)
     │   ├── UnknownModel                                                             (404)
@@ -36,7 +37,7 @@ The numbers on the right are the HTTP statuses that clients get.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -69,6 +70,46 @@ class ConfigError(FanoutError):
 
     type = "server_error"
     code = "invalid_config"
+
+
+KeyPath: TypeAlias = tuple[str | int, ...]
+"""The keys and indexes that lead to a value: `("model_list", 0, "model_name")`."""
+
+
+class Problem(Struct, frozen=True):
+    """
+    One thing that is wrong in a config: where, in a sentence, and what `fanout check --fix` does.
+
+    `path` leads to it, `line` is its line, from 1. By default the fix
+    removes `path`; `remove` is another path to remove, `rename` the key to write instead, and
+    `replace` the value to write instead. A problem that is not `fixable` is in the environment.
+    """
+
+    path: KeyPath
+    message: str
+    line: int | None = None
+    remove: KeyPath | None = None
+    rename: str = ""
+    replace: str = ""
+    fixable: bool = True
+
+
+class ConfigProblems(ConfigError):
+    """Everything that is wrong in the config `name`, one problem a line."""
+
+    def __init__(self, name: str, problems: Sequence[Problem]) -> None:
+        self.name = name
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.lines))
+
+    @property
+    def lines(self) -> list[str]:
+        """`config.yaml:3: …`; without a known line or name, only what is known."""
+        head = f"`{self.name}`: " if self.name else ""
+        return [
+            f"{head}{one.message}" if one.line is None else f"{self.name}:{one.line}: {one.message}"
+            for one in self.problems
+        ]
 
 
 class MissingKey(ConfigError):

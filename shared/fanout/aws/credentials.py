@@ -12,7 +12,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec.structs import replace
+
 from ..errors import MissingKey
+from ..transport.credentials import AWSKeys
 from ..transport.engine import Outgoing
 from ..wire.sigv4 import Credentials, sign
 
@@ -27,11 +30,23 @@ def _utc_now() -> datetime:
 
 
 class AWSSigner:
-    """Signs requests (Signature Version 4) with the process's AWS credentials."""
+    """
+    Signs requests (Signature Version 4) with the process's AWS credentials, or with `keys`.
 
-    def __init__(self, env: Mapping[str, str], now: Callable[[], datetime] = _utc_now) -> None:
+    A role is assumed with them by botocore, and again before its credentials expire.
+    """
+
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        now: Callable[[], datetime] = _utc_now,
+        *,
+        keys: AWSKeys | None = None,
+    ) -> None:
         self._now = now
-        self._fixed = environment_credentials(env)
+        self._env = env
+        self._keys = keys
+        self._fixed = _fixed_credentials(env, keys)
         self._chain: Any = None
 
     async def headers(self, request: Outgoing, service: str, region: str) -> Mapping[str, str]:
@@ -54,14 +69,53 @@ class AWSSigner:
         """The credentials that botocore finds; it refreshes them before they expire."""
         if self._chain is None:
             try:
+                from botocore.exceptions import BotoCoreError
                 from botocore.session import Session
             except ImportError:
                 raise MissingKey(NO_CREDENTIALS) from None
-            self._chain = Session().get_credentials()
+            keys = self._keys or AWSKeys()
+            try:
+                session = Session(profile=keys.profile)
+                if found := _fixed_credentials(self._env, replace(keys, role=None)):
+                    session.set_credentials(found.access_key, found.secret_key, found.session_token)
+                self._chain = session.get_credentials()
+                if keys.role and self._chain is not None:
+                    self._chain = _assumed_role(session, self._chain, keys)
+            except BotoCoreError as error:
+                raise MissingKey(f"no AWS credentials: {error}") from None
         if self._chain is None:
             raise MissingKey(NO_CREDENTIALS)
-        frozen = self._chain.get_frozen_credentials()
+        try:
+            frozen = self._chain.get_frozen_credentials()
+        except Exception as error:
+            if self._keys is None or not self._keys.role:
+                raise
+            raise MissingKey(f"the role `{self._keys.role}` cannot be assumed: {error}") from None
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+
+
+def _fixed_credentials(env: Mapping[str, str], keys: AWSKeys | None) -> Credentials | None:
+    """Credentials that are known without botocore, if there are any."""
+    if keys is None:
+        return environment_credentials(env)
+    if keys.role:
+        return None
+    if keys.access_key and keys.secret_key:
+        return Credentials(keys.access_key, keys.secret_key, keys.session_token)
+    return None if keys.profile else environment_credentials(env)
+
+
+def _assumed_role(session: Any, source: Any, keys: AWSKeys) -> Any:
+    """The credentials of a role, assumed with those of `source`; botocore renews them."""
+    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+
+    extra = {"RoleSessionName": keys.session_name}
+    if keys.external_id:
+        extra["ExternalId"] = keys.external_id
+    fetcher = AssumeRoleCredentialFetcher(
+        session.create_client, source, keys.role, extra_args=extra
+    )
+    return DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
 
 
 def environment_credentials(env: Mapping[str, str]) -> Credentials | None:

@@ -1,112 +1,178 @@
-"""Reads a config file and checks it. The only importer of `yaml`."""
+"""Reads a config file and checks its keys and types. What its names mean is resolved later."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
-from ..errors import ConfigError
-from ..schema.validation import as_request_error
+from ..errors import ConfigError, ConfigProblems, KeyPath, Problem
 from ..wire import json
-from .model import ConfigFile
+from .document import Document, parse
+from .fields import Fields, convert_fields, dotted
+from .model import ConfigFile, GeneralSettings, ModelEntry, RouterSettings, ServiceSettings
 from .unknown_keys import unknown_keys
 
 REFERENCE = re.compile(r"^os\.environ/([A-Za-z_][A-Za-z0-9_]*)$")
 
 
 # Keys stay references until a call needs them: on AWS they are in Secrets Manager.
-SECRET_KEYS = frozenset({"api_key", "master_key", "key"})
+SECRET_KEYS = frozenset(
+    {
+        "api_key",
+        "master_key",
+        "key",
+        "aws_access_key_id",
+        "aws_secret_access_key",
+        "aws_session_token",
+    }
+)
+
+_SECTIONS: dict[str, type[Struct]] = {
+    "router_settings": RouterSettings,
+    "litellm_settings": ServiceSettings,
+    "general_settings": GeneralSettings,
+}
+
+
+class Checked(Struct, frozen=True):
+    """
+    A config without its wrong parts, and the problems found so far.
+
+    `positions` are the indexes in `model_list` of the entries that are left, `names` the model
+    names of all entries.
+    """
+
+    config: ConfigFile
+    problems: tuple[Problem, ...] = ()
+    positions: tuple[int, ...] = ()
+    names: frozenset[str] = frozenset()
 
 
 def load_file(path: Path, env: Mapping[str, str]) -> ConfigFile:
-    """Read and check the YAML file at `path`; raises `ConfigError` that names every wrong key."""
+    """Read and check the YAML file at `path`; raises `ConfigProblems` with every wrong key."""
+    return load_text(read_file(path), env, path.name)
+
+
+def read_file(path: Path) -> str:
+    """The text of the config file; raises `ConfigError` if it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(f"there is no config file at `{path}`") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the config file `{path}` cannot be read: {error}") from None
-    return load_text(text, env, path.name)
 
 
 def load_text(text: str, env: Mapping[str, str], name: str = "config") -> ConfigFile:
     """Check a config in YAML or JSON; errors call it `name`."""
+    document, checked = check_text(text, env, name)
+    raise_problems(document, checked.problems)
+    return checked.config
+
+
+def check_text(text: str, env: Mapping[str, str], name: str) -> tuple[Document, Checked]:
+    """Parse and check a text; the problems are in the result, with their lines."""
+    document = _parsed(text, name)
+    checked = check_values(document.value, env, name)
+    if checked.problems and document.root is None:
+        document = parse(text, name)  # JSON, whose parser keeps no lines
+    return document, replace(checked, problems=(*document.problems(), *checked.problems))
+
+
+def _parsed(text: str, name: str) -> Document:
     if text.startswith("{"):
         try:
-            return check(json.decode_strict(text.encode()), env, name)
+            return Document(name, text, json.decode_strict(text.encode()))
         except json.BadJSON:
             pass  # YAML's own flow style: `{model_list: []}`
-    import yaml
-
-    try:
-        value = _read_yaml(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "it is not YAML"
-        raise ConfigError(f"`{name}`{place}: {problem}") from None
-    return check(value if value is not None else {}, env, name)
+    return parse(text, name)
 
 
-def _read_yaml(text: str) -> Any:
-    """The value of a YAML text. Dates stay text, because Azure's `api_version` looks like one."""
-    import yaml
-
-    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        pass
-
-    Loader.add_constructor("tag:yaml.org,2002:timestamp", Loader.construct_yaml_str)
-    loader = Loader(text)
-    try:
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        _reject_duplicate_keys(node)
-        return loader.construct_document(node)
-    finally:
-        loader.dispose()
+def raise_problems(document: Document, problems: tuple[Problem, ...]) -> None:
+    """Raise `ConfigProblems` with the line of each, if there are any."""
+    if problems:
+        raise ConfigProblems(document.name, located(document, problems))
 
 
-def _reject_duplicate_keys(root: Any) -> None:
-    """Reject a mapping with a duplicate key, whose first value YAML would silently drop."""
-    from yaml.constructor import ConstructorError
-
-    todo, done = [root], set()
-    while todo:
-        node = todo.pop()
-        if id(node) in done or node.id == "scalar":
-            continue
-        done.add(id(node))
-        if node.id == "sequence":
-            todo += node.value
-            continue
-        seen = set()
-        for key, value in node.value:
-            if (key.tag, str(key.value)) in seen:
-                duplicate = f"the key `{key.value}` is given twice"
-                raise ConstructorError(None, None, duplicate, key.start_mark)
-            seen.add((key.tag, str(key.value)))
-            todo.append(value)
+def located(document: Document, problems: tuple[Problem, ...]) -> list[Problem]:
+    """The problems with their lines, in the order of the file."""
+    placed = [
+        problem if problem.line else replace(problem, line=document.line_of(problem.path))
+        for problem in problems
+    ]
+    return sorted(placed, key=lambda problem: problem.line or 0)
 
 
 def check(value: object, env: Mapping[str, str], name: str = "config") -> ConfigFile:
     """Check a parsed config and replace `os.environ/NAME`, except in keys."""
+    checked = check_values(value, env, name)
+    if checked.problems:
+        raise ConfigProblems(name, checked.problems)
+    return checked.config
+
+
+def check_values(value: object, env: Mapping[str, str], name: str = "config") -> Checked:
+    """The same, with all problems in the result."""
+    value = {} if value is None else value
     if not isinstance(value, Mapping):
         raise ConfigError(f"`{name}`: the top level must be a mapping, such as `model_list:`")
-    if wrong := [f"`{path}` {advice}" for path, advice in unknown_keys(value)]:
-        raise ConfigError(f"`{name}`: " + "; ".join(wrong))
-    sections = {key: section for key, section in value.items() if section is not None}
-    try:
-        # Not strict: environment variables are text, also where the config needs a number.
-        return msgspec.convert(_substitute(sections, env, ""), ConfigFile, strict=False)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"`{name}`: {as_request_error(str(error))}") from None
-    except ConfigError as missing:
-        raise ConfigError(f"`{name}`: {missing}") from None
+    problems: list[Problem] = [*unknown_keys(value)]
+    unset: list[Problem] = []
+    given = _substitute({k: v for k, v in value.items() if v is not None}, env, (), unset)
+    skip = {problem.path for problem in (*problems, *unset)}
+    fields = Fields(skip, problems)
+    sections = {
+        section: convert_fields(given[section], kind, (section,), fields)
+        for section, kind in _SECTIONS.items()
+        if section in given
+    }
+    entries = dict(_entries(given.get("model_list"), fields))
+    config = ConfigFile(
+        model_list=list(entries.values()),
+        router_settings=RouterSettings(**sections.get("router_settings", {})),
+        litellm_settings=ServiceSettings(**sections.get("litellm_settings", {})),
+        general_settings=GeneralSettings(**sections.get("general_settings", {})),
+    )
+    return Checked(
+        config, (*problems, *unset), tuple(entries), frozenset(_names(given.get("model_list")))
+    )
+
+
+def _entries(models: object, fields: Fields) -> Iterator[tuple[int, ModelEntry]]:
+    """The entries of `model_list` that have the right form, with their indexes."""
+    if models is not None and not isinstance(models, list):
+        fields.reject(("model_list",), models, list[Any])
+        return
+    for index, entry in enumerate(models or ()):
+        path = ("model_list", index)
+        before = len(fields.problems)
+        given = convert_fields(_with_text_keys(entry), ModelEntry, path, fields, whole=path)
+        is_set = not any(unset[: len(path)] == path for unset in fields.skip)
+        if len(fields.problems) == before and is_set:
+            yield index, ModelEntry(**given)
+
+
+def _with_text_keys(entry: object) -> object:
+    """The entry without keys such as `7`, which are reported as unknown."""
+    if not isinstance(entry, Mapping):
+        return entry
+    return {
+        section: {k: v for k, v in inner.items() if isinstance(k, str)}
+        if isinstance(inner, Mapping)
+        else inner
+        for section, inner in entry.items()
+    }
+
+
+def _names(models: object) -> Iterator[str]:
+    for entry in models if isinstance(models, list) else ():
+        if isinstance(entry, Mapping) and isinstance(entry.get("model_name"), str):
+            yield entry["model_name"]
 
 
 def reference(value: object) -> str | None:
@@ -115,16 +181,18 @@ def reference(value: object) -> str | None:
     return found[1] if found else None
 
 
-def _substitute(value: Any, env: Mapping[str, str], place: str) -> Any:
+def _substitute(value: Any, env: Mapping[str, str], path: KeyPath, unset: list[Problem]) -> Any:
     if isinstance(value, Mapping):
         return {
-            key: inner if key in SECRET_KEYS else _substitute(inner, env, f"{place}.{key}")
+            key: inner if key in SECRET_KEYS else _substitute(inner, env, (*path, key), unset)
             for key, inner in value.items()
         }
     if isinstance(value, list):
-        return [_substitute(inner, env, f"{place}[{i}]") for i, inner in enumerate(value)]
+        return [_substitute(inner, env, (*path, i), unset) for i, inner in enumerate(value)]
     if (name := reference(value)) is None:
         return value
     if name not in env:
-        raise ConfigError(f"`{place[1:]}`: the environment variable `{name}` is not set")
+        message = f"`{dotted(path)}`: the environment variable `{name}` is not set"
+        unset.append(Problem(path, message, fixable=False))
+        return None
     return env[name]

@@ -1,13 +1,13 @@
 """
 The fields of the config file, with LiteLLM's names. `config.example.yaml` shows every key.
 
-Any other key is an error that suggests the closest known key. `docs/config.md` lists the keys of
-LiteLLM that are not supported, and why.
+Any other key that asks for something is an error that suggests the closest known key. The folder
+`litellm` has LiteLLM's keys that are not supported, and why.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta, Struct, field
 
@@ -24,8 +24,8 @@ class ModelParams(HiddenRepr, frozen=True, kw_only=True):
     """
     `litellm_params`: how to call one deployment.
 
-    Parameters of chat completions (such as `temperature`) may be added; they become defaults of
-    each request. Any other key is an error.
+    Parameters of chat completions (such as `temperature`) may be added, and parameters that only
+    the provider knows (`num_ctx`); they become defaults of each request.
     """
 
     model: Name
@@ -41,8 +41,27 @@ class ModelParams(HiddenRepr, frozen=True, kw_only=True):
     timeout: Seconds | None = None
     stream_timeout: Seconds | None = None
     num_retries: Count | None = None
-    weight: Annotated[float, Meta(gt=0)] = 1.0
+    weight: Annotated[float, Meta(gt=0)] | None = None
     drop_params: bool | None = None
+    input_cost_per_token: Price | None = None
+    output_cost_per_token: Price | None = None
+    extra_body: dict[str, Any] | None = None
+    extra_headers: dict[str, str] | None = None
+    organization: str | None = None
+    aws_access_key_id: str | None = None
+    aws_secret_access_key: str | None = None
+    aws_session_token: str | None = None
+    aws_role_name: str | None = None
+    aws_session_name: str | None = None
+    aws_external_id: str | None = None
+    aws_profile_name: str | None = None
+
+
+class ModelInfo(Struct, frozen=True, kw_only=True):
+    """The fields of `model_info` that have an effect; all others are the user's notes."""
+
+    base_model: str | None = None
+    mode: str | None = None
     input_cost_per_token: Price | None = None
     output_cost_per_token: Price | None = None
 
@@ -55,20 +74,49 @@ class ModelEntry(HiddenRepr, frozen=True, kw_only=True):
     model_info: dict[str, Any] = field(default_factory=dict)
 
 
-class RouterSettings(Struct, frozen=True, kw_only=True):
+Strategy: TypeAlias = Literal["simple-shuffle", "least-busy", "latency-based-routing"]
+
+FallbackList: TypeAlias = list[dict[str, list[str]]]
+"""LiteLLM's form: `[{"a": ["b", "c"]}]`."""
+
+
+class Alias(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    Another name for one model (`model`), or a name for several (`models`) in a `mode`.
+
+    A `hidden` name is not listed.
+    """
+
+    model: str | None = None
+    models: Annotated[list[Name], Meta(min_length=1)] | None = None
+    mode: Literal["race", "hedge", "fallback", "all"] = "race"
+    stagger: Annotated[float, Meta(ge=0, le=3_600)] | None = None
+    hidden: bool = False
+
+
+class RoutingSettings(Struct, frozen=True, kw_only=True):
+    """What LiteLLM reads in `router_settings` and in `litellm_settings`; the former counts."""
+
     num_retries: Count | None = None
-    timeout: Seconds | None = None
     stream_timeout: Seconds | None = None
-    fallbacks: list[dict[str, list[str]]] = field(default_factory=list)
-    allowed_fails: Count = 3
-    cooldown_time: Annotated[float, Meta(ge=0)] = 5.0
+    fallbacks: FallbackList = field(default_factory=list)
+    default_fallbacks: list[str] = field(default_factory=list)
+    context_window_fallbacks: FallbackList = field(default_factory=list)
+    content_policy_fallbacks: FallbackList = field(default_factory=list)
+    allowed_fails: Count | None = None
+    cooldown_time: Annotated[float, Meta(ge=0)] | None = None
+    model_group_alias: dict[str, str | Alias] = field(default_factory=dict)
 
 
-class ServiceSettings(Struct, frozen=True, kw_only=True):
+class RouterSettings(RoutingSettings, frozen=True, kw_only=True):
+    timeout: Seconds | None = None
+    routing_strategy: Strategy | None = None
+
+
+class ServiceSettings(RoutingSettings, frozen=True, kw_only=True):
     """`litellm_settings`."""
 
     drop_params: bool = False
-    num_retries: Count | None = None
     request_timeout: Seconds | None = None
 
 

@@ -6,25 +6,36 @@ Pure: a config and an environment in, a `Catalog` out.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
-import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
-from ..errors import ConfigError, RequestError, UnknownModel
+from ..errors import ConfigError, ConfigProblems, KeyPath, Problem, UnknownModel
 from ..providers import registry
 from ..providers.base import Provider, SigV4, Target
-from ..schema.request import ChatRequest
-from ..schema.validation import convert
 from ..secret import HiddenRepr, Secret
-from .load import reference
-from .model import ConfigFile, GeneralSettings, ModelEntry, ModelParams
+from .connection import (
+    NONE,
+    Additions,
+    AWSLogin,
+    base_url,
+    extra_body,
+    extra_headers,
+    provider_options,
+)
+from .entries import Entry, read_entries
+from .load import Checked, reference
+from .model import ConfigFile, GeneralSettings, ModelParams, Strategy
+from .routes import Names, Routes, Wildcard, resolve_routes
 
 DEFAULT_TIMEOUT = 600.0
 """Seconds for a whole request: the OpenAI SDK's default."""
+
+DEFAULT_ALLOWED_FAILS = 3
+DEFAULT_COOLDOWN = 5.0
+"""LiteLLM's defaults."""
 
 DEFAULT_RETRIES = 2
 """Retries per model name: the default of LiteLLM's router and of the OpenAI SDK."""
@@ -34,9 +45,6 @@ DEFAULT_STREAM_TIMEOUT = 600.0
 Seconds that a stream may be silent, before its headers or between two pieces: the OpenAI SDK's read
 timeout. A reasoning model may send nothing for minutes before its first content.
 """
-
-# A base URL may contain options of the deployment: `https://bedrock-runtime.{region}.…`.
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 class Deployment(Struct, frozen=True):
@@ -58,14 +66,20 @@ class Deployment(Struct, frozen=True):
     retries: int = DEFAULT_RETRIES
     input_price: float | None = None
     output_price: float | None = None
+    has_weight: bool = False
+    additions: Additions = NONE
 
 
 class ClientKey(Struct, frozen=True):
-    """A client's key; `models` are the model names it may use, `None` for all."""
+    """A client's key; `models` are the model names (or `openai/*`) it may use, `None` for all."""
 
     name: str
     secret: Secret | None
     models: frozenset[str] | None = None
+
+    def may_use(self, name: str) -> bool:
+        """Whether this key may use the model `name`."""
+        return self.models is None or is_allowed(self.models, name)
 
 
 class Catalog(HiddenRepr, frozen=True):
@@ -74,94 +88,164 @@ class Catalog(HiddenRepr, frozen=True):
     groups: Mapping[str, tuple[Deployment, ...]]
     env: Mapping[str, str] = field(default_factory=dict)
     is_open: bool = False
-    fallbacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    routes: Routes = field(default_factory=Routes)
     client_keys: tuple[ClientKey, ...] = ()
     timeout: float = DEFAULT_TIMEOUT
-    allowed_fails: int = 3
-    cooldown_time: float = 5.0
+    allowed_fails: int = DEFAULT_ALLOWED_FAILS
+    cooldown_time: float = DEFAULT_COOLDOWN
+    strategy: Strategy | None = None
     general: GeneralSettings = field(default_factory=GeneralSettings)
 
     def __repr__(self) -> str:
         return f"Catalog(groups={list(self.groups)})"  # the environment contains keys
 
     @property
+    def fallbacks(self) -> Mapping[str, tuple[str, ...]]:
+        """The config's own fallbacks of each model name."""
+        return self.routes.fallbacks
+
+    @property
     def secret_names(self) -> list[str]:
         """The names of keys without a text, which must be looked up."""
-        keys = [key for group in self.groups.values() for d in group for key in d.keys]
+        deployments = [d for group in self.groups.values() for d in group]
+        samples = [_sample(one, self.env) for one in self.routes.wildcards]
+        deployments += [sample for sample in samples if sample is not None]
+        keys = [key for d in deployments for key in d.keys]
+        keys += [key for d in deployments if d.additions.aws for key in d.additions.aws.secrets]
         keys += [client.secret for client in self.client_keys if client.secret]
         return sorted({key.name for key in keys if not key.is_known})
 
+    @property
+    def listed(self) -> list[str]:
+        """The names that are listed: of models, of aliases and of several models."""
+        names = [*self.groups, *self.routes.aliases, *self.routes.sets]
+        return [name for name in names if name not in self.routes.hidden]
+
+    def group_name(self, name: str) -> str:
+        """The name of the group that an alias stands for; any other name itself."""
+        return self.routes.aliases.get(name, name)
+
+    def check_name(self, name: str) -> None:
+        """Raise `UnknownModel` if there is no such name."""
+        if name not in self.routes.sets:
+            self.find(name)
+
     def find(self, name: str) -> tuple[Deployment, ...]:
         """The deployments of a model name; raises `UnknownModel` if there are none."""
-        if group := self.groups.get(name):
+        if group := self.groups.get(self.group_name(name)):
             return group
+        if models := self.routes.sets.get(name):
+            listed = ", ".join(f"`{model}`" for model in models.models)
+            raise UnknownModel(f"`{name}` stands for several models: {listed}; name one", "model")
+        if found := self.routes.matching(self.group_name(name)):
+            return self._matching(self.group_name(name), found)
         if self.is_open and registry.split_model(name):
             return (make_deployment(name, ModelParams(model=name), {}, self.env),)
         known = ", ".join(f"`{known}`" for known in sorted(self.groups)[:10])
         have = f"there are {known}" if known else "write `provider/model`, such as `openai/gpt-4o`"
         raise UnknownModel(f"there is no model `{name[:128]}`; {have}", "model")
 
+    def _matching(self, name: str, found: tuple[Wildcard, ...]) -> tuple[Deployment, ...]:
+        try:
+            return tuple(
+                make_deployment(
+                    name,
+                    replace(one.params, model=one.model_of(name) or name),
+                    one.defaults,
+                    self.env,
+                    one.number,
+                )
+                for one in found
+            )
+        except ConfigError as error:
+            raise UnknownModel(f"there is no model `{name[:128]}`: {error}", "model") from None
+
+
+def is_allowed(allowed: Iterable[str], name: str) -> bool:
+    """Whether a name is one of those allowed, which may have a `*`."""
+    if name in allowed:
+        return True
+    stars = (ModelParams(model=one) for one in allowed if "*" in one)
+    return any(Wildcard(one.model, one).model_of(name) is not None for one in stars)
+
 
 def resolve(config: ConfigFile, env: Mapping[str, str]) -> Catalog:
-    """The catalog of a config; raises `ConfigError` that says what cannot be resolved."""
+    """The catalog of a config; raises `ConfigProblems` that say what cannot be resolved."""
+    catalog, problems = resolve_all(Checked(config), env)
+    if problems:
+        raise ConfigProblems("", problems)
+    return catalog
+
+
+def resolve_all(checked: Checked, env: Mapping[str, str]) -> tuple[Catalog, list[Problem]]:
+    """The catalog of a config, without what cannot be resolved, and the problems with that."""
+    config, problems = checked.config, [*checked.problems]
     groups: dict[str, tuple[Deployment, ...]] = {}
-    for index, entry in enumerate(config.model_list):
-        deployment = _deployment(config, entry, index, env)
-        groups[entry.model_name] = (*groups.get(entry.model_name, ()), deployment)
+    wildcards: list[Wildcard] = []
+    for entry in read_entries(config, checked.positions, problems):
+        try:
+            if "*" in entry.name or "*" in entry.params.model:
+                wildcard = Wildcard(entry.name, entry.params, entry.defaults, f"{entry.index}")
+                _sample(wildcard, env)
+                wildcards.append(wildcard)
+                continue
+            deployment = make_deployment(
+                entry.name, entry.params, entry.defaults, env, f"{entry.index}"
+            )
+        except ConfigError as error:
+            problems.append(_unresolved(entry, error))
+            continue
+        groups[entry.name] = (*groups.get(entry.name, ()), deployment)
+    listed = frozenset({*groups, *checked.names, *(e.model_name for e in config.model_list)})
+    plain = frozenset(name for name in listed if "*" not in name)
+    names = Names(plain, wildcards, problems)
     router, service = config.router_settings, config.litellm_settings
-    return Catalog(
+    routes = resolve_routes(config, names)
+    clients = _client_keys(config.general_settings, names, routes, env)
+    fails = (router.allowed_fails, service.allowed_fails, DEFAULT_ALLOWED_FAILS)
+    cooldowns = (router.cooldown_time, service.cooldown_time, DEFAULT_COOLDOWN)
+    catalog = Catalog(
         groups=groups,
         env=env,
-        is_open=not config.model_list,
-        fallbacks=_fallbacks(config, groups),
-        client_keys=_client_keys(config.general_settings, groups, env),
+        is_open=not listed,
+        routes=routes,
+        client_keys=tuple(clients),
         timeout=router.timeout or service.request_timeout or DEFAULT_TIMEOUT,
-        allowed_fails=router.allowed_fails,
-        cooldown_time=router.cooldown_time,
+        allowed_fails=next(value for value in fails if value is not None),
+        cooldown_time=next(value for value in cooldowns if value is not None),
+        strategy=router.routing_strategy,
         general=config.general_settings,
     )
+    return catalog, problems
 
 
-def _deployment(
-    config: ConfigFile, entry: ModelEntry, index: int, env: Mapping[str, str]
-) -> Deployment:
-    place = f"model_list[{index}] (`{entry.model_name}`)"
-    ours = ModelParams.__struct_fields__
-    given = {k: v for k, v in entry.litellm_params.items() if v is not None}
-    if "," in entry.model_name or entry.model_name != entry.model_name.strip():
-        raise ConfigError(
-            f"{place}: a model name cannot contain a comma, nor start or end with a space"
-        )
-    try:
-        params = convert({k: given.pop(k) for k in ours if k in given}, ModelParams, strict=False)
-        defaults = _checked_defaults(given)
-    except RequestError as error:
-        raise ConfigError(f"{place}: litellm_params: {error}") from None
-    router, service = config.router_settings, config.litellm_settings
-    retries = (params.num_retries, router.num_retries, service.num_retries, DEFAULT_RETRIES)
-    params = msgspec.structs.replace(
-        params,
-        drop_params=service.drop_params if params.drop_params is None else params.drop_params,
-        num_retries=next(value for value in retries if value is not None),
-        stream_timeout=params.stream_timeout or router.stream_timeout,
+def _unresolved(entry: Entry, error: ConfigError) -> Problem:
+    """What is wrong with an entry; `--fix` removes it, or writes a better model."""
+    path: KeyPath = ("model_list", entry.index)
+    model = entry.params.model
+    fixed = model.replace("/responses/", "/", 1) if "/responses/" in model else ""
+    return Problem(
+        (*path, "litellm_params", "model"),
+        f"model_list[{entry.index}] (`{entry.name}`): {error}",
+        remove=path,
+        replace=fixed,
     )
-    try:
-        return make_deployment(entry.model_name, params, defaults, env, f"{index}")
-    except ConfigError as error:
-        raise ConfigError(f"{place}: {error}") from None
 
 
-def _checked_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Check default parameters like those of a request; numbers may be text, from environments."""
-    if not given:
-        return {}
-    required = {"messages": [{"role": "user", "content": ""}], "body": {}}
-    checked = convert({**given, **required}, ChatRequest, strict=False)
-    read = {name: getattr(checked, name) for name in given}
-    return {
-        name: read[name] if isinstance(read[name], bool | int | float) else value
-        for name, value in given.items()
-    }
+def _is_fixed(wildcard: Wildcard) -> bool:
+    """Whether every model of a wildcard has the same provider."""
+    return wildcard.params.model != "*"
+
+
+def _sample(wildcard: Wildcard, env: Mapping[str, str]) -> Deployment | None:
+    """A deployment of the wildcard, for its keys; raises `ConfigError` if there can be none."""
+    model = wildcard.params.model
+    if "*" in model and "*" not in wildcard.name:
+        raise ConfigError(f"`{model}` needs a `model_name` with a `*`, such as `{model}`")
+    if not _is_fixed(wildcard):
+        return None
+    params = replace(wildcard.params, model=model.replace("*", "x"))
+    return make_deployment(wildcard.name, params, wildcard.defaults, env, wildcard.number)
 
 
 def make_deployment(
@@ -181,16 +265,22 @@ def make_deployment(
             f"{', '.join(registry.names())}, or set `api_base`"
         )
     provider, model = registry.find(split[0]), split[1]
-    options = _options(params, env)
+    if model.startswith("responses/"):
+        raise ConfigError(
+            f"`{params.model}`: there is no Responses API here; write "
+            f"`{split[0]}/{model.removeprefix('responses/')}`"
+        )
+    options = provider_options(params, env)
+    additions = _additions(provider, params, env)
     return Deployment(
         id=f"{name}#{number}",
         name=name,
         provider=provider,
         target=Target(name, model, bool(params.drop_params), options),
-        base_url=_base_url(provider, params, options, env),
-        keys=_keys(provider, params, env),
+        base_url=base_url(provider, params, options, env),
+        keys=_keys(provider, params, env) if additions.aws is None else (),
         defaults=defaults,
-        weight=params.weight,
+        weight=1.0 if params.weight is None else params.weight,
         rpm=params.rpm,
         tpm=params.tpm,
         max_parallel=params.max_parallel_requests,
@@ -199,44 +289,35 @@ def make_deployment(
         retries=DEFAULT_RETRIES if params.num_retries is None else params.num_retries,
         input_price=params.input_cost_per_token,
         output_price=params.output_cost_per_token,
+        has_weight=params.weight is not None,
+        additions=additions,
     )
 
 
-def _options(params: ModelParams, env: Mapping[str, str]) -> dict[str, str]:
-    """Options of a provider besides the model; the environment variables are LiteLLM's."""
-    region = params.region or params.aws_region_name
-    found = {
-        "api_base": params.api_base,
-        "api_version": params.api_version or env.get("AZURE_API_VERSION"),
-        "base_model": params.base_model,
-        "region": region or env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION"),
-    }
-    return {name: value for name, value in found.items() if value}
+def _additions(provider: Provider, params: ModelParams, env: Mapping[str, str]) -> Additions:
+    headers = extra_headers(provider, params.extra_headers, params.organization)
+    body, aws = extra_body(params.extra_body), _aws_login(params, env)
+    if aws and not isinstance(provider.auth, SigV4):
+        raise ConfigError(f"`{provider.name}` is not called with AWS credentials")
+    return Additions(headers, body, aws) if headers or body or aws else NONE
 
 
-def _base_url(
-    provider: Provider, params: ModelParams, options: Mapping[str, str], env: Mapping[str, str]
-) -> str:
-    base = params.api_base or env.get(f"{provider.name.upper()}_API_BASE") or provider.base_url
-    if missing := [name for name in _PLACEHOLDER.findall(base) if name not in options]:
-        raise ConfigError(f"`{provider.name}` needs `{missing[0]}` in litellm_params")
-    base = _PLACEHOLDER.sub(lambda place: options[place[1]], base)
-    if "{" in base or "}" in base:
-        raise ConfigError(f"`api_base` must not contain a brace: `{base[:80]}`")
-    if not _is_address(base):
-        raise ConfigError(f"`api_base` must be an https:// or http:// address, not `{base[:40]}`")
-    return base.rstrip("/")
-
-
-def _is_address(base: str) -> bool:
-    try:
-        parts = urlsplit(base)
-        port = parts.port
-    except ValueError:  # half an IPv6 address, or not a port
-        return False
-    has_space = any(letter.isspace() for letter in base)
-    return (
-        parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0 and not has_space
+def _aws_login(params: ModelParams, env: Mapping[str, str]) -> AWSLogin | None:
+    access, private = params.aws_access_key_id, params.aws_secret_access_key
+    if bool(access) != bool(private):
+        absent = "aws_secret_access_key" if access else "aws_access_key_id"
+        raise ConfigError(f"`{absent}` is missing: AWS credentials are a pair")
+    if not (access or params.aws_profile_name or params.aws_role_name):
+        return None
+    token = params.aws_session_token
+    return AWSLogin(
+        access_key=secret(access, env) if access else None,
+        secret_key=secret(private, env) if private else None,
+        session_token=secret(token, env) if token else None,
+        profile=params.aws_profile_name,
+        role=params.aws_role_name,
+        session_name=params.aws_session_name or "fanout",
+        external_id=params.aws_external_id,
     )
 
 
@@ -259,29 +340,14 @@ def secret(value: str, env: Mapping[str, str]) -> Secret:
 
 
 def _client_keys(
-    general: GeneralSettings, groups: Mapping[str, object], env: Mapping[str, str]
-) -> tuple[ClientKey, ...]:
-    for index, key in enumerate(general.keys):
-        _check_names(f"general_settings.keys[{index}]", key.models or (), groups)
-    client_keys = [
-        ClientKey(k.name, secret(k.key, env), None if k.models is None else frozenset(k.models))
-        for k in general.keys
-    ]
+    general: GeneralSettings, names: Names, routes: Routes, env: Mapping[str, str]
+) -> Iterator[ClientKey]:
+    more = names.known | routes.aliases.keys() | routes.sets.keys()
+    known = Names(frozenset(more) if names.known else more, names.wildcards, names.problems)
     if general.master_key:
-        client_keys.insert(0, ClientKey("master", secret(general.master_key, env)))
-    return tuple(client_keys)
-
-
-def _check_names(place: str, names: Iterable[str], groups: Mapping[str, object]) -> None:
-    for name in names:
-        if groups and name not in groups:
-            raise ConfigError(f"`{place}` names `{name}`, which is not in `model_list`")
-
-
-def _fallbacks(config: ConfigFile, groups: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
-    for index, entry in enumerate(config.router_settings.fallbacks):
-        for name, spare in entry.items():
-            _check_names(f"router_settings.fallbacks[{index}]", (name, *spare), groups)
-            found[name] = (*found.get(name, ()), *spare)
-    return found
+        yield ClientKey("master", secret(general.master_key, env))
+    for index, key in enumerate(general.keys):
+        plain = [name for name in key.models or () if "*" not in name]
+        known.check(("general_settings", "keys", index), plain, each=False)
+        models = None if key.models is None else frozenset(key.models)
+        yield ClientKey(key.name, secret(key.key, env), models)

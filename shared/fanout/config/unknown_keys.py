@@ -8,8 +8,10 @@ from typing import Any
 
 import msgspec
 
+from ..errors import KeyPath, Problem
 from ..schema.fanout import GATEWAY_FIELDS
 from ..schema.request import ChatRequest
+from .fields import dotted
 from .model import (
     ConfigFile,
     GeneralSettings,
@@ -24,17 +26,6 @@ from .model import (
 # are numbered by the request's own `n`.
 DEFAULTABLE = frozenset(ChatRequest.__struct_fields__) - GATEWAY_FIELDS - {"messages", "body", "n"}
 
-# LiteLLM's keys that have no effect in Fanout: an error with the reason, never silently ignored.
-WITHOUT_EFFECT = {
-    "set_verbose": "Fanout always logs one JSON line per attempt",
-    "json_logs": "logs are always JSON",
-    "routing_strategy": "Fanout always picks the least busy deployment for its weight",
-    "cancel_on_disconnect": "it is always on",
-    "max_retries": "use num_retries",
-    "n": "set it in the request",
-    "custom_llm_provider": "write the provider before the model: `groq/llama3-8b-8192`",
-}
-
 _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "router_settings": RouterSettings,
     "litellm_settings": ServiceSettings,
@@ -42,36 +33,79 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
 }
 
 
-def unknown_keys(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Each unknown key: its path, and what to do about it."""
-    yield from _unknown(config, _fields(ConfigFile), "")
+SIMILAR = 0.85
+"""How alike an unknown key and a known one must be to be a typo (difflib's ratio)."""
+
+
+def unknown_keys(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """Each unknown key that asks for something: what it is, and what to do about it."""
+    yield from _unknown(config, _fields(ConfigFile), (), "")
     for section, kind in _SECTIONS.items():
-        yield from _unknown(config.get(section), _fields(kind), f"{section}.")
+        yield from _unknown(config.get(section), _fields(kind), (section,), section)
     general = config.get("general_settings")
     keys = general.get("keys") if isinstance(general, Mapping) else None
     for index, entry in enumerate(keys if isinstance(keys, list) else ()):
-        yield from _unknown(entry, _fields(KeyEntry), f"general_settings.keys[{index}].")
+        place = ("general_settings", "keys", index)
+        yield from _unknown(entry, _fields(KeyEntry), place, "keys")
     models = config.get("model_list")
-    params = _fields(ModelParams) | DEFAULTABLE
     for index, entry in enumerate(models if isinstance(models, list) else ()):
-        place = f"model_list[{index}]."
-        yield from _unknown(entry, _fields(ModelEntry), place)
+        path = ("model_list", index)
+        yield from _unknown(entry, _fields(ModelEntry), path, "model_list")
         if isinstance(entry, Mapping):
-            yield from _unknown(entry.get("litellm_params"), params, f"{place}litellm_params.")
+            params = entry.get("litellm_params")
+            yield from _unknown(params, PARAMS, (*path, "litellm_params"), "litellm_params")
 
 
 def _fields(kind: type[msgspec.Struct]) -> frozenset[str]:
     return frozenset(kind.__struct_fields__)
 
 
-def _unknown(node: object, known: frozenset[str], place: str) -> Iterator[tuple[str, str]]:
+PARAMS = _fields(ModelParams) | DEFAULTABLE
+
+
+def _unknown(node: object, known: frozenset[str], path: KeyPath, section: str) -> Iterator[Problem]:
     if not isinstance(node, Mapping):
         return
-    for name in node:
-        if name in known:
-            continue
-        if name in WITHOUT_EFFECT:
-            yield place + name, f"has no effect here ({WITHOUT_EFFECT[name]}): remove it"
-            continue
-        near = get_close_matches(str(name), known, n=1)
-        yield f"{place}{name}", f"is unknown{f'; did you mean `{near[0]}`?' if near else ''}"
+    for name, value in node.items():
+        if name not in known and (problem := _problem(path, section, str(name), value, known)):
+            yield problem
+
+
+def _problem(
+    path: KeyPath, section: str, name: str, value: object, known: frozenset[str]
+) -> Problem | None:
+    """What is wrong with an unknown key; `None` if it asks for nothing, or is the provider's."""
+    from .litellm.keys import find, is_empty
+
+    key = find(section, name)
+    is_typo = key is None and bool(get_close_matches(name, known, 1, SIMILAR))
+    if key.asks_for_nothing(value) if key else is_empty(value) and not is_typo:
+        return None
+    if section == "litellm_params" and not key and not is_typo and name.isidentifier():
+        return None  # a parameter that only the provider knows
+    place = (*path, name)
+    shown = f"`{dotted(place)}`"
+    if key and key.status == "missing":
+        return Problem(place, f"{shown} is not supported ({key.why}): remove it")
+    if key:
+        message = f"{shown} has no effect here ({key.why}): remove it"
+        return Problem(place, message, rename=key.instead)
+    if not is_typo and (belongs := _home(section, name)):
+        return Problem(place, f"{shown} belongs in `{belongs}`")
+    near = get_close_matches(name, known, 1)
+    hint = f"; did you mean `{near[0]}`?" if near else ""
+    return Problem(place, f"{shown} is unknown{hint}", rename=near[0] if is_typo else "")
+
+
+def _home(section: str, name: str) -> str:
+    """Another section that has a key of this name, or nothing."""
+    from .litellm.keys import find
+
+    homes = {**{home: _fields(kind) for home, kind in _SECTIONS.items()}, "litellm_params": PARAMS}
+    for home, fields in homes.items():
+        if home != section and name in fields:
+            return home
+    for home in _SECTIONS:
+        if home != section and find(home, name) is not None:
+            return home
+    return ""

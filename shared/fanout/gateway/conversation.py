@@ -6,8 +6,8 @@ Knows nothing of several conversations, of the format of a response, or of HTTP.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from time import perf_counter
 from typing import Any, TypeAlias
@@ -15,7 +15,8 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 
 from ..concurrency import Failure, RaceResult, race, race_streams
-from ..errors import AllFailed, Broken, Cause, ErrorDetail
+from ..config.routes import Routes
+from ..errors import AllFailed, Broken, Cause, ErrorDetail, FanoutError
 from ..routing.leg import Leg
 from ..routing.router import Router
 from ..schema.chat import ChatChunk, ChatCompletion, has_content
@@ -32,6 +33,8 @@ class GridCell(Struct, frozen=True, gc=False):
     legs: list[Leg]
 
 
+_Call: TypeAlias = Callable[[Leg, ChatRequest], Awaitable[ChatCompletion]]
+
 CellRace: TypeAlias = tuple[RaceResult[Any], Leg, AsyncIterator[ChatChunk]]
 """A cell's race after its end: its result, the winner's leg, and the winner's chunks."""
 
@@ -47,11 +50,11 @@ def make_grid(request: FanOutRequest, make_leg: Callable[[str], Leg]) -> list[Gr
 
 
 class ConversationRunner:
-    """Runs cells over a router; `fallbacks` are the config's, for requests without their own."""
+    """Runs cells over a router; `routes` has the fallbacks for requests without their own."""
 
-    def __init__(self, router: Router, fallbacks: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(self, router: Router, routes: Routes) -> None:
         self._router = router
-        self._fallbacks = fallbacks
+        self._routes = routes
 
     async def chat(self, request: FanOutRequest, cell: GridCell) -> ChatCompletion:
         """One cell's response, with the model's name as the client wrote it; a race's report."""
@@ -77,15 +80,35 @@ class ConversationRunner:
         self, request: FanOutRequest, leg: Leg, chat: ChatRequest, *, by_stream: bool = False
     ) -> ChatCompletion:
         """One model's response, or that of the first of its fallbacks that succeeds."""
-        call = self._router.chat_by_stream if by_stream else self._router.chat
+        plain = self._router.chat_by_stream if by_stream else self._router.chat
+        call = partial(self._call_special, plain) if self._routes.has_special else plain
         legs = self._with_fallback_legs(request, leg)
         if len(legs) == 1:
             return await call(leg, chat)
         result = await race([partial(call, each, chat) for each in legs], stagger=None)
         if result.winner is None:
             raise all_failed(legs, result)
-        leg.responding_model = legs[result.winner].model
+        leg.responding_model = legs[result.winner].responding_model
         return result.value
+
+    async def _call_special(self, call: _Call, leg: Leg, chat: ChatRequest) -> ChatCompletion:
+        """The call's response, or that of a fallback for the kind of error it failed with."""
+        try:
+            return await call(leg, chat)
+        except FanoutError as error:
+            spares = self._special_legs(leg, error)
+            if not spares:
+                raise
+        result = await race([partial(call, each, chat) for each in spares], stagger=None)
+        if result.winner is None:
+            raise all_failed(spares, result)
+        leg.responding_model = spares[result.winner].model
+        return result.value
+
+    def _special_legs(self, leg: Leg, error: FanoutError) -> list[Leg]:
+        """A leg for each fallback of its model for this kind of error."""
+        names = self._routes.special_fallbacks(leg.model, error.detail.code)
+        return [leg.fallback(name) for name in names]
 
     @asynccontextmanager
     async def stream(self, request: FanOutRequest, cell: GridCell) -> AsyncIterator[CellRace]:
@@ -109,17 +132,44 @@ class ConversationRunner:
     ) -> AsyncIterator[AsyncIterator[ChatChunk]]:
         """One model's stream, or that of the first of its fallbacks that succeeds."""
         legs = self._with_fallback_legs(request, leg)
+        call = self._stream_special if self._routes.has_special else self._router.stream
         if len(legs) == 1:
-            async with self._router.stream(leg, chat) as chunks:
+            async with call(leg, chat) as chunks:
                 yield chunks
             return
-        openers = [partial(self._router.stream, each, chat) for each in legs]
+        openers = [partial(call, each, chat) for each in legs]
         async with race_streams(
             openers, stagger=None, qualifies=_any_chunk, empty_error=_empty_error(legs)
         ) as (result, chunks):
             if result.winner is None:
                 raise all_failed(legs, result)
-            leg.responding_model = legs[result.winner].model
+            leg.responding_model = legs[result.winner].responding_model
+            yield chunks
+
+    @asynccontextmanager
+    async def _stream_special(
+        self, leg: Leg, chat: ChatRequest
+    ) -> AsyncIterator[AsyncIterator[ChatChunk]]:
+        """The model's stream, or that of a fallback for the kind of error it failed with."""
+        async with AsyncExitStack() as stack:
+            try:
+                chunks = await stack.enter_async_context(self._router.stream(leg, chat))
+            except FanoutError as error:
+                spares = self._special_legs(leg, error)
+                if not spares:
+                    raise
+                openers = [partial(self._router.stream, each, chat) for each in spares]
+                result, chunks = await stack.enter_async_context(
+                    race_streams(
+                        openers,
+                        stagger=None,
+                        qualifies=_any_chunk,
+                        empty_error=_empty_error(spares),
+                    )
+                )
+                if result.winner is None:
+                    raise all_failed(spares, result) from None
+                leg.responding_model = spares[result.winner].model
             yield chunks
 
     def _with_fallback_legs(self, request: FanOutRequest, leg: Leg) -> list[Leg]:
@@ -129,8 +179,9 @@ class ConversationRunner:
 
     def fallbacks_of(self, request: FanOutRequest, name: str) -> tuple[str, ...]:
         """The fallbacks of the model `name`: the request's, else the config's."""
-        given = self._fallbacks if request.fallbacks is None else request.fallbacks
-        return given.get(name, ())
+        if request.fallbacks is None:
+            return self._routes.fallbacks_of(name)
+        return request.fallbacks.get(name, ())
 
 
 def all_failed(legs: Sequence[Leg], result: RaceResult[Any]) -> Exception:

@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ..concurrency import FairLimiter
-from ..config.load import load_file
-from ..config.model import ConfigFile, GeneralSettings
-from ..config.resolve import Catalog, resolve
+from ..config.model import GeneralSettings
+from ..config.open import open_config
+from ..config.resolve import Catalog
 from ..routing.router import Router
 from ..settings import Settings
 from ..telemetry.observers import NullObserver, Observer
 from ..transport.client import Transport
-from ..transport.credentials import EnvironmentSecrets, SecretSource, Signer
+from ..transport.credentials import AWSKeys, EnvironmentSecrets, SecretSource, Signer
 from ..transport.engine import Engine
 from .gateway import Gateway
 
@@ -23,8 +23,9 @@ DEFAULTS = GeneralSettings()
 
 def load_catalog(settings: Settings) -> Catalog:
     """The catalog of the settings' config; without a config only prefixed names resolve."""
-    config = load_file(settings.config, settings.env) if settings.config else ConfigFile()
-    return resolve(config, settings.env)
+    if settings.config is None:
+        return Catalog({}, settings.env, is_open=True)
+    return open_config(settings.config, settings.env)
 
 
 def make_transport(
@@ -36,10 +37,10 @@ def make_transport(
 ) -> Transport:
     """A transport over the engine; its AWS signer is created with the first call that needs it."""
 
-    def signer() -> Signer:
+    def signer(keys: AWSKeys | None) -> Signer:
         from ..aws.credentials import AWSSigner
 
-        return AWSSigner(settings.env)
+        return AWSSigner(settings.env, keys=keys)
 
     return Transport(
         engine,

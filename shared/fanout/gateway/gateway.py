@@ -79,7 +79,7 @@ class Gateway:
     ) -> None:
         self.catalog = catalog
         self._limiter = limiter
-        self._runner = ConversationRunner(router, catalog.fallbacks)
+        self._runner = ConversationRunner(router, catalog.routes)
         self._now = now
 
     async def chat(self, request: FanOutRequest, context: Context) -> GatewayResponse:
@@ -102,6 +102,15 @@ class Gateway:
         deadline = _clock() + self._time_limit(request, context)
         async with run(request, context, deadline) as stream:
             yield stream
+
+    def expand(self, request: FanOutRequest) -> FanOutRequest:
+        """The request with the models of a name that stands for several; see `ModelSet`."""
+        sets = self.catalog.routes.sets
+        if sets.keys().isdisjoint(request.models):
+            return request
+        from .aliases import expanded
+
+        return expanded(request, sets)
 
     # ---- whole responses ----
 
@@ -238,6 +247,7 @@ class Gateway:
 
     def _resolve(self, request: FanOutRequest) -> FanOutRequest:
         """Reject unknown model names; turn a single model with fallbacks into mode `fallback`."""
+        request = self.expand(request)
         for name in request.names:
             self.catalog.find(name)
         if request.mode != "one":

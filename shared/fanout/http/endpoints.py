@@ -31,6 +31,8 @@ async def chat(exchange: Exchange) -> None:
     # Set here so that errors, and streams whose first event is a keep-alive, have it too.
     exchange.response_headers["x-fanout-mode"] = request.mode
     authorize(exchange.client, request.names)
+    request = exchange.request = exchange.gateway.expand(request)
+    exchange.response_headers["x-fanout-mode"] = request.mode
     if request.stream:
         await _streamed(exchange, request)
         return
@@ -91,13 +93,15 @@ async def models(exchange: Exchange) -> None:
 async def model(exchange: Exchange) -> None:
     """`GET /v1/models/{id}`."""
     authorize(exchange.client, [exchange.tail])
-    exchange.gateway.catalog.find(exchange.tail)
+    exchange.gateway.catalog.check_name(exchange.tail)
     await exchange.json(_model(exchange.tail))
 
 
 def _names(exchange: Exchange) -> list[str]:
-    allowed = exchange.client.models
-    return [n for n in exchange.gateway.catalog.groups if allowed is None or n in allowed]
+    from ..telemetry.wildcard_names import wildcard_names
+
+    listed = [*exchange.gateway.catalog.listed, *wildcard_names(exchange.gateway.catalog)]
+    return [name for name in dict.fromkeys(listed) if exchange.client.may_use(name)]
 
 
 def _model(name: str) -> dict[str, object]:

@@ -109,6 +109,7 @@ class Provider(Struct, frozen=True):
 
     `keys` are the environment variables that may hold its key, the first that is set counts. A
     provider with `key_optional` (your own server) is called without a key if there is none.
+    `organization_header` names the header that selects one of the key's organizations.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Provider(Struct, frozen=True):
     key_optional: bool = False
     billing: Billing = "unknown"
     headers: Mapping[str, str] = field(default_factory=dict)
+    organization_header: str = ""
 
 
 def read_error(body: bytes, shape: type[T]) -> T | None:

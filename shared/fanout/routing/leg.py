@@ -119,7 +119,7 @@ def record_end(
     status = None
     if error is None:
         status = 200
-        state.group.succeeded(state.deployment)
+        state.group.succeeded(state.deployment, (state.first_token or now) - state.started)
     elif isinstance(error, ProviderError):
         status = error.upstream
         state.group.failed(state.deployment, error)

@@ -11,10 +11,14 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from ..config.model import Strategy
 from ..config.resolve import Deployment
 from ..errors import ProviderError, RateLimited, Refused
+
+LATENCIES = 10
+"""How many calls a latency is the average of; LiteLLM's default."""
 
 
 class _Member(Struct):
@@ -23,6 +27,12 @@ class _Member(Struct):
     in_flight: int = 0
     fails: int = 0
     cool_until: float = 0.0
+    seconds: list[float] = field(default_factory=list)  # of the latest calls that succeeded
+
+    @property
+    def latency(self) -> float:
+        """The average, in seconds; 0 before the first success, so that each is tried."""
+        return sum(self.seconds) / len(self.seconds) if self.seconds else 0.0
 
     @property
     def is_full(self) -> bool:
@@ -57,6 +67,7 @@ class DeploymentGroup:
     After more than `allowed_fails` failures in a row a deployment cools down for `cooldown`
     seconds, or as long as its `Retry-After` header says. A 429 and a rejected key start a cooldown
     at once. The only deployment of a name never cools down. `rng` returns numbers in [0, 1).
+    `strategy` is LiteLLM's name of a way to choose; the least busy one is chosen by default.
     """
 
     def __init__(
@@ -67,7 +78,12 @@ class DeploymentGroup:
         rng: Callable[[], float],
         allowed_fails: int = 3,
         cooldown: float = 5.0,
+        strategy: Strategy | None = None,
     ) -> None:
+        self._choose = {
+            "simple-shuffle": self._shuffled,
+            "latency-based-routing": self._fastest,
+        }.get(strategy or "", self._least_busy)
         self._now = now
         self._rng = rng
         self._allowed_fails = allowed_fails
@@ -84,9 +100,8 @@ class DeploymentGroup:
         """
         The next deployment to call, or `None` if `avoid` holds them all.
 
-        A deployment with a free slot is preferred, then the one with the fewest calls in flight for
-        its weight; among equals one is picked at random, by weight. If all are cooling down, the
-        one whose cooldown ends first is picked.
+        A deployment with a free slot is preferred, then the strategy decides. If all are cooling
+        down, the one whose cooldown ends first is picked.
         """
         members = [m for m in self._members.values() if m.deployment.id not in avoid]
         if len(members) < 2:  # noqa: PLR2004
@@ -95,14 +110,36 @@ class DeploymentGroup:
         ready = [m for m in members if m.cool_until <= now]
         if not ready:
             return min(members, key=_ready_at).deployment
-        ready = [m for m in ready if not m.is_full] or ready
-        least = min(_load(m) for m in ready)
-        return self._by_weight([m for m in ready if _load(m) == least])
+        return self._choose([m for m in ready if not m.is_full] or ready)
+
+    def _least_busy(self, members: Sequence[_Member]) -> Deployment:
+        """The one with the fewest calls in flight for its weight; of equals, one by weight."""
+        least = min(_load(m) for m in members)
+        return self._by_weight([m for m in members if _load(m) == least])
+
+    def _fastest(self, members: Sequence[_Member]) -> Deployment:
+        """The one with the lowest latency; of equals, one by weight."""
+        least = min(m.latency for m in members)
+        return self._by_weight([m for m in members if m.latency == least])
+
+    def _shuffled(self, members: Sequence[_Member]) -> Deployment:
+        """One at random: by weight, else by `rpm`, else by `tpm`, else all alike (LiteLLM's)."""
+        for weights in (
+            [m.deployment.weight if m.deployment.has_weight else 0.0 for m in members],
+            [float(m.deployment.rpm or 0) for m in members],
+            [float(m.deployment.tpm or 0) for m in members],
+        ):
+            if any(weights):
+                return self._at_random(members, weights)
+        return self._at_random(members, [1.0] * len(members))
 
     def _by_weight(self, members: Sequence[_Member]) -> Deployment:
-        point = self._rng() * sum(m.deployment.weight for m in members)
-        for member in members:
-            point -= member.deployment.weight
+        return self._at_random(members, [m.deployment.weight for m in members])
+
+    def _at_random(self, members: Sequence[_Member], weights: Sequence[float]) -> Deployment:
+        point = self._rng() * sum(weights)
+        for member, weight in zip(members, weights, strict=True):
+            point -= weight
             if point < 0:
                 return member.deployment
         return members[-1].deployment
@@ -111,9 +148,16 @@ class DeploymentGroup:
         """Hold one of the deployment's slots (`max_parallel_requests`) for the block."""
         return _Slot(self._members[deployment.id])
 
-    def succeeded(self, deployment: Deployment) -> None:
-        """A call succeeded: set the count of failures to 0."""
-        self._members[deployment.id].fails = 0
+    def succeeded(self, deployment: Deployment, seconds: float | None = None) -> None:
+        """
+        A call succeeded: set the count of failures to 0.
+
+        `seconds` is the time to its first content, or to the whole response if it had no stream.
+        """
+        member = self._members[deployment.id]
+        member.fails = 0
+        if seconds is not None:
+            member.seconds = [*member.seconds[1 - LATENCIES :], seconds]
 
     def failed(self, deployment: Deployment, error: ProviderError) -> None:
         """A call failed; an error that the request itself caused is not counted."""

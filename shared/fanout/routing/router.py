@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
@@ -52,6 +53,10 @@ MAX_HEAD = 10_000
 """The most chunks at the start of a stream without any content."""
 
 
+MAX_OTHER_GROUPS = 1_000
+"""How many groups of names that match a wildcard are kept, the latest ones."""
+
+
 def _clock() -> float:
     """The event loop's clock, which tests may set; uvloop's has a resolution of 1 ms."""
     return asyncio.get_running_loop().time()
@@ -84,6 +89,7 @@ class Router:
         self._rng = rng
         self._retry = RetryPolicy(rng)
         self._groups: dict[str, DeploymentGroup] = {}
+        self._others: deque[str] = deque()  # groups of names that the config does not list
         self._max_response_bytes = max_response_bytes
 
     async def chat(self, leg: Leg, request: ChatRequest) -> ChatCompletion:
@@ -253,6 +259,7 @@ class Router:
             raise
 
     def _group(self, name: str) -> DeploymentGroup:
+        name = self._catalog.group_name(name)
         if (group := self._groups.get(name)) is None:
             group = DeploymentGroup(
                 self._catalog.find(name),
@@ -260,9 +267,15 @@ class Router:
                 rng=self._rng,
                 allowed_fails=self._catalog.allowed_fails,
                 cooldown=self._catalog.cooldown_time,
+                strategy=self._catalog.strategy,
             )
-            if name in self._catalog.groups:  # clients may use any number of other names
+            is_listed = name in self._catalog.groups
+            if is_listed or self._catalog.routes.matching(name):
                 self._groups[name] = group
+            if name in self._groups and not is_listed:  # clients may use any number of these
+                self._others.append(name)
+                if len(self._others) > MAX_OTHER_GROUPS:
+                    del self._groups[self._others.popleft()]
         return group
 
     async def _track_usage(

@@ -71,6 +71,12 @@ def prices_of(deployment: Deployment) -> TokenPrices | None:
     return _listed(deployment.provider.name, target.options.get("base_model") or target.model)
 
 
+def listed_models(provider: str) -> tuple[str, ...]:
+    """The names of the models that the provider's price list has."""
+    prices = _read(provider)
+    return () if prices is None else tuple(prices.exact)
+
+
 @lru_cache(maxsize=1024)
 def _listed(provider: str, model: str) -> TokenPrices | None:
     prices = _read(provider)

@@ -14,6 +14,7 @@ from typing import assert_never
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ..concurrency import MemoryBudget
 from ..config.resolve import Deployment
@@ -22,8 +23,9 @@ from ..providers.base import BadWire, Bearer, Header, SigV4, WireError
 from ..schema.chat import ChatChunk, ChatCompletion
 from ..schema.request import ChatRequest
 from ..secret import HiddenRepr, Secret
+from ..wire import json
 from ..wire.http import WireRequest, WireResponse
-from .credentials import SecretSource, Signer
+from .credentials import AWSKeys, SecretSource, Signer, aws_keys
 from .engine import MAX_RESPONSE_BYTES, Engine, EngineError, Incoming, Outgoing, TooLong
 from .error_mapping import (
     MAX_ERROR_BODY,
@@ -70,7 +72,7 @@ class Transport:
         self,
         engine: Engine,
         secrets: SecretSource,
-        signer: Callable[[], Signer],
+        signer: Callable[[AWSKeys | None], Signer],
         *,
         max_response_bytes: int = MAX_RESPONSE_BYTES,
         max_copies: int = MAX_COPIES,
@@ -80,7 +82,7 @@ class Transport:
         self._max_response_bytes = max_response_bytes
         self._secrets = secrets
         self._make_signer = signer
-        self._signer: Signer | None = None
+        self._signers: dict[AWSKeys | None, Signer] = {}
         self._last_key: dict[str, int] = {}  # by deployment
 
     async def chat(
@@ -93,7 +95,7 @@ class Transport:
         """
         codec = deployment.provider.chat
         async with self._copies.reserve(size) as copy:
-            wire = codec.encode(request, deployment.target, False)
+            wire = _encode(deployment, request, stream=False)
             copy.shrink(len(wire.body))
             try:
                 signed, response = await self._send(deployment, wire)
@@ -136,7 +138,7 @@ class Transport:
         try:
             async with AsyncExitStack() as stack:
                 copy = await stack.enter_async_context(self._copies.reserve(size))
-                wire = deployment.provider.chat.encode(request, deployment.target, True)
+                wire = _encode(deployment, request, stream=True)
                 copy.shrink(len(wire.body))
                 try:
                     async with asyncio.timeout(deployment.stream_timeout):
@@ -186,10 +188,11 @@ class Transport:
         secret, key = await self._pick_key(deployment)
         match provider.auth:
             case SigV4(service) if not key:
-                self._signer = self._signer or self._make_signer()
+                headers |= deployment.additions.headers  # the signature covers them
                 region = deployment.target.options.get("region", "us-east-1")
                 outgoing = Outgoing(wire.method, url, headers, wire.body)
-                headers = {**headers, **await self._signer.headers(outgoing, service, region)}
+                signer = await self._signer_of(deployment)
+                headers = {**headers, **await signer.headers(outgoing, service, region)}
             case SigV4() | Bearer():  # with a Bedrock API key no signature is needed
                 if key:
                     headers["authorization"] = f"Bearer {key}"
@@ -198,7 +201,15 @@ class Transport:
                     headers[name] = key
             case _:
                 assert_never(provider.auth)
+        headers |= deployment.additions.headers
         return _Signed(Outgoing(wire.method, url, headers, wire.body), secret, key)
+
+    async def _signer_of(self, deployment: Deployment) -> Signer:
+        """The signer with the deployment's own AWS credentials, or with the process's."""
+        keys = await aws_keys(deployment.additions.aws, self._secrets)
+        if (signer := self._signers.get(keys)) is None:
+            signer = self._signers[keys] = self._make_signer(keys)
+        return signer
 
     async def _pick_key(self, deployment: Deployment) -> tuple[Secret | None, str | None]:
         """One of the deployment's keys, with the secret that holds it; several are used in turn."""
@@ -214,6 +225,15 @@ class Transport:
                 f"{self._secrets.hint(deployment.keys[0])}"
             )
         return None, None
+
+
+def _encode(deployment: Deployment, request: ChatRequest, *, stream: bool) -> WireRequest:
+    """The request in the provider's format, with the fields of the deployment's `extra_body`."""
+    wire = deployment.provider.chat.encode(request, deployment.target, stream)
+    extra = deployment.additions.body
+    if not extra:
+        return wire
+    return replace(wire, body=json.encode({**json.decode(wire.body), **extra}))
 
 
 class _Signed(Struct, frozen=True, gc=False):

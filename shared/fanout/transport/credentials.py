@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from ..secret import Secret
+from ..config.connection import AWSLogin
+from ..errors import MissingKey
+from ..secret import HiddenRepr, Secret
 from .engine import Outgoing
 
 
@@ -47,6 +49,40 @@ class EnvironmentSecrets:
     async def renew(self, secret: Secret, rejected: str) -> bool:  # noqa: ARG002
         """Always false: the environment of a process does not change."""
         return False
+
+
+class AWSKeys(HiddenRepr, frozen=True):
+    """A deployment's own AWS credentials, with their texts; see `AWSLogin`."""
+
+    access_key: str | None = None
+    secret_key: str | None = None
+    session_token: str | None = None
+    profile: str | None = None
+    role: str | None = None
+    session_name: str = "fanout"
+    external_id: str | None = None
+
+
+async def aws_keys(login: AWSLogin | None, secrets: SecretSource) -> AWSKeys | None:
+    """The login with its keys' texts; raises `MissingKey` if one is not there."""
+    if login is None:
+        return None
+    texts: list[str | None] = []
+    for key in (login.access_key, login.secret_key, login.session_token):
+        found = await secrets.values(key) if key is not None else ()
+        if key is not None and not found:
+            raise MissingKey(f"no AWS credentials: {secrets.hint(key)}")
+        texts.append(found[0] if found else None)
+    access_key, secret_key, session_token = texts
+    return AWSKeys(
+        access_key,
+        secret_key,
+        session_token,
+        login.profile,
+        login.role,
+        login.session_name,
+        login.external_id,
+    )
 
 
 class Signer(Protocol):

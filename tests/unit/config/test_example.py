@@ -21,6 +21,8 @@ from fanout.config.model import (
     ServiceSettings,
 )
 from fanout.config.resolve import (
+    DEFAULT_ALLOWED_FAILS,
+    DEFAULT_COOLDOWN,
     DEFAULT_RETRIES,
     DEFAULT_STREAM_TIMEOUT,
     DEFAULT_TIMEOUT,
@@ -82,11 +84,9 @@ def test_the_numbers_of_the_examples_settings_are_the_defaults() -> None:
     assert (router.timeout, service.request_timeout) == (DEFAULT_TIMEOUT, DEFAULT_TIMEOUT)
     assert (router.num_retries, service.num_retries) == (DEFAULT_RETRIES, DEFAULT_RETRIES)
     assert router.stream_timeout == DEFAULT_STREAM_TIMEOUT
-    usual = RouterSettings()
-    assert (router.allowed_fails, router.cooldown_time) == (
-        usual.allowed_fails,
-        usual.cooldown_time,
-    )
+    usual = (DEFAULT_ALLOWED_FAILS, DEFAULT_COOLDOWN)
+    assert (router.allowed_fails, router.cooldown_time) == usual
+    assert (service.allowed_fails, service.cooldown_time) == usual
     assert service.drop_params == ServiceSettings().drop_params
     changed: dict[str, Any] = {"master_key": None, "keys": [], "page": None}
     assert msgspec.structs.replace(general, **changed) == GeneralSettings()

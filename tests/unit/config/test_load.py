@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -59,9 +60,9 @@ def test_an_empty_config_or_an_empty_section_is_a_config(text: str) -> None:
 
 def test_a_key_that_comes_twice_is_refused_because_one_of_them_would_be_lost() -> None:
     text = "router_settings:\n  timeout: 5\nlitellm_settings: {}\nrouter_settings: {}\n"
-    assert refusal(text) == "`x.yaml` at line 4, column 1: the key `router_settings` is given twice"
+    assert refusal(text) == "x.yaml:4: the key `router_settings` is given twice"
     nested = entry("model: openai/x\nrpm: 1\nrpm: 2")
-    assert refusal(nested) == "`x.yaml` at line 6, column 7: the key `rpm` is given twice"
+    assert refusal(nested) == "x.yaml:6: the key `rpm` is given twice"
 
 
 def test_json_is_yaml_too_and_is_as_strict() -> None:
@@ -130,7 +131,7 @@ def test_a_version_that_yaml_takes_for_a_date_stays_what_was_written() -> None:
 def test_an_unknown_key_is_told_with_its_path_and_the_nearest_known_one(
     text: str, said: str
 ) -> None:
-    assert refusal(text) == f"`x.yaml`: {said}"
+    assert re.sub(r"^x\.yaml:\d+: ", "", refusal(text)) == said
 
 
 def test_every_unknown_key_is_told_at_once() -> None:
@@ -143,7 +144,7 @@ def test_every_unknown_key_is_told_at_once() -> None:
     ("text", "path", "why"),
     [
         ("litellm_settings: {set_verbose: true}", "litellm_settings.set_verbose", "JSON"),
-        ("router_settings: {routing_strategy: x}", "router_settings.routing_strategy", "weight"),
+        ("router_settings: {weights: {a: 1}}", "router_settings.weights", "weight"),
         (
             "general_settings: {cancel_on_disconnect: true}",
             "general_settings.cancel_on_disconnect",
@@ -163,7 +164,7 @@ def test_every_unknown_key_is_told_at_once() -> None:
 )
 def test_a_key_of_litellms_that_does_nothing_here_says_why(text: str, path: str, why: str) -> None:
     said = refusal(text)
-    assert said.startswith(f"`x.yaml`: `{path}` has no effect here (")
+    assert re.match(rf"x\.yaml:\d+: `{re.escape(path)}` has no effect here \(", said)
     assert why in said
 
 
@@ -190,7 +191,7 @@ def test_a_key_of_litellms_that_does_nothing_here_says_why(text: str, path: str,
 )
 def test_a_wrong_value_is_told_with_its_path(text: str, path: str) -> None:
     said = refusal(text)
-    assert said.startswith("`x.yaml`: ")
+    assert re.match(r"x\.yaml:\d+: ", said)
     assert f"`{path}`" in said
 
 
@@ -218,7 +219,7 @@ def test_a_name_of_the_environment_is_replaced_anywhere_also_where_a_number_is_m
 def test_a_name_that_the_environment_lacks_is_told_with_where_it_stands() -> None:
     text = entry("model: openai/x\napi_base: os.environ/NOT_THERE")
     assert refusal(text) == (
-        "`x.yaml`: `model_list[0].litellm_params.api_base`: "
+        "x.yaml:5: `model_list[0].litellm_params.api_base`: "
         "the environment variable `NOT_THERE` is not set"
     )
 
@@ -248,6 +249,6 @@ def test_what_only_resembles_a_reference_is_plain_text(text: str) -> None:
 
 
 def test_no_error_shows_a_key() -> None:
-    text = entry("model: openai/x\napi_key: sk-very-secret\nrpm: x\nnope: 1")
+    text = entry("model: openai/x\napi_key: sk-very-secret\nrpm: x\nn: 1")
     assert "sk-very-secret" not in refusal(text)
     assert "sk-very-secret" not in str(Secret("(literal)", "sk-very-secret"))

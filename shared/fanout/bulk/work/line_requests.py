@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 
 from msgspec.structs import replace
 
-from ...config.resolve import Catalog
+from ...config.resolve import Catalog, is_allowed
 from ...errors import AllFailed, FanoutError, Forbidden, RateLimited, RequestError
 from ...gateway.gateway import Context, Gateway
 from ...routing.leg import Leg, Outcome
@@ -81,7 +81,7 @@ def _parse(line: Line, client: str, allowed: Collection[str] | None) -> FanOutRe
         raise RequestError(line.parse_error)
     request = parse_request({**line.body, "stream": False})
     for name in sorted(request.names):
-        if allowed is not None and name not in allowed:
+        if allowed is not None and not is_allowed(allowed, name):
             raise Forbidden(f"the key `{client}` may not use the model `{name}`", "model")
     if request.num_retries is None:
         return replace(request, num_retries=0)  # the worker retries, within the rate limits

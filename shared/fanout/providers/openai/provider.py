@@ -53,4 +53,5 @@ PROVIDER = Provider(
     chat=replace(plain_codec(CLASSIC), encode=encode_openai),
     explain=explain,
     billing="stops",
+    organization_header="openai-organization",
 )

@@ -1,0 +1,135 @@
+"""How a deployment is reached: its options, its base URL, its headers and its AWS credentials."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from msgspec import field
+
+from ..errors import ConfigError
+from ..providers import registry
+from ..providers.base import Provider
+from ..secret import HiddenRepr, Secret
+from .model import ModelParams
+
+# A base URL may contain options of the deployment: `https://bedrock-runtime.{region}.…`.
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+def provider_options(params: ModelParams, env: Mapping[str, str]) -> dict[str, str]:
+    """Options of a provider besides the model; the environment variables are LiteLLM's."""
+    region = params.region or params.aws_region_name
+    found = {
+        "api_base": params.api_base,
+        "api_version": params.api_version or env.get("AZURE_API_VERSION"),
+        "base_model": _without_provider(params.base_model),
+        "region": region or env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION"),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _without_provider(model: str | None) -> str | None:
+    """LiteLLM writes `azure/o3-mini` for the model `o3-mini`."""
+    head, slash, rest = (model or "").partition("/")
+    return rest if slash and head in registry.names() else model
+
+
+def base_url(
+    provider: Provider, params: ModelParams, options: Mapping[str, str], env: Mapping[str, str]
+) -> str:
+    """The address of a deployment, without a slash at its end; raises `ConfigError`."""
+    base = params.api_base or env.get(f"{provider.name.upper()}_API_BASE") or provider.base_url
+    if missing := [name for name in _PLACEHOLDER.findall(base) if name not in options]:
+        raise ConfigError(f"`{provider.name}` needs `{missing[0]}` in litellm_params")
+    base = _PLACEHOLDER.sub(lambda place: options[place[1]], base)
+    if "{" in base or "}" in base:
+        raise ConfigError(f"`api_base` must not contain a brace: `{base[:80]}`")
+    if not _is_address(base):
+        raise ConfigError(f"`api_base` must be an https:// or http:// address, not `{base[:40]}`")
+    return base.rstrip("/")
+
+
+def _is_address(base: str) -> bool:
+    try:
+        parts = urlsplit(base)
+        port = parts.port
+    except ValueError:  # half an IPv6 address, or not a port
+        return False
+    has_space = any(letter.isspace() for letter in base)
+    return (
+        parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0 and not has_space
+    )
+
+
+# ---- what is added to each call ----
+
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110: a token
+
+FRAMING = frozenset(
+    {"connection", "content-length", "content-type", "host", "te", "transfer-encoding", "upgrade"}
+)
+"""Headers that belong to the connection, which the HTTP engine sets."""
+
+FIXED_FIELDS = frozenset({"messages", "stream"})
+"""Fields of the body that only a request sets."""
+
+
+class AWSLogin(HiddenRepr, frozen=True):
+    """
+    A deployment's own AWS credentials: keys, a profile, or a role to assume with them.
+
+    Without keys and profile, the role is assumed with the process's credentials.
+    """
+
+    access_key: Secret | None = None
+    secret_key: Secret | None = None
+    session_token: Secret | None = None
+    profile: str | None = None
+    role: str | None = None
+    session_name: str = "fanout"
+    external_id: str | None = None
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """The keys that are given."""
+        given = (self.access_key, self.secret_key, self.session_token)
+        return tuple(key for key in given if key is not None)
+
+
+class Additions(HiddenRepr, frozen=True):
+    """Headers and body fields that each call gets, and the credentials that sign it."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] = field(default_factory=dict)
+    aws: AWSLogin | None = None
+
+
+NONE = Additions()
+
+
+def extra_headers(
+    provider: Provider, headers: Mapping[str, str] | None, organization: str | None
+) -> dict[str, str]:
+    """The headers by their lower-case names; raises `ConfigError` if one cannot be sent."""
+    found = {}
+    for name, value in (headers or {}).items():
+        if not HEADER_NAME.fullmatch(name) or name.lower() in FRAMING:
+            raise ConfigError(f"`extra_headers` cannot set `{name[:40]}`")
+        if not value.isprintable() or not value.isascii():
+            raise ConfigError(f"`extra_headers`: `{name}` has a character that no header may have")
+        found[name.lower()] = value
+    if organization:
+        if not provider.organization_header:
+            raise ConfigError(f"`organization`: `{provider.name}` has no organizations")
+        found[provider.organization_header] = organization
+    return found
+
+
+def extra_body(body: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The fields that are added to each body; raises `ConfigError` if one is the request's."""
+    if wrong := FIXED_FIELDS & (body or {}).keys():
+        raise ConfigError(f"`extra_body` cannot set `{min(wrong)}`")
+    return dict(body or {})

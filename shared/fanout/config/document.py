@@ -1,0 +1,125 @@
+"""Parses YAML or JSON, and remembers the place of each key. The only importer of `yaml`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec import Struct
+
+from ..errors import ConfigError, KeyPath, Problem
+
+
+class Place(Struct, frozen=True):
+    """Where an entry of a mapping or list is: YAML's nodes. `key` is `None` in a list."""
+
+    key: Any
+    value: Any
+    parent: Any
+    index: int
+
+    @property
+    def line(self) -> int:
+        """From 1."""
+        node = self.value if self.key is None else self.key
+        return int(node.start_mark.line) + 1
+
+
+class Document(Struct, frozen=True):
+    """A parsed text: its value, YAML's node of it, and the keys that are given twice."""
+
+    name: str
+    text: str
+    value: Any
+    root: Any = None
+    duplicates: tuple[tuple[KeyPath, Place], ...] = ()
+
+    def place_of(self, path: KeyPath) -> Place | None:
+        """Where the value of a path is; of a part that an alias repeats, its anchor."""
+        node, place = self.root, None
+        for step in path:
+            place = _entry(node, step)
+            if place is None:
+                return None
+            node = place.value
+        return place
+
+    def line_of(self, path: KeyPath) -> int | None:
+        """The line of a path, or that of the closest path around it; from 1."""
+        for end in range(len(path), 0, -1):
+            if (place := self.place_of(path[:end])) is not None:
+                return place.line
+        return None if self.root is None else 1
+
+    def problems(self) -> Iterator[Problem]:
+        """One for each key that is given twice: YAML would silently drop its first value."""
+        for path, place in self.duplicates:
+            yield Problem(path, f"the key `{place.key.value}` is given twice", place.line)
+
+
+def parse(text: str, name: str = "config") -> Document:
+    """Parse a text in YAML or JSON; raises `ConfigError` if it is neither."""
+    import yaml
+
+    try:
+        return _parse(text, name)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "it is not YAML"
+        raise ConfigError(f"`{name}`{place}: {problem}") from None
+
+
+def _parse(text: str, name: str) -> Document:
+    """Dates stay text, because Azure's `api_version` looks like one."""
+    import yaml
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        pass
+
+    Loader.add_constructor("tag:yaml.org,2002:timestamp", Loader.construct_yaml_str)
+    loader = Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return Document(name, text, {})
+        duplicates = tuple(_duplicates(node))  # before `<<` is merged, which may repeat keys
+        value = loader.construct_document(node)
+        return Document(name, text, value, node, duplicates)
+    finally:
+        loader.dispose()
+
+
+def _entry(node: Any, step: str | int) -> Place | None:
+    """One entry of a mapping, the last of that name, or of a list."""
+    if node is None or node.id == "scalar":
+        return None
+    if node.id == "sequence":
+        is_there = isinstance(step, int) and step < len(node.value)
+        return Place(None, node.value[step], node, int(step)) if is_there else None
+    found = [i for i, (key, _) in enumerate(node.value) if key.value == str(step)]
+    if not found:
+        return None
+    key, value = node.value[found[-1]]
+    return Place(key, value, node, found[-1])
+
+
+def _duplicates(root: Any) -> Iterator[tuple[KeyPath, Place]]:
+    """The later places of each key that a mapping has twice."""
+    todo: list[tuple[KeyPath, Any]] = [((), root)]
+    done: set[int] = set()
+    while todo:
+        path, node = todo.pop()
+        if id(node) in done or node.id == "scalar":
+            continue
+        done.add(id(node))
+        if node.id == "sequence":
+            todo += [((*path, index), value) for index, value in enumerate(node.value)]
+            continue
+        seen = set()
+        for index, (key, value) in enumerate(node.value):
+            inner = (*path, str(key.value))
+            if (key.tag, str(key.value)) in seen:
+                yield inner, Place(key, value, node, index)
+            seen.add((key.tag, str(key.value)))
+            todo.append((inner, value))

@@ -1,0 +1,109 @@
+"""Reads the entries of `model_list`: their parameters, with what the settings say for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec.structs import fields as fields_of
+from msgspec.structs import replace
+
+from ..errors import KeyPath, Problem
+from ..schema.request import ChatRequest
+from ..secret import HiddenRepr
+from .fields import Fields, convert_fields, dotted
+from .model import ConfigFile, ModelEntry, ModelInfo, ModelParams
+
+CHAT_MODES = frozenset({None, "", "chat", "completion", "responses", "batch"})
+"""Values of `model_info.mode` for models that chat completions can call."""
+
+
+class Entry(HiddenRepr, frozen=True):
+    """One entry: its index in `model_list`, its model name, its parameters and defaults."""
+
+    index: int
+    name: str
+    params: ModelParams
+    defaults: Mapping[str, Any]
+
+
+def read_entries(
+    config: ConfigFile, positions: Sequence[int], problems: list[Problem]
+) -> Iterator[Entry]:
+    """Each entry that is right; problems with the others are added."""
+    for number, entry in enumerate(config.model_list):
+        index = positions[number] if positions else number
+        before = len(problems)
+        found = _entry(config, entry, index, problems)
+        if found is not None and len(problems) == before:
+            yield found
+
+
+def _entry(
+    config: ConfigFile, entry: ModelEntry, index: int, problems: list[Problem]
+) -> Entry | None:
+    path: KeyPath = ("model_list", index)
+    if "," in entry.model_name or entry.model_name != entry.model_name.strip():
+        message = (
+            f"model_list[{index}] (`{entry.model_name}`): a model name cannot contain a comma, nor "
+            "start or end with a space"
+        )
+        problems.append(Problem((*path, "model_name"), message, remove=path))
+    found: list[Problem] = []
+    reader = Fields(set(), found)
+    given = convert_fields(entry.litellm_params, ModelParams, (*path, "litellm_params"), reader)
+    info = convert_fields(entry.model_info, ModelInfo, (*path, "model_info"), reader)
+    rest = {name: v for name, v in entry.litellm_params.items() if name not in _OURS}
+    defaults = _defaults({k: v for k, v in rest.items() if v is not None}, path, reader)
+    problems += [_named(one, entry.model_name, path) for one in found]
+    if (mode := info.get("mode")) not in CHAT_MODES:
+        message = f"model_list[{index}] (`{entry.model_name}`): there is no `{mode}` API here"
+        problems.append(Problem((*path, "model_info", "mode"), message, remove=path))
+    if "model" not in given:
+        return None
+    return Entry(index, entry.model_name, _with_settings(given, info, config), defaults)
+
+
+_OURS = frozenset(ModelParams.__struct_fields__)
+_TYPES = {one.name: one.type for one in fields_of(ChatRequest)}
+
+
+def _named(problem: Problem, name: str, path: KeyPath) -> Problem:
+    """The problem with the entry's name; without its model, an entry is of no use."""
+    remove = path if problem.path[2:] == ("litellm_params", "model") else problem.remove
+    section = str(problem.path[2])
+    short = problem.message.replace(f"`{dotted((*path, section))}.", "`", 1)
+    message = f"{dotted(path)} (`{name}`): {section}: {short}"
+    return replace(problem, message=message, remove=remove)
+
+
+def _with_settings(
+    given: Mapping[str, Any], info: Mapping[str, Any], config: ConfigFile
+) -> ModelParams:
+    """The parameters, with those of `model_info` and of the settings for what they leave out."""
+    router, service = config.router_settings, config.litellm_settings
+    retries = (given.get("num_retries"), router.num_retries, service.num_retries)
+    shared = {
+        **{name: value for name, value in info.items() if name != "mode"},
+        "drop_params": service.drop_params,
+        "stream_timeout": router.stream_timeout or service.stream_timeout,
+        **given,
+        "num_retries": next((value for value in retries if value is not None), None),
+    }
+    return ModelParams(**shared)
+
+
+def _defaults(given: Mapping[str, Any], path: KeyPath, reader: Fields) -> dict[str, Any]:
+    """Default parameters, checked like those of a request; numbers may be text of environments."""
+    found = {}
+    for name, value in given.items():
+        kind = _TYPES.get(name)
+        if kind is None:
+            found[name] = value  # only the provider knows it
+            continue
+        place = (*path, "litellm_params", name)
+        before = len(reader.problems)
+        read = reader.convert(place, value, kind)
+        if len(reader.problems) == before:
+            found[name] = read if isinstance(read, bool | int | float) else value
+    return found

@@ -1,0 +1,106 @@
+"""LiteLLM's keys of an entry of `model_list`: its `litellm_params` and its `model_info`."""
+
+from __future__ import annotations
+
+from .groups import missing, rejected, supported
+from .reasons import BUDGETS, NO_TAGS, REDIS
+
+PARAMS = (
+    supported(
+        "model api_base api_key api_version base_model rpm tpm max_parallel_requests timeout "
+        "stream_timeout num_retries weight drop_params input_cost_per_token output_cost_per_token "
+        "extra_body extra_headers organization aws_region_name aws_access_key_id "
+        "aws_secret_access_key aws_session_token aws_role_name aws_session_name aws_profile_name "
+        "aws_external_id"
+    ),
+    rejected("use num_retries", "max_retries", "num_retries"),
+    rejected("write `aws_region_name`", "region_name", "aws_region_name"),
+    rejected(
+        "write `api_base`", "base_url azure_endpoint aws_bedrock_runtime_endpoint", "api_base"
+    ),
+    rejected("write `extra_headers`", "headers", "extra_headers"),
+    rejected("write the provider before the model: `groq/llama3-8b-8192`", "custom_llm_provider"),
+    rejected(
+        "set it in the request",
+        "n stream stream_options messages body fanout fastest_response request_timeout",
+    ),
+    rejected(
+        "it would keep the provider from being called", "mock_response mock_timeout mock_tool_calls"
+    ),
+    rejected("write the key itself into `litellm_params`", "litellm_credential_name"),
+    rejected("only the config sets addresses and keys", "configurable_clientside_auth_params"),
+    rejected(NO_TAGS, "tags tag_regex"),
+    rejected(
+        BUDGETS, "max_budget budget_duration default_api_key_tpm_limit default_api_key_rpm_limit"
+    ),
+    rejected("Fanout does not cache responses", "cache caching ttl"),
+    rejected(REDIS, "redis_host redis_port redis_password"),
+    rejected("write it beside `litellm_params`", "model_info"),
+    rejected("write `router_settings.fallbacks`", "fallbacks"),
+    rejected(
+        "write `router_settings.context_window_fallbacks`",
+        "context_window_fallback_dict context_window_fallbacks",
+    ),
+    rejected("write `router_settings.content_policy_fallbacks`", "content_policy_fallbacks"),
+    rejected("write `router_settings.allowed_fails`", "allowed_fails"),
+    rejected("write `router_settings.cooldown_time`", "cooldown_time"),
+    rejected("the log never has prompts", "no-log turn_off_message_logging verbose logger_fn"),
+    rejected(
+        "there are chat completions, files and batches only",
+        "vector_store_id "
+        "use_in_pass_through use_chat_completions_api s3_bucket_name s3_region_name "
+        "s3_access_key_id s3_secret_access_key s3_output_bucket_name aws_batch_role_arn "
+        "gcs_bucket_name bucket_name",
+    ),
+    rejected("`reasoning_content` is always its own field", "merge_reasoning_content_in_choices"),
+    rejected(
+        "prompts are sent as messages",
+        "roles initial_prompt_value final_prompt_value "
+        "bos_token eos_token prompt_id prompt_variables hf_model_name",
+    ),
+    rejected(
+        "certificates are always verified, with those of the system",
+        "ssl_verify=true ssl_certificate client",
+    ),
+    missing("groups have no levels: use `router_settings.fallbacks`", "order"),
+    missing("limits count requests and all tokens", "itpm otpm"),
+    missing(
+        "write an API key (`api_key`)",
+        "azure_ad_token tenant_id client_id client_secret "
+        "azure_scope azure_username azure_password azure_ad_token_provider",
+    ),
+    missing(
+        "write `aws_role_name`, or use the environment's credentials",
+        "aws_web_identity_token aws_sts_endpoint aws_session_tags aws_bedrock_project_id "
+        "bedrock_tags",
+    ),
+    missing(
+        "write an API key (`api_key`)",
+        "anthropic_federation_rule_id "
+        "anthropic_identity_token openai_identity_provider_id openai_service_account_id",
+    ),
+    missing(
+        "there are no routers that read the prompt",
+        "auto_router_config_path "
+        "auto_router_config auto_router_default_model auto_router_embedding_model "
+        "complexity_router_config complexity_router_default_model adaptive_router_config "
+        "quality_router_config",
+    ),
+    missing(
+        "the cost is that of input and output tokens",
+        "input_cost_per_second "
+        "output_cost_per_second input_cost_per_character output_cost_per_character "
+        "cost_per_second input_cost_per_image output_cost_per_image input_cost_per_pixel "
+        "cache_read_input_token_cost cache_creation_input_token_cost "
+        "output_cost_per_reasoning_token input_cost_per_audio_token "
+        "output_cost_per_audio_token input_cost_per_token_batches "
+        "output_cost_per_token_batches tiered_pricing search_context_cost_per_query",
+    ),
+    missing("a client's requests may go to any deployment", "provider_affinity_header"),
+    missing(
+        "streams have a keep-alive already", "keepalive_seconds allow_client_keepalive_override"
+    ),
+)
+
+INFO = (supported("base_model input_cost_per_token output_cost_per_token"),)
+"""The keys of `model_info` that have an effect; all others are the user's own notes."""

@@ -1,0 +1,132 @@
+"""LiteLLM's `general_settings`."""
+
+from __future__ import annotations
+
+from .groups import missing, rejected, supported
+from .reasons import (
+    ADMIN,
+    BUDGETS,
+    DATABASE,
+    ENDPOINTS,
+    HEALTH,
+    LOG,
+    MCP,
+    PLUGINS,
+    REDIS,
+    SECRETS,
+)
+
+KEYS = (
+    supported(
+        "master_key max_request_size_mb max_response_size_mb max_parallel_requests "
+        "global_max_parallel_requests"
+    ),
+    rejected("it is always on", "cancel_on_disconnect"),
+    rejected(
+        DATABASE,
+        "database_url database_type database_args database_connection_pool_limit=10 "
+        "database_connection_timeout=60 database_connection_pool_timeout database_connect_timeout "
+        "database_socket_timeout database_max_idle_connection_lifetime=60 "
+        "database_extra_connection_params database_disable_prepared_statements "
+        "allow_requests_on_db_unavailable disable_prisma_schema_update store_model_in_db "
+        "supported_db_objects proxy_config_reload_interval_seconds=30 custom_key_generate "
+        "custom_key_update custom_key_policy disable_custom_api_keys default_team_disabled "
+        "service_account_settings user_api_key_cache_ttl user_api_key_cache_max_size "
+        "infer_model_from_keys enable_model_access_groups",
+    ),
+    rejected(
+        "there is no database, so nothing about spending is stored: the log has each attempt's "
+        "cost",
+        "disable_spend_logs disable_spend_updates store_prompts_in_spend_logs "
+        "maximum_spend_logs_retention_period maximum_spend_logs_retention_interval "
+        "maximum_spend_logs_cleanup_cron use_spend_logs_partitioning proxy_batch_write_at=10 "
+        "spend_report_frequency spend_logs_metadata_fields disable_error_logs "
+        "disable_adding_master_key_hash_to_db use_redis_transaction_buffer",
+    ),
+    rejected(
+        BUDGETS,
+        "disable_reset_budget proxy_budget_rescheduler_min_time=597 "
+        "proxy_budget_rescheduler_max_time=605 apply_user_budget_to_team_keys "
+        "disable_budget_reservation fail_closed_budget_enforcement",
+    ),
+    rejected(
+        ADMIN,
+        "disable_master_key_return ui_access_mode=all custom_sso custom_ui_sso_sign_in_handler "
+        "auto_redirect_ui_login_to_sso control_plane_url litellm_license "
+        "password_policy_min_length password_policy_require_uppercase "
+        "password_policy_require_lowercase password_policy_require_numbers "
+        "password_policy_require_special_characters disable_password_login_when_sso_enabled "
+        "disable_env_credential_login allow_cli_sso_verification_uri_complete "
+        "hide_default_credentials_hint",
+    ),
+    rejected(
+        "a client sends one of the config's keys, as a bearer token",
+        "custom_auth custom_auth_run_common_checks enable_jwt_auth litellm_jwtauth "
+        "enable_oauth2_auth enable_oauth2_proxy_auth oauth2_config_mappings allow_user_auth "
+        "litellm_key_header_name allow_client_side_credentials allowed_routes admin_only_routes "
+        "public_routes role_permissions enforce_rbac token_rate_limit_type "
+        "dangerously_permit_weak_or_unset_master_key",
+    ),
+    rejected(
+        "limit addresses in your network", "allowed_ips use_x_forwarded_for trusted_proxy_ranges"
+    ),
+    rejected(
+        SECRETS, "key_management_system key_management_settings use_google_kms use_azure_key_vault"
+    ),
+    rejected(
+        LOG,
+        "alerting alerting_threshold alerting_args alert_types alert_to_webhook_url "
+        "alert_type_config otel tracing",
+    ),
+    rejected(
+        HEALTH,
+        "background_health_checks health_check_interval=300 health_check_details=true "
+        "health_check_concurrency health_check_ignore_transient_errors "
+        "health_check_staleness_threshold enable_health_check_routing use_shared_health_check "
+        "model_list_healthy_only health_check_model",
+    ),
+    rejected(
+        ENDPOINTS,
+        "embedding_model moderation_model image_generation_model pass_through_endpoints "
+        "use_client_credentials_pass_through_routes pass_through_request_timeout "
+        "disable_responses_id_security allow_unmanaged_response_ids "
+        "enable_openai_websocket_passthrough vector_store_deny_by_default "
+        "search_tool_deny_by_default responses_websocket_session_limit_seconds",
+    ),
+    rejected(
+        MCP,
+        "user_mcp_management_mode mcp_internal_ip_ranges mcp_required_fields "
+        "mcp_trusted_proxy_ranges mcp_client_side_auth_header_name enable_mcp_registry",
+    ),
+    rejected(REDIS, "coordination_redis"),
+    rejected(PLUGINS, "plugins"),
+    rejected("a prompt names its model", "completion_model"),
+    rejected(
+        "a rejected call is never retried here", "disable_retry_on_max_parallel_request_limit_error"
+    ),
+    rejected("write `max_requests`", "max_in_flight_requests_per_worker", "max_requests"),
+    rejected(
+        "a request over the limit gets 429 at once",
+        "max_queued_requests_per_worker admission_queue_timeout_seconds=1",
+    ),
+    missing(
+        "requests may have any `user` and `metadata`",
+        "enforce_user_param enforced_params "
+        "reject_clientside_metadata_tags user_header_name user_header_mappings",
+    ),
+    missing(
+        "clients' headers are not forwarded",
+        "forward_client_headers_to_llm_api forward_openai_org_id forward_llm_provider_auth_headers",
+    ),
+    missing("usage is streamed if the request asks for it", "always_include_stream_usage"),
+    missing(
+        "jobs have their own limits (docs/bulk.md)",
+        "max_batch_file_size_mb "
+        "max_batch_file_records max_file_size_mb allowed_file_extensions "
+        "blocked_file_extensions proxy_batch_polling_interval=6000",
+    ),
+    missing(
+        "a key's `models` are checked for the models of the request",
+        "enforce_fallback_model_access",
+    ),
+)

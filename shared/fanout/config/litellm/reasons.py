@@ -1,0 +1,17 @@
+"""Reasons that several tables share."""
+
+from __future__ import annotations
+
+LOG = "the log has one JSON line for each attempt and request, and AWS has metrics"
+CACHE = "Fanout does not cache responses"
+DATABASE = "there is no database: list the clients' keys in `general_settings.keys`"
+BUDGETS = "there are no budgets of keys, users or teams"
+ADMIN = "there is no admin UI and no login"
+GUARDRAILS = "there are no guardrails"
+MCP = "there is no MCP gateway"
+REDIS = "nothing is stored in Redis"
+ENDPOINTS = "there are chat completions, files and batches only"
+HEALTH = "`/health` calls no provider; a deployment that fails cools down"
+SECRETS = "keys are in the environment, and on AWS in Secrets Manager"
+PLUGINS = "there are no hooks for own code"
+NO_TAGS = "deployments are not chosen by tags"

@@ -1,0 +1,62 @@
+"""LiteLLM's `router_settings`: the parameters of its Router."""
+
+from __future__ import annotations
+
+from .groups import missing, rejected, supported
+from .reasons import BUDGETS, CACHE, ENDPOINTS, GUARDRAILS, HEALTH, LOG, NO_TAGS, PLUGINS, REDIS
+
+KEYS = (
+    supported(
+        "num_retries timeout stream_timeout fallbacks default_fallbacks context_window_fallbacks "
+        "content_policy_fallbacks allowed_fails cooldown_time model_group_alias "
+        "routing_strategy=simple-shuffle"
+    ),
+    rejected("Fanout always logs one JSON line per attempt", "set_verbose debug_level=INFO"),
+    rejected(
+        REDIS,
+        "redis_url redis_host redis_port redis_password redis_db redis_ssl redis_username",
+    ),
+    rejected(CACHE, "cache_responses cache_kwargs caching_groups"),
+    rejected("connections are pooled for as long as they are used", "client_ttl=3600"),
+    rejected("all fallbacks of a name are called, in order", "max_fallbacks=5"),
+    rejected("write each value into `litellm_params`", "default_litellm_params"),
+    rejected("write it into `litellm_params` of each deployment", "default_max_parallel_requests"),
+    rejected("a large `allowed_fails` has the same effect", "disable_cooldowns"),
+    rejected("a wrong deployment is an error at the start", "ignore_invalid_deployments=true"),
+    rejected("write `num_retries`", "max_retries", "num_retries"),
+    rejected("write `weight` into `litellm_params`", "weights"),
+    rejected(NO_TAGS, "enable_tag_filtering tag_filtering_match_any=true tag_routing_prefix"),
+    rejected(ENDPOINTS, "assistants_config search_tools"),
+    rejected(GUARDRAILS, "guardrail_list"),
+    rejected(PLUGINS, "plugins fallback_access_check fallback_budget_check"),
+    rejected(LOG, "alerting_config"),
+    rejected(BUDGETS, "provider_budget_config"),
+    rejected(
+        HEALTH,
+        "enable_health_check_routing health_check_staleness_threshold "
+        "health_check_ignore_transient_errors background_health_check_model_groups",
+    ),
+    rejected("every call is asynchronous", "router_general_settings"),
+    rejected(
+        "there is no queue of requests by priority", "default_priority polling_interval=0.003"
+    ),
+    rejected("a failed deployment's group is always called again", "enable_weighted_failover"),
+    missing(
+        "the pause between attempts is the provider's `Retry-After`, or else a backoff",
+        "retry_after",
+    ),
+    missing(
+        "a prompt that is too long is known from the provider's error: use "
+        "`context_window_fallbacks`",
+        "enable_pre_call_checks enable_pre_call_check optional_pre_call_checks",
+    ),
+    missing("`num_retries` is for every retryable error", "retry_policy model_group_retry_policy"),
+    missing("`allowed_fails` is for every error", "allowed_fails_policy"),
+    missing("latencies are averaged over the last 10 calls", "routing_strategy_args"),
+    missing("`routing_strategy` is for every model name", "routing_groups"),
+    missing(
+        "a client's requests may go to any deployment",
+        "deployment_affinity_ttl_seconds=3600 model_group_affinity_config",
+    ),
+    missing("there are no routers that read the prompt", "auto_router_capability_limit"),
+)

@@ -1,0 +1,161 @@
+"""LiteLLM's `litellm_settings`: the attributes of its module that configs set."""
+
+from __future__ import annotations
+
+from .groups import missing, rejected, supported
+from .reasons import (
+    ADMIN,
+    BUDGETS,
+    CACHE,
+    DATABASE,
+    ENDPOINTS,
+    GUARDRAILS,
+    LOG,
+    MCP,
+    PLUGINS,
+    REDIS,
+    SECRETS,
+)
+
+KEYS = (
+    supported(
+        "drop_params num_retries request_timeout fallbacks default_fallbacks "
+        "context_window_fallbacks content_policy_fallbacks allowed_fails cooldown_time "
+        "model_group_alias stream_timeout"
+    ),
+    rejected("Fanout always logs one JSON line per attempt", "set_verbose verbose"),
+    rejected("logs are always JSON", "json_logs"),
+    rejected(
+        LOG,
+        "callbacks success_callback failure_callback service_callbacks service_callback "
+        "input_callback audit_log_callbacks store_audit_logs callback_settings "
+        "langfuse_default_tags langfuse_enable_update_trace_keys langsmith_batch_size "
+        "argilla_batch_size argilla_transformation_object datadog_params "
+        "datadog_llm_observability_params newrelic_params generic_logger_headers "
+        "aws_sqs_callback_params dynamodb_table_name s3_callback_params gcs_pub_sub_params "
+        "cold_storage_custom_logger logging=true error_logs suppress_debug_info "
+        "prometheus_initialize_budget_metrics prometheus_latency_buckets "
+        "prometheus_metrics_config prometheus_exclude_metrics prometheus_exclude_labels "
+        "prometheus_emit_stream_label custom_prometheus_metadata_labels custom_prometheus_tags "
+        "require_auth_for_metrics_endpoint=true enable_end_user_cost_tracking_prometheus_only "
+        "disable_end_user_cost_tracking disable_end_user_cost_tracking_prometheus_only "
+        "telemetry=true allow_dynamic_callback_disabling=true extra_spend_tag_headers "
+        "disable_add_user_agent_to_request_tags disable_streaming_logging",
+    ),
+    rejected(
+        "logs never have prompts, responses or keys",
+        "turn_off_message_logging redact_user_api_key_info redact_messages_in_exceptions "
+        "log_raw_request_response global_disable_no_log_param "
+        "standard_logging_payload_excluded_fields log_client_error_tracebacks "
+        "log_auth_failure_key_identity expose_router_debug_in_errors=true",
+    ),
+    rejected(
+        CACHE,
+        "cache cache_params caching caching_with_models default_in_memory_ttl "
+        "default_redis_ttl default_redis_batch_cache_expiry enable_redis_auth_cache "
+        "enable_caching_on_provider_specific_optional_params",
+    ),
+    rejected(REDIS, "force_redis_hash_tag_grouping"),
+    rejected(
+        BUDGETS,
+        "max_budget budget_duration max_user_budget max_internal_user_budget "
+        "default_max_internal_user_budget internal_user_budget_duration max_ui_session_budget "
+        "max_end_user_budget max_end_user_budget_id default_soft_budget=50 tag_budget_config "
+        "budget_exceeded_status_code=422 budget_rollover budget_reset_time "
+        "budget_exceeded_throttle_percentage block_requests_for_models_without_pricing",
+    ),
+    rejected(
+        DATABASE,
+        "default_key_generate_params upperbound_key_generate_params key_generation_settings "
+        "default_internal_user_params default_team_params default_team_settings "
+        "enable_key_alias_format_validation key_alias_pattern validate_end_user_id_in_db",
+    ),
+    rejected(
+        GUARDRAILS,
+        "guardrails blocked_user_list banned_keywords_list llamaguard_model_name "
+        "llamaguard_unsafe_content_categories openai_moderations_model_name "
+        "presidio_ad_hoc_recognizers google_moderation_confidence_threshold output_parse_pii "
+        "skip_system_message_in_guardrail skip_tool_message_in_guardrail",
+    ),
+    rejected(
+        MCP,
+        "mcp_aliases public_mcp_servers mcp_tool_search mcp_semantic_tool_filter "
+        "public_mcp_hub_strict_whitelist=true",
+    ),
+    rejected(
+        ENDPOINTS,
+        "responses websearch_interception_params vector_store_registry "
+        "enable_loadbalancing_on_batch_endpoints use_chat_completions_url_for_anthropic_messages "
+        "route_all_chat_openai_to_responses agent_search_embedding_model "
+        "skill_search_embedding_model",
+    ),
+    rejected(
+        ADMIN,
+        "public_model_groups public_model_groups_links public_agent_groups public_skills_index",
+    ),
+    rejected(
+        PLUGINS,
+        "custom_provider_map post_call_rules pre_call_rules custom_prompt_dict "
+        "global_prompt_directory global_bitbucket_config global_gitlab_config adapters",
+    ),
+    rejected(SECRETS, "key_management_system key_management_settings credential_list"),
+    rejected("write it into `litellm_params`", "api_base api_key api_version organization"),
+    rejected("write it into `router_settings.timeout`", "timeout"),
+    rejected(
+        "write `api_key` into `litellm_params`",
+        "openai_key azure_key anthropic_key cohere_key groq_key openrouter_key xai_key "
+        "huggingface_key replicate_key ollama_key",
+    ),
+    rejected(
+        "`NO_PROXY` and `HTTPS_PROXY` in the environment are read",
+        "proxy_auth aiohttp_trust_env disable_aiohttp_trust_env",
+    ),
+    rejected(
+        "there is one HTTP engine",
+        "use_aiohttp_transport=true disable_aiohttp_transport network_mock use_client",
+    ),
+    rejected(
+        "certificates are always verified, with those of the system",
+        "ssl_verify=true ssl_certificate ssl_security_level ssl_ecdh_curve",
+    ),
+    rejected(
+        "a request is adapted to its provider, and what cannot be adapted is a 400; see "
+        "`drop_params`",
+        "modify_params add_function_to_prompt disable_add_prefix_to_prompt "
+        "disable_add_transform_inline_image_block disable_stop_sequence_limit "
+        "disable_copilot_system_to_assistant enable_preview_features "
+        "openai_system_messages_first bedrock_neutralize_orphaned_tool_blocks=true "
+        "disable_anthropic_gemini_context_caching_transform",
+    ),
+    rejected("all fallbacks of a name are called, in order", "max_fallbacks"),
+    rejected("write `num_retries`", "max_retries num_retries_per_request", "num_retries"),
+    rejected("write `fallbacks`", "model_fallbacks", "fallbacks"),
+    rejected("write it into `router_settings.model_group_alias`", "model_alias_map"),
+    rejected(
+        "tokens are counted by the providers", "disable_hf_tokenizer_download disable_token_counter"
+    ),
+    rejected("price lists are part of a release", "model_cost_map_url"),
+    rejected("write `max_tokens` into `litellm_params`", "max_tokens=4096"),
+    missing("IPv6 is used where it works", "force_ipv4"),
+    missing(
+        "the functions check a class given as `response_format`", "enable_json_schema_validation"
+    ),
+    missing("write the prices into `litellm_params`", "cost_discount_config cost_margin_config"),
+    missing("usage is in the last chunk, without the cost", "include_cost_in_streaming_usage"),
+    missing("response headers are Fanout's own", "return_response_headers"),
+    missing(
+        "caching marks are the client's",
+        "enable_anthropic_prompt_caching anthropic_prompt_caching_ttl",
+    ),
+    missing(
+        "write `reasoning_effort` into `litellm_params`",
+        "reasoning_auto_summary enable_gemini_default_thinking_level_low",
+    ),
+    missing(
+        "clients' headers are not forwarded",
+        "add_user_information_to_llm_headers "
+        "model_group_settings forward_traceparent_to_llm_provider filter_invalid_headers",
+    ),
+    missing("there is no priority of keys", "priority_reservation priority_reservation_settings"),
+    missing("write `safety_settings` into `extra_body`", "vertex_ai_safety_settings"),
+)

@@ -1,0 +1,23 @@
+"""LiteLLM's top-level keys."""
+
+from __future__ import annotations
+
+from .groups import rejected, supported
+from .reasons import ADMIN, ENDPOINTS, GUARDRAILS, LOG, MCP, PLUGINS
+
+KEYS = (
+    supported("model_list router_settings litellm_settings general_settings"),
+    rejected("set them where you start the process", "environment_variables"),
+    rejected("write everything into one file", "include"),
+    rejected(LOG, "callback_settings"),
+    rejected(GUARDRAILS, "guardrails policies policy_attachments"),
+    rejected(MCP, "mcp_servers mcp_tools mcp_aliases"),
+    rejected(
+        ENDPOINTS,
+        "assistant_settings files_settings finetune_settings search_tools vector_store_registry "
+        "agent_list a2a_agents pass_through_endpoints",
+    ),
+    rejected("write each key into `litellm_params`", "credential_list"),
+    rejected(PLUGINS, "prompts"),
+    rejected(ADMIN, "ui_settings"),
+)

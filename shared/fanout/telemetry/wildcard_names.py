@@ -1,0 +1,37 @@
+"""The model names that a config's wildcards stand for, as far as the price lists know them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..config.resolve import Catalog
+from ..config.routes import Wildcard
+from ..providers import registry
+from .prices import listed_models
+
+
+def wildcard_names(catalog: Catalog) -> Iterator[str]:
+    """`openai/gpt-4o`, … for `openai/*`; models that the price lists do not know work, too."""
+    for wildcard in catalog.routes.wildcards:
+        yield from _names(wildcard)
+
+
+def _names(wildcard: Wildcard) -> Iterator[str]:
+    model = wildcard.params.model
+    if model == "*":
+        for provider in registry.names():
+            yield from _matching(wildcard, f"{provider}/*", provider)
+    elif "*" in model and (split := registry.split_model(model)) is not None:
+        yield from _matching(wildcard, model, split[0])
+
+
+def _matching(wildcard: Wildcard, model: str, provider: str) -> Iterator[str]:
+    """The names that lead to each of the provider's models."""
+    prefix, _, suffix = model.partition("*")
+    for known in listed_models(provider):
+        full = f"{provider}/{known}"
+        if full.startswith(prefix) and full.endswith(suffix) and len(full) >= len(prefix + suffix):
+            part = full[len(prefix) : len(full) - len(suffix)]
+            name = full if wildcard.name == "*" else wildcard.name.replace("*", part, 1)
+            if wildcard.model_of(name) == full:
+                yield name
