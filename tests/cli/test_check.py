@@ -153,3 +153,90 @@ def test_without_a_config_the_providers_whose_keys_are_there_are_listed(
         "models": [],
         "prefixes": [{"provider": "groq", "key": "GROQ_API_KEY"}],
     }
+
+
+# ---- a config with problems ----
+
+WRONG = """\
+model_list:
+  - model_name: a
+    litellm_params:
+      model: openai/gpt-4o  # kept
+      temprature: 1
+  - model_name: b
+    litellm_params: {model: nobody/x}
+litellm_settings:
+  cache: true
+"""
+
+
+@pytest.fixture
+def wrong(tmp_path: Path) -> Path:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(WRONG)
+    return path
+
+
+@pytest.mark.parametrize("command", [("check",), ("serve", "--port", "0", "--config")])
+def test_every_problem_is_a_line_with_its_number_and_the_code_is_2(
+    fanout: Command, wrong: Path, command: tuple[str, ...]
+) -> None:
+    ran = fanout(*command, wrong)
+    assert (ran.code, ran.out) == (2, "")
+    lines = ran.err.splitlines()
+    assert [line.split(":")[:2] for line in lines[:-1]] == [
+        ["wrong.yaml", "5"],
+        ["wrong.yaml", "7"],
+        ["wrong.yaml", "9"],
+    ]
+    assert lines[-1].startswith("fanout: 3 problems; `fanout check --fix FILE`")
+
+
+def test_the_problems_are_json_for_programs(fanout: Command, wrong: Path) -> None:
+    ran = fanout("check", wrong, "--json")
+    assert ran.code == 2
+    assert ran.json["error"]["code"] == "invalid_config"
+    assert [(one["line"], one["path"]) for one in ran.json["problems"]] == [
+        (5, ["model_list", 0, "litellm_params", "temprature"]),
+        (7, ["model_list", 1, "litellm_params", "model"]),
+        (9, ["litellm_settings", "cache"]),
+    ]
+
+
+def test_fix_writes_a_config_that_passes_and_lists_what_it_left_out(
+    fanout: Command, wrong: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk")
+    ran = fanout("check", "--fix", wrong)
+    written = wrong.with_name("wrong.fanout.yaml")
+    assert ran.code == 0
+    assert wrong.read_text() == WRONG
+    assert written.read_text() == (
+        "model_list:\n  - model_name: a\n    litellm_params:\n"
+        "      model: openai/gpt-4o  # kept\n      temperature: 1\n"
+    )
+    lines = ran.out.splitlines()
+    assert lines[0].startswith("wrong.yaml:5: wrote `temperature`: ")
+    assert lines[1].startswith("wrong.yaml:7: left out: model_list[1] (`b`): `nobody/x` has no")
+    assert lines[2].startswith("wrong.yaml:9: left out: `litellm_settings.cache` ")
+    assert lines[3] == f"wrote {written}: 3 changes"
+    assert fanout("check", written).code == 0
+
+
+def test_fix_overwrites_a_file_only_if_it_is_named(fanout: Command, wrong: Path) -> None:
+    written = wrong.with_name("wrong.fanout.yaml")
+    written.write_text("mine")
+    ran = fanout("check", "--fix", wrong)
+    assert (ran.code, written.read_text()) == (2, "mine")
+    assert "write `-o FILE` to overwrite" in ran.err
+    ran = fanout("check", "--fix", wrong, "-o", written, "--json")
+    assert (ran.code, ran.json["written"], ran.json["ok"]) == (0, str(written), True)
+    assert [one["line"] for one in ran.json["changed"]] == [5, 7, 9]
+
+
+def test_fix_says_what_it_cannot_fix(fanout: Command, tmp_path: Path) -> None:
+    path = tmp_path / "unset.yaml"
+    path.write_text("router_settings: {timeout: os.environ/NOT_SET_ANYWHERE}\n")
+    ran = fanout("check", "--fix", path)
+    assert ran.code == 1
+    assert "unset.yaml:1: still wrong: `router_settings.timeout`" in ran.out

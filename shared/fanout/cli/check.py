@@ -26,6 +26,14 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         formatter_class=Help,
     )
     parser.add_argument("file", metavar="FILE", nargs="?", help="the config (FANOUT_CONFIG)")
+    parser.add_argument(
+        "--fix",
+        action="store_true",
+        help="write a config without what is wrong, and list what it leaves out",
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="where --fix writes (FILE.fanout.yaml)"
+    )
     add_json(parser)
     parser.set_defaults(run=run)
 
@@ -37,6 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     from .config_choice import select_config
     from .config_summary import summarize
 
+    if arguments.fix or arguments.output:
+        return _fix(arguments)
     selected = select_config(arguments.file)
     if selected.settings.config is None or (selected.is_local and not arguments.file):
         raise ConfigError("name a config: `fanout check FILE`, or set FANOUT_CONFIG")
@@ -49,6 +59,21 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(_text(rows, callers, missing))
     return int(bool(missing))
+
+
+def _fix(arguments: argparse.Namespace) -> int:
+    """Write a config without the problems, and list what was left out."""
+    from ..settings import Settings
+    from ..wire import json
+    from .config_problems import fixed_json, fixed_text, write_fixed
+
+    settings = Settings.read(arguments.file)
+    path, fixed = write_fixed(settings, arguments.output)
+    if arguments.json:
+        print(json.encode(fixed_json(path, fixed)).decode())
+    else:
+        print(fixed_text(settings.config.name if settings.config else "", path, fixed))
+    return int(bool(fixed.remaining))
 
 
 def _callers(catalog: Catalog) -> dict[str, bool]:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from ..errors import ConfigError, FanoutError, RequestError
+from ..errors import ConfigError, ConfigProblems, FanoutError, RequestError
 from .shared_arguments import Help
 
 COMMANDS = ("serve", "ask", "batch", "check", "models", "local", "keys", "doctor")
@@ -61,7 +61,16 @@ def _failed(error: FanoutError, *, as_json: bool) -> int:
     if as_json:
         from ..schema.error import error_body
         from ..wire import json
+        from .config_problems import problem_json
 
-        print(json.encode(error_body(error)).decode())
-    print(f"fanout: {error}", file=sys.stderr)
+        body = error_body(error)
+        if isinstance(error, ConfigProblems):
+            body = {**body, "problems": [problem_json(problem) for problem in error.problems]}
+        print(json.encode(body).decode())
+    if isinstance(error, ConfigProblems):
+        from .config_problems import print_problems
+
+        print_problems(error)
+    else:
+        print(f"fanout: {error}", file=sys.stderr)
     return MISUSE if isinstance(error, ConfigError | RequestError) else FAILED

@@ -131,7 +131,7 @@ def check_values(value: object, env: Mapping[str, str], name: str = "config") ->
         for section, kind in _SECTIONS.items()
         if section in given
     }
-    entries = dict(_entries(given.get("model_list"), fields))
+    entries = dict(_entries(given.get("model_list"), fields, {one.path for one in unset}))
     config = ConfigFile(
         model_list=list(entries.values()),
         router_settings=RouterSettings(**sections.get("router_settings", {})),
@@ -143,7 +143,9 @@ def check_values(value: object, env: Mapping[str, str], name: str = "config") ->
     )
 
 
-def _entries(models: object, fields: Fields) -> Iterator[tuple[int, ModelEntry]]:
+def _entries(
+    models: object, fields: Fields, unset: set[KeyPath]
+) -> Iterator[tuple[int, ModelEntry]]:
     """The entries of `model_list` that have the right form, with their indexes."""
     if models is not None and not isinstance(models, list):
         fields.reject(("model_list",), models, list[Any])
@@ -152,8 +154,9 @@ def _entries(models: object, fields: Fields) -> Iterator[tuple[int, ModelEntry]]
         path = ("model_list", index)
         before = len(fields.problems)
         given = convert_fields(_with_text_keys(entry), ModelEntry, path, fields, whole=path)
-        is_set = not any(unset[: len(path)] == path for unset in fields.skip)
-        if len(fields.problems) == before and is_set:
+        is_set = not any(one[: len(path)] == path for one in unset)
+        has_all = {"model_name", "litellm_params"} <= given.keys()
+        if len(fields.problems) == before and is_set and has_all:
             yield index, ModelEntry(**given)
 
 

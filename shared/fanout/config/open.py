@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import Problem
-from .document import Document
+from .document import Document, parse
 from .load import check_text, located, raise_problems, read_file
 from .resolve import Catalog, resolve_all
 
@@ -24,4 +24,6 @@ def inspect_config(
     """The catalog of what is right in a text, the parsed text, and what is wrong."""
     document, checked = check_text(text, env, name)
     catalog, problems = resolve_all(checked, env)
+    if problems and document.root is None:
+        document = parse(text, name)  # JSON, whose parser keeps no lines
     return catalog, document, located(document, tuple(problems))

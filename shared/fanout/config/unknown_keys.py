@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -20,6 +20,7 @@ from .model import (
     ModelParams,
     RouterSettings,
     ServiceSettings,
+    Strategy,
 )
 
 # Request parameters that a deployment may have a default for. Not `n`: with several models, choices
@@ -33,13 +34,22 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
 }
 
 
-SIMILAR = 0.85
+SIMILAR = 0.8
 """How alike an unknown key and a known one must be to be a typo (difflib's ratio)."""
+
+SIMILAR_PARAM = 0.85
+"""The same for `litellm_params`, where other unknown keys are the provider's: `top_a`."""
+
+
+HOLDERS = ("x-", "_", ".")
+"""Top-level keys that begin so hold YAML anchors, as in Docker's files, and mean nothing else."""
 
 
 def unknown_keys(config: Mapping[str, Any]) -> Iterator[Problem]:
     """Each unknown key that asks for something: what it is, and what to do about it."""
-    yield from _unknown(config, _fields(ConfigFile), (), "")
+    named = {name: value for name, value in config.items() if not str(name).startswith(HOLDERS)}
+    yield from _unknown(named, _fields(ConfigFile), (), "")
+    yield from _rejected_values(config)
     for section, kind in _SECTIONS.items():
         yield from _unknown(config.get(section), _fields(kind), (section,), section)
     general = config.get("general_settings")
@@ -54,6 +64,18 @@ def unknown_keys(config: Mapping[str, Any]) -> Iterator[Problem]:
         if isinstance(entry, Mapping):
             params = entry.get("litellm_params")
             yield from _unknown(params, PARAMS, (*path, "litellm_params"), "litellm_params")
+
+
+def _rejected_values(config: Mapping[str, Any]) -> Iterator[Problem]:
+    router = config.get("router_settings")
+    value = router.get("routing_strategy") if isinstance(router, Mapping) else None
+    if isinstance(value, str) and value not in get_args(Strategy):
+        from .litellm.router import STRATEGIES
+
+        known = " or ".join(f"`{name}`" for name in get_args(Strategy))
+        why = STRATEGIES.get(value, "it is unknown")
+        message = f"`router_settings.routing_strategy` cannot be `{value}` ({why}): use {known}"
+        yield Problem(("router_settings", "routing_strategy"), message)
 
 
 def _fields(kind: type[msgspec.Struct]) -> frozenset[str]:
@@ -78,7 +100,8 @@ def _problem(
     from .litellm.keys import find, is_empty
 
     key = find(section, name)
-    is_typo = key is None and bool(get_close_matches(name, known, 1, SIMILAR))
+    alike = SIMILAR_PARAM if section == "litellm_params" else SIMILAR
+    is_typo = key is None and bool(get_close_matches(name, known, 1, alike))
     if key.asks_for_nothing(value) if key else is_empty(value) and not is_typo:
         return None
     if section == "litellm_params" and not key and not is_typo and name.isidentifier():

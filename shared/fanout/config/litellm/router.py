@@ -5,6 +5,14 @@ from __future__ import annotations
 from .groups import missing, rejected, supported
 from .reasons import BUDGETS, CACHE, ENDPOINTS, GUARDRAILS, HEALTH, LOG, NO_TAGS, PLUGINS, REDIS
 
+STRATEGIES = {
+    "usage-based-routing": "nothing counts the tokens of all instances",
+    "usage-based-routing-v2": "nothing counts the tokens of all instances",
+    "cost-based-routing": "deployments are not compared by price",
+    "provider-budget-routing": "there are no budgets",
+}
+"""Values of `routing_strategy` that Fanout does not have, and why."""
+
 KEYS = (
     supported(
         "num_retries timeout stream_timeout fallbacks default_fallbacks context_window_fallbacks "

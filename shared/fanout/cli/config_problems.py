@@ -1,0 +1,73 @@
+"""Prints what is wrong in a config, and writes a config without it: `fanout check --fix`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..config.fix import Fixed, fix
+from ..config.load import read_file
+from ..errors import ConfigError, ConfigProblems, Problem
+from ..settings import Settings
+
+
+def print_problems(error: ConfigProblems) -> None:
+    """One problem a line, and what to do about them."""
+    for line in error.lines:
+        print(line, file=sys.stderr)
+    count = len(error.problems)
+    print(
+        f"fanout: {count} problem{'' if count == 1 else 's'}; `fanout check --fix FILE` writes a "
+        "config without them",
+        file=sys.stderr,
+    )
+
+
+def problem_json(problem: Problem) -> dict[str, Any]:
+    """A problem for programs."""
+    return {"line": problem.line, "path": list(problem.path), "message": problem.message}
+
+
+def write_fixed(settings: Settings, output: str | None) -> tuple[Path, Fixed]:
+    """Write the settings' config without its problems; `output` is where, if it is given."""
+    config = settings.config
+    if config is None:
+        raise ConfigError("name a config: `fanout check --fix FILE`")
+    path = Path(output) if output else config.with_name(f"{config.stem}.fanout{config.suffix}")
+    if output is None and path.exists():
+        raise ConfigError(f"`{path}` is there already: write `-o FILE` to overwrite a file")
+    fixed = fix(read_file(config), settings.env, config.name)
+    try:
+        path.write_text(fixed.text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"`{path}` cannot be written: {error}") from None
+    return path, fixed
+
+
+def fixed_json(path: Path, fixed: Fixed) -> dict[str, Any]:
+    """What was written, for programs."""
+    return {
+        "written": str(path),
+        "ok": not fixed.remaining,
+        "changed": [problem_json(problem) for problem in fixed.changed],
+        "problems": [problem_json(problem) for problem in fixed.remaining],
+    }
+
+
+def fixed_text(name: str, path: Path, fixed: Fixed) -> str:
+    """What was left out or changed, what is still wrong, and what was written."""
+    lines = [f"{name}:{one.line}: {_change(one)}" for one in fixed.changed]
+    lines += [f"{name}:{one.line}: still wrong: {one.message}" for one in fixed.remaining]
+    count = len(fixed.changed)
+    lines.append(f"wrote {path}: {count} change{'' if count == 1 else 's'}")
+    return "\n".join(lines)
+
+
+def _change(problem: Problem) -> str:
+    message = problem.message.removesuffix(": remove it")
+    if problem.replace:
+        return f"wrote `{problem.replace}`: {message}"
+    if problem.rename:
+        return f"wrote `{problem.rename}`: {message}"
+    return f"left out: {message}"

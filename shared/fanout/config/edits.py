@@ -1,0 +1,108 @@
+"""
+Edits a config's text at the places of its problems; comments and all other lines stay as they are.
+
+PyYAML's marks say where each key and value is, so no library that writes YAML is needed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from ..errors import KeyPath, Problem
+from .document import Document, Place
+
+
+class Edit(Struct, frozen=True):
+    """Replace the characters from `start` to `end` by `text`."""
+
+    start: int
+    end: int
+    text: str = ""
+
+
+def edit_for(document: Document, problem: Problem) -> Edit | None:
+    """The edit that solves a problem; `None` if there is none."""
+    place = document.place_of(problem.path)
+    if place is not None and problem.replace:
+        return Edit(_start(place.value), _end(place.value), problem.replace)
+    if place is not None and problem.rename and not _has(place.parent, problem.rename):
+        return Edit(_start(place.key), _end(place.key), problem.rename)
+    path = problem.path if problem.remove is None else problem.remove
+    while path and document.place_of(path) is None:
+        path = path[:-1]
+    return _removal(document, path)
+
+
+def first_of(place: Place) -> Place:
+    """The first entry with the key of a later one."""
+    entries = enumerate(place.parent.value)
+    index, (key, value) = next(one for one in entries if one[1][0].value == place.key.value)
+    return Place(key, value, place.parent, index)
+
+
+def removal_of(text: str, place: Place) -> Edit:
+    """The edit that removes one of several entries of a mapping or a list."""
+    if place.parent.flow_style:
+        return _flow_removal(place)
+    node = place.value if place.key is None else place.key
+    start, end = _start(node), max(_end(node), _end_after(place))
+    if place.key is None:
+        start = text.rindex("-", 0, start)
+    line = text.rfind("\n", 0, start) + 1
+    if text[line:start].strip():  # the first key of a list's item stands after its dash
+        following = place.parent.value[place.index + 1]
+        return Edit(start, _start(following if place.key is None else following[0]))
+    newline = text.find("\n", end)
+    return Edit(line, len(text) if newline < 0 else newline + 1)
+
+
+def _removal(document: Document, path: KeyPath) -> Edit | None:
+    """Remove a path; what would be left empty is removed, too."""
+    place = document.place_of(path) if path else None
+    if place is None:
+        return None
+    if len(place.parent.value) > 1:
+        return removal_of(document.text, place)
+    if len(path) == 1:
+        return Edit(0, len(document.text), "{}\n")
+    return _removal(document, path[:-1])
+
+
+def _flow_removal(place: Place) -> Edit:
+    """`{a: 1, b: 2}` without one of its entries."""
+    entries = place.parent.value
+    nodes = [(one, one) if place.key is None else one for one in entries]
+    first, last = nodes[place.index]
+    if place.index + 1 < len(nodes):
+        return Edit(_start(first), _start(nodes[place.index + 1][0]))
+    return Edit(_end(nodes[place.index - 1][1]), _end(last))
+
+
+def _has(mapping: Any, name: str) -> bool:
+    return any(key.value == name for key, _ in mapping.value)
+
+
+def _start(node: Any) -> int:
+    return int(node.start_mark.index)
+
+
+def _end_after(place: Place) -> int:
+    """The end of an entry's value; an alias's value is elsewhere in the text."""
+    is_alias = place.key is not None and _start(place.value) < _start(place.key)
+    return 0 if is_alias else _end(place.value)
+
+
+def _end(node: Any) -> int:
+    """The end of a node's last character; YAML's own mark may be after the lines that follow."""
+    if node.id == "scalar":
+        end = int(node.end_mark.index)
+        return end - 1 if node.style in {"|", ">"} else end
+    if node.flow_style or not node.value:
+        return int(node.end_mark.index)
+    last = node.value[-1]
+    if node.id == "sequence":
+        return _end(last)
+    key, value = last
+    return _end(key) if _start(value) < _start(key) else _end(value)
