@@ -92,11 +92,15 @@ def check_thinking(body: dict[str, Any], turns: list[tuple[str, list[dict[str, A
         assert not forced, "Thinking may not be enabled when tool_choice forces tool use."
     if kind != "enabled":
         return
-    answers = [blocks for role, blocks in turns if role == "assistant"]
-    if answers and any(block["type"] == "tool_use" for block in answers[-1]):
+    turn: list[list[dict[str, Any]]] = []  # the last turn: from the user's words on
+    for role, blocks in turns:
+        if role == "assistant":
+            turn.append(blocks)
+        elif blocks[-1]["type"] != "tool_result" and blocks is not turns[-1][1]:
+            turn.clear()
+    if turn and any(block["type"] == "tool_use" for block in turn[-1]):
         thoughts = {"thinking", "redacted_thinking"}
-        loop = [b["type"] for b in answers[-1]]
-        assert loop[0] in thoughts, "a final assistant message must start with a thinking block"
+        assert turn[0][0]["type"] in thoughts, "a final assistant message must start with thinking"
 
 
 def check_schema(schema: Any) -> None:

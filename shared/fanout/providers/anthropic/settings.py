@@ -85,10 +85,10 @@ def lacks_thinking(messages: Sequence[Object]) -> bool:
     turns = reversed([message for message in messages if message["role"] not in _SYSTEM])
     since = dropwhile(lambda message: message["role"] == "user", turns)
     loop = list(takewhile(lambda message: message["role"] != "user", since))
-    if any(is_signed(b) for message in loop for b in message.get("thinking_blocks") or ()):
+    answers = [message for message in loop if message["role"] == "assistant"]
+    if not answers or any(is_signed(block) for block in answers[-1].get("thinking_blocks") or ()):
         return False
-    last = next((message for message in loop if message["role"] == "assistant"), None)
-    return last is not None and (bool(last.get("tool_calls")) or last is messages[-1])
+    return bool(answers[0].get("tool_calls")) or answers[0] is messages[-1]
 
 
 def _keep_thinking(

@@ -1,0 +1,196 @@
+"""What vendors' references forbid in a request: media, users, thinking with tools."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from fanout.errors import RequestError, Unsupported
+from fanout.providers import registry
+from fanout.providers.base import Target
+from fanout.schema.validation import parse_chat
+from fanout.wire.http import WireRequest
+from tests.providers.strict import anthropic_api, bedrock_api, cohere_api, gemini_api
+
+U = {"role": "user", "content": "Hello."}
+SONNET = "claude-sonnet-4-5"
+BEDROCK = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+CLAUDES = [("anthropic", SONNET, anthropic_api.check), ("bedrock", BEDROCK, bedrock_api.check)]
+PNG = "data:image/png;base64,AAAA"
+
+
+def encode(provider: str, model: str, *messages: dict[str, Any], **more: Any) -> WireRequest:
+    drop_params = more.pop("drop_params", False)
+    request = parse_chat({"model": "our-name", "messages": [*messages], **more})
+    return registry.find(provider).chat.encode(
+        request, Target("our-name", model, drop_params), False
+    )
+
+
+def body_of(provider: str, model: str, *messages: dict[str, Any], **more: Any) -> Any:
+    return json.loads(encode(provider, model, *messages, **more).body)
+
+
+# ---- users, media, documents ----
+
+
+@pytest.mark.parametrize(
+    ("user", "is_hidden"),
+    [
+        ("jane.doe@example.com", True), ("Jane <jane@example.com>", True), ("+47 912 34 567", True),
+        ("(415) 555-2671", True), ("4155552671", True), ("user-17", False),
+        ("550e8400-e29b-41d4-a716-446655440000", False), ("acme:42", False),
+    ],
+)  # fmt: skip
+def test_a_user_who_is_an_address_or_a_number_is_sent_as_a_hash(
+    user: str, *, is_hidden: bool
+) -> None:
+    wire = encode("anthropic", SONNET, U, user=user)
+    sent = json.loads(wire.body)["metadata"]["user_id"]
+    anthropic_api.check(SONNET, json.loads(wire.body))
+    assert (sent != user) == is_hidden
+    assert wire.dropped == (("user",) if is_hidden else ())
+    assert encode("anthropic", SONNET, U, user=user) == wire
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [("image/jpg", "image/jpeg"), ("IMAGE/JPG", "image/jpeg"), ("image/x-png", "image/png")],
+)
+def test_a_media_type_is_sent_by_its_registered_name(written: str, sent: str) -> None:
+    part = {"type": "image_url", "image_url": {"url": f"data:{written};base64,AAAA"}}
+    message = {"role": "user", "content": [part]}
+    body = body_of("gemini", "gemini-2.5-flash", message)
+    assert body["contents"][0]["parts"] == [{"inlineData": {"mimeType": sent, "data": "AAAA"}}]
+    body = body_of("anthropic", SONNET, message)
+    assert body["messages"][0]["content"][0]["source"]["media_type"] == sent
+    body = body_of("bedrock", BEDROCK, message)
+    assert body["messages"][0]["content"][0]["image"]["format"] == sent.removeprefix("image/")
+
+
+def test_an_image_of_a_type_that_a_vendor_cannot_read_is_rejected_by_name() -> None:
+    part = {"type": "image_url", "image_url": {"url": "data:image/bmp;base64,AAAA"}}
+    for provider, model in [("anthropic", SONNET), ("bedrock", BEDROCK)]:
+        with pytest.raises(Unsupported, match="image/bmp") as rejected:
+            encode(provider, model, {"role": "user", "content": [part]})
+        assert rejected.value.param == "messages[0].content[0].image_url.url"
+
+
+def test_a_document_alone_has_a_text_beside_it() -> None:
+    file = {"filename": "a.pdf", "file_data": "data:application/pdf;base64,AAAA"}
+    message = {"role": "user", "content": [{"type": "file", "file": file}]}
+    bedrock_api.check(BEDROCK, body_of("bedrock", BEDROCK, message))
+
+
+# ---- tools and thinking ----
+
+
+def loop(**fields: Any) -> list[dict[str, Any]]:
+    """A call of the assistant's with its result."""
+    function = {"name": "f", "arguments": "{}"}
+    calls = [{"id": "call_1", "type": "function", "function": function}]
+    answer = {"role": "assistant", "content": None, "tool_calls": calls, **fields}
+    return [U, answer, {"role": "tool", "tool_call_id": "call_1", "content": "1"}]
+
+
+THOUGHT = {"thinking_blocks": [{"type": "thinking", "thinking": "hm", "signature": "s"}]}
+FOREIGN = {"thinking_blocks": [{"type": "thinking", "thinking": "hm", "signature": None}]}
+TEXT = {"role": "assistant", "content": "So."}
+
+
+@pytest.mark.parametrize(("provider", "model", "judge"), CLAUDES)
+@pytest.mark.parametrize(
+    ("messages", "thinks"),
+    [
+        ([U], True),
+        ([U, TEXT, U], True),
+        (loop(), False),
+        (loop(**FOREIGN), False),
+        ([*loop(), U], False),
+        ([*loop(), TEXT, U], True),
+        (loop(**THOUGHT), True),
+        ([*loop(**THOUGHT), *loop()[1:]], True),
+        ([*loop(**THOUGHT), TEXT, *loop()], False),
+    ],
+)
+def test_thinking_is_left_off_if_the_last_turn_has_none(
+    provider: str, model: str, judge: Any, messages: list[dict[str, Any]], *, thinks: bool
+) -> None:
+    wire = encode(provider, model, *messages, reasoning_effort="low", max_tokens=4000)
+    body = json.loads(wire.body)
+    judge(model, body)
+    sent = body.get("thinking") or body.get("additionalModelRequestFields", {}).get("thinking")
+    assert bool(sent) == thinks
+    assert ("reasoning_effort" in wire.dropped) != thinks
+
+
+def test_adaptive_thinking_needs_no_earlier_thoughts() -> None:
+    body = body_of("anthropic", "claude-opus-4-7", *loop(), reasoning_effort="low")
+    assert body["thinking"]["type"] == "adaptive"
+
+
+@pytest.mark.parametrize("model", [SONNET, "claude-opus-4-7"])
+def test_thinking_and_a_required_call_are_a_400_by_name(model: str) -> None:
+    asked = {"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "required"}
+    with pytest.raises(Unsupported, match="tool cannot be required") as rejected:
+        encode("anthropic", model, U, reasoning_effort="low", max_tokens=4000, **asked)
+    assert rejected.value.param == "reasoning_effort"
+    wire = encode(
+        "anthropic", model, U, reasoning_effort="low", max_tokens=4000, drop_params=True, **asked
+    )
+    assert "thinking" not in json.loads(wire.body)
+
+
+def test_converse_declares_the_functions_that_were_called_before() -> None:
+    messages = [*loop(), TEXT, U]
+    wire = encode("bedrock", BEDROCK, *messages)
+    body = json.loads(wire.body)
+    bedrock_api.check(BEDROCK, body)
+    assert [tool["toolSpec"]["name"] for tool in body["toolConfig"]["tools"]] == ["f"]
+    assert wire.dropped == ("tools",)
+
+
+def result(*parts: dict[str, Any]) -> list[dict[str, Any]]:
+    messages = loop()
+    messages[-1] = {**messages[-1], "content": [{"type": "text", "text": "A map."}, *parts]}
+    return messages
+
+
+IMAGE = {"type": "image_url", "image_url": {"url": PNG}}
+
+
+def test_the_result_of_a_tool_may_have_an_image_where_the_vendor_has_a_place_for_it() -> None:
+    body = body_of("anthropic", SONNET, *result(IMAGE))
+    anthropic_api.check(SONNET, body)
+    content = body["messages"][2]["content"][0]["content"]
+    assert [block["type"] for block in content] == ["text", "image"]
+    body = body_of("bedrock", BEDROCK, *result(IMAGE))
+    bedrock_api.check(BEDROCK, body)
+    content = body["messages"][2]["content"][0]["toolResult"]["content"]
+    assert [list(block) for block in content] == [["text"], ["image"]]
+    body = body_of("gemini", "gemini-3-pro-preview", *result(IMAGE))
+    gemini_api.check("gemini-3-pro-preview", body)
+    response = body["contents"][2]["parts"][0]["functionResponse"]
+    assert response["response"] == {"output": "A map."}
+    assert response["parts"] == [{"inlineData": {"mimeType": "image/png", "data": "AAAA"}}]
+    for provider in ("openrouter", "hosted_vllm"):
+        assert body_of(provider, "m", *result(IMAGE))["messages"][2] == result(IMAGE)[2]
+
+
+@pytest.mark.parametrize(("provider", "model"), [("gemini", "gemini-2.5-flash"), ("cohere", "m")])
+def test_elsewhere_an_image_in_a_result_is_a_400_by_name(provider: str, model: str) -> None:
+    with pytest.raises(Unsupported) as rejected:
+        encode(provider, model, *result(IMAGE))
+    assert str(rejected.value.param).startswith("messages[2].content[1]")
+    wire = encode(provider, model, *result(IMAGE), drop_params=True)
+    judge = gemini_api.check if provider == "gemini" else cohere_api.check
+    judge(model, json.loads(wire.body))
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "bedrock", "gemini"])
+def test_a_request_of_empty_messages_is_a_400(provider: str) -> None:
+    with pytest.raises(RequestError) as rejected:
+        encode(provider, BEDROCK, {"role": "user", "content": ""})
+    assert rejected.value.param == "messages"

@@ -1,0 +1,163 @@
+"""JSON schemas within the limits of each vendor, and JSON mode where there is none."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fanout.providers import registry
+from fanout.providers.base import Target
+from fanout.schema.validation import parse_chat
+from fanout.wire.http import WireRequest
+from tests.providers.strict import anthropic_api, bedrock_api
+
+U = {"role": "user", "content": "Hello."}
+SONNET = "claude-sonnet-4-5"
+BEDROCK = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+CLAUDES = [("anthropic", SONNET, anthropic_api.check), ("bedrock", BEDROCK, bedrock_api.check)]
+
+
+def encode(provider: str, model: str, *messages: dict[str, Any], **more: Any) -> WireRequest:
+    drop_params = more.pop("drop_params", False)
+    request = parse_chat({"model": "our-name", "messages": [*messages], **more})
+    return registry.find(provider).chat.encode(
+        request, Target("our-name", model, drop_params), False
+    )
+
+
+def body_of(provider: str, model: str, *messages: dict[str, Any], **more: Any) -> Any:
+    return json.loads(encode(provider, model, *messages, **more).body)
+
+
+def format_of(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "Event", "schema": schema}}
+
+
+def sent_schema(provider: str, body: Any) -> Any:
+    if provider == "anthropic":
+        return body["output_config"]["format"]["schema"]
+    return json.loads(body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]["schema"])
+
+
+@pytest.mark.parametrize(("provider", "model", "judge"), CLAUDES)
+def test_bounds_move_into_the_description_and_objects_are_closed(
+    provider: str, model: str, judge: Any
+) -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "rating": {"type": "integer", "minimum": 1, "maximum": 10, "description": "Stars."},
+            "tags": {
+                "type": "array",
+                "items": {"type": "string", "maxLength": 5},
+                "minItems": 2,
+            },
+            "at": {"type": "string", "format": "date-time"},
+            "color": {"type": "string", "format": "color"},
+            "more": {"type": "object", "additionalProperties": True},
+            "any": {},
+        },
+        "required": ["rating"],
+    }
+    body = body_of(provider, model, U, response_format=format_of(schema))
+    judge(model, body)
+    sent = sent_schema(provider, body)
+    assert sent["additionalProperties"] is False
+    assert sent["properties"] | {"any": None} == {
+        "rating": {"type": "integer", "description": "Stars. (minimum: 1, maximum: 10)"},
+        "tags": {
+            "type": "array",
+            "items": {"type": "string", "description": "(maxLength: 5)"},
+            "description": "(minItems: 2)",
+        },
+        "at": {"type": "string", "format": "date-time"},
+        "color": {"type": "string", "description": '(format: "color")'},
+        "more": {"type": "object", "additionalProperties": False},
+        "any": None,
+    }
+    assert sent["required"] == ["rating"]
+
+
+KEYWORDS: dict[str, st.SearchStrategy[Any]] = {
+    "minimum": st.integers(0, 9),
+    "exclusiveMaximum": st.integers(0, 9),
+    "multipleOf": st.integers(1, 9),
+    "minLength": st.integers(0, 9),
+    "maxItems": st.integers(0, 9),
+    "minItems": st.integers(0, 3),
+    "uniqueItems": st.booleans(),
+    "pattern": st.sampled_from(["^a$", "b"]),
+    "format": st.sampled_from(["email", "color"]),
+    "title": st.text(max_size=3),
+    "description": st.text(max_size=3),
+    "default": st.integers(0, 9),
+    "additionalProperties": st.booleans(),
+    "$schema": st.just("https://json-schema.org/draft/2020-12/schema"),
+}
+LEAF = st.fixed_dictionaries(
+    {"type": st.sampled_from(["string", "integer", "number", "boolean", "null"])},
+    optional=KEYWORDS,
+)
+SCHEMAS = st.recursive(
+    LEAF | st.fixed_dictionaries({"$ref": st.just("#/$defs/A")}, optional={"minimum": st.just(1)}),
+    lambda inner: (
+        st.fixed_dictionaries(
+            {"type": st.just("object"), "properties": st.dictionaries(st.text("ab"), inner)},
+            optional=KEYWORDS | {"$defs": st.fixed_dictionaries({"A": inner})},
+        )
+        | st.fixed_dictionaries({"type": st.just("array"), "items": inner}, optional=KEYWORDS)
+        | st.fixed_dictionaries({"anyOf": st.lists(inner, min_size=1, max_size=2)})
+        | st.fixed_dictionaries({"oneOf": st.lists(inner, min_size=1, max_size=2)})
+        | st.fixed_dictionaries({"allOf": st.lists(inner, min_size=1, max_size=2)})
+    ),
+    max_leaves=6,
+)
+
+
+@settings(derandomize=True, deadline=None)
+@given(SCHEMAS)
+def test_any_schema_is_sent_within_the_vendors_limits(schema: dict[str, Any]) -> None:
+    """As a format and as a strict tool. The client's schema is not changed."""
+    before = json.dumps(schema)
+    tool = {"type": "function", "function": {"name": "f", "strict": True, "parameters": schema}}
+    for provider, model, judge in CLAUDES:
+        judge(model, body_of(provider, model, U, response_format=format_of(schema)))
+        if schema.get("type") == "object":
+            judge(model, body_of(provider, model, U, tools=[tool]))
+    assert json.dumps(schema) == before
+
+
+def test_other_vendors_get_the_bounds_that_they_know() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "integer", "minimum": 1}}}
+    asked = format_of(schema)
+    for provider in ("openai", "groq", "mistral", "hosted_vllm"):
+        body = body_of(provider, "gpt-4o", U, response_format=asked)
+        assert body["response_format"] == asked
+    body = body_of("gemini", "gemini-2.5-flash", U, response_format=asked)
+    assert body["generationConfig"]["responseJsonSchema"] == schema
+    body = body_of("cohere", "command-a", U, response_format=asked)
+    assert body["response_format"]["json_schema"]["properties"]["a"] == {
+        "type": "integer",
+        "description": "(minimum: 1)",
+    }
+
+
+@pytest.mark.parametrize(("provider", "model", "judge"), CLAUDES)
+def test_json_mode_is_an_instruction_where_there_is_none(
+    provider: str, model: str, judge: Any
+) -> None:
+    """Also with `drop_params`: otherwise the shape of the response would be lost."""
+    for drop_params in (False, True):
+        system = {"role": "system", "content": "Be brief."}
+        wire = encode(
+            provider, model, system, U, response_format={"type": "json_object"},
+            drop_params=drop_params,
+        )  # fmt: skip
+        judge(model, json.loads(wire.body))
+        assert b"Be brief." in wire.body
+        assert b"one valid JSON object" in wire.body
+        assert wire.dropped == ("response_format",)
