@@ -18,9 +18,14 @@ Every error that Fanout raises on purpose.
     │   ├── Unreachable          no connection                                       (502)
     │   ├── TimedOut             no response in time                                 (504)
     │   ├── Refused              401, 403: the provider rejects the gateway's key    (502)
-    │   ├── Rejected             400, 404, 413, 422: the provider rejects the request
+    │   ├── Rejected             400, 403, 413, 422: the provider rejects the request
+    │   │   ├── ContentFiltered  the provider refuses the content of the prompt      (400)
+    │   │   ├── ContextLengthExceeded  the prompt is too long for the model          (400)
+    │   │   ├── ModelNotFound    the provider does not have the model                (404)
+    │   │   └── PermissionDenied  the gateway's account may not do this              (403)
+    │   │       └── UnsupportedCountry  the provider does not serve this country     (403)
     │   ├── RateLimited          429; .retry_after                                   (429)
-    │   │   └── QuotaExceeded    429; waiting does not help                          (429)
+    │   │   └── QuotaExceeded    402, 429; waiting does not help                     (429)
     │   ├── Overloaded           500, 502, 503, 529
     │   ├── Malformed            the response is not in the provider's format        (502)
     │   ├── Broken               the stream ended early                              (502)
@@ -37,7 +42,7 @@ The numbers on the right are the HTTP statuses that clients get.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol, TypeAlias
+from typing import ClassVar, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -59,6 +64,8 @@ class FanoutError(Exception):
     status: int = 500
     type: ClassVar[str] = "api_error"
     code: ClassVar[str | None] = None
+    is_final: ClassVar[bool] = False
+    """Whether no other deployment of the model is to get the same request."""
 
     @property
     def detail(self) -> ErrorDetail:
@@ -197,6 +204,8 @@ class ProviderError(FanoutError):
     status = 502
     code: ClassVar[str | None] = "provider_error"
     is_retryable: ClassVar[bool] = True
+    cooldown: ClassVar[Literal["now", "counted", "never"]] = "counted"
+    """Whether the deployment cools down at once, after several such errors, or never."""
 
     def __init__(
         self,
@@ -235,25 +244,66 @@ class Refused(ProviderError):
 
     code = "provider_key_refused"
     is_retryable = False
+    cooldown = "now"
 
 
 class Rejected(ProviderError):
     """The provider rejected the request; its status and message are passed on to the client."""
 
-    code = None
+    code: ClassVar[str | None] = None
     is_retryable = False
+    cooldown: ClassVar[Literal["now", "counted", "never"]] = "never"
+    fixed_status: ClassVar[int | None] = None
+    """The client's status, where it does not depend on the provider's."""
 
     def _status(self) -> int:
-        return self.upstream or 400
+        return self.fixed_status or self.upstream or 400
+
+
+class ContentFiltered(Rejected):
+    """The provider refuses the content of the prompt: no other key or deployment is called."""
+
+    code = "content_filter"
+    is_final = True
+    fixed_status = 400
+
+
+class ContextLengthExceeded(Rejected):
+    """The prompt, or the prompt with `max_tokens`, is too long for the model."""
+
+    code = "context_length_exceeded"
+    fixed_status = 400
+
+
+class ModelNotFound(Rejected):
+    """The provider does not have the model of the config, or not for this account."""
+
+    code = "model_not_found"
+    fixed_status = 404
+
+
+class PermissionDenied(Rejected):
+    """The gateway's account may not do this; its key is fine."""
+
+    code = "permission_denied"
+    cooldown = "counted"
+    fixed_status = 403
+
+
+class UnsupportedCountry(PermissionDenied):
+    """The provider does not serve the country from which the gateway calls."""
+
+    code = "unsupported_country_region_territory"
 
 
 class RateLimited(ProviderError):
     status = 429
     code = "rate_limit_exceeded"
+    cooldown = "now"
 
 
 class QuotaExceeded(RateLimited):
-    """429 with `insufficient_quota`: waiting does not help."""
+    """The account's credit or its quota of the day is used up: waiting does not help."""
 
     code = "insufficient_quota"
     is_retryable = False
@@ -279,6 +329,7 @@ class Broken(ProviderError):
 class Oversized(ProviderError):
     code = "provider_answer_too_large"
     is_retryable = False
+    cooldown = "never"
 
 
 class DeadlineExceeded(FanoutError):

@@ -27,6 +27,9 @@ from ..errors import (
     MissingKey,
     Oversized,
     ProviderError,
+    QuotaExceeded,
+    Refused,
+    Rejected,
     SchemaMismatch,
     TimedOut,
     Unreachable,
@@ -59,6 +62,7 @@ BY_STATUS = {
 }
 """The SDK's class of a 4xx status; any other is `APIStatusError`."""
 
+FORBIDDEN = 403
 SERVER_ERROR = 500
 
 
@@ -103,8 +107,18 @@ def name_of_status(status: int) -> str:
 
 
 def _upstream_status(error: FanoutError) -> int:
-    """The provider's status, which the SDK would have seen, else ours."""
+    """
+    The status that the SDK would have seen: the provider's, else ours.
+
+    An error that was recognized by its body has OpenAI's status, whatever the provider's was.
+    """
     if isinstance(error, MissingKey):
+        return 401
+    if isinstance(error, Rejected) and error.fixed_status:
+        return error.fixed_status
+    if isinstance(error, QuotaExceeded):
+        return error.status
+    if isinstance(error, Refused) and error.upstream != FORBIDDEN:
         return 401
     if isinstance(error, ProviderError) and error.upstream:
         return error.upstream

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
 from .base import Provider
+
+if TYPE_CHECKING:
+    from .error_rules import ErrorRule
 
 FOLDERS = ("anthropic", "azure", "bedrock", "cohere", "gemini", "openai")
 
@@ -34,6 +38,23 @@ def find(name: str) -> Provider:
     if row := ROWS.get(name):
         return make_provider(row)
     raise ConfigError(f"there is no provider `{name}`; known are {', '.join(names())}")
+
+
+def rules_of(name: str) -> tuple[ErrorRule, ...]:
+    """
+    What the errors of the provider called `name` mean; imported with the first error.
+
+    A folder has them in `error_rules.py`, if the vendor has errors of its own.
+    """
+    if name not in FOLDERS:
+        from .row_errors import ROW_ERRORS
+
+        return ROW_ERRORS.get(name, ())
+    try:
+        rules: tuple[ErrorRule, ...] = import_module(f".{name}.error_rules", __package__).RULES
+    except ModuleNotFoundError:
+        return ()
+    return rules
 
 
 def split_model(model: str) -> tuple[str, str] | None:

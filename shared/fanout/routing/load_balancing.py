@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 from ..config.model import Strategy
 from ..config.resolve import Deployment
-from ..errors import ProviderError, RateLimited, Refused
+from ..errors import ProviderError
 
 LATENCIES = 10
 """How many calls a latency is the average of; LiteLLM's default."""
@@ -161,13 +161,11 @@ class DeploymentGroup:
 
     def failed(self, deployment: Deployment, error: ProviderError) -> None:
         """A call failed; an error that the request itself caused is not counted."""
-        is_counted = error.is_retryable or isinstance(error, Refused | RateLimited)
-        if len(self._members) == 1 or not is_counted:
+        if len(self._members) == 1 or error.cooldown == "never":
             return
         member = self._members[deployment.id]
         member.fails += 1
-        at_once = isinstance(error, RateLimited | Refused)
-        if at_once or member.fails > self._allowed_fails:
+        if error.cooldown == "now" or member.fails > self._allowed_fails:
             pause = self._cooldown if error.retry_after is None else error.retry_after
             member.cool_until = max(member.cool_until, self._now() + pause)
             member.fails = 0

@@ -181,9 +181,9 @@ class Router:
         """
         Call the group's deployments until one succeeds.
 
-        After a failure another deployment is called at once. When all have failed, those with a
-        retryable error are called again after a pause. There are `num_retries` + 1 attempts, and at
-        least one for each deployment. It never waits after the last attempt or past the deadline.
+        After a failure (but a refused prompt) another deployment is called at once. When all have
+        failed, those with a retryable error are called again after a pause. There are `num_retries`
+        + 1 attempts, at least one a deployment, and no wait after the last or past the deadline.
         """
         group = self._group(leg.model)
         failed: set[str] = set()  # in this round
@@ -197,6 +197,8 @@ class Router:
             try:
                 return await attempt(leg, request, group, deployment)
             except (ProviderError, MissingKey, Unsupported) as error:
+                if error.is_final:
+                    raise
                 attempts += 1
                 (failed if is_retryable(error) else not_retryable).add(deployment.id)
                 retries = deployment.retries if leg.retries is None else leg.retries

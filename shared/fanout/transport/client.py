@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import lru_cache
+from types import ModuleType
 from typing import assert_never
 
 import msgspec
@@ -18,27 +18,29 @@ from msgspec.structs import replace
 
 from ..concurrency import MemoryBudget
 from ..config.resolve import Deployment
-from ..errors import Broken, ErrorDetail, MissingKey, TimedOut
+from ..errors import MissingKey, Refused
 from ..providers.base import BadWire, Bearer, Header, SigV4, WireError
 from ..schema.chat import ChatChunk, ChatCompletion
 from ..schema.request import ChatRequest
 from ..secret import HiddenRepr, Secret
 from ..wire import json
-from ..wire.http import WireRequest, WireResponse
+from ..wire.http import WireEvent, WireRequest, WireResponse
 from .credentials import AWSKeys, SecretSource, Signer, aws_keys
-from .engine import MAX_RESPONSE_BYTES, Engine, EngineError, Incoming, Outgoing, TooLong
-from .error_mapping import (
-    MAX_ERROR_BODY,
-    from_engine_error,
-    from_response,
-    from_wire_error,
-    malformed,
-)
+from .engine import MAX_RESPONSE_BYTES, Engine, EngineError, Incoming, Outgoing, TooLong, join
+from .error_mapping import from_engine_error, stream_timeout
 
-# What decoding raises if a response is not in the provider's format.
-DECODE_ERRORS = (BadWire, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+# What decoding raises if a response is not in the provider's format, and reading a stream.
+DECODE_ERRORS = (WireError, BadWire, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+READ_ERRORS = (EngineError, TimeoutError, *DECODE_ERRORS)
 
-KEY_REJECTED = frozenset({401, 403})
+NO_EVENT = WireEvent(b"")
+
+JSON_STARTS = (b"{", b"[")
+"""How a JSON body begins, and no event of a stream of any framing."""
+
+BLANK = b" \t\r\n\xef\xbb\xbf"
+"""What may precede a body: white space, and UTF-8's byte order mark."""
+
 
 MAX_COPIES = 256_000_000
 """Bytes that the big request bodies being sent may have together."""
@@ -102,13 +104,11 @@ class Transport:
             except EngineError as error:
                 raise from_engine_error(deployment, error) from None
         if response.status != 200:  # noqa: PLR2004
-            raise from_response(deployment, response, signed.key)
+            raise _bodies().from_response(deployment, response, signed.key)
         try:
             completion = codec.decode(response, deployment.target)
-        except WireError as error:
-            raise from_wire_error(deployment, error, signed.key) from None
-        except DECODE_ERRORS:
-            raise malformed(deployment) from None
+        except DECODE_ERRORS as error:
+            raise _bodies().from_decoding(deployment, error, response, signed.key) from None
         if wire.one_call:
             from ..schema.one_call import keep_first_call
 
@@ -121,7 +121,9 @@ class Transport:
         """Send the request; once more if its key was rejected and there is a new one."""
         signed = await self._sign(deployment, wire)
         response = await self._engine.send(signed.outgoing)
-        if response.status in KEY_REJECTED and await self._has_new_key(signed):
+        if response.status == 200:  # noqa: PLR2004
+            return signed, response
+        if _bodies().is_key_rejected(deployment, response) and await self._has_new_key(signed):
             signed = await self._sign(deployment, wire)
             response = await self._engine.send(signed.outgoing)
         return signed, response
@@ -144,12 +146,7 @@ class Transport:
                     async with asyncio.timeout(deployment.stream_timeout):
                         signed, incoming = await self._open(stack, deployment, wire)
                 except TimeoutError:
-                    raise _stream_timeout(deployment) from None
-                if incoming.status != 200:  # noqa: PLR2004
-                    response = WireResponse(
-                        incoming.status, incoming.headers, await _error_body(incoming)
-                    )
-                    raise from_response(deployment, response, signed.key)
+                    raise stream_timeout(deployment) from None
                 chunks = _chunks(deployment, incoming, signed.key, self._max_response_bytes)
                 if wire.one_call:
                     from ..schema.one_call import keep_first_calls
@@ -169,10 +166,16 @@ class Transport:
         """Open the stream; once more if the key was rejected and there is a new one."""
         signed = await self._sign(deployment, wire)
         incoming = await stack.enter_async_context(self._engine.stream(signed.outgoing))
-        if incoming.status in KEY_REJECTED and await self._has_new_key(signed):
-            await stack.aclose()
-            signed = await self._sign(deployment, wire)
-            incoming = await stack.enter_async_context(self._engine.stream(signed.outgoing))
+        if incoming.status == 200:  # noqa: PLR2004
+            return signed, incoming
+        error = await _bodies().read_error(deployment, incoming, signed.key)
+        if not isinstance(error, Refused) or not await self._has_new_key(signed):
+            raise error
+        await stack.aclose()
+        signed = await self._sign(deployment, wire)
+        incoming = await stack.enter_async_context(self._engine.stream(signed.outgoing))
+        if incoming.status != 200:  # noqa: PLR2004
+            raise await _bodies().read_error(deployment, incoming, signed.key)
         return signed, incoming
 
     async def _has_new_key(self, signed: _Signed) -> bool:
@@ -247,28 +250,21 @@ class _Signed(Struct, frozen=True, gc=False):
         return "_Signed(…)"
 
 
-@lru_cache(maxsize=1024)
-def join(base: str, path: str) -> str:
-    """
-    Join a base URL and a path; a part in both (`…/v1` and `/v1/messages`) is not repeated.
+def _bodies() -> ModuleType:
+    """The module for error bodies, which is imported with the first error."""
+    from . import error_bodies
 
-    LiteLLM's users, and the vendors' documentation, write `api_base` with and without that part.
-    """
-    parts = path.split("/")
-    below = base.partition("://")[2].partition("/")[2]  # without the host
-    for end in range(len(parts) - 1, 1, -1):
-        start = "/".join(parts[:end])
-        if f"/{below}".endswith(start):
-            return base + path.removeprefix(start)
-    return base + path
+    return error_bodies
 
 
 async def _chunks(
     deployment: Deployment, incoming: Incoming, key: str | None, limit: int
 ) -> AsyncIterator[ChatChunk]:
+    """The chunks of a stream; a JSON body instead of one is a whole response or an error."""
     codec, pending = deployment.provider.chat, 0
     framer, decoder = codec.framer(), codec.decoder(deployment.target)
     body = aiter(incoming.body)
+    event, has_begun, whole = NO_EVENT, False, b""
     try:
         while True:
             async with asyncio.timeout(deployment.stream_timeout):
@@ -276,40 +272,38 @@ async def _chunks(
             if data is None:
                 break
             pending = _check_size(limit, pending + len(data))
+            if not has_begun:
+                has_begun = bool(data.strip(BLANK))
+                whole = await _read_json(deployment, body, data, limit)
+            if whole:
+                break
             for event in framer.feed(data):
                 pending = 0
                 for chunk in decoder.feed(event):
                     yield chunk
-    except EngineError as error:
-        raise from_engine_error(deployment, error) from None
-    except WireError as error:
-        raise from_wire_error(deployment, error, key) from None
-    except TimeoutError:
-        raise _stream_timeout(deployment) from None
-    except DECODE_ERRORS:
-        raise malformed(deployment) from None
+    except READ_ERRORS as error:
+        raise _bodies().from_stream(deployment, error, event, key) from None
     if not decoder.ended:
-        raise Broken(deployment, ErrorDetail("the stream ended before the response was complete"))
+        for chunk in _bodies().whole_chunks(deployment, whole, key):
+            yield chunk
+
+
+async def _read_json(
+    deployment: Deployment, body: AsyncIterator[bytes], data: bytes, limit: int
+) -> bytes:
+    """The rest of a body that begins with JSON, not with an event; else nothing."""
+    if not data.lstrip(BLANK).startswith(JSON_STARTS):
+        return b""
+    while True:
+        async with asyncio.timeout(deployment.stream_timeout):
+            more = await anext(body, None)
+        if more is None:
+            return data.lstrip(BLANK)
+        data += more
+        _check_size(limit, len(data))
 
 
 def _check_size(limit: int, size: int) -> int:
     if size > limit:
         raise TooLong(f"an event of more than {limit} bytes")
     return size
-
-
-def _stream_timeout(deployment: Deployment) -> TimedOut:
-    message = f"no data on the stream for {deployment.stream_timeout:g} s"
-    return TimedOut(deployment, ErrorDetail(message, "timeout_error"))
-
-
-async def _error_body(incoming: Incoming) -> bytes:
-    """The body of an error response, or the start of one larger than `MAX_ERROR_BODY`."""
-    parts: list[bytes] = []
-    size = 0
-    async for part in incoming.body:
-        parts.append(part)
-        size += len(part)
-        if size > MAX_ERROR_BODY:
-            break
-    return b"".join(parts)

@@ -1,5 +1,5 @@
 """
-The interface of an HTTP engine: its request, its response and the errors that it raises.
+The interface of an HTTP engine: its request, its address, its response and its errors.
 
 `connection_pool.py` implements it with pyqwest, `client_engine.py` with a client of httpx.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import lru_cache
 from typing import Protocol
 
 from msgspec import Struct
@@ -123,3 +124,19 @@ class Bounded:
     def whole(self) -> bytes:
         """All bytes so far."""
         return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+
+
+@lru_cache(maxsize=1024)
+def join(base: str, path: str) -> str:
+    """
+    Join a base URL and a path; a part in both (`…/v1` and `/v1/messages`) is not repeated.
+
+    LiteLLM's users, and the vendors' documentation, write `api_base` with and without that part.
+    """
+    parts = path.split("/")
+    below = base.partition("://")[2].partition("/")[2]  # without the host
+    for end in range(len(parts) - 1, 1, -1):
+        start = "/".join(parts[:end])
+        if f"/{below}".endswith(start):
+            return base + path.removeprefix(start)
+    return base + path

@@ -1,33 +1,26 @@
 """
-Turns failures of a call into `ProviderError`s, by status and exception type, never by messages.
+Turns failures below HTTP into `ProviderError`s, and reads `Retry-After`.
+
+`error_bodies.py` has the errors with a response of the provider.
 
 Pure; knows nothing of sockets or of how a call is made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import isnan
-
-from msgspec.structs import replace
 
 from ..config.resolve import Deployment
 from ..errors import (
     Broken,
     ErrorDetail,
     Malformed,
-    Overloaded,
     Oversized,
     ProviderError,
-    QuotaExceeded,
-    RateLimited,
-    Refused,
-    Rejected,
     TimedOut,
     Unreachable,
 )
-from ..providers.base import WireError
-from ..wire.http import WireResponse
 from .engine import (
     ConnectFailed,
     ConnectionLost,
@@ -37,19 +30,6 @@ from .engine import (
     SlowResponse,
     TooLong,
 )
-from .redaction import redact
-
-# Errors by HTTP status. Every other 4xx is `Rejected`, every other 5xx is `Overloaded`.
-BY_STATUS: Mapping[int, type[ProviderError]] = {
-    401: Refused,
-    403: Refused,
-    408: TimedOut,
-    409: Overloaded,
-    424: Overloaded,  # Bedrock: "an error processing your request; retry"
-    425: Overloaded,
-    429: RateLimited,
-    504: TimedOut,
-}
 
 OVER_SIZE_LIMIT = "the response is over the size limit (`max_response_size_mb`)"
 
@@ -81,52 +61,10 @@ def malformed(deployment: Deployment) -> ProviderError:
     return Malformed(deployment, ErrorDetail(message))
 
 
-def from_wire_error(deployment: Deployment, error: WireError, key: str | None) -> ProviderError:
-    """The error of an error object in a stream, or in a response with status 200."""
-    return _error(deployment, error.status, error.detail, key=key)
-
-
-def from_response(deployment: Deployment, response: WireResponse, key: str | None) -> ProviderError:
-    """The error of a response whose status is not 200; `key` is removed from its message."""
-    detail = deployment.provider.explain(response.status, response.body[:MAX_ERROR_BODY])
-    named = response.headers.get("x-amzn-errortype", "").partition(":")[0]
-    if named and detail.type == "api_error":  # AWS names most error types only in this header
-        detail = replace(detail, type=named)
-    after = retry_after(response.headers)
-    return _error(deployment, response.status, detail, after, key)
-
-
-def _error(
-    deployment: Deployment,
-    status: int,
-    detail: ErrorDetail,
-    after: float | None = None,
-    key: str | None = None,
-) -> ProviderError:
-    kind = BY_STATUS.get(status) or (Overloaded if status >= 500 else Rejected)  # noqa: PLR2004
-    if status == 407:  # noqa: PLR2004 -- from a proxy, which reads requests over plain HTTP
-        kind = Unreachable
-        detail = ErrorDetail(f"{BY_ENGINE_ERROR[ProxyRefused][1]} (HTTP 407)")
-    if status < 400:  # noqa: PLR2004 -- a redirect is not followed: it would get the key
-        kind, detail = Malformed, ErrorDetail(f"an unexpected HTTP {status}")
-    if detail.code == "insufficient_quota" or detail.type == "insufficient_quota":
-        kind = QuotaExceeded
-    if kind is Refused or detail.code == "invalid_api_key":  # Google's status is 400
-        kind = Refused
-        detail = ErrorDetail(
-            f"`{deployment.provider.name}` rejected the API key (HTTP {status})",
-            "provider_key_error",
-        )
-    detail = _redacted(detail, (key,) if key else (), deployment.base_url)
-    after = detail.retry_after if after is None else after
-    return kind(deployment, detail, upstream=status, retry_after=after)
-
-
-def _redacted(detail: ErrorDetail, keys: Sequence[str], base_url: str) -> ErrorDetail:
-    """The provider's error object, without keys and addresses in any of its four texts."""
-    texts = (detail.message, detail.type, detail.param, detail.code)
-    message, kind, param, code = (text and redact(text, keys, base_url) for text in texts)
-    return replace(detail, message=message or "", type=kind or "", param=param, code=code)
+def stream_timeout(deployment: Deployment) -> TimedOut:
+    """The error of a stream that pauses for too long."""
+    message = f"no data on the stream for {deployment.stream_timeout:g} s"
+    return TimedOut(deployment, ErrorDetail(message, "timeout_error"))
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

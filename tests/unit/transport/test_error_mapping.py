@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from fanout.transport.client import join
+from fanout.transport.engine import join
 from fanout.transport.error_mapping import retry_after
 
 DATE = "Mon, 23 Nov 2026 10:00:00 GMT"

@@ -21,7 +21,7 @@ from ...wire import json
 from ...wire.http import WireEvent, WireRequest, WireResponse
 from ...wire.sse import SSEFramer
 from ..base import DEFAULTS, BadWire, Codec, Target, UnsupportedFields, WireError
-from .errors import explain_value, status_of
+from .errors import explain_value, fault_of, status_of
 from .history import MessageRules, fit_messages
 from .rules import FAMILY_DEFAULTS, MESSAGES, Family, fixed_fields
 
@@ -170,9 +170,8 @@ def read(data: bytes) -> dict[str, Any]:
     value = json.decode(data)
     if not isinstance(value, dict):
         raise BadWire("the response is not a JSON object")
-    # OpenRouter responds with a 200 and an error beside the choices; older vLLM sends it bare.
-    if (fault := value.get("error")) or value.get("object") == "error":
-        raise WireError(status_of(fault or value), explain_value(fault or value, "no reason given"))
+    if (fault := fault_of(value)) is not None:
+        raise WireError(status_of(fault), explain_value(fault, "no reason given"))
     return value
 
 

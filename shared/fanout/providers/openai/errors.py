@@ -37,6 +37,21 @@ def explain(status: int, body: bytes) -> ErrorDetail:
     return explain_value(read_body(body), f"HTTP {status}, {NO_REASON}", type_of(status))
 
 
+def fault_of(value: dict[str, Any]) -> Any:
+    """
+    The error in a body or event that has the status of a success; `None` if it has none.
+
+    OpenRouter sends it beside the choices, vLLM and Mistral as `{"object": "error", …}`, Cerebras
+    as `{"message", "type", "code", …}`.
+    """
+    if fault := value.get("error"):
+        return fault
+    is_bare = isinstance(value.get("message"), str) and (value.get("type") or value.get("code"))
+    if value.get("object") == "error" or ("choices" not in value and is_bare):
+        return value
+    return None
+
+
 def type_of(status: int) -> str:
     """OpenAI's type for an error of this status, for bodies without one."""
     if status == 429:  # noqa: PLR2004

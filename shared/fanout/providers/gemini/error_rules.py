@@ -1,0 +1,33 @@
+"""What Google's errors mean; see `providers/error_rules.py`."""
+
+from __future__ import annotations
+
+from ..error_rules import ErrorRule, rule
+
+# ai.google.dev/gemini-api/docs/troubleshooting, cloud.google.com/apis/design/errors, and
+# google.rpc.ErrorInfo's reasons in googleapis/google/api/error_reason.proto. Read on 2026-11-28.
+RULES: tuple[ErrorRule, ...] = (
+    rule("content_filter", "blockReason:", "SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST"),
+    rule("unsupported_country", text="^user location is not supported", statuses=(400, 403, 502)),
+    rule(
+        "invalid_key",
+        "API_KEY_INVALID",
+        "API_KEY_EXPIRED",
+        "API_KEY_SERVICE_BLOCKED",
+        "ACCESS_TOKEN_EXPIRED",
+        "CREDENTIALS_MISSING",
+        "UNAUTHENTICATED",
+    ),
+    rule("invalid_key", "PERMISSION_DENIED", text=r"\bapi key\b|unregistered callers"),
+    # A quota of the day, one of 0, and prepaid credits: waiting does not help.
+    rule("insufficient_quota", "*PerDay*"),
+    rule(
+        "insufficient_quota", "RESOURCE_EXHAUSTED", text=r"\blimit: 0\b|credits? (?:is|are) deplet"
+    ),
+    rule("context_length", "INVALID_ARGUMENT", text=r"input token count .*exceeds the maximum"),
+    rule("model_not_found", "NOT_FOUND"),
+    rule("permission", "PERMISSION_DENIED"),
+    rule("rate_limit", "RESOURCE_EXHAUSTED"),
+    rule("overloaded", "UNAVAILABLE"),
+    rule("timeout", "DEADLINE_EXCEEDED"),
+)

@@ -1,0 +1,93 @@
+"""
+The error tables of the OpenAI-compatible vendors, by the name of their row.
+
+OpenAI's own names and the common texts are in `error_rules.GENERAL`, which comes after these. All
+pages were read on 2026-11-28.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .error_rules import ErrorRule, rule
+
+ROW_ERRORS: Mapping[str, tuple[ErrorRule, ...]] = {
+    # inference-docs.cerebras.ai/support/error; its quotas are of a minute, an hour or a day.
+    "cerebras": (
+        rule("insufficient_quota", text="^(?:requests|tokens) per day limit exceeded"),
+        rule("insufficient_quota", "payment_required"),
+        rule("overloaded", "queue_exceeded"),
+        rule("rate_limit", "request_quota_exceeded", "token_quota_exceeded"),
+        rule("rate_limit", "too_many_requests_error"),
+    ),
+    # api-docs.deepseek.com/quick_start/error_codes; its codes say little.
+    "deepseek": (
+        rule("content_filter", text="^content exists risk"),
+        rule("model_not_found", text="^model not exist"),
+        rule("insufficient_quota", text="^insufficient balance"),
+    ),
+    # docs.fireworks.ai/guides/inference-error-codes
+    "fireworks_ai": (
+        rule("model_not_found", "NOT_FOUND", text=r"\bmodel\b"),
+        rule("model_not_found", text="^model not found"),
+        rule("insufficient_quota", text=r"account .*suspended|spending limit"),
+    ),
+    # console.groq.com/docs/errors
+    "groq": (
+        rule("model_not_found", "model_decommissioned"),
+        rule("permission", "blocked_api_access", "organization_restricted"),
+        rule("overloaded", "capacity_exceeded"),
+    ),
+    # docs.mistral.ai/api, github.com/raycast/extensions/issues/31107,
+    # continuedev/continue/issues/6185
+    "mistral": (
+        rule("content_filter", text=r"guardrail|moderation"),
+        rule("model_not_found", "invalid_model", "1500"),
+        rule("insufficient_quota", text=r"monthly (?:usage )?(?:limit|quota)|usage limit"),
+        rule("rate_limit", "rate_limited", "1300", "service_tier_capacity_exceeded", "3505"),
+        rule("rate_limit", text="^service tier capacity exceeded"),
+    ),
+    # openrouter.ai/docs/api/reference/errors-and-debugging; its `error_type`s are those of
+    # openrouter.ai/docs/client-sdks/python/components/apierrortype.
+    "openrouter": (
+        rule("content_filter", "flagged_input:", "reasons:", "refusal"),
+        rule("content_filter", text="guardrail", statuses=(403,)),
+        rule("rate_limit", "openrouter_in_flight_budget"),  # a 402 with a `Retry-After`
+        rule("insufficient_quota", "payment_required", "token_limit_exceeded"),
+        rule("insufficient_quota", text="insufficient credits|requires more credits"),
+        rule("model_not_found", text="^no endpoints found|is not a valid model id"),
+        rule("invalid_key", "authentication"),
+        rule("permission", "permission_denied"),
+        rule("overloaded", "provider_overloaded", "provider_unavailable"),
+        rule("timeout", "timeout"),
+    ),
+    # docs.perplexity.ai/guides/api-error-codes
+    "perplexity": (rule("model_not_found", text="^invalid model"),),
+    # docs.together.ai/docs/error-codes: a 403 is a prompt that is too long.
+    "together_ai": (
+        rule(
+            "context_length",
+            text=r"max_(?:new_)?tokens.* must be (?:<=|less)|context length of the model",
+        ),
+        rule("insufficient_quota", "credit_limit", "payment_required"),
+        rule("rate_limit", "model_rate_limit"),
+        rule("model_not_found", text="^unable to access (?:non-serverless )?model"),
+    ),
+    # docs.x.ai/docs/api-reference. One code has several meanings: github.com/Wei-Shaw/sub2api/
+    # pull/5359, UKGovernmentBEIS/inspect_ai/pull/2267, continuedev/continue/issues/12670.
+    "xai": (
+        rule("content_filter", text="violates usage guidelines|SAFETY_CHECK"),
+        rule(
+            "insufficient_quota", text=r"any credits or licenses|available credits|spending limit"
+        ),
+        rule("context_length", text="maximum prompt length is"),
+        rule("invalid_key", text="correct credentials|^(?:incorrect|no) api key"),
+        rule("model_not_found", text="^the model .* does not exist"),
+        rule(
+            "permission",
+            "permission-denied",
+            "The caller does not have permission to execute the specified operation",
+        ),
+        rule("rate_limit", "Some resource has been exhausted", "resource-exhausted"),
+    ),
+}

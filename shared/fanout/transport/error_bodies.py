@@ -1,0 +1,228 @@
+"""
+The errors of a provider's error bodies: in an error response, and with the status of a success.
+
+The body counts before the status. Imported with the first error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from msgspec import MsgspecError
+from msgspec.structs import replace
+
+from ..config.resolve import Deployment
+from ..errors import (
+    Broken,
+    ContentFiltered,
+    ContextLengthExceeded,
+    ErrorDetail,
+    Malformed,
+    ModelNotFound,
+    Overloaded,
+    PermissionDenied,
+    ProviderError,
+    QuotaExceeded,
+    RateLimited,
+    Refused,
+    Rejected,
+    TimedOut,
+    Unreachable,
+    UnsupportedCountry,
+)
+from ..providers.base import BadWire, WireError
+from ..providers.error_rules import (
+    GENERAL,
+    UNKNOWN_STATUS,
+    ErrorBody,
+    ErrorKind,
+    classify,
+    is_about_key,
+    read_error_body,
+)
+from ..providers.registry import rules_of
+from ..schema.chat import ChatChunk
+from ..schema.pieces import chunks_of
+from ..wire.http import WireEvent, WireResponse
+from .engine import EngineError, Incoming, ProxyRefused
+from .error_mapping import (
+    BY_ENGINE_ERROR,
+    MAX_ERROR_BODY,
+    from_engine_error,
+    malformed,
+    retry_after,
+    stream_timeout,
+)
+from .redaction import redact
+
+# What decoding raises if a response is not in the provider's format.
+DECODE_ERRORS = (BadWire, MsgspecError, UnicodeDecodeError, RecursionError)
+
+# Errors by HTTP status. Every other 4xx is `Rejected`, every other 5xx is `Overloaded`.
+BY_STATUS: Mapping[int, type[ProviderError]] = {
+    401: Refused,
+    402: QuotaExceeded,
+    403: Refused,
+    408: TimedOut,
+    409: Overloaded,
+    424: Overloaded,  # Bedrock: "an error processing your request; retry"
+    425: Overloaded,
+    429: RateLimited,
+    504: TimedOut,
+}
+
+BY_KIND: Mapping[ErrorKind, type[ProviderError]] = {
+    "content_filter": ContentFiltered,
+    "context_length": ContextLengthExceeded,
+    "model_not_found": ModelNotFound,
+    "unsupported_country": UnsupportedCountry,
+    "permission": PermissionDenied,
+    "invalid_key": Refused,
+    "insufficient_quota": QuotaExceeded,
+    "rate_limit": RateLimited,
+    "overloaded": Overloaded,
+    "timeout": TimedOut,
+}
+
+# The kinds for which clients get OpenAI's code, and its type if the provider names none.
+OPENAI_TYPES: Mapping[type[ProviderError], str] = {
+    ContentFiltered: "invalid_request_error",
+    ContextLengthExceeded: "invalid_request_error",
+    ModelNotFound: "invalid_request_error",
+    UnsupportedCountry: "request_forbidden",
+    QuotaExceeded: "insufficient_quota",
+    RateLimited: "rate_limit_error",
+}
+
+
+def from_decoding(
+    deployment: Deployment, error: Exception, response: WireResponse, key: str | None
+) -> ProviderError:
+    """The error of a body with status 200 that its codec could not decode."""
+    if isinstance(error, WireError):
+        return _from_wire_error(deployment, error, response.body, (), key)
+    return _from_body(deployment, response.body[:MAX_ERROR_BODY], key)
+
+
+def from_stream(
+    deployment: Deployment, error: Exception, event: WireEvent, key: str | None
+) -> ProviderError:
+    """The error of a stream that broke, or whose last `event` is none, but perhaps an error's."""
+    if isinstance(error, EngineError):
+        return from_engine_error(deployment, error)
+    if isinstance(error, TimeoutError):
+        return stream_timeout(deployment)
+    if isinstance(error, WireError):
+        return _from_wire_error(deployment, error, event.data, event.type.split("/"), key)
+    return _from_body(deployment, event.data[:MAX_ERROR_BODY], key)
+
+
+def whole_chunks(deployment: Deployment, body: bytes, key: str | None) -> Iterator[ChatChunk]:
+    """
+    The chunks of a whole response, with which the provider responded instead of a stream.
+
+    If there is none (`body` is empty), the stream broke.
+    """
+    if not body:
+        message = "the stream ended before the response was complete"
+        raise Broken(deployment, ErrorDetail(message))
+    response = WireResponse(200, {}, body)
+    try:
+        completion = deployment.provider.chat.decode(response, deployment.target)
+    except (WireError, *DECODE_ERRORS) as error:
+        raise from_decoding(deployment, error, response, key) from None
+    return chunks_of(completion)
+
+
+def _from_wire_error(
+    deployment: Deployment, error: WireError, body: bytes, names: Sequence[str], key: str | None
+) -> ProviderError:
+    detail = error.detail
+    names = [*names, detail.type, detail.code or ""]
+    found = read_error_body(error.status, body, text=detail.message, names=names)
+    return _error(deployment, found, detail, key=key)
+
+
+def _from_body(deployment: Deployment, body: bytes, key: str | None) -> ProviderError:
+    """The error in the body, or `Malformed` if it is no error's."""
+    explain = deployment.provider.explain
+    detail = explain(UNKNOWN_STATUS, body)
+    if detail.message == explain(UNKNOWN_STATUS, b"").message:
+        return malformed(deployment)
+    return _error(deployment, read_error_body(UNKNOWN_STATUS, body), detail, key=key)
+
+
+def from_response(deployment: Deployment, response: WireResponse, key: str | None) -> ProviderError:
+    """The error of a response whose status is not 200; `key` is removed from its message."""
+    body = response.body[:MAX_ERROR_BODY]
+    detail = deployment.provider.explain(response.status, body)
+    named = response.headers.get("x-amzn-errortype", "").partition(":")[0]
+    if named and detail.type == "api_error":  # AWS names most error types only in this header
+        detail = replace(detail, type=named)
+    found = read_error_body(response.status, body, names=[named])
+    return _error(deployment, found, detail, retry_after(response.headers), key)
+
+
+def is_key_rejected(deployment: Deployment, response: WireResponse) -> bool:
+    """Whether this is the error of a bad key: by the body, as one status has many meanings."""
+    return isinstance(from_response(deployment, response, None), Refused)
+
+
+async def read_error(deployment: Deployment, incoming: Incoming, key: str | None) -> ProviderError:
+    """The error of an error response; of a body over `MAX_ERROR_BODY` only the start is read."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in incoming.body:
+        parts.append(part)
+        size += len(part)
+        if size > MAX_ERROR_BODY:
+            break
+    response = WireResponse(incoming.status, incoming.headers, b"".join(parts))
+    return from_response(deployment, response, key)
+
+
+def _error(
+    deployment: Deployment,
+    body: ErrorBody,
+    detail: ErrorDetail,
+    after: float | None = None,
+    key: str | None = None,
+) -> ProviderError:
+    status = body.status
+    kind = _class_of(deployment, body)
+    if kind is Unreachable:
+        detail = ErrorDetail(f"{BY_ENGINE_ERROR[ProxyRefused][1]} (HTTP 407)")
+    elif kind is Malformed:
+        detail = ErrorDetail(f"an unexpected HTTP {status}")
+    elif kind is Refused:
+        detail = ErrorDetail(
+            f"`{deployment.provider.name}` rejected the API key (HTTP {status})",
+            "provider_key_error",
+        )
+    elif kind in OPENAI_TYPES:
+        named = detail.type if detail.type != "api_error" else OPENAI_TYPES[kind]
+        detail = replace(detail, type=named, code=kind.code)
+    detail = _redacted(detail, (key,) if key else (), deployment.base_url)
+    after = detail.retry_after if after is None else after
+    return kind(deployment, detail, upstream=status, retry_after=after)
+
+
+def _class_of(deployment: Deployment, body: ErrorBody) -> type[ProviderError]:
+    """The error's class: by the body's kind, then by the status."""
+    status = body.status
+    if status == 407:  # noqa: PLR2004 -- from a proxy, which reads requests over plain HTTP
+        return Unreachable
+    if status < 400:  # noqa: PLR2004 -- a redirect is not followed: it would get the key
+        return Malformed
+    if kind := classify((*rules_of(deployment.provider.name), *GENERAL), body):
+        return BY_KIND[kind]
+    if status == 403 and not is_about_key(body):  # noqa: PLR2004
+        return PermissionDenied
+    return BY_STATUS.get(status) or (Overloaded if status >= 500 else Rejected)  # noqa: PLR2004
+
+
+def _redacted(detail: ErrorDetail, keys: Sequence[str], base_url: str) -> ErrorDetail:
+    """The provider's error object, without keys and addresses in any of its four texts."""
+    texts = (detail.message, detail.type, detail.param, detail.code)
+    message, kind, param, code = (text and redact(text, keys, base_url) for text in texts)
+    return replace(detail, message=message or "", type=kind or "", param=param, code=code)

@@ -1,0 +1,217 @@
+"""
+Each vendor's error bodies, by kind: in `golden/<vendor>/error_kinds.json`.
+
+Each row has the body that the vendor returns, its HTTP status, the words in it, and its kind. The
+bodies of most rows are also tried in a stream: as its first event, after the first text, and as
+JSON with status 200. Those of rows with `by_status` are known by their status alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fanout.config.model import ModelParams
+from fanout.config.resolve import Deployment, make_deployment
+from fanout.errors import (
+    ContentFiltered,
+    ContextLengthExceeded,
+    ModelNotFound,
+    Overloaded,
+    PermissionDenied,
+    ProviderError,
+    QuotaExceeded,
+    RateLimited,
+    Refused,
+    UnsupportedCountry,
+)
+from fanout.gateway.factory import make_transport
+from fanout.providers import registry
+from fanout.providers.rows import ROWS
+from fanout.schema.validation import parse_chat
+from fanout.settings import Settings
+from tests.support import event_stream_frames as frames
+from tests.support.scripted_engine import Reply, Script, ScriptedEngine
+from tests.support.virtual_clock import run
+
+GOLDEN = Path(__file__).parent / "golden"
+HELLO = parse_chat({"messages": [{"role": "user", "content": "Hi"}]})
+KEY = "marker-secret-0123456789"
+
+# kind: class, the client's statuses, its code, whether it is retried, the cooldown
+EXPECTED: dict[str, tuple[type[ProviderError], set[int], str, bool, str]] = {
+    "content_filter": (ContentFiltered, {400}, "content_filter", False, "never"),
+    "model_not_found": (ModelNotFound, {404}, "model_not_found", False, "never"),
+    "unsupported_country": (
+        UnsupportedCountry, {403}, "unsupported_country_region_territory", False, "counted",
+    ),
+    "context_length": (ContextLengthExceeded, {400}, "context_length_exceeded", False, "never"),
+    "rate_limit": (RateLimited, {429}, "rate_limit_exceeded", True, "now"),
+    "insufficient_quota": (QuotaExceeded, {429}, "insufficient_quota", False, "now"),
+    "invalid_key": (Refused, {502}, "provider_key_refused", False, "now"),
+    "permission": (PermissionDenied, {403}, "", False, "counted"),
+    "overloaded": (Overloaded, {502, 503}, "", True, "counted"),
+}  # fmt: skip
+
+CHUNK = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+CHOICE = {"index": 0, "delta": {"role": "assistant", "content": "Hel"}, "finish_reason": None}
+ANTHROPIC_START = [
+    {
+        "type": "message_start",
+        "message": {
+            "id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [],
+            "stop_reason": None, "usage": {"input_tokens": 1, "output_tokens": 1},
+        },
+    },
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hel"}},
+]  # fmt: skip
+COHERE_START = [
+    {"type": "message-start", "id": "m-1", "delta": {"message": {"role": "assistant"}}},
+    {
+        "type": "content-delta", "index": 0,
+        "delta": {"message": {"content": {"type": "text", "text": "Hel"}}},
+    },
+]  # fmt: skip
+GEMINI_START = {"candidates": [{"content": {"parts": [{"text": "Hel"}]}, "index": 0}]}
+
+
+def sse(*events: Any) -> bytes:
+    return b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
+
+
+TEXT_FIRST: dict[str, bytes] = {
+    "anthropic": sse(*ANTHROPIC_START),
+    "cohere": sse(*COHERE_START),
+    "gemini": sse(GEMINI_START),
+    "bedrock": frames.event("messageStart", {"role": "assistant"})
+    + frames.event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "Hel"}}),
+}
+OPENAI_TEXT = sse({**CHUNK, "choices": [CHOICE]})
+
+
+def rows(*, only_in_body: bool = False) -> list[Any]:
+    found = []
+    for path in sorted(GOLDEN.glob("*/error_kinds.json")):
+        for number, row in enumerate(json.loads(path.read_text())):
+            if not (only_in_body and row.get("by_status")):
+                name = f"{path.parent.name}-{number}-{row['kind']}"
+                found.append(pytest.param(path.parent.name, row, id=name))
+    return found
+
+
+def deployment(vendor: str) -> Deployment:
+    model = "anthropic.claude-3" if vendor == "bedrock" else "m"
+    params: dict[str, Any] = {
+        "model": f"{vendor}/{model}",
+        "api_key": KEY,
+        "api_base": "http://a.test/v1",
+    }
+    if vendor == "azure":
+        params["api_version"] = "2024-10-21"
+    return make_deployment("our-name", ModelParams(**params), {}, {})
+
+
+def with_key(row: dict[str, Any]) -> bytes:
+    """The body, whose message also quotes the key."""
+    body = json.dumps(row["body"]).encode()
+    words = json.dumps(row["words"]).encode()
+    return body.replace(words, words[:-1] + b" (" + KEY.encode() + b')"')
+
+
+def error_event(vendor: str, row: dict[str, Any]) -> bytes:
+    body = with_key(row)
+    if vendor == "bedrock":
+        return frames.exception(row["exception"], json.loads(body))
+    kind = b"event: error\n" if vendor == "anthropic" else b""
+    return kind + b"data: " + body + b"\n\n"
+
+
+def raised(vendor: str, reply: Reply, *, stream: bool) -> tuple[ProviderError, str]:
+    """The error of a call, and the text that was streamed before it."""
+    transport = make_transport(Settings(), ScriptedEngine(a=Script(reply, reply)))
+    texts: list[str] = []
+
+    async def call() -> None:
+        if not stream:
+            await transport.chat(deployment(vendor), HELLO)
+            return
+        async with transport.stream(deployment(vendor), HELLO) as opened:
+            async for chunk in opened.chunks:
+                texts.extend(one["delta"].get("content") or "" for one in chunk["choices"])
+
+    with pytest.raises(ProviderError) as caught:
+        run(call())
+    return caught.value, "".join(texts)
+
+
+def check(vendor: str, row: dict[str, Any], error: ProviderError) -> None:
+    kind, statuses, code, retryable, cooldown = EXPECTED[row["kind"]]
+    assert type(error) is kind
+    assert error.status in statuses
+    assert error.is_retryable is retryable
+    assert error.cooldown == cooldown
+    assert not code or error.detail.code == code
+    assert KEY not in f"{error} {error.detail}"
+    words = f"`{vendor}` rejected the API key" if kind is Refused else row["words"]
+    assert str(error).startswith(f"`our-name`: {words}"), str(error)
+
+
+def whole(row: dict[str, Any], status: int) -> Reply:
+    headers = {"content-type": "application/json", **row.get("headers", {})}
+    return Reply(status, [with_key(row)], headers=headers)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+@pytest.mark.parametrize(("vendor", "row"), rows())
+def test_an_error_response_is_classified_by_its_body(
+    vendor: str, row: dict[str, Any], *, stream: bool
+) -> None:
+    error, _ = raised(vendor, whole(row, row["status"]), stream=stream)
+    check(vendor, row, error)
+    assert error.upstream == row["status"]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+@pytest.mark.parametrize(("vendor", "row"), rows(only_in_body=True))
+def test_an_error_body_with_status_200_is_the_same_error(
+    vendor: str, row: dict[str, Any], *, stream: bool
+) -> None:
+    if "exception" in row:  # without the header, the body has the name
+        row = {**row, "body": {**row["body"], "__type": row["exception"]}}
+    error, _ = raised(vendor, whole(row, 200), stream=stream)
+    check(vendor, row, error)
+
+
+@pytest.mark.parametrize(
+    "start", [lambda _: b"", lambda vendor: TEXT_FIRST.get(vendor, OPENAI_TEXT)],
+    ids=["first", "after a text"],
+)  # fmt: skip
+@pytest.mark.parametrize(("vendor", "row"), rows(only_in_body=True))
+def test_an_error_event_in_a_stream_is_the_same_error(
+    vendor: str, row: dict[str, Any], start: Callable[[str], bytes]
+) -> None:
+    content_type = (
+        "application/vnd.amazon.eventstream" if vendor == "bedrock" else "text/event-stream"
+    )
+    pieces = [start(vendor), error_event(vendor, row)]
+    reply = Reply(200, [one for one in pieces if one], headers={"content-type": content_type})
+    error, text = raised(vendor, reply, stream=True)
+    check(vendor, row, error)
+    assert text == ("Hel" if pieces[0] else "")
+
+
+OWN_SERVERS = {"hosted_vllm", "local", "ollama"}
+VENDORS = sorted({*registry.FOLDERS, *(row.name for row in ROWS.values())} - OWN_SERVERS)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_each_vendor_has_its_errors_in_a_golden_file(vendor: str) -> None:
+    kinds = {one["kind"] for one in json.loads((GOLDEN / vendor / "error_kinds.json").read_text())}
+    assert kinds <= EXPECTED.keys()
+    assert "model_not_found" in kinds
+    assert kinds & {"rate_limit", "insufficient_quota"}
