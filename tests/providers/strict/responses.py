@@ -37,6 +37,14 @@ RARE: dict[str, dict[str, dict[str, Any]]] = {
         },
         "long id": {"content": None, "tool_calls": [_call(id="call_" + "x" * 70)]},
         "odd id": {"content": None, "tool_calls": [_call(id="call_abc|fc_123")]},
+        "parsed arguments": {  # as OpenAI's SDK for Python returns it from a stream
+            "content": None,
+            "parsed": None,
+            "audio": None,
+            "tool_calls": [
+                _call(function={"name": "f", "arguments": "{}", "parsed_arguments": {}}, index=0)
+            ],
+        },
         "broken arguments": {
             "content": None,
             "tool_calls": [_call(function={"name": "f", "arguments": '{"city": "Os'})],

@@ -19,6 +19,7 @@ Message: TypeAlias = dict[str, Any]
 
 _ALWAYS = frozenset({"content", "role", "tool_calls"})
 _CALL = frozenset({"custom", "function", "id", "type"})
+_FUNCTION = frozenset({"arguments", "name"})
 _PLAIN = frozenset({"content", "role"})
 # Fields of OpenAI's responses that few others accept in a request.
 _OF_RESPONSES = frozenset({"audio", "parsed", "refusal"})
@@ -210,7 +211,18 @@ def _fit_call(
         fitted["type"] = "function" if "function" in fitted else "custom"
     if ids:
         fitted["id"] = ids.call(call["id"])
-    if not rules.opaque_arguments and (function := fitted.get("function")):
-        arguments = fit_arguments(function["arguments"], unsupported)
-        fitted["function"] = {**function, "arguments": arguments}
+    if function := fitted.get("function"):
+        fitted["function"] = _fit_function(function, rules, unsupported)
+    return fitted
+
+
+def _fit_function(
+    function: Mapping[str, Any], rules: MessageRules, unsupported: UnsupportedFields
+) -> Mapping[str, Any]:
+    """The name and arguments. OpenAI's SDK for Python adds `parsed_arguments` to its responses."""
+    for name in sorted(function.keys() - _FUNCTION):
+        unsupported.note(f"messages[].tool_calls[].function.{name}")
+    fitted = {name: value for name, value in function.items() if name in _FUNCTION}
+    if not rules.opaque_arguments:
+        fitted["arguments"] = fit_arguments(function["arguments"], unsupported)
     return fitted
