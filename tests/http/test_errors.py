@@ -92,34 +92,52 @@ def test_a_spent_quota_is_told_from_a_rate_limit(
 
 @both_ways
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "told", "exact"),
     [
-        ({"retry-after": "7"}, "7"),
-        ({"retry-after": "1.5"}, "1.5"),
-        ({"retry-after-ms": "250"}, "0.25"),
+        ({"retry-after": "7"}, "7", "7000"),
+        ({"retry-after": "1.5"}, "2", "1500"),
+        ({"retry-after-ms": "250"}, "1", "250"),
+        ({"retry-after-ms": "1500", "retry-after": "9"}, "2", "1500"),
         (
             {
                 "retry-after": "Mon, 23 Nov 2026 10:00:30 GMT",
                 "date": "Mon, 23 Nov 2026 10:00:00 GMT",
             },
             "30",
+            "30000",
         ),
-        ({"retry-after": "soon"}, None),
-        ({}, None),
+        ({"retry-after": "soon"}, None, None),
+        ({}, None, None),
     ],
 )
-def test_retry_after_is_passed_on_and_the_sdk_told_not_to_multiply_retries(
+def test_retry_after_is_passed_on_in_whole_seconds_else_the_sdk_told_not_to_retry(
     server: RunningGateway,
     upstream: Upstream,
     *,
     given: dict[str, str],
     told: str | None,
+    exact: str | None,
     stream: bool,
 ) -> None:
+    """The gateway has retried already: only after a known pause may the SDK retry, too."""
     upstream.script("a", [refuse(429, "slower", given)])
     said = server.chat({"model": "a", "messages": HI, "stream": stream})
     assert said.headers.get("retry-after") == told
+    assert said.headers.get("retry-after-ms") == exact
+    assert said.headers.get("x-should-retry") == (None if told else "false")
+
+
+@both_ways
+def test_after_a_spent_quota_no_pause_makes_the_sdk_retry(
+    server: RunningGateway, upstream: Upstream, *, stream: bool
+) -> None:
+    upstream.script("a", [refuse(429, "pay", {"retry-after": "9"}, code="insufficient_quota")])
+    upstream.script("b", [refuse(429, "slower", {"retry-after": "20"})])
+    said = server.chat({"model": "a", "messages": HI, "stream": stream})
     assert said.headers["x-should-retry"] == "false"
+    both = server.chat({"model": "a, b", "messages": HI, "stream": stream})
+    assert both.headers["retry-after"] == "20"
+    assert "x-should-retry" not in both.headers
 
 
 def test_of_several_pauses_the_shortest_is_passed_on(
@@ -129,7 +147,8 @@ def test_of_several_pauses_the_shortest_is_passed_on(
     upstream.script("b", [refuse(429, "slower", {"retry-after": "4"})])
     said = server.chat({"model": "a, b", "messages": HI})
     assert (said.status, said.headers["retry-after"]) == (429, "4")
-    assert said.headers["x-should-retry"] == "false"
+    assert said.headers["retry-after-ms"] == "4000"
+    assert "x-should-retry" not in said.headers
 
 
 def test_the_callers_own_mistakes_say_nothing_of_retries(server: RunningGateway) -> None:

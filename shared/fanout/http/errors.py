@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..errors import AllFailed, DeadlineExceeded, ProviderError, WrongMethod
+from math import ceil
+
+from ..errors import AllFailed, DeadlineExceeded, ProviderError, QuotaExceeded, WrongMethod
 from .admission import Busy
 from .auth import KeysUnavailable
 
@@ -11,17 +13,29 @@ def error_headers(error: Exception) -> dict[str, str]:
     """
     `Retry-After` if a pause is known, `x-should-retry: false` after providers failed, and `Allow`.
 
-    The gateway has already retried by then. Without `x-should-retry`, the OpenAI SDK would retry
-    too (openai-python's `_should_retry`) and multiply the calls.
+    `Retry-After` is in whole seconds: some clients ignore any other (Codex). A provider's exact
+    pause is in `retry-after-ms`, which the OpenAI SDK reads first. The gateway has already retried
+    by then. So without a pause `x-should-retry` keeps the SDK (openai-python's `_should_retry`)
+    from multiplying the calls, and so it does after a used-up quota, for which no pause helps.
     """
     headers: dict[str, str] = {}
-    if isinstance(error, ProviderError | AllFailed | DeadlineExceeded):
+    is_providers = isinstance(error, ProviderError | AllFailed)
+    if (is_providers and not _is_worth_waiting(error)) or isinstance(error, DeadlineExceeded):
         headers["x-should-retry"] = "false"
     if isinstance(error, WrongMethod):
         headers["allow"] = ", ".join(error.allowed)
     if (seconds := _retry_after(error)) is not None:
-        headers["retry-after"] = f"{seconds:.3f}".rstrip("0").rstrip(".")
+        headers["retry-after"] = str(ceil(seconds))
+        if is_providers:
+            headers["retry-after-ms"] = str(ceil(seconds * 1000))
     return headers
+
+
+def _is_worth_waiting(error: Exception) -> bool:
+    """Whether a pause is known after which the client's next request may succeed."""
+    if isinstance(error, AllFailed):
+        return any(_is_worth_waiting(cause.error) for cause in error.failures)
+    return _retry_after(error) is not None and not isinstance(error, QuotaExceeded)
 
 
 def _retry_after(error: Exception) -> float | None:
@@ -29,6 +43,9 @@ def _retry_after(error: Exception) -> float | None:
     if isinstance(error, ProviderError | Busy | KeysUnavailable):
         return error.retry_after
     if isinstance(error, AllFailed):
-        given = [_retry_after(cause.error) for cause in error.failures]
+        causes = [cause.error for cause in error.failures]
+        if _is_worth_waiting(error):
+            causes = [one for one in causes if _is_worth_waiting(one)]
+        given = [_retry_after(one) for one in causes]
         return min((seconds for seconds in given if seconds is not None), default=None)
     return None
