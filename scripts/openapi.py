@@ -21,7 +21,8 @@ from fanout.http import batch_endpoints as bulk_endpoints
 from fanout.http.app import ROUTES, Route
 from fanout.http.batch_endpoints import Completion, NewUpload
 from fanout.schema.chat import ChatChunk, ChatCompletion
-from fanout.schema.fanout import FORBIDDEN, GATEWAY_FIELDS, MAX_FIELDS, GatewayFields
+from fanout.schema.fanout import GATEWAY_FIELDS, MAX_FIELDS, GatewayFields
+from fanout.schema.litellm_arguments import FORBIDDEN
 from fanout.schema.request import ChatRequest
 
 Schema = dict[str, Any]

@@ -207,3 +207,14 @@ def test_headers_fields_and_parameters_of_a_deployment_reach_its_provider(
     assert call.body["num_ctx"] == 8192
     assert call.body["chat_template_kwargs"] == {"thinking": False}
     assert call.body["temperature"] == 1
+
+
+def test_drop_params_of_a_request_counts_before_the_configs(
+    server: RunningGateway, upstream: Upstream
+) -> None:
+    upstream.script("claude-x", answers("hi"))
+    body = {"model": "claude", "messages": HI, "seed": 5, "max_tokens": 9}
+    assert server.chat(body).status == 400
+    assert server.chat({**body, "drop_params": True}).text == "hi"
+    (call,) = upstream.calls_to("claude-x")
+    assert not {"seed", "drop_params"} & call.body.keys()

@@ -13,6 +13,7 @@ from ..schema.request import ChatRequest
 from ..secret import HiddenRepr
 from .fields import Fields, convert_fields, dotted
 from .model import ConfigFile, ModelEntry, ModelInfo, ModelParams
+from .unknown_keys import is_litellms
 
 CHAT_MODES = frozenset({None, "", "chat", "completion", "responses", "batch"})
 """Values of `model_info.mode` for models that chat completions can call."""
@@ -53,7 +54,11 @@ def _entry(
     reader = Fields(set(), found)
     given = convert_fields(entry.litellm_params, ModelParams, (*path, "litellm_params"), reader)
     info = convert_fields(entry.model_info, ModelInfo, (*path, "model_info"), reader)
-    rest = {name: v for name, v in entry.litellm_params.items() if name not in _OURS}
+    rest = {
+        name: value
+        for name, value in entry.litellm_params.items()
+        if name not in _OURS and not is_litellms(name)  # which asks for nothing
+    }
     defaults = _defaults({k: v for k, v in rest.items() if v is not None}, path, reader)
     problems += [_named(one, entry.model_name, path) for one in found]
     if (mode := info.get("mode")) not in CHAT_MODES:

@@ -93,6 +93,19 @@ def _unknown(node: object, known: frozenset[str], path: KeyPath, section: str) -
             yield problem
 
 
+def param_problem(name: str, value: object) -> str:
+    """What is wrong with a key of `litellm_params`, or nothing."""
+    problem = None if name in PARAMS else _problem((), "litellm_params", name, value, PARAMS)
+    return problem.message if problem else ""
+
+
+def is_litellms(name: str) -> bool:
+    """Whether a key of `litellm_params` is LiteLLM's and none of Fanout's."""
+    from .litellm.keys import find
+
+    return name not in PARAMS and find("litellm_params", name) is not None
+
+
 def _problem(
     path: KeyPath, section: str, name: str, value: object, known: frozenset[str]
 ) -> Problem | None:

@@ -267,6 +267,7 @@ class Gateway:
             deadline=deadline,
             slots=self._slots(request),
             size=request.size,
+            drop_params=request.drop_params,
             watcher=context.watcher,
         )
         return make_grid(request, make_leg)

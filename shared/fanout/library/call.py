@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 from pydantic import BaseModel
 
 from ..config.resolve import Catalog
+from ..config.routes import Routes
 from ..errors import AllFailed, Cause, ConfigError, FanoutError, ProviderError, RequestError
 from ..gateway.factory import make_transport
 from ..gateway.gateway import Context, Gateway
@@ -36,7 +37,26 @@ from .types import ChatCompletion
 NOT_SENT = frozenset({"fanout", "stream", "timeout", "request_timeout", "num_retries", "fallbacks"})
 """Options that do not change what the models are asked."""
 
-ADDRESS = ("api_base", "api_key", "api_version", "drop_params", "region", "aws_region_name")
+ADDRESS = (
+    "api_base",
+    "api_key",
+    "api_version",
+    "drop_params",
+    "region",
+    "aws_region_name",
+    "aws_access_key_id",
+    "aws_secret_access_key",
+    "aws_session_token",
+    "aws_profile_name",
+    "aws_role_name",
+    "aws_session_name",
+    "aws_external_id",
+    "extra_headers",
+    "organization",
+    "input_cost_per_token",
+    "output_cost_per_token",
+)
+"""Options that belong to a deployment and not to a request."""
 
 _engines: WeakKeyDictionary[asyncio.AbstractEventLoop, Engine] = WeakKeyDictionary()
 _processes: set[int] = set()
@@ -64,6 +84,7 @@ class Call:
         if "base_url" in given:  # LiteLLM's other name for it
             given.setdefault("api_base", given.pop("base_url"))
         address = {name: given.pop(name) for name in ADDRESS if name in given}
+        longer = _longer_models(given)
         self._api_base = address.get("api_base")
         self.stream = bool(given.pop("stream", False))
         self._models, self._mode = models, mode
@@ -73,7 +94,12 @@ class Call:
         self._labels = dict(zip(names, models, strict=True))
         if deployments is None:
             groups = of_models(models, given, address, env)
+            if longer:
+                groups |= of_models(models, {"fallbacks": [*longer.values()]}, address, env)
         else:
+            if longer:
+                name = "context_window_fallback_dict"
+                raise RequestError(f"`{name}` cannot be used with `deployments`", name)
             given.pop("model_list", None)  # LiteLLM requires it here and does not read it
             groups = of_deployments(self._labels, deployments, given, address, env)
         pace = {"mode": mode} if stagger is None else {"stagger": stagger}
@@ -84,7 +110,8 @@ class Call:
         }
         if not self.stream:
             self._body.pop("stream_options", None)
-        catalog = Catalog(groups=groups, env=env)
+        routes = Routes(context_window={name: (spare,) for name, spare in longer.items()})
+        catalog = Catalog(groups=groups, env=env, routes=routes)
         engine = _engine() if client is None else ClientEngine(client)
         router = Router(catalog, make_transport(settings, engine), observer=NullObserver())
         self._gateway = Gateway(catalog, router)
@@ -177,6 +204,15 @@ class Call:
         if self._mode == "race" and isinstance(error, ProviderError | ConfigError):
             return AllFailed([Cause(self._models[0], error)])
         return error
+
+
+def _longer_models(options: dict[str, Any]) -> dict[str, str]:
+    """LiteLLM's `context_window_fallback_dict`, removed from the options."""
+    name = "context_window_fallback_dict"
+    longer = options.pop(name, None) or {}
+    if not isinstance(longer, dict) or not all(isinstance(v, str) for v in longer.values()):
+        raise RequestError(f"`{name}` must be a dict of model names", name)
+    return longer
 
 
 def _parsed_class(options: dict[str, Any]) -> type[BaseModel] | None:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from ..config.model import ModelParams
 from ..config.resolve import Deployment, make_deployment
-from ..config.unknown_keys import DEFAULTABLE
+from ..config.unknown_keys import DEFAULTABLE, is_litellms, param_problem
 from ..errors import ConfigError, RequestError
 from ..providers import registry
 from ..schema.validation import convert
@@ -57,10 +57,15 @@ def of_deployments(
 
 def _deployment(name: str, given: Mapping[str, Any], env: Mapping[str, str]) -> Deployment:
     known = frozenset(ModelParams.__struct_fields__)
-    if unknown := [key for key in given if key not in known and key not in DEFAULTABLE]:
-        raise RequestError(f"`deployments`: `{unknown[0]}` is unknown", unknown[0])
+    for key, value in given.items():
+        if wrong := param_problem(key, value):
+            raise RequestError(f"`deployments`: {wrong}", key)
     params = {key: value for key, value in given.items() if key in known and value is not None}
-    defaults = {key: value for key, value in given.items() if key not in known}
+    defaults = {
+        key: value
+        for key, value in given.items()
+        if key not in known and not is_litellms(key)  # which asks for nothing
+    }
     try:
         return make_deployment(name, convert(params, ModelParams), defaults, env)
     except ConfigError as error:

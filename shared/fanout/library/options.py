@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, TypeAlias, TypedDict
 from pydantic import BaseModel
 
 from ..errors import RequestError
+from ..schema.litellm_arguments import REJECTED, asks_for_something, rejection
 
 MessageParam: TypeAlias = Mapping[str, Any] | BaseModel
 """A message: a dict, a `Message` of an earlier response, or an object of OpenAI's SDK."""
@@ -127,10 +128,28 @@ class ChatOptions(TypedDict, total=False):
     """The key; without it, the usual environment variable (`OPENAI_API_KEY`, …) is read."""
     api_version: str | None
     """The API version, for Azure."""
+    extra_headers: Mapping[str, str] | None
+    """Headers of each call, besides the key's."""
+    organization: str | None
+    """One of the key's organizations, for OpenAI."""
     region: str | None
     """The AWS region, for Bedrock."""
     aws_region_name: str | None
     """The same under LiteLLM's name."""
+    aws_access_key_id: str | None
+    """AWS credentials, for Bedrock; without them, the environment's or boto3's are used."""
+    aws_secret_access_key: str | None
+    """The secret of `aws_access_key_id`."""
+    aws_session_token: str | None
+    """The token of temporary AWS credentials."""
+    aws_profile_name: str | None
+    """A profile of `~/.aws`, instead of keys."""
+    aws_role_name: str | None
+    """The ARN of a role to assume with those credentials."""
+    aws_session_name: str | None
+    """The name of the role's session; `fanout` by default."""
+    aws_external_id: str | None
+    """The external id that the role asks for."""
     http_client: HTTPClient | None
     """An `httpx` client that sends the requests, with its proxies, certificates and hooks."""
 
@@ -144,6 +163,12 @@ class ChatOptions(TypedDict, total=False):
     """How often a failed call is retried; 2 by default."""
     fallbacks: Sequence[str | Mapping[str, Sequence[str]]] | None
     """Models to call when the first one fails: `["b"]`, or `[{"a": ["b"]}]` for `a` alone."""
+    context_window_fallback_dict: Mapping[str, str] | None
+    """Models to call if the prompt is too long for one: `{"a": "b"}`."""
+    input_cost_per_token: float | None
+    """US dollars, for `cost_usd`; without both prices, the public ones are used."""
+    output_cost_per_token: float | None
+    """US dollars, likewise."""
     drop_params: bool | None
     """Leave out options that the model's provider does not have, instead of raising."""
 
@@ -161,10 +186,15 @@ def check_names(options: Mapping[str, Any]) -> None:
     """
     Reject an option that is a known one misspelled, and a parameter of another function.
 
-    Any other unknown option is sent to the model: vendors have options of their own.
+    An argument of LiteLLM's that Fanout does not have is rejected, too. Any other unknown option is
+    sent to the model: vendors have options of their own.
     """
-    for name in options:
+    for name, value in options.items():
         if name in OF_FUNCTIONS:
             raise RequestError(f"`{name}` is not an option of this function", name)
+        if name == "headers" and value:
+            raise RequestError("`headers` has no effect here (write `extra_headers`)", name)
+        if name in REJECTED and name != "model_list" and asks_for_something(name, value):
+            raise rejection(name)
         if name not in NAMES and (near := get_close_matches(name, NAMES, 1, SIMILAR)):
             raise RequestError(f"there is no option `{name}`; did you mean `{near[0]}`?", name)

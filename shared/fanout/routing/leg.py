@@ -47,7 +47,7 @@ class Leg(Struct):
     `deployment` is the last one called. `responding_model` is the model that responded: another
     name than `model` after a fallback. Each call holds one of the request's `slots`. `headers` are
     those of a plain response. `size` is the number of bytes of the request's body, 0 if it had
-    none.
+    none. `drop_params` is the request's own, if it has one.
     """
 
     model: str
@@ -57,6 +57,7 @@ class Leg(Struct):
     deadline: float | None = None
     slots: AbstractAsyncContextManager[object] | None = None
     size: int = 0
+    drop_params: bool | None = None
     started: float | None = None
     first_token: float | None = None
     ended: float | None = None
@@ -82,6 +83,7 @@ class Leg(Struct):
             deadline=self.deadline,
             slots=self.slots,
             size=self.size,
+            drop_params=self.drop_params,
             watcher=self.watcher,
         )
         self.fallbacks.append(fallback)

@@ -20,6 +20,8 @@ from functools import partial
 from time import perf_counter
 from typing import TypeAlias, TypeVar
 
+from msgspec.structs import replace
+
 from ..concurrency import optional_timeout
 from ..config.resolve import Catalog, Deployment
 from ..errors import (
@@ -240,6 +242,9 @@ class Router:
         group: DeploymentGroup,
         deployment: Deployment,
     ) -> T:
+        if leg.drop_params is not None:
+            target = replace(deployment.target, drop_params=leg.drop_params)
+            deployment = replace(deployment, target=target)
         state = AttemptState(group, deployment, perf_counter())
         leg.deployment = deployment
         leg.tried.append(deployment.id)

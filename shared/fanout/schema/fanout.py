@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from ..errors import RequestError, UnknownModel
 from ..secret import HiddenRepr
 from .chat import Usage
+from .litellm_arguments import without_arguments
 from .request import ChatRequest
 from .validation import convert, parse_chat, replace_messages
 
@@ -68,12 +69,10 @@ class GatewayFields(Struct, frozen=True, kw_only=True):
     timeout: Seconds | None = None
     request_timeout: Seconds | None = None
     num_retries: Annotated[int, Meta(ge=0, le=100)] | None = None
+    drop_params: bool | None = None
 
 
 GATEWAY_FIELDS = frozenset(GatewayFields.__struct_fields__)
-
-# Only the config sets where calls go and with which key.
-FORBIDDEN = frozenset({"api_base", "base_url", "api_key", "api_version"})
 
 
 class FanOutRequest(HiddenRepr, frozen=True, gc=False):
@@ -96,6 +95,7 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
     timeout: float | None = None
     num_retries: int | None = None
     fallbacks: Mapping[str, tuple[str, ...]] | None = None
+    drop_params: bool | None = None
     size: int = 0
 
     @property
@@ -135,11 +135,9 @@ def parse_request(body: object, size: int = 0) -> FanOutRequest:
     """Check a client's JSON body of `size` bytes; raises a `RequestError` with the field's name."""
     if not isinstance(body, dict):
         raise RequestError("the body must be a JSON object", None, "invalid_type")
-    if named := FORBIDDEN & body.keys():
-        name = min(named)
-        raise RequestError(f"`{name}` is set in the gateway's config, not in a request", name)
     if len(body) > MAX_FIELDS:
         raise RequestError(f"the body has {len(body)} fields; at most {MAX_FIELDS}", None)
+    body = without_arguments(_with_extra_body(body))
     fields = convert({k: v for k, v in body.items() if k in GATEWAY_FIELDS}, GatewayFields)
     if fields.stream_options is not None and not fields.stream:
         raise RequestError("`stream_options` needs `stream: true`", "stream_options")
@@ -163,8 +161,19 @@ def parse_request(body: object, size: int = 0) -> FanOutRequest:
         timeout=fields.timeout or fields.request_timeout,
         num_retries=fields.num_retries,
         fallbacks=_fallbacks(fields.fallbacks, models),
+        drop_params=fields.drop_params,
         size=size,
     )
+
+
+def _with_extra_body(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The body with the fields of its `extra_body`, where OpenAI's SDK would have put them."""
+    extra = body.get("extra_body", {})
+    if "extra_body" not in body:
+        return body
+    if extra is not None and not isinstance(extra, dict):
+        raise RequestError("`extra_body` must be an object of request fields", "extra_body")
+    return {**{k: v for k, v in body.items() if k != "extra_body"}, **(extra or {})}
 
 
 def with_messages(request: FanOutRequest, messages: list[Any]) -> FanOutRequest:

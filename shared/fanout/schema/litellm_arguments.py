@@ -1,0 +1,140 @@
+"""
+The arguments of LiteLLM's functions that are no fields of a chat completion.
+
+Each is implemented by Fanout's functions or rejected by name; over HTTP, too, because clients send
+them in bodies. None is ever sent to a provider. Sources, read in November 2026: the signature of
+`completion` and the list `all_litellm_params` of LiteLLM 1.106.2, and docs.litellm.ai ("Input
+params"). `docs/litellm.md` shows this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import RequestError
+
+
+def _each(*groups: tuple[str, str]) -> dict[str, str]:
+    """The name of each argument, and the reason of its group."""
+    return {name: why for why, names in groups for name in names.split()}
+
+
+CONFIG_ONLY = frozenset(
+    [
+        "api_base",
+        "base_url",
+        "api_key",
+        "api_version",
+        "extra_headers",
+        "headers",
+        "organization",
+        "region",
+        "aws_region_name",
+        "aws_access_key_id",
+        "aws_secret_access_key",
+        "aws_session_token",
+        "aws_role_name",
+        "aws_session_name",
+        "aws_profile_name",
+        "aws_external_id",
+        "input_cost_per_token",
+        "output_cost_per_token",
+        "context_window_fallback_dict",
+        "http_client",
+    ]
+)
+"""Over HTTP, only the config sets where calls go, with which key, and at what price."""
+
+REJECTED: Mapping[str, str] = _each(
+    (
+        "it would keep the provider from being called",
+        "mock_response mock_timeout mock_tool_calls mock_delay",
+    ),
+    ("write the provider before the model: `groq/llama3-8b-8192`", "custom_llm_provider"),
+    ("write the deployment as the model: `azure/NAME`", "deployment_id"),
+    ("write `num_retries`", "max_retries"),
+    ("`Retry-After` or a backoff decides", "retry_policy retry_strategy cooldown_time"),
+    ("set it in the config", "allowed_fails rpm tpm max_parallel_requests weight base_model"),
+    ("give `deployments` to `batch_completion_models`", "model_list"),
+    ("give an `http_client`", "client shared_session ssl_verify"),
+    ("write `api_base`", "azure_endpoint aws_bedrock_runtime_endpoint"),
+    ("write `aws_region_name`", "region_name"),
+    ("write `aws_role_name`", "aws_web_identity_token aws_sts_endpoint"),
+    (
+        "write `api_key`",
+        (
+            "azure_ad_token azure_ad_token_provider tenant_id client_id client_secret "
+            "azure_username "
+            "azure_password azure_scope litellm_credential_name"
+        ),
+    ),
+    ("Fanout does not cache responses", "caching cache cache_key ttl"),
+    (
+        "the log has one JSON line for each attempt and request",
+        (
+            "logger_fn verbose log_delegator litellm_logging_obj litellm_call_id litellm_trace_id "
+            "litellm_session_id litellm_metadata litellm_request_debug call_id no-log "
+            "success_callback failure_callback turn_off_message_logging complete_response"
+        ),
+    ),
+    ("write labels into `metadata`", "tags"),
+    ("there are no guardrails", "guardrails disable_global_guardrails"),
+    ("there are no budgets", "max_budget budget_duration"),
+    ("give a pydantic class as `response_format`", "enable_json_schema_validation"),
+    ("`reasoning_content` is always its own field", "merge_reasoning_content_in_choices"),
+    (
+        "prompts are sent as messages",
+        (
+            "prompt_id prompt_variables prompt_version roles initial_prompt_value "
+            "final_prompt_value "
+            "bos_token eos_token hf_model_name add_function_to_prompt litellm_system_prompt"
+        ),
+    ),
+    ("write `fallbacks` of models", "context_window_fallbacks content_policy_fallbacks"),
+    ("there are no tools on the gateway", "include_server_side_tool_invocations"),
+    (
+        "there is no such switch",
+        (
+            "force_timeout use_client use_litellm_proxy disable_fallbacks max_fallbacks "
+            "user_config provider_specific_header preset_cache_key stream_timeout "
+            "disable_add_transform_inline_image_block text_completion acompletion"
+        ),
+    ),
+    (
+        "the cost is that of input and output tokens",
+        "input_cost_per_second output_cost_per_second",
+    ),
+)
+"""Each argument without an effect here, and what to do instead."""
+
+_EMPTY: tuple[object, ...] = (None, False, "", [], {})
+_NO_CACHE = frozenset({"no-cache", "no-store"})
+
+
+def asks_for_something(name: str, value: object) -> bool:
+    """Whether the value of such an argument would change anything in LiteLLM."""
+    if name == "cache" and isinstance(value, dict) and value.keys() <= _NO_CACHE:
+        return False  # nothing is cached anyway
+    return not any(value == empty and type(value) is type(empty) for empty in _EMPTY)
+
+
+def without_arguments(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The fields of a request's body without LiteLLM's arguments that ask for nothing."""
+    if CONFIG_ONLY.isdisjoint(body) and body.keys().isdisjoint(REJECTED):
+        return body
+    for name in sorted((CONFIG_ONLY | REJECTED.keys()) & body.keys()):
+        if name in FORBIDDEN or asks_for_something(name, body[name]):
+            raise rejection(name)
+    return {k: v for k, v in body.items() if k not in CONFIG_ONLY and k not in REJECTED}
+
+
+FORBIDDEN = frozenset({"api_base", "base_url", "api_key", "api_version"})
+"""Rejected whatever their value is."""
+
+
+def rejection(name: str) -> RequestError:
+    """The error for an argument: the reason, and what to do instead."""
+    if name in CONFIG_ONLY:
+        return RequestError(f"`{name}` is set in the gateway's config, not in a request", name)
+    return RequestError(f"`{name}` has no effect here ({REJECTED[name]}): remove it", name)

@@ -1,0 +1,168 @@
+"""AWS credentials of one deployment: keys, profiles and roles to assume."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from fanout.aws.credentials import AWSSigner
+from fanout.errors import MissingKey
+from fanout.secret import Secret
+from fanout.transport.credentials import AWSKeys, EnvironmentSecrets, aws_keys
+from fanout.transport.engine import Outgoing
+from tests.unit.config.sections import catalog, deployment, entry, names, refusal
+
+NOVA = "bedrock/amazon.nova-lite-v1:0"
+PAIR: dict[str, Any] = {"aws_access_key_id": "AKIDOWN", "aws_secret_access_key": "own-secret"}
+ENV = {"AWS_ACCESS_KEY_ID": "AKIDENV", "AWS_SECRET_ACCESS_KEY": "env-secret"}
+REQUEST = Outgoing("POST", "https://bedrock.example/x", {"host": "bedrock.example"}, b"{}")
+
+ROLE = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>
+<Credentials><AccessKeyId>AKIDROLE</AccessKeyId><SecretAccessKey>role-secret</SecretAccessKey>
+<SessionToken>role-token</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>
+</AssumeRoleResult></AssumeRoleResponse>"""
+
+
+async def _headers(signer: AWSSigner) -> Mapping[str, str]:
+    return await signer.headers(REQUEST, "bedrock", "us-east-1")
+
+
+def access_key(signer: AWSSigner) -> str:
+    """The id of the key that a request was signed with."""
+    headers = asyncio.run(_headers(signer))
+    return headers["authorization"].split("Credential=")[1].split("/")[0]
+
+
+# ---- in the config ----
+
+
+def test_a_deployments_own_credentials_are_kept_and_shown_to_nobody() -> None:
+    found = deployment(NOVA, **PAIR, aws_session_token="own-token", aws_region_name="eu-west-1")
+    login = found.additions.aws
+    assert login is not None
+    assert [key.reveal() for key in login.secrets] == ["AKIDOWN", "own-secret", "own-token"]
+    assert "own-secret" not in repr(found)
+    assert found.target.options["region"] == "eu-west-1"
+
+
+def test_their_names_are_looked_up_like_keys() -> None:
+    params = {name: f"os.environ/{name.upper()}_2" for name in PAIR}
+    found = catalog(model_list=[entry(NOVA, **params, aws_region_name="eu-west-1")])
+    assert found.secret_names == ["AWS_ACCESS_KEY_ID_2", "AWS_SECRET_ACCESS_KEY_2"]
+
+
+def test_they_count_before_a_bedrock_key_of_the_environment() -> None:
+    env = {"AWS_BEARER_TOKEN_BEDROCK": "bearer", "AWS_REGION": "eu-west-1"}
+    assert names(deployment(NOVA, env)) == ["AWS_BEARER_TOKEN_BEDROCK"]
+    assert names(deployment(NOVA, env, **PAIR)) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "params", "why"),
+    [
+        (NOVA, {"aws_access_key_id": "A"}, "`aws_secret_access_key` is missing"),
+        (NOVA, {"aws_secret_access_key": "S"}, "`aws_access_key_id` is missing"),
+        ("openai/gpt-4o", PAIR, "`openai` is not called with AWS credentials"),
+    ],
+)
+def test_credentials_that_cannot_work_are_a_problem(
+    model: str, params: dict[str, Any], why: str
+) -> None:
+    assert why in refusal({"AWS_REGION": "eu-west-1"}, model_list=[entry(model, **params)])
+
+
+# ---- signing ----
+
+
+def test_requests_are_signed_with_the_deployments_own_keys() -> None:
+    own = AWSKeys(access_key="AKIDOWN", secret_key="own-secret")
+    assert access_key(AWSSigner(ENV)) == "AKIDENV"
+    assert access_key(AWSSigner(ENV, keys=own)) == "AKIDOWN"
+
+
+def test_a_key_that_is_not_set_is_named() -> None:
+    login = deployment(
+        NOVA,
+        aws_access_key_id="os.environ/NOT_SET",
+        aws_secret_access_key="s",
+        aws_region_name="us-east-1",
+    ).additions.aws
+    with pytest.raises(MissingKey, match="NOT_SET"):
+        asyncio.run(aws_keys(login, EnvironmentSecrets()))
+    assert asyncio.run(aws_keys(None, EnvironmentSecrets())) is None
+    assert Secret("NOT_SET") in (login.secrets if login else ())
+
+
+@contextmanager
+def sts() -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """A server in the place of AWS's STS; the second value has the requests."""
+    requests: list[dict[str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            raw = self.rfile.read(int(self.headers["content-length"])).decode()
+            asked = {name: values[0] for name, values in parse_qs(raw).items()}
+            signed = self.headers["authorization"].split("Credential=")[1].split("/")[0]
+            requests.append({**asked, "signed": signed})
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(ROLE.encode())
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", requests
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own keys", "the process's"])
+def test_a_role_is_assumed_once_with_the_keys_there_are(
+    monkeypatch: pytest.MonkeyPatch, *, own: bool
+) -> None:
+    with sts() as (url, requests):
+        for name, value in {**ENV, "AWS_ENDPOINT_URL_STS": url, "AWS_REGION": "eu-west-1"}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+        keys = AWSKeys(
+            access_key="AKIDOWN" if own else None,
+            secret_key="own-secret" if own else None,
+            role="arn:aws:iam::111122223333:role/r",
+            session_name="proxy",
+            external_id="ext",
+        )
+        signer = AWSSigner(ENV, keys=keys)
+        assert access_key(signer) == "AKIDROLE"
+        assert access_key(signer) == "AKIDROLE"
+    (asked,) = requests
+    assert asked["signed"] == ("AKIDOWN" if own else "AKIDENV")
+    assert asked["RoleArn"] == "arn:aws:iam::111122223333:role/r"
+    assert (asked["RoleSessionName"], asked["ExternalId"]) == ("proxy", "ext")
+
+
+def test_a_profile_is_read_from_the_files_of_aws(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    credentials = tmp_path / "credentials"
+    credentials.write_text(
+        "[research]\naws_access_key_id = AKIDPROFILE\naws_secret_access_key = s\n"
+    )
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    assert access_key(AWSSigner({}, keys=AWSKeys(profile="research"))) == "AKIDPROFILE"
+    with pytest.raises(MissingKey, match="nobody"):
+        access_key(AWSSigner({}, keys=AWSKeys(profile="nobody")))

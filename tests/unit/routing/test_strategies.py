@@ -1,0 +1,105 @@
+"""LiteLLM's `routing_strategy`: which deployment of a group is called next."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from fanout.config.model import ModelParams, Strategy
+from fanout.config.resolve import Deployment, make_deployment
+from fanout.errors import Broken, ErrorDetail
+from fanout.routing.load_balancing import LATENCIES, DeploymentGroup
+
+
+def deployment(number: int, **params: Any) -> Deployment:
+    given = ModelParams(model="openai/m", api_key="k", **params)
+    return make_deployment("m", given, {}, {}, str(number))
+
+
+class Group:
+    """A group whose random numbers run evenly through [0, 1)."""
+
+    def __init__(self, strategy: Strategy | None, *deployments: Deployment) -> None:
+        self.rng = 0.0
+        self.group = DeploymentGroup(
+            deployments, now=lambda: 0.0, rng=lambda: self.rng, strategy=strategy
+        )
+
+    def shares(self, **options: Any) -> dict[str, int]:
+        """How many of 100 picks each deployment gets."""
+        picked: Counter[str] = Counter()
+        for step in range(100):
+            self.rng = step / 100
+            found = self.group.pick(**options)
+            assert found is not None
+            picked[found.id] += 1
+        return dict(picked)
+
+
+@pytest.mark.parametrize(
+    ("params", "shares"),
+    [
+        (({"weight": 3}, {"weight": 1}), (75, 25)),
+        (({"weight": 3, "rpm": 1}, {"weight": 1, "rpm": 99}), (75, 25)),
+        (({"weight": 3}, {}), (100, 0)),
+        (({"rpm": 90}, {"rpm": 10}), (90, 10)),
+        (({"rpm": 60, "tpm": 1}, {"rpm": 40, "tpm": 9}), (60, 40)),
+        (({"tpm": 20}, {"tpm": 80}), (20, 80)),
+        (({}, {}), (50, 50)),
+    ],
+)
+def test_simple_shuffle_is_at_random_by_weight_or_else_by_rpm_or_else_by_tpm(
+    params: tuple[dict[str, Any], dict[str, Any]], shares: tuple[int, int]
+) -> None:
+    two = [deployment(number, **given) for number, given in enumerate(params)]
+    found = Group("simple-shuffle", *two).shares()
+    assert (found.get("m#0", 0), found.get("m#1", 0)) == shares
+
+
+def test_simple_shuffle_does_not_look_at_the_calls_in_flight() -> None:
+    two = deployment(0), deployment(1)
+    shuffled, busy = Group("simple-shuffle", *two), Group("least-busy", *two)
+
+    async def shares() -> list[dict[str, int]]:
+        async with shuffled.group.slot(two[0]), busy.group.slot(two[0]):
+            return [shuffled.shares(), busy.shares()]
+
+    assert asyncio.run(shares()) == [{"m#0": 50, "m#1": 50}, {"m#1": 100}]
+
+
+def test_a_deployment_that_failed_is_avoided_also_if_the_others_have_no_weight() -> None:
+    found = Group("simple-shuffle", deployment(0, weight=1), deployment(1), deployment(2))
+    assert found.shares(avoid={"m#0"}) == {"m#1": 50, "m#2": 50}
+
+
+def test_latency_based_routing_tries_each_and_then_takes_the_fastest() -> None:
+    first, second, third = deployment(0), deployment(1), deployment(2)
+    found = Group("latency-based-routing", first, second, third)
+    found.group.succeeded(first, 0.4)
+    assert set(found.shares()) == {"m#1", "m#2"}
+    found.group.succeeded(second, 0.2)
+    found.group.succeeded(third, 0.3)
+    assert found.shares() == {"m#1": 100}
+
+
+def test_a_latency_is_the_average_of_the_latest_calls() -> None:
+    first, second = deployment(0), deployment(1)
+    found = Group("latency-based-routing", first, second)
+    found.group.succeeded(first, 100.0)
+    for _ in range(LATENCIES):
+        found.group.succeeded(first, 0.1)
+    found.group.succeeded(second, 0.2)
+    assert found.shares() == {"m#0": 100}
+
+
+def test_a_failure_is_no_latency_and_a_cooldown_counts_before_it() -> None:
+    first, second = deployment(0), deployment(1)
+    found = Group("latency-based-routing", first, second)
+    found.group.succeeded(first, 0.1)
+    found.group.succeeded(second, 0.2)
+    for _ in range(4):
+        found.group.failed(first, Broken(first, ErrorDetail("no")))
+    assert found.shares() == {"m#1": 100}

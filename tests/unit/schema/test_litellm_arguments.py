@@ -1,0 +1,137 @@
+"""LiteLLM's arguments: each is implemented or rejected by name, and none reaches a provider."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fanout.errors import RequestError
+from fanout.library.call import ADDRESS
+from fanout.library.options import ChatOptions, check_names
+from fanout.schema.fanout import GATEWAY_FIELDS, parse_request
+from fanout.schema.litellm_arguments import CONFIG_ONLY, FORBIDDEN, REJECTED
+from fanout.schema.request import ChatRequest
+
+BASE: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
+
+COMPLETION = [
+    "model",
+    "messages",
+    "timeout",
+    "temperature",
+    "top_p",
+    "n",
+    "stream",
+    "stream_options",
+    "stop",
+    "max_completion_tokens",
+    "max_tokens",
+    "modalities",
+    "prediction",
+    "audio",
+    "presence_penalty",
+    "frequency_penalty",
+    "logit_bias",
+    "user",
+    "reasoning_effort",
+    "verbosity",
+    "response_format",
+    "seed",
+    "tools",
+    "tool_choice",
+    "logprobs",
+    "top_logprobs",
+    "parallel_tool_calls",
+    "web_search_options",
+    "include_server_side_tool_invocations",
+    "deployment_id",
+    "extra_headers",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "prompt_cache_key",
+    "functions",
+    "function_call",
+    "base_url",
+    "api_version",
+    "api_key",
+    "model_list",
+    "thinking",
+    "shared_session",
+    "enable_json_schema_validation",
+]
+"""The parameters of `litellm.completion`, release 1.106.2."""
+
+VENDORS_OWN = {"thinking"}
+"""Sent to the model: Anthropic and others have a field of this name."""
+
+
+@pytest.mark.parametrize("name", COMPLETION)
+def test_every_parameter_of_completion_is_an_option_or_is_rejected(name: str) -> None:
+    of_ours = {*ChatOptions.__annotations__, "model", "messages", "stream", "response_format"}
+    assert name in of_ours | REJECTED.keys() | VENDORS_OWN
+
+
+@pytest.mark.parametrize("name", sorted(REJECTED))
+def test_an_argument_without_effect_is_rejected_by_name_with_the_reason(name: str) -> None:
+    for value in ("hello", True, 5, {"a": 1}, ["x"]):
+        with pytest.raises(RequestError) as raised:
+            parse_request({**BASE, name: value})
+        assert raised.value.param == name
+        assert f"`{name}` has no effect here ({REJECTED[name]})" in str(raised.value)
+        if name != "model_list":  # which one of the functions takes
+            with pytest.raises(RequestError, match=f"`{name}`"):
+                check_names({name: value})
+
+
+@pytest.mark.parametrize("name", sorted(CONFIG_ONLY))
+def test_what_the_config_sets_is_rejected_in_a_request(name: str) -> None:
+    with pytest.raises(RequestError, match=f"`{name}` is set in the gateway's config") as raised:
+        parse_request({**BASE, name: "x"})
+    assert raised.value.param == name
+
+
+@pytest.mark.parametrize("name", sorted(REJECTED.keys() | CONFIG_ONLY - FORBIDDEN))
+def test_an_argument_that_asks_for_nothing_is_left_out(name: str) -> None:
+    nothing: tuple[Any, ...] = (None, False, "", [], {})
+    for value in nothing:
+        request = parse_request({**BASE, name: value})
+        assert request.conversations[0].body == {"messages": BASE["messages"]}
+        check_names({name: value})
+
+
+def test_a_cache_that_must_not_be_used_asks_for_nothing() -> None:
+    request = parse_request({**BASE, "cache": {"no-cache": True, "no-store": True}})
+    assert "cache" not in request.conversations[0].body
+    with pytest.raises(RequestError, match="`cache`"):
+        parse_request({**BASE, "cache": {"ttl": 5}})
+
+
+def test_no_argument_is_a_field_of_chat_completions() -> None:
+    fields = set(ChatRequest.__struct_fields__) | GATEWAY_FIELDS
+    assert fields.isdisjoint(REJECTED)
+    assert fields.isdisjoint(CONFIG_ONLY)
+
+
+def test_the_functions_have_every_option_that_only_the_config_has_over_http() -> None:
+    assert CONFIG_ONLY - {"headers"} <= ChatOptions.__annotations__.keys()
+    assert set(ADDRESS) <= ChatOptions.__annotations__.keys()
+
+
+def test_extra_body_is_put_where_openais_sdk_puts_it() -> None:
+    request = parse_request({**BASE, "top_k": 1, "extra_body": {"top_k": 5, "min_p": 0.1}})
+    body = request.conversations[0].body
+    assert body == {"messages": BASE["messages"], "top_k": 5, "min_p": 0.1}
+    assert parse_request({**BASE, "extra_body": None}).conversations[0].body.keys() == {"messages"}
+    with pytest.raises(RequestError, match="`extra_body` must be an object"):
+        parse_request({**BASE, "extra_body": "x"})
+    with pytest.raises(RequestError, match="`api_base` is set in the gateway's config"):
+        parse_request({**BASE, "extra_body": {"api_base": "http://h"}})
+
+
+def test_drop_params_is_the_requests_own() -> None:
+    assert parse_request({**BASE, "drop_params": True}).drop_params is True
+    assert parse_request(BASE).drop_params is None
+    with pytest.raises(RequestError, match="`drop_params`"):
+        parse_request({**BASE, "drop_params": "yes"})
