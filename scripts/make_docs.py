@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dependency_page import dependency_page
+from litellm_page import litellm_page
 from openapi import description
 from provider_page import provider_page
 from python_page import python_page
@@ -49,6 +50,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield DOCS / "cli.md", cli_page()
     yield DOCS / "providers.md", provider_page()
     yield DOCS / "python.md", python_page()
+    yield DOCS / "litellm.md", litellm_page()
     yield DOCS / "dependencies.md", dependency_page()
     yield DOCS.parent / "shared" / "fanout" / "http" / "openapi.json", description()
 

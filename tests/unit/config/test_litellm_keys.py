@@ -1,0 +1,133 @@
+"""The tables of LiteLLM's keys have every key of its reference, and agree with Fanout's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from fanout.config.litellm.keys import Key, find, keys_of, sections
+from fanout.config.model import (
+    ConfigFile,
+    GeneralSettings,
+    ModelInfo,
+    ModelParams,
+    RouterSettings,
+    ServiceSettings,
+)
+
+OURS = {
+    "": ConfigFile,
+    "router_settings": RouterSettings,
+    "litellm_settings": ServiceSettings,
+    "general_settings": GeneralSettings,
+    "litellm_params": ModelParams,
+    "model_info": ModelInfo,
+}
+
+ROUTER = """
+assistants_config search_tools guardrail_list redis_url redis_host redis_port redis_password
+redis_db cache_responses cache_kwargs caching_groups client_ttl polling_interval default_priority
+num_retries max_fallbacks timeout stream_timeout default_litellm_params
+default_max_parallel_requests set_verbose debug_level default_fallbacks fallbacks
+context_window_fallbacks content_policy_fallbacks model_group_alias enable_pre_call_checks
+enable_tag_filtering tag_filtering_match_any tag_routing_prefix plugins retry_after retry_policy
+model_group_retry_policy allowed_fails allowed_fails_policy cooldown_time disable_cooldowns
+routing_strategy optional_pre_call_checks routing_strategy_args routing_groups
+provider_budget_config alerting_config router_general_settings deployment_affinity_ttl_seconds
+model_group_affinity_config ignore_invalid_deployments enable_health_check_routing
+health_check_staleness_threshold health_check_ignore_transient_errors
+background_health_check_model_groups enable_weighted_failover fallback_access_check
+fallback_budget_check auto_router_capability_limit
+"""
+"""The parameters of LiteLLM's `Router`, release 1.106.2."""
+
+SERVICE = """
+success_callback failure_callback callbacks service_callbacks turn_off_message_logging
+modify_params enable_preview_features redact_user_api_key_info mcp_aliases langfuse_default_tags
+set_verbose json_logs default_fallbacks request_timeout force_ipv4 content_policy_fallbacks
+context_window_fallbacks cache cache_params disable_end_user_cost_tracking
+disable_end_user_cost_tracking_prometheus_only key_generation_settings
+disable_add_transform_inline_image_block use_chat_completions_url_for_anthropic_messages
+disable_hf_tokenizer_download enable_json_schema_validation enable_key_alias_format_validation
+disable_copilot_system_to_assistant drop_params num_retries fallbacks allowed_fails
+"""
+"""The keys of docs.litellm.ai, "All settings", and of its examples."""
+
+GENERAL = """
+completion_model disable_spend_logs disable_spend_updates disable_master_key_return
+disable_retry_on_max_parallel_request_limit_error disable_reset_budget
+disable_adding_master_key_hash_to_db disable_responses_id_security enable_jwt_auth
+enforce_user_param reject_clientside_metadata_tags allowed_routes key_management_system master_key
+database_url database_connection_pool_limit database_connection_timeout
+allow_requests_on_db_unavailable custom_auth max_parallel_requests global_max_parallel_requests
+infer_model_from_keys background_health_checks health_check_interval alerting alerting_threshold
+use_client_credentials_pass_through_routes health_check_details public_routes alert_types
+enforced_params enable_oauth2_auth use_x_forwarded_for service_account_settings
+image_generation_model store_model_in_db supported_db_objects user_mcp_management_mode
+store_prompts_in_spend_logs max_request_size_mb max_response_size_mb
+proxy_budget_rescheduler_min_time proxy_budget_rescheduler_max_time proxy_batch_write_at
+proxy_batch_polling_interval alerting_args custom_key_generate allowed_ips embedding_model
+default_team_disabled alert_to_webhook_url key_management_settings allow_user_auth
+user_api_key_cache_ttl disable_prisma_schema_update litellm_key_header_name moderation_model
+custom_sso allow_client_side_credentials admin_only_routes use_azure_key_vault use_google_kms
+spend_report_frequency ui_access_mode litellm_jwtauth litellm_license oauth2_config_mappings
+pass_through_endpoints enable_oauth2_proxy_auth forward_openai_org_id
+forward_client_headers_to_llm_api maximum_spend_logs_retention_period
+maximum_spend_logs_retention_interval cancel_on_disconnect
+"""
+
+PARAMS = """
+model api_key api_base api_version azure_ad_token tenant_id client_id client_secret azure_scope
+azure_username azure_password region_name aws_access_key_id aws_secret_access_key
+aws_session_token aws_region_name aws_session_name aws_profile_name aws_role_name
+aws_web_identity_token aws_sts_endpoint aws_external_id aws_session_tags
+aws_bedrock_runtime_endpoint custom_llm_provider tpm rpm itpm otpm timeout stream_timeout
+max_retries num_retries drop_params organization configurable_clientside_auth_params
+litellm_credential_name max_budget budget_duration use_in_pass_through
+merge_reasoning_content_in_choices model_info mock_response tags tag_regex weight order
+input_cost_per_token output_cost_per_token input_cost_per_second output_cost_per_second
+extra_headers extra_body max_parallel_requests base_model auto_router_config
+complexity_router_config vector_store_id
+"""
+
+REFERENCE = {
+    "router_settings": ROUTER,
+    "litellm_settings": SERVICE,
+    "general_settings": GENERAL,
+    "litellm_params": PARAMS,
+}
+
+ALL = [key for section in sections() for key in keys_of(section)]
+
+
+@pytest.mark.parametrize("section", REFERENCE)
+def test_every_key_of_litellms_reference_has_a_status(section: str) -> None:
+    names = REFERENCE[section].split()
+    assert [name for name in names if find(section, name) is None] == []
+
+
+@pytest.mark.parametrize("section", OURS)
+def test_a_key_is_supported_if_and_only_if_the_config_reads_it(section: str) -> None:
+    fields = set(OURS[section].__struct_fields__)
+    for key in keys_of(section):
+        assert (key.name in fields) is (key.status == "supported"), key
+
+
+@pytest.mark.parametrize("key", ALL, ids=lambda key: f"{key.section}.{key.name}")
+def test_a_key_that_is_not_supported_has_a_reason(key: Key) -> None:
+    assert bool(key.why) is (key.status != "supported")
+    assert not key.why.endswith(".")
+
+
+@pytest.mark.parametrize("key", [key for key in ALL if key.instead], ids=lambda key: key.name)
+def test_a_key_to_write_instead_is_read(key: Key) -> None:
+    assert key.instead in OURS[key.section].__struct_fields__
+
+
+def test_no_key_is_in_two_groups() -> None:
+    from fanout.config.litellm import deployment, general, router, service, top
+
+    for module in (top, router, service, general):
+        names = [name for group in module.KEYS for name, _ in group.named()]
+        assert len(names) == len(set(names)), module
+    names = [name for group in deployment.PARAMS for name, _ in group.named()]
+    assert len(names) == len(set(names))
