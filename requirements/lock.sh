@@ -8,7 +8,7 @@ compile() {
     --no-header --upgrade "$@"
 }
 compile bootstrap.in -o bootstrap.txt
-compile ../pyproject.toml --extra aws --extra local --group ../pyproject.toml:dev dev.in -o dev.txt
+compile ../pyproject.toml --extra aws --extra local --extra vertex --group ../pyproject.toml:dev dev.in -o dev.txt
 compile ../pyproject.toml -o runtime.txt
 compile infra.in -o infra.txt
 compile clients.in -o clients.txt

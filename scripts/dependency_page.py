@@ -41,6 +41,10 @@ DIRECT: dict[str, tuple[str, str]] = {
         "`fanout keys`; profiles and SSO for Bedrock",
         "`fanout keys` reports what to install",
     ),
+    "google-auth": (
+        "access tokens for Vertex AI",
+        "a request to Vertex AI reports what to install",
+    ),
     "xllamacpp": ("the small local model", "`make run` and `make demo` report what to install"),
 }
 

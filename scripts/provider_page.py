@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from textwrap import fill
 
 from fanout.providers import registry
-from fanout.providers.base import Header, Provider, SigV4
+from fanout.providers.base import GoogleToken, Header, Provider, SigV4
 from fanout.providers.openai.chat import HINTS
 from fanout.providers.row import RARE, Row
 from fanout.providers.rows import PREFIXES, ROWS
@@ -24,7 +24,8 @@ generates the page from the code.
   `GROQ_API_BASE`), else the one below.
 
 Every codec is tested against golden files. The vendors' SDKs check those of OpenAI, Anthropic,
-Cohere and Gemini, and botocore checks those of Bedrock. No paid provider has been called.
+Cohere, Gemini and Vertex AI, and botocore checks those of Bedrock. No paid provider has been
+called.
 """
 
 CUT = """## Billing of cancelled streams
@@ -61,7 +62,50 @@ NOTES = {
     "openai": "with `api_base`, any other OpenAI-compatible server",
     "openai_like": "any OpenAI-compatible server; `api_base` is its URL",
     "openrouter": "forwards to many vendors, so billing depends on the vendor",
+    "vertex_ai": "Gemini and Claude on Google Cloud, [see below](#vertex-ai)",
 }
+
+VERTEX = """## Vertex AI
+
+Vertex AI serves Gemini and Claude on Google Cloud. For example:
+
+```yaml
+model_list:
+  - model_name: gemini
+    litellm_params:
+      model: vertex_ai/gemini-2.5-pro
+      vertex_project: our-project
+      vertex_location: global
+      vertex_credentials: service-account.json
+  - model_name: claude
+    litellm_params:
+      model: vertex_ai/claude-sonnet-4-5@20250929
+      vertex_project: our-project
+      vertex_location: europe-west1
+```
+
+Install Google's library with `pip install fanout-gateway[vertex]`. It finds the credentials:
+
+* With `vertex_credentials`: the path of a JSON file, or its JSON. It may be the key of a service
+  account, a user's credentials, or a configuration of workload identity federation, with which
+  a program on AWS, Azure or elsewhere needs no key.
+* Else with `GOOGLE_APPLICATION_CREDENTIALS`, the path of such a file.
+* Else Google's default credentials: those of `gcloud auth application-default login`, or of the
+  machine on Google Cloud. Elsewhere, `NO_GCE_CHECK=true` makes a missing login fail at once.
+
+Fanout keeps the access token and replaces it in the background before it expires. An access token
+in `api_key` (`gcloud auth print-access-token`) is sent unchanged, and works for an hour.
+
+A tuned Gemini is `vertex_ai/ENDPOINT_ID`, with `base_model: gemini-2.5-flash` (the model that it is
+made of).
+
+In some ways, Vertex AI differs from the vendors' own APIs:
+
+* Gemini reads files by `gs://` and web addresses, which must end like a file (`.pdf`). Claude reads
+  no addresses, so send the data.
+* `labels` in a request to Gemini are sent on, for your bill.
+* `service_tier` may be `flex` or `priority` with Gemini.
+"""
 
 
 def provider_page() -> str:
@@ -80,11 +124,13 @@ def provider_page() -> str:
     rows = [row for name, row in sorted(ROWS.items()) if row.name == name]
     quirks = _table(("provider", "unsupported", "renamed"), map(_quirks, rows))
     rare = fill(f"*Rare fields* are {', '.join(_code(sorted(RARE - HINTS)))}.", 100)
-    return f"{HEAD}\n{table}\n{CUT}\n{ROWS_HEAD}{quirks}\n{rare}\n"
+    return f"{HEAD}\n{table}\n{VERTEX}\n{CUT}\n{ROWS_HEAD}{quirks}\n{rare}\n"
 
 
 def _row(provider: Provider) -> tuple[str, ...]:
     keys = ", ".join(_code(provider.keys)) + (" (optional)" if provider.key_optional else "")
+    if isinstance(provider.auth, GoogleToken):
+        keys = "[Google's credentials](#vertex-ai)"
     address = f"`{provider.base_url}`"
     note = NOTES.get(provider.name, "")
     written, auth = _written(provider.name), _auth(provider)

@@ -22,7 +22,7 @@ LAYERS = """
     http  local  library                    the HTTP surface, the local model, the Python functions
     bulk                                    jobs
     gateway                                 one request: its models, strategy, deadline
-    routing  aws                            one model name: load balancing, retries, attempts
+    routing  aws  google                    one model name: load balancing, retries, attempts
     transport  telemetry                    one call; log records and prices
     config                                  names to deployments
     providers  concurrency                  translation | structure
@@ -50,6 +50,9 @@ DOORS = {
     "httpx2": "transport/httpx_transport",  # only on request
     "botocore": "aws/credentials aws/stack_keys bulk/aws/clients",
     "boto3": "aws/stack_keys bulk/aws/clients",
+    "google": "google",
+    "urllib3": "",
+    "requests": "",
     "yaml": "config/document",
     "uvicorn": "cli/http_server",
     "rich": "cli",
@@ -60,14 +63,14 @@ DOORS = {
     "json": "wire/json",  # and that only to name a duplicate key
     "pydantic": "library",
     "logging": "",
-    "asyncio": "concurrency transport routing gateway library http cli bulk aws",
+    "asyncio": "concurrency transport routing gateway library http cli bulk aws google",
 }
 
 PURE = """
     bulk/input/bloom_filter  bulk/input/lines  bulk/input/planner  bulk/input/splitter
     bulk/pacing/adaptive_concurrency  bulk/pacing/limits
-    bulk/service/records  bulk/totals  config/connection
-    config/entries  config/fields  config/litellm  config/model  config/resolve  config/routes
+    bulk/service/records  bulk/totals  config/connection  config/entries
+    config/fields  config/google  config/litellm  config/model  config/resolve  config/routes
     config/unknown_keys  errors
     gateway/combine  gateway/interleave  gateway/report
     library/inputs  library/json_object  library/options  library/structured_output  library/types

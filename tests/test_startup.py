@@ -22,12 +22,12 @@ from tests.support.provider_steps import answers
 from tests.support.scripted_provider import Upstream, open_upstream
 
 SHARED = Path(__file__).parent.parent / "shared"
-FOLDERS = {"anthropic", "azure", "bedrock", "cohere", "gemini", "openai"}
+FOLDERS = {"anthropic", "azure", "bedrock", "cohere", "gemini", "openai", "vertex_ai"}
 
 HEAVY = {
     "aiohttp", "annotated_types", "anyio", "aws_lambda_powertools", "boto3", "botocore",
-    "cryptography", "genai_prices", "httpx", "httpx2", "jinja2", "numpy", "openai", "pydantic",
-    "requests", "rich", "starlette", "tokenizers", "websockets", "xllamacpp",
+    "cryptography", "genai_prices", "google", "httpx", "httpx2", "jinja2", "numpy", "openai",
+    "pydantic", "requests", "rich", "starlette", "tokenizers", "websockets", "xllamacpp",
 }  # fmt: skip
 
 OURS, OTHERS, STANDARD = 100, 112, 225

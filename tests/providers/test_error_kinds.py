@@ -94,6 +94,12 @@ TEXT_FIRST: dict[str, bytes] = {
 OPENAI_TEXT = sse({**CHUNK, "choices": [CHOICE]})
 
 
+def text_first(vendor: str, row: dict[str, Any]) -> bytes:
+    if vendor == "vertex_ai":
+        vendor = "anthropic" if "claude" in row.get("model", "") else "gemini"
+    return TEXT_FIRST.get(vendor, OPENAI_TEXT)
+
+
 def rows(*, only_in_body: bool = False) -> list[Any]:
     found = []
     for path in sorted(GOLDEN.glob("*/error_kinds.json")):
@@ -104,8 +110,11 @@ def rows(*, only_in_body: bool = False) -> list[Any]:
     return found
 
 
-def deployment(vendor: str) -> Deployment:
-    model = "anthropic.claude-3" if vendor == "bedrock" else "m"
+MODELS = {"bedrock": "anthropic.claude-3", "vertex_ai": "gemini-2.5-flash"}
+
+
+def deployment(vendor: str, row: dict[str, Any]) -> Deployment:
+    model = row.get("model") or MODELS.get(vendor, "m")
     params: dict[str, Any] = {
         "model": f"{vendor}/{model}",
         "api_key": KEY,
@@ -113,6 +122,8 @@ def deployment(vendor: str) -> Deployment:
     }
     if vendor == "azure":
         params["api_version"] = "2024-10-21"
+    if vendor == "vertex_ai":
+        params["vertex_project"] = "our-project"
     return make_deployment("our-name", ModelParams(**params), {}, {})
 
 
@@ -127,20 +138,22 @@ def error_event(vendor: str, row: dict[str, Any]) -> bytes:
     body = with_key(row)
     if vendor == "bedrock":
         return frames.exception(row["exception"], json.loads(body))
-    kind = b"event: error\n" if vendor == "anthropic" else b""
+    kind = b"event: error\n" if row["body"].get("type") == "error" else b""
     return kind + b"data: " + body + b"\n\n"
 
 
-def raised(vendor: str, reply: Reply, *, stream: bool) -> tuple[ProviderError, str]:
+def raised(
+    vendor: str, row: dict[str, Any], reply: Reply, *, stream: bool
+) -> tuple[ProviderError, str]:
     """The error of a call, and the text that was streamed before it."""
     transport = make_transport(Settings(), ScriptedEngine(a=Script(reply, reply)))
     texts: list[str] = []
 
     async def call() -> None:
         if not stream:
-            await transport.chat(deployment(vendor), HELLO)
+            await transport.chat(deployment(vendor, row), HELLO)
             return
-        async with transport.stream(deployment(vendor), HELLO) as opened:
+        async with transport.stream(deployment(vendor, row), HELLO) as opened:
             async for chunk in opened.chunks:
                 texts.extend(one["delta"].get("content") or "" for one in chunk["choices"])
 
@@ -171,7 +184,7 @@ def whole(row: dict[str, Any], status: int) -> Reply:
 def test_an_error_response_is_classified_by_its_body(
     vendor: str, row: dict[str, Any], *, stream: bool
 ) -> None:
-    error, _ = raised(vendor, whole(row, row["status"]), stream=stream)
+    error, _ = raised(vendor, row, whole(row, row["status"]), stream=stream)
     check(vendor, row, error)
     assert error.upstream == row["status"]
 
@@ -183,24 +196,24 @@ def test_an_error_body_with_status_200_is_the_same_error(
 ) -> None:
     if "exception" in row:  # without the header, the body has the name
         row = {**row, "body": {**row["body"], "__type": row["exception"]}}
-    error, _ = raised(vendor, whole(row, 200), stream=stream)
+    error, _ = raised(vendor, row, whole(row, 200), stream=stream)
     check(vendor, row, error)
 
 
 @pytest.mark.parametrize(
-    "start", [lambda _: b"", lambda vendor: TEXT_FIRST.get(vendor, OPENAI_TEXT)],
+    "start", [lambda *_: b"", lambda vendor, row: text_first(vendor, row)],
     ids=["first", "after a text"],
 )  # fmt: skip
 @pytest.mark.parametrize(("vendor", "row"), rows(only_in_body=True))
 def test_an_error_event_in_a_stream_is_the_same_error(
-    vendor: str, row: dict[str, Any], start: Callable[[str], bytes]
+    vendor: str, row: dict[str, Any], start: Callable[..., bytes]
 ) -> None:
     content_type = (
         "application/vnd.amazon.eventstream" if vendor == "bedrock" else "text/event-stream"
     )
-    pieces = [start(vendor), error_event(vendor, row)]
+    pieces = [start(vendor, row), error_event(vendor, row)]
     reply = Reply(200, [one for one in pieces if one], headers={"content-type": content_type})
-    error, text = raised(vendor, reply, stream=True)
+    error, text = raised(vendor, row, reply, stream=True)
     check(vendor, row, error)
     assert text == ("Hel" if pieces[0] else "")
 

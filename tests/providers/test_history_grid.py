@@ -26,6 +26,7 @@ from tests.providers.strict import (
     cohere_api,
     gemini_api,
     openai_api,
+    vertex_api,
 )
 from tests.providers.strict.responses import all_messages
 
@@ -45,6 +46,10 @@ TARGETS: list[tuple[str, str, Judge]] = [
     ("cohere", "command-a-03-2025", cohere_api.check),
     ("gemini", "gemini-2.5-flash", gemini_api.check),
     ("gemini", "gemini-3-pro-preview", gemini_api.check),
+    ("vertex_ai", "gemini-2.5-flash", vertex_api.check),
+    ("vertex_ai", "gemini-3-pro-preview", vertex_api.check),
+    ("vertex_ai", "claude-sonnet-4-5@20250929", vertex_api.check),
+    ("vertex_ai", "claude-opus-4-7", vertex_api.check),
     *((name, "their-model", openai_api.check) for name in ROW_NAMES),
 ]
 MESSAGES = all_messages()

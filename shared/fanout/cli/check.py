@@ -112,7 +112,9 @@ def _cells(row: DeploymentSummary) -> tuple[str, ...]:
     limits = ", ".join(f"{name} {value:g}" for name, value in row.limits.items())
     keys = ", ".join(_key(key, row) for key in row.keys) or _no_key(row)
     spare = ", ".join(row.fallbacks)
-    return (row.name, row.provider, row.model, row.api_base, keys, limits or "-", spare or "-")
+    place = ", ".join(f"{name} {value}" for name, value in row.place.items())
+    base = f"{row.api_base} ({place})" if place else row.api_base
+    return (row.name, row.provider, row.model, base, keys, limits or "-", spare or "-")
 
 
 def _key(key: KeyStatus, row: DeploymentSummary) -> str:
@@ -128,5 +130,9 @@ def _absent(row: DeploymentSummary) -> str:
 
 
 def _no_key(row: DeploymentSummary) -> str:
-    labels = {"aws": "AWS credentials", "optional": "none needed"}
+    labels = {
+        "aws": "AWS credentials",
+        "google": "Google's default credentials",
+        "optional": "none needed",
+    }
     return labels.get(row.auth, "-")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from ..config.resolve import Catalog, Deployment
 from ..providers import registry
-from ..providers.base import SigV4
+from ..providers.base import GoogleToken, SigV4
 from ..secret import Secret
 
 LITERAL = "(literal)"
@@ -23,8 +24,8 @@ class KeyStatus(Struct, frozen=True):
     present: bool
 
 
-class DeploymentSummary(Struct, frozen=True):
-    """One deployment."""
+class DeploymentSummary(Struct, frozen=True, omit_defaults=True):
+    """One deployment. `place` are its project and its location on Google Cloud."""
 
     name: str
     provider: str
@@ -35,6 +36,7 @@ class DeploymentSummary(Struct, frozen=True):
     limits: Mapping[str, float]
     defaults: Mapping[str, Any]
     fallbacks: tuple[str, ...]
+    place: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -65,19 +67,44 @@ def _summarize_deployment(deployment: Deployment, catalog: Catalog) -> Deploymen
         provider=provider.name,
         model=deployment.target.model,
         api_base=deployment.base_url,
-        keys=tuple(key_status(secret) for secret in deployment.keys),
+        keys=(*map(key_status, deployment.keys), *_credentials(deployment)),
         auth=_auth(deployment),
         limits={name: value for name, value in limits.items() if value is not None},
         defaults=deployment.defaults,
         fallbacks=catalog.fallbacks.get(deployment.name, ()),
+        place={
+            name: deployment.target.options[f"vertex_{name}"]
+            for name in ("project", "location")
+            if isinstance(provider.auth, GoogleToken)
+        },
     )
 
 
 def _auth(deployment: Deployment) -> str:
-    """`aws` for AWS credentials, `optional` if no key is required, else `key`."""
+    """
+    How requests are authenticated.
+
+    `aws` or `google` for the credentials of that cloud, `optional` if no key is required, else
+    `key`.
+    """
     if isinstance(deployment.provider.auth, SigV4) and not deployment.keys:
         return "aws"
+    if isinstance(deployment.provider.auth, GoogleToken) and not deployment.keys:
+        return "google"
     return "optional" if deployment.provider.key_optional else "key"
+
+
+def _credentials(deployment: Deployment) -> Iterator[KeyStatus]:
+    """Google's credentials; those of a file are missing if there is no such file."""
+    secret = deployment.credentials
+    if secret is None or deployment.keys:
+        return
+    text = secret.reveal() or ""
+    is_json = text.startswith("{")
+    if is_json and secret.name == "vertex_credentials":
+        yield KeyStatus(LITERAL, present=True)
+    else:
+        yield KeyStatus(secret.name, is_json or (bool(text) and Path(text).is_file()))
 
 
 def key_status(secret: Secret) -> KeyStatus:

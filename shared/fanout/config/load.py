@@ -29,6 +29,7 @@ SECRET_KEYS = frozenset(
         "aws_access_key_id",
         "aws_secret_access_key",
         "aws_session_token",
+        "vertex_credentials",
     }
 )
 

@@ -35,6 +35,9 @@ class ModelParams(HiddenRepr, frozen=True, kw_only=True):
     base_model: str | None = None
     region: str | None = None
     aws_region_name: str | None = None
+    vertex_project: str | None = None
+    vertex_location: str | None = None
+    vertex_credentials: str | dict[str, Any] | None = None
     rpm: Positive | None = None
     tpm: Positive | None = None
     max_parallel_requests: Positive | None = None

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from ..errors import ConfigError, ConfigProblems, KeyPath, Problem, UnknownModel
 from ..providers import registry
-from ..providers.base import Provider, SigV4, Target
+from ..providers.base import GoogleToken, Provider, SigV4, Target
 from ..secret import HiddenRepr, Secret
 from .connection import (
     NONE,
@@ -48,7 +48,11 @@ timeout. A reasoning model may send nothing for minutes before its first content
 
 
 class Deployment(Struct, frozen=True):
-    """One resolved entry of `model_list`: which provider, URL, model and keys."""
+    """
+    One resolved entry of `model_list`: which provider, URL, model and keys.
+
+    `credentials` are Google's: the path of a JSON file, or its JSON; `None` for the default ones.
+    """
 
     id: str
     name: str
@@ -68,6 +72,7 @@ class Deployment(Struct, frozen=True):
     output_price: float | None = None
     has_weight: bool = False
     additions: Additions = NONE
+    credentials: Secret | None = None
 
 
 class ClientKey(Struct, frozen=True):
@@ -112,6 +117,7 @@ class Catalog(HiddenRepr, frozen=True):
         deployments += [sample for sample in samples if sample is not None]
         keys = [key for d in deployments for key in d.keys]
         keys += [key for d in deployments if d.additions.aws for key in d.additions.aws.secrets]
+        keys += [d.credentials for d in deployments if d.credentials]
         keys += [client.secret for client in self.client_keys if client.secret]
         return sorted({key.name for key in keys if not key.is_known})
 
@@ -244,8 +250,7 @@ def _sample(wildcard: Wildcard, env: Mapping[str, str]) -> Deployment | None:
         raise ConfigError(f"`{model}` needs a `model_name` with a `*`, such as `{model}`")
     if not _is_fixed(wildcard):
         return None
-    params = replace(wildcard.params, model=model.replace("*", "x"))
-    return make_deployment(wildcard.name, params, wildcard.defaults, env, wildcard.number)
+    return make_deployment(wildcard.name, wildcard.params, wildcard.defaults, env, wildcard.number)
 
 
 def make_deployment(
@@ -270,7 +275,10 @@ def make_deployment(
             f"`{params.model}`: there is no Responses API here; write "
             f"`{split[0]}/{model.removeprefix('responses/')}`"
         )
-    options = provider_options(params, env)
+    google, credentials = _google(provider, params, env)
+    options: Mapping[str, str] = {**provider_options(params, env), **google}
+    if provider.complete:
+        options = provider.complete(model, options)
     additions = _additions(provider, params, env)
     return Deployment(
         id=f"{name}#{number}",
@@ -291,7 +299,19 @@ def make_deployment(
         output_price=params.output_cost_per_token,
         has_weight=params.weight is not None,
         additions=additions,
+        credentials=credentials,
     )
+
+
+def _google(
+    provider: Provider, params: ModelParams, env: Mapping[str, str]
+) -> tuple[Mapping[str, str], Secret | None]:
+    """The options and the credentials of a deployment on Google Cloud."""
+    if not isinstance(provider.auth, GoogleToken):
+        return {}, None
+    from .google import google_credentials, google_options
+
+    return google_options(params, env), google_credentials(params, env)
 
 
 def _additions(provider: Provider, params: ModelParams, env: Mapping[str, str]) -> Additions:
@@ -328,7 +348,7 @@ def _keys(provider: Provider, params: ModelParams, env: Mapping[str, str]) -> tu
     for name in provider.keys:
         if env.get(name):
             return (Secret(name, env[name]),)
-    if provider.key_optional or isinstance(provider.auth, SigV4):
+    if provider.key_optional or isinstance(provider.auth, SigV4 | GoogleToken):
         return ()
     return (Secret(provider.keys[0]),)
 

@@ -13,7 +13,13 @@ from ..routing.router import Router
 from ..settings import Settings
 from ..telemetry.observers import NullObserver, Observer
 from ..transport.client import Transport
-from ..transport.credentials import AWSKeys, EnvironmentSecrets, SecretSource, Signer
+from ..transport.credentials import (
+    AWSKeys,
+    EnvironmentSecrets,
+    SecretSource,
+    Signer,
+    TokenSource,
+)
 from ..transport.engine import Engine
 from .gateway import Gateway
 
@@ -35,17 +41,23 @@ def make_transport(
     *,
     general: GeneralSettings = DEFAULTS,
 ) -> Transport:
-    """A transport over the engine; its AWS signer is created with the first call that needs it."""
+    """A transport over the engine; what signs for a cloud is loaded with the first call to it."""
 
     def signer(keys: AWSKeys | None) -> Signer:
         from ..aws.credentials import AWSSigner
 
         return AWSSigner(settings.env, keys=keys)
 
+    def tokens() -> TokenSource:
+        from ..google.credentials import GoogleTokens
+
+        return GoogleTokens()
+
     return Transport(
         engine,
         secrets or EnvironmentSecrets(),
         signer,
+        tokens,
         max_response_bytes=_bytes(general.max_response_size_mb),
         max_copies=_bytes(general.max_body_memory_mb),
     )

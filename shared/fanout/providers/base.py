@@ -37,7 +37,18 @@ class SigV4(Struct, frozen=True):
     service: str
 
 
-Auth: TypeAlias = Bearer | Header | SigV4
+class GoogleToken(Struct, frozen=True):
+    """
+    `Authorization: Bearer TOKEN`, with an access token of Google Cloud.
+
+    The token is for `scope`. It comes from the deployment's `credentials`, or from Google's default
+    credentials; a key in the config is used as the token itself.
+    """
+
+    scope: str
+
+
+Auth: TypeAlias = Bearer | Header | SigV4 | GoogleToken
 
 Billing: TypeAlias = Literal["stops", "continues", "unknown"]
 """Whether a provider bills on when a stream is cancelled: OpenRouter's published list (docs)."""
@@ -102,6 +113,9 @@ class Codec(Struct, frozen=True):
 
 Explain: TypeAlias = Callable[[int, bytes], ErrorDetail]
 
+Complete: TypeAlias = Callable[[str, Mapping[str, str]], Mapping[str, str]]
+"""Adds to the options of a deployment of a model. Raises `ConfigError` if they cannot work."""
+
 
 class Provider(Struct, frozen=True):
     """
@@ -110,6 +124,7 @@ class Provider(Struct, frozen=True):
     `keys` are the environment variables that may hold its key, the first that is set counts. A
     provider with `key_optional` (your own server) is called without a key if there is none.
     `organization_header` names the header that selects one of the key's organizations.
+    `complete` adds options that follow from others, such as the host of a location.
     """
 
     name: str
@@ -122,6 +137,7 @@ class Provider(Struct, frozen=True):
     billing: Billing = "unknown"
     headers: Mapping[str, str] = field(default_factory=dict)
     organization_header: str = ""
+    complete: Complete | None = None
 
 
 def read_error(body: bytes, shape: type[T]) -> T | None:

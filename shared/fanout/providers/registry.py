@@ -16,7 +16,7 @@ from .base import Provider
 if TYPE_CHECKING:
     from .error_rules import ErrorRule
 
-FOLDERS = ("anthropic", "azure", "bedrock", "cohere", "gemini", "openai")
+FOLDERS = ("anthropic", "azure", "bedrock", "cohere", "gemini", "openai", "vertex_ai")
 
 
 def names() -> list[str]:

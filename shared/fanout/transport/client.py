@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import ModuleType
-from typing import assert_never
 
 import msgspec
 from msgspec import Struct, field
@@ -18,15 +17,15 @@ from msgspec.structs import replace
 
 from ..concurrency import MemoryBudget
 from ..config.resolve import Deployment
-from ..errors import MissingKey, Refused
-from ..providers.base import BadWire, Bearer, Header, SigV4, WireError
+from ..errors import Refused
+from ..providers.base import BadWire, WireError
 from ..schema.chat import ChatChunk, ChatCompletion
 from ..schema.request import ChatRequest
-from ..secret import HiddenRepr, Secret
+from ..secret import HiddenRepr
 from ..wire import json
 from ..wire.http import WireEvent, WireRequest, WireResponse
-from .credentials import AWSKeys, SecretSource, Signer, aws_keys
-from .engine import MAX_RESPONSE_BYTES, Engine, EngineError, Incoming, Outgoing, TooLong, join
+from .credentials import AWSKeys, RequestSigner, SecretSource, Signed, Signer, TokenSource
+from .engine import MAX_RESPONSE_BYTES, Engine, EngineError, Incoming, TooLong
 from .error_mapping import from_engine_error, stream_timeout
 
 # What decoding raises if a response is not in the provider's format, and reading a stream.
@@ -75,6 +74,7 @@ class Transport:
         engine: Engine,
         secrets: SecretSource,
         signer: Callable[[AWSKeys | None], Signer],
+        tokens: Callable[[], TokenSource],
         *,
         max_response_bytes: int = MAX_RESPONSE_BYTES,
         max_copies: int = MAX_COPIES,
@@ -82,10 +82,7 @@ class Transport:
         self._engine = engine
         self._copies = MemoryBudget(max_copies)
         self._max_response_bytes = max_response_bytes
-        self._secrets = secrets
-        self._make_signer = signer
-        self._signers: dict[AWSKeys | None, Signer] = {}
-        self._last_key: dict[str, int] = {}  # by deployment
+        self._signer = RequestSigner(secrets, signer, tokens)
 
     async def chat(
         self, deployment: Deployment, request: ChatRequest, size: int = 0
@@ -115,16 +112,16 @@ class Transport:
             completion = keep_first_call(completion)
         return ChatResponse(completion, response.headers, wire.dropped)
 
-    async def _send(
-        self, deployment: Deployment, wire: WireRequest
-    ) -> tuple[_Signed, WireResponse]:
+    async def _send(self, deployment: Deployment, wire: WireRequest) -> tuple[Signed, WireResponse]:
         """Send the request; once more if its key was rejected and there is a new one."""
-        signed = await self._sign(deployment, wire)
+        signed = await self._signer.sign(deployment, wire)
         response = await self._engine.send(signed.outgoing)
         if response.status == 200:  # noqa: PLR2004
             return signed, response
-        if _bodies().is_key_rejected(deployment, response) and await self._has_new_key(signed):
-            signed = await self._sign(deployment, wire)
+        if _bodies().is_key_rejected(deployment, response) and await self._signer.has_new_key(
+            signed
+        ):
+            signed = await self._signer.sign(deployment, wire)
             response = await self._engine.send(signed.outgoing)
         return signed, response
 
@@ -162,72 +159,21 @@ class Transport:
 
     async def _open(
         self, stack: AsyncExitStack, deployment: Deployment, wire: WireRequest
-    ) -> tuple[_Signed, Incoming]:
+    ) -> tuple[Signed, Incoming]:
         """Open the stream; once more if the key was rejected and there is a new one."""
-        signed = await self._sign(deployment, wire)
+        signed = await self._signer.sign(deployment, wire)
         incoming = await stack.enter_async_context(self._engine.stream(signed.outgoing))
         if incoming.status == 200:  # noqa: PLR2004
             return signed, incoming
         error = await _bodies().read_error(deployment, incoming, signed.key)
-        if not isinstance(error, Refused) or not await self._has_new_key(signed):
+        if not isinstance(error, Refused) or not await self._signer.has_new_key(signed):
             raise error
         await stack.aclose()
-        signed = await self._sign(deployment, wire)
+        signed = await self._signer.sign(deployment, wire)
         incoming = await stack.enter_async_context(self._engine.stream(signed.outgoing))
         if incoming.status != 200:  # noqa: PLR2004
             raise await _bodies().read_error(deployment, incoming, signed.key)
         return signed, incoming
-
-    async def _has_new_key(self, signed: _Signed) -> bool:
-        """Whether the rejected key has been replaced, so that a second call may succeed."""
-        if signed.secret is None or signed.key is None:
-            return False
-        return await self._secrets.renew(signed.secret, signed.key)
-
-    async def _sign(self, deployment: Deployment, wire: WireRequest) -> _Signed:
-        """Add the address, the key or the signature to the request."""
-        provider, url = deployment.provider, join(deployment.base_url, wire.path)
-        headers = {"content-type": "application/json", **provider.headers, **wire.headers}
-        secret, key = await self._pick_key(deployment)
-        match provider.auth:
-            case SigV4(service) if not key:
-                headers |= deployment.additions.headers  # the signature covers them
-                region = deployment.target.options.get("region", "us-east-1")
-                outgoing = Outgoing(wire.method, url, headers, wire.body)
-                signer = await self._signer_of(deployment)
-                headers = {**headers, **await signer.headers(outgoing, service, region)}
-            case SigV4() | Bearer():  # with a Bedrock API key no signature is needed
-                if key:
-                    headers["authorization"] = f"Bearer {key}"
-            case Header(name):
-                if key:
-                    headers[name] = key
-            case _:
-                assert_never(provider.auth)
-        headers |= deployment.additions.headers
-        return _Signed(Outgoing(wire.method, url, headers, wire.body), secret, key)
-
-    async def _signer_of(self, deployment: Deployment) -> Signer:
-        """The signer with the deployment's own AWS credentials, or with the process's."""
-        keys = await aws_keys(deployment.additions.aws, self._secrets)
-        if (signer := self._signers.get(keys)) is None:
-            signer = self._signers[keys] = self._make_signer(keys)
-        return signer
-
-    async def _pick_key(self, deployment: Deployment) -> tuple[Secret | None, str | None]:
-        """One of the deployment's keys, with the secret that holds it; several are used in turn."""
-        keys = [(s, text) for s in deployment.keys for text in await self._secrets.values(s)]
-        if len(keys) == 1:
-            return keys[0]
-        if keys:
-            number = self._last_key[deployment.id] = self._last_key.get(deployment.id, -1) + 1
-            return keys[number % len(keys)]
-        if deployment.keys and not deployment.provider.key_optional:
-            raise MissingKey(
-                f"`{deployment.name}`: no key for `{deployment.provider.name}`: "
-                f"{self._secrets.hint(deployment.keys[0])}"
-            )
-        return None, None
 
 
 def _encode(deployment: Deployment, request: ChatRequest, *, stream: bool) -> WireRequest:
@@ -237,17 +183,6 @@ def _encode(deployment: Deployment, request: ChatRequest, *, stream: bool) -> Wi
     if not extra:
         return wire
     return replace(wire, body=json.encode({**json.decode(wire.body), **extra}))
-
-
-class _Signed(Struct, frozen=True, gc=False):
-    """A request to send, its key, and the secret that holds the key."""
-
-    outgoing: Outgoing
-    secret: Secret | None
-    key: str | None
-
-    def __repr__(self) -> str:
-        return "_Signed(…)"
 
 
 def _bodies() -> ModuleType:

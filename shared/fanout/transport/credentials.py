@@ -1,14 +1,23 @@
-"""The interfaces of key sources and AWS signers, and keys from the config or the environment."""
+"""
+Adds the address and the key, the token or the signature to requests.
+
+Has the interfaces of what provides these: key sources, AWS signers and Google's tokens.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, assert_never
+
+from msgspec import Struct
 
 from ..config.connection import AWSLogin
+from ..config.resolve import Deployment
 from ..errors import MissingKey
+from ..providers.base import Bearer, GoogleToken, Header, SigV4
 from ..secret import HiddenRepr, Secret
-from .engine import Outgoing
+from ..wire.http import WireRequest
+from .engine import Outgoing, join
 
 
 class SecretSource(Protocol):
@@ -91,3 +100,127 @@ class Signer(Protocol):
     async def headers(self, request: Outgoing, service: str, region: str) -> Mapping[str, str]:
         """The headers that sign `request`."""
         ...
+
+
+class TokenSource(Protocol):
+    """Provides access tokens of Google Cloud, for providers that need one."""
+
+    async def headers(self, credentials: str | None, name: str, scope: str) -> Mapping[str, str]:
+        """
+        The headers with a token. `credentials` are the path of a JSON file or its JSON, `None` for
+        Google's default ones; errors call them `name`. Raises `MissingKey` or an `EngineError`.
+        """
+        ...
+
+    def discard(self, headers: Mapping[str, str]) -> bool:
+        """Forget a rejected token; whether the next request gets another one."""
+        ...
+
+
+class Signed(Struct, frozen=True, gc=False):
+    """
+    A request to send, and its key: an API key with the secret that holds it, or a token.
+
+    `token` are the headers with a token of Google's.
+    """
+
+    outgoing: Outgoing
+    secret: Secret | None = None
+    key: str | None = None
+    token: Mapping[str, str] | None = None
+
+    def __repr__(self) -> str:
+        return "Signed(…)"
+
+
+class RequestSigner:
+    """Signs requests. `signer` and `tokens` are called with the first request that needs them."""
+
+    def __init__(
+        self,
+        secrets: SecretSource,
+        signer: Callable[[AWSKeys | None], Signer],
+        tokens: Callable[[], TokenSource],
+    ) -> None:
+        self._secrets = secrets
+        self._make_signer = signer
+        self._make_tokens = tokens
+        self._signers: dict[AWSKeys | None, Signer] = {}
+        self._tokens: TokenSource | None = None
+        self._last_key: dict[str, int] = {}  # by deployment
+
+    async def sign(self, deployment: Deployment, wire: WireRequest) -> Signed:
+        """The request with all that its provider needs; raises `MissingKey`."""
+        provider, url = deployment.provider, join(deployment.base_url, wire.path)
+        headers = {"content-type": "application/json", **provider.headers, **wire.headers}
+        secret, key = await self._pick_key(deployment)
+        token = None
+        match provider.auth:
+            case SigV4(service) if not key:
+                headers |= deployment.additions.headers  # the signature covers them
+                region = deployment.target.options.get("region", "us-east-1")
+                outgoing = Outgoing(wire.method, url, headers, wire.body)
+                signer = await self._signer_of(deployment)
+                headers = {**headers, **await signer.headers(outgoing, service, region)}
+            case GoogleToken(scope) if not key:
+                token = await self._google_headers(deployment, scope)
+                headers, key = {**headers, **token}, _bearer(token)
+            case SigV4() | Bearer() | GoogleToken():  # a key of these is a token
+                if key:
+                    headers["authorization"] = f"Bearer {key}"
+            case Header(name):
+                if key:
+                    headers[name] = key
+            case _:
+                assert_never(provider.auth)
+        headers |= deployment.additions.headers
+        return Signed(Outgoing(wire.method, url, headers, wire.body), secret, key, token)
+
+    async def has_new_key(self, signed: Signed) -> bool:
+        """Whether the rejected key has been replaced, so that a second call may succeed."""
+        if signed.token is not None and self._tokens is not None:
+            return self._tokens.discard(signed.token)
+        if signed.secret is None or signed.key is None:
+            return False
+        return await self._secrets.renew(signed.secret, signed.key)
+
+    async def _signer_of(self, deployment: Deployment) -> Signer:
+        """The signer with the deployment's own AWS credentials, or with the process's."""
+        keys = await aws_keys(deployment.additions.aws, self._secrets)
+        if (signer := self._signers.get(keys)) is None:
+            signer = self._signers[keys] = self._make_signer(keys)
+        return signer
+
+    async def _google_headers(self, deployment: Deployment, scope: str) -> Mapping[str, str]:
+        self._tokens = self._tokens or self._make_tokens()
+        secret, text, name = deployment.credentials, None, ""
+        if secret is not None:
+            name = secret.name
+            text = next(iter(await self._secrets.values(secret)), None)
+            if text is None:
+                hint = self._secrets.hint(secret)
+                raise MissingKey(f"`{deployment.name}`: no Google credentials: {hint}")
+        try:
+            return await self._tokens.headers(text, name, scope)
+        except MissingKey as error:
+            raise MissingKey(f"`{deployment.name}`: {error}") from None
+
+    async def _pick_key(self, deployment: Deployment) -> tuple[Secret | None, str | None]:
+        """One of the deployment's keys, with the secret that holds it; several are used in turn."""
+        keys = [(s, text) for s in deployment.keys for text in await self._secrets.values(s)]
+        if len(keys) == 1:
+            return keys[0]
+        if keys:
+            number = self._last_key[deployment.id] = self._last_key.get(deployment.id, -1) + 1
+            return keys[number % len(keys)]
+        if deployment.keys and not deployment.provider.key_optional:
+            raise MissingKey(
+                f"`{deployment.name}`: no key for `{deployment.provider.name}`: "
+                f"{self._secrets.hint(deployment.keys[0])}"
+            )
+        return None, None
+
+
+def _bearer(headers: Mapping[str, str]) -> str | None:
+    """The token itself, which errors must not repeat."""
+    return headers.get("authorization", "").partition(" ")[2] or None

@@ -67,6 +67,7 @@ def test_the_example_resolves_without_an_environment() -> None:
         "claude": ["anthropic"],
         "nova": ["bedrock"],
         "oss": ["bedrock"],
+        "gemini": ["vertex_ai"],
         "groq-llama": ["groq"],
         "ours": ["openai"],
     }

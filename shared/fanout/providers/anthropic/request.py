@@ -7,12 +7,20 @@ Source: https://platform.claude.com/docs/en/api/messages/create.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 from ...schema.request import ChatRequest
 from ...wire import json
 from ...wire.http import WireRequest
-from ..base import SHARED_FIELDS, SHARED_MESSAGE_FIELDS, Target, UnsupportedFields, check_fields
+from ..base import (
+    DEFAULTS,
+    SHARED_FIELDS,
+    SHARED_MESSAGE_FIELDS,
+    Target,
+    UnsupportedFields,
+    check_fields,
+)
 from ..schemas import describe_schema, limit_schema, read_schema
 from .messages import encode_conversation
 from .models import find_traits
@@ -23,7 +31,7 @@ from .tools import encode_tools
 PATH = "/v1/messages"
 
 # LiteLLM's users send `thinking` and `cache_control`; both are sent on unchanged.
-_FIELDS = SHARED_FIELDS | {
+FIELDS = SHARED_FIELDS | {
     "cache_control",
     "metadata",
     "parallel_tool_calls",
@@ -40,17 +48,22 @@ SERVICE_TIERS = {"auto": "auto", "default": "standard_only"}
 def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
     """The request for `target`'s model. What the API cannot express is rejected, or noted."""
     unsupported = UnsupportedFields(target, "Anthropic")
-    body = {"model": target.model, **_encode_body(request, target, unsupported)}
+    body = {"model": target.model, **encode_body(request, target.model, unsupported)}
     if stream:
         body["stream"] = True
     return WireRequest(PATH, json.encode(body), dropped=unsupported.dropped)
 
 
-def _encode_body(
-    request: ChatRequest, target: Target, unsupported: UnsupportedFields
+def encode_body(
+    request: ChatRequest,
+    model: str,
+    unsupported: UnsupportedFields,
+    fields: frozenset[str] = FIELDS,
+    defaults: Mapping[str, tuple[object, ...]] = DEFAULTS,
 ) -> dict[str, Any]:
-    check_fields(request, unsupported, _FIELDS, _MESSAGE_FIELDS)
-    settings = encode_settings(request, find_traits(target.model), unsupported)
+    """The body without the model, which other services with this API have in the URL."""
+    check_fields(request, unsupported, fields, _MESSAGE_FIELDS, defaults)
+    settings = encode_settings(request, find_traits(model), unsupported)
     body = settings | encode_conversation(request, unsupported) | encode_tools(request, unsupported)
     if stops := encode_stops(request, unsupported):
         body["stop_sequences"] = stops

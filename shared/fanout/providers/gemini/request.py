@@ -7,6 +7,7 @@ Source: https://ai.google.dev/api/generate-content.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
 from ...schema.request import ChatRequest
@@ -31,7 +32,7 @@ NATIVE: Mapping[str, str] = {
     "safety_settings": "safetySettings",
 }
 
-_FIELDS = SHARED_FIELDS | {
+FIELDS = SHARED_FIELDS | {
     "frequency_penalty",
     "logprobs",
     "metadata",  # no response depends on it
@@ -51,26 +52,37 @@ _DEFAULTS = {**DEFAULTS, "function_call": ("auto", "none")}
 def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
     """The request for `target`'s model. What the API cannot express is rejected, or noted."""
     unsupported = UnsupportedFields(target, "gemini")
-    check_fields(request, unsupported, _FIELDS, _MESSAGE_FIELDS, _DEFAULTS)
-    system, contents = encode_conversation(
-        request, unsupported, has_levels=has_levels(target.model)
-    )
-    body = {
-        "contents": contents,
-        "systemInstruction": {"parts": system} if system else None,
-        **encode_tools(request, unsupported),
-        "generationConfig": encode_config(request, target.model, unsupported) or None,
+    body = encode_body(request, target.model, unsupported)
+    body |= {
         "serviceTier": encode_tier(request.service_tier, unsupported),
         "store": request.store,
     }
-    body |= {theirs: request.body[ours] for ours, theirs in NATIVE.items() if ours in request.body}
-    path = _path(target.model, stream=stream)
     return WireRequest(
-        path,
+        _path(target.model, stream=stream),
         json.encode(without_none(body)),
         dropped=unsupported.dropped,
         one_call=request.parallel_tool_calls is False,
     )
+
+
+def encode_body(
+    request: ChatRequest,
+    model: str,
+    unsupported: UnsupportedFields,
+    fields: frozenset[str] = FIELDS,
+    native: Mapping[str, str] = NATIVE,
+) -> dict[str, Any]:
+    """The body that all of Google's services with this API read; `model` is a Gemini's name."""
+    check_fields(request, unsupported, fields, _MESSAGE_FIELDS, _DEFAULTS)
+    system, contents = encode_conversation(request, unsupported, has_levels=has_levels(model))
+    body = {
+        "contents": contents,
+        "systemInstruction": {"parts": system} if system else None,
+        **encode_tools(request, unsupported),
+        "generationConfig": encode_config(request, model, unsupported) or None,
+    }
+    given = {theirs: request.body[ours] for ours, theirs in native.items() if ours in request.body}
+    return body | given
 
 
 def _path(model: str, *, stream: bool) -> str:

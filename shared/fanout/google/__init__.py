@@ -1,0 +1,1 @@
+"""Google Cloud: access tokens for requests to its APIs."""

@@ -1,0 +1,210 @@
+"""
+Access tokens of Google Cloud, by Google's own library google-auth, an extra.
+
+The credentials may be a service account's key, a user's (`gcloud auth application-default login`),
+those of another cloud (workload identity federation), or the machine's own on Google Cloud. The
+library is imported with the first request that needs a token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC
+from typing import Any, TypeAlias
+
+from msgspec import MsgspecError, Struct
+
+from ..errors import MissingKey
+from ..secret import HiddenRepr
+from ..transport.engine import ConnectFailed
+from ..wire import json
+from .http import send
+
+AHEAD = 225.0
+"""
+Seconds before its expiry at which a token is replaced: google-auth's own `REFRESH_THRESHOLD`. The
+metadata server has no newer token earlier.
+"""
+
+PAUSE = 10.0
+"""Seconds between two attempts to replace a token that is still valid."""
+
+NO_LIBRARY = "Google's library is not installed: `pip install fanout-gateway[vertex]`"
+
+NO_CREDENTIALS = (
+    "no Google credentials: set `vertex_credentials` in litellm_params or "
+    "`GOOGLE_APPLICATION_CREDENTIALS` in the environment (the path of a JSON file, or its JSON), "
+    "or run `gcloud auth application-default login`"
+)
+
+
+class Token(HiddenRepr, frozen=True):
+    """The headers of requests, and when they expire, in seconds since 1970."""
+
+    headers: Mapping[str, str]
+    expires_at: float
+    made_at: float
+
+
+Made: TypeAlias = Token | MissingKey | ConnectFailed
+
+
+class _Entry(Struct):
+    """The token of one text of credentials; `refresh` runs in a thread, for all requests."""
+
+    credentials: Any = None
+    token: Token | None = None
+    refresh: Future[Made] | None = None
+    paused_until: float = 0.0
+
+    def valid_headers(self, now: float) -> Mapping[str, str] | None:
+        """The headers of the token; `None` if it has expired."""
+        return self.token.headers if self.token and now < self.token.expires_at else None
+
+    def is_due(self, now: float) -> bool:
+        """Whether a token that is still valid should be replaced now."""
+        is_old = self.token is not None and now >= self.token.expires_at - AHEAD
+        return is_old and now >= self.paused_until
+
+
+class GoogleTokens:
+    """
+    A `TokenSource`: the headers with a token, which is fetched in a thread.
+
+    Requests share a token. Shortly before it expires, the first request starts a refresh, and all
+    use the old token until that has ended. If a refresh fails, the old token serves until it
+    expires.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+        self._entries: dict[tuple[str | None, str], _Entry] = {}
+        self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="google-token")
+
+    async def headers(self, credentials: str | None, name: str, scope: str) -> Mapping[str, str]:
+        """
+        The headers that authenticate a request.
+
+        `credentials` are the path of a JSON file or its JSON, `None` for Google's default ones;
+        errors call them `name`. Raises `MissingKey` if there are none or Google rejects them, and
+        `ConnectFailed` if Google cannot be reached.
+        """
+        entry = self._entries.setdefault((credentials, scope), _Entry())
+        now = self._now()
+        valid = entry.valid_headers(now)
+        if valid is not None and not entry.is_due(now):
+            return valid
+        refresh = entry.refresh
+        if refresh is None or refresh.done():
+            refresh = self._threads.submit(self._refresh, entry, credentials, name, scope)
+            entry.refresh = refresh
+        if valid is not None:
+            return valid
+        made = await asyncio.shield(asyncio.wrap_future(refresh))
+        if isinstance(made, Token):
+            return made.headers
+        raise made
+
+    def discard(self, headers: Mapping[str, str]) -> bool:
+        """
+        Forget a token that Google rejected, so that the next request gets another.
+
+        A token of the last 30 s is kept, as another would be rejected, too. Returns whether the
+        next request gets another token.
+        """
+        for entry in self._entries.values():
+            if (token := entry.token) is not None and token.headers == headers:
+                if self._now() - token.made_at < 30:  # noqa: PLR2004
+                    return False
+                entry.token = None
+                return True
+        return any(entry.token is not None for entry in self._entries.values())
+
+    def _refresh(self, entry: _Entry, credentials: str | None, name: str, scope: str) -> Made:
+        """Fetch a token, in a thread; never raises."""
+        made: Made
+        try:
+            made = self._fetch(entry, credentials, name, scope)
+        except (MissingKey, ConnectFailed) as error:
+            made = error
+        if isinstance(made, Token):
+            entry.token = made
+        entry.paused_until = self._now() + PAUSE
+        return made
+
+    def _fetch(self, entry: _Entry, credentials: str | None, name: str, scope: str) -> Token:
+        try:
+            from google.auth import exceptions
+        except ImportError:
+            raise MissingKey(NO_LIBRARY) from None
+        try:
+            if entry.credentials is None:
+                entry.credentials = _load(credentials, name, scope)
+            entry.credentials.refresh(send)
+        except exceptions.DefaultCredentialsError:
+            raise MissingKey(_wrong(name) if credentials else NO_CREDENTIALS) from None
+        except exceptions.TransportError:
+            raise ConnectFailed("no connection to Google's token service") from None
+        except exceptions.GoogleAuthError as error:
+            if error.retryable:
+                raise ConnectFailed("Google's token service is not available") from None
+            reason = _reason(error)
+            raise MissingKey(f"Google rejected the credentials of `{name}`{reason}") from None
+        headers: dict[str, str] = {}
+        entry.credentials.apply(headers)
+        expiry = entry.credentials.expiry
+        now = self._now()
+        expires_at = expiry.replace(tzinfo=UTC).timestamp() if expiry else now + 3600
+        return Token(headers, expires_at, now)
+
+
+def _load(given: str | None, name: str, scope: str) -> Any:
+    """The credentials of a path or a JSON text, or Google's default ones."""
+    import google.auth
+
+    request: Any = send
+    if given is None:
+        credentials, _ = google.auth.default(scopes=[scope], request=request)
+        return credentials
+    info = _read_info(given, name)
+    try:
+        credentials, _ = google.auth.load_credentials_from_dict(
+            info, scopes=[scope], request=request
+        )
+    except (ValueError, TypeError, KeyError, AttributeError):  # a field has a wrong value
+        raise MissingKey(_wrong(name)) from None
+    return credentials
+
+
+def _read_info(given: str, name: str) -> dict[str, Any]:
+    text = given
+    if not given.lstrip().startswith("{"):
+        try:
+            with open(given, encoding="utf-8") as file:  # noqa: PTH123 -- pathlib is not loaded
+                text = file.read()
+        except (OSError, UnicodeDecodeError, ValueError):
+            raise MissingKey(
+                f"`{name}` names a file that cannot be read; write the path of the JSON file with "
+                "Google's credentials, or its JSON"
+            ) from None
+    try:
+        return json.decode(text, type=dict[str, Any])
+    except (MsgspecError, RecursionError):
+        raise MissingKey(_wrong(name)) from None
+
+
+def _wrong(name: str) -> str:
+    return (
+        f"`{name}` is not a JSON file with Google's credentials; create a key of a service account "
+        "(IAM & Admin, Service Accounts, Keys), and use that file"
+    )
+
+
+def _reason(error: Exception) -> str:
+    """Google's short name of the error, such as `invalid_grant`. Its text may have more."""
+    body = error.args[1] if len(error.args) > 1 else None
+    code = body.get("error") if isinstance(body, dict) else None
+    return f" ({code[:40]})" if isinstance(code, str) and code.isidentifier() else ""

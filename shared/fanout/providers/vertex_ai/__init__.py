@@ -1,0 +1,1 @@
+"""Google Cloud's Vertex AI: Gemini and Claude, with the codecs of their own APIs."""

@@ -1,0 +1,81 @@
+"""
+What Vertex AI rejects although the vendors' own APIs accept it, as data: one rule a line.
+
+The codecs read these rules, and so does the strict server of the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...errors import RequestError
+from ...schema.request import ChatRequest, FilePart, ImagePart
+from ..anthropic.request import FIELDS as CLAUDE
+from ..base import DEFAULTS
+from ..gemini.media import guess_type
+from ..gemini.request import FIELDS as GEMINI
+from ..gemini.request import NATIVE
+
+# `store` is "only supported in Gemini Developer API mode": google-genai 3.4. `labels` are Vertex
+# AI's own: docs.cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference, 2026-11
+GEMINI_FIELDS = (GEMINI - {"store"}) | {"labels"}
+GEMINI_NATIVE: Mapping[str, str] = {**NATIVE, "labels": "labels"}
+
+# Service tiers are Anthropic's own (platform.claude.com/docs/en/api/service-tiers). Automatic
+# caching, by a `cache_control` beside `messages`, is not there; that of content blocks is:
+# docs.cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/prompt-caching, 2026-11
+CLAUDE_FIELDS = CLAUDE - {"cache_control", "service_tier"}
+CLAUDE_DEFAULTS = {**DEFAULTS, "service_tier": ("auto", "default")}
+
+# The tiers that a request can ask for are values of a header:
+# docs.cloud.google.com/gemini-enterprise-agent-platform/models/flex-paygo, 2026-11
+TIER_HEADER = "x-vertex-ai-llm-shared-request-type"
+TIERS: Mapping[str, str | None] = {
+    "auto": None,
+    "default": None,
+    "flex": "flex",
+    "priority": "priority",
+}
+
+
+def check_gemini_media(request: ChatRequest) -> None:
+    """
+    Reject a file by URL whose name does not tell its type: "`mimeType`: Required".
+
+    docs.cloud.google.com/vertex-ai/docs/reference/rest/v1/Content#FileData, 2026-11
+    """
+    for path, url in _urls(request):
+        if "://" in url and guess_type(url.partition("?")[0].partition("#")[0]) is None:
+            _reject(path, "needs a URL that ends like a file (`.png`, `.pdf`), or the data itself")
+
+
+def check_claude_media(request: ChatRequest) -> None:
+    """
+    Reject files by URL or by id: "URL sources are not supported".
+
+    github.com/anthropics/anthropic-sdk-typescript/issues/1038, 2026-08; the Files API is not there.
+    """
+    for path, _ in _urls(request):
+        _reject(path, "takes no URLs and no ids of files for Claude: send the data itself")
+
+
+def _reject(path: str, why: str) -> None:
+    raise RequestError(f"`{path}`: Vertex AI {why}", path)
+
+
+def _urls(request: ChatRequest) -> list[tuple[str, str]]:
+    """The path and the value of each URL or id of a file, in the client's messages."""
+    found = []
+    for index, message in enumerate(request.messages):
+        content = getattr(message, "content", None)
+        for number, part in enumerate(content if isinstance(content, list) else ()):
+            place = f"messages[{index}].content[{number}]"
+            match part:
+                case ImagePart(image_url=image):
+                    found.append((f"{place}.image_url.url", image.url))
+                case FilePart(file=file) if file.file_data:
+                    if "://" in file.file_data[:12]:
+                        found.append((f"{place}.file.file_data", file.file_data))
+                case FilePart(file=file) if file.file_id:
+                    found.append((f"{place}.file.file_id", file.file_id))
+    return [(path, url) for path, url in found if not url.startswith("data:")]
