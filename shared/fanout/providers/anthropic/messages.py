@@ -114,8 +114,11 @@ def _thinking_blocks(raw: Object, path: str, unsupported: UnsupportedFields) -> 
     Anthropic accepts no thinking without a signature. So other models' is left out, and so is
     `reasoning_content`.
     """
+    given = raw.get("thinking_blocks")
+    if not given and not raw.get("reasoning_content"):
+        return []
     try:
-        blocks = msgspec.convert(raw.get("thinking_blocks") or [], list[Block])
+        blocks = msgspec.convert(given or [], list[Block])
     except msgspec.ValidationError as error:
         place = f"{path}.thinking_blocks"
         raise RequestError(f"`{place}`: {error}", place) from None

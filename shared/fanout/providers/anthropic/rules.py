@@ -42,7 +42,7 @@ def is_blank(text: str) -> bool:
 
     https://platform.claude.com/docs/en/api/messages, 2026-11
     """
-    return not text.strip()
+    return not text or text.isspace()
 
 
 def is_signed(block: object) -> bool:

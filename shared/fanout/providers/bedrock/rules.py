@@ -45,4 +45,4 @@ def is_blank(text: str) -> bool:
 
     Claude's stop sequences must, too.
     """
-    return not text.strip()
+    return not text or text.isspace()

@@ -7,7 +7,7 @@ perhaps to another vendor. What is left out or adapted is noted; the text and th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
@@ -55,11 +55,29 @@ class MessageRules(Struct, frozen=True):
     prefix: str = ""
     opaque_arguments: bool = False
 
+    @property
+    def has_order(self) -> bool:
+        """Whether the order of roles matters to the vendor."""
+        return self.alternate or not self.late_system or bool(self.after_tools or self.prefix)
+
+
+def _are_plain(messages: list[Message]) -> bool:
+    """Whether all are a role with a text, as most are; then any vendor accepts them."""
+    for message in messages:
+        content = message.get("content")
+        if len(message) != 2 or not content or not isinstance(content, str):  # noqa: PLR2004
+            return False
+        if message["role"] == "developer":
+            return False
+    return True
+
 
 def fit_messages(
-    messages: Sequence[Message], rules: MessageRules, unsupported: UnsupportedFields
+    messages: list[Message], rules: MessageRules, unsupported: UnsupportedFields
 ) -> list[Message]:
     """`messages` as `rules` allow them. The same messages always give the same result."""
+    if not rules.has_order and _are_plain(messages):
+        return messages
     ids = CallIds(rules.ids) if rules.ids else None
     fitted: list[Message] = []
     for message in messages:

@@ -153,11 +153,12 @@ def _thoughts(raw: Object, path: str, context: _Context) -> list[Block]:
 
     Only Claude signs it, and accepts none without a signature. Other models get none.
     """
+    given = raw.get("thinking_blocks")
+    if not given and not raw.get("reasoning_content"):
+        return []
     place = f"{path}.thinking_blocks"
     try:
-        thoughts = msgspec.convert(
-            raw.get("thinking_blocks") or [], list[Thought | RedactedThought]
-        )
+        thoughts = msgspec.convert(given or [], list[Thought | RedactedThought])
     except msgspec.ValidationError as error:
         raise RequestError(f"`{place}`: {error}", place) from None
     blocks = [block for thought in thoughts if (block := _encode_thought(thought))]
