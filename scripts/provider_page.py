@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from textwrap import fill
 
 from fanout.providers import registry
 from fanout.providers.base import GoogleToken, Header, Provider, SigV4
 from fanout.providers.openai.chat import HINTS
+from fanout.providers.openai.rules import FAMILIES
 from fanout.providers.row import RARE, Row
 from fanout.providers.rows import PREFIXES, ROWS
 
@@ -46,6 +47,44 @@ other fields are sent unchanged.
 
 """
 
+ADAPTED = """## Messages of earlier turns
+
+A conversation may move from one provider to another: in a race, in a fallback, or because the
+client asks for another model. Responses of one provider have fields and ids that another rejects.
+So Fanout makes earlier messages fit the provider that gets them, without `drop_params`:
+
+* Reasoning, citations, annotations and other fields of responses are sent only to providers whose
+  API has them. Reasoning that must be sent back unchanged (Anthropic's and Bedrock's
+  `thinking_blocks`, Gemini's `extra_content`) reaches that provider again.
+* Ids of tool calls are replaced where they do not fit. A call and its results keep the same id, and
+  the same id is replaced by the same one each time, so prompt caches hold.
+* Empty turns are left out, turns that a provider requires are added, and a refusal or the words of
+  a spoken response are sent as text.
+* Arguments that are not a JSON object are sent as the value of one: `{"arguments": "…"}`.
+
+The log of each attempt lists the names of the fields in `dropped`, for example
+`messages[].reasoning_content`. It never has their values.
+
+Fanout also applies what the providers' references say about requests. With Anthropic and Bedrock,
+bounds in a JSON schema (`minimum`, `maxLength`) move into the description, `json_object` is an
+instruction, thinking is left off if the last turn has none, and a `user` that is an e-mail address
+or a telephone number is sent as a hash. With Gemini, Cohere and others that cannot be asked for
+one tool call at a time, `parallel_tool_calls: false` keeps the first call.
+
+`openai/` sends only what OpenAI's API has. For another server, use `openai_like/` or its own
+provider: these also get the content parts, tools and values that are not OpenAI's, such as
+`video_url` (vLLM, OpenRouter), `browser_search` (Groq) or `reasoning_effort: default` (Groq).
+"""
+
+FIXED = """## Parameters that a model fixes
+
+Some models reject parameters that others take. Without `drop_params`, Fanout responds with a 400
+that names the parameter; with it, Fanout leaves the parameter out and logs that. A parameter that
+has its default value is always left out. A deployment whose name does not show its model needs
+`base_model`.
+
+"""
+
 NOTES = {
     "anthropic": "the Messages API; with `api_base`, any other server that implements it",
     "azure": "`api_base` is the URL of your resource; with a dated `api_version` the deployment is "
@@ -59,7 +98,7 @@ NOTES = {
     "hosted_vllm": "your own vLLM server",
     "local": "your own engine, such as `fanout local serve`",
     "ollama": "your own Ollama server",
-    "openai": "with `api_base`, any other OpenAI-compatible server",
+    "openai": "with `api_base`, any server with exactly this API; for others, use `openai_like/`",
     "openai_like": "any OpenAI-compatible server; `api_base` is its URL",
     "openrouter": "forwards to many vendors, so billing depends on the vendor",
     "vertex_ai": "Gemini and Claude on Google Cloud, [see below](#vertex-ai)",
@@ -124,7 +163,17 @@ def provider_page() -> str:
     rows = [row for name, row in sorted(ROWS.items()) if row.name == name]
     quirks = _table(("provider", "unsupported", "renamed"), map(_quirks, rows))
     rare = fill(f"*Rare fields* are {', '.join(_code(sorted(RARE - HINTS)))}.", 100)
-    return f"{HEAD}\n{table}\n{VERTEX}\n{CUT}\n{ROWS_HEAD}{quirks}\n{rare}\n"
+    fixed = _table(("provider", "models", "rejected parameters"), _fixed(rows))
+    parts = (HEAD, table, VERTEX, CUT, ADAPTED, f"{ROWS_HEAD}{quirks}", f"{rare}\n", FIXED + fixed)
+    return "\n".join(parts)
+
+
+def _fixed(rows: list[Row]) -> Iterator[tuple[str, ...]]:
+    """The families of OpenAI's models, and of the rows'."""
+    families = [("openai, azure", family) for family in FAMILIES]
+    families += [(row.name, family) for row in rows for family in row.families]
+    for name, family in families:
+        yield name, family.models, ", ".join(_code(sorted(family.fields)))
 
 
 def _row(provider: Provider) -> tuple[str, ...]:

@@ -32,6 +32,13 @@ from tests.providers.strict.responses import all_messages
 
 Judge = Callable[[str, dict[str, Any]], None]
 
+
+def vertex_claude(model: str, body: dict[str, Any]) -> None:
+    """Anthropic's rules; Vertex AI has a field of its own, and the model in the URL."""
+    rest = {name: value for name, value in body.items() if name != "anthropic_version"}
+    anthropic_api.check(model, {"model": model, **rest})
+
+
 ROW_NAMES = sorted({row.name for row in ROWS.values()})
 TARGETS: list[tuple[str, str, Judge]] = [
     ("openai", "gpt-4o", openai_api.check),
@@ -50,6 +57,8 @@ TARGETS: list[tuple[str, str, Judge]] = [
     ("vertex_ai", "gemini-3-pro-preview", vertex_api.check),
     ("vertex_ai", "claude-sonnet-4-5@20250929", vertex_api.check),
     ("vertex_ai", "claude-opus-4-7", vertex_api.check),
+    ("vertex_ai", "gemini-2.5-flash", gemini_api.check),
+    ("vertex_ai", "claude-sonnet-4-5@20250929", vertex_claude),
     *((name, "their-model", openai_api.check) for name in ROW_NAMES),
 ]
 MESSAGES = all_messages()

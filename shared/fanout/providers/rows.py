@@ -37,7 +37,7 @@ _ROWS = (
             frozenset({"name", "prefix", "reasoning_content"}), reasoning="reasoning_content"
         ),
         # …/guides/reasoning_model, "Not supported features", 2026-11
-        families=(Family("deepseek-reasoner", LOGPROBS),),
+        families=(Family("`deepseek-reasoner`", "deepseek-reasoner", LOGPROBS),),
     ),
     Row(
         "fireworks_ai",
@@ -175,6 +175,7 @@ _ROWS = (
         # docs.x.ai/docs/guides/reasoning, 2026-11
         families=(
             Family(
+                "Grok 4, Grok Code, Grok 3 mini, while they reason",
                 r"grok-(?:4|code|3-mini)(?!.*non-reasoning)",
                 frozenset({"frequency_penalty", "presence_penalty", "stop"}),
             ),

@@ -47,11 +47,12 @@ OTHER_SERVERS = MessageRules(
 
 class Family(Struct, frozen=True):
     """
-    Models that reject `fields`. `pattern` matches the beginning of their names.
+    Models that reject `fields`; `models` says in words which, `pattern` is how their names begin.
 
     With one of `efforts` as `reasoning_effort` (`None`: without it), they accept them all.
     """
 
+    models: str
     pattern: str
     fields: frozenset[str]
     efforts: frozenset[str | None] = frozenset()
@@ -62,13 +63,18 @@ _FIXED = _SAMPLING | {"frequency_penalty", "logit_bias", "presence_penalty"}
 
 FAMILIES = (
     # https://platform.openai.com/docs/guides/latest-model, "Parameter compatibility", 2026-11
-    Family(r"gpt-5\.\d+(?!.*(?:chat|pro|codex))", _SAMPLING, frozenset({None, "none"})),
-    Family(r"gpt-5\.\d+.*(?:pro|codex)", _FIXED),
-    Family(r"gpt-5(?![.\d])(?!.*chat)", _FIXED | {"stop"}),
+    Family(
+        "GPT-5.1 and later with any `reasoning_effort` but `none`",
+        r"gpt-5\.\d+(?!.*(?:chat|pro|codex))",
+        _SAMPLING,
+        frozenset({None, "none"}),
+    ),
+    Family("GPT-5.1 and later: pro, codex", r"gpt-5\.\d+.*(?:pro|codex)", _FIXED),
+    Family("GPT-5, mini, nano, pro", r"gpt-5(?![.\d])(?!.*chat)", _FIXED | {"stop"}),
     # https://learn.microsoft.com/azure/foundry/openai/how-to/reasoning, "Not supported", 2026-11
-    Family(r"o[1-9]", _FIXED | {"parallel_tool_calls"}),
+    Family("o1, o3, o4-mini and later", r"o[1-9]", _FIXED | {"parallel_tool_calls"}),
     # openai-openapi 2.3.0, `stop`: "Not supported with latest reasoning models o3 and o4-mini"
-    Family(r"o3(?!-mini)|o4-mini", frozenset({"stop"})),
+    Family("o3, o4-mini", r"o3(?!-mini)|o4-mini", frozenset({"stop"})),
 )
 
 FAMILY_DEFAULTS: Mapping[str, tuple[object, ...]] = {
