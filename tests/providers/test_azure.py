@@ -96,8 +96,9 @@ def test_filter_results_alone_are_no_chunk_and_do_not_end_the_stream() -> None:
 
 
 def test_usage_without_choices_is_a_chunk() -> None:
-    found, _ = chunks({"id": "c", "choices": [], "usage": {"total_tokens": 2}})
-    assert found == [{"id": "c", "choices": [], "usage": {"total_tokens": 2}}]
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+    found, _ = chunks({"id": "c", "choices": [], "usage": usage})
+    assert found == [{"id": "c", "choices": [], "usage": usage}]
 
 
 def test_filter_results_before_any_chunk_with_an_id_are_sent_without_blank_fields() -> None:

@@ -25,8 +25,8 @@ from pydantic import TypeAdapter
 
 from fanout.providers import registry
 from fanout.providers.base import BadWire, Target, WireError
-from fanout.providers.openai.chat import ChatDecoder
 from fanout.providers.openai.provider import is_reasoning
+from fanout.providers.openai.response import ChatDecoder
 from fanout.schema.accumulator import ChunkAccumulator
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireEvent, WireResponse
@@ -211,7 +211,7 @@ def decoded(body: bytes) -> Any:
 @pytest.mark.parametrize(
     "body",
     [b"", b"<html>", b"null", b"[]", b'"hey"', b"{}", b'{"choices":[]}', b'{"choices":[{}]}',
-     b'{"choices":[{"message":{"content":5}}]}', b'{"choices":[{"message":null}]}',
+     b'{"choices":[{"message":{"content":{}}}]}', b'{"choices":[{"message":null}]}',
      b'{"choices":[{"message":{"tool_calls":{}}}]}', b'{"choices":[{"message":{}}],"usage":[]}'],
 )  # fmt: skip
 def test_a_malformed_response_is_an_error(body: bytes) -> None:

@@ -142,12 +142,12 @@ class Provider(Struct, frozen=True):
 
 def read_error(body: bytes, shape: type[T]) -> T | None:
     """
-    An error body of that shape; `None` if it has another.
+    An error body of that shape, as far as it can be read; `None` if it has another.
 
     Such a body (a proxy's HTML page) is never shown to a client.
     """
     try:
-        return json.decode(body, type=shape)
+        return json.decode_tolerant(body, shape)
     except (MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 

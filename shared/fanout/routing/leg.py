@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol, TypeAlias
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, field
 
 from ..config.resolve import Deployment
 from ..errors import FanoutError, ProviderError
@@ -18,6 +18,7 @@ from ..schema.chat import Usage
 from ..schema.fanout import Mode
 from ..telemetry.observers import AttemptRecord
 from ..telemetry.prices import cost_of
+from ..transport.client import Skipped
 from .load_balancing import DeploymentGroup
 
 Outcome: TypeAlias = Literal["ok", "failed", "cancelled"]
@@ -105,6 +106,7 @@ class AttemptState(Struct, gc=False):
     first_token: float | None = None
     usage: Usage | None = None
     dropped: tuple[str, ...] = ()
+    skipped: Skipped | None = None
 
 
 def record_first_token(leg: Leg, state: AttemptState, now: float) -> None:
@@ -145,6 +147,7 @@ def record_end(
         duration_ms=round((now - state.started) * 1000, 1),
         usage=state.usage,
         dropped=state.dropped,
+        skipped_events=(state.skipped and state.skipped.events) or UNSET,
         cost_usd=cost_of(state.deployment, state.usage),
     )
 

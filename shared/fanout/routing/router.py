@@ -124,7 +124,7 @@ class Router:
             optional_timeout(state.deployment.timeout),
             self._transport.stream(state.deployment, request, leg.size) as stream,
         ):
-            state.dropped = stream.dropped
+            state.dropped, state.skipped = stream.dropped, stream.skipped
             async for chunk in stream.chunks:
                 if state.first_token is None and has_content(chunk):
                     record_first_token(leg, state, perf_counter())
@@ -166,7 +166,7 @@ class Router:
             opened = await stack.enter_async_context(
                 self._transport.stream(state.deployment, request, leg.size)
             )
-            state.dropped = opened.dropped
+            state.dropped, state.skipped = opened.dropped, opened.skipped
             head: list[ChatChunk] = []
             async for chunk in opened.chunks:
                 head.append(chunk)

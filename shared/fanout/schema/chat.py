@@ -173,8 +173,8 @@ def make_chunk(
     return chunk | more if more else chunk  # type: ignore[return-value]
 
 
-def make_usage_chunk(model: str, usage: Usage, **more: Any) -> ChatChunk:
-    """The last chunk of a stream: no choice, and the usage."""
+def make_usage_chunk(model: str, usage: Usage | None, **more: Any) -> ChatChunk:
+    """The last chunk of a stream: no choice, and the usage; `None` if it is not known."""
     chunk = ChatChunk(object="chat.completion.chunk", model=model, choices=[], usage=usage)
     return chunk | more if more else chunk  # type: ignore[return-value]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from ..schema.chat import Usage
 from ..schema.fanout import Mode
@@ -17,7 +17,11 @@ from ..wire import json
 
 
 class AttemptRecord(Struct, frozen=True):
-    """One call to one deployment, after its end. Times in milliseconds."""
+    """
+    One call to one deployment, after its end. Times in milliseconds.
+
+    `skipped_events` is the number of events of its stream that could not be read, if there are any.
+    """
 
     request_id: str
     mode: Mode
@@ -32,6 +36,7 @@ class AttemptRecord(Struct, frozen=True):
     usage: Usage | None = None
     dropped: tuple[str, ...] = ()
     cost_usd: float | None = None
+    skipped_events: int | UnsetType = UNSET
 
 
 class RequestRecord(Struct, frozen=True):

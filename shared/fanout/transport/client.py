@@ -7,8 +7,8 @@ Knows nothing of retries, groups or fan-out.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import ModuleType
 
 import msgspec
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from ..concurrency import MemoryBudget
 from ..config.resolve import Deployment
-from ..errors import Refused
+from ..errors import Malformed, Refused
 from ..providers.base import BadWire, WireError
 from ..schema.chat import ChatChunk, ChatCompletion
 from ..schema.request import ChatRequest
@@ -26,20 +26,19 @@ from ..wire import json
 from ..wire.http import WireEvent, WireRequest, WireResponse
 from .credentials import AWSKeys, RequestSigner, SecretSource, Signed, Signer, TokenSource
 from .engine import MAX_RESPONSE_BYTES, Engine, EngineError, Incoming, TooLong
-from .error_mapping import from_engine_error, stream_timeout
+from .error_mapping import from_engine_error, malformed, stream_timeout
 
 # What decoding raises if a response is not in the provider's format, and reading a stream.
-DECODE_ERRORS = (WireError, BadWire, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+UNREADABLE = (BadWire, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+DECODE_ERRORS = (WireError, *UNREADABLE)
 READ_ERRORS = (EngineError, TimeoutError, *DECODE_ERRORS)
-
-NO_EVENT = WireEvent(b"")
+ODD_EVENT = (BadWire, msgspec.ValidationError)  # JSON, but not of the documented shape
 
 JSON_STARTS = (b"{", b"[")
 """How a JSON body begins, and no event of a stream of any framing."""
 
 BLANK = b" \t\r\n\xef\xbb\xbf"
 """What may precede a body: white space, and UTF-8's byte order mark."""
-
 
 MAX_COPIES = 256_000_000
 """Bytes that the big request bodies being sent may have together."""
@@ -53,12 +52,19 @@ class ChatResponse(HiddenRepr, frozen=True):
     dropped: tuple[str, ...] = ()
 
 
+class Skipped(Struct):
+    """How many events of a stream could not be read so far, and were skipped."""
+
+    events: int = 0
+
+
 class OpenStream(Struct, frozen=True):
     """A streamed response whose headers are there; `chunks` yields the rest as it arrives."""
 
     chunks: AsyncIterator[ChatChunk]
     headers: Mapping[str, str]
     dropped: tuple[str, ...] = ()
+    skipped: Skipped = field(default_factory=Skipped)
 
 
 class Transport:
@@ -144,12 +150,13 @@ class Transport:
                         signed, incoming = await self._open(stack, deployment, wire)
                 except TimeoutError:
                     raise stream_timeout(deployment) from None
-                chunks = _chunks(deployment, incoming, signed.key, self._max_response_bytes)
+                events = StreamEvents(deployment, self._max_response_bytes, signed.key)
+                chunks = _chunks(deployment, incoming, signed.key, events)
                 if wire.one_call:
                     from ..schema.one_call import keep_first_calls
 
                     chunks = keep_first_calls(chunks)
-                yield OpenStream(chunks, incoming.headers, wire.dropped)
+                yield OpenStream(chunks, incoming.headers, wire.dropped, events.skipped)
         except EngineError as error:
             raise from_engine_error(deployment, error) from None
 
@@ -193,52 +200,101 @@ def _bodies() -> ModuleType:
 
 
 async def _chunks(
-    deployment: Deployment, incoming: Incoming, key: str | None, limit: int
+    deployment: Deployment, incoming: Incoming, key: str | None, events: StreamEvents
 ) -> AsyncIterator[ChatChunk]:
     """The chunks of a stream; a JSON body instead of one is a whole response or an error."""
-    codec, pending = deployment.provider.chat, 0
-    framer, decoder = codec.framer(), codec.decoder(deployment.target)
-    body = aiter(incoming.body)
-    event, has_begun, whole = NO_EVENT, False, b""
+    body, whole = aiter(incoming.body), b""
+    data: bytes | None = b""
     try:
-        while True:
+        while data is not None:
             async with asyncio.timeout(deployment.stream_timeout):
                 data = await anext(body, None)
-            if data is None:
+            if data and events.is_json(data):
+                whole = await _read_json(deployment, body, data, events)
                 break
-            pending = _check_size(limit, pending + len(data))
-            if not has_begun:
-                has_begun = bool(data.strip(BLANK))
-                whole = await _read_json(deployment, body, data, limit)
-            if whole:
-                break
-            for event in framer.feed(data):
-                pending = 0
-                for chunk in decoder.feed(event):
-                    yield chunk
+            for chunk in events.end() if data is None else events.feed(data):
+                yield chunk
     except READ_ERRORS as error:
-        raise _bodies().from_stream(deployment, error, event, key) from None
-    if not decoder.ended:
+        raise _bodies().from_stream(deployment, error, events.latest, key) from None
+    if not events.ended:
         for chunk in _bodies().whole_chunks(deployment, whole, key):
             yield chunk
 
 
 async def _read_json(
-    deployment: Deployment, body: AsyncIterator[bytes], data: bytes, limit: int
+    deployment: Deployment, body: AsyncIterator[bytes], data: bytes, events: StreamEvents
 ) -> bytes:
-    """The rest of a body that begins with JSON, not with an event; else nothing."""
-    if not data.lstrip(BLANK).startswith(JSON_STARTS):
-        return b""
+    """The whole of a JSON body that begins with `data`."""
     while True:
         async with asyncio.timeout(deployment.stream_timeout):
             more = await anext(body, None)
         if more is None:
             return data.lstrip(BLANK)
         data += more
-        _check_size(limit, len(data))
+        events.check_size(len(data))
 
 
-def _check_size(limit: int, size: int) -> int:
-    if size > limit:
-        raise TooLong(f"an event of more than {limit} bytes")
-    return size
+class StreamEvents:
+    """
+    Decodes the events of one stream; skips and counts those that have an odd shape.
+
+    Bytes that are not JSON, or not of the stream's framing, are an error. `latest` is the last
+    event, which may be an error's. `limit` is the size limit of one event in bytes.
+    """
+
+    def __init__(self, deployment: Deployment, limit: int, key: str | None) -> None:
+        codec = deployment.provider.chat
+        self.skipped = Skipped()
+        self.latest = WireEvent(b"")
+        self._deployment = deployment
+        self._limit = limit
+        self._key = key
+        self._framer = codec.framer()
+        self._decoder = codec.decoder(deployment.target)
+        self._pending = 0  # bytes of the event that is not complete
+        self._has_begun = False
+        self._has_chunks = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the provider has sent its own end; `Malformed` if nothing could be read."""
+        if self.skipped.events and not self._has_chunks:
+            raise malformed(self._deployment)
+        return self._decoder.ended
+
+    def is_json(self, data: bytes) -> bool:
+        """Whether the stream begins here, and with JSON instead of an event."""
+        has_begun, start = self._has_begun, data.lstrip(BLANK)
+        self._has_begun = has_begun or bool(start)
+        return not has_begun and start.startswith(JSON_STARTS)
+
+    def feed(self, data: bytes) -> Iterator[ChatChunk]:
+        """Yield the chunks of the events that `data` completes."""
+        self._pending += len(data)
+        self.check_size(self._pending)
+        for event in self._framer.feed(data):
+            self._pending, self.latest = 0, event
+            try:
+                for chunk in self._decoder.feed(event):
+                    self._has_chunks = True
+                    yield chunk
+            except ODD_EVENT as error:
+                self._skip(event, error)
+
+    def _skip(self, event: WireEvent, error: Exception) -> None:
+        """Count an odd event; raise the error that it may be."""
+        found = _bodies().from_stream(self._deployment, error, event, self._key)
+        if not isinstance(found, Malformed):
+            raise found from None
+        self.skipped.events += 1
+
+    def end(self) -> Iterator[ChatChunk]:
+        """Yield the chunks of a last event that no empty line follows, if it is whole."""
+        if not self._decoder.ended:
+            with suppress(*UNREADABLE):
+                yield from self.feed(b"\n\n")
+
+    def check_size(self, size: int) -> None:
+        """Raise `TooLong` if an event of `size` bytes is over the limit."""
+        if size > self._limit:
+            raise TooLong(f"an event of more than {self._limit} bytes")

@@ -1,5 +1,8 @@
 """
-Reads and writes JSON; `decode_strict` also rejects what Python's decoders accept silently.
+Reads and writes JSON.
+
+`decode_strict` also rejects what Python's decoders accept silently; `decode_tolerant` reads what
+nearly fits a type.
 
 Knows nothing of OpenAI or of any provider.
 """
@@ -8,12 +11,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 decode = msgspec.json.decode
 encode = msgspec.json.encode
+
+T = TypeVar("T")
+
+BOM = b"\xef\xbb\xbf"
+"""UTF-8's byte order mark."""
 
 # A string, and the colon after it if it is a key. Strings are matched whole, so a colon inside a
 # string is never taken for one after a key.
@@ -34,6 +42,33 @@ class DuplicateKey(BadJSON):
     def __init__(self, key: str) -> None:
         super().__init__(f"the key `{key}` appears twice in one object")
         self.key = key
+
+
+class AllOrNothing(msgspec.Struct, frozen=True):
+    """A struct that `decode_tolerant` reads only if each field that is there can be read."""
+
+
+def decode_tolerant(data: bytes | msgspec.Raw, kind: type[T]) -> T:
+    """`data` as `kind`; raises `MsgspecError` if it is not JSON, or not even nearly a `kind`."""
+    try:
+        return decode(data, type=kind)
+    except msgspec.MsgspecError:
+        from .tolerant import fit  # only odd responses need it
+
+        return fit(decode_any(bytes(data)), kind)
+
+
+def decode_part(data: msgspec.Raw, kind: type[T]) -> T:
+    """A part of a bigger object as `kind`; empty if it is not even nearly one."""
+    try:
+        return decode_tolerant(data, kind)
+    except msgspec.ValidationError:
+        return decode_tolerant(b"{}", kind)
+
+
+def decode_any(data: bytes) -> Any:
+    """One JSON value; a byte order mark before it is ignored."""
+    return decode(data.removeprefix(BOM))
 
 
 def decode_strict(data: bytes) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .http import WireEvent
+from .json import BOM
 
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
@@ -22,6 +23,7 @@ class SSEFramer:
         self._parts: list[bytes] = []  # joined only when a line ends: O(n) for big events
         self._type = ""
         self._data: list[bytes] = []
+        self._started = False
 
     def feed(self, data: bytes) -> Iterator[WireEvent]:
         """Yield the events that `data` completes."""
@@ -32,6 +34,8 @@ class SSEFramer:
         if not (half_crlf or b"\n" in data or b"\r" in data[:-1]):
             return
         buffer = b"".join(self._parts)
+        if not self._started:  # a byte order mark is not part of the first line
+            self._started, buffer = True, buffer.removeprefix(BOM)
         end = max(buffer.rfind(b"\n"), buffer.rfind(b"\r", 0, len(buffer) - 1)) + 1
         self._parts = [buffer[end:]] if end < len(buffer) else []
         for line in buffer[:end].splitlines():

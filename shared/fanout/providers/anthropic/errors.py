@@ -33,7 +33,7 @@ class Details(msgspec.Struct, frozen=True):
 class Fault(msgspec.Struct, frozen=True):
     """`code` is llama.cpp's: the HTTP status."""
 
-    message: str
+    message: str = ""
     type: str = "api_error"
     details: Details | None = None
     code: int | str | None = None
@@ -54,17 +54,20 @@ class Failure(msgspec.Struct, frozen=True):
 def explain(status: int, body: bytes) -> ErrorDetail:
     """Read an error body."""
     failure = read_error(body, Failure)
-    fault = failure and (failure.error or read_error(body, Fault))
-    return _describe(fault) if fault else ErrorDetail(f"HTTP {status}, the provider gave no reason")
+    fault = failure.error or read_error(body, Fault) if failure else None
+    if fault is None or not fault.message:
+        kind = fault.type if fault else "api_error"
+        return ErrorDetail(f"HTTP {status}, the provider gave no reason", kind)
+    return _describe(fault)
 
 
 def make_error(data: bytes) -> WireError:
     """The error in `data`, a body or event that came instead of a response."""
     # In a stream, llama.cpp sends the error itself, without `{"error": …}` around it.
-    fault = json.decode(data, type=Failure).error or json.decode(data, type=Fault)
+    fault = json.decode_tolerant(data, Failure).error or json.decode_tolerant(data, Fault)
     return WireError(fault.status, _describe(fault))
 
 
 def _describe(fault: Fault) -> ErrorDetail:
     code = fault.details.error_code if fault.details else None
-    return ErrorDetail(fault.message, fault.type, None, code)
+    return ErrorDetail(fault.message or "the provider gave no reason", fault.type, None, code)

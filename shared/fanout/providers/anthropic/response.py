@@ -36,20 +36,23 @@ FINISH_REASONS: dict[str, FinishReason] = {
 SERVICE_TIERS = {"standard": "default", "priority": "priority"}
 
 
-def decode(response: WireResponse, _target: Target) -> ChatCompletion:
+def decode(response: WireResponse, target: Target) -> ChatCompletion:
     """A message as a chat completion with one choice."""
     kind = wire.kind_of(response.body)
     if kind == "error":
         raise make_error(response.body)
-    if kind != "message":
+    if kind not in {"message", ""}:
         raise BadWire(f"the response is a `{kind[:32]}`, not a message")
-    message = json.decode(response.body, type=wire.Message)
+    message = json.decode_tolerant(response.body, wire.Message)
+    if not kind and not message.content:
+        raise BadWire("the response is not a message")
+    answer = decode_message(message)
     return make_completion(
-        message.model,
-        decode_message(message),
-        finish_reason(message.stop_reason),
+        message.model or target.model,
+        answer,
+        finish_reason(message.stop_reason, answer.get("tool_calls")),
         decode_usage(message.usage),
-        id=message.id,
+        **id_of(message),
         **tier_of(message.usage),
     )
 
@@ -84,28 +87,40 @@ def decode_thought(block: wire.ThinkingBlock | wire.RedactedThinkingBlock) -> Ob
     return {"type": "thinking", "thinking": block.thinking, "signature": block.signature}
 
 
-def decode_usage(usage: wire.Usage) -> Usage:
-    """Anthropic counts three kinds of prompt tokens; their sum is OpenAI's count."""
+def decode_usage(usage: wire.Usage | None) -> Usage | None:
+    """
+    Anthropic counts three kinds of prompt tokens; their sum is OpenAI's count.
+
+    `None` if the vendor sent no number of them, or one that cannot be read.
+    """
+    if usage is None or usage.input_tokens is None or usage.output_tokens is None:
+        return None
     cached = usage.cache_read_input_tokens or 0
     written = usage.cache_creation_input_tokens or 0
     details = usage.output_tokens_details
     return make_usage(
-        (usage.input_tokens or 0) + cached + written,
-        usage.output_tokens or 0,
+        usage.input_tokens + cached + written,
+        usage.output_tokens,
         cached=cached,
         written=written,
-        reasoning=details.thinking_tokens if details else 0,
+        reasoning=(details.thinking_tokens or 0) if details else 0,
     )
 
 
-def finish_reason(reason: str | None) -> FinishReason:
-    return FINISH_REASONS.get(reason or "", "stop")
+def finish_reason(reason: str | None, calls: object) -> FinishReason:
+    """OpenAI's finish reason; without one, `tool_calls` if there are `calls`, else `stop`."""
+    return FINISH_REASONS.get(reason or "", "tool_calls" if calls and not reason else "stop")
+
+
+def id_of(message: wire.Message) -> dict[str, str]:
+    """The field `id`, which the gateway adds if there is none."""
+    return {"id": message.id} if message.id else {}
 
 
 def explanation_of(details: wire.StopDetails | None) -> str | None:
     return details.explanation if details else None
 
 
-def tier_of(usage: wire.Usage) -> dict[str, str]:
-    tier = SERVICE_TIERS.get(usage.service_tier or "")
+def tier_of(usage: wire.Usage | None) -> dict[str, str]:
+    tier = SERVICE_TIERS.get((usage and usage.service_tier) or "")
     return {"service_tier": tier} if tier else {}

@@ -26,6 +26,7 @@ from .response import (
     decode_usage,
     explanation_of,
     finish_reason,
+    id_of,
     tier_of,
 )
 
@@ -50,7 +51,9 @@ class ChatDecoder:
         self.ended = False
         self._model = target.model
         self._more: dict[str, str] = {}
-        self._usage = wire.Usage()
+        self._usage: wire.Usage | None = None
+        self._last = -1  # the index of the last block that started
+        self._finished = False
         self._calls: dict[int, _OpenCall] = {}
         self._thoughts: dict[int, _OpenThought] = {}
 
@@ -58,7 +61,7 @@ class ChatDecoder:
         """Yield the event's chunks; most events have one or none."""
         if event.type == "error":
             raise make_error(event.data)
-        kind = wire.kind_of(event.data)
+        kind = wire.kind_of_event(event)
         if kind == "error":
             raise make_error(event.data)
         match wire.read_event(kind, event.data):
@@ -69,12 +72,11 @@ class ChatDecoder:
             case wire.BlockDelta() as piece:
                 yield from self._continue(piece)
             case wire.BlockStop(index=index):
-                yield from self._close(index)
+                yield from self._close(self._last if index is None else index)
             case wire.MessageDelta() as end:
                 yield from self._finish(end)
             case wire.MessageStop():
-                self.ended = True
-                yield make_usage_chunk(self._model, decode_usage(self._usage), **self._more)
+                yield from self._stop()
             case None:
                 pass  # a ping, or an event that was added to the API since
 
@@ -82,24 +84,25 @@ class ChatDecoder:
         return make_chunk(self._model, delta, reason, **self._more)
 
     def _start(self, message: wire.Message) -> ChatChunk:
-        self._model = message.model
+        self._model = message.model or self._model
         self._usage = message.usage
-        self._more = {"id": message.id, **tier_of(message.usage)}
+        self._more = {**id_of(message), **tier_of(message.usage)}
         return self._chunk({"role": "assistant", "content": ""})
 
     def _open(self, start: wire.BlockStart) -> Iterator[ChatChunk]:
+        self._last = index = self._last + 1 if start.index is None else start.index
         match wire.read_block(start.content_block):
             case wire.TextBlock(text=text):
                 if text:
                     yield self._chunk({"content": text})
             case wire.ThinkingBlock(thinking=text, signature=signature):
-                self._thoughts[start.index] = _OpenThought([text], [signature])
+                self._thoughts[index] = _OpenThought([text], [signature])
                 if text:
                     yield self._chunk({"reasoning_content": text})
             case wire.RedactedThinkingBlock() as block:  # comes whole
                 yield self._chunk({"thinking_blocks": [decode_thought(block)]})
             case wire.ToolUseBlock() as use:
-                yield self._open_call(start.index, use)
+                yield self._open_call(index, use)
             case None:
                 pass  # a block of the vendor's own tools; OpenAI's API has none of these
 
@@ -110,26 +113,27 @@ class ChatDecoder:
         return self._chunk({"tool_calls": [start]})
 
     def _continue(self, piece: wire.BlockDelta) -> Iterator[ChatChunk]:
+        index = self._last if piece.index is None else piece.index
         match wire.read_delta(piece.delta):
             case wire.TextDelta(text=text):
                 yield self._chunk({"content": text})
             case wire.ThinkingDelta(thinking=text):
-                self._thought(piece.index).texts.append(text)
+                self._thought(index).texts.append(text)
                 if text:
                     yield self._chunk({"reasoning_content": text})
             case wire.SignatureDelta(signature=signature):
-                self._thought(piece.index).signatures.append(signature)
+                self._thought(index).signatures.append(signature)
             case wire.InputDelta(partial_json=text):
-                if text and (call := self._calls.get(piece.index)):
+                if text and (call := self._calls.get(index)):
                     call.has_pieces = True
                     yield self._arguments(call, text)
             case None:
                 pass  # citations of documents
 
     def _thought(self, index: int) -> _OpenThought:
-        if index not in self._thoughts:
-            raise BadWire(f"a thinking delta for block {index}, which is not a thinking block")
-        return self._thoughts[index]
+        if self._last < 0:
+            raise BadWire(f"a thinking delta for block {index}, but no block has started")
+        return self._thoughts.setdefault(index, _OpenThought())
 
     def _close(self, index: int) -> Iterator[ChatChunk]:
         """Send a thought again, whole and signed; send a call's `{}` if it had no arguments."""
@@ -144,8 +148,16 @@ class ChatDecoder:
 
     def _finish(self, end: wire.MessageDelta) -> Iterator[ChatChunk]:
         self._usage = wire.join_usage(self._usage, end.usage)
-        if end.delta.stop_reason is None:
+        if not end.delta.stop_reason:
             return
+        self._finished = True
         refusal = explanation_of(end.delta.stop_details)
         delta: Delta = {"refusal": refusal} if refusal else {}
-        yield self._chunk(delta, finish_reason(end.delta.stop_reason))
+        yield self._chunk(delta, finish_reason(end.delta.stop_reason, self._calls))
+
+    def _stop(self) -> Iterator[ChatChunk]:
+        """The usage; first a finish reason, if the vendor sent none."""
+        self.ended = True
+        if not self._finished:
+            yield self._chunk({}, finish_reason(None, self._calls))
+        yield make_usage_chunk(self._model, decode_usage(self._usage), **self._more)

@@ -1,22 +1,27 @@
 """
-Anthropic's responses: the fields that are used are checked, unknown ones are ignored.
+Anthropic's responses: unknown fields are ignored, odd ones are read as nothing (`wire.tolerant`).
 
 Source: https://platform.claude.com/docs/en/api/messages and …/build-with-claude/streaming. The
-`read_…` functions return `None` for blocks, deltas and events of other types.
+`read_…` functions return `None` for blocks, deltas and events of other types. If the type cannot be
+read, the fields show what it is.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from ...wire import json
+from ...wire.http import WireEvent
+from ...wire.json import AllOrNothing
+from ..base import BadWire
 
 
 class Kind(Struct, frozen=True):
-    type: str
+    type: str | None = None
 
 
 # ---- content blocks ----
@@ -53,26 +58,50 @@ _BLOCKS: dict[str, type[Block]] = {
 }
 
 
+# A field that only blocks, or deltas, of that type have.
+_BLOCKS_BY_FIELD = {
+    "thinking": "thinking",
+    "data": "redacted_thinking",
+    "input": "tool_use",
+    "text": "text",
+}
+_DELTAS_BY_FIELD = {
+    "partial_json": "input_json_delta",
+    "thinking": "thinking_delta",
+    "signature": "signature_delta",
+    "text": "text_delta",
+}
+
+
+def _guess(raw: Raw, by_field: Mapping[str, str]) -> str:
+    """The type of an object whose `type` cannot be read; empty if its fields do not show it."""
+    fields = json.decode_tolerant(raw, dict[str, Any])
+    return next((kind for name, kind in by_field.items() if name in fields), "")
+
+
 def read_block(raw: Raw) -> Block | None:
     """A content block; `None` for a type that no request of ours asks for."""
-    kind = _BLOCKS.get(kind_of(raw))
-    return None if kind is None else json.decode(raw, type=kind)
+    kind = _BLOCKS.get(kind_of(raw) or _guess(raw, _BLOCKS_BY_FIELD))
+    return None if kind is None else json.decode_tolerant(raw, kind)
 
 
 # ---- a whole message ----
 
 
-class OutputDetails(Struct, frozen=True):
-    thinking_tokens: int = 0
+Count: TypeAlias = Annotated[int, Meta(ge=0)]
 
 
-class Usage(Struct, frozen=True):
+class OutputDetails(AllOrNothing, frozen=True):
+    thinking_tokens: Count | None = None
+
+
+class Usage(AllOrNothing, frozen=True):
     """Tokens so far. `input_tokens` does not include tokens read from or written to the cache."""
 
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    cache_creation_input_tokens: Count | None = None
+    cache_read_input_tokens: Count | None = None
     output_tokens_details: OutputDetails | None = None
     service_tier: str | None = None
 
@@ -85,7 +114,7 @@ class Message(Struct, frozen=True):
     id: str
     model: str
     content: list[Raw]
-    usage: Usage
+    usage: Usage | None = None
     stop_reason: str | None = None
     stop_details: StopDetails | None = None
 
@@ -98,17 +127,17 @@ class MessageStart(Struct, frozen=True):
 
 
 class BlockStart(Struct, frozen=True):
-    index: int
     content_block: Raw
+    index: int | None = None
 
 
 class BlockDelta(Struct, frozen=True):
-    index: int
     delta: Raw
+    index: int | None = None
 
 
 class BlockStop(Struct, frozen=True):
-    index: int
+    index: int | None = None
 
 
 class Stop(Struct, frozen=True):
@@ -119,8 +148,8 @@ class Stop(Struct, frozen=True):
 class MessageDelta(Struct, frozen=True):
     """How the message ended. Its usage is the whole message's, not a difference."""
 
-    delta: Stop
-    usage: Usage = Usage()
+    delta: Stop = Stop()
+    usage: Usage | None = None
 
 
 class MessageStop(Struct, frozen=True):
@@ -142,7 +171,15 @@ _EVENTS: dict[str, type[Event]] = {
 def read_event(kind: str, data: bytes) -> Event | None:
     """An event; `None` for a `ping` and for types added since (see "versioning")."""
     event = _EVENTS.get(kind)
-    return None if event is None else json.decode(data, type=event)
+    return None if event is None else json.decode_tolerant(data, event)
+
+
+def kind_of_event(event: WireEvent) -> str:
+    """The type of an event: its `type`, or if that is odd, the name that SSE gives it."""
+    kind = kind_of(event.data)
+    if not kind and event.type not in _EVENTS:
+        raise BadWire("an event without a type")  # it may be an error
+    return event.type if kind not in _EVENTS and event.type in _EVENTS else kind
 
 
 class TextDelta(Struct, frozen=True):
@@ -173,16 +210,18 @@ _DELTAS: dict[str, type[Delta]] = {
 
 def read_delta(raw: Raw) -> Delta | None:
     """A piece of a block; `None` for citations and other types that OpenAI's API does not have."""
-    delta = _DELTAS.get(kind_of(raw))
-    return None if delta is None else json.decode(raw, type=delta)
+    delta = _DELTAS.get(kind_of(raw) or _guess(raw, _DELTAS_BY_FIELD))
+    return None if delta is None else json.decode_tolerant(raw, delta)
 
 
 def kind_of(data: bytes | Raw) -> str:
-    """The `type`, which every object of this API has."""
-    return json.decode(data, type=Kind).type
+    """The `type`, which every object of this API has; empty if it cannot be read."""
+    return json.decode_tolerant(data, Kind).type or ""
 
 
-def join_usage(earlier: Usage, later: Usage) -> Usage:
-    """The later usage, with the earlier numbers that it leaves out."""
+def join_usage(earlier: Usage | None, later: Usage | None) -> Usage | None:
+    """The later usage, with the earlier numbers that it leaves out, except of the output so far."""
+    if earlier is None or later is None:
+        return later
     given = {name: v for name, v in msgspec.structs.asdict(later).items() if v is not None}
-    return msgspec.structs.replace(earlier, **given)
+    return msgspec.structs.replace(earlier, **{"output_tokens": None, **given})

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
 from msgspec.structs import replace
 
 from ...schema.chat import ChatChunk, ChatCompletion
@@ -20,8 +19,9 @@ from ...schema.request import ChatRequest
 from ...wire.http import WireEvent, WireRequest, WireResponse
 from ...wire.sse import SSEFramer
 from ..base import Codec, Target
-from ..openai.chat import ChatDecoder, Quirks, check_whole, encode, read
+from ..openai.chat import Quirks, encode
 from ..openai.provider import is_reasoning, kind_of
+from ..openai.response import ChatDecoder, check_whole, read
 from ..openai.rules import FAMILIES
 
 V1_PATH = "/openai/v1"
@@ -84,18 +84,13 @@ def _path(version: str, target: Target) -> str:
 
 def decode(response: WireResponse, _target: Target) -> ChatCompletion:
     """The response; a message that the filter emptied gets a `content` of null."""
-    value = read(response.body)
-    check_whole(value)
+    value: Any = check_whole(read(response.body))
     choices = [
         {**choice, "message": {"content": None, **choice["message"]}} for choice in value["choices"]
     ]
-    return check_whole({**value, "choices": choices})
-
-
-class FilterChunk(msgspec.Struct, frozen=True):
-    """A chunk whose choices may have no delta."""
-
-    choices: list[dict[str, Any]] = []
+    completed: Any = {**value, "choices": choices}
+    completion: ChatCompletion = completed
+    return completion
 
 
 class AzureDecoder:
@@ -121,7 +116,6 @@ class AzureDecoder:
         value = self._plain.read(event)
         if value is None:
             return
-        msgspec.convert(value, FilterChunk)
         chunk = {name: item for name, item in value.items() if item or name not in _HEAD}
         if not value.get("choices") and not value.get("usage"):
             self._filter_results |= {
@@ -134,8 +128,7 @@ class AzureDecoder:
 
     def _complete(self, chunk: dict[str, Any]) -> dict[str, Any]:
         results, self._filter_results = self._filter_results, {}
-        choices = [{"delta": {}, **choice} for choice in chunk.get("choices", ())]
-        return {**self._head, **results, **chunk, "choices": choices}
+        return {**self._head, **results, **chunk}
 
 
 CODEC = Codec(encode_azure, decode, SSEFramer, AzureDecoder)

@@ -19,8 +19,9 @@ from ...schema.request import ChatRequest
 from ...wire.http import WireEvent, WireRequest, WireResponse
 from ...wire.sse import SSEFramer
 from ..base import Codec, Target, WireError
-from ..openai.chat import ChatDecoder, Quirks, check_whole, encode, read
+from ..openai.chat import Quirks, encode
 from ..openai.normalize import normalize
+from ..openai.response import ChatDecoder, check_whole, is_chunk, read
 from .errors import explain_aws, status_of
 from .models import find_model
 from .reasoning_tags import TagSplitter
@@ -53,12 +54,14 @@ def decode(response: WireResponse, target: Target) -> ChatCompletion:
     """The response, with its reasoning moved out of its text."""
     value = read(response.body)
     _raise_aws_error(value)
-    check_whole(value)
-    value = normalize(value, "message")
+    whole: Any = check_whole(value)
+    value = normalize(whole, "message")
     if _tags_reasoning(target):
         choices = [_split(choice, "message", TagSplitter()) for choice in value["choices"]]
         value = {**value, "choices": choices}
-    return check_whole(value)
+    completed: Any = value
+    completion: ChatCompletion = completed
+    return completion
 
 
 class BedrockDecoder:
@@ -78,9 +81,9 @@ class BedrockDecoder:
         if value is None:
             return
         _raise_aws_error(value)
-        if "choices" in value:
-            self._plain.take(value)
-            normal: Any = self._split(normalize(value, "delta"))
+        if is_chunk(value):
+            taken: Any = self._plain.take(value)
+            normal: Any = self._split(normalize(taken, "delta"))
             chunk: ChatChunk = normal
             yield chunk
 

@@ -21,14 +21,14 @@ _KINDS: dict[int, tuple[str, str | None]] = {
 
 
 class Fault(Struct, frozen=True):
-    message: str
+    message: str = ""
 
 
 def explain(status: int, body: bytes) -> ErrorDetail:
     """Read an error body."""
     kind, code = _KINDS.get(status, ("api_error", None))
     fault = read_error(body, Fault)
-    message = fault.message if fault else f"HTTP {status}, Cohere gave no reason"
+    message = (fault and fault.message) or f"HTTP {status}, Cohere gave no reason"
     return ErrorDetail(message, kind, code=code)
 
 

@@ -17,7 +17,7 @@ from ...schema.chat import (
 )
 from ...wire import json
 from ...wire.http import WireResponse
-from ..base import Target
+from ..base import BadWire, Target
 from . import wire
 from .errors import raise_failure
 
@@ -31,18 +31,26 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
 
 def decode(response: WireResponse, target: Target) -> ChatCompletion:
     """A response as a chat completion with one choice."""
-    whole = json.decode(response.body, type=wire.Response)
+    whole = _read(response.body)
     raise_failure(whole.finish_reason, None)
+    answer = decode_message(whole.message)
     completion = make_completion(
         target.model,
-        decode_message(whole.message),
-        finish_reason(whole.finish_reason),
+        answer,
+        finish_reason(whole.finish_reason, answer.get("tool_calls")),
         decode_usage(whole.usage),
-        id=whole.id,
+        **({"id": whole.id} if whole.id else {}),
     )
     if logprobs := decode_logprobs(whole.logprobs):
         completion["choices"][0]["logprobs"] = logprobs
     return completion
+
+
+def _read(body: bytes) -> wire.Response:
+    whole = json.decode_tolerant(body, wire.Response)
+    if whole.message == wire.Message() and not whole.finish_reason:
+        raise BadWire("the response has no message")
+    return whole
 
 
 def decode_message(encoded: wire.Message) -> AnswerMessage:
@@ -61,17 +69,24 @@ def decode_message(encoded: wire.Message) -> AnswerMessage:
     return message
 
 
-def finish_reason(reason: str | None) -> FinishReason:
-    return FINISH_REASONS.get(reason or "", "stop")
+def finish_reason(reason: str | None, calls: object) -> FinishReason:
+    """OpenAI's finish reason; without one, `tool_calls` if there are `calls`, else `stop`."""
+    return FINISH_REASONS.get(reason or "", "tool_calls" if calls and not reason else "stop")
 
 
 def decode_usage(usage: wire.Usage | None) -> Usage | None:
-    """The tokens that the model read and wrote, with its template; billed units are fewer."""
+    """
+    The tokens that the model read and wrote, with its template; billed units are fewer.
+
+    `None` if one of the two numbers cannot be read.
+    """
     counted = usage and (usage.tokens or usage.billed_units)
     if not usage or not counted:
         return None
-    sent, got = int(counted.input_tokens or 0), int(counted.output_tokens or 0)
-    return make_usage(sent, got, cached=int(usage.cached_tokens or 0))
+    if counted.input_tokens is None or counted.output_tokens is None:
+        return None
+    cached = int(usage.cached_tokens or 0)
+    return make_usage(int(counted.input_tokens), int(counted.output_tokens), cached=cached)
 
 
 def decode_logprobs(items: list[wire.Logprob] | None) -> dict[str, Any] | None:

@@ -21,6 +21,26 @@ from . import wire
 from .errors import raise_failure
 from .response import decode_logprobs, decode_usage, finish_reason
 
+# The events that this module reads. If an event's `type` is odd, the name that SSE gives it counts.
+_KINDS = frozenset(
+    {
+        "message-start",
+        "content-start",
+        "content-delta",
+        "tool-plan-delta",
+        "tool-call-start",
+        "tool-call-delta",
+        "citation-start",
+        "message-end",
+    }
+)
+
+
+def _kind_of(item: wire.Event, event: WireEvent) -> str:
+    if not item.type and event.type not in _KINDS:
+        raise BadWire("an event without a type")  # it may be an error
+    return item.type if item.type in _KINDS else event.type
+
 
 class ChatDecoder:
     """Translates the events of one stream. The end is `message-end`."""
@@ -35,52 +55,53 @@ class ChatDecoder:
         """Yield the event's chunks; most events have one or none."""
         if event.data == b"[DONE]":
             return  # undocumented, but Cohere's own SDK looks for it
-        item = json.decode(event.data, type=wire.Event)
-        match item.type:
+        item = json.decode_tolerant(event.data, wire.Event)
+        match _kind_of(item, event):
             case "message-start":
                 self._more = {"id": item.id} if item.id else {}
                 yield self._chunk({"role": "assistant", "content": ""})
             case "content-start" | "content-delta":
                 yield from self._content(item)
             case "tool-plan-delta":
-                plan = json.decode(item.delta, type=wire.PlanDelta).message.tool_plan
+                plan = json.decode_part(item.delta, wire.PlanDelta).message.tool_plan
                 yield self._chunk({"reasoning_content": plan})
             case "tool-call-start":
                 yield self._call(item)
             case "tool-call-delta":
                 yield self._arguments(item)
             case "citation-start":
-                cited = json.decode(item.delta, type=wire.CitationStart).message.citations
-                yield self._chunk({"citations": [cited]})
+                cited = json.decode_part(item.delta, wire.CitationStart).message.citations
+                yield self._chunk({"citations": [cited]} if cited else {})
             case "message-end":
-                yield from self._end(json.decode(item.delta, type=wire.MessageEnd))
+                yield from self._end(json.decode_part(item.delta, wire.MessageEnd))
             case _:
                 pass  # ends of blocks, calls and citations, and `debug`, have nothing for a chunk
 
     def _content(self, item: wire.Event) -> Iterator[ChatChunk]:
-        block = json.decode(item.delta, type=wire.ContentDelta).message.content
+        block = json.decode_part(item.delta, wire.ContentDelta).message.content
         if block.thinking:
             yield self._chunk({"reasoning_content": block.thinking}, item.logprobs)
         if block.text:
             yield self._chunk({"content": block.text}, item.logprobs)
 
     def _call(self, item: wire.Event) -> ChatChunk:
-        call = json.decode(item.delta, type=wire.CallStart).message.tool_calls
-        index = self._calls.setdefault(item.index, len(self._calls))
+        call = json.decode_part(item.delta, wire.CallStart).message.tool_calls
+        place = len(self._calls) if item.index is None else item.index
+        index = self._calls[place] = len(self._calls)
         start = make_call_start(index, call.id, call.function.name, call.function.arguments)
         return self._chunk({"tool_calls": [start]})
 
     def _arguments(self, item: wire.Event) -> ChatChunk:
-        if item.index not in self._calls:
+        if not self._calls:
             raise BadWire("a `tool-call-delta` has no `tool-call-start` before it")
-        piece = json.decode(item.delta, type=wire.CallDelta).message.tool_calls.function
-        index = self._calls[item.index]
+        piece = json.decode_part(item.delta, wire.CallDelta).message.tool_calls.function
+        index = self._calls.get(-1 if item.index is None else item.index, len(self._calls) - 1)
         return self._chunk({"tool_calls": [make_call_piece(index, piece.arguments)]})
 
     def _end(self, end: wire.MessageEnd) -> Iterator[ChatChunk]:
         raise_failure(end.finish_reason, end.error)
         self.ended = True
-        yield self._chunk({}, reason=finish_reason(end.finish_reason))
+        yield self._chunk({}, reason=finish_reason(end.finish_reason, self._calls))
         if usage := decode_usage(end.usage):
             yield make_usage_chunk(self._model, usage, **self._more)
 

@@ -1,29 +1,32 @@
 """
-Cohere's responses: the fields that are used are checked, unknown ones are ignored.
+Cohere's responses: unknown fields are ignored, odd ones are read as nothing (`wire.tolerant`).
 
 See https://docs.cohere.com/reference/chat and https://docs.cohere.com/reference/chat-stream.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
+from ...wire.json import AllOrNothing
 
-class Tokens(Struct, frozen=True):
-    """Counts are JSON numbers, which Cohere's own SDK reads as floats."""
-
-    input_tokens: float | None = None
-    output_tokens: float | None = None
+Count: TypeAlias = Annotated[float, Meta(ge=0)]
+"""A JSON number, which Cohere's own SDK reads as a float."""
 
 
-class Usage(Struct, frozen=True):
+class Tokens(AllOrNothing, frozen=True):
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+
+
+class Usage(AllOrNothing, frozen=True):
     """`tokens` is what the model read and wrote, `billed_units` the part that is billed."""
 
     tokens: Tokens | None = None
     billed_units: Tokens | None = None
-    cached_tokens: float | None = None
+    cached_tokens: Count | None = None
 
 
 class Logprob(Struct, frozen=True):
@@ -58,9 +61,9 @@ class Message(Struct, frozen=True):
 
 
 class Response(Struct, frozen=True):
-    id: str
-    finish_reason: str
     message: Message
+    id: str | None = None
+    finish_reason: str | None = None
     usage: Usage | None = None
     logprobs: list[Logprob] | None = None
 
@@ -71,10 +74,10 @@ class Response(Struct, frozen=True):
 class Event(Struct, frozen=True):
     """Any event; the shape of `delta` depends on `type`."""
 
-    type: str
+    type: str = ""
     delta: Raw = Raw(b"{}")
     id: str | None = None
-    index: int = 0
+    index: int | None = None
     logprobs: Logprob | None = None
 
 

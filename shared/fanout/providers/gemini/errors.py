@@ -22,14 +22,14 @@ _KINDS: dict[str, tuple[str, str | None]] = {
 
 
 class Body(Struct, frozen=True):
-    error: wire.Fault
+    error: wire.Fault | None = None
 
 
 def explain(status: int, body: bytes) -> ErrorDetail:
     """Read an error body, or a JSON list of one: a stream without `alt=sse` is a list."""
     bodies = read_error(body, list[Body]) if body.lstrip().startswith(b"[") else None
     found = bodies[0] if bodies else read_error(body, Body)
-    if found is None:
+    if found is None or found.error is None:
         return ErrorDetail(f"HTTP {status}, Google gave no reason")
     return explain_fault(found.error)
 
@@ -57,4 +57,6 @@ def explain_fault(fault: wire.Fault) -> ErrorDetail:
     if any("PerDay" in quota for quota in quotas):
         kind, code = "insufficient_quota", "insufficient_quota"
     delays = [detail.retry_delay for detail in details if detail.retry_delay]
-    return ErrorDetail(fault.message, kind, code=code, retry_after=_seconds(delays))
+    return ErrorDetail(
+        fault.message or "Google gave no reason", kind, code=code, retry_after=_seconds(delays)
+    )

@@ -68,6 +68,9 @@ def decode(response: WireResponse, target: Target) -> ChatCompletion:
     completion = accumulator.completion()
     if not completion["choices"]:
         raise BadWire("the response has no candidates")
+    for choice in completion["choices"]:  # ours: just made
+        calls = choice["message"].get("tool_calls")
+        choice["finish_reason"] = choice["finish_reason"] or finish_reason("", len(calls or ()))
     return completion
 
 
@@ -93,9 +96,9 @@ class ChatDecoder:
 
     def feed(self, event: WireEvent) -> Iterator[ChatChunk]:
         """Yield the event's chunks."""
-        response = json.decode(event.data, type=wire.Response)
+        response = json.decode_tolerant(event.data, wire.Response)
         if response.error:
-            raise WireError(response.error.code, explain_fault(response.error))
+            raise WireError(response.error.http_status, explain_fault(response.error))
         self._model = response.model_version or self._model
         if response.response_id:
             self._response_id = response.response_id
@@ -103,7 +106,7 @@ class ChatDecoder:
         for candidate in response.candidates or _blocked(response.prompt_feedback):
             yield from self._candidate(candidate)
         # Every event may have the usage so far; only the last is sent to the client.
-        self._usage = decode_usage(response.usage_metadata) or self._usage
+        self._usage = decode_usage(response.usage_metadata)
         if self.ended and self._usage:
             yield make_usage_chunk(self._model, self._usage, **self._more)
 
@@ -125,7 +128,7 @@ class ChatDecoder:
 
     def _deltas(self, parts: list[wire.Part], progress: _Progress) -> Iterator[Delta]:
         for part in parts:
-            if part.function_call:
+            if part.function_call and part.function_call.name:
                 call = self._call(part.function_call, part.thought_signature, progress.calls)
                 progress.calls += 1
                 yield {"tool_calls": [call]}
@@ -140,7 +143,8 @@ class ChatDecoder:
 
     def _call(self, call: wire.FunctionCall, signature: str | None, number: int) -> ToolCallDelta:
         # Google sends an object; the client gets the same JSON without its line breaks.
-        arguments = msgspec.json.format(bytes(call.args), indent=-1).decode()
+        is_object = bytes(call.args).startswith(b"{")
+        arguments = msgspec.json.format(bytes(call.args), indent=-1).decode() if is_object else "{}"
         call_id = call.id or make_id(self._response_id, number)
         start = make_call_start(number, call_id, call.name, arguments)
         if signature:
@@ -171,12 +175,19 @@ def finish_reason(reason: str, calls: int) -> FinishReason:
 
 
 def decode_usage(usage: wire.Usage | None) -> Usage | None:
-    """Usage. Thoughts count as completion, results of Google's own tools as prompt."""
-    if usage is None:
+    """
+    Usage. Thoughts count as completion, results of Google's own tools as prompt.
+
+    A prompt is never without tokens: without their number, the usage is unknown.
+    """
+    if usage is None or usage.prompt_token_count is None:
         return None
+    sent = usage.prompt_token_count + usage.tool_use_prompt_token_count
+    if (written := usage.candidates_token_count) is None:
+        written = max(usage.total_token_count - sent - usage.thoughts_token_count, 0)
     return make_usage(
-        usage.prompt_token_count + usage.tool_use_prompt_token_count,
-        usage.candidates_token_count + usage.thoughts_token_count,
+        sent,
+        written + usage.thoughts_token_count,
         cached=usage.cached_content_token_count,
         reasoning=usage.thoughts_token_count,
     )

@@ -1,13 +1,19 @@
 """
 `GenerateContentResponse`: a whole response, or one event of a stream.
 
-The fields that are used are checked, unknown ones are ignored. Google leaves out fields that are
-zero, false or empty. See https://ai.google.dev/api/generate-content.
+Unknown fields are ignored, odd ones are read as nothing (`wire.tolerant`). Google leaves out fields
+that are zero, false or empty. See https://ai.google.dev/api/generate-content.
 """
 
 from __future__ import annotations
 
-from msgspec import Raw, Struct
+from typing import Annotated, TypeAlias
+
+from msgspec import Meta, Raw, Struct
+
+from ...wire.json import AllOrNothing
+
+Count: TypeAlias = Annotated[int, Meta(ge=0)]
 
 
 class FunctionCall(Struct, frozen=True, rename="camel"):
@@ -49,7 +55,7 @@ class Candidate(Struct, frozen=True, rename="camel"):
     content: Content | None = None
     finish_reason: str | None = None
     finish_message: str | None = None
-    index: int = 0
+    index: Count = 0
     logprobs_result: Logprobs | None = None
 
 
@@ -57,18 +63,19 @@ class PromptFeedback(Struct, frozen=True, rename="camel"):
     block_reason: str | None = None
 
 
-class Usage(Struct, frozen=True, rename="camel"):
+class Usage(AllOrNothing, frozen=True, rename="camel"):
     """
     `prompt` includes cached tokens; `candidates` does not include thoughts.
 
     Google's total is the sum of prompt, candidates, tool use and thoughts.
     """
 
-    prompt_token_count: int = 0
-    candidates_token_count: int = 0
-    thoughts_token_count: int = 0
-    cached_content_token_count: int = 0
-    tool_use_prompt_token_count: int = 0
+    prompt_token_count: Count | None = None
+    candidates_token_count: Count | None = None
+    total_token_count: Count = 0
+    thoughts_token_count: Count = 0
+    cached_content_token_count: Count = 0
+    tool_use_prompt_token_count: Count = 0
 
 
 class Violation(Struct, frozen=True, rename="camel"):
@@ -86,10 +93,15 @@ class FaultDetail(Struct, frozen=True, rename="camel"):
 class Fault(Struct, frozen=True, rename="camel"):
     """`google.rpc.Status`; see https://ai.google.dev/gemini-api/docs/troubleshooting."""
 
-    message: str
+    message: str = ""
     code: int = 500
     status: str = ""
     details: list[FaultDetail] | None = None
+
+    @property
+    def http_status(self) -> int:
+        """The status of an error inside a success; 500 if it names none."""
+        return self.code if self.code in range(400, 600) else 500
 
 
 class Response(Struct, frozen=True, rename="camel"):

@@ -1,28 +1,25 @@
 """
-OpenAI's chat completions, request and response.
+OpenAI's chat completions: the request, which is sent field by field, and the codec.
 
-The client already uses this API. So a request is sent field by field, and a response is returned
-unchanged; only its shape is checked. `normalize` has the differences of other vendors' responses.
+The client already uses this API. `response` has the way back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
 from msgspec import Struct, field
 
-from ...schema.chat import ChatChunk, ChatCompletion
 from ...schema.request import ChatRequest
 from ...schema.validation import reject_extensions
 from ...wire import json
-from ...wire.http import WireEvent, WireRequest, WireResponse
+from ...wire.http import WireRequest
 from ...wire.sse import SSEFramer
-from ..base import DEFAULTS, BadWire, Codec, Target, UnsupportedFields, WireError
-from .errors import explain_value, fault_of, status_of
+from ..base import DEFAULTS, Codec, Target, UnsupportedFields
 from .history import MessageRules, fit_messages
+from .response import ChatDecoder, decode
 from .rules import FAMILY_DEFAULTS, MESSAGES, Family, fixed_fields
 
 
@@ -118,117 +115,6 @@ def _drop(
             unsupported.add(name)
     for name in names & HINTS:
         body.pop(name, None)
-
-
-# ---- responses ----
-
-
-class Content(msgspec.Struct, frozen=True):
-    """The fields of a message or a delta that are checked."""
-
-    content: str | list[dict[str, Any]] | None = None
-    tool_calls: list[dict[str, Any]] | None = None
-
-
-class CompletionDetails(msgspec.Struct, frozen=True):
-    reasoning_tokens: int | None = None
-
-
-class Usage(msgspec.Struct, frozen=True):
-    """The fields of usage that are counted."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-    completion_tokens_details: CompletionDetails | None = None
-
-
-class WholeChoice(msgspec.Struct, frozen=True):
-    message: Content
-    index: int = 0
-    finish_reason: str | None = None
-
-
-class Whole(msgspec.Struct, frozen=True):
-    choices: Annotated[list[WholeChoice], msgspec.Meta(min_length=1)]
-    usage: Usage | None = None
-
-
-class PieceChoice(msgspec.Struct, frozen=True):
-    delta: Content
-    index: int = 0
-    finish_reason: str | None = None
-
-
-class Piece(msgspec.Struct, frozen=True):
-    choices: list[PieceChoice]
-    usage: Usage | None = None
-
-
-def read(data: bytes) -> dict[str, Any]:
-    """The provider's JSON object; raises `WireError` for an error with the status of a success."""
-    value = json.decode(data)
-    if not isinstance(value, dict):
-        raise BadWire("the response is not a JSON object")
-    if (fault := fault_of(value)) is not None:
-        raise WireError(status_of(fault), explain_value(fault, "no reason given"))
-    return value
-
-
-def check_whole(value: dict[str, Any]) -> ChatCompletion:
-    """`value` itself, if it has the shape of a response."""
-    msgspec.convert(value, Whole)
-    checked: Any = value
-    completion: ChatCompletion = checked
-    return completion
-
-
-def decode(response: WireResponse, _target: Target) -> ChatCompletion:
-    """The response, unchanged."""
-    return check_whole(read(response.body))
-
-
-class ChatDecoder:
-    """
-    Returns the events of a stream unchanged: each is a chunk already.
-
-    The end is `[DONE]`, or a finish reason of every choice, because some vendors send no `[DONE]`.
-    """
-
-    def __init__(self, _target: Target) -> None:
-        self._done = False
-        self._open: set[int] = set()
-        self._closed: set[int] = set()
-
-    @property
-    def ended(self) -> bool:
-        return self._done or (bool(self._closed) and not self._open)
-
-    def feed(self, event: WireEvent) -> Iterator[ChatChunk]:
-        """Yield the event's chunk, if it is one."""
-        value = self.read(event)
-        if value and "choices" in value:  # without, it is a vendor's own event
-            yield self.take(value)
-
-    def read(self, event: WireEvent) -> dict[str, Any] | None:
-        """The event's JSON object; `None` for `[DONE]` and for a keep-alive, which is empty."""
-        if event.data.startswith(b"[DONE]"):
-            self._done = True
-        elif event.data:
-            return read(event.data)
-        return None
-
-    def take(self, value: dict[str, Any]) -> ChatChunk:
-        """`value` itself, if it has the shape of a chunk; notes which choices it ends."""
-        for choice in msgspec.convert(value, Piece).choices:
-            if choice.finish_reason:
-                self._open.discard(choice.index)
-                self._closed.add(choice.index)
-            elif choice.index not in self._closed:
-                self._open.add(choice.index)
-        piece: Any = value
-        chunk: ChatChunk = piece
-        return chunk
 
 
 def plain_codec(quirks: Quirks) -> Codec:

@@ -7,23 +7,18 @@ to count usage. Each rule looks at the response itself, so no vendor's name is n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 from ...schema.chat import ChatChunk, ChatCompletion
 from ...wire.http import WireEvent, WireResponse
 from ...wire.sse import SSEFramer
-from ..base import Codec, Target, WireError
-from .chat import ChatDecoder, Quirks, check_whole, encode, read
-from .errors import explain_value, status_of
+from ..base import Codec, Target
+from .chat import Quirks, encode
+from .finish import finish_reason
+from .response import ChatDecoder, check_whole, is_chunk, read
 
-FINISHED = frozenset({"content_filter", "function_call", "length", "stop", "tool_calls"})
-# Mistral: docs.mistral.ai/api (`model_length`: the context is full); others are of engines.
-RENAMED = {"model_length": "length", "max_tokens": "length", "max_length": "length"}
-# The generation failed: `error` is Mistral's and OpenRouter's, `abort` vLLM's, and the third
-# DeepSeek's (api-docs.deepseek.com/api/create-chat-completion).
-FAILED = {"error": 502, "abort": 502, "insufficient_system_resource": 503}
 # Groq's and Bedrock's names for OpenAI's tiers; typed clients accept only OpenAI's.
 TIERS = {"on_demand": "default", "standard": "default", "performance": "priority"}
 
@@ -41,12 +36,8 @@ def normalize(value: dict[str, Any], part: str) -> dict[str, Any]:
 
 
 def normalize_choice(choice: dict[str, Any], part: str) -> dict[str, Any]:
-    """A choice with a finish reason of OpenAI's; raises `WireError` if it has failed."""
-    reason = choice.get("finish_reason")
-    if reason is not None and reason not in FINISHED:
-        if reason in FAILED:
-            _fail(choice, reason)
-        reason = RENAMED.get(reason, "stop")  # such as `eos`, `end_turn`
+    """A choice with its reasoning in the right field; raises `WireError` if it has failed."""
+    reason = finish_reason(choice)
     normal = {**choice, part: normalize_content(choice[part]), "finish_reason": reason}
     if part == "delta":
         # Perplexity repeats the whole message so far in each chunk (its `stream_mode: full`).
@@ -54,36 +45,13 @@ def normalize_choice(choice: dict[str, Any], part: str) -> dict[str, Any]:
     return normal
 
 
-def _fail(choice: dict[str, Any], reason: str) -> None:
-    fault = choice.get("error")  # OpenRouter's, inside the choice
-    detail = explain_value(fault, f"the provider stopped with `{reason}`")
-    raise WireError(status_of(fault) if fault else FAILED[reason], detail)
-
-
 def normalize_content(message: dict[str, Any]) -> dict[str, Any]:
     """A message or delta with its text in `content` and its reasoning in `reasoning_content`."""
-    if isinstance(content := message.get("content"), list):
-        message = {**message, **_split(content)}
     # Groq, Cerebras, OpenRouter, Together, Ollama and newer vLLM call it `reasoning`.
     if isinstance(message.get("reasoning"), str) and not message.get("reasoning_content"):
         message = {**message, "reasoning_content": message["reasoning"]}
         del message["reasoning"]
     return message
-
-
-def _split(parts: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mistral's content chunks: `text`, and `thinking` that holds chunks in turn."""
-    inner: list[Any] = []
-    for part in parts:
-        if part.get("type") == "thinking" and isinstance(part.get("thinking"), list):
-            inner += part["thinking"]
-    thinking = _text(inner)
-    return {"content": _text(parts), **({"reasoning_content": thinking} if thinking else {})}
-
-
-def _text(parts: list[Any]) -> str:
-    texts = (part.get("text") for part in parts if isinstance(part, dict))
-    return "".join(text for text in texts if isinstance(text, str))
 
 
 def normalize_usage(usage: dict[str, Any]) -> dict[str, Any]:
@@ -102,9 +70,10 @@ def normalize_usage(usage: dict[str, Any]) -> dict[str, Any]:
 
 def decode(response: WireResponse, _target: Target) -> ChatCompletion:
     """The response, normalized."""
-    value = read(response.body)
-    check_whole(value)
-    return check_whole(normalize(value, "message"))
+    whole: Any = check_whole(read(response.body))
+    normal: Any = normalize(whole, "message")
+    completion: ChatCompletion = normal
+    return completion
 
 
 class NormalizingDecoder:
@@ -117,14 +86,14 @@ class NormalizingDecoder:
     def ended(self) -> bool:
         return self._plain.ended
 
-    def feed(self, event: WireEvent) -> Iterator[ChatChunk]:
-        """Yield the event's chunk, if it is one."""
+    def feed(self, event: WireEvent) -> Iterable[ChatChunk]:
+        """The event's chunk, if it is one."""
         value = self._plain.read(event)
-        if value and "choices" in value:
-            self._plain.take(value)
-            normal: Any = normalize(value, "delta")
-            chunk: ChatChunk = normal
-            yield chunk
+        if not value or not is_chunk(value):
+            return ()
+        taken: Any = self._plain.take(value)
+        normal: Any = normalize(taken, "delta")
+        return (normal,)
 
 
 def make_codec(quirks: Quirks) -> Codec:

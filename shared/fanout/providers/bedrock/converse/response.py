@@ -17,7 +17,7 @@ from ....schema.chat import (
 )
 from ....wire import json
 from ....wire.http import WireResponse
-from ...base import Target, WireError
+from ...base import BadWire, Target, WireError
 from ..models import find_model
 from . import wire
 
@@ -37,12 +37,14 @@ FAILURES = frozenset({"malformed_model_output", "malformed_tool_use"})
 
 def decode(response: WireResponse, target: Target) -> ChatCompletion:
     """A response as a chat completion with one choice."""
-    whole = json.decode(response.body, type=wire.Response)
-    reason = finish_reason(whole.stop_reason)
+    whole = json.decode_tolerant(response.body, wire.Response)
+    if not whole.output.message.content and not whole.stop_reason:
+        raise BadWire("the response has no message")
+    answer = decode_message(whole.output.message)
     return make_completion(
         find_model(target).id,
-        decode_message(whole.output.message),
-        reason,
+        answer,
+        finish_reason(whole.stop_reason, answer.get("tool_calls")),
         decode_usage(whole.usage),
         **tier_of(whole.service_tier),
     )
@@ -76,24 +78,31 @@ def decode_thought(text: str, signature: str | None, redacted: str | None) -> li
     return [{"type": "thinking", "thinking": text, "signature": signature}] if signature else []
 
 
-def decode_usage(usage: wire.Usage) -> Usage:
+def decode_usage(usage: wire.Usage | None) -> Usage | None:
     """
     Converse counts three kinds of prompt tokens; their sum is OpenAI's count.
 
+    `None` if a number is missing or cannot be read.
     https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html
     """
+    if usage is None or usage.input_tokens is None or usage.output_tokens is None:
+        return None
     cached, written = usage.cache_read_input_tokens or 0, usage.cache_write_input_tokens or 0
     sent = usage.input_tokens + cached + written
     return make_usage(sent, usage.output_tokens, cached=cached, written=written)
 
 
-def finish_reason(reason: str) -> FinishReason:
-    """OpenAI's finish reason; `WireError` if the model failed."""
+def finish_reason(reason: str | None, calls: object) -> FinishReason:
+    """
+    OpenAI's finish reason; `WireError` if the model failed.
+
+    Without a reason, it is `tool_calls` if there are `calls`, else `stop`.
+    """
     if reason in FAILURES:
         message = f"the model's response was malformed (`{reason}`)"
         raise WireError(502, ErrorDetail(message, "api_error", None, reason))
-    return FINISH_REASONS.get(reason, "stop")
+    return FINISH_REASONS.get(reason or "", "tool_calls" if calls and not reason else "stop")
 
 
 def tier_of(tier: wire.ServiceTier | None) -> dict[str, str]:
-    return {"service_tier": tier.type} if tier else {}
+    return {"service_tier": tier.type} if tier and tier.type else {}

@@ -45,6 +45,7 @@ class ConverseDecoder:
     def __init__(self, target: Target) -> None:
         self.ended = False
         self._model = find_model(target).id
+        self._latest = 0  # the index of the block that the last event was about
         self._calls: dict[int, _OpenCall] = {}
         self._thoughts: dict[int, _OpenThought] = {}
 
@@ -58,11 +59,12 @@ class ConverseDecoder:
             case wire.BlockStart() as start:
                 yield from self._open(start)
             case wire.BlockDelta(content_block_index=index, delta=piece):
-                yield from self._continue(index, piece)
+                self._latest = self._latest if index is None else index
+                yield from self._continue(self._latest, piece)
             case wire.BlockStop(content_block_index=index):
-                yield from self._close(index)
+                yield from self._close(self._latest if index is None else index)
             case wire.MessageStop(stop_reason=reason):
-                finish = finish_reason(reason)
+                finish = finish_reason(reason, self._calls)
                 self.ended = True
                 yield self._chunk({}, finish)
             case wire.Metadata(usage=usage, service_tier=tier):
@@ -77,7 +79,9 @@ class ConverseDecoder:
         use = start.start.tool_use
         if use is None or use.type is not None:
             return  # an image, or one of the vendor's own tools; OpenAI's API has none of these
-        call = self._calls[start.content_block_index] = _OpenCall(len(self._calls))
+        index = start.content_block_index
+        self._latest = self._latest + 1 if index is None else index
+        call = self._calls[self._latest] = _OpenCall(len(self._calls))
         first = make_call_start(call.index, use.tool_use_id, use.name)
         yield self._chunk({"tool_calls": [first]})
 

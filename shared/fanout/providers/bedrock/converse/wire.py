@@ -1,5 +1,5 @@
 """
-Converse's responses: the fields that are used are checked, unknown ones are ignored.
+Converse's responses: unknown fields are ignored, odd ones are read as nothing (`wire.tolerant`).
 
 Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html and
 …_ConverseStream, and the service's model in botocore, which is newer. A block, or a piece of one,
@@ -8,11 +8,12 @@ is an object with one field, whose name is its type.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from ....wire import json
+from ....wire.json import AllOrNothing
 
 # ---- content blocks ----
 
@@ -62,23 +63,26 @@ class Output(Struct, frozen=True):
     message: Message
 
 
-class Usage(Struct, frozen=True, rename="camel"):
+Count: TypeAlias = Annotated[int, Meta(ge=0)]
+
+
+class Usage(AllOrNothing, frozen=True, rename="camel"):
     """`input_tokens` does not include tokens read from or written to the cache."""
 
-    input_tokens: int
-    output_tokens: int
-    cache_read_input_tokens: int | None = None
-    cache_write_input_tokens: int | None = None
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    cache_read_input_tokens: Count | None = None
+    cache_write_input_tokens: Count | None = None
 
 
 class ServiceTier(Struct, frozen=True):
-    type: str
+    type: str = ""
 
 
 class Response(Struct, frozen=True, rename="camel"):
     output: Output
-    stop_reason: str
-    usage: Usage
+    stop_reason: str | None = None
+    usage: Usage | None = None
     service_tier: ServiceTier | None = None
 
 
@@ -104,8 +108,8 @@ class Start(Struct, frozen=True, rename="camel"):
 class BlockStart(Struct, frozen=True, rename="camel"):
     """The start of a block. Blocks of text and reasoning have none."""
 
-    content_block_index: int
     start: Start
+    content_block_index: int | None = None
 
 
 class InputPiece(Struct, frozen=True):
@@ -125,20 +129,20 @@ class Piece(Struct, frozen=True, rename="camel"):
 
 
 class BlockDelta(Struct, frozen=True, rename="camel"):
-    content_block_index: int
     delta: Piece
+    content_block_index: int | None = None
 
 
 class BlockStop(Struct, frozen=True, rename="camel"):
-    content_block_index: int
+    content_block_index: int | None = None
 
 
 class MessageStop(Struct, frozen=True, rename="camel"):
-    stop_reason: str
+    stop_reason: str | None = None
 
 
 class Metadata(Struct, frozen=True, rename="camel"):
-    usage: Usage
+    usage: Usage | None = None
     service_tier: ServiceTier | None = None
 
 
@@ -157,4 +161,4 @@ _EVENTS: dict[str, type[Event]] = {
 def read_event(kind: str, data: bytes) -> Event | None:
     """An event; `None` for types added to the API since."""
     event = _EVENTS.get(kind)
-    return None if event is None else json.decode(data, type=event)
+    return None if event is None else json.decode_tolerant(data, event)

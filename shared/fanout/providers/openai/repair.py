@@ -1,0 +1,212 @@
+"""
+Repairs responses and chunks that do not have the shape in `views`, field by field.
+
+A field that cannot be read is left out, so it costs nothing but itself; unknown fields stay. Texts
+are never lost: a number is its text, and a list of content parts is the text of its parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from ...wire import json
+from ...wire.tolerant import as_integer, as_text
+from .finish import finish_reason
+from .tool_calls import make_call_id
+from .views import Logprobs, Usage
+
+_TOP_TEXTS = ("id", "model", "service_tier", "system_fingerprint")
+_TEXTS = ("content", "refusal", "reasoning", "reasoning_content")
+_KNOWN = frozenset({*_TEXTS, "role", "tool_calls", "function_call", "audio"})
+_WITH_TEXT = frozenset({"text", "thinking", "reference"})
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+_DETAILS = ("prompt_tokens_details", "completion_tokens_details")
+
+
+def repair(value: dict[str, Any], part: str) -> dict[str, Any]:
+    """A response (`part` is `message`) or a chunk (`delta`) in OpenAI's shape."""
+    fixed = {**value}
+    for name in _TOP_TEXTS:
+        _replace(fixed, name, as_text)
+    _replace(fixed, "created", as_integer)
+    if "usage" in value:
+        fixed["usage"] = repair_usage(value["usage"])
+    given = value.get("choices")
+    found = [given] if isinstance(given, dict) else given if isinstance(given, list) else []
+    readable = [choice for choice in found if isinstance(choice, dict)]
+    if part == "message":
+        readable = [choice for choice in readable if _has_message(choice.get(part))]
+        response_id = fixed.get("id")
+        fixed["choices"] = [_whole(c, i, response_id) for i, c in enumerate(readable)]
+    else:
+        fixed["choices"] = [_piece(choice, i) for i, choice in enumerate(readable)]
+    return fixed
+
+
+def _replace(fields: dict[str, Any], name: str, read: Callable[[Any], Any]) -> None:
+    """Replace our own `fields[name]` by what can be read of it; remove it if nothing can."""
+    if (given := fields.get(name)) is None:
+        return
+    if (value := read(given)) is None:
+        del fields[name]
+    else:
+        fields[name] = value
+
+
+def _has_message(message: Any) -> bool:
+    """Whether at least one field of the message can be read, if only as empty."""
+    return isinstance(message, dict) and not _KNOWN.isdisjoint(repair_message(message))
+
+
+def _whole(choice: dict[str, Any], place: int, response_id: str | None) -> dict[str, Any]:
+    message = {**choice["message"], "role": "assistant"}
+    message = {"content": None, **repair_message(message)}
+    calls = message.get("tool_calls") or ()
+    if calls:
+        message["tool_calls"] = [_whole_call(c, i, response_id) for i, c in enumerate(calls)]
+    if message.get("function_call"):
+        message["function_call"] = _named(message["function_call"])
+    reason = finish_reason(choice) or ("tool_calls" if calls else "stop")
+    return _choice(choice, place) | {"message": message, "finish_reason": reason}
+
+
+def _piece(choice: dict[str, Any], place: int) -> dict[str, Any]:
+    delta = choice.get("delta")
+    fixed = repair_message(delta) if isinstance(delta, dict) else {}
+    piece = _choice(choice, place) | {"delta": fixed}
+    return piece | {"finish_reason": finish_reason(choice)} if "finish_reason" in choice else piece
+
+
+def _choice(choice: dict[str, Any], place: int) -> dict[str, Any]:
+    """A choice with an index and readable log probabilities; its message is repaired apart."""
+    index = _index(choice.get("index"))
+    fixed = {**choice, "index": place if index is None else index}
+    try:
+        msgspec.convert(choice.get("logprobs"), Logprobs | None)
+    except msgspec.ValidationError:
+        fixed["logprobs"] = None
+    return fixed
+
+
+def repair_message(message: dict[str, Any]) -> dict[str, Any]:
+    """A message or delta whose known fields have OpenAI's types."""
+    fixed = {**message}
+    for name in _TEXTS:
+        _replace(fixed, name, _text)
+    _join_content(message, fixed)
+    _replace(fixed, "role", lambda role: "assistant" if role and isinstance(role, str) else None)
+    _replace(fixed, "tool_calls", _calls)
+    _replace(fixed, "function_call", _function)
+    _replace(fixed, "annotations", lambda value: value if isinstance(value, list) else None)
+    _replace(fixed, "audio", lambda value: value if isinstance(value, dict) else None)
+    return fixed
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, dict):
+        value = value.get("text")
+    if isinstance(value, list):
+        return "".join(_text(part) or "" for part in value)
+    return as_text(value)
+
+
+def _join_content(message: dict[str, Any], fixed: dict[str, Any]) -> None:
+    """
+    Set the text and the reasoning of a `content` that is a list of parts.
+
+    Mistral has `text`, `thinking` that holds parts in turn, and `reference`, a number in its text.
+    Parts of other types (an image) are kept in `content_parts`: `content` must be a text for typed
+    clients.
+    """
+    if not isinstance(parts := message.get("content"), list):
+        return
+    found = [part for part in parts if isinstance(part, dict)]
+    thoughts = [part.get("thinking") for part in found if part.get("type") == "thinking"]
+    if thinking := _text(thoughts):
+        fixed["reasoning_content"] = (fixed.get("reasoning_content") or "") + thinking
+    others = [part for part in found if "text" not in part and part.get("type") not in _WITH_TEXT]
+    if others:
+        fixed["content_parts"] = others
+
+
+def _calls(calls: Any) -> list[dict[str, Any]] | None:
+    """Tool calls; `None` if there are none."""
+    found = [calls] if isinstance(calls, dict) else calls if isinstance(calls, list) else []
+    return [_call(call) for call in found if call and isinstance(call, dict)] or None
+
+
+def _call(call: dict[str, Any]) -> dict[str, Any]:
+    fixed = {**call}
+    _replace(fixed, "id", lambda value: as_text(value) or None)
+    _replace(fixed, "type", lambda value: value if isinstance(value, str) else None)
+    _replace(fixed, "index", _index)
+    _replace(fixed, "function", _function)
+    return fixed
+
+
+def _index(value: Any) -> int | None:
+    index = as_integer(value)
+    return None if index is None or index < 0 else index
+
+
+def _function(function: Any) -> dict[str, Any] | None:
+    if not isinstance(function, dict):
+        return None
+    fixed = {**function}
+    _replace(fixed, "name", as_text)
+    _replace(fixed, "arguments", _arguments)
+    return fixed
+
+
+def _arguments(value: Any) -> str | None:
+    """JSON of a call's arguments; some servers send the object itself."""
+    return json.encode(value).decode() if isinstance(value, dict | list) else as_text(value)
+
+
+def _whole_call(call: dict[str, Any], place: int, response_id: str | None) -> dict[str, Any]:
+    """A call of a whole message: with an id, a type and, for a function, a name and arguments."""
+    call_id, kind = call.get("id") or make_call_id(response_id, place), call.get("type")
+    fixed = {**call, "id": call_id, "type": kind or "function"}
+    if fixed["type"] == "function" or fixed.get("function"):
+        fixed["function"] = _named(fixed.get("function") or {})
+    return fixed
+
+
+def _named(function: dict[str, Any]) -> dict[str, Any]:
+    """A function call with both of its fields."""
+    return {name: function.get(name) or "" for name in ("name", "arguments")} | {
+        name: value for name, value in function.items() if value is not None
+    }
+
+
+def repair_usage(usage: Any) -> dict[str, Any] | None:
+    """Usage with numbers that are right; `None` if one cannot be read."""
+    if not isinstance(usage, dict):
+        return None
+    fixed = {**usage}
+    for name in _COUNTS:
+        _replace(fixed, name, as_integer)
+    for name in _DETAILS:
+        if isinstance(details := usage.get(name), dict):
+            fixed[name] = {key: _count(value) for key, value in details.items()}
+    if fixed.get("total_tokens") is None and not _reasoning_of(fixed):
+        # With reasoning, the sum depends on whether the vendor's completion includes it.
+        fixed["total_tokens"] = sum(fixed.get(name) or 0 for name in _COUNTS[:2])
+    try:
+        msgspec.convert(fixed, Usage)
+    except msgspec.ValidationError:
+        return None
+    return fixed
+
+
+def _count(value: Any) -> Any:
+    number = as_integer(value)
+    return value if number is None else number
+
+
+def _reasoning_of(usage: dict[str, Any]) -> Any:
+    details = usage.get("completion_tokens_details")
+    return details.get("reasoning_tokens") if isinstance(details, dict) else None

@@ -1,0 +1,122 @@
+"""
+The shape of OpenAI's responses and chunks, as far as Fanout and typed clients depend on it.
+
+A value that has this shape reaches the client unchanged; `repair` handles any other.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from msgspec import Meta, Struct
+
+from ...schema.chat import FinishReason
+
+Count: TypeAlias = Annotated[int, Meta(ge=0)]
+Index: TypeAlias = Annotated[int, Meta(ge=0)]
+Identifier: TypeAlias = Annotated[str, Meta(min_length=1)]
+
+
+class Function(Struct, frozen=True, gc=False):
+    name: str
+    arguments: str
+
+
+class Call(Struct, frozen=True, gc=False):
+    """A tool call of a whole message. A custom tool's has no `function`."""
+
+    id: Identifier
+    type: Identifier
+    function: Function | None = None
+
+
+class FunctionPiece(Struct, frozen=True, gc=False):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class CallPiece(Struct, frozen=True, gc=False):
+    index: Index
+    id: str | None = None
+    type: str | None = None
+    function: FunctionPiece | None = None
+
+
+class Message(Struct, frozen=True, gc=False):
+    role: Literal["assistant"]
+    content: str | None = None
+    refusal: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: list[Call] | None = None
+    function_call: Function | None = None
+    annotations: list[Any] | None = None
+    audio: dict[str, Any] | None = None
+
+
+class Delta(Struct, frozen=True, gc=False):
+    role: Literal["assistant"] | None = None
+    content: str | None = None
+    refusal: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: list[CallPiece] | None = None
+    function_call: FunctionPiece | None = None
+    annotations: list[Any] | None = None
+    audio: dict[str, Any] | None = None
+
+
+class Logprobs(Struct, frozen=True, gc=False):
+    content: list[Any] | None = None
+    refusal: list[Any] | None = None
+
+
+class PromptDetails(Struct, frozen=True, gc=False):
+    cached_tokens: Count | None = None
+    audio_tokens: Count | None = None
+
+
+class CompletionDetails(Struct, frozen=True, gc=False):
+    reasoning_tokens: Count | None = None
+    audio_tokens: Count | None = None
+
+
+class Usage(Struct, frozen=True, gc=False):
+    """The fields of usage that are counted, priced or summed."""
+
+    prompt_tokens: Count
+    completion_tokens: Count
+    total_tokens: Count
+    prompt_tokens_details: PromptDetails | None = None
+    completion_tokens_details: CompletionDetails | None = None
+
+
+class WholeChoice(Struct, frozen=True, gc=False):
+    message: Message
+    index: Index
+    finish_reason: FinishReason
+    logprobs: Logprobs | None = None
+
+
+class Whole(Struct, frozen=True, gc=False):
+    choices: Annotated[list[WholeChoice], Meta(min_length=1)]
+    id: str | None = None
+    created: int | None = None
+    model: str | None = None
+    usage: Usage | None = None
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+
+
+class PieceChoice(Struct, frozen=True, gc=False):
+    delta: Delta
+    index: Index
+    finish_reason: FinishReason | None = None
+    logprobs: Logprobs | None = None
+
+
+class Piece(Struct, frozen=True, gc=False):
+    choices: list[PieceChoice]
+    id: str | None = None
+    created: int | None = None
+    usage: Usage | None = None
