@@ -41,7 +41,7 @@ The numbers on the right are the HTTP statuses that clients get.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
@@ -219,6 +219,7 @@ class ProviderError(FanoutError):
         self.deployment = deployment
         self.upstream = upstream
         self.retry_after = retry_after
+        self.rate_limits: Mapping[str, float] = {}
         self._detail = replace(detail, message=str(self), code=detail.code or self.code)
         self.status = self._status()
 
@@ -297,6 +298,8 @@ class UnsupportedCountry(PermissionDenied):
 
 
 class RateLimited(ProviderError):
+    """The provider's rate limit is reached; `rate_limits` are those that it named, a minute."""
+
     status = 429
     code = "rate_limit_exceeded"
     cooldown = "now"

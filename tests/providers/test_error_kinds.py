@@ -201,7 +201,7 @@ def test_an_error_body_with_status_200_is_the_same_error(
 
 
 @pytest.mark.parametrize(
-    "start", [lambda *_: b"", lambda vendor, row: text_first(vendor, row)],
+    "start", [lambda *_: b"", text_first],
     ids=["first", "after a text"],
 )  # fmt: skip
 @pytest.mark.parametrize(("vendor", "row"), rows(only_in_body=True))

@@ -124,7 +124,7 @@ def read_error_body(
 
     A status in the body stands in for an unknown one.
     """
-    return _read(status, _decode(body), [text] if text else [], {one.lower() for one in names})
+    return _read(status, decode(body), [text] if text else [], {one.lower() for one in names})
 
 
 def _read(status: int, value: object, texts: list[str], names: set[str]) -> ErrorBody:
@@ -150,7 +150,7 @@ def _walk(value: object, depth: int) -> Iterator[tuple[str, Any]]:
         for name, found in value.items():
             yield name, found
             if name == "raw" and isinstance(found, str):  # OpenRouter: the other vendor's body
-                found = _decode(found.encode())  # noqa: PLW2901
+                found = decode(found.encode())  # noqa: PLW2901
             if name not in _QUOTED:
                 yield from _walk(found, depth - 1)
 
@@ -164,7 +164,8 @@ def _is_status(name: str) -> bool:
     return len(name) == 3 and name.isdecimal() and 400 <= int(name) < 600  # noqa: PLR2004
 
 
-def _decode(body: bytes) -> Any:
+def decode(body: bytes) -> Any:
+    """The body as JSON, or `None`."""
     try:
         return json.decode(body)
     except (MsgspecError, UnicodeDecodeError, RecursionError):

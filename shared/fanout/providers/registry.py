@@ -15,6 +15,7 @@ from .base import Provider
 
 if TYPE_CHECKING:
     from .error_rules import ErrorRule
+    from .rate_limits import RateLimitTable
 
 FOLDERS = ("anthropic", "azure", "bedrock", "cohere", "gemini", "openai", "vertex_ai")
 
@@ -55,6 +56,22 @@ def rules_of(name: str) -> tuple[ErrorRule, ...]:
     except ModuleNotFoundError:
         return ()
     return rules
+
+
+@lru_cache
+def rate_limits_of(name: str) -> RateLimitTable:
+    """Where the provider called `name` has its rate limits; by default, where OpenAI has them."""
+    from .rate_limits import OPENAI
+
+    if name not in FOLDERS:
+        from .row_rate_limits import ROW_RATE_LIMITS
+
+        return ROW_RATE_LIMITS.get(name, OPENAI)
+    try:
+        table: RateLimitTable = import_module(f".{name}.rate_limits", __package__).TABLE
+    except ModuleNotFoundError:
+        return OPENAI
+    return table
 
 
 def split_model(model: str) -> tuple[str, str] | None:

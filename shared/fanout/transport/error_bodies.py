@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import MsgspecError
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from ..config.resolve import Deployment
 from ..errors import (
@@ -37,10 +37,12 @@ from ..providers.error_rules import (
     ErrorBody,
     ErrorKind,
     classify,
+    decode,
     is_about_key,
     read_error_body,
 )
-from ..providers.registry import rules_of
+from ..providers.rate_limits import pause_in_body, read_limits, read_pause
+from ..providers.registry import rate_limits_of, rules_of
 from ..schema.chat import ChatChunk
 from ..schema.pieces import chunks_of
 from ..wire.http import WireEvent, WireResponse
@@ -48,6 +50,7 @@ from .engine import EngineError, Incoming, ProxyRefused
 from .error_mapping import (
     BY_ENGINE_ERROR,
     MAX_ERROR_BODY,
+    MAX_RETRY_AFTER,
     from_engine_error,
     malformed,
     retry_after,
@@ -140,7 +143,7 @@ def _from_wire_error(
     detail = error.detail
     names = [*names, detail.type, detail.code or ""]
     found = read_error_body(error.status, body, text=detail.message, names=names)
-    return _error(deployment, found, detail, key=key)
+    return _with_limits(deployment, _error(deployment, found, detail, key), found, body, {})
 
 
 def _from_body(deployment: Deployment, body: bytes, key: str | None) -> ProviderError:
@@ -149,7 +152,8 @@ def _from_body(deployment: Deployment, body: bytes, key: str | None) -> Provider
     detail = explain(UNKNOWN_STATUS, body)
     if detail.message == explain(UNKNOWN_STATUS, b"").message:
         return malformed(deployment)
-    return _error(deployment, read_error_body(UNKNOWN_STATUS, body), detail, key=key)
+    found = read_error_body(UNKNOWN_STATUS, body)
+    return _with_limits(deployment, _error(deployment, found, detail, key), found, body, {})
 
 
 def from_response(deployment: Deployment, response: WireResponse, key: str | None) -> ProviderError:
@@ -160,7 +164,8 @@ def from_response(deployment: Deployment, response: WireResponse, key: str | Non
     if named and detail.type == "api_error":  # AWS names most error types only in this header
         detail = replace(detail, type=named)
     found = read_error_body(response.status, body, names=[named])
-    return _error(deployment, found, detail, retry_after(response.headers), key)
+    error = _error(deployment, found, detail, key)
+    return _with_limits(deployment, error, found, body, response.headers)
 
 
 def is_key_rejected(deployment: Deployment, response: WireResponse) -> bool:
@@ -185,8 +190,7 @@ def _error(
     deployment: Deployment,
     body: ErrorBody,
     detail: ErrorDetail,
-    after: float | None = None,
-    key: str | None = None,
+    key: str | None,
 ) -> ProviderError:
     status = body.status
     kind = _class_of(deployment, body)
@@ -203,8 +207,35 @@ def _error(
         named = detail.type if detail.type != "api_error" else OPENAI_TYPES[kind]
         detail = replace(detail, type=named, code=kind.code)
     detail = _redacted(detail, (key,) if key else (), deployment.base_url)
-    after = detail.retry_after if after is None else after
-    return kind(deployment, detail, upstream=status, retry_after=after)
+    return kind(deployment, detail, upstream=status, retry_after=detail.retry_after)
+
+
+def _with_limits(
+    deployment: Deployment,
+    error: ProviderError,
+    found: ErrorBody,
+    body: bytes,
+    headers: Mapping[str, str],
+) -> ProviderError:
+    """
+    The error with its pause and, of a rate limit, with the limits that the provider named.
+
+    The pause is that of `Retry-After`, else that of the body, else the reset of the limits.
+    """
+    if (after := retry_after(headers)) is not None:
+        error.retry_after = after
+    if not isinstance(error, RateLimited):
+        return error
+    table, value = rate_limits_of(deployment.provider.name), decode(body)
+    limits = read_limits(headers, table)
+    if table.read_body is not None:
+        limits = limits.or_else(table.read_body(value))
+    error.rate_limits = {name: one for name, one in asdict(limits).items() if one}
+    if error.retry_after is None:
+        after = pause_in_body(value, found.texts)
+        after = read_pause(headers, table) if after is None else after
+        error.retry_after = None if after is None else min(after, MAX_RETRY_AFTER)
+    return error
 
 
 def _class_of(deployment: Deployment, body: ErrorBody) -> type[ProviderError]:

@@ -7,45 +7,38 @@ workers that share the state use them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from functools import cache
 
-from msgspec import Struct
-
 from ...config.resolve import Catalog
 from ...errors import FanoutError
+from ...providers.rate_limits import DAY, LimitKind, Limits, parse_duration, read_limit
 
-MINUTE, DAY = 60.0, 86_400.0
-
-RATE_TOLERANCE = 0.25
-"""By how much the rate that a header implies may differ from a minute's or a day's."""
+__all__ = [
+    "LEARNED_LIMITS_TTL",
+    "Limits",
+    "add_learned",
+    "make_limits",
+    "parse_duration",
+    "read_learned",
+    "read_limit",
+    "weigh_tokens",
+]
 
 LEARNED_LIMITS_TTL = DAY
 """Seconds after which learned limits are no longer used."""
 
-LIMIT_HEADERS = frozenset({"x-ratelimit-limit-requests", "x-ratelimit-limit-tokens"})
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": MINUTE, "h": 3600.0, "d": DAY}
-
-_RPM, _TPM, _LEARNED_AT = "rpm ", "tpm ", "learned "
+_LEARNED_AT = "learned "
+_PREFIXES: Mapping[LimitKind, str] = {
+    "requests": "rpm ",
+    "tokens": "tpm ",
+    "input_tokens": "itpm ",
+    "output_tokens": "otpm ",
+}
 """What the keys of learned limits begin with in a model's state; a deployment's id follows."""
 
-
-class Limits(Struct, frozen=True):
-    """Requests and tokens a minute; `None` means no limit, or an unknown one."""
-
-    requests: float | None = None
-    tokens: float | None = None
-
-    @property
-    def are_known(self) -> bool:
-        """Whether there is a limit on requests or on tokens."""
-        return bool(self.requests or self.tokens)
-
-    def or_else(self, other: Limits) -> Limits:
-        """These limits, completed by the other's where one is unknown."""
-        return Limits(self.requests or other.requests, self.tokens or other.tokens)
+_ALWAYS = frozenset({"requests", "tokens"})
+"""The limits that a state has even if they are unknown, as 0."""
 
 
 def read_learned(state: Mapping[str, float], now: float) -> Limits | None:
@@ -58,7 +51,7 @@ def read_learned(state: Mapping[str, float], now: float) -> Limits | None:
     learned = [found for one in ids if (found := _read_deployment(state, one, now)) is not None]
     if not learned:
         return None
-    return Limits(_sum([one.requests for one in learned]), _sum([one.tokens for one in learned]))
+    return Limits(**{kind: _sum([getattr(one, kind) for one in learned]) for kind in _PREFIXES})
 
 
 def add_learned(
@@ -68,53 +61,39 @@ def add_learned(
     known = _read_deployment(state, deployment_id, now)
     if (merged := limits.or_else(known or Limits())) == known:
         return {**state}
-    entries = {_RPM: merged.requests or 0.0, _TPM: merged.tokens or 0.0, _LEARNED_AT: now}
-    return {**state, **{prefix + deployment_id: value for prefix, value in entries.items()}}
+    entries = {_LEARNED_AT + deployment_id: now}
+    for kind, prefix in _PREFIXES.items():
+        if (value := getattr(merged, kind)) or kind in _ALWAYS:
+            entries[prefix + deployment_id] = value or 0.0
+    return {**state, **entries}
 
 
 def _read_deployment(state: Mapping[str, float], deployment_id: str, now: float) -> Limits | None:
     if now - state.get(_LEARNED_AT + deployment_id, float("-inf")) > LEARNED_LIMITS_TTL:
         return None
-    return Limits(state.get(_RPM + deployment_id) or None, state.get(_TPM + deployment_id) or None)
+    return Limits(
+        **{kind: state.get(prefix + deployment_id) or None for kind, prefix in _PREFIXES.items()}
+    )
 
 
 def _sum(numbers: list[float | None]) -> float | None:
     return sum(number for number in numbers if number) or None
 
 
-def read_limits(headers: Mapping[str, str]) -> Limits:
-    """The limits in the `x-ratelimit-*` headers of a response; empty if it has none."""
-    if LIMIT_HEADERS.isdisjoint(headers):
-        return Limits()
-    return Limits(read_limit(headers, "requests"), read_limit(headers, "tokens"))
-
-
-def read_limit(headers: Mapping[str, str], kind: str) -> float | None:
+def weigh_tokens(limits: Limits, tokens: int, input_tokens: int) -> tuple[float, float]:
     """
-    The limit a minute of `requests` or `tokens`, from the three headers that providers send.
+    The tokens a minute of a model, 0 if unknown, and how many of them a request counts as.
 
-    Some limits count a day (Groq's requests). What has been used, divided by the time until it is
-    available again, shows which. `None` if the headers are incomplete or match neither.
+    Some vendors limit input and output on their own. Then a request counts as the part of the
+    minute that it needs of its scarcest limit.
     """
-    limit, remaining = (
-        headers.get(f"x-ratelimit-{name}-{kind}", "") for name in ("limit", "remaining")
+    parts = (
+        (limits.tokens, tokens),
+        (limits.input_tokens, input_tokens),
+        (limits.output_tokens, tokens - input_tokens),
     )
-    reset = parse_duration(headers.get(f"x-ratelimit-reset-{kind}", ""))
-    if not (limit.isdigit() and remaining.isdigit() and reset) or int(limit) <= int(remaining):
-        return None
-    rate = (int(limit) - int(remaining)) / reset
-    for window in (MINUTE, DAY):
-        if abs(rate * window / int(limit) - 1) <= RATE_TOLERANCE:
-            return int(limit) * MINUTE / window
-    return None
-
-
-def parse_duration(text: str) -> float | None:
-    """The seconds in `1m30s`, `20ms` or `7.66s`; `None` for any other text."""
-    parts = _DURATION.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        return None
-    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    total = limits.tokens or (limits.input_tokens or 0.0) + (limits.output_tokens or 0.0)
+    return total, total * max((amount / limit for limit, amount in parts if limit), default=0.0)
 
 
 def make_limits(catalog: Catalog) -> Callable[[str], Limits]:

@@ -16,7 +16,8 @@ from typing import Protocol, Self
 
 from msgspec import Struct, field
 
-from .limits import MINUTE, Limits, add_learned, read_learned, read_limits
+from ...providers.rate_limits import MINUTE, OPENAI, Limits, RateLimitTable, read_limits
+from .limits import add_learned, read_learned, weigh_tokens
 
 PROBE_TIMEOUT = 5.0
 """
@@ -138,18 +139,22 @@ class Permit(Struct, eq=False):
     """
     Permission for some requests of about `tokens` tokens together; entering it waits for it.
 
-    Set `tokens_used` once the real usage is known: what was not used is refunded at the end.
+    `input_tokens` of them are those of the prompts. Set `tokens_used` once the real usage is known:
+    what was not used is refunded at the end.
     """
 
     limiter: RateLimiter
     model: str
     tokens: int
     requests: int
+    input_tokens: int = 0
     reservations: list[Reservation] = []
     tokens_used: int | None = None
 
     async def __aenter__(self) -> Self:
-        self.reservations = await self.limiter.acquire(self.model, self.tokens, self.requests)
+        self.reservations = await self.limiter.acquire(
+            self.model, self.tokens, self.requests, self.input_tokens
+        )
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -157,8 +162,8 @@ class Permit(Struct, eq=False):
         if kind is None and self.tokens_used is not None:
             for one in self.reservations:
                 if one.kind == "tokens":
-                    unused = self.tokens - self.tokens_used
-                    refund = Reservation("tokens", unused, one.rate, one.burst)
+                    unused = 1 - self.tokens_used / max(1, self.tokens)
+                    refund = Reservation("tokens", one.amount * unused, one.rate, one.burst)
                     await self.limiter.store.refund(self.model, refund)
 
 
@@ -182,22 +187,24 @@ class RateLimiter(Struct):
     responded: dict[str, asyncio.Event] = field(default_factory=dict)
     recorded: set[str] = field(default_factory=set)
 
-    def permit(self, model: str, tokens: int, requests: int = 1) -> Permit:
+    def permit(self, model: str, tokens: int, requests: int = 1, input_tokens: int = 0) -> Permit:
         """
         Returns a permit for so many requests of about so many tokens together.
 
         If the wait for it is cancelled, the reservation is refunded. Entering it raises
         `RateLimitUnavailable` if the store fails.
         """
-        return Permit(self, model, tokens, requests)
+        return Permit(self, model, tokens, requests, input_tokens)
 
-    async def acquire(self, model: str, tokens: int, requests: int) -> list[Reservation]:
+    async def acquire(
+        self, model: str, tokens: int, requests: int, input_tokens: int = 0
+    ) -> list[Reservation]:
         """Wait until the requests may start, and return what was reserved."""
         while True:
             if (await self.limits(model)).are_known:
                 async with self.locks.setdefault(model, asyncio.Lock()):
                     limits = await self.limits(model)
-                    if reservations := self._reservations(limits, tokens, requests):
+                    if reservations := self._reservations(limits, tokens, requests, input_tokens):
                         await self._reserve(model, reservations)
                         return reservations
             # All wait for a pause at the same time, and after it limits may be known.
@@ -240,10 +247,13 @@ class RateLimiter(Struct):
             raise
         return pause > 0
 
-    def _reservations(self, limits: Limits, tokens: int, requests: int) -> list[Reservation]:
+    def _reservations(
+        self, limits: Limits, tokens: int, requests: int, input_tokens: int
+    ) -> list[Reservation]:
+        all_tokens, weight = weigh_tokens(limits, tokens, input_tokens)
         wanted = (
             ("requests", float(requests), limits.requests),
-            ("tokens", float(tokens), limits.tokens),
+            ("tokens", weight, all_tokens),
         )
         return [
             Reservation(
@@ -262,13 +272,23 @@ class RateLimiter(Struct):
         if configured.requests and configured.tokens:
             return configured
         with _store_errors(model):
-            return configured.or_else(
-                await self.store.learned_limits(model, self.now()) or Limits()
-            )
+            learned = await self.store.learned_limits(model, self.now()) or Limits()
+        if configured.tokens:
+            learned = Limits(learned.requests)
+        return configured.or_else(learned)
 
-    def record_headers(self, model: str, deployment_id: str, headers: Mapping[str, str]) -> None:
-        """Share the limits in the `x-ratelimit-*` headers of a deployment's response."""
-        limits = read_limits(headers)
+    def record_headers(
+        self,
+        model: str,
+        deployment_id: str,
+        headers: Mapping[str, str],
+        table: RateLimitTable = OPENAI,
+    ) -> None:
+        """Share the limits in the headers of a deployment's response; `table` has their names."""
+        self.record_limits(model, deployment_id, read_limits(headers, table))
+
+    def record_limits(self, model: str, deployment_id: str, limits: Limits) -> None:
+        """Share the limits of a deployment."""
         if limits != Limits() or deployment_id not in self.recorded:
             self.recorded.add(deployment_id)
             self.store.record_limits(model, deployment_id, limits, self.now())

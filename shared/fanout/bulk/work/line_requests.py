@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from ...config.resolve import Catalog, is_allowed
 from ...errors import AllFailed, FanoutError, Forbidden, RateLimited, RequestError
 from ...gateway.gateway import Context, Gateway
+from ...providers.registry import rate_limits_of
 from ...routing.leg import Leg, Outcome
 from ...schema.fanout import FanOutRequest, parse_request
 from ...telemetry.observers import Observer
@@ -54,7 +55,7 @@ def make_line_sender(
             for name in request.models:
                 expected = output_tokens.get(name, max_tokens(sent.line) or DEFAULT_OUTPUT_TOKENS)
                 tokens = round(input_tokens + conversations * expected)
-                permit = limiter.permit(name, tokens, conversations)
+                permit = limiter.permit(name, tokens, conversations, round(input_tokens))
                 permits[name] = await stack.enter_async_context(permit)
             try:
                 return (await gateway.chat(request, context)).body
@@ -113,7 +114,11 @@ class _CallWatcher:
         self._calls.refused += isinstance(error, RateLimited)
         self._concurrency.ended(leg, outcome, error)
         if leg.headers and leg.deployment:
-            self._limiter.record_headers(leg.model, leg.deployment.id, leg.headers)
+            table = rate_limits_of(leg.deployment.provider.name)
+            self._limiter.record_headers(leg.model, leg.deployment.id, leg.headers, table)
+        if isinstance(error, RateLimited) and error.rate_limits and leg.deployment:
+            limits = Limits(**error.rate_limits)
+            self._limiter.record_limits(leg.model, leg.deployment.id, limits)
         if leg.usage:
             used = self.tokens.get(leg.model, 0)
             self.tokens[leg.model] = used + leg.usage["total_tokens"]
