@@ -34,6 +34,13 @@ def grant_bedrock(role: iam.Role, models: Sequence[BedrockModel]) -> None:
         acknowledge(role, dict.fromkeys(rules, WILDCARD_REASON))
 
 
+def grant_roles(role: iam.Role, arns: Sequence[str]) -> None:
+    """Allow `role` to assume the roles that deployments are called with."""
+    if arns:
+        statement = iam.PolicyStatement(actions=["sts:AssumeRole"], resources=[*arns])
+        role.add_to_policy(statement)
+
+
 def _statements(stack: cdk.Stack, models: Sequence[BedrockModel]) -> Iterator[iam.PolicyStatement]:
     """Yield a statement for the named models, and one for the models behind profiles' ARNs."""
     names: list[str] = []

@@ -23,7 +23,17 @@ from .props import ContextError
 
 SHARED = Path(__file__).parent.parent / "shared"
 REFERENCE = re.compile(r"^os\.environ/([A-Za-z_][A-Za-z0-9_]*)$")
-SECRET_KEYS = frozenset({"api_key", "master_key", "key", "vertex_credentials"})
+SECRET_KEYS = frozenset(
+    {
+        "api_key",
+        "master_key",
+        "key",
+        "aws_access_key_id",
+        "aws_secret_access_key",
+        "aws_session_token",
+        "vertex_credentials",
+    }
+)
 LITERAL_KEY = "(literal)"
 """The name that `fanout check` prints for a key that is written into the config."""
 

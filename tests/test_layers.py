@@ -69,8 +69,9 @@ DOORS = {
 PURE = """
     bulk/input/bloom_filter  bulk/input/lines  bulk/input/planner  bulk/input/splitter
     bulk/pacing/adaptive_concurrency  bulk/pacing/limits
-    bulk/service/records  bulk/totals  config/connection  config/entries
-    config/fields  config/google  config/litellm  config/model  config/resolve  config/routes
+    bulk/service/records  bulk/totals  config/connection
+    config/deployment  config/edits  config/entries  config/fields  config/google  config/litellm
+    config/model  config/resolve  config/routes
     config/unknown_keys  errors
     gateway/combine  gateway/interleave  gateway/report
     library/inputs  library/json_object  library/options  library/structured_output  library/types

@@ -7,7 +7,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from ..bedrock import grant_bedrock
+from ..bedrock import grant_bedrock, grant_roles
 from ..config import GatewayConfig
 from ..lambda_settings import ARCHITECTURES, RUNTIMES, function_environment, reserved
 from ..logs import log_group
@@ -32,6 +32,7 @@ class ApiFunction(Construct):
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         self.log.grant_write(self.role)
         grant_bedrock(self.role, config.bedrock_models)
+        grant_roles(self.role, config.roles)
         self.function = lambda_.Function(
             self,
             "Function",

@@ -7,7 +7,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from ..bedrock import grant_bedrock
+from ..bedrock import grant_bedrock, grant_roles
 from ..config import GatewayConfig
 from ..lambda_settings import ARCHITECTURES, RUNTIMES, function_environment, reserved
 from ..logs import log_group
@@ -107,3 +107,4 @@ class JobFunctions(Construct):
         storage.grant_files(self.finish.role, read="files/ jobs/", write="files/ jobs/ outbox/")
         secrets.grant_read(self.work.role)
         grant_bedrock(self.work.role, config.bedrock_models)
+        grant_roles(self.work.role, config.roles)

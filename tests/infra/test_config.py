@@ -141,3 +141,21 @@ def test_a_config_that_the_gateway_would_reject_is_rejected_at_synth(tmp_path: P
 def test_the_config_of_this_project_can_be_deployed() -> None:
     config = read_config(ROOT / "config.aws.yaml", {})
     assert config.other_keys == ("ANTHROPIC_API_KEY", "GROQ_API_KEY", "OPENAI_API_KEY")
+
+
+NOVA = "model: bedrock/amazon.nova-lite-v1:0, aws_region_name: eu-west-1"
+OWN = "aws_access_key_id: os.environ/OWN_ID, aws_secret_access_key: os.environ/OWN_SECRET"
+
+
+def test_a_deployments_own_aws_keys_are_secrets_and_need_no_right(tmp_path: Path) -> None:
+    model = f"- {{model_name: a, litellm_params: {{{NOVA}, {OWN}}}}}"
+    config = read(f"model_list:\n{model}\n{MASTER}", tmp_path)
+    assert config.other_keys == ("OWN_ID", "OWN_SECRET")
+    assert (config.bedrock_models, config.roles) == ((), ())
+
+
+def test_a_deployments_role_is_to_be_assumed(tmp_path: Path) -> None:
+    role = "arn:aws:iam::111122223333:role/bedrock"
+    model = f"- {{model_name: a, litellm_params: {{{NOVA}, aws_role_name: '{role}'}}}}"
+    config = read(f"model_list:\n{model}\n{MASTER}", tmp_path)
+    assert (config.bedrock_models, config.roles) == ((), (role,))

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from fanout.config.deployment import make_deployment
 from fanout.config.model import ModelParams
-from fanout.config.resolve import make_deployment
 from fanout.errors import Malformed, ProviderError
 from fanout.gateway.factory import make_transport
 from fanout.schema.accumulator import ChunkAccumulator

@@ -8,7 +8,8 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from ..config.resolve import Catalog, Deployment
+from ..config.deployment import Deployment
+from ..config.resolve import Catalog
 from ..providers import registry
 from ..providers.base import GoogleToken, SigV4
 from ..secret import Secret
@@ -25,7 +26,12 @@ class KeyStatus(Struct, frozen=True):
 
 
 class DeploymentSummary(Struct, frozen=True, omit_defaults=True):
-    """One deployment. `place` are its project and its location on Google Cloud."""
+    """
+    One deployment.
+
+    `place` are its project and its location on Google Cloud, `role` is the AWS role that is assumed
+    to call it.
+    """
 
     name: str
     provider: str
@@ -37,6 +43,7 @@ class DeploymentSummary(Struct, frozen=True, omit_defaults=True):
     defaults: Mapping[str, Any]
     fallbacks: tuple[str, ...]
     place: Mapping[str, str] = field(default_factory=dict)
+    role: str = ""
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -46,11 +53,7 @@ class DeploymentSummary(Struct, frozen=True, omit_defaults=True):
 
 def summarize(catalog: Catalog) -> list[DeploymentSummary]:
     """Every deployment, in the config's order."""
-    return [
-        _summarize_deployment(deployment, catalog)
-        for group in catalog.groups.values()
-        for deployment in group
-    ]
+    return [_summarize_deployment(deployment, catalog) for deployment in catalog.deployments]
 
 
 def _summarize_deployment(deployment: Deployment, catalog: Catalog) -> DeploymentSummary:
@@ -67,16 +70,17 @@ def _summarize_deployment(deployment: Deployment, catalog: Catalog) -> Deploymen
         provider=provider.name,
         model=deployment.target.model,
         api_base=deployment.base_url,
-        keys=(*map(key_status, deployment.keys), *_credentials(deployment)),
+        keys=(*map(key_status, deployment.own_keys), *_credentials(deployment)),
         auth=_auth(deployment),
         limits={name: value for name, value in limits.items() if value is not None},
         defaults=deployment.defaults,
-        fallbacks=catalog.fallbacks.get(deployment.name, ()),
+        fallbacks=catalog.routes.fallbacks_of(deployment.name),
         place={
             name: deployment.target.options[f"vertex_{name}"]
             for name in ("project", "location")
             if isinstance(provider.auth, GoogleToken)
         },
+        role=deployment.additions.aws.role or "" if deployment.additions.aws else "",
     )
 
 
@@ -87,7 +91,7 @@ def _auth(deployment: Deployment) -> str:
     `aws` or `google` for the credentials of that cloud, `optional` if no key is required, else
     `key`.
     """
-    if isinstance(deployment.provider.auth, SigV4) and not deployment.keys:
+    if isinstance(deployment.provider.auth, SigV4) and not deployment.own_keys:
         return "aws"
     if isinstance(deployment.provider.auth, GoogleToken) and not deployment.keys:
         return "google"

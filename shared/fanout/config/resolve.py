@@ -7,26 +7,16 @@ Pure: a config and an environment in, a `Catalog` out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from ..errors import ConfigError, ConfigProblems, KeyPath, Problem, UnknownModel
 from ..providers import registry
-from ..providers.base import GoogleToken, Provider, SigV4, Target
 from ..secret import HiddenRepr, Secret
-from .connection import (
-    NONE,
-    Additions,
-    AWSLogin,
-    base_url,
-    extra_body,
-    extra_headers,
-    provider_options,
-)
+from .deployment import Deployment, make_deployment, secret
 from .entries import Entry, read_entries
-from .load import Checked, reference
+from .load import Checked
 from .model import ConfigFile, GeneralSettings, ModelParams, Strategy
 from .routes import Names, Routes, Wildcard, resolve_routes
 
@@ -36,43 +26,6 @@ DEFAULT_TIMEOUT = 600.0
 DEFAULT_ALLOWED_FAILS = 3
 DEFAULT_COOLDOWN = 5.0
 """LiteLLM's defaults."""
-
-DEFAULT_RETRIES = 2
-"""Retries per model name: the default of LiteLLM's router and of the OpenAI SDK."""
-
-DEFAULT_STREAM_TIMEOUT = 600.0
-"""
-Seconds that a stream may be silent, before its headers or between two pieces: the OpenAI SDK's read
-timeout. A reasoning model may send nothing for minutes before its first content.
-"""
-
-
-class Deployment(Struct, frozen=True):
-    """
-    One resolved entry of `model_list`: which provider, URL, model and keys.
-
-    `credentials` are Google's: the path of a JSON file, or its JSON; `None` for the default ones.
-    """
-
-    id: str
-    name: str
-    provider: Provider
-    target: Target
-    base_url: str
-    keys: tuple[Secret, ...] = ()
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    weight: float = 1.0
-    rpm: int | None = None
-    tpm: int | None = None
-    max_parallel: int | None = None
-    timeout: float | None = None
-    stream_timeout: float = DEFAULT_STREAM_TIMEOUT
-    retries: int = DEFAULT_RETRIES
-    input_price: float | None = None
-    output_price: float | None = None
-    has_weight: bool = False
-    additions: Additions = NONE
-    credentials: Secret | None = None
 
 
 class ClientKey(Struct, frozen=True):
@@ -112,14 +65,23 @@ class Catalog(HiddenRepr, frozen=True):
     @property
     def secret_names(self) -> list[str]:
         """The names of keys without a text, which must be looked up."""
-        deployments = [d for group in self.groups.values() for d in group]
-        samples = [_sample(one, self.env) for one in self.routes.wildcards]
-        deployments += [sample for sample in samples if sample is not None]
-        keys = [key for d in deployments for key in d.keys]
-        keys += [key for d in deployments if d.additions.aws for key in d.additions.aws.secrets]
+        deployments = self.deployments
+        keys = [key for deployment in deployments for key in deployment.own_keys]
         keys += [d.credentials for d in deployments if d.credentials]
         keys += [client.secret for client in self.client_keys if client.secret]
         return sorted({key.name for key in keys if not key.is_known})
+
+    @property
+    def deployments(self) -> list[Deployment]:
+        """Every deployment, and one for each wildcard of one provider; its model has the `*`."""
+        found = [deployment for group in self.groups.values() for deployment in group]
+        samples = [_sample(wildcard, self.env) for wildcard in self.routes.wildcards]
+        return [*found, *(sample for sample in samples if sample is not None)]
+
+    def has(self, name: str) -> bool:
+        """Whether the config has this name."""
+        known = name in self.groups or name in self.routes.aliases or name in self.routes.sets
+        return known or bool(self.routes.matching(name))
 
     @property
     def listed(self) -> list[str]:
@@ -251,112 +213,6 @@ def _sample(wildcard: Wildcard, env: Mapping[str, str]) -> Deployment | None:
     if not _is_fixed(wildcard):
         return None
     return make_deployment(wildcard.name, wildcard.params, wildcard.defaults, env, wildcard.number)
-
-
-def make_deployment(
-    name: str,
-    params: ModelParams,
-    defaults: Mapping[str, Any],
-    env: Mapping[str, str],
-    number: str = "0",
-) -> Deployment:
-    """One deployment from its parameters; `name` is the model name that clients write."""
-    split = registry.split_model(params.model)
-    if split is None and params.api_base:
-        split = ("openai", params.model)  # any server with OpenAI's API
-    if split is None:
-        raise ConfigError(
-            f"`{params.model}` has no known provider: write `provider/model` with one of "
-            f"{', '.join(registry.names())}, or set `api_base`"
-        )
-    provider, model = registry.find(split[0]), split[1]
-    if model.startswith("responses/"):
-        raise ConfigError(
-            f"`{params.model}`: there is no Responses API here; write "
-            f"`{split[0]}/{model.removeprefix('responses/')}`"
-        )
-    google, credentials = _google(provider, params, env)
-    options: Mapping[str, str] = {**provider_options(params, env), **google}
-    if provider.complete:
-        options = provider.complete(model, options)
-    additions = _additions(provider, params, env)
-    return Deployment(
-        id=f"{name}#{number}",
-        name=name,
-        provider=provider,
-        target=Target(name, model, bool(params.drop_params), options),
-        base_url=base_url(provider, params, options, env),
-        keys=_keys(provider, params, env) if additions.aws is None else (),
-        defaults=defaults,
-        weight=1.0 if params.weight is None else params.weight,
-        rpm=params.rpm,
-        tpm=params.tpm,
-        max_parallel=params.max_parallel_requests,
-        timeout=params.timeout,
-        stream_timeout=params.stream_timeout or DEFAULT_STREAM_TIMEOUT,
-        retries=DEFAULT_RETRIES if params.num_retries is None else params.num_retries,
-        input_price=params.input_cost_per_token,
-        output_price=params.output_cost_per_token,
-        has_weight=params.weight is not None,
-        additions=additions,
-        credentials=credentials,
-    )
-
-
-def _google(
-    provider: Provider, params: ModelParams, env: Mapping[str, str]
-) -> tuple[Mapping[str, str], Secret | None]:
-    """The options and the credentials of a deployment on Google Cloud."""
-    if not isinstance(provider.auth, GoogleToken):
-        return {}, None
-    from .google import google_credentials, google_options
-
-    return google_options(params, env), google_credentials(params, env)
-
-
-def _additions(provider: Provider, params: ModelParams, env: Mapping[str, str]) -> Additions:
-    headers = extra_headers(provider, params.extra_headers, params.organization)
-    body, aws = extra_body(params.extra_body), _aws_login(params, env)
-    if aws and not isinstance(provider.auth, SigV4):
-        raise ConfigError(f"`{provider.name}` is not called with AWS credentials")
-    return Additions(headers, body, aws) if headers or body or aws else NONE
-
-
-def _aws_login(params: ModelParams, env: Mapping[str, str]) -> AWSLogin | None:
-    access, private = params.aws_access_key_id, params.aws_secret_access_key
-    if bool(access) != bool(private):
-        absent = "aws_secret_access_key" if access else "aws_access_key_id"
-        raise ConfigError(f"`{absent}` is missing: AWS credentials are a pair")
-    if not (access or params.aws_profile_name or params.aws_role_name):
-        return None
-    token = params.aws_session_token
-    return AWSLogin(
-        access_key=secret(access, env) if access else None,
-        secret_key=secret(private, env) if private else None,
-        session_token=secret(token, env) if token else None,
-        profile=params.aws_profile_name,
-        role=params.aws_role_name,
-        session_name=params.aws_session_name or "fanout",
-        external_id=params.aws_external_id,
-    )
-
-
-def _keys(provider: Provider, params: ModelParams, env: Mapping[str, str]) -> tuple[Secret, ...]:
-    given = [params.api_key] if isinstance(params.api_key, str) else params.api_key or []
-    if written := [value for value in given if value]:
-        return tuple(secret(value, env) for value in written)
-    for name in provider.keys:
-        if env.get(name):
-            return (Secret(name, env[name]),)
-    if provider.key_optional or isinstance(provider.auth, SigV4 | GoogleToken):
-        return ()
-    return (Secret(provider.keys[0]),)
-
-
-def secret(value: str, env: Mapping[str, str]) -> Secret:
-    """The secret of an `os.environ/NAME`, or of a literal key."""
-    name = reference(value)
-    return Secret(name, env.get(name) or None) if name else Secret("(literal)", value)
 
 
 def _client_keys(

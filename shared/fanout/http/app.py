@@ -263,7 +263,7 @@ def _known_models(exchange: Exchange, error: Exception | None) -> tuple[str, ...
     names = exchange.request.models if exchange.request else ()
     if not isinstance(error, UnknownModel | Forbidden):
         return names
-    return tuple(name for name in names if name in exchange.gateway.catalog.groups)
+    return tuple(name for name in names if exchange.gateway.catalog.has(name))
 
 
 def _request_id(headers: Mapping[str, str]) -> str:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from ..config.deployment import Deployment, make_deployment
 from ..config.model import ModelParams
-from ..config.resolve import Deployment, make_deployment
 from ..config.unknown_keys import DEFAULTABLE, is_litellms, param_problem
 from ..errors import ConfigError, RequestError
 from ..providers import registry

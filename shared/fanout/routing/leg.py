@@ -12,7 +12,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from msgspec import UNSET, Struct, field
 
-from ..config.resolve import Deployment
+from ..config.deployment import Deployment
 from ..errors import FanoutError, ProviderError
 from ..schema.chat import Usage
 from ..schema.fanout import Mode

@@ -13,8 +13,8 @@ from contextlib import AbstractAsyncContextManager
 
 from msgspec import Struct, field
 
+from ..config.deployment import Deployment
 from ..config.model import Strategy
-from ..config.resolve import Deployment
 from ..errors import ProviderError
 
 LATENCIES = 10

@@ -23,7 +23,8 @@ from typing import TypeAlias, TypeVar
 from msgspec.structs import replace
 
 from ..concurrency import optional_timeout
-from ..config.resolve import Catalog, Deployment
+from ..config.deployment import Deployment
+from ..config.resolve import Catalog
 from ..errors import (
     ErrorDetail,
     FanoutError,

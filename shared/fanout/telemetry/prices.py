@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Struct, field
 
-from ..config.resolve import Deployment
+from ..config.deployment import Deployment
 
 LISTS = Path(__file__).parent / "price_lists"
 MILLION = 1_000_000

@@ -16,7 +16,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from ..concurrency import MemoryBudget
-from ..config.resolve import Deployment
+from ..config.deployment import Deployment
 from ..errors import Malformed, Refused
 from ..providers.base import BadWire, WireError
 from ..schema.chat import ChatChunk, ChatCompletion

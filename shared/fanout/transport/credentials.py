@@ -12,7 +12,7 @@ from typing import Protocol, assert_never
 from msgspec import Struct
 
 from ..config.connection import AWSLogin
-from ..config.resolve import Deployment
+from ..config.deployment import Deployment
 from ..errors import MissingKey
 from ..providers.base import Bearer, GoogleToken, Header, SigV4
 from ..secret import HiddenRepr, Secret

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import MsgspecError
 from msgspec.structs import asdict, replace
 
-from ..config.resolve import Deployment
+from ..config.deployment import Deployment
 from ..errors import (
     Broken,
     ContentFiltered,

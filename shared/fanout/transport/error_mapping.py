@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import isnan
 
-from ..config.resolve import Deployment
+from ..config.deployment import Deployment
 from ..errors import (
     Broken,
     ErrorDetail,

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from fanout.config.deployment import Deployment
 from fanout.config.load import check
-from fanout.config.resolve import Catalog, Deployment, resolve
+from fanout.config.resolve import Catalog, resolve
 from fanout.errors import ConfigError
 
 

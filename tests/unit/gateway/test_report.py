@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 from fanout.concurrency import Cancelled, Failure, RaceOutcome, Success
+from fanout.config.deployment import Deployment, make_deployment
 from fanout.config.model import ModelParams
-from fanout.config.resolve import Deployment, make_deployment
 from fanout.errors import ErrorDetail, RateLimited
 from fanout.gateway.report import make_report
 from fanout.routing.leg import Leg

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from fanout.config.deployment import make_deployment
 from fanout.config.model import ModelParams
-from fanout.config.resolve import make_deployment
 from fanout.errors import ErrorDetail, Overloaded, RateLimited
 from fanout.routing.retry_policy import RetryPolicy
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from fanout.config.deployment import Deployment, make_deployment
 from fanout.config.model import ModelParams, Strategy
-from fanout.config.resolve import Deployment, make_deployment
 from fanout.errors import Broken, ErrorDetail
 from fanout.routing.load_balancing import LATENCIES, DeploymentGroup
 

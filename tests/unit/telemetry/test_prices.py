@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from genai_prices import Usage, calc_price
 
-from fanout.config.resolve import Deployment
+from fanout.config.deployment import Deployment
 from fanout.telemetry.prices import LISTS, cost_of, prices_of
 from scripts.make_prices import lists
 from tests.unit.config.sections import deployment

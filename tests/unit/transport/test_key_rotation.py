@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from fanout.config.deployment import Deployment, make_deployment
 from fanout.config.model import ModelParams
-from fanout.config.resolve import Deployment, make_deployment
 from fanout.errors import MissingKey
 from fanout.gateway.factory import make_transport
 from fanout.schema.validation import parse_chat

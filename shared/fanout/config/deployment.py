@@ -1,0 +1,173 @@
+"""One deployment: which provider, address, model and keys, and what is added to its calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct, field
+
+from ..errors import ConfigError
+from ..providers import registry
+from ..providers.base import GoogleToken, Provider, SigV4, Target
+from ..secret import Secret
+from .connection import (
+    NONE,
+    Additions,
+    AWSLogin,
+    base_url,
+    extra_body,
+    extra_headers,
+    provider_options,
+)
+from .load import reference
+from .model import ModelParams
+
+DEFAULT_RETRIES = 2
+"""Retries per model name: the default of LiteLLM's router and of the OpenAI SDK."""
+
+DEFAULT_STREAM_TIMEOUT = 600.0
+"""
+Seconds that a stream may be silent, before its headers or between two pieces: the OpenAI SDK's read
+timeout. A reasoning model may send nothing for minutes before its first content.
+"""
+
+
+class Deployment(Struct, frozen=True):
+    """
+    One resolved entry of `model_list`: which provider, URL, model and keys.
+
+    `credentials` are Google's: the path of a JSON file, or its JSON; `None` for the default ones.
+    """
+
+    id: str
+    name: str
+    provider: Provider
+    target: Target
+    base_url: str
+    keys: tuple[Secret, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    weight: float = 1.0
+    rpm: int | None = None
+    tpm: int | None = None
+    max_parallel: int | None = None
+    timeout: float | None = None
+    stream_timeout: float = DEFAULT_STREAM_TIMEOUT
+    retries: int = DEFAULT_RETRIES
+    input_price: float | None = None
+    output_price: float | None = None
+    has_weight: bool = False
+    additions: Additions = NONE
+    credentials: Secret | None = None
+
+    @property
+    def own_keys(self) -> tuple[Secret, ...]:
+        """The keys, and those of the deployment's own AWS credentials."""
+        aws = self.additions.aws
+        return self.keys if aws is None else (*self.keys, *aws.secrets)
+
+
+def make_deployment(
+    name: str,
+    params: ModelParams,
+    defaults: Mapping[str, Any],
+    env: Mapping[str, str],
+    number: str = "0",
+) -> Deployment:
+    """One deployment from its parameters; `name` is the model name that clients write."""
+    split = registry.split_model(params.model)
+    if split is None and params.api_base:
+        split = ("openai", params.model)  # any server with OpenAI's API
+    if split is None:
+        raise ConfigError(
+            f"`{params.model}` has no known provider: write `provider/model` with one of "
+            f"{', '.join(registry.names())}, or set `api_base`"
+        )
+    provider, model = registry.find(split[0]), split[1]
+    if model.startswith("responses/"):
+        raise ConfigError(
+            f"`{params.model}`: there is no Responses API here; write "
+            f"`{split[0]}/{model.removeprefix('responses/')}`"
+        )
+    google, credentials = _google(provider, params, env)
+    options: Mapping[str, str] = {**provider_options(params, env), **google}
+    if provider.complete:
+        options = provider.complete(model, options)
+    additions = _additions(provider, params, env)
+    return Deployment(
+        id=f"{name}#{number}",
+        name=name,
+        provider=provider,
+        target=Target(name, model, bool(params.drop_params), options),
+        base_url=base_url(provider, params, options, env),
+        keys=_keys(provider, params, env) if additions.aws is None else (),
+        defaults=defaults,
+        weight=1.0 if params.weight is None else params.weight,
+        rpm=params.rpm,
+        tpm=params.tpm,
+        max_parallel=params.max_parallel_requests,
+        timeout=params.timeout,
+        stream_timeout=params.stream_timeout or DEFAULT_STREAM_TIMEOUT,
+        retries=DEFAULT_RETRIES if params.num_retries is None else params.num_retries,
+        input_price=params.input_cost_per_token,
+        output_price=params.output_cost_per_token,
+        has_weight=params.weight is not None,
+        additions=additions,
+        credentials=credentials,
+    )
+
+
+def _google(
+    provider: Provider, params: ModelParams, env: Mapping[str, str]
+) -> tuple[Mapping[str, str], Secret | None]:
+    """The options and the credentials of a deployment on Google Cloud."""
+    if not isinstance(provider.auth, GoogleToken):
+        return {}, None
+    from .google import google_credentials, google_options
+
+    return google_options(params, env), google_credentials(params, env)
+
+
+def _additions(provider: Provider, params: ModelParams, env: Mapping[str, str]) -> Additions:
+    headers = extra_headers(provider, params.extra_headers, params.organization)
+    body, aws = extra_body(params.extra_body), _aws_login(params, env)
+    if aws and not isinstance(provider.auth, SigV4):
+        raise ConfigError(f"`{provider.name}` is not called with AWS credentials")
+    return Additions(headers, body, aws) if headers or body or aws else NONE
+
+
+def _aws_login(params: ModelParams, env: Mapping[str, str]) -> AWSLogin | None:
+    access, private = params.aws_access_key_id, params.aws_secret_access_key
+    if bool(access) != bool(private):
+        absent = "aws_secret_access_key" if access else "aws_access_key_id"
+        raise ConfigError(f"`{absent}` is missing: AWS credentials are a pair")
+    if not (access or params.aws_profile_name or params.aws_role_name):
+        return None
+    token = params.aws_session_token
+    return AWSLogin(
+        access_key=secret(access, env) if access else None,
+        secret_key=secret(private, env) if private else None,
+        session_token=secret(token, env) if token else None,
+        profile=params.aws_profile_name,
+        role=params.aws_role_name,
+        session_name=params.aws_session_name or "fanout",
+        external_id=params.aws_external_id,
+    )
+
+
+def _keys(provider: Provider, params: ModelParams, env: Mapping[str, str]) -> tuple[Secret, ...]:
+    given = [params.api_key] if isinstance(params.api_key, str) else params.api_key or []
+    if written := [value for value in given if value]:
+        return tuple(secret(value, env) for value in written)
+    for name in provider.keys:
+        if env.get(name):
+            return (Secret(name, env[name]),)
+    if provider.key_optional or isinstance(provider.auth, SigV4 | GoogleToken):
+        return ()
+    return (Secret(provider.keys[0]),)
+
+
+def secret(value: str, env: Mapping[str, str]) -> Secret:
+    """The secret of an `os.environ/NAME`, or of a literal key."""
+    name = reference(value)
+    return Secret(name, env.get(name) or None) if name else Secret("(literal)", value)
