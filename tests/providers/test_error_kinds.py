@@ -218,6 +218,13 @@ def test_an_error_event_in_a_stream_is_the_same_error(
     assert text == ("Hel" if pieces[0] else "")
 
 
+def test_an_event_called_error_is_one_whatever_its_fields() -> None:
+    body = b'event: error\ndata: {"message": "This model is currently overloaded."}\n\n'
+    reply = Reply(200, [OPENAI_TEXT, body], headers={"content-type": "text/event-stream"})
+    error, text = raised("openai_like", {}, reply, stream=True)
+    assert (text, str(error)) == ("Hel", "`our-name`: This model is currently overloaded.")
+
+
 OWN_SERVERS = {"hosted_vllm", "local", "ollama"}
 VENDORS = sorted({*registry.FOLDERS, *(row.name for row in ROWS.values())} - OWN_SERVERS)
 

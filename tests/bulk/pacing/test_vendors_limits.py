@@ -48,10 +48,15 @@ class VendorProvider(EchoProvider):
 
     def _response(self) -> Any:
         if self.vendor == "anthropic":
-            usage = {"input_tokens": 5, "output_tokens": 7}
-            message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m"}
-            content = [{"type": "text", "text": "Hi"}]
-            return {**message, "content": content, "stop_reason": "end_turn", "usage": usage}
+            usage: dict[str, Any] = {"input_tokens": 5, "output_tokens": 7}
+            message: dict[str, Any] = {
+                "id": "msg_1",
+                "type": "message",
+                "role": "assistant",
+                "model": "m",
+            }
+            text = [{"type": "text", "text": "Hi"}]
+            return {**message, "content": text, "stop_reason": "end_turn", "usage": usage}
         if self.vendor == "gemini":
             content = {"role": "model", "parts": [{"text": "Hi"}]}
             candidate = {"content": content, "finishReason": "STOP", "index": 0}

@@ -12,6 +12,14 @@ const BY_CODE = {
     "The gateway has no such model.",
     "Pick one from the list, or check the spelling.",
   ],
+  permission_denied: [
+    "The gateway's account may not use this model.",
+    "Pick another model, or enable it at the provider.",
+  ],
+  unsupported_country_region_territory: [
+    "The provider does not serve the gateway's country.",
+    "Pick another model.",
+  ],
   model_not_allowed: [
     "This key may not use that model.",
     "Pick another model, or use another key.",
@@ -72,6 +80,7 @@ const BY_CODE = {
     "The prompt is too long for this model.",
     "Shorten it, or pick a model with a larger context window.",
   ],
+  content_filter: ["The provider's content policy rejected the prompt.", "Rephrase the prompt."],
   content_policy_violation: [
     "The provider's content policy rejected the prompt.",
     "Rephrase the prompt.",

@@ -121,7 +121,12 @@ class ChatDecoder:
         if event.data.startswith(b"[DONE]"):
             self._done = True
             return self._missing_ends()
-        return read(event.data) if event.data else None
+        if not event.data:
+            return None
+        value = read(event.data)
+        if event.type == "error":  # an error that `fault_of` does not know by its fields
+            raise WireError(status_of(value), explain_value(value, "no reason given"))
+        return value
 
     def take(self, value: dict[str, Any]) -> ChatChunk:
         """`value` itself if it has the shape of a chunk, else repaired; notes what it ends."""
