@@ -129,6 +129,36 @@ def test_a_mark_for_a_cache_reaches_only_vendors_that_know_it() -> None:
         }, provider
 
 
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [("groq", "m"), ("openai", "gpt-4o"), ("openai_like", "m"), ("gemini", "gemini-2.5-flash"),
+     ("cohere", "m"), ("bedrock", "meta.llama"), ("anthropic", "claude-x"), ("openrouter", "m")],
+)  # fmt: skip
+@pytest.mark.parametrize("place", ["tool", "function"])
+def test_a_mark_on_a_tool_is_sent_or_noted(provider: str, model: str, place: str) -> None:
+    mark = {"cache_control": {"type": "ephemeral"}}
+    function = {"name": "f"} | (mark if place == "function" else {})
+    tool = {"type": "function", "function": function} | (mark if place == "tool" else {})
+    wire = encode(provider, model, U, tools=[tool])
+    is_sent = b"cache_control" in wire.body
+    assert is_sent == (provider in {"anthropic", "openrouter", "openai_like"})
+    assert wire.dropped == (() if is_sent else ("tools[].cache_control",))
+
+
+def test_a_mark_for_the_whole_prompt_reaches_only_vendors_that_know_it() -> None:
+    mark = {"cache_control": {"type": "ephemeral"}}
+    assert b"cache_control" in encode("anthropic", "claude-x", U, **mark).body
+    wire = encode("groq", "m", U, **mark)
+    assert b"cache_control" not in wire.body
+    assert wire.dropped == ("cache_control",)
+
+
+def test_deepseek_gets_a_content_of_texts_as_one_text() -> None:
+    parts = [{"type": "text", "text": "Hi."}, {"type": "text", "text": "Ho."}]
+    sent = body_of("deepseek", "deepseek-chat", {"role": "user", "content": parts})
+    assert sent["messages"] == [{"role": "user", "content": "Hi.\nHo."}]
+
+
 # ---- roles ----
 
 

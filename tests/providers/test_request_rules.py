@@ -40,7 +40,7 @@ def body_of(provider: str, model: str, *messages: dict[str, Any], **more: Any) -
     ("user", "is_hidden"),
     [
         ("jane.doe@example.com", True), ("Jane <jane@example.com>", True), ("+47 912 34 567", True),
-        ("(415) 555-2671", True), ("4155552671", True), ("user-17", False),
+        ("(415) 555-2671", True), ("4155552671", True), ("u" * 300, True), ("user-17", False),
         ("550e8400-e29b-41d4-a716-446655440000", False), ("acme:42", False),
     ],
 )  # fmt: skip
@@ -149,6 +149,15 @@ def test_converse_declares_the_functions_that_were_called_before() -> None:
     body = json.loads(wire.body)
     bedrock_api.check(BEDROCK, body)
     assert [tool["toolSpec"]["name"] for tool in body["toolConfig"]["tools"]] == ["f"]
+    assert wire.dropped == ("tools",)
+
+
+def test_claude_gets_the_functions_that_were_called_before_and_may_call_none() -> None:
+    wire = encode("anthropic", SONNET, *loop(), TEXT, U)
+    body = json.loads(wire.body)
+    anthropic_api.check(SONNET, body)
+    assert [tool["name"] for tool in body["tools"]] == ["f"]
+    assert body["tool_choice"] == {"type": "none"}
     assert wire.dropped == ("tools",)
 
 

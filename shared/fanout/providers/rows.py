@@ -34,7 +34,9 @@ _ROWS = (
         billing="stops",
         # …/guides/thinking_mode: its models need their reasoning back in a loop of tools. 2026-11
         messages=MessageRules(
-            frozenset({"name", "prefix", "reasoning_content"}), reasoning="reasoning_content"
+            frozenset({"name", "prefix", "reasoning_content"}),
+            reasoning="reasoning_content",
+            one_text=True,  # `content` is a string
         ),
         # …/guides/reasoning_model, "Not supported features", 2026-11
         families=(Family("`deepseek-reasoner`", "deepseek-reasoner", LOGPROBS),),

@@ -33,6 +33,13 @@ def function_tools(
             yield tool.function, request.body["tools"][index], path
 
 
+def note_marks(request: ChatRequest, unsupported: UnsupportedFields) -> None:
+    """Note the `cache_control` of tools, for vendors that have none."""
+    for tool in request.body.get("tools") or ():
+        if "cache_control" in tool or "cache_control" in (tool.get("function") or {}):
+            unsupported.note("tools[].cache_control")
+
+
 def object_schema(function: Function) -> Block:
     """A function's parameters as a schema of an object, even if it has none."""
     return {"type": "object", **(function.parameters or {"properties": {}})}

@@ -27,7 +27,7 @@ def check(_vendor: str, body: dict[str, Any]) -> None:
     for role, blocks in turns:
         assert blocks, f"{role}: content is empty"
         check_blocks(blocks)
-    check_calls(turns)
+    check_calls(turns, body.get("tools", []))
     check_thinking(body, turns)
     last_role, last = turns[-1]
     if last_role == "assistant" and last[-1]["type"] == "text":
@@ -65,7 +65,7 @@ def check_blocks(blocks: list[dict[str, Any]]) -> None:
                 pass  # the SDK's types have checked it
 
 
-def check_calls(turns: list[tuple[str, list[dict[str, Any]]]]) -> None:
+def check_calls(turns: list[tuple[str, list[dict[str, Any]]]], tools: list[Any]) -> None:
     """Results are at the beginning of the turn after their calls; ids are unique and fit."""
     seen: set[str] = set()
     waiting: set[str] = set()
@@ -83,6 +83,7 @@ def check_calls(turns: list[tuple[str, list[dict[str, Any]]]]) -> None:
         seen |= set(uses)
         waiting = set(uses)
     assert not waiting
+    assert not seen or tools, "Requests which have `tool_use` blocks must define tools"
 
 
 def check_thinking(body: dict[str, Any], turns: list[tuple[str, list[dict[str, Any]]]]) -> None:

@@ -69,6 +69,13 @@ def encode_conversation(request: ChatRequest, unsupported: UnsupportedFields) ->
     return {**({"system": _shorten(system)} if system else {}), "messages": messages}
 
 
+def called_names(messages: list[Block]) -> list[str]:
+    """The functions that were called in `messages`; if there are any, a request must list tools."""
+    turns = [turn["content"] for turn in messages if turn["role"] == "assistant"]
+    blocks = [block for turn in turns if isinstance(turn, list) for block in turn]
+    return list(dict.fromkeys(block["name"] for block in blocks if block["type"] == "tool_use"))
+
+
 def _strip_end(blocks: list[Block]) -> list[Block]:
     """The text that the response continues: it "cannot end with trailing whitespace"."""
     if blocks[-1]["type"] != "text":

@@ -22,11 +22,11 @@ from ..base import (
     check_fields,
 )
 from ..schemas import describe_schema, limit_schema, read_schema
-from .messages import encode_conversation
+from .messages import called_names, encode_conversation
 from .models import find_traits
-from .rules import PERSONAL, SCHEMAS, is_blank
+from .rules import MOST_USER_LETTERS, PERSONAL, SCHEMAS, is_blank
 from .settings import encode_settings
-from .tools import encode_tools
+from .tools import declare, encode_tools
 
 PATH = "/v1/messages"
 
@@ -65,6 +65,9 @@ def encode_body(
     check_fields(request, unsupported, fields, _MESSAGE_FIELDS, defaults)
     settings = encode_settings(request, find_traits(model), unsupported)
     body = settings | encode_conversation(request, unsupported) | encode_tools(request, unsupported)
+    if "tools" not in body and (called := called_names(body["messages"])):
+        unsupported.note("tools")
+        body |= declare(called)
     if stops := encode_stops(request, unsupported):
         body["stop_sequences"] = stops
     if asked := read_schema(request, unsupported):
@@ -99,8 +102,8 @@ def _find_user(request: ChatRequest, unsupported: UnsupportedFields) -> str | No
 
 
 def _hide_person(user: str, unsupported: UnsupportedFields) -> str:
-    """`user`, or its hash if it is an e-mail address or a telephone number."""
-    if not PERSONAL.fullmatch(user):
+    """`user`, or its hash if it is an e-mail address or a telephone number, or too long."""
+    if len(user) <= MOST_USER_LETTERS and not PERSONAL.fullmatch(user):
         return user
     unsupported.note("user")
     return hashlib.sha256(user.encode(errors="surrogatepass")).hexdigest()

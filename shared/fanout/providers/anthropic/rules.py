@@ -34,6 +34,7 @@ SCHEMAS = SchemaRules(
 # "metadata.user_id": "Do not include any identifying information such as name, email address, or
 # phone number": https://platform.claude.com/docs/en/api/messages, 2026-11
 PERSONAL = re.compile(r".*\S@\S+\.\S.*|\+?[\d(][\d\s().-]{5,}\d", re.DOTALL)
+MOST_USER_LETTERS = 256  # the same page
 
 
 def is_blank(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ...schema.chat import Object
@@ -35,6 +36,18 @@ def encode_tools(request: ChatRequest, unsupported: UnsupportedFields) -> dict[s
         **({"tools": tools} if tools else {}),
         **({"tool_choice": encoded} if encoded else {}),
     }
+
+
+def declare(called: Sequence[str]) -> dict[str, Any]:
+    """
+    The functions that were called before, for a request that offers none; none may be called.
+
+    "Requests which have `tool_use` or `tool_result` blocks in messages must define tools":
+    https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview, 2026-11
+    """
+    schema = {"type": "object", "properties": {}}
+    tools = [{"name": name, "input_schema": schema} for name in called]
+    return {"tools": tools, "tool_choice": {"type": "none"}}
 
 
 def _encode_function(function: Function, raw: Object) -> dict[str, Any]:

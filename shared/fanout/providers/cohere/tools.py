@@ -8,7 +8,7 @@ from ...schema.request import ChatRequest, Function
 from ..base import UnsupportedFields
 from ..request_reader import Block, without_none
 from ..schemas import limit_schema
-from ..tool_reader import function_tools, object_schema, read_choice
+from ..tool_reader import function_tools, note_marks, object_schema, read_choice
 from .rules import SCHEMAS
 
 
@@ -19,6 +19,7 @@ def encode_tools(request: ChatRequest, unsupported: UnsupportedFields) -> dict[s
     Cohere has only the choices `REQUIRED` and `NONE`. To have one function called, the request
     requires a call and offers only that function.
     """
+    note_marks(request, unsupported)
     choice = read_choice(request, unsupported)
     found = [(function, path) for function, _, path in function_tools(request, unsupported)]
     only = frozenset({choice.function}) if choice.function else choice.allowed

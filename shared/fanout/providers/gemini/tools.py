@@ -7,11 +7,12 @@ from typing import Any
 from ...schema.request import ChatRequest, Function
 from ..base import UnsupportedFields
 from ..request_reader import Block, without_none
-from ..tool_reader import Choice, function_tools, read_choice
+from ..tool_reader import Choice, function_tools, note_marks, read_choice
 
 
 def encode_tools(request: ChatRequest, unsupported: UnsupportedFields) -> dict[str, Any]:
     """`tools` and `toolConfig`; each is `None` if it is not needed."""
+    note_marks(request, unsupported)
     functions = [function for function, _, _ in function_tools(request, unsupported)]
     strict = any(function.strict for function in functions)
     declared = [_declare(function) for function in functions]

@@ -18,7 +18,7 @@ from ...wire import json
 from ...wire.http import WireRequest
 from ...wire.sse import SSEFramer
 from ..base import DEFAULTS, Codec, Target, UnsupportedFields
-from .history import MessageRules, fit_messages
+from .history import MessageRules, fit_messages, fit_tools
 from .response import ChatDecoder, decode
 from .rules import FAMILY_DEFAULTS, MESSAGES, Family, fixed_fields
 
@@ -100,6 +100,11 @@ def encode(
         if (value := body.pop(name, None)) is not None and body.get(theirs) is None:
             body[theirs] = value
     body["messages"] = fit_messages(body["messages"], quirks.messages, unsupported)
+    if tools := body.get("tools"):
+        body["tools"] = fit_tools(tools, quirks.messages, unsupported)
+    if "cache_control" in body and "cache_control" not in quirks.messages.fields:
+        del body["cache_control"]  # Anthropic's hint
+        unsupported.note("cache_control")
     return WireRequest(
         quirks.path, json.encode(body), dropped=unsupported.dropped, one_call=one_call
     )

@@ -54,6 +54,7 @@ class MessageRules(Struct, frozen=True):
     alternate: bool = False
     prefix: str = ""
     opaque_arguments: bool = False
+    one_text: bool = False
 
     @property
     def has_order(self) -> bool:
@@ -136,7 +137,8 @@ def _fit(
 ) -> Message | None:
     fitted = _fit_fields(message, rules, unsupported)
     if isinstance(parts := fitted.get("content"), list):
-        fitted["content"] = _fit_parts(parts, message["role"], rules, unsupported)
+        parts = _fit_parts(parts, message["role"], rules, unsupported)
+        fitted["content"] = _join_texts(parts) if rules.one_text else parts
     if message["role"] == "developer" and not rules.developer:
         fitted["role"] = "system"
     if ids and "tool_call_id" in fitted:
@@ -166,6 +168,12 @@ def _fit_fields(message: Message, rules: MessageRules, unsupported: UnsupportedF
     return fitted
 
 
+def _join_texts(parts: list[Any]) -> str | list[Any]:
+    if all(part.get("type") == "text" for part in parts):
+        return "\n".join(part["text"] for part in parts)
+    return parts
+
+
 def _fit_parts(
     parts: list[Any], role: str, rules: MessageRules, unsupported: UnsupportedFields
 ) -> list[Any]:
@@ -182,6 +190,23 @@ def _fit_parts(
         else:
             fitted.append(part)
     return fitted
+
+
+def fit_tools(tools: list[Any], rules: MessageRules, unsupported: UnsupportedFields) -> list[Any]:
+    """The tools, without other vendors' marks."""
+    made = MADE_FIELDS - rules.fields
+    kept = [_without(made, tool) for tool in tools]
+    if kept == tools:
+        return tools
+    unsupported.note("tools[].cache_control")
+    return kept
+
+
+def _without(names: frozenset[str], tool: Message) -> Message:
+    kept = {name: value for name, value in tool.items() if name not in names}
+    if isinstance(function := kept.get("function"), dict):
+        kept["function"] = {name: v for name, v in function.items() if name not in names}
+    return kept
 
 
 # ---- messages of the assistant ----

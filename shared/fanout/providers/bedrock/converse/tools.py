@@ -29,7 +29,10 @@ def encode_tools(
     for function, raw, _ in function_tools(request, unsupported):
         if choice.allows(function.name):
             marks = cache_point(raw) or cache_point(raw["function"])
-            tools += [_encode_function(function), *(marks if has_caching(kind) else [])]
+            if marks and not has_caching(kind):
+                unsupported.note("tools[].cache_control")
+                marks = []
+            tools += [_encode_function(function), *marks]
     if choice.mode == "none" and tools:
         if not called:
             return {}, {}
