@@ -180,7 +180,8 @@ GENERAL: tuple[ErrorRule, ...] = (
     rule(
         "content_filter",
         "content_filter",
-        "content_policy_violation",
+        "*content_policy_violation",
+        "data_inspection_failed",
         "moderation_blocked",
         "ResponsibleAIPolicyViolation",
     ),
@@ -188,6 +189,7 @@ GENERAL: tuple[ErrorRule, ...] = (
     rule("content_filter", "invalid_prompt", text=r"flagged|policy|policies|safety"),
     rule("unsupported_country", "unsupported_country_region_territory"),
     rule("context_length", "context_length_exceeded", "max_tokens_exceeded"),
+    rule("context_length", "string_above_max_length", text="'messages"),
     # "Request too large for gpt-4 … on tokens per min (TPM): Limit 10000, Requested 12000": no
     # pause helps. Groq has the same with status 413.
     rule("context_length", text=r"^request too large for (?:model|gpt|o\d)"),
@@ -201,7 +203,8 @@ GENERAL: tuple[ErrorRule, ...] = (
     ),
     rule("invalid_key", "invalid_api_key", "authentication_error", "wrong_api_key"),
     rule("permission", "permission_error", "insufficient_permissions"),
-    rule("overloaded", "overloaded_error", "server_overloaded", "capacity_exceeded"),
+    rule("permission", text="insufficient permissions|missing scopes", statuses=(401, 403)),
+    rule("overloaded", "overloaded_error", "server_overloaded", "unavailable_error"),
     rule("rate_limit", "rate_limit_exceeded", "rate_limit_error", "rate_limited"),
     # Engines and vendors without a code of their own: vLLM, llama.cpp, DeepSeek, Fireworks, …
     rule(
@@ -217,16 +220,30 @@ GENERAL: tuple[ErrorRule, ...] = (
         r"|content (?:management |moderation )?(?:policy|policies)"
         r"|(?:blocked|flagged|filtered|rejected) (?:by|as|for|due to|as a result of) (?:\w+ ){0,4}"
         r"(?:content|moderation|safety|guardrails?|harmful|inappropriate|unsafe|polic)"
-        r"|(?:input|prompt|content|request|message)s? (?:was|were|is|has been) flagged",
+        r"|(?:input|image|prompt|content|request|message)s? (?:was|were|is|has been) flagged"
+        r"|(?:harmful|inappropriate|unsafe) content|ContentPolicyViolation",
         statuses=_CLIENT_ERRORS,
     ),
     rule(
         "model_not_found",
         text=r"^(?:the )?model [`'\"]?[^ ]{1,200}[`'\"]? "
-        r"(?:does not exist|not found|was not found)",
+        r"(?:does not exist|not found|was not found)"
+        r"|^(?:model not found|unknown model|no such model|invalid model)\b",
         statuses=(400, 403, 404, 422, UNKNOWN_STATUS),
     ),
-    rule("unsupported_country", text=r"country, region, or territory not supported"),
+    rule(
+        "unsupported_country",
+        text=r"not (?:supported|available|allowed) in (?:your|this) (?:country|territory)"
+        r"|(?:country|territory|location)\b[^.]{0,40} not supported"
+        r"|unsupported (?:countr|territor)",
+        statuses=_CLIENT_ERRORS,
+    ),
+    rule(
+        "insufficient_quota",
+        text=r"insufficient (?:balance|credits?|funds|quota)|exceeded your current quota"
+        r"|out of credits",
+        statuses=(400, 402, 403, 429, UNKNOWN_STATUS),
+    ),
     rule(
         "invalid_key",
         text=r"(?:invalid|incorrect|wrong|missing|expired) "

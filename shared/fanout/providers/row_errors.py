@@ -36,6 +36,7 @@ ROW_ERRORS: Mapping[str, tuple[ErrorRule, ...]] = {
     "groq": (
         rule("model_not_found", "model_decommissioned"),
         rule("permission", "blocked_api_access", "organization_restricted"),
+        rule("permission", "model_permission_blocked*", "model_terms_required"),
         rule("overloaded", "capacity_exceeded"),
     ),
     # docs.mistral.ai/api, github.com/raycast/extensions/issues/31107,
@@ -55,7 +56,7 @@ ROW_ERRORS: Mapping[str, tuple[ErrorRule, ...]] = {
         rule("rate_limit", "openrouter_in_flight_budget"),  # a 402 with a `Retry-After`
         rule("insufficient_quota", "payment_required", "token_limit_exceeded"),
         rule("insufficient_quota", text="insufficient credits|requires more credits"),
-        rule("model_not_found", text="^no endpoints found|is not a valid model id"),
+        rule("model_not_found", text="^no endpoints found for|is not a valid model id"),
         rule("invalid_key", "authentication"),
         rule("permission", "permission_denied"),
         rule("overloaded", "provider_overloaded", "provider_unavailable"),

@@ -71,6 +71,7 @@ BY_STATUS: Mapping[int, type[ProviderError]] = {
     424: Overloaded,  # Bedrock: "an error processing your request; retry"
     425: Overloaded,
     429: RateLimited,
+    451: UnsupportedCountry,  # "Unavailable For Legal Reasons"
     504: TimedOut,
 }
 

@@ -18,16 +18,19 @@ _SECRETS = re.compile(
     r"|\b(?:AKIA|ASIA)[0-9A-Z]{12,}"
     r"|(?i:\bbearer\s+)[^\s'\"]+"
 )
+# Resource names of AWS: they have the account's number.
+_ARN = re.compile(r"\barn:aws[a-z-]*:[^\s'\"]+")
 _NUMBERED_HOST = re.compile(r"\b(?:https?://)?(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?(?:/[^\s'\"]*)?")
 
 
 def redact(text: str, keys: Sequence[str] = (), base_url: str = "") -> str:
-    """`text` without the given keys, other texts that look like keys, the base URL and its host."""
+    """`text` without the given keys, what looks like keys or ARNs, the base URL and its host."""
     for key in keys:
         if len(key) >= SHORTEST_KEY:
             text = text.replace(key, "[key]")
     if host := base_url.partition("://")[2].partition("/")[0]:
         text = text.replace(base_url, "[address]").replace(host, "[address]")
     text = _SECRETS.sub("[key]", text)
+    text = _ARN.sub("[arn]", text)
     text = _NUMBERED_HOST.sub("[address]", text)
     return text if len(text) <= MAX_MESSAGE else text[:MAX_MESSAGE] + "…"

@@ -46,6 +46,15 @@ def test_the_base_url_and_its_host_are_removed() -> None:
     assert redact(message, base_url=BASE) == "cannot POST [address]/chat/completions on [address]"
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["arn:aws:sts::123456789012:assumed-role/gateway/x", "arn:aws-cn:bedrock:cn-north-1:1:model/m"],
+)
+def test_aws_resource_names_are_removed(name: str) -> None:
+    """They have the account's number."""
+    assert redact(f"User: {name} is not authorized") == "User: [arn] is not authorized"
+
+
 @pytest.mark.parametrize("base", ["", "https://", "http:///v1"])
 def test_a_base_url_without_a_host_changes_nothing(base: str) -> None:
     assert redact("no such model", base_url=base) == "no such model"

@@ -21,6 +21,7 @@ RULES: tuple[ErrorRule, ...] = (
     rule("model_not_found", "not_found_error", text=r"^model\b"),
     rule("invalid_key", "authentication_error"),
     rule("permission", "permission_error"),
+    rule("permission", text="organization has been disabled"),
     rule("overloaded", "overloaded_error"),
     rule("rate_limit", "rate_limit_error"),
     rule("timeout", "timeout_error"),

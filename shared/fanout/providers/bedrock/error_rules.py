@@ -15,8 +15,8 @@ RULES: tuple[ErrorRule, ...] = (
     ),
     rule(
         "context_length",
-        text="^input is too long|^too many input tokens|prompt is too long|exceed context limit"
-        "|maximum (?:number of )?(?:input )?tokens|maximum context length",
+        text="^input is too long|^too many input tokens|input tokens exceed|prompt is too long"
+        "|exceed context limit|maximum context length|expected maxlength",
         statuses=(400, 502),
     ),
     rule("model_not_found", "ResourceNotFoundException"),

@@ -8,7 +8,9 @@ from ..error_rules import ErrorRule, rule
 # google.rpc.ErrorInfo's reasons in googleapis/google/api/error_reason.proto. Read on 2026-11-28.
 RULES: tuple[ErrorRule, ...] = (
     rule("content_filter", "blockReason:", "SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST"),
-    rule("unsupported_country", text="^user location is not supported", statuses=(400, 403, 502)),
+    rule(
+        "unsupported_country", text="^user location is not supported|not available in your country"
+    ),
     rule(
         "invalid_key",
         "API_KEY_INVALID",
@@ -24,7 +26,10 @@ RULES: tuple[ErrorRule, ...] = (
     rule(
         "insufficient_quota", "RESOURCE_EXHAUSTED", text=r"\blimit: 0\b|credits? (?:is|are) deplet"
     ),
-    rule("context_length", "INVALID_ARGUMENT", text=r"input token count .*exceeds the maximum"),
+    rule(
+        "context_length",
+        text=r"input token count .*(?:exceeds the maximum|only supports)|input context is too long",
+    ),
     rule("model_not_found", "NOT_FOUND"),
     rule("permission", "PERMISSION_DENIED"),
     rule("rate_limit", "RESOURCE_EXHAUSTED"),
