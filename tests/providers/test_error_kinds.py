@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from fanout.config.deployment import Deployment, make_deployment
 from fanout.config.model import ModelParams
-from fanout.config.resolve import Deployment, make_deployment
 from fanout.errors import (
     ContentFiltered,
     ContextLengthExceeded,

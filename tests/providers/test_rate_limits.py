@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from fanout.config.deployment import make_deployment
 from fanout.config.model import ModelParams
-from fanout.config.resolve import make_deployment
 from fanout.errors import ProviderError, QuotaExceeded, RateLimited
 from fanout.gateway.factory import make_transport
 from fanout.providers.rate_limits import (
