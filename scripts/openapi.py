@@ -116,13 +116,39 @@ def _components() -> dict[str, Schema]:
     checked, addressed = found.pop("ChatRequest"), found.pop("GatewayFields")
     found["ChatCompletionRequest"] = _request(checked, addressed)
     found["Error"] = ERROR
-    return dict(sorted(found.items()))
+    kept: dict[str, Schema] = _without_others(dict(sorted(found.items())))
+    return kept
+
+
+def _without_others(value: Any) -> Any:
+    """The same without the stand-ins of vendors' own parts, tools and formats (type `*`)."""
+    if isinstance(value, list):
+        return [_without_others(item) for item in value if not _is_other(item)]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: _without_others(item)
+        for name, item in value.items()
+        if name != "*" and not (isinstance(item, dict) and "*" in _types(item))
+    }
+
+
+def _is_other(item: Any) -> bool:
+    return isinstance(item, dict) and item.get("$ref", "").startswith(f"{REF}Other")
+
+
+def _types(schema: Schema) -> list[str]:
+    properties = schema.get("properties", {})
+    kind = properties.get("type", {}) if isinstance(properties, dict) else {}
+    found: list[str] = kind.get("enum", []) if isinstance(kind, dict) else []
+    return found
 
 
 def _request(checked: Schema, addressed: Schema) -> Schema:
     """Return the schema of a request: the fields for a model, and those for the gateway."""
     fields = {**checked["properties"], **addressed["properties"]}
-    fields.pop("body")
+    for inner in ("body", "extensions"):
+        fields.pop(inner)
     one = fields["messages"]
     fields["messages"] = {
         "description": "One conversation, or a list of them.",
@@ -131,7 +157,8 @@ def _request(checked: Schema, addressed: Schema) -> Schema:
     return {
         "title": "ChatCompletionRequest",
         "type": "object",
-        "description": "Other fields are passed on to providers with an OpenAI-compatible API. "
+        "description": "Other fields are passed on to providers with an OpenAI-compatible API, and "
+        "so are content parts, tools and formats of other types. "
         f"{', '.join(f'`{name}`' for name in sorted(FORBIDDEN))} are rejected.",
         "properties": dict(sorted(fields.items())),
         "required": ["messages"],
