@@ -27,6 +27,7 @@ from fanout.errors import (
     QuotaExceeded,
     RateLimited,
     Refused,
+    Rejected,
     UnsupportedCountry,
 )
 from fanout.gateway.factory import make_transport
@@ -216,6 +217,46 @@ def test_an_error_event_in_a_stream_is_the_same_error(
     error, text = raised(vendor, row, reply, stream=True)
     check(vendor, row, error)
     assert text == ("Hel" if pieces[0] else "")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Forbidden", Refused),
+        ("Access denied", Refused),
+        ("The API key is disabled.", Refused),
+        ("This access token may not be used.", Refused),
+        ("You must authenticate first to do this.", Refused),
+        ("Your plan allows fewer tokens at once.", PermissionDenied),
+        ("You are not authorized to use this model.", PermissionDenied),
+        ("Your input was flagged by our filters.", ContentFiltered),
+    ],
+)
+def test_a_403_of_an_unknown_vendor_is_about_the_key_if_it_says_so_or_nothing(
+    text: str, kind: type[ProviderError]
+) -> None:
+    reply = Reply(403, [json.dumps({"error": {"message": text}}).encode()])
+    error, _ = raised("openai_like", {}, reply, stream=False)
+    assert type(error) is kind
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "guardrails: extra fields are not permitted",
+        "Invalid value for 'content': expected a string",
+        "max_tokens is too large: 5000. This model supports at most 4096 completion tokens.",
+        "tools.0: the name must not be longer than 64 characters",
+        "The model produced invalid content.",
+    ],
+)
+@pytest.mark.parametrize("vendor", ["openai", "mistral", "anthropic", "gemini", "xai", "bedrock"])
+def test_an_ordinary_400_is_nothing_else(vendor: str, text: str) -> None:
+    body = {"error": {"message": text, "type": "invalid_request_error"}, "message": text}
+    reply = Reply(400, [json.dumps(body).encode()])
+    error, _ = raised(vendor, {}, reply, stream=False)
+    assert type(error) is Rejected
+    assert error.status == 400
 
 
 def test_an_event_called_error_is_one_whatever_its_fields() -> None:

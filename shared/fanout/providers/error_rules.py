@@ -254,7 +254,9 @@ GENERAL: tuple[ErrorRule, ...] = (
 )
 
 ABOUT_KEYS = re.compile(
-    r"\bapi[ _-]?keys?\b|\btokens?\b|\bcredentials?\b|\bsignature\b|authenticat|unauthori[sz]ed",
+    r"\bapi[ _-]?keys?\b|\bcredentials?\b|\bsignature\b|authenticat|unauthori[sz]ed"
+    r"|\b(?:access|api|auth|bearer|security) tokens?\b"
+    r"|\b(?:invalid|expired|missing) token\b|\btoken (?:is|was|has) ",
     re.IGNORECASE,
 )
 """What the texts of a 403 have if they are about the key."""

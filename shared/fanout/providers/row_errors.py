@@ -42,7 +42,12 @@ ROW_ERRORS: Mapping[str, tuple[ErrorRule, ...]] = {
     # docs.mistral.ai/api, github.com/raycast/extensions/issues/31107,
     # continuedev/continue/issues/6185
     "mistral": (
-        rule("content_filter", text=r"guardrail|moderation"),
+        rule(
+            "content_filter", text=r"(?:blocked|flagged|rejected|violat).*(?:guardrail|moderation)"
+        ),
+        rule(
+            "content_filter", text=r"(?:guardrail|moderation).*(?:blocked|flagged|trigger|violat)"
+        ),
         rule("model_not_found", "invalid_model", "1500"),
         rule("insufficient_quota", text=r"monthly (?:usage )?(?:limit|quota)|usage limit"),
         rule("rate_limit", "rate_limited", "1300", "service_tier_capacity_exceeded", "3505"),
