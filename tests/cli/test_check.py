@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from tests.cli.commands import Command, write_config
 
@@ -121,6 +122,52 @@ def test_check_needs_a_config(fanout: Command) -> None:
     ran = fanout("check")
     assert (ran.code, ran.out) == (2, "")
     assert "fanout check FILE" in ran.err
+
+
+# ---- the HTTP client ----
+
+
+def over_httpx(tmp_path: Path, **general: object) -> Path:
+    model = {"model_name": "m", "litellm_params": {"model": "ollama/m"}}
+    settings = {"http_client": "httpx", **general}
+    return write_config(tmp_path, {"model_list": [model], "general_settings": settings})
+
+
+def test_the_certificates_of_httpx_are_shown(fanout: Command, tmp_path: Path) -> None:
+    bundle, own = tmp_path / "ca.pem", tmp_path / "client.pem"
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(bundle))
+    ca.issue_cert("team@example.org").private_key_and_cert_chain_pem.write_to_path(str(own))
+    config = over_httpx(tmp_path, ssl_verify=str(bundle), ssl_certificate=str(own))
+    expected = f"httpx, which trusts the certificates in `{bundle}`; its own certificate is `{own}`"
+    assert f"HTTP client: {expected}\n" in fanout("check", config).out
+    assert fanout("check", config, "--json").json["http_client"] == {
+        "name": "httpx",
+        "ssl_verify": str(bundle),
+        "ssl_certificate": str(own),
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "trusts"),
+    [(True, "the system's certificates"), ("False", "EVERY certificate"), (False, "EVERY")],
+)
+def test_what_httpx_trusts_without_a_file_is_shown(
+    fanout: Command, tmp_path: Path, value: object, trusts: str
+) -> None:
+    config = over_httpx(tmp_path, ssl_verify=value)
+    assert f"HTTP client: httpx, which trusts {trusts}" in fanout("check", config).out
+
+
+def test_a_certificate_that_cannot_be_read_is_misuse(fanout: Command, tmp_path: Path) -> None:
+    ran = fanout("check", over_httpx(tmp_path, ssl_certificate=str(tmp_path / "nowhere.pem")))
+    assert ran.code == 2
+    assert "`general_settings.ssl_certificate`: " in ran.err
+
+
+def test_the_default_client_is_not_worth_a_line(fanout: Command, full: Path) -> None:
+    assert "HTTP client" not in fanout("check", full).out
+    assert fanout("check", full, "--json").json["http_client"] == {"name": "default"}
 
 
 # ---- models ----

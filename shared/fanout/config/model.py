@@ -7,7 +7,7 @@ LiteLLM that are not supported, and why.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta, Struct, field
 
@@ -90,8 +90,18 @@ class GeneralSettings(HiddenRepr, frozen=True, kw_only=True):
     max_parallel_requests: Positive = 400
     global_max_parallel_requests: Positive = 800
     connect_timeout: Seconds = 10.0
+    http_client: Literal["default", "httpx"] = "default"
+    ssl_verify: bool | Name = True
+    ssl_certificate: Name | None = None
     batch_share: Annotated[float, Meta(gt=0, le=1)] = 1.0
     page: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.http_client == "default":
+            if str(self.ssl_verify).lower() != "true":
+                raise ValueError("`ssl_verify` needs `http_client: httpx`")
+            if self.ssl_certificate is not None:
+                raise ValueError("`ssl_certificate` needs `http_client: httpx`")
 
 
 class ConfigFile(Struct, frozen=True, kw_only=True):

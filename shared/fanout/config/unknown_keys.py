@@ -35,6 +35,9 @@ WITHOUT_EFFECT = {
     "custom_llm_provider": "write the provider before the model: `groq/llama3-8b-8192`",
 }
 
+# LiteLLM's keys that have another place here.
+ELSEWHERE = {"ssl_verify": "general_settings", "ssl_certificate": "general_settings"}
+
 _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "router_settings": RouterSettings,
     "litellm_settings": ServiceSettings,
@@ -72,6 +75,9 @@ def _unknown(node: object, known: frozenset[str], place: str) -> Iterator[tuple[
             continue
         if name in WITHOUT_EFFECT:
             yield place + name, f"has no effect here ({WITHOUT_EFFECT[name]}): remove it"
+            continue
+        if name in ELSEWHERE:
+            yield place + name, f"belongs in `{ELSEWHERE[name]}`: write it there"
             continue
         near = get_close_matches(str(name), known, n=1)
         yield f"{place}{name}", f"is unknown{f'; did you mean `{near[0]}`?' if near else ''}"
