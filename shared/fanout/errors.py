@@ -16,7 +16,7 @@ Every error that Fanout raises on purpose.
     ├── ProviderError            one attempt failed: .deployment .status .detail .is_retryable
     │   ├── Unreachable          no connection                                       (502)
     │   ├── TimedOut             no response in time                                 (504)
-    │   ├── Refused              401, 403: the provider rejects the gateway's key    (502)
+    │   ├── Refused              401, 403: the provider rejects the API key          (502)
     │   ├── Rejected             400, 404, 413, 422: the provider rejects the request
     │   ├── RateLimited          429; .retry_after                                   (429)
     │   │   └── QuotaExceeded    429; waiting does not help                          (429)
@@ -190,7 +190,7 @@ class TimedOut(ProviderError):
 
 
 class Refused(ProviderError):
-    """The provider rejected the gateway's key. Its message may quote the key: not passed on."""
+    """The provider rejected the API key. Its message may quote the key: not passed on."""
 
     code = "provider_key_refused"
     is_retryable = False
