@@ -110,7 +110,7 @@ def test_a_provider_that_needs_no_key_misses_none(fanout: Command, tmp_path: Pat
     assert "none, so the gateway serves this machine only" in ran.out
 
 
-def test_a_wrong_config_is_code_2_and_says_where(fanout: Command, tmp_path: Path) -> None:
+def test_a_wrong_config_is_exit_code_2_and_names_the_place(fanout: Command, tmp_path: Path) -> None:
     wrong = write_config(tmp_path, {"model_lst": []})
     ran = fanout("check", wrong, "--json")
     assert ran.code == 2

@@ -103,7 +103,7 @@ def test_a_name_that_the_stack_has_not_is_refused_with_those_it_has() -> None:
     assert set(vault.values.values()) == {None}
 
 
-def test_a_stack_that_is_not_there_is_told() -> None:
+def test_a_missing_stack_is_reported() -> None:
     with pytest.raises(ConfigError, match="there is no stack `S` with keys here"):
         set_key(Vault(T__A=None), "S", "A", ["a"], add=False)
 
@@ -117,7 +117,7 @@ def test_a_stack_that_is_not_there_is_told() -> None:
         ('["sk-1", "sk-2"]\n', ["sk-1", "sk-2"]),
     ],
 )
-def test_keys_come_one_a_line_or_as_a_json_list(given: str, texts: Sequence[str]) -> None:
+def test_keys_are_read_one_per_line_or_as_a_json_list(given: str, texts: Sequence[str]) -> None:
     assert read_texts(given) == texts
 
 
@@ -218,7 +218,7 @@ def test_a_wrong_name_is_misuse(
 
 
 @pytest.mark.usefixtures("vault")
-def test_what_aws_refuses_is_told_and_is_no_misuse(
+def test_an_error_of_aws_is_reported_and_is_not_a_usage_error(
     fanout: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
@@ -228,7 +228,7 @@ def test_what_aws_refuses_is_told_and_is_no_misuse(
     assert ran.err.startswith("fanout: AWS: Could not connect")
 
 
-def test_on_a_terminal_the_value_is_asked_for_and_not_shown(vault: Vault) -> None:
+def test_on_a_terminal_the_value_is_prompted_for_and_hidden(vault: Vault) -> None:
     ours, theirs = pty.openpty()
     words = ("keys", "set", "B_KEY", "--stack", "S")
     with spawned(*words, stdin=theirs, stderr=theirs, start_new_session=True) as process:
@@ -249,7 +249,7 @@ def test_a_value_is_never_an_argument(fanout: Command) -> None:
     assert "unrecognized arguments" in ran.err
 
 
-def test_without_boto3_the_command_says_how_to_get_it() -> None:
+def test_without_boto3_the_command_says_how_to_install_it() -> None:
     code = """
 import sys
 sys.modules["boto3"] = None

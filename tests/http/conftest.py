@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import openai
 import pytest
 
-from tests.http.asking import Ask
+from tests.http.openai_clients import Ask
 from tests.support.gateway_server import RunningGateway, entry, serve
 from tests.support.scripted_provider import Upstream
 

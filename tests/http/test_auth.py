@@ -75,7 +75,7 @@ def bearer(key: str) -> dict[str, str]:
     ("method", "path"),
     [("POST", "/v1/chat/completions"), ("GET", "/v1/models"), ("GET", "/models/a")],
 )
-def test_nobody_gets_in_without_one_of_the_keys(
+def test_every_path_needs_one_of_the_keys(
     guarded: RunningGateway, upstream: Upstream, headers: dict[str, str], method: str, path: str
 ) -> None:
     body = {"model": "a", "messages": HI} if method == "POST" else None
@@ -86,7 +86,7 @@ def test_nobody_gets_in_without_one_of_the_keys(
     assert not upstream.calls
 
 
-def test_the_key_is_asked_for_before_the_body_is_read(guarded: RunningGateway) -> None:
+def test_the_key_is_checked_before_the_body_is_read(guarded: RunningGateway) -> None:
     status, _, answer = guarded.json(b"{" * 1_000)
     assert (status, answer["error"]["code"]) == (401, "invalid_api_key")
 
@@ -211,7 +211,7 @@ class Down(EnvironmentSecrets):
         return not secret.is_known
 
 
-def test_while_the_keys_cannot_be_read_nobody_is_told_that_theirs_is_wrong() -> None:
+def test_while_the_keys_cannot_be_read_no_key_is_reported_as_wrong() -> None:
     known, unread = ClientKey("known", Secret("K", "k")), ClientKey("unread", Secret("U"))
     authenticator = Authenticator([known, unread], Down())
     assert asyncio.run(authenticator.authenticate("Bearer k")) == known

@@ -75,7 +75,7 @@ NOT_JSON = {
 
 
 @pytest.mark.parametrize("body", NOT_JSON.values(), ids=NOT_JSON)
-def test_a_body_that_is_not_json_is_a_400_that_says_so(app: InProcess, body: bytes) -> None:
+def test_a_body_that_is_not_json_is_a_400_with_the_reason(app: InProcess, body: bytes) -> None:
     heard = app.post(body)
     assert heard.status == 400
     assert heard.error["code"] == "invalid_json"
@@ -100,7 +100,7 @@ def test_json_that_is_no_object_is_a_400(app: InProcess, body: object) -> None:
         (b'{"metadata": {"x": 1, "x": [[[[[[]]]]]]}}', "x"),
     ],
 )
-def test_a_key_that_comes_twice_is_refused_by_name(app: InProcess, body: bytes, key: str) -> None:
+def test_a_duplicate_key_is_rejected_by_name(app: InProcess, body: bytes, key: str) -> None:
     heard = app.post(body)
     assert (heard.status, heard.error["param"]) == (400, key)
     assert f"`{key}`" in heard.error["message"]
@@ -276,7 +276,7 @@ def test_a_request_of_countless_fields_is_refused(app: InProcess) -> None:
     assert "fields" in heard.error["message"]
 
 
-def test_deep_nesting_is_refused_or_taken_but_never_a_bug(
+def test_deep_nesting_is_rejected_or_accepted_but_never_a_bug(
     running: InProcess,
 ) -> None:
     running.observer.clear()

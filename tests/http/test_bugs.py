@@ -90,7 +90,9 @@ def test_a_lone_bug_is_a_500(app: InProcess, *, body: dict[str, Any], stream: bo
 
 
 @both_ways
-def test_one_among_several_is_its_own_choices_error(app: InProcess, *, stream: bool) -> None:
+def test_one_failure_among_several_models_is_the_error_of_its_choice(
+    app: InProcess, *, stream: bool
+) -> None:
     said = ask(app, stream=stream, model="a, b")
     assert (said.status, said.texts[0]) == (200, "Hello")
     assert said.choices[1]["finish_reason"] == "error"
@@ -114,7 +116,7 @@ def test_one_in_the_middle_of_a_stream_ends_it_with_an_error(app: InProcess) -> 
     assert bugs(app) == ["TypeError('marker-bug')"]
 
 
-def test_the_log_says_where_and_shows_no_values(app: InProcess) -> None:
+def test_the_log_has_the_place_of_an_error_and_no_values(app: InProcess) -> None:
     ask(app, stream=False, model="b")
     lines: list[str] = []
     JSONLinesObserver(lines.append).bug("req_1", app.observer.bugs[0])

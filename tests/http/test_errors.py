@@ -72,7 +72,7 @@ def test_each_status_of_a_provider_has_one_of_ours(
     assert len(upstream.calls) == 1
 
 
-def test_a_refused_request_keeps_the_providers_own_words(
+def test_a_rejected_request_keeps_the_providers_message(
     server: RunningGateway, upstream: Upstream
 ) -> None:
     words: Any = {"type": "invalid_request_error", "param": "top_p", "code": "unsupported_value"}
@@ -81,9 +81,7 @@ def test_a_refused_request_keeps_the_providers_own_words(
     assert said.error == {"message": "`a`: top_p is not for me", **words}
 
 
-def test_a_spent_quota_is_told_from_a_rate_limit(
-    server: RunningGateway, upstream: Upstream
-) -> None:
+def test_an_exhausted_quota_is_not_a_rate_limit(server: RunningGateway, upstream: Upstream) -> None:
     upstream.script("a", [refuse(429, "pay", type="insufficient_quota", code="insufficient_quota")])
     said = server.chat({"model": "a", "messages": HI})
     assert said.error is not None
@@ -108,7 +106,7 @@ def test_a_spent_quota_is_told_from_a_rate_limit(
         ({}, None),
     ],
 )
-def test_retry_after_is_passed_on_and_the_sdk_told_not_to_multiply_retries(
+def test_retry_after_is_passed_on_and_the_sdk_does_not_multiply_retries(
     server: RunningGateway,
     upstream: Upstream,
     *,
@@ -132,7 +130,7 @@ def test_of_several_pauses_the_shortest_is_passed_on(
     assert said.headers["x-should-retry"] == "false"
 
 
-def test_the_callers_own_mistakes_say_nothing_of_retries(server: RunningGateway) -> None:
+def test_errors_of_the_request_have_no_retry_headers(server: RunningGateway) -> None:
     said = server.chat({"model": "nope", "messages": HI})
     assert said.status == 404
     assert "x-should-retry" not in said.headers
@@ -244,7 +242,7 @@ def test_a_provider_that_is_not_there_is_a_502(
 
 
 @both_ways
-def test_a_provider_that_says_nothing_in_its_time_is_a_504(
+def test_a_provider_that_does_not_respond_in_time_is_a_504(
     dark: RunningGateway, upstream: Upstream, *, stream: bool
 ) -> None:
     upstream.script("a", [hang])
@@ -254,7 +252,9 @@ def test_a_provider_that_says_nothing_in_its_time_is_a_504(
     upstream.wait_disconnected("a")
 
 
-def test_a_stream_that_falls_silent_is_told_so(dark: RunningGateway, upstream: Upstream) -> None:
+def test_a_stream_that_falls_silent_ends_with_an_error(
+    dark: RunningGateway, upstream: Upstream
+) -> None:
     upstream.script("a", stalls(role, say("Hel")))
     said = dark.chat({"model": "slow", "messages": HI, "stream": True})
     assert said.error is not None

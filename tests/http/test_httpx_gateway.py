@@ -14,7 +14,7 @@ from fanout.errors import ConfigError
 from fanout.gateway.factory import make_engine
 from tests.cli.commands import spawned, write_config
 from tests.cli.test_serve import port_of
-from tests.http.asking import HI
+from tests.http.openai_clients import HI
 from tests.support.forward_proxy import Proxy, open_proxy
 from tests.support.gateway_server import RecordingObserver, RunningGateway, entry, serve
 from tests.support.mutual_tls import MutualTLS, open_mutual_tls
@@ -229,7 +229,7 @@ def test_a_process_respects_no_proxy(mutual: MutualTLS, proxy: Proxy, tmp_path: 
     assert proxy.targets == []
 
 
-def test_a_process_says_which_certificate_is_wrong(mutual: MutualTLS, tmp_path: Path) -> None:
+def test_an_error_names_the_wrong_certificate_file(mutual: MutualTLS, tmp_path: Path) -> None:
     value = config(mutual.upstream, ssl_certificate=str(tmp_path / "nowhere.pem"))
     with spawned("serve", "--port", 0, "--config", write_config(tmp_path, value)) as process:
         _, err = process.communicate(timeout=20)

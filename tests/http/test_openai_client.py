@@ -7,7 +7,7 @@ from typing import Any
 import openai
 import pytest
 
-from tests.http.asking import BYE, HI, USAGE, Ask
+from tests.http.openai_clients import BYE, HI, USAGE, Ask
 from tests.support.gateway_server import RunningGateway
 from tests.support.provider_steps import answers, refuse, role, slow_and_fast, stalls
 from tests.support.scripted_provider import Upstream

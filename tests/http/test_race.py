@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import fanout
-from tests.http.racing import HI, SETTLE, both_ways, race
+from tests.http.races import HI, SETTLE, both_ways, race
 from tests.support.gateway_server import RunningGateway
 from tests.support.provider_steps import (
     answers,
@@ -112,7 +112,7 @@ def test_row_7_one_500_leaves_the_answer_to_the_other(
 
 
 @both_ways
-def test_row_8_when_all_fail_every_cause_is_told_in_call_order(
+def test_row_8_when_all_fail_every_cause_is_listed_in_call_order(
     server: RunningGateway, upstream: Upstream, *, stream: bool
 ) -> None:
     upstream.script("a", [pause(SETTLE), refuse(500, "a is down")])
@@ -138,7 +138,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
 
 @both_ways
 @pytest.mark.parametrize("mode", REQUESTS)
-def test_row_9_a_caller_that_leaves_closes_every_call_within_100_ms(
+def test_row_9_a_disconnect_closes_every_call_within_100_ms(
     server: RunningGateway, upstream: Upstream, mode: str, *, stream: bool
 ) -> None:
     body = {"messages": HI, **REQUESTS[mode], "stream": stream}

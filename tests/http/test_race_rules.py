@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.http.racing import HI, SETTLE, both_ways, race
+from tests.http.races import HI, SETTLE, both_ways, race
 from tests.support.gateway_server import RunningGateway
 from tests.support.provider_steps import (
     answers,
@@ -43,7 +43,7 @@ def test_reasoning_refusal_and_tool_calls_are_content_too(
     assert race(server, "a", "b", stream=True).outcomes == {"a": "won", "b": "cancelled"}
 
 
-def test_the_losers_are_closed_while_the_winner_still_speaks(
+def test_the_losers_are_closed_while_the_winner_still_streams(
     server: RunningGateway, upstream: Upstream
 ) -> None:
     asked, closed = upstream.gate(), upstream.gate()
@@ -57,7 +57,7 @@ def test_the_losers_are_closed_while_the_winner_still_speaks(
     assert upstream.calls_to("b")[0].disconnected_at is None
 
 
-def test_a_winner_that_breaks_after_its_first_token_is_told_and_not_replaced(
+def test_a_winner_that_fails_after_its_first_token_is_reported_and_not_replaced(
     server: RunningGateway, upstream: Upstream
 ) -> None:
     heard = upstream.gate()
@@ -76,13 +76,13 @@ def test_a_winner_that_breaks_after_its_first_token_is_told_and_not_replaced(
 
 @both_ways
 @pytest.mark.parametrize("fault", [[role, cut], [role, end], [cut]])
-def test_a_stream_that_breaks_before_its_first_word_leaves_it_to_the_next(
+def test_a_stream_that_fails_before_its_first_content_falls_back_to_the_next_model(
     server: RunningGateway, upstream: Upstream, *, stream: bool, fault: list[Step]
 ) -> None:
     leaves_it(server, upstream, fault, stream=stream)
 
 
-def test_plain_a_stream_that_breaks_at_any_word_leaves_it_to_the_next(
+def test_in_a_plain_race_a_stream_that_fails_at_any_word_leaves_the_win_to_the_next(
     server: RunningGateway, upstream: Upstream
 ) -> None:
     leaves_it(server, upstream, [role, say("word"), cut], stream=False)
@@ -99,7 +99,7 @@ def leaves_it(
     assert said.outcomes == {"a": "failed", "b": "won"}
 
 
-def test_a_stream_that_ends_well_but_says_nothing_has_lost(
+def test_a_stream_that_ends_without_content_does_not_win(
     server: RunningGateway, upstream: Upstream
 ) -> None:
     over = upstream.gate()

@@ -52,7 +52,7 @@ in_each_mode = pytest.mark.parametrize("mode", MODES)
 
 
 @in_each_mode
-def test_a_failure_before_the_first_word_is_an_ordinary_http_error(
+def test_a_failure_before_the_first_content_is_an_ordinary_http_error(
     server: RunningGateway, upstream: Upstream, mode: str
 ) -> None:
     upstream.script("a", [role, pause(0.05), cut])
@@ -64,7 +64,7 @@ def test_a_failure_before_the_first_word_is_an_ordinary_http_error(
 
 
 @in_each_mode
-def test_the_status_line_waits_for_the_first_word(
+def test_the_status_is_sent_with_the_first_content(
     server: RunningGateway, upstream: Upstream, mode: str
 ) -> None:
     asked = upstream.gate()
@@ -146,7 +146,7 @@ def test_a_failure_after_a_comment_is_one_error_event_and_no_done(
 
 
 @pytest.mark.parametrize("ending", [[cut], [end], [piece(b"data: {nonsense\n\n"), stop]])
-def test_a_break_after_the_first_word_is_one_error_event_and_no_done(
+def test_a_failure_after_the_first_content_is_one_error_event_and_no_done(
     server: RunningGateway, upstream: Upstream, ending: Script
 ) -> None:
     upstream.script("a", [role, say("Hel"), pause(0.05), *ending])
@@ -157,7 +157,7 @@ def test_a_break_after_the_first_word_is_one_error_event_and_no_done(
     assert set(said.error) == {"message", "type", "param", "code"}
 
 
-def test_an_error_event_of_the_provider_is_told_in_our_words(
+def test_an_error_event_of_the_provider_becomes_an_openai_error_event(
     server: RunningGateway, upstream: Upstream
 ) -> None:
     fault = b'data: {"error": {"message": "overloaded", "type": "overloaded_error"}}\n\n'
@@ -171,7 +171,7 @@ def test_an_error_event_of_the_provider_is_told_in_our_words(
     }
 
 
-def test_one_of_several_streams_that_breaks_ends_only_its_own_choice(
+def test_one_of_several_streams_that_fails_ends_only_its_own_choice(
     server: RunningGateway, upstream: Upstream
 ) -> None:
     broken = upstream.gate()
@@ -190,7 +190,9 @@ def test_one_of_several_streams_that_breaks_ends_only_its_own_choice(
     assert rest.endswith(b"data: [DONE]\n\n")
 
 
-def test_what_a_deadline_cuts_short_is_told(server: RunningGateway, upstream: Upstream) -> None:
+def test_a_stream_that_a_deadline_ends_has_an_error_event(
+    server: RunningGateway, upstream: Upstream
+) -> None:
     upstream.script("a", stalls(role, say("Hel")))
     said = server.chat({"model": "a", "messages": HI, "stream": True, "timeout": 0.5})
     assert (said.status, said.text, said.done) == (200, "Hel", False)
@@ -200,7 +202,7 @@ def test_what_a_deadline_cuts_short_is_told(server: RunningGateway, upstream: Up
 
 
 @in_each_mode
-def test_a_deadline_before_the_first_word_is_a_504(
+def test_a_deadline_before_the_first_content_is_a_504(
     server: RunningGateway, upstream: Upstream, mode: str
 ) -> None:
     upstream.script("a", stalls(role))
@@ -213,7 +215,7 @@ def test_a_deadline_before_the_first_word_is_a_504(
 
 
 @pytest.mark.parametrize("model", ["a", "a, b"])
-def test_an_answer_without_a_word_is_an_answer(
+def test_a_response_without_content_is_a_response(
     server: RunningGateway, upstream: Upstream, model: str
 ) -> None:
     upstream.script("a", [role, stop])

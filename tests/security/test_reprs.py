@@ -58,6 +58,6 @@ HOLDERS: Mapping[str, Any] = {
 
 
 @pytest.mark.parametrize("holder", HOLDERS.values(), ids=HOLDERS.keys())
-def test_what_was_said_is_in_no_repr(holder: Any) -> None:
+def test_no_repr_contains_a_prompt_or_a_response(holder: Any) -> None:
     shown = [repr(holder), str(holder), pretty_repr([holder], expand_all=True)]
     assert [text for text in shown if SAID in text] == []

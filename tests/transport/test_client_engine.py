@@ -27,7 +27,7 @@ from fanout.transport.engine import (
     SlowResponse,
 )
 from fanout.wire.http import WireResponse
-from tests.http.asking import HI
+from tests.http.openai_clients import HI
 from tests.support.wire_formats import WIRE_FORMATS
 
 Handler = Callable[[httpx2.Request], httpx2.Response]

@@ -9,7 +9,7 @@ import openai
 import pytest
 
 from fanout.transport.httpx_transport import FanoutTransport
-from tests.http.asking import HI, joined
+from tests.http.openai_clients import HI, joined
 from tests.support.provider_steps import answers, hang, refuse, role, say, stalls
 from tests.support.scripted_provider import Upstream
 

@@ -48,7 +48,7 @@ def test_a_server_of_ones_own_needs_no_key(model: str, base: str) -> None:
 
 
 @pytest.mark.parametrize("model", ["nope/x", "llama-3", "openai/", "/x"])
-def test_a_model_string_that_tells_no_provider_is_refused_with_the_known_ones(model: str) -> None:
+def test_a_model_without_a_known_provider_is_rejected_with_a_list_of_providers(model: str) -> None:
     said = refusal(model_list=[entry(model)])
     assert said.startswith(f"model_list[0] (`m`): `{model}` has no known provider: write ")
     assert "anthropic, azure, bedrock" in said

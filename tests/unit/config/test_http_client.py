@@ -16,7 +16,7 @@ def test_the_default_client_checks_the_systems_certificates() -> None:
     )
 
 
-def test_httpx_may_have_its_own_certificates() -> None:
+def test_httpx_may_use_its_own_certificates() -> None:
     files = {"ssl_verify": "ca.pem", "ssl_certificate": "os.environ/CERTIFICATE"}
     env = {"CERTIFICATE": "client.pem"}
     general = catalog(env, general_settings={"http_client": "httpx", **files}).general

@@ -9,7 +9,7 @@ from tests.unit.config.sections import catalog, deployment, entry, refusal
 # ---- parameters ----
 
 
-def test_what_a_deployment_says_of_itself_is_kept() -> None:
+def test_the_parameters_of_a_deployment_are_kept() -> None:
     found = deployment(
         "gpt-4o",
         rpm=60,
@@ -92,7 +92,7 @@ def test_entries_of_one_name_are_a_group_and_each_has_its_id() -> None:
 
 
 @pytest.mark.parametrize("name", ["a,b", " a", "a "])
-def test_a_name_that_no_caller_could_write_is_refused(name: str) -> None:
+def test_a_model_name_that_no_client_could_write_is_rejected(name: str) -> None:
     said = refusal(model_list=[entry("gpt-4o", name)])
     assert said.startswith(f"model_list[0] (`{name}`): a model name cannot ")
 
@@ -118,7 +118,7 @@ def test_a_key_for_an_unknown_model_is_refused() -> None:
     assert said == "`general_settings.keys[0]` names `x`, which is not in `model_list`"
 
 
-def test_callers_are_the_master_and_then_each_key() -> None:
+def test_client_keys_are_the_master_key_and_then_each_key() -> None:
     general = {
         "master_key": "os.environ/MASTER",
         "keys": [{"name": "n", "key": "k", "models": ["m"]}, {"name": "o", "key": "l"}],

@@ -46,7 +46,7 @@ def server(provider: Upstream, beside: Path) -> Iterator[RunningGateway]:
 
 @pytest.mark.parametrize("name", ["api_base", "base_url", "api_key", "api_version"])
 @pytest.mark.parametrize("deep", [False, True])
-def test_no_request_says_where_a_call_goes_or_with_which_key(
+def test_no_request_can_set_the_address_or_the_key_of_a_call(
     server: RunningGateway, upstream: Upstream, name: str, *, deep: bool
 ) -> None:
     with open_upstream() as elsewhere:
@@ -87,7 +87,7 @@ INJECTIONS = ["x\r\nx-injected: 1", "x\nx-injected: 1", "x\u0000y", "é\u2028", 
 
 
 @pytest.mark.parametrize("text", INJECTIONS)
-def test_what_a_caller_says_in_the_body_makes_no_header(server: RunningGateway, text: str) -> None:
+def test_nothing_in_a_request_body_becomes_a_header(server: RunningGateway, text: str) -> None:
     for body in ({"model": text}, {"model": "a", "messages": HI, "fanout": {"mode": text}}):
         _, headers, _ = server.json({"messages": HI, **body}, headers=KEY)
         assert "x-injected" not in headers
@@ -95,7 +95,7 @@ def test_what_a_caller_says_in_the_body_makes_no_header(server: RunningGateway, 
 
 
 @pytest.mark.parametrize("name", [b"x-a y", b"x-a\x00y", b"<script>", b"x" * 129, b""])
-def test_a_request_id_that_is_no_plain_word_is_not_repeated(
+def test_a_request_id_with_unsafe_characters_is_replaced(
     server: RunningGateway, name: bytes
 ) -> None:
     head = b"GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-master\r\n"
@@ -107,7 +107,7 @@ def test_a_request_id_that_is_no_plain_word_is_not_repeated(
 
 
 @pytest.mark.parametrize("name", ["retry-after", "x-request-id", "set-cookie", "x-injected"])
-def test_no_header_of_a_providers_goes_on_to_the_caller(
+def test_no_header_of_a_provider_is_passed_on_to_the_client(
     server: RunningGateway, upstream: Upstream, name: str
 ) -> None:
     upstream.script("a", [reply(200, b"{}", {name: "marker"})])

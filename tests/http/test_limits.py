@@ -61,7 +61,7 @@ TOO_LARGE = "provider_answer_too_large"
 
 
 @pytest.mark.parametrize("script", [[event_without_end], [roles_without_end]])
-def test_a_stream_that_says_nothing_without_end_is_given_up(
+def test_an_endless_stream_without_content_is_cancelled(
     small: RunningGateway, upstream: Upstream, script: Script
 ) -> None:
     upstream.script("a", script)
@@ -73,7 +73,7 @@ def test_a_stream_that_says_nothing_without_end_is_given_up(
     assert len(upstream.calls_to("a")) == 1  # nobody pays twice for what is too much once
 
 
-def test_a_whole_answer_by_a_stream_without_end_is_given_up(
+def test_a_plain_response_from_an_endless_stream_is_cancelled(
     small: RunningGateway, upstream: Upstream
 ) -> None:
     upstream.script("a", [words_without_end])
@@ -106,9 +106,7 @@ def test_comments_between_events_do_not_count_together(
 # ---- how much at once ----
 
 
-def test_more_requests_than_may_be_are_told_to_come_again(
-    small: RunningGateway, upstream: Upstream
-) -> None:
+def test_more_requests_than_the_limit_are_429(small: RunningGateway, upstream: Upstream) -> None:
     gate = upstream.gate()
     upstream.script("a", [wait(gate), *answers("Hello")])
     held = [_send(small, A) for _ in range(2)]
@@ -126,7 +124,9 @@ def test_more_requests_than_may_be_are_told_to_come_again(
     assert small.json(A, headers=KEY)[0] == 200
 
 
-def test_a_caller_who_left_makes_room(small: RunningGateway, upstream: Upstream) -> None:
+def test_a_disconnect_frees_what_the_request_reserved(
+    small: RunningGateway, upstream: Upstream
+) -> None:
     upstream.script("a", [role, hang])
     for _ in range(3):
         held = [_send(small, A) for _ in range(2)]
@@ -141,7 +141,7 @@ def test_a_caller_who_left_makes_room(small: RunningGateway, upstream: Upstream)
     assert small.json(A, headers=KEY)[0] == 200
 
 
-def test_bodies_that_are_too_much_together_are_told_to_come_again(
+def test_bodies_that_need_too_much_memory_together_are_429(
     small: RunningGateway, upstream: Upstream
 ) -> None:
     gate = upstream.gate()
@@ -186,7 +186,7 @@ def test_copies_of_a_big_body_wait_for_each_other(
 # ---- who does not read ----
 
 
-def test_a_caller_that_reads_no_more_is_gone_and_nobody_waits_with_it(
+def test_a_client_that_stops_reading_counts_as_disconnected_and_its_calls_are_cancelled(
     upstream: Upstream,
 ) -> None:
     upstream.script("a", [words_without_end])

@@ -203,7 +203,7 @@ def _form(purpose: str) -> bytes:
     return f"{first}{head}{line}\r\n--B--\r\n".encode()
 
 
-def test_nothing_planted_comes_out_where_it_should_not(
+def test_no_planted_marker_appears_where_it_should_not(
     everything: tuple[list[str], list[str], str],
 ) -> None:
     bodies, heads, written = everything

@@ -83,12 +83,12 @@ def test_the_lifespan_is_the_apps_own() -> None:
     assert [scope["type"] for scope in told.scopes] == ["lifespan"]
 
 
-def test_api_gateways_name_of_a_request_becomes_ours() -> None:
+def test_api_gateways_request_id_is_used() -> None:
     context = json.dumps({"requestId": "11d-e", "stage": "v1"})
     assert named({"x-amzn-request-context": context}) == "11d-e"
 
 
-def test_a_caller_may_name_a_request_itself() -> None:
+def test_a_client_may_set_the_request_id() -> None:
     context = json.dumps({"requestId": "theirs"})
     assert named({"x-amzn-request-context": context, "x-request-id": "mine"}) == "mine"
 
@@ -109,7 +109,7 @@ def test_pages_of_the_origin_may_read_the_answer() -> None:
     }
 
 
-def test_without_an_origin_nothing_is_said_of_any() -> None:
+def test_without_an_origin_there_are_no_cors_headers() -> None:
     assert ask().start["headers"] == [(b"content-type", b"text/event-stream")]
 
 
