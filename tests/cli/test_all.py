@@ -1,4 +1,4 @@
-"""`fanout all`: every model's answer, each as it comes."""
+"""`fanout all` prints every model's response as it arrives."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def test_with_json_it_is_one_object_with_a_choice_for_each_model(
     upstream.script("a", answers("A"))
     upstream.script("b", [refuse(500)])
     ran = fanout("all", "Hi", "-m", "a,b", "--config", config, "--json")
-    told = [(choice["model"], choice["finish_reason"]) for choice in ran.json["choices"]]
-    assert told == [("a", "stop"), ("b", "error")]
+    choices = [(choice["model"], choice["finish_reason"]) for choice in ran.json["choices"]]
+    assert choices == [("a", "stop"), ("b", "error")]
     assert ran.code == 1
 
 

@@ -1,4 +1,4 @@
-"""`fanout ask`: one model's answer, and nothing else on standard output."""
+"""`fanout ask` prints one model's response, and nothing else, on standard output."""
 
 from __future__ import annotations
 
@@ -91,8 +91,8 @@ def test_with_json_and_stream_each_line_is_a_chunk(
     ran = fanout("ask", "Hi", "-m", "a", "--config", config, "--json", "--stream")
     chunks = [json.decode(line) for line in ran.out.splitlines()]
     assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
-    said = [choice["delta"].get("content") or "" for c in chunks for choice in c["choices"]]
-    assert "".join(said) == "Hello"
+    contents = [choice["delta"].get("content") or "" for c in chunks for choice in c["choices"]]
+    assert "".join(contents) == "Hello"
     assert chunks[-1]["usage"]["total_tokens"] == 12
 
 

@@ -1,4 +1,4 @@
-"""`fanout check` and `fanout models`: what a config means and what it lacks; no key's text."""
+"""`fanout check` and `fanout models` show what a config resolves to; they never show a key."""
 
 from __future__ import annotations
 
@@ -81,11 +81,11 @@ def test_with_all_keys_there_the_code_is_0_and_no_key_is_shown(
 
 
 def test_with_json_it_is_one_object(fanout: Command, full: Path) -> None:
-    told = fanout("check", full, "--json").json
-    assert (told["ok"], told["config"]) == (False, str(full))
-    assert told["missing"] == ["ANTHROPIC_API_KEY", "GATEWAY_KEY", "TEAM_KEY"]
-    assert told["callers"] == {"GATEWAY_KEY": False}
-    assert told["models"][0] == {
+    result = fanout("check", full, "--json").json
+    assert (result["ok"], result["config"]) == (False, str(full))
+    assert result["missing"] == ["ANTHROPIC_API_KEY", "GATEWAY_KEY", "TEAM_KEY"]
+    assert result["callers"] == {"GATEWAY_KEY": False}
+    assert result["models"][0] == {
         "name": "best",
         "provider": "openai",
         "model": "gpt-4o",
@@ -180,9 +180,9 @@ def test_models_lists_each_name_once_and_which_cannot_be_used(
     assert [line.split("  ")[0] for line in ran.out.splitlines()] == ["best", "own", "cloud"]
     assert "openai/gpt-4o, anthropic/claude-sonnet-5  its key is missing" in ran.out
     monkeypatch.setenv("TEAM_KEY", "sk-team")
-    told = fanout("models", "--config", full, "--json").json
-    assert told["prefixes"] == []
-    assert told["models"][0] == {
+    result = fanout("models", "--config", full, "--json").json
+    assert result["prefixes"] == []
+    assert result["models"][0] == {
         "name": "best",
         "usable": True,
         "asks": ["openai/gpt-4o", "anthropic/claude-sonnet-5"],

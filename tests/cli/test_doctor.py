@@ -1,4 +1,4 @@
-"""`fanout doctor`: what is here, what is missing, and what is wrong."""
+"""`fanout doctor` reports what is installed, what is missing, and what is wrong."""
 
 from __future__ import annotations
 

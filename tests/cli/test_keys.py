@@ -1,4 +1,4 @@
-"""`fanout keys`: values go in, and never come out again."""
+"""`fanout keys` sets values and never shows them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command as a whole: its help, its exit codes, and how little it loads."""
+"""The command line as a whole: help, exit codes, and imports."""
 
 from __future__ import annotations
 

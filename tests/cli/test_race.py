@@ -1,4 +1,4 @@
-"""`fanout race`: the race on standard error, the winner's answer on standard output."""
+"""`fanout race` shows the race on standard error and prints the winner on standard output."""
 
 from __future__ import annotations
 

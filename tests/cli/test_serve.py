@@ -1,4 +1,4 @@
-"""`fanout serve`: the gateway as a process; where it listens, and how it ends."""
+"""`fanout serve` as a process: where it listens, and how it stops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may ask for what: the gateway's own keys, and which models each of them may name."""
+"""The gateway's own keys, and the models that each of them may use."""
 
 from __future__ import annotations
 
@@ -97,8 +97,8 @@ def test_each_key_gets_in_and_is_never_passed_on(
     guarded: RunningGateway, upstream: Upstream, key: str, scheme: str
 ) -> None:
     value = f"{scheme} {key}".encode().decode("latin-1")  # http.client writes Latin-1
-    said = guarded.chat({"model": "a", "messages": HI}, {"authorization": value})
-    assert said.text == "Hello"
+    response = guarded.chat({"model": "a", "messages": HI}, {"authorization": value})
+    assert response.text == "Hello"
     assert upstream.calls[0].headers["authorization"] == "Bearer sk-provider-a"
     assert "marker" not in str(upstream.calls[0].headers)
 
@@ -135,12 +135,12 @@ def test_a_request_is_allowed_only_if_each_of_its_models_is(
     *,
     stream: bool,
 ) -> None:
-    said = guarded.chat({"messages": HI, "stream": stream, **change}, bearer(LIMITED))
+    response = guarded.chat({"messages": HI, "stream": stream, **change}, bearer(LIMITED))
     if denied is None:
-        assert said.status == 200
+        assert response.status == 200
         return
-    assert said.status == 403
-    assert said.error == {
+    assert response.status == 403
+    assert response.error == {
         "message": f"the key `limited` may not use the model `{denied}`",
         "type": "permission_error",
         "param": "model",
@@ -168,10 +168,10 @@ def test_the_log_names_the_key_and_does_not_show_it(guarded: RunningGateway) -> 
     guarded.observer.clear()
     guarded.chat({"model": "a", "messages": HI}, bearer(LIMITED))
     guarded.chat({"model": "a", "messages": HI}, bearer("sk-wrong-marker"))
-    told = guarded.observer.wait_for_requests(2)
-    assert [record.caller for record in told] == ["limited", "anyone"]
-    assert [record.status for record in told] == [200, 401]
-    assert "marker" not in str(told)
+    records = guarded.observer.wait_for_requests(2)
+    assert [record.caller for record in records] == ["limited", "anyone"]
+    assert [record.status for record in records] == [200, 401]
+    assert "marker" not in str(records)
 
 
 class Counted(EnvironmentSecrets):

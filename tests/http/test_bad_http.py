@@ -1,4 +1,4 @@
-"""HTTP gone wild, over real sockets: too much of it, the wrong kind of it, or half of it."""
+"""Malformed, oversized and incomplete HTTP, over real sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nobody is left behind, whenever a caller leaves and whatever it has asked for."""
+"""Clients that disconnect at any time leave no call and no task behind."""
 
 from __future__ import annotations
 

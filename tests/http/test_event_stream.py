@@ -1,4 +1,4 @@
-"""When a stream says that it is still there, by the clock."""
+"""When a stream sends keep-alive comments, on a virtual clock."""
 
 from __future__ import annotations
 

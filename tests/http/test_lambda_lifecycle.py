@@ -16,7 +16,7 @@ NOW = 1_700_000_000.0
 PIECES = (b"Hel", b"lo")
 
 
-class Told:
+class RecordedCall:
     """What happened, in order: what was sent, and when the work beside the request was over."""
 
     def __init__(self) -> None:
@@ -47,16 +47,18 @@ class Told:
         self.start = message if message["type"] == "http.response.start" else self.start
 
 
-def ask(headers: Mapping[str, str] = {}, *, origin: str | None = None, kind: str = "http") -> Told:
-    told = Told()
+def ask(
+    headers: Mapping[str, str] = {}, *, origin: str | None = None, kind: str = "http"
+) -> RecordedCall:
+    recorded = RecordedCall()
 
     async def receive() -> Message:
         return {"type": "http.request"}
 
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-    frozen = LambdaLifecycle(told.app, told.beside, origin)
-    asyncio.run(frozen({"type": kind, "headers": raw}, receive, told.send))
-    return told
+    lifecycle = LambdaLifecycle(recorded.app, recorded.beside, origin)
+    asyncio.run(lifecycle({"type": kind, "headers": raw}, receive, recorded.send))
+    return recorded
 
 
 def named(headers: Mapping[str, str]) -> str | None:
@@ -78,9 +80,9 @@ def test_the_last_piece_is_sent_when_everything_about_the_request_is_done() -> N
 
 
 def test_the_lifespan_is_the_apps_own() -> None:
-    told = ask(kind="lifespan")
-    assert told.events == []
-    assert [scope["type"] for scope in told.scopes] == ["lifespan"]
+    recorded = ask(kind="lifespan")
+    assert recorded.events == []
+    assert [scope["type"] for scope in recorded.scopes] == ["lifespan"]
 
 
 def test_api_gateways_request_id_is_used() -> None:

@@ -1,4 +1,4 @@
-"""How much is taken at once, from callers and from providers; and what is said beyond it."""
+"""Limits on requests, bodies and responses, and the errors beyond them."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ def test_an_endless_stream_without_content_is_cancelled(
     small: RunningGateway, upstream: Upstream, script: Script
 ) -> None:
     upstream.script("a", script)
-    said = small.chat(A | {"stream": True}, KEY)
-    assert said.status == 502
-    assert said.error
-    assert said.error["code"] == TOO_LARGE
+    response = small.chat(A | {"stream": True}, KEY)
+    assert response.status == 502
+    assert response.error
+    assert response.error["code"] == TOO_LARGE
     upstream.wait_disconnected("a")
     assert len(upstream.calls_to("a")) == 1  # nobody pays twice for what is too much once
 
@@ -78,10 +78,10 @@ def test_a_plain_response_from_an_endless_stream_is_cancelled(
 ) -> None:
     upstream.script("a", [words_without_end])
     upstream.script("b", [words_without_end])
-    said = small.chat({"model": "a, b", "messages": HI, "fastest_response": True}, KEY)
-    assert said.status == 502
-    assert said.error
-    assert {cause["code"] for cause in said.error["causes"]} == {TOO_LARGE}
+    response = small.chat({"model": "a, b", "messages": HI, "fastest_response": True}, KEY)
+    assert response.status == 502
+    assert response.error
+    assert {cause["code"] for cause in response.error["causes"]} == {TOO_LARGE}
     upstream.wait_disconnected("a", "b")
 
 
@@ -90,9 +90,9 @@ def test_a_stream_that_is_passed_on_may_be_longer_than_what_is_held(
 ) -> None:
     long = "word " * 1_000
     upstream.script("a", [role, *[say(long)] * 20, stop])
-    said = small.chat(A | {"stream": True}, KEY)
-    assert (said.status, said.done) == (200, True)
-    assert said.text == long * 20
+    response = small.chat(A | {"stream": True}, KEY)
+    assert (response.status, response.done) == (200, True)
+    assert response.text == long * 20
 
 
 def test_comments_between_events_do_not_count_together(

@@ -1,4 +1,4 @@
-"""What the official OpenAI client finds in the gateway's answers, errors and streams."""
+"""The gateway's responses, errors and streams as the official OpenAI client returns them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page's files as a browser gets them: complete, small, cached, shut off from all else."""
+"""The page's files as a browser gets them: complete, small, cached, and from no other host."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def get(
     served: RunningGateway, path: str, headers: dict[str, str] = GZIP, method: str = "GET"
 ) -> Got:
     with served.ask(None, path, method, headers) as response:
-        said = {name.lower(): value for name, value in response.getheaders()}
-        return Got(response.status, said, response.read())
+        received = {name.lower(): value for name, value in response.getheaders()}
+        return Got(response.status, received, response.read())
 
 
 @pytest.fixture(scope="module")
@@ -193,8 +193,8 @@ def test_the_config_decides_whether_the_page_is_served_and_without_it_the_host(
     usual: bool,  # noqa: FBT001
     status: int,
 ) -> None:
-    said = {} if wanted is None else {"page": wanted}
-    with serve({"general_settings": said}, page=usual) as served:
+    general = {} if wanted is None else {"page": wanted}
+    with serve({"general_settings": general}, page=usual) as served:
         assert get(served, "/").status == status
         assert get(served, "/page/x/app.js").status == 404
 

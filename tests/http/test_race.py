@@ -1,8 +1,8 @@
 """
-Races over real sockets: the nine rows that other gateways get wrong, and what else must hold.
+Races over real sockets: the nine cases that other gateways get wrong, and other rules.
 
-Nothing here depends on which of two sleeps is shorter: a loser is held by a gate that only the
-winner, or the test, opens.
+No test depends on which of two sleeps is shorter: a loser waits at a gate that only the winner, or
+the test, opens.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def test_row_1_the_fast_one_answers_though_the_slow_one_is_listed_first(
     server: RunningGateway, upstream: Upstream, *, stream: bool
 ) -> None:
     slow_and_fast(upstream, "a", "b", "fast")
-    said = race(server, "a", "b", stream=stream)
-    assert (said.status, said.model, said.text) == (200, "b", "fast")
-    assert said.outcomes == {"a": "cancelled", "b": "won"}
+    response = race(server, "a", "b", stream=stream)
+    assert (response.status, response.model, response.text) == (200, "b", "fast")
+    assert response.outcomes == {"a": "cancelled", "b": "won"}
     upstream.wait_disconnected("a")
 
 
@@ -51,8 +51,8 @@ def test_row_2_the_answer_does_not_wait_for_the_slow_one_to_end(
     server: RunningGateway, upstream: Upstream, *, stream: bool
 ) -> None:
     slow_and_fast(upstream, "b", "a", "fast")
-    said = race(server, "a", "b", stream=stream)
-    assert (said.model, said.text) == ("a", "fast")
+    response = race(server, "a", "b", stream=stream)
+    assert (response.model, response.text) == ("a", "fast")
     upstream.wait_disconnected("b")
 
 
@@ -63,9 +63,9 @@ def test_row_3_a_failure_that_comes_first_does_not_win(
     failed = upstream.gate()
     upstream.script("a", [refuse(500), opens(failed)])
     upstream.script("b", [wait(failed), pause(SETTLE), *answers("good")])
-    said = race(server, "a", "b", stream=stream)
-    assert (said.model, said.text) == ("b", "good")
-    assert said.outcomes == {"a": "failed", "b": "won"}
+    response = race(server, "a", "b", stream=stream)
+    assert (response.model, response.text) == ("b", "good")
+    assert response.outcomes == {"a": "failed", "b": "won"}
 
 
 @both_ways
@@ -84,8 +84,8 @@ def test_rows_4_and_5_nothing_but_content_wins(
     opened = upstream.gate()
     upstream.script("a", [*opening, opens(opened), hang])
     upstream.script("b", [wait(opened), pause(SETTLE), *answers("token")])
-    said = race(server, "a", "b", stream=stream)
-    assert (said.model, said.text) == ("b", "token")
+    response = race(server, "a", "b", stream=stream)
+    assert (response.model, response.text) == ("b", "token")
     upstream.wait_disconnected("a")
 
 
@@ -95,8 +95,8 @@ def test_row_6_a_plain_race_closes_the_slow_one_connection_and_asks_by_stream(
     first_word = upstream.gate()
     upstream.script("a", [role, say("much"), opens(first_word), say("to say"), hang])
     upstream.script("b", [wait(first_word), pause(SETTLE), *answers("first to be done")])
-    said = race(server, "a", "b", stream=False)
-    assert (said.model, said.text) == ("b", "first to be done")
+    response = race(server, "a", "b", stream=False)
+    assert (response.model, response.text) == ("b", "first to be done")
     assert [call.streams for call in upstream.calls] == [True, True]
     upstream.wait_disconnected("a")
 
@@ -107,8 +107,8 @@ def test_row_7_one_500_leaves_the_answer_to_the_other(
 ) -> None:
     upstream.script("a", answers("ok"))
     upstream.script("b", [refuse(500)])
-    said = race(server, "a", "b", stream=stream)
-    assert (said.status, said.model, said.text) == (200, "a", "ok")
+    response = race(server, "a", "b", stream=stream)
+    assert (response.status, response.model, response.text) == (200, "a", "ok")
 
 
 @both_ways
@@ -117,13 +117,13 @@ def test_row_8_when_all_fail_every_cause_is_listed_in_call_order(
 ) -> None:
     upstream.script("a", [pause(SETTLE), refuse(500, "a is down")])
     upstream.script("b", [refuse(429, "b is full")])
-    said = race(server, "a", "b", stream=stream)
-    assert said.status == 502
-    assert said.error is not None
-    assert said.error["code"] == "all_failed"
-    causes = [(cause["model"], cause["status"]) for cause in said.error["causes"]]
+    response = race(server, "a", "b", stream=stream)
+    assert response.status == 502
+    assert response.error is not None
+    assert response.error["code"] == "all_failed"
+    causes = [(cause["model"], cause["status"]) for cause in response.error["causes"]]
     assert causes == [("a", 502), ("b", 429)]
-    assert "a is down" in said.error["causes"][0]["message"]
+    assert "a is down" in response.error["causes"][0]["message"]
 
 
 REQUESTS: dict[str, dict[str, Any]] = {

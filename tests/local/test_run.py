@@ -1,4 +1,4 @@
-"""`fanout local serve` and `fanout local run` as processes: how they begin, and that they end."""
+"""`fanout local serve` and `fanout local run` as processes: how they start and stop."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_the_gateway_answers_the_openai_sdk_and_ask_finds_the_engine(
     words = ("run", "--port", "0", "--json", "--threads", "1")
     with started(own_home, *words) as (process, ready):
         with openai.OpenAI(base_url=ready["url"], api_key="none") as client:
-            said = client.chat.completions.create(
+            response = client.chat.completions.create(
                 model="smol-claude",
                 messages=[system, {"role": "user", "content": "Hello?"}],  # type: ignore[list-item]
                 max_tokens=8,
@@ -90,8 +90,8 @@ def test_the_gateway_answers_the_openai_sdk_and_ask_finds_the_engine(
         )
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
-    assert said.model == "smol-claude"
-    assert said.choices[0].message.content
+    assert response.model == "smol-claude"
+    assert response.choices[0].message.content
     assert done.returncode == 0
     assert [choice["model"] for choice in json.decode(done.stdout)["choices"]] == ready["models"]
     assert files_of(own_home) == ["models"]

@@ -1,4 +1,4 @@
-"""How other commands find the engine that runs: one file, its owner's only, while it runs."""
+"""Other commands find the running engine by one file, which only the user may read."""
 
 from __future__ import annotations
 

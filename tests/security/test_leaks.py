@@ -1,8 +1,8 @@
 """
-Nothing that a caller or a provider says, and no key, comes out where it should not.
+No prompt, response or key appears in logs or where it should not.
 
-Markers are planted as prompt, answer, key, header and file; then every mode and many failures are
-run through a gateway with both logs, and everything that came out is searched.
+Markers are planted as prompt, response, key, header and file. Then every mode and many failures run
+through a gateway with both logs, and all of its output is searched for the markers.
 """
 
 from __future__ import annotations
@@ -184,14 +184,14 @@ def everything(
             ask(_form(purpose), HEADERS | {"content-type": form}, "/v1/files")
         broken = f"--B\r\n{HEADER}\r\r\n".encode()
         ask(broken, HEADERS | {"content-type": form}, "/v1/files")
-        told = len(bodies) - 1  # of a file that was kept there is nothing to tell
-        served.observer.wait_for_requests(told)
+        requests = len(bodies) - 1  # of a file that was kept there is nothing to tell
+        served.observer.wait_for_requests(requests)
     assert observer.observer.bugs == []
     out, err = capfd.readouterr()
     assert err == ""
     records = [repr(observer.observer.attempts), repr(observer.observer.requests)]
     written = "\n".join([*observer.lines, *records, out, err, caplog.text])
-    assert written.count('"event":"request"') == told
+    assert written.count('"event":"request"') == requests
     return bodies, heads, written
 
 

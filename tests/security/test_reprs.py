@@ -1,4 +1,4 @@
-"""No repr shows what somebody said: an exception's text or a debugger would carry it into a log."""
+"""No repr shows a prompt or a response, which a traceback could carry into a log."""
 
 from __future__ import annotations
 

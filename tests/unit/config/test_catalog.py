@@ -50,6 +50,6 @@ def test_an_unknown_model_error_lists_at_most_ten_models_and_shortens_the_name()
     entries = [{"model_name": f"m{n:02}", "litellm_params": {"model": "gpt-4o"}} for n in range(20)]
     with pytest.raises(UnknownModel) as raised:
         resolve(check({"model_list": entries}, {}), {}).find("x" * 10_000)
-    said = str(raised.value)
-    assert said.count("`m") == 10
-    assert len(said) < 300
+    message = str(raised.value)
+    assert message.count("`m") == 10
+    assert len(message) < 300

@@ -1,4 +1,4 @@
-"""The example loads, has every key, and says the defaults where it says numbers."""
+"""The example config loads, has every key, and its numbers are the defaults."""
 
 from __future__ import annotations
 

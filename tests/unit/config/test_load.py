@@ -92,7 +92,7 @@ def test_a_version_that_yaml_takes_for_a_date_stays_what_was_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("modle_list: []", "`modle_list` is unknown; did you mean `model_list`?"),
         ("xyz: 1", "`xyz` is unknown"),
@@ -128,15 +128,15 @@ def test_a_version_that_yaml_takes_for_a_date_stays_what_was_written() -> None:
     ],
 )
 def test_an_unknown_key_is_reported_with_its_path_and_the_closest_known_key(
-    text: str, said: str
+    text: str, message: str
 ) -> None:
-    assert refusal(text) == f"`x.yaml`: {said}"
+    assert refusal(text) == f"`x.yaml`: {message}"
 
 
 def test_all_unknown_keys_are_reported_at_once() -> None:
-    said = refusal("foo: 1\nrouter_settings: {bar: 1}\ngeneral_settings: {baz: 1}")
+    message = refusal("foo: 1\nrouter_settings: {bar: 1}\ngeneral_settings: {baz: 1}")
     places = ("`foo`", "`router_settings.bar`", "`general_settings.baz`")
-    assert [place for place in places if f"{place} is unknown" in said] == list(places)
+    assert [place for place in places if f"{place} is unknown" in message] == list(places)
 
 
 @pytest.mark.parametrize(
@@ -162,9 +162,9 @@ def test_all_unknown_keys_are_reported_at_once() -> None:
     ],
 )
 def test_a_key_of_litellms_that_does_nothing_here_says_why(text: str, path: str, why: str) -> None:
-    said = refusal(text)
-    assert said.startswith(f"`x.yaml`: `{path}` has no effect here (")
-    assert why in said
+    message = refusal(text)
+    assert message.startswith(f"`x.yaml`: `{path}` has no effect here (")
+    assert why in message
 
 
 # ---- wrong values ----
@@ -189,9 +189,9 @@ def test_a_key_of_litellms_that_does_nothing_here_says_why(text: str, path: str,
     ],
 )
 def test_a_wrong_value_is_reported_with_its_path(text: str, path: str) -> None:
-    said = refusal(text)
-    assert said.startswith("`x.yaml`: ")
-    assert f"`{path}`" in said
+    message = refusal(text)
+    assert message.startswith("`x.yaml`: ")
+    assert f"`{path}`" in message
 
 
 # ---- os.environ/NAME ----
@@ -224,8 +224,8 @@ def test_an_environment_variable_that_is_not_set_is_reported_with_its_place_in_t
 
 
 def test_an_environment_variable_that_is_not_a_number_is_reported_with_its_path() -> None:
-    said = refusal("router_settings: {timeout: os.environ/T}", {"T": "soon"})
-    assert "`router_settings.timeout`" in said
+    message = refusal("router_settings: {timeout: os.environ/T}", {"T": "soon"})
+    assert "`router_settings.timeout`" in message
 
 
 @pytest.mark.parametrize("there", [True, False])
