@@ -11,9 +11,9 @@ from tests.cli.commands import Command, CommandResult, write_config
 
 
 def findings(ran: CommandResult) -> dict[str, tuple[str, str]]:
-    """Each thing's state and words."""
-    told: list[dict[str, Any]] = ran.json["findings"]
-    return {finding["what"]: (finding["state"], finding["words"]) for finding in told}
+    """Each check's state and words."""
+    found: list[dict[str, Any]] = ran.json["findings"]
+    return {finding["what"]: (finding["state"], finding["words"]) for finding in found}
 
 
 def test_a_bare_machine_is_not_ill(fanout: Command) -> None:

@@ -26,7 +26,7 @@ DAY = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 
 
 class Vault:
-    """Secrets Manager's client, as far as it is used; a page holds two secrets."""
+    """The methods of Secrets Manager's client that are used; a page has two secrets."""
 
     def __init__(self, **values: str | None) -> None:
         self.values = {name.replace("__", "/"): value for name, value in values.items()}
@@ -135,13 +135,13 @@ class _Handler(BaseHTTPRequestHandler):
     server: Endpoint
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        arguments = json.loads(self.rfile.read(int(self.headers["content-length"])))
         action = self.headers["x-amz-target"].split(".")[1]
         name = {"ListSecrets": "list_secrets", "PutSecretValue": "put_secret_value"}[action]
-        answer = getattr(self.server.vault, name)(**asked)
+        answer = getattr(self.server.vault, name)(**arguments)
         data = json.dumps(answer, default=lambda day: day.timestamp()).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(data)))
@@ -233,10 +233,10 @@ def test_on_a_terminal_the_value_is_prompted_for_and_hidden(vault: Vault) -> Non
     words = ("keys", "set", "B_KEY", "--stack", "S")
     with spawned(*words, stdin=theirs, stderr=theirs, start_new_session=True) as process:
         os.close(theirs)
-        asked = read_all(ours, until="B_KEY (input is hidden): ")
+        prompt = read_all(ours, until="B_KEY (input is hidden): ")
         os.write(ours, b"sk-very-secret\n")
         out, _ = process.communicate(timeout=20)
-        shown = asked + read_all(ours)
+        shown = prompt + read_all(ours)
     os.close(ours)
     assert (process.returncode, out) == (0, "B_KEY has 1 key\n")
     assert vault.values["S/B_KEY"] == "sk-very-secret"

@@ -24,9 +24,9 @@ HEAVY = {
 
 def loaded_by(code: str) -> set[str]:
     """The modules that a fresh process has after running `code`."""
-    told = f"import sys\n{code}\nprint(*sys.modules)"
+    script = f"import sys\n{code}\nprint(*sys.modules)"
     done = subprocess.run(  # noqa: S603 -- our own words
-        [sys.executable, "-c", told], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     return set(done.stdout.split())
 

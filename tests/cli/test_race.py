@@ -29,7 +29,7 @@ both_ways = pytest.mark.parametrize("stream", [(), ("--stream",)], ids=["plain",
 
 
 def events(err: str) -> list[tuple[str, str]]:
-    """Each line's model, and what became of it; the times are left out."""
+    """Each line's model and state, without the times."""
     found = []
     for line in err.splitlines():
         _, unit, model, *words = line.split()

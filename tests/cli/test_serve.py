@@ -22,12 +22,12 @@ HI = json.encode({"model": "a", "messages": [{"role": "user", "content": "Hi"}]}
 
 
 def port_of(process: Popen[str]) -> int:
-    """The port that a server says it is on."""
+    """The port in the line that a server prints when it is ready."""
     assert process.stderr is not None
     for line in process.stderr:
         if found := re.search(r"serving http://127\.0\.0\.1:(\d+)/v1$", line):
             return int(found[1])
-    raise AssertionError("it never said where it serves")
+    raise AssertionError("the server did not print its address")
 
 
 def ask(port: int) -> http.client.HTTPConnection:

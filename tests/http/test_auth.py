@@ -175,7 +175,7 @@ def test_the_log_names_the_key_and_does_not_show_it(guarded: RunningGateway) -> 
 
 
 class Counted(EnvironmentSecrets):
-    """Notes whose text was asked for."""
+    """A secret source that records which secrets were looked up."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -202,7 +202,7 @@ def test_every_key_is_compared_whichever_fits(given: str) -> None:
 
 
 class Down(EnvironmentSecrets):
-    """Where the keys are kept does not answer, but for those that are known already."""
+    """A secret source that cannot be reached; only keys that were read before are known."""
 
     async def values(self, secret: Secret) -> Sequence[str]:
         return await super().values(secret) if secret.is_known else ()

@@ -22,14 +22,14 @@ MEGABYTE = b"x" * 1_000_000
 
 @pytest.fixture(scope="module")
 def strict(provider: Upstream) -> Iterator[RunningGateway]:
-    """A gateway that takes bodies of one megabyte."""
+    """A gateway with a limit of one megabyte per request body."""
     general = {"max_request_size_mb": 1}
     with serve({"model_list": [entry(provider, "a")], "general_settings": general}) as served:
         yield served
 
 
 def exchange(server: RunningGateway, *sent: bytes) -> bytes:
-    """What comes back for these bytes, to the end of the connection."""
+    """Send these bytes and return everything received until the connection is closed."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as sock:
         for part in sent:
             sock.sendall(part)
@@ -50,7 +50,7 @@ def with_length(body: bytes, *headers: str) -> tuple[bytes, bytes]:
 
 
 def error_of(back: bytes) -> tuple[int, dict[str, Any]]:
-    """The status and the error of a raw reply."""
+    """The status and the error of a raw response."""
     head, _, body = back.partition(b"\r\n\r\n")
     assert b"content-type: application/json" in head.lower(), back[:300]
     return int(head.split()[1]), json.loads(body)["error"]
@@ -131,7 +131,7 @@ def test_a_head_without_end_is_cut_off(server: RunningGateway, begin: bytes, on:
 
 
 def pour(sock: socket.socket, data: bytes) -> int:
-    """How often the data could be sent before the connection was gone; at most a hundred times."""
+    """How often the data could be sent before the connection was closed; at most 100 times."""
     for count in range(100):
         try:
             sock.sendall(data)

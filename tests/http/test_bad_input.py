@@ -45,7 +45,7 @@ def running(engine: HelloEngine) -> Iterator[InProcess]:
 
 @pytest.fixture
 def app(running: InProcess, engine: HelloEngine) -> Iterator[InProcess]:
-    """An app of which a test may ask nothing that reaches a provider, or that is a bug."""
+    """An app; a test fails if a request reaches a provider or causes a bug."""
     engine.sent.clear()
     running.observer.clear()
     yield running
@@ -264,7 +264,7 @@ def test_too_many_calls_in_one_request_are_refused(app: InProcess) -> None:
 
 
 def test_what_conversations_share_is_checked_once_for_all_of_them() -> None:
-    """Checked for each of them, these tools take a minute."""
+    """If the tools were checked once per conversation, this would take a minute."""
     tool = TOOL | {"function": {"name": "f", "parameters": {str(i): i for i in range(10_000)}}}
     started = process_time()
     request = parse_request({"model": "a", "messages": [HI] * 10_000, "tools": [tool] * 20})

@@ -28,7 +28,7 @@ from tests.support.scripted_provider import Script, Upstream
 HI = [{"role": "user", "content": "Hi, marker-prompt"}]
 both_ways = pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 
-# What the provider says, and what our caller is told: status, type and code.
+# The provider's response, and the client's error: status, type and code.
 STATUSES = [
     (400, 400, "invalid_request_error", None),
     (401, 502, "provider_key_error", "provider_key_refused"),
@@ -212,7 +212,7 @@ def test_a_connection_that_breaks_is_a_502(
 
 @pytest.fixture(scope="module")
 def dark(provider: Upstream) -> Iterator[RunningGateway]:
-    """A gateway whose models are mostly not there."""
+    """A gateway whose models mostly cannot be reached."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     there = entry(provider, "slow", "openai/a", timeout=0.5, stream_timeout=0.5)

@@ -12,7 +12,7 @@ from tests.support.virtual_clock import now, run
 
 
 async def play(*moments: float) -> list[tuple[float, str]]:
-    """What is sent, and when, of a stream with a chunk at each of these seconds, to the last."""
+    """What a stream sends, and when, if it has a chunk at each of these seconds."""
     sent: list[tuple[float, str]] = []
     started = now()
 

@@ -17,7 +17,7 @@ PIECES = (b"Hel", b"lo")
 
 
 class RecordedCall:
-    """What happened, in order: what was sent, and when the work beside the request was over."""
+    """The events of one request in order: messages sent, and the work around the request."""
 
     def __init__(self) -> None:
         self.events: list[object] = []
@@ -62,7 +62,7 @@ def ask(
 
 
 def named(headers: Mapping[str, str]) -> str | None:
-    """The name that the app finds the request under."""
+    """The request id that the app sees."""
     (scope,) = ask(headers).scopes
     return headers_of(scope).get("x-request-id")
 

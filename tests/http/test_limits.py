@@ -17,21 +17,21 @@ LIMIT = 0.05  # megabytes
 
 
 async def words_without_end(call: Call) -> None:
-    """One word after another, until the caller has enough."""
+    """Send one word after another, without end."""
     while True:
         call.piece(call.wire_format.delta(call.model, {"content": "word " * 100}))
         await call.writer.drain()
 
 
 async def event_without_end(call: Call) -> None:
-    """One event that never ends."""
+    """Send one event that never ends."""
     while True:
         call.piece(b"data: " + b" " * 4096)
         await call.writer.drain()
 
 
 async def roles_without_end(call: Call) -> None:
-    """Chunks that say nothing."""
+    """Send chunks without content."""
     while True:
         call.piece(call.wire_format.opening(call.model))
         await call.writer.drain()
@@ -39,7 +39,7 @@ async def roles_without_end(call: Call) -> None:
 
 @pytest.fixture(scope="module")
 def small(provider: Upstream) -> Iterator[RunningGateway]:
-    """A gateway that takes little: of an answer, at once, and of bodies."""
+    """A gateway with small limits on responses, requests in flight and bodies."""
     with serve(
         {
             "model_list": [entry(provider, name) for name in "ab"],

@@ -15,7 +15,7 @@ from fanout.http.page_assets import FOLDER
 from tests.support.gateway_server import RunningGateway, serve
 
 MOST = 150_000
-"""Bytes over the wire of the whole page."""
+"""The most bytes that the whole page may be, compressed."""
 
 CONFIG: dict[str, Any] = {"general_settings": {"master_key": "sk-master"}}
 GZIP = {"accept-encoding": "gzip, br"}

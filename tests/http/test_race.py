@@ -151,7 +151,7 @@ def test_row_9_a_disconnect_closes_every_call_within_100_ms(
 def _leave(
     server: RunningGateway, upstream: Upstream, body: dict[str, Any], expected: int
 ) -> float:
-    """Hang up once all calls are under way; the seconds until the last of them knew."""
+    """Disconnect when all calls are in flight; the seconds until the last of them is closed."""
     upstream.calls.clear()
     connection = server.send(body)
     upstream.wait(lambda: len(upstream.calls) == expected)
@@ -171,7 +171,7 @@ def test_row_9_so_does_one_that_leaves_in_the_middle_of_a_stream(
 
 
 def _leave_midway(server: RunningGateway, upstream: Upstream, body: dict[str, Any]) -> float:
-    """Hang up once a word has come; the seconds until the last provider knew."""
+    """Disconnect after the first content; the seconds until the last call is closed."""
     upstream.calls.clear()
     with server.ask(body) as response:
         while b"word" not in response.readline():
@@ -181,7 +181,7 @@ def _leave_midway(server: RunningGateway, upstream: Upstream, body: dict[str, An
 
 
 def _known(upstream: Upstream) -> float:
-    """When the last of the calls knew that its caller had left."""
+    """When the last of the calls was closed."""
     upstream.wait(lambda: all(call.disconnected_at for call in upstream.calls))
     return max(call.disconnected_at or 0.0 for call in upstream.calls)
 
@@ -190,7 +190,7 @@ def _known(upstream: Upstream) -> float:
 
 
 def functions(upstream: Upstream, *models: str) -> Any:
-    """LiteLLM's function, over the provider."""
+    """LiteLLM's function with the scripted provider."""
     return fanout.batch_completion_models(
         models=[f"openai/{model}" for model in models],
         messages=HI,

@@ -80,7 +80,7 @@ def app() -> Iterator[InProcess]:
 
 
 def check(app: InProcess, response: AppResponse) -> None:
-    """It was answered, and rightly."""
+    """Check that the request has a valid response."""
     assert not app.observer.bugs
     if response.status != 200:
         assert 400 <= response.status < 500

@@ -33,7 +33,7 @@ BEAT = 0.1
 
 @pytest.fixture(scope="module")
 def restless(provider: Upstream) -> Iterator[RunningGateway]:
-    """A gateway that says something each tenth of a second."""
+    """A gateway that sends a keep-alive comment every tenth of a second."""
     config = {
         "model_list": [entry(provider, name) for name in ("a", "b", "c")],
         "router_settings": {"num_retries": 0},
@@ -90,7 +90,7 @@ def test_the_status_is_sent_with_the_first_content(
 
 
 def read_until(response: http.client.HTTPResponse, text: bytes, times: int = 1) -> bytes:
-    """The stream's lines up to the one in which `text` comes for the `times`th time."""
+    """The stream's lines up to the one that contains `text` for the `times`-th time."""
     lines = b""
     while lines.count(text) < times:
         line = response.readline()

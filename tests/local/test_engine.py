@@ -16,7 +16,7 @@ OPTIONS = EngineOptions(Path("/w/tiny.gguf"), "tiny", "a-key", threads=3, parall
 
 
 class Recorder:
-    """A module like xllamacpp that keeps what it is given."""
+    """A stand-in for xllamacpp that keeps its parameters."""
 
     def __init__(self, fault: Exception | None = None) -> None:
         self.fault = fault

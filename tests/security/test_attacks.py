@@ -24,7 +24,7 @@ FORM = {"content-type": "multipart/form-data; boundary=B"} | KEY
 
 @pytest.fixture(scope="module")
 def beside(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder in which the gateway's own is; there lies what nobody should read."""
+    """The folder around the gateway's own folder, with a file that no client may read."""
     folder = tmp_path_factory.mktemp("beside")
     (folder / "secret").write_text("secret")
     return folder

@@ -64,7 +64,7 @@ SCRIPTS: dict[str, Script] = {
 
 
 class Everything:
-    """An observer for both logs, and a third that keeps what bugs there were."""
+    """An observer for both logs, which also keeps bugs."""
 
     def __init__(self, service: str) -> None:
         self.lines: list[str] = []
@@ -111,7 +111,7 @@ def gateway(upstream: Upstream, home: Path, observer: Everything) -> Iterator[Ru
 
 
 def asked() -> Iterator[dict[str, Any]]:
-    """Every mode of every model, alone and beside the good one, plain and streamed."""
+    """Requests in every mode for every model, alone and with the good one, plain and streamed."""
     for name in SCRIPTS:
         both = [name, "fine"]
         for form in (
@@ -142,7 +142,7 @@ WRONG: list[Any] = [
     {"model": "fine", "messages": MESSAGES, "api_base": f"http://{PROMPT}"},
     {"model": "fine", "messages": MESSAGES, PROMPT: {"deep": [PROMPT]}, "stop": 5},
 ]
-"""What is refused: the caller may be told of its own words, the log may not."""
+"""Rejected requests: errors may quote the request to the client, the log may not."""
 
 HEADERS = {
     "authorization": f"Bearer {CALLER}",
@@ -157,7 +157,7 @@ HEADERS = {
 def everything(
     upstream: Upstream, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: Any
 ) -> tuple[list[str], list[str], str]:
-    """Answers, headers of answers, and all that was written anywhere else."""
+    """Responses, their headers, and everything that was written anywhere else."""
     caplog.set_level(logging.INFO)
     for name, script in SCRIPTS.items():
         upstream.script(name, script)

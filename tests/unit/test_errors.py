@@ -23,12 +23,12 @@ from fanout.errors import (
 from fanout.schema.error import error_body
 
 
-class Named:
+class Deployment:
     name = "m"
 
 
 def failed(kind: type[ProviderError], upstream: int | None = None) -> ProviderError:
-    return kind(Named(), ErrorDetail("no"), upstream=upstream)
+    return kind(Deployment(), ErrorDetail("no"), upstream=upstream)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_every_error_has_its_status_and_the_four_fields(
 
 def test_a_providers_own_error_code_is_kept() -> None:
     detail = ErrorDetail("no", "a_type", "p", "their_code")
-    assert RateLimited(Named(), detail).detail == ErrorDetail(
+    assert RateLimited(Deployment(), detail).detail == ErrorDetail(
         "`m`: no", "a_type", "p", "their_code"
     )
 

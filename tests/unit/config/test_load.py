@@ -11,7 +11,7 @@ from fanout.secret import Secret
 
 
 def entry(params: str) -> str:
-    """A config of one model with these `litellm_params`, one a line."""
+    """A config of one model with these `litellm_params`, one per line."""
     lines = "".join(f"\n      {line}" for line in params.splitlines())
     return f"model_list:\n  - model_name: a\n    litellm_params:{lines}\n"
 
