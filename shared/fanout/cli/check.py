@@ -26,7 +26,9 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         "to. Keys are shown by name only. Exit code 2: the config is wrong; 1: a key is missing.",
         formatter_class=Help,
     )
-    parser.add_argument("file", metavar="FILE", nargs="?", help="the config (FANOUT_CONFIG)")
+    parser.add_argument(
+        "file", metavar="FILE", nargs="?", help="the config file (default: FANOUT_CONFIG)"
+    )
     add_json(parser)
     parser.set_defaults(run=run)
 
