@@ -8,6 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+)
 
 from fanout.config.model import GeneralSettings
 from fanout.errors import ConfigError
@@ -186,6 +193,17 @@ def test_a_file_that_is_not_there_or_has_no_certificate_is_an_error_of_the_confi
             make_engine(general(ssl_certificate=str(path)))
     with pytest.raises(ConfigError, match=r"`general_settings.ssl_certificate`: .* private key"):
         make_engine(general(ssl_certificate=str(mutual.bundle)))
+
+
+def test_a_key_with_a_password_is_an_error_and_no_question(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    path = tmp_path / "locked.pem"
+    issued = trustme.CA().issue_cert("team@example.org").cert_chain_pems[0].bytes()
+    form = PrivateFormat.PKCS8
+    locked = key.private_bytes(Encoding.PEM, form, BestAvailableEncryption(b"password"))
+    path.write_bytes(issued + locked)
+    with pytest.raises(ConfigError, match="without a password: it has a password"):
+        make_engine(general(ssl_certificate=str(path)))
 
 
 # ---- a process, with a proxy of the environment ----

@@ -1,7 +1,7 @@
 """
 The gateway's own httpx client, for `general_settings.http_client: httpx`.
 
-Imported only then: httpx costs more start-up time than the rest of the gateway together (decision
+Imported only then: importing httpx takes longer than the rest of the gateway together (decision
 0001).
 """
 
@@ -23,7 +23,7 @@ IDLE_CONNECTIONS = 100
 IDLE_SECONDS = 90.0
 
 WORDS = {"true": True, "false": False}
-"""`ssl_verify` as an environment variable has it."""
+"""The text of an environment variable, and its meaning."""
 
 
 def make_httpx_engine(general: GeneralSettings, max_response_bytes: int) -> ClientEngine:
@@ -46,7 +46,7 @@ def make_httpx_engine(general: GeneralSettings, max_response_bytes: int) -> Clie
 
 
 def make_context(general: GeneralSettings) -> ssl.SSLContext:
-    """The config's certificates; raises `ConfigError` if a file is not there or has none."""
+    """A TLS context with the config's certificates; raises `ConfigError` if one cannot be read."""
     verify, certificate = verify_setting(general), general.ssl_certificate
     if isinstance(verify, str):
         context = _trusting(Path(verify))
