@@ -80,6 +80,7 @@ def read_config(path: Path, environment: Mapping[str, str]) -> GatewayConfig:
             f"`{path}`: `general_settings.master_key` must be `os.environ/NAME`: "
             "the stack creates that secret, and without a key anyone could call the gateway"
         )
+    _reject_files(path, value.get("general_settings") or {}, environment)
     checked = _check(path, environment)
     return GatewayConfig(
         text=json.dumps(value, sort_keys=True),
@@ -134,6 +135,19 @@ def _check(path: Path, environment: Mapping[str, str]) -> Mapping[str, Any]:
         raise RuntimeError(f"`fanout check` failed:\n{done.stderr}")
     checked: dict[str, Any] = json.loads(done.stdout)
     return checked
+
+
+def _reject_files(path: Path, general: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+    """Reject certificates in files, which the functions do not have."""
+    for key in ("ssl_verify", "ssl_certificate"):
+        value = str(general.get(key, True))
+        if found := REFERENCE.match(value):
+            value = environment[found[1]]
+        if value.lower() not in {"true", "false", "none"}:
+            raise ContextError(
+                f"`{path}`: `general_settings.{key}` names a file, and the functions have no files "
+                "of yours: remove it, or run the gateway on a server"
+            )
 
 
 def _keys(path: Path, checked: Mapping[str, Any]) -> Iterator[str]:

@@ -17,3 +17,4 @@ compile browser.in -o browser.txt
 compile audit.in -o audit.txt
 python=3.13  # the oldest that the functions may be deployed with
 compile lambda.in -c dev.txt -o lambda.txt  # the versions that the tests run with
+compile lambda-httpx.in -c dev.txt -o lambda-httpx.txt

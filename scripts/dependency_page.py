@@ -25,7 +25,7 @@ DIRECT: dict[str, tuple[str, str]] = {
     "httptools": ("uvicorn's fast HTTP parser", "uvicorn uses its slow parser, h11"),
     "httpx2": (
         "`general_settings.http_client: httpx`, and tests",
-        "no `FanoutTransport`; the server works",
+        "no `http_client: httpx`, no `FanoutTransport`; the server works",
     ),
     "msgspec": ("JSON, and validation of every field", "nothing works"),
     "pydantic": ("the types of the Python functions", "no Python functions; the server works"),

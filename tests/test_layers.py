@@ -47,7 +47,7 @@ TOP_LEVEL = "__init__ __main__ errors secret settings"
 
 DOORS = {
     "pyqwest": "transport/connection_pool transport/response_reading",  # the HTTP engine
-    "httpx2": "transport/httpx_transport",  # only on request
+    "httpx2": "transport/httpx_client transport/httpx_transport",  # only on request
     "botocore": "aws/credentials aws/stack_keys bulk/aws/clients",
     "boto3": "aws/stack_keys bulk/aws/clients",
     "google": "google",

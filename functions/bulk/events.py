@@ -16,11 +16,14 @@ from fanout.bulk.aws.job_starter import Execution
 from fanout.bulk.aws.state_transitions import JobState, Next
 from fanout.bulk.input.planner import Shard
 
+CONFIG = ConfigDict(frozen=True, hide_input_in_errors=True)
+"""Values are left out of errors, which go to the log."""
+
 
 class Event(BaseModel):
     """An event. Unknown fields are ignored: a newer state machine may send more."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = CONFIG
 
 
 class ExecutionEvent(Event):
@@ -116,5 +119,6 @@ FINISH_EVENT: TypeAdapter[FinishEvent] = TypeAdapter(
         | Annotated[FailureEvent, Tag("error")]
         | Annotated[ScheduleEvent, Tag("look")],
         Discriminator(_kind),
-    ]
+    ],
+    config=CONFIG,
 )

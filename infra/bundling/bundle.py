@@ -7,6 +7,7 @@ The same input gives the same bytes and so the same asset: nothing contains a ti
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -20,12 +21,15 @@ from .bytecode import compile_folder
 
 ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "requirements" / "lambda.txt"
+HTTPX_REQUIREMENTS = ROOT / "requirements" / "lambda-httpx.txt"
 # Amazon Linux 2023 has glibc 2.34, which runs wheels for 2.28.
 PLATFORMS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
-# What no function runs: the wheels' sources, headers, tests and command-line scripts.
+# What no function runs: the wheels' sources, headers, tests, command-line scripts and plug-ins, and
+# parts of packages that nothing here imports.
 UNUSED = (
     *("bin", ".lock", "**/tests", "**/__pycache__"),
     *("**/*.pxd", "**/*.pyx", "**/*.c", "**/*.h"),
+    *("**/pytest_plugin.py", "aws_lambda_powertools/event_handler", "httpx2/websockets"),
 )
 
 
@@ -46,7 +50,7 @@ def bundle(output: Path, *, architecture: str, python: str, config: str) -> None
             *(find_uv(), "pip", "install", "--quiet", "--target", str(output)),
             *("--python-platform", PLATFORMS[architecture], "--python-version", python),
             *("--only-binary", ":all:", "--no-compile-bytecode", "--link-mode", "copy"),
-            *("--require-hashes", "--requirements", str(REQUIREMENTS)),
+            *("--require-hashes", *_requirements(config)),
         ],
         check=True,
     )
@@ -64,6 +68,15 @@ def bundle(output: Path, *, architecture: str, python: str, config: str) -> None
     shutil.copytree(ROOT / "functions", output / "functions", ignore=skip)
     (output / "config.json").write_text(config, encoding="utf-8")
     compile_folder(output, python)
+
+
+def _requirements(config: str) -> tuple[str, ...]:
+    """Return uv's options: httpx is included only if the config chooses it."""
+    settings = json.loads(config).get("general_settings") or {}
+    files = [REQUIREMENTS]
+    if settings.get("http_client", "default") != "default":  # it may be `os.environ/NAME`
+        files.append(HTTPX_REQUIREMENTS)
+    return tuple(word for path in files for word in ("--requirements", str(path)))
 
 
 @jsii.implements(cdk.ILocalBundling)

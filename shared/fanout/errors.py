@@ -17,7 +17,7 @@ Every error that Fanout raises on purpose.
     ├── ProviderError            one attempt failed: .deployment .status .detail .is_retryable
     │   ├── Unreachable          no connection                                       (502)
     │   ├── TimedOut             no response in time                                 (504)
-    │   ├── Refused              401, 403: the provider rejects the gateway's key    (502)
+    │   ├── Refused              401, 403: the provider rejects the API key          (502)
     │   ├── Rejected             400, 403, 413, 422: the provider rejects the request
     │   │   ├── ContentFiltered  the provider refuses the content of the prompt      (400)
     │   │   ├── ContextLengthExceeded  the prompt is too long for the model          (400)
@@ -241,7 +241,7 @@ class TimedOut(ProviderError):
 
 
 class Refused(ProviderError):
-    """The provider rejected the gateway's key. Its message may quote the key: not passed on."""
+    """The provider rejected the API key. Its message may quote the key: not passed on."""
 
     code = "provider_key_refused"
     is_retryable = False

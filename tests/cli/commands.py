@@ -1,4 +1,4 @@
-"""The command as people run it: words in; exit code, standard output and standard error out."""
+"""Runs `fanout` commands: arguments in; exit code, standard output and standard error out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fanout.cli.main import main
 
 
 class CommandResult(Struct):
-    """What a command left behind."""
+    """A command's exit code and output."""
 
     code: int
     out: str
@@ -28,20 +28,20 @@ class CommandResult(Struct):
 
 
 Command: TypeAlias = Callable[..., CommandResult]
-"""Runs the words that it is given, in this process."""
+"""Runs a command with these arguments in this process."""
 
 
 def code_of(*words: object) -> int:
     """Run a command in this process, and return its exit code."""
     try:
         return main([str(word) for word in words])
-    except SystemExit as stop:  # argparse's way out
+    except SystemExit as stop:  # how argparse exits
         return int(stop.code or 0)
 
 
 @contextmanager
 def spawned(*words: object, **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """The command as a process of its own, which ends with the block."""
+    """Run the command in its own process, which is killed after the block."""
     command = [sys.executable, "-m", "fanout", *(str(word) for word in words)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     with subprocess.Popen(command, text=True, **pipes) as process:  # noqa: S603 -- our own words

@@ -22,7 +22,7 @@ def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def config(provider: Upstream, tmp_path: Path) -> Path:
-    """A config of the models `a`, `b`, `c`, each asked once."""
+    """A config of the models `a`, `b`, `c` without retries."""
     listed = [entry(provider, name) for name in NAMES]
     return write_config(tmp_path, {"model_list": listed, "router_settings": {"num_retries": 0}})
 

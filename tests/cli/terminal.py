@@ -1,4 +1,4 @@
-"""What a command draws on a terminal."""
+"""Reads what a command draws on a terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _STYLES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def read_all(terminal: int, until: str = "") -> str:
-    """What is drawn, without its colours and moves, as far as `until`, or to the end."""
+    """The text drawn up to `until`, or to the end, without control sequences."""
     drawn = b""
     while not until or until.encode() not in drawn:
         try:

@@ -1,4 +1,4 @@
-"""`fanout all`: every model's answer, each as it comes."""
+"""`fanout all` prints every model's response as it arrives."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_each_answer_is_a_block_in_the_order_they_end(upstream: Upstream, config
     assert rest == ["slow", "", ""]
 
 
-def test_a_failed_one_says_why_in_its_block_and_the_code_is_1(
+def test_a_failed_model_shows_its_error_in_its_block_and_the_exit_code_is_1(
     fanout: Command, upstream: Upstream, config: Path
 ) -> None:
     upstream.script("a", [refuse(500, "out of order")])
@@ -42,7 +42,7 @@ def test_a_failed_one_says_why_in_its_block_and_the_code_is_1(
     assert "\nfine\n" in ran.out
 
 
-def test_an_answer_that_breaks_off_keeps_what_was_said(
+def test_a_response_that_fails_keeps_its_content_so_far(
     fanout: Command, upstream: Upstream, config: Path
 ) -> None:
     upstream.script("a", [say("half an ans"), cut])
@@ -68,8 +68,8 @@ def test_with_json_it_is_one_object_with_a_choice_for_each_model(
     upstream.script("a", answers("A"))
     upstream.script("b", [refuse(500)])
     ran = fanout("all", "Hi", "-m", "a,b", "--config", config, "--json")
-    told = [(choice["model"], choice["finish_reason"]) for choice in ran.json["choices"]]
-    assert told == [("a", "stop"), ("b", "error")]
+    choices = [(choice["model"], choice["finish_reason"]) for choice in ran.json["choices"]]
+    assert choices == [("a", "stop"), ("b", "error")]
     assert ran.code == 1
 
 

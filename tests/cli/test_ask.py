@@ -1,4 +1,4 @@
-"""`fanout ask`: one model's answer, and nothing else on standard output."""
+"""`fanout ask` prints one model's response, and nothing else, on standard output."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def test_the_answer_alone_is_on_standard_output(
     assert (ran.code, ran.out, ran.err) == (0, "Hello, you.\n", "")
 
 
-def test_the_words_become_the_request(fanout: Command, upstream: Upstream, config: Path) -> None:
+def test_the_arguments_become_the_request(
+    fanout: Command, upstream: Upstream, config: Path
+) -> None:
     upstream.script("a", answers())
     words = ("--system", "Be brief.", "--max-tokens", 7, "--temperature", 0.5, "--timeout", 9)
     fanout("ask", "Hi", "-m", "a", "--config", config, *words)
@@ -46,7 +48,7 @@ def test_a_dash_reads_the_prompt_from_standard_input(
     assert upstream.calls[0].body["messages"][0]["content"] == "From a file\n"
 
 
-def test_streamed_it_prints_the_same_words(
+def test_streamed_it_prints_the_same_text(
     fanout: Command, upstream: Upstream, config: Path
 ) -> None:
     upstream.script("a", answers("Hello, ", "you."))
@@ -55,7 +57,7 @@ def test_streamed_it_prints_the_same_words(
     assert upstream.calls[0].streams
 
 
-def test_further_models_are_asked_only_when_one_fails(
+def test_further_models_are_called_only_when_one_fails(
     fanout: Command, upstream: Upstream, config: Path
 ) -> None:
     upstream.script("a", [refuse(500)])
@@ -65,7 +67,7 @@ def test_further_models_are_asked_only_when_one_fails(
     assert [call.model for call in upstream.calls] == ["a", "b"]
 
 
-def test_a_failure_is_told_on_standard_error_and_by_code_1(
+def test_a_failure_is_printed_on_standard_error_and_the_exit_code_is_1(
     fanout: Command, upstream: Upstream, config: Path
 ) -> None:
     upstream.script("a", [refuse(500, "out of order")])
@@ -89,8 +91,8 @@ def test_with_json_and_stream_each_line_is_a_chunk(
     ran = fanout("ask", "Hi", "-m", "a", "--config", config, "--json", "--stream")
     chunks = [json.decode(line) for line in ran.out.splitlines()]
     assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
-    said = [choice["delta"].get("content") or "" for c in chunks for choice in c["choices"]]
-    assert "".join(said) == "Hello"
+    contents = [choice["delta"].get("content") or "" for c in chunks for choice in c["choices"]]
+    assert "".join(contents) == "Hello"
     assert chunks[-1]["usage"]["total_tokens"] == 12
 
 
@@ -103,7 +105,7 @@ def test_with_json_an_error_is_an_object_too(
     assert ran.json["error"]["code"] == "rate_limit_exceeded"
 
 
-def test_an_unknown_model_is_misuse_and_the_known_ones_are_named(
+def test_an_unknown_model_is_a_usage_error_that_lists_the_known_models(
     fanout: Command, upstream: Upstream, config: Path
 ) -> None:
     ran = fanout("ask", "Hi", "-m", "z", "--config", config)
@@ -113,7 +115,7 @@ def test_an_unknown_model_is_misuse_and_the_known_ones_are_named(
     assert upstream.calls == []
 
 
-def test_without_a_model_the_configs_only_one_is_asked(
+def test_without_a_model_the_configs_only_one_is_called(
     fanout: Command, upstream: Upstream, tmp_path: Path
 ) -> None:
     only = write_config(tmp_path, {"model_list": [entry(upstream, "only")]})
@@ -129,7 +131,7 @@ def test_without_a_model_and_several_to_choose_from_they_are_named(
     assert ran.err == "fanout: name a model: -m NAME; the config has `a`, `b`, `c`\n"
 
 
-def test_without_a_model_a_config_or_an_engine_it_says_what_to_type(fanout: Command) -> None:
+def test_without_a_model_a_config_or_an_engine_the_error_says_what_to_run(fanout: Command) -> None:
     ran = fanout("ask", "Hi")
     assert ran.code == 2
     assert "-m openai/gpt-4o" in ran.err
@@ -150,7 +152,9 @@ def test_a_config_that_is_not_there_is_misuse(fanout: Command, tmp_path: Path) -
     assert "there is no config file" in ran.err
 
 
-def test_words_are_printed_before_the_answer_is_complete(upstream: Upstream, config: Path) -> None:
+def test_content_is_printed_before_the_response_is_complete(
+    upstream: Upstream, config: Path
+) -> None:
     read = upstream.gate()
     upstream.script("a", [role, say("first"), wait(read), say(" last"), stop])
     with spawned("ask", "Hi", "-m", "a", "--config", config, "--stream") as process:

@@ -1,4 +1,4 @@
-"""`fanout check` and `fanout models`: what a config means and what it lacks; no key's text."""
+"""`fanout check` and `fanout models` show what a config resolves to; they never show a key."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from tests.cli.commands import Command, write_config
 
@@ -80,11 +81,11 @@ def test_with_all_keys_there_the_code_is_0_and_no_key_is_shown(
 
 
 def test_with_json_it_is_one_object(fanout: Command, full: Path) -> None:
-    told = fanout("check", full, "--json").json
-    assert (told["ok"], told["config"]) == (False, str(full))
-    assert told["missing"] == ["ANTHROPIC_API_KEY", "GATEWAY_KEY", "TEAM_KEY"]
-    assert told["callers"] == {"GATEWAY_KEY": False}
-    assert told["models"][0] == {
+    result = fanout("check", full, "--json").json
+    assert (result["ok"], result["config"]) == (False, str(full))
+    assert result["missing"] == ["ANTHROPIC_API_KEY", "GATEWAY_KEY", "TEAM_KEY"]
+    assert result["callers"] == {"GATEWAY_KEY": False}
+    assert result["models"][0] == {
         "name": "best",
         "provider": "openai",
         "model": "gpt-4o",
@@ -109,7 +110,7 @@ def test_a_provider_that_needs_no_key_misses_none(fanout: Command, tmp_path: Pat
     assert "none, so the gateway serves this machine only" in ran.out
 
 
-def test_a_wrong_config_is_code_2_and_says_where(fanout: Command, tmp_path: Path) -> None:
+def test_a_wrong_config_is_exit_code_2_and_names_the_place(fanout: Command, tmp_path: Path) -> None:
     wrong = write_config(tmp_path, {"model_lst": []})
     ran = fanout("check", wrong, "--json")
     assert ran.code == 2
@@ -123,6 +124,52 @@ def test_check_needs_a_config(fanout: Command) -> None:
     assert "fanout check FILE" in ran.err
 
 
+# ---- the HTTP client ----
+
+
+def over_httpx(tmp_path: Path, **general: object) -> Path:
+    model = {"model_name": "m", "litellm_params": {"model": "ollama/m"}}
+    settings = {"http_client": "httpx", **general}
+    return write_config(tmp_path, {"model_list": [model], "general_settings": settings})
+
+
+def test_the_certificates_of_httpx_are_shown(fanout: Command, tmp_path: Path) -> None:
+    bundle, own = tmp_path / "ca.pem", tmp_path / "client.pem"
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(bundle))
+    ca.issue_cert("team@example.org").private_key_and_cert_chain_pem.write_to_path(str(own))
+    config = over_httpx(tmp_path, ssl_verify=str(bundle), ssl_certificate=str(own))
+    expected = f"httpx, which trusts the certificates in `{bundle}`; its own certificate is `{own}`"
+    assert f"HTTP client: {expected}\n" in fanout("check", config).out
+    assert fanout("check", config, "--json").json["http_client"] == {
+        "name": "httpx",
+        "ssl_verify": str(bundle),
+        "ssl_certificate": str(own),
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "trusts"),
+    [(True, "the system's certificates"), ("False", "EVERY certificate"), (False, "EVERY")],
+)
+def test_what_httpx_trusts_without_a_file_is_shown(
+    fanout: Command, tmp_path: Path, value: object, trusts: str
+) -> None:
+    config = over_httpx(tmp_path, ssl_verify=value)
+    assert f"HTTP client: httpx, which trusts {trusts}" in fanout("check", config).out
+
+
+def test_a_certificate_that_cannot_be_read_is_misuse(fanout: Command, tmp_path: Path) -> None:
+    ran = fanout("check", over_httpx(tmp_path, ssl_certificate=str(tmp_path / "nowhere.pem")))
+    assert ran.code == 2
+    assert "`general_settings.ssl_certificate`: " in ran.err
+
+
+def test_the_default_client_is_not_worth_a_line(fanout: Command, full: Path) -> None:
+    assert "HTTP client" not in fanout("check", full).out
+    assert fanout("check", full, "--json").json["http_client"] == {"name": "default"}
+
+
 # ---- models ----
 
 
@@ -133,9 +180,9 @@ def test_models_lists_each_name_once_and_which_cannot_be_used(
     assert [line.split("  ")[0] for line in ran.out.splitlines()] == ["best", "own", "cloud"]
     assert "openai/gpt-4o, anthropic/claude-sonnet-5  its key is missing" in ran.out
     monkeypatch.setenv("TEAM_KEY", "sk-team")
-    told = fanout("models", "--config", full, "--json").json
-    assert told["prefixes"] == []
-    assert told["models"][0] == {
+    result = fanout("models", "--config", full, "--json").json
+    assert result["prefixes"] == []
+    assert result["models"][0] == {
         "name": "best",
         "usable": True,
         "asks": ["openai/gpt-4o", "anthropic/claude-sonnet-5"],

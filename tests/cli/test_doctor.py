@@ -1,4 +1,4 @@
-"""`fanout doctor`: what is here, what is missing, and what is wrong."""
+"""`fanout doctor` reports what is installed, what is missing, and what is wrong."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tests.cli.commands import Command, CommandResult, write_config
 
 
 def findings(ran: CommandResult) -> dict[str, tuple[str, str]]:
-    """Each thing's state and words."""
-    told: list[dict[str, Any]] = ran.json["findings"]
-    return {finding["what"]: (finding["state"], finding["words"]) for finding in told}
+    """Each check's state and words."""
+    found: list[dict[str, Any]] = ran.json["findings"]
+    return {finding["what"]: (finding["state"], finding["words"]) for finding in found}
 
 
 def test_a_bare_machine_is_not_ill(fanout: Command) -> None:
@@ -28,14 +28,14 @@ def test_a_bare_machine_is_not_ill(fanout: Command) -> None:
     assert found["running engine"][0] == "absent"
 
 
-def test_keys_are_told_by_name_only(fanout: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_are_shown_by_name_only(fanout: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     ran = fanout("doctor", "--json")
     assert findings(ran)["providers' keys"] == ("ok", "OPENAI_API_KEY")
     assert "sk-secret" not in ran.out
 
 
-def test_a_config_is_told_by_its_names_and_hosts(fanout: Command, config: Path) -> None:
+def test_a_config_is_reported_with_its_model_names_and_hosts(fanout: Command, config: Path) -> None:
     found = findings(fanout("doctor", "--config", config, "--json"))
     assert found["config"] == ("ok", f"`{config}`: 3 model names on 1 provider hosts")
 
@@ -47,7 +47,7 @@ def test_a_key_that_the_config_misses_is_wrong(fanout: Command, tmp_path: Path) 
     assert findings(ran)["config's keys"] == ("wrong", "missing: GROQ_API_KEY")
 
 
-def test_a_wrong_config_is_wrong_and_the_rest_is_still_told(
+def test_a_wrong_config_is_reported_and_the_other_checks_still_run(
     fanout: Command, tmp_path: Path
 ) -> None:
     ran = fanout("doctor", "--config", write_config(tmp_path, {"nonsense": 1}), "--json")

@@ -1,4 +1,4 @@
-"""`fanout keys`: values go in, and never come out again."""
+"""`fanout keys` sets values and never shows them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DAY = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 
 
 class Vault:
-    """Secrets Manager's client, as far as it is used; a page holds two secrets."""
+    """The methods of Secrets Manager's client that are used; a page has two secrets."""
 
     def __init__(self, **values: str | None) -> None:
         self.values = {name.replace("__", "/"): value for name, value in values.items()}
@@ -103,7 +103,7 @@ def test_a_name_that_the_stack_has_not_is_refused_with_those_it_has() -> None:
     assert set(vault.values.values()) == {None}
 
 
-def test_a_stack_that_is_not_there_is_told() -> None:
+def test_a_missing_stack_is_reported() -> None:
     with pytest.raises(ConfigError, match="there is no stack `S` with keys here"):
         set_key(Vault(T__A=None), "S", "A", ["a"], add=False)
 
@@ -117,7 +117,7 @@ def test_a_stack_that_is_not_there_is_told() -> None:
         ('["sk-1", "sk-2"]\n', ["sk-1", "sk-2"]),
     ],
 )
-def test_keys_come_one_a_line_or_as_a_json_list(given: str, texts: Sequence[str]) -> None:
+def test_keys_are_read_one_per_line_or_as_a_json_list(given: str, texts: Sequence[str]) -> None:
     assert read_texts(given) == texts
 
 
@@ -135,13 +135,13 @@ class _Handler(BaseHTTPRequestHandler):
     server: Endpoint
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        arguments = json.loads(self.rfile.read(int(self.headers["content-length"])))
         action = self.headers["x-amz-target"].split(".")[1]
         name = {"ListSecrets": "list_secrets", "PutSecretValue": "put_secret_value"}[action]
-        answer = getattr(self.server.vault, name)(**asked)
+        answer = getattr(self.server.vault, name)(**arguments)
         data = json.dumps(answer, default=lambda day: day.timestamp()).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(data)))
@@ -218,7 +218,7 @@ def test_a_wrong_name_is_misuse(
 
 
 @pytest.mark.usefixtures("vault")
-def test_what_aws_refuses_is_told_and_is_no_misuse(
+def test_an_error_of_aws_is_reported_and_is_not_a_usage_error(
     fanout: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
@@ -228,15 +228,15 @@ def test_what_aws_refuses_is_told_and_is_no_misuse(
     assert ran.err.startswith("fanout: AWS: Could not connect")
 
 
-def test_on_a_terminal_the_value_is_asked_for_and_not_shown(vault: Vault) -> None:
+def test_on_a_terminal_the_value_is_prompted_for_and_hidden(vault: Vault) -> None:
     ours, theirs = pty.openpty()
     words = ("keys", "set", "B_KEY", "--stack", "S")
     with spawned(*words, stdin=theirs, stderr=theirs, start_new_session=True) as process:
         os.close(theirs)
-        asked = read_all(ours, until="B_KEY (input is hidden): ")
+        prompt = read_all(ours, until="B_KEY (input is hidden): ")
         os.write(ours, b"sk-very-secret\n")
         out, _ = process.communicate(timeout=20)
-        shown = asked + read_all(ours)
+        shown = prompt + read_all(ours)
     os.close(ours)
     assert (process.returncode, out) == (0, "B_KEY has 1 key\n")
     assert vault.values["S/B_KEY"] == "sk-very-secret"
@@ -249,7 +249,7 @@ def test_a_value_is_never_an_argument(fanout: Command) -> None:
     assert "unrecognized arguments" in ran.err
 
 
-def test_without_boto3_the_command_says_how_to_get_it() -> None:
+def test_without_boto3_the_command_says_how_to_install_it() -> None:
     code = """
 import sys
 sys.modules["boto3"] = None

@@ -1,4 +1,4 @@
-"""The command as a whole: its help, its exit codes, and how little it loads."""
+"""The command line as a whole: help, exit codes, and imports."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ HEAVY = {
 
 def loaded_by(code: str) -> set[str]:
     """The modules that a fresh process has after running `code`."""
-    told = f"import sys\n{code}\nprint(*sys.modules)"
+    script = f"import sys\n{code}\nprint(*sys.modules)"
     done = subprocess.run(  # noqa: S603 -- our own words
-        [sys.executable, "-c", told], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     return set(done.stdout.split())
 
 
-def test_the_words_are_known_without_what_the_commands_need() -> None:
+def test_the_parser_does_not_import_what_the_commands_need() -> None:
     loaded = loaded_by("from fanout.cli.main import make_parser; make_parser()")
     assert "fanout.cli.ask" in loaded
     assert HEAVY & loaded == set()

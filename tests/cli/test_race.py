@@ -1,4 +1,4 @@
-"""`fanout race`: the race on standard error, the winner's answer on standard output."""
+"""`fanout race` shows the race on standard error and prints the winner on standard output."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ both_ways = pytest.mark.parametrize("stream", [(), ("--stream",)], ids=["plain",
 
 
 def events(err: str) -> list[tuple[str, str]]:
-    """Each line's model, and what became of it; the times are left out."""
+    """Each line's model and state, without the times."""
     found = []
     for line in err.splitlines():
         _, unit, model, *words = line.split()
@@ -39,7 +39,7 @@ def events(err: str) -> list[tuple[str, str]]:
 
 
 @both_ways
-def test_the_answer_is_the_fastest_ones_and_the_others_are_hung_up_on(
+def test_the_fastest_response_is_printed_and_the_other_calls_are_closed(
     fanout: Command, upstream: Upstream, config: Path, stream: tuple[str, ...]
 ) -> None:
     slow_and_fast(upstream, "a", "b", "fast")
@@ -61,7 +61,7 @@ def test_the_lines_tell_the_race_while_it_runs(upstream: Upstream, config: Path)
     assert events(after) == [("b", "first token"), ("b", "won"), ("a", "cancelled")]
 
 
-def test_streamed_the_first_word_wins_and_the_rest_follows(
+def test_in_a_streamed_race_the_first_content_wins_and_the_rest_follows(
     fanout: Command, upstream: Upstream, config: Path
 ) -> None:
     upstream.script("a", stalls(role))
@@ -71,7 +71,7 @@ def test_streamed_the_first_word_wins_and_the_rest_follows(
     assert events(ran.err)[2:] == [("b", "first token"), ("a", "cancelled"), ("b", "won")]
 
 
-def test_a_failure_is_told_with_its_reason_and_does_not_matter(
+def test_a_failure_in_a_race_is_shown_with_its_reason_and_another_model_wins(
     fanout: Command, upstream: Upstream, config: Path
 ) -> None:
     failed = upstream.gate()
@@ -82,7 +82,7 @@ def test_a_failure_is_told_with_its_reason_and_does_not_matter(
     assert "failed: `a`: out of order" in ran.err
 
 
-def test_where_all_fail_each_reason_is_told_and_the_code_is_1(
+def test_when_all_fail_each_reason_is_printed_and_the_exit_code_is_1(
     fanout: Command, upstream: Upstream, config: Path
 ) -> None:
     upstream.script("a", [refuse(500, "one")])
@@ -122,7 +122,7 @@ def test_a_stand_in_has_a_lane_of_its_own(
     assert ("a", "failed:") in events(ran.err)
 
 
-def test_with_json_the_report_is_in_the_answer_and_nothing_else_is_said(
+def test_with_json_the_report_is_in_the_response_and_nothing_else_is_printed(
     fanout: Command, upstream: Upstream, config: Path
 ) -> None:
     upstream.script("a", stalls())
@@ -134,7 +134,7 @@ def test_with_json_the_report_is_in_the_answer_and_nothing_else_is_said(
 
 
 @both_ways
-def test_ctrl_c_ends_with_130_and_hangs_up_on_everybody(
+def test_ctrl_c_exits_with_130_and_cancels_every_call(
     upstream: Upstream, config: Path, stream: tuple[str, ...]
 ) -> None:
     upstream.script("a", stalls(role))

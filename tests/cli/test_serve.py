@@ -1,4 +1,4 @@
-"""`fanout serve`: the gateway as a process; where it listens, and how it ends."""
+"""`fanout serve` as a process: where it listens, and how it stops."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ HI = json.encode({"model": "a", "messages": [{"role": "user", "content": "Hi"}]}
 
 
 def port_of(process: Popen[str]) -> int:
-    """The port that a server says it is on."""
+    """The port in the line that a server prints when it is ready."""
     assert process.stderr is not None
     for line in process.stderr:
         if found := re.search(r"serving http://127\.0\.0\.1:(\d+)/v1$", line):
             return int(found[1])
-    raise AssertionError("it never said where it serves")
+    raise AssertionError("the server did not print its address")
 
 
 def ask(port: int) -> http.client.HTTPConnection:
@@ -37,7 +37,7 @@ def ask(port: int) -> http.client.HTTPConnection:
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
-def test_it_says_where_it_serves_and_ends_well_when_told_to(
+def test_it_prints_its_address_and_exits_with_0_on_a_signal(
     upstream: Upstream, config: Path, sent: signal.Signals
 ) -> None:
     upstream.script("a", answers("Hello"))
@@ -77,7 +77,7 @@ def test_the_page_is_there_and_no_line_is_written_for_it(config: Path) -> None:
         assert process.communicate(timeout=20) == ("", "")
 
 
-def test_what_is_under_way_when_it_ends_is_hung_up_on(upstream: Upstream, config: Path) -> None:
+def test_calls_in_flight_are_closed_when_the_server_stops(upstream: Upstream, config: Path) -> None:
     upstream.script("a", stalls())
     with spawned("serve", "--config", config, "--port", 0) as process:
         connection = ask(port_of(process))
@@ -99,7 +99,7 @@ def test_it_may_open_as_many_files_as_the_system_allows() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def test_a_port_that_is_taken_is_misuse(fanout: Command, config: Path) -> None:
+def test_a_port_in_use_is_a_usage_error(fanout: Command, config: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ran = fanout("serve", "--config", config, "--port", port)

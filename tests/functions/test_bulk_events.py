@@ -1,4 +1,4 @@
-"""The functions of jobs: each event is checked, and handed on as plain values."""
+"""The functions of jobs check each event, and pass it on as plain values."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ ARN = "arn:aws:states:eu-west-1:1:execution:Jobs:a"
 EXECUTION = {"id": ARN, "started": "2026-11-25T12:00:00.250Z"}
 STARTED = datetime(2026, 11, 25, 12, 0, 0, 250_000, UTC)
 SHARD = {"index": 1, "start": 10, "end": 20, "first": 3, "lines": 2}
+GIVEN = {"input": "private"}
 CONTEXT = SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000)
 
 
 class Calls:
-    """A runtime whose steps only note what they are called with."""
+    """A runtime whose steps return what they are called with."""
 
     def run(self, step: Any) -> Any:
         return step(self)
@@ -60,12 +61,12 @@ def test_plan_begins_what_the_execution_was_started_with() -> None:
     assert (step, read(), execution) == ("begin", ExistingJob("batch_1"), Execution(ARN, STARTED))
 
 
-def test_work_gets_a_shard_and_the_invocations_time_but_for_a_margin() -> None:
+def test_work_gets_a_shard_and_the_invocations_time_minus_a_margin() -> None:
     step, *values = handle("work", {"job": "batch_1", "shard": SHARD})
     assert (step, values) == ("work", ["batch_1", Shard(1, 10, 20, 3, 2), 50.0])
 
 
-def test_finish_gets_the_state_before_it_and_ignores_what_a_newer_one_adds() -> None:
+def test_finish_gets_the_state_of_an_earlier_step_and_ignores_unknown_fields() -> None:
     state = JobState("batch_1", "work", "in_progress", "m", 15, 1, 40)
     assert handle("finish", {**msgspec.to_builtins(state), "new": 1}) == ("finish", state)
     assert handle("finish", {"job": "batch_1", "next": "finish"})[1] == JobState(
@@ -74,7 +75,9 @@ def test_finish_gets_the_state_before_it_and_ignores_what_a_newer_one_adds() -> 
 
 
 @pytest.mark.parametrize("given", [{"job": "batch_1"}, {"input": "s3://b/x"}, {"job": 1}, []])
-def test_a_fault_ends_the_job_that_the_execution_has_or_would_have_created(given: Any) -> None:
+def test_a_failed_step_ends_the_job_that_the_execution_runs_or_would_have_created(
+    given: Any,
+) -> None:
     event = {"given": given, "execution": EXECUTION, "error": "States.Timeout"}
     job = "batch_1" if given == {"job": "batch_1"} else Execution(ARN, STARTED).job_id
     expected = ("give_up", job, "States.Timeout")
@@ -82,31 +85,32 @@ def test_a_fault_ends_the_job_that_the_execution_has_or_would_have_created(given
     assert handle("finish", {**event, "abandon": True}) == (*expected, ("abandon", True))
 
 
-def test_the_schedule_counts_stuck_jobs() -> None:
+def test_the_schedule_counts_overdue_jobs() -> None:
     assert handle("finish", {"look": "stuck"}) == ("report_overdue",)
 
 
 @pytest.mark.parametrize(
     ("function", "event", "place"),
     [
-        ("plan", {"given": {}}, ("execution",)),
+        ("plan", {"given": GIVEN}, ("execution",)),
         (
             "plan",
-            {"given": {}, "execution": {**EXECUTION, "started": "x"}},
+            {"given": GIVEN, "execution": {**EXECUTION, "started": "x"}},
             ("execution", "started"),
         ),
         ("work", {"job": "batch_1", "shard": {**SHARD, "lines": None}}, ("shard", "lines")),
         ("finish", {"job": "batch_1", "next": "elsewhere"}, ("state", "next")),
-        ("finish", {"error": "x", "given": {}}, ("error", "execution")),
+        ("finish", {"error": "x", "given": GIVEN}, ("error", "execution")),
         ("finish", {"look": "elsewhere"}, ("look", "look")),
     ],
 )
-def test_an_event_that_the_state_machine_does_not_send_is_an_error_that_names_the_field(
+def test_an_event_that_the_state_machine_does_not_send_raises_an_error_with_the_field(
     function: str, event: dict[str, Any], place: tuple[str, ...]
 ) -> None:
     with pytest.raises(ValidationError) as raised:
         handle(function, event)
     assert [fault["loc"] for fault in raised.value.errors()] == [place]
+    assert "private" not in str(raised.value)
 
 
 @pytest.mark.parametrize(("event", "value"), [(StateEvent, JobState), (ShardEvent, Shard)])

@@ -1,4 +1,4 @@
-"""Who may ask for what: the gateway's own keys, and which models each of them may name."""
+"""The gateway's own keys, and the models that each of them may use."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def bearer(key: str) -> dict[str, str]:
     ("method", "path"),
     [("POST", "/v1/chat/completions"), ("GET", "/v1/models"), ("GET", "/models/a")],
 )
-def test_nobody_gets_in_without_one_of_the_keys(
+def test_every_path_needs_one_of_the_keys(
     guarded: RunningGateway, upstream: Upstream, headers: dict[str, str], method: str, path: str
 ) -> None:
     body = {"model": "a", "messages": HI} if method == "POST" else None
@@ -86,7 +86,7 @@ def test_nobody_gets_in_without_one_of_the_keys(
     assert not upstream.calls
 
 
-def test_the_key_is_asked_for_before_the_body_is_read(guarded: RunningGateway) -> None:
+def test_the_key_is_checked_before_the_body_is_read(guarded: RunningGateway) -> None:
     status, _, answer = guarded.json(b"{" * 1_000)
     assert (status, answer["error"]["code"]) == (401, "invalid_api_key")
 
@@ -97,8 +97,8 @@ def test_each_key_gets_in_and_is_never_passed_on(
     guarded: RunningGateway, upstream: Upstream, key: str, scheme: str
 ) -> None:
     value = f"{scheme} {key}".encode().decode("latin-1")  # http.client writes Latin-1
-    said = guarded.chat({"model": "a", "messages": HI}, {"authorization": value})
-    assert said.text == "Hello"
+    response = guarded.chat({"model": "a", "messages": HI}, {"authorization": value})
+    assert response.text == "Hello"
     assert upstream.calls[0].headers["authorization"] == "Bearer sk-provider-a"
     assert "marker" not in str(upstream.calls[0].headers)
 
@@ -135,12 +135,12 @@ def test_a_request_is_allowed_only_if_each_of_its_models_is(
     *,
     stream: bool,
 ) -> None:
-    said = guarded.chat({"messages": HI, "stream": stream, **change}, bearer(LIMITED))
+    response = guarded.chat({"messages": HI, "stream": stream, **change}, bearer(LIMITED))
     if denied is None:
-        assert said.status == 200
+        assert response.status == 200
         return
-    assert said.status == 403
-    assert said.error == {
+    assert response.status == 403
+    assert response.error == {
         "message": f"the key `limited` may not use the model `{denied}`",
         "type": "permission_error",
         "param": "model",
@@ -168,14 +168,14 @@ def test_the_log_names_the_key_and_does_not_show_it(guarded: RunningGateway) -> 
     guarded.observer.clear()
     guarded.chat({"model": "a", "messages": HI}, bearer(LIMITED))
     guarded.chat({"model": "a", "messages": HI}, bearer("sk-wrong-marker"))
-    told = guarded.observer.wait_for_requests(2)
-    assert [record.caller for record in told] == ["limited", "anyone"]
-    assert [record.status for record in told] == [200, 401]
-    assert "marker" not in str(told)
+    records = guarded.observer.wait_for_requests(2)
+    assert [record.caller for record in records] == ["limited", "anyone"]
+    assert [record.status for record in records] == [200, 401]
+    assert "marker" not in str(records)
 
 
 class Counted(EnvironmentSecrets):
-    """Notes whose text was asked for."""
+    """A secret source that records which secrets were looked up."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -202,7 +202,7 @@ def test_every_key_is_compared_whichever_fits(given: str) -> None:
 
 
 class Down(EnvironmentSecrets):
-    """Where the keys are kept does not answer, but for those that are known already."""
+    """A secret source that cannot be reached; only keys that were read before are known."""
 
     async def values(self, secret: Secret) -> Sequence[str]:
         return await super().values(secret) if secret.is_known else ()
@@ -211,7 +211,7 @@ class Down(EnvironmentSecrets):
         return not secret.is_known
 
 
-def test_while_the_keys_cannot_be_read_nobody_is_told_that_theirs_is_wrong() -> None:
+def test_while_the_keys_cannot_be_read_no_key_is_reported_as_wrong() -> None:
     known, unread = ClientKey("known", Secret("K", "k")), ClientKey("unread", Secret("U"))
     authenticator = Authenticator([known, unread], Down())
     assert asyncio.run(authenticator.authenticate("Bearer k")) == known

@@ -1,4 +1,4 @@
-"""HTTP gone wild, over real sockets: too much of it, the wrong kind of it, or half of it."""
+"""Malformed, oversized and incomplete HTTP, over real sockets."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ MEGABYTE = b"x" * 1_000_000
 
 @pytest.fixture(scope="module")
 def strict(provider: Upstream) -> Iterator[RunningGateway]:
-    """A gateway that takes bodies of one megabyte."""
+    """A gateway with a limit of one megabyte per request body."""
     general = {"max_request_size_mb": 1}
     with serve({"model_list": [entry(provider, "a")], "general_settings": general}) as served:
         yield served
 
 
 def exchange(server: RunningGateway, *sent: bytes) -> bytes:
-    """What comes back for these bytes, to the end of the connection."""
+    """Send these bytes and return everything received until the connection is closed."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as sock:
         for part in sent:
             sock.sendall(part)
@@ -50,7 +50,7 @@ def with_length(body: bytes, *headers: str) -> tuple[bytes, bytes]:
 
 
 def error_of(back: bytes) -> tuple[int, dict[str, Any]]:
-    """The status and the error of a raw reply."""
+    """The status and the error of a raw response."""
     head, _, body = back.partition(b"\r\n\r\n")
     assert b"content-type: application/json" in head.lower(), back[:300]
     return int(head.split()[1]), json.loads(body)["error"]
@@ -66,7 +66,7 @@ def test_a_body_of_50_megabytes_is_a_413(server: RunningGateway) -> None:
     assert "32 MB" in error["message"]
 
 
-def test_a_body_within_the_limit_is_taken(server: RunningGateway, upstream: Upstream) -> None:
+def test_a_body_within_the_limit_is_accepted(server: RunningGateway, upstream: Upstream) -> None:
     upstream.script("a", answers("read"))
     body = {"model": "a", "messages": [{"role": "user", "content": "x" * 10_000_000}]}
     assert server.chat(body).text == "read"
@@ -108,7 +108,7 @@ def test_headers_over_64_kib_are_a_431(server: RunningGateway, count: int) -> No
     assert "65536" in error["message"]
 
 
-def test_headers_under_64_kib_are_taken(server: RunningGateway, upstream: Upstream) -> None:
+def test_headers_under_64_kib_are_accepted(server: RunningGateway, upstream: Upstream) -> None:
     upstream.script("a", answers())
     back = exchange(server, *with_length(GOOD, "x-wild: " + "y" * 60_000))
     assert back.startswith(b"HTTP/1.1 200 ")
@@ -131,7 +131,7 @@ def test_a_head_without_end_is_cut_off(server: RunningGateway, begin: bytes, on:
 
 
 def pour(sock: socket.socket, data: bytes) -> int:
-    """How often the data could be sent before the connection was gone; at most a hundred times."""
+    """How often the data could be sent before the connection was closed; at most 100 times."""
     for count in range(100):
         try:
             sock.sendall(data)
@@ -140,7 +140,9 @@ def pour(sock: socket.socket, data: bytes) -> int:
     return 100
 
 
-def test_whoever_stops_in_time_is_told_why(server: RunningGateway) -> None:
+def test_a_rejected_client_that_stops_sending_in_time_gets_the_error(
+    server: RunningGateway,
+) -> None:
     head = b"POST / HTTP/1.1\r\nx-wild: ".ljust(MAX_HEADER_READ + 1, b"y")
     status, error = error_of(exchange(server, head))
     assert (status, error["code"]) == (431, "headers_too_large")
@@ -237,7 +239,7 @@ def test_what_asks_for_a_websocket_gets_the_usual_answer(
     "garbage",
     [b"\x16\x03\x01\x02\x00\x01", b"hello\r\n\r\n", b"GET\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\n"],
 )
-def test_what_is_not_http_is_turned_away_and_harms_nobody(
+def test_what_is_not_http_is_rejected_and_disturbs_no_other_request(
     server: RunningGateway, upstream: Upstream, garbage: bytes
 ) -> None:
     assert exchange(server, garbage + b"\r\n" * 10).startswith(b"HTTP/1.1 400 ")
@@ -248,7 +250,7 @@ def test_what_is_not_http_is_turned_away_and_harms_nobody(
 # ---- half of it ----
 
 
-def test_a_caller_that_leaves_in_the_middle_of_its_body_is_no_bug(
+def test_a_client_that_disconnects_while_sending_its_body_is_not_a_bug(
     server: RunningGateway, upstream: Upstream
 ) -> None:
     server.observer.clear()

@@ -1,4 +1,4 @@
-"""Requests gone wrong: always an OpenAI error with the right 4xx that names the field."""
+"""Wrong requests get an OpenAI error with the right 4xx status that names the field."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def running(engine: HelloEngine) -> Iterator[InProcess]:
 
 @pytest.fixture
 def app(running: InProcess, engine: HelloEngine) -> Iterator[InProcess]:
-    """An app of which a test may ask nothing that reaches a provider, or that is a bug."""
+    """An app; a test fails if a request reaches a provider or causes a bug."""
     engine.sent.clear()
     running.observer.clear()
     yield running
@@ -75,17 +75,17 @@ NOT_JSON = {
 
 
 @pytest.mark.parametrize("body", NOT_JSON.values(), ids=NOT_JSON)
-def test_a_body_that_is_not_json_is_a_400_that_says_so(app: InProcess, body: bytes) -> None:
-    heard = app.post(body)
-    assert heard.status == 400
-    assert heard.error["code"] == "invalid_json"
-    assert heard.error["message"].startswith("the body is not JSON: ")
+def test_a_body_that_is_not_json_is_a_400_with_the_reason(app: InProcess, body: bytes) -> None:
+    response = app.post(body)
+    assert response.status == 400
+    assert response.error["code"] == "invalid_json"
+    assert response.error["message"].startswith("the body is not JSON: ")
 
 
 @pytest.mark.parametrize("body", [[], "x", 1, None, True, [GOOD]])
 def test_json_that_is_no_object_is_a_400(app: InProcess, body: object) -> None:
-    heard = app.post(body)
-    assert (heard.status, heard.error["code"]) == (400, "invalid_type")
+    response = app.post(body)
+    assert (response.status, response.error["code"]) == (400, "invalid_type")
 
 
 @pytest.mark.parametrize(
@@ -100,10 +100,10 @@ def test_json_that_is_no_object_is_a_400(app: InProcess, body: object) -> None:
         (b'{"metadata": {"x": 1, "x": [[[[[[]]]]]]}}', "x"),
     ],
 )
-def test_a_key_that_comes_twice_is_refused_by_name(app: InProcess, body: bytes, key: str) -> None:
-    heard = app.post(body)
-    assert (heard.status, heard.error["param"]) == (400, key)
-    assert f"`{key}`" in heard.error["message"]
+def test_a_duplicate_key_is_rejected_by_name(app: InProcess, body: bytes, key: str) -> None:
+    response = app.post(body)
+    assert (response.status, response.error["param"]) == (400, key)
+    assert f"`{key}`" in response.error["message"]
 
 
 def message(**fields: Any) -> dict[str, Any]:
@@ -228,17 +228,20 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 def test_a_wrong_field_is_a_400_that_names_it(
     app: InProcess, change: dict[str, Any], param: str
 ) -> None:
-    heard = app.post(GOOD | change)
-    assert heard.error["param"] == param
-    assert heard.status == (404 if change.get("fallbacks") == ["nope"] else 400)
-    assert len(heard.body) < 2_000
+    response = app.post(GOOD | change)
+    assert response.error["param"] == param
+    assert response.status == (404 if change.get("fallbacks") == ["nope"] else 400)
+    assert len(response.body) < 2_000
 
 
 @pytest.mark.parametrize("missing", ["model", "messages"])
 def test_a_missing_field_is_named(app: InProcess, missing: str) -> None:
-    heard = app.post({name: value for name, value in GOOD.items() if name != missing})
-    assert heard.status == 400
-    assert (heard.error["param"], heard.error["code"]) == (missing, "missing_required_parameter")
+    response = app.post({name: value for name, value in GOOD.items() if name != missing})
+    assert response.status == 400
+    assert (response.error["param"], response.error["code"]) == (
+        missing,
+        "missing_required_parameter",
+    )
 
 
 UNKNOWN = ["nope", "a, nope", ["nope", "a"], "A", "a\na", "é", "x" * 100_000, "<b>", "a\u2028b"]
@@ -248,20 +251,20 @@ UNKNOWN = ["nope", "a, nope", ["nope", "a"], "A", "a\na", "é", "x" * 100_000, "
 def test_an_unknown_model_is_a_404_that_names_it_before_anything_is_paid(
     app: InProcess, model: Any
 ) -> None:
-    heard = app.post(GOOD | {"model": model})
-    assert (heard.status, heard.error["code"]) == (404, "model_not_found")
-    assert heard.error["param"] == "model"
-    assert len(heard.body) < 2_000
+    response = app.post(GOOD | {"model": model})
+    assert (response.status, response.error["code"]) == (404, "model_not_found")
+    assert response.error["param"] == "model"
+    assert len(response.body) < 2_000
 
 
 def test_too_many_calls_in_one_request_are_refused(app: InProcess) -> None:
-    heard = app.post({"model": "a, b", "messages": [HI] * 300_000})
-    assert (heard.status, heard.error["param"]) == (400, "messages")
-    assert "600000 calls" in heard.error["message"]
+    response = app.post({"model": "a, b", "messages": [HI] * 300_000})
+    assert (response.status, response.error["param"]) == (400, "messages")
+    assert "600000 calls" in response.error["message"]
 
 
 def test_what_conversations_share_is_checked_once_for_all_of_them() -> None:
-    """Checked for each of them, these tools take a minute."""
+    """If the tools were checked once per conversation, this would take a minute."""
     tool = TOOL | {"function": {"name": "f", "parameters": {str(i): i for i in range(10_000)}}}
     started = process_time()
     request = parse_request({"model": "a", "messages": [HI] * 10_000, "tools": [tool] * 20})
@@ -271,12 +274,12 @@ def test_what_conversations_share_is_checked_once_for_all_of_them() -> None:
 
 
 def test_a_request_of_countless_fields_is_refused(app: InProcess) -> None:
-    heard = app.post(GOOD | {f"x{index}": 1 for index in range(100_000)})
-    assert heard.status == 400
-    assert "fields" in heard.error["message"]
+    response = app.post(GOOD | {f"x{index}": 1 for index in range(100_000)})
+    assert response.status == 400
+    assert "fields" in response.error["message"]
 
 
-def test_deep_nesting_is_refused_or_taken_but_never_a_bug(
+def test_deep_nesting_is_rejected_or_accepted_but_never_a_bug(
     running: InProcess,
 ) -> None:
     running.observer.clear()

@@ -1,4 +1,4 @@
-"""A bug of ours: the log has it, the caller gets a 500 that says nothing of it."""
+"""A bug in Fanout is logged, and the client gets a 500 without details."""
 
 from __future__ import annotations
 
@@ -77,44 +77,46 @@ def bugs(app: InProcess) -> list[str]:
 @both_ways
 @pytest.mark.parametrize("body", [{"model": "b"}, {"model": "b", "fallbacks": ["c"]}])
 def test_a_lone_bug_is_a_500(app: InProcess, *, body: dict[str, Any], stream: bool) -> None:
-    said = ask(app, stream=stream, **body)
+    response = ask(app, stream=stream, **body)
     if "fallbacks" in body and stream:
-        assert (said.status, said.done) == (200, False)
+        assert (response.status, response.done) == (200, False)
     else:
-        assert said.status == 500
-    assert said.error is not None
-    assert INTERNAL.message in said.error["message"]
-    assert said.error["type"] == "server_error"
+        assert response.status == 500
+    assert response.error is not None
+    assert INTERNAL.message in response.error["message"]
+    assert response.error["type"] == "server_error"
     assert set(bugs(app)) == {"TypeError('marker-bug')"}
     assert len(bugs(app)) == len(body)
 
 
 @both_ways
-def test_one_among_several_is_its_own_choices_error(app: InProcess, *, stream: bool) -> None:
-    said = ask(app, stream=stream, model="a, b")
-    assert (said.status, said.texts[0]) == (200, "Hello")
-    assert said.choices[1]["finish_reason"] == "error"
-    assert said.choices[1]["error"]["message"] == INTERNAL.message
+def test_one_failure_among_several_models_is_the_error_of_its_choice(
+    app: InProcess, *, stream: bool
+) -> None:
+    response = ask(app, stream=stream, model="a, b")
+    assert (response.status, response.texts[0]) == (200, "Hello")
+    assert response.choices[1]["finish_reason"] == "error"
+    assert response.choices[1]["error"]["message"] == INTERNAL.message
     assert bugs(app) == ["TypeError('marker-bug')"]
 
 
 @both_ways
 def test_one_that_loses_a_race_is_logged_too(app: InProcess, *, stream: bool) -> None:
     fan = {"mode": "hedge", "models": ["b", "a"], "stagger": 60}
-    said = ask(app, stream=stream, fanout=fan)
-    assert (said.status, said.model, said.text) == (200, "a", "Hello")
+    response = ask(app, stream=stream, fanout=fan)
+    assert (response.status, response.model, response.text) == (200, "a", "Hello")
     assert bugs(app) == ["TypeError('marker-bug')"]
 
 
 def test_one_in_the_middle_of_a_stream_ends_it_with_an_error(app: InProcess) -> None:
-    said = ask(app, stream=True, model="c")
-    assert (said.status, said.text, said.done) == (200, "Hel", False)
-    assert said.error is not None
-    assert said.error["message"] == INTERNAL.message
+    response = ask(app, stream=True, model="c")
+    assert (response.status, response.text, response.done) == (200, "Hel", False)
+    assert response.error is not None
+    assert response.error["message"] == INTERNAL.message
     assert bugs(app) == ["TypeError('marker-bug')"]
 
 
-def test_the_log_says_where_and_shows_no_values(app: InProcess) -> None:
+def test_the_log_has_the_place_of_an_error_and_no_values(app: InProcess) -> None:
     ask(app, stream=False, model="b")
     lines: list[str] = []
     JSONLinesObserver(lines.append).bug("req_1", app.observer.bugs[0])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.http.racing import HI, both_ways
+from tests.http.races import HI, both_ways
 from tests.support.gateway_server import RunningGateway, entry, serve
 from tests.support.provider_steps import answers, refuse, stalls
 from tests.support.scripted_provider import Step, Upstream

@@ -1,4 +1,4 @@
-"""What each of several answers cost, by the config's prices."""
+"""The cost of each of several responses, by the config's prices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors as a caller gets them: OpenAI's object, the right status, and nothing of ours inside."""
+"""Errors as clients get them: OpenAI's error object, the right status, and no secrets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.scripted_provider import Script, Upstream
 HI = [{"role": "user", "content": "Hi, marker-prompt"}]
 both_ways = pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 
-# What the provider says, and what our caller is told: status, type and code.
+# The provider's response, and the client's error: status, type and code.
 STATUSES = [
     (400, 400, "invalid_request_error", None),
     (401, 502, "provider_key_error", "provider_key_refused"),
@@ -64,35 +64,33 @@ def test_each_status_of_a_provider_has_one_of_ours(
 ) -> None:
     body = b"" if theirs == 204 else b'{"error": {"message": "because"}}'
     upstream.script("a", [reply(theirs, body, {"location": "/elsewhere"})])
-    said = server.chat({"model": "a", "messages": HI, "stream": stream})
-    assert said.error is not None
-    assert (said.status, said.error["type"], said.error["code"]) == (ours, kind, code)
-    assert set(said.error) == {"message", "type", "param", "code"}
-    assert said.error["message"].startswith("`a`: ")
+    response = server.chat({"model": "a", "messages": HI, "stream": stream})
+    assert response.error is not None
+    assert (response.status, response.error["type"], response.error["code"]) == (ours, kind, code)
+    assert set(response.error) == {"message", "type", "param", "code"}
+    assert response.error["message"].startswith("`a`: ")
     assert len(upstream.calls) == 1
 
 
-def test_a_refused_request_keeps_the_providers_own_words(
+def test_a_rejected_request_keeps_the_providers_message(
     server: RunningGateway, upstream: Upstream
 ) -> None:
     words: Any = {"type": "invalid_request_error", "param": "top_p", "code": "unsupported_value"}
     upstream.script("a", [refuse(400, "top_p is not for me", **words)])
-    said = server.chat({"model": "a", "messages": HI})
-    assert said.error == {"message": "`a`: top_p is not for me", **words}
+    response = server.chat({"model": "a", "messages": HI})
+    assert response.error == {"message": "`a`: top_p is not for me", **words}
 
 
-def test_a_spent_quota_is_told_from_a_rate_limit(
-    server: RunningGateway, upstream: Upstream
-) -> None:
+def test_an_exhausted_quota_is_not_a_rate_limit(server: RunningGateway, upstream: Upstream) -> None:
     upstream.script("a", [refuse(429, "pay", type="insufficient_quota", code="insufficient_quota")])
-    said = server.chat({"model": "a", "messages": HI})
-    assert said.error is not None
-    assert (said.status, said.error["code"]) == (429, "insufficient_quota")
+    response = server.chat({"model": "a", "messages": HI})
+    assert response.error is not None
+    assert (response.status, response.error["code"]) == (429, "insufficient_quota")
 
 
 @both_ways
 @pytest.mark.parametrize(
-    ("given", "told", "exact"),
+    ("given", "expected", "exact"),
     [
         ({"retry-after": "7"}, "7", "7000"),
         ({"retry-after": "1.5"}, "2", "1500"),
@@ -110,21 +108,21 @@ def test_a_spent_quota_is_told_from_a_rate_limit(
         ({}, None, None),
     ],
 )
-def test_retry_after_is_passed_on_in_whole_seconds_else_the_sdk_told_not_to_retry(
+def test_retry_after_is_in_whole_seconds_and_without_it_the_sdk_may_not_retry(
     server: RunningGateway,
     upstream: Upstream,
     *,
     given: dict[str, str],
-    told: str | None,
+    expected: str | None,
     exact: str | None,
     stream: bool,
 ) -> None:
     """The gateway has retried already: only after a known pause may the SDK retry, too."""
     upstream.script("a", [refuse(429, "slower", given)])
-    said = server.chat({"model": "a", "messages": HI, "stream": stream})
-    assert said.headers.get("retry-after") == told
-    assert said.headers.get("retry-after-ms") == exact
-    assert said.headers.get("x-should-retry") == (None if told else "false")
+    response = server.chat({"model": "a", "messages": HI, "stream": stream})
+    assert response.headers.get("retry-after") == expected
+    assert response.headers.get("retry-after-ms") == exact
+    assert response.headers.get("x-should-retry") == (None if expected else "false")
 
 
 @both_ways
@@ -133,8 +131,8 @@ def test_after_a_spent_quota_no_pause_makes_the_sdk_retry(
 ) -> None:
     upstream.script("a", [refuse(429, "pay", {"retry-after": "9"}, code="insufficient_quota")])
     upstream.script("b", [refuse(429, "slower", {"retry-after": "20"})])
-    said = server.chat({"model": "a", "messages": HI, "stream": stream})
-    assert said.headers["x-should-retry"] == "false"
+    response = server.chat({"model": "a", "messages": HI, "stream": stream})
+    assert response.headers["x-should-retry"] == "false"
     both = server.chat({"model": "a, b", "messages": HI, "stream": stream})
     assert both.headers["retry-after"] == "20"
     assert "x-should-retry" not in both.headers
@@ -145,16 +143,16 @@ def test_of_several_pauses_the_shortest_is_passed_on(
 ) -> None:
     upstream.script("a", [refuse(429, "slower", {"retry-after": "9"})])
     upstream.script("b", [refuse(429, "slower", {"retry-after": "4"})])
-    said = server.chat({"model": "a, b", "messages": HI})
-    assert (said.status, said.headers["retry-after"]) == (429, "4")
-    assert said.headers["retry-after-ms"] == "4000"
-    assert "x-should-retry" not in said.headers
+    response = server.chat({"model": "a, b", "messages": HI})
+    assert (response.status, response.headers["retry-after"]) == (429, "4")
+    assert response.headers["retry-after-ms"] == "4000"
+    assert "x-should-retry" not in response.headers
 
 
-def test_the_callers_own_mistakes_say_nothing_of_retries(server: RunningGateway) -> None:
-    said = server.chat({"model": "nope", "messages": HI})
-    assert said.status == 404
-    assert "x-should-retry" not in said.headers
+def test_errors_of_the_request_have_no_retry_headers(server: RunningGateway) -> None:
+    response = server.chat({"model": "nope", "messages": HI})
+    assert response.status == 404
+    assert "x-should-retry" not in response.headers
 
 
 @both_ways
@@ -165,10 +163,10 @@ def test_all_failed_tells_every_cause_and_their_status_if_they_agree(
     upstream.script("a", [refuse(429, "a is busy")])
     upstream.script("b", [refuse(429, "b is busy")])
     fan = {"mode": mode, "models": ["a", "b"]}
-    said = server.chat({"fanout": fan, "messages": HI, "stream": stream})
-    assert said.error is not None
-    assert (said.status, said.error["code"]) == (429, "rate_limit_exceeded")
-    assert said.error["causes"] == [
+    response = server.chat({"fanout": fan, "messages": HI, "stream": stream})
+    assert response.error is not None
+    assert (response.status, response.error["code"]) == (429, "rate_limit_exceeded")
+    assert response.error["causes"] == [
         {
             "model": name,
             "status": 429,
@@ -187,11 +185,11 @@ def test_one_that_fails_among_several_is_a_choice_with_an_error(
     upstream.script("a", [refuse(500, "a is down")])
     upstream.script("b", answers("fine"))
     for stream in (False, True):
-        said = server.chat({"model": "a, b", "messages": HI, "stream": stream})
-        assert said.status == 200
-        assert said.choices[0]["finish_reason"] == "error"
-        assert said.choices[0]["error"]["message"] == "`a`: a is down"
-        assert (said.texts[1], said.choices[1]["finish_reason"]) == ("fine", "stop")
+        response = server.chat({"model": "a, b", "messages": HI, "stream": stream})
+        assert response.status == 200
+        assert response.choices[0]["finish_reason"] == "error"
+        assert response.choices[0]["error"]["message"] == "`a`: a is down"
+        assert (response.texts[1], response.choices[1]["finish_reason"]) == ("fine", "stop")
 
 
 NONSENSE: dict[str, Script] = {
@@ -209,9 +207,9 @@ def test_what_is_not_the_providers_wire_is_a_502(
     server: RunningGateway, upstream: Upstream, nonsense: str
 ) -> None:
     upstream.script("a", NONSENSE[nonsense])
-    said = server.chat({"model": "a", "messages": HI})
-    assert said.error is not None
-    assert (said.status, said.error["code"]) == (502, "provider_malformed")
+    response = server.chat({"model": "a", "messages": HI})
+    assert response.error is not None
+    assert (response.status, response.error["code"]) == (502, "provider_malformed")
 
 
 @both_ways
@@ -225,15 +223,15 @@ def test_a_connection_that_breaks_is_a_502(
 ) -> None:
     server.observer.clear()
     upstream.script("a", fault)
-    said = server.chat({"model": "a", "messages": HI, "stream": stream})
-    assert said.error is not None
-    assert (said.status, said.error["code"]) == (502, "provider_stream_broken")
+    response = server.chat({"model": "a", "messages": HI, "stream": stream})
+    assert response.error is not None
+    assert (response.status, response.error["code"]) == (502, "provider_stream_broken")
     assert [record.error for record in server.observer.attempts] == ["Broken"]
 
 
 @pytest.fixture(scope="module")
 def dark(provider: Upstream) -> Iterator[RunningGateway]:
-    """A gateway whose models are mostly not there."""
+    """A gateway whose models mostly cannot be reached."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     there = entry(provider, "slow", "openai/a", timeout=0.5, stream_timeout=0.5)
@@ -252,32 +250,38 @@ def dark(provider: Upstream) -> Iterator[RunningGateway]:
 def test_a_provider_that_is_not_there_is_a_502(
     dark: RunningGateway, *, model: str, stream: bool
 ) -> None:
-    said = dark.chat({"model": model, "messages": HI, "stream": stream})
-    assert said.error == {
+    response = dark.chat({"model": model, "messages": HI, "stream": stream})
+    assert response.error == {
         "message": f"`{model}`: no connection to the provider",
         "type": "api_error",
         "param": None,
         "code": "provider_unreachable",
     }
-    assert said.status == 502
+    assert response.status == 502
 
 
 @both_ways
-def test_a_provider_that_says_nothing_in_its_time_is_a_504(
+def test_a_provider_that_does_not_respond_in_time_is_a_504(
     dark: RunningGateway, upstream: Upstream, *, stream: bool
 ) -> None:
     upstream.script("a", [hang])
-    said = dark.chat({"model": "slow", "messages": HI, "stream": stream})
-    assert said.error is not None
-    assert (said.status, said.error["code"]) == (504, "provider_timeout")
+    response = dark.chat({"model": "slow", "messages": HI, "stream": stream})
+    assert response.error is not None
+    assert (response.status, response.error["code"]) == (504, "provider_timeout")
     upstream.wait_disconnected("a")
 
 
-def test_a_stream_that_falls_silent_is_told_so(dark: RunningGateway, upstream: Upstream) -> None:
+def test_a_stream_that_falls_silent_ends_with_an_error(
+    dark: RunningGateway, upstream: Upstream
+) -> None:
     upstream.script("a", stalls(role, say("Hel")))
-    said = dark.chat({"model": "slow", "messages": HI, "stream": True})
-    assert said.error is not None
-    assert (said.text, said.error["code"], said.done) == ("Hel", "provider_timeout", False)
+    response = dark.chat({"model": "slow", "messages": HI, "stream": True})
+    assert response.error is not None
+    assert (response.text, response.error["code"], response.done) == (
+        "Hel",
+        "provider_timeout",
+        False,
+    )
     upstream.wait_disconnected("a")
 
 
@@ -310,14 +314,14 @@ def test_no_error_and_no_log_shows_a_key_a_prompt_or_an_address(
 def test_a_page_of_some_proxy_is_not_repeated(server: RunningGateway, upstream: Upstream) -> None:
     page = b"<html>marker-host squid/5.7 says no</html>"
     upstream.script("a", [reply(502, page, {"content-type": "text/html"})])
-    said = server.chat({"model": "a", "messages": HI})
-    assert said.error is not None
-    assert said.error["message"] == "`a`: HTTP 502, the provider gave no reason"
+    response = server.chat({"model": "a", "messages": HI})
+    assert response.error is not None
+    assert response.error["message"] == "`a`: HTTP 502, the provider gave no reason"
 
 
 def test_errors_too_have_the_requests_id_and_mode(server: RunningGateway) -> None:
-    said = server.chat({"model": "nope, a", "messages": HI}, {"x-request-id": "mine-1"})
-    assert said.headers["x-request-id"] == "mine-1"
-    assert said.headers["x-fanout-mode"] == "all"
+    response = server.chat({"model": "nope, a", "messages": HI}, {"x-request-id": "mine-1"})
+    assert response.headers["x-request-id"] == "mine-1"
+    assert response.headers["x-fanout-mode"] == "all"
     other = server.chat({"model": "nope", "messages": HI}, {"x-request-id": "not one;"})
     assert other.headers["x-request-id"].startswith("req_")

@@ -1,4 +1,4 @@
-"""When a stream says that it is still there, by the clock."""
+"""When a stream sends keep-alive comments, on a virtual clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.virtual_clock import now, run
 
 
 async def play(*moments: float) -> list[tuple[float, str]]:
-    """What is sent, and when, of a stream with a chunk at each of these seconds, to the last."""
+    """What a stream sends, and when, if it has a chunk at each of these seconds."""
     sent: list[tuple[float, str]] = []
     started = now()
 

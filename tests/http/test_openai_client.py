@@ -7,7 +7,7 @@ from typing import Any
 import openai
 import pytest
 
-from tests.http.asking import BYE, HI, USAGE, Ask
+from tests.http.openai_clients import BYE, HI, USAGE, Ask
 from tests.support.gateway_server import RunningGateway
 from tests.support.provider_steps import answers, refuse, role, slow_and_fast, stalls
 from tests.support.scripted_provider import Upstream
@@ -107,9 +107,9 @@ def test_litellms_fallbacks(ask: Ask, upstream: Upstream, spare: Any) -> None:
 
 def test_conversations(ask: Ask, upstream: Upstream) -> None:
     upstream.script("a", answers("one"), answers("two"))
-    said = ask(model="a", messages=[HI, BYE])
-    assert sorted(said) == [0, 1]
-    assert sorted(said.values()) == ["one", "two"]
+    response = ask(model="a", messages=[HI, BYE])
+    assert sorted(response) == [0, 1]
+    assert sorted(response.values()) == ["one", "two"]
     asked = [call.body["messages"] for call in upstream.calls]
     assert HI in asked
     assert BYE in asked
@@ -118,8 +118,8 @@ def test_conversations(ask: Ask, upstream: Upstream) -> None:
 def test_conversations_for_several_models_are_message_major(ask: Ask, upstream: Upstream) -> None:
     upstream.script("a", answers("a"))
     upstream.script("b", answers("b"))
-    said = ask(model="a, b", messages=[HI, BYE])
-    assert said == {0: "a", 1: "b", 2: "a", 3: "b"}
+    response = ask(model="a, b", messages=[HI, BYE])
+    assert response == {0: "a", 1: "b", 2: "a", 3: "b"}
     assert len(upstream.calls) == 4
 
 
@@ -133,8 +133,8 @@ def test_conversations_may_race(ask: Ask, upstream: Upstream) -> None:
 def test_one_of_several_that_fails_does_not_fail_the_others(ask: Ask, upstream: Upstream) -> None:
     upstream.script("a", [refuse(500, "a is down")])
     upstream.script("b", answers("fine"))
-    said = ask(model="a, b", messages=HI)
-    assert said == {0: "", 1: "fine"}
+    response = ask(model="a, b", messages=HI)
+    assert response == {0: "", 1: "fine"}
 
 
 def test_anthropics_wire_reads_like_openais(ask: Ask, upstream: Upstream) -> None:

@@ -1,4 +1,4 @@
-"""The page's files as a browser gets them: complete, small, cached, shut off from all else."""
+"""The page's files as a browser gets them: complete, small, cached, and from no other host."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fanout.http.page_assets import FOLDER
 from tests.support.gateway_server import RunningGateway, serve
 
 MOST = 150_000
-"""Bytes over the wire of the whole page."""
+"""The most bytes that the whole page may be, compressed."""
 
 CONFIG: dict[str, Any] = {"general_settings": {"master_key": "sk-master"}}
 GZIP = {"accept-encoding": "gzip, br"}
@@ -36,8 +36,8 @@ def get(
     served: RunningGateway, path: str, headers: dict[str, str] = GZIP, method: str = "GET"
 ) -> Got:
     with served.ask(None, path, method, headers) as response:
-        said = {name.lower(): value for name, value in response.getheaders()}
-        return Got(response.status, said, response.read())
+        received = {name.lower(): value for name, value in response.getheaders()}
+        return Got(response.status, received, response.read())
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def files(server: RunningGateway) -> dict[str, Got]:
 
 
 @pytest.mark.parametrize("path", ["/", "/v1/"])
-def test_the_page_is_at_the_root_for_whoever_asks(server: RunningGateway, path: str) -> None:
+def test_the_page_is_at_the_root_without_a_key(server: RunningGateway, path: str) -> None:
     got = get(server, path)
     assert got.status == 200
     assert got.headers["content-type"] == "text/html; charset=utf-8"
@@ -107,7 +107,9 @@ def test_what_lies_below_a_version_is_kept_for_ever(files: dict[str, Got]) -> No
     assert kept == {"public, max-age=31536000, immutable"}
 
 
-def test_a_browser_that_has_it_is_told_so(server: RunningGateway, files: dict[str, Got]) -> None:
+def test_a_browser_that_has_the_file_gets_304(
+    server: RunningGateway, files: dict[str, Got]
+) -> None:
     for path, got in files.items():
         for tag in (got.headers["etag"], f'"other", W/{got.headers["etag"]}'):
             again = get(server, path, {**GZIP, "if-none-match": tag})
@@ -186,13 +188,13 @@ def test_the_page_needs_no_key_and_all_that_it_asks_for_does(server: RunningGate
 @pytest.mark.parametrize(("wanted", "usual", "status"), [
     (None, True, 200), (None, False, 404), (False, True, 404), (True, False, 200),
 ])  # fmt: skip
-def test_the_config_says_whether_there_is_a_page_and_else_the_host_does(
+def test_the_config_decides_whether_the_page_is_served_and_without_it_the_host(
     wanted: bool | None,  # noqa: FBT001 -- a row of the table
     usual: bool,  # noqa: FBT001
     status: int,
 ) -> None:
-    said = {} if wanted is None else {"page": wanted}
-    with serve({"general_settings": said}, page=usual) as served:
+    general = {} if wanted is None else {"page": wanted}
+    with serve({"general_settings": general}, page=usual) as served:
         assert get(served, "/").status == status
         assert get(served, "/page/x/app.js").status == 404
 

@@ -1,8 +1,8 @@
 """
-Races over real sockets: the nine rows that other gateways get wrong, and what else must hold.
+Races over real sockets: the nine cases that other gateways get wrong, and other rules.
 
-Nothing here depends on which of two sleeps is shorter: a loser is held by a gate that only the
-winner, or the test, opens.
+No test depends on which of two sleeps is shorter: a loser waits at a gate that only the winner, or
+the test, opens.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import fanout
-from tests.http.racing import HI, SETTLE, both_ways, race
+from tests.http.races import HI, SETTLE, both_ways, race
 from tests.support.gateway_server import RunningGateway
 from tests.support.provider_steps import (
     answers,
@@ -40,9 +40,9 @@ def test_row_1_the_fast_one_answers_though_the_slow_one_is_listed_first(
     server: RunningGateway, upstream: Upstream, *, stream: bool
 ) -> None:
     slow_and_fast(upstream, "a", "b", "fast")
-    said = race(server, "a", "b", stream=stream)
-    assert (said.status, said.model, said.text) == (200, "b", "fast")
-    assert said.outcomes == {"a": "cancelled", "b": "won"}
+    response = race(server, "a", "b", stream=stream)
+    assert (response.status, response.model, response.text) == (200, "b", "fast")
+    assert response.outcomes == {"a": "cancelled", "b": "won"}
     upstream.wait_disconnected("a")
 
 
@@ -51,8 +51,8 @@ def test_row_2_the_answer_does_not_wait_for_the_slow_one_to_end(
     server: RunningGateway, upstream: Upstream, *, stream: bool
 ) -> None:
     slow_and_fast(upstream, "b", "a", "fast")
-    said = race(server, "a", "b", stream=stream)
-    assert (said.model, said.text) == ("a", "fast")
+    response = race(server, "a", "b", stream=stream)
+    assert (response.model, response.text) == ("a", "fast")
     upstream.wait_disconnected("b")
 
 
@@ -63,9 +63,9 @@ def test_row_3_a_failure_that_comes_first_does_not_win(
     failed = upstream.gate()
     upstream.script("a", [refuse(500), opens(failed)])
     upstream.script("b", [wait(failed), pause(SETTLE), *answers("good")])
-    said = race(server, "a", "b", stream=stream)
-    assert (said.model, said.text) == ("b", "good")
-    assert said.outcomes == {"a": "failed", "b": "won"}
+    response = race(server, "a", "b", stream=stream)
+    assert (response.model, response.text) == ("b", "good")
+    assert response.outcomes == {"a": "failed", "b": "won"}
 
 
 @both_ways
@@ -84,8 +84,8 @@ def test_rows_4_and_5_nothing_but_content_wins(
     opened = upstream.gate()
     upstream.script("a", [*opening, opens(opened), hang])
     upstream.script("b", [wait(opened), pause(SETTLE), *answers("token")])
-    said = race(server, "a", "b", stream=stream)
-    assert (said.model, said.text) == ("b", "token")
+    response = race(server, "a", "b", stream=stream)
+    assert (response.model, response.text) == ("b", "token")
     upstream.wait_disconnected("a")
 
 
@@ -95,8 +95,8 @@ def test_row_6_a_plain_race_closes_the_slow_one_connection_and_asks_by_stream(
     first_word = upstream.gate()
     upstream.script("a", [role, say("much"), opens(first_word), say("to say"), hang])
     upstream.script("b", [wait(first_word), pause(SETTLE), *answers("first to be done")])
-    said = race(server, "a", "b", stream=False)
-    assert (said.model, said.text) == ("b", "first to be done")
+    response = race(server, "a", "b", stream=False)
+    assert (response.model, response.text) == ("b", "first to be done")
     assert [call.streams for call in upstream.calls] == [True, True]
     upstream.wait_disconnected("a")
 
@@ -107,23 +107,23 @@ def test_row_7_one_500_leaves_the_answer_to_the_other(
 ) -> None:
     upstream.script("a", answers("ok"))
     upstream.script("b", [refuse(500)])
-    said = race(server, "a", "b", stream=stream)
-    assert (said.status, said.model, said.text) == (200, "a", "ok")
+    response = race(server, "a", "b", stream=stream)
+    assert (response.status, response.model, response.text) == (200, "a", "ok")
 
 
 @both_ways
-def test_row_8_when_all_fail_every_cause_is_told_in_call_order(
+def test_row_8_when_all_fail_every_cause_is_listed_in_call_order(
     server: RunningGateway, upstream: Upstream, *, stream: bool
 ) -> None:
     upstream.script("a", [pause(SETTLE), refuse(500, "a is down")])
     upstream.script("b", [refuse(429, "b is full")])
-    said = race(server, "a", "b", stream=stream)
-    assert said.status == 502
-    assert said.error is not None
-    assert said.error["code"] == "all_failed"
-    causes = [(cause["model"], cause["status"]) for cause in said.error["causes"]]
+    response = race(server, "a", "b", stream=stream)
+    assert response.status == 502
+    assert response.error is not None
+    assert response.error["code"] == "all_failed"
+    causes = [(cause["model"], cause["status"]) for cause in response.error["causes"]]
     assert causes == [("a", 502), ("b", 429)]
-    assert "a is down" in said.error["causes"][0]["message"]
+    assert "a is down" in response.error["causes"][0]["message"]
 
 
 REQUESTS: dict[str, dict[str, Any]] = {
@@ -138,7 +138,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
 
 @both_ways
 @pytest.mark.parametrize("mode", REQUESTS)
-def test_row_9_a_caller_that_leaves_closes_every_call_within_100_ms(
+def test_row_9_a_disconnect_closes_every_call_within_100_ms(
     server: RunningGateway, upstream: Upstream, mode: str, *, stream: bool
 ) -> None:
     body = {"messages": HI, **REQUESTS[mode], "stream": stream}
@@ -151,7 +151,7 @@ def test_row_9_a_caller_that_leaves_closes_every_call_within_100_ms(
 def _leave(
     server: RunningGateway, upstream: Upstream, body: dict[str, Any], expected: int
 ) -> float:
-    """Hang up once all calls are under way; the seconds until the last of them knew."""
+    """Disconnect when all calls are in flight; the seconds until the last of them is closed."""
     upstream.calls.clear()
     connection = server.send(body)
     upstream.wait(lambda: len(upstream.calls) == expected)
@@ -171,7 +171,7 @@ def test_row_9_so_does_one_that_leaves_in_the_middle_of_a_stream(
 
 
 def _leave_midway(server: RunningGateway, upstream: Upstream, body: dict[str, Any]) -> float:
-    """Hang up once a word has come; the seconds until the last provider knew."""
+    """Disconnect after the first content; the seconds until the last call is closed."""
     upstream.calls.clear()
     with server.ask(body) as response:
         while b"word" not in response.readline():
@@ -181,7 +181,7 @@ def _leave_midway(server: RunningGateway, upstream: Upstream, body: dict[str, An
 
 
 def _known(upstream: Upstream) -> float:
-    """When the last of the calls knew that its caller had left."""
+    """When the last of the calls was closed."""
     upstream.wait(lambda: all(call.disconnected_at for call in upstream.calls))
     return max(call.disconnected_at or 0.0 for call in upstream.calls)
 
@@ -190,7 +190,7 @@ def _known(upstream: Upstream) -> float:
 
 
 def functions(upstream: Upstream, *models: str) -> Any:
-    """LiteLLM's function, over the provider."""
+    """LiteLLM's function with the scripted provider."""
     return fanout.batch_completion_models(
         models=[f"openai/{model}" for model in models],
         messages=HI,

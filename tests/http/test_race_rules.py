@@ -1,4 +1,4 @@
-"""What a race, a hedge and a fallback owe beyond the nine rows of `test_race.py`."""
+"""The rules of races, hedges and fallbacks beyond the nine cases of `test_race.py`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.http.racing import HI, SETTLE, both_ways, race
+from tests.http.races import HI, SETTLE, both_ways, race
 from tests.support.gateway_server import RunningGateway
 from tests.support.provider_steps import (
     answers,
@@ -43,7 +43,7 @@ def test_reasoning_refusal_and_tool_calls_are_content_too(
     assert race(server, "a", "b", stream=True).outcomes == {"a": "won", "b": "cancelled"}
 
 
-def test_the_losers_are_closed_while_the_winner_still_speaks(
+def test_the_losers_are_closed_while_the_winner_still_streams(
     server: RunningGateway, upstream: Upstream
 ) -> None:
     asked, closed = upstream.gate(), upstream.gate()
@@ -57,16 +57,16 @@ def test_the_losers_are_closed_while_the_winner_still_speaks(
     assert upstream.calls_to("b")[0].disconnected_at is None
 
 
-def test_a_winner_that_breaks_after_its_first_token_is_told_and_not_replaced(
+def test_a_winner_that_fails_after_its_first_token_is_reported_and_not_replaced(
     server: RunningGateway, upstream: Upstream
 ) -> None:
-    heard = upstream.gate()
-    upstream.script("a", [role, say("Hel"), wait(heard), cut])
+    received = upstream.gate()
+    upstream.script("a", [role, say("Hel"), wait(received), cut])
     upstream.script("b", stalls())
     body = {"model": "a, b", "messages": HI, "fastest_response": True, "stream": True}
     with server.ask(body) as response:
         assert b"assistant" in response.readline()
-        heard.open()
+        received.open()
         rest = response.read()
     assert rest.count(b"Hel") == 1
     assert rest.count(b'"error"') == 1
@@ -76,13 +76,13 @@ def test_a_winner_that_breaks_after_its_first_token_is_told_and_not_replaced(
 
 @both_ways
 @pytest.mark.parametrize("fault", [[role, cut], [role, end], [cut]])
-def test_a_stream_that_breaks_before_its_first_word_leaves_it_to_the_next(
+def test_a_stream_that_fails_before_its_first_content_falls_back_to_the_next_model(
     server: RunningGateway, upstream: Upstream, *, stream: bool, fault: list[Step]
 ) -> None:
     leaves_it(server, upstream, fault, stream=stream)
 
 
-def test_plain_a_stream_that_breaks_at_any_word_leaves_it_to_the_next(
+def test_in_a_plain_race_a_stream_that_fails_at_any_word_leaves_the_win_to_the_next(
     server: RunningGateway, upstream: Upstream
 ) -> None:
     leaves_it(server, upstream, [role, say("word"), cut], stream=False)
@@ -94,19 +94,19 @@ def leaves_it(
     broken = upstream.gate()
     upstream.script("a", [*fault[:-1], opens(broken), fault[-1]])
     upstream.script("b", [wait(broken), pause(SETTLE), *answers("instead")])
-    said = race(server, "a", "b", stream=stream)
-    assert (said.model, said.text) == ("b", "instead")
-    assert said.outcomes == {"a": "failed", "b": "won"}
+    response = race(server, "a", "b", stream=stream)
+    assert (response.model, response.text) == ("b", "instead")
+    assert response.outcomes == {"a": "failed", "b": "won"}
 
 
-def test_a_stream_that_ends_well_but_says_nothing_has_lost(
+def test_a_stream_that_ends_without_content_does_not_win(
     server: RunningGateway, upstream: Upstream
 ) -> None:
     over = upstream.gate()
     upstream.script("a", [role, stop, opens(over)])
     upstream.script("b", [wait(over), pause(SETTLE), *answers("something")])
-    said = race(server, "a", "b", stream=True)
-    assert said.outcomes == {"a": "failed", "b": "won"}
+    response = race(server, "a", "b", stream=True)
+    assert response.outcomes == {"a": "failed", "b": "won"}
 
 
 @both_ways
@@ -116,9 +116,9 @@ def test_a_hedge_starts_the_next_when_one_is_slow(
     upstream.script("a", stalls(role))
     upstream.script("b", answers("hedged"))
     fan = {"mode": "hedge", "models": ["a", "b", "c"], "stagger": 0.1}
-    said = race(server, stream=stream, model=None, fastest_response=None, fanout=fan)
-    assert (said.model, said.text) == ("b", "hedged")
-    assert said.outcomes == {"a": "cancelled", "b": "won", "c": "not_started"}
+    response = race(server, stream=stream, model=None, fastest_response=None, fanout=fan)
+    assert (response.model, response.text) == ("b", "hedged")
+    assert response.outcomes == {"a": "cancelled", "b": "won", "c": "not_started"}
     assert [call.model for call in upstream.calls] == ["a", "b"]
 
 
@@ -129,8 +129,8 @@ def test_a_hedge_starts_the_next_at_once_when_one_fails(
     upstream.script("a", [refuse(500)])
     upstream.script("b", answers("hedged"))
     fan = {"mode": "hedge", "models": ["a", "b"], "stagger": 60}
-    said = race(server, stream=stream, model=None, fastest_response=None, fanout=fan)
-    assert (said.model, said.text) == ("b", "hedged")
+    response = race(server, stream=stream, model=None, fastest_response=None, fanout=fan)
+    assert (response.model, response.text) == ("b", "hedged")
 
 
 @both_ways
@@ -140,9 +140,9 @@ def test_a_fallback_asks_the_next_only_when_one_fails(
     upstream.script("a", [refuse(500)])
     upstream.script("b", answers("spare"))
     fan = {"mode": "fallback", "models": ["a", "b", "c"]}
-    said = race(server, stream=stream, model=None, fastest_response=None, fanout=fan)
-    assert (said.model, said.text) == ("b", "spare")
-    assert said.outcomes == {"a": "failed", "b": "won", "c": "not_started"}
+    response = race(server, stream=stream, model=None, fastest_response=None, fanout=fan)
+    assert (response.model, response.text) == ("b", "spare")
+    assert response.outcomes == {"a": "failed", "b": "won", "c": "not_started"}
     assert [call.model for call in upstream.calls] == ["a", "b"]
 
 
@@ -151,8 +151,8 @@ def test_the_same_model_may_race_itself(
     server: RunningGateway, upstream: Upstream, *, stream: bool
 ) -> None:
     upstream.script("a", stalls(), answers("twin"))
-    said = race(server, "a", "a", stream=stream)
-    assert (said.model, said.text) == ("a", "twin")
+    response = race(server, "a", "a", stream=stream)
+    assert (response.model, response.text) == ("a", "twin")
     assert len(upstream.calls) == 2
 
 
@@ -162,13 +162,13 @@ def test_the_report_has_times_usage_and_what_the_provider_does_with_the_bill(
 ) -> None:
     upstream.script("a", answers("word", after=0.05))
     upstream.script("b", stalls(role))
-    said = race(server, "a", "b", stream=stream)
-    assert said.report is not None
-    won, lost = said.report["attempts"]
+    response = race(server, "a", "b", stream=stream)
+    assert response.report is not None
+    won, lost = response.report["attempts"]
     assert 50 <= won["first_token_ms"] <= won["duration_ms"]
     assert won["usage"] == {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
     assert (won["billing"], won["error"]) == (None, None)
     assert (lost["first_token_ms"], lost["usage"], lost["billing"]) == (None, None, "stops")
     assert lost["duration_ms"] >= 50
-    assert said.headers["x-fanout-mode"] == "race"
-    assert said.headers["x-fanout-winner"] == "a"
+    assert response.headers["x-fanout-mode"] == "race"
+    assert response.headers["x-fanout-winner"] == "a"

@@ -1,4 +1,4 @@
-"""Streams: when the status line goes out, what keeps them alive, and how they end."""
+"""Streams: when the status is sent, what keeps them alive, and how they end."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BEAT = 0.1
 
 @pytest.fixture(scope="module")
 def restless(provider: Upstream) -> Iterator[RunningGateway]:
-    """A gateway that says something each tenth of a second."""
+    """A gateway that sends a keep-alive comment every tenth of a second."""
     config = {
         "model_list": [entry(provider, name) for name in ("a", "b", "c")],
         "router_settings": {"num_retries": 0},
@@ -52,19 +52,19 @@ in_each_mode = pytest.mark.parametrize("mode", MODES)
 
 
 @in_each_mode
-def test_a_failure_before_the_first_word_is_an_ordinary_http_error(
+def test_a_failure_before_the_first_content_is_an_ordinary_http_error(
     server: RunningGateway, upstream: Upstream, mode: str
 ) -> None:
     upstream.script("a", [role, pause(0.05), cut])
     upstream.script("b", [refuse(500)])
-    said = server.chat({**MODES[mode], "messages": HI, "stream": True})
-    assert said.status == 502
-    assert said.headers["content-type"] == "application/json"
-    assert said.error is not None
+    response = server.chat({**MODES[mode], "messages": HI, "stream": True})
+    assert response.status == 502
+    assert response.headers["content-type"] == "application/json"
+    assert response.error is not None
 
 
 @in_each_mode
-def test_the_status_line_waits_for_the_first_word(
+def test_the_status_is_sent_with_the_first_content(
     server: RunningGateway, upstream: Upstream, mode: str
 ) -> None:
     asked = upstream.gate()
@@ -90,7 +90,7 @@ def test_the_status_line_waits_for_the_first_word(
 
 
 def read_until(response: http.client.HTTPResponse, text: bytes, times: int = 1) -> bytes:
-    """The stream's lines up to the one in which `text` comes for the `times`th time."""
+    """The stream's lines up to the one that contains `text` for the `times`-th time."""
     lines = b""
     while lines.count(text) < times:
         line = response.readline()
@@ -138,32 +138,34 @@ def test_a_failure_after_a_comment_is_one_error_event_and_no_done(
     with restless.ask({**MODES[mode], "messages": HI, "stream": True}) as response:
         first = read_until(response, b"\n\n")
         waited.open()
-        said = read_stream(response.status, {}, first + response.read())
-    assert said.status == 200
-    assert [event for event in said.events if event != ": keep-alive"] == [{"error": said.error}]
-    assert said.error is not None
-    assert "a is down" in said.error["message"]
+        parsed = read_stream(response.status, {}, first + response.read())
+    assert parsed.status == 200
+    assert [event for event in parsed.events if event != ": keep-alive"] == [
+        {"error": parsed.error}
+    ]
+    assert parsed.error is not None
+    assert "a is down" in parsed.error["message"]
 
 
 @pytest.mark.parametrize("ending", [[cut], [end], [piece(b"data: {nonsense\n\n"), stop]])
-def test_a_break_after_the_first_word_is_one_error_event_and_no_done(
+def test_a_failure_after_the_first_content_is_one_error_event_and_no_done(
     server: RunningGateway, upstream: Upstream, ending: Script
 ) -> None:
     upstream.script("a", [role, say("Hel"), pause(0.05), *ending])
-    said = server.chat({"model": "a", "messages": HI, "stream": True})
-    assert (said.status, said.text, said.done) == (200, "Hel", False)
-    assert said.error is not None
-    assert said.events[-1] == {"error": said.error}
-    assert set(said.error) == {"message", "type", "param", "code"}
+    response = server.chat({"model": "a", "messages": HI, "stream": True})
+    assert (response.status, response.text, response.done) == (200, "Hel", False)
+    assert response.error is not None
+    assert response.events[-1] == {"error": response.error}
+    assert set(response.error) == {"message", "type", "param", "code"}
 
 
-def test_an_error_event_of_the_provider_is_told_in_our_words(
+def test_an_error_event_of_the_provider_becomes_an_openai_error_event(
     server: RunningGateway, upstream: Upstream
 ) -> None:
     fault = b'data: {"error": {"message": "overloaded", "type": "overloaded_error"}}\n\n'
     upstream.script("a", [role, say("Hel"), piece(fault), end])
-    said = server.chat({"model": "a", "messages": HI, "stream": True})
-    assert said.error == {
+    response = server.chat({"model": "a", "messages": HI, "stream": True})
+    assert response.error == {
         "message": "`a`: overloaded",
         "type": "overloaded_error",
         "param": None,
@@ -171,7 +173,7 @@ def test_an_error_event_of_the_provider_is_told_in_our_words(
     }
 
 
-def test_one_of_several_streams_that_breaks_ends_only_its_own_choice(
+def test_one_of_several_streams_that_fails_ends_only_its_own_choice(
     server: RunningGateway, upstream: Upstream
 ) -> None:
     broken = upstream.gate()
@@ -190,30 +192,35 @@ def test_one_of_several_streams_that_breaks_ends_only_its_own_choice(
     assert rest.endswith(b"data: [DONE]\n\n")
 
 
-def test_what_a_deadline_cuts_short_is_told(server: RunningGateway, upstream: Upstream) -> None:
+def test_a_stream_that_a_deadline_ends_has_an_error_event(
+    server: RunningGateway, upstream: Upstream
+) -> None:
     upstream.script("a", stalls(role, say("Hel")))
-    said = server.chat({"model": "a", "messages": HI, "stream": True, "timeout": 0.5})
-    assert (said.status, said.text, said.done) == (200, "Hel", False)
-    assert said.error is not None
-    assert said.error["code"] == "deadline_exceeded"
+    response = server.chat({"model": "a", "messages": HI, "stream": True, "timeout": 0.5})
+    assert (response.status, response.text, response.done) == (200, "Hel", False)
+    assert response.error is not None
+    assert response.error["code"] == "deadline_exceeded"
     upstream.wait_disconnected("a")
 
 
 @in_each_mode
-def test_a_deadline_before_the_first_word_is_a_504(
+def test_a_deadline_before_the_first_content_is_a_504(
     server: RunningGateway, upstream: Upstream, mode: str
 ) -> None:
     upstream.script("a", stalls(role))
     upstream.script("b", stalls(role))
     body = {**MODES[mode], "messages": HI, "timeout": 0.2}
     for stream in (False, True):
-        said = server.chat({**body, "stream": stream})
-        assert (said.status, said.error and said.error["code"]) == (504, "deadline_exceeded")
+        response = server.chat({**body, "stream": stream})
+        assert (response.status, response.error and response.error["code"]) == (
+            504,
+            "deadline_exceeded",
+        )
         upstream.wait_disconnected("a")
 
 
 @pytest.mark.parametrize("model", ["a", "a, b"])
-def test_an_answer_without_a_word_is_an_answer(
+def test_a_response_without_content_is_a_response(
     server: RunningGateway, upstream: Upstream, model: str
 ) -> None:
     upstream.script("a", [role, stop])
@@ -230,8 +237,8 @@ def test_every_chunk_has_the_same_id_time_and_model(
     server: RunningGateway, upstream: Upstream
 ) -> None:
     upstream.script("claude-x", answers("Hel", "lo"))
-    said = server.chat({"model": "claude", "messages": HI, "stream": True})
-    heads = {(event["id"], event["created"], event["model"]) for event in said.events[:-1]}
+    response = server.chat({"model": "claude", "messages": HI, "stream": True})
+    heads = {(event["id"], event["created"], event["model"]) for event in response.events[:-1]}
     assert {head[2] for head in heads} == {"claude"}
     assert len(heads) == 1
 
@@ -254,7 +261,7 @@ def test_usage_comes_last_and_only_if_it_was_asked_for(
 
 
 def test_a_slow_reader_holds_the_provider_back(server: RunningGateway, upstream: Upstream) -> None:
-    """Nothing is collected in memory for a caller who does not read."""
+    """The gateway collects nothing in memory for a client that does not read."""
     megabyte = say("x" * 1_000_000)
     upstream.script("a", [role, *[megabyte] * 100, stop])
     connection = server.send({"model": "a", "messages": HI, "stream": True})
@@ -263,15 +270,15 @@ def test_a_slow_reader_holds_the_provider_back(server: RunningGateway, upstream:
             response.read1(10)
             upstream.wait_called("a")
             call = upstream.calls_to("a")[0]
-            said = _settled(call.words)
-            assert said < 60
+            sent = _settled(call.words)
+            assert sent < 60
             assert len(response.read()) > 100_000_000
     finally:
         connection.close()
 
 
 def _settled(words: list[str]) -> int:
-    """How many words were said, once no more are."""
+    """How many pieces the provider has sent when it has stopped sending."""
     from threading import Event
 
     count = -1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,7 @@ WHEELS = {
     "uvicorn",
     "uvloop",
 }
+HTTPX_WHEELS = {"anyio", "httpcore2", "httpx2", "idna", "truststore"}
 OWN = {"config.json", "fanout", "functions", "__pycache__"}
 # From Include/internal/pycore_magic_number.h in CPython; PEP 552 describes the flags after it.
 MAGIC = {"3.13": 3571, "3.14": 3627}
@@ -51,6 +54,14 @@ def folder(target: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) ->
     return output
 
 
+@pytest.fixture(scope="module")
+def with_httpx(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("httpx")
+    config = '{"general_settings": {"http_client": "httpx"}}'
+    bundle(output, architecture="arm64", python="3.14", config=config)
+    return output
+
+
 def files(folder: Path) -> dict[str, Path]:
     return {str(p.relative_to(folder)): p for p in folder.rglob("*") if p.is_file()}
 
@@ -58,6 +69,20 @@ def files(folder: Path) -> dict[str, Path]:
 def test_it_contains_the_gateway_and_what_it_needs_and_nothing_else(folder: Path) -> None:
     found = {path.name for path in folder.iterdir()}
     assert {name for name in found if not name.endswith(".dist-info")} == WHEELS | OWN
+
+
+def test_httpx_and_what_it_needs_are_added_if_the_config_asks_for_it(with_httpx: Path) -> None:
+    found = {path.name for path in with_httpx.iterdir()}
+    wheels = {name for name in found if not name.endswith(".dist-info")}
+    assert wheels == WHEELS | HTTPX_WHEELS | OWN
+    code = (
+        f"import sys; sys.path.insert(0, {str(with_httpx)!r}); import httpx2; httpx2.AsyncClient()"
+    )
+    subprocess.run([sys.executable, "-I", "-S", "-B", "-c", code], check=True)  # noqa: S603
+
+
+def test_with_httpx_it_is_small_too(with_httpx: Path) -> None:
+    assert sum(path.stat().st_size for path in files(with_httpx).values()) < LIMIT
 
 
 def test_it_is_small(folder: Path) -> None:

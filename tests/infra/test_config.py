@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -136,6 +137,26 @@ def test_a_config_that_the_gateway_would_reject_is_rejected_at_synth(tmp_path: P
     message = error_of(f"model_list:\n{text}\n{MASTER}", tmp_path)
     assert "model_list[0].litellm_params.api_kee" in message
     assert "api_key" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("ssl_verify", "ca.pem"),
+        ("ssl_verify", "os.environ/BUNDLE"),
+        ("ssl_certificate", "client.pem"),
+    ],
+)
+def test_a_certificate_in_a_file_is_rejected(key: str, value: str, tmp_path: Path) -> None:
+    path = Path(config_file(tmp_path, http_client="httpx", **{key: value}))
+    with pytest.raises(ContextError, match=f"`general_settings.{key}` names a file"):
+        read_config(path, {"BUNDLE": "/etc/ca.pem"})
+
+
+@pytest.mark.parametrize("general", [{}, {"ssl_verify": False}, {"ssl_certificate": None}])
+def test_httpx_without_files_can_be_deployed(general: dict[str, Any], tmp_path: Path) -> None:
+    path = Path(config_file(tmp_path, http_client="httpx", **general))
+    assert json.loads(read_config(path, {}).text)["general_settings"]["http_client"] == "httpx"
 
 
 def test_the_config_of_this_project_can_be_deployed() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +18,8 @@ from fanout.errors import (
     Malformed,
     RateLimited,
 )
-from tests.library.client_caller import Caller
+from tests.library.client_caller import KINDS, Caller
+from tests.library.test_interrupted import script
 from tests.library.ways import HI, at, content, kind_of, says, spoken
 from tests.support.forward_proxy import open_proxy
 from tests.support.mutual_tls import MutualTLS, open_mutual_tls
@@ -150,18 +152,46 @@ def test_a_sync_clients_caller_does_not_wait_for_the_loser_which_is_closed_when_
     assert content(asyncio.run(main())) == "F"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_ctrl_c_ends_the_call_and_the_process(upstream: Upstream, kind: Any) -> None:
+    upstream.script("a", stalls())
+    name = f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
+    body = f"""
+        import httpx, httpx2
+        try:
+            completion("openai/a", HI, http_client={name}(), **AT)
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+    """
+    process = script(upstream, body)
+    try:
+        upstream.wait_called("a")
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert out == "interrupted\n"
+    upstream.wait_disconnected("a")
+
+
+async def read_one_chunk(upstream: Upstream, twin: Caller, **using: Any) -> None:
+    """Read one chunk of a stream, leave it, and wait until the provider has lost its caller."""
+    client = twin.kind(**using)
+    options: dict[str, Any] = {**at(upstream), "http_client": client}
+    async with await fanout.acompletion("openai/m", HI, stream=True, **options) as stream:
+        await anext(stream)
+    await asyncio.to_thread(upstream.wait_disconnected, "m")
+    await client.aclose() if twin.is_async else client.close()
+
+
 def test_a_stream_that_is_left_early_is_closed(upstream: Upstream, twin: Caller) -> None:
     upstream.script("m", stalls(role, say("Hel")))
+    asyncio.run(read_one_chunk(upstream, twin))
 
-    async def main() -> None:
-        client = twin.kind()
-        options: dict[str, Any] = {**at(upstream), "http_client": client}
-        async with await fanout.acompletion("openai/m", HI, stream=True, **options) as stream:
-            await anext(stream)
-        await asyncio.to_thread(upstream.wait_disconnected, "m")
-        await client.aclose() if twin.is_async else client.close()
 
-    asyncio.run(main())
+def test_a_stream_over_tls_that_is_left_early_is_closed(mutual: MutualTLS, twin: Caller) -> None:
+    mutual.upstream.script("m", stalls(role, say("Hel")))
+    asyncio.run(read_one_chunk(mutual.upstream, twin, verify=mutual.context()))
 
 
 # ---- what the client brings ----

@@ -1,7 +1,8 @@
 """
-The real model, once for the session: installed if it is missing, on a free port, on one thread.
+The real model, started once for the session on a free port and one thread.
 
-Where it cannot be had its tests are skipped with the reason; in CI they fail.
+It is downloaded if it is missing. If that fails, its tests are skipped with the reason; in CI they
+fail.
 """
 
 from __future__ import annotations

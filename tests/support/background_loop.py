@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for servers that a test talks to over real sockets."""
+"""Runs an event loop in its own thread, for servers that a test calls over real sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AWS's event streams, written: the other half of `fanout.wire.eventstream`, for tests."""
+"""Encodes AWS's event streams, which `fanout.wire.eventstream` decodes."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ TEXT = 7
 
 
 def frame(headers: bytes, payload: bytes) -> bytes:
-    """One frame, its checksums right."""
+    """One frame with correct checksums."""
     prelude = struct.pack(">II", len(headers) + len(payload) + 16, len(headers))
-    said = prelude + struct.pack(">I", crc32(prelude)) + headers + payload
-    return said + struct.pack(">I", crc32(said))
+    message = prelude + struct.pack(">I", crc32(prelude)) + headers + payload
+    return message + struct.pack(">I", crc32(message))
 
 
 def texts(headers: Mapping[str, str]) -> bytes:
-    """Headers whose values are texts, as all of Bedrock's are."""
+    """Headers with string values, as all of Bedrock's are."""
     return b"".join(
         _short(name) + bytes([TEXT, 0]) + _short(value) for name, value in headers.items()
     )
 
 
 def _short(text: str) -> bytes:
-    """A text of less than 256 bytes, behind their number."""
+    """A text of less than 256 bytes, preceded by its length."""
     data = text.encode()
     return bytes([len(data)]) + data
 
 
 def event(kind: str, payload: Any) -> bytes:
-    """An event as Bedrock frames it."""
+    """An event in Bedrock's format."""
     headers = {
         ":event-type": kind,
         ":content-type": "application/json",
@@ -42,7 +42,7 @@ def event(kind: str, payload: Any) -> bytes:
 
 
 def exception(kind: str, payload: Any) -> bytes:
-    """A failure that the service's model knows."""
+    """An error that AWS's service model declares."""
     headers = {
         ":exception-type": kind,
         ":content-type": "application/json",
@@ -52,7 +52,7 @@ def exception(kind: str, payload: Any) -> bytes:
 
 
 def error(code: str, message: str) -> bytes:
-    """A failure that the service's model does not know."""
+    """An error that AWS's service model does not declare."""
     headers = {":message-type": "error", ":error-code": code, ":error-message": message}
     return frame(texts(headers), b"")
 

@@ -1,4 +1,4 @@
-"""A gateway's answer as tests look at it: the same few facts of a plain one and of a stream."""
+"""Parses the gateway's responses, so that tests check plain and streamed ones alike."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from msgspec import Struct, field
 
 class ParsedResponse(Struct, kw_only=True):
     """
-    What was answered. `texts` has the text of each choice by its index; `report` is the `fanout`
-    field; `done` says whether a stream ended with `[DONE]`; `events` are a stream's, in order.
+    A response. `texts` has the text of each choice by its index; `report` is the `fanout` field;
+    `done` is whether a stream ended with `[DONE]`; `events` are those of a stream, in order.
     """
 
     status: int
@@ -34,49 +34,49 @@ class ParsedResponse(Struct, kw_only=True):
 
     @property
     def outcomes(self) -> dict[str, str]:
-        """Each model's outcome, by the report."""
+        """Each model's outcome in the report."""
         assert self.report is not None, self
         return {attempt["model"]: attempt["outcome"] for attempt in self.report["attempts"]}
 
 
 def read_response(status: int, headers: Mapping[str, str], body: Any) -> ParsedResponse:
-    """A plain answer, or an error."""
-    said = ParsedResponse(
+    """Parse a plain response or an error."""
+    response = ParsedResponse(
         status=status, headers=headers, error=body.get("error"), usage=body.get("usage")
     )
-    said.model, said.report = body.get("model"), body.get("fanout")
+    response.model, response.report = body.get("model"), body.get("fanout")
     for choice in body.get("choices", ()):
-        said.texts[choice["index"]] = choice["message"]["content"] or ""
-        said.choices[choice["index"]] = choice
-    return said
+        response.texts[choice["index"]] = choice["message"]["content"] or ""
+        response.choices[choice["index"]] = choice
+    return response
 
 
 def read_stream(status: int, headers: Mapping[str, str], raw: bytes) -> ParsedResponse:
-    """A stream, to its end."""
+    """Parse a whole stream."""
     events = [parse_event(block) for block in raw.split(b"\n\n") if block]
-    said = ParsedResponse(
+    response = ParsedResponse(
         status=status, headers=headers, events=events, done=events[-1] == "[DONE]"
     )
     for event in events:
         if isinstance(event, dict):
-            _add_chunk(said, event)
-    return said
+            _add_chunk(response, event)
+    return response
 
 
-def _add_chunk(said: ParsedResponse, chunk: Mapping[str, Any]) -> None:
-    said.error = chunk.get("error") or said.error
-    said.usage = chunk.get("usage") or said.usage
-    said.report = chunk.get("fanout") or said.report
+def _add_chunk(response: ParsedResponse, chunk: Mapping[str, Any]) -> None:
+    response.error = chunk.get("error") or response.error
+    response.usage = chunk.get("usage") or response.usage
+    response.report = chunk.get("fanout") or response.report
     for choice in chunk.get("choices", ()):
         index = choice["index"]
         text = choice["delta"].get("content") or ""
-        said.model = chunk["model"]
-        said.texts[index] = said.texts.get(index, "") + text
-        said.choices[index] = {**said.choices.get(index, {}), **choice}
+        response.model = chunk["model"]
+        response.texts[index] = response.texts.get(index, "") + text
+        response.choices[index] = {**response.choices.get(index, {}), **choice}
 
 
 def parse_event(block: bytes) -> Any:
-    """One event of a stream: a JSON value, `"[DONE]"`, or a comment as it is."""
+    """One event of a stream: a JSON value, `"[DONE]"`, or the text of a comment."""
     if block.startswith(b":"):
         return block.decode()
     assert block.startswith(b"data: "), block

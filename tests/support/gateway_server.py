@@ -1,4 +1,4 @@
-"""The gateway as people run it: the real app under the real server, on a free port."""
+"""Runs the gateway as users do: the real app under the real server, on a free port."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from .scripted_provider import Upstream
 
 
 class RecordingObserver:
-    """An observer that keeps what it is told."""
+    """An observer that keeps every record."""
 
     def __init__(self) -> None:
         self.attempts: list[AttemptRecord] = []
         self.requests: list[RequestRecord] = []
         self.bugs: list[BaseException] = []
-        self._told = threading.Condition()
+        self._recorded = threading.Condition()
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Forget all records."""
         self.attempts.clear()
         self.requests.clear()
         self.bugs.clear()
@@ -48,14 +48,14 @@ class RecordingObserver:
         self.attempts.append(record)
 
     def request(self, record: RequestRecord) -> None:
-        with self._told:
+        with self._recorded:
             self.requests.append(record)
-            self._told.notify_all()
+            self._recorded.notify_all()
 
     def wait_for_requests(self, count: int) -> list[RequestRecord]:
-        """The first `count` requests, once they are told: that is after their answers are sent."""
-        with self._told:
-            assert self._told.wait_for(lambda: len(self.requests) >= count, timeout=10)
+        """Wait for `count` requests to be recorded, which is after their responses are sent."""
+        with self._recorded:
+            assert self._recorded.wait_for(lambda: len(self.requests) >= count, timeout=10)
             return self.requests[:count]
 
     def bug(self, request_id: str, error: BaseException) -> None:
@@ -64,7 +64,7 @@ class RecordingObserver:
 
 
 class RunningGateway:
-    """A gateway on `url`, and what it told its observer."""
+    """A gateway at `url`, and its observer."""
 
     def __init__(
         self, port: int, observer: RecordingObserver, loop: asyncio.AbstractEventLoop | None = None
@@ -88,7 +88,7 @@ class RunningGateway:
         method: str = "POST",
         headers: Mapping[str, str] = {},
     ) -> Iterator[http.client.HTTPResponse]:
-        """The reply to one request, its body not read yet; leaving the block hangs up."""
+        """The response to one request, its body not read yet; the end of the block disconnects."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         raw = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         try:
@@ -107,17 +107,17 @@ class RunningGateway:
     ) -> tuple[int, dict[str, str], Any]:
         """One request's status, headers (lower case) and JSON body."""
         with self.ask(body, path, method, headers) as response:
-            said = {name.lower(): value for name, value in response.getheaders()}
-            return response.status, said, json.loads(response.read())
+            received = {name.lower(): value for name, value in response.getheaders()}
+            return response.status, received, json.loads(response.read())
 
     def chat(self, body: Mapping[str, Any], headers: Mapping[str, str] = {}) -> ParsedResponse:
         """One chat request, plain or streamed, read to its end."""
         with self.ask(body, headers=headers) as response:
             raw = response.read()
-            said = {name.lower(): value for name, value in response.getheaders()}
-            if said["content-type"].startswith("text/event-stream"):
-                return read_stream(response.status, said, raw)
-            return read_response(response.status, said, json.loads(raw))
+            received = {name.lower(): value for name, value in response.getheaders()}
+            if received["content-type"].startswith("text/event-stream"):
+                return read_stream(response.status, received, raw)
+            return read_response(response.status, received, json.loads(raw))
 
     def send(
         self,
@@ -125,7 +125,7 @@ class RunningGateway:
         path: str = "/v1/chat/completions",
         headers: Mapping[str, str] = {},
     ) -> http.client.HTTPConnection:
-        """A request sent and not waited for; closing the connection hangs up."""
+        """Send a request without waiting for the response; close the connection to disconnect."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         connection.request("POST", path, json.dumps(body).encode(), dict(headers))
         return connection
@@ -136,7 +136,7 @@ async def _count_tasks() -> int:
 
 
 def entry(upstream: Upstream, name: str, model: str = "", **params: Any) -> dict[str, Any]:
-    """An entry of `model_list` for one of the provider's models, called `name` by callers."""
+    """An entry of `model_list` for a model of the scripted provider; `name` is its model name."""
     address = {"api_base": f"{upstream.url}/v1", "api_key": f"sk-provider-{name}"}
     return {
         "model_name": name,
@@ -154,7 +154,7 @@ def serve(
     deadline: Callable[[Headers], float | None] | None = None,
     page: bool = False,
 ) -> Iterator[RunningGateway]:
-    """The gateway of a config (the YAML's value), for the block."""
+    """Run a gateway with this config (the YAML's value) while the block runs."""
     observer = RecordingObserver()
     catalog = resolve(check(config, env), env)
     app = App(

@@ -1,7 +1,8 @@
 """
-As much of HTTP/2's server side as a scripted provider needs, so that no test depends on a library.
+The part of an HTTP/2 server that the scripted provider needs, without a library.
 
-Requests' headers are not decoded (RFC 7541 would be most of the work): a call is known by its body.
+Request headers are not decoded (HPACK, RFC 7541, would be most of the work); calls are identified
+by their body.
 See https://www.rfc-editor.org/rfc/rfc9113.
 """
 
@@ -15,7 +16,7 @@ from .scripted_provider import Call, CloseConnection, Disconnect, Reader, Upstre
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE = 0, 1, 3, 4, 6, 8
 END_STREAM, ACK, END_HEADERS = 1, 1, 4
-# The most streams at once (3) and the window of each (4), as most servers have them.
+# SETTINGS_MAX_CONCURRENT_STREAMS (3) and SETTINGS_INITIAL_WINDOW_SIZE (4), with common values.
 OURS = b"\0\3" + (100).to_bytes(4, "big") + b"\0\4" + (2**24).to_bytes(4, "big")
 
 
@@ -24,7 +25,7 @@ LONGEST = 16_384
 
 
 class StreamCall(Call):
-    """One call on one stream."""
+    """One call, on one HTTP/2 stream."""
 
     protocol = "h2"
 
@@ -56,7 +57,7 @@ class StreamCall(Call):
 
 
 def text(value: str) -> bytes:
-    """A string as HPACK has it, without Huffman's code."""
+    """A string in HPACK's format, without Huffman coding."""
     assert len(value) < 127
     return bytes([len(value)]) + value.encode()
 
@@ -74,35 +75,35 @@ async def read_frame(reader: asyncio.StreamReader) -> tuple[int, int, int, bytes
 
 
 async def serve_http2(upstream: Upstream, reader: Reader, writer: asyncio.StreamWriter) -> None:
-    """One connection, its calls at the same time."""
+    """Serve one connection and its concurrent calls."""
     assert await reader.readexactly(len(PREFACE)) == PREFACE
     writer.write(frame(SETTINGS, 0, 0, OURS))
     writer.write(frame(WINDOW_UPDATE, 0, 0, (2**24).to_bytes(4, "big")))
     bodies: dict[int, bytes] = {}
-    callers: dict[int, Disconnect] = {}
+    disconnects: dict[int, Disconnect] = {}
     async with asyncio.TaskGroup() as group:
         try:
             while True:
                 kind, flags, number, payload = await read_frame(reader)
                 if kind in {SETTINGS, PING} and not flags & ACK:
                     writer.write(frame(kind, ACK, 0, payload if kind == PING else b""))
-                elif kind == RST_STREAM and number in callers:
-                    callers[number].happen()
+                elif kind == RST_STREAM and number in disconnects:
+                    disconnects[number].happen()
                 elif kind == HEADERS:
                     bodies[number] = b""
                 elif kind == DATA:
                     bodies[number] += payload
                     if flags & END_STREAM:
-                        callers[number] = Disconnect()
+                        disconnects[number] = Disconnect()
                         call = StreamCall(number, bodies.pop(number), writer)
-                        group.create_task(_play(upstream, call, callers[number]))
+                        group.create_task(_play(upstream, call, disconnects[number]))
         finally:
-            for caller in callers.values():
-                caller.happen()
+            for disconnect in disconnects.values():
+                disconnect.happen()
 
 
 async def _play(upstream: Upstream, call: Call, gone: Disconnect) -> None:
-    """The connection outlives a stream that was given up, but not a script that cuts it."""
+    """Run a call's script. A reset stream leaves the connection open; a script may close it."""
     try:
         await upstream.play(call, gone)
     except* (CloseConnection, ConnectionError):

@@ -1,4 +1,4 @@
-"""The app without sockets: thousands of requests a second, in a loop of its own."""
+"""Runs the app without sockets, in its own event loop: thousands of requests per second."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from .gateway_server import RecordingObserver
 from .wire_formats import WIRE_FORMATS
 
 PATIENCE = 20.0
-"""Seconds after which a request that has not been answered hangs."""
+"""Seconds after which a request without a response counts as hanging."""
 
 
 class AppResponse(Struct, frozen=True):
-    """An answer: its body whole, its headers in lower case."""
+    """A response with its whole body; the headers' names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -36,7 +36,7 @@ class AppResponse(Struct, frozen=True):
 
     @property
     def error(self) -> dict[str, Any]:
-        """The OpenAI error object, which is all that the body has."""
+        """The OpenAI error object; the body has nothing else."""
         value = json.loads(self.body)
         assert list(value) == ["error"], value
         error: dict[str, Any] = value["error"]
@@ -49,7 +49,7 @@ class AppResponse(Struct, frozen=True):
 
 
 class HelloEngine:
-    """An engine whose providers say `Hello` to everything; `sent` is what they were asked."""
+    """An engine whose providers respond `Hello` to every request; `sent` keeps the requests."""
 
     def __init__(self) -> None:
         self.sent: list[Outgoing] = []
@@ -77,7 +77,7 @@ async def _pieces() -> AsyncIterator[bytes]:
 
 
 class InProcess:
-    """A running app, and what it told its observer."""
+    """A running app, and its observer."""
 
     def __init__(
         self, app: App, observer: RecordingObserver, loop: asyncio.AbstractEventLoop
@@ -87,7 +87,7 @@ class InProcess:
         self._loop = loop
 
     def post(self, body: object, headers: Mapping[str, str] = {}) -> AppResponse:
-        """Ask for a chat completion; what is not bytes is sent as JSON."""
+        """Request a chat completion; a body that is not bytes is sent as JSON."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         named = [(name.encode(), value.encode()) for name, value in headers.items()]
         return self.ask("POST", "/v1/chat/completions", [raw], named)
@@ -100,7 +100,7 @@ class InProcess:
         headers: Sequence[tuple[bytes, bytes]] = (),
         query: bytes = b"",
     ) -> AppResponse:
-        """One request, its body in pieces."""
+        """Send one request, its body in pieces."""
         scope = {"method": method, "path": path, "headers": headers, "query_string": query}
         call = self._call(scope, pieces)
         return asyncio.run_coroutine_threadsafe(call, self._loop).result(PATIENCE)
@@ -111,7 +111,7 @@ class InProcess:
 
         async def receive() -> Message:
             if not left:
-                await asyncio.Event().wait()  # the caller stays
+                await asyncio.Event().wait()  # the client stays connected
             body = left.pop(0)
             return {"type": "http.request", "body": body, "more_body": bool(left)}
 
@@ -132,7 +132,7 @@ def run_in_process(
     engine: Engine | None = None,
     observer: RecordingObserver | None = None,
 ) -> Iterator[InProcess]:
-    """The app of a config for the block; its providers agree to everything, or are `engine`'s."""
+    """Run an app with this config while the block runs; without `engine`, providers say `Hello`."""
     observer = observer or RecordingObserver()
     catalog = resolve(check(config, {}), {})
     over = engine or HelloEngine()

@@ -1,4 +1,4 @@
-"""The steps of a scripted provider's answers, and the usual answers made of them."""
+"""The steps of a scripted provider's responses, and common responses made of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .scripted_provider import Call, CloseConnection, Gate, Script, Step, Upstre
 
 
 def pause(seconds: float) -> Step:
-    """Do nothing for a while."""
+    """Wait this many seconds."""
 
     async def step(_: Call) -> None:
         await asyncio.sleep(seconds)
@@ -21,7 +21,7 @@ def pause(seconds: float) -> Step:
 
 
 def wait(gate: Gate) -> Step:
-    """Do nothing until the gate is opened."""
+    """Wait until the gate is opened."""
 
     async def step(_: Call) -> None:
         await gate.passed()
@@ -39,28 +39,28 @@ def opens(gate: Gate) -> Step:
 
 
 async def hang(_: Call) -> None:
-    """Do nothing, for ever."""
+    """Wait forever."""
     await asyncio.Event().wait()
 
 
 async def head(call: Call) -> None:
-    """A stream's status line and headers; nothing, where the answer is not one."""
+    """Send a stream's status and headers; does nothing in a plain response."""
     call.head()
 
 
 async def role(call: Call) -> None:
-    """What OpenAI opens every stream with: a role and an empty content."""
+    """Send the first chunk of every OpenAI stream: a role and an empty content."""
     if call.streams:
         call.piece(call.wire_format.opening(call.model))
 
 
 def say(text: str) -> Step:
-    """Some content."""
+    """Send content."""
     return delta(content=text)
 
 
 def delta(**fields: Any) -> Step:
-    """One delta of a stream, as it is; of a plain answer, its content."""
+    """Send one delta of a stream; a plain response gets its content."""
 
     async def step(call: Call) -> None:
         call.words.append(fields.get("content") or "")
@@ -71,7 +71,7 @@ def delta(**fields: Any) -> Step:
 
 
 def comment(text: str) -> Step:
-    """A comment of a stream, such as OpenRouter sends while it waits."""
+    """Send a comment, as OpenRouter does while it waits."""
 
     async def step(call: Call) -> None:
         if call.streams:
@@ -81,7 +81,7 @@ def comment(text: str) -> Step:
 
 
 async def stop(call: Call) -> None:
-    """The end of an answer, and with a plain one all of it."""
+    """End a stream completely, or send the whole plain response."""
     if call.streams:
         call.piece(call.wire_format.closing(call.model))
         call.end()
@@ -91,12 +91,12 @@ async def stop(call: Call) -> None:
 
 
 async def end(call: Call) -> None:
-    """The end of HTTP's answer, but not of the model's."""
+    """End the HTTP response without the chunks that end a stream."""
     call.end()
 
 
 async def cut(call: Call) -> None:
-    """Close the connection as if all were said."""
+    """Close the connection normally."""
     await call.writer.drain()
     raise CloseConnection
 
@@ -110,7 +110,7 @@ async def reset(call: Call) -> None:
 
 
 def raw(data: bytes) -> Step:
-    """Bytes on the connection, whatever HTTP may think of them."""
+    """Write bytes on the connection, which need not be valid HTTP."""
 
     async def step(call: Call) -> None:
         call.writer.write(data)
@@ -119,7 +119,7 @@ def raw(data: bytes) -> Step:
 
 
 def piece(data: bytes) -> Step:
-    """Bytes inside a stream, whatever the wire may think of them; or a whole plain body."""
+    """Send bytes in a stream, which need not be valid events, or as a whole plain body."""
 
     async def step(call: Call) -> None:
         if call.streams:
@@ -131,19 +131,19 @@ def piece(data: bytes) -> Step:
 
 
 def refuse(
-    status: int, message: str = "no", /, headers: Mapping[str, str] = {}, **said: Any
+    status: int, message: str = "no", /, headers: Mapping[str, str] = {}, **fields: Any
 ) -> Step:
-    """An error with this status, in the vendor's shape."""
+    """Send an error with this status, in the provider's format."""
 
     async def step(call: Call) -> None:
-        body = call.wire_format.error({"message": message, **said})
+        body = call.wire_format.error({"message": message, **fields})
         call.whole(status, body, {"content-type": "application/json", **headers})
 
     return step
 
 
 def reply(status: int, body: bytes, headers: Mapping[str, str] = {}) -> Step:
-    """A whole answer, as it is."""
+    """Send a whole response with this body."""
 
     async def step(call: Call) -> None:
         call.whole(status, body, headers)
@@ -151,11 +151,11 @@ def reply(status: int, body: bytes, headers: Mapping[str, str] = {}) -> Step:
     return step
 
 
-# ---- the usual scripts ----
+# ---- common scripts ----
 
 
 def answers(*words: str, after: float = 0.0, between: float = 0.0) -> Script:
-    """A good answer; `after` seconds to its first word, `between` seconds from word to word."""
+    """A complete response; `after` and `between` are seconds before the first and other words."""
     script: list[Step] = [pause(after), role]
     for word in words or ("Hello",):
         script += [say(word), pause(between)]
@@ -163,12 +163,12 @@ def answers(*words: str, after: float = 0.0, between: float = 0.0) -> Script:
 
 
 def stalls(*before: Step) -> Script:
-    """Take these steps, and then never say another word."""
+    """Take these steps, and then send nothing more."""
     return [*before, hang]
 
 
 def slow_and_fast(upstream: Upstream, slow: str, fast: str, *words: str) -> None:
-    """`fast` answers, but not before `slow` has been asked too; `slow` never says a word."""
+    """`fast` responds once `slow` has been called, too; `slow` never sends content."""
     asked = upstream.gate()
     upstream.script(slow, stalls(role, opens(asked)))
     upstream.script(fast, [wait(asked), *answers(*words)])

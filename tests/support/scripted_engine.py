@@ -1,7 +1,7 @@
 """
-An engine without a network: each host of a test answers by its script, in the loop's own time.
+An engine without a network: each host responds by its script, in the event loop's time.
 
-For tests on the virtual clock; what speaks over sockets is `tests/support/scripted_provider.py`.
+For tests on the virtual clock. `scripted_provider.py` does the same over real sockets.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ USAGE = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
 
 class Reply(Struct, frozen=True):
     """
-    One answer: after `after` seconds its head, then its pieces, a number being a pause.
+    One response: its headers come after `after` seconds, then its pieces; a number is a pause.
 
-    An exception, in place of the head (`fault`) or of a piece, is raised.
+    An exception is raised in place of the headers (`fault`) or of a piece.
     """
 
     status: int = 200
@@ -38,7 +38,7 @@ class Reply(Struct, frozen=True):
 
 
 class Incoming(Struct, frozen=True):
-    """The reply under way."""
+    """A response whose body is being read."""
 
     status: int
     headers: Mapping[str, str]
@@ -46,24 +46,26 @@ class Incoming(Struct, frozen=True):
 
 
 class Script(Struct, frozen=True):
-    """What a host says to a plain call and what to a streamed one."""
+    """A host's response to a plain call, and to a streamed one."""
 
     plain: Reply
     streamed: Reply
 
 
 def answers(*words: str, after: float = 0.0, between: float = 0.0) -> Script:
-    """A good answer: its head at once, its first word (or all of it) `after` some seconds."""
-    said = words or ("Hello",)
-    total = after + between * (len(said) - 1)
+    """A complete response; its headers come at once, its first word after `after` seconds."""
+    content = words or ("Hello",)
+    total = after + between * (len(content) - 1)
     return Script(
-        Reply(pieces=[total, whole("".join(said))]),
-        Reply(pieces=[chunk({"role": "assistant", "content": ""}), after, *_spoken(said, between)]),
+        Reply(pieces=[total, whole("".join(content))]),
+        Reply(
+            pieces=[chunk({"role": "assistant", "content": ""}), after, *_chunks(content, between)]
+        ),
     )
 
 
 def breaks(*words: str, after: float = 0.0, fault: EngineError | None = None) -> Script:
-    """An answer that is cut after these words; `fault` is how the engine tells."""
+    """A response that ends early after these words; `fault` is what the engine raises."""
     pieces: list[bytes | float | EngineError] = [chunk({"role": "assistant"}), after]
     pieces += [chunk({"content": word}) for word in words]
     cut = [*pieces, fault] if fault else pieces
@@ -79,12 +81,12 @@ def refuses(status: int, *, after: float = 0.0, code: str = "", **headers: str) 
 
 
 def fails(fault: EngineError, after: float = 0.0) -> Script:
-    """No answer at all."""
+    """No response; the engine raises `fault`."""
     return Script(Reply(after=after, fault=fault), Reply(after=after, fault=fault))
 
 
 def stalls() -> Script:
-    """The head of an answer, and then nothing for a year."""
+    """The headers of a response, and then nothing for a year."""
     year = 31_536_000.0
     return Script(Reply(after=year), Reply(pieces=[chunk({"role": "assistant"}), year]))
 
@@ -102,7 +104,7 @@ def chunk(delta: Mapping[str, Any], finish: str | None = None, **more: Any) -> b
     return b"data: " + json.dumps({**head, "choices": choices, **more}).encode() + b"\n\n"
 
 
-def _spoken(words: Sequence[str], between: float) -> list[bytes | float]:
+def _chunks(words: Sequence[str], between: float) -> list[bytes | float]:
     pieces: list[bytes | float] = []
     for word in words:
         pieces += [chunk({"content": word}), between]
@@ -116,11 +118,11 @@ def _spoken(words: Sequence[str], between: float) -> list[bytes | float]:
 
 class ScriptedEngine:
     """
-    The engine. A host's scripts are for one call each, the last one for all others.
+    The engine. Each script of a host is for one call, the last one for all further calls.
 
     `calls` has `(virtual seconds, host)` of each call, `bodies` what was sent; `open` are the hosts
-    whose answer is being read, `left` `(virtual seconds, host)` of each that was not read to its
-    end.
+    whose response is being read, `left` has `(virtual seconds, host)` of each response that was not
+    read to its end.
     """
 
     def __init__(self, **hosts: Script | Sequence[Script]) -> None:

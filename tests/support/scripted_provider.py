@@ -1,9 +1,9 @@
 """
 A scripted provider on a real socket of 127.0.0.1.
 
-Each model name has a script, a list of steps (`provider_steps.py`), which answers plain and
-streamed calls alike, in OpenAI's wire or, at `/v1/messages`, in Anthropic's. Every call is
-kept: its body and headers, when it came, and when its caller hung up.
+Each model name has a script: a list of steps (`provider_steps.py`) that respond to plain and
+streamed calls, in OpenAI's format or, at `/v1/messages`, in Anthropic's. Every call is kept: its
+body and headers, when it arrived, and when its client disconnected.
 """
 
 from __future__ import annotations
@@ -24,34 +24,35 @@ Step: TypeAlias = Callable[["Call"], Awaitable[None]]
 Script: TypeAlias = Sequence[Step]
 
 PATIENCE = 10.0
-"""Seconds that a test waits for what must happen; none waits for as long where all is well."""
+"""Seconds that a test waits for an event; a test that passes never waits this long."""
 
 
 class Gate:
-    """What a script waits for and a test, or another script, opens."""
+    """An event that a script waits for and that a test, or another script, sets."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._opened = asyncio.Event()
 
     def open(self) -> None:
-        """Let everybody through, from now on; may be called in any thread."""
+        """Let every script through from now on; may be called in any thread."""
         self._loop.call_soon_threadsafe(self._opened.set)
 
     async def passed(self) -> None:
-        """Wait until it is open; in the provider's own thread."""
+        """Wait until it is open; must be called in the provider's thread."""
         await self._opened.wait()
 
 
 class CloseConnection(Exception):
-    """The script is over, and so is its connection."""
+    """Raised by a step to end the script and close the connection."""
 
 
 class Call:
     """
-    One call as the provider saw it, and the means to answer it.
+    One call to the provider, with methods that write its response.
 
-    Times are `perf_counter`'s; `hung_up` is when the caller left before the script was through.
+    Times are `perf_counter`'s; `disconnected_at` is when the client disconnected before the script
+    had ended.
     """
 
     protocol = "http/1.1"
@@ -74,7 +75,7 @@ class Call:
         self.has_head = False
 
     def __repr__(self) -> str:
-        return f"<{self.model}: ended={self.ended}, hung_up={self.disconnected_at}>"
+        return f"<{self.model}: ended={self.ended}, disconnected_at={self.disconnected_at}>"
 
     @property
     def model(self) -> str:
@@ -85,12 +86,12 @@ class Call:
         return bool(self.body.get("stream"))
 
     def whole(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
-        """Write one whole answer."""
+        """Write a whole response."""
         self._head(status, {"content-length": str(len(body)), **headers})
         self.writer.write(body)
 
     def head(self) -> None:
-        """Write a stream's status line and headers, once."""
+        """Write a stream's status and headers, once."""
         if self.streams and not self.has_head:
             self._head(200, {"content-type": "text/event-stream", "transfer-encoding": "chunked"})
 
@@ -100,7 +101,7 @@ class Call:
         self.writer.write(b"%x\r\n%b\r\n" % (len(data), data))
 
     def end(self) -> None:
-        """End a stream the way HTTP does, whatever it has said."""
+        """End the HTTP response of a stream, whether the stream is complete or not."""
         self.head()
         self.writer.write(b"0\r\n\r\n")
 
@@ -111,20 +112,20 @@ class Call:
 
 
 class Disconnect:
-    """Whether the caller of a connection or of a stream has left, and when."""
+    """Whether and when the client of a connection or of a stream has disconnected."""
 
     def __init__(self) -> None:
         self.event = asyncio.Event()
         self.at = 0.0
 
     def happen(self) -> None:
-        """It has left."""
+        """Record that it has happened."""
         self.at = self.at or perf_counter()
         self.event.set()
 
 
 class Reader(asyncio.StreamReader):
-    """Notes the moment at which the peer is gone."""
+    """Records when the peer disconnects."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -151,7 +152,7 @@ class Upstream:
         self._changed = threading.Condition()
 
     def script(self, model: str, *scripts: Script) -> None:
-        """What `model` does when it is asked: each script for one call, the last for all others."""
+        """Set what `model` does: each script is for one call, the last for all further calls."""
         self._scripts[model] = list(scripts)
 
     def reset(self) -> None:
@@ -168,22 +169,22 @@ class Upstream:
         return [call for call in self.calls if call.model == model]
 
     def wait(self, fact: Callable[[], object]) -> None:
-        """Wait until `fact` is true; it is looked at whenever something happens here."""
+        """Wait until `fact` is true; it is checked whenever a call changes."""
         with self._changed:
-            assert self._changed.wait_for(fact, PATIENCE), f"it never happened; {self.calls}"
+            assert self._changed.wait_for(fact, PATIENCE), f"it did not happen; {self.calls}"
 
     def wait_called(self, *models: str) -> None:
         """Wait until each of `models` has been called."""
         self.wait(lambda: all(self.calls_to(model) for model in models))
 
     def wait_disconnected(self, *models: str) -> None:
-        """Wait until the last call for each of `models` has lost its caller."""
+        """Wait until the client of the last call for each of `models` has disconnected."""
         self.wait(
             lambda: all(self.calls_to(m) and self.calls_to(m)[-1].disconnected_at for m in models)
         )
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, call after call."""
+        """Serve one connection, one call after another."""
         assert isinstance(reader, Reader)
         self.connections += 1
         tls = writer.get_extra_info("ssl_object")
@@ -203,7 +204,7 @@ class Upstream:
             writer.close()
 
     async def play(self, call: Call, gone: Disconnect) -> None:
-        """Take the call's steps, until the last or until the caller has left."""
+        """Take the script's steps until the last one, or until the client disconnects."""
         self.calls.append(call)
         self._notify()
         async with asyncio.TaskGroup() as group:
@@ -212,7 +213,7 @@ class Upstream:
                 for step in self._next_script(call.model):
                     await step(call)
                     await call.writer.drain()
-            except ConnectionError:  # it left just when something was said to it
+            except ConnectionError:  # the client disconnected while a step was writing
                 call.disconnected_at = gone.at or perf_counter()
                 raise
             finally:
@@ -236,12 +237,12 @@ class Upstream:
 
 
 async def _unknown(call: Call) -> None:
-    said = {"message": f"nobody scripted `{call.model}`", "code": "model_not_found"}
-    call.whole(404, call.wire_format.error(said), {"content-type": "application/json"})
+    error = {"message": f"`{call.model}` has no script", "code": "model_not_found"}
+    call.whole(404, call.wire_format.error(error), {"content-type": "application/json"})
 
 
 async def _next_call(reader: Reader, writer: asyncio.StreamWriter) -> Call | None:
-    """The connection's next request, or `None` where it was closed before one began."""
+    """The connection's next request, or `None` if it was closed."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError as error:
@@ -249,7 +250,7 @@ async def _next_call(reader: Reader, writer: asyncio.StreamWriter) -> Call | Non
             raise
         return None
     first, *lines = head.decode().strip().split("\r\n")
-    if first.startswith("PRI "):  # HTTP/2, which was not agreed on
+    if first.startswith("PRI "):  # HTTP/2 without ALPN
         writer.write(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n")
         return None
     headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
@@ -279,11 +280,11 @@ async def _serving(tls: ssl.SSLContext | None) -> AsyncIterator[Upstream]:
             server.close()
             for task in tasks:
                 task.cancel()
-    await asyncio.sleep(0)  # the transports' last word
+    await asyncio.sleep(0)  # let the transports close
 
 
 @contextmanager
 def open_upstream(tls: ssl.SSLContext | None = None) -> Iterator[Upstream]:
-    """A provider for the block, over TLS if a context is given."""
+    """Run a provider while the block runs, over TLS if a context is given."""
     with background(lambda: _serving(tls)) as upstream:
         yield upstream

@@ -1,8 +1,8 @@
 """
-An event loop whose time jumps: where nothing is ready, the clock moves to the next timer.
+An event loop with virtual time: when nothing is ready, its clock jumps to the next timer.
 
-So an hour takes no time, and two runs take the same time to the last digit. For code that waits on
-nothing but the loop: a real socket would be jumped over.
+An hour passes at once, and every run has exactly the same times. Only for code that waits for
+timers and not for real sockets.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class _Jump(selectors.DefaultSelector):
-    """A selector that never waits: it adds what it would have waited to `now`."""
+    """A selector that never waits, but adds the time to `now`."""
 
     now = 0.0
 
@@ -25,7 +25,7 @@ class _Jump(selectors.DefaultSelector):
         if ready := super().select(0):
             return ready
         if timeout is None:
-            raise AssertionError("deadlock: every task waits, and no timer will wake one")
+            raise AssertionError("deadlock: every task waits, and there is no timer")
         self.now += timeout
         return []
 
@@ -42,7 +42,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class _ThreadsAtOnce(VirtualLoop):
-    """What would be done in a thread is done at once, and told `seconds` later."""
+    """Runs the work of threads at once, in the loop, and delivers its result `seconds` later."""
 
     seconds = 0.0
 
@@ -53,7 +53,7 @@ class _ThreadsAtOnce(VirtualLoop):
         future = self.create_future()
         try:
             tell = partial(_tell, future.set_result, func(*args))
-        except Exception as error:  # noqa: BLE001 -- it is the caller's, as a thread's would be
+        except Exception as error:  # noqa: BLE001 -- raised in the task that awaits it
             tell = partial(_tell, future.set_exception, error)
         self.call_later(self.seconds, tell, future)
         return future
@@ -65,7 +65,7 @@ def _tell(set_: Callable[[Any], None], what: object, future: asyncio.Future[Any]
 
 
 def run_threads_at_once(coroutine: Coroutine[Any, Any, T], seconds: float) -> T:
-    """`run`, for code that calls AWS's client in a thread: each call takes so many seconds."""
+    """`run` for code that calls AWS's client in threads; each call takes `seconds`."""
 
     def loop() -> _ThreadsAtOnce:
         made = _ThreadsAtOnce()

@@ -1,4 +1,4 @@
-"""How a scripted provider says what its script says: OpenAI's wire, and a little of Anthropic's."""
+"""The formats of a scripted provider's responses: OpenAI's, and a part of Anthropic's."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 USAGE = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
-"""What every answer says it took."""
+"""The usage in every response."""
 
 
 class WireFormat(Protocol):
-    """One vendor's wire: pieces of a stream, a whole answer, an error."""
+    """One provider's format: the parts of a stream, a plain response, an error."""
 
     def opening(self, model: str) -> bytes: ...
 
@@ -25,7 +25,7 @@ class WireFormat(Protocol):
 
 
 class OpenAI:
-    """Chat completions, as OpenAI streams them: a role, content, a finish, usage, `[DONE]`."""
+    """OpenAI's chat completions; a stream has a role, content, a finish reason, usage, `[DONE]`."""
 
     def opening(self, model: str) -> bytes:
         return self.delta(model, {"role": "assistant", "content": "", "refusal": None})
@@ -54,7 +54,7 @@ class OpenAI:
 
 
 class Anthropic:
-    """The Messages API: one text block."""
+    """Anthropic's Messages API with one text block."""
 
     def opening(self, model: str) -> bytes:
         usage = {"input_tokens": USAGE["prompt_tokens"], "output_tokens": 1}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import httpx2
 import pytest
@@ -27,7 +28,7 @@ from fanout.transport.engine import (
     SlowResponse,
 )
 from fanout.wire.http import WireResponse
-from tests.http.asking import HI
+from tests.http.openai_clients import HI
 from tests.support.wire_formats import WIRE_FORMATS
 
 Handler = Callable[[httpx2.Request], httpx2.Response]
@@ -181,3 +182,63 @@ def test_only_a_client_of_its_own_is_closed_with_the_engine(*, is_owner: bool) -
 def test_an_engine_needs_a_client() -> None:
     with pytest.raises(TypeError, match="an httpx client is needed"):
         ClientEngine(httpx2.MockTransport(lambda _: httpx2.Response(200)))
+
+
+def test_a_bug_of_the_engines_own_client_stays_a_bug() -> None:
+    def handler(_: httpx2.Request) -> httpx2.Response:
+        raise KeyError("bug")
+
+    with pytest.raises(KeyError):
+        send(handler)
+
+
+class BlockingBody(httpx2.SyncByteStream):
+    """A body whose second part blocks until `go` is set."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.closed = threading.Event()
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"first"
+        self.go.wait(10)
+        yield b"second"
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+class Connection:
+    """A network stream without a socket; over HTTP/2 it must not be used at all."""
+
+    def __init__(self, *, is_shared: bool) -> None:
+        self._is_shared = is_shared
+
+    def get_extra_info(self, _: str) -> None:
+        assert not self._is_shared
+
+
+@pytest.mark.parametrize(
+    "extensions",
+    [
+        {},
+        {"network_stream": Connection(is_shared=False)},
+        {"network_stream": Connection(is_shared=True), "http_version": b"HTTP/2"},
+    ],
+)
+def test_a_read_that_cannot_be_ended_is_closed_after_it(extensions: dict[str, object]) -> None:
+    body = BlockingBody()
+    response = httpx2.Response(200, stream=body, extensions=extensions)
+    client = httpx2.Client(transport=httpx2.MockTransport(lambda _: response))
+
+    async def run() -> None:
+        async with ClientEngine(client).stream(REQUEST) as incoming:
+            assert await anext(incoming.body) == b"first"
+            async with asyncio.timeout(0.01):
+                await anext(incoming.body)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(run())
+    assert not body.closed.is_set()
+    body.go.set()
+    assert body.closed.wait(10)

@@ -9,8 +9,8 @@ import openai
 import pytest
 
 from fanout.transport.httpx_transport import FanoutTransport
-from tests.http.asking import HI, joined
-from tests.support.provider_steps import answers, hang, refuse, role, say, stalls
+from tests.http.openai_clients import HI, joined
+from tests.support.provider_steps import answers, cut, hang, refuse, role, say, stalls
 from tests.support.scripted_provider import Upstream
 
 
@@ -99,4 +99,27 @@ def test_an_unreachable_provider_is_a_connection_error(plain: Upstream) -> None:
             await made.chat.completions.create(model="a", messages=HI)
 
     with pytest.raises(openai.APIConnectionError):
+        asyncio.run(run())
+
+
+def test_a_response_is_read_to_its_end(plain: Upstream) -> None:
+    plain.script("a", answers("Hello"))
+
+    async def run() -> httpx2.Response:
+        async with httpx2.AsyncClient(transport=FanoutTransport()) as made:
+            return await made.post(f"{plain.url}/v1/chat/completions", json={"model": "a"})
+
+    response = asyncio.run(run())
+    assert response.json()["choices"][0]["message"]["content"] == "Hello"
+
+
+def test_a_body_that_breaks_is_a_read_error(plain: Upstream) -> None:
+    plain.script("a", [role, say("Hel"), cut])
+
+    async def run() -> None:
+        body = {"model": "a", "stream": True}
+        async with httpx2.AsyncClient(transport=FanoutTransport()) as made:
+            await made.post(f"{plain.url}/v1/chat/completions", json=body)
+
+    with pytest.raises(httpx2.ReadError):
         asyncio.run(run())

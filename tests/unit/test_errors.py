@@ -23,12 +23,12 @@ from fanout.errors import (
 from fanout.schema.error import error_body
 
 
-class Named:
+class Deployment:
     name = "m"
 
 
 def failed(kind: type[ProviderError], upstream: int | None = None) -> ProviderError:
-    return kind(Named(), ErrorDetail("no"), upstream=upstream)
+    return kind(Deployment(), ErrorDetail("no"), upstream=upstream)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def failed(kind: type[ProviderError], upstream: int | None = None) -> ProviderEr
         (failed(errors.Broken), 502, "api_error", "provider_stream_broken"),
     ],
 )
-def test_every_error_has_its_status_and_its_four_words(
+def test_every_error_has_its_status_and_the_four_fields(
     error: FanoutError, status: int, kind: str, code: str | None
 ) -> None:
     detail = detail_of(error)
@@ -63,14 +63,14 @@ def test_every_error_has_its_status_and_its_four_words(
     assert detail.message == str(error)
 
 
-def test_a_providers_own_code_rules_over_ours() -> None:
+def test_a_providers_own_error_code_is_kept() -> None:
     detail = ErrorDetail("no", "a_type", "p", "their_code")
-    assert RateLimited(Named(), detail).detail == ErrorDetail(
+    assert RateLimited(Deployment(), detail).detail == ErrorDetail(
         "`m`: no", "a_type", "p", "their_code"
     )
 
 
-def test_a_bug_says_nothing_of_itself() -> None:
+def test_the_message_of_a_bug_is_not_shown() -> None:
     error = ZeroDivisionError("secret")
     assert (status_of(error), detail_of(error)) == (500, INTERNAL)
     assert "secret" not in str(error_body(error))
@@ -87,13 +87,13 @@ def test_a_bug_says_nothing_of_itself() -> None:
         ([ZeroDivisionError()], 500),
     ],
 )
-def test_when_all_fail_their_status_is_told_if_they_agree(
+def test_when_all_fail_with_one_status_the_error_has_it(
     causes: list[Exception], status: int
 ) -> None:
     assert AllFailed([Cause("m", error) for error in causes]).status == status
 
 
-def test_when_all_fail_each_cause_is_told_in_order_under_the_callers_name() -> None:
+def test_when_all_fail_each_cause_is_listed_in_order_under_the_clients_model_name() -> None:
     causes = [Cause("m", failed(RateLimited, 429)), Cause("alias", failed(Overloaded, 500))]
     error = AllFailed(causes)
     assert error.failures == tuple(causes)
@@ -104,12 +104,12 @@ def test_when_all_fail_each_cause_is_told_in_order_under_the_callers_name() -> N
     assert told == [("m", 429, "rate_limit_exceeded"), ("alias", 502, "provider_overloaded")]
 
 
-def test_when_all_fail_alike_their_code_and_type_are_told() -> None:
+def test_when_all_fail_alike_the_error_has_their_code_and_type() -> None:
     detail = AllFailed([Cause(name, failed(RateLimited, 429)) for name in "ab"]).detail
     assert (detail.type, detail.code) == ("api_error", "rate_limit_exceeded")
 
 
-def test_a_cause_is_told_with_its_model_once() -> None:
+def test_a_cause_names_its_model_once() -> None:
     assert public_message(Cause("m", failed(Overloaded))) == "`m`: no"
     assert public_message(Cause("a", RequestError("bad field"))) == "`a`: bad field"
 

@@ -25,10 +25,10 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     _add_run(own)
     _add_quote(own)
     status = _command(own, "status", "show one job or all jobs")
-    status.add_argument("job", metavar="JOB", nargs="?")
+    status.add_argument("job", metavar="JOB", nargs="?", help="the id of a job (default: all)")
     add_json(status)
     cancel = _command(own, "cancel", "cancel a job and keep its answers so far")
-    cancel.add_argument("job", metavar="JOB")
+    cancel.add_argument("job", metavar="JOB", help="the id of a job")
     add_config(cancel)
     add_json(cancel)
     _add_retry(own)
@@ -42,7 +42,9 @@ def _command(
         name, help=what, description=f"{what[:1].upper()}{what[1:]}.", formatter_class=Help
     )
     parser.add_argument("--stack", metavar="S", help="use the jobs of a stack on AWS")
-    parser.add_argument("--region", metavar="R", help="its region (from your AWS settings)")
+    parser.add_argument(
+        "--region", metavar="R", help="the stack's region (default: your AWS settings)"
+    )
     parser.set_defaults(run=run)
     return parser
 
@@ -82,7 +84,10 @@ def _add_prompts(parser: argparse.ArgumentParser) -> None:
 
 def _add_cap(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--max-cost", metavar="USD", type=float, help="stop starting new lines at this cost"
+        "--max-cost",
+        metavar="USD",
+        type=float,
+        help="stop starting new lines once this much is spent",
     )
 
 
@@ -94,7 +99,7 @@ def _add_quote(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _add_retry(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = _command(own, "retry", "run the failed lines of a job again, and merge the answers")
-    parser.add_argument("job", metavar="JOB")
+    parser.add_argument("job", metavar="JOB", help="the id of a job")
     parser.add_argument(
         "-o",
         "--output",
@@ -108,7 +113,7 @@ def _add_retry(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _add_results(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = _command(own, "results", "print the answers of a job")
-    parser.add_argument("job", metavar="JOB")
+    parser.add_argument("job", metavar="JOB", help="the id of a job")
     parser.add_argument("--errors", action="store_true", help="print the failed lines instead")
     parser.add_argument("-o", "--output", metavar="FILE", help="write to this file")
 

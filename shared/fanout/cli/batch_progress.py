@@ -35,8 +35,7 @@ class Progress(Struct, frozen=True):
         left = self.job.total - self.totals.lines
         return left / self.rate if self.rate and self.job.total else None
 
-    @property
-    def shown(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The JSON object of `--json`."""
         return {
             "job": self.job.id,
@@ -53,7 +52,7 @@ class Progress(Struct, frozen=True):
         }
 
     @property
-    def words(self) -> str:
+    def line(self) -> str:
         """One line for people."""
         totals = self.totals
         parts = [
@@ -126,7 +125,7 @@ def _view(*, as_json: bool) -> Iterator[Callable[[Progress, bool], None]]:
             if done or progress.elapsed - last_printed[0] >= LINE_INTERVAL:
                 last_printed[0] = progress.elapsed
                 print(
-                    f"{format_duration(progress.elapsed)}  {progress.words}",
+                    f"{format_duration(progress.elapsed)}  {progress.line}",
                     file=sys.stderr,
                     flush=True,
                 )
@@ -135,7 +134,7 @@ def _view(*, as_json: bool) -> Iterator[Callable[[Progress, bool], None]]:
 
 
 def _print_json(progress: Progress, done: bool) -> None:  # noqa: FBT001
-    event = {"event": "end" if done else "progress", **progress.shown}
+    event = {"event": "end" if done else "progress", **progress.to_dict()}
     print(json.encode(event).decode(), flush=True)
 
 
@@ -151,7 +150,7 @@ def _live() -> Iterator[Callable[[Progress, bool], None]]:
         def show(progress: Progress, _ended: bool) -> None:  # noqa: FBT001
             grid = Table.grid(expand=True)
             grid.add_row(ProgressBar(progress.job.total or 1, progress.totals.lines))
-            grid.add_row(progress.words)
+            grid.add_row(progress.line)
             live.update(grid)
 
         yield show

@@ -10,6 +10,7 @@ from .shared_arguments import Help, add_json
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
+    from ..config.model import GeneralSettings
     from ..config.resolve import Catalog
     from .config_summary import DeploymentSummary, KeyStatus
 
@@ -25,7 +26,9 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         "to. Keys are shown by name only. Exit code 2: the config is wrong; 1: a key is missing.",
         formatter_class=Help,
     )
-    parser.add_argument("file", metavar="FILE", nargs="?", help="the config (FANOUT_CONFIG)")
+    parser.add_argument(
+        "file", metavar="FILE", nargs="?", help="the config file (default: FANOUT_CONFIG)"
+    )
     parser.add_argument(
         "--fix",
         action="store_true",
@@ -50,14 +53,16 @@ def run(arguments: argparse.Namespace) -> int:
     selected = select_config(arguments.file)
     if selected.settings.config is None or (selected.is_local and not arguments.file):
         raise ConfigError("name a config: `fanout check FILE`, or set FANOUT_CONFIG")
+    http_client = _http_client(selected.catalog.general)
     rows = summarize(selected.catalog)
     callers = _callers(selected.catalog)
     missing = sorted({*_missing(rows), *(name for name, ok in callers.items() if not ok)})
     if arguments.json:
         result = {"config": str(selected.settings.config), "ok": not missing, "missing": missing}
-        print(json.encode(result | {"models": rows, "callers": callers}).decode())
+        result |= {"models": rows, "callers": callers, "http_client": http_client}
+        print(json.encode(result).decode())
     else:
-        print(_text(rows, callers, missing))
+        print(_text(rows, callers, missing, http_client))
     return int(bool(missing))
 
 
@@ -76,6 +81,20 @@ def _fix(arguments: argparse.Namespace) -> int:
     return int(bool(fixed.remaining))
 
 
+def _http_client(general: GeneralSettings) -> dict[str, str | bool | None]:
+    """The settings of the HTTP client; raises `ConfigError` if its certificates are wrong."""
+    if general.http_client == "default":
+        return {"name": "default"}
+    from ..transport.httpx_client import make_context, verify_setting
+
+    make_context(general)
+    return {
+        "name": general.http_client,
+        "ssl_verify": verify_setting(general),
+        "ssl_certificate": general.ssl_certificate,
+    }
+
+
 def _callers(catalog: Catalog) -> dict[str, bool]:
     """The gateway's own keys by name, and whether each is set."""
     from .config_summary import LITERAL
@@ -92,7 +111,12 @@ def _missing(rows: list[DeploymentSummary]) -> list[str]:
     return [name for row in rows for name in row.missing]
 
 
-def _text(rows: list[DeploymentSummary], callers: dict[str, bool], missing: list[str]) -> str:
+def _text(
+    rows: list[DeploymentSummary],
+    callers: dict[str, bool],
+    missing: list[str],
+    http_client: dict[str, str | bool | None],
+) -> str:
     from .table import columns
 
     lines = [columns([HEADER, *(_cells(row) for row in rows)]), ""]
@@ -101,11 +125,21 @@ def _text(rows: list[DeploymentSummary], callers: dict[str, bool], missing: list
         lines.append(f"keys of clients: {keys}")
     else:
         lines.append("keys of clients: none, so the gateway serves this machine only")
+    if http_client["name"] != "default":
+        lines.append(_client_line(http_client))
     if missing:
         lines.append(f"missing: {', '.join(missing)}")
     else:
         lines.append(f"ok: {len(rows)} deployments, no key is missing")
     return "\n".join(lines)
+
+
+def _client_line(client: dict[str, str | bool | None]) -> str:
+    trusted = {True: "the system's certificates", False: "EVERY certificate"}
+    verify, certificate = client["ssl_verify"], client["ssl_certificate"]
+    own = f"; its own certificate is `{certificate}`" if certificate else ""
+    trusts = trusted[verify] if isinstance(verify, bool) else f"the certificates in `{verify}`"
+    return f"HTTP client: {client['name']}, which trusts {trusts}{own}"
 
 
 def _cells(row: DeploymentSummary) -> tuple[str, ...]:

@@ -87,10 +87,10 @@ def _config(settings: Settings) -> list[Finding]:
         return [Finding("config", "wrong", str(error))]
     hosts = {urlsplit(row.api_base).netloc for row in rows}
     names = {row.name for row in rows}
-    told = f"`{settings.config}`: {len(names)} model names on {len(hosts)} provider hosts"
+    words = f"`{settings.config}`: {len(names)} model names on {len(hosts)} provider hosts"
     missing = sorted({name for row in rows for name in row.missing})
     lack = Finding("config's keys", "wrong", f"missing: {', '.join(missing)}")
-    return [Finding("config", "ok", told), *([lack] if missing else [])]
+    return [Finding("config", "ok", words), *([lack] if missing else [])]
 
 
 def _keys(settings: Settings) -> Finding:

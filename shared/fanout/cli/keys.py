@@ -39,7 +39,7 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     listing.set_defaults(run=run_list)
     for verb in (setting, listing):
         verb.add_argument("--stack", required=True, metavar="S", help="the stack's name")
-        verb.add_argument("--region", metavar="R", help="its region (from your AWS settings)")
+        verb.add_argument("--region", metavar="R", help="its region (default: your AWS settings)")
         add_json(verb)
 
 

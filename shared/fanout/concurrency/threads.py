@@ -19,10 +19,10 @@ T = TypeVar("T")
 
 class ThreadedGenerator(Generic[T]):
     """
-    Runs the generator step by step, as `next` asks for its items.
+    Runs a generator step by step: each call of `next` runs it to its next item.
 
-    `stop` must be called in the end. Unlike a task, a blocked thread cannot be cancelled: if the
-    caller is cancelled meanwhile, it does not wait, and the generator is closed after its step.
+    Call `stop` in the end. A blocked thread cannot be cancelled, so a caller that is cancelled does
+    not wait for it; after `stop`, the generator is closed as soon as its step ends.
     """
 
     def __init__(self, items: Generator[T, None, None], name: str) -> None:
@@ -46,7 +46,7 @@ class ThreadedGenerator(Generic[T]):
         return await future
 
     def stop(self) -> None:
-        """Close the generator, once it is not in a step; does not wait for that."""
+        """Close the generator when its step ends, without waiting for that."""
         self._requests.put(None)
 
     def _run(self, items: Generator[T, None, None]) -> None:

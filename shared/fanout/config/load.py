@@ -132,6 +132,7 @@ def check_values(value: object, env: Mapping[str, str], name: str = "config") ->
         for section, kind in _SECTIONS.items()
         if section in given
     }
+    problems += _certificates_without_httpx(sections.get("general_settings", {}))
     entries = dict(_entries(given.get("model_list"), fields, {one.path for one in unset}))
     config = ConfigFile(
         model_list=list(entries.values()),
@@ -142,6 +143,21 @@ def check_values(value: object, env: Mapping[str, str], name: str = "config") ->
     return Checked(
         config, (*problems, *unset), tuple(entries), frozenset(_names(given.get("model_list")))
     )
+
+
+def _certificates_without_httpx(general: Mapping[str, Any]) -> Iterator[Problem]:
+    """The settings of certificates, where the HTTP client does not read them."""
+    if general.get("http_client", "default") != "default":
+        return
+    if str(general.get("ssl_verify", True)).lower() != "true":
+        yield _needs_httpx("ssl_verify")
+    if general.get("ssl_certificate") is not None:
+        yield _needs_httpx("ssl_certificate")
+
+
+def _needs_httpx(name: str) -> Problem:
+    message = f"`general_settings`: `{name}` needs `http_client: httpx`"
+    return Problem(("general_settings", name), message)
 
 
 def _entries(

@@ -141,6 +141,9 @@ class GeneralSettings(HiddenRepr, frozen=True, kw_only=True):
     max_parallel_requests: Positive = 400
     global_max_parallel_requests: Positive = 800
     connect_timeout: Seconds = 10.0
+    http_client: Literal["default", "httpx"] = "default"
+    ssl_verify: bool | Name = True
+    ssl_certificate: Name | None = None
     batch_share: Annotated[float, Meta(gt=0, le=1)] = 1.0
     page: bool | None = None
 

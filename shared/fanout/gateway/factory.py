@@ -64,7 +64,15 @@ def make_transport(
 
 
 def make_engine(general: GeneralSettings) -> Engine:
-    """The HTTP engine with the config's limits and timeouts."""
+    """
+    The HTTP engine with the config's limits and timeouts.
+
+    Raises `ConfigError` if the certificates of `http_client: httpx` cannot be read.
+    """
+    if general.http_client == "httpx":
+        from ..transport.httpx_client import make_httpx_engine
+
+        return make_httpx_engine(general, _bytes(general.max_response_size_mb))
     from ..transport.connection_pool import PyqwestEngine
 
     return PyqwestEngine(

@@ -57,7 +57,7 @@ async def _body(exchange: Exchange) -> object:
 
 
 async def create_file(exchange: Exchange) -> None:
-    """`POST /v1/files`."""
+    """`POST /v1/files`: upload a file of batch lines."""
     files = _batch_service(exchange).files
     key = files.new_key()
 
@@ -95,7 +95,7 @@ def _expiry(fields: dict[str, str]) -> dict[str, str | int] | None:
 
 
 async def list_files(exchange: Exchange) -> None:
-    """`GET /v1/files`."""
+    """`GET /v1/files`: list the client's files."""
     query = _query(exchange)
     if (order := query.get("order", "desc")) not in {"asc", "desc"}:
         raise RequestError("`order` must be `asc` or `desc`", "order")
@@ -110,7 +110,7 @@ async def list_files(exchange: Exchange) -> None:
 
 
 async def read_file(exchange: Exchange) -> None:
-    """`GET /v1/files/{id}` and `GET /v1/files/{id}/content`."""
+    """`GET /v1/files/{id}`: a file's record; `…/content`: its bytes."""
     files = _batch_service(exchange).files
     file_id, _, what = exchange.tail.partition("/")
     if what not in {"", "content"}:
@@ -141,7 +141,7 @@ async def _send_pieces(exchange: Exchange, size: int, pieces: AsyncIterator[byte
 
 
 async def delete_file(exchange: Exchange) -> None:
-    """`DELETE /v1/files/{id}`."""
+    """`DELETE /v1/files/{id}`: delete a file."""
     await _batch_service(exchange).files.delete(exchange.tail, exchange.client.name)
     await exchange.json({"id": exchange.tail, "object": "file", "deleted": True})
 
@@ -150,7 +150,7 @@ async def delete_file(exchange: Exchange) -> None:
 
 
 async def create_upload(exchange: Exchange) -> None:
-    """`POST /v1/uploads`."""
+    """`POST /v1/uploads`: start an upload in parts."""
     files = _batch_service(exchange).files
     upload = convert(await _body(exchange), NewUpload)
     _check_file(upload.filename, upload.purpose)
@@ -162,7 +162,7 @@ async def create_upload(exchange: Exchange) -> None:
 
 
 async def continue_upload(exchange: Exchange) -> None:
-    """`POST /v1/uploads/{id}/parts`, `…/complete` and `…/cancel`."""
+    """`POST /v1/uploads/{id}/parts`: add a part; `…/complete`: make it a file; `…/cancel`."""
     files, owner = _batch_service(exchange).files, exchange.client.name
     upload_id, _, what = exchange.tail.partition("/")
     if what == "parts":
@@ -199,7 +199,7 @@ async def _add_part(exchange: Exchange, upload_id: str) -> None:
 
 
 async def create_batch(exchange: Exchange) -> None:
-    """`POST /v1/batches`."""
+    """`POST /v1/batches`: start a job, or with `dry_run` only estimate its cost."""
     new_job = convert(await _body(exchange), NewJob)
     client = exchange.client
     if new_job.dry_run:
@@ -228,7 +228,7 @@ async def _quote(exchange: Exchange, new_job: NewJob) -> None:
 
 
 async def list_batches(exchange: Exchange) -> None:
-    """`GET /v1/batches`."""
+    """`GET /v1/batches`: list the client's jobs."""
     query = _query(exchange)
     limit = _limit(query, DEFAULT_BATCHES, MAX_BATCHES)
     jobs = _batch_service(exchange).jobs
@@ -238,13 +238,13 @@ async def list_batches(exchange: Exchange) -> None:
 
 
 async def read_batch(exchange: Exchange) -> None:
-    """`GET /v1/batches/{id}`."""
+    """`GET /v1/batches/{id}`: a job's state."""
     job = await _batch_service(exchange).jobs.find(exchange.tail, exchange.client.name)
     await exchange.json(await _job_body(exchange, job))
 
 
 async def continue_batch(exchange: Exchange) -> None:
-    """`POST /v1/batches/{id}/cancel`, and `…/retry`, which OpenAI does not have."""
+    """`POST /v1/batches/{id}/cancel`: cancel a job; `…/retry`: run its failed lines again."""
     jobs, owner = _batch_service(exchange).jobs, exchange.client.name
     job_id, _, what = exchange.tail.partition("/")
     await _body(exchange)

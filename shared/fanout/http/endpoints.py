@@ -25,7 +25,7 @@ CREATED = 1_677_610_602
 
 
 async def chat(exchange: Exchange) -> None:
-    """`POST /v1/chat/completions`."""
+    """`POST /v1/chat/completions`: send a conversation to one model or to several."""
     request = await _parsed(await exchange.body())
     exchange.request = request
     # Set here so that errors, and streams whose first event is a keep-alive, have it too.
@@ -91,7 +91,7 @@ async def models(exchange: Exchange) -> None:
 
 
 async def model(exchange: Exchange) -> None:
-    """`GET /v1/models/{id}`."""
+    """`GET /v1/models/{id}`: one model name."""
     authorize(exchange.client, [exchange.tail])
     exchange.gateway.catalog.check_name(exchange.tail)
     await exchange.json(_model(exchange.tail))

@@ -151,7 +151,11 @@ class ChatOptions(TypedDict, total=False):
     aws_external_id: str | None
     """The external id that the role asks for."""
     http_client: HTTPClient | None
-    """An `httpx` client that sends the requests, with its proxies, certificates and hooks."""
+    """
+    Your own client of httpx or httpx2, with its proxies, certificates, hooks and headers. Fanout
+    does not close it. Its timeouts apply, except httpx's default of 5 seconds. A `Client` runs in
+    threads. An `AsyncClient` belongs to one event loop: do not use it in plain and async functions.
+    """
 
     # ---- what Fanout does ----
 

@@ -51,7 +51,7 @@ _ERRORS: tuple[tuple[str, type[EngineError], str], ...] = (
     ("StreamError", ConnectionLost, "the connection broke"),
 )
 
-_OF_ENCODED_BODY = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+_ENCODING_HEADERS = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 
 def is_client(value: object) -> bool:
@@ -64,9 +64,9 @@ class ClientEngine:
     The engine; a whole response may have `max_response_bytes` bytes.
 
     The client's own headers are sent too; a header of the request replaces the client's. Redirects
-    are not followed, even if the client's option is on. Cookies are in the client's jar: one that
-    must keep none gets a jar with such a policy. The client is closed with the engine only if the
-    engine is its owner (`owns_client`): a user's client is the user's to close.
+    are not followed, even if the client's option is on. Cookies are stored if the client's jar does
+    so, as a company's gateway may require. `aclose` closes the client only if `owns_client` is set:
+    a user's client is the user's to close.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class ClientEngine:
         self._is_async = isinstance(client, package.AsyncClient)
         self._errors: tuple[tuple[type[Exception], type[EngineError], str], ...] = (
             *((getattr(package, name), kind, text) for name, kind, text in _ERRORS),
-            (UnicodeError, ConnectFailed, "a host that no DNS name can be"),  # of `getaddrinfo`
+            (UnicodeError, ConnectFailed, "a host name that is not valid"),  # of `getaddrinfo`
         )
 
     async def send(self, request: Outgoing) -> WireResponse:
@@ -159,9 +159,10 @@ class ClientEngine:
     @asynccontextmanager
     async def _threaded(self, request: Any) -> AsyncGenerator[StreamedResponse, None]:
         """
-        If the caller is cancelled before the response starts, it is closed as soon as it does.
+        The response of a thread. Leaving the block never waits for the thread.
 
-        Later, a read that blocks is ended by shutting down the connection.
+        Before the response starts, nothing can stop the thread: it closes the response as soon as
+        that starts. After that, a read that blocks ends because its connection is shut down.
         """
         thread = ThreadedGenerator(self._steps(request), "fanout-http")
         response: Any = None
@@ -226,7 +227,7 @@ class ClientEngine:
 def _streamed(response: Any, body: AsyncIterator[bytes]) -> StreamedResponse:
     """The response with a decoded body, so without the headers of the encoded one."""
     headers: Mapping[str, str] = {
-        name: value for name, value in response.headers.items() if name not in _OF_ENCODED_BODY
+        name: value for name, value in response.headers.items() if name not in _ENCODING_HEADERS
     }
     return StreamedResponse(response.status_code, headers, body)
 

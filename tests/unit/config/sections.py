@@ -1,4 +1,4 @@
-"""A config's sections to its catalog, in a word."""
+"""Makes catalogs and deployments from sections of a config."""
 
 from __future__ import annotations
 

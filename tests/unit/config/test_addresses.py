@@ -48,11 +48,11 @@ def test_a_server_of_ones_own_needs_no_key(model: str, base: str) -> None:
 
 
 @pytest.mark.parametrize("model", ["nope/x", "llama-3", "openai/", "/x"])
-def test_a_model_string_that_tells_no_provider_is_refused_with_the_known_ones(model: str) -> None:
-    said = refusal(model_list=[entry(model)])
-    assert said.startswith(f"model_list[0] (`m`): `{model}` has no known provider: write ")
-    assert "anthropic, azure, bedrock" in said
-    assert said.endswith("or set `api_base`")
+def test_a_model_without_a_known_provider_is_rejected_with_a_list_of_providers(model: str) -> None:
+    message = refusal(model_list=[entry(model)])
+    assert message.startswith(f"model_list[0] (`m`): `{model}` has no known provider: write ")
+    assert "anthropic, azure, bedrock" in message
+    assert message.endswith("or set `api_base`")
 
 
 def test_an_address_makes_any_name_an_openai_compatible_model() -> None:
@@ -78,8 +78,8 @@ def test_the_configs_address_rules_over_the_environments_and_that_over_the_provi
     ],
 )
 def test_an_address_must_be_http(base: str) -> None:
-    said = refusal(model_list=[entry("gpt-4o", api_base=base)])
-    assert said == (
+    message = refusal(model_list=[entry("gpt-4o", api_base=base)])
+    assert message == (
         f"model_list[0] (`m`): `api_base` must be an https:// or http:// address, not `{base}`"
     )
 
@@ -90,8 +90,8 @@ def test_an_address_with_stray_braces_is_refused(base: str) -> None:
 
 
 def test_azure_needs_an_address_and_takes_a_version() -> None:
-    said = refusal(model_list=[entry("azure/gpt-4o")])
-    assert said == "model_list[0] (`m`): `azure` needs `api_base` in litellm_params"
+    message = refusal(model_list=[entry("azure/gpt-4o")])
+    assert message == "model_list[0] (`m`): `azure` needs `api_base` in litellm_params"
     found = deployment(
         "azure/my-gpt", api_base="https://x.openai.azure.com", api_version="2024-10-21"
     )

@@ -19,7 +19,7 @@ def test_without_a_config_models_are_found_by_their_provider_and_the_environment
     assert (other.provider.name, other.keys[0].reveal()) == ("anthropic", None)
 
 
-def test_without_a_config_an_unknown_name_is_told_how_to_write_one() -> None:
+def test_without_a_config_an_unknown_model_error_explains_how_to_write_one() -> None:
     with pytest.raises(UnknownModel) as raised:
         resolve(ConfigFile(), {}).find("llama-3")
     assert str(raised.value) == (
@@ -46,10 +46,10 @@ def test_settings_without_models_leave_the_catalog_open() -> None:
     assert found.find("gpt-4o")[0].provider.name == "openai"
 
 
-def test_an_unknown_name_is_told_at_most_ten_others_and_itself_in_short() -> None:
+def test_an_unknown_model_error_lists_at_most_ten_models_and_shortens_the_name() -> None:
     entries = [{"model_name": f"m{n:02}", "litellm_params": {"model": "gpt-4o"}} for n in range(20)]
     with pytest.raises(UnknownModel) as raised:
         resolve(check({"model_list": entries}, {}), {}).find("x" * 10_000)
-    said = str(raised.value)
-    assert said.count("`m") == 10
-    assert len(said) < 300
+    message = str(raised.value)
+    assert message.count("`m") == 10
+    assert len(message) < 300

@@ -1,4 +1,4 @@
-"""The example loads, has every key, and says the defaults where it says numbers."""
+"""The example config loads, has every key, and its numbers are the defaults."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EXAMPLE = Path(__file__).parents[3] / "config.example.yaml"
 
 
 def written(*path: str) -> Iterator[str]:
-    """The keys that the example has at `path`, a list being gone through item by item."""
+    """The keys of the example at `path`; of a list, those of all items."""
     nodes: list[Any] = [yaml.safe_load(EXAMPLE.read_text())]
     for name in path:
         found = [node[name] for node in nodes if name in node]

@@ -12,7 +12,7 @@ from fanout.secret import Secret
 
 
 def entry(params: str) -> str:
-    """A config of one model with these `litellm_params`, one a line."""
+    """A config of one model with these `litellm_params`, one per line."""
     lines = "".join(f"\n      {line}" for line in params.splitlines())
     return f"model_list:\n  - model_name: a\n    litellm_params:{lines}\n"
 
@@ -43,7 +43,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | No
         load_file(path, {})
 
 
-def test_what_is_not_yaml_is_told_with_its_line_and_column() -> None:
+def test_invalid_yaml_is_reported_with_its_line_and_column() -> None:
     assert refusal("model_list:\n  - a: [1, 2\n").startswith("`x.yaml` at line 3, column 1: ")
     assert refusal("model_list:\n\t- a").startswith("`x.yaml` at line 2, column 1: ")
 
@@ -58,7 +58,7 @@ def test_an_empty_config_or_an_empty_section_is_a_config(text: str) -> None:
     assert load_text(text, {}) == ConfigFile()
 
 
-def test_a_key_that_comes_twice_is_refused_because_one_of_them_would_be_lost() -> None:
+def test_a_duplicate_key_is_rejected_because_one_value_would_be_lost() -> None:
     text = "router_settings:\n  timeout: 5\nlitellm_settings: {}\nrouter_settings: {}\n"
     assert refusal(text) == "x.yaml:4: the key `router_settings` is given twice"
     nested = entry("model: openai/x\nrpm: 1\nrpm: 2")
@@ -93,7 +93,7 @@ def test_a_version_that_yaml_takes_for_a_date_stays_what_was_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("modle_list: []", "`modle_list` is unknown; did you mean `model_list`?"),
         ("xyz: 1", "`xyz` is unknown"),
@@ -128,16 +128,16 @@ def test_a_version_that_yaml_takes_for_a_date_stays_what_was_written() -> None:
         (entry("model: openai/x\n7: 1"), "`model_list[0].litellm_params.7` is unknown"),
     ],
 )
-def test_an_unknown_key_is_told_with_its_path_and_the_nearest_known_one(
-    text: str, said: str
+def test_an_unknown_key_is_reported_with_its_path_and_the_closest_known_key(
+    text: str, message: str
 ) -> None:
-    assert re.sub(r"^x\.yaml:\d+: ", "", refusal(text)) == said
+    assert re.sub(r"^x\.yaml:\d+: ", "", refusal(text)) == message
 
 
-def test_every_unknown_key_is_told_at_once() -> None:
-    said = refusal("foo: 1\nrouter_settings: {bar: 1}\ngeneral_settings: {baz: 1}")
+def test_all_unknown_keys_are_reported_at_once() -> None:
+    message = refusal("foo: 1\nrouter_settings: {bar: 1}\ngeneral_settings: {baz: 1}")
     places = ("`foo`", "`router_settings.bar`", "`general_settings.baz`")
-    assert [place for place in places if f"{place} is unknown" in said] == list(places)
+    assert [place for place in places if f"{place} is unknown" in message] == list(places)
 
 
 @pytest.mark.parametrize(
@@ -163,9 +163,9 @@ def test_every_unknown_key_is_told_at_once() -> None:
     ],
 )
 def test_a_key_of_litellms_that_does_nothing_here_says_why(text: str, path: str, why: str) -> None:
-    said = refusal(text)
-    assert re.match(rf"x\.yaml:\d+: `{re.escape(path)}` has no effect here \(", said)
-    assert why in said
+    message = refusal(text)
+    assert re.match(rf"x\.yaml:\d+: `{re.escape(path)}` has no effect here \(", message)
+    assert why in message
 
 
 # ---- wrong values ----
@@ -189,10 +189,10 @@ def test_a_key_of_litellms_that_does_nothing_here_says_why(text: str, path: str,
         ("general_settings: {master_key: [1]}", "general_settings.master_key"),
     ],
 )
-def test_a_wrong_value_is_told_with_its_path(text: str, path: str) -> None:
-    said = refusal(text)
-    assert re.match(r"x\.yaml:\d+: ", said)
-    assert f"`{path}`" in said
+def test_a_wrong_value_is_reported_with_its_path(text: str, path: str) -> None:
+    message = refusal(text)
+    assert re.match(r"x\.yaml:\d+: ", message)
+    assert f"`{path}`" in message
 
 
 # ---- os.environ/NAME ----
@@ -216,7 +216,7 @@ def test_a_name_of_the_environment_is_replaced_anywhere_also_where_a_number_is_m
     assert config.litellm_settings.drop_params is True
 
 
-def test_a_name_that_the_environment_lacks_is_told_with_where_it_stands() -> None:
+def test_an_environment_variable_that_is_not_set_is_reported_with_its_place_in_the_config() -> None:
     text = entry("model: openai/x\napi_base: os.environ/NOT_THERE")
     assert refusal(text) == (
         "x.yaml:5: `model_list[0].litellm_params.api_base`: "
@@ -224,9 +224,9 @@ def test_a_name_that_the_environment_lacks_is_told_with_where_it_stands() -> Non
     )
 
 
-def test_a_value_of_the_environment_that_is_no_number_is_told_with_its_path() -> None:
-    said = refusal("router_settings: {timeout: os.environ/T}", {"T": "soon"})
-    assert "`router_settings.timeout`" in said
+def test_an_environment_variable_that_is_not_a_number_is_reported_with_its_path() -> None:
+    message = refusal("router_settings: {timeout: os.environ/T}", {"T": "soon"})
+    assert "`router_settings.timeout`" in message
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -9,7 +9,7 @@ from tests.unit.config.sections import catalog, deployment, entry, refusal
 # ---- parameters ----
 
 
-def test_what_a_deployment_says_of_itself_is_kept() -> None:
+def test_the_parameters_of_a_deployment_are_kept() -> None:
     found = deployment(
         "gpt-4o",
         rpm=60,
@@ -76,9 +76,9 @@ def test_numbers_of_a_deployment_may_come_from_the_environment() -> None:
     ],
 )
 def test_a_wrong_parameter_is_refused_with_its_place(params: dict[str, Any], param: str) -> None:
-    said = refusal(model_list=[entry("gpt-4o"), entry(**{"model": "gpt-4o", **params})])
-    assert said.startswith("model_list[1] (`m`): litellm_params: ")
-    assert f"`{param}" in said
+    message = refusal(model_list=[entry("gpt-4o"), entry(**{"model": "gpt-4o", **params})])
+    assert message.startswith("model_list[1] (`m`): litellm_params: ")
+    assert f"`{param}" in message
 
 
 # ---- names and groups ----
@@ -92,9 +92,9 @@ def test_entries_of_one_name_are_a_group_and_each_has_its_id() -> None:
 
 
 @pytest.mark.parametrize("name", ["a,b", " a", "a "])
-def test_a_name_that_no_caller_could_write_is_refused(name: str) -> None:
-    said = refusal(model_list=[entry("gpt-4o", name)])
-    assert said.startswith(f"model_list[0] (`{name}`): a model name cannot ")
+def test_a_model_name_that_no_client_could_write_is_rejected(name: str) -> None:
+    message = refusal(model_list=[entry("gpt-4o", name)])
+    assert message.startswith(f"model_list[0] (`{name}`): a model name cannot ")
 
 
 def test_fallbacks_are_kept_in_their_order() -> None:
@@ -108,24 +108,26 @@ def test_fallbacks_are_kept_in_their_order() -> None:
 @pytest.mark.parametrize("fallbacks", [[{"x": ["a"]}], [{"a": ["b", "x"]}]])
 def test_a_fallback_of_an_unknown_name_is_refused(fallbacks: Any) -> None:
     models = [entry("gpt-4o", "a"), entry("gpt-4o", "b")]
-    said = refusal(model_list=models, router_settings={"fallbacks": fallbacks})
-    assert said == "`router_settings.fallbacks[0]` names `x`, which is not in `model_list`"
+    message = refusal(model_list=models, router_settings={"fallbacks": fallbacks})
+    assert message == "`router_settings.fallbacks[0]` names `x`, which is not in `model_list`"
 
 
 def test_a_key_for_an_unknown_model_is_refused() -> None:
     general = {"keys": [{"name": "n", "key": "k", "models": ["m", "x"]}]}
-    said = refusal(model_list=[entry("gpt-4o")], general_settings=general)
-    assert said == "`general_settings.keys[0]` names `x`, which is not in `model_list`"
+    message = refusal(model_list=[entry("gpt-4o")], general_settings=general)
+    assert message == "`general_settings.keys[0]` names `x`, which is not in `model_list`"
 
 
-def test_callers_are_the_master_and_then_each_key() -> None:
+def test_client_keys_are_the_master_key_and_then_each_key() -> None:
     general = {
         "master_key": "os.environ/MASTER",
         "keys": [{"name": "n", "key": "k", "models": ["m"]}, {"name": "o", "key": "l"}],
     }
     found = catalog({"MASTER": "mm"}, model_list=[entry("gpt-4o")], general_settings=general)
-    told = [(c.name, c.secret.reveal() if c.secret else None, c.models) for c in found.client_keys]
-    assert told == [("master", "mm", None), ("n", "k", frozenset({"m"})), ("o", "l", None)]
+    found_keys = [
+        (c.name, c.secret.reveal() if c.secret else None, c.models) for c in found.client_keys
+    ]
+    assert found_keys == [("master", "mm", None), ("n", "k", frozenset({"m"})), ("o", "l", None)]
 
 
 def test_the_requests_timeout_is_the_routers_the_services_or_ten_minutes() -> None:

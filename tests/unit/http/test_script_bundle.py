@@ -1,4 +1,4 @@
-"""Modules that import each other, as one script."""
+"""Bundling modules that import each other into one script."""
 
 from __future__ import annotations
 

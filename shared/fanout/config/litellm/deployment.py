@@ -59,9 +59,10 @@ PARAMS = (
         "bos_token eos_token prompt_id prompt_variables hf_model_name",
     ),
     rejected(
-        "certificates are always verified, with those of the system",
-        "ssl_verify=true ssl_certificate client",
+        "it belongs in `general_settings`, with `http_client: httpx`",
+        "ssl_verify=true ssl_certificate",
     ),
+    rejected("write `general_settings.http_client: httpx`", "client"),
     missing("groups have no levels: use `router_settings.fallbacks`", "order"),
     missing("limits count requests and all tokens", "itpm otpm"),
     missing(

@@ -115,9 +115,10 @@ KEYS = (
         "use_aiohttp_transport=true disable_aiohttp_transport network_mock use_client",
     ),
     rejected(
-        "certificates are always verified, with those of the system",
-        "ssl_verify=true ssl_certificate ssl_security_level ssl_ecdh_curve",
+        "it belongs in `general_settings`, with `http_client: httpx`",
+        "ssl_verify=true ssl_certificate",
     ),
+    rejected("the system's settings apply", "ssl_security_level ssl_ecdh_curve"),
     rejected(
         "a request is adapted to its provider, and what cannot be adapted is a 400; see "
         "`drop_params`",

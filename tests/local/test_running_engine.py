@@ -1,4 +1,4 @@
-"""How other commands find the engine that runs: one file, its owner's only, while it runs."""
+"""Other commands find the running engine by one file, which only the user may read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def healthy(server: Upstream, status: int = 200) -> None:
     server.script("", [reply(status, b"{}", {"content-length": "2"})])
 
 
-def test_an_engine_that_answers_is_found_and_asked_without_its_key(
+def test_an_engine_that_responds_is_found_by_a_health_check_without_its_key(
     server: Upstream, tmp_path: Path
 ) -> None:
     healthy(server)
@@ -54,14 +54,16 @@ def test_one_that_is_gone_is_not(tmp_path: Path) -> None:
         assert find_running(tmp_path) is None
 
 
-def test_nobody_else_may_read_the_file_for_it_has_the_key(server: Upstream, tmp_path: Path) -> None:
+def test_only_the_user_may_read_the_file_because_it_contains_the_key(
+    server: Upstream, tmp_path: Path
+) -> None:
     with engine_file(an_engine(server), tmp_path):
         (file,) = tmp_path.iterdir()
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert b"a-secret-key" in file.read_bytes()
 
 
-def test_the_file_goes_with_the_engine(server: Upstream, tmp_path: Path) -> None:
+def test_the_file_is_deleted_with_the_engine(server: Upstream, tmp_path: Path) -> None:
     with engine_file(an_engine(server), tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Nobody is left behind, whenever a caller leaves and whatever it has asked for."""
+"""Clients that disconnect at any time leave no call and no task behind."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.scripted_provider import PATIENCE, Upstream
 CALLERS = 120
 
 
-def test_callers_that_vanish_leave_no_call_and_no_task_behind(upstream: Upstream) -> None:
+def test_clients_that_disconnect_leave_no_call_and_no_task_behind(upstream: Upstream) -> None:
     for name, script in SCRIPTS.items():
         upstream.script(name, script)
     with serve({"model_list": [entry(upstream, name) for name in SCRIPTS]}) as served:

@@ -16,9 +16,9 @@ USAGE = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
 
 class Ask:
     """
-    One chat request through the client: the sync or the async one, plain or streamed.
+    Sends one chat request with the sync or the async client, plain or streamed.
 
-    `chunks` are those of a stream, `whole` the answer, or what the chunks amount to.
+    `chunks` are those of a stream; `report` is the response's `fanout` field.
     """
 
     def __init__(self, url: str, way: str) -> None:

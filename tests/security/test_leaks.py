@@ -1,8 +1,8 @@
 """
-Nothing that a caller or a provider says, and no key, comes out where it should not.
+No prompt, response or key appears in logs or where it should not.
 
-Markers are planted as prompt, answer, key, header and file; then every mode and many failures are
-run through a gateway with both logs, and everything that came out is searched.
+Markers are planted as prompt, response, key, header and file. Then every mode and many failures run
+through a gateway with both logs, and all of its output is searched for the markers.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ SCRIPTS: dict[str, Script] = {
 
 
 class Everything:
-    """An observer for both logs, and a third that keeps what bugs there were."""
+    """An observer for both logs, which also keeps bugs."""
 
     def __init__(self, service: str) -> None:
         self.lines: list[str] = []
@@ -111,7 +111,7 @@ def gateway(upstream: Upstream, home: Path, observer: Everything) -> Iterator[Ru
 
 
 def asked() -> Iterator[dict[str, Any]]:
-    """Every mode of every model, alone and beside the good one, plain and streamed."""
+    """Requests in every mode for every model, alone and with the good one, plain and streamed."""
     for name in SCRIPTS:
         both = [name, "fine"]
         for form in (
@@ -142,7 +142,7 @@ WRONG: list[Any] = [
     {"model": "fine", "messages": MESSAGES, "api_base": f"http://{PROMPT}"},
     {"model": "fine", "messages": MESSAGES, PROMPT: {"deep": [PROMPT]}, "stop": 5},
 ]
-"""What is refused: the caller may be told of its own words, the log may not."""
+"""Rejected requests: errors may quote the request to the client, the log may not."""
 
 HEADERS = {
     "authorization": f"Bearer {CALLER}",
@@ -157,7 +157,7 @@ HEADERS = {
 def everything(
     upstream: Upstream, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: Any
 ) -> tuple[list[str], list[str], str]:
-    """Answers, headers of answers, and all that was written anywhere else."""
+    """Responses, their headers, and everything that was written anywhere else."""
     caplog.set_level(logging.INFO)
     for name, script in SCRIPTS.items():
         upstream.script(name, script)
@@ -184,14 +184,14 @@ def everything(
             ask(_form(purpose), HEADERS | {"content-type": form}, "/v1/files")
         broken = f"--B\r\n{HEADER}\r\r\n".encode()
         ask(broken, HEADERS | {"content-type": form}, "/v1/files")
-        told = len(bodies) - 1  # of a file that was kept there is nothing to tell
-        served.observer.wait_for_requests(told)
+        requests = len(bodies) - 1  # of a file that was kept there is nothing to tell
+        served.observer.wait_for_requests(requests)
     assert observer.observer.bugs == []
     out, err = capfd.readouterr()
     assert err == ""
     records = [repr(observer.observer.attempts), repr(observer.observer.requests)]
     written = "\n".join([*observer.lines, *records, out, err, caplog.text])
-    assert written.count('"event":"request"') == told
+    assert written.count('"event":"request"') == requests
     return bodies, heads, written
 
 
@@ -203,7 +203,7 @@ def _form(purpose: str) -> bytes:
     return f"{first}{head}{line}\r\n--B--\r\n".encode()
 
 
-def test_nothing_planted_comes_out_where_it_should_not(
+def test_no_planted_marker_appears_where_it_should_not(
     everything: tuple[list[str], list[str], str],
 ) -> None:
     bodies, heads, written = everything

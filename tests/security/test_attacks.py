@@ -1,4 +1,4 @@
-"""What somebody with bad intent tries: over HTTP, with a key or without."""
+"""Attacks over HTTP, with a key and without."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORM = {"content-type": "multipart/form-data; boundary=B"} | KEY
 
 @pytest.fixture(scope="module")
 def beside(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder in which the gateway's own is; there lies what nobody should read."""
+    """The folder around the gateway's own folder, with a file that no client may read."""
     folder = tmp_path_factory.mktemp("beside")
     (folder / "secret").write_text("secret")
     return folder
@@ -46,15 +46,15 @@ def server(provider: Upstream, beside: Path) -> Iterator[RunningGateway]:
 
 @pytest.mark.parametrize("name", ["api_base", "base_url", "api_key", "api_version"])
 @pytest.mark.parametrize("deep", [False, True])
-def test_no_request_says_where_a_call_goes_or_with_which_key(
+def test_no_request_can_set_the_address_or_the_key_of_a_call(
     server: RunningGateway, upstream: Upstream, name: str, *, deep: bool
 ) -> None:
     with open_upstream() as elsewhere:
         upstream.script("a", answers())
         field = {name: f"{elsewhere.url}/v1"}
         body = {"model": "a", "messages": HI, **({"fanout": field} if deep else field)}
-        status, _, said = server.json(body, headers=KEY)
-        assert (status, said["error"]["code"] is not None) == (400, True)
+        status, _, response = server.json(body, headers=KEY)
+        assert (status, response["error"]["code"] is not None) == (400, True)
         assert elsewhere.connections == 0
         assert upstream.calls == []
 
@@ -75,10 +75,10 @@ def test_a_redirect_is_not_followed_and_no_key_goes_there(
         to = {"location": f"{elsewhere.url}/v1/chat/completions"}
         upstream.script("a", [reply(status, b"", to)])
         body = {"model": "a", "messages": HI, "stream": stream}
-        got, _, said = server.json(body, headers=KEY)
-        assert (got, said["error"]["code"]) == (502, "provider_malformed")
+        got, _, response = server.json(body, headers=KEY)
+        assert (got, response["error"]["code"]) == (502, "provider_malformed")
         assert elsewhere.connections == 0
-        assert elsewhere.url.partition("//")[2] not in json.dumps(said)
+        assert elsewhere.url.partition("//")[2] not in json.dumps(response)
 
 
 # ---- headers ----
@@ -87,7 +87,7 @@ INJECTIONS = ["x\r\nx-injected: 1", "x\nx-injected: 1", "x\u0000y", "é\u2028", 
 
 
 @pytest.mark.parametrize("text", INJECTIONS)
-def test_what_a_caller_says_in_the_body_makes_no_header(server: RunningGateway, text: str) -> None:
+def test_nothing_in_a_request_body_becomes_a_header(server: RunningGateway, text: str) -> None:
     for body in ({"model": text}, {"model": "a", "messages": HI, "fanout": {"mode": text}}):
         _, headers, _ = server.json({"messages": HI, **body}, headers=KEY)
         assert "x-injected" not in headers
@@ -95,19 +95,19 @@ def test_what_a_caller_says_in_the_body_makes_no_header(server: RunningGateway, 
 
 
 @pytest.mark.parametrize("name", [b"x-a y", b"x-a\x00y", b"<script>", b"x" * 129, b""])
-def test_a_request_id_that_is_no_plain_word_is_not_repeated(
+def test_a_request_id_with_unsafe_characters_is_replaced(
     server: RunningGateway, name: bytes
 ) -> None:
     head = b"GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-master\r\n"
-    said = _raw(server.port, head + b"x-request-id: " + name + b"\r\nconnection: close\r\n\r\n")
-    assert b"<script>" not in said
-    assert b"x" * 129 not in said
-    if said.startswith(b"HTTP/1.1 200"):
-        assert b"x-request-id: req_" in said
+    response = _raw(server.port, head + b"x-request-id: " + name + b"\r\nconnection: close\r\n\r\n")
+    assert b"<script>" not in response
+    assert b"x" * 129 not in response
+    if response.startswith(b"HTTP/1.1 200"):
+        assert b"x-request-id: req_" in response
 
 
 @pytest.mark.parametrize("name", ["retry-after", "x-request-id", "set-cookie", "x-injected"])
-def test_no_header_of_a_providers_goes_on_to_the_caller(
+def test_no_header_of_a_provider_is_passed_on_to_the_client(
     server: RunningGateway, upstream: Upstream, name: str
 ) -> None:
     upstream.script("a", [reply(200, b"{}", {name: "marker"})])
@@ -146,8 +146,8 @@ def test_no_id_leads_out_of_the_store(server: RunningGateway, beside: Path, tric
         ("POST", "/v1/batches", _batch(trick)),
     ]
     for method, path, body in asks:
-        status, _, said = server.json(body, path, method, KEY)
-        assert 400 <= status < 500, (method, path, said)
+        status, _, response = server.json(body, path, method, KEY)
+        assert 400 <= status < 500, (method, path, response)
     assert (beside / "secret").read_text() == "secret"
 
 
@@ -161,16 +161,16 @@ def test_no_part_of_an_upload_is_another_file(server: RunningGateway, trick: str
     new = {"filename": "f.jsonl", "purpose": "batch", "bytes": 6, "mime_type": "text/jsonl"}
     _, _, upload = server.json(new, "/v1/uploads", headers=KEY)
     path = f"/v1/uploads/{upload['id']}/complete"
-    status, _, said = server.json({"part_ids": [trick]}, path, headers=KEY)
-    assert (status, said["error"]["param"]) == (400, "part_ids")
+    status, _, response = server.json({"part_ids": [trick]}, path, headers=KEY)
+    assert (status, response["error"]["param"]) == (400, "part_ids")
 
 
 def test_a_filename_is_a_label_and_no_path(server: RunningGateway, beside: Path) -> None:
     part = '--B\r\ncontent-disposition: form-data; name="'
     name = "../../../secret.jsonl"
     body = f'{part}purpose"\r\n\r\nbatch\r\n{part}file"; filename="{name}"\r\n\r\n{{}}\r\n--B--\r\n'
-    status, _, said = server.json(body.encode(), "/v1/files", headers=FORM)
-    assert (status, said["filename"]) == (200, name)
+    status, _, response = server.json(body.encode(), "/v1/files", headers=FORM)
+    assert (status, response["filename"]) == (200, name)
     assert list(beside.parent.rglob("secret.jsonl*")) == []
 
 
@@ -180,8 +180,8 @@ def test_a_filename_is_a_label_and_no_path(server: RunningGateway, beside: Path)
 def test_countless_fields_of_a_form_are_refused(server: RunningGateway) -> None:
     part = b'--B\r\ncontent-disposition: form-data; name="%d"\r\n\r\n\r\n'
     body = b"".join(part % number for number in range(5_000)) + b"--B--\r\n"
-    status, _, said = server.json(body, "/v1/files", headers=FORM)
-    assert (status, said["error"]["code"]) == (413, "request_too_large")
+    status, _, response = server.json(body, "/v1/files", headers=FORM)
+    assert (status, response["error"]["code"]) == (413, "request_too_large")
 
 
 LINES: dict[str, bytes] = {
@@ -203,9 +203,9 @@ def test_a_file_of_nonsense_is_a_quote_with_errors_and_never_a_500(
     status, _, file = server.json(head + data + b"\r\n--B--\r\n", "/v1/files", headers=FORM)
     assert status == 200
     quoted = _batch(file["id"]) | {"dry_run": True}
-    status, _, said = server.json(quoted, "/v1/batches", headers=KEY)
-    assert status < 500, said
-    assert len(json.dumps(said)) < 100_000
+    status, _, response = server.json(quoted, "/v1/batches", headers=KEY)
+    assert status < 500, response
+    assert len(json.dumps(response)) < 100_000
 
 
 # ---- keys ----
@@ -224,7 +224,7 @@ def test_keys_are_compared_by_nothing_but_a_comparison_of_constant_time() -> Non
 def _raw(port: int, data: bytes) -> bytes:
     with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
         sock.sendall(data)
-        said = b""
+        response = b""
         while piece := sock.recv(1 << 16):
-            said += piece
-        return said
+            response += piece
+        return response

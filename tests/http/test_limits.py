@@ -1,4 +1,4 @@
-"""How much is taken at once, from callers and from providers; and what is said beyond it."""
+"""Limits on requests, bodies and responses, and the errors beyond them."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ LIMIT = 0.05  # megabytes
 
 
 async def words_without_end(call: Call) -> None:
-    """One word after another, until the caller has enough."""
+    """Send one word after another, without end."""
     while True:
         call.piece(call.wire_format.delta(call.model, {"content": "word " * 100}))
         await call.writer.drain()
 
 
 async def event_without_end(call: Call) -> None:
-    """One event that never ends."""
+    """Send one event that never ends."""
     while True:
         call.piece(b"data: " + b" " * 4096)
         await call.writer.drain()
 
 
 async def roles_without_end(call: Call) -> None:
-    """Chunks that say nothing."""
+    """Send chunks without content."""
     while True:
         call.piece(call.wire_format.opening(call.model))
         await call.writer.drain()
@@ -39,7 +39,7 @@ async def roles_without_end(call: Call) -> None:
 
 @pytest.fixture(scope="module")
 def small(provider: Upstream) -> Iterator[RunningGateway]:
-    """A gateway that takes little: of an answer, at once, and of bodies."""
+    """A gateway with small limits on responses, requests in flight and bodies."""
     with serve(
         {
             "model_list": [entry(provider, name) for name in "ab"],
@@ -61,27 +61,27 @@ TOO_LARGE = "provider_answer_too_large"
 
 
 @pytest.mark.parametrize("script", [[event_without_end], [roles_without_end]])
-def test_a_stream_that_says_nothing_without_end_is_given_up(
+def test_an_endless_stream_without_content_is_cancelled(
     small: RunningGateway, upstream: Upstream, script: Script
 ) -> None:
     upstream.script("a", script)
-    said = small.chat(A | {"stream": True}, KEY)
-    assert said.status == 502
-    assert said.error
-    assert said.error["code"] == TOO_LARGE
+    response = small.chat(A | {"stream": True}, KEY)
+    assert response.status == 502
+    assert response.error
+    assert response.error["code"] == TOO_LARGE
     upstream.wait_disconnected("a")
     assert len(upstream.calls_to("a")) == 1  # nobody pays twice for what is too much once
 
 
-def test_a_whole_answer_by_a_stream_without_end_is_given_up(
+def test_a_plain_response_from_an_endless_stream_is_cancelled(
     small: RunningGateway, upstream: Upstream
 ) -> None:
     upstream.script("a", [words_without_end])
     upstream.script("b", [words_without_end])
-    said = small.chat({"model": "a, b", "messages": HI, "fastest_response": True}, KEY)
-    assert said.status == 502
-    assert said.error
-    assert {cause["code"] for cause in said.error["causes"]} == {TOO_LARGE}
+    response = small.chat({"model": "a, b", "messages": HI, "fastest_response": True}, KEY)
+    assert response.status == 502
+    assert response.error
+    assert {cause["code"] for cause in response.error["causes"]} == {TOO_LARGE}
     upstream.wait_disconnected("a", "b")
 
 
@@ -90,9 +90,9 @@ def test_a_stream_that_is_passed_on_may_be_longer_than_what_is_held(
 ) -> None:
     long = "word " * 1_000
     upstream.script("a", [role, *[say(long)] * 20, stop])
-    said = small.chat(A | {"stream": True}, KEY)
-    assert (said.status, said.done) == (200, True)
-    assert said.text == long * 20
+    response = small.chat(A | {"stream": True}, KEY)
+    assert (response.status, response.done) == (200, True)
+    assert response.text == long * 20
 
 
 def test_comments_between_events_do_not_count_together(
@@ -106,9 +106,7 @@ def test_comments_between_events_do_not_count_together(
 # ---- how much at once ----
 
 
-def test_more_requests_than_may_be_are_told_to_come_again(
-    small: RunningGateway, upstream: Upstream
-) -> None:
+def test_more_requests_than_the_limit_are_429(small: RunningGateway, upstream: Upstream) -> None:
     gate = upstream.gate()
     upstream.script("a", [wait(gate), *answers("Hello")])
     held = [_send(small, A) for _ in range(2)]
@@ -126,7 +124,9 @@ def test_more_requests_than_may_be_are_told_to_come_again(
     assert small.json(A, headers=KEY)[0] == 200
 
 
-def test_a_caller_who_left_makes_room(small: RunningGateway, upstream: Upstream) -> None:
+def test_a_disconnect_frees_what_the_request_reserved(
+    small: RunningGateway, upstream: Upstream
+) -> None:
     upstream.script("a", [role, hang])
     for _ in range(3):
         held = [_send(small, A) for _ in range(2)]
@@ -141,7 +141,7 @@ def test_a_caller_who_left_makes_room(small: RunningGateway, upstream: Upstream)
     assert small.json(A, headers=KEY)[0] == 200
 
 
-def test_bodies_that_are_too_much_together_are_told_to_come_again(
+def test_bodies_that_need_too_much_memory_together_are_429(
     small: RunningGateway, upstream: Upstream
 ) -> None:
     gate = upstream.gate()
@@ -186,7 +186,7 @@ def test_copies_of_a_big_body_wait_for_each_other(
 # ---- who does not read ----
 
 
-def test_a_caller_that_reads_no_more_is_gone_and_nobody_waits_with_it(
+def test_a_client_that_stops_reading_counts_as_disconnected_and_its_calls_are_cancelled(
     upstream: Upstream,
 ) -> None:
     upstream.script("a", [words_without_end])

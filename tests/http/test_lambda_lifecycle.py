@@ -16,8 +16,8 @@ NOW = 1_700_000_000.0
 PIECES = (b"Hel", b"lo")
 
 
-class Told:
-    """What happened, in order: what was sent, and when the work beside the request was over."""
+class RecordedCall:
+    """The events of one request in order: messages sent, and the work around the request."""
 
     def __init__(self) -> None:
         self.events: list[object] = []
@@ -47,20 +47,22 @@ class Told:
         self.start = message if message["type"] == "http.response.start" else self.start
 
 
-def ask(headers: Mapping[str, str] = {}, *, origin: str | None = None, kind: str = "http") -> Told:
-    told = Told()
+def ask(
+    headers: Mapping[str, str] = {}, *, origin: str | None = None, kind: str = "http"
+) -> RecordedCall:
+    recorded = RecordedCall()
 
     async def receive() -> Message:
         return {"type": "http.request"}
 
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-    frozen = LambdaLifecycle(told.app, told.beside, origin)
-    asyncio.run(frozen({"type": kind, "headers": raw}, receive, told.send))
-    return told
+    lifecycle = LambdaLifecycle(recorded.app, recorded.beside, origin)
+    asyncio.run(lifecycle({"type": kind, "headers": raw}, receive, recorded.send))
+    return recorded
 
 
 def named(headers: Mapping[str, str]) -> str | None:
-    """The name that the app finds the request under."""
+    """The request id that the app sees."""
     (scope,) = ask(headers).scopes
     return headers_of(scope).get("x-request-id")
 
@@ -78,17 +80,17 @@ def test_the_last_piece_is_sent_when_everything_about_the_request_is_done() -> N
 
 
 def test_the_lifespan_is_the_apps_own() -> None:
-    told = ask(kind="lifespan")
-    assert told.events == []
-    assert [scope["type"] for scope in told.scopes] == ["lifespan"]
+    recorded = ask(kind="lifespan")
+    assert recorded.events == []
+    assert [scope["type"] for scope in recorded.scopes] == ["lifespan"]
 
 
-def test_api_gateways_name_of_a_request_becomes_ours() -> None:
+def test_api_gateways_request_id_is_used() -> None:
     context = json.dumps({"requestId": "11d-e", "stage": "v1"})
     assert named({"x-amzn-request-context": context}) == "11d-e"
 
 
-def test_a_caller_may_name_a_request_itself() -> None:
+def test_a_client_may_set_the_request_id() -> None:
     context = json.dumps({"requestId": "theirs"})
     assert named({"x-amzn-request-context": context, "x-request-id": "mine"}) == "mine"
 
@@ -109,7 +111,7 @@ def test_pages_of_the_origin_may_read_the_answer() -> None:
     }
 
 
-def test_without_an_origin_nothing_is_said_of_any() -> None:
+def test_without_an_origin_there_are_no_cors_headers() -> None:
     assert ask().start["headers"] == [(b"content-type", b"text/event-stream")]
 
 

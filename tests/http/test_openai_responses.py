@@ -1,4 +1,4 @@
-"""What the official OpenAI client finds in the gateway's answers, errors and streams."""
+"""The gateway's responses, errors and streams as the official OpenAI client returns them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import openai
 import pytest
 
-from tests.http.asking import BYE, HI, USAGE, Ask, joined
+from tests.http.openai_clients import BYE, HI, USAGE, Ask, joined
 from tests.support.gateway_server import RunningGateway
 from tests.support.provider_steps import answers, cut, opens, pause, refuse, role, say, stalls, wait
 from tests.support.scripted_provider import Upstream

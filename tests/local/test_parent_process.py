@@ -1,4 +1,4 @@
-"""A process that is attached to its parent ends with it, however the parent ended."""
+"""An attached process ends with its parent, however the parent ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of races share."""
+"""Sends races; shared by the tests of races."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tests.support.gateway_server import RunningGateway
 
 HI = [{"role": "user", "content": "Hi"}]
 SETTLE = 0.05
-"""Seconds after which what one connection was sent has been read, before another speaks."""
+"""Seconds after which the gateway has read one provider's bytes, before another sends any."""
 
 both_ways = pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 
 
 def race(server: RunningGateway, *models: str, stream: bool, **more: Any) -> ParsedResponse:
-    """Race the models, with the report."""
+    """Send a race and return its response, with usage and the report."""
     body = {"model": ", ".join(models), "messages": HI, "fastest_response": True, **more}
     if stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}

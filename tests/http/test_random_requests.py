@@ -1,4 +1,4 @@
-"""Whatever comes in, an answer goes out: a good one, or OpenAI's error object with a 4xx."""
+"""Every request, even random bytes, gets a response: a good one or a 4xx with OpenAI's error."""
 
 from __future__ import annotations
 
@@ -79,14 +79,14 @@ def app() -> Iterator[InProcess]:
         yield running
 
 
-def check(app: InProcess, heard: AppResponse) -> None:
-    """It was answered, and rightly."""
+def check(app: InProcess, response: AppResponse) -> None:
+    """Check that the request has a valid response."""
     assert not app.observer.bugs
-    if heard.status != 200:
-        assert 400 <= heard.status < 500
-        assert heard.error["message"]
-        assert heard.headers["content-type"] == "application/json"
-    assert heard.headers["x-request-id"]
+    if response.status != 200:
+        assert 400 <= response.status < 500
+        assert response.error["message"]
+        assert response.headers["content-type"] == "application/json"
+    assert response.headers["x-request-id"]
     app.observer.clear()
 
 
