@@ -14,6 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fanout.providers import registry
 from fanout.providers.base import Target
@@ -170,3 +172,73 @@ def test_what_is_left_out_of_earlier_messages_is_noted_by_name(
         if name == "thinking_blocks":
             is_sent = '"signature"' in sent
         assert is_sent or wire.dropped == (f"messages[].{name}",), (name, sent)
+
+
+# ---- any history ----
+
+CALLS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "id": st.sampled_from(["a", "b", "functions.f:0", "x" * 80, ""]),
+            "type": st.just("function"),
+            "function": st.fixed_dictionaries(
+                {
+                    "name": st.just("f"),
+                    "arguments": st.sampled_from(["{}", "", "[", "null", '{"a":1}', '{"a']),
+                }
+            ),
+        }
+    ),
+    unique_by=lambda call: str(call["id"]),
+    max_size=3,
+)
+CONTENTS: list[Any] = [
+    "", "  ", "Hi", None, [],
+    [{"type": "text", "text": ""}],
+    [{"type": "text", "text": "Hi", "cache_control": {"type": "ephemeral"}}],
+    [{"type": "refusal", "refusal": "No."}],
+    [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}],
+    [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}],
+]  # fmt: skip
+ANSWERS = st.fixed_dictionaries(
+    {"role": st.just("assistant"), "content": st.sampled_from(CONTENTS), "tool_calls": CALLS},
+    optional={
+        "annotations": st.just([]),
+        "audio": st.just({"id": "a", "transcript": "Hello."}),
+        "citations": st.just(["https://a.test"]),
+        "extra_content": st.just({"google": {}}),
+        "function_call": st.none(),
+        "images": st.just([{"type": "image_url", "image_url": {"url": "https://a.test/a.png"}}]),
+        "name": st.just("ada"),
+        "reasoning": st.just("hm"),
+        "reasoning_content": st.just("hm"),
+        "refusal": st.sampled_from([None, "No."]),
+        "thinking_blocks": st.sampled_from(
+            [[], [{"type": "thinking", "thinking": "hm", "signature": "s"}]]
+        ),
+    },
+)
+OTHERS = st.fixed_dictionaries(
+    {
+        "role": st.sampled_from(["user", "system", "developer"]),
+        "content": st.sampled_from(["", " ", "Hi", [{"type": "text", "text": "Hi"}]]),
+    },
+    optional={"name": st.just("ada"), "cache_control": st.just({"type": "ephemeral"})},
+)
+
+
+def with_results(message: dict[str, Any]) -> list[dict[str, Any]]:
+    results = [
+        {"role": "tool", "tool_call_id": call["id"], "content": "1"}
+        for call in message.get("tool_calls") or ()
+    ]
+    return [message, *results]
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(st.lists(ANSWERS | OTHERS, max_size=5))
+def test_any_history_is_sent_as_every_vendor_takes_it(history: list[dict[str, Any]]) -> None:
+    messages = [one for message in history for one in with_results(message)]
+    for provider, model, judge in TARGETS:
+        wire = encode(provider, model, [*messages, U], stream=False)
+        judge(judged_as(provider, model, judge), json.loads(wire.body))

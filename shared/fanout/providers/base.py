@@ -167,6 +167,7 @@ class UnsupportedFields:
         self._target = target
         self._provider = provider
         self._dropped: list[str] = []
+        self.lost = False  # whether something that the client asked for was dropped
 
     def add(self, param: str, why: str = "") -> None:
         """Reject the request with a 400 that names `param`; with `drop_params`, note it instead."""
@@ -177,6 +178,7 @@ class UnsupportedFields:
                 "Leave it out, or set `drop_params: true` in the config.",
                 param,
             )
+        self.lost = True
         self._dropped.append(param)
 
     def note(self, param: str) -> None:

@@ -102,7 +102,7 @@ def split_turns(
     if turns:
         return system, turns
     if not system:
-        if unsupported.dropped:
+        if unsupported.lost:
             return [], [("user", [])]
         raise RequestError("`messages` has nothing but empty messages", "messages")
     unsupported.note("messages[].role")

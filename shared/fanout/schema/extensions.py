@@ -27,11 +27,16 @@ def set_aside(body: Mapping[str, Any]) -> dict[str, Any] | None:
     """
     found = {name: read(body[name]) for name, read in _READERS.items() if name in body}
     changed = {name: value for name, value in found.items() if value != body[name]}
-    if "messages" in changed and changed["messages"] == [_typed_calls(m) for m in body["messages"]]:
-        extensions = [name for name in changed if name != "messages"]
-    else:
-        extensions = [*changed]
+    extensions = [
+        name for name in changed if name != "messages" or _asks(body[name], changed[name])
+    ]
     return {**body, **changed, "extensions": tuple(extensions)} if changed else None
+
+
+def _asks(messages: list[Any], plain: list[Any]) -> bool:
+    """Whether the client asks for an extension: what the assistant wrote is of an earlier turn."""
+    pairs = zip(messages, plain, strict=True)
+    return any(old != new and new.get("role") != "assistant" for old, new in pairs)
 
 
 def _typed(value: Any, known: frozenset[str]) -> Any:

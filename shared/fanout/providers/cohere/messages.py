@@ -18,11 +18,11 @@ from ..request_reader import (
     function_calls,
     without_none,
 )
-from .rules import CITATION_FIELDS
+from .rules import CITATION_FIELDS, is_empty
 
 
 def encode_messages(request: ChatRequest, unsupported: UnsupportedFields) -> list[Block]:
-    """The messages, without those of the assistant that are empty."""
+    """The messages, without those that are empty. A tool's result may be."""
     encoded = [
         _encode_message(message, raw, path, unsupported)
         for message, raw, path in each_message(request, unsupported)
@@ -44,6 +44,8 @@ def _encode_message(
     blocks = [block for block, _ in encode_content(message, raw, path, unsupported, parts)]
     if isinstance(message, AssistantMessage):
         return _encode_assistant(message, blocks, raw, unsupported, path)
+    if not isinstance(message, ToolMessage) and is_empty(message.content):
+        return None
     return without_none(
         {
             "role": "system" if raw["role"] == "developer" else raw["role"],

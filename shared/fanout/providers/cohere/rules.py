@@ -22,3 +22,14 @@ SCHEMAS = SchemaRules(
 
 # https://docs.cohere.com/reference/chat, `messages[].citations`, 2026-11
 CITATION_FIELDS = frozenset({"start", "end", "text", "sources", "content_index", "type"})
+
+
+def is_empty(content: object) -> bool:
+    """
+    Whether a message has no content, with which Cohere rejects it.
+
+    https://docs.cohere.com/reference/chat, `messages[].content`, 2026-11
+    """
+    if isinstance(content, list):
+        return not any(getattr(part, "text", "x") for part in content)
+    return not content

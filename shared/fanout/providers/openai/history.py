@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
+from ...errors import RequestError
 from ..base import MADE_FIELDS, OPENING, UnsupportedFields
 from ..calls import CallIds, IdRule, fit_arguments
 
@@ -23,6 +24,7 @@ _FUNCTION = frozenset({"arguments", "name"})
 _PLAIN = frozenset({"content", "role"})
 # Fields of OpenAI's responses that few others accept in a request.
 _OF_RESPONSES = frozenset({"audio", "parsed", "refusal"})
+_NULLABLE = frozenset({"audio", "function_call", "tool_calls"})  # null is as none
 _SYSTEM = frozenset({"developer", "system"})
 
 
@@ -35,11 +37,12 @@ class MessageRules(Struct, frozen=True):
     `reasoning` is its field for earlier reasoning; without one, that is left out.
 
     Without `developer`, that role is `system`. Without `names`, messages have none. Without
-    `empty`, an assistant's message needs content or calls. Without `late_system`, a system message
-    after the first response is the user's. `after_tools` is the text of the turn that must come
-    between the result of a tool and the user. `alternate`: the first message is a user's, and
-    neighbors with one role are one message. `prefix`: a last message of the assistant must have
-    this field. `opaque_arguments`: the arguments of calls may be text that is not JSON.
+    `empty`, an assistant's message needs content or calls. Without `late_system`, system messages
+    come first; a later one, or the last if there is nothing else, is the user's. `after_tools` is
+    the text of the turn that must come between the result of a tool and the user. `alternate`: the
+    first message is a user's, and neighbors with one role are one message. `prefix`: a last
+    message of the assistant must have this field. `opaque_arguments`: the arguments of calls may be
+    text that is not JSON. `one_text`: a content of texts alone must be one string.
     """
 
     fields: frozenset[str] = frozenset()
@@ -89,6 +92,11 @@ def fit_messages(
                 continue
         if fit := _fit(message, rules, ids, unsupported):
             _append(fitted, fit, rules, unsupported)
+    if not rules.late_system and fitted and fitted[-1]["role"] in _SYSTEM:
+        unsupported.note("messages[].role")
+        fitted[-1] = {**fitted[-1], "role": "user"}
+    if messages and not fitted:
+        raise RequestError("`messages` has nothing but empty messages", "messages")
     if ids and ids.changed:
         unsupported.note("messages[].tool_calls[].id")
     if rules.prefix and fitted and fitted[-1]["role"] == "assistant":
@@ -101,7 +109,7 @@ def _append(
 ) -> None:
     """Add `message`, with the turn before it that the order of roles requires."""
     last, role = fitted[-1]["role"] if fitted else None, message["role"]
-    if not rules.late_system and role in _SYSTEM and last in {"assistant", "tool"}:
+    if not rules.late_system and role in _SYSTEM and last and last not in _SYSTEM:
         unsupported.note("messages[].role")
         message, role = {**message, "role": "user"}, "user"
     if rules.after_tools and last == "tool" and role == "user":
@@ -153,6 +161,8 @@ def _fit_fields(message: Message, rules: MessageRules, unsupported: UnsupportedF
     is_strict = rules.strict and message["role"] == "assistant"
     fitted = {}
     for name, value in message.items():
+        if value is None and name in _NULLABLE:
+            continue
         if name in _ALWAYS or (name in rules.fields and (name != "name" or rules.names)):
             fitted[name] = value
         elif (
