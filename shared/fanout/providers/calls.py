@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from ..wire import json
-from .base import UnsupportedFields
+from .fields import UnsupportedFields
 
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 

@@ -14,7 +14,7 @@ from msgspec import Struct, field
 
 from ..schema.request import ChatRequest, JSONFormat, JSONSchema, SchemaFormat, TextFormat
 from ..wire import json
-from .base import UnsupportedFields
+from .fields import UnsupportedFields
 
 JSON_ONLY = "Respond with one valid JSON object and nothing else: no other text, no code fences."
 """The instruction for a vendor without a JSON mode."""

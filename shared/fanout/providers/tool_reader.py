@@ -17,7 +17,7 @@ from ..schema.request import (
     NamedFunction,
     OtherChoice,
 )
-from .base import UnsupportedFields
+from .fields import UnsupportedFields
 from .request_reader import ONLY_FUNCTIONS, Block
 
 

@@ -26,9 +26,8 @@ from ...schema.request import (
     ImageURL,
     ToolMessage,
 )
-from ..base import OPENING, UnsupportedFields
 from ..calls import CallIds
-from ..media_types import split_data_uri
+from ..fields import OPENING, UnsupportedFields
 from ..request_reader import (
     Block,
     ChatMessage,
@@ -38,6 +37,7 @@ from ..request_reader import (
     open_with_user,
     read_arguments,
     reject_low_detail,
+    split_data_uri,
     split_turns,
 )
 from ..schemas import JSON_ONLY, wants_json

@@ -13,14 +13,8 @@ from typing import Any
 from ...schema.request import ChatRequest
 from ...wire import json
 from ...wire.http import WireRequest
-from ..base import (
-    DEFAULTS,
-    SHARED_FIELDS,
-    SHARED_MESSAGE_FIELDS,
-    Target,
-    UnsupportedFields,
-    check_fields,
-)
+from ..base import Target
+from ..fields import DEFAULTS, SHARED_FIELDS, SHARED_MESSAGE_FIELDS, UnsupportedFields, check_fields
 from ..schemas import describe_schema, limit_schema, read_schema
 from .messages import called_names, encode_conversation
 from .models import find_traits

@@ -13,7 +13,7 @@ from typing import Any
 from ...errors import RequestError
 from ...schema.chat import Object
 from ...schema.request import ChatRequest
-from ..base import UnsupportedFields
+from ..fields import UnsupportedFields
 from .models import Traits
 from .rules import is_signed
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...schema.chat import Object
 from ...schema.request import ChatRequest, Function
-from ..base import UnsupportedFields
+from ..fields import UnsupportedFields
 from ..schemas import limit_schema
 from ..tool_reader import Choice, function_tools, object_schema, read_choice
 from .messages import cache_mark

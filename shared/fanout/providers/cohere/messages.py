@@ -7,8 +7,8 @@ from typing import Any
 from ...errors import RequestError
 from ...schema.chat import Object
 from ...schema.request import AssistantMessage, ChatRequest, ImageURL, ToolMessage
-from ..base import UnsupportedFields
 from ..calls import fit_arguments
+from ..fields import UnsupportedFields
 from ..request_reader import (
     Block,
     ChatMessage,

@@ -20,14 +20,8 @@ from ...schema.request import (
 )
 from ...wire import json
 from ...wire.http import WireRequest
-from ..base import (
-    DEFAULTS,
-    SHARED_FIELDS,
-    SHARED_MESSAGE_FIELDS,
-    Target,
-    UnsupportedFields,
-    check_fields,
-)
+from ..base import Target
+from ..fields import DEFAULTS, SHARED_FIELDS, SHARED_MESSAGE_FIELDS, UnsupportedFields, check_fields
 from ..request_reader import without_none
 from ..schemas import describe_schema, limit_schema
 from .messages import encode_messages

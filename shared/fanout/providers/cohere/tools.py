@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...schema.request import ChatRequest, Function
-from ..base import UnsupportedFields
+from ..fields import UnsupportedFields
 from ..request_reader import Block, without_none
 from ..schemas import limit_schema
 from ..tool_reader import function_tools, note_marks, object_schema, read_choice

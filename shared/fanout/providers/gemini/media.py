@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...schema.request import FileRef, ImageURL, InputAudio
-from ..base import UnsupportedFields
-from ..media_types import read_data_uri
-from ..request_reader import Block
+from ..fields import UnsupportedFields
+from ..request_reader import Block, read_data_uri
 
 # Google requires a media type; that of a URL is only in its ending.
 TYPES: Mapping[str, str] = {

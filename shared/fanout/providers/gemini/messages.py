@@ -24,7 +24,7 @@ from ...schema.request import (
     ToolPart,
 )
 from ...wire import json
-from ..base import OPENING, UnsupportedFields
+from ..fields import OPENING, UnsupportedFields
 from ..request_reader import (
     Block,
     ChatMessage,

@@ -13,14 +13,8 @@ from urllib.parse import quote
 from ...schema.request import ChatRequest
 from ...wire import json
 from ...wire.http import WireRequest
-from ..base import (
-    DEFAULTS,
-    SHARED_FIELDS,
-    SHARED_MESSAGE_FIELDS,
-    Target,
-    UnsupportedFields,
-    check_fields,
-)
+from ..base import Target
+from ..fields import DEFAULTS, SHARED_FIELDS, SHARED_MESSAGE_FIELDS, UnsupportedFields, check_fields
 from ..request_reader import without_none
 from .messages import encode_conversation
 from .settings import encode_config, encode_tier, has_levels

@@ -14,7 +14,7 @@ from ...schema.request import (
     SchemaFormat,
     TextFormat,
 )
-from ..base import UnsupportedFields
+from ..fields import UnsupportedFields
 from ..request_reader import without_none
 from ..schemas import describe_schema
 from .rules import MOST_STOPS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...schema.request import ChatRequest, Function
-from ..base import UnsupportedFields
+from ..fields import UnsupportedFields
 from ..request_reader import Block, without_none
 from ..tool_reader import Choice, function_tools, note_marks, read_choice
 

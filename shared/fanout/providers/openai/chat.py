@@ -17,7 +17,8 @@ from ...schema.validation import reject_extensions
 from ...wire import json
 from ...wire.http import WireRequest
 from ...wire.sse import SSEFramer
-from ..base import DEFAULTS, Codec, Target, UnsupportedFields
+from ..base import Codec, Target
+from ..fields import DEFAULTS, UnsupportedFields
 from .history import MessageRules, fit_messages, fit_tools
 from .response import ChatDecoder, decode
 from .rules import FAMILY_DEFAULTS, MESSAGES, Family, fixed_fields

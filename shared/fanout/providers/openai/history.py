@@ -13,8 +13,8 @@ from typing import Any, Literal, TypeAlias
 from msgspec import Struct
 
 from ...errors import RequestError
-from ..base import MADE_FIELDS, OPENING, UnsupportedFields
 from ..calls import CallIds, IdRule, fit_arguments
+from ..fields import MADE_FIELDS, OPENING, UnsupportedFields
 
 Message: TypeAlias = dict[str, Any]
 

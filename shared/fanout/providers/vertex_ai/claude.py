@@ -14,7 +14,8 @@ from ...wire import json
 from ...wire.http import WireEvent, WireRequest, WireResponse
 from ..anthropic import response, stream
 from ..anthropic.request import encode_body
-from ..base import Codec, Target, UnsupportedFields
+from ..base import Codec, Target
+from ..fields import UnsupportedFields
 from ..gemini.framer import StreamFramer
 from .errors import raise_google_error
 from .models import find_path, model_of

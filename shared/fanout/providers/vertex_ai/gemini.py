@@ -7,7 +7,8 @@ from typing import Any
 from ...schema.request import ChatRequest
 from ...wire import json
 from ...wire.http import WireRequest
-from ..base import Codec, Target, UnsupportedFields
+from ..base import Codec, Target
+from ..fields import UnsupportedFields
 from ..gemini.framer import StreamFramer
 from ..gemini.request import encode_body
 from ..gemini.response import ChatDecoder, decode

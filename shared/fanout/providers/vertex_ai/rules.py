@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from ...errors import RequestError
 from ...schema.request import ChatRequest, FilePart, ImagePart
 from ..anthropic.request import FIELDS as CLAUDE
-from ..base import DEFAULTS
+from ..fields import DEFAULTS
 from ..gemini.media import guess_type
 from ..gemini.request import FIELDS as GEMINI
 from ..gemini.request import NATIVE

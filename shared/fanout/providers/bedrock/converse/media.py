@@ -13,9 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ....errors import RequestError
 from ....schema.request import FileRef, ImageURL, InputAudio
-from ...base import UnsupportedFields
-from ...media_types import split_data_uri
-from ...request_reader import Block, reject_low_detail
+from ...fields import UnsupportedFields
+from ...request_reader import Block, reject_low_detail, split_data_uri
 
 IMAGES: Mapping[str, str] = {
     "image/gif": "gif",

@@ -23,8 +23,8 @@ from ....schema.request import (
     FunctionToolCall,
     ToolMessage,
 )
-from ...base import OPENING, UnsupportedFields
 from ...calls import CallIds
+from ...fields import OPENING, UnsupportedFields
 from ...request_reader import (
     Block,
     ChatMessage,

@@ -14,7 +14,8 @@ from ....errors import RequestError
 from ....schema.request import ChatRequest
 from ....wire import json
 from ....wire.http import WireRequest
-from ...base import SHARED_FIELDS, SHARED_MESSAGE_FIELDS, Target, UnsupportedFields, check_fields
+from ...base import Target
+from ...fields import SHARED_FIELDS, SHARED_MESSAGE_FIELDS, UnsupportedFields, check_fields
 from ..models import find_model, is_claude
 from .messages import called_names, encode_conversation
 from .settings import EXTRA, encode_settings

@@ -13,7 +13,7 @@ from ....schema.request import ChatRequest
 from ....wire import json
 from ...anthropic.models import find_traits
 from ...anthropic.settings import encode_settings as encode_claude
-from ...base import UnsupportedFields
+from ...fields import UnsupportedFields
 from ...schemas import limit_schema, read_schema
 from ..models import encode_top_k, find_efforts, is_claude
 from ..rules import SCHEMAS, is_blank

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ....schema.request import ChatRequest, Function
-from ...base import UnsupportedFields
+from ...fields import UnsupportedFields
 from ...request_reader import Block
 from ...schemas import limit_schema
 from ...tool_reader import Choice, function_tools, object_schema, read_choice
