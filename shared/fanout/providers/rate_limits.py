@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from math import isinf
 from typing import Any, Literal, TypeAlias
 
@@ -175,6 +174,8 @@ def parse_reset(text: str, now: str = "") -> float | None:
     number = _number(text)
     if number is not None and number < EPOCH_SECONDS:
         return number
+    from email.utils import parsedate_to_datetime
+
     try:
         if number is None:
             at = datetime.fromisoformat(text).timestamp()
