@@ -147,6 +147,8 @@ def test_a_running_job_shows_its_calls_refusals_and_examples_of_failures(
                     group.create_task(stack.work(job, shard))
                 while await shown() != (39, 2):  # noqa: ASYNC110 -- workers write once a second
                     await asyncio.sleep(0.05)
+                while not (await fanout())["examples"]:  # noqa: ASYNC110 -- a write of its own
+                    await asyncio.sleep(0.05)
                 example = {"custom_id": NAMES[25], "line": 26, "message": "`a`: status 400"}
                 assert (await fanout())["examples"] == {"Rejected": [example]}
                 held.set()
