@@ -10,15 +10,15 @@ from .shared_arguments import Help, add_config, add_json
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-ASK = """Send a prompt to one model and print its answer. If you name several models, each is tried
-only if the one before it fails."""
+ASK = """Send a prompt to one model and print its response. If you name several models, each is
+tried only if the one before it fails."""
 
-RACE = """Send a prompt to several models at once. The first complete answer wins, or with --stream
-the first model to produce text; the others are cancelled. On a terminal you see the race while it
-runs. The answer goes to standard output, everything else to standard error."""
+RACE = """Send a prompt to several models at once. The first complete response wins, or with
+--stream the first model to produce text; the others are cancelled. On a terminal you see the race
+while it runs. The response goes to standard output, everything else to standard error."""
 
-ALL = """Send a prompt to several models at once and print every answer as it arrives. The exit code
-is 1 if a model fails."""
+ALL = """Send a prompt to several models at once and print every response as it arrives. The exit
+code is 1 if a model fails."""
 
 MODELS = """Without -m, the command uses the config's only model, or the running local model
 (`fanout local serve`)."""
@@ -28,8 +28,8 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the three commands."""
     for name, about, summary in (
         ("ask", ASK, "send a prompt to one model"),
-        ("race", RACE, "send a prompt to several models; the fastest answer wins"),
-        ("all", ALL, "send a prompt to several models; print every answer"),
+        ("race", RACE, "send a prompt to several models; the fastest response wins"),
+        ("all", ALL, "send a prompt to several models; print every response"),
     ):
         parser = commands.add_parser(
             name, help=summary, description=about, epilog=MODELS, formatter_class=Help
@@ -57,10 +57,10 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a model name of the config, or `provider/model`; repeat it for several models",
     )
     parser.add_argument("--system", metavar="TEXT", help="the system message")
-    parser.add_argument("--stream", action="store_true", help="print the answer as it arrives")
+    parser.add_argument("--stream", action="store_true", help="print the response as it arrives")
     add_config(parser)
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="give up after this long")
-    parser.add_argument("--max-tokens", type=int, metavar="N", help="the most tokens of an answer")
+    parser.add_argument("--max-tokens", type=int, metavar="N", help="the most tokens of a response")
     parser.add_argument("--temperature", type=float, metavar="X", help="0 is the least random")
     add_json(parser, "the response as one JSON object, or with --stream one chunk per line")
 

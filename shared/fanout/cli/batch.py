@@ -17,8 +17,8 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         "batch",
         help="run a file of prompts as a resumable job",
         description="Run a file of prompts as a job. If it stops, by Ctrl-C or a crash, run the "
-        "same command again to resume; no stored answer is requested twice. With --stack, the job "
-        "runs in a stack on AWS with the stack's own config, and continues after Ctrl-C.",
+        "same command again to resume; no stored response is requested twice. With --stack, the "
+        "job runs in a stack on AWS with the stack's own config, and continues after Ctrl-C.",
         formatter_class=Help,
     )
     own = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
@@ -27,7 +27,7 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     status = _command(own, "status", "show one job or all jobs")
     status.add_argument("job", metavar="JOB", nargs="?", help="the id of a job (default: all)")
     add_json(status)
-    cancel = _command(own, "cancel", "cancel a job and keep its answers so far")
+    cancel = _command(own, "cancel", "cancel a job and keep its responses so far")
     cancel.add_argument("job", metavar="JOB", help="the id of a job")
     add_config(cancel)
     add_json(cancel)
@@ -53,13 +53,13 @@ def _add_run(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = _command(own, "run", "run a file of prompts, or resume it")
     _add_prompts(parser)
     parser.add_argument(
-        "-o", "--output", metavar="FILE", help="where to write answers (default: *.output.jsonl)"
+        "-o", "--output", metavar="FILE", help="where to write responses (default: *.output.jsonl)"
     )
     parser.add_argument(
         "--window", metavar="TIME", default="24h", help="expire after 1h to 14d (default: 24h)"
     )
     _add_cap(parser)
-    parser.add_argument("--fresh", action="store_true", help="start over and ignore stored answers")
+    parser.add_argument("--fresh", action="store_true", help="start over, ignore stored responses")
     add_json(parser, "progress as JSON lines")
 
 
@@ -98,13 +98,13 @@ def _add_quote(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _add_retry(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _command(own, "retry", "run the failed lines of a job again, and merge the answers")
+    parser = _command(own, "retry", "run the failed lines of a job again, and merge the responses")
     parser.add_argument("job", metavar="JOB", help="the id of a job")
     parser.add_argument(
         "-o",
         "--output",
         metavar="FILE",
-        help="where to write all answers",
+        help="where to write all responses",
     )
     _add_cap(parser)
     add_config(parser)
@@ -112,7 +112,7 @@ def _add_retry(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _add_results(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _command(own, "results", "print the answers of a job")
+    parser = _command(own, "results", "print the responses of a job")
     parser.add_argument("job", metavar="JOB", help="the id of a job")
     parser.add_argument("--errors", action="store_true", help="print the failed lines instead")
     parser.add_argument("-o", "--output", metavar="FILE", help="write to this file")

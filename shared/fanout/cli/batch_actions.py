@@ -151,7 +151,7 @@ async def _run_to_end(
         where = "" if error.line is None else f"line {error.line}: "
         print(f"fanout: {where}{error.message} ({error.code})", file=sys.stderr)
     if job.output_file_id:
-        print(f"fanout: answers: {output}", file=sys.stderr)
+        print(f"fanout: responses: {output}", file=sys.stderr)
     if job.error_file_id:
         print(f"fanout: failed lines: {errors}", file=sys.stderr)
         print(f"fanout: to retry them: {backend.command(f'retry {job.id}')}", file=sys.stderr)

@@ -141,26 +141,26 @@ def welcome(url: str, models: list[str]) -> str:
     names = ", ".join(models)
     return dedent(f"""\
         The gateway is at {url}. No key is needed; it serves this machine only.
-        Open {url.removesuffix("v1")} in a browser to compare answers side by side.
+        Open {url.removesuffix("v1")} in a browser to compare responses side by side.
         Models: {names}
         (one small model, {SMOL.title}: `smol` and `smol-warm` use OpenAI's API at a low and
         a high temperature, `smol-claude` uses Anthropic's API)
 
-        Send one prompt to several models; the fastest answer wins:
+        Send one prompt to several models; the fastest response wins:
           curl {url}/chat/completions -H 'content-type: application/json' -d '{{
             "model": "{names}", "fastest_response": true, "max_tokens": 40,
             "messages": [{{"role": "system", "content": "Answer in one sentence."}},
                          {{"role": "user", "content": "Why is the sky blue?"}}]}}'
 
-        Print every answer with the OpenAI SDK:
+        Print every response with the OpenAI SDK:
           {python} - <<'END'
           from openai import OpenAI
           client = OpenAI(base_url="{url}", api_key="none")
-          answer = client.chat.completions.create(
+          response = client.chat.completions.create(
               model="{names}", max_tokens=40,
               messages=[{{"role": "system", "content": "Answer in one sentence."}},
                         {{"role": "user", "content": "Write a slogan for a bakery."}}])
-          for choice in answer.choices:
+          for choice in response.choices:
               print(choice.model, "|", choice.message.content)
           END
 

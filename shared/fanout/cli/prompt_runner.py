@@ -62,7 +62,7 @@ def make_body(arguments: argparse.Namespace, models: list[str]) -> dict[str, Any
     mode = {"race": "hedge" if stagger else "race", "all": "all"}.get(arguments.command)
     mode = mode or ("fallback" if len(models) > 1 else "one")
     fanout = {"mode": mode, "models": models} | ({"stagger": stagger} if stagger else {})
-    # `all` prints each answer as soon as it is complete, except with --json.
+    # `all` prints each response as soon as it is complete, except with --json.
     stream = arguments.stream or (arguments.command == "all" and not arguments.json)
     given = {
         "fanout": fanout,
@@ -84,7 +84,7 @@ async def _send(gateway: Gateway, request: FanOutRequest, arguments: argparse.Na
         return await show_race(gateway, request, context)
     if arguments.command == "all":
         return await show_all_responses(gateway, request, context)
-    return await _print_answer(gateway, request, context)
+    return await _print_response(gateway, request, context)
 
 
 async def _print_json(gateway: Gateway, request: FanOutRequest, context: Context) -> int:
@@ -105,10 +105,10 @@ def _exit_code(body: Any) -> int:
     return int(any(choice.get("error") for choice in body.get("choices", ())))
 
 
-async def _print_answer(gateway: Gateway, request: FanOutRequest, context: Context) -> int:
+async def _print_response(gateway: Gateway, request: FanOutRequest, context: Context) -> int:
     if not request.stream:
-        answer = await gateway.chat(request, context)
-        print(first_choice_text(answer.body))
+        response = await gateway.chat(request, context)
+        print(first_choice_text(response.body))
         return 0
     async with gateway.stream(request, context) as stream:
         await print_stream(stream.chunks)

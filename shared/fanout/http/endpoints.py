@@ -37,10 +37,10 @@ async def chat(exchange: Exchange) -> None:
         await _streamed(exchange, request)
         return
     async with CancelOnDisconnect(exchange.receive):
-        answer = await exchange.gateway.chat(request, exchange.context)
-    exchange.winner = answer.winner
-    exchange.response_headers |= _mode_headers(answer)
-    await exchange.json(answer.body)
+        response = await exchange.gateway.chat(request, exchange.context)
+    exchange.winner = response.winner
+    exchange.response_headers |= _mode_headers(response)
+    await exchange.json(response.body)
 
 
 async def _streamed(exchange: Exchange, request: FanOutRequest) -> None:
@@ -50,10 +50,10 @@ async def _streamed(exchange: Exchange, request: FanOutRequest) -> None:
     async with CancelOnDisconnect(exchange.receive) as group:
         keep_alive_task = group.create_task(events.keep_alive())
         try:
-            async with exchange.gateway.stream(request, exchange.context) as answer:
-                exchange.winner = answer.winner
-                await events.start(_mode_headers(answer))
-                async for chunk in answer.chunks:
+            async with exchange.gateway.stream(request, exchange.context) as response:
+                exchange.winner = response.winner
+                await events.start(_mode_headers(response))
+                async for chunk in response.chunks:
                     await events.chunk(chunk)
         finally:
             keep_alive_task.cancel()
@@ -78,10 +78,10 @@ def parse_body(body: bytes) -> object:
         raise RequestError(f"the body is not JSON: {error}", None, "invalid_json") from None
 
 
-def _mode_headers(answer: GatewayResponse | ResponseStream) -> dict[str, str]:
-    headers: dict[str, str] = {"x-fanout-mode": answer.mode}
-    if answer.winner is not None:
-        headers["x-fanout-winner"] = answer.winner
+def _mode_headers(response: GatewayResponse | ResponseStream) -> dict[str, str]:
+    headers: dict[str, str] = {"x-fanout-mode": response.mode}
+    if response.winner is not None:
+        headers["x-fanout-winner"] = response.winner
     return headers
 
 

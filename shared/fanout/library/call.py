@@ -128,10 +128,10 @@ class Call:
         """One conversation's response, as JSON values."""
         request = self._request(messages)
         try:
-            answer = await self._gateway.chat(request, _context())
+            response = await self._gateway.chat(request, _context())
         except FanoutError as error:
             raise self._labelled_error(error) from error.__cause__
-        return self._labelled(answer.body)
+        return self._labelled(response.body)
 
     def from_json(self, body: Mapping[str, Any]) -> ChatCompletion:
         """A response as the public type; raises `SchemaMismatch` (see `parsed`)."""
@@ -158,10 +158,10 @@ class Call:
         async with AsyncExitStack() as stack:
             try:
                 opening = self._gateway.stream(request, _context())
-                answer = await stack.enter_async_context(opening)
+                response = await stack.enter_async_context(opening)
             except FanoutError as error:
                 raise self._labelled_error(error) from error.__cause__
-            yield self._labelled_chunks(answer.chunks)
+            yield self._labelled_chunks(response.chunks)
 
     def _request(self, messages: object) -> FanOutRequest:
         if not isinstance(messages, Sequence) or isinstance(messages, str | bytes):

@@ -56,7 +56,7 @@ class ToolCall(TypedDict):
     extra_content: NotRequired[Object]
 
 
-class AnswerMessage(TypedDict):
+class ResponseMessage(TypedDict):
     """
     The message of a response.
 
@@ -76,7 +76,7 @@ class AnswerMessage(TypedDict):
 
 class Choice(TypedDict):
     index: int
-    message: AnswerMessage
+    message: ResponseMessage
     finish_reason: FinishReason | None
     logprobs: NotRequired[Any]
 
@@ -143,7 +143,7 @@ class ChatChunk(TypedDict):
 
 def make_completion(
     model: str,
-    message: AnswerMessage,
+    message: ResponseMessage,
     finish_reason: FinishReason | None,
     usage: Usage | None,
     **more: Any,
@@ -186,10 +186,10 @@ def make_message(
     reasoning: str = "",
     thoughts: Sequence[Object] = (),
     calls: Sequence[ToolCall] = (),
-) -> AnswerMessage:
+) -> ResponseMessage:
     """A message of these parts. Its `content` is null if something else stands in for the text."""
     content = text or (None if calls or refusal else "")
-    message = AnswerMessage(role="assistant", content=content)
+    message = ResponseMessage(role="assistant", content=content)
     if refusal:
         message["refusal"] = refusal
     if reasoning:

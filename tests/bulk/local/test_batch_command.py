@@ -91,7 +91,7 @@ def test_a_file_of_prompts_gives_a_file_of_responses(batch: BatchCommand) -> Non
     assert batch.responses() == {"x": "Hello", "y": "Salut"}
     assert "2/2 lines" in ran.err
     assert f"${2 * COST:.4f}" in ran.err
-    assert f"answers: {batch.folder / 'prompts.output.jsonl'}" in ran.err
+    assert f"responses: {batch.folder / 'prompts.output.jsonl'}" in ran.err
 
 
 def test_repeating_a_command_sends_nothing_again(batch: BatchCommand, upstream: Upstream) -> None:

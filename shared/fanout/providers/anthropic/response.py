@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ...schema.chat import (
-    AnswerMessage,
     ChatCompletion,
     FinishReason,
     Object,
+    ResponseMessage,
     ToolCall,
     Usage,
     make_call,
@@ -57,7 +57,7 @@ def decode(response: WireResponse, target: Target) -> ChatCompletion:
     )
 
 
-def decode_message(message: wire.Message) -> AnswerMessage:
+def decode_message(message: wire.Message) -> ResponseMessage:
     """The blocks of a message, sorted by their type."""
     texts: list[str] = []
     thoughts: list[Object] = []

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...schema.chat import (
-    AnswerMessage,
     ChatCompletion,
     FinishReason,
+    ResponseMessage,
     Usage,
     make_call,
     make_completion,
@@ -53,7 +53,7 @@ def _read(body: bytes) -> wire.Response:
     return whole
 
 
-def decode_message(encoded: wire.Message) -> AnswerMessage:
+def decode_message(encoded: wire.Message) -> ResponseMessage:
     """A message. Thinking and the plan for the tools are both reasoning."""
     blocks = encoded.content or []
     message = make_message(

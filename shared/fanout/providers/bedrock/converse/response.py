@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ....errors import ErrorDetail
 from ....schema.chat import (
-    AnswerMessage,
     ChatCompletion,
     FinishReason,
     Object,
+    ResponseMessage,
     ToolCall,
     Usage,
     make_call,
@@ -50,7 +50,7 @@ def decode(response: WireResponse, target: Target) -> ChatCompletion:
     )
 
 
-def decode_message(message: wire.Message) -> AnswerMessage:
+def decode_message(message: wire.Message) -> ResponseMessage:
     """The blocks of a message, sorted by their type. No request of ours asks for other types."""
     texts: list[str] = []
     reasoning: list[str] = []
