@@ -1,17 +1,18 @@
 """
-The layers, enforced: what may know what, and where each effect has its one door.
+The layers, enforced: what may import what, and which modules may have effects.
 
 `LAYERS` reads from the top: a module may import those of the rows below its own, never those above,
 and never those beside it. A folder is one module; only `bulk` has a table for what is inside it.
-`DOORS` says which modules alone may import a package; `PURE` are those without any effect.
+`ALLOWED_IMPORTERS` are the only modules that may import a package; those of `PURE` have no effects.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from tests.support.module_imports import imports
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "shared" / "fanout"
@@ -42,10 +43,21 @@ BULK_LAYERS = """
     totals                                  values
 """
 
-TOP_LEVEL = "__init__ __main__ errors secret settings"
-"""The only modules that stand at the top of the package: values that every folder uses."""
+TOP_LEVEL = {
+    "shared/fanout/*.py": "__init__ __main__ errors secret settings",
+    "shared/fanout/page/*.js": "app",
+    "functions/*.py": "__init__ powertools",
+    "infra/*.py": """
+        __init__ app bedrock config lambda_settings logs nag_suppressions props secrets stack
+    """,
+    "tests/*.py": """
+        conftest test_docs test_environment test_import_cycles test_layers test_public_api
+        test_startup
+    """,
+}
+"""The only files at the top of these folders; any other belongs into one of their folders."""
 
-DOORS = {
+ALLOWED_IMPORTERS = {
     "pyqwest": "transport/connection_pool transport/response_reading",  # the HTTP engine
     "httpx2": "transport/httpx_client transport/httpx_transport",  # only on request
     "botocore": "aws/credentials aws/stack_keys bulk/aws/clients",
@@ -86,17 +98,6 @@ def named(path: Path) -> str:
     """`transport/engine` of `…/transport/engine.py`, `http` of `…/http/__init__.py`."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return "/".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
-
-
-def imports(tree: ast.Module, package: Sequence[str]) -> Iterator[str]:
-    """The dotted names that a file imports, wherever in it; relative ones made absolute."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else ()
-            module = [*base, *([node.module] if node.module else [])]
-            yield from (".".join([*module, alias.name]) for alias in node.names)
 
 
 def ranks(table: str) -> dict[str, int]:
@@ -144,14 +145,9 @@ def test_every_module_has_its_row() -> None:
     assert set(inner) <= BULK_RANK.keys()
 
 
-def test_no_new_module_stands_loose_at_the_top() -> None:
-    assert [name for name in FILES if "/" not in name and not is_folder(name)] == sorted(
-        TOP_LEVEL.split()
-    )
-
-
-def is_folder(name: str) -> bool:
-    return FILES[name].name == "__init__.py" and name != "__init__"
+def test_no_new_file_is_at_the_top_of_a_folder() -> None:
+    files = {pattern: sorted(path.stem for path in ROOT.glob(pattern)) for pattern in TOP_LEVEL}
+    assert files == {pattern: sorted(names.split()) for pattern, names in TOP_LEVEL.items()}
 
 
 def test_imports_only_go_down() -> None:
@@ -162,17 +158,17 @@ def test_imports_inside_bulk_only_go_down() -> None:
     assert upward(BULK_RANK, 1) == []
 
 
-def test_each_effect_has_one_door() -> None:
+def test_a_package_with_effects_is_imported_only_where_it_may_be() -> None:
     packages = {name: {one.split(".")[0] for one in found} for name, found in IMPORTS.items()}
     assert [
         f"{name} imports {package}"
         for name, found in packages.items()
-        for package in found & DOORS.keys()
-        if not is_in(name, DOORS[package])
+        for package in found & ALLOWED_IMPORTERS.keys()
+        if not is_in(name, ALLOWED_IMPORTERS[package])
     ] == []
 
 
-def test_what_is_pure_touches_no_effect() -> None:
+def test_pure_modules_import_nothing_with_effects() -> None:
     packages = {name: {one.split(".")[0] for one in found} for name, found in IMPORTS.items()}
     assert [
         f"{name} imports {package}"
@@ -214,7 +210,7 @@ def test_the_infrastructure_knows_nothing_of_the_code_it_deploys() -> None:
 
 def test_the_tables_name_only_what_there_is() -> None:
     places = {
-        *" ".join(DOORS.values()).split(),
+        *" ".join(ALLOWED_IMPORTERS.values()).split(),
         *PURE.split(),
         *RANK,
         *(f"bulk/{name}" for name in BULK_RANK),

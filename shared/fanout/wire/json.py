@@ -44,10 +44,6 @@ class DuplicateKey(BadJSON):
         self.key = key
 
 
-class AllOrNothing(msgspec.Struct, frozen=True):
-    """A struct that `decode_tolerant` reads only if each field that is there can be read."""
-
-
 def decode_tolerant(data: bytes | msgspec.Raw, kind: type[T]) -> T:
     """`data` as `kind`; raises `MsgspecError` if it is not JSON, or not even nearly a `kind`."""
     try:

@@ -21,12 +21,13 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import NODEFAULT, Raw
 
-from . import json
-from .json import AllOrNothing
-
 T = TypeVar("T")
 
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
+
+
+class AllOrNothing(msgspec.Struct, frozen=True):
+    """A struct that `json.decode_tolerant` reads only if each field that is there can be read."""
 
 
 class _Unfit(Exception):
@@ -86,7 +87,7 @@ def _fit_scalar(value: Any, kind: Any) -> Any:
             real = _as_real(value)
             fitted = None if real is None or real < (real if least is None else least) else real
         case inspect.RawType():
-            fitted = Raw(json.encode(value))
+            fitted = Raw(msgspec.json.encode(value))
         case inspect.BoolType():
             fitted = value if isinstance(value, bool) else None
         case _:  # a type of value that no wire format has here
@@ -101,7 +102,7 @@ def as_text(value: Any) -> str | None:
     if isinstance(value, str):
         return value
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return json.encode(value).decode() if is_number else None
+    return msgspec.json.encode(value).decode() if is_number else None
 
 
 def as_integer(value: Any) -> int | None:

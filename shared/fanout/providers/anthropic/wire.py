@@ -16,7 +16,7 @@ from msgspec import Meta, Raw, Struct
 
 from ...wire import json
 from ...wire.http import WireEvent
-from ...wire.json import AllOrNothing
+from ...wire.tolerant import AllOrNothing
 from ..base import BadWire
 
 

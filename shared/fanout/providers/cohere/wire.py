@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeAlias
 
 from msgspec import Meta, Raw, Struct
 
-from ...wire.json import AllOrNothing
+from ...wire.tolerant import AllOrNothing
 
 Count: TypeAlias = Annotated[float, Meta(ge=0)]
 """A JSON number, which Cohere's own SDK reads as a float."""

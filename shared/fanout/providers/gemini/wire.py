@@ -11,7 +11,7 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Raw, Struct
 
-from ...wire.json import AllOrNothing
+from ...wire.tolerant import AllOrNothing
 
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
 

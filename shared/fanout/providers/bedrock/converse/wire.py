@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeAlias
 from msgspec import Meta, Struct
 
 from ....wire import json
-from ....wire.json import AllOrNothing
+from ....wire.tolerant import AllOrNothing
 
 # ---- content blocks ----
 
