@@ -26,6 +26,7 @@ FILTERED = error("content_filter")
 @pytest.fixture(scope="module")
 def named(provider: Upstream) -> Iterator[RunningGateway]:
     """A gateway whose config names models in every way."""
+    thinking = {"type": "enabled", "budget_tokens": 1024}
     extras: dict[str, Any] = {
         "extra_headers": {"X-Team": "search", "x-zone": "eu"},
         "organization": "org-1",
@@ -39,6 +40,7 @@ def named(provider: Upstream) -> Iterator[RunningGateway]:
         "model_list": [
             *(entry(provider, name) for name in "abcd"),
             entry(provider, "extra", **extras),
+            entry(provider, "claude", "anthropic/claude-x", thinking=thinking),
             wildcard,
             listed,
         ],
@@ -181,7 +183,7 @@ def test_every_name_is_listed_and_those_of_wildcards_as_far_as_they_have_a_price
         path="/v1/models", method="GET", headers={"authorization": "Bearer sk-all"}
     )
     ids = [model["id"] for model in body["data"]]
-    assert ids[:9] == ["a", "b", "c", "d", "extra", "other-a", "fast", "safe", "every"]
+    assert ids[:10] == ["a", "b", "c", "d", "extra", "claude", "other-a", "fast", "safe", "every"]
     assert {"any/gpt-4o", "openai/gpt-4o"} <= set(ids)
     assert "secret" not in ids
     assert len(ids) == len(set(ids))
@@ -207,6 +209,18 @@ def test_headers_fields_and_parameters_of_a_deployment_reach_its_provider(
     assert call.body["num_ctx"] == 8192
     assert call.body["chat_template_kwargs"] == {"thinking": False}
     assert call.body["temperature"] == 1
+
+
+@both_ways
+def test_a_parameter_that_only_the_provider_knows_reaches_every_api(
+    named: RunningGateway, upstream: Upstream, *, stream: bool
+) -> None:
+    upstream.script("claude-x", answers("hi"))
+    thinking = {"type": "enabled", "budget_tokens": 1024}
+    assert ask(named, "claude", stream=stream, max_tokens=2048).text == "hi"
+    (call,) = upstream.calls_to("claude-x")
+    assert call.path.endswith("/messages")
+    assert (call.body["thinking"], call.body["max_tokens"]) == (thinking, 2048)
 
 
 def test_drop_params_of_a_request_counts_before_the_configs(

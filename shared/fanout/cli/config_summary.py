@@ -73,7 +73,7 @@ def _summarize_deployment(deployment: Deployment, catalog: Catalog) -> Deploymen
         keys=(*map(key_status, deployment.own_keys), *_credentials(deployment)),
         auth=_auth(deployment),
         limits={name: value for name, value in limits.items() if value is not None},
-        defaults=deployment.defaults,
+        defaults={**deployment.additions.defaults, **deployment.defaults},
         fallbacks=catalog.routes.fallbacks_of(deployment.name),
         place={
             name: deployment.target.options[f"vertex_{name}"]

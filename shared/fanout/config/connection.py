@@ -100,10 +100,16 @@ class AWSLogin(HiddenRepr, frozen=True):
 
 
 class Additions(HiddenRepr, frozen=True):
-    """Headers and body fields that each call gets, and the credentials that sign it."""
+    """
+    Headers and body fields that each call gets, and the credentials that sign it.
+
+    `body` counts before the request's own fields; `defaults` are parameters that only the provider
+    knows, for requests that do not set them.
+    """
 
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
     aws: AWSLogin | None = None
 
 

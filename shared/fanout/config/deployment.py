@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from ..errors import ConfigError
 from ..providers import registry
 from ..providers.base import GoogleToken, Provider, SigV4, Target
+from ..schema.request import ChatRequest
 from ..secret import Secret
 from .connection import (
     NONE,
@@ -31,6 +32,10 @@ DEFAULT_STREAM_TIMEOUT = 600.0
 Seconds that a stream may be silent, before its headers or between two pieces: the OpenAI SDK's read
 timeout. A reasoning model may send nothing for minutes before its first content.
 """
+
+
+CHAT_FIELDS = frozenset(ChatRequest.__struct_fields__)
+"""The parameters of chat completions; only the provider knows any other one."""
 
 
 class Deployment(Struct, frozen=True):
@@ -93,7 +98,7 @@ def make_deployment(
     options: Mapping[str, str] = {**provider_options(params, env), **google}
     if provider.complete:
         options = provider.complete(model, options)
-    additions = _additions(provider, params, env)
+    additions = _additions(provider, params, defaults, env)
     return Deployment(
         id=f"{name}#{number}",
         name=name,
@@ -101,7 +106,7 @@ def make_deployment(
         target=Target(name, model, bool(params.drop_params), options),
         base_url=base_url(provider, params, options, env),
         keys=_keys(provider, params, env) if additions.aws is None else (),
-        defaults=defaults,
+        defaults={k: v for k, v in defaults.items() if k in CHAT_FIELDS},
         weight=1.0 if params.weight is None else params.weight,
         rpm=params.rpm,
         tpm=params.tpm,
@@ -128,12 +133,20 @@ def _google(
     return google_options(params, env), google_credentials(params, env)
 
 
-def _additions(provider: Provider, params: ModelParams, env: Mapping[str, str]) -> Additions:
+def _additions(
+    provider: Provider,
+    params: ModelParams,
+    defaults: Mapping[str, Any],
+    env: Mapping[str, str],
+) -> Additions:
     headers = extra_headers(provider, params.extra_headers, params.organization)
     body, aws = extra_body(params.extra_body), _aws_login(params, env)
     if aws and not isinstance(provider.auth, SigV4):
         raise ConfigError(f"`{provider.name}` is not called with AWS credentials")
-    return Additions(headers, body, aws) if headers or body or aws else NONE
+    own = {name: value for name, value in defaults.items() if name not in CHAT_FIELDS}
+    if not (headers or body or own or aws):
+        return NONE
+    return Additions(headers, body, own, aws)
 
 
 def _aws_login(params: ModelParams, env: Mapping[str, str]) -> AWSLogin | None:

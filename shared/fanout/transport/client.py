@@ -184,12 +184,12 @@ class Transport:
 
 
 def _encode(deployment: Deployment, request: ChatRequest, *, stream: bool) -> WireRequest:
-    """The request in the provider's format, with the fields of the deployment's `extra_body`."""
+    """The request in the provider's format, with the fields that the deployment adds."""
     wire = deployment.provider.chat.encode(request, deployment.target, stream)
-    extra = deployment.additions.body
-    if not extra:
+    below, above = deployment.additions.defaults, deployment.additions.body
+    if not below and not above:
         return wire
-    return replace(wire, body=json.encode({**json.decode(wire.body), **extra}))
+    return replace(wire, body=json.encode({**below, **json.decode(wire.body), **above}))
 
 
 def _bodies() -> ModuleType:

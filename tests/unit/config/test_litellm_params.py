@@ -66,7 +66,7 @@ def test_the_responses_api_is_rejected_with_the_name_to_write() -> None:
 )
 def test_a_parameter_that_only_the_provider_knows_is_a_default_of_each_request(name: str) -> None:
     params: dict[str, Any] = {name: 5}
-    assert deployment("ollama/llama3", **params).defaults == params
+    assert deployment("ollama/llama3", **params).additions.defaults == params
 
 
 @pytest.mark.parametrize(
@@ -113,4 +113,5 @@ def test_a_key_that_asks_for_nothing_is_ignored(ignored: dict[str, Any]) -> None
 
 @pytest.mark.parametrize("value", [None, False, [], "", {}])
 def test_a_parameter_of_litellms_that_asks_for_nothing_is_not_sent(value: object) -> None:
-    assert deployment("openai/x", mock_response=value, caching=value).defaults == {}
+    found = deployment("openai/x", mock_response=value, caching=value)
+    assert (found.defaults, found.additions.defaults) == ({}, {})
