@@ -46,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..errors import ConfigError
     from ..wire import json
     from .config_choice import select_config
+    from .config_notes import notes, other_names, remarks
     from .config_summary import summarize
 
     if arguments.fix or arguments.output:
@@ -59,10 +60,11 @@ def run(arguments: argparse.Namespace) -> int:
     missing = sorted({*_missing(rows), *(name for name, ok in callers.items() if not ok)})
     if arguments.json:
         result = {"config": str(selected.settings.config), "ok": not missing, "missing": missing}
-        result |= {"models": rows, "callers": callers, "http_client": http_client}
+        more = {"names": other_names(selected.catalog), "notes": notes(selected.catalog)}
+        result |= {"models": rows, "callers": callers, "http_client": http_client, **more}
         print(json.encode(result).decode())
     else:
-        print(_text(rows, callers, missing, http_client))
+        print(_text(rows, callers, missing, http_client, remarks(selected.catalog)))
     return int(bool(missing))
 
 
@@ -116,10 +118,11 @@ def _text(
     callers: dict[str, bool],
     missing: list[str],
     http_client: dict[str, str | bool | None],
+    remarks: list[str],
 ) -> str:
     from .table import columns
 
-    lines = [columns([HEADER, *(_cells(row) for row in rows)]), ""]
+    lines = [columns([HEADER, *(_cells(row) for row in rows)]), "", *remarks]
     if callers:
         keys = ", ".join(f"{name}{'' if ok else ' MISSING'}" for name, ok in callers.items())
         lines.append(f"keys of clients: {keys}")

@@ -70,6 +70,17 @@ def parse(text: str, name: str = "config") -> Document:
         raise ConfigError(f"`{name}`{place}: {problem}") from None
 
 
+def without_aliases(value: Any) -> str:
+    """YAML for a value, in which nothing refers to another place; comments are lost."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+            return True
+
+    return yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True)
+
+
 def _parse(text: str, name: str) -> Document:
     """Dates stay text, because Azure's `api_version` looks like one."""
     import yaml

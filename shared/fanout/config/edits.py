@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..errors import KeyPath, Problem
+from ..errors import Problem
 from .document import Document, Place
 
 
@@ -29,10 +29,24 @@ def edit_for(document: Document, problem: Problem) -> Edit | None:
         return Edit(_start(place.value), _end(place.value), problem.replace)
     if place is not None and problem.rename and not _has(place.parent, problem.rename):
         return Edit(_start(place.key), _end(place.key), problem.rename)
+    place = removed_place(document, problem)
+    if place is None:
+        return None
+    if len(place.parent.value) == 1:
+        return Edit(0, len(document.text), "{}\n")
+    return removal_of(document.text, place)
+
+
+def removed_place(document: Document, problem: Problem) -> Place | None:
+    """What to remove: the closest part around it, if it is not there or its only entry."""
     path = problem.path if problem.remove is None else problem.remove
     while path and document.place_of(path) is None:
         path = path[:-1]
-    return _removal(document, path)
+    place = document.place_of(path)
+    while place is not None and len(place.parent.value) == 1 and len(path) > 1:
+        path = path[:-1]
+        place = document.place_of(path)
+    return place
 
 
 def first_of(place: Place) -> Place:
@@ -42,12 +56,23 @@ def first_of(place: Place) -> Place:
     return Place(key, value, place.parent, index)
 
 
+def is_entangled(place: Place) -> bool:
+    """Whether an edit there would need the text of an alias or of a merged mapping (`<<`)."""
+    first, last = _start(place.parent), int(place.parent.end_mark.index)
+    entries = place.parent.value
+    if not place.parent.flow_style and place.index:  # a line of its own
+        entries = entries[place.index : place.index + 1]
+    nodes = [n for one in entries for n in (one if place.parent.id == "mapping" else [one])]
+    starts = [_start(node) for node in nodes]
+    return starts != sorted(starts) or any(not first <= start <= last for start in starts)
+
+
 def removal_of(text: str, place: Place) -> Edit:
     """The edit that removes one of several entries of a mapping or a list."""
     if place.parent.flow_style:
         return _flow_removal(place)
     node = place.value if place.key is None else place.key
-    start, end = _start(node), max(_end(node), _end_after(place))
+    start, end = _start(node), _end(place.value)
     if place.key is None:
         start = text.rindex("-", 0, start)
     line = text.rfind("\n", 0, start) + 1
@@ -56,18 +81,6 @@ def removal_of(text: str, place: Place) -> Edit:
         return Edit(start, _start(following if place.key is None else following[0]))
     newline = text.find("\n", end)
     return Edit(line, len(text) if newline < 0 else newline + 1)
-
-
-def _removal(document: Document, path: KeyPath) -> Edit | None:
-    """Remove a path; what would be left empty is removed, too."""
-    place = document.place_of(path) if path else None
-    if place is None:
-        return None
-    if len(place.parent.value) > 1:
-        return removal_of(document.text, place)
-    if len(path) == 1:
-        return Edit(0, len(document.text), "{}\n")
-    return _removal(document, path[:-1])
 
 
 def _flow_removal(place: Place) -> Edit:
@@ -88,12 +101,6 @@ def _start(node: Any) -> int:
     return int(node.start_mark.index)
 
 
-def _end_after(place: Place) -> int:
-    """The end of an entry's value; an alias's value is elsewhere in the text."""
-    is_alias = place.key is not None and _start(place.value) < _start(place.key)
-    return 0 if is_alias else _end(place.value)
-
-
 def _end(node: Any) -> int:
     """The end of a node's last character; YAML's own mark may be after the lines that follow."""
     if node.id == "scalar":
@@ -105,4 +112,4 @@ def _end(node: Any) -> int:
     if node.id == "sequence":
         return _end(last)
     key, value = last
-    return _end(key) if _start(value) < _start(key) else _end(value)
+    return _end(value) if _start(value) >= _start(key) else _end(key)

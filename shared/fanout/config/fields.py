@@ -35,7 +35,8 @@ class Fields:
     ) -> None:
         """Report what is wrong with a value that is no `kind`; of a list, with each item."""
         before = len(self.problems)
-        for index, item in enumerate(value if isinstance(value, list) else ()):
+        items = value if isinstance(value, list) and _is_list(kind) else ()
+        for index, item in enumerate(items):
             self._reject(path, [item], kind, index, remove or (*path, index))
         if len(self.problems) == before:
             self._reject(path, value, kind, None, remove)
@@ -53,6 +54,15 @@ class Fields:
             told = as_request_error(f"{fault} - at {inside}")
             place = steps(told.param or "") or path
             self.problems.append(Problem(place, str(told), remove=remove))
+
+
+def _is_list(kind: Any) -> bool:
+    """Whether a list may be a `kind`."""
+    try:
+        msgspec.convert([], kind)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def convert_fields(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..errors import Problem
-from .document import Document
-from .edits import Edit, edit_for, first_of, removal_of
+from ..errors import ConfigError, KeyPath, Problem
+from .document import Document, parse, without_aliases
+from .edits import Edit, edit_for, first_of, is_entangled, removal_of, removed_place
 from .open import inspect_config
 
 MAX_ROUNDS = 100
@@ -38,19 +39,71 @@ def fix(text: str, env: Mapping[str, str], name: str) -> Fixed:
         edits = _edits(document, problems)
         if not edits:
             break
-        for problem, edit in edits:
-            line = origins[(problem.line or 1) - 1]
-            rename = problem.rename if edit.text == problem.rename else ""
-            changed.append(replace(problem, line=line, rename=rename))
-        for _, edit in edits:  # from the end, so that the places before stay valid
-            origins = _cut(origins, text, edit)
-            text = text[: edit.start] + edit.text + text[edit.end :]
-    placed = [replace(one, line=origins[(one.line or 1) - 1]) for one in problems]
+        edited, lines = _applied(text, origins, edits)
+        if _is_entangled(document, problems) or not _is_yaml(edited, name):
+            origins = _lines_of(document, text := without_aliases(document.value), origins)
+            continue
+        changed += [_solved(problem, edit, origins) for problem, edit in edits]
+        text, origins = edited, lines
+    placed = [replace(one, line=origins[_line(one) - 1]) for one in problems]
     return Fixed(text, tuple(sorted(changed, key=_line)), tuple(placed))
 
 
+def _is_entangled(document: Document, problems: list[Problem]) -> bool:
+    """Whether the edits concern aliases, which are then replaced by what they refer to."""
+    places = [removed_place(document, one) for one in problems if one.fixable]
+    places += [place for _, place in document.duplicates]
+    return any(place is not None and is_entangled(place) for place in places)
+
+
+def _applied(
+    text: str, origins: list[int], edits: list[tuple[Problem, Edit]]
+) -> tuple[str, list[int]]:
+    """The edited text, and the original numbers of its lines."""
+    for _, edit in edits:  # from the end, so that the places before stay valid
+        origins = _cut(origins, text, edit)
+        text = text[: edit.start] + edit.text + text[edit.end :]
+    return text, origins
+
+
+def _is_yaml(text: str, name: str) -> bool:
+    try:
+        parse(text, name)
+    except ConfigError:
+        return False
+    return True
+
+
+def _lines_of(document: Document, text: str, origins: list[int]) -> list[int]:
+    """The original numbers of the lines of a text with the same value."""
+    written = parse(text, document.name)
+    lines = [1] * (text.count("\n") + 1)
+    for path in _paths(document.value, ()):
+        line = written.line_of(path) or 1
+        lines[line - 1] = origins[(document.line_of(path) or 1) - 1]
+    return lines
+
+
+def _paths(value: object, path: KeyPath) -> Iterator[KeyPath]:
+    """Every path in a value."""
+    found: Iterable[tuple[Any, object]] = ()
+    if isinstance(value, Mapping):
+        found = value.items()
+    elif isinstance(value, list):
+        found = enumerate(value)
+    for step, inner in found:
+        yield (*path, step)
+        yield from _paths(inner, (*path, step))
+
+
+def _solved(problem: Problem, edit: Edit, origins: list[int]) -> Problem:
+    """The problem as it was solved: a key that is there already is removed and not renamed."""
+    rename = problem.rename if edit.text == problem.rename else ""
+    return replace(problem, rename=rename, line=origins[_line(problem) - 1])
+
+
 def _line(problem: Problem) -> int:
-    return problem.line or 0
+    return problem.line or 1
 
 
 def _edits(document: Document, problems: list[Problem]) -> list[tuple[Problem, Edit]]:

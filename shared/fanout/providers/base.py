@@ -124,6 +124,7 @@ class Provider(Struct, frozen=True):
     `keys` are the environment variables that may hold its key, the first that is set counts. A
     provider with `key_optional` (your own server) is called without a key if there is none.
     `organization_header` names the header that selects one of the key's organizations.
+    `ignores_unknown` says that it silently ignores fields that it does not know.
     `complete` adds options that follow from others, such as the host of a location.
     """
 
@@ -137,6 +138,7 @@ class Provider(Struct, frozen=True):
     billing: Billing = "unknown"
     headers: Mapping[str, str] = field(default_factory=dict)
     organization_header: str = ""
+    ignores_unknown: bool = False
     complete: Complete | None = None
 
 

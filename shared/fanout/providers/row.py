@@ -68,6 +68,7 @@ class Row(Struct, frozen=True):
     key_optional: bool = False
     billing: Billing = "unknown"
     other_keys: tuple[str, ...] = ()
+    ignores_unknown: bool = False
 
 
 def make_provider(row: Row) -> Provider:
@@ -89,4 +90,5 @@ def make_provider(row: Row) -> Provider:
         explain=explain,
         key_optional=row.key_optional,
         billing=row.billing,
+        ignores_unknown=row.ignores_unknown,
     )

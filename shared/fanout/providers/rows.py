@@ -30,6 +30,7 @@ _ROWS = (
         "https://api.deepseek.com/v1",
         "DEEPSEEK_API_KEY",
         drop=RARE | {"logit_bias", "n", "parallel_tool_calls", "seed", "user"},
+        ignores_unknown=True,
         rename=OLD_LIMIT,
         billing="stops",
         # …/guides/thinking_mode: its models need their reasoning back in a loop of tools. 2026-11
@@ -108,6 +109,7 @@ _ROWS = (
         "http://127.0.0.1:11434/v1",
         "OLLAMA_API_KEY",
         drop=RARE | {"logit_bias", "n", "parallel_tool_calls", "tool_choice", "user"},
+        ignores_unknown=True,
         rename=OLD_LIMIT,
         key_optional=True,
         billing="stops",
