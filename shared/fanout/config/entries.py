@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
 from msgspec.structs import fields as fields_of
 from msgspec.structs import replace
 
@@ -70,7 +71,7 @@ def _entry(
 
 
 _OURS = frozenset(ModelParams.__struct_fields__)
-_TYPES = {one.name: one.type for one in fields_of(ChatRequest)}
+_CHAT = frozenset(ChatRequest.__struct_fields__)
 
 
 def _named(problem: Problem, name: str, path: KeyPath) -> Problem:
@@ -100,15 +101,24 @@ def _with_settings(
 
 def _defaults(given: Mapping[str, Any], path: KeyPath, reader: Fields) -> dict[str, Any]:
     """Default parameters, checked like those of a request; numbers may be text of environments."""
-    found = {}
-    for name, value in given.items():
-        kind = _TYPES.get(name)
-        if kind is None:
-            found[name] = value  # only the provider knows it
-            continue
-        place = (*path, "litellm_params", name)
-        before = len(reader.problems)
-        read = reader.convert(place, value, kind)
-        if len(reader.problems) == before:
-            found[name] = read if isinstance(read, bool | int | float) else value
-    return found
+    chat = {name: value for name, value in given.items() if name in _CHAT}
+    read = {**given, **(_chat_values(chat, path, reader) if chat else {})}
+    return {
+        name: read[name] if isinstance(read[name], bool | int | float) else value
+        for name, value in given.items()
+    }
+
+
+def _chat_values(given: Mapping[str, Any], path: KeyPath, reader: Fields) -> Mapping[str, Any]:
+    """The parameters of chat completions, converted; each wrong one is reported."""
+    try:
+        found = msgspec.convert({**_REQUIRED, **given}, ChatRequest, strict=False)
+    except msgspec.ValidationError:
+        types = {one.name: one.type for one in fields_of(ChatRequest)}
+        for name, value in given.items():
+            reader.convert((*path, "litellm_params", name), value, types[name])
+        return given
+    return {name: getattr(found, name) for name in given}
+
+
+_REQUIRED: Mapping[str, Any] = {"messages": [{"role": "user", "content": ""}], "body": {}}

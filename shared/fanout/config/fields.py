@@ -82,6 +82,23 @@ def convert_fields(
     if not isinstance(value, Mapping):
         fields.reject(path, value, dict[str, Any])
         return {}
+    given = {name: item for name, item in value.items() if item is not None}
+    try:
+        read = msgspec.convert(given, kind, strict=False)
+    except msgspec.ValidationError:
+        return _right_fields(value, kind, path, fields, whole)
+    names = kind.__struct_fields__
+    return {name: getattr(read, name) for name in names if name in given}
+
+
+def _right_fields(
+    value: Mapping[str, Any],
+    kind: type[Struct],
+    path: KeyPath,
+    fields: Fields,
+    whole: KeyPath | None,
+) -> dict[str, Any]:
+    """The same, field by field, if any is wrong; it takes longer."""
     found: dict[str, Any] = {}
     for one in msgspec.structs.fields(kind):
         is_required = one.default is NODEFAULT and one.default_factory is NODEFAULT

@@ -108,6 +108,8 @@ REJECTED: Mapping[str, str] = _each(
 )
 """Each argument without an effect here, and what to do instead."""
 
+_ALL = CONFIG_ONLY | REJECTED.keys()
+
 _EMPTY: tuple[object, ...] = (None, False, "", [], {})
 _NO_CACHE = frozenset({"no-cache", "no-store"})
 
@@ -121,12 +123,12 @@ def asks_for_something(name: str, value: object) -> bool:
 
 def without_arguments(body: Mapping[str, Any]) -> Mapping[str, Any]:
     """The fields of a request's body without LiteLLM's arguments that ask for nothing."""
-    if CONFIG_ONLY.isdisjoint(body) and body.keys().isdisjoint(REJECTED):
+    if _ALL.isdisjoint(body):
         return body
-    for name in sorted((CONFIG_ONLY | REJECTED.keys()) & body.keys()):
+    for name in sorted(_ALL & body.keys()):
         if name in FORBIDDEN or asks_for_something(name, body[name]):
             raise rejection(name)
-    return {k: v for k, v in body.items() if k not in CONFIG_ONLY and k not in REJECTED}
+    return {name: value for name, value in body.items() if name not in _ALL}
 
 
 FORBIDDEN = frozenset({"api_base", "base_url", "api_key", "api_version"})
