@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
@@ -22,6 +22,9 @@ from .model import (
     ServiceSettings,
     Strategy,
 )
+
+if TYPE_CHECKING:
+    from .litellm.keys import Key
 
 # Request parameters that a deployment may have a default for. Not `n`: with several models, choices
 # are numbered by the request's own `n`.
@@ -113,6 +116,8 @@ def _problem(
     from .litellm.keys import find, is_empty
 
     key = find(section, name)
+    if key is None and name not in known and not _home(section, name):
+        key = _elsewhere(section, name) if section in _SECTIONS else None
     alike = SIMILAR_PARAM if section == "litellm_params" else SIMILAR
     is_typo = key is None and bool(get_close_matches(name, known, 1, alike))
     if key.asks_for_nothing(value) if key else is_empty(value) and not is_typo:
@@ -134,14 +139,15 @@ def _problem(
 
 
 def _home(section: str, name: str) -> str:
-    """Another section that has a key of this name, or nothing."""
+    """Another section that reads a key of this name, or nothing."""
+    homes = {**{home: _fields(kind) for home, kind in _SECTIONS.items()}, "litellm_params": PARAMS}
+    found = (home for home, fields in homes.items() if home != section and name in fields)
+    return next(found, "")
+
+
+def _elsewhere(section: str, name: str) -> Key | None:
+    """LiteLLM's key of this name in another section, which is rejected there, too."""
     from .litellm.keys import find
 
-    homes = {**{home: _fields(kind) for home, kind in _SECTIONS.items()}, "litellm_params": PARAMS}
-    for home, fields in homes.items():
-        if home != section and name in fields:
-            return home
-    for home in _SECTIONS:
-        if home != section and find(home, name) is not None:
-            return home
-    return ""
+    found = (find(home, name) for home in _SECTIONS if home != section)
+    return next((key for key in found if key is not None), None)

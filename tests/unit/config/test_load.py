@@ -150,6 +150,8 @@ def test_all_unknown_keys_are_reported_at_once() -> None:
             "general_settings.cancel_on_disconnect",
             "always on",
         ),
+        ("general_settings: {cache: true}", "general_settings.cache", "does not cache"),
+        ("router_settings: {database_url: x}", "router_settings.database_url", "no database"),
         (
             entry("model: openai/x\nmax_retries: 0"),
             "model_list[0].litellm_params.max_retries",
