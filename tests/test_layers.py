@@ -71,7 +71,7 @@ ALLOWED_IMPORTERS = {
     "argparse": "cli",
     "aws_lambda_powertools": "",  # functions/ alone
     "subprocess": "local",
-    "threading": "concurrency/threads library/background_loop local cli/local_run",
+    "threading": "concurrency/threads google library/background_loop local cli/local_run",
     "json": "wire/json",  # and that only to name a duplicate key
     "pydantic": "library",
     "logging": "",

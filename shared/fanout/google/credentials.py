@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC
+from threading import Lock
 from typing import Any, TypeAlias
 
-from msgspec import MsgspecError, Struct
+from msgspec import MsgspecError, Struct, field
 
 from ..errors import MissingKey
-from ..secret import HiddenRepr
+from ..secret import HiddenRepr, Secret
 from ..transport.engine import ConnectFailed
 from ..wire import json
 from .http import send
@@ -53,12 +54,17 @@ Made: TypeAlias = Token | MissingKey | ConnectFailed
 
 
 class _Entry(Struct):
-    """The token of one text of credentials; `refresh` runs in a thread, for all requests."""
+    """
+    The token of one text of credentials; `refresh` runs in a thread, for all requests.
+
+    Requests of several event loops may each start one. The `lock` lets one thread fetch a token.
+    """
 
     credentials: Any = None
     token: Token | None = None
     refresh: Future[Made] | None = None
     paused_until: float = 0.0
+    lock: Lock = field(default_factory=Lock)
 
     def valid_headers(self, now: float) -> Mapping[str, str] | None:
         """The headers of the token; `None` if it has expired."""
@@ -81,7 +87,7 @@ class GoogleTokens:
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
-        self._entries: dict[tuple[str | None, str], _Entry] = {}
+        self._entries: dict[tuple[Secret, str], _Entry] = {}
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="google-token")
 
     async def headers(self, credentials: str | None, name: str, scope: str) -> Mapping[str, str]:
@@ -92,7 +98,7 @@ class GoogleTokens:
         errors call them `name`. Raises `MissingKey` if there are none or Google rejects them, and
         `ConnectFailed` if Google cannot be reached.
         """
-        entry = self._entries.setdefault((credentials, scope), _Entry())
+        entry = self._entries.setdefault((Secret(name, credentials), scope), _Entry())
         now = self._now()
         valid = entry.valid_headers(now)
         if valid is not None and not entry.is_due(now):
@@ -124,16 +130,18 @@ class GoogleTokens:
         return any(entry.token is not None for entry in self._entries.values())
 
     def _refresh(self, entry: _Entry, credentials: str | None, name: str, scope: str) -> Made:
-        """Fetch a token, in a thread; never raises."""
-        made: Made
-        try:
-            made = self._fetch(entry, credentials, name, scope)
-        except (MissingKey, ConnectFailed) as error:
-            made = error
-        if isinstance(made, Token):
-            entry.token = made
-        entry.paused_until = self._now() + PAUSE
-        return made
+        """Fetch a token, in a thread; an error is the result."""
+        with entry.lock:
+            token, now = entry.token, self._now()
+            if token is not None and now < token.expires_at and not entry.is_due(now):
+                return token  # another thread has fetched it meanwhile
+            made: Made
+            try:
+                entry.token = made = self._fetch(entry, credentials, name, scope)
+            except (MissingKey, ConnectFailed) as error:
+                made = error
+            entry.paused_until = self._now() + PAUSE
+            return made
 
     def _fetch(self, entry: _Entry, credentials: str | None, name: str, scope: str) -> Token:
         try:
@@ -144,6 +152,8 @@ class GoogleTokens:
             if entry.credentials is None:
                 entry.credentials = _load(credentials, name, scope)
             entry.credentials.refresh(send)
+            headers: dict[str, str] = {}
+            entry.credentials.apply(headers)
         except exceptions.DefaultCredentialsError:
             raise MissingKey(_wrong(name) if credentials else NO_CREDENTIALS) from None
         except exceptions.TransportError:
@@ -153,8 +163,6 @@ class GoogleTokens:
                 raise ConnectFailed("Google's token service is not available") from None
             reason = _reason(error)
             raise MissingKey(f"Google rejected the credentials of `{name}`{reason}") from None
-        headers: dict[str, str] = {}
-        entry.credentials.apply(headers)
         expiry = entry.credentials.expiry
         now = self._now()
         expires_at = expiry.replace(tzinfo=UTC).timestamp() if expiry else now + 3600
@@ -163,20 +171,61 @@ class GoogleTokens:
 
 def _load(given: str | None, name: str, scope: str) -> Any:
     """The credentials of a path or a JSON text, or Google's default ones."""
-    import google.auth
-
-    request: Any = send
     if given is None:
+        import google.auth
+
+        request: Any = send
         credentials, _ = google.auth.default(scopes=[scope], request=request)
         return credentials
     info = _read_info(given, name)
     try:
-        credentials, _ = google.auth.load_credentials_from_dict(
-            info, scopes=[scope], request=request
-        )
-    except (ValueError, TypeError, KeyError, AttributeError):  # a field has a wrong value
-        raise MissingKey(_wrong(name)) from None
-    return credentials
+        found = _from_info(info, [scope])
+    except (ValueError, TypeError, KeyError, AttributeError):  # a field is missing or wrong
+        found = None
+    if found is None:
+        raise MissingKey(_wrong(name))
+    return found
+
+
+def _from_info(info: dict[str, Any], scopes: list[str]) -> Any:
+    """
+    The credentials in a JSON file of Google's, by its `type`; `None` for an unknown one.
+
+    A user's have the scopes that the user has agreed to.
+    """
+    match info.get("type"):
+        case "service_account":
+            from google.oauth2.service_account import Credentials
+
+            return Credentials.from_service_account_info(info, scopes=scopes)
+        case "authorized_user":
+            from google.oauth2.credentials import Credentials as User
+
+            return User.from_authorized_user_info(info)
+        case "impersonated_service_account":
+            from google.auth.impersonated_credentials import Credentials as Impersonated
+
+            return Impersonated.from_impersonated_service_account_info(info, scopes=scopes)
+        case "external_account_authorized_user":
+            from google.auth.external_account_authorized_user import Credentials as Workforce
+
+            return Workforce.from_info(info)
+        case "external_account":
+            return _federated(info, scopes)
+        case _:
+            return None
+
+
+def _federated(info: dict[str, Any], scopes: list[str]) -> Any:
+    """The credentials of workload identity federation, by where the proof comes from."""
+    from google.auth import aws, identity_pool, pluggable
+
+    source = info.get("credential_source") or {}
+    if str(source.get("environment_id", "")).startswith("aws"):
+        return aws.Credentials.from_info(info, scopes=scopes)
+    if "executable" in source:
+        return pluggable.Credentials.from_info(info, scopes=scopes)
+    return identity_pool.Credentials.from_info(info, scopes=scopes)
 
 
 def _read_info(given: str, name: str) -> dict[str, Any]:
