@@ -33,6 +33,9 @@ metadata server has no newer token earlier.
 PAUSE = 10.0
 """Seconds between two attempts to replace a token that is still valid."""
 
+FRESH = 30.0
+"""Seconds after which a token that Google rejects is replaced. A newer one would not help."""
+
 NO_LIBRARY = "Google's library is not installed: `pip install fanout-gateway[vertex]`"
 
 NO_CREDENTIALS = (
@@ -118,12 +121,12 @@ class GoogleTokens:
         """
         Forget a token that Google rejected, so that the next request gets another.
 
-        A token of the last 30 s is kept, as another would be rejected, too. Returns whether the
-        next request gets another token.
+        A token that is `FRESH` is kept, as another would be rejected, too. Returns whether the next
+        request gets another token.
         """
         for entry in self._entries.values():
             if (token := entry.token) is not None and token.headers == headers:
-                if self._now() - token.made_at < 30:  # noqa: PLR2004
+                if self._now() - token.made_at < FRESH:
                     return False
                 entry.token = None
                 return True
