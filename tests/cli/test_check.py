@@ -62,6 +62,42 @@ def test_each_deployment_is_a_row_with_what_it_resolves_to(
     assert "AWS credentials" in cells[4]
 
 
+GOOGLE: dict[str, Any] = {"vertex_project": "our-project", "vertex_location": "eu"}
+
+
+def google(tmp_path: Path, **params: Any) -> Path:
+    """A config with one model on Google Cloud."""
+    given = {"model": "vertex_ai/gemini-2.5-pro", **GOOGLE, **params}
+    return write_config(tmp_path, {"model_list": [{"model_name": "g", "litellm_params": given}]})
+
+
+def test_a_model_on_google_cloud_has_its_project_location_and_credentials(
+    fanout: Command, tmp_path: Path
+) -> None:
+    ran = fanout("check", google(tmp_path))
+    assert ran.code == 0
+    assert "googleapis.com (project our-project, location eu)" in ran.out
+    assert "Google's default credentials" in ran.out
+    row = fanout("check", google(tmp_path), "--json").json["models"][0]
+    assert (row["auth"], row["keys"]) == ("google", [])
+    assert row["place"] == {"project": "our-project", "location": "eu"}
+
+
+def test_googles_credentials_are_shown_by_name_and_a_file_must_be_there(
+    fanout: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "key.json"
+    ran = fanout("check", google(tmp_path, vertex_credentials=str(path)))
+    assert ran.code == 1
+    assert ran.out.endswith("missing: vertex_credentials\n")
+    path.write_text("{}")
+    assert fanout("check", google(tmp_path, vertex_credentials=str(path))).code == 0
+    ran = fanout("check", google(tmp_path, vertex_credentials="os.environ/GOOGLE_KEY"))
+    assert (ran.code, "GOOGLE_KEY MISSING" in ran.out) == (1, True)
+    ran = fanout("check", google(tmp_path, vertex_credentials={"private_key": "marker"}))
+    assert (ran.code, "in the config" in ran.out, "marker" in ran.out) == (0, True, False)
+
+
 def test_what_is_missing_is_listed_and_the_code_is_1(fanout: Command, full: Path) -> None:
     ran = fanout("check", full)
     assert ran.code == 1

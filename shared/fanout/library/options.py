@@ -150,6 +150,12 @@ class ChatOptions(TypedDict, total=False):
     """The name of the role's session; `fanout` by default."""
     aws_external_id: str | None
     """The external id that the role asks for."""
+    vertex_project: str | None
+    """The id of the Google Cloud project, for Vertex AI."""
+    vertex_location: str | None
+    """Where a model on Vertex AI runs: a region, `eu`, `us` or `global`."""
+    vertex_credentials: str | Mapping[str, Any] | None
+    """The path of a JSON file with Google's credentials, or its JSON."""
     http_client: HTTPClient | None
     """
     Your own client of httpx or httpx2, with its proxies, certificates, hooks and headers. Fanout
@@ -200,5 +206,6 @@ def check_names(options: Mapping[str, Any]) -> None:
             raise RequestError("`headers` has no effect here (write `extra_headers`)", name)
         if name in REJECTED and name != "model_list" and asks_for_something(name, value):
             raise rejection(name)
-        if name not in NAMES and (near := get_close_matches(name, NAMES, 1, SIMILAR)):
+        is_unknown = name not in NAMES and name not in REJECTED
+        if is_unknown and (near := get_close_matches(name, NAMES, 1, SIMILAR)):
             raise RequestError(f"there is no option `{name}`; did you mean `{near[0]}`?", name)

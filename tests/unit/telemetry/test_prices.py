@@ -37,6 +37,9 @@ MODELS = [
     "xai/grok-4",
     "bedrock/us.anthropic.claude-sonnet-4-20250514-v1:0",
     "bedrock/anthropic.claude-3-haiku-20240307-v1:0",
+    "vertex_ai/gemini-2.5-pro",
+    "vertex_ai/claude-sonnet-4-5@20250929",
+    "vertex_ai/claude-opus-4-7",
     "openrouter/anthropic/claude-3.5-sonnet",
     "together_ai/meta-llama/Llama-3.3-70B-Instruct-Turbo",
     "perplexity/sonar",
@@ -46,7 +49,7 @@ MODELS = [
 
 def priced_deployment(model: str) -> Deployment:
     given: dict[str, Any] = {"api_base": "https://x.test"} if model.startswith("azure/") else {}
-    return deployment(model, {"AWS_REGION": "us-east-1"}, **given)
+    return deployment(model, {"AWS_REGION": "us-east-1", "VERTEXAI_PROJECT": "p"}, **given)
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -11,10 +11,13 @@ PARAMS = (
         "stream_timeout num_retries weight drop_params input_cost_per_token output_cost_per_token "
         "extra_body extra_headers organization aws_region_name aws_access_key_id "
         "aws_secret_access_key aws_session_token aws_role_name aws_session_name aws_profile_name "
-        "aws_external_id"
+        "aws_external_id vertex_project vertex_location vertex_credentials"
     ),
     rejected("use num_retries", "max_retries", "num_retries"),
     rejected("write `aws_region_name`", "region_name", "aws_region_name"),
+    rejected("write `vertex_project`", "vertex_ai_project", "vertex_project"),
+    rejected("write `vertex_location`", "vertex_ai_location", "vertex_location"),
+    rejected("write `vertex_credentials`", "vertex_ai_credentials", "vertex_credentials"),
     rejected(
         "write `api_base`", "base_url azure_endpoint aws_bedrock_runtime_endpoint", "api_base"
     ),
