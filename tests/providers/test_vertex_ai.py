@@ -49,11 +49,11 @@ def encode(model: str, stream: bool = False, options: Any = None, **body: Any) -
     return PROVIDER.chat.encode(request, target(model, **(options or {})), stream)
 
 
-class Token(Credentials):  # type: ignore[misc]
+class Token(Credentials):
     """Credentials of Google's library that need no network."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.token = "made-up"
         self.expiry = datetime(2099, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 
