@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import fanout
 from tests.support.gateway_server import RunningGateway, serve
 from tests.support.google_cloud import GOLDEN, GoogleCloud, google_cloud
 
@@ -97,6 +98,17 @@ def test_a_revoked_token_is_replaced_and_the_call_made_again(
         response = gateway.chat({"model": "gemini", "messages": HI, "stream": stream})
     assert (response.status, response.text) == (200, TEXTS["gemini"])
     assert len(google.tokens) == 2
+
+
+def test_the_python_functions_calls_share_a_token(google: GoogleCloud) -> None:
+    key = google.service_account()
+    for _ in range(2):
+        completion = fanout.completion(
+            MODELS["claude"], HI, api_base=google.url, vertex_credentials=key
+        )
+        assert completion.choices[0].message.content == TEXTS["claude"]
+    assert len(google.tokens) == 1
+    assert "/projects/our-project/locations/us-central1/" in google.calls[0][0]
 
 
 def test_an_access_token_in_the_config_is_sent_unchanged(google: GoogleCloud) -> None:

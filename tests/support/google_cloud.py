@@ -13,12 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+
+_numbers = count(1)
 
 GOLDEN = Path(__file__).parents[1] / "providers" / "golden" / "vertex_ai"
 
@@ -38,6 +41,7 @@ class GoogleCloud:
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
+        self.key_id = f"key-{next(_numbers)}"  # so that no test gets the token of an earlier one
         self.tokens: list[str] = []
         self.forms: list[dict[str, str]] = []
         self.calls: list[tuple[str, dict[str, str], Any]] = []
@@ -52,7 +56,7 @@ class GoogleCloud:
         return {
             "type": "service_account",
             "project_id": "our-project",
-            "private_key_id": "key-1",
+            "private_key_id": self.key_id,
             "private_key": private_key(),
             "client_email": "fanout@our-project.iam.gserviceaccount.com",
             "client_id": "1",
@@ -90,7 +94,7 @@ class GoogleCloud:
         self.open.wait(10)
         if self.failures:
             return self.failures.pop(0)
-        token = f"ya29.marker-token-{len(self.tokens)}"
+        token = f"ya29.marker-token-{self.key_id}-{len(self.tokens)}"
         self.tokens.append(token)
         issued = {"access_token": token, "expires_in": self.lifetime, "token_type": "Bearer"}
         return 200, {**issued, "issued_token_type": "urn:ietf:params:oauth:token-type:access_token"}

@@ -332,6 +332,32 @@ def test_a_token_service_that_fails_or_is_not_there_is_a_failed_connection(
         get(json.dumps(gone))
 
 
+def test_after_a_failure_the_file_is_read_again(google: GoogleCloud, tmp_path: Path) -> None:
+    path, tokens = tmp_path / "key.json", GoogleTokens()
+    path.write_text(json.dumps(google.service_account()))
+
+    async def script() -> None:
+        google.failures = [(400, {"error": "invalid_grant"})]
+        with pytest.raises(MissingKey):
+            await token(tokens, str(path))
+        path.write_text(json.dumps(google.service_account(client_email="new@a.test")))
+        await token(tokens, str(path))
+
+    asyncio.run(script())
+    old, new = (form["assertion"].split(".")[1] for form in google.forms)
+    assert old != new
+
+
+def test_rejected_default_credentials_are_called_so(
+    google: GoogleCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "our-project")
+    (tmp_path / "application_default_credentials.json").write_text(json.dumps(google.user()))
+    google.failures = [(400, {"error": "invalid_grant"})]
+    assert failure(None, "") == "Google rejected the default credentials (invalid_grant)"
+
+
 def test_after_a_failure_the_next_request_tries_again(google: GoogleCloud) -> None:
     tokens, text = GoogleTokens(), json.dumps(google.service_account())
 

@@ -49,9 +49,9 @@ def make_transport(
         return AWSSigner(settings.env, keys=keys)
 
     def tokens() -> TokenSource:
-        from ..google.credentials import GoogleTokens
+        from ..google.credentials import process_tokens
 
-        return GoogleTokens()
+        return process_tokens()
 
     return Transport(
         engine,

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC
+from functools import lru_cache
 from threading import Lock
 from typing import Any, TypeAlias
 
@@ -142,6 +143,7 @@ class GoogleTokens:
             try:
                 entry.token = made = self._fetch(entry, credentials, name, scope)
             except (MissingKey, ConnectFailed) as error:
+                entry.credentials = None  # the file may be another one by the next attempt
                 made = error
             entry.paused_until = self._now() + PAUSE
             return made
@@ -164,12 +166,18 @@ class GoogleTokens:
         except exceptions.GoogleAuthError as error:
             if error.retryable:
                 raise ConnectFailed("Google's token service is not available") from None
-            reason = _reason(error)
-            raise MissingKey(f"Google rejected the credentials of `{name}`{reason}") from None
+            whose = f"credentials of `{name}`" if credentials else "default credentials"
+            raise MissingKey(f"Google rejected the {whose}{_reason(error)}") from None
         expiry = entry.credentials.expiry
         now = self._now()
         expires_at = expiry.replace(tzinfo=UTC).timestamp() if expiry else now + 3600
         return Token(headers, expires_at, now)
+
+
+@lru_cache
+def process_tokens() -> GoogleTokens:
+    """The tokens of this process: each of the Python functions' calls has its own transport."""
+    return GoogleTokens()
 
 
 def _load(given: str | None, name: str, scope: str) -> Any:
