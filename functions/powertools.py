@@ -47,7 +47,8 @@ class PowertoolsObserver:
 
     def attempt(self, record: AttemptRecord) -> None:
         """Log one call to a provider; write its metrics in total, by model and by mode."""
-        self._line("attempt", record, record.request_id)
+        is_warning = record.rejected is not msgspec.UNSET
+        self._line("attempt", record, record.request_id, warning=is_warning)
         usage = record.usage
         values = {
             "Attempts": (MetricUnit.Count, 1.0),
@@ -77,9 +78,17 @@ class PowertoolsObserver:
         fields = {"error": type(error).__name__, "where": where}
         self._logger.error("bug", correlation_id=request_id, **fields)  # type: ignore[arg-type]
 
-    def _line(self, event: str, record: AttemptRecord | RequestRecord, request_id: str) -> None:
+    def _line(
+        self,
+        event: str,
+        record: AttemptRecord | RequestRecord,
+        request_id: str,
+        *,
+        warning: bool = False,
+    ) -> None:
         fields = {k: v for k, v in msgspec.to_builtins(record).items() if k != "request_id"}
-        self._logger.info(event, correlation_id=request_id, **fields)
+        log = self._logger.warning if warning else self._logger.info
+        log(event, correlation_id=request_id, **fields)
 
     def _metrics(self, values: Values, *dimensions: Mapping[str, str]) -> None:
         write_metrics(self._service, values, *dimensions)

@@ -63,7 +63,8 @@ So Fanout makes earlier messages fit the provider that gets them, without `drop_
 * Arguments that are not a JSON object are sent as the value of one: `{"arguments": "…"}`.
 
 The log of each attempt lists the names of the fields in `dropped`, for example
-`messages[].reasoning_content`. It never has their values.
+`messages[].reasoning_content`. It never has their values. If Fanout itself rejects a request, such
+as one member of a race, the attempt's line is a warning, and `rejected` is the field's name.
 
 Fanout also applies what the providers' references say about requests. With Anthropic and Bedrock,
 bounds in a JSON schema (`minimum`, `maxLength`) move into the description, `json_object` is an
@@ -71,9 +72,9 @@ instruction, thinking is left off if the last turn has none, and a `user` that i
 or a telephone number is sent as a hash. With Gemini, Cohere and others that cannot be asked for
 one tool call at a time, `parallel_tool_calls: false` keeps the first call.
 
-`openai/` sends only what OpenAI's API has. For another server, use `openai_like/` or its own
-provider: these also get the content parts, tools and values that are not OpenAI's, such as
-`video_url` (vLLM, OpenRouter), `browser_search` (Groq) or `reasoning_effort: default` (Groq).
+`openai/` sends OpenAI's models only what OpenAI's API has. For another server, use `openai_like/`
+or its own provider: these also get the content parts, tools and values that are not OpenAI's, such
+as `video_url` (vLLM, OpenRouter), `browser_search` (Groq) or `reasoning_effort: default` (Groq).
 """
 
 FIXED = """## Parameters that a model fixes

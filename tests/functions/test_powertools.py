@@ -67,6 +67,14 @@ def test_an_attempt_is_a_line_with_its_requests_id(
     assert "request_id" not in line
 
 
+def test_a_rejection_of_fanouts_own_is_a_warning(
+    capsys: pytest.CaptureFixture[str], service: str
+) -> None:
+    PowertoolsObserver(service).attempt(replace(ATTEMPT, outcome="failed", rejected="stop"))
+    line, _ = written(capsys)
+    assert (line["level"], line["rejected"]) == ("WARNING", "stop")
+
+
 def test_an_attempts_metrics_are_in_total_by_model_and_by_mode(
     capsys: pytest.CaptureFixture[str], service: str
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from fanout.transport.engine import Incoming, Outgoing, StreamedResponse
 from fanout.wire.http import WireResponse
@@ -149,3 +150,14 @@ def test_a_fallback_to_another_vendor_goes_on_with_the_conversation(app: InProce
         assert response.status == 200, (name, response.body)
         message = json.loads(response.body)["choices"][0]["message"]
         messages += next_turn(message)[1:]
+
+
+def test_a_member_of_a_race_that_fanout_itself_rejects_is_logged_with_the_field(
+    app: InProcess,
+) -> None:
+    app.observer.clear()
+    body = {"model": "anthropic, openai", "fastest_response": True, "messages": [U], "n": 2}
+    assert app.post(body).status == 200
+    rejected = {record.model: record.rejected for record in app.observer.attempts}
+    assert rejected["anthropic"] == "n"
+    assert rejected["openai"] is UNSET

@@ -13,7 +13,7 @@ from typing import Literal, Protocol, TypeAlias
 from msgspec import UNSET, Struct, field
 
 from ..config.deployment import Deployment
-from ..errors import FanoutError, ProviderError
+from ..errors import FanoutError, ProviderError, RequestError
 from ..schema.chat import Usage
 from ..schema.fanout import Mode
 from ..telemetry.observers import AttemptRecord
@@ -148,6 +148,7 @@ def record_end(
         usage=state.usage,
         dropped=state.dropped,
         skipped_events=(state.skipped and state.skipped.events) or UNSET,
+        rejected=(isinstance(error, RequestError) and error.param) or UNSET,
         cost_usd=cost_of(state.deployment, state.usage),
     )
 

@@ -21,6 +21,8 @@ class AttemptRecord(Struct, frozen=True):
     One call to one deployment, after its end. Times in milliseconds.
 
     `skipped_events` is the number of events of its stream that could not be read, if there are any.
+    `rejected` is the field of the request for which Fanout itself rejected it, without a call; in a
+    race, the client may not notice.
     """
 
     request_id: str
@@ -37,6 +39,7 @@ class AttemptRecord(Struct, frozen=True):
     dropped: tuple[str, ...] = ()
     cost_usd: float | None = None
     skipped_events: int | UnsetType = UNSET
+    rejected: str | UnsetType = UNSET
 
 
 class RequestRecord(Struct, frozen=True):
@@ -89,8 +92,8 @@ class JSONLinesObserver:
         self._write = write
 
     def attempt(self, record: AttemptRecord) -> None:
-        """Write one line."""
-        self._line("attempt", record)
+        """Write one line; a rejection of Fanout's own is a warning."""
+        self._line("attempt", record, warning=record.rejected is not UNSET)
 
     def request(self, record: RequestRecord) -> None:
         """Write one line."""
@@ -110,6 +113,8 @@ class JSONLinesObserver:
         }
         self._write(json.encode(entry).decode() + "\n")
 
-    def _line(self, event: str, record: AttemptRecord | RequestRecord) -> None:
-        line = json.encode(record).decode()
-        self._write(f'{{"event":"{event}",{line[1:]}\n')
+    def _line(
+        self, event: str, record: AttemptRecord | RequestRecord, *, warning: bool = False
+    ) -> None:
+        line, level = json.encode(record).decode(), '"level":"warning",' if warning else ""
+        self._write(f'{{"event":"{event}",{level}{line[1:]}\n')

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
+
 from fanout.telemetry.observers import AttemptRecord, JSONLinesObserver, NullObserver, RequestRecord
 
 ATTEMPT = AttemptRecord(
@@ -109,3 +111,13 @@ def test_the_null_observer_ignores_everything() -> None:
 
 def _fields() -> dict[str, Any]:
     return {name: getattr(REQUEST, name) for name in REQUEST.__struct_fields__}
+
+
+def test_a_rejection_of_fanouts_own_is_a_warning_that_names_the_field() -> None:
+    """In a race, the client gets another model's response and may not notice."""
+    record = msgspec.structs.replace(ATTEMPT, status=400, error="Unsupported", rejected="stop")
+    (line,) = lines(lambda observer: observer.attempt(record))
+    written = json.loads(line)
+    assert (written["level"], written["rejected"]) == ("warning", "stop")
+    (line,) = lines(lambda observer: observer.attempt(ATTEMPT))
+    assert json.loads(line).keys() & {"level", "rejected"} == set()
