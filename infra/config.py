@@ -54,12 +54,17 @@ class BedrockModel:
 
 @dataclass(frozen=True)
 class GatewayConfig:
-    """The config as JSON, which functions parse faster than YAML, and what it refers to."""
+    """
+    The config as JSON, which functions parse faster than YAML, and what it refers to.
+
+    `bedrock_models` are called with the function's own role, `roles` are assumed for others.
+    """
 
     text: str
     master_key: str
     other_keys: tuple[str, ...]
     bedrock_models: tuple[BedrockModel, ...]
+    roles: tuple[str, ...] = ()
 
 
 def read_config(path: Path, environment: Mapping[str, str]) -> GatewayConfig:
@@ -87,6 +92,7 @@ def read_config(path: Path, environment: Mapping[str, str]) -> GatewayConfig:
         master_key=master[1],
         other_keys=tuple(sorted(set(_keys(path, checked)) - {master[1]})),
         bedrock_models=tuple(dict.fromkeys(_bedrock(checked))),
+        roles=tuple(sorted({model["role"] for model in checked["models"] if model.get("role")})),
     )
 
 
@@ -177,7 +183,8 @@ def _reject_in_template(name: str, present: object) -> None:
 def _bedrock(checked: Mapping[str, Any]) -> Iterator[BedrockModel]:
     """Yield the models that are called with the function's role, not with a key."""
     for model in checked["models"]:
-        if model["auth"] == "aws" and model["provider"] == "bedrock":
+        is_own = model["auth"] == "aws" and not model.get("role")
+        if is_own and model["provider"] == "bedrock":
             region = re.search(r"//bedrock-runtime\.([a-z0-9-]+)\.", model["api_base"])
             is_local = region is None or region[1] == STACK_REGION
             yield BedrockModel(model["model"], None if is_local else str(region and region[1]))
