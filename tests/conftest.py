@@ -36,6 +36,6 @@ def provider() -> Iterator[Upstream]:
 
 @pytest.fixture
 def upstream(provider: Upstream) -> Upstream:
-    """The provider, with nothing scripted and nobody asked."""
+    """The provider, with nothing scripted and no requests yet."""
     provider.reset()
     return provider

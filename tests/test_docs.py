@@ -149,7 +149,7 @@ def test_every_decision_that_the_code_cites_is_there() -> None:
 
 
 @pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
-def test_a_decision_tells_why_what_and_what_comes_of_it(path: Path) -> None:
+def test_a_decision_has_its_context_decision_and_consequence(path: Path) -> None:
     parts = ["Context", "Decision", "Consequence"]
     assert HEADING.findall(path.read_text())[1:] == parts
     assert path.read_text().startswith(f"# {path.name[:4]}: ")

@@ -1,7 +1,7 @@
 """
-What is loaded on the way to the first answer: nothing heavy, no provider that is not named.
+Until the first response, nothing heavy is loaded, and no provider that is not named.
 
-The real command, `fanout serve`, answers one request and is stopped; then it tells its modules.
+The real command, `fanout serve`, answers one request and is stopped; then it lists its modules.
 """
 
 from __future__ import annotations

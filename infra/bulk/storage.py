@@ -78,7 +78,7 @@ class JobStorage(Construct):
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that tell functions where the storage is."""
+        """The variables that name the storage for functions."""
         return {
             "FANOUT_BUCKET": self.bucket.bucket_name,
             "FANOUT_FILE_DAYS": str(self._days),

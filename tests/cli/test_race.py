@@ -48,7 +48,7 @@ def test_the_fastest_response_is_printed_and_the_other_calls_are_closed(
     upstream.wait_disconnected("a")
 
 
-def test_the_lines_tell_the_race_while_it_runs(upstream: Upstream, config: Path) -> None:
+def test_the_lines_show_the_race_while_it_runs(upstream: Upstream, config: Path) -> None:
     seen = upstream.gate()
     upstream.script("a", stalls(role, say("I")))
     upstream.script("b", [role, wait(seen), say("fast"), stop])
@@ -163,7 +163,7 @@ def test_a_reader_that_has_seen_enough_is_no_fault_to_complain_of(
         assert process.wait(20) == 1
 
 
-def test_in_a_terminal_the_race_is_drawn(upstream: Upstream, config: Path) -> None:
+def test_in_a_terminal_the_race_is_shown(upstream: Upstream, config: Path) -> None:
     upstream.script("a", stalls())
     upstream.script("b", answers("fast\x1b[2J"))
     ours, theirs = pty.openpty()

@@ -185,7 +185,7 @@ class Counted(EnvironmentSecrets):
         return await super().values(secret)
 
 
-@pytest.mark.parametrize("given", ["first", "second", "third", "nobody's"])
+@pytest.mark.parametrize("given", ["first", "second", "third", "unknown"])
 def test_every_key_is_compared_whichever_fits(given: str) -> None:
     names = ["first", "second", "third"]
     source = Counted()
@@ -195,7 +195,7 @@ def test_every_key_is_compared_whichever_fits(given: str) -> None:
         try:
             return (await authenticator.authenticate(f"Bearer {given}")).name
         except Unauthorized:
-            return "nobody's"
+            return "unknown"
 
     assert asyncio.run(ask()) == given
     assert source.asked == names

@@ -157,7 +157,7 @@ def test_errors_of_the_request_have_no_retry_headers(server: RunningGateway) -> 
 
 @both_ways
 @pytest.mark.parametrize("mode", ["race", "all", "fallback"])
-def test_all_failed_tells_every_cause_and_their_status_if_they_agree(
+def test_all_failed_has_every_cause_and_their_status_if_they_agree(
     server: RunningGateway, upstream: Upstream, *, mode: str, stream: bool
 ) -> None:
     upstream.script("a", [refuse(429, "a is busy")])

@@ -70,7 +70,7 @@ def test_an_endless_stream_without_content_is_cancelled(
     assert response.error
     assert response.error["code"] == TOO_LARGE
     upstream.wait_disconnected("a")
-    assert len(upstream.calls_to("a")) == 1  # nobody pays twice for what is too much once
+    assert len(upstream.calls_to("a")) == 1  # one that is too large is not requested again
 
 
 def test_a_plain_response_from_an_endless_stream_is_cancelled(

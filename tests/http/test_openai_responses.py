@@ -14,7 +14,7 @@ from tests.support.provider_steps import answers, cut, opens, pause, refuse, rol
 from tests.support.scripted_provider import Upstream
 
 
-def test_each_choice_tells_its_model_usage_and_time(
+def test_each_choice_has_its_model_usage_and_time(
     client: openai.OpenAI, upstream: Upstream
 ) -> None:
     upstream.script("a", answers("from a"))
@@ -36,7 +36,7 @@ def test_each_choice_tells_its_model_usage_and_time(
     }
 
 
-def test_the_last_chunk_of_each_choice_tells_the_same(
+def test_the_last_chunk_of_each_choice_has_the_same(
     client: openai.OpenAI, upstream: Upstream
 ) -> None:
     upstream.script("a", answers("from a"))
@@ -67,7 +67,7 @@ def test_litellms_list_is_there_for_those_who_ask(
     assert [[one["model"] for one in row] for row in single] == [["a"], ["a"]]
 
 
-def test_the_headers_tell_the_mode_the_winner_and_the_request(
+def test_the_headers_have_the_mode_the_winner_and_the_request(
     client: openai.OpenAI, upstream: Upstream
 ) -> None:
     upstream.script("a", answers())

@@ -144,7 +144,7 @@ def test_every_file_is_shut_off_from_all_else(files: dict[str, Got]) -> None:
 
 def test_no_file_names_another_host(files: dict[str, Got]) -> None:
     found = {a for got in files.values() for a in re.findall(r"https?://[\w.-]+", got.text)}
-    assert found == {"http://www.w3.org"}  # the name of SVG, which nobody fetches
+    assert found == {"http://www.w3.org"}  # the name of SVG, which is never fetched
 
 
 @pytest.mark.parametrize(

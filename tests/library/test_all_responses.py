@@ -16,7 +16,7 @@ def models(*names: str) -> list[str]:
     return [f"openai/{name}" for name in names]
 
 
-def test_every_model_has_its_place_whoever_was_first(upstream: Upstream, call: Way) -> None:
+def test_every_model_has_its_place_whichever_was_first(upstream: Upstream, call: Way) -> None:
     upstream.script("a", answers("A", after=0.1))
     upstream.script("b", answers("B"))
     first, second = call(NAME, models("a", "b"), HI, **at(upstream))

@@ -80,7 +80,7 @@ def test_max_workers_must_be_a_whole_number_from_one(call: Way, limit: Any) -> N
             call(name, models, [], max_workers=limit)
 
 
-def test_an_iterator_is_drawn_only_as_calls_may_start(upstream: Upstream, call: Way) -> None:
+def test_an_iterator_is_read_only_as_calls_can_start(upstream: Upstream, call: Way) -> None:
     drawn = 0
     ahead: list[int] = []
 
@@ -100,7 +100,7 @@ def test_an_iterator_is_drawn_only_as_calls_may_start(upstream: Upstream, call: 
     assert max(ahead) <= 1  # of those asked all but one may be answered, and two be under way
 
 
-def test_an_iterator_is_drawn_in_its_owners_thread_and_may_make_calls_itself(
+def test_an_iterator_is_read_in_its_owners_thread_and_can_make_calls_itself(
     upstream: Upstream,
 ) -> None:
     upstream.script("m", [echo])
@@ -178,7 +178,7 @@ def test_a_timeout_under_either_name_is_each_answers_own(
     upstream.wait(lambda: any(one.disconnected_at for one in upstream.calls_to("m")))
 
 
-def test_num_retries_works_and_the_last_error_is_told(upstream: Upstream, call: Way) -> None:
+def test_num_retries_works_and_the_last_error_is_returned(upstream: Upstream, call: Way) -> None:
     limited = [refuse(429, "slow down", {"retry-after": "0"})]
     upstream.script("m", limited, limited, answers("third time"))
     found = call("batch_completion", "openai/m", [HI], num_retries=2, **at(upstream))
@@ -200,6 +200,6 @@ def test_streams_are_in_the_prompts_order_and_fail_when_they_are_read(
     assert second.status == 400
 
 
-def test_a_stream_that_nobody_reads_asks_nobody(upstream: Upstream, call: Way) -> None:
+def test_a_stream_that_is_never_read_sends_nothing(upstream: Upstream, call: Way) -> None:
     call("batch_completion", "openai/m", [HI] * 3, stream=True, **at(upstream))
     assert upstream.calls == []

@@ -20,9 +20,7 @@ def to(upstream: Upstream, model: str = "m", **params: Any) -> dict[str, Any]:
     return {"model": f"openai/{model}", **at(upstream), **params}
 
 
-def test_the_first_success_wins_and_the_others_are_hung_up_on(
-    upstream: Upstream, call: Way
-) -> None:
+def test_the_first_success_wins_and_the_others_are_cancelled(upstream: Upstream, call: Way) -> None:
     upstream.script("slow", stalls())
     upstream.script("fast", answers("F"))
     given = [to(upstream, "slow"), to(upstream, "fast")]
@@ -104,7 +102,7 @@ def test_all_of_them_answer_each_in_its_place(upstream: Upstream, call: Way) -> 
     assert second.status == 400
 
 
-def test_a_streamed_race_of_deployments_tells_the_callers_name(
+def test_a_streamed_race_of_deployments_has_the_name_that_was_requested(
     upstream: Upstream, call: Way
 ) -> None:
     upstream.script("slow", stalls())
@@ -130,6 +128,6 @@ def test_a_deployment_without_a_model_is_refused(call: Way, given: Any) -> None:
         call(RACE, deployments=given, messages=HI)
 
 
-def test_a_parameter_that_nobody_knows_is_refused_by_name(upstream: Upstream, call: Way) -> None:
+def test_an_unknown_parameter_is_rejected_by_name(upstream: Upstream, call: Way) -> None:
     with pytest.raises(RequestError, match="`apibase` is unknown"):
         call(RACE, deployments=[{"model": "openai/m", "apibase": "http://h"}], messages=HI)

@@ -72,7 +72,7 @@ def test_ctrl_c_closes_every_call_and_is_raised(
         process.communicate()
 
 
-def test_ctrl_c_while_an_iterator_is_drawn_closes_every_call(upstream: Upstream) -> None:
+def test_ctrl_c_while_an_iterator_is_read_closes_every_call(upstream: Upstream) -> None:
     upstream.script("a", stalls())
     body = """
         import time
@@ -115,7 +115,7 @@ def test_a_process_ends_at_once_and_quietly_whatever_it_left_open(
     assert (out, err, process.returncode) == ("end\n", "", 0)
 
 
-def test_a_process_that_was_forked_too_late_is_told_so(upstream: Upstream) -> None:
+def test_a_process_that_was_forked_too_late_gets_an_error(upstream: Upstream) -> None:
     upstream.script("b", answers("B"))
     body = """
         import os

@@ -95,7 +95,7 @@ def test_base_url_is_another_name_for_api_base(upstream: Upstream, call: Way) ->
     assert content(call("completion", "openai/m", HI, **options)) == "A"
 
 
-def test_a_missing_key_is_told_with_the_name_to_set(
+def test_a_missing_key_is_an_error_with_the_name_to_set(
     call: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("GROQ_API_KEY", raising=False)
@@ -150,8 +150,8 @@ def test_several_conversations_in_one_completion_are_one_answer_with_many_choice
     assert [choice.message.content for choice in found.choices] == ["A", "A"]
     assert found.usage.total_tokens == 24
     chunks = call.read("completion", "openai/m", [HI, says("Bye")], **at(upstream))
-    told = {(c.index, c.delta.content) for chunk in chunks for c in chunk.choices}
-    assert {(0, "A"), (1, "A")} <= told
+    texts = {(c.index, c.delta.content) for chunk in chunks for c in chunk.choices}
+    assert {(0, "A"), (1, "A")} <= texts
 
 
 def test_threads_may_call_at_the_same_time(upstream: Upstream) -> None:

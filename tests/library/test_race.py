@@ -18,14 +18,16 @@ def models(*names: str) -> list[str]:
     return [f"openai/{name}" for name in names]
 
 
-def test_the_first_answer_wins_and_not_the_first_listed(upstream: Upstream, call: Way) -> None:
+def test_the_first_response_wins_and_not_the_first_listed(upstream: Upstream, call: Way) -> None:
     upstream.script("slow", stalls())
     upstream.script("fast", answers("F"))
     found = call(NAME, models("slow", "fast"), HI, **at(upstream))
     assert (content(found), found.model) == ("F", "openai/fast")
 
 
-def test_the_losers_are_hung_up_on_and_nobody_waits_for_them(upstream: Upstream, call: Way) -> None:
+def test_the_losers_are_cancelled_and_the_winner_does_not_wait_for_them(
+    upstream: Upstream, call: Way
+) -> None:
     upstream.script("fast", answers("F", after=0.05))
     upstream.script("slow", stalls())
     upstream.script("mute", stalls(role))
@@ -48,7 +50,7 @@ def test_a_failure_is_skipped_wherever_it_is_listed(
     assert (content(found), found.model) == ("G", "openai/good")
 
 
-def test_when_all_fail_every_cause_is_told_in_the_callers_order(
+def test_when_all_fail_every_cause_is_reported_in_the_order_of_the_models(
     upstream: Upstream, call: Way
 ) -> None:
     upstream.script("a", [pause(0.1), refuse(500, "a is ill")])
@@ -139,7 +141,7 @@ def test_with_a_stagger_the_next_is_only_asked_when_it_is_time(
 # ---- what may be written ----
 
 
-def test_a_string_is_a_name_or_a_comma_list_and_never_letters(
+def test_a_string_is_a_name_or_a_comma_list_and_not_a_list_of_letters(
     upstream: Upstream, call: Way
 ) -> None:
     upstream.script("a", answers("A"))
@@ -164,7 +166,7 @@ def test_messages_that_are_none_are_refused(upstream: Upstream, call: Way, messa
     assert upstream.calls == []
 
 
-def test_a_name_that_tells_no_provider_is_refused_before_anything_is_paid_for(
+def test_a_name_without_a_known_provider_is_rejected_before_anything_is_sent(
     upstream: Upstream, call: Way
 ) -> None:
     upstream.script("a", answers("A"))

@@ -100,7 +100,7 @@ def test_leaving_an_async_stream_closes_it(upstream: Upstream) -> None:
     upstream.wait_disconnected("m")
 
 
-def test_a_stream_that_nobody_holds_any_more_is_closed(upstream: Upstream) -> None:
+def test_a_stream_without_references_is_closed(upstream: Upstream) -> None:
     upstream.script("m", [role, say("one"), hang])
     stream = fanout.completion("openai/m", HI, stream=True, **at(upstream))
     next(stream)
@@ -109,7 +109,7 @@ def test_a_stream_that_nobody_holds_any_more_is_closed(upstream: Upstream) -> No
     upstream.wait_disconnected("m")
 
 
-def test_closing_a_stream_that_was_never_opened_asks_nobody(upstream: Upstream) -> None:
+def test_closing_a_stream_that_was_never_opened_sends_nothing(upstream: Upstream) -> None:
     upstream.script("m", answers("A"))
     (stream,) = fanout.batch_completion("openai/m", [HI], stream=True, **at(upstream))
     stream.close()

@@ -35,7 +35,7 @@ from tests.support.wire_formats import OpenAI
 PROMPT, ANSWER, FILE = "zebra-prompt-4711", "walrus-answer-4711", "ocelot-file-4711"
 CALLER, PROVIDER, HEADER = "badger4711caller", "marmot4711provider", "ferret-header-4711"
 KEYS = (CALLER, PROVIDER)
-TOLD_TO_NOBODY = (*KEYS, PROMPT, HEADER, FILE)
+NEVER_SHOWN = (*KEYS, PROMPT, HEADER, FILE)
 
 TOOLS = [{"type": "function", "function": {"name": "f", "description": PROMPT}}]
 MESSAGES: list[dict[str, Any]] = [
@@ -184,7 +184,7 @@ def everything(
             ask(_form(purpose), HEADERS | {"content-type": form}, "/v1/files")
         broken = f"--B\r\n{HEADER}\r\r\n".encode()
         ask(broken, HEADERS | {"content-type": form}, "/v1/files")
-        requests = len(bodies) - 1  # of a file that was kept there is nothing to tell
+        requests = len(bodies) - 1  # storing a file logs nothing
         served.observer.wait_for_requests(requests)
     assert observer.observer.bugs == []
     out, err = capfd.readouterr()
@@ -208,10 +208,12 @@ def test_no_planted_marker_appears_where_it_should_not(
 ) -> None:
     bodies, heads, written = everything
     assert len(bodies) > len(SCRIPTS) * len(MODES)
-    assert [m for m in (*TOLD_TO_NOBODY, ANSWER) if m in written] == []  # logs, metrics, streams
-    assert [m for m in (*TOLD_TO_NOBODY, ANSWER) for head in heads if m in head] == []
+    assert [m for m in (*NEVER_SHOWN, ANSWER) if m in written] == []  # logs, metrics, streams
+    assert [m for m in (*NEVER_SHOWN, ANSWER) for head in heads if m in head] == []
     assert [m for m in (*KEYS, HEADER, FILE) for body in bodies if m in body] == []
     assert "10.0.0.1" not in "".join(bodies)
     own = bodies[: -len(WRONG) - 5]
-    assert [body for body in own if PROMPT in body] == []  # nobody's answer repeats a prompt
+    assert [
+        body for body in own if PROMPT in body
+    ] == []  # no response of Fanout's repeats a prompt
     assert sum(ANSWER in body for body in own) > len(own) / 3

@@ -52,14 +52,14 @@ class _ThreadsAtOnce(VirtualLoop):
     ) -> asyncio.Future[Any]:
         future = self.create_future()
         try:
-            tell = partial(_tell, future.set_result, func(*args))
+            settle = partial(_settle, future.set_result, func(*args))
         except Exception as error:  # noqa: BLE001 -- raised in the task that awaits it
-            tell = partial(_tell, future.set_exception, error)
-        self.call_later(self.seconds, tell, future)
+            settle = partial(_settle, future.set_exception, error)
+        self.call_later(self.seconds, settle, future)
         return future
 
 
-def _tell(set_: Callable[[Any], None], what: object, future: asyncio.Future[Any]) -> None:
+def _settle(set_: Callable[[Any], None], what: object, future: asyncio.Future[Any]) -> None:
     if not future.done():
         set_(what)
 

@@ -21,7 +21,7 @@ class WireFormat(Protocol):
 
     def whole(self, model: str, text: str) -> bytes: ...
 
-    def error(self, said: Mapping[str, Any]) -> bytes: ...
+    def error(self, fields: Mapping[str, Any]) -> bytes: ...
 
 
 class OpenAI:
@@ -43,9 +43,9 @@ class OpenAI:
         head = {"id": f"chatcmpl-{model}", "object": "chat.completion", "created": 1_700_000_000}
         return json.dumps({**head, "model": model, "choices": [choice], "usage": USAGE}).encode()
 
-    def error(self, said: Mapping[str, Any]) -> bytes:
+    def error(self, fields: Mapping[str, Any]) -> bytes:
         shape = {"message": "", "type": "server_error", "param": None, "code": None}
-        return json.dumps({"error": {**shape, **said}}).encode()
+        return json.dumps({"error": {**shape, **fields}}).encode()
 
     def _chunk(self, model: str, choices: list[Any], **more: Any) -> bytes:
         head = {"id": f"chatcmpl-{model}", "object": "chat.completion.chunk", "created": 1}
@@ -88,9 +88,9 @@ class Anthropic:
         why = {"stop_reason": "end_turn", "stop_sequence": None}
         return json.dumps({**message, "content": content, **why, "usage": usage}).encode()
 
-    def error(self, said: Mapping[str, Any]) -> bytes:
+    def error(self, fields: Mapping[str, Any]) -> bytes:
         shape = {"type": "api_error", "message": ""}
-        return json.dumps({"type": "error", "error": {**shape, **said}}).encode()
+        return json.dumps({"type": "error", "error": {**shape, **fields}}).encode()
 
     def _event(self, name: str, **fields: Any) -> bytes:
         data = json.dumps({"type": name, **fields}).encode()

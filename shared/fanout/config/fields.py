@@ -51,9 +51,9 @@ class Fields:
             inside = inside.replace("$", f"$.{dotted(path)}", 1) if at else f"`$.{dotted(path)}`"
             if index is not None:
                 inside = inside.replace(f"{dotted(path)}[0]", f"{dotted(path)}[{index}]", 1)
-            told = as_request_error(f"{fault} - at {inside}")
-            place = steps(told.param or "") or path
-            self.problems.append(Problem(place, str(told), remove=remove))
+            wrong = as_request_error(f"{fault} - at {inside}")
+            place = steps(wrong.param or "") or path
+            self.problems.append(Problem(place, str(wrong), remove=remove))
 
 
 def _is_list(kind: Any) -> bool:

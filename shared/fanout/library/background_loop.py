@@ -89,7 +89,7 @@ class _Job(Generic[T]):
 
     def _ended(self, task: asyncio.Task[T]) -> None:
         if not task.cancelled():
-            task.exception()  # whoever was interrupted does not ask for it
+            task.exception()  # or asyncio logs that it was never retrieved
         self._over.set()
         self._inbox.put(None)
 

@@ -142,7 +142,7 @@ class Call:
         return completion if self._parse_as is None else parsed(completion, self._parse_as)
 
     def identity(self, messages: object) -> dict[str, Any]:
-        """What tells a request from others in a checkpoint: the models, options and messages."""
+        """What distinguishes a request in a checkpoint: the models, options and messages."""
         sent = {name: value for name, value in self._body.items() if name not in NOT_SENT}
         return {
             **sent,

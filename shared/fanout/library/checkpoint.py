@@ -3,8 +3,8 @@
 
 The file has one JSON object a line: `{"key": …, "response": {…}}`. The key is a hash of the model,
 the messages and the options that are sent to the model, so one file may serve several calls, and
-a changed prompt is sent again. Failed calls are not stored. Equal prompts are told apart by the
-order in which they appear. A line that a crash cut off is removed, and its call is made again.
+a changed prompt is sent again. Failed calls are not stored. Equal prompts are distinguished by
+the order in which they appear. A line that a crash cut off is removed, and its call is made again.
 """
 
 from __future__ import annotations

@@ -165,6 +165,6 @@ def _is_object(annotation: Any) -> bool:
 
 @cache
 def _types_of(kind: type[JSONObject]) -> frozenset[Any]:
-    """The values of a kind's `type` field that tell it from others: `function`, `custom`."""
+    """The values of a kind's `type` field that distinguish it from others: `function`, `custom`."""
     field = kind.model_fields.get("type")
     return frozenset(get_args(field.annotation) if field else ())

@@ -3,8 +3,8 @@ Fanout's exceptions as OpenAI's, where the process has loaded OpenAI's SDK.
 
 `except openai.RateLimitError` then catches a `RateLimited`. Each raised error gets a class that
 derives from its own class and from the SDK's. Python matches `except` clauses by real base classes,
-so a virtual subclass would not do; and the SDK is never imported here, because whoever catches its
-errors has imported it.
+so a virtual subclass would not do. The SDK is never imported here: code that catches its errors has
+imported it.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def access_key(signer: AWSSigner) -> str:
 # ---- in the config ----
 
 
-def test_a_deployments_own_credentials_are_kept_and_shown_to_nobody() -> None:
+def test_a_deployments_own_credentials_are_kept_and_never_shown() -> None:
     found = deployment(NOVA, **PAIR, aws_session_token="own-token", aws_region_name="eu-west-1")
     login = found.additions.aws
     assert login is not None

@@ -27,7 +27,7 @@ perplexity/sonar          perplexity   sonar            https://api.perplexity.a
 
 
 @pytest.mark.parametrize("row", STRINGS.split("\n")[1:-1])
-def test_a_model_string_tells_the_provider_the_model_the_address_and_the_key(row: str) -> None:
+def test_a_model_string_has_the_provider_the_model_the_address_and_the_key(row: str) -> None:
     model, provider, theirs, base, key = row.split()
     found = deployment(model)
     assert (found.provider.name, found.target.model) == (provider, theirs)

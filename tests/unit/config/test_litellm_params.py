@@ -54,8 +54,8 @@ def test_a_model_for_another_api_is_a_problem(mode: str) -> None:
 
 
 def test_the_responses_api_is_rejected_with_the_name_to_write() -> None:
-    said = refusal(model_list=[entry("openai/responses/gpt-5-nano")])
-    assert "there is no Responses API here; write `openai/gpt-5-nano`" in said
+    message = refusal(model_list=[entry("openai/responses/gpt-5-nano")])
+    assert "there is no Responses API here; write `openai/gpt-5-nano`" in message
 
 
 # ---- parameters ----
@@ -88,11 +88,11 @@ def test_an_addition_that_no_call_may_have_is_a_problem(params: dict[str, Any], 
 def test_only_a_provider_with_organizations_takes_one() -> None:
     headers = deployment("openai/x", organization="org-1").additions.headers
     assert headers == {"openai-organization": "org-1"}
-    said = refusal(model_list=[entry("groq/x", organization="org-1")])
-    assert "`groq` has no organizations" in said
+    message = refusal(model_list=[entry("groq/x", organization="org-1")])
+    assert "`groq` has no organizations" in message
 
 
-def test_what_a_deployment_adds_is_shown_to_nobody() -> None:
+def test_what_a_deployment_adds_is_never_shown() -> None:
     found = deployment("openai/x", extra_headers={"x-key": "sk-secret"}, extra_body={"k": "sk-2"})
     assert "sk-" not in repr(found)
 

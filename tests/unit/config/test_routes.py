@@ -63,9 +63,9 @@ def test_a_star_in_fallbacks_stands_for_every_model() -> None:
     ],
 )
 def test_a_name_that_does_not_exist_is_a_problem_with_its_place(settings: Any, place: str) -> None:
-    said = refusal(model_list=ABC, router_settings=settings)
-    assert place in said
-    assert "names `x`, which is not in `model_list`" in said
+    message = refusal(model_list=ABC, router_settings=settings)
+    assert place in message
+    assert "names `x`, which is not in `model_list`" in message
 
 
 # ---- aliases ----

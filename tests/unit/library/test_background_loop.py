@@ -40,7 +40,7 @@ def test_a_coroutine_runs_to_its_value_or_its_error() -> None:
         BackgroundLoop().run(error())
 
 
-def test_items_are_drawn_in_the_callers_thread_as_they_are_asked_for() -> None:
+def test_items_are_read_in_the_callers_thread_as_they_are_needed() -> None:
     threads = []
 
     def items() -> Iterator[int]:
@@ -111,7 +111,7 @@ def test_an_interrupt_in_the_moment_of_the_answer_is_raised_and_not_waited_out()
         sys.setprofile(None)
 
 
-def test_what_an_interrupted_coroutine_fails_with_is_nobodys_to_hear() -> None:
+def test_the_error_of_an_interrupted_coroutine_is_not_reported() -> None:
     def items() -> Iterator[int]:
         raise KeyboardInterrupt
         yield 1

@@ -76,7 +76,7 @@ def test_the_parts_are_pydantic_models_of_their_own() -> None:
     assert (call.function.name, call.function.arguments) == ("f", "{}")
 
 
-def test_a_custom_tool_call_is_told_from_a_function_call_by_its_type() -> None:
+def test_a_custom_tool_call_differs_from_a_function_call_by_its_type() -> None:
     custom = {"id": "c", "type": "custom", "custom": {"name": "sql", "input": "select 1"}}
     message = Message.model_validate({"role": "assistant", "tool_calls": [CALL, custom]})
     assert [type(call) for call in message.tool_calls or []] == [ToolCall, CustomToolCall]

@@ -15,7 +15,7 @@ from ..gemini.errors import explain as explain_google
 
 
 class _Head(Struct, frozen=True):
-    """What tells the two apart: Anthropic's has a `type`, Google's a `code` inside `error`."""
+    """What distinguishes the two: Anthropic's has a `type`, Google's a `code` inside `error`."""
 
     type: str | None = None
     error: _Code | None = None
