@@ -38,8 +38,8 @@ run: install  ## serve the gateway with a small real model on 127.0.0.1:4000 (PO
 demo: install  ## run each strategy once on that model, through the OpenAI SDK; prints a table
 	@$(BIN)/python scripts/demo.py
 
-clients: install  ## run LangChain, llm and Node's OpenAI SDK against that model; downloads them first
-	@$(BIN)/python scripts/clients.py
+clients: install  ## run SDKs and frameworks against strict upstreams; downloads them; writes docs/clients.md
+	@$(BIN)/python -m scripts.clients
 
 check: install install-infra  ## check format, lint and types, and the stack against AWS's rules
 	$(BIN)/ruff format --check .

@@ -39,7 +39,8 @@ KNOWN: dict[str, dict[str, set[str]]] = {
     "openai": {
         "assistant": {"content", "refusal", "name", "audio", "tool_calls", "function_call"},
         "user": {"content", "name"},
-        "tool": {"content", "tool_call_id"},
+        # `name` is in OpenAI's own examples: github.com/openai/openai-cookbook, 2024
+        "tool": {"content", "name", "tool_call_id"},
     },
     # github.com/groq/groq-python: types/chat/chat_completion_assistant_message_param.py
     "groq": {"assistant": {"content", "name", "tool_calls", "function_call", "reasoning"}},

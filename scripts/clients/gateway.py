@@ -1,0 +1,45 @@
+"""The gateway as a process, with the stub upstreams as its models."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.faults.gateway_process import gateway
+
+OPENAI_MODELS = {"gpt": "gpt-4o"} | {
+    name: name for name in ("slow", "broken", "failing", "endless")
+}
+"""Model names of clients, and the models of the OpenAI-shaped stub."""
+
+
+def config(upstream: str) -> dict[str, Any]:
+    """
+    Return the gateway's config.
+
+    It retries nothing, so that two calls to one upstream are two requests of a client.
+    """
+    models = {name: (f"openai/{model}", f"{upstream}/v1") for name, model in OPENAI_MODELS.items()}
+    models["claude"] = ("anthropic/claude-sonnet-4-5", upstream)
+    models["gemini"] = ("gemini/gemini-3-pro-preview", upstream)
+    entries = [
+        {
+            "model_name": name,
+            "litellm_params": {"model": model, "api_base": base, "api_key": "sk-stub"},
+        }
+        for name, (model, base) in models.items()
+    ]
+    return {"model_list": entries, "router_settings": {"num_retries": 0}}
+
+
+@contextmanager
+def serve_gateway(upstream: str) -> Iterator[str]:
+    """Run the gateway for the block; yield its base URL."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        gateway(config(upstream), Path(folder), quiet=True) as served,
+    ):
+        yield f"{served.url}/v1"

