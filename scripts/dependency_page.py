@@ -25,10 +25,13 @@ DIRECT: dict[str, tuple[str, str]] = {
     "httptools": ("uvicorn's fast HTTP parser", "uvicorn uses its slow parser, h11"),
     "httpx2": (
         "`general_settings.http_client: httpx`, and tests",
-        "no `http_client: httpx`, no `FanoutTransport`; the server works",
+        "no `http_client: httpx`, no `http_client=` or `FanoutTransport` in Python; the rest works",
     ),
     "msgspec": ("JSON, and validation of every field", "nothing works"),
-    "pydantic": ("the types of the Python functions", "no Python functions; the server works"),
+    "pydantic": (
+        "the types of the Python functions, and the events of jobs on AWS",
+        "no Python functions, no jobs on AWS; the server works",
+    ),
     "pyqwest": ("the HTTP engine", "no calls to providers"),
     "python-multipart": ("uploading the files of jobs", "no `/v1/files`"),
     "pyyaml": ("configs in YAML", "configs must be JSON"),
@@ -36,10 +39,13 @@ DIRECT: dict[str, tuple[str, str]] = {
     "tqdm": ("`batch_completion(progress=True)`", "no progress bar"),
     "uvicorn": ("the HTTP server", "no server; the Python functions work"),
     "uvloop": ("a fast event loop (not on Windows)", "the slower standard event loop"),
-    "aws-lambda-powertools": ("logs and metrics on AWS", "the functions on AWS do not start"),
+    "aws-lambda-powertools": (
+        "logs, metrics and the parser of events on AWS",
+        "the functions on AWS do not start",
+    ),
     "boto3": (
-        "`fanout keys`; profiles and SSO for Bedrock",
-        "`fanout keys` reports what to install",
+        "`fanout keys`, `fanout batch --stack`; profiles and SSO for Bedrock",
+        "these report what to install",
     ),
     "google-auth": (
         "access tokens for Vertex AI",
