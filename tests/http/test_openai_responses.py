@@ -26,7 +26,7 @@ def test_each_choice_has_its_model_usage_and_time(
     good, bad = (choice.to_dict() for choice in answer.choices)
     assert (good["model"], good["usage"]) == ("a", USAGE)
     assert isinstance(good["latency_ms"], float)
-    assert bad["finish_reason"] == "error"
+    assert (bad["finish_reason"], bad["message"]["refusal"]) == ("stop", "`b`: b is busy")
     assert (bad["model"], bad["usage"]) == ("b", None)
     assert bad["error"] == {
         "message": "`b`: b is busy",
@@ -46,7 +46,7 @@ def test_the_last_chunk_of_each_choice_has_the_same(
     assert last[0].to_dict()["usage"] == USAGE
     assert (last[0].finish_reason, last[0].to_dict()["model"]) == ("stop", "a")
     failed: Any = last[1].to_dict()
-    assert failed["finish_reason"] == "error"
+    assert (failed["finish_reason"], failed["delta"]) == ("stop", {"refusal": "`b`: b is busy"})
     assert failed["error"]["code"] == "rate_limit_exceeded"
     assert len({(chunk.id, chunk.created) for chunk in chunks}) == 1
 

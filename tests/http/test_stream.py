@@ -182,7 +182,7 @@ def test_one_of_several_streams_that_fails_ends_only_its_own_choice(
     connection = server.send({"model": "a, b", "messages": HI, "stream": True})
     try:
         with connection.getresponse() as response:
-            while b'"finish_reason":"error"' not in response.readline():
+            while b'"error":{' not in response.readline():
                 pass
             broken.open()
             rest = response.read()

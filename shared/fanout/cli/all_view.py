@@ -64,8 +64,9 @@ def apply_chunk(
     """Add a chunk to its model's output; `done` is called when an output is complete."""
     for choice in chunk["choices"]:
         output = outputs[choice.get("index", 0)]
-        output.text += content_of(choice["delta"])
         last: Any = choice
+        if not last.get("error"):  # else its refusal is the error
+            output.text += content_of(choice["delta"])
         if not last.get("finish_reason"):
             continue
         output.model = last["model"]

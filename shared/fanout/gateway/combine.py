@@ -12,9 +12,6 @@ from ..schema.chat import ChatCompletion
 from ..schema.error import error_object
 from ..schema.fanout import FanOutRequest
 
-ERROR = "error"
-"""The `finish_reason` of a choice whose model failed."""
-
 
 class CellResult(Struct, frozen=True):
     """The response or error of one conversation and model; `elapsed` in s, `cost` in US dollars."""
@@ -77,11 +74,18 @@ def _choices(cell: CellResult, index: int, width: int) -> list[dict[str, Any]]:
 
 
 def failed_choice(cell: CellResult, index: int) -> dict[str, Any]:
-    """The choice of a model that failed: an empty message and the error."""
+    """
+    The choice of a model that failed: no content, the cause as `refusal`, and the error.
+
+    OpenAI has no finish reason for a failure, and typed clients reject a whole response that has
+    another than OpenAI's five. (`length` and `content_filter` make its SDKs' `parse` raise.)
+    """
+    cause = cell.error_object or {}
+    message = {"role": "assistant", "content": None, "refusal": cause.get("message")}
     return {
         "index": index,
-        "message": {"role": "assistant", "content": None, "refusal": None},
-        "finish_reason": ERROR,
+        "message": message,
+        "finish_reason": "stop",
         "logprobs": None,
         "usage": None,
         "error": cell.error_object,

@@ -214,7 +214,7 @@ class Gateway:
             head: list[ChatChunk] = []
             async for chunk in chunks:
                 head.append(chunk)
-                if has_content(chunk):
+                if has_content(chunk) and "error" not in chunk["choices"][0]:
                     break
             if len(interleave.causes) == len(grid):
                 raise AllFailed(interleave.causes)

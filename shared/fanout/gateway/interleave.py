@@ -14,7 +14,10 @@ from ..errors import Cause, detail_of
 from ..schema.chat import ChatChunk
 from ..schema.error import error_object
 from ..schema.fanout import FanOutRequest
-from .combine import ERROR, sum_usage
+from .combine import sum_usage
+
+_FIRST = {"role": "assistant", "content": ""}
+_BARE = frozenset({"index", "delta", "finish_reason", "logprobs"})
 
 
 async def with_model_name(
@@ -29,8 +32,10 @@ class Interleave:
     """
     Merges the chunks of all cells.
 
+    First there is one chunk for each choice, in order of index, with its role: SDKs expect that
+    choices begin in this order, and none after another has ended. No later chunk has a role.
     A cell's last chunk is sent after the cell has ended, with `model`, `usage`, `latency_ms` and
-    `cost_usd`. The last chunk of a failed cell has `finish_reason: "error"` and `error`.
+    `cost_usd`. The last chunk of a failed cell also has `refusal`, the cause, and `error`.
     """
 
     def __init__(
@@ -51,7 +56,7 @@ class Interleave:
         self._started = clock()
         self._models = [", ".join(models) for models in cells]
         self._usage: list[Any] = [None] * len(cells)
-        self._last: list[list[dict[str, Any]]] = [[] for _ in cells]
+        self._last: list[dict[int, dict[str, Any]]] = [{} for _ in cells]
         self._causes: dict[int, Cause] = {}
 
     @property
@@ -63,49 +68,74 @@ class Interleave:
         self, items: AsyncIterator[tuple[int, tuple[str, ChatChunk]] | Ended]
     ) -> AsyncIterator[ChatChunk]:
         """The merged chunks; the last has the summed usage, if the client asked for usage."""
+        has_begun = False
         async for item in items:
-            if isinstance(item, Ended):
-                for last_chunk in self._last_chunks(item):
-                    yield last_chunk
-                continue
-            index, (model, chunk) = item
-            self._models[index] = model
-            self._usage[index] = chunk.get("usage") or self._usage[index]
-            if choices := self._renumber(index, chunk):
-                yield self._chunk(model, choices)
+            for chunk in self._chunks_of(item):
+                if not has_begun:
+                    has_begun = True
+                    for first_chunk in self._first_chunks():
+                        yield first_chunk
+                yield chunk
         if self._request.include_usage:
             fanout = {"mode": self._request.mode}
             name = ", ".join(self._request.models)
             yield self._chunk(name, [], usage=sum_usage(self._usage), fanout=fanout)
+
+    def _chunks_of(self, item: tuple[int, tuple[str, ChatChunk]] | Ended) -> list[ChatChunk]:
+        if isinstance(item, Ended):
+            return self._last_chunks(item)
+        index, (model, chunk) = item
+        self._models[index] = model
+        self._usage[index] = chunk.get("usage") or self._usage[index]
+        choices = self._renumber(index, chunk)
+        return [self._chunk(model, choices)] if choices else []
+
+    def _first_chunks(self) -> list[ChatChunk]:
+        """One chunk for each choice, with its role and no content."""
+        return [
+            self._chunk(model, [{"index": number, "delta": _FIRST, "finish_reason": None}])
+            for index, model in enumerate(self._models)
+            for number in self._numbers(index)
+        ]
+
+    def _numbers(self, index: int) -> range:
+        """The indexes of a cell's choices."""
+        return range(index * self._width, (index + 1) * self._width)
 
     def _renumber(self, index: int, chunk: ChatChunk) -> list[dict[str, Any]]:
         """The chunk's choices with their new indexes; the last of a choice is kept for later."""
         renumbered = []
         for choice in chunk["choices"]:
             number = index * self._width + choice.get("index", 0)
-            moved: dict[str, Any] = {**choice, "index": number}
+            given: Any = choice["delta"]
+            delta = {name: value for name, value in given.items() if name != "role"}
+            moved: dict[str, Any] = {**choice, "index": number, "delta": delta}
             if choice.get("finish_reason"):
-                self._last[index].append(moved)
+                self._last[index][number] = moved
+            elif len(delta) < len(given) and not any(delta.values()) and _is_bare(moved):
+                continue  # only the role, which the client has
             else:
                 renumbered.append(moved)
         return renumbered
 
     def _last_chunks(self, end: Ended) -> list[ChatChunk]:
+        """A chunk with the end of each choice that has begun; a failed cell's have the error."""
         model = self._models[end.index]
         latency = round((self._clock() - self._started) * 1000, 1)
         usage, cost = self._usage[end.index], self._cost(end.index)
         extra = {"model": model, "usage": usage, "latency_ms": latency, "cost_usd": cost}
-        if end.error is None:
-            return [self._chunk(model, [{**c, **extra}]) for c in self._last[end.index]]
-        self._causes[end.index] = Cause(model, end.error)
-        choice = {
-            "index": end.index * self._width,
-            "delta": {},
-            "finish_reason": ERROR,
-            "error": error_object(detail_of(end.error)),
-            **extra,
-        }
-        return [self._chunk(model, [choice])]
+        delta: dict[str, Any] = {}
+        if end.error is not None:
+            self._causes[end.index] = Cause(model, end.error)
+            extra["error"] = error_object(detail_of(end.error))
+            delta["refusal"] = detail_of(end.error).message
+        found = {} if end.error else self._last[end.index]
+        numbers = sorted({*self._numbers(end.index), *found})
+        missing = {"delta": delta, "finish_reason": "stop"}
+        return [
+            self._chunk(model, [{**(found.get(number) or {"index": number, **missing}), **extra}])
+            for number in numbers
+        ]
 
     def _chunk(self, model: str, choices: list[dict[str, Any]], **more: Any) -> ChatChunk:
         chunk: Any = {**self._head, "model": model, "choices": choices}
@@ -113,3 +143,8 @@ class Interleave:
             chunk["usage"] = None
         complete: ChatChunk = chunk | more
         return complete
+
+
+def _is_bare(choice: dict[str, Any]) -> bool:
+    """Whether a choice has nothing besides its delta."""
+    return choice.keys() <= _BARE and not choice.get("logprobs")

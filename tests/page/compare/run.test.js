@@ -105,7 +105,10 @@ test("a model that fails does not affect the others", () => {
   const error = { message: "no", code: "provider_timeout" };
   applyChunk(
     run.requests[0],
-    { model: "b", choices: [{ index: 1, delta: {}, finish_reason: "error", error }] },
+    {
+      model: "b",
+      choices: [{ index: 1, delta: { refusal: "no" }, finish_reason: "stop", error }],
+    },
     7,
   );
   assert.deepEqual(
@@ -113,6 +116,7 @@ test("a model that fails does not affect the others", () => {
     ["running", "failed"],
   );
   assert.equal(run.legs[1].error.code, "provider_timeout");
+  assert.equal(run.legs[1].text, "");
 });
 
 test("when all models fail, each leg has its own cause", () => {

@@ -60,8 +60,8 @@ def test_a_failed_cell_is_a_choice_with_its_error_and_an_empty_message() -> None
     body = combined_response([good("a", "A"), bad("b")], parsed("a, b"))
     assert body["choices"][1] == {
         "index": 1,
-        "message": {"role": "assistant", "content": None, "refusal": None},
-        "finish_reason": "error",
+        "message": {"role": "assistant", "content": None, "refusal": "`b`: no"},
+        "finish_reason": "stop",
         "logprobs": None,
         "usage": None,
         "error": {"message": "`b`: no", "type": "a_type", "param": "p", "code": "c"},

@@ -54,7 +54,8 @@ def test_a_late_model_does_not_affect_the_responses_in_time() -> None:
         harness = Harness(a=answers("A", after=1.0), b=stalls())
         answer = await harness.ask("a, b", timeout=5)
         first, late = answer["choices"]
-        assert (first["message"]["content"], late["finish_reason"]) == ("A", "error")
+        assert (first["message"]["content"], late["finish_reason"]) == ("A", "stop")
+        assert late["message"]["refusal"] == late["error"]["message"]
         assert late["error"]["code"] == "deadline_exceeded"
         assert (now(), harness.engine.open) == (5.0, [])
 

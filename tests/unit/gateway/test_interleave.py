@@ -10,6 +10,7 @@ from fanout.schema.fanout import parse_request
 from tests.support.virtual_clock import run
 
 HI = [{"role": "user", "content": "Hi"}]
+FIRST = {"role": "assistant", "content": ""}
 USAGE = {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6}
 
 
@@ -32,7 +33,11 @@ def usage() -> Any:
 
 
 def interleaved(model: str, items: Sequence[Any], **body: Any) -> tuple[list[Any], Interleave]:
-    """The chunks made of the items; the clock advances by half a second at each call."""
+    """
+    The chunks made of the items, without the first ones, which have the choices' roles, in order.
+
+    The clock advances by half a second at each call.
+    """
     request = parse_request({"model": model, "messages": HI, "stream": True, **body})
     ticks = iter(range(100))
     cells = [(name,) for name in request.models]
@@ -45,7 +50,20 @@ def interleaved(model: str, items: Sequence[Any], **body: Any) -> tuple[list[Any
     async def main() -> list[Any]:
         return [chunk async for chunk in interleave.chunks(source())]
 
-    return run(main()), interleave
+    chunks = run(main())
+    if not chunks:
+        return [], interleave
+    count = len(cells) * (request.conversations[0].n or 1)
+    begun = [(chunk["model"], *chunk["choices"]) for chunk in chunks[:count]]
+    assert begun == [
+        (name, {"index": index, "delta": FIRST, "finish_reason": None})
+        for index, name in enumerate(
+            model for model in request.models for _ in range(count // len(cells))
+        )
+    ]
+    roles = [one["delta"].get("role") for chunk in chunks[count:] for one in chunk["choices"]]
+    assert not any(roles)
+    return chunks[count:], interleave
 
 
 def test_chunks_stay_in_order_with_the_index_of_their_cell_and_one_id() -> None:
@@ -92,10 +110,40 @@ def test_a_cell_that_fails_ends_with_its_error_also_after_some_content() -> None
     chunks, interleave = interleaved(
         "a, b", [(1, ("b", choice_chunk("half"))), Ended(1, error), Ended(0)]
     )
-    (last,) = chunks[-1]["choices"]
-    assert (last["index"], last["finish_reason"], last["delta"]) == (1, "error", {})
+    (last,) = chunks[1]["choices"]
+    assert (last["index"], last["finish_reason"], last["delta"]) == (
+        1,
+        "stop",
+        {"refusal": "`b`: no"},
+    )
     assert last["error"]["message"] == "`b`: no"
     assert [(cause.model, cause.error) for cause in interleave.causes] == [("b", error)]
+
+
+def test_roles_of_the_models_and_choices_without_an_end_are_completed() -> None:
+    """A client that got a role for each choice waits for each one's finish reason."""
+    role = choice_chunk("")
+    role["choices"][0]["delta"]["role"] = "assistant"
+    half = choice_chunk("b")
+    half["choices"][0]["delta"]["role"] = "assistant"
+    items = [
+        (1, ("b", role)),
+        (1, ("b", half)),
+        (1, ("b", finish(0, "length"))),
+        Ended(1),
+        Ended(0),
+    ]
+    chunks, _ = interleaved("a, b", items, n=2)
+    found = [
+        (one["index"], one["delta"], one["finish_reason"]) for c in chunks for one in c["choices"]
+    ]
+    assert found == [
+        (2, {"content": "b"}, None),
+        (2, {}, "length"),
+        (3, {}, "stop"),
+        (0, {}, "stop"),
+        (1, {}, "stop"),
+    ]
 
 
 def test_causes_are_in_call_order_whichever_failed_first() -> None:

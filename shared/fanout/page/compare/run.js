@@ -161,7 +161,7 @@ function winningLeg(request, model, ms) {
 
 /** @param {Leg} leg @param {any} choice @param {number} ms */
 function applyChoice(leg, choice, ms) {
-  const delta = choice.delta ?? {};
+  const delta = choice.error ? {} : (choice.delta ?? {}); // a failed one's refusal is its error
   const content = delta.content ?? delta.refusal ?? "";
   const reasoning = delta.reasoning ?? delta.reasoning_content ?? "";
   const toolCalls = delta.tool_calls ? JSON.stringify(delta.tool_calls) : "";
