@@ -10,6 +10,12 @@ from .chat import ChatChunk, ChatCompletion
 # Fields of a chunk that are not copied into the response. `choices` and `usage` are collected.
 _CHUNK_ONLY = frozenset({"object", "choices", "usage", "obfuscation"})
 
+# What all chunks of a stream have in common.
+_HEAD = frozenset({"id", "created", "model"})
+
+# Texts inside a delta that are never sent in pieces; of all others, the pieces are joined.
+_WHOLE_TEXTS = frozenset({"format", "id", "index", "name", "object", "role", "type"})
+
 # Bytes of memory for a text besides its characters: the Python object and its entry in a list.
 _OVERHEAD = 64
 
@@ -31,7 +37,9 @@ class ChunkAccumulator:
         """Add the next chunk."""
         for name, value in chunk.items():
             if name not in _CHUNK_ONLY and value is not None:
-                self._top.setdefault(name, value)
+                if name in _HEAD and name in self._top:
+                    continue  # the first counts
+                self._top[name] = value
         if usage := chunk.get("usage"):
             self._usage = usage
         for choice in chunk["choices"]:
@@ -73,7 +81,6 @@ def _memory_size(choice: Any) -> int:
 
 class _Choice:
     def __init__(self) -> None:
-        self._texts: dict[str, list[str]] = {}
         self._calls: dict[int, dict[str, Any]] = {}
         self._logprobs: dict[str, list[Any]] = {}
         self._rest: dict[str, Any] = {}
@@ -81,7 +88,11 @@ class _Choice:
 
     def add(self, choice: Any) -> None:
         for name, value in choice["delta"].items():
-            self._add_delta(name, value)
+            if name == "tool_calls":
+                for part in value or ():
+                    self._add_call(part)
+            elif value is not None and name != "role":
+                self._message[name] = _join(name, self._message.get(name), value)
         for name, value in (choice.get("logprobs") or {}).items():
             if value:
                 self._logprobs.setdefault(name, []).extend(value)
@@ -89,37 +100,20 @@ class _Choice:
             if name not in {"delta", "index", "logprobs"} and value is not None:
                 self._rest[name] = value
 
-    def _add_delta(self, name: str, value: Any) -> None:
-        if name == "tool_calls":
-            for part in value or ():
-                self._add_call(part)
-        elif isinstance(value, list):
-            self._message.setdefault(name, []).extend(value)
-        elif isinstance(value, str) and name != "role":
-            self._texts.setdefault(name, []).append(value)
-        elif value is not None and name != "role":
-            self._message.setdefault(name, value)
-
     def _add_call(self, part: dict[str, Any]) -> None:
-        index = part.get("index", 0)
-        call = self._calls.setdefault(index, {"function": {"arguments": []}})
+        call = self._calls.setdefault(part.get("index", 0), {})
         for name, value in part.items():
-            if name == "function":
-                if value.get("name"):
-                    call["function"]["name"] = value["name"]
-                if value.get("arguments"):
-                    call["function"]["arguments"].append(value["arguments"])
-            elif name != "index" and value is not None:
-                call[name] = value
+            if name != "index" and value is not None:
+                call[name] = _join(name, call.get(name), value)
 
     def choice(self, index: int) -> dict[str, Any]:
-        texts = {name: "".join(parts) for name, parts in self._texts.items()}
-        content = texts.pop("content", "") or None
-        message = {"role": "assistant", "content": content, **self._message}
-        message |= {name: text for name, text in texts.items() if text}
+        fields = {name: _whole(value) for name, value in self._message.items()}
+        content = fields.pop("content", None) or None
+        message = {"role": "assistant", "content": content}
+        message |= {name: value for name, value in fields.items() if value != ""}
         if self._calls:
             message["tool_calls"] = [_tool_call(self._calls[i]) for i in sorted(self._calls)]
-        elif content is None and not texts.get("refusal"):
+        elif content is None and not message.get("refusal"):
             message["content"] = ""
         choice = {"index": index, "message": message, "finish_reason": None, **self._rest}
         if self._logprobs:
@@ -128,10 +122,56 @@ class _Choice:
 
 
 def _tool_call(call: dict[str, Any]) -> dict[str, Any]:
-    function = call["function"]
-    rest = {name: value for name, value in call.items() if name != "function"}
-    return {
-        "type": "function",
-        **rest,
-        "function": {**function, "arguments": "".join(function["arguments"])},
-    }
+    whole: dict[str, Any] = {"type": "function", **_whole(call)}
+    if whole["type"] == "function":
+        whole["function"] = {"arguments": "", **whole.get("function", {})}
+    return whole
+
+
+class _Pieces(list[str]):
+    """The pieces of a text, joined only at the end: O(n) for long texts."""
+
+
+def _join(name: str, old: Any, new: Any) -> Any:
+    """
+    The values of a field in two pieces as one, as OpenAI's SDKs do: texts and objects are joined.
+
+    Elements of lists with the same `index` are pieces of one. `old` is ours, and changed.
+    """
+    if isinstance(new, str) and name not in _WHOLE_TEXTS:
+        pieces = old if isinstance(old, _Pieces) else _Pieces()
+        pieces.append(new)
+        return pieces
+    if isinstance(new, dict):
+        joined = old if isinstance(old, dict) else {}
+        for key, value in new.items():
+            if value is not None:
+                joined[key] = _join(key, joined.get(key), value)
+        return joined
+    if isinstance(new, list):
+        found = old if isinstance(old, list) and not isinstance(old, _Pieces) else []
+        for element in new:
+            _add_element(found, element)
+        return found
+    return new
+
+
+def _add_element(found: list[Any], element: Any) -> None:
+    index = element.get("index") if isinstance(element, dict) else None
+    if isinstance(index, int):
+        for known in found:
+            if isinstance(known, dict) and known.get("index") == index:
+                _join("", known, element)
+                return
+    found.append(_join("", None, element) if isinstance(element, dict | list) else element)
+
+
+def _whole(value: Any) -> Any:
+    """A joined value with its texts in one."""
+    if isinstance(value, _Pieces):
+        return "".join(value)
+    if isinstance(value, dict):
+        return {name: _whole(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    return value
