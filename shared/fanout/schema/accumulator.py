@@ -94,7 +94,7 @@ class _Choice:
             elif value is not None and name != "role":
                 self._message[name] = _join(name, self._message.get(name), value)
         for name, value in (choice.get("logprobs") or {}).items():
-            if value:
+            if value and isinstance(value, list):
                 self._logprobs.setdefault(name, []).extend(value)
         for name, value in choice.items():
             if name not in {"delta", "index", "logprobs"} and value is not None:

@@ -73,15 +73,19 @@ _DELTAS_BY_FIELD = {
 }
 
 
+def _kind_of_part(raw: Raw) -> str:
+    return json.decode_part(raw, Kind).type or ""
+
+
 def _guess(raw: Raw, by_field: Mapping[str, str]) -> str:
     """The type of an object whose `type` cannot be read; empty if its fields do not show it."""
-    fields = json.decode_tolerant(raw, dict[str, Any])
+    fields = json.decode_part(raw, dict[str, Any])
     return next((kind for name, kind in by_field.items() if name in fields), "")
 
 
 def read_block(raw: Raw) -> Block | None:
     """A content block; `None` for a type that no request of ours asks for."""
-    kind = _BLOCKS.get(kind_of(raw) or _guess(raw, _BLOCKS_BY_FIELD))
+    kind = _BLOCKS.get(_kind_of_part(raw) or _guess(raw, _BLOCKS_BY_FIELD))
     return None if kind is None else json.decode_tolerant(raw, kind)
 
 
@@ -210,11 +214,11 @@ _DELTAS: dict[str, type[Delta]] = {
 
 def read_delta(raw: Raw) -> Delta | None:
     """A piece of a block; `None` for citations and other types that OpenAI's API does not have."""
-    delta = _DELTAS.get(kind_of(raw) or _guess(raw, _DELTAS_BY_FIELD))
+    delta = _DELTAS.get(_kind_of_part(raw) or _guess(raw, _DELTAS_BY_FIELD))
     return None if delta is None else json.decode_tolerant(raw, delta)
 
 
-def kind_of(data: bytes | Raw) -> str:
+def kind_of(data: bytes) -> str:
     """The `type`, which every object of this API has; empty if it cannot be read."""
     return json.decode_tolerant(data, Kind).type or ""
 

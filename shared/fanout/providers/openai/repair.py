@@ -127,7 +127,7 @@ def _join_content(message: dict[str, Any], fixed: dict[str, Any]) -> None:
     thoughts = [part.get("thinking") for part in found if part.get("type") == "thinking"]
     if thinking := _text(thoughts):
         fixed["reasoning_content"] = (fixed.get("reasoning_content") or "") + thinking
-    others = [part for part in found if "text" not in part and part.get("type") not in _WITH_TEXT]
+    others = [p for p in found if "text" not in p and str(p.get("type")) not in _WITH_TEXT]
     if others:
         fixed["content_parts"] = others
 

@@ -1,0 +1,273 @@
+"""
+One odd field in a good response costs only itself: for every codec, plain, streamed and raced.
+
+Each recorded response and stream of the golden files is taken with one value replaced: left out,
+null, empty, or of another type. All text of the other events must arrive in order, with a finish
+reason that OpenAI has, and with the right usage or none.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from fanout.config.model import ModelParams
+from fanout.config.resolve import Deployment, make_deployment
+from fanout.errors import Malformed
+from fanout.schema.accumulator import ChunkAccumulator
+from fanout.transport.client import StreamEvents
+from fanout.wire.http import WireResponse
+
+from .test_contract import FINISH_REASONS, cases, provider_of, target_of
+
+# Gemini has no other end than this, and a wrong index is another candidate, which never ends.
+ENDS = re.compile(
+    r"candidates|candidates\.\d+(\.(finishReason|index))?|promptFeedback(\.blockReason)?"
+)
+
+STEADY = settings(derandomize=True, deadline=None, max_examples=40)
+MISSING = object()
+ODD = [MISSING, None, "", 0, 7, -1, 1.5, True, [], {}, [1], {"odd": 1}, "odd"]
+TEXTS = ("content", "reasoning_content", "refusal")
+
+# Where there is nothing else to go by: without these, the response is an error.
+ESSENTIAL = re.compile(
+    r"choices|choices\.0|choices\.0\.message"  # OpenAI: the only message
+    r"|candidates|candidates\.\d+(\.(finishReason|index))?|promptFeedback(\.blockReason)?"  # Gemini
+    r"|output|output\.message|message|type|content"  # the whole message, or what it is
+)
+
+
+def paths(value: Any, base: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of every value inside `value`."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, one in inner:
+        yield (*base, key)
+        if isinstance(one, dict | list):
+            yield from paths(one, (*base, key))
+
+
+def replaced(value: Any, path: tuple[Any, ...], odd: Any) -> Any:
+    changed = copy.deepcopy(value)
+    place = changed
+    for key in path[:-1]:
+        place = place[key]
+    if odd is MISSING:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = odd
+    return changed
+
+
+def is_essential(path: tuple[Any, ...]) -> bool:
+    return ESSENTIAL.fullmatch(".".join(str(key) for key in path)) is not None
+
+
+def texts_of(chunk: Any) -> str:
+    """The texts of all choices' messages or deltas."""
+    parts = [choice.get("message") or choice.get("delta") or {} for choice in chunk["choices"]]
+    return "".join(part.get(name) or "" for part in parts for name in TEXTS)
+
+
+def check(result: Any) -> None:
+    """The result can be encoded, and has only what typed clients accept."""
+    json.dumps(result)
+    for choice in result["choices"]:
+        assert isinstance(choice["index"], int)
+        assert choice.get("finish_reason") in FINISH_REASONS
+        for call in (choice.get("message") or choice.get("delta") or {}).get("tool_calls") or ():
+            assert isinstance(call, dict)
+    usage = result.get("usage")
+    if usage is not None:
+        counts = [usage[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")]
+        assert all(type(count) is int and count >= 0 for count in counts)
+
+
+# ---- whole responses ----
+
+WHOLE = cases("response.json")
+
+
+@pytest.mark.parametrize("case", WHOLE)
+@STEADY
+@given(data=st.data())
+def test_a_whole_response_with_an_odd_value_is_delivered(case: Path, data: st.DataObject) -> None:
+    codec, target = provider_of(case).chat, target_of(case)
+    original = json.loads((case / "response.json").read_text())
+    path = data.draw(st.sampled_from([p for p in paths(original) if not is_essential(p)]))
+    odd = data.draw(st.sampled_from(ODD))
+    body = json.dumps(replaced(original, path, odd)).encode()
+    found = codec.decode(WireResponse(200, {}, body), target)
+    check(found)
+    assert all(choice["finish_reason"] for choice in found["choices"])
+    lost = list(leaves(original_at(original, path)))
+    before = codec.decode(WireResponse(200, {}, (case / "response.json").read_bytes()), target)
+    texts = [choice["message"].get(name) or "" for choice in before["choices"] for name in TEXTS]
+    for text in texts:
+        if path[-1] != "type" and not any(one in text or text in one for one in lost):
+            assert text in texts_of(found)
+
+
+def original_at(value: Any, path: tuple[Any, ...]) -> Any:
+    for key in path:
+        value = value[key]
+    return value
+
+
+def leaves(value: Any) -> Iterator[str]:
+    """The texts in a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from leaves(one)
+
+
+# ---- streams ----
+
+
+def events_of(case: Path) -> list[tuple[str, Any]]:
+    """The lines before an event's data, and the data: JSON, or a text such as `[DONE]`."""
+    found: list[tuple[str, Any]] = []
+    for block in re.split(r"\r?\n\r?\n", (case / "stream.txt").read_text()):
+        head, mark, data = block.partition("data: ")
+        if mark:
+            found.append((head, json.loads(data) if data.startswith("{") else data))
+    return found
+
+
+def encoded(events: list[tuple[str, Any]]) -> bytes:
+    return b"".join(
+        head.encode() + b"data: " + (data if isinstance(data, str) else json.dumps(data)).encode()
+        + b"\n\n"
+        for head, data in events
+    )  # fmt: skip
+
+
+def deployment_of(case: Path) -> Deployment:
+    params: dict[str, Any] = {"model": "openai/m", "api_key": "k", "api_base": "http://a.test/v1"}
+    made = make_deployment("our-name", ModelParams(**params), {}, {})
+    return replace(made, provider=provider_of(case), target=target_of(case))
+
+
+def read(case: Path, events: list[tuple[str, Any]], size: int) -> tuple[list[Any], list[str]]:
+    """The chunks of a stream that is cut into pieces of `size` bytes, and each event's text."""
+    stream = StreamEvents(deployment_of(case), 1 << 20, None)
+    chunks: list[Any] = []
+    texts: list[str] = []
+    for event in events:
+        data, start = encoded([event]), len(chunks)
+        for at in range(0, len(data), size):
+            chunks += stream.feed(data[at : at + size])
+        texts.append("".join(texts_of(chunk) for chunk in chunks[start:]))
+    chunks += stream.end()
+    assert stream.ended
+    return chunks, texts
+
+
+# Tags that are cut between two events are only known together.
+STREAMS = [case for case in cases("stream.txt") if case.id != "bedrock-reasoning-cut-stream"]
+IS_USAGE = re.compile("usage|token", re.IGNORECASE)
+
+
+@pytest.mark.parametrize("case", STREAMS)
+@STEADY
+@given(data=st.data())
+def test_a_stream_with_an_odd_value_arrives(case: Path, data: st.DataObject) -> None:
+    """Streamed, and raced: a race collects the chunks."""
+    original = events_of(case)
+    events = [i for i, (_, value) in enumerate(original) if isinstance(value, dict)]
+    at = data.draw(st.sampled_from(events))
+    found = [p for p in paths(original[at][1]) if not ENDS.fullmatch(".".join(map(str, p)))]
+    path = data.draw(st.sampled_from(found))
+    odd = replaced(original[at][1], path, data.draw(st.sampled_from(ODD)))
+    size = data.draw(st.sampled_from([1, 7, 1 << 20]))
+    chunks, texts = read(case, [*original[:at], (original[at][0], odd), *original[at + 1 :]], size)
+    good_chunks, good = read(case, original, 1 << 20)
+    assert "".join(texts[:at]) == "".join(good[:at])
+    assert "".join(texts[at + 1 :]) == "".join(good[at + 1 :])
+    for chunk in chunks:
+        check(chunk)
+    whole, expected = collected(chunks), collected(good_chunks)
+    check(whole)
+    assert all(choice["finish_reason"] for choice in whole["choices"])
+    if not IS_USAGE.search(str(path)):
+        assert whole["usage"] in (None, expected["usage"])
+
+
+def collected(chunks: list[Any]) -> Any:
+    accumulator = ChunkAccumulator()
+    for chunk in chunks:
+        accumulator.add(chunk)
+    return accumulator.completion()
+
+
+# ---- single cases ----
+
+
+def chunk(**choice: Any) -> tuple[str, Any]:
+    return "", {"id": "c", "model": "m", "choices": [{"index": 0, **choice}]}
+
+
+HEL, LO = chunk(delta={"role": "assistant", "content": "Hel"}), chunk(delta={"content": "lo"})
+STOP, DONE = chunk(delta={}, finish_reason="stop"), ("", "[DONE]")
+CASES: dict[str, tuple[list[tuple[str, Any]], str, str]] = {
+    "choices is null": ([HEL, ("", {"choices": None}), LO, STOP, DONE], "Hello", "stop"),
+    "content is a number": ([chunk(delta={"content": 6}), STOP, DONE], "6", "stop"),
+    "no delta": (
+        [HEL, LO, ("", {"choices": [{"index": 0, "finish_reason": "stop"}]})], "Hello", "stop",
+    ),
+    "empty finish reasons": (
+        [
+            chunk(delta={"content": "Hel"}, finish_reason=""),
+            chunk(delta={"content": "lo"}, finish_reason=""),
+            chunk(delta={}, finish_reason="length"),
+        ],
+        "Hello", "length",
+    ),
+    "no finish reason": ([HEL, LO, DONE], "Hello", "stop"),
+    "no index": (
+        [HEL, ("", {"choices": [{"delta": {"content": "lo"}}]}), STOP, DONE], "Hello", "stop",
+    ),
+    "an event of another shape": ([HEL, ("", "5"), ("", "[]"), LO, STOP, DONE], "Hello", "stop"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("provider", ["openai", "azure", "deepseek", "openai_like"])
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"], ids=["", "BOM"])
+def test_reported_streams_arrive(provider: str, name: str, start: bytes) -> None:
+    events, text, reason = CASES[name]
+    stream = StreamEvents(deployment_of(Path(provider) / "x"), 1 << 20, None)
+    data = start + encoded(events)
+    chunks: list[Any] = [c for at in range(len(data)) for c in stream.feed(data[at : at + 1])]
+    assert stream.ended
+    (choice,) = collected(chunks)["choices"]
+    assert (choice["message"]["content"], choice["finish_reason"]) == (text, reason)
+    reasons = [one.get("finish_reason") for each in chunks for one in each["choices"]]
+    assert reasons[-1] == reason
+    assert not any(reasons[:-1])
+
+
+def test_a_stream_without_anything_readable_is_malformed() -> None:
+    stream = StreamEvents(deployment_of(Path("openai/x")), 1 << 20, None)
+    assert not list(stream.feed(encoded([("", "5"), ("", "[]"), DONE])))
+    with pytest.raises(Malformed):
+        _ = stream.ended
+
+
+def test_a_last_event_without_an_empty_line_counts_if_it_is_whole() -> None:
+    for cut, ends in ((2, True), (3, False)):
+        stream = StreamEvents(deployment_of(Path("openai/x")), 1 << 20, None)
+        assert list(stream.feed(encoded([HEL, STOP])[:-cut]))
+        assert bool(list(stream.end())) is ends
+        assert stream.ended is ends
