@@ -7,6 +7,7 @@ Knows nothing of calls: the router reports how they ended. Time and random numbe
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager
@@ -15,7 +16,11 @@ from msgspec import Struct, field
 
 from ..config.deployment import Deployment
 from ..config.model import Strategy
+from ..config.resolve import Catalog
 from ..errors import ProviderError
+
+MAX_WILDCARD_GROUPS = 1_000
+"""How many groups of names that a wildcard takes are kept, the latest ones."""
 
 LATENCIES = 10
 """How many calls a latency is the average of; LiteLLM's default."""
@@ -169,6 +174,44 @@ class DeploymentGroup:
             pause = self._cooldown if error.retry_after is None else error.retry_after
             member.cool_until = max(member.cool_until, self._now() + pause)
             member.fails = 0
+
+
+class DeploymentGroups:
+    """The groups of a catalog's names; each is made when its name is first used."""
+
+    def __init__(
+        self, catalog: Catalog, *, now: Callable[[], float], rng: Callable[[], float]
+    ) -> None:
+        self._catalog = catalog
+        self._now = now
+        self._rng = rng
+        self._groups: dict[str, DeploymentGroup] = {}
+        self._wildcards: deque[str] = deque()
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def find(self, name: str) -> DeploymentGroup:
+        """The group of a name; of a name that the config does not have, a new one each time."""
+        name = self._catalog.group_name(name)
+        if (group := self._groups.get(name)) is not None:
+            return group
+        group = DeploymentGroup(
+            self._catalog.find(name),
+            now=self._now,
+            rng=self._rng,
+            allowed_fails=self._catalog.allowed_fails,
+            cooldown=self._catalog.cooldown_time,
+            strategy=self._catalog.strategy,
+        )
+        if name in self._catalog.groups:
+            self._groups[name] = group
+        elif self._catalog.routes.matching(name):  # clients may use any number of these
+            self._groups[name] = group
+            self._wildcards.append(name)
+            if len(self._wildcards) > MAX_WILDCARD_GROUPS:
+                del self._groups[self._wildcards.popleft()]
+        return group
 
 
 def _ready_at(member: _Member) -> float:

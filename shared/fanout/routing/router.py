@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
@@ -44,7 +43,7 @@ from ..transport.client import Transport
 from ..transport.engine import MAX_RESPONSE_BYTES
 from ..transport.error_mapping import OVER_SIZE_LIMIT
 from .leg import AttemptState, Leg, Outcome, outcome_of, record_end, record_first_token
-from .load_balancing import DeploymentGroup
+from .load_balancing import DeploymentGroup, DeploymentGroups
 from .retry_policy import RetryPolicy, is_retryable
 
 T = TypeVar("T")
@@ -54,10 +53,6 @@ NO_SLOT: AbstractAsyncContextManager[object] = nullcontext()
 
 MAX_HEAD = 10_000
 """The most chunks at the start of a stream without any content."""
-
-
-MAX_OTHER_GROUPS = 1_000
-"""How many groups of names that match a wildcard are kept, the latest ones."""
 
 
 def _clock() -> float:
@@ -91,8 +86,7 @@ class Router:
         self._observer = observer
         self._rng = rng
         self._retry = RetryPolicy(rng)
-        self._groups: dict[str, DeploymentGroup] = {}
-        self._others: deque[str] = deque()  # groups of names that the config does not list
+        self._groups = DeploymentGroups(catalog, now=_clock, rng=rng)
         self._max_response_bytes = max_response_bytes
 
     async def chat(self, leg: Leg, request: ChatRequest) -> ChatCompletion:
@@ -188,7 +182,7 @@ class Router:
         failed, those with a retryable error are called again after a pause. There are `num_retries`
         + 1 attempts, at least one a deployment, and no wait after the last or past the deadline.
         """
-        group = self._group(leg.model)
+        group = self._groups.find(leg.model)
         failed: set[str] = set()  # in this round
         not_retryable: set[str] = set()
         attempts = round_number = 0
@@ -265,26 +259,6 @@ class Router:
             self._record(leg, state, outcome_of(error), error)
             self._raise_bug(leg, error)
             raise
-
-    def _group(self, name: str) -> DeploymentGroup:
-        name = self._catalog.group_name(name)
-        if (group := self._groups.get(name)) is None:
-            group = DeploymentGroup(
-                self._catalog.find(name),
-                now=_clock,
-                rng=self._rng,
-                allowed_fails=self._catalog.allowed_fails,
-                cooldown=self._catalog.cooldown_time,
-                strategy=self._catalog.strategy,
-            )
-            is_listed = name in self._catalog.groups
-            if is_listed or self._catalog.routes.matching(name):
-                self._groups[name] = group
-            if name in self._groups and not is_listed:  # clients may use any number of these
-                self._others.append(name)
-                if len(self._others) > MAX_OTHER_GROUPS:
-                    del self._groups[self._others.popleft()]
-        return group
 
     async def _track_usage(
         self,

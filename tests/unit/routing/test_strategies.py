@@ -11,7 +11,13 @@ import pytest
 from fanout.config.deployment import Deployment, make_deployment
 from fanout.config.model import ModelParams, Strategy
 from fanout.errors import Broken, ErrorDetail
-from fanout.routing.load_balancing import LATENCIES, DeploymentGroup
+from fanout.routing.load_balancing import (
+    LATENCIES,
+    MAX_WILDCARD_GROUPS,
+    DeploymentGroup,
+    DeploymentGroups,
+)
+from tests.unit.config.sections import catalog, entry
 
 
 def deployment(number: int, **params: Any) -> Deployment:
@@ -103,3 +109,14 @@ def test_a_failure_is_no_latency_and_a_cooldown_counts_before_it() -> None:
     for _ in range(4):
         found.group.failed(first, Broken(first, ErrorDetail("no")))
     assert found.shares() == {"m#1": 100}
+
+
+def test_the_group_of_a_wildcards_name_is_kept_and_only_so_many_are() -> None:
+    found = catalog(model_list=[entry("openai/*", "any/*"), entry("openai/x", "x")])
+    groups = DeploymentGroups(found, now=lambda: 0.0, rng=lambda: 0.0)
+    assert groups.find("any/a") is groups.find("any/a")
+    assert groups.find("x") is groups.find("x")
+    for number in range(MAX_WILDCARD_GROUPS):
+        groups.find(f"any/{number}")
+    assert len(groups) == MAX_WILDCARD_GROUPS + 1
+    assert groups.find("x") is groups.find("x")
