@@ -21,7 +21,7 @@ COLUMNS = {
     "tools: Anthropic": ("tools, Anthropic",),
     "tools: Gemini": ("tools, Gemini",),
     "structured": ("structured, OpenAI", "structured, Anthropic", "structured, Gemini"),
-    "errors": ("unknown model", "error"),
+    "errors": ("unknown model", "error", "error, retried by the client"),
     "cancelled": ("cancelled",),
 }
 """The columns of the page, and the cases of each."""

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 SOURCES = Path(__file__).parent
 HOME = ROOT / ".build" / "clients"
 PYTHON = HOME / "bin" / "python"
-NODE, GO = HOME / "node", HOME / "go"
+NODE, GO, RUST = HOME / "node", HOME / "go", HOME / "rust"
 
 
 def commands() -> Iterator[list[str]]:
@@ -24,10 +24,11 @@ def commands() -> Iterator[list[str]]:
     node = install_node()
     for path in sorted((SOURCES / "node").glob("*_client.mjs")):
         yield [str(node), str(NODE / path.name)]
-    if go := shutil.which("go"):
-        yield [str(install_go(go))]
-    else:
-        print("Go is not installed: its clients are skipped")
+    for compiler, install in (("go", install_go), ("cargo", install_rust)):
+        if path := shutil.which(compiler):
+            yield [str(install(path))]
+        else:
+            print(f"{compiler} is not installed: its clients are skipped")
 
 
 def install_python() -> None:
@@ -61,3 +62,20 @@ def install_go(go: str) -> Path:
     build = [go, "build", "-mod=readonly", "-modcacherw", "-o", "client", "."]
     subprocess.run(build, cwd=GO, env={**os.environ, **caches}, check=True)
     return GO / "client"
+
+
+def install_rust(cargo: str) -> Path:
+    """Build the Rust client; cargo keeps the sources of crates in its own home."""
+    manifest = str(SOURCES / "rust" / "Cargo.toml")
+    build = [
+        cargo,
+        "build",
+        "-q",
+        "--locked",
+        "--manifest-path",
+        manifest,
+        "--target-dir",
+        str(RUST),
+    ]
+    subprocess.run(build, check=True)
+    return RUST / "debug" / "clients"
