@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 import fanout
 from fanout import errors
+from fanout.library import errors as library_errors
 from fanout.library import openai_errors, options
 
 TEMPLATE = Path(__file__).with_name("python_page.md")
@@ -22,7 +23,7 @@ FUNCTIONS = (
     "batch_completion_models",
     "batch_completion_models_all_responses",
 )
-TYPES = (
+FIRST_TYPES = (
     "ChatCompletion",
     "Choice",
     "Message",
@@ -32,12 +33,16 @@ TYPES = (
     "FanoutReport",
     "ModelAttempt",
     "ErrorObject",
+    "ParsedChatCompletion",
+    "ParsedChoice",
     "ParsedMessage",
     "ChatCompletionChunk",
     "ChunkChoice",
     "Delta",
     "DeltaToolCall",
 )
+"""The types that readers look for first; the others follow by name."""
+
 RETURNS = {
     "completion": ("ChatCompletion", "ChunkIterator", "ChunkStream"),
     "batch_completion": (
@@ -60,7 +65,7 @@ def python_page() -> str:
     parts = {
         "functions": "\n".join(map(_function, FUNCTIONS)),
         "options": "\n".join(_options()),
-        "types": "\n".join(_type(name) for name in TYPES),
+        "types": "\n".join(_type(name) for name in _types()),
         "errors": "\n".join(_errors()),
     }
     return re.sub(r"<!-- (\w+) -->", lambda found: parts[found[1]], TEMPLATE.read_text())
@@ -113,6 +118,15 @@ def _options() -> Iterator[str]:
         yield f"| `{here.target.id}` | `{shown}` | {text} |"
 
 
+def _types() -> list[str]:
+    exported = {
+        name: kind
+        for name in fanout.__all__
+        if isinstance(kind := getattr(fanout, name), type) and issubclass(kind, BaseModel)
+    }
+    return [*FIRST_TYPES, *sorted(exported.keys() - set(FIRST_TYPES))]
+
+
 def _type(name: str) -> str:
     kind: type[BaseModel] = getattr(fanout, name)
     annotations = {
@@ -139,7 +153,14 @@ def _errors() -> Iterator[str]:
     tree = inspect.getdoc(errors) or ""
     for name, depth, text in _tree(tree):
         if name in fanout.__all__:
-            yield f"| {'&nbsp;&nbsp;' * depth}`{name}` | {text} | {_openai(name)} |"
+            yield _error(name, depth, text)
+    for name, kind in vars(library_errors).items():
+        if isinstance(kind, type) and kind.__module__ == library_errors.__name__:
+            yield _error(name, 1, (inspect.getdoc(kind) or "").partition(";")[0])
+
+
+def _error(name: str, depth: int, text: str) -> str:
+    return f"| {'&nbsp;&nbsp;' * depth}`{name}` | {text} | {_openai(name)} |"
 
 
 def _tree(text: str) -> Iterator[tuple[str, int, str]]:
@@ -154,7 +175,7 @@ def _tree(text: str) -> Iterator[tuple[str, int, str]]:
 
 
 def _openai(name: str) -> str:
-    kind = getattr(errors, name)
+    kind = getattr(fanout, name)
     for ours, theirs in openai_errors.BY_KIND.items():
         if issubclass(kind, ours):
             return f"`{theirs}`"

@@ -86,7 +86,8 @@ PURE = """
     config/model  config/resolve  config/routes
     config/unknown_keys  errors
     gateway/combine  gateway/interleave  gateway/report
-    library/inputs  library/json_object  library/options  library/structured_output  library/types
+    library/errors  library/inputs  library/json_object  library/options
+    library/structured_output  library/types
     providers
     routing/leg  routing/retry_policy  schema  secret  telemetry/observers
     transport/error_bodies  transport/error_mapping  transport/redaction  wire

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
         AllFailed,
         Broken,
         Cause,
-        CheckpointError,
         ConfigError,
         ConfigProblems,
         ContentFiltered,
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
         Refused,
         Rejected,
         RequestError,
-        SchemaMismatch,
         TimedOut,
         TooLarge,
         Unauthorized,
@@ -53,6 +51,7 @@ if TYPE_CHECKING:
     )
     from .library.batch import abatch_completion, batch_completion
     from .library.completion import acompletion, completion
+    from .library.errors import CheckpointError, SchemaMismatch
     from .library.options import ChatOptions, MessageParam
     from .library.race import abatch_completion_models, batch_completion_models
     from .library.streams import ChunkIterator, ChunkStream
@@ -170,6 +169,8 @@ _MODULES = {
     "batch_completion_models_all_responses": "library.all_responses",
     "ChatOptions": "library.options",
     "MessageParam": "library.options",
+    "CheckpointError": "library.errors",
+    "SchemaMismatch": "library.errors",
     "ChunkIterator": "library.streams",
     "ChunkStream": "library.streams",
 }

@@ -30,8 +30,6 @@ Every error that Fanout raises on purpose.
     │   ├── Malformed            the response is not in the provider's format        (502)
     │   ├── Broken               the stream ended early                              (502)
     │   └── Oversized            the response is too large                           (502)
-    ├── SchemaMismatch           the response does not fit `response_format`; .completion (502)
-    ├── CheckpointError          the file of `checkpoint=` cannot be read or written; .responses
     ├── AllFailed                .failures, in call order; their status if equal, else 502
     ├── Internal                 a bug in Fanout, which is already logged            (500)
     └── DeadlineExceeded         the request's time is up                            (504)
@@ -41,6 +39,7 @@ The numbers on the right are the HTTP statuses that clients get.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal, Protocol, TypeAlias
 
@@ -70,6 +69,36 @@ class FanoutError(Exception):
     @property
     def detail(self) -> ErrorDetail:
         return ErrorDetail(str(self), self.type, None, self.code)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """For copies and pickles: without the deployment, which has a key, but its name."""
+        kind = next(one for one in type(self).__mro__ if _is_importable(one))
+        state = {name: value for name, value in vars(self).items() if name not in _SDK_ONLY}
+        if "deployment" in state:
+            state["deployment"] = DeploymentName(state["deployment"].name)
+        return _restored, (kind, self.args, state)
+
+
+_SDK_ONLY = frozenset({"request", "response"})
+"""What an OpenAI SDK's error has and cannot be copied; see `library/openai_errors.py`."""
+
+
+class DeploymentName(Struct, frozen=True):
+    """All that a copied error knows of its deployment."""
+
+    name: str
+
+
+def _is_importable(kind: type) -> bool:
+    return getattr(sys.modules.get(kind.__module__), kind.__name__, None) is kind
+
+
+def _restored(
+    kind: type[FanoutError], arguments: tuple[object, ...], state: dict[str, object]
+) -> FanoutError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(state)
+    return error
 
 
 class ConfigError(FanoutError):
@@ -339,27 +368,6 @@ class DeadlineExceeded(FanoutError):
     status = 504
     type = "timeout_error"
     code = "deadline_exceeded"
-
-
-class SchemaMismatch(FanoutError):
-    """A response does not fit the class given as `response_format`; `completion` holds it."""
-
-    status = 502
-    code = "schema_mismatch"
-
-    def __init__(self, model: str, schema: str, reason: str, completion: object) -> None:
-        super().__init__(f"`{model}`: the response is not a `{schema}`: {reason}")
-        self.completion = completion
-
-
-class CheckpointError(FanoutError):
-    """A checkpoint file cannot be used or written; `responses` holds what was received."""
-
-    code = "checkpoint_failed"
-
-    def __init__(self, message: str, responses: Sequence[object] = ()) -> None:
-        super().__init__(message)
-        self.responses = responses
 
 
 class Cause(Struct, frozen=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -139,3 +141,19 @@ def test_every_exception_can_be_imported_from_fanout() -> None:
         if kind.__module__ == "fanout.errors"
     }
     assert kinds - internal <= set(fanout.__all__)
+
+
+@pytest.mark.parametrize("status", [400, 401, 429, 500])
+def test_an_error_can_be_copied_and_pickled_without_its_deployments_key(
+    upstream: Upstream, call: Way, status: int
+) -> None:
+    upstream.script("m", [refuse(status, "no")])
+    (error,) = call("batch_completion", "openai/m", [HI], num_retries=0, **at(upstream))
+    with pytest.raises(fanout.AllFailed) as raised:
+        call("batch_completion_models", ["openai/m"], HI, num_retries=0, **at(upstream))
+    for one in (error, raised.value):
+        pickled = pickle.dumps(one)
+        assert b"sk-test" not in pickled
+        for twin in (copy.copy(one), copy.deepcopy(one), pickle.loads(pickled)):  # noqa: S301
+            assert kind_of(twin) is kind_of(one)
+            assert (str(twin), twin.status, twin.detail) == (str(one), one.status, one.detail)

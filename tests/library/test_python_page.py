@@ -21,6 +21,13 @@ def test_the_page_has_an_example_of_every_function() -> None:
     assert [name for name in functions if f"{name}(" not in "".join(EXAMPLES)] == []
 
 
+def test_the_page_names_everything_that_can_be_imported() -> None:
+    text = PAGE.read_text()
+    assert [
+        name for name in fanout.__all__ if f"`{name}" not in text and f" `{name}`" not in text
+    ] == []
+
+
 @pytest.mark.parametrize("code", EXAMPLES)
 def test_an_example_runs_as_printed(
     upstream: Upstream, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

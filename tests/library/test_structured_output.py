@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from enum import Enum
 from typing import Any
 
@@ -49,14 +51,42 @@ def test_the_schema_is_sent_and_the_response_is_parsed(upstream: Upstream, call:
     assert sent["json_schema"]["schema"] == strict_schema(Person.model_json_schema())
 
 
-def test_the_schema_keeps_openais_rules_for_strict(upstream: Upstream) -> None:
-    """OpenAI's SDK is the judge; it also inlines a `$ref` that has a description beside it."""
-    ours, theirs = strict_schema(Person.model_json_schema()), to_strict_json_schema(Person)
-    assert ours["required"] == theirs["required"] == ["name", "age", "color", "parts", "best"]
-    assert ours["additionalProperties"] is theirs["additionalProperties"] is False
-    assert ours["$defs"] == strict_schema(theirs["$defs"])
-    assert '"default"' not in json.dumps(ours)
-    assert upstream.calls == []
+class Node(BaseModel):
+    """A node of a tree."""
+
+    value: int
+    children: list[Node] = []
+
+
+class Address(BaseModel):
+    street: str
+
+
+class Customer(BaseModel):
+    home: Address = Field(description="where the customer lives")
+    work: Address | None = Field(None, description="where the customer works")
+
+
+@pytest.mark.parametrize("kind", [Person, Node, Customer, Part])
+def test_a_class_has_the_schema_that_openais_sdk_makes_of_it(kind: type[BaseModel]) -> None:
+    assert strict_schema(kind.model_json_schema()) == to_strict_json_schema(kind)
+
+
+def test_a_recursive_class_has_an_object_at_the_root_and_keeps_its_definition() -> None:
+    schema = strict_schema(Node.model_json_schema())
+    assert schema["type"] == "object"
+    assert schema["properties"]["children"]["items"] == {"$ref": "#/$defs/Node"}
+    assert schema["$defs"]["Node"]["additionalProperties"] is False
+
+
+def test_a_parsed_response_can_be_copied_and_pickled(upstream: Upstream, call: Way) -> None:
+    upstream.script("m", answers('{"name": "Ada"}'))
+    found = call("completion", "openai/m", HI, response_format=Person, **at(upstream))
+    for twin in (copy.copy(found), copy.deepcopy(found), pickle.loads(pickle.dumps(found))):  # noqa: S301
+        assert twin == found
+        assert twin.choices[0].message.parsed == Person(name="Ada")
+    assert isinstance(found, fanout.ParsedChatCompletion)
+    assert repr(found.choices[0].message).startswith("ParsedMessage(role=")
 
 
 def test_the_parsed_message_is_valid_input(upstream: Upstream, call: Way) -> None:

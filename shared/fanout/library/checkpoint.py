@@ -19,7 +19,9 @@ from typing import Any, Self
 
 import msgspec
 
-from ..errors import CheckpointError
+from ..errors import FanoutError
+from .errors import CheckpointError
+from .types import ChatCompletion
 
 
 class Checkpoint:
@@ -82,7 +84,7 @@ class Checkpoint:
             with suppress(OSError):
                 self._file.truncate(end)
 
-    def error(self, responses: list[Any]) -> CheckpointError:
+    def error(self, responses: list[ChatCompletion | FanoutError]) -> CheckpointError:
         """The error of a call whose responses could not all be stored."""
         return self._error(f"{self._failed}; the error's `responses` has every response", responses)
 
@@ -113,5 +115,7 @@ class Checkpoint:
         self._file.truncate(end)
         self._file.seek(end)
 
-    def _error(self, reason: str, responses: list[Any] | None = None) -> CheckpointError:
+    def _error(
+        self, reason: str, responses: list[ChatCompletion | FanoutError] | None = None
+    ) -> CheckpointError:
         return CheckpointError(f"the checkpoint `{self._path}`: {reason}", responses or ())

@@ -18,7 +18,6 @@ from typing import Any
 from ..errors import (
     AllFailed,
     Broken,
-    CheckpointError,
     ConfigError,
     DeadlineExceeded,
     FanoutError,
@@ -30,11 +29,11 @@ from ..errors import (
     QuotaExceeded,
     Refused,
     Rejected,
-    SchemaMismatch,
     TimedOut,
     Unreachable,
     status_of,
 )
+from .errors import CheckpointError, SchemaMismatch
 
 BY_KIND: dict[type[FanoutError], str] = {
     MissingKey: "AuthenticationError",

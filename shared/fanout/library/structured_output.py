@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from ..errors import SchemaMismatch
+from .errors import SchemaMismatch
 from .inputs import json_schema
 from .types import ChatCompletion, ParsedChatCompletion
 
@@ -24,26 +24,32 @@ def schema_format(kind: type[BaseModel]) -> dict[str, Any]:
     }
 
 
-def strict_schema(schema: Any) -> Any:
+def strict_schema(schema: dict[str, Any]) -> dict[str, Any]:
     """
     The schema within OpenAI's rules for `strict: true`: no other properties, all required, no
-    defaults, nothing beside a `$ref`.
+    `null` as a default, an object at the root, and no other keyword beside a `$ref`.
 
     https://platform.openai.com/docs/guides/structured-outputs#supported-schemas
     """
-    if isinstance(schema, list):
-        return [strict_schema(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "$ref" in schema:
-        return {"$ref": schema["$ref"]}
-    inner = {"properties", "$defs", "definitions"}
+    strict: dict[str, Any] = _strict(schema, schema.get("$defs", {}))
+    return strict
+
+
+def _strict(node: Any, definitions: dict[str, Any]) -> Any:
+    if isinstance(node, list):
+        return [_strict(item, definitions) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if len(node) > 1 and (named := _definition(node, definitions)) is not None:
+        # What stands beside a `$ref` (a description, the root's `$defs`) is kept by inlining it.
+        rest = {name: item for name, item in node.items() if name != "$ref"}
+        return _strict({**named, **rest}, definitions)
     strict = {
-        name: {key: strict_schema(one) for key, one in item.items()}
-        if name in inner and isinstance(item, dict)
-        else strict_schema(item)
-        for name, item in schema.items()
-        if name != "default"
+        name: {key: _strict(one, definitions) for key, one in item.items()}
+        if name in {"properties", "$defs"} and isinstance(item, dict)
+        else _strict(item, definitions)
+        for name, item in node.items()
+        if not (name == "default" and item is None)
     }
     if len(choices := strict.get("allOf", [])) == 1 and isinstance(choices[0], dict):
         strict.pop("allOf")
@@ -54,6 +60,14 @@ def strict_schema(schema: Any) -> Any:
     return strict
 
 
+def _definition(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any] | None:
+    """The definition that a node refers to, as pydantic writes it: `#/$defs/NAME`."""
+    found: dict[str, Any] | None = definitions.get(
+        str(node.get("$ref", "")).removeprefix("#/$defs/")
+    )
+    return found
+
+
 def parsed(completion: ChatCompletion, kind: type[BaseModel]) -> ParsedChatCompletion[Any]:
     """
     The completion with `.parsed` set on each message that has content.
@@ -61,7 +75,7 @@ def parsed(completion: ChatCompletion, kind: type[BaseModel]) -> ParsedChatCompl
     A refusal has `parsed=None`. Raises `SchemaMismatch`, which holds the completion, if a content
     does not fit the class, for example because it was cut at `max_tokens`.
     """
-    result = ParsedChatCompletion[Any].from_json(completion.model_dump())
+    result: ParsedChatCompletion[Any] = ParsedChatCompletion.from_json(completion.model_dump())
     for choice in result.choices:
         message = choice.message
         message.parsed = None

@@ -1,0 +1,31 @@
+"""The exceptions that only the Python functions raise. `errors.py` has the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import FanoutError
+from .types import ChatCompletion
+
+
+class SchemaMismatch(FanoutError):
+    """A response does not fit the class given as `response_format`; `completion` holds it."""
+
+    status = 502
+    code = "schema_mismatch"
+
+    def __init__(self, model: str, schema: str, reason: str, completion: ChatCompletion) -> None:
+        super().__init__(f"`{model}`: the response is not a `{schema}`: {reason}")
+        self.completion = completion
+
+
+class CheckpointError(FanoutError):
+    """A checkpoint file cannot be used or written; `responses` holds what was received."""
+
+    code = "checkpoint_failed"
+
+    def __init__(
+        self, message: str, responses: Sequence[ChatCompletion | FanoutError] = ()
+    ) -> None:
+        super().__init__(message)
+        self.responses = responses
