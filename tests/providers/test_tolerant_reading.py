@@ -20,8 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from fanout.config.deployment import Deployment, make_deployment
 from fanout.config.model import ModelParams
-from fanout.config.resolve import Deployment, make_deployment
 from fanout.errors import Malformed
 from fanout.schema.accumulator import ChunkAccumulator
 from fanout.transport.client import StreamEvents

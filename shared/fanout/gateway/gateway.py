@@ -37,7 +37,7 @@ from ..schema.fanout import FanOutRequest, Mode, Report
 from ..secret import HiddenRepr
 from .combine import CellResult, combined_response, list_response
 from .conversation import CellRace, ConversationRunner, GridCell, make_grid
-from .interleave import Interleave, with_model_name
+from .interleave import Interleave, winner_chunks, with_model_name
 from .report import make_report, total_cost
 
 
@@ -159,42 +159,16 @@ class Gateway:
         cell = self._grid(request, context, deadline)[0]
         started = perf_counter()
         async with self._race_cell(request, context, deadline, cell) as (result, leg, chunks):
-            report = partial(make_report, request.mode, cell.legs, result.outcomes, started)
+
+            def report() -> Report:
+                return make_report(
+                    request.mode, cell.legs, result.outcomes, started, perf_counter()
+                )
+
             model = leg.responding_model
-            client_chunks = self._client_chunks(chunks, model, request, report)
+            own = {"id": _random_id(), "created": int(self._now()), "model": model}
+            client_chunks = winner_chunks(chunks, own, request, report)
             yield ResponseStream(client_chunks, request.mode, model)
-
-    async def _client_chunks(
-        self,
-        chunks: AsyncIterator[ChatChunk],
-        model: str,
-        request: FanOutRequest,
-        report: Callable[[float], Report],
-    ) -> AsyncIterator[ChatChunk]:
-        """
-        The winner's chunks as the client gets them, with the model's name as the client wrote it.
-
-        If the client asked for usage, one more chunk has it, and the report of a race.
-        """
-        head: dict[str, Any] = {}
-        usage: Any = None
-        async for chunk in chunks:
-            if not head:
-                created = chunk.get("created") or int(self._now())
-                head = {"id": chunk.get("id") or _random_id(), "created": created, "model": model}
-            usage = chunk.get("usage") or usage
-            if not chunk["choices"]:
-                continue
-            client_chunk: Any = {**chunk, **head}
-            client_chunk.pop("usage", None)
-            if request.include_usage:
-                client_chunk["usage"] = None
-            yield client_chunk
-        if request.include_usage:
-            last: Any = {"object": "chat.completion.chunk", **head, "choices": [], "usage": usage}
-            if request.mode != "one":
-                last["fanout"] = report(perf_counter())
-            yield last
 
     @asynccontextmanager
     async def _stream_all(
