@@ -110,7 +110,7 @@ def test_a_whole_response_with_an_odd_value_is_delivered(case: Path, data: st.Da
     check(found)
     assert all(choice["finish_reason"] for choice in found["choices"])
     lost = list(leaves(original_at(original, path)))
-    before = codec.decode(WireResponse(200, {}, (case / "response.json").read_bytes()), target)
+    before: Any = codec.decode(WireResponse(200, {}, (case / "response.json").read_bytes()), target)
     texts = [choice["message"].get(name) or "" for choice in before["choices"] for name in TEXTS]
     for text in texts:
         if path[-1] != "type" and not any(one in text or text in one for one in lost):

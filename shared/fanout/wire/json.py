@@ -57,9 +57,14 @@ def decode_tolerant(data: bytes | msgspec.Raw, kind: type[T]) -> T:
 def decode_part(data: msgspec.Raw, kind: type[T]) -> T:
     """A part of a bigger object as `kind`; empty if it is not even nearly one."""
     try:
-        return decode_tolerant(data, kind)
+        return decode(data, type=kind)
     except msgspec.ValidationError:
-        return decode_tolerant(b"{}", kind)
+        from .tolerant import fit  # only odd responses need it
+
+    try:
+        return fit(decode(data), kind)
+    except msgspec.ValidationError:
+        return fit({}, kind)
 
 
 def decode_any(data: bytes) -> Any:

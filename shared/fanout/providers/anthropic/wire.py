@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Raw, Struct, ValidationError
 
 from ...wire import json
 from ...wire.http import WireEvent
@@ -74,7 +74,10 @@ _DELTAS_BY_FIELD = {
 
 
 def _kind_of_part(raw: Raw) -> str:
-    return json.decode_part(raw, Kind).type or ""
+    try:
+        return json.decode(raw, type=Kind).type or ""
+    except ValidationError:
+        return json.decode_part(raw, Kind).type or ""
 
 
 def _guess(raw: Raw, by_field: Mapping[str, str]) -> str:
