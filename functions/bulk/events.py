@@ -10,7 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Tag, TypeAdapter
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    NonNegativeInt,
+    Tag,
+    TypeAdapter,
+    ValidationInfo,
+    field_validator,
+)
 
 from fanout.bulk.aws.job_starter import Execution
 from fanout.bulk.aws.state_transitions import JobState, Next
@@ -52,11 +62,18 @@ class PlanEvent(Event):
 class ShardEvent(Event):
     """A shard, as it is in the manifest."""
 
-    index: int
-    start: int
-    end: int
-    first: int
-    lines: int
+    index: NonNegativeInt
+    start: NonNegativeInt
+    end: NonNegativeInt
+    first: NonNegativeInt
+    lines: NonNegativeInt
+
+    @field_validator("end")
+    @classmethod
+    def _ends_after_its_start(cls, end: int, info: ValidationInfo) -> int:
+        if end < info.data.get("start", 0):
+            raise ValueError("a shard cannot end before its start")
+        return end
 
     @property
     def value(self) -> Shard:
@@ -108,7 +125,8 @@ class ScheduleEvent(Event):
 
 def _kind(event: Any) -> str:
     """The tag of the model for an event of the finisher."""
-    return next((key for key in ("look", "error") if key in event), "state")
+    keys = event if isinstance(event, Mapping) else ()
+    return next((key for key in ("look", "error") if key in keys), "state")
 
 
 FinishEvent: TypeAlias = StateEvent | FailureEvent | ScheduleEvent

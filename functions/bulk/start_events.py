@@ -95,7 +95,8 @@ def _explain(fault: ErrorDetails, model: type[BaseModel]) -> str:
         wrong = fault["msg"].removeprefix("Input ")
         if fault["type"].endswith("_type"):
             wrong += f", not {JSON_TYPES.get(type(fault['input']), 'null')}"
-    hint = fields[path].description if path in fields else None
+    own = issubclass(model, _Written)  # the descriptions of other models are not for our users
+    hint = fields[path].description if own and path in fields else None
     return f"`{path}` {wrong}" + (f": {hint}" if hint else "")
 
 

@@ -201,6 +201,17 @@ def test_a_certificate_that_cannot_be_read_is_misuse(fanout: Command, tmp_path: 
     assert "`general_settings.ssl_certificate`: " in ran.err
 
 
+def test_a_gateway_with_such_a_certificate_does_not_start_and_prints_one_line(
+    fanout: Command, tmp_path: Path
+) -> None:
+    config = over_httpx(tmp_path, ssl_certificate=str(tmp_path / "nowhere.pem"))
+    ran = fanout("serve", "--config", config, "--port", "0", "--quiet")
+    assert ran.code == 2
+    assert [line for line in ran.err.splitlines() if "no key is set" not in line] == [
+        line for line in ran.err.splitlines() if line.startswith("fanout: `general_settings.ssl_c")
+    ]
+
+
 def test_the_default_client_is_not_worth_a_line(fanout: Command, full: Path) -> None:
     assert "HTTP client" not in fanout("check", full).out
     assert fanout("check", full, "--json").json["http_client"] == {"name": "default"}

@@ -37,7 +37,7 @@ def test_keys_are_shown_by_name_only(fanout: Command, monkeypatch: pytest.Monkey
 
 def test_a_config_is_reported_with_its_model_names_and_hosts(fanout: Command, config: Path) -> None:
     found = findings(fanout("doctor", "--config", config, "--json"))
-    assert found["config"] == ("ok", f"`{config}`: 3 model names on 1 provider hosts")
+    assert found["config"] == ("ok", f"`{config}`: 3 model names on 1 provider host")
 
 
 def test_a_key_that_the_config_misses_is_wrong(fanout: Command, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,7 +17,9 @@ from pydantic import ValidationError
 from fanout.bulk.aws.job_starter import Execution, ExistingJob
 from fanout.bulk.aws.state_transitions import JobState
 from fanout.bulk.input.planner import Shard
+from fanout.errors import RequestError
 from functions.bulk.events import ShardEvent, StateEvent
+from functions.bulk.start_events import read_start
 
 ARN = "arn:aws:states:eu-west-1:1:execution:Jobs:a"
 EXECUTION = {"id": ARN, "started": "2026-11-25T12:00:00.250Z"}
@@ -52,7 +55,7 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         sys.modules.pop(f"functions.bulk.{handler}", None)
 
 
-def handle(function: str, event: dict[str, Any]) -> Any:
+def handle(function: str, event: Any) -> Any:
     return import_module(f"functions.bulk.{function}").handler(event, CONTEXT)
 
 
@@ -99,18 +102,31 @@ def test_the_schedule_counts_overdue_jobs() -> None:
             ("execution", "started"),
         ),
         ("work", {"job": "batch_1", "shard": {**SHARD, "lines": None}}, ("shard", "lines")),
+        ("work", {"job": "batch_1", "shard": {**SHARD, "lines": -1}}, ("shard", "lines")),
+        ("work", {"job": "batch_1", "shard": {**SHARD, "index": -1}}, ("shard", "index")),
+        ("work", {"job": "batch_1", "shard": {**SHARD, "end": 9}}, ("shard", "end")),
+        ("finish", None, ("state",)),
         ("finish", {"job": "batch_1", "next": "elsewhere"}, ("state", "next")),
         ("finish", {"error": "x", "given": GIVEN}, ("error", "execution")),
         ("finish", {"look": "elsewhere"}, ("look", "look")),
     ],
 )
 def test_an_event_that_the_state_machine_does_not_send_raises_an_error_with_the_field(
-    function: str, event: dict[str, Any], place: tuple[str, ...]
+    function: str, event: Any, place: tuple[str, ...]
 ) -> None:
     with pytest.raises(ValidationError) as raised:
         handle(function, event)
     assert [fault["loc"] for fault in raised.value.errors()] == [place]
     assert "private" not in str(raised.value)
+
+
+@pytest.mark.parametrize("detail", [{}, {"detail": {"bucket": {"name": "b"}}}])
+def test_an_event_of_s3_that_is_not_whole_is_an_error_with_the_fields_alone(detail: Any) -> None:
+    with pytest.raises(RequestError) as raised:
+        read_start({"detail-type": "Object Created", **detail})
+    faults = str(raised.value).split("; ")
+    assert [re.fullmatch(r"`[\w.-]+` is missing", fault) for fault in faults].count(None) == 0
+    assert faults[0] == "`version` is missing"
 
 
 @pytest.mark.parametrize(("event", "value"), [(StateEvent, JobState), (ShardEvent, Shard)])

@@ -82,6 +82,22 @@ def test_a_body_that_is_not_json_is_a_400_with_the_reason(app: InProcess, body: 
     assert response.error["message"].startswith("the body is not JSON: ")
 
 
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "it is empty"),
+        (b"{", "it ends too early"),
+        (b"{a: 1}", "object keys must be strings (byte 1)"),
+        (b'{"n": 1e999}', "number out of range"),
+        (b"\xff", "invalid character (byte 0)"),
+    ],
+)
+def test_the_reason_why_a_body_is_not_json_is_one_sentence(
+    app: InProcess, body: bytes, reason: str
+) -> None:
+    assert app.post(body).error["message"] == f"the body is not JSON: {reason}"
+
+
 @pytest.mark.parametrize("body", [[], "x", 1, None, True, [GOOD]])
 def test_json_that_is_no_object_is_a_400(app: InProcess, body: object) -> None:
     response = app.post(body)

@@ -100,8 +100,8 @@ def test_when_all_fail_each_cause_is_listed_in_order_under_the_clients_model_nam
     assert str(error) == "every model failed: `m`: no; `alias`: `m`: no"
     body = error_body(error)["error"]
     assert (body["type"], body["code"]) == ("api_error", "all_failed")
-    causes = [(cause["model"], cause["status"], cause["code"]) for cause in body["causes"]]
-    assert causes == [("m", 429, "rate_limit_exceeded"), ("alias", 502, "provider_overloaded")]
+    found = [(cause["model"], cause["status"], cause["code"]) for cause in body["causes"]]
+    assert found == [("m", 429, "rate_limit_exceeded"), ("alias", 502, "provider_overloaded")]
 
 
 def test_when_all_fail_alike_the_error_has_their_code_and_type() -> None:

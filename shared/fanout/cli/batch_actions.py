@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from ..bulk.input.lines import ENDPOINT
 from ..bulk.local.prompt_files import PromptFile, find_or_create_job
-from ..bulk.service.batches import NewJob
+from ..bulk.service.batches import NewJob, check_cost_cap, parse_window
 from ..bulk.service.records import Job
 from ..config.resolve import Catalog
 from ..errors import RequestError
@@ -101,6 +101,8 @@ def _prompts(arguments: argparse.Namespace) -> tuple[PromptFile, str | None]:
 
 
 async def _run(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
+    parse_window(arguments.window, "--window")
+    check_cost_cap(arguments.max_cost, "--max-cost")
     prompts, model = _prompts(arguments)
     new_job = NewJob(
         input_file_id="",
@@ -120,6 +122,7 @@ async def _run(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
 
 
 async def _retry(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
+    check_cost_cap(arguments.max_cost, "--max-cost")
     async with _open(arguments, open_stack, needs_config=True) as backend:
         old = await backend.jobs.find(arguments.job, None)
         job = await backend.jobs.retry(old.id, backend.owner, max_cost_usd=arguments.max_cost)

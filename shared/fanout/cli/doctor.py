@@ -87,10 +87,16 @@ def _config(settings: Settings) -> list[Finding]:
         return [Finding("config", "wrong", str(error))]
     hosts = {urlsplit(row.api_base).netloc for row in rows}
     names = {row.name for row in rows}
-    words = f"`{settings.config}`: {len(names)} model names on {len(hosts)} provider hosts"
+    words = (
+        f"`{settings.config}`: {_count(names, 'model name')} on {_count(hosts, 'provider host')}"
+    )
     missing = sorted({name for row in rows for name in row.missing})
     lack = Finding("config's keys", "wrong", f"missing: {', '.join(missing)}")
     return [Finding("config", "ok", words), *([lack] if missing else [])]
+
+
+def _count(found: set[str], what: str) -> str:
+    return f"{len(found)} {what}{'' if len(found) == 1 else 's'}"
 
 
 def _keys(settings: Settings) -> Finding:

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from ..bulk.local.batch_service import data_home, open_local_batches
 from ..config.resolve import Catalog
 from ..errors import ConfigError, HeadersTooLarge
-from ..gateway.factory import open_gateway
+from ..gateway.factory import make_engine, open_gateway
 from ..gateway.gateway import Gateway
 from ..http.app import App
 from ..schema.error import error_body
@@ -73,12 +73,16 @@ def run_server(
     """
     Serve until SIGINT or SIGTERM. `ready` is called with the base URL when the gateway is ready.
 
-    `stop` is called with a function that stops the server.
+    `stop` is called with a function that stops the server. Raises `ConfigError` if a certificate of
+    the config cannot be read.
     """
+    engine = make_engine(catalog.general)  # here, because uvicorn logs what its app raises
 
     @asynccontextmanager
     async def opening() -> AsyncIterator[Gateway]:
-        async with open_gateway(settings, catalog=catalog, observer=observer) as gateway:
+        async with open_gateway(
+            settings, catalog=catalog, engine=engine, observer=observer
+        ) as gateway:
             ready(f"http://{_authority(listener)}/v1")
             yield gateway
 

@@ -18,7 +18,7 @@ from ..secret import HiddenRepr
 from .chat import Usage
 from .litellm_arguments import without_arguments
 from .request import ChatRequest
-from .validation import convert, parse_chat, replace_messages
+from .validation import convert, parse_chat, reject_unknown, replace_messages
 
 Mode: TypeAlias = Literal["one", "all", "race", "hedge", "fallback"]
 Shape: TypeAlias = Literal["object", "list"]
@@ -138,6 +138,7 @@ def parse_request(body: object, size: int = 0) -> FanOutRequest:
     if len(body) > MAX_FIELDS:
         raise RequestError(f"the body has {len(body)} fields; at most {MAX_FIELDS}", None)
     body = without_arguments(_with_extra_body(body))
+    reject_unknown(body.get("fanout"), FanOutField.__struct_fields__, "fanout")
     fields = convert({k: v for k, v in body.items() if k in GATEWAY_FIELDS}, GatewayFields)
     if fields.stream_options is not None and not fields.stream:
         raise RequestError("`stream_options` needs `stream: true`", "stream_options")

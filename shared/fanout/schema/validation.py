@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -79,6 +79,18 @@ def _explain(fault: str) -> str:
 
 def _any_of(names: list[str]) -> str:
     return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def reject_unknown(given: object, known: Collection[str], param: str) -> None:
+    """Raise `RequestError` for a field that the object `given` cannot have; names the nearest."""
+    for name in given if isinstance(given, dict) else ():
+        if name not in known:
+            from difflib import get_close_matches
+
+            shown = str(name)[:64]
+            near = get_close_matches(shown, known, 1)
+            hint = f"did you mean `{near[0]}`?" if near else f"the fields are {', '.join(known)}"
+            raise RequestError(f"`{param}.{shown}` is unknown; {hint}", param)
 
 
 def parse_chat(body: Mapping[str, Any]) -> ChatRequest:

@@ -81,11 +81,21 @@ def decode_strict(data: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise BadJSON(f"it is not valid UTF-8 ({error.reason})") from None
     except msgspec.MsgspecError as error:
-        raise BadJSON(str(error)) from None
+        raise BadJSON(_reason(str(error), data)) from None
     written = sum(1 for match in _STRING.finditer(data) if match[1])
     if written != _count_keys(value):
         raise DuplicateKey(_first_duplicate(data))
     return value
+
+
+def _reason(message: str, data: bytes) -> str:
+    """The message of msgspec as the rest of a sentence about the JSON."""
+    if not data.strip():
+        return "it is empty"
+    if message.startswith("Input data was truncated"):
+        return "it ends too early"
+    message = message.removeprefix("JSON is malformed: ").partition(" - at ")[0]
+    return message[:1].lower() + message[1:]
 
 
 def _count_keys(value: Any) -> int:

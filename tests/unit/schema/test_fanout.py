@@ -155,6 +155,7 @@ REFUSED: list[Any] = [
     ({"model": ["a"] * 1_001}, "model", "1001 models; at most 1000"),
     ({"fanout": {"mode": "sprint"}}, "fanout.mode", "sprint"),
     ({"fanout": {"speed": 1}}, "fanout", "speed"),
+    ({"fanout": {"modles": ["a"]}}, "fanout", "`fanout.modles` is unknown; did you mean `models`?"),
     ({"fanout": {"models": []}}, "fanout.models", ""),
     ({"fanout": {"mode": "race", "stagger": -1}}, "fanout.stagger", ""),
     ({"fanout": {"shape": "cube"}}, "fanout.shape", "cube"),

@@ -87,8 +87,7 @@ class JobService:
     ) -> Job:
         """A job that is not stored yet; raises `RequestError` for an invalid option."""
         _check_metadata(new.metadata)
-        if new.max_cost_usd is not None and new.max_cost_usd <= 0:
-            raise RequestError("`max_cost_usd` must be above 0", "max_cost_usd")
+        check_cost_cap(new.max_cost_usd)
         return replace(
             self._new(file, owner, parse_window(new.completion_window)),
             completion_window=new.completion_window,
@@ -216,14 +215,18 @@ def check_endpoint(new: NewJob) -> None:
         raise RequestError(f"`endpoint` must be {lines.ENDPOINT}", "endpoint")
 
 
-def parse_window(text: str) -> int:
-    """The seconds of a `completion_window`, from `1h` to `14d`."""
+def check_cost_cap(cap: float | None, name: str = "max_cost_usd") -> None:
+    """Raise `RequestError` about the field or option `name` if no job can have this cap."""
+    if cap is not None and not cap > 0:
+        raise RequestError(f"`{name}` must be above 0", name)
+
+
+def parse_window(text: str, name: str = "completion_window") -> int:
+    """The seconds of a `completion_window`, from `1h` to `14d`; errors are about `name`."""
     found = re.fullmatch(r"([1-9]\d{0,3})([hd])", text)
     seconds = int(found[1]) * (HOUR if found[2] == "h" else 24 * HOUR) if found else 0
     if not MIN_WINDOW <= seconds <= MAX_WINDOW:
-        raise RequestError(
-            "`completion_window` must be between `1h` and `14d`, such as `24h`", "completion_window"
-        )
+        raise RequestError(f"`{name}` must be between `1h` and `14d`, such as `24h`", name)
     return seconds
 
 
