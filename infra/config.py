@@ -37,6 +37,9 @@ SECRET_KEYS = frozenset(
 LITERAL_KEY = "(literal)"
 """The name that `fanout check` prints for a key that is written into the config."""
 
+GOOGLE_FILE = "vertex_credentials"
+"""The name that it prints for Google's credentials in a file, which a function does not have."""
+
 WRONG_CONFIG = 2
 """The exit code of `fanout check` for a config that the gateway rejects."""
 
@@ -159,10 +162,17 @@ def _reject_files(path: Path, general: Mapping[str, Any], environment: Mapping[s
 def _keys(path: Path, checked: Mapping[str, Any]) -> Iterator[str]:
     """Yield the keys that the gateway looks up; reject one whose value would be in the template."""
     for model in checked["models"]:
+        is_google = model["auth"] == "google"
+        if is_google and not model["keys"]:
+            raise ContextError(
+                f"`{path}`: `{model['name']}` needs `vertex_credentials: os.environ/NAME`: "
+                "a function has no default credentials of Google's"
+            )
         for key in model["keys"]:
-            if key["name"] == LITERAL_KEY:
+            if key["name"] in {LITERAL_KEY, GOOGLE_FILE}:
+                what = "vertex_credentials" if is_google else "api_key"
                 raise ContextError(
-                    f"`{path}`: the `api_key` of `{model['name']}` is a literal; write "
+                    f"`{path}`: the `{what}` of `{model['name']}` is a literal; write "
                     "`os.environ/NAME`, and the stack creates a secret for it"
                 )
             _reject_in_template(key["name"], key["present"])

@@ -159,6 +159,24 @@ def test_httpx_without_files_can_be_deployed(general: dict[str, Any], tmp_path: 
     assert json.loads(read_config(path, {}).text)["general_settings"]["http_client"] == "httpx"
 
 
+GEMINI = "model: vertex_ai/gemini-2.5-pro, vertex_project: our-project"
+
+
+@pytest.mark.parametrize("more", [", vertex_credentials: key.json", ""])
+def test_googles_credentials_must_be_a_secret(more: str, tmp_path: Path) -> None:
+    model = f"- {{model_name: a, litellm_params: {{{GEMINI}{more}}}}}"
+    message = error_of(f"model_list:\n{model}\n{MASTER}", tmp_path)
+    assert "vertex_credentials" in message
+    assert "os.environ/NAME`" in message
+
+
+def test_googles_credentials_are_a_secret_of_the_stack(tmp_path: Path) -> None:
+    key = "vertex_credentials: os.environ/GOOGLE_KEY"
+    model = f"- {{model_name: a, litellm_params: {{{GEMINI}, {key}}}}}"
+    config = read(f"model_list:\n{model}\n{MASTER}", tmp_path)
+    assert config.other_keys == ("GOOGLE_KEY",)
+
+
 def test_the_config_of_this_project_can_be_deployed() -> None:
     config = read_config(ROOT / "config.aws.yaml", {})
     assert config.other_keys == ("ANTHROPIC_API_KEY", "GROQ_API_KEY", "OPENAI_API_KEY")
