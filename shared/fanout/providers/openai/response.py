@@ -34,8 +34,8 @@ def read(data: bytes) -> dict[str, Any]:
         value = decode_any(data)
     if not isinstance(value, dict):
         raise BadWire("the response is not a JSON object")
-    is_plain = "choices" in value and "error" not in value and value.get("object") != "error"
-    if not is_plain and (fault := fault_of(value)) is not None:
+    may_be_fault = "error" in value or "choices" not in value
+    if may_be_fault and (fault := fault_of(value)) is not None:
         raise WireError(status_of(fault), explain_value(fault, "no reason given"))
     return value
 
