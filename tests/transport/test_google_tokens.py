@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import builtins
 import json
+import os
+import subprocess
 import sys
 import threading
 import time
@@ -108,6 +110,23 @@ def test_without_credentials_those_of_gcloud_are_used(
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "our-project")
     (tmp_path / "application_default_credentials.json").write_text(json.dumps(google.user()))
     assert get(None) == google.tokens[0]
+
+
+def test_a_machine_on_google_cloud_has_its_own_credentials(
+    google: GoogleCloud, tmp_path: Path
+) -> None:
+    """In a process of its own, because Google's library reads the address at its import."""
+    code = (
+        "import asyncio, sys; from fanout.google.credentials import GoogleTokens; "
+        "print(asyncio.run(GoogleTokens().headers(None, '', sys.argv[1]))['authorization'])"
+    )
+    host = google.url.removeprefix("http://")
+    env = {name: value for name, value in os.environ.items() if name != "NO_GCE_CHECK"}
+    env |= {"GCE_METADATA_HOST": host, "GCE_METADATA_IP": host, "CLOUDSDK_CONFIG": str(tmp_path)}
+    done = subprocess.run(  # noqa: S603 -- what it runs is written here
+        [sys.executable, "-c", code, SCOPE], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == f"Bearer {google.tokens[0]}\n", done.stderr
 
 
 # ---- how long a token serves ----
@@ -386,8 +405,6 @@ def test_the_library_loads_no_other_http_client(google: GoogleCloud) -> None:
         "print(*sorted({'requests', 'urllib3', 'aiohttp'} & set(sys.modules)))"
     )
     text = json.dumps(google.service_account())
-    import subprocess
-
     done = subprocess.run(  # noqa: S603 -- what it runs is written here
         [sys.executable, "-c", code, text, SCOPE], capture_output=True, text=True, check=False
     )
