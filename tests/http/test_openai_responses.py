@@ -23,7 +23,8 @@ def test_each_choice_has_its_model_usage_and_time(
     assert answer.model == "a, b"
     assert answer.usage is not None
     assert answer.usage.to_dict() == USAGE
-    good, bad = (choice.to_dict() for choice in answer.choices)
+    choices: list[Any] = [choice.to_dict() for choice in answer.choices]
+    good, bad = choices
     assert (good["model"], good["usage"]) == ("a", USAGE)
     assert isinstance(good["latency_ms"], float)
     assert (bad["finish_reason"], bad["message"]["refusal"]) == ("stop", "`b`: b is busy")
