@@ -26,7 +26,7 @@ from .toolchains import ROOT, commands
 
 WIDTH = 118
 """Columns of the table if the output is not a terminal."""
-TIMEOUT = 180.0
+TIMEOUT = 600.0
 """Seconds for all cases of one client."""
 DISCONNECT = 1.0
 """Seconds until the upstream has to be disconnected after the client ended."""
