@@ -27,7 +27,7 @@ def test_each_choice_has_its_model_usage_and_time(
     good, bad = choices
     assert (good["model"], good["usage"]) == ("a", USAGE)
     assert isinstance(good["latency_ms"], float)
-    assert (bad["finish_reason"], bad["message"]["refusal"]) == ("stop", "`b`: b is busy")
+    assert (bad["finish_reason"], answer.choices[1].message.refusal) == ("stop", "`b`: b is busy")
     assert (bad["model"], bad["usage"]) == ("b", None)
     assert bad["error"] == {
         "message": "`b`: b is busy",
