@@ -220,8 +220,8 @@ def make_call_start(index: int, call_id: str, name: str, arguments: str = "") ->
     }
 
 
-def make_call_piece(index: int, arguments: str) -> ToolCallDelta:
-    """A further piece of a function call's arguments."""
+def make_call_delta(index: int, arguments: str) -> ToolCallDelta:
+    """A further part of a function call's arguments."""
     return {"index": index, "function": {"arguments": arguments}}
 
 

@@ -11,7 +11,7 @@ from ...schema.chat import (
     ChatChunk,
     Delta,
     FinishReason,
-    make_call_piece,
+    make_call_delta,
     make_call_start,
     make_chunk,
     make_usage_chunk,
@@ -144,7 +144,7 @@ class ChatDecoder:
             yield self._arguments(call, json.encode(call.whole).decode())
 
     def _arguments(self, call: _OpenCall, text: str) -> ChatChunk:
-        return self._chunk({"tool_calls": [make_call_piece(call.index, text)]})
+        return self._chunk({"tool_calls": [make_call_delta(call.index, text)]})
 
     def _finish(self, end: wire.MessageDelta) -> Iterator[ChatChunk]:
         self._usage = wire.join_usage(self._usage, end.usage)

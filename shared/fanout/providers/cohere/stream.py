@@ -9,7 +9,7 @@ from ...schema.chat import (
     ChatChunk,
     Delta,
     FinishReason,
-    make_call_piece,
+    make_call_delta,
     make_call_start,
     make_chunk,
     make_usage_chunk,
@@ -96,7 +96,7 @@ class ChatDecoder:
             raise BadWire("a `tool-call-delta` has no `tool-call-start` before it")
         piece = json.decode_part(item.delta, wire.CallDelta).message.tool_calls.function
         index = self._calls.get(-1 if item.index is None else item.index, len(self._calls) - 1)
-        return self._chunk({"tool_calls": [make_call_piece(index, piece.arguments)]})
+        return self._chunk({"tool_calls": [make_call_delta(index, piece.arguments)]})
 
     def _end(self, end: wire.MessageEnd) -> Iterator[ChatChunk]:
         raise_failure(end.finish_reason, end.error)

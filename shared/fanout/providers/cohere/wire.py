@@ -107,16 +107,16 @@ class CallStart(Struct, frozen=True):
     message: CallStartMessage
 
 
-class ArgumentsPiece(Struct, frozen=True):
+class FunctionDelta(Struct, frozen=True):
     arguments: str
 
 
-class CallPiece(Struct, frozen=True):
-    function: ArgumentsPiece
+class ToolCallDelta(Struct, frozen=True):
+    function: FunctionDelta
 
 
 class CallDeltaMessage(Struct, frozen=True):
-    tool_calls: CallPiece
+    tool_calls: ToolCallDelta
 
 
 class CallDelta(Struct, frozen=True):

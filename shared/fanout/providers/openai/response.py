@@ -18,7 +18,7 @@ from ...wire.json import decode_any
 from ..base import BadWire, Target, WireError
 from .errors import explain_value, fault_of, status_of
 from .tool_calls import CallIndexer
-from .views import CallPiece, Piece, Whole
+from .views import CallDelta, Chunk, Completion
 
 # What all chunks of a stream have in common.
 _HEAD = ("id", "object", "created", "model", "system_fingerprint")
@@ -49,7 +49,7 @@ def check_whole(value: dict[str, Any]) -> ChatCompletion:
     """`value` itself if it has the shape of a response, else repaired; `BadWire` if it is none."""
     checked: Any = value
     try:
-        msgspec.convert(value, Whole)
+        msgspec.convert(value, Completion)
     except msgspec.ValidationError:
         checked = _repair(value, "message")
         if not checked["choices"]:
@@ -79,7 +79,7 @@ class _Choice(Struct):
         """The finish reason of a choice whose vendor sent none."""
         return "tool_calls" if self.calls else "stop"
 
-    def continues(self, calls: list[CallPiece]) -> bool:
+    def continues(self, calls: list[CallDelta]) -> bool:
         """Whether this is nothing but more arguments of the last call."""
         if len(calls) > 1 or self.calls is None:
             return False
@@ -132,11 +132,11 @@ class ChatDecoder:
     def take(self, value: dict[str, Any]) -> ChatChunk:
         """`value` itself if it has the shape of a chunk, else repaired; notes what it ends."""
         try:
-            piece = msgspec.convert(value, Piece)
+            chunk = msgspec.convert(value, Chunk)
         except msgspec.ValidationError:
             value = _repair(value, "delta")
         else:
-            if not self._needs_edit(piece):
+            if not self._needs_edit(chunk):
                 self._latest = value
                 return value  # type: ignore[return-value]
         self._latest = value
@@ -146,10 +146,10 @@ class ChatDecoder:
             value = {**value, "choices": [choice for choice in taken if choice is not None]}
         return value  # type: ignore[return-value]
 
-    def _needs_edit(self, piece: Piece) -> bool:
+    def _needs_edit(self, chunk: Chunk) -> bool:
         """Whether a choice is not as a client gets it; otherwise notes what begins and ends."""
         changes = False
-        for choice in piece.choices:
+        for choice in chunk.choices:
             known = self._open.get(choice.index)
             calls = choice.delta.tool_calls
             if known is None:
@@ -161,7 +161,7 @@ class ChatDecoder:
             elif choice.finish_reason:
                 changes = True
         if changes:
-            for choice in piece.choices:
+            for choice in chunk.choices:
                 self._note(choice.index, choice.finish_reason)
         return False
 

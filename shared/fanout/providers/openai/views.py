@@ -30,16 +30,16 @@ class Call(Struct, frozen=True, gc=False):
     function: Function | None = None
 
 
-class FunctionPiece(Struct, frozen=True, gc=False):
+class FunctionDelta(Struct, frozen=True, gc=False):
     name: str | None = None
     arguments: str | None = None
 
 
-class CallPiece(Struct, frozen=True, gc=False):
+class CallDelta(Struct, frozen=True, gc=False):
     index: Index
     id: str | None = None
     type: str | None = None
-    function: FunctionPiece | None = None
+    function: FunctionDelta | None = None
 
 
 class Message(Struct, frozen=True, gc=False):
@@ -60,8 +60,8 @@ class Delta(Struct, frozen=True, gc=False):
     refusal: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
-    tool_calls: list[CallPiece] | None = None
-    function_call: FunctionPiece | None = None
+    tool_calls: list[CallDelta] | None = None
+    function_call: FunctionDelta | None = None
     annotations: list[Any] | None = None
     audio: dict[str, Any] | None = None
 
@@ -91,15 +91,15 @@ class Usage(Struct, frozen=True, gc=False):
     completion_tokens_details: CompletionDetails | None = None
 
 
-class WholeChoice(Struct, frozen=True, gc=False):
+class CompletionChoice(Struct, frozen=True, gc=False):
     message: Message
     index: Index
     finish_reason: FinishReason
     logprobs: Logprobs | None = None
 
 
-class Whole(Struct, frozen=True, gc=False):
-    choices: Annotated[list[WholeChoice], Meta(min_length=1)]
+class Completion(Struct, frozen=True, gc=False):
+    choices: Annotated[list[CompletionChoice], Meta(min_length=1)]
     id: str | None = None
     created: int | None = None
     model: str | None = None
@@ -108,15 +108,15 @@ class Whole(Struct, frozen=True, gc=False):
     system_fingerprint: str | None = None
 
 
-class PieceChoice(Struct, frozen=True, gc=False):
+class ChunkChoice(Struct, frozen=True, gc=False):
     delta: Delta
     index: Index
     finish_reason: FinishReason | None = None
     logprobs: Logprobs | None = None
 
 
-class Piece(Struct, frozen=True, gc=False):
-    choices: list[PieceChoice]
+class Chunk(Struct, frozen=True, gc=False):
+    choices: list[ChunkChoice]
     id: str | None = None
     created: int | None = None
     usage: Usage | None = None

@@ -12,7 +12,7 @@ from ....schema.chat import (
     ChatChunk,
     Delta,
     FinishReason,
-    make_call_piece,
+    make_call_delta,
     make_call_start,
     make_chunk,
     make_usage_chunk,
@@ -85,7 +85,7 @@ class ConverseDecoder:
         first = make_call_start(call.index, use.tool_use_id, use.name)
         yield self._chunk({"tool_calls": [first]})
 
-    def _continue(self, index: int, piece: wire.Piece) -> Iterator[ChatChunk]:
+    def _continue(self, index: int, piece: wire.Delta) -> Iterator[ChatChunk]:
         if piece.text:
             yield self._chunk({"content": piece.text})
         if piece.tool_use and piece.tool_use.input and (call := self._calls.get(index)):
@@ -111,7 +111,7 @@ class ConverseDecoder:
             yield self._arguments(call, "{}")
 
     def _arguments(self, call: _OpenCall, text: str) -> ChatChunk:
-        return self._chunk({"tool_calls": [make_call_piece(call.index, text)]})
+        return self._chunk({"tool_calls": [make_call_delta(call.index, text)]})
 
 
 def _join(pieces: list[str]) -> str:

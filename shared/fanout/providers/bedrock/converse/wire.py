@@ -112,24 +112,24 @@ class BlockStart(Struct, frozen=True, rename="camel"):
     content_block_index: int | None = None
 
 
-class InputPiece(Struct, frozen=True):
+class InputDelta(Struct, frozen=True):
     input: str
 
 
-class ReasoningPiece(Struct, frozen=True, rename="camel"):
+class ReasoningDelta(Struct, frozen=True, rename="camel"):
     text: str | None = None
     signature: str | None = None
     redacted_content: str | None = None
 
 
-class Piece(Struct, frozen=True, rename="camel"):
+class Delta(Struct, frozen=True, rename="camel"):
     text: str | None = None
-    tool_use: InputPiece | None = None
-    reasoning_content: ReasoningPiece | None = None
+    tool_use: InputDelta | None = None
+    reasoning_content: ReasoningDelta | None = None
 
 
 class BlockDelta(Struct, frozen=True, rename="camel"):
-    delta: Piece
+    delta: Delta
     content_block_index: int | None = None
 
 
