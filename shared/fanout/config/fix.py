@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from ..errors import ConfigError, KeyPath, Problem
 from .document import Document, parse, without_aliases
 from .edits import Edit, edit_for, first_of, is_entangled, removal_of, removed_place
-from .open import inspect_config
+from .resolve import inspect_config
 
 MAX_ROUNDS = 100
 """Each round removes what is wrong now; a removed model may make its fallbacks wrong."""

@@ -1,7 +1,7 @@
 """
 Resolves a config: model names to deployments, keys to secrets.
 
-Pure: a config and an environment in, a `Catalog` out.
+Pure: a config (or its text) and an environment in, a `Catalog` out.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from ..errors import ConfigError, ConfigProblems, KeyPath, Problem, UnknownModel
 from ..providers import registry
 from ..secret import HiddenRepr, Secret
 from .deployment import Deployment, make_deployment, secret
+from .document import Document, parse
 from .entries import Entry, read_entries
-from .load import Checked
+from .load import Checked, check_text, located
 from .model import ConfigFile, GeneralSettings, ModelParams, Strategy
 from .routes import Names, Routes, Wildcard, resolve_routes
 
@@ -143,6 +144,17 @@ def resolve(config: ConfigFile, env: Mapping[str, str]) -> Catalog:
     if problems:
         raise ConfigProblems("", problems)
     return catalog
+
+
+def inspect_config(
+    text: str, env: Mapping[str, str], name: str
+) -> tuple[Catalog, Document, list[Problem]]:
+    """The catalog of what is right in a text, the parsed text, and what is wrong."""
+    document, checked = check_text(text, env, name)
+    catalog, problems = resolve_all(checked, env)
+    if problems and document.root is None:
+        document = parse(text, name)  # JSON, whose parser keeps no lines
+    return catalog, document, located(document, tuple(problems))
 
 
 def resolve_all(checked: Checked, env: Mapping[str, str]) -> tuple[Catalog, list[Problem]]:

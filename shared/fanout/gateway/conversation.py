@@ -1,12 +1,12 @@
 """
 Runs one conversation: with one model and its fallbacks, or with several in a race.
 
-Knows nothing of several conversations, of the format of a response, or of HTTP.
+Knows nothing of several conversations or of HTTP.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from time import perf_counter
@@ -20,7 +20,7 @@ from ..errors import AllFailed, Broken, Cause, ErrorDetail, FanoutError
 from ..routing.leg import Leg
 from ..routing.router import Router
 from ..schema.chat import ChatChunk, ChatCompletion, has_content
-from ..schema.fanout import FanOutRequest
+from ..schema.fanout import FanOutRequest, Report
 from ..schema.request import ChatRequest
 from .report import make_report
 
@@ -182,6 +182,47 @@ class ConversationRunner:
         if request.fallbacks is None:
             return self._routes.fallbacks_of(name)
         return request.fallbacks.get(name, ())
+
+
+async def with_model_name(
+    model: str, chunks: AsyncIterator[ChatChunk]
+) -> AsyncIterator[tuple[str, ChatChunk]]:
+    """Each chunk with the name of its model."""
+    async for chunk in chunks:
+        yield model, chunk
+
+
+async def winner_chunks(
+    chunks: AsyncIterator[ChatChunk],
+    own: Mapping[str, Any],
+    request: FanOutRequest,
+    report: Callable[[], Report],
+) -> AsyncIterator[ChatChunk]:
+    """
+    The chunks of the only response as the client gets them.
+
+    `own` has the model's name as the client wrote it, and an id and a time for a provider that
+    sends none. If the client asked for usage, one more chunk has it, and the report of a race.
+    """
+    head: dict[str, Any] = {}
+    usage: Any = None
+    async for chunk in chunks:
+        if not head:
+            given = {"id": chunk.get("id"), "created": chunk.get("created")}
+            head = {**own, **{name: value for name, value in given.items() if value}}
+        usage = chunk.get("usage") or usage
+        if not chunk["choices"]:
+            continue
+        client_chunk: Any = {**chunk, **head}
+        client_chunk.pop("usage", None)
+        if request.include_usage:
+            client_chunk["usage"] = None
+        yield client_chunk
+    if request.include_usage:
+        last: Any = {"object": "chat.completion.chunk", **head, "choices": [], "usage": usage}
+        if request.mode != "one":
+            last["fanout"] = report()
+        yield last
 
 
 def all_failed(legs: Sequence[Leg], result: RaceResult[Any]) -> Exception:

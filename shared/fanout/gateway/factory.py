@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ..concurrency import FairLimiter
+from ..config.load import raise_problems, read_file
 from ..config.model import GeneralSettings
-from ..config.open import open_config
-from ..config.resolve import Catalog
+from ..config.resolve import Catalog, inspect_config
 from ..routing.router import Router
 from ..settings import Settings
 from ..telemetry.observers import NullObserver, Observer
@@ -28,10 +28,17 @@ DEFAULTS = GeneralSettings()
 
 
 def load_catalog(settings: Settings) -> Catalog:
-    """The catalog of the settings' config; without a config only prefixed names resolve."""
+    """
+    The catalog of the settings' config; without a config only prefixed names resolve.
+
+    Raises `ConfigProblems` with a line for each problem of the file.
+    """
     if settings.config is None:
         return Catalog({}, settings.env, is_open=True)
-    return open_config(settings.config, settings.env)
+    text = read_file(settings.config)
+    catalog, document, problems = inspect_config(text, settings.env, settings.config.name)
+    raise_problems(document, tuple(problems))
+    return catalog
 
 
 def make_transport(

@@ -35,9 +35,14 @@ from ..routing.router import Router
 from ..schema.chat import ChatChunk, ChatCompletion, has_content
 from ..schema.fanout import FanOutRequest, Mode, Report
 from ..secret import HiddenRepr
-from .combine import CellResult, combined_response, list_response
-from .conversation import CellRace, ConversationRunner, GridCell, make_grid
-from .interleave import Interleave, winner_chunks, with_model_name
+from .conversation import (
+    CellRace,
+    ConversationRunner,
+    GridCell,
+    make_grid,
+    winner_chunks,
+    with_model_name,
+)
 from .report import make_report, total_cost
 
 
@@ -127,6 +132,8 @@ class Gateway:
     async def _chat_all(
         self, request: FanOutRequest, context: Context, deadline: float
     ) -> GatewayResponse:
+        from .combine import CellResult, combined_response, list_response
+
         grid = self._grid(request, context, deadline)
         chat = partial(self._chat_cell, request, context, deadline)
         outcomes = await map_all(chat, grid, limit=self._limit(request))
@@ -174,6 +181,8 @@ class Gateway:
     async def _stream_all(
         self, request: FanOutRequest, context: Context, deadline: float
     ) -> AsyncIterator[ResponseStream]:
+        from .interleave import Interleave
+
         grid = self._grid(request, context, deadline)
         open_cell = partial(self._stream_cell, request, context, deadline)
         openers = [partial(open_cell, cell) for cell in grid]

@@ -1,64 +1,23 @@
 """
-Makes the client's stream: of one response, or of several with an `index` for each, as with `n`.
+Merges several streams into one stream of OpenAI's chunks, with an `index` for each, as with `n`.
 
 Knows nothing of where the chunks come from or how they are sent.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from ..concurrency import Ended
 from ..errors import Cause, detail_of
 from ..schema.chat import ChatChunk
 from ..schema.error import error_object
-from ..schema.fanout import FanOutRequest, Report
+from ..schema.fanout import FanOutRequest
 from .combine import sum_usage
 
 _FIRST = {"role": "assistant", "content": ""}
 _BARE = frozenset({"index", "delta", "finish_reason", "logprobs"})
-
-
-async def with_model_name(
-    model: str, chunks: AsyncIterator[ChatChunk]
-) -> AsyncIterator[tuple[str, ChatChunk]]:
-    """The chunks as `Interleave` takes them: each with the name of its model."""
-    async for chunk in chunks:
-        yield model, chunk
-
-
-async def winner_chunks(
-    chunks: AsyncIterator[ChatChunk],
-    own: Mapping[str, Any],
-    request: FanOutRequest,
-    report: Callable[[], Report],
-) -> AsyncIterator[ChatChunk]:
-    """
-    The chunks of the only response as the client gets them.
-
-    `own` has the model's name as the client wrote it, and an id and a time for a provider that
-    sends none. If the client asked for usage, one more chunk has it, and the report of a race.
-    """
-    head: dict[str, Any] = {}
-    usage: Any = None
-    async for chunk in chunks:
-        if not head:
-            given = {"id": chunk.get("id"), "created": chunk.get("created")}
-            head = {**own, **{name: value for name, value in given.items() if value}}
-        usage = chunk.get("usage") or usage
-        if not chunk["choices"]:
-            continue
-        client_chunk: Any = {**chunk, **head}
-        client_chunk.pop("usage", None)
-        if request.include_usage:
-            client_chunk["usage"] = None
-        yield client_chunk
-    if request.include_usage:
-        last: Any = {"object": "chat.completion.chunk", **head, "choices": [], "usage": usage}
-        if request.mode != "one":
-            last["fanout"] = report()
-        yield last
 
 
 class Interleave:

@@ -7,7 +7,8 @@ of a response. Knows nothing of providers, keys or time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict
 
 from msgspec import Meta, Struct
@@ -16,9 +17,8 @@ from msgspec.structs import replace
 from ..errors import RequestError, UnknownModel
 from ..secret import HiddenRepr
 from .chat import Usage
-from .litellm_arguments import without_arguments
 from .request import ChatRequest
-from .validation import convert, parse_chat, reject_unknown, replace_messages
+from .validation import convert, parse_chat, reject_unknown, replace_messages, with_extra_body
 
 Mode: TypeAlias = Literal["one", "all", "race", "hedge", "fallback"]
 Shape: TypeAlias = Literal["object", "list"]
@@ -73,6 +73,8 @@ class GatewayFields(Struct, frozen=True, kw_only=True):
 
 
 GATEWAY_FIELDS = frozenset(GatewayFields.__struct_fields__)
+
+_KNOWN = GATEWAY_FIELDS | frozenset(ChatRequest.__struct_fields__)
 
 
 class FanOutRequest(HiddenRepr, frozen=True, gc=False):
@@ -137,7 +139,9 @@ def parse_request(body: object, size: int = 0) -> FanOutRequest:
         raise RequestError("the body must be a JSON object", None, "invalid_type")
     if len(body) > MAX_FIELDS:
         raise RequestError(f"the body has {len(body)} fields; at most {MAX_FIELDS}", None)
-    body = without_arguments(_with_extra_body(body))
+    body = with_extra_body(body)
+    if not _KNOWN.issuperset(body):
+        body = _litellm_filter()(body)
     reject_unknown(body.get("fanout"), FanOutField.__struct_fields__, "fanout")
     fields = convert({k: v for k, v in body.items() if k in GATEWAY_FIELDS}, GatewayFields)
     if fields.stream_options is not None and not fields.stream:
@@ -167,14 +171,12 @@ def parse_request(body: object, size: int = 0) -> FanOutRequest:
     )
 
 
-def _with_extra_body(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The body with the fields of its `extra_body`, where OpenAI's SDK would have put them."""
-    extra = body.get("extra_body", {})
-    if "extra_body" not in body:
-        return body
-    if extra is not None and not isinstance(extra, dict):
-        raise RequestError("`extra_body` must be an object of request fields", "extra_body")
-    return {**{k: v for k, v in body.items() if k != "extra_body"}, **(extra or {})}
+@cache
+def _litellm_filter() -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
+    """`without_arguments`. None of its names is a known field, so most requests do not need it."""
+    from .litellm_arguments import without_arguments
+
+    return without_arguments
 
 
 def with_messages(request: FanOutRequest, messages: list[Any]) -> FanOutRequest:

@@ -93,6 +93,16 @@ def reject_unknown(given: object, known: Collection[str], param: str) -> None:
             raise RequestError(f"`{param}.{shown}` is unknown; {hint}", param)
 
 
+def with_extra_body(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The body with the fields of its `extra_body`, where OpenAI's SDK would have put them."""
+    extra = body.get("extra_body", {})
+    if "extra_body" not in body:
+        return body
+    if extra is not None and not isinstance(extra, dict):
+        raise RequestError("`extra_body` must be an object of request fields", "extra_body")
+    return {**{k: v for k, v in body.items() if k != "extra_body"}, **(extra or {})}
+
+
 def parse_chat(body: Mapping[str, Any]) -> ChatRequest:
     """
     Check the request of one conversation; `body` has only the fields meant for the model.

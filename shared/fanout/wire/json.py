@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -42,6 +42,12 @@ class DuplicateKey(BadJSON):
     def __init__(self, key: str) -> None:
         super().__init__(f"the key `{key}` appears twice in one object")
         self.key = key
+
+
+class AllOrNothing(msgspec.Struct, frozen=True):
+    """A struct that `decode_tolerant` reads only if each field that is there can be read."""
+
+    all_or_nothing: ClassVar[bool] = True
 
 
 def decode_tolerant(data: bytes | msgspec.Raw, kind: type[T]) -> T:

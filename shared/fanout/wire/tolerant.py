@@ -6,7 +6,7 @@ Fits JSON values that are nearly of a type into that type: one odd field costs o
 * a field that is null, missing or of another type has its default, or nothing (`""`, 0, `[]`);
 * a number where a text belongs is its text, and a text where a number belongs is its number;
 * an element of a list that does not fit is left out;
-* an `AllOrNothing` struct (such as a count of tokens) does not fit if any field does
+* a `json.AllOrNothing` struct (such as a count of tokens) does not fit if any field does
   not: no number is better than a wrong one.
 
 Knows nothing of any provider.
@@ -24,10 +24,6 @@ from msgspec import NODEFAULT, Raw
 T = TypeVar("T")
 
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
-
-
-class AllOrNothing(msgspec.Struct, frozen=True):
-    """A struct that `json.decode_tolerant` reads only if each field that is there can be read."""
 
 
 class _Unfit(Exception):
@@ -139,7 +135,7 @@ def _first_fit(value: Any, kinds: tuple[Any, ...]) -> Any:
 def _fit_struct(value: Any, kind: Any) -> Any:
     if not isinstance(value, dict):
         raise _Unfit
-    whole = issubclass(kind.cls, AllOrNothing)
+    whole = getattr(kind.cls, "all_or_nothing", False)  # `json.AllOrNothing`
     fields: dict[str, Any] = {}
     for field in kind.fields:
         given = value.get(field.encode_name)

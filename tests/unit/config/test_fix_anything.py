@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fanout.config.fix import fix
 from fanout.config.litellm.keys import keys_of
-from fanout.config.open import inspect_config
+from fanout.config.resolve import inspect_config
 
 VALUES: st.SearchStrategy[Any] = st.one_of(
     st.none(),

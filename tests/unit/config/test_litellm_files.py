@@ -13,7 +13,7 @@ import pytest
 
 from fanout.cli.config_problems import fixed_text
 from fanout.config.fix import fix
-from fanout.config.open import inspect_config
+from fanout.config.resolve import inspect_config
 from fanout.errors import ConfigProblems
 from fanout.providers import registry
 

@@ -24,6 +24,7 @@ from ...schema.request import (
     FileRef,
     FunctionToolCall,
     ImageURL,
+    JSONFormat,
     ToolMessage,
 )
 from ..calls import CallIds
@@ -40,7 +41,6 @@ from ..request_reader import (
     split_data_uri,
     split_turns,
 )
-from ..schemas import JSON_ONLY, wants_json
 from .rules import CALL_IDS, IMAGES, is_blank, is_signed
 
 ROLES = {"user": "user", "assistant": "assistant", "tool": "user"}
@@ -59,8 +59,11 @@ def encode_conversation(request: ChatRequest, unsupported: UnsupportedFields) ->
     encode = partial(_encode_message, unsupported=unsupported, ids=ids)
     system, turns = split_turns(request, unsupported, ROLES, encode)
     turns = open_with_user(turns, _text(OPENING), unsupported)
-    if wants_json(request, unsupported):
-        system = [*system, _text(JSON_ONLY)]
+    if isinstance(request.response_format, JSONFormat):
+        from ..schemas import JSON_ONLY, wants_json
+
+        if wants_json(request, unsupported):
+            system = [*system, _text(JSON_ONLY)]
     if ids.changed:
         unsupported.note("messages[].tool_calls[].id")
     messages = [{"role": role, "content": _shorten(blocks)} for role, blocks in turns]

@@ -7,20 +7,19 @@ Source: https://platform.claude.com/docs/en/api/messages/create.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, TypeAlias
 
 from ...schema.request import ChatRequest
 from ...wire import json
 from ...wire.http import WireRequest
 from ..base import Target
 from ..fields import DEFAULTS, SHARED_FIELDS, SHARED_MESSAGE_FIELDS, UnsupportedFields, check_fields
-from ..schemas import describe_schema, limit_schema, read_schema
 from .messages import called_names, encode_conversation
 from .models import find_traits
-from .rules import MOST_USER_LETTERS, PERSONAL, SCHEMAS, is_blank
+from .rules import MOST_USER_LETTERS, PERSONAL, is_blank
 from .settings import encode_settings
-from .tools import declare, encode_tools
 
 PATH = "/v1/messages"
 
@@ -58,16 +57,17 @@ def encode_body(
     """The body without the model, which other services with this API have in the URL."""
     check_fields(request, unsupported, fields, _MESSAGE_FIELDS, defaults)
     settings = encode_settings(request, find_traits(model), unsupported)
-    body = settings | encode_conversation(request, unsupported) | encode_tools(request, unsupported)
+    body = settings | encode_conversation(request, unsupported)
+    if request.tools or request.tool_choice is not None:
+        body |= _tool_encoder()(request, unsupported)
     if "tools" not in body and (called := called_names(body["messages"])):
+        from .tools import declare  # an odd request: it offers none of the tools that were called
+
         unsupported.note("tools")
         body |= declare(called)
     if stops := encode_stops(request, unsupported):
         body["stop_sequences"] = stops
-    if asked := read_schema(request, unsupported):
-        # A schema is always strict. `name` is OpenAI's own:
-        # https://platform.claude.com/docs/en/build-with-claude/structured-outputs
-        schema = {"type": "json_schema", "schema": limit_schema(describe_schema(asked), SCHEMAS)}
+    if request.response_format is not None and (schema := _format_encoder()(request, unsupported)):
         body["output_config"] = {**body.get("output_config", {}), "format": schema}
     if user := _find_user(request, unsupported):
         body["metadata"] = {"user_id": user}
@@ -76,6 +76,23 @@ def encode_body(
     if tier := _encode_tier(request, unsupported):
         body["service_tier"] = tier
     return body
+
+
+_Encode: TypeAlias = Callable[[ChatRequest, UnsupportedFields], dict[str, Any]]
+
+
+@cache
+def _tool_encoder() -> _Encode:
+    from .tools import encode_tools  # only requests with tools need it
+
+    return encode_tools
+
+
+@cache
+def _format_encoder() -> _Encode:
+    from .schemas import encode_format  # only requests with a response format need it
+
+    return encode_format
 
 
 def encode_stops(request: ChatRequest, unsupported: UnsupportedFields) -> list[str]:

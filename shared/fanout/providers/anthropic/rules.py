@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 
 from ..calls import IdRule
-from ..schemas import LIMITS, SchemaRules
 
 # "tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'", "`tool_use` ids must be unique":
 # https://platform.claude.com/docs/en/api/messages, 2026-11
@@ -17,19 +16,6 @@ CALL_IDS = IdRule(r"[a-zA-Z0-9_-]+", unique=True)
 
 # https://platform.claude.com/docs/en/build-with-claude/vision, 2026-11
 IMAGES = frozenset({"image/gif", "image/jpeg", "image/png", "image/webp"})
-
-# https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations,
-# 2026-11; the same list is in Anthropic's SDKs (`transform_schema`). Also for strict tools.
-SCHEMAS = SchemaRules(
-    moved=LIMITS,
-    renamed={"oneOf": "anyOf"},
-    formats=frozenset(
-        "date date-time duration email hostname ipv4 ipv6 time uri uuid".split()  # noqa: SIM905
-    ),
-    min_items=frozenset({0, 1}),
-    closed=True,
-    typed=True,
-)
 
 # "metadata.user_id": "Do not include any identifying information such as name, email address, or
 # phone number": https://platform.claude.com/docs/en/api/messages, 2026-11

@@ -11,7 +11,7 @@ from ..fields import UnsupportedFields
 from ..schemas import limit_schema
 from ..tool_reader import Choice, function_tools, object_schema, read_choice
 from .messages import cache_mark
-from .rules import SCHEMAS
+from .schemas import SCHEMAS
 
 # https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools#forcing-tool-use
 _MODES = {None: "auto", "auto": "auto", "none": "none", "required": "any"}

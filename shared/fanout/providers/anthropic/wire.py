@@ -16,7 +16,6 @@ from msgspec import Meta, Raw, Struct, ValidationError
 
 from ...wire import json
 from ...wire.http import WireEvent
-from ...wire.tolerant import AllOrNothing
 from ..base import BadWire
 
 
@@ -98,11 +97,11 @@ def read_block(raw: Raw) -> Block | None:
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
 
 
-class OutputDetails(AllOrNothing, frozen=True):
+class OutputDetails(json.AllOrNothing, frozen=True):
     thinking_tokens: Count | None = None
 
 
-class Usage(AllOrNothing, frozen=True):
+class Usage(json.AllOrNothing, frozen=True):
     """Tokens so far. `input_tokens` does not include tokens read from or written to the cache."""
 
     input_tokens: Count | None = None

@@ -10,18 +10,18 @@ from typing import Annotated, Any, TypeAlias
 
 from msgspec import Meta, Raw, Struct
 
-from ...wire.tolerant import AllOrNothing
+from ...wire import json
 
 Count: TypeAlias = Annotated[float, Meta(ge=0)]
 """A JSON number, which Cohere's own SDK reads as a float."""
 
 
-class Tokens(AllOrNothing, frozen=True):
+class Tokens(json.AllOrNothing, frozen=True):
     input_tokens: Count | None = None
     output_tokens: Count | None = None
 
 
-class Usage(AllOrNothing, frozen=True):
+class Usage(json.AllOrNothing, frozen=True):
     """`tokens` is what the model read and wrote, `billed_units` the part that is billed."""
 
     tokens: Tokens | None = None

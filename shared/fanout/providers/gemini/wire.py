@@ -11,7 +11,7 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Raw, Struct
 
-from ...wire.tolerant import AllOrNothing
+from ...wire import json
 
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
 
@@ -63,7 +63,7 @@ class PromptFeedback(Struct, frozen=True, rename="camel"):
     block_reason: str | None = None
 
 
-class Usage(AllOrNothing, frozen=True, rename="camel"):
+class Usage(json.AllOrNothing, frozen=True, rename="camel"):
     """
     `prompt` includes cached tokens; `candidates` does not include thoughts.
 

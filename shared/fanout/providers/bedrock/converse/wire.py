@@ -13,7 +13,6 @@ from typing import Annotated, Any, TypeAlias
 from msgspec import Meta, Struct
 
 from ....wire import json
-from ....wire.tolerant import AllOrNothing
 
 # ---- content blocks ----
 
@@ -66,7 +65,7 @@ class Output(Struct, frozen=True):
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
 
 
-class Usage(AllOrNothing, frozen=True, rename="camel"):
+class Usage(json.AllOrNothing, frozen=True, rename="camel"):
     """`input_tokens` does not include tokens read from or written to the cache."""
 
     input_tokens: Count | None = None

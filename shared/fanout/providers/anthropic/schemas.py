@@ -1,0 +1,35 @@
+"""JSON schemas as Anthropic's API accepts them: of `response_format` and of strict tools."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...schema.request import ChatRequest
+from ..fields import UnsupportedFields
+from ..schemas import LIMITS, SchemaRules, describe_schema, limit_schema, read_schema
+
+# https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations,
+# 2026-11; the same list is in Anthropic's SDKs (`transform_schema`). Also for strict tools.
+SCHEMAS = SchemaRules(
+    moved=LIMITS,
+    renamed={"oneOf": "anyOf"},
+    formats=frozenset(
+        "date date-time duration email hostname ipv4 ipv6 time uri uuid".split()  # noqa: SIM905
+    ),
+    min_items=frozenset({0, 1}),
+    closed=True,
+    typed=True,
+)
+
+
+def encode_format(request: ChatRequest, unsupported: UnsupportedFields) -> dict[str, Any]:
+    """
+    The output format of a request with a schema, else nothing.
+
+    A schema is always strict. `name` is OpenAI's own:
+    https://platform.claude.com/docs/en/build-with-claude/structured-outputs
+    """
+    asked = read_schema(request, unsupported)
+    if asked is None:
+        return {}
+    return {"type": "json_schema", "schema": limit_schema(describe_schema(asked), SCHEMAS)}
