@@ -1,7 +1,8 @@
 """
 The rate limits of the OpenAI-compatible vendors, by the name of their row.
 
-A row that is not here has OpenAI's headers, if any. All pages were read on 2026-11-28.
+A row that is not here has OpenAI's headers, if any. The pages were read on 2026-11-28, except where
+a comment says "not checked".
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ ROW_RATE_LIMITS: Mapping[str, RateLimitTable] = {
             ),
         )
     ),
-    # docs.fireworks.ai/serverless/rate-limits
+    # docs.fireworks.ai/guides/quotas_usage/rate-limits: limits are of a minute. A newer page,
+    # …/serverless/rate-limits, has these headers of tokens "described in tokens per second"; which
+    # of the two the API sends is not checked.
     "fireworks_ai": RateLimitTable(
         (
             LimitHeader("requests", "x-ratelimit-limit-requests", window=MINUTE),
@@ -84,7 +87,10 @@ ROW_RATE_LIMITS: Mapping[str, RateLimitTable] = {
         )
     ),
     "openrouter": RateLimitTable(read_body=_openrouter_body),
-    # docs.together.ai/docs/rate-limits: limits are of a second.
+    # docs.together.ai/docs/rate-limits, in an older version: requests and tokens are measured by
+    # the second. The newer page has dynamic limits. The headers of requests are in
+    # support.together.ai/en/articles/8988956; those of tokens, and the window of both, are not
+    # checked.
     "together_ai": RateLimitTable(
         (
             LimitHeader(
@@ -97,6 +103,7 @@ ROW_RATE_LIMITS: Mapping[str, RateLimitTable] = {
             LimitHeader("tokens", "x-tokenlimit-limit", "x-tokenlimit-remaining", window=SECOND),
         )
     ),
-    # docs.x.ai/docs/consumption-and-rate-limits: limits are of a minute, without a reset.
+    # docs.x.ai/developers/rate-limits: requests a second (a sixtieth of those of a minute) and
+    # tokens a minute. The headers and their window are from memory; not checked.
     "xai": RateLimitTable(openai_headers(MINUTE, MINUTE)),
 }

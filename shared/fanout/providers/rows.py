@@ -21,7 +21,9 @@ _ROWS = (
         "https://api.cerebras.ai/v1",
         "CEREBRAS_API_KEY",
         drop=RARE - {"prediction", "service_tier"},
-        # Its API rejects other fields of messages: github.com/anomalyco/opencode, 2026-03.
+        # "property 'messages.N.assistant.reasoning_content' is unsupported". By the same issue, its
+        # API accepts `reasoning`: github.com/QwenLM/qwen-code/issues/11045, 2026-11. Other fields
+        # are not checked.
         messages=MessageRules(frozenset({"name"}), strict=True),
     ),
     # api-docs.deepseek.com/api/create-chat-completion; it ignores unknown fields.
@@ -33,13 +35,15 @@ _ROWS = (
         ignores_unknown=True,
         rename=OLD_LIMIT,
         billing="stops",
-        # …/guides/thinking_mode: its models need their reasoning back in a loop of tools. 2026-11
+        # "The reasoning_content in the thinking mode must be passed back to the API" after calls of
+        # tools: github.com/anomalyco/opencode/issues/25058, 2026-11. The other fields and
+        # `one_text` are from memory; not checked with DeepSeek's reference.
         messages=MessageRules(
             frozenset({"name", "prefix", "reasoning_content"}),
             reasoning="reasoning_content",
             one_text=True,  # `content` is a string
         ),
-        # …/guides/reasoning_model, "Not supported features", 2026-11
+        # api-docs.deepseek.com/zh-cn/guides/reasoning_model: these are errors. 2026-11
         families=(Family("`deepseek-reasoner`", "deepseek-reasoner", LOGPROBS),),
     ),
     Row(
@@ -49,7 +53,7 @@ _ROWS = (
         rename=OLD_LIMIT,
         billing="stops",
         other_keys=("FIREWORKS_AI_API_KEY", "FIREWORKSAI_API_KEY", "FIREWORKS_AI_TOKEN"),
-        # docs.fireworks.ai/guides/reasoning: `reasoning_content` may be sent back. 2026-11
+        # docs.fireworks.ai/guides/reasoning: agents must send `reasoning_content` back. 2026-11
         messages=MessageRules(
             frozenset({"function_call", "name", "reasoning_content", "refusal"}),
             reasoning="reasoning_content",
@@ -122,8 +126,8 @@ _ROWS = (
         "OPENROUTER_API_KEY",
         developer=True,
         other_keys=("OR_API_KEY",),
-        # openrouter.ai/docs: guides/best-practices/reasoning-tokens, …/prompt-caching, and
-        # features/multimodal/pdfs (`annotations`), 2026-11
+        # From openrouter.ai/docs (guides/best-practices/reasoning-tokens, …/prompt-caching,
+        # features/multimodal/pdfs), from memory; not checked.
         messages=MessageRules(
             frozenset(
                 {
@@ -140,7 +144,8 @@ _ROWS = (
             reasoning="reasoning",
         ),
     ),
-    # docs.perplexity.ai/docs/sonar/openai-compatibility; its models search, and call no tools.
+    # docs.perplexity.ai/docs/sonar/openai-compatibility; its models search, and call no tools. The
+    # fields that it rejects are from memory; not checked.
     Row(
         "perplexity",
         "https://api.perplexity.ai",
@@ -152,8 +157,9 @@ _ROWS = (
         rename=OLD_LIMIT,
         billing="continues",
         other_keys=("PERPLEXITYAI_API_KEY",),
-        # "user or tool message(s) should alternate with assistant message(s)":
-        # docs.perplexity.ai/docs/sonar/openai-compatibility, 2026-11
+        # "After the (optional) system message(s), user or tool message(s) should alternate with
+        # assistant message(s)": github.com/iamsrikanthnani/pluely/issues/71, 2026-11. Names, empty
+        # messages and other fields are from memory; not checked with Perplexity's reference.
         messages=MessageRules(
             strict=True, names=False, empty=False, late_system=False, alternate=True
         ),
@@ -166,17 +172,21 @@ _ROWS = (
         billing="stops",
         other_keys=("TOGETHERAI_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHER_AI_TOKEN"),
     ),
-    # docs.x.ai/docs/api-reference: `logit_bias` is listed as unsupported.
+    # That xAI rejects `logit_bias` is from memory; not checked with docs.x.ai/docs/api-reference.
     Row(
         "xai",
         "https://api.x.ai/v1",
         "XAI_API_KEY",
         drop=(RARE - {"web_search_options"}) | {"logit_bias"},
         billing="stops",
-        # "Each message must have at least one content element"; docs.x.ai/docs/api-reference,
-        # 2026-11
+        # "Each message must have at least one content element": the API's own error, as public
+        # clients quote it, 2026-11. That it rejects other fields is from memory; not checked.
         messages=MessageRules(frozenset({"name"}), strict=True, empty=False),
-        # docs.x.ai/docs/guides/reasoning, 2026-11
+        # "presencePenalty, frequencyPenalty, and stop parameters are not supported by reasoning
+        # models": xAI's guide in a public copy; github.com/BerriAI/litellm/pull/11563 and
+        # huggingface/smolagents/pull/1766. 2026-11. Grok Code: not checked. By
+        # github.com/miaoxworld/NativeTavern/issues/83, newer models reject the penalties even
+        # without reasoning.
         families=(
             Family(
                 "Grok 4, Grok Code, Grok 3 mini, while they reason",

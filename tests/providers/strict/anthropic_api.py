@@ -83,11 +83,15 @@ def check_calls(turns: list[tuple[str, list[dict[str, Any]]]], tools: list[Any])
         seen |= set(uses)
         waiting = set(uses)
     assert not waiting
+    # Stricter than the API, which accepts this since 2025-02:
+    # github.com/anthropics/anthropic-sdk-python/issues/849, 2026-11
     assert not seen or tools, "Requests which have `tool_use` blocks must define tools"
 
 
 def check_thinking(body: dict[str, Any], turns: list[tuple[str, list[dict[str, Any]]]]) -> None:
     kind = body.get("thinking", {}).get("type")
+    # Stricter than the API: platform.claude.com/docs/build-with-claude/thinking-tool-workflows
+    # allows it with `adaptive`, 2026-11.
     if kind in {"enabled", "adaptive"}:
         forced = body.get("tool_choice", {}).get("type") in {"any", "tool"}
         assert not forced, "Thinking may not be enabled when tool_choice forces tool use."

@@ -1,4 +1,8 @@
-"""Rejects the requests that Converse rejects, from AWS's reference and botocore's model of it."""
+"""
+Rejects the requests that Converse rejects.
+
+The sources are beside the same rules in `bedrock/rules.py`, which also says what is not checked.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Rejects the requests that Cohere's API rejects, from its reference and its SDK's types."""
+"""
+Rejects the requests that Cohere's API rejects, from its SDK's types.
+
+Empty contents, the order of calls and a system prompt alone: from memory; not checked.
+"""
 
 from __future__ import annotations
 

@@ -39,12 +39,14 @@ KNOWN: dict[str, dict[str, set[str]]] = {
     "openai": {
         "assistant": {"content", "refusal", "name", "audio", "tool_calls", "function_call"},
         "user": {"content", "name"},
-        # `name` is in OpenAI's own examples: github.com/openai/openai-cookbook, 2024
+        # `name` is in OpenAI's own example: github.com/openai/openai-cookbook, examples/
+        # How_to_call_functions_with_chat_models.ipynb, read 2026-11
         "tool": {"content", "name", "tool_call_id"},
     },
     # github.com/groq/groq-python: types/chat/chat_completion_assistant_message_param.py
     "groq": {"assistant": {"content", "name", "tool_calls", "function_call", "reasoning"}},
-    # "property 'messages.N.assistant.reasoning_content' is unsupported"
+    # "property 'messages.N.assistant.reasoning_content' is unsupported":
+    # github.com/QwenLM/qwen-code/issues/11045, 2026-11
     "cerebras": {"assistant": {"content", "name", "tool_calls"}},
     # github.com/mistralai/mistral-common: protocol/instruct/messages.py; other fields are a 422
     "mistral": {
@@ -52,6 +54,7 @@ KNOWN: dict[str, dict[str, set[str]]] = {
         "user": {"content"},
         "tool": {"content", "tool_call_id", "name"},
     },
+    # Perplexity and xAI: from memory; not checked with their references.
     "perplexity": {"assistant": {"content", "tool_calls"}, "user": {"content"}},
     "xai": {"assistant": {"content", "name", "tool_calls", "reasoning_content"}},
 }
@@ -103,7 +106,8 @@ def _check_answer(vendor: str, message: dict[str, Any]) -> None:
         assert message.get("content") or calls, f"{vendor}: a message needs content or calls"
     if "tool_calls" in message:
         assert calls, "an empty array of calls"
-    if message.get("audio") is not None:  # the API's description has it as nullable
+    # `audio: Optional[Audio]` in OpenAI's SDK for Python, 2026-11
+    if message.get("audio") is not None:
         assert message["audio"].keys() == {"id"}
     for call in calls or ():
         assert call.keys() == {"id", "type", "function"} | (call.keys() & OWN.get(vendor, set()))
@@ -139,7 +143,7 @@ def _check_mistral(messages: list[dict[str, Any]]) -> None:
 
 
 def _check_alternation(messages: list[dict[str, Any]]) -> None:
-    """docs.perplexity.ai: "user or tool message(s) should alternate with assistant message(s)"."""
+    """Perplexity: "user or tool message(s) should alternate with assistant message(s)"."""
     roles = [message["role"] for message in messages]
     while roles[0] == "system":
         roles.pop(0)

@@ -11,23 +11,25 @@ import re
 from ..calls import IdRule
 
 # "tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'", "`tool_use` ids must be unique":
-# https://platform.claude.com/docs/en/api/messages, 2026-11
+# the API's own errors, as public clients quote them, 2026-11
 CALL_IDS = IdRule(r"[a-zA-Z0-9_-]+", unique=True)
 
-# https://platform.claude.com/docs/en/build-with-claude/vision, 2026-11
+# Anthropic's SDK for Python, `Base64ImageSourceParam`, 2026-11
 IMAGES = frozenset({"image/gif", "image/jpeg", "image/png", "image/webp"})
 
-# "metadata.user_id": "Do not include any identifying information such as name, email address, or
-# phone number": https://platform.claude.com/docs/en/api/messages, 2026-11
+# "metadata.user_id: user_id appears to contain an email address": the API's own error,
+# github.com/BerriAI/litellm/issues/10106. "Do not include any identifying information such as
+# name, email address, or phone number": Anthropic's SDKs. 2026-11
 PERSONAL = re.compile(r".*\S@\S+\.\S.*|\+?[\d(][\d\s().-]{5,}\d", re.DOTALL)
-MOST_USER_LETTERS = 256  # the same page
+MOST_USER_LETTERS = 256  # from memory; not checked with Anthropic's reference
 
 
 def is_blank(text: str) -> bool:
     """
     "text content blocks must contain non-whitespace text", and so must stop sequences.
 
-    https://platform.claude.com/docs/en/api/messages, 2026-11
+    "stop_sequences: each stop sequence must contain non-whitespace": both are the API's own errors,
+    as public clients quote them, 2026-11.
     """
     return not text or text.isspace()
 
@@ -36,7 +38,7 @@ def is_signed(block: object) -> bool:
     """
     Whether a block of thinking has Anthropic's signature, without which it is rejected.
 
-    https://platform.claude.com/docs/en/build-with-claude/extended-thinking, 2026-11
+    Anthropic's SDK for Python, `ThinkingBlockParam` and `RedactedThinkingBlockParam`, 2026-11
     """
     if not isinstance(block, dict):
         return False

@@ -66,8 +66,9 @@ def _check_thinking(
     if kind == "enabled" and lacks_thinking(request.body["messages"]):
         unsupported.note(asked)
         return {}
-    # https://platform.claude.com/docs/en/build-with-claude/extended-thinking, "Thinking with tool
-    # use": only the choices `auto` and `none`. 2026-11
+    # "Options that force tool use return an error with manual extended thinking":
+    # platform.claude.com/docs/build-with-claude/thinking-tool-workflows, 2026-11. By that page,
+    # `adaptive` thinking supports them; Fanout leaves it out all the same.
     if not isinstance(request.tool_choice, str | None) or request.tool_choice == "required":
         unsupported.add(asked, "a call of a tool cannot be required together with thinking")
         return {}
@@ -80,7 +81,8 @@ def lacks_thinking(messages: Sequence[Object]) -> bool:
 
     With a budget, "a final `assistant` message must start with a thinking block (preceding the
     lastmost set of `tool_use` and `tool_result` blocks)". Other vendors' models sign no thinking,
-    and most frameworks do not keep it. Source: …/build-with-claude/extended-thinking, 2026-11.
+    and most frameworks do not keep it. Source: …/build-with-claude/extended-thinking, "Common error
+    scenarios", in copies of that page, 2026-11.
     """
     turns = reversed([message for message in messages if message["role"] not in _SYSTEM])
     since = dropwhile(lambda message: message["role"] == "user", turns)

@@ -42,8 +42,9 @@ def declare(called: Sequence[str]) -> dict[str, Any]:
     """
     The functions that were called before, for a request that offers none; none may be called.
 
-    "Requests which have `tool_use` or `tool_result` blocks in messages must define tools":
-    https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview, 2026-11
+    "Requests which include tool_use or tool_result blocks must define tools": the API's error in
+    github.com/anthropics/anthropic-sdk-python/issues/494, 2024-05. By …/issues/849, Anthropic's own
+    API needs no tools since 2025-02; whether other hosts of Claude need them is not checked.
     """
     schema = {"type": "object", "properties": {}}
     tools = [{"name": name, "input_schema": schema} for name in called]

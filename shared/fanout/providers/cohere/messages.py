@@ -104,7 +104,7 @@ def _citations(raw: Object, unsupported: UnsupportedFields) -> list[Object]:
 
 
 def _reject_image(_image: ImageURL, path: str, unsupported: UnsupportedFields) -> None:
-    """A result has text and documents: https://docs.cohere.com/reference/chat, 2026-11."""
+    """A result has text and documents: Cohere's SDK for Python, `ToolContent`, 2026-11."""
     unsupported.add(path, "the result of a tool cannot have images")
 
 

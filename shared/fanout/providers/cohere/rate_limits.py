@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ..rate_limits import MINUTE, LimitHeader, RateLimitTable
 
-# docs.cohere.com/docs/rate-limits: only trial keys have a limit in the headers, of a minute. Read
-# on 2026-11-28.
+# docs.cohere.com/docs/rate-limits: the limits are of a minute. It names no headers: these are as
+# public clients read them, and Elasticsearch's `CohereResponseHandler` says that only trial keys
+# have them. Read in 2026-11; not checked with Cohere's reference.
 TABLE = RateLimitTable(
     (
         LimitHeader(

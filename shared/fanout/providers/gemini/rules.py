@@ -6,8 +6,8 @@ The codec reads these rules, and so does the strict server of the tests.
 
 from __future__ import annotations
 
-# "stopSequences[]: The set of character sequences (up to 5)":
-# https://ai.google.dev/api/generate-content#GenerationConfig, 2026-11
+# "stopSequences: The set of character sequences (up to 5)": `GenerationConfig` in Google's
+# description of the API, as public clients have it, 2026-11
 MOST_STOPS = 5
 
 
@@ -15,6 +15,7 @@ def is_empty(text: str) -> bool:
     """
     "contents.parts must not be empty", and neither may a text: such parts and turns are left out.
 
-    https://ai.google.dev/api/caching#Content, 2026-11
+    The API's own errors: github.com/vercel/ai/issues/3775, router-for-me/CLIProxyAPI/issues/1292,
+    2026-11
     """
     return not text

@@ -62,7 +62,11 @@ _SAMPLING = frozenset({"logprobs", "temperature", "top_logprobs", "top_p"})
 _FIXED = _SAMPLING | {"frequency_penalty", "logit_bias", "presence_penalty"}
 
 FAMILIES = (
-    # https://platform.openai.com/docs/guides/latest-model, "Parameter compatibility", 2026-11
+    # "The following parameters are only supported when using GPT-5.2 with reasoning effort set to
+    # none: temperature, top_p, logprobs". GPT-5.1 with another effort and older GPT-5 models reject
+    # them: OpenAI's guide, as public repositories quote it, and github.com/vercel/ai/issues/10932,
+    # 2026-11. The pro and codex models, those after 5.2, the other fields of GPT-5 and its `stop`
+    # are from memory; not checked with OpenAI's guide.
     Family(
         "GPT-5.1 and later with any `reasoning_effort` but `none`",
         r"gpt-5\.\d+(?!.*(?:chat|pro|codex))",
@@ -71,7 +75,8 @@ FAMILIES = (
     ),
     Family("GPT-5.1 and later: pro, codex", r"gpt-5\.\d+.*(?:pro|codex)", _FIXED),
     Family("GPT-5, mini, nano, pro", r"gpt-5(?![.\d])(?!.*chat)", _FIXED | {"stop"}),
-    # https://learn.microsoft.com/azure/foundry/openai/how-to/reasoning, "Not supported", 2026-11
+    # A table of what o1 and o3-mini reject: community.openai.com/t/1110750, 2026-11.
+    # `parallel_tool_calls` and later models are from memory; not checked with OpenAI's reference.
     Family("o1, o3, o4-mini and later", r"o[1-9]", _FIXED | {"parallel_tool_calls"}),
     # openai-openapi 2.3.0, `stop`: "Not supported with latest reasoning models o3 and o4-mini"
     Family("o3, o4-mini", r"o3(?!-mini)|o4-mini", frozenset({"stop"})),

@@ -17,18 +17,20 @@ from ..gemini.request import FIELDS as GEMINI
 from ..gemini.request import NATIVE
 
 # `store` is "only supported in Gemini Developer API mode": google-genai 3.4. `labels` are Vertex
-# AI's own: docs.cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference, 2026-11
+# AI's own: docs.cloud.google.com/gemini-enterprise-agent-platform/models/capabilities/
+# add-labels-to-api-calls, 2026-11
 GEMINI_FIELDS = (GEMINI - {"store"}) | {"labels"}
 GEMINI_NATIVE: Mapping[str, str] = {**NATIVE, "labels": "labels"}
 
 # Service tiers are Anthropic's own (platform.claude.com/docs/en/api/service-tiers). Automatic
 # caching, by a `cache_control` beside `messages`, is not there; that of content blocks is:
-# docs.cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/prompt-caching, 2026-11
+# github.com/dust-tt/dust/pull/27109, langchain-ai/langchain-google/issues/1612, 2026-11
 CLAUDE_FIELDS = CLAUDE - {"cache_control", "service_tier"}
 CLAUDE_DEFAULTS = {**DEFAULTS, "service_tier": ("auto", "default")}
 
 # The tiers that a request can ask for are values of a header:
-# docs.cloud.google.com/gemini-enterprise-agent-platform/models/flex-paygo, 2026-11
+# docs.cloud.google.com/gemini-enterprise-agent-platform/models/deploy/flex-paygo and …/priority-
+# paygo, 2026-11
 TIER_HEADER = "x-vertex-ai-llm-shared-request-type"
 TIERS: Mapping[str, str | None] = {
     "auto": None,
@@ -42,7 +44,7 @@ def check_gemini_media(request: ChatRequest) -> None:
     """
     Reject a file by URL whose name does not tell its type: "`mimeType`: Required".
 
-    docs.cloud.google.com/vertex-ai/docs/reference/rest/v1/Content#FileData, 2026-11
+    From memory; not checked with docs.cloud.google.com/vertex-ai/docs/reference/rest/v1/Content.
     """
     for path, url in _urls(request):
         if "://" in url and guess_type(url.partition("?")[0].partition("#")[0]) is None:
