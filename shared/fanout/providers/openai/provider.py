@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from msgspec.structs import replace
 
@@ -34,11 +35,17 @@ def is_reasoning(model: str) -> bool:
 def encode_openai(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
     """The client's body, with what OpenAI's model or the server at `api_base` accepts."""
     kind = kind_of(target)
-    quirks = REASONING if is_reasoning(kind) else CLASSIC
-    base = target.options.get("api_base")
-    if base and not _HOST.match(base):
-        quirks = replace(quirks, messages=ELSEWHERE if _OWN_MODEL.match(kind) else ANY_MODEL)
+    quirks = _quirks_of(kind, target.options.get("api_base", ""))
     return encode(quirks, request, target, stream, kind=kind)
+
+
+@lru_cache(maxsize=256)
+def _quirks_of(kind: str, base: str) -> Quirks:
+    """The quirks of a model at an address; they are the same for each of its requests."""
+    quirks = REASONING if is_reasoning(kind) else CLASSIC
+    if base and not _HOST.match(base):
+        return replace(quirks, messages=ELSEWHERE if _OWN_MODEL.match(kind) else ANY_MODEL)
+    return quirks
 
 
 def kind_of(target: Target) -> str:

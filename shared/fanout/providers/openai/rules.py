@@ -45,7 +45,7 @@ OTHER_SERVERS = MessageRules(
 )
 
 
-class Family(Struct, frozen=True):
+class Family(Struct, frozen=True, cache_hash=True):
     """
     Models that reject `fields`; `models` says in words which, `pattern` is how their names begin.
 
