@@ -8,10 +8,8 @@ reason that OpenAI has, and with the right usage or none.
 
 from __future__ import annotations
 
-import copy
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,19 @@ from fanout.schema.accumulator import ChunkAccumulator
 from fanout.transport.client import StreamEvents
 from fanout.wire.http import WireResponse
 
+from .recorded_streams import (
+    NEARLY_JSON,
+    ODD,
+    Event,
+    KeyPath,
+    dump,
+    encoded,
+    events_of,
+    leaves,
+    paths,
+    replaced,
+    value_at,
+)
 from .test_contract import FINISH_REASONS, cases, provider_of, target_of
 
 # Gemini has no other end than this, and a wrong index is another candidate, which never ends.
@@ -35,8 +46,6 @@ ENDS = re.compile(
 )
 
 STEADY = settings(derandomize=True, deadline=None, max_examples=40)
-MISSING = object()
-ODD = [MISSING, None, "", 0, 7, -1, 1.5, True, [], {}, [1], {"odd": 1}, "odd"]
 TEXTS = ("content", "reasoning_content", "refusal")
 
 # Where there is nothing else to go by: without these, the response is an error.
@@ -47,28 +56,7 @@ ESSENTIAL = re.compile(
 )
 
 
-def paths(value: Any, base: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The path of every value inside `value`."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, one in inner:
-        yield (*base, key)
-        if isinstance(one, dict | list):
-            yield from paths(one, (*base, key))
-
-
-def replaced(value: Any, path: tuple[Any, ...], odd: Any) -> Any:
-    changed = copy.deepcopy(value)
-    place = changed
-    for key in path[:-1]:
-        place = place[key]
-    if odd is MISSING:
-        del place[path[-1]]
-    else:
-        place[path[-1]] = odd
-    return changed
-
-
-def is_essential(path: tuple[Any, ...]) -> bool:
+def is_essential(path: KeyPath) -> bool:
     return ESSENTIAL.fullmatch(".".join(str(key) for key in path)) is not None
 
 
@@ -104,12 +92,12 @@ def test_a_whole_response_with_an_odd_value_is_delivered(case: Path, data: st.Da
     codec, target = provider_of(case).chat, target_of(case)
     original = json.loads((case / "response.json").read_text())
     path = data.draw(st.sampled_from([p for p in paths(original) if not is_essential(p)]))
-    odd = data.draw(st.sampled_from(ODD))
-    body = json.dumps(replaced(original, path, odd)).encode()
+    odd = data.draw(st.sampled_from(ODD + NEARLY_JSON))
+    body = dump(replaced(original, path, odd))
     found = codec.decode(WireResponse(200, {}, body), target)
     check(found)
     assert all(choice["finish_reason"] for choice in found["choices"])
-    lost = list(leaves(original_at(original, path)))
+    lost = list(leaves(value_at(original, path)))
     before: Any = codec.decode(WireResponse(200, {}, (case / "response.json").read_bytes()), target)
     texts = [choice["message"].get(name) or "" for choice in before["choices"] for name in TEXTS]
     for text in texts:
@@ -117,40 +105,7 @@ def test_a_whole_response_with_an_odd_value_is_delivered(case: Path, data: st.Da
             assert text in texts_of(found)
 
 
-def original_at(value: Any, path: tuple[Any, ...]) -> Any:
-    for key in path:
-        value = value[key]
-    return value
-
-
-def leaves(value: Any) -> Iterator[str]:
-    """The texts in a value."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for one in value.values() if isinstance(value, dict) else value:
-            yield from leaves(one)
-
-
 # ---- streams ----
-
-
-def events_of(case: Path) -> list[tuple[str, Any]]:
-    """The lines before an event's data, and the data: JSON, or a text such as `[DONE]`."""
-    found: list[tuple[str, Any]] = []
-    for block in re.split(r"\r?\n\r?\n", (case / "stream.txt").read_text()):
-        head, mark, data = block.partition("data: ")
-        if mark:
-            found.append((head, json.loads(data) if data.startswith("{") else data))
-    return found
-
-
-def encoded(events: list[tuple[str, Any]]) -> bytes:
-    return b"".join(
-        head.encode() + b"data: " + (data if isinstance(data, str) else json.dumps(data)).encode()
-        + b"\n\n"
-        for head, data in events
-    )  # fmt: skip
 
 
 def deployment_of(case: Path) -> Deployment:
@@ -159,13 +114,13 @@ def deployment_of(case: Path) -> Deployment:
     return replace(made, provider=provider_of(case), target=target_of(case))
 
 
-def read(case: Path, events: list[tuple[str, Any]], size: int) -> tuple[list[Any], list[str]]:
+def read(case: Path, events: list[Event], size: int) -> tuple[list[Any], list[str]]:
     """The chunks of a stream that is cut into pieces of `size` bytes, and each event's text."""
     stream = StreamEvents(deployment_of(case), 1 << 20, None)
     chunks: list[Any] = []
     texts: list[str] = []
     for event in events:
-        data, start = encoded([event]), len(chunks)
+        data, start = encoded(case, [event]), len(chunks)
         for at in range(0, len(data), size):
             chunks += stream.feed(data[at : at + size])
         texts.append("".join(texts_of(chunk) for chunk in chunks[start:]))
@@ -175,7 +130,11 @@ def read(case: Path, events: list[tuple[str, Any]], size: int) -> tuple[list[Any
 
 
 # Tags that are cut between two events are only known together.
-STREAMS = [case for case in cases("stream.txt") if case.id != "bedrock-reasoning-cut-stream"]
+STREAMS = [
+    case
+    for case in cases("stream.txt") + cases("stream.hex")
+    if case.id != "bedrock-reasoning-cut-stream"
+]
 IS_USAGE = re.compile("usage|token", re.IGNORECASE)
 
 
@@ -189,7 +148,7 @@ def test_a_stream_with_an_odd_value_arrives(case: Path, data: st.DataObject) -> 
     at = data.draw(st.sampled_from(events))
     found = [p for p in paths(original[at][1]) if not ENDS.fullmatch(".".join(map(str, p)))]
     path = data.draw(st.sampled_from(found))
-    odd = replaced(original[at][1], path, data.draw(st.sampled_from(ODD)))
+    odd = replaced(original[at][1], path, data.draw(st.sampled_from(ODD + NEARLY_JSON)))
     size = data.draw(st.sampled_from([1, 7, 1 << 20]))
     chunks, texts = read(case, [*original[:at], (original[at][0], odd), *original[at + 1 :]], size)
     good_chunks, good = read(case, original, 1 << 20)
@@ -214,13 +173,16 @@ def collected(chunks: list[Any]) -> Any:
 # ---- single cases ----
 
 
-def chunk(**choice: Any) -> tuple[str, Any]:
+PLAIN = Path("openai/x")
+
+
+def chunk(**choice: Any) -> Event:
     return "", {"id": "c", "model": "m", "choices": [{"index": 0, **choice}]}
 
 
 HEL, LO = chunk(delta={"role": "assistant", "content": "Hel"}), chunk(delta={"content": "lo"})
 STOP, DONE = chunk(delta={}, finish_reason="stop"), ("", "[DONE]")
-CASES: dict[str, tuple[list[tuple[str, Any]], str, str]] = {
+CASES: dict[str, tuple[list[Event], str, str]] = {
     "choices is null": ([HEL, ("", {"choices": None}), LO, STOP, DONE], "Hello", "stop"),
     "content is a number": ([chunk(delta={"content": 6}), STOP, DONE], "6", "stop"),
     "no delta": (
@@ -248,7 +210,7 @@ CASES: dict[str, tuple[list[tuple[str, Any]], str, str]] = {
 def test_reported_streams_arrive(provider: str, name: str, start: bytes) -> None:
     events, text, reason = CASES[name]
     stream = StreamEvents(deployment_of(Path(provider) / "x"), 1 << 20, None)
-    data = start + encoded(events)
+    data = start + encoded(PLAIN, events)
     chunks: list[Any] = [c for at in range(len(data)) for c in stream.feed(data[at : at + 1])]
     assert stream.ended
     (choice,) = collected(chunks)["choices"]
@@ -260,7 +222,7 @@ def test_reported_streams_arrive(provider: str, name: str, start: bytes) -> None
 
 def test_a_stream_without_anything_readable_is_malformed() -> None:
     stream = StreamEvents(deployment_of(Path("openai/x")), 1 << 20, None)
-    assert not list(stream.feed(encoded([("", "5"), ("", "[]"), DONE])))
+    assert not list(stream.feed(encoded(PLAIN, [("", "5"), ("", "[]"), DONE])))
     with pytest.raises(Malformed):
         _ = stream.ended
 
@@ -268,6 +230,6 @@ def test_a_stream_without_anything_readable_is_malformed() -> None:
 def test_a_last_event_without_an_empty_line_counts_if_it_is_whole() -> None:
     for cut, ends in ((2, True), (3, False)):
         stream = StreamEvents(deployment_of(Path("openai/x")), 1 << 20, None)
-        assert list(stream.feed(encoded([HEL, STOP])[:-cut]))
+        assert list(stream.feed(encoded(PLAIN, [HEL, STOP])[:-cut]))
         assert bool(list(stream.end())) is ends
         assert stream.ended is ends

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
-from msgspec import MsgspecError, Struct
+from msgspec import Struct
 
 from ..wire import json
 
@@ -167,8 +167,8 @@ def _is_status(name: str) -> bool:
 def decode(body: bytes) -> Any:
     """The body as JSON, or `None`."""
     try:
-        return json.decode(body)
-    except (MsgspecError, UnicodeDecodeError, RecursionError):
+        return json.decode_any(body)
+    except (*json.NOT_JSON, RecursionError):
         return None
 
 

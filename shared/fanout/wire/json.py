@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeAlias, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 decode = msgspec.json.decode
 encode = msgspec.json.encode
@@ -22,6 +23,18 @@ T = TypeVar("T")
 
 BOM = b"\xef\xbb\xbf"
 """UTF-8's byte order mark."""
+
+MAX_INTEGER = 2**63 - 1
+"""The largest whole number that every client can read: that of 64 bits."""
+
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+"""A number of things, such as tokens."""
+
+Index: TypeAlias = Annotated[int, Meta(ge=0, le=999)]
+"""A place in a list. Some clients make a list that is long enough for it."""
+
+NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError)
+"""What `decode` raises if the bytes are not JSON, or not of the type."""
 
 # A string, and the colon after it if it is a key. Strings are matched whole, so a colon inside a
 # string is never taken for one after a key.
@@ -54,7 +67,7 @@ def decode_tolerant(data: bytes | msgspec.Raw, kind: type[T]) -> T:
     """`data` as `kind`; raises `MsgspecError` if it is not JSON, or not even nearly a `kind`."""
     try:
         return decode(data, type=kind)
-    except msgspec.MsgspecError:
+    except NOT_JSON:
         from .tolerant import fit  # only odd responses need it
 
         return fit(decode_any(bytes(data)), kind)
@@ -64,18 +77,32 @@ def decode_part(data: msgspec.Raw, kind: type[T]) -> T:
     """A part of a bigger object as `kind`; empty if it is not even nearly one."""
     try:
         return decode(data, type=kind)
-    except msgspec.ValidationError:
+    except NOT_JSON:
         from .tolerant import fit  # only odd responses need it
 
     try:
-        return fit(decode(data), kind)
+        return fit(decode_any(bytes(data)), kind)
     except msgspec.ValidationError:
         return fit({}, kind)
 
 
 def decode_any(data: bytes) -> Any:
-    """One JSON value; a byte order mark before it is ignored."""
-    return decode(data.removeprefix(BOM))
+    """
+    One JSON value of a provider; a byte order mark before it is ignored.
+
+    What breaks JSON's rules without a doubt about its meaning is read, too: see `lenient_json`.
+    Raises `MsgspecError` if it is not even nearly JSON.
+    """
+    data = data.removeprefix(BOM)
+    try:
+        return decode(data)
+    except NOT_JSON:
+        from .lenient_json import decode_lenient  # only odd responses need it
+
+    try:
+        return decode_lenient(data)
+    except ValueError:
+        return decode(data)  # raises the error with msgspec's words
 
 
 def decode_strict(data: bytes) -> Any:

@@ -22,6 +22,7 @@ import msgspec
 from msgspec import NODEFAULT, Raw
 
 T = TypeVar("T")
+N = TypeVar("N", int, float)
 
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
 
@@ -74,14 +75,10 @@ def _fit_scalar(value: Any, kind: Any) -> Any:
             return None
         case inspect.StrType():
             fitted = as_text(value)
-        case inspect.IntType(ge=least):
-            number = as_integer(value)
-            fitted = (
-                None if number is None or number < (number if least is None else least) else number
-            )
-        case inspect.FloatType(ge=least):
-            real = _as_real(value)
-            fitted = None if real is None or real < (real if least is None else least) else real
+        case inspect.IntType():
+            fitted = _within(as_integer(value), kind)
+        case inspect.FloatType():
+            fitted = _within(_as_real(value), kind)
         case inspect.RawType():
             fitted = Raw(msgspec.json.encode(value))
         case inspect.BoolType():
@@ -91,6 +88,13 @@ def _fit_scalar(value: Any, kind: Any) -> Any:
     if fitted is None:
         raise _Unfit
     return fitted
+
+
+def _within(number: N | None, kind: Any) -> N | None:
+    """The number; `None` if it is not within the limits of its type."""
+    if number is None or (kind.ge is not None and number < kind.ge):
+        return None
+    return None if kind.le is not None and number > kind.le else number
 
 
 def as_text(value: Any) -> str | None:

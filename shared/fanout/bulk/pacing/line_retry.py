@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from ...errors import AllFailed, FanoutError, ProviderError
+from ...errors import AllFailed, FanoutError, Malformed, ProviderError
 from ...routing.retry_policy import RetryPolicy, is_retryable
 from ..input.lines import Line
 from .adaptive_concurrency import AdaptiveConcurrency
@@ -84,14 +84,19 @@ class LineRetry(Struct, frozen=True):
 def _may_succeed_later(error: FanoutError) -> bool:
     """Whether the error, or one of several models' errors, is temporary."""
     if isinstance(error, AllFailed):
-        return any(is_retryable(cause.error) for cause in error.failures)
-    return is_retryable(error)
+        return any(_is_temporary(cause.error) for cause in error.failures)
+    return _is_temporary(error)
+
+
+def _is_temporary(error: Exception) -> bool:
+    """Not so if the response cannot be read: it may be billed, and the next may be like it."""
+    return is_retryable(error) and not isinstance(error, Malformed)
 
 
 def _error_to_wait_for(error: FanoutError) -> Exception:
     """The error whose `Retry-After` sets the pause; of several, the first that has one."""
     if isinstance(error, AllFailed):
-        retryable = [cause.error for cause in error.failures if is_retryable(cause.error)]
+        retryable = [cause.error for cause in error.failures if _is_temporary(cause.error)]
         waits = [e for e in retryable if isinstance(e, ProviderError) and e.retry_after is not None]
         return waits[0] if waits else error
     return error

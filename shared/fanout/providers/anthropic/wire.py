@@ -9,10 +9,10 @@ read, the fields show what it is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
-from msgspec import Meta, Raw, Struct, ValidationError
+from msgspec import Raw, Struct
 
 from ...wire import json
 from ...wire.http import WireEvent
@@ -75,7 +75,7 @@ _DELTAS_BY_FIELD = {
 def _kind_of_part(raw: Raw) -> str:
     try:
         return json.decode(raw, type=Kind).type or ""
-    except ValidationError:
+    except json.NOT_JSON:
         return json.decode_part(raw, Kind).type or ""
 
 
@@ -94,20 +94,17 @@ def read_block(raw: Raw) -> Block | None:
 # ---- a whole message ----
 
 
-Count: TypeAlias = Annotated[int, Meta(ge=0)]
-
-
 class OutputDetails(json.AllOrNothing, frozen=True):
-    thinking_tokens: Count | None = None
+    thinking_tokens: json.Count | None = None
 
 
 class Usage(json.AllOrNothing, frozen=True):
     """Tokens so far. `input_tokens` does not include tokens read from or written to the cache."""
 
-    input_tokens: Count | None = None
-    output_tokens: Count | None = None
-    cache_creation_input_tokens: Count | None = None
-    cache_read_input_tokens: Count | None = None
+    input_tokens: json.Count | None = None
+    output_tokens: json.Count | None = None
+    cache_creation_input_tokens: json.Count | None = None
+    cache_read_input_tokens: json.Count | None = None
     output_tokens_details: OutputDetails | None = None
     service_tier: str | None = None
 

@@ -12,7 +12,7 @@ from msgspec import Meta, Raw, Struct
 
 from ...wire import json
 
-Count: TypeAlias = Annotated[float, Meta(ge=0)]
+Count: TypeAlias = Annotated[float, Meta(ge=0, le=json.MAX_INTEGER)]
 """A JSON number, which Cohere's own SDK reads as a float."""
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from msgspec import MsgspecError
-
 from ...wire import json
 from ...wire.http import WireEvent
 from ...wire.sse import SSEFramer
@@ -50,7 +48,7 @@ def _is_whole(data: bytes) -> bool:
     if not data.rstrip().endswith(b"}"):
         return False
     try:
-        json.decode(data)
-    except (MsgspecError, RecursionError):
+        json.decode_any(data)
+    except (*json.NOT_JSON, RecursionError):
         return False
     return True

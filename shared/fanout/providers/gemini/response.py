@@ -144,7 +144,8 @@ class ChatDecoder:
     def _call(self, call: wire.FunctionCall, signature: str | None, number: int) -> ToolCallDelta:
         # Google sends an object; the client gets the same JSON without its line breaks.
         is_object = bytes(call.args).startswith(b"{")
-        arguments = msgspec.json.format(bytes(call.args), indent=-1).decode() if is_object else "{}"
+        compact = msgspec.json.format(bytes(call.args), indent=-1) if is_object else b"{}"
+        arguments = compact.decode(errors="replace")
         call_id = call.id or make_id(self._response_id, number)
         start = make_call_start(number, call_id, call.name, arguments)
         if signature:

@@ -7,13 +7,9 @@ that are zero, false or empty. See https://ai.google.dev/api/generate-content.
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
-
-from msgspec import Meta, Raw, Struct
+from msgspec import Raw, Struct
 
 from ...wire import json
-
-Count: TypeAlias = Annotated[int, Meta(ge=0)]
 
 
 class FunctionCall(Struct, frozen=True, rename="camel"):
@@ -55,7 +51,7 @@ class Candidate(Struct, frozen=True, rename="camel"):
     content: Content | None = None
     finish_reason: str | None = None
     finish_message: str | None = None
-    index: Count = 0
+    index: json.Index = 0
     logprobs_result: Logprobs | None = None
 
 
@@ -70,12 +66,12 @@ class Usage(json.AllOrNothing, frozen=True, rename="camel"):
     Google's total is the sum of prompt, candidates, tool use and thoughts.
     """
 
-    prompt_token_count: Count | None = None
-    candidates_token_count: Count | None = None
-    total_token_count: Count = 0
-    thoughts_token_count: Count = 0
-    cached_content_token_count: Count = 0
-    tool_use_prompt_token_count: Count = 0
+    prompt_token_count: json.Count | None = None
+    candidates_token_count: json.Count | None = None
+    total_token_count: json.Count = 0
+    thoughts_token_count: json.Count = 0
+    cached_content_token_count: json.Count = 0
+    tool_use_prompt_token_count: json.Count = 0
 
 
 class Violation(Struct, frozen=True, rename="camel"):

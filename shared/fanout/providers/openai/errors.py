@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import MsgspecError
-
 from ...errors import ErrorDetail
 from ...wire import json
 
@@ -62,8 +60,8 @@ def type_of(status: int) -> str:
 def read_body(body: bytes) -> Any:
     """The body as JSON, or `None`."""
     try:
-        return json.decode(body)
-    except (MsgspecError, UnicodeDecodeError, RecursionError):
+        return json.decode_any(body)
+    except (*json.NOT_JSON, RecursionError):
         return None
 
 

@@ -16,7 +16,7 @@ from ...wire import json
 from ...wire.tolerant import as_integer, as_text
 from .finish import finish_reason
 from .tool_calls import make_call_id
-from .views import Logprobs, Usage
+from .views import Logprobs, Time, Usage
 
 _TOP_TEXTS = ("id", "model", "service_tier", "system_fingerprint")
 _TEXTS = ("content", "refusal", "reasoning", "reasoning_content")
@@ -31,7 +31,7 @@ def repair(value: dict[str, Any], part: str) -> dict[str, Any]:
     fixed = {**value}
     for name in _TOP_TEXTS:
         _replace(fixed, name, as_text)
-    _replace(fixed, "created", as_integer)
+    _replace(fixed, "created", lambda value: _within(value, Time))
     if "usage" in value:
         fixed["usage"] = repair_usage(value["usage"])
     given = value.get("choices")
@@ -148,8 +148,16 @@ def _call(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def _index(value: Any) -> int | None:
-    index = as_integer(value)
-    return None if index is None or index < 0 else index
+    return _within(value, json.Index)
+
+
+def _within(value: Any, kind: Any) -> int | None:
+    """A whole number within the limits of `kind`, else `None`."""
+    try:
+        number: int = msgspec.convert(as_integer(value), kind)
+    except msgspec.ValidationError:
+        return None
+    return number
 
 
 def _function(function: Any) -> dict[str, Any] | None:

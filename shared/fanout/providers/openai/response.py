@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from ...schema.chat import ChatChunk, ChatCompletion, FinishReason
 from ...wire.http import WireEvent, WireResponse
-from ...wire.json import decode_any
+from ...wire.json import NOT_JSON, decode_any
 from ..base import BadWire, Target, WireError
 from .errors import explain_value, fault_of, status_of
 from .tool_calls import CallIndexer
@@ -30,7 +30,7 @@ def read(data: bytes) -> dict[str, Any]:
     """The provider's JSON object; raises `WireError` for an error with the status of a success."""
     try:
         value = _decode(data)
-    except msgspec.MsgspecError:
+    except NOT_JSON:
         value = decode_any(data)
     if not isinstance(value, dict):
         raise BadWire("the response is not a JSON object")

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 from msgspec import Meta, Struct
 
 from ...schema.chat import FinishReason
+from ...wire.json import MAX_INTEGER, Count, Index
 
-Count: TypeAlias = Annotated[int, Meta(ge=0)]
-Index: TypeAlias = Annotated[int, Meta(ge=0)]
+Time: TypeAlias = Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
 Identifier: TypeAlias = Annotated[str, Meta(min_length=1)]
 
 
@@ -101,7 +101,7 @@ class CompletionChoice(Struct, frozen=True, gc=False):
 class Completion(Struct, frozen=True, gc=False):
     choices: Annotated[list[CompletionChoice], Meta(min_length=1)]
     id: str | None = None
-    created: int | None = None
+    created: Time | None = None
     model: str | None = None
     usage: Usage | None = None
     service_tier: str | None = None
@@ -118,5 +118,5 @@ class ChunkChoice(Struct, frozen=True, gc=False):
 class Chunk(Struct, frozen=True, gc=False):
     choices: list[ChunkChoice]
     id: str | None = None
-    created: int | None = None
+    created: Time | None = None
     usage: Usage | None = None

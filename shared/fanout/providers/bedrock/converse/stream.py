@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 
@@ -118,5 +117,5 @@ def _join(pieces: list[str]) -> str:
     """Join bytes that came in pieces, each encoded in base64."""
     try:
         return b64encode(b"".join(b64decode(piece, validate=True) for piece in pieces)).decode()
-    except binascii.Error:
+    except ValueError:
         raise BadWire("redacted reasoning that is not in base64") from None

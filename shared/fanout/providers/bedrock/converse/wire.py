@@ -8,9 +8,9 @@ is an object with one field, whose name is its type.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from typing import Any, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from ....wire import json
 
@@ -62,16 +62,13 @@ class Output(Struct, frozen=True):
     message: Message
 
 
-Count: TypeAlias = Annotated[int, Meta(ge=0)]
-
-
 class Usage(json.AllOrNothing, frozen=True, rename="camel"):
     """`input_tokens` does not include tokens read from or written to the cache."""
 
-    input_tokens: Count | None = None
-    output_tokens: Count | None = None
-    cache_read_input_tokens: Count | None = None
-    cache_write_input_tokens: Count | None = None
+    input_tokens: json.Count | None = None
+    output_tokens: json.Count | None = None
+    cache_read_input_tokens: json.Count | None = None
+    cache_write_input_tokens: json.Count | None = None
 
 
 class ServiceTier(Struct, frozen=True):
