@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +23,7 @@ from .connection import (
     provider_options,
 )
 from .load import reference
-from .model import ModelParams
+from .model import FailCounts, LatencyArgs, ModelParams, RetryCounts, Strategy
 
 DEFAULT_RETRIES = 2
 """Retries per model name: the default of LiteLLM's router and of the OpenAI SDK."""
@@ -33,6 +34,10 @@ Seconds that a stream may be silent, before its headers or between two pieces: t
 timeout. A reasoning model may send nothing for minutes before its first content.
 """
 
+DEFAULT_ALLOWED_FAILS = 3
+DEFAULT_COOLDOWN = 5.0
+"""LiteLLM's defaults."""
+
 
 CHAT_FIELDS = frozenset(ChatRequest.__struct_fields__)
 """The parameters of chat completions; only the provider knows any other one."""
@@ -42,7 +47,9 @@ class Deployment(Struct, frozen=True):
     """
     One resolved entry of `model_list`: which provider, URL, model and keys.
 
-    `credentials` are Google's: the path of a JSON file, or its JSON; `None` for the default ones.
+    Deployments with a lower `order` are called first. `fails` are the failures before a cooldown by
+    kind of error. `credentials` are Google's: the path of a JSON file, or its JSON; `None` for the
+    default ones.
     """
 
     id: str
@@ -53,12 +60,15 @@ class Deployment(Struct, frozen=True):
     keys: tuple[Secret, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     weight: float = 1.0
+    order: float = math.inf
     rpm: int | None = None
     tpm: int | None = None
     max_parallel: int | None = None
     timeout: float | None = None
     stream_timeout: float = DEFAULT_STREAM_TIMEOUT
     retries: int = DEFAULT_RETRIES
+    cooldown_time: float | None = None
+    fails: Mapping[str, int] = field(default_factory=dict)
     input_price: float | None = None
     output_price: float | None = None
     has_weight: bool = False
@@ -70,6 +80,38 @@ class Deployment(Struct, frozen=True):
         """The keys, and those of the deployment's own AWS credentials."""
         aws = self.additions.aws
         return self.keys if aws is None else (*self.keys, *aws.secrets)
+
+
+class Balancing(Struct, frozen=True, kw_only=True):
+    """
+    The settings of all groups.
+
+    Policies are by LiteLLM's name of an error's kind. `group_retries` are those of one model name,
+    and replace `retries` for it. `retry_after` is the shortest pause before a retry, in seconds.
+    """
+
+    strategy: Strategy | None = None
+    latency: LatencyArgs = LatencyArgs()
+    allowed_fails: int = DEFAULT_ALLOWED_FAILS
+    cooldown_time: float = DEFAULT_COOLDOWN
+    cools_down: bool = True
+    fails: Mapping[str, int] = field(default_factory=dict)
+    retries: Mapping[str, int] = field(default_factory=dict)
+    group_retries: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    retry_after: float = 0.0
+
+    def retries_of(self, name: str) -> Mapping[str, int]:
+        """The retries by kind of error of one model name."""
+        return self.group_retries.get(name, self.retries)
+
+
+def by_kind(counts: RetryCounts | FailCounts | None) -> dict[str, int]:
+    """`{"TimeoutErrorRetries": 2}` as `{"TimeoutError": 2}`; a null asks for nothing."""
+    return {
+        name.removesuffix("Retries").removesuffix("AllowedFails"): count
+        for name, count in (counts or {}).items()
+        if count is not None
+    }
 
 
 def make_deployment(
@@ -108,12 +150,15 @@ def make_deployment(
         keys=_keys(provider, params, env) if additions.aws is None else (),
         defaults={k: v for k, v in defaults.items() if k in CHAT_FIELDS},
         weight=1.0 if params.weight is None else params.weight,
+        order=math.inf if params.order is None else params.order,
         rpm=params.rpm,
         tpm=params.tpm,
         max_parallel=params.max_parallel_requests,
         timeout=params.timeout,
         stream_timeout=params.stream_timeout or DEFAULT_STREAM_TIMEOUT,
         retries=DEFAULT_RETRIES if params.num_retries is None else params.num_retries,
+        cooldown_time=params.cooldown_time,
+        fails=by_kind(params.allowed_fails_policy),
         input_price=params.input_cost_per_token,
         output_price=params.output_cost_per_token,
         has_weight=params.weight is not None,

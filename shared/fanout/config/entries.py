@@ -92,6 +92,7 @@ def _with_settings(
     shared = {
         **{name: value for name, value in info.items() if name != "mode"},
         "drop_params": service.drop_params,
+        "max_parallel_requests": router.default_max_parallel_requests,
         "stream_timeout": router.stream_timeout or service.stream_timeout,
         **given,
         "num_retries": next((value for value in retries if value is not None), None),

@@ -19,6 +19,40 @@ Count: TypeAlias = Annotated[int, Meta(ge=0)]
 Price: TypeAlias = Annotated[float, Meta(ge=0)]
 Name: TypeAlias = Annotated[str, Meta(min_length=1)]
 
+Strategy: TypeAlias = Literal["simple-shuffle", "least-busy", "latency-based-routing"]
+
+ErrorRetries: TypeAlias = Literal[
+    "BadRequestErrorRetries",
+    "AuthenticationErrorRetries",
+    "TimeoutErrorRetries",
+    "RateLimitErrorRetries",
+    "ContentPolicyViolationErrorRetries",
+    "InternalServerErrorRetries",
+    "NotFoundErrorRetries",
+    "ServiceUnavailableErrorRetries",
+    "DefaultRetries",
+]
+"""
+The keys of a `retry_policy`: https://docs.litellm.ai/docs/routing and LiteLLM's types, November
+2026. `DefaultRetries` are those of retryable errors that no other key names.
+"""
+
+ErrorAllowedFails: TypeAlias = Literal[
+    "BadRequestErrorAllowedFails",
+    "AuthenticationErrorAllowedFails",
+    "TimeoutErrorAllowedFails",
+    "RateLimitErrorAllowedFails",
+    "ContentPolicyViolationErrorAllowedFails",
+    "InternalServerErrorAllowedFails",
+    "NotFoundErrorAllowedFails",
+    "ServiceUnavailableErrorAllowedFails",
+    "BadGatewayErrorAllowedFails",
+]
+"""The keys of an `allowed_fails_policy`, from the same page."""
+
+RetryCounts: TypeAlias = dict[ErrorRetries, Count | None]
+FailCounts: TypeAlias = dict[ErrorAllowedFails, Count | None]
+
 
 class ModelParams(HiddenRepr, frozen=True, kw_only=True):
     """
@@ -44,7 +78,10 @@ class ModelParams(HiddenRepr, frozen=True, kw_only=True):
     timeout: Seconds | None = None
     stream_timeout: Seconds | None = None
     num_retries: Count | None = None
+    cooldown_time: Annotated[float, Meta(ge=0)] | None = None
     weight: Annotated[float, Meta(gt=0)] | None = None
+    order: int | None = None
+    allowed_fails_policy: FailCounts | None = None
     drop_params: bool | None = None
     input_cost_per_token: Price | None = None
     output_cost_per_token: Price | None = None
@@ -65,6 +102,7 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
 
     base_model: str | None = None
     mode: str | None = None
+    allowed_fails_policy: FailCounts | None = None
     input_cost_per_token: Price | None = None
     output_cost_per_token: Price | None = None
 
@@ -76,8 +114,6 @@ class ModelEntry(HiddenRepr, frozen=True, kw_only=True):
     litellm_params: dict[str, Any]
     model_info: dict[str, Any] = field(default_factory=dict)
 
-
-Strategy: TypeAlias = Literal["simple-shuffle", "least-busy", "latency-based-routing"]
 
 FallbackList: TypeAlias = list[dict[str, list[str]]]
 """LiteLLM's form: `[{"a": ["b", "c"]}]`."""
@@ -111,9 +147,29 @@ class RoutingSettings(Struct, frozen=True, kw_only=True):
     model_group_alias: dict[str, str | Alias] = field(default_factory=dict)
 
 
+class LatencyArgs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    `routing_strategy_args` of `latency-based-routing`; the names and defaults are LiteLLM's.
+
+    A call counts for `ttl` seconds, and only the last `max_latency_list_size` ones. Deployments
+    whose average is at most `lowest_latency_buffer` (0.5: half) above the lowest are equals.
+    """
+
+    ttl: Annotated[float, Meta(gt=0)] = 3600.0
+    lowest_latency_buffer: Annotated[float, Meta(ge=0)] = 0.0
+    max_latency_list_size: Annotated[int, Meta(ge=1, le=10_000)] = 10
+
+
 class RouterSettings(RoutingSettings, frozen=True, kw_only=True):
     timeout: Seconds | None = None
     routing_strategy: Strategy | None = None
+    routing_strategy_args: LatencyArgs | None = None
+    retry_after: Annotated[float, Meta(ge=0, le=3_600)] | None = None
+    retry_policy: RetryCounts | None = None
+    model_group_retry_policy: dict[str, RetryCounts] | None = None
+    allowed_fails_policy: FailCounts | None = None
+    disable_cooldowns: bool = False
+    default_max_parallel_requests: Positive | None = None
 
 
 class ServiceSettings(RoutingSettings, frozen=True, kw_only=True):

@@ -14,19 +14,23 @@ from msgspec.structs import replace
 from ..errors import ConfigError, ConfigProblems, KeyPath, Problem, UnknownModel
 from ..providers import registry
 from ..secret import HiddenRepr, Secret
-from .deployment import Deployment, make_deployment, secret
+from .deployment import (
+    DEFAULT_ALLOWED_FAILS,
+    DEFAULT_COOLDOWN,
+    Balancing,
+    Deployment,
+    by_kind,
+    make_deployment,
+    secret,
+)
 from .document import Document, parse
 from .entries import Entry, read_entries
 from .load import Checked, check_text, located
-from .model import ConfigFile, GeneralSettings, ModelParams, Strategy
+from .model import ConfigFile, GeneralSettings, LatencyArgs, ModelParams
 from .routes import Names, Routes, Wildcard, resolve_routes
 
 DEFAULT_TIMEOUT = 600.0
 """Seconds for a whole request: the OpenAI SDK's default."""
-
-DEFAULT_ALLOWED_FAILS = 3
-DEFAULT_COOLDOWN = 5.0
-"""LiteLLM's defaults."""
 
 
 class ClientKey(Struct, frozen=True):
@@ -50,9 +54,7 @@ class Catalog(HiddenRepr, frozen=True):
     routes: Routes = field(default_factory=Routes)
     client_keys: tuple[ClientKey, ...] = ()
     timeout: float = DEFAULT_TIMEOUT
-    allowed_fails: int = DEFAULT_ALLOWED_FAILS
-    cooldown_time: float = DEFAULT_COOLDOWN
-    strategy: Strategy | None = None
+    balancing: Balancing = Balancing()
     general: GeneralSettings = field(default_factory=GeneralSettings)
 
     def __repr__(self) -> str:
@@ -179,11 +181,9 @@ def resolve_all(checked: Checked, env: Mapping[str, str]) -> tuple[Catalog, list
     listed = frozenset({*groups, *checked.names, *(e.model_name for e in config.model_list)})
     plain = frozenset(name for name in listed if "*" not in name)
     names = Names(plain, wildcards, problems)
-    router, service = config.router_settings, config.litellm_settings
     routes = resolve_routes(config, names)
     clients = _client_keys(config.general_settings, names, routes, env)
-    fails = (router.allowed_fails, service.allowed_fails, DEFAULT_ALLOWED_FAILS)
-    cooldowns = (router.cooldown_time, service.cooldown_time, DEFAULT_COOLDOWN)
+    router, service = config.router_settings, config.litellm_settings
     catalog = Catalog(
         groups=groups,
         env=env,
@@ -191,12 +191,35 @@ def resolve_all(checked: Checked, env: Mapping[str, str]) -> tuple[Catalog, list
         routes=routes,
         client_keys=tuple(clients),
         timeout=router.timeout or service.request_timeout or DEFAULT_TIMEOUT,
-        allowed_fails=next(value for value in fails if value is not None),
-        cooldown_time=next(value for value in cooldowns if value is not None),
-        strategy=router.routing_strategy,
+        balancing=_balancing(config, names),
         general=config.general_settings,
     )
     return catalog, problems
+
+
+def _balancing(config: ConfigFile, names: Names) -> Balancing:
+    """The settings of load balancing; problems are added to those of `names`."""
+    router, service = config.router_settings, config.litellm_settings
+    args = router.routing_strategy_args
+    if args is not None and router.routing_strategy != "latency-based-routing":
+        message = "`router_settings.routing_strategy_args` needs `latency-based-routing`"
+        names.problems.append(Problem(("router_settings", "routing_strategy_args"), message))
+    by_group = router.model_group_retry_policy or {}
+    for name in by_group:
+        names.check(("router_settings", "model_group_retry_policy", name), [name], each=False)
+    fails = (router.allowed_fails, service.allowed_fails, DEFAULT_ALLOWED_FAILS)
+    cooldowns = (router.cooldown_time, service.cooldown_time, DEFAULT_COOLDOWN)
+    return Balancing(
+        strategy=router.routing_strategy,
+        latency=args or LatencyArgs(),
+        allowed_fails=next(value for value in fails if value is not None),
+        cooldown_time=next(value for value in cooldowns if value is not None),
+        cools_down=not router.disable_cooldowns,
+        fails=by_kind(router.allowed_fails_policy),
+        retries=by_kind(router.retry_policy),
+        group_retries={name: by_kind(counts) for name, counts in by_group.items()},
+        retry_after=router.retry_after or 0.0,
+    )
 
 
 def _unresolved(entry: Entry, error: ConfigError) -> Problem:

@@ -8,36 +8,42 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager
 
 from msgspec import Struct, field
 
-from ..config.deployment import Deployment
-from ..config.model import Strategy
+from ..config.deployment import Balancing, Deployment
 from ..config.resolve import Catalog
 from ..errors import ProviderError
+
+DEFAULT = Balancing()
 
 MAX_WILDCARD_GROUPS = 1_000
 """How many groups of names that a wildcard takes are kept, the latest ones."""
 
-LATENCIES = 10
-"""How many calls a latency is the average of; LiteLLM's default."""
-
 
 class _Member(Struct):
+    """
+    A deployment and its calls.
+
+    `fails` are its failures in a row by kind of error; `""` are those of any other kind. `calls`
+    are the latest ones that succeeded: when they ended, and how many seconds they took.
+    """
+
     deployment: Deployment
     slots: asyncio.Semaphore | None
+    calls: deque[tuple[float, float]]
     in_flight: int = 0
-    fails: int = 0
+    fails: dict[str, int] = field(default_factory=dict)
     cool_until: float = 0.0
-    seconds: list[float] = field(default_factory=list)  # of the latest calls that succeeded
 
-    @property
-    def latency(self) -> float:
-        """The average, in seconds; 0 before the first success, so that each is tried."""
-        return sum(self.seconds) / len(self.seconds) if self.seconds else 0.0
+    def latency(self, since: float) -> float:
+        """The average, in seconds; 0 without a success since then, so that each is tried."""
+        while self.calls and self.calls[0][0] < since:
+            self.calls.popleft()
+        return sum(seconds for _, seconds in self.calls) / (len(self.calls) or 1)
 
     @property
     def is_full(self) -> bool:
@@ -69,10 +75,10 @@ class DeploymentGroup:
     """
     The deployments of one model name.
 
-    After more than `allowed_fails` failures in a row a deployment cools down for `cooldown`
+    After more than `allowed_fails` failures in a row a deployment cools down for `cooldown_time`
     seconds, or as long as its `Retry-After` header says. A 429 and a rejected key start a cooldown
-    at once. The only deployment of a name never cools down. `rng` returns numbers in [0, 1).
-    `strategy` is LiteLLM's name of a way to choose; the least busy one is chosen by default.
+    at once, unless a policy counts them. The only deployment of a name never cools down. `rng`
+    returns numbers in [0, 1). The least busy one is chosen if `settings` have no strategy.
     """
 
     def __init__(
@@ -81,22 +87,27 @@ class DeploymentGroup:
         *,
         now: Callable[[], float],
         rng: Callable[[], float],
-        allowed_fails: int = 3,
-        cooldown: float = 5.0,
-        strategy: Strategy | None = None,
+        settings: Balancing = DEFAULT,
+        retries: Mapping[str, int] | None = None,
     ) -> None:
         self._choose = {
             "simple-shuffle": self._shuffled,
             "latency-based-routing": self._fastest,
-        }.get(strategy or "", self._least_busy)
+        }.get(settings.strategy or "", self._least_busy)
         self._now = now
         self._rng = rng
-        self._allowed_fails = allowed_fails
-        self._cooldown = cooldown
-        self._members = {
-            d.id: _Member(d, asyncio.Semaphore(d.max_parallel) if d.max_parallel else None)
-            for d in deployments
-        }
+        self._settings = settings
+        self._retries = settings.retries if retries is None else retries
+        self._is_timed = settings.strategy == "latency-based-routing"
+        self._is_ordered = len({d.order for d in deployments}) > 1
+        self._members = {d.id: self._member(d) for d in deployments}
+
+    def _member(self, deployment: Deployment) -> _Member:
+        limit = deployment.max_parallel
+        slots = asyncio.Semaphore(limit) if limit else None
+        return _Member(
+            deployment, slots, deque(maxlen=self._settings.latency.max_latency_list_size)
+        )
 
     def __len__(self) -> int:
         return len(self._members)
@@ -105,8 +116,8 @@ class DeploymentGroup:
         """
         The next deployment to call, or `None` if `avoid` holds them all.
 
-        A deployment with a free slot is preferred, then the strategy decides. If all are cooling
-        down, the one whose cooldown ends first is picked.
+        A deployment with a free slot is preferred, then one with the lowest `order`, then the
+        strategy decides. If all are cooling down, the one whose cooldown ends first is picked.
         """
         members = [m for m in self._members.values() if m.deployment.id not in avoid]
         if len(members) < 2:  # noqa: PLR2004
@@ -115,7 +126,11 @@ class DeploymentGroup:
         ready = [m for m in members if m.cool_until <= now]
         if not ready:
             return min(members, key=_ready_at).deployment
-        return self._choose([m for m in ready if not m.is_full] or ready)
+        found = [m for m in ready if not m.is_full] or ready
+        if self._is_ordered:
+            first = min(m.deployment.order for m in found)
+            found = [m for m in found if m.deployment.order == first]
+        return self._choose(found)
 
     def _least_busy(self, members: Sequence[_Member]) -> Deployment:
         """The one with the fewest calls in flight for its weight; of equals, one by weight."""
@@ -124,8 +139,12 @@ class DeploymentGroup:
 
     def _fastest(self, members: Sequence[_Member]) -> Deployment:
         """The one with the lowest latency; of equals, one by weight."""
-        least = min(m.latency for m in members)
-        return self._by_weight([m for m in members if m.latency == least])
+        args = self._settings.latency
+        since = self._now() - args.ttl
+        latencies = [m.latency(since) for m in members]
+        most = min(latencies) * (1 + args.lowest_latency_buffer)
+        pairs = zip(members, latencies, strict=True)
+        return self._by_weight([m for m, latency in pairs if latency <= most])
 
     def _shuffled(self, members: Sequence[_Member]) -> Deployment:
         """One at random: by weight, else by `rpm`, else by `tpm`, else all alike (LiteLLM's)."""
@@ -160,20 +179,38 @@ class DeploymentGroup:
         `seconds` is the time to its first content, or to the whole response if it had no stream.
         """
         member = self._members[deployment.id]
-        member.fails = 0
-        if seconds is not None:
-            member.seconds = [*member.seconds[1 - LATENCIES :], seconds]
+        if member.fails:
+            member.fails = {}
+        if self._is_timed and seconds is not None:
+            member.calls.append((self._now(), seconds))
 
     def failed(self, deployment: Deployment, error: ProviderError) -> None:
         """A call failed; an error that the request itself caused is not counted."""
-        if len(self._members) == 1 or error.cooldown == "never":
+        if len(self._members) == 1 or not self._settings.cools_down:
             return
         member = self._members[deployment.id]
-        member.fails += 1
-        if error.cooldown == "now" or member.fails > self._allowed_fails:
-            pause = self._cooldown if error.retry_after is None else error.retry_after
-            member.cool_until = max(member.cool_until, self._now() + pause)
-            member.fails = 0
+        policy = member.deployment.fails or self._settings.fails
+        kind = _kind_in(policy, error)
+        if kind is None and error.cooldown == "never":
+            return
+        allowed = self._settings.allowed_fails if kind is None else policy[kind]
+        count = member.fails[kind or ""] = member.fails.get(kind or "", 0) + 1
+        if count > allowed or (kind is None and error.cooldown == "now"):
+            self._cool_down(member, error)
+
+    def _cool_down(self, member: _Member, error: ProviderError) -> None:
+        own = member.deployment.cooldown_time
+        member.fails = {}
+        if own == 0:
+            return  # LiteLLM's way to exempt one deployment
+        pause = self._settings.cooldown_time if own is None else own
+        pause = pause if error.retry_after is None else error.retry_after
+        member.cool_until = max(member.cool_until, self._now() + pause)
+
+    def retries_after(self, error: Exception) -> int | None:
+        """The retries that a policy has for an error; `None` if it does not count it."""
+        kind = _kind_in(self._retries, error)
+        return None if kind is None else self._retries[kind]
 
 
 class DeploymentGroups:
@@ -200,9 +237,8 @@ class DeploymentGroups:
             self._catalog.find(name),
             now=self._now,
             rng=self._rng,
-            allowed_fails=self._catalog.allowed_fails,
-            cooldown=self._catalog.cooldown_time,
-            strategy=self._catalog.strategy,
+            settings=self._catalog.balancing,
+            retries=self._catalog.balancing.retries_of(name),
         )
         if name in self._catalog.groups:
             self._groups[name] = group
@@ -212,6 +248,15 @@ class DeploymentGroups:
             if len(self._wildcards) > MAX_WILDCARD_GROUPS:
                 del self._groups[self._wildcards.popleft()]
         return group
+
+
+def _kind_in(counts: Mapping[str, int], error: Exception) -> str | None:
+    """The name under which a policy counts an error, if there is a policy and it does."""
+    if not counts:
+        return None
+    from .error_kinds import kind_in
+
+    return kind_in(counts, error)
 
 
 def _ready_at(member: _Member) -> float:

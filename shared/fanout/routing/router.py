@@ -44,7 +44,7 @@ from ..transport.engine import MAX_RESPONSE_BYTES
 from ..transport.error_mapping import OVER_SIZE_LIMIT
 from .leg import AttemptState, Leg, Outcome, outcome_of, record_end, record_first_token
 from .load_balancing import DeploymentGroup, DeploymentGroups
-from .retry_policy import RetryPolicy, is_retryable
+from .retry_policy import RetryPolicy, retries_after
 
 T = TypeVar("T")
 
@@ -85,7 +85,7 @@ class Router:
         self._transport = transport
         self._observer = observer
         self._rng = rng
-        self._retry = RetryPolicy(rng)
+        self._retry = RetryPolicy(rng, least=catalog.balancing.retry_after)
         self._groups = DeploymentGroups(catalog, now=_clock, rng=rng)
         self._max_response_bytes = max_response_bytes
 
@@ -181,6 +181,7 @@ class Router:
         After a failure (but a refused prompt) another deployment is called at once. When all have
         failed, those with a retryable error are called again after a pause. There are `num_retries`
         + 1 attempts, at least one a deployment, and no wait after the last or past the deadline.
+        A `retry_policy` of the config counts before `num_retries`, unless the request has its own.
         """
         group = self._groups.find(leg.model)
         failed: set[str] = set()  # in this round
@@ -194,11 +195,13 @@ class Router:
             try:
                 return await attempt(leg, request, group, deployment)
             except (ProviderError, MissingKey, Unsupported) as error:
-                if error.is_final:
+                planned = group.retries_after(error) if leg.retries is None else None
+                if error.is_final and not planned:
                     raise
                 attempts += 1
-                (failed if is_retryable(error) else not_retryable).add(deployment.id)
-                retries = deployment.retries if leg.retries is None else leg.retries
+                given = deployment.retries if leg.retries is None else leg.retries
+                retries, may_succeed = retries_after(error, planned, given)
+                (failed if may_succeed else not_retryable).add(deployment.id)
                 if attempts >= max(retries + 1, len(group)) or len(not_retryable) == len(group):
                     raise
                 if len(failed | not_retryable) == len(group):

@@ -10,7 +10,12 @@ import msgspec
 import pytest
 import yaml
 
-from fanout.config.deployment import DEFAULT_RETRIES, DEFAULT_STREAM_TIMEOUT
+from fanout.config.deployment import (
+    DEFAULT_ALLOWED_FAILS,
+    DEFAULT_COOLDOWN,
+    DEFAULT_RETRIES,
+    DEFAULT_STREAM_TIMEOUT,
+)
 from fanout.config.load import load_file
 from fanout.config.model import (
     ConfigFile,
@@ -21,7 +26,7 @@ from fanout.config.model import (
     RouterSettings,
     ServiceSettings,
 )
-from fanout.config.resolve import DEFAULT_ALLOWED_FAILS, DEFAULT_COOLDOWN, DEFAULT_TIMEOUT, resolve
+from fanout.config.resolve import DEFAULT_TIMEOUT, resolve
 
 EXAMPLE = Path(__file__).parents[3] / "config.example.yaml"
 

@@ -155,7 +155,7 @@ def test_all_unknown_keys_are_reported_at_once() -> None:
         (
             entry("model: openai/x\nmax_retries: 0"),
             "model_list[0].litellm_params.max_retries",
-            "use num_retries",
+            "write `num_retries`",
         ),
         (
             entry("model: openai/x\nn: 2"),

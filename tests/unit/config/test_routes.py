@@ -34,7 +34,7 @@ def test_fallbacks_are_read_in_both_of_litellms_sections(section: str) -> None:
     assert found.routes.special_fallbacks("b", "context_length_exceeded") == ()
     assert found.routes.special_fallbacks("b", "content_filter") == ("a", "c")
     assert found.routes.special_fallbacks("b", "rate_limit_exceeded") == ()
-    assert (found.allowed_fails, found.cooldown_time) == (7, 60)
+    assert (found.balancing.allowed_fails, found.balancing.cooldown_time) == (7, 60)
 
 
 def test_router_settings_count_before_litellm_settings() -> None:
@@ -44,7 +44,7 @@ def test_router_settings_count_before_litellm_settings() -> None:
         litellm_settings={"fallbacks": [{"a": ["c"]}], "allowed_fails": 9},
     )
     assert found.routes.fallbacks_of("a") == ("b",)
-    assert found.allowed_fails == 0
+    assert found.balancing.allowed_fails == 0
 
 
 def test_a_star_in_fallbacks_stands_for_every_model() -> None:

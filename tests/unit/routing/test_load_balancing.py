@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fanout.config.deployment import Deployment, make_deployment
+from fanout.config.deployment import Balancing, Deployment, make_deployment
 from fanout.config.model import ModelParams
 from fanout.errors import (
     Broken,
@@ -43,8 +43,7 @@ def group(
         deployments,
         now=lambda: clock.now,
         rng=lambda: clock.rng,
-        allowed_fails=allowed_fails,
-        cooldown=cooldown,
+        settings=Balancing(allowed_fails=allowed_fails, cooldown_time=cooldown),
     )
 
 

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from fanout.config.deployment import Deployment, make_deployment
-from fanout.config.model import ModelParams, Strategy
+from fanout.config.deployment import Balancing, Deployment, make_deployment
+from fanout.config.model import LatencyArgs, ModelParams, Strategy
 from fanout.errors import Broken, ErrorDetail
 from fanout.routing.load_balancing import (
-    LATENCIES,
     MAX_WILDCARD_GROUPS,
     DeploymentGroup,
     DeploymentGroups,
@@ -28,10 +27,15 @@ def deployment(number: int, **params: Any) -> Deployment:
 class Group:
     """A group whose random numbers run evenly through [0, 1)."""
 
-    def __init__(self, strategy: Strategy | None, *deployments: Deployment) -> None:
-        self.rng = 0.0
+    def __init__(
+        self, strategy: Strategy | None, *deployments: Deployment, **settings: Any
+    ) -> None:
+        self.rng = self.now = 0.0
         self.group = DeploymentGroup(
-            deployments, now=lambda: 0.0, rng=lambda: self.rng, strategy=strategy
+            deployments,
+            now=lambda: self.now,
+            rng=lambda: self.rng,
+            settings=Balancing(strategy=strategy, **settings),
         )
 
     def shares(self, **options: Any) -> dict[str, int]:
@@ -95,7 +99,7 @@ def test_a_latency_is_the_average_of_the_latest_calls() -> None:
     first, second = deployment(0), deployment(1)
     found = Group("latency-based-routing", first, second)
     found.group.succeeded(first, 100.0)
-    for _ in range(LATENCIES):
+    for _ in range(10):
         found.group.succeeded(first, 0.1)
     found.group.succeeded(second, 0.2)
     assert found.shares() == {"m#0": 100}
@@ -109,6 +113,72 @@ def test_a_failure_is_no_latency_and_a_cooldown_counts_before_it() -> None:
     for _ in range(4):
         found.group.failed(first, Broken(first, ErrorDetail("no")))
     assert found.shares() == {"m#1": 100}
+
+
+def timed(
+    **args: Any,
+) -> tuple[Group, list[Deployment]]:
+    """Five deployments, the latencies of which are LiteLLM's example for its buffer."""
+    five = [deployment(number) for number in range(5)]
+    found = Group("latency-based-routing", *five, latency=LatencyArgs(**args))
+    for one, seconds in zip(five, (0.07, 0.1, 0.1, 0.1, 4.66), strict=True):
+        found.group.succeeded(one, seconds)
+    return found, five
+
+
+def test_deployments_within_the_buffer_are_equals() -> None:
+    found, _ = timed(lowest_latency_buffer=0.5)
+    assert found.shares() == {"m#0": 25, "m#1": 25, "m#2": 25, "m#3": 25}
+    found, _ = timed()
+    assert found.shares() == {"m#0": 100}
+
+
+def test_a_call_counts_for_the_ttl() -> None:
+    found, five = timed(ttl=10)
+    found.now = 10.0
+    assert found.shares() == {"m#0": 100}
+    found.group.succeeded(five[4], 0.01)
+    found.now = 10.1
+    assert set(found.shares()) == {"m#0", "m#1", "m#2", "m#3"}
+
+
+def test_a_latency_is_the_average_of_so_many_calls() -> None:
+    found, five = timed(max_latency_list_size=1)
+    found.group.succeeded(five[4], 0.01)
+    assert found.shares() == {"m#4": 100}
+
+
+STRATEGIES: list[Strategy | None] = [
+    None,
+    "simple-shuffle",
+    "least-busy",
+    "latency-based-routing",
+]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_lowest_order_is_called_first_and_then_the_next(strategy: Strategy | None) -> None:
+    last = deployment(0)
+    second, first, equal = deployment(1, order=2), deployment(2, order=1), deployment(3, order=1)
+    found = Group(strategy, last, second, first, equal)
+    assert found.shares() == {"m#2": 50, "m#3": 50}
+    assert found.shares(avoid={"m#2"}) == {"m#3": 100}
+    assert found.shares(avoid={"m#2", "m#3"}) == {"m#1": 100}
+    assert found.shares(avoid={"m#1", "m#2", "m#3"}) == {"m#0": 100}
+
+
+def test_a_deployment_that_cools_down_or_is_full_leaves_its_place_to_the_next_order() -> None:
+    second, first = deployment(0, order=2), deployment(1, order=1, max_parallel_requests=1)
+    found = Group("simple-shuffle", second, first, allowed_fails=0)
+
+    async def while_full() -> dict[str, int]:
+        async with found.group.slot(first):
+            return found.shares()
+
+    assert asyncio.run(while_full()) == {"m#0": 100}
+    assert found.shares() == {"m#1": 100}
+    found.group.failed(first, Broken(first, ErrorDetail("no")))
+    assert found.shares() == {"m#0": 100}
 
 
 def test_the_group_of_a_wildcards_name_is_kept_and_only_so_many_are() -> None:

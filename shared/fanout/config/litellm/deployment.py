@@ -8,12 +8,19 @@ from .reasons import BUDGETS, NO_TAGS, REDIS
 PARAMS = (
     supported(
         "model api_base api_key api_version base_model rpm tpm max_parallel_requests timeout "
-        "stream_timeout num_retries weight drop_params input_cost_per_token output_cost_per_token "
+        "stream_timeout num_retries weight order cooldown_time allowed_fails_policy drop_params "
+        "input_cost_per_token output_cost_per_token "
         "extra_body extra_headers organization aws_region_name aws_access_key_id "
         "aws_secret_access_key aws_session_token aws_role_name aws_session_name aws_profile_name "
         "aws_external_id vertex_project vertex_location vertex_credentials"
     ),
-    rejected("use num_retries", "max_retries", "num_retries"),
+    rejected("write `num_retries`", "max_retries", "num_retries"),
+    rejected("write `stream_timeout`", "stream_idle_timeout", "stream_timeout"),
+    rejected(
+        "write `timeout`: in a stream, it is the time to the first content",
+        "ttft_timeout",
+        "timeout",
+    ),
     rejected("write `aws_region_name`", "region_name", "aws_region_name"),
     rejected("write `vertex_project`", "vertex_ai_project", "vertex_project"),
     rejected("write `vertex_location`", "vertex_ai_location", "vertex_location"),
@@ -46,7 +53,6 @@ PARAMS = (
     ),
     rejected("write `router_settings.content_policy_fallbacks`", "content_policy_fallbacks"),
     rejected("write `router_settings.allowed_fails`", "allowed_fails"),
-    rejected("write `router_settings.cooldown_time`", "cooldown_time"),
     rejected("the log never has prompts", "no-log turn_off_message_logging verbose logger_fn"),
     rejected(
         "there are chat completions, files and batches only",
@@ -66,7 +72,6 @@ PARAMS = (
         "ssl_verify=true ssl_certificate",
     ),
     rejected("write `general_settings.http_client: httpx`", "client"),
-    missing("groups have no levels: use `router_settings.fallbacks`", "order"),
     missing("limits count requests and all tokens", "itpm otpm"),
     missing(
         "write an API key (`api_key`)",
@@ -106,5 +111,5 @@ PARAMS = (
     ),
 )
 
-INFO = (supported("base_model input_cost_per_token output_cost_per_token"),)
+INFO = (supported("base_model allowed_fails_policy input_cost_per_token output_cost_per_token"),)
 """The keys of `model_info` that have an effect; all others are the user's own notes."""

@@ -17,7 +17,9 @@ KEYS = (
     supported(
         "num_retries timeout stream_timeout fallbacks default_fallbacks context_window_fallbacks "
         "content_policy_fallbacks allowed_fails cooldown_time model_group_alias "
-        "routing_strategy=simple-shuffle"
+        "routing_strategy=simple-shuffle routing_strategy_args retry_policy "
+        "model_group_retry_policy allowed_fails_policy disable_cooldowns retry_after "
+        "default_max_parallel_requests"
     ),
     rejected("Fanout always logs one JSON line per attempt", "set_verbose debug_level=INFO"),
     rejected(
@@ -28,10 +30,13 @@ KEYS = (
     rejected("connections are pooled for as long as they are used", "client_ttl=3600"),
     rejected("all fallbacks of a name are called, in order", "max_fallbacks=5"),
     rejected("write each value into `litellm_params`", "default_litellm_params"),
-    rejected("write it into `litellm_params` of each deployment", "default_max_parallel_requests"),
-    rejected("a large `allowed_fails` has the same effect", "disable_cooldowns"),
     rejected("a wrong deployment is an error at the start", "ignore_invalid_deployments=true"),
     rejected("write `num_retries`", "max_retries", "num_retries"),
+    rejected("write `stream_timeout`", "stream_idle_timeout", "stream_timeout"),
+    rejected(
+        "write `timeout` into `litellm_params`: in a stream, it is the time to the first content",
+        "ttft_timeout",
+    ),
     rejected("write `weight` into `litellm_params`", "weights"),
     rejected(NO_TAGS, "enable_tag_filtering tag_filtering_match_any=true tag_routing_prefix"),
     rejected(ENDPOINTS, "assistants_config search_tools"),
@@ -50,17 +55,10 @@ KEYS = (
     ),
     rejected("a failed deployment's group is always called again", "enable_weighted_failover"),
     missing(
-        "the pause between attempts is the provider's `Retry-After`, or else a backoff",
-        "retry_after",
-    ),
-    missing(
         "a prompt that is too long is known from the provider's error: use "
         "`context_window_fallbacks`",
         "enable_pre_call_checks enable_pre_call_check optional_pre_call_checks",
     ),
-    missing("`num_retries` is for every retryable error", "retry_policy model_group_retry_policy"),
-    missing("`allowed_fails` is for every error", "allowed_fails_policy"),
-    missing("latencies are averaged over the last 10 calls", "routing_strategy_args"),
     missing("`routing_strategy` is for every model name", "routing_groups"),
     missing(
         "a client's requests may go to any deployment",
