@@ -7,6 +7,7 @@ Each recorded stream of the golden files is decoded, and its chunks are put toge
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,32 +18,29 @@ from openai.types.chat import ChatCompletionChunk
 from fanout.providers import registry
 from fanout.providers.base import Target
 from fanout.schema.accumulator import ChunkAccumulator
+from fanout.schema.choice_deltas import ChoiceDeltas
 from fanout.wire.http import WireEvent
 
 from .test_contract import cases, chunks_of
 
 STREAMS = cases("stream.txt") + cases("stream.hex")
-# The SDK joins the texts of these, which vendors repeat, or adds up their numbers.
-REPEATED = frozenset({"role"})
 
 
 def by_sdk(chunks: list[Any]) -> Any:
     state: ChatCompletionStreamState[Any] = ChatCompletionStreamState()
-    counts: dict[str, int] = {}
-    for chunk in chunks:
-        value = {"id": "x", "created": 0} | numbered(chunk, counts)
+    for chunk in as_clients_get(chunks):
+        value = {"id": "x", "created": 0} | chunk
         state.handle_chunk(ChatCompletionChunk.model_validate(value))
     return state.current_completion_snapshot.to_dict()
 
 
-def numbered(chunk: Any, counts: dict[str, int]) -> Any:
-    """The chunk with an `index` in each element of our extensions' lists, which the SDK needs."""
-    chunk = json.loads(json.dumps(chunk))
-    for choice in chunk["choices"]:
-        for name in choice["delta"].keys() & {"citations", "thinking_blocks"}:
-            for element in choice["delta"][name]:
-                element["index"] = counts[name] = counts.get(name, -1) + 1
-    return chunk
+def as_clients_get(chunks: list[Any]) -> Iterator[Any]:
+    """The chunks of the gateway's stream, for the ones of the codec."""
+    deltas = ChoiceDeltas()
+    for chunk in chunks:
+        yield {**chunk, "choices": deltas.shape(chunk["choices"])}
+    for choice in deltas.rest():
+        yield {**chunks[-1], "choices": [choice]}
 
 
 def by_us(chunks: list[Any]) -> Any:
@@ -53,9 +51,9 @@ def by_us(chunks: list[Any]) -> Any:
 
 
 def tidy(value: Any) -> Any:
-    """Without empty values and repeated texts, and with numbered elements in one form."""
+    """Without empty values."""
     if isinstance(value, dict):
-        kept = {name: tidy(one) for name, one in value.items() if name not in {*REPEATED, "index"}}
+        kept = {name: tidy(one) for name, one in value.items() if name != "index"}
         return {name: one for name, one in kept.items() if one not in (None, "", [], {})}
     return [tidy(one) for one in value] if isinstance(value, list) else value
 

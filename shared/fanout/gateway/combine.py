@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -11,6 +11,12 @@ from ..errors import detail_of
 from ..schema.chat import ChatCompletion
 from ..schema.error import error_object
 from ..schema.fanout import FanOutRequest
+
+# Fields of a response that the combined one has itself, and names that mean something in a choice.
+_NOT_ON_CHOICES = frozenset(
+    {"choices", "created", "fanout", "model", "object", "obfuscation", "usage"}
+    | {"delta", "error", "finish_reason", "index", "logprobs", "message"}
+)
 
 
 class CellResult(Struct, frozen=True):
@@ -42,8 +48,9 @@ def combined_response(cells: Sequence[CellResult], request: FanOutRequest) -> di
     """
     One object with the choices of all cells, conversation by conversation, and the summed usage.
 
-    Each choice has its own `model`, `usage`, `latency_ms` and `cost_usd`. With `n` each cell has
-    `n` indexes, so `index // n` is the number of the cell.
+    Each choice has its own `model`, `usage`, `latency_ms` and `cost_usd`, and the other top-level
+    fields of its model's response. With `n` each cell has `n` indexes, so `index // n` is the
+    number of the cell.
     """
     width = request.conversations[0].n or 1
     choices = [choice for i, cell in enumerate(cells) for choice in _choices(cell, i, width)]
@@ -65,12 +72,21 @@ def _choices(cell: CellResult, index: int, width: int) -> list[dict[str, Any]]:
     if cell.completion is None:
         return [failed_choice(cell, index * width) | extra]
     found: list[dict[str, Any]] = []
+    top = response_fields(cell.completion)
     for choice in cell.completion["choices"]:
         number = {"index": index * width + choice.get("index", 0)}
         usage = {"usage": cell.completion.get("usage")}
         report = {"fanout": cell.completion["fanout"]} if "fanout" in cell.completion else {}
-        found.append({**choice, **number, **extra, **usage, **report})
+        found.append({**top, **choice, **number, **extra, **usage, **report})
     return found
+
+
+def response_fields(response: Mapping[str, Any]) -> dict[str, Any]:
+    """The top-level fields of a response or chunk that its choices get in a combined one."""
+    names = response.keys() - _NOT_ON_CHOICES
+    return {
+        name: response[name] for name in response if name in names and response[name] is not None
+    }
 
 
 def failed_choice(cell: CellResult, index: int) -> dict[str, Any]:

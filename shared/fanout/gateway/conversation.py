@@ -204,7 +204,11 @@ async def winner_chunks(
     `own` has the model's name as the client wrote it, and an id and a time for a provider that
     sends none. If the client asked for usage, one more chunk has it, and the report of a race.
     """
+    from ..schema.choice_deltas import ChoiceDeltas  # only streams need it
+
+    deltas = ChoiceDeltas()
     head: dict[str, Any] = {}
+    client_chunk: Any = {}
     usage: Any = None
     async for chunk in chunks:
         if not head:
@@ -213,10 +217,14 @@ async def winner_chunks(
         usage = chunk.get("usage") or usage
         if not chunk["choices"]:
             continue
-        client_chunk: Any = {**chunk, **head}
+        client_chunk = {**chunk, **head, "choices": deltas.shape(chunk["choices"])}
         client_chunk.pop("usage", None)
         if request.include_usage:
             client_chunk["usage"] = None
+        if client_chunk["choices"]:
+            yield client_chunk
+    for choice in deltas.rest():
+        client_chunk = {**client_chunk, "choices": [choice]}
         yield client_chunk
     if request.include_usage:
         last: Any = {"object": "chat.completion.chunk", **head, "choices": [], "usage": usage}

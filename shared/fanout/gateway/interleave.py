@@ -12,12 +12,12 @@ from typing import Any
 from ..concurrency import Ended
 from ..errors import Cause, detail_of
 from ..schema.chat import ChatChunk
+from ..schema.choice_deltas import ChoiceDeltas, is_bare
 from ..schema.error import error_object
 from ..schema.fanout import FanOutRequest
-from .combine import sum_usage
+from .combine import response_fields, sum_usage
 
 _FIRST = {"role": "assistant", "content": ""}
-_BARE = frozenset({"index", "delta", "finish_reason", "logprobs"})
 
 
 class Interleave:
@@ -26,8 +26,9 @@ class Interleave:
 
     First there is one chunk for each choice, in order of index, with its role: SDKs expect that
     choices begin in this order, and none after another has ended. No later chunk has a role.
-    A cell's last chunk is sent after the cell has ended, with `model`, `usage`, `latency_ms` and
-    `cost_usd`. The last chunk of a failed cell also has `refusal`, the cause, and `error`.
+    A cell's last chunk is sent after the cell has ended, with `model`, `usage`, `latency_ms`,
+    `cost_usd` and the other top-level fields of the cell's chunks. The last chunk of a failed cell
+    also has `refusal`, the cause, and `error`.
     """
 
     def __init__(
@@ -48,8 +49,10 @@ class Interleave:
         self._started = clock()
         self._models = [", ".join(models) for models in cells]
         self._usage: list[Any] = [None] * len(cells)
+        self._top: list[dict[str, Any]] = [{} for _ in cells]
         self._last: list[dict[int, dict[str, Any]]] = [{} for _ in cells]
         self._causes: dict[int, Cause] = {}
+        self._deltas = ChoiceDeltas(have_begun=True)
 
     @property
     def causes(self) -> list[Cause]:
@@ -79,6 +82,7 @@ class Interleave:
         index, (model, chunk) = item
         self._models[index] = model
         self._usage[index] = chunk.get("usage") or self._usage[index]
+        self._top[index] |= response_fields(chunk)
         choices = self._renumber(index, chunk)
         return [self._chunk(model, choices)] if choices else []
 
@@ -99,15 +103,15 @@ class Interleave:
         renumbered = []
         for choice in chunk["choices"]:
             number = index * self._width + choice.get("index", 0)
-            given: Any = choice["delta"]
-            delta = {name: value for name, value in given.items() if name != "role"}
-            moved: dict[str, Any] = {**choice, "index": number, "delta": delta}
+            moved: dict[str, Any] = {**choice, "index": number}
             if choice.get("finish_reason"):
                 self._last[index][number] = moved
-            elif len(delta) < len(given) and not any(delta.values()) and _is_bare(moved):
-                continue  # only the role, which the client has
-            else:
-                renumbered.append(moved)
+                continue
+            for shaped in self._deltas.shape([moved]):
+                delta = shaped["delta"]
+                if "role" in choice["delta"] and not any(delta.values()) and is_bare(shaped):
+                    continue  # only the role, which the client has
+                renumbered.append(shaped)
         return renumbered
 
     def _last_chunks(self, end: Ended) -> list[ChatChunk]:
@@ -121,12 +125,15 @@ class Interleave:
             self._causes[end.index] = Cause(model, end.error)
             extra["error"] = error_object(detail_of(end.error))
             delta["refusal"] = detail_of(end.error).message
+        top = {} if end.error else self._top[end.index]
         found = {} if end.error else self._last[end.index]
         numbers = sorted({*self._numbers(end.index), *found})
         missing = {"delta": delta, "finish_reason": "stop"}
+        ends = [found.get(number) or {"index": number, **missing} for number in numbers]
+        last = [*self._deltas.shape(ends), *self._deltas.rest(numbers)]
         return [
-            self._chunk(model, [{**(found.get(number) or {"index": number, **missing}), **extra}])
-            for number in numbers
+            self._chunk(model, [{**top, **one, **extra} if one["finish_reason"] else one])
+            for one in last
         ]
 
     def _chunk(self, model: str, choices: list[dict[str, Any]], **more: Any) -> ChatChunk:
@@ -135,8 +142,3 @@ class Interleave:
             chunk["usage"] = None
         complete: ChatChunk = chunk | more
         return complete
-
-
-def _is_bare(choice: dict[str, Any]) -> bool:
-    """Whether a choice has nothing besides its delta."""
-    return choice.keys() <= _BARE and not choice.get("logprobs")

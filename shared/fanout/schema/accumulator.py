@@ -92,7 +92,7 @@ class _Choice:
                 for part in value or ():
                     self._add_call(part)
             elif value is not None and name != "role":
-                self._message[name] = _join(name, self._message.get(name), value)
+                self._message[name] = join_values(name, self._message.get(name), value)
         for name, value in (choice.get("logprobs") or {}).items():
             if value and isinstance(value, list):
                 self._logprobs.setdefault(name, []).extend(value)
@@ -104,10 +104,10 @@ class _Choice:
         call = self._calls.setdefault(part.get("index", 0), {})
         for name, value in part.items():
             if name != "index" and value is not None:
-                call[name] = _join(name, call.get(name), value)
+                call[name] = join_values(name, call.get(name), value)
 
     def choice(self, index: int) -> dict[str, Any]:
-        fields = {name: _whole(value) for name, value in self._message.items()}
+        fields = {name: whole_value(value) for name, value in self._message.items()}
         content = fields.pop("content", None) or None
         message = {"role": "assistant", "content": content}
         message |= {name: value for name, value in fields.items() if value != ""}
@@ -122,7 +122,7 @@ class _Choice:
 
 
 def _tool_call(call: dict[str, Any]) -> dict[str, Any]:
-    whole: dict[str, Any] = {"type": "function", **_whole(call)}
+    whole: dict[str, Any] = {"type": "function", **whole_value(call)}
     if whole["type"] == "function":
         whole["function"] = {"arguments": "", **whole.get("function", {})}
     return whole
@@ -132,7 +132,7 @@ class _Pieces(list[str]):
     """The pieces of a text, joined only at the end: O(n) for long texts."""
 
 
-def _join(name: str, old: Any, new: Any) -> Any:
+def join_values(name: str, old: Any, new: Any) -> Any:
     """
     The values of a field in two pieces as one, as OpenAI's SDKs do: texts and objects are joined.
 
@@ -146,7 +146,7 @@ def _join(name: str, old: Any, new: Any) -> Any:
         joined = old if isinstance(old, dict) else {}
         for key, value in new.items():
             if value is not None:
-                joined[key] = _join(key, joined.get(key), value)
+                joined[key] = join_values(key, joined.get(key), value)
         return joined
     if isinstance(new, list):
         found = old if isinstance(old, list) and not isinstance(old, _Pieces) else []
@@ -161,17 +161,17 @@ def _add_element(found: list[Any], element: Any) -> None:
     if isinstance(index, int):
         for known in found:
             if isinstance(known, dict) and known.get("index") == index:
-                _join("", known, element)
+                join_values("", known, element)
                 return
-    found.append(_join("", None, element) if isinstance(element, dict | list) else element)
+    found.append(join_values("", None, element) if isinstance(element, dict | list) else element)
 
 
-def _whole(value: Any) -> Any:
+def whole_value(value: Any) -> Any:
     """A joined value with its texts in one."""
     if isinstance(value, _Pieces):
         return "".join(value)
     if isinstance(value, dict):
-        return {name: _whole(each) for name, each in value.items()}
+        return {name: whole_value(each) for name, each in value.items()}
     if isinstance(value, list):
-        return [_whole(each) for each in value]
+        return [whole_value(each) for each in value]
     return value

@@ -56,6 +56,17 @@ def test_each_cell_is_a_choice_with_its_own_model_usage_and_latency() -> None:
     assert body["fanout"] == {"mode": "all"}
 
 
+def test_a_choice_has_the_other_top_level_fields_of_its_response() -> None:
+    odd = {"logprobs": 1, "finish_reason": "x", "message": {}, "index": 7, "error": "e"}
+    fields = {"citations": ["https://a.test"], "service_tier": "flex", "search_results": None}
+    cells = [good("a", "A", **fields, **odd), good("c", "C", system_fingerprint="fp")]
+    first, second = combined_response(cells, parsed("a, c"))["choices"]
+    assert (first["citations"], first["service_tier"]) == (["https://a.test"], "flex")
+    assert first.keys().isdisjoint({"logprobs", "error", "search_results", "system_fingerprint"})
+    assert (first["finish_reason"], first["message"]["content"]) == ("stop", "A")
+    assert (second["system_fingerprint"], second["id"]) == ("fp", "x")
+
+
 def test_a_failed_cell_is_a_choice_with_its_error_and_an_empty_message() -> None:
     body = combined_response([good("a", "A"), bad("b")], parsed("a, b"))
     assert body["choices"][1] == {

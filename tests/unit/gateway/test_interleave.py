@@ -66,6 +66,27 @@ def interleaved(model: str, items: Sequence[Any], **body: Any) -> tuple[list[Any
     return chunks[count:], interleave
 
 
+def test_the_last_chunk_of_a_choice_has_the_other_top_level_fields_of_its_stream() -> None:
+    early = choice_chunk("A") | {"citations": ["x"], "system_fingerprint": "fp"}
+    late = usage() | {"citations": ["x", "y"], "service_tier": None}
+    items = [
+        (0, ("a", early)),
+        (0, ("a", finish())),
+        (0, ("a", late)),
+        (1, ("b", choice_chunk("B"))),
+        (1, ("b", finish())),
+        Ended(0, None),
+        Ended(1, None),
+    ]
+    chunks, _ = interleaved("a, b", items)
+    first, second = (c["choices"][0] for c in chunks if c["choices"][0]["finish_reason"])
+    assert (first["citations"], first["system_fingerprint"]) == (["x", "y"], "fp")
+    assert first["id"] == "theirs"
+    assert first.keys() & second.keys() >= {"id", "usage", "model"}
+    assert "citations" not in second
+    assert not any("citations" in c["choices"][0] for c in chunks if c["choices"][0]["delta"])
+
+
 def test_chunks_stay_in_order_with_the_index_of_their_cell_and_one_id() -> None:
     items = [
         (0, ("a", choice_chunk("A"))),
