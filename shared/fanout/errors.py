@@ -112,13 +112,26 @@ KeyPath: TypeAlias = tuple[str | int, ...]
 """The keys and indexes that lead to a value: `("model_list", 0, "model_name")`."""
 
 
+class Move(Struct, frozen=True):
+    """
+    Where `fanout check --fix` writes a value: that of the problem's key, or a part of it.
+
+    `part` leads from the key to the part; `text` is another value to write, without quotes.
+    """
+
+    to: KeyPath
+    part: KeyPath = ()
+    text: str = ""
+
+
 class Problem(Struct, frozen=True):
     """
     One thing that is wrong in a config: where, in a sentence, and what `fanout check --fix` does.
 
     `path` leads to it, `line` is its line, from 1. By default the fix
     removes `path`; `remove` is another path to remove, `rename` the key to write instead, and
-    `replace` the value to write instead. A problem that is not `fixable` is in the environment.
+    `replace` the value to write instead. Before that it writes the `moves`; if the problem is then
+    solved, `keeps` is true. A problem that is not `fixable` is in the environment.
     """
 
     path: KeyPath
@@ -127,6 +140,8 @@ class Problem(Struct, frozen=True):
     remove: KeyPath | None = None
     rename: str = ""
     replace: str = ""
+    moves: tuple[Move, ...] = ()
+    keeps: bool = False
     fixable: bool = True
 
 

@@ -32,7 +32,7 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--fix",
         action="store_true",
-        help="write a config without what is wrong, and list what it leaves out",
+        help="write a config without what is wrong, and list what is moved and left out",
     )
     parser.add_argument(
         "-o", "--output", metavar="FILE", help="where --fix writes (FILE.fanout.yaml)"

@@ -6,10 +6,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ..config.fields import dotted
 from ..config.fix import Fixed, fix
 from ..config.load import read_file
 from ..errors import ConfigError, ConfigProblems, Problem
 from ..settings import Settings
+
+SHOWN = 3
+"""How many of the places to which a value was moved are listed."""
 
 
 def print_problems(error: ConfigProblems) -> None:
@@ -26,7 +30,8 @@ def print_problems(error: ConfigProblems) -> None:
 
 def problem_json(problem: Problem) -> dict[str, Any]:
     """A problem for programs."""
-    return {"line": problem.line, "path": list(problem.path), "message": problem.message}
+    found = {"line": problem.line, "path": list(problem.path), "message": problem.message}
+    return found | ({"moved_to": [list(m.to) for m in problem.moves]} if problem.moves else {})
 
 
 def write_fixed(settings: Settings, output: str | None) -> tuple[Path, Fixed]:
@@ -66,8 +71,18 @@ def fixed_text(name: str, path: Path, fixed: Fixed) -> str:
 
 def _change(problem: Problem) -> str:
     message = problem.message.removesuffix(": remove it")
+    if problem.moves:
+        return f"{_moves(problem)}: {message}"
     if problem.replace:
         return f"wrote `{problem.replace}`: {message}"
     if problem.rename:
         return f"wrote `{problem.rename}`: {message}"
     return f"left out: {message}"
+
+
+def _moves(problem: Problem) -> str:
+    """`moved to `general_settings.master_key``; of many places, the first ones."""
+    wrote = "wrote" if problem.keeps else "moved to"
+    places = [f"`{dotted(move.to)}`" for move in sorted(problem.moves, key=lambda move: move.to)]
+    more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
+    return f"{wrote} {', '.join(places[:SHOWN])}{more}"

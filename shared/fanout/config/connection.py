@@ -122,6 +122,8 @@ def extra_headers(
     """The headers by their lower-case names; raises `ConfigError` if one cannot be sent."""
     found = {}
     for name, value in (headers or {}).items():
+        if name.lower() == "content-type" and value == "application/json":
+            continue  # it is sent anyway
         if not HEADER_NAME.fullmatch(name) or name.lower() in FRAMING:
             raise ConfigError(f"`extra_headers` cannot set `{name[:40]}`")
         if not value.isprintable() or not value.isascii():

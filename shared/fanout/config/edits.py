@@ -10,31 +10,39 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..errors import Problem
+from ..errors import Move, Problem
+from ..wire import json
 from .document import Document, Place
 
 
 class Edit(Struct, frozen=True):
-    """Replace the characters from `start` to `end` by `text`."""
+    """Replace the characters from `start` to `end` by `text`; `moves` are those that this makes."""
 
     start: int
     end: int
     text: str = ""
+    moves: tuple[Move, ...] = ()
 
 
 def edit_for(document: Document, problem: Problem) -> Edit | None:
     """The edit that solves a problem; `None` if there is none."""
     place = document.place_of(problem.path)
     if place is not None and problem.replace:
-        return Edit(_start(place.value), _end(place.value), problem.replace)
+        return replacement_of(place, problem.replace)
     if place is not None and problem.rename and not _has(place.parent, problem.rename):
-        return Edit(_start(place.key), _end(place.key), problem.rename)
+        return Edit(start_of(place.key), end_of(place.key), problem.rename)
     place = removed_place(document, problem)
     if place is None:
         return None
     if len(place.parent.value) == 1:
         return Edit(0, len(document.text), "{}\n")
     return removal_of(document.text, place)
+
+
+def replacement_of(place: Place, text: str) -> Edit:
+    """The edit that writes another text as a value, with quotes if it had some."""
+    quoted = json.encode(text).decode() if place.value.style in {"'", '"'} else text
+    return Edit(start_of(place.value), end_of(place.value), quoted)
 
 
 def removed_place(document: Document, problem: Problem) -> Place | None:
@@ -58,12 +66,12 @@ def first_of(place: Place) -> Place:
 
 def is_entangled(place: Place) -> bool:
     """Whether an edit there would need the text of an alias or of a merged mapping (`<<`)."""
-    first, last = _start(place.parent), int(place.parent.end_mark.index)
+    first, last = start_of(place.parent), int(place.parent.end_mark.index)
     entries = place.parent.value
     if not place.parent.flow_style and place.index:  # a line of its own
         entries = entries[place.index : place.index + 1]
     nodes = [n for one in entries for n in (one if place.parent.id == "mapping" else [one])]
-    starts = [_start(node) for node in nodes]
+    starts = [start_of(node) for node in nodes]
     return starts != sorted(starts) or any(not first <= start <= last for start in starts)
 
 
@@ -72,13 +80,13 @@ def removal_of(text: str, place: Place) -> Edit:
     if place.parent.flow_style:
         return _flow_removal(place)
     node = place.value if place.key is None else place.key
-    start, end = _start(node), _end(place.value)
+    start, end = start_of(node), end_of(place.value)
     if place.key is None:
         start = text.rindex("-", 0, start)
     line = text.rfind("\n", 0, start) + 1
     if text[line:start].strip():  # the first key of a list's item stands after its dash
         following = place.parent.value[place.index + 1]
-        return Edit(start, _start(following if place.key is None else following[0]))
+        return Edit(start, start_of(following if place.key is None else following[0]))
     newline = text.find("\n", end)
     return Edit(line, len(text) if newline < 0 else newline + 1)
 
@@ -89,19 +97,20 @@ def _flow_removal(place: Place) -> Edit:
     nodes = [(one, one) if place.key is None else one for one in entries]
     first, last = nodes[place.index]
     if place.index + 1 < len(nodes):
-        return Edit(_start(first), _start(nodes[place.index + 1][0]))
-    return Edit(_end(nodes[place.index - 1][1]), _end(last))
+        return Edit(start_of(first), start_of(nodes[place.index + 1][0]))
+    return Edit(end_of(nodes[place.index - 1][1]), end_of(last))
 
 
 def _has(mapping: Any, name: str) -> bool:
     return any(key.value == name for key, _ in mapping.value)
 
 
-def _start(node: Any) -> int:
+def start_of(node: Any) -> int:
+    """The position of a node's first character."""
     return int(node.start_mark.index)
 
 
-def _end(node: Any) -> int:
+def end_of(node: Any) -> int:
     """The end of a node's last character; YAML's own mark may be after the lines that follow."""
     if node.id == "scalar":
         end = int(node.end_mark.index)
@@ -110,6 +119,6 @@ def _end(node: Any) -> int:
         return int(node.end_mark.index)
     last = node.value[-1]
     if node.id == "sequence":
-        return _end(last)
+        return end_of(last)
     key, value = last
-    return _end(value) if _start(value) >= _start(key) else _end(key)
+    return end_of(value) if start_of(value) >= start_of(key) else end_of(key)

@@ -8,20 +8,21 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..errors import ConfigError, KeyPath, Problem
+from ..errors import ConfigError, KeyPath, Move, Problem
 from .document import Document, parse, without_aliases
 from .edits import Edit, edit_for, first_of, is_entangled, removal_of, removed_place
+from .moves import edits_of_moves, has_shared_parts
 from .resolve import inspect_config
 
-MAX_ROUNDS = 100
-"""Each round removes what is wrong now; a removed model may make its fallbacks wrong."""
+MAX_ROUNDS = 200
+"""Each round moves or removes what is wrong now; a removed model may make its fallbacks wrong."""
 
 
 class Fixed(Struct, frozen=True):
     """
     A config without what was wrong, what was `changed`, and what is still wrong.
 
-    Lines are those of the original file.
+    The problems of `changed` have the moves that were made. Lines are those of the original file.
     """
 
     text: str
@@ -32,18 +33,24 @@ class Fixed(Struct, frozen=True):
 def fix(text: str, env: Mapping[str, str], name: str) -> Fixed:
     """Fix the text of a config. Variables that are not set remain: the environment is not fixed."""
     changed: list[Problem] = []
+    moved: dict[KeyPath, tuple[Move, ...]] = {}
     origins = list(range(1, text.count("\n") + 2))
     problems: list[Problem] = []
     for _ in range(MAX_ROUNDS):
         _, document, problems = inspect_config(text, env, name)
-        edits = _edits(document, problems)
+        moves = [] if document.duplicates else edits_of_moves(document, problems)
+        edits = moves or _edits(document, problems)
         if not edits:
             break
         edited, lines = _applied(text, origins, edits)
-        if _is_entangled(document, problems) or not _is_yaml(edited, name):
+        is_tangled = has_shared_parts(document) if moves else _is_entangled(document, problems)
+        if is_tangled or not _is_yaml(edited, name):
             origins = _lines_of(document, text := without_aliases(document.value), origins)
             continue
-        changed += [_solved(problem, edit, origins) for problem, edit in edits]
+        for problem, edit in edits[::-1]:
+            made = moved[problem.path] = (*moved.get(problem.path, ()), *(edit.moves))
+            if not moves or problem.keeps:
+                changed.append(_solved(replace(problem, moves=made), edit, origins))
         text, origins = edited, lines
     placed = [replace(one, line=origins[_line(one) - 1]) for one in problems]
     return Fixed(text, tuple(sorted(changed, key=_line)), tuple(placed))

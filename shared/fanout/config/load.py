@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..errors import ConfigError, ConfigProblems, KeyPath, Problem
+from ..errors import ConfigError, ConfigProblems, KeyPath, Move, Problem
 from ..wire import json
 from .document import Document, parse
 from .fields import Fields, convert_fields, dotted
@@ -122,9 +122,10 @@ def check_values(value: object, env: Mapping[str, str], name: str = "config") ->
     value = {} if value is None else value
     if not isinstance(value, Mapping):
         raise ConfigError(f"`{name}`: the top level must be a mapping, such as `model_list:`")
-    problems: list[Problem] = [*unknown_keys(value)]
+    problems = [_with_moves(value, problem) for problem in unknown_keys(value)]
     unset: list[Problem] = []
     given = _substitute({k: v for k, v in value.items() if v is not None}, env, (), unset)
+    unset = [one for one in unset if not _is_within(one.path, problems)]
     skip = {problem.path for problem in (*problems, *unset)}
     fields = Fields(skip, problems)
     sections = {
@@ -145,6 +146,18 @@ def check_values(value: object, env: Mapping[str, str], name: str = "config") ->
     )
 
 
+def _is_within(path: KeyPath, problems: list[Problem]) -> bool:
+    """Whether a path is in a part that is reported already."""
+    return any(path[: len(problem.path)] == problem.path for problem in problems)
+
+
+def _with_moves(value: Mapping[str, Any], problem: Problem) -> Problem:
+    """The problem of a misplaced key, with where it belongs."""
+    from .homes import moves_of
+
+    return problem if problem.rename else replace(problem, moves=moves_of(value, problem.path))
+
+
 def _certificates_without_httpx(general: Mapping[str, Any]) -> Iterator[Problem]:
     """The settings of certificates, where the HTTP client does not read them."""
     if general.get("http_client", "default") != "default":
@@ -157,7 +170,8 @@ def _certificates_without_httpx(general: Mapping[str, Any]) -> Iterator[Problem]
 
 def _needs_httpx(name: str) -> Problem:
     message = f"`general_settings`: `{name}` needs `http_client: httpx`"
-    return Problem(("general_settings", name), message)
+    moves = (Move(("general_settings", "http_client"), text="httpx"),)
+    return Problem(("general_settings", name), message, moves=moves, keeps=True)
 
 
 def _entries(

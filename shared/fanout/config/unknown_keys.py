@@ -116,13 +116,14 @@ def _problem(
     from .litellm.keys import find, is_empty
 
     key = find(section, name)
-    if key is None and name not in known and not _home(section, name):
+    if key is None and name not in known and not home(section, name):
         key = _elsewhere(section, name) if section in _SECTIONS else None
     alike = SIMILAR_PARAM if section == "litellm_params" else SIMILAR
-    is_typo = key is None and bool(get_close_matches(name, known, 1, alike))
+    belongs = "" if key else home(section, name)
+    is_typo = not (key or belongs) and bool(get_close_matches(name, known, 1, alike))
     if key.asks_for_nothing(value) if key else is_empty(value) and not is_typo:
         return None
-    if section == "litellm_params" and not key and not is_typo and name.isidentifier():
+    if section == "litellm_params" and not (key or is_typo or belongs) and name.isidentifier():
         return None  # a parameter that only the provider knows
     place = (*path, name)
     shown = f"`{dotted(place)}`"
@@ -131,17 +132,23 @@ def _problem(
     if key:
         message = f"{shown} has no effect here ({key.why}): remove it"
         return Problem(place, message, rename=key.instead)
-    if not is_typo and (belongs := _home(section, name)):
+    if belongs:
         return Problem(place, f"{shown} belongs in `{belongs}`")
     near = get_close_matches(name, known, 1)
     hint = f"; did you mean `{near[0]}`?" if near else ""
     return Problem(place, f"{shown} is unknown{hint}", rename=near[0] if is_typo else "")
 
 
-def _home(section: str, name: str) -> str:
+def home(section: str, name: str) -> str:
     """Another section that reads a key of this name, or nothing."""
-    homes = {**{home: _fields(kind) for home, kind in _SECTIONS.items()}, "litellm_params": PARAMS}
-    found = (home for home, fields in homes.items() if home != section and name in fields)
+    homes = {**{one: _fields(kind) for one, kind in _SECTIONS.items()}, "litellm_params": PARAMS}
+    if section == "keys":
+        return ""
+    if section == "model_list":
+        homes = {"litellm_params": PARAMS}
+    elif section == "litellm_params":  # where a provider may have parameters of any name
+        homes["general_settings"] = frozenset({"master_key"})
+    found = (one for one, fields in homes.items() if one != section and name in fields)
     return next(found, "")
 
 

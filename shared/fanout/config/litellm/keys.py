@@ -16,6 +16,9 @@ Status: TypeAlias = Literal["supported", "rejected", "missing"]
 EMPTY: tuple[object, ...] = (None, False, "", [], {})
 """Values that ask for nothing, whatever the key is."""
 
+FALSE_COUNTS = frozenset({"ssl_verify"})
+"""Keys that are true by default, and with which false asks for something that Fanout has."""
+
 _TABLES: Mapping[str, Iterable[Group]] = {
     "": top.KEYS,
     "router_settings": router.KEYS,
@@ -42,6 +45,8 @@ class Key(Struct, frozen=True):
 
     def asks_for_nothing(self, value: object) -> bool:
         """Whether the value is empty, or LiteLLM's own default."""
+        if self.name in FALSE_COUNTS:
+            return value is None or value == self.default
         return is_empty(value) or (self.default is not None and value == self.default)
 
 
