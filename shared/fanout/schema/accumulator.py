@@ -14,7 +14,7 @@ _CHUNK_ONLY = frozenset({"object", "choices", "usage", "obfuscation"})
 _HEAD = frozenset({"id", "created", "model"})
 
 # Texts inside a delta that are never sent in pieces; of all others, the pieces are joined.
-_WHOLE_TEXTS = frozenset({"format", "id", "index", "name", "object", "role", "type"})
+_WHOLE_TEXTS = frozenset({"format", "id", "index", "object", "role", "type"})
 
 # Bytes of memory for a text besides its characters: the Python object and its entry in a list.
 _OVERHEAD = 64

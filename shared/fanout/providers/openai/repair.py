@@ -141,7 +141,8 @@ def _calls(calls: Any) -> list[dict[str, Any]] | None:
 def _call(call: dict[str, Any]) -> dict[str, Any]:
     fixed = {**call}
     _replace(fixed, "id", lambda value: as_text(value) or None)
-    _replace(fixed, "type", lambda value: value if isinstance(value, str) else None)
+    if not (fixed.get("type") and isinstance(fixed["type"], str)):
+        fixed.pop("type", None)
     _replace(fixed, "index", _index)
     _replace(fixed, "function", _function)
     return fixed
@@ -164,7 +165,7 @@ def _function(function: Any) -> dict[str, Any] | None:
     if not isinstance(function, dict):
         return None
     fixed = {**function}
-    _replace(fixed, "name", as_text)
+    _replace(fixed, "name", lambda value: as_text(value) or None)
     _replace(fixed, "arguments", _arguments)
     return fixed
 

@@ -84,8 +84,11 @@ class _Choice(Struct):
         if len(calls) > 1 or self.calls is None:
             return False
         part, function = calls[0], calls[0].function
-        is_last = part.index == self.calls.last_index and not part.id
-        return is_last and function is not None and not function.name
+        if part.index != self.calls.last_index or part.id or function is None or function.name:
+            return False
+        if function.arguments:
+            self.calls.note_arguments()
+        return True
 
 
 class ChatDecoder:

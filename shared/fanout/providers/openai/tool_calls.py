@@ -4,41 +4,55 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import MsgspecError, Struct
+
+from ...wire import json
 
 
 class _Call(Struct):
     index: int
     id: str
     name: str
+    pieces: int
+    """The number of parts with arguments."""
+    began_whole: bool
+    """Whether the first part had a whole JSON object as its arguments."""
+
+    @property
+    def is_whole(self) -> bool:
+        return self.began_whole and self.pieces == 1
 
 
 class CallIndexer:
     """
     Tells the tool calls of one choice apart, whatever indexes the vendor sends.
 
-    A part belongs to the call with its index, or with its id, or else to the last call. It begins
-    a new call if its index or its id is new. Some servers send a new id with each part of one call
-    (older vLLM), so at an index in use, a new id counts only together with a function's name.
+    Clients get the indexes 0, 1, 2 and so on. A part belongs to the call with its index, or with
+    its id, or else to the last call. It begins a new call if its index or its id is new. Some
+    servers send a new id with each part of one call (older vLLM), so at an index in use, a new id
+    counts only together with a function's name. Others send all calls at the index 0 without ids
+    (Google's OpenAI endpoint): there, a name after the arguments of a call begins the next one.
     """
 
     def __init__(self) -> None:
         self._at: dict[int, _Call] = {}  # by the vendor's index; the latest call there
         self._ids: dict[str, _Call] = {}
-        self._taken: set[int] = set()
+        self._count = 0
         self._last: _Call | None = None
         self.last_index: int | None = None
         """The index of the last call, if the vendor has the same; else `None`."""
 
     def place(self, part: dict[str, Any], response_id: str | None) -> dict[str, Any]:
         """The part with its call's index; without an id or name that the client already has."""
-        index, name = part.get("index"), _name_of(part)
-        call = self._find(index, part.get("id"), name)
+        index, (name, arguments) = part.get("index"), _function_of(part)
+        call = self._find(index, part.get("id"), name, arguments)
         if call is None:
-            return self._begin(part, response_id, name)
+            return self._begin(part, response_id, name, arguments)
         self._remember(call, index)
+        call.pieces += bool(arguments)
         repeats = bool(name) and name == call.name
-        call.name = call.name or name
+        if not repeats:
+            call.name += name
         if index == call.index and not part.get("id") and not repeats:
             return part
         placed = {"index": call.index, **part}
@@ -49,41 +63,64 @@ class CallIndexer:
             placed["function"] = rest
         return placed
 
-    def _find(self, index: int | None, call_id: str | None, name: str) -> _Call | None:
+    def note_arguments(self) -> None:
+        """Note that the last call got more arguments in a part that was not placed here."""
+        if self._last:
+            self._last.pieces += 1
+
+    def _find(self, index: int | None, call_id: str | None, name: str, args: str) -> _Call | None:
         if index is None:
             if call_id:
                 return self._ids.get(call_id)
             return None if name and self._last and self._last.name else self._last
         known = self._at.get(index)
-        if known and call_id and name and known.name and call_id != known.id:
-            return self._ids.get(call_id)
-        return known
+        if known is None or not name or not known.name:
+            return known
+        if call_id:
+            return known if call_id == known.id else self._ids.get(call_id)
+        begins = known.is_whole and bool(args) if name == known.name else known.pieces > 0
+        return None if begins else known
 
-    def _begin(self, part: dict[str, Any], response_id: str | None, name: str) -> dict[str, Any]:
-        index = part.get("index")
-        own = index if index is not None and index not in self._taken else self._next()
-        call = _Call(own, part.get("id") or make_call_id(response_id, own), name)
-        self._taken.add(own)
-        self._ids[call.id] = call
+    def _begin(
+        self, part: dict[str, Any], response_id: str | None, name: str, arguments: str
+    ) -> dict[str, Any]:
+        index, own = part.get("index"), self._count
+        call_id = part.get("id") or make_call_id(response_id, own)
+        call = _Call(own, call_id, name, int(bool(arguments)), _is_object(arguments))
+        self._ids[call_id] = call
+        self._count += 1
         self._at[own if index is None else index] = call
         self._remember(call, index)
         if index == own and part.get("id") and part.get("type"):
             return part
         kind = part.get("type") or "function"
-        return {**part, "index": own, "id": call.id, "type": kind}
+        return {**part, "index": own, "id": call_id, "type": kind}
 
     def _remember(self, call: _Call, index: int | None) -> None:
         self._last = call
         self.last_index = index if index == call.index and self._at[index] is call else None
 
-    def _next(self) -> int:
-        return max(self._taken, default=-1) + 1
 
-
-def _name_of(part: dict[str, Any]) -> str:
+def _function_of(part: dict[str, Any]) -> tuple[str, str]:
+    """The name and the arguments (or a custom tool's input) in a part; empty if it has none."""
     function = part.get("function") or part.get("custom")
-    name = function.get("name") if isinstance(function, dict) else None
-    return name if isinstance(name, str) else ""
+    if not isinstance(function, dict):
+        return "", ""
+    name, arguments = function.get("name"), function.get("arguments", function.get("input"))
+    return (
+        name if isinstance(name, str) else "",
+        arguments if isinstance(arguments, str) else "",
+    )
+
+
+def _is_object(text: str) -> bool:
+    """Whether a text is a whole JSON object."""
+    if not text.rstrip().endswith("}"):
+        return False
+    try:
+        return isinstance(json.decode(text.encode()), dict)
+    except (MsgspecError, UnicodeError, RecursionError):
+        return False
 
 
 def make_call_id(response_id: str | None, number: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ...schema.chat import FinishReason
 from ...wire.json import MAX_INTEGER, Count, Index
@@ -31,14 +31,16 @@ class Call(Struct, frozen=True, gc=False):
 
 
 class FunctionDelta(Struct, frozen=True, gc=False):
-    name: str | None = None
+    name: Identifier | None = None
     arguments: str | None = None
 
 
 class CallDelta(Struct, frozen=True, gc=False):
+    """A part of a call. SDKs fail if `type` is null, and overwrite what they have with `""`."""
+
     index: Index
-    id: str | None = None
-    type: str | None = None
+    id: Identifier | None = None
+    type: Identifier | UnsetType = UNSET
     function: FunctionDelta | None = None
 
 
