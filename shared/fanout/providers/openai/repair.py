@@ -7,7 +7,7 @@ are never lost: a number is its text, and a list of content parts is the text of
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import msgspec
@@ -26,8 +26,14 @@ _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _DETAILS = ("prompt_tokens_details", "completion_tokens_details")
 
 
-def repair(value: dict[str, Any], part: str) -> dict[str, Any]:
-    """A response (`part` is `message`) or a chunk (`delta`) in OpenAI's shape."""
+def repair(
+    value: dict[str, Any], part: str, called: Container[int] = frozenset()
+) -> dict[str, Any]:
+    """
+    A response (`part` is `message`) or a chunk (`delta`) in OpenAI's shape.
+
+    `called` has the indexes of the choices that had tool calls in earlier chunks.
+    """
     fixed = {**value}
     for name in _TOP_TEXTS:
         _replace(fixed, name, as_text)
@@ -42,7 +48,7 @@ def repair(value: dict[str, Any], part: str) -> dict[str, Any]:
         response_id = fixed.get("id")
         fixed["choices"] = [_whole(c, i, response_id) for i, c in enumerate(readable)]
     else:
-        fixed["choices"] = [_piece(choice, i) for i, choice in enumerate(readable)]
+        fixed["choices"] = [_piece(choice, i, called) for i, choice in enumerate(readable)]
     return fixed
 
 
@@ -69,15 +75,18 @@ def _whole(choice: dict[str, Any], place: int, response_id: str | None) -> dict[
         message["tool_calls"] = [_whole_call(c, i, response_id) for i, c in enumerate(calls)]
     if message.get("function_call"):
         message["function_call"] = _named(message["function_call"])
-    reason = finish_reason(choice) or ("tool_calls" if calls else "stop")
+    reason = finish_reason(choice, has_calls=bool(calls)) or ("tool_calls" if calls else "stop")
     return _choice(choice, place) | {"message": message, "finish_reason": reason}
 
 
-def _piece(choice: dict[str, Any], place: int) -> dict[str, Any]:
+def _piece(choice: dict[str, Any], place: int, called: Container[int]) -> dict[str, Any]:
     delta = choice.get("delta")
     fixed = repair_message(delta) if isinstance(delta, dict) else {}
     piece = _choice(choice, place) | {"delta": fixed}
-    return piece | {"finish_reason": finish_reason(choice)} if "finish_reason" in choice else piece
+    if "finish_reason" in choice:
+        has_calls = bool(fixed.get("tool_calls")) or piece["index"] in called
+        piece["finish_reason"] = finish_reason(choice, has_calls=has_calls)
+    return piece
 
 
 def _choice(choice: dict[str, Any], place: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ OpenAI's responses and chunks: returned unchanged if they have OpenAI's shape, e
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 import msgspec
@@ -58,10 +58,12 @@ def check_whole(value: dict[str, Any]) -> ChatCompletion:
     return completion
 
 
-def _repair(value: dict[str, Any], part: str) -> dict[str, Any]:
+def _repair(
+    value: dict[str, Any], part: str, called: Container[int] = frozenset()
+) -> dict[str, Any]:
     from .repair import repair  # only odd responses need it
 
-    return repair(value, part)
+    return repair(value, part, called)
 
 
 def decode(response: WireResponse, _target: Target) -> ChatCompletion:
@@ -137,7 +139,8 @@ class ChatDecoder:
         try:
             chunk = msgspec.convert(value, Chunk)
         except msgspec.ValidationError:
-            value = _repair(value, "delta")
+            called = {index for index, choice in self._choices.items() if choice.calls}
+            value = _repair(value, "delta", called)
         else:
             if not self._needs_edit(chunk):
                 self._latest = value
