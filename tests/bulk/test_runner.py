@@ -81,7 +81,7 @@ def test_a_line_can_name_several_models(tmp_path: Path) -> None:
             assert [c["message"]["content"] for c in body["choices"]] == ["a: both", "b: both"]
             assert (job.totals and job.totals.tokens_in, job.models) == (10, {"a": 1, "b": 1})
             assert job.totals is not None
-            assert job.totals.cost == pytest.approx(2 * COST)
+            assert job.totals.cost_usd == pytest.approx(2 * COST)
 
     run(main())
 
@@ -312,7 +312,7 @@ def test_a_cost_cap_is_exceeded_by_one_line_in_flight_at_most(tmp_path: Path) ->
             assert (job.status, job.reason) == ("cancelled", "capped")
             assert job.errors[0].code == "max_cost_reached"
             assert job.totals is not None
-            assert 10 * COST <= job.totals.cost < 11.01 * COST
+            assert 10 * COST <= job.totals.cost_usd < 11.01 * COST
             assert set((await jobs.error_codes(job)).values()) == {"batch_cancelled"}
             assert job.totals.done + job.totals.failed == 40
 

@@ -177,7 +177,7 @@ def test_a_workers_lines_and_overdue_jobs_are_written_with_the_stacks_name(
     capsys: pytest.CaptureFixture[str], service: str
 ) -> None:
     observer = PowertoolsBulkObserver(service)
-    observer.lines(Totals(done=3, failed=1, cost=0.5))
+    observer.lines(Totals(done=3, failed=1, cost=500_000_000))
     assert values(sums(capsys)[""]) == {"Lines": 4.0, "LineFailures": 1.0, "LineCostUSD": 0.5}
     observer.overdue(2)
     found = sums(capsys)[""]

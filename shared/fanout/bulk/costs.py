@@ -1,4 +1,4 @@
-"""The cost of a line: what it may cost, and what its response did cost."""
+"""The cost of a line's response, in nanodollars."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Costs:
             return None
         return max(known, key=lambda one: one.input + one.output)
 
-    def cost_of(self, body: object) -> float:
-        """The dollars that a response cost, with the losers of a race; 0 for unknown prices."""
+    def cost_of(self, body: object) -> int:
+        """The nanodollars that a response cost, with the losers of a race; 0 for unknown prices."""
         return sum(self._cost_of_response(response) for response in responses_in(body))
 
-    def _cost_of_response(self, response: Mapping[str, Any]) -> float:
+    def _cost_of_response(self, response: Mapping[str, Any]) -> int:
         report = response.get("fanout")
         attempts = report.get("attempts") if isinstance(report, Mapping) else None
         if attempts:
@@ -50,8 +50,8 @@ class Costs:
             return sum(self._cost_of_usage(choice) for choice in several)
         return self._cost_of_usage(response)
 
-    def _cost_of_usage(self, part: Mapping[str, Any]) -> float:
-        """The dollars of a response, an attempt or a choice: each has a `model` and a `usage`."""
+    def _cost_of_usage(self, part: Mapping[str, Any]) -> int:
+        """The cost of a response, an attempt or a choice: each has a `model` and a `usage`."""
         usage, model = part.get("usage"), part.get("model")
         prices = self.prices(model) if usage and isinstance(model, str) else None
-        return prices.cost(usage) if prices and isinstance(usage, Mapping) else 0.0
+        return prices.cost(usage) if prices and isinstance(usage, Mapping) else 0

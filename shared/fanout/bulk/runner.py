@@ -138,7 +138,7 @@ class Runner:
 
         def checked(name: str) -> None:
             check(name)
-            if job.max_cost_usd is not None and self._costs.prices(name) is None:
+            if job.max_cost is not None and self._costs.prices(name) is None:
                 message = f"`max_cost_usd` needs prices, and the price of `{name}` is unknown."
                 raise BadLine("price_not_found", message, "max_cost_usd")
 
@@ -190,8 +190,8 @@ class Runner:
                     self._progress(job),
                     self._costs.cost_of,
                     partial(estimate_cost, self._costs)
-                    if job.max_cost_usd
-                    else lambda _line, _size: 0.0,
+                    if job.max_cost is not None
+                    else lambda _line, _size: 0,
                 ),
             )
         finally:

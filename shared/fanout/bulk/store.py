@@ -50,7 +50,11 @@ class ShardResults(Protocol):
         ...
 
     async def put(self, line: bytes, *, failed: bool) -> None:
-        """Store one output line, at the latest with the next `flush`."""
+        """
+        Store one output line, at the latest with the next `flush`.
+
+        If the wait for it is cancelled, the line is stored by `close`.
+        """
         ...
 
     async def flush(self) -> None:
@@ -89,19 +93,19 @@ class JobProgress(Protocol):
     workers.
     """
 
-    def reserve(self, estimate: float) -> Stop | Literal["wait"] | None:
+    def reserve(self, estimate: int) -> Stop | Literal["wait"] | None:
         """
-        Reserve `estimate` dollars for a line that is to start; `None` if it may.
+        Reserve `estimate` nanodollars for a line that is to start; `None` if it may.
 
         Otherwise the reason why not: `wait` if the lines in flight may use all that is left.
         """
         ...
 
-    def settle(self, shard: int, estimate: float, totals: Totals) -> None:
+    def settle(self, shard: int, estimate: int, totals: Totals) -> None:
         """Count a line whose result is stored, and replace its estimate by its cost."""
         ...
 
-    def release(self, estimate: float) -> None:
+    def release(self, estimate: int) -> None:
         """Release the estimate of a line that ended without a result."""
         ...
 
@@ -115,6 +119,10 @@ class JobProgress(Protocol):
 
     async def sync(self) -> None:
         """Write this worker's counts, and read the other workers'."""
+        ...
+
+    async def close(self) -> None:
+        """Like `sync`, at the worker's end: no line is in flight, so nothing is reserved."""
         ...
 
     async def completed_totals(self, shard: int) -> Totals | None:

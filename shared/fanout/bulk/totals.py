@@ -1,11 +1,13 @@
-"""The totals of a job: lines, tokens, dollars and causes of failure. Pure."""
+"""The totals of a job: lines, tokens, nanodollars and causes of failure. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
+
+from ..telemetry.prices import to_dollars, to_nanodollars
 
 MAX_CAUSES = 20
 """Causes of failure that are counted by name; all others count as `other`."""
@@ -39,10 +41,11 @@ class Example(Struct, frozen=True, array_like=True):
 
 class Totals(Struct):
     """
-    Counts of lines, and what they used; `cost` is in US dollars, for the models with a known price.
+    Counts of lines, and what they used; `cost` is in nanodollars, of models with a known price.
 
     `causes` counts the failed lines by error code, `examples` are the first ones of each cause.
-    `in_flight` calls and those `refused` with a 429 are set for a running job only.
+    `in_flight` calls and those `refused` with a 429 are set for a running job only. Older records
+    have dollars, under the name `cost`.
     """
 
     done: int = 0
@@ -51,11 +54,22 @@ class Totals(Struct):
     cached: int = 0
     tokens_out: int = 0
     reasoning: int = 0
-    cost: float = 0.0
+    cost: int = field(default=0, name="nanodollars")
     causes: dict[str, int] = field(default_factory=dict)
     in_flight: int | None = None
     refused: int | None = None
     examples: dict[str, list[Example]] = field(default_factory=dict)
+    stored_dollars: float | UnsetType = field(default=UNSET, name="cost")
+
+    def __post_init__(self) -> None:
+        """Read the dollars of an older record."""
+        if self.stored_dollars is not UNSET:
+            self.cost, self.stored_dollars = to_nanodollars(self.stored_dollars), UNSET
+
+    @property
+    def cost_usd(self) -> float:
+        """The cost in US dollars, to a millionth, as the API and the command line show it."""
+        return round(to_dollars(self.cost), 6)
 
     @property
     def lines(self) -> int:
@@ -94,7 +108,7 @@ class Totals(Struct):
         }
 
 
-def count_response(body: object, cost: float) -> Totals:
+def count_response(body: object, cost: int) -> Totals:
     """The totals of one line that succeeded; `body` is a response or a list of them."""
     totals = Totals(done=1, cost=cost)
     for response in responses_in(body):

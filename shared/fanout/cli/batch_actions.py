@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from ..bulk.input.lines import ENDPOINT
 from ..bulk.local.prompt_files import PromptFile, find_or_create_job
-from ..bulk.service.batches import NewJob, check_cost_cap, parse_window
+from ..bulk.service.batches import NewJob, cost_cap, parse_window
 from ..bulk.service.records import Job
 from ..config.resolve import Catalog
 from ..errors import RequestError
@@ -102,7 +102,7 @@ def _prompts(arguments: argparse.Namespace) -> tuple[PromptFile, str | None]:
 
 async def _run(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
     parse_window(arguments.window, "--window")
-    check_cost_cap(arguments.max_cost, "--max-cost")
+    cap = cost_cap(arguments.max_cost, "--max-cost")
     prompts, model = _prompts(arguments)
     new_job = NewJob(
         input_file_id="",
@@ -114,7 +114,7 @@ async def _run(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
     output = Path(arguments.output or f"{arguments.file.removesuffix('.jsonl')}.output.jsonl")
     async with _open(arguments, open_stack, needs_config=True) as backend:
         job = await find_or_create_job(backend, prompts, new_job, fresh=arguments.fresh)
-        job = await _with_cap(backend, job, arguments.max_cost)
+        job = await _with_cap(backend, job, cap)
         if not job.is_over:
             await backend.jobs.run(job)
         rerun = " ".join(["fanout", *sys.argv[1:]])
@@ -122,21 +122,21 @@ async def _run(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
 
 
 async def _retry(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
-    check_cost_cap(arguments.max_cost, "--max-cost")
+    cap = cost_cap(arguments.max_cost, "--max-cost")
     async with _open(arguments, open_stack, needs_config=True) as backend:
         old = await backend.jobs.find(arguments.job, None)
-        job = await backend.jobs.retry(old.id, backend.owner, max_cost_usd=arguments.max_cost)
+        job = await backend.jobs.retry(old.id, backend.owner, max_cost=cap)
         output = Path(arguments.output or f"{job.id}.output.jsonl")
         return await _run_to_end(
             backend, job, arguments, output, backend.command(f"retry {old.id}")
         )
 
 
-async def _with_cap(backend: BatchBackend, job: Job, cap: float | None) -> Job:
+async def _with_cap(backend: BatchBackend, job: Job, cap: int | None) -> Job:
     """A resumed job takes the cost cap of the new command."""
-    if job.is_over or job.max_cost_usd == cap:
+    if job.is_over or job.max_cost == cap:
         return job
-    return await backend.jobs.registry.change(job.id, lambda now: replace(now, max_cost_usd=cap))
+    return await backend.jobs.registry.change(job.id, lambda now: replace(now, max_cost=cap))
 
 
 async def _run_to_end(

@@ -47,7 +47,7 @@ class Progress(Struct, frozen=True):
             "eta_seconds": None if self.eta is None else round(self.eta, 1),
             "input_tokens": self.totals.tokens_in,
             "output_tokens": self.totals.tokens_out,
-            "cost_usd": round(self.totals.cost, 6),
+            "cost_usd": self.totals.cost_usd,
             "failures": self.totals.causes,
         }
 
@@ -62,7 +62,7 @@ class Progress(Struct, frozen=True):
             if self.job.status == "in_progress"
             else self.job.status,
             f"{totals.tokens_in:,} tokens in, {totals.tokens_out:,} out",
-            f"${totals.cost:.4f}",
+            f"${totals.cost_usd:.4f}",
         ]
         if totals.failed:
             causes = sorted(totals.causes.items(), key=lambda pair: -pair[1])

@@ -10,7 +10,7 @@ from ..errors import detail_of
 from ..routing.leg import Leg
 from ..schema.error import error_object
 from ..schema.fanout import Attempt, Mode, Report
-from ..telemetry.prices import cost_of
+from ..telemetry.prices import cost_of, nanodollars_of_usage, to_dollars
 
 
 def make_report(
@@ -28,19 +28,18 @@ def make_report(
     attempts = [
         _attempt(leg, outcome, started, ended) for leg, outcome in zip(legs, outcomes, strict=True)
     ]
-    known = [cost for attempt in attempts if (cost := attempt["cost_usd"]) is not None]
     report = Report(mode=mode, attempts=attempts)
-    if known:
-        report["cost_usd"] = sum(known)
+    if (cost := total_cost(legs)) is not None:
+        report["cost_usd"] = cost
     return report
 
 
 def total_cost(legs: Sequence[Leg]) -> float | None:
     """The cost of these legs in US dollars; `None` if no cost is known."""
     latest = [leg.latest for leg in legs]
-    costs = [cost_of(leg.deployment, leg.usage) for leg in latest if leg.deployment]
+    costs = [nanodollars_of_usage(leg.deployment, leg.usage) for leg in latest if leg.deployment]
     known = [cost for cost in costs if cost is not None]
-    return sum(known) if known else None
+    return to_dollars(sum(known)) if known else None
 
 
 def _attempt(leg: Leg, outcome: RaceOutcome[Any], started: float, ended: float) -> Attempt:

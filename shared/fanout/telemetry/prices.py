@@ -1,8 +1,9 @@
 """
-Prices of tokens in US dollars: from the config, else from the price lists in the package.
+Prices of tokens: from the config, else from the price lists in the package.
 
 There is one list for each provider, made by `make prices`. A list is read when its first price is
-needed.
+needed. Prices are whole picodollars and costs whole nanodollars, so that sums are exact; dollars,
+as floats, are only in what people write and read. Decision 0013 says why.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from math import ceil, inf
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,24 +23,57 @@ from ..config.deployment import Deployment
 LISTS = Path(__file__).parent / "price_lists"
 MILLION = 1_000_000
 
+NANODOLLARS = 1_000_000_000
+"""Costs, caps and leases are in billionths of a dollar."""
+
+PICODOLLARS = 1_000_000_000_000
+"""Prices are in trillionths of a dollar: $0.01875 for a million tokens is 18,750 for one."""
+
 Price: TypeAlias = tuple[float, float, float | None, float]
 
 
 class TokenPrices(Struct, frozen=True):
-    """US dollars for an input token, an output token, a cached input token, and a request."""
+    """Picodollars for an input token, an output token, a cached input token, and a request."""
 
-    input: float
-    output: float
-    cached: float | None = None
-    per_request: float = 0.0
+    input: int
+    output: int
+    cached: int | None = None
+    per_request: int = 0
 
-    def cost(self, usage: Mapping[str, Any]) -> float:
-        """The cost of a `usage` object in US dollars."""
-        sent, received = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
+    def cost(self, usage: Mapping[str, Any]) -> int:
+        """The cost of a `usage` object in nanodollars, rounded up."""
+        sent = count_of(usage.get("prompt_tokens"))
+        received = count_of(usage.get("completion_tokens"))
         details = usage.get("prompt_tokens_details") or {}
-        cached = min(details.get("cached_tokens") or 0, sent) if self.cached is not None else 0
+        cached = 0 if self.cached is None else min(count_of(details.get("cached_tokens")), sent)
         input_cost = (sent - cached) * self.input + cached * (self.cached or 0)
-        return float(self.per_request + input_cost + received * self.output)
+        return nanodollars_of(self.per_request + input_cost + received * self.output)
+
+
+def count_of(value: object) -> int:
+    """A count of tokens in a provider's `usage`, rounded up; 0 for anything but a number."""
+    if isinstance(value, int):
+        return max(value, 0)
+    return ceil(value) if isinstance(value, float) and 0 < value < inf else 0
+
+
+def nanodollars_of(picodollars: int) -> int:
+    """An amount in nanodollars, rounded up."""
+    return -(-picodollars // 1_000)
+
+
+def to_nanodollars(dollars: float) -> int:
+    """
+    Dollars in nanodollars, to the nearest one; what is above 0 is at least 1.
+
+    The nearest one is the amount that was written, as long as that has at most nine decimals.
+    """
+    return max(round(dollars * NANODOLLARS), int(dollars > 0))
+
+
+def to_dollars(nanodollars: int) -> float:
+    """Nanodollars in dollars."""
+    return nanodollars / NANODOLLARS
 
 
 class PriceList(Struct, frozen=True):
@@ -58,6 +93,12 @@ class PriceList(Struct, frozen=True):
 
 def cost_of(deployment: Deployment, usage: Mapping[str, Any] | None) -> float | None:
     """The cost of a response in US dollars; `None` if its price or its usage is unknown."""
+    nanodollars = nanodollars_of_usage(deployment, usage)
+    return None if nanodollars is None else to_dollars(nanodollars)
+
+
+def nanodollars_of_usage(deployment: Deployment, usage: Mapping[str, Any] | None) -> int | None:
+    """The cost of a response in nanodollars; `None` if its price or its usage is unknown."""
     prices = prices_of(deployment) if usage is not None else None
     return None if prices is None or usage is None else prices.cost(usage)
 
@@ -66,7 +107,7 @@ def prices_of(deployment: Deployment) -> TokenPrices | None:
     """The config's prices if both are set, else those of the price list, if it has the model."""
     input_price, output_price = deployment.input_price, deployment.output_price
     if input_price is not None and output_price is not None:
-        return TokenPrices(input_price, output_price)
+        return _own(input_price, output_price)
     target = deployment.target
     return _listed(deployment.provider.name, target.options.get("base_model") or target.model)
 
@@ -75,6 +116,17 @@ def listed_models(provider: str) -> tuple[str, ...]:
     """The names of the models that the provider's price list has."""
     prices = _read(provider)
     return () if prices is None else tuple(prices.exact)
+
+
+@lru_cache(maxsize=1024)
+def _own(input_price: float, output_price: float) -> TokenPrices:
+    """The config's prices, which are in dollars for a token."""
+    return TokenPrices(_picodollars(input_price), _picodollars(output_price))
+
+
+def _picodollars(dollars: float) -> int:
+    """A price in picodollars; what is above 0 is at least 1."""
+    return max(round(dollars * PICODOLLARS), int(dollars > 0))
 
 
 @lru_cache(maxsize=1024)
@@ -95,10 +147,10 @@ def _per_token(
     sent: float, received: float, cached: float | None, per_request: float
 ) -> TokenPrices:
     return TokenPrices(
-        sent / MILLION,
-        received / MILLION,
-        None if cached is None else cached / MILLION,
-        per_request,
+        _picodollars(sent / MILLION),
+        _picodollars(received / MILLION),
+        None if cached is None else _picodollars(cached / MILLION),
+        _picodollars(per_request),
     )
 
 

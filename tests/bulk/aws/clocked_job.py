@@ -8,6 +8,7 @@ from typing import Any
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.job_progress import DynamoJobProgress
 from fanout.bulk.totals import Totals
+from fanout.telemetry.prices import to_nanodollars
 
 
 class ClockedJob:
@@ -24,7 +25,7 @@ class ClockedJob:
             "j",
             expires_at=9_000.0,
             now=lambda: self.time,
-            max_cost=self.max_cost,
+            max_cost=None if self.max_cost is None else usd(self.max_cost),
             **more,
         )
 
@@ -33,11 +34,16 @@ class ClockedJob:
         await self.table.put("batch", "j", json.dumps({"status": status}).encode(), raw)
 
     async def account(self) -> tuple[int, int]:
-        item = await self.table.item("counts#j", "account")
+        item = await self.table.item("counts#j", "budget")
         assert item is not None
         return int(item["spent"]["N"]), int(item["committed"]["N"])
 
 
+def usd(dollars: float) -> int:
+    """Dollars in nanodollars."""
+    return to_nanodollars(dollars)
+
+
 def one(cost: float = 0.0) -> Totals:
     """The totals of one line."""
-    return Totals(done=1, tokens_in=2, tokens_out=3, cost=cost)
+    return Totals(done=1, tokens_in=2, tokens_out=3, cost=usd(cost))

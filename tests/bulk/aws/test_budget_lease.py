@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from fanout.bulk.aws.budget_lease import LEASE_TTL
+from fanout.bulk.aws.budget_account import LEASE_TTL
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.job_progress import DynamoJobProgress
 from fanout.bulk.totals import Totals
 
-from .clocked_job import ClockedJob, one
+from .clocked_job import ClockedJob, one, usd
 
 
 async def run_lines(
@@ -19,10 +19,10 @@ async def run_lines(
 ) -> str | None:
     """Start lines until none may start, and settle them all; the reason why none may."""
     started = 0
-    while (stop := progress.reserve(estimate)) is None:
+    while (stop := progress.reserve(usd(estimate))) is None:
         started += 1
     for _ in range(started):
-        progress.settle(shard, estimate, one(cost))
+        progress.settle(shard, usd(estimate), one(cost))
     await progress.sync()
     return stop
 
@@ -44,7 +44,7 @@ def test_all_workers_together_exceed_the_cap_by_at_most_the_calls_in_flight(
             if set(stops) == {"capped"}:
                 break
         assert set(stops) == {"capped"}
-        spent = (await workers[0].total()).cost
+        spent = (await workers[0].total()).cost_usd
         # The calls in flight when the budget was used up: as many as the estimate let start.
         over = max(0.0, cost - estimate) * 0.5 / estimate / 3 + 3 * cost
         assert 0.5 <= spent + 1e-9 <= 0.5 + over
@@ -57,17 +57,17 @@ def test_no_worker_starts_a_line_with_dollars_that_another_has_leased(table: Dyn
         clocked = ClockedJob(table, 1.0)
         await clocked.set_status("in_progress")
         first, second = clocked.progress(), clocked.progress()
-        assert first.reserve(1.0) == "wait"
+        assert first.reserve(usd(1.0)) == "wait"
         await first.sync()
-        assert first.reserve(1.0) is None
-        assert first.reserve(1.0) == "wait"  # a second line in flight would exceed the lease
+        assert first.reserve(usd(1.0)) is None
+        assert first.reserve(usd(1.0)) == "wait"  # a second line in flight would exceed the lease
         for _ in range(8):
             await first.sync()
-            first.reserve(1.0)
+            first.reserve(usd(1.0))
         assert (await clocked.account())[1] == 1_000_000_000
-        assert second.reserve(0.5) == "wait"
+        assert second.reserve(usd(0.5)) == "wait"
         await second.sync()
-        assert second.reserve(0.5) == "wait"
+        assert second.reserve(usd(0.5)) == "wait"
 
     asyncio.run(main())
 
@@ -78,11 +78,11 @@ def test_a_lease_that_is_not_needed_is_returned(table: DynamoTable) -> None:
         await clocked.set_status("in_progress")
         progress = clocked.progress()
         progress.begin_shard(0, Totals())
-        progress.reserve(0.005)
+        progress.reserve(usd(0.005))
         await progress.sync()
-        assert progress.reserve(0.005) is None
+        assert progress.reserve(usd(0.005)) is None
         assert await clocked.account() == (0, 10_000_000)
-        progress.settle(0, 0.005, one(0.003))
+        progress.settle(0, usd(0.005), one(0.003))
         await progress.sync()
         assert await clocked.account() == (3_000_000, 3_000_000)
 
@@ -97,19 +97,19 @@ def test_a_killed_workers_lease_is_returned_after_its_lifetime(
         await clocked.set_status("in_progress")
         killed, other = clocked.progress(), clocked.progress()
         other.begin_shard(0, Totals())
-        while killed.reserve(0.02) == "wait":
+        while killed.reserve(usd(0.02)) == "wait":
             await killed.sync()
         for _ in range(8):
-            assert killed.reserve(0.02) == "wait"
+            assert killed.reserve(usd(0.02)) == "wait"
             await killed.sync()
         assert await clocked.account() == (0, 20_000_000)
 
         async def tries() -> list[str | None]:
             stops: list[str | None] = []
             for _ in range(6):
-                stops.append(other.reserve(0.02))
+                stops.append(other.reserve(usd(0.02)))
                 if stops[-1] is None:
-                    other.release(0.02)
+                    other.release(usd(0.02))
                 await other.sync()
             return stops
 
@@ -128,11 +128,11 @@ def test_what_a_killed_worker_spent_is_charged_by_the_worker_that_finds_its_resu
         await clocked.set_status("in_progress")
         killed, other = clocked.progress(), clocked.progress()
         killed.begin_shard(0, Totals())
-        killed.settle(0, 0.0, one(0.1))
+        killed.settle(0, usd(0.0), one(0.1))
         await killed.sync()
-        killed.settle(0, 0.0, one(0.2))  # its result is stored, but not its cost
+        killed.settle(0, usd(0.0), one(0.2))  # its result is stored, but not its cost
         assert await other.completed_totals(0) is None
-        other.begin_shard(0, Totals(done=2, cost=0.3))
+        other.begin_shard(0, Totals(done=2, cost=usd(0.3)))
         await other.sync()
         assert await clocked.account() == (300_000_000, 300_000_000)
 

@@ -8,10 +8,10 @@ import json
 import pytest
 
 from fanout.bulk.aws.dynamodb import DynamoTable
-from fanout.bulk.aws.job_progress import FULL_EXAMPLES
+from fanout.bulk.aws.shard_items import FULL_EXAMPLES
 from fanout.bulk.totals import CallCounts, Example, Totals, count_failure
 
-from .clocked_job import ClockedJob, one
+from .clocked_job import ClockedJob, one, usd
 
 
 def without_calls(total: Totals) -> Totals:
@@ -31,8 +31,8 @@ def test_counts_of_all_workers_add_up_and_a_resumed_shard_counts_once(
         first.begin_shard(0, Totals())
         second.begin_shard(1, Totals())
         for _ in range(3):
-            first.settle(0, 0.0, one())
-        second.settle(1, 0.0, Totals(failed=1, causes={"bad": 1}))
+            first.settle(0, 0, one())
+        second.settle(1, 0, Totals(failed=1, causes={"bad": 1}))
         await first.sync()
         await second.sync()
         assert await second.total() == without_calls(Totals(3, 1, 6, 0, 9, causes={"bad": 1}))
@@ -40,7 +40,7 @@ def test_counts_of_all_workers_add_up_and_a_resumed_shard_counts_once(
         third = clocked.progress()
         assert await third.completed_totals(0) is None
         third.begin_shard(0, Totals(done=2, tokens_in=4, tokens_out=6))
-        third.settle(0, 0.0, one())
+        third.settle(0, 0, one())
         third.complete_shard(0)
         await third.sync()
         assert await third.total() == without_calls(Totals(3, 1, 6, 0, 9, causes={"bad": 1}))
@@ -58,7 +58,7 @@ def test_a_shard_after_the_first_ones_has_one_example_for_each_cause(table: Dyna
         for shard, expected in ((FULL_EXAMPLES - 1, 3), (FULL_EXAMPLES, 1)):
             progress.begin_shard(shard, Totals())
             for number in range(3):
-                progress.settle(shard, 0.0, count_failure("bad", f"n{number}", number, "no"))
+                progress.settle(shard, 0, count_failure("bad", f"n{number}", number, "no"))
             await progress.sync()
             item = await table.item("counts#j", f"shard#{shard:08d}")
             assert item is not None
@@ -74,7 +74,7 @@ def test_examples_of_failures_are_limited_over_all_shards_together(table: Dynamo
         for shard in range(5):
             progress = clocked.progress()
             progress.begin_shard(shard, Totals())
-            progress.settle(shard, 0.0, count_failure("bad", f"n{shard}", 10 * shard, "no"))
+            progress.settle(shard, 0, count_failure("bad", f"n{shard}", 10 * shard, "no"))
             await progress.sync()
         kept = [Example("n0", 0, "no"), Example("n1", 10, "no"), Example("n2", 20, "no")]
         total = await clocked.progress().total()
@@ -113,10 +113,10 @@ def test_a_late_worker_does_not_undo_a_complete_shard(table: DynamoTable) -> Non
         late, quick = clocked.progress(), clocked.progress()
         late.begin_shard(0, Totals())
         quick.begin_shard(0, Totals())
-        quick.settle(0, 0.0, one())
+        quick.settle(0, 0, one())
         quick.complete_shard(0)
         await quick.sync()
-        late.settle(0, 0.0, Totals(failed=1))
+        late.settle(0, 0, Totals(failed=1))
         await late.sync()
         assert await clocked.progress().completed_totals(0) == one()
 
@@ -132,14 +132,14 @@ def test_a_job_that_was_cancelled_or_deleted_starts_no_more_lines(
         await clocked.set_status("in_progress")
         progress = clocked.progress()
         await progress.sync()
-        assert progress.reserve(0.0) is None
+        assert progress.reserve(0) is None
         if status:
             await clocked.set_status(status)
         else:
             await table.delete("batch", "j")
-        assert progress.reserve(0.0) is None
+        assert progress.reserve(0) is None
         await progress.sync()
-        assert progress.reserve(0.0) == "cancelled"
+        assert progress.reserve(0) == "cancelled"
 
     asyncio.run(main())
 
@@ -148,9 +148,9 @@ def test_an_expired_job_starts_no_more_lines(table: DynamoTable) -> None:
     clocked = ClockedJob(table)
     progress = clocked.progress()
     clocked.time = 8_999.0
-    assert progress.reserve(0.0) is None
+    assert progress.reserve(0) is None
     clocked.time = 9_000.0
-    assert progress.reserve(0.0) == "expired"
+    assert progress.reserve(0) == "expired"
 
 
 def test_a_job_that_is_planned_again_has_no_counts(table: DynamoTable) -> None:
@@ -180,7 +180,7 @@ def test_counts_that_could_not_be_written_are_written_by_the_next_sync(
         await clocked.set_status("in_progress")
         progress = clocked.progress()
         progress.begin_shard(0, Totals())
-        progress.settle(0, 0.0, one(0.25))
+        progress.settle(0, 0, one(0.25))
         events = table.client.meta.events
         for name in ("UpdateItem", "PutItem"):
             events.register(f"before-call.dynamodb.{name}", refuse, unique_id=name)
@@ -188,7 +188,7 @@ def test_counts_that_could_not_be_written_are_written_by_the_next_sync(
                 await progress.sync()
             events.unregister(f"before-call.dynamodb.{name}", unique_id=name)
         await progress.sync()
-        assert (await progress.total()).cost == 0.25
+        assert (await progress.total()).cost == usd(0.25)
         assert (await clocked.account())[0] == 250_000_000
 
     asyncio.run(main())

@@ -144,6 +144,10 @@ def test_a_folder_made_in_the_console_creates_no_job(open_steps: Any) -> None:
             "`completion_window` must be between `1h` and `14d`, such as `24h`",
         ),
         ({"input": "s3://jobs/x", "max_cost_usd": 0}, "`max_cost_usd` must be above 0"),
+        (
+            {"input": "s3://jobs/x", "max_cost_usd": 2e9},
+            "`max_cost_usd` must be at most 1000000000",
+        ),
         (s3_event("inbox/x.jsonl", object={}), "`detail.object.key` is missing"),
         (s3_event("inbox/x.csv"), "`inbox/x.csv` is not `inbox/MODEL/NAME.jsonl`"),
     ],

@@ -142,6 +142,8 @@ def test_one_column_of_a_csv_file_gives_the_prompts(
         ("p.jsonl", b"", ["--window", "99d"], 2, "`--window` must be"),
         ("p.jsonl", b"", ["--max-cost", "-1"], 2, "`--max-cost` must be"),
         ("p.jsonl", b"", ["--max-cost", "nan"], 2, "`--max-cost` must be"),
+        ("p.jsonl", b"", ["--max-cost", "0"], 2, "`--max-cost` must be above 0"),
+        ("p.jsonl", b"", ["--max-cost", "inf"], 2, "`--max-cost` must be at most"),
         ("p.jsonl", b"{\n", [], 1, "line 1: This line is not parseable as valid JSON"),
         ("p.jsonl", b"", [], 1, "The input file has no lines. (empty_file)"),
         ("p.jsonl", jsonl([line("x", None)]), [], 1, "line 1: `body.model` is missing"),

@@ -11,9 +11,19 @@ from typing import Any
 
 import pytest
 from genai_prices import Usage, calc_price
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fanout.config.deployment import Deployment
-from fanout.telemetry.prices import LISTS, cost_of, prices_of
+from fanout.telemetry.prices import (
+    LISTS,
+    PICODOLLARS,
+    TokenPrices,
+    cost_of,
+    prices_of,
+    to_dollars,
+    to_nanodollars,
+)
 from scripts.make_prices import lists
 from tests.unit.config.sections import deployment
 
@@ -71,7 +81,29 @@ def test_cached_tokens_have_the_price_of_cached_tokens() -> None:
     assert prices is not None
     assert prices.cached is not None
     expected = 400 * prices.input + 600 * prices.cached + 100 * prices.output
-    assert cost_of(found, CACHED) == pytest.approx(expected)
+    assert cost_of(found, CACHED) == pytest.approx(expected / PICODOLLARS)
+
+
+def test_a_cost_is_a_whole_number_of_nanodollars_rounded_up() -> None:
+    prices = TokenPrices(18_750, 1, per_request=2_000)
+    usage = {"prompt_tokens": 3, "completion_tokens": 1}
+    assert prices.cost(usage) == 59  # 58.251
+    assert prices.cost({"prompt_tokens": 3.0, "completion_tokens": None}) == 59
+    assert prices.cost({"prompt_tokens": "3", "completion_tokens": -1}) == 2
+    assert type(prices.cost({"prompt_tokens": 2.5})) is int
+
+
+@pytest.mark.parametrize(
+    ("dollars", "nanodollars"),
+    [(0.1, 100_000_000), (0.1 + 0.2, 300_000_000), (1e-9, 1), (1e-30, 1), (0.0, 0), (1e9, 10**18)],
+)
+def test_dollars_are_the_nearest_nanodollars(dollars: float, nanodollars: int) -> None:
+    assert to_nanodollars(dollars) == nanodollars
+
+
+@given(st.integers(1, 10**15))
+def test_dollars_of_nanodollars_are_the_same_nanodollars(amount: int) -> None:
+    assert to_nanodollars(to_dollars(amount)) == amount
 
 
 def test_the_configs_prices_override_the_price_lists() -> None:

@@ -66,7 +66,7 @@ class Stores(Struct, frozen=True):
             job.id,
             expires_at=job.expires_at,
             now=self.now,
-            max_cost=job.max_cost_usd,
+            max_cost=job.max_cost,
             all_shards=all_shards,
             calls=calls,
         )

@@ -138,6 +138,13 @@ class DynamoTable:
             ExpressionAttributeValues={":kind": {"S": kind}},
         )
 
+    def items_from(self, kind: str, prefix: str) -> AsyncIterator[dict[str, Any]]:
+        """The items of a kind whose ids begin with `prefix`."""
+        return self.query(
+            KeyConditionExpression="kind = :kind AND begins_with(id, :prefix)",
+            ExpressionAttributeValues={":kind": {"S": kind}, ":prefix": {"S": prefix}},
+        )
+
     async def clear(self, kind: str) -> None:
         """Delete every record of a kind."""
         keys = [{"kind": item["kind"], "id": item["id"]} async for item in self.items(kind)]

@@ -2,34 +2,41 @@
 A job's progress in DynamoDB: counts by shard, calls by worker, and leases of the budget.
 
 Each worker writes the counts of the shards that it works on, and replaces those of an earlier
-worker. So a shard's counts are exact, and no item is written by all workers. `budget_lease.py`
-keeps `max_cost_usd`, `call_counts.py` counts the calls.
+worker. So a shard's counts are exact. Without a cost cap, no item is written by all workers; with
+one, `budget_account.py` writes the job's account together with the counts. `call_counts.py` counts
+the calls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import AsyncIterator, Callable
+from typing import Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from ...wire import json
 from ..store import Stop
 from ..totals import CallCounts, Totals
-from .budget_lease import BudgetLease, to_nanodollars
+from .budget_account import BudgetAccount
+from .budget_lease import BudgetLease
 from .call_counts import CallCountsRecord, is_call_counts, read_call_counts
-from .dynamodb import DynamoTable, item_key
+from .dynamodb import DynamoTable
+from .shard_items import (
+    PREFIX,
+    StoredShard,
+    is_shard,
+    read_shard,
+    shard_id,
+    shard_number,
+    to_store,
+    write_item,
+)
 
 RETENTION = 30 * 24 * 3600
 """Seconds after a job's end for which its counts are kept."""
 
-FULL_EXAMPLES = 32
-"""
-The number of shards, from the first on, whose items have all examples of failures.
-
-The others have one for each cause, because reading a job's totals means reading all these items.
-"""
+ATTEMPTS = 10
+"""Times that the account is read again and written when other workers change it meanwhile."""
 
 
 class _Status(Struct):
@@ -40,8 +47,9 @@ class DynamoJobProgress:
     """
     One worker's view of a job's progress; `sync` shares it with the other workers.
 
-    `all_shards` is for the finisher: it reads the counts of all shards with one query. `calls` are
-    the worker's own calls, and `own_totals` what it has done itself.
+    `max_cost` is in nanodollars. `all_shards` is for the finisher: it reads the counts of all
+    shards with one query. `calls` are the worker's own calls, and `own_totals` what it has done
+    itself.
     """
 
     def __init__(
@@ -51,7 +59,7 @@ class DynamoJobProgress:
         *,
         expires_at: float,
         now: Callable[[], float],
-        max_cost: float | None = None,
+        max_cost: int | None = None,
         all_shards: bool = False,
         calls: CallCounts | None = None,
     ) -> None:
@@ -62,38 +70,47 @@ class DynamoJobProgress:
         self._ttl = int(expires_at) + RETENTION
         self._now = now
         self._all_shards = all_shards
-        self._shards: dict[int, tuple[bool, Totals]] | None = None
+        self._shards: dict[int, StoredShard] | None = None
         self.own_totals = Totals()
         self._totals: dict[int, Totals] = {}
-        self._recorded_costs: dict[int, float] = {}
+        self._stored: dict[int, StoredShard] = {}
         self._complete: set[int] = set()
+        self._open: set[int] = set()  # with a cost cap: the shards of the worker's entry
+        self._charged: dict[int, int] = {}
+        self._owned: set[int] = set()
+        self._given_up: set[int] = set()
+        self._is_account_known = False
         self._changed: set[int] = set()
         self._cancelled = False
-        self._lease = None if max_cost is None else BudgetLease(table, self._kind, max_cost, now)
+        self._lease = None if max_cost is None else BudgetLease(max_cost)
+        self._account = BudgetAccount(table, self._kind, now, self._ttl)
         self._calls = (
             None if calls is None else CallCountsRecord(table, self._kind, calls, now, self._ttl)
         )
 
-    def reserve(self, estimate: float) -> Stop | Literal["wait"] | None:
+    def reserve(self, estimate: int) -> Stop | Literal["wait"] | None:
         """Reserve a line's estimate; `None` if the line may start."""
         if self._cancelled:
             return "cancelled"
         if self._now() >= self._expires_at:
             return "expired"
-        return None if self._lease is None else self._lease.reserve(to_nanodollars(estimate))
+        return None if self._lease is None else self._lease.reserve(estimate)
 
-    def settle(self, shard: int, estimate: float, totals: Totals) -> None:
+    def settle(self, shard: int, estimate: int, totals: Totals) -> None:
         """Count a line whose result is stored."""
         self.own_totals.add(totals)
-        self._totals[shard].add(totals)
-        self._changed.add(shard)
         if self._lease:
-            self._lease.settle(to_nanodollars(estimate), to_nanodollars(totals.cost))
+            self._lease.release(estimate)
+        if shard not in self._given_up:  # else its next worker finds the result
+            self._totals[shard].add(totals)
+            self._changed.add(shard)
+            if self._lease:
+                self._lease.charge(totals.cost)
 
-    def release(self, estimate: float) -> None:
+    def release(self, estimate: int) -> None:
         """Release the estimate of a line that has no result."""
         if self._lease:
-            self._lease.settle(to_nanodollars(estimate), 0)
+            self._lease.release(estimate)
 
     def begin_shard(self, shard: int, stored: Totals) -> None:
         """Replace the shard's counts by those of its stored lines, and charge what is missing."""
@@ -101,18 +118,91 @@ class DynamoJobProgress:
         totals.add(stored)
         self._changed.add(shard)
         if self._lease:
-            recorded = self._recorded_costs.pop(shard, 0.0)
-            self._lease.recover(to_nanodollars(stored.cost) - to_nanodollars(recorded))
+            self._open.add(shard)
+            self._is_account_known = False  # what is charged for the shard is in it
+            self._lease.charge(stored.cost)
 
     def complete_shard(self, shard: int) -> None:
         """Mark the shard as complete; the next `sync` writes it."""
-        self._complete.add(shard)
-        self._changed.add(shard)
+        if shard not in self._given_up:
+            self._complete.add(shard)
+            self._changed.add(shard)
 
     async def sync(self) -> None:
         """Write costs, counts and calls, and read whether the job was cancelled."""
-        if self._lease:  # first: a crash before the counts then charges too much, never too little
-            await self._lease.sync()
+        if self._lease:
+            await self._charge(self._lease)
+        await self._write_changed()
+        if self._calls:
+            await self._calls.sync()
+        record = await self._table.get("batch", self._job)
+        if record is None or json.decode(record, type=_Status).status == "cancelling":
+            self._cancelled = True
+
+    async def close(self) -> None:
+        """Write everything, and return what is leased: no line of this worker is in flight."""
+        if self._lease:
+            self._lease.end()
+        await self.sync()
+        if self._lease:
+            if not self._changed:
+                self._open.clear()  # their own items have their costs
+            await self._charge(self._lease)
+            await self._account.return_expired_leases()
+
+    # ---- the account of a job with a cost cap ----
+
+    async def _charge(self, lease: BudgetLease) -> None:
+        """Charge the account and change the lease; if other workers prevent it, later."""
+        was_waiting = lease.is_waiting
+        for _ in range(ATTEMPTS):
+            if not self._is_account_known:
+                await self._read_account(lease)
+            costs = {shard: self._totals[shard].cost for shard in self._open}
+            cost = sum(costs.values()) - sum(self._charged[shard] for shard in self._open)
+            posting = lease.begin_posting(self._account.spent, self._account.committed, cost)
+            self._is_account_known = False  # if the write fails, it may have been done
+            try:
+                self._is_account_known = await self._account.post(posting, costs)
+            finally:
+                lease.finish_posting(posting, is_done=self._is_account_known)
+            if self._is_account_known:
+                self._charged |= costs
+                self._owned |= costs.keys()
+                break
+        if was_waiting and not self._account.lease:
+            await self._account.return_expired_leases()
+
+    async def _read_account(self, lease: BudgetLease) -> None:
+        """Read the account, and of each open shard what is charged for it."""
+        await self._account.read(self._item_costs)
+        charged: dict[int, tuple[str, int]] = {}
+        for name, entry in self._account.entries().items():
+            charged |= {shard: (name, cost) for shard, cost in entry.shards.items()}
+        for shard in list(self._open):
+            name, cost = charged.get(shard, ("", 0))
+            if not name:
+                await self._read(shard)
+                cost = self._stored[shard].totals.cost if shard in self._stored else 0
+            if name == self._account.name:
+                self._owned.add(shard)
+            elif shard in self._owned:  # another worker has it now
+                self._open.discard(shard)
+                self._changed.discard(shard)
+                self._given_up.add(shard)
+                continue
+            self._charged[shard] = cost
+        unposted = (self._totals[shard].cost - self._charged[shard] for shard in self._open)
+        lease.correct(self._account.lease, sum(unposted))
+        self._is_account_known = True
+
+    async def _item_costs(self) -> AsyncIterator[int]:
+        async for item in self._table.items_from(self._kind, PREFIX):
+            yield read_shard(item).totals.cost
+
+    # ---- the counts of shards ----
+
+    async def _write_changed(self) -> None:
         for shard in sorted(self._changed):
             self._changed.discard(shard)
             try:
@@ -120,28 +210,28 @@ class DynamoJobProgress:
             except BaseException:
                 self._changed.add(shard)
                 raise
-        if self._calls:
-            await self._calls.sync()
-        record = await self._table.get("batch", self._job)
-        if record is None or json.decode(record, type=_Status).status == "cancelling":
-            self._cancelled = True
 
     async def _write(self, shard: int) -> None:
         """Write a shard's counts, unless another worker has completed it."""
         complete = shard in self._complete
+        stored = to_store(shard, self._totals[shard], complete=complete)
         written = await self._table.write_if(
             self._table.client.put_item,
-            Item=item_key(self._kind, _shard_id(shard))
-            | {
-                "value": {"B": json.encode(_shorten(shard, self._totals[shard]))},
-                "complete": {"BOOL": complete},
-                "ttl": {"N": str(self._ttl)},
-            },
+            Item=write_item(self._kind, shard, stored, self._ttl),
             ConditionExpression="attribute_not_exists(complete) OR complete = :no",
             ExpressionAttributeValues={":no": {"BOOL": False}},
         )
         if written is None:
             self._complete.add(shard)
+        if complete and self._charged.get(shard, 0) == stored.totals.cost:
+            self._open.discard(shard)
+
+    async def _read(self, shard: int) -> None:
+        item = await self._table.item(self._kind, shard_id(shard))
+        if item is None:
+            self._stored.pop(shard, None)
+        else:
+            self._stored[shard] = read_shard(item)
 
     async def completed_totals(self, shard: int) -> Totals | None:
         """The shard's totals, if it is complete."""
@@ -150,20 +240,16 @@ class DynamoJobProgress:
                 self._shards = await self._read_all()
             found = self._shards.get(shard)
         else:
-            item = await self._table.item(self._kind, _shard_id(shard))
-            found = _read_shard(item) if item else None
-        if found is None:
-            return None
-        complete, totals = found
-        self._recorded_costs[shard] = totals.cost
-        return totals if complete else None
+            await self._read(shard)
+            found = self._stored.get(shard)
+        return found.totals if found and found.complete else None
 
     async def total(self) -> Totals:
         """The job's totals, with the calls of all workers; at most about a second old."""
         total, calls = Totals(), CallCounts()
         async for item in self._table.items(self._kind):
-            if _is_shard(item):
-                total.add(_read_shard(item)[1])
+            if is_shard(item):
+                total.add(read_shard(item).totals)
             elif is_call_counts(item):
                 calls.add(read_call_counts(item, self._now()))
         total.set_calls(calls)
@@ -173,28 +259,8 @@ class DynamoJobProgress:
         """Delete all counts, before the job is planned again."""
         await self._table.clear(self._kind)
 
-    async def _read_all(self) -> dict[int, tuple[bool, Totals]]:
+    async def _read_all(self) -> dict[int, StoredShard]:
         return {
-            int(item["id"]["S"].partition("#")[2]): _read_shard(item)
-            async for item in self._table.items(self._kind)
-            if _is_shard(item)
+            shard_number(item): read_shard(item)
+            async for item in self._table.items_from(self._kind, PREFIX)
         }
-
-
-def _shard_id(index: int) -> str:
-    return f"shard#{index:08d}"
-
-
-def _shorten(index: int, totals: Totals) -> Totals:
-    if index < FULL_EXAMPLES:
-        return totals
-    return replace(totals, examples={cause: some[:1] for cause, some in totals.examples.items()})
-
-
-def _is_shard(item: dict[str, Any]) -> bool:
-    return bool(item["id"]["S"].startswith("shard#"))
-
-
-def _read_shard(item: dict[str, Any]) -> tuple[bool, Totals]:
-    """Whether a shard is complete, and its totals."""
-    return item["complete"]["BOOL"], json.decode(item["value"]["B"], type=Totals)

@@ -118,7 +118,9 @@ class StepHandlers:
             self._stores.results(job),
             progress,
             self._costs.cost_of,
-            partial(estimate_cost, self._costs) if job.max_cost_usd else lambda _line, _size: 0.0,
+            partial(estimate_cost, self._costs)
+            if job.max_cost is not None
+            else lambda _line, _size: 0,
         )
         try:
             result = await work(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...telemetry.prices import nanodollars_of
 from ..costs import Costs
 from .lines import Line
 
@@ -34,11 +35,16 @@ def conversations_of(line: Line) -> list[list[Any]]:
     return [one for one in messages if isinstance(one, list)] or [messages]
 
 
-def estimate_cost(costs: Costs, line: Line, size: int) -> float:
-    """Dollars that a line of `size` bytes may cost, if each response uses all of its max tokens."""
-    total = 0.0
+def estimate_cost(costs: Costs, line: Line, size: int) -> int:
+    """
+    The nanodollars that a line of `size` bytes may cost.
+
+    Each response is expected to use all of its max tokens.
+    """
+    total = 0
     for name in models_of(line):
         if prices := costs.prices(name):
             output = (max_tokens(line) or DEFAULT_OUTPUT_TOKENS) * len(conversations_of(line))
-            total += prices.input * size / BYTES_PER_TOKEN + prices.output * output
-    return total
+            total += prices.per_request + prices.input * -(-size // BYTES_PER_TOKEN)
+            total += prices.output * output
+    return nanodollars_of(total)

@@ -16,6 +16,7 @@ from msgspec.structs import asdict
 
 from ...config.resolve import Catalog
 from ...errors import FanoutError
+from ...telemetry.prices import PICODOLLARS
 from ...wire import json
 from ..costs import Costs
 from . import lines
@@ -24,7 +25,9 @@ from .lines import BadLine, Line
 from .planner import LineError, plan
 from .splitter import iter_lines
 
-INPUT_TOLERANCE = 0.3
+INPUT_TOLERANCE = 30
+"""Percent."""
+
 OUTPUT_LOW, OUTPUT_HIGH = 50, 1_000
 """Output tokens of a line without a limit."""
 
@@ -118,15 +121,10 @@ def _add_line(result: Quote, line: Line) -> None:
 
 def _set_cost(part: ModelQuote, name: str, costs: Costs) -> None:
     if prices := costs.prices(name):
-        low = (
-            part.tokens_in * (1 - INPUT_TOLERANCE) * prices.input
-            + part.tokens_out_low * prices.output
-        )
-        high = (
-            part.tokens_in * (1 + INPUT_TOLERANCE) * prices.input
-            + part.tokens_out_high * prices.output
-        )
-        part.cost_low, part.cost_high = round(low, 6), round(high, 6)
+        sent = part.tokens_in * prices.input
+        low = sent * (100 - INPUT_TOLERANCE) // 100 + part.tokens_out_low * prices.output
+        high = sent * (100 + INPUT_TOLERANCE) // 100 + part.tokens_out_high * prices.output
+        part.cost_low, part.cost_high = (round(cost / PICODOLLARS, 6) for cost in (low, high))
 
 
 def _minutes(part: ModelQuote, name: str, catalog: Catalog) -> float | None:

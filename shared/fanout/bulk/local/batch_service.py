@@ -83,7 +83,7 @@ class LocalBatchService:
                 job.id,
                 expires_at=job.expires_at,
                 now=now,
-                max_cost=job.max_cost_usd,
+                max_cost=job.max_cost,
                 is_stopping=lambda: self.is_stopping,
             )
 

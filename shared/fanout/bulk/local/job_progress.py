@@ -31,7 +31,7 @@ class SQLiteJobProgress:
         *,
         expires_at: float,
         now: Callable[[], float],
-        max_cost: float | None = None,
+        max_cost: int | None = None,
         is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._db = database
@@ -44,11 +44,11 @@ class SQLiteJobProgress:
         self._totals = {shard: totals for shard, (_, totals) in stored.items()}
         self._complete = {shard for shard, (complete, _) in stored.items() if complete}
         self._spent = sum(totals.cost for totals in self._totals.values())
-        self._reserved = 0.0
+        self._reserved = 0
         self._changed: set[int] = set()
         self._cancelled = False
 
-    def reserve(self, estimate: float) -> Stop | Literal["wait"] | None:
+    def reserve(self, estimate: int) -> Stop | Literal["wait"] | None:
         """Reserve the estimate under the cost cap, or return why the line may not start."""
         if self._cancelled:
             return "cancelled"
@@ -64,16 +64,16 @@ class SQLiteJobProgress:
         self._reserved += estimate
         return None
 
-    def settle(self, shard: int, estimate: float, totals: Totals) -> None:
+    def settle(self, shard: int, estimate: int, totals: Totals) -> None:
         """Count the line, and replace its estimate by its cost."""
-        self._reserved = max(0.0, self._reserved - estimate)
+        self._reserved -= estimate
         self._spent += totals.cost
         self._totals[shard].add(totals)
         self._changed.add(shard)
 
-    def release(self, estimate: float) -> None:
+    def release(self, estimate: int) -> None:
         """Release the estimate of a line without a result."""
-        self._reserved = max(0.0, self._reserved - estimate)
+        self._reserved -= estimate
 
     def begin_shard(self, shard: int, stored: Totals) -> None:
         """Replace the shard's counts by those of its stored lines."""
@@ -95,6 +95,10 @@ class SQLiteJobProgress:
         found = self._db.read("batch", self._job)
         if found is None or json.decode(found, type=_Status).status == "cancelling":
             self._cancelled = True
+
+    async def close(self) -> None:
+        """Write the counts; what is reserved is only in memory."""
+        await self.sync()
 
     def _write(self) -> None:
         if self._changed:

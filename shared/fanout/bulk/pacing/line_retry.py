@@ -20,12 +20,18 @@ from .adaptive_concurrency import AdaptiveConcurrency
 
 
 class LineRequest(Struct, frozen=True):
-    """One attempt at a line: its request id, the seconds it may take, its size in bytes."""
+    """
+    One attempt at a line: its request id, the seconds it may take, its size in bytes.
+
+    `received` is called with the response's body as soon as it is there. From then on the response
+    is paid for, whatever happens to the attempt.
+    """
 
     line: Line
     request_id: str
     deadline: float | None
     size: int = 0
+    received: Callable[[object], None] = lambda _: None
 
 
 SendLine: TypeAlias = Callable[[LineRequest, AdaptiveConcurrency], Awaitable[object]]
@@ -55,7 +61,9 @@ class LineRetry(Struct, frozen=True):
     is_stopping: Callable[[], bool]
     clock: Callable[[], float]
 
-    async def run(self, line: Line, size: int, request_id: str) -> object:
+    async def run(
+        self, line: Line, size: int, request_id: str, received: Callable[[object], None]
+    ) -> object:
         """The body of the response; raises the last error, or `LineDeferred`."""
         clock = self.clock
         failing_since: float | None = None
@@ -63,7 +71,7 @@ class LineRetry(Struct, frozen=True):
         while True:
             remaining = None if self.deadline is None else max(0.1, self.deadline - clock())
             try:
-                request = LineRequest(line, request_id, remaining, size)
+                request = LineRequest(line, request_id, remaining, size, received)
                 return await self.send(request, self.concurrency)
             except FanoutError as error:
                 if self.deadline is not None and clock() >= self.deadline - DEADLINE_MARGIN:

@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ...errors import NotFound, RequestError
+from ...telemetry.prices import to_nanodollars
 from ...wire import json
 from ..input import lines
 from ..input.splitter import iter_lines
@@ -24,6 +25,9 @@ from .records import FileRecord, Job
 from .registry import Page, Registry, new_id
 
 HOUR = 3600
+MAX_COST_CAP = 1_000_000_000
+"""Dollars; stores can count this many in nanodollars."""
+
 MIN_WINDOW, MAX_WINDOW = HOUR, 14 * 24 * HOUR
 MAX_PAIRS, MAX_NAME, MAX_VALUE = 16, 64, 512
 """Of a batch's `metadata`; OpenAI has the same limits."""
@@ -87,13 +91,12 @@ class JobService:
     ) -> Job:
         """A job that is not stored yet; raises `RequestError` for an invalid option."""
         _check_metadata(new.metadata)
-        check_cost_cap(new.max_cost_usd)
         return replace(
             self._new(file, owner, parse_window(new.completion_window)),
             completion_window=new.completion_window,
             allowed=None if allowed is None else sorted(allowed),
             model=new.model,
-            max_cost_usd=new.max_cost_usd,
+            max_cost=cost_cap(new.max_cost_usd),
             metadata=new.metadata,
             output_lifetime=parse_lifetime(new.output_expires_after, "output_expires_after"),
         )
@@ -170,7 +173,7 @@ class JobService:
 
     # ---- retry ----
 
-    async def retry(self, job_id: str, client: str, *, max_cost_usd: float | None = None) -> Job:
+    async def retry(self, job_id: str, client: str, *, max_cost: int | None = None) -> Job:
         """Create a job of the failed lines; its output has the earlier responses, too."""
         old = await self.find(job_id, client)
         if not old.is_over or old.error_file_id is None:
@@ -188,7 +191,7 @@ class JobService:
             completion_window=old.completion_window,
             allowed=old.allowed,
             model=old.model,
-            max_cost_usd=max_cost_usd or old.max_cost_usd,
+            max_cost=old.max_cost if max_cost is None else max_cost,
             metadata=old.metadata,
             output_lifetime=old.output_lifetime,
             retry_of=old.id,
@@ -215,10 +218,15 @@ def check_endpoint(new: NewJob) -> None:
         raise RequestError(f"`endpoint` must be {lines.ENDPOINT}", "endpoint")
 
 
-def check_cost_cap(cap: float | None, name: str = "max_cost_usd") -> None:
-    """Raise `RequestError` about the field or option `name` if no job can have this cap."""
-    if cap is not None and not cap > 0:
+def cost_cap(dollars: float | None, name: str = "max_cost_usd") -> int | None:
+    """The nanodollars of a cap; raises `RequestError` about the field or option `name`."""
+    if dollars is None:
+        return None
+    if not dollars > 0:
         raise RequestError(f"`{name}` must be above 0", name)
+    if dollars > MAX_COST_CAP:
+        raise RequestError(f"`{name}` must be at most {MAX_COST_CAP}", name)
+    return to_nanodollars(dollars)
 
 
 def parse_window(text: str, name: str = "completion_window") -> int:

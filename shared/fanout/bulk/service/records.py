@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias
 
-from msgspec import Struct, field
-from msgspec.structs import asdict
+from msgspec import UNSET, Struct, UnsetType, field
+from msgspec.structs import asdict, force_setattr
 
+from ...telemetry.prices import to_dollars, to_nanodollars
 from ..input.planner import LineError
 from ..totals import Totals
 
@@ -82,10 +83,11 @@ class Job(Struct, frozen=True, kw_only=True):
     """
     A bulk job, a batch in OpenAI's API.
 
-    `host` is the name of what runs it, `allowed` the models that its owner's key may use. `reason`
-    is why it ended early. A job that retries another one's failed lines has its id in `retry_of`,
-    and in `earlier_outputs` the keys whose bytes go before its own output. On AWS, copies of its
-    results go to keys that begin with `deliver_to`.
+    `host` is the name of what runs it, `allowed` the models that its owner's key may use.
+    `max_cost` is its cost cap in nanodollars, `reason` why it ended early. A job that retries
+    another one's failed lines has its id in `retry_of`, and in `earlier_outputs` the keys whose
+    bytes go before its own output. On AWS, copies of its results go to keys that begin with
+    `deliver_to`.
     """
 
     id: str
@@ -99,7 +101,7 @@ class Job(Struct, frozen=True, kw_only=True):
     status: Status = "validating"
     allowed: list[str] | None = None
     model: str | None = None
-    max_cost_usd: float | None = None
+    max_cost: int | None = field(default=None, name="max_nanodollars")
     metadata: dict[str, str] | None = None
     output_lifetime: int | None = None
     retry_of: str | None = None
@@ -119,6 +121,19 @@ class Job(Struct, frozen=True, kw_only=True):
     expired_at: int | None = None
     cancelling_at: int | None = None
     cancelled_at: int | None = None
+    stored_max_cost: float | UnsetType | None = field(default=UNSET, name="max_cost_usd")
+
+    def __post_init__(self) -> None:
+        """Read the cost cap of an older record, which is in dollars."""
+        if self.stored_max_cost is not UNSET:
+            dollars = self.stored_max_cost
+            force_setattr(self, "max_cost", None if dollars is None else to_nanodollars(dollars))
+            force_setattr(self, "stored_max_cost", UNSET)
+
+    @property
+    def max_cost_usd(self) -> float | None:
+        """The cost cap in US dollars."""
+        return None if self.max_cost is None else to_dollars(self.max_cost)
 
     @property
     def is_over(self) -> bool:
@@ -158,7 +173,7 @@ class Job(Struct, frozen=True, kw_only=True):
             },
             "usage": totals.usage,
             "metadata": self.metadata,
-            "cost_usd": round(totals.cost, 6),
+            "cost_usd": totals.cost_usd,
             "fanout": {
                 "max_cost_usd": self.max_cost_usd,
                 "retry_of": self.retry_of,

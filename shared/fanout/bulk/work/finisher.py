@@ -58,7 +58,7 @@ async def finish(
     blobs: BlobStore,
     results: ResultStore,
     progress: JobProgress,
-    cost: Callable[[object], float],
+    cost: Callable[[object], int],
 ) -> FinishResult:
     """Join all results; after a crash, running it again gives the same files."""
     total = Totals()
@@ -83,7 +83,7 @@ async def _count_incomplete(
     shard: Shard,
     blobs: BlobStore,
     results: ResultStore,
-    cost: Callable[[object], float],
+    cost: Callable[[object], int],
 ) -> tuple[Totals, list[str]]:
     """The totals of a shard, and the key of the error lines for what never ran, if anything."""
     stored = await results.open(shard.index)

@@ -58,7 +58,7 @@ def make_line_sender(
                 permit = limiter.permit(name, tokens, conversations, round(input_tokens))
                 permits[name] = await stack.enter_async_context(permit)
             try:
-                return (await gateway.chat(request, context)).body
+                body = (await gateway.chat(request, context)).body
             except FanoutError as error:
                 for name, seconds in _rate_limited_models(error):
                     await limiter.pause(name, seconds)
@@ -66,6 +66,9 @@ def make_line_sender(
             except Exception as error:
                 observer.bug(sent.request_id, error)
                 raise
+            else:
+                sent.received(body)
+                return body
             finally:
                 for name in permits.keys() & watcher.tokens.keys():
                     permits[name].tokens_used = watcher.tokens[name]

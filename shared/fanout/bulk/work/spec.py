@@ -43,16 +43,16 @@ class WorkerResources(Struct, frozen=True):
     """
     What a worker uses.
 
-    `cost` returns the dollars that a response cost, `estimate` those that a line of so many bytes
-    may cost.
+    `cost` returns the nanodollars that a response cost, `estimate` those that a line of so many
+    bytes may cost.
     """
 
     send: SendLine
     blobs: BlobStore
     results: ResultStore
     progress: JobProgress
-    cost: Callable[[object], float] = lambda _: 0.0
-    estimate: Callable[[Line, int], float] = lambda _line, _size: 0.0
+    cost: Callable[[object], int] = lambda _: 0
+    estimate: Callable[[Line, int], int] = lambda _line, _size: 0
     retry: RetryPolicy = RetryPolicy(random.random, base=1.0, cap=20.0)
 
 

@@ -10,7 +10,7 @@ from ..totals import Totals, count_failure, count_response
 
 
 async def count_stored(
-    results: ShardResults, cost: Callable[[object], float]
+    results: ShardResults, cost: Callable[[object], int]
 ) -> tuple[set[str], Totals]:
     """The `custom_id`s of the stored lines, and their totals; `cost` is that of a response body."""
     custom_ids: set[str] = set()

@@ -13,7 +13,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from ...concurrency import first_error
 from ...errors import detail_of
@@ -47,14 +47,21 @@ class _OpenShard(Struct, eq=False):
     is_read: bool = False
 
 
-class _ReadyLine(Struct, frozen=True):
-    """A line that may be sent now; `estimate` dollars are reserved for it."""
+class _ReadyLine(Struct, eq=False):
+    """
+    A line that may be sent now; `estimate` nanodollars are reserved for it.
+
+    `received` has the response's body, once it is there. `is_settled` is set when it is counted.
+    """
 
     opened: _OpenShard
     number: int
     line: Line
     size: int
-    estimate: float
+    estimate: int
+    request_id: str
+    received: list[object] = field(default_factory=list)
+    is_settled: bool = False
 
 
 async def work(
@@ -113,7 +120,7 @@ class _Worker:
             await ready.aclose()
             for opened in list(self._open.values()):
                 await opened.results.close()
-            await self._resources.progress.sync()
+            await self._resources.progress.close()
         async for shard in source:
             self._lines += shard.lines  # of a shard that was not opened
         total = self._total
@@ -170,9 +177,11 @@ class _Worker:
             if self._stop:
                 return
             opened.in_flight += 1
-            yield _ReadyLine(opened, number, line, len(data), estimate)
+            self._last_id += 1
+            request_id = f"req_{self._last_id & (2**64 - 1):016x}"
+            yield _ReadyLine(opened, number, line, len(data), estimate, request_id)
 
-    async def _wait_to_start(self, size: int, estimate: float) -> Stop | None:
+    async def _wait_to_start(self, size: int, estimate: int) -> Stop | None:
         """Wait until a line of that size may start, or return why none may start any more."""
         while True:
             if self._deadline is not None and self._loop.time() >= self._deadline:
@@ -201,42 +210,62 @@ class _Worker:
     # ---- one line ----
 
     async def _run_line(self, ready: _ReadyLine) -> None:
-        opened, progress = ready.opened, self._resources.progress
-        is_settled = False
+        opened = ready.opened
         try:
-            result, failed, totals = await self._send(ready)
-            await opened.results.put(result, failed=failed)
-            progress.settle(opened.shard.index, ready.estimate, totals)
-            is_settled = True
-            opened.totals.add(totals)
-            self._total.add(totals)
+            await self._store(ready, *await self._send(ready))
         except LineDeferred:
             pass
+        except asyncio.CancelledError:
+            if ready.received and not ready.is_settled:  # it is paid for
+                await self._store(ready, *self._response(ready))
+            raise
         finally:
             self._in_flight -= 1
             self._bytes_in_flight -= ready.size
             self._changed.set()
-            if not is_settled:
-                progress.release(ready.estimate)
+            if not ready.is_settled:
+                self._resources.progress.release(ready.estimate)
             opened.in_flight -= 1
         await self._close_if_done(opened)
 
     async def _send(self, ready: _ReadyLine) -> tuple[bytes, bool, Totals]:
         """The line's result to store, whether it is a failure, and its totals."""
-        line, size = ready.line, ready.size
-        self._last_id += 1
-        request_id = f"req_{self._last_id & (2**64 - 1):016x}"
+        line, request_id = ready.line, ready.request_id
         try:
-            body = await self._line_retry.run(line, size, request_id)
+            body = await self._line_retry.run(line, ready.size, request_id, ready.received.append)
+            ready.received = [body]
         except (LineDeferred, RateLimitUnavailable):
-            raise  # not the line's failure
+            if not ready.received:
+                raise  # not the line's failure
         except Exception as error:  # noqa: BLE001 -- a line's failure is its result
-            detail = detail_of(error)
-            cause = detail.code or type(error).__name__
-            totals = count_failure(cause, line.custom_id, ready.number, detail.message)
-            return lines.error_line(line.custom_id, request_id, error), True, totals
+            if not ready.received:
+                detail = detail_of(error)
+                cause = detail.code or type(error).__name__
+                totals = count_failure(cause, line.custom_id, ready.number, detail.message)
+                return lines.error_line(line.custom_id, request_id, error), True, totals
+        return self._response(ready)
+
+    def _response(self, ready: _ReadyLine) -> tuple[bytes, bool, Totals]:
+        """The result and totals of a line whose response is there."""
+        body = ready.received[-1]
         totals = count_response(body, self._resources.cost(body))
-        return lines.response_line(line.custom_id, request_id, body), False, totals
+        return lines.response_line(ready.line.custom_id, ready.request_id, body), False, totals
+
+    async def _store(self, ready: _ReadyLine, result: bytes, failed: bool, totals: Totals) -> None:  # noqa: FBT001
+        """Store and count a line's result."""
+        opened = ready.opened
+        try:
+            await opened.results.put(result, failed=failed)
+        except asyncio.CancelledError:
+            self._settle(ready, totals)  # the result is stored when the shard is closed
+            raise
+        self._settle(ready, totals)
+
+    def _settle(self, ready: _ReadyLine, totals: Totals) -> None:
+        self._resources.progress.settle(ready.opened.shard.index, ready.estimate, totals)
+        ready.is_settled = True
+        ready.opened.totals.add(totals)
+        self._total.add(totals)
 
     # ---- the end of a shard, and of the worker ----
 
@@ -257,7 +286,7 @@ class _Worker:
                 await opened.results.flush()
             await self._resources.progress.sync()
             if self._stop is None:
-                stop = self._resources.progress.reserve(0.0)
+                stop = self._resources.progress.reserve(0)
                 self._stop = None if stop == "wait" else stop
             if self._stop not in {None, "capped"}:
                 self._end_within(self._spec.grace, ending)
