@@ -16,8 +16,8 @@ HEADING = "## Every key and argument\n"
 INTRO = """
 These tables are generated from those that `fanout check` and the functions use. *Rejected* keys are
 left out on purpose, *missing* ones may come. A key is ignored if its value is null, false, empty or
-LiteLLM's default, which is in parentheses. Sources: LiteLLM's reference pages and release 1.106.2,
-November 2026.
+LiteLLM's default, which is in parentheses. Sources: LiteLLM's reference pages ("All settings",
+"Routing", "Input params") and its types, as of July 2026, and release 1.106.2.
 """
 
 TITLES = {"": "Top-level keys"}

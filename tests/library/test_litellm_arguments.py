@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from fanout.errors import RequestError
-from tests.library.ways import HI, Way, at, content
+from fanout.schema.litellm_arguments import REJECTED
+from tests.library.ways import HI, Plain, Way, at, content
 from tests.support.provider_steps import answers, refuse
 from tests.support.scripted_provider import Upstream
 
@@ -80,3 +83,66 @@ def test_a_wrong_dict_of_longer_models_is_rejected(
             context_window_fallback_dict=wrong,
             **at(upstream),
         )
+
+
+OURS: dict[str, object] = {
+    "timeout": 5,
+    "request_timeout": 5,
+    "num_retries": 0,
+    "fallbacks": ["openai/m"],
+    "context_window_fallback_dict": {"openai/m": "openai/m"},
+    "input_cost_per_token": 0.1,
+    "output_cost_per_token": 0.1,
+    "drop_params": True,
+    "extra_headers": {"x-team": "search"},
+    "organization": "org-1",
+    "api_version": "2024-10-21",
+    "region": "eu-west-1",
+    "aws_region_name": "eu-west-1",
+    "vertex_project": "p",
+    "vertex_location": "eu",
+    "vertex_credentials": "{}",
+}
+"""Arguments that Fanout reads itself, each with a value."""
+
+ONE_WAY = Plain()
+"""The table is long, and both ways share its code."""
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_an_argument_of_fanouts_own_is_not_in_the_body(upstream: Upstream, name: str) -> None:
+    upstream.script("m", answers("fine"))
+    options = {name: OURS[name], **at(upstream)}
+    assert content(ONE_WAY("completion", model="openai/m", messages=HI, **options)) == "fine"
+    (sent,) = upstream.calls_to("m")
+    assert sent.body.keys() == {"model", "messages"}
+
+
+def test_no_argument_of_litellms_that_asks_for_nothing_is_in_the_body(upstream: Upstream) -> None:
+    upstream.script("m", answers("fine"))
+    names = sorted(REJECTED.keys() - {"model_list"})
+    empty: tuple[object, ...] = (None, False, "", [], {})
+    for value in empty:
+        for start in range(0, len(names), 100):  # a request has at most 200 fields
+            options = dict.fromkeys(names[start : start + 100], value) | at(upstream)
+            ONE_WAY("completion", model="openai/m", messages=HI, **options)
+    assert {frozenset(call.body) for call in upstream.calls_to("m")} == {
+        frozenset({"model", "messages"})
+    }
+
+
+FUNCTIONS: dict[str, dict[str, Any]] = {
+    "completion": {"model": "openai/m", "messages": HI},
+    "batch_completion": {"model": "openai/m", "messages": [HI]},
+    "batch_completion_models": {"models": ["openai/m"], "messages": HI},
+    "batch_completion_models_all_responses": {"models": ["openai/m"], "messages": HI},
+}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_function_sends_an_argument_that_is_not_there(upstream: Upstream, function: str) -> None:
+    for name in REJECTED.keys() - {"model_list"}:
+        with pytest.raises(RequestError) as raised:
+            ONE_WAY(function, **FUNCTIONS[function], **at(upstream), **{name: "x"})
+        assert (raised.value.param, f"`{name}`" in str(raised.value)) == (name, True)
+    assert upstream.calls_to("m") == []

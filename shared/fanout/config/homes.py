@@ -7,11 +7,13 @@ its own and whose provider it is for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import KeyPath, Move
 from ..providers import registry
+from .litellm.deployment import INTO_INFO
+from .litellm.keys import find
 from .unknown_keys import home
 
 SETTINGS = ("router_settings", "litellm_settings", "general_settings")
@@ -48,7 +50,7 @@ def moves_of(config: Mapping[str, Any], path: KeyPath) -> tuple[Move, ...]:
     other = OTHER_NAMES.get(f"{section}.{name}")
     if other is not None:
         return (Move(other), HTTPX) if name.startswith("ssl_") else (Move(other),)
-    if section == PARAMS_KEY and name in {"model_info", "custom_llm_provider", "fallbacks"}:
+    if section == PARAMS_KEY:
         return tuple(_of_params(config, path, name))
     to = home(section, name)
     if to == PARAMS_KEY and section == "model_list":
@@ -107,15 +109,20 @@ def _provider(params: Mapping[str, Any]) -> str:
 
 def _of_params(config: Mapping[str, Any], path: KeyPath, name: str) -> Iterator[Move]:
     entry = config["model_list"][path[1]]
-    value = entry[PARAMS_KEY][name]
+    value = entry[PARAMS_KEY].get(name)
+    key, to = find(PARAMS_KEY, name), home(PARAMS_KEY, name)
     if name == "model_info":
         yield Move((*path[:2], "model_info"))
+    elif key is not None and key.why == INTO_INFO:
+        yield Move((*path[:2], "model_info", name))
     elif name == "custom_llm_provider":
         model = entry[PARAMS_KEY].get("model")
         is_known = value in registry.names() and isinstance(model, str) and model
         if is_known and not model.startswith(f"{value}/"):
             yield Move((*path[:3], "model"), text=f"{value}/{model}")
-    elif _has_no_fallbacks(config) and _is_list_of_names(value):
+    elif key is None and to:
+        yield Move((to, name))
+    elif name == "fallbacks" and _has_no_fallbacks(config) and _is_list_of_names(value):
         listed = ", ".join(f'"{one}"' for one in value)
         text = f'[{{"{entry.get("model_name")}": [{listed}]}}]'
         yield Move(("router_settings", "fallbacks"), text=text)
@@ -127,5 +134,5 @@ def _has_no_fallbacks(config: Mapping[str, Any]) -> bool:
 
 
 def _is_list_of_names(value: object) -> bool:
-    names: Iterable[object] = value if isinstance(value, list) else ()
-    return bool(value) and all(isinstance(one, str) and one.isprintable() for one in names)
+    names: Sequence[object] = value if isinstance(value, list) else ()
+    return bool(names) and all(isinstance(one, str) and one.isprintable() for one in names)

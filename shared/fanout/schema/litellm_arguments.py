@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import RequestError
+from .litellm_names import PRICES, ROUTERS, SHARED
 
 
 def _each(*groups: tuple[str, str]) -> dict[str, str]:
@@ -57,8 +58,16 @@ REJECTED: Mapping[str, str] = _each(
     ("write the provider before the model: `groq/llama3-8b-8192`", "custom_llm_provider"),
     ("write the deployment as the model: `azure/NAME`", "deployment_id"),
     ("write `num_retries`", "max_retries"),
-    ("`Retry-After` or a backoff decides", "retry_policy retry_strategy cooldown_time"),
-    ("set it in the config", "allowed_fails rpm tpm max_parallel_requests weight base_model"),
+    ("`Retry-After` or a backoff decides", "retry_strategy"),
+    (
+        "set it in the config",
+        (
+            "allowed_fails rpm tpm itpm otpm max_parallel_requests weight order base_model "
+            "model_info "
+            "retry_policy cooldown_time routing_strategy configurable_clientside_auth_params "
+            "default_api_key_tpm_limit default_api_key_rpm_limit"
+        ),
+    ),
     ("give `deployments` to `batch_completion_models`", "model_list"),
     ("give an `http_client`", "client shared_session ssl_verify"),
     ("write `api_base`", "azure_endpoint aws_bedrock_runtime_endpoint"),
@@ -66,35 +75,37 @@ REJECTED: Mapping[str, str] = _each(
     ("write `vertex_project`", "vertex_ai_project"),
     ("write `vertex_location`", "vertex_ai_location"),
     ("write `vertex_credentials`", "vertex_ai_credentials"),
-    ("write `aws_role_name`", "aws_web_identity_token aws_sts_endpoint"),
+    (
+        "write `aws_role_name`",
+        (
+            "aws_web_identity_token aws_sts_endpoint aws_session_tags aws_bedrock_project_id "
+            "bedrock_tags"
+        ),
+    ),
     (
         "write `api_key`",
         (
             "azure_ad_token azure_ad_token_provider tenant_id client_id client_secret "
-            "azure_username "
-            "azure_password azure_scope litellm_credential_name"
+            "azure_username azure_password azure_scope litellm_credential_name"
         ),
     ),
-    ("Fanout does not cache responses", "caching cache cache_key ttl"),
+    ("Fanout does not cache responses", "caching cache ttl"),
     (
         "the log has one JSON line for each attempt and request",
         (
-            "logger_fn verbose log_delegator litellm_logging_obj litellm_call_id litellm_trace_id "
-            "litellm_session_id litellm_metadata litellm_request_debug call_id no-log "
-            "success_callback failure_callback turn_off_message_logging complete_response"
+            "logger_fn verbose log_delegator call_id no-log success_callback failure_callback "
+            "turn_off_message_logging"
         ),
     ),
     ("write labels into `metadata`", "tags"),
-    ("there are no guardrails", "guardrails disable_global_guardrails"),
+    ("there are no guardrails", "disable_global_guardrails"),
     ("there are no budgets", "max_budget budget_duration"),
-    ("give a pydantic class as `response_format`", "enable_json_schema_validation"),
     ("`reasoning_content` is always its own field", "merge_reasoning_content_in_choices"),
     (
         "prompts are sent as messages",
         (
-            "prompt_id prompt_variables prompt_version roles initial_prompt_value "
-            "final_prompt_value "
-            "bos_token eos_token hf_model_name add_function_to_prompt litellm_system_prompt"
+            "prompt_id prompt_variables roles initial_prompt_value final_prompt_value bos_token "
+            "eos_token hf_model_name add_function_to_prompt"
         ),
     ),
     ("write `fallbacks` of models", "context_window_fallbacks content_policy_fallbacks"),
@@ -102,15 +113,23 @@ REJECTED: Mapping[str, str] = _each(
     (
         "there is no such switch",
         (
-            "force_timeout use_client use_litellm_proxy disable_fallbacks max_fallbacks "
-            "user_config provider_specific_header preset_cache_key stream_timeout "
-            "disable_add_transform_inline_image_block text_completion acompletion"
+            "disable_fallbacks user_config use_in_pass_through use_chat_completions_api "
+            "enable_tag_filtering tag_regex keepalive_seconds allow_client_keepalive_override "
+            "provider_affinity_header max_file_size_mb caching_groups"
         ),
     ),
+    ("write `timeout`", "stream_timeout ttft_timeout stream_idle_timeout"),
+    ("the cost is that of input and output tokens", PRICES),
+    ("there are no routers that read the prompt", ROUTERS),
     (
-        "the cost is that of input and output tokens",
-        "input_cost_per_second output_cost_per_second",
+        "there are chat completions, files and batches only",
+        (
+            "gcs_bucket_name s3_bucket_name s3_endpoint_url s3_region_name s3_access_key_id "
+            "s3_secret_access_key s3_encryption_key_id s3_bucket_owner s3_output_bucket_name "
+            "aws_batch_role_arn bucket_name vector_store_id"
+        ),
     ),
+    *SHARED,
 )
 """Each argument without an effect here, and what to do instead."""
 

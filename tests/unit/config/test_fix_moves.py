@@ -52,9 +52,6 @@ VALUES: dict[str, Any] = {
     "page": True,
 }
 
-IN_PARAMS = {"max_parallel_requests"}
-"""Fields of settings that have another meaning in `litellm_params`."""
-
 Style = Callable[[Any], str]
 
 
@@ -189,6 +186,16 @@ def test_a_provider_is_written_before_its_model(style: Style) -> None:
     assert written["model_list"][0]["litellm_params"] == {
         "model": "groq/x",
         "api_base": "http://h/v1",
+    }
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_notes_of_a_model_are_moved_into_its_model_info(style: Style) -> None:
+    listed = models("openai/x", supports_vision=True, max_input_tokens=5)
+    _, written = fixed({"model_list": listed}, style)
+    assert written["model_list"][0]["model_info"] == {
+        "supports_vision": True,
+        "max_input_tokens": 5,
     }
 
 

@@ -36,9 +36,10 @@ provider_budget_config alerting_config router_general_settings deployment_affini
 model_group_affinity_config ignore_invalid_deployments enable_health_check_routing
 health_check_staleness_threshold health_check_ignore_transient_errors
 background_health_check_model_groups enable_weighted_failover fallback_access_check
-fallback_budget_check auto_router_capability_limit
+fallback_budget_check auto_router_capability_limit enable_pre_call_check client_ttl
+ttft_timeout stream_idle_timeout
 """
-"""The parameters of LiteLLM's `Router`, release 1.106.2."""
+"""The parameters of LiteLLM's `Router`, release 1.106.2, and of "All settings", July 2026."""
 
 SERVICE = """
 success_callback failure_callback callbacks service_callbacks turn_off_message_logging
@@ -49,6 +50,8 @@ disable_end_user_cost_tracking_prometheus_only key_generation_settings
 disable_add_transform_inline_image_block use_chat_completions_url_for_anthropic_messages
 disable_hf_tokenizer_download enable_json_schema_validation enable_key_alias_format_validation
 disable_copilot_system_to_assistant drop_params num_retries fallbacks allowed_fails
+require_managed_files user_url_validation user_url_allowed_hosts
+LITELLM_DISABLE_STOP_SEQUENCE_LIMIT enable_redis_auth_cache
 """
 """The keys of docs.litellm.ai, "All settings", and of its examples."""
 
@@ -72,7 +75,11 @@ custom_sso allow_client_side_credentials admin_only_routes use_azure_key_vault u
 spend_report_frequency ui_access_mode litellm_jwtauth litellm_license oauth2_config_mappings
 pass_through_endpoints enable_oauth2_proxy_auth forward_openai_org_id
 forward_client_headers_to_llm_api maximum_spend_logs_retention_period
-maximum_spend_logs_retention_interval cancel_on_disconnect
+maximum_spend_logs_retention_interval cancel_on_disconnect enable_drain_endpoint
+drain_endpoint_token disable_batch_input_file_rate_limiting
+skip_batch_input_file_rate_limiting_for_providers skip_batch_input_file_rate_limiting_for_models
+scope_spend_list_endpoints_to_caller legacy_unscoped_spend_list_endpoints
+health_check_skip_disabled_background_models require_end_user_mcp_access_defined search_tools
 """
 
 PARAMS = """
@@ -86,7 +93,11 @@ litellm_credential_name max_budget budget_duration use_in_pass_through
 merge_reasoning_content_in_choices model_info mock_response tags tag_regex weight order
 input_cost_per_token output_cost_per_token input_cost_per_second output_cost_per_second
 extra_headers extra_body max_parallel_requests base_model auto_router_config
-complexity_router_config vector_store_id
+complexity_router_config vector_store_id cooldown_time itpm otpm s3_encryption_key_id
+allowed_openai_params additional_drop_params cache_control_injection_points guardrails id
+ensure_alternating_roles supports_system_message user_continue_message litellm_metadata
+input_cost_per_token_above_272k_tokens cache_read_input_token_cost_priority silent_model
+keepalive_seconds provider_affinity_header auto_router_max_input_chars use_xai_oauth
 """
 
 REFERENCE = {

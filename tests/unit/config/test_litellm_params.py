@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fanout.config.litellm.keys import keys_of
 from fanout.telemetry.prices import prices_of
 from tests.unit.config.sections import catalog, deployment, entry, refusal
 
@@ -115,3 +116,21 @@ def test_a_key_that_asks_for_nothing_is_ignored(ignored: dict[str, Any]) -> None
 def test_a_parameter_of_litellms_that_asks_for_nothing_is_not_sent(value: object) -> None:
     found = deployment("openai/x", mock_response=value, caching=value)
     assert (found.defaults, found.additions.defaults) == ({}, {})
+
+
+OTHERS = [key.name for key in keys_of("litellm_params") if key.status != "supported"]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_key_of_litellms_is_a_problem_or_asks_for_nothing_and_is_never_a_default(
+    name: str,
+) -> None:
+    empty: tuple[Any, ...] = (None, "", [], {})
+    for value in empty:
+        given: dict[str, Any] = {name: value}
+        found = deployment("openai/x", **given)
+        assert (found.defaults, found.additions.defaults) == ({}, {})
+    wrong: dict[str, Any] = {name: 7.5}
+    assert f"`model_list[0].litellm_params.{name}`" in refusal(
+        model_list=[entry("openai/x", **wrong)]
+    )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from ...schema.litellm_names import PRICES, ROUTERS, SHARED
 from .groups import missing, rejected, supported
 from .reasons import BUDGETS, NO_TAGS, REDIS
+
+INTO_INFO = "write it into `model_info`"
 
 PARAMS = (
     supported(
@@ -35,11 +38,12 @@ PARAMS = (
         "n stream stream_options messages body fanout fastest_response request_timeout",
     ),
     rejected(
-        "it would keep the provider from being called", "mock_response mock_timeout mock_tool_calls"
+        "it would keep the provider from being called",
+        "mock_response mock_timeout mock_tool_calls mock_delay",
     ),
     rejected("write the key itself into `litellm_params`", "litellm_credential_name"),
     rejected("only the config sets addresses and keys", "configurable_clientside_auth_params"),
-    rejected(NO_TAGS, "tags tag_regex"),
+    rejected(NO_TAGS, "tags tag_regex enable_tag_filtering caching_groups"),
     rejected(
         BUDGETS, "max_budget budget_duration default_api_key_tpm_limit default_api_key_rpm_limit"
     ),
@@ -59,7 +63,10 @@ PARAMS = (
         "vector_store_id "
         "use_in_pass_through use_chat_completions_api s3_bucket_name s3_region_name "
         "s3_access_key_id s3_secret_access_key s3_output_bucket_name aws_batch_role_arn "
-        "gcs_bucket_name bucket_name",
+        "gcs_bucket_name bucket_name s3_endpoint_url s3_encryption_key_id s3_bucket_owner "
+        "max_file_size_mb milvus_text_field milvus_db_name milvus_partition_names valkey_host "
+        "valkey_port valkey_password valkey_ssl valkey_text_field valkey_embedding_field "
+        "vector_bucket_name index_name embedding_model",
     ),
     rejected("`reasoning_content` is always its own field", "merge_reasoning_content_in_choices"),
     rejected(
@@ -71,7 +78,16 @@ PARAMS = (
         "it belongs in `general_settings`, with `http_client: httpx`",
         "ssl_verify=true ssl_certificate",
     ),
-    rejected("write `general_settings.http_client: httpx`", "client"),
+    rejected("write `general_settings.http_client: httpx`", "client shared_session"),
+    rejected("`Retry-After` or a backoff decides", "retry_strategy"),
+    rejected("write a `model_name` for each of them", "model_list"),
+    rejected("write the deployment as the model: `azure/NAME`", "deployment_id"),
+    rejected(
+        INTO_INFO,
+        "supports_function_calling supports_vision supports_images supports_reasoning "
+        "supports_response_schema supports_tool_choice max_input_tokens max_output_tokens mode",
+    ),
+    *(rejected(why, names) for why, names in SHARED),
     missing("limits count requests and all tokens", "itpm otpm"),
     missing(
         "write an API key (`api_key`)",
@@ -88,23 +104,8 @@ PARAMS = (
         "anthropic_federation_rule_id "
         "anthropic_identity_token openai_identity_provider_id openai_service_account_id",
     ),
-    missing(
-        "there are no routers that read the prompt",
-        "auto_router_config_path "
-        "auto_router_config auto_router_default_model auto_router_embedding_model "
-        "complexity_router_config complexity_router_default_model adaptive_router_config "
-        "quality_router_config",
-    ),
-    missing(
-        "the cost is that of input and output tokens",
-        "input_cost_per_second "
-        "output_cost_per_second input_cost_per_character output_cost_per_character "
-        "cost_per_second input_cost_per_image output_cost_per_image input_cost_per_pixel "
-        "cache_read_input_token_cost cache_creation_input_token_cost "
-        "output_cost_per_reasoning_token input_cost_per_audio_token "
-        "output_cost_per_audio_token input_cost_per_token_batches "
-        "output_cost_per_token_batches tiered_pricing search_context_cost_per_query",
-    ),
+    missing("there are no routers that read the prompt", ROUTERS),
+    missing("the cost is that of input and output tokens", PRICES),
     missing("a client's requests may go to any deployment", "provider_affinity_header"),
     missing(
         "streams have a keep-alive already", "keepalive_seconds allow_client_keepalive_override"

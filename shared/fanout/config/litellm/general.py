@@ -23,6 +23,12 @@ KEYS = (
     ),
     rejected("it is always on", "cancel_on_disconnect"),
     rejected(
+        "a stopped gateway finishes its requests by itself",
+        "enable_drain_endpoint drain_endpoint_token",
+    ),
+    rejected("write `fanout serve --host … --port …`", "host port num_workers"),
+    rejected("the page is at the gateway's own address", "proxy_base_url"),
+    rejected(
         DATABASE,
         "database_url database_type database_args database_connection_pool_limit=10 "
         "database_connection_timeout=60 database_connection_pool_timeout database_connect_timeout "
@@ -32,7 +38,8 @@ KEYS = (
         "supported_db_objects proxy_config_reload_interval_seconds=30 custom_key_generate "
         "custom_key_update custom_key_policy disable_custom_api_keys default_team_disabled "
         "service_account_settings user_api_key_cache_ttl user_api_key_cache_max_size "
-        "infer_model_from_keys enable_model_access_groups",
+        "infer_model_from_keys enable_model_access_groups default_key_generate_params "
+        "disable_database enable_key_management",
     ),
     rejected(
         "there is no database, so nothing about spending is stored: the log has each attempt's "
@@ -41,7 +48,9 @@ KEYS = (
         "maximum_spend_logs_retention_period maximum_spend_logs_retention_interval "
         "maximum_spend_logs_cleanup_cron use_spend_logs_partitioning proxy_batch_write_at=10 "
         "spend_report_frequency spend_logs_metadata_fields disable_error_logs "
-        "disable_adding_master_key_hash_to_db use_redis_transaction_buffer",
+        "disable_adding_master_key_hash_to_db use_redis_transaction_buffer "
+        "scope_spend_list_endpoints_to_caller legacy_unscoped_spend_list_endpoints "
+        "store_prompts_in_cold_storage track_unmanaged_vertex_batch_cost",
     ),
     rejected(
         BUDGETS,
@@ -57,7 +66,7 @@ KEYS = (
         "password_policy_require_lowercase password_policy_require_numbers "
         "password_policy_require_special_characters disable_password_login_when_sso_enabled "
         "disable_env_credential_login allow_cli_sso_verification_uri_complete "
-        "hide_default_credentials_hint",
+        "hide_default_credentials_hint block_robots UI_USERNAME UI_PASSWORD ui",
     ),
     rejected(
         "a client sends one of the config's keys, as a bearer token",
@@ -65,7 +74,7 @@ KEYS = (
         "enable_oauth2_auth enable_oauth2_proxy_auth oauth2_config_mappings allow_user_auth "
         "litellm_key_header_name allow_client_side_credentials allowed_routes admin_only_routes "
         "public_routes role_permissions enforce_rbac token_rate_limit_type "
-        "dangerously_permit_weak_or_unset_master_key",
+        "dangerously_permit_weak_or_unset_master_key custom_auth_settings",
     ),
     rejected(
         "limit addresses in your network", "allowed_ips use_x_forwarded_for trusted_proxy_ranges"
@@ -76,14 +85,15 @@ KEYS = (
     rejected(
         LOG,
         "alerting alerting_threshold alerting_args alert_types alert_to_webhook_url "
-        "alert_type_config otel tracing",
+        "alert_type_config otel tracing alerts datadog_api_key disable_telemetry "
+        "disable_usage_tracking",
     ),
     rejected(
         HEALTH,
         "background_health_checks health_check_interval=300 health_check_details=true "
         "health_check_concurrency health_check_ignore_transient_errors "
         "health_check_staleness_threshold enable_health_check_routing use_shared_health_check "
-        "model_list_healthy_only health_check_model",
+        "model_list_healthy_only health_check_model health_check_skip_disabled_background_models",
     ),
     rejected(
         ENDPOINTS,
@@ -91,12 +101,14 @@ KEYS = (
         "use_client_credentials_pass_through_routes pass_through_request_timeout "
         "disable_responses_id_security allow_unmanaged_response_ids "
         "enable_openai_websocket_passthrough vector_store_deny_by_default "
-        "search_tool_deny_by_default responses_websocket_session_limit_seconds",
+        "search_tool_deny_by_default responses_websocket_session_limit_seconds search_tools "
+        "context_management_summary_model passthrough_managed_object_ids",
     ),
     rejected(
         MCP,
         "user_mcp_management_mode mcp_internal_ip_ranges mcp_required_fields "
-        "mcp_trusted_proxy_ranges mcp_client_side_auth_header_name enable_mcp_registry",
+        "mcp_trusted_proxy_ranges mcp_client_side_auth_header_name enable_mcp_registry "
+        "require_end_user_mcp_access_defined",
     ),
     rejected(REDIS, "coordination_redis"),
     rejected(PLUGINS, "plugins"),
@@ -115,15 +127,18 @@ KEYS = (
         "reject_clientside_metadata_tags user_header_name user_header_mappings",
     ),
     missing(
-        "clients' headers are not forwarded",
-        "forward_client_headers_to_llm_api forward_openai_org_id forward_llm_provider_auth_headers",
+        "clients' headers are not forwarded: write `extra_headers` into `litellm_params`",
+        "custom_headers forward_client_headers_to_llm_api forward_openai_org_id "
+        "forward_llm_provider_auth_headers",
     ),
     missing("usage is streamed if the request asks for it", "always_include_stream_usage"),
     missing(
         "jobs have their own limits (docs/bulk.md)",
         "max_batch_file_size_mb "
         "max_batch_file_records max_file_size_mb allowed_file_extensions "
-        "blocked_file_extensions proxy_batch_polling_interval=6000",
+        "blocked_file_extensions proxy_batch_polling_interval=6000 "
+        "disable_batch_input_file_rate_limiting skip_batch_input_file_rate_limiting_for_models "
+        "skip_batch_input_file_rate_limiting_for_providers",
     ),
     missing(
         "a key's `models` are checked for the models of the request",

@@ -46,7 +46,7 @@ class Key(Struct, frozen=True):
     def asks_for_nothing(self, value: object) -> bool:
         """Whether the value is empty, or LiteLLM's own default."""
         if self.name in FALSE_COUNTS:
-            return value is None or value == self.default
+            return value is not False and (is_empty(value) or value == self.default)
         return is_empty(value) or (self.default is not None and value == self.default)
 
 

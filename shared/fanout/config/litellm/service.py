@@ -40,7 +40,9 @@ KEYS = (
         "require_auth_for_metrics_endpoint=true enable_end_user_cost_tracking_prometheus_only "
         "disable_end_user_cost_tracking disable_end_user_cost_tracking_prometheus_only "
         "telemetry=true allow_dynamic_callback_disabling=true extra_spend_tag_headers "
-        "disable_add_user_agent_to_request_tags disable_streaming_logging",
+        "disable_add_user_agent_to_request_tags disable_streaming_logging langfuse_public_key "
+        "langfuse_secret_key langfuse_host s3_audit_callback_params azure_content_safety_params "
+        "logged_real_time_event_types litellm_dashboard",
     ),
     rejected(
         "logs never have prompts, responses or keys",
@@ -62,24 +64,26 @@ KEYS = (
         "default_max_internal_user_budget internal_user_budget_duration max_ui_session_budget "
         "max_end_user_budget max_end_user_budget_id default_soft_budget=50 tag_budget_config "
         "budget_exceeded_status_code=422 budget_rollover budget_reset_time "
-        "budget_exceeded_throttle_percentage block_requests_for_models_without_pricing",
+        "budget_exceeded_throttle_percentage block_requests_for_models_without_pricing timezone",
     ),
     rejected(
         DATABASE,
         "default_key_generate_params upperbound_key_generate_params key_generation_settings "
         "default_internal_user_params default_team_params default_team_settings "
-        "enable_key_alias_format_validation key_alias_pattern validate_end_user_id_in_db",
+        "enable_key_alias_format_validation key_alias_pattern validate_end_user_id_in_db "
+        "default_end_user_params enable_post_custom_auth_checks",
     ),
     rejected(
         GUARDRAILS,
         "guardrails blocked_user_list banned_keywords_list llamaguard_model_name "
         "llamaguard_unsafe_content_categories openai_moderations_model_name "
         "presidio_ad_hoc_recognizers google_moderation_confidence_threshold output_parse_pii "
-        "skip_system_message_in_guardrail skip_tool_message_in_guardrail",
+        "skip_system_message_in_guardrail skip_tool_message_in_guardrail llm_guard_mode "
+        "toxic_confidence_threshold prompt_injection_params",
     ),
     rejected(
         MCP,
-        "mcp_aliases public_mcp_servers mcp_tool_search mcp_semantic_tool_filter "
+        "mcp_aliases mcp_servers public_mcp_servers mcp_tool_search mcp_semantic_tool_filter "
         "public_mcp_hub_strict_whitelist=true",
     ),
     rejected(
@@ -87,11 +91,14 @@ KEYS = (
         "responses websearch_interception_params vector_store_registry "
         "enable_loadbalancing_on_batch_endpoints use_chat_completions_url_for_anthropic_messages "
         "route_all_chat_openai_to_responses agent_search_embedding_model "
-        "skill_search_embedding_model",
+        "skill_search_embedding_model require_managed_files default_vertex_config "
+        "code_interpreter_interception_params compression_interception_params "
+        "gemini_live_defer_setup check_provider_endpoint",
     ),
     rejected(
         ADMIN,
-        "public_model_groups public_model_groups_links public_agent_groups public_skills_index",
+        "public_model_groups public_model_groups_links public_agent_groups public_skills_index "
+        "ui_theme_config",
     ),
     rejected(
         PLUGINS,
@@ -99,6 +106,15 @@ KEYS = (
         "global_prompt_directory global_bitbucket_config global_gitlab_config adapters",
     ),
     rejected(SECRETS, "key_management_system key_management_settings credential_list"),
+    rejected(
+        "Fanout fetches no address of a client", "user_url_validation=true user_url_allowed_hosts"
+    ),
+    rejected("write `fanout serve --host … --port …`", "host port"),
+    rejected("set it in the request", "stream default_model"),
+    rejected(
+        "write an API key (`api_key`) into `litellm_params`",
+        "enable_azure_ad_token_refresh enable_model_config_credential_overrides",
+    ),
     rejected("write it into `litellm_params`", "api_base api_key api_version organization"),
     rejected("write it into `router_settings.timeout`", "timeout"),
     rejected(
@@ -124,6 +140,7 @@ KEYS = (
         "`drop_params`",
         "modify_params add_function_to_prompt disable_add_prefix_to_prompt "
         "disable_add_transform_inline_image_block disable_stop_sequence_limit "
+        "LITELLM_DISABLE_STOP_SEQUENCE_LIMIT REPEATED_STREAMING_CHUNK_LIMIT "
         "disable_copilot_system_to_assistant enable_preview_features "
         "openai_system_messages_first bedrock_neutralize_orphaned_tool_blocks=true "
         "disable_anthropic_gemini_context_caching_transform",
