@@ -22,7 +22,7 @@ DIRECT: dict[str, tuple[str, str]] = {
         "prices of models that have none in the config",
         "no quotes for these models",
     ),
-    "httptools": ("uvicorn's fast HTTP parser", "uvicorn uses its slow parser, h11"),
+    "httptools": ("the HTTP parser", "no server; the Python functions work"),
     "httpx2": (
         "`general_settings.http_client: httpx`, and tests",
         "no `http_client: httpx`, no `http_client=` or `FanoutTransport` in Python; the rest works",
@@ -37,7 +37,7 @@ DIRECT: dict[str, tuple[str, str]] = {
     "pyyaml": ("configs in YAML", "configs must be JSON"),
     "rich": ("output in the terminal", "`ask`, `race`, `all` and `batch` print nothing"),
     "tqdm": ("`batch_completion(progress=True)`", "no progress bar"),
-    "uvicorn": ("the HTTP server", "no server; the Python functions work"),
+    "uvicorn": ("the HTTP server on AWS", "no function on AWS"),
     "uvloop": ("a fast event loop (not on Windows)", "the slower standard event loop"),
     "aws-lambda-powertools": (
         "logs, metrics and the parser of events on AWS",
@@ -57,7 +57,7 @@ DIRECT: dict[str, tuple[str, str]] = {
 HEAD = """# Dependencies
 
 This page lists the packages that Fanout uses, what each is for, and what does not work without it.
-For example, without uvicorn there is no server, but the Python functions work. `make docs`
+For example, without httptools there is no server, but the Python functions work. `make docs`
 generates the page from `pyproject.toml` and the lock files in `requirements/`.
 
 Every package is locked with the hashes of its files, and `make install` accepts nothing else.

@@ -21,6 +21,7 @@ LAYERS = """
     __init__  __main__
     cli                                     the command line
     http  local  library                    the HTTP surface, the local model, the Python functions
+    server                                  clients' connections, and the shutdown
     bulk                                    jobs
     gateway                                 one request: its models, strategy, deadline
     routing  aws  google                    one model name: load balancing, retries, attempts
@@ -66,7 +67,7 @@ ALLOWED_IMPORTERS = {
     "urllib3": "",
     "requests": "",
     "yaml": "config/document",
-    "uvicorn": "cli/http_server",
+    "uvicorn": "",
     "rich": "cli",
     "argparse": "cli",
     "aws_lambda_powertools": "",  # functions/ alone
@@ -75,7 +76,7 @@ ALLOWED_IMPORTERS = {
     "json": "wire/json wire/lenient_json",  # to name a duplicate key; for odd responses
     "pydantic": "library",
     "logging": "",
-    "asyncio": "concurrency transport routing gateway library http cli bulk aws google",
+    "asyncio": "concurrency transport routing gateway library http server cli bulk aws google",
 }
 
 PURE = """
@@ -90,6 +91,7 @@ PURE = """
     library/structured_output  library/types
     providers
     routing/leg  routing/retry_policy  schema  secret  telemetry/observers
+    server/limits  server/request_parser
     transport/error_bodies  transport/error_mapping  transport/redaction  wire
 """
 EFFECTS = "asyncio os pathlib random secrets socket ssl subprocess tempfile threading time"

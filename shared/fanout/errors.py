@@ -13,6 +13,8 @@ Every error that Fanout raises on purpose.
     │   ├── WrongMethod          .allowed                                            (405)
     │   ├── TooLarge             the body is over the limit                          (413)
     │   ├── HeadersTooLarge                                                          (431)
+    │   ├── MalformedRequest     these bytes are not HTTP                            (400)
+    │   ├── RequestTimeout       the request did not come in time                    (408)
     │   └── Unsupported          this provider does not have this parameter
     ├── ProviderError            one attempt failed: .deployment .status .detail .is_retryable
     │   ├── Unreachable          no connection                                       (502)
@@ -31,6 +33,8 @@ Every error that Fanout raises on purpose.
     │   ├── Broken               the stream ended early                              (502)
     │   └── Oversized            the response is too large                           (502)
     ├── AllFailed                .failures, in call order; their status if equal, else 502
+    ├── ShuttingDown             the gateway stops                                       (503)
+    ├── TooManyConnections       more clients than the server has room for           (503)
     ├── Internal                 a bug in Fanout, which is already logged            (500)
     └── DeadlineExceeded         the request's time is up                            (504)
 
@@ -229,6 +233,15 @@ class HeadersTooLarge(RequestError):
     code = "headers_too_large"
 
 
+class MalformedRequest(RequestError):
+    code = "malformed_request"
+
+
+class RequestTimeout(RequestError):
+    status = 408
+    code = "request_timeout"
+
+
 class Unsupported(RequestError):
     """The provider's API does not have this parameter."""
 
@@ -383,6 +396,24 @@ class DeadlineExceeded(FanoutError):
     status = 504
     type = "timeout_error"
     code = "deadline_exceeded"
+
+
+class TooManyConnections(FanoutError):
+    """More clients are connected than the server can serve. No provider was called."""
+
+    status = 503
+    type = "server_error"
+    code = "too_many_connections"
+    retry_after = 1.0
+
+
+class ShuttingDown(FanoutError):
+    """The server stops. Calls to providers were cancelled."""
+
+    status = 503
+    type = "server_error"
+    code = "shutting_down"
+    retry_after = 1.0
 
 
 class Cause(Struct, frozen=True):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fanout.cli.http_server import MAX_HEADER_READ
+from fanout.server.limits import ConnectionLimits
 from tests.support.gateway_server import RunningGateway, entry, serve
 from tests.support.provider_steps import answers, stalls
 from tests.support.scripted_provider import Upstream
@@ -143,7 +143,7 @@ def pour(sock: socket.socket, data: bytes) -> int:
 def test_a_rejected_client_that_stops_sending_in_time_gets_the_error(
     server: RunningGateway,
 ) -> None:
-    head = b"POST / HTTP/1.1\r\nx-wild: ".ljust(MAX_HEADER_READ + 1, b"y")
+    head = b"POST / HTTP/1.1\r\nx-wild: ".ljust(ConnectionLimits().head_bytes + 1, b"y")
     status, error = error_of(exchange(server, head))
     assert (status, error["code"]) == (431, "headers_too_large")
 

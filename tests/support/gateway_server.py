@@ -12,15 +12,17 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-import uvicorn
 import uvloop
 
-from fanout.cli.http_server import HeaderLimitProtocol
+from fanout.cli.http_server import rejection
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
 from fanout.http.app import App
 from fanout.http.asgi import Headers
+from fanout.server.limits import ConnectionLimits
+from fanout.server.server import Stop
+from fanout.server.server import serve as serve_app
 from fanout.settings import Settings
 from fanout.telemetry.observers import AttemptRecord, RequestRecord
 
@@ -57,6 +59,10 @@ class RecordingObserver:
         with self._recorded:
             assert self._recorded.wait_for(lambda: len(self.requests) >= count, timeout=10)
             return self.requests[:count]
+
+    def report(self, error: BaseException) -> None:
+        """Keep a bug that belongs to no request."""
+        self.bug("", error)
 
     def bug(self, request_id: str, error: BaseException) -> None:
         self.bugs.append(error)
@@ -153,6 +159,7 @@ def serve(
     send_timeout: float = 60.0,
     deadline: Callable[[Headers], float | None] | None = None,
     page: bool = False,
+    limits: ConnectionLimits | None = None,
 ) -> Iterator[RunningGateway]:
     """Run a gateway with this config (the YAML's value) while the block runs."""
     observer = RecordingObserver()
@@ -165,29 +172,34 @@ def serve(
         send_timeout=send_timeout,
         page=page,
     )
-    with background(lambda: _serving(app, observer), uvloop.new_event_loop) as served:
+    serving = lambda: _serving(app, observer, limits=limits)  # noqa: E731
+    with background(serving, uvloop.new_event_loop) as served:
         yield served
 
 
 @asynccontextmanager
 async def _serving(
-    app: App, observer: RecordingObserver, port: int = 0
+    app: App,
+    observer: RecordingObserver,
+    port: int = 0,
+    limits: ConnectionLimits | None = None,
 ) -> AsyncIterator[RunningGateway]:
-    sock = socket.create_server(("127.0.0.1", port))
-    config = uvicorn.Config(
-        app,
-        log_level="critical",
-        access_log=False,
-        lifespan="on",
-        server_header=False,
-        timeout_graceful_shutdown=1,
-        http=HeaderLimitProtocol,
-        ws="none",
-    )
-    server = uvicorn.Server(config)
+    sock = socket.create_server(("127.0.0.1", port), backlog=2048)
+    stop, ready = Stop(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        group.create_task(server.serve(sockets=[sock]))
+        group.create_task(
+            serve_app(
+                app,
+                sock,
+                stop,
+                limits=limits or ConnectionLimits(grace_seconds=1),
+                rejection=lambda error: rejection(error, observer),
+                report_bug=observer.report,
+                ready=ready.set,
+            )
+        )
+        await ready.wait()
         try:
             yield RunningGateway(sock.getsockname()[1], observer, asyncio.get_running_loop())
         finally:
-            server.should_exit = True
+            stop.asked.set()

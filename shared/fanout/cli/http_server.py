@@ -1,25 +1,28 @@
-"""Runs the gateway's app under uvicorn, with a limit on the size of a request's headers."""
+"""Serves the gateway's app: opens the gateway, and stops at a signal."""
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import random
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-
-import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 from ..bulk.local.batch_service import data_home, open_local_batches
 from ..config.resolve import Catalog
-from ..errors import ConfigError, HeadersTooLarge
+from ..errors import ConfigError, FanoutError
 from ..gateway.factory import make_engine, open_gateway
-from ..gateway.gateway import Gateway
 from ..http.app import App
+from ..http.errors import error_headers
 from ..schema.error import error_body
+from ..server.limits import ConnectionLimits
+from ..server.served_request import status_line
+from ..server.server import Stop, serve
 from ..settings import Settings
-from ..telemetry.observers import Observer
+from ..telemetry.observers import Observer, RequestRecord
 from ..wire import json
 
 BACKLOG = 2048
@@ -30,11 +33,11 @@ New containers between two runs of Python's garbage collector. Requests leave al
 garbage; with Python's default of 700, the collector would take 5 % of a request's CPU time.
 """
 
-SHUTDOWN_GRACE = 5
+SHUTDOWN_GRACE = 5.0
 """Seconds that requests in flight may still take after the server is asked to stop."""
 
-MAX_HEADER_READ = 256 * 1024
-"""Bytes of headers that are read at all; the app itself rejects more than 64 KiB."""
+OWN_FILES = 64
+"""Open files that the process needs besides clients and calls to providers."""
 
 
 def listen(address: str, port: int) -> socket.socket:
@@ -69,103 +72,121 @@ def run_server(
     observer: Observer,
     ready: Callable[[str], object],
     stop: Callable[[Callable[[], None]], object] = lambda _: None,
+    grace: float = SHUTDOWN_GRACE,
 ) -> int:
     """
-    Serve until SIGINT or SIGTERM. `ready` is called with the base URL when the gateway is ready.
+    Serve until a signal. `ready` is called with the base URL when the gateway is ready.
 
-    `stop` is called with a function that stops the server. Raises `ConfigError` if a certificate of
-    the config cannot be read.
+    Requests in flight then have `grace` seconds; a second signal cancels them at once. `stop` is
+    called with a function that stops the server. Raises `ConfigError` if a certificate of the
+    config cannot be read.
     """
-    engine = make_engine(catalog.general)  # here, because uvicorn logs what its app raises
+    engine = make_engine(catalog.general)
 
-    @asynccontextmanager
-    async def opening() -> AsyncIterator[Gateway]:
-        async with open_gateway(
-            settings, catalog=catalog, engine=engine, observer=observer
-        ) as gateway:
-            ready(f"http://{_authority(listener)}/v1")
-            yield gateway
-
-    server = uvicorn.Server(
-        uvicorn.Config(
-            App(
-                opening,
-                observer=observer,
-                jobs=lambda gateway: open_local_batches(
-                    gateway, data_home(settings.env), observer=observer
-                ),
-                page=True,
-            ),
-            log_level="warning",
-            access_log=False,
-            lifespan="on",
-            server_header=False,
-            http=HeaderLimitProtocol,
-            ws="none",
-            timeout_graceful_shutdown=SHUTDOWN_GRACE,
-        )
+    app = App(
+        lambda: open_gateway(settings, catalog=catalog, engine=engine, observer=observer),
+        observer=observer,
+        jobs=lambda gateway: open_local_batches(
+            gateway, data_home(settings.env), observer=observer
+        ),
+        page=True,
+    )
+    limits = ConnectionLimits(
+        connections=max_connections(2 * catalog.general.max_requests, raise_open_file_limit()),
+        idle_seconds=catalog.general.keepalive_timeout,
+        grace_seconds=grace,
     )
 
-    def end() -> None:
-        server.should_exit = True
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: _report(observer, context)
+        )
+        stopping = Stop()
+        stop(stopping.now)
+        with stopping.by_signals():
+            await serve(
+                app,
+                listener,
+                stopping,
+                limits=limits,
+                rejection=lambda error: rejection(error, observer),
+                report_bug=lambda error: observer.bug("", error),
+                ready=lambda: ready(f"http://{_authority(listener)}/v1"),
+            )
 
-    stop(end)
-    raise_open_file_limit()
     gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
-    # After it has stopped, uvicorn raises the signal again; either signal is a normal exit.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with suppress(KeyboardInterrupt):
-        server.run(sockets=[listener])
-    return 0 if server.started else 1
+    with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=new_event_loop()) as runner:
+        runner.run(main())
+    return 0
 
 
-def raise_open_file_limit() -> None:
-    """Allow as many open files as the system does: each client and each call needs one."""
-    with suppress(ImportError, ValueError, OSError):  # not on Windows, or not permitted
+def new_event_loop() -> Callable[[], asyncio.AbstractEventLoop]:
+    """What makes the event loop: uvloop, where it exists."""
+    try:
+        import uvloop
+    except ImportError:  # Windows
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+def rejection(error: FanoutError, observer: Observer) -> bytes:
+    """The whole response to a request that could not be parsed; it is logged as any other."""
+    request_id = f"req_{random.getrandbits(96):024x}"
+    body = json.encode(error_body(error))
+    headers = {
+        "content-type": "application/json",
+        "content-length": str(len(body)),
+        "x-request-id": request_id,
+        **error_headers(error),
+        "connection": "close",
+    }
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    observer.request(
+        RequestRecord(
+            request_id=request_id,
+            caller=None,
+            mode="none",
+            models=(),
+            winner=None,
+            stream=False,
+            status=error.status,
+            error=type(error).__name__,
+            duration_ms=0.0,
+        )
+    )
+    return status_line(error.status) + lines.encode() + b"\r\n" + body
+
+
+def _report(observer: Observer, context: dict[str, Any]) -> None:
+    """Log what went wrong in the event loop itself, as JSON."""
+    error = context.get("exception")
+    if isinstance(error, BaseException):
+        observer.bug("", error)
+
+
+def max_connections(wanted: int, files: int | None) -> int:
+    """At most half of the files that may be open: calls to providers need the others."""
+    return wanted if files is None else max(1, min(wanted, (files - OWN_FILES) // 2))
+
+
+def raise_open_file_limit() -> int | None:
+    """
+    Allow as many open files as the system does: each client and each call needs one.
+
+    Returns the limit, None if it is not known.
+    """
+    try:
         import resource
-
+    except ImportError:  # Windows
+        return None
+    with suppress(ValueError, OSError):  # not permitted
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
 
 
 def _authority(listener: socket.socket) -> str:
     address, port = listener.getsockname()[:2]
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-
-
-class HeaderLimitProtocol(HttpToolsProtocol):
-    """One connection with a limit on the size of headers, which uvicorn does not have."""
-
-    _head: int | None = 0  # bytes read of headers that are not complete
-
-    def on_message_begin(self) -> None:
-        """Start to count."""
-        self._head = 0
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        """Stop to count."""
-        self._head = None
-        super().on_headers_complete()
-
-    def data_received(self, data: bytes) -> None:
-        """Parse, and close the connection if the headers are too large."""
-        super().data_received(data)
-        if self._head is None:
-            return
-        self._head += len(data)
-        if self._head > MAX_HEADER_READ and not self.transport.is_closing():
-            self._refuse()
-
-    def _refuse(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:
-            error = HeadersTooLarge(f"the headers are over {MAX_HEADER_READ} bytes")
-            body = json.encode(error_body(error))
-            lines = [
-                "HTTP/1.1 431 Request Header Fields Too Large",
-                "content-type: application/json",
-                f"content-length: {len(body)}",
-                "connection: close",
-            ]
-            self.transport.write("\r\n".join([*lines, "", ""]).encode() + body)
-        self.transport.close()

@@ -194,6 +194,7 @@ class GeneralSettings(HiddenRepr, frozen=True, kw_only=True):
     max_response_size_mb: Annotated[float, Meta(gt=0, le=1_024)] = 32.0
     max_body_memory_mb: Annotated[float, Meta(gt=0, le=1_048_576)] = 256.0
     max_requests: Positive = 1_000
+    keepalive_timeout: Seconds = 75.0
     max_parallel_requests: Positive = 400
     global_max_parallel_requests: Positive = 800
     connect_timeout: Seconds = 10.0

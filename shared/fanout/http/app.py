@@ -6,12 +6,12 @@ When a client disconnects, its calls to providers are cancelled.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
-from functools import partial
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -21,6 +21,7 @@ from ..errors import (
     Forbidden,
     HeadersTooLarge,
     NotFound,
+    ShuttingDown,
     UnknownModel,
     WrongMethod,
     status_of,
@@ -38,7 +39,6 @@ from .asgi import (
     Receive,
     Scope,
     Send,
-    drain,
     headers_of,
     send_json,
     send_with_timeout,
@@ -216,6 +216,10 @@ class App:
             await route.endpoint(exchange)
         except ClientGone as gone:
             error, exchange.status = gone, 499
+        except asyncio.CancelledError:  # by the server, which stops: this is the last response
+            error = ShuttingDown("the gateway is shutting down; try again")
+            with suppress(ClientGone):
+                await self._fail(exchange, error)
         except Exception as raised:  # noqa: BLE001 -- every request gets a response
             error = raised
             with suppress(ClientGone):
@@ -236,8 +240,7 @@ class App:
         if begun:
             return  # the response failed half-way: the server closes the connection
         headers = {**exchange.response_headers, **error_headers(error)}
-        rest = partial(drain, exchange.receive) if exchange.has_unread_body else None
-        await send_json(exchange.send, exchange.status, error_body(error), headers, rest)
+        await send_json(exchange.send, exchange.status, error_body(error), headers)
 
     def _record(self, exchange: Exchange, error: Exception | None, seconds: float) -> None:
         request = exchange.request

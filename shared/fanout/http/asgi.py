@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from contextlib import suppress
 from types import TracebackType
 from typing import Any, TypeAlias
 
@@ -21,15 +20,6 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Headers: TypeAlias = Mapping[str, str]
-
-
-LINGER_SILENCE, LINGER_TOTAL = 5.0, 30.0
-"""
-How long a rejected request's body is still read: until so many seconds of silence, and so many
-seconds in all. Many clients read no response before they have sent the whole body. The values are
-those of nginx's `lingering_timeout` and `lingering_time`:
-https://nginx.org/en/docs/http/ngx_http_core_module.html.
-"""
 
 
 SEND_TIMEOUT = 60.0
@@ -94,16 +84,6 @@ async def read_body(
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def drain(receive: Receive) -> None:
-    """Read and discard the rest of a body while more of it arrives."""
-    clock = asyncio.get_running_loop().time
-    until = clock() + LINGER_TOTAL
-    with suppress(TimeoutError):
-        async with asyncio.timeout(LINGER_SILENCE) as silence:
-            while (await receive()).get("more_body", False):
-                silence.reschedule(min(clock() + LINGER_SILENCE, until))
-
-
 def _too_large(limit: int) -> TooLarge:
     return TooLarge(
         f"the request body is over {limit / 1_000_000:g} MB "
@@ -118,19 +98,8 @@ async def wait_for_disconnect(receive: Receive) -> None:
     raise ClientGone
 
 
-async def send_json(
-    send: Send,
-    status: int,
-    body: object,
-    headers: Headers,
-    linger: Callable[[], Awaitable[None]] | None = None,
-) -> None:
-    """
-    Send one whole JSON response.
-
-    `linger` is awaited after its last byte and before its end. The server may close the connection
-    at the end, and a client that is still sending would see a broken connection, not the response.
-    """
+async def send_json(send: Send, status: int, body: object, headers: Headers) -> None:
+    """Send one whole JSON response."""
     content = json.encode(body)
     raw = [
         (b"content-type", b"application/json"),
@@ -138,12 +107,7 @@ async def send_json(
         *raw_headers(headers),
     ]
     await send({"type": "http.response.start", "status": status, "headers": raw})
-    if linger is None:
-        await send({"type": "http.response.body", "body": content})
-        return
-    await send({"type": "http.response.body", "body": content, "more_body": True})
-    await linger()
-    await send({"type": "http.response.body", "body": b""})
+    await send({"type": "http.response.body", "body": content})
 
 
 def raw_headers(headers: Headers) -> list[tuple[bytes, bytes]]:

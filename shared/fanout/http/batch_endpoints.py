@@ -66,7 +66,6 @@ async def create_file(exchange: Exchange) -> None:
 
     limit = MAX_UPLOAD + FORM_OVERHEAD
     form = await read_form(exchange.receive, exchange.headers, "file", keep, limit)
-    exchange.has_unread_body = False
     purpose = form.fields.get("purpose", "")
     try:
         filename = _check_file(form.filename, purpose)
@@ -187,7 +186,6 @@ async def _add_part(exchange: Exchange, upload_id: str) -> None:
 
     limit = MAX_PART + FORM_OVERHEAD
     await read_form(exchange.receive, exchange.headers, "data", keep, limit)
-    exchange.has_unread_body = False
     if not part_ids:
         raise RequestError("`data` is missing", "data", "missing_required_parameter")
     created = int(part_ids[0].removeprefix("part_")[:14], 16) // 1_000_000

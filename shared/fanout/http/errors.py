@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from math import ceil
 
-from ..errors import AllFailed, DeadlineExceeded, ProviderError, QuotaExceeded, WrongMethod
+from ..errors import (
+    AllFailed,
+    DeadlineExceeded,
+    ProviderError,
+    QuotaExceeded,
+    ShuttingDown,
+    TooManyConnections,
+    WrongMethod,
+)
 from .admission import Busy
 from .auth import KeysUnavailable
 
@@ -41,6 +49,8 @@ def _is_worth_waiting(error: Exception) -> bool:
 def _retry_after(error: Exception) -> float | None:
     """Seconds to wait: the provider's own or the gateway's; the shortest of several."""
     if isinstance(error, ProviderError | Busy | KeysUnavailable):
+        return error.retry_after
+    if isinstance(error, ShuttingDown | TooManyConnections):
         return error.retry_after
     if isinstance(error, AllFailed):
         causes = [cause.error for cause in error.failures]

@@ -43,9 +43,8 @@ class Exchange(Struct):
     A request and its response.
 
     `tail` is the path after the route's own, `query` the text after `?`, `deadline` the seconds
-    that the host has left, `has_unread_body` whether the body must still be read, `admitted` its
-    share of the limits on requests in flight. The endpoint sets `request` and `winner`, which are
-    logged.
+    that the host has left, `admitted` its share of the limits on requests in flight. The endpoint
+    sets `request` and `winner`, which are logged.
     """
 
     gateway: Gateway
@@ -59,7 +58,6 @@ class Exchange(Struct):
     batch_service: LazyBatchService | None = None
     deadline: float | None = None
     keep_alive: float = KEEP_ALIVE_INTERVAL
-    has_unread_body: bool = True
     admitted: AdmittedRequest | None = None
     request: FanOutRequest | None = None
     winner: str | None = None
@@ -75,9 +73,7 @@ class Exchange(Struct):
         limit = int(self.gateway.catalog.general.max_request_size_mb * MEGABYTE)
         if self.admitted is None:
             raise AssertionError("a public route has no body")
-        body = await read_body(self.receive, self.headers, limit, self.admitted.reserve)
-        self.has_unread_body = False
-        return body
+        return await read_body(self.receive, self.headers, limit, self.admitted.reserve)
 
     @property
     def context(self) -> Context:

@@ -1,0 +1,82 @@
+"""
+What one connection may take, whatever it sends.
+
+`docs/threat-model.md` has the same limits as a table.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+KIBIBYTE = 1024
+
+
+class ConnectionLimits(Struct, frozen=True, kw_only=True):
+    """
+    The limits of one connection, and the number of connections.
+
+    The seconds for a head are nginx's `client_header_timeout` made shorter, the idle seconds its
+    `keepalive_timeout`, those of lingering its `lingering_timeout` and `lingering_time`
+    (https://nginx.org/en/docs/http/ngx_http_core_module.html, 28 November 2026). A minimum rate
+    is how Apache's mod_reqtimeout limits slow bodies.
+    """
+
+    connections: int = 2_000
+    """Open connections. Beyond it, the one that has been idle longest is closed."""
+
+    head_bytes: int = 64 * KIBIBYTE
+    """Request line and headers together."""
+
+    head_fields: int = 256
+    """Headers of one request."""
+
+    head_seconds: float = 10.0
+    """From the first byte of a request to the end of its headers; also to a first request."""
+
+    framing_bytes: int = 64 * KIBIBYTE
+    """Bytes of a body that are not content: chunk sizes, their extensions, and trailers."""
+
+    framing_bytes_per_byte: int = 8
+    """So much more framing is allowed for each byte of the body: some clients send small chunks."""
+
+    body_buffer: int = 64 * KIBIBYTE
+    """Bytes of a body that the app has not read, from which no more is read from the client."""
+
+    body_silence: float = 30.0
+    """Seconds without a byte after which an unfinished body is given up."""
+
+    body_rate: float = 500.0
+    """Bytes a second that a body must have on average, after those seconds."""
+
+    pipelined: int = 16
+    """Requests that wait for the response before theirs. With more, the connection is closed."""
+
+    idle_seconds: float = 75.0
+    """How long a connection may be idle between two requests."""
+
+    unread_seconds: float = 60.0
+    """How long a client may read nothing of a response before the connection is closed."""
+
+    unread_rate: float = 1_000.0
+    """Bytes a second at which a client must read what is left of a complete response."""
+
+    linger_silence: float = 5.0
+    """
+    Seconds of silence after which the rest of a request is awaited no longer, if the response is
+    already sent. Many clients read no response before they have sent the whole request.
+    """
+
+    linger_seconds: float = 30.0
+    """The same, in all."""
+
+    linger_bytes: int = 1_000_000
+    """Bytes that are still read, and dropped, of a request that could not be parsed."""
+
+    grace_seconds: float = 5.0
+    """How long requests in flight may still take when the server stops."""
+
+    shutdown_seconds: float = 2.0
+    """How long they then have for a last response."""
+
+    sweep_seconds: float = 1.0
+    """How often the clocks are looked at."""

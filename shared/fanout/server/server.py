@@ -1,0 +1,123 @@
+"""Serves an ASGI app on a listening socket until it is asked to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+from ..errors import ConfigError
+from .connections import App, Connections, Reject
+from .limits import ConnectionLimits
+
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+"""What stops the server. Windows has no SIGHUP."""
+
+
+class Stop:
+    """Asks a server of this event loop to stop: `asked`, and at the second time `hurry`."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.hurry = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def now(self) -> None:
+        """Ask, from any thread or signal handler."""
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._ask)
+
+    def _ask(self) -> None:
+        (self.hurry if self.asked.is_set() else self.asked).set()
+
+    @contextmanager
+    def by_signals(self) -> Iterator[None]:
+        """Ask at each signal while the block runs; one that is ignored (`nohup`) stays ignored."""
+        before = {}
+        for name in SIGNALS:
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+                before[number] = signal.signal(number, self._on_signal)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.now()
+
+
+async def serve(
+    app: App,
+    listener: socket.socket,
+    stop: Stop,
+    *,
+    limits: ConnectionLimits,
+    rejection: Reject,
+    report_bug: Callable[[BaseException], None],
+    ready: Callable[[], object] = lambda: None,
+) -> None:
+    """
+    Serve until asked to stop, and then until the requests in flight are done or cancelled.
+
+    `ready` is called when the app has started and requests are served.
+
+    Raises `ConfigError` if the app cannot start.
+    """
+    async with asyncio.TaskGroup() as group:
+        lifespan = _Lifespan()
+        group.create_task(lifespan.run(app))
+        failure = await lifespan.started
+        if failure is None:
+            connections = Connections(
+                app, limits, group, rejection=rejection, report_bug=report_bug
+            )
+            helpers = [group.create_task(connections.sweep_forever())]
+            server = await connections.loop.create_server(connections.make, sock=listener)
+            ready()
+            await stop.asked.wait()
+            server.close()
+            helpers.append(group.create_task(_hurry(stop, connections)))
+            await connections.shut_down(limits.grace_seconds)
+            for helper in helpers:
+                helper.cancel()
+        lifespan.ended.set()
+    if failure is not None:
+        raise ConfigError(failure)
+
+
+async def _hurry(stop: Stop, connections: Connections) -> None:
+    await stop.hurry.wait()
+    connections.cancel_requests()
+
+
+class _Lifespan:
+    """
+    The app's start and end (https://asgi.readthedocs.io/en/latest/specs/lifespan.html).
+
+    `started` has the message of an app that cannot start.
+    """
+
+    def __init__(self) -> None:
+        self.started: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self.ended = asyncio.Event()
+        self._is_begun = False
+
+    async def run(self, app: App) -> None:
+        await app({"type": "lifespan", "asgi": {"version": "3.0"}}, self._receive, self._send)
+
+    async def _receive(self) -> dict[str, Any]:
+        if not self._is_begun:
+            self._is_begun = True
+            return {"type": "lifespan.startup"}
+        await self.ended.wait()
+        return {"type": "lifespan.shutdown"}
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        if not self.started.done():
+            self.started.set_result(message.get("message"))
