@@ -86,6 +86,29 @@ def test_a_line_can_name_several_models(tmp_path: Path) -> None:
     run(main())
 
 
+def test_a_line_can_name_several_models_by_one_name_of_the_config(tmp_path: Path) -> None:
+    aliases = {"both": {"models": ["a", "b"], "mode": "all"}}
+    config = {**CONFIG, "router_settings": {"num_retries": 0, "model_group_alias": aliases}}
+
+    async def main() -> None:
+        async with open_jobs(tmp_path, config=config) as jobs:
+            data = jsonl([line("x", "both"), line("y", "both, a")])
+            job = await jobs.wait(await jobs.create(data, max_cost_usd=10.0))
+            (output,) = await jobs.content(job.output_file_id)
+            choices = output["response"]["body"]["choices"]
+            assert [choice["message"]["content"] for choice in choices] == ["a: x", "b: x"]
+            (failed,) = await jobs.content(job.error_file_id)
+            error = failed["response"]["body"]["error"]
+            assert (error["param"], error["message"]) == (
+                "model",
+                "`both` stands for several models: send it alone, or name its models: a, b",
+            )
+            shown = job.to_dict(await jobs.service.jobs.totals(job))
+            assert shown["cost_usd"] == round(2 * COST, 6)
+
+    run(main())
+
+
 def test_a_rejected_line_is_in_the_error_file_and_the_job_completes(tmp_path: Path) -> None:
     provider = EchoProvider()
 

@@ -25,6 +25,8 @@ class Costs:
         return self._prices[model]
 
     def _find(self, model: str) -> TokenPrices | None:
+        if several := self._catalog.routes.sets.get(model):
+            return self._sum([self.prices(one) for one in several.models])
         try:
             deployments = self._catalog.find(model)
         except FanoutError:
@@ -34,6 +36,18 @@ class Costs:
         if len(known) < len(all_prices):
             return None
         return max(known, key=lambda one: one.input + one.output)
+
+    @staticmethod
+    def _sum(parts: list[TokenPrices | None]) -> TokenPrices | None:
+        """The most that a name for several models may cost: each of them responds."""
+        known = [one for one in parts if one is not None]
+        if len(known) < len(parts):
+            return None
+        return TokenPrices(
+            sum(one.input for one in known),
+            sum(one.output for one in known),
+            per_request=sum(one.per_request for one in known),
+        )
 
     def cost_of(self, body: object) -> int:
         """The nanodollars that a response cost, with the losers of a race; 0 for unknown prices."""

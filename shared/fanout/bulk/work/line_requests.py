@@ -46,7 +46,7 @@ def make_line_sender(
     output_tokens: dict[str, float] = {}  # the moving average of each model
 
     async def send(sent: LineRequest, concurrency: AdaptiveConcurrency) -> object:
-        request = _parse(sent.line, client, allowed)
+        request = gateway.expand(_parse(sent.line, client, allowed))
         watcher = _CallWatcher(concurrency, limiter, calls)
         context = Context(sent.request_id, client, sent.deadline, watcher)
         input_tokens, conversations = sent.size / BYTES_PER_TOKEN, len(conversations_of(sent.line))
@@ -139,6 +139,6 @@ def check_model(catalog: Catalog, client: str, allowed: Collection[str] | None, 
         message = f"The key `{client}` may not use the model `{name}`."
         raise BadLine("model_not_allowed", message, "body.model")
     try:
-        catalog.find(name)
+        catalog.check_name(name)
     except FanoutError as error:
         raise BadLine("model_not_found", f"{error}.", "body.model") from None
