@@ -18,7 +18,8 @@ from fanout.providers.base import BadWire, Target, WireError
 from fanout.providers.gemini.framer import StreamFramer
 from fanout.providers.gemini.provider import PROVIDER
 from fanout.providers.gemini.response import FAILURES, FINISH_REASONS, ChatDecoder
-from fanout.providers.gemini.settings import BUDGETS, LEVELS, has_levels
+from fanout.providers.gemini.rules import has_levels
+from fanout.providers.gemini.settings import BUDGETS, LEVELS
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireEvent, WireResponse
 

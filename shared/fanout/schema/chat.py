@@ -116,8 +116,10 @@ class Delta(TypedDict, total=False):
     refusal: str | None
     reasoning_content: str
     tool_calls: list[ToolCallDelta]
+    audio: Object
     citations: list[Object]
     extra_content: Object
+    images: list[Object]
     thinking_blocks: list[Object]
 
 

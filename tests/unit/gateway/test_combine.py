@@ -57,8 +57,8 @@ def test_each_cell_is_a_choice_with_its_own_model_usage_and_latency() -> None:
 
 
 def test_a_choice_has_the_other_top_level_fields_of_its_response() -> None:
-    odd = {"logprobs": 1, "finish_reason": "x", "message": {}, "index": 7, "error": "e"}
-    fields = {"citations": ["https://a.test"], "service_tier": "flex", "search_results": None}
+    odd: Any = {"logprobs": 1, "finish_reason": "x", "message": {}, "index": 7, "error": "e"}
+    fields: Any = {"citations": ["https://a.test"], "service_tier": "flex", "search_results": None}
     cells = [good("a", "A", **fields, **odd), good("c", "C", system_fingerprint="fp")]
     first, second = combined_response(cells, parsed("a, c"))["choices"]
     assert (first["citations"], first["service_tier"]) == (["https://a.test"], "flex")

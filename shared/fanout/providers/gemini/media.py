@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from ...schema.chat import Delta, Object
 from ...schema.request import FileRef, ImageURL, InputAudio
 from ..fields import UnsupportedFields
 from ..request_reader import Block, read_data_uri
+from . import wire
+from .signatures import SKIP_SIGNATURE, find_signature, make_extra_content
 
 # Google requires a media type; that of a URL is only in its ending.
 TYPES: Mapping[str, str] = {
@@ -27,6 +31,8 @@ TYPES: Mapping[str, str] = {
     "wav": "audio/wav",
     "webp": "image/webp",
 }
+# Google's base64 is of either alphabet; a data URI has the standard one.
+_STANDARD_ALPHABET: Any = str.maketrans("-_", "+/")
 RESOLUTIONS: Mapping[object, str] = {
     "low": "MEDIA_RESOLUTION_LOW",
     "high": "MEDIA_RESOLUTION_HIGH",
@@ -80,3 +86,48 @@ def _encode_url(url: str, path: str, unsupported: UnsupportedFields) -> Block | 
 def guess_type(name: str) -> str | None:
     """The media type of a name's ending."""
     return TYPES.get(name.rpartition(".")[2].lower())
+
+
+def makes_images(model: str) -> bool:
+    """Whether the model responds with images: `gemini-2.5-flash-image`, `gemini-3-pro-image`."""
+    return "image" in model.rpartition("/")[2]
+
+
+def decode_blob(blob: wire.Blob, signature: str | None, response_id: str | None) -> Delta:
+    """
+    An image or audio of a response.
+
+    OpenAI's messages have no images; they are in `images`, as OpenRouter and LiteLLM have them
+    (openrouter.ai/docs/features/multimodal/image-generation, 2026-11).
+    """
+    data = blob.data.translate(_STANDARD_ALPHABET)
+    if blob.mime_type.startswith("audio/"):
+        audio = {"id": f"audio_{response_id or 0}", "data": data, "transcript": "", "expires_at": 0}
+        return {"audio": audio}
+    image: dict[str, Any] = {
+        "type": "image_url",
+        "image_url": {"url": f"data:{blob.mime_type};base64,{data}"},
+    }
+    if signature:
+        image["extra_content"] = make_extra_content(signature)
+    return {"images": [image]}
+
+
+def encode_made_images(raw: Object, *, has_levels: bool) -> Iterator[Block]:
+    """
+    The images of an earlier response, for a model that makes images and can edit them.
+
+    Since Gemini 3, each must have the signature that it came with:
+    https://ai.google.dev/gemini-api/docs/thought-signatures, 2026-11
+    """
+    images = raw.get("images")
+    for image in images if isinstance(images, list) else ():
+        url = image.get("image_url") if isinstance(image, dict) else None
+        url = url.get("url") if isinstance(url, dict) else None
+        parts = read_data_uri(url) if isinstance(url, str) and url.startswith("data:") else None
+        if parts is None:
+            continue  # another vendor's image at an address that may have expired
+        block: Block = {"inlineData": {"mimeType": parts[0] or "image/png", "data": parts[1]}}
+        if signature := find_signature(image) or (SKIP_SIGNATURE if has_levels else None):
+            block["thoughtSignature"] = signature
+        yield block

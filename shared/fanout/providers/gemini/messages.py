@@ -35,8 +35,8 @@ from ..request_reader import (
     read_arguments,
     split_turns,
 )
-from .media import encode_audio, encode_file, encode_image
-from .rules import is_empty
+from .media import encode_audio, encode_file, encode_image, encode_made_images, makes_images
+from .rules import has_levels, is_empty
 from .signatures import SKIP_SIGNATURE, encode_id, find_signature
 
 # The results of tools are one turn, and not a part of the user's, though Google calls both `user`.
@@ -48,10 +48,10 @@ def _encode_text(text: str) -> Block | None:
 
 
 _PARTS = {
-    has_levels: PartEncoders(
-        _encode_text, partial(encode_image, has_levels=has_levels), encode_file, encode_audio
+    levels: PartEncoders(
+        _encode_text, partial(encode_image, has_levels=levels), encode_file, encode_audio
     )
-    for has_levels in (False, True)
+    for levels in (False, True)
 }
 
 
@@ -61,18 +61,20 @@ class _Context(Struct):
     unsupported: UnsupportedFields
     encoders: PartEncoders
     has_levels: bool
+    makes_images: bool
     names: dict[str, str] = field(default_factory=dict)
 
 
 def encode_conversation(
-    request: ChatRequest, unsupported: UnsupportedFields, *, has_levels: bool
+    request: ChatRequest, unsupported: UnsupportedFields, model: str
 ) -> tuple[list[Block], list[Block]]:
     """
     The parts of the system prompt, and the turns.
 
     A call must come after a turn of the user, so a conversation begins with one.
     """
-    context = _Context(unsupported, _PARTS[has_levels], has_levels)
+    levels = has_levels(model)
+    context = _Context(unsupported, _PARTS[levels], levels, makes_images(model))
     encode = partial(_encode_message, context=context)
     system, turns = split_turns(request, unsupported, ROLES, encode)
     turns = open_with_user(turns, {"text": OPENING}, unsupported)
@@ -101,6 +103,8 @@ def _encode_assistant(
     thoughts: list[Block] = [{"text": thought, "thought": True}] if thought else []
     if blocks and (signature := find_signature(raw)):
         blocks = [*blocks[:-1], {**blocks[-1], "thoughtSignature": signature}]
+    if context.makes_images:
+        blocks = [*blocks, *encode_made_images(raw, has_levels=context.has_levels)]
     calls: list[Block] = []
     for call, raw_call, _ in function_calls(message, raw, path, context.unsupported):
         context.names[call.id] = call.function.name

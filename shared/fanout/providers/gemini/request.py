@@ -17,7 +17,7 @@ from ..base import Target
 from ..fields import DEFAULTS, SHARED_FIELDS, SHARED_MESSAGE_FIELDS, UnsupportedFields, check_fields
 from ..request_reader import without_none
 from .messages import encode_conversation
-from .settings import encode_config, encode_tier, has_levels
+from .settings import encode_config, encode_tier
 from .tools import encode_tools
 
 # Google's own fields, for clients that send them in `extra_body`; they are sent on unchanged.
@@ -27,9 +27,11 @@ NATIVE: Mapping[str, str] = {
 }
 
 FIELDS = SHARED_FIELDS | {
+    "audio",
     "frequency_penalty",
     "logprobs",
     "metadata",  # no response depends on it
+    "modalities",
     "n",
     "parallel_tool_calls",
     "presence_penalty",
@@ -39,7 +41,7 @@ FIELDS = SHARED_FIELDS | {
     "top_logprobs",
     *NATIVE,
 }
-_MESSAGE_FIELDS = SHARED_MESSAGE_FIELDS | {"extra_content"}  # our own responses have it
+_MESSAGE_FIELDS = SHARED_MESSAGE_FIELDS | {"extra_content", "images"}  # our own responses have
 _DEFAULTS = {**DEFAULTS, "function_call": ("auto", "none")}
 
 
@@ -68,7 +70,7 @@ def encode_body(
 ) -> dict[str, Any]:
     """The body that all of Google's services with this API read; `model` is a Gemini's name."""
     check_fields(request, unsupported, fields, _MESSAGE_FIELDS, _DEFAULTS)
-    system, contents = encode_conversation(request, unsupported, has_levels=has_levels(model))
+    system, contents = encode_conversation(request, unsupported, model)
     body = {
         "contents": contents,
         "systemInstruction": {"parts": system} if system else None,

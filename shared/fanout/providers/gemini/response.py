@@ -31,6 +31,7 @@ from ...wire.http import WireEvent, WireResponse
 from ..base import BadWire, Target, WireError
 from . import wire
 from .errors import explain_fault
+from .media import decode_blob
 from .signatures import make_extra_content, make_id
 
 # https://ai.google.dev/api/generate-content#FinishReason; any other is `stop`.
@@ -133,7 +134,11 @@ class ChatDecoder:
                 progress.calls += 1
                 yield {"tool_calls": [call]}
                 continue
-            # A part with neither is of Google's own tools, which no request of ours offers.
+            if part.inline_data and not part.thought:
+                yield decode_blob(part.inline_data, part.thought_signature, self._response_id)
+                continue
+            # A part with neither is of Google's own tools, which no request of ours offers, or an
+            # image that the model made while it was thinking.
             delta = Delta()
             if part.text:
                 delta["reasoning_content" if part.thought else "content"] = part.text

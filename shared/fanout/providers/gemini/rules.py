@@ -19,3 +19,12 @@ def is_empty(text: str) -> bool:
     2026-11
     """
     return not text
+
+
+# `GenerationConfig.responseModalities`: https://ai.google.dev/api/generate-content, 2026-11
+MODALITIES = ("text", "image", "audio")
+
+
+def has_levels(model: str) -> bool:
+    """Whether the model thinks in levels: Gemini 3 and later, and names such as `…-latest`."""
+    return not model.rpartition("/")[2].startswith(("gemini-1", "gemini-2"))

@@ -17,7 +17,7 @@ from ...schema.request import (
 from ..fields import UnsupportedFields
 from ..request_reader import without_none
 from ..schemas import describe_schema
-from .rules import MOST_STOPS
+from .rules import MODALITIES, MOST_STOPS, has_levels
 
 # Google's own translation, in its OpenAI-compatible endpoint; it ends at "high":
 # https://ai.google.dev/gemini-api/docs/openai#thinking
@@ -37,11 +37,6 @@ LEVELS: Mapping[str, str] = {
     "xhigh": "HIGH",
     "max": "HIGH",
 }
-
-
-def has_levels(model: str) -> bool:
-    """Whether the model thinks in levels: Gemini 3 and later, and names such as `…-latest`."""
-    return not model.rpartition("/")[2].startswith(("gemini-1", "gemini-2"))
 
 
 def encode_effort(effort: str | None, model: str) -> dict[str, Any] | None:
@@ -97,9 +92,37 @@ def encode_config(
         "responseLogprobs": request.logprobs or None,
         "logprobs": request.top_logprobs or None,
         "thinkingConfig": encode_effort(request.reasoning_effort, model),
+        "responseModalities": encode_modalities(request, unsupported),
+        "speechConfig": encode_speech(request, unsupported),
         **encode_format(request, unsupported),
     }
     return without_none(config)
+
+
+def encode_modalities(request: ChatRequest, unsupported: UnsupportedFields) -> list[str] | None:
+    """`text`, `image` and `audio`, which OpenAI writes in lower case; text alone is the default."""
+    given = request.modalities or []
+    if unknown := [name for name in given if name not in MODALITIES]:
+        known = ", ".join(MODALITIES)
+        unsupported.add("modalities", f"`{unknown[0]}` is none of {known}")
+        return None
+    return [name.upper() for name in given] if given not in ([], ["text"]) else None
+
+
+def encode_speech(request: ChatRequest, unsupported: UnsupportedFields) -> dict[str, Any] | None:
+    """
+    The voice of a response in audio, by Google's name for it.
+
+    Google's audio is always PCM: https://ai.google.dev/gemini-api/docs/speech-generation, 2026-11
+    """
+    if not (audio := request.audio):
+        return None
+    if audio.get("format", "pcm16") != "pcm16":
+        unsupported.add("audio.format", "its audio is `pcm16`")
+    voice = audio.get("voice")
+    if not isinstance(voice, str):
+        return None
+    return {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": voice}}}
 
 
 def encode_stops(request: ChatRequest, unsupported: UnsupportedFields) -> list[str] | None:

@@ -20,6 +20,13 @@ class FunctionCall(Struct, frozen=True, rename="camel"):
     id: str | None = None
 
 
+class Blob(Struct, frozen=True, rename="camel"):
+    """The bytes of an image or of audio, in base64."""
+
+    mime_type: str
+    data: str
+
+
 class Part(Struct, frozen=True, rename="camel"):
     """A piece of content; `thought` marks a summary of the model's thinking."""
 
@@ -27,6 +34,7 @@ class Part(Struct, frozen=True, rename="camel"):
     thought: bool = False
     thought_signature: str | None = None
     function_call: FunctionCall | None = None
+    inline_data: Blob | None = None
 
 
 class Content(Struct, frozen=True, rename="camel"):

@@ -12,7 +12,7 @@ from ..fields import UnsupportedFields
 from ..gemini.framer import StreamFramer
 from ..gemini.request import encode_body
 from ..gemini.response import ChatDecoder, decode
-from ..gemini.settings import has_levels
+from ..gemini.rules import has_levels
 from ..request_reader import without_none
 from .models import find_path, model_of
 from .rules import GEMINI_FIELDS, GEMINI_NATIVE, TIER_HEADER, TIERS, check_gemini_media
