@@ -9,8 +9,9 @@ from fanout.providers import registry
 from fanout.providers.base import GoogleToken, Header, Provider, SigV4
 from fanout.providers.openai.chat import HINTS
 from fanout.providers.openai.rules import FAMILIES
+from fanout.providers.registry import PREFIXES
 from fanout.providers.row import RARE, Row
-from fanout.providers.rows import PREFIXES, ROWS
+from fanout.providers.rows import ROWS
 
 HEAD = """# Providers
 

@@ -194,18 +194,19 @@ def test_every_stop_reason_of_the_sdk_is_translated() -> None:
 EFFORTS = frozenset({"low", "medium", "high", "max"})
 ALL_EFFORTS = EFFORTS | {"xhigh"}
 NEWEST = Traits(128_000, "adaptive", None, ALL_EFFORTS, "fixed")
+UNFORCED = Traits(128_000, "adaptive", None, ALL_EFFORTS, "fixed", forced=False)
 CAN_STOP = Traits(128_000, "adaptive", "disabled", ALL_EFFORTS, "fixed")
 V46 = Traits(128_000, "adaptive", "disabled", EFFORTS, "either")
 V45 = Traits(64_000, "budget", "disabled", frozenset(), "either")
 MODELS = {
-    "claude-fable-5-2": NEWEST,
-    "claude-mythos-5-2": NEWEST,
-    "claude-fable-5-1": NEWEST,
-    "claude-mythos-5-1": NEWEST,
+    "claude-fable-5-2": UNFORCED,
+    "claude-mythos-5-2": UNFORCED,
+    "claude-fable-5-1": UNFORCED,
+    "claude-mythos-5-1": UNFORCED,
     "claude-fable-5": NEWEST,
     "claude-mythos-5": NEWEST,
     "claude-mythos-preview": NEWEST,
-    "claude-opus-5-5": NEWEST,
+    "claude-opus-5-5": UNFORCED,
     "claude-sonnet-5-5": Traits(128_000, "adaptive", "between_tools", ALL_EFFORTS, "fixed"),
     "claude-haiku-5-5": CAN_STOP,
     "claude-opus-5": CAN_STOP,
@@ -315,7 +316,6 @@ def test_thinking_that_is_not_an_object_is_rejected() -> None:
 @pytest.mark.parametrize(
     ("message", "place"),
     [
-        ({"role": "assistant", "content": "x", "thinking_blocks": ["y"]}, "thinking_blocks"),
         (image("data:image/png,abc"), "content[0].image_url.url"),
         (image("file:///etc/passwd"), "content[0].image_url.url"),
         (file(filename="a.pdf"), "content[0].file"),

@@ -105,20 +105,10 @@ def test_media_without_a_usable_address_are_the_clients_mistake(part: dict[str, 
     assert str(rejected.value.param).startswith("messages[0].content[0].")
 
 
-@pytest.mark.parametrize(
-    ("fields", "param"),
-    [
-        ({"guardrailConfig": "strict"}, "guardrailConfig"),
-        (
-            {"messages": [{"role": "assistant", "thinking_blocks": [{"type": "dream"}]}]},
-            "messages[0].thinking_blocks",
-        ),
-    ],
-)
-def test_a_malformed_field_is_rejected_by_its_path(fields: dict[str, Any], param: str) -> None:
+def test_a_malformed_field_is_rejected_by_its_path() -> None:
     with pytest.raises(RequestError) as rejected:
-        encode(CLAUDE, **fields)
-    assert rejected.value.param == param
+        encode(CLAUDE, guardrailConfig="strict")
+    assert rejected.value.param == "guardrailConfig"
 
 
 def test_tools_that_were_called_are_sent_even_with_tool_choice_none() -> None:

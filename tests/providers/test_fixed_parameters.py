@@ -35,7 +35,8 @@ NEUTRAL: dict[str, Any] = {
     "top_p": 1.0,
 }
 SAMPLING = {"logprobs", "temperature", "top_logprobs", "top_p"}
-FIXED = SAMPLING | {"frequency_penalty", "logit_bias", "presence_penalty"}
+PENALTIES = {"frequency_penalty", "presence_penalty"}
+FIXED = SAMPLING | PENALTIES | {"logit_bias"}
 
 # (provider, model, options of the deployment, the fields that its reference rejects)
 MODELS: list[tuple[str, str, dict[str, str], set[str]]] = [
@@ -66,7 +67,9 @@ MODELS: list[tuple[str, str, dict[str, str], set[str]]] = [
         {},
         {"frequency_penalty", "logit_bias", "presence_penalty", "stop"},
     ),
-    ("xai", "grok-4-fast-non-reasoning", {}, {"logit_bias"}),
+    ("xai", "grok-4-fast-non-reasoning", {}, PENALTIES | {"logit_bias"}),
+    ("xai", "grok-4.5", {}, PENALTIES | {"logit_bias", "stop"}),
+    ("xai", "grok-3", {}, {"logit_bias"}),
     ("xai", "grok-2", {}, {"logit_bias"}),
     ("deepseek", "deepseek-reasoner", {}, {"logit_bias", "logprobs", "top_logprobs"}),
     ("deepseek", "deepseek-chat", {}, {"logit_bias"}),
@@ -125,6 +128,52 @@ def test_newer_models_take_sampling_only_while_they_do_not_reason(effort: str, n
         encode("openai", "gpt-5.2", {}, reasoning_effort=effort, **asked)
     body = json.loads(encode("openai", "gpt-5.2", {}, reasoning_effort="none", **asked).body)
     assert body[name] == VALUES[name]
+
+
+F = {"type": "function", "function": {"name": "f"}}
+
+
+@pytest.mark.parametrize("provider", ["openai", "azure"])
+@pytest.mark.parametrize(
+    ("model", "sent"),
+    [("gpt-5.4", None), ("gpt-5.4-mini", None), ("gpt-5.5", None), ("gpt-5.6", "none"),
+     ("gpt-5.6-sol", "none")],
+)  # fmt: skip
+def test_a_model_that_does_not_reason_with_tools_is_named(
+    provider: str, model: str, sent: str | None
+) -> None:
+    """GPT-5.6 reasons by default, so a request with tools must say that it does not."""
+    wire = encode(provider, model, {}, tools=[F])
+    assert json.loads(wire.body).get("reasoning_effort") == sent
+    assert wire.dropped == (("reasoning_effort",) if sent else ())
+    for effort in ("low", "medium", "high", "xhigh"):
+        with pytest.raises(Unsupported, match="only `none`") as rejected:
+            encode(provider, model, {}, tools=[F], reasoning_effort=effort)
+        assert rejected.value.param == "reasoning_effort"
+        wire = encode(provider, model, {}, drop_params=True, tools=[F], reasoning_effort=effort)
+        assert json.loads(wire.body).get("reasoning_effort") == sent
+        assert set(wire.dropped) == {"reasoning_effort"}
+    none = encode(provider, model, {}, tools=[F], reasoning_effort="none", temperature=0.2)
+    assert json.loads(none.body)["reasoning_effort"] == "none"
+    low = encode(provider, model, {}, reasoning_effort="low")
+    assert json.loads(low.body)["reasoning_effort"] == "low"
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "gpt-5", "gpt-5.1", "gpt-5.2", "gpt-5.4-chat-latest"])
+def test_other_models_reason_with_tools(model: str) -> None:
+    wire = encode("openai", model, {}, tools=[F], reasoning_effort="low")
+    assert json.loads(wire.body)["reasoning_effort"] == "low"
+    assert encode("openai", model, {}, tools=[F]).dropped == ()
+
+
+def test_a_model_that_reasons_by_default_takes_sampling_only_if_it_does_not() -> None:
+    for name in sorted(SAMPLING | {"presence_penalty"}):
+        with pytest.raises(Unsupported):
+            encode("openai", "gpt-5.6", {}, **{name: VALUES[name]})
+        body = encode("openai", "gpt-5.6", {}, reasoning_effort="none", **{name: VALUES[name]}).body
+        assert json.loads(body)[name] == VALUES[name]
+        body = encode("openai", "gpt-5.6", {}, tools=[F], **{name: VALUES[name]}).body
+        assert json.loads(body)[name] == VALUES[name]
 
 
 def test_a_series_that_makes_one_call_at_a_time_is_not_asked_for_that() -> None:

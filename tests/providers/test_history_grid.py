@@ -71,13 +71,15 @@ NO_TOOLS = {"perplexity"}
 def conversations(message: dict[str, Any]) -> list[list[dict[str, Any]]]:
     """The response between two turns of the user; with calls, also at the results, and alone."""
     calls = message.get("tool_calls") or []
-    results = [
+    results: list[dict[str, Any]] = [
         {"role": "tool", "tool_call_id": call["id"], "content": f"result {number}"}
         for number, call in enumerate(calls)
     ]
+    if legacy := message.get("function_call"):
+        results = [{"role": "function", "name": legacy["name"], "content": "result"}]
     system = {"role": "system", "content": "Be brief."}
     found = [[system, U, message, *results, U], [message, *results, U]]
-    if calls:
+    if results:
         found += [
             [U, message, *results],
             [U, message, *results, {"role": "assistant", "content": "So."}, U],
@@ -86,7 +88,9 @@ def conversations(message: dict[str, Any]) -> list[list[dict[str, Any]]]:
 
 
 def tools_for(provider: str, message: dict[str, Any]) -> dict[str, Any]:
-    names = sorted({call["function"]["name"] for call in message.get("tool_calls") or ()})
+    called = [call["function"] for call in message.get("tool_calls") or ()]
+    called += [message["function_call"]] if message.get("function_call") else []
+    names = sorted({function["name"] for function in called})
     if not names or provider in NO_TOOLS:
         return {}
     return {"tools": [{"type": "function", "function": {"name": name}} for name in names]}
@@ -207,7 +211,8 @@ ANSWERS = st.fixed_dictionaries(
         "audio": st.just({"id": "a", "transcript": "Hello."}),
         "citations": st.just(["https://a.test"]),
         "extra_content": st.just({"google": {}}),
-        "function_call": st.none(),
+        "content_parts": st.just([{"type": "image_url"}]),
+        "function_call": st.sampled_from([None, {"name": "f", "arguments": '{"a":1}'}]),
         "images": st.just([{"type": "image_url", "image_url": {"url": "https://a.test/a.png"}}]),
         "name": st.just("ada"),
         "reasoning": st.just("hm"),
@@ -235,8 +240,11 @@ def with_results(message: dict[str, Any]) -> list[dict[str, Any]]:
     return [message, *results]
 
 
+FUNCTION_RESULTS = st.just({"role": "function", "name": "f", "content": "1"})
+
+
 @settings(derandomize=True, deadline=None, max_examples=60)
-@given(st.lists(ANSWERS | OTHERS, max_size=5))
+@given(st.lists(ANSWERS | OTHERS | FUNCTION_RESULTS, max_size=5))
 def test_any_history_is_sent_as_every_vendor_takes_it(history: list[dict[str, Any]]) -> None:
     messages = [one for message in history for one in with_results(message)]
     for provider, model, judge in TARGETS:

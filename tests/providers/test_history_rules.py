@@ -39,6 +39,8 @@ def called(*ids: str, arguments: str = "{}", **fields: Any) -> list[dict[str, An
 MADE = {
     "annotations": [{"type": "url_citation"}],
     "citations": ["https://a.test"],
+    "content_parts": [{"type": "image_url", "image_url": {"url": "https://a.test/a.png"}}],
+    "context": {"intent": "?"},
     "extra_content": {"google": {"thought_signature": "s"}},
     "images": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}],
     "provider_specific_fields": {"a": 1},
@@ -50,6 +52,9 @@ TAKES = {
     ("deepseek", "reasoning_content"): "reasoning_content",
     ("fireworks_ai", "reasoning_content"): "reasoning_content",
     ("hosted_vllm", "reasoning_content"): "reasoning",
+    ("cerebras", "reasoning_content"): "reasoning",
+    ("together_ai", "reasoning_content"): "reasoning",
+    ("xai", "reasoning_content"): "reasoning_content",
     ("openrouter", "reasoning_content"): "reasoning",
     ("openrouter", "annotations"): "annotations",
     ("openrouter", "images"): "images",
@@ -58,8 +63,9 @@ TAKES = {
     ("openai_like", "extra_content"): "extra_content",
 }
 ROWS_HERE = ["azure", "cerebras", "deepseek", "fireworks_ai", "groq", "hosted_vllm", "mistral",
-             "ollama", "openai", "openai_like", "openrouter", "perplexity", "xai"]  # fmt: skip
-STRICT = {"azure", "cerebras", "groq", "mistral", "openai", "perplexity", "xai"}
+             "ollama", "openai", "openai_like", "openrouter", "perplexity", "together_ai",
+             "xai"]  # fmt: skip
+STRICT = {"azure", "cerebras", "fireworks_ai", "groq", "mistral", "openai", "perplexity", "xai"}
 
 
 @pytest.mark.parametrize("provider", ROWS_HERE)
@@ -159,6 +165,37 @@ def test_deepseek_gets_a_content_of_texts_as_one_text() -> None:
     assert sent["messages"] == [{"role": "user", "content": "Hi.\nHo."}]
 
 
+def test_deepseek_gets_reasoning_with_each_call_also_of_another_model() -> None:
+    """It rejects a conversation with calls if one message of the assistant has none."""
+    messages = [U, *called("call_1"), {"role": "assistant", "content": "So."}, U]
+    answers = [
+        message
+        for message in body_of("deepseek", "deepseek-chat", *messages)["messages"]
+        if message["role"] == "assistant"
+    ]
+    assert [answer["reasoning_content"] for answer in answers] == [" ", " "]
+    own = called("call_1", reasoning_content="hm")
+    sent = body_of("deepseek", "deepseek-chat", U, *own)["messages"][1]
+    assert sent["reasoning_content"] == "hm"
+    plain = [U, {"role": "assistant", "content": "So."}, U]
+    assert body_of("deepseek", "deepseek-chat", *plain)["messages"] == plain
+
+
+@pytest.mark.parametrize("content", ["", []])
+def test_xai_gets_no_empty_content_beside_calls(content: Any) -> None:
+    assert body_of("xai", "grok-4", U, *called("a", content=content))["messages"][1] == {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": called("a")[0]["tool_calls"],
+    }
+
+
+@pytest.mark.parametrize(("provider", "model"), [("openai", "gpt-4o"), ("groq", "m")])
+def test_an_empty_list_of_parts_is_an_empty_text(provider: str, model: str) -> None:
+    sent = body_of(provider, model, U, {"role": "assistant", "content": []}, U)["messages"]
+    assert sent[1]["content"] == ""
+
+
 # ---- roles ----
 
 
@@ -216,7 +253,7 @@ def test_a_system_prompt_alone_is_the_users(provider: str, model: str, judge: An
 
 def test_a_late_turn_of_a_developer_is_the_systems_where_the_role_is_unknown() -> None:
     message = {"role": "developer", "content": "Be brief."}
-    for provider in ("openai_like", "mistral", "cerebras", "hosted_vllm"):
+    for provider in ("openai_like", "mistral", "deepseek", "hosted_vllm"):
         assert body_of(provider, "m", message, U)["messages"][0]["role"] == "system"
     request = parse_chat({"model": "m", "messages": [message, U]})
     for base, role in [

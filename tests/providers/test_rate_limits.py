@@ -82,9 +82,19 @@ LIMITS: list[tuple[str, dict[str, str], Limits]] = [
         "fireworks_ai",
         {"x-ratelimit-limit-requests": "600", "x-ratelimit-limit-tokens-prompt": "900000",
          "x-ratelimit-limit-tokens-generated": "36000"},
-        Limits(600, None, 900000, 36000),
+        Limits(600, None, 54000000, 2160000),
     ),
-    ("together_ai", {"x-ratelimit-limit": "10", "x-tokenlimit-limit": "3000"}, Limits(600, 180000)),
+    (
+        "together_ai",
+        {"x-ratelimit-limit-dynamic": "2", "x-tokenlimit-limit-dynamic": "500"},
+        Limits(120, 30000),
+    ),
+    (
+        "together_ai",
+        {"x-ratelimit-limit": "10", "x-ratelimit-limit-dynamic": "20",
+         "x-tokenlimit-limit": "3000"},
+        Limits(600, 180000),
+    ),
     (
         "xai",
         {"x-ratelimit-limit-requests": "480", "x-ratelimit-limit-tokens": "2000000"},

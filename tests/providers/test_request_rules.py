@@ -131,16 +131,59 @@ def test_adaptive_thinking_needs_no_earlier_thoughts() -> None:
     assert body["thinking"]["type"] == "adaptive"
 
 
-@pytest.mark.parametrize("model", [SONNET, "claude-opus-4-7"])
-def test_thinking_and_a_required_call_are_a_400_by_name(model: str) -> None:
-    asked = {"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "required"}
-    with pytest.raises(Unsupported, match="tool cannot be required") as rejected:
-        encode("anthropic", model, U, reasoning_effort="low", max_tokens=4000, **asked)
-    assert rejected.value.param == "reasoning_effort"
-    wire = encode(
-        "anthropic", model, U, reasoning_effort="low", max_tokens=4000, drop_params=True, **asked
-    )
-    assert "thinking" not in json.loads(wire.body)
+F = {"type": "function", "function": {"name": "f"}}
+FORCED: list[Any] = [
+    "required",
+    {"type": "function", "function": {"name": "f"}},
+    {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [F]}},
+]
+
+
+@pytest.mark.parametrize("choice", FORCED)
+def test_a_budget_of_thinking_and_a_required_call_are_a_400_by_name(choice: Any) -> None:
+    asked = {"reasoning_effort": "low", "max_tokens": 4000, "tools": [F], "tool_choice": choice}
+    for provider, model, judge in CLAUDES:
+        with pytest.raises(Unsupported, match="tool cannot be required") as rejected:
+            encode(provider, model, U, **asked)
+        assert rejected.value.param == "reasoning_effort"
+        wire = encode(provider, model, U, drop_params=True, **asked)
+        judge(model, json.loads(wire.body))
+        assert b"thinking" not in wire.body
+
+
+@pytest.mark.parametrize("choice", FORCED)
+def test_adaptive_thinking_and_a_required_call_are_both_sent(choice: Any) -> None:
+    model = "claude-opus-4-7"
+    body = body_of("anthropic", model, U, reasoning_effort="low", tools=[F], tool_choice=choice)
+    anthropic_api.check(model, body)
+    assert body["thinking"]["type"] == "adaptive"
+    assert body["tool_choice"]["type"] in {"any", "tool"}
+
+
+@pytest.mark.parametrize("choice", FORCED)
+@pytest.mark.parametrize(
+    ("provider", "model", "can_force"),
+    [("anthropic", "claude-opus-5-5", False), ("anthropic", "claude-fable-5-1", False),
+     ("anthropic", "claude-mythos-5-1", False), ("anthropic", "claude-fable-5", True),
+     ("anthropic", "claude-opus-5", True), ("anthropic", "claude-sonnet-5-5", True),
+     ("bedrock", "anthropic.claude-opus-5-5", False), ("bedrock", BEDROCK, True)],
+)  # fmt: skip
+def test_a_model_that_cannot_be_forced_to_call_a_tool_is_named(
+    provider: str, model: str, choice: Any, *, can_force: bool
+) -> None:
+    """With `drop_params`, it may call the tools that it had to choose from."""
+    asked = {"tools": [F], "tool_choice": choice}
+    if can_force:
+        assert encode(provider, model, U, **asked).dropped == ()
+        return
+    with pytest.raises(Unsupported, match="cannot be forced") as rejected:
+        encode(provider, model, U, **asked)
+    assert rejected.value.param == "tool_choice"
+    wire = encode(provider, model, U, drop_params=True, **asked)
+    assert wire.dropped == ("tool_choice",)
+    assert not {b'"any"', b'"tool":'} & {*wire.body.split()}
+    judge = anthropic_api.check if provider == "anthropic" else bedrock_api.check
+    judge(model, json.loads(wire.body))
 
 
 def test_converse_declares_the_functions_that_were_called_before() -> None:

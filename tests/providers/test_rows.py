@@ -10,7 +10,8 @@ import pytest
 from fanout.providers import registry
 from fanout.providers.base import Bearer, Target, WireError
 from fanout.providers.openai.normalize import normalize_choice, normalize_usage
-from fanout.providers.rows import PREFIXES, ROWS
+from fanout.providers.registry import PREFIXES
+from fanout.providers.rows import ROWS
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireEvent, WireRequest, WireResponse
 

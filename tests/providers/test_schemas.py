@@ -13,7 +13,7 @@ from fanout.providers import registry
 from fanout.providers.base import Target
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireRequest
-from tests.providers.strict import anthropic_api, bedrock_api
+from tests.providers.strict import anthropic_api, bedrock_api, cohere_api
 
 U = {"role": "user", "content": "Hello."}
 SONNET = "claude-sonnet-4-5"
@@ -131,6 +131,46 @@ def test_any_schema_is_sent_within_the_vendors_limits(schema: dict[str, Any]) ->
     assert json.dumps(schema) == before
 
 
+@settings(derandomize=True, deadline=None)
+@given(SCHEMAS)
+def test_any_schema_is_sent_to_cohere_within_its_limits(schema: dict[str, Any]) -> None:
+    body = body_of("cohere", "command-a", U, response_format=format_of(schema))
+    cohere_api.check("command-a", body)
+    if schema.get("type") == "object":
+        tool = {"type": "function", "function": {"name": "f", "strict": True, "parameters": schema}}
+        cohere_api.check("command-a", body_of("cohere", "command-a", U, tools=[tool]))
+
+
+def test_cohere_gets_one_schema_of_several_and_a_required_property() -> None:
+    person = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    schema = {
+        "allOf": [person, {"properties": {"age": {"type": "integer"}}, "required": ["age"]}],
+        "additionalProperties": False,
+    }
+    body = body_of("cohere", "command-a", U, response_format=format_of(schema))
+    assert body["response_format"]["json_schema"] == {
+        "additionalProperties": False,
+        "type": "object",
+        "properties": {"age": {"type": "integer"}, "name": {"type": "string"}},
+        "required": ["name", "age"],
+    }
+    properties = {
+        "a": {"type": "string", "pattern": "^[A-Z]{3}$"},
+        "b": {"oneOf": [{"type": "null"}, {"type": "string", "pattern": "(?=a)"}]},
+    }
+    optional = {"type": "object", "properties": properties}
+    body = body_of("cohere", "command-a", U, response_format=format_of(optional))
+    assert body["response_format"]["json_schema"] == {
+        "type": "object",
+        "properties": {
+            "a": {"type": "string", "pattern": "[A-Z]{3}"},
+            "b": {"anyOf": [{"type": "null"},
+                            {"type": "string", "description": '(pattern: "(?=a)")'}]},
+        },
+        "required": ["a"],
+    }  # fmt: skip
+
+
 def test_other_vendors_get_the_bounds_that_they_know() -> None:
     schema = {"type": "object", "properties": {"a": {"type": "integer", "minimum": 1}}}
     asked = format_of(schema)
@@ -144,6 +184,7 @@ def test_other_vendors_get_the_bounds_that_they_know() -> None:
         "type": "integer",
         "description": "(minimum: 1)",
     }
+    assert body["response_format"]["json_schema"]["required"] == ["a"]
 
 
 @pytest.mark.parametrize(("provider", "model", "judge"), CLAUDES)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from ..errors import Unsupported
 from ..schema.chat import Object
 from ..schema.request import ChatRequest
+from ..schema.validation import replace_messages
 from .base import Target
 
 
@@ -111,6 +112,8 @@ MADE_FIELDS = frozenset(
         "annotations",
         "cache_control",
         "citations",
+        "content_parts",  # ours, for parts that are no text
+        "context",  # Azure's, of its own search
         "executed_tools",
         "extra_content",
         "images",
@@ -118,6 +121,7 @@ MADE_FIELDS = frozenset(
         "reasoning",
         "reasoning_content",
         "reasoning_details",
+        "reasoning_steps",
         "search_results",
         "thinking_blocks",
     }
@@ -135,9 +139,11 @@ def check_fields(
     fields: frozenset[str],
     message_fields: frozenset[str],
     defaults: Mapping[str, tuple[object, ...]] = DEFAULTS,
-) -> None:
+) -> ChatRequest:
     """
     Account for every field of the request: those that are not listed are unsupported.
+
+    Returns the request, with calls of tools for earlier calls in OpenAI's old form.
 
     A field that has one of its `defaults` asks for nothing. Messages have no names in the other
     APIs, so `name` is left out. So is any unknown field of an assistant's message, because another
@@ -149,6 +155,7 @@ def check_fields(
     effort = request.body.get("reasoning_effort")
     if "reasoning_effort" in request.extensions and effort != "default":  # Groq's
         unsupported.add("reasoning_effort", "there is no such level")
+    request = _without_legacy(request, unsupported, message_fields)
     for index, message in enumerate(request.body["messages"]):
         raw: Object = message
         if not message_fields.issuperset(raw):
@@ -156,6 +163,21 @@ def check_fields(
         if isinstance(parts := raw.get("content"), list):
             for name in sorted({n for part in parts for n in part} & MADE_FIELDS - message_fields):
                 unsupported.note(f"messages[].content[].{name}")
+    return request
+
+
+def _without_legacy(
+    request: ChatRequest, unsupported: UnsupportedFields, known: frozenset[str]
+) -> ChatRequest:
+    messages = request.body["messages"]
+    if all(known.issuperset(message) for message in messages):
+        return request  # a result in the old form has a name
+    from .legacy_calls import as_tool_calls, is_legacy  # only old conversations need it
+
+    if not any(is_legacy(message) for message in messages):
+        return request
+    unsupported.note("messages[].function_call")
+    return replace_messages(request, {**request.body, "messages": as_tool_calls(messages)})
 
 
 def _check_message(
@@ -167,10 +189,8 @@ def _check_message(
             continue
         if name == "name":
             # A tool's name only repeats its call's.
-            if value and raw["role"] not in {"tool", "function"}:
+            if value and raw["role"] != "tool":
                 unsupported.note("messages[].name")
-        elif name == "function_call":
-            unsupported.add(f"{path}.{name}", "use `tool_calls`")
         elif name in MADE_FIELDS or raw["role"] == "assistant":
             unsupported.note(f"messages[].{name}")
         else:

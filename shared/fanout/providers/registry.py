@@ -20,6 +20,34 @@ if TYPE_CHECKING:
 FOLDERS = ("anthropic", "azure", "bedrock", "cohere", "gemini", "openai", "vertex_ai")
 
 
+# Bare model names, by their beginning; the first match counts.
+PREFIXES: tuple[tuple[str, str], ...] = (
+    ("claude", "anthropic"),
+    ("gpt-oss", ""),  # open weights: many vendors serve them, OpenAI does not
+    ("gpt-", "openai"),
+    ("chatgpt-", "openai"),
+    ("o1", "openai"),
+    ("o3", "openai"),
+    ("o4", "openai"),
+    ("ft:gpt-", "openai"),
+    ("ft:o", "openai"),
+    ("command", "cohere"),
+    ("c4ai-", "cohere"),
+    ("gemini-", "gemini"),
+    ("gemma-", "gemini"),
+    ("mistral-", "mistral"),
+    ("magistral-", "mistral"),
+    ("ministral-", "mistral"),
+    ("codestral-", "mistral"),
+    ("devstral-", "mistral"),
+    ("pixtral-", "mistral"),
+    ("open-mi", "mistral"),
+    ("deepseek-", "deepseek"),
+    ("grok-", "xai"),
+    ("sonar", "perplexity"),
+)
+
+
 def names() -> list[str]:
     """Every provider's name, sorted."""
     from .rows import ROWS
@@ -84,7 +112,7 @@ def split_model(model: str) -> tuple[str, str] | None:
     head, slash, rest = model.partition("/")
     if slash and head in FOLDERS:
         return (head, rest) if rest else None
-    from .rows import PREFIXES, ROWS
+    from .rows import ROWS
 
     if slash and head in ROWS:
         return (head, rest) if rest else None

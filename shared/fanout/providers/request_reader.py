@@ -61,16 +61,11 @@ ChatMessage: TypeAlias = (
 EncodeMessage: TypeAlias = Callable[[ChatMessage, Object, str], Sequence[Block]]
 
 
-def each_message(
-    request: ChatRequest, unsupported: UnsupportedFields
-) -> Iterator[tuple[ChatMessage, Object, str]]:
+def each_message(request: ChatRequest) -> Iterator[tuple[ChatMessage, Object, str]]:
     """Each message, with its JSON as the client wrote it and its path, such as `messages[0]`."""
     for index, message in enumerate(request.messages):
-        path = f"messages[{index}]"
-        if isinstance(message, FunctionMessage):
-            unsupported.add(path, "use `tools` and a `tool` message")
-        else:
-            yield message, request.body["messages"][index], path
+        if not isinstance(message, FunctionMessage):  # `check_fields` has replaced these
+            yield message, request.body["messages"][index], f"messages[{index}]"
 
 
 def split_turns(
@@ -90,7 +85,7 @@ def split_turns(
     """
     system: list[Block] = []
     turns: list[tuple[str, list[Block]]] = []
-    for message, raw, path in each_message(request, unsupported):
+    for message, raw, path in each_message(request):
         blocks = encode(message, raw, path)
         role = roles.get(raw["role"])
         if role is None:
@@ -170,10 +165,11 @@ def encode_content(
 
 def _transcript(message: AssistantMessage, path: str, unsupported: UnsupportedFields) -> str:
     """The words of an earlier spoken response; only OpenAI has the sound itself, by its id."""
-    text = (message.audio or {}).get("transcript")
-    if isinstance(text, str):
+    audio = message.audio or {}
+    text = audio.get("transcript")
+    if isinstance(text, str) or message.content or "id" not in audio:
         unsupported.note("messages[].audio")
-        return text
+        return text if isinstance(text, str) else ""
     unsupported.add(f"{path}.audio", "give its `transcript` as well")
     return ""
 

@@ -11,9 +11,8 @@ from msgspec.structs import replace
 from .base import Billing, Provider
 from .openai.chat import Quirks
 from .openai.errors import explain
-from .openai.history import MessageRules
 from .openai.normalize import make_codec
-from .openai.rules import Family
+from .openai.rules import Family, MessageRules
 
 # These always send a stream's usage, and may reject a request that asks for it.
 NO_STREAM_OPTIONS = frozenset({"stream_options"})
@@ -45,7 +44,7 @@ LOGPROBS = frozenset({"logprobs", "top_logprobs"})
 
 
 # OpenAI's fields of messages, and nothing of other vendors'.
-PLAIN_MESSAGES = MessageRules(frozenset({"function_call", "name", "refusal"}))
+PLAIN_MESSAGES = MessageRules(frozenset({"name", "refusal"}))
 
 
 class Row(Struct, frozen=True):

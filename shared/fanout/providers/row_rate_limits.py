@@ -1,8 +1,7 @@
 """
 The rate limits of the OpenAI-compatible vendors, by the name of their row.
 
-A row that is not here has OpenAI's headers, if any. The pages were read on 2026-11-28, except where
-a comment says "not checked".
+A row that is not here has OpenAI's headers, if any. The pages were read on 2026-11-28 and 29.
 """
 
 from __future__ import annotations
@@ -57,14 +56,14 @@ ROW_RATE_LIMITS: Mapping[str, RateLimitTable] = {
             ),
         )
     ),
-    # docs.fireworks.ai/guides/quotas_usage/rate-limits: limits are of a minute. A newer page,
-    # …/serverless/rate-limits, has these headers of tokens "described in tokens per second"; which
-    # of the two the API sends is not checked.
+    # docs.fireworks.ai/serverless/rate-limits: the limits of tokens are of a minute, but in these
+    # headers, they are "described in tokens per second". Those of requests are of a minute:
+    # …/guides/quotas_usage/rate-limits.
     "fireworks_ai": RateLimitTable(
         (
             LimitHeader("requests", "x-ratelimit-limit-requests", window=MINUTE),
-            LimitHeader("input_tokens", "x-ratelimit-limit-tokens-prompt", window=MINUTE),
-            LimitHeader("output_tokens", "x-ratelimit-limit-tokens-generated", window=MINUTE),
+            LimitHeader("input_tokens", "x-ratelimit-limit-tokens-prompt", window=SECOND),
+            LimitHeader("output_tokens", "x-ratelimit-limit-tokens-generated", window=SECOND),
         )
     ),
     # console.groq.com/docs/rate-limits: requests are of a day, tokens of a minute.
@@ -87,10 +86,8 @@ ROW_RATE_LIMITS: Mapping[str, RateLimitTable] = {
         )
     ),
     "openrouter": RateLimitTable(read_body=_openrouter_body),
-    # docs.together.ai/docs/rate-limits, in an older version: requests and tokens are measured by
-    # the second. The newer page has dynamic limits. The headers of requests are in
-    # support.together.ai/en/articles/8988956; those of tokens, and the window of both, are not
-    # checked.
+    # docs.together.ai/docs/rate-limits, in a copy of 2026-01: all are of a second. A dynamic limit
+    # is never below the other one; where there are both, the lower one counts.
     "together_ai": RateLimitTable(
         (
             LimitHeader(
@@ -100,10 +97,22 @@ ROW_RATE_LIMITS: Mapping[str, RateLimitTable] = {
                 "x-ratelimit-reset",
                 SECOND,
             ),
+            LimitHeader(
+                "requests",
+                "x-ratelimit-limit-dynamic",
+                "x-ratelimit-remaining-dynamic",
+                window=SECOND,
+            ),
             LimitHeader("tokens", "x-tokenlimit-limit", "x-tokenlimit-remaining", window=SECOND),
+            LimitHeader(
+                "tokens",
+                "x-tokenlimit-limit-dynamic",
+                "x-tokenlimit-remaining-dynamic",
+                window=SECOND,
+            ),
         )
     ),
-    # docs.x.ai/developers/rate-limits: requests a second (a sixtieth of those of a minute) and
-    # tokens a minute. The headers and their window are from memory; not checked.
+    # docs.x.ai/developers/rate-limits has no headers. Responses of 2026-07 that were published have
+    # OpenAI's, without resets: 480 requests for a model whose limit was 480 a minute.
     "xai": RateLimitTable(openai_headers(MINUTE, MINUTE)),
 }

@@ -10,21 +10,20 @@ is what happens when a stream is cancelled, by OpenRouter's list
 from __future__ import annotations
 
 from .calls import IdRule
-from .openai.history import MessageRules
-from .openai.rules import OTHER_SERVERS, Family
+from .openai.rules import OTHER_SERVERS, Family, MessageRules
 from .row import LOGPROBS, NO_STREAM_OPTIONS, OLD_LIMIT, RARE, Row
 
 _ROWS = (
-    # github.com/Cerebras/cerebras-cloud-sdk-python: types/chat/completion_create_params.py
+    # Cerebras's SDK for Python 1.91, types/chat/completion_create_params.py, 2026-11
     Row(
         "cerebras",
         "https://api.cerebras.ai/v1",
         "CEREBRAS_API_KEY",
-        drop=RARE - {"prediction", "service_tier"},
-        # "property 'messages.N.assistant.reasoning_content' is unsupported". By the same issue, its
-        # API accepts `reasoning`: github.com/QwenLM/qwen-code/issues/11045, 2026-11. Other fields
-        # are not checked.
-        messages=MessageRules(frozenset({"name"}), strict=True),
+        drop=RARE - {"prediction", "prompt_cache_key", "service_tier"},
+        developer=True,
+        # "property 'messages.N.assistant.reasoning_content' is unsupported":
+        # github.com/QwenLM/qwen-code/issues/11045, 2026-11. The SDK has `reasoning`.
+        messages=MessageRules(frozenset({"name", "reasoning"}), strict=True, reasoning="reasoning"),
     ),
     # api-docs.deepseek.com/api/create-chat-completion; it ignores unknown fields.
     Row(
@@ -35,28 +34,46 @@ _ROWS = (
         ignores_unknown=True,
         rename=OLD_LIMIT,
         billing="stops",
-        # "The reasoning_content in the thinking mode must be passed back to the API" after calls of
-        # tools: github.com/anomalyco/opencode/issues/25058, 2026-11. The other fields and
-        # `one_text` are from memory; not checked with DeepSeek's reference.
+        # The reference above has `name`, `prefix` and `reasoning_content`, and a `content` that is
+        # a string. "The reasoning_content in the thinking mode must be passed back to the API":
+        # with calls of tools, each message of the assistant must have some, also if another model
+        # wrote it. github.com/anomalyco/opencode/issues/24722, openclaw/openclaw/issues/73417,
+        # MoonshotAI/kimi-cli/issues/2141, 2026-11
         messages=MessageRules(
             frozenset({"name", "prefix", "reasoning_content"}),
             reasoning="reasoning_content",
-            one_text=True,  # `content` is a string
+            no_thought=" ",
+            one_text=True,
         ),
         # api-docs.deepseek.com/zh-cn/guides/reasoning_model: these are errors. 2026-11
         families=(Family("`deepseek-reasoner`", "deepseek-reasoner", LOGPROBS),),
     ),
+    # Fireworks's SDK for Python 1.2, types/chat/completion_create_params.py, 2026-11. "Extra inputs
+    # are not permitted, field: …": github.com/web-infra-dev/midscene/issues/1322, 2025-10
     Row(
         "fireworks_ai",
         "https://api.fireworks.ai/inference/v1",
         "FIREWORKS_API_KEY",
+        drop=RARE
+        - {
+            "function_call",
+            "functions",
+            "metadata",
+            "prediction",
+            "prompt_cache_key",
+            "service_tier",
+            "top_k",
+        },
         rename=OLD_LIMIT,
         billing="stops",
         other_keys=("FIREWORKS_AI_API_KEY", "FIREWORKSAI_API_KEY", "FIREWORKS_AI_TOKEN"),
+        # The same SDK, types/shared_params/chat_message.py: messages have no other fields.
         # docs.fireworks.ai/guides/reasoning: agents must send `reasoning_content` back. 2026-11
         messages=MessageRules(
-            frozenset({"function_call", "name", "reasoning_content", "refusal"}),
+            frozenset({"reasoning_content"}),
+            strict=True,
             reasoning="reasoning_content",
+            names=False,
         ),
     ),
     # console.groq.com/docs/openai; github.com/groq/groq-python: no model supports penalties.
@@ -69,8 +86,8 @@ _ROWS = (
         | {"frequency_penalty", "logit_bias", "n", "presence_penalty"},
         developer=True,
         billing="continues",
-        # It rejects other fields of messages, and `reasoning` with models that do not reason.
-        # github.com/groq/groq-python: chat_completion_assistant_message_param.py, 2026-11
+        # Groq's SDK for Python 1.7, chat_completion_assistant_message_param.py, 2026-11. It has
+        # `reasoning`, but only for models that reason: so it is left out for all.
         messages=MessageRules(frozenset({"function_call", "name"}), strict=True),
     ),
     # github.com/mistralai/client-python: models/chatcompletionrequest.py; other fields are a 422.
@@ -84,7 +101,9 @@ _ROWS = (
         | {"logit_bias", "user"},
         rename={**OLD_LIMIT, "seed": "random_seed"},
         billing="continues",
-        # github.com/mistralai/mistral-common: protocol/instruct/validator.py, 2026-11
+        # github.com/mistralai/mistral-common: protocol/instruct/validator.py; Mistral's SDK for
+        # Python 3, `AssistantMessage`. 2026-11. It has a part for earlier reasoning, `ThinkChunk`,
+        # but only for models that reason: so it is left out for all.
         messages=MessageRules(
             frozenset({"prefix"}),
             strict=True,
@@ -126,14 +145,15 @@ _ROWS = (
         "OPENROUTER_API_KEY",
         developer=True,
         other_keys=("OR_API_KEY",),
-        # From openrouter.ai/docs (guides/best-practices/reasoning-tokens, …/prompt-caching,
-        # features/multimodal/pdfs), from memory; not checked.
+        # OpenRouter's SDK for Python 1.3, components/chatassistantmessage.py; `annotations`, of
+        # files, are in openrouter.ai/docs/features/multimodal/pdfs, and `cache_control` of parts
+        # in …/guides/best-practices/prompt-caching. 2026-11
         messages=MessageRules(
             frozenset(
                 {
                     "annotations",
+                    "audio",
                     "cache_control",
-                    "function_call",
                     "images",
                     "name",
                     "reasoning",
@@ -144,8 +164,8 @@ _ROWS = (
             reasoning="reasoning",
         ),
     ),
-    # docs.perplexity.ai/docs/sonar/openai-compatibility; its models search, and call no tools. The
-    # fields that it rejects are from memory; not checked.
+    # docs.perplexity.ai/docs/sonar/openai-compatibility; its models search, and call no tools.
+    # Perplexity's SDK for Python 0.46, types/chat/completion_create_params.py, 2026-11
     Row(
         "perplexity",
         "https://api.perplexity.ai",
@@ -158,10 +178,16 @@ _ROWS = (
         billing="continues",
         other_keys=("PERPLEXITYAI_API_KEY",),
         # "After the (optional) system message(s), user or tool message(s) should alternate with
-        # assistant message(s)": github.com/iamsrikanthnani/pluely/issues/71, 2026-11. Names, empty
-        # messages and other fields are from memory; not checked with Perplexity's reference.
+        # assistant message(s)": github.com/iamsrikanthnani/pluely/issues/71, 2026-11. The same SDK
+        # has no other fields of messages (types/shared_params/chat_message_input.py). That empty
+        # ones are left out is Fanout's choice: with them, neighbors would not alternate.
         messages=MessageRules(
-            strict=True, names=False, empty=False, late_system=False, alternate=True
+            frozenset({"reasoning_steps"}),
+            strict=True,
+            names=False,
+            empty=False,
+            late_system=False,
+            alternate=True,
         ),
     ),
     Row(
@@ -171,27 +197,46 @@ _ROWS = (
         rename=OLD_LIMIT,
         billing="stops",
         other_keys=("TOGETHERAI_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHER_AI_TOKEN"),
+        # Together's SDK for Python 3.1, chat_completion_assistant_message_param.py, 2026-11
+        messages=MessageRules(
+            frozenset({"name", "reasoning"}),
+            reasoning="reasoning",
+            one_text=True,
+        ),
     ),
-    # That xAI rejects `logit_bias` is from memory; not checked with docs.x.ai/docs/api-reference.
+    # xAI's SDK for Python has no `logit_bias` (chat.py), 2026-11.
     Row(
         "xai",
         "https://api.x.ai/v1",
         "XAI_API_KEY",
         drop=(RARE - {"web_search_options"}) | {"logit_bias"},
         billing="stops",
-        # "Each message must have at least one content element": the API's own error, as public
-        # clients quote it, 2026-11. That it rejects other fields is from memory; not checked.
-        messages=MessageRules(frozenset({"name"}), strict=True, empty=False),
-        # "presencePenalty, frequencyPenalty, and stop parameters are not supported by reasoning
-        # models": xAI's guide in a public copy; github.com/BerriAI/litellm/pull/11563 and
-        # huggingface/smolagents/pull/1766. 2026-11. Grok Code: not checked. By
-        # github.com/miaoxworld/NativeTavern/issues/83, newer models reject the penalties even
-        # without reasoning.
+        # "Each message must have at least one content element": github.com/AstrBotDevs/AstrBot/
+        # issues/6447, 2026-03; there, it accepts `reasoning_content`, which its SDK has, too. No
+        # page of xAI's has other fields: they are left out.
+        messages=MessageRules(
+            frozenset({"name", "reasoning_content"}),
+            strict=True,
+            reasoning="reasoning_content",
+            empty=False,
+            empty_beside_calls=False,
+        ),
         families=(
+            # "grok-4-1-fast-non-reasoning does not support parameter presencePenalty":
+            # github.com/lobehub/lobehub/issues/13332; so 4.20, 4.3, 4.5 and 4.6: miaoxworld/
+            # NativeTavern/issues/83. Grok 3 supports it: QuantumNous/new-api/pull/6081. 2026-11
             Family(
-                "Grok 4, Grok Code, Grok 3 mini, while they reason",
-                r"grok-(?:4|code|3-mini)(?!.*non-reasoning)",
-                frozenset({"frequency_penalty", "presence_penalty", "stop"}),
+                "Grok 4 and later, Grok Code, Grok 3 mini",
+                r"grok-(?:[4-9]|code|3-mini)",
+                frozenset({"frequency_penalty", "presence_penalty"}),
+            ),
+            # "presencePenalty, frequencyPenalty, and stop parameters are not supported by reasoning
+            # models": xAI's guide in a public copy; github.com/BerriAI/litellm/pull/11563,
+            # langgenius/dify-official-plugins/pull/3405, 2026-11
+            Family(
+                "Grok 4 and later, Grok Code, Grok 3 mini, while they reason",
+                r"grok-(?:[4-9]|code|3-mini)(?!.*non-reasoning)",
+                frozenset({"stop"}),
             ),
         ),
     ),
@@ -226,30 +271,3 @@ _ALIASES = {
 
 ROWS: dict[str, Row] = {row.name: row for row in _ROWS}
 ROWS |= {alias: ROWS[name] for alias, name in _ALIASES.items()}
-
-# Bare model names, by their beginning; the first match counts.
-PREFIXES: tuple[tuple[str, str], ...] = (
-    ("claude", "anthropic"),
-    ("gpt-oss", ""),  # open weights: many vendors serve them, OpenAI does not
-    ("gpt-", "openai"),
-    ("chatgpt-", "openai"),
-    ("o1", "openai"),
-    ("o3", "openai"),
-    ("o4", "openai"),
-    ("ft:gpt-", "openai"),
-    ("ft:o", "openai"),
-    ("command", "cohere"),
-    ("c4ai-", "cohere"),
-    ("gemini-", "gemini"),
-    ("gemma-", "gemini"),
-    ("mistral-", "mistral"),
-    ("magistral-", "mistral"),
-    ("ministral-", "mistral"),
-    ("codestral-", "mistral"),
-    ("devstral-", "mistral"),
-    ("pixtral-", "mistral"),
-    ("open-mi", "mistral"),
-    ("deepseek-", "deepseek"),
-    ("grok-", "xai"),
-    ("sonar", "perplexity"),
-)

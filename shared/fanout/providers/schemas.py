@@ -68,7 +68,8 @@ class SchemaRules(Struct, frozen=True):
     `moved` are the keywords that it rejects; their limits go into the description. `dropped` are
     those that say nothing to a model. `formats` are the only formats of strings, `min_items` the
     only values of `minItems`. With `closed`, each object must have `additionalProperties: false`.
-    `typed`: each value must have a type.
+    `typed`: each value must have a type. `merged`: there is no `allOf`. `not_in_patterns` are what
+    a `pattern` cannot have. `some_required`: an object with properties must require one.
     """
 
     moved: frozenset[str]
@@ -78,6 +79,9 @@ class SchemaRules(Struct, frozen=True):
     min_items: frozenset[int] | None = None
     closed: bool = False
     typed: bool = False
+    merged: bool = False
+    not_in_patterns: tuple[str, ...] = ()
+    some_required: bool = False
 
 
 _TYPES = frozenset({"$ref", "allOf", "anyOf", "const", "enum", "oneOf", "type"})
@@ -88,6 +92,10 @@ def limit_schema(schema: Mapping[str, Any], rules: SchemaRules) -> dict[str, Any
     """`schema` as `rules` allow it."""
     limited: dict[str, Any] = {}
     moved: dict[str, Any] = {}
+    if rules.merged and isinstance(schema.get("allOf"), list):
+        schema = _merge(schema)
+    if rules.not_in_patterns and isinstance(schema.get("pattern"), str):
+        schema = {**schema, "pattern": _without_anchors(schema["pattern"])}
     for name, value in schema.items():
         if name in rules.dropped:
             continue
@@ -97,6 +105,8 @@ def limit_schema(schema: Mapping[str, Any], rules: SchemaRules) -> dict[str, Any
             limited[rules.renamed.get(name, name)] = _limit_inner(name, value, rules)
     if rules.closed:
         limited, moved = _close(limited, moved)
+    if rules.some_required and limited.get("properties") and not limited.get("required"):
+        limited["required"] = [next(iter(limited["properties"]))]
     if rules.typed and not limited.keys() & _TYPES:
         limited["anyOf"] = _ANY
     if moved and "$ref" not in limited:
@@ -109,7 +119,30 @@ def _fits(name: str, value: Any, rules: SchemaRules) -> bool:
         return rules.formats is None or value in rules.formats
     if name == "minItems":
         return rules.min_items is None or value in rules.min_items
+    if name == "pattern":
+        return not any(part in str(value) for part in rules.not_in_patterns)
     return True
+
+
+def _merge(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema with what its `allOf` has, where the two do not differ."""
+    merged = {name: value for name, value in schema.items() if name != "allOf"}
+    for part in schema["allOf"]:
+        inner = _merge(part) if isinstance(part, dict) and "allOf" in part else part
+        for name, value in inner.items() if isinstance(inner, dict) else ():
+            known = merged.setdefault(name, value)
+            if isinstance(known, dict) and isinstance(value, dict):
+                merged[name] = {**value, **known}
+            elif name == "required" and isinstance(known, list) and isinstance(value, list):
+                merged[name] = list(dict.fromkeys([*known, *value]))
+    return merged
+
+
+def _without_anchors(pattern: str) -> str:
+    """A pattern for the whole text, written as vendors read it that have no others."""
+    inner = pattern.removeprefix("^").removesuffix("$")
+    whole = pattern.startswith("^") and pattern.endswith("$") and not inner.endswith("\\")
+    return inner if whole and "|" not in inner else pattern
 
 
 def _limit_inner(name: str, value: Any, rules: SchemaRules) -> Any:

@@ -60,7 +60,19 @@ class Choice(Struct, frozen=True):
         return self.allowed is None or name in self.allowed
 
 
-def read_choice(request: ChatRequest, unsupported: UnsupportedFields) -> Choice:
+def read_choice(
+    request: ChatRequest, unsupported: UnsupportedFields, *, can_force: bool = True
+) -> Choice:
+    """The choice; one that requires a call is unsupported if the model cannot be forced to one."""
+    choice = _read_choice(request, unsupported)
+    if can_force or choice.mode != "required":
+        return choice
+    unsupported.add("tool_choice", "this model cannot be forced to call a tool")
+    only = frozenset({choice.function}) if choice.function else choice.allowed
+    return Choice("auto", allowed=only)
+
+
+def _read_choice(request: ChatRequest, unsupported: UnsupportedFields) -> Choice:
     match request.tool_choice:
         case NamedFunction(function=function):
             return Choice("required", function.name)

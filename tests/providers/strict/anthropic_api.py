@@ -90,11 +90,12 @@ def check_calls(turns: list[tuple[str, list[dict[str, Any]]]], tools: list[Any])
 
 def check_thinking(body: dict[str, Any], turns: list[tuple[str, list[dict[str, Any]]]]) -> None:
     kind = body.get("thinking", {}).get("type")
-    # Stricter than the API: platform.claude.com/docs/build-with-claude/thinking-tool-workflows
-    # allows it with `adaptive`, 2026-11.
-    if kind in {"enabled", "adaptive"}:
-        forced = body.get("tool_choice", {}).get("type") in {"any", "tool"}
+    # platform.claude.com/docs/build-with-claude/thinking-tool-workflows, 2026-11
+    forced = body.get("tool_choice", {}).get("type") in {"any", "tool"}
+    if kind == "enabled":
         assert not forced, "Thinking may not be enabled when tool_choice forces tool use."
+    if re.search("fable-5-[1-9]|mythos-5-[1-9]|opus-5-[5-9]", body["model"]):
+        assert not forced, "this model rejects forced tool use on every request"
     if kind != "enabled":
         return
     turn: list[list[dict[str, Any]]] = []  # the last turn: from the user's words on

@@ -1,7 +1,7 @@
 """
 Rejects the requests that Converse rejects.
 
-The sources are beside the same rules in `bedrock/rules.py`, which also says what is not checked.
+The sources are beside the same rules in `bedrock/rules.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """
-Rejects the requests that Cohere's API rejects, from its SDK's types.
+Rejects the requests that Cohere's API rejects, from its SDK's types and its page on schemas.
 
-Empty contents, the order of calls and a system prompt alone: from memory; not checked.
+Empty contents, the order of calls and a system prompt alone are rejected to be safe: no page of
+Cohere's says whether the API does.
 """
 
 from __future__ import annotations
@@ -39,3 +40,29 @@ def check(_model: str, body: dict[str, Any]) -> None:
     roles = {message["role"] for message in body["messages"]}
     assert roles != {"system"}, "a system prompt alone"
     assert len(body.get("stop_sequences", ())) <= 5
+    if schema := (body.get("response_format") or {}).get("json_schema"):
+        check_schema(schema)
+    if body.get("strict_tools"):
+        for tool in body["tools"]:
+            check_schema(tool["function"]["parameters"])
+
+
+UNSUPPORTED = {"allOf", "oneOf", "not", "minimum", "maximum", "minItems", "maxItems", "minLength",
+               "maxLength", "uniqueItems"}  # fmt: skip
+
+
+def check_schema(schema: Any) -> None:
+    """docs.cohere.com/docs/structured-outputs, "Unsupported schema features", 2026-11."""
+    if not isinstance(schema, dict):
+        return
+    assert not schema.keys() & UNSUPPORTED, schema.keys() & UNSUPPORTED
+    assert not any(part in schema.get("pattern", "") for part in ("^", "$", "?=", "?!"))
+    assert schema.get("format", "date") in {"date", "date-time", "time", "uuid"}
+    if schema.get("properties"):
+        assert schema["required"], "every object must have at least one `required` field"
+    for name in ("properties", "$defs", "definitions"):
+        for one in schema.get(name, {}).values():
+            check_schema(one)
+    for one in schema.get("anyOf", ()):
+        check_schema(one)
+    check_schema(schema.get("items"))

@@ -1,8 +1,9 @@
 """
 Rejects the messages that OpenAI's API, and each vendor with that API, rejects.
 
-Written from the vendors' references, not from the codec's rules. A vendor without an entry in
-`KNOWN` has OpenAI's fields and ignores others, but must not get those that a third vendor made.
+Written from the vendors' references, beside the codec's own rules, which are enforced as well. A
+vendor without an entry in `KNOWN` has OpenAI's fields and ignores others, but must not get those
+that a third vendor made.
 """
 
 from __future__ import annotations
@@ -12,15 +13,20 @@ import json
 import re
 from typing import Any
 
+from msgspec import structs
 from openai.types.chat import ChatCompletionMessageParam
 from pydantic import TypeAdapter
+
+from fanout.providers.rows import ROWS
+from tests.providers.strict import row_rules
 
 MESSAGE: TypeAdapter[Any] = TypeAdapter(ChatCompletionMessageParam)
 
 OTHERS = frozenset({
-    "annotations", "cache_control", "citations", "executed_tools", "extra_content", "images",
-    "parsed", "provider_specific_fields", "reasoning", "reasoning_content", "reasoning_details",
-    "search_results", "thinking_blocks",
+    "annotations", "cache_control", "citations", "content_parts", "context", "executed_tools",
+    "extra_content", "images", "parsed", "provider_specific_fields", "reasoning",
+    "reasoning_content", "reasoning_details", "reasoning_steps", "search_results",
+    "thinking_blocks",
 })  # fmt: skip
 """What only some vendors have. Each vendor below lists what it has itself."""
 
@@ -30,6 +36,7 @@ OWN: dict[str, set[str]] = {
     "hosted_vllm": {"reasoning"},
     "ollama": {"reasoning"},
     "openrouter": {"annotations", "cache_control", "images", "reasoning", "reasoning_details"},
+    "together_ai": {"reasoning", "reasoning_content"},
     "local": {"reasoning_content", "extra_content", "reasoning_details", "cache_control"},
     "openai_like": {"reasoning_content", "extra_content", "reasoning_details", "cache_control"},
 }
@@ -43,19 +50,28 @@ KNOWN: dict[str, dict[str, set[str]]] = {
         # How_to_call_functions_with_chat_models.ipynb, read 2026-11
         "tool": {"content", "name", "tool_call_id"},
     },
-    # github.com/groq/groq-python: types/chat/chat_completion_assistant_message_param.py
+    # Each vendor's SDK for Python, 2026-11: Groq 1.7, Cerebras 1.91, Fireworks 1.2
     "groq": {"assistant": {"content", "name", "tool_calls", "function_call", "reasoning"}},
-    # "property 'messages.N.assistant.reasoning_content' is unsupported":
-    # github.com/QwenLM/qwen-code/issues/11045, 2026-11
-    "cerebras": {"assistant": {"content", "name", "tool_calls"}},
+    "cerebras": {
+        "assistant": {"content", "name", "reasoning", "tool_calls"},
+        "tool": {"content", "name", "tool_call_id"},
+    },
+    "fireworks_ai": {
+        "assistant": {"content", "reasoning_content", "tool_calls"},
+        "user": {"content"},
+        "tool": {"content", "tool_call_id"},
+    },
     # github.com/mistralai/mistral-common: protocol/instruct/messages.py; other fields are a 422
     "mistral": {
         "assistant": {"content", "tool_calls", "prefix"},
         "user": {"content"},
         "tool": {"content", "tool_call_id", "name"},
     },
-    # Perplexity and xAI: from memory; not checked with their references.
-    "perplexity": {"assistant": {"content", "tool_calls"}, "user": {"content"}},
+    # Perplexity's SDK for Python 0.46; xAI's has `encrypted_content`, too, 2026-11
+    "perplexity": {
+        "assistant": {"content", "reasoning_steps", "tool_calls"},
+        "user": {"content"},
+    },
     "xai": {"assistant": {"content", "name", "tool_calls", "reasoning_content"}},
 }
 for _same in ("azure", "bedrock"):
@@ -78,6 +94,14 @@ def check(vendor: str, body: dict[str, Any]) -> None:
         if message["role"] == "assistant":
             _check_answer(vendor, message)
     _check_calls(messages)
+    if row := ROWS.get(vendor):
+        rules = structs.replace(row.messages, developer=row.developer)
+        row_rules.check(rules, messages, functions="functions" in body)
+    if vendor not in {"openai", "azure"} and "functions" not in body:
+        assert all(message["role"] != "function" for message in messages), "legacy"
+        assert not any(message.get("function_call") for message in messages), "legacy"
+    if vendor == "deepseek":
+        _check_thoughts(messages)
     if vendor == "mistral":
         _check_mistral(messages)
     if vendor == "perplexity":
@@ -131,6 +155,13 @@ def _check_calls(messages: list[dict[str, Any]]) -> None:
             waiting = [call["id"] for call in message.get("tool_calls") or ()]
             assert len(set(waiting)) == len(waiting)
     assert not waiting
+
+
+def _check_thoughts(messages: list[dict[str, Any]]) -> None:
+    """DeepSeek: "The reasoning_content in the thinking mode must be passed back to the API"."""
+    if any("tool_calls" in message for message in messages):
+        answers = [message for message in messages if message["role"] == "assistant"]
+        assert all(message.get("reasoning_content") for message in answers)
 
 
 def _check_mistral(messages: list[dict[str, Any]]) -> None:

@@ -13,7 +13,6 @@ from fanout.schema.accumulator import ChunkAccumulator
 from fanout.wire.http import WireResponse
 
 GOLDEN = Path(__file__).parent.parent / "golden"
-LEGACY = ("openai", "function-call")  # asked for with `functions`, which only OpenAI still has
 
 
 def _call(**fields: Any) -> dict[str, Any]:
@@ -88,6 +87,13 @@ RARE: dict[str, dict[str, dict[str, Any]]] = {
                 {"type": "text", "text": "Hi"},
             ]
         },
+        "image": {
+            "content": [
+                {"type": "text", "text": "Here."},
+                {"type": "image_url", "image_url": {"url": "https://a.test/a.png"}},
+                {"type": "tool_file", "tool": "image_generation", "file_id": "f_1"},
+            ]
+        },
     },
     "ollama": {
         "one id twice": {"content": "", "tool_calls": [_call(id="call_x"), _call(id="call_y")]}
@@ -104,7 +110,11 @@ RARE: dict[str, dict[str, dict[str, Any]]] = {
             "images": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}],
         },
     },
-    "perplexity": {"results": {"content": "Hi [1]", "search_results": [{"title": "t"}]}},
+    "perplexity": {
+        "results": {"content": "Hi [1]", "search_results": [{"title": "t"}]},
+        "steps": {"content": "Hi", "reasoning_steps": [{"thought": "hm"}]},
+    },
+    "azure": {"own data": {"content": "Hi [doc1]", "context": {"citations": [], "intent": "?"}}},
     "xai": {"reasoning": {"content": "Hi", "reasoning_content": "hm", "refusal": None}},
     "together_ai": {"nothing": {"content": "", "tool_calls": []}, "null": {"content": None}},
     "openai_like": {
@@ -186,8 +196,6 @@ def golden_messages() -> Iterator[tuple[str, dict[str, Any]]]:
     """(name, message) of each golden response and stream, through its provider's decoder."""
     for case in sorted(path.parent for path in GOLDEN.glob("*/*/response.json")):
         provider = case.parent.name
-        if (provider, case.name) == LEGACY:
-            continue
         found = [
             ("plain", [*_decoded(provider, _target(case), (case / "response.json").read_bytes())])
         ]

@@ -14,8 +14,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import msgspec
-
 from ...errors import RequestError
 from ...schema.chat import Object
 from ...schema.request import (
@@ -108,7 +106,7 @@ def _encode_message(
                 _encode_call(call, raw_call, unsupported, ids)
                 for call, raw_call, _ in function_calls(message, raw, path, unsupported)
             ]
-            blocks = [*_thinking_blocks(raw, path, unsupported), *blocks, *calls]
+            blocks = [*_thinking_blocks(raw, unsupported), *blocks, *calls]
         case ToolMessage(tool_call_id=call_id):
             content = {"content": _shorten(blocks)} if blocks else {}
             blocks = [{"type": "tool_result", "tool_use_id": ids.result(call_id), **content}]
@@ -117,7 +115,7 @@ def _encode_message(
     return _mark(blocks, raw)
 
 
-def _thinking_blocks(raw: Object, path: str, unsupported: UnsupportedFields) -> list[Block]:
+def _thinking_blocks(raw: Object, unsupported: UnsupportedFields) -> list[Block]:
     """
     Earlier thinking, unchanged: its signature covers every letter.
 
@@ -127,13 +125,8 @@ def _thinking_blocks(raw: Object, path: str, unsupported: UnsupportedFields) -> 
     given = raw.get("thinking_blocks")
     if not given and not raw.get("reasoning_content"):
         return []
-    try:
-        blocks = msgspec.convert(given or [], list[Block])
-    except msgspec.ValidationError as error:
-        place = f"{path}.thinking_blocks"
-        raise RequestError(f"`{place}`: {error}", place) from None
-    signed = [block for block in blocks if is_signed(block)]
-    if len(signed) < len(blocks):
+    signed = [one for one in given if is_signed(one)] if isinstance(given, list) else []
+    if given and len(signed) < (len(given) if isinstance(given, list) else 1):
         unsupported.note("messages[].thinking_blocks")
     if not signed and raw.get("reasoning_content"):
         unsupported.note("messages[].reasoning_content")
@@ -153,9 +146,9 @@ def _encode_call(
 
 
 def cache_mark(raw: Mapping[str, Any]) -> Block:
-    """The `cache_control` of a message, a part, a call or a tool, if it has one."""
+    """The `cache_control` of a message, a part, a call or a tool, if it has a readable one."""
     mark = raw.get("cache_control")
-    return {"cache_control": mark} if mark else {}
+    return {"cache_control": mark} if isinstance(mark, dict) and "type" in mark else {}
 
 
 def _mark(blocks: list[Block], raw: Object) -> list[Block]:

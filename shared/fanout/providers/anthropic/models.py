@@ -30,6 +30,7 @@ class Traits(Struct, frozen=True):
     `max_tokens` is the largest limit. `off` is the `thinking.type` that turns thinking off, `None`
     if the model always thinks; `efforts` are the levels of `adaptive` thinking. `sampling` says
     which of `temperature` and `top_p` it accepts: `free` is for a server that is not Anthropic's.
+    `forced`: it may be forced to call a tool.
     """
 
     max_tokens: int
@@ -37,6 +38,7 @@ class Traits(Struct, frozen=True):
     off: str | None = "disabled"
     efforts: frozenset[str] = frozenset()
     sampling: Literal["free", "both", "either", "fixed"] = "both"
+    forced: bool = True
 
 
 # A model that is not Claude: the oldest form of thinking, and llama.cpp's own limit.
@@ -54,6 +56,7 @@ def find_traits(name: str) -> Traits:
         off=_off(line, version),
         efforts=_efforts(version),
         sampling=_sampling(version),
+        forced=_forced(line, version),
     )
 
 
@@ -92,6 +95,19 @@ def _off(line: str, version: Version) -> str | None:
         return None
     # https://platform.claude.com/docs/en/models/sonnet-5-5/whats-new-sonnet-5-5
     return "between_tools" if line == "sonnet" and version >= (5, 5) else "disabled"
+
+
+def _forced(line: str, version: Version) -> bool:
+    """
+    Whether `tool_choice` may be `any` or a tool.
+
+    "Claude Fable 5.1 and Claude Mythos 5.1 […] reject forced tool use on every request":
+    platform.claude.com/docs/en/build-with-claude/thinking, as public repositories quote it; one of
+    2026-09 names Opus 5.5, too. 2026-11
+    """
+    if line in {"fable", "mythos"}:
+        return version < (5, 1)
+    return not (line == "opus" and version >= (5, 5))
 
 
 def _efforts(version: Version) -> frozenset[str]:

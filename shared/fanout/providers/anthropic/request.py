@@ -17,7 +17,7 @@ from ...wire.http import WireRequest
 from ..base import Target
 from ..fields import DEFAULTS, SHARED_FIELDS, SHARED_MESSAGE_FIELDS, UnsupportedFields, check_fields
 from .messages import called_names, encode_conversation
-from .models import find_traits
+from .models import Traits, find_traits
 from .rules import MOST_USER_LETTERS, PERSONAL, is_blank
 from .settings import encode_settings
 
@@ -55,11 +55,12 @@ def encode_body(
     defaults: Mapping[str, tuple[object, ...]] = DEFAULTS,
 ) -> dict[str, Any]:
     """The body without the model, which other services with this API have in the URL."""
-    check_fields(request, unsupported, fields, _MESSAGE_FIELDS, defaults)
-    settings = encode_settings(request, find_traits(model), unsupported)
+    request = check_fields(request, unsupported, fields, _MESSAGE_FIELDS, defaults)
+    traits = find_traits(model)
+    settings = encode_settings(request, traits, unsupported)
     body = settings | encode_conversation(request, unsupported)
     if request.tools or request.tool_choice is not None:
-        body |= _tool_encoder()(request, unsupported)
+        body |= _tool_encoder()(request, traits, unsupported)
     if "tools" not in body and (called := called_names(body["messages"])):
         from .tools import declare  # an odd request: it offers none of the tools that were called
 
@@ -82,7 +83,7 @@ _Encode: TypeAlias = Callable[[ChatRequest, UnsupportedFields], dict[str, Any]]
 
 
 @cache
-def _tool_encoder() -> _Encode:
+def _tool_encoder() -> Callable[[ChatRequest, Traits, UnsupportedFields], dict[str, Any]]:
     from .tools import encode_tools  # only requests with tools need it
 
     return encode_tools

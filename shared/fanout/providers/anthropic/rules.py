@@ -21,7 +21,7 @@ IMAGES = frozenset({"image/gif", "image/jpeg", "image/png", "image/webp"})
 # github.com/BerriAI/litellm/issues/10106. "Do not include any identifying information such as
 # name, email address, or phone number": Anthropic's SDKs. 2026-11
 PERSONAL = re.compile(r".*\S@\S+\.\S.*|\+?[\d(][\d\s().-]{5,}\d", re.DOTALL)
-MOST_USER_LETTERS = 256  # from memory; not checked with Anthropic's reference
+MOST_USER_LETTERS = 256  # no page has a limit; a longer one is sent as its hash
 
 
 def is_blank(text: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...errors import RequestError
 from ...schema.chat import Object
-from ...schema.request import ChatRequest
+from ...schema.request import AllowedTools, ChatRequest
 from ..fields import UnsupportedFields
 from .models import Traits
 from .rules import is_signed
@@ -66,13 +66,22 @@ def _check_thinking(
     if kind == "enabled" and lacks_thinking(request.body["messages"]):
         unsupported.note(asked)
         return {}
-    # "Options that force tool use return an error with manual extended thinking":
-    # platform.claude.com/docs/build-with-claude/thinking-tool-workflows, 2026-11. By that page,
-    # `adaptive` thinking supports them; Fanout leaves it out all the same.
-    if not isinstance(request.tool_choice, str | None) or request.tool_choice == "required":
-        unsupported.add(asked, "a call of a tool cannot be required together with thinking")
+    # "Options that force tool use return an error with manual extended thinking"; "adaptive
+    # thinking supports forced tool use":
+    # platform.claude.com/docs/build-with-claude/thinking-tool-workflows, 2026-11
+    if kind == "enabled" and is_forced(request):
+        why = "a call of a tool cannot be required together with a budget of thinking"
+        unsupported.add(asked, why)
         return {}
     return found
+
+
+def is_forced(request: ChatRequest) -> bool:
+    """Whether the model must call a tool."""
+    choice = request.tool_choice
+    if isinstance(choice, AllowedTools):
+        return choice.required
+    return not isinstance(choice, str | None) or choice == "required"
 
 
 def lacks_thinking(messages: Sequence[Object]) -> bool:

@@ -11,19 +11,22 @@ from ..fields import UnsupportedFields
 from ..schemas import limit_schema
 from ..tool_reader import Choice, function_tools, object_schema, read_choice
 from .messages import cache_mark
+from .models import Traits
 from .schemas import SCHEMAS
 
 # https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools#forcing-tool-use
 _MODES = {None: "auto", "auto": "auto", "none": "none", "required": "any"}
 
 
-def encode_tools(request: ChatRequest, unsupported: UnsupportedFields) -> dict[str, Any]:
+def encode_tools(
+    request: ChatRequest, traits: Traits, unsupported: UnsupportedFields
+) -> dict[str, Any]:
     """
     `tools` and `tool_choice`; no choice is sent if there is no tool.
 
     The API cannot limit a choice to some tools, so the tools that are not allowed are left out.
     """
-    choice = read_choice(request, unsupported)
+    choice = read_choice(request, unsupported, can_force=traits.forced)
     tools = [
         _encode_function(function, raw)
         for function, raw, _ in function_tools(request, unsupported)
@@ -44,7 +47,8 @@ def declare(called: Sequence[str]) -> dict[str, Any]:
 
     "Requests which include tool_use or tool_result blocks must define tools": the API's error in
     github.com/anthropics/anthropic-sdk-python/issues/494, 2024-05. By …/issues/849, Anthropic's own
-    API needs no tools since 2025-02; whether other hosts of Claude need them is not checked.
+    API needs no tools since 2025-02. They are declared all the same: other hosts and servers have
+    this API, too, and it is harmless.
     """
     schema = {"type": "object", "properties": {}}
     tools = [{"name": name, "input_schema": schema} for name in called]

@@ -22,10 +22,10 @@ from ..base import Codec, Target
 from ..openai.chat import Quirks, encode
 from ..openai.provider import is_reasoning, kind_of
 from ..openai.response import ChatDecoder, check_whole, read
-from ..openai.rules import FAMILIES
+from ..openai.rules import FAMILIES, TOOL_EFFORTS
 
 V1_PATH = "/openai/v1"
-CLASSIC = Quirks("azure", families=FAMILIES)
+CLASSIC = Quirks("azure", families=FAMILIES, tool_efforts=TOOL_EFFORTS)
 REASONING = replace(CLASSIC, rename={"max_tokens": "max_completion_tokens"})
 # These fields came with 2024-09-01-preview; older versions reject them.
 OLD = replace(

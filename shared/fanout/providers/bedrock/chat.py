@@ -22,15 +22,18 @@ from ..base import Codec, Target, WireError
 from ..openai.chat import Quirks, encode
 from ..openai.normalize import normalize
 from ..openai.response import ChatDecoder, check_whole, is_chunk, read
+from ..openai.rules import MESSAGES
 from .errors import explain_aws, status_of
 from .models import find_model
 from .reasoning_tags import TagSplitter
 
-# The endpoint has no storage (only "create"), no web search, and no responses but text.
+# The endpoint has no storage (only "create"), no web search, and no responses but text. Its models
+# are newer than OpenAI's old form of calls.
 QUIRKS = Quirks(
     "bedrock",
     drop=frozenset({"audio", "modalities", "store", "web_search_options"}),
     path="/openai/v1/chat/completions",
+    messages=replace(MESSAGES, legacy=False),
 )
 
 

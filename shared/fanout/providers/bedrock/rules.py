@@ -9,13 +9,14 @@ from __future__ import annotations
 from ..calls import IdRule
 from ..schemas import LIMITS, SchemaRules
 
-# 1 to 64 characters of this pattern: AWS's `ToolUseBlock`, as github.com/run-llama/llama_index/
-# pull/22775 quotes it, 2026-11. That AWS rejects doubled ids is from memory; not checked.
+# `ToolUseId` in botocore 1.44's model of the service, 2026-11. Claude rejects doubled ids
+# (`anthropic/rules.py`); they are made unique for all models.
 CALL_IDS = IdRule(r"[a-zA-Z0-9_.:-]{1,64}", unique=True)
 
-# Anthropic's list, also for strict tools. From memory; not checked with AWS's page
-# (https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html). `closed` has a
-# source: github.com/aws-samples/amazon-bedrock-samples, structured-outputs/README.md, 2026-11.
+# "Supported JSON Schema features" in docs.aws.amazon.com/bedrock/latest/userguide/
+# structured-output.html, as public repositories quote it, 2026-11: no recursion, no limits of
+# numbers and texts, no `minItems` over 1, and `additionalProperties: false`. It is Anthropic's
+# list, whose other points are applied, too; also for strict tools.
 SCHEMAS = SchemaRules(
     moved=LIMITS,
     renamed={"oneOf": "anyOf"},
@@ -37,7 +38,7 @@ BESIDE_DOCUMENTS = "See the document."
 CALLED_BEFORE = {"type": "object", "properties": {}}
 
 # https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html names Claude and Nova
-# models, 2026-11. That others reject a cache point is from memory; not checked.
+# models, 2026-11. No page says what others do with a cache point, so they get none.
 CACHING = ("anthropic.claude", "amazon.nova")
 
 
@@ -45,7 +46,7 @@ def is_blank(text: str) -> bool:
     """
     "text content blocks must contain non-whitespace text": the service's own error.
 
-    github.com/NousResearch/hermes-agent/pull/64858, 2026-11. Claude's stop sequences must, too:
-    that is Anthropic's rule; not checked for Bedrock.
+    github.com/NousResearch/hermes-agent/pull/64858, 2026-11. By Anthropic's rule, the stop
+    sequences of Claude must, too.
     """
     return not text or text.isspace()

@@ -18,14 +18,14 @@ from ..request_reader import (
     function_calls,
     without_none,
 )
-from .rules import CITATION_FIELDS, is_empty
+from .rules import CITATION_FIELDS, CITED, is_empty
 
 
 def encode_messages(request: ChatRequest, unsupported: UnsupportedFields) -> list[Block]:
     """The messages, without those that are empty. A tool's result may be."""
     encoded = [
         _encode_message(message, raw, path, unsupported)
-        for message, raw, path in each_message(request, unsupported)
+        for message, raw, path in each_message(request)
     ]
     messages = [message for message in encoded if message]
     if not messages:
@@ -96,9 +96,11 @@ def _citations(raw: Object, unsupported: UnsupportedFields) -> list[Object]:
     """Earlier citations in Cohere's form; other vendors' are left out."""
     given = raw.get("citations") or []
     known: list[Object] = [
-        one for one in given if isinstance(one, dict) and one.keys() <= CITATION_FIELDS
+        one
+        for one in (given if isinstance(given, list) else ())
+        if isinstance(one, dict) and CITED <= one.keys() <= CITATION_FIELDS
     ]
-    if len(known) < len(given):
+    if not isinstance(given, list) or len(known) < len(given):
         unsupported.note("messages[].citations")
     return known
 

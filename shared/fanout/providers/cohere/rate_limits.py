@@ -6,7 +6,7 @@ from ..rate_limits import MINUTE, LimitHeader, RateLimitTable
 
 # docs.cohere.com/docs/rate-limits: the limits are of a minute. It names no headers: these are as
 # public clients read them, and Elasticsearch's `CohereResponseHandler` says that only trial keys
-# have them. Read in 2026-11; not checked with Cohere's reference.
+# have them. Read in 2026-11.
 TABLE = RateLimitTable(
     (
         LimitHeader(

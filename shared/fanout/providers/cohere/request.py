@@ -63,7 +63,7 @@ LOWEST_P, HIGHEST_P = 0.01, 0.99
 def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
     """The request for `target`'s model. What the API cannot express is rejected, or noted."""
     unsupported = UnsupportedFields(target, "cohere")
-    check_fields(request, unsupported, _FIELDS, _MESSAGE_FIELDS, _DEFAULTS)
+    request = check_fields(request, unsupported, _FIELDS, _MESSAGE_FIELDS, _DEFAULTS)
     body = {
         "model": target.model,
         "messages": encode_messages(request, unsupported),

@@ -11,27 +11,32 @@ from ..schemas import LIMITS, SchemaRules
 # "stop_sequences: A list of up to 5 strings": the reference of Cohere's SDK for Python, 2026-11
 MOST_STOPS = 5
 
-# https://docs.cohere.com/docs/structured-outputs, "Parameter types support" (a copy of 2025-11 in
-# github.com/patrickcarmichael/claude-docs, read 2026-11): no numeric ranges, lengths, sizes of
-# arrays or `uniqueItems`, and no formats but these four; `pattern` only without `^` and `$`. This
-# table differs from the page in two points: there, `allOf`, `oneOf` and `not` are unsupported and
-# `additionalProperties` is supported. The other keywords are from memory; not checked.
+# https://docs.cohere.com/docs/structured-outputs, "Schema constraints" and "Parameter types
+# support", in public copies, 2026-11: no `allOf`, `oneOf` and `not`, no numeric ranges, lengths,
+# sizes of arrays or `uniqueItems`, no formats but these four, and no `^`, `$`, `?=` and `?!` in a
+# `pattern`; "every object in the schema must have at least one `required` field". The page is "a
+# list of some": keywords that it does not have are treated as unsupported.
 SCHEMAS = SchemaRules(
-    moved=LIMITS - {"pattern", "not"},
-    dropped=frozenset({"$comment", "$id", "$schema", "additionalProperties"}),
+    moved=LIMITS - {"pattern"},
+    renamed={"oneOf": "anyOf"},
+    merged=True,
     formats=frozenset({"date", "date-time", "time", "uuid"}),
     min_items=frozenset(),
+    not_in_patterns=("^", "$", "?=", "?!"),
+    some_required=True,
 )
 
 # Cohere's SDK for Python, `Citation`, 2026-11
 CITATION_FIELDS = frozenset({"start", "end", "text", "sources", "content_index", "type"})
+CITED = frozenset({"start", "end", "text"})  # what a citation must have
 
 
 def is_empty(content: object) -> bool:
     """
-    Whether a message has no content, with which Cohere rejects it.
+    Whether a message has no content; then it is left out.
 
-    From memory; not checked with Cohere's reference.
+    Cohere's SDK for Python 7.3 requires the content of all roles but the assistant's, 2026-11. No
+    page says whether it may be empty.
     """
     if isinstance(content, list):
         return not any(getattr(part, "text", "x") for part in content)

@@ -69,7 +69,7 @@ def encode_body(
     native: Mapping[str, str] = NATIVE,
 ) -> dict[str, Any]:
     """The body that all of Google's services with this API read; `model` is a Gemini's name."""
-    check_fields(request, unsupported, fields, _MESSAGE_FIELDS, _DEFAULTS)
+    request = check_fields(request, unsupported, fields, _MESSAGE_FIELDS, _DEFAULTS)
     system, contents = encode_conversation(request, unsupported, model)
     body = {
         "contents": contents,

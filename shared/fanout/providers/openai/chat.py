@@ -19,9 +19,17 @@ from ...wire.http import WireRequest
 from ...wire.sse import SSEFramer
 from ..base import Codec, Target
 from ..fields import DEFAULTS, UnsupportedFields
-from .history import MessageRules, fit_messages, fit_tools
+from .history import fit_messages, fit_tools
 from .response import ChatDecoder, decode
-from .rules import FAMILY_DEFAULTS, MESSAGES, Family, fixed_fields
+from .rules import (
+    FAMILY_DEFAULTS,
+    MESSAGES,
+    Family,
+    MessageRules,
+    ToolEffort,
+    fixed_fields,
+    tool_effort,
+)
 
 
 class Quirks(Struct, frozen=True):
@@ -30,8 +38,9 @@ class Quirks(Struct, frozen=True):
 
     `drop` are the fields that it does not support, `rename` those with another name there,
     `default` those that it requires, with the value to send if the client has none. `path` is its
-    endpoint. `messages` are its rules for messages, `families` the models that reject more fields.
-    An `extensible` vendor has parts, tools and values of its own; they are sent unchanged.
+    endpoint. `messages` are its rules for messages, `families` the models that reject more fields,
+    `tool_efforts` those that do not reason in a request with tools. An `extensible` vendor has
+    parts, tools and values of its own; they are sent unchanged.
     """
 
     vendor: str = "openai"
@@ -41,6 +50,7 @@ class Quirks(Struct, frozen=True):
     path: str = "/chat/completions"
     messages: MessageRules = MESSAGES
     families: tuple[Family, ...] = ()
+    tool_efforts: tuple[ToolEffort, ...] = ()
     extensible: bool = False
 
 
@@ -91,16 +101,17 @@ def encode(
         if "stream_options" not in quirks.drop:
             body["stream_options"] = {**options, "include_usage": True}
     unsupported = UnsupportedFields(target, quirks.vendor)
-    absent = quirks.drop
-    if quirks.families:
-        absent |= fixed_fields(quirks.families, kind or target.model, request.reasoning_effort)
+    absent = _absent_fields(quirks, request, kind or target.model, body, unsupported)
     one_call = "parallel_tool_calls" in absent and request.parallel_tool_calls is False
     if not absent.isdisjoint(request.body):
         _drop(absent & request.body.keys(), body, unsupported)
     for name, theirs in quirks.rename.items():
         if (value := body.pop(name, None)) is not None and body.get(theirs) is None:
             body[theirs] = value
-    body["messages"] = fit_messages(body["messages"], quirks.messages, unsupported)
+    functions = bool(body.get("functions"))
+    body["messages"] = fit_messages(
+        body["messages"], quirks.messages, unsupported, functions=functions
+    )
     if tools := body.get("tools"):
         body["tools"] = fit_tools(tools, quirks.messages, unsupported)
     if "cache_control" in body and "cache_control" not in quirks.messages.fields:
@@ -109,6 +120,43 @@ def encode(
     return WireRequest(
         quirks.path, json.encode(body), dropped=unsupported.dropped, one_call=one_call
     )
+
+
+def _absent_fields(
+    quirks: Quirks,
+    request: ChatRequest,
+    model: str,
+    body: dict[str, Any],
+    unsupported: UnsupportedFields,
+) -> frozenset[str]:
+    """The fields that the vendor or its model rejects; the effort in our own `body` is made fit."""
+    if not quirks.families:
+        return quirks.drop
+    effort: str | None = request.reasoning_effort
+    if quirks.tool_efforts and request.tools:
+        effort = _fit_effort(quirks, model, body, unsupported)
+    return quirks.drop | fixed_fields(quirks.families, model, effort)
+
+
+def _fit_effort(
+    quirks: Quirks, model: str, body: dict[str, Any], unsupported: UnsupportedFields
+) -> str | None:
+    """The effort of a request with tools, which `body` gets; the model may take none with them."""
+    effort: str | None = body.get("reasoning_effort")
+    rule = tool_effort(quirks.tool_efforts, model)
+    if rule is None or effort == "none" or not any(map(_is_function, body["tools"])):
+        return effort
+    if effort is not None:
+        unsupported.add("reasoning_effort", "together with `tools`, this model takes only `none`")
+        del body["reasoning_effort"]
+    if rule.explicit:
+        unsupported.note("reasoning_effort")
+        body["reasoning_effort"] = "none"
+    return body.get("reasoning_effort")
+
+
+def _is_function(tool: dict[str, Any]) -> bool:
+    return tool.get("type") == "function"
 
 
 def _drop(

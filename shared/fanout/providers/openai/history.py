@@ -8,13 +8,12 @@ perhaps to another vendor. What is left out or adapted is noted; the text and th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
-
-from msgspec import Struct
+from typing import Any, TypeAlias
 
 from ...errors import RequestError
-from ..calls import CallIds, IdRule, fit_arguments
+from ..calls import CallIds, fit_arguments
 from ..fields import MADE_FIELDS, OPENING, UnsupportedFields
+from .rules import MessageRules
 
 Message: TypeAlias = dict[str, Any]
 
@@ -26,43 +25,6 @@ _PLAIN = frozenset({"content", "role"})
 _OF_RESPONSES = frozenset({"audio", "parsed", "refusal"})
 _NULLABLE = frozenset({"audio", "function_call", "tool_calls"})  # null is as none
 _SYSTEM = frozenset({"developer", "system"})
-
-
-class MessageRules(Struct, frozen=True):
-    """
-    What a vendor accepts inside messages.
-
-    `fields` are the fields of messages, parts and calls that its reference has beside `role`,
-    `content` and `tool_calls`. With `strict`, it rejects any other in a message of the assistant.
-    `reasoning` is its field for earlier reasoning; without one, that is left out.
-
-    Without `developer`, that role is `system`. Without `names`, messages have none. Without
-    `empty`, an assistant's message needs content or calls. Without `late_system`, system messages
-    come first; a later one, or the last if there is nothing else, is the user's. `after_tools` is
-    the text of the turn that must come between the result of a tool and the user. `alternate`: the
-    first message is a user's, and neighbors with one role are one message. `prefix`: a last
-    message of the assistant must have this field. `opaque_arguments`: the arguments of calls may be
-    text that is not JSON. `one_text`: a content of texts alone must be one string.
-    """
-
-    fields: frozenset[str] = frozenset()
-    strict: bool = False
-    reasoning: Literal["reasoning", "reasoning_content"] | None = None
-    ids: IdRule | None = None
-    developer: bool = True
-    names: bool = True
-    empty: bool = True
-    late_system: bool = True
-    after_tools: str = ""
-    alternate: bool = False
-    prefix: str = ""
-    opaque_arguments: bool = False
-    one_text: bool = False
-
-    @property
-    def has_order(self) -> bool:
-        """Whether the order of roles matters to the vendor."""
-        return self.alternate or not self.late_system or bool(self.after_tools or self.prefix)
 
 
 def _are_plain(messages: list[Message]) -> bool:
@@ -77,11 +39,21 @@ def _are_plain(messages: list[Message]) -> bool:
 
 
 def fit_messages(
-    messages: list[Message], rules: MessageRules, unsupported: UnsupportedFields
+    messages: list[Message],
+    rules: MessageRules,
+    unsupported: UnsupportedFields,
+    *,
+    functions: bool = False,
 ) -> list[Message]:
-    """`messages` as `rules` allow them. The same messages always give the same result."""
+    """
+    `messages` as `rules` allow them. The same messages always give the same result.
+
+    `functions`: the request offers functions in OpenAI's old form, so calls may stay in it.
+    """
     if not rules.has_order and _are_plain(messages):
         return messages
+    if not (rules.legacy or functions):
+        messages = _without_legacy(messages, unsupported)
     ids = CallIds(rules.ids) if rules.ids else None
     fitted: list[Message] = []
     for message in messages:
@@ -99,9 +71,32 @@ def fit_messages(
         raise RequestError("`messages` has nothing but empty messages", "messages")
     if ids and ids.changed:
         unsupported.note("messages[].tool_calls[].id")
+    return _complete(fitted, rules)
+
+
+def _complete(fitted: list[Message], rules: MessageRules) -> list[Message]:
+    """The messages with the fields that some must have."""
     if rules.prefix and fitted and fitted[-1]["role"] == "assistant":
-        fitted[-1] = {**fitted[-1], rules.prefix: True}
+        fitted = [*fitted[:-1], {**fitted[-1], rules.prefix: True}]
+    if rules.no_thought and any("tool_calls" in message for message in fitted):
+        fitted = [_with_thought(message, rules) for message in fitted]
     return fitted
+
+
+def _with_thought(message: Message, rules: MessageRules) -> Message:
+    """The message with reasoning, if it is the assistant's."""
+    if message["role"] != "assistant" or rules.reasoning is None or message.get(rules.reasoning):
+        return message
+    return {**message, rules.reasoning: rules.no_thought}
+
+
+def _without_legacy(messages: list[Message], unsupported: UnsupportedFields) -> list[Message]:
+    if not any(one["role"] == "function" or one.get("function_call") for one in messages):
+        return messages
+    from ..legacy_calls import as_tool_calls  # only old conversations need it
+
+    unsupported.note("messages[].function_call")
+    return as_tool_calls(messages)
 
 
 def _append(
@@ -146,7 +141,7 @@ def _fit(
     fitted = _fit_fields(message, rules, unsupported)
     if isinstance(parts := fitted.get("content"), list):
         parts = _fit_parts(parts, message["role"], rules, unsupported)
-        fitted["content"] = _join_texts(parts) if rules.one_text else parts
+        fitted["content"] = _join_texts(parts) if rules.one_text or not parts else parts
     if message["role"] == "developer" and not rules.developer:
         fitted["role"] = "system"
     if ids and "tool_call_id" in fitted:
@@ -237,8 +232,14 @@ def _fit_answer(
     elif "tool_calls" in fitted:
         del fitted["tool_calls"]
     audio = message.get("audio")
-    if isinstance(audio, dict) and "audio" in fitted and "id" in audio:
-        fitted["audio"] = {"id": audio["id"]}  # a request has no other field of it
+    if "audio" in fitted:
+        if isinstance(audio, dict) and isinstance(audio.get("id"), str):
+            fitted["audio"] = {"id": audio["id"]}  # a request has no other field of it
+        else:
+            unsupported.note("messages[].audio")
+            del fitted["audio"]
+    if calls and not fitted.get("content") and not rules.empty_beside_calls:
+        return {**fitted, "content": None}
     if fitted.get("content") or calls or "audio" in fitted or "function_call" in fitted:
         return fitted
     if fitted.get("refusal"):

@@ -12,9 +12,9 @@ from ...wire.http import WireRequest
 from ..base import Provider, Target
 from .chat import Quirks, encode, plain_codec
 from .errors import explain
-from .rules import FAMILIES, MESSAGES, OTHER_SERVERS
+from .rules import FAMILIES, MESSAGES, OTHER_SERVERS, TOOL_EFFORTS
 
-CLASSIC = Quirks("openai", families=FAMILIES)
+CLASSIC = Quirks("openai", families=FAMILIES, tool_efforts=TOOL_EFFORTS)
 # Reasoning models reject `max_tokens`: "Use 'max_completion_tokens' instead." Only OpenAI's own
 # models count: other servers have `gpt-oss`, too, and may support only the old name.
 REASONING = replace(CLASSIC, rename={"max_tokens": "max_completion_tokens"})

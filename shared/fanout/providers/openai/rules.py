@@ -9,11 +9,54 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Literal
 
 from msgspec import Struct
 
 from ..calls import IdRule
-from .history import MessageRules
+
+
+class MessageRules(Struct, frozen=True):
+    """What a vendor accepts inside messages: one rule a line. A row lists those that differ."""
+
+    # The fields of messages, parts and calls beside `role`, `content` and `tool_calls`.
+    fields: frozenset[str] = frozenset()
+    # A message of the assistant has no other fields. (Otherwise, the vendor decides about those.)
+    strict: bool = False
+    # Where earlier reasoning is; without it, that is left out.
+    reasoning: Literal["reasoning", "reasoning_content"] | None = None
+    # With calls, each message of the assistant must have reasoning; this stands for none.
+    no_thought: str = ""
+    # The ids of calls.
+    ids: IdRule | None = None
+    # The role `developer` is known; otherwise it is `system`.
+    developer: bool = True
+    # Messages may have names.
+    names: bool = True
+    # A message of the assistant may have no content and no calls.
+    empty: bool = True
+    # Beside calls, its content may be empty; otherwise it is null.
+    empty_beside_calls: bool = True
+    # System messages may come late; otherwise a late one, or the last if alone, is the user's.
+    late_system: bool = True
+    # Between the result of a tool and the user, there must be a turn; this is its text.
+    after_tools: str = ""
+    # The first message must be a user's, and neighbors cannot have one role.
+    alternate: bool = False
+    # The field that a last message of the assistant must have.
+    prefix: str = ""
+    # The arguments of calls may be text that is not JSON.
+    opaque_arguments: bool = False
+    # A content of texts alone must be one string.
+    one_text: bool = False
+    # Calls may be in OpenAI's old form, also without `functions` in the request.
+    legacy: bool = False
+
+    @property
+    def has_order(self) -> bool:
+        """Whether the order of roles matters to the vendor."""
+        return self.alternate or not self.late_system or bool(self.after_tools or self.prefix)
+
 
 # "string too long. Expected a string with maximum length 40": github.com/agno-agi/agno/issues/5382,
 # 2025-11
@@ -25,6 +68,7 @@ MESSAGES = MessageRules(
     strict=True,
     ids=CALL_IDS,
     opaque_arguments=True,
+    legacy=True,
 )
 
 # Another server with OpenAI's API: it may know any of these, and ignores what it does not know.
@@ -59,14 +103,14 @@ class Family(Struct, frozen=True, cache_hash=True):
 
 
 _SAMPLING = frozenset({"logprobs", "temperature", "top_logprobs", "top_p"})
-_FIXED = _SAMPLING | {"frequency_penalty", "logit_bias", "presence_penalty"}
+_PENALTIES = frozenset({"frequency_penalty", "presence_penalty"})
+_FIXED = _SAMPLING | _PENALTIES | {"logit_bias"}
 
 FAMILIES = (
     # "The following parameters are only supported when using GPT-5.2 with reasoning effort set to
     # none: temperature, top_p, logprobs". GPT-5.1 with another effort and older GPT-5 models reject
     # them: OpenAI's guide, as public repositories quote it, and github.com/vercel/ai/issues/10932,
-    # 2026-11. The pro and codex models, those after 5.2, the other fields of GPT-5 and its `stop`
-    # are from memory; not checked with OpenAI's guide.
+    # 2026-11. That pro and codex models, which always reason, do as GPT-5 does follows from it.
     Family(
         "GPT-5.1 and later with any `reasoning_effort` but `none`",
         r"gpt-5\.\d+(?!.*(?:chat|pro|codex))",
@@ -74,12 +118,44 @@ FAMILIES = (
         frozenset({None, "none"}),
     ),
     Family("GPT-5.1 and later: pro, codex", r"gpt-5\.\d+.*(?:pro|codex)", _FIXED),
+    # It reasons without a `reasoning_effort`, too: github.com/BerriAI/litellm/pull/34569. Its
+    # responses to each parameter are in public tests of gpt-5.6-sol. 2026-11
+    Family(
+        "GPT-5.6 without `reasoning_effort: none`",
+        r"gpt-5\.6",
+        _SAMPLING | _PENALTIES,
+        frozenset({"none"}),
+    ),
+    Family("GPT-5.6", r"gpt-5\.6", frozenset({"logit_bias", "prediction", "stop"})),
+    # "Unsupported parameter: 'stop' is not supported with this model", and so for the penalties:
+    # the API's own errors; github.com/danny-avila/LibreChat/discussions/11689, 2026-11
     Family("GPT-5, mini, nano, pro", r"gpt-5(?![.\d])(?!.*chat)", _FIXED | {"stop"}),
-    # A table of what o1 and o3-mini reject: community.openai.com/t/1110750, 2026-11.
-    # `parallel_tool_calls` and later models are from memory; not checked with OpenAI's reference.
+    # A table of what o1 and o3-mini reject: community.openai.com/t/1110750; the same discussion for
+    # o3 and o4-mini; `parallel_tool_calls`: github.com/langchain-ai/langchain/issues/29704. 2026-11
     Family("o1, o3, o4-mini and later", r"o[1-9]", _FIXED | {"parallel_tool_calls"}),
     # openai-openapi 2.3.0, `stop`: "Not supported with latest reasoning models o3 and o4-mini"
     Family("o3, o4-mini", r"o3(?!-mini)|o4-mini", frozenset({"stop"})),
+)
+
+
+class ToolEffort(Struct, frozen=True, cache_hash=True):
+    """
+    Models that do not reason in a request with functions; `pattern` is how their names begin.
+
+    With `explicit`, the request must say so: `reasoning_effort: none`.
+    """
+
+    pattern: str
+    explicit: bool = False
+
+
+# "Function tools with reasoning_effort are not supported for gpt-5.4 in /v1/chat/completions":
+# github.com/pipecat-ai/pipecat/issues/4043; so for 5.5: charmbracelet/crush/issues/2913. For 5.6,
+# "…use /v1/responses or set reasoning_effort to 'none'", also without a `reasoning_effort`:
+# github.com/BerriAI/litellm/pull/34569. 2026-11
+TOOL_EFFORTS = (
+    ToolEffort(r"gpt-5\.[45](?!.*chat)"),
+    ToolEffort(r"gpt-5\.6(?!.*chat)", explicit=True),
 )
 
 FAMILY_DEFAULTS: Mapping[str, tuple[object, ...]] = {
@@ -100,3 +176,10 @@ def fixed_fields(families: tuple[Family, ...], model: str, effort: str | None) -
         if effort not in family.efforts and re.match(family.pattern, name)
     )
     return frozenset().union(*found)
+
+
+@lru_cache(maxsize=1024)
+def tool_effort(rules: tuple[ToolEffort, ...], model: str) -> ToolEffort | None:
+    """The rule for this model, if there is one."""
+    name = model.rpartition("/")[2].removeprefix("ft:")
+    return next((rule for rule in rules if re.match(rule.pattern, name)), None)

@@ -15,7 +15,6 @@ from typing import Any
 
 import msgspec
 
-from ....errors import RequestError
 from ....schema.chat import Object
 from ....schema.request import (
     AssistantMessage,
@@ -127,7 +126,7 @@ def _encode_message(message: ChatMessage, raw: Object, path: str, context: _Cont
     match message:
         case AssistantMessage():
             # Reasoning first, then the text, then the calls: the order in which they were made.
-            blocks = [*_thoughts(raw, path, context), *blocks]
+            blocks = [*_thoughts(raw, context), *blocks]
             for call, raw_call, _ in function_calls(message, raw, path, unsupported):
                 blocks += [_encode_call(call, context), *context.cache_point(raw_call)]
         case ToolMessage(tool_call_id=call_id):
@@ -147,7 +146,7 @@ def _encode_result(blocks: list[Block], call_id: str) -> list[Block]:
     return [{"toolResult": {"toolUseId": call_id, "content": content}}, *points[-1:]]
 
 
-def _thoughts(raw: Object, path: str, context: _Context) -> list[Block]:
+def _thoughts(raw: Object, context: _Context) -> list[Block]:
     """
     Earlier reasoning, unchanged: its signature covers every letter.
 
@@ -156,22 +155,22 @@ def _thoughts(raw: Object, path: str, context: _Context) -> list[Block]:
     given = raw.get("thinking_blocks")
     if not given and not raw.get("reasoning_content"):
         return []
-    place = f"{path}.thinking_blocks"
-    try:
-        thoughts = msgspec.convert(given or [], list[Thought | RedactedThought])
-    except msgspec.ValidationError as error:
-        raise RequestError(f"`{place}`: {error}", place) from None
-    blocks = [block for thought in thoughts if (block := _encode_thought(thought))]
-    if not context.thinks:
-        blocks = []
-    if len(blocks) < len(thoughts):
+    blocks: list[Block] = []
+    if context.thinks and isinstance(given, list):
+        blocks = [block for thought in given if (block := _encode_thought(thought))]
+    if given and len(blocks) < (len(given) if isinstance(given, list) else 1):
         context.unsupported.note("messages[].thinking_blocks")
     if not blocks and raw.get("reasoning_content"):
         context.unsupported.note("messages[].reasoning_content")
     return blocks
 
 
-def _encode_thought(thought: Thought | RedactedThought) -> Block | None:
+def _encode_thought(given: object) -> Block | None:
+    """Claude's thought; `None` if it is another model's, or unreadable."""
+    try:
+        thought = msgspec.convert(given, Thought | RedactedThought)
+    except msgspec.ValidationError:
+        return None
     if isinstance(thought, RedactedThought):
         return {"reasoningContent": {"redactedContent": thought.data}}
     if not thought.signature:

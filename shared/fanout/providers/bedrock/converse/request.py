@@ -39,7 +39,7 @@ def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  
     """The request for `target`'s model. What the API cannot express is rejected, or noted."""
     unsupported = UnsupportedFields(target, "Bedrock")
     model = find_model(target)
-    check_fields(request, unsupported, _FIELDS, _MESSAGE_FIELDS)
+    request = check_fields(request, unsupported, _FIELDS, _MESSAGE_FIELDS)
     body = encode_conversation(request, model.kind, unsupported) | encode_settings(
         request, model.kind, unsupported
     )

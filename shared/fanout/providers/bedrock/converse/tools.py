@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ....schema.request import ChatRequest, Function
+from ...anthropic.models import find_traits
 from ...fields import UnsupportedFields
 from ...request_reader import Block
 from ...schemas import limit_schema
@@ -24,7 +25,7 @@ def encode_tools(
     Converse has no choice "none" and cannot limit a choice to some tools, so the tools that must
     not be called are left out. But if any was `called` in the conversation, there must be tools.
     """
-    choice = read_choice(request, unsupported)
+    choice = read_choice(request, unsupported, can_force=find_traits(kind).forced)
     tools: list[Block] = []
     for function, raw, _ in function_tools(request, unsupported):
         if choice.allows(function.name):

@@ -1,0 +1,66 @@
+"""
+Rejects messages that a row's own rules forbid.
+
+This is the list that the codec reads: a rule that is added to a row is enforced here, too.
+`openai_api` has, for vendors whose references were read, what they say independently of it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Any
+
+from fanout.providers.fields import MADE_FIELDS
+from fanout.providers.openai.rules import MessageRules
+
+ALWAYS = {"content", "role", "tool_calls"}
+
+
+def check(rules: MessageRules, messages: list[dict[str, Any]], *, functions: bool = False) -> None:
+    """Fail if a message is not as `rules` allow it."""
+    for message in messages:
+        _check_fields(rules, message)
+        if message["role"] == "assistant":
+            _check_answer(rules, message)
+        if rules.one_text and isinstance(content := message.get("content"), list):
+            assert {part.get("type") for part in content} - {"text"}, "one_text"
+        if not (rules.legacy or functions):
+            assert message["role"] != "function", "legacy"
+            assert not message.get("function_call"), "legacy"
+    _check_order(rules, [message["role"] for message in messages])
+    answers = [message for message in messages if message["role"] == "assistant"]
+    if rules.no_thought and any("tool_calls" in answer for answer in answers):
+        assert all(answer[str(rules.reasoning)] for answer in answers), "no_thought"
+    if rules.prefix and messages[-1]["role"] == "assistant":
+        assert messages[-1][rules.prefix] is True, "prefix"
+
+
+def _check_fields(rules: MessageRules, message: dict[str, Any]) -> None:
+    assert not message.keys() & (MADE_FIELDS - rules.fields), "fields"
+    for part in message["content"] if isinstance(message.get("content"), list) else ():
+        assert not part.keys() & (MADE_FIELDS - rules.fields), "fields"
+    if rules.strict and message["role"] == "assistant":
+        assert message.keys() <= ALWAYS | rules.fields | ({rules.prefix} - {""}), "strict"
+    assert rules.developer or message["role"] != "developer", "developer"
+    assert rules.names or "name" not in message or message["role"] == "tool", "names"
+
+
+def _check_answer(rules: MessageRules, message: dict[str, Any]) -> None:
+    calls = message.get("tool_calls")
+    assert rules.empty or message.get("content") or calls, "empty"
+    assert rules.empty_beside_calls or message["content"] not in ("", []), "empty_beside_calls"
+    if rules.ids:
+        assert all(re.fullmatch(rules.ids.pattern, call["id"]) for call in calls or ()), "ids"
+
+
+def _check_order(rules: MessageRules, roles: list[str]) -> None:
+    talk = list(itertools.dropwhile(lambda role: role in {"system", "developer"}, roles))
+    if not rules.late_system:
+        assert talk, "late_system"
+        assert not {"system", "developer"} & {*talk}, "late_system"
+    pairs = list(itertools.pairwise(roles))
+    assert not rules.after_tools or ("tool", "user") not in pairs, "after_tools"
+    if rules.alternate:
+        assert talk[0] == "user", "alternate"
+        assert not {("user", "user"), ("assistant", "assistant")} & {*pairs}, "alternate"
