@@ -47,6 +47,10 @@ class StreamCall(Call):
         self.head()
         self.writer.write(frame(DATA, END_STREAM, self._number))
 
+    def reset(self, code: int) -> None:
+        """Reset the stream with this error code (RFC 9113, section 7)."""
+        self.writer.write(frame(RST_STREAM, 0, self._number, code.to_bytes(4, "big")))
+
     def _head(self, status: int, headers: Mapping[str, str]) -> None:
         self.has_head = True
         block = b"\x08" + text(str(status))

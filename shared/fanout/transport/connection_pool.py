@@ -2,10 +2,12 @@
 The engine that Fanout uses: pyqwest (Rust: hyper, rustls) with a pool of HTTP/2 connections.
 
 All calls to an origin share a few HTTP/2 connections. Each carries up to 100 calls, the number of
-streams that servers commonly allow, so 1,000 calls need ten connections and not 1,000. The engine
-tries HTTP/2 first; if an origin's first call fails before a response, it is sent again over
-HTTP/1.1. This is safe: a server that does not speak HTTP/2 cannot have read the request.
-Decision 0001 has the measurements.
+streams that servers commonly allow, so 1,000 calls need ten connections and not 1,000. Decision
+0001 has the measurements.
+
+The engine tries HTTP/2 first. If an origin's first call fails before a response, the engine asks
+the server which version it speaks (`alpn.py`). Only if that is not HTTP/2 is the call sent again,
+over HTTP/1.1: such a server cannot have read the request.
 """
 
 from __future__ import annotations
@@ -29,8 +31,11 @@ from .engine import (
     MAX_RESPONSE_BYTES,
     ConnectFailed,
     ConnectionLost,
+    EngineError,
+    HTTP1Required,
     Incoming,
     Outgoing,
+    StreamReset,
     TooLong,
 )
 from .response_reading import (
@@ -102,6 +107,7 @@ class Origin(Struct):
     protocol: OriginProtocol
     whole_reads: WholeReads
     connections: list[PooledConnection] = field(default_factory=list)
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class PyqwestEngine:
@@ -137,17 +143,15 @@ class PyqwestEngine:
             try:
                 with self._http2(origin) as connection:
                     response = await self._read(origin, connection, request)
-            except (ConnectFailed, ConnectionLost):
-                if origin.protocol is OriginProtocol.HTTP2:
+            except (ConnectFailed, ConnectionLost) as error:
+                if not await self._may_use_http1(origin, request, error):
                     raise
                 origin.whole_reads.reset()
             else:
                 origin.protocol = OriginProtocol.HTTP2
                 return response
         async with self._sockets:
-            response = await self._read(origin, self._http1(), request)
-        origin.protocol = OriginProtocol.HTTP1
-        return response
+            return await self._read(origin, self._http1(), request)
 
     @asynccontextmanager
     async def stream(self, request: Outgoing) -> AsyncIterator[Incoming]:
@@ -157,8 +161,8 @@ class PyqwestEngine:
             with self._http2(origin) as connection:
                 try:
                     response = await open_response(connection.transport, request)
-                except (ConnectFailed, ConnectionLost):
-                    if origin.protocol is OriginProtocol.HTTP2:
+                except (ConnectFailed, ConnectionLost) as error:
+                    if not await self._may_use_http1(origin, request, error):
                         raise
                     origin.whole_reads.reset()
                 else:
@@ -168,9 +172,30 @@ class PyqwestEngine:
                     return
         async with self._sockets:
             response = await open_response(self._http1().transport, request)
-            origin.protocol = OriginProtocol.HTTP1
             async with streamed(response) as incoming:
                 yield incoming
+
+    async def _may_use_http1(self, origin: Origin, request: Outgoing, error: EngineError) -> bool:
+        """Whether a call that failed over HTTP/2 may be sent over HTTP/1.1: it was not read."""
+        async with origin.asking:
+            if origin.protocol is OriginProtocol.UNKNOWN:
+                origin.protocol = await self._ask(request, error)
+        if isinstance(error, HTTP1Required):
+            origin.protocol = OriginProtocol.HTTP1
+        if origin.protocol is OriginProtocol.UNKNOWN:
+            return isinstance(error, ConnectFailed)
+        return origin.protocol is OriginProtocol.HTTP1
+
+    async def _ask(self, request: Outgoing, error: EngineError) -> OriginProtocol:
+        """Ask the server which version it speaks, unless the error says so."""
+        if isinstance(error, StreamReset):
+            return OriginProtocol.HTTP2
+        from .alpn import speaks_http2
+
+        answer = await speaks_http2(request.url, self._ca_pem, self._connect_timeout)
+        if answer is None:
+            return OriginProtocol.UNKNOWN
+        return OriginProtocol.HTTP2 if answer else OriginProtocol.HTTP1
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -81,6 +81,14 @@ class ConnectionLost(EngineError):
     """The connection broke, or the server did not speak HTTP."""
 
 
+class HTTP1Required(ConnectFailed):
+    """The server has not processed the request, and requires HTTP/1.1 for it."""
+
+
+class StreamReset(ConnectionLost):
+    """The server reset or refused an HTTP/2 stream, so it speaks HTTP/2."""
+
+
 class SlowConnect(EngineError):
     """No connection in time."""
 

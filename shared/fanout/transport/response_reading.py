@@ -20,14 +20,19 @@ from .engine import (
     ConnectFailed,
     ConnectionLost,
     EngineError,
+    HTTP1Required,
     Incoming,
     Outgoing,
     SlowConnect,
     StreamedResponse,
+    StreamReset,
 )
 
 SMALL_RESPONSE = 1_000_000
 """Bytes: far more than any model generates in one response."""
+
+HTTP_1_1_REQUIRED = 13
+"""The code of a stream's error: https://www.rfc-editor.org/rfc/rfc9113#section-7 (July 2026)."""
 
 SMALL_IN_A_ROW = 20
 """Small responses in a row after which the next is expected to be small too."""
@@ -38,6 +43,7 @@ _ERRORS: tuple[tuple[type[Exception], type[EngineError], str], ...] = (
     (ConnectionError, ConnectFailed, "no connection"),
     (pyqwest.ReadError, ConnectionLost, "the connection broke while reading"),
     (pyqwest.WriteError, ConnectionLost, "the connection broke while sending"),
+    (pyqwest.StreamError, StreamReset, "the server reset the stream"),
     (pyqwest.RemoteProtocolError, ConnectionLost, "the server did not speak HTTP"),
     (ValueError, ConnectFailed, "the address or a header is not valid in HTTP"),
 )
@@ -140,6 +146,8 @@ async def _body(response: pyqwest.Response) -> AsyncIterator[bytes]:
 
 def to_engine_error(error: Exception) -> EngineError:
     """Pyqwest's error as an `EngineError`, without the address and other details of the call."""
+    if isinstance(error, pyqwest.StreamError) and error.code == HTTP_1_1_REQUIRED:
+        return HTTP1Required("the server requires HTTP/1.1")
     for raised, kind, message in _ERRORS:
         if isinstance(error, raised):
             return kind(message)
