@@ -21,7 +21,7 @@ from .outcomes import (
     attempt,
 )
 from .race import prepend, race, race_streams
-from .timeouts import optional_timeout, with_deadline
+from .timeouts import optional_timeout, with_deadline, within
 
 __all__ = [
     "Call",
@@ -47,4 +47,5 @@ __all__ = [
     "race",
     "race_streams",
     "with_deadline",
+    "within",
 ]

@@ -72,9 +72,11 @@ class Routes(Struct, frozen=True):
 
     def fallbacks_of(self, name: str) -> tuple[str, ...]:
         """The models to call, in order, if this one fails."""
-        own = self._of(self.fallbacks, name)
+        own = self._of(self.fallbacks, name) if self.fallbacks else None
         if own is not None:
             return own
+        if not self.default_fallbacks:
+            return ()
         return tuple(spare for spare in self.default_fallbacks if spare != name)
 
     def special_fallbacks(self, name: str, code: str | None) -> tuple[str, ...]:

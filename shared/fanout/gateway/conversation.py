@@ -55,6 +55,7 @@ class ConversationRunner:
     def __init__(self, router: Router, routes: Routes) -> None:
         self._router = router
         self._routes = routes
+        self._has_special = routes.has_special
 
     async def chat(self, request: FanOutRequest, cell: GridCell) -> ChatCompletion:
         """One cell's response, with the model's name as the client wrote it; a race's report."""
@@ -81,7 +82,7 @@ class ConversationRunner:
     ) -> ChatCompletion:
         """One model's response, or that of the first of its fallbacks that succeeds."""
         plain = self._router.chat_by_stream if by_stream else self._router.chat
-        call = partial(self._call_special, plain) if self._routes.has_special else plain
+        call = partial(self._call_special, plain) if self._has_special else plain
         legs = self._with_fallback_legs(request, leg)
         if len(legs) == 1:
             return await call(leg, chat)
@@ -132,7 +133,7 @@ class ConversationRunner:
     ) -> AsyncIterator[AsyncIterator[ChatChunk]]:
         """One model's stream, or that of the first of its fallbacks that succeeds."""
         legs = self._with_fallback_legs(request, leg)
-        call = self._stream_special if self._routes.has_special else self._router.stream
+        call = self._stream_special if self._has_special else self._router.stream
         if len(legs) == 1:
             async with call(leg, chat) as chunks:
                 yield chunks

@@ -278,8 +278,10 @@ class Gateway:
     def _complete(self, completion: ChatCompletion) -> dict[str, Any]:
         """The response with an id and a time, if its provider sent none."""
         body: dict[str, Any] = {**completion}
-        body["id"] = body.get("id") or _random_id()
-        body["created"] = body.get("created") or int(self._now())
+        if not body.get("id"):
+            body["id"] = _random_id()
+        if not body.get("created"):
+            body["created"] = int(self._now())
         return body
 
 

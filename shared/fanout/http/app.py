@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from itertools import chain
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -227,7 +228,8 @@ class App:
         finally:
             if exchange.admitted:
                 exchange.admitted.release()
-        self._record(exchange, error, time.perf_counter() - started)
+        if not isinstance(self._observer, NullObserver):
+            self._record(exchange, error, time.perf_counter() - started)
 
     async def _fail(self, exchange: Exchange, error: Exception) -> None:
         if not isinstance(error, FanoutError):
@@ -271,12 +273,12 @@ def _known_models(exchange: Exchange, error: Exception | None) -> tuple[str, ...
 
 def _request_id(headers: Mapping[str, str]) -> str:
     """The client's `x-request-id` if it has only safe characters, else a new one."""
-    given = headers.get("x-request-id", "")
-    return given if REQUEST_ID.fullmatch(given) else f"req_{random.getrandbits(96):024x}"
+    given = headers.get("x-request-id")
+    return given if given and REQUEST_ID.fullmatch(given) else f"req_{random.getrandbits(96):024x}"
 
 
 def _check_headers(scope: Scope) -> None:
-    size = sum(len(name) + len(value) for name, value in scope["headers"])
+    size = sum(map(len, chain.from_iterable(scope["headers"])))
     if size > MAX_HEADER_BYTES:
         raise HeadersTooLarge(f"the headers are {size} bytes; at most {MAX_HEADER_BYTES}")
 

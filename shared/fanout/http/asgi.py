@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from types import TracebackType
 from typing import Any, TypeAlias
 
+from ..concurrency import within
 from ..errors import TooLarge
 from ..wire import json
 
@@ -39,8 +40,7 @@ def send_with_timeout(send: Send, seconds: float = SEND_TIMEOUT) -> Send:
 
     async def sent(message: Message) -> None:
         try:
-            async with asyncio.timeout(seconds):
-                await send(message)
+            await within(seconds, send(message))
         except TimeoutError:
             raise ClientGone from None
 

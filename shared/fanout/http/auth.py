@@ -61,6 +61,6 @@ class Authenticator:
 
 def authorize(client: ClientKey, models: Collection[str]) -> None:
     """Check that the client may use each of `models`; `Forbidden` names one it may not use."""
-    for name in sorted(models):
+    for name in sorted(models) if client.models is not None else ():
         if not client.may_use(name):
             raise Forbidden(f"the key `{client.name}` may not use the model `{name}`", "model")

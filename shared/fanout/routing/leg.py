@@ -16,7 +16,7 @@ from ..config.deployment import Deployment
 from ..errors import FanoutError, ProviderError, RequestError
 from ..schema.chat import Usage
 from ..schema.fanout import Mode
-from ..telemetry.observers import AttemptRecord
+from ..telemetry.observers import AttemptRecord, NullObserver, Observer
 from ..telemetry.prices import cost_of
 from ..transport.client import Skipped
 from .load_balancing import DeploymentGroup
@@ -117,22 +117,35 @@ def record_first_token(leg: Leg, state: AttemptState, now: float) -> None:
 
 
 def record_end(
-    leg: Leg, state: AttemptState, outcome: Outcome, error: BaseException | None, now: float
-) -> AttemptRecord:
-    """Report the end of an attempt to its group, leg and watcher; return its log record."""
-    status = None
+    leg: Leg,
+    state: AttemptState,
+    outcome: Outcome,
+    error: BaseException | None,
+    now: float,
+    observer: Observer,
+) -> None:
+    """Report the end of an attempt to its group, leg and watcher, and its record to `observer`."""
     if error is None:
-        status = 200
         state.group.succeeded(state.deployment, (state.first_token or now) - state.started)
     elif isinstance(error, ProviderError):
-        status = error.upstream
         state.group.failed(state.deployment, error)
-    elif isinstance(error, FanoutError):
-        status = error.status
     leg.ended = now
     leg.usage, leg.dropped = state.usage, state.dropped
     if leg.watcher is not None:
         leg.watcher.ended(leg, outcome, error)
+    if not isinstance(observer, NullObserver):
+        observer.attempt(_record(leg, state, outcome, error, now))
+
+
+def _record(
+    leg: Leg, state: AttemptState, outcome: Outcome, error: BaseException | None, now: float
+) -> AttemptRecord:
+    """The log record of an attempt that has ended."""
+    status = 200 if error is None else None
+    if isinstance(error, ProviderError):
+        status = error.upstream
+    elif isinstance(error, FanoutError):
+        status = error.status
     first = None if state.first_token is None else (state.first_token - state.started) * 1000
     return AttemptRecord(
         request_id=leg.request_id,

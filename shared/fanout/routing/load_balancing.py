@@ -119,7 +119,9 @@ class DeploymentGroup:
         A deployment with a free slot is preferred, then one with the lowest `order`, then the
         strategy decides. If all are cooling down, the one whose cooldown ends first is picked.
         """
-        members = [m for m in self._members.values() if m.deployment.id not in avoid]
+        members = list(self._members.values())
+        if avoid:
+            members = [m for m in members if m.deployment.id not in avoid]
         if len(members) < 2:  # noqa: PLR2004
             return members[0].deployment if members else None
         now = self._now()

@@ -88,10 +88,11 @@ class Router:
         self._retry = RetryPolicy(rng, least=catalog.balancing.retry_after)
         self._groups = DeploymentGroups(catalog, now=_clock, rng=rng)
         self._max_response_bytes = max_response_bytes
+        self._attempt_chat = partial(self._in_slot, self._chat)
 
     async def chat(self, leg: Leg, request: ChatRequest) -> ChatCompletion:
         """The whole response of one model name."""
-        return await self._with_retries(leg, request, partial(self._in_slot, self._chat))
+        return await self._with_retries(leg, request, self._attempt_chat)
 
     async def _chat(self, leg: Leg, request: ChatRequest, state: AttemptState) -> ChatCompletion:
         request = with_defaults(request, state.deployment.defaults)
@@ -293,4 +294,4 @@ class Router:
     def _record(
         self, leg: Leg, state: AttemptState, outcome: Outcome, error: BaseException | None
     ) -> None:
-        self._observer.attempt(record_end(leg, state, outcome, error, perf_counter()))
+        record_end(leg, state, outcome, error, perf_counter(), self._observer)

@@ -74,6 +74,9 @@ class GatewayFields(Struct, frozen=True, kw_only=True):
 
 GATEWAY_FIELDS = frozenset(GatewayFields.__struct_fields__)
 
+_NO_FANOUT = FanOutField()
+_NO_OPTIONS = StreamOptions()
+
 _KNOWN = GATEWAY_FIELDS | frozenset(ChatRequest.__struct_fields__)
 
 
@@ -108,8 +111,9 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
     @property
     def names(self) -> set[str]:
         """Every model that this request may call, fallbacks included."""
-        fallbacks = (self.fallbacks or {}).values()
-        return {*self.models, *(name for names in fallbacks for name in names)}
+        if not self.fallbacks:
+            return set(self.models)
+        return {*self.models, *(name for names in self.fallbacks.values() for name in names)}
 
 
 class Attempt(TypedDict):
@@ -139,20 +143,20 @@ def parse_request(body: object, size: int = 0) -> FanOutRequest:
         raise RequestError("the body must be a JSON object", None, "invalid_type")
     if len(body) > MAX_FIELDS:
         raise RequestError(f"the body has {len(body)} fields; at most {MAX_FIELDS}", None)
-    body = with_extra_body(body)
     if not _KNOWN.issuperset(body):
-        body = _litellm_filter()(body)
-    reject_unknown(body.get("fanout"), FanOutField.__struct_fields__, "fanout")
-    fields = convert({k: v for k, v in body.items() if k in GATEWAY_FIELDS}, GatewayFields)
+        body = _litellm_filter()(with_extra_body(body))
+    if "fanout" in body:
+        reject_unknown(body["fanout"], FanOutField.__struct_fields__, "fanout")
+    fields = convert(body, GatewayFields)
     if fields.stream_options is not None and not fields.stream:
         raise RequestError("`stream_options` needs `stream: true`", "stream_options")
-    fanout = fields.fanout or FanOutField()
+    fanout = fields.fanout or _NO_FANOUT
     models = _models(fields, fanout)
     mode, stagger = _mode(fields, fanout, len(models))
     conversations, nested = _conversations(body, len(models))
     if fanout.shape == "list" and fields.stream:
         raise RequestError("a list cannot be streamed; leave out `fanout.shape`", "fanout.shape")
-    options = fields.stream_options or StreamOptions()
+    options = fields.stream_options or _NO_OPTIONS
     return FanOutRequest(
         models=models,
         mode=mode,

@@ -109,12 +109,12 @@ def parse_chat(body: Mapping[str, Any]) -> ChatRequest:
 
     A value that is a vendor's own is no error yet: see `ChatRequest.extensions`.
     """
-    return _convert_extended({**body, "extensions": ()}, {"body": body}, ChatRequest)
+    return _convert_extended({**body, "extensions": (), "body": body}, ChatRequest)
 
 
-def _convert_extended(checked: Mapping[str, Any], more: Mapping[str, Any], kind: type[T]) -> T:
+def _convert_extended(checked: Mapping[str, Any], kind: type[T]) -> T:
     try:
-        return convert({**checked, **more}, kind)
+        return convert(checked, kind)
     except RequestError:
         from .extensions import set_aside
 
@@ -122,7 +122,7 @@ def _convert_extended(checked: Mapping[str, Any], more: Mapping[str, Any], kind:
         if plain is None:
             raise
         try:
-            return convert({**plain, **more}, kind)
+            return convert(plain, kind)
         except RequestError:
             pass
         raise
@@ -141,8 +141,10 @@ def with_defaults(request: ChatRequest, defaults: Mapping[str, Any]) -> ChatRequ
 
 def replace_messages(request: ChatRequest, body: Mapping[str, Any]) -> ChatRequest:
     """The same request with the messages of `body`; nothing else is checked again."""
-    found = _convert_extended({"messages": body["messages"]}, {}, Conversation)
-    extensions = (*(name for name in request.extensions if name != "messages"), *found.extensions)
+    found = _convert_extended({"messages": body["messages"]}, Conversation)
+    extensions = found.extensions
+    if request.extensions:
+        extensions = (*(name for name in request.extensions if name != "messages"), *extensions)
     return msgspec.structs.replace(
         request, messages=found.messages, body=body, extensions=extensions
     )

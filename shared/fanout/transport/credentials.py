@@ -156,6 +156,9 @@ class RequestSigner:
         secret, key = await self._pick_key(deployment)
         token = None
         match provider.auth:
+            case Bearer():  # first: most providers have it
+                if key:
+                    headers["authorization"] = f"Bearer {key}"
             case SigV4(service) if not key:
                 headers |= deployment.additions.headers  # the signature covers them
                 region = deployment.target.options.get("region", "us-east-1")
@@ -165,7 +168,7 @@ class RequestSigner:
             case GoogleToken(scope) if not key:
                 token = await self._google_headers(deployment, scope)
                 headers, key = {**headers, **token}, _bearer(token)
-            case SigV4() | Bearer() | GoogleToken():  # a key of these is a token
+            case SigV4() | GoogleToken():  # a key of these is a token
                 if key:
                     headers["authorization"] = f"Bearer {key}"
             case Header(name):
@@ -207,7 +210,9 @@ class RequestSigner:
 
     async def _pick_key(self, deployment: Deployment) -> tuple[Secret | None, str | None]:
         """One of the deployment's keys, with the secret that holds it; several are used in turn."""
-        keys = [(s, text) for s in deployment.keys for text in await self._secrets.values(s)]
+        keys: list[tuple[Secret, str]] = []
+        for secret in deployment.keys:
+            keys += [(secret, text) for text in await self._secrets.values(secret)]
         if len(keys) == 1:
             return keys[0]
         if keys:
