@@ -174,7 +174,9 @@ class ConversationRunner:
             yield chunks
 
     def _with_fallback_legs(self, request: FanOutRequest, leg: Leg) -> list[Leg]:
-        """The leg, and one for each fallback of its model."""
+        """The leg, and one for each fallback of its model; a single one has none (`_resolve`)."""
+        if request.mode == "one":
+            return [leg]
         names = self.fallbacks_of(request, leg.model)
         return [leg, *(leg.fallback(name) for name in names)]
 

@@ -242,17 +242,21 @@ class Gateway:
         return replace(request, mode="fallback", models=models, stagger=None, fallbacks={})
 
     def _grid(self, request: FanOutRequest, context: Context, deadline: float) -> list[GridCell]:
-        make_leg = partial(
-            Leg,
-            request_id=context.request_id,
-            mode=request.mode,
-            retries=request.num_retries,
-            deadline=deadline,
-            slots=self._slots(request),
-            size=request.size,
-            drop_params=request.drop_params,
-            watcher=context.watcher,
-        )
+        slots = self._slots(request)
+
+        def make_leg(name: str) -> Leg:
+            return Leg(
+                name,
+                context.request_id,
+                request.mode,
+                request.num_retries,
+                deadline,
+                slots,
+                size=request.size,
+                drop_params=request.drop_params,
+                watcher=context.watcher,
+            )
+
         return make_grid(request, make_leg)
 
     def _slots(self, request: FanOutRequest) -> AbstractAsyncContextManager[object] | None:
@@ -268,8 +272,10 @@ class Gateway:
 
     def _time_limit(self, request: FanOutRequest, context: Context) -> float:
         """Seconds: the smallest limit of the request, the config and the host."""
-        given = (request.timeout, self.catalog.timeout, context.deadline)
-        return min(seconds for seconds in given if seconds is not None)
+        limit = self.catalog.timeout
+        if request.timeout is not None:
+            limit = min(limit, request.timeout)
+        return limit if context.deadline is None else min(limit, context.deadline)
 
     def _deadline_error(self, request: FanOutRequest, context: Context) -> DeadlineExceeded:
         seconds = self._time_limit(request, context)

@@ -167,7 +167,7 @@ class Call:
             yield self._labelled_chunks(response.chunks)
 
     def _request(self, messages: object) -> FanOutRequest:
-        if not isinstance(messages, Sequence) or isinstance(messages, str | bytes):
+        if type(messages) is not list and not _is_sequence(messages):
             raise RequestError(
                 '`messages` must be a list of messages such as `{"role": "user", "content": "Hi"}`',
                 "messages",
@@ -188,7 +188,7 @@ class Call:
     def _labelled(self, body: Any) -> dict[str, Any]:
         """A response or chunk with the models' names as the caller wrote them."""
         named = {**body, "model": self._labels.get(body["model"], body["model"])}
-        if attempts := named.get("fanout", {}).get("attempts"):
+        if "fanout" in named and (attempts := named["fanout"].get("attempts")):
             models = [{**one, "model": self._labels.get(one["model"], "")} for one in attempts]
             named["fanout"] = {**named["fanout"], "attempts": models}
         return named
@@ -225,6 +225,10 @@ def _parsed_class(options: dict[str, Any]) -> type[BaseModel] | None:
         return None
     options["response_format"] = schema_format(kind)
     return kind
+
+
+def _is_sequence(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
 def _not_utf8() -> RequestError:

@@ -24,18 +24,22 @@ https://platform.openai.com/docs/api-reference/chat/create. `parsed…` are set 
 
 def plain(value: Any) -> Any:
     """`value` as JSON values, its pydantic objects without the fields that are `None`."""
-    if isinstance(value, _PLAIN):
-        return value
+    if type(value) is dict:
+        if all(isinstance(item, _PLAIN) for item in value.values()):
+            return value
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value if isinstance(value, _PLAIN) else _plain_object(value)
+
+
+def _plain_object(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return _request_fields(
             value.model_dump(mode="json", exclude_none=True, exclude_unset=False)
         )
     if isinstance(value, Mapping):
-        if type(value) is dict and all(isinstance(item, _PLAIN) for item in value.values()):
-            return value
         return {name: plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
     return value
 
 

@@ -49,10 +49,10 @@ class JSONObject(BaseModel):
         Only the parts that do not fit stay unvalidated. A missing required field is `None`.
         """
         try:
-            return cls.model_validate(value)
+            made: Self = cls.__pydantic_validator__.validate_python(value)
         except ValidationError:
-            made: Self = _unvalidated(cls, value)
-            return made
+            made = _unvalidated(cls, value)
+        return made
 
     def __getitem__(self, name: str) -> Any:
         if name in type(self).model_fields or name in (self.model_extra or {}):

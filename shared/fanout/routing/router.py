@@ -21,7 +21,7 @@ from typing import TypeAlias, TypeVar
 
 from msgspec.structs import replace
 
-from ..concurrency import optional_timeout
+from ..concurrency import optional_timeout, within
 from ..config.deployment import Deployment
 from ..config.resolve import Catalog
 from ..errors import (
@@ -95,9 +95,9 @@ class Router:
         return await self._with_retries(leg, request, self._attempt_chat)
 
     async def _chat(self, leg: Leg, request: ChatRequest, state: AttemptState) -> ChatCompletion:
-        request = with_defaults(request, state.deployment.defaults)
-        async with optional_timeout(state.deployment.timeout):
-            response = await self._transport.chat(state.deployment, request, leg.size)
+        request, limit = with_defaults(request, state.deployment.defaults), state.deployment.timeout
+        call = self._transport.chat(state.deployment, request, leg.size)
+        response = await (call if limit is None else within(limit, call))
         state.dropped, leg.headers = response.dropped, response.headers
         state.usage = response.completion.get("usage")
         self._record(leg, state, "ok", None)
@@ -190,7 +190,7 @@ class Router:
         attempts = round_number = 0
         leg.started = perf_counter()
         while True:
-            deployment = group.pick(failed | not_retryable)
+            deployment = group.pick(failed | not_retryable if attempts else frozenset())
             if deployment is None:
                 raise AssertionError("a round always leaves a deployment to call")
             try:
@@ -221,7 +221,10 @@ class Router:
         group: DeploymentGroup,
         deployment: Deployment,
     ) -> T:
-        async with leg.slots or NO_SLOT, group.slot(deployment):
+        if leg.slots is None:
+            async with group.slot(deployment):
+                return await self._attempt(call, leg, request, group, deployment)
+        async with leg.slots, group.slot(deployment):
             return await self._attempt(call, leg, request, group, deployment)
 
     async def _open_in_slot(
