@@ -16,6 +16,8 @@ from fanout.bulk.input.planner import ShardSize
 from fanout.bulk.runner import SKIP_REASONS
 from fanout.bulk.totals import Example
 from fanout.errors import NotFound, RequestError
+from fanout.transport.engine import Outgoing
+from fanout.wire.http import WireResponse
 from tests.bulk.local_jobs import CONFIG, COST, EchoProvider, jsonl, line, open_jobs, run
 
 
@@ -105,6 +107,49 @@ def test_a_line_can_name_several_models_by_one_name_of_the_config(tmp_path: Path
             )
             shown = job.to_dict(await jobs.service.jobs.totals(job))
             assert shown["cost_usd"] == round(2 * COST, 6)
+
+    run(main())
+
+
+def test_names_of_the_config_that_are_no_deployments_work_in_a_job(tmp_path: Path) -> None:
+    """Aliases, wildcards, names for several models, fallbacks by error and default ones."""
+    params = CONFIG["model_list"][0]["litellm_params"]
+    listed = [
+        *CONFIG["model_list"],
+        {"model_name": "any/*", "litellm_params": {**params, "model": "openai/*"}},
+    ]
+    router = {
+        "num_retries": 0,
+        "model_group_alias": {
+            "other": "a",
+            "hidden": {"model": "b", "hidden": True},
+            "safe": {"models": ["b", "a"], "mode": "fallback"},
+        },
+        "fallbacks": [{"any/down": ["b"]}],
+        "default_fallbacks": ["a"],
+    }
+    config = {"model_list": listed, "router_settings": router}
+
+    class Failing(EchoProvider):
+        async def send(self, request: Outgoing) -> WireResponse:
+            if json.loads(request.body)["model"] in {"down", "gone"}:
+                return WireResponse(400, {}, b'{"error": {"message": "no", "type": "x"}}')
+            return await super().send(request)
+
+    names = ["other", "hidden", "safe", "any/x", "any/down", "any/gone"]
+
+    async def main() -> None:
+        async with open_jobs(tmp_path, Failing(), config=config) as jobs:
+            data = jsonl(line(name, name) for name in names)
+            job = await jobs.wait(await jobs.create(data, [*names[:3], "any/*"]))
+            assert await jobs.responses(job) == {
+                "other": "a: other",
+                "hidden": "b: hidden",
+                "safe": "b: safe",
+                "any/x": "x: any/x",
+                "any/down": "b: any/down",
+                "any/gone": "a: any/gone",
+            }
 
     run(main())
 

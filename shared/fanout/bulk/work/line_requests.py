@@ -135,7 +135,7 @@ def _rate_limited_models(error: FanoutError) -> list[tuple[str, float | None]]:
 
 def check_model(catalog: Catalog, client: str, allowed: Collection[str] | None, name: str) -> None:
     """Raise `BadLine` for a model that is unknown or that this key may not use."""
-    if allowed is not None and name not in allowed:
+    if allowed is not None and not is_allowed(allowed, name):
         message = f"The key `{client}` may not use the model `{name}`."
         raise BadLine("model_not_allowed", message, "body.model")
     try:
