@@ -12,6 +12,7 @@ from fanout.providers.base import Bearer, Target, WireError
 from fanout.providers.openai.normalize import normalize_choice, normalize_usage
 from fanout.providers.registry import PREFIXES
 from fanout.providers.rows import ROWS
+from fanout.schema.accumulator import ChunkAccumulator as Accumulator
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireEvent, WireRequest, WireResponse
 
@@ -212,3 +213,17 @@ def test_usage_that_counts_as_openai_does_is_unchanged() -> None:
         "prompt_cache_hit_tokens": 7,
     }
     assert normalize_usage(usage) == usage
+
+
+def test_of_repeated_usage_the_last_that_can_be_read_counts() -> None:
+    """Perplexity has the usage so far in each chunk of a stream."""
+    decoder, whole = registry.find("perplexity").chat.decoder(Target("m", "sonar")), Accumulator()
+    good = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+    less = {**good, "completion_tokens": 1, "total_tokens": 4}
+    usages: list[dict[str, Any]] = [less, good, {"prompt_tokens": []}]
+    for usage in usages:
+        delta = {"role": "assistant", "content": "a"}
+        chunk = {"id": "1", "choices": [{"index": 0, "delta": delta}], "usage": usage}
+        for decoded in decoder.feed(WireEvent(json.dumps(chunk).encode())):
+            whole.add(decoded)
+    assert whole.usage == good

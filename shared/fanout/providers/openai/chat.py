@@ -114,6 +114,8 @@ def encode(
     )
     if tools := body.get("tools"):
         body["tools"] = fit_tools(tools, quirks.messages, unsupported)
+    elif "tools" in body or "tool_choice" in body or "parallel_tool_calls" in body:
+        _drop_choice(body)
     if "cache_control" in body and "cache_control" not in quirks.messages.fields:
         del body["cache_control"]  # Anthropic's hint
         unsupported.note("cache_control")
@@ -153,6 +155,20 @@ def _fit_effort(
         unsupported.note("reasoning_effort")
         body["reasoning_effort"] = "none"
     return body.get("reasoning_effort")
+
+
+def _drop_choice(body: dict[str, Any]) -> None:
+    """
+    Remove from our own `body` what only a request with tools may have, if it asks for nothing.
+
+    "[] is too short - 'tools'", "'tool_choice' is only allowed when 'tools' are specified":
+    OpenAI's own errors. Mistral's: github.com/partITech/php-mistral/issues/76, 2025-11
+    """
+    if not body.get("tools"):
+        body.pop("tools", None)
+    body.pop("parallel_tool_calls", None)
+    if body.get("tool_choice") in ("auto", "none"):
+        del body["tool_choice"]
 
 
 def _is_function(tool: dict[str, Any]) -> bool:

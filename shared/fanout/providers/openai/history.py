@@ -241,7 +241,8 @@ def _fit_answer(
     if calls and not fitted.get("content") and not rules.empty_beside_calls:
         return {**fitted, "content": None}
     if fitted.get("content") or calls or "audio" in fitted or "function_call" in fitted:
-        return fitted
+        # Some servers require the field: github.com/OpenHands/OpenHands-CLI/issues/533, 2026-02
+        return fitted if "content" in fitted else {**fitted, "content": None}
     if fitted.get("refusal"):
         return {**fitted, "content": None}
     words = message.get("refusal") or (isinstance(audio, dict) and audio.get("transcript")) or ""
