@@ -59,6 +59,11 @@ class ChatDecoder:
 
     def feed(self, event: WireEvent) -> Iterator[ChatChunk]:
         """Yield the event's chunks; most events have one or none."""
+        if found := wire.read_delta_event(event):
+            return self._continue(found.index, found.delta)
+        return self._feed_any(event)
+
+    def _feed_any(self, event: WireEvent) -> Iterator[ChatChunk]:
         if event.type == "error":
             raise make_error(event.data)
         kind = wire.kind_of_event(event)
@@ -69,8 +74,8 @@ class ChatDecoder:
                 yield self._start(message)
             case wire.BlockStart() as start:
                 yield from self._open(start)
-            case wire.BlockDelta() as piece:
-                yield from self._continue(piece)
+            case wire.BlockDelta(index=index, delta=raw):
+                yield from self._continue(index, wire.read_delta(raw))
             case wire.BlockStop(index=index):
                 yield from self._close(self._last if index is None else index)
             case wire.MessageDelta() as end:
@@ -112,9 +117,9 @@ class ChatDecoder:
         start = make_call_start(call.index, use.id, use.name)
         return self._chunk({"tool_calls": [start]})
 
-    def _continue(self, piece: wire.BlockDelta) -> Iterator[ChatChunk]:
-        index = self._last if piece.index is None else piece.index
-        match wire.read_delta(piece.delta):
+    def _continue(self, place: int | None, delta: wire.Delta | None) -> Iterator[ChatChunk]:
+        index = self._last if place is None else place
+        match delta:
             case wire.TextDelta(text=text):
                 yield self._chunk({"content": text})
             case wire.ThinkingDelta(thinking=text):

@@ -185,19 +185,19 @@ def kind_of_event(event: WireEvent) -> str:
     return event.type if kind not in _EVENTS and event.type in _EVENTS else kind
 
 
-class TextDelta(Struct, frozen=True):
+class TextDelta(Struct, frozen=True, tag_field="type", tag="text_delta"):
     text: str
 
 
-class ThinkingDelta(Struct, frozen=True):
+class ThinkingDelta(Struct, frozen=True, tag_field="type", tag="thinking_delta"):
     thinking: str
 
 
-class SignatureDelta(Struct, frozen=True):
+class SignatureDelta(Struct, frozen=True, tag_field="type", tag="signature_delta"):
     signature: str
 
 
-class InputDelta(Struct, frozen=True):
+class InputDelta(Struct, frozen=True, tag_field="type", tag="input_json_delta"):
     partial_json: str
 
 
@@ -209,6 +209,26 @@ _DELTAS: dict[str, type[Delta]] = {
     "signature_delta": SignatureDelta,
     "input_json_delta": InputDelta,
 }
+
+
+class DeltaEvent(Struct, frozen=True, tag_field="type", tag="content_block_delta"):
+    """A `BlockDelta` whose delta has one of the known types, as most events are."""
+
+    delta: Delta
+    index: int | None = None
+
+
+_decode_delta_event = msgspec.json.Decoder(DeltaEvent).decode
+
+
+def read_delta_event(event: WireEvent) -> DeltaEvent | None:
+    """An event's delta, read in one go; `None` if it is another event, or odd in any way."""
+    if event.type != "content_block_delta":
+        return None
+    try:
+        return _decode_delta_event(event.data)
+    except json.NOT_JSON:
+        return None
 
 
 def read_delta(raw: Raw) -> Delta | None:
