@@ -31,11 +31,15 @@ from tests.support.scripted_provider import Step, Upstream
         {"reasoning_content": "hm"},
         {"reasoning": "hm"},
         {"refusal": "no"},
+        {"audio": {"id": "a", "data": "AA=="}},
+        {"function_call": {"name": "f", "arguments": "{}"}},
+        {"images": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]},
+        {"content": [{"type": "image_url", "image_url": "https://a.test/i.png"}]},
         {"tool_calls": [{"index": 0, "id": "t", "type": "function", "function": {"name": "f"}}]},
     ],
     ids=lambda first: next(iter(first)),
 )
-def test_reasoning_refusal_and_tool_calls_are_content_too(
+def test_all_that_a_reader_gets_is_content(
     server: RunningGateway, upstream: Upstream, first: dict[str, Any]
 ) -> None:
     upstream.script("a", [role, delta(**first), stop])

@@ -210,6 +210,7 @@ async def winner_chunks(
     from ..schema.choice_deltas import ChoiceDeltas  # only streams need it
 
     deltas = ChoiceDeltas()
+    kind = "chat.completion.chunk"  # whatever the provider calls it
     head: dict[str, Any] = {}
     client_chunk: Any = {}
     usage: Any = None
@@ -217,6 +218,7 @@ async def winner_chunks(
         if not head:
             given = {"id": chunk.get("id"), "created": chunk.get("created")}
             head = {**own, **{name: value for name, value in given.items() if value}}
+            head["object"] = kind
         usage = chunk.get("usage") or usage
         if not chunk["choices"]:
             continue
@@ -230,7 +232,7 @@ async def winner_chunks(
         client_chunk = {**client_chunk, "choices": [choice]}
         yield client_chunk
     if request.include_usage:
-        last: Any = {"object": "chat.completion.chunk", **head, "choices": [], "usage": usage}
+        last: Any = {"object": kind, **own, **head, "choices": [], "usage": usage}
         if request.mode != "one":
             last["fanout"] = report()
         yield last

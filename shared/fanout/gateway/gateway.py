@@ -288,6 +288,7 @@ class Gateway:
             body["id"] = _random_id()
         if not body.get("created"):
             body["created"] = int(self._now())
+        body["object"] = "chat.completion"  # whatever the provider calls it
         return body
 
 

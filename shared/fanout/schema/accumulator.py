@@ -124,7 +124,7 @@ class _Choice:
 def _tool_call(call: dict[str, Any]) -> dict[str, Any]:
     whole: dict[str, Any] = {"type": "function", **whole_value(call)}
     if whole["type"] == "function":
-        whole["function"] = {"arguments": "", **whole.get("function", {})}
+        whole["function"] = {"name": "", "arguments": "", **whole.get("function", {})}
     return whole
 
 

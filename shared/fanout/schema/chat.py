@@ -246,6 +246,10 @@ def make_usage(
     return usage
 
 
+# Audio, the older form of a call, and images: OpenRouter's, and parts that are no text.
+_OTHER_CONTENT = ("audio", "function_call", "images", "content_parts")
+
+
 def has_content(chunk: ChatChunk) -> bool:
     """
     Whether the chunk has content for its reader. The first model with such a chunk wins a race.
@@ -260,6 +264,7 @@ def has_content(chunk: ChatChunk) -> bool:
             or delta.get("reasoning")
             or delta.get("reasoning_content")
             or delta.get("tool_calls")
+            or any(delta.get(name) for name in _OTHER_CONTENT)
         ):
             return True
     return False

@@ -93,7 +93,7 @@ class _Choice(Struct):
         return True
 
     def has_more(self, delta: dict[str, Any]) -> bool:
-        """Whether the only field of an unchecked delta is more text, or arguments of a call."""
+        """Whether an unchecked delta with one field is more text, or arguments of the last call."""
         if type(delta.get("content")) is str:
             return True
         calls = delta.get("tool_calls")
@@ -105,7 +105,12 @@ class _Choice(Struct):
         index, function = part.get("index"), part.get("function")
         if type(index) is not int or index != self.calls.last_index or type(function) is not dict:
             return False
-        return len(function) == 1 and type(function.get("arguments")) is str
+        arguments = function.get("arguments")
+        if len(function) != 1 or type(arguments) is not str:
+            return False
+        if arguments:
+            self.calls.note_arguments()
+        return True
 
 
 class ChatDecoder:

@@ -69,8 +69,8 @@ class Delta(Struct, frozen=True, gc=False):
 
 
 class Logprobs(Struct, frozen=True, gc=False):
-    content: list[Any] | None = None
-    refusal: list[Any] | None = None
+    content: list[dict[str, Any]] | None = None
+    refusal: list[dict[str, Any]] | None = None
 
 
 class PromptDetails(Struct, frozen=True, gc=False):
@@ -122,3 +122,5 @@ class Chunk(Struct, frozen=True, gc=False):
     id: str | None = None
     created: Time | None = None
     usage: Usage | None = None
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
