@@ -39,7 +39,8 @@ def main() -> int:
     results: list[Result] = []
     with serve_stubs() as (upstream, calls), serve_gateway(upstream) as url:
         for command in commands():
-            console.print(f"running {Path(command[-1]).relative_to(ROOT)}")
+            words = [Path(word).name for word in command if ":" not in word and word != "-cp"]
+            console.print(f"running {' '.join(words)}")
             calls.clear()
             results += checked(run([*command, url]), calls)
     console.print(terminal_table(results))

@@ -11,7 +11,7 @@ from typing import Any
 from tests.faults.gateway_process import gateway
 
 OPENAI_MODELS = {"gpt": "gpt-4o"} | {
-    name: name for name in ("slow", "broken", "failing", "endless")
+    name: name for name in ("slow", "broken", "failing", "endless", "lists")
 }
 """Model names of clients, and the models of the OpenAI-shaped stub."""
 
@@ -25,13 +25,16 @@ def config(upstream: str) -> dict[str, Any]:
     models = {name: (f"openai/{model}", f"{upstream}/v1") for name, model in OPENAI_MODELS.items()}
     models["claude"] = ("anthropic/claude-sonnet-4-5", upstream)
     models["gemini"] = ("gemini/gemini-3-pro-preview", upstream)
-    entries = [
+    models["thinker"] = models["claude"]
+    entries: list[dict[str, Any]] = [
         {
             "model_name": name,
             "litellm_params": {"model": model, "api_base": base, "api_key": "sk-stub"},
         }
         for name, (model, base) in models.items()
     ]
+    # With a budget, a model of this family rejects tool calls in its history without thinking.
+    entries[-1]["litellm_params"] |= {"reasoning_effort": "low", "max_tokens": 8000}
     return {"model_list": entries, "router_settings": {"num_retries": 0}}
 
 

@@ -20,11 +20,16 @@ COLUMNS = {
     "tools: OpenAI": ("tools, OpenAI",),
     "tools: Anthropic": ("tools, Anthropic",),
     "tools: Gemini": ("tools, Gemini",),
+    "tools: Claude that thinks": ("tools, Claude that thinks",),
     "structured": ("structured, OpenAI", "structured, Anthropic", "structured, Gemini"),
+    "lists": ("lists", "lists, race", "lists, all"),
     "errors": ("unknown model", "error", "error, retried by the client"),
     "cancelled": ("cancelled",),
 }
 """The columns of the page, and the cases of each."""
+
+MIXED = "mixed"
+"""The result of a client that takes the chunks of several choices for those of one."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +67,16 @@ def page_table(results: Sequence[Result]) -> str:
     lines = [f"Run on {today.isoformat()}, {system}.", ""]
     lines += [f"| client | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
     for client in dict.fromkeys(one.client for one in results):
-        faults = {one.case: one.fault for one in results if one.client == client}
-        cells = [_cell([faults[case] for case in cases if case in faults])
+        found = {one.case: one for one in results if one.client == client}
+        cells = [_cell([found[case] for case in cases if case in found])
                  for cases in COLUMNS.values()]  # fmt: skip
         lines.append(f"| {client} | {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
 
 
-def _cell(faults: Sequence[str]) -> str:
-    if not faults:
+def _cell(found: Sequence[Result]) -> str:
+    if not found:
         return "-"
-    return "fails" if any(faults) else "yes"
+    if any(one.fault for one in found):
+        return "fails"
+    return MIXED if any(one.result == MIXED for one in found) else "yes"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from openai.types.chat.completion_create_params import CompletionCreateParamsBase
@@ -105,6 +105,8 @@ def openai_events(turn: Turn) -> Iterator[str]:
     yield chunk({"role": "assistant", "content": "", "refusal": None})
     for word in turn.words:
         yield chunk({"content": word})
+        if turn.model == "lists":  # as vendors do that are not OpenAI
+            yield chunk({"role": "assistant", "annotations": [{"type": "file", "text": word}]})
     for index, call in enumerate(_openai_calls(turn)):
         arguments = call["function"]["arguments"]
         opened = {**call, "index": index, "function": {**call["function"], "arguments": ""}}
@@ -132,13 +134,14 @@ def read_anthropic(model: str, body: Body) -> Turn:
     last = body["messages"][-1]["content"]
     blocks = [] if isinstance(last, str) else last
     choice = body.get("tool_choice", {})
-    return respond(
+    turn = respond(
         model,
         [tool["name"] for tool in body.get("tools", ())],
         [_text(block["content"]) for block in blocks if block["type"] == "tool_result"],
         one_call=bool(choice.get("disable_parallel_tool_use")),
         structured="format" in body.get("output_config", {}) or "JSON object" in str(body),
     )
+    return replace(turn, thinks="thinking" in body)
 
 
 def _anthropic_message(turn: Turn, content: list[Body], reason: str | None) -> Body:
@@ -165,21 +168,36 @@ def _anthropic_uses(turn: Turn) -> list[Body]:
     ]
 
 
+def _anthropic_thoughts(turn: Turn) -> list[Body]:
+    thoughts = ("I need the tools.", "Two of them.") if turn.thinks else ()
+    return [{"type": "thinking", "thinking": text, "signature": "c2ln"} for text in thoughts]
+
+
 def anthropic_whole(turn: Turn) -> Body:
     """Return a message."""
-    text = [{"type": "text", "text": "".join(turn.words) or "I call the tools."}]
+    text = _anthropic_thoughts(turn)
+    text += [{"type": "text", "text": "".join(turn.words) or "I call the tools."}]
     return _anthropic_message(turn, [*text, *_anthropic_uses(turn)], _anthropic_reason(turn))
 
 
 def anthropic_events(turn: Turn) -> Iterator[str]:
     """Yield the events of a message's stream."""
     yield _named("message_start", message=_anthropic_message(turn, [], None))
-    yield _named("content_block_start", index=0, content_block={"type": "text", "text": ""})
+    thoughts = _anthropic_thoughts(turn)
+    for index, thought in enumerate(thoughts):
+        empty = {"type": "thinking", "thinking": "", "signature": ""}
+        yield _named("content_block_start", index=index, content_block=empty)
+        for name in ("thinking", "signature"):
+            delta = {"type": f"{name}_delta", name: thought[name]}
+            yield _named("content_block_delta", index=index, delta=delta)
+        yield _named("content_block_stop", index=index)
+    first = len(thoughts)
+    yield _named("content_block_start", index=first, content_block={"type": "text", "text": ""})
     for word in turn.words or ["I call ", "the tools."]:
         delta = {"type": "text_delta", "text": word}
-        yield _named("content_block_delta", index=0, delta=delta)
-    yield _named("content_block_stop", index=0)
-    for index, use in enumerate(_anthropic_uses(turn), 1):
+        yield _named("content_block_delta", index=first, delta=delta)
+    yield _named("content_block_stop", index=first)
+    for index, use in enumerate(_anthropic_uses(turn), first + 1):
         yield _named("content_block_start", index=index, content_block={**use, "input": {}})
         arguments = json.dumps(use["input"])
         for part in ("", arguments[:6], arguments[6:]):

@@ -26,11 +26,12 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class Turn:
-    """One response: some words, or tool calls."""
+    """One response: some words, or tool calls; a model that `thinks` sends its thoughts first."""
 
     model: str
     words: Sequence[str] = ()
     calls: Sequence[ToolCall] = ()
+    thinks: bool = False
     number: int = field(default_factory=lambda: next(NUMBERS))
 
 

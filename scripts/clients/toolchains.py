@@ -13,7 +13,16 @@ ROOT = Path(__file__).parents[2]
 SOURCES = Path(__file__).parent
 HOME = ROOT / ".build" / "clients"
 PYTHON = HOME / "bin" / "python"
-NODE, GO, RUST = HOME / "node", HOME / "go", HOME / "rust"
+NODE, GO, RUST, JAVA = HOME / "node", HOME / "go", HOME / "rust", HOME / "java"
+JAVA_CLIENTS = (
+    ("openai", "OpenAi", ()),
+    ("http", "JavaNetHttp", ()),
+    ("http", "JavaNetHttp", ("HTTP_1_1",)),
+    ("langchain4j", "LangChain4j", ()),
+    ("langchain4j", "LangChain4j", ("HTTP_1_1",)),
+    ("springai", "SpringAi", ()),
+)
+"""The folders of the Java clients, their classes and their arguments."""
 
 
 def commands() -> Iterator[list[str]]:
@@ -29,6 +38,10 @@ def commands() -> Iterator[list[str]]:
             yield [str(install(path))]
         else:
             print(f"{compiler} is not installed: its clients are skipped")
+    if (maven := shutil.which("mvn")) and (java := shutil.which("java")):
+        yield from install_java(maven, java)
+    else:
+        print("java or mvn is not installed: its clients are skipped")
 
 
 def install_python() -> None:
@@ -71,3 +84,14 @@ def install_rust(cargo: str) -> Path:
     build = [cargo, "build", "-q", "--manifest-path", str(source / "Cargo.toml")]
     subprocess.run([*build, "--target-dir", str(RUST)], check=True)
     return RUST / "debug" / "clients"
+
+
+def install_java(maven: str, java: str) -> Iterator[list[str]]:
+    """Build the Java clients; yield their commands. Maven keeps its downloads in the folder."""
+    source = JAVA / "source"  # a copy: Maven writes its output beside the sources
+    shutil.copytree(SOURCES / "java", source, dirs_exist_ok=True)
+    repository = f"-Dmaven.repo.local={JAVA / 'repository'}"
+    subprocess.run([maven, "-q", "-B", repository, "package"], cwd=source, check=True)
+    for folder, name, arguments in JAVA_CLIENTS:
+        built = source / folder / "target"
+        yield [java, "-cp", f"{built / 'classes'}:{built / 'lib'}/*", f"clients.{name}", *arguments]

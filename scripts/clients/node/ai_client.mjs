@@ -4,7 +4,7 @@ import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { APICallError, generateText, isStepCount, Output, streamText, tool } from "ai";
 import { z } from "zod";
 import {
-  checkWeather, forEachVendor, prompt, question, runCases, settle, url, version,
+  all, checkFirst, checkMixed, checkWeather, forEachVendor, prompt, question, runCases, settle, url, version,
 } from "./cases.mjs";
 
 const provider = createOpenAICompatible({
@@ -62,6 +62,12 @@ await runCases(`ai ${version("ai")}, @ai-sdk/openai-compatible ${version("@ai-sd
     assert.ok(words.length > 1);
     assert.equal((await answer.usage).outputTokens, 7);
     return words.join("");
+  },
+  async "all, one fails"() {
+    return checkFirst((await generateText({ model: provider(all), prompt })).text);
+  },
+  async "all, one fails, streamed"() {
+    return checkMixed(await streamText({ model: provider(all), prompt }).text);
   },
   async race() {
     const answer = await generateText({ model: provider("slow, gpt"), prompt, providerOptions: race });

@@ -7,6 +7,7 @@ export const url = process.argv[2];
 export const prompt = "Say hello.";
 export const question = "What is the weather in Oslo and in Bergen?";
 export const vendors = { OpenAI: "gpt", Anthropic: "claude", Gemini: "gemini" };
+export const all = "slow, broken, gpt";
 
 /** The version of an installed package. */
 export function version(name) {
@@ -30,9 +31,22 @@ export function checkAll(choices) {
   return choices[1].message.refusal;
 }
 
+/** Checks the text of a client that returns one choice of the models `all`, and returns it. */
+export function checkFirst(text) {
+  assert.equal(text, "Hello from slow.");
+  return text;
+}
+
+/** Checks the text of a client that takes all chunks for those of one choice. */
+export function checkMixed(text) {
+  for (const word of ["Hello", "from", "slow.", "gpt-4o."]) assert.ok(text.includes(word), text);
+  return "mixed";
+}
+
 /** One case for each kind of upstream; `run` gets the model name. */
 export function forEachVendor(name, run) {
-  const bound = Object.entries(vendors).map(([vendor, model]) => [vendor, () => run(model)]);
+  const models = name === "tools" ? { ...vendors, "Claude that thinks": "thinker" } : vendors;
+  const bound = Object.entries(models).map(([vendor, model]) => [vendor, () => run(model)]);
   return Object.fromEntries(bound.map(([vendor, one]) => [`${name}, ${vendor}`, one]));
 }
 

@@ -4,7 +4,7 @@ import { ChatOpenAI } from "@langchain/openai";
 import { createAgent, tool } from "langchain";
 import { z } from "zod";
 import {
-  checkWeather, forEachVendor, prompt, question, runCases, settle, url, version,
+  all, checkFirst, checkMixed, checkWeather, forEachVendor, prompt, question, runCases, settle, url, version,
 } from "./cases.mjs";
 
 const chat = (model, more) =>
@@ -45,6 +45,14 @@ await runCases(`@langchain/openai ${version("@langchain/openai")}`, {
     assert.ok(chunks.filter((chunk) => chunk.text).length > 1);
     assert.ok(chunks.some((chunk) => chunk.usage_metadata), "no usage");
     return chunks.map((chunk) => chunk.text).join("");
+  },
+  async "all, one fails"() {
+    return checkFirst((await chat(all).invoke(prompt)).text);
+  },
+  async "all, one fails, streamed"() {
+    let text = "";
+    for await (const chunk of await chat(all).stream(prompt)) text += chunk.text;
+    return checkMixed(text);
   },
   async race() {
     const answer = await chat("slow, gpt", race).invoke(prompt);

@@ -4,12 +4,12 @@ import OpenAI, { InternalServerError, NotFoundError } from "openai";
 import { zodResponseFormat } from "openai/helpers/zod";
 import { z } from "zod";
 import {
-  checkAll, checkWeather, forEachVendor, prompt, question, runCases, settle, url, version,
+  all as models, checkAll, checkWeather, forEachVendor, prompt, question, runCases, settle, url, version,
 } from "./cases.mjs";
 
 const completions = new OpenAI({ baseURL: url, apiKey: "none" }).chat.completions;
 const messages = [{ role: "user", content: prompt }];
-const all = { model: "slow, broken, gpt", messages };
+const all = { model: models, messages };
 const race = { model: "slow, gpt", messages, fastest_response: true };
 const Weather = z.object({ city: z.string(), degrees: z.number().int().min(-90).max(60) });
 const parameters = {
@@ -38,6 +38,16 @@ async function tools(model) {
     text = checkWeather((await turn({ model, messages: history, tools: [tool] })).message.content);
   }
   return text;
+}
+
+// Lists that are not OpenAI's come in several chunks of the vendor.
+async function lists(body) {
+  const { choices } = await completions.stream({ messages, ...body }).finalChatCompletion();
+  const { message } = choices.at(-1);
+  assert.equal(message.content, "Hello from lists.");
+  const texts = message.annotations.map((one) => one.text);
+  assert.deepEqual(texts, ["Hello ", "from ", "lists."]);
+  return `${texts.length} elements`;
 }
 
 async function failure(model, kind) {
@@ -86,6 +96,9 @@ await runCases(`openai ${version("openai")}`, {
     return answer.choices[0].message.content;
   },
   ...forEachVendor("tools", tools),
+  lists: () => lists({ model: "lists" }),
+  "lists, race": () => lists({ model: "slow, lists", fastest_response: true }),
+  "lists, all": () => lists({ model: "slow, lists" }),
   ...forEachVendor("structured", async (model) => {
     const format = zodResponseFormat(Weather, "weather");
     const answer = await completions.parse({ model, messages, response_format: format });

@@ -15,7 +15,18 @@ from agents import (
     function_tool,
     set_tracing_disabled,
 )
-from cases import PROMPT, SEEN, WEATHER, check, check_weather, for_each_vendor, run_cases
+from cases import (
+    ALL,
+    PROMPT,
+    SEEN,
+    WEATHER,
+    check,
+    check_first,
+    check_mixed,
+    check_weather,
+    for_each_vendor,
+    run_cases,
+)
 from openai import AsyncOpenAI, InternalServerError, NotFoundError
 from pydantic import BaseModel
 
@@ -73,6 +84,15 @@ def race() -> str:
     return str(text)
 
 
+def all_plain() -> str:
+    return check_first(run(agent(ALL)).final_output)
+
+
+def all_streamed() -> str:
+    _, text = LOOP.run_until_complete(stream(agent(ALL), PROMPT))
+    return check_mixed(text)
+
+
 def tools(model: str) -> str:
     """A run, a second question in the same conversation, one call at a time, a streamed run."""
     made = agent(model, tools=[get_weather])
@@ -121,6 +141,8 @@ run_cases(
         "cancelled": cancelled,
         "plain": plain,
         "streamed": streamed,
+        "all, one fails": all_plain,
+        "all, one fails, streamed": all_streamed,
         "race": race,
         **for_each_vendor("tools", tools),
         **for_each_vendor("structured", structured),

@@ -9,6 +9,9 @@ PROMPT = "Say hello."
 WEATHER = "What is the weather in Oslo and in Bergen?"
 VENDORS = {"OpenAI": "gpt", "Anthropic": "claude", "Gemini": "gemini"}
 """The model name of each kind of upstream."""
+THINKER = {"Claude that thinks": "thinker"}
+"""Claude with a budget for thinking, which has to be sent back with the calls of tools."""
+ALL = "slow, broken, gpt"
 TOKENS = 7
 """The completion tokens of every response."""
 CALLS = 2
@@ -47,6 +50,18 @@ def check_all(found: Iterable[tuple[str, str | None, str | None]]) -> str:
     return str(choices[1][2])
 
 
+def check_first(text: str) -> str:
+    """Check the text of a client that returns one choice of the models `ALL`, and return it."""
+    check(text == "Hello from slow.", text)
+    return text
+
+
+def check_mixed(text: str) -> str:
+    """Check the text of a client that takes all chunks for those of one choice."""
+    check(all(word in text for word in ("Hello", "from", "slow.", "gpt-4o.")), text)
+    return "mixed"
+
+
 def run_cases(client: str, cases: Mapping[str, Callable[[], str]]) -> None:
     """Run each case, which returns a text to show, and print its result."""
     for what, case in cases.items():
@@ -65,4 +80,5 @@ def for_each_vendor(name: str, case: Callable[[str], str]) -> dict[str, Callable
     def bound(model: str) -> Callable[[], str]:
         return lambda: case(model)
 
-    return {f"{name}, {vendor}": bound(model) for vendor, model in VENDORS.items()}
+    models = VENDORS | THINKER if name == "tools" else VENDORS
+    return {f"{name}, {vendor}": bound(model) for vendor, model in models.items()}

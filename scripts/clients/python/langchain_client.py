@@ -7,7 +7,17 @@ import time
 from importlib.metadata import version
 from typing import Any
 
-from cases import PROMPT, WEATHER, check, check_weather, for_each_vendor, run_cases
+from cases import (
+    ALL,
+    PROMPT,
+    WEATHER,
+    check,
+    check_first,
+    check_mixed,
+    check_weather,
+    for_each_vendor,
+    run_cases,
+)
 from langchain.agents import create_agent
 from langchain_openai import ChatOpenAI
 from openai import InternalServerError, NotFoundError
@@ -119,6 +129,10 @@ run_cases(
         "plain": plain,
         "streamed": streamed,
         "batch of 3": batch,
+        "all, one fails": lambda: check_first(chat(ALL).invoke(PROMPT).text),
+        "all, one fails, streamed": lambda: check_mixed(
+            "".join(chunk.text for chunk in chat(ALL).stream(PROMPT))
+        ),
         "race": race,
         "race, streamed": race_streamed,
         **for_each_vendor("tools", tools),

@@ -11,7 +11,16 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from cases import PROMPT, WEATHER, check, check_weather, for_each_vendor, run_cases
+from cases import (
+    ALL,
+    PROMPT,
+    WEATHER,
+    check,
+    check_mixed,
+    check_weather,
+    for_each_vendor,
+    run_cases,
+)
 
 URL = sys.argv[1]
 ENTRY = """\
@@ -21,8 +30,8 @@ ENTRY = """\
   supports_tools: true
   supports_schema: true
 """
-NAMES = ("gpt", "claude", "gemini", "endless", "failing")
-MODELS = "".join(ENTRY.format(name=name, url=URL) for name in NAMES)
+NAMES = ("gpt", "claude", "gemini", "thinker", "endless", "failing")
+MODELS = "".join(ENTRY.format(name=name, url=URL) for name in (*NAMES, f'"{ALL}"'))
 TOOL = 'def get_weather(city: str) -> str:\n    return f"7 degrees in {city}"\n'
 HOME = tempfile.TemporaryDirectory(prefix="llm-")
 ENDPOINT = ["openai", "endpoint", URL]
@@ -55,6 +64,10 @@ def tools(model: str) -> str:
     """Plain, then streamed."""
     check_weather(printed("-m", model, "--functions", TOOL, "--no-stream", WEATHER))
     return check_weather(printed("-m", model, "--functions", TOOL, WEATHER))
+
+
+def all_streamed() -> str:
+    return check_mixed(printed("-m", ALL, PROMPT))
 
 
 def structured(model: str) -> str:
@@ -90,6 +103,7 @@ run_cases(
         "streamed": lambda: printed("-m", "gpt", PROMPT),
         "list of models": models,
         "endpoint command": lambda: printed(*ENDPOINT, "-m", "gpt", PROMPT),
+        "all, one fails, streamed": all_streamed,
         **for_each_vendor("tools", tools),
         **for_each_vendor("structured", structured),
         "unknown model": lambda: failure(

@@ -9,6 +9,7 @@ from typing import Any
 
 import openai
 from cases import (
+    ALL,
     CALLS,
     PROMPT,
     SEEN,
@@ -26,7 +27,6 @@ from pydantic import BaseModel, Field
 client = OpenAI(base_url=sys.argv[1], api_key="none")
 completions = client.chat.completions
 MESSAGES: Any = [{"role": "user", "content": PROMPT}]
-ALL = "slow, broken, gpt"
 RACE = {"fastest_response": True}
 PARAMETERS = {
     "type": "object",
@@ -124,6 +124,16 @@ def structured(model: str) -> str:
     return repr(found)
 
 
+def lists(model: str, **more: Any) -> str:
+    """Lists that are not OpenAI's come in several chunks of the vendor."""
+    with completions.stream(model=model, messages=MESSAGES, **more) as stream:
+        message = stream.get_final_completion().choices[-1].message
+    check((message.role, message.content) == ("assistant", "Hello from lists."), message)
+    found = [one.text if hasattr(one, "text") else one["text"] for one in message.annotations or ()]
+    check(found == ["Hello ", "from ", "lists."], message)
+    return f"{len(found)} elements"
+
+
 def unknown_model() -> str:
     try:
         completions.create(model="no-such-model", messages=MESSAGES)
@@ -165,6 +175,9 @@ run_cases(
         "race, streamed": race_streamed,
         **for_each_vendor("tools", tools),
         **for_each_vendor("structured", structured),
+        "lists": lambda: lists("lists"),
+        "lists, race": lambda: lists("slow, lists", extra_body=RACE),
+        "lists, all": lambda: lists("slow, lists"),
         "unknown model": unknown_model,
         "error": error,
     },

@@ -1,0 +1,214 @@
+package clients;
+
+import static clients.Cases.ALL;
+import static clients.Cases.PROMPT;
+import static clients.Cases.QUESTION;
+import static clients.Cases.TOKENS;
+import static clients.Cases.check;
+import static clients.Cases.checkRaises;
+import static clients.Cases.checkWeather;
+import static clients.Cases.settle;
+
+import dev.langchain4j.agent.tool.P;
+import dev.langchain4j.agent.tool.Tool;
+import dev.langchain4j.exception.HttpException;
+import dev.langchain4j.http.client.HttpClientBuilder;
+import dev.langchain4j.http.client.jdk.JdkHttpClient;
+import dev.langchain4j.memory.chat.MessageWindowChatMemory;
+import dev.langchain4j.model.chat.response.ChatResponse;
+import dev.langchain4j.model.chat.response.PartialResponse;
+import dev.langchain4j.model.chat.response.PartialResponseContext;
+import dev.langchain4j.model.chat.response.StreamingChatResponseHandler;
+import dev.langchain4j.model.openai.OpenAiChatModel;
+import dev.langchain4j.model.openai.OpenAiStreamingChatModel;
+import dev.langchain4j.service.AiServices;
+import dev.langchain4j.service.TokenStream;
+import java.net.http.HttpClient;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+
+/** LangChain4j against the gateway at the address that is its last argument. */
+public final class LangChain4j {
+  private static final Map<String, Object> RACE = Map.of("fastest_response", true);
+  private final String url;
+
+  private final HttpClient.Version version;
+
+  private LangChain4j(String url, HttpClient.Version version) {
+    this.url = url;
+    this.version = version;
+  }
+
+  public static void main(String[] arguments) throws Exception {
+    var version = Cases.version(arguments);
+    var tester = new LangChain4j(arguments[arguments.length - 1], version);
+    new Cases("langchain4j-open-ai", version)
+        .add("cancelled", tester::cancelled)
+        .add("plain", tester::plain)
+        .add("streamed", () -> checkUsage(tester.stream("gpt", Map.of())))
+        .add("all, one fails", () -> checkFirst(ask(tester.chat(ALL).build())))
+        .add("all, one fails, streamed", () -> checkMixed(tester.stream(ALL, Map.of())))
+        .add("race", tester::race)
+        .add("race, streamed", () -> checkRace(tester.stream("slow, gpt", RACE)))
+        .forEachVendor("tools", tester::tools)
+        .add("unknown model", () -> tester.failure("no-such-model", 404))
+        .add("error", () -> tester.failure("failing", 502))
+        .run();
+  }
+
+  private OpenAiChatModel.OpenAiChatModelBuilder chat(String model) {
+    // The gateway retries itself.
+    return OpenAiChatModel.builder()
+        .httpClientBuilder(http())
+        .baseUrl(url)
+        .apiKey("none")
+        .modelName(model)
+        .maxRetries(0);
+  }
+
+  private OpenAiStreamingChatModel.OpenAiStreamingChatModelBuilder streaming(String model) {
+    return OpenAiStreamingChatModel.builder()
+        .httpClientBuilder(http())
+        .baseUrl(url)
+        .apiKey("none")
+        .modelName(model);
+  }
+
+  /** Java's own HTTP client, which is the default; `null` leaves it as it is. */
+  private HttpClientBuilder http() {
+    if (version == null) {
+      return null;
+    }
+    return JdkHttpClient.builder().httpClientBuilder(HttpClient.newBuilder().version(version));
+  }
+
+  private String plain() {
+    return checkUsage(ask(chat("gpt").build()));
+  }
+
+  private static ChatResponse ask(OpenAiChatModel model) {
+    return model.chat(dev.langchain4j.data.message.UserMessage.from(PROMPT));
+  }
+
+  private static String checkUsage(ChatResponse answer) {
+    check(answer.tokenUsage().outputTokenCount() == TOKENS, answer);
+    return answer.aiMessage().text();
+  }
+
+  private static String checkFirst(ChatResponse answer) {
+    var text = answer.aiMessage().text();
+    check(text.equals("Hello from slow."), text);
+    return text;
+  }
+
+  private static String checkMixed(ChatResponse answer) {
+    return Cases.checkMixed(answer.aiMessage().text());
+  }
+
+  private static String checkRace(ChatResponse answer) {
+    check(answer.modelName().equals("gpt"), answer);
+    return answer.aiMessage().text();
+  }
+
+  private String race() {
+    return checkRace(ask(chat("slow, gpt").customParameters(RACE).build()));
+  }
+
+  private ChatResponse stream(String model, Map<String, Object> more) throws Exception {
+    var done = new CompletableFuture<ChatResponse>();
+    streaming(model)
+        .customParameters(more)
+        .build()
+        .chat(
+            PROMPT,
+            new StreamingChatResponseHandler() {
+              @Override
+              public void onCompleteResponse(ChatResponse response) {
+                done.complete(response);
+              }
+
+              @Override
+              public void onError(Throwable error) {
+                done.completeExceptionally(error);
+              }
+            });
+    return done.get(30, TimeUnit.SECONDS);
+  }
+
+  /** The tool that the models call. */
+  public static final class Forecast {
+    @Tool("Returns the weather in a city.")
+    public String get_weather(@P("city") String city) {
+      return "7 degrees in " + city;
+    }
+  }
+
+  interface Assistant {
+    String ask(String question);
+  }
+
+  interface StreamingAssistant {
+    TokenStream ask(String question);
+  }
+
+  /** A run of an agent, then a second question in the same conversation, then a streamed run. */
+  private String tools(String model) throws Exception {
+    var assistant =
+        AiServices.builder(Assistant.class)
+            .chatModel(chat(model).build())
+            .chatMemory(MessageWindowChatMemory.withMaxMessages(20))
+            .tools(new Forecast())
+            .build();
+    checkWeather(assistant.ask(QUESTION));
+    checkWeather(assistant.ask(QUESTION));
+    var done = new CompletableFuture<ChatResponse>();
+    AiServices.builder(StreamingAssistant.class)
+        .streamingChatModel(streaming(model).build())
+        .tools(new Forecast())
+        .build()
+        .ask(QUESTION)
+        .onPartialResponse(word -> {})
+        .onCompleteResponse(done::complete)
+        .onError(done::completeExceptionally)
+        .start();
+    return checkWeather(done.get(30, TimeUnit.SECONDS).aiMessage().text());
+  }
+
+  private String failure(String model, int status) throws Exception {
+    return checkRaises(
+        HttpException.class, raised -> raised.statusCode() == status, () -> ask(chat(model).build()));
+  }
+
+  private String cancelled() throws Exception {
+    var ended = new CompletableFuture<Integer>();
+    streaming("endless")
+        .build()
+        .chat(
+            PROMPT,
+            new StreamingChatResponseHandler() {
+              private int words;
+
+              @Override
+              public void onPartialResponse(PartialResponse word, PartialResponseContext context) {
+                if (++words == 4) {
+                  context.streamingHandle().cancel();
+                  ended.complete(words);
+                }
+              }
+
+              @Override
+              public void onCompleteResponse(ChatResponse response) {
+                ended.completeExceptionally(new IllegalStateException("the stream ended"));
+              }
+
+              @Override
+              public void onError(Throwable error) {
+                ended.completeExceptionally(error);
+              }
+            });
+    int words = ended.get(30, TimeUnit.SECONDS);
+    settle();
+    return "after " + words + " words";
+  }
+}
