@@ -14,15 +14,13 @@ SOURCES = Path(__file__).parent
 HOME = ROOT / ".build" / "clients"
 PYTHON = HOME / "bin" / "python"
 NODE, GO, RUST, JAVA = HOME / "node", HOME / "go", HOME / "rust", HOME / "java"
-JAVA_CLIENTS = (
-    ("openai", "OpenAi", ()),
-    ("http", "JavaNetHttp", ()),
-    ("http", "JavaNetHttp", ("HTTP_1_1",)),
-    ("langchain4j", "LangChain4j", ()),
-    ("langchain4j", "LangChain4j", ("HTTP_1_1",)),
-    ("springai", "SpringAi", ()),
-)
-"""The folders of the Java clients, their classes and their arguments."""
+JAVA_CLIENTS = {
+    "openai": "OpenAi",
+    "http": "JavaNetHttp",
+    "langchain4j": "LangChain4j",
+    "springai": "SpringAi",
+}
+"""The folders of the Java clients, and their classes."""
 
 
 def commands() -> Iterator[list[str]]:
@@ -34,8 +32,8 @@ def commands() -> Iterator[list[str]]:
     for path in sorted((SOURCES / "node").glob("*_client.mjs")):
         yield [str(node), str(NODE / path.name)]
     for compiler, install in (("go", install_go), ("cargo", install_rust)):
-        if path := shutil.which(compiler):
-            yield [str(install(path))]
+        if found := shutil.which(compiler):
+            yield [str(install(found))]
         else:
             print(f"{compiler} is not installed: its clients are skipped")
     if (maven := shutil.which("mvn")) and (java := shutil.which("java")):
@@ -57,8 +55,8 @@ def install_python() -> None:
 def install_node() -> Path:
     """Install the npm packages; return the path of Node.js."""
     NODE.mkdir(exist_ok=True)
-    for path in (SOURCES / "node").iterdir():
-        shutil.copy(path, NODE)
+    for source in (SOURCES / "node").iterdir():
+        shutil.copy(source, NODE)
     path = f"{PYTHON.parent}{os.pathsep}{os.environ['PATH']}"  # npm finds its node there
     npm = [str(PYTHON.with_name("npm")), "ci", "--silent", "--no-audit", "--no-fund"]
     subprocess.run(npm, cwd=NODE, env={**os.environ, "PATH": path}, check=True)
@@ -92,6 +90,6 @@ def install_java(maven: str, java: str) -> Iterator[list[str]]:
     shutil.copytree(SOURCES / "java", source, dirs_exist_ok=True)
     repository = f"-Dmaven.repo.local={JAVA / 'repository'}"
     subprocess.run([maven, "-q", "-B", repository, "package"], cwd=source, check=True)
-    for folder, name, arguments in JAVA_CLIENTS:
+    for folder, name in JAVA_CLIENTS.items():
         built = source / folder / "target"
-        yield [java, "-cp", f"{built / 'classes'}:{built / 'lib'}/*", f"clients.{name}", *arguments]
+        yield [java, "-cp", f"{built / 'classes'}:{built / 'lib'}/*", f"clients.{name}"]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+_TEXT = frozenset({"content"})
 _COLLECTED = frozenset({list, dict})
 # SDKs join the pieces of these; the codecs give each tool call an index.
 _JOINED_BY_SDKS = frozenset({"audio", "function_call", "tool_calls"})
@@ -31,8 +32,12 @@ class ChoiceDeltas:
         self._collected: dict[int, dict[str, Any]] = {}
         self._ends: dict[int, dict[str, Any]] = {}
 
-    def shape(self, choices: Iterable[Any]) -> list[Any]:
+    def shape(self, choices: list[Any]) -> list[Any]:
         """The choices of the next chunk, without those that have nothing for the client yet."""
+        if len(choices) == 1 and not self._collected:  # most chunks are a piece of one text
+            choice = choices[0]
+            if choice["delta"].keys() == _TEXT and choice.get("index", 0) in self._begun:
+                return choices
         return [shaped for choice in choices if (shaped := self._shape(choice)) is not None]
 
     def rest(self, indexes: Iterable[int] | None = None) -> Iterator[dict[str, Any]]:

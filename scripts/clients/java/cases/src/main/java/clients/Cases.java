@@ -1,7 +1,6 @@
 package clients;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
-import java.net.http.HttpClient;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -37,25 +36,10 @@ public final class Cases {
 
   /** The cases of the client whose main library is this artifact. */
   public Cases(String artifact) {
-    this(artifact, null);
-  }
-
-  /** The cases of a client that is told which version of HTTP to use; `null` is the default. */
-  public Cases(String artifact, HttpClient.Version http) {
     var jar = Pattern.compile(Pattern.quote(artifact) + "-(\\d[^/]*)\\.jar");
     var found = jar.matcher(System.getProperty("java.class.path"));
     var version = found.find() ? found.group(1) : System.getProperty("java.version");
-    var told = http == null ? "" : ", " + http;
-    client = artifact + " " + version + told + " (Java)";
-  }
-
-  /**
-   * The version of HTTP in a command's arguments, `null` if there is none.
-   *
-   * <p>By default, Java's client asks in its first request to go on with HTTP/2 (`Upgrade: h2c`).
-   */
-  public static HttpClient.Version version(String[] arguments) {
-    return arguments.length == 1 ? null : HttpClient.Version.valueOf(arguments[0]);
+    client = artifact + " " + version + " (Java)";
   }
 
   public Cases add(String name, Callable<String> run) {

@@ -22,21 +22,22 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 
-/** Java's own HTTP client against the gateway at the address that is its last argument. */
+/**
+ * Java's own HTTP client, as it is by default, against the gateway at the address that is its argument.
+ *
+ * <p>By default, it asks in its first request to go on with HTTP/2 (`Upgrade: h2c`).
+ */
 public final class JavaNetHttp {
-  private final HttpClient client;
+  private final HttpClient client = HttpClient.newHttpClient();
   private final URI address;
 
-  private JavaNetHttp(String url, HttpClient.Version version) {
-    var builder = HttpClient.newBuilder();
-    client = version == null ? builder.build() : builder.version(version).build();
+  private JavaNetHttp(String url) {
     address = URI.create(url + "/chat/completions");
   }
 
   public static void main(String[] arguments) throws Exception {
-    var version = Cases.version(arguments);
-    var tester = new JavaNetHttp(arguments[arguments.length - 1], version);
-    new Cases("java.net.http", version)
+    var tester = new JavaNetHttp(arguments[0]);
+    new Cases("java.net.http")
         .add("cancelled", tester::cancelled)
         .add("plain", tester::plain)
         .add("streamed", tester::streamed)
