@@ -22,7 +22,6 @@ from cases import (
     WEATHER,
     check,
     check_first,
-    check_mixed,
     check_weather,
     for_each_vendor,
     run_cases,
@@ -90,7 +89,7 @@ def all_plain() -> str:
 
 def all_streamed() -> str:
     _, text = LOOP.run_until_complete(stream(agent(ALL), PROMPT))
-    return check_mixed(text)
+    return check_first(text)
 
 
 def tools(model: str) -> str:
