@@ -266,6 +266,40 @@ def test_an_event_called_error_is_one_whatever_its_fields() -> None:
     assert (text, str(error)) == ("Hel", "`our-name`: This model is currently overloaded.")
 
 
+@pytest.mark.parametrize("form", ["plain", "json", "event"])
+@pytest.mark.parametrize("wrap", [
+    lambda text: {"detail": text}, lambda text: {"message": text},
+    lambda text: {"error": text}, lambda text: {"error": {"message": text}},
+])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "status", "kind"),
+    [("Unauthorized", 401, Refused), ("Forbidden", 403, Refused), ("Not Found", 404, Rejected),
+     ("Payment Required", 402, QuotaExceeded), ("Too Many Requests", 429, RateLimited),
+     ("Service Unavailable", 503, Overloaded)],
+)  # fmt: skip
+@pytest.mark.parametrize("vendor", ["mistral", "groq", "hosted_vllm", "openai_like", "azure"])
+def test_a_text_that_only_says_a_status_is_that_error_also_in_a_success(
+    vendor: str, text: str, status: int, kind: type[ProviderError], wrap: Any, form: str
+) -> None:
+    body = json.dumps(wrap(text)).encode()
+    replies = {
+        "plain": Reply(status, [body]),
+        "json": Reply(200, [body]),
+        "event": Reply(200, [b"data: " + body + b"\n\n"]),
+    }
+    error, _ = raised(vendor, {}, replies[form], stream=form == "event")
+    assert type(error) is kind
+    assert error.upstream == status
+
+
+def test_an_event_of_a_vendor_that_has_more_than_an_error_is_none() -> None:
+    odd = sse({"message": "Loading the model.", "progress": 0.5})
+    reply = Reply(200, [odd, OPENAI_TEXT], headers={"content-type": "text/event-stream"})
+    error, text = raised("openai_like", {}, reply, stream=True)
+    assert text == "Hel"
+    assert type(error).__name__ == "Broken"
+
+
 OWN_SERVERS = {"hosted_vllm", "local", "ollama"}
 VENDORS = sorted({*registry.FOLDERS, *(row.name for row in ROWS.values())} - OWN_SERVERS)
 

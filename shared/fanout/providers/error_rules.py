@@ -12,6 +12,7 @@ import fnmatch
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
@@ -62,6 +63,9 @@ MAX_TEXT = 4_000
 
 UNKNOWN_STATUS = 502
 """The status of an error inside a success that names none."""
+
+PHRASES = {one.phrase: int(one) for one in HTTPStatus if one >= HTTPStatus.BAD_REQUEST}
+"""The texts that only say a status, such as FastAPI's `Unauthorized`."""
 
 
 class ErrorBody(Struct, frozen=True):
@@ -137,7 +141,9 @@ def _read(status: int, value: object, texts: list[str], names: set[str]) -> Erro
         if found not in (None, "", [], {}):
             names.add(f"{name}:".lower())
     if status == UNKNOWN_STATUS:
-        status = next((int(one) for one in sorted(names) if _is_status(one)), status)
+        known = (PHRASES[text] for text in texts if text in PHRASES)
+        found = [int(name) for name in sorted(names) if _is_status(name)]
+        status = next(iter([*found, *known]), status)
     return ErrorBody(status, frozenset(names), tuple(texts))
 
 
@@ -211,7 +217,9 @@ GENERAL: tuple[ErrorRule, ...] = (
         "context_length",
         text=r"maximum context length|maximum model length|(?:prompt|input) is too long"
         r"|exceeds? the (?:available )?context (?:size|length|window|limit)"
-        r"|exceeds? (?:the )?(?:model's )?max(?:imum)? (?:context|sequence|input|prompt) length",
+        r"|exceeds? (?:the )?(?:model's )?max(?:imum)? (?:context|sequence|input|prompt) length"
+        # Moonshot: github.com/MoonshotAI/kimi-cli/issues/2011, 2026-04
+        r"|exceed(?:ed|s) (?:the )?model token limit",
         statuses=_CLIENT_ERRORS,
     ),
     rule(
@@ -221,7 +229,8 @@ GENERAL: tuple[ErrorRule, ...] = (
         r"|(?:blocked|flagged|filtered|rejected) (?:by|as|for|due to|as a result of) (?:\w+ ){0,4}"
         r"(?:content|moderation|safety|guardrails?|harmful|inappropriate|unsafe|polic)"
         r"|(?:input|image|prompt|content|request|message)s? (?:was|were|is|has been) flagged"
-        r"|(?:harmful|inappropriate|unsafe) content|ContentPolicyViolation",
+        r"|(?:harmful|inappropriate|sensitive|unsafe) content|ContentPolicyViolation"
+        r"|敏感内容",  # Zhipu's 1301: langchain4j/langchain4j/issues/1079
         statuses=_CLIENT_ERRORS,
     ),
     rule(
@@ -241,9 +250,11 @@ GENERAL: tuple[ErrorRule, ...] = (
     rule(
         "insufficient_quota",
         text=r"insufficient (?:balance|credits?|funds|quota)|exceeded your current quota"
-        r"|out of credits",
+        r"|out of credits|billing limit|payment method|余额不足|欠费",
         statuses=(400, 402, 403, 429, UNKNOWN_STATUS),
     ),
+    # An error without a status: a gateway's text, in a stream.
+    rule("rate_limit", text="rate limit|too many requests", statuses=(UNKNOWN_STATUS,)),
     rule(
         "invalid_key",
         text=r"(?:invalid|incorrect|wrong|missing|expired) "

@@ -58,6 +58,9 @@ ROW_ERRORS: Mapping[str, tuple[ErrorRule, ...]] = {
     "openrouter": (
         rule("content_filter", "flagged_input:", "reasons:", "refusal"),
         rule("content_filter", text="guardrail", statuses=(403,)),
+        # A key's own limit of credits, and the free models' of a day: no pause of a call helps.
+        # github.com/cline/cline/issues/5301, Aider-AI/aider/issues/3936, 2026-11
+        rule("insufficient_quota", text="^key limit exceeded|free-models-per-day"),
         rule("rate_limit", "openrouter_in_flight_budget"),  # a 402 with a `Retry-After`
         rule("insufficient_quota", "payment_required", "token_limit_exceeded"),
         rule("insufficient_quota", text="insufficient credits|requires more credits"),

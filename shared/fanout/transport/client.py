@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from ..concurrency import MemoryBudget
 from ..config.deployment import Deployment
-from ..errors import Malformed, Refused
+from ..errors import Malformed
 from ..providers.base import BadWire, WireError
 from ..schema.chat import ChatChunk, ChatCompletion
 from ..schema.request import ChatRequest
@@ -33,6 +33,9 @@ UNREADABLE = (BadWire, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 DECODE_ERRORS = (WireError, *UNREADABLE)
 READ_ERRORS = (EngineError, TimeoutError, *DECODE_ERRORS)
 ODD_EVENT = (BadWire, msgspec.ValidationError)  # JSON, but not of the documented shape
+
+SUCCESS = range(200, 300)
+"""HTTP statuses of a response. Some proxies send a 201."""
 
 JSON_STARTS = (b"{", b"[")
 """How a JSON body begins, and no event of a stream of any framing."""
@@ -106,8 +109,6 @@ class Transport:
                 signed, response = await self._send(deployment, wire)
             except EngineError as error:
                 raise from_engine_error(deployment, error) from None
-        if response.status != 200:  # noqa: PLR2004
-            raise _bodies().from_response(deployment, response, signed.key)
         try:
             completion = codec.decode(response, deployment.target)
         except DECODE_ERRORS as error:
@@ -119,17 +120,16 @@ class Transport:
         return ChatResponse(completion, response.headers, wire.dropped)
 
     async def _send(self, deployment: Deployment, wire: WireRequest) -> tuple[Signed, WireResponse]:
-        """Send the request; once more if its key was rejected and there is a new one."""
-        signed = await self._signer.sign(deployment, wire)
-        response = await self._engine.send(signed.outgoing)
-        if response.status == 200:  # noqa: PLR2004
-            return signed, response
-        if _bodies().is_key_rejected(deployment, response) and await self._signer.has_new_key(
-            signed
-        ):
-            signed = await self._signer.sign(deployment, wire)
+        """Send the request; again with each other key while it fails because of its key."""
+        tried: list[Signed] = []
+        while True:
+            tried.append(signed := await self._signer.sign(deployment, wire, tried))
             response = await self._engine.send(signed.outgoing)
-        return signed, response
+            if response.status in SUCCESS:
+                return signed, response
+            error = _bodies().from_response(deployment, response, signed.key)
+            if not await self._signer.has_other_key(deployment, tried, error):
+                raise error
 
     @asynccontextmanager
     async def stream(
@@ -167,20 +167,17 @@ class Transport:
     async def _open(
         self, stack: AsyncExitStack, deployment: Deployment, wire: WireRequest
     ) -> tuple[Signed, Incoming]:
-        """Open the stream; once more if the key was rejected and there is a new one."""
-        signed = await self._signer.sign(deployment, wire)
-        incoming = await stack.enter_async_context(self._engine.stream(signed.outgoing))
-        if incoming.status == 200:  # noqa: PLR2004
-            return signed, incoming
-        error = await _bodies().read_error(deployment, incoming, signed.key)
-        if not isinstance(error, Refused) or not await self._signer.has_new_key(signed):
-            raise error
-        await stack.aclose()
-        signed = await self._signer.sign(deployment, wire)
-        incoming = await stack.enter_async_context(self._engine.stream(signed.outgoing))
-        if incoming.status != 200:  # noqa: PLR2004
-            raise await _bodies().read_error(deployment, incoming, signed.key)
-        return signed, incoming
+        """Open the stream; again with each other key while it fails because of its key."""
+        tried: list[Signed] = []
+        while True:
+            tried.append(signed := await self._signer.sign(deployment, wire, tried))
+            incoming = await stack.enter_async_context(self._engine.stream(signed.outgoing))
+            if incoming.status in SUCCESS:
+                return signed, incoming
+            error = await _bodies().read_error(deployment, incoming, signed.key)
+            if not await self._signer.has_other_key(deployment, tried, error):
+                raise error
+            await stack.aclose()
 
 
 def _encode(deployment: Deployment, request: ChatRequest, *, stream: bool) -> WireRequest:

@@ -13,11 +13,14 @@ from msgspec import Struct
 
 from ..config.connection import AWSLogin
 from ..config.deployment import Deployment
-from ..errors import MissingKey
+from ..errors import MissingKey, PermissionDenied, ProviderError, QuotaExceeded, Refused
 from ..providers.base import Bearer, GoogleToken, Header, SigV4
 from ..secret import HiddenRepr, Secret
 from ..wire.http import WireRequest
 from .engine import Outgoing, join
+
+OF_A_KEY = frozenset({PermissionDenied, QuotaExceeded, Refused})
+"""The errors of a call that may succeed with another key, at once."""
 
 
 class SecretSource(Protocol):
@@ -149,11 +152,17 @@ class RequestSigner:
         self._tokens: TokenSource | None = None
         self._last_key: dict[str, int] = {}  # by deployment
 
-    async def sign(self, deployment: Deployment, wire: WireRequest) -> Signed:
-        """The request with all that its provider needs; raises `MissingKey`."""
+    async def sign(
+        self, deployment: Deployment, wire: WireRequest, tried: Sequence[Signed] = ()
+    ) -> Signed:
+        """
+        The request with all that its provider needs; raises `MissingKey`.
+
+        It gets none of the keys with which it was `tried`, if there is another one.
+        """
         provider, url = deployment.provider, join(deployment.base_url, wire.path)
         headers = {"content-type": "application/json", **provider.headers, **wire.headers}
-        secret, key = await self._pick_key(deployment)
+        secret, key = await self._pick_key(deployment, tried)
         token = None
         match provider.auth:
             case Bearer():  # first: most providers have it
@@ -179,13 +188,25 @@ class RequestSigner:
         headers |= deployment.additions.headers
         return Signed(Outgoing(wire.method, url, headers, wire.body), secret, key, token)
 
-    async def has_new_key(self, signed: Signed) -> bool:
-        """Whether the rejected key has been replaced, so that a second call may succeed."""
+    async def has_other_key(
+        self, deployment: Deployment, tried: Sequence[Signed], error: ProviderError
+    ) -> bool:
+        """
+        Whether a call that failed may succeed with another key than those with which it was tried.
+
+        A rejected key may have been replaced, so it is read again.
+        """
+        if type(error) not in OF_A_KEY:
+            return False
+        signed = tried[-1]
         if signed.token is not None and self._tokens is not None:
-            return self._tokens.discard(signed.token)
+            is_first = len(tried) == 1 and isinstance(error, Refused)
+            return is_first and self._tokens.discard(signed.token)
         if signed.secret is None or signed.key is None:
             return False
-        return await self._secrets.renew(signed.secret, signed.key)
+        if isinstance(error, Refused):
+            await self._secrets.renew(signed.secret, signed.key)
+        return bool(_untried(await self._find_keys(deployment), tried))
 
     async def _signer_of(self, deployment: Deployment) -> Signer:
         """The signer with the deployment's own AWS credentials, or with the process's."""
@@ -208,11 +229,13 @@ class RequestSigner:
         except MissingKey as error:
             raise MissingKey(f"`{deployment.name}`: {error}") from None
 
-    async def _pick_key(self, deployment: Deployment) -> tuple[Secret | None, str | None]:
+    async def _pick_key(
+        self, deployment: Deployment, tried: Sequence[Signed]
+    ) -> tuple[Secret | None, str | None]:
         """One of the deployment's keys, with the secret that holds it; several are used in turn."""
-        keys: list[tuple[Secret, str]] = []
-        for secret in deployment.keys:
-            keys += [(secret, text) for text in await self._secrets.values(secret)]
+        keys = await self._find_keys(deployment)
+        if tried and (others := _untried(keys, tried)):
+            return others[0]
         if len(keys) == 1:
             return keys[0]
         if keys:
@@ -224,6 +247,22 @@ class RequestSigner:
                 f"{self._secrets.hint(deployment.keys[0])}"
             )
         return None, None
+
+    async def _find_keys(self, deployment: Deployment) -> list[tuple[Secret, str]]:
+        keys: list[tuple[Secret, str]] = []
+        for secret in deployment.keys:
+            keys += [(secret, text) for text in await self._secrets.values(secret)]
+        return keys
+
+
+def _untried(
+    keys: Sequence[tuple[Secret, str]], tried: Sequence[Signed]
+) -> list[tuple[Secret, str]]:
+    """The keys with which a call was not tried, those after the last one first."""
+    texts = [text for _, text in keys]
+    start = texts.index(tried[-1].key) + 1 if tried[-1].key in texts else 0
+    used = {signed.key for signed in tried}
+    return [one for one in (*keys[start:], *keys[:start]) if one[1] not in used]
 
 
 def _bearer(headers: Mapping[str, str]) -> str | None:

@@ -169,11 +169,6 @@ def from_response(deployment: Deployment, response: WireResponse, key: str | Non
     return _with_limits(deployment, error, found, body, response.headers)
 
 
-def is_key_rejected(deployment: Deployment, response: WireResponse) -> bool:
-    """Whether this is the error of a bad key: by the body, as one status has many meanings."""
-    return isinstance(from_response(deployment, response, None), Refused)
-
-
 async def read_error(deployment: Deployment, incoming: Incoming, key: str | None) -> ProviderError:
     """The error of an error response; of a body over `MAX_ERROR_BODY` only the start is read."""
     parts: list[bytes] = []

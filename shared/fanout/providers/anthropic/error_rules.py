@@ -18,6 +18,7 @@ RULES: tuple[ErrorRule, ...] = (
         "invalid_request_error",
         text="^prompt is too long|exceed context limit|exceeds? the context window",
     ),
+    rule("context_length", "request_too_large"),  # over 32 MB: the page above
     rule("model_not_found", "not_found_error", text=r"^model\b"),
     rule("invalid_key", "authentication_error"),
     rule("permission", "permission_error"),

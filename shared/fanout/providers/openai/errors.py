@@ -26,6 +26,15 @@ _STATUSES = {
 }
 
 
+# The fields of an error without `{"error": …}` around it: a gateway's, a web framework's.
+_BARE = frozenset(
+    {
+        "code", "detail", "error_code", "id", "message", "object", "param", "request_id", "status",
+        "statusCode", "status_code", "type",
+    }
+)  # fmt: skip
+
+
 def explain(status: int, body: bytes) -> ErrorDetail:
     """
     Read `{"error": {…}}`, `{"error": "…"}`, `{"message": …}` or `{"detail": …}`.
@@ -40,14 +49,21 @@ def fault_of(value: dict[str, Any]) -> Any:
     The error in a body or event that has the status of a success; `None` if it has none.
 
     OpenRouter sends it beside the choices, vLLM and Mistral as `{"object": "error", …}`, Cerebras
-    as `{"message", "type", "code", …}`.
+    as `{"message", "type", "code", …}`, Mistral's and Azure's gateways as `{"message": …}`, FastAPI
+    as `{"detail": …}`.
     """
     if fault := value.get("error"):
         return fault
-    is_bare = isinstance(value.get("message"), str) and (value.get("type") or value.get("code"))
-    if value.get("object") == "error" or ("choices" not in value and is_bare):
+    if value.get("object") == "error" or ("choices" not in value and _is_bare(value)):
         return value
     return None
+
+
+def _is_bare(value: dict[str, Any]) -> bool:
+    """Whether these are the fields of an error."""
+    if not (isinstance(value.get("message"), str) or value.get("detail")):
+        return False
+    return bool(value.get("type") or value.get("code")) or value.keys() <= _BARE
 
 
 def type_of(status: int) -> str:
@@ -90,11 +106,12 @@ def status_of(fault: Any) -> int:
     """The HTTP status of an error inside a success; 502 if it names none."""
     if not isinstance(fault, dict):
         return 502
-    for word in (fault.get("code"), fault.get("status"), fault.get("type")):
+    for name in ("code", "status", "type", "statusCode", "status_code"):
+        word = fault.get(name)
         if isinstance(word, str):
             if word in _STATUSES:
                 return _STATUSES[word]
-            word = int(word) if word.isdecimal() and len(word) == 3 else 0  # noqa: PLR2004, PLW2901
+            word = int(word) if word.isdecimal() and len(word) == 3 else 0  # noqa: PLR2004
         if isinstance(word, int) and 400 <= word < 600:  # noqa: PLR2004
             return word
     return 502
