@@ -134,6 +134,15 @@ class JobProgress(Protocol):
         ...
 
 
+class Change(Struct, frozen=True):
+    """A record to write, if the stored one is still `old` (`None`: no record)."""
+
+    kind: str
+    key: str
+    new: bytes
+    old: bytes | None = None
+
+
 class RecordStore(Protocol):
     """Records by kind and id; ids sort by the time of creation."""
 
@@ -143,6 +152,10 @@ class RecordStore(Protocol):
 
     async def put(self, kind: str, key: str, new: bytes, old: bytes | None) -> bool:
         """Write it if the stored one is still `old` (`None`: no record); returns whether it was."""
+        ...
+
+    async def put_all(self, changes: Sequence[Change]) -> bool:
+        """Write all of them at once, or none if a stored one is not its `old`; returns which."""
         ...
 
     async def delete(self, kind: str, key: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -23,6 +24,8 @@ from ..wire import json
 from .batch_backend import BatchBackend, StackBackend, open_local_backend, open_stack_backend
 from .batch_progress import follow
 from .config_choice import SelectedConfig, pick_models, select_config
+from .printed_commands import batch_command, same_command
+from .stop_signals import stop_signals
 from .table import columns
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
@@ -43,7 +46,7 @@ def run_action(arguments: argparse.Namespace, open_stack: OpenStack = open_stack
         "retry": _retry,
         "results": _results,
     }
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with stop_signals(), asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(actions[arguments.action](arguments, open_stack))
 
 
@@ -117,8 +120,7 @@ async def _run(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
         job = await _with_cap(backend, job, cap)
         if not job.is_over:
             await backend.jobs.run(job)
-        rerun = " ".join(["fanout", *sys.argv[1:]])
-        return await _run_to_end(backend, job, arguments, output, rerun)
+        return await _run_to_end(backend, job, arguments, output)
 
 
 async def _retry(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
@@ -127,9 +129,7 @@ async def _retry(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
         old = await backend.jobs.find(arguments.job, None)
         job = await backend.jobs.retry(old.id, backend.owner, max_cost=cap)
         output = Path(arguments.output or f"{job.id}.output.jsonl")
-        return await _run_to_end(
-            backend, job, arguments, output, backend.command(f"retry {old.id}")
-        )
+        return await _run_to_end(backend, job, arguments, output)
 
 
 async def _with_cap(backend: BatchBackend, job: Job, cap: int | None) -> Job:
@@ -140,16 +140,18 @@ async def _with_cap(backend: BatchBackend, job: Job, cap: int | None) -> Job:
 
 
 async def _run_to_end(
-    backend: BatchBackend, job: Job, arguments: argparse.Namespace, output: Path, rerun: str
+    backend: BatchBackend, job: Job, arguments: argparse.Namespace, output: Path
 ) -> int:
     """Show the job's progress to its end, then write its files."""
     job = await follow(backend, job, as_json=arguments.json)
     if not job.is_over:
-        print(f"fanout: {backend.interrupted_message(job, rerun)}", file=sys.stderr)
+        cancel = batch_command(arguments, "cancel", job.id)
+        print(
+            f"fanout: {backend.interrupted_message(job, same_command(), cancel)}", file=sys.stderr
+        )
         return INTERRUPTED
     errors = output.with_name(f"{output.name.removesuffix('.jsonl')}.errors.jsonl")
-    await _copy(backend, job.output_file_id, output)
-    await _copy(backend, job.error_file_id, errors)
+    await _write_results(backend, job, output, errors)
     for error in job.errors:
         where = "" if error.line is None else f"line {error.line}: "
         print(f"fanout: {where}{error.message} ({error.code})", file=sys.stderr)
@@ -157,18 +159,30 @@ async def _run_to_end(
         print(f"fanout: responses: {output}", file=sys.stderr)
     if job.error_file_id:
         print(f"fanout: failed lines: {errors}", file=sys.stderr)
-        print(f"fanout: to retry them: {backend.command(f'retry {job.id}')}", file=sys.stderr)
+        retry = batch_command(arguments, "retry", job.id)
+        print(f"fanout: to retry them: {retry}", file=sys.stderr)
     clean = job.status == "completed" and job.error_file_id is None
     return DONE if clean else FAILED
 
 
-async def _copy(backend: BatchBackend, file_id: str | None, path: Path) -> None:
-    """Write the file to `path`, whole or not at all; without a file, delete an older one."""
-    if file_id is None:
-        await asyncio.to_thread(path.unlink, missing_ok=True)
-        return
+async def _write_results(backend: BatchBackend, job: Job, output: Path, errors: Path) -> None:
+    """
+    Write the job's files, and delete the errors that an earlier job left beside its output.
+
+    Nothing else is deleted: responses of an earlier job are paid for.
+    """
+    if job.output_file_id is not None:
+        await _copy(backend, job.output_file_id, output)
+        if job.error_file_id is None:
+            await asyncio.to_thread(errors.unlink, missing_ok=True)
+    if job.error_file_id is not None:
+        await _copy(backend, job.error_file_id, errors)
+
+
+async def _copy(backend: BatchBackend, file_id: str, path: Path) -> None:
+    """Write the file to `path`, whole or not at all."""
     source = backend.files.content(await backend.files.find(file_id, None))
-    draft = path.with_name(f".{path.name}.draft")
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with draft.open("wb", buffering=0) as file:
@@ -233,7 +247,7 @@ async def _results(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
             raise RequestError(
                 f"the job is {job.status}; results are available when it has ended", "job"
             )
-        if arguments.output:
+        if file_id is not None and arguments.output:
             await _copy(backend, file_id, Path(arguments.output))
         elif file_id is not None:
             async for piece in backend.files.content(await backend.files.find(file_id, None)):

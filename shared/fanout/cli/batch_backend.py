@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Protocol
 
 from ..bulk.local.batch_service import LocalBatchService, data_home, open_local_batches
@@ -40,12 +40,8 @@ class BatchBackend(JobStore, Protocol):
         """End a cancelled job, also if no process is running it."""
         ...
 
-    def interrupted_message(self, job: Job, rerun: str) -> str:
-        """The message after Ctrl-C; `rerun` is the command that the user typed."""
-        ...
-
-    def command(self, words: str) -> str:
-        """The text of a `fanout batch` command for this backend."""
+    def interrupted_message(self, job: Job, rerun: str, cancel: str) -> str:
+        """The message after Ctrl-C; `rerun` and `cancel` are commands to paste."""
         ...
 
 
@@ -74,24 +70,22 @@ class LocalBackend:
 
     def interrupt(self) -> None:
         """Start no more lines, and wait for the calls in flight."""
-        self._bulk.is_stopping = True
-        print(
-            f"fanout: finishing the calls in flight, up to {GRACE:g} s; "
-            "press Ctrl-C again to abandon them",
-            file=sys.stderr,
-        )
+        self._bulk.ask_to_stop()
+        with suppress(OSError):  # the terminal may be closed
+            print(
+                f"fanout: finishing the calls in flight, up to {GRACE:g} s; "
+                "press Ctrl-C again to abandon them",
+                file=sys.stderr,
+                flush=True,
+            )
 
     async def end_cancelled(self, job_id: str) -> None:
         """The process that runs the job notices the cancellation; if none does, end it here."""
         await self._bulk.run_exclusively(job_id)
 
-    def interrupted_message(self, job: Job, rerun: str) -> str:  # noqa: ARG002 -- a stack would name it
+    def interrupted_message(self, _job: Job, rerun: str, _cancel: str) -> str:
         """The job has stopped and can be resumed."""
         return f"stopped; to resume: {rerun}"
-
-    def command(self, words: str) -> str:
-        """The command as it is."""
-        return f"fanout batch {words}"
 
 
 class StackBackend:
@@ -136,14 +130,10 @@ class StackBackend:
         """Start the state machine, which ends the job."""
         await self._run(job_id)
 
-    def interrupted_message(self, job: Job, rerun: str) -> str:
+    def interrupted_message(self, job: Job, rerun: str, cancel: str) -> str:
         """The job continues; how to follow it again and how to cancel it."""
-        cancel = self.command(f"cancel {job.id}")
-        return f"`{job.id}` continues in the stack; to follow it: {rerun}; to cancel it: {cancel}"
-
-    def command(self, words: str) -> str:
-        """The command with `--stack`."""
-        return f"fanout batch {words} --stack {self._stack}"
+        follow = f"`{job.id}` continues in the stack; to follow it: {rerun}"
+        return f"{follow}\nfanout: to cancel it: {cancel}"
 
 
 class BugReporter:

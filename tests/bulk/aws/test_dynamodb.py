@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fanout.bulk.local.sqlite import Database
-from fanout.bulk.store import RecordStore
+from fanout.bulk.store import Change, RecordStore
 
 
 @pytest.fixture(params=["dynamodb", "sqlite"])
@@ -35,6 +35,21 @@ def test_a_record_is_replaced_only_if_it_is_still_the_one_that_was_read(
         assert await records.put("file", "a", b"2", b"1")
         assert await records.get("file", "a") == b"2"
         assert await records.get("batch", "a") is None
+
+    asyncio.run(main())
+
+
+def test_several_records_are_written_together_or_not_at_all(records: RecordStore) -> None:
+    async def main() -> None:
+        await records.put("run", "a", b"1", None)
+        new = Change("batch", "j", b"job")
+        assert not await records.put_all([new, Change("run", "a", b"2")])
+        assert not await records.put_all([new, Change("run", "a", b"2", b"0")])
+        assert (await records.get("batch", "j"), await records.get("run", "a")) == (None, b"1")
+        assert await records.put_all([new, Change("run", "a", b"2", b"1")])
+        assert (await records.get("batch", "j"), await records.get("run", "a")) == (b"job", b"2")
+        assert not await records.put_all([Change("run", "b", b"3"), new])
+        assert await records.get("run", "b") is None
 
     asyncio.run(main())
 

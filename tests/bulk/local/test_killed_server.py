@@ -43,7 +43,7 @@ def prompts_sent(calls: list[Any]) -> Counter[str]:
     return Counter(call.body["messages"][-1]["content"] for call in calls)
 
 
-@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"])
 def test_the_next_server_resumes_the_job(upstream: Upstream, tmp_path: Path, name: str) -> None:
     upstream.script("a", [pause(0.04), *answers("Hello")])
     entries = [entry(upstream, "a", max_parallel_requests=8)]

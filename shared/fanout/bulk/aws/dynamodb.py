@@ -9,9 +9,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
+from ..store import Change
 from .clients import ClientError, call, error_code
 
 CONDITION_FAILED = "ConditionalCheckFailedException"
+TRANSACTION_CANCELED = "TransactionCanceledException"
+CONDITION_FAILED_REASON = "ConditionalCheckFailed"
+"""
+The reason in a transaction's error; others are in the documentation of `TransactWriteItems`:
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html.
+"""
+
 BATCH = 25
 """The most items of a `BatchWriteItem`."""
 
@@ -44,6 +52,29 @@ class DynamoTable:
         item = item_key(kind, key) | {"value": {"B": new}}
         done = await self.write_if(self.client.put_item, Item=item, **_is_still(old))
         return done is not None
+
+    async def put_all(self, changes: Sequence[Change]) -> bool:
+        """Write all changes in one transaction, or none."""
+        puts = [
+            {
+                "TableName": self.name,
+                "Item": item_key(change.kind, change.key) | {"value": {"B": change.new}},
+                **_is_still(change.old),
+            }
+            for change in changes
+        ]
+        try:
+            await call(
+                self.client.transact_write_items, TransactItems=[{"Put": put} for put in puts]
+            )
+        except ClientError as error:
+            if error_code(error) != TRANSACTION_CANCELED:
+                raise
+            reasons = {reason.get("Code") for reason in error.response["CancellationReasons"]}
+            if not reasons <= {"None", CONDITION_FAILED_REASON, "TransactionConflict"}:
+                raise
+            return False
+        return True
 
     async def compare_and_swap(
         self, kind: str, key: str, new: bytes, old: bytes | None, *, ttl: int

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...concurrency import first_error
+from ...errors import NotFound
 from ...gateway.gateway import Gateway
 from ...telemetry.observers import NullObserver, Observer
 
@@ -30,6 +31,9 @@ MAX_RUNNING_JOBS = 4
 
 STOP_LATENCY = 1.5
 """Seconds within which a worker notices that it is to stop."""
+
+FOLLOW_INTERVAL = 0.5
+"""Seconds between two looks at a job that another process runs."""
 
 RESTART_DELAY = 30.0
 """Seconds after which a job runs again if this machine failed, for example on a full disk."""
@@ -71,7 +75,7 @@ class LocalBatchService:
         self._grace = (options or RunnerOptions()).grace + STOP_LATENCY
         self._slots = asyncio.Semaphore(MAX_RUNNING_JOBS)
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self.is_stopping = False
+        self._stopping = asyncio.Event()
         self.database: Database = Database(home / "jobs.sqlite")
         blobs = FolderBlobStore(home)
         self.files: FileService = FileService(blobs, self.database, now)
@@ -84,7 +88,7 @@ class LocalBatchService:
                 expires_at=job.expires_at,
                 now=now,
                 max_cost=job.max_cost,
-                is_stopping=lambda: self.is_stopping,
+                is_stopping=self._stopping.is_set,
             )
 
         async def clear(job: Job) -> None:
@@ -146,9 +150,13 @@ class LocalBatchService:
             total.set_calls(calls)
         return total
 
+    def ask_to_stop(self) -> None:
+        """Start no more lines."""
+        self._stopping.set()
+
     async def stop(self) -> None:
         """Start no more lines, give those in flight some seconds, then cancel them."""
-        self.is_stopping = True
+        self.ask_to_stop()
         tasks = list(self._tasks.values())
         if tasks:
             await asyncio.wait(tasks, timeout=self._grace)
@@ -166,15 +174,25 @@ class LocalBatchService:
         return is_ours
 
     async def _run(self, job_id: str) -> None:
-        async with self._slots:
-            while True:
+        """Run the job; if another process runs it, follow it, and resume it if that one stops."""
+        while not self._stopping.is_set():
+            async with self._slots:
                 try:
-                    await self.run_exclusively(job_id)
+                    if await self._is_over(job_id) or await self.run_exclusively(job_id):
+                        return
+                    pause = FOLLOW_INTERVAL
                 except Exception as error:  # noqa: BLE001 -- the job is run again
                     self._observer.bug(job_id, error)
-                else:
-                    return
-                await asyncio.sleep(RESTART_DELAY)
+                    pause = RESTART_DELAY
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._stopping.wait()
+
+    async def _is_over(self, job_id: str) -> bool:
+        try:
+            return (await self.jobs.find(job_id, None)).is_over
+        except NotFound:
+            return True
 
 
 class LazyLocalBatchService:

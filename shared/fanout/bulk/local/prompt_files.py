@@ -21,7 +21,7 @@ from ..input.lines import ENDPOINT, MAX_LINE
 from ..service.batches import JobService, NewJob
 from ..service.files import FileService
 from ..service.records import FileRecord, Job
-from ..store import RecordStore
+from ..store import Change, RecordStore
 
 CHUNK = 1 << 20
 
@@ -107,16 +107,39 @@ def fingerprint(prompts: PromptFile, model: str) -> str:
 async def find_or_create_job(
     store: JobStore, prompts: PromptFile, options: NewJob, *, fresh: bool
 ) -> Job:
-    """The latest job of these prompts, unless it failed; otherwise a new one, not yet started."""
+    """
+    The latest job of these prompts, unless it failed; otherwise a new one, not yet started.
+
+    Of several processes that look for it at the same time, one creates it and all return it.
+    """
     key = await asyncio.to_thread(fingerprint, prompts, options.model or "")
-    known = await store.table.get("run", key)
-    if known is not None and not fresh:
-        try:
-            job = await store.jobs.find(known.decode(), None)
-        except NotFound:
-            job = None
-        if job is not None and job.status != "failed":
-            return job
+    ignored = await store.table.get("run", key) if fresh else None
+    job: Job | None = None
+    while True:
+        known = await store.table.get("run", key)
+        found = None if known is None or known == ignored else await _find(store, known.decode())
+        if found is None:
+            job = job or await _draft(store, prompts, options)
+            pointer = Change("run", key, job.id.encode(), known)
+            if await store.jobs.registry.create_with(job.id, job, pointer):
+                return job
+        else:
+            if job is not None:
+                await store.files.delete(job.input_file_id, store.owner)
+            return found
+
+
+async def _find(store: JobStore, job_id: str) -> Job | None:
+    """The job, unless it failed: such a job is created again."""
+    try:
+        job = await store.jobs.find(job_id, None)
+    except NotFound:
+        return None
+    return None if job.status == "failed" else job
+
+
+async def _draft(store: JobStore, prompts: PromptFile, options: NewJob) -> Job:
+    """A new job, whose file is stored."""
     file = await _upload(store, prompts)
     new = NewJob(
         input_file_id=file.id,
@@ -125,10 +148,7 @@ async def find_or_create_job(
         model=options.model,
         max_cost_usd=options.max_cost_usd,
     )
-    job = store.jobs.draft(new, file, store.owner)
-    await store.table.put("run", key, job.id.encode(), known)
-    await store.jobs.registry.create(job.id, job)
-    return job
+    return store.jobs.draft(new, file, store.owner)
 
 
 async def _upload(store: JobStore, prompts: PromptFile) -> FileRecord:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from ...wire import json
 from ..pacing.limits import Limits, add_learned, read_learned
 from ..pacing.rate_limiter import Reservation, State, advance
+from ..store import Change
 from ..totals import Totals
 
 CACHE_SECONDS = 1.0
@@ -62,6 +63,10 @@ class Database:
 
     async def put(self, kind: str, key: str, new: bytes, old: bytes | None) -> bool:
         """Write it if the stored record is still `old`; returns whether it was."""
+        return self._put(Change(kind, key, new, old))
+
+    def _put(self, change: Change) -> bool:
+        kind, key, new, old = change.kind, change.key, change.new, change.old
         if old is None:
             done = self._db.execute(
                 "INSERT OR IGNORE INTO records VALUES (?, ?, ?)", (kind, key, new)
@@ -72,6 +77,17 @@ class Database:
                 (new, kind, key, old),
             )
         return done.rowcount == 1
+
+    async def put_all(self, changes: Sequence[Change]) -> bool:
+        """Write all changes in one transaction, or none."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            is_done = all(self._put(change) for change in changes)
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT" if is_done else "ROLLBACK")
+        return is_done
 
     async def delete(self, kind: str, key: str) -> bool:
         """Delete it, and return whether it was there."""

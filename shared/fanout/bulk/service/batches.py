@@ -7,7 +7,7 @@ A `Host` starts them, `runner.py` runs them.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from msgspec import Struct
@@ -15,11 +15,10 @@ from msgspec.structs import replace
 
 from ...errors import NotFound, RequestError
 from ...telemetry.prices import to_nanodollars
-from ...wire import json
 from ..input import lines
-from ..input.splitter import iter_lines
-from ..store import RecordStore
+from ..store import Change, RecordStore
 from ..totals import Totals
+from .failed_lines import failed_lines
 from .files import MONTH, FileService
 from .records import FileRecord, Job
 from .registry import Page, Registry, new_id
@@ -71,6 +70,7 @@ class JobService:
     ) -> None:
         self.files = files
         files.is_used = self._is_input
+        self._table = table
         self.registry = Registry(table, "batch", Job, lambda job: job.owner)
         self._host = host
         self._now = now
@@ -174,19 +174,52 @@ class JobService:
     # ---- retry ----
 
     async def retry(self, job_id: str, client: str, *, max_cost: int | None = None) -> Job:
-        """Create a job of the failed lines; its output has the earlier responses, too."""
+        """
+        The job of the failed lines; its output has the earlier responses, too.
+
+        A job is retried once: another call returns the same retry, and starts it if it was stopped.
+        """
         old = await self.find(job_id, client)
         if not old.is_over or old.error_file_id is None:
             raise RequestError(f"the job is {old.status} and has no failed lines to retry", "id")
-        errors = await self.files.find(old.error_file_id, None)
-        failed = {custom_id async for custom_id in self._custom_ids(errors)}
+        job: Job | None = None
+        while True:
+            known = await self._table.get("retry", old.id)
+            found = None if known is None else await self._retry_of(known.decode(), max_cost)
+            if found is None:
+                job = job or await self._new_retry(old, max_cost)
+                pointer = Change("retry", old.id, job.id.encode(), known)
+                if not await self.registry.create_with(job.id, job, pointer):
+                    continue
+                found = job
+            elif job is not None:
+                await self.files.delete(job.input_file_id, job.owner)
+            if not found.is_over:
+                await self.run(found)
+            return found
+
+    async def _retry_of(self, job_id: str, max_cost: int | None) -> Job | None:
+        """An earlier retry, with this cap if there is one; `None` if it failed or is gone."""
+
+        def set_cap(job: Job) -> Job | None:
+            is_same = max_cost is None or job.max_cost == max_cost
+            return None if job.is_over or is_same else replace(job, max_cost=max_cost)
+
+        try:
+            job = await self.registry.change(job_id, set_cap)
+        except NotFound:
+            return None
+        return None if job.status == "failed" else job
+
+    async def _new_retry(self, old: Job, max_cost: int | None) -> Job:
+        """A job of the failed lines, not stored yet."""
         key = self.files.new_key()
-        await self.files.blobs.write(key, self._failed_lines(old, failed))
+        await self.files.blobs.write(key, failed_lines(self.files, old))
         file = await self.files.register(key, f"retry-of-{old.id}.jsonl", "batch", old.owner)
         earlier: list[str] = []
         if old.output_file_id is not None:
             earlier = [(await self.files.find(old.output_file_id, None)).key]
-        job = replace(
+        return replace(
             self._new(file, old.owner, parse_window(old.completion_window)),
             completion_window=old.completion_window,
             allowed=old.allowed,
@@ -197,19 +230,6 @@ class JobService:
             retry_of=old.id,
             earlier_outputs=earlier,
         )
-        return await self.add(job)
-
-    async def _custom_ids(self, errors: FileRecord) -> AsyncIterator[str]:
-        async for _, _, _, line in iter_lines(self.files.content(errors)):
-            yield json.decode(line)["custom_id"]
-
-    async def _failed_lines(self, old: Job, failed: set[str]) -> AsyncIterator[bytes]:
-        source = self.files.blobs.read(old.input_key)
-        async for number, _, _, data in iter_lines(source):
-            if data:
-                line = lines.parse_line(data, number, old.model)
-                if line.custom_id in failed:
-                    yield lines.batch_line(line) if line.parse_error is None else data + b"\n"
 
 
 def check_endpoint(new: NewJob) -> None:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from ...errors import NotFound
 from ...wire import json
-from ..store import RecordStore
+from ..store import Change, RecordStore
 
 R = TypeVar("R", bound=Struct)
 
@@ -47,6 +47,10 @@ class Registry(Generic[R]):
         if record is None or not self._is_visible(record, client):
             raise NotFound(f"no such {self._kind}: `{key[:80]}`", "id")
         return record
+
+    async def create_with(self, key: str, record: R, pointer: Change) -> bool:
+        """Add a record and write `pointer`, both or neither; returns whether it was possible."""
+        return await self._table.put_all([pointer, Change(self._kind, key, json.encode(record))])
 
     async def create(self, key: str, record: R) -> None:
         """Add a record; one that exists already stays unchanged."""
