@@ -18,8 +18,8 @@ import msgspec
 
 from fanout.bulk.service.batches import NewJob
 from fanout.http import batch_endpoints as bulk_endpoints
-from fanout.http.app import ROUTES, Route
 from fanout.http.batch_endpoints import Completion, NewUpload
+from fanout.http.routes import ROUTES, Route
 from fanout.schema.chat import ChatChunk, ChatCompletion
 from fanout.schema.fanout import GATEWAY_FIELDS, MAX_FIELDS, GatewayFields
 from fanout.schema.litellm_arguments import FORBIDDEN

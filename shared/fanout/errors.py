@@ -14,6 +14,9 @@ Every error that Fanout raises on purpose.
     │   ├── TooLarge             the body is over the limit                          (413)
     │   ├── HeadersTooLarge                                                          (431)
     │   ├── MalformedRequest     these bytes are not HTTP                            (400)
+    │   ├── UnknownHost          the `Host` is not one that this gateway serves      (421)
+    │   ├── CrossSite            a web page that may not use the gateway             (403)
+    │   ├── UnsupportedEncoding  the body is packed in an unknown way                (415)
     │   ├── RequestTimeout       the request did not come in time                    (408)
     │   └── Unsupported          this provider does not have this parameter
     ├── ProviderError            one attempt failed: .deployment .status .detail .is_retryable
@@ -235,6 +238,24 @@ class HeadersTooLarge(RequestError):
 
 class MalformedRequest(RequestError):
     code = "malformed_request"
+
+
+class UnknownHost(RequestError):
+    status = 421
+    code = "unknown_host"
+
+
+class CrossSite(RequestError):
+    """A web page that may not use the gateway sent the request."""
+
+    status = 403
+    type = "permission_error"
+    code = "cross_site_request"
+
+
+class UnsupportedEncoding(RequestError):
+    status = 415
+    code = "unsupported_content_encoding"
 
 
 class RequestTimeout(RequestError):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fanout.http.app import ROUTES, find_route
+from fanout.http.routes import ROUTES, find_route
 from fanout.schema.request import ChatRequest
 
 from .fuzzing import DESCRIPTION, FuzzClient, fuzz, operations, run_app

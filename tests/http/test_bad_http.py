@@ -41,7 +41,7 @@ def exchange(server: RunningGateway, *sent: bytes) -> bytes:
 
 def post(*headers: str, path: str = "/v1/chat/completions") -> bytes:
     """The head of a request that closes its connection."""
-    lines = [f"POST {path} HTTP/1.1", "host: x", "connection: close", *headers, "", ""]
+    lines = [f"POST {path} HTTP/1.1", "host: localhost", "connection: close", *headers, "", ""]
     return "\r\n".join(lines).encode()
 
 
@@ -163,7 +163,6 @@ def test_a_rejected_client_that_stops_sending_in_time_gets_the_error(
         b"x-request-id: a\tb",
         b"content-type: text/plain",
         b"content-type: multipart/form-data; boundary=",
-        b"content-encoding: gzip",
         b"accept: image/png",
         b"cookie: " + b"c=d; " * 1000,
         b"x-forwarded-for: <script>",
@@ -175,7 +174,7 @@ def test_a_header_that_makes_no_sense_does_no_harm(
 ) -> None:
     upstream.script("a", answers())
     head, body = with_length(GOOD)
-    back = exchange(server, head.replace(b"host: x", b"host: x\r\n" + header), body)
+    back = exchange(server, head.replace(b"host: localhost", b"host: localhost\r\n" + header), body)
     assert back.startswith(b"HTTP/1.1 200 ")
     asked = upstream.calls[0].headers
     assert asked["authorization"] == "Bearer sk-provider-a"

@@ -177,7 +177,7 @@ def test_there_is_nothing_else(server: RunningGateway, files: dict[str, Got], pa
 
 def test_it_is_only_read(server: RunningGateway) -> None:
     got = get(server, "/", method="POST")
-    assert (got.status, got.headers["allow"]) == (405, "GET")
+    assert (got.status, got.headers["allow"]) == (405, "GET, HEAD")
 
 
 def test_the_page_needs_no_key_and_all_that_it_asks_for_does(server: RunningGateway) -> None:

@@ -134,6 +134,7 @@ def check_values(value: object, env: Mapping[str, str], name: str = "config") ->
         if section in given
     }
     problems += _certificates_without_httpx(sections.get("general_settings", {}))
+    problems += _blank_key(sections.get("general_settings", {}))
     entries = dict(_entries(given.get("model_list"), fields, {one.path for one in unset}))
     config = ConfigFile(
         model_list=list(entries.values()),
@@ -166,6 +167,18 @@ def _certificates_without_httpx(general: Mapping[str, Any]) -> Iterator[Problem]
         yield _needs_httpx("ssl_verify")
     if general.get("ssl_certificate") is not None:
         yield _needs_httpx("ssl_certificate")
+
+
+def _blank_key(general: Mapping[str, Any]) -> Iterator[Problem]:
+    """A key without text, which a template with an empty variable leaves behind."""
+    key = general.get("master_key")
+    if isinstance(key, str) and not key.strip():
+        message = (
+            "`general_settings`: `master_key` is empty: set a key, or leave it out; without any "
+            "key, the gateway serves this machine only"
+        )
+        path = ("general_settings", "master_key")
+        yield Problem(path, message, replace="os.environ/FANOUT_MASTER_KEY")
 
 
 def _needs_httpx(name: str) -> Problem:

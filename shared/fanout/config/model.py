@@ -195,6 +195,8 @@ class GeneralSettings(HiddenRepr, frozen=True, kw_only=True):
     max_body_memory_mb: Annotated[float, Meta(gt=0, le=1_048_576)] = 256.0
     max_requests: Positive = 1_000
     keepalive_timeout: Seconds = 75.0
+    cors_origins: list[Name] = field(default_factory=list)
+    allowed_hosts: list[Name] | None = None
     max_parallel_requests: Positive = 400
     global_max_parallel_requests: Positive = 800
     connect_timeout: Seconds = 10.0

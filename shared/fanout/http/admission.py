@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import RequestError
+from ..errors import RequestError, TooLarge
 
 RETRY_AFTER = 1.0
 """Seconds of `Retry-After`: most requests in flight have ended by then."""
@@ -38,6 +38,14 @@ class Admission:
         self._requests -= 1
         self._bytes -= size
 
+    def check(self, size: int) -> None:
+        """Raise `TooLarge` if `size` bytes are more than all requests together may hold."""
+        if size > self._max_bytes:
+            raise TooLarge(
+                f"the body has so many values that it would take {size / 1_000_000:.0f} MB of "
+                "memory (`general_settings.max_body_memory_mb` in the gateway's config)"
+            )
+
     def reserve(self, size: int) -> None:
         """Reserve `size` more bytes; raises `Busy` if all requests together would hold too many."""
         if self._bytes + size > self._max_bytes:
@@ -59,6 +67,11 @@ class AdmittedRequest:
         """Reserve `size` more bytes for its body."""
         self._admission.reserve(size)
         self._size += size
+
+    def reserve_decoded(self, size: int) -> None:
+        """Reserve `size` more bytes for what its body becomes."""
+        self._admission.check(self._size + size)
+        self.reserve(size)
 
     def release(self) -> None:
         """End the request and free what it reserved."""

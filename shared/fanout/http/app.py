@@ -10,28 +10,28 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from itertools import chain
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 
+from ..config.model import GeneralSettings
+from ..config.resolve import ClientKey
 from ..errors import (
     FanoutError,
     Forbidden,
     HeadersTooLarge,
-    NotFound,
+    MalformedRequest,
     ShuttingDown,
     UnknownModel,
-    WrongMethod,
     status_of,
 )
 from ..gateway.gateway import Gateway
 from ..schema.error import error_body
 from ..telemetry.observers import NullObserver, Observer, RequestRecord
 from ..transport.credentials import EnvironmentSecrets, SecretSource
-from . import endpoints
 from .admission import Admission
 from .asgi import (
     SEND_TIMEOUT,
@@ -47,67 +47,18 @@ from .asgi import (
 from .auth import ANONYMOUS, Authenticator
 from .errors import error_headers
 from .exchange import MEGABYTE, Exchange, LazyBatchService
+from .routes import PAGE, PREFLIGHT, ROUTES, Route, find_route
 from .sse_response import KEEP_ALIVE_INTERVAL
+
+if TYPE_CHECKING:
+    from .web_origins import WebOrigins
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,128}")
 MAX_HEADER_BYTES = 64 * 1024
 """OpenAI's own limit for all headers of a request."""
 
-Endpoint: TypeAlias = Callable[[Exchange], Awaitable[None]]
 OpenGateway: TypeAlias = Callable[[], AbstractAsyncContextManager[Gateway]]
 OpenBatchService: TypeAlias = Callable[[Gateway], AbstractAsyncContextManager[LazyBatchService]]
-
-
-class Route(Struct, frozen=True):
-    """One route. `path` is without `/v1`; with `has_tail` it matches every path below it."""
-
-    method: str
-    path: str
-    endpoint: Endpoint
-    has_tail: bool = False
-    is_public: bool = False
-
-
-def _lazy_batch_endpoint(name: str) -> Endpoint:
-    """An endpoint of `batch_endpoints.py`, which is imported at its first request."""
-
-    async def endpoint(exchange: Exchange) -> None:
-        from . import batch_endpoints as bulk
-
-        await getattr(bulk, name)(exchange)
-
-    endpoint.__name__ = name
-    return endpoint
-
-
-async def _page(exchange: Exchange) -> None:
-    """The page and its files; `page_assets.py` is imported at the first request for one."""
-    from . import page_assets as page
-
-    await (page.send_asset if exchange.tail else page.send_page)(exchange)
-
-
-ROUTES = (
-    Route("POST", "/chat/completions", endpoints.chat),
-    Route("GET", "/models", endpoints.models),
-    Route("GET", "/models/", endpoints.model, has_tail=True),
-    Route("GET", "/health", endpoints.health, is_public=True),
-    Route("GET", "/openapi.json", endpoints.openapi, is_public=True),
-    Route("POST", "/files", _lazy_batch_endpoint("create_file")),
-    Route("GET", "/files", _lazy_batch_endpoint("list_files")),
-    Route("GET", "/files/", _lazy_batch_endpoint("read_file"), has_tail=True),
-    Route("DELETE", "/files/", _lazy_batch_endpoint("delete_file"), has_tail=True),
-    Route("POST", "/uploads", _lazy_batch_endpoint("create_upload")),
-    Route("POST", "/uploads/", _lazy_batch_endpoint("continue_upload"), has_tail=True),
-    Route("POST", "/batches", _lazy_batch_endpoint("create_batch")),
-    Route("GET", "/batches", _lazy_batch_endpoint("list_batches")),
-    Route("GET", "/batches/", _lazy_batch_endpoint("read_batch"), has_tail=True),
-    Route("POST", "/batches/", _lazy_batch_endpoint("continue_batch"), has_tail=True),
-)
-PAGE = (
-    Route("GET", "/", _page, is_public=True),
-    Route("GET", "/page/", _page, has_tail=True, is_public=True),
-)
 
 
 class _Running(Struct, frozen=True):
@@ -117,6 +68,7 @@ class _Running(Struct, frozen=True):
     authenticator: Authenticator
     admission: Admission
     batch_service: LazyBatchService | None
+    web_origins: WebOrigins | None
 
 
 def _running(
@@ -125,9 +77,23 @@ def _running(
     general = gateway.catalog.general
     bodies = max(general.max_body_memory_mb, general.max_request_size_mb)  # one always fits
     admission = Admission(general.max_requests, int(bodies * MEGABYTE))
+    clients = gateway.catalog.client_keys
     return _Running(
-        gateway, Authenticator(gateway.catalog.client_keys, keys), admission, batch_service
+        gateway,
+        Authenticator(clients, keys),
+        admission,
+        batch_service,
+        _web_origins(general, clients),
     )
+
+
+def _web_origins(general: GeneralSettings, clients: Sequence[ClientKey]) -> WebOrigins | None:
+    """The rules for web pages; none if there is a key and no setting of such rules."""
+    if clients and not general.cors_origins and general.allowed_hosts is None:
+        return None
+    from .web_origins import WebOrigins
+
+    return WebOrigins(general.cors_origins, general.allowed_hosts, is_open=not clients)
 
 
 class App:
@@ -207,8 +173,8 @@ class App:
         exchange.query = scope.get("query_string", b"").decode("latin-1")
         error: Exception | None = None
         try:
-            _check_headers(scope)
-            route, exchange.tail = find_route(scope["method"], scope["path"], self._routes)
+            _check_headers(scope, headers)
+            route, exchange.tail = self._route(scope, exchange, running.web_origins)
             if not route.is_public:
                 exchange.client = await running.authenticator.authenticate(
                     headers.get("authorization")
@@ -230,6 +196,21 @@ class App:
                 exchange.admitted.release()
         if not isinstance(self._observer, NullObserver):
             self._record(exchange, error, time.perf_counter() - started)
+
+    def _route(
+        self, scope: Scope, exchange: Exchange, web_origins: WebOrigins | None
+    ) -> tuple[Route, str]:
+        """The request's route, if its page may use the gateway."""
+        method, path, headers = scope["method"], scope["path"], exchange.headers
+        if web_origins is not None:
+            exchange.response_headers |= web_origins.response_headers(headers)
+            web_origins.check(headers, is_page=path == "/")
+            if (allowed := web_origins.preflight(method, headers)) is not None:
+                exchange.response_headers |= allowed
+                return PREFLIGHT, ""
+        if "content-encoding" in headers:
+            _unpack(exchange)
+        return find_route(method, path, self._routes)
 
     async def _fail(self, exchange: Exchange, error: Exception) -> None:
         if not isinstance(error, FanoutError):
@@ -277,25 +258,23 @@ def _request_id(headers: Mapping[str, str]) -> str:
     return given if given and REQUEST_ID.fullmatch(given) else f"req_{random.getrandbits(96):024x}"
 
 
-def _check_headers(scope: Scope) -> None:
-    size = sum(map(len, chain.from_iterable(scope["headers"])))
+def _unpack(exchange: Exchange) -> None:
+    """Let the endpoint read the body unpacked."""
+    encoding = exchange.headers["content-encoding"]
+    if encoding.strip().lower() == "identity":
+        return
+    from .content_encoding import unpacked
+
+    exchange.receive = unpacked(exchange.receive, encoding)
+    exchange.headers = {k: v for k, v in exchange.headers.items() if k != "content-length"}
+
+
+def _check_headers(scope: Scope, headers: Headers) -> None:
+    """Refuse too large headers, and two keys: another server may have checked the other one."""
+    given = scope["headers"]
+    has_repeated = len(headers) < len(given)
+    if has_repeated and sum(name == b"authorization" for name, _ in given) > 1:
+        raise MalformedRequest("there are several `Authorization` headers")
+    size = sum(map(len, chain.from_iterable(given)))
     if size > MAX_HEADER_BYTES:
         raise HeadersTooLarge(f"the headers are {size} bytes; at most {MAX_HEADER_BYTES}")
-
-
-def find_route(method: str, path: str, routes: Sequence[Route] = ROUTES) -> tuple[Route, str]:
-    """The route of a request and the rest of its path; paths work with and without `/v1`."""
-    path = path.removeprefix("/v1") if path.startswith("/v1/") else path
-    path = path.rstrip("/") or "/"
-    others = []
-    for route in routes:
-        fits = path == route.path or (
-            route.has_tail and path.startswith(route.path) and len(path) > len(route.path)
-        )
-        if fits and route.method == method:
-            return route, path[len(route.path) :]
-        if fits:
-            others.append(route.method)
-    if others:
-        raise WrongMethod(method, others)
-    raise NotFound("no such path; chat completions are at `POST /v1/chat/completions`")

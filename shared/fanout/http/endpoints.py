@@ -119,6 +119,11 @@ def _description() -> Raw:
     return Raw(Path(__file__).with_name("openapi.json").read_bytes())
 
 
+async def preflight(exchange: Exchange) -> None:
+    """Respond to a browser that asks whether a page may send a request."""
+    await exchange.empty(204)
+
+
 async def health(exchange: Exchange) -> None:
     """`GET /health`: 200 while the process runs; calls no provider and needs no key."""
     await exchange.json({"status": "ok"})

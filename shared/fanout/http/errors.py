@@ -11,6 +11,7 @@ from ..errors import (
     QuotaExceeded,
     ShuttingDown,
     TooManyConnections,
+    UnsupportedEncoding,
     WrongMethod,
 )
 from .admission import Busy
@@ -32,6 +33,8 @@ def error_headers(error: Exception) -> dict[str, str]:
         headers["x-should-retry"] = "false"
     if isinstance(error, WrongMethod):
         headers["allow"] = ", ".join(error.allowed)
+    if isinstance(error, UnsupportedEncoding):
+        headers["accept-encoding"] = "gzip, deflate"
     if (seconds := _retry_after(error)) is not None:
         headers["retry-after"] = str(ceil(seconds))
         if is_providers:

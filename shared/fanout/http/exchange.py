@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct, field
@@ -9,6 +11,7 @@ from msgspec import Struct, field
 from ..config.resolve import ClientKey
 from ..gateway.gateway import Context, Gateway
 from ..schema.fanout import FanOutRequest
+from ..wire.json import decoded_size
 from .admission import AdmittedRequest
 from .asgi import Headers, Receive, Send, raw_headers, read_body, send_json
 from .sse_response import KEEP_ALIVE_INTERVAL, EventStream
@@ -69,11 +72,17 @@ class Exchange(Struct):
         return f"Exchange({self.request_id!r})"  # the headers contain the client's key
 
     async def body(self) -> bytes:
-        """Read the whole body, within the limits of one request and of all requests together."""
+        """
+        Read a whole JSON body, within the limits of one request and of all requests together.
+
+        What it takes in memory when it is decoded counts too.
+        """
         limit = int(self.gateway.catalog.general.max_request_size_mb * MEGABYTE)
         if self.admitted is None:
             raise AssertionError("a public route has no body")
-        return await read_body(self.receive, self.headers, limit, self.admitted.reserve)
+        body = await read_body(self.receive, self.headers, limit, self.admitted.reserve)
+        self.admitted.reserve_decoded(await _decoded_size(body))
+        return body
 
     @property
     def context(self) -> Context:
@@ -84,9 +93,20 @@ class Exchange(Struct):
         self.status = status
         await send_json(self.send, status, body, self.response_headers)
 
+    async def empty(self, status: int, headers: Mapping[str, str] = {}) -> None:
+        """Send a response without a body."""
+        self.status = status
+        raw = raw_headers({**headers, **self.response_headers})
+        await self.send({"type": "http.response.start", "status": status, "headers": raw})
+        await self.send({"type": "http.response.body", "body": b""})
+
     async def redirect(self, url: str) -> None:
         """Redirect the client to `url`; its SDK follows without sending its key."""
-        self.status = 302
-        headers = raw_headers({"location": url, "content-length": "0", **self.response_headers})
-        await self.send({"type": "http.response.start", "status": 302, "headers": headers})
-        await self.send({"type": "http.response.body", "body": b""})
+        await self.empty(302, {"location": url, "content-length": "0"})
+
+
+async def _decoded_size(body: bytes) -> int:
+    """Count a large body in a thread, so that other requests do not wait."""
+    if len(body) < MEGABYTE:
+        return decoded_size(body)
+    return await asyncio.to_thread(decoded_size, body)

@@ -10,7 +10,7 @@ Knows nothing of OpenAI or of any provider.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, ClassVar, TypeAlias, TypeVar
 
 import msgspec
@@ -118,6 +118,48 @@ def decode_strict(data: bytes) -> Any:
     if _STRING.findall(data).count(b":") != _count_keys(value):
         raise DuplicateKey(_first_duplicate(data))
     return value
+
+
+VALUE_MEMORY = 64
+"""
+Bytes that a value takes in memory beside its text: Python's least list and dict, measured with
+`sys.getsizeof` in Python 3.11 to 3.14. A small string or float takes less, an object with keys has
+several separators.
+"""
+
+COUNT_WINDOW = 64 * 1024
+COUNT_EXACTLY_FROM = 1_000_000
+"""Bytes of estimated memory from which separators inside strings are told apart."""
+
+
+def decoded_size(data: bytes) -> int:
+    """
+    About how many bytes the decoded JSON takes beside its text, without decoding it.
+
+    `[{},{},…` takes thirty times the memory of its text. Each value has a separator before it or an
+    opening bracket of its own, so they are counted; in strings only if there are few.
+    """
+    rough = VALUE_MEMORY * _separators(data)
+    if rough < COUNT_EXACTLY_FROM:
+        return rough
+    return VALUE_MEMORY * sum(map(_separators, _outside_strings(data)))
+
+
+def _separators(data: bytes) -> int:
+    return len(data) - len(data.translate(None, b",:{["))  # faster than counting each
+
+
+def _outside_strings(data: bytes) -> Iterator[bytes]:
+    """The parts of the JSON that are not in strings, a window at a time."""
+    is_inside, carried = False, b""
+    for at in range(0, len(data), COUNT_WINDOW):
+        window = carried + data[at : at + COUNT_WINDOW]
+        escapes = len(window) - len(window.rstrip(b"\\"))
+        carried = b"\\" * (escapes % 2)  # its other half is in the next window
+        window = window[: len(window) - len(carried)]
+        parts = window.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
+        yield b"".join(parts[is_inside::2])
+        is_inside ^= len(parts) % 2 == 0
 
 
 def _reason(message: str, data: bytes) -> str:

@@ -1,0 +1,92 @@
+"""The paths of the HTTP API, and what serves each."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from ..errors import NotFound, WrongMethod
+from . import endpoints
+from .exchange import Exchange
+
+Endpoint: TypeAlias = Callable[[Exchange], Awaitable[None]]
+
+
+class Route(Struct, frozen=True):
+    """One route. `path` is without `/v1`; with `has_tail` it matches every path below it."""
+
+    method: str
+    path: str
+    endpoint: Endpoint
+    has_tail: bool = False
+    is_public: bool = False
+
+
+def _lazy_batch_endpoint(name: str) -> Endpoint:
+    """An endpoint of `batch_endpoints.py`, which is imported at its first request."""
+
+    async def endpoint(exchange: Exchange) -> None:
+        from . import batch_endpoints as bulk
+
+        await getattr(bulk, name)(exchange)
+
+    endpoint.__name__ = name
+    return endpoint
+
+
+async def _page(exchange: Exchange) -> None:
+    """The page and its files; `page_assets.py` is imported at the first request for one."""
+    from . import page_assets as page
+
+    await (page.send_asset if exchange.tail else page.send_page)(exchange)
+
+
+ROUTES = (
+    Route("POST", "/chat/completions", endpoints.chat),
+    Route("GET", "/models", endpoints.models),
+    Route("GET", "/models/", endpoints.model, has_tail=True),
+    Route("GET", "/health", endpoints.health, is_public=True),
+    Route("GET", "/openapi.json", endpoints.openapi, is_public=True),
+    Route("POST", "/files", _lazy_batch_endpoint("create_file")),
+    Route("GET", "/files", _lazy_batch_endpoint("list_files")),
+    Route("GET", "/files/", _lazy_batch_endpoint("read_file"), has_tail=True),
+    Route("DELETE", "/files/", _lazy_batch_endpoint("delete_file"), has_tail=True),
+    Route("POST", "/uploads", _lazy_batch_endpoint("create_upload")),
+    Route("POST", "/uploads/", _lazy_batch_endpoint("continue_upload"), has_tail=True),
+    Route("POST", "/batches", _lazy_batch_endpoint("create_batch")),
+    Route("GET", "/batches", _lazy_batch_endpoint("list_batches")),
+    Route("GET", "/batches/", _lazy_batch_endpoint("read_batch"), has_tail=True),
+    Route("POST", "/batches/", _lazy_batch_endpoint("continue_batch"), has_tail=True),
+)
+PREFLIGHT = Route("OPTIONS", "", endpoints.preflight, is_public=True)
+PAGE = (
+    Route("GET", "/", _page, is_public=True),
+    Route("GET", "/page/", _page, has_tail=True, is_public=True),
+)
+
+
+def find_route(method: str, path: str, routes: Sequence[Route] = ROUTES) -> tuple[Route, str]:
+    """
+    The route of a request and the rest of its path; paths work with and without `/v1`.
+
+    HEAD is served as GET; the server leaves out the body.
+    """
+    given, wanted = path, "GET" if method == "HEAD" else method
+    path = path.removeprefix("/v1") if path.startswith("/v1/") else path
+    path = path.rstrip("/") or "/"
+    others = []
+    for route in routes:
+        fits = path == route.path or (
+            route.has_tail and path.startswith(route.path) and len(path) > len(route.path)
+        )
+        if fits and route.method == wanted:
+            return route, path[len(route.path) :]
+        if fits:
+            others += ["GET", "HEAD"] if route.method == "GET" else [route.method]
+    if others:
+        raise WrongMethod(method, others)
+    from .unserved_paths import hint
+
+    raise NotFound(hint(given))
