@@ -411,13 +411,18 @@ def test_usage_that_the_end_does_not_repeat_is_kept_from_the_start() -> None:
     }
 
 
-def test_only_the_last_event_ends_the_stream() -> None:
+@pytest.mark.parametrize("last", [[], [b'{"type":"message_stop"}']], ids=["cut", "whole"])
+def test_a_stop_reason_ends_the_stream_and_the_usage_is_sent_once(last: list[bytes]) -> None:
     decoder = PROVIDER.chat.decoder(SONNET)
-    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
-    assert list(decoder.feed(WireEvent(json.dumps(end).encode())))
+    begin = {"type": "message_start", "message": {"usage": {"input_tokens": 1}}}
+    stop = {"stop_reason": "end_turn"}
+    end = {"type": "message_delta", "delta": stop, "usage": {"output_tokens": 2}}
+    assert list(decoder.feed(WireEvent(json.dumps(begin).encode())))
     assert not decoder.ended
-    assert list(decoder.feed(WireEvent(b'{"type":"message_stop"}')))
+    events = [json.dumps(end).encode(), *last]
+    chunks = [chunk for data in events for chunk in decoder.feed(WireEvent(data))]
     assert decoder.ended
+    assert [bool(chunk.get("usage")) for chunk in chunks] == [False, True]
 
 
 # ---- errors ----

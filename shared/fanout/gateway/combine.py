@@ -74,7 +74,8 @@ def _choices(cell: CellResult, index: int, width: int) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     top = response_fields(cell.completion)
     for choice in cell.completion["choices"]:
-        number = {"index": index * width + choice.get("index", 0)}
+        # A provider's index beyond `n` is no other model's.
+        number = {"index": index * width + min(choice.get("index", 0), width - 1)}
         usage = {"usage": cell.completion.get("usage")}
         report = {"fanout": cell.completion["fanout"]} if "fanout" in cell.completion else {}
         found.append({**top, **choice, **number, **extra, **usage, **report})

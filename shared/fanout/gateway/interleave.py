@@ -102,7 +102,8 @@ class Interleave:
         """The chunk's choices with their new indexes; the last of a choice is kept for later."""
         renumbered = []
         for choice in chunk["choices"]:
-            number = index * self._width + choice.get("index", 0)
+            # A provider's index beyond `n` is no other model's.
+            number = index * self._width + min(choice.get("index", 0), self._width - 1)
             moved: dict[str, Any] = {**choice, "index": number}
             if choice.get("finish_reason"):
                 self._last[index][number] = moved

@@ -212,7 +212,9 @@ async def _chunks(
             for chunk in events.end() if data is None else events.feed(data):
                 yield chunk
     except READ_ERRORS as error:
-        raise _bodies().from_stream(deployment, error, events.latest, key) from None
+        if not events.is_complete:
+            raise _bodies().from_stream(deployment, error, events.latest, key) from None
+        return
     if not events.ended:
         for chunk in _bodies().whole_chunks(deployment, whole, key):
             yield chunk
@@ -259,6 +261,11 @@ class StreamEvents:
             raise malformed(self._deployment)
         return self._decoder.ended
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every choice has finished: what comes now may be usage, and is not waited for."""
+        return self._has_chunks and self._decoder.ended
+
     def is_json(self, data: bytes) -> bool:
         """Whether the stream begins here, and with JSON instead of an event."""
         has_begun, start = self._has_begun, data.lstrip(BLANK)
@@ -279,7 +286,10 @@ class StreamEvents:
                 self._skip(event, error)
 
     def _skip(self, event: WireEvent, error: Exception) -> None:
-        """Count an odd event; raise the error that it may be."""
+        """Count an odd event; raise the error that it may be, unless the response is complete."""
+        if self.is_complete:
+            self.skipped.events += 1
+            return
         found = _bodies().from_stream(self._deployment, error, event, self._key)
         if not isinstance(found, Malformed):
             raise found from None

@@ -151,7 +151,7 @@ def _from_body(deployment: Deployment, body: bytes, key: str | None) -> Provider
     """The error in the body, or `Malformed` if it is no error's."""
     explain = deployment.provider.explain
     detail = explain(UNKNOWN_STATUS, body)
-    if detail.message == explain(UNKNOWN_STATUS, b"").message:
+    if detail.message in {"", explain(UNKNOWN_STATUS, b"").message}:
         return malformed(deployment)
     found = read_error_body(UNKNOWN_STATUS, body)
     return _with_limits(deployment, _error(deployment, found, detail, key), found, body, {})

@@ -45,17 +45,22 @@ class _OpenThought(Struct):
 
 
 class ChatDecoder:
-    """Translates the events of one stream. The end is `message_stop`."""
+    """Translates the events of one stream. The end is a stop reason, or `message_stop`."""
 
     def __init__(self, target: Target) -> None:
-        self.ended = False
+        self._stopped = False
         self._model = target.model
         self._more: dict[str, str] = {}
         self._usage: wire.Usage | None = None
         self._last = -1  # the index of the last block that started
         self._finished = False
+        self._counted = False
         self._calls: dict[int, _OpenCall] = {}
         self._thoughts: dict[int, _OpenThought] = {}
+
+    @property
+    def ended(self) -> bool:
+        return self._finished or self._stopped
 
     def feed(self, event: WireEvent) -> Iterator[ChatChunk]:
         """Yield the event's chunks; most events have one or none."""
@@ -159,10 +164,18 @@ class ChatDecoder:
         refusal = explanation_of(end.delta.stop_details)
         delta: Delta = {"refusal": refusal} if refusal else {}
         yield self._chunk(delta, finish_reason(end.delta.stop_reason, self._calls))
+        if end.usage is not None:
+            yield from self._count()
 
     def _stop(self) -> Iterator[ChatChunk]:
-        """The usage; first a finish reason, if the vendor sent none."""
-        self.ended = True
+        """The usage, unless it has been sent; first a finish reason, if the vendor sent none."""
+        self._stopped = True
         if not self._finished:
             yield self._chunk({}, finish_reason(None, self._calls))
+        yield from self._count()
+
+    def _count(self) -> Iterator[ChatChunk]:
+        if self._counted:
+            return
+        self._counted = True
         yield make_usage_chunk(self._model, decode_usage(self._usage), **self._more)

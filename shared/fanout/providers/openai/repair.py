@@ -44,7 +44,7 @@ def repair(
     found = [given] if isinstance(given, dict) else given if isinstance(given, list) else []
     readable = [choice for choice in found if isinstance(choice, dict)]
     if part == "message":
-        readable = [choice for choice in readable if _has_message(choice.get(part))]
+        readable = [choice for choice in readable if _has_message(_content_of(choice, part))]
         response_id = fixed.get("id")
         fixed["choices"] = [_whole(c, i, response_id) for i, c in enumerate(readable)]
     else:
@@ -62,13 +62,26 @@ def _replace(fields: dict[str, Any], name: str, read: Callable[[Any], Any]) -> N
         fields[name] = value
 
 
-def _has_message(message: Any) -> bool:
+def _content_of(choice: dict[str, Any], part: str) -> dict[str, Any]:
+    """
+    The `message` or `delta` of a choice; the other one if it has only that, or its `text`.
+
+    Some servers send whole messages as the events of a stream (llama-cpp-python, for one) or deltas
+    in a plain response (ModelScope). `text` is of OpenAI's older completions API.
+    """
+    for name in (part, "message", "delta"):
+        if isinstance(found := choice.get(name), dict):
+            return found
+    return {"content": text} if isinstance(text := choice.get("text"), str) else {}
+
+
+def _has_message(message: dict[str, Any]) -> bool:
     """Whether at least one field of the message can be read, if only as empty."""
-    return isinstance(message, dict) and not _KNOWN.isdisjoint(repair_message(message))
+    return not _KNOWN.isdisjoint(repair_message(message))
 
 
 def _whole(choice: dict[str, Any], place: int, response_id: str | None) -> dict[str, Any]:
-    message = {**choice["message"], "role": "assistant"}
+    message = {**_content_of(choice, "message"), "role": "assistant"}
     message = {"content": None, **repair_message(message)}
     calls = message.get("tool_calls") or ()
     if calls:
@@ -80,8 +93,7 @@ def _whole(choice: dict[str, Any], place: int, response_id: str | None) -> dict[
 
 
 def _piece(choice: dict[str, Any], place: int, called: Container[int]) -> dict[str, Any]:
-    delta = choice.get("delta")
-    fixed = repair_message(delta) if isinstance(delta, dict) else {}
+    fixed = repair_message(_content_of(choice, "delta"))
     piece = _choice(choice, place) | {"delta": fixed}
     if "finish_reason" in choice:
         has_calls = bool(fixed.get("tool_calls")) or piece["index"] in called

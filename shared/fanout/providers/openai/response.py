@@ -23,6 +23,7 @@ from .views import CallDelta, Chunk, Completion
 # What all chunks of a stream have in common.
 _HEAD = ("id", "object", "created", "model", "system_fingerprint")
 _decode = msgspec.json.Decoder().decode
+_DONE = (b"[DONE]", b'"[DONE]"')  # some servers encode the end as JSON
 _BARE_CHOICE = frozenset({"index", "delta", "finish_reason", "logprobs"})
 
 
@@ -144,7 +145,7 @@ class ChatDecoder:
 
         `[DONE]` gives a chunk with the finish reasons that the vendor left out, if there are any.
         """
-        if event.data.startswith(b"[DONE]"):
+        if event.data.startswith(_DONE):
             self._done = True
             return self._missing_ends()
         if not event.data:
