@@ -9,13 +9,14 @@ import signal
 import socket
 from pathlib import Path
 from subprocess import Popen
+from typing import Any
 
 import pytest
 from msgspec import json
 
 from fanout.cli.http_server import raise_open_file_limit
 from tests.cli.commands import Command, spawned
-from tests.support.provider_steps import answers, stalls
+from tests.support.provider_steps import answers, hang, say, stalls, wait
 from tests.support.scripted_provider import Upstream
 
 HI = json.encode({"model": "a", "messages": [{"role": "user", "content": "Hi"}]})
@@ -36,7 +37,7 @@ def ask(port: int) -> http.client.HTTPConnection:
     return connection
 
 
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_it_prints_its_address_and_exits_with_0_on_a_signal(
     upstream: Upstream, config: Path, sent: signal.Signals
 ) -> None:
@@ -87,6 +88,106 @@ def test_calls_in_flight_are_closed_when_the_server_stops(upstream: Upstream, co
         connection.close()
         process.communicate(timeout=20)
     assert process.returncode == 0
+
+
+STOPS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+
+
+def records(err: str) -> list[dict[str, Any]]:
+    """The log, of which each line is JSON."""
+    return [json.decode(line) for line in err.splitlines()]
+
+
+@pytest.mark.parametrize("sent", STOPS)
+def test_a_request_in_flight_gets_a_503_when_the_server_stops(
+    upstream: Upstream, config: Path, sent: signal.Signals
+) -> None:
+    upstream.script("a", stalls())
+    with spawned("serve", "--config", config, "--port", 0, "--grace", 0.1) as process:
+        connection = ask(port_of(process))
+        upstream.wait_called("a")
+        process.send_signal(sent)
+        response = connection.getresponse()
+        error = json.decode(response.read())["error"]
+        connection.close()
+        _, err = process.communicate(timeout=20)
+    assert (response.status, response.getheader("retry-after")) == (503, "1")
+    assert (error["code"], error["type"]) == ("shutting_down", "server_error")
+    assert response.getheader("x-request-id")
+    log = [(line["event"], line.get("status")) for line in records(err)]
+    assert log == [("attempt", None), ("request", 503)]
+    assert process.returncode == 0
+
+
+def test_an_open_stream_ends_with_an_error_event_when_the_server_stops(
+    upstream: Upstream, config: Path
+) -> None:
+    upstream.script("a", [say("Hello"), hang])
+    with spawned("serve", "--config", config, "--port", 0, "--grace", 0.1) as process:
+        connection = http.client.HTTPConnection("127.0.0.1", port_of(process), timeout=20)
+        body = json.encode(json.decode(HI) | {"stream": True})
+        connection.request("POST", "/v1/chat/completions", body)
+        response = connection.getresponse()
+        while b"Hello" not in response.readline():
+            pass
+        process.send_signal(signal.SIGTERM)
+        last = response.read().strip().removeprefix(b"data: ")
+        connection.close()
+        _, err = process.communicate(timeout=20)
+    assert json.decode(last)["error"]["code"] == "shutting_down"
+    assert records(err)[-1]["error"] == "ShuttingDown"
+    assert "Traceback" not in err
+
+
+def test_a_request_that_ends_within_the_grace_period_is_complete(
+    upstream: Upstream, config: Path
+) -> None:
+    gate = upstream.gate()
+    upstream.script("a", [wait(gate), *answers("Hello")])
+    with spawned("serve", "--config", config, "--port", 0, "--grace", 30) as process:
+        connection = ask(port_of(process))
+        upstream.wait_called("a")
+        process.send_signal(signal.SIGTERM)
+        gate.open()
+        assert connection.getresponse().status == 200
+        connection.close()
+        process.communicate(timeout=10)
+    assert process.returncode == 0
+
+
+def test_a_second_signal_ends_the_grace_period(upstream: Upstream, config: Path) -> None:
+    upstream.script("a", stalls())
+    with spawned("serve", "--config", config, "--port", 0, "--grace", 3_600) as process:
+        connection = ask(port_of(process))
+        upstream.wait_called("a")
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
+        assert connection.getresponse().status == 503
+        connection.close()
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("seconds", ["-1", "3601", "nan"])
+def test_a_grace_period_that_makes_no_sense_is_one_line(
+    fanout: Command, config: Path, seconds: str
+) -> None:
+    ran = fanout("serve", "--config", config, "--grace", seconds)
+    assert (ran.code, ran.err) == (2, "fanout: --grace must be between 0 and 3600 seconds\n")
+
+
+def test_what_is_not_http_is_a_line_of_json(config: Path) -> None:
+    with spawned("serve", "--config", config, "--port", 0) as process:
+        with socket.create_connection(("127.0.0.1", port_of(process)), timeout=20) as sock:
+            sock.sendall(b"nonsense\r\n\r\n")
+            head, _, body = sock.recv(65_536).partition(b"\r\n\r\n")
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=20)
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert json.decode(body)["error"]["code"] == "malformed_request"
+    (line,) = records(err)
+    assert (line["event"], line["status"], line["error"]) == ("request", 400, "MalformedRequest")
+    assert f"x-request-id: {line['request_id']}".encode() in head
 
 
 def test_it_may_open_as_many_files_as_the_system_allows() -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 PORT = 4000
+GRACE, MAX_GRACE = 5.0, 3_600
 
 
 def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,18 +30,27 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         "--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)"
     )
     parser.add_argument("--port", type=int, default=PORT, help="0 picks a free one (default: 4000)")
+    parser.add_argument(
+        "--grace",
+        type=float,
+        default=GRACE,
+        metavar="SECONDS",
+        help="how long requests in flight may take after a signal to stop (default: 5)",
+    )
     parser.add_argument("--quiet", action="store_true", help="do not log attempts and requests")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until SIGINT or SIGTERM."""
+    """Serve until SIGINT, SIGTERM or SIGHUP."""
     from ..errors import ConfigError
     from ..gateway.factory import load_catalog
     from ..settings import Settings
     from ..telemetry.observers import JSONLinesObserver, NullObserver
     from .http_server import listen, run_server
 
+    if not 0 <= arguments.grace <= MAX_GRACE:
+        raise ConfigError(f"--grace must be between 0 and {MAX_GRACE} seconds")
     settings = Settings.read(arguments.config)
     catalog = load_catalog(settings)
     if not catalog.client_keys:
@@ -58,5 +68,6 @@ def run(arguments: argparse.Namespace) -> int:
             catalog,
             listener,
             observer=NullObserver() if arguments.quiet else JSONLinesObserver(sys.stderr.write),
+            grace=arguments.grace,
             ready=lambda url: print(f"fanout: serving {url}", file=sys.stderr),
         )
