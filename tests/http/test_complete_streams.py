@@ -111,3 +111,16 @@ def test_a_choice_beyond_n_does_not_replace_another_models(
             pass
         choices = stream.get_final_completion().choices
     assert [choice.message.content for choice in choices] == ["from a", "from b"]
+
+
+def test_a_choice_that_was_not_asked_for_is_left_out_of_all_responses(
+    client: openai.OpenAI, upstream: Upstream
+) -> None:
+    two = [{"index": i, "delta": {"content": f"{i}"}, "finish_reason": "stop"} for i in (0, 1)]
+    upstream.script("a", [event({"id": "c", "model": "a", "choices": two}), event("[DONE]"), end])
+    upstream.script("b", [role, say("from b"), FINISH, event("[DONE]"), end])
+    with client.chat.completions.stream(model="a, b", messages=HI) as stream:
+        for _ in stream:
+            pass
+        choices = stream.get_final_completion().choices
+    assert [choice.message.content for choice in choices] == ["0", "from b"]

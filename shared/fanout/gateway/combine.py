@@ -72,14 +72,33 @@ def _choices(cell: CellResult, index: int, width: int) -> list[dict[str, Any]]:
     if cell.completion is None:
         return [failed_choice(cell, index * width) | extra]
     found: list[dict[str, Any]] = []
+    places: dict[int, int] = {}
     top = response_fields(cell.completion)
     for choice in cell.completion["choices"]:
-        # A provider's index beyond `n` is no other model's.
-        number = {"index": index * width + min(choice.get("index", 0), width - 1)}
+        if (place := place_choice(places, choice.get("index", 0), width)) is None:
+            continue
+        number = {"index": index * width + place}
         usage = {"usage": cell.completion.get("usage")}
         report = {"fanout": cell.completion["fanout"]} if "fanout" in cell.completion else {}
         found.append({**top, **choice, **number, **extra, **usage, **report})
     return found
+
+
+def place_choice(places: dict[int, int], index: int, width: int) -> int | None:
+    """
+    The place of a choice among the `width` choices of its model; `None` if all are taken.
+
+    An index beyond `width` gets a place that is free, so it is never another model's. `places` has
+    the places so far, by the provider's index.
+    """
+    if index in places:
+        return places[index]
+    free = [place for place in range(width) if place not in places.values()]
+    if not free:
+        return None
+    place = index if index in free else free[0]
+    places[index] = place
+    return place
 
 
 def response_fields(response: Mapping[str, Any]) -> dict[str, Any]:

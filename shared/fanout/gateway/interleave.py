@@ -15,7 +15,7 @@ from ..schema.chat import ChatChunk
 from ..schema.choice_deltas import ChoiceDeltas, is_bare
 from ..schema.error import error_object
 from ..schema.fanout import FanOutRequest
-from .combine import response_fields, sum_usage
+from .combine import place_choice, response_fields, sum_usage
 
 _FIRST = {"role": "assistant", "content": ""}
 
@@ -51,6 +51,7 @@ class Interleave:
         self._usage: list[Any] = [None] * len(cells)
         self._top: list[dict[str, Any]] = [{} for _ in cells]
         self._last: list[dict[int, dict[str, Any]]] = [{} for _ in cells]
+        self._places: list[dict[int, int]] = [{} for _ in cells]
         self._causes: dict[int, Cause] = {}
         self._deltas = ChoiceDeltas(have_begun=True)
 
@@ -102,8 +103,10 @@ class Interleave:
         """The chunk's choices with their new indexes; the last of a choice is kept for later."""
         renumbered = []
         for choice in chunk["choices"]:
-            # A provider's index beyond `n` is no other model's.
-            number = index * self._width + min(choice.get("index", 0), self._width - 1)
+            place = place_choice(self._places[index], choice.get("index", 0), self._width)
+            if place is None:
+                continue
+            number = index * self._width + place
             moved: dict[str, Any] = {**choice, "index": number}
             if choice.get("finish_reason"):
                 self._last[index][number] = moved
