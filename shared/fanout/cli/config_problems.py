@@ -63,10 +63,15 @@ def fixed_json(path: Path, fixed: Fixed) -> dict[str, Any]:
 def fixed_text(name: str, path: Path, fixed: Fixed) -> str:
     """What was left out or changed, what is still wrong, and what was written."""
     lines = [f"{name}:{one.line}: {_change(one)}" for one in fixed.changed]
-    lines += [f"{name}:{one.line}: still wrong: {one.message}" for one in fixed.remaining]
+    lines += [f"{name}:{one.line}: {_rest(one)}: {one.message}" for one in fixed.remaining]
     count = len(fixed.changed)
     lines.append(f"wrote {path}: {count} change{'' if count == 1 else 's'}")
     return "\n".join(lines)
+
+
+def _rest(problem: Problem) -> str:
+    """What no file can mend is kept: another machine's environment may have it."""
+    return "still wrong" if problem.fixable else "kept, but incomplete on this machine"
 
 
 def _change(problem: Problem) -> str:

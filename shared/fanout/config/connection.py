@@ -21,14 +21,19 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 def provider_options(params: ModelParams, env: Mapping[str, str]) -> dict[str, str]:
     """Options of a provider besides the model; the environment variables are LiteLLM's."""
-    region = params.region or params.aws_region_name
     found = {
         "api_base": params.api_base,
         "api_version": params.api_version or env.get("AZURE_API_VERSION"),
         "base_model": _without_provider(params.base_model),
-        "region": region or env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION"),
+        "region": params.region or params.aws_region_name,
     }
     return {name: value for name, value in found.items() if value}
+
+
+def region_of(env: Mapping[str, str]) -> dict[str, str]:
+    """The environment's region of AWS, which counts if nothing else says one."""
+    region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION")
+    return {"region": region} if region else {}
 
 
 def _without_provider(model: str | None) -> str | None:
@@ -43,13 +48,19 @@ def base_url(
     """The address of a deployment, without a slash at its end; raises `ConfigError`."""
     base = params.api_base or env.get(f"{provider.name.upper()}_API_BASE") or provider.base_url
     if missing := [name for name in _PLACEHOLDER.findall(base) if name not in options]:
-        raise ConfigError(f"`{provider.name}` needs `{missing[0]}` in litellm_params")
+        raise ConfigError(_needs(provider, missing[0]))
     base = _PLACEHOLDER.sub(lambda place: options[place[1]], base)
     if "{" in base or "}" in base:
         raise ConfigError(f"`api_base` must not contain a brace: `{base[:80]}`")
     if not _is_address(base):
         raise ConfigError(f"`api_base` must be an https:// or http:// address, not `{base[:40]}`")
     return base.rstrip("/")
+
+
+def _needs(provider: Provider, option: str) -> str:
+    names = {"region": ("aws_region_name", "AWS_REGION")}
+    param, variable = names.get(option, (option, f"{provider.name.upper()}_API_BASE"))
+    return f"`{provider.name}` needs `{param}` in litellm_params, or {variable} in the environment"
 
 
 def _is_address(base: str) -> bool:

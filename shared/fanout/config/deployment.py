@@ -21,6 +21,7 @@ from .connection import (
     extra_body,
     extra_headers,
     provider_options,
+    region_of,
 )
 from .load import reference
 from .model import FailCounts, LatencyArgs, ModelParams, RetryCounts, Strategy
@@ -122,24 +123,12 @@ def make_deployment(
     number: str = "0",
 ) -> Deployment:
     """One deployment from its parameters; `name` is the model name that clients write."""
-    split = registry.split_model(params.model)
-    if split is None and params.api_base:
-        split = ("openai", params.model)  # any server with OpenAI's API
-    if split is None:
-        raise ConfigError(
-            f"`{params.model}` has no known provider: write `provider/model` with one of "
-            f"{', '.join(registry.names())}, or set `api_base`"
-        )
-    provider, model = registry.find(split[0]), split[1]
-    if model.startswith("responses/"):
-        raise ConfigError(
-            f"`{params.model}`: there is no Responses API here; write "
-            f"`{split[0]}/{model.removeprefix('responses/')}`"
-        )
+    provider, model = find_provider(params)
     google, credentials = _google(provider, params, env)
     options: Mapping[str, str] = {**provider_options(params, env), **google}
     if provider.complete:
         options = provider.complete(model, options)
+    options = {**region_of(env), **options}
     additions = _additions(provider, params, defaults, env)
     return Deployment(
         id=f"{name}#{number}",
@@ -165,6 +154,26 @@ def make_deployment(
         additions=additions,
         credentials=credentials,
     )
+
+
+def find_provider(params: ModelParams) -> tuple[Provider, str]:
+    """The provider of a deployment, and the model's name there; raises `ConfigError`."""
+    on_google = params.vertex_project or params.vertex_location or params.vertex_credentials
+    split = registry.split_model(params.model, on_google=bool(on_google))
+    if split is None and params.api_base:
+        split = ("openai", params.model)  # any server with OpenAI's API
+    if split is None:
+        raise ConfigError(
+            f"`{params.model}` has no known provider: write `provider/model` with one of "
+            f"{', '.join(registry.names())}, or set `api_base`"
+        )
+    name, model = split
+    if model.startswith("responses/"):
+        raise ConfigError(
+            f"`{params.model}`: there is no Responses API here; write "
+            f"`{name}/{model.removeprefix('responses/')}`"
+        )
+    return registry.find(name), model
 
 
 def _google(

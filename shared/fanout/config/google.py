@@ -11,9 +11,10 @@ from typing import Any
 
 from msgspec import MsgspecError
 
+from ..errors import ConfigError
 from ..secret import Secret
 from ..wire import json
-from .load import reference
+from .load import read_file, reference
 from .model import ModelParams
 
 PROJECT = ("VERTEXAI_PROJECT", "GOOGLE_CLOUD_PROJECT")
@@ -22,7 +23,7 @@ CREDENTIALS = ("VERTEXAI_CREDENTIALS", "GOOGLE_APPLICATION_CREDENTIALS")
 
 
 def google_options(params: ModelParams, env: Mapping[str, str]) -> dict[str, str]:
-    """`vertex_project` and `vertex_location`; the project may be in the credentials' JSON."""
+    """`vertex_project` and `vertex_location`; the credentials may have the project."""
     found = {
         "vertex_project": params.vertex_project or _first(PROJECT, env) or _project_in(params, env),
         "vertex_location": params.vertex_location or _first(LOCATION, env),
@@ -53,11 +54,11 @@ def _first(names: tuple[str, ...], env: Mapping[str, str]) -> str | None:
 def _project_in(params: ModelParams, env: Mapping[str, str]) -> str | None:
     secret = google_credentials(params, env)
     text = (secret and secret.reveal()) or ""
-    if not text.startswith("{"):
-        return None
     try:
+        if not text.lstrip().startswith("{"):
+            text = read_file(text) if text else ""
         found = json.decode(text, type=dict[str, Any])
-    except MsgspecError:
-        return None
+    except (MsgspecError, ConfigError, ValueError, RecursionError):
+        return None  # the first request says what is wrong with the credentials
     project = found.get("project_id") or found.get("quota_project_id")
     return project if isinstance(project, str) else None

@@ -59,10 +59,10 @@ def load_file(path: Path, env: Mapping[str, str]) -> ConfigFile:
     return load_text(read_file(path), env, path.name)
 
 
-def read_file(path: Path) -> str:
+def read_file(path: Path | str) -> str:
     """The text of the config file; raises `ConfigError` if it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(f"there is no config file at `{path}`") from None
     except (OSError, UnicodeDecodeError) as error:

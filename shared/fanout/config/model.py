@@ -97,6 +97,25 @@ class ModelParams(HiddenRepr, frozen=True, kw_only=True):
     aws_profile_name: str | None = None
 
 
+OF_SOME_PROVIDERS = (
+    "api_version",
+    "organization",
+    "region",
+    "aws_region_name",
+    "aws_access_key_id",
+    "aws_secret_access_key",
+    "aws_session_token",
+    "aws_role_name",
+    "aws_session_name",
+    "aws_external_id",
+    "aws_profile_name",
+    "vertex_project",
+    "vertex_location",
+    "vertex_credentials",
+)
+"""The settings that only some providers read; each lists its own."""
+
+
 class ModelInfo(Struct, frozen=True, kw_only=True):
     """The fields of `model_info` that have an effect; all others are the user's notes."""
 

@@ -26,11 +26,20 @@ from .deployment import (
 from .document import Document, parse
 from .entries import Entry, read_entries
 from .load import Checked, check_text, located
-from .model import ConfigFile, GeneralSettings, LatencyArgs, ModelParams
+from .model import OF_SOME_PROVIDERS, ConfigFile, GeneralSettings, LatencyArgs, ModelParams
 from .routes import Names, Routes, Wildcard, resolve_routes
 
 DEFAULT_TIMEOUT = 600.0
 """Seconds for a whole request: the OpenAI SDK's default."""
+
+
+ELSEWHERE: Mapping[str, str] = {
+    "AWS_REGION": "us-east-1",
+    "AZURE_API_VERSION": "",
+    "VERTEXAI_LOCATION": "global",
+    "VERTEXAI_PROJECT": "project",
+}
+"""An environment that has what a config may leave to it."""
 
 
 class ClientKey(Struct, frozen=True):
@@ -164,20 +173,17 @@ def resolve_all(checked: Checked, env: Mapping[str, str]) -> tuple[Catalog, list
     config, problems = checked.config, [*checked.problems]
     groups: dict[str, tuple[Deployment, ...]] = {}
     wildcards: list[Wildcard] = []
-    for entry in read_entries(config, checked.positions, problems):
+    for given in read_entries(config, checked.positions, problems):
+        entry = _without_foreign(given, problems)
         try:
-            if "*" in entry.name or "*" in entry.params.model:
-                wildcard = Wildcard(entry.name, entry.params, entry.defaults, f"{entry.index}")
-                _sample(wildcard, env)
-                wildcards.append(wildcard)
-                continue
-            deployment = make_deployment(
-                entry.name, entry.params, entry.defaults, env, f"{entry.index}"
-            )
+            found = _resolve_entry(entry, env)
         except ConfigError as error:
-            problems.append(_unresolved(entry, error))
+            problems.append(_unresolved(entry, error, env))
             continue
-        groups[entry.name] = (*groups.get(entry.name, ()), deployment)
+        if isinstance(found, Wildcard):
+            wildcards.append(found)
+        else:
+            groups[entry.name] = (*groups.get(entry.name, ()), found)
     listed = frozenset({*groups, *checked.names, *(e.model_name for e in config.model_list)})
     plain = frozenset(name for name in listed if "*" not in name)
     names = Names(plain, wildcards, problems)
@@ -222,8 +228,30 @@ def _balancing(config: ConfigFile, names: Names) -> Balancing:
     )
 
 
-def _unresolved(entry: Entry, error: ConfigError) -> Problem:
-    """What is wrong with an entry; `--fix` removes it, or writes a better model."""
+def _resolve_entry(entry: Entry, env: Mapping[str, str]) -> Deployment | Wildcard:
+    """The deployment or wildcard of an entry; raises `ConfigError`."""
+    if "*" in entry.name or "*" in entry.params.model:
+        wildcard = Wildcard(entry.name, entry.params, entry.defaults, f"{entry.index}")
+        _sample(wildcard, env)
+        return wildcard
+    return make_deployment(entry.name, entry.params, entry.defaults, env, f"{entry.index}")
+
+
+def _without_foreign(entry: Entry, problems: list[Problem]) -> Entry:
+    """The entry without settings that its provider does not read, with a problem for each."""
+    if not any(getattr(entry.params, name) for name in OF_SOME_PROVIDERS):
+        return entry
+    from .foreign_settings import without_foreign
+
+    return without_foreign(entry, problems)
+
+
+def _unresolved(entry: Entry, error: ConfigError, env: Mapping[str, str]) -> Problem:
+    """
+    What is wrong with an entry; `--fix` removes it, or writes a better model.
+
+    An entry that another environment would complete is not wrong, so `--fix` leaves it alone.
+    """
     path: KeyPath = ("model_list", entry.index)
     model = entry.params.model
     fixed = model.replace("/responses/", "/", 1) if "/responses/" in model else ""
@@ -232,7 +260,18 @@ def _unresolved(entry: Entry, error: ConfigError) -> Problem:
         f"model_list[{entry.index}] (`{entry.name}`): {error}",
         remove=path,
         replace=fixed,
+        fixable=bool(fixed) or not _works_elsewhere(entry, env),
     )
+
+
+def _works_elsewhere(entry: Entry, env: Mapping[str, str]) -> bool:
+    """Whether an entry is right where the environment has a region, a project and addresses."""
+    bases = {f"{name.upper()}_API_BASE": "https://example.com" for name in registry.names()}
+    try:
+        _resolve_entry(entry, {**env, **bases, **ELSEWHERE})
+    except ConfigError:
+        return False
+    return True
 
 
 def _is_fixed(wildcard: Wildcard) -> bool:

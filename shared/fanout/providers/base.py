@@ -125,7 +125,8 @@ class Provider(Struct, frozen=True):
     provider with `key_optional` (your own server) is called without a key if there is none.
     `organization_header` names the header that selects one of the key's organizations.
     `ignores_unknown` says that it silently ignores fields that it does not know.
-    `complete` adds options that follow from others, such as the host of a location.
+    `complete` adds options that follow from others, such as the host of a location. `settings` are
+    the keys of `litellm_params` that only some providers read, and that this one does.
     """
 
     name: str
@@ -140,6 +141,7 @@ class Provider(Struct, frozen=True):
     organization_header: str = ""
     ignores_unknown: bool = False
     complete: Complete | None = None
+    settings: frozenset[str] = frozenset()
 
 
 def read_error(body: bytes, shape: type[T]) -> T | None:

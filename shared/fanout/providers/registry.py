@@ -102,12 +102,13 @@ def rate_limits_of(name: str) -> RateLimitTable:
     return table
 
 
-def split_model(model: str) -> tuple[str, str] | None:
+def split_model(model: str, *, on_google: bool = False) -> tuple[str, str] | None:
     """
     `groq/llama3-8b` -> `("groq", "llama3-8b")`, `claude-2` -> `("anthropic", "claude-2")`.
 
     LiteLLM's model strings: a provider's name before the first slash, or a bare name that begins
-    like one vendor's names. `None` if it is neither.
+    like one vendor's names. `None` if it is neither. `on_google` says that the deployment has a
+    project on Google Cloud, where LiteLLM looks for a bare `gemini-…`, and for a name with a `@`.
     """
     head, slash, rest = model.partition("/")
     if slash and head in FOLDERS:
@@ -118,5 +119,7 @@ def split_model(model: str) -> tuple[str, str] | None:
         return (head, rest) if rest else None
     for prefix, provider in PREFIXES:
         if model.startswith(prefix):
-            return (provider, model) if provider else None
+            is_there = on_google and (provider == "gemini" or "@" in model)
+            found = "vertex_ai" if is_there else provider
+            return (found, model) if found else None
     return None

@@ -91,7 +91,10 @@ def test_an_address_with_stray_braces_is_refused(base: str) -> None:
 
 def test_azure_needs_an_address_and_takes_a_version() -> None:
     message = refusal(model_list=[entry("azure/gpt-4o")])
-    assert message == "model_list[0] (`m`): `azure` needs `api_base` in litellm_params"
+    assert message == (
+        "model_list[0] (`m`): `azure` needs `api_base` in litellm_params, or AZURE_API_BASE in the "
+        "environment"
+    )
     found = deployment(
         "azure/my-gpt", api_base="https://x.openai.azure.com", api_version="2024-10-21"
     )
@@ -113,7 +116,9 @@ def test_bedrock_is_addressed_by_its_region_the_configs_before_the_environments(
         assert found.target.options["region"] == region
         assert found.keys == ()
     assert deployment(model, {"AWS_DEFAULT_REGION": "us-west-2"}).base_url.count("us-west-2") == 1
-    assert "needs `region`" in refusal(model_list=[entry(model)])
+    assert "needs `aws_region_name` in litellm_params, or AWS_REGION in" in refusal(
+        model_list=[entry(model)]
+    )
 
 
 # ---- keys ----

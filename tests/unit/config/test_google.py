@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -118,3 +119,26 @@ def test_a_wildcard_stands_for_every_model_of_the_project() -> None:
     assert found.base_url == "https://aiplatform.googleapis.com"
     with pytest.raises(UnknownModel, match="only Gemini and Claude"):
         catalog(model_list=models).find("vertex/mistral-large")
+
+
+def test_the_file_of_a_service_account_has_its_project(tmp_path: Path) -> None:
+    file = tmp_path / "sa.json"
+    file.write_text(json.dumps(KEY))
+    expected = ("keys-project", "us-central1")
+    assert place(deployment(GEMINI, vertex_credentials=str(file)))[:2] == expected
+    for env in (
+        {"GOOGLE_APPLICATION_CREDENTIALS": str(file)},
+        {"VERTEXAI_CREDENTIALS": str(file)},
+        {"K": str(file)},
+    ):
+        params = {"vertex_credentials": "os.environ/K"} if "K" in env else {}
+        assert place(deployment(GEMINI, env, **params))[:2] == expected
+    given = deployment(GEMINI, vertex_credentials=str(file), vertex_project="mine")
+    assert place(given)[0] == "mine"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "[" * 5000, '{"project_id": 5}'])
+def test_a_file_without_a_project_is_no_error_of_its_own(tmp_path: Path, text: str) -> None:
+    (tmp_path / "sa.json").write_text(text)
+    message = refusal(model_list=[entry(GEMINI, vertex_credentials=str(tmp_path / "sa.json"))])
+    assert "Vertex AI needs `vertex_project`" in message

@@ -90,7 +90,7 @@ def test_only_a_provider_with_organizations_takes_one() -> None:
     headers = deployment("openai/x", organization="org-1").additions.headers
     assert headers == {"openai-organization": "org-1"}
     message = refusal(model_list=[entry("groq/x", organization="org-1")])
-    assert "`groq` has no organizations" in message
+    assert "`groq` does not read `organization`" in message
 
 
 def test_what_a_deployment_adds_is_never_shown() -> None:

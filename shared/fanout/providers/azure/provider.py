@@ -9,6 +9,7 @@ from .errors import explain
 PROVIDER = Provider(
     name="azure",
     base_url="{api_base}",
+    settings=frozenset({"api_version"}),
     keys=("AZURE_API_KEY", "AZURE_OPENAI_API_KEY"),
     chat=CODEC,
     explain=explain,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
@@ -26,6 +27,14 @@ _ROUTES: Mapping[str, Api | None] = {
     "invoke": None,
     "openai": "openai",
 }
+
+# LiteLLM's region and commitment before a model, in either order:
+# `bedrock/us-east-1/1-month-commitment/anthropic.claude-v2`. docs.litellm.ai/docs/providers/bedrock
+# and LiteLLM's list of models, 2026-11
+_REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
+_COMMITMENT = re.compile(r"\d-month-commitment")
+
+_ARN = re.compile(r"arn:aws[a-z-]*:bedrock:([a-z0-9-]+):")
 
 # `openai.gpt-oss-20b-1:0`, `us.openai.gpt-…`, and either at the end of an ARN.
 _OPENAI = re.compile(r"(?:^|/)(?:[a-z-]+\.)?openai\.")
@@ -46,12 +55,34 @@ class Model(Struct, frozen=True):
 
 def find_model(target: Target) -> Model:
     """The model of `target`, without LiteLLM's prefix."""
-    name, api = target.model.removeprefix("bedrock/"), None
-    route, slash, rest = name.partition("/")
-    if slash and route in _ROUTES:
-        name, api = rest, _ROUTES[route]
+    name, api, _ = _parts(target.model)
     kind = target.options.get("base_model") or name
     return Model(api or ("openai" if _OPENAI.search(kind) else "converse"), name, kind)
+
+
+def complete_options(model: str, options: Mapping[str, str]) -> Mapping[str, str]:
+    """Add the region that the model's name has, or its ARN; the config's own counts before it."""
+    name, _, region = _parts(model)
+    arn = _ARN.match(name)
+    region = region or (arn[1] if arn else "")
+    return {"region": region, **options} if region else options
+
+
+@lru_cache(maxsize=256)
+def _parts(model: str) -> tuple[str, Api | None, str]:
+    """A model's name without LiteLLM's prefixes, the API that they select, and the region."""
+    name, api, region = model.removeprefix("bedrock/"), None, ""
+    while True:
+        part, slash, rest = name.partition("/")
+        if not slash:
+            return name, api, region
+        if part in _ROUTES:
+            api = _ROUTES[part]
+        elif _REGION.fullmatch(part):
+            region = part
+        elif not _COMMITMENT.fullmatch(part):
+            return name, api, region
+        name = rest
 
 
 # ---- what Converse leaves to each model ----

@@ -19,7 +19,7 @@ from .converse.response import decode as decode_converse
 from .converse.stream import ConverseDecoder
 from .errors import explain
 from .framer import BedrockFramer
-from .models import Api, find_model
+from .models import Api, complete_options, find_model
 
 _CODECS: Mapping[Api, Codec] = {
     "converse": Codec(encode_converse, decode_converse, BedrockFramer, ConverseDecoder),
@@ -55,4 +55,18 @@ PROVIDER = Provider(
     auth=SigV4("bedrock"),
     key_optional=True,
     billing="continues",
+    complete=complete_options,
+    settings=frozenset(
+        {
+            "region",
+            "aws_region_name",
+            "aws_access_key_id",
+            "aws_secret_access_key",
+            "aws_session_token",
+            "aws_role_name",
+            "aws_session_name",
+            "aws_external_id",
+            "aws_profile_name",
+        }
+    ),
 )

@@ -61,4 +61,5 @@ PROVIDER = Provider(
     explain=explain,
     billing="stops",
     organization_header="openai-organization",
+    settings=frozenset({"organization"}),
 )

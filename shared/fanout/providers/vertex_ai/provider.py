@@ -49,4 +49,5 @@ PROVIDER = Provider(
     key_optional=True,
     billing="continues",
     complete=complete_options,
+    settings=frozenset({"vertex_project", "vertex_location", "vertex_credentials"}),
 )

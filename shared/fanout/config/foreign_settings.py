@@ -1,0 +1,45 @@
+"""
+Finds settings of an entry that its provider does not read, such as a project of Google Cloud at
+OpenAI. A request would go elsewhere than the config says.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from ..errors import ConfigError, Problem
+from .deployment import find_provider
+from .entries import Entry
+from .model import OF_SOME_PROVIDERS, ModelParams
+
+
+def without_foreign(entry: Entry, problems: list[Problem]) -> Entry:
+    """The entry without settings that its provider does not read; each is reported."""
+    given = [name for name in OF_SOME_PROVIDERS if getattr(entry.params, name)]
+    if entry.params.model == "*":
+        return entry
+    try:
+        provider, model = find_provider(entry.params)
+    except ConfigError:
+        return entry  # which is reported with the entry
+    foreign = [name for name in given if name not in provider.settings]
+    for name in foreign:
+        hint = (
+            f": write `vertex_ai/{model}` to call it there" if _may_be_google(name, model) else ""
+        )
+        message = (
+            f"model_list[{entry.index}] (`{entry.name}`): `{provider.name}` does not read "
+            f"`{name}`{hint}"
+        )
+        path = ("model_list", entry.index, "litellm_params", name)
+        problems.append(Problem(path, message))
+    return replace(entry, params=_without(entry.params, foreign)) if foreign else entry
+
+
+def _may_be_google(name: str, model: str) -> bool:
+    return name.startswith("vertex_") and model.startswith(("gemini", "claude"))
+
+
+def _without(params: ModelParams, names: list[str]) -> ModelParams:
+    changed: dict[str, None] = dict.fromkeys(names)
+    return replace(params, **changed)
