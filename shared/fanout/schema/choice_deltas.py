@@ -11,10 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ..wire import json
+
 _TEXT = frozenset({"content"})
 _COLLECTED = frozenset({list, dict})
 # SDKs join the pieces of these; the codecs give each tool call an index.
 _JOINED_BY_SDKS = frozenset({"audio", "function_call", "tool_calls"})
+MAX_COLLECTED = 64 << 20
+"""The most bytes of JSON that one stream's collected fields may have; more is passed on at once."""
 _BARE = frozenset({"index", "delta", "finish_reason", "logprobs"})
 
 
@@ -26,8 +30,9 @@ class ChoiceDeltas:
     none has.
     """
 
-    def __init__(self, *, have_begun: bool = False) -> None:
+    def __init__(self, *, have_begun: bool = False, limit: int = MAX_COLLECTED) -> None:
         self._have_begun = have_begun
+        self._free = limit
         self._begun: set[int] = set()
         self._collected: dict[int, dict[str, Any]] = {}
         self._ends: dict[int, dict[str, Any]] = {}
@@ -62,7 +67,8 @@ class ChoiceDeltas:
             delta = self._with_role_once(index, delta)
         for name, value in delta.items():
             if value.__class__ in _COLLECTED and value and name not in _JOINED_BY_SDKS:
-                delta = self._collect(index, delta)
+                if self._free > 0:
+                    delta = self._collect(index, delta)
                 break
         if index in self._collected and choice.get("finish_reason"):
             self._ends[index] = {**choice, "delta": self._without_collected(index, delta)}
@@ -89,6 +95,7 @@ class ChoiceDeltas:
         collected, rest = self._collected.setdefault(index, {}), {}
         for name, value in delta.items():
             if value.__class__ in _COLLECTED and value and name not in _JOINED_BY_SDKS:
+                self._free -= len(json.encode(value))
                 collected[name] = join_values(name, collected.get(name), value)
             else:
                 rest[name] = value
