@@ -7,6 +7,7 @@ from textwrap import fill
 
 from fanout.providers import registry
 from fanout.providers.base import GoogleToken, Header, Provider, SigV4
+from fanout.providers.fields import KEPT
 from fanout.providers.openai.chat import HINTS
 from fanout.providers.openai.rules import FAMILIES
 from fanout.providers.registry import PREFIXES
@@ -41,11 +42,28 @@ with a bill. Your own server bills nothing; that it stops computing is tested on
 
 ROWS_HEAD = """## OpenAI-compatible providers: unsupported fields
 
-If a request has a field that the provider does not support, Fanout responds with a 400 that names
-the field. With `drop_params: true`, Fanout leaves the field out and logs that. A field that has its
-default value, or that never changes a response (`user`, `metadata`, …), is always left out. All
-other fields are sent unchanged.
+These providers do not support some of OpenAI's fields, and have other names for some. All other
+fields are sent unchanged.
 
+"""
+
+DROPPED = """## What `drop_params` leaves out
+
+If a request has something that the provider or the model does not support, Fanout responds with a
+400 that names the field. With `drop_params: true`, it leaves out sampling, effort, penalties, stop
+sequences, service tiers and other parameters, and logs their names.
+
+It never leaves out what makes the response another one. This is a 400 in any case: leave it out, or
+call a model that takes it.
+
+"""
+
+MEANING = """* parts of messages (attachments, images in the results of tools) and earlier calls
+"""
+
+ALWAYS = """
+A field that has its default value, or that never changes a response (`user`, `metadata`, `store`,
+…), is always left out where it is not supported.
 """
 
 ADAPTED = """## Messages of earlier turns
@@ -80,10 +98,8 @@ as `video_url` (vLLM, OpenRouter), `browser_search` (Groq) or `reasoning_effort:
 
 FIXED = """## Parameters that a model fixes
 
-Some models reject parameters that others take. Without `drop_params`, Fanout responds with a 400
-that names the parameter; with it, Fanout leaves the parameter out and logs that. A parameter that
-has its default value is always left out. A deployment whose name does not show its model needs
-`base_model`.
+Some models reject parameters that others take. [The rule](#what-drop_params-leaves-out) is the
+same. A deployment whose name does not show its model needs `base_model`.
 
 """
 
@@ -165,8 +181,24 @@ def provider_page() -> str:
     rows = [row for name, row in sorted(ROWS.items()) if row.name == name]
     quirks = _table(("provider", "unsupported", "renamed"), map(_quirks, rows))
     rare = fill(f"*Rare fields* are {', '.join(_code(sorted(RARE - HINTS)))}.", 100)
+    kept = fill(
+        f"* {', '.join(_code(sorted(KEPT)))} (`tool_choice` if it requires a call)",
+        100,
+        subsequent_indent="  ",
+    )
+    dropped = f"{DROPPED}{MEANING}{kept}\n{ALWAYS}"
     fixed = _table(("provider", "models", "rejected parameters"), _fixed(rows))
-    parts = (HEAD, table, VERTEX, CUT, ADAPTED, f"{ROWS_HEAD}{quirks}", f"{rare}\n", FIXED + fixed)
+    parts = (
+        HEAD,
+        table,
+        VERTEX,
+        CUT,
+        ADAPTED,
+        dropped,
+        f"{ROWS_HEAD}{quirks}",
+        f"{rare}\n",
+        FIXED + fixed,
+    )
     return "\n".join(parts)
 
 

@@ -12,7 +12,7 @@ from fanout.providers import registry
 from fanout.providers.base import Target
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireRequest
-from tests.providers.strict import anthropic_api, bedrock_api, cohere_api, gemini_api
+from tests.providers.strict import anthropic_api, bedrock_api, gemini_api
 
 U = {"role": "user", "content": "Hello."}
 SONNET = "claude-sonnet-4-5"
@@ -171,19 +171,15 @@ def test_adaptive_thinking_and_a_required_call_are_both_sent(choice: Any) -> Non
 def test_a_model_that_cannot_be_forced_to_call_a_tool_is_named(
     provider: str, model: str, choice: Any, *, can_force: bool
 ) -> None:
-    """With `drop_params`, it may call the tools that it had to choose from."""
+    """Also with `drop_params`: a response without a call would not be what the client asked for."""
     asked = {"tools": [F], "tool_choice": choice}
     if can_force:
         assert encode(provider, model, U, **asked).dropped == ()
         return
-    with pytest.raises(Unsupported, match="cannot be forced") as rejected:
-        encode(provider, model, U, **asked)
-    assert rejected.value.param == "tool_choice"
-    wire = encode(provider, model, U, drop_params=True, **asked)
-    assert wire.dropped == ("tool_choice",)
-    assert not {b'"any"', b'"tool":'} & {*wire.body.split()}
-    judge = anthropic_api.check if provider == "anthropic" else bedrock_api.check
-    judge(model, json.loads(wire.body))
+    for drop_params in (False, True):
+        with pytest.raises(Unsupported, match="cannot be forced") as rejected:
+            encode(provider, model, U, drop_params=drop_params, **asked)
+        assert rejected.value.param == "tool_choice"
 
 
 def test_converse_declares_the_functions_that_were_called_before() -> None:
@@ -236,9 +232,8 @@ def test_elsewhere_an_image_in_a_result_is_a_400_by_name(provider: str, model: s
     with pytest.raises(Unsupported) as rejected:
         encode(provider, model, *result(IMAGE))
     assert str(rejected.value.param).startswith("messages[2].content[1]")
-    wire = encode(provider, model, *result(IMAGE), drop_params=True)
-    judge = gemini_api.check if provider == "gemini" else cohere_api.check
-    judge(model, json.loads(wire.body))
+    with pytest.raises(Unsupported, match="does not drop it"):
+        encode(provider, model, *result(IMAGE), drop_params=True)
 
 
 @pytest.mark.parametrize("provider", ["anthropic", "bedrock", "gemini"])

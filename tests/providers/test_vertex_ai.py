@@ -18,7 +18,7 @@ from google import genai
 from google.auth.credentials import Credentials
 from google.genai import types
 
-from fanout.errors import ConfigError, RequestError, Unsupported
+from fanout.errors import ConfigError, RequestError
 from fanout.providers.base import BadWire, Target, WireError
 from fanout.providers.vertex_ai.models import complete_options, find_host, find_model
 from fanout.providers.vertex_ai.provider import PROVIDER
@@ -290,9 +290,8 @@ def test_labels_are_sent_to_gemini_and_metadata_is_not() -> None:
     assert "metadata" not in body
 
 
-def test_a_field_that_only_ai_studio_has_is_a_400() -> None:
-    with pytest.raises(Unsupported, match="Vertex AI does not take `store`"):
-        encode("gemini-2.5-pro", store=True)
+def test_a_field_that_only_ai_studio_has_is_not_sent() -> None:
+    assert "store" not in json.loads(encode("gemini-2.5-pro", store=True).body)
 
 
 # ---- errors inside a success ----

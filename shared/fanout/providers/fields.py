@@ -6,6 +6,7 @@ Knows no provider. Each codec lists the fields that it reads.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from ..errors import Unsupported
@@ -14,31 +15,72 @@ from ..schema.request import ChatRequest
 from ..schema.validation import replace_messages
 from .base import Target
 
+KEPT = frozenset(
+    {
+        "audio",
+        "function_call",
+        "functions",
+        "logprobs",
+        "modalities",
+        "n",
+        "response_format",
+        "tool_choice",
+        "tools",
+        "top_logprobs",
+        "web_search_options",
+    }
+)
+"""
+The fields that `drop_params` never drops: without them, the response would not be what is asked.
+
+It also drops no content and no calls of messages. Sampling, effort and the like are dropped.
+"""
+
+_IN_MESSAGES = re.compile(r"messages\[\d+\]\.(?:audio|content|tool_calls)\b")
+_DETAILS = (".detail", ".strict")  # how closely to look, and to keep to a schema
+
+_ADVICE = "Leave it out, or set `drop_params: true` in the config."
+_KEPT_ADVICE = (
+    "Leave it out, or call a model that takes it; `drop_params` does not drop it, because the "
+    "response would not be what is asked."
+)
+
+
+def is_kept(param: str) -> bool:
+    """Whether `drop_params` does not drop the field at this path."""
+    if param.endswith(_DETAILS):
+        return False
+    return param.partition("[")[0].partition(".")[0] in KEPT or bool(_IN_MESSAGES.match(param))
+
 
 class UnsupportedFields:
     """
     The fields of a request that a provider does not support.
 
-    What the client asked for is rejected, or dropped with `drop_params`. What other providers
-    added to earlier messages is adapted in any case. Both are noted for the log.
+    What the client asked for is rejected, or dropped with `drop_params` unless it is one of `KEPT`.
+    What other providers added to earlier messages is adapted in any case. Both are noted for the
+    log.
     """
 
     def __init__(self, target: Target, provider: str) -> None:
         self._target = target
         self._provider = provider
         self._dropped: list[str] = []
-        self.lost = False  # whether something that the client asked for was dropped
 
-    def add(self, param: str, why: str = "") -> None:
-        """Reject the request with a 400 that names `param`; with `drop_params`, note it instead."""
-        if not self._target.drop_params:
+    def add(self, param: str, why: str = "", *, kept: bool | None = None) -> None:
+        """
+        Reject the request with a 400 that names `param`; with `drop_params`, note it instead.
+
+        What is `kept` (by default, as `is_kept` says) is rejected in any case.
+        """
+        kept = is_kept(param) if kept is None else kept
+        if kept or not self._target.drop_params:
             reason = f": {why}" if why else ""
             raise Unsupported(
                 f"`{self._target.name}`: {self._provider} does not take `{param}`{reason}. "
-                "Leave it out, or set `drop_params: true` in the config.",
+                f"{_KEPT_ADVICE if kept else _ADVICE}",
                 param,
             )
-        self.lost = True
         self._dropped.append(param)
 
     def note(self, param: str) -> None:
@@ -83,9 +125,13 @@ SHARED_FIELDS = frozenset(
         "tools",
         "top_k",
         "top_p",
-        # The client's user, and a hint to OpenAI's cache: no response depends on them.
+        # The client's user, its records, and hints to OpenAI's cache: no response depends on them.
+        "metadata",
         "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
         "safety_identifier",
+        "store",
         "user",
     }
 )

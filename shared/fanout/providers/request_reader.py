@@ -97,8 +97,6 @@ def split_turns(
     if turns:
         return system, turns
     if not system:
-        if unsupported.lost:
-            return [], [("user", [])]
         raise RequestError("`messages` has nothing but empty messages", "messages")
     unsupported.note("messages[].role")
     return [], [("user", system)]

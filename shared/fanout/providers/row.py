@@ -40,6 +40,7 @@ RARE = frozenset(
         "web_search_options",
     }
 )
+EFFORT = frozenset({"reasoning_effort"})
 LOGPROBS = frozenset({"logprobs", "top_logprobs"})
 
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from .calls import IdRule
 from .openai.rules import OTHER_SERVERS, Family, MessageRules
-from .row import LOGPROBS, NO_STREAM_OPTIONS, OLD_LIMIT, RARE, Row
+from .row import EFFORT, LOGPROBS, NO_STREAM_OPTIONS, OLD_LIMIT, RARE, Row
+
+_NO_EFFORT_ON_GROQ = r"allam|compound|gemma|kimi|llama|mistral|mixtral"
 
 _ROWS = (
     # Cerebras's SDK for Python 1.91, types/chat/completion_create_params.py, 2026-11
@@ -24,6 +26,9 @@ _ROWS = (
         # "property 'messages.N.assistant.reasoning_content' is unsupported":
         # github.com/QwenLM/qwen-code/issues/11045, 2026-11. The SDK has `reasoning`.
         messages=MessageRules(frozenset({"name", "reasoning"}), strict=True, reasoning="reasoning"),
+        # They do not reason: inference-docs.cerebras.ai/capabilities/reasoning;
+        # github.com/egoist/chatwise-releases/issues/1325, 2026-11
+        families=(Family("Llama, Qwen 3 instruct", "llama|qwen-3-.*instruct", EFFORT),),
     ),
     # api-docs.deepseek.com/api/create-chat-completion; it ignores unknown fields.
     Row(
@@ -89,6 +94,9 @@ _ROWS = (
         # Groq's SDK for Python 1.7, chat_completion_assistant_message_param.py, 2026-11. It has
         # `reasoning`, but only for models that reason: so it is left out for all.
         messages=MessageRules(frozenset({"function_call", "name"}), strict=True),
+        # Only GPT-OSS and Qwen take it: console.groq.com/docs/reasoning; github.com/diegosouzapw/
+        # OmniRoute/pull/3277, 2026-11
+        families=(Family("models that do not reason", _NO_EFFORT_ON_GROQ, EFFORT),),
     ),
     # github.com/mistralai/client-python: models/chatcompletionrequest.py; other fields are a 422.
     Row(
@@ -113,6 +121,22 @@ _ROWS = (
             late_system=False,
             after_tools="Done.",
             prefix="prefix",
+        ),
+        # docs.mistral.ai/capabilities/reasoning; github.com/NousResearch/hermes-agent/issues/11243;
+        # …/anomalyco/models.dev/pull/1986, which tried each model: `none` and `high`. 2026-11
+        families=(
+            Family(
+                "Mistral Large, Ministral, Codestral, Devstral, Pixtral, open models",
+                r"mistral-(?:large|saba|tiny)|ministral|codestral|devstral|pixtral"
+                r"|open-mi",
+                EFFORT,
+            ),
+            Family(
+                "Mistral Small, Mistral Medium, Magistral with any level but `none` and `high`",
+                r"mistral-(?:small|medium)|magistral",
+                EFFORT,
+                frozenset({None, "none", "high"}),
+            ),
         ),
     ),
     Row(
@@ -229,6 +253,13 @@ _ROWS = (
                 "Grok 4 and later, Grok Code, Grok 3 mini",
                 r"grok-(?:[4-9]|code|3-mini)",
                 frozenset({"frequency_penalty", "presence_penalty"}),
+            ),
+            # "Model grok-4 does not support parameter reasoningEffort": github.com/BerriAI/litellm/
+            # pull/16265, NousResearch/hermes-agent/pull/23435 (which models do). 2026-11
+            Family(
+                "Grok 2, 3, 4, 4 fast, Grok Code",
+                r"grok-(?:2|3(?!-mini)|4(?![.\d]|-[1-9])|code)",
+                EFFORT,
             ),
             # "presencePenalty, frequencyPenalty, and stop parameters are not supported by reasoning
             # models": xAI's guide in a public copy; github.com/BerriAI/litellm/pull/11563,

@@ -65,11 +65,9 @@ def read_choice(
 ) -> Choice:
     """The choice; one that requires a call is unsupported if the model cannot be forced to one."""
     choice = _read_choice(request, unsupported)
-    if can_force or choice.mode != "required":
-        return choice
-    unsupported.add("tool_choice", "this model cannot be forced to call a tool")
-    only = frozenset({choice.function}) if choice.function else choice.allowed
-    return Choice("auto", allowed=only)
+    if choice.mode == "required" and not can_force:
+        unsupported.add("tool_choice", "this model cannot be forced to call a tool")
+    return choice
 
 
 def _read_choice(request: ChatRequest, unsupported: UnsupportedFields) -> Choice:

@@ -26,7 +26,6 @@ PATH = "/v1/messages"
 # LiteLLM's users send `thinking` and `cache_control`; both are sent on unchanged.
 FIELDS = SHARED_FIELDS | {
     "cache_control",
-    "metadata",
     "parallel_tool_calls",
     "service_tier",
     "thinking",
@@ -108,7 +107,7 @@ def _find_user(request: ChatRequest, unsupported: UnsupportedFields) -> str | No
     """The client's user, under any of its names; there is no field for other metadata."""
     metadata = request.metadata or {}
     if metadata.keys() - {"user_id"}:
-        unsupported.add("metadata", "only its `user_id` is supported")
+        unsupported.note("metadata")
     user = metadata.get("user_id") or request.safety_identifier or request.user
     return _hide_person(str(user), unsupported) if user else None
 

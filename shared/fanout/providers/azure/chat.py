@@ -22,15 +22,15 @@ from ..base import Codec, Target
 from ..openai.chat import Quirks, encode
 from ..openai.provider import is_reasoning, kind_of
 from ..openai.response import ChatDecoder, check_whole, read
-from ..openai.rules import FAMILIES, TOOL_EFFORTS
+from ..openai.rules import FAMILIES, NOT_OPENAI, TOOL_EFFORTS
 
 V1_PATH = "/openai/v1"
-CLASSIC = Quirks("azure", families=FAMILIES, tool_efforts=TOOL_EFFORTS)
+CLASSIC = Quirks("azure", drop=NOT_OPENAI, families=FAMILIES, tool_efforts=TOOL_EFFORTS)
 REASONING = replace(CLASSIC, rename={"max_tokens": "max_completion_tokens"})
 # These fields came with 2024-09-01-preview; older versions reject them.
 OLD = replace(
     CLASSIC,
-    drop=frozenset({"parallel_tool_calls", "stream_options"}),
+    drop=NOT_OPENAI | {"parallel_tool_calls", "stream_options"},
     rename={"max_completion_tokens": "max_tokens"},
 )
 _OLD_BEFORE = "2024-09-01"

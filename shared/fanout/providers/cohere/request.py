@@ -34,7 +34,6 @@ NATIVE = ("citation_options", "documents", "priority", "safety_mode", "strict_to
 _FIELDS = SHARED_FIELDS | {
     "frequency_penalty",
     "logprobs",
-    "metadata",  # no response depends on it
     "parallel_tool_calls",
     "presence_penalty",
     "seed",

@@ -17,7 +17,7 @@ from ..base import Target
 from ..fields import DEFAULTS, SHARED_FIELDS, SHARED_MESSAGE_FIELDS, UnsupportedFields, check_fields
 from ..request_reader import without_none
 from .messages import encode_conversation
-from .settings import encode_config, encode_tier
+from .settings import encode_config, encode_tier, without_penalties
 from .tools import encode_tools
 
 # Google's own fields, for clients that send them in `extra_body`; they are sent on unchanged.
@@ -30,14 +30,12 @@ FIELDS = SHARED_FIELDS | {
     "audio",
     "frequency_penalty",
     "logprobs",
-    "metadata",  # no response depends on it
     "modalities",
     "n",
     "parallel_tool_calls",
     "presence_penalty",
     "seed",
     "service_tier",
-    "store",
     "top_logprobs",
     *NATIVE,
 }
@@ -48,6 +46,7 @@ _DEFAULTS = {**DEFAULTS, "function_call": ("auto", "none")}
 def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
     """The request for `target`'s model. What the API cannot express is rejected, or noted."""
     unsupported = UnsupportedFields(target, "gemini")
+    request = without_penalties(request, target.model, unsupported)
     body = encode_body(request, target.model, unsupported)
     body |= {
         "serviceTier": encode_tier(request.service_tier, unsupported),

@@ -6,6 +6,8 @@ The codec reads these rules, and so does the strict server of the tests.
 
 from __future__ import annotations
 
+import re
+
 # "stopSequences: The set of character sequences (up to 5)": `GenerationConfig` in Google's
 # description of the API, as public clients have it, 2026-11
 MOST_STOPS = 5
@@ -23,6 +25,17 @@ def is_empty(text: str) -> bool:
 
 # `GenerationConfig.responseModalities`: https://ai.google.dev/api/generate-content, 2026-11
 MODALITIES = ("text", "image", "audio")
+
+
+# "Penalty is not enabled for models/gemini-2.5-flash", of Google AI Studio: github.com/vercel/ai/
+# issues/8943, google-gemini/cookbook/issues/1290, BerriAI/litellm/issues/26108, 2026-11
+PENALTIES = ("frequency_penalty", "presence_penalty")
+_NO_PENALTIES = re.compile(r"(?:.*/)?gemini-(?:2\.5|[3-9])")
+
+
+def has_penalties(model: str) -> bool:
+    """Whether the model takes penalties in Google AI Studio."""
+    return _NO_PENALTIES.match(model) is None
 
 
 def has_levels(model: str) -> bool:

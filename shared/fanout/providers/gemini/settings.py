@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, assert_never
 
+from msgspec.structs import replace
+
 from ...schema.request import (
     ChatRequest,
     GrammarFormat,
@@ -17,7 +19,7 @@ from ...schema.request import (
 from ..fields import UnsupportedFields
 from ..request_reader import without_none
 from ..schemas import describe_schema
-from .rules import MODALITIES, MOST_STOPS, has_levels
+from .rules import MODALITIES, MOST_STOPS, PENALTIES, has_levels, has_penalties
 
 # Google's own translation, in its OpenAI-compatible endpoint; it ends at "high":
 # https://ai.google.dev/gemini-api/docs/openai#thinking
@@ -97,6 +99,18 @@ def encode_config(
         **encode_format(request, unsupported),
     }
     return without_none(config)
+
+
+def without_penalties(
+    request: ChatRequest, model: str, unsupported: UnsupportedFields
+) -> ChatRequest:
+    """The request without penalties, if the model takes none."""
+    asked = [name for name in PENALTIES if getattr(request, name)]
+    if not asked or has_penalties(model):
+        return request
+    for name in asked:
+        unsupported.add(name, "this model takes none")
+    return replace(request, frequency_penalty=None, presence_penalty=None)
 
 
 def encode_modalities(request: ChatRequest, unsupported: UnsupportedFields) -> list[str] | None:

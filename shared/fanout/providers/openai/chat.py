@@ -63,6 +63,7 @@ HINTS = frozenset(
         "prompt_cache_options",
         "prompt_cache_retention",
         "safety_identifier",
+        "store",
         "stream_options",
         "user",
     }
@@ -104,7 +105,7 @@ def encode(
     absent = _absent_fields(quirks, request, kind or target.model, body, unsupported)
     one_call = "parallel_tool_calls" in absent and request.parallel_tool_calls is False
     if not absent.isdisjoint(request.body):
-        _drop(absent & request.body.keys(), body, unsupported)
+        _drop(absent & body.keys(), body, unsupported)
     for name, theirs in quirks.rename.items():
         if (value := body.pop(name, None)) is not None and body.get(theirs) is None:
             body[theirs] = value
@@ -132,6 +133,10 @@ def _absent_fields(
     unsupported: UnsupportedFields,
 ) -> frozenset[str]:
     """The fields that the vendor or its model rejects; the effort in our own `body` is made fit."""
+    if "tool_choice" in quirks.drop and request.tool_choice == "none":
+        del body["tool_choice"]  # what may not be called need not be offered
+        if body.pop("tools", None):
+            unsupported.note("tools")
     if not quirks.families:
         return quirks.drop
     effort: str | None = request.reasoning_effort

@@ -89,6 +89,11 @@ OTHER_SERVERS = MessageRules(
 )
 
 
+# "Unrecognized request argument supplied: top_k": OpenAI's API has none of these, which many other
+# servers have. openai-openapi 2.3.0
+NOT_OPENAI = frozenset({"min_p", "repetition_penalty", "top_k"})
+
+
 class Family(Struct, frozen=True, cache_hash=True):
     """
     Models that reject `fields`; `models` says in words which, `pattern` is how their names begin.
@@ -106,7 +111,49 @@ _SAMPLING = frozenset({"logprobs", "temperature", "top_logprobs", "top_p"})
 _PENALTIES = frozenset({"frequency_penalty", "presence_penalty"})
 _FIXED = _SAMPLING | _PENALTIES | {"logit_bias"}
 
+# "Unrecognized request argument supplied: reasoning_effort", of gpt-4o and gpt-4.1:
+# github.com/BerriAI/litellm/issues/40470, …/pull/38842, topoteretes/cognee/issues/1447, 2026-11.
+# `verbosity` came with GPT-5.
+_NEW = frozenset({"reasoning_effort", "verbosity"})
+
 FAMILIES = (
+    Family("GPT-4.1, GPT-4o and older", r"(?:chatgpt-|gpt-[34](?!\d))", _NEW),
+    Family("GPT-5 chat", r"gpt-5-chat", _NEW),
+    Family("o1-mini, o1-preview", r"o1-(?:mini|preview)", frozenset({"reasoning_effort"})),
+    # "Model incompatible request arguments supplied": github.com/vercel/ai/issues/5609,
+    # raycast/extensions/issues/18304, ChatGPTNextWeb/NextChat/issues/6569, 2026-11
+    Family(
+        "gpt-4o-search-preview, gpt-4o-mini-search-preview",
+        r"gpt-4o(?:-mini)?-search",
+        _FIXED | {"n", "seed"},
+    ),
+    # openai-openapi 2.3.0, `reasoning_effort`: "All models before gpt-5.1 […] do not support none",
+    # "xhigh is supported for all models after gpt-5.1-codex-max", gpt-5-pro "only supports high".
+    # `minimal` came with GPT-5.
+    Family(
+        "o1, o3, o4-mini and later with `none`, `minimal`, `xhigh` or `max`",
+        r"o[1-9](?!-mini|-preview)|o[34]-mini",
+        frozenset({"reasoning_effort"}),
+        frozenset({None, "low", "medium", "high"}),
+    ),
+    Family(
+        "GPT-5 with `none`, `xhigh` or `max`",
+        r"gpt-5(?![.\d])(?!.*(?:chat|pro))",
+        frozenset({"reasoning_effort"}),
+        frozenset({None, "minimal", "low", "medium", "high"}),
+    ),
+    Family(
+        "GPT-5 pro with anything but `high`",
+        r"gpt-5-pro",
+        frozenset({"reasoning_effort"}),
+        frozenset({None, "high"}),
+    ),
+    Family(
+        "GPT-5.1 with `xhigh` or `max`",
+        r"gpt-5\.1(?!\d)(?!.*codex-max)",
+        frozenset({"reasoning_effort"}),
+        frozenset({None, "none", "minimal", "low", "medium", "high"}),
+    ),
     # "The following parameters are only supported when using GPT-5.2 with reasoning effort set to
     # none: temperature, top_p, logprobs". GPT-5.1 with another effort and older GPT-5 models reject
     # them: OpenAI's guide, as public repositories quote it, and github.com/vercel/ai/issues/10932,
@@ -132,7 +179,11 @@ FAMILIES = (
     Family("GPT-5, mini, nano, pro", r"gpt-5(?![.\d])(?!.*chat)", _FIXED | {"stop"}),
     # A table of what o1 and o3-mini reject: community.openai.com/t/1110750; the same discussion for
     # o3 and o4-mini; `parallel_tool_calls`: github.com/langchain-ai/langchain/issues/29704. 2026-11
-    Family("o1, o3, o4-mini and later", r"o[1-9]", _FIXED | {"parallel_tool_calls"}),
+    Family(
+        "o1, o3, o4-mini and later",
+        r"o[1-9]",
+        _FIXED | {"parallel_tool_calls", "verbosity"},
+    ),
     # openai-openapi 2.3.0, `stop`: "Not supported with latest reasoning models o3 and o4-mini"
     Family("o3, o4-mini", r"o3(?!-mini)|o4-mini", frozenset({"stop"})),
 )

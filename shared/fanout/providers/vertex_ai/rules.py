@@ -16,10 +16,9 @@ from ..gemini.media import guess_type
 from ..gemini.request import FIELDS as GEMINI
 from ..gemini.request import NATIVE
 
-# `store` is "only supported in Gemini Developer API mode": google-genai 3.4. `labels` are Vertex
-# AI's own: docs.cloud.google.com/gemini-enterprise-agent-platform/models/capabilities/
-# add-labels-to-api-calls, 2026-11
-GEMINI_FIELDS = (GEMINI - {"store"}) | {"labels"}
+# `labels` are Vertex AI's own: docs.cloud.google.com/gemini-enterprise-agent-platform/models/
+# capabilities/add-labels-to-api-calls, 2026-11
+GEMINI_FIELDS = GEMINI | {"labels"}
 GEMINI_NATIVE: Mapping[str, str] = {**NATIVE, "labels": "labels"}
 
 # Service tiers are Anthropic's own (platform.claude.com/docs/en/api/service-tiers). Automatic

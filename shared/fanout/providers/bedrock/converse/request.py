@@ -26,7 +26,6 @@ from .tools import encode_tools
 NATIVE = (EXTRA, "guardrailConfig", "performanceConfig", "requestMetadata")
 
 _FIELDS = SHARED_FIELDS | {
-    "metadata",
     "parallel_tool_calls",
     "service_tier",
     "thinking",  # LiteLLM's; Claude gets it unchanged

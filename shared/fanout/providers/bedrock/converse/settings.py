@@ -162,11 +162,9 @@ def _encode_metadata(request: ChatRequest, unsupported: UnsupportedFields) -> di
     tags = request.metadata
     if not tags:
         return None
-    if len(tags) > MAX_TAGS or not all(key and _is_tag(key) for key in tags):
-        unsupported.add("metadata", f"at most {MAX_TAGS} names, of letters, digits and _:@$#=/+,.-")
-        return None
-    if not all(_is_tag(value) for value in tags.values()):
-        unsupported.add("metadata", "a value has at most 256 letters, digits and _:@$#=/+,.-")
+    fits = len(tags) <= MAX_TAGS and all(tags) and all(map(_is_tag, (*tags, *tags.values())))
+    if not fits:
+        unsupported.note("metadata")
         return None
     return tags
 

@@ -37,7 +37,8 @@ def encode_tools(
     if choice.mode == "none" and tools:
         if not called:
             return {}, {}
-        unsupported.add("tool_choice", "`none` is not supported after a tool was called")
+        why = "`none` is not supported after a tool was called"
+        unsupported.add("tool_choice", why, kept=False)
     if not tools:
         if not called:
             return {}, {}
