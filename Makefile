@@ -98,7 +98,7 @@ bench: install .venv-bench/.installed  ## measure Fanout next to LiteLLM; writes
 faults: install  ## try misbehaving providers, clients that disappear, and overload; writes docs/faults.md
 	@$(BIN)/python -m tests.faults
 
-fuzz: install  ## send ten thousand requests made from openapi.json; no 500, and no input in a header or the log
+fuzz: install  ## send ten thousand requests made from openapi.json, and raw bytes; no 500, no growth, one response each
 	@$(BIN)/python -m tests.fuzz
 
 audit: .venv-audit/.installed  ## look up every locked version at osv.dev; needs the network

@@ -1,4 +1,8 @@
-"""`make fuzz`: 10,000 requests generated from the OpenAPI description, the same in each run."""
+"""
+`make fuzz`: 10,000 requests generated from the OpenAPI description, and raw bytes on connections.
+
+Both are the same in each run.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,16 @@ import time
 from pathlib import Path
 
 from .fuzzing import FuzzClient, fuzz, operations, run_app
+from .raw_http import RawClient, fuzz_connections
+from .serving import gateway_process
 
 COUNT = 10_000
 CHAT, SHARE = "POST /v1/chat/completions", 0.06  # these requests take long to generate
 FIXED = 3
 """Operations that have only one possible request."""
+
+CONNECTIONS, HELD, SECONDS = 3_000, 20, 120
+"""Connections with raw bytes, those held open of each kind without end, and the most seconds."""
 
 
 def main() -> int:
@@ -26,7 +35,19 @@ def main() -> int:
             fuzz(operation, int(COUNT * SHARE) if label == CHAT else rest, client)
             print(f"{label}: {client.sent - before}", flush=True)
     print(f"{client.sent:,} requests in {time.perf_counter() - began:.0f} s; none was a 500")
+    fuzz_raw_bytes()
     return 0
+
+
+def fuzz_raw_bytes() -> None:
+    """Send them; raises at the first wrong response, or if the process grows."""
+    began = time.perf_counter()
+    with gateway_process() as (port, pid):
+        client = RawClient(port, pid, seed=0)
+        fuzz_connections(client, CONNECTIONS, HELD, SECONDS)
+        megabytes = client.memory() / 1_000_000
+    seconds = time.perf_counter() - began
+    print(f"{client.sent:,} connections in {seconds:.0f} s; the gateway holds {megabytes:.0f} MB")
 
 
 if __name__ == "__main__":
