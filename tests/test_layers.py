@@ -29,7 +29,7 @@ LAYERS = """
     config                                  names to deployments
     providers  concurrency                  translation | structure
     schema                                  OpenAI's shapes
-    wire  settings                          bytes to values
+    wire  settings  disk                    bytes to values; complete files
     errors  secret                          values
 """
 
@@ -76,7 +76,7 @@ ALLOWED_IMPORTERS = {
     "json": "wire/json wire/lenient_json",  # to name a duplicate key; for odd responses
     "pydantic": "library",
     "logging": "",
-    "asyncio": "concurrency transport routing gateway library http server cli bulk aws google",
+    "asyncio": "concurrency disk transport routing gateway library http server cli bulk aws google",
 }
 
 PURE = """

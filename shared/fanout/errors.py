@@ -38,6 +38,9 @@ Every error that Fanout raises on purpose.
     ├── AllFailed                .failures, in call order; their status if equal, else 502
     ├── ShuttingDown             the gateway stops                                       (503)
     ├── TooManyConnections       more clients than the server has room for           (503)
+    ├── StorageError             this machine cannot write or read .path                 (500)
+    │   ├── StorageFull          no space is left                                        (507)
+    │   └── StorageBusy          another process uses the database                       (503)
     ├── Internal                 a bug in Fanout, which is already logged            (500)
     └── DeadlineExceeded         the request's time is up                            (504)
 
@@ -434,6 +437,45 @@ class ShuttingDown(FanoutError):
     status = 503
     type = "server_error"
     code = "shutting_down"
+    retry_after = 1.0
+
+
+class StorageError(FanoutError):
+    """
+    A file or database of this machine cannot be written or read.
+
+    The message names its `path`; clients of the gateway do not see it.
+    """
+
+    type = "server_error"
+    code = "storage_error"
+    verb = "use"
+    public = "The gateway's storage cannot be used; its log says why."
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"cannot {self.verb} `{path}`: {reason}")
+        self.path = path
+        self.reason = reason
+
+    @property
+    def detail(self) -> ErrorDetail:
+        return ErrorDetail(self.public, self.type, None, self.code)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.path, self.reason)
+
+
+class StorageFull(StorageError):
+    status = 507
+    code = "storage_full"
+    verb = "write"
+    public = "The gateway's storage is full: nothing was stored."
+
+
+class StorageBusy(StorageError):
+    status = 503
+    code = "storage_busy"
+    public = "The gateway's storage is used by another process; try again."
     retry_after = 1.0
 
 

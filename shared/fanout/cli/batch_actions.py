@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -18,6 +17,8 @@ from ..bulk.local.prompt_files import PromptFile, find_or_create_job
 from ..bulk.service.batches import NewJob, cost_cap, parse_window
 from ..bulk.service.records import Job
 from ..config.resolve import Catalog
+from ..disk.files import Draft, storage_errors
+from ..disk.threads import in_thread
 from ..errors import RequestError
 from ..settings import Settings
 from ..wire import json
@@ -182,15 +183,19 @@ async def _write_results(backend: BatchBackend, job: Job, output: Path, errors: 
 async def _copy(backend: BatchBackend, file_id: str, path: Path) -> None:
     """Write the file to `path`, whole or not at all."""
     source = backend.files.content(await backend.files.find(file_id, None))
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = await in_thread(_open_draft, path)
     try:
-        with draft.open("wb", buffering=0) as file:
-            async for piece in source:
-                await asyncio.to_thread(file.write, piece)
-        draft.replace(path)
+        async for piece in source:
+            await in_thread(draft.write, piece)
+        await in_thread(draft.commit)
     finally:
-        draft.unlink(missing_ok=True)
+        await in_thread(draft.discard)
+
+
+def _open_draft(path: Path) -> Draft:
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return Draft(path)
 
 
 async def _quote(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
@@ -250,7 +255,8 @@ async def _results(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
         if file_id is not None and arguments.output:
             await _copy(backend, file_id, Path(arguments.output))
         elif file_id is not None:
-            async for piece in backend.files.content(await backend.files.find(file_id, None)):
-                sys.stdout.buffer.write(piece)
-            sys.stdout.buffer.flush()
+            source = backend.files.content(await backend.files.find(file_id, None))
+            async for piece in source:
+                await in_thread(sys.stdout.buffer.write, piece)
+            await in_thread(sys.stdout.buffer.flush)
     return DONE

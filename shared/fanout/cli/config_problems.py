@@ -9,7 +9,8 @@ from typing import Any
 from ..config.fields import dotted
 from ..config.fix import Fixed, fix
 from ..config.load import read_file
-from ..errors import ConfigError, ConfigProblems, Problem
+from ..disk.files import replace_file
+from ..errors import ConfigError, ConfigProblems, Problem, StorageError, StorageFull
 from ..settings import Settings
 
 SHOWN = 3
@@ -44,9 +45,11 @@ def write_fixed(settings: Settings, output: str | None) -> tuple[Path, Fixed]:
         raise ConfigError(f"`{path}` is there already: write `-o FILE` to overwrite a file")
     fixed = fix(read_file(config), settings.env, config.name)
     try:
-        path.write_text(fixed.text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"`{path}` cannot be written: {error}") from None
+        replace_file(path, fixed.text.encode())
+    except StorageFull:
+        raise
+    except StorageError as error:
+        raise ConfigError(f"`{path}` cannot be written: {error.reason}") from None
     return path, fixed
 
 

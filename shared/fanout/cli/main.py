@@ -49,11 +49,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except FanoutError as error:
         return _failed(error, as_json=getattr(arguments, "json", False))
     except BrokenPipeError:  # the reader of the output has closed it, like `head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+        return _without_output()
+    except OSError as error:
+        where = "the output" if error.filename is None else f"`{error.filename}`"
+        print(f"fanout: {where}: {error.strerror or error}", file=sys.stderr)
+        return _without_output()
     except KeyboardInterrupt:
         return INTERRUPTED
     return code
+
+
+def _without_output() -> int:
+    """Write nothing more: at its end, Python would try to write what is left of the output."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return FAILED
 
 
 def _failed(error: FanoutError, *, as_json: bool) -> int:

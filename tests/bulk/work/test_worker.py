@@ -15,8 +15,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fanout.bulk.input.planner import Shard, ShardSize, plan
-from fanout.bulk.local.file_store import FolderBlobStore, FolderResultStore, FolderShardResults
+from fanout.bulk.local.file_store import FolderBlobStore
 from fanout.bulk.local.job_progress import SQLiteJobProgress
+from fanout.bulk.local.shard_results import FolderResultStore, FolderShardResults
 from fanout.bulk.local.sqlite import Database
 from fanout.bulk.pacing.adaptive_concurrency import AdaptiveConcurrency
 from fanout.bulk.pacing.line_retry import LineRequest
@@ -308,7 +309,7 @@ def test_a_failing_store_ends_the_worker_and_no_line_is_lost(tmp_path: Path) -> 
         async def open(self, index: int) -> FolderShardResults:
             results = await store.open(index)
             assert isinstance(results, FolderShardResults)
-            return Full(*results._paths)
+            return Full(*(file.path for file in results._files))
 
         async def keys(self, index: int) -> Any:
             raise NotImplementedError

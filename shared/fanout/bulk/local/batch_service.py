@@ -64,8 +64,9 @@ class LocalBatchService:
         from ..runner import Runner, RunnerOptions
         from ..service.batches import JobService
         from ..service.files import FileService
-        from .file_store import FolderBlobStore, FolderResultStore
+        from .file_store import FolderBlobStore
         from .job_progress import SQLiteJobProgress
+        from .shard_results import FolderResultStore
         from .sqlite import Database, SQLiteRateLimitStore
 
         self.home = home

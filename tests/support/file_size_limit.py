@@ -1,0 +1,37 @@
+"""Processes whose files may not grow over a size: as on a full disk, writes are cut or fail."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+LAUNCH = """
+import resource, runpy, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+limit = int(sys.argv.pop(1))
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+sys.dont_write_bytecode = True
+runpy.run_module("fanout", run_name="__main__", alter_sys=True)
+"""
+
+
+@contextmanager
+def limited(limit: int, *words: object, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """`fanout` with these arguments; each of its files has at most `limit` bytes."""
+    command = [sys.executable, "-c", LAUNCH, str(limit), *map(str, words)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    with subprocess.Popen(command, text=True, **pipes) as process:  # noqa: S603 -- our own words
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def run_limited(limit: int, *words: object, **options: Any) -> tuple[int, str, str]:
+    """The exit code and the output of `limited`, at its end."""
+    with limited(limit, *words, **options) as process:
+        out, err = process.communicate(timeout=60)
+        return process.returncode, out, err
