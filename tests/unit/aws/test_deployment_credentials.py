@@ -70,7 +70,7 @@ def test_they_count_before_a_bedrock_key_of_the_environment() -> None:
     [
         (NOVA, {"aws_access_key_id": "A"}, "`aws_secret_access_key` is missing"),
         (NOVA, {"aws_secret_access_key": "S"}, "`aws_access_key_id` is missing"),
-        ("openai/gpt-4o", PAIR, "`openai` is not called with AWS credentials"),
+        ("openai/gpt-4o", PAIR, "`openai` does not read `aws_access_key_id`"),
     ],
 )
 def test_credentials_that_cannot_work_are_a_problem(

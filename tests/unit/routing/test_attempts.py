@@ -20,7 +20,7 @@ from tests.unit.routing.router_harness import HELLO, Harness
 PRICED: Mapping[str, Any] = {
     "a": {"input_cost_per_token": 0.001, "output_cost_per_token": 0.01},
 }
-COST = 5 * 0.001 + 7 * 0.01
+COST = 0.075  # of 5 prompt tokens and 7 completion tokens
 
 
 @pytest.mark.parametrize("ask", [Harness.ask, Harness.ask_by_stream, Harness.read])
