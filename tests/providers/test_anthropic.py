@@ -224,11 +224,11 @@ MODELS = {
 }
 OTHERS = {
     "claude-opus-4-1-20250805": Traits(32_000, "budget", sampling="either"),
-    "claude-opus-4-20250514": Traits(32_000, "budget", sampling="either"),
-    "claude-sonnet-4-20250514": V45,
-    "claude-3-7-sonnet-20250219": Traits(64_000, "budget"),
-    "claude-3-5-haiku-20241022": Traits(8192, "never"),
-    "claude-3-opus-20240229": Traits(4096, "never"),
+    "claude-opus-4-20250514": Traits(32_000, "budget", sampling="either", structured=False),
+    "claude-sonnet-4-20250514": Traits(64_000, "budget", sampling="either", structured=False),
+    "claude-3-7-sonnet-20250219": Traits(64_000, "budget", structured=False),
+    "claude-3-5-haiku-20241022": Traits(8192, "never", structured=False),
+    "claude-3-opus-20240229": Traits(4096, "never", structured=False),
     "claude-something-new": CAN_STOP,
     "gemma-3-4b-it": FOREIGN,
 }

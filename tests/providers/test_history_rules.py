@@ -266,3 +266,43 @@ def test_a_late_turn_of_a_developer_is_the_systems_where_the_role_is_unknown() -
         target = Target("our-name", "gpt-4o", options={"api_base": base} if base else {})
         wire = registry.find("openai").chat.encode(request, target, False)
         assert json.loads(wire.body)["messages"][0]["role"] == role
+
+
+CUSTOM: dict[str, Any] = {
+    "id": "call_1",
+    "type": "custom",
+    "custom": {"name": "shell", "input": 'ls "x"'},
+}
+SHELL: list[dict[str, Any]] = [
+    U,
+    {"role": "assistant", "content": None, "tool_calls": [CUSTOM]},
+    {"role": "tool", "tool_call_id": "call_1", "content": "x"},
+    U,
+]
+
+
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [("anthropic", "m"), ("bedrock", BEDROCK), ("cohere", "m"), ("gemini", "m"), ("groq", "m"),
+     ("mistral", "m"), ("xai", "m"), ("openrouter", "m"), ("deepseek", "m"), ("openai_like", "m")],
+)  # fmt: skip
+def test_a_call_of_a_custom_tool_is_a_functions_where_there_are_none(
+    provider: str, model: str
+) -> None:
+    wire = encode(provider, model, *SHELL)
+    text = wire.body.decode()
+    assert '"custom"' not in text
+    assert "messages[].tool_calls[].custom" in wire.dropped
+    written = json.dumps({"input": 'ls "x"'}, separators=(",", ":"))
+    assert written in text or json.dumps(written) in text
+
+
+def test_openais_own_models_get_the_calls_of_custom_tools() -> None:
+    assert body_of("openai", "gpt-5", *SHELL)["messages"][1]["tool_calls"] == [CUSTOM]
+
+
+@pytest.mark.parametrize("provider", ["deepseek", "openrouter", "mistral", "openai"])
+def test_a_message_with_calls_always_has_a_content(provider: str) -> None:
+    answer, result = called("abcdefghi")
+    del answer["content"]
+    assert body_of(provider, "m", U, answer, result)["messages"][1]["content"] is None

@@ -80,13 +80,33 @@ def test_all_vendors_reject_the_same_thing_with_the_same_reason(provider: str) -
     cases: list[tuple[dict[str, Any], str]] = [
         ({"tools": [custom]}, "`tools[0]`: only functions can be called"),
         ({"tool_choice": custom}, "`tool_choice`: only functions can be called"),
-        (
-            {"messages": [HI, {"role": "function", "name": "f", "content": "1"}]},
-            "`messages[1]`: use `tools` and a `tool` message",
-        ),
     ]
     for fields, reason in cases:
         request = parse_chat({"model": "our-name", "messages": [HI], **fields})
         with pytest.raises(Unsupported) as rejected:
             registry.find(provider).chat.encode(request, Target("our-name", "m"), False)
         assert reason in str(rejected.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "written", "real"),
+    [
+        ("iVBORw0KGgoAAAAN", "image/jpeg", "image/png"),
+        ("/9j/4AAQSkZJRgAB", "image/png", "image/jpeg"),
+        ("R0lGODlhAQABAIAA", "image/webp", "image/gif"),
+        ("UklGRhoAAABXRUJQ", "image/png", "image/webp"),
+        ("iVBORw0KGgoAAAAN", "", "image/png"),
+        ("AAAAAAAAAAAAAAAA", "image/png", "image/png"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("provider", ["anthropic", "bedrock", "gemini"])
+def test_an_image_has_the_type_of_its_bytes(
+    provider: str, data: str, written: str, real: str
+) -> None:
+    part = {"type": "image_url", "image_url": {"url": f"data:{written};base64,{data}"}}
+    request = parse_chat({"messages": [{"role": "user", "content": [part]}]})
+    model = "anthropic.claude-3" if provider == "bedrock" else "claude-x"
+    body = registry.find(provider).chat.encode(request, Target("our-name", model), False).body
+    kind = real.removeprefix("image/") if provider == "bedrock" else real
+    assert f'"{kind}"' in body.decode()
+    assert data in body.decode()

@@ -171,6 +171,56 @@ def test_cohere_gets_one_schema_of_several_and_a_required_property() -> None:
     }  # fmt: skip
 
 
+A = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
+B = {"properties": {"b": {"type": "integer"}, "a": {"type": "number"}}, "required": ["b", "a"]}
+FLAT = [("anthropic", SONNET), ("bedrock", BEDROCK), ("bedrock", "us.amazon.nova-pro-v1:0"),
+        ("openai", "gpt-4o"), ("azure", "gpt-4o")]  # fmt: skip
+
+
+def parameters(provider: str, model: str, schema: dict[str, Any]) -> Any:
+    tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
+    body = body_of(provider, model, U, tools=[tool])
+    match provider:
+        case "anthropic":
+            return body["tools"][0]["input_schema"]
+        case "bedrock":
+            return body["toolConfig"]["tools"][0]["toolSpec"]["inputSchema"]["json"]
+        case _:
+            return body["tools"][0]["function"]["parameters"]
+
+
+@pytest.mark.parametrize(("provider", "model"), FLAT)
+def test_a_tools_combined_schemas_are_one_object(provider: str, model: str) -> None:
+    either = {"a": {"anyOf": [{"type": "string"}, {"type": "number"}]}, "b": {"type": "integer"}}
+    for name in ("anyOf", "oneOf"):
+        assert parameters(provider, model, {"description": "D.", name: [A, B]}) == {
+            "type": "object",
+            "description": f'D. ({name}: [{{"required":["a"]}},{{"required":["b","a"]}}])',
+            "properties": either,
+            "required": ["a"],
+        }
+    both = parameters(provider, model, {"type": "object", "allOf": [A, B]})
+    assert both == {"type": "object", "properties": either, "required": ["a", "b"]}
+    defined = {"$defs": {"A": A, "B": {"anyOf": [A]}}, "anyOf": [{"$ref": "#/$defs/A"},
+                                                                {"$ref": "#/$defs/B"}]}  # fmt: skip
+    assert parameters(provider, model, defined)["properties"] == {"a": {"type": "string"}}
+    assert parameters(provider, model, A) == A
+
+
+@settings(derandomize=True, deadline=None)
+@given(SCHEMAS)
+def test_any_schema_of_a_tool_is_one_object_at_its_top(schema: dict[str, Any]) -> None:
+    for provider, model in FLAT:
+        top = parameters(
+            provider, model, {"type": "object", "anyOf": [schema, {"allOf": [schema]}]}
+        )
+        assert not top.keys() & {"anyOf", "oneOf", "allOf"}
+
+
+def test_other_servers_get_a_tools_schema_unchanged() -> None:
+    assert parameters("openai_like", "m", {"anyOf": [A, B]}) == {"anyOf": [A, B]}
+
+
 def test_other_vendors_get_the_bounds_that_they_know() -> None:
     schema = {"type": "object", "properties": {"a": {"type": "integer", "minimum": 1}}}
     asked = format_of(schema)

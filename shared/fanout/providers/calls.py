@@ -85,6 +85,12 @@ def _make(source: str, length: int) -> str:
     return "".join(letters)
 
 
+def custom_arguments(text: str) -> str:
+    """The arguments of a function, for the input of OpenAI's custom tool, which is any text."""
+    given: dict[str, Any] = {"input": text}
+    return json.encode(given).decode()
+
+
 def fit_arguments(arguments: str, unsupported: UnsupportedFields) -> str:
     """
     The arguments of a call as the JSON of an object.

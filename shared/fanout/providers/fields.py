@@ -150,6 +150,9 @@ SHARED_MESSAGE_FIELDS = frozenset(
 )
 """The same for the fields of a message."""
 
+COMBINED = frozenset({"allOf", "anyOf", "oneOf"})
+"""The keywords that combine schemas. Some vendors reject them at the top of a function's."""
+
 OPENING = "Begin."
 """The user's first words where a vendor requires some and the assistant begins."""
 

@@ -23,6 +23,7 @@ from ..schema.request import (
     DeveloperMessage,
     FilePart,
     FileRef,
+    FunctionCall,
     FunctionMessage,
     FunctionToolCall,
     ImagePart,
@@ -38,7 +39,7 @@ from ..schema.request import (
     UserPart,
 )
 from ..wire import json
-from .calls import fit_arguments
+from .calls import custom_arguments, fit_arguments
 from .fields import UnsupportedFields
 
 Block: TypeAlias = dict[str, Any]
@@ -223,13 +224,31 @@ https://www.iana.org/assignments/media-types, 2026-11
 """
 
 
+STARTS: Mapping[str, str] = {
+    "/9j/": "image/jpeg",
+    "JVBERi0": "application/pdf",
+    "R0lGOD": "image/gif",
+    "UklGR": "image/webp",
+    "iVBORw0KGgo": "image/png",
+}
+"""
+How the base64 of each type begins; of an image, it counts before the type that is written.
+
+"The image was specified using the image/png media type, but the image appears to be a image/jpeg
+image": github.com/BerriAI/litellm/issues/24900, n8n-io/n8n/issues/12955, 2026-11
+"""
+
+
 def read_data_uri(uri: str) -> tuple[str, str] | None:
     """`data:image/jpg;base64,AAAA` -> `("image/jpeg", "AAAA")`; `None` if it is not base64."""
     head, comma, data = uri.partition(",")
     if not (comma and head.startswith("data:") and head.endswith(";base64")):
         return None
     kind = head.removeprefix("data:").split(";")[0].strip().lower()
-    return REGISTERED.get(kind, kind), data
+    kind = REGISTERED.get(kind, kind)
+    if not kind or kind.startswith("image/"):
+        kind = next((real for start, real in STARTS.items() if data.startswith(start)), kind)
+    return kind, data
 
 
 def split_data_uri(uri: str, path: str) -> tuple[str, str]:
@@ -250,9 +269,12 @@ def function_calls(
     for index, call in enumerate(message.tool_calls or ()):
         place = f"{path}.tool_calls[{index}]"
         if isinstance(call, CustomToolCall):
-            unsupported.add(place, ONLY_FUNCTIONS)
-        else:
-            yield call, raw["tool_calls"][index], place
+            unsupported.note("messages[].tool_calls[].custom")
+            arguments = custom_arguments(call.custom.input)
+            call = FunctionToolCall(  # noqa: PLW2901
+                id=call.id, function=FunctionCall(name=call.custom.name, arguments=arguments)
+            )
+        yield call, raw["tool_calls"][index], place
 
 
 def read_arguments(call: FunctionToolCall, unsupported: UnsupportedFields) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from .base import Billing, Provider
 from .openai.chat import Quirks
 from .openai.errors import explain
 from .openai.normalize import make_codec
-from .openai.rules import Family, MessageRules
+from .openai.rules import Family, FormatRules, MessageRules
 
 # These always send a stream's usage, and may reject a request that asks for it.
 NO_STREAM_OPTIONS = frozenset({"stream_options"})
@@ -53,7 +53,8 @@ class Row(Struct, frozen=True):
     One OpenAI-compatible vendor. Its quirks are `drop`, `rename`, `default` and `developer`.
 
     Without `developer`, a message with that role is sent as `system`. `messages` are its other
-    rules for messages, `families` the models that reject more fields.
+    rules for messages, `families` the models that reject more fields, `formats` the limits of
+    `response_format`.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Row(Struct, frozen=True):
     developer: bool = False
     messages: MessageRules = PLAIN_MESSAGES
     families: tuple[Family, ...] = ()
+    formats: FormatRules | None = None
     key_optional: bool = False
     billing: Billing = "unknown"
     other_keys: tuple[str, ...] = ()
@@ -80,6 +82,7 @@ def make_provider(row: Row) -> Provider:
         row.default,
         messages=replace(row.messages, developer=row.developer),
         families=row.families,
+        formats=row.formats,
         extensible=True,
     )
     return Provider(

@@ -10,7 +10,7 @@ is what happens when a stream is cancelled, by OpenRouter's list
 from __future__ import annotations
 
 from .calls import IdRule
-from .openai.rules import OTHER_SERVERS, Family, MessageRules
+from .openai.rules import OTHER_SERVERS, Family, FormatRules, MessageRules
 from .row import EFFORT, LOGPROBS, NO_STREAM_OPTIONS, OLD_LIMIT, RARE, Row
 
 _NO_EFFORT_ON_GROQ = r"allam|compound|gemma|kimi|llama|mistral|mixtral"
@@ -52,6 +52,9 @@ _ROWS = (
         ),
         # api-docs.deepseek.com/zh-cn/guides/reasoning_model: these are errors. 2026-11
         families=(Family("`deepseek-reasoner`", "deepseek-reasoner", LOGPROBS),),
+        # "This response_format type is unavailable now", of `json_schema`: github.com/langchain-ai/
+        # langchain/issues/29282, UKGovernmentBEIS/inspect_ai/issues/4916, 2026-11
+        formats=FormatRules(no_schemas=".*"),
     ),
     # Fireworks's SDK for Python 1.2, types/chat/completion_create_params.py, 2026-11. "Extra inputs
     # are not permitted, field: …": github.com/web-infra-dev/midscene/issues/1322, 2025-10
@@ -97,6 +100,12 @@ _ROWS = (
         # Only GPT-OSS and Qwen take it: console.groq.com/docs/reasoning; github.com/diegosouzapw/
         # OmniRoute/pull/3277, 2026-11
         families=(Family("models that do not reason", _NO_EFFORT_ON_GROQ, EFFORT),),
+        # "This model does not support response format `json_schema`": github.com/plune-ai/cairn/
+        # pull/36. "json mode cannot be combined with tool/function calling": vercel/ai/issues/
+        # 16540, agno-agi/agno/issues/1065. 2026-11
+        formats=FormatRules(
+            no_schemas=r"llama-?3|gemma|mixtral|mistral|allam|qwen3-32b", with_tools=False
+        ),
     ),
     # github.com/mistralai/client-python: models/chatcompletionrequest.py; other fields are a 422.
     Row(

@@ -14,10 +14,7 @@ from msgspec import Struct, field
 
 from ..schema.request import ChatRequest, JSONFormat, JSONSchema, SchemaFormat, TextFormat
 from ..wire import json
-from .fields import UnsupportedFields
-
-JSON_ONLY = "Respond with one valid JSON object and nothing else: no other text, no code fences."
-"""The instruction for a vendor without a JSON mode."""
+from .fields import COMBINED, UnsupportedFields
 
 
 def read_schema(request: ChatRequest, unsupported: UnsupportedFields) -> JSONSchema | None:
@@ -30,14 +27,6 @@ def read_schema(request: ChatRequest, unsupported: UnsupportedFields) -> JSONSch
         case _:
             unsupported.add("response_format", "it needs a `json_schema` with a `schema`")
             return None
-
-
-def wants_json(request: ChatRequest, unsupported: UnsupportedFields) -> bool:
-    """Whether the response is to be JSON without a schema. The vendor's model is asked for it."""
-    wanted = isinstance(request.response_format, JSONFormat)
-    if wanted:
-        unsupported.note("response_format")
-    return wanted
 
 
 def describe_schema(asked: JSONSchema) -> dict[str, Any]:
@@ -176,3 +165,58 @@ def _describe(description: Any, moved: Mapping[str, Any]) -> str:
     """`The year. (minimum: 1900, maximum: 2100)`."""
     limits = ", ".join(f"{name}: {json.encode(value).decode()}" for name, value in moved.items())
     return f"{description} ({limits})" if isinstance(description, str) else f"({limits})"
+
+
+# ---- an object of one piece ----
+
+
+def flatten(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    The schema of an object without `anyOf`, `oneOf` and `allOf` at its top.
+
+    It has the properties of all its parts, and requires what each of them does. Which parts require
+    more is put into the description.
+    """
+    flat = {name: value for name, value in schema.items() if name not in COMBINED}
+    properties = dict(flat.get("properties") or {})
+    required = list(flat.get("required") or [])
+    moved: dict[str, Any] = {}
+    for name in sorted(COMBINED & schema.keys()):
+        parts = [_part(one, schema) for one in _list(schema[name])]
+        sets = [_list(part.get("required")) for part in parts]
+        for part in parts:
+            for key, value in (part.get("properties") or {}).items():
+                properties[key] = _either(properties.get(key, value), value)
+        each = [key for one in sets for key in one]
+        required += [k for k in each if name == "allOf" or all(k in one for one in sets)]
+        if name != "allOf" and any(set(one) - {*required} for one in sets):
+            moved[name] = [{"required": one} for one in sets]
+    flat |= {"type": "object", "properties": properties}
+    if required:
+        flat["required"] = list(dict.fromkeys(required))
+    if moved:
+        flat["description"] = _describe(flat.get("description"), moved)
+    return flat
+
+
+def _part(part: Any, whole: Mapping[str, Any]) -> dict[str, Any]:
+    """One of the combined schemas, flat itself; a reference stands for its definition."""
+    if isinstance(part, dict) and isinstance(ref := part.get("$ref"), str):
+        place, _, name = ref.removeprefix("#/").partition("/")
+        part = (whole.get(place) or {}).get(name)
+        whole = {}  # a definition that refers to itself ends here
+    if not isinstance(part, dict):
+        return {}
+    return flatten({**part, "$defs": whole.get("$defs")}) if COMBINED & part.keys() else part
+
+
+def _either(known: Any, value: Any) -> Any:
+    """A value of one schema or of the other."""
+    if known == value:
+        return known
+    kinds = known["anyOf"] if isinstance(known, dict) and known.keys() == {"anyOf"} else [known]
+    return {"anyOf": [*kinds, value]} if value not in kinds else known
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

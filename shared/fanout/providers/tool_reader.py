@@ -17,8 +17,9 @@ from ..schema.request import (
     NamedFunction,
     OtherChoice,
 )
-from .fields import UnsupportedFields
+from .fields import COMBINED, UnsupportedFields
 from .request_reader import ONLY_FUNCTIONS, Block
+from .schemas import flatten
 
 
 def function_tools(
@@ -43,6 +44,12 @@ def note_marks(request: ChatRequest, unsupported: UnsupportedFields) -> None:
 def object_schema(function: Function) -> Block:
     """A function's parameters as a schema of an object, even if it has none."""
     return {"type": "object", **(function.parameters or {"properties": {}})}
+
+
+def flat_schema(function: Function) -> Block:
+    """The same, without `anyOf`, `oneOf` and `allOf` at its top, which some vendors reject."""
+    schema = object_schema(function)
+    return flatten(schema) if COMBINED & schema.keys() else schema
 
 
 class Choice(Struct, frozen=True):

@@ -109,7 +109,24 @@ def parse_chat(body: Mapping[str, Any]) -> ChatRequest:
 
     A value that is a vendor's own is no error yet: see `ChatRequest.extensions`.
     """
+    form = body.get("response_format")
+    if isinstance(form, dict) and "response_schema" in form:
+        body = {**body, "response_format": _as_json_schema(form)}
     return _convert_extended({**body, "extensions": (), "body": body}, ChatRequest)
+
+
+def _as_json_schema(form: dict[str, Any]) -> dict[str, Any]:
+    """
+    LiteLLM's other form, `{"type": "json_object", "response_schema": {…}}`, as OpenAI's.
+
+    docs.litellm.ai/docs/completion/json_mode
+    """
+    if form.get("type") != "json_object" or not isinstance(form["response_schema"], dict):
+        return form
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": "response", "schema": form["response_schema"]},
+    }
 
 
 def _convert_extended(checked: Mapping[str, Any], kind: type[T]) -> T:

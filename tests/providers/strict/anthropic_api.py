@@ -8,6 +8,8 @@ from typing import Any
 from tests.providers.test_anthropic import SAMPLING, through_the_sdks_types
 
 IMAGES = {"image/jpeg", "image/png", "image/gif", "image/webp"}
+# platform.claude.com/docs/en/build-with-claude/structured-outputs: since Opus 4.1 and 4.5. 2026-11
+OLD = re.compile(r"claude-3|claude-(?:sonnet|opus)-4(?:-2|$)")
 FORBIDDEN_KEYWORDS = {
     "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength",
     "maxLength", "pattern", "maxItems", "uniqueItems", "minProperties", "maxProperties", "oneOf",
@@ -38,11 +40,17 @@ def check(_vendor: str, body: dict[str, Any]) -> None:
     user = body.get("metadata", {}).get("user_id", "")
     assert "@" not in user
     assert not re.fullmatch(r"\+?[\d ()-]{7,}", user)
+    has_schemas = not OLD.search(body["model"])
     if form := body.get("output_config", {}).get("format"):
+        assert has_schemas, "output_format is not supported by this model"
         check_schema(form["schema"])
     for tool in body.get("tools", ()):
         if tool.get("strict"):
+            assert has_schemas, "strict tools are not supported by this model"
             check_schema(tool["input_schema"])
+        assert not tool["input_schema"].keys() & {"anyOf", "oneOf", "allOf"}, (
+            "input_schema does not support oneOf, allOf, or anyOf at the top level"
+        )
 
 
 def blocks_of(message: dict[str, Any]) -> list[dict[str, Any]]:

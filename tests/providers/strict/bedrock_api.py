@@ -36,10 +36,15 @@ def check(model: str, body: dict[str, Any]) -> None:
     assert caching or "cachePoint" not in json.dumps(body)
     for stop in body.get("inferenceConfig", {}).get("stopSequences", ()):
         assert stop.strip() if claude else stop
+    has_schemas = not re.search(r"claude-3|claude-(?:sonnet|opus)-4-2|nova|llama|titan|r1", model)
     if form := body.get("outputConfig", {}).get("textFormat"):
+        assert has_schemas, "This model doesn't support structured output"
         check_schema(json.loads(form["structure"]["jsonSchema"]["schema"]))
     for tool in body.get("toolConfig", {}).get("tools", ()):
+        schema = tool.get("toolSpec", {}).get("inputSchema", {}).get("json", {})
+        assert not schema.keys() & {"anyOf", "oneOf", "allOf"}
         if tool.get("toolSpec", {}).get("strict"):
+            assert has_schemas
             check_schema(tool["toolSpec"]["inputSchema"]["json"])
 
 

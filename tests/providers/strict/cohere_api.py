@@ -40,6 +40,7 @@ def check(_model: str, body: dict[str, Any]) -> None:
     roles = {message["role"] for message in body["messages"]}
     assert roles != {"system"}, "a system prompt alone"
     assert len(body.get("stop_sequences", ())) <= 5
+    assert not (body.get("tools") and body.get("response_format"))
     if schema := (body.get("response_format") or {}).get("json_schema"):
         check_schema(schema)
     if body.get("strict_tools"):

@@ -30,7 +30,10 @@ def check(model: str, body: dict[str, Any]) -> None:
     check_calls(turns, signed=not model.startswith("gemini-2"))
     if "systemInstruction" in body:
         assert all(part["text"] for part in body["systemInstruction"]["parts"])
-    assert len(body.get("generationConfig", {}).get("stopSequences", ())) <= 5
+    config = body.get("generationConfig", {})
+    assert len(config.get("stopSequences", ())) <= 5
+    if "tools" in body and model.startswith(("gemini-1", "gemini-2")):
+        assert "responseMimeType" not in config, "Function calling with a response mime type"
 
 
 def check_calls(turns: list[tuple[str, list[dict[str, Any]]]], *, signed: bool) -> None:

@@ -22,7 +22,6 @@ from ...schema.request import (
     FileRef,
     FunctionToolCall,
     ImageURL,
-    JSONFormat,
     ToolMessage,
 )
 from ..calls import CallIds
@@ -46,9 +45,11 @@ ROLES = {"user": "user", "assistant": "assistant", "tool": "user"}
 _WEB = ("http://", "https://")
 
 
-def encode_conversation(request: ChatRequest, unsupported: UnsupportedFields) -> dict[str, Any]:
+def encode_conversation(
+    request: ChatRequest, unsupported: UnsupportedFields, *, structured: bool = True
+) -> dict[str, Any]:
     """
-    `system` and `messages`.
+    `system` and `messages`. What is not `structured` gets the format of the response in words.
 
     System messages are collected wherever they are: only the newest models accept them in the
     middle of a conversation. All results of parallel tool calls must be in one turn.
@@ -57,11 +58,11 @@ def encode_conversation(request: ChatRequest, unsupported: UnsupportedFields) ->
     encode = partial(_encode_message, unsupported=unsupported, ids=ids)
     system, turns = split_turns(request, unsupported, ROLES, encode)
     turns = open_with_user(turns, _text(OPENING), unsupported)
-    if isinstance(request.response_format, JSONFormat):
-        from ..schemas import JSON_ONLY, wants_json
+    if request.response_format is not None:
+        from ..formats import format_in_words  # only requests with a response format need it
 
-        if wants_json(request, unsupported):
-            system = [*system, _text(JSON_ONLY)]
+        if words := format_in_words(request, unsupported, schemas=structured):
+            system = [*system, _text(words)]
     if ids.changed:
         unsupported.note("messages[].tool_calls[].id")
     messages = [{"role": role, "content": _shorten(blocks)} for role, blocks in turns]

@@ -30,7 +30,8 @@ class Traits(Struct, frozen=True):
     `max_tokens` is the largest limit. `off` is the `thinking.type` that turns thinking off, `None`
     if the model always thinks; `efforts` are the levels of `adaptive` thinking. `sampling` says
     which of `temperature` and `top_p` it accepts: `free` is for a server that is not Anthropic's.
-    `forced`: it may be forced to call a tool.
+    `forced`: it may be forced to call a tool. `structured`: it has formats with a schema, and
+    strict tools.
     """
 
     max_tokens: int
@@ -39,6 +40,7 @@ class Traits(Struct, frozen=True):
     efforts: frozenset[str] = frozenset()
     sampling: Literal["free", "both", "either", "fixed"] = "both"
     forced: bool = True
+    structured: bool = True
 
 
 # A model that is not Claude: the oldest form of thinking, and llama.cpp's own limit.
@@ -57,6 +59,7 @@ def find_traits(name: str) -> Traits:
         efforts=_efforts(version),
         sampling=_sampling(version),
         forced=_forced(line, version),
+        structured=_structured(line, version),
     )
 
 
@@ -108,6 +111,16 @@ def _forced(line: str, version: Version) -> bool:
     if line in {"fable", "mythos"}:
         return version < (5, 1)
     return not (line == "opus" and version >= (5, 5))
+
+
+def _structured(line: str, version: Version) -> bool:
+    """
+    Whether the model has structured outputs: since Opus 4.1, Sonnet 4.5 and Haiku 4.5.
+
+    platform.claude.com/docs/en/build-with-claude/structured-outputs; "claude-sonnet-4-20250514
+    doesn't support it": github.com/theopenco/llmgateway/pull/1473, vercel/ai/pull/10502, 2026-11
+    """
+    return version >= ((4, 1) if line == "opus" else (4, 5))
 
 
 def _efforts(version: Version) -> frozenset[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any
 
 from ...schema.request import ChatRequest
 from ...wire import json
@@ -57,7 +57,7 @@ def encode_body(
     request = check_fields(request, unsupported, fields, _MESSAGE_FIELDS, defaults)
     traits = find_traits(model)
     settings = encode_settings(request, traits, unsupported)
-    body = settings | encode_conversation(request, unsupported)
+    body = settings | encode_conversation(request, unsupported, structured=traits.structured)
     if request.tools or request.tool_choice is not None:
         body |= _tool_encoder()(request, traits, unsupported)
     if "tools" not in body and (called := called_names(body["messages"])):
@@ -67,7 +67,9 @@ def encode_body(
         body |= declare(called)
     if stops := encode_stops(request, unsupported):
         body["stop_sequences"] = stops
-    if request.response_format is not None and (schema := _format_encoder()(request, unsupported)):
+    if request.response_format is not None and (
+        schema := _format_encoder()(request, unsupported, traits.structured)
+    ):
         body["output_config"] = {**body.get("output_config", {}), "format": schema}
     if user := _find_user(request, unsupported):
         body["metadata"] = {"user_id": user}
@@ -78,9 +80,6 @@ def encode_body(
     return body
 
 
-_Encode: TypeAlias = Callable[[ChatRequest, UnsupportedFields], dict[str, Any]]
-
-
 @cache
 def _tool_encoder() -> Callable[[ChatRequest, Traits, UnsupportedFields], dict[str, Any]]:
     from .tools import encode_tools  # only requests with tools need it
@@ -89,7 +88,7 @@ def _tool_encoder() -> Callable[[ChatRequest, Traits, UnsupportedFields], dict[s
 
 
 @cache
-def _format_encoder() -> _Encode:
+def _format_encoder() -> Callable[[ChatRequest, UnsupportedFields, bool], dict[str, Any]]:
     from .schemas import encode_format  # only requests with a response format need it
 
     return encode_format

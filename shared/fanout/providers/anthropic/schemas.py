@@ -22,14 +22,18 @@ SCHEMAS = SchemaRules(
 )
 
 
-def encode_format(request: ChatRequest, unsupported: UnsupportedFields) -> dict[str, Any]:
+def encode_format(
+    request: ChatRequest,
+    unsupported: UnsupportedFields,
+    structured: bool,  # noqa: FBT001
+) -> dict[str, Any]:
     """
-    The output format of a request with a schema, else nothing.
+    The output format of a request with a schema, else nothing; `structured`: the model has it.
 
     A schema is always strict. `name` is OpenAI's own:
     https://platform.claude.com/docs/en/build-with-claude/structured-outputs
     """
     asked = read_schema(request, unsupported)
-    if asked is None:
+    if asked is None or not structured:
         return {}
     return {"type": "json_schema", "schema": limit_schema(describe_schema(asked), SCHEMAS)}

@@ -9,7 +9,7 @@ from ...schema.chat import Object
 from ...schema.request import ChatRequest, Function
 from ..fields import UnsupportedFields
 from ..schemas import limit_schema
-from ..tool_reader import Choice, function_tools, object_schema, read_choice
+from ..tool_reader import Choice, flat_schema, function_tools, read_choice
 from .messages import cache_mark
 from .models import Traits
 from .schemas import SCHEMAS
@@ -28,7 +28,7 @@ def encode_tools(
     """
     choice = read_choice(request, unsupported, can_force=traits.forced)
     tools = [
-        _encode_function(function, raw)
+        _encode_function(function, raw, strict=is_strict(function, traits, unsupported))
         for function, raw, _ in function_tools(request, unsupported)
         if choice.allows(function.name)
     ]
@@ -55,15 +55,22 @@ def declare(called: Sequence[str]) -> dict[str, Any]:
     return {"tools": tools, "tool_choice": {"type": "none"}}
 
 
-def _encode_function(function: Function, raw: Object) -> dict[str, Any]:
-    schema = object_schema(function)
+def is_strict(function: Function, traits: Traits, unsupported: UnsupportedFields) -> bool:
+    """Whether calls must keep to the function's schema; not every model can be made to."""
+    if function.strict and not traits.structured:
+        unsupported.note("tools[].function.strict")
+    return bool(function.strict) and traits.structured
+
+
+def _encode_function(function: Function, raw: Object, *, strict: bool) -> dict[str, Any]:
+    schema = flat_schema(function)
     tool: dict[str, Any] = {
         "name": function.name,
-        "input_schema": limit_schema(schema, SCHEMAS) if function.strict else schema,
+        "input_schema": limit_schema(schema, SCHEMAS) if strict else schema,
     }
     if function.description:
         tool["description"] = function.description
-    if function.strict:
+    if strict:
         tool["strict"] = True
     return tool | cache_mark(raw["function"]) | cache_mark(raw)
 

@@ -25,7 +25,13 @@ from ..openai.response import ChatDecoder, check_whole, read
 from ..openai.rules import FAMILIES, NOT_OPENAI, TOOL_EFFORTS
 
 V1_PATH = "/openai/v1"
-CLASSIC = Quirks("azure", drop=NOT_OPENAI, families=FAMILIES, tool_efforts=TOOL_EFFORTS)
+CLASSIC = Quirks(
+    "azure",
+    drop=NOT_OPENAI,
+    families=FAMILIES,
+    tool_efforts=TOOL_EFFORTS,
+    flat_schemas=True,
+)
 REASONING = replace(CLASSIC, rename={"max_tokens": "max_completion_tokens"})
 # These fields came with 2024-09-01-preview; older versions reject them.
 OLD = replace(

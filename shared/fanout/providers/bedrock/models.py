@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
+from ..anthropic.models import find_traits
 from ..base import Target
 
 Api: TypeAlias = Literal["converse", "openai"]
@@ -95,6 +96,19 @@ def is_claude(kind: str) -> bool:
 def is_unknown(kind: str) -> bool:
     """Whether the model is known only by an ARN that does not show which it is."""
     return kind.startswith("arn:") and "foundation-model" not in kind and "claude" not in kind
+
+
+# docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html lists the models that have
+# structured outputs; these, of the others, are known not to. 2026-11
+_NO_SCHEMAS = re.compile(
+    r"amazon\.(?:nova|titan)|meta\.llama|cohere\.|ai21\.|deepseek\.r1|writer\."
+    r"|mistral\.(?:mistral-7b|mixtral|mistral-small|mistral-large-24|pixtral)"
+)
+
+
+def has_schemas(kind: str) -> bool:
+    """Whether the model has formats with a schema, and strict tools."""
+    return find_traits(kind).structured and _NO_SCHEMAS.search(kind) is None
 
 
 def encode_top_k(kind: str, top_k: int) -> dict[str, Any] | None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, assert_never
 
+from msgspec.structs import replace
+
 from ...schema.request import (
     ChatRequest,
     GrammarFormat,
@@ -22,6 +24,7 @@ from ...wire import json
 from ...wire.http import WireRequest
 from ..base import Target
 from ..fields import DEFAULTS, SHARED_FIELDS, SHARED_MESSAGE_FIELDS, UnsupportedFields, check_fields
+from ..formats import add_instruction, format_in_words
 from ..request_reader import without_none
 from ..schemas import describe_schema, limit_schema
 from .messages import encode_messages
@@ -63,9 +66,17 @@ def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  
     """The request for `target`'s model. What the API cannot express is rejected, or noted."""
     unsupported = UnsupportedFields(target, "cohere")
     request = check_fields(request, unsupported, _FIELDS, _MESSAGE_FIELDS, _DEFAULTS)
+    messages = encode_messages(request, unsupported)
+    # "response_format … not supported when used in combination with the `documents` or `tools`":
+    # docs.cohere.com/reference/chat, 2026-11
+    if (request.tools or request.body.get("documents")) and (
+        words := format_in_words(request, unsupported)
+    ):
+        messages = add_instruction(messages, words)
+        request = replace(request, response_format=None)
     body = {
         "model": target.model,
-        "messages": encode_messages(request, unsupported),
+        "messages": messages,
         "stream": stream,
         "max_tokens": request.limit,
         "temperature": request.temperature,

@@ -10,13 +10,17 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from msgspec.structs import replace
+
 from ...schema.request import ChatRequest
 from ...wire import json
 from ...wire.http import WireRequest
 from ..base import Target
 from ..fields import DEFAULTS, SHARED_FIELDS, SHARED_MESSAGE_FIELDS, UnsupportedFields, check_fields
+from ..formats import format_in_words
 from ..request_reader import without_none
 from .messages import encode_conversation
+from .rules import has_levels
 from .settings import encode_config, encode_tier, without_penalties
 from .tools import encode_tools
 
@@ -70,6 +74,12 @@ def encode_body(
     """The body that all of Google's services with this API read; `model` is a Gemini's name."""
     request = check_fields(request, unsupported, fields, _MESSAGE_FIELDS, _DEFAULTS)
     system, contents = encode_conversation(request, unsupported, model)
+    # "Function calling with a response mime type: 'application/json' is unsupported":
+    # github.com/googleapis/python-genai/issues/867, openai/openai-agents-python/issues/656, 2026-11
+    is_odd = bool(request.tools) and not has_levels(model)
+    if is_odd and (words := format_in_words(request, unsupported)):
+        system = [*system, {"text": words}]
+        request = replace(request, response_format=None)
     body = {
         "contents": contents,
         "systemInstruction": {"parts": system} if system else None,

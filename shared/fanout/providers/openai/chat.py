@@ -6,6 +6,7 @@ The client already uses this API. `response` has the way back.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -18,15 +19,17 @@ from ...wire import json
 from ...wire.http import WireRequest
 from ...wire.sse import SSEFramer
 from ..base import Codec, Target
-from ..fields import DEFAULTS, UnsupportedFields
+from ..fields import COMBINED, DEFAULTS, UnsupportedFields
 from .history import fit_messages, fit_tools
 from .response import ChatDecoder, decode
 from .rules import (
     FAMILY_DEFAULTS,
     MESSAGES,
     Family,
+    FormatRules,
     MessageRules,
     ToolEffort,
+    bare_name,
     fixed_fields,
     tool_effort,
 )
@@ -39,8 +42,9 @@ class Quirks(Struct, frozen=True):
     `drop` are the fields that it does not support, `rename` those with another name there,
     `default` those that it requires, with the value to send if the client has none. `path` is its
     endpoint. `messages` are its rules for messages, `families` the models that reject more fields,
-    `tool_efforts` those that do not reason in a request with tools. An `extensible` vendor has
-    parts, tools and values of its own; they are sent unchanged.
+    `tool_efforts` those that do not reason in a request with tools. `formats` are the limits of
+    `response_format`; with `flat_schemas`, a function's schema has no `anyOf` at its top. An
+    `extensible` vendor has parts, tools and values of its own; they are sent unchanged.
     """
 
     vendor: str = "openai"
@@ -51,6 +55,8 @@ class Quirks(Struct, frozen=True):
     messages: MessageRules = MESSAGES
     families: tuple[Family, ...] = ()
     tool_efforts: tuple[ToolEffort, ...] = ()
+    formats: FormatRules | None = None
+    flat_schemas: bool = False
     extensible: bool = False
 
 
@@ -109,14 +115,13 @@ def encode(
     for name, theirs in quirks.rename.items():
         if (value := body.pop(name, None)) is not None and body.get(theirs) is None:
             body[theirs] = value
+    if quirks.formats is not None and request.response_format is not None:
+        _fit_format(quirks.formats, request, kind or target.model, body, unsupported)
     functions = bool(body.get("functions"))
     body["messages"] = fit_messages(
         body["messages"], quirks.messages, unsupported, functions=functions
     )
-    if tools := body.get("tools"):
-        body["tools"] = fit_tools(tools, quirks.messages, unsupported)
-    elif "tools" in body or "tool_choice" in body or "parallel_tool_calls" in body:
-        _drop_choice(body)
+    _fit_tools(quirks, body, unsupported)
     if "cache_control" in body and "cache_control" not in quirks.messages.fields:
         del body["cache_control"]  # Anthropic's hint
         unsupported.note("cache_control")
@@ -162,6 +167,26 @@ def _fit_effort(
     return body.get("reasoning_effort")
 
 
+def _fit_tools(quirks: Quirks, body: dict[str, Any], unsupported: UnsupportedFields) -> None:
+    """Make the tools of our own `body` fit."""
+    if not (tools := body.get("tools")):
+        if "tools" in body or "tool_choice" in body or "parallel_tool_calls" in body:
+            _drop_choice(body)
+        return
+    tools = fit_tools(tools, quirks.messages, unsupported)
+    body["tools"] = [_with_flat_schema(one) for one in tools] if quirks.flat_schemas else tools
+
+
+def _with_flat_schema(tool: dict[str, Any]) -> dict[str, Any]:
+    function = tool.get("function")
+    schema = function.get("parameters") if isinstance(function, dict) else None
+    if not isinstance(schema, dict) or COMBINED.isdisjoint(schema):
+        return tool
+    from ..schemas import flatten  # few tools need it
+
+    return {**tool, "function": {**tool["function"], "parameters": flatten(schema)}}
+
+
 def _drop_choice(body: dict[str, Any]) -> None:
     """
     Remove from our own `body` what only a request with tools may have, if it asks for nothing.
@@ -178,6 +203,28 @@ def _drop_choice(body: dict[str, Any]) -> None:
 
 def _is_function(tool: dict[str, Any]) -> bool:
     return tool.get("type") == "function"
+
+
+def _fit_format(
+    rules: FormatRules,
+    request: ChatRequest,
+    model: str,
+    body: dict[str, Any],
+    unsupported: UnsupportedFields,
+) -> None:
+    """Make our own `body` ask in words for a format that the model does not support."""
+    from ..formats import add_instruction, format_in_words  # only requests with a format need it
+
+    alone = rules.with_tools or not request.tools
+    schemas = alone and not (rules.no_schemas and re.match(rules.no_schemas, bare_name(model)))
+    words = format_in_words(request, unsupported, json_mode=alone, schemas=schemas)
+    if words is None:
+        return
+    body["messages"] = add_instruction(body["messages"], words)
+    if alone:
+        body["response_format"] = {"type": "json_object"}
+    else:
+        del body["response_format"]
 
 
 def _drop(

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from ...errors import RequestError
-from ..calls import CallIds, fit_arguments
+from ..calls import CallIds, custom_arguments, fit_arguments
 from ..fields import MADE_FIELDS, OPENING, UnsupportedFields
 from .rules import MessageRules
 
@@ -229,6 +229,9 @@ def _fit_answer(
         fitted[rules.reasoning] = thought
     if calls := fitted.get("tool_calls"):
         fitted["tool_calls"] = [_fit_call(call, rules, ids, unsupported) for call in calls]
+        # "missing field `content`": github.com/pig-mesh/deepseek4j/issues/41, OpenHands/
+        # OpenHands-CLI/issues/533, 2026-11
+        fitted.setdefault("content", None)
     elif "tool_calls" in fitted:
         del fitted["tool_calls"]
     audio = message.get("audio")
@@ -264,6 +267,11 @@ def _fit_call(
         unsupported.note(f"messages[].tool_calls[].{name}")
     if fitted.get("type") is None:
         fitted["type"] = "function" if "function" in fitted else "custom"
+    if fitted["type"] == "custom" and not rules.custom and isinstance(fitted.get("custom"), dict):
+        unsupported.note("messages[].tool_calls[].custom")
+        custom = fitted.pop("custom")
+        arguments = custom_arguments(custom["input"])
+        fitted |= {"type": "function", "function": {"name": custom["name"], "arguments": arguments}}
     if ids:
         fitted["id"] = ids.call(call["id"])
     if function := fitted.get("function"):

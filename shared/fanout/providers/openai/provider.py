@@ -14,7 +14,15 @@ from .chat import Quirks, encode, plain_codec
 from .errors import explain
 from .rules import FAMILIES, MESSAGES, NOT_OPENAI, OTHER_SERVERS, TOOL_EFFORTS
 
-CLASSIC = Quirks("openai", drop=NOT_OPENAI, families=FAMILIES, tool_efforts=TOOL_EFFORTS)
+# "schema must have type 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top
+# level", of a function's parameters: the API's own error. 2026-11
+CLASSIC = Quirks(
+    "openai",
+    drop=NOT_OPENAI,
+    families=FAMILIES,
+    tool_efforts=TOOL_EFFORTS,
+    flat_schemas=True,
+)
 # Reasoning models reject `max_tokens`: "Use 'max_completion_tokens' instead." Only OpenAI's own
 # models count: other servers have `gpt-oss`, too, and may support only the old name.
 REASONING = replace(CLASSIC, rename={"max_tokens": "max_completion_tokens"})
@@ -44,7 +52,7 @@ def _quirks_of(kind: str, base: str) -> Quirks:
     """The quirks of a model at an address; they are the same for each of its requests."""
     quirks = REASONING if is_reasoning(kind) else CLASSIC
     if base and not _HOST.match(base):
-        quirks = replace(quirks, drop=frozenset())
+        quirks = replace(quirks, drop=frozenset(), flat_schemas=_OWN_MODEL.match(kind) is not None)
         return replace(quirks, messages=ELSEWHERE if _OWN_MODEL.match(kind) else ANY_MODEL)
     return quirks
 

@@ -49,6 +49,8 @@ class MessageRules(Struct, frozen=True):
     opaque_arguments: bool = False
     # A content of texts alone must be one string.
     one_text: bool = False
+    # Calls may be of OpenAI's custom tools; otherwise they are calls of functions.
+    custom: bool = False
     # Calls may be in OpenAI's old form, also without `functions` in the request.
     legacy: bool = False
 
@@ -68,6 +70,7 @@ MESSAGES = MessageRules(
     strict=True,
     ids=CALL_IDS,
     opaque_arguments=True,
+    custom=True,
     legacy=True,
 )
 
@@ -189,6 +192,18 @@ FAMILIES = (
 )
 
 
+class FormatRules(Struct, frozen=True, cache_hash=True):
+    """
+    The limits of `response_format`; what is beyond them is an instruction.
+
+    `no_schemas` is how the names of models begin that have no `json_schema`; `with_tools`: a
+    request with tools may have a format.
+    """
+
+    no_schemas: str = ""
+    with_tools: bool = True
+
+
 class ToolEffort(Struct, frozen=True, cache_hash=True):
     """
     Models that do not reason in a request with functions; `pattern` is how their names begin.
@@ -217,10 +232,15 @@ FAMILY_DEFAULTS: Mapping[str, tuple[object, ...]] = {
 """Values of fixed fields that ask for nothing."""
 
 
+def bare_name(model: str) -> str:
+    """The name without a path and without the mark of a tuned model."""
+    return model.rpartition("/")[2].removeprefix("ft:")
+
+
 @lru_cache(maxsize=1024)
 def fixed_fields(families: tuple[Family, ...], model: str, effort: str | None) -> frozenset[str]:
     """The fields that this model rejects, with this effort."""
-    name = model.rpartition("/")[2].removeprefix("ft:")
+    name = bare_name(model)
     found = (
         family.fields
         for family in families
@@ -232,5 +252,5 @@ def fixed_fields(families: tuple[Family, ...], model: str, effort: str | None) -
 @lru_cache(maxsize=1024)
 def tool_effort(rules: tuple[ToolEffort, ...], model: str) -> ToolEffort | None:
     """The rule for this model, if there is one."""
-    name = model.rpartition("/")[2].removeprefix("ft:")
+    name = bare_name(model)
     return next((rule for rule in rules if re.match(rule.pattern, name)), None)

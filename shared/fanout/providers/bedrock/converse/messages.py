@@ -24,6 +24,7 @@ from ....schema.request import (
 )
 from ...calls import CallIds
 from ...fields import OPENING, UnsupportedFields
+from ...formats import format_in_words
 from ...request_reader import (
     Block,
     ChatMessage,
@@ -34,8 +35,7 @@ from ...request_reader import (
     read_arguments,
     split_turns,
 )
-from ...schemas import JSON_ONLY, wants_json
-from ..models import is_claude, is_unknown
+from ..models import has_schemas, is_claude, is_unknown
 from ..rules import BESIDE_DOCUMENTS, CACHING, CALL_IDS, is_blank
 from .media import encode_audio, encode_file, encode_image, rename_documents
 
@@ -77,8 +77,8 @@ def encode_conversation(
     encode = partial(_encode_message, context=context)
     system, turns = split_turns(request, unsupported, ROLES, encode)
     turns = open_with_user(turns, {"text": OPENING}, unsupported)
-    if wants_json(request, unsupported):
-        system = [*system, {"text": JSON_ONLY}]
+    if words := format_in_words(request, unsupported, schemas=has_schemas(kind)):
+        system = [*system, {"text": words}]
     if context.ids.changed:
         unsupported.note("messages[].tool_calls[].id")
     messages = [{"role": role, "content": _beside_documents(blocks)} for role, blocks in turns]

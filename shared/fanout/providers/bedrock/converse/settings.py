@@ -15,7 +15,7 @@ from ...anthropic.models import find_traits
 from ...anthropic.settings import encode_settings as encode_claude
 from ...fields import UnsupportedFields
 from ...schemas import limit_schema, read_schema
-from ..models import encode_top_k, find_efforts, is_claude
+from ..models import encode_top_k, find_efforts, has_schemas, is_claude
 from ..rules import SCHEMAS, is_blank
 
 EXTRA = "additionalModelRequestFields"
@@ -36,7 +36,7 @@ def encode_settings(
     body = encode_model(request, kind, unsupported)
     if stops := _encode_stops(request, kind, unsupported):
         body["inferenceConfig"] = {**body.get("inferenceConfig", {}), "stopSequences": stops}
-    if form := _encode_format(request, unsupported):
+    if form := _encode_format(request, kind, unsupported):
         body["outputConfig"] = {**body.get("outputConfig", {}), "textFormat": form}
     if tier := _encode_tier(request, unsupported):
         body["serviceTier"] = {"type": tier}
@@ -128,14 +128,16 @@ def _encode_effort(
     return known.encode(level)
 
 
-def _encode_format(request: ChatRequest, unsupported: UnsupportedFields) -> dict[str, Any] | None:
+def _encode_format(
+    request: ChatRequest, kind: str, unsupported: UnsupportedFields
+) -> dict[str, Any] | None:
     """
     `response_format` as a schema, which is JSON in a string.
 
     https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html
     """
     asked = read_schema(request, unsupported)
-    if asked is None:
+    if asked is None or not has_schemas(kind):
         return None
     schema = {
         "schema": json.encode(limit_schema(asked.schema or {}, SCHEMAS)).decode(),

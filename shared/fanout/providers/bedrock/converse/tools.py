@@ -10,8 +10,8 @@ from ...anthropic.models import find_traits
 from ...fields import UnsupportedFields
 from ...request_reader import Block
 from ...schemas import limit_schema
-from ...tool_reader import Choice, function_tools, object_schema, read_choice
-from ..models import is_claude
+from ...tool_reader import Choice, flat_schema, function_tools, read_choice
+from ..models import has_schemas, is_claude
 from ..rules import CALLED_BEFORE, SCHEMAS
 from .messages import cache_point, has_caching
 
@@ -33,7 +33,10 @@ def encode_tools(
             if marks and not has_caching(kind):
                 unsupported.note("tools[].cache_control")
                 marks = []
-            tools += [_encode_function(function), *marks]
+            strict = bool(function.strict) and has_schemas(kind)
+            if function.strict and not strict:
+                unsupported.note("tools[].function.strict")
+            tools += [_encode_function(function, strict=strict), *marks]
     if choice.mode == "none" and tools:
         if not called:
             return {}, {}
@@ -55,14 +58,14 @@ def _declare(name: str) -> Block:
     return {"toolSpec": {"name": name, "inputSchema": {"json": CALLED_BEFORE}}}
 
 
-def _encode_function(function: Function) -> Block:
-    schema = object_schema(function)
-    if function.strict:
+def _encode_function(function: Function, *, strict: bool) -> Block:
+    schema = flat_schema(function)
+    if strict:
         schema = limit_schema(schema, SCHEMAS)
     tool: dict[str, Any] = {"name": function.name, "inputSchema": {"json": schema}}
     if function.description:
         tool["description"] = function.description
-    if function.strict:
+    if strict:
         tool["strict"] = True
     return {"toolSpec": tool}
 
