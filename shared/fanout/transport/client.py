@@ -268,9 +268,11 @@ class StreamEvents:
 
     def is_json(self, data: bytes) -> bool:
         """Whether the stream begins here, and with JSON instead of an event."""
-        has_begun, start = self._has_begun, data.lstrip(BLANK)
-        self._has_begun = has_begun or bool(start)
-        return not has_begun and start.startswith(JSON_STARTS)
+        if self._has_begun:
+            return False
+        start = data.lstrip(BLANK)
+        self._has_begun = bool(start)
+        return start.startswith(JSON_STARTS)
 
     def feed(self, data: bytes) -> Iterator[ChatChunk]:
         """Yield the chunks of the events that `data` completes."""
