@@ -51,7 +51,7 @@ def test_each_deployment_is_a_row_with_what_it_resolves_to(
         "best",
         "openai",
         "gpt-4o",
-        "https://api.openai.com/v1",
+        "https://api.openai.com/v1/chat/completions",
         "TEAM_KEY",
         "rpm 500, timeout 30, weight 2",
         "own",
@@ -76,7 +76,7 @@ def test_a_model_on_google_cloud_has_its_project_location_and_credentials(
 ) -> None:
     ran = fanout("check", google(tmp_path))
     assert ran.code == 0
-    assert "googleapis.com (project our-project, location eu)" in ran.out
+    assert ":generateContent (project our-project, location eu)" in ran.out
     assert "Google's default credentials" in ran.out
     row = fanout("check", google(tmp_path), "--json").json["models"][0]
     assert (row["auth"], row["keys"]) == ("google", [])
@@ -126,6 +126,7 @@ def test_with_json_it_is_one_object(fanout: Command, full: Path) -> None:
         "provider": "openai",
         "model": "gpt-4o",
         "api_base": "https://api.openai.com/v1",
+        "url": "https://api.openai.com/v1/chat/completions",
         "keys": [{"name": "TEAM_KEY", "present": False}],
         "auth": "key",
         "limits": {"rpm": 500, "timeout": 30, "weight": 2},

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..config.resolve import Catalog
     from .config_summary import DeploymentSummary, KeyStatus
 
-HEADER = ("MODEL NAME", "PROVIDER", "PROVIDER'S MODEL", "BASE URL", "KEY", "LIMITS", "FALLBACKS")
+HEADER = ("MODEL NAME", "PROVIDER", "PROVIDER'S MODEL", "URL", "KEY", "LIMITS", "FALLBACKS")
 
 
 def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -150,7 +150,7 @@ def _cells(row: DeploymentSummary) -> tuple[str, ...]:
     keys = ", ".join(_key(key, row) for key in row.keys) or _no_key(row)
     spare = ", ".join(row.fallbacks)
     place = ", ".join(f"{name} {value}" for name, value in row.place.items())
-    base = f"{row.api_base} ({place})" if place else row.api_base
+    base = f"{row.url} ({place})" if place else row.url
     return (row.name, row.provider, row.model, base, keys, limits or "-", spare or "-")
 
 

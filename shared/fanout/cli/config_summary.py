@@ -10,9 +10,14 @@ from msgspec import Struct, field
 
 from ..config.deployment import Deployment
 from ..config.resolve import Catalog
+from ..errors import FanoutError
 from ..providers import registry
 from ..providers.base import GoogleToken, SigV4
+from ..schema.validation import parse_chat
 from ..secret import Secret
+from ..transport.engine import join
+
+SAMPLE = parse_chat({"messages": [{"role": "user", "content": "Hi"}]})
 
 LITERAL = "(literal)"
 """The name of a key that is written in the config itself."""
@@ -37,6 +42,7 @@ class DeploymentSummary(Struct, frozen=True, omit_defaults=True):
     provider: str
     model: str
     api_base: str
+    url: str
     keys: tuple[KeyStatus, ...]
     auth: str
     limits: Mapping[str, float]
@@ -70,6 +76,7 @@ def _summarize_deployment(deployment: Deployment, catalog: Catalog) -> Deploymen
         provider=provider.name,
         model=deployment.target.model,
         api_base=deployment.base_url,
+        url=_url(deployment),
         keys=(*map(key_status, deployment.own_keys), *_credentials(deployment)),
         auth=_auth(deployment),
         limits={name: value for name, value in limits.items() if value is not None},
@@ -82,6 +89,15 @@ def _summarize_deployment(deployment: Deployment, catalog: Catalog) -> Deploymen
         },
         role=deployment.additions.aws.role or "" if deployment.additions.aws else "",
     )
+
+
+def _url(deployment: Deployment) -> str:
+    """The address of a plain request."""
+    try:
+        wire = deployment.provider.chat.encode(SAMPLE, deployment.target, False)
+    except FanoutError:
+        return deployment.base_url
+    return join(deployment.base_url, wire.path)
 
 
 def _auth(deployment: Deployment) -> str:

@@ -16,6 +16,7 @@ from ..secret import HiddenRepr, Secret
 from .model import ModelParams
 
 # A base URL may contain options of the deployment: `https://bedrock-runtime.{region}.…`.
+_WITH_VERSION = re.compile(r"(?<=[^/]/)v\d+/?$")  # such an address needs nothing
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -23,11 +24,21 @@ def provider_options(params: ModelParams, env: Mapping[str, str]) -> dict[str, s
     """Options of a provider besides the model; the environment variables are LiteLLM's."""
     found = {
         "api_base": params.api_base,
-        "api_version": params.api_version or env.get("AZURE_API_VERSION"),
+        "api_version": params.api_version
+        or _version_in(params.api_base)
+        or env.get("AZURE_API_VERSION"),
         "base_model": _without_provider(params.base_model),
         "region": params.region or params.aws_region_name,
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _version_in(base: str | None) -> str | None:
+    if not base or "?" not in base:
+        return None
+    from .addresses import version_in
+
+    return version_in(base)
 
 
 def region_of(env: Mapping[str, str]) -> dict[str, str]:
@@ -46,7 +57,8 @@ def base_url(
     provider: Provider, params: ModelParams, options: Mapping[str, str], env: Mapping[str, str]
 ) -> str:
     """The address of a deployment, without a slash at its end; raises `ConfigError`."""
-    base = params.api_base or env.get(f"{provider.name.upper()}_API_BASE") or provider.base_url
+    given = given_base(provider, params, env)
+    base = given or provider.base_url
     if missing := [name for name in _PLACEHOLDER.findall(base) if name not in options]:
         raise ConfigError(_needs(provider, missing[0]))
     base = _PLACEHOLDER.sub(lambda place: options[place[1]], base)
@@ -54,7 +66,16 @@ def base_url(
         raise ConfigError(f"`api_base` must not contain a brace: `{base[:80]}`")
     if not _is_address(base):
         raise ConfigError(f"`api_base` must be an https:// or http:// address, not `{base[:40]}`")
+    if given and not (provider.path and _WITH_VERSION.search(base)):
+        from .addresses import complete_base
+
+        return complete_base(provider, base, options)
     return base.rstrip("/")
+
+
+def given_base(provider: Provider, params: ModelParams, env: Mapping[str, str]) -> str | None:
+    """The address in the config or, if there is none, in the environment."""
+    return params.api_base or env.get(f"{provider.name.upper()}_API_BASE")
 
 
 def _needs(provider: Provider, option: str) -> str:

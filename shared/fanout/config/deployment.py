@@ -20,6 +20,7 @@ from .connection import (
     base_url,
     extra_body,
     extra_headers,
+    given_base,
     provider_options,
     region_of,
 )
@@ -129,13 +130,16 @@ def make_deployment(
     if provider.complete:
         options = provider.complete(model, options)
     options = {**region_of(env), **options}
+    base = base_url(provider, params, {**options, "deployment": model.rpartition("/")[2]}, env)
+    if given_base(provider, params, env):
+        options = {**options, "api_base": base}
     additions = _additions(provider, params, defaults, env)
     return Deployment(
         id=f"{name}#{number}",
         name=name,
         provider=provider,
         target=Target(name, model, bool(params.drop_params), options),
-        base_url=base_url(provider, params, options, env),
+        base_url=base,
         keys=_keys(provider, params, env) if additions.aws is None else (),
         defaults={k: v for k, v in defaults.items() if k in CHAT_FIELDS},
         weight=1.0 if params.weight is None else params.weight,

@@ -127,6 +127,10 @@ class Provider(Struct, frozen=True):
     `ignores_unknown` says that it silently ignores fields that it does not know.
     `complete` adds options that follow from others, such as the host of a location. `settings` are
     the keys of `litellm_params` that only some providers read, and that this one does.
+
+    `endpoint` is a pattern of what an address may end with that the codec's path has, too. `path`
+    is the usual one of servers that others run with this API, for an address without any.
+    `named_in_address` are the parts of an address that name what an option names, too.
     """
 
     name: str
@@ -142,6 +146,9 @@ class Provider(Struct, frozen=True):
     ignores_unknown: bool = False
     complete: Complete | None = None
     settings: frozenset[str] = frozenset()
+    endpoint: str = ""
+    path: str = ""
+    named_in_address: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_error(body: bytes, shape: type[T]) -> T | None:

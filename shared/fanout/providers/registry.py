@@ -55,6 +55,13 @@ def names() -> list[str]:
     return sorted({*FOLDERS, *ROWS})
 
 
+def row_addresses() -> list[str]:
+    """The address of each OpenAI-compatible vendor."""
+    from .rows import ROWS
+
+    return [row.base_url for row in ROWS.values() if row.base_url.startswith("https://")]
+
+
 @lru_cache
 def find(name: str) -> Provider:
     """The provider called `name`; `ConfigError` if there is none."""

@@ -41,6 +41,9 @@ RARE = frozenset(
     }
 )
 EFFORT = frozenset({"reasoning_effort"})
+ENDPOINT = r"/(?:chat/completions|completions|responses|embeddings|models)"
+"""Endpoints with which an address may end, as in examples for curl."""
+
 LOGPROBS = frozenset({"logprobs", "top_logprobs"})
 
 
@@ -54,7 +57,7 @@ class Row(Struct, frozen=True):
 
     Without `developer`, a message with that role is sent as `system`. `messages` are its other
     rules for messages, `families` the models that reject more fields, `formats` the limits of
-    `response_format`.
+    `response_format`. An address without a path gets `path`; an `endpoint` at its end is removed.
     """
 
     name: str
@@ -71,6 +74,8 @@ class Row(Struct, frozen=True):
     billing: Billing = "unknown"
     other_keys: tuple[str, ...] = ()
     ignores_unknown: bool = False
+    endpoint: str = ENDPOINT
+    path: str = "/v1"
 
 
 def make_provider(row: Row) -> Provider:
@@ -94,4 +99,6 @@ def make_provider(row: Row) -> Provider:
         key_optional=row.key_optional,
         billing=row.billing,
         ignores_unknown=row.ignores_unknown,
+        endpoint=row.endpoint,
+        path=row.path,
     )

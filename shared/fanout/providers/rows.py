@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from .calls import IdRule
 from .openai.rules import OTHER_SERVERS, Family, FormatRules, MessageRules
-from .row import EFFORT, LOGPROBS, NO_STREAM_OPTIONS, OLD_LIMIT, RARE, Row
+from .row import EFFORT, ENDPOINT, LOGPROBS, NO_STREAM_OPTIONS, OLD_LIMIT, RARE, Row
 
 _NO_EFFORT_ON_GROQ = r"allam|compound|gemma|kimi|llama|mistral|mixtral"
 
@@ -168,6 +168,8 @@ _ROWS = (
         ignores_unknown=True,
         rename=OLD_LIMIT,
         key_optional=True,
+        # LiteLLM's addresses may have Ollama's own API; this one is beside it, under `/v1`.
+        endpoint=ENDPOINT + r"|(?P<other>/api(?:/chat|/generate)?)",
         billing="stops",
         # github.com/ollama/ollama: openai/openai.go, `Message`, 2026-11
         messages=MessageRules(frozenset({"name", "reasoning"}), reasoning="reasoning"),

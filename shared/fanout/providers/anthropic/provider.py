@@ -19,6 +19,8 @@ PROVIDER = Provider(
     explain=explain,
     auth=Header("x-api-key"),
     billing="stops",
+    endpoint="/messages",
+    path="/v1",
     # The version after this one, 2026-10-21, rejects `temperature`, `top_p` and `top_k` for
     # every model: https://platform.claude.com/docs/en/api/versioning
     headers={"anthropic-version": "2023-06-01"},

@@ -9,6 +9,9 @@ from .errors import explain
 PROVIDER = Provider(
     name="azure",
     base_url="{api_base}",
+    endpoint=r"/openai(?:/deployments/[^/]+)?(?:/chat/completions|/responses)?"
+    r"|(?<=/openai/v1)(?:/chat/completions|/responses)",
+    named_in_address={"deployments": "deployment"},
     settings=frozenset({"api_version"}),
     keys=("AZURE_API_KEY", "AZURE_OPENAI_API_KEY"),
     chat=CODEC,

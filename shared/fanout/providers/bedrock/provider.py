@@ -55,6 +55,7 @@ PROVIDER = Provider(
     auth=SigV4("bedrock"),
     key_optional=True,
     billing="continues",
+    endpoint=r"/model(?:/.*)?",
     complete=complete_options,
     settings=frozenset(
         {

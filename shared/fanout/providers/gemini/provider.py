@@ -16,4 +16,5 @@ PROVIDER = Provider(
     explain=explain,
     auth=Header("x-goog-api-key"),
     billing="continues",
+    endpoint=r"/v1(?:alpha|beta)?(?:/models|/openai)?",
 )

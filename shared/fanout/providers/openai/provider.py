@@ -71,4 +71,6 @@ PROVIDER = Provider(
     billing="stops",
     organization_header="openai-organization",
     settings=frozenset({"organization"}),
+    endpoint=r"/(?:chat/completions|completions|responses|embeddings|models)",
+    path="/v1",
 )

@@ -48,6 +48,8 @@ PROVIDER = Provider(
     auth=GoogleToken("https://www.googleapis.com/auth/cloud-platform"),
     key_optional=True,
     billing="continues",
+    endpoint=r"/v1(?:beta1)?(?:/projects/.*)?",
+    named_in_address={"projects": "vertex_project", "locations": "vertex_location"},
     complete=complete_options,
     settings=frozenset({"vertex_project", "vertex_location", "vertex_credentials"}),
 )
