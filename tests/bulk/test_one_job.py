@@ -32,6 +32,7 @@ class Process:
 
     owner = "anyone"
     name = "run"
+    config = None
 
     def __init__(self, home: Path, records: RecordStore) -> None:
         self._records = records

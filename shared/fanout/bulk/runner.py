@@ -54,6 +54,10 @@ SKIP_REASONS = {
 }
 
 
+class ModelsMissing(Exception):
+    """A job of another config names models that this one does not have."""
+
+
 class RunnerOptions(Struct, frozen=True):
     """How a host runs jobs; times are in seconds (`work/spec.py` explains them)."""
 
@@ -82,7 +86,9 @@ class Runner:
     Runs jobs through a gateway, over any set of stores.
 
     `results` and `progress` open the stores of one job, `clear` deletes what an earlier plan of it
-    left there. `call_counts` are those of the jobs that it is working on, by job id.
+    left there. `is_own` says whether a job was created with this config; if another one lacks
+    models here, that is no failure but raises `ModelsMissing`. `call_counts` are those of the jobs
+    that it is working on, by job id.
     """
 
     def __init__(  # noqa: PLR0913 -- its parts, each once
@@ -98,7 +104,9 @@ class Runner:
         now: Callable[[], float],
         options: RunnerOptions,
         rate_limits: RateLimitStore | None = None,
+        is_own: Callable[[Job], bool] = lambda _: True,
     ) -> None:
+        self._is_own = is_own
         self._gateway = gateway
         self._files = files
         self._blobs: BlobStore = files.blobs
@@ -120,7 +128,7 @@ class Runner:
 
     async def run(self, job_id: str) -> Job:
         """Run the job from the step it is in to its end, or until this process is to stop."""
-        job = await self._jobs.find(job_id, None)
+        job = await self._jobs.change(job_id, _runs_here)
         if job.status == "validating":
             job = await self.plan(job)
         if job.status == "in_progress":
@@ -154,6 +162,8 @@ class Runner:
             except FileNotFoundError:
                 result = Plan()
                 result.add_error("file_not_found", "The input file has been deleted.", None, None)
+            if not self._is_own(job) and any(e.code == "model_not_found" for e in result.errors):
+                raise ModelsMissing
             spool.seek(0)
             await self._blobs.write(job.manifest_key, _chunks(spool.read))
         return await self._jobs.change(job.id, partial(self._planned, result))
@@ -273,6 +283,10 @@ class Runner:
         if job.reason is not None:
             return replace(job, status="cancelled", cancelled_at=now)
         return replace(job, status="completed", completed_at=now)
+
+
+def _runs_here(job: Job) -> Job | None:
+    return None if job.waits_for is None else replace(job, waits_for=None)
 
 
 async def _chunks(read: Callable[[int], bytes]) -> AsyncIterator[bytes]:

@@ -95,6 +95,10 @@ class AWSBatchService:
         return NAME
 
     @property
+    def config(self) -> str | None:
+        return None  # one stack, one store
+
+    @property
     def table(self) -> DynamoTable:
         return self._stores.table
 

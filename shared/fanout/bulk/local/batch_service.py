@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...concurrency import first_error
-from ...errors import NotFound
 from ...gateway.gateway import Gateway
 from ...telemetry.observers import NullObserver, Observer
 
@@ -24,19 +23,14 @@ if TYPE_CHECKING:
     from ..service.files import FileService
     from ..service.records import Job
     from ..totals import Totals
+    from .hosts import Hosts
     from .sqlite import Database
 
-MAX_RUNNING_JOBS = 4
-"""Jobs that run at the same time; the others wait."""
+SERVER = "serve"
+"""The host of jobs that a server runs; it also resumes those of an earlier server."""
 
 STOP_LATENCY = 1.5
 """Seconds within which a worker notices that it is to stop."""
-
-FOLLOW_INTERVAL = 0.5
-"""Seconds between two looks at a job that another process runs."""
-
-RESTART_DELAY = 30.0
-"""Seconds after which a job runs again if this machine failed, for example on a full disk."""
 
 
 def data_home(env: Mapping[str, str]) -> Path:
@@ -65,18 +59,20 @@ class LocalBatchService:
         from ..service.batches import JobService
         from ..service.files import FileService
         from .file_store import FolderBlobStore
+        from .hosts import Hosts
         from .job_progress import SQLiteJobProgress
+        from .job_tasks import JobTasks
         from .shard_results import FolderResultStore
         from .sqlite import Database, SQLiteRateLimitStore
 
         self.home = home
         self._name = name
-        self._group = group
-        self._observer = observer
         self._grace = (options or RunnerOptions()).grace + STOP_LATENCY
-        self._slots = asyncio.Semaphore(MAX_RUNNING_JOBS)
-        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stopping = asyncio.Event()
+        self._hosts: Hosts = Hosts(home / "hosts", gateway.catalog)
+        self._open = ExitStack()
+        if name == SERVER:
+            self._open.enter_context(self._hosts.present())
         self.database: Database = Database(home / "jobs.sqlite")
         blobs = FolderBlobStore(home)
         self.files: FileService = FileService(blobs, self.database, now)
@@ -107,21 +103,39 @@ class LocalBatchService:
             now=now,
             options=options or RunnerOptions(),
             rate_limits=SQLiteRateLimitStore(self.database),
+            is_own=lambda job: self._tasks.is_own(job),  # noqa: PLW0108 -- set below
+        )
+        self._tasks = JobTasks(
+            group,
+            home / "locks",
+            self._hosts,
+            runner=self.runner,
+            registry=self.jobs.registry,
+            observer=observer,
+            now=now,
+            stopping=self._stopping,
         )
 
     @property
     def name(self) -> str:
         return self._name
 
+    @property
+    def config(self) -> str | None:
+        return self._hosts.config
+
+    def close(self) -> None:
+        """Close the database, and be no host any more."""
+        self.database.close()
+        self._open.close()
+
     async def start(self, job_id: str) -> None:
-        """Run the job in a task, unless it runs already."""
-        if job_id not in self._tasks:
-            task = self._tasks[job_id] = self._group.create_task(self._run(job_id))
-            task.add_done_callback(lambda _: self._tasks.pop(job_id, None))
+        """Run the job in a task; raises `RequestError` if this process lacks its models."""
+        self._tasks.run(await self.jobs.find(job_id, None))
 
     async def wait(self, job_id: str, seconds: float) -> bool:
         """Wait up to so many seconds for the job; returns whether this process is done with it."""
-        task = self._tasks.get(job_id)
+        task = self._tasks.tasks.get(job_id)
         if task is not None:
             await asyncio.wait([task], timeout=seconds)
         return task is None or task.done()
@@ -135,7 +149,7 @@ class LocalBatchService:
                 if job.is_over:
                     await self.files.blobs.delete(f"jobs/{job.id}")
                 elif job.host == self._name:
-                    await self.start(job.id)
+                    self._tasks.resume(job.id)
             if not page.has_more:
                 return
             after = page.records[-1].id
@@ -158,7 +172,7 @@ class LocalBatchService:
     async def stop(self) -> None:
         """Start no more lines, give those in flight some seconds, then cancel them."""
         self.ask_to_stop()
-        tasks = list(self._tasks.values())
+        tasks = list(self._tasks.tasks.values())
         if tasks:
             await asyncio.wait(tasks, timeout=self._grace)
         for task in tasks:
@@ -168,32 +182,7 @@ class LocalBatchService:
 
     async def run_exclusively(self, job_id: str) -> bool:
         """Run a job in this call; `False` if another process is running it."""
-        lock = self.home / "locks" / job_id
-        with file_lock(lock) as is_ours:
-            if is_ours and (await self.runner.run(job_id)).is_over:
-                lock.unlink(missing_ok=True)  # a finished job is not run again
-        return is_ours
-
-    async def _run(self, job_id: str) -> None:
-        """Run the job; if another process runs it, follow it, and resume it if that one stops."""
-        while not self._stopping.is_set():
-            async with self._slots:
-                try:
-                    if await self._is_over(job_id) or await self.run_exclusively(job_id):
-                        return
-                    pause = FOLLOW_INTERVAL
-                except Exception as error:  # noqa: BLE001 -- the job is run again
-                    self._observer.bug(job_id, error)
-                    pause = RESTART_DELAY
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._stopping.wait()
-
-    async def _is_over(self, job_id: str) -> bool:
-        try:
-            return (await self.jobs.find(job_id, None)).is_over
-        except NotFound:
-            return True
+        return await self._tasks.run_exclusively(job_id)
 
 
 class LazyLocalBatchService:
@@ -218,7 +207,7 @@ class LazyLocalBatchService:
     def close(self) -> None:
         """Close the database, if it is open."""
         if self._service is not None:
-            self._service.database.close()
+            self._service.close()
 
 
 @asynccontextmanager
@@ -226,7 +215,7 @@ async def open_local_batches(
     gateway: Gateway,
     home: Path,
     *,
-    name: str = "serve",
+    name: str = SERVER,
     resume: bool = True,
     observer: Observer | None = None,
     now: Callable[[], float] = time.time,
@@ -269,18 +258,3 @@ async def _group() -> AsyncIterator[asyncio.TaskGroup]:
 async def _resume(lazy: LazyLocalBatchService) -> None:
     await asyncio.sleep(0)  # let the block start first
     await lazy.service.resume()
-
-
-@contextmanager
-def file_lock(path: Path) -> Iterator[bool]:
-    """Lock the file for the block; yields `False` if another process has it. A kill releases it."""
-    import fcntl
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True

@@ -53,6 +53,11 @@ class Host(Protocol):
         """The value of `host` in its jobs' records."""
         ...
 
+    @property
+    def config(self) -> str | None:
+        """The digest of its models, for hosts of which several may share a store."""
+        ...
+
     async def start(self, job_id: str) -> None:
         """Start the job; the host runs it to its end."""
         ...
@@ -116,6 +121,7 @@ class JobService:
         return Job(
             id=new_id("batch_", now),
             host=self._host.name,
+            config=self._host.config,
             owner=owner,
             input_file_id=file.id,
             input_key=file.key,

@@ -86,8 +86,9 @@ class Job(Struct, frozen=True, kw_only=True):
     `host` is the name of what runs it, `allowed` the models that its owner's key may use.
     `max_cost` is its cost cap in nanodollars, `reason` why it ended early. A job that retries
     another one's failed lines has its id in `retry_of`, and in `earlier_outputs` the keys whose
-    bytes go before its own output. On AWS, copies of its results go to keys that begin with
-    `deliver_to`.
+    bytes go before its own output. `config` is the digest of its host's models, and `waits_for`
+    says why another host leaves it alone. On AWS, copies of its results go to keys that begin
+    with `deliver_to`.
     """
 
     id: str
@@ -111,6 +112,8 @@ class Job(Struct, frozen=True, kw_only=True):
     errors: list[LineError] = []
     reason: Literal["cancelled", "expired", "capped", "failed"] | None = None
     deliver_to: str | None = None
+    config: str | None = None
+    waits_for: str | None = None
     totals: Totals | None = field(default=None, name="tally")
     output_file_id: str | None = None
     error_file_id: str | None = None
@@ -184,5 +187,6 @@ class Job(Struct, frozen=True, kw_only=True):
                 },
                 "in_flight": totals.in_flight,
                 "refused": totals.refused,
+                **({"waits_for": self.waits_for} if self.waits_for else {}),
             },
         }

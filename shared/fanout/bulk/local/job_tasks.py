@@ -1,0 +1,157 @@
+"""
+Runs jobs in tasks of this process, a few at the same time.
+
+A job that another process runs is followed, and resumed if that process stops. A job of another
+config is left alone while a process with that config lives, and also afterwards if this one lacks
+its models.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from ...errors import NotFound, RequestError
+from ...telemetry.observers import Observer
+from ..runner import ModelsMissing, Runner
+from ..service.records import Job
+from ..service.registry import Registry
+from .hosts import Hosts, file_lock
+
+MAX_RUNNING_JOBS = 4
+"""Jobs that run at the same time; the others wait."""
+
+FOLLOW_INTERVAL = 0.5
+"""Seconds between two looks at a job that another process runs."""
+
+LEFT_ALONE_INTERVAL = 5.0
+"""Seconds between two looks at a job that this process leaves alone."""
+
+RESTART_DELAY = 30.0
+"""Seconds after which a job runs again if this machine failed, for example on a full disk."""
+
+MAX_NAMES = 5
+"""Missing models that a message names."""
+
+
+class JobTasks:
+    """The tasks; `locks` is the folder of the jobs' locks, `stopping` ends all of them."""
+
+    def __init__(  # noqa: PLR0913 -- its parts, each once
+        self,
+        group: asyncio.TaskGroup,
+        locks: Path,
+        hosts: Hosts,
+        *,
+        runner: Runner,
+        registry: Registry[Job],
+        observer: Observer,
+        now: Callable[[], float],
+        stopping: asyncio.Event,
+    ) -> None:
+        self._group = group
+        self._locks = locks
+        self._hosts = hosts
+        self._runner = runner
+        self._registry = registry
+        self._observer = observer
+        self._now = now
+        self._stopping = stopping
+        self._slots = asyncio.Semaphore(MAX_RUNNING_JOBS)
+        self._left_alone: set[str] = set()
+        self._asked_for: set[str] = set()
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+
+    def run(self, job: Job) -> None:
+        """
+        Run a job that a client of this process asks for, whatever process has created it.
+
+        Raises `RequestError` if this process lacks models that the job needs.
+        """
+        missing = [] if self._is_ending(job) else self._hosts.missing_models(job)
+        if missing:
+            raise RequestError(_missing(missing), "model")
+        self._asked_for.add(job.id)
+        self.resume(job.id)
+
+    def resume(self, job_id: str) -> None:
+        """Run the job in a task, unless it runs already."""
+        if job_id not in self.tasks:
+            task = self.tasks[job_id] = self._group.create_task(self._run(job_id))
+            task.add_done_callback(lambda _: self.tasks.pop(job_id, None))
+
+    async def run_exclusively(self, job_id: str) -> bool:
+        """Run a job in this call; `False` if another process is running it."""
+        lock = self._locks / job_id
+        with file_lock(lock) as is_ours:
+            if is_ours and (await self._runner.run(job_id)).is_over:
+                lock.unlink(missing_ok=True)  # a finished job is not run again
+        return is_ours
+
+    def is_own(self, job: Job) -> bool:
+        """Whether it is for this process to say that the job's models do not exist."""
+        is_known = job.config is None or job.config == self._hosts.config
+        return is_known or job.id in self._asked_for or self._is_ending(job)
+
+    def _is_ending(self, job: Job) -> bool:
+        """Whether the job sends no more lines, so that it needs no models."""
+        return job.status in {"cancelling", "finalizing"} or self._now() >= job.expires_at
+
+    async def _run(self, job_id: str) -> None:
+        while not self._stopping.is_set():
+            pause = LEFT_ALONE_INTERVAL
+            try:
+                job = await self._registry.find(job_id, None)
+                if job.is_over:
+                    return
+                if await self._may_run(job):
+                    async with self._slots:
+                        if await self._run_unless_missing(job):
+                            return
+                    pause = FOLLOW_INTERVAL
+            except NotFound:
+                return
+            except Exception as error:  # noqa: BLE001 -- the job is run again
+                self._observer.bug(job_id, error)
+                pause = RESTART_DELAY
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._stopping.wait()
+
+    async def _run_unless_missing(self, job: Job) -> bool:
+        """Run the job; `False` if another process runs it, or if it is left alone."""
+        try:
+            return await self.run_exclusively(job.id)
+        except ModelsMissing:
+            self._left_alone.add(job.id)
+            await self._leave_alone(job, [])
+            return False
+
+    async def _may_run(self, job: Job) -> bool:
+        """Whether the job is this process's; if only its models are missing, its record says so."""
+        if job.id not in self._asked_for and self._hosts.is_foreign(job):
+            return False
+        if self._is_ending(job):
+            return True
+        if job.id in self._left_alone:
+            return False
+        if missing := self._hosts.missing_models(job):
+            await self._leave_alone(job, missing)
+        return not missing
+
+    async def _leave_alone(self, job: Job, missing: Sequence[str]) -> None:
+        why = _missing(missing)
+        await self._registry.change(
+            job.id, lambda now: None if now.waits_for == why else replace(now, waits_for=why)
+        )
+
+
+def _missing(models: Sequence[str]) -> str:
+    names = ", ".join(f"`{name}`" for name in models[:MAX_NAMES])
+    more = ", …" if len(models) > MAX_NAMES else ""
+    what = f"the config does not have {names}{more}" if models else "the config lacks some models"
+    return f"{what}: the job is left alone until a server has them, or it is cancelled or expires"
