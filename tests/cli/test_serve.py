@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from msgspec import json
 
-from fanout.cli.http_server import raise_open_file_limit
+from fanout.cli.http_server import max_connections, raise_open_file_limit
 from tests.cli.commands import Command, spawned
 from tests.support.provider_steps import answers, hang, say, stalls, wait
 from tests.support.scripted_provider import Upstream
@@ -188,6 +188,33 @@ def test_what_is_not_http_is_a_line_of_json(config: Path) -> None:
     (line,) = records(err)
     assert (line["event"], line["status"], line["error"]) == ("request", 400, "MalformedRequest")
     assert f"x-request-id: {line['request_id']}".encode() in head
+
+
+def test_half_requests_lock_nobody_out_of_a_process_with_few_files(config: Path) -> None:
+    limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300))  # noqa: E731
+    with spawned("serve", "--config", config, "--port", 0, preexec_fn=limit) as process:
+        port = port_of(process)
+        halves = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(300)]
+        for half in halves:
+            half.sendall(b"GET / HTTP/1.1\r\n")
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request("GET", "/health")
+        assert connection.getresponse().status == 200
+        connection.close()
+        for half in halves:
+            half.close()
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=20) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "files", "most"),
+    [(2_000, None, 2_000), (2_000, 300, 118), (50, 300, 50), (9, 20, 1)],
+)
+def test_connections_leave_half_of_the_files_to_calls(
+    wanted: int, files: int | None, most: int
+) -> None:
+    assert max_connections(wanted, files) == most
 
 
 def test_it_may_open_as_many_files_as_the_system_allows() -> None:

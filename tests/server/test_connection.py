@@ -223,6 +223,15 @@ def test_seventeen_requests_at_once_are_served_in_order_and_then_the_connection_
     serve(steps)
 
 
+def test_big_requests_at_once_are_fewer() -> None:
+    async def steps(client: FakeTransport) -> None:
+        client.deliver(request(x="y" * 30_000) * 8)
+        assert is_about(await lost(client), 0)
+        assert statuses(client.received) == [200] * 4
+
+    serve(steps)
+
+
 def test_few_requests_at_once_keep_the_connection() -> None:
     async def steps(client: FakeTransport) -> None:
         for _ in range(3):
@@ -469,6 +478,23 @@ def test_a_disconnect_reaches_the_app() -> None:
         await settle()
 
     serve(steps)
+
+
+def test_a_client_that_ends_its_side_counts_as_disconnected() -> None:
+    seen: list[str] = []
+
+    async def app(scope: Message, receive: Any, send: Any) -> None:
+        await _read(receive)
+        seen.append((await receive())["type"])
+
+    async def steps(client: FakeTransport) -> None:
+        client.deliver(request("POST", body=b"abc"))
+        await settle()
+        client.end()
+        await settle()
+        assert seen == ["http.disconnect"]
+
+    serve(steps, app)
 
 
 # ---- all connections together ----

@@ -63,6 +63,11 @@ class FakeTransport(asyncio.Transport):
         while self._to_server and self.is_server_reading and not self._closing:
             self._protocol.data_received(self._to_server.pop(0))
 
+    def end(self) -> None:
+        """The client sends no more (a half-close); what event loops do with it."""
+        if not self._protocol.eof_received():  # type: ignore[func-returns-value]
+            self.close()
+
     def can_write_eof(self) -> bool:
         return True
 

@@ -106,7 +106,7 @@ class Connection(asyncio.Protocol):
 
     def begin_request(self) -> None:
         """Begin one more request, unless too many wait or the connection is ending."""
-        if self._is_ending or len(self._requests.waiting) >= self._limits.pipelined:
+        if self._is_ending or self._requests.is_full(self._limits):
             raise StopParsing
         if self._requests.current is None and self.is_writable:
             self.deadline = self.loop.time() + self._limits.head_seconds

@@ -51,6 +51,9 @@ class ConnectionLimits(Struct, frozen=True, kw_only=True):
     pipelined: int = 16
     """Requests that wait for the response before theirs. With more, the connection is closed."""
 
+    pipelined_bytes: int = 64 * KIBIBYTE
+    """Bytes of their heads, from which no more may wait. Their bodies are within one read."""
+
     idle_seconds: float = 75.0
     """How long a connection may be idle between two requests."""
 

@@ -31,6 +31,7 @@ class Head(Struct, frozen=True):
     headers: list[tuple[bytes, bytes]]
     keep_alive: bool
     expects_continue: bool
+    size: int
 
 
 class StopParsing(Exception):
@@ -176,6 +177,7 @@ class RequestParser:
             self._headers,
             version != "1.0" and self._parser.should_keep_alive(),
             expects_continue,
+            self._head_size,
         )
         self._receiver.receive_head(head)
 

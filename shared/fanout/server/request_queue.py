@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
+from .limits import ConnectionLimits
 from .served_request import ServedRequest
 
 
@@ -29,6 +30,13 @@ class RequestQueue:
     def last(self) -> ServedRequest | None:
         """The request with the last response."""
         return self.waiting[-1] if self.waiting else self.current
+
+    def is_full(self, limits: ConnectionLimits) -> bool:
+        """Whether no more requests may wait."""
+        waiting = self.waiting
+        return len(waiting) >= limits.pipelined or (
+            bool(waiting) and sum(one.head_size for one in waiting) >= limits.pipelined_bytes
+        )
 
     @property
     def is_lingering(self) -> bool:

@@ -39,6 +39,7 @@ class ServedRequest:
     def __init__(self, connection: Connection, head: Head) -> None:
         self._connection = connection
         self._head = head
+        self.head_size = head.size
         self.scope = _scope(head, connection)
         self.body = bytearray()  # received, and not read by the app
         self.is_received = False
