@@ -10,6 +10,7 @@ from fanout.providers.base import GoogleToken, Header, Provider, SigV4
 from fanout.providers.fields import KEPT
 from fanout.providers.openai.chat import HINTS
 from fanout.providers.openai.rules import FAMILIES
+from fanout.providers.other_rows import OTHER_APIS, OTHER_ROWS
 from fanout.providers.registry import PREFIXES
 from fanout.providers.row import RARE, Row
 from fanout.providers.rows import ROWS
@@ -122,6 +123,19 @@ NOTES = {
     "vertex_ai": "Gemini and Claude on Google Cloud, [see below](#vertex-ai)",
 }
 
+OTHERS = """## More OpenAI-compatible providers
+
+These have LiteLLM's names, too, and get what any OpenAI-compatible server gets: `nvidia_nim/MODEL`
+is called as `MODEL` at the address below, or at `api_base`.
+
+"""
+
+NOT_HERE = """## LiteLLM's providers with another API
+
+Fanout rejects these names, also with `api_base`.
+
+"""
+
 VERTEX = """## Vertex AI
 
 Vertex AI serves Gemini and Claude on Google Cloud. For example:
@@ -191,6 +205,8 @@ def provider_page() -> str:
     parts = (
         HEAD,
         table,
+        OTHERS + _table(("provider", "base URL", "key"), map(_other, sorted(OTHER_ROWS))),
+        NOT_HERE + _table(("provider", "what to do"), sorted(OTHER_APIS.items())),
         VERTEX,
         CUT,
         ADAPTED,
@@ -200,6 +216,12 @@ def provider_page() -> str:
         FIXED + fixed,
     )
     return "\n".join(parts)
+
+
+def _other(name: str) -> tuple[str, ...]:
+    row = OTHER_ROWS[name]
+    optional = " (optional)" if row.key_optional else ""
+    return name, f"`{row.base_url}`", ", ".join(_code((row.key, *row.other_keys))) + optional
 
 
 def _fixed(rows: list[Row]) -> Iterator[tuple[str, ...]]:

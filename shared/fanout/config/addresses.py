@@ -24,6 +24,7 @@ HOSTS: Mapping[str, str] = {
     "api.cohere.ai": "/compatibility/v1",
     "api.cohere.com": "/compatibility/v1",
     "api.githubcopilot.com": "",
+    "models.inference.ai.azure.com": "",
     "api.openai.com": "/v1",
     "open.bigmodel.cn": "/api/paas/v4",
 }

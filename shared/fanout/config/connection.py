@@ -50,7 +50,7 @@ def region_of(env: Mapping[str, str]) -> dict[str, str]:
 def _without_provider(model: str | None) -> str | None:
     """LiteLLM writes `azure/o3-mini` for the model `o3-mini`."""
     head, slash, rest = (model or "").partition("/")
-    return rest if slash and head in registry.names() else model
+    return rest if slash and registry.is_known(head) else model
 
 
 def base_url(

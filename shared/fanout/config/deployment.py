@@ -164,6 +164,8 @@ def find_provider(params: ModelParams) -> tuple[Provider, str]:
     """The provider of a deployment, and the model's name there; raises `ConfigError`."""
     on_google = params.vertex_project or params.vertex_location or params.vertex_credentials
     split = registry.split_model(params.model, on_google=bool(on_google))
+    if split is None and (instead := registry.other_api(params.model)):
+        raise ConfigError(f"`{params.model}`: there is no such provider here: {instead}")
     if split is None and params.api_base:
         split = ("openai", params.model)  # any server with OpenAI's API
     if split is None:

@@ -117,7 +117,9 @@ def _of_params(config: Mapping[str, Any], path: KeyPath, name: str) -> Iterator[
         yield Move((*path[:2], "model_info", name))
     elif name == "custom_llm_provider":
         model = entry[PARAMS_KEY].get("model")
-        is_known = value in registry.names() and isinstance(model, str) and model
+        is_known = (
+            isinstance(value, str) and registry.is_known(value) and isinstance(model, str) and model
+        )
         if is_known and not model.startswith(f"{value}/"):
             yield Move((*path[:3], "model"), text=f"{value}/{model}")
     elif key is None and to:

@@ -16,9 +16,13 @@ from .base import Provider
 if TYPE_CHECKING:
     from .error_rules import ErrorRule
     from .rate_limits import RateLimitTable
+    from .row import Row
 
 FOLDERS = ("anthropic", "azure", "bedrock", "cohere", "gemini", "openai", "vertex_ai")
 
+
+ALIASES = {"cohere_chat": "cohere", "bedrock_converse": "bedrock"}
+"""LiteLLM's other names of a folder."""
 
 # Bare model names, by their beginning; the first match counts.
 PREFIXES: tuple[tuple[str, str], ...] = (
@@ -57,9 +61,11 @@ def names() -> list[str]:
 
 def row_addresses() -> list[str]:
     """The address of each OpenAI-compatible vendor."""
+    from .other_rows import OTHER_ROWS
     from .rows import ROWS
 
-    return [row.base_url for row in ROWS.values() if row.base_url.startswith("https://")]
+    rows = (*ROWS.values(), *OTHER_ROWS.values())
+    return [row.base_url for row in rows if row.base_url.startswith("https://")]
 
 
 @lru_cache
@@ -71,9 +77,30 @@ def find(name: str) -> Provider:
     from .row import make_provider
     from .rows import ROWS
 
-    if row := ROWS.get(name):
+    if row := ROWS.get(name) or _other_row(name):
         return make_provider(row)
     raise ConfigError(f"there is no provider `{name}`; known are {', '.join(names())}")
+
+
+def is_known(name: str) -> bool:
+    """Whether there is a provider called `name`."""
+    from .rows import ROWS
+
+    return name in FOLDERS or name in ROWS or _other_row(name) is not None
+
+
+def other_api(model: str) -> str:
+    """What to do about a model of a provider that LiteLLM has and whose API is none of ours."""
+    from .other_rows import OTHER_APIS
+
+    head, slash, _ = model.partition("/")
+    return OTHER_APIS.get(head, "") if slash else ""
+
+
+def _other_row(name: str) -> Row | None:
+    from .other_rows import OTHER_ROWS
+
+    return OTHER_ROWS.get(name)
 
 
 def rules_of(name: str) -> tuple[ErrorRule, ...]:
@@ -118,11 +145,12 @@ def split_model(model: str, *, on_google: bool = False) -> tuple[str, str] | Non
     project on Google Cloud, where LiteLLM looks for a bare `gemini-…`, and for a name with a `@`.
     """
     head, slash, rest = model.partition("/")
+    head = ALIASES.get(head, head)
     if slash and head in FOLDERS:
         return (head, rest) if rest else None
     from .rows import ROWS
 
-    if slash and head in ROWS:
+    if slash and (head in ROWS or _other_row(head)):
         return (head, rest) if rest else None
     for prefix, provider in PREFIXES:
         if model.startswith(prefix):

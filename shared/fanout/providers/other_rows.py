@@ -1,0 +1,136 @@
+"""
+More OpenAI-compatible vendors and servers, under LiteLLM's names: an address and a key, one a line.
+
+They get what any OpenAI-compatible server gets. A vendor with rules of its own has a row in
+`rows.py`. Names, addresses and keys are those of LiteLLM (`get_llm_provider_logic.py`,
+`constants.py` and `openai_like/providers.json` in github.com/BerriAI/litellm, read in November
+2026); where a line names a page, they were compared with it. Loaded only for these names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from .openai.rules import OTHER_SERVERS
+from .row import OLD_LIMIT, Row
+from .rows import ROWS
+
+_VENDORS = """
+ai21               https://api.ai21.com/studio/v1                          AI21_API_KEY
+ai21_chat          https://api.ai21.com/studio/v1                          AI21_API_KEY
+anyscale           https://api.endpoints.anyscale.com/v1                   ANYSCALE_API_KEY
+chutes             https://llm.chutes.ai/v1                                CHUTES_API_KEY
+dashscope          https://dashscope-intl.aliyuncs.com/compatible-mode/v1  DASHSCOPE_API_KEY
+deepinfra          https://api.deepinfra.com/v1/openai                     DEEPINFRA_API_KEY
+empower            https://app.empower.dev/api/v1                          EMPOWER_API_KEY
+featherless_ai     https://api.featherless.ai/v1                           FEATHERLESS_AI_API_KEY
+friendliai         https://api.friendli.ai/serverless/v1                   FRIENDLIAI_API_KEY FRIENDLI_TOKEN
+galadriel          https://api.galadriel.com/v1                            GALADRIEL_API_KEY
+github             https://models.github.ai/inference                      GITHUB_API_KEY GITHUB_TOKEN
+huggingface        https://router.huggingface.co/v1                        HF_TOKEN HUGGINGFACE_API_KEY
+hyperbolic         https://api.hyperbolic.xyz/v1                           HYPERBOLIC_API_KEY
+lambda_ai          https://api.lambda.ai/v1                                LAMBDA_API_KEY
+meta_llama         https://api.llama.com/compat/v1                         LLAMA_API_KEY
+moonshot           https://api.moonshot.ai/v1                              MOONSHOT_API_KEY
+morph              https://api.morphllm.com/v1                             MORPH_API_KEY
+nano-gpt           https://nano-gpt.com/api/v1                             NANOGPT_API_KEY
+nebius             https://api.studio.nebius.ai/v1                         NEBIUS_API_KEY
+novita             https://api.novita.ai/v3/openai                         NOVITA_API_KEY
+nscale             https://inference.api.nscale.com/v1                     NSCALE_API_KEY
+nvidia_nim         https://integrate.api.nvidia.com/v1                     NVIDIA_NIM_API_KEY NVIDIA_API_KEY
+poe                https://api.poe.com/v1                                  POE_API_KEY
+publicai           https://api.publicai.co/v1                              PUBLICAI_API_KEY
+sambanova          https://api.sambanova.ai/v1                             SAMBANOVA_API_KEY
+scaleway           https://api.scaleway.ai/v1                              SCW_SECRET_KEY
+synthetic          https://api.synthetic.new/openai/v1                     SYNTHETIC_API_KEY
+v0                 https://api.v0.dev/v1                                   V0_API_KEY
+veniceai           https://api.venice.ai/api/v1                            VENICE_AI_API_KEY
+vercel_ai_gateway  https://ai-gateway.vercel.sh/v1                         VERCEL_AI_GATEWAY_API_KEY AI_GATEWAY_API_KEY
+volcengine         https://ark.cn-beijing.volces.com/api/v3                VOLCENGINE_API_KEY ARK_API_KEY
+wandb              https://api.inference.wandb.ai/v1                       WANDB_API_KEY
+xiaomi_mimo        https://api.xiaomimimo.com/v1                           XIAOMI_MIMO_API_KEY
+zai                https://api.z.ai/api/paas/v4                            ZAI_API_KEY
+"""  # noqa: E501
+# github: docs.github.com/github-models, whose names have a publisher (`github/openai/gpt-4o`).
+# huggingface: huggingface.co/docs/inference-providers. nvidia_nim: ai-sdk.dev/providers/
+# openai-compatible-providers/nim and build.nvidia.com. zai: docs.z.ai. 2026-11
+
+_SERVERS = """
+docker_model_runner  {api_base}                 DOCKER_MODEL_RUNNER_API_KEY
+lemonade             http://127.0.0.1:8000/api/v1  LEMONADE_API_KEY
+litellm_proxy        {api_base}                 LITELLM_PROXY_API_KEY
+llamafile            http://127.0.0.1:8080/v1   LLAMAFILE_API_KEY
+lm_studio            http://127.0.0.1:1234/v1   LM_STUDIO_API_KEY
+oobabooga            {api_base}                 OOBABOOGA_API_KEY
+xinference           http://127.0.0.1:9997/v1   XINFERENCE_API_KEY
+"""
+"""Servers that people run themselves, which need no key. lmstudio.ai/docs/api has port 1234."""
+
+OTHER_APIS: Mapping[str, str] = {
+    "amazon_nova": "write `bedrock/amazon.nova-…`",
+    "anthropic_text": "write `anthropic/MODEL`",
+    "azure_ai": "write `azure/DEPLOYMENT` with the address of the resource, or `openai_like/MODEL` "
+    "with one that ends with `/v1`",
+    "azure_text": "write `azure/DEPLOYMENT`",
+    "baseten": "write `openai_like/MODEL` with the address that Baseten shows for OpenAI's SDK",
+    "chatgpt": "there is no login with a subscription: write `openai/MODEL` with an API key",
+    "clarifai": "write `openai_like/MODEL` and `api_base: https://api.clarifai.com/v2/ext/openai/v1`",
+    "cloudflare": "write `openai_like/MODEL` and "
+    "`api_base: https://api.cloudflare.com/client/v4/accounts/ACCOUNT/ai/v1`",
+    "databricks": "write `openai_like/MODEL` and `api_base: https://HOST/serving-endpoints`",
+    "github_copilot": "there is no login with a subscription: use another provider",
+    "snowflake": "write `openai_like/MODEL` and "
+    "`api_base: https://ACCOUNT.snowflakecomputing.com/api/v2/cortex/v1`",
+    "text-completion-codestral": "write `codestral/MODEL`",
+    "text-completion-openai": "there are no text completions: write `openai/MODEL`",
+    "vertex_ai_beta": "write `vertex_ai/MODEL`",
+    **dict.fromkeys(
+        (
+            *("aleph_alpha", "bytez", "custom", "datarobot", "gigachat", "gradient_ai", "heroku"),
+            *("langgraph", "maritalk", "nlp_cloud", "oci", "palm", "petals", "predibase"),
+            *("ragflow", "replicate", "sagemaker", "sagemaker_chat", "sagemaker_nova", "triton"),
+            *("watsonx", "watsonx_text"),
+        ),
+        "it is not supported; if it has an OpenAI-compatible address, write `openai_like/MODEL` "
+        "with that as `api_base`",
+    ),
+    **dict.fromkeys(
+        (
+            *("assemblyai", "aws_polly", "black_forest_labs", "deepgram", "elevenlabs", "fal_ai"),
+            *("infinity", "jina_ai", "recraft", "runwayml", "stability", "topaz", "voyage"),
+        ),
+        "it is not for chat, and there is no other API here: remove the entry",
+    ),
+}
+"""LiteLLM's providers that speak another API, and what to do instead."""
+
+
+def _rows(table: str, *, key_optional: bool) -> dict[str, Row]:
+    found = {}
+    for line in table.strip().split("\n"):
+        name, base, key, *more = line.split()
+        found[name] = Row(
+            name,
+            base,
+            key,
+            rename=OLD_LIMIT,
+            key_optional=key_optional,
+            messages=OTHER_SERVERS,
+            other_keys=tuple(more),
+        )
+    return found
+
+
+OTHER_ROWS: Mapping[str, Row] = {
+    **_rows(_VENDORS, key_optional=False),
+    **_rows(_SERVERS, key_optional=True),
+    # Mistral's model for code, at its own address and with its own key: docs.mistral.ai, 2026-11
+    "codestral": replace(
+        ROWS["mistral"],
+        name="codestral",
+        base_url="https://codestral.mistral.ai/v1",
+        key="CODESTRAL_API_KEY",
+    ),
+}

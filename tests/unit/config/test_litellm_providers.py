@@ -1,0 +1,60 @@
+"""LiteLLM's providers: each is called under its own name, or rejected with what to do instead."""
+
+from __future__ import annotations
+
+import pytest
+
+from fanout.cli.config_summary import summarize
+from fanout.providers import registry
+from fanout.providers.other_rows import OTHER_APIS, OTHER_ROWS
+from tests.unit.config.sections import catalog, deployment, entry, refusal
+
+CALLED = """
+nvidia_nim/meta/llama3      meta/llama3      https://integrate.api.nvidia.com/v1/chat/completions    NVIDIA_NIM_API_KEY
+github/openai/gpt-4o        openai/gpt-4o    https://models.github.ai/inference/chat/completions     GITHUB_API_KEY
+huggingface/mistralai/M-7B  mistralai/M-7B   https://router.huggingface.co/v1/chat/completions       HF_TOKEN
+moonshot/kimi-k2            kimi-k2          https://api.moonshot.ai/v1/chat/completions             MOONSHOT_API_KEY
+zai/glm-4.6                 glm-4.6          https://api.z.ai/api/paas/v4/chat/completions           ZAI_API_KEY
+novita/deepseek/v3          deepseek/v3      https://api.novita.ai/v3/openai/chat/completions        NOVITA_API_KEY
+codestral/codestral-latest  codestral-latest https://codestral.mistral.ai/v1/chat/completions        CODESTRAL_API_KEY
+cohere_chat/command-r       command-r        https://api.cohere.com/v2/chat                          COHERE_API_KEY
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize("row", CALLED.split("\n")[1:-1])
+def test_an_openai_compatible_vendor_is_called_at_its_address_with_its_key(row: str) -> None:
+    model, theirs, url, key = row.split()
+    (found,) = summarize(catalog(model_list=[entry(model)]))
+    assert (found.model, found.url, found.keys[0].name) == (theirs, url, key)
+
+
+@pytest.mark.parametrize("name", sorted(OTHER_ROWS))
+def test_at_another_address_the_prefix_is_not_part_of_the_models_name(name: str) -> None:
+    found = deployment(f"{name}/org/model", api_base="http://h:8000", api_key="k")
+    assert found.target.model == "org/model"
+    assert found.provider.name == name
+    assert found.base_url == "http://h:8000/v1"
+
+
+@pytest.mark.parametrize("name", sorted(OTHER_ROWS))
+def test_a_vendor_has_an_address_and_a_key_of_its_own(name: str) -> None:
+    provider = registry.find(name)
+    assert provider.base_url.startswith("https://") != provider.key_optional
+    assert all(key.replace("_", "").isalnum() and key.isupper() for key in provider.keys)
+    assert name not in registry.names()
+
+
+@pytest.mark.parametrize("base", [{}, {"api_base": "https://h/v1"}])
+@pytest.mark.parametrize("name", sorted(OTHER_APIS))
+def test_a_provider_with_another_api_is_rejected_by_name_also_with_an_address(
+    name: str, base: dict[str, str]
+) -> None:
+    message = refusal(model_list=[entry(f"{name}/m", **base)])
+    assert message == (
+        f"model_list[0] (`m`): `{name}/m`: there is no such provider here: {OTHER_APIS[name]}"
+    )
+
+
+def test_a_name_of_a_model_with_a_slash_is_no_provider() -> None:
+    found = deployment("meta-llama/Llama-3", api_base="http://h/v1")
+    assert (found.provider.name, found.target.model) == ("openai", "meta-llama/Llama-3")
