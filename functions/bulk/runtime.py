@@ -87,7 +87,7 @@ class JobRuntime:
 
     def _transitions(self, handlers: StepHandlers) -> StateTransitions:
         service = AWSBatchService(self._stores, _never_start)
-        check = partial(check_model, self._catalog, OWNER, None)
+        check = partial(check_model, self._catalog, self._catalog.client(OWNER))
         starter = JobStarter(service, self._settings.env["FANOUT_BUCKET"], check)
         return StateTransitions(handlers, starter)
 

@@ -105,6 +105,14 @@ def jsonl(lines: Iterable[bytes]) -> bytes:
     return b"".join(one + b"\n" for one in lines)
 
 
+def with_key(models: list[str] | None, config: Mapping[str, Any] = CONFIG) -> dict[str, Any]:
+    """The config with a key `team` for these models, without one for `None`, and another key."""
+    keys: list[dict[str, Any]] = [{"name": "other", "key": "sk-other"}]
+    if models is not None:
+        keys.append({"name": "team", "key": "sk-team", "models": models})
+    return {**config, "general_settings": {"keys": keys}}
+
+
 class LocalJobs:
     """The jobs of one process, which another one may resume."""
 
@@ -115,19 +123,19 @@ class LocalJobs:
         self.provider = provider
         self.observer = observer
 
-    async def upload(self, data: bytes) -> str:
+    async def upload(self, data: bytes, owner: str = "master") -> str:
         async def chunks() -> AsyncIterator[bytes]:
             yield data
 
         files = self.service.files
         key = files.new_key()
         await files.blobs.write(key, chunks())
-        return (await files.register(key, "in.jsonl", "batch", "master")).id
+        return (await files.register(key, "in.jsonl", "batch", owner)).id
 
-    async def create(self, data: bytes, allowed: list[str] | None = None, **more: Any) -> Job:
-        file_id = await self.upload(data)
+    async def create(self, data: bytes, owner: str = "master", **more: Any) -> Job:
+        file_id = await self.upload(data, owner)
         new = NewJob(input_file_id=file_id, endpoint="/v1/chat/completions", **more)
-        return await self.service.jobs.create(new, "master", allowed)
+        return await self.service.jobs.create(new, owner)
 
     async def job(self, job: Job) -> Job:
         return await self.service.jobs.find(job.id, None)

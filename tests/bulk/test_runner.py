@@ -18,7 +18,7 @@ from fanout.bulk.totals import Example
 from fanout.errors import NotFound, RequestError
 from fanout.transport.engine import Outgoing
 from fanout.wire.http import WireResponse
-from tests.bulk.local_jobs import CONFIG, COST, EchoProvider, jsonl, line, open_jobs, run
+from tests.bulk.local_jobs import CONFIG, COST, EchoProvider, jsonl, line, open_jobs, run, with_key
 
 
 def test_each_line_gets_one_response_from_the_model_it_names(tmp_path: Path) -> None:
@@ -139,9 +139,10 @@ def test_names_of_the_config_that_are_no_deployments_work_in_a_job(tmp_path: Pat
     names = ["other", "hidden", "safe", "any/x", "any/down", "any/gone"]
 
     async def main() -> None:
-        async with open_jobs(tmp_path, Failing(), config=config) as jobs:
+        limited = with_key([*names[:3], "any/*", "a", "b"], config)
+        async with open_jobs(tmp_path, Failing(), config=limited) as jobs:
             data = jsonl(line(name, name) for name in names)
-            job = await jobs.wait(await jobs.create(data, [*names[:3], "any/*"]))
+            job = await jobs.wait(await jobs.create(data, "team"))
             assert await jobs.responses(job) == {
                 "other": "a: other",
                 "hidden": "b: hidden",
@@ -188,7 +189,8 @@ def test_a_rejected_line_is_in_the_error_file_and_the_job_completes(tmp_path: Pa
             [("invalid_json_line", 2), ("duplicate_custom_id", 3)],
         ),
         (jsonl([line("x", "c")]), {}, [("model_not_found", 1)]),
-        (jsonl([line("x", "b"), line("y")]), {"allowed": ["a"]}, [("model_not_allowed", 1)]),
+        (jsonl([line("x", "b"), line("y")]), {"owner": "team"}, [("model_not_allowed", 1)]),
+        (jsonl([line("x")]), {"owner": "deleted"}, [("model_not_allowed", 1)]),
         (jsonl([line("x", None)]), {}, [("missing_required_parameter", 1)]),
     ],
 )
@@ -196,7 +198,7 @@ def test_errors_in_the_file_fail_the_job_after_it_is_created(
     tmp_path: Path, data: bytes, more: dict[str, Any], errors: list[tuple[str, int | None]]
 ) -> None:
     async def main() -> None:
-        async with open_jobs(tmp_path) as jobs:
+        async with open_jobs(tmp_path, config=with_key(["a"])) as jobs:
             created = await jobs.create(data, **more)
             assert created.status == "validating"
             job = await jobs.wait(created)
@@ -211,8 +213,8 @@ def test_errors_in_the_file_fail_the_job_after_it_is_created(
 def test_a_line_whose_fallback_the_key_may_not_use_fails(tmp_path: Path) -> None:
     async def main() -> None:
         data = jsonl([line("x", fallbacks=["b"]), line("y")])
-        async with open_jobs(tmp_path) as jobs:
-            job = await jobs.wait(await jobs.create(data, allowed=["a"]))
+        async with open_jobs(tmp_path, config=with_key(["a"])) as jobs:
+            job = await jobs.wait(await jobs.create(data, owner="team"))
             assert await jobs.error_codes(job) == {"x": "model_not_allowed"}
             assert await jobs.responses(job) == {"y": "a: y"}
 

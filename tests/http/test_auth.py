@@ -140,10 +140,11 @@ def test_a_request_is_allowed_only_if_each_of_its_models_is(
         assert response.status == 200
         return
     assert response.status == 403
+    field = "fallbacks" if "fallbacks" in change else "model"
     assert response.error == {
         "message": f"the key `limited` may not use the model `{denied}`",
         "type": "permission_error",
-        "param": "model",
+        "param": "fanout.models" if "fanout" in change else field,
         "code": "model_not_allowed",
     }
     assert not upstream.calls

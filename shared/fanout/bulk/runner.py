@@ -142,7 +142,8 @@ class Runner:
     async def plan(self, job: Job) -> Job:
         """Check the job's input and cut it into shards."""
         await self._clear(job)
-        check = partial(check_model, self._gateway.catalog, job.owner, job.allowed)
+        catalog = self._gateway.catalog
+        check = partial(check_model, catalog, catalog.client(job.owner))
 
         def checked(name: str) -> None:
             check(name)
@@ -186,9 +187,7 @@ class Runner:
     async def work(self, job: Job) -> Job:
         """Send every line that has no stored result."""
         calls = self.call_counts[job.id] = CallCounts()
-        send = make_line_sender(
-            self._gateway, job.owner, job.allowed, self._observer, self._limiter, calls
-        )
+        send = make_line_sender(self._gateway, job.owner, self._observer, self._limiter, calls)
         try:
             result = await work(
                 self._options.work_spec(job),

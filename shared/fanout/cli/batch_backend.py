@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from ..bulk.local.batch_service import LocalBatchService, data_home, open_local_batches
 from ..bulk.local.prompt_files import JobStore
 from ..bulk.service.batches import JobService
@@ -152,10 +154,10 @@ class BugReporter:
 
 @asynccontextmanager
 async def open_local_backend(selected: SelectedConfig) -> AsyncIterator[LocalBackend]:
-    """The jobs of this machine, run by a gateway with this config."""
-    observer = BugReporter()
+    """The jobs of this machine, run by a gateway with this config: the user's, not a client's."""
+    observer, catalog = BugReporter(), replace(selected.catalog, client_keys=())
     async with (
-        open_gateway(selected.settings, catalog=selected.catalog, observer=observer) as gateway,
+        open_gateway(selected.settings, catalog=catalog, observer=observer) as gateway,
         open_local_batches(
             gateway, data_home(selected.settings.env), name="run", resume=False, observer=observer
         ) as lazy,

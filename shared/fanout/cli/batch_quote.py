@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from ..bulk.input.quote import METHOD, Quote, quote
 from ..bulk.local.prompt_files import PromptFile
 from ..bulk.work.line_requests import check_model
-from ..config.resolve import Catalog
+from ..config.model import ANONYMOUS
+from ..config.resolve import Catalog, ClientKey
 from ..wire import json
 from .table import columns
 
@@ -29,7 +30,7 @@ async def print_quote(
         read,
         default_model=model,
         catalog=catalog,
-        check=lambda name: check_model(catalog, "anyone", None, name),
+        check=lambda name: check_model(catalog, ClientKey(ANONYMOUS, None), name),
     )
     if as_json:
         print(json.encode(found.to_dict()).decode())

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from ..errors import ConfigError
 from ..providers import registry
 from ..providers.base import GoogleToken, Provider, SigV4, Target
-from ..schema.request import ChatRequest
+from ..schema.request import CHAT_FIELDS
 from ..secret import Secret
 from .connection import (
     NONE,
@@ -39,10 +39,6 @@ timeout. A reasoning model may send nothing for minutes before its first content
 DEFAULT_ALLOWED_FAILS = 3
 DEFAULT_COOLDOWN = 5.0
 """LiteLLM's defaults."""
-
-
-CHAT_FIELDS = frozenset(ChatRequest.__struct_fields__)
-"""The parameters of chat completions; only the provider knows any other one."""
 
 
 class Deployment(Struct, frozen=True):

@@ -18,6 +18,7 @@ Positive: TypeAlias = Annotated[int, Meta(ge=1)]
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
 Price: TypeAlias = Annotated[float, Meta(ge=0)]
 Name: TypeAlias = Annotated[str, Meta(min_length=1)]
+Bucket: TypeAlias = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9._-]{1,220}$")]
 
 Strategy: TypeAlias = Literal["simple-shuffle", "least-busy", "latency-based-routing"]
 
@@ -198,12 +199,21 @@ class ServiceSettings(RoutingSettings, frozen=True, kw_only=True):
     request_timeout: Seconds | None = None
 
 
+MASTER, ANONYMOUS = "master", "anyone"
+"""The clients of the master key, and of a gateway without keys; no entry of `keys` has the name."""
+
+
 class KeyEntry(HiddenRepr, frozen=True, kw_only=True):
-    """One client's key; without `models` it may use every model."""
+    """
+    One client's key; without `models` it may use every model.
+
+    With `models`, it may send only fields of vendors that cannot choose a model, and `fields`.
+    """
 
     name: Name
     key: Name
     models: list[str] | None = None
+    fields: list[Name] = field(default_factory=list)
 
 
 class GeneralSettings(HiddenRepr, frozen=True, kw_only=True):
@@ -222,6 +232,8 @@ class GeneralSettings(HiddenRepr, frozen=True, kw_only=True):
     http_client: Literal["default", "httpx"] = "default"
     ssl_verify: bool | Name = True
     ssl_certificate: Name | None = None
+    s3_buckets: list[Bucket] = field(default_factory=list)
+    gcs_buckets: list[Bucket] = field(default_factory=list)
     batch_share: Annotated[float, Meta(gt=0, le=1)] = 1.0
     page: bool | None = None
 

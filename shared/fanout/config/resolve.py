@@ -26,8 +26,15 @@ from .deployment import (
 from .document import Document, parse
 from .entries import Entry, read_entries
 from .load import Checked, check_text, located
-from .model import OF_SOME_PROVIDERS, ConfigFile, GeneralSettings, LatencyArgs, ModelParams
-from .routes import Names, Routes, Wildcard, resolve_routes
+from .model import (
+    MASTER,
+    OF_SOME_PROVIDERS,
+    ConfigFile,
+    GeneralSettings,
+    LatencyArgs,
+    ModelParams,
+)
+from .routes import ANY, Names, Routes, Wildcard, resolve_routes
 
 DEFAULT_TIMEOUT = 600.0
 """Seconds for a whole request: the OpenAI SDK's default."""
@@ -43,15 +50,26 @@ ELSEWHERE: Mapping[str, str] = {
 
 
 class ClientKey(Struct, frozen=True):
-    """A client's key; `models` are the model names (or `openai/*`) it may use, `None` for all."""
+    """
+    A client's key, and its rights.
+
+    `models` are the model names (or `openai/*`) it may use, `None` for all. `fields` are the fields
+    of vendors that it may send although they may choose a model.
+    """
 
     name: str
     secret: Secret | None
     models: frozenset[str] | None = None
+    fields: frozenset[str] = frozenset()
 
     def may_use(self, name: str) -> bool:
         """Whether this key may use the model `name`."""
         return self.models is None or is_allowed(self.models, name)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there are models that this key may not use."""
+        return self.models is not None and ANY not in self.models
 
 
 class Catalog(HiddenRepr, frozen=True):
@@ -90,6 +108,18 @@ class Catalog(HiddenRepr, frozen=True):
         samples = [_sample(wildcard, self.env) for wildcard in self.routes.wildcards]
         return [*found, *(sample for sample in samples if sample is not None)]
 
+    def client(self, name: str) -> ClientKey:
+        """
+        The client of this name, with the rights that its key has now; none if there is no such key.
+
+        Without any keys, everyone has all rights; so has whoever starts jobs by AWS's own rights.
+        """
+        for key in self.client_keys:
+            if key.name == name:
+                return key
+        has_all = not self.client_keys or name == MASTER
+        return ClientKey(name, None, None if has_all else frozenset())
+
     def has(self, name: str) -> bool:
         """Whether the config has this name."""
         known = name in self.groups or name in self.routes.aliases or name in self.routes.sets
@@ -117,7 +147,7 @@ class Catalog(HiddenRepr, frozen=True):
         if models := self.routes.sets.get(name):
             listed = ", ".join(f"`{model}`" for model in models.models)
             raise UnknownModel(f"`{name}` stands for several models: {listed}; name one", "model")
-        if found := self.routes.matching(self.group_name(name)):
+        if (found := self.routes.matching(self.group_name(name))) and not has_dots(name):
             return self._matching(self.group_name(name), found)
         if self.is_open and registry.split_model(name):
             return (make_deployment(name, ModelParams(model=name), {}, self.env),)
@@ -139,6 +169,11 @@ class Catalog(HiddenRepr, frozen=True):
             )
         except ConfigError as error:
             raise UnknownModel(f"there is no model `{name[:128]}`: {error}", "model") from None
+
+
+def has_dots(name: str) -> bool:
+    """Whether a part of a name is `.` or `..`: in an address, it would lead to another model."""
+    return not {".", ".."}.isdisjoint(name.split("/"))
 
 
 def is_allowed(allowed: Iterable[str], name: str) -> bool:
@@ -295,9 +330,13 @@ def _client_keys(
     more = names.known | routes.aliases.keys() | routes.sets.keys()
     known = Names(frozenset(more) if names.known else more, names.wildcards, names.problems)
     if general.master_key:
-        yield ClientKey("master", secret(general.master_key, env))
+        yield ClientKey(MASTER, secret(general.master_key, env))
+    if general.keys:
+        from .key_problems import key_problems
+
+        names.problems.extend(key_problems(general, env))
     for index, key in enumerate(general.keys):
         plain = [name for name in key.models or () if "*" not in name]
         known.check(("general_settings", "keys", index), plain, each=False)
         models = None if key.models is None else frozenset(key.models)
-        yield ClientKey(key.name, secret(key.key, env), models)
+        yield ClientKey(key.name, secret(key.key, env), models, frozenset(key.fields))

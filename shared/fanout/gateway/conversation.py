@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 
 from ..concurrency import Failure, RaceResult, race, race_streams
+from ..config.resolve import ClientKey
 from ..config.routes import Routes
 from ..errors import AllFailed, Broken, Cause, ErrorDetail, FanoutError
 from ..routing.leg import Leg
@@ -109,6 +110,7 @@ class ConversationRunner:
     def _special_legs(self, leg: Leg, error: FanoutError) -> list[Leg]:
         """A leg for each fallback of its model for this kind of error."""
         names = self._routes.special_fallbacks(leg.model, error.detail.code)
+        names = allowed_names(leg.client, names)
         return [leg.fallback(name) for name in names]
 
     @asynccontextmanager
@@ -177,14 +179,23 @@ class ConversationRunner:
         """The leg, and one for each fallback of its model; a single one has none (`_resolve`)."""
         if request.mode == "one":
             return [leg]
-        names = self.fallbacks_of(request, leg.model)
+        names = self.fallbacks_of(request, leg.model, leg.client)
         return [leg, *(leg.fallback(name) for name in names)]
 
-    def fallbacks_of(self, request: FanOutRequest, name: str) -> tuple[str, ...]:
-        """The fallbacks of the model `name`: the request's, else the config's."""
+    def fallbacks_of(
+        self, request: FanOutRequest, name: str, client: ClientKey | None
+    ) -> tuple[str, ...]:
+        """The model's fallbacks: the request's, else those of the config that the client may use"""
         if request.fallbacks is None:
-            return self._routes.fallbacks_of(name)
+            return allowed_names(client, self._routes.fallbacks_of(name))
         return request.fallbacks.get(name, ())
+
+
+def allowed_names(client: ClientKey | None, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names that a client may use, all for the user of this process."""
+    if client is None or not client.is_limited:
+        return names
+    return tuple(name for name in names if client.may_use(name))
 
 
 async def with_model_name(

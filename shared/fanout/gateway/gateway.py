@@ -28,7 +28,7 @@ from ..concurrency import (
     prepend,
     with_deadline,
 )
-from ..config.resolve import Catalog
+from ..config.resolve import Catalog, ClientKey
 from ..errors import AllFailed, Cause, DeadlineExceeded
 from ..routing.leg import Leg, Watcher
 from ..routing.router import Router
@@ -47,10 +47,14 @@ from .report import make_report, total_cost
 
 
 class Context(Struct, frozen=True, gc=False):
-    """A request's id, the name of its client's key, its `deadline` (s from now) and its watcher."""
+    """
+    A request's id, its client, its `deadline` (s from now) and its watcher.
+
+    Without a client, the user of this process has called; nothing is forbidden.
+    """
 
     request_id: str
-    caller: str | None = None
+    client: ClientKey | None = None
     deadline: float | None = None
     watcher: Watcher | None = None
 
@@ -89,7 +93,7 @@ class Gateway:
 
     async def chat(self, request: FanOutRequest, context: Context) -> GatewayResponse:
         """The whole response; raises `AllFailed`, a single model's error or `DeadlineExceeded`."""
-        request = self._resolve(request)
+        request = self._resolve(request, context.client)
         deadline = _clock() + self._time_limit(request, context)
         if request.combined:
             return await self._chat_all(request, context, deadline)
@@ -102,14 +106,26 @@ class Gateway:
         self, request: FanOutRequest, context: Context
     ) -> AsyncIterator[ResponseStream]:
         """The response as a stream; the block starts when its first content is there."""
-        request = self._resolve(request)
+        request = self._resolve(request, context.client)
         run = self._stream_all if request.combined else self._stream_one
         deadline = _clock() + self._time_limit(request, context)
         async with run(request, context, deadline) as stream:
             yield stream
 
-    def expand(self, request: FanOutRequest) -> FanOutRequest:
-        """The request with the models of a name that stands for several; see `ModelSet`."""
+    def prepare(self, request: FanOutRequest, client: ClientKey) -> FanOutRequest:
+        """
+        The request with the models of a name that stands for several; see `ModelSet`.
+
+        Raises `Forbidden` for what the client may not send. The router checks every call; this
+        check is before the first one, so that one error names the field.
+        """
+        if client.is_limited or not all(chat.is_text for chat in request.conversations):
+            from .rights import check_request
+
+            check_request(client, request, self.catalog.general)
+        return self._expand(request)
+
+    def _expand(self, request: FanOutRequest) -> FanOutRequest:
         sets = self.catalog.routes.sets
         if sets.keys().isdisjoint(request.models):
             return request
@@ -228,14 +244,14 @@ class Gateway:
 
     # ---- the request, the catalog and the limits ----
 
-    def _resolve(self, request: FanOutRequest) -> FanOutRequest:
+    def _resolve(self, request: FanOutRequest, client: ClientKey | None) -> FanOutRequest:
         """Reject unknown model names; turn a single model with fallbacks into mode `fallback`."""
-        request = self.expand(request)
+        request = self._expand(request)
         for name in request.names:
             self.catalog.find(name)
         if request.mode != "one":
             return request
-        fallbacks = self._runner.fallbacks_of(request, request.models[0])
+        fallbacks = self._runner.fallbacks_of(request, request.models[0], client)
         if not fallbacks:
             return request
         models = (*request.models, *fallbacks)
@@ -254,6 +270,8 @@ class Gateway:
                 slots,
                 size=request.size,
                 drop_params=request.drop_params,
+                client=context.client,
+                alias=request.alias,
                 watcher=context.watcher,
             )
 

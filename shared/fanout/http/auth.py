@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
+from ..config import model
 from ..config.resolve import ClientKey
-from ..errors import FanoutError, Forbidden, Unauthorized
+from ..errors import FanoutError, Unauthorized
 from ..transport.credentials import SecretSource
 
-ANONYMOUS = ClientKey("anyone", None)
+ANONYMOUS = ClientKey(model.ANONYMOUS, None)
 """Every client of a gateway without keys, which serves this machine only."""
 
 
@@ -57,10 +58,3 @@ class Authenticator:
         if found is None:
             raise Unauthorized("the API key is not one of the gateway's keys", None)
         return found
-
-
-def authorize(client: ClientKey, models: Collection[str]) -> None:
-    """Check that the client may use each of `models`; `Forbidden` names one it may not use."""
-    for name in sorted(models) if client.models is not None else ():
-        if not client.may_use(name):
-            raise Forbidden(f"the key `{client.name}` may not use the model `{name}`", "model")

@@ -203,7 +203,7 @@ async def create_batch(exchange: Exchange) -> None:
     if new_job.dry_run:
         await _quote(exchange, new_job)
         return
-    job = await _batch_service(exchange).jobs.create(new_job, client.name, client.models)
+    job = await _batch_service(exchange).jobs.create(new_job, client.name)
     await exchange.json(await _job_body(exchange, job))
 
 
@@ -220,7 +220,7 @@ async def _quote(exchange: Exchange, new_job: NewJob) -> None:
         lambda: files.content(file),
         default_model=new_job.model,
         catalog=catalog,
-        check=lambda name: check_model(catalog, client.name, client.models, name),
+        check=lambda name: check_model(catalog, client, name),
     )
     await exchange.json(result.to_dict())
 

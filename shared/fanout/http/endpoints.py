@@ -8,12 +8,11 @@ from pathlib import Path
 
 from msgspec import Raw
 
-from ..errors import RequestError
+from ..errors import Forbidden, RequestError
 from ..gateway.gateway import GatewayResponse, ResponseStream
 from ..schema.fanout import FanOutRequest, parse_request
 from ..wire.json import BadJSON, DuplicateKey, decode_strict
 from .asgi import CancelOnDisconnect
-from .auth import authorize
 from .exchange import Exchange
 from .sse_response import EventStream
 
@@ -30,8 +29,7 @@ async def chat(exchange: Exchange) -> None:
     exchange.request = request
     # Set here so that errors, and streams whose first event is a keep-alive, have it too.
     exchange.response_headers["x-fanout-mode"] = request.mode
-    authorize(exchange.client, request.names)
-    request = exchange.request = exchange.gateway.expand(request)
+    request = exchange.request = exchange.gateway.prepare(request, exchange.client)
     exchange.response_headers["x-fanout-mode"] = request.mode
     if request.stream:
         await _streamed(exchange, request)
@@ -92,7 +90,10 @@ async def models(exchange: Exchange) -> None:
 
 async def model(exchange: Exchange) -> None:
     """`GET /v1/models/{id}`: one model name."""
-    authorize(exchange.client, [exchange.tail])
+    if not exchange.client.may_use(exchange.tail):
+        raise Forbidden(
+            f"the key `{exchange.client.name}` may not use the model `{exchange.tail}`", "model"
+        )
     exchange.gateway.catalog.check_name(exchange.tail)
     await exchange.json(_model(exchange.tail))
 

@@ -86,7 +86,7 @@ class Exchange(Struct):
 
     @property
     def context(self) -> Context:
-        return Context(self.request_id, self.client.name, self.deadline)
+        return Context(self.request_id, self.client, self.deadline)
 
     async def json(self, body: object, *, status: int = 200) -> None:
         """Send a whole JSON response."""

@@ -13,6 +13,7 @@ from typing import Literal, Protocol, TypeAlias
 from msgspec import UNSET, Struct, field
 
 from ..config.deployment import Deployment
+from ..config.resolve import ClientKey
 from ..errors import FanoutError, ProviderError, RequestError
 from ..schema.chat import Usage
 from ..schema.fanout import Mode
@@ -48,7 +49,8 @@ class Leg(Struct):
     `deployment` is the last one called. `responding_model` is the model that responded: another
     name than `model` after a fallback. Each call holds one of the request's `slots`. `headers` are
     those of a plain response. `size` is the number of bytes of the request's body, 0 if it had
-    none. `drop_params` is the request's own, if it has one.
+    none. `drop_params` is the request's own, if it has one. `client` is the client whose rights
+    count, `alias` the config's name for several models by which it named this one.
     """
 
     model: str
@@ -59,6 +61,8 @@ class Leg(Struct):
     slots: AbstractAsyncContextManager[object] | None = None
     size: int = 0
     drop_params: bool | None = None
+    client: ClientKey | None = None
+    alias: str | None = None
     started: float | None = None
     first_token: float | None = None
     ended: float | None = None
@@ -85,6 +89,7 @@ class Leg(Struct):
             slots=self.slots,
             size=self.size,
             drop_params=self.drop_params,
+            client=self.client,
             watcher=self.watcher,
         )
         self.fallbacks.append(fallback)

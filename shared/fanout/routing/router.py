@@ -184,6 +184,10 @@ class Router:
         + 1 attempts, at least one a deployment, and no wait after the last or past the deadline.
         A `retry_policy` of the config counts before `num_retries`, unless the request has its own.
         """
+        if leg.client is not None and (leg.client.is_limited or not request.is_text):
+            from .authorization import check_call
+
+            check_call(leg.client, leg.alias or leg.model, request, self._catalog.general)
         group = self._groups.find(leg.model)
         failed: set[str] = set()  # in this round
         not_retryable: set[str] = set()

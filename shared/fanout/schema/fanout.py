@@ -85,7 +85,8 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
     A checked request: one or several conversations, one or several models, and a mode.
 
     `nested` says whether `messages` was a list of conversations. `size` is the number of bytes of
-    the request's body, 0 if it had none.
+    the request's body, 0 if it had none. `field` is the field that named the models, `alias` the
+    config's name for several models that it named.
     """
 
     models: tuple[str, ...]
@@ -102,6 +103,8 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
     fallbacks: Mapping[str, tuple[str, ...]] | None = None
     drop_params: bool | None = None
     size: int = 0
+    field: str = "model"
+    alias: str | None = None
 
     @property
     def combined(self) -> bool:
@@ -172,6 +175,7 @@ def parse_request(body: object, size: int = 0) -> FanOutRequest:
         fallbacks=_fallbacks(fields.fallbacks, models),
         drop_params=fields.drop_params,
         size=size,
+        field="model" if fanout.models is None else "fanout.models",
     )
 
 

@@ -303,6 +303,11 @@ class ChatRequest(HiddenRepr, frozen=True, gc=False, kw_only=True):
     web_search_options: dict[str, Any] | None = None
 
     @property
+    def is_text(self) -> bool:
+        """Whether the messages hold nothing but text, and no field is a vendor's own."""
+        return CHAT_FIELDS.issuperset(self.body) and all(map(_is_text, self.body["messages"]))
+
+    @property
     def limit(self) -> int | None:
         """The max tokens of the response, under either of the field's two names."""
         return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
@@ -311,3 +316,26 @@ class ChatRequest(HiddenRepr, frozen=True, gc=False, kw_only=True):
     def stops(self) -> list[str]:
         """The stop sequences, always as a list."""
         return [self.stop] if isinstance(self.stop, str) else list(self.stop or ())
+
+
+CHAT_FIELDS = frozenset(ChatRequest.__struct_fields__)
+"""The parameters of chat completions; only the provider knows any other one."""
+
+_TEXT_FIELDS = frozenset(
+    {
+        "content",
+        "function_call",
+        "name",
+        "reasoning",
+        "reasoning_content",
+        "refusal",
+        "role",
+        "tool_call_id",
+        "tool_calls",
+    }
+)
+"""The fields of a message that hold no file, unless `content` is a list."""
+
+
+def _is_text(message: dict[str, Any]) -> bool:
+    return not isinstance(message.get("content"), list) and _TEXT_FIELDS.issuperset(message)

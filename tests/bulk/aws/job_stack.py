@@ -55,7 +55,7 @@ class JobStack:
         await files.blobs.write(key, chunks())
         file = await files.register(key, "in.jsonl", "batch", "master")
         new = NewJob(input_file_id=file.id, endpoint="/v1/chat/completions", **more)
-        return await self.service.jobs.create(new, "master", None)
+        return await self.service.jobs.create(new, "master")
 
     async def shards(self, manifest: str) -> list[Shard]:
         source = self.stores.blobs.read(manifest)

@@ -59,7 +59,9 @@ class StackSteps:
     def __init__(self, stack: JobStack) -> None:
         self.stack = stack
         catalog = resolve(check(CONFIG, {}), {})
-        starter = JobStarter(stack.service, BUCKET, partial(check_model, catalog, "master", None))
+        starter = JobStarter(
+            stack.service, BUCKET, partial(check_model, catalog, catalog.client("master"))
+        )
         self.transitions = StateTransitions(stack.handlers, starter)
 
     async def put(self, key: str, data: bytes) -> str:

@@ -119,4 +119,4 @@ async def _create(service: AWSBatchService) -> Job:
     await service.files.blobs.write(key, chunks())
     file = await service.files.register(key, "in.jsonl", "batch", "master")
     new = NewJob(input_file_id=file.id, endpoint="/v1/chat/completions")
-    return await service.jobs.create(new, "master", None)
+    return await service.jobs.create(new, "master")

@@ -53,7 +53,7 @@ async def work(harness: WorkerHarness, store: StuckStore, **options: Any) -> Wor
     catalog, observer = resolve(check(LIMITED, {}), {}), RecordingObserver()
     async with open_gateway(Settings(), catalog=catalog, engine=EchoProvider()) as gateway:
         limiter = RateLimiter(store, make_limits(catalog), time.time)
-        send = make_line_sender(gateway, "anyone", None, observer, limiter)
+        send = make_line_sender(gateway, "anyone", observer, limiter)
         harness.resources = replace(harness.resources, send=send)
         return await harness.work(**options)
 

@@ -111,9 +111,7 @@ class StepHandlers:
         calls = CallCounts()
         progress = self._stores.progress(job, calls=calls)
         resources = WorkerResources(
-            make_line_sender(
-                self._gateway, job.owner, job.allowed, self._observer, self._limiter, calls
-            ),
+            make_line_sender(self._gateway, job.owner, self._observer, self._limiter, calls),
             self._stores.blobs,
             self._stores.results(job),
             progress,

@@ -7,7 +7,7 @@ A `Host` starts them, `runner.py` runs them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Protocol
 
 from msgspec import Struct
@@ -80,26 +80,19 @@ class JobService:
         self._host = host
         self._now = now
 
-    async def create(self, new: NewJob, owner: str, allowed: Collection[str] | None) -> Job:
+    async def create(self, new: NewJob, owner: str) -> Job:
         """Create and start a job; errors inside its file are found later, when it is validated."""
         check_endpoint(new)
         parse_window(new.completion_window)
         file = await self._input(new.input_file_id, owner)
-        return await self.add(self.draft(new, file, owner, allowed))
+        return await self.add(self.draft(new, file, owner))
 
-    def draft(
-        self,
-        new: NewJob,
-        file: FileRecord,
-        owner: str,
-        allowed: Collection[str] | None = None,
-    ) -> Job:
+    def draft(self, new: NewJob, file: FileRecord, owner: str) -> Job:
         """A job that is not stored yet; raises `RequestError` for an invalid option."""
         _check_metadata(new.metadata)
         return replace(
             self._new(file, owner, parse_window(new.completion_window)),
             completion_window=new.completion_window,
-            allowed=None if allowed is None else sorted(allowed),
             model=new.model,
             max_cost=cost_cap(new.max_cost_usd),
             metadata=new.metadata,
@@ -228,7 +221,6 @@ class JobService:
         return replace(
             self._new(file, old.owner, parse_window(old.completion_window)),
             completion_window=old.completion_window,
-            allowed=old.allowed,
             model=old.model,
             max_cost=old.max_cost if max_cost is None else max_cost,
             metadata=old.metadata,

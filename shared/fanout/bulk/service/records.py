@@ -83,7 +83,7 @@ class Job(Struct, frozen=True, kw_only=True):
     """
     A bulk job, a batch in OpenAI's API.
 
-    `host` is the name of what runs it, `allowed` the models that its owner's key may use.
+    `host` is the name of what runs it, `owner` the name of the key whose rights it has.
     `max_cost` is its cost cap in nanodollars, `reason` why it ended early. A job that retries
     another one's failed lines has its id in `retry_of`, and in `earlier_outputs` the keys whose
     bytes go before its own output. `config` is the digest of its host's models, and `waits_for`
@@ -100,7 +100,6 @@ class Job(Struct, frozen=True, kw_only=True):
     created_at: int
     expires_at: int
     status: Status = "validating"
-    allowed: list[str] | None = None
     model: str | None = None
     max_cost: int | None = field(default=None, name="max_nanodollars")
     metadata: dict[str, str] | None = None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
 from contextlib import AsyncExitStack
 
 from msgspec.structs import replace
 
-from ...config.resolve import Catalog, is_allowed
-from ...errors import AllFailed, FanoutError, Forbidden, RateLimited, RequestError
+from ...config.resolve import Catalog, ClientKey
+from ...errors import AllFailed, FanoutError, RateLimited, RequestError
 from ...gateway.gateway import Context, Gateway
 from ...providers.registry import rate_limits_of
 from ...routing.leg import Leg, Outcome
@@ -29,8 +28,7 @@ SMOOTHING = 0.1
 
 def make_line_sender(
     gateway: Gateway,
-    client: str,
-    allowed: Collection[str] | None,
+    owner: str,
     observer: Observer,
     limiter: RateLimiter | None = None,
     calls: CallCounts | None = None,
@@ -38,15 +36,16 @@ def make_line_sender(
     """
     Returns the function that sends one line.
 
-    `client` is the name of the job's key and `allowed` the models it may use, or `None` for all.
+    `owner` is the name of the job's key; the lines have the rights that this key has now.
     Without a limiter, only the providers' 429s slow the job down.
     """
     calls = calls or CallCounts()
+    client = gateway.catalog.client(owner)
     limiter = limiter or RateLimiter(MemoryRateLimitStore(), lambda _: Limits(), time.time)
     output_tokens: dict[str, float] = {}  # the moving average of each model
 
     async def send(sent: LineRequest, concurrency: AdaptiveConcurrency) -> object:
-        request = gateway.expand(_parse(sent.line, client, allowed))
+        request = gateway.prepare(_parse(sent.line), client)
         watcher = _CallWatcher(concurrency, limiter, calls)
         context = Context(sent.request_id, client, sent.deadline, watcher)
         input_tokens, conversations = sent.size / BYTES_PER_TOKEN, len(conversations_of(sent.line))
@@ -79,14 +78,11 @@ def make_line_sender(
     return send
 
 
-def _parse(line: Line, client: str, allowed: Collection[str] | None) -> FanOutRequest:
-    """The line as a request; raises if it is unreadable or names a model that is not allowed."""
+def _parse(line: Line) -> FanOutRequest:
+    """The line as a request; raises if it is unreadable."""
     if line.parse_error is not None:
         raise RequestError(line.parse_error)
     request = parse_request({**line.body, "stream": False})
-    for name in sorted(request.names):
-        if allowed is not None and not is_allowed(allowed, name):
-            raise Forbidden(f"the key `{client}` may not use the model `{name}`", "model")
     if request.num_retries is None:
         return replace(request, num_retries=0)  # the worker retries, within the rate limits
     return request
@@ -133,10 +129,10 @@ def _rate_limited_models(error: FanoutError) -> list[tuple[str, float | None]]:
     return [(e.deployment.name, e.retry_after) for e in errors if isinstance(e, RateLimited)]
 
 
-def check_model(catalog: Catalog, client: str, allowed: Collection[str] | None, name: str) -> None:
-    """Raise `BadLine` for a model that is unknown or that this key may not use."""
-    if allowed is not None and not is_allowed(allowed, name):
-        message = f"The key `{client}` may not use the model `{name}`."
+def check_model(catalog: Catalog, client: ClientKey, name: str) -> None:
+    """Raise `BadLine` for a model that is unknown or that this client may not use."""
+    if not client.may_use(name):
+        message = f"The key `{client.name}` may not use the model `{name}`."
         raise BadLine("model_not_allowed", message, "body.model")
     try:
         catalog.check_name(name)

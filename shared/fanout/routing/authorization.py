@@ -1,0 +1,43 @@
+"""
+Checks whether a client may make one call to a model: the only place where its rights are enforced.
+
+Every call of a client comes here, whatever named the model: the request, a fallback, an alias, a
+job's line or its retry. The rights are those that its key has in the config of this process.
+"""
+
+from __future__ import annotations
+
+from ..config.model import GeneralSettings
+from ..config.resolve import ClientKey
+from ..errors import Forbidden
+from ..schema.request import ChatRequest
+from .model_fields import check_fields
+from .stored_files import check_addresses
+
+
+def check_call(
+    client: ClientKey, name: str, request: ChatRequest, general: GeneralSettings
+) -> None:
+    """Raise `Forbidden` unless the client may send this request to the model called `name`."""
+    check_model(client, name, "model")
+    check_content(client, request, general)
+
+
+def check_model(client: ClientKey, name: str, field: str) -> None:
+    """Raise `Forbidden` if the client may not use the model, which `field` has named."""
+    if not client.may_use(name):
+        raise Forbidden(f"the key `{client.name}` may not use the model `{name}`", field)
+
+
+def check_content(client: ClientKey, request: ChatRequest, general: GeneralSettings) -> None:
+    """
+    Raise `Forbidden` for what the client may send to no model.
+
+    That are fields that may choose another model, if it may not use all, and addresses of files
+    that the provider would read with the gateway's rights, except in the config's buckets.
+    """
+    if client.is_limited:
+        check_fields(client, request.body)
+    if not request.is_text:
+        s3 = (f"s3://{name}/" for name in general.s3_buckets)
+        check_addresses(request.body, (*s3, *(f"gs://{name}/" for name in general.gcs_buckets)))
