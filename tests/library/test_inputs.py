@@ -57,7 +57,12 @@ def test_a_message_of_a_response_is_a_message_of_the_next_request(
     assert content(call("completion", "openai/m", messages, **at(upstream))) == "sunny"
     assert messages == before
     sent = upstream.calls[1].body["messages"]
-    assert sent[1] == {"role": "assistant", "tool_calls": [CALL], "vendor_field": {"a": 1}}
+    assert sent[1] == {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [CALL],
+        "vendor_field": {"a": 1},
+    }
 
 
 def test_a_message_of_openais_sdk_is_accepted(upstream: Upstream, call: Way) -> None:
@@ -67,7 +72,12 @@ def test_a_message_of_openais_sdk_is_accepted(upstream: Upstream, call: Way) -> 
     assert content(call("completion", "openai/m", [*HI, theirs, tool], **at(upstream))) == "fine"
     (sent,) = upstream.calls
     assert sent.body["messages"][1]["tool_calls"] == [CALL]
-    assert sent.body["messages"][1].keys() == {"role", "tool_calls", "vendor_field"}
+    assert sent.body["messages"][1].keys() == {
+        "role",
+        "content",
+        "tool_calls",
+        "vendor_field",
+    }
 
 
 def test_objects_inside_a_dict_are_accepted(upstream: Upstream, call: Way) -> None:
@@ -76,7 +86,8 @@ def test_objects_inside_a_dict_are_accepted(upstream: Upstream, call: Way) -> No
     turn = {"role": "assistant", "tool_calls": (tool_call,)}
     tool = {"role": "tool", "tool_call_id": "call_1", "content": "20 C"}
     call("batch_completion", "openai/m", [[*HI, turn, tool]], **at(upstream))
-    assert upstream.calls[0].body["messages"][1] == {"role": "assistant", "tool_calls": [CALL]}
+    sent = upstream.calls[0].body["messages"][1]
+    assert sent == {"role": "assistant", "content": None, "tool_calls": [CALL]}
 
 
 def test_an_audio_response_is_referred_to_by_its_id(upstream: Upstream, call: Way) -> None:
@@ -86,6 +97,7 @@ def test_an_audio_response_is_referred_to_by_its_id(upstream: Upstream, call: Wa
     call("completion", "openai/m", [*HI, spoken, *HI], **at(upstream))
     assert upstream.calls[0].body["messages"][1] == {
         "role": "assistant",
+        "content": None,
         "audio": {"id": "audio_1"},
     }
 
