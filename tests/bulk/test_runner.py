@@ -404,6 +404,26 @@ def test_a_cost_cap_needs_a_price_for_each_model(tmp_path: Path) -> None:
     run(main())
 
 
+@pytest.mark.parametrize("kind", ["fallbacks", "context_window_fallbacks", "default_fallbacks"])
+def test_a_cost_cap_needs_a_price_for_each_fallback(tmp_path: Path, kind: str) -> None:
+    entry = {
+        "model_name": "c",
+        "litellm_params": {"model": "openai/c", "api_base": "http://x.test"},
+    }
+    spare = ["c"] if kind == "default_fallbacks" else [{"a": ["c"]}]
+    router = {"num_retries": 0, kind: spare}
+    config = {**CONFIG, "model_list": [*CONFIG["model_list"], entry], "router_settings": router}
+
+    async def main() -> None:
+        async with open_jobs(tmp_path, config=config) as jobs:
+            job = await jobs.wait(await jobs.create(jsonl([line("x", "a")]), max_cost_usd=1))
+            assert [error.code for error in job.errors] == ["price_not_found"]
+            assert "`c`" in job.errors[0].message
+            assert jobs.provider.calls == {}
+
+    run(main())
+
+
 def test_a_retry_sends_only_the_failed_lines_and_merges_the_responses(tmp_path: Path) -> None:
     provider = EchoProvider()
     bad = {"y", "line-3"}

@@ -10,6 +10,9 @@ from ..errors import FanoutError
 from ..telemetry.prices import TokenPrices, prices_of
 from .totals import responses_in
 
+CODES_WITH_FALLBACKS = ("context_length_exceeded", "content_filter")
+"""Errors for which a config may name fallbacks of their own."""
+
 
 class Costs:
     """The prices of a catalog's models; of several deployments, the most expensive one counts."""
@@ -23,6 +26,14 @@ class Costs:
         if model not in self._prices:
             self._prices[model] = self._find(model)
         return self._prices[model]
+
+    def unpriced(self, model: str) -> str | None:
+        """The model without a price that a response may have: this one or a fallback of it."""
+        routes = self._catalog.routes
+        names = [model, *routes.fallbacks_of(model)]
+        for code in CODES_WITH_FALLBACKS:
+            names += routes.special_fallbacks(model, code)
+        return next((name for name in names if self.prices(name) is None), None)
 
     def _find(self, model: str) -> TokenPrices | None:
         if several := self._catalog.routes.sets.get(model):

@@ -147,8 +147,9 @@ class Runner:
 
         def checked(name: str) -> None:
             check(name)
-            if job.max_cost is not None and self._costs.prices(name) is None:
-                message = f"`max_cost_usd` needs prices, and the price of `{name}` is unknown."
+            unpriced = None if job.max_cost is None else self._costs.unpriced(name)
+            if unpriced is not None:
+                message = f"`max_cost_usd` needs prices, and the price of `{unpriced}` is unknown."
                 raise BadLine("price_not_found", message, "max_cost_usd")
 
         with tempfile.SpooledTemporaryFile(SPOOL) as spool:
