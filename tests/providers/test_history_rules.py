@@ -306,3 +306,60 @@ def test_a_message_with_calls_always_has_a_content(provider: str) -> None:
     answer, result = called("abcdefghi")
     del answer["content"]
     assert body_of(provider, "m", U, answer, result)["messages"][1]["content"] is None
+
+
+@pytest.mark.parametrize("provider", ["groq", "openai", "xai", "openai_like", "deepseek"])
+def test_empty_ids_of_calls_are_told_apart(provider: str) -> None:
+    messages = [U, *called("", ""), U, *called("")]
+    sent = body_of(provider, "m", *messages)["messages"]
+    ids = [call["id"] for message in sent for call in message.get("tool_calls") or ()]
+    results = [message["tool_call_id"] for message in sent if message["role"] == "tool"]
+    assert ids == results
+    assert len({*ids} - {""}) == 3
+    assert sent == body_of(provider, "m", *messages)["messages"]
+
+
+def test_a_false_prefix_asks_for_nothing() -> None:
+    answer = {"role": "assistant", "content": "Hi", "prefix": False}
+    for provider in ("openrouter", "together_ai", "hosted_vllm", "openai_like", "mistral"):
+        assert b"prefix" not in encode(provider, "m", U, answer, U).body
+
+
+def test_mistral_gets_a_late_system_message_after_the_results() -> None:
+    answer, result = called("abcdefghi")
+    late = {"role": "system", "content": "Be brief."}
+    body = body_of("mistral", "m", U, answer, late, result, U)
+    openai_api.check("mistral", body)
+    sent = body["messages"]
+    assert [message["role"] for message in sent][1:3] == ["assistant", "tool"]
+    assert "Be brief." in [message["content"] for message in sent[3:]]
+
+
+@pytest.mark.parametrize("provider", ["openai_like", "openai"])
+@pytest.mark.parametrize(
+    ("model", "thinks"),
+    [("kimi-k2-thinking", True), ("moonshotai/kimi-k2.5", True), ("deepseek-v4", True),
+     ("kimi-k2-instruct", False), ("qwen3", False)],
+)  # fmt: skip
+def test_models_that_think_with_tools_get_some_reasoning_with_each_call(
+    provider: str, model: str, *, thinks: bool
+) -> None:
+    request = parse_chat({"model": "our-name", "messages": [U, *called("c1"), U]})
+    target = Target("our-name", model, options={"api_base": "http://127.0.0.1:1/v1"})
+    body = json.loads(registry.find(provider).chat.encode(request, target, False).body)
+    assert bool(body["messages"][1].get("reasoning_content")) == thinks
+
+
+def test_claude_gets_the_last_four_marks_of_its_cache() -> None:
+    mark = {"cache_control": {"type": "ephemeral"}}
+    texts = [{"type": "text", "text": str(number), **mark} for number in range(6)]
+    tools = [{"type": "function", "function": {"name": "f"}, **mark}]
+    for provider in ("anthropic", "vertex_ai"):
+        request = parse_chat({"messages": [{"role": "user", "content": texts}], "tools": tools})
+        target = Target("our-name", "claude-sonnet-4-5", options={"vertex_project": "p"})
+        wire = registry.find(provider).chat.encode(request, target, False)
+        body = json.loads(wire.body)
+        blocks = body["messages"][0]["content"]
+        assert [b["text"] for b in blocks if "cache_control" in b] == ["2", "3", "4", "5"]
+        assert "cache_control" not in body["tools"][0]
+        assert wire.dropped == ("messages[].cache_control",)

@@ -227,3 +227,29 @@ def test_of_repeated_usage_the_last_that_can_be_read_counts() -> None:
         for decoded in decoder.feed(WireEvent(json.dumps(chunk).encode())):
             whole.add(decoded)
     assert whole.usage == good
+
+
+def test_groqs_usage_in_its_last_chunk_is_read() -> None:
+    usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5, "queue_time": 0.1}
+    last = {
+        "id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m",
+        "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}],
+        "x_groq": {"id": "req_1", "usage": usage},
+    }  # fmt: skip
+    done = WireEvent(b"[DONE]")
+    decoder = registry.find("groq").chat.decoder(Target("our-name", "m"))
+    (chunk,) = decoder.feed(WireEvent(json.dumps(last).encode()))
+    assert "usage" not in chunk
+    (end,) = decoder.feed(done)
+    assert (end["choices"], end["usage"]) == ([], usage)
+    unreadable: list[Any] = [{"prompt_tokens": []}, None, 5]
+    for given in unreadable:
+        odd = {**last, "x_groq": {"usage": given}}
+        decoder = registry.find("groq").chat.decoder(Target("our-name", "m"))
+        assert len(list(decoder.feed(WireEvent(json.dumps(odd).encode())))) == 1
+        assert list(decoder.feed(done)) == []
+    decoder = registry.find("groq").chat.decoder(Target("our-name", "m"))
+    ordinary = {**last, "choices": [], "x_groq": None, "usage": usage}
+    for event in (last, ordinary):
+        assert len(list(decoder.feed(WireEvent(json.dumps(event).encode())))) == 1
+    assert list(decoder.feed(done)) == []

@@ -30,7 +30,8 @@ def check(rules: MessageRules, messages: list[dict[str, Any]], *, functions: boo
             assert not message.get("function_call"), "legacy"
     _check_order(rules, [message["role"] for message in messages])
     answers = [message for message in messages if message["role"] == "assistant"]
-    if rules.no_thought and any("tool_calls" in answer for answer in answers):
+    all_think = rules.no_thought and not rules.thinkers
+    if all_think and any("tool_calls" in answer for answer in answers):
         assert all(answer[str(rules.reasoning)] for answer in answers), "no_thought"
     if rules.prefix and messages[-1]["role"] == "assistant":
         assert messages[-1][rules.prefix] is True, "prefix"

@@ -18,7 +18,7 @@ from ..base import Target
 from ..fields import DEFAULTS, SHARED_FIELDS, SHARED_MESSAGE_FIELDS, UnsupportedFields, check_fields
 from .messages import called_names, encode_conversation
 from .models import Traits, find_traits
-from .rules import MOST_USER_LETTERS, PERSONAL, is_blank
+from .rules import MOST_MARKS, MOST_USER_LETTERS, PERSONAL, is_blank
 from .settings import encode_settings
 
 PATH = "/v1/messages"
@@ -43,7 +43,19 @@ def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  
     body = {"model": target.model, **encode_body(request, target.model, unsupported)}
     if stream:
         body["stream"] = True
-    return WireRequest(PATH, json.encode(body), dropped=unsupported.dropped)
+    data = write_body(body, unsupported)
+    return WireRequest(PATH, data, dropped=unsupported.dropped)
+
+
+def write_body(body: dict[str, Any], unsupported: UnsupportedFields) -> bytes:
+    """Our own `body` as JSON, with no more marks for the cache than the API accepts."""
+    data = json.encode(body)
+    if data.count(b'"cache_control":') > MOST_MARKS:
+        from .cache_marks import limit_marks  # few requests have that many
+
+        limit_marks(body, unsupported)
+        data = json.encode(body)
+    return data
 
 
 def encode_body(

@@ -24,6 +24,11 @@ PERSONAL = re.compile(r".*\S@\S+\.\S.*|\+?[\d(][\d\s().-]{5,}\d", re.DOTALL)
 MOST_USER_LETTERS = 256  # no page has a limit; a longer one is sent as its hash
 
 
+# "A maximum of 4 blocks with cache_control may be provided":
+# platform.claude.com/docs/en/build-with-claude/prompt-caching, 2026-11
+MOST_MARKS = 4
+
+
 def is_blank(text: str) -> bool:
     """
     "text content blocks must contain non-whitespace text", and so must stop sequences.

@@ -31,6 +31,7 @@ from .rules import (
     ToolEffort,
     bare_name,
     fixed_fields,
+    rules_for,
     tool_effort,
 )
 
@@ -119,7 +120,10 @@ def encode(
         _fit_format(quirks.formats, request, kind or target.model, body, unsupported)
     functions = bool(body.get("functions"))
     body["messages"] = fit_messages(
-        body["messages"], quirks.messages, unsupported, functions=functions
+        body["messages"],
+        rules_for(quirks.messages, kind or target.model),
+        unsupported,
+        functions=functions,
     )
     _fit_tools(quirks, body, unsupported)
     if "cache_control" in body and "cache_control" not in quirks.messages.fields:

@@ -8,11 +8,12 @@ perhaps to another vendor. What is left out or adapted is noted; the text and th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any, TypeAlias
 
 from ...errors import RequestError
 from ..calls import CallIds, custom_arguments, fit_arguments
-from ..fields import MADE_FIELDS, OPENING, UnsupportedFields
+from ..fields import MADE_FIELDS, UnsupportedFields
 from .rules import MessageRules
 
 Message: TypeAlias = dict[str, Any]
@@ -24,7 +25,6 @@ _PLAIN = frozenset({"content", "role"})
 # Fields of OpenAI's responses that few others accept in a request.
 _OF_RESPONSES = frozenset({"audio", "parsed", "refusal"})
 _NULLABLE = frozenset({"audio", "function_call", "tool_calls"})  # null is as none
-_SYSTEM = frozenset({"developer", "system"})
 
 
 def _are_plain(messages: list[Message]) -> bool:
@@ -36,6 +36,21 @@ def _are_plain(messages: list[Message]) -> bool:
         if message["role"] == "developer":
             return False
     return True
+
+
+def _fits_any_vendor(message: Message) -> bool:
+    """Whether this is a role with a text, which only the assistant's must have."""
+    if message.keys() != _PLAIN or not isinstance(message["content"], str):
+        return False
+    role = message["role"]
+    return role != "developer" and (role != "assistant" or bool(message["content"]))
+
+
+def _turns() -> ModuleType:
+    """The module for the order of roles, which matters to few vendors."""
+    from . import turns
+
+    return turns
 
 
 def fit_messages(
@@ -54,22 +69,21 @@ def fit_messages(
         return messages
     if not (rules.legacy or functions):
         messages = _without_legacy(messages, unsupported)
-    ids = CallIds(rules.ids) if rules.ids else None
+    ids = CallIds(rules.ids)
+    turns = _turns() if rules.has_order else None
+    if turns:
+        messages = turns.prepare(messages, rules, unsupported)
     fitted: list[Message] = []
     for message in messages:
-        if message.keys() == _PLAIN and isinstance(message["content"], str):
-            role = message["role"]
-            if role != "developer" and (role != "assistant" or message["content"]):
-                _append(fitted, message, rules, unsupported)
-                continue
-        if fit := _fit(message, rules, ids, unsupported):
-            _append(fitted, fit, rules, unsupported)
-    if not rules.late_system and fitted and fitted[-1]["role"] in _SYSTEM:
-        unsupported.note("messages[].role")
-        fitted[-1] = {**fitted[-1], "role": "user"}
+        if _fits_any_vendor(message):
+            fitted.append(message)
+        elif fit := _fit(message, rules, ids, unsupported):
+            fitted.append(fit)
+    if turns:
+        fitted = turns.arrange(fitted, rules, unsupported)
     if messages and not fitted:
         raise RequestError("`messages` has nothing but empty messages", "messages")
-    if ids and ids.changed:
+    if ids.changed:
         unsupported.note("messages[].tool_calls[].id")
     return _complete(fitted, rules)
 
@@ -99,44 +113,8 @@ def _without_legacy(messages: list[Message], unsupported: UnsupportedFields) -> 
     return as_tool_calls(messages)
 
 
-def _append(
-    fitted: list[Message], message: Message, rules: MessageRules, unsupported: UnsupportedFields
-) -> None:
-    """Add `message`, with the turn before it that the order of roles requires."""
-    last, role = fitted[-1]["role"] if fitted else None, message["role"]
-    if not rules.late_system and role in _SYSTEM and last and last not in _SYSTEM:
-        unsupported.note("messages[].role")
-        message, role = {**message, "role": "user"}, "user"
-    if rules.after_tools and last == "tool" and role == "user":
-        unsupported.note("messages[].role")
-        fitted.append({"role": "assistant", "content": rules.after_tools})
-    if rules.alternate and role == "assistant" and (last is None or last in _SYSTEM):
-        unsupported.note("messages[0].role")
-        fitted.append({"role": "user", "content": OPENING})
-    if rules.alternate and last == role and role in {"user", "assistant"}:
-        unsupported.note("messages[].role")
-        fitted[-1] = _join(fitted[-1], message)
-    else:
-        fitted.append(message)
-
-
-def _join(earlier: Message, later: Message) -> Message:
-    first, second = earlier.get("content") or "", later.get("content") or ""
-    if isinstance(first, str) and isinstance(second, str):
-        content: Any = "\n\n".join(text for text in (first, second) if text)
-    else:
-        content = [*_parts(first), *_parts(second)]
-    return {**earlier, **later, "content": content}
-
-
-def _parts(content: str | list[Message]) -> list[Message]:
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}] if content else []
-    return content
-
-
 def _fit(
-    message: Message, rules: MessageRules, ids: CallIds | None, unsupported: UnsupportedFields
+    message: Message, rules: MessageRules, ids: CallIds, unsupported: UnsupportedFields
 ) -> Message | None:
     fitted = _fit_fields(message, rules, unsupported)
     if isinstance(parts := fitted.get("content"), list):
@@ -144,7 +122,7 @@ def _fit(
         fitted["content"] = _join_texts(parts) if rules.one_text or not parts else parts
     if message["role"] == "developer" and not rules.developer:
         fitted["role"] = "system"
-    if ids and "tool_call_id" in fitted:
+    if "tool_call_id" in fitted:
         fitted["tool_call_id"] = ids.result(fitted["tool_call_id"])
     if message["role"] == "assistant":
         return _fit_answer(message, fitted, rules, ids, unsupported)
@@ -156,7 +134,7 @@ def _fit_fields(message: Message, rules: MessageRules, unsupported: UnsupportedF
     is_strict = rules.strict and message["role"] == "assistant"
     fitted = {}
     for name, value in message.items():
-        if value is None and name in _NULLABLE:
+        if (value is None and name in _NULLABLE) or (name == "prefix" and value is False):
             continue
         if name in _ALWAYS or (name in rules.fields and (name != "name" or rules.names)):
             fitted[name] = value
@@ -221,7 +199,7 @@ def _fit_answer(
     message: Message,
     fitted: Message,
     rules: MessageRules,
-    ids: CallIds | None,
+    ids: CallIds,
     unsupported: UnsupportedFields,
 ) -> Message | None:
     thought = message.get("reasoning_content") or message.get("reasoning")
@@ -258,7 +236,7 @@ def _fit_answer(
 def _fit_call(
     call: Mapping[str, Any],
     rules: MessageRules,
-    ids: CallIds | None,
+    ids: CallIds,
     unsupported: UnsupportedFields,
 ) -> Mapping[str, Any]:
     """A call in OpenAI's form. Mistral's and older servers' responses have no `type`."""
@@ -272,8 +250,7 @@ def _fit_call(
         custom = fitted.pop("custom")
         arguments = custom_arguments(custom["input"])
         fitted |= {"type": "function", "function": {"name": custom["name"], "arguments": arguments}}
-    if ids:
-        fitted["id"] = ids.call(call["id"])
+    fitted["id"] = ids.call(call["id"])
     if function := fitted.get("function"):
         fitted["function"] = _fit_function(function, rules, unsupported)
     return fitted

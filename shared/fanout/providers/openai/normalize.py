@@ -77,10 +77,15 @@ def decode(response: WireResponse, _target: Target) -> ChatCompletion:
 
 
 class NormalizingDecoder:
-    """Returns the chunks of `ChatDecoder`, normalized."""
+    """
+    Returns the chunks of `ChatDecoder`, normalized.
+
+    Usage that is only in Groq's own field comes as a chunk at the end, as OpenAI's does.
+    """
 
     def __init__(self, target: Target) -> None:
         self._plain = ChatDecoder(target)
+        self._own: dict[str, Any] | None = None  # the chunk with usage in Groq's own field
 
     @property
     def ended(self) -> bool:
@@ -89,11 +94,29 @@ class NormalizingDecoder:
     def feed(self, event: WireEvent) -> Iterable[ChatChunk]:
         """The event's chunk, if it is one."""
         value = self._plain.read(event)
+        if event.data.startswith(b"[DONE]") and self._own is not None:
+            return self._with_own_usage(value)
         if not value or not is_chunk(value):
             return ()
+        return (self._take(value),)
+
+    def _take(self, value: dict[str, Any]) -> ChatChunk:
+        if "x_groq" in value or self._own is not None:
+            self._own = None if value.get("usage") else value
         taken: Any = self._plain.take(value)
         normal: Any = normalize(taken, "delta")
-        return (normal,)
+        return normal  # type: ignore[no-any-return]
+
+    def _with_own_usage(self, value: dict[str, Any] | None) -> Iterable[ChatChunk]:
+        """The last chunks: what the vendor left out, and its usage."""
+        from .repair import repair_usage  # only Groq's streams need it
+
+        last: dict[str, Any] = self._own or {}
+        if value:
+            yield self._take(value)
+        own = last.get("x_groq")
+        if isinstance(own, dict) and (usage := repair_usage(own.get("usage"))):
+            yield self._take({**last, "choices": [], "usage": usage})
 
 
 def make_codec(quirks: Quirks) -> Codec:

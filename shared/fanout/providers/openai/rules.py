@@ -12,11 +12,14 @@ from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..calls import IdRule
 
+ANY_ID = IdRule(r"(?s).+", unique=True)
 
-class MessageRules(Struct, frozen=True):
+
+class MessageRules(Struct, frozen=True, cache_hash=True):
     """What a vendor accepts inside messages: one rule a line. A row lists those that differ."""
 
     # The fields of messages, parts and calls beside `role`, `content` and `tool_calls`.
@@ -27,8 +30,10 @@ class MessageRules(Struct, frozen=True):
     reasoning: Literal["reasoning", "reasoning_content"] | None = None
     # With calls, each message of the assistant must have reasoning; this stands for none.
     no_thought: str = ""
-    # The ids of calls.
-    ids: IdRule | None = None
+    # How the names of the models begin of which that is true; without it, of all.
+    thinkers: str = ""
+    # The ids of calls. An empty one is none, and none may occur twice.
+    ids: IdRule = ANY_ID
     # The role `developer` is known; otherwise it is `system`.
     developer: bool = True
     # Messages may have names.
@@ -62,7 +67,7 @@ class MessageRules(Struct, frozen=True):
 
 # "string too long. Expected a string with maximum length 40": github.com/agno-agi/agno/issues/5382,
 # 2025-11
-CALL_IDS = IdRule(r"(?s).{1,40}")
+CALL_IDS = IdRule(r"(?s).{1,40}", unique=True)
 
 # openai-openapi 2.3.0, `ChatCompletionRequestAssistantMessage`
 MESSAGES = MessageRules(
@@ -89,7 +94,19 @@ OTHER_SERVERS = MessageRules(
         }
     ),
     reasoning="reasoning_content",
+    # "thinking is enabled but reasoning_content is missing in assistant tool call message":
+    # github.com/maximhq/bifrost/issues/2093; so DeepSeek: anomalyco/opencode/issues/24190. 2026-11
+    no_thought=" ",
+    thinkers=r"kimi-(?:k2-thinking|k2[.-][5-9]|k[3-9]|thinking)|deepseek-(?:reasoner|v4)",
 )
+
+
+@lru_cache(maxsize=1024)
+def rules_for(rules: MessageRules, model: str) -> MessageRules:
+    """The rules for this model of the vendor's."""
+    if not rules.thinkers or re.match(rules.thinkers, bare_name(model)):
+        return rules
+    return replace(rules, no_thought="", thinkers="")
 
 
 # "Unrecognized request argument supplied: top_k": OpenAI's API has none of these, which many other

@@ -10,10 +10,9 @@ from collections.abc import Iterator
 
 from ...schema.chat import ChatChunk, ChatCompletion
 from ...schema.request import ChatRequest
-from ...wire import json
 from ...wire.http import WireEvent, WireRequest, WireResponse
 from ..anthropic import response, stream
-from ..anthropic.request import encode_body
+from ..anthropic.request import encode_body, write_body
 from ..base import Codec, Target
 from ..fields import UnsupportedFields
 from ..gemini.framer import StreamFramer
@@ -35,7 +34,8 @@ def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  
     if stream:
         body["stream"] = True
     method = "streamRawPredict" if stream else "rawPredict"
-    return WireRequest(find_path(target, method), json.encode(body), dropped=unsupported.dropped)
+    data = write_body(body, unsupported)
+    return WireRequest(find_path(target, method), data, dropped=unsupported.dropped)
 
 
 def decode(found: WireResponse, target: Target) -> ChatCompletion:

@@ -1,0 +1,85 @@
+"""The order of roles, for vendors to whom it matters."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from ..fields import OPENING, UnsupportedFields
+from .rules import MessageRules
+
+Message: TypeAlias = dict[str, Any]
+
+_SYSTEM = frozenset({"developer", "system"})
+
+
+def prepare(
+    messages: list[Message], rules: MessageRules, unsupported: UnsupportedFields
+) -> list[Message]:
+    """The client's messages, before each is made fit."""
+    return messages if rules.late_system else _after_results(messages, unsupported)
+
+
+def arrange(
+    messages: list[Message], rules: MessageRules, unsupported: UnsupportedFields
+) -> list[Message]:
+    """The fitting messages, with the turns that the order of roles requires."""
+    arranged: list[Message] = []
+    for message in messages:
+        _append(arranged, message, rules, unsupported)
+    if not rules.late_system and arranged and arranged[-1]["role"] in _SYSTEM:
+        unsupported.note("messages[].role")
+        arranged[-1] = {**arranged[-1], "role": "user"}
+    return arranged
+
+
+def _after_results(messages: list[Message], unsupported: UnsupportedFields) -> list[Message]:
+    """System messages between calls and their results come after the results."""
+    moved: list[Message] = []
+    held: list[Message] = []
+    for place, message in enumerate(messages):
+        following = (one["role"] for one in messages[place + 1 :] if one["role"] not in _SYSTEM)
+        if message["role"] in _SYSTEM and next(following, None) == "tool":
+            held.append(message)
+            continue
+        if held and message["role"] != "tool":
+            unsupported.note("messages[].role")
+            moved += held
+            held = []
+        moved.append(message)
+    return [*moved, *held]
+
+
+def _append(
+    fitted: list[Message], message: Message, rules: MessageRules, unsupported: UnsupportedFields
+) -> None:
+    """Add `message`, with the turn before it that the order of roles requires."""
+    last, role = fitted[-1]["role"] if fitted else None, message["role"]
+    if not rules.late_system and role in _SYSTEM and last and last not in _SYSTEM:
+        unsupported.note("messages[].role")
+        message, role = {**message, "role": "user"}, "user"
+    if rules.after_tools and last == "tool" and role == "user":
+        unsupported.note("messages[].role")
+        fitted.append({"role": "assistant", "content": rules.after_tools})
+    if rules.alternate and role == "assistant" and (last is None or last in _SYSTEM):
+        unsupported.note("messages[0].role")
+        fitted.append({"role": "user", "content": OPENING})
+    if rules.alternate and last == role and role in {"user", "assistant"}:
+        unsupported.note("messages[].role")
+        fitted[-1] = _join(fitted[-1], message)
+    else:
+        fitted.append(message)
+
+
+def _join(earlier: Message, later: Message) -> Message:
+    first, second = earlier.get("content") or "", later.get("content") or ""
+    if isinstance(first, str) and isinstance(second, str):
+        content: Any = "\n\n".join(text for text in (first, second) if text)
+    else:
+        content = [*_parts(first), *_parts(second)]
+    return {**earlier, **later, "content": content}
+
+
+def _parts(content: str | list[Message]) -> list[Message]:
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}] if content else []
+    return content
