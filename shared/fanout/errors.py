@@ -41,6 +41,7 @@ Every error that Fanout raises on purpose.
     ├── StorageError             this machine cannot write or read .path                 (500)
     │   ├── StorageFull          no space is left                                        (507)
     │   └── StorageBusy          another process uses the database                       (503)
+    ├── DamagedRecord            of a file or a job                                      (500)
     ├── Internal                 a bug in Fanout, which is already logged            (500)
     └── DeadlineExceeded         the request's time is up                            (504)
 
@@ -477,6 +478,20 @@ class StorageBusy(StorageError):
     code = "storage_busy"
     public = "The gateway's storage is used by another process; try again."
     retry_after = 1.0
+
+
+class DamagedRecord(FanoutError):
+    """The record of a file or job cannot be read; no other one is concerned."""
+
+    type = "server_error"
+    code = "record_damaged"
+
+    def __init__(self, kind: str, key: str, reason: str) -> None:
+        super().__init__(f"the record of the {kind} `{key[:80]}` cannot be read: {reason}")
+        self._parts = kind, key, reason
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), self._parts
 
 
 class Cause(Struct, frozen=True):

@@ -164,6 +164,6 @@ class RecordStore(Protocol):
 
     async def list(
         self, kind: str, *, after: str | None, limit: int, newest_first: bool = True
-    ) -> Sequence[bytes]:
-        """The records after that id, in order."""
+    ) -> Sequence[tuple[str, bytes]]:
+        """The ids and records after that id, in order."""
         ...

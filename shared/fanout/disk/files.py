@@ -142,3 +142,28 @@ def _status(path: Path) -> os.stat_result | None:
         return path.stat()
     except FileNotFoundError:
         return None
+
+
+def make_private(folder: Path) -> None:
+    """
+    Let no other user into the folder, and take from them the rights to what is in it.
+
+    A folder that is private already is not read. What is another user's stays as it is.
+    """
+    with suppress(OSError):
+        if not _withdraw(folder, PRIVATE_FOLDER):
+            return
+        for found in os.scandir(folder):
+            path = Path(found.path)
+            if found.is_dir(follow_symlinks=False):
+                make_private(path)
+            elif found.is_file(follow_symlinks=False):
+                _withdraw(path, PRIVATE_FILE)
+
+
+def _withdraw(path: Path, mode: int) -> bool:
+    """Take other users' rights; returns whether they had any."""
+    if stat.S_IMODE(path.stat().st_mode) & ~PRIVATE_FOLDER == 0:
+        return False
+    path.chmod(mode)
+    return True

@@ -20,6 +20,7 @@ from msgspec import Struct
 from ..config.model import GeneralSettings
 from ..config.resolve import ClientKey
 from ..errors import (
+    DamagedRecord,
     FanoutError,
     Forbidden,
     HeadersTooLarge,
@@ -56,6 +57,9 @@ if TYPE_CHECKING:
     from .web_origins import WebOrigins
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,128}")
+LOGGED = frozenset({StorageError, StorageFull, DamagedRecord})
+"""Errors of this machine, whose cause only the log has."""
+
 MAX_HEADER_BYTES = 64 * 1024
 """OpenAI's own limit for all headers of a request."""
 
@@ -215,7 +219,7 @@ class App:
         return find_route(method, path, self._routes)
 
     async def _fail(self, exchange: Exchange, error: Exception) -> None:
-        if not isinstance(error, FanoutError) or type(error) in {StorageError, StorageFull}:
+        if not isinstance(error, FanoutError) or type(error) in LOGGED:
             self._observer.bug(exchange.request_id, error)
         begun = exchange.status is not None
         exchange.status = status_of(error)

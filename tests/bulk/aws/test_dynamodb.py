@@ -70,10 +70,11 @@ def test_pages_are_in_the_order_of_ids_or_reversed_and_of_one_kind(records: Reco
         for number in range(5):
             await records.put("file", f"f{number}", str(number).encode(), None)
         await records.put("batch", "f9", b"9", None)
-        assert await records.list("file", after=None, limit=2) == [b"4", b"3"]
-        assert await records.list("file", after="f3", limit=9) == [b"2", b"1", b"0"]
-        assert await records.list("file", after=None, limit=2, newest_first=False) == [b"0", b"1"]
-        assert await records.list("file", after="f3", limit=9, newest_first=False) == [b"4"]
+        f = [(f"f{number}", str(number).encode()) for number in range(5)]
+        assert await records.list("file", after=None, limit=2) == [f[4], f[3]]
+        assert await records.list("file", after="f3", limit=9) == [f[2], f[1], f[0]]
+        assert await records.list("file", after=None, limit=2, newest_first=False) == f[:2]
+        assert await records.list("file", after="f3", limit=9, newest_first=False) == [f[4]]
         assert await records.list("file", after="f0", limit=9) == []
 
     asyncio.run(main())
@@ -84,7 +85,7 @@ def test_a_list_is_complete_if_it_is_longer_than_a_page_of_dynamodb(records: Rec
         for number in range(12):
             await records.put("file", f"f{number:02d}", bytes([number]) * 200_000, None)
         found = await records.list("file", after=None, limit=12, newest_first=False)
-        assert [one[0] for one in found] == list(range(12))
+        assert [value[0] for _, value in found] == list(range(12))
 
     asyncio.run(main())
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from fanout.bulk.pacing.limits import Limits
 from fanout.bulk.pacing.rate_limiter import RateLimiter, RateLimitStore
-from tests.support.virtual_clock import now, run
+from tests.support.virtual_clock import now, run_threads_at_once
 
 MINUTES = 5
 
@@ -71,7 +71,9 @@ def check_learned_limits(tokens: int, each: int, make: Callable[[], RateLimitSto
     provider, chance = RateLimitedProvider(600, tokens), random.Random(1)  # noqa: S311 -- the same in each run
     make_limiter = partial(RateLimiter, configured=lambda _: Limits(), now=now)
     size = partial(chance.randint, 50, 250)
-    run(run_workers(provider, lambda: make_limiter(make()), size, 150, each=each))
+    run_threads_at_once(
+        run_workers(provider, lambda: make_limiter(make()), size, 150, each=each), 0.0
+    )
     used = max(provider.allowed / (600 * MINUTES), provider.tokens / (tokens * MINUTES))
     assert used > 0.9
     assert provider.refused / (provider.allowed + provider.refused) < 0.01

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fanout.bulk.local.sqlite import Database, SQLiteRateLimitStore
+from fanout.bulk.local.rate_limit_store import SQLiteRateLimitStore
+from fanout.bulk.local.sqlite import Database
 from fanout.bulk.pacing.limits import LEARNED_LIMITS_TTL, Limits
 from fanout.bulk.pacing.rate_limiter import (
     PROBE_TIMEOUT,
@@ -27,7 +28,7 @@ from tests.bulk.pacing.rate_limited_provider import (
     check_learned_limits,
     run_workers,
 )
-from tests.support.virtual_clock import now, run
+from tests.support.virtual_clock import now, run, run_threads_at_once
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
@@ -53,7 +54,7 @@ def test_twenty_workers_use_over_90_percent_and_get_a_429_for_under_1_percent(
             estimate,
         )
 
-    run(main())
+    run_threads_at_once(main(), 0.0)
     used = max(provider.allowed / (600 * MINUTES), provider.tokens / (tokens * MINUTES))
     assert used > 0.9
     assert provider.refused / (provider.allowed + provider.refused) < 0.01
@@ -104,7 +105,7 @@ def test_a_pause_without_limits_reaches_other_processes_within_a_second(
         assert await other.reserve("m", [], 101.0) == 107.5
         assert await other.reserve("m", [], 109.0) == 109.0
 
-    run(main())
+    run_threads_at_once(main(), 0.0)
 
 
 def test_a_reservation_is_refunded_when_its_wait_is_cancelled() -> None:
@@ -155,7 +156,7 @@ def test_the_learned_limits_of_a_models_deployments_add_up(tmp_path: Path) -> No
             assert await store.learned_limits("m", 200.0) == Limits(100, 10_000)
             assert await store.learned_limits("m", 150.0 + LEARNED_LIMITS_TTL) == Limits(40, 1_000)
 
-    run(main())
+    run_threads_at_once(main(), 0.0)
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
@@ -178,7 +179,7 @@ def test_a_worker_without_a_response_uses_the_limits_that_another_one_learned(
             await _use_permit(fresh)
         assert 28 < now() < 32
 
-    run(main())
+    run_threads_at_once(main(), 0.0)
 
 
 def test_learned_limits_reach_other_processes_within_a_second_and_expire_after_a_day(
@@ -199,7 +200,7 @@ def test_learned_limits_reach_other_processes_within_a_second_and_expire_after_a
         other.record_limits("m", "m#0", Limits(None, 8_000), late)
         assert await one.learned_limits("m", late) == Limits(None, 8_000)
 
-    run(main())
+    run_threads_at_once(main(), 0.0)
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
@@ -263,7 +264,7 @@ def test_all_lines_are_sent_at_once_if_another_worker_had_a_response(tmp_path: P
         one.record_headers("m", "m#0", {})
         await map_all(partial(_send, other, started), [2.0] * 50, limit=50)
 
-    run(main())
+    run_threads_at_once(main(), 0.0)
     assert started == [0.0] * 50
 
 

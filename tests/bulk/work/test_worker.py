@@ -152,7 +152,7 @@ def test_after_a_crash_stored_lines_are_counted_and_a_cut_line_is_sent_again(
     run(harness.work())
     path = sorted(tmp_path.rglob("*.answers.jsonl"))[1]
     path.write_bytes(path.read_bytes()[: -cut or None])
-    harness.database.delete_totals("job")  # killed before the counts were written
+    run(harness.database.delete_totals("job"))  # killed before the counts were written
     harness.resources = replace(harness.resources, progress=harness.progress())
     assert run(harness.work()) == WorkResult(10, 0, 0, None)
     assert harness.stored() == ONCE
@@ -226,7 +226,7 @@ def test_the_first_failed_lines_of_a_cause_are_its_examples_and_survive_a_crash(
             Example("n4", 5, "`a`: no"),
         ]
     }
-    harness.database.delete_totals("job")  # killed before the counts were written
+    run(harness.database.delete_totals("job"))  # killed before the counts were written
     harness.resources = replace(harness.resources, progress=harness.progress())
     run(harness.work())
     total = run(harness.resources.progress.total())

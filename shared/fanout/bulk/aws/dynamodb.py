@@ -108,8 +108,8 @@ class DynamoTable:
 
     async def list(
         self, kind: str, *, after: str | None, limit: int, newest_first: bool = True
-    ) -> Sequence[bytes]:
-        """The values of the records after an id, in the order of ids, which is that of time."""
+    ) -> Sequence[tuple[str, bytes]]:
+        """The ids and values after an id, in the order of ids, which is that of time."""
         query: dict[str, Any] = {
             "KeyConditionExpression": "kind = :kind",
             "ExpressionAttributeValues": {":kind": {"S": kind}},
@@ -118,9 +118,9 @@ class DynamoTable:
         if after is not None:
             query["KeyConditionExpression"] += f" AND id {'<' if newest_first else '>'} :after"
             query["ExpressionAttributeValues"][":after"] = {"S": after}
-        found: list[bytes] = []
+        found: list[tuple[str, bytes]] = []
         async for item in self.query(limit=limit, **query):
-            found.append(item["value"]["B"])
+            found.append((item["id"]["S"], item["value"]["B"]))
             if len(found) == limit:
                 break
         return found

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...concurrency import first_error
+from ...errors import StorageBusy
 from ...gateway.gateway import Gateway
 from ...telemetry.observers import NullObserver, Observer
 
@@ -62,8 +63,9 @@ class LocalBatchService:
         from .hosts import Hosts
         from .job_progress import SQLiteJobProgress
         from .job_tasks import JobTasks
+        from .rate_limit_store import SQLiteRateLimitStore
         from .shard_results import FolderResultStore
-        from .sqlite import Database, SQLiteRateLimitStore
+        from .sqlite import Database
 
         self.home = home
         self._name = name
@@ -75,7 +77,7 @@ class LocalBatchService:
             self._open.enter_context(self._hosts.present())
         self.database: Database = Database(home / "jobs.sqlite")
         blobs = FolderBlobStore(home)
-        self.files: FileService = FileService(blobs, self.database, now)
+        self.files: FileService = FileService(blobs, self.database, now, report=observer.bug)
         self.jobs: JobService = JobService(self.files, self.database, self, now)
 
         def progress(job: Job) -> SQLiteJobProgress:
@@ -89,7 +91,7 @@ class LocalBatchService:
             )
 
         async def clear(job: Job) -> None:
-            self.database.delete_totals(job.id)
+            await self.database.delete_totals(job.id)
             await blobs.delete(f"jobs/{job.id}/results")
 
         self.runner: Runner = Runner(
@@ -159,7 +161,7 @@ class LocalBatchService:
         from ..totals import Totals
 
         total = Totals()
-        for _, totals in self.database.shard_totals(job.id).values():
+        for _, totals in (await self.database.shard_totals(job.id)).values():
             total.add(totals)
         if calls := self.runner.call_counts.get(job.id):
             total.set_calls(calls)
@@ -234,15 +236,15 @@ async def open_local_batches(
             )
         )
         resuming: list[asyncio.Task[None]] = []
-        if resume and (home / "jobs.sqlite").exists():
-            resuming.append(group.create_task(_resume(lazy)))
+        if resume and await asyncio.to_thread((home / "jobs.sqlite").exists):
+            resuming.append(group.create_task(_resume(lazy, observer)))
         try:
             yield lazy
         finally:
             for task in resuming:
                 task.cancel()
             await lazy.stop()
-            lazy.close()
+            await asyncio.to_thread(lazy.close)
 
 
 @asynccontextmanager
@@ -255,6 +257,13 @@ async def _group() -> AsyncIterator[asyncio.TaskGroup]:
         raise first_error(raised) from None
 
 
-async def _resume(lazy: LazyLocalBatchService) -> None:
+async def _resume(lazy: LazyLocalBatchService, observer: Observer) -> None:
+    """Resume the jobs; if the database cannot be read, new jobs and all else still work."""
     await asyncio.sleep(0)  # let the block start first
-    await lazy.service.resume()
+    while True:
+        try:
+            return await lazy.service.resume()
+        except StorageBusy:
+            await asyncio.sleep(1)
+        except Exception as error:  # noqa: BLE001 -- the gateway serves everything else
+            return observer.bug("", error)

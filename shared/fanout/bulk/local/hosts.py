@@ -9,11 +9,13 @@ one with other models leaves the job alone. After that, any process may run it t
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ...config.resolve import Catalog
+from ...disk.files import PRIVATE_FILE, make_private_folder, storage_errors
 from ...errors import FanoutError
 from ...wire import json
 from ..service.records import Job
@@ -80,11 +82,17 @@ def file_lock(path: Path, *, shared: bool = False) -> Iterator[bool]:
     """
     import fcntl
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
+    with storage_errors(path):
+        make_private_folder(path.parent)
+        file = open(path, "a", opener=_private)  # noqa: SIM115 -- closed below
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
             return
         yield True
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, PRIVATE_FILE)

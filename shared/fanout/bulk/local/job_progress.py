@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal
 
 from msgspec import Struct
 
+from ...errors import StorageError
 from ...wire import json
 from ..store import Stop
 from ..totals import Totals
@@ -40,10 +42,10 @@ class SQLiteJobProgress:
         self._now = now
         self._max_cost = max_cost
         self._is_stopping = is_stopping
-        stored = database.shard_totals(job)
-        self._totals = {shard: totals for shard, (_, totals) in stored.items()}
-        self._complete = {shard for shard, (complete, _) in stored.items() if complete}
-        self._spent = sum(totals.cost for totals in self._totals.values())
+        self._totals: dict[int, Totals] = {}
+        self._complete: set[int] = set()
+        self._is_loaded = False
+        self._spent = 0
         self._reserved = 0
         self._changed: set[int] = set()
         self._cancelled = False
@@ -84,34 +86,60 @@ class SQLiteJobProgress:
         self._changed.add(shard)
 
     def complete_shard(self, shard: int) -> None:
-        """Write at once, so that a complete shard is never read again."""
+        """Mark the shard as complete; the next `sync` writes it."""
         self._complete.add(shard)
         self._changed.add(shard)
-        self._write()
 
     async def sync(self) -> None:
-        """Write the counts, and read whether the job was cancelled."""
-        self._write()
-        found = self._db.read("batch", self._job)
-        if found is None or json.decode(found, type=_Status).status == "cancelling":
-            self._cancelled = True
+        """
+        Write the counts, and read whether the job was cancelled.
+
+        If the database cannot be used, the next call does so. The results themselves are files, so
+        nothing is lost: what is not counted here is read from them.
+        """
+        with suppress(StorageError):
+            await self._load()
+            await self._write()
+            found = await self._db.get("batch", self._job)
+            if found is None or json.decode(found, type=_Status).status == "cancelling":
+                self._cancelled = True
 
     async def close(self) -> None:
         """Write the counts; what is reserved is only in memory."""
         await self.sync()
 
-    def _write(self) -> None:
-        if self._changed:
-            rows = [(s, s in self._complete, self._totals[s]) for s in sorted(self._changed)]
-            self._db.write_totals(self._job, rows)
-            self._changed.clear()
+    async def _load(self) -> None:
+        """Read what earlier workers have written, once; what this one knows is newer."""
+        if self._is_loaded:
+            return
+        stored = await self._db.shard_totals(self._job)
+        if not self._is_loaded:
+            self._is_loaded = True
+            for shard, (is_complete, totals) in stored.items():
+                if shard not in self._totals:
+                    self._totals[shard] = totals
+                    self._spent += totals.cost
+                    if is_complete:
+                        self._complete.add(shard)
+
+    async def _write(self) -> None:
+        if changed := self._changed:
+            rows = [(s, s in self._complete, self._totals[s]) for s in sorted(changed)]
+            self._changed = set()
+            try:
+                await self._db.write_totals(self._job, rows)
+            except StorageError:
+                self._changed |= changed
+                raise
 
     async def completed_totals(self, shard: int) -> Totals | None:
         """The shard's totals, if it is complete."""
+        await self._load()
         return self._totals[shard] if shard in self._complete else None
 
     async def total(self) -> Totals:
         """The sum over all shards."""
+        await self._load()
         found = Totals()
         for totals in self._totals.values():
             found.add(totals)

@@ -6,19 +6,36 @@ The only importer of `sqlite3`.
 
 from __future__ import annotations
 
+import asyncio
+import os
 import sqlite3
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from time import monotonic
+from typing import TypeVar
 
+from ...disk.files import PRIVATE_FILE, make_private, make_private_folder, storage_error
+from ...errors import StorageBusy, StorageError, StorageFull
 from ...wire import json
-from ..pacing.limits import Limits, add_learned, read_learned
-from ..pacing.rate_limiter import Reservation, State, advance
+from ..pacing.rate_limiter import State
 from ..store import Change
 from ..totals import Totals
 
-CACHE_SECONDS = 1.0
-"""Seconds for which a model's pause and learned limits are not read again."""
+T = TypeVar("T")
+
+BUSY_TIMEOUT = 1.0
+"""Seconds for which a call waits for other processes."""
+
+TIMEOUT_STEP = 0.1
+PRIMARY_CODE = 0xFF
+FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
+"""
+Codes of a write that failed, https://www.sqlite.org/rescode.html (2026-05-17).
+
+SQLite reports a full disk as the first, and a quota or a limit for files as the others.
+"""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
@@ -35,201 +52,188 @@ CREATE TABLE IF NOT EXISTS marks (
 
 
 class Database:
-    """The database file; several processes may have it open."""
+    """
+    The database file; several processes may have it open.
+
+    One thread makes all calls, one after the other. It opens the file with the first call, and
+    again after an error in opening it. Every error is a `StorageError` of the call concerned.
+    """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None, timeout=10)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(SCHEMA)
+        self.path = path
+        self._connection: sqlite3.Connection | None = None
+        self._timeout = BUSY_TIMEOUT
+        self._thread = ThreadPoolExecutor(1, "fanout-sqlite")
+
+    def submit(self, call: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        """Make the call after those before it; it waits for other processes up to a second."""
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._thread, self._call, call, monotonic() + BUSY_TIMEOUT)
+
+    def _call(self, call: Callable[[sqlite3.Connection], T], until: float) -> T:
+        try:
+            if self._connection is None:
+                self._connection = _open(self.path)
+            if (left := until - monotonic()) < self._timeout - TIMEOUT_STEP or left > self._timeout:
+                self._timeout = max(0.0, left)
+                self._connection.execute(f"PRAGMA busy_timeout = {int(self._timeout * 1000)}")
+            try:
+                return call(self._connection)
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.rollback()
+        except (sqlite3.Error, OSError) as error:
+            raise _storage_error(error, self.path) from error
 
     def close(self) -> None:
-        """Close the file."""
-        self._db.close()
+        """Finish the calls that were made, and close the file."""
+        self._thread.submit(self._close).result()
+        self._thread.shutdown()
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection, self._timeout = None, BUSY_TIMEOUT
 
     # ---- records ----
 
     async def get(self, kind: str, key: str) -> bytes | None:
         """The record, or `None`."""
-        return self.read(kind, key)
 
-    def read(self, kind: str, key: str) -> bytes | None:
-        """The record, or `None`, without waiting."""
-        found = self._db.execute(
-            "SELECT value FROM records WHERE kind = ? AND key = ?", (kind, key)
-        ).fetchone()
-        return found[0] if found else None
+        def read(db: sqlite3.Connection) -> bytes | None:
+            found = db.execute(
+                "SELECT value FROM records WHERE kind = ? AND key = ?", (kind, key)
+            ).fetchone()
+            return found[0] if found else None
+
+        return await self.submit(read)
 
     async def put(self, kind: str, key: str, new: bytes, old: bytes | None) -> bool:
         """Write it if the stored record is still `old`; returns whether it was."""
-        return self._put(Change(kind, key, new, old))
-
-    def _put(self, change: Change) -> bool:
-        kind, key, new, old = change.kind, change.key, change.new, change.old
-        if old is None:
-            done = self._db.execute(
-                "INSERT OR IGNORE INTO records VALUES (?, ?, ?)", (kind, key, new)
-            )
-        else:
-            done = self._db.execute(
-                "UPDATE records SET value = ? WHERE kind = ? AND key = ? AND value = ?",
-                (new, kind, key, old),
-            )
-        return done.rowcount == 1
+        return await self.submit(partial(_put, Change(kind, key, new, old)))
 
     async def put_all(self, changes: Sequence[Change]) -> bool:
         """Write all changes in one transaction, or none."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            is_done = all(self._put(change) for change in changes)
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT" if is_done else "ROLLBACK")
-        return is_done
+
+        def write(db: sqlite3.Connection) -> bool:
+            db.execute("BEGIN IMMEDIATE")
+            is_done = all(_put(change, db) for change in changes)
+            db.execute("COMMIT" if is_done else "ROLLBACK")
+            return is_done
+
+        return await self.submit(write)
 
     async def delete(self, kind: str, key: str) -> bool:
         """Delete it, and return whether it was there."""
-        done = self._db.execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key))
-        return done.rowcount == 1
+        query = "DELETE FROM records WHERE kind = ? AND key = ?"
+        return await self.submit(lambda db: db.execute(query, (kind, key)).rowcount == 1)
 
     async def list(
         self, kind: str, *, after: str | None, limit: int, newest_first: bool = True
-    ) -> Sequence[bytes]:
-        """The records after that id; their order is that of creation."""
+    ) -> Sequence[tuple[str, bytes]]:
+        """The keys and records after that id; their order is that of creation."""
         if newest_first:
             query = "key < ? ORDER BY key DESC"
             last = after or "\U0010ffff"
         else:
             query, last = "key > ? ORDER BY key", after or ""
-        found = self._db.execute(
-            f"SELECT value FROM records WHERE kind = ? AND {query} LIMIT ?",  # noqa: S608 -- one of two
-            (kind, last, limit),
-        )
-        return [row[0] for row in found]
+        text = f"SELECT key, value FROM records WHERE kind = ? AND {query} LIMIT ?"  # noqa: S608 -- one of two
+        return await self.submit(lambda db: db.execute(text, (kind, last, limit)).fetchall())
 
     # ---- totals ----
 
-    def shard_totals(self, job: str) -> dict[int, tuple[bool, Totals]]:
+    async def shard_totals(self, job: str) -> dict[int, tuple[bool, Totals]]:
         """Of each shard: whether it is complete, and its totals as last written."""
-        found = self._db.execute("SELECT shard, complete, tally FROM shards WHERE job = ?", (job,))
+        query = "SELECT shard, complete, tally FROM shards WHERE job = ?"
+        found = await self.submit(lambda db: db.execute(query, (job,)).fetchall())
         return {
             shard: (bool(complete), json.decode(totals, type=Totals))
             for shard, complete, totals in found
         }
 
-    def write_totals(self, job: str, rows: Sequence[tuple[int, bool, Totals]]) -> None:
+    async def write_totals(self, job: str, rows: Sequence[tuple[int, bool, Totals]]) -> None:
         """Write rows of shard, whether it is complete, and its totals."""
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.executemany(
-            "INSERT OR REPLACE INTO shards VALUES (?, ?, ?, ?)",
-            [(job, shard, complete, json.encode(totals)) for shard, complete, totals in rows],
-        )
-        self._db.execute("COMMIT")
+        values = [(job, shard, complete, json.encode(totals)) for shard, complete, totals in rows]
 
-    def delete_totals(self, job: str) -> None:
+        def write(db: sqlite3.Connection) -> None:
+            db.execute("BEGIN IMMEDIATE")
+            db.executemany("INSERT OR REPLACE INTO shards VALUES (?, ?, ?, ?)", values)
+            db.execute("COMMIT")
+
+        await self.submit(write)
+
+    async def delete_totals(self, job: str) -> None:
         """Delete the totals of all shards of a job."""
-        self._db.execute("DELETE FROM shards WHERE job = ?", (job,))
+        await self.submit(lambda db: db.execute("DELETE FROM shards WHERE job = ?", (job,)))
 
     # ---- rate limits ----
 
-    def rate_limit_state(self, model: str) -> State:
+    async def rate_limit_state(self, model: str) -> State:
         """A model's rate limit state."""
-        found = self._db.execute("SELECT kind, mark FROM marks WHERE model = ?", (model,))
-        return dict(found.fetchall())
+        return await self.submit(partial(_state, model))
 
-    def change_rate_limit_state(self, model: str, change: Callable[[State], State]) -> None:
+    def change_rate_limit_state(
+        self, model: str, change: Callable[[State], State]
+    ) -> asyncio.Future[None]:
         """Replace the state by what `change` returns, in one transaction."""
-        self._db.execute("BEGIN IMMEDIATE")
-        state = self.rate_limit_state(model)
-        changed = change(state)
-        self._db.executemany(
-            "INSERT OR REPLACE INTO marks VALUES (?, ?, ?)",
-            [(model, kind, value) for kind, value in changed.items() if value != state.get(kind)],
-        )
-        self._db.execute("COMMIT")
 
-    def reserve(self, model: str, reservations: Sequence[Reservation], now: float) -> float:
-        """Make the reservations, and return when they may start."""
-        starts: list[float] = []
+        def write(db: sqlite3.Connection) -> None:
+            db.execute("BEGIN IMMEDIATE")
+            state = _state(model, db)
+            changed = change(state)
+            values = [(model, kind, at) for kind, at in changed.items() if at != state.get(kind)]
+            db.executemany("INSERT OR REPLACE INTO marks VALUES (?, ?, ?)", values)
+            db.execute("COMMIT")
 
-        def move(state: State) -> State:
-            moved, start = advance(state, list(reservations), now)
-            starts.append(start)
-            return moved
+        return self.submit(write)
 
-        self.change_rate_limit_state(model, move)
-        return starts[0]
-
-    def move_back(self, model: str, kind: str, seconds: float) -> None:
+    def move_back(self, model: str, kind: str, seconds: float) -> asyncio.Future[sqlite3.Cursor]:
         """Move the time of the next reservation back."""
-        self._db.execute(
-            "UPDATE marks SET mark = mark - ? WHERE model = ? AND kind = ?", (seconds, model, kind)
+        query = "UPDATE marks SET mark = mark - ? WHERE model = ? AND kind = ?"
+        return self.submit(lambda db: db.execute(query, (seconds, model, kind)))
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open or create the file, and make its folder private; SQLite's other files are like it."""
+    make_private_folder(path.parent)
+    make_private(path.parent)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE))
+    connection = sqlite3.connect(
+        path, isolation_level=None, timeout=BUSY_TIMEOUT, check_same_thread=False
+    )
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.executescript(SCHEMA)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _storage_error(error: sqlite3.Error | OSError, path: Path) -> StorageError:
+    if isinstance(error, OSError):
+        return storage_error(error, path)
+    code = getattr(error, "sqlite_errorcode", 0)
+    if code & PRIMARY_CODE in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return StorageBusy(str(path), "another process is writing to it")
+    if code in FULL:
+        return StorageFull(str(path), "no space is left")
+    return StorageError(str(path), str(error))
+
+
+def _put(change: Change, db: sqlite3.Connection) -> bool:
+    kind, key, new, old = change.kind, change.key, change.new, change.old
+    if old is None:
+        done = db.execute("INSERT OR IGNORE INTO records VALUES (?, ?, ?)", (kind, key, new))
+    else:
+        done = db.execute(
+            "UPDATE records SET value = ? WHERE kind = ? AND key = ? AND value = ?",
+            (new, kind, key, old),
         )
-
-    def pause(self, model: str, until: float) -> None:
-        """Set the end of the model's pause, unless it is later already."""
-        self._db.execute(
-            "INSERT INTO marks VALUES (?, 'pause', ?)"
-            " ON CONFLICT DO UPDATE SET mark = max(mark, excluded.mark)",
-            (model, until),
-        )
+    return done.rowcount == 1
 
 
-class _Cached(NamedTuple):
-    """A model's state, when it was read, and the learned limits in it."""
-
-    at: float
-    state: State
-    limits: Limits | None
-
-
-class SQLiteRateLimitStore:
-    """
-    The rate limit state of all models, for every process of this machine.
-
-    Pauses and learned limits may be up to a second old.
-    """
-
-    def __init__(self, database: Database) -> None:
-        self._db = database
-        self._cache: dict[str, _Cached] = {}
-
-    async def reserve(self, model: str, reservations: list[Reservation], now: float) -> float:
-        """Reserve in one transaction; without reservations, return the end of the model's pause."""
-        if reservations:
-            return self._db.reserve(model, reservations, now)
-        return max(now, self._cached(model, now).state.get("pause", 0.0))
-
-    def _cached(self, model: str, now: float) -> _Cached:
-        cached = self._cache.get(model)
-        if cached is None or not 0 <= now - cached.at < CACHE_SECONDS:
-            state = self._db.rate_limit_state(model)
-            cached = self._cache[model] = _Cached(now, state, read_learned(state, now))
-        return cached
-
-    async def refund(self, model: str, reservation: Reservation) -> None:
-        """Move the time of the next reservation back."""
-        self._db.move_back(model, reservation.kind, reservation.amount / reservation.rate)
-
-    async def pause(self, model: str, until: float) -> None:
-        """Keep the later of two pauses."""
-        self._db.pause(model, until)
-        self._cache.pop(model, None)
-
-    async def learned_limits(self, model: str, now: float) -> Limits | None:
-        """Read them from the state."""
-        return self._cached(model, now).limits
-
-    def record_limits(self, model: str, deployment_id: str, limits: Limits, now: float) -> None:
-        """Add them to the state, if they are new."""
-        state = self._cached(model, now).state
-        if add_learned(state, deployment_id, limits, now) != state:
-            self._db.change_rate_limit_state(
-                model, lambda found: add_learned(found, deployment_id, limits, now)
-            )
-            self._cache.pop(model)
-
-    async def flush(self) -> None:
-        """Do nothing: all of it is shared already."""
+def _state(model: str, db: sqlite3.Connection) -> State:
+    found = db.execute("SELECT kind, mark FROM marks WHERE model = ?", (model,))
+    return dict(found.fetchall())

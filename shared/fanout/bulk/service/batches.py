@@ -76,7 +76,7 @@ class JobService:
         self.files = files
         files.is_used = self._is_input
         self._table = table
-        self.registry = Registry(table, "batch", Job, lambda job: job.owner)
+        self.registry = Registry(table, "batch", Job, lambda job: job.owner, files.report)
         self._host = host
         self._now = now
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 from ...errors import NotFound, RequestError
 from ..store import BlobStore, RecordStore
 from .records import FileRecord, UploadRecord
-from .registry import Page, Registry, new_id
+from .registry import Page, Registry, Report, new_id
 
 UPLOAD_LIFETIME = 3600
 MAX_UPLOAD = 8 * 1024**3
@@ -24,7 +25,7 @@ class FileService:
 
     `is_used` returns whether a running job reads a key. `lifetime` is the seconds after which the
     store deletes files by itself. `link` returns a URL from which to download a file, or `None` if
-    the gateway is to send its bytes.
+    the gateway is to send its bytes. `report` gets the ids of records that cannot be read.
     """
 
     def __init__(
@@ -35,14 +36,16 @@ class FileService:
         *,
         lifetime: int | None = None,
         link: Callable[[FileRecord], str | None] = lambda _: None,
+        report: Report = lambda _id, _error: None,
     ) -> None:
         self.blobs = blobs
         self.link = link
+        self.report = report
         self.is_used: Callable[[str], Awaitable[bool]] = _never
         self._now = now
         self._lifetime = lifetime
-        self._files = Registry(table, "file", FileRecord, lambda record: record.owner)
-        self._uploads = Registry(table, "upload", UploadRecord, lambda record: record.owner)
+        self._files = Registry(table, "file", FileRecord, lambda record: record.owner, report)
+        self._uploads = Registry(table, "upload", UploadRecord, lambda record: record.owner, report)
 
     # ---- files ----
 
@@ -196,7 +199,7 @@ class FileService:
     async def _md5(self, key: str) -> str:
         digest = hashlib.md5(usedforsecurity=False)
         async for chunk in self.blobs.read(key):
-            digest.update(chunk)
+            await asyncio.to_thread(digest.update, chunk)
         return digest.hexdigest()
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
+import msgspec
 from msgspec import Struct
 
-from ...errors import NotFound
+from ...errors import DamagedRecord, NotFound
 from ...wire import json
 from ..store import Change, RecordStore
 
@@ -16,6 +17,9 @@ R = TypeVar("R", bound=Struct)
 
 SEE_ALL = frozenset({"master", "anyone"})
 """Clients that see all records: one with the master key, or any on a machine without keys."""
+
+
+Report: TypeAlias = Callable[[str, BaseException], None]
 
 
 class Page(Struct, Generic[R], frozen=True):
@@ -26,15 +30,27 @@ class Page(Struct, Generic[R], frozen=True):
 
 
 class Registry(Generic[R]):
-    """The records of `kind`; `owner_of` returns the name of the client that owns a record."""
+    """
+    The records of `kind`; `owner_of` returns the name of the client that owns a record.
+
+    A record that cannot be read, such as one of a newer version, fails alone: lists leave it out,
+    and `report` gets its id and the error.
+    """
 
     def __init__(
-        self, table: RecordStore, kind: str, model: type[R], owner_of: Callable[[R], str]
+        self,
+        table: RecordStore,
+        kind: str,
+        model: type[R],
+        owner_of: Callable[[R], str],
+        report: Report = lambda _id, _error: None,
     ) -> None:
         self._table = table
         self._kind = kind
         self._model = model
         self._owner_of = owner_of
+        self._report = report
+        self._reported: set[str] = set()
 
     async def find(self, key: str, client: str | None) -> R:
         """
@@ -43,7 +59,7 @@ class Registry(Generic[R]):
         For `None`, Fanout itself, the owner does not matter.
         """
         raw = await self._table.get(self._kind, key)
-        record = None if raw is None else json.decode(raw, type=self._model)
+        record = None if raw is None else self._decode(key, raw)
         if record is None or not self._is_visible(record, client):
             raise NotFound(f"no such {self._kind}: `{key[:80]}`", "id")
         return record
@@ -66,7 +82,7 @@ class Registry(Generic[R]):
             raw = await self._table.get(self._kind, key)
             if raw is None:
                 raise NotFound(f"no such {self._kind}: `{key[:80]}`", "id")
-            record: R = json.decode(raw, type=self._model)
+            record = self._decode(key, raw)
             changed = change(record)
             if changed is None:
                 return record
@@ -90,24 +106,38 @@ class Registry(Generic[R]):
         found: list[tuple[str, R]] = []
         last = after
         while len(found) <= limit:
-            raws = await self._table.list(
+            rows = await self._table.list(
                 self._kind, after=last, limit=limit + 1, newest_first=newest_first
             )
-            records: list[R] = [json.decode(raw, type=self._model) for raw in raws]
-            keys: list[str] = [json.decode(raw, type=_HasId).id for raw in raws]
-            pairs = zip(keys, records, strict=True)
-            found += [(k, r) for k, r in pairs if self._is_visible(r, client) and keep(r)]
-            if len(raws) <= limit:
+            records = [(name, self._decode_or_report(name, raw)) for name, raw in rows]
+            found += [
+                (name, record)
+                for name, record in records
+                if record is not None and self._is_visible(record, client) and keep(record)
+            ]
+            if len(rows) <= limit:
                 break
-            last = keys[-1]
+            last = rows[-1][0]
         return Page([record for _, record in found[:limit]], len(found) > limit)
+
+    def _decode(self, key: str, raw: bytes) -> R:
+        try:
+            return json.decode(raw, type=self._model)
+        except (ValueError, msgspec.MsgspecError) as error:
+            raise DamagedRecord(self._kind, key, str(error)) from error
+
+    def _decode_or_report(self, key: str, raw: bytes) -> R | None:
+        """The record; `None` if it is damaged, which is reported once."""
+        try:
+            return self._decode(key, raw)
+        except DamagedRecord as error:
+            if key not in self._reported:
+                self._reported.add(key)
+                self._report(key, error)
+            return None
 
     def _is_visible(self, record: R, client: str | None) -> bool:
         return client is None or client in SEE_ALL or self._owner_of(record) == client
-
-
-class _HasId(Struct):
-    id: str
 
 
 def new_id(prefix: str, now: float) -> str:
