@@ -6,6 +6,7 @@ Every error that Fanout raises on purpose.
     │   ├── ConfigProblems       .problems: everything that is wrong in a config file
     │   └── MissingKey           a provider's key is not set
     ├── RequestError             the request is wrong; says which field              (400)
+    │   ├── Busy                 too much is in flight in the gateway                    (429)
     │   ├── UnknownModel                                                             (404)
     │   ├── NotFound             no such path, file or batch                         (404)
     │   ├── Unauthorized         the key is missing, or not one of the gateway's     (401)
@@ -196,6 +197,15 @@ class RequestError(FanoutError):
     @property
     def detail(self) -> ErrorDetail:
         return ErrorDetail(str(self), self.type, self.param, self._code or self.code)
+
+
+class Busy(RequestError):
+    """The gateway is at a limit. No provider was called, so a retry is safe."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "gateway_busy"
+    retry_after = 1.0  # most requests in flight have ended by then
 
 
 class UnknownModel(RequestError):

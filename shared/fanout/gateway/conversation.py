@@ -17,7 +17,7 @@ from msgspec import Struct
 from ..concurrency import Failure, RaceResult, race, race_streams
 from ..config.resolve import ClientKey
 from ..config.routes import Routes
-from ..errors import AllFailed, Broken, Cause, ErrorDetail, FanoutError
+from ..errors import AllFailed, Broken, Busy, Cause, ErrorDetail, FanoutError
 from ..routing.leg import Leg
 from ..routing.router import Router
 from ..schema.chat import ChatChunk, ChatCompletion, has_content
@@ -256,7 +256,8 @@ def all_failed(legs: Sequence[Leg], result: RaceResult[Any]) -> Exception:
         for leg, outcome in zip(legs, result.outcomes, strict=True)
         if isinstance(outcome, Failure)
     ]
-    return failures[0].error if len(failures) == 1 else AllFailed(failures)
+    is_one = len(failures) == 1 or all(isinstance(cause.error, Busy) for cause in failures)
+    return failures[0].error if is_one else AllFailed(failures)
 
 
 def _any_chunk(_: ChatChunk) -> bool:

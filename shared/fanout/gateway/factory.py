@@ -111,7 +111,10 @@ async def open_gateway(
     transport = make_transport(settings, engine, secrets, general=general)
     router = Router(catalog, transport, observer=observer, max_response_bytes=limit)
     try:
-        yield Gateway(catalog, router, limiter=FairLimiter(general.global_max_parallel_requests))
+        limiter = FairLimiter(
+            general.global_max_parallel_requests, divided=len(catalog.client_keys) > 1
+        )
+        yield Gateway(catalog, router, limiter=limiter)
     finally:
         await transport.aclose()
 

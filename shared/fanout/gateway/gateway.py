@@ -50,13 +50,22 @@ class Context(Struct, frozen=True, gc=False):
     """
     A request's id, its client, its `deadline` (s from now) and its watcher.
 
-    Without a client, the user of this process has called; nothing is forbidden.
+    Without a client, the user of this process has called; nothing is forbidden. If no call can
+    start within `patience` seconds, the request fails with `Busy`; without it, it waits.
     """
 
     request_id: str
     client: ClientKey | None = None
     deadline: float | None = None
     watcher: Watcher | None = None
+    patience: float | None = None
+
+    @property
+    def share_key(self) -> str:
+        """Whose share of the slots counts: a client's requests and its jobs have one each."""
+        if self.client is None:
+            return ""
+        return self.client.name if self.patience is not None else f"{self.client.name}\njobs"
 
 
 class GatewayResponse(HiddenRepr, frozen=True):
@@ -258,7 +267,7 @@ class Gateway:
         return replace(request, mode="fallback", models=models, stagger=None, fallbacks={})
 
     def _grid(self, request: FanOutRequest, context: Context, deadline: float) -> list[GridCell]:
-        slots = self._slots(request)
+        slots = self._slots(request, context)
 
         def make_leg(name: str) -> Leg:
             return Leg(
@@ -277,11 +286,13 @@ class Gateway:
 
         return make_grid(request, make_leg)
 
-    def _slots(self, request: FanOutRequest) -> AbstractAsyncContextManager[object] | None:
+    def _slots(
+        self, request: FanOutRequest, context: Context
+    ) -> AbstractAsyncContextManager[object] | None:
         """The limit on the request's calls in flight; `None` if it needs none."""
         calls, limit = len(request.conversations) * len(request.models), self._limit(request)
         if self._limiter is not None:
-            return self._limiter.share(limit)
+            return self._limiter.share(limit, context.share_key, context.patience)
         return asyncio.Semaphore(limit) if calls > limit else None
 
     def _limit(self, request: FanOutRequest) -> int:

@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
-from ..errors import RequestError, TooLarge
+from collections import Counter
 
-RETRY_AFTER = 1.0
-"""Seconds of `Retry-After`: most requests in flight have ended by then."""
+from ..errors import Busy, TooLarge
 
-
-class Busy(RequestError):
-    """The gateway is at a limit. No provider was called, so a retry is safe."""
-
-    status = 429
-    type = "rate_limit_error"
-    code = "gateway_busy"
-    retry_after = RETRY_AFTER
+KEY_FACTOR = 3
+"""How many times what is free one of several keys may hold: three quarters of all."""
 
 
 class Admission:
-    """The requests in flight in this process, limited in number and in bytes of their bodies."""
+    """
+    The requests in flight in this process, limited in number and in bytes of their bodies.
 
-    def __init__(self, max_requests: int, max_bytes: int) -> None:
+    If it is `divided`, a key may hold at most `KEY_FACTOR` times what is free: others get in.
+    """
+
+    def __init__(self, max_requests: int, max_bytes: int, *, divided: bool = False) -> None:
+        self._divided = divided
+        self._requests_of: Counter[str] = Counter()
+        self._bytes_of: Counter[str] = Counter()
         self._max_requests = max_requests
         self._max_bytes = max_bytes
         self._requests = 0
         self._bytes = 0
 
-    def admit(self) -> AdmittedRequest:
-        """Admit one request until it is released; raises `Busy` if too many are in flight."""
+    def admit(self, key: str = "") -> AdmittedRequest:
+        """Admit a key's request until it is released; raises `Busy` if too many are in flight."""
         if self._requests >= self._max_requests:
             raise Busy(f"{self._requests} requests are in flight (`max_requests`); try again")
+        if self._divided:
+            if self._requests_of[key] >= KEY_FACTOR * (self._max_requests - self._requests):
+                raise Busy(
+                    f"{self._requests_of[key]} requests of this key are in flight; try again"
+                )
+            self._requests_of[key] += 1
         self._requests += 1
-        return AdmittedRequest(self)
+        return AdmittedRequest(self, key)
 
-    def release(self, size: int) -> None:
-        """End a request that held `size` bytes."""
+    def release(self, size: int, key: str = "") -> None:
+        """End a key's request that held `size` bytes."""
         self._requests -= 1
         self._bytes -= size
+        if self._divided:
+            self._requests_of[key] -= 1
+            self._bytes_of[key] -= size
 
     def check(self, size: int) -> None:
         """Raise `TooLarge` if `size` bytes are more than all requests together may hold."""
@@ -46,26 +55,31 @@ class Admission:
                 "memory (`general_settings.max_body_memory_mb` in the gateway's config)"
             )
 
-    def reserve(self, size: int) -> None:
+    def reserve(self, size: int, key: str = "") -> None:
         """Reserve `size` more bytes; raises `Busy` if all requests together would hold too many."""
-        if self._bytes + size > self._max_bytes:
+        free = self._max_bytes - self._bytes - size
+        own = self._bytes_of[key] if self._divided else 0
+        if free < 0 or (own and own + size > KEY_FACTOR * free):
             raise Busy(
                 "the bodies of the requests in flight need too much memory "
                 "(`max_body_memory_mb`); try again"
             )
         self._bytes += size
+        if self._divided:
+            self._bytes_of[key] += size
 
 
 class AdmittedRequest:
     """One request in flight, and the bytes of its body that are in memory."""
 
-    def __init__(self, admission: Admission) -> None:
+    def __init__(self, admission: Admission, key: str) -> None:
         self._admission = admission
+        self._key = key
         self._size = 0
 
     def reserve(self, size: int) -> None:
         """Reserve `size` more bytes for its body."""
-        self._admission.reserve(size)
+        self._admission.reserve(size, self._key)
         self._size += size
 
     def reserve_decoded(self, size: int) -> None:
@@ -75,4 +89,4 @@ class AdmittedRequest:
 
     def release(self) -> None:
         """End the request and free what it reserved."""
-        self._admission.release(self._size)
+        self._admission.release(self._size, self._key)

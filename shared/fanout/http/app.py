@@ -82,7 +82,8 @@ def _running(
 ) -> _Running:
     general = gateway.catalog.general
     bodies = max(general.max_body_memory_mb, general.max_request_size_mb)  # one always fits
-    admission = Admission(general.max_requests, int(bodies * MEGABYTE))
+    divided = len(gateway.catalog.client_keys) > 1
+    admission = Admission(general.max_requests, int(bodies * MEGABYTE), divided=divided)
     clients = gateway.catalog.client_keys
     return _Running(
         gateway,
@@ -185,7 +186,7 @@ class App:
                 exchange.client = await running.authenticator.authenticate(
                     headers.get("authorization")
                 )
-                exchange.admitted = running.admission.admit()
+                exchange.admitted = running.admission.admit(exchange.client.name)
             await route.endpoint(exchange)
         except ClientGone as gone:
             error, exchange.status = gone, 499

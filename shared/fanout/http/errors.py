@@ -6,6 +6,7 @@ from math import ceil
 
 from ..errors import (
     AllFailed,
+    Busy,
     DeadlineExceeded,
     ProviderError,
     QuotaExceeded,
@@ -16,7 +17,6 @@ from ..errors import (
     UnsupportedEncoding,
     WrongMethod,
 )
-from .admission import Busy
 from .auth import KeysUnavailable
 
 

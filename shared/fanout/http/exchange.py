@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 MEGABYTE = 1_000_000
 
+PATIENCE = 1.0
+"""Seconds that a request may wait for its first call; then it gets 429 with `Retry-After`."""
+
 
 class BatchService(Protocol):
     """Files and batches, as the endpoints use them."""
@@ -86,7 +89,7 @@ class Exchange(Struct):
 
     @property
     def context(self) -> Context:
-        return Context(self.request_id, self.client, self.deadline)
+        return Context(self.request_id, self.client, self.deadline, patience=PATIENCE)
 
     async def json(self, body: object, *, status: int = 200) -> None:
         """Send a whole JSON response."""

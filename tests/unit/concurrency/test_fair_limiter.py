@@ -6,6 +6,7 @@ import pytest
 
 from fanout.concurrency import FairLimiter, Share
 from fanout.concurrency.fair_limiter import STARTS_PER_TICK, UNPACED_SLOTS
+from fanout.errors import Busy
 from tests.support.virtual_clock import now, run
 
 
@@ -133,5 +134,57 @@ def test_a_slot_granted_at_the_moment_of_cancellation_is_not_lost() -> None:
         with pytest.raises(asyncio.CancelledError):
             await waiting
         assert (limiter.free, share.held) == (1, 0)
+
+    run(main())
+
+
+def test_a_key_leaves_a_quarter_free_and_less_than_half_while_another_waits() -> None:
+    async def main() -> None:
+        limiter = FairLimiter(8, divided=True)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(8):
+                group.create_task(hold(limiter.share(1, "a"), 9.0))
+            await asyncio.sleep(0.1)
+            assert limiter.free == 2
+            for _ in range(4):
+                group.create_task(hold(limiter.share(1, "b"), 2.0))
+            await asyncio.sleep(0.1)
+            assert limiter.free == 1
+            assert await hold(limiter.share(1, "c"), 0.1) == 0.2
+        assert limiter.free == 8
+
+    run(main())
+
+
+def test_a_free_slot_goes_to_the_key_that_holds_the_fewest() -> None:
+    async def main() -> None:
+        limiter = FairLimiter(2, divided=True)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(hold(limiter.share(1, "a"), 5.0))
+            group.create_task(hold(limiter.share(1, "c"), 1.0))
+            await asyncio.sleep(0)
+            first = group.create_task(hold(limiter.share(1, "a"), 1.0))
+            await asyncio.sleep(0)
+            second = group.create_task(hold(limiter.share(1, "b"), 1.0))
+        assert (first.result(), second.result()) == (2.0, 1.0)
+
+    run(main())
+
+
+def test_a_share_without_a_first_slot_is_refused_and_leaves_nothing_behind() -> None:
+    async def main() -> None:
+        limiter = FairLimiter(1)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(hold(limiter.share(1), 5.0))
+            await asyncio.sleep(0)
+            share = limiter.share(1, "x", 1.0)
+            for expected in (1.0, 1.0):  # its other calls do not wait again
+                with pytest.raises(Busy):
+                    await hold(share)
+                assert now() == expected
+            late = limiter.share(2, "x", 9.0)
+            assert await hold(late) == 5.0
+            assert await hold(late) == 6.0
+        assert limiter.free == 1
 
     run(main())
