@@ -69,6 +69,7 @@ MODELS: list[tuple[str, str, dict[str, str], set[str]]] = [
         FIXED | NEW | NOT_OPENAI | {"n", "seed"},
     ),
     ("openai", "o1-mini", {}, FIXED | NEW | NOT_OPENAI),
+    ("openai", "gpt-4o", {"api_base": "http://127.0.0.1:1/v1"}, NEW | NOT_OPENAI),
     ("openai", "gpt-oss-120b", {"api_base": "http://127.0.0.1:1/v1"}, set()),
     ("openai", "gpt-5-pro", {}, FIXED | NOT_OPENAI | EFFORT | {"stop"}),
     ("openai", "gpt-5", {}, FIXED | {"stop"} | NOT_OPENAI),

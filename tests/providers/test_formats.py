@@ -65,6 +65,8 @@ MODELS = [
     ("cohere", "command-a-03-2025", True, True, False),
     ("mistral", "mistral-large-latest", True, True, True),
     ("openai", "gpt-4o", True, True, True),
+    ("openai", "gpt-4-turbo", False, True, True),
+    ("azure", "gpt-3.5-turbo", False, True, True),
 ]
 JUDGES = {
     "anthropic": anthropic_api.check,
@@ -117,3 +119,9 @@ def test_the_words_are_in_a_system_message_even_if_there_was_none() -> None:
         assert sent[-1] == U
         assert "city" in sent[-2]["content"]
         assert sent[-2]["role"] == "system"
+
+
+def test_a_list_is_asked_for_as_one() -> None:
+    asked = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "array"}}}
+    wire = encode("anthropic", "claude-3-haiku-20240307", U, response_format=asked)
+    assert b"one valid JSON array" in wire.body

@@ -15,7 +15,7 @@ from ..wire import json
 from .fields import UnsupportedFields
 from .schemas import describe_schema
 
-JSON_ONLY = "with one valid JSON object and nothing else: no other text, no code fences."
+JSON_ONLY = "with one valid JSON {kind} and nothing else: no other text, no code fences."
 _SYSTEM = frozenset({"developer", "system"})
 
 
@@ -31,18 +31,19 @@ def format_in_words(
 
     `json_mode` and `schemas` say what the model supports.
     """
-    schema = ""
+    schema, kind = "", "object"
     match request.response_format:
         case JSONFormat() if not json_mode:
             pass
         case SchemaFormat(json_schema=asked) if asked.schema is not None and not schemas:
             text = json.encode(describe_schema(asked)).decode()
+            kind = "array" if asked.schema.get("type") == "array" else kind
             schema = f" It must be valid by this JSON schema:\n{text}"
         case _:
             return None
     unsupported.note("response_format")
     start = "If you call no tool, respond" if request.tools else "Respond"
-    return f"{start} {JSON_ONLY}{schema}"
+    return f"{start} {JSON_ONLY.format(kind=kind)}{schema}"
 
 
 def add_instruction(messages: Sequence[Object], words: str) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ from ..base import Codec, Target
 from ..openai.chat import Quirks, encode
 from ..openai.provider import is_reasoning, kind_of
 from ..openai.response import ChatDecoder, check_whole, read
-from ..openai.rules import FAMILIES, NOT_OPENAI, TOOL_EFFORTS
+from ..openai.rules import FAMILIES, FORMATS, NOT_OPENAI, TOOL_EFFORTS
 
 V1_PATH = "/openai/v1"
 CLASSIC = Quirks(
@@ -30,6 +30,7 @@ CLASSIC = Quirks(
     drop=NOT_OPENAI,
     families=FAMILIES,
     tool_efforts=TOOL_EFFORTS,
+    formats=FORMATS,
     flat_schemas=True,
 )
 REASONING = replace(CLASSIC, rename={"max_tokens": "max_completion_tokens"})

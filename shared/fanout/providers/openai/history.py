@@ -166,7 +166,7 @@ def _fit_parts(
             for name in sorted(made):
                 unsupported.note(f"messages[].content[].{name}")
             fitted.append({name: value for name, value in part.items() if name not in made})
-        elif part["type"] == "refusal" and "refusal" not in rules.fields:
+        elif part["type"] == "refusal" and not rules.custom:  # OpenAI's own
             fitted.append({"type": "text", "text": part["refusal"]})
         elif rules.strict and role == "assistant" and part["type"] not in {"text", "refusal"}:
             unsupported.note("messages[].content[]")

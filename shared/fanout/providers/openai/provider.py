@@ -12,7 +12,7 @@ from ...wire.http import WireRequest
 from ..base import Provider, Target
 from .chat import Quirks, encode, plain_codec
 from .errors import explain
-from .rules import FAMILIES, MESSAGES, NOT_OPENAI, OTHER_SERVERS, TOOL_EFFORTS
+from .rules import FAMILIES, FORMATS, MESSAGES, NOT_OPENAI, OTHER_SERVERS, TOOL_EFFORTS
 
 # "schema must have type 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top
 # level", of a function's parameters: the API's own error. 2026-11
@@ -21,6 +21,7 @@ CLASSIC = Quirks(
     drop=NOT_OPENAI,
     families=FAMILIES,
     tool_efforts=TOOL_EFFORTS,
+    formats=FORMATS,
     flat_schemas=True,
 )
 # Reasoning models reject `max_tokens`: "Use 'max_completion_tokens' instead." Only OpenAI's own
@@ -51,10 +52,11 @@ def encode_openai(request: ChatRequest, target: Target, stream: bool) -> WireReq
 def _quirks_of(kind: str, base: str) -> Quirks:
     """The quirks of a model at an address; they are the same for each of its requests."""
     quirks = REASONING if is_reasoning(kind) else CLASSIC
-    if base and not _HOST.match(base):
-        quirks = replace(quirks, drop=frozenset(), flat_schemas=_OWN_MODEL.match(kind) is not None)
-        return replace(quirks, messages=ELSEWHERE if _OWN_MODEL.match(kind) else ANY_MODEL)
-    return quirks
+    if not base or _HOST.match(base):
+        return quirks
+    if _OWN_MODEL.match(kind):
+        return replace(quirks, messages=ELSEWHERE)
+    return replace(quirks, messages=ANY_MODEL, drop=frozenset(), formats=None, flat_schemas=False)
 
 
 def kind_of(target: Target) -> str:

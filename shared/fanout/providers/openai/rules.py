@@ -221,6 +221,12 @@ class FormatRules(Struct, frozen=True, cache_hash=True):
     with_tools: bool = True
 
 
+# "Structured Outputs is available in our latest large language models, starting with GPT-4o. Older
+# models like gpt-4-turbo and earlier may use JSON mode": platform.openai.com/docs/guides/
+# structured-outputs, 2026-11
+FORMATS = FormatRules(no_schemas=r"gpt-3\.5-turbo|gpt-4-(?:turbo|0125|1106)|gpt-4o-2024-05")
+
+
 class ToolEffort(Struct, frozen=True, cache_hash=True):
     """
     Models that do not reason in a request with functions; `pattern` is how their names begin.
