@@ -85,9 +85,8 @@ def test_two_models_on_vertex_ai_race(
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 def test_a_revoked_token_is_replaced_and_the_call_made_again(
-    google: GoogleCloud, monkeypatch: pytest.MonkeyPatch, *, stream: bool
+    google: GoogleCloud, *, stream: bool
 ) -> None:
-    monkeypatch.setattr("fanout.google.credentials.FRESH", 0.0)
     config = {
         "model_list": [entry(google, "gemini", vertex_credentials=google.service_account())],
         "router_settings": {"num_retries": 0},

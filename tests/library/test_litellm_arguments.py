@@ -42,6 +42,17 @@ def test_an_argument_that_is_not_there_is_rejected_by_name(
     assert upstream.calls_to("m") == []
 
 
+def test_certificates_are_not_checked_in_silence_although_the_call_says_otherwise(
+    upstream: Upstream, call: Way
+) -> None:
+    upstream.script("m", answers("fine"))
+    for value in (None, True):
+        call("completion", model="openai/m", messages=HI, ssl_verify=value, **at(upstream))
+    with pytest.raises(RequestError, match=r"`ssl_verify` has no effect here \(give an `http_cl"):
+        call("completion", model="openai/m", messages=HI, ssl_verify=False, **at(upstream))
+    assert all("ssl_verify" not in one.body for one in upstream.calls_to("m"))
+
+
 def test_a_prompt_that_is_too_long_goes_to_the_model_for_it(upstream: Upstream, call: Way) -> None:
     upstream.script("m", [refuse(400, "too long", code="context_length_exceeded")])
     upstream.script("long", answers("fits"))
@@ -120,7 +131,7 @@ def test_an_argument_of_fanouts_own_is_not_in_the_body(upstream: Upstream, name:
 
 def test_no_argument_of_litellms_that_asks_for_nothing_is_in_the_body(upstream: Upstream) -> None:
     upstream.script("m", answers("fine"))
-    names = sorted(REJECTED.keys() - {"model_list"})
+    names = sorted(REJECTED.keys() - {"model_list", "ssl_verify"})
     empty: tuple[object, ...] = (None, False, "", [], {})
     for value in empty:
         for start in range(0, len(names), 100):  # a request has at most 200 fields

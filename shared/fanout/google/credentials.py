@@ -35,7 +35,10 @@ PAUSE = 10.0
 """Seconds between two attempts to replace a token that is still valid."""
 
 FRESH = 30.0
-"""Seconds after which a token that Google rejects is replaced. A newer one would not help."""
+"""
+Seconds for which a token that replaced a rejected one is kept, even if it is rejected, too. So an
+account that has lost its permission does not ask for a token with each request.
+"""
 
 NO_LIBRARY = "Google's library is not installed: `pip install fanout-gateway[vertex]`"
 
@@ -68,6 +71,7 @@ class _Entry(Struct):
     token: Token | None = None
     refresh: Future[Made] | None = None
     paused_until: float = 0.0
+    kept_until: float = 0.0
     lock: Lock = field(default_factory=Lock)
 
     def valid_headers(self, now: float) -> Mapping[str, str] | None:
@@ -122,14 +126,15 @@ class GoogleTokens:
         """
         Forget a token that Google rejected, so that the next request gets another.
 
-        A token that is `FRESH` is kept, as another would be rejected, too. Returns whether the next
-        request gets another token.
+        A token that has just replaced a rejected one is kept for `FRESH` seconds. Returns whether
+        the next request gets another token.
         """
         for entry in self._entries.values():
             if (token := entry.token) is not None and token.headers == headers:
-                if self._now() - token.made_at < FRESH:
+                now = self._now()
+                if now < entry.kept_until:
                     return False
-                entry.token = None
+                entry.token, entry.kept_until = None, now + FRESH
                 return True
         return any(entry.token is not None for entry in self._entries.values())
 

@@ -181,6 +181,10 @@ class ChatOptions(TypedDict, total=False):
     """US dollars, likewise."""
     drop_params: bool | None
     """Leave out options that the model's provider does not have, instead of raising."""
+    additional_drop_params: Sequence[str] | None
+    """Options to leave out in any case: `["temperature"]`, or `["tools[*].function.strict"]`."""
+    allowed_openai_params: Sequence[str] | None
+    """Options to send although Fanout does not know that the model's provider has them."""
 
 
 OF_FUNCTIONS = frozenset({"fanout", "stagger", "max_workers", "progress", "checkpoint"})

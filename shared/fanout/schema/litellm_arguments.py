@@ -143,6 +143,8 @@ def asks_for_something(name: str, value: object) -> bool:
     """Whether the value of such an argument would change anything in LiteLLM."""
     if name == "cache" and isinstance(value, dict) and value.keys() <= _NO_CACHE:
         return False  # nothing is cached anyway
+    if name == "ssl_verify":  # true is the default, and what is done
+        return value is not None and value is not True
     return not any(value == empty and type(value) is type(empty) for empty in _EMPTY)
 
 

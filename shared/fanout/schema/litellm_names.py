@@ -63,11 +63,6 @@ SHARED: tuple[tuple[str, str], ...] = (
         "write a `cache_control` into the message or tool that ends the cached part",
         "cache_control_injection_points",
     ),
-    ("leave the parameter out, or set `drop_params`", "additional_drop_params"),
-    (
-        "parameters that a provider has are sent; write any other one into `extra_body`",
-        "allowed_openai_params",
-    ),
     (
         "the order of messages is adapted to each provider",
         (

@@ -270,6 +270,8 @@ class ChatRequest(HiddenRepr, frozen=True, gc=False, kw_only=True):
     messages: Annotated[list[AnyMessage], Meta(min_length=1)]
     body: dict[str, Any]
     extensions: tuple[str, ...] = ()
+    additional_drop_params: list[str] | None = None  # LiteLLM's; the transport reads it
+    allowed_openai_params: list[str] | None = None  # likewise
     audio: dict[str, Any] | None = None
     frequency_penalty: Penalty | None = None
     function_call: str | FunctionName | None = None

@@ -182,8 +182,15 @@ class Transport:
 
 def _encode(deployment: Deployment, request: ChatRequest, *, stream: bool) -> WireRequest:
     """The request in the provider's format, with the fields that the deployment adds."""
-    wire = deployment.provider.chat.encode(request, deployment.target, stream)
     below, above = deployment.additions.defaults, deployment.additions.body
+    if "additional_drop_params" in request.body or "allowed_openai_params" in request.body:
+        from .request_params import encode  # few requests say what their provider has
+
+        wire = encode(deployment, request, stream=stream)
+        absent = request.additional_drop_params or ()
+        below = {name: value for name, value in below.items() if name not in absent}
+    else:
+        wire = deployment.provider.chat.encode(request, deployment.target, stream)
     if not below and not above:
         return wire
     return replace(wire, body=json.encode({**below, **json.decode(wire.body), **above}))

@@ -15,7 +15,8 @@ PARAMS = (
         "input_cost_per_token output_cost_per_token "
         "extra_body extra_headers organization aws_region_name aws_access_key_id "
         "aws_secret_access_key aws_session_token aws_role_name aws_session_name aws_profile_name "
-        "aws_external_id vertex_project vertex_location vertex_credentials"
+        "aws_external_id vertex_project vertex_location vertex_credentials "
+        "additional_drop_params allowed_openai_params"
     ),
     rejected("write `num_retries`", "max_retries", "num_retries"),
     rejected("write `stream_timeout`", "stream_idle_timeout", "stream_timeout"),

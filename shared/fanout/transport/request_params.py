@@ -1,0 +1,98 @@
+"""
+Fits a request that says itself which parameters its provider has.
+
+LiteLLM's `additional_drop_params` are left out. Its `allowed_openai_params` are sent although
+Fanout does not know that the provider has them. Loaded with the first request that has either, of
+its own or from its deployment. Source: docs.litellm.ai/docs/completion/drop_params, 2026-11.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from ..config.deployment import Deployment
+from ..errors import RequestError, Unsupported
+from ..schema.request import ChatRequest
+from ..schema.validation import parse_chat
+from ..wire import json
+from ..wire.http import WireRequest
+
+NAMES = frozenset({"additional_drop_params", "allowed_openai_params"})
+
+_STEP = re.compile(r"\[(\d+|\*)\]|([^.\[\]]+)")
+
+
+def encode(deployment: Deployment, request: ChatRequest, *, stream: bool) -> WireRequest:
+    """The request in the provider's format, without what is dropped and with what is allowed."""
+    body = {name: value for name, value in request.body.items() if name not in NAMES}
+    dropped = []
+    for path in request.additional_drop_params or ():
+        steps = _steps(path)
+        fewer = _without(body, steps)
+        if fewer is not body:
+            dropped.append(path)
+            body = fewer
+    fitted, sent = parse_chat(body), {}
+    for name in request.allowed_openai_params or ():
+        if name in body and name != "messages":
+            fewer = {key: value for key, value in body.items() if key != name}
+            if _is_left_out(name, deployment, fitted, parse_chat(fewer)):
+                sent[name], body = body[name], fewer
+                fitted = parse_chat(body)
+    wire = deployment.provider.chat.encode(fitted, deployment.target, stream)
+    if sent:
+        wire = replace(wire, body=json.encode({**json.decode(wire.body), **sent}))
+    return replace(wire, dropped=(*dict.fromkeys((*wire.dropped, *dropped)),))
+
+
+def _is_left_out(
+    name: str, deployment: Deployment, request: ChatRequest, fewer: ChatRequest
+) -> bool:
+    """Whether the provider's codec rejects a field, or leaves it out; `fewer` does not have it."""
+    target, encode_chat = (
+        replace(deployment.target, drop_params=True),
+        deployment.provider.chat.encode,
+    )
+    try:
+        return encode_chat(request, target, False).body == encode_chat(fewer, target, False).body
+    except Unsupported as error:
+        return error.param == name
+
+
+def _steps(path: str) -> list[str]:
+    """`tools[*].function.strict` -> `["tools", "*", "function", "strict"]`."""
+    found = [index or name for index, name in _STEP.findall(path)]
+    if not found or found == ["messages"] or _STEP.sub("", path).strip("."):
+        name = "additional_drop_params"
+        raise RequestError(
+            f"`{name}` has names of parameters: `temperature`, `tools[*].function.strict`",
+            name,
+        )
+    return found
+
+
+def _without(value: Any, steps: Sequence[str]) -> Any:
+    """The value without what the steps lead to; the value itself if there is nothing."""
+    step, rest = steps[0], steps[1:]
+    if isinstance(value, Mapping):
+        if step not in value:
+            return value
+        if not rest:
+            return {name: item for name, item in value.items() if name != step}
+        inner = _without(value[step], rest)
+        return value if inner is value[step] else {**value, step: inner}
+    if isinstance(value, list):
+        chosen = [step == "*" or step == str(index) for index in range(len(value))]
+        if not rest:
+            kept = [item for item, is_chosen in zip(value, chosen, strict=True) if not is_chosen]
+            return kept if len(kept) < len(value) else value
+        items = [
+            _without(item, rest) if is_chosen else item
+            for item, is_chosen in zip(value, chosen, strict=True)
+        ]
+        return items if any(a is not b for a, b in zip(items, value, strict=True)) else value
+    return value
