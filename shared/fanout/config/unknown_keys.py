@@ -44,6 +44,12 @@ SIMILAR_PARAM = 0.85
 """The same for `litellm_params`, where other unknown keys are the provider's: `top_a`."""
 
 
+CLOSE = 0.6
+"""The same for a hint without a change (difflib's own default)."""
+
+SAME_WORD = 0.65
+"""How alike two words of keys must be to be the same word."""
+
 HOLDERS = ("x-", "_", ".")
 """Top-level keys that begin so hold YAML anchors, as in Docker's files, and mean nothing else."""
 
@@ -120,7 +126,7 @@ def _problem(
         key = _elsewhere(section, name) if section in _SECTIONS else None
     alike = SIMILAR_PARAM if section == "litellm_params" else SIMILAR
     belongs = "" if key else home(section, name)
-    is_typo = not (key or belongs) and bool(get_close_matches(name, known, 1, alike))
+    is_typo = not (key or belongs) and bool(_nearest(name, known, alike))
     if key.asks_for_nothing(value) if key else is_empty(value) and not is_typo:
         return None
     if section == "litellm_params" and not (key or is_typo or belongs) and name.isidentifier():
@@ -134,9 +140,28 @@ def _problem(
         return Problem(place, message, rename=key.instead)
     if belongs:
         return Problem(place, f"{shown} belongs in `{belongs}`")
-    near = get_close_matches(name, known, 1)
-    hint = f"; did you mean `{near[0]}`?" if near else ""
-    return Problem(place, f"{shown} is unknown{hint}", rename=near[0] if is_typo else "")
+    near = _nearest(name, known, CLOSE)
+    hint = f"; did you mean `{near}`?" if near else ""
+    return Problem(place, f"{shown} is unknown{hint}", rename=near if is_typo else "")
+
+
+def _nearest(name: str, known: frozenset[str], alike: float) -> str:
+    """The key that is nearest to a misspelled one, or nothing."""
+    found = get_close_matches(name, known, 5, alike)
+    return next((one for one in found if _has_the_words_of(one, name)), "")
+
+
+def _has_the_words_of(key: str, name: str) -> bool:
+    """
+    Whether each word of a key is in the other name, too, maybe misspelled.
+
+    `enable_cooldowns` is near to `disable_cooldowns`, and means the opposite.
+    """
+    theirs, words = key.split("_"), name.lower().replace("-", "_").split("_")
+    if len(theirs) != len(words):  # `maxtokens`
+        return bool(get_close_matches("".join(words), ["".join(theirs)], 1, SIMILAR_PARAM))
+    pairs = zip(theirs, words, strict=True)
+    return all(bool(get_close_matches(word, [own], 1, SAME_WORD)) for own, word in pairs)
 
 
 def home(section: str, name: str) -> str:

@@ -151,3 +151,25 @@ def test_the_region_in_a_models_name_counts_before_the_environments(
     )
     given = deployment(model, env, aws_region_name="sa-east-1")
     assert given.base_url == "https://bedrock-runtime.sa-east-1.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "near"),
+    [
+        ("router_settings", "enable_cooldowns", ""),
+        ("router_settings", "enable_fallback", ""),
+        ("litellm_settings", "default_params", ""),
+        ("router_settings", "disable_cooldown", "disable_cooldowns"),
+        ("router_settings", "num_retrys", "num_retries"),
+        ("router_settings", "numretries", "num_retries"),
+        ("router_settings", "stream-timeout", "stream_timeout"),
+        ("general_settings", "master_kye", "master_key"),
+        ("litellm_settings", "drop_param", "drop_params"),
+    ],
+)
+def test_a_key_is_only_taken_for_one_that_has_the_same_words(
+    section: str, name: str, near: str
+) -> None:
+    (problem,) = inspect_config(f"{section}: {{{name}: true}}", {}, "x.yaml")[2]
+    assert problem.rename == near
+    assert ("did you mean" in problem.message) == bool(near)
