@@ -133,7 +133,9 @@ class LocalJobs:
         return (await files.register(key, "in.jsonl", "batch", owner)).id
 
     async def create(self, data: bytes, owner: str = "master", **more: Any) -> Job:
-        file_id = await self.upload(data, owner)
+        return await self.create_from(await self.upload(data, owner), owner, **more)
+
+    async def create_from(self, file_id: str, owner: str = "master", **more: Any) -> Job:
         new = NewJob(input_file_id=file_id, endpoint="/v1/chat/completions", **more)
         return await self.service.jobs.create(new, owner)
 

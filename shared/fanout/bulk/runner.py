@@ -202,6 +202,7 @@ class Runner:
                     partial(estimate_cost, self._costs)
                     if job.max_cost is not None
                     else lambda _line, _size: 0,
+                    calls,
                 ),
             )
         finally:

@@ -20,10 +20,15 @@ MAX_MESSAGE = 300
 
 
 class CallCounts(Struct):
-    """The calls of a running job: those in flight, and those that got a 429."""
+    """
+    The calls of a running job: those in flight, and those that got a 429.
+
+    `waiting_for_room` results, or attempts to begin, wait for room on this machine's disk.
+    """
 
     in_flight: int = 0
     refused: int = 0
+    waiting_for_room: int = 0
 
     def add(self, more: CallCounts) -> None:
         """Add these counts."""
@@ -44,8 +49,8 @@ class Totals(Struct):
     Counts of lines, and what they used; `cost` is in nanodollars, of models with a known price.
 
     `causes` counts the failed lines by error code, `examples` are the first ones of each cause.
-    `in_flight` calls and those `refused` with a 429 are set for a running job only. Older records
-    have dollars, under the name `cost`.
+    `in_flight` calls, those `refused` with a 429 and `storage_full` are set for a running job only.
+    Older records have dollars, under the name `cost`.
     """
 
     done: int = 0
@@ -59,6 +64,7 @@ class Totals(Struct):
     in_flight: int | None = None
     refused: int | None = None
     examples: dict[str, list[Example]] = field(default_factory=dict)
+    storage_full: bool = False
     stored_dollars: float | UnsetType = field(default=UNSET, name="cost")
 
     def __post_init__(self) -> None:
@@ -95,6 +101,7 @@ class Totals(Struct):
     def set_calls(self, calls: CallCounts) -> None:
         """Set the counts of the job's calls at this moment."""
         self.in_flight, self.refused = calls.in_flight, calls.refused
+        self.storage_full = calls.waiting_for_room > 0
 
     @property
     def usage(self) -> dict[str, Any]:

@@ -49,6 +49,7 @@ class Progress(Struct, frozen=True):
             "output_tokens": self.totals.tokens_out,
             "cost_usd": self.totals.cost_usd,
             "failures": self.totals.causes,
+            "storage_full": self.totals.storage_full,
         }
 
     @property
@@ -64,6 +65,8 @@ class Progress(Struct, frozen=True):
             f"{totals.tokens_in:,} tokens in, {totals.tokens_out:,} out",
             f"${totals.cost_usd:.4f}",
         ]
+        if totals.storage_full:
+            parts.append("waits: no space is left on the disk")
         if totals.failed:
             causes = sorted(totals.causes.items(), key=lambda pair: -pair[1])
             parts.append("failed: " + ", ".join(f"{count} {name}" for name, count in causes))

@@ -127,6 +127,17 @@ def replace_file(path: Path, data: bytes, *, mode: int = 0o666) -> None:
         draft.commit()
 
 
+def check_room(path: Path, size: int) -> None:
+    """Raise `OSError` unless a file of so many bytes fits beside the others; it is deleted."""
+    number = os.open(path, os.O_WRONLY | os.O_CREAT, PRIVATE_FILE)
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(number, 0, size)
+    finally:
+        os.close(number)
+        path.unlink(missing_ok=True)
+
+
 def sync_folder(path: Path) -> None:
     """Make the names in the folder survive a crash of the machine, where the system can."""
     with suppress(OSError):

@@ -165,6 +165,7 @@ class LocalBatchService:
             total.add(totals)
         if calls := self.runner.call_counts.get(job.id):
             total.set_calls(calls)
+        total.storage_full |= job.id in self._tasks.full
         return total
 
     def ask_to_stop(self) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from ...errors import NotFound, RequestError
+from ...errors import NotFound, RequestError, StorageFull
 from ...telemetry.observers import Observer
 from ..runner import ModelsMissing, Runner
 from ..service.records import Job
@@ -33,6 +33,9 @@ LEFT_ALONE_INTERVAL = 5.0
 
 RESTART_DELAY = 30.0
 """Seconds after which a job runs again if this machine failed, for example on a full disk."""
+
+FULL_PAUSE, MAX_FULL_PAUSE = 0.5, 600.0
+"""Seconds after which a job runs again if the disk was full, doubled each time up to the latter."""
 
 MAX_NAMES = 5
 """Missing models that a message names."""
@@ -64,6 +67,7 @@ class JobTasks:
         self._slots = asyncio.Semaphore(MAX_RUNNING_JOBS)
         self._left_alone: set[str] = set()
         self._asked_for: set[str] = set()
+        self.full: set[str] = set()
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
     def run(self, job: Job) -> None:
@@ -102,6 +106,7 @@ class JobTasks:
         return job.status in {"cancelling", "finalizing"} or self._now() >= job.expires_at
 
     async def _run(self, job_id: str) -> None:
+        full_pause = FULL_PAUSE
         while not self._stopping.is_set():
             pause = LEFT_ALONE_INTERVAL
             try:
@@ -115,12 +120,17 @@ class JobTasks:
                     pause = FOLLOW_INTERVAL
             except NotFound:
                 return
+            except StorageFull as error:
+                self._observer.bug(job_id, error)
+                pause = full_pause = min(2 * full_pause, MAX_FULL_PAUSE)
+                self.full.add(job_id)
             except Exception as error:  # noqa: BLE001 -- the job is run again
                 self._observer.bug(job_id, error)
                 pause = RESTART_DELAY
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._stopping.wait()
+            self.full.discard(job_id)
 
     async def _run_unless_missing(self, job: Job) -> bool:
         """Run the job; `False` if another process runs it, or if it is left alone."""

@@ -8,11 +8,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import BinaryIO
 
-from ...disk.files import PRIVATE_FILE, make_private_folder, storage_errors, write_all
+from ...disk.files import PRIVATE_FILE, check_room, make_private_folder, storage_errors, write_all
 from ...disk.threads import in_thread
 from ...errors import StorageError
 from ..store import ResultKeys
 from .file_store import CHUNK, FolderBlobStore
+
+ROOM = 1 << 18
+"""Bytes for which there must be room before lines of a shard are sent."""
 
 
 class FolderResultStore:
@@ -138,11 +141,16 @@ def _open_if_there(path: Path) -> BinaryIO | None:
 
 
 def _prepare(paths: list[Path]) -> None:
-    """Create the folder, and remove the last line of each file if it has no line break."""
+    """
+    Create the folder, and make sure that there is room in it.
+
+    The last line of each file is removed if it has no line break.
+    """
     with storage_errors(paths[0]):
         make_private_folder(paths[0].parent)
         for path in paths:
             _truncate_last_line(path)
+        check_room(paths[0].with_name(".room"), ROOM)
 
 
 def _truncate_last_line(path: Path) -> None:

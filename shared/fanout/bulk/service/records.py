@@ -24,6 +24,14 @@ Status: TypeAlias = Literal[
 FINAL = frozenset({"failed", "completed", "expired", "cancelled"})
 
 
+STORAGE_FULL = LineError(
+    "storage_full",
+    "The gateway's storage is full: no line starts until there is room. Nothing is lost.",
+    None,
+    None,
+)
+
+
 class FileRecord(Struct, frozen=True, kw_only=True):
     """A file; its bytes are the blob `key`. Times are in seconds since 1970."""
 
@@ -147,7 +155,8 @@ class Job(Struct, frozen=True, kw_only=True):
 
     def to_dict(self, totals: Totals) -> dict[str, Any]:
         """OpenAI's batch object, with two more fields: `cost_usd` and `fanout`."""
-        errors = [asdict(error) for error in self.errors]
+        full = [STORAGE_FULL] if totals.storage_full and not self.is_over else []
+        errors = [asdict(error) for error in [*self.errors, *full]]
         return {
             "id": self.id,
             "object": "batch",

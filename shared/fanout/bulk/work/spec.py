@@ -12,6 +12,7 @@ from ..input.lines import Line
 from ..pacing.adaptive_concurrency import INITIAL_CONCURRENCY, MAX_CONCURRENCY
 from ..pacing.line_retry import SendLine
 from ..store import BlobStore, JobProgress, ResultStore, Stop
+from ..totals import CallCounts
 
 MAX_BYTES_IN_FLIGHT = 64 * 1024 * 1024
 """Bytes of the lines in flight together; a longer line is sent when no other is in flight."""
@@ -44,7 +45,7 @@ class WorkerResources(Struct, frozen=True):
     What a worker uses.
 
     `cost` returns the nanodollars that a response cost, `estimate` those that a line of so many
-    bytes may cost.
+    bytes may cost. `calls` counts the results that wait for room on the disk.
     """
 
     send: SendLine
@@ -53,6 +54,7 @@ class WorkerResources(Struct, frozen=True):
     progress: JobProgress
     cost: Callable[[object], int] = lambda _: 0
     estimate: Callable[[Line, int], int] = lambda _line, _size: 0
+    calls: CallCounts = field(default_factory=CallCounts)
     retry: RetryPolicy = RetryPolicy(random.random, base=1.0, cap=20.0)
 
 

@@ -12,11 +12,12 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from contextlib import suppress
 
 from msgspec import Struct, field
 
 from ...concurrency import first_error
-from ...errors import detail_of
+from ...errors import StorageFull, detail_of
 from ..input import lines
 from ..input.lines import Line
 from ..input.planner import Shard
@@ -31,6 +32,9 @@ from .stored_results import count_stored
 
 POLL_INTERVAL = 0.1
 """Seconds after which a worker that may not start a line checks again."""
+
+ROOM_PAUSE, MAX_ROOM_PAUSE = 0.5, 600.0
+"""Seconds before a write to a full disk is tried again, at first and at most."""
 
 END_MARGIN = 2.0
 """Seconds before a worker's own end at which it leaves the lines in flight to another worker."""
@@ -154,7 +158,15 @@ class _Worker:
         if (totals := await resources.progress.completed_totals(shard.index)) is not None:
             self._total.add(totals)
             return None
-        results = await resources.results.open(shard.index)
+        pause = ROOM_PAUSE
+        while True:
+            try:
+                results = await resources.results.open(shard.index)
+                break
+            except StorageFull:
+                if self._stop:
+                    raise
+                pause = await self._wait_for_room(pause)
         stored, totals = await count_stored(results, resources.cost)
         resources.progress.begin_shard(shard.index, totals)
         self._total.add(totals)
@@ -202,6 +214,8 @@ class _Worker:
                     return self._stop
 
     def _has_room(self, size: int) -> bool:
+        if self._resources.calls.waiting_for_room:
+            return False
         if not self._in_flight:
             return True
         fits = self._bytes_in_flight + size <= self._spec.max_bytes_in_flight
@@ -217,7 +231,8 @@ class _Worker:
             pass
         except asyncio.CancelledError:
             if ready.received and not ready.is_settled:  # it is paid for
-                await self._store(ready, *self._response(ready))
+                with suppress(StorageFull):
+                    await self._put(ready, *self._response(ready))
             raise
         finally:
             self._in_flight -= 1
@@ -252,14 +267,30 @@ class _Worker:
         return lines.response_line(ready.line.custom_id, ready.request_id, body), False, totals
 
     async def _store(self, ready: _ReadyLine, result: bytes, failed: bool, totals: Totals) -> None:  # noqa: FBT001
-        """Store and count a line's result."""
-        opened = ready.opened
+        """Store and count a line's result; on a full disk, keep it until there is room."""
+        pause = ROOM_PAUSE
+        while True:
+            try:
+                return await self._put(ready, result, failed, totals)
+            except StorageFull:
+                pause = await self._wait_for_room(pause)
+
+    async def _put(self, ready: _ReadyLine, result: bytes, failed: bool, totals: Totals) -> None:  # noqa: FBT001
         try:
-            await opened.results.put(result, failed=failed)
+            await ready.opened.results.put(result, failed=failed)
         except asyncio.CancelledError:
             self._settle(ready, totals)  # the result is stored when the shard is closed
             raise
         self._settle(ready, totals)
+
+    async def _wait_for_room(self, pause: float) -> float:
+        """Wait so many seconds, in which no line starts; returns the seconds of the next wait."""
+        self._resources.calls.waiting_for_room += 1
+        try:
+            await asyncio.sleep(pause)
+        finally:
+            self._resources.calls.waiting_for_room -= 1
+        return min(2 * pause, MAX_ROOM_PAUSE)
 
     def _settle(self, ready: _ReadyLine, totals: Totals) -> None:
         self._resources.progress.settle(ready.opened.shard.index, ready.estimate, totals)
