@@ -203,3 +203,23 @@ def test_a_client_that_stops_reading_counts_as_disconnected_and_its_calls_are_ca
 
 def _send(served: RunningGateway, body: Any) -> Any:
     return served.send(body, headers=KEY)
+
+
+async def heavy_roles(call: Call) -> None:
+    """Send a few big chunks without content, then wait."""
+    padding = {"obfuscation": "x" * 300_000}
+    for _ in range(4):
+        call.piece(call.wire_format.delta(call.model, {"role": "assistant", **padding}))
+    await call.writer.drain()
+    await hang(call)
+
+
+@pytest.mark.parametrize("mode", [{}, {"fastest_response": True, "model": "a, b"}])
+def test_chunks_before_the_first_content_are_weighed(
+    server: RunningGateway, upstream: Upstream, mode: dict[str, Any]
+) -> None:
+    upstream.script("a", [heavy_roles])
+    upstream.script("b", [heavy_roles])
+    status, _, response = server.json(A | mode | {"stream": True})
+    assert status == 502
+    assert TOO_LARGE in str(response)

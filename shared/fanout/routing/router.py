@@ -54,6 +54,9 @@ NO_SLOT: AbstractAsyncContextManager[object] = nullcontext()
 MAX_HEAD = 10_000
 """The most chunks at the start of a stream without any content."""
 
+MAX_HEAD_BYTES = 1_000_000
+"""The most bytes of these chunks, unpacked; as objects they take up to thirty times as much."""
+
 
 def _clock() -> float:
     """The event loop's clock, which tests may set; uvloop's has a resolution of 1 ms."""
@@ -166,13 +169,12 @@ class Router:
             head: list[ChatChunk] = []
             async for chunk in opened.chunks:
                 head.append(chunk)
-                if len(head) > MAX_HEAD:
-                    raise Oversized(
-                        state.deployment, ErrorDetail(f"{MAX_HEAD} chunks without content")
-                    )
                 if has_content(chunk):
                     record_first_token(leg, state, perf_counter())
                     break
+                if len(head) > MAX_HEAD or opened.skipped.bytes > MAX_HEAD_BYTES:
+                    why = f"more than {MAX_HEAD} chunks or {MAX_HEAD_BYTES} bytes without content"
+                    raise Oversized(state.deployment, ErrorDetail(why))
             return stack.pop_all(), state, head, opened.chunks
 
     async def _with_retries(self, leg: Leg, request: ChatRequest, attempt: _Attempt[T]) -> T:

@@ -56,9 +56,14 @@ class ChatResponse(HiddenRepr, frozen=True):
 
 
 class Skipped(Struct):
-    """How many events of a stream could not be read so far, and were skipped."""
+    """
+    How many events of a stream could not be read so far, and were skipped.
+
+    `bytes` is what the stream has sent so far, unpacked.
+    """
 
     events: int = 0
+    bytes: int = 0
 
 
 class OpenStream(Struct, frozen=True):
@@ -284,6 +289,7 @@ class StreamEvents:
     def feed(self, data: bytes) -> Iterator[ChatChunk]:
         """Yield the chunks of the events that `data` completes."""
         self._pending += len(data)
+        self.skipped.bytes += len(data)
         self.check_size(self._pending)
         for event in self._framer.feed(data):
             self._pending, self.latest = 0, event

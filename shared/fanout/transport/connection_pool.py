@@ -36,13 +36,9 @@ from .engine import (
     Incoming,
     Outgoing,
     StreamReset,
-    TooLong,
 )
 from .response_reading import (
-    SMALL_IN_A_ROW,
-    WholeReads,
     open_response,
-    read_in_parts,
     read_whole,
     streamed,
     to_engine_error,
@@ -90,7 +86,6 @@ class PooledConnection(Struct):
     """
 
     transport: pyqwest.HTTPTransport
-    client: pyqwest.Client
     in_flight: int = 0
 
     def __enter__(self) -> Self:
@@ -105,7 +100,6 @@ class Origin(Struct):
     """One scheme, host and port, and the HTTP/2 connections to it."""
 
     protocol: OriginProtocol
-    whole_reads: WholeReads
     connections: list[PooledConnection] = field(default_factory=list)
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -142,16 +136,17 @@ class PyqwestEngine:
         if origin.protocol is not OriginProtocol.HTTP1:
             try:
                 with self._http2(origin) as connection:
-                    response = await self._read(origin, connection, request)
+                    response = await read_whole(
+                        connection.transport, request, self._max_response_bytes
+                    )
             except (ConnectFailed, ConnectionLost) as error:
                 if not await self._may_use_http1(origin, request, error):
                     raise
-                origin.whole_reads.reset()
             else:
                 origin.protocol = OriginProtocol.HTTP2
                 return response
         async with self._sockets:
-            return await self._read(origin, self._http1(), request)
+            return await read_whole(self._http1().transport, request, self._max_response_bytes)
 
     @asynccontextmanager
     async def stream(self, request: Outgoing) -> AsyncIterator[Incoming]:
@@ -164,7 +159,6 @@ class PyqwestEngine:
                 except (ConnectFailed, ConnectionLost) as error:
                     if not await self._may_use_http1(origin, request, error):
                         raise
-                    origin.whole_reads.reset()
                 else:
                     origin.protocol = OriginProtocol.HTTP2
                     async with streamed(response) as incoming:
@@ -213,9 +207,7 @@ class PyqwestEngine:
         key = (parts.scheme, parts.netloc)
         if (origin := self._origins.get(key)) is None:
             secure = parts.scheme == "https"
-            # An HTTPS origin is usually a vendor's, and its first thousand calls start at once.
-            whole_reads = WholeReads(SMALL_IN_A_ROW if secure else 0)
-            origin = Origin(OriginProtocol.UNKNOWN if secure else OriginProtocol.HTTP1, whole_reads)
+            origin = Origin(OriginProtocol.UNKNOWN if secure else OriginProtocol.HTTP1)
             self._origins[key] = origin
         return origin
 
@@ -235,22 +227,6 @@ class PyqwestEngine:
             self._http1_pool = self._open_connection(pyqwest.HTTPVersion.HTTP1)
         return self._http1_pool
 
-    async def _read(
-        self, origin: Origin, connection: PooledConnection, request: Outgoing
-    ) -> WireResponse:
-        """The whole response; read in one go if the origin's last responses were small."""
-        limit = self._max_response_bytes
-        try:
-            if origin.whole_reads.is_allowed:
-                response = await read_whole(connection.client, request, limit)
-            else:
-                response = await read_in_parts(connection.transport, request, limit)
-        except TooLong:
-            origin.whole_reads.reset()
-            raise
-        origin.whole_reads.record(len(response.body))
-        return response
-
     def _open_connection(self, version: pyqwest.HTTPVersion) -> PooledConnection:
         transport = pyqwest.HTTPTransport(
             tls_ca_cert=self._ca_pem,
@@ -266,7 +242,7 @@ class PyqwestEngine:
             follow_redirects=False,
             enable_otel=False,
         )
-        connection = PooledConnection(transport, pyqwest.Client(transport))
+        connection = PooledConnection(transport)
         self._opened.append(connection)
         return connection
 

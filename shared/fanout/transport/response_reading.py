@@ -1,9 +1,8 @@
 """
-Sends requests with pyqwest and reads its responses: in one read, in parts up to a limit, or as a
-stream.
+Sends requests with pyqwest and reads its responses, up to a limit or as a stream.
 
-If an origin's recent responses were small, the next one is read in one go (`WholeReads`): this
-takes a fifth less CPU. Only this module translates pyqwest's exceptions.
+A response is always read in parts, which pyqwest unpacks one by one: so its size is known before it
+is in memory, whatever its headers say. Only this module translates pyqwest's exceptions.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pyqwest
-from msgspec import Struct
 
 from ..wire.http import WireResponse
 from .engine import (
@@ -28,14 +26,8 @@ from .engine import (
     StreamReset,
 )
 
-SMALL_RESPONSE = 1_000_000
-"""Bytes: far more than any model generates in one response."""
-
 HTTP_1_1_REQUIRED = 13
 """The code of a stream's error: https://www.rfc-editor.org/rfc/rfc9113#section-7 (July 2026)."""
-
-SMALL_IN_A_ROW = 20
-"""Small responses in a row after which the next is expected to be small too."""
 
 # What pyqwest raises, and what it means. `TimeoutError` and `ConnectionError` are the built-ins.
 _ERRORS: tuple[tuple[type[Exception], type[EngineError], str], ...] = (
@@ -50,49 +42,7 @@ _ERRORS: tuple[tuple[type[Exception], type[EngineError], str], ...] = (
 RAISED = tuple(raised for raised, _, _ in _ERRORS)
 
 
-class WholeReads(Struct):
-    """
-    Whether an origin's next response is read in one go, which checks its size only afterwards.
-
-    Allowed after `SMALL_IN_A_ROW` small responses, of which `small` is the number so far, until one
-    is large.
-    """
-
-    small: int = 0
-
-    @property
-    def is_allowed(self) -> bool:
-        """Whether the next response may be read in one go."""
-        return self.small >= SMALL_IN_A_ROW
-
-    def record(self, size: int) -> None:
-        """Count a response of `size` bytes."""
-        if size > SMALL_RESPONSE:
-            self.small = 0
-        elif self.small < SMALL_IN_A_ROW:
-            self.small += 1
-
-    def reset(self) -> None:
-        """Start to count again, after a response over the size limit or a failure."""
-        self.small = 0
-
-
-async def read_whole(client: pyqwest.Client, request: Outgoing, limit: int) -> WireResponse:
-    """
-    The whole response, read by the engine in one go: a fifth less CPU than in parts.
-
-    Its size is checked afterwards: raises `TooLong` above `limit` bytes.
-    """
-    try:
-        response = await client.execute(request.method, request.url, request.headers, request.body)
-    except RAISED as error:
-        raise to_engine_error(error) from None
-    body = Bounded(limit)
-    body.add(bytes(response.content))
-    return WireResponse(response.status, _header_dict(response.headers), body.whole())
-
-
-async def read_in_parts(
+async def read_whole(
     transport: pyqwest.HTTPTransport, request: Outgoing, limit: int
 ) -> WireResponse:
     """The whole response, part by part; raises `TooLong` as soon as it is over `limit` bytes."""
