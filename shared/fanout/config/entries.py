@@ -32,12 +32,13 @@ class Entry(HiddenRepr, frozen=True):
 def read_entries(
     config: ConfigFile, positions: Sequence[int], problems: list[Problem]
 ) -> Iterator[Entry]:
-    """Each entry that is right; problems with the others are added."""
+    """Each entry that has a model, with those of its parameters that are right; adds problems."""
     for number, entry in enumerate(config.model_list):
         index = positions[number] if positions else number
         before = len(problems)
         found = _entry(config, entry, index, problems)
-        if found is not None and len(problems) == before:
+        is_useless = any(one.remove == ("model_list", index) for one in problems[before:])
+        if found is not None and not is_useless:
             yield found
 
 

@@ -40,18 +40,24 @@ _SECTIONS: dict[str, type[Struct]] = {
 }
 
 
+PARAM = ("model_list", 0, "litellm_params", "rpm")
+"""The form of the path of a parameter."""
+
+
 class Checked(Struct, frozen=True):
     """
     A config without its wrong parts, and the problems found so far.
 
     `positions` are the indexes in `model_list` of the entries that are left, `names` the model
-    names of all entries.
+    names of all entries. `incomplete` are the indexes of those that need a variable that is not
+    set: they are checked, and are no deployments.
     """
 
     config: ConfigFile
     problems: tuple[Problem, ...] = ()
     positions: tuple[int, ...] = ()
     names: frozenset[str] = frozenset()
+    incomplete: frozenset[int] = frozenset()
 
 
 def load_file(path: Path, env: Mapping[str, str]) -> ConfigFile:
@@ -142,9 +148,11 @@ def check_values(value: object, env: Mapping[str, str], name: str = "config") ->
         litellm_settings=ServiceSettings(**sections.get("litellm_settings", {})),
         general_settings=GeneralSettings(**sections.get("general_settings", {})),
     )
-    return Checked(
-        config, (*problems, *unset), tuple(entries), frozenset(_names(given.get("model_list")))
+    names = frozenset(_names(given.get("model_list")))
+    incomplete = frozenset(
+        one.path[1] for one in unset if one.path[0] == "model_list" and isinstance(one.path[1], int)
     )
+    return Checked(config, (*problems, *unset), tuple(entries), names, incomplete)
 
 
 def _is_within(path: KeyPath, problems: list[Problem]) -> bool:
@@ -198,7 +206,8 @@ def _entries(
         path = ("model_list", index)
         before = len(fields.problems)
         given = convert_fields(_with_text_keys(entry), ModelEntry, path, fields, whole=path)
-        is_set = not any(one[: len(path)] == path for one in unset)
+        absent = [one for one in unset if one[: len(path)] == path]
+        is_set = all(len(one) == len(PARAM) and one[-1] != "model" for one in absent)
         has_all = {"model_name", "litellm_params"} <= given.keys()
         if len(fields.problems) == before and is_set and has_all:
             yield index, ModelEntry(**given)

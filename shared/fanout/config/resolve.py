@@ -211,6 +211,9 @@ def resolve_all(checked: Checked, env: Mapping[str, str]) -> tuple[Catalog, list
     for given in read_entries(config, checked.positions, problems):
         entry = _without_foreign(given, problems)
         try:
+            if entry.index in checked.incomplete:
+                _resolve_entry(entry, _elsewhere(env))
+                continue
             found = _resolve_entry(entry, env)
         except ConfigError as error:
             problems.append(_unresolved(entry, error, env))
@@ -272,6 +275,12 @@ def _resolve_entry(entry: Entry, env: Mapping[str, str]) -> Deployment | Wildcar
     return make_deployment(entry.name, entry.params, entry.defaults, env, f"{entry.index}")
 
 
+def _elsewhere(env: Mapping[str, str]) -> Mapping[str, str]:
+    """An environment with a region, a project and the addresses of all providers."""
+    bases = {f"{name.upper()}_API_BASE": "https://example.com" for name in registry.names()}
+    return {**env, **bases, **ELSEWHERE}
+
+
 def _without_foreign(entry: Entry, problems: list[Problem]) -> Entry:
     """The entry without settings that its provider does not read, with a problem for each."""
     if not any(getattr(entry.params, name) for name in OF_SOME_PROVIDERS):
@@ -301,9 +310,8 @@ def _unresolved(entry: Entry, error: ConfigError, env: Mapping[str, str]) -> Pro
 
 def _works_elsewhere(entry: Entry, env: Mapping[str, str]) -> bool:
     """Whether an entry is right where the environment has a region, a project and addresses."""
-    bases = {f"{name.upper()}_API_BASE": "https://example.com" for name in registry.names()}
     try:
-        _resolve_entry(entry, {**env, **bases, **ELSEWHERE})
+        _resolve_entry(entry, _elsewhere(env))
     except ConfigError:
         return False
     return True

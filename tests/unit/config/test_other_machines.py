@@ -173,3 +173,23 @@ def test_a_key_is_only_taken_for_one_that_has_the_same_words(
     (problem,) = inspect_config(f"{section}: {{{name}: true}}", {}, "x.yaml")[2]
     assert problem.rename == near
     assert ("did you mean" in problem.message) == bool(near)
+
+
+def test_an_entry_with_a_variable_that_is_not_set_is_checked_for_all_else() -> None:
+    text = """
+model_list:
+  - model_name: a
+    litellm_params: {model: nope/x, tpm: os.environ/GONE, stop: [1], rpm: -1}
+  - model_name: b
+    litellm_params: {model: azure/x, api_base: os.environ/GONE, vertex_project: p}
+  - model_name: c
+    litellm_params: {model: os.environ/GONE, tpm: 5}
+router_settings: {fallbacks: [{c: [b]}]}
+"""
+    problems = inspect_config(text, {}, "x.yaml")[2]
+    assert [
+        (one.path[1], one.path[3]) for one in sorted(problems, key=lambda one: str(one.path))
+    ] == [
+        *((0, "model"), (0, "rpm"), (0, "stop"), (0, "tpm")),
+        *((1, "api_base"), (1, "vertex_project"), (2, "model")),
+    ]
