@@ -37,12 +37,17 @@ _PAUSE_FIELDS = ("retry_after", "retry_after_seconds", "retryAfter")
 
 
 class Limits(Struct, frozen=True):
-    """Requests and tokens a minute; `None` means no limit, or an unknown one."""
+    """
+    Requests and tokens a minute; `None` means no limit, or an unknown one.
+
+    `is_estimate` is set if nobody stated the requests: 429s showed them.
+    """
 
     requests: float | None = None
     tokens: float | None = None
     input_tokens: float | None = None
     output_tokens: float | None = None
+    is_estimate: bool | float | None = False  # so that a mapping of numbers can be unpacked
 
     @property
     def are_known(self) -> bool:
@@ -56,6 +61,7 @@ class Limits(Struct, frozen=True):
             self.tokens or other.tokens,
             self.input_tokens or other.input_tokens,
             self.output_tokens or other.output_tokens,
+            self.is_estimate if self.requests else other.is_estimate,
         )
 
 
@@ -108,7 +114,8 @@ OPENAI = RateLimitTable(openai_headers())
 def read_limits(headers: Mapping[str, str], table: RateLimitTable = OPENAI) -> Limits:
     """The limits in the headers of a response; of several of a kind, the lowest."""
     kinds = {row.kind for row in table.headers if row.limit in headers}
-    return Limits(**{kind: read_limit(headers, kind, table) for kind in kinds})
+    found: dict[str, Any] = {kind: read_limit(headers, kind, table) for kind in kinds}
+    return Limits(**found)
 
 
 def read_limit(

@@ -20,7 +20,7 @@ def error(kind: Any, **more: Any) -> Any:
     return kind(Deployment(), ErrorDetail("no"), **more)
 
 
-def test_concurrency_doubles_until_the_first_429_and_falls_once_for_calls_in_flight_together() -> (
+def test_concurrency_doubles_until_an_overload_and_falls_once_for_calls_in_flight_together() -> (
     None
 ):
     now = [0.0]
@@ -30,8 +30,10 @@ def test_concurrency_doubles_until_the_first_429_and_falls_once_for_calls_in_fli
         concurrency.ended(leg, "ok", None)
     assert concurrency.limit == 8
     now[0], leg.started = 2.0, 1.0
+    concurrency.ended(leg, "failed", error(RateLimited))
+    assert concurrency.limit == 8, "the rate limiter lowers the rate"
     for _ in range(5):
-        concurrency.ended(leg, "failed", error(RateLimited))
+        concurrency.ended(leg, "failed", error(Overloaded, upstream=503))
     assert concurrency.limit == pytest.approx(5.6)  # all five started before the first one ended
     leg.started = 3.0
     concurrency.ended(leg, "failed", error(QuotaExceeded))

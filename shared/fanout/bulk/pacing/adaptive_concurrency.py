@@ -2,8 +2,9 @@
 How many lines a worker sends at the same time: AIMD, with slow start.
 
 The limit doubles each round of responses until the provider first pushes back; after that it grows
-by one a round. A 429, a time-out or an overload reduces it by 30 %, once for all calls that were in
-flight at that moment. Pure: time is an argument.
+by one a round. A time-out or an overload reduces it by 30 %, once for all calls that were in flight
+at that moment. A 429 only ends the doubling: the rate limiter lowers the rate. Pure: time is an
+argument.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ class AdaptiveConcurrency:
             self.limit = min(self.maximum, self.limit + step)
         elif isinstance(error, QuotaExceeded):
             pass  # fewer calls at a time would not help
-        elif isinstance(error, RateLimited | TimedOut | Overloaded):
+        elif isinstance(error, RateLimited):
+            self._is_slow_start = False
+        elif isinstance(error, TimedOut | Overloaded):
             self._decrease(leg.started)
 
     def _decrease(self, started: float | None) -> None:

@@ -12,7 +12,7 @@ from functools import cache
 
 from ...config.resolve import Catalog
 from ...errors import FanoutError
-from ...providers.rate_limits import DAY, LimitKind, Limits, parse_duration, read_limit
+from ...providers.rate_limits import DAY, MINUTE, LimitKind, Limits, parse_duration, read_limit
 
 __all__ = [
     "LEARNED_LIMITS_TTL",
@@ -37,21 +37,55 @@ _PREFIXES: Mapping[LimitKind, str] = {
 }
 """What the keys of learned limits begin with in a model's state; a deployment's id follows."""
 
+ROUGH_ESTIMATE, ESTIMATE = "rough 429", "429"
+"""The ids under which a state has estimates of the limit, as if they were deployments'."""
+
+_ESTIMATES = (ROUGH_ESTIMATE, ESTIMATE)
+
+DOUBLING, DOUBLINGS = 2.5, 6.0
+"""Seconds in which the first estimate doubles, since it may be far too low; and how often."""
+
+MAX_GROWTH = 8.0
+"""A later estimate grows slowly, up to so many times: the limit may have been raised."""
+
+GROWTH_STEP = 1.0
+"""Seconds between two steps in which an estimate grows."""
+
 _ALWAYS = frozenset({"requests", "tokens"})
 """The limits that a state has even if they are unknown, as 0."""
 
 
 def read_learned(state: Mapping[str, float], now: float) -> Limits | None:
     """
-    The learned limits in a model's state, added up over its deployments.
+    The learned limits in a model's state, added up over its deployments, or else the estimate.
 
     `None` if no deployment has any that are younger than `LEARNED_LIMITS_TTL`.
     """
     ids = [key.removeprefix(_LEARNED_AT) for key in state if key.startswith(_LEARNED_AT)]
-    learned = [found for one in ids if (found := _read_deployment(state, one, now)) is not None]
-    if not learned:
+    learned = [
+        found
+        for one in ids
+        if one not in _ESTIMATES and (found := _read_deployment(state, one, now)) is not None
+    ]
+    stated = Limits(**{kind: _sum([getattr(one, kind) for one in learned]) for kind in _PREFIXES})
+    if stated.requests or (estimate := _read_estimate(state, now)) is None:
+        return stated if learned else None
+    return Limits(estimate, is_estimate=True).or_else(stated)
+
+
+def _read_estimate(state: Mapping[str, float], now: float) -> float | None:
+    """The latest estimate in calls a minute, as it has grown since."""
+    ages = {one: now - state.get(_LEARNED_AT + one, float("-inf")) for one in _ESTIMATES}
+    latest = min(_ESTIMATES, key=lambda one: ages[one])
+    if ages[latest] > LEARNED_LIMITS_TTL:
         return None
-    return Limits(**{kind: _sum([getattr(one, kind) for one in learned]) for kind in _PREFIXES})
+    age = max(0.0, ages[latest] // GROWTH_STEP * GROWTH_STEP)
+    if latest == ROUGH_ESTIMATE:
+        growth = 2 ** min(age / DOUBLING, DOUBLINGS)
+    else:
+        minutes = age / MINUTE
+        growth = min(MAX_GROWTH, 1 + 0.01 * minutes + 0.01 * minutes**3)
+    return state[_PREFIXES["requests"] + latest] * growth
 
 
 def add_learned(

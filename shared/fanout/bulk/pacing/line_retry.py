@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from ...errors import AllFailed, FanoutError, Malformed, ProviderError
+from ...errors import AllFailed, FanoutError, Malformed, ProviderError, RateLimited
 from ...routing.retry_policy import RetryPolicy, is_retryable
 from ..input.lines import Line
 from .adaptive_concurrency import AdaptiveConcurrency
@@ -79,7 +79,8 @@ class LineRetry(Struct, frozen=True):
                 failing_since = clock() if failing_since is None else failing_since
                 pause = self.retry.delay(attempt, _error_to_wait_for(error))
                 gives_up = clock() + pause - failing_since > self.give_up_after
-                if gives_up or not _may_succeed_later(error):
+                is_limited = isinstance(_error_to_wait_for(error), RateLimited)
+                if (gives_up and not is_limited) or not _may_succeed_later(error):
                     raise
                 if self.is_stopping():
                     raise LineDeferred from None

@@ -1,10 +1,9 @@
 """
 A rate limiter for requests and tokens a minute of a model, shared by all workers.
 
-It is GCRA, the leaky bucket as one number: a model's state holds, for requests and for tokens, the
-time at which the next reservation may start. Each reservation moves that time on by what it takes
-at the allowed rate. So it is first come, first served, and nothing polls. Tokens are reserved by
-estimate and corrected by real usage. A `RateLimitStore` keeps the state; time is an argument.
+A `RateLimitStore` keeps the shared state (`rate_limit_state.py`). Tokens are reserved by estimate
+and corrected by real usage. A limit that nobody states is estimated from 429s
+(`observed_rate.py`); while none is known, a worker starts slowly (`ramp.py`).
 """
 
 from __future__ import annotations
@@ -12,123 +11,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol, Self
+from typing import Self
 
 from msgspec import Struct, field
 
 from ...providers.rate_limits import MINUTE, OPENAI, Limits, RateLimitTable, read_limits
-from .limits import add_learned, read_learned, weigh_tokens
+from .limits import ESTIMATE, ROUGH_ESTIMATE, weigh_tokens
+from .observed_rate import Estimate, ObservedRate
+from .ramp import PROBE_TIMEOUT, Ramp
+from .rate_limit_state import MemoryRateLimitStore, RateLimitStore, Reservation, State, advance
 
-PROBE_TIMEOUT = 5.0
-"""
-Seconds for which a worker waits for its first line of a model with unknown limits.
+__all__ = [
+    "PROBE_TIMEOUT",
+    "MemoryRateLimitStore",
+    "RateLimitStore",
+    "Reservation",
+    "State",
+    "advance",
+]
 
-After them it sends its other lines, too.
-"""
+PROBE_POLL = 0.1
+"""Seconds between two looks at whether a call that is tried after a 429 was rejected."""
+
+SHORTEST_PAUSE = 0.001
+"""Seconds below which a pause is over: clocks are not exact."""
 
 STEADY_SHARE = 0.96
 """The part of a limit that is used as a steady rate; the rest may be used at once, as a burst."""
-
-State = dict[str, float]
-"""
-A model's rate limit state.
-
-`requests` and `tokens` are the times of the next reservation, `pause` the end of a `Retry-After`;
-`limits.py` adds the learned limits.
-"""
-
-
-class Reservation(Struct, frozen=True):
-    """An `amount` of requests or tokens (`kind`), at `rate` a second and with `burst` at once."""
-
-    kind: str
-    amount: float
-    rate: float
-    burst: float
-
-
-class RateLimitStore(Protocol):
-    """The state of all models, shared by all workers."""
-
-    async def reserve(self, model: str, reservations: list[Reservation], now: float) -> float:
-        """Make all reservations together, and return the time from which they may be used."""
-        ...
-
-    async def refund(self, model: str, reservation: Reservation) -> None:
-        """Return an amount that was not used; a negative amount was used in addition."""
-        ...
-
-    async def pause(self, model: str, until: float) -> None:
-        """Let no reservation start before that time."""
-        ...
-
-    async def learned_limits(self, model: str, now: float) -> Limits | None:
-        """
-        What any worker learned of the model in the last day; up to a second or so old.
-
-        `None` if no worker has had a response from it. If responses had no limits, empty limits.
-        """
-        ...
-
-    def record_limits(self, model: str, deployment_id: str, limits: Limits, now: float) -> None:
-        """
-        Share what a response of one deployment says, at the latest with the next reservation.
-
-        It may be called for each response.
-        """
-        ...
-
-    async def flush(self) -> None:
-        """Return what this worker holds of the shared state; the worker is done."""
-        ...
-
-
-def advance(
-    state: Mapping[str, float], reservations: list[Reservation], now: float
-) -> tuple[State, float]:
-    """The state after the reservations, and when they may start; every store uses this."""
-    bases = {r.kind: max(state.get(r.kind, 0.0), now - r.burst / r.rate) for r in reservations}
-    start = max([now, state.get("pause", 0.0), *bases.values()])
-    # A reservation that waits for another one still uses the rate at the time it starts.
-    moved = {
-        r.kind: max(bases[r.kind], start - r.burst / r.rate) + r.amount / r.rate
-        for r in reservations
-    }
-    return {**state, **moved}, start
-
-
-class MemoryRateLimitStore:
-    """The state in memory, for the workers of one process."""
-
-    def __init__(self) -> None:
-        self._states: dict[str, State] = {}
-
-    async def reserve(self, model: str, reservations: list[Reservation], now: float) -> float:
-        """Move the model's times on."""
-        state = self._states.get(model, {})
-        self._states[model], start = advance(state, reservations, now)
-        return start
-
-    async def refund(self, model: str, reservation: Reservation) -> None:
-        """Move the time back."""
-        self._states[model][reservation.kind] -= reservation.amount / reservation.rate
-
-    async def pause(self, model: str, until: float) -> None:
-        """Keep the later of two pauses."""
-        state = self._states.setdefault(model, {})
-        state["pause"] = max(state.get("pause", 0.0), until)
-
-    async def learned_limits(self, model: str, now: float) -> Limits | None:
-        """Read them from the state."""
-        return read_learned(self._states.get(model, {}), now)
-
-    def record_limits(self, model: str, deployment_id: str, limits: Limits, now: float) -> None:
-        """Add them to the state."""
-        state = self._states.get(model, {})
-        self._states[model] = add_learned(state, deployment_id, limits, now)
-
-    async def flush(self) -> None:
-        """Do nothing: all of it is shared already."""
 
 
 class RateLimitUnavailable(Exception):
@@ -150,15 +59,17 @@ class Permit(Struct, eq=False):
     input_tokens: int = 0
     reservations: list[Reservation] = []
     tokens_used: int | None = None
+    ramp: Ramp | None = None
 
     async def __aenter__(self) -> Self:
-        self.reservations = await self.limiter.acquire(
+        self.reservations, self.ramp = await self.limiter.acquire(
             self.model, self.tokens, self.requests, self.input_tokens
         )
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.limiter.record_response(self.model)
+        if self.ramp is not None:
+            self.ramp.leave()
         if kind is None and self.tokens_used is not None:
             for one in self.reservations:
                 if one.kind == "tokens":
@@ -174,17 +85,18 @@ class RateLimiter(Struct):
     `configured` returns the config's limits of a model, `share` is the part of them that jobs may
     use. A worker has one reservation waiting for each model at a time, so that a killed worker
     wastes only one. If a model's limits are unknown and no worker has had a response from it, the
-    worker sends one line first, the probe, and waits for it up to `probe_timeout` seconds:
-    otherwise it would learn the limits from hundreds of 429s.
+    worker sends one line first, and then a few more with each response (`ramp.py`): otherwise it
+    would learn the limits from hundreds of 429s.
     """
 
     store: RateLimitStore
     configured: Callable[[str], Limits]
     now: Callable[[], float]
     share: float = 1.0
-    probe_timeout: float = PROBE_TIMEOUT
     locks: dict[str, asyncio.Lock] = field(default_factory=dict)
-    responded: dict[str, asyncio.Event] = field(default_factory=dict)
+    ramps: dict[str, Ramp | None] = field(default_factory=dict)
+    observed: dict[str, ObservedRate] = field(default_factory=dict)
+    rough: set[str] = field(default_factory=set)
     recorded: set[str] = field(default_factory=set)
 
     def permit(self, model: str, tokens: int, requests: int = 1, input_tokens: int = 0) -> Permit:
@@ -198,40 +110,36 @@ class RateLimiter(Struct):
 
     async def acquire(
         self, model: str, tokens: int, requests: int, input_tokens: int = 0
-    ) -> list[Reservation]:
-        """Wait until the requests may start, and return what was reserved."""
+    ) -> tuple[list[Reservation], Ramp | None]:
+        """Wait until the requests may start; what was reserved, and the ramp that they are in."""
         while True:
             if (await self.limits(model)).are_known:
                 async with self.locks.setdefault(model, asyncio.Lock()):
+                    if await self._wait_for_probe(model):
+                        return [], None
                     limits = await self.limits(model)
                     if reservations := self._reservations(limits, tokens, requests, input_tokens):
                         await self._reserve(model, reservations)
-                        return reservations
+                        await self._wait_for_probe(model)
+                        return reservations, None
             # All wait for a pause at the same time, and after it limits may be known.
-            if not (await self._reserve(model, []) or await self._wait_for_probe(model)):
-                return []
+            if await self._reserve(model, []):
+                continue
+            ramp = await self._ramp(model)
+            if ramp is None or ramp.is_over:
+                return [], None
+            await ramp.enter()
+            if not (ramp.is_over or (await self.limits(model)).are_known):
+                return [], ramp
+            ramp.leave()
 
-    def record_response(self, model: str) -> None:
-        """Note that a request has ended: the other lines need not wait for a probe."""
-        if model in self.responded:
-            self.responded[model].set()
-
-    async def _wait_for_probe(self, model: str) -> bool:
-        """Wait for another line's probe; `False` if there is none, so that this line is it."""
-        if (responded := self.responded.get(model)) is None:
-            responded = self.responded[model] = asyncio.Event()
+    async def _ramp(self, model: str) -> Ramp | None:
+        """The slow start of a model; `None` if a worker has had a response from it before."""
+        if model not in self.ramps:
             with _store_errors(model):
-                if await self.store.learned_limits(model, self.now()) is not None:
-                    responded.set()
-            return False
-        if responded.is_set():
-            return False
-        try:
-            async with asyncio.timeout(self.probe_timeout):
-                await responded.wait()
-        except TimeoutError:
-            responded.set()
-        return True
+                is_new = await self.store.learned_limits(model, self.now()) is None
+            self.ramps.setdefault(model, Ramp() if is_new else None)
+        return self.ramps[model]
 
     async def _reserve(self, model: str, reservations: list[Reservation]) -> bool:
         """Reserve and wait for the start; returns whether it had to wait."""
@@ -245,26 +153,28 @@ class RateLimiter(Struct):
             for reservation in reservations:
                 await self.store.refund(model, reservation)
             raise
-        return pause > 0
+        return pause > SHORTEST_PAUSE
 
     def _reservations(
         self, limits: Limits, tokens: int, requests: int, input_tokens: int
     ) -> list[Reservation]:
         all_tokens, weight = weigh_tokens(limits, tokens, input_tokens)
         wanted = (
-            ("requests", float(requests), limits.requests),
-            ("tokens", weight, all_tokens),
+            ("requests", float(requests), limits.requests, bool(limits.is_estimate)),
+            ("tokens", weight, all_tokens, False),
         )
         return [
-            Reservation(
-                kind, amount, limit * self.share * STEADY_SHARE / MINUTE, self._burst(limit)
-            )
-            for kind, amount, limit in wanted
+            self._reservation(kind, amount, limit * self.share, is_estimate)
+            for kind, amount, limit, is_estimate in wanted
             if limit
         ]
 
-    def _burst(self, limit: float) -> float:
-        return max(0.0, limit * self.share * (1 - STEADY_SHARE) - 1)
+    @staticmethod
+    def _reservation(kind: str, amount: float, limit: float, is_estimate: bool) -> Reservation:  # noqa: FBT001
+        """Reserve at the limit's steady rate; estimates are steady already, and have no burst."""
+        steady = 1.0 if is_estimate else STEADY_SHARE
+        burst = max(0.0, limit * (1 - steady) - 1)
+        return Reservation(kind, amount, limit * steady / MINUTE, burst)
 
     async def limits(self, model: str) -> Limits:
         """The configured limits; where there is none, the learned ones."""
@@ -274,7 +184,7 @@ class RateLimiter(Struct):
         with _store_errors(model):
             learned = await self.store.learned_limits(model, self.now()) or Limits()
         if configured.tokens:
-            learned = Limits(learned.requests)
+            learned = Limits(learned.requests, is_estimate=learned.is_estimate)
         return configured.or_else(learned)
 
     def record_headers(
@@ -293,8 +203,68 @@ class RateLimiter(Struct):
             self.recorded.add(deployment_id)
             self.store.record_limits(model, deployment_id, limits, self.now())
 
+    # ---- calls, from which unstated limits are estimated ----
+
+    def sent(self, model: str) -> None:
+        """Note that a call starts."""
+        self._observed(model).sent(self.now())
+
+    def responded(self, model: str, started: float) -> None:
+        """Note that the provider did not reject a call that was started then."""
+        self._record_estimate(model, self._observed(model).responded(started, self.now()))
+
+    async def rejected(self, model: str, started: float, retry_after: float | None) -> None:
+        """
+        After a 429, let no worker start a line before its `Retry-After` is over.
+
+        If the model's limits are not stated, lower the estimate of them, and pause without a
+        `Retry-After`, too.
+        """
+        limits = await self.limits(model)
+        if limits.requests is None or limits.is_estimate:
+            now, observed = self.now(), self._observed(model)
+            known = None
+            if limits.requests is not None:
+                known = Estimate(limits.requests, model in self.rough)
+            self._record_estimate(model, observed.rejected(started, now, known))
+            if (ramp := self.ramps.get(model)) is not None:
+                ramp.end()
+            if observed.is_probing:
+                retry_after = retry_after or observed.pause(now)
+        await self.pause(model, retry_after)
+
+    def _observed(self, model: str) -> ObservedRate:
+        return self.observed.setdefault(model, ObservedRate())
+
+    def _record_estimate(self, model: str, estimate: Estimate | None) -> None:
+        if estimate is None:
+            return
+        if estimate.is_rough:
+            self.rough.add(model)
+        else:
+            self.rough.discard(model)
+        kind = ROUGH_ESTIMATE if estimate.is_rough else ESTIMATE
+        self.store.record_limits(model, kind, Limits(estimate.rate), self.now())
+
+    async def _wait_for_probe(self, model: str) -> bool:
+        """
+        While a call is tried after a 429, wait until it has a response, or none for a while.
+
+        Returns whether the next call is the one that is tried.
+        """
+        observed = self._observed(model)
+        while observed.is_probing:
+            if (until := observed.probe_until) is None:
+                if not await self._reserve(model, []):
+                    return True
+            elif (rest := until - self.now()) > SHORTEST_PAUSE:
+                await asyncio.sleep(min(PROBE_POLL, rest))
+            else:
+                self._record_estimate(model, observed.recovered(self.now()))
+        return False
+
     async def pause(self, model: str, retry_after: float | None) -> None:
-        """After a 429, let no worker start a line before its `Retry-After` is over."""
+        """Let no worker start a line of the model for so many seconds."""
         if retry_after:
             with _store_errors(model):
                 await self.store.pause(model, self.now() + retry_after)

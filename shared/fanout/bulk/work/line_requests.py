@@ -8,7 +8,16 @@ from contextlib import AsyncExitStack
 from msgspec.structs import replace
 
 from ...config.resolve import Catalog, ClientKey
-from ...errors import AllFailed, FanoutError, RateLimited, RequestError
+from ...errors import (
+    AllFailed,
+    FanoutError,
+    Malformed,
+    Overloaded,
+    QuotaExceeded,
+    RateLimited,
+    Rejected,
+    RequestError,
+)
 from ...gateway.gateway import Context, Gateway
 from ...providers.registry import rate_limits_of
 from ...routing.leg import Leg, Outcome
@@ -24,6 +33,9 @@ from ..totals import CallCounts
 
 SMOOTHING = 0.1
 """The weight of the latest response in the moving average of output tokens."""
+
+_ACCEPTED = (Rejected, Overloaded, Malformed)
+"""Errors of calls that were within the rate limit."""
 
 
 def make_line_sender(
@@ -60,7 +72,7 @@ def make_line_sender(
                 body = (await gateway.chat(request, context)).body
             except FanoutError as error:
                 for name, seconds in _rate_limited_models(error):
-                    await limiter.pause(name, seconds)
+                    await limiter.rejected(name, watcher.starts.get(name, 0.0), seconds)
                 raise
             except Exception as error:
                 observer.bug(sent.request_id, error)
@@ -89,7 +101,11 @@ def _parse(line: Line) -> FanOutRequest:
 
 
 class _CallWatcher:
-    """Reports each call of a line; `tokens` are the tokens used, by model."""
+    """
+    Reports each call of a line.
+
+    By model, `tokens` are the tokens used, and `starts` when its last call was started.
+    """
 
     def __init__(
         self, concurrency: AdaptiveConcurrency, limiter: RateLimiter, calls: CallCounts
@@ -98,9 +114,12 @@ class _CallWatcher:
         self._limiter = limiter
         self._calls = calls
         self.tokens: dict[str, int] = {}
+        self.starts: dict[str, float] = {}
 
     def started(self, leg: Leg) -> None:
         """A call starts."""
+        self.starts[leg.model] = self._limiter.now()
+        self._limiter.sent(leg.model)
         self._calls.in_flight += 1
         self._concurrency.started(leg)
 
@@ -112,6 +131,8 @@ class _CallWatcher:
         self._calls.in_flight -= 1
         self._calls.refused += isinstance(error, RateLimited)
         self._concurrency.ended(leg, outcome, error)
+        if outcome == "ok" or isinstance(error, _ACCEPTED):
+            self._limiter.responded(leg.model, self.starts[leg.model])
         if leg.headers and leg.deployment:
             table = rate_limits_of(leg.deployment.provider.name)
             self._limiter.record_headers(leg.model, leg.deployment.id, leg.headers, table)
@@ -126,7 +147,11 @@ class _CallWatcher:
 def _rate_limited_models(error: FanoutError) -> list[tuple[str, float | None]]:
     """The models that responded with a 429, each with its `Retry-After` in seconds."""
     errors = [c.error for c in error.failures] if isinstance(error, AllFailed) else [error]
-    return [(e.deployment.name, e.retry_after) for e in errors if isinstance(e, RateLimited)]
+    return [
+        (e.deployment.name, e.retry_after)
+        for e in errors
+        if isinstance(e, RateLimited) and not isinstance(e, QuotaExceeded)
+    ]
 
 
 def check_model(catalog: Catalog, client: ClientKey, name: str) -> None:

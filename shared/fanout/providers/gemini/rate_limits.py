@@ -20,7 +20,7 @@ _KINDS: tuple[tuple[LimitKind, re.Pattern[str]], ...] = (
 
 def read_body(value: Any) -> Limits:
     """The limits of a minute in an error body."""
-    found: dict[str, float] = {}
+    found: dict[str, Any] = {}
     for violation in _violations(value):
         quota, number = str(violation.get("quotaId")), str(violation.get("quotaValue"))
         for kind, pattern in _KINDS:
