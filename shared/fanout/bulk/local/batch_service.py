@@ -30,6 +30,13 @@ if TYPE_CHECKING:
 SERVER = "serve"
 """The host of jobs that a server runs; it also resumes those of an earlier server."""
 
+DATABASE = "jobs.sqlite"
+MAINTENANCE_INTERVAL = 3600.0
+"""Seconds between two deletions of what has expired."""
+
+DRAFT_LIFETIME = 24 * 3600.0
+"""Seconds after which a file that is not complete was left by a killed process."""
+
 STOP_LATENCY = 1.5
 """Seconds within which a worker notices that it is to stop."""
 
@@ -75,8 +82,9 @@ class LocalBatchService:
         self._open = ExitStack()
         if name == SERVER:
             self._open.enter_context(self._hosts.present())
-        self.database: Database = Database(home / "jobs.sqlite")
-        blobs = FolderBlobStore(home)
+        self.database: Database = Database(home / DATABASE)
+        self._now = now
+        blobs = self._blobs = FolderBlobStore(home)
         self.files: FileService = FileService(blobs, self.database, now, report=observer.bug)
         self.jobs: JobService = JobService(self.files, self.database, self, now)
 
@@ -155,6 +163,11 @@ class LocalBatchService:
             if not page.has_more:
                 return
             after = page.records[-1].id
+
+    async def delete_expired(self) -> None:
+        """Delete expired files and uploads, and drafts that are older than a day."""
+        await self.files.delete_expired()
+        await self._blobs.delete_drafts(self._now() - DRAFT_LIFETIME)
 
     async def totals(self, job: Job) -> Totals:
         """The totals of the job's shards, as written at most a second ago."""
@@ -237,8 +250,8 @@ async def open_local_batches(
             )
         )
         resuming: list[asyncio.Task[None]] = []
-        if resume and await asyncio.to_thread((home / "jobs.sqlite").exists):
-            resuming.append(group.create_task(_resume(lazy, observer)))
+        if resume:
+            resuming.append(group.create_task(_maintain(lazy, home, observer)))
         try:
             yield lazy
         finally:
@@ -258,13 +271,24 @@ async def _group() -> AsyncIterator[asyncio.TaskGroup]:
         raise first_error(raised) from None
 
 
-async def _resume(lazy: LazyLocalBatchService, observer: Observer) -> None:
-    """Resume the jobs; if the database cannot be read, new jobs and all else still work."""
+async def _maintain(lazy: LazyLocalBatchService, home: Path, observer: Observer) -> None:
+    """
+    Resume the jobs; at once and every hour, delete what has expired.
+
+    If the database cannot be read, new jobs and all else still work.
+    """
     await asyncio.sleep(0)  # let the block start first
+    is_new = not await asyncio.to_thread((home / DATABASE).exists)
     while True:
         try:
-            return await lazy.service.resume()
+            if not is_new:
+                await lazy.service.resume()
+            is_new = True
+            if await asyncio.to_thread((home / DATABASE).exists):
+                await lazy.service.delete_expired()
         except StorageBusy:
             await asyncio.sleep(1)
+            continue
         except Exception as error:  # noqa: BLE001 -- the gateway serves everything else
-            return observer.bug("", error)
+            observer.bug("", error)
+        await asyncio.sleep(MAINTENANCE_INTERVAL)

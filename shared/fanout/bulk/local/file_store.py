@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from ...disk.files import PRIVATE_FILE, Draft, make_private_folder, storage_errors
+from ...disk.files import DRAFT_PREFIX, PRIVATE_FILE, Draft, make_private_folder, storage_errors
 from ...disk.threads import in_thread
 
 CHUNK = 1 << 20
@@ -72,6 +73,17 @@ class FolderBlobStore:
     async def delete(self, prefix: str) -> None:
         """Delete the file, or the folder."""
         await in_thread(_delete, self.path(prefix))
+
+    async def delete_drafts(self, before: float) -> None:
+        """Delete what writers that were killed before that time have left."""
+        await in_thread(_delete_drafts, self.root, before)
+
+
+def _delete_drafts(root: Path, before: float) -> None:
+    for path in root.rglob(f"{DRAFT_PREFIX}*"):
+        with suppress(OSError):
+            if path.stat().st_mtime < before:
+                path.unlink()
 
 
 def _open_at(path: Path, start: int) -> BinaryIO:

@@ -121,6 +121,20 @@ class FileService:
         except NotFound:
             await self.blobs.delete(key)
 
+    async def delete_expired(self) -> None:
+        """Delete all files that have expired, and the parts of uploads that have."""
+        now = self._now()
+        files = await self._files.all(
+            lambda one: one.expires_at is not None and one.expires_at <= now
+        )
+        for file in files:
+            await self._delete(file)
+        uploads = await self._uploads.all(
+            lambda one: one.status == "pending" and one.expires_at <= now
+        )
+        for upload in uploads:
+            await self._close(upload.id, "expired")
+
     # ---- uploads ----
 
     async def begin_upload(

@@ -19,6 +19,9 @@ SEE_ALL = frozenset({"master", "anyone"})
 """Clients that see all records: one with the master key, or any on a machine without keys."""
 
 
+PAGE = 1000
+"""Records that are read at a time."""
+
 Report: TypeAlias = Callable[[str, BaseException], None]
 
 
@@ -119,6 +122,16 @@ class Registry(Generic[R]):
                 break
             last = rows[-1][0]
         return Page([record for _, record in found[:limit]], len(found) > limit)
+
+    async def all(self, keep: Callable[[R], bool]) -> list[R]:
+        """All records for which `keep` is true."""
+        found: list[R] = []
+        last: str | None = None
+        while rows := await self._table.list(self._kind, after=last, limit=PAGE):
+            records = [self._decode_or_report(name, raw) for name, raw in rows]
+            found += [record for record in records if record is not None and keep(record)]
+            last = rows[-1][0]
+        return found
 
     def _decode(self, key: str, raw: bytes) -> R:
         try:
