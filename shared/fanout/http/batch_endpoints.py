@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import parse_qs
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from ..bulk.input.quote import quote
 from ..bulk.service.batches import NewJob, check_endpoint, parse_lifetime
@@ -19,6 +19,9 @@ from .asgi import raw_headers
 from .endpoints import parse_body
 from .exchange import BatchService, Exchange
 from .multipart_form import read_form
+
+MAX_PARTS = 10_000
+"""Parts of one upload."""
 
 MAX_FILES, MAX_BATCHES, DEFAULT_BATCHES = 10_000, 100, 20
 FORM_OVERHEAD = 1 << 20
@@ -38,7 +41,7 @@ class NewUpload(Struct, frozen=True, kw_only=True):
 class Completion(Struct, frozen=True, kw_only=True):
     """The body of `POST /v1/uploads/{id}/complete`."""
 
-    part_ids: list[str]
+    part_ids: Annotated[list[str], Meta(max_length=MAX_PARTS)]
     md5: str | None = None
 
 

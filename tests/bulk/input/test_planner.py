@@ -193,3 +193,27 @@ def test_lines_have_the_same_numbers_for_chunks_of_any_size() -> None:
 
     whole = [(1, 0, 2, b"a"), (2, 2, 3, b""), (3, 3, 6, b"b"), (4, 6, 7, b"c")]
     assert asyncio.run(read([1, 2, 3, 100])) == [whole] * 4
+
+
+def test_a_file_of_countless_models_fails_and_is_not_read_to_its_end() -> None:
+    line_count, taken = 200_000, 0
+
+    async def read() -> AsyncIterator[bytes]:
+        nonlocal taken
+        for start in range(0, line_count, 1_000):
+            taken += 1_000
+            yield b"".join(line(f"n{i}", f"m{i}") + b"\n" for i in range(start, start + 1_000))
+
+    def refuse(model: str) -> None:
+        raise BadLine("model_not_found", f"there is no model {model}", "body.model")
+
+    tracemalloc.start()
+    try:
+        found = asyncio.run(plan(read, lambda _: None, default_model=None, check=refuse))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found.errors[-1].code == "too_many_models"
+    assert len(found.errors) == 100
+    assert taken < line_count / 10
+    assert peak < (16 << 20) + 10_000_000  # the filter, and what 10,000 names take

@@ -301,3 +301,17 @@ def test_a_batch_can_have_a_model_and_a_window_of_its_own(
     batch = create(client, b'[{"role": "user", "content": "Hi"}]', extra_body=more)
     assert batch.expires_at == batch.created_at + 14 * 86_400
     assert list(output(client, wait(client, batch).output_file_id)) == ["line-1"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"), [(["part_1", "part_1"], "an id twice"), (["p"] * 400_000, "10000 items")]
+)
+def test_an_upload_has_each_part_once_and_not_too_many(
+    client: openai.OpenAI, parts: list[str], message: str
+) -> None:
+    made = client.uploads.create(
+        filename="in.jsonl", purpose="batch", bytes=5, mime_type="application/jsonl"
+    )
+    with pytest.raises(openai.BadRequestError, match=message) as raised:
+        client.uploads.complete(made.id, part_ids=parts)
+    assert raised.value.param == "part_ids"

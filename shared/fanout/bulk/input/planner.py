@@ -21,6 +21,9 @@ from .splitter import LineSplitter, iter_lines
 MAX_ERRORS = 100
 """Errors that a failed validation lists; the rest are counted."""
 
+MAX_MODELS = 10_000
+"""Different model names of one file; each is checked and counted."""
+
 MAX_POSSIBLE_DUPLICATES = 100_000
 """`custom_id`s that the second reading looks for; a file with more duplicates fails anyway."""
 
@@ -94,8 +97,16 @@ async def plan(
     splitter = LineSplitter()
     async for chunk in read():
         validator.add(splitter.feed(chunk))
-    validator.add(splitter.end())
+        if validator.has_too_many_models:
+            break
+    else:
+        validator.add(splitter.end())
     result = validator.close()
+    if validator.has_too_many_models:
+        message = f"The file names more than {MAX_MODELS} models; divide it."
+        result.errors = result.errors[: MAX_ERRORS - 1]
+        result.errors.append(LineError("too_many_models", message, "body.model", None))
+        return result
     if not result.total:
         result.add_error("empty_file", "The input file has no lines.", None, None)
     if validator.possible_duplicates:
@@ -104,11 +115,19 @@ async def plan(
     return result
 
 
+class Refusal(Struct, frozen=True):
+    """Why a model may not be used: an error's words, without its traceback, which holds a line."""
+
+    code: str
+    message: str
+    param: str | None
+
+
 class _ModelUse(Struct):
     """How many lines name these models together, and why they may not."""
 
     lines: int = 0
-    error: BadLine | None = None
+    error: Refusal | None = None
 
 
 class _Validator:
@@ -123,7 +142,7 @@ class _Validator:
         self._result = Plan()
         self._custom_ids = BloomFilter()
         self._uses: dict[tuple[str, ...], _ModelUse] = {}
-        self._checked: dict[str, BadLine | None] = {}
+        self._checked: dict[str, Refusal | None] = {}
         self.possible_duplicates: set[str] = set()
 
     def add(self, lines: Iterator[tuple[int, int, int, bytes]]) -> None:
@@ -140,7 +159,8 @@ class _Validator:
                 use = uses.get(head.models) or self._add_use(head.models)
                 use.lines += 1
                 if use.error is not None:
-                    raise use.error
+                    result.add_error(use.error.code, use.error.message, use.error.param, number)
+                    continue
             except BadLine as error:
                 result.add_error(error.code, str(error), error.param, number)
                 continue
@@ -156,13 +176,18 @@ class _Validator:
             use.error = use.error or error
         return use
 
-    def _check_once(self, model: str) -> BadLine | None:
+    @property
+    def has_too_many_models(self) -> bool:
+        """Whether the file names more models than are kept."""
+        return len(self._checked) > MAX_MODELS or len(self._uses) > MAX_MODELS
+
+    def _check_once(self, model: str) -> Refusal | None:
         if model not in self._checked:
             try:
                 self._check(model)
                 self._checked[model] = None
             except BadLine as error:
-                self._checked[model] = error
+                self._checked[model] = Refusal(error.code, str(error), error.param)
         return self._checked[model]
 
     def close(self) -> Plan:

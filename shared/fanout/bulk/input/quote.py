@@ -86,10 +86,13 @@ async def quote(
     """Read the file twice: to check it, and to count its tokens. Invalid lines do not count."""
     found = await plan(read, lambda _: None, default_model=default_model, check=check)
     result = Quote(lines=found.total, errors=found.errors)
+    known = {name for name in found.models if _is_usable(check, name)}
     async for number, _, _, data in iter_lines(read()):
         try:
             if data:
-                lines.read_head(data, number, default_model)
+                head = lines.read_head(data, number, default_model)
+                if not known.issuperset(head.models):
+                    continue
                 _add_line(result, lines.parse_line(data, number, default_model))
         except BadLine:
             continue
@@ -102,6 +105,14 @@ async def quote(
     result.cost_high = _sum([part.cost_high for part in parts])
     result.minutes = max((p.minutes for p in parts if p.minutes is not None), default=None)
     return result
+
+
+def _is_usable(check: Callable[[str], None], name: str) -> bool:
+    try:
+        check(name)
+    except BadLine:
+        return False
+    return True
 
 
 def _add_line(result: Quote, line: Line) -> None:

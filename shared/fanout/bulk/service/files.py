@@ -168,6 +168,8 @@ class FileService:
         self, upload_id: str, client: str, part_ids: Sequence[str], md5: str | None
     ) -> tuple[UploadRecord, FileRecord]:
         """Join the parts, in this order, into a file; its size must be the announced one."""
+        if len(set(part_ids)) < len(part_ids):
+            raise RequestError("`part_ids` has an id twice", "part_ids")
         record = await self._pending(upload_id, client)
         keys = [f"uploads/{upload_id}/{part_id}" for part_id in part_ids]
         sizes = [
