@@ -39,6 +39,7 @@ class SQLiteRateLimitStore:
     def __init__(self, database: Database) -> None:
         self._db = database
         self._cache: dict[str, _Cached] = {}
+        self._reading: dict[str, asyncio.Lock] = {}
 
     async def reserve(self, model: str, reservations: list[Reservation], now: float) -> float:
         """Reserve in one transaction; without reservations, return the end of the model's pause."""
@@ -63,14 +64,23 @@ class SQLiteRateLimitStore:
             self._cache[model] = _Cached(now, state, read_learned(state, now))
 
     async def _cached(self, model: str, now: float) -> _Cached:
-        cached = self._cache.get(model)
-        if cached is None or not 0 <= now - cached.at < CACHE_SECONDS:
+        """The state; of all lines that need it anew, one reads it and the others wait for that."""
+        if found := self._recent(model, now):
+            return found
+        async with self._reading.setdefault(model, asyncio.Lock()):
+            if found := self._recent(model, now):
+                return found
             try:
                 state = await _unless_busy(lambda: self._db.rate_limit_state(model))
             except StorageError:
-                state = cached.state if cached else {}
-            cached = self._cache[model] = _Cached(now, state, read_learned(state, now))
-        return cached
+                old = self._cache.get(model)
+                state = old.state if old else {}
+            found = self._cache[model] = _Cached(now, state, read_learned(state, now))
+            return found
+
+    def _recent(self, model: str, now: float) -> _Cached | None:
+        cached = self._cache.get(model)
+        return cached if cached and 0 <= now - cached.at < CACHE_SECONDS else None
 
     async def refund(self, model: str, reservation: Reservation) -> None:
         """Move the time of the next reservation back; nobody waits for it."""
