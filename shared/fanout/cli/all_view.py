@@ -11,7 +11,9 @@ from msgspec import Struct
 from ..gateway.gateway import Context, Gateway
 from ..schema.chat import ChatChunk
 from ..schema.fanout import FanOutRequest
-from .response_text import content_of, for_output, strip_control_characters
+from ..wire.terminal_text import one_line, without_controls
+from .printing import show_response
+from .response_text import content_of
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -77,7 +79,7 @@ def apply_chunk(
 
 
 def _print_block(output: ModelOutput) -> None:
-    print(f"## {output.title}\n{for_output(output.body)}\n", flush=True)
+    show_response(f"## {one_line(output.title)}\n{output.body}\n", flush=True)
 
 
 async def _show_live(
@@ -106,7 +108,9 @@ def panels(outputs: Sequence[ModelOutput]) -> Group:
 
     def panel(output: ModelOutput) -> Panel:
         colour = "red" if output.error else "green" if output.is_done else "cyan"
-        body = Text(strip_control_characters(output.body or "…"))
-        return Panel(body, title=Text(output.title), title_align="left", border_style=colour)
+        body = Text(without_controls(output.body or "…"))
+        return Panel(
+            body, title=Text(one_line(output.title)), title_align="left", border_style=colour
+        )
 
     return Group(*(panel(output) for output in outputs))

@@ -21,11 +21,11 @@ from ..disk.files import Draft, storage_errors
 from ..disk.threads import in_thread
 from ..errors import RequestError
 from ..settings import Settings
-from ..wire import json
 from .batch_backend import BatchBackend, StackBackend, open_local_backend, open_stack_backend
 from .batch_progress import follow
 from .config_choice import SelectedConfig, pick_models, select_config
 from .printed_commands import batch_command, same_command
+from .printing import json_lines_writer, show, show_json
 from .stop_signals import stop_signals
 from .table import columns
 
@@ -147,21 +147,19 @@ async def _run_to_end(
     job = await follow(backend, job, as_json=arguments.json)
     if not job.is_over:
         cancel = batch_command(arguments, "cancel", job.id)
-        print(
-            f"fanout: {backend.interrupted_message(job, same_command(), cancel)}", file=sys.stderr
-        )
+        show(f"fanout: {backend.interrupted_message(job, same_command(), cancel)}", file=sys.stderr)
         return INTERRUPTED
     errors = output.with_name(f"{output.name.removesuffix('.jsonl')}.errors.jsonl")
     await _write_results(backend, job, output, errors)
     for error in job.errors:
         where = "" if error.line is None else f"line {error.line}: "
-        print(f"fanout: {where}{error.message} ({error.code})", file=sys.stderr)
+        show(f"fanout: {where}{error.message} ({error.code})", file=sys.stderr)
     if job.output_file_id:
-        print(f"fanout: responses: {output}", file=sys.stderr)
+        show(f"fanout: responses: {output}", file=sys.stderr)
     if job.error_file_id:
-        print(f"fanout: failed lines: {errors}", file=sys.stderr)
+        show(f"fanout: failed lines: {errors}", file=sys.stderr)
         retry = batch_command(arguments, "retry", job.id)
-        print(f"fanout: to retry them: {retry}", file=sys.stderr)
+        show(f"fanout: to retry them: {retry}", file=sys.stderr)
     clean = job.status == "completed" and job.error_file_id is None
     return DONE if clean else FAILED
 
@@ -220,7 +218,7 @@ async def _status(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
             jobs = (await backend.jobs.page(None, after=None, limit=100)).records
         shown = [job.to_dict(await backend.jobs.totals(job)) for job in jobs]
         if arguments.json:
-            print(json.encode(shown[0] if arguments.job else shown).decode())
+            show_json(shown[0] if arguments.job else shown)
             return DONE
         rows = [HEADER]
         for job in shown:
@@ -228,7 +226,7 @@ async def _status(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
             numbers = (counts["completed"], counts["failed"], counts["total"])
             cost = f"${job['cost_usd']:.4f}"
             rows.append((job["id"], job["status"], *map(str, numbers), cost, job["input_file_id"]))
-        print(columns(rows))
+        show(columns(rows))
     return DONE
 
 
@@ -238,9 +236,9 @@ async def _cancel(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
         await backend.end_cancelled(arguments.job)
         job = await backend.jobs.find(arguments.job, None)
         if arguments.json:
-            print(json.encode(job.to_dict(await backend.jobs.totals(job))).decode())
+            show_json(job.to_dict(await backend.jobs.totals(job)))
         else:
-            print(f"{job.id}: {job.status}")
+            show(f"{job.id}: {job.status}")
     return DONE
 
 
@@ -256,7 +254,8 @@ async def _results(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
             await _copy(backend, file_id, Path(arguments.output))
         elif file_id is not None:
             source = backend.files.content(await backend.files.find(file_id, None))
+            write = json_lines_writer()
             async for piece in source:
-                await in_thread(sys.stdout.buffer.write, piece)
-            await in_thread(sys.stdout.buffer.flush)
+                await in_thread(write, piece)
+            await in_thread(sys.stdout.flush)
     return DONE

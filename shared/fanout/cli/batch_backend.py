@@ -22,6 +22,7 @@ from ..errors import ConfigError
 from ..gateway.factory import open_gateway
 from ..telemetry.observers import AttemptRecord, RequestRecord
 from .config_choice import SelectedConfig
+from .printing import show
 
 POLL_INTERVAL, STACK_POLL_INTERVAL = 0.5, 2.0
 """Seconds between two checks of a job's progress, on this machine and in a stack."""
@@ -74,7 +75,7 @@ class LocalBackend:
         """Start no more lines, and wait for the calls in flight."""
         self._bulk.ask_to_stop()
         with suppress(OSError):  # the terminal may be closed
-            print(
+            show(
                 f"fanout: finishing the calls in flight, up to {GRACE:g} s; "
                 "press Ctrl-C again to abandon them",
                 file=sys.stderr,
@@ -149,7 +150,7 @@ class BugReporter:
 
     def bug(self, request_id: str, error: BaseException) -> None:
         """Print one line."""
-        print(f"fanout: {request_id}: {type(error).__name__}: {error}", file=sys.stderr)
+        show(f"fanout: {request_id}: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 @asynccontextmanager

@@ -14,8 +14,9 @@ from msgspec import Struct
 
 from ..bulk.service.records import Job
 from ..bulk.totals import Totals
-from ..wire import json
+from ..wire.terminal_text import one_line
 from .batch_backend import BatchBackend
+from .printing import show, show_json
 
 LINE_INTERVAL = 5.0
 """Seconds between two lines if the output is not a terminal."""
@@ -86,14 +87,14 @@ async def follow(backend: BatchBackend, job: Job, *, as_json: bool) -> Job:
     """Show a running job until it ends or the user types Ctrl-C; returns the job's last state."""
     began = perf_counter()
     start = (await backend.jobs.totals(job)).lines
-    with _interruptible(backend), _view(as_json=as_json) as show:
+    with _interruptible(backend), _view(as_json=as_json) as update:
         while True:
             done = await backend.poll(job)
             job = await backend.jobs.find(job.id, None)
             totals = await backend.jobs.totals(job)
             elapsed = perf_counter() - began
             rate = max(0, totals.lines - start) / elapsed if elapsed > 0 else 0.0
-            show(Progress(job, totals, rate, elapsed), done)
+            update(Progress(job, totals, rate, elapsed), done)
             if done:
                 return job
 
@@ -119,16 +120,16 @@ def _view(*, as_json: bool) -> Iterator[Callable[[Progress, bool], None]]:
     if as_json:
         yield _print_json
     elif sys.stderr.isatty():
-        with _live() as show:
-            yield show
+        with _live() as update:
+            yield update
     else:
         last_printed = [0.0]
 
         def show_line(progress: Progress, done: bool) -> None:  # noqa: FBT001
             if done or progress.elapsed - last_printed[0] >= LINE_INTERVAL:
                 last_printed[0] = progress.elapsed
-                print(
-                    f"{format_duration(progress.elapsed)}  {progress.line}",
+                show(
+                    f"{format_duration(progress.elapsed)}  {one_line(progress.line)}",
                     file=sys.stderr,
                     flush=True,
                 )
@@ -138,7 +139,7 @@ def _view(*, as_json: bool) -> Iterator[Callable[[Progress, bool], None]]:
 
 def _print_json(progress: Progress, done: bool) -> None:  # noqa: FBT001
     event = {"event": "end" if done else "progress", **progress.to_dict()}
-    print(json.encode(event).decode(), flush=True)
+    show_json(event, flush=True)
 
 
 @contextmanager
@@ -147,13 +148,14 @@ def _live() -> Iterator[Callable[[Progress, bool], None]]:
     from rich.live import Live
     from rich.progress_bar import ProgressBar
     from rich.table import Table
+    from rich.text import Text
 
     with Live(console=Console(stderr=True, highlight=False), refresh_per_second=4) as live:
 
-        def show(progress: Progress, _ended: bool) -> None:  # noqa: FBT001
+        def update(progress: Progress, _ended: bool) -> None:  # noqa: FBT001
             grid = Table.grid(expand=True)
             grid.add_row(ProgressBar(progress.job.total or 1, progress.totals.lines))
-            grid.add_row(progress.line)
+            grid.add_row(Text(one_line(progress.line)))
             live.update(grid)
 
-        yield show
+        yield update

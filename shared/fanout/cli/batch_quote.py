@@ -10,7 +10,7 @@ from ..bulk.local.prompt_files import PromptFile
 from ..bulk.work.line_requests import check_model
 from ..config.model import ANONYMOUS
 from ..config.resolve import Catalog, ClientKey
-from ..wire import json
+from .printing import show, show_json
 from .table import columns
 
 HEADER = ("MODEL", "LINES", "TOKENS IN", "TOKENS OUT", "COST", "MINUTES")
@@ -33,7 +33,7 @@ async def print_quote(
         check=lambda name: check_model(catalog, ClientKey(ANONYMOUS, None), name),
     )
     if as_json:
-        print(json.encode(found.to_dict()).decode())
+        show_json(found.to_dict())
     else:
         _print(found)
     return int(bool(found.errors))
@@ -45,14 +45,14 @@ def _print(found: Quote) -> None:
         out = f"{part.tokens_out_low:,} to {part.tokens_out_high:,}"
         cells = (f"{part.lines:,}", f"{part.tokens_in:,}", out)
         rows.append((name, *cells, _dollars(part.cost_low, part.cost_high), _minutes(part.minutes)))
-    print(columns(rows))
+    show(columns(rows))
     total = _dollars(found.cost_low, found.cost_high)
     minutes = _minutes(found.minutes)
-    print(f"\n{found.lines:,} lines, {total}, minutes at the known rate limits: {minutes}")
-    print(f"({METHOD})")
+    show(f"\n{found.lines:,} lines, {total}, minutes at the known rate limits: {minutes}")
+    show(f"({METHOD})")
     for error in found.errors:
         place = "" if error.line is None else f"line {error.line}: "
-        print(f"{place}{error.message} ({error.code})")
+        show(f"{place}{error.message} ({error.code})")
 
 
 def _dollars(low: float | None, high: float | None) -> str:

@@ -44,10 +44,10 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the table and the missing keys."""
     from ..errors import ConfigError
-    from ..wire import json
     from .config_choice import select_config
     from .config_notes import notes, other_names, remarks
     from .config_summary import summarize
+    from .printing import show, show_json
 
     if arguments.fix or arguments.output:
         return _fix(arguments)
@@ -62,24 +62,24 @@ def run(arguments: argparse.Namespace) -> int:
         result = {"config": str(selected.settings.config), "ok": not missing, "missing": missing}
         more = {"names": other_names(selected.catalog), "notes": notes(selected.catalog)}
         result |= {"models": rows, "callers": callers, "http_client": http_client, **more}
-        print(json.encode(result).decode())
+        show_json(result)
     else:
-        print(_text(rows, callers, missing, http_client, remarks(selected.catalog)))
+        show(_text(rows, callers, missing, http_client, remarks(selected.catalog)))
     return int(bool(missing))
 
 
 def _fix(arguments: argparse.Namespace) -> int:
     """Write a config without the problems, and list what was left out."""
     from ..settings import Settings
-    from ..wire import json
     from .config_problems import fixed_json, fixed_text, write_fixed
+    from .printing import show, show_json
 
     settings = Settings.read(arguments.file)
     path, fixed = write_fixed(settings, arguments.output)
     if arguments.json:
-        print(json.encode(fixed_json(path, fixed)).decode())
+        show_json(fixed_json(path, fixed))
     else:
-        print(fixed_text(settings.config.name if settings.config else "", path, fixed))
+        show(fixed_text(settings.config.name if settings.config else "", path, fixed))
     return int(bool(fixed.remaining))
 
 

@@ -12,6 +12,7 @@ from ..config.load import read_file
 from ..disk.files import replace_file
 from ..errors import ConfigError, ConfigProblems, Problem, StorageError, StorageFull
 from ..settings import Settings
+from .printing import show
 
 SHOWN = 3
 """How many of the places to which a value was moved are listed."""
@@ -20,9 +21,9 @@ SHOWN = 3
 def print_problems(error: ConfigProblems) -> None:
     """One problem a line, and what to do about them."""
     for line in error.lines:
-        print(line, file=sys.stderr)
+        show(line, file=sys.stderr)
     count = len(error.problems)
-    print(
+    show(
         f"fanout: {count} problem{'' if count == 1 else 's'}; `fanout check --fix FILE` writes a "
         "config without them",
         file=sys.stderr,

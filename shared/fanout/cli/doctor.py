@@ -42,7 +42,7 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the result of each check."""
     from ..settings import Settings
-    from ..wire import json
+    from .printing import show, show_json
     from .table import columns
 
     settings = Settings.read(arguments.config)
@@ -57,9 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
     ]
     wrong = any(finding.state == "wrong" for finding in findings)
     if arguments.json:
-        print(json.encode({"ok": not wrong, "findings": findings}).decode())
+        show_json({"ok": not wrong, "findings": findings})
     else:
-        print(columns([(f.state, f.what, f.words) for f in findings]))
+        show(columns([(f.state, f.what, f.words) for f in findings]))
     return int(wrong)
 
 

@@ -46,37 +46,37 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 def run_set(arguments: argparse.Namespace) -> int:
     """Store the value and print how many keys there are now."""
     from ..aws.stack_keys import open_client, read_texts, set_key
-    from ..wire import json
+    from .printing import show, show_json
 
     texts = read_texts(_read_value(arguments.name))
     with open_client(arguments.region) as client:
         count = set_key(client, arguments.stack, arguments.name, texts, add=arguments.add)
     if arguments.json:
-        print(json.encode({"name": arguments.name, "keys": count}).decode())
+        show_json({"name": arguments.name, "keys": count})
     else:
-        print(f"{arguments.name} has {count} key{'' if count == 1 else 's'}")
+        show(f"{arguments.name} has {count} key{'' if count == 1 else 's'}")
     return 0
 
 
 def run_list(arguments: argparse.Namespace) -> int:
     """Print one line per key."""
     from ..aws.stack_keys import list_keys, open_client
-    from ..wire import json
+    from .printing import show, show_json
     from .table import columns
 
     with open_client(arguments.region) as client:
         keys = list_keys(client, arguments.stack)
     if arguments.json:
         listed = [{"name": k.name, "has_value": k.has_value, "changed": k.changed} for k in keys]
-        print(json.encode({"stack": arguments.stack, "keys": listed}).decode())
+        show_json({"stack": arguments.stack, "keys": listed})
     elif keys:
         rows = [("KEY", "VALUE", "CHANGED")]
         rows += [
             (k.name, "yes" if k.has_value else "MISSING", _format_time(k.changed)) for k in keys
         ]
-        print(columns(rows))
+        show(columns(rows))
     else:
-        print(f"no stack `{arguments.stack}` with keys in this region; is it in another one?")
+        show(f"no stack `{arguments.stack}` with keys in this region; is it in another one?")
     return 0
 
 

@@ -116,14 +116,14 @@ def run_install(arguments: argparse.Namespace) -> int:
     """Download the weights if they are missing."""
     from ..local.models import find_model
     from ..settings import Settings
-    from ..wire import json
     from .local_run import ensure_installed
+    from .printing import show, show_json
 
     path = ensure_installed(find_model(arguments.model), Settings.read().env)
     if arguments.json:
-        print(json.encode({"model": arguments.model, "path": str(path)}).decode())
+        show_json({"model": arguments.model, "path": str(path)})
     else:
-        print(f"{arguments.model} is installed: {path}")
+        show(f"{arguments.model} is installed: {path}")
     return 0
 
 

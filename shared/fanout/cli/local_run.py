@@ -35,6 +35,7 @@ from ..telemetry.observers import JSONLinesObserver, NullObserver
 from ..wire import json
 from .config_choice import LOCAL_CONFIG
 from .http_server import check_port, listen, run_server
+from .printing import show
 
 
 def ensure_installed(model: LocalModel, env: Mapping[str, str]) -> Path:
@@ -46,7 +47,7 @@ def ensure_installed(model: LocalModel, env: Mapping[str, str]) -> Path:
 
 
 def _print_status(words: str) -> None:
-    print(f"fanout: {words}", file=sys.stderr, flush=True)
+    show(f"fanout: {words}", file=sys.stderr, flush=True)
 
 
 def serve_engine(arguments: argparse.Namespace) -> int:

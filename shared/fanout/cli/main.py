@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from ..errors import ConfigError, ConfigProblems, FanoutError, RequestError
 from .shared_arguments import Help
@@ -23,9 +24,19 @@ COMMANDS = ("serve", "ask", "batch", "check", "models", "local", "keys", "doctor
 DONE, FAILED, MISUSE, INTERRUPTED = 0, 1, 2, 130
 
 
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are safe to show: a file's name may be someone else's."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and the error, and exit."""
+        from ..wire.terminal_text import without_controls
+
+        super().error(without_controls(message))
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The parser with all commands."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="fanout",
         description="Send one prompt to many models, or many prompts to one model.",
         epilog="Run `fanout COMMAND --help` for details. Exit codes: 0 success, 1 failure, "
@@ -51,8 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of the output has closed it, like `head`
         return _without_output()
     except OSError as error:
+        from .printing import show
+
         where = "the output" if error.filename is None else f"`{error.filename}`"
-        print(f"fanout: {where}: {error.strerror or error}", file=sys.stderr)
+        show(f"fanout: {where}: {error.strerror or error}", file=sys.stderr)
         return _without_output()
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -67,19 +80,20 @@ def _without_output() -> int:
 
 def _failed(error: FanoutError, *, as_json: bool) -> int:
     """Print the error on standard error, and with --json also on standard output."""
+    from .printing import show, show_json
+
     if as_json:
         from ..schema.error import error_body
-        from ..wire import json
         from .config_problems import problem_json
 
         body = error_body(error)
         if isinstance(error, ConfigProblems):
             body = {**body, "problems": [problem_json(problem) for problem in error.problems]}
-        print(json.encode(body).decode())
+        show_json(body)
     if isinstance(error, ConfigProblems):
         from .config_problems import print_problems
 
         print_problems(error)
     else:
-        print(f"fanout: {error}", file=sys.stderr)
+        show(f"fanout: {error}", file=sys.stderr)
     return MISUSE if isinstance(error, ConfigError | RequestError) else FAILED

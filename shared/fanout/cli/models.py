@@ -27,9 +27,9 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one line per model name."""
-    from ..wire import json
     from .config_choice import select_config
     from .config_summary import provider_keys_in, summarize
+    from .printing import show, show_json
     from .table import columns
 
     selected = select_config(arguments.config)
@@ -41,14 +41,14 @@ def run(arguments: argparse.Namespace) -> int:
     prefixes = provider_keys_in(selected.settings.env) if selected.catalog.is_open else {}
     if arguments.json:
         listed = [{"provider": name, "key": key} for name, key in prefixes.items()]
-        print(json.encode({"models": list(groups.values()), "prefixes": listed}).decode())
+        show_json({"models": list(groups.values()), "prefixes": listed})
         return 0
     rows = [
         (name, ", ".join(_asks(known)), "" if known["usable"] else "its key is missing")
         for name, known in groups.items()
     ]
     rows += [(f"{name}/…", f"any model of {name}", key) for name, key in prefixes.items()]
-    print(columns(rows) if rows else NOTHING)
+    show(columns(rows) if rows else NOTHING)
     return 0
 
 

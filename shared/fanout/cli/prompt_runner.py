@@ -12,9 +12,9 @@ from ..errors import RequestError
 from ..gateway.factory import open_gateway
 from ..gateway.gateway import Context, Gateway
 from ..schema.fanout import FanOutRequest, parse_request
-from ..wire import json
 from .all_view import show_all_responses
 from .config_choice import pick_models, select_config
+from .printing import show_json, show_response
 from .race_view import show_race
 from .response_text import first_choice_text, print_stream
 
@@ -90,12 +90,12 @@ async def _send(gateway: Gateway, request: FanOutRequest, arguments: argparse.Na
 async def _print_json(gateway: Gateway, request: FanOutRequest, context: Context) -> int:
     if not request.stream:
         body = (await gateway.chat(request, context)).body
-        print(json.encode(body).decode())
+        show_json(body)
         return _exit_code(body if isinstance(body, dict) else {})
     code = 0
     async with gateway.stream(request, context) as stream:
         async for chunk in stream.chunks:
-            print(json.encode(chunk).decode(), flush=True)
+            show_json(chunk, flush=True)
             code = max(code, _exit_code(chunk))
     return code
 
@@ -108,7 +108,7 @@ def _exit_code(body: Any) -> int:
 async def _print_response(gateway: Gateway, request: FanOutRequest, context: Context) -> int:
     if not request.stream:
         response = await gateway.chat(request, context)
-        print(first_choice_text(response.body))
+        show_response(first_choice_text(response.body))
         return 0
     async with gateway.stream(request, context) as stream:
         await print_stream(stream.chunks)

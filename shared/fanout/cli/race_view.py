@@ -13,8 +13,10 @@ import msgspec
 
 from ..gateway.gateway import Context, Gateway
 from ..schema.fanout import FanOutRequest
+from ..wire.terminal_text import one_line
+from .printing import show, show_response
 from .race_timeline import RaceTimeline, TimelineRow
-from .response_text import first_choice_text, print_stream, strip_control_characters
+from .response_text import first_choice_text, print_stream
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -31,7 +33,7 @@ END_MARKS = {"won": "●", "cancelled": "✗", "failed": "✗"}
 async def show_race(gateway: Gateway, request: FanOutRequest, context: Context) -> int:
     """Run the race, show it on standard error, and print the winner's response."""
     live = sys.stdout.isatty() and sys.stderr.isatty()
-    width = max(len(model) for model in request.models)
+    width = max(len(one_line(model)) for model in request.models)
     timeline = (
         RaceTimeline(request.models)
         if live
@@ -47,14 +49,14 @@ async def show_race(gateway: Gateway, request: FanOutRequest, context: Context) 
         else:
             with _displayed(timeline, live=live):
                 response = await gateway.chat(request, context)
-            print(first_choice_text(response.body))
+            show_response(first_choice_text(response.body))
     return 0
 
 
 def _print_row(width: int, row: TimelineRow, now: float) -> None:
     is_streaming = row.state == "streaming"
-    status = "first token" if is_streaming else strip_control_characters(row.status)
-    print(f"{now:8.2f} s  {row.model:<{width}}  {status}", file=sys.stderr, flush=True)
+    status = "first token" if is_streaming else one_line(row.status)
+    show(f"{now:8.2f} s  {one_line(row.model):<{width}}  {status}", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -88,13 +90,13 @@ def render(rows: Sequence[TimelineRow], now: float) -> Table:
 
     span = time_span(max((row.ended_at or now for row in rows), default=now))
     table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True, min_width=max(len(row.model) for row in rows))
+    table.add_column(no_wrap=True, min_width=max(len(one_line(row.model)) for row in rows))
     table.add_column(no_wrap=True, min_width=WIDTH + 1)
     table.add_column(no_wrap=True, overflow="ellipsis")
     for row in rows:
         color = COLORS.get(row.state, "")
-        status = Text(strip_control_characters(row.status), color)
-        table.add_row(Text(row.model, color), Text.assemble(*bar(row, now, span)), status)
+        status = Text(one_line(row.status), color)
+        table.add_row(Text(one_line(row.model), color), Text.assemble(*bar(row, now, span)), status)
     table.add_row("", Text(f"0{f'{span:g} s':>{WIDTH}}", "dim"), "")
     return table
 

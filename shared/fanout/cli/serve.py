@@ -59,9 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
                 f"without `general_settings.master_key` the gateway serves 127.0.0.1 only, "
                 f"not `{arguments.host}`: set a key, or leave out --host"
             )
-        print("fanout: no key is set: serving this machine only", file=sys.stderr)
+        sys.stderr.write("fanout: no key is set: serving this machine only\n")
     if catalog.is_open:
-        print("fanout: no config: use `provider/model` as model names", file=sys.stderr)
+        sys.stderr.write("fanout: no config: use `provider/model` as model names\n")
     with listen(arguments.host, arguments.port) as listener:
         return run_server(
             settings,
@@ -69,5 +69,5 @@ def run(arguments: argparse.Namespace) -> int:
             listener,
             observer=NullObserver() if arguments.quiet else JSONLinesObserver(sys.stderr.write),
             grace=arguments.grace,
-            ready=lambda url: print(f"fanout: serving {url}", file=sys.stderr),
+            ready=lambda url: sys.stderr.write(f"fanout: serving {url}\n"),
         )

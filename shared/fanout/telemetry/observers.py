@@ -111,10 +111,11 @@ class JSONLinesObserver:
             "error": type(error).__name__,
             "where": where,
         }
-        self._write(json.encode(entry).decode() + "\n")
+        self._write(json.escape_controls(json.encode(entry).decode()) + "\n")
 
     def _line(
         self, event: str, record: AttemptRecord | RequestRecord, *, warning: bool = False
     ) -> None:
-        line, level = json.encode(record).decode(), '"level":"warning",' if warning else ""
+        line = json.escape_controls(json.encode(record).decode())
+        level = '"level":"warning",' if warning else ""
         self._write(f'{{"event":"{event}",{level}{line[1:]}\n')

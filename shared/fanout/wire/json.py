@@ -41,6 +41,9 @@ NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError)
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"\s*(:)?', re.DOTALL)
 
 
+_CONTROL = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal obeys and JSON allows in a string; `terminal_text.py` says why."""
+
 MAX_DEPTH = 100
 """Levels of nesting that are accepted: few enough to encode the value again, nested deeper."""
 
@@ -201,3 +204,9 @@ def _first_duplicate(data: bytes) -> str:
 
     json.loads(data, object_pairs_hook=collect)
     return found[0][:64] if found else "?"
+
+
+def escape_controls(text: str) -> str:
+    """The same JSON value, safe to show on a terminal: escapes stand for control characters."""
+    is_safe = text.isascii() and "\x7f" not in text
+    return text if is_safe else _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -1,0 +1,37 @@
+"""
+Prints what the commands show. Every print goes through here, so no text from elsewhere controls
+the terminal.
+"""
+
+from __future__ import annotations
+
+import codecs
+import sys
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from ..wire import json
+from ..wire.terminal_text import without_controls
+
+
+def show(text: object, *, file: TextIO | None = None, end: str = "\n", flush: bool = False) -> None:
+    """Print the text without control characters, also into a file or a pipe."""
+    print(without_controls(str(text)), file=file, end=end, flush=flush)
+
+
+def show_response(text: str, *, end: str = "\n", flush: bool = False) -> None:
+    """Print a response: unchanged into a file or a pipe, without control characters otherwise."""
+    print(without_controls(text) if sys.stdout.isatty() else text, end=end, flush=flush)
+
+
+def show_json(value: Any, *, flush: bool = False) -> None:
+    """Print the value as one line of JSON."""
+    print(json.escape_controls(json.encode(value).decode()), flush=flush)
+
+
+def json_lines_writer() -> Callable[[bytes], object]:
+    """Writes pieces of JSON lines to standard output: unchanged, but safe on a terminal."""
+    if not sys.stdout.isatty():
+        return sys.stdout.buffer.write
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    return lambda piece: sys.stdout.write(json.escape_controls(decoder.decode(piece)))
