@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 
 import msgspec
@@ -87,8 +88,8 @@ class Runner:
 
     `results` and `progress` open the stores of one job, `clear` deletes what an earlier plan of it
     left there. `is_own` says whether a job was created with this config; if another one lacks
-    models here, that is no failure but raises `ModelsMissing`. `call_counts` are those of the jobs
-    that it is working on, by job id.
+    models here, that is no failure but raises `ModelsMissing`. A job
+    holds its `slot` while it sends lines. `call_counts` are those of the jobs in work, by job id.
     """
 
     def __init__(  # noqa: PLR0913 -- its parts, each once
@@ -105,8 +106,10 @@ class Runner:
         options: RunnerOptions,
         rate_limits: RateLimitStore | None = None,
         is_own: Callable[[Job], bool] = lambda _: True,
+        slot: Callable[[Job], AbstractAsyncContextManager[object]] = lambda _: nullcontext(),
     ) -> None:
         self._is_own = is_own
+        self._slot = slot
         self._gateway = gateway
         self._files = files
         self._blobs: BlobStore = files.blobs
@@ -132,7 +135,10 @@ class Runner:
         if job.status == "validating":
             job = await self.plan(job)
         if job.status == "in_progress":
-            job = await self.work(job)
+            async with self._slot(job):
+                job = await self._jobs.find(job_id, None)  # it may have been cancelled meanwhile
+                if job.status == "in_progress":
+                    job = await self.work(job)
             if job.status == "in_progress" and job.reason is None:
                 return job  # this process is stopping; another one resumes the job
         return job if job.is_over else await self.finish(job)
@@ -188,7 +194,9 @@ class Runner:
     async def work(self, job: Job) -> Job:
         """Send every line that has no stored result."""
         calls = self.call_counts[job.id] = CallCounts()
-        send = make_line_sender(self._gateway, job.owner, self._observer, self._limiter, calls)
+        send = make_line_sender(
+            self._gateway, job.owner, self._observer, self._limiter, calls, job.id
+        )
         try:
             result = await work(
                 self._options.work_spec(job),

@@ -69,7 +69,7 @@ class LocalBatchService:
         from .file_store import FolderBlobStore
         from .hosts import Hosts
         from .job_progress import SQLiteJobProgress
-        from .job_tasks import JobTasks
+        from .job_tasks import JobTasks, make_slots
         from .rate_limit_store import SQLiteRateLimitStore
         from .shard_results import FolderResultStore
         from .sqlite import Database
@@ -114,6 +114,7 @@ class LocalBatchService:
             options=options or RunnerOptions(),
             rate_limits=SQLiteRateLimitStore(self.database),
             is_own=lambda job: self._tasks.is_own(job),  # noqa: PLW0108 -- set below
+            slot=make_slots(),
         )
         self._tasks = JobTasks(
             group,

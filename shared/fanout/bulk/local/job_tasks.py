@@ -1,5 +1,5 @@
 """
-Runs jobs in tasks of this process, a few at the same time.
+Runs jobs in tasks of this process: each is checked at once, and some send lines at the same time.
 
 A job that another process runs is followed, and resumed if that process stops. A job of another
 config is left alone while a process with that config lives, and also afterwards if this one lacks
@@ -22,8 +22,11 @@ from ..service.records import Job
 from ..service.registry import Registry
 from .hosts import Hosts, file_lock
 
-MAX_RUNNING_JOBS = 4
-"""Jobs that run at the same time; the others wait."""
+MAX_LARGE_JOBS, MAX_SMALL_JOBS = 8, 32
+"""Jobs that send lines at the same time; the others wait."""
+
+SMALL_JOB = 1_000
+"""Lines that a small job has at most."""
 
 FOLLOW_INTERVAL = 0.5
 """Seconds between two looks at a job that another process runs."""
@@ -64,7 +67,6 @@ class JobTasks:
         self._observer = observer
         self._now = now
         self._stopping = stopping
-        self._slots = asyncio.Semaphore(MAX_RUNNING_JOBS)
         self._left_alone: set[str] = set()
         self._asked_for: set[str] = set()
         self.full: set[str] = set()
@@ -114,9 +116,8 @@ class JobTasks:
                 if job.is_over:
                     return
                 if await self._may_run(job):
-                    async with self._slots:
-                        if await self._run_unless_missing(job):
-                            return
+                    if await self._run_unless_missing(job):
+                        return
                     pause = FOLLOW_INTERVAL
             except NotFound:
                 return
@@ -158,6 +159,12 @@ class JobTasks:
         await self._registry.change(
             job.id, lambda now: None if now.waits_for == why else replace(now, waits_for=why)
         )
+
+
+def make_slots() -> Callable[[Job], asyncio.Semaphore]:
+    """Returns a function from a job to the slots of its size: small jobs wait for no large ones."""
+    large, small = asyncio.Semaphore(MAX_LARGE_JOBS), asyncio.Semaphore(MAX_SMALL_JOBS)
+    return lambda job: small if job.total <= SMALL_JOB else large
 
 
 def _missing(models: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from typing import Self
 from msgspec import Struct, field
 
 from ...providers.rate_limits import MINUTE, OPENAI, Limits, RateLimitTable, read_limits
+from .fair_turns import FairTurns
 from .limits import ESTIMATE, ROUGH_ESTIMATE, weigh_tokens
 from .observed_rate import Estimate, ObservedRate
 from .ramp import PROBE_TIMEOUT, Ramp
@@ -60,10 +61,11 @@ class Permit(Struct, eq=False):
     reservations: list[Reservation] = []
     tokens_used: int | None = None
     ramp: Ramp | None = None
+    job: str = ""
 
     async def __aenter__(self) -> Self:
         self.reservations, self.ramp = await self.limiter.acquire(
-            self.model, self.tokens, self.requests, self.input_tokens
+            self.model, self.tokens, self.requests, self.input_tokens, self.job
         )
         return self
 
@@ -93,28 +95,31 @@ class RateLimiter(Struct):
     configured: Callable[[str], Limits]
     now: Callable[[], float]
     share: float = 1.0
-    locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    turns: dict[str, FairTurns] = field(default_factory=dict)
     ramps: dict[str, Ramp | None] = field(default_factory=dict)
     observed: dict[str, ObservedRate] = field(default_factory=dict)
     rough: set[str] = field(default_factory=set)
     recorded: set[str] = field(default_factory=set)
 
-    def permit(self, model: str, tokens: int, requests: int = 1, input_tokens: int = 0) -> Permit:
+    def permit(
+        self, model: str, tokens: int, requests: int = 1, input_tokens: int = 0, job: str = ""
+    ) -> Permit:
         """
-        Returns a permit for so many requests of about so many tokens together.
+        Returns a permit for so many requests of about so many tokens together; jobs take turns.
 
         If the wait for it is cancelled, the reservation is refunded. Entering it raises
         `RateLimitUnavailable` if the store fails.
         """
-        return Permit(self, model, tokens, requests, input_tokens)
+        return Permit(self, model, tokens, requests, input_tokens, job=job)
 
     async def acquire(
-        self, model: str, tokens: int, requests: int, input_tokens: int = 0
+        self, model: str, tokens: int, requests: int, input_tokens: int = 0, job: str = ""
     ) -> tuple[list[Reservation], Ramp | None]:
         """Wait until the requests may start; what was reserved, and the ramp that they are in."""
+        turns = self.turns.setdefault(model, FairTurns())
         while True:
             if (await self.limits(model)).are_known:
-                async with self.locks.setdefault(model, asyncio.Lock()):
+                async with turns.turn(job):
                     if await self._wait_for_probe(model):
                         return [], None
                     limits = await self.limits(model)
@@ -128,7 +133,8 @@ class RateLimiter(Struct):
             ramp = await self._ramp(model)
             if ramp is None or ramp.is_over:
                 return [], None
-            await ramp.enter()
+            async with turns.turn(job):
+                await ramp.enter()
             if not (ramp.is_over or (await self.limits(model)).are_known):
                 return [], ramp
             ramp.leave()

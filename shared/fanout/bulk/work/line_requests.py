@@ -44,6 +44,7 @@ def make_line_sender(
     observer: Observer,
     limiter: RateLimiter | None = None,
     calls: CallCounts | None = None,
+    job: str = "",
 ) -> SendLine:
     """
     Returns the function that sends one line.
@@ -66,7 +67,7 @@ def make_line_sender(
             for name in request.models:
                 expected = output_tokens.get(name, max_tokens(sent.line) or DEFAULT_OUTPUT_TOKENS)
                 tokens = round(input_tokens + conversations * expected)
-                permit = limiter.permit(name, tokens, conversations, round(input_tokens))
+                permit = limiter.permit(name, tokens, conversations, round(input_tokens), job)
                 permits[name] = await stack.enter_async_context(permit)
             try:
                 body = (await gateway.chat(request, context)).body

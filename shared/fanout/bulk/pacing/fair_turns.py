@@ -1,0 +1,49 @@
+"""A lock whose waiters take turns by job, so that a job with few lines does not wait for others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
+
+
+class FairTurns:
+    """One holder at a time; each job that waits gets it once before another gets it again."""
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
+        self._is_held = False
+
+    @asynccontextmanager
+    async def turn(self, job: Hashable) -> AsyncIterator[None]:
+        """Wait for the turn of `job`, and hold it for the block."""
+        await self._acquire(job)
+        try:
+            yield
+        finally:
+            self._release()
+
+    async def _acquire(self, job: Hashable) -> None:
+        if not self._is_held:
+            self._is_held = True
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(job, deque()).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._release()
+            raise
+
+    def _release(self) -> None:
+        while self._waiting:
+            job, turns = self._waiting.popitem(last=False)
+            turn = turns.popleft()
+            if turns:
+                self._waiting[job] = turns  # its next line after the other jobs'
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._is_held = False
