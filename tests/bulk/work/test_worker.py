@@ -249,6 +249,20 @@ def test_a_line_fails_when_its_provider_stays_down(tmp_path: Path) -> None:
     assert run(harness.resources.progress.total()).causes == {"provider_unreachable": 10}
 
 
+def test_a_line_that_keeps_failing_while_others_succeed_fails_after_five_attempts(
+    tmp_path: Path,
+) -> None:
+    async def poison(name: str) -> None:
+        await asyncio.sleep(1)
+        if name == "n0":
+            raise error(Overloaded, upstream=500)
+
+    harness = WorkerHarness(tmp_path, LINES, poison)
+    work = harness.work(max_concurrency=2, initial_concurrency=2)
+    assert run_threads_at_once(work, 0.0) == WorkResult(9, 1, 0, None)
+    assert harness.sent["n0"] == 5
+
+
 def test_a_worker_without_time_starts_no_line_and_leaves_the_rest(tmp_path: Path) -> None:
     async def slow(name: str) -> None:
         await asyncio.sleep(0.1 if name < "n5" else 9)

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from ...errors import AllFailed, FanoutError, Malformed, ProviderError, RateLimited
 from ...routing.retry_policy import RetryPolicy, is_retryable
@@ -41,6 +41,10 @@ DEADLINE_MARGIN = 0.2
 """Seconds before the worker's deadline in which a failure is due to the deadline, not the line."""
 
 
+POISON_ATTEMPTS, POISON_SECONDS = 5, 60.0
+"""Attempts or seconds after which a line fails if other lines of its model succeed meanwhile."""
+
+
 class LineDeferred(Exception):
     """The line has no result yet; a later worker sends it again, unless the job is ending."""
 
@@ -50,7 +54,9 @@ class LineRetry(Struct, frozen=True):
     Sends a line again until it succeeds, fails for good, or time runs out.
 
     It gives up `give_up_after` seconds after the first failure, and never goes past `deadline`, by
-    `clock`. `is_stopping` says whether the worker is to start nothing new.
+    `clock`. `is_stopping` says whether the worker is to start nothing new. `succeeded` is when
+    the last call that succeeded was started, by model: if that is after a line's previous attempt,
+    the provider is not down, and the line is to blame.
     """
 
     send: SendLine
@@ -60,6 +66,7 @@ class LineRetry(Struct, frozen=True):
     deadline: float | None
     is_stopping: Callable[[], bool]
     clock: Callable[[], float]
+    succeeded: dict[str, float] = field(default_factory=dict)
 
     async def run(
         self, line: Line, size: int, request_id: str, received: Callable[[object], None]
@@ -67,27 +74,38 @@ class LineRetry(Struct, frozen=True):
         """The body of the response; raises the last error, or `LineDeferred`."""
         clock = self.clock
         failing_since: float | None = None
-        attempt = 0
+        attempt, began = 0, clock()
         while True:
+            before, began = began, clock()
             remaining = None if self.deadline is None else max(0.1, self.deadline - clock())
             try:
                 request = LineRequest(line, request_id, remaining, size, received)
-                return await self.send(request, self.concurrency)
+                body = await self.send(request, self.concurrency)
             except FanoutError as error:
                 if self.deadline is not None and clock() >= self.deadline - DEADLINE_MARGIN:
                     raise LineDeferred from None
                 failing_since = clock() if failing_since is None else failing_since
                 pause = self.retry.delay(attempt, _error_to_wait_for(error))
-                gives_up = clock() + pause - failing_since > self.give_up_after
+                failing = clock() + pause - failing_since
+                gives_up = failing > self.give_up_after
+                if self.succeeded.get(_model(line), before) > before:
+                    gives_up = attempt + 1 >= POISON_ATTEMPTS or failing > POISON_SECONDS
                 is_limited = isinstance(_error_to_wait_for(error), RateLimited)
                 if (gives_up and not is_limited) or not _may_succeed_later(error):
                     raise
                 if self.is_stopping():
                     raise LineDeferred from None
+            else:
+                self.succeeded[_model(line)] = began
+                return body
             await asyncio.sleep(pause)
             if self.is_stopping():
                 raise LineDeferred
             attempt += 1
+
+
+def _model(line: Line) -> str:
+    return str(line.body.get("model"))
 
 
 def _may_succeed_later(error: FanoutError) -> bool:
