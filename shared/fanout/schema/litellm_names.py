@@ -56,6 +56,7 @@ SHARED: tuple[tuple[str, str], ...] = (
             "langfuse_prompt_version gcs_path_service_account langsmith_api_key langsmith_project "
             "langsmith_base_url langsmith_sampling_rate langsmith_tenant_id humanloop_api_key "
             "arize_api_key arize_space_key arize_space_id posthog_api_key posthog_api_url "
+            "standard_callback_dynamic_params no_log dynamic_async_callbacks "
             "wandb_api_key weave_project_id dd_api_key dd_site dd_agent_host dd_agent_port"
         ),
     ),
@@ -74,17 +75,24 @@ SHARED: tuple[tuple[str, str], ...] = (
         "there are chat completions, files and batches only",
         "vector_store_ids knowledge_bases search_tool_name aimg_generation model_file_id_mapping",
     ),
-    ("there are no guardrails", "guardrails"),
+    ("there are no guardrails", "guardrails guardrail_config"),
     ("prompts are sent as messages", "litellm_system_prompt prompt_version prompt_label"),
     ("responses are not validated", "enable_json_schema_validation"),
     ("one deployment is not called in the shadow of another", "silent_model"),
-    ("write it as the model", "model_id"),
+    ("write it as the model", "model_id engine"),
+    ("write the provider before the model's name: `azure/NAME`", "api_type"),
     ("write `api_base`", "use_psc_endpoint_format watsonx_region_name"),
-    ("there is no counting of tokens before a call", "vertex_count_tokens_location"),
+    (
+        "there is no counting of tokens before a call",
+        "vertex_count_tokens_location tokenizer custom_tokenizer",
+    ),
+    ("set `max_cost_usd` for a job", "provider_budget_config"),
     ("Fanout does not cache responses", "cache_key preset_cache_key"),
     (
         "there is no such switch",
         (
+            "litellm_params mock_testing_fallbacks mock_testing_context_fallbacks "
+            "mock_testing_content_policy_fallbacks mock_testing_rate_limit_error model_alias "
             "acompletion atext_completion text_completion force_timeout use_client "
             "use_litellm_proxy "
             "use_xai_oauth provider_specific_header disable_add_transform_inline_image_block "
