@@ -24,6 +24,7 @@ from ..settings import Settings
 from .batch_backend import BatchBackend, StackBackend, open_local_backend, open_stack_backend
 from .batch_progress import follow
 from .config_choice import SelectedConfig, pick_models, select_config
+from .output_paths import check_output, errors_path
 from .printed_commands import batch_command, same_command
 from .printing import json_lines_writer, show, show_json
 from .stop_signals import stop_signals
@@ -116,6 +117,7 @@ async def _run(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
         max_cost_usd=arguments.max_cost,
     )
     output = Path(arguments.output or f"{arguments.file.removesuffix('.jsonl')}.output.jsonl")
+    check_output(output, [arguments.file, *filter(None, [arguments.config])])
     async with _open(arguments, open_stack, needs_config=True) as backend:
         job = await find_or_create_job(backend, prompts, new_job, fresh=arguments.fresh)
         job = await _with_cap(backend, job, cap)
@@ -128,6 +130,7 @@ async def _retry(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
     cap = cost_cap(arguments.max_cost, "--max-cost")
     async with _open(arguments, open_stack, needs_config=True) as backend:
         old = await backend.jobs.find(arguments.job, None)
+        check_output(Path(arguments.output or f"{old.id}.output.jsonl"))
         job = await backend.jobs.retry(old.id, backend.owner, max_cost=cap)
         output = Path(arguments.output or f"{job.id}.output.jsonl")
         return await _run_to_end(backend, job, arguments, output)
@@ -149,7 +152,7 @@ async def _run_to_end(
         cancel = batch_command(arguments, "cancel", job.id)
         show(f"fanout: {backend.interrupted_message(job, same_command(), cancel)}", file=sys.stderr)
         return INTERRUPTED
-    errors = output.with_name(f"{output.name.removesuffix('.jsonl')}.errors.jsonl")
+    errors = errors_path(output)
     await _write_results(backend, job, output, errors)
     for error in job.errors:
         where = "" if error.line is None else f"line {error.line}: "
@@ -243,6 +246,8 @@ async def _cancel(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
 
 
 async def _results(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
+    if arguments.output:
+        check_output(Path(arguments.output))
     async with _open(arguments, open_stack) as backend:
         job = await backend.jobs.find(arguments.job, None)
         file_id = job.error_file_id if arguments.errors else job.output_file_id

@@ -54,7 +54,7 @@ def _parsed(body: dict[str, Any]) -> FanOutRequest:
 
 def make_body(arguments: argparse.Namespace, models: list[str]) -> dict[str, Any]:
     """The body of the request, as a client would send it."""
-    prompt = sys.stdin.read() if arguments.prompt == "-" else arguments.prompt
+    prompt = _prompt(arguments.prompt)
     messages = [{"role": "user", "content": prompt}]
     if arguments.system is not None:
         messages.insert(0, {"role": "system", "content": arguments.system})
@@ -74,6 +74,16 @@ def make_body(arguments: argparse.Namespace, models: list[str]) -> dict[str, Any
         "stream_options": {"include_usage": True} if stream else None,
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _prompt(given: str) -> str:
+    try:
+        text = sys.stdin.read() if given == "-" else given
+        text.encode()  # Python hides bytes that are no text in an argument, or in a C locale
+    except UnicodeError:
+        what = "standard input" if given == "-" else "the prompt"
+        raise RequestError(f"{what} is not valid UTF-8", "prompt") from None
+    return text
 
 
 async def _send(gateway: Gateway, request: FanOutRequest, arguments: argparse.Namespace) -> int:

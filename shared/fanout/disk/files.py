@@ -72,16 +72,17 @@ class Draft:
     def __init__(self, path: Path, *, mode: int = 0o666) -> None:
         self._shown = path
         with storage_errors(path):
-            self.path = path.resolve() if path.is_symlink() else path
-            found = _status(self.path)
+            found = _status(path)
             self._temporary: Path | None = None
             if found is None or stat.S_ISREG(found.st_mode):
+                self.path = path.resolve() if path.is_symlink() else path
                 number = self._create(mode if found is None else stat.S_IMODE(found.st_mode))
                 if found is not None:
                     with suppress(OSError):  # another user's
                         os.fchmod(number, stat.S_IMODE(found.st_mode))
-            else:
-                number = os.open(self.path, os.O_WRONLY)
+            else:  # the target of /dev/stdout may have no name of its own
+                self.path = path
+                number = os.open(path, os.O_WRONLY)
             self.file: BinaryIO = os.fdopen(number, "wb", buffering=0)
 
     def _create(self, mode: int) -> int:

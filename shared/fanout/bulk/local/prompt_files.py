@@ -52,7 +52,11 @@ class PromptFile(Struct, frozen=True):
 
     def chunks(self) -> Iterator[bytes]:
         """The job's input as JSONL; raises `RequestError` for a file that cannot be read."""
-        if not self.path.is_file():
+        try:
+            is_file = self.path.is_file()
+        except OSError as error:
+            raise RequestError(f"`{self.path}`: {error.strerror}", "file") from None
+        if not is_file:
             raise RequestError(f"there is no file `{self.path}`", "file")
         if self.column is not None:
             with self.path.open(encoding="utf-8-sig", newline="") as text:
