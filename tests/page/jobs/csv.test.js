@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import test from "node:test";
 
 import {
@@ -71,3 +72,21 @@ test("each row becomes a line with its number, and an empty prompt becomes none"
     })),
   );
 });
+
+const CASES = new URL("../../support/csv_cases.json", import.meta.url);
+
+for (const { csv, prompts, error } of JSON.parse(readFileSync(CASES, "utf8"))) {
+  test(`the page reads CSV as the command line does: ${JSON.stringify(csv)}`, async () => {
+    async function* chunks() {
+      yield csv;
+    }
+    const separator = detectSeparator(csv.split(/[\r\n]/)[0]);
+    const read = csvToLines(chunks(), separator, "{prompt}", "");
+    if (error) {
+      await assert.rejects(read, { message: error });
+      return;
+    }
+    const found = (await read).lines.map((line) => JSON.parse(line).messages.at(-1).content);
+    assert.deepEqual(found, prompts);
+  });
+}

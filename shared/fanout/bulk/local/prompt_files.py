@@ -80,24 +80,39 @@ class PromptFile(Struct, frozen=True):
 
     def _rows(self, file: TextIO, column: str) -> Iterator[bytes]:
         csv.field_size_limit(MAX_LINE)
-        reader = csv.DictReader(file)
         number = 0
         try:
-            if column not in (reader.fieldnames or ()):
-                columns = ", ".join(f"`{name}`" for name in reader.fieldnames or ())
+            separator = _separator(file.readline())
+            file.seek(0)
+            reader = filter(None, csv.reader(file, delimiter=separator, strict=True))
+            header = next(reader, [])
+            if column not in header:
+                columns = ", ".join(f"`{name}`" for name in header)
                 raise RequestError(f"there is no column `{column}`; there is {columns}", "column")
+            at = header.index(column)
             for number, row in enumerate(reader, 1):
-                text = row[column] or ""
+                if len(row) != len(header):
+                    cells = f"{len(row)} cell{'' if len(row) == 1 else 's'}"
+                    found = f"row {number} has {cells}, the header {len(header)}"
+                    raise RequestError(found, "file")
+                text = row[at]
                 line = {"custom_id": f"row-{number}", "messages": self._chat(text)}
                 yield (json.encode(line) if text.strip() else b"") + b"\n"
         except UnicodeDecodeError:
             raise RequestError(f"after row {number}: not valid UTF-8", "file") from None
         except csv.Error as error:
-            raise RequestError(f"after row {number}: {error}", "file") from None
+            is_open = "unexpected end of data" in str(error)
+            reason = "a quoted cell is never closed" if is_open else str(error)
+            raise RequestError(f"row {number + 1}: {reason}", "file") from None
 
     def _chat(self, text: str) -> list[dict[str, str]]:
         system = [{"role": "system", "content": self.system}] if self.system else []
         return [*system, {"role": "user", "content": text}]
+
+
+def _separator(header: str) -> str:
+    """The separator that occurs most often in a CSV's header."""
+    return max(",;\t|", key=header.count)
 
 
 def fingerprint(prompts: PromptFile, model: str) -> str:

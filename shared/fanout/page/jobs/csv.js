@@ -1,8 +1,8 @@
-/** Turns a CSV file, read in chunks, into the lines of a job. Pure; RFC 4180, with `,`, `;` or tab. */
+/** Turns a CSV file, read in chunks, into the lines of a job. Pure; RFC 4180, with `,`, `;`, tab or `|`. */
 
 /** Returns the separator that occurs most often in a header line. @param {string} header */
 export function detectSeparator(header) {
-  const counts = [",", ";", "\t"].map((one) => ({ one, times: header.split(one).length }));
+  const counts = [",", ";", "\t", "|"].map((one) => ({ one, times: header.split(one).length }));
   return counts.reduce((best, next) => (next.times > best.times ? next : best)).one;
 }
 
@@ -28,11 +28,16 @@ export class CsvParser {
     return rows;
   }
 
+  /** Whether the text so far ends inside quotes. */
+  get isOpen() {
+    return this.quoted && !this.wasQuote;
+  }
+
   /** Returns the last row, if no line end follows it. */
   end() {
     /** @type {string[][]} */
     const rows = [];
-    if (this.quoted && !this.wasQuote) throw new Error("a quoted field is never closed");
+    if (this.isOpen) throw new Error("a quoted cell is never closed");
     if (this.field || this.row.length) this.close(rows);
     return rows;
   }
@@ -127,12 +132,20 @@ export async function csvToLines(chunks, separator, template, system) {
         continue;
       }
       number += 1;
+      if (row.length !== columns.length)
+        throw new Error(
+          `row ${number} has ${row.length} cell${row.length === 1 ? "" : "s"}, the header ${columns.length}`,
+        );
       const values = Object.fromEntries(columns.map((name, at) => [name, row[at] ?? ""]));
       const text = fillTemplate(template, values);
       if (text.trim()) lines.push(jobLine(text, system, number));
     }
   };
   for await (const chunk of chunks) take(parser.feed(chunk));
-  take(parser.end());
+  try {
+    take(parser.end());
+  } catch (error) {
+    throw parser.isOpen ? new Error(`row ${number + 1}: ${String(error).slice(7)}`) : error;
+  }
   return { lines, rows: number };
 }
