@@ -45,6 +45,7 @@ def body(**changes: Any) -> bytes:
     ("data", "head"),
     [
         (raw(), LineHead("one", ("a",))),
+        (raw(url="/chat/completions"), LineHead("one", ("a",))),
         (body(model="a, b"), LineHead("one", ("a", "b"))),
         (body(model=["a", "b"]), LineHead("one", ("a", "b"))),
         (body(model=None, fanout={"models": ["b", "c"]}), LineHead("one", ("b", "c"))),

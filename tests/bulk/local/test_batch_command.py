@@ -94,6 +94,12 @@ def test_a_file_of_prompts_gives_a_file_of_responses(batch: BatchCommand) -> Non
     assert f"responses: {batch.folder / 'prompts.output.jsonl'}" in ran.err
 
 
+def test_azures_lines_are_requests(batch: BatchCommand) -> None:
+    path = batch.write(jsonl([line("x")]).replace(b"/v1/chat/completions", b"/chat/completions"))
+    assert batch.run("run", path).code == 0
+    assert batch.responses() == {"x": "Hello"}
+
+
 def test_repeating_a_command_sends_nothing_again(batch: BatchCommand, upstream: Upstream) -> None:
     path = batch.write(jsonl([line("x")]))
     assert batch.run("run", path).code == 0

@@ -19,6 +19,8 @@ from ...schema.validation import as_request_error
 from ...wire import json
 
 ENDPOINT = "/v1/chat/completions"
+URLS = frozenset({ENDPOINT, "/chat/completions"})
+"""A line's `url`; Azure's is the one without `/v1`."""
 MAX_LINE = 8 * 1024 * 1024
 """Bytes of one line; an item of a Step Functions Distributed Map has the same limit."""
 
@@ -105,7 +107,7 @@ def read_head(data: bytes, number: int, default_model: str | None) -> LineHead:
         batch = _BATCH_LINE.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _read_short(data, number, default_model)
-    if batch.method != "POST" or batch.url != ENDPOINT:
+    if batch.method != "POST" or batch.url not in URLS:
         raise _wrong_endpoint(batch)
     _check_body(batch.body, "body.")
     return LineHead(_checked_id(batch.custom_id), _models(batch.body, default_model, "body."))
