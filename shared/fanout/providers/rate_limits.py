@@ -40,14 +40,17 @@ class Limits(Struct, frozen=True):
     """
     Requests and tokens a minute; `None` means no limit, or an unknown one.
 
-    `is_estimate` is set if nobody stated the requests: 429s showed them.
+    `is_estimate` is set if nobody stated the requests: 429s showed them. An `is_rough` estimate may
+    be far too low.
     """
 
     requests: float | None = None
     tokens: float | None = None
     input_tokens: float | None = None
     output_tokens: float | None = None
-    is_estimate: bool | float | None = False  # so that a mapping of numbers can be unpacked
+    # Their types are wide so that a mapping of numbers can be unpacked.
+    is_estimate: bool | float | None = False
+    is_rough: bool | float | None = False
 
     @property
     def are_known(self) -> bool:
@@ -62,6 +65,7 @@ class Limits(Struct, frozen=True):
             self.input_tokens or other.input_tokens,
             self.output_tokens or other.output_tokens,
             self.is_estimate if self.requests else other.is_estimate,
+            self.is_rough if self.requests else other.is_rough,
         )
 
 

@@ -45,7 +45,7 @@ def test_each_line_gets_one_response_when_a_job_is_killed_at_random_and_its_prov
     down: Script = [refuse(503, "down")]
     faults: list[Script] = [
         *[good] * 60,
-        *[busy] * 80,
+        *[busy] * 20,  # after a 429, one call at a time is tried
         *[good] * 40,
         *[down] * 30,
         *[[reset]] * 20,

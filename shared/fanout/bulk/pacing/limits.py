@@ -70,10 +70,10 @@ def read_learned(state: Mapping[str, float], now: float) -> Limits | None:
     stated = Limits(**{kind: _sum([getattr(one, kind) for one in learned]) for kind in _PREFIXES})
     if stated.requests or (estimate := _read_estimate(state, now)) is None:
         return stated if learned else None
-    return Limits(estimate, is_estimate=True).or_else(stated)
+    return estimate.or_else(stated)
 
 
-def _read_estimate(state: Mapping[str, float], now: float) -> float | None:
+def _read_estimate(state: Mapping[str, float], now: float) -> Limits | None:
     """The latest estimate in calls a minute, as it has grown since."""
     ages = {one: now - state.get(_LEARNED_AT + one, float("-inf")) for one in _ESTIMATES}
     latest = min(_ESTIMATES, key=lambda one: ages[one])
@@ -85,7 +85,8 @@ def _read_estimate(state: Mapping[str, float], now: float) -> float | None:
     else:
         minutes = age / MINUTE
         growth = min(MAX_GROWTH, 1 + 0.01 * minutes + 0.01 * minutes**3)
-    return state[_PREFIXES["requests"] + latest] * growth
+    rate = state[_PREFIXES["requests"] + latest] * growth
+    return Limits(rate, is_estimate=True, is_rough=latest == ROUGH_ESTIMATE)
 
 
 def add_learned(

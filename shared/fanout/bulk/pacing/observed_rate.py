@@ -29,6 +29,12 @@ By how much a 429 changes a known estimate, at most and at least.
 An estimate from the first 429 grows fast, and may be far too high at the second one.
 """
 
+LOWEST_ROUGH = 30.0
+"""The lowest first estimate: a few 429s at the start of a job do not mean one call a minute."""
+
+ENOUGH = 10
+"""Accepted calls that show a rate; 429s after fewer of them may have another reason."""
+
 MAX_WINDOWS = 2.2
 """By how much two windows of a minute may exceed the calls accepted before the first 429."""
 
@@ -56,6 +62,7 @@ class ObservedRate:
         self._failed_at: float | None = None  # the last probe that was rejected
         self._known: Estimate | None = None
         self._first_minute = 0.0
+        self._lowest = LOWEST_ROUGH
         self._pause = MIN_PAUSE
         self._probe: float | None = None
         self.is_probing = False
@@ -69,11 +76,14 @@ class ObservedRate:
         if self.is_probing and self._probe is None:
             self._probe = now
 
-    def rejected(self, started: float, now: float, known: Estimate | None) -> Estimate | None:
+    def rejected(
+        self, started: float, now: float, known: Estimate | None, retry_after: float | None
+    ) -> Estimate | None:
         """
         Note a 429 to a call that was started then; returns an estimate, if it is the first news.
 
-        `known` is the estimate used so far, if there is one.
+        `known` is the estimate used so far, if there is one. A provider that asks for a short pause
+        accepts a call after each such pause.
         """
         self._sent[int(started)] -= 1
         if started <= self._at:  # in flight at the last 429
@@ -89,6 +99,7 @@ class ObservedRate:
         self._pause = MIN_PAUSE
         self._before, self._at = self._at, now
         self._until, self._since, self._known = self._since, 0, known
+        self._lowest = max(LOWEST_ROUGH, MINUTE / retry_after if retry_after else 0.0)
         return self._estimate()
 
     def responded(self, started: float, now: float) -> Estimate | None:
@@ -107,7 +118,8 @@ class ObservedRate:
         estimate = self._estimate()
         if not estimate.is_rough:
             return estimate
-        if self._failed_at is not None and estimate.rate * (self._failed_at - self._at) > MINUTE:
+        measured = self._in_seconds_before(self._at, MINUTE)
+        if self._failed_at is not None and measured * (self._failed_at - self._at) > MINUTE:
             return Estimate(estimate.rate, is_rough=False)  # a window, not a bucket that refills
         refill = MINUTE / max(probe - self._at, MIN_PAUSE)
         return Estimate(max(estimate.rate, refill), is_rough=True)
@@ -117,10 +129,13 @@ class ObservedRate:
         measured = float(self._in_seconds_before(self._at, MINUTE))
         if self._known is None:
             self._first_minute = measured
-            return Estimate(max(1.0, measured * MARGIN), is_rough=True)
+            return Estimate(max(self._lowest, measured * MARGIN), is_rough=True)
         between = self._at - self._before
         if between < float("inf"):
             measured = max(measured, self._until * MINUTE / between)
+        if max(self._until, measured) < ENOUGH:
+            rate = self._lowest if self._known.is_rough else self._known.rate * HIGHEST_STEP
+            return Estimate(max(1.0, rate, measured * MARGIN), self._known.is_rough)
         if self._known.is_rough and measured > MAX_WINDOWS * self._first_minute:
             # It is a bucket with room for a few calls: the last seconds show how fast it refills.
             measured = self._in_seconds_before(self._at, RECENT) * MINUTE / RECENT

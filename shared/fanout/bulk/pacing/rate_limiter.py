@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Self
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ...providers.rate_limits import MINUTE, OPENAI, Limits, RateLimitTable, read_limits
 from .fair_turns import FairTurns
@@ -31,7 +32,7 @@ __all__ = [
     "advance",
 ]
 
-PROBE_POLL = 0.1
+PROBE_POLL = 0.02
 """Seconds between two looks at whether a call that is tried after a 429 was rejected."""
 
 SHORTEST_PAUSE = 0.001
@@ -98,7 +99,6 @@ class RateLimiter(Struct):
     turns: dict[str, FairTurns] = field(default_factory=dict)
     ramps: dict[str, Ramp | None] = field(default_factory=dict)
     observed: dict[str, ObservedRate] = field(default_factory=dict)
-    rough: set[str] = field(default_factory=set)
     recorded: set[str] = field(default_factory=set)
 
     def permit(
@@ -190,7 +190,7 @@ class RateLimiter(Struct):
         with _store_errors(model):
             learned = await self.store.learned_limits(model, self.now()) or Limits()
         if configured.tokens:
-            learned = Limits(learned.requests, is_estimate=learned.is_estimate)
+            learned = replace(learned, tokens=None, input_tokens=None, output_tokens=None)
         return configured.or_else(learned)
 
     def record_headers(
@@ -231,8 +231,8 @@ class RateLimiter(Struct):
             now, observed = self.now(), self._observed(model)
             known = None
             if limits.requests is not None:
-                known = Estimate(limits.requests, model in self.rough)
-            self._record_estimate(model, observed.rejected(started, now, known))
+                known = Estimate(limits.requests, bool(limits.is_rough))
+            self._record_estimate(model, observed.rejected(started, now, known, retry_after))
             if (ramp := self.ramps.get(model)) is not None:
                 ramp.end()
             if observed.is_probing:
@@ -245,10 +245,6 @@ class RateLimiter(Struct):
     def _record_estimate(self, model: str, estimate: Estimate | None) -> None:
         if estimate is None:
             return
-        if estimate.is_rough:
-            self.rough.add(model)
-        else:
-            self.rough.discard(model)
         kind = ROUGH_ESTIMATE if estimate.is_rough else ESTIMATE
         self.store.record_limits(model, kind, Limits(estimate.rate), self.now())
 
