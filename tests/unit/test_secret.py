@@ -26,7 +26,7 @@ CONFIG: Mapping[str, Any] = {
         {"model_name": "b", "litellm_params": {"model": "gpt-4o", "api_key": [KEY, KEY]}},
         {"model_name": "c", "litellm_params": {"model": "gpt-4o", "api_key": "os.environ/K"}},
     ],
-    "general_settings": {"master_key": KEY, "keys": [{"name": "n", "key": KEY}]},
+    "general_settings": {"master_key": KEY, "keys": [{"name": "n", "key": f"{KEY}-2"}]},
 }
 ENV = {"K": KEY, "OPENAI_API_KEY": KEY}
 FILE = check(CONFIG, ENV)
