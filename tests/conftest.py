@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,8 @@ from tests.support.scripted_provider import Upstream, open_upstream
 HOME = Path(tempfile.mkdtemp(prefix="fanout-tests-"))
 os.environ.clear()
 os.environ.update(clean_environment(USER_ENVIRONMENT, HOME))
+if hasattr(signal, "SIGHUP"):  # under `nohup`, commands that the tests start would ignore it
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_unconfigure() -> None:

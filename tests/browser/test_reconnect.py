@@ -16,7 +16,7 @@ from .test_compare import ask, card
 from .test_jobs import give, line, tile
 
 
-def test_the_page_reports_a_lost_gateway_and_reconnects(
+def test_the_page_reports_a_gateway_that_stops_and_asks_the_next_one(
     browser: Browser, upstream: Upstream, tmp_path: Path
 ) -> None:
     upstream.script("a", [role, say("so far"), hang])
@@ -30,13 +30,11 @@ def test_the_page_reports_a_lost_gateway_and_reconnects(
         expect(card(page, "a").locator(".text")).to_have_text("so far")
         expect(card(page, "b").locator(".text")).to_have_text("whole")
         first.close()
-        expect(page.get_by_text("Cannot reach the gateway.")).to_be_visible()
-        expect(card(page, "a")).to_contain_text("The connection to the gateway was lost.")
+        expect(card(page, "a")).to_contain_text("the gateway is shutting down")
         expect(card(page, "a").locator(".text")).to_have_text("so far")
         expect(card(page, "b")).to_contain_text("done")
         upstream.script("a", answers("again"))
         stack.enter_context(serve_gateway(config, tmp_path / "home", port=gateway.port))
-        expect(page.get_by_text("Connected again.")).to_be_visible()
         card(page, "a").get_by_role("button", name="Try again").click()
         expect(card(page, "a").locator(".text")).to_have_text("again")
 

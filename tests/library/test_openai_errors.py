@@ -134,7 +134,9 @@ except fanout.FanoutError as error:
 
 def test_every_exception_can_be_imported_from_fanout() -> None:
     of_the_server = {
+        "Busy",
         "CrossSite",
+        "DamagedRecord",
         "HeadersTooLarge",
         "MalformedRequest",
         "RequestTimeout",

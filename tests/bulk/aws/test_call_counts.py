@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.job_progress import DynamoJobProgress
 from fanout.bulk.aws.s3 import S3BlobStore
 from fanout.bulk.totals import CallCounts
-from tests.bulk.local_jobs import PATIENCE, EchoProvider, jsonl, line
+from tests.bulk.local_jobs import CONFIG, PATIENCE, EchoProvider, jsonl, line
 
 from .clocked_job import ClockedJob
 from .job_stack import NAMES, open_job_stack
@@ -123,9 +124,11 @@ def test_a_running_job_shows_its_calls_refusals_and_examples_of_failures(
         return None
 
     provider.before = before
+    config = copy.deepcopy(CONFIG)  # with a known limit, all lines are sent at once
+    config["model_list"][0]["litellm_params"]["rpm"] = 60_000
 
     async def main() -> None:
-        async with open_job_stack(blobs, table, [], provider) as stack:
+        async with open_job_stack(blobs, table, [], provider, config) as stack:
             job = await stack.create(jsonl(line(name) for name in NAMES[:40]))
             shards = await stack.shards((await stack.handlers.plan(job.id)).manifest)
             assert len(shards) == 2

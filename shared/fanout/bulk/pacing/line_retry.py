@@ -41,8 +41,13 @@ DEADLINE_MARGIN = 0.2
 """Seconds before the worker's deadline in which a failure is due to the deadline, not the line."""
 
 
-POISON_ATTEMPTS, POISON_SECONDS = 5, 60.0
-"""Attempts or seconds after which a line fails if other lines of its model succeed meanwhile."""
+POISON_RETRIES = 4
+"""
+The retries that fail while other lines of its model succeed, after which a line fails.
+
+Retries in an outage do not count. Their time does not either: most of it may be waiting for the
+rate limit.
+"""
 
 
 class LineDeferred(Exception):
@@ -74,7 +79,7 @@ class LineRetry(Struct, frozen=True):
         """The body of the response; raises the last error, or `LineDeferred`."""
         clock = self.clock
         failing_since: float | None = None
-        attempt, began = 0, clock()
+        attempt, alone, began = 0, 0, clock()
         while True:
             before, began = began, clock()
             remaining = None if self.deadline is None else max(0.1, self.deadline - clock())
@@ -89,7 +94,8 @@ class LineRetry(Struct, frozen=True):
                 failing = clock() + pause - failing_since
                 gives_up = failing > self.give_up_after
                 if self.succeeded.get(_model(line), before) > before:
-                    gives_up = attempt + 1 >= POISON_ATTEMPTS or failing > POISON_SECONDS
+                    alone += 1
+                    gives_up = alone >= POISON_RETRIES
                 is_limited = isinstance(_error_to_wait_for(error), RateLimited)
                 if (gives_up and not is_limited) or not _may_succeed_later(error):
                     raise
