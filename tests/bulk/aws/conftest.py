@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import cache
@@ -72,7 +73,31 @@ def table() -> DynamoTable:
             {"AttributeName": "id", "KeyType": "RANGE"},
         ],
     )
-    return DynamoTable(client, "records")
+    return DynamoTable(OneCallAtATime(client), "records")
+
+
+class OneCallAtATime:
+    """
+    A DynamoDB client whose calls, from whatever thread, follow each other.
+
+    DynamoDB checks a condition and writes in one step. Moto does not: two threads at once can both
+    find that a condition holds.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._lock = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._client, name)
+        if name in {"meta", "exceptions", "get_paginator"}:
+            return found
+
+        def call(**arguments: Any) -> Any:
+            with self._lock:
+                return found(**arguments)
+
+        return call
 
 
 @pytest.fixture
