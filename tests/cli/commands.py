@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct, json, yaml
 
 from fanout.cli.main import main
+from tests.support.processes import started
 
 
 class CommandResult(Struct):
@@ -43,12 +44,8 @@ def code_of(*words: object) -> int:
 def spawned(*words: object, **options: Any) -> Iterator[subprocess.Popen[str]]:
     """Run the command in its own process, which is killed after the block."""
     command = [sys.executable, "-m", "fanout", *(str(word) for word in words)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    with subprocess.Popen(command, text=True, **pipes) as process:  # noqa: S603 -- our own words
-        try:
-            yield process
-        finally:
-            process.kill()
+    with started(command, **options) as process:
+        yield process
 
 
 def write_config(folder: Path, value: object) -> Path:

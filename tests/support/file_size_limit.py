@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .processes import started
+
 LAUNCH = """
 import resource, runpy, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -22,12 +24,8 @@ runpy.run_module("fanout", run_name="__main__", alter_sys=True)
 def limited(limit: int, *words: object, **options: Any) -> Iterator[subprocess.Popen[str]]:
     """`fanout` with these arguments; each of its files has at most `limit` bytes."""
     command = [sys.executable, "-c", LAUNCH, str(limit), *map(str, words)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    with subprocess.Popen(command, text=True, **pipes) as process:  # noqa: S603 -- our own words
-        try:
-            yield process
-        finally:
-            process.kill()
+    with started(command, **options) as process:
+        yield process
 
 
 def run_limited(limit: int, *words: object, **options: Any) -> tuple[int, str, str]:

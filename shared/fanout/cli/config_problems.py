@@ -74,7 +74,7 @@ def fixed_text(name: str, path: Path, fixed: Fixed) -> str:
 
 
 def _rest(problem: Problem) -> str:
-    """What no file can mend is kept: another machine's environment may have it."""
+    """What cannot be fixed in the file is kept: another machine's environment may have it."""
     return "still wrong" if problem.fixable else "kept, but incomplete on this machine"
 
 

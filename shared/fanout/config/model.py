@@ -102,17 +102,8 @@ OF_SOME_PROVIDERS = (
     "api_version",
     "organization",
     "region",
-    "aws_region_name",
-    "aws_access_key_id",
-    "aws_secret_access_key",
-    "aws_session_token",
-    "aws_role_name",
-    "aws_session_name",
-    "aws_external_id",
-    "aws_profile_name",
-    "vertex_project",
-    "vertex_location",
-    "vertex_credentials",
+    *(name for name in ModelParams.__struct_fields__ if name.startswith("aws_")),
+    *(name for name in ModelParams.__struct_fields__ if name.startswith("vertex_")),
 )
 """The settings that only some providers read; each lists its own."""
 

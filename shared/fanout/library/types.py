@@ -220,7 +220,7 @@ class DeltaFunction(JSONObject):
 
 
 class DeltaToolCall(JSONObject):
-    """A piece of a tool call; `index` says of which one."""
+    """A piece of a tool call; `index` says which call it belongs to."""
 
     index: int
     id: str | None = None
