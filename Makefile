@@ -9,7 +9,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 PORT ?= 4000
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo clients check test test-jobs test-gateway test-infra test-page test-browser bench faults fuzz soak audit docs prices lock clean format install-infra synth deploy cdk rehearse
+.PHONY: help install run demo clients check test test-local-jobs test-jobs test-gateway test-infra test-page test-browser test-rie bench faults fuzz soak audit docs prices lock clean format install-infra synth deploy smoke cdk rehearse
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -29,7 +29,7 @@ install-infra: .venv-infra/.installed  ## install CDK, its checks and Node.js in
 .venv-infra/.installed: .venv/.installed requirements/infra.txt package-lock.json
 	test -x $(INFRA)/python || $(PYTHON) -m venv .venv-infra
 	$(BIN)/uv pip sync -q --python $(INFRA)/python --require-hashes requirements/infra.txt
-	PATH="$(CURDIR)/$(INFRA):$$PATH" npm ci --silent --no-audit --no-fund
+	PATH="$(CURDIR)/$(INFRA):$$PATH" npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 run: install  ## serve the gateway with a small real model on 127.0.0.1:4000 (PORT=...); needs no key
@@ -56,25 +56,32 @@ format: install install-infra  ## format the code
 	$(INFRA)/node node_modules/prettier/bin/prettier.cjs --write --log-level warn $(SCRIPTS)
 
 test: install install-infra  ## run all tests, offline
-	@$(MAKE) --no-print-directory -k -j2 $(SYNC) test-jobs test-gateway test-infra test-page
+	@$(MAKE) --no-print-directory -k -j3 $(SYNC) test-local-jobs test-jobs test-gateway test-infra test-page
 
-SLOW := tests/bulk tests/faults tests/fuzz # about half of the Python tests' time
+LOCAL := tests/bulk/local
+SLOW := tests/bulk tests/faults tests/fuzz
 SYNC := $(if $(filter output-sync,$(.FEATURES)),-Otarget) # macOS's make lacks it
 
+test-local-jobs: # they mostly wait, so three run at once on two cores
+	$(BIN)/python -m pytest -q $(LOCAL)
+
 test-jobs:
-	$(BIN)/python -m pytest -q $(SLOW)
+	$(BIN)/python -m pytest -q $(SLOW) --ignore=$(LOCAL)
 
 test-gateway:
 	$(BIN)/python -m pytest -q $(SLOW:%=--ignore=%)
 
 test-infra:
-	$(INFRA)/python -m pytest -q -o timeout=300 tests/infra
+	$(INFRA)/python -m pytest -q tests/infra
 
 test-page:
 	$(INFRA)/node --test --test-reporter=dot 'tests/page/**/*.test.js'
 
 test-browser: install .build/browser/.installed  ## test the page in a real Chromium, and install that if possible
 	PYTHONPATH=shared:.build/browser $(BIN)/python -m pytest -q tests/browser
+
+test-rie: install  ## test the Lambda function under AWS's own runtime code, which Go compiles; skipped without Go
+	$(BIN)/python -m pytest -q tests/rie
 
 .build/browser/.installed: .venv/.installed requirements/browser.txt
 	$(BIN)/uv pip install -q --python $(BIN)/python --target .build/browser --require-hashes -r requirements/browser.txt
@@ -84,24 +91,27 @@ synth: install-infra  ## write the stack's template to cdk.out (ARGS="-c fanout:
 	$(CDK) synth -q $(ARGS)
 
 deploy: install-infra  ## deploy the stack to your AWS account (docs/aws.md)
-	$(CDK) deploy $(ARGS)
+	PATH="$(CURDIR)/$(INFRA):$$PATH" $(INFRA)/python -m scripts.aws.deploy $(ARGS)
+
+smoke: install-infra  ## check a deployed stack with a few cheap requests (STACK=Fanout; docs/first-hour-on-aws.md)
+	@$(INFRA)/python -m scripts.aws.smoke $(STACK) $(ARGS)
 
 cdk: install-infra  ## run CDK's own command line (ARGS=bootstrap, ARGS=destroy)
 	$(CDK) $(ARGS)
 
 rehearse: install-infra  ## deploy the stack to the AWS at AWS_ENDPOINT_URL, and run tests/deployed against it
-	$(INFRA)/python -m pytest -q -o timeout=300 tests/deployed
+	$(INFRA)/python -m pytest -q $(or $(TESTS),tests/deployed)
 
 bench: install .venv-bench/.installed  ## measure Fanout next to LiteLLM; writes docs/benchmarks.md
 	@.venv-bench/bin/python -m tests.bench
 
-faults: install  ## try misbehaving providers, clients that disappear, and overload; writes docs/faults.md
+faults: install  ## try misbehaving providers, overload, attacks, full disks and stops; writes docs/faults.md
 	@$(BIN)/python -m tests.faults
 
 fuzz: install  ## send ten thousand requests made from openapi.json, and raw bytes; no 500, no growth, one response each
 	@$(BIN)/python -m tests.fuzz
 
-audit: .venv-audit/.installed  ## look up every locked version at osv.dev; needs the network
+audit: .venv-audit/.installed  ## look up every locked version at osv.dev, and name what could not be; needs the network
 	@.venv-audit/bin/python scripts/audit.py
 
 soak: install  ## send mixed traffic for half an hour (MINUTES=5); nothing may fail or grow

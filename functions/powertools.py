@@ -127,7 +127,7 @@ class PowertoolsBulkObserver(PowertoolsObserver):
         write_metrics(
             self._service,
             {name: (MetricUnit.Count, value) for name, value in counts.items()}
-            | {"LineCostUSD": (MetricUnit.NoUnit, totals.cost_usd)},
+            | {"LineCostUSD": (MetricUnit.NoUnit, totals.known_cost_usd)},
         )
 
     def overdue(self, jobs: int) -> None:

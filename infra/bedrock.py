@@ -8,7 +8,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from .config import BedrockModel
-from .nag_suppressions import acknowledge
+from .nag_suppressions import acknowledge, shown
 
 API_PREFIXES = ("converse/", "converse_like/", "invoke/", "openai/")
 """Prefixes of a model in the config that select the Bedrock API."""
@@ -29,7 +29,7 @@ def grant_bedrock(role: iam.Role, models: Sequence[BedrockModel]) -> None:
     stack = cdk.Stack.of(role)
     for statement in _statements(stack, models):
         role.add_to_policy(statement)
-        arns = [arn.replace(stack.partition, "<AWS::Partition>") for arn in statement.resources]
+        arns = [shown(stack, arn) for arn in statement.resources]
         rules = [f"AwsSolutions-IAM5[Resource::{arn}]" for arn in arns if "*" in arn]
         acknowledge(role, dict.fromkeys(rules, WILDCARD_REASON))
 
@@ -53,6 +53,7 @@ def _statements(stack: cdk.Stack, models: Sequence[BedrockModel]) -> Iterator[ia
                 profiles.append(name)
         else:
             names += _arns(stack, name, model.region)
+    names += [_project(stack, model) for model in models]
     if names:
         yield iam.PolicyStatement(actions=ACTIONS, resources=list(dict.fromkeys(names)))
     if profiles:  # only AWS knows their models: allow any, but through these profiles alone
@@ -61,6 +62,19 @@ def _statements(stack: cdk.Stack, models: Sequence[BedrockModel]) -> Iterator[ia
             resources=[f"arn:{stack.partition}:bedrock:*::foundation-model/*"],
             conditions={"StringEquals": {"bedrock:InferenceProfileArn": profiles}},
         )
+
+
+def _project(stack: cdk.Stack, model: BedrockModel) -> str:
+    """
+    Return the ARN of the account's default project in the region in which the model is called.
+
+    Bedrock requires its actions on the project, too, if a request names none: see `InvokeModel` in
+    https://docs.aws.amazon.com/bedrock/latest/APIReference (botocore 1.44.8, 2026-11).
+    """
+    name = _without_prefix(model.id)
+    of_arn = name.split(":")[3] if name.startswith("arn:") else None
+    region = of_arn or model.region or stack.region
+    return f"arn:{stack.partition}:bedrock:{region}:{stack.account}:project/default"
 
 
 def _without_prefix(name: str) -> str:

@@ -60,12 +60,14 @@ class GatewayConfig:
     """
     The config as JSON, which functions parse faster than YAML, and what it refers to.
 
-    `bedrock_models` are called with the function's own role, `roles` are assumed for others.
+    `provider_keys` are those of `other_keys` that are sent to providers. `bedrock_models` are
+    called with the function's own role, `roles` are assumed for others.
     """
 
     text: str
     master_key: str
     other_keys: tuple[str, ...]
+    provider_keys: tuple[str, ...]
     bedrock_models: tuple[BedrockModel, ...]
     roles: tuple[str, ...] = ()
 
@@ -90,10 +92,13 @@ def read_config(path: Path, environment: Mapping[str, str]) -> GatewayConfig:
         )
     _reject_files(path, value.get("general_settings") or {}, environment)
     checked = _check(path, environment)
+    providers = set(_provider_keys(path, checked))
+    clients = set(_client_keys(checked))
     return GatewayConfig(
         text=json.dumps(value, sort_keys=True),
         master_key=master[1],
-        other_keys=tuple(sorted(set(_keys(path, checked)) - {master[1]})),
+        other_keys=tuple(sorted((providers | clients) - {master[1]})),
+        provider_keys=tuple(sorted(providers)),
         bedrock_models=tuple(dict.fromkeys(_bedrock(checked))),
         roles=tuple(sorted({model["role"] for model in checked["models"] if model.get("role")})),
     )
@@ -159,8 +164,8 @@ def _reject_files(path: Path, general: Mapping[str, Any], environment: Mapping[s
             )
 
 
-def _keys(path: Path, checked: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the keys that the gateway looks up; reject one whose value would be in the template."""
+def _provider_keys(path: Path, checked: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the providers' keys; reject one whose value would be in the template."""
     for model in checked["models"]:
         is_google = model["auth"] == "google"
         if is_google and not model["keys"]:
@@ -177,6 +182,10 @@ def _keys(path: Path, checked: Mapping[str, Any]) -> Iterator[str]:
                 )
             _reject_in_template(key["name"], key["present"])
             yield key["name"]
+
+
+def _client_keys(checked: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the gateway's own keys; reject one whose value would be in the template."""
     for name, present in checked["callers"].items():
         _reject_in_template(name, present)
         yield name

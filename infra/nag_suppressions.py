@@ -21,7 +21,8 @@ REASONS = {
     "AmazonAPIGatewayPushToCloudWatchLogs]": "AWS documents this policy for API Gateway's "
     "account-wide log role; it allows only writing logs.",
     "AwsSolutions-IAM5[Resource::*]": "X-Ray's PutTraceSegments and PutTelemetryRecords accept no "
-    "resource. Nothing else is granted on `*`; tests/infra checks that.",
+    "resource, and neither does Lambda's GetAccountSettings. Nothing else is granted on `*`; "
+    "tests/infra checks that.",
     "AwsSolutions-SMG4": "Only the provider can issue its key. `fanout keys set` rotates it "
     "without a deployment, and the secret may hold two keys at a time.",
 }
@@ -40,6 +41,24 @@ def acknowledge(construct: IConstruct, reasons: Mapping[str, str]) -> None:
     """Suppress rules for a construct and everything below it."""
     for rule, reason in reasons.items():
         cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=rule, reason=reason))
+
+
+def shown(stack: cdk.Stack, arn: str) -> str:
+    """
+    Return an ARN as cdk-nag shows it in the names of rules.
+
+    Partition, region and account have CloudFormation's names, unless `fanout:region` and
+    `fanout:account` set them.
+    """
+    names = {
+        stack.partition: "<AWS::Partition>",
+        stack.region: "<AWS::Region>",
+        stack.account: "<AWS::AccountId>",
+    }
+    for value, name in names.items():
+        if cdk.Token.is_unresolved(value):
+            arn = arn.replace(value, name)
+    return arn
 
 
 def reasons_for(props: GatewayProps) -> Mapping[str, str]:

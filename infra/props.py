@@ -7,7 +7,8 @@ The deploy-time options: the `fanout:…` keys of cdk.json's context, checked by
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,16 +16,13 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from .variable_names import Variables
+
 PREFIX = "fanout:"
 LATEST_PYTHON: Final = "3.14"
+TESTED_PYTHON: Final = "3.13"
+"""The version that `make rehearse` runs the functions on."""
 SEE = "docs/aws.md lists every key"
-
-# AWS's published layer by architecture, version 1.0.0.
-# See https://github.com/awslabs/aws-lambda-web-adapter.
-ADAPTER_LAYERS = {
-    "arm64": "arn:{partition}:lambda:{region}:753240598075:layer:LambdaAdapterLayerArm64:27",
-    "x86_64": "arn:{partition}:lambda:{region}:753240598075:layer:LambdaAdapterLayerX86:27",
-}
 
 
 def _text(pattern: str, example: str) -> Any:
@@ -44,8 +42,43 @@ LayerArn = Annotated[
     str,
     _text(r"^arn:[^\s]+:layer:[^\s]+:\d+$", "arn:aws:lambda:eu-west-1:111111111111:layer:Mine:1"),
 ]
+VpcId = Annotated[str, _text(r"^vpc-[0-9a-f]{8,17}$", "vpc-0123456789abcdef0")]
+SubnetIds = Annotated[
+    str,
+    _text(
+        r"^subnet-[0-9a-f]{8,17}(, ?subnet-[0-9a-f]{8,17}){0,15}$",
+        "subnet-0123456789abcdef0,subnet-0123456789abcdef1",
+    ),
+]
+InstanceTypes = Annotated[
+    str,
+    _text(
+        r"^[cmr]\d[a-z0-9-]*\.\d*x?large(, ?[cmr]\d[a-z0-9-]*\.\d*x?large)*$",
+        "m7g.large,m8g.large",
+    ),
+]
 Region = Annotated[str, _text(r"^[a-z]{2}(-[a-z]+)+-\d$", "eu-west-1")]
 AccountId = Annotated[str, _text(r"^\d{12}$", "111111111111")]
+
+
+MAX_REQUESTS_PER_VCPU = 64
+GRAVITON = re.compile(r"[cmr]\d+g")
+"""AWS's own arm64 processors: https://docs.aws.amazon.com/ec2/latest/instancetypes (2026-11)."""
+
+MANAGED_OPTIONS = frozenset(
+    {
+        "environments",
+        "instance_memory",
+        "instance_requests",
+        "instance_types",
+        "max_vcpus",
+        "memory_per_vcpu",
+        "nat_gateways",
+        "subnets",
+        "vpc",
+    }
+)
+LAMBDA_OPTIONS = frozenset({"memory", "concurrency"})
 
 
 class ContextError(ValueError):
@@ -69,7 +102,7 @@ class GatewayProps(BaseModel):
     config: Path = Path("config.aws.yaml")
     """The gateway's config file, in the same format as on a laptop"""
 
-    environment: dict[str, str] = Field(default_factory=dict)
+    environment: Variables = Field(default_factory=dict)
     """Environment variables of the functions, as JSON: one for each `os.environ/NAME` in the
     config that is not a key"""
 
@@ -79,8 +112,8 @@ class GatewayProps(BaseModel):
     architecture: Literal["arm64", "x86_64"] = "arm64"
     """Processor architecture of the functions; arm64 costs a fifth less"""
 
-    python: Literal["3.13", "3.14"] = LATEST_PYTHON
-    """Python version of the functions"""
+    python: Literal["3.13", "3.14"] = TESTED_PYTHON
+    """Python version of the functions; the tests run the default"""
 
     timeout: Annotated[int, Field(ge=30, le=900)] = 900
     """Seconds after which AWS ends a request; the client gets a 504 two seconds earlier"""
@@ -90,7 +123,7 @@ class GatewayProps(BaseModel):
     is limited to ten and cannot reserve any"""
 
     rate: Annotated[int, Field(ge=1, le=10_000)] = 100
-    """Requests a second; API Gateway answers 429 to the others"""
+    """Requests a second; API Gateway rejects the others with 429"""
 
     burst: Annotated[int, Field(ge=1, le=5_000)] = 200
     """Requests that may arrive at the same moment: the size of API Gateway's token bucket"""
@@ -101,12 +134,14 @@ class GatewayProps(BaseModel):
     bulk_memory: Annotated[int, Field(ge=512, le=10_240)] = 1_024
     """Memory in MB of a job's worker, which has about 200 lines in flight"""
 
-    bulk_timeout: Annotated[int, Field(ge=60, le=900)] = 900
-    """Seconds that one worker runs; the next one continues with the lines that are left"""
+    bulk_timeout: Annotated[int, Field(ge=300, le=1_800)] = 900
+    """Seconds that one worker runs; the next one continues with the lines that are left. AWS's
+    API accepts up to 1,800 since 2026-11; its user guide still says 900, and the CDK warns of
+    more (E3717)"""
 
     bulk_workers: Annotated[int, Field(ge=1, le=1_000)] = 20
-    """Workers of one job at the same time; they share the account's Lambda concurrency with the
-    API"""
+    """Workers of one job at the same time. All jobs together use at most half of the account's
+    Lambda concurrency"""
 
     file_days: Annotated[int, Field(ge=30, le=3_650)] = 30
     """Days after which files expire: uploads, results and the inbox"""
@@ -118,10 +153,13 @@ class GatewayProps(BaseModel):
     """What `cdk destroy` does with the secrets, the logs and the jobs' table; the jobs' bucket is
     always kept"""
 
+    dashboard: bool = False
+    """Create a dashboard; AWS bills $3 a month for each after an account's first three"""
+
     alarm_email: Email | None = None
     """Address that gets the alarms, once its owner has confirmed AWS's subscription mail"""
 
-    spend_alarm: Annotated[float, Field(gt=0)] = 10.0
+    spend_alarm: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0
     """Spend that raises an alarm, in US dollars an hour, by the config's prices or the public
     ones"""
 
@@ -142,11 +180,53 @@ class GatewayProps(BaseModel):
     """Create the role that lets API Gateway write logs. There is one per account and region: use
     `false` if yours exists"""
 
+    runtime: Literal["loop", "web-adapter"] = "loop"
+    """How the API function gets its requests: by Fanout's own loop over invocations, or by AWS's
+    Lambda Web Adapter, a layer that delays each response by about 42 ms"""
+
     adapter_layer: LayerArn | None = None
-    """ARN of another Lambda Web Adapter layer, for example a copy in your own account"""
+    """With `web-adapter`: ARN of another layer, for example a copy in your own account. It is
+    needed in regions where AWS publishes none"""
 
     port: Annotated[int, Field(ge=1024, le=65_535)] = 8080
-    """Port inside the function on which the app serves the Web Adapter"""
+    """With `web-adapter`: port inside the function on which the app serves the adapter"""
+
+    compute: Literal["lambda", "managed-instances"] = "lambda"
+    """What runs the API function: Lambda, which is billed by the request, or EC2 instances that run
+    all the time and serve many requests in one environment (Lambda Managed Instances)"""
+
+    instance_memory: Annotated[int, Field(ge=2_048, le=32_768)] = 2_048
+    """With `managed-instances`: memory of an environment in MB, a multiple of
+    `fanout:memory_per_vcpu`"""
+
+    memory_per_vcpu: Literal[2, 4, 8] = 2
+    """With `managed-instances`: GB of memory for each vCPU of an environment. The app uses one
+    vCPU, so more than one is of little use"""
+
+    instance_requests: Annotated[int, Field(ge=2, le=1_024)] = 64
+    """With `managed-instances`: requests that an environment serves at the same time, at most 64
+    for each of its vCPUs"""
+
+    environments: Annotated[int, Field(ge=1, le=15_000)] = 3
+    """With `managed-instances`: environments that always run; with fewer than three, one
+    availability zone may have none. Lambda starts more under load"""
+
+    max_vcpus: Annotated[int, Field(ge=12, le=15_000)] = 30
+    """With `managed-instances`: vCPUs of all instances together, which limits what they cost"""
+
+    instance_types: InstanceTypes | None = None
+    """With `managed-instances`: the EC2 types that may be used, `large` or larger of the families
+    C, M and R; by default, Lambda chooses"""
+
+    vpc: VpcId | None = None
+    """With `managed-instances`: your VPC; by default, the stack creates one with NAT gateways"""
+
+    subnets: SubnetIds | None = None
+    """With `managed-instances`: subnets of that VPC, from which the internet can be reached"""
+
+    nat_gateways: Annotated[int, Field(ge=1, le=2)] = 1
+    """With `managed-instances`: NAT gateways of the VPC that the stack creates, in two availability
+    zones; with one, an outage of its zone stops the gateway"""
 
     region: Region | None = None
     """Region to deploy to; by default the AWS command line's"""
@@ -160,6 +240,82 @@ class GatewayProps(BaseModel):
             raise ValueError(f"set both `{PREFIX}domain` and `{PREFIX}certificate`, or neither")
         return self
 
+    @model_validator(mode="after")
+    def _adapters_options_need_the_adapter(self) -> GatewayProps:
+        for name in ("adapter_layer", "port"):
+            if self.runtime != "web-adapter" and name in self.model_fields_set:
+                raise ValueError(f"`{PREFIX}{name}` needs `{PREFIX}runtime=web-adapter`")
+        return self
+
+    @property
+    def vcpus(self) -> float:
+        """The vCPUs of an environment on Managed Instances."""
+        return self.instance_memory / 1024 / self.memory_per_vcpu
+
+    @property
+    def is_managed(self) -> bool:
+        """Whether the API function runs on Managed Instances."""
+        return self.compute == "managed-instances"
+
+    @model_validator(mode="after")
+    def _options_belong_to_the_compute(self) -> GatewayProps:
+        """Reject options that would have no effect, or that AWS would reject."""
+        other = MANAGED_OPTIONS if self.compute == "lambda" else LAMBDA_OPTIONS
+        for name in sorted(other & self.model_fields_set):
+            raise ValueError(
+                f"`{PREFIX}{name}` has no effect with `{PREFIX}compute` = `{self.compute}`; "
+                "remove it"
+            )
+        if self.is_managed:
+            for problem in self._problems_of_instances():
+                raise ValueError(problem)
+        return self
+
+    def _problems_of_instances(self) -> Iterator[str]:
+        """
+        Yield what AWS would reject, or what could not work, on Managed Instances.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/lambda-managed-instances-scaling.html (2026-11)
+        has the limits.
+        """
+        if self.runtime == "web-adapter":
+            yield (
+                f"`{PREFIX}runtime` = `web-adapter` serves one request at a time and cannot run on "
+                f"managed instances; remove it, or set `{PREFIX}compute` to `lambda`"
+            )
+        if not self.vcpus.is_integer():
+            step = self.memory_per_vcpu * 1024
+            yield (
+                f"`{PREFIX}instance_memory` must be a multiple of {step:,} MB, which is "
+                f"`{PREFIX}memory_per_vcpu`"
+            )
+        most = int(self.vcpus * MAX_REQUESTS_PER_VCPU)
+        if self.instance_requests > most:
+            yield (
+                f"`{PREFIX}instance_requests` may be at most {most}: {MAX_REQUESTS_PER_VCPU} for "
+                f"each vCPU, of which {self.instance_memory:,} MB are {self.vcpus:g}"
+            )
+        if self.environments * self.vcpus > self.max_vcpus:
+            yield (
+                f"`{PREFIX}environments` need {self.environments * self.vcpus:g} vCPUs, which is "
+                f"more than `{PREFIX}max_vcpus`"
+            )
+        for kind in split(self.instance_types):
+            if (GRAVITON.match(kind) is not None) != (self.architecture == "arm64"):
+                yield (
+                    f"`{PREFIX}instance_types`: `{kind}` has another processor than "
+                    f"`{PREFIX}architecture` = `{self.architecture}`"
+                )
+        if (self.vpc is None) != (self.subnets is None):
+            yield f"set both `{PREFIX}vpc` and `{PREFIX}subnets`, or neither"
+        if self.vpc and "nat_gateways" in self.model_fields_set:
+            yield f"`{PREFIX}nat_gateways` has no effect in a VPC of yours; remove it"
+
+
+def split(text: str | None) -> list[str]:
+    """Return the parts of a list that is separated by commas."""
+    return [part.strip() for part in text.split(",")] if text else []
+
 
 def read_props(context: Mapping[str, Any]) -> GatewayProps:
     """Return the props that the context's `fanout:` keys describe, or raise `ContextError`."""
@@ -170,8 +326,8 @@ def read_props(context: Mapping[str, Any]) -> GatewayProps:
         near = get_close_matches(name, GatewayProps.model_fields, n=1)
         hint = f"did you mean `{PREFIX}{near[0]}`?" if near else SEE
         raise ContextError(f"`{PREFIX}{name}` is unknown; {hint}")
-    # `-c` passes every value as text. Pydantic converts numbers and booleans, but not these two.
-    for name in ("log_days", "environment"):
+    # `-c` passes every value as text. Pydantic converts numbers and booleans, but not these.
+    for name in ("log_days", "memory_per_vcpu", "environment"):
         if isinstance(text := values.get(name), str):
             with suppress(ValueError):
                 values[name] = json.loads(text)

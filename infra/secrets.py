@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -24,7 +26,9 @@ class KeySecrets(Construct):
         super().__init__(scope, id_)
         self.prefix = f"{cdk.Stack.of(self).stack_name}/"
         self.master = self._master(config.master_key)
-        self.secrets = [self.master, *(self._other(name) for name in config.other_keys)]
+        others = {name: self._other(name) for name in config.other_keys}
+        self.secrets = [self.master, *others.values()]
+        self.provider_secrets = [others[name] for name in config.provider_keys if name in others]
         for secret in self.secrets:
             secret.apply_removal_policy(removal)
 
@@ -49,9 +53,17 @@ class KeySecrets(Construct):
 
     def grant_read(self, grantee: iam.IGrantable) -> None:
         """Allow `grantee` to read these secrets and no others."""
-        grantee.grant_principal.add_to_principal_policy(
-            iam.PolicyStatement(
-                actions=["secretsmanager:GetSecretValue"],
-                resources=[secret.ref for secret in self.secrets],
+        self._grant(grantee, self.secrets)
+
+    def grant_read_provider_keys(self, grantee: iam.IGrantable) -> None:
+        """Allow `grantee` to read the keys of providers, but not those of clients."""
+        self._grant(grantee, self.provider_secrets)
+
+    def _grant(self, grantee: iam.IGrantable, secrets: Sequence[secretsmanager.CfnSecret]) -> None:
+        if secrets:
+            grantee.grant_principal.add_to_principal_policy(
+                iam.PolicyStatement(
+                    actions=["secretsmanager:GetSecretValue"],
+                    resources=[secret.ref for secret in secrets],
+                )
             )
-        )

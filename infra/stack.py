@@ -14,6 +14,7 @@ from aws_cdk import aws_codedeploy as codedeploy
 from constructs import Construct
 
 from .api.function import ApiFunction
+from .api.open_requests import OpenRequests
 from .api.rest_api import GatewayApi
 from .bulk.jobs import BulkJobs
 from .bulk.monitoring import JobMonitoring
@@ -45,6 +46,7 @@ class GatewayStack(cdk.Stack):
             self, "Api", props=props, config=config, code=code, secret_prefix=secrets.prefix
         )
         secrets.grant_read(api_function.role)
+        OpenRequests(self, "Requests", props=props, api=api_function)
         rest_api = GatewayApi(self, "Door", props=props, handler=api_function.alias)
         monitoring = Monitoring(
             self, "Watch", props=props, function=api_function.alias, api=rest_api.api

@@ -63,13 +63,13 @@ def gateway() -> Iterator[str]:
 def table(results: Sequence[Result]) -> Table:
     """Return a table with a row for each strategy."""
     made = Table(title="Each strategy, through the OpenAI SDK", title_justify="left")
-    for name in ("strategy", "models", "answers", "first token", "total", "won", "cancelled", ""):
+    for name in ("strategy", "models", "responses", "first token", "total", "won", "cancelled", ""):
         made.add_column(name, justify="right" if name in {"first token", "total"} else "left")
     for result in results:
         made.add_row(
             result.case.title,
             result.case.models,
-            str(result.answers),
+            str(result.responses),
             milliseconds(result.first_ms),
             milliseconds(result.total_ms),
             ", ".join(result.named("won")),

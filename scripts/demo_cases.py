@@ -25,7 +25,7 @@ class Case(Struct, frozen=True, kw_only=True):
     """
     One strategy: the request's `model`, `messages` (a conversation, or several) and `extra` body.
 
-    The response must have as many `answers`. In a race, hedge or fallback one of `winners` must
+    The response must have as many `responses`. In a race, hedge or fallback one of `winners` must
     win, and the outcome of every other model must be one of `others`.
     """
 
@@ -34,7 +34,7 @@ class Case(Struct, frozen=True, kw_only=True):
     messages: list[Any] = field(default_factory=lambda: talk("bakery"))
     extra: Mapping[str, Any] = field(default_factory=dict)
     stream: bool = False
-    answers: int = 1
+    responses: int = 1
     winners: frozenset[str] = frozenset()
     others: frozenset[str] = frozenset()
 
@@ -55,8 +55,8 @@ class Result(Struct):
     fault: str = ""
 
     @property
-    def answers(self) -> int:
-        """The number of answers that are not empty."""
+    def responses(self) -> int:
+        """The number of responses that are not empty."""
         return sum(bool(text.strip()) for text in self.texts.values())
 
     def named(self, outcome: str) -> list[str]:
@@ -71,25 +71,28 @@ HEDGE = {"fanout": {"mode": "hedge", "models": TRIO, "stagger": 0.05}}
 FALLBACK = {"fanout": {"mode": "fallback", "models": ["dead", "smol"]}}
 CONTEST = {"winners": frozenset(TRIO), "others": CANCELLED}
 LATE = {"winners": frozenset(TRIO), "others": CANCELLED | {"not_started"}}
-SPARE = {"winners": frozenset({"smol"}), "others": frozenset({"failed"})}
+FELL_BACK = {"winners": frozenset({"smol"}), "others": frozenset({"failed"})}
 SHOPS = [talk("bakery"), talk("bicycle shop"), talk("library")]
 
 CASES = (
     Case(title="one"),
     Case(title="one, streamed", stream=True),
-    Case(title="many prompts, one model", messages=SHOPS, answers=3),
-    Case(title="all", model=COMMAS, answers=3),
-    Case(title="all, streamed", model=COMMAS, stream=True, answers=3),
+    Case(title="many prompts, one model", messages=SHOPS, responses=3),
+    Case(title="all", model=COMMAS, responses=3),
+    Case(title="all, streamed", model=COMMAS, stream=True, responses=3),
     Case(
-        title="all, as LiteLLM's list", model=COMMAS, extra={"fanout": {"shape": "list"}}, answers=3
+        title="all, as LiteLLM's list",
+        model=COMMAS,
+        extra={"fanout": {"shape": "list"}},
+        responses=3,
     ),
-    Case(title="prompts x models", model=COMMAS, messages=SHOPS[:2], answers=6),
+    Case(title="prompts x models", model=COMMAS, messages=SHOPS[:2], responses=6),
     Case(title="race", model=COMMAS, extra=RACE, **CONTEST),
     Case(title="race, streamed", model=COMMAS, extra=RACE, stream=True, **CONTEST),
     Case(title="hedge, 50 ms apart", extra=HEDGE, **LATE),
     Case(title="hedge, streamed", extra=HEDGE, stream=True, **LATE),
-    Case(title="fallback", extra=FALLBACK, **SPARE),
-    Case(title="fallback, streamed", extra=FALLBACK, stream=True, **SPARE),
+    Case(title="fallback", extra=FALLBACK, **FELL_BACK),
+    Case(title="fallback, streamed", extra=FALLBACK, stream=True, **FELL_BACK),
 )
 
 
@@ -115,7 +118,7 @@ def _plain(result: Result, client: OpenAI, body: Mapping[str, Any]) -> None:
     create = client.chat.completions.with_raw_response.create
     parsed = create(**body, extra_body=result.case.extra).http_response.json()
     listed = parsed if isinstance(parsed, list) else [parsed]
-    choices = [choice for answer in listed for choice in answer.get("choices", ())]
+    choices = [choice for response in listed for choice in response.get("choices", ())]
     for place, choice in enumerate(choices):
         result.texts[place] = choice["message"]["content"] or ""
     result.report = {} if isinstance(parsed, list) else parsed.get("fanout", {})
@@ -140,8 +143,8 @@ def _streamed(result: Result, client: OpenAI, body: Mapping[str, Any], started: 
 def fault_of(result: Result) -> str:
     """Return why the result is wrong, or an empty text."""
     case = result.case
-    if result.answers != case.answers:
-        return f"{result.answers} answers, expected {case.answers}"
+    if result.responses != case.responses:
+        return f"{result.responses} responses, expected {case.responses}"
     if not case.winners:
         return ""
     won = result.named("won")

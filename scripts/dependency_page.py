@@ -25,7 +25,7 @@ DIRECT: dict[str, tuple[str, str]] = {
     "httptools": ("the HTTP parser", "no server; the Python functions work"),
     "httpx2": (
         "`general_settings.http_client: httpx`, and tests",
-        "no `http_client: httpx`, no `http_client=` or `FanoutTransport` in Python; the rest works",
+        "no `http_client: httpx`, no `http_client=` in Python; the rest works",
     ),
     "msgspec": ("JSON, and validation of every field", "nothing works"),
     "pydantic": (
@@ -63,8 +63,10 @@ generates the page from `pyproject.toml` and the lock files in `requirements/`.
 Every package is locked with the hashes of its files, and `make install` accepts nothing else.
 `make lock` updates the versions.
 
-`make audit` checks every locked version for known vulnerabilities at osv.dev. It needs the network
-and fails with a message without it. So far no audit has succeeded, for lack of a network.
+`make audit` looks up every locked version at osv.dev for known vulnerabilities. It needs the
+network. It names each package that it could not look up, and fails then; npm packages, Node.js and
+the weights of the local model are never looked up. So far no audit has succeeded, for lack of a
+network.
 """
 
 

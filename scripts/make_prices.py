@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import files as files_of
 from importlib.metadata import version
 from typing import Any
 
@@ -21,13 +22,60 @@ from genai_prices.data_snapshot import find_provider_by_id, get_snapshot
 from fanout.providers import registry
 from fanout.telemetry.prices import LISTS, Price
 
+HEAD = """\
+The price lists in this folder are made of those of genai-prices,
+https://github.com/pydantic/genai-prices, which has this license:
+
+"""
+
+
+FAMILIES = frozenset(
+    [
+        "claude-2",
+        "claude-3-5-haiku",
+        "claude-3-5-sonnet",
+        "claude-3-7-sonnet",
+        "claude-3-haiku",
+        "claude-3-opus",
+        "claude-3-sonnet",
+        "claude-4-opus",
+        "claude-4-sonnet",
+        "computer-use",
+        "gemma-3n",
+        "gpt-3.5-turbo-instruct",
+        "mixtral-8x7b",
+        "moderation",
+    ]
+)
+"""Names in genai-prices of several models, none with this name, or of none for chat."""
+
+UNCALLABLE = re.compile(r"^(?:ft:|regional\.)|-$|anthropic\.claude-[a-z]+-\d(?:-\d)?-v1:0$")
+"""
+Names in genai-prices that APIs do not have: of fine-tuned models, which end with their owner's
+name, and of Bedrock's profiles, whose names begin with a region and whose versions have a date:
+docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html, 2026-11.
+"""
+
+ELSEWHERE = {"gemini": "claude", "vertex_ai": "gemma"}
+"""What names contain of models that the vendor has, but not in the API that Fanout calls."""
+
+OWN_NAMES = frozenset({"azure"})
+"""Providers where users name their deployments."""
+
 
 def main(arguments: Sequence[str]) -> int:
     """Write a list for each provider that genai-prices knows."""
     day = arguments[0] if arguments else f"{datetime.now(UTC):%Y-%m-%d}"
     for name, text in lists(day).items():
         (LISTS / f"{name}.json").write_text(text, encoding="utf-8")
+    (LISTS / "LICENSE").write_text(notice(), encoding="utf-8")
     return 0
+
+
+def notice() -> str:
+    """Return genai-prices' license, which has to be wherever its prices are."""
+    files = [path for path in files_of("genai-prices") or () if path.name == "LICENSE"]
+    return HEAD + files[0].read_text(encoding="utf-8")
 
 
 def lists(day: str) -> dict[str, str]:
@@ -39,10 +87,10 @@ def lists(day: str) -> dict[str, str]:
         is_self_hosted = "{api_base}" in provider.base_url and theirs and theirs.id != alias
         if theirs and not is_self_hosted:
             found.setdefault(provider.name, theirs)
-    return {name: _text(theirs, known, day) for name, theirs in found.items()}
+    return {name: _text(name, theirs, known, day) for name, theirs in found.items()}
 
 
-def _text(provider: types.Provider, known: list[types.Provider], day: str) -> str:
+def _text(name: str, provider: types.Provider, known: list[types.Provider], day: str) -> str:
     """Return one line for each model, so that a diff shows which prices changed."""
     when = datetime.fromisoformat(day).replace(tzinfo=UTC)
     exact: dict[str, Price] = {}
@@ -51,24 +99,42 @@ def _text(provider: types.Provider, known: list[types.Provider], day: str) -> st
     for source in [provider, *(other for other in others if other)]:
         for model in source.models:
             price = _price(model.get_prices(when))
-            if price is None:
+            if price is None or _is_elsewhere(name, model):
                 continue
             for clause in _alternatives(model.match):
                 if isinstance(clause, types.ClauseEquals):
                     exact.setdefault(clause.equals.lower(), price)
                 else:
                     patterns.setdefault(_pattern(clause), price)
+    names = [
+        model.id
+        for model in provider.models
+        if _is_name(name, model) and _price(model.get_prices(when))
+    ]
     head = {"source": f"genai-prices {version('genai-prices')}", "as_of": day}
     body = {
         "exact": [f"{json.dumps(name)}: {json.dumps(exact[name])}" for name in sorted(exact)],
         "patterns": [json.dumps([pattern, price]) for pattern, price in patterns.items()],
+        "names": [json.dumps(name) for name in names if name not in exact],
     }
     lines = [f'"{name}": {json.dumps(value)}' for name, value in head.items()]
-    for name, entries in body.items():
-        opening, closing = "{}" if name == "exact" else "[]"
+    for part, entries in body.items():
+        opening, closing = "{}" if part == "exact" else "[]"
         inside = ",\n".join(f"  {entry}" for entry in entries)
-        lines.append(f'"{name}": {opening}\n{inside}\n{closing}')
+        lines.append(f'"{part}": {opening}\n{inside}\n{closing}')
     return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _is_name(provider: str, model: types.ModelInfo) -> bool:
+    """Whether a model's id is what the provider's API calls a model that has a price by pattern."""
+    if provider in OWN_NAMES or model.deprecated or model.id in FAMILIES:
+        return False
+    is_name = UNCALLABLE.search(model.id) is None and model.match.is_match(model.id)
+    return is_name and not _is_elsewhere(provider, model)
+
+
+def _is_elsewhere(provider: str, model: types.ModelInfo) -> bool:
+    return provider in ELSEWHERE and ELSEWHERE[provider] in model.id
 
 
 def _price(price: types.ModelPrice) -> Price | None:

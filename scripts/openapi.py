@@ -30,6 +30,7 @@ REF = "#/components/schemas/"
 
 # The rest of a path that ends with a slash: each form that the endpoint accepts.
 TAILS: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("POST", "/chat/completions/"): ("{id}/cancel", "{id}/renew"),
     ("GET", "/models/"): ("{id}",),
     ("GET", "/files/"): ("{id}", "{id}/content"),
     ("DELETE", "/files/"): ("{id}",),
@@ -116,12 +117,13 @@ def _components() -> dict[str, Schema]:
     checked, addressed = found.pop("ChatRequest"), found.pop("GatewayFields")
     found["ChatCompletionRequest"] = _request(checked, addressed)
     found["Error"] = ERROR
+    del found["Place"]  # only the codecs know it
     kept: dict[str, Schema] = _without_others(dict(sorted(found.items())))
     return kept
 
 
 def _without_others(value: Any) -> Any:
-    """The same without the stand-ins of vendors' own parts, tools and formats (type `*`)."""
+    """The same without the stand-ins of vendors' own roles, parts, tools and formats (`*`)."""
     if isinstance(value, list):
         return [_without_others(item) for item in value if not _is_other(item)]
     if not isinstance(value, dict):
@@ -139,7 +141,8 @@ def _is_other(item: Any) -> bool:
 
 def _types(schema: Schema) -> list[str]:
     properties = schema.get("properties", {})
-    kind = properties.get("type", {}) if isinstance(properties, dict) else {}
+    tag = "role" if "role" in properties else "type"
+    kind = properties.get(tag, {}) if isinstance(properties, dict) else {}
     found: list[str] = kind.get("enum", []) if isinstance(kind, dict) else []
     return found
 
@@ -147,7 +150,7 @@ def _types(schema: Schema) -> list[str]:
 def _request(checked: Schema, addressed: Schema) -> Schema:
     """Return the schema of a request: the fields for a model, and those for the gateway."""
     fields = {**checked["properties"], **addressed["properties"]}
-    for inner in ("body", "extensions"):
+    for inner in ("body", "extensions", "places"):
         fields.pop(inner)
     one = fields["messages"]
     fields["messages"] = {
@@ -192,7 +195,7 @@ def _operation(route: Route, path: str) -> Schema:
 def _summary(route: Route) -> str:
     """Return the first paragraph of the endpoint's docstring."""
     name = getattr(route.endpoint, "__name__", "")
-    # The table has a lazy stand-in, of the same name, for each endpoint of files and batches.
+    # The table has a lazy placeholder, of the same name, for each endpoint of files and batches.
     endpoint = getattr(bulk_endpoints, name, route.endpoint)
     text = inspect.getdoc(endpoint) or ""
     return " ".join(text.split("\n\n")[0].split())
@@ -225,17 +228,18 @@ def _body(name: str) -> Schema | None:
 
 def _response(name: str) -> Schema:
     if name == "POST /chat/completions":
-        answer = {"anyOf": [{"$ref": REF + "ChatCompletion"}, {"type": "array"}]}
+        shape = {"anyOf": [{"$ref": REF + "ChatCompletion"}, {"type": "array"}]}
         content = {
-            "application/json": {"schema": answer},
+            "application/json": {"schema": shape},
             "text/event-stream": {"schema": {"$ref": REF + "ChatChunk"}},
         }
         return {"description": "The response, or its stream of chunks.", "content": content}
     if name.endswith("/content"):
         content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
         return {"description": "The file's bytes.", "content": content}
+    is_control = "/chat/completions/" in name
     return {
-        "description": "The same as OpenAI's.",
+        "description": "The request's id and status." if is_control else "The same as OpenAI's.",
         "content": {"application/json": {"schema": ANYTHING}},
     }
 

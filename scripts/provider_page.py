@@ -51,8 +51,9 @@ fields are sent unchanged.
 DROPPED = """## What `drop_params` leaves out
 
 If a request has something that the provider or the model does not support, Fanout responds with a
-400 that names the field. With `drop_params: true`, it leaves out sampling, effort, penalties, stop
-sequences, service tiers and other parameters, and logs their names.
+400 that names the field. With `drop_params: true`, it leaves out sampling, effort, penalties,
+`logprobs`, service tiers, `stop` where a model takes none, and other parameters, and logs their
+names.
 
 It never leaves out what makes the response another one. This is a 400 in any case: leave it out, or
 call a model that takes it.
@@ -60,6 +61,7 @@ call a model that takes it.
 """
 
 MEANING = """* parts of messages (attachments, images in the results of tools) and earlier calls
+* more stop sequences than the provider takes: the response would go on where it should stop
 """
 
 ALWAYS = """
@@ -78,23 +80,83 @@ So Fanout makes earlier messages fit the provider that gets them, without `drop_
   `thinking_blocks`, Gemini's `extra_content`) reaches that provider again.
 * Ids of tool calls are replaced where they do not fit. A call and its results keep the same id, and
   the same id is replaced by the same one each time, so prompt caches hold.
+* A called function's name gets `_` for each letter that the provider rejects, and is cut at 64
+  letters, unless the request offers a tool of that name. In `tools`, a name that the provider
+  cannot take is an error.
+* Each call has one result, right after it. A late result moves there, and a call without one gets
+  `No result.` A result without a call, as in a history that was cut, is sent as the user's text; so
+  is a second result of one call.
+* A call of a vendor's own type (Moonshot's `builtin_function`) reaches that vendor as it was, and
+  any other if the request's `tools` have this type. Without that, it is sent as a function's if it
+  has one; if not, the call and its result are left out.
+* Parts of the Responses API (`input_text`, `output_text`, `input_image`, `input_file`) and of
+  Anthropic's API (`tool_use`, `tool_result`, `image`, `document`, signed `thinking`) are read as
+  OpenAI's. One that cannot be read is an error by its path.
 * Empty turns are left out, turns that a provider requires are added, and a refusal or the words of
   a spoken response are sent as text.
 * Arguments that are not a JSON object are sent as the value of one: `{"arguments": "…"}`.
 
 The log of each attempt lists the names of the fields in `dropped`, for example
-`messages[].reasoning_content`. It never has their values. If Fanout itself rejects a request, such
+`messages[].reasoning_content`, or `messages[].images (2)` if two images are left out. An empty turn
+is `messages[].content`. It never has their values. If Fanout itself rejects a request, such
 as one member of a race, the attempt's line is a warning, and `rejected` is the field's name.
 
-Fanout also applies what the providers' references say about requests. With Anthropic and Bedrock,
-bounds in a JSON schema (`minimum`, `maxLength`) move into the description, `json_object` is an
-instruction, thinking is left off if the last turn has none, and a `user` that is an e-mail address
-or a telephone number is sent as a hash. With Gemini, Cohere and others that cannot be asked for
-one tool call at a time, `parallel_tool_calls: false` keeps the first call.
+## Requests that fit each provider
 
-`openai/` sends OpenAI's models only what OpenAI's API has. For another server, use `openai_like/`
-or its own provider: these also get the content parts, tools and values that are not OpenAI's, such
-as `video_url` (vLLM, OpenRouter), `browser_search` (Groq) or `reasoning_effort: default` (Groq).
+Fanout also applies what the providers' references say about requests. For example, Anthropic's
+`user` must not be an e-mail address: Fanout sends a hash of it.
+
+With Anthropic and Bedrock:
+
+* Bounds in a JSON schema (`minimum`, `maxLength`) move into the description.
+* `json_object` is an instruction. So is a schema that refers to itself; a tool with one is not
+  strict.
+* Thinking is left off if the last turn has none.
+* A `user` that is an e-mail address or a telephone number is sent as a hash.
+* Bedrock gets at most four cache points, the last ones.
+* Bedrock's models that cannot stream with tools (Llama, older Mistral models) are called without a
+  stream; the whole response becomes one.
+
+Tools:
+
+* The schema of a tool gets what it misses (`type: object`, `properties`, `items` of arrays). This
+  changes nothing that it accepts. Amazon Nova gets it without references and other keywords at the
+  top.
+* Of equal tools, one is sent.
+* Gemini, Cohere and others cannot be asked for one tool call at a time: with
+  `parallel_tool_calls: false`, Fanout keeps the first call.
+
+Models without a system prompt (Bedrock's Mistral 7B, Mixtral and Titan, Gemma 3, Gemini's speech
+models, o1-mini) get it as the user's words.
+
+Documents and images:
+
+* A `file` is the part that Mistral or Perplexity has for documents.
+* Base64 of images and documents is sent in one line with the standard letters.
+
+### Thinking
+
+`thinking: {"type": "enabled", "budget_tokens": 2000}` works with every model that thinks:
+
+* Claude, Gemini and Cohere get the budget, or the nearest that the model takes. Where a model has
+  only efforts (Claude from 4.7 on, Gemini 3), they get the nearest effort.
+* OpenAI, Azure, Groq, xAI, Mistral and others get the nearest `reasoning_effort` that the model
+  takes.
+* DeepSeek, vLLM and servers behind `openai_like/` get the field as it is.
+* DeepSeek, Kimi and Qwen do not think in a request that requires a call of a tool: they can do only
+  one of them. If the client asked for both, that is a 400.
+
+`{"type": "disabled"}` is `reasoning_effort: none`.
+
+### OpenAI, or a server like it
+
+Of content parts, tools, values and the fields of earlier responses, `openai/` sends only what
+OpenAI's API has. For another server, use `openai_like/` or its own provider: these also get those
+that are not OpenAI's, such as `video_url` (vLLM, OpenRouter), `browser_search` (Groq) or
+`reasoning_effort: default` (Groq).
+
+Parameters that Fanout does not know (`enable_thinking`, `guided_json`) are sent as they are, by
+`openai/` too, and also with `drop_params`: the provider decides about them. OpenAI rejects them.
 """
 
 FIXED = """## Parameters that a model fixes
@@ -155,7 +217,8 @@ model_list:
       vertex_location: europe-west1
 ```
 
-Install Google's library with `pip install fanout-gateway[vertex]`. It finds the credentials:
+Install Google's library: in a clone of Fanout, run `pip install '.[vertex]'`. It finds the
+credentials:
 
 * With `vertex_credentials`: the path of a JSON file, or its JSON. It may be the key of a service
   account, a user's credentials, or a configuration of workload identity federation, with which
@@ -224,10 +287,14 @@ def _other(name: str) -> tuple[str, ...]:
     return name, f"`{row.base_url}`", ", ".join(_code((row.key, *row.other_keys))) + optional
 
 
+FAMILIES_OF_ROWS = [row.families for row in ROWS.values()]
+
+
 def _fixed(rows: list[Row]) -> Iterator[tuple[str, ...]]:
-    """The families of OpenAI's models, and of the rows'."""
+    """The families of OpenAI's models, and of the rows'; one row's are named once."""
+    others = [row for _, row in sorted(OTHER_ROWS.items()) if row.families not in FAMILIES_OF_ROWS]
     families = [("openai, azure", family) for family in FAMILIES]
-    families += [(row.name, family) for row in rows for family in row.families]
+    families += [(row.name, family) for row in (*rows, *others) for family in row.families]
     for name, family in families:
         yield name, family.models, ", ".join(_code(sorted(family.fields)))
 

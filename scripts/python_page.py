@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 import fanout
 from fanout import errors
+from fanout.library import arguments, openai_errors, options, types
 from fanout.library import errors as library_errors
-from fanout.library import openai_errors, options
 
 TEMPLATE = Path(__file__).with_name("python_page.md")
 
@@ -60,11 +60,40 @@ RETURNS = {
 """What each returns: without `stream`, with it, and with it from the async twin."""
 
 
+EXAMPLE = """```python
+import os
+
+from fanout import open_request
+from openai import OpenAI
+
+url, key = os.environ["FANOUT_BASE_URL"], os.environ["FANOUT_API_KEY"]
+
+with OpenAI(base_url=url, api_key=key) as client, open_request(url, key, lease=10) as request:
+    stream = client.chat.completions.create(
+        model="gpt-4o",
+        messages=[{"role": "user", "content": "Count to a thousand."}],
+        stream=True,
+        extra_headers=request.headers,
+        extra_body=request.body,
+    )
+    for chunk in stream:
+        for choice in chunk.choices:
+            print(choice.delta.content or "", end="")
+```"""
+
+LEAVING = """`request` is a `GatewayRequest`. `request.cancel()` cancels it at any time, from any
+thread; `await request.acancel()` does so in asynchronous code. Other fields of `fanout` go beside
+the lease: `extra_body={"fanout": {**request.body["fanout"], "mode": "race"}}`. The gateway's side
+is in [Cancel by id](fan-out.md#cancel-by-id)."""
+
+
 def python_page() -> str:
     """The whole page: the template with its generated parts."""
     parts = {
         "functions": "\n".join(map(_function, FUNCTIONS)),
+        "requests": _requests(),
         "options": "\n".join(_options()),
+        "aliases": "\n".join(_aliases()),
         "types": "\n".join(_type(name) for name in _types()),
         "errors": "\n".join(_errors()),
     }
@@ -73,7 +102,8 @@ def python_page() -> str:
 
 def _function(name: str) -> str:
     function = getattr(fanout, name)
-    own = list(inspect.signature(function).parameters.values())[:-1]
+    every = list(inspect.signature(function).parameters.values())
+    own = every[: [one.name for one in every].index("stream")]
     parameters = [str(one).replace("'", "") for one in own]
     kinds = [one.kind for one in own]
     keyword = inspect.Parameter.KEYWORD_ONLY
@@ -90,6 +120,17 @@ def _function(name: str) -> str:
             f"With `stream=True` it returns `{stream}`; `a{name}` returns `{astream}`.\n",
         ]
     )
+
+
+def _requests() -> str:
+    """The functions for clients of a gateway."""
+    parameters = inspect.signature(fanout.open_request).parameters.values()
+    lines = [str(one).replace("'", "") for one in parameters]
+    lines.insert([one.kind for one in parameters].index(inspect.Parameter.KEYWORD_ONLY), "*")
+    signature = "open_request(\n" + "".join(f"    {line},\n" for line in lines) + ")"
+    text = inspect.getdoc(fanout.open_request) or ""
+    heading = "### `open_request`, `aopen_request`"
+    return "\n\n".join([heading, f"```\n{signature}\n```", text, EXAMPLE, LEAVING])
 
 
 def _options() -> Iterator[str]:
@@ -116,6 +157,25 @@ def _options() -> Iterator[str]:
             text = " ".join(str(following.value.value).split())
         shown = ast.unparse(here.annotation).removesuffix(" | None").replace("|", "\\|")
         yield f"| `{here.target.id}` | `{shown}` | {text} |"
+
+
+def _aliases() -> Iterator[str]:
+    """A table of the types of arguments, from the strings below their definitions."""
+    yield "| type | is | meaning |\n|---|---|---|"
+    for module in (options, arguments, types):
+        body = ast.parse(inspect.getsource(module)).body
+        for here, following in zip(body, [*body[1:], None], strict=True):
+            if not isinstance(here, ast.AnnAssign) or not isinstance(here.target, ast.Name):
+                continue
+            if here.value is None or here.target.id not in fanout.__all__:
+                continue
+            if not isinstance(following, ast.Expr):
+                raise TypeError(f"{here.target.id} has no text")
+            text = " ".join(str(ast.literal_eval(following.value)).split())
+            shown = ast.unparse(here.value).replace("|", "\\|")
+            yield f"| `{here.target.id}` | `{shown}` | {text} |"
+    text = inspect.getdoc(options.HTTPClient)
+    yield f"| `{options.HTTPClient.__name__}` | `Protocol` | {text} |"
 
 
 def _types() -> list[str]:
@@ -176,6 +236,13 @@ def _tree(text: str) -> Iterator[tuple[str, int, str]]:
 
 def _openai(name: str) -> str:
     kind = getattr(fanout, name)
+    if issubclass(kind, errors.QuotaExceeded):
+        return f"`{openai_errors.name_of_status(kind.status)}`"
+    if issubclass(kind, errors.Rejected) and kind.fixed_status:
+        return f"`{openai_errors.name_of_status(kind.fixed_status)}`"
+    if issubclass(kind, errors.Refused):
+        forbidden = openai_errors.name_of_status(openai_errors.FORBIDDEN)
+        return f"`{openai_errors.name_of_status(401)}`; of a 403, `{forbidden}`"
     for ours, theirs in openai_errors.BY_KIND.items():
         if issubclass(kind, ours):
             return f"`{theirs}`"

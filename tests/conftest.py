@@ -24,6 +24,8 @@ os.environ.clear()
 os.environ.update(clean_environment(USER_ENVIRONMENT, HOME))
 if hasattr(signal, "SIGHUP"):  # under `nohup`, commands that the tests start would ignore it
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so does a shell's background job
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_unconfigure() -> None:

@@ -55,6 +55,53 @@ def prose(page: Path) -> str:
     return FENCE.sub("", page.read_text())
 
 
+def test_the_index_lists_every_page() -> None:
+    index = ROOT / "docs" / "README.md"
+    listed = {(index.parent / link).resolve() for link in LINK.findall(index.read_text())}
+    assert {page for page in ROOT.glob("docs/*.md") if page != index} <= listed
+
+
+@every_page
+def test_every_row_of_a_table_belongs_to_one(page: Path) -> None:
+    """A blank line ends a table; a row after it would be printed with its bars."""
+    for block in re.split(r"\n\s*\n", prose(page)):
+        rows = [line for line in block.splitlines() if line.startswith("|")]
+        assert not rows or re.fullmatch(r"[|:\- ]+", rows[1:2][0] if rows[1:] else ""), rows[0]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page.parent == ROOT / "docs" and page.stem != "litellm"],
+    ids=lambda page: page.stem,
+)
+def test_a_rule_is_short_enough_to_be_read(page: Path) -> None:
+    """Sentences have at most 40 words, cells 50, paragraphs and items 90; lists of names apart."""
+    for block in re.split(r"\n\s*\n", prose(page)):
+        if block.startswith("|"):
+            long = [cell for cell in re.split(r"(?<!\\)[|\n]", block) if len(cell.split()) > 50]
+            assert long == []
+            continue
+        for item in re.split(r"\n(?=\s*(?:\*|\d+\.) )", block):
+            sentences = [one for one in re.split(r"[.:;!?]\)?\s", item) if one.count(",") < 10]
+            assert [one for one in sentences if len(one.split()) > 40] == []
+            assert len(item.split()) <= 90, item
+
+
+UNCLEAR = r"(anew|nobody|whoever|told|mends?|mended|goes without|passed over)\b"
+BRITISH = (
+    "colour|behaviour|organis|favour|honour|recognis|serialis|normalis|labell(?!edby)|catalogue"
+)
+
+
+@pytest.mark.parametrize("words", [UNCLEAR, BRITISH], ids=["unclear", "British"])
+def test_no_text_has_words_that_the_style_leaves_out(words: str) -> None:
+    pattern = re.compile(rf"\b({words})", re.IGNORECASE)
+    texts = {page: prose(page) for page in PAGES if page.stem != "litellm"}
+    texts |= {path: path.read_text() for path in [*CODE, *ROOT.glob("shared/**/*.js")]}
+    found = {str(path.relative_to(ROOT)): pattern.search(text) for path, text in texts.items()}
+    assert {name: match[0] for name, match in found.items() if match} == {}
+
+
 def test_the_readme_is_short_enough_to_be_read() -> None:
     assert len(README.read_text().splitlines()) < 200
 
@@ -128,6 +175,17 @@ def test_commands_that_are_named_are_there(page: Path) -> None:
     help_text = make_parser().format_help()
     named = re.findall(r"`(?:\.venv/bin/)?fanout ([a-z]+)", prose(page))
     assert [name for name in named if f"\n    {name} " not in help_text] == []
+
+
+def test_every_command_that_installs_fanout_works_without_an_index() -> None:
+    """Fanout is on no package index yet: an extra is installed from a clone."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = r"pip install [^`\n]*" + project["name"]
+    texts = [*PAGES, *CODE, *ROOT.glob("scripts/**/*.py"), *ROOT.glob("*.yaml")]
+    assert [str(path) for path in texts if re.search(named, path.read_text())] == []
+    extras = re.compile(r"pip install '?\.\[([\w,]+)\]|install_command\('(\w+)'\)")
+    found = {one or other for path in texts for one, other in extras.findall(path.read_text())}
+    assert found == set(project["optional-dependencies"])
 
 
 def test_the_pages_that_are_made_from_the_code_are_current() -> None:

@@ -25,6 +25,9 @@ USED = {
     "AWS_PROFILE": "work",
     "https_proxy": "http://proxy.test:3128",
     "FORCE_COLOR": "1",
+    "LOG_LEVEL": "ERROR",
+    "POWERTOOLS_DEV": "1",
+    "PYTHONIOENCODING": "ascii",
     **dict.fromkeys(PROVIDER_KEYS, "sk-ada"),
 }
 
@@ -40,6 +43,13 @@ def test_keys_settings_and_proxies_of_the_user_are_removed(tmp_path: Path) -> No
     assert not USED.keys() & cleaned.keys() - {"HOME", "XDG_DATA_HOME"}
     assert "/home/ada" not in "\n".join(v for k, v in cleaned.items() if k != "UV_CACHE_DIR")
     assert (cleaned["PATH"], cleaned["LANG"]) == ("/bin", "tr_TR.UTF-8")
+
+
+def test_certificates_that_are_not_there_are_removed(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").touch()
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        for path, kept in ((tmp_path / "ca.pem", True), (tmp_path / "gone.pem", False)):
+            assert (name in clean_environment({name: str(path)}, tmp_path)) == kept
 
 
 @pytest.mark.parametrize("given", ["shared", f"{SHARED}", ""])

@@ -12,6 +12,7 @@ import ast
 import re
 from pathlib import Path
 
+from fanout.providers import registry
 from tests.support.module_imports import imports
 
 ROOT = Path(__file__).parent.parent
@@ -42,24 +43,109 @@ BULK_LAYERS = """
     input                                   lines, shards, the quote
     store  costs                            protocols; prices of a line
     totals                                  values
+    activity                                what a running job does at this moment
 """
 
 TOP_LEVEL = {
     "shared/fanout/*.py": "__init__ __main__ errors secret settings",
     "shared/fanout/page/*.js": "app",
-    "functions/*.py": "__init__ powertools",
+    "functions/*.py": "__init__ engine powertools",
     "infra/*.py": """
         __init__ app bedrock config lambda_settings logs nag_suppressions props secrets stack
+        variable_names
     """,
     "tests/*.py": """
-        conftest test_docs test_environment test_import_cycles test_layers test_public_api
-        test_startup
+        conftest test_docs test_environment test_import_cycles test_layers test_names
+        test_public_api test_startup
     """,
+    "shared/fanout/aws/*.py": """
+        __init__ credentials dynamodb endpoints errors open_requests secrets_manager stack_keys
+    """,
+    "shared/fanout/bulk/*.py": "__init__ activity costs runner store totals",
+    "shared/fanout/bulk/input/*.py": """
+        __init__ bloom_filter csv_reader estimates file_kinds lines planner quote splitter
+        text_encodings
+    """,
+    "shared/fanout/bulk/local/*.py": """
+        __init__ activity_files batch_service file_store hosts input_files job_progress
+        job_tasks job_totals prompt_files prompt_jobs rate_limit_store shard_results
+        sqlite steady_clock storage_limit
+    """,
+    "shared/fanout/bulk/pacing/*.py": """
+        __init__ adaptive_concurrency estimated_limit failing_lines fair_turns limit_search
+        limit_wait limits line_retry ramp rate_limit_state rate_limiter
+    """,
+    "shared/fanout/bulk/service/*.py": "__init__ batches failed_lines files records registry",
+    "shared/fanout/bulk/work/*.py": """
+        __init__ finisher full_disk line_requests manifest rejections result_lines spec
+        stored_results worker
+    """,
+    "shared/fanout/concurrency/*.py": """
+        __init__ fair_limiter garbage map memory_budget outcomes race threaded_generator
+        timeouts
+    """,
+    "shared/fanout/config/litellm/*.py": """
+        __init__ deployment general groups keys reasons router service top
+    """,
+    "shared/fanout/disk/*.py": "__init__ files threads",
+    "shared/fanout/gateway/*.py": """
+        __init__ aliases authorization combine conversation factory gateway interleave
+        report
+    """,
+    "shared/fanout/google/*.py": "__init__ credentials http",
+    "shared/fanout/local/*.py": """
+        __init__ child_process download engine install models parent_process running_engine serve
+    """,
+    "shared/fanout/routing/*.py": """
+        __init__ authorization error_kinds leg load_balancing model_fields retry_policy
+        router stored_files
+    """,
+    "shared/fanout/schema/*.py": """
+        __init__ accumulator allowed_values chat choice_deltas error extensions fanout
+        foreign_parts litellm_arguments litellm_names one_call request response_chunks
+        validation
+    """,
+    "shared/fanout/server/*.py": """
+        __init__ connection connections limits request_parser request_queue served_request
+        server
+    """,
+    "shared/fanout/telemetry/*.py": "__init__ observers prices wildcard_names",
+    "shared/fanout/transport/*.py": """
+        __init__ alpn client client_engine connection_pool credentials engine error_bodies
+        error_mapping expired_audio http1_chunks http1_client http1_connection http1_repair
+        httpx_client httpx_transport odd_bodies pyqwest_connection redaction request_params
+        socket_limit unfit_defaults unpacking
+    """,
+    "shared/fanout/wire/*.py": """
+        __init__ eventstream http json lenient_json sigv4 sse terminal_text tolerant
+    """,
+    "functions/api/*.py": """
+        __init__ __main__ app idle_threads proxy_event runtime_api runtime_loop
+        streamed_response
+    """,
+    "functions/api/web_adapter/*.py": "__init__ __main__ app served",
+    "functions/bulk/*.py": "__init__ events finish plan runtime start_events work",
+    "infra/api/*.py": """
+        __init__ function gateway_responses managed_instances open_requests rest_api web_adapter
+    """,
+    "infra/bulk/*.py": """
+        __init__ config_asset functions inbox jobs monitoring state_machine
+        state_machine_definition storage
+    """,
+    "infra/bundling/*.py": "__init__ bundle bytecode",
+    "infra/monitoring/*.py": "__init__ dashboard metrics monitoring",
 }
-"""The only files at the top of these folders; any other belongs into one of their folders."""
+"""
+The only files of these folders. At the top, any other belongs into one of the folders.
+
+The modules of the largest folders are named in docs/architecture.md, by what they are for.
+"""
+
+MAX_FUNCTION = 57
+"""Lines of a function, with its head."""
 
 ALLOWED_IMPORTERS = {
-    "pyqwest": "transport/connection_pool transport/response_reading",  # the HTTP engine
+    "pyqwest": "transport/pyqwest_connection",  # the HTTP engine for TLS and proxies
     "httpx2": "transport/httpx_client transport/httpx_transport",  # only on request
     "botocore": "aws/credentials aws/stack_keys bulk/aws/clients",
     "boto3": "aws/stack_keys bulk/aws/clients",
@@ -72,7 +158,8 @@ ALLOWED_IMPORTERS = {
     "argparse": "cli",
     "aws_lambda_powertools": "",  # functions/ alone
     "subprocess": "local",
-    "threading": "concurrency/threads google library/background_loop local cli/local_run",
+    "threading": "concurrency/threaded_generator google library/background_loop library/json_object"
+    " local cli/local_run",
     "json": "wire/json wire/lenient_json",  # to name a duplicate key; for odd responses
     "pydantic": "library",
     "logging": "",
@@ -80,19 +167,20 @@ ALLOWED_IMPORTERS = {
 }
 
 PURE = """
-    bulk/input/bloom_filter  bulk/input/lines  bulk/input/planner  bulk/input/splitter
+    bulk/input/bloom_filter  bulk/input/csv_reader  bulk/input/file_kinds  bulk/input/lines
+    bulk/input/planner  bulk/input/splitter  bulk/input/text_encodings
     bulk/pacing/adaptive_concurrency  bulk/pacing/limits
-    bulk/service/records  bulk/totals  config/connection
+    bulk/activity  bulk/service/records  bulk/totals  config/connection
     config/deployment  config/edits  config/entries  config/fields  config/google  config/litellm
     config/model  config/resolve  config/routes
     config/unknown_keys  errors
     gateway/combine  gateway/interleave  gateway/report
-    library/errors  library/inputs  library/json_object  library/options
+    library/chunk_builder  library/errors  library/inputs  library/options
     library/structured_output  library/types
     providers
     routing/leg  routing/retry_policy  schema  secret  telemetry/observers
     server/limits  server/request_parser
-    transport/error_bodies  transport/error_mapping  transport/redaction  wire
+    transport/error_bodies  transport/error_mapping  transport/odd_bodies  transport/redaction  wire
 """
 EFFECTS = "asyncio os pathlib random secrets socket ssl subprocess tempfile threading time"
 
@@ -148,9 +236,55 @@ def test_every_module_has_its_row() -> None:
     assert set(inner) <= BULK_RANK.keys()
 
 
-def test_no_new_file_is_at_the_top_of_a_folder() -> None:
+def test_no_folder_has_a_file_that_its_table_does_not_name() -> None:
     files = {pattern: sorted(path.stem for path in ROOT.glob(pattern)) for pattern in TOP_LEVEL}
     assert files == {pattern: sorted(names.split()) for pattern, names in TOP_LEVEL.items()}
+
+
+def documented() -> dict[str, list[str]]:
+    """The modules of each folder in the table "Inside the large folders" of architecture.md."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    found: dict[str, list[str]] = {}
+    folder = ""
+    for line in page.partition("## Inside the large folders")[2].splitlines():
+        cells = [cell.strip() for cell in line.split("|")]
+        if line.startswith("## "):
+            break
+        if len(cells) == 5 and "`" in cells[3]:
+            folder = cells[1].strip("`") or folder
+            found.setdefault(folder, []).extend(re.findall(r"`(\w+)`", cells[3]))
+    return found
+
+
+def test_the_docs_name_each_module_of_the_large_folders_once() -> None:
+    table = documented()
+    files = {
+        folder: sorted(path.stem for path in (PACKAGE / folder).glob("*.py")) for folder in table
+    }
+    assert files == {folder: sorted(["__init__", *names]) for folder, names in table.items()}
+
+
+def test_every_folder_of_modules_has_a_table() -> None:
+    folders = {
+        str(path.parent.relative_to(ROOT))
+        for top in ("shared/fanout", "functions", "infra")
+        for path in (ROOT / top).rglob("*.py")
+    }
+    named = {pattern.rpartition("/")[0] for pattern in TOP_LEVEL}
+    named |= {f"shared/fanout/{folder}" for folder in documented()}
+    # A provider's folder is all its own.
+    assert {name for name in folders - named if "fanout/providers/" not in name} == set()
+
+
+def test_no_function_is_too_long_for_one_screen() -> None:
+    assert [
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for top in ("shared", "functions", "infra", "scripts")
+        for path in (ROOT / top).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if (node.end_lineno or 0) - node.lineno >= MAX_FUNCTION
+    ] == []
 
 
 def test_imports_only_go_down() -> None:
@@ -198,7 +332,22 @@ def test_only_the_registry_knows_the_providers_folders() -> None:
         for name, found in IMPORTS.items()
         for one in found
         if one.startswith("fanout.providers.") and not name.startswith("providers/")
-        if one.split(".")[2] not in {"base", "error_rules", "rate_limits", "registry"}
+        if one.split(".")[2]
+        not in {"base", "error_rules", "general_errors", "rate_limits", "registry"}
+    ] == []
+
+
+def test_the_config_names_no_provider_but_the_one_for_any_server() -> None:
+    """The keys of LiteLLM's reference in `config/litellm/` name providers."""
+    named = re.compile(rf"\b({'|'.join({*registry.FOLDERS, 'claude'} - {'openai'})})(/|$)")
+    assert [
+        f"{name}: {value.value!r}"
+        for name, tree in TREES.items()
+        if name.startswith("config/") and not name.startswith("config/litellm/")
+        for node in ast.walk(tree)
+        if not isinstance(node, ast.Expr)  # a docstring
+        for value in ast.iter_child_nodes(node)
+        if isinstance(value, ast.Constant) and named.search(str(value.value))
     ] == []
 
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import ast
 import inspect
+import pydoc
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import fanout
+from fanout import errors
 
 SHARED = Path(__file__).parent.parent / "shared"
 
@@ -25,6 +29,7 @@ def test_each_function_has_its_async_twin_with_the_same_parameters() -> None:
         "batch_completion_models",
         "batch_completion_models_all_responses",
         "completion",
+        "open_request",
     }
     for name in plain:
         own = inspect.signature(getattr(fanout, name)).parameters
@@ -37,6 +42,36 @@ def test_what_may_be_raised_can_be_caught_by_name() -> None:
     errors = {"AllFailed", "FanoutError", "ProviderError", "RequestError"}
     assert errors <= set(fanout.__all__)
     assert all(issubclass(getattr(fanout, name), fanout.FanoutError) for name in errors)
+
+
+def test_the_signature_names_each_option() -> None:
+    known = [*fanout.ChatOptions.__annotations__]
+    for name in (name for name in fanout.__all__ if re.match("a?(batch_)?completion", name)):
+        function = getattr(fanout, name)
+        parameters = inspect.signature(function).parameters
+        names = list(parameters)
+        assert names[names.index("stream") :] == ["stream", "response_format", *known, "options"]
+        assert parameters["temperature"].annotation == "float | None"
+        assert "stream: 'bool | None' = None" in pydoc.render_doc(function)
+
+
+def test_each_exception_that_the_functions_may_raise_is_exported() -> None:
+    """`Busy` needs a gateway with `patience`, which the Python functions do not give."""
+    others = {
+        name
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, fanout.FanoutError)
+    }
+    others -= {*fanout.__all__, "Busy"}
+    assert "ShuttingDown" in others
+    package = SHARED / "fanout"
+    found = {
+        path.relative_to(package).parts[0]
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Name) and node.id in others
+    }
+    assert found <= {"bulk", "cli", "errors.py", "http", "server"}
 
 
 def test_a_name_that_is_not_there_says_so() -> None:

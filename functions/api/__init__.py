@@ -1,1 +1,1 @@
-"""The API function: the same app as on a laptop, behind the Lambda Web Adapter."""
+"""The API function: the same app as on a laptop, in a loop over the invocations of Lambda."""

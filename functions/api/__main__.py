@@ -1,41 +1,50 @@
 """
-Runs the app under uvicorn, where the Web Adapter expects it: `python -m functions.api PORT`.
+Runs the app in the loop over invocations: `python -m functions.api`, by `runtime.sh`.
 
-The socket listens before the app is imported, so the adapter's first readiness check waits instead
-of failing and being repeated. Several environments may share a port: an emulator runs them on one
-machine.
+AWS sends no signal before it ends an environment without extensions, so nothing depends on one.
 """
 
 from __future__ import annotations
 
-import socket
+import asyncio
+import os
 import sys
+import traceback
+from collections.abc import Mapping
 
-import uvicorn
-
-BACKLOG = 2048
-SHUTDOWN = 2
-"""Seconds for requests in flight when the environment is shut down; AWS gives no more."""
+from .runtime_api import FunctionError, RuntimeAPI, RuntimeAPIError
+from .runtime_loop import RuntimeLoop, StartError
 
 
-def main() -> None:
-    """Serve until the environment is shut down."""
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listener.bind(("127.0.0.1", int(sys.argv[1])))
-        listener.listen(BACKLOG)
-        config = uvicorn.Config(
-            "functions.api.app:app",
-            log_level="warning",
-            access_log=False,
-            lifespan="on",
-            server_header=False,
-            ws="none",
-            timeout_graceful_shutdown=SHUTDOWN,
-        )
-        uvicorn.Server(config).run(sockets=[listener])
+async def main(env: Mapping[str, str]) -> int:
+    """
+    Serve invocations until the Runtime API is gone; return the process's exit code.
+
+    If the app cannot start, the Runtime API gets the reason, which Lambda shows and logs.
+    """
+    api = RuntimeAPI(env["AWS_LAMBDA_RUNTIME_API"])
+    try:
+        from .app import app, concurrency, observer
+
+        loop = RuntimeLoop(app, api, report_bug=observer.bug, concurrency=concurrency)
+        sys.stderr.write(f"fanout: {await loop.serve()}\n")
+    except Exception as error:  # noqa: BLE001 -- whatever it is, Lambda shows it
+        traceback.print_exc()
+        await _report(api, error)
+    return 1
+
+
+async def _report(api: RuntimeAPI, error: Exception) -> None:
+    """Report why the app does not start: the message if it is written for users, else its type."""
+    from fanout.errors import FanoutError
+
+    is_public = isinstance(error, FanoutError | StartError)
+    message = str(error) if is_public else f"{type(error).__name__}; see the function's log"
+    try:
+        await api.report_start_failure(FunctionError("Runtime.StartFailed", message))
+    except RuntimeAPIError as gone:
+        sys.stderr.write(f"fanout: {gone}\n")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(asyncio.run(main(os.environ)))

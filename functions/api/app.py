@@ -5,20 +5,33 @@ from __future__ import annotations
 import random
 
 from fanout.aws.credentials import AWSSigner
+from fanout.aws.open_requests import open_requests_table
 from fanout.aws.secrets_manager import SecretsLocation, SecretsManager
 from fanout.bulk.aws.lazy_service import open_stack
-from fanout.gateway.factory import load_catalog, make_engine, open_gateway
+from fanout.gateway.factory import load_catalog, open_gateway
 from fanout.http.app import App
-from fanout.http.lambda_lifecycle import LambdaLifecycle, lambda_deadline
+from fanout.http.lambda_lifecycle import LambdaLifecycle, lambda_deadline, received_at
 from fanout.settings import Settings
+from functions.engine import make_lambda_engine
 from functions.powertools import PowertoolsObserver
 
 MARGIN = 2.0
 """Seconds before the invocation's end at which the gateway responds with a 504."""
 
+MAX_SILENCE = 290.0
+"""
+Seconds until the first byte of a response.
+
+API Gateway closes a regional API's silent stream after 300:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode.html (2026-11).
+"""
+
 settings = Settings.read()
+concurrency = int(settings.env.get("AWS_LAMBDA_MAX_CONCURRENCY", "1"))
+"""Requests that Lambda sends to this process at the same time; on Managed Instances many."""
+
 catalog = load_catalog(settings)
-engine = make_engine(catalog.general)
+engine = make_lambda_engine(catalog.general, is_frozen=concurrency == 1)
 location = SecretsLocation.from_env(settings.env, settings.env["FANOUT_SECRET_PREFIX"])
 signer = AWSSigner(settings.env)
 secrets = SecretsManager(engine, signer, location, catalog.secret_names, rng=random.random)
@@ -32,6 +45,10 @@ app = LambdaLifecycle(
         observer=observer,
         keys=secrets,
         deadline=lambda_deadline(MARGIN),
+        capacity=concurrency,
+        max_silence=MAX_SILENCE,
+        others=open_requests_table(settings.env, engine, signer, observer.bug),
+        received=received_at,
         jobs=(lambda _: open_stack(settings.env)) if "FANOUT_MACHINE" in settings.env else None,
     ),
     secrets.renewing,

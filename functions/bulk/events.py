@@ -85,6 +85,9 @@ class WorkEvent(Event):
 
     job: str
     shard: ShardEvent
+    workers: NonNegativeInt = 0
+    places: NonNegativeInt = 0
+    waits: NonNegativeInt = 0
 
 
 class StateEvent(Event):
@@ -98,6 +101,8 @@ class StateEvent(Event):
     idle: int = 0
     lines: int = 0
     why: str = ""
+    workers: NonNegativeInt = 0
+    places: NonNegativeInt = 0
 
     @property
     def value(self) -> JobState:
@@ -120,13 +125,13 @@ class FailureEvent(PlanEvent):
 class ScheduleEvent(Event):
     """The finisher's hourly event: count the overdue jobs."""
 
-    look: Literal["stuck"]
+    check: Literal["overdue_jobs"]
 
 
 def _kind(event: Any) -> str:
     """The tag of the model for an event of the finisher."""
     keys = event if isinstance(event, Mapping) else ()
-    return next((key for key in ("look", "error") if key in keys), "state")
+    return next((key for key in ("check", "error") if key in keys), "state")
 
 
 FinishEvent: TypeAlias = StateEvent | FailureEvent | ScheduleEvent
@@ -135,7 +140,7 @@ FINISH_EVENT: TypeAdapter[FinishEvent] = TypeAdapter(
     Annotated[
         Annotated[StateEvent, Tag("state")]
         | Annotated[FailureEvent, Tag("error")]
-        | Annotated[ScheduleEvent, Tag("look")],
+        | Annotated[ScheduleEvent, Tag("check")],
         Discriminator(_kind),
     ],
     config=CONFIG,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
@@ -19,13 +19,25 @@ import uvloop
 from fanout.aws.credentials import AWSSigner
 from fanout.aws.secrets_manager import SecretsLocation, SecretsManager
 from fanout.bulk.aws.batch_service import AWSBatchService
+from fanout.bulk.aws.clients import make_client
 from fanout.bulk.aws.job_starter import OWNER, JobStarter
 from fanout.bulk.aws.lazy_service import open_stores
 from fanout.bulk.aws.state_transitions import StateTransitions
 from fanout.bulk.aws.step_handlers import StepHandlers
+from fanout.bulk.aws.worker_places import (
+    NoPlace,
+    PlaceRequest,
+    WorkerLimits,
+    WorkerPlaces,
+    read_account_limit,
+)
+from fanout.bulk.input.planner import Shard
 from fanout.bulk.work.line_requests import check_model
-from fanout.gateway.factory import load_catalog, make_engine, open_gateway
+from fanout.bulk.work.spec import WorkResult
+from fanout.concurrency.garbage import collecting_rarely
+from fanout.gateway.factory import load_catalog, open_gateway
 from fanout.settings import Settings
+from functions.engine import make_lambda_engine
 from functions.powertools import PowertoolsBulkObserver
 
 
@@ -36,9 +48,9 @@ class JobRuntime:
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self._settings = settings
         self._catalog = load_catalog(settings)
-        self._engine = make_engine(self._catalog.general)
+        self._engine = make_lambda_engine(self._catalog.general)
         location = SecretsLocation.from_env(settings.env, settings.env["FANOUT_SECRET_PREFIX"])
-        names, signer = self._catalog.secret_names, AWSSigner(settings.env)
+        names, signer = self._catalog.provider_secret_names, AWSSigner(settings.env)
         self._secrets = SecretsManager(self._engine, signer, location, names, rng=random.random)
         self._observer = PowertoolsBulkObserver(settings.env["FANOUT_SERVICE"])
         self._open = AsyncExitStack()
@@ -46,11 +58,33 @@ class JobRuntime:
 
     def run(self, step: Callable[[StepHandlers], Awaitable[object]]) -> Any:
         """Run a step; return its result as plain values, which Lambda serializes to JSON."""
-        return self._runner.run(self._run(step))
+        with collecting_rarely():
+            return self._runner.run(self._run(step))
 
     def run_transition(self, step: Callable[[StateTransitions], Awaitable[object]]) -> Any:
         """Run a step in which jobs start or end."""
         return self.run(lambda handlers: step(self._transitions(handlers)))
+
+    def run_worker(
+        self,
+        job_id: str,
+        shard: Shard,
+        seconds: float,
+        *,
+        workers: int,
+        places: int,
+        waits: int,
+    ) -> Any:
+        """Run a worker, if there is a place for it."""
+
+        async def work(handlers: StepHandlers) -> WorkResult | NoPlace:
+            request = PlaceRequest(job_id, shard.index, waits)
+            async with self._places.place(request, places, seconds) as wait:
+                if wait:
+                    return NoPlace(shard.lines, wait, waits + 1)
+                return await handlers.work(job_id, shard, seconds, workers)
+
+        return self.run(work)
 
     def report_overdue(self) -> Any:
         """Count the overdue jobs, and write a metric if there are any."""
@@ -83,13 +117,20 @@ class JobRuntime:
             )
         )
         self._stores = open_stores(self._settings.env)
+        self._places = WorkerPlaces(self._stores.table, self._stores.now)
         return StepHandlers(gateway, self._stores, self._observer, on_worked=self._observer.lines)
 
     def _transitions(self, handlers: StepHandlers) -> StateTransitions:
         service = AWSBatchService(self._stores, _never_start)
         check = partial(check_model, self._catalog, self._catalog.client(OWNER))
         starter = JobStarter(service, self._settings.env["FANOUT_BUCKET"], check)
-        return StateTransitions(handlers, starter)
+        return StateTransitions(handlers, starter, self._worker_limits)
+
+    async def _worker_limits(self, starting: Collection[str]) -> WorkerLimits:
+        account = await read_account_limit(make_client("lambda"))
+        return await self._places.limits(
+            int(self._settings.env["FANOUT_WORKERS"]), account, starting
+        )
 
 
 async def _never_start(job_id: str) -> None:

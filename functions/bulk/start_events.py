@@ -7,15 +7,17 @@ a new object in the inbox.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TypeVar
 
 from aws_lambda_powertools.utilities.parser import ValidationError, parse
 from aws_lambda_powertools.utilities.parser.models import S3EventNotificationEventBridgeModel
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import ErrorDetails
 
 from fanout.bulk.aws.job_starter import ExistingJob, InboxObject, Start, StartRequest
+from fanout.bulk.service.batches import cost_cap, parse_window
 from fanout.errors import RequestError
 
 CREATED = "Object Created"
@@ -49,7 +51,7 @@ class _Written(BaseModel):
 class ApiStart(_Written):
     """A job that the API has created."""
 
-    job: str = Field(description="the id of a job, such as `batch_…`")
+    job: str = Field(min_length=1, description="the id of a job, such as `batch_…`")
 
 
 class ManualStart(_Written):
@@ -61,6 +63,29 @@ class ManualStart(_Written):
     max_cost_usd: float | None = Field(None, description="US dollars, such as 2.5")
     completion_window: str = Field("24h", description="such as `24h` or `7d`")
 
+    @field_validator("max_cost_usd")
+    @classmethod
+    def _is_a_cap(cls, dollars: float | None) -> float | None:
+        with _value_errors("max_cost_usd"):
+            cost_cap(dollars)
+        return dollars
+
+    @field_validator("completion_window")
+    @classmethod
+    def _is_a_window(cls, text: str) -> str:
+        with _value_errors("completion_window"):
+            parse_window(text)
+        return text
+
+
+@contextmanager
+def _value_errors(name: str) -> Iterator[None]:
+    """Raise `RequestError`s about the field as pydantic's, so that all faults are listed."""
+    try:
+        yield
+    except RequestError as error:
+        raise ValueError(str(error).removeprefix(f"`{name}` ")) from None
+
 
 def read_start(given: object) -> Start:
     """Returns what starts a job; `RequestError` lists the wrong fields and what belongs there."""
@@ -68,7 +93,11 @@ def read_start(given: object) -> Start:
         raise RequestError("the input must be a JSON object")
     if "job" in given:
         return ExistingJob(_parse(given, ApiStart).job)
-    if given.get("detail-type") != CREATED:
+    kind = given.get("detail-type")
+    if kind is not None and kind != CREATED:
+        message = f"`detail-type` is `{str(kind)[:80]}`: only `{CREATED}` starts a job"
+        raise RequestError(message, "detail-type")
+    if kind is None:
         return StartRequest(**_parse(given, ManualStart).model_dump())
     detail = _parse(given, S3EventNotificationEventBridgeModel).detail
     return InboxObject(detail.bucket.name, detail.object.key, detail.object.sequencer or "")
@@ -93,6 +122,10 @@ def _explain(fault: ErrorDetails, model: type[BaseModel]) -> str:
         wrong = "is missing"
     else:
         wrong = fault["msg"].removeprefix("Input ")
+        if fault["type"] == "value_error":
+            return f"`{path}` {wrong.removeprefix('Value error, ')}"
+        if fault["type"] == "string_too_short":
+            wrong = "is empty"
         if fault["type"].endswith("_type"):
             wrong += f", not {JSON_TYPES.get(type(fault['input']), 'null')}"
     own = issubclass(model, _Written)  # the descriptions of other models are not for our users

@@ -17,4 +17,11 @@ MARGIN = 10.0
 def handler(event: WorkEvent, context: Any) -> Any:
     """Handle the invocation; return what the worker did and how many lines are left."""
     seconds = context.get_remaining_time_in_millis() / 1000 - MARGIN
-    return runtime.run(lambda handlers: handlers.work(event.job, event.shard.value, seconds))
+    return runtime.run_worker(
+        event.job,
+        event.shard.value,
+        seconds,
+        workers=event.workers,
+        places=event.places,
+        waits=event.waits,
+    )

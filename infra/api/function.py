@@ -1,6 +1,13 @@
-"""The API function: the app behind the Lambda Web Adapter, with its role, log group and alias."""
+"""
+The API function, with its role, log group and alias.
+
+AWS's Python runtime cannot stream. A wrapper script starts Fanout's own loop in its place, or the
+Lambda Web Adapter, as `fanout:runtime` says. `fanout:compute` says what runs the function.
+"""
 
 from __future__ import annotations
+
+import os
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -11,7 +18,17 @@ from ..bedrock import grant_bedrock, grant_roles
 from ..config import GatewayConfig
 from ..lambda_settings import ARCHITECTURES, RUNTIMES, function_environment, reserved
 from ..logs import log_group
-from ..props import ADAPTER_LAYERS, GatewayProps
+from ..props import GatewayProps
+from .managed_instances import ManagedInstances
+from .web_adapter import layer_arn
+
+APP = "functions.api.app.app"
+"""What the loop serves. Lambda needs a handler's name; nothing calls it."""
+
+LOOP = {"AWS_LAMBDA_EXEC_WRAPPER": "/var/task/functions/api/runtime.sh"}
+"""https://docs.aws.amazon.com/lambda/latest/dg/runtimes-modify.html (2026-11)."""
+
+ADAPTER_SCRIPT = "functions/api/run.sh"
 
 
 class ApiFunction(Construct):
@@ -28,6 +45,7 @@ class ApiFunction(Construct):
         secret_prefix: str,
     ) -> None:
         super().__init__(scope, id_)
+        behind_adapter = props.runtime == "web-adapter"
         self.log = log_group(self, "Log", props)
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         self.log.grant_write(self.role)
@@ -35,45 +53,53 @@ class ApiFunction(Construct):
         grant_roles(self.role, config.roles)
         self.function = lambda_.Function(
             self,
-            "Function",
+            # AWS neither adds a capacity provider to a function nor removes one: it is another one.
+            "ManagedFunction" if props.is_managed else "Function",
             description="Fanout: OpenAI's API over many models",
             runtime=RUNTIMES[props.python],
             architecture=ARCHITECTURES[props.architecture],
             code=code,
-            handler="functions/api/run.sh",
-            memory_size=props.memory,
+            handler=ADAPTER_SCRIPT if behind_adapter else APP,
+            memory_size=props.instance_memory if props.is_managed else props.memory,
             timeout=cdk.Duration.seconds(props.timeout),
             reserved_concurrent_executions=props.concurrency,
             role=self.role,
             log_group=self.log,
+            logging_format=lambda_.LoggingFormat.JSON if props.is_managed else None,
             tracing=lambda_.Tracing.ACTIVE,
-            layers=[self._adapter(props)],
+            layers=[self._adapter(props)] if behind_adapter else None,
             environment=_environment(props, secret_prefix),
             current_version_options=lambda_.VersionOptions(
-                removal_policy=cdk.RemovalPolicy.DESTROY
+                removal_policy=cdk.RemovalPolicy.DESTROY,
+                min_execution_environments=props.environments if props.is_managed else None,
             ),
         )
+        if props.is_managed:
+            ManagedInstances(self, "Managed", props=props).add(self.function)
         self.alias = lambda_.Alias(
             self, "Live", alias_name="live", version=self.function.current_version
         )
 
     def _adapter(self, props: GatewayProps) -> lambda_.ILayerVersion:
-        stack = cdk.Stack.of(self)
-        arn = props.adapter_layer or ADAPTER_LAYERS[props.architecture].format(
-            partition=stack.partition, region=stack.region
-        )
+        # CDK's command line sets the variable to the region of the credentials.
+        region = props.region or os.environ.get("CDK_DEFAULT_REGION")
+        arn = layer_arn(cdk.Stack.of(self), props, region)
         return lambda_.LayerVersion.from_layer_version_arn(self, "WebAdapter", arn)
 
 
 def _environment(props: GatewayProps, secret_prefix: str) -> dict[str, str]:
-    """Return the Web Adapter's variables and those of every function."""
-    adapter = {
+    """Return the runtime's variables and those of every function."""
+    own = _adapter_variables(props.port) if props.runtime == "web-adapter" else dict(LOOP)
+    if props.cors:
+        own["FANOUT_CORS"] = props.cors
+    return reserved(props, own) | function_environment(props, secret_prefix)
+
+
+def _adapter_variables(port: int) -> dict[str, str]:
+    return {
         "AWS_LAMBDA_EXEC_WRAPPER": "/opt/bootstrap",
         "AWS_LWA_INVOKE_MODE": "response_stream",
-        "AWS_LWA_PORT": str(props.port),
+        "AWS_LWA_PORT": str(port),
         "AWS_LWA_READINESS_CHECK_PATH": "/health",
-        "PORT": str(props.port),
+        "PORT": str(port),
     }
-    if props.cors:
-        adapter["FANOUT_CORS"] = props.cors
-    return reserved(props, adapter) | function_environment(props, secret_prefix)

@@ -30,62 +30,62 @@ class ApiError(NamedTuple):
 
 
 _INVALID, _SERVER = "invalid_request_error", "server_error"
-_DENIED = ApiError("403", "permission_error", "access_denied", "This request is not allowed.")
-_BAD = ApiError("400", _INVALID, "bad_request", "API Gateway could not read the request.")
-_BROKEN = ApiError("500", _SERVER, "gateway_error", "The gateway failed before it could respond.")
-_NOWHERE = ApiError(
-    "404", _INVALID, "not_found", "Nothing is at this path; chat is at POST /chat/completions."
-)
-_SLOW_DOWN = ApiError(
-    "429", "rate_limit_error", "rate_limit_exceeded", "Too many requests to the gateway."
-)
-_TOO_LARGE = ApiError(
-    "413",
-    _INVALID,
-    "request_too_large",
-    "The request body is larger than AWS Lambda accepts (6 MB; 4 MB for a file). Upload a larger "
-    "file in parts with `client.uploads.upload_file_chunked(..., part_size=4_000_000)`, or put it "
-    "into the bucket's inbox.",
-)
 
-# For an unknown path, API Gateway reads the bearer key as an AWS signature and rejects that.
 API_ERRORS: dict[str, ApiError] = {
-    "ACCESS_DENIED": _DENIED,
-    "API_CONFIGURATION_ERROR": _BROKEN,
-    "BAD_REQUEST_BODY": _BAD,
-    "BAD_REQUEST_PARAMETERS": _BAD,
-    "DEFAULT_4XX": _BAD._replace(status=None, message="API Gateway rejected the request."),
-    "DEFAULT_5XX": _BROKEN._replace(status=None),
-    "EXPIRED_TOKEN": _NOWHERE,
-    "INTEGRATION_FAILURE": _BROKEN._replace(status="502"),
+    "DEFAULT_4XX": ApiError(None, _INVALID, "bad_request", "API Gateway rejected the request."),
+    "DEFAULT_5XX": ApiError(
+        None, _SERVER, "gateway_error", "The gateway failed before it could respond."
+    ),
+    # Lambda's 429, if all places of the account are in use, becomes this one.
+    "INTEGRATION_FAILURE": ApiError(
+        "503", _SERVER, "overloaded", "The gateway is at its limit of requests; try again soon."
+    ),
     "INTEGRATION_TIMEOUT": ApiError(
         "504", "timeout_error", "gateway_timeout", "The gateway took too long to respond."
     ),
-    "INVALID_SIGNATURE": _NOWHERE,
-    "MISSING_AUTHENTICATION_TOKEN": _NOWHERE,
-    "QUOTA_EXCEEDED": _SLOW_DOWN,
-    "REQUEST_TOO_LARGE": _TOO_LARGE,
-    "RESOURCE_NOT_FOUND": _NOWHERE,
-    "THROTTLED": _SLOW_DOWN,
-    "UNSUPPORTED_MEDIA_TYPE": ApiError(
-        "415", _INVALID, "unsupported_media_type", "The body must be application/json."
+    "MISSING_AUTHENTICATION_TOKEN": ApiError(
+        "404", _INVALID, "not_found", "Nothing is at this path; chat is at POST /chat/completions."
     ),
-    "WAF_FILTERED": _DENIED,
+    "REQUEST_TOO_LARGE": ApiError(
+        "413",
+        _INVALID,
+        "request_too_large",
+        "The request body is larger than AWS Lambda accepts (6 MB; 4 MB for a file). Upload a "
+        "larger file in parts with `client.uploads.upload_file_chunked(..., part_size=4_000_000)`, "
+        "or put it into the bucket's inbox.",
+    ),
+    "THROTTLED": ApiError(
+        "429", "rate_limit_error", "rate_limit_exceeded", "Too many requests to the gateway."
+    ),
 }
+"""By response type. The two defaults are for all other types; a status would replace theirs."""
+
+RETRY_AFTER = {"429": 1, "503": 2}
+"""Seconds, by status."""
 
 
 def add_gateway_responses(api: apigateway.RestApi, origin: str | None) -> None:
-    """Add every response to `api`; web pages of `origin` may read them."""
+    """
+    Add every response to `api`; web pages of `origin` may read them.
+
+    They are created one after the other: API Gateway accepts few changes a second, and
+    CloudFormation fails with `Too Many Requests`.
+    """
+    previous: apigateway.GatewayResponse | None = None
     for name, error in API_ERRORS.items():
-        headers = {"x-request-id": "context.requestId"}
-        if error.status == "429":
-            headers["retry-after"] = "'1'"
+        # Public templates have this mapping in the defaults; x-amzn-requestid is in all responses.
+        headers = {} if error.status else {"x-request-id": "context.requestId"}
+        if error.status in RETRY_AFTER:
+            headers["retry-after"] = f"'{RETRY_AFTER[error.status]}'"
         if origin:
             headers["access-control-allow-origin"] = f"'{origin}'"
-        api.add_gateway_response(
+        response = api.add_gateway_response(
             name.title().replace("_", ""),
             type=apigateway.ResponseType.of(name),
             status_code=error.status,
-            response_headers=headers,
+            response_headers=headers or None,
             templates={"application/json": error.body},
         )
+        if previous:
+            response.node.add_dependency(previous)
+        previous = response

@@ -66,8 +66,8 @@ class GatewayApi(Construct):
     """
     A REST API with one streaming integration. Its stage is `v1`, so URLs look like OpenAI's.
 
-    Every path goes to the function, also unknown ones: API Gateway would answer those with an error
-    about an AWS signature, because it reads the bearer key as one.
+    Every path goes to the function, also unknown ones: API Gateway would respond to those with an
+    error about an AWS signature, because it reads the bearer key as one.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class GatewayApi(Construct):
             throttling_rate_limit=props.rate,
             throttling_burst_limit=props.burst,
             tracing_enabled=True,
-            metrics_enabled=True,
+            metrics_enabled=False,  # they are billed for each method, and nothing reads them
             logging_level=apigateway.MethodLoggingLevel.ERROR,
             data_trace_enabled=False,
         )

@@ -81,6 +81,7 @@ class JobFunctions(Construct):
         super().__init__(scope, id_)
         own = reserved(props, storage.environment)
         environment = function_environment(props, secrets.prefix) | own
+        workers = reserved(props, {"FANOUT_WORKERS": str(props.bulk_workers)})
 
         def make(
             name: str, description: str, memory: int, timeout: int = MAX_TIMEOUT
@@ -102,9 +103,15 @@ class JobFunctions(Construct):
         self.all = (self.plan, self.work, self.finish)
         for step in self.all:
             storage.grant_records(step.role)
-        storage.grant_files(self.plan.role, read="/", write="files/ jobs/")
+        storage.grant_files(self.plan.role, read="/", write="files/ jobs/ outbox/")
         storage.grant_files(self.work.role, read="files/ jobs/", write="jobs/")
         storage.grant_files(self.finish.role, read="files/ jobs/", write="files/ jobs/ outbox/")
-        secrets.grant_read(self.work.role)
+        for step in (self.plan, self.finish):  # each starts a round of work
+            for name, value in workers.items():
+                step.function.add_environment(name, value)
+            step.role.add_to_policy(
+                iam.PolicyStatement(actions=["lambda:GetAccountSettings"], resources=["*"])
+            )
+        secrets.grant_read_provider_keys(self.work.role)
         grant_bedrock(self.work.role, config.bedrock_models)
         grant_roles(self.work.role, config.roles)

@@ -18,7 +18,11 @@ CHECK_INTERVAL = cdk.Duration.hours(1)
 
 
 class JobMonitoring(Construct):
-    """Alarms on failed executions, overdue jobs and files that started no job; three graphs."""
+    """
+    Alarms on failed executions, overdue jobs and files that started no job; three graphs.
+
+    An execution that takes longer than any job may is that of an overdue job.
+    """
 
     def __init__(
         self, scope: Construct, id_: str, *, monitoring: Monitoring, jobs: BulkJobs
@@ -33,17 +37,17 @@ class JobMonitoring(Construct):
             targets=[
                 targets.LambdaFunction(
                     jobs.functions.finish.function,
-                    event=events.RuleTargetInput.from_object({"look": "stuck"}),
+                    event=events.RuleTargetInput.from_object({"check": "overdue_jobs"}),
                 )
             ],
         )
-        monitoring.dashboard.add_widgets(*_graphs(monitoring.metrics, jobs))
+        if monitoring.dashboard:
+            monitoring.dashboard.add_widgets(*_graphs(monitoring.metrics, jobs))
 
     def _add_alarms(self, monitoring: Monitoring, jobs: BulkJobs) -> None:
         machine, dead_letters = jobs.machine.machine, jobs.inbox.dead_letters
         for name, metric, what in (
             ("JobsFailed", machine.metric_failed, "failed"),
-            ("JobsTimedOut", machine.metric_timed_out, "took longer than any job may"),
             ("JobsAborted", machine.metric_aborted, "was stopped; redrive it or start it again"),
         ):
             why = f"a job's execution {what}. Step Functions shows the cause (docs/bulk.md)"

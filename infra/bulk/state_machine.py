@@ -10,7 +10,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from ..logs import log_group
-from ..nag_suppressions import acknowledge
+from ..nag_suppressions import acknowledge, shown
 from ..props import GatewayProps
 from .functions import JobFunctions
 from .state_machine_definition import LABEL, References, definition
@@ -36,7 +36,11 @@ class JobStateMachine(Construct):
         stack = cdk.Stack.of(self)
         # With AWS's prefix for vended logs, the account's log resource policy does not grow.
         log = log_group(self, "Log", props, f"/aws/vendedlogs/states/{stack.stack_name}-jobs")
-        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
+        states = iam.ServicePrincipal(
+            "states.amazonaws.com",
+            conditions={"StringEquals": {"aws:SourceAccount": stack.account}},
+        )
+        self.role = iam.Role(self, "Role", assumed_by=states)
         references = References(
             plan=functions.plan.function.function_arn,
             work=functions.work.function.function_arn,
@@ -44,7 +48,7 @@ class JobStateMachine(Construct):
             bucket=storage.bucket.bucket_name,
             partition=stack.partition,
         )
-        text = stack.to_json_string(definition(references, props.bulk_workers))
+        text = stack.to_json_string(definition(references, props.bulk_workers, props.bulk_timeout))
         self.machine = sfn.StateMachine(
             self,
             "Machine",
@@ -93,8 +97,9 @@ class JobStateMachine(Construct):
                 ),
             ],
         )
-        name = cdk.Stack.of(self).get_logical_id(self._resource)
-        prefix = "arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>"
+        stack = cdk.Stack.of(self)
+        name = stack.get_logical_id(self._resource)
+        prefix = shown(stack, f"arn:{stack.partition}:states:{stack.region}:{stack.account}")
         arns = [f"{prefix}:execution:<{name}.Name>{suffix}" for suffix in (":*", f"/{LABEL}:*")]
         rules = {f"AwsSolutions-IAM5[Resource::{arn}]": OWN_EXECUTIONS for arn in arns}
         acknowledge(children, rules)

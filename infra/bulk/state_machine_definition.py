@@ -2,7 +2,9 @@
 The definition of the jobs' state machine: Amazon States Language as a Python value, with JSONata.
 
 The states are: plan, work on every shard of a manifest, finish. Finish ends the job, or starts
-another round of work on the incomplete shards. docs/decisions/0010 has the reasons. See
+another round of work on the incomplete shards. If all lines wait for a provider that asked for a
+long pause, the state machine holds the job, without any worker, and looks at it now and then.
+docs/decisions/0010 has the reasons. See
 https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html.
 """
 
@@ -18,12 +20,29 @@ LABEL = "Shards"
 MAX_DAYS = 15
 """One day more than the longest `completion_window`."""
 
-TASK_SECONDS = 960
-"""One minute more than a Lambda may run. After that the task fails, whatever happened to it."""
+LAMBDA_SECONDS = 900
+"""How long the planner and the finisher may run."""
+
+TASK_MARGIN = 60
+"""Seconds more than a Lambda may run. After that the task fails, whatever happened to it."""
+
+RETRY_BUSY = {
+    "ErrorEquals": ["Lambda.TooManyRequestsException"],
+    "IntervalSeconds": 2,
+    "MaxAttempts": 1_000,
+    "BackoffRate": 2,
+    "MaxDelaySeconds": 300,
+    "JitterStrategy": "FULL",
+}
+"""
+For an account whose places are all in use: that delays a job and never fails it.
+
+A thousand attempts take about 40 hours and 3,000 of an execution's 25,000 events. The next round
+goes on.
+"""
 
 RETRY_LAMBDA = {
     "ErrorEquals": [
-        "Lambda.TooManyRequestsException",
         "Lambda.ServiceException",
         "Lambda.AWSLambdaException",
         "Lambda.SdkClientException",
@@ -34,7 +53,7 @@ RETRY_LAMBDA = {
     "MaxDelaySeconds": 60,
     "JitterStrategy": "FULL",
 }
-"""For Lambda's own errors: more workers at once than the account allows, or a fault of Lambda."""
+"""For faults of Lambda."""
 
 RETRY_ANY = {
     "ErrorEquals": ["States.ALL"],
@@ -54,6 +73,17 @@ START = {
         "started": "{% $states.context.Execution.StartTime %}",
     },
 }
+WORKERS = "{% $states.input.workers > 0 ? $states.input.workers : 0 %}"
+PLACES = "{% $states.input.places > 0 ? $states.input.places : 0 %}"
+"""The input's limits; 0 if an older planner has planned the job."""
+
+WAITS = "{% $states.input.waits > 0 ? $states.input.waits : 0 %}"
+"""How many times the shard has waited for a place."""
+
+WAITS_NOW = "{% $states.result.Payload.waits > 0 ? $states.result.Payload.waits : 0 %}"
+NO_PLACE_SECONDS = "{% $states.input.result.wait > 0 ? $states.input.result.wait : 30 %}"
+"""As the worker says; 30 after an older one, which says nothing."""
+
 FAILURE = {**START, "error": "{% $states.input.error %}"}
 
 
@@ -68,8 +98,13 @@ class References:
     partition: str
 
 
-def definition(references: References, workers: int) -> State:
-    """Return the whole definition; its map runs at most `workers` shards at the same time."""
+def definition(references: References, workers: int, seconds: int) -> State:
+    """
+    Return the whole definition. Its map runs as many shards at the same time as the planner says.
+
+    `workers` is the number for a job that an older planner has planned; a worker runs for at most
+    `seconds`.
+    """
     plan, finish = references.plan, references.finish
     return {
         "Comment": "plan, work on every shard, finish; again while lines are left",
@@ -79,10 +114,11 @@ def definition(references: References, workers: int) -> State:
         "States": {
             "Plan": _task(references, plan, START, "Planned"),
             "Planned": _choice({"work": "Work", "refuse": "Refuse", "done": "Done"}, "Finish"),
-            "Work": _map(references, workers),
+            "Work": _map(references, workers, seconds),
             "Finish": _task(references, finish, "{% $states.input %}", "Finished"),
-            "Finished": _choice({"work": "Pause", "fail": "Fail"}, "Done"),
+            "Finished": _choice({"work": "Pause", "hold": "Hold", "fail": "Fail"}, "Done"),
             "Pause": {"Type": "Wait", "Seconds": "{% $states.input.wait %}", "Next": "Work"},
+            "Hold": {"Type": "Wait", "Seconds": "{% $states.input.wait %}", "Next": "Finish"},
             "GiveUp": _task(references, finish, FAILURE, "Fail", catch="Abandon"),
             "Abandon": _task(
                 references, finish, {**FAILURE, "abandon": True}, "Fail", catch="Lost"
@@ -107,13 +143,15 @@ def _task(
     }
 
 
-def _invoke(references: References, function: str, payload: object) -> State:
+def _invoke(
+    references: References, function: str, payload: object, seconds: int = LAMBDA_SECONDS
+) -> State:
     return {
         "Type": "Task",
         "Resource": f"arn:{references.partition}:states:::lambda:invoke",
         "Arguments": {"FunctionName": function, "Payload": payload},
-        "TimeoutSeconds": TASK_SECONDS,
-        "Retry": [RETRY_LAMBDA, RETRY_ANY],
+        "TimeoutSeconds": seconds + TASK_MARGIN,
+        "Retry": [RETRY_BUSY, RETRY_LAMBDA, RETRY_ANY],
     }
 
 
@@ -141,7 +179,7 @@ def _fail(error: str, cause: str) -> State:
     return {"Type": "Fail", "Error": f"Fanout.{error}", "Cause": cause}
 
 
-def _map(references: References, workers: int) -> State:
+def _map(references: References, workers: int, seconds: int) -> State:
     """
     Return the Distributed Map, which runs a child execution for each shard of the manifest.
 
@@ -151,7 +189,7 @@ def _map(references: References, workers: int) -> State:
     return {
         "Type": "Map",
         "Label": LABEL,
-        "MaxConcurrency": workers,
+        "MaxConcurrency": f"{{% $states.input.workers > 0 ? $states.input.workers : {workers} %}}",
         "ToleratedFailurePercentage": 100,
         "ItemReader": {
             "Resource": f"{s3}:getObject",
@@ -161,8 +199,10 @@ def _map(references: References, workers: int) -> State:
         "ItemSelector": {
             "job": "{% $states.input.job %}",
             "shard": "{% $states.context.Map.Item.Value %}",
+            "workers": WORKERS,
+            "places": PLACES,
         },
-        "ItemProcessor": _child(references),
+        "ItemProcessor": _child(references, seconds),
         "ResultWriter": {
             "Resource": f"{s3}:putObject",
             "Arguments": {
@@ -178,16 +218,29 @@ def _map(references: References, workers: int) -> State:
     }
 
 
-def _child(references: References) -> State:
-    """Return a shard's states: run one worker after another while each stops for lack of time."""
-    shard = {"job": "{% $states.input.job %}", "shard": "{% $states.input.shard %}"}
+def _child(references: References, seconds: int) -> State:
+    """
+    Return a shard's states: run one worker after another while each stops for lack of time.
+
+    If all places of the stack's workers are taken, the shard waits, longer each time.
+    """
+    shard = {
+        "job": "{% $states.input.job %}",
+        "shard": "{% $states.input.shard %}",
+        "workers": WORKERS,
+        "places": PLACES,
+    }
     return {
         "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
         "StartAt": "Shard",
         "States": {
             "Shard": {
-                **_invoke(references, references.work, shard),
-                "Output": {**shard, "result": "{% $states.result.Payload %}"},
+                **_invoke(references, references.work, {**shard, "waits": WAITS}, seconds),
+                "Output": {
+                    **shard,
+                    "waits": WAITS_NOW,
+                    "result": "{% $states.result.Payload %}",
+                },
                 "Next": "Worked",
             },
             "Worked": {
@@ -197,10 +250,15 @@ def _child(references: References) -> State:
                         "Condition": "{% $states.input.result.stop = 'time' and "
                         "$states.input.result.left > 0 %}",
                         "Next": "Shard",
-                    }
+                    },
+                    {
+                        "Condition": "{% $states.input.result.stop = 'places' %}",
+                        "Next": "NoPlace",
+                    },
                 ],
                 "Default": "Counts",
             },
+            "NoPlace": {"Type": "Wait", "Seconds": NO_PLACE_SECONDS, "Next": "Shard"},
             "Counts": {"Type": "Succeed", "Output": "{% $states.input.result %}"},
         },
     }

@@ -100,7 +100,7 @@ class JobStorage(Construct):
         Allow `role` to read below the prefixes in `read` (`/` is the whole bucket), and to write
         and delete below those in `write`. Spaces separate prefixes.
 
-        The role may also list the bucket: otherwise S3 answers 403, not 404, for a missing object.
+        The role may also list the bucket: otherwise S3 returns 403, not 404, for a missing object.
         """
         role.add_to_policy(
             iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket.bucket_arn])

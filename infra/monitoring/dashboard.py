@@ -23,7 +23,7 @@ def make_dashboard(
     dashboard = cloudwatch.Dashboard(
         scope, "Dashboard", default_interval=cdk.Duration.hours(6), dashboard_name=name
     )
-    console = f"https://console.aws.amazon.com/cloudwatch/home?region={stack.region}"
+    console = f"https://{console_domain(stack.region)}/cloudwatch/home?region={stack.region}"
     cdk.CfnOutput(stack, "DashboardUrl", value=f"{console}#dashboards/dashboard/{name}")
     dashboard.add_widgets(
         graph(
@@ -48,6 +48,13 @@ def make_dashboard(
     )
     dashboard.add_widgets(*_aws_graphs(function, api))
     return dashboard
+
+
+def console_domain(region: str) -> str:
+    """Return the host of the console of the region's partition."""
+    partitions = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com"}
+    found = (host for prefix, host in partitions.items() if region.startswith(prefix))
+    return next(found, "console.aws.amazon.com")
 
 
 def _aws_graphs(

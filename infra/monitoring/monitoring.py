@@ -16,9 +16,12 @@ from ..props import GatewayProps
 from .dashboard import make_dashboard
 from .metrics import FIVE_MINUTES, GatewayMetrics
 
+REJECTED = 3_000
+"""Requests in five minutes: at ten a second, a day of them costs about $4."""
+
 
 class Monitoring(Construct):
-    """One dashboard; alarms on errors, throttling, latency and spend."""
+    """Alarms on errors, throttling, latency, rejected requests and spend; a dashboard by option."""
 
     def __init__(
         self,
@@ -57,13 +60,22 @@ class Monitoring(Construct):
             "one request in a hundred took more than two minutes",
         )
         self.alarm(
+            "Rejected",
+            api.metric_client_error(period=FIVE_MINUTES, statistic="Sum"),
+            REJECTED,
+            "many requests are rejected (4xx): a client sends a wrong key or goes on after a 429, "
+            "or somebody guesses keys. Each is billed; the access log has the addresses",
+        )
+        self.alarm(
             "Spend",
             self.metrics.metric("CostUSD", "Sum", cdk.Duration.hours(1)),
             props.spend_alarm,
             f"requests cost more than {props.spend_alarm:g} dollars in an hour "
             "(`fanout:spend_alarm`)",
         )
-        self.dashboard = make_dashboard(self, self.metrics, function, api)
+        self.dashboard = (
+            make_dashboard(self, self.metrics, function, api) if props.dashboard else None
+        )
 
     def alarm(
         self, name: str, metric: cloudwatch.IMetric, threshold: float, why: str

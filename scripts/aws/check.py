@@ -1,7 +1,8 @@
 """
 `make check`: checks the stack's templates without an AWS account, network or Docker.
 
-Synthesizes the stack with default options and with every optional feature, under cdk-nag's rules.
+Synthesizes the stack with default options, with every optional feature, and on managed instances,
+under cdk-nag's rules.
 Then runs cfn-lint on the templates and asl-validator on their state machines.
 """
 
@@ -30,15 +31,35 @@ EVERYTHING = {
     "cors": "https://app.example.com",
     "domain": "llm.example.com",
     "environment": {"PROVIDER_URL": "https://llm.example.com/v1"},
-    "python": "3.13",
+    "dashboard": True,
+    "python": "3.14",
     "removal": "retain",
     "rollback": True,
 }
 
 
+MANAGED: dict[str, Any] = {"compute": "managed-instances"}
+MANAGED_IN_OWN_VPC = MANAGED | {
+    "environments": 4,
+    "instance_memory": 8_192,
+    "instance_requests": 128,
+    "instance_types": "m7g.large, m8g.large",
+    "max_vcpus": 40,
+    "memory_per_vcpu": 4,
+    "subnets": "subnet-0123456789abcdef0,subnet-0123456789abcdef1",
+    "vpc": "vpc-0123456789abcdef0",
+}
+
+
 def main() -> int:
     """Return the exit code: 0 if no check finds a problem."""
-    stacks = {"Default": {}, "Everything": EVERYTHING}
+    everything = {name: value for name, value in EVERYTHING.items() if name != "concurrency"}
+    stacks: dict[str, Mapping[str, object]] = {
+        "Default": {},
+        "Everything": EVERYTHING,
+        "Managed": MANAGED,
+        "ManagedInOwnVpc": everything | MANAGED_IN_OWN_VPC,
+    }
     if not all(synthesize(name, options) for name, options in stacks.items()):
         return 1
     templates = [str(OUT / name / f"{name}.template.json") for name in stacks]

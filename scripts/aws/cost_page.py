@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from . import job_cost, monthly_cost, prices
+from . import instance_cost, job_cost, monthly_cost, prices
 from .monthly_cost import MILLION
 
 MEMORIES = (256, 512, 1_024)
+COMPARED = (512, 1_024)
 DURATIONS = (1, 3, 10, 30)
 MONTHS = (0, 10_000, 100_000, MILLION, 10 * MILLION, 30 * MILLION)
 
@@ -18,9 +19,11 @@ tier. The models' tokens are extra; their providers bill you for them.
 
 ## Idle
 
-**${idle:.2f} a month**: {keys} keys ${of_keys:.2f}, {alarms} alarms ${of_alarms:.2f}, a dashboard
-${of_dashboard:.2f}. The first ten alarms and three dashboards of an account are free, which leaves
-${of_keys:.2f}. Nothing runs while idle, so you pay for nothing else.
+**${idle:.2f} a month at list price, ${idle_free:.2f} in an account whose ten free alarms are
+unused.** {keys} keys cost ${of_keys:.2f}, {alarms} alarms ${of_alarms:.2f}, and the hourly look for
+overdue jobs ${of_looks:.2f}. Nothing else runs or is billed while idle.
+
+`fanout:dashboard` adds a dashboard for ${of_dashboard:.2f}; an account's first three are free.
 
 ## A million requests
 
@@ -32,6 +35,9 @@ bills a Lambda for the time it waits. A fan-out to several models waits once, fo
 Each of these includes ${of_api:.2f} for API Gateway, up to ${of_traces:.2f} for X-Ray (it records
 one request a second and {sampled:.0%} of the others), ${of_logs:.2f} for logs ({log:g} kB a
 request) and ${of_data:.2f} for outgoing data ({response:g} kB a response).
+
+It also includes ${of_reads:g} of DynamoDB for each second that a response takes: the function looks
+once a second whether the request is [cancelled](aws.md#cancel-a-request).
 
 ## A month, compared with an always-on proxy
 
@@ -46,6 +52,24 @@ costs more than that above {even:.0f} million requests a month. "One task" is a 
 load balancer, with no second zone and no spare. This stack costs more than that above
 {even_small:.1f} million.
 
+## On managed instances
+
+`fanout:compute` = `managed-instances` runs the function on {instances} EC2 instances that serve
+many requests at once ([how](aws.md#many-requests-in-one-environment)). They cost
+**${of_instances:.2f} a month, used or not**: `m7g.large` with Lambda's fee of {fee:.0%}, a NAT
+gateway and its address. A million requests cost ${of_instance_requests:.2f} more. The rest of the
+bill is the same on both.
+
+{by_compute}
+
+So instances pay off for a steady load only: with 3 s and 512 MB, from {even_rate:.1f} requests a
+second, day and night. EC2's savings plans lower their price, but not Lambda's fee.
+
+This is computed, not measured. Lambda chooses the instances' type unless `fanout:instance_types`
+does, and larger ones cost more. The disks of the instances and more instances under load are not
+included. "At most" is what the limit of 64 requests an environment allows; how many
+requests a vCPU can process has not been measured on AWS.
+
 ## A job of a million lines
 
 The price depends on how long a response takes and on the workers' memory ([jobs](bulk.md)). It
@@ -55,13 +79,22 @@ cost of its waiting.
 {by_job}
 
 For 3 s and 1,024 MB that is: functions ${job.functions:.2f}, state machine ${job.states:.2f}, S3
-${job.storage:.2f}, DynamoDB ${job.records:.2f}, logs ${job.logs:.2f}. This is computed, not
-measured. It assumes that a shard of {shard} lines takes as long as {waves} responses and
-{overhead} s more, with one S3 write, one status read and {count_writes} writes of counts a second,
-and {transitions} state transitions. It does not include storage (${of_storage:g} a GB a month, for
-`fanout:file_days`), the jobs' own metrics (${of_job_metrics:.2f} a month with a job in every hour)
-and work that is repeated after a fault. The same million as single requests costs ${alone:.2f} at
-512 MB.
+${job.storage:.2f}, DynamoDB ${job.records:.2f}, logs ${job.logs:.2f}. The same million as single
+requests costs ${alone:.2f} at 512 MB.
+
+This is computed, not measured. It assumes that a shard of {shard} lines takes as long as {waves}
+responses and {overhead} s more, with {transitions} state transitions. Each second has one S3 write,
+one status read and {count_writes} writes of counts.
+
+It does not include storage (${of_storage:g} a GB a month, for `fanout:file_days`), the jobs' own
+metrics (${of_job_metrics:.2f} a month with a job in every hour) and work that is repeated after a
+fault.
+
+While as many workers run as may, other shards wait. Each asks again after 30 s, and later each
+time, up to every {wait:.0f} minutes: {wait_transitions} state transitions, so ${of_waiting:.3f} a
+day for a shard. A job has at most `fanout:bulk_workers` shards that wait: by default
+${of_waiting_job:.2f} a day, and ${of_waiting_many:.2f} for the 250 of a job with 500 workers that
+shares 500 places with another one.
 
 ## What would change it
 
@@ -89,6 +122,8 @@ def page() -> str:
         of_keys=monthly_cost.KEYS * prices.SECRET.dollars,
         alarms=monthly_cost.ALARMS,
         of_alarms=monthly_cost.ALARMS * prices.ALARM.dollars,
+        idle_free=monthly_cost.idle() - monthly_cost.ALARMS * prices.ALARM.dollars,
+        of_looks=monthly_cost.looks(),
         of_dashboard=prices.DASHBOARD.dollars,
         by_size=_by_size(),
         of_api=prices.API.dollars,
@@ -98,12 +133,19 @@ def page() -> str:
         log=monthly_cost.LOG_BYTES / 1000,
         of_data=monthly_cost.RESPONSE_BYTES * MILLION / 1e9 * prices.DATA_OUT.dollars,
         response=monthly_cost.RESPONSE_BYTES / 1000,
+        of_reads=monthly_cost.reads(MILLION, 1),
         of_metrics=monthly_cost.metrics(),
         models=monthly_cost.MODELS,
         modes=monthly_cost.MODES,
         by_month=_by_month(one_task),
         even=monthly_cost.break_even(prices.PROXY.dollars) / MILLION,
         even_small=monthly_cost.break_even(one_task) / MILLION,
+        instances=instance_cost.INSTANCES,
+        of_instances=instance_cost.idle(),
+        fee=prices.FEE.dollars,
+        of_instance_requests=instance_cost.per_request(MILLION),
+        by_compute=_by_compute(),
+        even_rate=instance_cost.break_even(512, 3) / monthly_cost.MONTH,
         shard=job_cost.SHARD,
         by_job=_by_job(),
         job=job_cost.job(MILLION, 1_024, 3),
@@ -111,6 +153,11 @@ def page() -> str:
         overhead=job_cost.OVERHEAD,
         count_writes=job_cost.COUNT_WRITES,
         transitions=job_cost.TRANSITIONS,
+        wait=job_cost.WAIT / 60,
+        wait_transitions=job_cost.WAIT_TRANSITIONS,
+        of_waiting=job_cost.waiting(1),
+        of_waiting_job=20 * job_cost.waiting(1),
+        of_waiting_many=250 * job_cost.waiting(1),
         of_job_metrics=job_cost.METRICS * prices.METRIC.dollars,
         of_storage=prices.S3_STORAGE.dollars,
         alone=monthly_cost.per_request(MILLION, 512, 3),
@@ -131,6 +178,28 @@ def _by_job() -> str:
         job_cost.DURATIONS,
         lambda memory, s: job_cost.job(MILLION, memory, s).total,
     )
+
+
+def _by_compute() -> str:
+    heads = [
+        "response takes",
+        *(f"a million on Lambda, {memory:,} MB" for memory in COMPARED),
+        *(f"both cost the same at, {memory:,} MB" for memory in COMPARED),
+        "at most, with three environments",
+    ]
+    rows = [
+        [
+            f"{s} s",
+            *(f"${monthly_cost.compute(MILLION, memory, s):.2f}" for memory in COMPARED),
+            *(
+                f"{instance_cost.break_even(memory, s) / MILLION:.1f} million a month"
+                for memory in COMPARED
+            ),
+            f"{instance_cost.most(s):.0f} a second",
+        ]
+        for s in DURATIONS
+    ]
+    return _table(heads, rows)
 
 
 def _by_duration(

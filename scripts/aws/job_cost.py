@@ -22,6 +22,12 @@ TRANSITIONS = 3
 COUNT_WRITES = 2
 EXTRA_PUTS, EXTRA_GETS, EXTRA_WRITES, EXTRA_READS = 4, 3, 1, 3
 
+WAIT, WAIT_TRANSITIONS = 300, 3
+"""
+Seconds after which a shard asks again that has waited for a place for long, on average, and the
+states that its child execution enters each time. `fanout.bulk.aws.worker_places` has the first.
+"""
+
 LOGGED = 14_000
 """Bytes a shard: ten events of the child execution with their data, and the worker's own lines."""
 
@@ -72,3 +78,8 @@ def job(lines: int, memory: int, seconds: float) -> Parts:
         records=(writes * prices.WRITE.dollars + reads * prices.READ.dollars) / MILLION,
         logs=shards * LOGGED / 1e9 * prices.LOGS.dollars,
     )
+
+
+def waiting(days: float) -> float:
+    """Return what a shard costs that waits for a place for so many days: its transitions."""
+    return days * 86_400 / WAIT * WAIT_TRANSITIONS / 1_000 * prices.TRANSITION.dollars

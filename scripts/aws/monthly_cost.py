@@ -20,6 +20,9 @@ RESPONSE_BYTES = 4_000
 KEY_REFRESH = 300
 """Seconds between two reads of a key, in each environment that is in use."""
 
+LOOK_MEMORY, LOOK_SECONDS = 1_769, 1.5
+"""Of the finisher, with its start."""
+
 SAMPLED = 0.05
 """X-Ray's default rule: it records one request a second, and this share of the others."""
 
@@ -36,7 +39,13 @@ def per_request(requests: float, memory: int, seconds: float) -> float:
     api = requests / MILLION * prices.API.dollars
     logs = requests * LOG_BYTES / 1e9 * prices.LOGS.dollars
     out = requests * RESPONSE_BYTES / 1e9 * prices.DATA_OUT.dollars
-    return compute(requests, memory, seconds) + api + logs + out + traces(requests)
+    own = compute(requests, memory, seconds) + reads(requests, seconds)
+    return own + api + logs + out + traces(requests)
+
+
+def reads(requests: float, seconds: float) -> float:
+    """Return the cost of looking whether a request is cancelled, once a second while it is open."""
+    return requests * int(seconds) / MILLION * prices.READ.dollars
 
 
 def traces(requests: float) -> float:
@@ -45,9 +54,15 @@ def traces(requests: float) -> float:
     return recorded / MILLION * prices.TRACES.dollars
 
 
+def looks() -> float:
+    """Return the cost of the finisher's hourly look for overdue jobs."""
+    count = MONTH / 3600
+    return compute(count, LOOK_MEMORY, LOOK_SECONDS)
+
+
 def idle() -> float:
-    """Return the cost of a month without a request."""
-    return KEYS * prices.SECRET.dollars + ALARMS * prices.ALARM.dollars + prices.DASHBOARD.dollars
+    """Return the cost of a month without a request and without the optional dashboard."""
+    return KEYS * prices.SECRET.dollars + ALARMS * prices.ALARM.dollars + looks()
 
 
 def metrics() -> float:

@@ -50,6 +50,12 @@ DATA_OUT = Price(
     "https://aws.amazon.com/ec2/pricing/on-demand/",
     "2026-11-23",
 )
+_EC2, _VPC = "https://aws.amazon.com/ec2/pricing/on-demand/", "https://aws.amazon.com/vpc/pricing/"
+INSTANCE = Price("EC2, m7g.large (2 vCPU, 8 GB)", 0.0816, "hour", _EC2, "2026-06-17")
+FEE = Price("Lambda Managed Instances, fee", 0.15, "dollar of EC2's price", _LAMBDA, "2026-09-20")
+NAT = Price("NAT gateway", 0.045, "hour", _VPC, "2026-02-24")
+NAT_DATA = Price("NAT gateway", 0.045, "GB", _VPC, "2026-02-24")
+ADDRESS = Price("Public IPv4 address", 0.005, "hour", _VPC, "2026-02-24")
 SECRET = Price(
     "Secrets Manager", 0.40, "secret a month", "https://aws.amazon.com/secrets-manager/pricing/",
     "2026-11-23",
@@ -82,7 +88,7 @@ PROXY_TASK = Price("One of its two tasks (2 vCPU, 4 GB)", 57.67, "month", _GUIDA
 PROXY_BALANCER = Price("Its load balancer", 24.62, "month", _GUIDANCE, "2026-07-15")
 
 ALL = (
-    *COMPUTE.values(), INVOCATION, API, DATA_OUT, SECRET, SECRET_CALLS, LOGS, METRIC, ALARM,
-    DASHBOARD, TRACES, PROVISIONED, TRANSITION, S3_PUT, S3_GET, S3_STORAGE, WRITE, READ, PROXY,
-    PROXY_TASK, PROXY_BALANCER,
+    *COMPUTE.values(), INVOCATION, INSTANCE, FEE, NAT, NAT_DATA, ADDRESS, API, DATA_OUT, SECRET,
+    SECRET_CALLS, LOGS, METRIC, ALARM, DASHBOARD, TRACES, PROVISIONED, TRANSITION, S3_PUT, S3_GET,
+    S3_STORAGE, WRITE, READ, PROXY, PROXY_TASK, PROXY_BALANCER,
 )  # fmt: skip

@@ -15,7 +15,7 @@ BEGIN, END = "<!-- make clients: begin -->", "<!-- make clients: end -->"
 COLUMNS = {
     "plain": ("plain",),
     "streamed": ("streamed",),
-    "all, one fails": ("all, one fails", "all, one fails, streamed"),
+    "all, one fails": ("all, one fails", "all, one fails, streamed", "all, a list of models"),
     "race": ("race", "race, streamed"),
     "tools: OpenAI": ("tools, OpenAI",),
     "tools: Anthropic": ("tools, Anthropic",),

@@ -51,10 +51,20 @@ if TYPE_CHECKING:
         abatch_completion_models_all_responses,
         batch_completion_models_all_responses,
     )
+    from .library.arguments import Deployments
     from .library.batch import abatch_completion, batch_completion
+    from .library.chunk_builder import stream_chunk_builder
     from .library.completion import acompletion, completion
-    from .library.errors import CheckpointError, SchemaMismatch
-    from .library.options import ChatOptions, MessageParam
+    from .library.errors import CheckpointError, ForkedProcess, SchemaMismatch
+    from .library.gateway_request import GatewayRequest, aopen_request, open_request
+    from .library.options import (
+        ChatOptions,
+        HTTPClient,
+        MessageParam,
+        Messages,
+        MessagesOrLists,
+        ToolParam,
+    )
     from .library.race import abatch_completion_models, batch_completion_models
     from .library.streams import ChunkIterator, ChunkStream
     from .library.types import (
@@ -71,6 +81,7 @@ if TYPE_CHECKING:
         DeltaToolCall,
         ErrorObject,
         FanoutReport,
+        FinishReason,
         Function,
         Logprobs,
         Message,
@@ -109,17 +120,24 @@ __all__ = [
     "Delta",
     "DeltaFunction",
     "DeltaToolCall",
+    "Deployments",
     "ErrorDetail",
     "ErrorObject",
     "FanoutError",
     "FanoutReport",
+    "FinishReason",
     "Forbidden",
+    "ForkedProcess",
     "Function",
+    "GatewayRequest",
+    "HTTPClient",
     "Internal",
     "Logprobs",
     "Malformed",
     "Message",
     "MessageParam",
+    "Messages",
+    "MessagesOrLists",
     "MissingKey",
     "ModelAttempt",
     "ModelNotFound",
@@ -144,6 +162,7 @@ __all__ = [
     "TokenLogprob",
     "TooLarge",
     "ToolCall",
+    "ToolParam",
     "TopLogprob",
     "Unauthorized",
     "UnknownModel",
@@ -155,10 +174,13 @@ __all__ = [
     "abatch_completion_models",
     "abatch_completion_models_all_responses",
     "acompletion",
+    "aopen_request",
     "batch_completion",
     "batch_completion_models",
     "batch_completion_models_all_responses",
     "completion",
+    "open_request",
+    "stream_chunk_builder",
 ]
 
 # The module of each name.
@@ -172,9 +194,19 @@ _MODULES = {
     "abatch_completion_models_all_responses": "library.all_responses",
     "batch_completion_models_all_responses": "library.all_responses",
     "ChatOptions": "library.options",
+    "Deployments": "library.arguments",
+    "HTTPClient": "library.options",
     "MessageParam": "library.options",
+    "Messages": "library.options",
+    "MessagesOrLists": "library.options",
+    "ToolParam": "library.options",
     "CheckpointError": "library.errors",
+    "ForkedProcess": "library.errors",
     "SchemaMismatch": "library.errors",
+    "stream_chunk_builder": "library.chunk_builder",
+    "GatewayRequest": "library.gateway_request",
+    "aopen_request": "library.gateway_request",
+    "open_request": "library.gateway_request",
     "ChunkIterator": "library.streams",
     "ChunkStream": "library.streams",
 }

@@ -32,11 +32,13 @@ Every error that Fanout raises on purpose.
     │   │       └── UnsupportedCountry  the provider does not serve this country     (403)
     │   ├── RateLimited          429; .retry_after                                   (429)
     │   │   └── QuotaExceeded    402, 429; waiting does not help                     (429)
-    │   ├── Overloaded           500, 502, 503, 529
+    │   ├── Overloaded           500, 502, 503, 529: the provider failed or is overloaded
     │   ├── Malformed            the response is not in the provider's format        (502)
     │   ├── Broken               the stream ended early                              (502)
     │   └── Oversized            the response is too large                           (502)
     ├── AllFailed                .failures, in call order; their status if equal, else 502
+    ├── RequestCancelled         by its client, with another request                 (499)
+    │   └── LeaseExpired         the client has not renewed the request's lease      (499)
     ├── ShuttingDown             the gateway stops                                       (503)
     ├── TooManyConnections       more clients than the server has room for           (503)
     ├── StorageError             this machine cannot write or read .path                 (500)
@@ -88,7 +90,7 @@ class FanoutError(Exception):
         state = {name: value for name, value in vars(self).items() if name not in _SDK_ONLY}
         if "deployment" in state:
             state["deployment"] = DeploymentName(state["deployment"].name)
-        return _restored, (kind, self.args, state)
+        return restored, (kind, self.args, state)
 
 
 _SDK_ONLY = frozenset({"request", "response"})
@@ -105,9 +107,10 @@ def _is_importable(kind: type) -> bool:
     return getattr(sys.modules.get(kind.__module__), kind.__name__, None) is kind
 
 
-def _restored(
+def restored(
     kind: type[FanoutError], arguments: tuple[object, ...], state: dict[str, object]
 ) -> FanoutError:
+    """A copied or unpickled error."""
     error = kind.__new__(kind, *arguments)
     error.__dict__.update(state)
     return error
@@ -142,8 +145,9 @@ class Problem(Struct, frozen=True):
 
     `path` leads to it, `line` is its line, from 1. By default the fix
     removes `path`; `remove` is another path to remove, `rename` the key to write instead, and
-    `replace` the value to write instead. Before that it writes the `moves`; if the problem is then
-    solved, `keeps` is true. A problem that is not `fixable` is in the environment.
+    `replace` the value to write instead, and `form` what to write the value as. Before that it
+    writes the `moves`; if the problem is then solved, `keeps` is true. `loss` is what is left out
+    because its limits cannot be kept. A problem that is not `fixable` is in the environment.
     """
 
     path: KeyPath
@@ -152,8 +156,10 @@ class Problem(Struct, frozen=True):
     remove: KeyPath | None = None
     rename: str = ""
     replace: str = ""
+    form: Literal["", "text", "list"] = ""
     moves: tuple[Move, ...] = ()
     keeps: bool = False
+    loss: str = ""
     fixable: bool = True
 
 
@@ -405,12 +411,12 @@ class QuotaExceeded(RateLimited):
 
 
 class Overloaded(ProviderError):
-    """The provider failed. Its 503 and 529 become 503 for the client, other statuses 502."""
+    """The provider failed. Its 429, 503 and 529 become 503 for the client, other statuses 502."""
 
     code = "provider_overloaded"
 
     def _status(self) -> int:
-        return 503 if self.upstream in {503, 529} else 502
+        return 503 if self.upstream in {429, 503, 529} else 502
 
 
 class Malformed(ProviderError):
@@ -431,6 +437,24 @@ class DeadlineExceeded(FanoutError):
     status = 504
     type = "timeout_error"
     code = "deadline_exceeded"
+
+
+class RequestCancelled(FanoutError):
+    """
+    The client has cancelled the request with another one. Calls to providers were cancelled.
+
+    The status is nginx's for a client that closed its request; SDKs do not retry it.
+    """
+
+    status = 499
+    type = "cancelled_error"
+    code = "request_cancelled"
+
+
+class LeaseExpired(RequestCancelled):
+    """The client has not renewed the request's lease in time."""
+
+    code = "lease_expired"
 
 
 class TooManyConnections(FanoutError):
@@ -481,6 +505,7 @@ class StorageFull(StorageError):
     code = "storage_full"
     verb = "write"
     public = "The gateway's storage is full: nothing was stored."
+    cause = "no space is left on the disk"
 
 
 class StorageBusy(StorageError):

@@ -12,6 +12,14 @@ from .secret import HiddenRepr
 
 CONFIG_NAMES = ("fanout.yaml", "config.yaml")
 
+HTTP_PROXIES = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+"""Variables that may name a proxy for servers without TLS."""
+
+
+def install_command(extra: str) -> str:
+    """How to install an extra of pyproject.toml; Fanout is on no package index yet."""
+    return f"run `pip install '.[{extra}]'` in a clone of Fanout"
+
 
 class Settings(HiddenRepr, frozen=True):
     """
@@ -33,3 +41,8 @@ class Settings(HiddenRepr, frozen=True):
         env = dict(os.environ)
         path = config or env.get("FANOUT_CONFIG") or None
         return cls(Path(path) if path else None, env)
+
+
+def has_http_proxy() -> bool:
+    """Whether the environment names a proxy for servers without TLS."""
+    return any(map(os.environ.get, HTTP_PROXIES))

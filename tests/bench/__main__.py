@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from . import gateway, jobs, lambda_limits, prompts, race, startup
+from . import gateway, jobs, lambda_limits, lambda_runtime, prompts, race, scale, startup
 from .report import Section, page
 from .servers import OURS, ROOT
 from .testbed import QUICK, Plan, open_testbed, start_servers
@@ -37,6 +37,8 @@ def main(arguments: Sequence[str]) -> int:
     plan = QUICK if "--quick" in arguments else Plan()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every `with` block ends
     began, busy, own = time.perf_counter(), _busy(), _own()
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))  # the stub has thousands of clients
     sections = measure(plan)
     seconds = time.perf_counter() - began
     others = max(0.0, _busy() - busy - (_own() - own)) / (seconds * (psutil.cpu_count() or 1))
@@ -55,6 +57,8 @@ def measure(plan: Plan) -> list[Section]:
         _log("a thousand prompts")
         many = prompts.measure(folder, plan, litellm)
         with open_testbed(folder) as bed:
+            _log("thousands of prompts")
+            more = scale.measure(folder, bed, plan)
             _log("the gateway")
             with start_servers(bed, peers=plan.peers) as servers:
                 load, costs = gateway.measure(bed.stub, servers, plan, litellm)
@@ -67,7 +71,9 @@ def measure(plan: Plan) -> list[Section]:
             start = startup.measure(bed, plan, litellm, litellm_seconds)
             _log("as a Lambda")
             limited = lambda_limits.measure(bed, plan)
-    return [many, load, raced, batch, start, *limited, costs]
+            _log("under AWS's runtime code")
+            emulated = lambda_runtime.measure(bed)
+    return [many, more, load, raced, batch, start, *limited, *emulated, costs]
 
 
 def _log(what: str) -> None:

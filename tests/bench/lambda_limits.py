@@ -53,10 +53,10 @@ def measure(bed: Testbed, plan: Plan) -> list[Section]:
     ]
     rows.append(["peak memory", number(free.peak, "MB"), number(limited.peak, "MB")])
     note = (
-        "The process of the API function without the Web Adapter, calling the stub. With the CPU "
+        "The app of the API function over HTTP, without Lambda, calling the stub. With the CPU "
         f"of a Lambda, it gets {share(MEMORY):.2f} of a core, as a function with {MEMORY} MB does: "
-        "once it has used that share of 100 ms, it is stopped until the next 100 ms begin. The "
-        "stub is not limited. The process gets one request at a time, as a Lambda does, except in "
+        "once it has used that share of 100 ms, it stops until the next 100 ms. The "
+        "process gets one request at a time, except in "
         f"the row with {CLIENTS} clients. The figures are medians of {plan.starts} starts, {ALONE} "
         f"requests and {plan.races} races. Of many conversations, 400 are in flight at a time "
         "(`max_parallel_requests`)."

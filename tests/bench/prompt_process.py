@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 import sys
 import time
@@ -78,8 +79,11 @@ def httpx(*, http2: bool) -> Run:
 
 
 def aiohttp() -> Run:
-    """One `aiohttp.ClientSession` without limits."""
+    """One `aiohttp.ClientSession` without limits; each call has a socket."""
     import aiohttp
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
     async def main(base: str, count: int) -> list[Any]:
         connector = aiohttp.TCPConnector(limit=0)
@@ -97,8 +101,54 @@ def aiohttp() -> Run:
     return lambda base, count: asyncio.run(main(base, count))
 
 
+def pyqwest() -> Run:
+    """Fanout's own HTTP client over HTTP/2, a connection for each hundred calls."""
+    import pyqwest
+    import uvloop
+
+    authority = Path(os.environ["SSL_CERT_FILE"]).read_bytes()
+    body = json.dumps({"model": "stub", "messages": MESSAGES}).encode()
+    headers = {"content-type": "application/json", "authorization": f"Bearer {KEY}"}
+
+    def connection() -> pyqwest.HTTPTransport:
+        return pyqwest.HTTPTransport(
+            tls_ca_cert=authority, http_version=pyqwest.HTTPVersion.HTTP2, use_system_dns=True
+        )
+
+    async def main(base: str, count: int) -> list[Any]:
+        url = f"{base}/chat/completions"
+        responses: list[pyqwest.Response] = []  # kept, so that no stream is reset
+
+        async def one(transport: pyqwest.HTTPTransport) -> Any:
+            sent = pyqwest.Headers(headers.items())
+            response = await transport.execute(pyqwest.Request("POST", url, sent, body))
+            responses.append(response)
+            size, received = int(response.headers["content-length"]), b""
+            async for part in response.content:
+                received += bytes(part)
+                if len(received) == size:
+                    break
+            return json.loads(received)["choices"][0]["message"]["content"]
+
+        async with asyncio.TaskGroup() as group:
+            tasks = []
+            for number in range(count):
+                if number % 100 == 0:
+                    transport = connection()
+                    await asyncio.sleep(0)
+                tasks.append(group.create_task(one(transport)))
+        return [task.result() for task in tasks]
+
+    def run(base: str, count: int) -> list[Any]:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(main(base, count))
+
+    return run
+
+
 CLIENTS: dict[str, Callable[[], Run]] = {
     "fanout": fanout,
+    "pyqwest": pyqwest,
     "litellm": lambda: litellm(100),
     "litellm-wide": lambda: litellm(1000),
     "httpx": lambda: httpx(http2=False),

@@ -38,7 +38,7 @@ NAMES = {
     "instant": "bare ASGI function that responds by itself",
     "forwarding": "bare ASGI function that calls the stub",
     "fanout": "**Fanout**, calling the stub",
-    "lambda": "**Fanout's Lambda**, without the Web Adapter, calling the stub",
+    "lambda": "**Fanout's Lambda**, over HTTP, calling the stub",
 }
 _IMPORT = re.compile(r"^import time:.*\| +(\S+)$", re.MULTILINE)
 

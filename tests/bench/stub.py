@@ -19,6 +19,9 @@ import uvloop
 WORD = b"word"
 """The beginning of every piece of content, by which a client finds the first one."""
 
+BACKLOG = 8192
+"""Thousands of clients connect at once; a lost connection request is repeated after a second."""
+
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _STREAM = re.compile(rb'"stream": ?true')
 _USAGE = {"prompt_tokens": 9, "completion_tokens": 8, "total_tokens": 17}
@@ -137,7 +140,9 @@ class Provider(asyncio.Protocol):
 async def _serve(port: int) -> None:
     loop = asyncio.get_running_loop()
     responses: dict[int, bytes] = {}
-    server = await loop.create_server(lambda: Provider(loop, responses), "127.0.0.1", port)
+    server = await loop.create_server(
+        lambda: Provider(loop, responses), "127.0.0.1", port, backlog=BACKLOG
+    )
     await server.serve_forever()
 
 

@@ -19,7 +19,13 @@ HELLO = [{"role": "user", "content": "Say hello."}]
 STUB_REQUEST = request({"model": "stub", "messages": HELLO})
 
 # The stub's script for each model: time to the first word, number of words, interval (in ms).
-SCRIPTS = {"stub": "0/1/0", "fast": "200/10/5", "slow": "1000/10/5", "talker": "0/250/4"}
+SCRIPTS = {
+    "stub": "0/1/0",
+    "fast": "200/10/5",
+    "slow": "1000/10/5",
+    "talker": "0/250/4",
+    "steady": "1000/1/0",
+}
 
 
 @dataclass(frozen=True)
@@ -85,8 +91,8 @@ def fanout_command(port: int, config: Path) -> list[str | Path]:
 
 
 def lambda_command(port: int, _config: Path) -> list[str | Path]:
-    """The command of the Lambda function; the environment names its config."""
-    return [OURS / "python", "-m", "functions.api", str(port)]
+    """The Lambda function's app over HTTP; the environment names its config."""
+    return [OURS / "python", "-m", "functions.api.web_adapter", str(port)]
 
 
 def litellm_command(port: int, config: Path) -> list[str | Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from fanout.http.app import App
 from fanout.settings import Settings
 from tests.support.background_loop import background
 from tests.support.gateway_server import RecordingObserver, RunningGateway, _serving
+from tests.support.patience import PATIENCE
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
@@ -32,7 +34,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-TIMEOUT_MS = 10_000
+TIMEOUT_MS = 1_000 * PATIENCE
 """How long a test waits for an element or an expected state."""
 
 MISSING = (
@@ -43,9 +45,18 @@ MISSING = (
 
 @contextmanager
 def serve_gateway(
-    config: Mapping[str, Any], home: Path, env: Mapping[str, str] = {}, port: int = 0
+    config: Mapping[str, Any],
+    home: Path,
+    env: Mapping[str, str] = {},
+    port: int = 0,
+    *,
+    sees_disconnects: bool = True,
 ) -> Iterator[RunningGateway]:
-    """A gateway with this config, its page, and its jobs in `home`, for the block."""
+    """
+    A gateway with this config, its page, and its jobs in `home`, for the block.
+
+    On AWS, a gateway does not see that a browser has disconnected.
+    """
     observer = RecordingObserver()
     catalog = resolve(check(config, env), env)
     app = App(
@@ -54,9 +65,25 @@ def serve_gateway(
         jobs=lambda gateway: open_local_batches(gateway, home, observer=observer),
         page=True,
     )
-    with background(lambda: _serving(app, observer, port), uvloop.new_event_loop) as served:
+    served_app = app if sees_disconnects else _without_disconnects(app)
+    with background(lambda: _serving(served_app, observer, port), uvloop.new_event_loop) as served:
         yield served
     assert observer.bugs == []
+
+
+def _without_disconnects(app: Any) -> Any:
+    """The app, which is never told that a client has disconnected."""
+
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        async def hide() -> Any:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                await asyncio.Event().wait()
+            return message
+
+        await app(scope, hide if scope["type"] == "http" else receive, send)
+
+    return serve
 
 
 def find_chromium() -> str:

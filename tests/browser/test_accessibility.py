@@ -75,6 +75,7 @@ def test_everything_can_be_done_with_the_keyboard_alone(
     expect(page.get_by_text("Your choices: b 1")).to_be_visible()
     page.get_by_role("link", name="Jobs").focus()
     page.keyboard.press("Enter")
+    expect(page.get_by_text("No jobs yet")).to_be_visible()
     tab_to(page, "Use a sample file")
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Start 5 lines")).to_be_visible()

@@ -5,13 +5,17 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, expect
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.support.provider_steps import answers, hang, refuse, role, say, stalls, wait
 from tests.support.scripted_provider import Upstream
 
+from .conftest import config_of
+from .harness import open_page, serve_gateway
 from .scripted_responses import streamed
 
 DOT = base64.b64decode(
@@ -89,7 +93,7 @@ def test_when_all_models_fail_each_shows_its_own_reason(page: Page, upstream: Up
     ask(page)
     expect(card(page, "a")).to_contain_text("The provider rejected the gateway's API key.")
     expect(card(page, "b")).to_contain_text("The provider's quota is used up.")
-    expect(card(page, "c")).to_contain_text("The provider is overloaded.")
+    expect(card(page, "c")).to_contain_text("The provider failed or is overloaded.")
 
 
 def test_one_response_per_prompt_can_be_chosen_and_the_choices_are_counted(
@@ -172,6 +176,47 @@ def test_stopping_closes_every_call_and_keeps_the_text_so_far(
     expect(card(page, "a").locator(".text")).to_have_text("so far")
 
 
+@pytest.fixture
+def blind(browser: Browser, upstream: Upstream, tmp_path: Path) -> Iterator[Page]:
+    """The page of a gateway that does not see that a browser disconnects, as on AWS."""
+    config = config_of(upstream, *"abc")
+    with (
+        serve_gateway(config, tmp_path / "home", sees_disconnects=False) as served,
+        open_page(browser, served.url) as opened,
+    ):
+        yield opened
+
+
+def test_stopping_and_closing_the_tab_cancel_where_a_disconnect_is_not_seen(
+    blind: Page, upstream: Upstream
+) -> None:
+    for name in "abc":
+        upstream.script(name, [role, say("so far"), hang])
+    ask(blind)
+    for name in "abc":
+        expect(card(blind, name).locator(".text")).to_have_text("so far")
+    blind.get_by_role("button", name="Stop").click()
+    upstream.wait_disconnected("a", "b", "c")
+    ask(blind)
+    upstream.wait(lambda: [call.disconnected_at for call in upstream.calls].count(None) == 3)
+    blind.goto("about:blank")
+    upstream.wait_disconnected("a", "b", "c")
+
+
+def test_the_lease_of_an_open_request_is_renewed(blind: Page, upstream: Upstream) -> None:
+    for name in "abc":
+        upstream.script(name, stalls(role))
+    blind.clock.install()
+    with blind.expect_request("**/v1/chat/completions") as asked:
+        ask(blind)
+    request_id = asked.value.headers["x-request-id"]
+    assert asked.value.post_data_json["fanout"] == {"lease": 150}
+    upstream.wait_called("a", "b", "c")
+    with blind.expect_response(f"**/v1/chat/completions/{request_id}/renew") as renewed:
+        blind.clock.fast_forward(30_000)
+    assert renewed.value.status == 200
+
+
 def test_a_race_shows_its_models_the_winner_and_what_the_others_cost(
     page: Page, upstream: Upstream
 ) -> None:
@@ -194,7 +239,7 @@ def test_a_race_shows_its_models_the_winner_and_what_the_others_cost(
     expect(row["a"]).to_contain_text("cancelled; billing stops")
     expect(row["a"]).to_contain_text("unknown: cancelled before it reported usage")
     expect(row["b"]).to_contain_text("$0.000054")
-    expect(row["c"]).to_contain_text("The provider is overloaded.")
+    expect(row["c"]).to_contain_text("The provider failed or is overloaded.")
     expect(page.locator(".winner").get_by_role("article", name="b")).to_contain_text(
         "First words win."
     )

@@ -50,6 +50,19 @@ def texts_of(lines: list[Mapping[str, Any]]) -> dict[str, str]:
     }
 
 
+def test_a_job_shows_what_its_lines_wait_for(
+    page: Page, upstream: Upstream, tmp_path: Path
+) -> None:
+    upstream.script("a", [refuse(500)])
+    give(page, "slow.jsonl", line("one", "1") + line("two", "2"), tmp_path)
+    page.get_by_role("button", name="Start 2 lines").click()
+    expect(page.locator(".job .note-box").first).to_contain_text(
+        re.compile(r"wait: `a` responds with 500, next attempt \d\d:\d\d:\d\d")
+    )
+    expect(tile(page, "Time left")).to_have_text("–")
+    page.get_by_role("button", name="Cancel").click()
+
+
 def test_a_file_gets_a_quote_runs_with_a_cap_and_its_responses_are_downloaded(
     page: Page, upstream: Upstream, tmp_path: Path
 ) -> None:

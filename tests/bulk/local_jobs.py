@@ -7,13 +7,13 @@ import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from fanout.bulk.local.batch_service import LocalBatchService, open_local_batches
+from fanout.bulk.local.batch_service import SERVER, LocalBatchService, open_local_batches
 from fanout.bulk.runner import RunnerOptions
 from fanout.bulk.service.batches import NewJob
 from fanout.bulk.service.records import Job
@@ -24,11 +24,11 @@ from fanout.settings import Settings
 from fanout.transport.engine import Incoming, Outgoing
 from fanout.wire.http import WireResponse
 from tests.support.gateway_server import RecordingObserver
+from tests.support.patience import PATIENCE
 
 T = TypeVar("T")
 
 USAGE = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
-PATIENCE = 10.0
 SYNC_INTERVAL = 0.1
 """Seconds between two syncs of a worker; the usual second would make tests wait."""
 
@@ -38,7 +38,7 @@ class EchoProvider:
     A provider that responds with the last message, prefixed by its model.
 
     `calls` counts the calls by (model, message). `headers` are sent with each response. `before`
-    may wait, or return the status and headers of an error.
+    may wait, or return the status and headers of an error, whose text is `message` if it is set.
     """
 
     def __init__(self) -> None:
@@ -46,6 +46,7 @@ class EchoProvider:
         self.before: Callable[[str, str], Awaitable[tuple[int, Mapping[str, str]] | None]] | None
         self.before = None
         self.headers: Mapping[str, str] = {}
+        self.message = ""
 
     async def send(self, request: Outgoing) -> WireResponse:
         body = json.loads(request.body)
@@ -54,7 +55,8 @@ class EchoProvider:
         error = await self.before(model, text) if self.before else None
         if error:
             status, headers = error
-            wire = {"error": {"message": f"status {status}", "type": "t", "code": None}}
+            text = self.message or f"status {status}"
+            wire = {"error": {"message": text, "type": "t", "code": None}}
             return WireResponse(status, headers, json.dumps(wire).encode())
         message = {"role": "assistant", "content": f"{model}: {text}"}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
@@ -186,22 +188,39 @@ class LocalJobs:
         return found
 
 
-@asynccontextmanager
-async def open_jobs(
+def open_jobs(
     home: Path,
     provider: EchoProvider | None = None,
     *,
     now: Callable[[], float] = time.time,
     config: Mapping[str, Any] = CONFIG,
     **options: Any,
-) -> AsyncIterator[LocalJobs]:
+) -> AbstractAsyncContextManager[LocalJobs]:
     """A process that runs jobs in this folder, for the block; the next one resumes what is left."""
-    observer, engine = RecordingObserver(), provider or EchoProvider()
-    catalog = resolve(check(config, {}), {})
+    return _open_process(home, provider or EchoProvider(), SERVER, now, config, options)
+
+
+def open_view(home: Path) -> AbstractAsyncContextManager[LocalJobs]:
+    """A process that only looks at the jobs in this folder, for the block."""
+    return _open_process(home, EchoProvider(), "view", time.time, CONFIG, {})
+
+
+@asynccontextmanager
+async def _open_process(
+    home: Path,
+    engine: EchoProvider,
+    name: str,
+    now: Callable[[], float],
+    config: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> AsyncIterator[LocalJobs]:
+    observer, catalog = RecordingObserver(), resolve(check(config, {}), {})
     all_options = replace(RunnerOptions(grace=0.3, sync_interval=SYNC_INTERVAL), **options)
     async with (
         open_gateway(Settings(), catalog=catalog, engine=engine, observer=observer) as gateway,
-        open_local_batches(gateway, home, observer=observer, now=now, options=all_options) as lazy,
+        open_local_batches(
+            gateway, home, name=name, observer=observer, now=now, options=all_options
+        ) as lazy,
     ):
         yield LocalJobs(lazy.service, engine, observer)
     assert observer.bugs == []

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from fanout.bulk.local.file_store import FolderBlobStore
-from fanout.bulk.local.prompt_files import PromptFile, find_or_create_job
+from fanout.bulk.local.prompt_files import PromptFile
+from fanout.bulk.local.prompt_jobs import find_or_create_job
 from fanout.bulk.local.sqlite import Database
 from fanout.bulk.service.batches import JobService, NewJob
 from fanout.bulk.service.files import FileService

@@ -382,7 +382,7 @@ def test_a_cost_cap_is_exceeded_by_one_line_in_flight_at_most(tmp_path: Path) ->
             assert (job.status, job.reason) == ("cancelled", "capped")
             assert job.errors[0].code == "max_cost_reached"
             assert job.totals is not None
-            assert 10 * COST <= job.totals.cost_usd < 11.01 * COST
+            assert 10 * COST <= job.totals.known_cost_usd < 11.01 * COST
             assert set((await jobs.error_codes(job)).values()) == {"batch_cancelled"}
             assert job.totals.done + job.totals.failed == 40
 
@@ -410,8 +410,8 @@ def test_a_cost_cap_needs_a_price_for_each_fallback(tmp_path: Path, kind: str) -
         "model_name": "c",
         "litellm_params": {"model": "openai/c", "api_base": "http://x.test"},
     }
-    spare = ["c"] if kind == "default_fallbacks" else [{"a": ["c"]}]
-    router = {"num_retries": 0, kind: spare}
+    fallback = ["c"] if kind == "default_fallbacks" else [{"a": ["c"]}]
+    router = {"num_retries": 0, kind: fallback}
     config = {**CONFIG, "model_list": [*CONFIG["model_list"], entry], "router_settings": router}
 
     async def main() -> None:

@@ -9,6 +9,7 @@ from fanout.bulk.totals import (
     MAX_EXAMPLES,
     MAX_MESSAGE,
     Example,
+    LineCost,
     Totals,
     count_failure,
     count_response,
@@ -58,7 +59,7 @@ def test_a_long_message_is_cut(length: int, kept: str) -> None:
 
 
 def test_a_response_has_no_example_and_totals_survive_being_written_and_read() -> None:
-    total = count_response({"usage": {"prompt_tokens": 1, "completion_tokens": 2}}, 500)
+    total = count_response({"usage": {"prompt_tokens": 1, "completion_tokens": 2}}, LineCost(500))
     assert total.examples == {}
     total.add(failed("a"))
     assert json.decode(json.encode(total), type=Totals) == total

@@ -10,11 +10,12 @@ from msgspec import json
 
 from tests.cli.commands import Command, spawned
 from tests.cli.terminal import read_all
+from tests.support.patience import PATIENCE
 from tests.support.provider_steps import answers, cut, refuse, say, stop, wait
 from tests.support.scripted_provider import Upstream
 
 
-def test_each_answer_is_a_block_in_the_order_they_end(upstream: Upstream, config: Path) -> None:
+def test_each_response_is_a_block_in_the_order_they_end(upstream: Upstream, config: Path) -> None:
     seen = upstream.gate()
     upstream.script("a", [wait(seen), *answers("slow")])
     upstream.script("b", answers("fast"))
@@ -23,12 +24,23 @@ def test_each_answer_is_a_block_in_the_order_they_end(upstream: Upstream, config
         first = [process.stdout.readline() for _ in range(3)]
         seen.open()
         title, *rest = process.stdout.read().split("\n")
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
     assert first[0].startswith("## b · ")
     assert first[0].endswith(" s · 7 tokens\n")
     assert first[1:] == ["fast\n", "\n"]
     assert title.startswith("## a · ")
     assert rest == ["slow", "", ""]
+
+
+def test_a_response_is_printed_in_an_encoding_that_lacks_its_characters(
+    upstream: Upstream, config: Path
+) -> None:
+    upstream.script("a", answers("caf\u00e9 \U0001f980"))
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    with spawned("all", "Hi", "-m", "a", "--config", config, env=env) as process:
+        out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, err) == (0, "")
+    assert "caf\\xe9 \\U0001f980" in out
 
 
 def test_a_failed_model_shows_its_error_in_its_block_and_the_exit_code_is_1(
@@ -85,7 +97,7 @@ def test_with_json_and_stream_the_chunks_are_lines(
     assert ends == {0: "stop", 1: "stop"}
 
 
-def test_in_a_terminal_each_answer_grows_in_a_panel_of_its_own(
+def test_in_a_terminal_each_response_grows_in_a_panel_of_its_own(
     upstream: Upstream, config: Path
 ) -> None:
     seen = upstream.gate()
@@ -100,7 +112,7 @@ def test_in_a_terminal_each_answer_grows_in_a_panel_of_its_own(
         seen.open()
         after = read_all(ours)
         os.close(ours)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
     assert "growing" not in before
     last = after[after.rindex("╭─ a · ") :]
     assert "whole" in last

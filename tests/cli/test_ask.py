@@ -10,11 +10,12 @@ from msgspec import json
 
 from tests.cli.commands import Command, spawned, write_config
 from tests.support.gateway_server import entry
+from tests.support.patience import PATIENCE
 from tests.support.provider_steps import answers, refuse, role, say, stop, wait
 from tests.support.scripted_provider import Upstream
 
 
-def test_the_answer_alone_is_on_standard_output(
+def test_the_response_alone_is_on_standard_output(
     fanout: Command, upstream: Upstream, config: Path
 ) -> None:
     upstream.script("a", answers("Hello, ", "you."))
@@ -75,7 +76,7 @@ def test_a_failure_is_printed_on_standard_error_and_the_exit_code_is_1(
     assert (ran.code, ran.out, ran.err) == (1, "", "fanout: `a`: out of order\n")
 
 
-def test_with_json_the_answer_is_one_object(
+def test_with_json_the_response_is_one_object(
     fanout: Command, upstream: Upstream, config: Path
 ) -> None:
     upstream.script("a", answers("Hello"))
@@ -162,7 +163,7 @@ def test_content_is_printed_before_the_response_is_complete(
         assert process.stdout.read(5) == "first"
         read.open()
         assert process.stdout.read() == " last\n"
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 @pytest.mark.parametrize(

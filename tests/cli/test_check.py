@@ -267,9 +267,9 @@ def test_other_names_and_notes_are_shown(fanout: Command, tmp_path: Path) -> Non
         "note: `a`: `ollama` ignores `num_ctx`; set it at the server",
         "note: `b`: `nomic-embed-text` is not for chat, and there is no other API here",
     ]
-    told = fanout("check", path, "--json").json
-    assert told["names"] == {"gpt-4": "a", "fast": {"mode": "race", "models": ["a", "b"]}}
-    assert len(told["notes"]) == 2
+    output = fanout("check", path, "--json").json
+    assert output["names"] == {"gpt-4": "a", "fast": {"mode": "race", "models": ["a", "b"]}}
+    assert len(output["notes"]) == 2
 
 
 # ---- a config with problems ----

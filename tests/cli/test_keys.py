@@ -21,6 +21,7 @@ from fanout.aws.stack_keys import StackKey, list_keys, read_texts, set_key
 from fanout.errors import ConfigError
 from tests.cli.commands import Command, spawned
 from tests.cli.terminal import read_all
+from tests.support.patience import PATIENCE
 
 DAY = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 
@@ -92,7 +93,7 @@ def test_a_key_is_added_to_those_there_are_and_none_twice(old: str | None, now: 
     assert vault.values == {"S/A": now}
 
 
-def test_a_name_that_the_stack_has_not_is_refused_with_those_it_has() -> None:
+def test_a_name_that_the_stack_has_not_is_rejected_with_those_it_has() -> None:
     vault = Vault(S__OPENAI_API_KEY=None, S__GROQ_API_KEY=None)
     with pytest.raises(ConfigError) as refused:
         set_key(vault, "S", "OPENAI_KEY", ["sk-very-secret"], add=False)
@@ -122,7 +123,7 @@ def test_keys_are_read_one_per_line_or_as_a_json_list(given: str, texts: Sequenc
 
 
 @pytest.mark.parametrize("given", ["", "\n \n", "[]", '[""]', "two words", "schlüssel", "a\x00b"])
-def test_what_is_no_key_is_refused_and_not_repeated(given: str) -> None:
+def test_what_is_no_key_is_rejected_and_not_repeated(given: str) -> None:
     with pytest.raises(ConfigError) as refused:
         read_texts(given)
     assert not given.strip() or given.strip() not in str(refused.value)
@@ -235,7 +236,7 @@ def test_on_a_terminal_the_value_is_prompted_for_and_hidden(vault: Vault) -> Non
         os.close(theirs)
         prompt = read_all(ours, until="B_KEY (input is hidden): ")
         os.write(ours, b"sk-very-secret\n")
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=PATIENCE)
         shown = prompt + read_all(ours)
     os.close(ours)
     assert (process.returncode, out) == (0, "B_KEY has 1 key\n")
@@ -260,5 +261,6 @@ sys.exit(main(["keys", "list", "--stack", "S"]))
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     assert done.returncode == 2
     assert (
-        done.stderr == "fanout: the keys of a stack need boto3: pip install 'fanout-gateway[aws]'\n"
+        done.stderr == "fanout: the keys of a stack need boto3: "
+        "run `pip install '.[aws]'` in a clone of Fanout\n"
     )

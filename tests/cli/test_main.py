@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,55 @@ def test_help_names_every_command(fanout: Command) -> None:
     assert ran.code == 0
     for name in ("serve", "ask", "race", "all", "check", "models", "local", "doctor"):
         assert f"\n    {name} " in ran.out
+
+
+@pytest.mark.parametrize("words", [("--version",), ("--help",)])
+def test_a_flag_of_the_whole_command_ends_it(fanout: Command, words: tuple[str, ...]) -> None:
+    ran = fanout(*words)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("usage: fanout" if "--help" in words else "fanout 0.")
+
+
+@pytest.mark.parametrize(
+    ("words", "usage", "error"),
+    [
+        ("", "\n    serve ", "fanout: error: the following arguments are required: COMMAND"),
+        ("batch", "\n    status ", "fanout batch: error: the following arguments are required"),
+        ("ask hi --modle x", "usage: fanout ask ", "arguments: --modle x; did you mean --model?"),
+        ("batch run f --max-cots=1", "usage: fanout batch run ", "did you mean --max-cost?"),
+        ("ask hi --zzz", "usage: fanout ask ", "unrecognized arguments: --zzz\n"),
+        ("--jsno", "usage: fanout ", "arguments are required: COMMAND"),
+    ],
+)
+def test_a_wrong_command_line_shows_what_there_is(
+    fanout: Command, words: str, usage: str, error: str
+) -> None:
+    ran = fanout(*words.split())
+    assert (ran.code, ran.out) == (2, "")
+    assert usage in ran.err
+    assert error in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ("serve --config {}", "the config file `{}` cannot be read: Is a directory"),
+        ("serve --port 99999", "--port must be between 0 and 65535, not 99999"),
+        ("batch status --stack S", "AWS: no region is set: add --region NAME, or set AWS_"),
+        ("keys list --stack S", "AWS: no region is set: add --region NAME, or set AWS_"),
+    ],
+)
+def test_a_wrong_option_is_one_line_with_the_fix(
+    fanout: Command, tmp_path: Path, words: str, error: str
+) -> None:
+    ran = fanout(*words.format(tmp_path).split())
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith(f"fanout: {error.format(tmp_path)}"), ran.err
+    assert ran.err.count("\n") == 1
+
+
+def test_without_a_job_the_list_says_so(fanout: Command) -> None:
+    assert fanout("batch", "status").out == "no jobs\n"
 
 
 @pytest.mark.parametrize("words", [(), ("dance",), ("ask",), ("local",), ("serve", "--port", "x")])

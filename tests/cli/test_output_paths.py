@@ -48,6 +48,9 @@ BAD = {
     "in.jsonl/out": "is not a folder",
     "in.jsonl/deep/out": "is not a folder",
     "loop": "Too many levels of symbolic links",
+    "/proc/out.jsonl": "no file can be created in the folder `/proc`",
+    "/proc/new/deep/out.jsonl": "no file can be created in the folder `/proc`",
+    "/sys/out.jsonl": "the folder `/sys`",
     "n" * 300: "File name too long",
     "n" * 250: "File name too long",
 }
@@ -65,6 +68,7 @@ def test_a_bad_output_is_one_sentence_before_the_first_call(
     assert ran.err.count("\n") == 1
     assert not upstream.calls
     assert (folder / "in.jsonl").read_bytes() == before
+    assert not list(folder.glob("**/.draft-*"))
 
 
 def test_a_config_is_no_output(fanout: Command, folder: Path, config: Path) -> None:

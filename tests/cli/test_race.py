@@ -12,6 +12,7 @@ import pytest
 from tests.cli.commands import Command, spawned, write_config
 from tests.cli.terminal import read_all
 from tests.support.gateway_server import entry
+from tests.support.patience import PATIENCE
 from tests.support.provider_steps import (
     answers,
     opens,
@@ -103,10 +104,10 @@ def test_a_hedge_starts_the_next_one_only_when_it_must(
     assert [call.model for call in upstream.calls] == ["a"]
 
 
-def test_a_stand_in_has_a_lane_of_its_own(
+def test_a_fallback_has_a_row_of_its_own(
     fanout: Command, upstream: Upstream, tmp_path: Path
 ) -> None:
-    spare = write_config(
+    fallback = write_config(
         tmp_path,
         {
             "model_list": [entry(upstream, name) for name in ("a", "b", "c")],
@@ -116,7 +117,7 @@ def test_a_stand_in_has_a_lane_of_its_own(
     upstream.script("a", [refuse(500)])
     upstream.script("b", stalls())
     upstream.script("c", answers("in its place"))
-    ran = fanout("race", "Hi", "-m", "a,b", "--config", spare)
+    ran = fanout("race", "Hi", "-m", "a,b", "--config", fallback)
     assert ran.out == "in its place\n"
     assert ("c", "won") in events(ran.err)
     assert ("a", "failed:") in events(ran.err)
@@ -142,7 +143,7 @@ def test_ctrl_c_exits_with_130_and_cancels_every_call(
     with spawned("race", "Hi", "-m", "a,b", "--config", config, *stream) as process:
         upstream.wait_called("a", "b")
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (130, "")
     assert "Traceback" not in err
     upstream.wait_disconnected("a", "b")
@@ -160,7 +161,7 @@ def test_a_reader_that_has_seen_enough_is_no_fault_to_complain_of(
         process.stdout.close()
         closed.open()
         assert process.stderr.read() == ""
-        assert process.wait(20) == 1
+        assert process.wait(PATIENCE) == 1
 
 
 def test_in_a_terminal_the_race_is_shown(upstream: Upstream, config: Path) -> None:
@@ -173,7 +174,7 @@ def test_in_a_terminal_the_race_is_shown(upstream: Upstream, config: Path) -> No
         os.close(theirs)
         drawn = read_all(ours)
         os.close(ours)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
     last = drawn[drawn.rindex("a ") :]
     assert "cancelled at" in last
     assert "won in" in last

@@ -16,6 +16,7 @@ from msgspec import json
 
 from fanout.cli.http_server import max_connections, raise_open_file_limit
 from tests.cli.commands import Command, spawned
+from tests.support.patience import PATIENCE
 from tests.support.provider_steps import answers, hang, say, stalls, wait
 from tests.support.scripted_provider import Upstream
 
@@ -32,7 +33,7 @@ def port_of(process: Popen[str]) -> int:
 
 
 def ask(port: int) -> http.client.HTTPConnection:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     connection.request("POST", "/v1/chat/completions", HI)
     return connection
 
@@ -47,7 +48,7 @@ def test_it_prints_its_address_and_exits_with_0_on_a_signal(
         body = json.decode(connection.getresponse().read())
         connection.close()
         process.send_signal(sent)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=PATIENCE)
     assert body["choices"][0]["message"]["content"] == "Hello"
     assert (process.returncode, out) == (0, "")
     lines = [json.decode(line) for line in err.splitlines()]
@@ -61,12 +62,12 @@ def test_quiet_is_quiet(upstream: Upstream, config: Path) -> None:
         assert connection.getresponse().status == 200
         connection.close()
         process.send_signal(signal.SIGTERM)
-        assert process.communicate(timeout=20) == ("", "")
+        assert process.communicate(timeout=PATIENCE) == ("", "")
 
 
 def test_the_page_is_there_and_no_line_is_written_for_it(config: Path) -> None:
     with spawned("serve", "--config", config, "--port", 0) as process:
-        connection = http.client.HTTPConnection("127.0.0.1", port_of(process), timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port_of(process), timeout=PATIENCE)
         connection.request("GET", "/")
         answer = connection.getresponse()
         assert (answer.status, answer.getheader("content-type")) == (
@@ -75,7 +76,7 @@ def test_the_page_is_there_and_no_line_is_written_for_it(config: Path) -> None:
         )
         connection.close()
         process.send_signal(signal.SIGTERM)
-        assert process.communicate(timeout=20) == ("", "")
+        assert process.communicate(timeout=PATIENCE) == ("", "")
 
 
 def test_calls_in_flight_are_closed_when_the_server_stops(upstream: Upstream, config: Path) -> None:
@@ -86,7 +87,7 @@ def test_calls_in_flight_are_closed_when_the_server_stops(upstream: Upstream, co
         process.send_signal(signal.SIGTERM)
         upstream.wait_disconnected("a")
         connection.close()
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
 
 
@@ -110,7 +111,7 @@ def test_a_request_in_flight_gets_a_503_when_the_server_stops(
         response = connection.getresponse()
         error = json.decode(response.read())["error"]
         connection.close()
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=PATIENCE)
     assert (response.status, response.getheader("retry-after")) == (503, "1")
     assert (error["code"], error["type"]) == ("shutting_down", "server_error")
     assert response.getheader("x-request-id")
@@ -124,7 +125,7 @@ def test_an_open_stream_ends_with_an_error_event_when_the_server_stops(
 ) -> None:
     upstream.script("a", [say("Hello"), hang])
     with spawned("serve", "--config", config, "--port", 0, "--grace", 0.1) as process:
-        connection = http.client.HTTPConnection("127.0.0.1", port_of(process), timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port_of(process), timeout=PATIENCE)
         body = json.encode(json.decode(HI) | {"stream": True})
         connection.request("POST", "/v1/chat/completions", body)
         response = connection.getresponse()
@@ -133,7 +134,7 @@ def test_an_open_stream_ends_with_an_error_event_when_the_server_stops(
         process.send_signal(signal.SIGTERM)
         last = response.read().strip().removeprefix(b"data: ")
         connection.close()
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=PATIENCE)
     assert json.decode(last)["error"]["code"] == "shutting_down"
     assert records(err)[-1]["error"] == "ShuttingDown"
     assert "Traceback" not in err
@@ -144,14 +145,14 @@ def test_a_request_that_ends_within_the_grace_period_is_complete(
 ) -> None:
     gate = upstream.gate()
     upstream.script("a", [wait(gate), *answers("Hello")])
-    with spawned("serve", "--config", config, "--port", 0, "--grace", 30) as process:
+    with spawned("serve", "--config", config, "--port", 0, "--grace", 3_600) as process:
         connection = ask(port_of(process))
         upstream.wait_called("a")
         process.send_signal(signal.SIGTERM)
         gate.open()
         assert connection.getresponse().status == 200
         connection.close()
-        process.communicate(timeout=10)
+        process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
 
 
@@ -164,7 +165,7 @@ def test_a_second_signal_ends_the_grace_period(upstream: Upstream, config: Path)
         process.send_signal(signal.SIGINT)
         assert connection.getresponse().status == 503
         connection.close()
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
 
 
@@ -178,11 +179,11 @@ def test_a_grace_period_that_makes_no_sense_is_one_line(
 
 def test_what_is_not_http_is_a_line_of_json(config: Path) -> None:
     with spawned("serve", "--config", config, "--port", 0) as process:
-        with socket.create_connection(("127.0.0.1", port_of(process)), timeout=20) as sock:
+        with socket.create_connection(("127.0.0.1", port_of(process)), timeout=PATIENCE) as sock:
             sock.sendall(b"nonsense\r\n\r\n")
             head, _, body = sock.recv(65_536).partition(b"\r\n\r\n")
         process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=PATIENCE)
     assert head.startswith(b"HTTP/1.1 400 ")
     assert json.decode(body)["error"]["code"] == "malformed_request"
     (line,) = records(err)
@@ -194,17 +195,19 @@ def test_half_requests_lock_nobody_out_of_a_process_with_few_files(config: Path)
     limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300))  # noqa: E731
     with spawned("serve", "--config", config, "--port", 0, preexec_fn=limit) as process:
         port = port_of(process)
-        halves = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(300)]
+        halves = [
+            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) for _ in range(300)
+        ]
         for half in halves:
             half.sendall(b"GET / HTTP/1.1\r\n")
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         connection.request("GET", "/health")
         assert connection.getresponse().status == 200
         connection.close()
         for half in halves:
             half.close()
         process.send_signal(signal.SIGTERM)
-        assert process.communicate(timeout=20) == ("", "")
+        assert process.communicate(timeout=PATIENCE) == ("", "")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from fanout.wire.json import escape_controls
 from fanout.wire.terminal_text import one_line, without_controls
 from tests.cli.commands import Command, spawned, write_config
 from tests.support.gateway_server import entry
+from tests.support.patience import PATIENCE
 from tests.support.provider_steps import answers, refuse
 from tests.support.scripted_provider import Upstream
 
@@ -116,7 +117,7 @@ def test_a_terminal_gets_no_control_characters_of_others(
         drawn = bytearray()
         while part := _read(ours):
             drawn += part
-        process.wait(20)
+        process.wait(PATIENCE)
     os.close(ours)
     left = DRAWN.sub("", drawn.decode())
     assert left

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -170,12 +169,7 @@ class DeployedStack:
         client = self.aws("lambda")
         old = client.get_function_configuration(FunctionName=self.function)
         known = old["Environment"]["Variables"]
-        # An emulator runs all versions on this machine, so each needs its own port.
-        port = str(free_port())
-        self._configure(
-            timeout or old["Timeout"],
-            known | {"PORT": port, "AWS_LWA_PORT": port} | variables,
-        )
+        self._configure(timeout or old["Timeout"], known | variables)
         version = str(client.publish_version(FunctionName=self.function)["Version"])
         waiter = client.get_waiter("function_active_v2")
         waiter.wait(FunctionName=self.function, Qualifier=version)
@@ -203,14 +197,6 @@ class DeployedStack:
             FunctionName=self.function, Timeout=timeout, Environment={"Variables": variables}
         )
         client.get_waiter("function_updated_v2").wait(FunctionName=self.function)
-
-
-def free_port() -> int:
-    """Return an unused port."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def chat_body(model: str, **more: object) -> dict[str, object]:

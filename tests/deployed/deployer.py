@@ -14,12 +14,15 @@ from typing import Any, Self
 
 import boto3
 
-from .deployed_stack import DeployedStack, free_port
+from .deployed_stack import DeployedStack
 
 ROOT = Path(__file__).parents[2]
 CONFIG = "tests/deployed/config.yaml"
 WORKERS = 4
-"""Shards of a job at the same time."""
+"""Shards of a job at the same time, so that an emulator does not start a function for each."""
+
+SMALL_ACCOUNT = "EMULATOR_ACCOUNT_CONCURRENCY"
+"""If it is set, the emulator's account is as small as a new one, and that limits the workers."""
 
 ARCHITECTURES = {"aarch64": "arm64", "arm64": "arm64"}
 
@@ -109,14 +112,11 @@ class Deployer:
             "stack": name,
             "config": CONFIG,
             "environment": json.dumps({"PROVIDER_URL": self._provider_url}),
-            "bulk_workers": WORKERS,
         }
+        if SMALL_ACCOUNT not in os.environ:
+            context["bulk_workers"] = WORKERS
         if not self.is_real:  # an emulator runs the functions on this machine
-            context |= {
-                "architecture": ARCHITECTURES.get(platform.machine(), "x86_64"),
-                "python": os.environ.get("FANOUT_PYTHON", "3.13"),
-                "port": free_port(),
-            }
+            context["architecture"] = ARCHITECTURES.get(platform.machine(), "x86_64")
         elif self.client("apigateway").get_account().get("cloudwatchRoleArn"):
             context["api_log_role"] = "false"  # keep the account's own role
         context |= options

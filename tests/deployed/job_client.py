@@ -127,13 +127,17 @@ class JobClient:
 
     def break_shard(self, job: Batch, shard: int) -> Callable[[], None]:
         """
-        Put a broken result into a shard's folder; return a function that removes it.
+        Put an archived object into a shard's folder; return a function that removes it.
 
-        Each worker that reads it fails before it sends a line.
+        S3 does not give its bytes (`InvalidObjectState`), so each worker of the shard fails before
+        it sends a line:
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html (2026-11).
         """
-        key = f"jobs/{job.id}/shards/{shard:06d}/broken-00001.answers.jsonl"
+        key = f"jobs/{job.id}/shards/{shard:06d}/broken-00001.failures.jsonl"
         self.wait_until(job, lambda found: found.status == "in_progress")
-        self.put(key, b'{"custom_id": "broken"}\n')
+        self.stack.aws("s3").put_object(
+            Bucket=self.bucket, Key=key, Body=b"{}\n", StorageClass="GLACIER"
+        )
         return lambda: self.stack.aws("s3").delete_object(Bucket=self.bucket, Key=key)
 
 

@@ -23,7 +23,10 @@ ANSWER = "".join(WORDS)
 SLOW = 2.0
 """Seconds before the first word of `slow`; `stuck` never sends one."""
 
-TIMEOUT = 30.0
+PAUSE = 1.0
+"""Seconds between two words of a stream of `steady`."""
+
+TIMEOUT = 120.0
 """Seconds that a test waits for something to happen."""
 
 
@@ -59,6 +62,7 @@ class ScriptedProvider(ThreadingHTTPServer):
         with self._changed:
             self.calls.append((model, key))
             self.prompts[text] += 1
+            self._changed.notify_all()
 
     def note_word(self, model: str) -> None:
         with self._changed:
@@ -74,10 +78,17 @@ class ScriptedProvider(ThreadingHTTPServer):
             self._disconnects[model] += 1
             self._changed.notify_all()
 
-    def was_disconnected(self, model: str) -> bool:
-        """Wait until the gateway has closed a call to the model; return whether it did."""
+    def was_disconnected(self, model: str, count: int = 1) -> bool:
+        """Wait until the gateway has closed so many calls to the model; return whether it did."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._disconnects[model] > 0, TIMEOUT)
+            return self._changed.wait_for(lambda: self._disconnects[model] >= count, TIMEOUT)
+
+    def was_called(self, model: str, count: int = 1) -> bool:
+        """Wait until the model was called so often; return whether it was."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: [name for name, _ in self.calls].count(model) >= count, TIMEOUT
+            )
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -126,6 +137,8 @@ class _Handler(BaseHTTPRequestHandler):
         for index, word in enumerate(WORDS):
             if model == "gated" and index:
                 self.server.gate.acquire(timeout=TIMEOUT)
+            if model == "steady" and index:
+                time.sleep(PAUSE)
             self._event(_chunk_of(model, {"content": word}))
             self.server.note_word(model)
         self._event(_chunk_of(model, {}, "stop"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import openai
@@ -13,7 +14,7 @@ from .scripted_provider import ANSWER, ScriptedProvider
 HELLO: Any = [{"role": "user", "content": "Hello?"}]
 
 
-def test_one_model_answers(stack: DeployedStack, models: list[str]) -> None:
+def test_one_model_responds(stack: DeployedStack, models: list[str]) -> None:
     answer = stack.sdk().chat.completions.create(model=models[0], messages=HELLO)
     assert answer.object == "chat.completion"
     assert answer.choices[0].finish_reason in {"stop", "length"}
@@ -45,7 +46,7 @@ def test_a_model_that_fails_is_an_error_at_its_index(own: DeployedStack) -> None
     assert answered.message.content == ANSWER
 
 
-def test_each_conversation_is_answered(own: DeployedStack) -> None:
+def test_each_conversation_gets_a_response(own: DeployedStack) -> None:
     body = {"model": "quick", "messages": [HELLO, HELLO, HELLO]}
     response = own.ask("POST", "/chat/completions", body)
     assert [choice["index"] for choice in response.json["choices"]] == [0, 1, 2]
@@ -102,3 +103,11 @@ def test_openais_sdk_raises_its_own_errors(stack: DeployedStack) -> None:
         stack.sdk("wrong").models.list()
     with pytest.raises(openai.NotFoundError):
         stack.sdk().embeddings.create(model="quick", input="Hello")
+
+
+def test_requests_are_served_whichever_environment_they_reach(own: DeployedStack) -> None:
+    """Those that are not needed any more are frozen, and served no request that was not theirs."""
+    with ThreadPoolExecutor(4) as pool:
+        at_once = list(pool.map(lambda _: own.chat("slow").status, range(4)))
+    assert at_once == [200] * 4
+    assert [own.chat("quick").status for _ in range(12)] == [200] * 12

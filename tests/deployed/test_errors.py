@@ -67,7 +67,7 @@ def test_if_all_models_fail_the_error_has_every_cause(own: DeployedStack) -> Non
 
 
 def test_the_clients_timeout_is_a_504(own: DeployedStack, provider: ScriptedProvider) -> None:
-    response = own.chat("stuck", timeout=1)
+    response = own.chat("stuck", timeout=3)
     assert response.status == 504
     assert provider.was_disconnected("stuck")
 
@@ -79,7 +79,7 @@ def test_the_functions_time_limit_is_a_504_before_aws_ends_it(
     with own.variant(timeout=8) as version:
         started = time.monotonic()
         response = own.invoke("POST", "/chat/completions", chat_body("stuck"), version=version)
-        assert time.monotonic() - started < 30
+        assert time.monotonic() - started < 60
     assert response.status == 504
     assert response.error["type"]
     assert provider.was_disconnected("stuck")

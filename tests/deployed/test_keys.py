@@ -11,7 +11,7 @@ import pytest
 from .deployed_stack import DeployedStack, Response
 from .scripted_provider import ScriptedProvider
 
-TIMEOUT = 30.0
+TIMEOUT = 120.0
 """Seconds within which the gateway finds a new value."""
 
 

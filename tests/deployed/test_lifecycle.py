@@ -85,7 +85,6 @@ def test_a_destroyed_stack_leaves_what_the_docs_say(
 KINDS = (
     "AWS::ApiGateway::RestApi",
     "AWS::CloudWatch::Alarm",
-    "AWS::CloudWatch::Dashboard",
     "AWS::DynamoDB::Table",
     "AWS::Lambda::Function",
     "AWS::Logs::LogGroup",
@@ -100,11 +99,6 @@ def remaining(deployer: Deployer, kind: str, names: list[str]) -> set[str]:
     operation, rows, name = {
         "AWS::ApiGateway::RestApi": ("apigateway get_rest_apis", "items", "id"),
         "AWS::CloudWatch::Alarm": ("cloudwatch describe_alarms", "MetricAlarms", "AlarmName"),
-        "AWS::CloudWatch::Dashboard": (
-            "cloudwatch list_dashboards",
-            "DashboardEntries",
-            "DashboardName",
-        ),
         "AWS::DynamoDB::Table": ("dynamodb list_tables", "TableNames", ""),
         "AWS::Lambda::Function": ("lambda list_functions", "Functions", "FunctionName"),
         "AWS::Logs::LogGroup": ("logs describe_log_groups", "logGroups", "logGroupName"),

@@ -13,7 +13,7 @@ import pytest
 from .deployed_stack import DeployedStack
 from .scripted_provider import ANSWER
 
-TIMEOUT = 60.0
+TIMEOUT = 120.0
 PROMPT = "the-prompt-that-must-not-be-logged"
 
 
@@ -106,7 +106,7 @@ def test_the_metrics_are_those_of_the_dashboard(own: DeployedStack, version: str
     assert any("Requests" in line and line["Errors"] == [0.0] for line in lines)
 
 
-def test_no_prompt_no_answer_and_no_key_is_in_any_log(own: DeployedStack, version: str) -> None:
+def test_no_prompt_no_response_and_no_key_is_in_any_log(own: DeployedStack, version: str) -> None:
     for model in ("quick", "broken", "nowhere", "keyless"):
         logged(own, ask(own, version, model=model), 1)
     text = "\n".join(log_lines(own))

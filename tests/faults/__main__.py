@@ -1,5 +1,5 @@
 """
-`make faults`: runs every scenario in every mode, disconnecting clients, and overload.
+`make faults`: runs every scenario in every mode, disconnecting clients, overload, and attacks.
 
 Prints what differs from the expectation, writes docs/faults.md, and exits with 1 if anything
 differs. `--record` writes the observed rows to expected.tsv: review the diff.
@@ -17,6 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from . import leaks, overload, report, rows
+from .attacks import SECTIONS
+from .attacks.attack import Attack
 from .cpu_meter import QUIET, CpuMeter
 from .gateway_process import ROOT
 from .rows import Row
@@ -41,6 +43,7 @@ def main(arguments: Sequence[str]) -> int:
         figures += leaks.measure(folder)
         _log("overload")
         figures += overload.measure(folder)
+        sections = _attacks(folder)
     others = meter.others()
     minutes = (time.perf_counter() - began) / 60
     system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
@@ -49,9 +52,10 @@ def main(arguments: Sequence[str]) -> int:
         f"Other processes used {others * 100:.0f} % of the CPU.",
     ]
     quiet = others <= QUIET
-    PAGE.write_text(report.page(run, verdicts, figures, quiet=quiet))
-    wrong = list(report.failures(verdicts, figures, quiet=quiet))
-    passed = f"all {len(verdicts)} rows and {len(figures)} figures pass"
+    PAGE.write_text(report.page(run, verdicts, figures, sections, quiet=quiet))
+    wrong = list(report.failures(verdicts, figures, sections, quiet=quiet))
+    number = len(figures) + sum(len(one.figures) for many in sections.values() for one in many)
+    passed = f"all {len(verdicts)} rows and {number} figures pass"
     print("\n".join(wrong) if wrong else passed + ("" if quiet else ", times not judged"))
     print(f"written: {PAGE.relative_to(ROOT)}")
     return int(bool(wrong))
@@ -68,6 +72,19 @@ def _scenarios(folder: Path) -> tuple[list[Row], list[report.Figure]]:
         report.Figure("peak memory over all scenarios", peak, 400, "MB"),
         report.Figure("log lines that are not JSON or report a bug", len(stray), 0),
     ]
+
+
+def _attacks(folder: Path) -> dict[str, list[Attack]]:
+    """Every attack, by the section of the page."""
+    found: dict[str, list[Attack]] = {}
+    for index, (title, measure) in enumerate(SECTIONS.items()):
+        mine = folder / f"attacks-{index}"
+        mine.mkdir()
+        found[title] = []
+        for attack in measure(mine):
+            _log(attack.name)
+            found[title].append(attack)
+    return found
 
 
 def _log(what: str) -> None:

@@ -16,14 +16,21 @@ import uvloop
 PATIENCE = 60.0
 """Seconds without a response after which a request counts as hung."""
 
+TIMEOUT = TimeoutError.__name__
+"""The `error` of such a request."""
+
 
 @dataclass(frozen=True)
 class Result:
-    """A response's status (0: no response), its `Retry-After` and the seconds it took."""
+    """
+    A response's status (0: no response, because of the `error`), its `Retry-After` and the seconds
+    it took.
+    """
 
     status: int
     retry_after: str | None
     seconds: float
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,15 +71,16 @@ async def _send(port: int, request: ClientRequest, data: bytes) -> Result:
         patience = request.disconnects_after
         async with asyncio.timeout(PATIENCE if patience is None else patience):
             raw = await reader.read()
-    except (TimeoutError, ConnectionError):
-        return Result(0, None, perf_counter() - began)
+    except (TimeoutError, ConnectionError) as error:
+        return Result(0, None, perf_counter() - began, type(error).__name__)
     finally:
         writer.transport.abort()
     head, _, _ = raw.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").lower().split("\r\n")
     after = [line.partition(": ")[2] for line in lines if line.startswith("retry-after: ")]
     status = int(lines[0].split(" ")[1]) if lines[0] else 0
-    return Result(status, after[0] if after else None, perf_counter() - began)
+    why = "" if lines[0] else "closed"
+    return Result(status, after[0] if after else None, perf_counter() - began, why)
 
 
 def _encode(body: Mapping[str, Any], key: str) -> bytes:

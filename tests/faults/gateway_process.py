@@ -20,11 +20,11 @@ from typing import Any
 import trustme
 
 from tests.support.gateway_server import RecordingObserver, RunningGateway
+from tests.support.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 ENV = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
 SERVING = re.compile(rb"serving http://127\.0\.0\.1:(\d+)")
-PATIENCE = 30.0
 
 
 class Gateway(RunningGateway):
@@ -45,7 +45,7 @@ class Gateway(RunningGateway):
 
     def log_lines(self, request_id: str) -> list[dict[str, Any]]:
         """The log lines of a request, once it has ended."""
-        until = time.perf_counter() + 5
+        until = time.perf_counter() + PATIENCE
         while time.perf_counter() < until:
             with self._lock:
                 self._parse()
@@ -54,6 +54,13 @@ class Gateway(RunningGateway):
                 return lines
             time.sleep(0.005)
         raise AssertionError(f"{request_id} never ended: {self._lines.get(request_id)}")
+
+    def logged_attempts(self, request_id: str, model: str) -> int:
+        """How many attempts of a model for a request are in the log so far."""
+        with self._lock:
+            self._parse()
+        lines = self._lines.get(request_id, [])
+        return sum(line["event"] == "attempt" and line["model"] == model for line in lines)
 
     def _parse(self) -> None:
         with self._log.open("rb") as file:
@@ -72,21 +79,53 @@ class Gateway(RunningGateway):
         found = re.search(rf"^{what}:\s+(\d+) kB$", status, re.MULTILINE)
         return int(found[1]) * 1024 / 1e6 if found else 0.0
 
+    def reset_peak(self) -> None:
+        """Let `memory("VmHWM")` count from now on (Linux)."""
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
+    def threads(self) -> int:
+        """The number of threads (Linux)."""
+        return sum(1 for _ in Path(f"/proc/{self.process.pid}/task").iterdir())
+
     def files(self) -> int:
         """The number of open files and sockets (Linux)."""
         return sum(1 for _ in Path(f"/proc/{self.process.pid}/fd").iterdir())
 
 
+def fanout(*words: str) -> list[str]:
+    """A `fanout` command."""
+    return [sys.executable, "-m", "fanout", *words]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The environment of a `fanout` process whose jobs are in `folder`."""
+    return {**ENV, "PYTHONPATH": str(ROOT / "shared"), "XDG_DATA_HOME": str(folder)}
+
+
 @contextmanager
-def gateway(config: Mapping[str, Any], folder: Path, *, quiet: bool = False) -> Iterator[Gateway]:
-    """Run `fanout serve` with a config (the YAML's value); stop it when the block ends."""
-    path, log = folder / "config.yaml", folder / "gateway.log"
+def gateway(
+    config: Mapping[str, Any],
+    folder: Path,
+    *words: str,
+    quiet: bool = False,
+    name: str = "gateway",
+    max_files: int | None = None,
+    env: Mapping[str, str] = {},
+) -> Iterator[Gateway]:
+    """
+    Run `fanout serve` with a config (the YAML's value) and `words`; stop it when the block ends.
+
+    Gateways with the same folder have the same jobs; each needs a `name` then.
+    """
+    path, log = folder / f"{name}.yaml", folder / f"{name}.log"
     path.write_text(json.dumps(config))
-    fanout = [sys.executable, "-m", "fanout", "serve", "--config", str(path), "--port", "0"]
-    env = {**ENV, "PYTHONPATH": str(ROOT / "shared"), "XDG_DATA_HOME": str(folder)}
+    command = fanout("serve", "--config", str(path), "--port", "0", *words)
+    command += ["--quiet"] if quiet else []
+    if max_files:
+        command = ["sh", "-c", f'ulimit -n {max_files}; exec "$@"', "sh", *command]
     with log.open("wb") as out:
         process = subprocess.Popen(  # noqa: S603 -- our own command
-            [*fanout, *(["--quiet"] if quiet else [])], stdout=out, stderr=out, env=env, cwd=folder
+            command, stdout=out, stderr=out, env={**environment(folder), **env}, cwd=folder
         )
     try:
         yield Gateway(_port(process, log), process, log)

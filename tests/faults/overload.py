@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from tests.bench.load import KEY
 
-from .clients import ClientRequest, Result, send_all
+from .clients import TIMEOUT, ClientRequest, Result, send_all
 from .gateway_process import Gateway, child, free_port, gateway, model_list, wait_for_port
 from .report import Figure
 
@@ -41,15 +41,9 @@ def measure(folder: Path) -> list[Figure]:
         )
         config = {"model_list": models, "general_settings": {"master_key": KEY}}
         with gateway(config, folder, quiet=True) as served:
-            alone = _p99(send_all(served.port, _small(), KEY))
+            alone = send_all(served.port, _small(), KEY)
             return [
-                Figure(
-                    "small requests alone (the provider takes 20 ms): p99",
-                    alone,
-                    100,
-                    "ms",
-                    timed=True,
-                ),
+                *_delays("small requests alone (the provider takes 20 ms)", alone),
                 *_fan_outs(served),
                 *_many_clients(served),
                 *_large_bodies(served),
@@ -61,23 +55,36 @@ def _small() -> list[ClientRequest]:
     return [ClientRequest(body, at=index * GAP) for index in range(SMALL)]
 
 
-def _p99(results: Sequence[Result]) -> float:
-    """The 99th percentile in milliseconds; every response must be a 200."""
-    assert {one.status for one in results} == {200}, Counter(one.status for one in results)
-    return sorted(one.seconds for one in results)[int(len(results) * 0.99)] * 1000
+def _delays(what: str, results: Sequence[Result]) -> list[Figure]:
+    """The 99th percentile, and what no client should get."""
+    p99 = sorted(one.seconds for one in results)[int(len(results) * 0.99)] * 1000
+    return [
+        Figure(f"{what}: p99", p99, 100, "ms", timed=True),
+        *_without(f"{what}: responses other than 200", results, {200}),
+    ]
+
+
+def _without(what: str, results: Sequence[Result], expected: Collection[int]) -> list[Figure]:
+    """The number of other responses. How many clients gave up depends on the machine's load."""
+    gave_up = sum(one.error == TIMEOUT for one in results)
+    others = sum(one.status not in expected for one in results) - gave_up
+    found = [Figure(what, others, 0)]
+    if gave_up:
+        found.append(Figure(f"{what}: clients that gave up", gave_up, 0, timed=True))
+    return found
 
 
 def _fan_outs(served: Gateway) -> list[Figure]:
     wide = {"model": [f"m{index}" for index in range(WIDTH)], "messages": HI}
-    figures = []
+    figures: list[Figure] = []
     for stream, words in ((False, "plain"), (True, "streamed")):
         fan_outs = [
             ClientRequest(wide | {"stream": stream}, at=0.5 + 1.5 * turn) for turn in range(2)
         ]
         results = send_all(served.port, [*fan_outs, *_small()], KEY)
-        assert [one.status for one in results[:2]] == [200, 200]
-        name = f"small requests during {WIDTH:,}-way fan-outs, {words}: p99"
-        figures.append(Figure(name, _p99(results[2:]), 100, "ms", timed=True))
+        what = f"{WIDTH:,}-way fan-outs, {words}"
+        figures += _without(f"{what}: responses other than 200", results[:2], {200})
+        figures += _delays(f"small requests during {what}", results[2:])
     return figures
 
 
@@ -102,10 +109,10 @@ def _rejections(
     succeeded, rejected = counts[200], counts[429]
     without_hint = [one for one in results if one.status == 429 and not one.retry_after]
     return [
-        Figure(
+        *_without(
             f"{what}: responses other than 200 ({succeeded:,}) and 429 ({rejected:,})",
-            len(results) - succeeded - rejected,
-            0,
+            results,
+            {200, 429},
         ),
         Figure(f"{what}: 429s without Retry-After", len(without_hint), 0),
         Figure(

@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.gateway_response import ParsedResponse
-from tests.support.provider_steps import answers, pause, wait
+from tests.support.provider_steps import answers, opens, pause, until, wait
 from tests.support.scripted_provider import Upstream, open_upstream
 
 from .gateway_process import Gateway, free_port, gateway, model_list, untrusted_certificate
 from .rows import MODES, WAYS, Mode, Row, Way
-from .scenarios import Scenario
+from .scenarios import LATE, Scenario
 
 PROMPT = "zebra-prompt-marker"
 KEY = "sk-provider-secret-0123456789"
 CLIENT_KEY = "sk-caller-0123456789"
 STAGGER = 0.2
 HEAD_START = 0.15
-"""Seconds from a fault to the other model's response: enough for the gateway to see the fault."""
+"""Seconds from a fault to the other model's response, at least."""
 
 SECRETS = (KEY, CLIENT_KEY, PROMPT, "10.1.2.3", "nowhere.invalid")
 ORPHANED = 0.1
@@ -36,13 +36,13 @@ LONGEST = 30
 
 @dataclass(frozen=True)
 class Testbed:
-    """A running gateway with its providers, and the scenarios to run."""
+    """A running gateway with its providers, the scenarios to run, and how slow the machine is."""
 
     gateway: Gateway
     upstream: Upstream
     scenarios: Sequence[Scenario]
     patience: float
-    head_start: float
+    slowness: float
 
 
 def names(scenario: Scenario, mode: Mode, way: Way) -> tuple[str, str]:
@@ -56,13 +56,13 @@ def open_testbed(
     scenarios: Sequence[Scenario],
     folder: Path,
     patience: float = ORPHANED,
-    head_start: float = HEAD_START,
+    slowness: float = 1.0,
 ) -> Iterator[Testbed]:
     """
     Start the providers, and a gateway with two models for each row.
 
-    `patience` is how many seconds after a response a call may still be open, `head_start` how many
-    seconds after the fault the good model responds.
+    `patience` is how many seconds after a response a call may still be open. On a busy machine, all
+    times on which the outcome of a row depends are multiplied by `slowness`.
     """
     with open_upstream() as here, open_upstream(untrusted_certificate()) as tls:
         addresses = {
@@ -74,7 +74,11 @@ def open_testbed(
         models: list[tuple[str, str, dict[str, Any]]] = []
         for scenario, mode, way in all_rows(scenarios):
             bad, good = names(scenario, mode, way)
-            models.append((bad, addresses[scenario.where], {"api_key": KEY, **scenario.params}))
+            limits = {
+                name: value * slowness if name in LATE else value
+                for name, value in scenario.params.items()
+            }
+            models.append((bad, addresses[scenario.where], {"api_key": KEY, **limits}))
             models.append((good, here.url, {"api_key": KEY}))
         config = {
             "model_list": model_list(models),
@@ -82,7 +86,7 @@ def open_testbed(
             "general_settings": {"master_key": CLIENT_KEY},
         }
         with gateway(config, folder) as served:
-            yield Testbed(served, here, scenarios, patience, head_start)
+            yield Testbed(served, here, scenarios, patience, slowness)
             assert tls.calls == [], "a call went to an untrusted server"
 
 
@@ -109,11 +113,23 @@ def run(bed: Testbed, scenario: Scenario, mode: Mode, way: Way) -> Row:
     """Run one row."""
     bad, good = names(scenario, mode, way)
     gate = bed.upstream.gate()
-    bed.upstream.script(bad, *scenario.scripts(gate))
-    first = wait(gate) if scenario.where == "here" else pause(0)
-    bed.upstream.script(good, [first, *answers("Hi", after=bed.head_start)])
-    request = _request(mode, bad, good) | {"stream": way == "streamed"} | scenario.request
+    scripts = [[*script] for script in scenario.scripts(gate)]
+    first = [wait(gate)] if scenario.where == "here" else []
+    if mode == "race" and scenario.where == "here":  # both calls have begun before the fault
+        arrived = bed.upstream.gate()
+        scripts[0].insert(0, wait(arrived))
+        first.insert(0, opens(arrived))
+    bed.upstream.script(bad, *scripts)
     request_id = f"{bad.removesuffix('/bad')}".replace("/", ".")
+    if scenario.lasts:
+        first.append(pause(HEAD_START * bed.slowness))
+    else:  # the gateway has seen the fault
+        attempts = len(scripts)
+        first.append(pause(HEAD_START))
+        first.append(until(lambda: bed.gateway.logged_attempts(request_id, bad) >= attempts))
+    bed.upstream.script(good, [*first, *answers("Hi")])
+    request = _request(mode, bad, good, STAGGER * bed.slowness)
+    request |= {"stream": way == "streamed"} | scenario.request
     started = time.perf_counter()
     response = bed.gateway.chat(
         request, {"authorization": f"Bearer {CLIENT_KEY}", "x-request-id": request_id}
@@ -128,14 +144,14 @@ def run(bed: Testbed, scenario: Scenario, mode: Mode, way: Way) -> Row:
     return Row(scenario.name, mode, way, f"{took:.2f}", got, saw, _logged(log, bad, good))
 
 
-def _request(mode: Mode, bad: str, good: str) -> dict[str, Any]:
+def _request(mode: Mode, bad: str, good: str, stagger: float) -> dict[str, Any]:
     messages = [{"role": "user", "content": PROMPT}]
     both = [bad, good]
     forms: dict[Mode, dict[str, Any]] = {
         "one": {"model": bad},
         "race": {"model": both, "fastest_response": True},
         "all": {"model": both},
-        "hedge": {"fanout": {"mode": "hedge", "models": both, "stagger": STAGGER}},
+        "hedge": {"fanout": {"mode": "hedge", "models": both, "stagger": stagger}},
         "fallback": {"fanout": {"mode": "fallback", "models": both}},
     }
     return {**forms[mode], "messages": messages}

@@ -50,7 +50,7 @@ class Scenario:
     One fault. `scripts` takes the gate that opens when the fault has happened.
 
     `where` is the provider's address: the scripted provider ("here"), or one that does not work. A
-    `heavy` scenario runs alone.
+    `heavy` scenario runs alone. A fault that `lasts` takes longer than another model's response.
     """
 
     name: str
@@ -60,6 +60,7 @@ class Scenario:
     request: dict[str, Any] = field(default_factory=dict)
     where: str = "here"
     heavy: bool = False
+    lasts: bool = False
 
 
 def _once(*steps: Step) -> Callable[[Gate], Sequence[Script]]:
@@ -172,20 +173,27 @@ LATE = {"timeout": PATIENCE, "stream_timeout": PATIENCE}
 SCENARIOS = (
     Scenario("fine", "a correct response", _once(*answers("Hello"))),
     Scenario(
-        "slow headers", "the response headers take 0.6 s", _once(pause(SLOW), *answers("Hello"))
+        "slow headers",
+        "the response headers take 0.6 s",
+        _once(pause(SLOW), *answers("Hello")),
+        lasts=True,
     ),
-    Scenario("no headers", "no response headers; the timeout is 0.8 s", _once(hang), LATE),
+    Scenario(
+        "no headers", "no response headers; the timeout is 0.8 s", _once(hang), LATE, lasts=True
+    ),
     Scenario(
         "role chunk first",
         "a role chunk at once, the first text after 0.6 s",
         _once(role, pause(SLOW), say("Hello"), stop),
+        lasts=True,
     ),
     Scenario(
         "slow first token",
         "headers and comments at once, the first text after 0.6 s",
         _once(head, comment("PROCESSING"), pause(SLOW), *answers("Hello")),
+        lasts=True,
     ),
-    Scenario("stall mid-stream", "some text, then silence", _words(hang), LATE),
+    Scenario("stall mid-stream", "some text, then silence", _words(hang), LATE, lasts=True),
     Scenario("cut mid-stream", "some text, then the connection closes", _words(cut)),
     Scenario("reset mid-stream", "some text, then a connection reset", _words(reset)),
     Scenario(
@@ -246,6 +254,7 @@ SCENARIOS = (
         _once(endless),
         request={"timeout": DEADLINE},
         heavy=True,
+        lasts=True,
     ),
     Scenario("TLS failure", "an untrusted certificate", _nothing, where="tls"),
     Scenario("DNS failure", "a host name that does not resolve", _nothing, where="dns"),

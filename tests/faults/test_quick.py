@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.support.patience import PATIENCE
+
 from .report import judge
 from .rows import MODES, WAYS, read_expected
 from .run_scenarios import open_testbed, run_all
 from .scenarios import QUICK, SCENARIOS
 
-PATIENCE = 5.0
-"""Seconds: here a call must only be closed; `make faults` measures how soon."""
-
-HEAD_START = 0.35
-"""Seconds: more than in `make faults`, because the machine may be busy."""
+SLOWNESS = 5.0
+"""The machine may be busy, which that of `make faults` is not."""
 
 
 def test_faults_end_as_expected(tmp_path: Path) -> None:
     scenarios = [scenario for scenario in SCENARIOS if scenario.name in QUICK]
     assert len(scenarios) == len(QUICK)
-    with open_testbed(scenarios, tmp_path, PATIENCE, HEAD_START) as bed:
+    # Here a call must only be closed; `make faults` measures how soon.
+    with open_testbed(scenarios, tmp_path, PATIENCE, SLOWNESS) as bed:
         observed = run_all(bed)
         assert [verdict for verdict in judge(observed) if verdict.differences] == []
         assert '"event":"bug"' not in bed.gateway.log

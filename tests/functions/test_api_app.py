@@ -1,41 +1,102 @@
-"""The API function: what its start does not load."""
+"""The API function as the Web Adapter starts it: what it writes and when."""
 
 from __future__ import annotations
 
+import http.client
 import json
-import subprocess
-import sys
+import os
+import re
+import select
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from itertools import product
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-CODE = """
-import sys
-import functions.api.app
-print(*{name.split(".")[0] for name in sys.modules} & set(sys.argv[1:]))
-"""
-ENV = {
-    "AWS_ACCESS_KEY_ID": "x",
-    "AWS_REGION": "eu-west-1",
-    "AWS_SECRET_ACCESS_KEY": "x",
-    "FANOUT_BUCKET": "jobs",
-    "FANOUT_MACHINE": "arn",
-    "FANOUT_SECRET_PREFIX": "x/",
-    "FANOUT_SERVICE": "x",
-    "FANOUT_TABLE": "records",
-    "PYTHONPATH": f"{ROOT / 'shared'}:{ROOT}",
-}
+from tests.support.api_function import ENV, ROOT, write_config
+from tests.support.patience import PATIENCE
+from tests.support.processes import started
 
 
-def test_a_start_of_the_api_function_loads_neither_boto3_nor_pydantic(tmp_path: Path) -> None:
-    config = tmp_path / "config.json"
-    entry = {"model": "openai/m", "api_key": "os.environ/OPENAI_API_KEY"}
-    config.write_text(json.dumps({"model_list": [{"model_name": "m", "litellm_params": entry}]}))
-    heavy = ["boto3", "pydantic", "pydantic_core"]
-    done = subprocess.run(  # noqa: S603 -- what it runs is written here
-        [sys.executable, "-c", CODE, *heavy],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**ENV, "FANOUT_CONFIG": str(config)},
-    )
-    assert (done.returncode, done.stdout) == (0, "\n"), done.stderr
+def test_the_log_line_and_the_metrics_of_a_request_are_written_before_its_response_ends(
+    tmp_path: Path,
+) -> None:
+    # As on Lambda, where PYTHONUNBUFFERED is not set, and where the process may never run again.
+    with running(tmp_path) as (port, output):
+        key = {"authorization": "Bearer k"}
+        assert ask(port, "POST", "/v1/chat/completions", key, b"{")[0].status == 400
+        lines = [json.loads(line) for line in written(output).splitlines()]
+    (log,) = [line for line in lines if line.get("message") == "request"]
+    (metrics,) = [line for line in lines if "_aws" in line]
+    assert (log["status"], metrics["Requests"], metrics["Errors"]) == (400, [1.0], [0.0])
+
+
+def test_no_response_repeats_a_header_as_api_gateway_rejects_that(tmp_path: Path) -> None:
+    origin = "https://app.example.com"
+    general = {"page": True, "cors_origins": [origin]}
+    with running(tmp_path, general, FANOUT_CORS=origin) as (port, output):
+        page = ask(port, "GET", "/")[1].decode()
+        script, *_ = re.findall(r'src="(page/[^"]+)"', page)
+        paths = ("/", f"/{script}", "/v1/models", "/health", "/nowhere", "/v1/chat/completions")
+        sent: list[dict[str, str]] = [
+            {},
+            {"origin": origin},
+            {"origin": "https://else.example.com"},
+        ]
+        asked: list[dict[str, str]] = [
+            {},
+            {"access-control-request-method": "POST"},
+            {"accept-encoding": "gzip"},
+        ]
+        for path, method, one, other in product(paths, ("GET", "POST", "OPTIONS"), sent, asked):
+            response, _ = ask(port, method, path, {**one, **other})
+            written(output)  # else the pipe is full at some time
+            names = [name for name, _ in response.getheaders()]
+            assert len(names) == len({name.lower() for name in names}), (method, path, one, other)
+        varies = ask(port, "GET", "/", {"origin": origin})[0].getheader("vary")
+    assert varies == "accept-encoding, origin"
+
+
+@contextmanager
+def running(
+    folder: Path, general: Mapping[str, object] = {}, **variables: str
+) -> Iterator[tuple[int, int]]:
+    """Run the function's script; yield its port and the pipe that it writes to."""
+    config = write_config(folder, "http://127.0.0.1:1/v1", general)
+    with socket.socket() as held:  # so that no other process gets the port
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+        env = {**ENV, **variables, "FANOUT_CONFIG": config, "PORT": str(port)}
+        with started([str(ROOT / "functions/api/run.sh")], env=env) as process:
+            assert process.stdout
+            assert process.stderr
+            while not accepts(port):
+                assert process.poll() is None, process.stderr.read()
+                select.select([process.stderr], [], [], 0.02)
+            yield port, process.stdout.fileno()
+
+
+def accepts(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def ask(
+    port: int, method: str, path: str, headers: Mapping[str, str] = {}, body: bytes | None = None
+) -> tuple[http.client.HTTPResponse, bytes]:
+    """Send a request; return its response and the body."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as client:
+        client.request(method, path, body, dict(headers))
+        response = client.getresponse()
+        return response, response.read()
+
+
+def written(pipe: int) -> bytes:
+    """Return what is in the pipe now."""
+    os.set_blocking(pipe, False)
+    try:
+        return os.read(pipe, 1 << 16)
+    except BlockingIOError:
+        return b""

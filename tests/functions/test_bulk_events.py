@@ -65,8 +65,12 @@ def test_plan_begins_what_the_execution_was_started_with() -> None:
 
 
 def test_work_gets_a_shard_and_the_invocations_time_minus_a_margin() -> None:
-    step, *values = handle("work", {"job": "batch_1", "shard": SHARD})
-    assert (step, values) == ("work", ["batch_1", Shard(1, 10, 20, 3, 2), 50.0])
+    shard = Shard(1, 10, 20, 3, 2)
+    # An older state machine sends neither.
+    for event, places, waits in (({"places": 5, "waits": 2}, 5, 2), ({}, 0, 0)):
+        step, *values = handle("work", {"job": "batch_1", "shard": SHARD, **event})
+        limits = [("workers", 0), ("places", places), ("waits", waits)]
+        assert (step, values) == ("run_worker", ["batch_1", shard, 50.0, *limits])
 
 
 def test_finish_gets_the_state_of_an_earlier_step_and_ignores_unknown_fields() -> None:
@@ -89,7 +93,7 @@ def test_a_failed_step_ends_the_job_that_the_execution_runs_or_would_have_create
 
 
 def test_the_schedule_counts_overdue_jobs() -> None:
-    assert handle("finish", {"look": "stuck"}) == ("report_overdue",)
+    assert handle("finish", {"check": "overdue_jobs"}) == ("report_overdue",)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +112,7 @@ def test_the_schedule_counts_overdue_jobs() -> None:
         ("finish", None, ("state",)),
         ("finish", {"job": "batch_1", "next": "elsewhere"}, ("state", "next")),
         ("finish", {"error": "x", "given": GIVEN}, ("error", "execution")),
-        ("finish", {"look": "elsewhere"}, ("look", "look")),
+        ("finish", {"check": "elsewhere"}, ("check", "check")),
     ],
 )
 def test_an_event_that_the_state_machine_does_not_send_raises_an_error_with_the_field(
@@ -118,6 +122,37 @@ def test_an_event_that_the_state_machine_does_not_send_raises_an_error_with_the_
         handle(function, event)
     assert [fault["loc"] for fault in raised.value.errors()] == [place]
     assert "private" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "faults"),
+    [
+        ({"job": ""}, ["`job` is empty: the id of a job, such as `batch_…`"]),
+        (
+            {"input": 1, "max_cost_usd": -1.0, "completion_window": "1 fortnight"},
+            [
+                (
+                    "`input` should be a valid string, not a number: "
+                    "an object in the stack's bucket, such as `s3://BUCKET/x.jsonl`"
+                ),
+                "`max_cost_usd` must be above 0",
+                "`completion_window` must be between `1h` and `14d`, such as `24h`",
+            ],
+        ),
+        ({"input": "s3://b/x", "max_cost_usd": float("nan")}, ["`max_cost_usd` must be above 0"]),
+        (
+            {"detail-type": "Object Deleted", "source": "aws.s3", "detail": {}, "id": "1"},
+            ["`detail-type` is `Object Deleted`: only `Object Created` starts a job"],
+        ),
+        ({"detail-type": "Object Created"}, ["`version` is missing"]),
+    ],
+)
+def test_all_wrong_fields_of_an_input_are_reported_together(
+    given: dict[str, Any], faults: list[str]
+) -> None:
+    with pytest.raises(RequestError) as raised:
+        read_start(given)
+    assert str(raised.value).split("; ")[: len(faults)] == faults
 
 
 @pytest.mark.parametrize("detail", [{}, {"detail": {"bucket": {"name": "b"}}}])

@@ -17,10 +17,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-SMUGGLED = b"GET /health HTTP/1.1\r\nhost: localhost\r\nx-request-id: smuggled\r\n\r\n"
-PATIENCE = 20.0
-"""Seconds that a connection may take; more is a hang."""
+from tests.support.patience import PATIENCE
 
+SMUGGLED = b"GET /health HTTP/1.1\r\nhost: localhost\r\nx-request-id: smuggled\r\n\r\n"
 MEMORY = 40_000_000
 """Bytes by which the process may grow in a run."""
 

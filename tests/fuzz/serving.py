@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.patience import PATIENCE
+
 CONFIG = {
     "model_list": [{"model_name": "a", "litellm_params": {"model": "openai/a", "api_key": "k"}}],
     "general_settings": {"master_key": "sk-master"},
@@ -31,7 +33,7 @@ def gateway_process() -> Iterator[tuple[int, int]]:
                 yield _port(log, process), process.pid
             finally:
                 process.send_signal(signal.SIGTERM)
-                process.wait(timeout=20)
+                process.wait(timeout=PATIENCE)
         lines = log.read_text().splitlines()[1:]
         assert [line for line in lines if not line.startswith('{"event":"request"')] == []
 

@@ -12,6 +12,7 @@ import pytest
 
 from fanout.server.limits import ConnectionLimits
 from tests.support.gateway_server import RunningGateway, entry, serve
+from tests.support.patience import PATIENCE
 from tests.support.provider_steps import answers, stalls
 from tests.support.scripted_provider import Upstream
 
@@ -30,7 +31,7 @@ def strict(provider: Upstream) -> Iterator[RunningGateway]:
 
 def exchange(server: RunningGateway, *sent: bytes) -> bytes:
     """Send these bytes and return everything received until the connection is closed."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as sock:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as sock:
         for part in sent:
             sock.sendall(part)
         back = b""
@@ -79,7 +80,7 @@ def test_a_body_over_the_limit_is_a_413_and_is_not_kept(
     strict: RunningGateway, *, megabytes: int, chunked: bool
 ) -> None:
     before = resident()
-    with socket.create_connection(("127.0.0.1", strict.port), timeout=20) as sock:
+    with socket.create_connection(("127.0.0.1", strict.port), timeout=PATIENCE) as sock:
         length = "transfer-encoding: chunked" if chunked else f"content-length: {megabytes}000000"
         sock.sendall(post(length))
         size = b"%x\r\n" % len(MEGABYTE) if chunked else b""
@@ -124,7 +125,7 @@ ENDLESS = {
 @pytest.mark.parametrize(("begin", "on"), ENDLESS.values(), ids=ENDLESS)
 def test_a_head_without_end_is_cut_off(server: RunningGateway, begin: bytes, on: bytes) -> None:
     before = resident()
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as sock:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as sock:
         sock.sendall(begin)
         assert pour(sock, on) < 20  # and those only in the system's own buffers
     assert resident() - before < 40_000_000
@@ -223,7 +224,7 @@ def test_other_spellings_of_a_path_are_understood(
     assert server.json(GOOD, path)[0] == 200
 
 
-def test_what_asks_for_a_websocket_gets_the_usual_answer(
+def test_what_asks_for_a_websocket_gets_the_usual_response(
     server: RunningGateway, upstream: Upstream
 ) -> None:
     upstream.script("a", answers())
@@ -253,7 +254,7 @@ def test_a_client_that_disconnects_while_sending_its_body_is_not_a_bug(
     server: RunningGateway, upstream: Upstream
 ) -> None:
     server.observer.clear()
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as sock:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as sock:
         sock.sendall(post("content-length: 1000") + GOOD)
     assert server.chat({"model": "nope", "messages": HI}).status == 404
     assert not upstream.calls
@@ -267,7 +268,7 @@ def test_a_body_in_many_pieces_is_one_body(server: RunningGateway, upstream: Ups
     assert back.startswith(b"HTTP/1.1 200 ")
 
 
-def test_requests_on_one_connection_are_answered_in_turn(
+def test_requests_on_one_connection_get_responses_in_turn(
     server: RunningGateway, upstream: Upstream
 ) -> None:
     upstream.script("a", answers("first"))
@@ -276,7 +277,7 @@ def test_requests_on_one_connection_are_answered_in_turn(
     assert [part[:3] for part in back.split(b"HTTP/1.1 ")[1:]] == [b"200", b"400", b"200"]
 
 
-def test_others_are_answered_while_one_waits(server: RunningGateway, upstream: Upstream) -> None:
+def test_others_are_served_while_one_waits(server: RunningGateway, upstream: Upstream) -> None:
     upstream.script("a", stalls())
     upstream.script("b", answers("meanwhile"))
     waiting = server.send({"model": "a", "messages": HI})

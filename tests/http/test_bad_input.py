@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from time import process_time
+from time import thread_time
 from typing import Any
 
 import pytest
@@ -273,23 +273,23 @@ def test_an_unknown_model_is_a_404_that_names_it_before_anything_is_paid(
     assert len(response.body) < 2_000
 
 
-def test_too_many_calls_in_one_request_are_refused(app: InProcess) -> None:
-    response = app.post({"model": "a, b", "messages": [HI] * 300_000})
+def test_too_many_calls_in_one_request_are_rejected(app: InProcess) -> None:
+    response = app.post({"model": "a, b", "messages": [HI] * 30_000})
     assert (response.status, response.error["param"]) == (400, "messages")
-    assert "600000 calls" in response.error["message"]
+    assert "60000 calls" in response.error["message"]
 
 
 def test_what_conversations_share_is_checked_once_for_all_of_them() -> None:
     """If the tools were checked once per conversation, this would take a minute."""
     tool = TOOL | {"function": {"name": "f", "parameters": {str(i): i for i in range(10_000)}}}
-    started = process_time()
+    started = thread_time()
     request = parse_request({"model": "a", "messages": [HI] * 10_000, "tools": [tool] * 20})
-    assert process_time() - started < 5
+    assert thread_time() - started < 5
     assert len(request.conversations) == 10_000
     assert request.conversations[0].tools == request.conversations[-1].tools
 
 
-def test_a_request_of_countless_fields_is_refused(app: InProcess) -> None:
+def test_a_request_of_countless_fields_is_rejected(app: InProcess) -> None:
     response = app.post(GOOD | {f"x{index}": 1 for index in range(100_000)})
     assert response.status == 400
     assert "fields" in response.error["message"]

@@ -124,3 +124,115 @@ def test_a_choice_that_was_not_asked_for_is_left_out_of_all_responses(
             pass
         choices = stream.get_final_completion().choices
     assert [choice.message.content for choice in choices] == ["0", "from b"]
+
+
+CALL = {"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a"'}}
+REST = {"index": 0, "function": {"arguments": ":1}"}}
+WHOLE = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}
+OTHER = {"id": "d", "type": "function", "function": {"name": "g", "arguments": "{}"}}
+SUMS: dict[str, tuple[list[dict[str, Any]], dict[str, Any], str]] = {
+    "a text": ([{"content": "Hel"}, {"content": "lo"}], {"content": "Hello"}, "stop"),
+    "reasoning": ([{"reasoning_content": "hm"}], {"reasoning_content": "hm"}, "stop"),
+    "calls": (
+        [{"tool_calls": [CALL]}, {"tool_calls": [REST]}], {"tool_calls": [WHOLE]}, "tool_calls"
+    ),
+    "a role and a text": ([{"content": ""}, {"content": "Hi"}], {"content": "Hi"}, "stop"),
+    "a field that no delta had": (
+        [{"reasoning_content": "hm"}], {"reasoning_content": "hm", "content": "Hello"}, "stop"
+    ),
+    "more of a text": ([{"content": "Hel"}], {"content": "Hello"}, "stop"),
+    "calls after a text": (
+        [{"content": "Hi"}], {"content": "Hi", "tool_calls": [WHOLE]}, "tool_calls"
+    ),
+    "one more call": (
+        [{"tool_calls": [CALL]}, {"tool_calls": [REST]}],
+        {"tool_calls": [WHOLE, OTHER]}, "tool_calls",
+    ),
+    "a call without its id": (
+        [{"tool_calls": [CALL]}, {"tool_calls": [REST]}],
+        {"tool_calls": [{**WHOLE, "id": None}, {**OTHER, "index": 0}]}, "tool_calls",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["after the end", "as the end"])
+@pytest.mark.parametrize("name", SUMS)
+def test_a_whole_message_after_deltas_is_not_sent_again(
+    client: openai.OpenAI, upstream: Upstream, name: str, *, ends: bool
+) -> None:
+    deltas, message, reason = SUMS[name]
+    events = [event(choice(delta=delta, finish_reason=None)) for delta in deltas]
+    if ends:
+        events[-1] = event(choice(delta=deltas[-1], finish_reason=reason))
+    usage = {"prompt_tokens": 1, "completion_tokens": 4, "total_tokens": 5}
+    whole = choice(message={"role": "assistant", **message}, finish_reason=reason)
+    done = [event("[DONE]"), end]
+    upstream.script("a", [role, *events, event({**whole, "usage": usage}), *done])
+    for many in ({"model": "a"}, RACE, {"model": ["a", "a"]}):
+        options: Any = {"stream_options": {"include_usage": True}, **many}
+        with client.chat.completions.stream(messages=HI, **options) as stream:
+            found = stream.get_final_completion()
+        first = found.choices[0].to_dict()
+        assert first["finish_reason"] == reason
+        given = {key: value for key, value in message.items() if key != "tool_calls"}
+        assert {**first["message"], **given} == first["message"]  # type: ignore[dict-item]
+        calls = [call.to_dict() for call in found.choices[0].message.tool_calls or ()]
+        assert [call["function"]["arguments"] for call in calls] == [  # type: ignore[index]
+            call["function"]["arguments"] for call in message.get("tool_calls", ())
+        ]
+        assert found.usage is not None
+        assert found.usage.completion_tokens == 4 * len(found.choices)
+
+
+@pytest.mark.parametrize("text", ["Hello world", "Sorry, blocked", "Hel"])
+def test_a_whole_message_with_another_text_than_the_deltas_adds_nothing(
+    client: openai.OpenAI, upstream: Upstream, text: str
+) -> None:
+    events = [
+        event(choice(delta={"content": one}, finish_reason=None)) for one in ("\n\nHel", "lo")
+    ]
+    whole = choice(message={"role": "assistant", "content": text}, finish_reason="stop")
+    upstream.script("a", [role, *events, event(whole), event("[DONE]"), end])
+    for many in ({"model": "a"}, RACE, {"model": ["a", "a"]}):
+        assert streamed(client, **many) == ("\n\nHello", "stop")
+
+
+def test_reasoning_has_two_names_in_one_stream(client: openai.OpenAI, upstream: Upstream) -> None:
+    first = event(choice(delta={"reasoning": "hm"}, finish_reason=None))
+    message = {"role": "assistant", "reasoning_content": "hm", "content": "Hi"}
+    whole = event(choice(message=message, finish_reason="stop"))
+    upstream.script("a", [role, first, whole, event("[DONE]"), end])
+    found = client.chat.completions.create(messages=HI, **RACE).choices[0].message.to_dict()
+    assert (found["content"], found.get("reasoning_content") or found["reasoning"]) == ("Hi", "hm")
+
+
+@pytest.mark.parametrize("more", [{}, {"annotations": [{"index": 0, "x": "y"}]}], ids=str)
+@pytest.mark.parametrize("reasons", [(None, "stop", None), ("stop", "stop", "stop")], ids=str)
+def test_text_beside_and_after_a_finish_reason_stays_in_order(
+    client: openai.OpenAI,
+    upstream: Upstream,
+    reasons: tuple[str | None, ...],
+    more: dict[str, Any],
+) -> None:
+    deltas: list[dict[str, Any]] = [{"content": "Hel", **more}, {"content": "lo"}, {"content": "!"}]
+    pieces = zip(deltas, reasons, strict=True)
+    events = [event(choice(delta=delta, finish_reason=why)) for delta, why in pieces]
+    upstream.script("a", [role, *events, event("[DONE]"), end])
+    for many in ({"model": "a"}, RACE, {"model": ["a", "a"]}):
+        assert streamed(client, **many) == ("Hello!", "stop")
+    assert text_of(client, **RACE) == ("Hello!", "stop")
+
+
+def test_a_name_in_each_delta_is_sent_once(client: openai.OpenAI, upstream: Upstream) -> None:
+    """MiniMax's deltas have one, and SDKs join the pieces of a text."""
+    named = [
+        event(choice(delta={"name": "MiniMax AI", "content": text}, finish_reason=None))
+        for text in ("Hel", "lo")
+    ]
+    upstream.script("a", [role, *named, FINISH, event("[DONE]"), end])
+    for many in ({"model": "a"}, RACE, {"model": ["a", "a"]}):
+        with client.chat.completions.stream(messages=HI, **many) as stream:
+            message = stream.get_final_completion().choices[0].message.to_dict()
+        assert (message["name"], message["content"]) == ("MiniMax AI", "Hello")
+    message = client.chat.completions.create(messages=HI, **RACE).choices[0].message.to_dict()
+    assert message["name"] == "MiniMax AI"

@@ -40,7 +40,7 @@ def named(provider: Upstream) -> Iterator[RunningGateway]:
         "model_list": [
             *(entry(provider, name) for name in "abcd"),
             entry(provider, "extra", **extras),
-            entry(provider, "claude", "anthropic/claude-x", thinking=thinking),
+            entry(provider, "claude", "anthropic/claude-sonnet-4-5", thinking=thinking),
             wildcard,
             listed,
         ],
@@ -184,7 +184,8 @@ def test_every_name_is_listed_and_those_of_wildcards_as_far_as_they_have_a_price
     )
     ids = [model["id"] for model in body["data"]]
     assert ids[:10] == ["a", "b", "c", "d", "extra", "claude", "other-a", "fast", "safe", "every"]
-    assert {"any/gpt-4o", "openai/gpt-4o"} <= set(ids)
+    assert {"any/gpt-4o", "openai/gpt-4o", "openai/gpt-4o-audio-preview"} <= set(ids)
+    assert not [one for one in ids if "gpt-image" in one or "embed" in one or "realtime" in one]
     assert "secret" not in ids
     assert len(ids) == len(set(ids))
     _, _, body = named.json(path="/v1/models", method="GET", headers=AUTHORIZED)
@@ -215,10 +216,10 @@ def test_headers_fields_and_parameters_of_a_deployment_reach_its_provider(
 def test_a_parameter_that_only_the_provider_knows_reaches_every_api(
     named: RunningGateway, upstream: Upstream, *, stream: bool
 ) -> None:
-    upstream.script("claude-x", answers("hi"))
+    upstream.script("claude-sonnet-4-5", answers("hi"))
     thinking = {"type": "enabled", "budget_tokens": 1024}
     assert ask(named, "claude", stream=stream, max_tokens=2048).text == "hi"
-    (call,) = upstream.calls_to("claude-x")
+    (call,) = upstream.calls_to("claude-sonnet-4-5")
     assert call.path.endswith("/messages")
     assert (call.body["thinking"], call.body["max_tokens"]) == (thinking, 2048)
 

@@ -33,7 +33,7 @@ def costs(server: RunningGateway, body: dict[str, Any]) -> dict[str, float | Non
     return found
 
 
-def test_each_answer_of_several_has_its_own_cost(
+def test_each_response_of_several_has_its_own_cost(
     server: RunningGateway, upstream: Upstream
 ) -> None:
     upstream.script("a", answers("A"))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 from tests.faults.clients import disconnecting, send_all
 from tests.faults.leaks import SCRIPTS, SEED, bodies
 from tests.support.gateway_server import entry, serve
-from tests.support.scripted_provider import PATIENCE, Upstream
+from tests.support.scripted_provider import Upstream
 
 CALLERS = 120
 
@@ -20,8 +18,5 @@ def test_clients_that_disconnect_leave_no_call_and_no_task_behind(upstream: Upst
         send_all(served.port, disconnecting(bodies(), CALLERS, SEED), "none")
         upstream.wait(lambda: all(call.ended for call in upstream.calls))
         assert upstream.calls
-        until = time.perf_counter() + PATIENCE
-        while served.tasks() > before and time.perf_counter() < until:
-            time.sleep(0.01)
-        assert served.tasks() == before
+        served.wait_for_tasks(before)
         assert served.observer.bugs == []

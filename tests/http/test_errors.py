@@ -245,10 +245,11 @@ def dark(provider: Upstream) -> Iterator[RunningGateway]:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     there = entry(provider, "slow", "openai/a", timeout=0.5, stream_timeout=0.5)
+    silent = entry(provider, "silent", "openai/a", stream_timeout=3)
     refused = entry(provider, "refused", api_base=f"http://127.0.0.1:{port}/v1")
     nowhere = entry(provider, "nowhere", api_base="http://marker-host.invalid/v1")
     config = {
-        "model_list": [there, refused, nowhere],
+        "model_list": [there, silent, refused, nowhere],
         "router_settings": {"num_retries": 0},
     }
     with serve(config) as served:
@@ -256,13 +257,19 @@ def dark(provider: Upstream) -> Iterator[RunningGateway]:
 
 
 @both_ways
-@pytest.mark.parametrize("model", ["refused", "nowhere"])
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ("refused", "the connection was refused"),
+        ("nowhere", "its host name cannot be resolved"),
+    ],
+)
 def test_a_provider_that_is_not_there_is_a_502(
-    dark: RunningGateway, *, model: str, stream: bool
+    dark: RunningGateway, *, model: str, reason: str, stream: bool
 ) -> None:
     response = dark.chat({"model": model, "messages": HI, "stream": stream})
     assert response.error == {
-        "message": f"`{model}`: no connection to the provider",
+        "message": f"`{model}`: no connection to the provider ({reason})",
         "type": "api_error",
         "param": None,
         "code": "provider_unreachable",
@@ -278,14 +285,14 @@ def test_a_provider_that_does_not_respond_in_time_is_a_504(
     response = dark.chat({"model": "slow", "messages": HI, "stream": stream})
     assert response.error is not None
     assert (response.status, response.error["code"]) == (504, "provider_timeout")
-    upstream.wait_disconnected("a")
+    upstream.wait_ended()
 
 
 def test_a_stream_that_falls_silent_ends_with_an_error(
     dark: RunningGateway, upstream: Upstream
 ) -> None:
     upstream.script("a", stalls(role, say("Hel")))
-    response = dark.chat({"model": "slow", "messages": HI, "stream": True})
+    response = dark.chat({"model": "silent", "messages": HI, "stream": True})
     assert response.error is not None
     assert (response.text, response.error["code"], response.done) == (
         "Hel",

@@ -5,14 +5,17 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import sys
+import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from fanout.wire.json import decode, decoded_size
+from fanout.wire.json import decode, decode_strict, decoded_size
 from tests.support.gateway_server import RunningGateway, entry, serve
+from tests.support.patience import PATIENCE
 from tests.support.provider_steps import answers
 from tests.support.scripted_provider import Upstream
 
@@ -102,7 +105,7 @@ def test_a_packed_body_is_unpacked(
 def send(server: RunningGateway, body: Any, headers: dict[str, str]) -> int:
     import http.client
 
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
     try:
         chunked = not isinstance(body, bytes)
         connection.request("POST", "/v1/chat/completions", body, headers, encode_chunked=chunked)
@@ -162,8 +165,6 @@ SHAPES = {
 
 @pytest.mark.parametrize("data", SHAPES.values(), ids=SHAPES)
 def test_the_size_of_decoded_values_is_estimated_without_decoding(data: bytes) -> None:
-    import tracemalloc
-
     tracemalloc.start()
     value = decode(data)
     real = tracemalloc.get_traced_memory()[0]
@@ -180,6 +181,36 @@ def test_separators_in_strings_do_not_count(text: str) -> None:
     data = json.dumps([(text + commas) * (2_000_000 // len(text))]).encode()
     for shift in range(3):
         assert decoded_size(b" " * shift + data) <= 64
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("x" * 99_999 + "😀", 3),
+        ("x" * 99_999 + "ű", 1),
+        ("é" * 100_000, 0),
+        ("😀" * 50_000, 0),
+        (r"\u00e9" * 50_000, 0),
+        (r"\\ud83d" * 50_000, 0),
+        (r"\ud83d\ude00" + "x" * 100_000, 3),
+        (r"\u0151" + "x" * 100_000, 1),
+    ],
+)
+def test_a_text_is_counted_by_the_width_of_its_characters(text: str, size: int) -> None:
+    data = b'{"a":"' + text.encode() + b'"}'
+    assert decoded_size(data) / len(data) == pytest.approx(size, abs=0.02)
+    real = sys.getsizeof(decode(data)["a"])
+    assert 0.98 * real < decoded_size(data) + len(data)
+
+
+def test_strings_of_escapes_are_checked_in_the_memory_of_their_text() -> None:
+    data = b'{"a":"' + rb"\u00e9" * 500_000 + b'"}'
+    tracemalloc.start()
+    try:
+        decode_strict(data)
+        assert tracemalloc.get_traced_memory()[1] < 2 * len(data)
+    finally:
+        tracemalloc.stop()
 
 
 def test_many_small_values_are_a_413(keyed: RunningGateway) -> None:
@@ -204,7 +235,7 @@ def test_a_long_text_with_commas_is_not_many_values(
 
 def test_two_keys_are_a_400(keyed: RunningGateway) -> None:
     key = b"authorization: Bearer sk-master\r\n"
-    with socket.create_connection(("127.0.0.1", keyed.port), timeout=10) as sock:
+    with socket.create_connection(("127.0.0.1", keyed.port), timeout=PATIENCE) as sock:
         sock.sendall(
             b"GET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n" + key * 2 + b"\r\n"
         )
@@ -212,7 +243,7 @@ def test_two_keys_are_a_400(keyed: RunningGateway) -> None:
 
 
 def test_a_key_in_a_trailer_is_none(keyed: RunningGateway) -> None:
-    with socket.create_connection(("127.0.0.1", keyed.port), timeout=10) as sock:
+    with socket.create_connection(("127.0.0.1", keyed.port), timeout=PATIENCE) as sock:
         head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
         chunk = b"%x\r\n%b\r\n0\r\n" % (len(BODY), BODY)
         key = b"authorization: Bearer sk-master\r\n\r\n"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
 
 from fanout.http.asgi import Message, Receive, Scope, Send, headers_of
-from fanout.http.lambda_lifecycle import LambdaLifecycle, lambda_deadline
+from fanout.http.lambda_lifecycle import (
+    Invocation,
+    LambdaLifecycle,
+    lambda_deadline,
+    set_invocation,
+)
 
 NOW = 1_700_000_000.0
 PIECES = (b"Hel", b"lo")
@@ -48,7 +52,11 @@ class RecordedCall:
 
 
 def ask(
-    headers: Mapping[str, str] = {}, *, origin: str | None = None, kind: str = "http"
+    headers: Mapping[str, str] = {},
+    *,
+    invocation: Invocation | None = None,
+    origin: str | None = None,
+    kind: str = "http",
 ) -> RecordedCall:
     recorded = RecordedCall()
 
@@ -57,25 +65,26 @@ def ask(
 
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     lifecycle = LambdaLifecycle(recorded.app, recorded.beside, origin)
-    asyncio.run(lifecycle({"type": kind, "headers": raw}, receive, recorded.send))
+    scope: Scope = {"type": kind, "headers": raw}
+    if invocation is not None:
+        set_invocation(scope, invocation)
+    asyncio.run(lifecycle(scope, receive, recorded.send))
     return recorded
 
 
-def named(headers: Mapping[str, str]) -> str | None:
+def named(headers: Mapping[str, str], invocation: Invocation | None) -> str | None:
     """The request id that the app sees."""
-    (scope,) = ask(headers).scopes
+    (scope,) = ask(headers, invocation=invocation).scopes
     return headers_of(scope).get("x-request-id")
 
 
-def test_the_last_piece_is_sent_when_everything_about_the_request_is_done() -> None:
-    start = "http.response.start"
+def test_work_around_the_request_is_done_before_the_app_returns() -> None:
     assert ask().events == [
         "work begins",
-        start,
-        PIECES[0],
+        "http.response.start",
+        *PIECES,
         "answered",
         "work is over",
-        PIECES[1],
     ]
 
 
@@ -86,21 +95,29 @@ def test_the_lifespan_is_the_apps_own() -> None:
 
 
 def test_api_gateways_request_id_is_used() -> None:
-    context = json.dumps({"requestId": "11d-e", "stage": "v1"})
-    assert named({"x-amzn-request-context": context}) == "11d-e"
+    assert named({}, Invocation(request_id="11d-e")) == "11d-e"
 
 
 def test_a_client_may_set_the_request_id() -> None:
-    context = json.dumps({"requestId": "theirs"})
-    assert named({"x-amzn-request-context": context, "x-request-id": "mine"}) == "mine"
+    assert named({"x-request-id": "mine"}, Invocation(request_id="theirs")) == "mine"
 
 
-@pytest.mark.parametrize("context", ["", "{}", "[1]", "null", '{"requestId": 7}', "{"])
-def test_a_context_without_a_name_leaves_the_request_nameless(context: str) -> None:
-    assert named({"x-amzn-request-context": context}) is None
+@pytest.mark.parametrize("invocation", [None, Invocation(deadline=NOW)])
+def test_without_an_id_the_request_is_nameless(invocation: Invocation | None) -> None:
+    assert named({}, invocation) is None
 
 
-def test_pages_of_the_origin_may_read_the_answer() -> None:
+def test_no_header_of_a_client_is_taken_for_the_hosts_word() -> None:
+    forged = {
+        "x-amzn-lambda-context": '{"deadline": 9}',
+        "x-amzn-request-context": '{"requestId": "forged"}',
+    }
+    (scope,) = ask(forged).scopes
+    assert "x-request-id" not in headers_of(scope)
+    assert lambda_deadline(2.0)(scope) is None
+
+
+def test_pages_of_the_origin_may_read_the_response() -> None:
     given = dict(ask(origin="https://app.example.com").start["headers"])
     assert given == {
         b"content-type": b"text/event-stream",
@@ -115,19 +132,21 @@ def test_without_an_origin_there_are_no_cors_headers() -> None:
     assert ask().start["headers"] == [(b"content-type", b"text/event-stream")]
 
 
-def deadline(context: str | None, margin: float = 2.0) -> float | None:
-    headers = {} if context is None else {"x-amzn-lambda-context": context}
-    return lambda_deadline(margin, lambda: NOW)(headers)
+def deadline(invocation: Invocation | None, margin: float = 2.0) -> float | None:
+    scope: Scope = {"type": "http", "headers": []}
+    if invocation is not None:
+        set_invocation(scope, invocation)
+    return lambda_deadline(margin, lambda: NOW)(scope)
 
 
 def test_the_deadline_is_the_invocations_less_the_margin() -> None:
-    assert deadline(json.dumps({"deadline": int((NOW + 30) * 1000)})) == pytest.approx(28.0)
+    assert deadline(Invocation(NOW + 30)) == pytest.approx(28.0)
 
 
 def test_a_deadline_that_has_passed_is_now() -> None:
-    assert deadline(json.dumps({"deadline": int((NOW + 1) * 1000)})) == 0.0
+    assert deadline(Invocation(NOW + 1)) == 0.0
 
 
-@pytest.mark.parametrize("context", [None, "", "{}", '{"deadline": "soon"}', "7"])
-def test_without_a_deadline_there_is_none(context: str | None) -> None:
-    assert deadline(context) is None
+@pytest.mark.parametrize("invocation", [None, Invocation(request_id="r")])
+def test_without_a_deadline_there_is_none(invocation: Invocation | None) -> None:
+    assert deadline(invocation) is None

@@ -128,13 +128,15 @@ def test_a_disconnect_frees_what_the_request_reserved(
     small: RunningGateway, upstream: Upstream
 ) -> None:
     upstream.script("a", [role, hang])
+    known = len(small.observer.requests)
     for _ in range(3):
         held = [_send(small, A) for _ in range(2)]
         upstream.wait(lambda: len(upstream.calls_to("a")) == 2)
         for connection in held:
             connection.close()
         upstream.wait(lambda: all(call.disconnected_at for call in upstream.calls_to("a")))
-        small.observer.clear()
+        small.observer.wait_for_requests(known + 2)
+        known += 2
         upstream.reset()
         upstream.script("a", [role, hang])
     upstream.script("a", answers("Hello"))

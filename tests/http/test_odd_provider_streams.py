@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
+from msgspec.structs import replace
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from fanout.errors import ProviderError
@@ -191,7 +192,10 @@ class Outcome(Struct, frozen=True):
 
 
 def expected(case: Path, pieces: list[bytes]) -> Outcome:
-    stream = StreamEvents(deployment_of(case), 1 << 24, None)
+    """What the decoder reads for a client that asks for one choice, as these do."""
+    deployment = deployment_of(case)
+    target = replace(deployment.target, one_choice=True)
+    stream = StreamEvents(replace(deployment, target=target), 1 << 24, None)
     chunks: list[Any] = []
     try:
         for piece in pieces:

@@ -90,18 +90,18 @@ def test_a_hedge(ask: Ask, upstream: Upstream) -> None:
 
 def test_a_fallback(ask: Ask, upstream: Upstream) -> None:
     upstream.script("a", [refuse(500)])
-    upstream.script("b", answers("spare"))
+    upstream.script("b", answers("fallback"))
     fan = {"mode": "fallback", "models": ["a", "b"]}
-    assert ask(model="a", messages=HI, extra_body={"fanout": fan}) == {0: "spare"}
+    assert ask(model="a", messages=HI, extra_body={"fanout": fan}) == {0: "fallback"}
     assert [a["outcome"] for a in ask.report["attempts"]] == ["failed", "won"]
 
 
-@pytest.mark.parametrize("spare", [["b"], [{"a": ["b"]}], [{"a": ["c", "b"]}]])
-def test_litellms_fallbacks(ask: Ask, upstream: Upstream, spare: Any) -> None:
+@pytest.mark.parametrize("fallback", [["b"], [{"a": ["b"]}], [{"a": ["c", "b"]}]])
+def test_litellms_fallbacks(ask: Ask, upstream: Upstream, fallback: Any) -> None:
     upstream.script("a", [refuse(500)])
-    upstream.script("b", answers("spare"))
+    upstream.script("b", answers("fallback"))
     upstream.script("c", [refuse(503)])
-    assert ask(model="a", messages=HI, extra_body={"fallbacks": spare}) == {0: "spare"}
+    assert ask(model="a", messages=HI, extra_body={"fallbacks": fallback}) == {0: "fallback"}
     assert ask.report["mode"] == "fallback"
 
 

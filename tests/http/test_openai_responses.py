@@ -161,9 +161,11 @@ def test_cancelling_the_async_client_closes_the_providers(
 
     async def leave() -> None:
         async with openai.AsyncOpenAI(api_key="k", base_url=server.url) as client:
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.2):
-                    await client.chat.completions.create(model="a", messages=HI)
+            asked = asyncio.ensure_future(client.chat.completions.create(model="a", messages=HI))
+            await asyncio.to_thread(upstream.wait_called, "a")
+            asked.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asked
 
     asyncio.run(leave())
     upstream.wait_disconnected("a")

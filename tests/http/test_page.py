@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gzip
 import re
 from collections.abc import Iterator
@@ -95,6 +96,39 @@ def test_folders_import_only_what_the_readme_allows() -> None:
         folder = path.parent.name
         targets = re.findall(r'(?:from |import\()"(?:\./|\.\./(\w+)/)', path.read_text())
         assert {target or folder for target in targets} <= allowed[folder], path
+
+
+def error_codes() -> set[str]:
+    """All codes of errors that a client of the gateway can get, as they are in the source."""
+    package = FOLDER.parent
+    found: set[str | None] = set()
+    for path in package.rglob("*.py"):
+        if path.relative_to(package).parts[0] not in {"cli", "library", "local", "providers"}:
+            for node in ast.walk(ast.parse(path.read_text())):
+                found.add(_code_in(node))
+    return {code for code in found if code and re.fullmatch("[a-z]+(_[a-z]+)+", code)}
+
+
+def _code_in(node: ast.AST) -> str | None:
+    """The error code that a class or a call sets."""
+    match node:
+        case (
+            ast.Assign(targets=[ast.Name("code")], value=text)
+            | ast.AnnAssign(target=ast.Name("code"), value=text)
+            | ast.keyword(arg="code", value=text)
+            | ast.Call(func=ast.Name("RequestError" | "Forbidden"), args=[_, _, text])
+            | ast.Call(func=ast.Name("BadLine" | "LineError"), args=[text, *_])
+        ) if isinstance(text, ast.Constant):
+            return str(text.value)
+        case _:
+            return None
+
+
+def test_every_error_code_has_its_own_explanation() -> None:
+    codes = error_codes()
+    assert {"shutting_down", "invalid_json", "url_mismatch", "too_many_models"} <= codes
+    text = (FOLDER / "ui" / "error-messages.js").read_text()
+    assert codes - set(re.findall(r"^  (\w+): \[", text, re.MULTILINE)) == set()
 
 
 def test_all_of_it_is_under_150_kilobytes_over_the_wire(files: dict[str, Got]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.http.races import HI, SETTLE, both_ways, race
+from tests.http.races import HI, both_ways, race
 from tests.support.gateway_server import RunningGateway
 from tests.support.provider_steps import (
     answers,
@@ -14,12 +14,12 @@ from tests.support.provider_steps import (
     delta,
     end,
     opens,
-    pause,
     refuse,
     role,
     say,
     stalls,
     stop,
+    until,
     wait,
 )
 from tests.support.scripted_provider import Step, Upstream
@@ -95,22 +95,32 @@ def test_in_a_plain_race_a_stream_that_fails_at_any_word_leaves_the_win_to_the_n
 def leaves_it(
     server: RunningGateway, upstream: Upstream, fault: list[Step], *, stream: bool
 ) -> None:
-    broken = upstream.gate()
-    upstream.script("a", [*fault[:-1], opens(broken), fault[-1]])
-    upstream.script("b", [wait(broken), pause(SETTLE), *answers("instead")])
+    upstream.script("a", fault)
+    upstream.script("b", [until(server.observer.ended("a")), *answers("instead")])
     response = race(server, "a", "b", stream=stream)
     assert (response.model, response.text) == ("b", "instead")
     assert response.outcomes == {"a": "failed", "b": "won"}
 
 
+@both_ways
 def test_a_stream_that_ends_without_content_does_not_win(
+    server: RunningGateway, upstream: Upstream, *, stream: bool
+) -> None:
+    upstream.script("a", [role, stop])
+    upstream.script("b", [until(server.observer.ended("a")), *answers("something")])
+    response = race(server, "a", "b", stream=stream)
+    assert response.outcomes == {"a": "failed", "b": "won"}
+
+
+def test_in_a_plain_race_an_empty_response_wins_if_no_other_has_content(
     server: RunningGateway, upstream: Upstream
 ) -> None:
-    over = upstream.gate()
-    upstream.script("a", [role, stop, opens(over)])
-    upstream.script("b", [wait(over), pause(SETTLE), *answers("something")])
-    response = race(server, "a", "b", stream=True)
-    assert response.outcomes == {"a": "failed", "b": "won"}
+    upstream.script("a", [until(server.observer.ended("b")), role, stop])
+    upstream.script("b", [role, stop])
+    upstream.script("c", [refuse(400)])
+    response = race(server, "a", "b", "c", stream=False)
+    assert (response.model, response.text) == ("b", "")
+    assert response.outcomes == {"a": "failed", "b": "won", "c": "failed"}
 
 
 @both_ways
@@ -119,10 +129,10 @@ def test_a_hedge_starts_the_next_when_one_is_slow(
 ) -> None:
     upstream.script("a", stalls(role))
     upstream.script("b", answers("hedged"))
-    fan = {"mode": "hedge", "models": ["a", "b", "c"], "stagger": 0.1}
+    fan = {"mode": "hedge", "models": ["a", "b"], "stagger": 0.1}
     response = race(server, stream=stream, model=None, fastest_response=None, fanout=fan)
     assert (response.model, response.text) == ("b", "hedged")
-    assert response.outcomes == {"a": "cancelled", "b": "won", "c": "not_started"}
+    assert response.outcomes == {"a": "cancelled", "b": "won"}
     assert [call.model for call in upstream.calls] == ["a", "b"]
 
 
@@ -142,10 +152,10 @@ def test_a_fallback_asks_the_next_only_when_one_fails(
     server: RunningGateway, upstream: Upstream, *, stream: bool
 ) -> None:
     upstream.script("a", [refuse(500)])
-    upstream.script("b", answers("spare"))
+    upstream.script("b", answers("fallback"))
     fan = {"mode": "fallback", "models": ["a", "b", "c"]}
     response = race(server, stream=stream, model=None, fastest_response=None, fanout=fan)
-    assert (response.model, response.text) == ("b", "spare")
+    assert (response.model, response.text) == ("b", "fallback")
     assert response.outcomes == {"a": "failed", "b": "won", "c": "not_started"}
     assert [call.model for call in upstream.calls] == ["a", "b"]
 

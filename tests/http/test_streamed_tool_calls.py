@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import json
 from typing import Any
 
 import openai
 import pytest
 
 from tests.http.openai_clients import HI
-from tests.support.provider_steps import delta, role, stop
+from tests.support.provider_steps import delta, reply, role, stop
 from tests.support.scripted_provider import Upstream
 
 ABSENT: Any = object()
@@ -83,7 +84,7 @@ def test_fields_repeated_or_empty_in_later_parts_change_nothing(
 def test_whole_calls_at_one_index_without_ids_stay_apart(
     client: openai.OpenAI, upstream: Upstream, name: str
 ) -> None:
-    for call_id in ("", ABSENT, None):
+    for call_id in ("", ABSENT, None, "null"):
         one = part(0, '{"a": 1}', id=call_id, type="function", name="f")
         two = part(0, '{"b": 1}', id=call_id, type="function", name=name)
         for parts in ([[one, two]], [[one], [two]]):
@@ -138,3 +139,29 @@ def test_calls_with_the_same_id_at_different_indexes_stay_apart(
             for call in event.chunk.choices[0].delta.tool_calls or ()
         ]
     assert indexes == [0, 1, 2]
+
+
+def test_an_id_that_is_the_word_null_is_none(client: openai.OpenAI, upstream: Upstream) -> None:
+    """Mistral's: each call gets an id, and a part with `null` is more of the last call."""
+    parts = [
+        [begin(None, "null", "f")],
+        [part(None, '{"a": 1}', id="null", name="")],
+        [begin(None, "null", "g", "{}")],
+    ]
+    check(client, upstream, parts, [("f", '{"a": 1}'), ("g", "{}")])
+
+
+@pytest.mark.parametrize("call_id", ["null", "same"])
+def test_equal_ids_of_one_response_are_made_distinct(
+    client: openai.OpenAI, upstream: Upstream, call_id: str
+) -> None:
+    calls = [
+        {"id": call_id, "type": "function", "function": {"name": name, "arguments": "{}"}}
+        for name in "fg"
+    ]
+    message = {"role": "assistant", "content": None, "tool_calls": calls}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+    upstream.script("a", [reply(200, json.dumps({"id": "c", "choices": [choice]}).encode())])
+    assert plain(client, model="a") == [("f", "{}"), ("g", "{}")]
+    parts = [[begin(i, call_id, name, "{}")] for i, name in enumerate("fg")]
+    check(client, upstream, parts, [("f", "{}"), ("g", "{}")])

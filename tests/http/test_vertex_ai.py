@@ -131,11 +131,11 @@ def test_wrong_credentials_are_an_error_that_names_the_key_and_a_fallback_respon
     }
     with serve(config) as gateway:
         status, _, body = gateway.json({"model": "gemini", "messages": HI})
-        spare = gateway.chat({"model": "gemini", "fallbacks": ["claude"], "messages": HI})
+        fallback = gateway.chat({"model": "gemini", "fallbacks": ["claude"], "messages": HI})
     assert (status, body["error"]["code"]) == (500, "missing_provider_key")
     assert "`vertex_credentials` names a file that cannot be read" in body["error"]["message"]
     assert "marker" not in body["error"]["message"]
-    assert spare.text == TEXTS["claude"]
+    assert fallback.text == TEXTS["claude"]
 
 
 def test_a_token_service_that_is_down_is_an_error_of_the_provider(google: GoogleCloud) -> None:

@@ -14,8 +14,9 @@ from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.errors import ConfigError
 from fanout.http.web_origins import WebOrigins
-from tests.support.gateway_server import RunningGateway
+from tests.support.gateway_server import RunningGateway, entry, serve
 from tests.support.in_process import AppResponse, InProcess, run_in_process
+from tests.support.patience import PATIENCE
 from tests.support.provider_steps import answers
 from tests.support.scripted_provider import Upstream
 
@@ -177,7 +178,7 @@ def test_they_are_rejected_before_the_body_has_come(
     server: RunningGateway, upstream: Upstream, header: str, status: bytes
 ) -> None:
     upstream.script("a", answers())
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as sock:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as sock:
         head = f"POST /v1/chat/completions HTTP/1.1\r\n{header}\r\ncontent-length: 1000\r\n\r\n"
         sock.sendall(head.encode())
         assert sock.recv(65_536).split()[1] == status
@@ -185,15 +186,53 @@ def test_they_are_rejected_before_the_body_has_come(
 
 
 def test_the_host_of_a_full_url_counts(server: RunningGateway) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as sock:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as sock:
         sock.sendall(b"GET http://evil.example/health HTTP/1.1\r\nhost: localhost\r\n\r\n")
         assert sock.recv(65_536).split()[1] == b"421"
+
+
+NO_HOST = {
+    "HTTP/1.0 without a host": "HTTP/1.0\r\n",
+    "HTTP/1.0 with an empty one": "HTTP/1.0\r\nhost:\r\n",
+    "HTTP/1.1 with an empty one": "HTTP/1.1\r\nhost:\r\n",
+    "HTTP/1.1 with a blank one": "HTTP/1.1\r\nhost:  \r\n",
+}
+REQUESTS = ["GET /", "GET /v1/models", "GET /v1/files", "POST /v1/chat/completions", "GET /healthy"]
+
+
+def status_of(server: RunningGateway, head: str) -> int:
+    """The status of the response to these lines."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as sock:
+        sock.sendall(f"{head}connection: close\r\ncontent-length: 0\r\n\r\n".encode())
+        return int(sock.recv(65_536).split()[1])
+
+
+@pytest.mark.parametrize("rest", NO_HOST.values(), ids=NO_HOST)
+def test_without_a_key_and_a_host_only_a_load_balancers_check_is_served(
+    server: RunningGateway, rest: str
+) -> None:
+    assert [status_of(server, f"{request} {rest}") for request in REQUESTS] == [421] * len(REQUESTS)
+    assert status_of(server, f"GET /health {rest}") == 200
+    assert status_of(server, f"HEAD /health {rest}") == 200
+
+
+def test_without_a_host_http_1_1_is_a_400_also_for_a_load_balancer(server: RunningGateway) -> None:
+    assert status_of(server, "GET /health HTTP/1.1\r\n") == 400
+    assert status_of(server, "GET http:///health HTTP/1.1\r\nhost: localhost\r\n") in {400, 421}
 
 
 # ---- with a key ----
 
 KEYED = {"master_key": "sk-master"}
 BEARER = {"authorization": "Bearer sk-master"}
+KEY_LINE = "authorization: Bearer sk-master\r\n"
+
+
+@pytest.fixture(scope="module")
+def keyed(provider: Upstream) -> Iterator[RunningGateway]:
+    """A gateway with a key."""
+    with serve({"model_list": [entry(provider, "a")], "general_settings": KEYED}) as served:
+        yield served
 
 
 def test_with_a_key_hosts_and_pages_are_free(ask: Asker) -> None:
@@ -201,6 +240,12 @@ def test_with_a_key_hosts_and_pages_are_free(ask: Asker) -> None:
     response = ask(general=KEYED, **BEARER, **headers)
     assert response.status == 200
     assert "access-control-allow-origin" not in response.headers
+
+
+@pytest.mark.parametrize("rest", NO_HOST.values(), ids=NO_HOST)
+def test_with_a_key_no_host_is_needed(keyed: RunningGateway, rest: str) -> None:
+    assert status_of(keyed, f"GET /v1/models {rest}{KEY_LINE}") == 200
+    assert status_of(keyed, f"GET /v1/models {rest}") == 401
 
 
 def test_with_a_key_hosts_can_be_limited_too(ask: Asker) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.aws.check import EVERYTHING
+from scripts.aws.check import EVERYTHING, MANAGED, MANAGED_IN_OWN_VPC
 
 # jsii looks for Node.js on the path; here it comes from a wheel.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -37,6 +37,24 @@ def either(request: pytest.FixtureRequest) -> Template:
 @pytest.fixture(scope="session")
 def without_log_role() -> Template:
     return synthesize({"api_log_role": "false"})
+
+
+@pytest.fixture(scope="session")
+def behind_adapter() -> Template:
+    return synthesize({"runtime": "web-adapter"})
+
+
+@pytest.fixture(scope="session")
+def managed() -> Template:
+    """The stack on Lambda Managed Instances."""
+    return synthesize(MANAGED)
+
+
+@pytest.fixture(scope="session")
+def managed_in_own_vpc() -> Template:
+    """The same in a VPC of the user's, with every option."""
+    everything = {name: value for name, value in EVERYTHING.items() if name != "concurrency"}
+    return synthesize(everything | MANAGED_IN_OWN_VPC | {"stack": "Own"})
 
 
 @pytest.fixture(scope="session")

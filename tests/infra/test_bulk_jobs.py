@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from .synth import Template
+from .test_iam_permissions import open_requests
 
 TRACING = {
     "xray:PutTelemetryRecords",
@@ -61,14 +62,16 @@ def files(stack: Template, read: str, write: str) -> set[tuple[str, str]]:
 
 
 def records(stack: Template) -> set[tuple[str, str]]:
-    ((name, _),) = stack.resources("DynamoDB::Table").items()
+    ((name, _),) = stack.resources("DynamoDB::Table", "Bulk").items()
     return {(action, f"<{name}.Arn>") for action in RECORDS}
 
 
-def keys(stack: Template) -> set[tuple[str, str]]:
+def keys(stack: Template, *, clients: bool = True) -> set[tuple[str, str]]:
+    """Return the permissions to read every key, or those of providers only."""
     return {
         ("secretsmanager:GetSecretValue", f"<{name}>")
-        for name in stack.resources("SecretsManager::Secret")
+        for name, secret in stack.resources("SecretsManager::Secret").items()
+        if clients or not secret["Properties"]["Name"].endswith("/FANOUT_MASTER_KEY")
     }
 
 
@@ -113,7 +116,7 @@ def test_the_table_can_be_restored_and_is_removed_or_kept_by_option(
     stack: Template, everything: Template
 ) -> None:
     for each, policy in ((stack, "Delete"), (everything, "Retain")):
-        (table,) = each.resources("DynamoDB::Table").values()
+        (table,) = each.resources("DynamoDB::Table", "Bulk").values()
         assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == (policy, policy)
         properties = table["Properties"]
         recovery = properties["PointInTimeRecoverySpecification"]
@@ -143,9 +146,14 @@ def test_the_three_functions_share_a_zip_and_have_a_handler_each(stack: Template
 
 def test_each_function_has_the_permissions_of_its_step_and_no_more(stack: Template) -> None:
     plan, work, finish = (permissions(stack, f"BulkFunctions{name}") for name in STEPS)
-    assert plan == records(stack) | files(stack, "", "files/,jobs/")
-    assert work == records(stack) | files(stack, "files/,jobs/", "jobs/") | keys(stack)
-    assert finish == records(stack) | files(stack, "files/,jobs/", "files/,jobs/,outbox/")
+    settings = {("lambda:GetAccountSettings", "*")}  # it accepts no resource
+    assert plan == records(stack) | files(stack, "", "files/,jobs/,outbox/") | settings
+    assert work == records(stack) | files(stack, "files/,jobs/", "jobs/") | keys(
+        stack, clients=False
+    )
+    assert (
+        finish == records(stack) | files(stack, "files/,jobs/", "files/,jobs/,outbox/") | settings
+    )
 
 
 STEPS = ("Plan", "Work", "Finish")
@@ -154,7 +162,8 @@ STEPS = ("Plan", "Work", "Finish")
 def test_the_api_may_store_files_and_start_jobs_and_no_more(stack: Template) -> None:
     start = {("states:StartExecution", f"<{machine_id(stack)}>")}
     own = records(stack) | files(stack, "files/,uploads/", "files/,uploads/")
-    assert permissions(stack, "ApiRole") == own | start | keys(stack)
+    cancels = {(action, resource) for action, resource, _ in open_requests(stack)}
+    assert permissions(stack, "ApiRole") == own | start | keys(stack) | cancels
 
 
 def test_the_state_machine_never_calls_the_api(stack: Template) -> None:
@@ -184,7 +193,7 @@ def test_the_state_machine_has_the_permissions_of_a_distributed_map(stack: Templ
 
 def test_the_outputs_are_those_that_the_command_line_reads(stack: Template) -> None:
     outputs = {name: stack.render(output["Value"]) for name, output in stack.outputs.items()}
-    ((table, _),) = stack.resources("DynamoDB::Table").items()
+    ((table, _),) = stack.resources("DynamoDB::Table", "Bulk").items()
     assert outputs["JobsTable"] == f"<{table}>"
     assert outputs["JobsMachine"] == f"<{machine_id(stack)}>"
     assert outputs["JobsBucket"] == bucket(stack).replace(".Arn", "")
@@ -228,7 +237,7 @@ def test_the_finisher_looks_for_overdue_jobs_every_hour(stack: Template) -> None
     rule = stack.one("Events::Rule", "JobWatch")
     assert rule["ScheduleExpression"] == "rate(1 hour)"
     (target,) = rule["Targets"]
-    assert json.loads(target["Input"]) == {"look": "stuck"}
+    assert json.loads(target["Input"]) == {"check": "overdue_jobs"}
 
 
 # ---- the whole stack ----
@@ -238,12 +247,13 @@ def test_only_actions_that_accept_no_resource_are_allowed_on_every_resource(
     either: Template,
 ) -> None:
     wild = {action for action, resource, _ in either.statements() if resource == "*"}
-    assert wild == TRACING | LOG_DELIVERY
+    assert wild == TRACING | LOG_DELIVERY | {"lambda:GetAccountSettings"}
 
 
 def test_without_jobs_the_stack_has_none_of_their_resources(without_jobs: Template) -> None:
-    for kind in ("S3::Bucket", "DynamoDB::Table", "StepFunctions::StateMachine", "Events::Rule"):
+    for kind in ("S3::Bucket", "StepFunctions::StateMachine", "Events::Rule"):
         assert not without_jobs.resources(kind)
+    assert not without_jobs.resources("DynamoDB::Table", "Bulk")
     assert len(without_jobs.resources("Lambda::Function")) == 1
     variables = without_jobs.one("Lambda::Function")["Environment"]["Variables"]
     assert not {"FANOUT_BUCKET", "FANOUT_MACHINE", "FANOUT_TABLE"} & set(variables)

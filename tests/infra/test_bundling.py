@@ -126,7 +126,9 @@ def test_its_binaries_are_for_the_functions_architecture_and_python(
 
 
 def test_the_script_that_starts_the_function_is_executable(folder: Path) -> None:
-    assert os.access(folder / "functions/api/run.sh", os.X_OK)
+    assert all(
+        os.access(folder / f"functions/api/{name}.sh", os.X_OK) for name in ("run", "runtime")
+    )
     assert (folder / "functions/api/app.py").is_file()
 
 

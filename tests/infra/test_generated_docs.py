@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra.props import GatewayProps
-from scripts.aws import cost_page, job_cost, monthly_cost, prices
+from scripts.aws import cost_page, instance_cost, job_cost, monthly_cost, prices
 from scripts.aws.make_docs import options_table, pages
 
 from .synth import Template
@@ -29,7 +29,7 @@ def test_every_option_is_in_the_table_with_a_description() -> None:
 def test_the_cost_page_counts_what_the_stack_has(stack: Template) -> None:
     assert len(stack.resources("SecretsManager::Secret")) == monthly_cost.KEYS
     assert len(stack.resources("CloudWatch::Alarm")) == monthly_cost.ALARMS
-    assert len(stack.resources("CloudWatch::Dashboard")) == 1
+    assert not stack.resources("CloudWatch::Dashboard")
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,22 @@ def test_x_ray_records_one_request_a_second_and_a_share_of_the_others() -> None:
     assert monthly_cost.traces(second + 1e6) == pytest.approx((second + 50_000) * 5 / 1e6)
 
 
+def test_instances_cost_their_hours_with_the_fee_the_gateway_and_its_address() -> None:
+    hour = 3 * 0.0816 * 1.15 + 0.045 + 0.005
+    assert instance_cost.idle() == pytest.approx(730 * hour)
+
+
+@pytest.mark.parametrize(("memory", "seconds"), [(512, 1), (512, 3), (1_024, 3), (512, 30)])
+def test_at_the_break_even_lambda_and_instances_cost_the_same(memory: int, seconds: int) -> None:
+    count = instance_cost.break_even(memory, seconds)
+    on_lambda = monthly_cost.compute(count, memory, seconds)
+    assert instance_cost.idle() + instance_cost.per_request(count) == pytest.approx(on_lambda)
+
+
+def test_the_environments_that_always_run_take_64_requests_each() -> None:
+    assert instance_cost.most(3) == 64
+
+
 def test_at_the_break_even_both_cost_the_same() -> None:
     for dollars in (prices.PROXY.dollars, 82.29):
         assert monthly_cost.month(monthly_cost.break_even(dollars)) == pytest.approx(
@@ -53,8 +69,12 @@ def test_at_the_break_even_both_cost_the_same() -> None:
         )
 
 
-def test_an_idle_month_costs_its_keys_alarms_and_dashboard() -> None:
-    assert monthly_cost.idle() == pytest.approx(4 * 0.40 + 10 * 0.10 + 3.00)
+def test_an_idle_month_costs_its_keys_alarms_and_the_hourly_look_and_at_most_three_dollars() -> (
+    None
+):
+    look = 730 * 1.5 * 1.769 * 0.0000133334
+    assert monthly_cost.idle() == pytest.approx(4 * 0.40 + 10 * 0.10 + look, abs=0.001)
+    assert monthly_cost.idle() <= 3
     assert monthly_cost.month(0) == monthly_cost.idle()
 
 

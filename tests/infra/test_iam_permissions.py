@@ -28,7 +28,14 @@ def minimum(stack: Template, *keys: str) -> set[tuple[str, str, str]]:
     log = own_log(stack)
     logs = {("logs:CreateLogStream", log, '""'), ("logs:PutLogEvents", log, '""')}
     read = {("secretsmanager:GetSecretValue", secret(stack, name), '""') for name in keys}
-    return TRACING | logs | read
+    return TRACING | logs | read | open_requests(stack)
+
+
+def open_requests(stack: Template) -> set[tuple[str, str, str]]:
+    """The permissions on the table through which requests are cancelled."""
+    ((table, _),) = stack.resources("DynamoDB::Table", "Requests").items()
+    actions = ("BatchGetItem", "DeleteItem", "UpdateItem")
+    return {(f"dynamodb:{action}", f"<{table}.Arn>", '""') for action in actions}
 
 
 def test_the_function_may_write_its_log_and_traces_and_read_its_keys_and_no_more(
@@ -61,6 +68,9 @@ def test_each_role_is_assumed_by_one_service(everything: Template) -> None:
         (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
         assert statement["Action"] == "sts:AssumeRole"
         services.append(statement["Principal"]["Service"])
+        if services[-1] == "states.amazonaws.com":
+            account = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+            assert statement["Condition"] == account
     assert sorted(services) == [
         "apigateway.amazonaws.com",
         "codedeploy.amazonaws.com",
@@ -82,6 +92,10 @@ def test_the_function_may_call_the_bedrock_models_that_the_config_names(
         (f"{arn}:*::foundation-model/{claude}", '""'),
         (f"{arn}:<AWS::Region>:<AWS::AccountId>:inference-profile/eu.{claude}", '""'),
         (profile, '""'),
+        # Bedrock asks for the right on the project, too, in each region in which it is called.
+        (f"{arn}:<AWS::Region>:<AWS::AccountId>:project/default", '""'),
+        (f"{arn}:us-west-2:<AWS::AccountId>:project/default", '""'),
+        (f"{arn}:eu-west-1:<AWS::AccountId>:project/default", '""'),
         # Only AWS knows the models behind a profile's ARN: any model, through that profile alone.
         (
             f"{arn}:*::foundation-model/*",

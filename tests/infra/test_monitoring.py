@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
+from infra.monitoring.dashboard import console_domain
 from scripts.aws.check import EVERYTHING
 
 from .synth import Template
@@ -20,10 +23,10 @@ def test_there_are_alarms_on_errors_throttling_latency_spend_and_jobs(
         ("AWS/Lambda", "Errors", "Sum"),
         ("AWS/Lambda", "Throttles", "Sum"),
         ("AWS/ApiGateway", "Latency", "p99"),
+        ("AWS/ApiGateway", "4XXError", "Sum"),
         ("Fanout", "Errors", "Sum"),
         ("Fanout", "CostUSD", "Sum"),
         ("AWS/States", "ExecutionsFailed", "Sum"),
-        ("AWS/States", "ExecutionsTimedOut", "Sum"),
         ("AWS/States", "ExecutionsAborted", "Sum"),
         ("Fanout", "StuckJobs", "Maximum"),
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum"),
@@ -69,14 +72,19 @@ def test_the_topic_accepts_alarms_of_this_account_over_tls_only(everything: Temp
     assert allow["Condition"] == account
 
 
-def test_the_dashboard_is_named_after_its_stack_and_region(stack: Template) -> None:
+def test_the_dashboard_is_named_after_its_stack_and_region(
+    stack: Template, everything: Template
+) -> None:
     """Dashboards are global: without the region, two stacks would share one."""
-    name = stack.render(stack.one("CloudWatch::Dashboard")["DashboardName"])
-    assert name == "Fanout-<AWS::Region>"
-    assert stack.render(stack.outputs["DashboardUrl"]["Value"]).endswith(f"/{name}")
+    name = everything.render(everything.one("CloudWatch::Dashboard")["DashboardName"])
+    assert name == "Everything-<AWS::Region>"
+    assert everything.render(everything.outputs["DashboardUrl"]["Value"]).endswith(f"/{name}")
+    assert not stack.resources("CloudWatch::Dashboard")  # it has a price
+    assert "DashboardUrl" not in stack.outputs
 
 
-def test_the_dashboard_has_a_line_for_each_model_also_for_later_ones(stack: Template) -> None:
+def test_the_dashboard_has_a_line_for_each_model_also_for_later_ones(everything: Template) -> None:
+    stack = everything
     body = json.loads(stack.render(stack.one("CloudWatch::Dashboard")["DashboardBody"]))
     searches = [
         metric[0]["expression"]
@@ -91,16 +99,30 @@ def test_the_dashboard_has_a_line_for_each_model_also_for_later_ones(stack: Temp
         ("CostUSD", "Sum"),
         ("FirstToken", "p50"),
     ):
-        where = f"""{{Fanout,model,service}} MetricName="{name}" service="Fanout\""""
+        where = f"""{{Fanout,model,service}} MetricName="{name}" service="Everything\""""
         assert f"SEARCH('{where}', '{statistic}', 300)" in searches
     assert len(body["widgets"]) == 15
 
 
-def test_the_dashboard_has_the_jobs_rate_spend_and_workers(stack: Template) -> None:
+def test_the_dashboard_has_the_jobs_rate_spend_and_workers(everything: Template) -> None:
+    stack = everything
     body = json.loads(stack.render(stack.one("CloudWatch::Dashboard")["DashboardBody"]))
     shown = {widget["properties"]["title"]: widget["properties"] for widget in body["widgets"]}
     rate = json.dumps(shown["Jobs: lines a second, and failed ones"]["metrics"])
     assert "lines / PERIOD(lines)" in rate
-    assert '"Fanout", "LineFailures", "service", "Fanout"' in rate
+    assert '"Fanout", "LineFailures", "service", "Everything"' in rate
     assert "LineCostUSD" in json.dumps(shown["Jobs: spend (USD, five minutes)"]["metrics"])
     assert "ConcurrentExecutions" in json.dumps(shown["Jobs: workers at once, throttled"])
+
+
+@pytest.mark.parametrize(
+    ("region", "domain"),
+    [
+        ("eu-west-1", "console.aws.amazon.com"),
+        ("us-gov-west-1", "console.amazonaws-us-gov.com"),
+        ("cn-north-1", "console.amazonaws.cn"),
+        ("${Token[AWS.Region.4]}", "console.aws.amazon.com"),
+    ],
+)
+def test_the_dashboards_address_is_that_of_the_regions_partition(region: str, domain: str) -> None:
+    assert console_domain(region) == domain

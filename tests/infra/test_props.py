@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from infra.props import ContextError, GatewayProps, example_of, read_props
+from infra.props import MANAGED_OPTIONS, ContextError, GatewayProps, example_of, read_props
+from scripts.aws.check import EVERYTHING
 from scripts.aws.state_machines import definitions
 
 from .synth import CONTEXT, ROOT, config_file, synthesize
@@ -86,6 +87,8 @@ def test_an_unknown_key_like_no_other_is_rejected_with_the_page_of_keys() -> Non
         ("removal", "snapshot"),
         ("alarm_email", "somebody"),
         ("spend_alarm", "0"),
+        ("spend_alarm", "inf"),
+        ("spend_alarm", "nan"),
         ("adapter_layer", "LambdaAdapterLayerArm64"),
         ("certificate", "arn:aws:iam::1:server-certificate/x"),
         ("domain", "https://llm.example.com"),
@@ -93,6 +96,10 @@ def test_an_unknown_key_like_no_other_is_rejected_with_the_page_of_keys() -> Non
         ("cors", "https://app.example.com/"),
         ("rollback", "perhaps"),
         ("environment", "PROVIDER_URL=x"),
+        ("environment", '{"A-B": "x"}'),
+        ("environment", '{"A": "x"}'),
+        ("environment", '{"1ST": "x"}'),
+        ("environment", '{"AWS_REGION": "x"}'),
         ("stack", "1st"),
         ("stack", "with_line"),
         ("port", "80"),
@@ -101,7 +108,7 @@ def test_an_unknown_key_like_no_other_is_rejected_with_the_page_of_keys() -> Non
         ("api_log_role", "maybe"),
         ("bulk", "perhaps"),
         ("bulk_memory", "256"),
-        ("bulk_timeout", "901"),
+        ("bulk_timeout", "1801"),
         ("bulk_workers", "0"),
         ("file_days", "29"),
     ],
@@ -123,6 +130,19 @@ def test_a_domain_needs_a_certificate_and_the_other_way_round() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    "option", [{"adapter_layer": "arn:aws:lambda:x:1:layer:Mine:1"}, {"port": "9000"}]
+)
+def test_an_option_of_the_adapter_needs_the_adapter(option: dict[str, str]) -> None:
+    (name,) = option
+    with pytest.raises(ContextError) as raised:
+        read(**option)
+    assert str(raised.value) == (
+        f"`fanout:{name}` needs `fanout:runtime=web-adapter`; docs/aws.md lists every key"
+    )
+    assert read(**option, runtime="web-adapter").runtime == "web-adapter"
+
+
 def test_a_wrong_text_is_rejected_with_a_right_one() -> None:
     with pytest.raises(ContextError, match=r"^`fanout:region`: .*, such as `eu-west-1`; "):
         read(region="Frankfurt")
@@ -130,7 +150,14 @@ def test_a_wrong_text_is_rejected_with_a_right_one() -> None:
 
 def test_every_example_is_valid() -> None:
     examples = {name: text for name in GatewayProps.model_fields if (text := example_of(name))}
-    assert read(**examples).model_dump(include=set(examples)) == examples
+    special = {"adapter_layer", *MANAGED_OPTIONS}
+    for choice, names in (
+        ({"runtime": "web-adapter"}, {"adapter_layer"}),
+        ({"compute": "managed-instances"}, MANAGED_OPTIONS),
+    ):
+        given = {name: text for name, text in examples.items() if name not in special - names}
+        given |= choice
+        assert read(**given).model_dump(include=set(given)) == given
 
 
 def test_an_error_does_not_repeat_the_value() -> None:
@@ -140,12 +167,22 @@ def test_an_error_does_not_repeat_the_value() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["PORT", "FANOUT_CONFIG", "AWS_LWA_PORT", "FANOUT_TABLE", "FANOUT_MACHINE"]
+    ("name", "runtime"),
+    [
+        ("AWS_LAMBDA_EXEC_WRAPPER", "loop"),
+        ("FANOUT_CONFIG", "loop"),
+        ("FANOUT_TABLE", "loop"),
+        ("FANOUT_MACHINE", "loop"),
+        ("PORT", "web-adapter"),
+        ("AWS_LWA_PORT", "web-adapter"),
+    ],
 )
-def test_a_variable_that_the_stack_sets_cannot_be_overridden(name: str, tmp_path: Path) -> None:
-    config = config_file(tmp_path)
+def test_a_variable_that_the_stack_sets_cannot_be_overridden(
+    name: str, runtime: str, tmp_path: Path
+) -> None:
+    options = {"config": config_file(tmp_path), "runtime": runtime}
     with pytest.raises(ContextError) as raised:
-        synthesize({"config": config, "environment": {name: "1"}})
+        synthesize(options | {"environment": {name: "1"}})
     assert str(raised.value) == (f"`fanout:environment`: the stack sets `{name}` itself; remove it")
 
 
@@ -180,6 +217,7 @@ def test_each_option_reaches_the_template(tmp_path: Path) -> None:
             "port": "9000",
             "log_days": "1",
             "spend_alarm": "2.5",
+            "runtime": "web-adapter",
             "adapter_layer": "arn:aws:lambda:eu-west-1:111111111111:layer:Mine:3",
         }
     )
@@ -193,7 +231,8 @@ def test_each_option_reaches_the_template(tmp_path: Path) -> None:
     worker = chosen.one("Lambda::Function", "BulkFunctionsWork")
     assert (worker["MemorySize"], worker["Timeout"]) == (2048, 300)
     ((_, machine),) = definitions(chosen.template["Resources"])
-    assert machine["States"]["Work"]["MaxConcurrency"] == 7
+    most = machine["States"]["Work"]["MaxConcurrency"]
+    assert most == "{% $states.input.workers > 0 ? $states.input.workers : 7 %}"
     rules = {r["Id"]: r for r in chosen.one("S3::Bucket")["LifecycleConfiguration"]["Rules"]}
     assert rules["files"]["ExpirationInDays"] == 91
     (settings,) = chosen.one("ApiGateway::Stage")["MethodSettings"]
@@ -201,3 +240,13 @@ def test_each_option_reaches_the_template(tmp_path: Path) -> None:
     assert {g["RetentionInDays"] for g in chosen.properties("Logs::LogGroup")} == {1}
     (spend,) = [a for a in chosen.properties("CloudWatch::Alarm") if a["MetricName"] == "CostUSD"]
     assert (spend["Threshold"], spend["Period"]) == (2.5, 3600)
+
+
+@pytest.mark.parametrize(
+    "where", [{"region": "eu-west-1"}, {"region": "eu-west-1", "account": "111111111111"}]
+)
+def test_a_stack_with_every_feature_can_have_a_region_and_an_account(
+    where: dict[str, str],
+) -> None:
+    """The names of cdk-nag's rules have them, too."""
+    assert synthesize(EVERYTHING | where).one("Lambda::Function", "Api")

@@ -58,14 +58,14 @@ def test_one_model_may_be_asked_twice(upstream: Upstream, call: Way) -> None:
     assert len(upstream.calls) == 2
 
 
-def test_a_string_is_one_name_and_no_models_are_no_answers(upstream: Upstream, call: Way) -> None:
+def test_a_string_is_one_name_and_no_models_are_no_responses(upstream: Upstream, call: Way) -> None:
     upstream.script("m", answers("A"))
     assert [content(one) for one in call(NAME, "openai/m", HI, **at(upstream))] == ["A"]
     assert call(NAME, [], HI) == []
 
 
 @pytest.mark.parametrize("given", [None, 5, [""], [None]])
-def test_models_that_are_none_are_refused_by_name(call: Way, given: object) -> None:
+def test_models_that_are_none_are_rejected_by_name(call: Way, given: object) -> None:
     with pytest.raises(RequestError) as raised:
         call(NAME, given, HI)
     assert raised.value.param == "models"
@@ -81,7 +81,7 @@ def test_streams_are_in_the_models_order_and_fail_when_they_are_read(
     assert second.status == 400
 
 
-def test_usage_and_ids_are_each_answers_own(upstream: Upstream, call: Way) -> None:
+def test_usage_and_ids_are_each_responses_own(upstream: Upstream, call: Way) -> None:
     upstream.script("a", answers("A"))
     upstream.script("b", answers("B"))
     first, second = call(NAME, models("a", "b"), HI, **at(upstream))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 import pytest
 
 import fanout
+from fanout.concurrency.garbage import NEW_CONTAINERS
 from fanout.errors import DeadlineExceeded, Overloaded, RateLimited, Refused, RequestError
 from tests.library.ways import HI, Plain, Twin, Way, at, content, kind_of, says, spoken
-from tests.support.provider_steps import answers, pause, refuse, stalls
+from tests.support.provider_steps import answers, pause, refuse, stalls, until
 from tests.support.scripted_provider import Call, Upstream
 
 
@@ -26,13 +28,27 @@ async def echo(call: Call) -> None:
     call.whole(200, call.wire_format.whole(call.model, text), {"content-type": "application/json"})
 
 
-def test_answers_are_in_the_prompts_order_whatever_order_they_came_in(
+def test_responses_are_in_the_prompts_order_whatever_order_they_came_in(
     upstream: Upstream, call: Way
 ) -> None:
     upstream.script("m", [echo])
     prompts = ["late 0.1", "quick", "late 0.05", "last"]
     found = call("batch_completion", "openai/m", [says(p) for p in prompts], **at(upstream))
     assert [content(answer) for answer in found] == prompts
+
+
+def test_the_garbage_collector_runs_less_often_meanwhile(upstream: Upstream, call: Way) -> None:
+    upstream.script("m", [echo])
+    before, seen = gc.get_threshold(), set[int]()
+
+    def prompts() -> Iterator[list[dict[str, str]]]:
+        for text in ("one", "two"):
+            seen.add(gc.get_threshold()[0])
+            yield says(text)
+
+    call("batch_completion", "openai/m", prompts(), **at(upstream))
+    assert seen == {NEW_CONTAINERS}
+    assert gc.get_threshold() == before
 
 
 def test_a_failed_one_is_its_exception_in_its_place(upstream: Upstream, call: Way) -> None:
@@ -45,7 +61,7 @@ def test_a_failed_one_is_its_exception_in_its_place(upstream: Upstream, call: Wa
     assert [content(found[0]), content(found[2])] == ["one", "two"]
 
 
-def test_no_prompts_are_no_answers(upstream: Upstream, call: Way) -> None:
+def test_no_prompts_are_no_responses(upstream: Upstream, call: Way) -> None:
     assert call("batch_completion", "openai/m", [], **at(upstream)) == []
     assert call("batch_completion", "openai/m", iter([]), **at(upstream)) == []
     assert upstream.calls == []
@@ -60,6 +76,7 @@ def test_max_workers_bounds_the_calls_in_flight(upstream: Upstream, call: Way, l
         with lock:
             now += 1
             peak = max(peak, now)
+        await until(lambda: peak >= limit)(one)
         await pause(0.005)(one)
         with lock:
             now -= 1
@@ -145,7 +162,7 @@ def test_an_async_function_takes_an_async_iterator_too(upstream: Upstream) -> No
 
 
 @pytest.mark.parametrize("messages", [HI, HI * 2, {"role": "user"}, "Hi", b"Hi", 5, None])
-def test_one_conversation_in_place_of_a_list_of_them_is_refused_by_name(
+def test_one_conversation_in_place_of_a_list_of_them_is_rejected_by_name(
     upstream: Upstream, call: Way, messages: Any
 ) -> None:
     with pytest.raises(RequestError, match="`messages`") as raised:
@@ -167,7 +184,7 @@ def test_an_odd_one_among_conversations_fails_in_its_own_place(
 
 
 @pytest.mark.parametrize("name", ["timeout", "request_timeout"])
-def test_a_timeout_under_either_name_is_each_answers_own(
+def test_a_timeout_under_either_name_is_each_responses_own(
     upstream: Upstream, call: Way, name: str
 ) -> None:
     upstream.script("m", [echo])

@@ -9,7 +9,7 @@ import pytest
 
 from fanout.errors import AllFailed, RequestError
 from tests.library.ways import HI, Way, at, content, spoken
-from tests.support.provider_steps import answers, opens, pause, refuse, stalls, wait
+from tests.support.provider_steps import answers, called, opens, pause, refuse, stalls, wait
 from tests.support.scripted_provider import Upstream
 
 RACE = "batch_completion_models"
@@ -22,14 +22,14 @@ def to(upstream: Upstream, model: str = "m", **params: Any) -> dict[str, Any]:
 
 def test_the_first_success_wins_and_the_others_are_cancelled(upstream: Upstream, call: Way) -> None:
     upstream.script("slow", stalls())
-    upstream.script("fast", answers("F"))
+    upstream.script("fast", [called(upstream, "slow"), *answers("F")])
     given = [to(upstream, "slow"), to(upstream, "fast")]
     found = call(RACE, deployments=given, messages=HI)
     assert (content(found), found.model) == ("F", "openai/fast")
     upstream.wait_disconnected("slow")
 
 
-def test_deployments_of_one_model_are_kept_apart_and_a_good_answer_is_never_lost(
+def test_deployments_of_one_model_are_kept_apart_and_a_good_response_is_never_lost(
     upstream: Upstream, call: Way
 ) -> None:
     asked = upstream.gate()  # both are there, so that none comes late and takes the next script
@@ -91,7 +91,7 @@ def test_an_address_for_the_whole_call_is_for_those_without_one(
     assert content(found) == "A"
 
 
-def test_all_of_them_answer_each_in_its_place(upstream: Upstream, call: Way) -> None:
+def test_all_of_them_respond_each_in_its_place(upstream: Upstream, call: Way) -> None:
     upstream.script("a", answers("A", after=0.1))
     upstream.script("b", [refuse(400, "no")])
     upstream.script("c", answers("C"))
@@ -123,7 +123,7 @@ def test_litellms_model_list_beside_them_does_no_harm(upstream: Upstream, call: 
 
 
 @pytest.mark.parametrize("given", [[], [{}], [{"model": ""}], [{"model": 5}]])
-def test_a_deployment_without_a_model_is_refused(call: Way, given: Any) -> None:
+def test_a_deployment_without_a_model_is_rejected(call: Way, given: Any) -> None:
     with pytest.raises(RequestError):
         call(RACE, deployments=given, messages=HI)
 

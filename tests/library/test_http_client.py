@@ -23,8 +23,10 @@ from tests.library.test_interrupted import script
 from tests.library.ways import HI, at, content, kind_of, says, spoken
 from tests.support.forward_proxy import open_proxy
 from tests.support.mutual_tls import MutualTLS, open_mutual_tls
+from tests.support.patience import PATIENCE
 from tests.support.provider_steps import (
     answers,
+    called,
     hang,
     opens,
     refuse,
@@ -122,7 +124,7 @@ def test_an_async_clients_call_is_closed_before_its_response_starts(
     upstream: Upstream, kind: Any
 ) -> None:
     upstream.script("slow", stalls())
-    upstream.script("fast", answers("F", after=0.05))
+    upstream.script("fast", [called(upstream, "slow"), *answers("F")])
     caller = Caller(kind, is_twin=True)
     found = caller("batch_completion_models", ["openai/slow", "openai/fast"], HI, **at(upstream))
     assert content(found) == "F"
@@ -167,7 +169,7 @@ def test_ctrl_c_ends_the_call_and_the_process(upstream: Upstream, kind: Any) -> 
     try:
         upstream.wait_called("a")
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert out == "interrupted\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -23,6 +24,7 @@ from fanout.errors import (
 from tests.library.client_caller import Caller
 from tests.library.ways import HI, at, content, kind_of
 from tests.support.forward_proxy import open_proxy
+from tests.support.mutual_tls import open_mutual_tls
 from tests.support.provider_steps import (
     answers,
     refuse,
@@ -98,7 +100,7 @@ def test_the_clients_read_timeout_is_a_timeout(upstream: Upstream, twin: Caller)
     kind, text = raised_by(twin, at(upstream), timeout=0.1)
     assert kind is TimedOut
     assert "the HTTP client's read timeout" in text
-    upstream.wait_disconnected("m")
+    upstream.wait_ended()
 
 
 @pytest.mark.parametrize("url", ["https://provider.test/v1", "http://provider.test/v1"])
@@ -107,6 +109,24 @@ def test_a_proxy_that_wants_a_password_is_named_in_the_error(url: str, twin: Cal
         kind, text = raised_by(twin, {"api_base": url, "api_key": "k"}, proxy=proxy.url)
     assert kind is Unreachable
     assert "the HTTP proxy refused the connection (HTTP 407)" in text
+
+
+def test_a_certificate_that_is_not_trusted_is_named_in_the_error(
+    tmp_path: Path, twin: Caller
+) -> None:
+    with open_mutual_tls(tmp_path) as mutual:
+        kind, text = raised_by(twin, at(mutual.upstream))
+        default = fanout.batch_completion("openai/m", [HI], num_retries=0, **at(mutual.upstream))
+    assert kind is Unreachable
+    assert "its TLS certificate is not trusted" in text
+    assert "`SSL_CERT_FILE`" in str(default[0])
+
+
+def test_a_proxy_that_is_not_there_is_named_in_the_error(twin: Caller) -> None:
+    to = {"api_base": "https://provider.test/v1", "api_key": "k"}
+    kind, text = raised_by(twin, to, proxy="http://127.0.0.1:1")
+    assert kind is Unreachable
+    assert "the connection was refused, by it or by the proxy of `http_client`" in text
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/v1", "http://a..b/v1"])
@@ -175,7 +195,7 @@ def test_a_stream_read_after_the_client_is_closed_says_so(upstream: Upstream) ->
 
 
 @pytest.mark.parametrize("value", [object(), "httpx", httpx2.MockTransport(lambda _: None)])  # type: ignore[arg-type]
-def test_what_is_no_client_is_refused(value: object) -> None:
+def test_what_is_no_client_is_rejected(value: object) -> None:
     with pytest.raises(RequestError, match="must be a client of httpx or httpx2") as raised:
         fanout.completion("openai/m", HI, http_client=value)  # type: ignore[call-overload]
     assert raised.value.param == "http_client"

@@ -14,8 +14,9 @@ import pytest
 
 import fanout
 from tests.library.ways import HI, at, content, spoken
+from tests.support.patience import PATIENCE
 from tests.support.provider_steps import answers, hang, pause, role, say, stalls
-from tests.support.scripted_provider import PATIENCE, Upstream
+from tests.support.scripted_provider import Upstream
 
 CALLS: list[Any] = [
     pytest.param(1, "completion('openai/a', HI, **AT)", id="completion"),
@@ -58,7 +59,7 @@ def test_ctrl_c_closes_every_call_and_is_raised(
             {expression}
         except KeyboardInterrupt:
             print("interrupted", flush=True)
-        time.sleep(60)  # so that it is not the process's end that hangs up
+        time.sleep(3_600)  # so that it is not the process's end that hangs up
     """
     process = script(upstream, body)
     try:
@@ -79,7 +80,7 @@ def test_ctrl_c_while_an_iterator_is_read_closes_every_call(upstream: Upstream) 
 
         def prompts():
             yield HI
-            time.sleep(60)
+            time.sleep(3_600)
 
         try:
             batch_completion("openai/a", prompts(), **AT)
@@ -124,13 +125,14 @@ def test_a_process_that_was_forked_too_late_gets_an_error(upstream: Upstream) ->
         if child == 0:
             try:
                 completion("openai/b", HI, **AT)
-            except RuntimeError as error:
-                print(error, flush=True)
+            except FanoutError as error:
+                print(type(error).__name__, isinstance(error, RuntimeError), error, flush=True)
             os._exit(0)
         os.waitpid(child, 0)
     """
     process = script(upstream, body)
     out, _ = process.communicate(timeout=PATIENCE)
+    assert out.startswith("ForkedProcess True")
     assert "forked after its parent had made a call" in out
     assert "`spawn`" in out
 

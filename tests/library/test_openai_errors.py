@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ import openai
 import pytest
 
 import fanout
+from fanout.errors import DeploymentName
+from fanout.library.openai_errors import as_openai
 from tests.library.ways import HI, Way, at, kind_of
 from tests.support.provider_steps import answers, cut, head, piece, refuse, role, say
 from tests.support.scripted_provider import Upstream
@@ -48,6 +51,28 @@ def test_a_providers_error_is_the_one_that_openais_sdk_raises(
     assert error.response.headers["retry-after"] == "7"
 
 
+PAGE = (Path(__file__).parent.parent.parent / "docs" / "python.md").read_text()
+CLASSES = re.findall(r"^\| (?:&nbsp;)+`(\w+)` \| .* \| (.*) \|$", PAGE, re.MULTILINE)
+STATUSES = dict(re.findall(r"(\d\d\d)\s`(\w+)`", PAGE.partition('"By its status"')[2]))
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [row for row in CLASSES if issubclass(getattr(fanout, row[0]), fanout.ProviderError)],
+)
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 418, 422, 429, 451, 500, 503, 529])
+def test_the_page_shows_the_class_for_every_status(name: str, shown: str, status: int) -> None:
+    made = getattr(fanout, name)(DeploymentName("d"), fanout.ErrorDetail("no"), upstream=status)
+    if shown == "by its status":
+        other = "InternalServerError" if status >= 500 else "APIStatusError"
+        expected = STATUSES.get(str(status), other)
+    elif status == 403 and (found := re.search(r"of a 403, `(\w+)`", shown)):
+        expected = found[1]
+    else:
+        expected = shown.split("`")[1]
+    assert type(as_openai(made)).__bases__[1] is getattr(openai, expected)
+
+
 def test_the_errors_in_a_batch_are_openais_too(upstream: Upstream, call: Way) -> None:
     upstream.script("m", [refuse(429, "slow down")])
     (found,) = call("batch_completion", "openai/m", [HI], num_retries=0, **at(upstream))
@@ -71,6 +96,18 @@ def test_a_broken_call_is_openais_connection_error(
     with pytest.raises(theirs) as raised:
         call("completion", "openai/m", HI, num_retries=0, **at(upstream))
     assert kind_of(raised.value) is ours
+
+
+def test_each_models_error_in_a_failed_race_is_openais(upstream: Upstream, call: Way) -> None:
+    upstream.script("a", [refuse(429, "slow down")])
+    upstream.script("b", [refuse(500, "no")])
+    with pytest.raises(openai.APIStatusError) as raised:
+        call("batch_completion_models", ["openai/a", "openai/b"], HI, num_retries=0, **at(upstream))
+    error = raised.value
+    assert isinstance(error, fanout.AllFailed)
+    kinds = {cause.model: type(cause.error) for cause in error.failures}
+    assert issubclass(kinds["openai/a"], openai.RateLimitError)
+    assert issubclass(kinds["openai/b"], openai.InternalServerError)
 
 
 def test_a_stream_that_breaks_raises_openais_error(upstream: Upstream, call: Way) -> None:
@@ -138,7 +175,9 @@ def test_every_exception_can_be_imported_from_fanout() -> None:
         "CrossSite",
         "DamagedRecord",
         "HeadersTooLarge",
+        "LeaseExpired",
         "MalformedRequest",
+        "RequestCancelled",
         "RequestTimeout",
         "ShuttingDown",
         "StorageBusy",
@@ -164,9 +203,14 @@ def test_an_error_can_be_copied_and_pickled_without_its_deployments_key(
     (error,) = call("batch_completion", "openai/m", [HI], num_retries=0, **at(upstream))
     with pytest.raises(fanout.AllFailed) as raised:
         call("batch_completion_models", ["openai/m"], HI, num_retries=0, **at(upstream))
-    for one in (error, raised.value):
+    failed: list[Any] = [error, raised.value]
+    for one in failed:
         pickled = pickle.dumps(one)
         assert b"sk-test" not in pickled
         for twin in (copy.copy(one), copy.deepcopy(one), pickle.loads(pickled)):  # noqa: S301
             assert kind_of(twin) is kind_of(one)
+            theirs = [kind for kind in type(one).__mro__ if kind.__module__.startswith("openai")]
+            assert theirs
+            assert all(isinstance(twin, kind) for kind in theirs)
+            assert twin.response.status_code == one.response.status_code
             assert (str(twin), twin.status, twin.detail) == (str(one), one.status, one.detail)

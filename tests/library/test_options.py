@@ -6,7 +6,9 @@ import copy
 import threading
 from typing import Any
 
+import httpx2
 import pytest
+from pydantic import BaseModel
 
 import fanout
 from fanout.errors import AllFailed, RequestError, Unsupported
@@ -49,7 +51,7 @@ def test_options_go_out_as_they_are_and_come_back_unchanged(
 
 
 @every_function
-def test_a_wrong_option_is_refused_by_name_or_fails_in_its_place(
+def test_a_wrong_option_is_rejected_by_name_or_fails_in_its_place(
     upstream: Upstream, call: Way, name: str, models: Any, messages: Any
 ) -> None:
     try:
@@ -60,7 +62,7 @@ def test_a_wrong_option_is_refused_by_name_or_fails_in_its_place(
     assert upstream.calls == []
 
 
-def test_an_option_that_a_provider_cannot_take_is_refused_or_dropped(
+def test_an_option_that_a_provider_cannot_take_is_rejected_or_dropped(
     upstream: Upstream, call: Way
 ) -> None:
     upstream.script("x", answers("A"))
@@ -104,7 +106,7 @@ def test_a_missing_key_is_an_error_with_the_name_to_set(
 
 
 @pytest.mark.parametrize("fallbacks", [["openai/b"], [{"openai/a": ["openai/b"]}]])
-def test_fallbacks_answer_when_the_model_fails(
+def test_fallbacks_respond_when_the_model_fails(
     upstream: Upstream, call: Way, fallbacks: Any
 ) -> None:
     upstream.script("a", [refuse(400, "no")])
@@ -127,7 +129,7 @@ def test_a_fallback_at_another_vendor_gets_neither_the_address_nor_the_key(
 
 
 @pytest.mark.parametrize("fallbacks", ["openai/b", [5], [{"a": "b"}], [{"a": [5]}]])
-def test_fallbacks_of_another_shape_are_refused(
+def test_fallbacks_of_another_shape_are_rejected(
     upstream: Upstream, call: Way, fallbacks: Any
 ) -> None:
     with pytest.raises(RequestError, match="fallbacks"):
@@ -136,13 +138,13 @@ def test_fallbacks_of_another_shape_are_refused(
 
 
 @pytest.mark.parametrize("model", [None, "", 5, "nobodys-model", "openai/"])
-def test_a_model_that_is_none_is_refused(call: Way, model: Any) -> None:
+def test_a_model_that_is_none_is_rejected(call: Way, model: Any) -> None:
     for name, messages in (("completion", HI), ("batch_completion", [HI])):
         with pytest.raises(RequestError, match="model"):
             call(name, model, messages)
 
 
-def test_several_conversations_in_one_completion_are_one_answer_with_many_choices(
+def test_several_conversations_in_one_completion_are_one_response_with_many_choices(
     upstream: Upstream, call: Way
 ) -> None:
     upstream.script("m", answers("A"))
@@ -169,3 +171,88 @@ def test_threads_may_call_at_the_same_time(upstream: Upstream) -> None:
     for thread in threads:
         thread.join()
     assert heard == {name: name for name in names}
+
+
+class Person(BaseModel):
+    name: str
+
+
+RACE, BATCH = "batch_completion_models", "batch_completion"
+WRONG: dict[str, tuple[str, Any, dict[str, Any], str, str]] = {
+    "stagger": (RACE, ["openai/m"], {"stagger": -1}, "stagger", "`stagger` must be at least 0"),
+    "no model": (
+        RACE,
+        None,
+        {"deployments": [{"model": "openai/m"}, {"modle": "openai/m"}]},
+        "deployments[1].model",
+        "`deployments[1].model` is missing; is `modle` a misspelling of it?",
+    ),
+    "no name": (
+        RACE,
+        None,
+        {"deployments": [{"model": " "}]},
+        "deployments[0].model",
+        '`deployments[0].model` is missing, such as `{"model": "gpt-4o"}`',
+    ),
+    "no dict": (
+        RACE,
+        None,
+        {"deployments": ["openai/m"]},
+        "deployments[0]",
+        "`deployments[0]` must be a dict",
+    ),
+    "checkpoint": (
+        BATCH,
+        "openai/m",
+        {"checkpoint": 3},
+        "checkpoint",
+        "`checkpoint` must be a file's path, not `int`",
+    ),
+    "instance": (
+        "completion",
+        "openai/m",
+        {"response_format": Person(name="Ada")},
+        "response_format",
+        "`response_format` is an instance of `Person`: give the class, `Person`",
+    ),
+    "list": (
+        "completion",
+        "openai/m",
+        {"response_format": list[Person]},
+        "response_format",
+        "`response_format` must be a pydantic class (with a field for a list) or a dict, not `list",
+    ),
+    "text": (
+        "completion",
+        "openai/m",
+        {"response_format": "json"},
+        "response_format",
+        "or a dict, not `str`",
+    ),
+    "timeout": (
+        "completion",
+        "openai/m",
+        {"timeout": httpx2.Timeout(5)},
+        "timeout",
+        "`timeout` must be the seconds until the response is complete",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "models", "options", "param", "message"), WRONG.values(), ids=WRONG
+)
+def test_a_wrong_argument_is_named_as_the_caller_wrote_it(
+    upstream: Upstream,
+    call: Way,
+    name: str,
+    models: Any,
+    options: dict[str, Any],
+    param: str,
+    message: str,
+) -> None:
+    messages = [HI] if name == BATCH else HI
+    with pytest.raises(RequestError) as raised:
+        call(name, models, messages, **options, **at(upstream))
+    assert (raised.value.param, message in str(raised.value)) == (param, True), str(raised.value)
+    assert upstream.calls == []

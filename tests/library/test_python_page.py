@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,29 @@ def test_the_page_names_everything_that_can_be_imported() -> None:
     ] == []
 
 
+def test_every_type_that_the_page_shows_can_be_imported() -> None:
+    """A name in a signature or in a column of types is Fanout's, Python's or pydantic's."""
+    text = PAGE.read_text()
+    shown = re.findall(r"^```\n(\w+\(\n.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    shown += re.findall(r"^\| `\w+` \| `(.*?)` \|", text, re.MULTILINE)
+    named = {
+        name
+        for code in shown
+        for name in re.findall(r"\b[A-Z]\w+", re.sub(r"'[^']*'|Literal\[[^]]*\]", "", code))
+    }
+    others = {"BaseModel", "SerializeAsAny", "ParsedT", "PathLike", "None", "True", "False"}
+    others |= set(typing.__all__)
+    assert named - others - set(fanout.__all__) == set()
+
+
 @pytest.mark.parametrize("code", EXAMPLES)
 def test_an_example_runs_as_printed(
     upstream: Upstream, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     monkeypatch.setenv("OPENAI_API_BASE", f"{upstream.url}/v1")
+    monkeypatch.setenv("FANOUT_BASE_URL", f"{upstream.url}/v1")
+    monkeypatch.setenv("FANOUT_API_KEY", "sk-gateway")
     monkeypatch.chdir(tmp_path)
     for model in ("gpt-4o", "gpt-4o-mini"):
         upstream.script(model, answers('{"name": "Ada Lovelace", "age": 36}'))

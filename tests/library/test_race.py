@@ -7,8 +7,19 @@ from typing import Any
 import pytest
 
 from fanout.errors import AllFailed, MissingKey, Overloaded, RateLimited, RequestError
-from tests.library.ways import HI, Way, at, content, spoken
-from tests.support.provider_steps import answers, hang, pause, refuse, role, say, stalls, stop, wait
+from tests.library.ways import HI, Way, at, content, kind_of, spoken
+from tests.support.provider_steps import (
+    answers,
+    called,
+    hang,
+    pause,
+    refuse,
+    role,
+    say,
+    stalls,
+    stop,
+    wait,
+)
 from tests.support.scripted_provider import Upstream
 
 NAME = "batch_completion_models"
@@ -28,7 +39,7 @@ def test_the_first_response_wins_and_not_the_first_listed(upstream: Upstream, ca
 def test_the_losers_are_cancelled_and_the_winner_does_not_wait_for_them(
     upstream: Upstream, call: Way
 ) -> None:
-    upstream.script("fast", answers("F", after=0.05))
+    upstream.script("fast", [called(upstream, "slow", "mute"), *answers("F")])
     upstream.script("slow", stalls())
     upstream.script("mute", stalls(role))
     found = call(NAME, models("fast", "slow", "mute"), HI, **at(upstream))
@@ -57,7 +68,7 @@ def test_when_all_fail_every_cause_is_reported_in_the_order_of_the_models(
     upstream.script("b", [refuse(429, "b is busy")])
     with pytest.raises(AllFailed) as raised:
         call(NAME, models("a", "b"), HI, num_retries=0, **at(upstream))
-    causes = [(cause.model, type(cause.error)) for cause in raised.value.failures]
+    causes = [(cause.model, kind_of(cause.error)) for cause in raised.value.failures]
     assert causes == [("openai/a", Overloaded), ("openai/b", RateLimited)]
     assert "a is ill" in str(raised.value)
     assert "b is busy" in str(raised.value)
@@ -67,7 +78,7 @@ def test_one_model_alone_that_fails_is_all_of_them(upstream: Upstream, call: Way
     upstream.script("a", [refuse(429, "busy")])
     with pytest.raises(AllFailed) as raised:
         call(NAME, models("a"), HI, num_retries=0, **at(upstream))
-    assert [type(cause.error) for cause in raised.value.failures] == [RateLimited]
+    assert [kind_of(cause.error) for cause in raised.value.failures] == [RateLimited]
     assert raised.value.status == 429
 
 
@@ -80,12 +91,12 @@ def test_a_model_whose_key_is_missing_has_failed_like_any_other(
     assert content(found) == "G"
     with pytest.raises(AllFailed) as raised:
         call(NAME, deployments=[keyless], messages=HI)
-    assert [type(cause.error) for cause in raised.value.failures] == [MissingKey]
+    assert [kind_of(cause.error) for cause in raised.value.failures] == [MissingKey]
 
 
-def test_a_whole_answer_wins_over_a_first_token(upstream: Upstream, call: Way) -> None:
+def test_a_whole_response_wins_over_a_first_token(upstream: Upstream, call: Way) -> None:
     upstream.script("talker", [role, say("I"), hang])
-    upstream.script("thinker", answers("Done", after=0.1))
+    upstream.script("thinker", [called(upstream, "talker"), *answers("Done", after=0.1)])
     found = call(NAME, models("talker", "thinker"), HI, **at(upstream))
     assert content(found) == "Done"
     upstream.wait_disconnected("talker")
@@ -106,7 +117,7 @@ def test_streamed_the_first_content_decides_and_not_the_headers_or_the_role(
 ) -> None:
     gate = upstream.gate()
     upstream.script("head", [role, wait(gate), say("late"), stop])
-    upstream.script("token", answers("T", "!", after=0.1))
+    upstream.script("token", [called(upstream, "head"), *answers("T", "!", after=0.1)])
     chunks = call.read(NAME, models("head", "token"), HI, **at(upstream))
     assert spoken(chunks) == "T!"
     assert {chunk.model for chunk in chunks} == {"openai/token"}
@@ -152,7 +163,7 @@ def test_a_string_is_a_name_or_a_comma_list_and_not_a_list_of_letters(
 
 
 @pytest.mark.parametrize("given", [None, [], 5, ["openai/a", ""], [None], "", "a,,b", ["a", 5]])
-def test_models_that_are_none_are_refused(upstream: Upstream, call: Way, given: Any) -> None:
+def test_models_that_are_none_are_rejected(upstream: Upstream, call: Way, given: Any) -> None:
     with pytest.raises(RequestError) as raised:
         call(NAME, given, HI, **at(upstream))
     assert raised.value.param == "models"
@@ -160,7 +171,7 @@ def test_models_that_are_none_are_refused(upstream: Upstream, call: Way, given: 
 
 
 @pytest.mark.parametrize("messages", [[], None, "Hi", {"role": "user"}, [{"role": "nobody"}]])
-def test_messages_that_are_none_are_refused(upstream: Upstream, call: Way, messages: Any) -> None:
+def test_messages_that_are_none_are_rejected(upstream: Upstream, call: Way, messages: Any) -> None:
     with pytest.raises(RequestError, match="messages"):
         call(NAME, models("a"), messages, **at(upstream))
     assert upstream.calls == []

@@ -8,6 +8,7 @@ import pickle
 from enum import Enum
 from typing import Any
 
+import openai
 import pytest
 from openai.lib._pydantic import to_strict_json_schema
 from pydantic import BaseModel, Field
@@ -162,6 +163,20 @@ def test_a_response_that_was_cut_off_says_what_to_raise(upstream: Upstream, call
     upstream.script("m", [body("length", content='{"name": "A')])
     with pytest.raises(fanout.SchemaMismatch, match="raise `max_tokens`"):
         call("completion", "openai/m", HI, response_format=Person, **at(upstream))
+
+
+def test_the_chunks_of_a_stream_are_parsed(upstream: Upstream, call: Way) -> None:
+    upstream.script("m", answers('{"name": ', '"Ada"}'))
+    options = {"response_format": Person, **at(upstream)}
+    chunks = call.read("completion", "openai/m", HI, **options)
+    assert upstream.calls[0].body["response_format"]["json_schema"]["name"] == "Person"
+    found = fanout.stream_chunk_builder(chunks, response_format=Person)
+    assert found.choices[0].message.parsed == Person(name="Ada")
+    plain = fanout.stream_chunk_builder(chunks, response_format={"type": "json_object"})
+    assert type(plain) is fanout.ChatCompletion
+    with pytest.raises(fanout.SchemaMismatch, match="Invalid JSON") as raised:
+        fanout.stream_chunk_builder(chunks[:-3], response_format=Person)
+    assert isinstance(raised.value, openai.APIResponseValidationError)
 
 
 def test_a_refusal_has_nothing_parsed(upstream: Upstream, call: Way) -> None:

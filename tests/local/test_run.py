@@ -16,6 +16,7 @@ import pytest
 from msgspec import json
 
 from fanout.local.models import SMOL, cache_home
+from tests.support.patience import PATIENCE
 
 pytestmark = pytest.mark.timeout(600)  # the first one may have to fetch the model
 
@@ -59,19 +60,19 @@ def test_however_the_gateway_ends_its_engine_ends_too(
         assert process.stderr is not None
         process.stdout.read()
         process.stderr.read()  # ends only when the engine, which has it open too, is gone
-        assert process.wait(20) == (-9 if sent is signal.SIGKILL else 0)
+        assert process.wait(PATIENCE) == (-9 if sent is signal.SIGKILL else 0)
 
 
 def test_when_the_engine_ends_the_gateway_reports_it_and_ends(model_env: dict[str, str]) -> None:
     words = ("run", "--port", "0", "--json", "--unannounced", "--threads", "1")
     with started(model_env, *words) as (process, ready):
         os.kill(ready["engine"], signal.SIGKILL)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert err.endswith("fanout: the local model has stopped, so the gateway stops too\n")
 
 
-def test_the_gateway_answers_the_openai_sdk_and_ask_finds_the_engine(
+def test_the_gateway_serves_the_openai_sdk_and_ask_finds_the_engine(
     own_home: dict[str, str],
 ) -> None:
     system = {"role": "system", "content": "Answer in one short sentence."}
@@ -89,7 +90,7 @@ def test_the_gateway_answers_the_openai_sdk_and_ask_finds_the_engine(
             ask, env=own_home, capture_output=True, check=False
         )
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
     assert response.model == "smol-claude"
     assert response.choices[0].message.content
     assert done.returncode == 0
@@ -103,7 +104,7 @@ def test_the_engine_prints_its_address_and_stops_on_a_signal(own_home: dict[str,
         assert (ready["model"], ready["pid"]) == (SMOL.name, process.pid)
         assert files_of(own_home) == ["engine.json", "models"]
         process.send_signal(signal.SIGTERM)
-        assert process.communicate(timeout=20) == ("", "")
+        assert process.communicate(timeout=PATIENCE) == ("", "")
     assert process.returncode == 0
     assert files_of(own_home) == ["models"]
 

@@ -39,7 +39,7 @@ def test_an_engine_that_responds_is_found_by_a_health_check_without_its_key(
     assert "authorization" not in server.calls[0].headers
 
 
-def test_one_that_does_not_answer_well_is_not(server: Upstream, tmp_path: Path) -> None:
+def test_one_that_does_not_respond_well_is_not(server: Upstream, tmp_path: Path) -> None:
     healthy(server, 503)
     with engine_file(an_engine(server), tmp_path):
         assert find_running(tmp_path) is None

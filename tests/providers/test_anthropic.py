@@ -22,6 +22,7 @@ from anthropic.types.message_create_params import (
 )
 from anthropic.types.model import Model
 from anthropic.types.shared import ErrorObject, ErrorResponse
+from msgspec.structs import replace
 from pydantic import TypeAdapter
 
 from fanout.errors import RequestError
@@ -193,10 +194,10 @@ def test_every_stop_reason_of_the_sdk_is_translated() -> None:
 
 EFFORTS = frozenset({"low", "medium", "high", "max"})
 ALL_EFFORTS = EFFORTS | {"xhigh"}
-NEWEST = Traits(128_000, "adaptive", None, ALL_EFFORTS, "fixed")
-UNFORCED = Traits(128_000, "adaptive", None, ALL_EFFORTS, "fixed", forced=False)
-CAN_STOP = Traits(128_000, "adaptive", "disabled", ALL_EFFORTS, "fixed")
-V46 = Traits(128_000, "adaptive", "disabled", EFFORTS, "either")
+NEWEST = Traits(128_000, "adaptive", None, ALL_EFFORTS, "fixed", budgets=False, prefill=False)
+UNFORCED = replace(NEWEST, forced=False)
+CAN_STOP = replace(NEWEST, off="disabled")
+V46 = Traits(128_000, "adaptive", "disabled", EFFORTS, "either", prefill=False)
 V45 = Traits(64_000, "budget", "disabled", frozenset(), "either")
 MODELS = {
     "claude-fable-5-2": UNFORCED,
@@ -207,7 +208,7 @@ MODELS = {
     "claude-mythos-5": NEWEST,
     "claude-mythos-preview": NEWEST,
     "claude-opus-5-5": UNFORCED,
-    "claude-sonnet-5-5": Traits(128_000, "adaptive", "between_tools", ALL_EFFORTS, "fixed"),
+    "claude-sonnet-5-5": replace(NEWEST, off="between_tools"),
     "claude-haiku-5-5": CAN_STOP,
     "claude-opus-5": CAN_STOP,
     "claude-sonnet-5": CAN_STOP,
@@ -246,7 +247,7 @@ def test_every_model_of_the_sdk_is_known_by_name() -> None:
 @pytest.mark.parametrize(
     ("limit", "budget"), [(1025, 1024), (3000, 1500), (8192, 4096), (None, 4096)]
 )
-def test_a_budget_leaves_room_for_the_answer(limit: int | None, budget: int) -> None:
+def test_a_budget_leaves_room_for_the_response(limit: int | None, budget: int) -> None:
     asked = {"reasoning_effort": "high"} | ({"max_tokens": limit} if limit else {})
     assert encode(asked)["thinking"] == {"type": "enabled", "budget_tokens": budget}
 
@@ -319,7 +320,7 @@ def test_thinking_that_is_not_an_object_is_rejected() -> None:
         (image("data:image/png,abc"), "content[0].image_url.url"),
         (image("file:///etc/passwd"), "content[0].image_url.url"),
         (file(filename="a.pdf"), "content[0].file"),
-        (file(file_data="JVBERi0="), "content[0].file.file_data"),
+        (file(file_data="AAAA"), "content[0].file.file_data"),
         (file(file_data="data:text/plain;base64,/w=="), "content[0].file.file_data"),
         (file(file_data="data:text/plain;base64,?"), "content[0].file.file_data"),
     ],

@@ -103,4 +103,5 @@ def test_usage_without_choices_is_a_chunk() -> None:
 
 def test_filter_results_before_any_chunk_with_an_id_are_sent_without_blank_fields() -> None:
     results = {"id": "", "model": "", "created": 0, "object": "", "choices": [{"index": 0}]}
-    assert chunks(results) == ([{"choices": [{"delta": {}, "index": 0}]}], False)
+    choice = {"delta": {}, "index": 0, "finish_reason": None}
+    assert chunks(results) == ([{"choices": [choice]}], False)

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from fanout.providers.base import BadWire, Target, WireError
 from fanout.providers.cohere.provider import PROVIDER
-from fanout.providers.cohere.request import BUDGETS, encode_effort
+from fanout.providers.cohere.request import BUDGETS
 from fanout.providers.cohere.stream import ChatDecoder
 from fanout.schema.request import ChatRequest
 from fanout.schema.validation import parse_chat
@@ -140,8 +140,6 @@ def test_every_effort_has_a_budget_and_more_effort_never_a_smaller_one() -> None
     assert list(BUDGETS) == efforts
     budgets = [budget or float("inf") for budget in BUDGETS.values()]
     assert budgets == sorted(budgets)
-    assert encode_effort("none") == {"type": "disabled"}
-    assert encode_effort(None) is None
 
 
 @pytest.mark.parametrize(("asked", "sent"), [(0, 0.01), (0.5, 0.5), (1, 0.99)])

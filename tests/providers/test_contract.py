@@ -78,7 +78,7 @@ def described(wire: WireRequest) -> dict[str, Any]:
 # The request would not be what the client asked for without these, so `drop_params` keeps them.
 MEANING = (
     r"(?:messages\[\d+\]\.(?:audio|content|tool_calls)|n$|tools|tool_choice|functions?|function_call"
-    r"|response_format|modalities|audio|logprobs|top_logprobs|web_search_options)"
+    r"|response_format|modalities|audio|web_search_options)"
 )
 DETAILS = r"\.(?:detail|strict)$"
 

@@ -199,3 +199,14 @@ def test_only_claude_can_be_limited_to_one_call_at_a_time() -> None:
         assert body["additionalModelRequestFields"] == {
             "tool_choice": {"type": kind, "disable_parallel_tool_use": True}
         }
+
+
+def test_a_temperature_over_1_is_a_400_by_name_or_dropped() -> None:
+    for model in ("us.amazon.nova-2-lite-v1:0", "meta.llama3-3-70b-instruct-v1:0"):
+        with pytest.raises(Unsupported, match="its range is 0 to 1") as rejected:
+            encode(Target("our-name", model), temperature=1.5)
+        assert rejected.value.param == "temperature"
+        dropping = Target("our-name", model, drop_params=True)
+        assert "inferenceConfig" not in encode(dropping, temperature=1.5)
+        body = encode(Target("our-name", model), temperature=1.0)
+        assert body["inferenceConfig"]["temperature"] == 1

@@ -3,12 +3,14 @@ Each vendor's error bodies, by kind: in `golden/<vendor>/error_kinds.json`.
 
 Each row has the body that the vendor returns, its HTTP status, the words in it, and its kind. The
 bodies of most rows are also tried in a stream: as its first event, after the first text, and as
-JSON with status 200. Those of rows with `by_status` are known by their status alone.
+JSON with status 200. Those of rows with `by_status` are known by their status alone; those with
+status 200 have no other.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,13 +30,16 @@ from fanout.errors import (
     RateLimited,
     Refused,
     Rejected,
+    TimedOut,
     UnsupportedCountry,
 )
 from fanout.gateway.factory import make_transport
 from fanout.providers import registry
+from fanout.providers.base import Target
 from fanout.providers.rows import ROWS
 from fanout.schema.validation import parse_chat
 from fanout.settings import Settings
+from fanout.wire.http import WireEvent
 from tests.support import event_stream_frames as frames
 from tests.support.scripted_engine import Reply, Script, ScriptedEngine
 from tests.support.virtual_clock import run
@@ -56,6 +61,8 @@ EXPECTED: dict[str, tuple[type[ProviderError], set[int], str, bool, str]] = {
     "invalid_key": (Refused, {502}, "provider_key_refused", False, "now"),
     "permission": (PermissionDenied, {403}, "", False, "counted"),
     "overloaded": (Overloaded, {502, 503}, "", True, "counted"),
+    "timeout": (TimedOut, {504}, "", True, "counted"),
+    "invalid_request": (Rejected, {400, 422}, "", False, "never"),
 }  # fmt: skip
 
 CHUNK = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
@@ -101,16 +108,18 @@ def text_first(vendor: str, row: dict[str, Any]) -> bytes:
     return TEXT_FIRST.get(vendor, OPENAI_TEXT)
 
 
-def rows(*, only_in_body: bool = False) -> list[Any]:
+def rows(skipped: Callable[[dict[str, Any]], Any]) -> list[Any]:
     found = []
     for path in sorted(GOLDEN.glob("*/error_kinds.json")):
         for number, row in enumerate(json.loads(path.read_text())):
-            if not (only_in_body and row.get("by_status")):
+            if not skipped(row):
                 name = f"{path.parent.name}-{number}-{row['kind']}"
                 found.append(pytest.param(path.parent.name, row, id=name))
     return found
 
 
+RESPONSES = rows(lambda row: row["status"] == 200)
+IN_BODY = rows(lambda row: row.get("by_status"))
 MODELS = {"bedrock": "anthropic.claude-3", "vertex_ai": "gemini-2.5-flash"}
 
 
@@ -132,6 +141,8 @@ def with_key(row: dict[str, Any]) -> bytes:
     """The body, whose message also quotes the key."""
     body = json.dumps(row["body"]).encode()
     words = json.dumps(row["words"]).encode()
+    if words not in body:  # a list of faults, which has no place for a key
+        return body
     return body.replace(words, words[:-1] + b" (" + KEY.encode() + b')"')
 
 
@@ -175,13 +186,21 @@ def check(vendor: str, row: dict[str, Any], error: ProviderError) -> None:
     assert str(error).startswith(f"`our-name`: {words}"), str(error)
 
 
+def check_in_body(vendor: str, row: dict[str, Any], error: ProviderError) -> None:
+    """The same error as with a status of its own; of a busy vendor's, that is 503."""
+    check(vendor, row, error)
+    has_status = re.search(r'": "?5\d\d\b', json.dumps(row["body"])) or "exception" in row
+    if row["kind"] == "overloaded" and not has_status:
+        assert error.status == 503
+
+
 def whole(row: dict[str, Any], status: int) -> Reply:
     headers = {"content-type": "application/json", **row.get("headers", {})}
     return Reply(status, [with_key(row)], headers=headers)
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
-@pytest.mark.parametrize(("vendor", "row"), rows())
+@pytest.mark.parametrize(("vendor", "row"), RESPONSES)
 def test_an_error_response_is_classified_by_its_body(
     vendor: str, row: dict[str, Any], *, stream: bool
 ) -> None:
@@ -191,21 +210,21 @@ def test_an_error_response_is_classified_by_its_body(
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
-@pytest.mark.parametrize(("vendor", "row"), rows(only_in_body=True))
+@pytest.mark.parametrize(("vendor", "row"), IN_BODY)
 def test_an_error_body_with_status_200_is_the_same_error(
     vendor: str, row: dict[str, Any], *, stream: bool
 ) -> None:
     if "exception" in row:  # without the header, the body has the name
         row = {**row, "body": {**row["body"], "__type": row["exception"]}}
     error, _ = raised(vendor, row, whole(row, 200), stream=stream)
-    check(vendor, row, error)
+    check_in_body(vendor, row, error)
 
 
 @pytest.mark.parametrize(
     "start", [lambda *_: b"", text_first],
     ids=["first", "after a text"],
 )  # fmt: skip
-@pytest.mark.parametrize(("vendor", "row"), rows(only_in_body=True))
+@pytest.mark.parametrize(("vendor", "row"), IN_BODY)
 def test_an_error_event_in_a_stream_is_the_same_error(
     vendor: str, row: dict[str, Any], start: Callable[..., bytes]
 ) -> None:
@@ -215,7 +234,7 @@ def test_an_error_event_in_a_stream_is_the_same_error(
     pieces = [start(vendor, row), error_event(vendor, row)]
     reply = Reply(200, [one for one in pieces if one], headers={"content-type": content_type})
     error, text = raised(vendor, row, reply, stream=True)
-    check(vendor, row, error)
+    check_in_body(vendor, row, error)
     assert text == ("Hel" if pieces[0] else "")
 
 
@@ -238,6 +257,43 @@ def test_a_403_of_an_unknown_vendor_is_about_the_key_if_it_says_so_or_nothing(
     reply = Reply(403, [json.dumps({"error": {"message": text}}).encode()])
     error, _ = raised("openai_like", {}, reply, stream=False)
     assert type(error) is kind
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (403, "error code: 1010", PermissionDenied),
+        (403, "error code: 1020\n", PermissionDenied),
+        (403, "error code: 1009", UnsupportedCountry),
+        (429, "error code: 1015", RateLimited),
+        (524, "error code: 524", Overloaded),
+        (403, "<html>error code: 1010</html>", Refused),
+        (403, "<!DOCTYPE html><html><head><title>Just a moment...</title>", PermissionDenied),
+        (403, "<html><TITLE>\nAttention Required! | Cloudflare</TITLE>", PermissionDenied),
+        (403, "<html><head><title>403 Forbidden</title></head>", Refused),
+        (403, "<html><title>The API key is not valid</title></html>", Refused),
+        (401, "error code: 1010", Refused),
+    ],
+)
+def test_a_block_of_the_edge_in_front_of_a_vendor_is_not_about_the_key(
+    status: int, body: str, kind: type[ProviderError]
+) -> None:
+    error, _ = raised("openai_like", {}, Reply(status, [body.encode()]), stream=False)
+    assert type(error) is kind
+
+
+def test_a_code_that_repeats_the_status_is_none() -> None:
+    body = b'{"error": {"message": "Loading model", "type": "unavailable_error", "code": 503}}'
+    error, _ = raised("openai_like", {}, Reply(503, [body]), stream=False)
+    assert (error.status, error.detail.code) == (503, "provider_overloaded")
+
+
+def test_a_busy_provider_is_no_rate_limit_also_with_429() -> None:
+    body = b'{"error": {"message": "The engine is currently overloaded, please try again later"}}'
+    reply = Reply(429, [body], headers={"retry-after": "3"})
+    error, _ = raised("openai_like", {}, reply, stream=False)
+    assert (type(error), error.status, error.retry_after) == (Overloaded, 503, 3.0)
+    assert not error.rate_limits
 
 
 @pytest.mark.parametrize(
@@ -310,3 +366,39 @@ def test_each_vendor_has_its_errors_in_a_golden_file(vendor: str) -> None:
     assert kinds <= EXPECTED.keys()
     assert "model_not_found" in kinds
     assert kinds & {"rate_limit", "insufficient_quota"}
+
+
+@pytest.mark.parametrize("start", [b"", OPENAI_TEXT], ids=["first", "after a text"])
+@pytest.mark.parametrize("delta", [{}, {"content": ""}, {"content": None}])
+@pytest.mark.parametrize("reason", [None, "stop"])
+@pytest.mark.parametrize(
+    ("fault", "words", "kind"),
+    [
+        ("over_capacity", "over_capacity", Overloaded),
+        ("The model is currently overloaded.", "The model is currently overloaded.", Overloaded),
+        (
+            {"message": "Rate limit reached", "code": "rate_limit_exceeded"},
+            "Rate limit",
+            RateLimited,
+        ),
+        ({}, "", None),
+        ("", "", None),
+        (None, "", None),
+    ],
+)
+def test_groqs_own_error_in_a_chunk_is_an_error_of_the_stream(
+    start: bytes, delta: Any, reason: Any, fault: Any, words: str, kind: Any
+) -> None:
+    """An empty one is none: then the stream ends as any other."""
+    choice = {"index": 0, "delta": delta, "finish_reason": reason}
+    last = sse({**CHUNK, "choices": [choice], "x_groq": {"id": "r", "error": fault}})
+    pieces = [piece for piece in (start, last, b"data: [DONE]\n\n") if piece]
+    reply = Reply(200, pieces, headers={"content-type": "text/event-stream"})
+    if kind is None:
+        decoder = registry.find("groq").chat.decoder(Target("our-name", "m"))
+        assert [*decoder.feed(WireEvent(last[6:].strip()))]
+        return
+    error, text = raised("groq", {}, reply, stream=True)
+    assert (type(error), text) == (kind, "Hel" if start else "")
+    assert error.is_retryable
+    assert str(error).startswith(f"`our-name`: {words}")

@@ -10,6 +10,8 @@ import pytest
 from fanout.errors import RequestError, Unsupported
 from fanout.providers import registry
 from fanout.providers.base import Target
+from fanout.providers.row import OLD_LIMIT
+from fanout.schema.fanout import parse_request
 from fanout.schema.validation import parse_chat, replace_messages
 from fanout.wire.http import WireRequest
 
@@ -50,6 +52,10 @@ EXTENSIONS: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("hosted_vllm", {"response_format": {"type": "structural_tag"}}, "response_format"),
     ("openai_like", {"reasoning_effort": "ultra"}, "reasoning_effort"),
+    # ollama.com/library/granite3.3
+    ("ollama", {"messages": [{"role": "control", "content": "thinking"}, U]}, "messages[0].role"),
+    # platform.minimax.io/docs: M2-her
+    ("openai_like", {"messages": [{"role": "user_system", "content": "I"}, U]}, "messages[0].role"),
 ]
 IDS = [f"{vendor}-{where}-{number}" for number, (vendor, _, where) in enumerate(EXTENSIONS)]
 OTHER_APIS = {
@@ -99,6 +105,109 @@ def test_drop_params_leaves_out_nothing_but_a_level_of_effort(
     with pytest.raises(Unsupported, match="does not drop it") as rejected:
         encode(provider, model, fields, drop_params=True)
     assert str(rejected.value.param).startswith(where)
+
+
+NAMELESS = {"type": "json_schema", "schema": {"type": "object", "properties": {}}}
+NAMED = {"type": "json_schema", "json_schema": {"name": "response", "schema": NAMELESS["schema"]}}
+
+
+def test_a_schema_without_a_name_is_togethers_and_a_named_one_for_the_codecs_of_other_apis() -> (
+    None
+):
+    form = {"response_format": NAMELESS}
+    body = json.loads(encode("together_ai", "m", form).body)
+    assert body["response_format"] == NAMELESS
+    for provider, model in [*OTHER_APIS.items(), ("anthropic", "claude-sonnet-4-5")]:
+        named = encode(provider, model, {"response_format": NAMED}).body
+        assert encode(provider, model, form).body == named
+    for provider, model in [("groq", "openai/gpt-oss-120b"), ("cerebras", "gpt-oss-120b")]:
+        named = encode(provider, model, {"response_format": NAMED}).body
+        assert json.loads(encode(provider, model, form).body) == json.loads(named)
+    for provider in ("openai", "azure"):
+        with pytest.raises(RequestError, match=r"`response_format\.json_schema` is missing"):
+            encode(provider, "gpt-4o", form)
+
+
+# (vendor, a parameter of its reference whose values or name OpenAI does not have)
+OWN: list[tuple[str, dict[str, Any]]] = [
+    # openrouter.ai/docs/api/reference/parameters: for Claude, it is the effort
+    ("openrouter", {"verbosity": "max"}),
+    ("openrouter", {"verbosity": "xhigh"}),
+    # Together's and Fireworks's SDKs for Python: a number of tokens
+    ("together_ai", {"logprobs": 1}),
+    ("fireworks_ai", {"logprobs": 5}),
+    ("fireworks_ai", {"reasoning_effort": 2048}),
+    ("fireworks_ai", {"reasoning_effort": True}),
+    # Model Studio's API reference: a stop sequence may be the ids of its tokens
+    ("dashscope", {"stop": [108386, 104307]}),
+    ("dashscope", {"stop": [[108386, 104307]]}),
+    ("hosted_vllm", {"top_logprobs": 50}),
+    ("lm_studio", {"max_tokens": -1}),
+    ("lm_studio", {"ttl": 300}),
+    ("openai_like", {"ttl": 300}),
+    ("friendliai", {"eos_token": [2, 128001]}),
+    ("openai_like", {"temperature": 2.5}),
+    ("mistral", {"guardrails": [{"block_on_error": True, "moderation_llm_v2": {}}]}),
+    ("volcengine", {"caching": {"type": "enabled"}, "thinking": {"type": "auto"}}),
+]
+
+
+@pytest.mark.parametrize(("vendor", "fields"), OWN)
+def test_a_parameter_of_its_own_reaches_the_vendor(vendor: str, fields: dict[str, Any]) -> None:
+    """Through the whole check of a request, in which LiteLLM's arguments are rejected."""
+    body = {"model": "m", "messages": [U], **fields}
+    for request in (parse_chat(body), parse_request(body).conversations[0]):
+        wire = registry.find(vendor).chat.encode(request, Target("m", "m"), False)
+        sent = json.loads(wire.body)
+        renamed = {OLD_LIMIT.get(name, name): value for name, value in fields.items()}
+        assert {name: sent[name] for name in renamed} == renamed
+        assert wire.dropped == ()
+
+
+@pytest.mark.parametrize(
+    ("vendor", "own"),
+    [("hosted_vllm", "continuous_usage_stats"), ("volcengine", "chunk_include_usage")],
+)
+def test_an_option_of_its_streams_reaches_the_vendor(vendor: str, own: str) -> None:
+    """As the references of vLLM and Volcengine have it; OpenAI's own option is for OpenAI."""
+    options = {own: True, "include_usage": False, "include_obfuscation": False}
+    body = {"model": "m", "messages": [U], "stream": True, "stream_options": options}
+    request = parse_request(body).conversations[0]
+    sent = {}
+    for name in (vendor, "openai"):
+        wire = registry.find(name).chat.encode(request, Target("m", "m"), True)
+        sent[name] = json.loads(wire.body)["stream_options"]
+    assert sent[vendor] == {own: True, "include_usage": True}
+    assert sent["openai"] == {own: True, "include_usage": True, "include_obfuscation": False}
+
+
+NAMES = frozenset({"caching", "eos_token", "guardrails", "ttl", "verbosity"})
+"""A server with OpenAI's API judges the numbers; these names, Groq and xAI do not document."""
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "fields"),
+    [
+        *((name, model, fields) for name, model in NO_OTHER for _, fields in OWN),
+        *((name, "m", f) for name in ("groq", "xai") for _, f in OWN if NAMES & f.keys()),
+    ],
+)
+def test_nobody_else_gets_it_and_the_error_names_it(
+    provider: str, model: str, fields: dict[str, Any]
+) -> None:
+    name = next(iter(fields))
+    with pytest.raises(RequestError) as rejected:
+        encode(provider, model, fields)
+    assert (rejected.value.detail.param or "").partition("[")[0] == name
+
+
+def test_drop_params_keeps_guardrails() -> None:
+    """A request without them is another one."""
+    fields = {"guardrails": [{"block_on_error": True}]}
+    for provider, model in (*NO_OTHER, ("groq", "m")):
+        with pytest.raises(Unsupported, match="guardrails"):
+            encode(provider, model, fields, drop_params=True)
+        assert encode(provider, model, {"ttl": 5}, drop_params=True).dropped == ("ttl",)
 
 
 def test_a_default_effort_reaches_groq_and_asks_nothing_of_other_apis() -> None:

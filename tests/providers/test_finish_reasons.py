@@ -67,6 +67,7 @@ def streamed(provider: str, reason: object, *, calls: bool) -> Any:
         ("TOOL_CALLS", "tool_calls", "tool_calls"),
         (None, "stop", "tool_calls"),
         ("", "stop", "tool_calls"),
+        ("null", "stop", "tool_calls"),
     ],
 )
 def test_every_finish_reason_is_one_of_openais(
@@ -83,3 +84,29 @@ def test_a_reason_that_means_failure_is_an_error(provider: str, reason: str) -> 
     for read in (plain, streamed):
         with pytest.raises(WireError, match=reason):
             read(provider, reason, calls=False)
+
+
+NOT_YET: list[object] = ["", " ", "null", "NULL", "none", "None", None, 0, False, [], {}]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("reason", NOT_YET, ids=repr)
+def test_a_word_for_not_yet_does_not_end_a_choice(provider: str, reason: object) -> None:
+    decoder = registry.find(provider).chat.decoder(TARGET)
+    found: list[Any] = []
+    for text, ending in [("Hel", reason), ("lo", reason), ("", "length")]:
+        choice = {"index": 0, "delta": {"content": text}, "finish_reason": ending}
+        data = json.dumps({"id": "r", "choices": [choice]}).encode()
+        found += [chunk["choices"][0] for chunk in decoder.feed(WireEvent(data))]
+    assert [one["finish_reason"] for one in found] == [None, None, "length"]
+    assert [one["delta"]["content"] for one in found] == ["Hel", "lo", ""]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("delta", [{"content": "Hel"}, {"role": "assistant"}, {}], ids=str)
+def test_a_chunk_without_a_finish_reason_gets_null(provider: str, delta: dict[str, str]) -> None:
+    decoder = registry.find(provider).chat.decoder(TARGET)
+    for _ in range(3):  # the first, and one like the one before
+        data = json.dumps({"id": "r", "choices": [{"index": 0, "delta": delta}]}).encode()
+        (chunk,) = decoder.feed(WireEvent(data))
+        assert chunk["choices"] == [{"index": 0, "delta": delta, "finish_reason": None}]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -50,6 +51,8 @@ TARGETS: list[tuple[str, str, Judge]] = [
     ("bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", bedrock_api.check),
     ("bedrock", "us.amazon.nova-2-lite-v1:0", bedrock_api.check),
     ("bedrock", "meta.llama3-3-70b-instruct-v1:0", bedrock_api.check),
+    ("bedrock", "mistral.mixtral-8x7b-instruct-v0:1", bedrock_api.check),
+    ("bedrock", "qwen.qwen3-32b-v1:0", bedrock_api.check),
     ("anthropic", "claude-sonnet-4-5", anthropic_api.check),
     ("anthropic", "claude-opus-4-7", anthropic_api.check),
     ("cohere", "command-a-03-2025", cohere_api.check),
@@ -69,21 +72,28 @@ NO_TOOLS = {"perplexity"}
 
 
 def conversations(message: dict[str, Any]) -> list[list[dict[str, Any]]]:
-    """The response between two turns of the user; with calls, also at the results, and alone."""
+    """
+    The response between two turns of the user; with calls, also at the results, and alone.
+
+    A client may have lost all results or some, and a conversation may be cut after the calls.
+    """
     calls = message.get("tool_calls") or []
     results: list[dict[str, Any]] = [
         {"role": "tool", "tool_call_id": call["id"], "content": f"result {number}"}
         for number, call in enumerate(calls)
     ]
+    named = [{**result, "name": "f"} for result in results]  # as LangChain sends them
     if legacy := message.get("function_call"):
         results = [{"role": "function", "name": legacy["name"], "content": "result"}]
     system = {"role": "system", "content": "Be brief."}
     found = [[system, U, message, *results, U], [message, *results, U]]
     if results:
         found += [
-            [U, message, *results],
+            [U, message, *(named or results)],
             [U, message, *results, {"role": "assistant", "content": "So."}, U],
         ]
+    if calls:
+        found += [[U, message], [U, message, U], [U, message, *results[1:], system, U]]
     return found
 
 
@@ -91,6 +101,7 @@ def tools_for(provider: str, message: dict[str, Any]) -> dict[str, Any]:
     called = [call["function"] for call in message.get("tool_calls") or ()]
     called += [message["function_call"]] if message.get("function_call") else []
     names = sorted({function["name"] for function in called})
+    names = [name for name in names if re.fullmatch("[a-zA-Z_][a-zA-Z0-9_-]{0,63}", name)]
     if not names or provider in NO_TOOLS:
         return {}
     return {"tools": [{"type": "function", "function": {"name": name}} for name in names]}
@@ -178,6 +189,44 @@ def test_what_is_left_out_of_earlier_messages_is_noted_by_name(
         assert is_sent or wire.dropped == (f"messages[].{name}",), (name, sent)
 
 
+# ---- results that are not where they belong ----
+
+CALL = {"type": "function", "function": {"name": "f", "arguments": "{}"}}
+PIECES: dict[str, dict[str, Any]] = {
+    "user": U,
+    "call a": {"role": "assistant", "content": None, "tool_calls": [{**CALL, "id": "a"}]},
+    "calls b, c": {
+        "role": "assistant",
+        "content": "So.",
+        "tool_calls": [{**CALL, "id": "b"}, {**CALL, "id": "c"}],
+    },
+    **{
+        f"result {one}": {"role": "tool", "tool_call_id": one, "content": f"({one})"}
+        for one in "abcz"
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "judge"), TARGETS, ids=[f"{name}/{model}" for name, model, _ in TARGETS]
+)
+@settings(derandomize=True, deadline=None, max_examples=30)
+@given(names=st.lists(st.sampled_from(sorted(PIECES)), max_size=7))
+def test_calls_and_results_in_any_order_are_accepted(
+    provider: str, model: str, judge: Judge, names: list[str]
+) -> None:
+    """Clients trim a history, repeat a result, or let the user speak between; no text is lost."""
+    messages = [U, *(PIECES[name] for name in names), U]
+    wire = encode(provider, model, messages, stream=False)
+    judge(judged_as(provider, model, judge), json.loads(wire.body))
+    sent = wire.body.decode()
+    for name in names:
+        if name.startswith("result"):
+            text = str(PIECES[name]["content"])
+            assert sent.count(text) == names.count(name)
+    assert wire == encode(provider, model, messages, stream=False)
+
+
 # ---- any history ----
 
 CALLS = st.lists(
@@ -187,7 +236,7 @@ CALLS = st.lists(
             "type": st.just("function"),
             "function": st.fixed_dictionaries(
                 {
-                    "name": st.just("f"),
+                    "name": st.sampled_from(["f", "a.b", "1", "", "x" * 70]),
                     "arguments": st.sampled_from(["{}", "", "[", "null", '{"a":1}', '{"a']),
                 }
             ),
@@ -214,7 +263,7 @@ ANSWERS = st.fixed_dictionaries(
         "content_parts": st.just([{"type": "image_url"}]),
         "function_call": st.sampled_from([None, {"name": "f", "arguments": '{"a":1}'}]),
         "images": st.just([{"type": "image_url", "image_url": {"url": "https://a.test/a.png"}}]),
-        "name": st.just("ada"),
+        "name": st.sampled_from(["ada", "MiniMax AI", "a/b|c", ""]),
         "reasoning": st.just("hm"),
         "reasoning_content": st.just("hm"),
         "refusal": st.sampled_from([None, "No."]),
@@ -228,7 +277,10 @@ OTHERS = st.fixed_dictionaries(
         "role": st.sampled_from(["user", "system", "developer"]),
         "content": st.sampled_from(["", " ", "Hi", [{"type": "text", "text": "Hi"}]]),
     },
-    optional={"name": st.just("ada"), "cache_control": st.just({"type": "ephemeral"})},
+    optional={
+        "name": st.sampled_from(["ada", "MiniMax AI", "a/b|c", ""]),
+        "cache_control": st.just({"type": "ephemeral"}),
+    },
 )
 
 

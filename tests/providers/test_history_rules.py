@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fanout.errors import Unsupported
 from fanout.providers import registry
 from fanout.providers.base import Target
 from fanout.schema.validation import parse_chat
@@ -98,7 +99,8 @@ def test_a_spoken_response_is_its_id_for_openai_and_its_words_for_others() -> No
     sent = body_of("openai", "gpt-4o-audio-preview", U, answer, U)["messages"][1]
     assert sent == {"role": "assistant", "content": None, "audio": {"id": "audio_1"}}
     for provider, model in [("groq", "m"), ("anthropic", "claude-x"), ("gemini", "gemini-x"),
-                            ("cohere", "m"), ("bedrock", BEDROCK)]:  # fmt: skip
+                            ("cohere", "m"), ("bedrock", BEDROCK), ("azure", "gpt-4o-audio"),
+                            ("openrouter", "m"), ("openai_like", "m")]:  # fmt: skip
         wire = encode(provider, model, U, answer, U)
         assert b"Hello there." in wire.body
         assert wire.dropped == ("messages[].audio",)
@@ -363,3 +365,197 @@ def test_claude_gets_the_last_four_marks_of_its_cache() -> None:
         assert [b["text"] for b in blocks if "cache_control" in b] == ["2", "3", "4", "5"]
         assert "cache_control" not in body["tools"][0]
         assert wire.dropped == ("messages[].cache_control",)
+
+
+# ---- audio and ids that no request can refer to ----
+
+
+def test_an_id_of_audio_without_words_is_sent_to_servers_that_may_know_it() -> None:
+    answer = {"role": "assistant", "content": None, "audio": {"id": "audio_1"}}
+    for provider in ("openai", "azure", "openrouter", "openai_like"):
+        sent = body_of(provider, "gpt-4o-audio-preview", U, answer, U)["messages"][1]
+        assert sent["audio"] == {"id": "audio_1"}
+    server = Target("our-name", "gpt-4o", options={"api_base": "http://127.0.0.1:1/v1"})
+    request = parse_chat({"model": "our-name", "messages": [U, {**answer, "audio": SPOKEN}, U]})
+    wire = registry.find("openai").chat.encode(request, server, False)
+    assert json.loads(wire.body)["messages"][1] == {"role": "assistant", "content": "Hello there."}
+
+
+SPOKEN = {"id": "audio_1", "data": "AAAA", "expires_at": 1, "transcript": "Hello there."}
+
+
+@pytest.mark.parametrize("provider", ["openai", "azure", "openrouter"])
+def test_audio_with_an_id_that_openai_did_not_make_is_its_words(provider: str) -> None:
+    audio = {"id": "made_r1", "data": "AAAA", "expires_at": 0, "transcript": "Hello there."}
+    wire = encode(provider, "gpt-4o", U, {"role": "assistant", "content": None, "audio": audio}, U)
+    assert json.loads(wire.body)["messages"][1] == {"role": "assistant", "content": "Hello there."}
+    assert "messages[].audio" in wire.dropped
+
+
+@pytest.mark.parametrize("call_id", ["null", "call_1"])
+def test_calls_with_equal_ids_keep_their_results_apart(call_id: str) -> None:
+    calls = [
+        {"id": call_id, "type": "function", "function": {"name": name, "arguments": "{}"}}
+        for name in ("look", "see")
+    ]
+    results = [{"role": "tool", "tool_call_id": call_id, "content": text} for text in ("1", "2")]
+    messages: list[Any] = [
+        U,
+        {"role": "assistant", "content": None, "tool_calls": calls},
+        *results,
+    ]
+    for provider in ("mistral", "cohere", "openai", "groq"):
+        sent = body_of(provider, "m", *messages)["messages"]
+        ids = [call["id"] for call in sent[1]["tool_calls"]]
+        assert len(set(ids)) == 2
+        assert [message["tool_call_id"] for message in sent[2:4]] == ids
+    turns = body_of("gemini", "m", *messages)["contents"]
+    parts = [part for turn in turns for part in turn["parts"]]
+    responses = [part["functionResponse"] for part in parts if "functionResponse" in part]
+    assert [one["name"] for one in responses] == ["look", "see"]
+
+
+# ---- a last message of the assistant ----
+
+PREFILL = [U, {"role": "assistant", "content": "{"}]
+
+
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [
+        ("anthropic", "claude-opus-4-6"),
+        ("anthropic", "claude-sonnet-4-6"),
+        ("bedrock", "us.anthropic.claude-opus-4-6-v1"),
+        ("perplexity", "sonar"),
+    ],
+)
+def test_a_message_that_cannot_be_continued_is_a_400(provider: str, model: str) -> None:
+    for drop in (False, True):
+        request = parse_chat({"model": "our-name", "messages": PREFILL})
+        with pytest.raises(Unsupported, match="role") as rejected:
+            registry.find(provider).chat.encode(request, Target("our-name", model, drop), False)
+        assert rejected.value.param == "messages[1].role"
+
+
+@pytest.mark.parametrize(
+    ("provider", "model"), [("anthropic", "claude-sonnet-4-5"), ("bedrock", BEDROCK)]
+)
+def test_older_models_continue_a_message_of_the_assistant(provider: str, model: str) -> None:
+    assert body_of(provider, model, *PREFILL)["messages"][-1]["role"] == "assistant"
+
+
+# ---- calls and their results ----
+
+
+def result(call_id: str, text: str) -> dict[str, Any]:
+    return {"role": "tool", "tool_call_id": call_id, "content": text}
+
+
+S = {"role": "system", "content": "Be brief."}
+A_B = called("a", "b")[0]
+LOST = [
+    ([U, A_B], [U, A_B, result("a", "No result."), result("b", "No result.")]),
+    (
+        [U, A_B, result("b", "2"), U],
+        [U, A_B, result("a", "No result."), result("b", "2"), U],
+    ),
+    ([U, A_B, result("a", "1"), S, result("b", "2"), U], None),
+    (
+        [U, A_B, S, result("b", "2"), S],
+        [U, A_B, result("a", "No result."), result("b", "2"), S, S],
+    ),
+    # The next call with the same id has its own result.
+    (
+        [U, called("a")[0], U, *called("a"), U],
+        [U, called("a")[0], result("a", "No result."), U, *called("a"), U],
+    ),
+    (
+        [U, called("a", "a")[0], result("a", "1"), U],
+        [U, called("a", "a")[0], result("a", "1"), result("a", "No result."), U],
+    ),
+    ([U, *called("a", "b"), U], None),
+]
+
+
+@pytest.mark.parametrize(("written", "sent"), LOST)
+def test_a_call_without_a_result_gets_one_that_says_so(written: Any, sent: Any) -> None:
+    wire = encode("openai_like", "m", *written)
+    whole = encode("openai_like", "m", *(sent or written))
+    assert json.loads(wire.body)["messages"] == json.loads(whole.body)["messages"]
+    assert ("messages[].tool_calls" in wire.dropped) == (sent is not None)
+    assert wire == encode("openai_like", "m", *written)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [("anthropic", "claude-x"), ("bedrock", BEDROCK), ("gemini", "gemini-2.5-flash"),
+     ("cohere", "m"), ("mistral", "m"), ("azure", "gpt-4o")],
+)  # fmt: skip
+def test_vendors_get_a_result_for_each_call_that_has_none(provider: str, model: str) -> None:
+    messages = [U, A_B, result("b", "2"), U]
+    wire = encode(provider, model, *messages)
+    assert wire.body.count(b"No result.") == 1
+    assert "messages[].tool_calls" in wire.dropped
+
+
+def text_of(result: dict[str, Any]) -> dict[str, Any]:
+    return {"role": "user", "content": f"Result of a tool:\n\n{result['content']}"}
+
+
+V = {"role": "user", "content": "Go on."}
+MIXED: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
+    "the call was trimmed": ([U, result("z", "1"), V], [U, text_of(result("z", "1")), V]),
+    "nothing else is left": ([result("z", "1")], [text_of(result("z", "1"))]),
+    "two results": (
+        [U, A_B, result("a", "1"), result("a", "2"), result("b", "3"), V],
+        [U, A_B, result("a", "1"), result("b", "3"), text_of(result("a", "2")), V],
+    ),
+    "a second result later": (
+        [U, *called("a"), V, result("a", "2"), V],
+        [U, *called("a"), V, text_of(result("a", "2")), V],
+    ),
+    "a turn between the results": (
+        [U, A_B, result("b", "2"), V, result("a", "1")],
+        [U, A_B, result("a", "1"), result("b", "2"), V],
+    ),
+    "all results late": (
+        [U, A_B, V, result("a", "1"), S, result("b", "2")],
+        [U, A_B, result("a", "1"), result("b", "2"), V, S],
+    ),
+    "the result of another call": (
+        [U, A_B, result("a", "1"), result("z", "9"), V],
+        [U, A_B, result("a", "1"), result("b", "No result."), text_of(result("z", "9")), V],
+    ),
+    "a result before its call": (
+        [U, result("a", "1"), *called("a"), V],
+        [U, text_of(result("a", "1")), *called("a"), V],
+    ),
+}
+
+
+@pytest.mark.parametrize(("written", "sent"), MIXED.values(), ids=MIXED)
+def test_results_that_are_not_right_after_their_calls_are_put_in_order(
+    written: Any, sent: Any
+) -> None:
+    wire = encode("openai_like", "m", *written)
+    assert json.loads(wire.body)["messages"] == sent
+    assert "messages[].tool_call_id" in wire.dropped
+    again = encode("openai_like", "m", *sent)
+    assert (again.body, again.dropped) == (wire.body, ())
+
+
+AUTHORS = {"role": "user", "content": "Hello.", "name": "Ada L./PM"}
+NAMED = {"role": "assistant", "content": "Hi.", "name": "MiniMax AI"}
+
+
+@pytest.mark.parametrize("provider", ["openai", "azure", "groq", "xai", "cerebras"])
+def test_the_names_of_authors_have_only_what_the_vendor_accepts(provider: str) -> None:
+    wire = encode(provider, "m", AUTHORS, NAMED, {**U, "name": "bob-1"}, {**U, "name": ""})
+    names = [message.get("name") for message in json.loads(wire.body)["messages"]]
+    assert names == ["Ada_L._PM", "MiniMax_AI", "bob-1", None]
+    assert wire.dropped.count("messages[].name") == 1
+
+
+def test_another_server_gets_the_names_of_authors_unchanged() -> None:
+    (message, _) = body_of("openai_like", "m", NAMED, U)["messages"]
+    assert message == NAMED

@@ -81,7 +81,7 @@ def test_a_call_without_a_result_was_asked_for_its_arguments() -> None:
     both = {**CALL, "content": "Here:"}
     assert sent("groq", U, both, U)[1]["content"] == 'Here:\n\n{"city":"Oslo"}'
     parts = {**CALL, "content": [{"type": "text", "text": "Here:"}]}
-    assert [part["text"] for part in sent("groq", U, parts, U)[1]["content"]] == [
+    assert [part["text"] for part in sent("xai", U, parts, U)[1]["content"]] == [
         "Here:",
         '{"city":"Oslo"}',
     ]

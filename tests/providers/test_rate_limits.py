@@ -162,6 +162,7 @@ def test_a_point_in_time_needs_the_responses_date() -> None:
         ({}, "Please try again in 1m30s.", 90.0),
         ({}, "Please try again in 20ms.", 0.02),
         ({}, "exceeded token rate limit. Please retry after 6 seconds.", 6.0),
+        ({}, "Please wait 30 seconds before retrying.", 30.0),
         ({}, "Please try again in a while", None),
         (None, "", None),
         ([], "", None),
@@ -200,6 +201,13 @@ OPENROUTER = {
         "metadata": {"headers": {"X-RateLimit-Limit": "20", "X-RateLimit-Remaining": "0"}},
     }
 }
+OPENROUTER_RESET = {
+    "error": {
+        "code": 429,
+        "message": "Rate limit exceeded: free-models-per-min. ",
+        "metadata": {"headers": {"X-RateLimit-Limit": "20", "X-RateLimit-Reset": "1795867242000"}},
+    }
+}
 PLAIN = {"error": {"message": "slow", "type": "rate_limit_error"}}
 ERRORS: list[tuple[str, Any, dict[str, str], float | None, dict[str, float]]] = [
     ("gemini", google("GenerateRequestsPerMinutePerProjectPerModel-FreeTier", "15"), {}, 34.07,
@@ -213,6 +221,18 @@ ERRORS: list[tuple[str, Any, dict[str, str], float | None, dict[str, float]]] = 
     ("anthropic", ANTHROPIC_BODY, ANTHROPIC, 42.0,
      {"requests": 1000.0, "tokens": 96000.0, "input_tokens": 80000.0, "output_tokens": 16000.0}),
     ("openrouter", OPENROUTER, {}, None, {"requests": 20.0}),
+    ("openrouter", OPENROUTER_RESET, {"date": DATE}, 42.0, {"requests": 20.0}),
+    ("openrouter", PLAIN, {"x-ratelimit-reset": "1795867230000", "x-ratelimit-remaining": "0",
+                           "date": DATE}, 30.0, {}),
+    ("openai_like", PLAIN, {"x-ratelimit-reset": "1795867230", "date": DATE}, 30.0, {}),
+    ("openai_like", PLAIN, {"x-ratelimit-reset": "30", "x-ratelimit-remaining": "5"}, None, {}),
+    ("openai_like", PLAIN, {"ratelimit-reset": "17", "ratelimit-remaining": "0"}, 17.0, {}),
+    ("openai_like", PLAIN, {"ratelimit": '"default";r=0;t=21'}, 21.0, {}),
+    ("openai_like", PLAIN, {"ratelimit": '"burst";r=3;t=5, "day";r=0;t=40'}, 40.0, {}),
+    ("openai_like", PLAIN, {"ratelimit": "limit=100, remaining=0, reset=7"}, 7.0, {}),
+    ("openai_like", PLAIN, {"ratelimit": "limit=100, remaining=9, reset=7"}, None, {}),
+    ("openai_like", PLAIN, {"ratelimit": "soon"}, None, {}),
+    ("openai_like", PLAIN, {"ratelimit-reset": "17", "retry-after": "3"}, 3.0, {}),
     ("openai", {"error": {"message": "Please try again in 20s.", "code": "rate_limit_exceeded"}},
      OPENAI, 20.0, {"requests": 5000.0, "tokens": 160000.0}),
     ("openai", PLAIN, {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s"},

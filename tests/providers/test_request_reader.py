@@ -39,7 +39,8 @@ def test_a_refusal_beside_content_is_sent(provider: str) -> None:
 
 @pytest.mark.parametrize("provider", MODELS)
 def test_an_assistants_empty_content_is_left_out_beside_calls(provider: str) -> None:
-    body = encode(provider, HI, calling("{}") | {"content": ""})
+    result = {"role": "tool", "tool_call_id": "c", "content": "?"}
+    body = encode(provider, HI, calling("{}") | {"content": ""}, result)
     assert '""' not in body
 
 
@@ -110,3 +111,56 @@ def test_an_image_has_the_type_of_its_bytes(
     kind = real.removeprefix("image/") if provider == "bedrock" else real
     assert f'"{kind}"' in body.decode()
     assert data in body.decode()
+
+
+# ---- the places of errors ----
+
+LOST = [{"id": f"c{i}", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        for i in range(3)]  # fmt: skip
+AFTER_A_LOST_RESULT: list[dict[str, Any]] = [
+    {"role": "user", "content": "Hello."},
+    {"role": "assistant", "content": None, "tool_calls": LOST},
+    {"role": "tool", "tool_call_id": "c1", "content": "1"},
+]
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "wrong", "param"),
+    [
+        ("anthropic", "claude-x", {"role": "user", "content": "x", "odd": 1}, "odd"),
+        (
+            "anthropic",
+            "claude-x",
+            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "ftp://a"}}]},
+            "content[0].image_url.url",
+        ),
+        ("anthropic", "claude-opus-4-7", {"role": "assistant", "content": "So"}, "role"),
+        ("bedrock", "us.anthropic.claude-opus-4-7", {"role": "assistant", "content": "So"}, "role"),
+        (
+            "cohere",
+            "m",
+            {"role": "user", "content": [{"type": "file", "file": {"file_id": "f"}}]},
+            "content[0]",
+        ),
+        (
+            "cohere",
+            "m",
+            {
+                "role": "tool",
+                "tool_call_id": "other",
+                "content": [{"type": "file", "file": {"file_id": "f"}}],
+            },
+            "content[0]",
+        ),
+        ("perplexity", "sonar", {"role": "assistant", "content": "So"}, "role"),
+    ],
+)
+def test_an_error_after_results_that_were_added_names_the_clients_own_place(
+    provider: str, model: str, wrong: dict[str, Any], param: str
+) -> None:
+    between = [] if wrong["role"] == "tool" else [{"role": "user", "content": "And?"}]
+    messages = [*AFTER_A_LOST_RESULT, *between, wrong]
+    request = parse_chat({"model": "m", "messages": messages})
+    with pytest.raises(RequestError) as caught:
+        registry.find(provider).chat.encode(request, Target("our-name", model), False)
+    assert caught.value.detail.param == f"messages[{len(messages) - 1}].{param}"

@@ -10,6 +10,7 @@ import pytest
 from fanout.errors import RequestError, Unsupported
 from fanout.providers import registry
 from fanout.providers.base import Target
+from fanout.providers.rows import ROWS
 from fanout.schema.validation import parse_chat
 from fanout.wire.http import WireRequest
 from tests.providers.strict import anthropic_api, bedrock_api, gemini_api
@@ -241,3 +242,71 @@ def test_a_request_of_empty_messages_is_a_400(provider: str) -> None:
     with pytest.raises(RequestError) as rejected:
         encode(provider, BEDROCK, {"role": "user", "content": ""})
     assert rejected.value.param == "messages"
+
+
+# ---- values that ask for nothing ----
+
+NULLS = ["audio", "frequency_penalty", "functions", "logit_bias", "logprobs", "max_tokens",
+         "max_completion_tokens", "metadata", "modalities", "n", "parallel_tool_calls",
+         "prediction", "presence_penalty", "prompt_cache_key", "prompt_cache_retention",
+         "reasoning", "reasoning_effort", "response_format", "safety_identifier", "seed",
+         "service_tier", "stop", "store", "temperature", "thinking", "tool_choice", "tools",
+         "top_k", "top_logprobs", "top_p", "user", "verbosity", "web_search_options",
+         "a_field_of_tomorrow"]  # fmt: skip
+EMPTY: list[tuple[str, Any]] = [
+    *((name, None) for name in NULLS),
+    ("logit_bias", {}), ("metadata", {}), ("modalities", []), ("prompt_cache_key", ""),
+    ("safety_identifier", ""), ("stop", []), ("stop", ""), ("tools", []), ("user", ""),
+]  # fmt: skip
+LIKE_OPENAI = [
+    ("azure", "gpt-4o"),
+    ("openai", "gpt-5"),
+    ("openai", "gpt-5.1"),
+    ("openai", "o3"),
+    *((name, "their-model") for name in sorted({row.name for row in ROWS.values()})),
+]
+
+
+@pytest.mark.parametrize(("provider", "model"), LIKE_OPENAI)
+def test_a_field_that_asks_for_nothing_is_not_sent(provider: str, model: str) -> None:
+    plain = encode(provider, model, U)
+    for name, value in EMPTY:
+        assert encode(provider, model, U, **{name: value}) == plain, (name, value)
+
+
+@pytest.mark.parametrize(("provider", "model"), LIKE_OPENAI)
+def test_a_null_in_a_message_is_not_sent(provider: str, model: str) -> None:
+    nulls = dict.fromkeys(["name", "refusal", "audio", "function_call", "tool_calls", "annotations",
+                           "reasoning_content", "a_field_of_tomorrow"])  # fmt: skip
+    messages: list[Any] = [{**U, "name": None}, {"role": "assistant", "content": "So.", **nulls}, U]
+    plain: list[Any] = [U, {"role": "assistant", "content": "So."}, U]
+    assert encode(provider, model, *messages) == encode(provider, model, *plain)
+
+
+@pytest.mark.parametrize("tier", ["auto", "default"])
+def test_the_usual_service_tier_can_be_asked_for_everywhere(tier: str) -> None:
+    for provider, model in LIKE_OPENAI:
+        encode(provider, model, U, service_tier=tier)
+
+
+ALLOWED_NONE = {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [F]}}
+
+
+@pytest.mark.parametrize("choice", ["auto", "none", ALLOWED_NONE])
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [
+        ("anthropic", SONNET), ("bedrock", BEDROCK), ("bedrock", "meta.llama3-3-70b-instruct-v1:0"),
+        ("cohere", "command-a-03-2025"), ("gemini", "gemini-2.5-flash"),
+        ("vertex_ai", "gemini-2.5-flash"), ("vertex_ai", "claude-sonnet-4-5@20250929"),
+        ("openai", "gpt-4o"), ("groq", "their-model"), ("mistral", "their-model"),
+    ],
+)  # fmt: skip
+def test_a_choice_without_tools_that_asks_for_nothing_is_not_sent(
+    provider: str, model: str, choice: Any
+) -> None:
+    """Agents send `none` without tools in their last step."""
+    if choice is ALLOWED_NONE and provider in {"openai", "groq", "mistral"}:
+        return  # OpenAI's own form
+    body = body_of(provider, model, U, tool_choice=choice)
+    assert not body.keys() & {"tool_choice", "toolConfig", "tools"}

@@ -189,7 +189,11 @@ def test_mistrals_references_do_not_make_the_text_a_list() -> None:
     ]
     message = {"role": "assistant", "content": parts}
     chat = chat_of("mistral", {"message": message, "finish_reason": "stop"})
-    assert chat["choices"][0]["message"] == {"role": "assistant", "content": "Paris."}
+    assert chat["choices"][0]["message"] == {
+        "role": "assistant",
+        "content": "Paris.",
+        "content_parts": [{"type": "reference", "reference_ids": [1]}],
+    }
 
 
 def test_xais_reasoning_is_added_to_the_completion_tokens() -> None:
@@ -253,3 +257,33 @@ def test_groqs_usage_in_its_last_chunk_is_read() -> None:
     for event in (last, ordinary):
         assert len(list(decoder.feed(WireEvent(json.dumps(event).encode())))) == 1
     assert list(decoder.feed(done)) == []
+
+
+def test_moonshots_usage_in_its_last_choice_is_read() -> None:
+    usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+    head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    text = {"index": 0, "delta": {"role": "assistant", "content": "Hi"}, "finish_reason": None}
+    end = {"index": 0, "delta": {}, "finish_reason": "stop"}
+
+    def collected(*chunks: dict[str, Any]) -> Any:
+        decoder, whole = (
+            registry.find("moonshot").chat.decoder(Target("our-name", "m")),
+            Accumulator(),
+        )
+        for chunk in chunks:
+            for decoded in decoder.feed(WireEvent(json.dumps({**head, **chunk}).encode())):
+                whole.add(decoded)
+        for decoded in decoder.feed(WireEvent(b"[DONE]")):
+            whole.add(decoded)
+        return whole.completion()
+
+    inside = {"choices": [{**end, "usage": usage}]}
+    for more in ([inside], [inside, {"choices": []}], [inside, {"choices": [], "usage": usage}]):
+        found = collected({"choices": [text]}, *more)
+        assert found["usage"] == usage
+        assert found["choices"][0]["message"]["content"] == "Hi"
+    unreadable: list[Any] = [{"prompt_tokens": []}, None, 5, []]
+    for odd in unreadable:
+        found = collected({"choices": [text]}, {"choices": [{**end, "usage": odd}]})
+        assert found.get("usage") is None
+        assert found["choices"][0]["finish_reason"] == "stop"

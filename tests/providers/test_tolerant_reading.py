@@ -21,9 +21,11 @@ from msgspec.structs import replace
 from fanout.config.deployment import Deployment, make_deployment
 from fanout.config.model import ModelParams
 from fanout.errors import Malformed
+from fanout.providers import registry
+from fanout.providers.base import Target
 from fanout.schema.accumulator import ChunkAccumulator
 from fanout.transport.client import StreamEvents
-from fanout.wire.http import WireResponse
+from fanout.wire.http import WireEvent, WireResponse
 
 from .recorded_streams import (
     NEARLY_JSON,
@@ -40,10 +42,8 @@ from .recorded_streams import (
 )
 from .test_contract import FINISH_REASONS, cases, provider_of, target_of
 
-# Gemini has no other end than this, and a wrong index is another candidate, which never ends.
-ENDS = re.compile(
-    r"candidates|candidates\.\d+(\.(finishReason|index))?|promptFeedback(\.blockReason)?"
-)
+# Gemini has no other end than this.
+ENDS = re.compile(r"candidates|candidates\.\d+(\.finishReason)?|promptFeedback(\.blockReason)?")
 
 STEADY = settings(derandomize=True, deadline=None, max_examples=40)
 TEXTS = ("content", "reasoning_content", "refusal")
@@ -51,8 +51,8 @@ TEXTS = ("content", "reasoning_content", "refusal")
 # Where there is nothing else to go by: without these, the response is an error.
 ESSENTIAL = re.compile(
     r"choices|choices\.0|choices\.0\.message"  # OpenAI: the only message
-    r"|candidates|candidates\.\d+(\.(finishReason|index))?|promptFeedback(\.blockReason)?"  # Gemini
-    r"|output|output\.message|message|type|content"  # the whole message, or what it is
+    r"|candidates|candidates\.\d+(\.finishReason)?|promptFeedback(\.blockReason)?"  # Gemini
+    r"|output|output\.message|message|content"  # the whole message, or what it is
 )
 
 
@@ -111,7 +111,8 @@ def test_a_whole_response_with_an_odd_value_is_delivered(case: Path, data: st.Da
 def deployment_of(case: Path) -> Deployment:
     params: dict[str, Any] = {"model": "openai/m", "api_key": "k", "api_base": "http://a.test/v1"}
     made = make_deployment("our-name", ModelParams(**params), {}, {})
-    return replace(made, provider=provider_of(case), target=target_of(case))
+    target = replace(target_of(case), one_choice=case.name != "candidates")
+    return replace(made, provider=provider_of(case), target=target)
 
 
 def read(case: Path, events: list[Event], size: int) -> tuple[list[Any], list[str]]:
@@ -233,3 +234,129 @@ def test_a_last_event_without_an_empty_line_counts_if_it_is_whole() -> None:
         assert list(stream.feed(encoded(PLAIN, [HEL, STOP])[:-cut]))
         assert bool(list(stream.end())) is ends
         assert stream.ended is ends
+
+
+# ---- types that say nothing ----
+
+NO_TYPES: list[Any] = [7, "zz", "", None, [], {}]
+
+
+def decoded(provider: str, body: Any) -> Any:
+    target = Target("our-name", "m")
+    return registry.find(provider).chat.decode(WireResponse(200, {}, dump(body)), target)
+
+
+@pytest.mark.parametrize("odd", NO_TYPES)
+def test_a_message_and_its_texts_are_delivered_whatever_their_types_are(odd: Any) -> None:
+    block = {"type": "text", "text": "Hi."}
+    search = {"type": "server_tool_use", "id": "s", "name": "w", "input": {}}
+    message: dict[str, Any] = {
+        "type": "message",
+        "id": "m",
+        "model": "m",
+        "content": [search, block],
+    }
+    message |= {"usage": {"input_tokens": 1, "output_tokens": 1}, "stop_reason": "end_turn"}
+    for body in (
+        {**message, "type": odd},
+        {**message, "content": [search, {**block, "type": odd}]},
+    ):
+        found = decoded("anthropic", body)["choices"][0]
+        assert found == {
+            "index": 0, "finish_reason": "stop",
+            "message": {"role": "assistant", "content": "Hi."},
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("fields", [{}, {"function": None}])
+@pytest.mark.parametrize("provider", ["openai", "azure", "groq"])
+def test_a_call_without_its_function_is_left_out(provider: str, fields: dict[str, Any]) -> None:
+    """A client would look for a tool without a name. The other calls stay."""
+    call = {"id": "c", "type": "function", **fields}
+    good = {"id": "d", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    other = {"id": "e", "type": "search", "search": {}}
+    for calls, left in [([call], None), ([call, good, other], [good, other])]:
+        message = {"role": "assistant", "content": "Hi.", "tool_calls": calls}
+        choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+        found = decoded(provider, {"id": "r", "model": "m", "choices": [choice]})
+        assert found["choices"][0]["message"].get("tool_calls") == left
+
+
+@pytest.mark.parametrize("function", [{}, {"arguments": "{}"}, {"name": ""}, {"name": None}])
+def test_a_call_in_the_old_form_without_a_name_is_left_out(function: dict[str, Any]) -> None:
+    message = {"role": "assistant", "content": "Hi.", "function_call": function}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    found = decoded("openai", {"id": "r", "model": "m", "choices": [choice]})
+    assert found["choices"][0]["message"] == {"role": "assistant", "content": "Hi."}
+
+
+@pytest.mark.parametrize("provider", ["openai", "azure", "groq"])
+def test_a_streamed_call_of_no_function_is_left_out(provider: str) -> None:
+    codec = registry.find(provider).chat
+    call = {"index": 0, "id": "c", "type": "function", "function": None}
+    good = {"index": 1, "id": "d", "type": "function", "function": {"name": "f", "arguments": ""}}
+    cases: list[Any] = [([call], None), ([call, good], [("d", "f")])]
+    for calls, left in cases:
+        decoder, accumulator = codec.decoder(Target("our-name", "m")), ChunkAccumulator()
+        for delta in ({"content": "Hi."}, {"tool_calls": calls}):
+            choice = {"index": 0, "delta": delta, "finish_reason": None}
+            for chunk in decoder.feed(WireEvent(dump({"id": "r", "choices": [choice]}))):
+                accumulator.add(chunk)
+        for chunk in decoder.feed(WireEvent(b"[DONE]")):
+            accumulator.add(chunk)
+        whole: Any = accumulator.completion()["choices"][0]
+        found = whole["message"].get("tool_calls")
+
+        assert (found and [(one["id"], one["function"]["name"]) for one in found]) == left
+        assert whole["finish_reason"] == ("tool_calls" if left else "stop")
+
+
+@pytest.mark.parametrize("odd", NO_TYPES)
+def test_coheres_stream_ends_with_its_finish_reason_whatever_the_type_is(odd: Any) -> None:
+    decoder = registry.find("cohere").chat.decoder(Target("our-name", "m"))
+    end = {"type": odd, "delta": {"finish_reason": "COMPLETE"}}
+    (chunk,) = decoder.feed(WireEvent(dump(end)))
+    assert decoder.ended
+    assert chunk["choices"][0]["finish_reason"] == "stop"
+
+
+# ---- events that say nothing ----
+
+SILENT = (b"data:\n\n", b"data: \n\n", b"event: ping\ndata:\n\n", b": ping\n\n")
+STREAMED = [case for case in cases("stream.txt") if "error" not in str(case.values[0])]
+
+
+@pytest.mark.parametrize("silent", SILENT)
+@pytest.mark.parametrize("case", STREAMED)
+def test_keep_alives_between_the_events_of_a_stream_change_nothing(
+    case: Path, silent: bytes
+) -> None:
+    """Some proxies send events with blank data."""
+    events = events_of(case)
+    plain = b"".join(encoded(case, [event]) for event in events)
+    padded = silent + b"".join(encoded(case, [event]) + silent for event in events)
+    found = []
+    for data in (plain, padded):
+        stream = StreamEvents(deployment_of(case), 1 << 20, None)
+        chunks: list[Any] = [*stream.feed(data), *stream.end()]
+        found.append((without_time(chunks), stream.ended, stream.skipped.events))
+    assert found[0] == found[1]
+
+
+def without_time(chunks: list[Any]) -> list[Any]:
+    """The chunks without what Fanout makes up itself."""
+    return [{k: v for k, v in chunk.items() if k not in {"created", "id"}} for chunk in chunks]
+
+
+def test_googles_empty_error_object_is_none() -> None:
+    event = b'data: {"candidates":[{"content":{"parts":[{"text":"Hel"}]}}],"error":{}}\n\n'
+    stream = StreamEvents(deployment_of(Path("gemini/x")), 1 << 20, None)
+    assert "".join(texts_of(chunk) for chunk in stream.feed(event)) == "Hel"
+    case = next(case.values[0] for case in STREAMED if "anthropic" in str(case.values[0]))
+    params: dict[str, Any] = {"api_key": "k", "vertex_project": "p", "vertex_location": "eu"}
+    claude = make_deployment(
+        "our-name", ModelParams(model="vertex_ai/claude-sonnet-4-5", **params), {}, {}
+    )
+    stream = StreamEvents(claude, 1 << 20, None)
+    assert [*stream.feed(b'data: {"error":{}}\n\n' + encoded(case, events_of(case)))]
+    assert stream.ended

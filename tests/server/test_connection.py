@@ -10,6 +10,7 @@ import pytest
 
 from fanout.server.limits import ConnectionLimits
 from tests.support.fake_connection import (
+    READ,
     ASGIApp,
     FakeServer,
     FakeTransport,
@@ -272,13 +273,15 @@ def test_a_broken_body_gets_a_400_and_the_app_learns_that_the_client_is_gone() -
     serve(steps, app)
 
 
-def test_what_comes_after_a_refusal_is_dropped_up_to_a_megabyte() -> None:
+def test_what_comes_after_a_rejection_is_dropped_up_to_a_megabyte() -> None:
     async def steps(client: FakeTransport) -> None:
         client.deliver(b"nonsense\r\n\r\n")
         for _ in range(3):
             client.deliver(b"x" * 300_000)
+            await settle()
         assert not client.is_lost
         client.deliver(b"x" * 300_000)
+        await settle()
         assert client.is_lost
 
     serve(steps)
@@ -350,6 +353,38 @@ def test_an_early_response_is_sent_at_once_and_the_body_is_dropped() -> None:
         assert not client.is_lost
 
     serve(steps, reject_early)
+
+
+def test_the_rest_of_such_a_body_has_no_more_framing_than_content() -> None:
+    async def steps(client: FakeTransport) -> None:
+        head = request("POST", transfer_encoding="chunked")
+        client.deliver(head)
+        await settle()
+        assert statuses(client.received) == [401]
+        sent = 0
+        while not client.is_lost and sent < 2_000_000:
+            client.deliver(b"1\r\nx\r\n" * 1_000)
+            sent += 6_000
+            await settle()
+        assert client.is_lost
+        assert sent < 300_000
+        assert statuses(client.received) == [401]
+
+    serve(steps, reject_early)
+
+
+def test_a_client_that_sends_a_lot_is_read_once_in_each_turn_of_the_event_loop() -> None:
+    async def steps(client: FakeTransport) -> None:
+        client.deliver(request("POST", body=MEGABYTE * 3))
+        assert not client.is_server_reading
+        turns = 0
+        while not client.received:
+            await asyncio.sleep(0)
+            turns += 1
+        assert turns >= len(MEGABYTE) * 3 // READ
+        assert client.received.endswith(b"/ 3000000")
+
+    serve(steps)
 
 
 @pytest.mark.parametrize(("pause", "seconds"), [(6, 5), (4, 30)])

@@ -162,7 +162,7 @@ AMBIGUOUS = {
 
 
 @pytest.mark.parametrize("data", AMBIGUOUS.values(), ids=AMBIGUOUS)
-def test_what_two_servers_could_read_differently_is_refused(data: bytes) -> None:
+def test_what_two_servers_could_read_differently_is_rejected(data: bytes) -> None:
     assert refusal(data).status == 400
     assert refusal(*(bytes([byte]) for byte in data)).status == 400
 

@@ -9,6 +9,8 @@ from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TypeVar
 
+from .patience import PATIENCE
+
 T = TypeVar("T")
 
 
@@ -37,9 +39,9 @@ def background(
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    value, loop, stop = ready.result(timeout=20)
+    value, loop, stop = ready.result(timeout=PATIENCE)
     try:
         yield value
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(timeout=20)
+        thread.join(timeout=PATIENCE)

@@ -36,10 +36,14 @@ PRIVATE = re.compile(
     r"FANOUT_.*|AWS_.*|AZURE_.*|GOOGLE_.*|VERTEX.*|CLOUDSDK_.*|GCE_.*|NO_GCE_CHECK"
     r"|.*_API_KEY|.*_API_BASE|.*_TOKEN"
     r"|(HTTP|HTTPS|ALL|NO)_PROXY"
+    r"|POWERTOOLS_.*|LOG_LEVEL|PYTHONIOENCODING|PYTHONUTF8"
     r"|FORCE_COLOR|NO_COLOR|PYTHON_COLORS|COLUMNS|LINES",
     re.IGNORECASE,
 )
 """Variables that change what Fanout does or prints."""
+
+CERTIFICATES = frozenset({"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"})
+"""The user's certificate authorities, which downloads need; a path that is not there is removed."""
 
 DOWNLOADERS = {"UV_CONFIG_FILE": "uv/uv.toml", "PIP_CONFIG_FILE": "pip/pip.conf"}
 """Files below the user's config folder that name the package index; a few tests download wheels."""
@@ -48,6 +52,9 @@ DOWNLOADERS = {"UV_CONFIG_FILE": "uv/uv.toml", "PIP_CONFIG_FILE": "pip/pip.conf"
 def clean_environment(user: Mapping[str, str], home: Path) -> dict[str, str]:
     """The environment of `user` with `home` as its home and without private settings."""
     env = {name: value for name, value in user.items() if not PRIVATE.fullmatch(name)}
+    for name in CERTIFICATES & env.keys():
+        if not Path(env[name]).exists():
+            del env[name]
     env |= {name: str(home / folder) for name, folder in FOLDERS.items()}
     env.setdefault("UV_CACHE_DIR", str(USER_CACHE / "uv"))
     for name, path in DOWNLOADERS.items():

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .patience import PATIENCE
 from .processes import started
 
 LAUNCH = """
@@ -31,5 +32,5 @@ def limited(limit: int, *words: object, **options: Any) -> Iterator[subprocess.P
 def run_limited(limit: int, *words: object, **options: Any) -> tuple[int, str, str]:
     """The exit code and the output of `limited`, at its end."""
     with limited(limit, *words, **options) as process:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
         return process.returncode, out, err

@@ -1,4 +1,8 @@
-"""A forward proxy on 127.0.0.1: tunnels for TLS, and a response of its own for plain HTTP."""
+"""
+A forward proxy on 127.0.0.1: tunnels for TLS, and a response of its own for plain HTTP.
+
+Its name server knows one host, `HOST`, which is 127.0.0.1: that address itself needs no proxy.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 
 from .background_loop import background
+
+HOST = "provider.test"
 
 REFUSAL = (
     b"HTTP/1.1 407 Proxy Authentication Required\r\n"
@@ -45,7 +51,8 @@ class Proxy:
 async def _tunnel(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, port: int
 ) -> None:
-    there, back = await asyncio.open_connection(host, port)
+    address = "127.0.0.1" if host == HOST else host
+    there, back = await asyncio.open_connection(address, port)
 
     async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         while data := await source.read(65_536):
@@ -85,3 +92,8 @@ def open_proxy(password: str | None = None) -> Iterator[Proxy]:
     """A proxy for the block; `password` is what its requests' heads must contain."""
     with background(lambda: _serving(password)) as proxy:
         yield proxy
+
+
+def behind_proxy(url: str) -> str:
+    """The address at which only a proxy reaches a server on this machine."""
+    return url.replace("127.0.0.1", HOST)

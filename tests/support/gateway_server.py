@@ -7,6 +7,7 @@ import http.client
 import json
 import socket
 import threading
+import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -28,6 +29,7 @@ from fanout.telemetry.observers import AttemptRecord, RequestRecord
 
 from .background_loop import background
 from .gateway_response import ParsedResponse, read_response, read_stream
+from .patience import PATIENCE
 from .scripted_provider import Upstream
 
 
@@ -57,8 +59,13 @@ class RecordingObserver:
     def wait_for_requests(self, count: int) -> list[RequestRecord]:
         """Wait for `count` requests to be recorded, which is after their responses are sent."""
         with self._recorded:
-            assert self._recorded.wait_for(lambda: len(self.requests) >= count, timeout=10)
+            assert self._recorded.wait_for(lambda: len(self.requests) >= count, timeout=PATIENCE)
             return self.requests[:count]
+
+    def ended(self, model: str) -> Callable[[], bool]:
+        """Whether an attempt of this model is recorded, which is not recorded yet."""
+        known = len(self.attempts)
+        return lambda: any(record.model == model for record in self.attempts[known:])
 
     def report(self, error: BaseException) -> None:
         """Keep a bug that belongs to no request."""
@@ -80,11 +87,23 @@ class RunningGateway:
         self.url = f"http://127.0.0.1:{port}"
         self.observer = observer
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The server's loop, which runs in another thread."""
+        assert self._loop is not None
+        return self._loop
+
     def tasks(self) -> int:
         """How many tasks are pending in the server's loop."""
-        assert self._loop is not None
-        counted = asyncio.run_coroutine_threadsafe(_count_tasks(), self._loop)
-        return counted.result(timeout=10)
+        counted = asyncio.run_coroutine_threadsafe(_count_tasks(), self.loop)
+        return counted.result(timeout=PATIENCE)
+
+    def wait_for_tasks(self, most: int) -> None:
+        """Wait until at most so many tasks are pending: a request's ends after its response."""
+        end = time.monotonic() + PATIENCE
+        while (found := self.tasks()) > most:
+            assert time.monotonic() < end, f"{found} tasks are pending"
+            time.sleep(0.01)
 
     @contextmanager
     def ask(
@@ -95,7 +114,7 @@ class RunningGateway:
         headers: Mapping[str, str] = {},
     ) -> Iterator[http.client.HTTPResponse]:
         """The response to one request, its body not read yet; the end of the block disconnects."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         raw = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         try:
             connection.request(method, path, raw, dict(headers))
@@ -132,7 +151,7 @@ class RunningGateway:
         headers: Mapping[str, str] = {},
     ) -> http.client.HTTPConnection:
         """Send a request without waiting for the response; close the connection to disconnect."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         connection.request("POST", path, json.dumps(body).encode(), dict(headers))
         return connection
 

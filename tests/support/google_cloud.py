@@ -21,6 +21,8 @@ from urllib.parse import parse_qs
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from .patience import PATIENCE
+
 _numbers = count(1)
 
 GOLDEN = Path(__file__).parents[1] / "providers" / "golden" / "vertex_ai"
@@ -91,7 +93,7 @@ class GoogleCloud:
 
     def issue(self, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
         self.forms.append(form)
-        self.open.wait(10)
+        self.open.wait(PATIENCE)
         if self.failures:
             return self.failures.pop(0)
         token = f"ya29.marker-token-{self.key_id}-{len(self.tokens)}"
@@ -164,4 +166,4 @@ def google_cloud() -> Iterator[GoogleCloud]:
         google.open.set()
         server.shutdown()
         server.server_close()
-        thread.join(10)
+        thread.join(PATIENCE)

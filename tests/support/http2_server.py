@@ -34,7 +34,7 @@ class StreamCall(Call):
         self._number = number
 
     def whole(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
-        self._head(status, headers)
+        self.write_head(status, headers)
         for start in range(0, len(body), LONGEST):
             self.writer.write(frame(DATA, 0, self._number, body[start : start + LONGEST]))
         self.writer.write(frame(DATA, END_STREAM, self._number))
@@ -51,7 +51,7 @@ class StreamCall(Call):
         """Reset the stream with this error code (RFC 9113, section 7)."""
         self.writer.write(frame(RST_STREAM, 0, self._number, code.to_bytes(4, "big")))
 
-    def _head(self, status: int, headers: Mapping[str, str]) -> None:
+    def write_head(self, status: int, headers: Mapping[str, str]) -> None:
         self.has_head = True
         block = b"\x08" + text(str(status))
         for name, value in headers.items():

@@ -21,10 +21,8 @@ from fanout.wire.http import WireResponse
 
 from .background_loop import background
 from .gateway_server import RecordingObserver
+from .patience import PATIENCE
 from .wire_formats import WIRE_FORMATS
-
-PATIENCE = 20.0
-"""Seconds after which a request without a response counts as hanging."""
 
 
 class AppResponse(Struct, frozen=True):
@@ -100,7 +98,9 @@ class InProcess:
         headers: Sequence[tuple[bytes, bytes]] = (),
         query: bytes = b"",
     ) -> AppResponse:
-        """Send one request, its body in pieces."""
+        """Send one request, its body in pieces, to this machine unless `headers` have a host."""
+        if not any(name == b"host" for name, _ in headers):
+            headers = [(b"host", b"localhost"), *headers]
         scope = {"method": method, "path": path, "headers": headers, "query_string": query}
         call = self._call(scope, pieces)
         return asyncio.run_coroutine_threadsafe(call, self._loop).result(PATIENCE)

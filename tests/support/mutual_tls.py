@@ -9,6 +9,7 @@ from pathlib import Path
 
 import trustme
 
+from .forward_proxy import HOST
 from .scripted_provider import Upstream, open_upstream
 
 
@@ -37,7 +38,7 @@ def open_mutual_tls(folder: Path) -> Iterator[MutualTLS]:
     """A provider for the block that talks to clients with a certificate only."""
     ca = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert("127.0.0.1").configure_cert(context)
+    ca.issue_cert("127.0.0.1", HOST).configure_cert(context)
     ca.configure_trust(context)
     context.verify_mode = ssl.CERT_REQUIRED
     with open_upstream(context) as upstream:

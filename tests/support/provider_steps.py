@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .scripted_provider import Call, CloseConnection, Gate, Script, Step, Upstream
@@ -27,6 +27,21 @@ def wait(gate: Gate) -> Step:
         await gate.passed()
 
     return step
+
+
+def until(fact: Callable[[], object]) -> Step:
+    """Wait until the fact holds, which another thread may bring about."""
+
+    async def step(_: Call) -> None:
+        while not fact():  # noqa: ASYNC110 -- what changes it is not known here
+            await asyncio.sleep(0.005)
+
+    return step
+
+
+def called(upstream: Upstream, *models: str) -> Step:
+    """Wait until each of these models has been called, too."""
+    return until(lambda: all(upstream.calls_to(model) for model in models))
 
 
 def opens(gate: Gate) -> Step:

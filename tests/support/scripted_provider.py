@@ -18,13 +18,11 @@ from time import perf_counter
 from typing import Any, TypeAlias
 
 from .background_loop import background
+from .patience import PATIENCE
 from .wire_formats import WIRE_FORMATS, WireFormat
 
 Step: TypeAlias = Callable[["Call"], Awaitable[None]]
 Script: TypeAlias = Sequence[Step]
-
-PATIENCE = 10.0
-"""Seconds that a test waits for an event; a test that passes never waits this long."""
 
 
 class Gate:
@@ -87,13 +85,14 @@ class Call:
 
     def whole(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
         """Write a whole response."""
-        self._head(status, {"content-length": str(len(body)), **headers})
+        self.write_head(status, {"content-length": str(len(body)), **headers})
         self.writer.write(body)
 
     def head(self) -> None:
         """Write a stream's status and headers, once."""
         if self.streams and not self.has_head:
-            self._head(200, {"content-type": "text/event-stream", "transfer-encoding": "chunked"})
+            chunked = {"transfer-encoding": "chunked"}
+            self.write_head(200, {"content-type": "text/event-stream", **chunked})
 
     def piece(self, data: bytes) -> None:
         """Write a piece of a stream."""
@@ -105,7 +104,8 @@ class Call:
         self.head()
         self.writer.write(b"0\r\n\r\n")
 
-    def _head(self, status: int, headers: Mapping[str, str]) -> None:
+    def write_head(self, status: int, headers: Mapping[str, str]) -> None:
+        """Write a status and headers."""
         self.has_head = True
         lines = [f"HTTP/1.1 {status} OK", *(f"{name}: {value}" for name, value in headers.items())]
         self.writer.write("\r\n".join([*lines, "", ""]).encode())
@@ -147,6 +147,7 @@ class Upstream:
         self.url = ""
         self.calls: list[Call] = []
         self.connections = 0
+        self._open = 0
         self._loop = loop
         self._scripts: dict[str, list[Script]] = {}
         self._changed = threading.Condition()
@@ -183,10 +184,19 @@ class Upstream:
             lambda: all(self.calls_to(m) and self.calls_to(m)[-1].disconnected_at for m in models)
         )
 
+    def wait_ended(self) -> None:
+        """Wait until every call so far has ended; a client that disconnects ends its call."""
+        self.wait(lambda: all(call.ended for call in self.calls))
+
+    def wait_closed(self) -> None:
+        """Wait until no connection is open: all that its clients have sent has been received."""
+        self.wait(lambda: self._open == 0)
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection, one call after another."""
         assert isinstance(reader, Reader)
         self.connections += 1
+        self._open += 1
         tls = writer.get_extra_info("ssl_object")
         try:
             if tls and tls.selected_alpn_protocol() == "h2":
@@ -202,6 +212,8 @@ class Upstream:
             writer.transport.abort()
         finally:
             writer.close()
+            self._open -= 1
+            self._notify()
 
     async def play(self, call: Call, gone: Disconnect) -> None:
         """Take the script's steps until the last one, or until the client disconnects."""

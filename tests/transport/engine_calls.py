@@ -13,13 +13,14 @@ import trustme
 from fanout.transport.connection_pool import PyqwestEngine
 from fanout.transport.engine import Outgoing
 from fanout.wire.http import WireResponse
+from tests.support.forward_proxy import HOST
 from tests.support.scripted_provider import Upstream
 
 
-def serve_tls(ca: trustme.CA, *protocols: str, name: str = "127.0.0.1") -> ssl.SSLContext:
+def serve_tls(ca: trustme.CA, *protocols: str, name: str = "") -> ssl.SSLContext:
     """A server's TLS context with a certificate by `ca`, which offers these protocols."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert(name).configure_cert(context)
+    ca.issue_cert(*([name] if name else ["127.0.0.1", HOST])).configure_cert(context)
     if protocols:
         context.set_alpn_protocols(list(protocols))
     return context

@@ -14,6 +14,7 @@ from fanout.transport.engine import (
     Outgoing,
 )
 from fanout.wire.http import WireResponse
+from tests.support.patience import TRIES
 from tests.support.provider_steps import (
     answers,
     cut,
@@ -36,6 +37,9 @@ from tests.transport.engine_calls import (
     send_streamed,
     serve_tls,
 )
+
+LIMIT = 0.1
+"""Seconds within which a cancelled call must be closed."""
 
 # ---- protocols ----
 
@@ -170,9 +174,13 @@ def test_cancelling_a_call_closes_its_stream_at_once(
         async with engine(ca) as made:
             for _ in range(known):
                 await made.send(outgoing(upstream, "b"))
-            return min([await leave(made) for _ in range(3)])
+            least = await leave(made)
+            for _ in range(TRIES):
+                if least >= LIMIT:
+                    least = min(least, await leave(made))
+            return least
 
-    assert asyncio.run(run()) < 0.1
+    assert asyncio.run(run()) < LIMIT
 
 
 def test_other_calls_keep_their_connection_when_one_is_cancelled(
@@ -236,6 +244,24 @@ def test_an_unread_stream_is_closed_at_the_end_of_its_block(plain: Upstream) -> 
 
     asyncio.run(run())
     plain.wait_disconnected("a")
+
+
+@pytest.mark.parametrize(("idle_timeout", "connections"), [(0.05, 2), (90.0, 1)])
+def test_a_connection_that_is_idle_for_longer_than_the_limit_is_not_used_again(
+    plain: Upstream, idle_timeout: float, connections: int
+) -> None:
+    plain.script("a", answers("Hello"))
+
+    async def run() -> None:
+        made = PyqwestEngine(idle_timeout=idle_timeout)
+        with open_upstream() as other:
+            other.script("b", answers("Hello", after=0.3))
+            for upstream, model in ((plain, "a"), (other, "b"), (plain, "a")):
+                await made.send(outgoing(upstream, model))
+        await made.aclose()
+
+    asyncio.run(run())
+    assert plain.connections == connections
 
 
 def test_the_connection_of_an_ended_stream_is_reused(plain: Upstream) -> None:

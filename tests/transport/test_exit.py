@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.patience import PATIENCE
+
 SHARED = Path(__file__).parents[2] / "shared"
 SCRIPT = """
 import asyncio, sys
@@ -33,4 +35,4 @@ def test_the_engines_threads_do_not_abort_the_process() -> None:
             subprocess.Popen(command, env={"PYTHONPATH": str(SHARED)})  # noqa: S603 -- our own
             for _ in range(8)
         ]
-        assert [process.wait(30) for process in running] == [0] * 8
+        assert [process.wait(PATIENCE) for process in running] == [0] * 8

@@ -14,7 +14,9 @@ from fanout.transport.engine import (
     EngineError,
     Outgoing,
     SlowConnect,
+    connect_failed,
 )
+from tests.support.patience import PATIENCE
 from tests.support.provider_steps import answers, cut, hang, head, raw, reset
 from tests.support.scripted_provider import Script, Upstream, open_upstream
 from tests.transport.engine_calls import SendWay, each_way, engine, outgoing, serve_tls
@@ -23,8 +25,8 @@ from tests.transport.engine_calls import SendWay, each_way, engine, outgoing, se
 async def raised_by(
     way: SendWay, request: Outgoing, ca: trustme.CA | None = None, connect_timeout: float = 5.0
 ) -> type[EngineError]:
-    """The type of the error that the request raises, within ten seconds."""
-    async with engine(ca, connect_timeout=connect_timeout) as made, asyncio.timeout(10):
+    """The type of the error that the request raises, within `PATIENCE`."""
+    async with engine(ca, connect_timeout=connect_timeout) as made, asyncio.timeout(PATIENCE):
         with pytest.raises(EngineError) as caught:
             await way(made, request)
     assert "127.0.0.1" not in str(caught.value)
@@ -62,6 +64,29 @@ def test_the_value_of_an_invalid_header_is_not_shown(way: SendWay, plain: Upstre
     request = Outgoing("POST", plain.url, {"authorization": "Bearer marker\n"}, b"{}")
     assert asyncio.run(raised_by(way, request)) is ConnectFailed
     assert plain.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("invalid peer certificate: UnknownIssuer", "its TLS certificate is not trusted"),
+        ("certificate verify failed: self-signed", "its TLS certificate is not trusted"),
+        ("certificate not valid for name b", "its TLS certificate is for another name"),
+        ("Hostname mismatch, certificate is not valid for 'b'", "is for another name"),
+        ("invalid peer certificate: Expired", "its TLS certificate has expired"),
+        ("received fatal alert: CertificateRequired", "it requires a client certificate"),
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "it requires a client certificate"),
+        ("dns error: failed to lookup address", "its host name cannot be resolved"),
+        ("[Errno -2] Name or service not known", "its host name cannot be resolved"),
+        ("tcp connect error: Connection refused", "the connection was refused"),
+        ("something else at 10.0.0.1", ""),
+    ],
+)
+def test_the_reason_for_no_connection_is_in_our_words(text: str, reason: str) -> None:
+    found = connect_failed(text)
+    assert reason in found.reason
+    assert str(found) == "no connection"
+    assert bool(found.reason) == bool(reason)
 
 
 @each_way

@@ -20,6 +20,7 @@ from fanout.errors import MissingKey
 from fanout.google.credentials import AHEAD, PAUSE, GoogleTokens
 from fanout.transport.engine import ConnectFailed
 from tests.support.google_cloud import GoogleCloud, google_cloud
+from tests.support.patience import PATIENCE
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 NAME = "vertex_credentials"
@@ -59,14 +60,11 @@ def failure(credentials: str | None, name: str = NAME) -> str:
     return str(raised.value)
 
 
-async def settled(google: GoogleCloud, count: int) -> None:
-    """Wait until that many tokens have been given out, and stored."""
-    for _ in range(500):
-        if len(google.tokens) >= count:
-            break
-        await asyncio.sleep(0.01)
-    assert len(google.tokens) == count
-    await asyncio.sleep(0.05)
+async def settled(tokens: GoogleTokens) -> None:
+    """Wait until no token is being fetched."""
+    for entry in tokens._entries.values():
+        if entry.refresh is not None:
+            await asyncio.wrap_future(entry.refresh)
 
 
 # ---- where the credentials are ----
@@ -143,7 +141,8 @@ def test_a_token_serves_until_shortly_before_it_expires(google: GoogleCloud) -> 
         assert google.tokens == [first]
         clock.ahead = 3600 - AHEAD + 30  # the old one serves meanwhile
         assert await token(tokens, text) == first
-        await settled(google, 2)
+        await settled(tokens)
+        assert len(google.tokens) == 2
         assert await token(tokens, text) == google.tokens[1]
 
     asyncio.run(script())
@@ -177,7 +176,7 @@ def test_a_hundred_requests_share_one_refresh(google: GoogleCloud, ahead: float)
             await asyncio.sleep(0.1)
             google.open.set()
         assert len({task.result() for task in running}) == 1
-        await settled(google, before + 1)
+        await settled(tokens)
         assert len(google.forms) == before + 1
 
     asyncio.run(script())
@@ -228,7 +227,7 @@ def test_several_loops_share_a_token(google: GoogleCloud) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE)
     assert found == google.tokens * 4
 
 
@@ -242,14 +241,15 @@ def test_if_a_refresh_fails_the_old_token_serves_until_it_expires(google: Google
         google.failures = [refused]
         clock.ahead = 3600 - AHEAD + 30
         assert await token(tokens, text) == first
-        await asyncio.sleep(0.2)
+        await settled(tokens)
         assert len(google.forms) == 2
         assert await token(tokens, text) == first
-        await asyncio.sleep(0.1)
+        await settled(tokens)
         assert len(google.forms) == 2  # not with each request
         clock.ahead += PAUSE
         assert await token(tokens, text) == first
-        await settled(google, 2)
+        await settled(tokens)
+        assert len(google.tokens) == 2
         assert await token(tokens, text) == google.tokens[1]
 
     asyncio.run(script())
@@ -276,6 +276,26 @@ def test_a_rejected_token_is_forgotten_once(google: GoogleCloud) -> None:
     asyncio.run(script())
 
 
+def test_each_request_whose_token_is_replaced_is_sent_again(google: GoogleCloud) -> None:
+    """Also before, while and after another request fetches the next token."""
+    tokens, text = GoogleTokens(Clock()), json.dumps(google.service_account())
+
+    async def script() -> None:
+        first = await tokens.headers(text, NAME, SCOPE)
+        assert [tokens.discard(first) for _ in range(3)] == [True] * 3
+        google.open.clear()
+        async with asyncio.TaskGroup() as group:
+            fetched = group.create_task(tokens.headers(text, NAME, SCOPE))
+            await asyncio.sleep(0)
+            assert tokens.discard(first)
+            google.open.set()
+        assert fetched.result() != first
+        assert tokens.discard(first)
+
+    asyncio.run(script())
+    assert not GoogleTokens(Clock()).discard({"authorization": "Bearer other"})
+
+
 # ---- errors ----
 
 
@@ -291,7 +311,7 @@ def test_without_the_library_the_error_says_what_to_install(
 
     monkeypatch.setattr(builtins, "__import__", without)
     said = failure(json.dumps(google.service_account()))
-    assert said.endswith("`pip install fanout-gateway[vertex]`")
+    assert said.endswith("run `pip install '.[vertex]'` in a clone of Fanout")
 
 
 def test_without_credentials_the_error_says_how_to_get_some(

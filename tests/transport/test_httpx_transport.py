@@ -75,7 +75,7 @@ def test_the_clients_timeout_applies_until_the_headers(plain: Upstream) -> None:
 
     with pytest.raises(openai.APITimeoutError):
         asyncio.run(run())
-    plain.wait_disconnected("a")
+    plain.wait_ended()
 
 
 def test_the_clients_timeout_applies_between_two_parts(plain: Upstream) -> None:
@@ -88,7 +88,7 @@ def test_the_clients_timeout_applies_between_two_parts(plain: Upstream) -> None:
 
     with pytest.raises(openai.APITimeoutError):
         asyncio.run(run())
-    plain.wait_disconnected("a")
+    plain.wait_ended()
 
 
 def test_an_unreachable_provider_is_a_connection_error(plain: Upstream) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from tests.support.patience import PATIENCE
 from tests.support.provider_steps import reply
 from tests.support.scripted_provider import Upstream
 from tests.transport.engine_calls import outgoing
@@ -57,7 +58,7 @@ def test_a_bomb_takes_a_small_multiple_of_the_limit(
     given = json.dumps([outgoing(upstream, "").url, ca.cert_pem.bytes().decode(), LIMIT])
     done = subprocess.run(  # noqa: S603 -- what it runs is written here
         [sys.executable, "-c", CODE],
-        input=given, capture_output=True, text=True, check=True, timeout=60,
+        input=given, capture_output=True, text=True, check=True, timeout=PATIENCE,
         env={"PYTHONPATH": str(SHARED), "NO_PROXY": "*"},
     )  # fmt: skip
     grown = [int(line) for line in done.stdout.split()]

@@ -10,23 +10,27 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.support.forward_proxy import Proxy, open_proxy
+from tests.support.forward_proxy import Proxy, behind_proxy, open_proxy
+from tests.support.patience import PATIENCE
 from tests.support.provider_steps import answers
 from tests.support.scripted_provider import Upstream
 
 SHARED = Path(__file__).parents[2] / "shared"
 SCRIPT = """
 import asyncio, pathlib, sys
-from fanout.transport.engine import Outgoing
+from fanout.transport.engine import EngineError, Outgoing
 from fanout.transport.connection_pool import PyqwestEngine
 
 async def main():
     engine = PyqwestEngine(ca_pem=pathlib.Path(sys.argv[2]).read_bytes())
     headers = {"authorization": "Bearer marker"}
     request = Outgoing("POST", sys.argv[1] + "/v1/chat/completions", headers, b'{"model": "a"}')
-    print((await engine.send(request)).status)
-    async with engine.stream(request) as incoming:
-        print(incoming.status)
+    try:
+        print((await engine.send(request)).status)
+        async with engine.stream(request) as incoming:
+            print(incoming.status)
+    except EngineError as error:
+        print(type(error).__name__)
     await engine.aclose()
 
 asyncio.run(main())
@@ -44,7 +48,7 @@ def statuses(url: str, pem: Path, **env: str) -> list[str]:
     command = [sys.executable, "-c", SCRIPT, url, str(pem)]
     env["PYTHONPATH"] = str(SHARED)
     done = subprocess.run(  # noqa: S603 -- our own
-        command, env=env, capture_output=True, text=True, timeout=30, check=False
+        command, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
@@ -68,15 +72,41 @@ def test_https_goes_through_a_tunnel_that_sees_no_key(
 ) -> None:
     upstream: Upstream = request.getfixturevalue(kind)
     upstream.script("a", answers())
-    assert statuses(upstream.url, pem, HTTPS_PROXY=proxy.url) == ["200", "200"]
-    host = upstream.url.removeprefix("https://")
+    url = behind_proxy(upstream.url)
+    assert statuses(url, pem, HTTPS_PROXY=proxy.url) == ["200", "200"]
+    host = url.removeprefix("https://")
     assert set(proxy.targets) == {f"CONNECT {host}"}
     assert b"marker" not in b"".join(proxy.heads)
     assert {call.protocol for call in upstream.calls} == {"h2" if kind == "http2" else "http/1.1"}
 
 
-def test_no_proxy_is_respected(proxy: Proxy, pem: Path, http2: Upstream) -> None:
-    http2.script("a", answers())
-    env = {"HTTPS_PROXY": proxy.url, "NO_PROXY": "127.0.0.1"}
-    assert statuses(http2.url, pem, **env) == ["200", "200"]
+def test_no_proxy_is_respected(proxy: Proxy, pem: Path) -> None:
+    env = {"HTTP_PROXY": proxy.url, "NO_PROXY": "other.test"}
+    assert statuses("http://provider.test", pem, **env) == ["200", "200"]
+    assert len(proxy.targets) == 2
+    env["NO_PROXY"] = "provider.test"
+    assert statuses("http://provider.test", pem, **env) == ["ConnectFailed"]
+    assert len(proxy.targets) == 2
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "127.1.2.3"])
+def test_a_server_on_this_machine_is_called_without_a_proxy(
+    proxy: Proxy, pem: Path, plain: Upstream, host: str
+) -> None:
+    plain.script("a", answers())
+    url = plain.url.replace("127.0.0.1", host)
+    env = dict.fromkeys(["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"], proxy.url)
+    found = statuses(url, pem, **env)
     assert proxy.targets == []
+    assert found == ["200", "200"] if host != "127.1.2.3" else ["ConnectFailed"]
+
+
+@pytest.mark.parametrize("kind", ["http1", "http2"])
+def test_a_tls_server_on_this_machine_is_called_without_a_proxy(
+    proxy: Proxy, pem: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    upstream: Upstream = request.getfixturevalue(kind)
+    upstream.script("a", answers())
+    assert statuses(upstream.url, pem, HTTPS_PROXY=proxy.url) == ["200", "200"]
+    assert proxy.targets == []
+    assert {call.protocol for call in upstream.calls} == {"h2" if kind == "http2" else "http/1.1"}

@@ -74,7 +74,7 @@ def test_a_request_that_was_sent_is_not_sent_again_when_its_connection_breaks(
 
 
 @each_way
-def test_a_stream_that_the_server_refuses_unread_is_sent_again_over_http_2(
+def test_a_stream_that_the_server_rejects_unread_is_sent_again_over_http_2(
     way: SendWay, http2: Upstream, ca: trustme.CA
 ) -> None:
     http2.script("a", resets(REFUSED_STREAM), answers("Hello"))

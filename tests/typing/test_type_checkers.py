@@ -23,13 +23,13 @@ def check(command: list[str | Path]) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.timeout(240)  # without its cache, mypy reads every dependency
+@pytest.mark.timeout(600)  # without its cache, mypy reads every dependency
 def test_mypy_sees_exact_types_and_finds_the_mistakes() -> None:
     assert "Success: no issues found" in check([sys.executable, "-m", "mypy", SCRIPT])
 
 
 @pytest.mark.skipif(not PYRIGHT.exists(), reason="make install-infra installs pyright")
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_pyright_sees_exact_types_and_finds_the_mistakes(tmp_path: Path) -> None:
     config = {
         "include": [str(SCRIPT)],

@@ -18,12 +18,22 @@ from fanout import (
     ChatCompletion,
     ChatCompletionChunk,
     ChatOptions,
+    Choice,
     ChunkIterator,
     ChunkStream,
+    Deployments,
     FanoutError,
+    FinishReason,
+    Function,
+    HTTPClient,
+    Message,
     MessageParam,
+    Messages,
+    MessagesOrLists,
     ParsedChatCompletion,
     ToolCall,
+    ToolParam,
+    Usage,
     abatch_completion,
     abatch_completion_models,
     acompletion,
@@ -31,6 +41,7 @@ from fanout import (
     batch_completion_models,
     batch_completion_models_all_responses,
     completion,
+    stream_chunk_builder,
 )
 
 
@@ -137,9 +148,40 @@ def options_in_a_dict() -> None:
     assert_type(completion("openai/m", HI, **options), ChatCompletion)
 
 
+def chunks_are_kept() -> None:
+    chunks = list(completion("openai/m", HI, stream=True))
+    assert_type(stream_chunk_builder(chunks, messages=HI), ChatCompletion)
+    assert_type(stream_chunk_builder(chunks, response_format={}), ChatCompletion)
+    person = stream_chunk_builder(chunks, response_format=Person)
+    assert_type(person, ParsedChatCompletion[Person])
+    assert_type(person.choices[0].message.parsed, Person | None)
+
+
+def arguments_have_names(client: HTTPClient) -> None:
+    messages: Messages = HI
+    conversations: MessagesOrLists = [messages, messages]
+    tools: list[ToolParam] = [Person, {"type": "function", "function": {"name": "f"}}]
+    deployments: Deployments = [{"model": "openai/a"}]
+    response = completion("openai/m", conversations, tools=tools, http_client=client)
+    reason: FinishReason | None
+    reason = response.choices[0].finish_reason
+    assert_type(reason, FinishReason | None)
+    assert_type(batch_completion_models(deployments=deployments, messages=messages), ChatCompletion)
+
+
 def models_are_pydantic(response: ChatCompletion) -> None:
     assert_type(ChatCompletion.model_validate(response.model_dump(include={"id"})), ChatCompletion)
     assert_type(response.model_copy(update={"model": "b"}), ChatCompletion)
+
+
+def types_are_constructors() -> None:
+    call = ToolCall(id="c", type="function", function=Function(name="f", arguments="{}"))
+    message = Message(role="assistant", content=None, tool_calls=[call])
+    assert_type(message, Message)
+    assert_type(Usage(prompt_tokens=1, completion_tokens=2, total_tokens=3), Usage)
+    choice = Choice(index=0, message=message, finish_reason="tool_calls")
+    made = ChatCompletion(id="x", object="chat.completion", created=1, model="m", choices=[choice])
+    completion("openai/m", [*HI, made.choices[0].message])
 
 
 def mistakes(response: ChatCompletion) -> None:

@@ -20,8 +20,9 @@ import (
 const module = "github.com/openai/openai-go/v3"
 
 var (
-	client openai.Client
-	ctx    = context.Background()
+	client  openai.Client
+	ctx     = context.Background()
+	fastest = option.WithJSONSet("fastest_response", true)
 )
 
 type testCase struct {
@@ -37,6 +38,7 @@ func main() {
 		{"streamed", streamed},
 		{"all, one fails", allPlain},
 		{"all, one fails, streamed", allStreamed},
+		{"all, a list of models", allOfList},
 		{"race", race},
 		{"race, streamed", raceStreamed},
 	}
@@ -46,6 +48,10 @@ func main() {
 			testCase{"structured, " + vendor[0], func() (string, error) { return structured(vendor[1]) }})
 	}
 	cases = append(cases,
+		testCase{"tools, Claude that thinks", func() (string, error) { return tools("thinker") }},
+		testCase{"lists", func() (string, error) { return lists("lists") }},
+		testCase{"lists, race", func() (string, error) { return lists("slow, lists", fastest) }},
+		testCase{"lists, all", func() (string, error) { return lists("slow, lists") }},
 		testCase{"unknown model", func() (string, error) { return failure("no-such-model", 404) }},
 		testCase{"error", func() (string, error) { return failure("failing", 502) }})
 	for _, one := range cases {
@@ -129,6 +135,34 @@ func allStreamed() (string, error) {
 	return checkAll(answer)
 }
 
+// allOfList sends the models as a JSON list, and two conversations to each of them.
+func allOfList() (string, error) {
+	conversation := []map[string]string{{"role": "user", "content": "Say hello."}}
+	answer, err := client.Chat.Completions.New(ctx, ask("", ""),
+		option.WithJSONSet("model", []string{"slow", "gpt"}),
+		option.WithJSONSet("messages", [][]map[string]string{conversation, conversation}))
+	if err != nil {
+		return "", err
+	}
+	texts := []string{}
+	for _, choice := range answer.Choices {
+		texts = append(texts, choice.Message.Content)
+	}
+	found := strings.Join(texts, " ")
+	wanted := "Hello from slow. Hello from gpt-4o. Hello from slow. Hello from gpt-4o."
+	return fmt.Sprintf("%d choices", len(texts)), check(found == wanted, found)
+}
+
+// lists reads a stream in which a vendor's list, which is not OpenAI's, comes in several chunks.
+func lists(model string, more ...option.RequestOption) (string, error) {
+	answer, err := accumulate(ask(model, "Say hello."), more...)
+	if err != nil {
+		return "", err
+	}
+	message := answer.Choices[len(answer.Choices)-1].Message
+	return message.Content, check(message.Role == "assistant" && message.Content == "Hello from lists.", answer)
+}
+
 func checkAll(answer *openai.ChatCompletion) (string, error) {
 	if err := check(len(answer.Choices) == 3, answer); err != nil {
 		return "", err
@@ -145,7 +179,6 @@ func checkAll(answer *openai.ChatCompletion) (string, error) {
 }
 
 func race() (string, error) {
-	fastest := option.WithJSONSet("fastest_response", true)
 	answer, err := client.Chat.Completions.New(ctx, ask("slow, gpt", "Say hello."), fastest)
 	if err != nil {
 		return "", err
@@ -154,7 +187,7 @@ func race() (string, error) {
 }
 
 func raceStreamed() (string, error) {
-	answer, err := accumulate(ask("slow, gpt", "Say hello."), option.WithJSONSet("fastest_response", true))
+	answer, err := accumulate(ask("slow, gpt", "Say hello."), fastest)
 	if err != nil {
 		return "", err
 	}

@@ -59,11 +59,11 @@ def run(made: Agent, prompt: Any = PROMPT) -> Any:
 
 async def stream(made: Agent, prompt: str) -> Any:
     """Return the number of text deltas, and the run's output."""
-    answer = Runner.run_streamed(made, prompt)
-    events = [event async for event in answer.stream_events()]
+    result = Runner.run_streamed(made, prompt)
+    events = [event async for event in result.stream_events()]
     raw = [event for event in events if event.type == "raw_response_event"]
     deltas = [event for event in raw if event.data.type == "response.output_text.delta"]
-    return len(deltas), answer.final_output
+    return len(deltas), result.final_output
 
 
 def plain() -> str:
@@ -120,12 +120,12 @@ def failure(model: str, kind: type[Exception]) -> str:
 
 
 async def cancel() -> int:
-    answer = Runner.run_streamed(agent("endless"), PROMPT)
+    result = Runner.run_streamed(agent("endless"), PROMPT)
     seen = 0
-    async for event in answer.stream_events():
+    async for event in result.stream_events():
         seen += event.type == "raw_response_event"
         if seen == SEEN:
-            answer.cancel()
+            result.cancel()
     await asyncio.sleep(0.3)
     return seen
 

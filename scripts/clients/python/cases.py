@@ -38,7 +38,7 @@ def check_weather(text: str) -> str:
 
 def check_all(found: Iterable[tuple[str, str | None, str | None]]) -> str:
     """
-    Check the choices of `slow, broken, gpt`, of which the second fails.
+    Check the choices of `slow, broken, gpt`; the second one fails.
 
     A choice is its finish reason, content and refusal.
     """

@@ -37,9 +37,9 @@ def chat(model: str = "gpt", **options: Any) -> ChatOpenAI:
 
 
 def plain() -> str:
-    answer = chat().invoke(PROMPT)
-    check(answer.usage_metadata["output_tokens"] > 0, answer.usage_metadata)
-    return answer.content
+    response = chat().invoke(PROMPT)
+    check(response.usage_metadata["output_tokens"] > 0, response.usage_metadata)
+    return response.content
 
 
 def streamed() -> str:
@@ -50,15 +50,15 @@ def streamed() -> str:
 
 
 def batch() -> str:
-    answers = chat().batch([PROMPT] * 3)
-    check(all(answer.content == "Hello from gpt-4o." for answer in answers), answers)
-    return f"{len(answers)} responses"
+    responses = chat().batch([PROMPT] * 3)
+    check(all(response.content == "Hello from gpt-4o." for response in responses), responses)
+    return f"{len(responses)} responses"
 
 
 def race() -> str:
-    answer = chat("slow, gpt", extra_body=RACE).invoke(PROMPT)
-    won: str = answer.response_metadata["model_name"]
-    check(won == "gpt", answer)
+    response = chat("slow, gpt", extra_body=RACE).invoke(PROMPT)
+    won: str = response.response_metadata["model_name"]
+    check(won == "gpt", response)
     return won
 
 

@@ -48,20 +48,21 @@ class Weather(BaseModel):
 
 
 def plain() -> str:
-    answer = completions.create(model="gpt", messages=MESSAGES)
+    response = completions.create(model="gpt", messages=MESSAGES)
     check(
-        answer.model == "gpt" and answer.usage and answer.usage.completion_tokens == TOKENS, answer
+        response.model == "gpt" and response.usage and response.usage.completion_tokens == TOKENS,
+        response,
     )
-    return answer.choices[0].message.content or ""
+    return response.choices[0].message.content or ""
 
 
 def streamed() -> str:
     usage = {"include_usage": True}
     with completions.stream(model="gpt", messages=MESSAGES, stream_options=usage) as stream:  # type: ignore[arg-type]
         words = [event.delta for event in stream if event.type == "content.delta"]
-        answer = stream.get_final_completion()
-    check(len(words) > 1 and answer.usage, answer)
-    check("".join(words) == answer.choices[0].message.content, answer)
+        response = stream.get_final_completion()
+    check(len(words) > 1 and response.usage, response)
+    check("".join(words) == response.choices[0].message.content, response)
     return "".join(words)
 
 
@@ -78,17 +79,17 @@ def all_streamed() -> str:
 
 
 def race() -> str:
-    answer = completions.create(model="slow, gpt", messages=MESSAGES, extra_body=RACE)
-    check(answer.model == "gpt", answer)
-    return answer.model
+    response = completions.create(model="slow, gpt", messages=MESSAGES, extra_body=RACE)
+    check(response.model == "gpt", response)
+    return response.model
 
 
 def race_streamed() -> str:
     with completions.stream(model="slow, gpt", messages=MESSAGES, extra_body=RACE) as stream:
-        answer = stream.get_final_completion()
-    check(answer.model == "gpt", answer)
-    check(answer.choices[0].message.content == "Hello from gpt-4o.", answer)
-    return answer.model
+        response = stream.get_final_completion()
+    check(response.model == "gpt", response)
+    check(response.choices[0].message.content == "Hello from gpt-4o.", response)
+    return response.model
 
 
 def tools(model: str) -> str:
@@ -104,8 +105,8 @@ def tools(model: str) -> str:
             city = json.loads(call.function.arguments)["city"]
             found = f"7 degrees in {city}"
             messages.append({"role": "tool", "tool_call_id": call.id, "content": found})
-        answer = check_weather(ask(model, messages).message.content)
-    return answer
+        response = check_weather(ask(model, messages).message.content)
+    return response
 
 
 def ask_plain(model: str, messages: Any) -> Any:
@@ -118,9 +119,9 @@ def ask_streamed(model: str, messages: Any) -> Any:
 
 
 def structured(model: str) -> str:
-    answer = completions.parse(model=model, messages=MESSAGES, response_format=Weather)
-    found = answer.choices[0].message.parsed
-    check(found == Weather(city="Oslo", degrees=7), answer)
+    response = completions.parse(model=model, messages=MESSAGES, response_format=Weather)
+    found = response.choices[0].message.parsed
+    check(found == Weather(city="Oslo", degrees=7), response)
     return repr(found)
 
 

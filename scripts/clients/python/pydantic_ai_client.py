@@ -29,16 +29,16 @@ def agent(model: str = "gpt", **options: Any) -> Any:
 
 
 def plain() -> str:
-    answer = agent().run_sync(PROMPT)
-    check(answer.response.finish_reason == "stop", answer.response)
-    return str(answer.output)
+    result = agent().run_sync(PROMPT)
+    check(result.response.finish_reason == "stop", result.response)
+    return str(result.output)
 
 
 async def streamed_text(made: Any, **options: Any) -> Any:
     """Return the texts so far of a stream, and the response."""
-    async with made.run_stream(PROMPT, **options) as answer:
-        texts = [text async for text in answer.stream_text(debounce_by=None)]
-        return texts, answer.response
+    async with made.run_stream(PROMPT, **options) as result:
+        texts = [text async for text in result.stream_text(debounce_by=None)]
+        return texts, result.response
 
 
 def streamed() -> str:
@@ -61,9 +61,9 @@ def all_plain() -> str:
 
 
 def race() -> str:
-    answer = agent("slow, gpt").run_sync(PROMPT, model_settings=RACE)
-    check(answer.response.model_name == "gpt", answer.response)
-    return str(answer.output)
+    result = agent("slow, gpt").run_sync(PROMPT, model_settings=RACE)
+    check(result.response.model_name == "gpt", result.response)
+    return str(result.output)
 
 
 def race_streamed() -> str:
@@ -111,13 +111,13 @@ def failure(model: str, status: int) -> str:
 
 
 async def cancel() -> int:
-    async with agent("endless").run_stream(PROMPT) as answer:
+    async with agent("endless").run_stream(PROMPT) as result:
         seen = 0
-        async for _ in answer.stream_text(debounce_by=None):
+        async for _ in result.stream_text(debounce_by=None):
             seen += 1
             if seen == SEEN:
                 break
-        await answer.cancel()
+        await result.cancel()
     await asyncio.sleep(0.3)
     return seen
 

@@ -15,13 +15,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from ..errors import MissingKey
+from ..settings import install_command
 from ..transport.credentials import AWSKeys
 from ..transport.engine import Outgoing
 from ..wire.sigv4 import Credentials, sign
 
 NO_CREDENTIALS = (
     "no AWS credentials: set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, "
-    "or install boto3 (`pip install fanout-gateway[aws]`) for profiles and SSO"
+    f"or install boto3 for profiles and SSO: {install_command('aws')}"
 )
 
 

@@ -22,6 +22,7 @@ from ..secret import Secret
 from ..transport.credentials import Signer
 from ..transport.engine import Engine, EngineError, Outgoing
 from ..wire import json
+from .endpoints import region_of, send_signed, service_endpoint
 
 TTL = 300.0
 """Seconds until a value is fetched again; a random part of up to a fifth is subtracted."""
@@ -52,10 +53,8 @@ class SecretsLocation(Struct, frozen=True):
     @classmethod
     def from_env(cls, env: Mapping[str, str], prefix: str) -> SecretsLocation:
         """The service of the region, or the endpoint that boto3's environment variables name."""
-        region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "us-east-1"
-        named = env.get("AWS_ENDPOINT_URL_SECRETS_MANAGER") or env.get("AWS_ENDPOINT_URL")
-        domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-        return cls(named or f"https://secretsmanager.{region}.{domain}", region, prefix)
+        region = region_of(env)
+        return cls(service_endpoint(env, "secretsmanager", region), region, prefix)
 
 
 class _Entry(Struct):
@@ -91,6 +90,7 @@ class SecretsManager:
         self._entries: dict[str, _Entry] = {}
         self._down_until: dict[str, float] = {}
         self._fetching = asyncio.Lock()
+        self._renewals: dict[str, asyncio.Task[None]] = {}
 
     async def values(self, secret: Secret) -> Sequence[str]:
         """Every key that the secret holds; empty if it has no value yet."""
@@ -135,20 +135,30 @@ class SecretsManager:
         Renew stale keys while the block runs; the block itself does not wait for them.
 
         All renewals have ended or are cancelled when the block is left: AWS freezes a Lambda
-        between two requests, so no task may outlive its request.
+        between two requests, so no task may outlive its request. Of blocks that run at the same
+        time, one renews a key.
         """
-        stale = [name for name, e in self._entries.items() if e.stale_at <= self._now()]
+        stale = [
+            name
+            for name, entry in self._entries.items()
+            if entry.stale_at <= self._now() and not self._is_being_renewed(name)
+        ]
         if not stale:
             yield
             return
         async with asyncio.TaskGroup() as group:
-            renewals = [group.create_task(self._fetch(name)) for name in stale]
+            renewals = {name: group.create_task(self._fetch(name)) for name in stale}
+            self._renewals |= renewals
             try:
                 yield
-                await asyncio.wait(renewals, timeout=RENEWAL_GRACE)
+                await asyncio.wait(renewals.values(), timeout=RENEWAL_GRACE)
             finally:
-                for renewal in renewals:
+                for renewal in renewals.values():
                     renewal.cancel()
+
+    def _is_being_renewed(self, name: str) -> bool:
+        renewal = self._renewals.get(name)
+        return renewal is not None and not renewal.done()
 
     async def _fetch_all(self) -> None:
         """Fetch every missing secret at once; several requests that need one share the fetch."""
@@ -189,9 +199,8 @@ class SecretsManager:
         request = Outgoing("POST", f"{location.endpoint}/", headers, body)
         try:
             async with asyncio.timeout(FETCH_TIMEOUT):
-                signed = await self._signer.headers(request, "secretsmanager", location.region)
-                response = await self._engine.send(
-                    Outgoing(request.method, request.url, {**headers, **signed}, body)
+                response = await send_signed(
+                    self._engine, self._signer, "secretsmanager", location.region, request
                 )
         except (EngineError, MissingKey, TimeoutError):
             return None

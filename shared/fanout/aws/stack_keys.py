@@ -1,7 +1,7 @@
 """
 Lists and sets the keys of a deployed stack, for `fanout keys`.
 
-Needs boto3 (`pip install fanout-gateway[aws]`). Never prints or returns the text of a key. The
+Needs boto3 (the extra `aws`). Never prints or returns the text of a key. The
 gateway itself reads the keys with `secrets_manager`.
 """
 
@@ -15,8 +15,10 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from ..errors import ConfigError, FanoutError
+from ..errors import ConfigError
+from ..settings import install_command
 from ..wire import json
+from .errors import from_boto3
 from .secrets_manager import parse_keys
 
 
@@ -46,13 +48,11 @@ def open_client(region: str | None) -> Iterator[Client]:
         import boto3
         from botocore.exceptions import BotoCoreError, ClientError
     except ImportError:
-        raise ConfigError(
-            "the keys of a stack need boto3: pip install 'fanout-gateway[aws]'"
-        ) from None
+        raise ConfigError(f"the keys of a stack need boto3: {install_command('aws')}") from None
     try:
         yield boto3.client("secretsmanager", region_name=region)
     except (BotoCoreError, ClientError) as error:
-        raise FanoutError(f"AWS: {error}") from None
+        raise from_boto3(error) from None
 
 
 def list_keys(client: Client, stack: str) -> list[StackKey]:

@@ -8,7 +8,7 @@ from typing import Any
 from ..config.resolve import Catalog
 from ..errors import FanoutError
 from ..telemetry.prices import TokenPrices, prices_of
-from .totals import responses_in
+from .totals import LineCost, responses_in
 
 CODES_WITH_FALLBACKS = ("context_length_exceeded", "content_filter")
 """Errors for which a config may name fallbacks of their own."""
@@ -60,23 +60,31 @@ class Costs:
             per_request=sum(one.per_request for one in known),
         )
 
-    def cost_of(self, body: object) -> int:
-        """The nanodollars that a response cost, with the losers of a race; 0 for unknown prices."""
-        return sum(self._cost_of_response(response) for response in responses_in(body))
+    def cost_of(self, body: object) -> LineCost:
+        """The cost of a response, with the losers of a race."""
+        costs = [
+            self._cost_of_usage(part)
+            for response in responses_in(body)
+            for part in _parts(response)
+        ]
+        return LineCost(sum(cost or 0 for cost in costs), None not in costs)
 
-    def _cost_of_response(self, response: Mapping[str, Any]) -> int:
-        report = response.get("fanout")
-        attempts = report.get("attempts") if isinstance(report, Mapping) else None
-        if attempts:
-            return sum(self._cost_of_usage(attempt) for attempt in attempts)
-        choices = response.get("choices") or ()
-        several = [one for one in choices if isinstance(one, Mapping) and "model" in one]
-        if several:
-            return sum(self._cost_of_usage(choice) for choice in several)
-        return self._cost_of_usage(response)
-
-    def _cost_of_usage(self, part: Mapping[str, Any]) -> int:
-        """The cost of a response, an attempt or a choice: each has a `model` and a `usage`."""
+    def _cost_of_usage(self, part: Mapping[str, Any]) -> int | None:
+        """The nanodollars of a part, 0 without a usage; `None` if its model's price is unknown."""
         usage, model = part.get("usage"), part.get("model")
-        prices = self.prices(model) if usage and isinstance(model, str) else None
-        return prices.cost(usage) if prices and isinstance(usage, Mapping) else 0
+        if not isinstance(usage, dict) or not isinstance(model, str):
+            return 0
+        prices = self.prices(model)
+        return None if prices is None else prices.cost(usage)
+
+
+def _parts(response: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What has a `model` and a `usage`: each attempt of a race, each choice, or the response."""
+    report = response.get("fanout")
+    attempts = _objects(report.get("attempts")) if isinstance(report, dict) else []
+    several = [one for one in _objects(response.get("choices")) if "model" in one]
+    return attempts or several or [response]
+
+
+def _objects(value: object) -> list[Mapping[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

@@ -6,39 +6,32 @@ It does not know where it runs: a laptop runs the three in a row, AWS as states 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from functools import partial
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from ..gateway.gateway import Gateway
 from ..telemetry.observers import Observer
-from ..wire import json
+from .activity import OTHER_JOBS, ActivityTracker
 from .costs import Costs
 from .input.estimates import estimate_cost
 from .input.lines import BadLine
 from .input.planner import LARGE_SHARDS, LineError, Plan, Shard, ShardSize, plan
-from .input.splitter import iter_lines
 from .pacing.adaptive_concurrency import INITIAL_CONCURRENCY, MAX_CONCURRENCY
 from .pacing.limits import make_limits
 from .pacing.rate_limiter import MemoryRateLimitStore, RateLimiter, RateLimitStore
 from .service.files import FileService
-from .service.records import Job
+from .service.records import Job, as_if_created_now
 from .service.registry import Registry
 from .store import BlobStore, JobProgress, ResultStore
-from .totals import CallCounts
 from .work.finisher import FinishSpec, SkipReason, finish
 from .work.line_requests import check_model, make_line_sender
-from .work.spec import GIVE_UP_AFTER, GRACE, SYNC_INTERVAL, WorkerResources, WorkSpec
+from .work.manifest import has_manifest, read_manifest, write_manifest
+from .work.spec import GIVE_UP_AFTER, GRACE, SYNC_INTERVAL, WorkerResources, WorkResult, WorkSpec
 from .work.worker import work
-
-CHUNK = 1 << 20
-SPOOL = 1 << 24
-"""Bytes of a manifest that are kept in memory; a longer one goes to a temporary file."""
 
 SKIP_REASONS = {
     "cancelled": SkipReason(
@@ -52,6 +45,9 @@ SKIP_REASONS = {
         "batch_cancelled", "The job's `max_cost_usd` was reached before this request was made."
     ),
     "failed": SkipReason("batch_failed", "The batch failed before this request was completed."),
+    "refused": SkipReason(
+        "batch_failed", "The batch ended before this request was made: earlier ones were rejected."
+    ),
 }
 
 
@@ -79,6 +75,8 @@ class RunnerOptions(Struct, frozen=True):
             self.max_concurrency,
             self.initial_concurrency,
             self.sync_interval,
+            expires_at=job.expires_at,
+            models=frozenset(job.models),
         )
 
 
@@ -88,8 +86,8 @@ class Runner:
 
     `results` and `progress` open the stores of one job, `clear` deletes what an earlier plan of it
     left there. `is_own` says whether a job was created with this config; if another one lacks
-    models here, that is no failure but raises `ModelsMissing`. A job
-    holds its `slot` while it sends lines. `call_counts` are those of the jobs in work, by job id.
+    models here, that is no failure but raises `ModelsMissing`. A job holds its `slot` while it
+    sends lines. `activities` are those of the jobs that run here, by job id.
     """
 
     def __init__(  # noqa: PLR0913 -- its parts, each once
@@ -121,7 +119,7 @@ class Runner:
         self._now = now
         self._options = options
         self._costs = Costs(gateway.catalog)
-        self.call_counts: dict[str, CallCounts] = {}
+        self.activities: dict[str, ActivityTracker] = {}
         self._limiter = RateLimiter(
             rate_limits or MemoryRateLimitStore(),
             make_limits(gateway.catalog),
@@ -131,17 +129,33 @@ class Runner:
 
     async def run(self, job_id: str) -> Job:
         """Run the job from the step it is in to its end, or until this process is to stop."""
-        job = await self._jobs.change(job_id, _runs_here)
+        activity = self.activities[job_id] = ActivityTracker(self._now)
+        try:
+            return await self._run(job_id, activity)
+        finally:
+            del self.activities[job_id]
+
+    async def _run(self, job_id: str, activity: ActivityTracker) -> Job:
+        job = await self._jobs.change(job_id, self._runs_here)
         if job.status == "validating":
             job = await self.plan(job)
+        elif not job.is_over:
+            job = await self._repair(job)
         if job.status == "in_progress":
-            async with self._slot(job):
+            async with AsyncExitStack() as stack:
+                with activity.waiting(OTHER_JOBS):
+                    await stack.enter_async_context(self._slot(job))
                 job = await self._jobs.find(job_id, None)  # it may have been cancelled meanwhile
                 if job.status == "in_progress":
-                    job = await self.work(job)
+                    job = await self.work(job, activity)
             if job.status == "in_progress" and job.reason is None:
                 return job  # this process is stopping; another one resumes the job
         return job if job.is_over else await self.finish(job)
+
+    def _runs_here(self, job: Job) -> Job | None:
+        changed = as_if_created_now(job, self._now()) or job
+        changed = changed if changed.waits_for is None else replace(changed, waits_for=None)
+        return None if changed is job else changed
 
     # ---- plan ----
 
@@ -158,23 +172,57 @@ class Runner:
                 message = f"`max_cost_usd` needs prices, and the price of `{unpriced}` is unknown."
                 raise BadLine("price_not_found", message, "max_cost_usd")
 
-        with tempfile.SpooledTemporaryFile(SPOOL) as spool:
+        result = await self._write_manifest(job, checked)
+        return await self._jobs.change(job.id, partial(self._planned, result))
+
+    async def _write_manifest(self, job: Job, check: Callable[[str], None]) -> Plan:
+        result = Plan()
+        async with write_manifest(self._blobs, job.manifest_key) as write:
             try:
                 result = await plan(
                     partial(self._blobs.read, job.input_key),
-                    lambda shard: spool.write(json.encode(shard) + b"\n"),
+                    write,
                     default_model=job.model,
-                    check=checked,
+                    check=check,
                     size=self._options.shard_size,
                 )
             except FileNotFoundError:
-                result = Plan()
                 result.add_error("file_not_found", "The input file has been deleted.", None, None)
             if not self._is_own(job) and any(e.code == "model_not_found" for e in result.errors):
                 raise ModelsMissing
-            spool.seek(0)
-            await self._blobs.write(job.manifest_key, _chunks(spool.read))
-        return await self._jobs.change(job.id, partial(self._planned, result))
+        return result
+
+    async def _repair(self, job: Job) -> Job:
+        """
+        Write a damaged manifest again: the same input has the same shards.
+
+        If the input is damaged, too, or gone, the job fails.
+        """
+        if not job.total or await has_manifest(self._blobs, job.manifest_key, job.total):
+            return job
+        result = await self._write_manifest(job, lambda _: None)
+        if result.total == job.total and not result.errors:
+            return job
+        await self._blobs.delete(job.manifest_key)
+        return await self._fail(job, 0)
+
+    async def _fail(self, job: Job, remaining: int) -> Job:
+        """Let the job fail because its input changed or is gone; finished lines are kept."""
+        how_many = f"{remaining} lines" if remaining else "Lines"
+        message = (
+            f"{how_many} of the input file cannot be read: it was changed, damaged or deleted."
+        )
+        error = LineError("input_damaged", message, "input_file_id", None)
+
+        def fail(now: Job) -> Job | None:
+            if now.is_over or now.reason is not None:
+                return None
+            when = int(self._now())
+            return replace(
+                now, status="finalizing", finalizing_at=when, reason="failed", errors=[error]
+            )
+
+        return await self._jobs.change(job.id, fail)
 
     def _planned(self, result: Plan, job: Job) -> Job | None:
         now = int(self._now())
@@ -191,11 +239,17 @@ class Runner:
 
     # ---- work ----
 
-    async def work(self, job: Job) -> Job:
+    async def work(self, job: Job, activity: ActivityTracker | None = None) -> Job:
         """Send every line that has no stored result."""
-        calls = self.call_counts[job.id] = CallCounts()
+        activity = activity or ActivityTracker(self._now)
         send = make_line_sender(
-            self._gateway, job.owner, self._observer, self._limiter, calls, job.id
+            self._gateway,
+            job.owner,
+            self._observer,
+            self._limiter,
+            activity,
+            job.id,
+            job.expires_at,
         )
         try:
             result = await work(
@@ -210,15 +264,19 @@ class Runner:
                     partial(estimate_cost, self._costs)
                     if job.max_cost is not None
                     else lambda _line, _size: 0,
-                    calls,
+                    activity,
                 ),
             )
-        finally:
-            del self.call_counts[job.id]
-        return await self._jobs.change(job.id, partial(self._worked, result.stop))
+        except FileNotFoundError:
+            return await self._fail(job, 0)
+        if result.stop is None and result.remaining:
+            return await self._fail(job, result.remaining)
+        return await self._jobs.change(job.id, partial(self._worked, result))
 
-    def _worked(self, stop: str | None, job: Job) -> Job | None:
-        now = int(self._now())
+    def _worked(self, result: WorkResult, job: Job) -> Job | None:
+        now, stop = int(self._now()), result.stop
+        if job.status == "in_progress" and result.rejection is not None:
+            return replace(job, reason="refused", errors=[result.rejection])
         if job.status == "in_progress" and stop is None:
             return replace(job, status="finalizing", finalizing_at=now)
         if job.status == "in_progress" and stop == "expired":
@@ -233,10 +291,8 @@ class Runner:
 
     async def shards(self, job: Job) -> AsyncIterator[Shard]:
         """The shards that the planner wrote; none if the job was cancelled before."""
-        if await self._blobs.size(job.manifest_key) is None:
-            return
-        async for _, _, _, line in iter_lines(self._blobs.read(job.manifest_key)):
-            yield msgspec.json.decode(line, type=Shard)
+        async for shard in read_manifest(self._blobs, job.manifest_key):
+            yield shard
 
     # ---- finish ----
 
@@ -287,17 +343,8 @@ class Runner:
         now = int(self._now())
         if job.reason == "expired":
             return replace(job, status="expired", expired_at=now)
-        if job.reason == "failed":
+        if job.reason in {"failed", "refused"}:
             return replace(job, status="failed", failed_at=now)
         if job.reason is not None:
             return replace(job, status="cancelled", cancelled_at=now)
         return replace(job, status="completed", completed_at=now)
-
-
-def _runs_here(job: Job) -> Job | None:
-    return None if job.waits_for is None else replace(job, waits_for=None)
-
-
-async def _chunks(read: Callable[[int], bytes]) -> AsyncIterator[bytes]:
-    while data := read(CHUNK):
-        yield data

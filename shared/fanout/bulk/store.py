@@ -14,8 +14,14 @@ from msgspec import Struct
 
 from .totals import Totals
 
-Stop: TypeAlias = Literal["cancelled", "expired", "capped", "time"]
-"""Why no further line may start; `time` stops one worker only, and another one continues."""
+Stop: TypeAlias = Literal["cancelled", "expired", "capped", "refused", "time", "paused"]
+"""
+Why no further line may start.
+
+`refused`, the name that jobs have stored: every call is rejected for the same reason
+(`work/rejections.py`). `time` and `paused` (all lines wait for long) stop one worker only, and a
+later one continues.
+"""
 
 
 class BlobStore(Protocol):
@@ -46,7 +52,25 @@ class ShardResults(Protocol):
     """The results of one shard; they outlive the worker that stores them."""
 
     def stored(self) -> AsyncIterator[tuple[bool, bytes]]:
-        """Each stored line, with whether it is a failure; a line that a crash cut is left out."""
+        """
+        Each stored line, with whether it is a failure; the responses come first.
+
+        A line that a crash cut is left out. One that was damaged later may be there.
+        """
+        ...
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether lines wait to be written, so that no call is to be sent meanwhile."""
+        ...
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no line is to be started, because there is no room for its response."""
+        ...
+
+    async def check_room(self) -> None:
+        """Raise `StorageFull` if there still is no room."""
         ...
 
     async def put(self, line: bytes, *, failed: bool) -> None:
@@ -55,6 +79,10 @@ class ShardResults(Protocol):
 
         If the wait for it is cancelled, the line is stored by `close`.
         """
+        ...
+
+    async def remove_damaged(self) -> None:
+        """Remove the lines that are not whole results, before the first `put`."""
         ...
 
     async def flush(self) -> None:
@@ -78,6 +106,10 @@ class ResultStore(Protocol):
 
     async def open(self, index: int) -> ShardResults:
         """Open a shard's results; one worker at a time has them open."""
+        ...
+
+    async def is_whole(self, index: int, lines: int, /) -> bool:
+        """Whether a complete shard still has all its results, so many lines, undamaged."""
         ...
 
     async def keys(self, index: int) -> ResultKeys:

@@ -7,7 +7,8 @@ from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType, field
 
-from ..telemetry.prices import to_dollars, to_nanodollars
+from ..telemetry.prices import count_of, to_dollars, to_nanodollars
+from .activity import Activity
 
 MAX_CAUSES = 20
 """Causes of failure that are counted by name; all others count as `other`."""
@@ -19,23 +20,6 @@ MAX_MESSAGE = 300
 """Characters of an example's message; a longer one is cut."""
 
 
-class CallCounts(Struct):
-    """
-    The calls of a running job: those in flight, and those that got a 429.
-
-    `waiting_for_room` results, or attempts to begin, wait for room on this machine's disk.
-    """
-
-    in_flight: int = 0
-    refused: int = 0
-    waiting_for_room: int = 0
-
-    def add(self, more: CallCounts) -> None:
-        """Add these counts."""
-        self.in_flight += more.in_flight
-        self.refused += more.refused
-
-
 class Example(Struct, frozen=True, array_like=True):
     """A failed line: its number in the file (`None` if unknown) and the message of its error."""
 
@@ -44,13 +28,20 @@ class Example(Struct, frozen=True, array_like=True):
     message: str
 
 
+class LineCost(Struct, frozen=True):
+    """What a line's response cost, in nanodollars; without `is_complete`, a price is unknown."""
+
+    nanodollars: int
+    is_complete: bool = True
+
+
 class Totals(Struct):
     """
     Counts of lines, and what they used; `cost` is in nanodollars, of models with a known price.
 
+    `unpriced` counts the lines that succeeded and whose cost is not known, or only in part.
     `causes` counts the failed lines by error code, `examples` are the first ones of each cause.
-    `in_flight` calls, those `refused` with a 429 and `storage_full` are set for a running job only.
-    Older records have dollars, under the name `cost`.
+    Only a running job has an `activity`. Older records have dollars, under the name `cost`.
     """
 
     done: int = 0
@@ -61,10 +52,9 @@ class Totals(Struct):
     reasoning: int = 0
     cost: int = field(default=0, name="nanodollars")
     causes: dict[str, int] = field(default_factory=dict)
-    in_flight: int | None = None
-    refused: int | None = None
     examples: dict[str, list[Example]] = field(default_factory=dict)
-    storage_full: bool = False
+    activity: Activity | None = None
+    unpriced: int = 0
     stored_dollars: float | UnsetType = field(default=UNSET, name="cost")
 
     def __post_init__(self) -> None:
@@ -73,8 +63,13 @@ class Totals(Struct):
             self.cost, self.stored_dollars = to_nanodollars(self.stored_dollars), UNSET
 
     @property
-    def cost_usd(self) -> float:
-        """The cost in US dollars, to a millionth, as the API and the command line show it."""
+    def cost_usd(self) -> float | None:
+        """The cost in US dollars, to a millionth; `None` if a line's price is unknown."""
+        return None if self.unpriced else self.known_cost_usd
+
+    @property
+    def known_cost_usd(self) -> float:
+        """The cost of what has a known price, in US dollars, to a millionth."""
         return round(to_dollars(self.cost), 6)
 
     @property
@@ -82,7 +77,7 @@ class Totals(Struct):
         return self.done + self.failed
 
     def add(self, more: Totals) -> None:
-        """Add these totals; those in flight and refused stay."""
+        """Add these totals; the activity stays."""
         self.done += more.done
         self.failed += more.failed
         self.tokens_in += more.tokens_in
@@ -90,6 +85,11 @@ class Totals(Struct):
         self.tokens_out += more.tokens_out
         self.reasoning += more.reasoning
         self.cost += more.cost
+        self.unpriced += more.unpriced
+        if more.causes:
+            self._add_causes(more)
+
+    def _add_causes(self, more: Totals) -> None:
         for cause, count in more.causes.items():
             is_full = cause not in self.causes and len(self.causes) >= MAX_CAUSES
             name = "other" if is_full else cause
@@ -97,11 +97,6 @@ class Totals(Struct):
             if found := more.examples.get(cause):
                 kept = self.examples.setdefault(name, [])
                 kept += found[: MAX_EXAMPLES - len(kept)]
-
-    def set_calls(self, calls: CallCounts) -> None:
-        """Set the counts of the job's calls at this moment."""
-        self.in_flight, self.refused = calls.in_flight, calls.refused
-        self.storage_full = calls.waiting_for_room > 0
 
     @property
     def usage(self) -> dict[str, Any]:
@@ -115,16 +110,18 @@ class Totals(Struct):
         }
 
 
-def count_response(body: object, cost: int) -> Totals:
+def count_response(body: object, cost: LineCost) -> Totals:
     """The totals of one line that succeeded; `body` is a response or a list of them."""
-    totals = Totals(done=1, cost=cost)
+    totals = Totals(done=1, cost=cost.nanodollars, unpriced=0 if cost.is_complete else 1)
     for response in responses_in(body):
         usage = response.get("usage")
-        if isinstance(usage, Mapping):
+        if isinstance(usage, dict):
             totals.tokens_in += _count(usage, "prompt_tokens")
             totals.tokens_out += _count(usage, "completion_tokens")
-            totals.cached += _count(usage.get("prompt_tokens_details"), "cached_tokens")
-            totals.reasoning += _count(usage.get("completion_tokens_details"), "reasoning_tokens")
+            if details := usage.get("prompt_tokens_details"):
+                totals.cached += _count(details, "cached_tokens")
+            if details := usage.get("completion_tokens_details"):
+                totals.reasoning += _count(details, "reasoning_tokens")
     return totals
 
 
@@ -138,11 +135,12 @@ def count_failure(cause: str, custom_id: str, line: int | None, message: str) ->
 
 def responses_in(body: object) -> list[Mapping[str, Any]]:
     """The responses of a line: one, or all of a list, which may contain lists (LiteLLM's shape)."""
+    if isinstance(body, dict):
+        return [body]
     if isinstance(body, list):
         return [response for inner in body for response in responses_in(inner)]
-    return [body] if isinstance(body, Mapping) else []
+    return []
 
 
 def _count(usage: object, name: str) -> int:
-    value = usage.get(name) if isinstance(usage, Mapping) else None
-    return value if isinstance(value, int) else 0
+    return count_of(usage.get(name)) if isinstance(usage, dict) else 0

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from ..gateway.gateway import Context, Gateway
+from ..gateway.gateway import Context
 from ..schema.chat import ChatChunk
 from ..schema.fanout import FanOutRequest
 from ..wire.terminal_text import one_line, without_controls
 from .printing import show_response
-from .response_text import content_of
+from .response_text import ResponseSource, content_of
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -48,7 +48,9 @@ class ModelOutput(Struct):
         return " · ".join([*parts, f"{self.tokens} tokens"] if self.tokens else parts)
 
 
-async def show_all_responses(gateway: Gateway, request: FanOutRequest, context: Context) -> int:
+async def show_all_responses(
+    gateway: ResponseSource, request: FanOutRequest, context: Context
+) -> int:
     """Print every response; returns 1 if a model failed, else 0."""
     outputs = [ModelOutput(model) for model in request.models]
     if sys.stdout.isatty() and sys.stderr.isatty():
@@ -83,7 +85,10 @@ def _print_block(output: ModelOutput) -> None:
 
 
 async def _show_live(
-    gateway: Gateway, request: FanOutRequest, context: Context, outputs: Sequence[ModelOutput]
+    gateway: ResponseSource,
+    request: FanOutRequest,
+    context: Context,
+    outputs: Sequence[ModelOutput],
 ) -> None:
     from rich.console import Console
     from rich.live import Live
@@ -107,10 +112,10 @@ def panels(outputs: Sequence[ModelOutput]) -> Group:
     from rich.text import Text
 
     def panel(output: ModelOutput) -> Panel:
-        colour = "red" if output.error else "green" if output.is_done else "cyan"
+        color = "red" if output.error else "green" if output.is_done else "cyan"
         body = Text(without_controls(output.body or "…"))
         return Panel(
-            body, title=Text(one_line(output.title)), title_align="left", border_style=colour
+            body, title=Text(one_line(output.title)), title_align="left", border_style=color
         )
 
     return Group(*(panel(output) for output in outputs))

@@ -21,7 +21,8 @@ ALL = """Send a prompt to several models at once and print every response as it 
 code is 1 if a model fails."""
 
 MODELS = """Without -m, the command uses the config's only model, or the running local model
-(`fanout local serve`)."""
+(`fanout local serve`). With --gateway, the gateway's config counts. Ctrl-C cancels the request
+there, and the gateway also ends it 10 s after this command has gone."""
 
 
 def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -59,6 +60,11 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--system", metavar="TEXT", help="the system message")
     parser.add_argument("--stream", action="store_true", help="print the response as it arrives")
     add_config(parser)
+    parser.add_argument(
+        "--gateway",
+        metavar="URL",
+        help="send the prompt to the gateway at this base URL, with the key in FANOUT_API_KEY",
+    )
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="give up after this long")
     parser.add_argument("--max-tokens", type=int, metavar="N", help="the most tokens of a response")
     parser.add_argument("--temperature", type=float, metavar="X", help="0 is the least random")

@@ -53,7 +53,11 @@ def _add_run(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = _command(own, "run", "run a file of prompts, or resume it")
     _add_prompts(parser)
     parser.add_argument(
-        "-o", "--output", metavar="FILE", help="where to write responses (default: *.output.jsonl)"
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="where to write responses; `-` is "
+        "standard output (default: FILE.output.jsonl, or `-` if FILE is a pipe)",
     )
     parser.add_argument(
         "--window", metavar="TIME", default="24h", help="expire after 1h to 14d (default: 24h)"
@@ -67,7 +71,8 @@ def _add_prompts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file",
         metavar="FILE",
-        help='a JSONL file of OpenAI batch lines, {"messages": [...]} or lists of messages',
+        help='JSONL lines of OpenAI, Azure, Mistral or Together, {"messages": [...]}, '
+        '{"prompt": "..."} or lists of messages; also gzipped; `-` is standard input',
     )
     parser.add_argument(
         "-m", "--model", metavar="NAME", dest="models", action="append", default=[],
@@ -76,6 +81,14 @@ def _add_prompts(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--text", action="store_true", help="each line of FILE is a prompt")
     form.add_argument("--column", metavar="NAME", help="FILE is CSV with prompts in this column")
+    parser.add_argument(
+        "--separator", metavar="C", help="what separates CSV's cells, or `tab` (default: found)"
+    )
+    parser.add_argument(
+        "--encoding",
+        metavar="NAME",
+        help="FILE's encoding (default: UTF-8, UTF-16 or cp1252, found)",
+    )
     parser.add_argument(
         "--system", metavar="TEXT", help="the system message, with --text or --column"
     )

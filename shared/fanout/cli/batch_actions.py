@@ -4,33 +4,32 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
 from ..bulk.input.lines import ENDPOINT
-from ..bulk.local.prompt_files import PromptFile, find_or_create_job
-from ..bulk.service.batches import NewJob, cost_cap, parse_window
+from ..bulk.local.prompt_jobs import find_or_create_job
+from ..bulk.service.batches import NewJob, cost_cap
 from ..bulk.service.records import Job
+from ..concurrency.garbage import collecting_rarely
 from ..config.resolve import Catalog
-from ..disk.files import Draft, storage_errors
-from ..disk.threads import in_thread
-from ..errors import RequestError
+from ..errors import NotFound, RequestError
 from ..settings import Settings
 from .batch_backend import BatchBackend, StackBackend, open_local_backend, open_stack_backend
-from .batch_progress import follow
-from .config_choice import SelectedConfig, pick_models, select_config
-from .output_paths import check_output, errors_path
-from .printed_commands import batch_command, same_command
-from .printing import json_lines_writer, show, show_json
+from .batch_input import BatchInput, open_batch_input
+from .batch_output import DONE, run_to_end, write_file
+from .batch_progress import error_lines, format_cost, show_activity
+from .config_choice import SelectedConfig, select_config
+from .output_paths import Output, check_output
+from .printed_commands import list_command
+from .printing import show, show_json
 from .stop_signals import stop_signals
 from .table import columns
 
-DONE, FAILED, INTERRUPTED = 0, 1, 130
 HEADER = ("JOB", "STATUS", "DONE", "FAILED", "TOTAL", "COST", "INPUT")
 
 
@@ -40,16 +39,18 @@ OpenStack: TypeAlias = Callable[[str, str | None], AbstractAsyncContextManager[S
 
 def run_action(arguments: argparse.Namespace, open_stack: OpenStack = open_stack_backend) -> int:
     """Run the action and return the exit code."""
-    actions = {
-        "run": _run,
-        "quote": _quote,
-        "status": _status,
-        "cancel": _cancel,
-        "retry": _retry,
-        "results": _results,
-    }
-    with stop_signals(), asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(actions[arguments.action](arguments, open_stack))
+    actions = {"status": _status, "cancel": _cancel, "retry": _retry, "results": _results}
+    with stop_signals():
+        if arguments.action in actions:
+            return _in_loop(actions[arguments.action](arguments, open_stack))
+        with open_batch_input(arguments) as given:  # before the loop: Ctrl-C ends a blocked read
+            action = _run if arguments.action == "run" else _quote
+            return _in_loop(action(arguments, open_stack, given))
+
+
+def _in_loop(action: Coroutine[Any, Any, int]) -> int:
+    with collecting_rarely(), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(action)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -88,52 +89,43 @@ def _check_region(arguments: argparse.Namespace) -> None:
         raise RequestError("--region needs --stack", "region")
 
 
-def _prompts(arguments: argparse.Namespace) -> tuple[PromptFile, str | None]:
-    """The prompts, and the model for lines without one."""
-    if arguments.system and not (arguments.text or arguments.column):
-        raise RequestError("--system needs --text or --column", "system")
-    prompts = PromptFile(Path(arguments.file), arguments.text, arguments.column, arguments.system)
-    if arguments.models:
-        return prompts, ",".join(arguments.models)
-    if not arguments.text and arguments.column is None:
-        return prompts, None
-    if arguments.stack:
-        raise RequestError("name one of the stack's models: -m NAME", "model")
-    return prompts, pick_models(select_config(arguments.config), [], several=False)[0]
-
-
 # ---- the actions ----
 
 
-async def _run(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
-    parse_window(arguments.window, "--window")
-    cap = cost_cap(arguments.max_cost, "--max-cost")
-    prompts, model = _prompts(arguments)
+async def _run(arguments: argparse.Namespace, open_stack: OpenStack, given: BatchInput) -> int:
     new_job = NewJob(
         input_file_id="",
         endpoint=ENDPOINT,
         completion_window=arguments.window,
-        model=model,
+        model=given.model,
         max_cost_usd=arguments.max_cost,
     )
-    output = Path(arguments.output or f"{arguments.file.removesuffix('.jsonl')}.output.jsonl")
-    check_output(output, [arguments.file, *filter(None, [arguments.config])])
+    output = given.output or check_output("-")
     async with _open(arguments, open_stack, needs_config=True) as backend:
-        job = await find_or_create_job(backend, prompts, new_job, fresh=arguments.fresh)
-        job = await _with_cap(backend, job, cap)
+        job = await find_or_create_job(backend, given.prompts, new_job, fresh=arguments.fresh)
+        job = await _with_cap(backend, job, given.cap)
         if not job.is_over:
             await backend.jobs.run(job)
-        return await _run_to_end(backend, job, arguments, output)
+        return await run_to_end(backend, job, arguments, output, given)
+
+
+async def _named_job(backend: BatchBackend, arguments: argparse.Namespace) -> Job:
+    """The job of the argument JOB; raises `NotFound` with the command that lists the jobs."""
+    try:
+        return await backend.jobs.find(arguments.job, None)
+    except NotFound:
+        listed = list_command(arguments)
+        raise NotFound(f"there is no job `{arguments.job}`; `{listed}` lists them", "job") from None
 
 
 async def _retry(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
     cap = cost_cap(arguments.max_cost, "--max-cost")
     async with _open(arguments, open_stack, needs_config=True) as backend:
-        old = await backend.jobs.find(arguments.job, None)
-        check_output(Path(arguments.output or f"{old.id}.output.jsonl"))
-        job = await backend.jobs.retry(old.id, backend.owner, max_cost=cap)
-        output = Path(arguments.output or f"{job.id}.output.jsonl")
-        return await _run_to_end(backend, job, arguments, output)
+        old = await _named_job(backend, arguments)
+        with check_output(arguments.output or f"{old.id}.output.jsonl") as output:
+            job = await backend.jobs.retry(old.id, backend.owner, max_cost=cap)
+            mine = output if arguments.output else Output(Path(f"{job.id}.output.jsonl"))
+            return await run_to_end(backend, job, arguments, mine)
 
 
 async def _with_cap(backend: BatchBackend, job: Job, cap: int | None) -> Job:
@@ -143,101 +135,50 @@ async def _with_cap(backend: BatchBackend, job: Job, cap: int | None) -> Job:
     return await backend.jobs.registry.change(job.id, lambda now: replace(now, max_cost=cap))
 
 
-async def _run_to_end(
-    backend: BatchBackend, job: Job, arguments: argparse.Namespace, output: Path
-) -> int:
-    """Show the job's progress to its end, then write its files."""
-    job = await follow(backend, job, as_json=arguments.json)
-    if not job.is_over:
-        cancel = batch_command(arguments, "cancel", job.id)
-        show(f"fanout: {backend.interrupted_message(job, same_command(), cancel)}", file=sys.stderr)
-        return INTERRUPTED
-    errors = errors_path(output)
-    await _write_results(backend, job, output, errors)
-    for error in job.errors:
-        where = "" if error.line is None else f"line {error.line}: "
-        show(f"fanout: {where}{error.message} ({error.code})", file=sys.stderr)
-    if job.output_file_id:
-        show(f"fanout: responses: {output}", file=sys.stderr)
-    if job.error_file_id:
-        show(f"fanout: failed lines: {errors}", file=sys.stderr)
-        retry = batch_command(arguments, "retry", job.id)
-        show(f"fanout: to retry them: {retry}", file=sys.stderr)
-    clean = job.status == "completed" and job.error_file_id is None
-    return DONE if clean else FAILED
-
-
-async def _write_results(backend: BatchBackend, job: Job, output: Path, errors: Path) -> None:
-    """
-    Write the job's files, and delete the errors that an earlier job left beside its output.
-
-    Nothing else is deleted: responses of an earlier job are paid for.
-    """
-    if job.output_file_id is not None:
-        await _copy(backend, job.output_file_id, output)
-        if job.error_file_id is None:
-            await asyncio.to_thread(errors.unlink, missing_ok=True)
-    if job.error_file_id is not None:
-        await _copy(backend, job.error_file_id, errors)
-
-
-async def _copy(backend: BatchBackend, file_id: str, path: Path) -> None:
-    """Write the file to `path`, whole or not at all."""
-    source = backend.files.content(await backend.files.find(file_id, None))
-    draft = await in_thread(_open_draft, path)
-    try:
-        async for piece in source:
-            await in_thread(draft.write, piece)
-        await in_thread(draft.commit)
-    finally:
-        await in_thread(draft.discard)
-
-
-def _open_draft(path: Path) -> Draft:
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    return Draft(path)
-
-
-async def _quote(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
+async def _quote(arguments: argparse.Namespace, open_stack: OpenStack, given: BatchInput) -> int:
     """Print a quote, with the stack's own config unless --config is given."""
     from .batch_quote import print_quote
 
-    prompts, model = _prompts(arguments)
     _check_region(arguments)
     if arguments.stack and not arguments.config:
         async with open_stack(arguments.stack, arguments.region) as stack:
             catalog = await stack.catalog()
     else:
         catalog = select_config(arguments.config).catalog
-    return await print_quote(catalog, prompts, model, as_json=arguments.json)
+    return await print_quote(catalog, given.prompts, given.model, as_json=arguments.json)
 
 
 async def _status(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
     async with _open(arguments, open_stack) as backend:
         if arguments.job:
-            jobs = [await backend.jobs.find(arguments.job, None)]
+            jobs = [await _named_job(backend, arguments)]
         else:
             jobs = (await backend.jobs.page(None, after=None, limit=100)).records
-        shown = [job.to_dict(await backend.jobs.totals(job)) for job in jobs]
+        totals = [await backend.jobs.totals(job) for job in jobs]
+        shown = [job.to_dict(total) for job, total in zip(jobs, totals, strict=True)]
         if arguments.json:
             show_json(shown[0] if arguments.job else shown)
             return DONE
         rows = [HEADER]
-        for job in shown:
-            counts = job["request_counts"]
+        for one, total in zip(shown, totals, strict=True):
+            counts = one["request_counts"]
             numbers = (counts["completed"], counts["failed"], counts["total"])
-            cost = f"${job['cost_usd']:.4f}"
-            rows.append((job["id"], job["status"], *map(str, numbers), cost, job["input_file_id"]))
-        show(columns(rows))
+            cost = format_cost(total)
+            rows.append((one["id"], one["status"], *map(str, numbers), cost, one["input_file_id"]))
+        show(columns(rows) if shown else "no jobs")
+        for job, total in zip(jobs, totals, strict=True):
+            show_activity(job, total)
+        for error in error_lines(jobs[0].errors) if arguments.job else []:
+            show(f"{jobs[0].id}: {error}")
     return DONE
 
 
 async def _cancel(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
     async with _open(arguments, open_stack, needs_config=True) as backend:
-        await backend.jobs.cancel(arguments.job, None)
-        await backend.end_cancelled(arguments.job)
-        job = await backend.jobs.find(arguments.job, None)
+        found = await _named_job(backend, arguments)
+        await backend.jobs.cancel(found.id, None)
+        await backend.end_cancelled(found.id)
+        job = await _named_job(backend, arguments)
         if arguments.json:
             show_json(job.to_dict(await backend.jobs.totals(job)))
         else:
@@ -246,21 +187,14 @@ async def _cancel(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
 
 
 async def _results(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
-    if arguments.output:
-        check_output(Path(arguments.output))
-    async with _open(arguments, open_stack) as backend:
-        job = await backend.jobs.find(arguments.job, None)
-        file_id = job.error_file_id if arguments.errors else job.output_file_id
-        if not job.is_over:
-            raise RequestError(
-                f"the job is {job.status}; results are available when it has ended", "job"
-            )
-        if file_id is not None and arguments.output:
-            await _copy(backend, file_id, Path(arguments.output))
-        elif file_id is not None:
-            source = backend.files.content(await backend.files.find(file_id, None))
-            write = json_lines_writer()
-            async for piece in source:
-                await in_thread(write, piece)
-            await in_thread(sys.stdout.flush)
+    with check_output(arguments.output or "-") as output:
+        async with _open(arguments, open_stack) as backend:
+            job = await _named_job(backend, arguments)
+            file_id = job.error_file_id if arguments.errors else job.output_file_id
+            if not job.is_over:
+                raise RequestError(
+                    f"the job is {job.status}; results are available when it has ended", "job"
+                )
+            if file_id is not None:
+                await write_file(backend, file_id, output)
     return DONE

@@ -11,7 +11,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from ..bulk.local.batch_service import LocalBatchService, data_home, open_local_batches
-from ..bulk.local.prompt_files import JobStore
+from ..bulk.local.prompt_jobs import JobStore
 from ..bulk.service.batches import JobService
 from ..bulk.service.files import FileService
 from ..bulk.service.records import Job
@@ -20,6 +20,7 @@ from ..bulk.work.spec import GRACE
 from ..config.resolve import Catalog
 from ..errors import ConfigError
 from ..gateway.factory import open_gateway
+from ..settings import install_command
 from ..telemetry.observers import AttemptRecord, RequestRecord
 from .config_choice import SelectedConfig
 from .printing import show
@@ -41,6 +42,10 @@ class BatchBackend(JobStore, Protocol):
 
     async def end_cancelled(self, job_id: str) -> None:
         """End a cancelled job, also if no process is running it."""
+        ...
+
+    async def stored_input(self, job: Job) -> str | None:
+        """The path of the job's own copy of its input, if it is on this machine."""
         ...
 
     def interrupted_message(self, job: Job, rerun: str, cancel: str) -> str:
@@ -85,6 +90,10 @@ class LocalBackend:
     async def end_cancelled(self, job_id: str) -> None:
         """The process that runs the job notices the cancellation; if none does, end it here."""
         await self._bulk.run_exclusively(job_id)
+
+    async def stored_input(self, job: Job) -> str | None:
+        """The file in the folder of jobs."""
+        return str(self._bulk.blobs.path((await self.files.find(job.input_file_id, None)).key))
 
     def interrupted_message(self, _job: Job, rerun: str, _cancel: str) -> str:
         """The job has stopped and can be resumed."""
@@ -133,6 +142,10 @@ class StackBackend:
         """Start the state machine, which ends the job."""
         await self._run(job_id)
 
+    async def stored_input(self, _job: Job) -> str | None:
+        """It is in the stack."""
+        return None
+
     def interrupted_message(self, job: Job, rerun: str, cancel: str) -> str:
         """The job continues; how to follow it again and how to cancel it."""
         follow = f"`{job.id}` continues in the stack; to follow it: {rerun}"
@@ -172,7 +185,7 @@ async def open_stack_backend(stack: str, region: str | None) -> AsyncIterator[St
     try:
         from ..bulk.aws.stack_client import aws_errors, connect
     except ImportError:
-        raise ConfigError("jobs in a stack need boto3: pip install 'fanout-gateway[aws]'") from None
+        raise ConfigError(f"jobs in a stack need boto3: {install_command('aws')}") from None
     with aws_errors():
         service, stores, machine, config = connect(stack, region)
         yield StackBackend(stack, service, stores.table, machine.run, config.catalog)

@@ -10,6 +10,7 @@ from ..bulk.local.prompt_files import PromptFile
 from ..bulk.work.line_requests import check_model
 from ..config.model import ANONYMOUS
 from ..config.resolve import Catalog, ClientKey
+from .batch_progress import error_lines
 from .printing import show, show_json
 from .table import columns
 
@@ -50,9 +51,8 @@ def _print(found: Quote) -> None:
     minutes = _minutes(found.minutes)
     show(f"\n{found.lines:,} lines, {total}, minutes at the known rate limits: {minutes}")
     show(f"({METHOD})")
-    for error in found.errors:
-        place = "" if error.line is None else f"line {error.line}: "
-        show(f"{place}{error.message} ({error.code})")
+    for line in error_lines(found.errors):
+        show(line)
 
 
 def _dollars(low: float | None, high: float | None) -> str:

@@ -148,10 +148,10 @@ def _client_line(client: dict[str, str | bool | None]) -> str:
 def _cells(row: DeploymentSummary) -> tuple[str, ...]:
     limits = ", ".join(f"{name} {value:g}" for name, value in row.limits.items())
     keys = ", ".join(_key(key, row) for key in row.keys) or _no_key(row)
-    spare = ", ".join(row.fallbacks)
+    fallbacks = ", ".join(row.fallbacks)
     place = ", ".join(f"{name} {value}" for name, value in row.place.items())
     base = f"{row.url} ({place})" if place else row.url
-    return (row.name, row.provider, row.model, base, keys, limits or "-", spare or "-")
+    return (row.name, row.provider, row.model, base, keys, limits or "-", fallbacks or "-")
 
 
 def _key(key: KeyStatus, row: DeploymentSummary) -> str:

@@ -51,8 +51,7 @@ def select_config(config: str | None) -> SelectedConfig:
 
 def pick_models(selected: SelectedConfig, named: list[str], *, several: bool) -> list[str]:
     """The models of `-m`; without it the config's only model, or the local model's names."""
-    models = [name.strip() for names in named for name in names.split(",")]
-    if models:
+    if models := split_names(named):
         return models
     have = list(selected.catalog.groups)
     if selected.is_local:
@@ -66,6 +65,11 @@ def pick_models(selected: SelectedConfig, named: list[str], *, several: bool) ->
         f"or use the small local model: {_how_to_run(selected.settings)}",
         "model",
     )
+
+
+def split_names(named: list[str]) -> list[str]:
+    """The models of `-m`, each of which may name several."""
+    return [name.strip() for names in named for name in names.split(",")]
 
 
 def _how_to_run(settings: Settings) -> str:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from ..config.deployment import Deployment
 from ..config.resolve import Catalog
+from ..errors import RequestError
+from ..providers.registry import is_for_chat
 
-OTHER_APIS = re.compile(
-    r"embed|(^|[/-])(whisper|tts|dall-e|gpt-image|sora|rerank|text-moderation|omni-moderation|"
-    r"stable-diffusion|flux|bge|nomic)(-|$)",
-    re.IGNORECASE,
+OPEN = (
+    "there is no `model_list`, so clients may call every model of every provider whose key is in "
+    "the environment; `model_list: []` serves none"
 )
-"""Names of models for embeddings, images, audio, ranking and moderation."""
 
 
 def other_names(catalog: Catalog) -> dict[str, Any]:
@@ -38,13 +37,29 @@ def remarks(catalog: Catalog) -> list[str]:
 
 def notes(catalog: Catalog) -> list[str]:
     """What is no error, but probably not what was meant."""
-    return [note for deployment in catalog.deployments for note in _notes(deployment)]
+    found = [note for deployment in catalog.deployments for note in _notes(deployment)]
+    return [OPEN, *found] if catalog.is_open else found
 
 
 def _notes(deployment: Deployment) -> Iterator[str]:
+    if why := _rejection(deployment):
+        yield f"each request to `{deployment.name}` is rejected: {why}"
     model, provider = deployment.target.model, deployment.provider
-    if OTHER_APIS.search(model):
+    if not is_for_chat(model):
         yield f"`{deployment.name}`: `{model}` is not for chat, and there is no other API here"
     if provider.ignores_unknown and deployment.additions.defaults:
         listed = ", ".join(f"`{name}`" for name in deployment.additions.defaults)
         yield f"`{deployment.name}`: `{provider.name}` ignores {listed}; set it at the server"
+
+
+def _rejection(deployment: Deployment) -> str:
+    """Why the parameters in the config let no request through, or nothing."""
+    from ..schema.validation import with_defaults
+    from ..transport.client import encode_request
+    from .config_summary import SAMPLE
+
+    try:
+        encode_request(deployment, with_defaults(SAMPLE, deployment.defaults), stream=False)
+    except RequestError as error:
+        return str(error)
+    return ""

@@ -32,8 +32,14 @@ def print_problems(error: ConfigProblems) -> None:
 
 def problem_json(problem: Problem) -> dict[str, Any]:
     """A problem for programs."""
-    found = {"line": problem.line, "path": list(problem.path), "message": problem.message}
-    return found | ({"moved_to": [list(m.to) for m in problem.moves]} if problem.moves else {})
+    found: dict[str, Any] = {
+        "line": problem.line,
+        "path": list(problem.path),
+        "message": problem.message,
+    }
+    if problem.moves:
+        found["moved_to"] = [list(move.to) for move in problem.moves]
+    return found | ({"left_out": problem.loss} if problem.loss else {})
 
 
 def write_fixed(settings: Settings, output: str | None) -> tuple[Path, Fixed]:
@@ -84,8 +90,12 @@ def _change(problem: Problem) -> str:
         return f"{_moves(problem)}: {message}"
     if problem.replace:
         return f"wrote `{problem.replace}`: {message}"
+    if problem.form:
+        return f"wrote it as a {problem.form}: {message}"
     if problem.rename:
         return f"wrote `{problem.rename}`: {message}"
+    if problem.loss:
+        return f"LEFT OUT {problem.loss}: {message}"
     return f"left out: {message}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -75,8 +76,8 @@ def _summarize_deployment(deployment: Deployment, catalog: Catalog) -> Deploymen
         name=deployment.name,
         provider=provider.name,
         model=deployment.target.model,
-        api_base=deployment.base_url,
-        url=_url(deployment),
+        api_base=_without_login(deployment.base_url),
+        url=_without_login(_url(deployment)),
         keys=(*map(key_status, deployment.own_keys), *_credentials(deployment)),
         auth=_auth(deployment),
         limits={name: value for name, value in limits.items() if value is not None},
@@ -98,6 +99,11 @@ def _url(deployment: Deployment) -> str:
     except FanoutError:
         return deployment.base_url
     return join(deployment.base_url, wire.path)
+
+
+def _without_login(url: str) -> str:
+    """The address without the name and password that it may have."""
+    return re.sub(r"(?<=://)[^/@]*@", "***@", url)
 
 
 def _auth(deployment: Deployment) -> str:

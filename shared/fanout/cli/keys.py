@@ -21,26 +21,28 @@ Values are never shown."""
 
 
 def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command and its verbs."""
+    """Add the command and its actions."""
     parser = commands.add_parser(
         "keys",
         help="set and list the keys of a deployed stack",
         description="Set and list the keys of a deployed stack, in AWS Secrets Manager.",
         formatter_class=Help,
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", title="verbs")
-    setting = verbs.add_parser(
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
+    setting = actions.add_parser(
         "set", help="set a key's value", description=SET, formatter_class=Help
     )
     setting.add_argument("name", metavar="NAME", help="the name in the config, e.g. OPENAI_API_KEY")
     setting.add_argument("--add", action="store_true", help="add to the current keys")
     setting.set_defaults(run=run_set)
-    listing = verbs.add_parser("list", help="list the keys", description=LIST, formatter_class=Help)
+    listing = actions.add_parser(
+        "list", help="list the keys", description=LIST, formatter_class=Help
+    )
     listing.set_defaults(run=run_list)
-    for verb in (setting, listing):
-        verb.add_argument("--stack", required=True, metavar="S", help="the stack's name")
-        verb.add_argument("--region", metavar="R", help="its region (default: your AWS settings)")
-        add_json(verb)
+    for action in (setting, listing):
+        action.add_argument("--stack", required=True, metavar="S", help="the stack's name")
+        action.add_argument("--region", metavar="R", help="its region (default: your AWS settings)")
+        add_json(action)
 
 
 def run_set(arguments: argparse.Namespace) -> int:

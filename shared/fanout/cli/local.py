@@ -27,21 +27,21 @@ model names. Both end together. `make run` does this."""
 
 
 def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command and its verbs."""
+    """Add the command and its actions."""
     parser = commands.add_parser(
         "local",
         help="run a small model on this machine; needs no key",
         description=f"Run a small model on this machine: {MODEL}, with llama.cpp.",
         formatter_class=Help,
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", title="verbs")
-    _add_install(verbs)
-    _add_serve(verbs)
-    _add_run(verbs)
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
+    _add_install(actions)
+    _add_serve(actions)
+    _add_run(actions)
 
 
-def _add_install(verbs: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = verbs.add_parser(
+def _add_install(actions: _SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = actions.add_parser(
         "install", help="download the model", description=INSTALL, formatter_class=Help
     )
     _add_model(parser)
@@ -49,8 +49,8 @@ def _add_install(verbs: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.set_defaults(run=run_install)
 
 
-def _add_serve(verbs: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = verbs.add_parser(
+def _add_serve(actions: _SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = actions.add_parser(
         "serve", help="serve the model on 127.0.0.1", description=SERVE, formatter_class=Help
     )
     _add_model(parser)
@@ -74,8 +74,8 @@ def _add_serve(verbs: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.set_defaults(run=run_serve)
 
 
-def _add_run(verbs: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = verbs.add_parser(
+def _add_run(actions: _SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = actions.add_parser(
         "run", help="serve the gateway with the model", description=RUN, formatter_class=Help
     )
     parser.add_argument(

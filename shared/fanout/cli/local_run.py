@@ -1,4 +1,4 @@
-"""Runs the verbs of `fanout local`: download the weights, serve the model, serve the gateway."""
+"""Runs the actions of `fanout local`: download the weights, serve the model, serve the gateway."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from textwrap import dedent
 from ..errors import ConfigError
 from ..gateway.factory import load_catalog
 from ..local.child_process import Child, engine_child
+from ..local.download import downloader
 from ..local.engine import EngineOptions, default_threads
-from ..local.install import downloader, install
+from ..local.install import install
 from ..local.models import (
     SMOL,
     LocalError,
@@ -36,6 +37,7 @@ from ..wire import json
 from .config_choice import LOCAL_CONFIG
 from .http_server import check_port, listen, run_server
 from .printing import show
+from .stop_signals import stop_signals
 
 
 def ensure_installed(model: LocalModel, env: Mapping[str, str]) -> Path:
@@ -43,7 +45,9 @@ def ensure_installed(model: LocalModel, env: Mapping[str, str]) -> Path:
     folder = cache_home(env)
     if is_complete(model, path := weights_path(model, folder)):
         return path
-    return install(model, folder, download=downloader(env), report=_print_status)
+    download = downloader(env, max_bytes=2 * max(model.size, model.download))
+    with stop_signals():
+        return install(model, folder, download=download, report=_print_status)
 
 
 def _print_status(words: str) -> None:

@@ -9,11 +9,12 @@ Exit codes: 0 success, 1 failure, 2 usage error, 130 interrupted.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ..errors import ConfigError, ConfigProblems, FanoutError, RequestError
 from .shared_arguments import Help
@@ -23,15 +24,45 @@ COMMANDS = ("serve", "ask", "batch", "check", "models", "local", "keys", "doctor
 
 DONE, FAILED, MISUSE, INTERRUPTED = 0, 1, 2, 130
 
+MISSING = "the following arguments are required"
+"""How argparse begins its error for a missing argument."""
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are safe to show: a file's name may be someone else's."""
 
     def error(self, message: str) -> NoReturn:
-        """Print the usage and the error, and exit."""
+        """Print the usage (with the commands, if one is missing) and the error, and exit."""
         from ..wire.terminal_text import without_controls
 
+        if self._subparsers is not None and message.startswith(MISSING):
+            self.print_help(sys.stderr)
+            self.exit(MISUSE, f"\n{self.prog}: error: {message}\n")
         super().error(without_controls(message))
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Reject what is unknown here: the usage is then that of the command."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{self._similar(unknown[0])}")
+        return found, unknown
+
+    def _similar(self, word: str) -> str:
+        from difflib import get_close_matches
+
+        near = get_close_matches(word.partition("=")[0], self._option_string_actions, 1)
+        return f"; did you mean {near[0]}?" if near else ""
+
+
+class ShowVersion(argparse.Action):
+    """`--version`, which looks the version up when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print the version and exit."""
+        from importlib.metadata import version
+
+        sys.stdout.write(f"fanout {version('fanout-gateway')}\n")
+        parser.exit()
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -43,6 +74,7 @@ def make_parser() -> argparse.ArgumentParser:
         "2 usage error, 130 interrupted.",
         formatter_class=Help,
     )
+    parser.add_argument("--version", action=ShowVersion, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND", title="commands"
     )
@@ -51,9 +83,19 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _WholeWriter(io.BufferedWriter):
+    """Writes all that it is given at once."""
+
+    def write(self, data: Any, /) -> int:
+        written = super().write(data)
+        self.flush()
+        return written
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = make_parser().parse_args(argv)
+    _write_whole_pieces()
     try:
         code: int = arguments.run(arguments)
         sys.stdout.flush()
@@ -70,6 +112,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     return code
+
+
+def _write_whole_pieces() -> None:
+    r"""
+    Make each write to standard output complete or an error.
+
+    A character that the terminal's encoding lacks is written as its escape, such as `\u2192`.
+    With `PYTHONUNBUFFERED`, as in Docker images of Python, a write to a disk that becomes full may
+    write a part of what it is given, and raises nothing.
+    """
+    for output in (sys.stdout, sys.stderr):
+        if isinstance(output, io.TextIOWrapper):
+            output.reconfigure(errors="backslashreplace")
+    raw = getattr(sys.stdout, "buffer", None)
+    if isinstance(raw, io.RawIOBase) and id(sys.stdout) == id(sys.__stdout__):
+        encoding, errors = sys.stdout.encoding, sys.stdout.errors
+        sys.stdout = io.TextIOWrapper(_WholeWriter(raw), encoding, errors, write_through=True)
 
 
 def _without_output() -> int:

@@ -3,34 +3,91 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from ..wire.terminal_text import without_controls
+
 NAME = "fanout"
+PLAIN = frozenset(map(chr, range(32, 127))) - set("\\%'!")
+"""Characters without a meaning to `printf` in single quotes, or to a shell that has a history."""
 
 
 def program() -> str:
     """What the user types for `fanout`: the path that was typed, if a shell would not find it."""
     typed = Path(sys.argv[0])
-    if typed.name != NAME or shutil.which(NAME) is not None:
-        return NAME
-    return sys.argv[0]
+    is_found = typed.name != NAME or shutil.which(NAME) is not None
+    return NAME if is_found else sys.argv[0]
+
+
+def command(words: Sequence[str]) -> str:
+    """A command of `fanout`, in one line, with every word quoted as a POSIX shell needs it."""
+    return " ".join(map(quoted, [program(), *words]))
+
+
+def quoted(word: str) -> str:
+    """
+    The word for a shell.
+
+    What a terminal would not show is written as `printf` has it: a line break would end the line
+    that is copied, and control characters are not printed.
+    """
+    ends = len(word) - len(word.rstrip("\n"))  # `$(…)` takes them away
+    text, rest = (word[:-ends], word[-ends:]) if ends else (word, "")
+    if without_controls(text) == text and "\n" not in text and "\t" not in text:
+        return shlex.quote(word)
+    octal = "".join(f"\\{byte:03o}" if _is_odd(byte) else chr(byte) for byte in os.fsencode(text))
+    if octal.startswith("-"):  # it is no option of `printf`
+        octal = r"\055" + octal[1:]
+    printed = f"\"$(printf '{octal}')\""
+    return printed + (shlex.quote(rest) if rest else "")
+
+
+def _is_odd(byte: int) -> bool:
+    """Whether `printf` needs its octal number."""
+    return chr(byte) not in PLAIN
 
 
 def same_command() -> str:
-    """The command that is running, with all its arguments."""
-    return shlex.join([program(), *sys.argv[1:]])
+    """The command that is running, with all its arguments, but without starting over."""
+    words = sys.argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    options = [word for word in words[:end] if not _is_fresh(word)]
+    return command([*options, *words[end:]])
+
+
+def _is_fresh(word: str) -> bool:
+    """`--fresh`, also shortened, as argparse takes it."""
+    return len(word) > len("--") and "--fresh".startswith(word)
 
 
 def batch_command(arguments: argparse.Namespace, action: str, job_id: str) -> str:
     """An action on a job, where this command's jobs are."""
-    words = [program(), "batch", action, job_id]
+    return command(["batch", action, job_id, *_place(arguments)])
+
+
+def list_command(arguments: argparse.Namespace) -> str:
+    """Lists the jobs of this machine or of the command's stack."""
+    return command(["batch", "status", *(_place(arguments) if arguments.stack else [])])
+
+
+def stored_run_command(arguments: argparse.Namespace, path: str, model: str | None) -> str:
+    """Resumes a job whose input was a pipe: by the copy of it that the job has."""
+    words = ["batch", "run", path, *(["-m", model] if model else []), *_place(arguments)]
+    words += ["-o", arguments.output or "-", "--window", arguments.window]
+    if arguments.max_cost is not None:
+        words += ["--max-cost", str(arguments.max_cost)]
+    return command([*words, *(["--json"] if arguments.json else [])])
+
+
+def _place(arguments: argparse.Namespace) -> list[str]:
+    """The options that say where the jobs are, and with which config they run."""
     if arguments.stack:
-        words += ["--stack", arguments.stack]
-        if arguments.region:
-            words += ["--region", arguments.region]
-    elif getattr(arguments, "config", None):
-        words += ["--config", arguments.config]
-    return shlex.join(words)
+        region = ["--region", arguments.region] if arguments.region else []
+        return ["--stack", arguments.stack, *region]
+    config = getattr(arguments, "config", None)
+    return ["--config", config] if config else []

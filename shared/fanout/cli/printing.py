@@ -24,9 +24,9 @@ def show_response(text: str, *, end: str = "\n", flush: bool = False) -> None:
     print(without_controls(text) if sys.stdout.isatty() else text, end=end, flush=flush)
 
 
-def show_json(value: Any, *, flush: bool = False) -> None:
+def show_json(value: Any, *, file: TextIO | None = None, flush: bool = False) -> None:
     """Print the value as one line of JSON."""
-    print(json.escape_controls(json.encode(value).decode()), flush=flush)
+    print(json.escape_controls(json.encode(value).decode()), file=file, flush=flush)
 
 
 def json_lines_writer() -> Callable[[bytes], object]:

@@ -1,4 +1,4 @@
-"""Runs `fanout ask`, `race` and `all` in this process: sends the prompt, prints the response."""
+"""Runs `fanout ask`, `race` and `all`: sends the prompt, prints the response."""
 
 from __future__ import annotations
 
@@ -6,30 +6,57 @@ import argparse
 import asyncio
 import secrets
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..errors import RequestError
 from ..gateway.factory import open_gateway
-from ..gateway.gateway import Context, Gateway
+from ..gateway.gateway import Context
 from ..schema.fanout import FanOutRequest, parse_request
+from ..settings import Settings
+from ..wire.terminal_text import one_line
 from .all_view import show_all_responses
-from .config_choice import pick_models, select_config
-from .printing import show_json, show_response
+from .config_choice import pick_models, select_config, split_names
+from .printing import show, show_json, show_response
 from .race_view import show_race
-from .response_text import first_choice_text, print_stream
+from .response_text import ResponseSource, first_choice_text, print_stream
 
 
 def run_prompt(arguments: argparse.Namespace) -> int:
     """Send the prompt, print the response, and return the exit code."""
+    if arguments.gateway is not None:
+        return _run_remotely(arguments)
     selected = select_config(arguments.config)
     models = pick_models(selected, arguments.models, several=arguments.command != "ask")
-    request = _parsed(make_body(arguments, models))
+    with _options_named():
+        request = parse_request(make_body(arguments, models))
 
-    async def send() -> int:
-        async with open_gateway(selected.settings, catalog=selected.catalog) as gateway:
-            return await _send(gateway, request, arguments)
+        async def send() -> int:
+            async with open_gateway(selected.settings, catalog=selected.catalog) as gateway:
+                return await _send(gateway, request, arguments)
 
-    return asyncio.run(send())
+        return asyncio.run(send())
+
+
+def _run_remotely(arguments: argparse.Namespace) -> int:
+    """Send the prompt to the gateway at `--gateway`."""
+    from .remote_gateway import remote_gateway
+
+    if arguments.config is not None:
+        raise RequestError("--config and --gateway exclude each other", "gateway")
+    models = split_names(arguments.models)
+    if not models:
+        raise RequestError("--gateway needs the name of a model: -m NAME", "model")
+    with _options_named():
+        body = make_body(arguments, models)
+        request = parse_request(body)
+
+        async def send() -> int:
+            async with remote_gateway(arguments.gateway, Settings.read().env, body) as gateway:
+                return await _send(gateway, request, arguments, is_remote=True)
+
+        return asyncio.run(send())
 
 
 OPTIONS = {
@@ -41,10 +68,11 @@ OPTIONS = {
 """The fields of a request that are set by an option."""
 
 
-def _parsed(body: dict[str, Any]) -> FanOutRequest:
-    """Check the request; an error names the option that the user typed, not the field."""
+@contextmanager
+def _options_named() -> Iterator[None]:
+    """An error that leaves the block names the option that the user typed, not the field."""
     try:
-        return parse_request(body)
+        yield
     except RequestError as error:
         if option := OPTIONS.get(error.param or ""):
             message = str(error).replace(f"`{error.param}`", option)
@@ -86,18 +114,25 @@ def _prompt(given: str) -> str:
     return text
 
 
-async def _send(gateway: Gateway, request: FanOutRequest, arguments: argparse.Namespace) -> int:
+async def _send(
+    gateway: ResponseSource,
+    request: FanOutRequest,
+    arguments: argparse.Namespace,
+    *,
+    is_remote: bool = False,
+) -> int:
+    """Print the response; another gateway's race is seen only at its end."""
     context = Context(f"req_{secrets.token_hex(8)}")
     if arguments.json:
         return await _print_json(gateway, request, context)
-    if arguments.command == "race":
+    if arguments.command == "race" and not is_remote:
         return await show_race(gateway, request, context)
     if arguments.command == "all":
         return await show_all_responses(gateway, request, context)
     return await _print_response(gateway, request, context)
 
 
-async def _print_json(gateway: Gateway, request: FanOutRequest, context: Context) -> int:
+async def _print_json(gateway: ResponseSource, request: FanOutRequest, context: Context) -> int:
     if not request.stream:
         body = (await gateway.chat(request, context)).body
         show_json(body)
@@ -115,11 +150,18 @@ def _exit_code(body: Any) -> int:
     return int(any(choice.get("error") for choice in body.get("choices", ())))
 
 
-async def _print_response(gateway: Gateway, request: FanOutRequest, context: Context) -> int:
+async def _print_response(gateway: ResponseSource, request: FanOutRequest, context: Context) -> int:
     if not request.stream:
         response = await gateway.chat(request, context)
+        _show_winner(request, response.winner)
         show_response(first_choice_text(response.body))
         return 0
     async with gateway.stream(request, context) as stream:
+        _show_winner(request, stream.winner)
         await print_stream(stream.chunks)
     return 0
+
+
+def _show_winner(request: FanOutRequest, winner: str | None) -> None:
+    if winner is not None and request.mode in {"race", "hedge"}:
+        show(f"{one_line(winner)} won", file=sys.stderr, flush=True)

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..gateway.gateway import Context, Gateway
+from ..gateway.gateway import Context
 from ..schema.fanout import FanOutRequest
 from ..wire.terminal_text import one_line
 from .printing import show, show_response
 from .race_timeline import RaceTimeline, TimelineRow
-from .response_text import first_choice_text, print_stream
+from .response_text import ResponseSource, first_choice_text, print_stream
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -30,7 +30,7 @@ COLORS = {"won": "bold green", "cancelled": "yellow", "failed": "red", "not star
 END_MARKS = {"won": "●", "cancelled": "✗", "failed": "✗"}
 
 
-async def show_race(gateway: Gateway, request: FanOutRequest, context: Context) -> int:
+async def show_race(gateway: ResponseSource, request: FanOutRequest, context: Context) -> int:
     """Run the race, show it on standard error, and print the winner's response."""
     live = sys.stdout.isatty() and sys.stderr.isatty()
     width = max(len(one_line(model)) for model in request.models)

@@ -1,13 +1,26 @@
-"""Prints the text of responses on standard output."""
+"""What gets responses, and how their text is printed on standard output."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
 
+from ..gateway.gateway import Context, GatewayResponse, ResponseStream
 from ..schema.chat import ChatChunk
+from ..schema.fanout import FanOutRequest
 from ..wire import json
 from .printing import show_response
+
+
+class ResponseSource(Protocol):
+    """What gets responses: the gateway in this process, or one at a URL."""
+
+    async def chat(self, request: FanOutRequest, context: Context) -> GatewayResponse: ...
+
+    def stream(
+        self, request: FanOutRequest, context: Context
+    ) -> AbstractAsyncContextManager[ResponseStream]: ...
 
 
 def content_of(part: Mapping[str, Any]) -> str:

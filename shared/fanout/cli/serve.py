@@ -47,10 +47,11 @@ def run(arguments: argparse.Namespace) -> int:
     from ..gateway.factory import load_catalog
     from ..settings import Settings
     from ..telemetry.observers import JSONLinesObserver, NullObserver
-    from .http_server import listen, run_server
+    from .http_server import check_port, listen, run_server
 
     if not 0 <= arguments.grace <= MAX_GRACE:
         raise ConfigError(f"--grace must be between 0 and {MAX_GRACE} seconds")
+    check_port(arguments.port)
     settings = Settings.read(arguments.config)
     catalog = load_catalog(settings)
     if not catalog.client_keys:

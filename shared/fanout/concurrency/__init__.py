@@ -21,11 +21,12 @@ from .outcomes import (
     attempt,
 )
 from .race import prepend, race, race_streams
-from .timeouts import optional_timeout, with_deadline, within
+from .timeouts import Deadline, RepeatedTimeout, optional_timeout, with_deadline, within
 
 __all__ = [
     "Call",
     "Cancelled",
+    "Deadline",
     "Ended",
     "Failure",
     "FairLimiter",
@@ -35,6 +36,7 @@ __all__ = [
     "Outcome",
     "RaceOutcome",
     "RaceResult",
+    "RepeatedTimeout",
     "Share",
     "Success",
     "attempt",

@@ -119,7 +119,7 @@ class Share:
         self._limiter = limiter
         self._limit = limit
         self._patience = patience
-        self._is_refused = False
+        self._is_rejected = False
         self.key = key
         self._queue: deque[asyncio.Future[None]] = deque()
         self.held = 0
@@ -164,7 +164,7 @@ class Share:
         if self.may_take and not self._queue:
             self._acquire()
             return
-        if self._is_refused:
+        if self._is_rejected:
             raise Busy(BUSY)
         if self._patience is None:
             await self._wait()
@@ -173,7 +173,7 @@ class Share:
             async with asyncio.timeout(self._patience):
                 await self._wait()
         except TimeoutError:
-            self._is_refused = True
+            self._is_rejected = True
             raise Busy(BUSY) from None
 
     async def _wait(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from itertools import count
 from typing import Generic, TypeAlias, TypeVar
 
@@ -36,7 +35,7 @@ async def map_all(
     async def work(numbered: tuple[int, T] | None) -> None:
         while numbered is not None:
             index, item = numbered
-            outcomes[index] = await attempt(partial(func, item))
+            outcomes[index] = await attempt(func, item)
             numbered = await source.next_item()
 
     async with _task_group() as group:
@@ -122,7 +121,7 @@ async def map_each(
     async def work() -> None:
         while (numbered := await source.next_item()) is not None:
             index, item = numbered
-            await results.put((index, await attempt(partial(func, item))))
+            await results.put((index, await attempt(func, item)))
 
     async def run_workers() -> None:
         async with asyncio.TaskGroup() as workers:
@@ -171,7 +170,7 @@ async def merge_streams(
 
     async def work() -> None:
         for index in source:
-            outcome = await attempt(partial(read, index))
+            outcome = await attempt(read, index)
             await items.put(Ended(index, outcome.error if isinstance(outcome, Failure) else None))
 
     async def run_workers() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from time import perf_counter
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, ParamSpec, TypeAlias, TypeVar
 
 from msgspec import Struct
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 Call: TypeAlias = Callable[[], Awaitable[T]]
@@ -51,11 +52,11 @@ class RaceResult(Struct, Generic[T], frozen=True):
         raise LookupError("no call won")
 
 
-async def attempt(call: Call[T]) -> Outcome[T]:
+async def attempt(call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> Outcome[T]:
     """Run one call to its `Outcome`. Cancellation is not an outcome: it is raised."""
     started = perf_counter()
     try:
-        value = await call()
+        value = await call(*args, **kwargs)
     except Exception as error:  # noqa: BLE001 -- the one place: a failure is a result here
         return Failure(error, perf_counter() - started)
     return Success(value, perf_counter() - started)

@@ -67,7 +67,7 @@ class _Race(Generic[T]):
 
     async def _discard(self, value: T) -> None:
         if self.discard is not None:
-            await attempt(partial(self.discard, value))  # an error here does not change the race
+            await attempt(self.discard, value)  # an error here does not change the race
 
 
 async def race(

@@ -16,19 +16,6 @@ from ..errors import ConfigError
 from ..providers import registry
 from ..providers.base import Provider
 
-# Vendors' own OpenAI-compatible APIs that are not under `/v1`, beside those of the rows. 2026-11:
-# ai.google.dev/gemini-api/docs/openai, docs.cohere.com/docs/compatibility-api,
-# docs.bigmodel.cn/api-reference; GitHub Copilot's is as its clients call it.
-HOSTS: Mapping[str, str] = {
-    "generativelanguage.googleapis.com": "/v1beta/openai",
-    "api.cohere.ai": "/compatibility/v1",
-    "api.cohere.com": "/compatibility/v1",
-    "api.githubcopilot.com": "",
-    "models.inference.ai.azure.com": "",
-    "api.openai.com": "/v1",
-    "open.bigmodel.cn": "/api/paas/v4",
-}
-
 
 def complete_base(provider: Provider, base: str, options: Mapping[str, str]) -> str:
     """The address to which the codec's path is joined; raises `ConfigError`."""
@@ -54,9 +41,9 @@ def version_in(base: str | None) -> str | None:
 
 def _complete_path(provider: Provider, host: str, path: str) -> str:
     """
-    The path of an OpenAI-compatible API, of which `path` may be the beginning.
+    The path of an OpenAI-compatible API. `path` may be its beginning.
 
-    A known host has its vendor's; the servers that people run themselves have `/v1`.
+    A known host has its vendor's path; the servers that people run themselves have `/v1`.
     """
     own = _paths().get(host.lower().removesuffix(":443"))
     if own is not None and f"{own}/".startswith(f"{path}/"):
@@ -68,7 +55,7 @@ def _complete_path(provider: Provider, host: str, path: str) -> str:
 def _paths() -> Mapping[str, str]:
     """The path of each vendor's OpenAI-compatible API, by its host."""
     bases = [urlsplit(base) for base in registry.row_addresses()]
-    return {**HOSTS, **{base.netloc: base.path for base in bases}}
+    return {**registry.OPENAI_PATHS, **{base.netloc: base.path for base in bases}}
 
 
 def _check_place(provider: Provider, end: str, options: Mapping[str, str]) -> None:

@@ -149,18 +149,22 @@ NONE = Additions()
 
 
 def extra_headers(
-    provider: Provider, headers: Mapping[str, str] | None, organization: str | None
+    provider: Provider, headers: Mapping[str, str] | None, organization: str | list[str] | None
 ) -> dict[str, str]:
     """The headers by their lower-case names; raises `ConfigError` if one cannot be sent."""
-    found = {}
+    found, wrong = {}, []
     for name, value in (headers or {}).items():
         if name.lower() == "content-type" and value == "application/json":
             continue  # it is sent anyway
         if not HEADER_NAME.fullmatch(name) or name.lower() in FRAMING:
-            raise ConfigError(f"`extra_headers` cannot set `{name[:40]}`")
-        if not value.isprintable() or not value.isascii():
-            raise ConfigError(f"`extra_headers`: `{name}` has a character that no header may have")
+            wrong.append(f"cannot set `{name[:40]}`")
+        elif not value.isprintable() or not value.isascii():
+            wrong.append(f"has a character that no header may have in `{name}`")
         found[name.lower()] = value
+    if wrong:
+        raise ConfigError(f"`extra_headers` {', and '.join(wrong)}")
+    if isinstance(organization, list):
+        raise ConfigError("`organization` is one text here; only an entry can have several")
     if organization:
         if not provider.organization_header:
             raise ConfigError(f"`organization`: `{provider.name}` has no organizations")
@@ -171,5 +175,6 @@ def extra_headers(
 def extra_body(body: Mapping[str, Any] | None) -> dict[str, Any]:
     """The fields that are added to each body; raises `ConfigError` if one is the request's."""
     if wrong := FIXED_FIELDS & (body or {}).keys():
-        raise ConfigError(f"`extra_body` cannot set `{min(wrong)}`")
+        listed = ", ".join(f"`{name}`" for name in sorted(wrong))
+        raise ConfigError(f"`extra_body` cannot set {listed}")
     return dict(body or {})

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from ..errors import ConfigError
 from ..providers import registry
 from ..providers.base import GoogleToken, Provider, SigV4, Target
-from ..schema.request import CHAT_FIELDS
+from ..schema.request import READ_FIELDS
 from ..secret import Secret
 from .connection import (
     NONE,
@@ -123,11 +123,17 @@ def make_deployment(
     provider, model = find_provider(params)
     google, credentials = _google(provider, params, env)
     options: Mapping[str, str] = {**provider_options(params, env), **google}
+    has_base = bool(given_base(provider, params, env))
+    if params.model_id:  # which the name `model` describes
+        options = {"base_model": model, **options}
+        model = params.model_id
+    if provider.rename:
+        model = provider.rename(model, not has_base)
     if provider.complete:
         options = provider.complete(model, options)
     options = {**region_of(env), **options}
     base = base_url(provider, params, {**options, "deployment": model.rpartition("/")[2]}, env)
-    if given_base(provider, params, env):
+    if has_base:
         options = {**options, "api_base": base}
     additions = _additions(provider, params, defaults, env)
     return Deployment(
@@ -137,7 +143,7 @@ def make_deployment(
         target=Target(name, model, bool(params.drop_params), options),
         base_url=base,
         keys=_keys(provider, params, env) if additions.aws is None else (),
-        defaults={k: v for k, v in defaults.items() if k in CHAT_FIELDS},
+        defaults={k: v for k, v in defaults.items() if k in READ_FIELDS},
         weight=1.0 if params.weight is None else params.weight,
         order=math.inf if params.order is None else params.order,
         rpm=params.rpm,
@@ -164,6 +170,10 @@ def find_provider(params: ModelParams) -> tuple[Provider, str]:
         raise ConfigError(f"`{params.model}`: there is no such provider here: {instead}")
     if split is None and params.api_base:
         split = ("openai", params.model)  # any server with OpenAI's API
+    if split is None and not registry.is_for_chat(params.model):
+        raise ConfigError(
+            f"`{params.model}` is not for chat, and there is no other API here: remove the entry"
+        )
     if split is None:
         raise ConfigError(
             f"`{params.model}` has no known provider: write `provider/model` with one of "
@@ -199,7 +209,7 @@ def _additions(
     body, aws = extra_body(params.extra_body), _aws_login(params, env)
     if aws and not isinstance(provider.auth, SigV4):
         raise ConfigError(f"`{provider.name}` is not called with AWS credentials")
-    own = {name: value for name, value in defaults.items() if name not in CHAT_FIELDS}
+    own = {name: value for name, value in defaults.items() if name not in READ_FIELDS}
     if not (headers or body or own or aws):
         return NONE
     return Additions(headers, body, own, aws)

@@ -6,13 +6,18 @@ PyYAML's marks say where each key and value is, so no library that writes YAML i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from ..errors import Move, Problem
+from ..errors import KeyPath, Move, Problem
 from ..wire import json
 from .document import Document, Place
+from .limits import EMPTIED, is_limit
+
+QUOTES = frozenset({"'", '"'})
 
 
 class Edit(Struct, frozen=True):
@@ -29,32 +34,92 @@ def edit_for(document: Document, problem: Problem) -> Edit | None:
     place = document.place_of(problem.path)
     if place is not None and problem.replace:
         return replacement_of(place, problem.replace)
-    if place is not None and problem.rename and not _has(place.parent, problem.rename):
-        return Edit(start_of(place.key), end_of(place.key), problem.rename)
-    place = removed_place(document, problem)
+    if place is not None and problem.form:
+        return _in_form(place, problem.form)
+    path = removed_path(document, problem)
+    place = document.place_of(path)
     if place is None:
         return None
+    if path in EMPTIED:
+        return Edit(end_of(place.key), end_of(place.value), ": []")
     if len(place.parent.value) == 1:
         return Edit(0, len(document.text), "{}\n")
     return removal_of(document.text, place)
 
 
+def renamings(document: Document, problems: list[Problem]) -> list[tuple[Problem, Edit]]:
+    """The edits that write the right names of misspelled keys, the last one first."""
+    found: dict[tuple[int, str], tuple[Problem, Edit]] = {}
+    for problem in problems:
+        place = document.place_of(problem.path) if problem.rename else None
+        if place is not None and not _has(place.parent, problem.rename):
+            quoted = f'"{problem.rename}"' if place.key.style in QUOTES else problem.rename
+            edit = Edit(start_of(place.key), end_of(place.key), quoted)
+            found.setdefault((id(place.parent), problem.rename), (problem, edit))
+    return sorted(found.values(), key=lambda one: one[1].start, reverse=True)
+
+
 def replacement_of(place: Place, text: str) -> Edit:
     """The edit that writes another text as a value, with quotes if it had some."""
-    quoted = json.encode(text).decode() if place.value.style in {"'", '"'} else text
+    is_quoted = place.value.id == "scalar" and place.value.style in QUOTES
+    quoted = json.encode(text).decode() if is_quoted else text
     return Edit(start_of(place.value), end_of(place.value), quoted)
 
 
+def _in_form(place: Place, form: str) -> Edit:
+    """The edit that writes a number as text, or a text as the only item of a list."""
+    text = json.encode(str(place.value.value)).decode()
+    return Edit(start_of(place.value), end_of(place.value), f"[{text}]" if form == "list" else text)
+
+
 def removed_place(document: Document, problem: Problem) -> Place | None:
-    """What to remove: the closest part around it, if it is not there or its only entry."""
-    path = problem.path if problem.remove is None else problem.remove
+    """What to remove."""
+    return document.place_of(removed_path(document, problem))
+
+
+def removed_path(document: Document, problem: Problem) -> KeyPath:
+    """
+    The path of what to remove: the closest part around it, if it is not there or its only entry.
+
+    If it is a limit, it is what it limits.
+    """
+    return _removed_path(document, problem.path if problem.remove is None else problem.remove)
+
+
+def _removed_path(document: Document, path: KeyPath) -> KeyPath:
     while path and document.place_of(path) is None:
         path = path[:-1]
     place = document.place_of(path)
-    while place is not None and len(place.parent.value) == 1 and len(path) > 1:
+    while place is not None and len(path) > 1 and path not in EMPTIED:
+        if len(place.parent.value) > 1 and not is_limit(path):
+            break
         path = path[:-1]
         place = document.place_of(path)
-    return place
+    return path
+
+
+def with_whole_parts(document: Document, problems: list[Problem]) -> list[Problem]:
+    """The problems, of which those that remove every entry of a part remove the part itself."""
+    paths = [
+        removed_path(document, one) if one.fixable and not (one.replace or one.form) else ()
+        for one in problems
+    ]
+    while (whole := next(_emptied(document, paths), None)) is not None:
+        wider = _removed_path(document, whole)
+        paths = [wider if path[: len(whole)] == whole else path for path in paths]
+    return [
+        replace(one, remove=path) if path else one
+        for one, path in zip(problems, paths, strict=True)
+    ]
+
+
+def _emptied(document: Document, paths: list[KeyPath]) -> Iterator[KeyPath]:
+    """The parts of which all entries would be removed."""
+    for part in {path[:-1] for path in paths if len(path) > 1}:
+        place = document.place_of(part)
+        steps = {str(path[-1]) for path in paths if path[:-1] == part and path not in EMPTIED}
+        if place is not None and len(place.value.value) == len(steps):
+            yield part
 
 
 def first_of(place: Place) -> Place:
@@ -85,6 +150,8 @@ def removal_of(text: str, place: Place) -> Edit:
         start = text.rindex("-", 0, start)
     line = text.rfind("\n", 0, start) + 1
     if text[line:start].strip():  # the first key of a list's item stands after its dash
+        if place.index + 1 == len(place.parent.value):
+            return Edit(start, end, "[]" if place.key is None else "{}")
         following = place.parent.value[place.index + 1]
         return Edit(start, start_of(following if place.key is None else following[0]))
     newline = text.find("\n", end)

@@ -21,12 +21,42 @@ CHAT_MODES = frozenset({None, "", "chat", "completion", "responses", "batch"})
 
 
 class Entry(HiddenRepr, frozen=True):
-    """One entry: its index in `model_list`, its model name, its parameters and defaults."""
+    """
+    One entry: its index in `model_list`, its model name, its parameters and defaults.
+
+    `part` distinguishes the deployments of an entry that has several.
+    """
 
     index: int
     name: str
     params: ModelParams
     defaults: Mapping[str, Any]
+    part: str = ""
+
+    @property
+    def number(self) -> str:
+        """The end of the deployment's id."""
+        return f"{self.index}{self.part}"
+
+
+def label(index: int, name: str) -> str:
+    """How messages name an entry; its name may be missing."""
+    return f"model_list[{index}] (`{name}`)" if name else f"model_list[{index}]"
+
+
+def per_organization(entry: Entry) -> Iterator[Entry]:
+    """
+    The entry, or one for each of its organizations, among which calls are balanced.
+
+    "Multiple OpenAI Organizations": docs.litellm.ai/docs/proxy/configs, 2026-11
+    """
+    given = entry.params.organization
+    if not isinstance(given, list):
+        yield entry
+        return
+    for number, one in enumerate(given or [None]):
+        params = replace(entry.params, organization=one)
+        yield replace(entry, params=params, part=f".{number}" if number else "")
 
 
 def read_entries(
@@ -48,12 +78,12 @@ def _entry(
     path: KeyPath = ("model_list", index)
     if "," in entry.model_name or entry.model_name != entry.model_name.strip():
         message = (
-            f"model_list[{index}] (`{entry.model_name}`): a model name cannot contain a comma, nor "
-            "start or end with a space"
+            f"{label(index, entry.model_name)}: a model name cannot contain a comma, nor start or "
+            "end with a space"
         )
         problems.append(Problem((*path, "model_name"), message, remove=path))
     found: list[Problem] = []
-    reader = Fields(set(), found)
+    reader = Fields({problem.path for problem in problems}, found)
     given = convert_fields(entry.litellm_params, ModelParams, (*path, "litellm_params"), reader)
     info = convert_fields(entry.model_info, ModelInfo, (*path, "model_info"), reader)
     rest = {
@@ -64,7 +94,7 @@ def _entry(
     defaults = _defaults({k: v for k, v in rest.items() if v is not None}, path, reader)
     problems += [_named(one, entry.model_name, path) for one in found]
     if (mode := info.get("mode")) not in CHAT_MODES:
-        message = f"model_list[{index}] (`{entry.model_name}`): there is no `{mode}` API here"
+        message = f"{label(index, entry.model_name)}: there is no `{mode}` API here"
         problems.append(Problem((*path, "model_info", "mode"), message, remove=path))
     if "model" not in given:
         return None
@@ -78,10 +108,11 @@ _CHAT = frozenset(ChatRequest.__struct_fields__)
 def _named(problem: Problem, name: str, path: KeyPath) -> Problem:
     """The problem with the entry's name; without its model, an entry is of no use."""
     remove = path if problem.path[2:] == ("litellm_params", "model") else problem.remove
+    form = "" if problem.path[3:] in {("model",), ("api_base",)} else problem.form
     section = str(problem.path[2])
     short = problem.message.replace(f"`{dotted((*path, section))}.", "`", 1)
-    message = f"{dotted(path)} (`{name}`): {section}: {short}"
-    return replace(problem, message=message, remove=remove)
+    message = f"{label(int(path[1]), name)}: {section}: {short}"
+    return replace(problem, message=message, remove=remove, form=form)
 
 
 def _with_settings(
@@ -103,8 +134,12 @@ def _with_settings(
 
 def _defaults(given: Mapping[str, Any], path: KeyPath, reader: Fields) -> dict[str, Any]:
     """Default parameters, checked like those of a request; numbers may be text of environments."""
+    if given.get("reasoning_effort") == "disable":  # LiteLLM's for Gemini
+        given = {**given, "reasoning_effort": "none"}
     chat = {name: value for name, value in given.items() if name in _CHAT}
     read = {**given, **(_chat_values(chat, path, reader) if chat else {})}
+    if "thinking" in given:  # Anthropic's, which Fanout translates
+        reader.convert((*path, "litellm_params", "thinking"), given["thinking"], dict[str, Any])
     return {
         name: read[name] if isinstance(read[name], bool | int | float) else value
         for name, value in given.items()

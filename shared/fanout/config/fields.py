@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +11,8 @@ from msgspec import NODEFAULT, Struct
 from ..errors import KeyPath, Problem
 from ..schema.validation import as_request_error
 
-_STEP = re.compile(r"\[(\d+)\]|\[\.\.\.\]|([^.\[\]]+)")
+MISSPELLED = 0.75
+"""How alike a missing key and an unknown one are if one is the other (difflib's ratio)."""
 
 
 class Fields:
@@ -22,47 +22,49 @@ class Fields:
         self.skip = skip
         self.problems = problems
 
-    def convert(self, path: KeyPath, value: object, kind: Any) -> Any:
-        """`value` as a `kind`; `None`, and a problem, if it is none."""
+    def convert(
+        self, path: KeyPath, value: object, kind: Any, remove: KeyPath | None = None
+    ) -> Any:
+        """
+        `value` as a `kind`, without its wrong parts; `None` if nothing of it is right.
+
+        Each wrong part is a problem; `remove` is what to remove if nothing of the value is right.
+        """
         try:
             return msgspec.convert(value, kind, strict=False)
         except msgspec.ValidationError:
-            self.reject(path, value, kind)
-            return None
+            from .right_parts import NOTHING, right_parts
+
+            def report(place: KeyPath, part: object, wanted: Any, useless: KeyPath) -> None:
+                if part is NOTHING:
+                    self._add_missing(place, remove or useless)
+                else:
+                    self.reject(place, part, wanted, remove if place == path else useless)
+
+            found = right_parts(value, kind, path, report)
+            return None if found is NOTHING else msgspec.convert(found, kind, strict=False)
 
     def reject(
         self, path: KeyPath, value: object, kind: Any, remove: KeyPath | None = None
     ) -> None:
-        """Report what is wrong with a value that is no `kind`; of a list, with each item."""
-        before = len(self.problems)
-        items = value if isinstance(value, list) and _is_list(kind) else ()
-        for index, item in enumerate(items):
-            self._reject(path, [item], kind, index, remove or (*path, index))
-        if len(self.problems) == before:
-            self._reject(path, value, kind, None, remove)
+        """Report what is wrong with a value that is no `kind`."""
+        if path in self.skip:
+            return
+        from .right_parts import choices_of, form_of
 
-    def _reject(
-        self, path: KeyPath, value: object, kind: Any, index: int | None, remove: KeyPath | None
-    ) -> None:
         try:
             msgspec.convert(value, kind, strict=False)
         except msgspec.ValidationError as error:
-            fault, at, inside = str(error).partition(" - at ")
-            inside = inside.replace("$", f"$.{dotted(path)}", 1) if at else f"`$.{dotted(path)}`"
-            if index is not None:
-                inside = inside.replace(f"{dotted(path)}[0]", f"{dotted(path)}[{index}]", 1)
-            wrong = as_request_error(f"{fault} - at {inside}")
-            place = steps(wrong.param or "") or path
-            self.problems.append(Problem(place, str(wrong), remove=remove))
+            fault, _, _ = str(error).partition(" - at ")
+            wrong = str(as_request_error(f"{fault} - at `$.{dotted(path)}`"))
+            if isinstance(value, str) and (listed := choices_of(kind)):
+                wrong += f": use {' or '.join(f'`{one}`' for one in listed)}"
+            form = form_of(value, kind)
+            self.problems.append(Problem(path, wrong, remove=remove, form=form))
 
-
-def _is_list(kind: Any) -> bool:
-    """Whether a list may be a `kind`."""
-    try:
-        msgspec.convert([], kind)
-    except msgspec.ValidationError:
-        return False
-    return True
+    def _add_missing(self, path: KeyPath, remove: KeyPath | None) -> None:
+        if path not in self.skip:
+            self.problems.append(Problem(path, f"`{dotted(path)}` is missing", remove=remove))
 
 
 def convert_fields(
@@ -106,31 +108,28 @@ def _right_fields(
         if place in fields.skip:
             continue
         if one.name not in value:
-            if is_required and not _is_misspelled(place, fields):
-                message = f"`{dotted(place)}` is missing"
+            if is_required:
+                message = f"`{dotted(place)}` is missing{_misspelled(one.name, value, kind)}"
                 fields.problems.append(Problem(place, message, remove=whole))
             continue
         if value[one.name] is None and not is_required:
             continue
-        try:
-            found[one.name] = msgspec.convert(value[one.name], one.type, strict=False)
-        except msgspec.ValidationError:
-            remove = whole if is_required else None
-            fields.reject(place, value[one.name], one.type, remove)
+        read = fields.convert(place, value[one.name], one.type, whole if is_required else None)
+        if read is not None:
+            found[one.name] = read
     return found
 
 
-def _is_misspelled(path: KeyPath, fields: Fields) -> bool:
-    """Whether a key beside it, reported already, is this one misspelled."""
-    return any(p.path[:-1] == path[:-1] and p.rename == path[-1] for p in fields.problems)
+def _misspelled(name: str, given: Mapping[str, Any], kind: type[Struct]) -> str:
+    """The given key that may be meant for a missing one, as the end of a sentence."""
+    from difflib import get_close_matches
+
+    others = [key for key in given if isinstance(key, str) and key not in kind.__struct_fields__]
+    near = get_close_matches(name, others, 1, MISSPELLED)
+    return f"; is `{near[0]}` a misspelling of it?" if near else ""
 
 
 def dotted(path: KeyPath) -> str:
     """`("model_list", 0, "model_name")` -> `model_list[0].model_name`."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return text.removeprefix(".")
-
-
-def steps(text: str) -> KeyPath:
-    """The reverse of `dotted`."""
-    return tuple(int(index) if index else name for index, name in _STEP.findall(text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -9,13 +10,37 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..errors import ConfigError, KeyPath, Move, Problem
-from .document import Document, parse, without_aliases
-from .edits import Edit, edit_for, first_of, is_entangled, removal_of, removed_place
-from .moves import edits_of_moves, has_shared_parts
+from .document import Document, Place, parse, without_aliases
+from .edits import (
+    Edit,
+    edit_for,
+    first_of,
+    is_entangled,
+    removal_of,
+    removed_path,
+    removed_place,
+    renamings,
+    with_whole_parts,
+)
+from .limits import (
+    LAST_KEY,
+    LAST_MODEL,
+    asks_for_keys,
+    doubled,
+    has_keys,
+    lists_models,
+    loss,
+    of_model,
+)
+from .move_edits import edits_of_moves, has_shared_parts
 from .resolve import inspect_config
+from .unknown_keys import LIMITS
 
 MAX_ROUNDS = 200
 """Each round moves or removes what is wrong now; a removed model may make its fallbacks wrong."""
+
+
+INDEX = re.compile(r"\[\d+\]")
 
 
 class Fixed(Struct, frozen=True):
@@ -35,25 +60,52 @@ def fix(text: str, env: Mapping[str, str], name: str) -> Fixed:
     changed: list[Problem] = []
     moved: dict[KeyPath, tuple[Move, ...]] = {}
     origins = list(range(1, text.count("\n") + 2))
-    problems: list[Problem] = []
+    first: list[Problem] = []
+    needs_key = needs_models = False
     for _ in range(MAX_ROUNDS):
         _, document, problems = inspect_config(text, env, name)
-        moves = [] if document.duplicates else edits_of_moves(document, problems)
-        edits = moves or _edits(document, problems)
+        first = first or problems
+        needs_key = needs_key or has_keys(document.value) or asks_for_keys(document)
+        needs_models = needs_models or lists_models(document)
+        renames = [] if document.duplicates else renamings(document, problems)
+        moves = [] if document.duplicates or renames else edits_of_moves(document, problems)
+        solved = problems
+        if not (renames or moves):
+            limits = [of_model(document, one, LIMITS) for one in problems]
+            solved = with_whole_parts(document, limits)
+        found = _removals(document, solved)
+        if not (renames or moves or found):
+            lost = [LAST_KEY] if needs_key and not has_keys(document.value) else []
+            has_models = document.value.get("model_list") is not None
+            lost += [LAST_MODEL] if needs_models and not has_models else []
+            document = parse(text, name) if lost else document  # JSON may have no places
+            moves = edits_of_moves(document, lost)
+        edits = renames or moves or _apart(found)
         if not edits:
             break
         edited, lines = _applied(text, origins, edits)
-        is_tangled = has_shared_parts(document) if moves else _is_entangled(document, problems)
+        is_tangled = not renames and (
+            has_shared_parts(document) if moves else _is_entangled(document, solved)
+        )
         if is_tangled or not _is_yaml(edited, name):
             origins = _lines_of(document, text := without_aliases(document.value), origins)
             continue
-        for problem, edit in edits[::-1]:
+        done = edits if renames or moves else [one for one in found if _is_done(one[1], edits)]
+        for problem, edit in done[::-1]:
             made = moved[problem.path] = (*moved.get(problem.path, ()), *(edit.moves))
             if not moves or problem.keeps:
                 changed.append(_solved(replace(problem, moves=made), edit, origins))
         text, origins = edited, lines
     placed = [replace(one, line=origins[_line(one) - 1]) for one in problems]
-    return Fixed(text, tuple(sorted(changed, key=_line)), tuple(placed))
+    changed.sort(key=_line)
+    return Fixed(text, _with_first(changed, first), _with_first(placed, first))
+
+
+def _with_first(problems: Iterable[Problem], first: list[Problem]) -> tuple[Problem, ...]:
+    """The problems with the indexes of the original file, from which entries were removed since."""
+    messages = {(one.line, INDEX.sub("", one.message)): one.message for one in first}
+    found = ((one, messages.get((one.line, INDEX.sub("", one.message)))) for one in problems)
+    return tuple(replace(one, message=known) if known else one for one, known in found)
 
 
 def _is_entangled(document: Document, problems: list[Problem]) -> bool:
@@ -105,7 +157,7 @@ def _paths(value: object, path: KeyPath) -> Iterator[KeyPath]:
 
 def _solved(problem: Problem, edit: Edit, origins: list[int]) -> Problem:
     """The problem as it was solved: a key that is there already is removed and not renamed."""
-    rename = problem.rename if edit.text == problem.rename else ""
+    rename = problem.rename if edit.text.strip("'\"") == problem.rename else ""
     return replace(problem, rename=rename, line=origins[_line(problem) - 1])
 
 
@@ -113,17 +165,43 @@ def _line(problem: Problem) -> int:
     return problem.line or 1
 
 
-def _edits(document: Document, problems: list[Problem]) -> list[tuple[Problem, Edit]]:
-    """The edits of one round that do not touch each other, the last one first."""
+def _removals(document: Document, problems: list[Problem]) -> list[tuple[Problem, Edit]]:
+    """The edits that remove or replace what is wrong, the last one first."""
     if document.duplicates:
         found = [
-            (problem, removal_of(document.text, first_of(place)))
+            _undoubled(document, problem, first_of(place))
             for problem, (_, place) in zip(document.problems(), document.duplicates, strict=True)
         ]
     else:
         solved = [(one, edit_for(document, one)) for one in problems if one.fixable]
-        found = [(one, edit) for one, edit in solved if edit is not None]
-    found.sort(key=lambda one: (one[1].start, -one[1].end), reverse=True)
+        found = [(_with_loss(document, one), edit) for one, edit in solved if edit is not None]
+    return sorted(found, key=lambda one: (one[1].start, -one[1].end), reverse=True)
+
+
+def _undoubled(document: Document, problem: Problem, first: Place) -> tuple[Problem, Edit]:
+    """The edit for a key that is given twice: without its first value, or what that limits."""
+    whole = doubled(document, problem, first.value, LIMITS)
+    edit = edit_for(document, whole) if whole.remove else None
+    return (whole, edit) if edit else (problem, removal_of(document.text, first))
+
+
+def _with_loss(document: Document, problem: Problem) -> Problem:
+    """The problem with what is left out on account of limits that cannot be kept."""
+    if problem.replace or problem.form:
+        return problem
+    return replace(problem, loss=loss(document, problem, removed_path(document, problem)))
+
+
+def _is_done(edit: Edit, edits: list[tuple[Problem, Edit]]) -> bool:
+    """Whether an edit is one of those, or what it removes is within what one of them removes."""
+    return any(
+        edit == one or (one.start <= edit.start and edit.end <= one.end and not one.text)
+        for _, one in edits
+    )
+
+
+def _apart(found: list[tuple[Problem, Edit]]) -> list[tuple[Problem, Edit]]:
+    """The edits of one round that do not touch each other, the last one first."""
     apart: list[tuple[Problem, Edit]] = []
     for problem, edit in reversed(found):
         if not apart or edit.start >= apart[-1][1].end:

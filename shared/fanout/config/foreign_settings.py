@@ -8,8 +8,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from ..errors import ConfigError, Problem
+from ..providers import registry
 from .deployment import find_provider
-from .entries import Entry
+from .entries import Entry, label
 from .model import OF_SOME_PROVIDERS, ModelParams
 
 
@@ -24,20 +25,14 @@ def without_foreign(entry: Entry, problems: list[Problem]) -> Entry:
         return entry  # which is reported with the entry
     foreign = [name for name in given if name not in provider.settings]
     for name in foreign:
-        hint = (
-            f": write `vertex_ai/{model}` to call it there" if _may_be_google(name, model) else ""
-        )
+        there = registry.provider_with(name, model)
+        hint = f": write `{there}/{model}` to call it there" if there else ""
         message = (
-            f"model_list[{entry.index}] (`{entry.name}`): `{provider.name}` does not read "
-            f"`{name}`{hint}"
+            f"{label(entry.index, entry.name)}: `{provider.name}` does not read `{name}`{hint}"
         )
         path = ("model_list", entry.index, "litellm_params", name)
         problems.append(Problem(path, message))
     return replace(entry, params=_without(entry.params, foreign)) if foreign else entry
-
-
-def _may_be_google(name: str, model: str) -> bool:
-    return name.startswith("vertex_") and model.startswith(("gemini", "claude"))
 
 
 def _without(params: ModelParams, names: list[str]) -> ModelParams:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from ..errors import ConfigError, ConfigProblems, KeyPath, Move, Problem
@@ -16,6 +16,9 @@ from .document import Document, parse
 from .fields import Fields, convert_fields, dotted
 from .model import ConfigFile, GeneralSettings, ModelEntry, RouterSettings, ServiceSettings
 from .unknown_keys import unknown_keys
+
+MASTER_KEY_VARIABLE = "FANOUT_MASTER_KEY"
+"""The variable that `fanout check --fix` writes for a key that the file lacks."""
 
 REFERENCE = re.compile(r"^os\.environ/([A-Za-z_][A-Za-z0-9_]*)$")
 
@@ -33,15 +36,14 @@ SECRET_KEYS = frozenset(
     }
 )
 
+NO_PATHS = frozenset({"yes", "no", "on", "off", "y", "n", "none", "null"})
+"""Texts of `ssl_verify` that are no path: in quotes, YAML does not read them as true or false."""
+
 _SECTIONS: dict[str, type[Struct]] = {
     "router_settings": RouterSettings,
     "litellm_settings": ServiceSettings,
     "general_settings": GeneralSettings,
 }
-
-
-PARAM = ("model_list", 0, "litellm_params", "rpm")
-"""The form of the path of a parameter."""
 
 
 class Checked(Struct, frozen=True):
@@ -50,7 +52,9 @@ class Checked(Struct, frozen=True):
 
     `positions` are the indexes in `model_list` of the entries that are left, `names` the model
     names of all entries. `incomplete` are the indexes of those that need a variable that is not
-    set: they are checked, and are no deployments.
+    set: they are checked, and are no deployments. `places` are the paths in the file of keys with
+    another name or place, by the paths that are meant, which everything else here has. `has_list`
+    is whether there is a `model_list`, without which any provider's model can be called.
     """
 
     config: ConfigFile
@@ -58,6 +62,8 @@ class Checked(Struct, frozen=True):
     positions: tuple[int, ...] = ()
     names: frozenset[str] = frozenset()
     incomplete: frozenset[int] = frozenset()
+    places: Mapping[KeyPath, KeyPath] = field(default_factory=dict)
+    has_list: bool = False
 
 
 def load_file(path: Path, env: Mapping[str, str]) -> ConfigFile:
@@ -71,14 +77,17 @@ def read_file(path: Path | str) -> str:
         return Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(f"there is no config file at `{path}`") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        why = error.strerror or error
+        raise ConfigError(f"the config file `{path}` cannot be read: {why}") from None
+    except UnicodeDecodeError as error:
         raise ConfigError(f"the config file `{path}` cannot be read: {error}") from None
 
 
 def load_text(text: str, env: Mapping[str, str], name: str = "config") -> ConfigFile:
     """Check a config in YAML or JSON; errors call it `name`."""
     document, checked = check_text(text, env, name)
-    raise_problems(document, checked.problems)
+    raise_problems(document, checked.problems, checked.places)
     return checked.config
 
 
@@ -100,14 +109,25 @@ def _parsed(text: str, name: str) -> Document:
     return parse(text, name)
 
 
-def raise_problems(document: Document, problems: tuple[Problem, ...]) -> None:
+NONE: Mapping[KeyPath, KeyPath] = {}
+
+
+def raise_problems(
+    document: Document, problems: tuple[Problem, ...], places: Mapping[KeyPath, KeyPath] = NONE
+) -> None:
     """Raise `ConfigProblems` with the line of each, if there are any."""
     if problems:
-        raise ConfigProblems(document.name, located(document, problems))
+        raise ConfigProblems(document.name, located(document, problems, places))
 
 
-def located(document: Document, problems: tuple[Problem, ...]) -> list[Problem]:
+def located(
+    document: Document, problems: tuple[Problem, ...], places: Mapping[KeyPath, KeyPath] = NONE
+) -> list[Problem]:
     """The problems with their lines, in the order of the file."""
+    if places:
+        from .intended import in_file
+
+        problems = tuple(in_file(problem, places) for problem in problems)
     placed = [
         problem if problem.line else replace(problem, line=document.line_of(problem.path))
         for problem in problems
@@ -128,10 +148,15 @@ def check_values(value: object, env: Mapping[str, str], name: str = "config") ->
     value = {} if value is None else value
     if not isinstance(value, Mapping):
         raise ConfigError(f"`{name}`: the top level must be a mapping, such as `model_list:`")
-    problems = [_with_moves(value, problem) for problem in unknown_keys(value)]
+    problems = list(unknown_keys(value))
+    places: Mapping[KeyPath, KeyPath] = {}
+    if problems:
+        from .intended import intended
+
+        value, places, problems = intended(value, problems)
     unset: list[Problem] = []
     given = _substitute({k: v for k, v in value.items() if v is not None}, env, (), unset)
-    unset = [one for one in unset if not _is_within(one.path, problems)]
+    unset = [one for one in unset if not is_within(one.path, problems)]
     skip = {problem.path for problem in (*problems, *unset)}
     fields = Fields(skip, problems)
     sections = {
@@ -139,39 +164,41 @@ def check_values(value: object, env: Mapping[str, str], name: str = "config") ->
         for section, kind in _SECTIONS.items()
         if section in given
     }
-    problems += _certificates_without_httpx(sections.get("general_settings", {}))
+    problems += _certificate_problems(sections.get("general_settings", {}))
     problems += _blank_key(sections.get("general_settings", {}))
-    entries = dict(_entries(given.get("model_list"), fields, {one.path for one in unset}))
+    entries = dict(_entries(given.get("model_list"), fields))
     config = ConfigFile(
         model_list=list(entries.values()),
         router_settings=RouterSettings(**sections.get("router_settings", {})),
         litellm_settings=ServiceSettings(**sections.get("litellm_settings", {})),
         general_settings=GeneralSettings(**sections.get("general_settings", {})),
     )
-    names = frozenset(_names(given.get("model_list")))
+    listed = frozenset(_names(given.get("model_list")))
     incomplete = frozenset(
         one.path[1] for one in unset if one.path[0] == "model_list" and isinstance(one.path[1], int)
     )
-    return Checked(config, (*problems, *unset), tuple(entries), names, incomplete)
+    found = (*problems, *unset)
+    has_list = given.get("model_list") is not None
+    return Checked(config, found, tuple(entries), listed, incomplete, places, has_list)
 
 
-def _is_within(path: KeyPath, problems: list[Problem]) -> bool:
+def is_within(path: KeyPath, problems: Iterable[Problem]) -> bool:
     """Whether a path is in a part that is reported already."""
     return any(path[: len(problem.path)] == problem.path for problem in problems)
 
 
-def _with_moves(value: Mapping[str, Any], problem: Problem) -> Problem:
-    """The problem of a misplaced key, with where it belongs."""
-    from .homes import moves_of
-
-    return problem if problem.rename else replace(problem, moves=moves_of(value, problem.path))
-
-
-def _certificates_without_httpx(general: Mapping[str, Any]) -> Iterator[Problem]:
-    """The settings of certificates, where the HTTP client does not read them."""
+def _certificate_problems(general: Mapping[str, Any]) -> Iterator[Problem]:
+    """Settings of certificates that are neither truth nor path, or that the client ignores."""
+    verify = general.get("ssl_verify", True)
+    if isinstance(verify, str) and verify.lower() in NO_PATHS:
+        message = (
+            f"`general_settings.ssl_verify` must be true, false, or the path of the certificates "
+            f"to trust, not the text `{verify}`"
+        )
+        yield Problem(("general_settings", "ssl_verify"), message)
     if general.get("http_client", "default") != "default":
         return
-    if str(general.get("ssl_verify", True)).lower() != "true":
+    if str(verify).lower() not in {"true", *NO_PATHS}:
         yield _needs_httpx("ssl_verify")
     if general.get("ssl_certificate") is not None:
         yield _needs_httpx("ssl_certificate")
@@ -186,7 +213,7 @@ def _blank_key(general: Mapping[str, Any]) -> Iterator[Problem]:
             "key, the gateway serves this machine only"
         )
         path = ("general_settings", "master_key")
-        yield Problem(path, message, replace="os.environ/FANOUT_MASTER_KEY")
+        yield Problem(path, message, replace=f"os.environ/{MASTER_KEY_VARIABLE}")
 
 
 def _needs_httpx(name: str) -> Problem:
@@ -195,22 +222,21 @@ def _needs_httpx(name: str) -> Problem:
     return Problem(("general_settings", name), message, moves=moves, keeps=True)
 
 
-def _entries(
-    models: object, fields: Fields, unset: set[KeyPath]
-) -> Iterator[tuple[int, ModelEntry]]:
-    """The entries of `model_list` that have the right form, with their indexes."""
+def _entries(models: object, fields: Fields) -> Iterator[tuple[int, ModelEntry]]:
+    """
+    The entries of `model_list` that have parameters, with their indexes.
+
+    An entry without a name, which is reported, has the name `""`, so that its parameters are
+    checked, too.
+    """
     if models is not None and not isinstance(models, list):
         fields.reject(("model_list",), models, list[Any])
         return
     for index, entry in enumerate(models or ()):
         path = ("model_list", index)
-        before = len(fields.problems)
         given = convert_fields(_with_text_keys(entry), ModelEntry, path, fields, whole=path)
-        absent = [one for one in unset if one[: len(path)] == path]
-        is_set = all(len(one) == len(PARAM) and one[-1] != "model" for one in absent)
-        has_all = {"model_name", "litellm_params"} <= given.keys()
-        if len(fields.problems) == before and is_set and has_all:
-            yield index, ModelEntry(**given)
+        if "litellm_params" in given:
+            yield index, ModelEntry(**{"model_name": "", **given})
 
 
 def _with_text_keys(entry: object) -> object:

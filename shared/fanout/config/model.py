@@ -68,6 +68,7 @@ class ModelParams(HiddenRepr, frozen=True, kw_only=True):
     api_key: str | list[str] | None = None
     api_version: str | None = None
     base_model: str | None = None
+    model_id: Name | None = None
     region: str | None = None
     aws_region_name: str | None = None
     vertex_project: str | None = None
@@ -88,7 +89,7 @@ class ModelParams(HiddenRepr, frozen=True, kw_only=True):
     output_cost_per_token: Price | None = None
     extra_body: dict[str, Any] | None = None
     extra_headers: dict[str, str] | None = None
-    organization: str | None = None
+    organization: str | list[str] | None = None
     aws_access_key_id: str | None = None
     aws_secret_access_key: str | None = None
     aws_session_token: str | None = None
@@ -100,6 +101,7 @@ class ModelParams(HiddenRepr, frozen=True, kw_only=True):
 
 OF_SOME_PROVIDERS = (
     "api_version",
+    "model_id",
     "organization",
     "region",
     *(name for name in ModelParams.__struct_fields__ if name.startswith("aws_")),
@@ -214,6 +216,7 @@ class GeneralSettings(HiddenRepr, frozen=True, kw_only=True):
     max_response_size_mb: Annotated[float, Meta(gt=0, le=1_024)] = 32.0
     max_body_memory_mb: Annotated[float, Meta(gt=0, le=1_048_576)] = 256.0
     max_requests: Positive = 1_000
+    max_storage_mb: Annotated[float, Meta(ge=1)] | None = None
     keepalive_timeout: Seconds = 75.0
     cors_origins: list[Name] = field(default_factory=list)
     allowed_hosts: list[Name] | None = None

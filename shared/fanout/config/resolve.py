@@ -24,8 +24,8 @@ from .deployment import (
     secret,
 )
 from .document import Document, parse
-from .entries import Entry, read_entries
-from .load import Checked, check_text, located
+from .entries import Entry, per_organization, read_entries
+from .load import Checked, check_text, is_within, located
 from .model import (
     MASTER,
     OF_SOME_PROVIDERS,
@@ -47,6 +47,12 @@ ELSEWHERE: Mapping[str, str] = {
     "VERTEXAI_PROJECT": "project",
 }
 """An environment that has what a config may leave to it."""
+
+
+KEYS = ("general_settings", "keys")
+
+STAND_INS: tuple[list[str], ...] = ([], ["name"], ["key"])
+"""The parts of an entry of `keys` without which it has a made-up name and key."""
 
 
 class ClientKey(Struct, frozen=True):
@@ -95,10 +101,16 @@ class Catalog(HiddenRepr, frozen=True):
     @property
     def secret_names(self) -> list[str]:
         """The names of keys without a text, which must be looked up."""
+        clients = [client.secret for client in self.client_keys if client.secret]
+        named = {key.name for key in clients if not key.is_known}
+        return sorted(named | set(self.provider_secret_names))
+
+    @property
+    def provider_secret_names(self) -> list[str]:
+        """Those of them that are sent to providers."""
         deployments = self.deployments
         keys = [key for deployment in deployments for key in deployment.own_keys]
         keys += [d.credentials for d in deployments if d.credentials]
-        keys += [client.secret for client in self.client_keys if client.secret]
         return sorted({key.name for key in keys if not key.is_known})
 
     @property
@@ -112,7 +124,7 @@ class Catalog(HiddenRepr, frozen=True):
         """
         The client of this name, with the rights that its key has now; none if there is no such key.
 
-        Without any keys, everyone has all rights; so has whoever starts jobs by AWS's own rights.
+        Without any keys, everyone has all rights. So has a job that AWS's own rights started.
         """
         for key in self.client_keys:
             if key.name == name:
@@ -152,7 +164,10 @@ class Catalog(HiddenRepr, frozen=True):
         if self.is_open and registry.split_model(name):
             return (make_deployment(name, ModelParams(model=name), {}, self.env),)
         known = ", ".join(f"`{known}`" for known in sorted(self.groups)[:10])
-        have = f"there are {known}" if known else "write `provider/model`, such as `openai/gpt-4o`"
+        none = (
+            "write `provider/model`, such as `openai/gpt-4o`" if self.is_open else "there is none"
+        )
+        have = f"there are {known}" if known else none
         raise UnknownModel(f"there is no model `{name[:128]}`; {have}", "model")
 
     def _matching(self, name: str, found: tuple[Wildcard, ...]) -> tuple[Deployment, ...]:
@@ -200,7 +215,7 @@ def inspect_config(
     catalog, problems = resolve_all(checked, env)
     if problems and document.root is None:
         document = parse(text, name)  # JSON, whose parser keeps no lines
-    return catalog, document, located(document, tuple(problems))
+    return catalog, document, located(document, tuple(problems), checked.places)
 
 
 def resolve_all(checked: Checked, env: Mapping[str, str]) -> tuple[Catalog, list[Problem]]:
@@ -209,20 +224,23 @@ def resolve_all(checked: Checked, env: Mapping[str, str]) -> tuple[Catalog, list
     groups: dict[str, tuple[Deployment, ...]] = {}
     wildcards: list[Wildcard] = []
     for given in read_entries(config, checked.positions, problems):
-        entry = _without_foreign(given, problems)
-        try:
-            if entry.index in checked.incomplete:
-                _resolve_entry(entry, _elsewhere(env))
+        for entry in per_organization(_without_foreign(given, problems)):
+            is_whole = entry.index not in checked.incomplete
+            given_env = env if is_whole else _elsewhere(env)
+            try:
+                found = _resolve_entry(entry, given_env)
+            except ConfigError:
+                from .entry_problems import entry_problems
+
+                problems += entry_problems(entry, _resolve_entry, given_env, _elsewhere(env))
+                break
+            if not is_whole:
                 continue
-            found = _resolve_entry(entry, env)
-        except ConfigError as error:
-            problems.append(_unresolved(entry, error, env))
-            continue
-        if isinstance(found, Wildcard):
-            wildcards.append(found)
-        else:
-            groups[entry.name] = (*groups.get(entry.name, ()), found)
-    listed = frozenset({*groups, *checked.names, *(e.model_name for e in config.model_list)})
+            if isinstance(found, Wildcard):
+                wildcards.append(found)
+            else:
+                groups[entry.name] = (*groups.get(entry.name, ()), found)
+    listed = frozenset({*groups, *checked.names, *(e.model_name for e in config.model_list)} - {""})
     plain = frozenset(name for name in listed if "*" not in name)
     names = Names(plain, wildcards, problems)
     routes = resolve_routes(config, names)
@@ -231,14 +249,15 @@ def resolve_all(checked: Checked, env: Mapping[str, str]) -> tuple[Catalog, list
     catalog = Catalog(
         groups=groups,
         env=env,
-        is_open=not listed,
+        is_open=not listed and not checked.has_list,
         routes=routes,
         client_keys=tuple(clients),
         timeout=router.timeout or service.request_timeout or DEFAULT_TIMEOUT,
         balancing=_balancing(config, names),
         general=config.general_settings,
     )
-    return catalog, problems
+    known, later = problems[: len(checked.problems)], problems[len(checked.problems) :]
+    return catalog, [*known, *(one for one in later if not is_within(one.path, known))]
 
 
 def _balancing(config: ConfigFile, names: Names) -> Balancing:
@@ -269,10 +288,10 @@ def _balancing(config: ConfigFile, names: Names) -> Balancing:
 def _resolve_entry(entry: Entry, env: Mapping[str, str]) -> Deployment | Wildcard:
     """The deployment or wildcard of an entry; raises `ConfigError`."""
     if "*" in entry.name or "*" in entry.params.model:
-        wildcard = Wildcard(entry.name, entry.params, entry.defaults, f"{entry.index}")
+        wildcard = Wildcard(entry.name, entry.params, entry.defaults, entry.number)
         _sample(wildcard, env)
         return wildcard
-    return make_deployment(entry.name, entry.params, entry.defaults, env, f"{entry.index}")
+    return make_deployment(entry.name, entry.params, entry.defaults, env, entry.number)
 
 
 def _elsewhere(env: Mapping[str, str]) -> Mapping[str, str]:
@@ -290,33 +309,6 @@ def _without_foreign(entry: Entry, problems: list[Problem]) -> Entry:
     return without_foreign(entry, problems)
 
 
-def _unresolved(entry: Entry, error: ConfigError, env: Mapping[str, str]) -> Problem:
-    """
-    What is wrong with an entry; `--fix` removes it, or writes a better model.
-
-    An entry that another environment would complete is not wrong, so `--fix` leaves it alone.
-    """
-    path: KeyPath = ("model_list", entry.index)
-    model = entry.params.model
-    fixed = model.replace("/responses/", "/", 1) if "/responses/" in model else ""
-    return Problem(
-        (*path, "litellm_params", "model"),
-        f"model_list[{entry.index}] (`{entry.name}`): {error}",
-        remove=path,
-        replace=fixed,
-        fixable=bool(fixed) or not _works_elsewhere(entry, env),
-    )
-
-
-def _works_elsewhere(entry: Entry, env: Mapping[str, str]) -> bool:
-    """Whether an entry is right where the environment has a region, a project and addresses."""
-    try:
-        _resolve_entry(entry, _elsewhere(env))
-    except ConfigError:
-        return False
-    return True
-
-
 def _is_fixed(wildcard: Wildcard) -> bool:
     """Whether every model of a wildcard has the same provider."""
     return wildcard.params.model != "*"
@@ -332,6 +324,12 @@ def _sample(wildcard: Wildcard, env: Mapping[str, str]) -> Deployment | None:
     return make_deployment(wildcard.name, wildcard.params, wildcard.defaults, env, wildcard.number)
 
 
+def _stand_ins(problems: Iterable[Problem]) -> set[object]:
+    """The indexes of the entries of `keys` that have no right name and key of their own."""
+    parts: Iterable[KeyPath] = (one.path[2:] for one in problems if one.path[:2] == KEYS)
+    return {index for index, *rest in (part for part in parts if part) if rest in STAND_INS}
+
+
 def _client_keys(
     general: GeneralSettings, names: Names, routes: Routes, env: Mapping[str, str]
 ) -> Iterator[ClientKey]:
@@ -342,9 +340,11 @@ def _client_keys(
     if general.keys:
         from .key_problems import key_problems
 
-        names.problems.extend(key_problems(general, env))
+        names.problems.extend(key_problems(general, env, _stand_ins(names.problems)))
     for index, key in enumerate(general.keys):
-        plain = [name for name in key.models or () if "*" not in name]
-        known.check(("general_settings", "keys", index), plain, each=False)
+        path: KeyPath = (*KEYS, index)
+        for number, name in enumerate(key.models or ()):
+            if "*" not in name:
+                known.check((*path, "models", number), [name], each=False, shown=path)
         models = None if key.models is None else frozenset(key.models)
         yield ClientKey(key.name, secret(key.key, env), models, frozenset(key.fields))

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ..errors import KeyPath, Problem
 from ..secret import HiddenRepr
@@ -77,7 +78,7 @@ class Routes(Struct, frozen=True):
             return own
         if not self.default_fallbacks:
             return ()
-        return tuple(spare for spare in self.default_fallbacks if spare != name)
+        return tuple(one for one in self.default_fallbacks if one != name)
 
     def special_fallbacks(self, name: str, code: str | None) -> tuple[str, ...]:
         """The models to call first if this one fails with an error of this code."""
@@ -112,6 +113,16 @@ class Names(Struct, frozen=True):
     wildcards: Sequence[Wildcard]
     problems: list[Problem]
 
+    def add(self, problem: Problem) -> None:
+        """Add a problem; one with a part of the same value is its cause, and stands for it."""
+        path, is_new = problem.path, True
+        for index, one in enumerate(self.problems):
+            if one.path[: len(path)] == path:
+                self.problems[index] = replace(one, remove=path)
+                is_new = False
+        if is_new:
+            self.problems.append(problem)
+
     def check(
         self,
         path: KeyPath,
@@ -139,20 +150,20 @@ def resolve_routes(config: ConfigFile, names: Names) -> Routes:
     known = (
         frozenset(names.known | aliases.keys()) if names.known or names.wildcards else names.known
     )
-    spares = Names(known, names.wildcards, names.problems)
+    targets = Names(known, names.wildcards, names.problems)
     defaults: list[str] = []
     found: dict[str, dict[str, tuple[str, ...]]] = {}
     for kind in ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks"):
         found[kind] = {}
         for path, name, listed in _fallbacks(config, kind):
             if name != ANY:
-                spares.check(path, [name], each=False)
-            spares.check((*path, name), listed, shown=path)
+                targets.check(path, [name], each=False)
+            targets.check((*path, name), listed, shown=path)
             found[kind][name] = (*found[kind].get(name, ()), *listed)
     defaults += found["fallbacks"].pop(ANY, ())
     for section in _sections(config, "default_fallbacks"):
         listed = getattr(config, section).default_fallbacks
-        spares.check((section, "default_fallbacks"), listed)
+        targets.check((section, "default_fallbacks"), listed)
         defaults += listed
     return Routes(
         found["fallbacks"],
@@ -194,7 +205,7 @@ def _aliases(
             path = (section, "model_group_alias", name)
             alias = Alias(model=value) if isinstance(value, str) else value
             if problem := _wrong_alias(path, name, alias, names):
-                names.problems.append(problem)
+                names.add(problem)
             elif alias.models is not None:
                 names.check((*path, "models"), alias.models)
                 stagger = 0.5 if alias.mode == "hedge" and alias.stagger is None else alias.stagger
@@ -211,6 +222,12 @@ def _wrong_alias(path: KeyPath, name: str, alias: Alias, names: Names) -> Proble
         return Problem(path, f"`{dotted(path)}` needs either `model` or `models`")
     if name in names.known:
         return Problem(path, f"`{dotted(path)}` is also a `model_name` in `model_list`")
+    if "*" in name:
+        return Problem(
+            path,
+            f"`{dotted(path)}`: an alias is one name; write an entry of `model_list` with "
+            f"`model_name: {name}` instead",
+        )
     if "," in name or name != name.strip() or not name:
         return Problem(
             path,

@@ -22,6 +22,8 @@ from ..errors import StorageError, StorageFull
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """No space, a user's quota, a limit for the size of a file."""
 
+NO_READER = "no program reads from this pipe; start that one first"
+
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 DRAFT_PREFIX = ".draft-"
 
@@ -82,7 +84,7 @@ class Draft:
                         os.fchmod(number, stat.S_IMODE(found.st_mode))
             else:  # the target of /dev/stdout may have no name of its own
                 self.path = path
-                number = os.open(path, os.O_WRONLY)
+                number = _open_directly(path)
             self.file: BinaryIO = os.fdopen(number, "wb", buffering=0)
 
     def _create(self, mode: int) -> int:
@@ -119,6 +121,18 @@ class Draft:
         if self._temporary is not None:
             with suppress(OSError):
                 self._temporary.unlink(missing_ok=True)
+
+
+def _open_directly(path: Path) -> int:
+    """Open what is no regular file, without waiting for a reader of a pipe."""
+    try:
+        number = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise OSError(errno.ENXIO, NO_READER) from None
+        raise
+    os.set_blocking(number, True)
+    return number
 
 
 def replace_file(path: Path, data: bytes, *, mode: int = 0o666) -> None:

@@ -15,7 +15,7 @@ async def in_thread(call: Callable[P, T], *args: P.args, **options: P.kwargs) ->
     """
     Run the call in a thread.
 
-    If the wait is cancelled, it ends when the call has: nobody closes a file that is being written.
+    A cancelled wait ends when the call has ended: no file is closed while it is written.
     """
     running = asyncio.get_running_loop().run_in_executor(None, partial(call, *args, **options))
     try:

@@ -14,13 +14,13 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from ..concurrency import Failure, RaceResult, race, race_streams
+from ..concurrency import Failure, RaceResult, Success, race, race_streams
 from ..config.resolve import ClientKey
 from ..config.routes import Routes
 from ..errors import AllFailed, Broken, Busy, Cause, ErrorDetail, FanoutError
 from ..routing.leg import Leg
 from ..routing.router import Router
-from ..schema.chat import ChatChunk, ChatCompletion, has_content
+from ..schema.chat import ChatChunk, ChatCompletion, has_content, is_empty
 from ..schema.fanout import FanOutRequest, Report
 from ..schema.request import ChatRequest
 from .report import make_report
@@ -67,26 +67,50 @@ class ConversationRunner:
         started = perf_counter()
         # Models that run at once are streamed: closing a stream stops a loser and its costs.
         by_stream = request.stagger is not None
-        calls = [
-            partial(self._with_fallbacks, request, leg, cell.request, by_stream=by_stream)
-            for leg in cell.legs
-        ]
+        empty: dict[int, Success[ChatCompletion]] = {}
+        call = partial(self._with_content, empty) if by_stream else self._with_fallbacks
+        calls = [partial(call, request, leg, cell.request) for leg in cell.legs]
         result = await race(calls, stagger=request.stagger)
+        if result.winner is None:
+            result = _empty_winner(result, empty, cell.legs)
         if result.winner is None:
             raise all_failed(cell.legs, result)
         report = make_report(request.mode, cell.legs, result.outcomes, started, perf_counter())
         winner = cell.legs[result.winner].responding_model
         return {**result.value, "model": winner, "fanout": report}
 
-    async def _with_fallbacks(
-        self, request: FanOutRequest, leg: Leg, chat: ChatRequest, *, by_stream: bool = False
+    async def _with_content(
+        self,
+        empty: dict[int, Success[ChatCompletion]],
+        request: FanOutRequest,
+        leg: Leg,
+        chat: ChatRequest,
     ) -> ChatCompletion:
+        """
+        One model's response in a race, received as a stream; an error if it has no content.
+
+        An empty response is valid, but does not win against models that are still running. It is
+        noted in `empty`, by the id of its leg.
+        """
+        started = perf_counter()
+        completion = await self._with_fallbacks(request, leg, chat, by_stream=True)
+        if all(is_empty(choice["message"]) for choice in completion["choices"]):
+            empty[id(leg)] = Success(completion, perf_counter() - started)
+            raise _empty_error([leg])(0)
+        return completion
+
+    def _with_fallbacks(
+        self, request: FanOutRequest, leg: Leg, chat: ChatRequest, *, by_stream: bool = False
+    ) -> Awaitable[ChatCompletion]:
         """One model's response, or that of the first of its fallbacks that succeeds."""
         plain = self._router.chat_by_stream if by_stream else self._router.chat
         call = partial(self._call_special, plain) if self._has_special else plain
         legs = self._with_fallback_legs(request, leg)
-        if len(legs) == 1:
-            return await call(leg, chat)
+        return call(leg, chat) if len(legs) == 1 else self._first_of(legs, chat, call)
+
+    async def _first_of(self, legs: list[Leg], chat: ChatRequest, call: _Call) -> ChatCompletion:
+        """The first response of a model and its fallbacks, which are called one after the other."""
+        leg = legs[0]
         result = await race([partial(call, each, chat) for each in legs], stagger=None)
         if result.winner is None:
             raise all_failed(legs, result)
@@ -98,13 +122,13 @@ class ConversationRunner:
         try:
             return await call(leg, chat)
         except FanoutError as error:
-            spares = self._special_legs(leg, error)
-            if not spares:
+            fallbacks = self._special_legs(leg, error)
+            if not fallbacks:
                 raise
-        result = await race([partial(call, each, chat) for each in spares], stagger=None)
+        result = await race([partial(call, each, chat) for each in fallbacks], stagger=None)
         if result.winner is None:
-            raise all_failed(spares, result)
-        leg.responding_model = spares[result.winner].model
+            raise all_failed(fallbacks, result)
+        leg.responding_model = fallbacks[result.winner].model
         return result.value
 
     def _special_legs(self, leg: Leg, error: FanoutError) -> list[Leg]:
@@ -158,21 +182,21 @@ class ConversationRunner:
             try:
                 chunks = await stack.enter_async_context(self._router.stream(leg, chat))
             except FanoutError as error:
-                spares = self._special_legs(leg, error)
-                if not spares:
+                fallbacks = self._special_legs(leg, error)
+                if not fallbacks:
                     raise
-                openers = [partial(self._router.stream, each, chat) for each in spares]
+                openers = [partial(self._router.stream, each, chat) for each in fallbacks]
                 result, chunks = await stack.enter_async_context(
                     race_streams(
                         openers,
                         stagger=None,
                         qualifies=_any_chunk,
-                        empty_error=_empty_error(spares),
+                        empty_error=_empty_error(fallbacks),
                     )
                 )
                 if result.winner is None:
-                    raise all_failed(spares, result) from None
-                leg.responding_model = spares[result.winner].model
+                    raise all_failed(fallbacks, result) from None
+                leg.responding_model = fallbacks[result.winner].model
             yield chunks
 
     def _with_fallback_legs(self, request: FanOutRequest, leg: Leg) -> list[Leg]:
@@ -221,7 +245,7 @@ async def winner_chunks(
     from ..schema.choice_deltas import ChoiceDeltas  # only streams need it
 
     deltas = ChoiceDeltas()
-    kind = "chat.completion.chunk"  # whatever the provider calls it
+    kind = "chat.completion.chunk"  # the provider may call it otherwise
     head: dict[str, Any] = {}
     client_chunk: Any = {}
     usage: Any = None
@@ -258,6 +282,19 @@ def all_failed(legs: Sequence[Leg], result: RaceResult[Any]) -> Exception:
     ]
     is_one = len(failures) == 1 or all(isinstance(cause.error, Busy) for cause in failures)
     return failures[0].error if is_one else AllFailed(failures)
+
+
+def _empty_winner(
+    result: RaceResult[ChatCompletion],
+    empty: Mapping[int, Success[ChatCompletion]],
+    legs: Sequence[Leg],
+) -> RaceResult[ChatCompletion]:
+    """The race that no response with content has won: its first empty one has, if there is one."""
+    for place in empty:
+        index = next(i for i, leg in enumerate(legs) if id(leg) == place)
+        outcomes = [*result.outcomes[:index], empty[place], *result.outcomes[index + 1 :]]
+        return RaceResult(index, outcomes)
+    return result
 
 
 def _any_chunk(_: ChatChunk) -> bool:

@@ -20,7 +20,7 @@ from ..transport.credentials import (
     Signer,
     TokenSource,
 )
-from ..transport.engine import Engine
+from ..transport.engine import IDLE_TIMEOUT, Engine
 from .gateway import Gateway
 
 MEGABYTE = 1_000_000
@@ -70,22 +70,27 @@ def make_transport(
     )
 
 
-def make_engine(general: GeneralSettings) -> Engine:
+def make_engine(general: GeneralSettings, *, idle_timeout: float = IDLE_TIMEOUT) -> Engine:
     """
     The HTTP engine with the config's limits and timeouts.
 
+    A host that stops the process between requests sets `idle_timeout`, the seconds for which unused
+    connections are kept: it does not see that a provider closes one.
     Raises `ConfigError` if the certificates of `http_client: httpx` cannot be read.
     """
     if general.http_client == "httpx":
         from ..transport.httpx_client import make_httpx_engine
 
-        return make_httpx_engine(general, _bytes(general.max_response_size_mb))
+        return make_httpx_engine(
+            general, _bytes(general.max_response_size_mb), idle_timeout=idle_timeout
+        )
     from ..transport.connection_pool import PyqwestEngine
 
     return PyqwestEngine(
         connect_timeout=general.connect_timeout,
         max_response_bytes=_bytes(general.max_response_size_mb),
         max_sockets=general.global_max_parallel_requests,
+        idle_timeout=idle_timeout,
     )
 
 

@@ -20,6 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..concurrency import (
+    Deadline,
     Failure,
     FairLimiter,
     Success,
@@ -30,7 +31,7 @@ from ..concurrency import (
 )
 from ..config.resolve import Catalog, ClientKey
 from ..errors import AllFailed, Cause, DeadlineExceeded
-from ..routing.leg import Leg, Watcher
+from ..routing.leg import HeldSlots, Leg, Watcher
 from ..routing.router import Router
 from ..schema.chat import ChatChunk, ChatCompletion, has_content
 from ..schema.fanout import FanOutRequest, Mode, Report
@@ -52,6 +53,8 @@ class Context(Struct, frozen=True, gc=False):
 
     Without a client, the user of this process has called; nothing is forbidden. If no call can
     start within `patience` seconds, the request fails with `Busy`; without it, it waits.
+    `deadline_hint` is what to do if `deadline` was too short. If there is a `held`, it holds the
+    slots of the call whose response is used, unless the request has several responses.
     """
 
     request_id: str
@@ -59,6 +62,8 @@ class Context(Struct, frozen=True, gc=False):
     deadline: float | None = None
     watcher: Watcher | None = None
     patience: float | None = None
+    deadline_hint: str = ""
+    held: HeldSlots | None = None
 
     @property
     def share_key(self) -> str:
@@ -128,15 +133,15 @@ class Gateway:
         Raises `Forbidden` for what the client may not send. The router checks every call; this
         check is before the first one, so that one error names the field.
         """
-        if client.is_limited or not all(chat.is_text for chat in request.conversations):
-            from .rights import check_request
+        if client.is_limited or not request.is_text:
+            from .authorization import check_request
 
             check_request(client, request, self.catalog.general)
         return self._expand(request)
 
     def _expand(self, request: FanOutRequest) -> FanOutRequest:
         sets = self.catalog.routes.sets
-        if sets.keys().isdisjoint(request.models):
+        if not sets or sets.keys().isdisjoint(request.models):
             return request
         from .aliases import expanded
 
@@ -149,7 +154,7 @@ class Gateway:
     ) -> ChatCompletion:
         """One cell's response; each cell has the deadline of its own, so the others are kept."""
         try:
-            async with asyncio.timeout_at(deadline):
+            with Deadline(deadline):
                 return await self._runner.chat(request, cell)
         except TimeoutError:
             raise self._deadline_error(request, context) from None
@@ -244,7 +249,7 @@ class Gateway:
         late = self._deadline_error(request, context)
         async with AsyncExitStack() as stack:
             try:
-                async with asyncio.timeout_at(deadline):
+                with Deadline(deadline):
                     opening = self._runner.stream(request, cell)
                     result, leg, chunks = await stack.enter_async_context(opening)
             except TimeoutError:
@@ -282,6 +287,7 @@ class Gateway:
                 client=context.client,
                 alias=request.alias,
                 watcher=context.watcher,
+                held=None if request.combined else context.held,
             )
 
         return make_grid(request, make_leg)
@@ -308,7 +314,10 @@ class Gateway:
 
     def _deadline_error(self, request: FanOutRequest, context: Context) -> DeadlineExceeded:
         seconds = self._time_limit(request, context)
-        return DeadlineExceeded(f"no response within the request's {seconds:g} s")
+        message = f"no response within the request's {seconds:g} s"
+        if context.deadline_hint and seconds == context.deadline:
+            message += f"; {context.deadline_hint}"
+        return DeadlineExceeded(message)
 
     def _complete(self, completion: ChatCompletion) -> dict[str, Any]:
         """The response with an id and a time, if its provider sent none."""
@@ -317,7 +326,7 @@ class Gateway:
             body["id"] = _random_id()
         if not body.get("created"):
             body["created"] = int(self._now())
-        body["object"] = "chat.completion"  # whatever the provider calls it
+        body["object"] = "chat.completion"  # the provider may call it otherwise
         return body
 
 

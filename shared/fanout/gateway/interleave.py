@@ -26,9 +26,9 @@ class Interleave:
 
     First there is one chunk for each choice, in order of index, with its role: SDKs expect that
     choices begin in this order, and none after another has ended. No later chunk has a role.
-    A cell's last chunk is sent after the cell has ended, with `model`, `usage`, `latency_ms`,
-    `cost_usd` and the other top-level fields of the cell's chunks. The last chunk of a failed cell
-    also has `refusal`, the cause, and `error`.
+    A cell's finish reasons are sent after the cell has ended, because some servers send more text
+    after one, with `model`, `usage`, `latency_ms`, `cost_usd` and the other top-level fields of the
+    cell's chunks. The last chunk of a failed cell also has `refusal`, the cause, and `error`.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Interleave:
         return range(index * self._width, (index + 1) * self._width)
 
     def _renumber(self, index: int, chunk: ChatChunk) -> list[dict[str, Any]]:
-        """The chunk's choices with their new indexes; the last of a choice is kept for later."""
+        """The chunk's choices with their new indexes; the end of a choice is kept for later."""
         renumbered = []
         for choice in chunk["choices"]:
             place = place_choice(self._places[index], choice.get("index", 0), self._width)
@@ -108,9 +108,13 @@ class Interleave:
                 continue
             number = index * self._width + place
             moved: dict[str, Any] = {**choice, "index": number}
-            if choice.get("finish_reason"):
-                self._last[index][number] = moved
-                continue
+            if reason := choice.get("finish_reason"):
+                if not any(choice["delta"].values()):
+                    self._last[index][number] = moved
+                    continue
+                end = {"index": number, "delta": {}, "finish_reason": reason}
+                self._last[index][number] = end
+                moved["finish_reason"] = None
             for shaped in self._deltas.shape([moved]):
                 delta = shaped["delta"]
                 if "role" in choice["delta"] and not any(delta.values()) and is_bare(shaped):

@@ -21,6 +21,7 @@ from msgspec import MsgspecError, Struct, field
 
 from ..errors import MissingKey
 from ..secret import HiddenRepr, Secret
+from ..settings import install_command
 from ..transport.engine import ConnectFailed
 from ..wire import json
 from .http import send
@@ -40,7 +41,7 @@ Seconds for which a token that replaced a rejected one is kept, even if it is re
 account that has lost its permission does not ask for a token with each request.
 """
 
-NO_LIBRARY = "Google's library is not installed: `pip install fanout-gateway[vertex]`"
+NO_LIBRARY = f"Google's library is not installed: {install_command('vertex')}"
 
 NO_CREDENTIALS = (
     "no Google credentials: set `vertex_credentials` in litellm_params or "
@@ -75,13 +76,20 @@ class _Entry(Struct):
     lock: Lock = field(default_factory=Lock)
 
     def valid_headers(self, now: float) -> Mapping[str, str] | None:
-        """The headers of the token; `None` if it has expired."""
-        return self.token.headers if self.token and now < self.token.expires_at else None
+        """The headers of the token; `None` if it has expired, or the clock went back."""
+        token = self.token
+        return token.headers if token and token.made_at <= now < token.expires_at else None
+
+    def is_replaced(self, now: float) -> bool:
+        """Whether there is another token than a rejected one, or soon will be."""
+        is_running = self.refresh is not None and not self.refresh.done()
+        was_discarded = self.kept_until - FRESH <= now < self.kept_until
+        return self.token is not None or is_running or was_discarded
 
     def is_due(self, now: float) -> bool:
         """Whether a token that is still valid should be replaced now."""
         is_old = self.token is not None and now >= self.token.expires_at - AHEAD
-        return is_old and now >= self.paused_until
+        return is_old and not self.paused_until - PAUSE <= now < self.paused_until
 
 
 class GoogleTokens:
@@ -127,22 +135,22 @@ class GoogleTokens:
         Forget a token that Google rejected, so that the next request gets another.
 
         A token that has just replaced a rejected one is kept for `FRESH` seconds. Returns whether
-        the next request gets another token.
+        the next request gets another token: also while another request's call replaces it.
         """
         for entry in self._entries.values():
             if (token := entry.token) is not None and token.headers == headers:
                 now = self._now()
-                if now < entry.kept_until:
+                if entry.kept_until - FRESH <= now < entry.kept_until:
                     return False
                 entry.token, entry.kept_until = None, now + FRESH
                 return True
-        return any(entry.token is not None for entry in self._entries.values())
+        return any(entry.is_replaced(self._now()) for entry in self._entries.values())
 
     def _refresh(self, entry: _Entry, credentials: str | None, name: str, scope: str) -> Made:
         """Fetch a token, in a thread; an error is the result."""
         with entry.lock:
             token, now = entry.token, self._now()
-            if token is not None and now < token.expires_at and not entry.is_due(now):
+            if token is not None and entry.valid_headers(now) and not entry.is_due(now):
                 return token  # another thread has fetched it meanwhile
             made: Made
             try:

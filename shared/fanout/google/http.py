@@ -10,12 +10,18 @@ import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from time import monotonic
 from typing import Any
 
 from msgspec import Struct
 
 TIMEOUT = 10.0
-"""Seconds without data after which a request fails; google-auth asks for up to 120."""
+"""Seconds after which a request fails; google-auth asks for up to 120."""
+
+MAX_BYTES = 1_000_000
+"""The size limit of a response: a token has some kilobytes."""
+
+PIECE = 65_536
 
 
 class Response(Struct, frozen=True):
@@ -40,12 +46,27 @@ def send(
     if not url.startswith(("https://", "http://")):
         raise TransportError("not a web address")
     data = body.encode() if isinstance(body, str) else body
+    seconds = min(timeout or TIMEOUT, TIMEOUT)
+    until = monotonic() + seconds
     request = urllib.request.Request(url, data, dict(headers or {}), method=method)  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=min(timeout or TIMEOUT, TIMEOUT)) as got:  # noqa: S310
-            return Response(got.status, dict(got.headers), got.read())
-    except urllib.error.HTTPError as error:
-        with error:
-            return Response(error.code, dict(error.headers), error.read())
+        try:
+            with urllib.request.urlopen(request, timeout=seconds) as got:  # noqa: S310
+                return Response(got.status, dict(got.headers), _read(got, until))
+        except urllib.error.HTTPError as error:
+            with error:
+                return Response(error.code, dict(error.headers), _read(error.fp, until))
     except (OSError, http.client.HTTPException) as error:
         raise TransportError(type(error).__name__) from error
+
+
+def _read(response: Any, until: float) -> bytes:
+    """The whole body; raises `OSError` if it is too large, or not complete in time."""
+    body = bytearray()
+    while piece := response.read1(PIECE):
+        body += piece
+        if len(body) > MAX_BYTES:
+            raise OSError(f"a response of more than {MAX_BYTES} bytes")
+        if monotonic() > until:
+            raise TimeoutError
+    return bytes(body)

@@ -48,9 +48,9 @@ from .asgi import (
     send_with_timeout,
 )
 from .auth import ANONYMOUS, Authenticator
-from .errors import error_headers
 from .exchange import MEGABYTE, Exchange, LazyBatchService
-from .routes import PAGE, PREFLIGHT, ROUTES, Route, find_route
+from .open_requests import OpenRequests, OtherProcesses
+from .routes import PAGE, PREFLIGHT, ROUTES, Route, call_endpoint, find_route
 from .sse_response import KEEP_ALIVE_INTERVAL
 
 if TYPE_CHECKING:
@@ -75,15 +75,21 @@ class _Running(Struct, frozen=True):
     admission: Admission
     batch_service: LazyBatchService | None
     web_origins: WebOrigins | None
+    open_requests: OpenRequests
 
 
 def _running(
-    gateway: Gateway, keys: SecretSource, batch_service: LazyBatchService | None
+    gateway: Gateway,
+    keys: SecretSource,
+    batch_service: LazyBatchService | None,
+    capacity: int | None,
+    others: OtherProcesses | None,
 ) -> _Running:
     general = gateway.catalog.general
+    requests = min(general.max_requests, capacity or general.max_requests)
     bodies = max(general.max_body_memory_mb, general.max_request_size_mb)  # one always fits
     divided = len(gateway.catalog.client_keys) > 1
-    admission = Admission(general.max_requests, int(bodies * MEGABYTE), divided=divided)
+    admission = Admission(requests, int(bodies * MEGABYTE), divided=divided)
     clients = gateway.catalog.client_keys
     return _Running(
         gateway,
@@ -91,6 +97,7 @@ def _running(
         admission,
         batch_service,
         _web_origins(general, clients),
+        OpenRequests(others),
     )
 
 
@@ -107,10 +114,14 @@ class App:
     """
     The ASGI app over one gateway, which is opened at start-up and closed at shutdown.
 
-    `deadline` reads from a request's headers how many seconds the host (Lambda) has left. `keys`
-    looks up the gateway's own keys. `keep_alive` is the silence in seconds after which a stream
+    `deadline` reads from a request's scope how many seconds the host (Lambda) has left, `capacity`
+    is how many requests it sends at the same time, if the config's `max_requests` are more. `keys`
+    looks up the gateway's own keys. `max_silence` is the seconds after which the host closes a
+    response that has not begun. `keep_alive` is the silence in seconds after which a stream
     sends a comment, `send_timeout` the seconds that a client may leave a response unread. `jobs`
     opens files and batches. `page` is whether the page is served if the config does not set it.
+    `others` reaches the open requests of other processes; `received` reads from a request's scope
+    when it reached the host, in seconds since 1970.
     """
 
     def __init__(  # noqa: PLR0913 -- its parts, each once
@@ -119,20 +130,28 @@ class App:
         *,
         observer: Observer | None = None,
         keys: SecretSource | None = None,
-        deadline: Callable[[Headers], float | None] | None = None,
+        deadline: Callable[[Scope], float | None] | None = None,
+        capacity: int | None = None,
+        max_silence: float | None = None,
         keep_alive: float = KEEP_ALIVE_INTERVAL,
         send_timeout: float = SEND_TIMEOUT,
         jobs: OpenBatchService | None = None,
         page: bool = False,
+        others: OtherProcesses | None = None,
+        received: Callable[[Scope], float | None] | None = None,
     ) -> None:
         self._open_gateway = open_gateway
         self._observer = observer or NullObserver()
         self._keys = keys or EnvironmentSecrets()
         self._deadline = deadline
+        self._capacity = capacity
+        self._max_silence = max_silence
         self._keep_alive = keep_alive
         self._send_timeout = send_timeout
         self._open_batch_service = jobs
         self._page = page
+        self._others = others
+        self._received = received
         self._routes: Sequence[Route] = ROUTES
         self._running: _Running | None = None
 
@@ -154,7 +173,9 @@ class App:
                 )
                 jobs = self._open_batch_service(gateway) if self._open_batch_service else None
                 batch_service = await stack.enter_async_context(jobs) if jobs else None
-                self._running = _running(gateway, self._keys, batch_service)
+                self._running = _running(
+                    gateway, self._keys, batch_service, self._capacity, self._others
+                )
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
                 self._running = None
@@ -171,10 +192,18 @@ class App:
         headers = headers_of(scope)
         send = send_with_timeout(send, self._send_timeout)
         exchange = Exchange(
-            running.gateway, ANONYMOUS, receive, send, headers, _request_id(headers)
+            running.gateway,
+            ANONYMOUS,
+            receive,
+            send,
+            headers,
+            _request_id(headers),
+            running.open_requests,
         )
         exchange.response_headers["x-request-id"] = exchange.request_id
-        exchange.deadline = self._deadline(headers) if self._deadline else None
+        exchange.deadline = self._deadline(scope) if self._deadline else None
+        exchange.received = self._received(scope) if self._received else None
+        exchange.max_silence = self._max_silence
         exchange.keep_alive = self._keep_alive
         exchange.batch_service = running.batch_service
         exchange.query = scope.get("query_string", b"").decode("latin-1")
@@ -186,8 +215,9 @@ class App:
                 exchange.client = await running.authenticator.authenticate(
                     headers.get("authorization")
                 )
-                exchange.admitted = running.admission.admit(exchange.client.name)
-            await route.endpoint(exchange)
+                if route.is_limited:
+                    exchange.admitted = running.admission.admit(exchange.client.name)
+            await call_endpoint(route, exchange)
         except ClientGone as gone:
             error, exchange.status = gone, 499
         except asyncio.CancelledError:  # by the server, which stops: this is the last response
@@ -211,7 +241,7 @@ class App:
         method, path, headers = scope["method"], scope["path"], exchange.headers
         if web_origins is not None:
             exchange.response_headers |= web_origins.response_headers(headers)
-            web_origins.check(headers, is_page=path == "/")
+            web_origins.check(headers, path)
             if (allowed := web_origins.preflight(method, headers)) is not None:
                 exchange.response_headers |= allowed
                 return PREFLIGHT, ""
@@ -229,6 +259,8 @@ class App:
             return
         if begun:
             return  # the response failed half-way: the server closes the connection
+        from .errors import error_headers
+
         headers = {**exchange.response_headers, **error_headers(error)}
         await send_json(exchange.send, exchange.status, error_body(error), headers)
 
@@ -277,7 +309,7 @@ def _unpack(exchange: Exchange) -> None:
 
 
 def _check_headers(scope: Scope, headers: Headers) -> None:
-    """Refuse too large headers, and two keys: another server may have checked the other one."""
+    """Reject too large headers, and two keys: another server may have checked the other one."""
     given = scope["headers"]
     has_repeated = len(headers) < len(given)
     if has_repeated and sum(name == b"authorization" for name, _ in given) > 1:

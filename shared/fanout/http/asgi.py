@@ -123,6 +123,10 @@ def _safe(value: str) -> bytes:
     return quote(value, safe=" ,/:").encode()
 
 
+async def _raise(error: Exception) -> None:
+    raise error
+
+
 class CancelOnDisconnect:
     """
     Cancels the block when the client disconnects, and raises `ClientGone`.
@@ -141,6 +145,14 @@ class CancelOnDisconnect:
         await self._group.__aenter__()
         self._watcher = self._group.create_task(wait_for_disconnect(self._receive))
         return self._group
+
+    def fail(self, error: Exception) -> None:
+        """Cancel the block, which then raises `error`, unless it ends already."""
+        failing = _raise(error)
+        try:
+            self._group.create_task(failing)
+        except RuntimeError:  # the group takes no more tasks, because it has failed before
+            failing.close()
 
     async def __aexit__(
         self,

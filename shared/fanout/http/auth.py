@@ -15,7 +15,7 @@ ANONYMOUS = ClientKey(model.ANONYMOUS, None)
 
 
 class KeysUnavailable(FanoutError):
-    """The key cannot be checked, because Secrets Manager does not answer."""
+    """The key cannot be checked, because Secrets Manager does not respond."""
 
     status = 503
     type = "server_error"

@@ -52,8 +52,7 @@ def _batch_service(exchange: Exchange) -> BatchService:
 
 
 async def _body(exchange: Exchange) -> object:
-    body = await exchange.body()
-    return parse_body(body) if body else {}
+    return await exchange.parsed(lambda body: parse_body(body) if body else {})
 
 
 # ---- files ----
@@ -128,6 +127,7 @@ async def read_file(exchange: Exchange) -> None:
 
 
 async def _send_pieces(exchange: Exchange, size: int, pieces: AsyncIterator[bytes]) -> None:
+    first = await anext(pieces, b"")  # an error before the status is sent
     exchange.status = 200
     headers = raw_headers(
         {
@@ -137,6 +137,7 @@ async def _send_pieces(exchange: Exchange, size: int, pieces: AsyncIterator[byte
         }
     )
     await exchange.send({"type": "http.response.start", "status": 200, "headers": headers})
+    await exchange.send({"type": "http.response.body", "body": first, "more_body": True})
     async for piece in pieces:
         await exchange.send({"type": "http.response.body", "body": piece, "more_body": True})
     await exchange.send({"type": "http.response.body", "body": b""})

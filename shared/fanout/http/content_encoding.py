@@ -1,7 +1,7 @@
 """
 Unpacks compressed request bodies as they come, a bounded piece at a time.
 
-Whoever reads the body counts its unpacked bytes, so its limit also bounds a bomb.
+The body's reader counts its unpacked bytes, so its limit also bounds a bomb.
 """
 
 from __future__ import annotations

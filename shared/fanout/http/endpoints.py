@@ -12,12 +12,8 @@ from ..errors import Forbidden, RequestError
 from ..gateway.gateway import GatewayResponse, ResponseStream
 from ..schema.fanout import FanOutRequest, parse_request
 from ..wire.json import BadJSON, DuplicateKey, decode_strict
-from .asgi import CancelOnDisconnect
 from .exchange import Exchange
 from .sse_response import EventStream
-
-LARGE_BODY = 1_000_000
-"""Bytes from which parsing a body would delay other requests."""
 
 CREATED = 1_677_610_602
 """The `created` of every model in the list: OpenAI's for gpt-3.5, which LiteLLM uses too."""
@@ -25,7 +21,7 @@ CREATED = 1_677_610_602
 
 async def chat(exchange: Exchange) -> None:
     """`POST /v1/chat/completions`: send a conversation to one model or to several."""
-    request = await _parsed(await exchange.body())
+    request = await exchange.parsed(_parsed)
     exchange.request = request
     # Set here so that errors, and streams whose first event is a keep-alive, have it too.
     exchange.response_headers["x-fanout-mode"] = request.mode
@@ -34,7 +30,7 @@ async def chat(exchange: Exchange) -> None:
     if request.stream:
         await _streamed(exchange, request)
         return
-    async with CancelOnDisconnect(exchange.receive):
+    async with exchange.opened():
         response = await exchange.gateway.chat(request, exchange.context)
     exchange.winner = response.winner
     exchange.response_headers |= _mode_headers(response)
@@ -45,7 +41,7 @@ async def _streamed(exchange: Exchange, request: FanOutRequest) -> None:
     events = exchange.events = EventStream(
         exchange.send, exchange.response_headers, exchange.keep_alive
     )
-    async with CancelOnDisconnect(exchange.receive) as group:
+    async with exchange.opened() as group:
         keep_alive_task = group.create_task(events.keep_alive())
         try:
             async with exchange.gateway.stream(request, exchange.context) as response:
@@ -59,11 +55,8 @@ async def _streamed(exchange: Exchange, request: FanOutRequest) -> None:
     await events.end()
 
 
-async def _parsed(body: bytes) -> FanOutRequest:
-    """Parse the request; a large one in a thread, so that other requests do not wait."""
-    if len(body) < LARGE_BODY:
-        return parse_request(parse_body(body), len(body))
-    return await asyncio.to_thread(lambda: parse_request(parse_body(body), len(body)))
+def _parsed(body: bytes) -> FanOutRequest:
+    return parse_request(parse_body(body), len(body))
 
 
 def parse_body(body: bytes) -> object:
@@ -111,7 +104,7 @@ def _model(name: str) -> dict[str, object]:
 
 async def openapi(exchange: Exchange) -> None:
     """`GET /openapi.json`: the API as an OpenAPI document; needs no key."""
-    await exchange.json(_description())
+    await exchange.json(await asyncio.to_thread(_description))
 
 
 @cache

@@ -10,6 +10,7 @@ from ..errors import (
     DeadlineExceeded,
     ProviderError,
     QuotaExceeded,
+    RequestCancelled,
     ShuttingDown,
     StorageBusy,
     StorageFull,
@@ -32,7 +33,7 @@ def error_headers(error: Exception) -> dict[str, str]:
     headers: dict[str, str] = {}
     is_providers = isinstance(error, ProviderError | AllFailed)
     if (is_providers and not _is_worth_waiting(error)) or isinstance(
-        error, DeadlineExceeded | StorageFull
+        error, DeadlineExceeded | RequestCancelled | StorageFull
     ):
         headers["x-should-retry"] = "false"
     if isinstance(error, WrongMethod):

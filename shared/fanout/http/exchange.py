@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from msgspec import Struct, field
 
 from ..config.resolve import ClientKey
+from ..errors import TooLarge
 from ..gateway.gateway import Context, Gateway
 from ..schema.fanout import FanOutRequest
-from ..wire.json import decoded_size
+from ..wire.json import count_values, decoded_size
 from .admission import AdmittedRequest
 from .asgi import Headers, Receive, Send, raw_headers, read_body, send_json
+from .open_requests import OpenRequest, OpenRequests
 from .sse_response import KEEP_ALIVE_INTERVAL, EventStream
 
 if TYPE_CHECKING:
@@ -21,7 +23,22 @@ if TYPE_CHECKING:
     from ..bulk.service.files import FileService
 
 
+T = TypeVar("T")
+
 MEGABYTE = 1_000_000
+
+MAX_VALUES = 500_000
+"""
+Keys and values of a body.
+
+Python decodes JSON in one go, during which no other thread runs: so many take about 60 ms.
+"""
+
+MANY_VALUES = 20_000
+"""Keys and values from which a body is parsed in a thread."""
+
+STREAM_HINT = "use `stream: true`, which may take longer"
+"""What to do if a plain response takes longer than the host may be silent."""
 
 PATIENCE = 1.0
 """Seconds that a request may wait for its first call; then it gets 429 with `Retry-After`."""
@@ -49,8 +66,10 @@ class Exchange(Struct):
     A request and its response.
 
     `tail` is the path after the route's own, `query` the text after `?`, `deadline` the seconds
-    that the host has left, `admitted` its share of the limits on requests in flight. The endpoint
-    sets `request` and `winner`, which are logged.
+    that the host has left, `max_silence` the seconds after which the host closes a connection that
+    has sent nothing, `admitted` its share of the limits on requests in flight. `received` is when
+    it reached the host, in seconds since 1970. The endpoint sets `request` and `winner`, which are
+    logged.
     """
 
     gateway: Gateway
@@ -59,10 +78,13 @@ class Exchange(Struct):
     send: Send
     headers: Headers
     request_id: str
+    open_requests: OpenRequests
+    received: float | None = None
     tail: str = ""
     query: str = ""
     batch_service: LazyBatchService | None = None
     deadline: float | None = None
+    max_silence: float | None = None
     keep_alive: float = KEEP_ALIVE_INTERVAL
     admitted: AdmittedRequest | None = None
     request: FanOutRequest | None = None
@@ -74,9 +96,11 @@ class Exchange(Struct):
     def __repr__(self) -> str:
         return f"Exchange({self.request_id!r})"  # the headers contain the client's key
 
-    async def body(self) -> bytes:
+    async def _body(self) -> tuple[bytes, int]:
         """
         Read a whole JSON body, within the limits of one request and of all requests together.
+
+        Returns it with the number of its keys and values.
 
         What it takes in memory when it is decoded counts too.
         """
@@ -84,12 +108,44 @@ class Exchange(Struct):
         if self.admitted is None:
             raise AssertionError("a public route has no body")
         body = await read_body(self.receive, self.headers, limit, self.admitted.reserve)
-        self.admitted.reserve_decoded(await _decoded_size(body))
-        return body
+        values, size = await _in_thread_if(len(body) >= MEGABYTE, _measure, body)
+        self.admitted.reserve_decoded(size)
+        if values > MAX_VALUES:
+            raise TooLarge(
+                f"the request body has about {values:,} keys and values; at most {MAX_VALUES:,} are"
+                " accepted. Send several requests, or a batch"
+            )
+        return body, values
+
+    async def parsed(self, parse: Callable[[bytes], T]) -> T:
+        """The body, parsed; a large one in a thread, so that other requests do not wait."""
+        body, values = await self._body()
+        is_large = len(body) >= MEGABYTE or values >= MANY_VALUES
+        return await _in_thread_if(is_large, parse, body)
 
     @property
     def context(self) -> Context:
-        return Context(self.request_id, self.client, self.deadline, patience=PATIENCE)
+        """What the gateway needs to know; a plain response is silent until it is complete."""
+        deadline, hint = self.deadline, ""
+        is_plain = self.request is None or not self.request.stream
+        if self.max_silence is not None and is_plain:
+            left = self.max_silence if deadline is None else deadline
+            deadline = min(left, self.max_silence)
+            hint = STREAM_HINT if deadline == self.max_silence else ""
+        return Context(
+            self.request_id, self.client, deadline, patience=PATIENCE, deadline_hint=hint
+        )
+
+    def opened(self) -> OpenRequest:
+        """The block that gets the response: it ends if the client disconnects or cancels it."""
+        lease = self.request.lease if self.request else None
+        return OpenRequest(
+            self.open_requests,
+            (self.client.name, self.request_id),
+            self.receive,
+            lease=lease,
+            received=self.received,
+        )
 
     async def json(self, body: object, *, status: int = 200) -> None:
         """Send a whole JSON response."""
@@ -108,8 +164,11 @@ class Exchange(Struct):
         await self.empty(302, {"location": url, "content-length": "0"})
 
 
-async def _decoded_size(body: bytes) -> int:
-    """Count a large body in a thread, so that other requests do not wait."""
-    if len(body) < MEGABYTE:
-        return decoded_size(body)
-    return await asyncio.to_thread(decoded_size, body)
+def _measure(body: bytes) -> tuple[int, int]:
+    """The number of the body's keys and values, and the bytes that it takes when decoded."""
+    values = count_values(body)
+    return values, decoded_size(body, values)
+
+
+async def _in_thread_if(is_large: bool, function: Callable[[bytes], T], body: bytes) -> T:  # noqa: FBT001
+    return await asyncio.to_thread(function, body) if is_large else function(body)

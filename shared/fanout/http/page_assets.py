@@ -7,6 +7,7 @@ cache them forever; a new version has a new path.
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 from functools import cache
@@ -91,12 +92,12 @@ def _digest(data: bytes) -> str:
 
 async def send_page(exchange: Exchange) -> None:
     """`GET /`: the page itself, which refers to the others; browsers revalidate it each time."""
-    await _send(exchange, load().assets[INDEX], REVALIDATE)
+    await _send(exchange, (await asyncio.to_thread(load)).assets[INDEX], REVALIDATE)
 
 
 async def send_asset(exchange: Exchange) -> None:
     """`GET /page/VERSION/NAME`."""
-    page = load()
+    page = await asyncio.to_thread(load)
     version, _, name = exchange.tail.partition("/")
     asset = page.assets.get(name)
     if version != page.version or asset is None or name == INDEX:
@@ -113,7 +114,8 @@ async def _send(exchange: Exchange, asset: Asset, caching: str) -> None:
         "etag": asset.tag,
         "cache-control": caching,
     }
-    headers["vary"] = "accept-encoding"
+    others = exchange.response_headers.get("vary")
+    headers["vary"] = "accept-encoding" + (f", {others}" if others else "")
     body = asset.compressed if is_compressed else asset.plain
     exchange.status = (
         304 if _matches_etag(exchange.headers.get("if-none-match", ""), asset.tag) else 200

@@ -15,13 +15,18 @@ Endpoint: TypeAlias = Callable[[Exchange], Awaitable[None]]
 
 
 class Route(Struct, frozen=True):
-    """One route. `path` is without `/v1`; with `has_tail` it matches every path below it."""
+    """
+    One route. `path` is without `/v1`; with `has_tail` it matches every path below it.
+
+    Without `is_limited`, its requests are served also while `max_requests` are in flight.
+    """
 
     method: str
     path: str
     endpoint: Endpoint
     has_tail: bool = False
     is_public: bool = False
+    is_limited: bool = True
 
 
 def _lazy_batch_endpoint(name: str) -> Endpoint:
@@ -36,6 +41,17 @@ def _lazy_batch_endpoint(name: str) -> Endpoint:
     return endpoint
 
 
+async def _open_request(exchange: Exchange) -> None:
+    """
+    Cancel an open request of the same key, or renew its lease; `id` is its `x-request-id`.
+
+    `request_control.py` is imported at the first such request.
+    """
+    from .request_control import control_request
+
+    await control_request(exchange)
+
+
 async def _page(exchange: Exchange) -> None:
     """The page and its files; `page_assets.py` is imported at the first request for one."""
     from . import page_assets as page
@@ -45,6 +61,7 @@ async def _page(exchange: Exchange) -> None:
 
 ROUTES = (
     Route("POST", "/chat/completions", endpoints.chat),
+    Route("POST", "/chat/completions/", _open_request, has_tail=True, is_limited=False),
     Route("GET", "/models", endpoints.models),
     Route("GET", "/models/", endpoints.model, has_tail=True),
     Route("GET", "/health", endpoints.health, is_public=True),
@@ -90,3 +107,14 @@ def find_route(method: str, path: str, routes: Sequence[Route] = ROUTES) -> tupl
     from .unserved_paths import hint
 
     raise NotFound(hint(given))
+
+
+async def call_endpoint(route: Route, exchange: Exchange) -> None:
+    """Run the endpoint, and end it if the host would close the silent connection."""
+    if exchange.max_silence is None:
+        await route.endpoint(exchange)
+        return
+    from .silence_limit import limit_silence
+
+    async with limit_silence(exchange, exchange.max_silence):
+        await route.endpoint(exchange)

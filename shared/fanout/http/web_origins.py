@@ -28,6 +28,10 @@ PREFLIGHT_AGE = "7200"
 
 ANY = "*"
 
+PAGE = "/"
+PROBES = frozenset({"/health"})
+"""Paths for load balancers, whose requests may name no host. They change and reveal nothing."""
+
 
 class WebOrigins:
     """
@@ -48,17 +52,23 @@ class WebOrigins:
         self._hosts = None if hosts is None else frozenset(host.lower() for host in hosts)
         self._is_open = is_open
 
-    def check(self, headers: Headers, *, is_page: bool) -> None:
+    def check(self, headers: Headers, path: str) -> None:
         """
         Raise `UnknownHost` or `CrossSite` for a request that may come from a foreign page.
 
-        A link on another page may open the gateway's own page (`is_page`).
+        A request of HTTP/1.0 needs no `Host`, and one of HTTP/1.1 may have an empty one: it says
+        nothing of where it was sent to (RFC 9112, 3.2 and 3.3). Without a key, only load balancers'
+        checks are served then. A link on another page may open the gateway's own page.
         """
         host = headers.get("host", "")
-        if not self._is_host(host):
+        if not self._is_host(host) and (host or path not in PROBES):
             raise UnknownHost(
-                f"the gateway does not serve the host `{host[:60]}`: add it to "
-                "`general_settings.allowed_hosts` in the gateway's config"
+                (
+                    f"the gateway does not serve the host `{host[:60]}`: add it to "
+                    if host
+                    else "the request names no `Host`: send one of "
+                )
+                + "`general_settings.allowed_hosts` in the gateway's config"
                 + (", or set `general_settings.master_key`" if self._hosts is None else "")
             )
         if not self._is_open or self.is_allowed(headers):
@@ -66,7 +76,7 @@ class WebOrigins:
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
         is_foreign = origin is not None and origin.partition("://")[2].lower() != host.lower()
         if is_foreign or (
-            site in {"cross-site", "same-site"} and not (is_page and _opens(headers))
+            site in {"cross-site", "same-site"} and not (path == PAGE and _opens(headers))
         ):
             raise CrossSite(
                 "the gateway has no key, so other web pages may not use it: set "
@@ -76,7 +86,7 @@ class WebOrigins:
 
     def _is_host(self, host: str) -> bool:
         if self._hosts is None:
-            return not self._is_open or not host or bool(LOOPBACK.fullmatch(host))
+            return not self._is_open or bool(LOOPBACK.fullmatch(host))
         name = re.sub(r":\d+$", "", host.lower())
         return bool({ANY, name, host.lower()} & self._hosts) or bool(LOOPBACK.fullmatch(host))
 

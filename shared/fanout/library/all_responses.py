@@ -14,6 +14,7 @@ from .background_loop import background_loop
 from .call import Call
 from .openai_errors import openai_errors
 from .options import ChatOptions, Messages, ResponseFormat
+from .signatures import shows_options
 from .streams import ChunkIterator, ChunkStream, iterables
 from .types import ChatCompletion, ParsedChatCompletion, ParsedT
 
@@ -70,6 +71,7 @@ async def abatch_completion_models_all_responses(
 ) -> list[ChatCompletion | FanoutError] | list[ChunkStream]: ...
 
 
+@shows_options
 async def abatch_completion_models_all_responses(
     models: str | Sequence[str] | None = None,
     messages: Messages = (),
@@ -150,6 +152,7 @@ def batch_completion_models_all_responses(
 ) -> list[ChatCompletion | FanoutError] | list[ChunkIterator]: ...
 
 
+@shows_options
 def batch_completion_models_all_responses(
     models: str | Sequence[str] | None = None,
     messages: Messages = (),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, TypeAlias, TypeVar
 
 from ..concurrency import Failure, Outcome
@@ -20,17 +21,27 @@ MAX_PARALLEL = 400
 
 def model_names(models: object, deployments: Deployments | None) -> list[str]:
     """The models' names: of a list, of one name, or of LiteLLM's comma-separated string."""
-    param, found = "models", models
     if deployments is not None:
-        param, found = "deployments", [entry.get("model") for entry in deployments]
-    elif isinstance(models, str):
-        found = models.split(",")
+        return [_deployments_model(index, entry) for index, entry in enumerate(deployments)]
+    found = models.split(",") if isinstance(models, str) else models
     if not isinstance(found, Sequence):
         raise RequestError("give `models=[…]` (or `deployments=[…]`)", "models")
     names = [name.strip() if isinstance(name, str) else "" for name in found]
     if not all(names):
-        raise RequestError(f"`{param}`: each must be named, such as `gpt-4o`", param)
+        raise RequestError("`models`: each must be named, such as `gpt-4o`", "models")
     return names
+
+
+def _deployments_model(index: int, entry: object) -> str:
+    place = f"deployments[{index}]"
+    if not isinstance(entry, Mapping):
+        raise RequestError(f'`{place}` must be a dict such as `{{"model": "gpt-4o"}}`', place)
+    name = entry.get("model")
+    if isinstance(name, str) and name.strip():
+        return name.strip()
+    near = [] if "model" in entry else get_close_matches("model", map(str, entry), 1)
+    hint = f"; is `{near[0]}` a misspelling of it?" if near else ', such as `{"model": "gpt-4o"}`'
+    raise RequestError(f"`{place}.model` is missing{hint}", f"{place}.model")
 
 
 def check_workers(max_workers: object) -> None:

@@ -34,7 +34,7 @@ class _Job(Generic[T]):
     """One coroutine on the loop, and the thread that waits for it."""
 
     def __init__(self, background_loop: BackgroundLoop, loop: asyncio.AbstractEventLoop) -> None:
-        self._portal = background_loop
+        self._background = background_loop
         self._loop = loop
         self._task: asyncio.Task[T] | None = None
         self._inbox: SimpleQueue[asyncio.Future[Any] | None] = SimpleQueue()  # `None`: it has ended
@@ -53,7 +53,7 @@ class _Job(Generic[T]):
             raise
         if self._task is None:
             raise AssertionError("it has ended, so it was started")
-        if self._portal.is_closed and self._task.cancelled():
+        if self._background.is_closed and self._task.cancelled():
             raise SystemExit  # of a daemon thread, which Python would end without a word too
         return self._task.result()
 
@@ -150,7 +150,7 @@ class BackgroundLoop:
     def run_over(
         self, items: Iterable[S], func: Callable[[AsyncIterator[S]], Coroutine[Any, Any, T]]
     ) -> T:
-        """Run `func` over the items, each of which is drawn in this thread when it is asked for."""
+        """Run `func` over the items. Each is drawn in this thread when it is asked for."""
         job = self._job()
         value: T = job.run(func(job.items()), iter(items))
         return value
@@ -184,23 +184,23 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-_portals: list[BackgroundLoop] = []
+_loops: list[BackgroundLoop] = []
 _lock = threading.Lock()
 
 
 def background_loop() -> BackgroundLoop:
-    """The process's one portal, started when it is first asked for."""
+    """The process's one background loop, started when it is first asked for."""
     with _lock:
-        if not _portals:
-            _portals.append(BackgroundLoop())
-        return _portals[0]
+        if not _loops:
+            _loops.append(BackgroundLoop())
+        return _loops[0]
 
 
 def _forget() -> None:
     """A fork has the loop, but not the thread that runs it."""
-    for each in _portals:
+    for each in _loops:
         atexit.unregister(each.close)
-    _portals.clear()
+    _loops.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence, Sized
+from functools import partial
 from typing import Any, Literal, TypeAlias, Unpack, overload
 
 from pydantic import BaseModel
 
 from ..concurrency import map_all
+from ..concurrency.garbage import collecting_rarely
 from ..errors import FanoutError, RequestError
 from .arguments import MAX_PARALLEL, check_conversations, check_workers, each, in_place
 from .background_loop import background_loop
@@ -17,6 +19,7 @@ from .checkpoint import Checkpoint
 from .openai_errors import openai_errors
 from .options import ChatOptions, Messages, ResponseFormat
 from .progress import progress_bar
+from .signatures import shows_options
 from .streams import ChunkIterator, ChunkStream, iterables
 from .types import ChatCompletion, ParsedChatCompletion, ParsedT
 
@@ -79,6 +82,7 @@ async def abatch_completion(
 ) -> list[ChatCompletion | FanoutError] | list[ChunkStream]: ...
 
 
+@shows_options
 async def abatch_completion(
     model: str,
     messages: Iterable[Messages] | AsyncIterable[Messages],
@@ -91,8 +95,9 @@ async def abatch_completion(
     """
     Send every conversation to one model and return the responses in the conversations' order.
 
-    The response of a call that fails is its exception. At most `max_workers` calls are in flight;
-    an iterator of conversations is read as calls finish. With `stream=True` each response is
+    The response of a call that fails is its exception. At most `max_workers` calls are in flight,
+    over HTTP/1.1 also at most as many as the process may open files, less 224; an iterator of
+    conversations is read as calls finish. With `stream=True` each response is
     a stream, which sends its request when it is first read.
 
     `progress=True` shows a progress bar in a terminal or a notebook. `checkpoint="run.jsonl"`
@@ -107,10 +112,11 @@ async def abatch_completion(
             if checkpoint is not None:
                 raise RequestError("`checkpoint` stores no streams: leave out `stream`", "stream")
             return [call.lazy_stream(conversation) async for conversation in each(messages)]
-        if checkpoint is None:
-            return await _responses(call, messages, max_workers, shown=progress)
-        with Checkpoint(checkpoint) as stored:
-            return await _stored_responses(call, messages, max_workers, stored, shown=progress)
+        with collecting_rarely():
+            if checkpoint is None:
+                return await _responses(call, messages, max_workers, shown=progress)
+            with Checkpoint(checkpoint) as stored:
+                return await _stored_responses(call, messages, max_workers, stored, shown=progress)
 
 
 async def _responses(
@@ -150,10 +156,7 @@ async def _stored_responses(
             with bar.counted():
                 if (found := stored.find(key)) is not None:
                     return call.from_json(found)
-                body = await call.json_response(conversation)
-                response = call.from_json(body)
-                stored.store(key, body)
-                return response
+                return await call.response(conversation, partial(stored.store, key))
 
         responses = in_place(await map_all(run, keyed(), limit=max_workers))
     if stored.failure is not None:
@@ -221,6 +224,7 @@ def batch_completion(
 ) -> list[ChatCompletion | FanoutError] | list[ChunkIterator]: ...
 
 
+@shows_options
 def batch_completion(
     model: str,
     messages: Iterable[Messages],
@@ -233,8 +237,9 @@ def batch_completion(
     """
     Send every conversation to one model and return the responses in the conversations' order.
 
-    The response of a call that fails is its exception. At most `max_workers` calls are in flight;
-    an iterator of conversations is read as calls finish. With `stream=True` each response is
+    The response of a call that fails is its exception. At most `max_workers` calls are in flight,
+    over HTTP/1.1 also at most as many as the process may open files, less 224; an iterator of
+    conversations is read as calls finish. With `stream=True` each response is
     an iterator of chunks, which sends its request when it is first read.
 
     `progress=True` shows a progress bar in a terminal or a notebook. `checkpoint="run.jsonl"`

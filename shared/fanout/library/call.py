@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from types import GenericAlias
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -28,6 +29,7 @@ from ..telemetry.observers import NullObserver
 from ..transport.client_engine import ClientEngine, is_client
 from ..transport.engine import Engine
 from .deployments import of_deployments, of_models
+from .errors import ForkedProcess
 from .inputs import plain, plain_options
 from .options import check_names
 from .streams import ChunkStream
@@ -42,6 +44,7 @@ ADDRESS = (
     "api_key",
     "api_version",
     "drop_params",
+    "model_id",
     "region",
     "aws_region_name",
     "aws_access_key_id",
@@ -80,6 +83,7 @@ class Call:
         check_names(options)
         given = dict(options)
         self._parse_as = _parsed_class(given)
+        _check_timeout(given)
         given = plain_options(given)
         client = given.pop("http_client", None)
         if client is not None and not is_client(client):
@@ -113,28 +117,30 @@ class Call:
         }
         if not self.stream:
             self._body.pop("stream_options", None)
-        routes = Routes(context_window={name: (spare,) for name, spare in longer.items()})
+        routes = Routes(context_window={name: (other,) for name, other in longer.items()})
         catalog = Catalog(groups=groups, env=env, routes=routes)
-        engine = _engine() if client is None else ClientEngine(client)
+        engine = loop_engine() if client is None else ClientEngine(client)
         router = Router(catalog, make_transport(settings, engine), observer=NullObserver())
         self._gateway = Gateway(catalog, router)
 
-    async def response(self, messages: object) -> ChatCompletion:
-        """One conversation's response."""
-        return self.from_json(await self.json_response(messages))
-
-    async def open_stream(self, messages: object) -> ChunkStream:
-        """One conversation's stream, once its first content has arrived."""
-        return await self.lazy_stream(messages).open()
-
-    async def json_response(self, messages: object) -> dict[str, Any]:
-        """One conversation's response, as JSON values."""
+    async def response(
+        self, messages: object, store: Callable[[dict[str, Any]], object] | None = None
+    ) -> ChatCompletion:
+        """One conversation's response; `store` gets its JSON values if it is valid."""
         request = self._request(messages)
         try:
             response = await self._gateway.chat(request, _context())
         except FanoutError as error:
-            raise self._labelled_error(error) from error.__cause__
-        return self._labelled(response.body)
+            raise self._labeled_error(error) from error.__cause__
+        body = self._labeled(response.body)
+        completion = self.from_json(body)
+        if store is not None:
+            store(body)
+        return completion
+
+    async def open_stream(self, messages: object) -> ChunkStream:
+        """One conversation's stream, once its first content has arrived."""
+        return await self.lazy_stream(messages).open()
 
     def from_json(self, body: Mapping[str, Any]) -> ChatCompletion:
         """A response as the public type; raises `SchemaMismatch` (see `parsed`)."""
@@ -163,8 +169,8 @@ class Call:
                 opening = self._gateway.stream(request, _context())
                 response = await stack.enter_async_context(opening)
             except FanoutError as error:
-                raise self._labelled_error(error) from error.__cause__
-            yield self._labelled_chunks(response.chunks)
+                raise self._labeled_error(error) from error.__cause__
+            yield self._labeled_chunks(response.chunks)
 
     def _request(self, messages: object) -> FanOutRequest:
         if type(messages) is not list and not _is_sequence(messages):
@@ -179,13 +185,15 @@ class Call:
             request = parse_request({**self._body, "messages": sent})
         except UnicodeEncodeError:
             raise _not_utf8() from None
+        except RequestError as error:
+            raise _own_name(error) from None
         if not request.nested:
             self._checked = request
         return request
 
     # ---- the caller's names ----
 
-    def _labelled(self, body: Any) -> dict[str, Any]:
+    def _labeled(self, body: Any) -> dict[str, Any]:
         """A response or chunk with the models' names as the caller wrote them."""
         named = {**body, "model": self._labels.get(body["model"], body["model"])}
         if "fanout" in named and (attempts := named["fanout"].get("attempts")):
@@ -193,11 +201,11 @@ class Call:
             named["fanout"] = {**named["fanout"], "attempts": models}
         return named
 
-    async def _labelled_chunks(self, chunks: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async def _labeled_chunks(self, chunks: AsyncIterator[Any]) -> AsyncIterator[Any]:
         async for chunk in chunks:
-            yield self._labelled(chunk)
+            yield self._labeled(chunk)
 
-    def _labelled_error(self, error: FanoutError) -> FanoutError:
+    def _labeled_error(self, error: FanoutError) -> FanoutError:
         """The error with the caller's names; a race without a winner is an `AllFailed`."""
         if isinstance(error.__cause__, UnicodeEncodeError):
             return _not_utf8()
@@ -221,14 +229,46 @@ def _longer_models(options: dict[str, Any]) -> dict[str, str]:
 def _parsed_class(options: dict[str, Any]) -> type[BaseModel] | None:
     """The pydantic class given as `response_format`, which its schema replaces in `options`."""
     kind = options.get("response_format")
-    if not isinstance(kind, type):
+    if not isinstance(kind, type) or isinstance(kind, GenericAlias):
+        _check_format(kind)
         return None
     options["response_format"] = schema_format(kind)
     return kind
 
 
+def _check_format(given: object) -> None:
+    """Raise `RequestError` for an instance, or a list, of the class that is wanted."""
+    name = "response_format"
+    if isinstance(given, BaseModel) and "type" not in type(given).model_fields:
+        kind = type(given).__name__
+        raise RequestError(f"`{name}` is an instance of `{kind}`: give the class, `{kind}`", name)
+    if not isinstance(given, Mapping | BaseModel | None):
+        wanted = "a pydantic class (with a field for a list) or a dict"
+        kind = str(given) if hasattr(given, "__origin__") else type(given).__name__
+        raise RequestError(f"`{name}` must be {wanted}, not `{kind}`", name)
+
+
+def _check_timeout(options: Mapping[str, Any]) -> None:
+    """Raise `RequestError` for httpx's `Timeout`, which is of one read and not of the response."""
+    for name in ("timeout", "request_timeout"):
+        if hasattr(options.get(name), "connect"):
+            raise RequestError(
+                f"`{name}` must be the seconds until the response is complete; a `Timeout` of "
+                "httpx applies with `http_client=httpx.Client(timeout=…)`",
+                name,
+            )
+
+
 def _is_sequence(value: object) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def _own_name(error: RequestError) -> RequestError:
+    """The error with a field of `fanout` under its name as an argument, such as `stagger`."""
+    if error.param is None or not error.param.startswith("fanout."):
+        return error
+    message = str(error).replace("`fanout.", "`")
+    return RequestError(message, error.param.removeprefix("fanout."), error.detail.code)
 
 
 def _not_utf8() -> RequestError:
@@ -243,14 +283,11 @@ def _context() -> Context:
     return Context(f"req_{random.getrandbits(64):016x}")
 
 
-def _engine() -> Engine:
+def loop_engine() -> Engine:
     """The running loop's engine: its connections are shared by all calls on that loop."""
     _processes.add(os.getpid())
     if len(_processes) > 1:
-        raise RuntimeError(
-            "this process was forked after its parent had made a call, and the HTTP engine does "
-            "not survive that: start processes by `spawn`, or fork before the first call"
-        )
+        raise ForkedProcess
     loop = asyncio.get_running_loop()
     if (engine := _engines.get(loop)) is None:
         for old in [each for each in _engines if each.is_closed()]:

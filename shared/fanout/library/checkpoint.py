@@ -20,7 +20,7 @@ from typing import Any, Self
 import msgspec
 
 from ..disk.files import write_all
-from ..errors import FanoutError
+from ..errors import FanoutError, RequestError
 from .errors import CheckpointError
 from .types import ChatCompletion
 
@@ -29,6 +29,9 @@ class Checkpoint:
     """The responses in a file, which is this call's alone for the block."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        if not isinstance(path, str | os.PathLike):
+            kind = type(path).__name__
+            raise RequestError(f"`checkpoint` must be a file's path, not `{kind}`", "checkpoint")
         self._path = Path(path)
         self._stored: dict[str, Any] = {}
         self._seen: Counter[str] = Counter()
@@ -108,7 +111,7 @@ class Checkpoint:
                 try:
                     entry = msgspec.json.decode(line)
                     self._stored[entry["key"]] = entry["response"]
-                except (msgspec.DecodeError, TypeError, KeyError):
+                except (ValueError, TypeError, KeyError):
                     self._file.close()
                     raise self._error(f"line {number} is not a stored response") from None
                 end += len(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Literal, Unpack, overload
 
 from pydantic import BaseModel
@@ -10,7 +9,8 @@ from pydantic import BaseModel
 from .background_loop import background_loop
 from .call import Call
 from .openai_errors import openai_errors
-from .options import ChatOptions, Messages, ResponseFormat
+from .options import ChatOptions, MessagesOrLists, ResponseFormat
+from .signatures import shows_options
 from .streams import ChunkIterator, ChunkStream, iterable
 from .types import ChatCompletion, ParsedChatCompletion, ParsedT
 
@@ -18,7 +18,7 @@ from .types import ChatCompletion, ParsedChatCompletion, ParsedT
 @overload
 async def acompletion(
     model: str,
-    messages: Messages | Sequence[Messages],
+    messages: MessagesOrLists,
     *,
     stream: Literal[True],
     response_format: type[BaseModel] | ResponseFormat | None = None,
@@ -29,7 +29,7 @@ async def acompletion(
 @overload
 async def acompletion(
     model: str,
-    messages: Messages | Sequence[Messages],
+    messages: MessagesOrLists,
     *,
     stream: Literal[False] | None = None,
     response_format: type[ParsedT],
@@ -40,7 +40,7 @@ async def acompletion(
 @overload
 async def acompletion(
     model: str,
-    messages: Messages | Sequence[Messages],
+    messages: MessagesOrLists,
     *,
     stream: Literal[False] | None = None,
     response_format: ResponseFormat | None = None,
@@ -51,7 +51,7 @@ async def acompletion(
 @overload
 async def acompletion(
     model: str,
-    messages: Messages | Sequence[Messages],
+    messages: MessagesOrLists,
     *,
     stream: bool | None,
     response_format: type[BaseModel] | ResponseFormat | None = None,
@@ -59,8 +59,9 @@ async def acompletion(
 ) -> ChatCompletion | ChunkStream: ...
 
 
+@shows_options
 async def acompletion(
-    model: str, messages: Messages | Sequence[Messages], **options: Any
+    model: str, messages: MessagesOrLists, **options: Any
 ) -> ChatCompletion | ChunkStream:
     """
     Return one model's response; with `stream=True`, a `ChunkStream` of its chunks.
@@ -79,7 +80,7 @@ async def acompletion(
 @overload
 def completion(
     model: str,
-    messages: Messages | Sequence[Messages],
+    messages: MessagesOrLists,
     *,
     stream: Literal[True],
     response_format: type[BaseModel] | ResponseFormat | None = None,
@@ -90,7 +91,7 @@ def completion(
 @overload
 def completion(
     model: str,
-    messages: Messages | Sequence[Messages],
+    messages: MessagesOrLists,
     *,
     stream: Literal[False] | None = None,
     response_format: type[ParsedT],
@@ -101,7 +102,7 @@ def completion(
 @overload
 def completion(
     model: str,
-    messages: Messages | Sequence[Messages],
+    messages: MessagesOrLists,
     *,
     stream: Literal[False] | None = None,
     response_format: ResponseFormat | None = None,
@@ -112,7 +113,7 @@ def completion(
 @overload
 def completion(
     model: str,
-    messages: Messages | Sequence[Messages],
+    messages: MessagesOrLists,
     *,
     stream: bool | None,
     response_format: type[BaseModel] | ResponseFormat | None = None,
@@ -120,8 +121,9 @@ def completion(
 ) -> ChatCompletion | ChunkIterator: ...
 
 
+@shows_options
 def completion(
-    model: str, messages: Messages | Sequence[Messages], **options: Any
+    model: str, messages: MessagesOrLists, **options: Any
 ) -> ChatCompletion | ChunkIterator:
     """
     Return one model's response; with `stream=True`, an iterator of its chunks.

@@ -29,3 +29,15 @@ class CheckpointError(FanoutError):
     ) -> None:
         super().__init__(message)
         self.responses = responses
+
+
+class ForkedProcess(FanoutError, RuntimeError):
+    """The process was forked after its parent had made a call; the HTTP engine cannot go on."""
+
+    code = "forked_process"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this process was forked after its parent had made a call, and the HTTP engine does "
+            "not survive that: start processes by `spawn`, or fork before the first call"
+        )

@@ -34,12 +34,14 @@ class JSONObject(BaseModel):
     A JSON object with typed fields.
 
     Unknown fields are kept. `model_dump()` returns the fields that were received or set, without
-    defaults for the others (`exclude_unset=False` adds them).
+    defaults for the others (`exclude_unset=False` adds them). Validators are built when they are
+    first used: most programs need few of the types.
     """
 
-    model_config = ConfigDict(extra="allow", protected_namespaces=())
+    model_config = ConfigDict(extra="allow", protected_namespaces=(), defer_build=True)
 
-    __pydantic_extra__: dict[str, Annotated[Any, BeforeValidator(with_attributes)]]
+    if not TYPE_CHECKING:  # for a type checker, it would be an argument of the constructor
+        __pydantic_extra__: dict[str, Annotated[Any, BeforeValidator(with_attributes)]]
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:

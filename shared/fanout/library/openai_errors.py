@@ -31,9 +31,10 @@ from ..errors import (
     Rejected,
     TimedOut,
     Unreachable,
+    restored,
     status_of,
 )
-from .errors import CheckpointError, SchemaMismatch
+from .errors import CheckpointError, ForkedProcess, SchemaMismatch
 
 BY_KIND: dict[type[FanoutError], str] = {
     MissingKey: "AuthenticationError",
@@ -46,6 +47,7 @@ BY_KIND: dict[type[FanoutError], str] = {
     Oversized: "APIResponseValidationError",
     SchemaMismatch: "APIResponseValidationError",
     CheckpointError: "OpenAIError",
+    ForkedProcess: "OpenAIError",
     Internal: "OpenAIError",
 }
 """The SDK's class of errors that have no HTTP status of a provider; the first that fits."""
@@ -76,7 +78,15 @@ def openai_errors() -> Iterator[None]:
 
 
 def as_openai(error: FanoutError) -> FanoutError:
-    """The error, also an instance of the OpenAI SDK's class for it if the SDK is loaded."""
+    """
+    The error, also an instance of the OpenAI SDK's class for it if the SDK is loaded.
+
+    So are the errors of each model in an `AllFailed`.
+    """
+    if isinstance(error, AllFailed):
+        for cause in error.failures:
+            if isinstance(cause.error, FanoutError):
+                as_openai(cause.error)
     sdk = sys.modules.get("openai")
     found: type[Exception] | None = getattr(sdk, _name(error), None)
     if sdk is None or found is None or isinstance(error, found):
@@ -130,9 +140,20 @@ _classes: dict[tuple[type[FanoutError], type[Exception]], type[FanoutError]] = {
 def _both(ours: type[FanoutError], theirs: type[Exception]) -> type[FanoutError]:
     """A class that derives from both and has our name."""
     if (found := _classes.get((ours, theirs))) is None:
-        found = type(ours.__name__, (ours, theirs), {"__module__": ours.__module__})
+        members = {"__module__": ours.__module__, "__reduce__": _reduce}
+        found = type(ours.__name__, (ours, theirs), members)
         _classes[ours, theirs] = found
     return found
+
+
+def _reduce(error: FanoutError) -> tuple[object, ...]:
+    """For copies and pickles, which are OpenAI's again where the SDK is loaded."""
+    _, parts = FanoutError.__reduce__(error)
+    return _restored, (parts,)
+
+
+def _restored(parts: tuple[Any, ...]) -> FanoutError:
+    return as_openai(restored(*parts))
 
 
 def _attributes(error: FanoutError, sdk: ModuleType) -> dict[str, Any]:

@@ -14,13 +14,17 @@ from typing import Any, Literal, Protocol, TypeAlias, TypedDict
 from pydantic import BaseModel
 
 from ..errors import RequestError
-from ..schema.litellm_arguments import REJECTED, asks_for_something, rejection
+from ..schema.litellm_arguments import REJECTED, asks_for_something, is_vendors, rejection
 
 MessageParam: TypeAlias = Mapping[str, Any] | BaseModel
 """A message: a dict, a `Message` of an earlier response, or an object of OpenAI's SDK."""
 
 Messages: TypeAlias = Sequence[MessageParam]
 """One conversation."""
+
+MessagesOrLists: TypeAlias = Sequence[MessageParam | Messages]
+"""One conversation, or a list of them; never both."""
+# A union of two lists would hide a mixed list of messages from type checkers.
 
 ToolParam: TypeAlias = Mapping[str, Any] | BaseModel | type[BaseModel]
 """A tool: a dict, an object of OpenAI's SDK, or a pydantic class with the function's arguments."""
@@ -91,6 +95,8 @@ class ChatOptions(TypedDict, total=False):
     """OpenAI's older form of `tool_choice`."""
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None
     """How much a reasoning model thinks."""
+    thinking: Mapping[str, Any] | None
+    """Anthropic's form of it, as in LiteLLM: `{"type": "enabled", "budget_tokens": 2000}`."""
     verbosity: Literal["low", "medium", "high"] | None
     """How long the response should be."""
     modalities: Sequence[str] | None
@@ -132,6 +138,8 @@ class ChatOptions(TypedDict, total=False):
     """Headers of each call, besides the key's."""
     organization: str | None
     """One of the key's organizations, for OpenAI."""
+    model_id: str | None
+    """The ARN of an inference profile or an imported model, for Bedrock; `model` is its family."""
     region: str | None
     """The AWS region, for Bedrock."""
     aws_region_name: str | None
@@ -209,6 +217,8 @@ def check_names(options: Mapping[str, Any]) -> None:
         if name == "headers" and value:
             raise RequestError("`headers` has no effect here (write `extra_headers`)", name)
         if name in REJECTED and name != "model_list" and asks_for_something(name, value):
+            if is_vendors(name, value):
+                continue
             raise rejection(name)
         is_unknown = name not in NAMES and name not in REJECTED
         if is_unknown and (near := get_close_matches(name, NAMES, 1, SIMILAR)):

@@ -13,6 +13,7 @@ from .background_loop import background_loop
 from .call import Call
 from .openai_errors import openai_errors
 from .options import ChatOptions, Messages, ResponseFormat
+from .signatures import shows_options
 from .streams import ChunkIterator, ChunkStream, iterable
 from .types import ChatCompletion, ParsedChatCompletion, ParsedT
 
@@ -69,6 +70,7 @@ async def abatch_completion_models(
 ) -> ChatCompletion | ChunkStream: ...
 
 
+@shows_options
 async def abatch_completion_models(
     models: str | Sequence[str] | None = None,
     messages: Messages = (),
@@ -83,9 +85,10 @@ async def abatch_completion_models(
     A model that fails is skipped while others are running. Without `stream`, the first complete
     response wins; with `stream=True`, the first content does. `stagger` starts each next model
     after so many seconds, or at once when one fails. `deployments` are LiteLLM's `litellm_params`,
-    each with a `model`, and replace `models`. The response's `fanout` field reports every attempt.
+    each with a `model`, and replace `models`. The response's `fanout` field reports what each
+    model did.
 
-    Raises `AllFailed`, with every cause in order, if no model answers.
+    Raises `AllFailed`, with every cause in order, if every model fails.
     """
     with openai_errors():
         names = model_names(models, deployments)
@@ -147,6 +150,7 @@ def batch_completion_models(
 ) -> ChatCompletion | ChunkIterator: ...
 
 
+@shows_options
 def batch_completion_models(
     models: str | Sequence[str] | None = None,
     messages: Messages = (),
@@ -161,9 +165,10 @@ def batch_completion_models(
     A model that fails is skipped while others are running. Without `stream`, the first complete
     response wins; with `stream=True`, the first content does. `stagger` starts each next model
     after so many seconds, or at once when one fails. `deployments` are LiteLLM's `litellm_params`,
-    each with a `model`, and replace `models`. The response's `fanout` field reports every attempt.
+    each with a `model`, and replace `models`. The response's `fanout` field reports what each
+    model did.
 
-    Raises `AllFailed`, with every cause in order, if no model answers.
+    Raises `AllFailed`, with every cause in order, if every model fails.
     """
     call = abatch_completion_models(
         models, messages, deployments=deployments, stagger=stagger, **options

@@ -82,13 +82,13 @@ class ChunkIterator:
 
     def __init__(self, stream: ChunkStream) -> None:
         self._stream = stream
-        self._portal = background_loop()
+        self._background = background_loop()
 
     def __iter__(self) -> Iterator[ChatCompletionChunk]:
         return self
 
     def __next__(self) -> ChatCompletionChunk:
-        chunk = self._portal.run(_next(self._stream))
+        chunk = self._background.run(_next(self._stream))
         if chunk is None:
             raise StopIteration
         return chunk
@@ -101,11 +101,11 @@ class ChunkIterator:
 
     def __del__(self) -> None:
         if not self._stream.is_closed:
-            self._portal.leave(self._stream.aclose)
+            self._background.leave(self._stream.aclose)
 
     def close(self) -> None:
         """Close the provider's stream and drop the rest of the response."""
-        self._portal.run(self._stream.aclose())
+        self._background.run(self._stream.aclose())
 
 
 async def _next(stream: ChunkStream) -> ChatCompletionChunk | None:

@@ -15,7 +15,7 @@ MAX_NAME = 64
 
 
 def schema_format(kind: type[BaseModel]) -> dict[str, Any]:
-    """The `response_format` that makes a model answer with JSON of this class."""
+    """The `response_format` that makes a model respond with JSON of this class."""
     schema = strict_schema(json_schema(kind, "response_format"))
     name = "".join(c if c.isalnum() or c in "_-" else "_" for c in kind.__name__)[:MAX_NAME]
     return {

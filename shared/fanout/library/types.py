@@ -22,6 +22,7 @@ from .json_object import JSONObject
 ParsedT = TypeVar("ParsedT", bound=BaseModel)
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
+"""Why the model stopped."""
 
 
 class PromptTokensDetails(JSONObject):
@@ -160,7 +161,11 @@ class Choice(JSONObject):
 
 
 class ModelAttempt(JSONObject):
-    """What one model did in a race, hedge or fallback; times in milliseconds, cost in dollars."""
+    """
+    What one model did in a race, hedge or fallback, with all its retries.
+
+    Times are in milliseconds, costs in dollars.
+    """
 
     model: str
     outcome: Literal["won", "cancelled", "failed", "not_started"]
@@ -173,7 +178,11 @@ class ModelAttempt(JSONObject):
 
 
 class FanoutReport(JSONObject):
-    """The `fanout` field of a response: which models were called, and what became of each."""
+    """
+    The `fanout` field of a response: which models were called, and what became of each.
+
+    `attempts` has one entry for each model, with all its retries.
+    """
 
     mode: Literal["one", "all", "race", "hedge", "fallback"]
     attempts: list[ModelAttempt]

@@ -16,6 +16,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from ..settings import install_command
 from .models import LocalError
 
 HOST = "127.0.0.1"
@@ -56,9 +57,7 @@ def load_xllamacpp(importer: Callable[[str], Any] = import_module) -> Any:
     except ModuleNotFoundError as error:
         if error.name != "xllamacpp":
             raise
-        raise LocalError(
-            "the local engine is not installed: pip install 'fanout-gateway[local]'"
-        ) from None
+        raise LocalError(f"the local engine is not installed: {install_command('local')}") from None
     except ImportError as error:
         if "libgomp" not in str(error):
             raise LocalError(f"the local engine does not load: {error}") from None

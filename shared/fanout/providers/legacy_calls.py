@@ -41,9 +41,9 @@ def _convert(messages: Sequence[Object], place: int) -> dict[str, Any]:
     rest = {name: value for name, value in message.items() if name != "function_call"}
     if message.get("tool_calls"):
         return rest
-    is_answered = place + 1 < len(messages) and messages[place + 1]["role"] == "function"
+    has_result = place + 1 < len(messages) and messages[place + 1]["role"] == "function"
     function = message["function_call"]
-    return _with_call(rest, function, place) if is_answered else _as_text(rest, function)
+    return _with_call(rest, function, place) if has_result else _as_text(rest, function)
 
 
 def _is_call(message: Object) -> bool:

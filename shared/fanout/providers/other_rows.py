@@ -13,15 +13,24 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from .openai.rules import OTHER_SERVERS
-from .row import OLD_LIMIT, Row
+from .fields import VENDORS_FIELDS
+from .openai.rules import OTHER_SERVERS, Family, ForcedCalls, PlainFields
+from .row import OLD_LIMIT, THINKING_OFF, Row
 from .rows import ROWS
 
 _VENDORS = """
+abliteration       https://api.abliteration.ai/v1                          ABLITERATION_API_KEY
 ai21               https://api.ai21.com/studio/v1                          AI21_API_KEY
 ai21_chat          https://api.ai21.com/studio/v1                          AI21_API_KEY
+aihubmix           https://aihubmix.com/v1                                 AIHUBMIX_API_KEY
+aiml               https://api.aimlapi.com/v1                              AIML_API_KEY
 anyscale           https://api.endpoints.anyscale.com/v1                   ANYSCALE_API_KEY
+apertis            https://api.stima.tech/v1                               STIMA_API_KEY
+charity_engine     https://api.charityengine.services/remotejobs/v2/inference  CHARITY_ENGINE_API_KEY
 chutes             https://llm.chutes.ai/v1                                CHUTES_API_KEY
+cometapi           https://api.cometapi.com/v1                             COMETAPI_KEY COMETAPI_API_KEY
+compactifai        https://api.compactif.ai/v1                             COMPACTIFAI_API_KEY
+crusoe             https://managed-inference-api-proxy.crusoecloud.com/v1  CRUSOE_API_KEY
 dashscope          https://dashscope-intl.aliyuncs.com/compatible-mode/v1  DASHSCOPE_API_KEY
 deepinfra          https://api.deepinfra.com/v1/openai                     DEEPINFRA_API_KEY
 empower            https://app.empower.dev/api/v1                          EMPOWER_API_KEY
@@ -29,10 +38,14 @@ featherless_ai     https://api.featherless.ai/v1                           FEATH
 friendliai         https://api.friendli.ai/serverless/v1                   FRIENDLIAI_API_KEY FRIENDLI_TOKEN
 galadriel          https://api.galadriel.com/v1                            GALADRIEL_API_KEY
 github             https://models.github.ai/inference                      GITHUB_API_KEY GITHUB_TOKEN
+gmi                https://api.gmi-serving.com/v1                          GMI_API_KEY
+helicone           https://ai-gateway.helicone.ai/v1                       HELICONE_API_KEY
 huggingface        https://router.huggingface.co/v1                        HF_TOKEN HUGGINGFACE_API_KEY
 hyperbolic         https://api.hyperbolic.xyz/v1                           HYPERBOLIC_API_KEY
 lambda_ai          https://api.lambda.ai/v1                                LAMBDA_API_KEY
+llamagate          https://api.llamagate.dev/v1                            LLAMAGATE_API_KEY
 meta_llama         https://api.llama.com/compat/v1                         LLAMA_API_KEY
+minimax            https://api.minimax.io/v1                               MINIMAX_API_KEY
 moonshot           https://api.moonshot.ai/v1                              MOONSHOT_API_KEY
 morph              https://api.morphllm.com/v1                             MORPH_API_KEY
 nano-gpt           https://nano-gpt.com/api/v1                             NANOGPT_API_KEY
@@ -40,9 +53,12 @@ nebius             https://api.studio.nebius.ai/v1                         NEBIU
 novita             https://api.novita.ai/v3/openai                         NOVITA_API_KEY
 nscale             https://inference.api.nscale.com/v1                     NSCALE_API_KEY
 nvidia_nim         https://integrate.api.nvidia.com/v1                     NVIDIA_NIM_API_KEY NVIDIA_API_KEY
+ovhcloud           https://oai.endpoints.kepler.ai.cloud.ovh.net/v1        OVHCLOUD_API_KEY
 poe                https://api.poe.com/v1                                  POE_API_KEY
 publicai           https://api.publicai.co/v1                              PUBLICAI_API_KEY
+salad_cloud        https://ai.salad.cloud/v1                               SALAD_CLOUD_API_KEY
 sambanova          https://api.sambanova.ai/v1                             SAMBANOVA_API_KEY
+sarvam             https://api.sarvam.ai/v1                                SARVAM_API_KEY
 scaleway           https://api.scaleway.ai/v1                              SCW_SECRET_KEY
 synthetic          https://api.synthetic.new/openai/v1                     SYNTHETIC_API_KEY
 v0                 https://api.v0.dev/v1                                   V0_API_KEY
@@ -55,7 +71,8 @@ zai                https://api.z.ai/api/paas/v4                            ZAI_A
 """  # noqa: E501
 # github: docs.github.com/github-models, whose names have a publisher (`github/openai/gpt-4o`).
 # huggingface: huggingface.co/docs/inference-providers. nvidia_nim: ai-sdk.dev/providers/
-# openai-compatible-providers/nim and build.nvidia.com. zai: docs.z.ai. 2026-11
+# openai-compatible-providers/nim and build.nvidia.com. zai: docs.z.ai. helicone: docs.helicone.ai/
+# rest/ai-gateway/post-v1-chat-completions. minimax: platform.minimax.io/docs. 2026-11
 
 _SERVERS = """
 docker_model_runner  {api_base}                 DOCKER_MODEL_RUNNER_API_KEY
@@ -73,14 +90,19 @@ OTHER_APIS: Mapping[str, str] = {
     "anthropic_text": "write `anthropic/MODEL`",
     "azure_ai": "write `azure/DEPLOYMENT` with the address of the resource, or `openai_like/MODEL` "
     "with one that ends with `/v1`",
+    "azure_anthropic": "write `anthropic/DEPLOYMENT`, and the address that ends with `/anthropic` "
+    "as `api_base`",
     "azure_text": "write `azure/DEPLOYMENT`",
     "baseten": "write `openai_like/MODEL` with the address that Baseten shows for OpenAI's SDK",
+    "bedrock_mantle": "write `bedrock/MODEL`, or `openai_like/MODEL` and "
+    "`api_base: https://bedrock-mantle.REGION.api.aws/v1`",
     "chatgpt": "there is no login with a subscription: write `openai/MODEL` with an API key",
     "clarifai": "write `openai_like/MODEL` and `api_base: https://api.clarifai.com/v2/ext/openai/v1`",
     "cloudflare": "write `openai_like/MODEL` and "
     "`api_base: https://api.cloudflare.com/client/v4/accounts/ACCOUNT/ai/v1`",
     "databricks": "write `openai_like/MODEL` and `api_base: https://HOST/serving-endpoints`",
     "github_copilot": "there is no login with a subscription: use another provider",
+    "manus": "it has only the Responses API, which is not here: use another provider",
     "snowflake": "write `openai_like/MODEL` and "
     "`api_base: https://ACCOUNT.snowflakecomputing.com/api/v2/cortex/v1`",
     "text-completion-codestral": "write `codestral/MODEL`",
@@ -90,11 +112,20 @@ OTHER_APIS: Mapping[str, str] = {
         (
             *("aleph_alpha", "bytez", "custom", "datarobot", "gigachat", "gradient_ai", "heroku"),
             *("langgraph", "maritalk", "nlp_cloud", "oci", "palm", "petals", "predibase"),
-            *("ragflow", "replicate", "sagemaker", "sagemaker_chat", "sagemaker_nova", "triton"),
+            *("ragflow", "replicate", "sagemaker", "sagemaker_chat", "sagemaker_nova", "sap"),
+            *("triton",),
             *("watsonx", "watsonx_text"),
         ),
         "it is not supported; if it has an OpenAI-compatible address, write `openai_like/MODEL` "
         "with that as `api_base`",
+    ),
+    **dict.fromkeys(
+        ("auto_router", "adaptive_router", "complexity_router", "quality_router"),
+        "there are no routers that read the prompt: write the model itself",
+    ),
+    **dict.fromkeys(
+        ("bitbucket", "dotprompt", "gitlab", "humanloop", "langfuse"),
+        "prompts are sent as messages, not kept elsewhere: write the model itself",
     ),
     **dict.fromkeys(
         (
@@ -118,14 +149,64 @@ def _rows(table: str, *, key_optional: bool) -> dict[str, Row]:
             rename=OLD_LIMIT,
             key_optional=key_optional,
             messages=OTHER_SERVERS,
+            own=VENDORS_FIELDS,
             other_keys=tuple(more),
         )
     return found
 
 
+def _with_inference_provider(model: str, is_own_address: bool) -> str:  # noqa: FBT001
+    """
+    `together/deepseek-ai/DeepSeek-R1` -> `deepseek-ai/DeepSeek-R1:together`.
+
+    LiteLLM writes the inference provider before the model, Hugging Face after it: docs.litellm.ai/
+    docs/providers/huggingface and huggingface.co/docs/inference-providers, 2026-11.
+    """
+    parts = model.split("/")
+    if not is_own_address or len(parts) != 3 or ":" in model:  # noqa: PLR2004
+        return model
+    return f"{parts[1]}/{parts[2]}:{parts[0]}"
+
+
+_OTHERS = {**_rows(_VENDORS, key_optional=False), **_rows(_SERVERS, key_optional=True)}
+
 OTHER_ROWS: Mapping[str, Row] = {
-    **_rows(_VENDORS, key_optional=False),
-    **_rows(_SERVERS, key_optional=True),
+    **_OTHERS,
+    "huggingface": replace(_OTHERS["huggingface"], rename_model=_with_inference_provider),
+    "dashscope": replace(
+        _OTHERS["dashscope"],
+        # "parameter.enable_thinking must be set to false for non-streaming calls", of the open
+        # models that also think: github.com/QuantumNous/new-api/pull/1109, coze-dev/coze-studio/
+        # issues/324, 2026-11
+        plain=(PlainFields(r"qwen3-(?:[\d.]+b|30b-a3b|235b-a22b)$", {"enable_thinking": False}),),
+        # "The tool_choice parameter does not support being set to required or object in thinking
+        # mode": github.com/cloudwego/eino/issues/994, can1357/oh-my-pi/issues/886, 2026-11
+        forced=(
+            ForcedCalls(
+                r"qwen3(?:\.[5-9]|-(?:[\d.]+b|30b-a3b|235b-a22b)$)", {"enable_thinking": False}
+            ),
+        ),
+    ),
+    "moonshot": replace(
+        _OTHERS["moonshot"],
+        # Calls of `$web_search` are sent back as they came: platform.moonshot.ai/docs/guide/
+        # use-web-search, 2026-11
+        messages=replace(OTHER_SERVERS, own_calls=frozenset({"builtin_function"})),
+        # "invalid temperature: only 1 is allowed for this model": github.com/HKUDS/nanobot/pull/
+        # 4967, NousResearch/hermes-agent/pull/12668; the other fields: platform.moonshot.ai/docs/
+        # guide/kimi-k2-5-quickstart, 2026-11
+        families=(
+            Family(
+                "Kimi K2.5 and later",
+                r"kimi-k(?:2\.[5-9]|[3-9])",
+                frozenset({"frequency_penalty", "n", "presence_penalty", "temperature", "top_p"}),
+                fixed=(("temperature", 0.6), ("top_p", 0.95)),  # 0.6 without thinking
+            ),
+        ),
+        # "tool_choice 'required' is incompatible with thinking enabled", but for K3: github.com/
+        # can1357/oh-my-pi/issues/1077, UKGovernmentBEIS/inspect_ai/pull/5152, 2026-11
+        forced=(ForcedCalls(r"kimi-k2\.[5-9]", THINKING_OFF),),
+    ),
     # Mistral's model for code, at its own address and with its own key: docs.mistral.ai, 2026-11
     "codestral": replace(
         ROWS["mistral"],

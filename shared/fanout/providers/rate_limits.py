@@ -27,10 +27,10 @@ EPOCH_SECONDS, EPOCH_MILLISECONDS = 1e9, 1e12
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": SECOND, "m": MINUTE, "h": 3600.0, "d": DAY}
-# "Please try again in 20s", "Please retry after 6 seconds"
+# "Please try again in 20s", "Please retry after 6 seconds", "Please wait 30 seconds"
 _PAUSE = re.compile(
     r"(?:try again|retry)(?:ing)? (?:in|after) (?P<duration>(?:\d+(?:\.\d+)?(?:ms|[smhd]))+)\b"
-    r"|(?:try again|retry)(?:ing)? (?:in|after) (?P<seconds>\d+(?:\.\d+)?) sec",
+    r"|(?:(?:try again|retry)(?:ing)? (?:in|after)|please wait) (?P<seconds>\d+(?:\.\d+)?) sec",
     re.IGNORECASE,
 )
 _PAUSE_FIELDS = ("retry_after", "retry_after_seconds", "retryAfter")
@@ -40,17 +40,19 @@ class Limits(Struct, frozen=True):
     """
     Requests and tokens a minute; `None` means no limit, or an unknown one.
 
-    `is_estimate` is set if nobody stated the requests: 429s showed them. An `is_rough` estimate may
-    be far too low.
+    If the requests a minute are known from 429s alone, they hold from `estimated_at` on.
     """
 
     requests: float | None = None
     tokens: float | None = None
     input_tokens: float | None = None
     output_tokens: float | None = None
-    # Their types are wide so that a mapping of numbers can be unpacked.
-    is_estimate: bool | float | None = False
-    is_rough: bool | float | None = False
+    estimated_at: float | None = None
+
+    @property
+    def is_estimate(self) -> bool:
+        """Whether the requests are not stated."""
+        return self.estimated_at is not None
 
     @property
     def are_known(self) -> bool:
@@ -64,8 +66,7 @@ class Limits(Struct, frozen=True):
             self.tokens or other.tokens,
             self.input_tokens or other.input_tokens,
             self.output_tokens or other.output_tokens,
-            self.is_estimate if self.requests else other.is_estimate,
-            self.is_rough if self.requests else other.is_rough,
+            self.estimated_at if self.requests else other.estimated_at,
         )
 
 
@@ -85,10 +86,15 @@ class LimitHeader(Struct, frozen=True):
 
 
 class RateLimitTable(Struct, frozen=True):
-    """Where one vendor has its limits: in headers, and perhaps in the body of a 429."""
+    """
+    Where one vendor has its limits: in headers, and perhaps in the body of a 429.
+
+    `headers_in_body` are the headers that such a body repeats, with small names.
+    """
 
     headers: tuple[LimitHeader, ...] = ()
     read_body: Callable[[Any], Limits] | None = None
+    headers_in_body: Callable[[Any], Mapping[str, str]] | None = None
 
 
 def openai_headers(
@@ -151,13 +157,40 @@ def read_pause(headers: Mapping[str, str], table: RateLimitTable = OPENAI) -> fl
     """
     Seconds until every limit that is used up is reset; `None` if no header says so.
 
-    For a 429 without a `Retry-After`.
+    For a 429 without a `Retry-After`. The vendor's own headers come before those of anyone.
     """
     pauses = [
         parse_reset(headers.get(row.reset, ""), headers.get("date", ""))
         for row in table.headers
         if headers.get(row.remaining) == "0"
     ]
+    return max((pause for pause in pauses if pause is not None), default=_shared_pause(headers))
+
+
+# Names that no vendor owns: `RateLimit-Reset` and `RateLimit` are those of several versions of
+# datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers; read on 2026-11-29.
+_SHARED = ("ratelimit", "x-ratelimit", "x-rate-limit")
+_REMAINING = re.compile(r"\b(?:r|remaining)\s*=\s*(\d+)")
+_RESET = re.compile(r"\b(?:t|reset)\s*=\s*(\d+)")
+
+
+def _shared_pause(headers: Mapping[str, str]) -> float | None:
+    """
+    Seconds until the limit of a 429 is reset, by headers that several vendors and proxies have.
+
+    `RateLimit: "default";r=0;t=21` may have several limits, with commas between them.
+    """
+    resets = [
+        headers.get(f"{name}-reset", "")
+        for name in _SHARED
+        if headers.get(f"{name}-remaining", "0") == "0"
+    ]
+    field = headers.get("ratelimit", "")
+    for limit in field.split(",") if ";" in field else [field]:
+        remaining, reset = _REMAINING.search(limit), _RESET.search(limit)
+        if reset and (remaining is None or not int(remaining[1])):
+            resets.append(reset[1])
+    pauses = [parse_reset(reset, headers.get("date", "")) for reset in resets]
     return max((pause for pause in pauses if pause is not None), default=None)
 
 

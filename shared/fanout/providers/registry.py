@@ -6,6 +6,8 @@ A provider's folder, and the rows, are imported when they are first used.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -52,6 +54,28 @@ PREFIXES: tuple[tuple[str, str], ...] = (
 )
 
 
+_NOT_FOR_CHAT = re.compile(
+    r"embed|(^|[/-])(whisper|tts|dall-e|gpt-image|chatgpt-image|sora|rerank|text-moderation|"
+    r"omni-moderation|stable-diffusion|flux|bge|nomic|imagen|veo|lyria|realtime|live|sonic|"
+    r"transcribe)(-|$)",
+    re.IGNORECASE,
+)
+
+
+# Vendors' own OpenAI-compatible APIs that are not under `/v1`, beside those of the rows. 2026-11:
+# ai.google.dev/gemini-api/docs/openai, docs.cohere.com/docs/compatibility-api,
+# docs.bigmodel.cn/api-reference; GitHub Copilot's is as its clients call it.
+OPENAI_PATHS: Mapping[str, str] = {
+    "generativelanguage.googleapis.com": "/v1beta/openai",
+    "api.cohere.ai": "/compatibility/v1",
+    "api.cohere.com": "/compatibility/v1",
+    "api.githubcopilot.com": "",
+    "models.inference.ai.azure.com": "",
+    "api.openai.com": "/v1",
+    "open.bigmodel.cn": "/api/paas/v4",
+}
+
+
 def names() -> list[str]:
     """Every provider's name, sorted."""
     from .rows import ROWS
@@ -95,6 +119,17 @@ def other_api(model: str) -> str:
 
     head, slash, _ = model.partition("/")
     return OTHER_APIS.get(head, "") if slash else ""
+
+
+def is_for_chat(model: str) -> bool:
+    """Whether a model's name is none of one for embeddings, images, audio, ranking, moderation."""
+    return _NOT_FOR_CHAT.search(model) is None
+
+
+def provider_with(setting: str, model: str) -> str:
+    """The provider that has a model of this bare name and reads the setting, or nothing."""
+    is_there = setting.startswith("vertex_") and model.startswith(("gemini", "claude"))
+    return "vertex_ai" if is_there else ""
 
 
 def _other_row(name: str) -> Row | None:

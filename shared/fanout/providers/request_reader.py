@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from msgspec import MsgspecError, Struct
+from msgspec.structs import replace
 
 from ..errors import RequestError
 from ..schema.chat import Object
@@ -29,7 +30,9 @@ from ..schema.request import (
     ImagePart,
     ImageURL,
     InputAudio,
+    OtherMessage,
     OtherPart,
+    OtherToolCall,
     RefusalPart,
     SystemMessage,
     TextPart,
@@ -62,11 +65,19 @@ ChatMessage: TypeAlias = (
 EncodeMessage: TypeAlias = Callable[[ChatMessage, Object, str], Sequence[Block]]
 
 
-def each_message(request: ChatRequest) -> Iterator[tuple[ChatMessage, Object, str]]:
+def each_message(
+    request: ChatRequest, unsupported: UnsupportedFields
+) -> Iterator[tuple[ChatMessage, Object, str]]:
     """Each message, with its JSON as the client wrote it and its path, such as `messages[0]`."""
     for index, message in enumerate(request.messages):
-        if not isinstance(message, FunctionMessage):  # `check_fields` has replaced these
-            yield message, request.body["messages"][index], f"messages[{index}]"
+        # `check_fields` has replaced the former, and rejected the latter
+        if not isinstance(message, FunctionMessage | OtherMessage):
+            raw = request.body["messages"][index]
+            yield message, raw, unsupported.path(raw, index)
+
+
+ROLES_WITHOUT_TOOL = {"user": "user", "assistant": "assistant", "tool": "user"}
+"""The roles of a vendor to which the results of tools are the user's."""
 
 
 def split_turns(
@@ -80,14 +91,16 @@ def split_turns(
 
     `roles` has the vendor's name of each role; a role without one is of a system message.
     Neighbors with one role become one turn, so that the results of parallel tool calls stay
-    together. A message without blocks is left out.
+    together. A message without blocks is left out, and noted.
 
     A conversation of system messages alone is the user's: no vendor responds to none.
     """
     system: list[Block] = []
     turns: list[tuple[str, list[Block]]] = []
-    for message, raw, path in each_message(request):
+    for message, raw, path in each_message(request, unsupported):
         blocks = encode(message, raw, path)
+        if not blocks:
+            unsupported.count("messages[].content")
         role = roles.get(raw["role"])
         if role is None:
             system.extend(blocks)
@@ -111,6 +124,16 @@ def open_with_user(
         return turns
     unsupported.note("messages[0].role")
     return [("user", [block]), *turns]
+
+
+def system_as_user(
+    system: list[Block], turns: list[tuple[str, list[Block]]], unsupported: UnsupportedFields
+) -> list[tuple[str, list[Block]]]:
+    """`turns`, whose first user's turn begins with the `system` prompt: some models have none."""
+    unsupported.note("messages[].role")
+    if turns[0][0] != "user":
+        return [("user", system), *turns]
+    return [("user", [*system, *turns[0][1]]), *turns[1:]]
 
 
 # ---- content ----
@@ -151,8 +174,10 @@ def encode_content(
     else:
         for index, part in enumerate(content or ()):
             if assistant and not isinstance(part, TextPart | RefusalPart):
-                unsupported.note("messages[].content[]")
-            elif block := _encode_part(part, f"{path}.content[{index}]", unsupported, encoders):
+                unsupported.count("messages[].content[]")
+                continue
+            place = unsupported.part_path(raw, path, index)
+            if block := _encode_part(part, place, unsupported, encoders):
                 yield block, raw["content"][index]
     if assistant and assistant.refusal and (block := encoders.text(assistant.refusal)):
         yield block, {}
@@ -183,11 +208,15 @@ def _encode_part(
         case TextPart(text=text) | RefusalPart(refusal=text):
             return encoders.text(text)
         case ImagePart(image_url=image):
-            return encoders.image(image, f"{path}.image_url", unsupported)
+            return encoders.image(_with_uri(image), f"{path}.image_url", unsupported)
         case FilePart(file=file) if encoders.file:
             if not (file.file_data or file.file_id):
                 place = f"{path}.file"
                 raise RequestError(f"`{place}` has neither `file_data` nor `file_id`", place)
+            if file.file_data:
+                from .media_types import standard_uri  # the same
+
+                file = replace(file, file_data=standard_uri(file.file_data))
             return encoders.file(file, f"{path}.file", unsupported)
         case AudioPart(input_audio=audio) if encoders.audio:
             return encoders.audio(audio, f"{path}.input_audio", unsupported)
@@ -200,63 +229,18 @@ def _encode_part(
     return None
 
 
+def _with_uri(image: ImageURL) -> ImageURL:
+    """The image, whose URL is a data URI also if it was given as bare base64."""
+    from .media_types import standard_uri  # many conversations have no media
+
+    uri = standard_uri(image.url)
+    return image if uri is image.url else replace(image, url=uri)
+
+
 def reject_low_detail(image: ImageURL, path: str, unsupported: UnsupportedFields) -> None:
     """For vendors whose models see every image in full."""
     if image.detail == "low":
         unsupported.add(f"{path}.detail", "images are always seen in full")
-
-
-# ---- media types ----
-
-REGISTERED: Mapping[str, str] = {
-    "application/x-pdf": "application/pdf",
-    "audio/vnd.wave": "audio/wav",
-    "audio/wave": "audio/wav",
-    "audio/x-wav": "audio/wav",
-    "image/jpg": "image/jpeg",
-    "image/pjpeg": "image/jpeg",
-    "image/x-png": "image/png",
-}
-"""
-What clients write, and the type that vendors accept.
-
-https://www.iana.org/assignments/media-types, 2026-11
-"""
-
-
-STARTS: Mapping[str, str] = {
-    "/9j/": "image/jpeg",
-    "JVBERi0": "application/pdf",
-    "R0lGOD": "image/gif",
-    "UklGR": "image/webp",
-    "iVBORw0KGgo": "image/png",
-}
-"""
-How the base64 of each type begins; of an image, it counts before the type that is written.
-
-"The image was specified using the image/png media type, but the image appears to be a image/jpeg
-image": github.com/BerriAI/litellm/issues/24900, n8n-io/n8n/issues/12955, 2026-11
-"""
-
-
-def read_data_uri(uri: str) -> tuple[str, str] | None:
-    """`data:image/jpg;base64,AAAA` -> `("image/jpeg", "AAAA")`; `None` if it is not base64."""
-    head, comma, data = uri.partition(",")
-    if not (comma and head.startswith("data:") and head.endswith(";base64")):
-        return None
-    kind = head.removeprefix("data:").split(";")[0].strip().lower()
-    kind = REGISTERED.get(kind, kind)
-    if not kind or kind.startswith("image/"):
-        kind = next((real for start, real in STARTS.items() if data.startswith(start)), kind)
-    return kind, data
-
-
-def split_data_uri(uri: str, path: str) -> tuple[str, str]:
-    """The same; `RequestError` if it is not base64."""
-    parts = read_data_uri(uri)
-    if parts is None:
-        raise RequestError(f"`{path}` is not a base64 data URI (`data:TYPE;base64,DATA`)", path)
-    return parts
 
 
 # ---- tool calls ----
@@ -268,6 +252,8 @@ def function_calls(
     """The earlier function calls of a message, each with its JSON and its path."""
     for index, call in enumerate(message.tool_calls or ()):
         place = f"{path}.tool_calls[{index}]"
+        if isinstance(call, OtherToolCall):
+            continue  # `check_fields` has left these out
         if isinstance(call, CustomToolCall):
             unsupported.note("messages[].tool_calls[].custom")
             arguments = custom_arguments(call.custom.input)

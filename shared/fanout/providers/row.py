@@ -8,11 +8,12 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from .base import Billing, Provider
+from .base import Billing, Provider, Rename
+from .fields import VENDORS_FIELDS
 from .openai.chat import Quirks
 from .openai.errors import explain
 from .openai.normalize import make_codec
-from .openai.rules import Family, FormatRules, MessageRules
+from .openai.rules import Family, ForcedCalls, FormatRules, MessageRules, PlainFields
 
 # These always send a stream's usage, and may reject a request that asks for it.
 NO_STREAM_OPTIONS = frozenset({"stream_options"})
@@ -35,12 +36,14 @@ RARE = frozenset(
         "safety_identifier",
         "service_tier",
         "store",
+        "thinking",  # LiteLLM's; those that lack it get an effort
         "top_k",  # not OpenAI's either
         "verbosity",
         "web_search_options",
     }
 )
 EFFORT = frozenset({"reasoning_effort"})
+THINKING_OFF = {"thinking": {"type": "disabled"}}
 ENDPOINT = r"/(?:chat/completions|completions|responses|embeddings|models)"
 """Endpoints with which an address may end, as in examples for curl."""
 
@@ -57,7 +60,9 @@ class Row(Struct, frozen=True):
 
     Without `developer`, a message with that role is sent as `system`. `messages` are its other
     rules for messages, `families` the models that reject more fields, `formats` the limits of
-    `response_format`. An address without a path gets `path`; an `endpoint` at its end is removed.
+    `response_format`. `own` are those of `VENDORS_FIELDS` that it has. An address without a path
+    gets `path`; an `endpoint` at its end is removed. `rename_model` turns LiteLLM's name of a model
+    into the vendor's. `values`, `forced`, `plain` and `text_prediction` are as in `Quirks`.
     """
 
     name: str
@@ -76,19 +81,29 @@ class Row(Struct, frozen=True):
     ignores_unknown: bool = False
     endpoint: str = ENDPOINT
     path: str = "/v1"
+    rename_model: Rename | None = None
+    own: frozenset[str] = frozenset()
+    values: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    forced: tuple[ForcedCalls, ...] = ()
+    plain: tuple[PlainFields, ...] = ()
+    text_prediction: bool = False
 
 
 def make_provider(row: Row) -> Provider:
     """The provider that a row describes."""
     quirks = Quirks(
         row.name,
-        row.drop,
+        row.drop | (VENDORS_FIELDS - row.own),
         row.rename,
         row.default,
         messages=replace(row.messages, developer=row.developer),
         families=row.families,
         formats=row.formats,
         extensible=True,
+        values=row.values,
+        forced=row.forced,
+        plain=row.plain,
+        text_prediction=row.text_prediction,
     )
     return Provider(
         name=row.name,
@@ -101,4 +116,5 @@ def make_provider(row: Row) -> Provider:
         ignores_unknown=row.ignores_unknown,
         endpoint=row.endpoint,
         path=row.path,
+        rename=row.rename_model,
     )

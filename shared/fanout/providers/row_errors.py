@@ -1,8 +1,8 @@
 """
 The error tables of the OpenAI-compatible vendors, by the name of their row.
 
-OpenAI's own names and the common texts are in `error_rules.GENERAL`, which comes after these. All
-pages were read on 2026-11-28.
+OpenAI's own names and the common texts are in `general_errors.py`, which comes after these. The
+pages were read on 2026-11-28 and 29.
 """
 
 from __future__ import annotations
@@ -20,6 +20,15 @@ ROW_ERRORS: Mapping[str, tuple[ErrorRule, ...]] = {
         rule("rate_limit", "request_quota_exceeded", "token_quota_exceeded"),
         rule("rate_limit", "too_many_requests_error"),
     ),
+    # alibabacloud.com/help/en/model-studio/error-code
+    "dashscope": (
+        rule("insufficient_quota", "AllocationQuota.FreeTierOnly", "*BillOverdue"),
+        rule("insufficient_quota", text="^free allocated quota|free tier of the model"),
+        rule("rate_limit", "limit_requests", "LimitRequests", "limit_burst_rate"),
+        rule("permission", "*AccessDenied*"),
+        rule("overloaded", "ModelUnavailable", "ModelServingError", "ServiceUnavailable"),
+        rule("timeout", "RequestTimeOut"),
+    ),
     # api-docs.deepseek.com/quick_start/error_codes; its codes say little.
     "deepseek": (
         rule("content_filter", text="^content exists risk"),
@@ -32,12 +41,31 @@ ROW_ERRORS: Mapping[str, tuple[ErrorRule, ...]] = {
         rule("model_not_found", text="^model not found"),
         rule("insufficient_quota", text=r"account .*suspended|spending limit"),
     ),
+    # docs.github.com/github-models: limits of a minute and of a day, some as `429` with
+    # "Rate limit of 150 per 86400s exceeded for UserByModelByDay".
+    "github": (
+        rule("insufficient_quota", text=r"per 86400s exceeded|ByDay\b"),
+        rule("rate_limit", "RateLimitReached"),
+        rule("permission", "no_access"),
+    ),
     # console.groq.com/docs/errors
     "groq": (
         rule("model_not_found", "model_decommissioned"),
         rule("permission", "blocked_api_access", "organization_restricted"),
         rule("permission", "model_permission_blocked*", "model_terms_required"),
         rule("overloaded", "capacity_exceeded"),
+    ),
+    # platform.minimax.io/docs/api-reference/errorcode; with status 200, in `base_resp`
+    "minimax": (
+        rule("timeout", "1001"),
+        rule("rate_limit", "1002", "1041", "2045"),
+        rule("invalid_key", "1004", "2049"),
+        rule("insufficient_quota", "1008", "2056"),
+        rule("overloaded", "1000", "1024", "1033"),
+        rule("content_filter", "1026", "1027"),
+        rule("context_length", "1039"),
+        rule("context_length", "2013", text="context window exceeds limit"),
+        rule("invalid_request", "1042", "2013"),
     ),
     # docs.mistral.ai/api, github.com/raycast/extensions/issues/31107,
     # continuedev/continue/issues/6185
@@ -49,7 +77,10 @@ ROW_ERRORS: Mapping[str, tuple[ErrorRule, ...]] = {
             "content_filter", text=r"(?:guardrail|moderation).*(?:blocked|flagged|trigger|violat)"
         ),
         rule("model_not_found", "invalid_model", "1500"),
-        rule("insufficient_quota", text=r"monthly (?:usage )?(?:limit|quota)|usage limit"),
+        rule(
+            "insufficient_quota",
+            text=r"monthly (?:usage )?(?:limit|quota)|usage limit|activate payments",
+        ),
         rule("rate_limit", "rate_limited", "1300", "service_tier_capacity_exceeded", "3505"),
         rule("rate_limit", text="^service tier capacity exceeded"),
     ),
@@ -82,6 +113,16 @@ ROW_ERRORS: Mapping[str, tuple[ErrorRule, ...]] = {
         rule("rate_limit", "model_rate_limit"),
         rule("model_not_found", text="^unable to access (?:non-serverless )?model"),
     ),
+    # volcengine.com/docs/82379/1299023
+    "volcengine": (
+        rule("content_filter", "*RiskDetection*", "ContentRestricted"),
+        rule("insufficient_quota", "QuotaExceeded", "SetLimitExceeded", "*ServiceOverdue"),
+        rule("invalid_key", "AuthenticationError", "InvalidAccountStatus"),
+        rule("model_not_found", "*ServiceNotOpen", "InvalidEndpoint*", "UnsupportedModel"),
+        rule("permission", "AccessDenied*", "OperationDenied*"),
+        rule("overloaded", "ServerOverloaded", "*ServiceUnavailable*", "InternalServiceError"),
+        rule("rate_limit", "*RateLimitExceeded*", "RequestBurstTooFast"),
+    ),
     # docs.x.ai/docs/api-reference. One code has several meanings: github.com/Wei-Shaw/sub2api/
     # pull/5359, UKGovernmentBEIS/inspect_ai/pull/2267, continuedev/continue/issues/12670.
     "xai": (
@@ -98,5 +139,17 @@ ROW_ERRORS: Mapping[str, tuple[ErrorRule, ...]] = {
             "The caller does not have permission to execute the specified operation",
         ),
         rule("rate_limit", "Some resource has been exhausted", "resource-exhausted"),
+    ),
+    # docs.z.ai/api-reference/api-code
+    "zai": (
+        rule("invalid_key", "1000", "1001", "1002", "1003", "1004", "1005", "1315"),
+        rule("insufficient_quota", "1113", "1304", "1308", "1309", "1310", "1314", "1316"),
+        rule("permission", "1110", "1111", "1112", "1120", "1121", "1220", "1311"),
+        rule("model_not_found", "1211"),
+        rule("context_length", "1261"),
+        rule("content_filter", "1300", "1301"),
+        rule("overloaded", "1230", "1234", "1305", "1312"),
+        rule("rate_limit", "1302", "1303", "1313"),
+        rule("invalid_request", "1210", "1212", "1213", "1214", "1215"),
     ),
 }

@@ -28,12 +28,18 @@ def _openrouter_body(value: Any) -> Limits:
     """
     error = value.get("error") if isinstance(value, dict) else None
     message = error.get("message") if isinstance(error, dict) else None
-    metadata = error.get("metadata") if isinstance(error, dict) else None
-    headers = metadata.get("headers") if isinstance(metadata, dict) else None
-    limit = headers.get("X-RateLimit-Limit") if isinstance(headers, dict) else None
-    if "per-min" not in str(message) or not str(limit).isdecimal():
+    limit = _openrouter_headers(value).get("x-ratelimit-limit", "")
+    if "per-min" not in str(message) or not limit.isdecimal():
         return Limits()
-    return Limits(requests=float(str(limit)))
+    return Limits(requests=float(limit))
+
+
+def _openrouter_headers(value: Any) -> dict[str, str]:
+    """`error.metadata.headers`; `X-RateLimit-Reset` is in milliseconds since 1970."""
+    for name in ("error", "metadata", "headers"):
+        value = value.get(name) if isinstance(value, dict) else None
+    found = value if isinstance(value, dict) else {}
+    return {name.lower(): str(one) for name, one in found.items()}
 
 
 ROW_RATE_LIMITS: Mapping[str, RateLimitTable] = {
@@ -85,7 +91,7 @@ ROW_RATE_LIMITS: Mapping[str, RateLimitTable] = {
             ),
         )
     ),
-    "openrouter": RateLimitTable(read_body=_openrouter_body),
+    "openrouter": RateLimitTable(read_body=_openrouter_body, headers_in_body=_openrouter_headers),
     # docs.together.ai/docs/rate-limits, in a copy of 2026-01: all are of a second. A dynamic limit
     # is never below the other one; where there are both, the lower one counts.
     "together_ai": RateLimitTable(

@@ -10,8 +10,25 @@ is what happens when a stream is cancelled, by OpenRouter's list
 from __future__ import annotations
 
 from .calls import IdRule
-from .openai.rules import OTHER_SERVERS, Family, FormatRules, MessageRules
-from .row import EFFORT, ENDPOINT, LOGPROBS, NO_STREAM_OPTIONS, OLD_LIMIT, RARE, Row
+from .fields import VENDORS_FIELDS
+from .openai.rules import (
+    FUNCTIONS,
+    OTHER_SERVERS,
+    Family,
+    ForcedCalls,
+    FormatRules,
+    MessageRules,
+)
+from .row import (
+    EFFORT,
+    ENDPOINT,
+    LOGPROBS,
+    NO_STREAM_OPTIONS,
+    OLD_LIMIT,
+    RARE,
+    THINKING_OFF,
+    Row,
+)
 
 _NO_EFFORT_ON_GROQ = r"allam|compound|gemma|kimi|llama|mistral|mixtral"
 
@@ -28,14 +45,27 @@ _ROWS = (
         messages=MessageRules(frozenset({"name", "reasoning"}), strict=True, reasoning="reasoning"),
         # They do not reason: inference-docs.cerebras.ai/capabilities/reasoning;
         # github.com/egoist/chatwise-releases/issues/1325, 2026-11
-        families=(Family("Llama, Qwen 3 instruct", "llama|qwen-3-.*instruct", EFFORT),),
+        families=(
+            Family("Llama, Qwen 3 instruct", "llama|qwen-3-.*instruct", EFFORT),
+            # The same SDK
+            Family(
+                "all with `minimal`, `xhigh` or `max`",
+                "",
+                EFFORT,
+                frozenset({None, "none", "low", "medium", "high"}),
+            ),
+        ),
+        # "Unsupported JSON schema fields: {'minItems', 'items'}": github.com/musistudio/
+        # claude-code-router/issues/708; no `pattern` and `format`: inference-docs.cerebras.ai/
+        # capabilities/structured-outputs, 2026-11
+        formats=FormatRules(bounds=False, formats=False),
     ),
     # api-docs.deepseek.com/api/create-chat-completion; it ignores unknown fields.
     Row(
         "deepseek",
         "https://api.deepseek.com/v1",
         "DEEPSEEK_API_KEY",
-        drop=RARE | {"logit_bias", "n", "parallel_tool_calls", "seed", "user"},
+        drop=(RARE - {"thinking"}) | {"logit_bias", "n", "parallel_tool_calls", "seed", "user"},
         ignores_unknown=True,
         rename=OLD_LIMIT,
         billing="stops",
@@ -46,6 +76,7 @@ _ROWS = (
         # MoonshotAI/kimi-cli/issues/2141, 2026-11
         messages=MessageRules(
             frozenset({"name", "prefix", "reasoning_content"}),
+            functions=FUNCTIONS,
             reasoning="reasoning_content",
             no_thought=" ",
             one_text=True,
@@ -55,6 +86,9 @@ _ROWS = (
         # "This response_format type is unavailable now", of `json_schema`: github.com/langchain-ai/
         # langchain/issues/29282, UKGovernmentBEIS/inspect_ai/issues/4916, 2026-11
         formats=FormatRules(no_schemas=".*"),
+        # "Thinking mode does not support this tool_choice", and they think by default: github.com/
+        # deepseek-ai/DeepSeek-V3/issues/1376, mozilla-ai/any-llm/issues/1384, 2026-11
+        forced=(ForcedCalls("deepseek-v4", THINKING_OFF), ForcedCalls("deepseek-reasoner")),
     ),
     # Fireworks's SDK for Python 1.2, types/chat/completion_create_params.py, 2026-11. "Extra inputs
     # are not permitted, field: …": github.com/web-infra-dev/midscene/issues/1322, 2025-10
@@ -82,6 +116,7 @@ _ROWS = (
             strict=True,
             reasoning="reasoning_content",
             names=False,
+            named_results=False,
         ),
     ),
     # console.groq.com/docs/openai; github.com/groq/groq-python: no model supports penalties.
@@ -96,15 +131,37 @@ _ROWS = (
         billing="continues",
         # Groq's SDK for Python 1.7, chat_completion_assistant_message_param.py, 2026-11. It has
         # `reasoning`, but only for models that reason: so it is left out for all.
-        messages=MessageRules(frozenset({"function_call", "name"}), strict=True),
+        # Texts are joined: "'messages.0.content' : value must be a string", of a system message:
+        # github.com/OpenHands/OpenHands/issues/4643, livekit/agents/issues/1790, 2025-04
+        messages=MessageRules(frozenset({"function_call", "name"}), strict=True, one_text=True),
         # Only GPT-OSS and Qwen take it: console.groq.com/docs/reasoning; github.com/diegosouzapw/
         # OmniRoute/pull/3277, 2026-11
-        families=(Family("models that do not reason", _NO_EFFORT_ON_GROQ, EFFORT),),
+        families=(
+            Family("models that do not reason", _NO_EFFORT_ON_GROQ, EFFORT),
+            # console.groq.com/docs/reasoning; github.com/vercel/ai/issues/7731, 2026-11
+            Family(
+                "GPT-OSS with `none`, `minimal`, `xhigh` or `max`",
+                "gpt-oss",
+                EFFORT,
+                frozenset({None, "low", "medium", "high"}),
+            ),
+            Family(
+                "Qwen 3 with anything but `none` and `default`",
+                "qwen3",
+                EFFORT,
+                frozenset({None, "none"}),
+            ),
+        ),
+        # Groq's SDK for Python 1.7, completion_create_params.py, 2026-11
+        values={"service_tier": frozenset({"auto", "flex", "on_demand", "performance"})},
+        # "minItems is not supported": github.com/i-am-bee/beeai-framework/issues/1215.
         # "This model does not support response format `json_schema`": github.com/plune-ai/cairn/
         # pull/36. "json mode cannot be combined with tool/function calling": vercel/ai/issues/
         # 16540, agno-agi/agno/issues/1065. 2026-11
         formats=FormatRules(
-            no_schemas=r"llama-?3|gemma|mixtral|mistral|allam|qwen3-32b", with_tools=False
+            no_schemas=r"llama-?3|gemma|mixtral|mistral|allam|qwen3-32b",
+            with_tools=False,
+            bounds=False,
         ),
     ),
     # github.com/mistralai/client-python: models/chatcompletionrequest.py; other fields are a 422.
@@ -112,10 +169,13 @@ _ROWS = (
         "mistral",
         "https://api.mistral.ai/v1",
         "MISTRAL_API_KEY",
-        drop=(RARE - {"metadata", "prediction", "prompt_cache_key"})
+        drop=(RARE - {"metadata", "prediction", "prompt_cache_key", "service_tier", "top_k"})
         | NO_STREAM_OPTIONS
-        | LOGPROBS
         | {"logit_bias", "user"},
+        own=frozenset({"guardrails"}),
+        # Mistral's SDK for Python 3.7: `RequestedServiceTier`, `Prediction`, 2026-11
+        values={"service_tier": frozenset({"auto", "standard_only"})},
+        text_prediction=True,
         rename={**OLD_LIMIT, "seed": "random_seed"},
         billing="continues",
         # github.com/mistralai/mistral-common: protocol/instruct/validator.py; Mistral's SDK for
@@ -124,8 +184,11 @@ _ROWS = (
         messages=MessageRules(
             frozenset({"prefix"}),
             strict=True,
-            ids=IdRule(r"[a-zA-Z0-9]{9}", length=9),
+            ids=IdRule(r"[a-zA-Z0-9]{9}", length=9, unique=True),
+            functions=FUNCTIONS,
             names=False,
+            bare_audio=True,  # `AudioChunk` of its SDK 3.7
+            documents="document_url",
             empty=False,
             late_system=False,
             after_tools="Done.",
@@ -211,6 +274,15 @@ _ROWS = (
         | {"logit_bias", "n", "parallel_tool_calls", "seed", "tool_choice", "tools", "user"},
         rename=OLD_LIMIT,
         billing="continues",
+        families=(
+            # The same SDK
+            Family(
+                "all with `none`, `xhigh` or `max`",
+                "",
+                EFFORT,
+                frozenset({None, "minimal", "low", "medium", "high"}),
+            ),
+        ),
         other_keys=("PERPLEXITYAI_API_KEY",),
         # "After the (optional) system message(s), user or tool message(s) should alternate with
         # assistant message(s)": github.com/iamsrikanthnani/pluely/issues/71, 2026-11. The same SDK
@@ -220,10 +292,15 @@ _ROWS = (
             frozenset({"reasoning_steps"}),
             strict=True,
             names=False,
+            named_results=False,
+            documents="file_url",
             empty=False,
             late_system=False,
             alternate=True,
         ),
+        # "response_format -> ResponseFormatText -> type: Input should be 'text'", of `json_object`:
+        # github.com/567-labs/instructor/issues/1005, theopenco/llmgateway/issues/1475, 2026-11
+        formats=FormatRules(json_mode=False),
     ),
     Row(
         "together_ai",
@@ -272,6 +349,13 @@ _ROWS = (
                 r"grok-(?:2|3(?!-mini)|4(?![.\d]|-[1-9])|code)",
                 EFFORT,
             ),
+            # docs.x.ai/docs/guides/reasoning: `low` and `high`. 2026-11
+            Family(
+                "Grok 3 mini with anything but `low` and `high`",
+                "grok-3-mini",
+                EFFORT,
+                frozenset({None, "low", "high"}),
+            ),
             # "presencePenalty, frequencyPenalty, and stop parameters are not supported by reasoning
             # models": xAI's guide in a public copy; github.com/BerriAI/litellm/pull/11563,
             # langgenius/dify-official-plugins/pull/3405, 2026-11
@@ -291,6 +375,7 @@ _ROWS = (
         key_optional=True,
         billing="stops",
         messages=OTHER_SERVERS,
+        own=VENDORS_FIELDS,
     ),
     # Any other OpenAI-compatible server; the config has its address.
     Row(
@@ -299,6 +384,7 @@ _ROWS = (
         "OPENAI_LIKE_API_KEY",
         key_optional=True,
         messages=OTHER_SERVERS,
+        own=VENDORS_FIELDS,
     ),
 )
 

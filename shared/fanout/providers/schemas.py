@@ -14,7 +14,7 @@ from msgspec import Struct, field
 
 from ..schema.request import ChatRequest, JSONFormat, JSONSchema, SchemaFormat, TextFormat
 from ..wire import json
-from .fields import COMBINED, UnsupportedFields
+from .fields import UnsupportedFields
 
 
 def read_schema(request: ChatRequest, unsupported: UnsupportedFields) -> JSONSchema | None:
@@ -33,6 +33,65 @@ def describe_schema(asked: JSONSchema) -> dict[str, Any]:
     """The schema itself, with the format's description unless it has its own."""
     about = {"description": asked.description} if asked.description else {}
     return {**about, **(asked.schema or {})}
+
+
+# ---- references ----
+
+
+def find_definition(whole: Mapping[str, Any], ref: str) -> Mapping[str, Any] | None:
+    """The part of a schema that a reference (`#/$defs/Place`) names."""
+    found: Any = whole
+    if ref != "#":
+        for part in ref.removeprefix("#/").split("/"):
+            name = part.replace("~1", "/").replace("~0", "~")
+            found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else None
+
+
+_NO_SCHEMAS = frozenset({"const", "default", "enum", "examples"})
+
+
+def is_recursive(schema: Mapping[str, Any]) -> bool:
+    """Whether a definition refers to itself, or the schema does (`{"$ref": "#"}`)."""
+    inside = {ref: _references(find_definition(schema, ref)) for ref in _references(schema)}
+    return any(_reaches(ref, inside) for ref in inside)
+
+
+def _references(schema: Any) -> frozenset[str]:
+    """The references in a schema and in those inside it."""
+    found, left = set(), [schema]
+    while left:
+        value = left.pop()
+        if isinstance(value, list):
+            left += value
+        elif isinstance(value, dict):
+            if isinstance(ref := value.get("$ref"), str):
+                found.add(ref)
+            left += [inner for name, inner in value.items() if name not in _NO_SCHEMAS]
+    return frozenset(found)
+
+
+def _reaches(start: str, inside: Mapping[str, frozenset[str]]) -> bool:
+    """Whether one comes back to a reference by the references in what it refers to."""
+    seen: set[str] = set()
+    left = [*inside[start]]
+    while left:
+        ref = left.pop()
+        if ref == start:
+            return True
+        if ref not in seen:
+            seen.add(ref)
+            left += inside.get(ref, ())
+    return False
+
+
+def can_take(request: ChatRequest, rules: SchemaRules) -> bool:
+    """Whether the `rules` allow the schema of `response_format`, if that has one."""
+    match request.response_format:
+        case SchemaFormat(json_schema=asked) if asked.schema and not rules.recursive:
+            return not is_recursive(asked.schema)
+        case _:
+            return True
 
 
 # ---- the limits of a vendor ----
@@ -58,7 +117,9 @@ class SchemaRules(Struct, frozen=True):
     those that say nothing to a model. `formats` are the only formats of strings, `min_items` the
     only values of `minItems`. With `closed`, each object must have `additionalProperties: false`.
     `typed`: each value must have a type. `merged`: there is no `allOf`. `not_in_patterns` are what
-    a `pattern` cannot have. `some_required`: an object with properties must require one.
+    a `pattern` cannot have. `some_required`: an object with properties must require one. Without
+    `recursive`, no definition may refer to itself: then the format is asked for in words, and a
+    tool is not strict.
     """
 
     moved: frozenset[str]
@@ -71,7 +132,21 @@ class SchemaRules(Struct, frozen=True):
     merged: bool = False
     not_in_patterns: tuple[str, ...] = ()
     some_required: bool = False
+    recursive: bool = True
 
+
+WITHOUT_LIMITS = SchemaRules(
+    moved=LIMITS,
+    renamed={"oneOf": "anyOf"},
+    formats=frozenset(
+        "date date-time duration email hostname ipv4 ipv6 time uri uuid".split()  # noqa: SIM905
+    ),
+    min_items=frozenset({0, 1}),
+    closed=True,
+    typed=True,
+    recursive=False,
+)
+"""Closed objects and typed values, without recursion and limits of numbers, texts and lists."""
 
 _TYPES = frozenset({"$ref", "allOf", "anyOf", "const", "enum", "oneOf", "type"})
 _ANY = [{"type": name} for name in ("string", "number", "boolean", "null")]
@@ -99,7 +174,7 @@ def limit_schema(schema: Mapping[str, Any], rules: SchemaRules) -> dict[str, Any
     if rules.typed and not limited.keys() & _TYPES:
         limited["anyOf"] = _ANY
     if moved and "$ref" not in limited:
-        limited["description"] = _describe(limited.get("description"), moved)
+        limited["description"] = describe_limits(limited.get("description"), moved)
     return limited
 
 
@@ -161,62 +236,7 @@ def _close(limited: dict[str, Any], moved: dict[str, Any]) -> tuple[dict[str, An
     return {**limited, "additionalProperties": False}, moved
 
 
-def _describe(description: Any, moved: Mapping[str, Any]) -> str:
+def describe_limits(description: Any, moved: Mapping[str, Any]) -> str:
     """`The year. (minimum: 1900, maximum: 2100)`."""
     limits = ", ".join(f"{name}: {json.encode(value).decode()}" for name, value in moved.items())
     return f"{description} ({limits})" if isinstance(description, str) else f"({limits})"
-
-
-# ---- an object of one piece ----
-
-
-def flatten(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """
-    The schema of an object without `anyOf`, `oneOf` and `allOf` at its top.
-
-    It has the properties of all its parts, and requires what each of them does. Which parts require
-    more is put into the description.
-    """
-    flat = {name: value for name, value in schema.items() if name not in COMBINED}
-    properties = dict(flat.get("properties") or {})
-    required = list(flat.get("required") or [])
-    moved: dict[str, Any] = {}
-    for name in sorted(COMBINED & schema.keys()):
-        parts = [_part(one, schema) for one in _list(schema[name])]
-        sets = [_list(part.get("required")) for part in parts]
-        for part in parts:
-            for key, value in (part.get("properties") or {}).items():
-                properties[key] = _either(properties.get(key, value), value)
-        each = [key for one in sets for key in one]
-        required += [k for k in each if name == "allOf" or all(k in one for one in sets)]
-        if name != "allOf" and any(set(one) - {*required} for one in sets):
-            moved[name] = [{"required": one} for one in sets]
-    flat |= {"type": "object", "properties": properties}
-    if required:
-        flat["required"] = list(dict.fromkeys(required))
-    if moved:
-        flat["description"] = _describe(flat.get("description"), moved)
-    return flat
-
-
-def _part(part: Any, whole: Mapping[str, Any]) -> dict[str, Any]:
-    """One of the combined schemas, flat itself; a reference stands for its definition."""
-    if isinstance(part, dict) and isinstance(ref := part.get("$ref"), str):
-        place, _, name = ref.removeprefix("#/").partition("/")
-        part = (whole.get(place) or {}).get(name)
-        whole = {}  # a definition that refers to itself ends here
-    if not isinstance(part, dict):
-        return {}
-    return flatten({**part, "$defs": whole.get("$defs")}) if COMBINED & part.keys() else part
-
-
-def _either(known: Any, value: Any) -> Any:
-    """A value of one schema or of the other."""
-    if known == value:
-        return known
-    kinds = known["anyOf"] if isinstance(known, dict) and known.keys() == {"anyOf"} else [known]
-    return {"anyOf": [*kinds, value]} if value not in kinds else known
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Literal
 
@@ -17,21 +18,39 @@ from ..schema.request import (
     NamedFunction,
     OtherChoice,
 )
-from .fields import COMBINED, UnsupportedFields
-from .request_reader import ONLY_FUNCTIONS, Block
-from .schemas import flatten
+from .base import NameRule
+from .fields import UnsupportedFields
+from .request_reader import ONLY_FUNCTIONS
 
 
 def function_tools(
-    request: ChatRequest, unsupported: UnsupportedFields
+    request: ChatRequest, unsupported: UnsupportedFields, names: NameRule
 ) -> Iterator[tuple[Function, Object, str]]:
-    """The functions that the model may call, each with its tool's JSON and path."""
+    """
+    The functions that the model may call, each with its tool's JSON and path.
+
+    A name that the vendor does not accept is an error: calls in the response would have another.
+    "tools: Tool names must be unique", says Anthropic's API; of several that are equal, only the
+    first is sent: github.com/anthropics/claude-code/issues/10687, 2026-11.
+    """
+    seen: dict[str, Function] = {}
     for index, tool in enumerate(request.tools or ()):
         path = f"tools[{index}]"
         if not isinstance(tool, FunctionTool):
             unsupported.add(path, ONLY_FUNCTIONS)
-        else:
+            continue
+        check_name(tool.function.name, names, f"{path}.function.name", unsupported)
+        first = seen.setdefault(tool.function.name, tool.function)
+        if first is tool.function or first != tool.function:
             yield tool.function, request.body["tools"][index], path
+        else:
+            unsupported.note("tools[]")
+
+
+def check_name(name: str, names: NameRule, path: str, unsupported: UnsupportedFields) -> None:
+    """Reject the name of a function in `tools` that the vendor is known not to accept."""
+    if names.tools and not re.fullmatch(names.tools, name):
+        unsupported.add(path, f"a name must match `^{names.tools}$`", kept=True)
 
 
 def note_marks(request: ChatRequest, unsupported: UnsupportedFields) -> None:
@@ -39,17 +58,6 @@ def note_marks(request: ChatRequest, unsupported: UnsupportedFields) -> None:
     for tool in request.body.get("tools") or ():
         if "cache_control" in tool or "cache_control" in (tool.get("function") or {}):
             unsupported.note("tools[].cache_control")
-
-
-def object_schema(function: Function) -> Block:
-    """A function's parameters as a schema of an object, even if it has none."""
-    return {"type": "object", **(function.parameters or {"properties": {}})}
-
-
-def flat_schema(function: Function) -> Block:
-    """The same, without `anyOf`, `oneOf` and `allOf` at its top, which some vendors reject."""
-    schema = object_schema(function)
-    return flatten(schema) if COMBINED & schema.keys() else schema
 
 
 class Choice(Struct, frozen=True):
@@ -70,8 +78,16 @@ class Choice(Struct, frozen=True):
 def read_choice(
     request: ChatRequest, unsupported: UnsupportedFields, *, can_force: bool = True
 ) -> Choice:
-    """The choice; one that requires a call is unsupported if the model cannot be forced to one."""
+    """
+    The choice; one that requires a call is unsupported if the model cannot be forced to one.
+
+    Without tools, `auto` and `none` ask for nothing, and vendors reject them: "Function calling
+    config is set without function_declarations", says Gemini's API: github.com/pydantic/
+    pydantic-ai/pull/5791, 2026-11. Agents send `none` in their last step.
+    """
     choice = _read_choice(request, unsupported)
+    if not request.tools and choice.mode != "required":
+        return Choice()
     if choice.mode == "required" and not can_force:
         unsupported.add("tool_choice", "this model cannot be forced to call a tool")
     return choice

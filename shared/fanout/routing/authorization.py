@@ -1,8 +1,9 @@
 """
 Checks whether a client may make one call to a model: the only place where its rights are enforced.
 
-Every call of a client comes here, whatever named the model: the request, a fallback, an alias, a
-job's line or its retry. The rights are those that its key has in the config of this process.
+Every call of a client comes here, wherever the model's name is from: the request, a fallback, an
+alias, a job's line or its retry. The rights are those that its key has in the config of this
+process.
 """
 
 from __future__ import annotations

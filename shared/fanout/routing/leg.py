@@ -6,15 +6,16 @@ Knows nothing of how a call is made: the router fills the leg in.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Literal, Protocol, TypeAlias
+from types import MappingProxyType
+from typing import Literal, Protocol, Self, TypeAlias
 
-from msgspec import UNSET, Struct, field
+from msgspec import UNSET, Struct
 
 from ..config.deployment import Deployment
 from ..config.resolve import ClientKey
-from ..errors import FanoutError, ProviderError, RequestError
+from ..errors import ErrorDetail, FanoutError, Internal, ProviderError, RequestError, TimedOut
 from ..schema.chat import Usage
 from ..schema.fanout import Mode
 from ..telemetry.observers import AttemptRecord, NullObserver, Observer
@@ -23,6 +24,8 @@ from ..transport.client import Skipped
 from .load_balancing import DeploymentGroup
 
 Outcome: TypeAlias = Literal["ok", "failed", "cancelled"]
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Watcher(Protocol):
@@ -41,6 +44,29 @@ class Watcher(Protocol):
         ...
 
 
+class HeldSlots:
+    """Slots of a call, held until they are released; releasing them again does nothing."""
+
+    __slots__ = ("_slots",)
+
+    def __init__(self) -> None:
+        self._slots: list[AbstractAsyncContextManager[object]] = []
+
+    async def take(self, slot: AbstractAsyncContextManager[object]) -> None:
+        """Wait for a slot."""
+        await slot.__aenter__()
+        self._slots.append(slot)
+
+    def add(self, others: HeldSlots) -> None:
+        """Hold the other slots, too."""
+        self._slots += others._slots
+
+    async def release(self) -> None:
+        """Release the slots, the last one first."""
+        while self._slots:
+            await self._slots.pop().__aexit__(None, None, None)
+
+
 class Leg(Struct):
     """
     One model's part in one request, filled in as it runs; the source of the report and the log.
@@ -50,7 +76,8 @@ class Leg(Struct):
     name than `model` after a fallback. Each call holds one of the request's `slots`. `headers` are
     those of a plain response. `size` is the number of bytes of the request's body, 0 if it had
     none. `drop_params` is the request's own, if it has one. `client` is the client whose rights
-    count, `alias` the config's name for several models by which it named this one.
+    count, `alias` the config's name for several models by which it named this one. If there is a
+    `held`, the slots of a call that succeeds are held until it is released.
     """
 
     model: str
@@ -69,11 +96,11 @@ class Leg(Struct):
     deployment: Deployment | None = None
     usage: Usage | None = None
     dropped: tuple[str, ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = NO_HEADERS
     responding_model: str = ""
     watcher: Watcher | None = None
-    tried: list[str] = field(default_factory=list)
-    fallbacks: list[Leg] = field(default_factory=list)
+    held: HeldSlots | None = None
+    fallbacks: tuple[Leg, ...] = ()
 
     def __post_init__(self) -> None:
         self.responding_model = self.responding_model or self.model
@@ -91,8 +118,9 @@ class Leg(Struct):
             drop_params=self.drop_params,
             client=self.client,
             watcher=self.watcher,
+            held=self.held,
         )
-        self.fallbacks.append(fallback)
+        self.fallbacks += (fallback,)
         return fallback
 
     @property
@@ -102,72 +130,99 @@ class Leg(Struct):
         return started[-1] if started else self
 
 
-class AttemptState(Struct, gc=False):
-    """One attempt of a leg; times are `perf_counter`'s."""
+class Attempt(Struct, gc=False):
+    """
+    One call of a leg to a deployment; times are `clock`'s, in seconds.
 
+    A `with` block is the call. If it fails, that is recorded: a `TimeoutError` is raised as the
+    provider's `TimedOut`, an error of no known kind, which is a bug, as `Internal`. A success is
+    recorded by the caller, because a stream goes on after the block that opens it.
+    """
+
+    leg: Leg
+    observer: Observer
+    clock: Callable[[], float]
     group: DeploymentGroup
     deployment: Deployment
-    started: float
+    started: float = 0.0
     first_token: float | None = None
     usage: Usage | None = None
     dropped: tuple[str, ...] = ()
     skipped: Skipped | None = None
 
+    def __enter__(self) -> Self:
+        leg, self.started = self.leg, self.clock()
+        leg.deployment = self.deployment
+        if leg.watcher is not None:
+            leg.watcher.started(leg)
+        return self
 
-def record_first_token(leg: Leg, state: AttemptState, now: float) -> None:
-    """Report the first content of an attempt to its leg and the watcher."""
-    state.first_token = leg.first_token = now
-    if leg.watcher is not None:
-        leg.watcher.first_token(leg)
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if error is None:
+            return
+        if isinstance(error, TimeoutError):
+            message = f"no response within {self.deployment.timeout or 0:g} s"
+            late = TimedOut(self.deployment, ErrorDetail(message, "timeout_error"))
+            self.record("failed", late)
+            raise late from None
+        self.record(outcome_of(error), error)
+        self.raise_bug(error)
 
+    def record_first_token(self) -> None:
+        """Report the first content to the leg and the watcher."""
+        leg = self.leg
+        self.first_token = leg.first_token = self.clock()
+        if leg.watcher is not None:
+            leg.watcher.first_token(leg)
 
-def record_end(
-    leg: Leg,
-    state: AttemptState,
-    outcome: Outcome,
-    error: BaseException | None,
-    now: float,
-    observer: Observer,
-) -> None:
-    """Report the end of an attempt to its group, leg and watcher, and its record to `observer`."""
-    if error is None:
-        state.group.succeeded(state.deployment, (state.first_token or now) - state.started)
-    elif isinstance(error, ProviderError):
-        state.group.failed(state.deployment, error)
-    leg.ended = now
-    leg.usage, leg.dropped = state.usage, state.dropped
-    if leg.watcher is not None:
-        leg.watcher.ended(leg, outcome, error)
-    if not isinstance(observer, NullObserver):
-        observer.attempt(_record(leg, state, outcome, error, now))
+    def record(self, outcome: Outcome, error: BaseException | None = None) -> None:
+        """Report the end to the group, the leg and the watcher, and its record to the observer."""
+        leg, now = self.leg, self.clock()
+        if error is None:
+            self.group.succeeded(self.deployment, (self.first_token or now) - self.started)
+        elif isinstance(error, ProviderError):
+            self.group.failed(self.deployment, error)
+        leg.ended = now
+        leg.usage, leg.dropped = self.usage, self.dropped
+        if leg.watcher is not None:
+            leg.watcher.ended(leg, outcome, error)
+        if not isinstance(self.observer, NullObserver):
+            self.observer.attempt(_record(self, outcome, error, now))
+
+    def raise_bug(self, error: BaseException) -> None:
+        """Log a bug and raise `Internal`; do nothing for other errors."""
+        if isinstance(error, Exception) and not isinstance(error, FanoutError):
+            self.observer.bug(self.leg.request_id, error)
+            raise Internal from error
 
 
 def _record(
-    leg: Leg, state: AttemptState, outcome: Outcome, error: BaseException | None, now: float
+    attempt: Attempt, outcome: Outcome, error: BaseException | None, now: float
 ) -> AttemptRecord:
     """The log record of an attempt that has ended."""
+    leg, deployment = attempt.leg, attempt.deployment
     status = 200 if error is None else None
     if isinstance(error, ProviderError):
         status = error.upstream
     elif isinstance(error, FanoutError):
         status = error.status
-    first = None if state.first_token is None else (state.first_token - state.started) * 1000
+    first = None if attempt.first_token is None else (attempt.first_token - attempt.started) * 1000
     return AttemptRecord(
         request_id=leg.request_id,
         mode=leg.mode,
         model=leg.model,
-        deployment=state.deployment.id,
-        provider=state.deployment.provider.name,
+        deployment=deployment.id,
+        provider=deployment.provider.name,
         outcome=outcome,
         status=status,
         error=type(error).__name__ if outcome == "failed" else None,
         first_token_ms=None if first is None else round(first, 1),
-        duration_ms=round((now - state.started) * 1000, 1),
-        usage=state.usage,
-        dropped=state.dropped,
-        skipped_events=(state.skipped and state.skipped.events) or UNSET,
+        duration_ms=round((now - attempt.started) * 1000, 1),
+        usage=attempt.usage,
+        dropped=attempt.dropped,
+        skipped_events=(attempt.skipped and attempt.skipped.events) or UNSET,
         rejected=(isinstance(error, RequestError) and error.param) or UNSET,
-        cost_usd=cost_of(state.deployment, state.usage),
+        cost_usd=cost_of(deployment, attempt.usage),
     )
 
 

@@ -18,6 +18,9 @@ from ..config.deployment import Balancing, Deployment
 from ..config.resolve import Catalog
 from ..errors import ProviderError
 
+MAX_COOLDOWN = 600.0
+"""Seconds for which a provider's `Retry-After` keeps calls away from a deployment, at most."""
+
 DEFAULT = Balancing()
 
 MAX_WILDCARD_GROUPS = 1_000
@@ -206,7 +209,7 @@ class DeploymentGroup:
         if own == 0:
             return  # LiteLLM's way to exempt one deployment
         pause = self._settings.cooldown_time if own is None else own
-        pause = pause if error.retry_after is None else error.retry_after
+        pause = pause if error.retry_after is None else min(error.retry_after, MAX_COOLDOWN)
         member.cool_until = max(member.cool_until, self._now() + pause)
 
     def retries_after(self, error: Exception) -> int | None:

@@ -38,10 +38,10 @@ _NAMES = (
     "search_after_date_filter search_before_date_filter search_context_size "
     "search_domain_filter search_language_filter search_mode search_parameters "
     "search_recency_filter separate_reasoning skip_special_tokens "
-    "spaces_between_special_tokens stop_regex stop_token_ids strict_tools structured_outputs "
-    "t_max_predict_ms tfs_z think thinking thinking_budget thinking_config tool_stream top_a "
-    "top_n_sigma truncate_prompt_tokens typical_p use_beam_search vl_high_resolution_images "
-    "web_search xtc_probability xtc_threshold"
+    "spaces_between_special_tokens stop_regex stop_token_ids stream_options strict_tools "
+    "structured_outputs t_max_predict_ms tfs_z think thinking thinking_budget thinking_config "
+    "tool_stream top_a top_n_sigma truncate_prompt_tokens typical_p use_beam_search "
+    "vl_high_resolution_images web_search xtc_probability xtc_threshold"
 )
 OWN_FIELDS = frozenset(_NAMES.split())
 
@@ -52,15 +52,15 @@ OWN_TOOLS = frozenset({"browser_search", "code_interpreter", "custom", "function
 def check_fields(client: ClientKey, body: Mapping[str, Any]) -> None:
     """Raise `Forbidden` for a field, or a tool, that may choose another model."""
     for name in body.keys() - CHAT_FIELDS - OWN_FIELDS - client.fields:
-        raise _refused(client, name, name)
+        raise _rejected(client, name, name)
     if "tools" in client.fields:
         return
     for index, tool in enumerate(body.get("tools") or ()):
         if tool.get("type") not in OWN_TOOLS:
-            raise _refused(client, f"tools[{index}].type", "tools")
+            raise _rejected(client, f"tools[{index}].type", "tools")
 
 
-def _refused(client: ClientKey, path: str, name: str) -> Forbidden:
+def _rejected(client: ClientKey, path: str, name: str) -> Forbidden:
     return Forbidden(
         f"`{path[:128]}` may choose another model, and the key `{client.name}` may use only some: "
         f"leave it out, or add `{name[:128]}` to the key's `fields` in the config",

@@ -26,12 +26,9 @@ from ..config.deployment import Deployment
 from ..config.resolve import Catalog
 from ..errors import (
     ErrorDetail,
-    FanoutError,
-    Internal,
     MissingKey,
     Oversized,
     ProviderError,
-    TimedOut,
     Unsupported,
 )
 from ..schema.accumulator import ChunkAccumulator
@@ -42,14 +39,19 @@ from ..telemetry.observers import Observer
 from ..transport.client import Transport
 from ..transport.engine import MAX_RESPONSE_BYTES
 from ..transport.error_mapping import OVER_SIZE_LIMIT
-from .leg import AttemptState, Leg, Outcome, outcome_of, record_end, record_first_token
+from .leg import Attempt, HeldSlots, Leg, outcome_of
 from .load_balancing import DeploymentGroup, DeploymentGroups
 from .retry_policy import RetryPolicy, retries_after
 
 T = TypeVar("T")
 
+NONE: frozenset[str] = frozenset()
+
 NO_SLOT: AbstractAsyncContextManager[object] = nullcontext()
 """What a call holds if its request has no limit on calls in flight."""
+
+MAX_PAUSE = 600.0
+"""Seconds; if a provider asks for a longer pause, the request fails at once."""
 
 MAX_HEAD = 10_000
 """The most chunks at the start of a stream without any content."""
@@ -63,13 +65,13 @@ def _clock() -> float:
     return asyncio.get_running_loop().time()
 
 
-_Call: TypeAlias = Callable[[Leg, ChatRequest, AttemptState], Awaitable[T]]
+_Call: TypeAlias = Callable[[ChatRequest, Attempt], Awaitable[T]]
 """Makes one attempt."""
 
 _Attempt: TypeAlias = Callable[[Leg, ChatRequest, DeploymentGroup, Deployment], Awaitable[T]]
 """Waits for a slot of the deployment, and makes one attempt."""
 
-_Opened: TypeAlias = tuple[AsyncExitStack, AttemptState, list[ChatChunk], AsyncIterator[ChatChunk]]
+_Opened: TypeAlias = tuple[AsyncExitStack, Attempt, list[ChatChunk], AsyncIterator[ChatChunk]]
 
 
 class Router:
@@ -93,45 +95,45 @@ class Router:
         self._max_response_bytes = max_response_bytes
         self._attempt_chat = partial(self._in_slot, self._chat)
 
-    async def chat(self, leg: Leg, request: ChatRequest) -> ChatCompletion:
+    def chat(self, leg: Leg, request: ChatRequest) -> Awaitable[ChatCompletion]:
         """The whole response of one model name."""
-        return await self._with_retries(leg, request, self._attempt_chat)
+        return self._with_retries(leg, request, self._attempt_chat)
 
-    async def _chat(self, leg: Leg, request: ChatRequest, state: AttemptState) -> ChatCompletion:
-        request, limit = with_defaults(request, state.deployment.defaults), state.deployment.timeout
-        call = self._transport.chat(state.deployment, request, leg.size)
+    async def _chat(self, request: ChatRequest, attempt: Attempt) -> ChatCompletion:
+        leg, deployment = attempt.leg, attempt.deployment
+        request, limit = with_defaults(request, deployment.defaults), deployment.timeout
+        call = self._transport.chat(deployment, request, leg.size)
         response = await (call if limit is None else within(limit, call))
-        state.dropped, leg.headers = response.dropped, response.headers
-        state.usage = response.completion.get("usage")
-        self._record(leg, state, "ok", None)
+        attempt.dropped, leg.headers = response.dropped, response.headers
+        attempt.usage = response.completion.get("usage")
+        attempt.record("ok")
         return response.completion
 
-    async def chat_by_stream(self, leg: Leg, request: ChatRequest) -> ChatCompletion:
+    def chat_by_stream(self, leg: Leg, request: ChatRequest) -> Awaitable[ChatCompletion]:
         """
         The whole response, received as a stream: closing a stream stops the model and its costs.
 
         A stream that breaks has failed as a whole, so another deployment may still succeed.
         """
-        return await self._with_retries(leg, request, partial(self._in_slot, self._collect_stream))
+        return self._with_retries(leg, request, partial(self._in_slot, self._collect_stream))
 
-    async def _collect_stream(
-        self, leg: Leg, request: ChatRequest, state: AttemptState
-    ) -> ChatCompletion:
-        request = with_defaults(request, state.deployment.defaults)
+    async def _collect_stream(self, request: ChatRequest, attempt: Attempt) -> ChatCompletion:
+        deployment = attempt.deployment
+        request = with_defaults(request, deployment.defaults)
         accumulator = ChunkAccumulator()
         async with (
-            optional_timeout(state.deployment.timeout),
-            self._transport.stream(state.deployment, request, leg.size) as stream,
+            optional_timeout(deployment.timeout),
+            self._transport.stream(deployment, request, attempt.leg.size) as stream,
         ):
-            state.dropped, state.skipped = stream.dropped, stream.skipped
+            attempt.dropped, attempt.skipped = stream.dropped, stream.skipped
             async for chunk in stream.chunks:
-                if state.first_token is None and has_content(chunk):
-                    record_first_token(leg, state, perf_counter())
+                if attempt.first_token is None and has_content(chunk):
+                    attempt.record_first_token()
                 accumulator.add(chunk)
                 if accumulator.size > self._max_response_bytes:
-                    raise Oversized(state.deployment, ErrorDetail(OVER_SIZE_LIMIT))
-        state.usage = accumulator.usage
-        self._record(leg, state, "ok", None)
+                    raise Oversized(deployment, ErrorDetail(OVER_SIZE_LIMIT))
+        attempt.usage = accumulator.usage
+        attempt.record("ok")
         return accumulator.completion()
 
     @asynccontextmanager
@@ -143,39 +145,40 @@ class Router:
 
         Until then, another deployment is called if one fails; later failures are raised.
         """
-        stack, state, head, rest = await self._with_retries(leg, request, self._open_in_slot)
+        stack, attempt, head, rest = await self._with_retries(leg, request, self._open_in_slot)
         try:
             async with stack:
-                yield self._track_usage(leg, state, head, rest)
+                yield _track_usage(attempt, head, rest)
         except BaseException as error:
-            self._record(leg, state, outcome_of(error), error)
+            attempt.record(outcome_of(error), error)
             raise
-        self._record(leg, state, "ok", None)
+        attempt.record("ok")
 
     async def _open_stream(
-        self, stack: AsyncExitStack, leg: Leg, request: ChatRequest, state: AttemptState
+        self, stack: AsyncExitStack, request: ChatRequest, attempt: Attempt
     ) -> _Opened:
         """
         Open the stream and read up to its first content.
 
         `stack` holds the connection and the slots; on success they move to the stack returned.
         """
-        request = with_defaults(request, state.deployment.defaults)
-        async with optional_timeout(state.deployment.timeout):
+        deployment = attempt.deployment
+        request = with_defaults(request, deployment.defaults)
+        async with optional_timeout(deployment.timeout):
             opened = await stack.enter_async_context(
-                self._transport.stream(state.deployment, request, leg.size)
+                self._transport.stream(deployment, request, attempt.leg.size)
             )
-            state.dropped, state.skipped = opened.dropped, opened.skipped
+            attempt.dropped, attempt.skipped = opened.dropped, opened.skipped
             head: list[ChatChunk] = []
             async for chunk in opened.chunks:
                 head.append(chunk)
                 if has_content(chunk):
-                    record_first_token(leg, state, perf_counter())
+                    attempt.record_first_token()
                     break
                 if len(head) > MAX_HEAD or opened.skipped.bytes > MAX_HEAD_BYTES:
                     why = f"more than {MAX_HEAD} chunks or {MAX_HEAD_BYTES} bytes without content"
-                    raise Oversized(state.deployment, ErrorDetail(why))
-            return stack.pop_all(), state, head, opened.chunks
+                    raise Oversized(deployment, ErrorDetail(why))
+            return stack.pop_all(), attempt, head, opened.chunks
 
     async def _with_retries(self, leg: Leg, request: ChatRequest, attempt: _Attempt[T]) -> T:
         """
@@ -191,12 +194,12 @@ class Router:
 
             check_call(leg.client, leg.alias or leg.model, request, self._catalog.general)
         group = self._groups.find(leg.model)
-        failed: set[str] = set()  # in this round
-        not_retryable: set[str] = set()
+        failed: frozenset[str] = NONE  # in this round
+        not_retryable: frozenset[str] = NONE
         attempts = round_number = 0
         leg.started = perf_counter()
         while True:
-            deployment = group.pick(failed | not_retryable if attempts else frozenset())
+            deployment = group.pick(failed | not_retryable)
             if deployment is None:
                 raise AssertionError("a round always leaves a deployment to call")
             try:
@@ -208,16 +211,20 @@ class Router:
                 attempts += 1
                 given = deployment.retries if leg.retries is None else leg.retries
                 retries, may_succeed = retries_after(error, planned, given)
-                (failed if may_succeed else not_retryable).add(deployment.id)
+                if may_succeed:
+                    failed |= {deployment.id}
+                else:
+                    not_retryable |= {deployment.id}
                 if attempts >= max(retries + 1, len(group)) or len(not_retryable) == len(group):
                     raise
                 if len(failed | not_retryable) == len(group):
                     pause = self._retry.delay(round_number, error)
-                    if leg.deadline is not None and _clock() + pause >= leg.deadline:
+                    is_late = leg.deadline is not None and _clock() + pause >= leg.deadline
+                    if is_late or pause > MAX_PAUSE:
                         raise
                     await asyncio.sleep(pause)
                     round_number += 1
-                    failed.clear()
+                    failed = NONE
 
     async def _in_slot(
         self,
@@ -227,11 +234,27 @@ class Router:
         group: DeploymentGroup,
         deployment: Deployment,
     ) -> T:
+        attempt = self._attempt(leg, group, deployment)
+        if leg.held is not None:
+            held = HeldSlots()
+            try:
+                if leg.slots is not None:
+                    await held.take(leg.slots)
+                await held.take(group.slot(deployment))
+                with attempt:
+                    response = await call(request, attempt)
+            except BaseException:
+                await held.release()
+                raise
+            leg.held.add(held)
+            return response
         if leg.slots is None:
             async with group.slot(deployment):
-                return await self._attempt(call, leg, request, group, deployment)
+                with attempt:
+                    return await call(request, attempt)
         async with leg.slots, group.slot(deployment):
-            return await self._attempt(call, leg, request, group, deployment)
+            with attempt:
+                return await call(request, attempt)
 
     async def _open_in_slot(
         self, leg: Leg, request: ChatRequest, group: DeploymentGroup, deployment: Deployment
@@ -239,68 +262,30 @@ class Router:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(leg.slots or NO_SLOT)
             await stack.enter_async_context(group.slot(deployment))
-            call = partial(self._open_stream, stack)
-            return await self._attempt(call, leg, request, group, deployment)
+            with self._attempt(leg, group, deployment) as attempt:
+                return await self._open_stream(stack, request, attempt)
 
-    async def _attempt(
-        self,
-        call: _Call[T],
-        leg: Leg,
-        request: ChatRequest,
-        group: DeploymentGroup,
-        deployment: Deployment,
-    ) -> T:
+    def _attempt(self, leg: Leg, group: DeploymentGroup, deployment: Deployment) -> Attempt:
         if leg.drop_params is not None:
             target = replace(deployment.target, drop_params=leg.drop_params)
             deployment = replace(deployment, target=target)
-        state = AttemptState(group, deployment, perf_counter())
-        leg.deployment = deployment
-        leg.tried.append(deployment.id)
-        if leg.watcher is not None:
-            leg.watcher.started(leg)
+        return Attempt(leg, self._observer, perf_counter, group, deployment)
+
+
+async def _track_usage(
+    attempt: Attempt, head: Sequence[ChatChunk], rest: AsyncIterator[ChatChunk]
+) -> AsyncIterator[ChatChunk]:
+    leg = attempt.leg
+    for chunk in head:
+        leg.usage = attempt.usage = chunk.get("usage") or attempt.usage
+        yield chunk
+    while True:
         try:
-            return await call(leg, request, state)
-        except TimeoutError:
-            message = f"no response within {deployment.timeout or 0:g} s"
-            error = TimedOut(deployment, ErrorDetail(message, "timeout_error"))
-            self._record(leg, state, "failed", error)
-            raise error from None
-        except ProviderError as error:
-            self._record(leg, state, "failed", error)
+            next_chunk = await anext(rest, None)
+        except Exception as error:
+            attempt.raise_bug(error)
             raise
-        except BaseException as error:
-            self._record(leg, state, outcome_of(error), error)
-            self._raise_bug(leg, error)
-            raise
-
-    async def _track_usage(
-        self,
-        leg: Leg,
-        state: AttemptState,
-        head: Sequence[ChatChunk],
-        rest: AsyncIterator[ChatChunk],
-    ) -> AsyncIterator[ChatChunk]:
-        for chunk in head:
-            leg.usage = state.usage = chunk.get("usage") or state.usage
-            yield chunk
-        while True:
-            try:
-                next_chunk = await anext(rest, None)
-            except Exception as error:
-                self._raise_bug(leg, error)
-                raise
-            if next_chunk is None:
-                return
-            leg.usage = state.usage = next_chunk.get("usage") or state.usage
-            yield next_chunk
-
-    def _raise_bug(self, leg: Leg, error: BaseException) -> None:
-        """Log a bug and raise `Internal`; do nothing for other errors."""
-        if isinstance(error, Exception) and not isinstance(error, FanoutError):
-            self._observer.bug(leg.request_id, error)
-            raise Internal from error
-
-    def _record(
-        self, leg: Leg, state: AttemptState, outcome: Outcome, error: BaseException | None
-    ) -> None:
-        record_end(leg, state, outcome, error, perf_counter(), self._observer)
+        if next_chunk is None:
+            return
+        leg.usage = attempt.usage = next_chunk.get("usage") or attempt.usage
+        yield next_chunk

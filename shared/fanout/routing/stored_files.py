@@ -20,7 +20,7 @@ SCHEMES = {"s3": "s3_buckets", "s3a": "s3_buckets", "s3n": "s3_buckets", "gs": "
 TEXTS = frozenset(
     {"arguments", "name", "reasoning", "reasoning_content", "refusal", "role", "text", "thinking"}
 )
-"""The fields of messages and their parts that are text, whatever it begins with."""
+"""The fields of messages and their parts that are always text, however it begins."""
 
 
 def check_addresses(body: Mapping[str, Any], buckets: Collection[str]) -> None:

@@ -67,22 +67,22 @@ class ChunkAccumulator:
 
 
 def _memory_size(choice: Any) -> int:
-    """Roughly a choice's bytes in memory: its texts, and anything else by its size as JSON."""
+    """Roughly a choice's bytes in memory: its texts, and anything else by its weight as JSON."""
     size = 0
     for value in choice["delta"].values():
         if isinstance(value, str):
             size += len(value) + _OVERHEAD
         elif value:
-            size += len(json.encode(value)) + _OVERHEAD
+            size += json.weight(json.encode(value)) + _OVERHEAD
     if logprobs := choice.get("logprobs"):
-        size += len(json.encode(logprobs))
+        size += json.weight(json.encode(logprobs))
     return size
 
 
 class _Choice:
     def __init__(self) -> None:
         self._calls: dict[int, dict[str, Any]] = {}
-        self._logprobs: dict[str, list[Any]] = {}
+        self._logprobs: dict[str, list[Any] | None] = {}
         self._rest: dict[str, Any] = {}
         self._message: dict[str, Any] = {}
 
@@ -92,10 +92,13 @@ class _Choice:
                 for part in value or ():
                     self._add_call(part)
             elif value is not None and name != "role":
-                self._message[name] = join_values(name, self._message.get(name), value)
+                self._message[name] = _join_field(name, self._message.get(name), value)
         for name, value in (choice.get("logprobs") or {}).items():
             if value and isinstance(value, list):
-                self._logprobs.setdefault(name, []).extend(value)
+                self._logprobs[name] = known = self._logprobs.get(name) or []
+                known.extend(value)
+            elif value is None:
+                self._logprobs.setdefault(name, None)
         for name, value in choice.items():
             if name not in {"delta", "index", "logprobs"} and value is not None:
                 self._rest[name] = value
@@ -116,7 +119,7 @@ class _Choice:
         elif content is None and not message.get("refusal"):
             message["content"] = ""
         choice = {"index": index, "message": message, "finish_reason": None, **self._rest}
-        if self._logprobs:
+        if any(self._logprobs.values()):
             choice["logprobs"] = self._logprobs
         return choice
 
@@ -130,6 +133,11 @@ def _tool_call(call: dict[str, Any]) -> dict[str, Any]:
 
 class _Pieces(list[str]):
     """The pieces of a text, joined only at the end: O(n) for long texts."""
+
+
+def _join_field(name: str, old: Any, new: Any) -> Any:
+    """A field of a message in two pieces as one; MiniMax repeats the author's name in each."""
+    return new if name == "name" else join_values(name, old, new)
 
 
 def join_values(name: str, old: Any, new: Any) -> Any:

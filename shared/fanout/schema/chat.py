@@ -203,6 +203,13 @@ def make_message(
     return message
 
 
+def find_finish_reason(
+    known: Mapping[str, FinishReason], reason: str | None, calls: object
+) -> FinishReason:
+    """OpenAI's finish reason; without one, `tool_calls` if there are `calls`, else `stop`."""
+    return known.get(reason or "", "tool_calls" if calls and not reason else "stop")
+
+
 def make_call(call_id: str, name: str, arguments: str) -> ToolCall:
     """A function call of a whole message; `arguments` are JSON."""
     return {
@@ -256,15 +263,19 @@ def has_content(chunk: ChatChunk) -> bool:
 
     A role, an empty string (OpenAI's first chunk has both) or usage alone is not content.
     """
-    for choice in chunk["choices"]:
-        delta: Mapping[str, Any] = choice["delta"]
-        if (
-            delta.get("content")
-            or delta.get("refusal")
-            or delta.get("reasoning")
-            or delta.get("reasoning_content")
-            or delta.get("tool_calls")
-            or any(delta.get(name) for name in _OTHER_CONTENT)
-        ):
+    for choice in chunk["choices"]:  # noqa: SIM110 -- `any` takes three times as long
+        if not is_empty(choice["delta"]):
             return True
     return False
+
+
+def is_empty(message: Mapping[str, Any]) -> bool:
+    """Whether a message, or a piece of one, has no content for its reader: see `has_content`."""
+    return not (
+        message.get("content")
+        or message.get("refusal")
+        or message.get("reasoning")
+        or message.get("reasoning_content")
+        or message.get("tool_calls")
+        or any(message.get(name) for name in _OTHER_CONTENT)
+    )

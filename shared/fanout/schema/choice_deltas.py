@@ -1,5 +1,5 @@
 """
-Makes streams that SDKs accumulate correctly: the role once, and vendors' lists and objects whole.
+Makes streams that SDKs accumulate correctly: the role and the name once, and vendors' lists whole.
 
 OpenAI's SDKs join the pieces of OpenAI's own fields. A list that is not OpenAI's raises an error in
 its second delta (Python, `accumulate_delta`, 3.57) or is replaced by it (Node,
@@ -18,7 +18,7 @@ _COLLECTED = frozenset({list, dict})
 # SDKs join the pieces of these; the codecs give each tool call an index.
 _JOINED_BY_SDKS = frozenset({"audio", "function_call", "tool_calls"})
 MAX_COLLECTED = 64 << 20
-"""The most bytes of JSON that one stream's collected fields may have; more is passed on at once."""
+"""The largest weight of one stream's collected fields as JSON; more is passed on at once."""
 _BARE = frozenset({"index", "delta", "finish_reason", "logprobs"})
 
 
@@ -26,14 +26,17 @@ class ChoiceDeltas:
     """
     The choices of one stream as clients get them; a choice that needs no change is returned itself.
 
-    The first delta of a choice has its role, and no later one has. If the choices `have_begun`,
-    none has.
+    The first delta of a choice has its role, and no later one has; its first name (MiniMax sends
+    one in each delta) is its only one. The end of a choice comes after the last chunk: some servers
+    send more text after it, and clients stop at it. If the choices `have_begun`, no delta has a
+    role, and the caller keeps the ends.
     """
 
     def __init__(self, *, have_begun: bool = False, limit: int = MAX_COLLECTED) -> None:
         self._have_begun = have_begun
         self._free = limit
         self._begun: set[int] = set()
+        self._named: set[int] = set()
         self._collected: dict[int, dict[str, Any]] = {}
         self._ends: dict[int, dict[str, Any]] = {}
 
@@ -41,7 +44,8 @@ class ChoiceDeltas:
         """The choices of the next chunk, without those that have nothing for the client yet."""
         if len(choices) == 1 and not self._collected:  # most chunks are a piece of one text
             choice = choices[0]
-            if choice["delta"].keys() == _TEXT and choice.get("index", 0) in self._begun:
+            is_text = choice["delta"].keys() == _TEXT and choice.get("finish_reason") is None
+            if is_text and choice.get("index", 0) in self._begun:
                 return choices
         return [shaped for choice in choices if (shaped := self._shape(choice)) is not None]
 
@@ -51,7 +55,7 @@ class ChoiceDeltas:
 
         `indexes` are those of the choices that have ended; without it, all have.
         """
-        for index in sorted(self._collected) if indexes is None else indexes:
+        for index in sorted({*self._collected, *self._ends}) if indexes is None else indexes:
             if fields := self._collected.get(index):
                 from .accumulator import whole_value
 
@@ -65,14 +69,15 @@ class ChoiceDeltas:
         delta = given
         if "role" in delta or index not in self._begun:
             delta = self._with_role_once(index, delta)
+        if "name" in delta:
+            delta = self._with_name_once(index, delta)
         for name, value in delta.items():
             if value.__class__ in _COLLECTED and value and name not in _JOINED_BY_SDKS:
                 if self._free > 0:
                     delta = self._collect(index, delta)
                 break
-        if index in self._collected and choice.get("finish_reason"):
-            self._ends[index] = {**choice, "delta": self._without_collected(index, delta)}
-            return None
+        if choice.get("finish_reason") and (index in self._collected or not self._have_begun):
+            return self._hold_end(index, choice, delta)
         if delta is given:
             return choice
         shaped = {**choice, "delta": delta}
@@ -88,6 +93,26 @@ class ChoiceDeltas:
             return delta
         return {name: value for name, value in delta.items() if name != "role"}
 
+    def _with_name_once(self, index: int, delta: dict[str, Any]) -> dict[str, Any]:
+        if index not in self._named:
+            self._named.add(index)
+            return delta
+        return {name: value for name, value in delta.items() if name != "name"}
+
+    def _hold_end(
+        self, index: int, choice: dict[str, Any], delta: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """The choice without its end, which is kept; `None` if it is nothing else."""
+        if index in self._collected:
+            delta = self._without_collected(index, delta)
+        choice = {**choice, "delta": delta}
+        if not delta or self._have_begun:
+            self._ends[index] = choice
+            return None
+        reason = choice["finish_reason"]
+        self._ends[index] = {"index": index, "delta": {}, "finish_reason": reason}
+        return {**choice, "finish_reason": None}
+
     def _collect(self, index: int, delta: dict[str, Any]) -> dict[str, Any]:
         """The delta without its lists and objects, which are kept."""
         from .accumulator import join_values  # most streams have none
@@ -95,7 +120,7 @@ class ChoiceDeltas:
         collected, rest = self._collected.setdefault(index, {}), {}
         for name, value in delta.items():
             if value.__class__ in _COLLECTED and value and name not in _JOINED_BY_SDKS:
-                self._free -= len(json.encode(value))
+                self._free -= json.weight(json.encode(value))
                 collected[name] = join_values(name, collected.get(name), value)
             else:
                 rest[name] = value

@@ -42,6 +42,10 @@ Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=86_400)]
 ModelNames: TypeAlias = Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(min_length=1)]
 
 
+MIN_LEASE, MAX_LEASE = 2, 3_600
+"""Seconds of a lease; a shorter one could end while its renewal is on its way."""
+
+
 class FanOutField(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The `fanout` object of a request."""
 
@@ -50,6 +54,7 @@ class FanOutField(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     stagger: Annotated[float, Meta(ge=0, le=3_600)] | None = None
     shape: Shape = "object"
     max_parallel: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    lease: Annotated[float, Meta(ge=MIN_LEASE, le=MAX_LEASE)] | None = None
 
 
 class StreamOptions(Struct, frozen=True, kw_only=True):
@@ -76,6 +81,7 @@ GATEWAY_FIELDS = frozenset(GatewayFields.__struct_fields__)
 
 _NO_FANOUT = FanOutField()
 _NO_OPTIONS = StreamOptions()
+_NONE: Mapping[str, Any] = {}
 
 _KNOWN = GATEWAY_FIELDS | frozenset(ChatRequest.__struct_fields__)
 
@@ -86,7 +92,8 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
 
     `nested` says whether `messages` was a list of conversations. `size` is the number of bytes of
     the request's body, 0 if it had none. `field` is the field that named the models, `alias` the
-    config's name for several models that it named.
+    config's name for several models that it named. A request with a `lease` ends unless its client
+    renews it within so many seconds.
     """
 
     models: tuple[str, ...]
@@ -105,6 +112,15 @@ class FanOutRequest(HiddenRepr, frozen=True, gc=False):
     size: int = 0
     field: str = "model"
     alias: str | None = None
+    lease: float | None = None
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the conversations hold nothing but text, and no field is a vendor's own."""
+        for conversation in self.conversations:  # noqa: SIM110 -- `all` takes three times as long
+            if not conversation.is_text:
+                return False
+        return True
 
     @property
     def combined(self) -> bool:
@@ -172,10 +188,11 @@ def parse_request(body: object, size: int = 0) -> FanOutRequest:
         max_parallel=fanout.max_parallel,
         timeout=fields.timeout or fields.request_timeout,
         num_retries=fields.num_retries,
-        fallbacks=_fallbacks(fields.fallbacks, models),
+        fallbacks=None if fields.fallbacks is None else _fallbacks(fields.fallbacks, models),
         drop_params=fields.drop_params,
         size=size,
         field="model" if fanout.models is None else "fanout.models",
+        lease=fanout.lease,
     )
 
 
@@ -202,7 +219,12 @@ def _models(fields: GatewayFields, fanout: FanOutField) -> tuple[str, ...]:
         raise RequestError("`model` is missing", "model", "missing_required_parameter")
     else:
         param = "model"
-        names = fields.model.split(",") if isinstance(fields.model, str) else fields.model
+        if isinstance(fields.model, str):
+            if 0 < len(name := fields.model.strip()) <= MAX_NAME and "," not in name:
+                return (name,)
+            names = fields.model.split(",")
+        else:
+            names = fields.model
     names = [name.strip() for name in names]
     if not names or not all(names):
         raise RequestError(f"`{param}` has an empty model name; write `a, b`", param)
@@ -245,6 +267,8 @@ def _conversations(body: Mapping[str, Any], models: int) -> tuple[tuple[ChatRequ
     The other fields are checked only once.
     """
     rest = {name: value for name, value in body.items() if name not in GATEWAY_FIELDS}
+    if own := (body.get("stream_options") or _NONE).keys() - {"include_usage"}:
+        rest["stream_options"] = {name: body["stream_options"][name] for name in sorted(own)}
     messages = rest.get("messages")
     if not isinstance(messages, list) or not any(isinstance(m, list) for m in messages):
         return (parse_chat(rest),), False
@@ -278,11 +302,9 @@ def _inside(error: RequestError, index: int) -> RequestError:
 
 
 def _fallbacks(
-    given: list[str | dict[str, Any]] | None, models: tuple[str, ...]
-) -> dict[str, tuple[str, ...]] | None:
+    given: list[str | dict[str, Any]], models: tuple[str, ...]
+) -> dict[str, tuple[str, ...]]:
     """LiteLLM's `["b"]` (for every model) or `[{"a": ["b"]}]` (for model `a`)."""
-    if given is None:
-        return None
     for_all = tuple(name for name in given if isinstance(name, str))
     found = {name: for_all for name in models if for_all}
     count = len(for_all)

@@ -2,7 +2,8 @@
 The arguments of LiteLLM's functions that are no fields of a chat completion.
 
 Each is implemented by Fanout's functions or rejected by name; over HTTP, too, because clients send
-them in bodies. None is ever sent to a provider. Sources, read in November 2026: the signature of
+them in bodies. None is ever sent to a provider, but for a field of that provider's own that has the
+same name (`VENDORS`). Sources, read in November 2026: the signature of
 `completion` and the list `all_litellm_params` of LiteLLM 1.106.2, and docs.litellm.ai ("Input
 params"). `docs/litellm.md` shows this table.
 """
@@ -29,6 +30,7 @@ CONFIG_ONLY = frozenset(
         "api_version",
         "extra_headers",
         "headers",
+        "model_id",
         "organization",
         "region",
         "aws_region_name",
@@ -58,6 +60,7 @@ REJECTED: Mapping[str, str] = _each(
     ("write the provider before the model: `groq/llama3-8b-8192`", "custom_llm_provider"),
     ("write the deployment as the model: `azure/NAME`", "deployment_id"),
     ("write `num_retries`", "max_retries"),
+    ("write `extra_headers`", "default_headers"),
     ("`Retry-After` or a backoff decides", "retry_strategy"),
     (
         "set it in the config",
@@ -135,6 +138,16 @@ REJECTED: Mapping[str, str] = _each(
 
 _ALL = CONFIG_ONLY | REJECTED.keys()
 
+VENDORS = frozenset({"caching", "eos_token", "guardrails", "ttl"})
+"""
+Arguments whose names some vendors have for a field of their own.
+
+LM Studio's seconds until a model is unloaded (lmstudio.ai/docs/api/ttl-and-auto-evict), Mistral's
+guardrails (docs.mistral.ai/studio/safety-moderation, `GuardrailConfig` of its SDKs), Volcengine's
+cache of a prompt (www.volcengine.com/docs/82379), and the ids of tokens that end a response of
+Friendli's (friendli.ai/docs, `eos_token` of its chat completions). 2026-11
+"""
+
 _EMPTY: tuple[object, ...] = (None, False, "", [], {})
 _NO_CACHE = frozenset({"no-cache", "no-store"})
 
@@ -148,14 +161,32 @@ def asks_for_something(name: str, value: object) -> bool:
     return not any(value == empty and type(value) is type(empty) for empty in _EMPTY)
 
 
+def is_vendors(name: str, value: object) -> bool:
+    """Whether this is a vendor's own field, by the form of its value; the codec has the rest."""
+    match name, value:
+        case "caching", dict():
+            return True
+        case "eos_token", list():
+            return all(type(one) is int for one in value)
+        case "guardrails", list():
+            return all(isinstance(one, dict) for one in value)
+        case "ttl", int():
+            return not isinstance(value, bool)
+        case _:
+            return False
+
+
 def without_arguments(body: Mapping[str, Any]) -> Mapping[str, Any]:
     """The fields of a request's body without LiteLLM's arguments that ask for nothing."""
     if _ALL.isdisjoint(body):
         return body
+    kept: set[str] = set()
     for name in sorted(_ALL & body.keys()):
         if name in FORBIDDEN or asks_for_something(name, body[name]):
-            raise rejection(name)
-    return {name: value for name, value in body.items() if name not in _ALL}
+            if not is_vendors(name, body[name]):
+                raise rejection(name)
+            kept.add(name)
+    return {name: value for name, value in body.items() if name not in _ALL or name in kept}
 
 
 FORBIDDEN = frozenset({"api_base", "base_url", "api_key", "api_version"})

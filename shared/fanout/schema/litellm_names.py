@@ -76,10 +76,13 @@ SHARED: tuple[tuple[str, str], ...] = (
         "vector_store_ids knowledge_bases search_tool_name aimg_generation model_file_id_mapping",
     ),
     ("there are no guardrails", "guardrails guardrail_config"),
-    ("prompts are sent as messages", "litellm_system_prompt prompt_version prompt_label"),
+    (
+        "prompts are sent as messages",
+        "litellm_system_prompt prompt_version prompt_label custom_prompt_dict",
+    ),
     ("responses are not validated", "enable_json_schema_validation"),
     ("one deployment is not called in the shadow of another", "silent_model"),
-    ("write it as the model", "model_id engine"),
+    ("write it as the model", "engine"),
     ("write the provider before the model's name: `azure/NAME`", "api_type"),
     ("write `api_base`", "use_psc_endpoint_format watsonx_region_name"),
     (
@@ -94,7 +97,7 @@ SHARED: tuple[tuple[str, str], ...] = (
             "litellm_params mock_testing_fallbacks mock_testing_context_fallbacks "
             "mock_testing_content_policy_fallbacks mock_testing_rate_limit_error model_alias "
             "acompletion atext_completion text_completion force_timeout use_client "
-            "use_litellm_proxy "
+            "use_litellm_proxy specific_deployment stream_response "
             "use_xai_oauth provider_specific_header disable_add_transform_inline_image_block "
             "max_fallbacks fallback_depth allowed_model_region id azure model_config "
             "proxy_server_request secret_fields litellm_proxy_rate_limit_response "

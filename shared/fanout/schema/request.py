@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ..secret import HiddenRepr
 
@@ -70,6 +70,10 @@ ToolPart: TypeAlias = TextPart | ImagePart | AudioPart | FilePart | OtherPart
 # ---- the request: tools ----
 
 
+CALL_TYPES = frozenset({"custom", "function", None})
+"""The types of OpenAI's calls; one without a type is a function's."""
+
+
 class FunctionCall(HiddenRepr, frozen=True, kw_only=True):
     name: str
     arguments: str
@@ -88,6 +92,13 @@ class FunctionToolCall(HiddenRepr, frozen=True, kw_only=True, tag_field="type", 
 class CustomToolCall(HiddenRepr, frozen=True, kw_only=True, tag_field="type", tag="custom"):
     id: str
     custom: CustomCall
+
+
+class OtherToolCall(HiddenRepr, frozen=True, kw_only=True, tag_field="type", tag="*"):
+    """A call of a vendor's own type, and of no function (`web_search`); the body has it."""
+
+    id: str
+    kind: str
 
 
 class Function(HiddenRepr, frozen=True, kw_only=True):
@@ -181,7 +192,7 @@ class AssistantMessage(Message, frozen=True, kw_only=True, tag="assistant"):
     content: str | list[AssistantPart] | None = None
     refusal: str | None = None
     name: str | None = None
-    tool_calls: list[FunctionToolCall | CustomToolCall] | None = None
+    tool_calls: list[FunctionToolCall | CustomToolCall | OtherToolCall] | None = None
     function_call: FunctionCall | None = None
     audio: dict[str, Any] | None = None
 
@@ -196,6 +207,15 @@ class FunctionMessage(Message, frozen=True, kw_only=True, tag="function"):
     name: str
 
 
+class OtherMessage(Message, frozen=True, kw_only=True, tag="*"):
+    """A message with a vendor's own role (Ollama's `control`); the body has its content."""
+
+    content: None = None
+
+
+ROLES = frozenset({"assistant", "developer", "function", "system", "tool", "user"})
+"""OpenAI's roles."""
+
 AnyMessage: TypeAlias = (
     SystemMessage
     | DeveloperMessage
@@ -203,6 +223,7 @@ AnyMessage: TypeAlias = (
     | AssistantMessage
     | ToolMessage
     | FunctionMessage
+    | OtherMessage
 )
 
 
@@ -249,11 +270,31 @@ Count: TypeAlias = Annotated[int, Meta(ge=1)]
 Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
+class Place(Struct, frozen=True):
+    """
+    Where the client has a message, or what became one.
+
+    `path` is of the message in the client's list, or of the part of it that was the result of a
+    tool. `parts` are the client's numbers of its parts, if they differ.
+    """
+
+    path: str
+    parts: tuple[int, ...] = ()
+
+    def part(self, number: int) -> str:
+        """The client's path of a part, by its number among ours."""
+        if number < len(self.parts):
+            number = self.parts[number]
+        return f"{self.path}.content[{number}]"
+
+
 class Conversation(HiddenRepr, frozen=True, kw_only=True):
-    """The messages alone."""
+    """The messages alone; the other fields are as in `ChatRequest`."""
 
     messages: Annotated[list[AnyMessage], Meta(min_length=1)]
+    body: dict[str, Any]
     extensions: tuple[str, ...] = ()
+    places: tuple[Place, ...] = ()
 
 
 class ChatRequest(HiddenRepr, frozen=True, gc=False, kw_only=True):
@@ -264,12 +305,14 @@ class ChatRequest(HiddenRepr, frozen=True, gc=False, kw_only=True):
     `stream`). OpenAI-compatible providers get the fields of `body`; the codecs of the others read
     the typed fields. Neither is ever changed.
 
-    `extensions` are the fields whose value is a vendor's own; it is only in `body`.
+    `extensions` are the fields whose value is a vendor's own; it is only in `body`. `places` has
+    the place of each message in the client's list; it is empty if all are where they were.
     """
 
     messages: Annotated[list[AnyMessage], Meta(min_length=1)]
     body: dict[str, Any]
     extensions: tuple[str, ...] = ()
+    places: tuple[Place, ...] = ()
     additional_drop_params: list[str] | None = None  # LiteLLM's; the transport reads it
     allowed_openai_params: list[str] | None = None  # likewise
     audio: dict[str, Any] | None = None
@@ -307,7 +350,12 @@ class ChatRequest(HiddenRepr, frozen=True, gc=False, kw_only=True):
     @property
     def is_text(self) -> bool:
         """Whether the messages hold nothing but text, and no field is a vendor's own."""
-        return CHAT_FIELDS.issuperset(self.body) and all(map(_is_text, self.body["messages"]))
+        if not CHAT_FIELDS.issuperset(self.body):
+            return False
+        for message in self.body["messages"]:  # a loop, because it is run twice a request
+            if isinstance(message.get("content"), list) or not _TEXT_FIELDS.issuperset(message):
+                return False
+        return True
 
     @property
     def limit(self) -> int | None:
@@ -320,8 +368,17 @@ class ChatRequest(HiddenRepr, frozen=True, gc=False, kw_only=True):
         return [self.stop] if isinstance(self.stop, str) else list(self.stop or ())
 
 
-CHAT_FIELDS = frozenset(ChatRequest.__struct_fields__)
-"""The parameters of chat completions; only the provider knows any other one."""
+CHAT_FIELDS = frozenset(ChatRequest.__struct_fields__) - {"body", "extensions", "places"}
+"""The parameters of chat completions."""
+
+READ_FIELDS = CHAT_FIELDS | {"cache_control", "thinking"}
+"""Those, and Anthropic's that Fanout translates; only the provider knows any other one."""
+
+ONE_PARAMETER = (
+    frozenset({"max_completion_tokens", "max_tokens"}),
+    frozenset({"reasoning_effort", "thinking"}),
+)
+"""Fields that are one parameter by several names, of which vendors reject two at once."""
 
 _TEXT_FIELDS = frozenset(
     {
@@ -337,7 +394,3 @@ _TEXT_FIELDS = frozenset(
     }
 )
 """The fields of a message that hold no file, unless `content` is a list."""
-
-
-def _is_text(message: dict[str, Any]) -> bool:
-    return not isinstance(message.get("content"), list) and _TEXT_FIELDS.issuperset(message)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
 from ..errors import RequestError
-from .request import ChatRequest, Conversation
+from .request import ONE_PARAMETER, ChatRequest, Conversation, Place
 
 T = TypeVar("T")
 
@@ -19,6 +19,7 @@ _MISSING = re.compile(r"^Object missing required field `([^`]*)`")
 _WRONG_TYPE = re.compile(r"^Expected `([^`]*)`, got `([^`]*)`$")
 _OUT_OF_RANGE = re.compile(r"^Expected `(?:int|float)` (<=|>=|<|>) (.*)$")
 _WRONG_LENGTH = re.compile(r"^Expected `(str|array|object)` of length (<=|>=) (\d+)$")
+_MESSAGE = re.compile(r"messages\[(\d+)\](?:\.content\[(\d+)\])?(.*)", re.DOTALL)
 _NOT_ALLOWED = re.compile(r"^Invalid (?:enum )?value (.*)$")
 
 TYPES = {
@@ -41,13 +42,17 @@ def convert(value: object, kind: type[T], *, strict: bool = True) -> T:
     try:
         return msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError as error:
-        raise as_request_error(str(error)) from None
+        raise as_request_error(str(error), kind) from None
     except RecursionError:
         raise RequestError("the request is nested too deeply", None) from None
 
 
-def as_request_error(message: str) -> RequestError:
-    """Reword msgspec's message: "Expected `int` >= 1 - at `$.n`" is "`n` must be at least 1"."""
+def as_request_error(message: str, kind: Any = None) -> RequestError:
+    """
+    Reword msgspec's message: "Expected `int` >= 1 - at `$.n`" is "`n` must be at least 1".
+
+    If `kind`, the type of the whole value, lists what the field may be, so does the error.
+    """
     path = _PATH.search(message)
     fault = message[: path.start()] if path else message
     param = path[1] if path else ""
@@ -55,7 +60,8 @@ def as_request_error(message: str) -> RequestError:
         name = f"{param}.{missing[1]}" if param else missing[1]
         return RequestError(f"`{name}` is missing", name, "missing_required_parameter")
     if param:
-        return RequestError(f"`{param}` {_explain(fault)}", param)
+        choices = _choices(kind, param) if _NOT_ALLOWED.match(fault) else ""
+        return RequestError(f"`{param}` {_explain(fault)}{choices}", param)
     return RequestError(f"the value {_explain(fault)}", None, "invalid_type")
 
 
@@ -75,6 +81,15 @@ def _explain(fault: str) -> str:
     if found := _NOT_ALLOWED.match(fault):
         return f"cannot be {found[1]}"
     return f"is not valid: {fault[:1].lower()}{fault[1:]}"
+
+
+def _choices(kind: Any, param: str) -> str:
+    if kind is None:
+        return ""
+    from .allowed_values import allowed_values
+
+    listed = [f"`{value}`" for value in allowed_values(kind, param)]
+    return f": use {_any_of(listed)}" if listed else ""
 
 
 def _any_of(names: list[str]) -> str:
@@ -107,12 +122,13 @@ def parse_chat(body: Mapping[str, Any]) -> ChatRequest:
     """
     Check the request of one conversation; `body` has only the fields meant for the model.
 
-    A value that is a vendor's own is no error yet: see `ChatRequest.extensions`.
+    A value that is a vendor's own is no error yet: see `ChatRequest.extensions`. Content parts of
+    other APIs are converted: see `foreign_parts`.
     """
     form = body.get("response_format")
     if isinstance(form, dict) and "response_schema" in form:
         body = {**body, "response_format": _as_json_schema(form)}
-    return _convert_extended({**body, "extensions": (), "body": body}, ChatRequest)
+    return _convert_any({**body, "extensions": (), "places": (), "body": body}, ChatRequest)
 
 
 def _as_json_schema(form: dict[str, Any]) -> dict[str, Any]:
@@ -129,39 +145,84 @@ def _as_json_schema(form: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _convert_extended(checked: Mapping[str, Any], kind: type[T]) -> T:
+def _convert_any(checked: Mapping[str, Any], kind: type[T]) -> T:
+    """`checked` as a `kind`, also with values that are not OpenAI's."""
     try:
         return convert(checked, kind)
-    except RequestError:
-        from .extensions import set_aside
+    except RequestError as error:
+        found = error
+    if isinstance(checked.get("messages"), list):
+        from .foreign_parts import convert_messages
 
-        plain = set_aside(checked)
-        if plain is None:
-            raise
+        messages, places = convert_messages(checked["messages"])
+        if messages is not checked["messages"]:
+            body = {**checked["body"], "messages": messages}
+            checked = {**checked, "messages": messages, "places": places, "body": body}
+            try:
+                return convert(checked, kind)
+            except RequestError as error:
+                found = _at_place(error, places)
+    from .extensions import set_aside
+
+    if (plain := set_aside(checked)) is not None:
         try:
             return convert(plain, kind)
         except RequestError:
             pass
-        raise
+    raise found
 
 
-def reject_extensions(request: ChatRequest) -> None:
-    """Raise the `RequestError` for the first value that is a vendor's own, if there is one."""
-    if request.extensions:
-        convert({**request.body, "extensions": (), "body": {}}, ChatRequest)
+def _at_place(error: RequestError, places: Sequence[Place]) -> RequestError:
+    """The same error, with the path of a message in the client's list."""
+    path = _MESSAGE.match(error.param or "")
+    if path is None or not places:
+        return error
+    place = places[int(path[1])]
+    param = (place.part(int(path[2])) if path[2] else place.path) + path[3]
+    message = str(error).replace(f"`{error.param}`", f"`{param}`", 1)
+    return RequestError(message, param, error.detail.code)
+
+
+def reject_extensions(request: ChatRequest, apart_from: Collection[str] = ()) -> None:
+    """Raise the `RequestError` for a value that is a vendor's own, if there is one."""
+    own = {name: request.body[name] for name in request.extensions if name not in apart_from}
+    if own:
+        plain: dict[str, Any] = {"messages": [{"role": "user", "content": ""}], "body": {}}
+        try:
+            convert(plain | own, ChatRequest)
+        except RequestError as error:
+            raise _at_place(error, request.places) from None
 
 
 def with_defaults(request: ChatRequest, defaults: Mapping[str, Any]) -> ChatRequest:
-    """The request, with `defaults` for the parameters that it does not set."""
-    return parse_chat({**defaults, **request.body}) if defaults else request
+    """
+    The request, with `defaults` for the parameters that it does not set.
+
+    A parameter that it sets by another name is set, and one that is null is not.
+    """
+    if not defaults:
+        return request
+    given = {name for name, value in request.body.items() if value is not None}
+    for names in ONE_PARAMETER:
+        if not given.isdisjoint(names):
+            given |= names
+    added = {name: value for name, value in defaults.items() if name not in given}
+    if not added:
+        return request
+    changed = parse_chat({**request.body, **added})
+    return msgspec.structs.replace(changed, places=request.places) if request.places else changed
 
 
 def replace_messages(request: ChatRequest, body: Mapping[str, Any]) -> ChatRequest:
     """The same request with the messages of `body`; nothing else is checked again."""
-    found = _convert_extended({"messages": body["messages"]}, Conversation)
+    found = _convert_any({"messages": body["messages"], "body": body}, Conversation)
     extensions = found.extensions
     if request.extensions:
         extensions = (*(name for name in request.extensions if name != "messages"), *extensions)
     return msgspec.structs.replace(
-        request, messages=found.messages, body=body, extensions=extensions
+        request,
+        messages=found.messages,
+        body=found.body,
+        extensions=extensions,
+        places=found.places,
     )

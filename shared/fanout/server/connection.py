@@ -64,7 +64,10 @@ class Connection(asyncio.Protocol):
         self._connections.opened(self)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what has come."""
+        """Parse what has come; the event loop goes on before it reads more of a lot."""
+        if len(data) >= self._limits.large_read and self._is_reading:
+            self._transport.pause_reading()
+            self.loop.call_soon(self._read_on)
         if not self._is_parsing:
             self._drop(len(data))
             return
@@ -77,6 +80,10 @@ class Connection(asyncio.Protocol):
         else:
             if self._requests.receiving is not None:
                 self._extend(len(data))
+
+    def _read_on(self) -> None:
+        if self._is_reading and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def eof_received(self) -> None:
         """Close: a client that ends its side counts as disconnected."""
@@ -168,6 +175,7 @@ class Connection(asyncio.Protocol):
         self._requests.current = None
         self._connections.is_idle(self)
         if not request.is_received:
+            self._parser.drop_body()
             if not request.keep_alive:
                 self._end_writing(inf)
             self._begin_linger()
@@ -187,7 +195,7 @@ class Connection(asyncio.Protocol):
         if request.is_head_written:
             self._transport.abort()
         else:
-            self._refuse(Internal())
+            self._respond_last(Internal())
 
     # ---- what `Connections` calls ----
 
@@ -242,7 +250,7 @@ class Connection(asyncio.Protocol):
             self._start(self._requests.waiting.popleft())
             self.resume_reading()
         elif self._error is not None:
-            self._refuse(self._error)
+            self._respond_last(self._error)
         elif not self._is_parsing:
             self._close()
         else:
@@ -294,7 +302,7 @@ class Connection(asyncio.Protocol):
         self._error = error
         self._stop_parsing()
 
-    def _refuse(self, error: FanoutError) -> None:
+    def _respond_last(self, error: FanoutError) -> None:
         """Write a last response, and close when the client has stopped to send."""
         self._connections.is_idle(self)
         self.write(self._connections.rejection(error))

@@ -42,6 +42,14 @@ class ConnectionLimits(Struct, frozen=True, kw_only=True):
     body_buffer: int = 64 * KIBIBYTE
     """Bytes of a body that the app has not read, from which no more is read from the client."""
 
+    large_read: int = 64 * KIBIBYTE
+    """
+    Bytes read at once, after which other connections are served before this one is read again.
+
+    Otherwise libuv reads 32 times from a connection that has always more (`uv__read` in
+    src/unix/stream.c, https://github.com/libuv/libuv, 29 November 2026): that are 8 MB.
+    """
+
     body_silence: float = 30.0
     """Seconds without a byte after which an unfinished body is given up."""
 

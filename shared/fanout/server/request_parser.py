@@ -1,5 +1,5 @@
 """
-Reads the requests in a connection's bytes, and refuses what is too much or ambiguous.
+Reads the requests in a connection's bytes, and rejects what is too much or ambiguous.
 
 The parser of HTTP is httptools (llhttp); here are the limits that it does not have, and the rules
 of RFC 9110 and 9112 that it leaves to its caller. Knows nothing of sockets and clocks.
@@ -73,6 +73,7 @@ class RequestParser:
         self._head_size = 0
         self._overhead = 0  # bytes of this request that are not its body
         self._body_size = 0
+        self._framing_per_byte = limits.framing_bytes_per_byte
 
     def feed(self, data: bytes) -> None:
         """
@@ -90,6 +91,10 @@ class RequestParser:
         except httptools.HttpParserError as error:
             raise MalformedRequest(f"this is not a valid HTTP/1.1 request: {error}") from None
         self._check_size()
+
+    def drop_body(self) -> None:
+        """The rest of this body is not read: it may have no more framing than content."""
+        self._framing_per_byte = 1
 
     def _feed(self, data: bytes) -> None:
         while data:
@@ -130,7 +135,7 @@ class RequestParser:
                 raise _too_many_bytes(limits)
             return
         allowed = limits.head_bytes + limits.framing_bytes
-        if self._overhead > allowed + limits.framing_bytes_per_byte * self._body_size:
+        if self._overhead > allowed + self._framing_per_byte * self._body_size:
             raise HeadersTooLarge(
                 "the body has too many chunks, chunk extensions or trailers for its size"
             )
@@ -145,6 +150,7 @@ class RequestParser:
         self.is_idle, self._in_head = False, True
         self._target, self._headers = b"", []
         self._head_size = self._body_size = 0
+        self._framing_per_byte = self._limits.framing_bytes_per_byte
 
     def on_url(self, url: bytes) -> None:
         self._target += url
@@ -205,7 +211,7 @@ def _new_parser(callbacks: RequestParser) -> httptools.HttpRequestParser:
 
 
 def _check(version: str, headers: list[tuple[bytes, bytes]]) -> bool:
-    """Refuse what two servers could read differently; whether the client expects a 100."""
+    """Reject what two servers could read differently; whether the client expects a 100."""
     if version not in VERSIONS:
         raise MalformedRequest(f"HTTP/{version} is not supported; use HTTP/1.1")
     hosts, expects_continue = 0, False

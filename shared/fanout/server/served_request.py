@@ -63,7 +63,7 @@ class ServedRequest:
             self._waiter.set_result(None)
 
     def disconnect(self) -> None:
-        """Nobody waits for the response any more."""
+        """No client waits for the response any more."""
         self.is_disconnected = True
         self.wake()
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from math import ceil, inf
+from math import ceil
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -44,17 +44,30 @@ class TokenPrices(Struct, frozen=True):
         """The cost of a `usage` object in nanodollars, rounded up."""
         sent = count_of(usage.get("prompt_tokens"))
         received = count_of(usage.get("completion_tokens"))
-        details = usage.get("prompt_tokens_details") or {}
-        cached = 0 if self.cached is None else min(count_of(details.get("cached_tokens")), sent)
-        input_cost = (sent - cached) * self.input + cached * (self.cached or 0)
-        return nanodollars_of(self.per_request + input_cost + received * self.output)
+        total = self.per_request + sent * self.input + received * self.output
+        if self.cached is not None:
+            details = usage.get("prompt_tokens_details")
+            if isinstance(details, dict):
+                cached = min(count_of(details.get("cached_tokens")), sent)
+                total += cached * (self.cached - self.input)
+        return nanodollars_of(total)
+
+
+MAX_TOKENS = 10**9
+"""Tokens of one call at most; sums of their costs fit into 64 bits."""
 
 
 def count_of(value: object) -> int:
-    """A count of tokens in a provider's `usage`, rounded up; 0 for anything but a number."""
-    if isinstance(value, int):
-        return max(value, 0)
-    return ceil(value) if isinstance(value, float) and 0 < value < inf else 0
+    """
+    A count of tokens in a provider's `usage`, rounded up; 0 for anything but a number.
+
+    A count over `MAX_TOKENS` is a mistake, and counts as so many.
+    """
+    if type(value) is int and 0 <= value <= MAX_TOKENS:  # nearly every one
+        return value
+    if isinstance(value, (int, float)) and value > 0:
+        return ceil(min(value, MAX_TOKENS))
+    return 0
 
 
 def nanodollars_of(picodollars: int) -> int:
@@ -82,13 +95,15 @@ class PriceList(Struct, frozen=True):
     request.
 
     `exact` has models by name, in lower case. A model that is not in it has the price of the first
-    regular expression in `patterns` that matches its name.
+    regular expression in `patterns` that matches its name. `names` are models that have such a
+    price, or capital letters.
     """
 
     source: str
     as_of: str
     exact: dict[str, Price] = field(default_factory=dict)
     patterns: list[tuple[str, Price]] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
 
 
 def cost_of(deployment: Deployment, usage: Mapping[str, Any] | None) -> float | None:
@@ -108,14 +123,21 @@ def prices_of(deployment: Deployment) -> TokenPrices | None:
     input_price, output_price = deployment.input_price, deployment.output_price
     if input_price is not None and output_price is not None:
         return _own(input_price, output_price)
-    target = deployment.target
-    return _listed(deployment.provider.name, target.options.get("base_model") or target.model)
+    target, provider = deployment.target, deployment.provider.name
+    model = target.options.get("base_model") or target.model
+    prices = _listed(provider, model)
+    if prices is None and "/" in model and "api_base" not in target.options:
+        return _listed(provider, model.rpartition("/")[2])  # after a region, or in an ARN
+    return prices
 
 
 def listed_models(provider: str) -> tuple[str, ...]:
-    """The names of the models that the provider's price list has."""
+    """The names of the models that the provider's price list has, as its API spells them."""
     prices = _read(provider)
-    return () if prices is None else tuple(prices.exact)
+    if prices is None:
+        return ()
+    spelled = {name.lower(): name for name in prices.names}
+    return (*(spelled.pop(name, name) for name in prices.exact), *spelled.values())
 
 
 @lru_cache(maxsize=1024)

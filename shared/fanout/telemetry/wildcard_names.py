@@ -28,7 +28,7 @@ def _names(wildcard: Wildcard) -> Iterator[str]:
 def _matching(wildcard: Wildcard, model: str, provider: str) -> Iterator[str]:
     """The names that lead to each of the provider's models."""
     prefix, _, suffix = model.partition("*")
-    for known in listed_models(provider):
+    for known in filter(registry.is_for_chat, listed_models(provider)):
         full = f"{provider}/{known}"
         if full.startswith(prefix) and full.endswith(suffix) and len(full) >= len(prefix + suffix):
             part = full[len(prefix) : len(full) - len(suffix)]

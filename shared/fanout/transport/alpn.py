@@ -1,7 +1,7 @@
 """
 Asks a server which HTTP version it speaks, by a TLS handshake without a request (ALPN, RFC 7301).
 
-Needed only if the first call to an origin has failed in a way that does not tell whether the server
+Needed only if the first call to an origin has failed in a way that does not show whether the server
 speaks HTTP/2, so it is imported then.
 """
 
@@ -18,19 +18,24 @@ OFFERED = ["h2", "http/1.1"]
 PORT = 443
 
 
-async def speaks_http2(url: str, ca_pem: bytes | None, seconds: float) -> bool | None:
+async def speaks_http2(
+    url: str, ca_pem: bytes | None, seconds: float, *, may_use_proxy: bool
+) -> bool | None:
     """Whether the server chooses HTTP/2, directly or through a proxy; `None` if it is unknown."""
     context = ssl.create_default_context(cadata=ca_pem.decode() if ca_pem else None)
     context.set_alpn_protocols(OFFERED)
     with suppress(OSError, ValueError, EOFError, TimeoutError):
         async with asyncio.timeout(seconds):
-            return await _handshake(urlsplit(url), context) == "h2"
+            server = urlsplit(url)
+            proxy = _proxy_of(server.hostname or "") if may_use_proxy else None
+            return await _handshake(server, proxy, context) == "h2"
     return None
 
 
-async def _handshake(server: SplitResult, context: ssl.SSLContext) -> str | None:
+async def _handshake(
+    server: SplitResult, proxy: SplitResult | None, context: ssl.SSLContext
+) -> str | None:
     host, port = server.hostname or "", server.port or PORT
-    proxy = _proxy_of(host)
     connect = proxy or server
     reader, writer = await asyncio.open_connection(connect.hostname, connect.port or port)
     try:

@@ -7,6 +7,7 @@ Knows nothing of retries, groups or fan-out.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import ModuleType
@@ -15,11 +16,11 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from ..concurrency import MemoryBudget
+from ..concurrency import MemoryBudget, RepeatedTimeout
 from ..config.deployment import Deployment
-from ..errors import Malformed
-from ..providers.base import BadWire, WireError
-from ..schema.chat import ChatChunk, ChatCompletion
+from ..errors import Malformed, RequestError
+from ..providers.base import BadWire, ImpliedEnd, WireError
+from ..schema.chat import ChatChunk, ChatCompletion, Usage
 from ..schema.request import ChatRequest
 from ..secret import HiddenRepr
 from ..wire import json
@@ -42,6 +43,16 @@ JSON_STARTS = (b"{", b"[")
 
 BLANK = b" \t\r\n\xef\xbb\xbf"
 """What may precede a body: white space, and UTF-8's byte order mark."""
+
+MAX_TURN = 16 * 1024
+"""
+Bytes of a stream that are decoded before other tasks run, also if more have arrived.
+
+Even if each event has 28 bytes and nothing for the client, they take about 10 ms.
+"""
+
+PART_WORK = 64
+"""Bytes that are decoded in the time that it takes to read a part."""
 
 MAX_COPIES = 256_000_000
 """Bytes that the big request bodies being sent may have together."""
@@ -108,7 +119,7 @@ class Transport:
         """
         codec = deployment.provider.chat
         async with self._copies.reserve(size) as copy:
-            wire = _encode(deployment, request, stream=False)
+            wire = encode_request(deployment, request, stream=False)
             copy.shrink(len(wire.body))
             try:
                 signed, response = await self._send(deployment, wire)
@@ -117,7 +128,7 @@ class Transport:
         try:
             completion = codec.decode(response, deployment.target)
         except DECODE_ERRORS as error:
-            raise _bodies().from_decoding(deployment, error, response, signed.key) from None
+            completion = _odd_bodies().joined_stream(deployment, error, response, signed.key)
         if wire.one_call:
             from ..schema.one_call import keep_first_call
 
@@ -148,13 +159,15 @@ class Transport:
         try:
             async with AsyncExitStack() as stack:
                 copy = await stack.enter_async_context(self._copies.reserve(size))
-                wire = _encode(deployment, request, stream=True)
+                wire = encode_request(deployment, request, stream=True)
                 copy.shrink(len(wire.body))
                 try:
                     async with asyncio.timeout(deployment.stream_timeout):
                         signed, incoming = await self._open(stack, deployment, wire)
                 except TimeoutError:
                     raise stream_timeout(deployment) from None
+                if wire.one_choice:
+                    deployment = _with_one_choice(deployment)
                 events = StreamEvents(deployment, self._max_response_bytes, signed.key)
                 chunks = _chunks(deployment, incoming, signed.key, events)
                 if wire.one_call:
@@ -185,8 +198,16 @@ class Transport:
             await stack.aclose()
 
 
-def _encode(deployment: Deployment, request: ChatRequest, *, stream: bool) -> WireRequest:
+def _with_one_choice(deployment: Deployment) -> Deployment:
+    return replace(deployment, target=replace(deployment.target, one_choice=True))
+
+
+def encode_request(deployment: Deployment, request: ChatRequest, *, stream: bool) -> WireRequest:
     """The request in the provider's format, with the fields that the deployment adds."""
+    if any("audio" in message for message in request.body["messages"]):
+        from .expired_audio import without_expired  # few conversations are spoken
+
+        request = without_expired(request, time.time())
     below, above = deployment.additions.defaults, deployment.additions.body
     if "additional_drop_params" in request.body or "allowed_openai_params" in request.body:
         from .request_params import encode  # few requests say what their provider has
@@ -194,11 +215,35 @@ def _encode(deployment: Deployment, request: ChatRequest, *, stream: bool) -> Wi
         wire = encode(deployment, request, stream=stream)
         absent = request.additional_drop_params or ()
         below = {name: value for name, value in below.items() if name not in absent}
+    elif deployment.defaults:
+        wire = _encode_with_defaults(deployment, request, stream=stream)
     else:
         wire = deployment.provider.chat.encode(request, deployment.target, stream)
     if not below and not above:
         return wire
-    return replace(wire, body=json.encode({**below, **json.decode(wire.body), **above}))
+    one_choice = wire.one_choice and "n" not in below and "n" not in above
+    body = json.encode({**below, **json.decode(wire.body), **above})
+    return replace(wire, body=body, one_choice=one_choice)
+
+
+def _encode_with_defaults(
+    deployment: Deployment, request: ChatRequest, *, stream: bool
+) -> WireRequest:
+    """The request in the provider's format, without defaults that it rules out."""
+    wire: WireRequest | RequestError
+
+    def encode(request: ChatRequest) -> WireRequest:
+        return deployment.provider.chat.encode(request, deployment.target, stream)
+
+    try:
+        wire = encode(request)
+        if not wire.dropped:
+            return wire
+    except RequestError as error:
+        wire = error
+    from .unfit_defaults import fit_defaults  # few requests and defaults are at odds
+
+    return fit_defaults(deployment, request, encode, wire)
 
 
 def _bodies() -> ModuleType:
@@ -208,28 +253,47 @@ def _bodies() -> ModuleType:
     return error_bodies
 
 
+def _odd_bodies() -> ModuleType:
+    """The module for bodies that were not asked for, which is imported with the first one."""
+    from . import odd_bodies
+
+    return odd_bodies
+
+
 async def _chunks(
     deployment: Deployment, incoming: Incoming, key: str | None, events: StreamEvents
 ) -> AsyncIterator[ChatChunk]:
     """The chunks of a stream; a JSON body instead of one is a whole response or an error."""
     body, whole = aiter(incoming.body), b""
     data: bytes | None = b""
+    turn = 0
+    limit = RepeatedTimeout(deployment.stream_timeout)
     try:
         while data is not None:
-            async with asyncio.timeout(deployment.stream_timeout):
-                data = await anext(body, None)
+            data = await limit.wait(anext(body, None))
             if data and events.is_json(data):
                 whole = await _read_json(deployment, body, data, events)
                 break
-            for chunk in events.end() if data is None else events.feed(data):
-                yield chunk
+            for start in range(0, len(data or b"") or 1, MAX_TURN):
+                piece = None if data is None else data[start : start + MAX_TURN]
+                for chunk in events.end() if piece is None else events.feed(piece):
+                    yield chunk
+                turn += PART_WORK + len(piece or b"")
+                if turn >= MAX_TURN:
+                    await asyncio.sleep(0)
+                    turn = 0
     except READ_ERRORS as error:
         if not events.is_complete:
             raise _bodies().from_stream(deployment, error, events.latest, key) from None
         return
-    if not events.ended:
-        for chunk in _bodies().whole_chunks(deployment, whole, key):
-            yield chunk
+    finally:
+        limit.close()
+    for chunk in (
+        events.missing_choice()
+        if events.ended
+        else _odd_bodies().whole_chunks(deployment, whole, key)
+    ):
+        yield chunk
 
 
 async def _read_json(
@@ -240,6 +304,7 @@ async def _read_json(
         async with asyncio.timeout(deployment.stream_timeout):
             more = await anext(body, None)
         if more is None:
+            events.check_weight(data)
             return data.lstrip(BLANK)
         data += more
         events.check_size(len(data))
@@ -263,20 +328,31 @@ class StreamEvents:
         self._framer = codec.framer()
         self._decoder = codec.decoder(deployment.target)
         self._pending = 0  # bytes of the event that is not complete
+        self._unweighed = limit * json.MEMORY_PER_BYTE // json.VALUE_MEMORY
         self._has_begun = False
-        self._has_chunks = False
+        self._has_choices = False
+        self._usage: Usage | None = None  # of the chunks before the first choice
 
     @property
     def ended(self) -> bool:
         """Whether the provider has sent its own end; `Malformed` if nothing could be read."""
-        if self.skipped.events and not self._has_chunks:
+        if self.skipped.events and not self._has_choices:
             raise malformed(self._deployment)
         return self._decoder.ended
 
     @property
     def is_complete(self) -> bool:
         """Whether every choice has finished: what comes now may be usage, and is not waited for."""
-        return self._has_chunks and self._decoder.ended
+        return self._has_choices and self._decoder.ended
+
+    def missing_choice(self) -> Iterator[ChatChunk]:
+        """
+        Yield an empty choice if a response that has ended has none, but was paid.
+
+        Raises `Broken` if it was not: so it is for whole responses.
+        """
+        if not self._has_choices:
+            yield _odd_bodies().empty_chunk(self._deployment, self._usage)
 
     def is_json(self, data: bytes) -> bool:
         """Whether the stream begins here, and with JSON instead of an event."""
@@ -293,9 +369,12 @@ class StreamEvents:
         self.check_size(self._pending)
         for event in self._framer.feed(data):
             self._pending, self.latest = 0, event
+            self.check_weight(event.data)
             try:
                 for chunk in self._decoder.feed(event):
-                    self._has_chunks = True
+                    if not self._has_choices:
+                        self._has_choices = bool(chunk["choices"])
+                        self._usage = chunk.get("usage") or self._usage
                     yield chunk
             except ODD_EVENT as error:
                 self._skip(event, error)
@@ -311,12 +390,19 @@ class StreamEvents:
         self.skipped.events += 1
 
     def end(self) -> Iterator[ChatChunk]:
-        """Yield the chunks of a last event that no empty line follows, if it is whole."""
+        """Yield the chunks of a last event that no empty line follows, and of an implied end."""
         if not self._decoder.ended:
             with suppress(*UNREADABLE):
                 yield from self.feed(b"\n\n")
+        if not self._decoder.ended and isinstance(self._decoder, ImpliedEnd):
+            yield from self._decoder.complete()
 
     def check_size(self, size: int) -> None:
         """Raise `TooLong` if an event of `size` bytes is over the limit."""
         if size > self._limit:
             raise TooLong(f"an event of more than {self._limit} bytes")
+
+    def check_weight(self, data: bytes) -> None:
+        """Raise `TooLong` if the JSON would take too much memory once it is decoded."""
+        if len(data) > self._unweighed and json.weight(data) > self._limit:
+            raise TooLong(f"an event that takes the memory of {self._limit} bytes and more")

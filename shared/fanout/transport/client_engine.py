@@ -13,11 +13,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
-from ..concurrency.threads import ThreadedGenerator
+from ..concurrency.threaded_generator import ThreadedGenerator
 from ..errors import RequestError
 from ..wire.http import WireResponse
 from .engine import (
+    CERTIFICATE,
     MAX_RESPONSE_BYTES,
+    REFUSED,
     Bounded,
     ConnectFailed,
     ConnectionLost,
@@ -28,6 +30,7 @@ from .engine import (
     SlowConnect,
     SlowResponse,
     StreamedResponse,
+    connect_failed,
 )
 
 PACKAGES = ("httpx", "httpx2")
@@ -216,12 +219,28 @@ class ClientEngine:
         if isinstance(error, self._package.ProxyError):
             status = str(error)[:3]  # "407 Proxy Authentication Required"
             return ProxyRefused(f"HTTP {status}" if status.isdecimal() else "")
+        if isinstance(error, self._package.TransportError):
+            texts = _chain(error)
+            if isinstance(error, self._package.ConnectError) or CERTIFICATE in texts.lower():
+                return self._connect_failed(texts)
         for kind, ours, text in self._errors:
             if isinstance(error, kind):
                 return ours(text)
         if self._owns_client:
             return error
         return RequestError(f"`http_client` raised {error!r}", "http_client")
+
+    def _connect_failed(self, texts: str) -> ConnectFailed:
+        found = connect_failed(texts)
+        if found.reason == REFUSED and not self._owns_client:
+            found.reason += ", by it or by the proxy of `http_client`"
+        return found
+
+
+def _chain(error: BaseException) -> str:
+    """The texts of an error and of its causes."""
+    cause = error.__cause__ or error.__context__
+    return f"{error} {_chain(cause) if cause else ''}"
 
 
 def _streamed(response: Any, body: AsyncIterator[bytes]) -> StreamedResponse:

@@ -1,33 +1,37 @@
 """
-The engine that Fanout uses: pyqwest (Rust: hyper, rustls) with a pool of HTTP/2 connections.
+The engine that Fanout uses: which client sends a call, and over which connection.
 
-All calls to an origin share a few HTTP/2 connections. Each carries up to 100 calls, the number of
-streams that servers commonly allow, so 1,000 calls need ten connections and not 1,000. Decision
-0001 has the measurements.
+All calls to an origin with TLS share a few HTTP/2 connections of pyqwest (Rust: hyper, rustls).
+Each carries up to 100 calls, the number of streams that servers commonly allow, so 1,000 calls need
+ten connections and not 1,000. Decision 0001 has the measurements.
 
 The engine tries HTTP/2 first. If an origin's first call fails before a response, the engine asks
 the server which version it speaks (`alpn.py`). Only if that is not HTTP/2 is the call sent again,
-over HTTP/1.1: such a server cannot have read the request.
+over HTTP/1.1: such a server cannot have read it.
+
+Servers without TLS speak HTTP/1.1. They are called by `http1_client.py`, or by pyqwest if there may
+be a proxy.
 """
 
 from __future__ import annotations
 
 import asyncio
-import atexit
+import re
 import ssl
-import time
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import Enum
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import pyqwest
 from msgspec import Struct, field
 
+from ..settings import has_http_proxy
 from ..wire.http import WireResponse
 from .engine import (
+    IDLE_TIMEOUT,
     MAX_RESPONSE_BYTES,
     ConnectFailed,
     ConnectionLost,
@@ -37,37 +41,17 @@ from .engine import (
     Outgoing,
     StreamReset,
 )
-from .response_reading import (
-    open_response,
-    read_whole,
-    streamed,
-    to_engine_error,
-)
+
+if TYPE_CHECKING:
+    from .http1_client import Address, HTTP1Client
+    from .pyqwest_connection import PooledConnection
 
 STREAMS_PER_CONNECTION = 100
-MAX_CONNECTIONS = 10
+MAX_CONNECTIONS = 100
 """HTTP/2 connections to one origin."""
 
-MAX_SOCKETS = 800
-"""Calls in flight over HTTP/1.1, each with a socket: a Lambda has 1,024 file descriptors in all."""
-
-IDLE_SOCKETS = 400
-"""HTTP/1.1 connections to one address that are kept open for later calls."""
-
-EXIT_DELAY = 0.02
-"""Seconds that the process waits at its end for the engine's threads."""
-
-
-@atexit.register
-def _wait_for_engine_threads() -> None:
-    """
-    Wait until the engine's threads have reported calls that ended just before the process does.
-
-    Before CPython 3.14 a Rust thread that needs the interpreter while it shuts down aborts the
-    process (SIGABRT): https://github.com/curioswitch/pyqwest/issues/164 and
-    https://github.com/PyO3/pyo3/issues/6084.
-    """
-    time.sleep(EXIT_DELAY)
+LOOPBACK = re.compile(r"(.+\.)?localhost|127(\.\d{1,3}){3}|::1")
+"""Hosts that are this machine."""
 
 
 class OriginProtocol(Enum):
@@ -78,28 +62,16 @@ class OriginProtocol(Enum):
     HTTP1 = 2
 
 
-class PooledConnection(Struct):
-    """
-    A client of the Rust engine: one connection over HTTP/2, or a pool of its own over HTTP/1.1.
-
-    A `with` block counts one call in flight.
-    """
-
-    transport: pyqwest.HTTPTransport
-    in_flight: int = 0
-
-    def __enter__(self) -> Self:
-        self.in_flight += 1
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.in_flight -= 1
-
-
 class Origin(Struct):
-    """One scheme, host and port, and the HTTP/2 connections to it."""
+    """
+    One scheme, host and port, and the HTTP/2 connections to it.
+
+    `is_local` is whether it is this machine, `is_direct` whether it is called without TLS or proxy.
+    """
 
     protocol: OriginProtocol
+    is_local: bool
+    is_direct: bool
     connections: list[PooledConnection] = field(default_factory=list)
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -108,9 +80,11 @@ class PyqwestEngine:
     """
     Sends requests over shared connections; trusts the system's certificates, or those in `ca_pem`.
 
-    Like curl, it reads proxies from the environment (`HTTPS_PROXY`, `NO_PROXY`).
-    `max_response_bytes` is the size limit of a whole response, `max_sockets` the most HTTP/1.1
-    calls in flight.
+    Like curl, it reads proxies from the environment (`HTTPS_PROXY`, `NO_PROXY`), but never uses one
+    for a server on this machine. `max_response_bytes` is the size limit of a whole response,
+    `max_sockets` the most HTTP/1.1 calls in flight, by default what the process's limit for open
+    files allows (`socket_limit.py`); `idle_timeout` the seconds after which an unused connection is
+    closed.
     """
 
     def __init__(
@@ -119,16 +93,18 @@ class PyqwestEngine:
         connect_timeout: float = 10.0,
         ca_pem: bytes | None = None,
         max_response_bytes: int = MAX_RESPONSE_BYTES,
-        max_sockets: int = MAX_SOCKETS,
+        max_sockets: int | None = None,
+        idle_timeout: float = IDLE_TIMEOUT,
     ) -> None:
         self._connect_timeout = connect_timeout
         self._ca_pem = ca_pem or _system_bundle()
         self._origins: dict[tuple[str, str], Origin] = {}
         self._opened: list[PooledConnection] = []
-        self._http1_pool: PooledConnection | None = None
+        self._http1_pools: dict[bool, PooledConnection] = {}
+        self._plain: HTTP1Client | None = None
         self._max_response_bytes = max_response_bytes
-        self._max_sockets = max_sockets
-        self._sockets = asyncio.Semaphore(max_sockets)
+        self._idle_timeout = idle_timeout
+        self._sockets, self._max_sockets = _sockets(max_sockets)
 
     async def send(self, request: Outgoing) -> WireResponse:
         """The whole response."""
@@ -136,9 +112,7 @@ class PyqwestEngine:
         if origin.protocol is not OriginProtocol.HTTP1:
             try:
                 with self._http2(origin) as connection:
-                    response = await read_whole(
-                        connection.transport, request, self._max_response_bytes
-                    )
+                    response = await connection.send(request, self._max_response_bytes)
             except (ConnectFailed, ConnectionLost) as error:
                 if not await self._may_use_http1(origin, request, error):
                     raise
@@ -146,7 +120,10 @@ class PyqwestEngine:
                 origin.protocol = OriginProtocol.HTTP2
                 return response
         async with self._sockets:
-            return await read_whole(self._http1().transport, request, self._max_response_bytes)
+            if (address := self._direct_address(request.url, origin)) is not None:
+                client = self._http1_client()
+                return await client.send(request, address, self._max_response_bytes)
+            return await self._http1(origin).send(request, self._max_response_bytes)
 
     @asynccontextmanager
     async def stream(self, request: Outgoing) -> AsyncIterator[Incoming]:
@@ -155,61 +132,89 @@ class PyqwestEngine:
         if origin.protocol is not OriginProtocol.HTTP1:
             with self._http2(origin) as connection:
                 try:
-                    response = await open_response(connection.transport, request)
+                    response = await connection.open(request)
                 except (ConnectFailed, ConnectionLost) as error:
                     if not await self._may_use_http1(origin, request, error):
                         raise
                 else:
                     origin.protocol = OriginProtocol.HTTP2
-                    async with streamed(response) as incoming:
+                    async with connection.stream(response) as incoming:
                         yield incoming
                     return
         async with self._sockets:
-            response = await open_response(self._http1().transport, request)
-            async with streamed(response) as incoming:
+            if (address := self._direct_address(request.url, origin)) is not None:
+                async with self._http1_client().stream(request, address) as incoming:
+                    yield incoming
+                return
+            pool = self._http1(origin)
+            async with pool.stream(await pool.open(request)) as incoming:
                 yield incoming
 
     async def _may_use_http1(self, origin: Origin, request: Outgoing, error: EngineError) -> bool:
         """Whether a call that failed over HTTP/2 may be sent over HTTP/1.1: it was not read."""
         async with origin.asking:
             if origin.protocol is OriginProtocol.UNKNOWN:
-                origin.protocol = await self._ask(request, error)
+                origin.protocol = await self._ask(origin, request, error)
         if isinstance(error, HTTP1Required):
             origin.protocol = OriginProtocol.HTTP1
         if origin.protocol is OriginProtocol.UNKNOWN:
             return isinstance(error, ConnectFailed)
         return origin.protocol is OriginProtocol.HTTP1
 
-    async def _ask(self, request: Outgoing, error: EngineError) -> OriginProtocol:
+    async def _ask(self, origin: Origin, request: Outgoing, error: EngineError) -> OriginProtocol:
         """Ask the server which version it speaks, unless the error says so."""
         if isinstance(error, StreamReset):
             return OriginProtocol.HTTP2
         from .alpn import speaks_http2
 
-        answer = await speaks_http2(request.url, self._ca_pem, self._connect_timeout)
-        if answer is None:
+        is_http2 = await speaks_http2(
+            request.url, self._ca_pem, self._connect_timeout, may_use_proxy=not origin.is_local
+        )
+        if is_http2 is None:
             return OriginProtocol.UNKNOWN
-        return OriginProtocol.HTTP2 if answer else OriginProtocol.HTTP1
+        return OriginProtocol.HTTP2 if is_http2 else OriginProtocol.HTTP1
 
     async def aclose(self) -> None:
         """Close every connection."""
         for connection in self._opened:
             await connection.transport.aclose()
+        if self._plain is not None:
+            await self._plain.aclose()
         self._opened.clear()
         self._origins.clear()
-        self._http1_pool = None
+        self._http1_pools.clear()
 
     def _origin(self, url: str) -> Origin:
         try:
             parts = urlsplit(url)
-        except ValueError as error:
-            raise to_engine_error(error) from None
+        except ValueError:
+            raise ConnectFailed("the address or a header is not valid in HTTP") from None
         key = (parts.scheme, parts.netloc)
         if (origin := self._origins.get(key)) is None:
             secure = parts.scheme == "https"
-            origin = Origin(OriginProtocol.UNKNOWN if secure else OriginProtocol.HTTP1)
-            self._origins[key] = origin
+            protocol = OriginProtocol.UNKNOWN if secure else OriginProtocol.HTTP1
+            is_local = LOOPBACK.fullmatch(parts.hostname or "") is not None
+            is_direct = not secure and (is_local or not _may_have_proxy())
+            origin = self._origins[key] = Origin(protocol, is_local, is_direct)
         return origin
+
+    @staticmethod
+    def _direct_address(url: str, origin: Origin) -> Address | None:
+        """Where `http1_client.py` sends the call; `None` if pyqwest does: a proxy, an odd URL."""
+        if not origin.is_direct:
+            return None
+        from .http1_client import address_of
+
+        return address_of(url)
+
+    def _http1_client(self) -> HTTP1Client:
+        if self._plain is None:
+            from .http1_client import HTTP1Client
+
+            self._plain = HTTP1Client(
+                self._connect_timeout, self._max_sockets // 2, self._idle_timeout
+            )
+        return self._plain
 
     def _http2(self, origin: Origin) -> PooledConnection:
         """The first connection with a free stream; if none has one, a new or the least busy one."""
@@ -218,33 +223,44 @@ class PyqwestEngine:
                 return connection
         if len(origin.connections) == MAX_CONNECTIONS:
             return min(origin.connections, key=_load)
-        connection = self._open_connection(pyqwest.HTTPVersion.HTTP2)
+        connection = self._open_connection(http2=True, origin=origin)
         origin.connections.append(connection)
         return connection
 
-    def _http1(self) -> PooledConnection:
-        if self._http1_pool is None:
-            self._http1_pool = self._open_connection(pyqwest.HTTPVersion.HTTP1)
-        return self._http1_pool
+    def _http1(self, origin: Origin) -> PooledConnection:
+        if (pool := self._http1_pools.get(origin.is_local)) is None:
+            pool = self._open_connection(http2=False, origin=origin)
+            self._http1_pools[origin.is_local] = pool
+        return pool
 
-    def _open_connection(self, version: pyqwest.HTTPVersion) -> PooledConnection:
-        transport = pyqwest.HTTPTransport(
-            tls_ca_cert=self._ca_pem,
-            tls_include_system_certs=self._ca_pem is None,
-            http_version=version,
+    def _open_connection(self, *, http2: bool, origin: Origin) -> PooledConnection:
+        from .pyqwest_connection import open_connection  # the first call loads pyqwest
+
+        connection = open_connection(
+            http2=http2,
+            is_local=origin.is_local,
+            ca_pem=self._ca_pem,
             connect_timeout=self._connect_timeout,
-            pool_idle_timeout=90.0,
-            pool_max_idle_per_host=IDLE_SOCKETS,
-            max_connections_per_address=self._max_sockets,
-            tcp_keepalive_interval=30.0,
-            use_system_dns=True,
-            enable_cookie_store=False,
-            follow_redirects=False,
-            enable_otel=False,
+            idle_timeout=self._idle_timeout,
+            max_sockets=self._max_sockets,
         )
-        connection = PooledConnection(transport)
         self._opened.append(connection)
         return connection
+
+
+def _may_have_proxy() -> bool:
+    """Whether a server without TLS may have a proxy, of the environment or of the system."""
+    return sys.platform != "linux" or has_http_proxy()
+
+
+def _sockets(most: int | None) -> tuple[asyncio.Semaphore, int]:
+    """The slots of HTTP/1.1 calls, and how many there may be."""
+    if most is not None:
+        return asyncio.Semaphore(most), most
+    from .socket_limit import SocketSlots  # the gateway's limit is in its config
+
+    slots = SocketSlots()
+    return slots, slots.most
 
 
 def _system_bundle() -> bytes | None:

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from ..secret import HiddenRepr
 from ..wire.http import WireResponse
+from ..wire.json import Weight
 
 
 class Outgoing(HiddenRepr, frozen=True):
@@ -74,7 +75,47 @@ class EngineError(Exception):
 
 
 class ConnectFailed(EngineError):
-    """No connection: the name does not resolve, the port is closed, the certificate is invalid."""
+    """
+    No connection: the name does not resolve, the port is closed, the certificate is invalid.
+
+    `reason` is for the user; it is empty if it is unknown.
+    """
+
+    def __init__(self, message: str = "no connection", reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+CERTIFICATE = "certificate"
+NO_CERTIFICATE = "it requires a client certificate: use `http_client`"
+NO_NAME = "its host name cannot be resolved"
+REFUSED = "the connection was refused"
+
+REASONS = {
+    "certificate_required": NO_CERTIFICATE,
+    "certificaterequired": NO_CERTIFICATE,
+    "not valid for": "its TLS certificate is for another name",
+    "expired": "its TLS certificate has expired",
+    CERTIFICATE: "its TLS certificate is not trusted; `SSL_CERT_FILE` may name the authority's",
+    "dns error": NO_NAME,
+    "name or service not known": NO_NAME,
+    "nodename nor servname": NO_NAME,
+    "name resolution": NO_NAME,
+    "refused": REFUSED,
+    "errno 111": REFUSED,
+}
+"""
+What the texts of rustls, OpenSSL, hyper and the operating system contain, and what that means.
+
+The first that fits counts.
+"""
+
+
+def connect_failed(text: str) -> ConnectFailed:
+    """The error for a library's text. The text is not shown: it may have the address."""
+    known = text.lower()
+    found = next((reason for part, reason in REASONS.items() if part in known), "")
+    return ConnectFailed(reason=found)
 
 
 class ConnectionLost(EngineError):
@@ -108,26 +149,33 @@ class TooLong(EngineError):
 MAX_RESPONSE_BYTES = 32_000_000
 """The default size limit of one response, in bytes."""
 
+IDLE_TIMEOUT = 90.0
+"""Seconds after which an unused connection is closed."""
+
 
 class Bounded:
-    """Collects the parts of a body; raises `TooLong` above `limit` bytes."""
+    """Collects the parts of a body; raises `TooLong` above `limit` bytes, by its weight as JSON."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._size = 0
+        self._weight = Weight(limit)
         self._parts: list[bytes] = []
 
     def add(self, part: bytes) -> None:
         """Add the next part."""
-        self._size += len(part)
-        if self._size > self._limit:
-            raise TooLong(f"more than {self._limit} bytes")
         self._parts.append(part)
+        if self._weight.add(part):
+            raise TooLong(f"more than {self._limit} bytes")
 
     @property
     def size(self) -> int:
         """The number of bytes so far."""
-        return self._size
+        return self._weight.bytes
+
+    @property
+    def latest(self) -> bytes:
+        """The last part."""
+        return self._parts[-1]
 
     def whole(self) -> bytes:
         """All bytes so far."""

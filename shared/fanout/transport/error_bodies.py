@@ -6,14 +6,13 @@ The body counts before the status. Imported with the first error.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import MsgspecError
 from msgspec.structs import asdict, replace
 
 from ..config.deployment import Deployment
 from ..errors import (
-    Broken,
     ContentFiltered,
     ContextLengthExceeded,
     ErrorDetail,
@@ -32,19 +31,18 @@ from ..errors import (
 )
 from ..providers.base import BadWire, WireError
 from ..providers.error_rules import (
-    GENERAL,
     UNKNOWN_STATUS,
     ErrorBody,
     ErrorKind,
     classify,
-    decode,
     is_about_key,
+    is_status,
     read_error_body,
 )
+from ..providers.general_errors import GENERAL
 from ..providers.rate_limits import pause_in_body, read_limits, read_pause
 from ..providers.registry import rate_limits_of, rules_of
-from ..schema.chat import ChatChunk
-from ..schema.pieces import chunks_of
+from ..wire import json
 from ..wire.http import WireEvent, WireResponse
 from .engine import EngineError, Incoming, ProxyRefused
 from .error_mapping import (
@@ -57,6 +55,9 @@ from .error_mapping import (
     stream_timeout,
 )
 from .redaction import redact
+
+STATUS_BY_KIND: Mapping[ErrorKind | None, int] = {"invalid_request": 400, "overloaded": 503}
+"""The status of an error that the provider named in a success, as if it had its own status."""
 
 # What decoding raises if a response is not in the provider's format.
 DECODE_ERRORS = (BadWire, MsgspecError, UnicodeDecodeError, RecursionError)
@@ -86,6 +87,7 @@ BY_KIND: Mapping[ErrorKind, type[ProviderError]] = {
     "rate_limit": RateLimited,
     "overloaded": Overloaded,
     "timeout": TimedOut,
+    "invalid_request": Rejected,
 }
 
 # The kinds for which clients get OpenAI's code, and its type if the provider names none.
@@ -121,30 +123,14 @@ def from_stream(
     return _from_body(deployment, event.data[:MAX_ERROR_BODY], key)
 
 
-def whole_chunks(deployment: Deployment, body: bytes, key: str | None) -> Iterator[ChatChunk]:
-    """
-    The chunks of a whole response, with which the provider responded instead of a stream.
-
-    If there is none (`body` is empty), the stream broke.
-    """
-    if not body:
-        message = "the stream ended before the response was complete"
-        raise Broken(deployment, ErrorDetail(message))
-    response = WireResponse(200, {}, body)
-    try:
-        completion = deployment.provider.chat.decode(response, deployment.target)
-    except (WireError, *DECODE_ERRORS) as error:
-        raise from_decoding(deployment, error, response, key) from None
-    return chunks_of(completion)
-
-
 def _from_wire_error(
     deployment: Deployment, error: WireError, body: bytes, names: Sequence[str], key: str | None
 ) -> ProviderError:
     detail = error.detail
     names = [*names, detail.type, detail.code or ""]
     found = read_error_body(error.status, body, text=detail.message, names=names)
-    return _with_limits(deployment, _error(deployment, found, detail, key), found, body, {})
+    made = _error(deployment, found, detail, key, in_success=True)
+    return _with_limits(deployment, made, found, body, {})
 
 
 def _from_body(deployment: Deployment, body: bytes, key: str | None) -> ProviderError:
@@ -187,9 +173,17 @@ def _error(
     body: ErrorBody,
     detail: ErrorDetail,
     key: str | None,
+    *,
+    in_success: bool = False,
 ) -> ProviderError:
     status = body.status
-    kind = _class_of(deployment, body)
+    named_kind = classify((*rules_of(deployment.provider.name), *GENERAL), body)
+    kind = _class_of(named_kind, body)
+    is_busy = in_success and named_kind == "overloaded" and status < 500  # noqa: PLR2004
+    if status == UNKNOWN_STATUS or is_busy:
+        status = STATUS_BY_KIND.get(named_kind, status)
+    if is_status(detail.code or ""):  # no code: it repeats the status
+        detail = replace(detail, code=None)
     if kind is Unreachable:
         detail = ErrorDetail(f"{BY_ENGINE_ERROR[ProxyRefused][1]} (HTTP 407)")
     elif kind is Malformed:
@@ -222,26 +216,28 @@ def _with_limits(
         error.retry_after = after
     if not isinstance(error, RateLimited):
         return error
-    table, value = rate_limits_of(deployment.provider.name), decode(body)
+    table, value = rate_limits_of(deployment.provider.name), json.decode_or_none(body)
     limits = read_limits(headers, table)
     if table.read_body is not None:
         limits = limits.or_else(table.read_body(value))
     error.rate_limits = {name: one for name, one in asdict(limits).items() if one}
     if error.retry_after is None:
+        if table.headers_in_body is not None:
+            headers = {**table.headers_in_body(value), **headers}
         after = pause_in_body(value, found.texts)
         after = read_pause(headers, table) if after is None else after
         error.retry_after = None if after is None else min(after, MAX_RETRY_AFTER)
     return error
 
 
-def _class_of(deployment: Deployment, body: ErrorBody) -> type[ProviderError]:
-    """The error's class: by the body's kind, then by the status."""
+def _class_of(kind: ErrorKind | None, body: ErrorBody) -> type[ProviderError]:
+    """The error's class: by the kind that the body names, then by the status."""
     status = body.status
     if status == 407:  # noqa: PLR2004 -- from a proxy, which reads requests over plain HTTP
         return Unreachable
     if status < 400:  # noqa: PLR2004 -- a redirect is not followed: it would get the key
         return Malformed
-    if kind := classify((*rules_of(deployment.provider.name), *GENERAL), body):
+    if kind:
         return BY_KIND[kind]
     if status == 403 and not is_about_key(body):  # noqa: PLR2004
         return PermissionDenied

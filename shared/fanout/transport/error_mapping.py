@@ -45,14 +45,18 @@ BY_ENGINE_ERROR: Mapping[type[EngineError], tuple[type[ProviderError], str]] = {
 MAX_ERROR_BODY = 64 * 1024
 """Bytes of an error response that are read."""
 
-MAX_RETRY_AFTER = 600.0
-"""Seconds: a longer `Retry-After` is cut to this."""
+MAX_RETRY_AFTER = 30 * 24 * 3600.0
+"""Seconds: a longer `Retry-After` is cut to this; no job may take longer."""
 
 
 def from_engine_error(deployment: Deployment, error: EngineError) -> ProviderError:
-    kind, message = BY_ENGINE_ERROR[type(error)]
+    kind, message = next(
+        BY_ENGINE_ERROR[one] for one in type(error).__mro__ if one in BY_ENGINE_ERROR
+    )
     if isinstance(error, ProxyRefused) and str(error):
         message = f"{message} ({error})"
+    if isinstance(error, ConnectFailed) and error.reason:
+        message = f"{message} ({error.reason})"
     return kind(deployment, ErrorDetail(message))
 
 

@@ -16,17 +16,21 @@ import httpx2 as httpx
 from ..config.model import GeneralSettings
 from ..errors import ConfigError
 from .client_engine import READ_TIMEOUT, ClientEngine
+from .engine import IDLE_TIMEOUT
 
 IDLE_CONNECTIONS = 100
 """More cost more CPU than new connections do: httpx looks through them all at each call."""
 
-IDLE_SECONDS = 90.0
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+"""Hosts that are this machine: never called through a proxy."""
 
 WORDS = {"true": True, "false": False}
 """The text of an environment variable, and its meaning."""
 
 
-def make_httpx_engine(general: GeneralSettings, max_response_bytes: int) -> ClientEngine:
+def make_httpx_engine(
+    general: GeneralSettings, max_response_bytes: int, *, idle_timeout: float = IDLE_TIMEOUT
+) -> ClientEngine:
     """
     An engine over one client with the config's certificates, and the proxies of the environment.
 
@@ -39,8 +43,9 @@ def make_httpx_engine(general: GeneralSettings, max_response_bytes: int) -> Clie
         limits=httpx.Limits(
             max_connections=general.global_max_parallel_requests,
             max_keepalive_connections=IDLE_CONNECTIONS,
-            keepalive_expiry=IDLE_SECONDS,
+            keepalive_expiry=idle_timeout,
         ),
+        mounts={f"all://{host}": None for host in LOOPBACK},
     )
     return ClientEngine(client, max_response_bytes=max_response_bytes, owns_client=True)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from urllib.parse import quote, quote_plus
 
 MAX_MESSAGE = 2_000
 """Characters of a provider's message that clients see."""
@@ -24,13 +26,49 @@ _NUMBERED_HOST = re.compile(r"\b(?:https?://)?(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?(?
 
 
 def redact(text: str, keys: Sequence[str] = (), base_url: str = "") -> str:
-    """`text` without the given keys, what looks like keys or ARNs, the base URL and its host."""
+    """
+    `text` without the given keys, what looks like keys or ARNs, the base URL and its host.
+
+    The keys are removed as they are, URL-encoded, and in base64, also within a longer text such as
+    that of basic authentication.
+    """
     for key in keys:
         if len(key) >= SHORTEST_KEY:
-            text = text.replace(key, "[key]")
-    if host := base_url.partition("://")[2].partition("/")[0]:
-        text = text.replace(base_url, "[address]").replace(host, "[address]")
+            text = re.sub("|".join(_forms_of(key)), "[key]", text)
+    if base_url:
+        text = re.sub("|".join(_forms_of_address(base_url)), "[address]", text, flags=re.IGNORECASE)
     text = _SECRETS.sub("[key]", text)
     text = _ARN.sub("[arn]", text)
     text = _NUMBERED_HOST.sub("[address]", text)
     return text if len(text) <= MAX_MESSAGE else text[:MAX_MESSAGE] + "…"
+
+
+def _forms_of(key: str) -> Iterator[str]:
+    """Patterns for a key and its encodings."""
+    yield re.escape(key)
+    for encoded in {quote(key), quote(key, safe=""), quote_plus(key)} - {key}:
+        yield f"(?i:{re.escape(encoded)})"  # `%2B` is `%2b`
+    for before in range(3):  # a text before the key moves its bits
+        yield _in_base64(key.encode(), before)
+
+
+def _in_base64(key: bytes, before: int) -> str:
+    """A pattern for a text in base64 that has the key after `before` bytes, modulo 3."""
+    encoded = b64encode(bytes(before) + key).decode()
+    first = (before * 8 + 5) // 6  # without the bits that are not the key's
+    last = (before + len(key)) * 8 // 6
+    core = re.escape(encoded[first:last]).replace(r"\+", "[+-]").replace("/", "[/_]")
+    return f"[A-Za-z0-9+/_-]*{core}[A-Za-z0-9+/_-]*=*"
+
+
+def _forms_of_address(base_url: str) -> Iterator[str]:
+    """Patterns for an address, its host with the port, and its host if that is no ordinary word."""
+    netloc = base_url.partition("://")[2].partition("/")[0]
+    if netloc:
+        yield re.escape(base_url)
+        yield re.escape(netloc)
+        host = re.sub(r":\d+$", "", netloc.rpartition("@")[2])
+        if "." in host or host.startswith("["):
+            yield rf"(?<![\w.-]){re.escape(host)}(?![\w-]|\.\w)"
+    else:
+        yield r"(?!)"

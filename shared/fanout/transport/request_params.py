@@ -36,7 +36,7 @@ def encode(deployment: Deployment, request: ChatRequest, *, stream: bool) -> Wir
         if fewer is not body:
             dropped.append(path)
             body = fewer
-    fitted, sent = parse_chat(body), {}
+    fitted, sent = replace(parse_chat(body), places=request.places), {}
     for name in request.allowed_openai_params or ():
         if name in body and name != "messages":
             fewer = {key: value for key, value in body.items() if key != name}

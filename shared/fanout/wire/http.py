@@ -20,7 +20,8 @@ class WireRequest(HiddenRepr, frozen=True, gc=False):
 
     `path` is joined to the deployment's base URL. `dropped` names what was left out or adapted:
     parameters with `drop_params`, and what other providers added to earlier messages. With
-    `one_call`, the client wants at most one tool call, and the provider cannot be asked for that.
+    `one_call`, the client wants at most one tool call, and the provider cannot be asked for that;
+    with `one_choice`, it asked for one choice, and the decoder has to know.
     """
 
     path: str
@@ -29,6 +30,7 @@ class WireRequest(HiddenRepr, frozen=True, gc=False):
     headers: Mapping[str, str] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
     one_call: bool = False
+    one_choice: bool = False
 
     def __repr__(self) -> str:
         return f"WireRequest({self.method!r}, {self.path!r}, {len(self.body)} bytes)"

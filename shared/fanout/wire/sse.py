@@ -7,48 +7,88 @@ only, as with `bytes.splitlines`; `str.splitlines` would also split at U+2028, w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .http import WireEvent
-from .json import BOM
+from .json import BOM, NOT_JSON, decode
 
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
 
 
 class SSEFramer:
-    """Decodes bytes to events; ignores comments and events without data."""
+    """
+    Decodes bytes to events; ignores comments and events without data, or with blank data.
+
+    Beyond the standard, a byte order mark before any line is ignored, and an event ends where the
+    next one begins, if its data are one JSON object: some servers write no empty line.
+    """
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []  # joined only when a line ends: O(n) for big events
         self._type = ""
         self._data: list[bytes] = []
-        self._started = False
 
-    def feed(self, data: bytes) -> Iterator[WireEvent]:
-        """Yield the events that `data` completes."""
+    def feed(self, piece: bytes) -> Iterable[WireEvent]:
+        """The events that `piece` completes."""
+        if _is_one_event(piece) and not (self._parts or self._data or self._type):
+            return (WireEvent(piece[6:-2]),)
+        return self._feed(piece)
+
+    def _feed(self, piece: bytes) -> Iterator[WireEvent]:
+        for line in self._lines(piece):
+            if not line:
+                if self._data:
+                    data = b"\n".join(self._data)
+                    self._data = []
+                    if data and not data.isspace():
+                        yield WireEvent(data, self._type)
+                self._type = ""
+                continue
+            name, _, value = line.partition(b":")
+            if name == b"data":
+                if self._data and self._is_whole():
+                    yield WireEvent(self._data.pop(), self._type)
+                self._data.append(value[1:] if value[:1] == b" " else value)
+            elif name == b"event":
+                if self._type and self._data and self._is_whole():
+                    yield WireEvent(self._data.pop(), self._type)
+                self._type = value.removeprefix(b" ").decode(errors="replace")
+
+    def _lines(self, data: bytes) -> list[bytes]:
+        """The lines that `data` completes."""
         half_crlf = bool(self._parts) and self._parts[-1].endswith(b"\r")
         if data:
             self._parts.append(data)
         # A CR at the end may be half of a CRLF, so it is kept until the next bytes are there.
         if not (half_crlf or b"\n" in data or b"\r" in data[:-1]):
-            return
+            return []
         buffer = b"".join(self._parts)
-        if not self._started:  # a byte order mark is not part of the first line
-            self._started, buffer = True, buffer.removeprefix(BOM)
         end = max(buffer.rfind(b"\n"), buffer.rfind(b"\r", 0, len(buffer) - 1)) + 1
         self._parts = [buffer[end:]] if end < len(buffer) else []
-        for line in buffer[:end].splitlines():
-            if not line:
-                if self._data:
-                    yield WireEvent(b"\n".join(self._data), self._type)
-                self._type, self._data = "", []
-                continue
-            name, _, value = line.partition(b":")
-            if name == b"data":
-                self._data.append(value.removeprefix(b" "))
-            elif name == b"event":
-                self._type = value.removeprefix(b" ").decode(errors="replace")
+        lines = buffer[:end].splitlines()
+        return [line.removeprefix(BOM) for line in lines] if BOM[0] in buffer else lines
+
+    def _is_whole(self) -> bool:
+        """Whether the data are one line with one JSON object, so that more is another event's."""
+        if len(self._data) > 1 or not self._data[0].startswith(b"{"):
+            return False
+        try:
+            decode(self._data[0])
+        except (*NOT_JSON, RecursionError):
+            return False
+        return True
+
+
+def _is_one_event(piece: bytes) -> bool:
+    """Whether this is one whole event of one line of data: most reads of a stream are."""
+    return (
+        piece.startswith(b"data: ")
+        and piece[6:7] > b" "  # no blank data
+        and piece.find(b"\n") == len(piece) - 2
+        and piece.endswith(b"\n")
+        and b"\r" not in piece
+    )
 
 
 def encode_event(data: bytes) -> bytes:

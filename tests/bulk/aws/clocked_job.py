@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from fanout.bulk.activity import ActivityTracker
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.job_progress import DynamoJobProgress
 from fanout.bulk.totals import Totals
@@ -29,9 +30,14 @@ class ClockedJob:
             **more,
         )
 
-    async def set_status(self, status: str) -> None:
+    def tracker(self, in_flight: int = 0, refused: int = 0) -> ActivityTracker:
+        """A worker's activity."""
+        return ActivityTracker(lambda: self.time, in_flight, refused)
+
+    async def set_status(self, status: str, reason: str | None = None) -> None:
         raw = await self.table.get("batch", "j")
-        await self.table.put("batch", "j", json.dumps({"status": status}).encode(), raw)
+        record = {"status": status, "reason": reason}
+        await self.table.put("batch", "j", json.dumps(record).encode(), raw)
 
     async def account(self) -> tuple[int, int]:
         item = await self.table.item("counts#j", "budget")

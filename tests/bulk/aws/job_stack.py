@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from fanout.bulk.aws.s3 import S3BlobStore
 from fanout.bulk.aws.step_handlers import StepHandlers
 from fanout.bulk.input.planner import Shard, ShardSize
 from fanout.bulk.input.splitter import iter_lines
+from fanout.bulk.pacing.adaptive_concurrency import MAX_CONCURRENCY
 from fanout.bulk.runner import RunnerOptions
 from fanout.bulk.service.batches import NewJob
 from fanout.bulk.service.records import Job
@@ -27,7 +28,9 @@ from fanout.settings import Settings
 from tests.bulk.local_jobs import CONFIG, SYNC_INTERVAL, EchoProvider
 from tests.support.gateway_server import RecordingObserver
 
-MINUTE = 60.0
+FUNCTION_SECONDS = 900.0
+"""Seconds that a worker has: the time limit of its Lambda function."""
+
 NAMES = [f"n{number:03d}" for number in range(60)]
 
 
@@ -61,7 +64,7 @@ class JobStack:
         source = self.stores.blobs.read(manifest)
         return [msgspec.json.decode(raw, type=Shard) async for _, _, _, raw in iter_lines(source)]
 
-    async def work(self, job: Job, shard: Shard, seconds: float = MINUTE) -> WorkResult:
+    async def work(self, job: Job, shard: Shard, seconds: float = FUNCTION_SECONDS) -> WorkResult:
         return await self.handlers.work(job.id, shard, seconds)
 
     async def job(self, job: Job) -> Job:
@@ -87,6 +90,8 @@ async def open_job_stack(
     started: list[str] | None = None,
     provider: EchoProvider | None = None,
     config: Any = CONFIG,
+    now: Callable[[], float] = time.time,
+    max_concurrency: int = MAX_CONCURRENCY,
 ) -> AsyncIterator[JobStack]:
     async def execute(job_id: str) -> None:
         if started is not None:
@@ -94,9 +99,12 @@ async def open_job_stack(
 
     observer, provider = RecordingObserver(), provider or EchoProvider()
     catalog = resolve(check(config, {}), {})
-    stores = Stores(blobs, table, time.time)
+    stores = Stores(blobs, table, now)
     options = RunnerOptions(
-        shard_size=ShardSize(20, 1 << 20), grace=0.3, sync_interval=SYNC_INTERVAL
+        shard_size=ShardSize(20, 1 << 20),
+        grace=0.3,
+        max_concurrency=max_concurrency,
+        sync_interval=SYNC_INTERVAL,
     )
     async with open_gateway(
         Settings(), catalog=catalog, engine=provider, observer=observer

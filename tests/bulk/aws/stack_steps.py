@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from fanout.bulk.aws.job_starter import Execution, JobStarter
 from fanout.bulk.aws.state_transitions import JobState, StateTransitions
+from fanout.bulk.aws.worker_places import WorkerLimits
 from fanout.bulk.work.line_requests import check_model
 from fanout.config.load import check
 from fanout.config.resolve import resolve
 from functions.bulk.start_events import read_start
 from tests.bulk.local_jobs import CONFIG
 
-from .job_stack import JobStack
+from .job_stack import FUNCTION_SECONDS, JobStack
 
 STARTED = datetime(2026, 11, 25, 12, 0, 0, 250_000, UTC)
 BUCKET = "jobs"
@@ -62,7 +63,12 @@ class StackSteps:
         starter = JobStarter(
             stack.service, BUCKET, partial(check_model, catalog, catalog.client("master"))
         )
-        self.transitions = StateTransitions(stack.handlers, starter)
+        self.limits = WorkerLimits(20)
+        self.transitions = StateTransitions(stack.handlers, starter, self._worker_limits)
+
+    async def _worker_limits(self, starting: Collection[str]) -> WorkerLimits:
+        self.starting = starting
+        return self.limits
 
     async def put(self, key: str, data: bytes) -> str:
         async def chunks() -> AsyncIterator[bytes]:
@@ -82,5 +88,5 @@ class StackSteps:
         state = await self.begin(given, run)
         if state.next == "work":
             for shard in await self.stack.shards(state.manifest):
-                await self.stack.handlers.work(state.job, shard, 60.0)
+                await self.stack.handlers.work(state.job, shard, FUNCTION_SECONDS)
         return state if state.next in {"refuse", "done"} else await self.transitions.finish(state)

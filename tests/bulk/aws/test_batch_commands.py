@@ -36,6 +36,8 @@ from tests.bulk.local_jobs import CONFIG, COST, SYNC_INTERVAL, EchoProvider, jso
 from tests.cli.commands import Command, CommandResult
 from tests.support.gateway_server import RecordingObserver
 
+from .job_stack import FUNCTION_SECONDS
+
 NAMES = [f"n{i:02d}" for i in range(50)]
 
 
@@ -83,7 +85,7 @@ class CommandStack:
             shards = [wire.decode(raw, type=Shard) async for _, _, _, raw in iter_lines(source)]
             while planned.next == "work" and (await handlers.finish(job_id)).next == "work":
                 for shard in shards:
-                    await handlers.work(job_id, shard, 60.0)
+                    await handlers.work(job_id, shard, FUNCTION_SECONDS)
             await handlers.finish(job_id)
 
 
@@ -210,7 +212,8 @@ def test_a_job_without_an_execution_can_be_cancelled(
 
     async def create() -> str:
         async with stack.open("S", None) as away:
-            from fanout.bulk.local.prompt_files import PromptFile, find_or_create_job
+            from fanout.bulk.local.prompt_files import PromptFile
+            from fanout.bulk.local.prompt_jobs import find_or_create_job
             from fanout.bulk.service.batches import NewJob
 
             new = NewJob(input_file_id="", endpoint="/v1/chat/completions")

@@ -7,16 +7,17 @@ import json
 
 import pytest
 
+from fanout.bulk.activity import Activity
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.shard_items import FULL_EXAMPLES
-from fanout.bulk.totals import CallCounts, Example, Totals, count_failure
+from fanout.bulk.totals import Example, Totals, count_failure
 
 from .clocked_job import ClockedJob, one, usd
 
 
 def without_calls(total: Totals) -> Totals:
     """The totals of a job whose workers have no calls."""
-    total.set_calls(CallCounts())
+    total.activity = Activity(0.0)
     return total
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.bulk.local_jobs import COST, jsonl, line
 
-from .job_stack import NAMES
+from .job_stack import FUNCTION_SECONDS, NAMES
 from .stack_steps import BUCKET, STARTED, s3_event
 
 AN_OBJECT = "an object in the stack's bucket, such as `s3://BUCKET/x.jsonl`"
@@ -44,7 +44,9 @@ def test_a_job_has_its_own_copy_of_the_input(open_steps: Any) -> None:
             state = await steps.begin({"input": given})
             await steps.put("mine/in.jsonl", b"changed")
             for shard in await steps.stack.shards(state.manifest):
-                assert (await steps.stack.handlers.work(state.job, shard, 60.0)).done == 3
+                assert (
+                    await steps.stack.handlers.work(state.job, shard, FUNCTION_SECONDS)
+                ).done == 3
             assert (await steps.transitions.finish(state)).status == "completed"
             await steps.get(f"outbox/{state.job}/output.jsonl")
 
@@ -71,9 +73,6 @@ def test_the_inbox_folder_names_the_model_and_the_outbox_has_the_same_folders(
     async def main() -> None:
         async with open_steps() as steps:
             await steps.put("inbox/team/m/x.jsonl", b'[{"role": "user", "content": "A"}]\n')
-            state = await steps.begin(s3_event("inbox/team/m/x.jsonl"))
-            assert (state.next, "`team/m`" in state.why) == ("refuse", True)
-
             await steps.put("inbox/a/x.jsonl", b'[{"role": "user", "content": "A"}]\n')
             state = await steps.run(s3_event("inbox/a/x.jsonl"))
             assert state.status == "completed"
@@ -98,6 +97,35 @@ def test_an_event_that_is_delivered_twice_creates_one_job_and_a_new_object_anoth
             later = await steps.run(s3_event("inbox/x.jsonl", "2"), "third")
             assert later.status == "completed"
             assert later.job != first.job
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("key", "output", "message", "param"),
+    [
+        ("x.csv", "x.csv", "`inbox/x.csv` is not `inbox/MODEL/NAME.jsonl`", "input"),
+        ("a/x", "a/x", "`inbox/a/x` is not `inbox/MODEL/NAME.jsonl`", "input"),
+        ("team/m/x.jsonl", "team/m/x", "there is no model `team/m`; there are `a`, `b`.", "model"),
+        ("gone.jsonl", "gone", "there is no object `s3://jobs/inbox/gone.jsonl`", "input"),
+    ],
+)
+def test_what_is_wrong_with_an_inbox_object_is_written_to_the_outbox(
+    open_steps: Any, key: str, output: str, message: str, param: str
+) -> None:
+    """The execution succeeds: an alarm reports each one that fails."""
+
+    async def main() -> None:
+        async with open_steps() as steps:
+            if output != "gone":
+                await steps.put(f"inbox/{key}", line("a"))
+            state = await steps.begin(s3_event(f"inbox/{key}"))
+            assert (state.next, state.status, state.why) == ("done", "refused", message)
+            batch = json.loads(await steps.get(f"outbox/{output}.batch.json"))
+            assert (batch["object"], batch["status"]) == ("batch", "failed")
+            (error,) = batch["errors"]["data"]
+            assert (error["message"], error["param"]) == (message, param)
+            assert (await steps.stack.service.jobs.page(None, after=None, limit=1)).records == []
 
     asyncio.run(main())
 
@@ -149,7 +177,6 @@ def test_a_folder_made_in_the_console_creates_no_job(open_steps: Any) -> None:
             "`max_cost_usd` must be at most 1000000000",
         ),
         (s3_event("inbox/x.jsonl", object={}), "`detail.object.key` is missing"),
-        (s3_event("inbox/x.csv"), "`inbox/x.csv` is not `inbox/MODEL/NAME.jsonl`"),
     ],
 )
 def test_a_wrong_input_is_rejected_with_the_name_of_its_field(

@@ -87,7 +87,7 @@ def test_one_worker_is_enough_to_learn_that_a_model_has_no_limits() -> None:
     run(main())
 
 
-def test_many_refusals_at_once_are_written_once() -> None:
+def test_many_429s_at_once_are_written_once() -> None:
     table = MemoryTable()
 
     async def main() -> None:

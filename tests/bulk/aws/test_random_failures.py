@@ -68,7 +68,7 @@ async def execute(stack: FailingStack, gateway: Gateway, job: Job) -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_every_line_is_answered_once_although_workers_aws_and_the_provider_fail(
+def test_every_line_gets_one_response_although_workers_aws_and_the_provider_fail(
     s3: Any, table: DynamoTable, seed: int
 ) -> None:
     stack = FailingStack(s3, table, seed)

@@ -11,10 +11,16 @@ import pytest
 from fanout.bulk.aws.result_store import SUFFIXES, S3ResultStore, S3ShardResults
 from fanout.bulk.aws.s3 import S3BlobStore
 from fanout.bulk.store import ResultKeys
+from fanout.bulk.work.result_lines import response_line, skipped_line
+from tests.bulk.damaged_lines import check_damage_stays_local, shard_lines
 
 
 def line(name: str, size: int = 1, response: str = "a") -> bytes:
-    return json.dumps({"custom_id": name, "response": response * size}).encode() + b"\n"
+    return response_line(name, "req_1", {"text": response * size})
+
+
+def failure(name: str, message: str = "a") -> bytes:
+    return skipped_line(name, "req_1", "bad", message)
 
 
 async def stored(results: S3ResultStore, index: int = 0) -> list[tuple[bool, str]]:
@@ -38,7 +44,7 @@ def test_the_next_worker_finds_what_was_flushed(results: S3ResultStore) -> None:
     async def main() -> None:
         shard = await results.open(0)
         await shard.put(line("a"), failed=False)
-        await shard.put(line("b"), failed=True)
+        await shard.put(failure("b"), failed=True)
         assert await stored(results) == []
         await shard.flush()
         await shard.put(line("never flushed"), failed=False)
@@ -75,11 +81,13 @@ def test_a_closed_shard_has_one_object_of_each_kind(
     async def main() -> None:
         shard = await results.open(0)
         for name in ("a", "b", "c"):
-            await shard.put(line(name), failed=name == "b")
+            is_failure = name == "b"
+            data = failure(name) if is_failure else line(name)
+            await shard.put(data, failed=is_failure)
             await shard.flush()
         await shard.close()
         keys = await results.keys(0)
-        assert await content(blobs, keys) == (line("a") + line("c"), line("b"))
+        assert await content(blobs, keys) == (line("a") + line("c"), failure("b"))
         assert len(keys.responses) == len(keys.failures) == 1
         assert sorted(await blobs.keys("jobs/j/")) == sorted(keys.responses + keys.failures)
 
@@ -100,18 +108,18 @@ def test_two_workers_on_one_shard_lose_and_repeat_no_line(
     async def main() -> None:
         first, second = await results.open(0), await results.open(0)
         await first.put(line("a", response="1"), failed=False)
-        await first.put(line("b", response="1"), failed=True)
+        await first.put(failure("b", "1"), failed=True)
         await first.flush()
         await second.put(line("a", response="2"), failed=False)
         await second.put(line("b", response="2"), failed=False)
-        await second.put(line("c", response="2"), failed=True)
+        await second.put(failure("c", "2"), failed=True)
         await second.close()
         await first.put(line("d", response="1"), failed=False)
         await first.close()
         responses, failures = await content(blobs, await results.keys(0))
         names = [json.loads(one)["custom_id"] for one in responses.splitlines()]
         assert sorted(names) == ["a", "b", "d"]
-        assert failures == line("c", response="2")
+        assert failures == failure("c", "2")
 
     asyncio.run(main())
 
@@ -248,5 +256,16 @@ def test_a_finisher_lists_all_merged_shards_at_once_and_merges_the_others(
         assert sorted(responses.splitlines(keepends=True)) == [line("later"), line("n3")]
         assert failures == b""
         assert await finisher.keys(4) == ResultKeys([], [])
+
+    asyncio.run(main())
+
+
+def test_damaged_lines_affect_only_themselves(results: S3ResultStore, s3: Any) -> None:
+    for failed, suffix in enumerate(SUFFIXES):
+        data = b"".join(shard_lines(failed=bool(failed)))
+        s3.put_object(Bucket="jobs", Key=f"p/jobs/j/shards/000000/x-1{suffix}", Body=data)
+
+    async def main() -> None:
+        await check_damage_stays_local(await results.open(0))
 
     asyncio.run(main())

@@ -11,6 +11,8 @@ from msgspec.structs import replace
 
 from fanout.bulk.aws.batch_service import AWSBatchService
 from fanout.bulk.aws.state_transitions import IDLE_ROUNDS
+from fanout.bulk.aws.step_handlers import MAX_CAPPED_WORKERS, START_SECONDS
+from fanout.bulk.aws.worker_places import WorkerLimits
 from tests.bulk.local_jobs import jsonl, line
 
 from .job_stack import NAMES
@@ -33,6 +35,61 @@ def test_a_round_works_on_incomplete_shards_only(open_steps: Any) -> None:
             assert set(steps.stack.provider.calls.values()) == {1}
 
     asyncio.run(main())
+
+
+def test_every_round_has_the_limits_of_workers_of_its_moment(open_steps: Any) -> None:
+    async def main() -> None:
+        async with open_steps() as steps:
+            steps.limits = WorkerLimits(5, 5)
+            job = await steps.stack.create(jsonl(line(name) for name in NAMES))
+            state = await steps.begin({"job": job.id})
+            assert (state.next, state.workers, state.places) == ("work", 5, 5)
+            assert steps.starting == {job.id}
+            for limits in (WorkerLimits(2, 5), WorkerLimits(7, 9)):  # another job runs, or ended
+                steps.limits = limits
+                state = await steps.transitions.finish(state)
+                assert (state.next, WorkerLimits(state.workers, state.places)) == ("work", limits)
+            steps.limits = WorkerLimits(20)  # the account's limit cannot be read
+            state = await steps.transitions.finish(state)
+            assert (state.workers, state.places) == (7, 9)
+
+    asyncio.run(main())
+
+
+def test_a_job_with_a_cost_cap_has_at_most_a_hundred_workers(open_steps: Any) -> None:
+    async def main() -> None:
+        async with open_steps() as steps:
+            steps.limits = WorkerLimits(300, 400)
+            given = await steps.put("mine/in.jsonl", jsonl(line(name) for name in NAMES))
+            capped = await steps.begin({"input": given, "max_cost_usd": 1}, "capped")
+            assert (capped.workers, capped.places) == (MAX_CAPPED_WORKERS, 400)
+            steps.limits = WorkerLimits(350, 400)
+            capped = await steps.transitions.finish(capped)
+            assert (capped.next, capped.workers) == ("work", MAX_CAPPED_WORKERS)
+            assert (await steps.begin({"input": given}, "free")).workers == 350
+
+    asyncio.run(main())
+
+
+def test_a_job_counts_beside_others_at_its_start_for_a_minute_only(open_steps: Any) -> None:
+    """Then its workers run, or somebody has stopped its execution."""
+
+    async def main() -> None:
+        async with open_steps() as steps:
+            jobs = [await steps.stack.create(jsonl(line(name) for name in NAMES)) for _ in range(3)]
+            old, new, last = jobs
+            for job in (old, new):
+                await steps.begin({"job": job.id}, job.id)
+            assert steps.starting == {old.id, new.id}
+            await steps.stack.service.jobs.registry.change(old.id, _started_long_ago)
+            await steps.begin({"job": last.id}, "last")
+            assert steps.starting == {new.id, last.id}
+
+    asyncio.run(main())
+
+
+def _started_long_ago(job: Any) -> Any:
+    return replace(job, in_progress_at=job.in_progress_at - START_SECONDS - 1)
 
 
 def test_rounds_without_a_new_line_become_rare_and_then_end_the_job(open_steps: Any) -> None:

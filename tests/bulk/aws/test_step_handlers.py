@@ -7,8 +7,10 @@ import asyncio
 import pytest
 
 from fanout.bulk.aws.dynamodb import DynamoTable
+from fanout.bulk.aws.rate_limit_store import KIND
 from fanout.bulk.aws.s3 import S3BlobStore
 from fanout.bulk.aws.step_handlers import OPTIONS
+from fanout.bulk.aws.worker_places import LONGEST_WAIT
 from fanout.bulk.work.spec import WorkResult
 from fanout.bulk.work.worker import END_MARGIN
 from scripts.aws import job_cost
@@ -17,7 +19,7 @@ from tests.bulk.local_jobs import CONFIG, COST, EchoProvider, jsonl, line
 from .job_stack import NAMES, open_job_stack
 
 
-def test_a_job_goes_through_its_steps_and_every_line_is_answered_once(
+def test_a_job_goes_through_its_steps_and_every_line_gets_one_response(
     blobs: S3BlobStore, table: DynamoTable, started: list[str]
 ) -> None:
     async def main() -> None:
@@ -201,7 +203,7 @@ def test_two_workers_share_the_requests_a_minute_of_the_config(
                 group.create_task(stack.work(job, one))
                 group.create_task(other.work(job, two))
             assert (await stack.handlers.finish(job.id)).status == "completed"
-            assert await table.item("pace", "a") is not None
+            assert await table.item(KIND, "a") is not None
 
     asyncio.run(main())
     burst, rate = 600 * 0.04, 600 * 0.96 / 60
@@ -210,5 +212,6 @@ def test_two_workers_share_the_requests_a_minute_of_the_config(
         assert number + 1 <= burst + (moment - times[0] + 0.2) * rate + 1
 
 
-def test_the_page_of_costs_uses_the_same_shard_size() -> None:
+def test_the_page_of_costs_uses_the_same_shard_size_and_the_same_wait_for_a_place() -> None:
     assert OPTIONS.shard_size.lines == job_cost.SHARD
+    assert LONGEST_WAIT == job_cost.WAIT

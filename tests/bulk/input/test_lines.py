@@ -1,4 +1,4 @@
-"""Lines of the input and the output: all shapes of valid and invalid lines."""
+"""Lines of the input: all shapes of valid and invalid lines."""
 
 from __future__ import annotations
 
@@ -13,16 +13,12 @@ from fanout.bulk.input.lines import (
     BadLine,
     Line,
     LineHead,
-    error_line,
     parse_line,
     read_head,
-    response_line,
-    skipped_line,
-    stored_custom_id,
 )
-from fanout.errors import DeadlineExceeded, UnknownModel
 
 HI = [{"role": "user", "content": "Hi"}]
+AZURE = "/openai/deployments/my%20gpt/chat/completions"
 LINE = {
     "custom_id": "one",
     "method": "POST",
@@ -46,6 +42,15 @@ def body(**changes: Any) -> bytes:
     [
         (raw(), LineHead("one", ("a",))),
         (raw(url="/chat/completions"), LineHead("one", ("a",))),
+        (raw(url=f"{AZURE}?api-version=2024-10-21"), LineHead("one", ("my gpt",))),
+        (
+            raw(url=AZURE, body={"messages": HI, "fanout": {"models": ["b"]}}),
+            LineHead("one", ("b",)),
+        ),
+        (raw(method=None, url=None), LineHead("one", ("a",))),
+        (raw(method=None, url=None, body={"messages": HI}), LineHead("one", ("job",))),
+        (json.dumps({"prompt": "Hi"}).encode(), LineHead("line-7", ("job",))),
+        (b'{"prompt": "Hi", "custom_id": "x", "model": "b"}', LineHead("x", ("b",))),
         (body(model="a, b"), LineHead("one", ("a", "b"))),
         (body(model=["a", "b"]), LineHead("one", ("a", "b"))),
         (body(model=None, fanout={"models": ["b", "c"]}), LineHead("one", ("b", "c"))),
@@ -89,7 +94,17 @@ def test_every_shape_of_line_has_a_custom_id_and_models(data: bytes, head: LineH
         (b"{}", "missing_required_parameter", "messages"),
         (b" " * (MAX_LINE + 1), "line_too_long", None),
         (raw(custom_id=None), "missing_required_parameter", "custom_id"),
-        (raw(method=None), "missing_required_parameter", "method"),
+        (raw(custom_id=None, method=None, url=None), "missing_required_parameter", "custom_id"),
+        (raw(url="/openai/deployments//chat/completions"), "url_mismatch", "url"),
+        (raw(url="/openai/deployments/a/b/chat/completions"), "url_mismatch", "url"),
+        (raw(url="/openai/deployments/a/embeddings"), "url_mismatch", "url"),
+        (raw(url=AZURE, method="GET"), "invalid_method", "method"),
+        (raw(url=5), "invalid_type", "url"),
+        (b'{"prompt": " "}', "invalid_value", "prompt"),
+        (b'{"prompt": ["Hi"]}', "invalid_type", "prompt"),
+        (b'{"prompt": "Hi", "messages": []}', "invalid_value", "prompt"),
+        (b'{"prompt": "Hi", "stream": true}', "invalid_value", "stream"),
+        (raw(body={"model": "a", "prompt": "Hi"}), "missing_required_parameter", "body.messages"),
         (raw(body=None), "missing_required_parameter", "body"),
         (raw(custom_id=5), "invalid_type", "custom_id"),
         (raw(custom_id=""), "invalid_custom_id", "custom_id"),
@@ -100,6 +115,8 @@ def test_every_shape_of_line_has_a_custom_id_and_models(data: bytes, head: LineH
         (body(messages="Hi"), "invalid_type", "body.messages"),
         (body(model=" , a"), "missing_required_parameter", "body.model"),
         (body(stream=True), "invalid_value", "body.stream"),
+        (body(fanout={"lease": 5}), "invalid_value", "body.fanout.lease"),
+        (body(fanout={"lease": "5"}), "invalid_value", "body.fanout.lease"),
         (json.dumps({"messages": HI, "stream": True}).encode(), "invalid_value", "stream"),
     ],
 )
@@ -127,6 +144,12 @@ def test_a_line_without_a_model_needs_a_job_with_a_model() -> None:
             Line("one", {"messages": HI, "fanout": {"models": ["b"]}}),
         ),
         (json.dumps(HI).encode(), Line("line-7", {"model": "job", "messages": HI})),
+        (raw(url=AZURE), Line("one", {"model": "my gpt", "messages": HI})),
+        (raw(method=None, url=None), Line("one", {"model": "a", "messages": HI})),
+        (
+            b'{"prompt": "Hi", "seed": 1, "model": "b"}',
+            Line("line-7", {"messages": HI, "seed": 1, "model": "b"}),
+        ),
         (
             json.dumps({"messages": HI, "custom_id": "x", "seed": 1}).encode(),
             Line("x", {"messages": HI, "seed": 1, "model": "job"}),
@@ -148,54 +171,3 @@ def test_a_line_of_every_shape_is_parsed_as_a_request(data: bytes, line: Line) -
 def test_a_line_that_cannot_be_parsed_keeps_its_custom_id(data: bytes, name: str) -> None:
     line = parse_line(data, 7, "job")
     assert (line.custom_id, line.body, line.parse_error) == (name, {}, UNREADABLE)
-
-
-def test_a_response_is_written_as_openais_output_line() -> None:
-    assert json.loads(response_line("one", "req_1", {"object": "chat.completion"})) == {
-        "id": "batch_req_1",
-        "custom_id": "one",
-        "response": {
-            "status_code": 200,
-            "body": {"object": "chat.completion"},
-            "request_id": "req_1",
-        },
-        "error": None,
-    }
-
-
-def test_a_rejected_request_has_a_response_with_its_status() -> None:
-    result = json.loads(error_line("one", "req_1", UnknownModel("no such model", "model")))
-    error = {"message": "no such model", "type": "invalid_request_error"}
-    assert result["error"] is None
-    assert result["response"]["status_code"] == 404
-    assert result["response"]["body"]["error"] == error | {
-        "param": "model",
-        "code": "model_not_found",
-    }
-
-
-def test_a_missed_deadline_has_an_error_and_no_response() -> None:
-    result = json.loads(error_line("one", "req_1", DeadlineExceeded("too late")))
-    assert result["response"] is None
-    assert result["error"] == {"code": "request_timeout", "message": "too late"}
-
-
-def test_a_bug_is_a_500_without_its_message() -> None:
-    line = error_line("one", "req_1", ValueError("the prompt was: secret"))
-    assert json.loads(line)["response"]["status_code"] == 500
-    assert b"secret" not in line
-
-
-def test_a_line_that_never_ran_has_the_reason() -> None:
-    result = json.loads(skipped_line("one", "req_1", "batch_expired", "too late"))
-    assert result["response"] is None
-    assert result["error"] == {"code": "batch_expired", "message": "too late"}
-
-
-def test_a_stored_line_has_its_custom_id_unless_a_crash_cut_it() -> None:
-    line = response_line("one", "req_1", {"x": 1})
-    assert line.endswith(b"\n")
-    assert stored_custom_id(line) == "one"
-    assert [stored_custom_id(line[:cut]) for cut in range(len(line) - 1)] == [None] * (
-        len(line) - 1
-    )

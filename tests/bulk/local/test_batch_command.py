@@ -18,6 +18,7 @@ from tests.bulk.local_jobs import jsonl, line
 from tests.cli.commands import CommandResult, code_of, spawned, write_config
 from tests.cli.terminal import read_all
 from tests.support.gateway_server import entry
+from tests.support.patience import PATIENCE
 from tests.support.provider_steps import answers, pause, refuse
 from tests.support.scripted_provider import Upstream
 
@@ -153,7 +154,11 @@ def test_one_column_of_a_csv_file_gives_the_prompts(
         ("p.jsonl", b"{\n", [], 1, "line 1: This line is not parseable as valid JSON"),
         ("p.jsonl", b"", [], 1, "The input file has no lines. (empty_file)"),
         ("p.jsonl", jsonl([line("x", None)]), [], 1, "line 1: `body.model` is missing"),
+        ("p.jsonl", b"x\n\n{\n", [], 1, "line 1 and 1 other: This line is not parseable"),
+        ("p.jsonl", b"Hi\n" * 500, [], 1, "line 1 and 99 others: This line is not parseable"),
         ("p.txt", b"Hi\n", ["--text"], 2, "name a model"),
+        ("p.txt", b"\nHi\n" * 500, ["-m", "a"], 2, "add --text if each of its lines is a prompt"),
+        ("prompts", b'"Hi"\n', ["-m", "a"], 2, "add --text if each of its lines is a prompt"),
     ],
 )
 def test_errors_are_reported_before_anything_is_sent(
@@ -167,7 +172,24 @@ def test_errors_are_reported_before_anything_is_sent(
 ) -> None:
     ran = batch.run("run", batch.write(data, name), *words)
     assert (ran.code, message in ran.err) == (code, True), ran.err
+    assert len(ran.err.splitlines()) <= 3
     assert not upstream.calls
+
+
+def test_equal_errors_are_one_line(batch: BatchCommand) -> None:
+    lines = [line("a", "nope"), line("b", "nope"), line("c", "nil"), line("d", "nope")]
+    path = batch.write(jsonl(lines))
+    expected = [
+        "line 1 and 2 others: there is no model `nope`",
+        "line 3: there is no model `nil`",
+    ]
+    ran = batch.run("run", path)
+    shown = [text.removeprefix("fanout: ") for text in ran.err.splitlines()[-2:]]
+    assert [text.partition(";")[0] for text in shown] == expected, ran.err
+    job = batch.run("status", "--json").json[0]["id"]
+    for found in (batch.run("quote", path), batch.run("status", job)):
+        texts = [text.removeprefix(f"{job}: ") for text in found.out.splitlines()[-2:]]
+        assert [text.partition(";")[0] for text in texts] == expected, found.out
 
 
 def test_failed_lines_have_a_file_of_their_own_and_only_they_are_retried(
@@ -201,6 +223,36 @@ def test_json_output_is_one_event_a_line(batch: BatchCommand) -> None:
 
 
 @pytest.mark.parametrize(
+    ("names", "known", "shown"),
+    [
+        ("unpriced", 0.0, "price unknown"),
+        ("a unpriced", COST, f"over ${COST:.4f}"),
+        ("free", None, "$0.0000"),
+        ("a free", None, f"${COST:.4f}"),
+    ],
+)
+def test_a_cost_is_a_number_only_if_each_price_is_known(
+    batch: BatchCommand, upstream: Upstream, names: str, known: float | None, shown: str
+) -> None:
+    free: dict[str, Any] = {"input_cost_per_token": 0, "output_cost_per_token": 0}
+    models = [entry(upstream, "a", **PRICES), entry(upstream, "free", **free)]
+    config = {"model_list": [*models, entry(upstream, "unpriced")]}
+    batch.set_env(FANOUT_CONFIG=write_config(batch.folder, config))
+    for name in ("free", "unpriced"):
+        upstream.script(name, answers("Hello"))
+    path = batch.write(jsonl(line(name, name) for name in names.split()))
+    assert shown in batch.run("run", path).err
+    assert shown in batch.run("status").out
+    (job,) = batch.run("status", "--json").json
+    event = json.loads(batch.run("run", path, "--json").out.splitlines()[-1])
+    for one in (job, event):
+        assert (one["cost_usd"] is None) == (known is not None)
+    for one in (job["fanout"], event):
+        assert one["unpriced_lines"] == (0 if known is None else 1)
+        assert known in {None, one["known_cost_usd"]}
+
+
+@pytest.mark.parametrize(
     ("name", "code"), [("SIGINT", 130), ("SIGTERM", 130), ("SIGHUP", 130), ("SIGKILL", -9)]
 )
 def test_the_same_command_resumes_a_stopped_run(
@@ -212,7 +264,7 @@ def test_the_same_command_resumes_a_stopped_run(
     with spawned("batch", "run", path) as process:
         upstream.wait(lambda: len(upstream.calls) >= 100)
         process.send_signal(getattr(signal, name))
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == code
     if name != "SIGKILL":
         assert f"to resume: fanout batch run {path}" in err
@@ -223,8 +275,42 @@ def test_the_same_command_resumes_a_stopped_run(
     assert batch.responses() == dict.fromkeys(names, "Hello")
     assert 100 <= len(first) < 300
     twice = set(first) & set(again)
-    assert len(twice) <= (8 if name == "SIGKILL" else 0), "more than the lines in flight"
+    most = 8 if name == "SIGKILL" else 0
+    assert len(twice) <= most, "more than the lines in flight"
     assert max((first + again).values()) <= 2
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_after_a_signal_no_call_begins(batch: BatchCommand, upstream: Upstream, name: str) -> None:
+    upstream.script("a", [pause(0.5), *answers("Hello")])
+    path = batch.write(jsonl(line(f"n{i}") for i in range(1_000)))
+    with spawned("batch", "run", path) as process:
+        upstream.wait(lambda: len(upstream.calls) >= 9)
+        process.send_signal(getattr(signal, name))
+        process.communicate(timeout=PATIENCE)
+    upstream.wait_closed()
+    assert len(upstream.calls) < 500, "more than those that began until the signal was handled"
+    job = batch.run("status", "--json").json[0]
+    assert job["request_counts"]["completed"] == len(upstream.calls)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_job_whose_lines_all_wait_for_a_slot_is_stopped_and_resumed(
+    batch: BatchCommand, upstream: Upstream, name: str
+) -> None:
+    """All of the file is read then, and no line is left in it."""
+    config = {"model_list": [entry(upstream, "a", max_parallel_requests=2)]}
+    batch.set_env(FANOUT_CONFIG=write_config(batch.folder, config))
+    upstream.script("a", [pause(0.1), *answers("Hello")])
+    path = batch.write(jsonl(line(f"n{i}") for i in range(20)))
+    with spawned("batch", "run", path) as process:
+        upstream.wait(lambda: len(upstream.calls) >= 4)
+        process.send_signal(getattr(signal, name))
+        _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130, err
+    assert batch.run("run", path).code == 0
+    assert max(Counter(prompts_sent(upstream)).values()) == 1
+    assert len(batch.run("status", "--json").json) == 1
 
 
 def test_a_cost_cap_ends_the_job_with_the_finished_lines_and_a_retry_sends_the_rest(
@@ -247,7 +333,7 @@ def test_another_process_can_cancel_a_job_whether_it_is_running_or_not(
     batch: BatchCommand, upstream: Upstream
 ) -> None:
     upstream.script("a", [pause(0.1), *answers("Hello")])
-    path = batch.write(jsonl(line(f"n{i}") for i in range(600)))
+    path = batch.write(jsonl(line(f"n{i}") for i in range(3_000)))
 
     def job_id() -> str:
         return str(json.loads(batch.run("status", "--json").out)[0]["id"])
@@ -255,11 +341,11 @@ def test_another_process_can_cancel_a_job_whether_it_is_running_or_not(
     with spawned("batch", "run", path) as process:
         upstream.wait(lambda: len(upstream.calls) >= 20)
         assert batch.run("cancel", job_id()).code == 0
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE)
         assert process.returncode == 1
     (only,) = json.loads(batch.run("status", "--json").out)
     assert only["status"] == "cancelled"
-    assert only["request_counts"]["completed"] + only["request_counts"]["failed"] == 600
+    assert only["request_counts"]["completed"] + only["request_counts"]["failed"] == 3_000
     path.write_bytes(path.read_bytes()[:-1])
     upstream.calls.clear()
     with spawned("batch", "run", path) as process:
@@ -287,6 +373,16 @@ class NoStacks(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
+@pytest.mark.parametrize("action", ["status", "cancel", "retry", "results"])
+def test_a_job_that_is_not_there_is_an_error_with_the_command_that_lists_them(
+    batch: BatchCommand, action: str
+) -> None:
+    ran = batch.run(action, "batch_none")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.splitlines()[-1].startswith("fanout: there is no job `batch_none`; `")
+    assert ran.err.endswith(" batch status` lists them\n")
+
+
 def test_a_stack_is_looked_up_with_the_users_own_credentials(batch: BatchCommand) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), NoStacks) as server:
         threading.Thread(target=server.serve_forever).start()
@@ -307,7 +403,7 @@ def test_a_terminal_shows_a_progress_bar(batch: BatchCommand) -> None:
     with spawned("batch", "run", path, stderr=theirs) as process:
         os.close(theirs)
         drawn = read_all(ours)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=PATIENCE) == 0
     os.close(ours)
     assert "━" in drawn
     assert "1/1 lines" in drawn

@@ -11,18 +11,55 @@ import pytest
 from fanout.bulk.local.prompt_files import PromptFile
 from fanout.errors import RequestError
 
-CASES = Path(__file__).parents[2] / "support" / "csv_cases.json"
+CASES: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parents[2] / "support" / "csv_cases.json").read_bytes()
+)
 
 
-@pytest.mark.parametrize("case", json.loads(CASES.read_bytes()))
+def bytes_of(case: dict[str, Any]) -> bytes:
+    """The file; with `is_bytes`, each character of `csv` is a byte."""
+    text: str = case["csv"]
+    return text.encode("latin-1" if case.get("is_bytes") else "utf-8")
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["csv"][:40] for case in CASES])
 def test_the_command_line_reads_csv_as_the_page_does(case: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "prompts.csv"
-    path.write_bytes(case["csv"].encode())
-    file = PromptFile(path, column="prompt")
+    path.write_bytes(bytes_of(case))
+    notes: list[str] = []
+    file = PromptFile(
+        path,
+        column=case.get("column", "prompt"),
+        encoding=case.get("named_encoding"),
+        separator=case.get("named_separator"),
+        report=notes.append,
+    )
     if "error" in case:
-        with pytest.raises(RequestError, match=case["error"]):
+        with pytest.raises(RequestError) as raised:
             list(file.chunks())
+        assert str(raised.value) == case["error"]
         return
-    lines = b"".join(file.chunks()).splitlines()
-    found = [json.loads(line)["messages"][-1]["content"] for line in lines if line]
-    assert found == case["prompts"]
+    lines = [json.loads(line) for line in b"".join(file.chunks()).splitlines() if line]
+    assert [line["messages"][-1]["content"] for line in lines] == case["prompts"]
+    ids = [line["custom_id"] for line in lines]
+    assert case.get("ids", ids) == ids
+    expected = case.get("notes", [])
+    assert [one for one in notes if one.endswith("skipped")] == [
+        one for one in expected if one.endswith("skipped")
+    ]
+    assert all(any(one in note for note in notes) for one in expected)
+    if (separator := case.get("separator")) is not None:
+        note = {"\t": "the separator is a tab"}.get(separator, f"the separator is `{separator}`")
+        is_reported = any(note in one for one in notes)
+        assert is_reported == (separator != "," and not case["csv"].startswith("sep="))
+    if encoding := case.get("encoding"):
+        assert any("is read as" in note for note in notes) == (encoding != "utf-8")
+
+
+@pytest.mark.parametrize("column", ["", " ", "Unnamed: 0"])
+def test_a_column_without_a_name_cannot_be_asked_for(column: str, tmp_path: Path) -> None:
+    path = tmp_path / "prompts.csv"
+    path.write_text(",prompt,label\n0,a,x\n", encoding="utf-8")
+    with pytest.raises(RequestError) as raised:
+        list(PromptFile(path, column=column).chunks())
+    assert str(raised.value) == f"there is no column `{column}`; there is `prompt`, `label`"

@@ -20,7 +20,7 @@ from tests.bulk.local_jobs import jsonl, line
 from tests.cli.commands import write_config
 from tests.support.file_size_limit import limited, run_limited
 from tests.support.gateway_server import entry
-from tests.support.provider_steps import answers
+from tests.support.provider_steps import answers, refuse
 from tests.support.scripted_provider import Upstream
 
 __all__ = ["batch"]
@@ -104,10 +104,47 @@ def test_an_output_without_room_is_an_error_and_the_old_one_stays(
     assert (code, len(output.read_bytes().splitlines())) == (0, LINES)
 
 
+def test_an_error_file_without_room_is_an_error_and_the_old_one_stays(
+    batch: BatchCommand, upstream: Upstream
+) -> None:
+    upstream.script("a", [refuse(400, "no " * 1_000)])
+    count = 150
+    batch.write(jsonl(line(f"n{number}") for number in range(count)))
+    ran = batch.run("run", batch.folder / "prompts.jsonl", "--json")
+    job = json.loads(ran.out.splitlines()[-1])["job"]
+    output = batch.folder / "out" / "failed.jsonl"
+    words = ("batch", "results", job, "--errors", "-o", output)
+    for old in (None, b"old"):
+        if old:
+            output.write_bytes(old)
+        code, _, err = run_limited(ROOM, *words)
+        assert (code, err) == (1, f"fanout: cannot write `{output}`: File too large\n")
+        assert [one.read_bytes() for one in output.parent.iterdir()] == ([old] if old else [])
+    code, _, _ = run_limited(10 * ROOM, *words)
+    assert (code, len(output.read_bytes().splitlines())) == (0, count)
+
+
 def test_a_standard_output_without_room_is_an_error(finished: tuple[BatchCommand, str]) -> None:
     with Path("/dev/full").open("wb") as full:
         code, _, err = run_limited(ROOM, "batch", "results", finished[1], stdout=full)
     assert (code, err) == (1, "fanout: the output: No space left on device\n")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [["results", "JOB"], ["results", "JOB", "-o", "-"]])
+def test_a_standard_output_that_becomes_full_is_an_error(
+    finished: tuple[BatchCommand, str], unbuffered: str, words: list[str]
+) -> None:
+    batch, job = finished
+    batch.set_env(PYTHONUNBUFFERED=unbuffered)
+    words = [job if word == "JOB" else word for word in words]
+    with (batch.folder / "r.jsonl").open("wb") as file:
+        code, _, err = run_limited(ROOM, "batch", *words, stdout=file)
+    assert (code, err) == (1, "fanout: the output: File too large\n")
+    with (batch.folder / "r.jsonl").open("wb") as file:
+        code, _, err = run_limited(10 * ROOM, "batch", *words, stdout=file)
+    assert code == 0, err
+    assert len((batch.folder / "r.jsonl").read_bytes().splitlines()) == LINES
 
 
 def test_a_fixed_config_without_room_is_an_error_and_the_old_one_stays(tmp_path: Path) -> None:
@@ -169,3 +206,36 @@ def test_uploads_without_room_are_507_and_leave_nothing(upstream: Upstream, tmp_
             model="a", messages=[{"role": "user", "content": "x"}]
         )
         assert chat.choices[0].message.content == "Hello"
+
+
+def test_a_database_without_room_is_507_and_chats_go_on(upstream: Upstream, tmp_path: Path) -> None:
+    upstream.script("a", answers("Hello"))
+    name = "x" * 8_000 + ".jsonl"
+    with serving(ROOM, upstream, tmp_path) as client:
+
+        def create_uploads() -> None:
+            for _ in range(100):
+                client.uploads.create(
+                    filename=name, purpose="batch", bytes=9, mime_type="text/jsonl"
+                )
+
+        with pytest.raises(openai.InternalServerError) as raised:
+            create_uploads()
+        check_full(raised, tmp_path)
+        chat = client.chat.completions.create(
+            model="a", messages=[{"role": "user", "content": "x"}]
+        )
+        assert chat.choices[0].message.content == "Hello"
+
+
+@pytest.mark.parametrize("room", [0, 10_000])
+def test_a_command_without_room_for_its_database_ends_with_a_sentence(
+    batch: BatchCommand, upstream: Upstream, room: int
+) -> None:
+    upstream.script("a", answers("Hello"))
+    batch.write(jsonl(line(f"n{number}") for number in range(3)))
+    code, _, err = run_limited(room, "batch", "run", batch.folder / "prompts.jsonl", "--json")
+    assert code == 1
+    assert err.splitlines()[-1].startswith("fanout: cannot write `")
+    assert "Traceback" not in err
+    assert upstream.calls == []

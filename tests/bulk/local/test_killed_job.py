@@ -14,6 +14,7 @@ import pytest
 from tests.bulk.local_jobs import jsonl, line
 from tests.cli.commands import spawned, write_config
 from tests.support.gateway_server import entry
+from tests.support.patience import PATIENCE
 from tests.support.provider_steps import answers, pause, refuse, reset
 from tests.support.scripted_provider import Script, Upstream
 
@@ -76,7 +77,7 @@ def test_each_line_gets_one_response_when_a_job_is_killed_at_random_and_its_prov
     before = stored(tmp_path)
     upstream.calls.clear()
     with spawned("batch", "run", path, env=env) as process:
-        process.communicate(timeout=50)
+        process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     sent = {call.body["messages"][-1]["content"] for call in upstream.calls}
     assert sent == {f"n{i}" for i in range(LINES)} - before

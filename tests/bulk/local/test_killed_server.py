@@ -20,7 +20,8 @@ from tests.bulk.local_jobs import jsonl, line
 from tests.bulk.service.test_openai_client import create, output, wait
 from tests.cli.commands import spawned, write_config
 from tests.support.gateway_server import entry
-from tests.support.provider_steps import answers, pause
+from tests.support.patience import PATIENCE
+from tests.support.provider_steps import answers, pause, refuse
 from tests.support.scripted_provider import Upstream
 
 LINES = 600
@@ -52,7 +53,7 @@ def test_the_next_server_resumes_the_job(upstream: Upstream, tmp_path: Path, nam
         batch = create(client, jsonl(line(f"n{i}") for i in range(LINES)))
         upstream.wait(lambda: len(upstream.calls) >= 100)
         process.send_signal(getattr(signal, name))
-        process.wait(timeout=10)
+        process.wait(timeout=PATIENCE)
     results = [p.read_bytes() for p in (tmp_path / "home" / "jobs").rglob("*.answers.jsonl")]
     stored = {json.loads(one)["custom_id"] for data in results for one in data.splitlines()}
     assert 0 < len(stored) < LINES
@@ -72,3 +73,35 @@ def test_the_next_server_resumes_the_job(upstream: Upstream, tmp_path: Path, nam
     assert not stored & set(second), "a stored line was sent again"
     assert max((first + second).values()) <= 2
     assert len(set(first) & set(second)) <= 8, "more than the lines in flight"
+
+
+def test_what_lines_waited_for_is_not_shown_after_a_kill(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    """Another process says that no process runs the job, until the next server does."""
+    upstream.script("a", [refuse(500)])
+    config = write_config(tmp_path, {"model_list": [entry(upstream, "a")]})
+
+    def status(*words: str) -> str:
+        """What `fanout batch status` prints."""
+        env = {**os.environ, "FANOUT_HOME": str(tmp_path / "home"), "FANOUT_CONFIG": str(config)}
+        with spawned("batch", "status", *words, env=env) as process:
+            out, _ = process.communicate(timeout=PATIENCE)
+            assert process.returncode == 0
+            return out
+
+    def reasons(job: str) -> list[str]:
+        return [wait["reason"] for wait in json.loads(status(job, "--json"))["fanout"]["waits"]]
+
+    with server(config, tmp_path / "home") as (process, client):
+        batch = create(client, jsonl([line("n")]))
+        while reasons(batch.id) != ["provider_error"]:
+            pass
+        process.kill()
+        process.wait(timeout=PATIENCE)
+    assert reasons(batch.id) == ["not_running"]
+    assert f"{batch.id}: no line starts: no process runs this job; start the server" in status()
+    upstream.script("a", answers("Hello"))
+    with server(config, tmp_path / "home") as (_, client):
+        assert wait(client, batch).status == "completed"
+    assert reasons(batch.id) == []

@@ -18,6 +18,7 @@ import pytest
 from tests.bulk.local_jobs import jsonl, line
 from tests.cli.commands import spawned, write_config
 from tests.support.gateway_server import entry
+from tests.support.patience import PATIENCE
 from tests.support.provider_steps import answers, pause, refuse
 from tests.support.scripted_provider import Upstream
 
@@ -52,14 +53,14 @@ class Shell:
         path.write_bytes(data)
         return path
 
-    def spawn(self, *words: object) -> Any:
-        return spawned("batch", *words, env=self.env, cwd=self.folder)
+    def spawn(self, *words: object, **options: Any) -> Any:
+        return spawned("batch", *words, env=self.env, cwd=self.folder, **options)
 
     def paste(self, command: str) -> subprocess.CompletedProcess[str]:
         """Run a command that was printed."""
         return subprocess.run(  # noqa: S602 -- that is what users do
             command, shell=True, env=self.env, cwd=self.folder, capture_output=True, text=True,
-            timeout=50, check=False,
+            timeout=PATIENCE, check=False,
         )  # fmt: skip
 
     def jobs(self) -> list[Any]:
@@ -97,7 +98,7 @@ def test_commands_that_start_at_the_same_time_run_one_job(shell: Shell, upstream
             )
             for number in range(3)
         ]
-        ended = [process.communicate(timeout=50) for process in processes]
+        ended = [process.communicate(timeout=PATIENCE) for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], ended
     assert sent(upstream) == dict.fromkeys(NAMES, 1)
     assert len(shell.jobs()) == 1
@@ -122,7 +123,7 @@ def test_a_command_that_follows_a_job_goes_on_when_its_process_is_killed(
         second.stdout.readline()  # it has found the job
         assert second.poll() is None
         first.kill()
-        second.communicate(timeout=50)
+        second.communicate(timeout=PATIENCE)
     assert first.wait() == -signal.SIGKILL
     assert second.returncode == 0
     assert ids(shell.folder / "second.jsonl") == dict.fromkeys(NAMES, 1)
@@ -137,7 +138,7 @@ def test_a_stopped_retry_goes_on_with_the_command_that_is_printed(
     path = shell.write(jsonl([*map(line, NAMES), line("good", "b")]))
     upstream.script("b", answers("Hello"))
     with shell.spawn("run", path, "--config", shell.config) as process:
-        _, err = process.communicate(timeout=50)
+        _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     retry = printed(err, "to retry them: ")
     upstream.calls.clear()
@@ -145,7 +146,7 @@ def test_a_stopped_retry_goes_on_with_the_command_that_is_printed(
     with shell.spawn(*words[2:], "-o", "all.jsonl") as process:
         upstream.wait(lambda: len(upstream.calls) >= 50)
         process.send_signal(getattr(signal, name))
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=PATIENCE)
     assert len(upstream.calls) < len(NAMES)
     killed = name == "SIGKILL"
     again = f"{retry} -o all.jsonl" if killed else printed(err, "to resume: ")
@@ -171,7 +172,7 @@ def test_commands_to_paste_name_the_config_and_awkward_paths(
     with shell.spawn(*words) as process:
         upstream.wait(lambda: len(upstream.calls) >= 50)
         process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     resumed = shell.paste(printed(err, "to resume: "))
     assert resumed.returncode == 1, resumed.stderr
@@ -220,5 +221,5 @@ def test_a_command_that_ignores_a_hangup_goes_on_after_it(shell: Shell, upstream
     ) as process:
         upstream.wait(lambda: len(upstream.calls) >= 50)
         process.send_signal(signal.SIGHUP)
-        assert process.wait(timeout=50) == 0
+        assert process.wait(timeout=PATIENCE) == 0
     assert sent(upstream) == dict.fromkeys(NAMES, 1)

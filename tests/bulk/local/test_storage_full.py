@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.bulk.local_jobs import EchoProvider, LocalJobs, jsonl, line, open_jobs, run
+from fanout.bulk.local.sqlite import Database
+from fanout.bulk.service.records import Job
+from fanout.errors import StorageFull
+from tests.bulk.local_jobs import (
+    CONFIG,
+    COST,
+    EchoProvider,
+    LocalJobs,
+    jsonl,
+    line,
+    open_jobs,
+    open_view,
+    run,
+)
 
 ROOM = 100_000
 LINES = 40
@@ -23,12 +37,49 @@ def limit() -> Iterator[list[int]]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def fill(limit: list[int]) -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, limit[1]))
+def fill(limit: list[int], room: int = ROOM) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limit[1]))
 
 
 def free(limit: list[int]) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit[0], limit[1]))
+
+
+@pytest.mark.parametrize("after", [0, 5])
+def test_another_process_says_that_the_disk_is_full(
+    tmp_path: Path, limit: list[int], after: int
+) -> None:
+    provider = EchoProvider()
+
+    async def before(_model: str, _text: str) -> None:
+        if sum(provider.calls.values()) == after:
+            fill(limit)
+
+    provider.before = before
+
+    async def main() -> None:
+        async with open_jobs(tmp_path, provider, initial_concurrency=4, max_concurrency=4) as jobs:
+            lines = [line(f"n{n}", text=f"{n} " + "x" * 2 * ROOM) for n in range(LINES)]
+            file_id = await jobs.upload(jsonl(lines))
+            if not after:
+                fill(limit)
+            job = await jobs.create_from(file_id)
+            async with open_view(tmp_path) as others:
+
+                async def is_reported() -> bool:
+                    found = await others.job(job)
+                    shown = found.to_dict(await others.service.jobs.totals(found))
+                    messages = [wait["message"] for wait in shown["fanout"]["waits"]]
+                    return "no line starts: no space is left on the disk" in messages
+
+                await others.wait_until(is_reported)
+                assert await codes(others, job.id) == ["storage_full"]
+                free(limit)
+                job = await others.wait(job)
+                assert (job.status, await codes(others, job.id)) == ("completed", [])
+            jobs.observer.bugs.clear()
+
+    run(main())
 
 
 async def codes(jobs: LocalJobs, job_id: str) -> list[str]:
@@ -75,3 +126,133 @@ def test_a_full_disk_pauses_the_job_and_no_response_is_paid_twice(
             jobs.observer.bugs.clear()
 
     run(main())
+
+
+def test_lines_that_wait_for_a_slot_are_not_sent_on_a_full_disk(
+    tmp_path: Path, limit: list[int]
+) -> None:
+    """They have started, but their calls have not."""
+    provider = EchoProvider()
+
+    async def before(_model: str, _text: str) -> None:
+        if sum(provider.calls.values()) == 3:
+            fill(limit)
+        await asyncio.sleep(0.01)
+
+    provider.before = before
+    models = [
+        {**one, "litellm_params": {**one["litellm_params"], "max_parallel_requests": 2}}
+        for one in CONFIG["model_list"]
+    ]
+
+    async def main() -> None:
+        config = {**CONFIG, "model_list": models}
+        async with open_jobs(
+            tmp_path,
+            provider,
+            config=config,
+            initial_concurrency=LINES,
+            max_concurrency=LINES,
+        ) as jobs:
+            lines = [line(f"n{n}", text=f"{n} " + "x" * 2 * ROOM) for n in range(LINES)]
+            job = await jobs.create(jsonl(lines))
+
+            async def is_full() -> bool:
+                return await codes(jobs, job.id) == ["storage_full"]
+
+            await jobs.wait_until(is_full)
+            called = sum(provider.calls.values())
+            assert called <= 3 + 2
+            await asyncio.sleep(0.3)
+            assert sum(provider.calls.values()) == called, "lines were sent on a full disk"
+            free(limit)
+            job = await jobs.wait(job)
+            assert (job.status, len(await jobs.responses(job))) == ("completed", LINES)
+            assert set(provider.calls.values()) == {1}
+            jobs.observer.bugs.clear()
+
+    run(main())
+
+
+class FullDatabase:
+    """While it `is_full`, no process can write counts to its database."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.is_full = True
+        write = Database.write_totals
+
+        async def write_totals(database: Database, job: str, rows: Any) -> None:
+            if self.is_full:
+                raise StorageFull("jobs.sqlite", "No space left on device")
+            await write(database, job, rows)
+
+        monkeypatch.setattr(Database, "write_totals", write_totals)
+
+
+async def counts(jobs: LocalJobs, job_id: str) -> tuple[int, int, Any]:
+    """The lines with a response, those that failed, and the cost, as clients get them."""
+    job = await jobs.service.jobs.find(job_id, None)
+    shown = job.to_dict(await jobs.service.jobs.totals(job))
+    found = shown["request_counts"]
+    assert sum(shown["fanout"]["causes"].values()) == found["failed"]
+    return found["completed"], found["failed"], shown["cost_usd"]
+
+
+def stored_lines(home: Path) -> tuple[int, int]:
+    """The lines that are in files: the responses, and the failures."""
+    found = [
+        [path.read_bytes().count(b"\n") for path in home.rglob(f"*.{kind}.jsonl")]
+        for kind in ("answers", "failures")
+    ]
+    return sum(found[0]), sum(found[1])
+
+
+def test_the_counts_are_true_on_a_full_disk_in_every_view(
+    tmp_path: Path, limit: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the process that runs the job, in another one, after its end, and in the next one."""
+    provider, disk = EchoProvider(), FullDatabase(monkeypatch)
+
+    async def before(_model: str, text: str) -> tuple[int, Mapping[str, str]] | None:
+        if sum(provider.calls.values()) == 8:
+            fill(limit)
+        return (400, {}) if text.startswith("2 ") else None
+
+    provider.before = before
+    usual: dict[str, Any] = {"initial_concurrency": 2, "max_concurrency": 2}
+
+    async def main() -> None:
+        async with open_view(tmp_path) as others:
+
+            async def check(view: LocalJobs, job: Job, reason: str | None) -> None:
+                """The view has the counts of what is stored, and this reason."""
+
+                async def is_true() -> bool:
+                    done, failed = stored_lines(tmp_path)
+                    found = await view.job(job)
+                    waits = found.waits(await view.service.jobs.totals(found))
+                    return [one.reason for one in waits] == (
+                        [reason] if reason else []
+                    ) and await counts(view, job.id) == (done, failed, pytest.approx(done * COST))
+
+                await others.wait_until(is_true)
+
+            async with open_jobs(tmp_path, provider, **usual) as jobs:
+                texts = [f"{n} " + "x" * ROOM for n in range(LINES)]
+                job = await jobs.create(jsonl(line(f"n{n}", text=t) for n, t in enumerate(texts)))
+                await check(jobs, job, "storage_full")
+                await check(others, job, "storage_full")
+                jobs.observer.bugs.clear()
+            assert stored_lines(tmp_path)[0] > 0
+            await check(others, job, "not_running")
+            async with open_jobs(tmp_path, provider, **usual) as jobs:
+                await check(jobs, job, "storage_full")
+                await check(others, job, "storage_full")
+                free(limit)
+                disk.is_full = False
+                job = await jobs.wait(job)
+                jobs.observer.bugs.clear()
+            assert await counts(others, job.id) == (LINES - 1, 1, pytest.approx((LINES - 1) * COST))
+
+    run(main())
+    assert list((tmp_path / "locks").iterdir()) == []

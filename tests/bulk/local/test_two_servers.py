@@ -15,6 +15,7 @@ from tests.bulk.local_jobs import jsonl, line
 from tests.bulk.service.test_openai_client import create, output, wait
 from tests.cli.commands import code_of, spawned, write_config
 from tests.support.gateway_server import entry
+from tests.support.patience import PATIENCE
 from tests.support.provider_steps import answers, pause
 from tests.support.scripted_provider import Upstream, open_upstream
 
@@ -53,7 +54,8 @@ def test_a_server_without_a_jobs_models_leaves_it_alone_and_says_so(
         upstream.wait(lambda: len(upstream.calls) >= 50)
         if how != "alive":
             process.send_signal(getattr(signal, how))
-            process.wait(timeout=10)
+            process.wait(timeout=PATIENCE)
+            upstream.wait_closed()
         calls = len(upstream.calls)
         with server(second, home) as (_, other):
             if how == "alive":
@@ -103,7 +105,7 @@ def test_two_servers_with_one_config_share_the_jobs_and_take_over(
         upstream.wait(lambda: len(upstream.calls) >= 50)
         with server(same, home) as (_, other):
             process.kill()
-            process.wait(timeout=10)
+            process.wait(timeout=PATIENCE)
             assert completed(wait(other, batch)) == LINES
     assert prompts(upstream).total() <= LINES + 8
 
@@ -123,7 +125,8 @@ def test_a_command_whose_config_lacks_a_jobs_models_says_so_and_leaves_it(
     with spawned("batch", "run", path, "--config", first) as process:
         upstream.wait(lambda: len(upstream.calls) >= 50)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=10)
+        process.communicate(timeout=PATIENCE)
+    upstream.wait_closed()
     calls = len(upstream.calls)
     assert code_of("batch", "run", path, "--config", second) == 2
     assert "fanout: the config does not have `a`" in capfd.readouterr().err

@@ -1,4 +1,4 @@
-"""Jobs keep to limits that nobody states, learned from 429s alone; whole jobs in virtual time."""
+"""Jobs keep to limits that are not stated, learned from 429s alone; whole jobs in virtual time."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ CASES: list[tuple[Kind, int, float, int]] = [
     ("sliding", 600, 2.0, 1200),
     ("bucket", 60, 0.2, 300),
     ("bucket", 60, 2.0, 300),
-    ("small bucket", 120, 0.2, 60),
-    ("small bucket", 120, 2.0, 60),
+    ("small bucket", 120, 0.2, 120),
+    ("small bucket", 120, 2.0, 120),
     ("small bucket", 600, 0.2, 900),
 ]
 

@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
+from fanout.bulk.activity import Activity, Wait
+from fanout.bulk.service.records import Job
+from fanout.bulk.totals import Totals
 from tests.bulk.local_jobs import LocalJobs, jsonl, line, open_jobs, run
 
 CAP = 1_000.0
@@ -42,8 +45,14 @@ def test_a_running_job_shows_its_cost_cap_its_failures_and_its_calls(tmp_path: P
                 return (field["in_flight"], field["refused"]) == (3, 1) and bool(field["causes"])
 
             await jobs.wait_until(all_are_shown)
-            assert await fanout_field(jobs, job.id) == {
+            field = {**await fanout_field(jobs, job.id)}
+            assert field.pop("lines_per_second") is None
+            assert field.pop("seconds_left") is None
+            assert field.pop("waits") == []
+            assert field == {
                 "max_cost_usd": CAP,
+                "known_cost_usd": 0.0,
+                "unpriced_lines": 0,
                 "retry_of": None,
                 "causes": {"Rejected": 1},
                 "examples": {
@@ -61,3 +70,31 @@ def test_a_running_job_shows_its_cost_cap_its_failures_and_its_calls(tmp_path: P
             }
 
     run(main())
+
+
+def left(*waits: Wait, done: int = 60) -> float | None:
+    job = Job(
+        id="j",
+        owner="o",
+        host="h",
+        input_key="k",
+        input_file_id="f",
+        completion_window="24h",
+        created_at=0,
+        expires_at=9,
+        status="in_progress",
+        total=100,
+    )
+    totals = Totals(done=done)
+    totals.activity = Activity(1_000.0, rate=2.0, waits=list(waits))
+    return job.seconds_left(totals)
+
+
+def test_the_time_left_is_that_of_the_last_minutes_speed_or_of_the_longest_wait() -> None:
+    assert left() == 20.0
+    assert left(Wait("rate_limit", "", until=1_005.0, lines=40)) == 20.0
+    assert left(Wait("rate_limit", "", until=4_600.0, lines=3)) == 3_600.0
+    assert left(Wait("provider_error", "", until=1_030.0, lines=3)) == 30.0
+    assert left(Wait("provider_error", "", until=1_030.0, lines=3), done=97) is None
+    assert left(Wait("storage_full", "")) is None
+    assert left(done=100) == 0

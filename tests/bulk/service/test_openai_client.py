@@ -13,8 +13,11 @@ import openai
 import pytest
 from openai.types import Batch
 
+from fanout.bulk.local import job_tasks
+from tests.bulk.conftest import serve_jobs
 from tests.bulk.local_jobs import jsonl, line
-from tests.support.gateway_server import RunningGateway
+from tests.support.gateway_server import RunningGateway, entry
+from tests.support.patience import PATIENCE
 from tests.support.provider_steps import answers, refuse, stalls
 from tests.support.scripted_provider import Upstream
 
@@ -34,7 +37,7 @@ def create(client: openai.OpenAI, data: bytes, **more: Any) -> Batch:
 
 def wait(client: openai.OpenAI, batch: Batch) -> Batch:
     """Wait for the end of the batch: poll it, as users do."""
-    until = monotonic() + 20
+    until = monotonic() + PATIENCE
     over = {"completed", "failed", "cancelled", "expired"}
     while batch.status not in over:
         assert monotonic() < until, batch
@@ -139,6 +142,10 @@ def test_a_cancelled_batch_ends_within_seconds_with_its_finished_lines(
     upstream.script("b", stalls())
     batch = create(client, jsonl([line("x"), line("y", "b")]))
     upstream.wait_called("a", "b")
+    until = monotonic() + PATIENCE
+    while not (counts := client.batches.retrieve(batch.id).request_counts) or not counts.completed:
+        assert monotonic() < until
+        sleep(0.02)
     batch = client.batches.cancel(batch.id)
     assert (batch.status, batch.cancelling_at is not None) == ("cancelling", True)
     batch = wait(client, batch)
@@ -151,18 +158,28 @@ def test_a_cancelled_batch_ends_within_seconds_with_its_finished_lines(
 
 
 def test_a_batch_can_be_cancelled_before_its_first_line(
-    client: openai.OpenAI, upstream: Upstream
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    batch = create(client, jsonl(line(f"n{i}") for i in range(3_000)))
-    assert client.batches.cancel(batch.id).status == "cancelling"
-    batch = wait(client, batch)
-    assert (batch.status, batch.output_file_id, upstream.calls) == ("cancelled", None, [])
-    counts = batch.request_counts
-    assert counts is not None
-    assert counts.total == counts.failed
-    if batch.error_file_id:
-        codes = {one["error"]["code"] for one in output(client, batch.error_file_id).values()}
-        assert codes == {"batch_cancelled"}
+    monkeypatch.setattr(job_tasks, "MAX_LARGE_JOBS", 1)
+    upstream.script("b", stalls())
+    config = {"model_list": [entry(upstream, name, max_parallel_requests=2) for name in "ab"]}
+    lines = [f"n{i}" for i in range(3_000)]
+    with serve_jobs(config, tmp_path / "home") as server, client_of(server, "any") as client:
+        first = create(client, jsonl(line(name, "b") for name in lines))
+        upstream.wait_called("b")
+        batch = create(client, jsonl(map(line, lines)))
+        assert client.batches.cancel(batch.id).status == "cancelling"
+        batch = wait(client, batch)
+        client.batches.cancel(first.id)
+        wait(client, first)
+        assert (batch.status, batch.output_file_id) == ("cancelled", None)
+        assert upstream.calls_to("a") == []
+        counts = batch.request_counts
+        assert counts is not None
+        assert counts.total == counts.failed
+        if batch.error_file_id:
+            skipped = output(client, batch.error_file_id).values()
+            assert {one["error"]["code"] for one in skipped} == {"batch_cancelled"}
 
 
 def test_a_line_of_five_megabytes_is_sent(client: openai.OpenAI, upstream: Upstream) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from fanout.bulk.local.file_store import FolderBlobStore
 from fanout.bulk.local.job_progress import SQLiteJobProgress
+from fanout.bulk.local.shard_results import FolderResultStore
 from fanout.bulk.pacing.limits import make_limits
 from fanout.bulk.pacing.rate_limiter import MemoryRateLimitStore, RateLimiter, Reservation
 from fanout.bulk.work.line_requests import make_line_sender
@@ -20,7 +22,7 @@ from fanout.config.load import check
 from fanout.config.resolve import resolve
 from fanout.gateway.factory import open_gateway
 from fanout.settings import Settings
-from tests.bulk.local_jobs import CONFIG, EchoProvider, run
+from tests.bulk.local_jobs import CONFIG, EchoProvider, jsonl, line, open_jobs, run
 from tests.bulk.work.test_worker import CANCELLING, IDS, LINES, ONCE, WorkerHarness, immediately
 from tests.support.gateway_server import RecordingObserver
 
@@ -67,7 +69,7 @@ def test_a_response_is_stored_although_its_job_ends_before_its_line_does(
     harness.resources = replace(harness.resources, progress=progress)
 
     async def end() -> None:
-        while store.refunds < len(IDS):  # noqa: ASYNC110 -- the store counts, it tells nobody
+        while store.refunds < len(IDS):  # noqa: ASYNC110 -- the store has no event
             await asyncio.sleep(0.01)
         if why == "cancelled":
             await harness.database.put(
@@ -93,9 +95,64 @@ def test_a_response_is_stored_although_its_job_ends_before_its_line_does(
     assert (total.done, total.tokens_in) == (10, 50)
 
 
+LINE_OPTIONS: dict[str, dict[str, Any]] = {
+    "one model": {},
+    "fallbacks": {"fanout": {"mode": "fallback", "models": ["a", "b"]}},
+}
+
+
+@pytest.mark.parametrize("options", LINE_OPTIONS)
+def test_a_response_is_stored_before_its_slot_is_free(tmp_path: Path, options: str) -> None:
+    """So a kill loses no more responses than there are slots."""
+    slots, names = 2, [f"n{number}" for number in range(20)]
+    entries = [
+        {**entry, "litellm_params": {**entry["litellm_params"], "max_parallel_requests": slots}}
+        for entry in LIMITED["model_list"]
+    ]
+    provider, unstored = EchoProvider(), list[int]()
+
+    def count_unstored() -> None:
+        paths = tmp_path.glob("jobs/*/results/*.jsonl")
+        stored = sum(path.read_bytes().count(b"\n") for path in paths)
+        unstored.append(provider.calls.total() - stored)
+
+    async def before(_model: str, _text: str) -> None:
+        count_unstored()
+        await asyncio.sleep(0.001)
+
+    async def main() -> None:
+        data = jsonl(line(name, **LINE_OPTIONS[options]) for name in names)
+        async with open_jobs(tmp_path, provider, config={**LIMITED, "model_list": entries}) as jobs:
+            job = await jobs.wait(await jobs.create(data))
+            assert job.totals is not None
+            assert (job.status, job.totals.done) == ("completed", len(names))
+
+    provider.before = before
+    run(main())
+    assert len(unstored) == len(names)
+    assert max(unstored) <= slots
+
+
 def test_a_response_is_stored_although_its_reservation_cannot_be_refunded(tmp_path: Path) -> None:
     harness = WorkerHarness(tmp_path, LINES, immediately)
     store = StuckStore(OSError("the database is locked"))
     assert run(work(harness, store)) == WorkResult(10, 0, 0, None)
     assert store.refunds == 10
     assert harness.stored() == ONCE
+
+
+def test_a_shards_first_response_is_stored_without_a_wait(tmp_path: Path) -> None:
+    """Not in a thread: other lines would be sent before it is stored."""
+
+    async def main() -> None:
+        shard = await FolderResultStore(FolderBlobStore(tmp_path), "job").open(0)
+        with pytest.raises(StopIteration):
+            shard.put(b"{}\n", failed=False).send(None)
+        failing = asyncio.ensure_future(shard.put(b"{}\n", failed=True))
+        await asyncio.sleep(0)
+        assert shard.is_slow  # a thread creates the file of failures
+        await failing
+        assert not shard.is_slow
+        await shard.close()
+
+    run(main())

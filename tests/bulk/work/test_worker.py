@@ -263,6 +263,40 @@ def test_a_line_that_keeps_failing_while_others_succeed_fails_after_five_attempt
     assert harness.sent["n0"] == 5
 
 
+def test_lines_that_keep_failing_at_the_end_of_a_job_fail_after_a_minute(tmp_path: Path) -> None:
+    async def poison(name: str) -> None:
+        if name in {"n0", "n5", "n9"}:
+            raise error(Overloaded, upstream=500)
+        await asyncio.sleep(1)
+
+    harness = WorkerHarness(tmp_path, LINES, poison)
+    retry = RetryPolicy(lambda: 0.5, base=1.0, cap=20.0)
+    harness.resources = replace(harness.resources, retry=retry)
+
+    async def main() -> None:
+        assert await harness.work() == WorkResult(7, 3, 0, None)
+        assert 60 < now() < 100
+
+    run_threads_at_once(main(), 0.0)
+    assert 5 <= max(harness.sent.values()) < 15
+
+
+def test_an_outage_after_some_responses_fails_no_line(tmp_path: Path) -> None:
+    async def down(name: str) -> None:
+        if name in {"n0", "n1"}:  # in flight when the outage begins
+            await asyncio.sleep(2)
+        elif 1 < now() < 300:
+            raise error(Unreachable)
+        else:
+            await asyncio.sleep(1.5)
+
+    harness = WorkerHarness(tmp_path, LINES, down)
+    retry = RetryPolicy(lambda: 0.5, base=1.0, cap=20.0)
+    harness.resources = replace(harness.resources, retry=retry)
+    work = harness.work(max_concurrency=4, initial_concurrency=4)
+    assert run_threads_at_once(work, 0.0) == WorkResult(10, 0, 0, None)
+
+
 def test_a_worker_without_time_starts_no_line_and_leaves_the_rest(tmp_path: Path) -> None:
     async def slow(name: str) -> None:
         await asyncio.sleep(0.1 if name < "n5" else 9)
@@ -323,6 +357,7 @@ def test_a_failing_store_ends_the_worker_and_no_line_is_lost(tmp_path: Path) -> 
         async def open(self, index: int) -> FolderShardResults:
             results = await store.open(index)
             assert isinstance(results, FolderShardResults)
+            await results.close()
             return Full(*(file.path for file in results._files))
 
         async def keys(self, index: int) -> Any:

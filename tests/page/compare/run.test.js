@@ -119,6 +119,20 @@ test("a model that fails does not affect the others", () => {
   assert.equal(run.legs[1].text, "");
 });
 
+test("an error in a stream has the status of its type", () => {
+  for (const [type, status] of [
+    ["server_error", 500],
+    ["invalid_request_error", 400],
+    ["rate_limit_error", 429],
+    ["api_error", 502],
+    [undefined, 502],
+  ]) {
+    const run = newRun(draft({ models: ["a"] }), 1);
+    applyChunk(run.requests[0], { error: { message: "no", code: null, type } }, 7);
+    assert.equal(run.legs[0].error.status, status);
+  }
+});
+
 test("when all models fail, each leg has its own cause", () => {
   const run = newRun(draft(), 1);
   const causes = [

@@ -1,40 +1,48 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
+import { gzipSync } from "node:zlib";
 
+import { RowParser } from "../../../shared/fanout/page/jobs/csv-rows.js";
 import {
-  CsvParser,
+  CsvReader,
   csvToLines,
   detectSeparator,
   fillTemplate,
   guessPromptColumn,
 } from "../../../shared/fanout/page/jobs/csv.js";
+import { decode, detectEncoding, isDamaged } from "../../../shared/fanout/page/jobs/encodings.js";
+import { kindOf } from "../../../shared/fanout/page/jobs/file-kinds.js";
+import { jsonLines, openInput } from "../../../shared/fanout/page/jobs/input-file.js";
 
-/** Splits a text into chunks of this length. */
-const split = (text, length) => text.match(new RegExp(`[^]{1,${length}}`, "g")) ?? [];
+/** Splits a text or bytes into chunks of this length. */
+const split = (whole, length) =>
+  Array.from({ length: Math.ceil(whole.length / length) }, (_, at) =>
+    whole.slice(at * length, (at + 1) * length),
+  );
+
+const cases = (name) =>
+  JSON.parse(readFileSync(new URL(`../../support/${name}.json`, import.meta.url), "utf8"));
 
 test("a CSV's rows do not depend on how the file is split", () => {
-  const text = '\uFEFFid,prompt\r\n1,"Say ""hi"", please"\r\n2,"two\nlines"\r\n\r\n3,plain';
+  const text = 'id,prompt\r\n1,"Say ""hi"", please"\r\n2,"two\nlines"\r\n\r\n3,plain';
   for (const length of [1, 2, 5, 1000]) {
-    const parser = new CsvParser(",");
-    const found = [...split(text, length).flatMap((chunk) => parser.feed(chunk)), ...parser.end()];
+    const parser = new RowParser(",", ({ reason }) => new Error(reason));
+    const found = [
+      ...split(text, length).flatMap((chunk) => [...parser.feed(chunk)]),
+      ...parser.end(),
+    ];
     assert.deepEqual(found, [
-      ["id", "prompt"],
-      ["1", 'Say "hi", please'],
-      ["2", "two\nlines"],
-      ["3", "plain"],
+      { line: 1, cells: ["id", "prompt"] },
+      { line: 2, cells: ["1", 'Say "hi", please'] },
+      { line: 3, cells: ["2", "two\nlines"] },
+      { line: 5, cells: [] },
+      { line: 6, cells: ["3", "plain"] },
     ]);
   }
 });
 
-test("a quoted field that is never closed is an error", () => {
-  const parser = new CsvParser(",");
-  parser.feed('a,b\n1,"open');
-  assert.throws(() => parser.end(), /never closed/);
-});
-
-test("the separator and the prompt's column are guessed from the first rows", () => {
-  assert.deepEqual(["a,b", "a;b;c", "a\tb", "alone"].map(detectSeparator), [",", ";", "\t", ","]);
+test("the column of the prompt is guessed from the first rows", () => {
   assert.equal(guessPromptColumn(["id", "Question", "text"], [["1", "", "long"]]), "Question");
   assert.equal(
     guessPromptColumn(
@@ -46,6 +54,7 @@ test("the separator and the prompt's column are guessed from the first rows", ()
     ),
     "shop",
   );
+  assert.equal(guessPromptColumn(["", "id", ""], [["an index", "1", "a long cell"]]), "id");
   assert.equal(guessPromptColumn([], []), "");
 });
 
@@ -59,8 +68,9 @@ test("each row becomes a line with its number, and an empty prompt becomes none"
     yield "word;n\nbread;1\n;2\n";
     yield "milk;3";
   }
-  const { lines, rows } = await csvToLines(chunks(), ";", "{word}", "Be brief.");
-  assert.equal(rows, 3);
+  const reader = new CsvReader(";");
+  const { lines } = await csvToLines(chunks(), reader, "{word}", "Be brief.");
+  assert.equal(reader.rows, 3);
   assert.deepEqual(
     lines.map((line) => JSON.parse(line)),
     ["bread", "milk"].map((content, at) => ({
@@ -73,20 +83,76 @@ test("each row becomes a line with its number, and an empty prompt becomes none"
   );
 });
 
-const CASES = new URL("../../support/csv_cases.json", import.meta.url);
-
-for (const { csv, prompts, error } of JSON.parse(readFileSync(CASES, "utf8"))) {
-  test(`the page reads CSV as the command line does: ${JSON.stringify(csv)}`, async () => {
-    async function* chunks() {
-      yield csv;
-    }
-    const separator = detectSeparator(csv.split(/[\r\n]/)[0]);
-    const read = csvToLines(chunks(), separator, "{prompt}", "");
-    if (error) {
-      await assert.rejects(read, { message: error });
-      return;
-    }
-    const found = (await read).lines.map((line) => JSON.parse(line).messages.at(-1).content);
-    assert.deepEqual(found, prompts);
-  });
+/** Reads a case as the page does, in chunks of this length. */
+async function readCase(one, length) {
+  const bytes = Buffer.from(one.csv, one.is_bytes ? "latin1" : "utf8");
+  async function* read() {
+    yield* split(new Uint8Array(bytes), length);
+  }
+  const named = one.named_encoding;
+  const found = named
+    ? { encoding: named, isDamaged: await isDamaged(read, named) }
+    : await detectEncoding(read);
+  if (one.encoding) assert.equal(found.encoding, one.encoding);
+  let sample = "";
+  for await (const chunk of decode(read(), found.encoding)) sample += chunk;
+  const { separator, isNamed } = detectSeparator(sample, true);
+  if (one.separator) assert.equal(separator, one.separator);
+  const options = { encoding: found.isDamaged ? found.encoding : null, hasFirstLine: isNamed };
+  const reader = new CsvReader(one.named_separator ?? separator, options);
+  const chunks = decode(read(), found.encoding);
+  return csvToLines(chunks, reader, `{${one.column ?? "prompt"}}`, "");
 }
+
+for (const one of cases("csv_cases"))
+  test(`the page reads CSV as the command line does: ${JSON.stringify(one.csv).slice(0, 80)}`, async () => {
+    for (const length of [1, 3, 1000]) {
+      if (one.error) {
+        await assert.rejects(readCase(one, length), { message: one.error });
+        continue;
+      }
+      const { lines, notes } = await readCase(one, length);
+      const found = lines.map((line) => JSON.parse(line));
+      assert.deepEqual(
+        found.map((line) => line.messages.at(-1).content),
+        one.prompts,
+      );
+      if (one.ids)
+        assert.deepEqual(
+          found.map((line) => line.custom_id),
+          one.ids,
+        );
+      const expected = (one.notes ?? []).filter((note) => note.endsWith("skipped"));
+      assert.deepEqual(notes, expected);
+    }
+  });
+
+for (const { head, name, error } of cases("file_kinds"))
+  test(`the page names what is no text: ${name} ${head.slice(0, 8)}`, () => {
+    assert.equal(kindOf(new Uint8Array(Buffer.from(head, "hex")), name), error);
+  });
+
+const LINE = '{"prompt": "Grüße"}\n';
+
+for (const [name, bytes, notes] of [
+  ["UTF-8", Buffer.from(LINE), []],
+  ["gzip", gzipSync(LINE), []],
+  ["gzip and cp1252", gzipSync(Buffer.from(LINE, "latin1")), ["`p.jsonl` is read as cp1252"]],
+  ["UTF-16", Buffer.from(`\ufeff${LINE}`, "utf16le"), ["`p.jsonl` is read as UTF-16 LE"]],
+  ["carriage returns", Buffer.from(LINE.replace("\n", "\r")), []],
+])
+  test(`a JSONL file may be ${name}`, async () => {
+    const made = await jsonLines(new File([bytes], "p.jsonl"));
+    assert.equal(await made.blob.text(), LINE);
+    assert.deepEqual(made.notes, notes);
+  });
+
+test("a damaged gzip file, and one that holds an archive, are a sentence", async () => {
+  const damaged = new File([gzipSync(LINE).subarray(0, 20)], "p.jsonl.gz");
+  const message = "`p.jsonl.gz`: the gzip file is damaged, or its end is missing";
+  await assert.rejects(openInput(damaged), { message });
+  const archive = new File([gzipSync(Buffer.from(`${"\0".repeat(257)}ustar`))], "p.tgz");
+  await assert.rejects(openInput(archive), {
+    message: "`p.tgz` is a tar archive: unpack it first",
+  });
+});

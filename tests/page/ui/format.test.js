@@ -43,7 +43,7 @@ test("times, sums and counts are formatted for people", () => {
 test("a timestamp of another day has its date", () => {
   const noon = new Date(2026, 4, 3, 12, 5).getTime();
   assert.equal(formatTimestamp(noon / 1000, noon), "12:05");
-  assert.equal(formatTimestamp(noon / 1000, noon + 86_400_000), "3 May, 12:05");
+  assert.equal(formatTimestamp(noon / 1000, noon + 86_400_000), "May 3, 12:05");
 });
 
 test("an axis ends at a round number that seldom changes", () => {

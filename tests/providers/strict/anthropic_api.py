@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from tests.providers.strict import tool_schemas
 from tests.providers.test_anthropic import SAMPLING, through_the_sdks_types
 
 IMAGES = {"image/jpeg", "image/png", "image/gif", "image/webp"}
@@ -43,14 +44,17 @@ def check(_vendor: str, body: dict[str, Any]) -> None:
     has_schemas = not OLD.search(body["model"])
     if form := body.get("output_config", {}).get("format"):
         assert has_schemas, "output_format is not supported by this model"
+        check_references(form["schema"], form["schema"])
         check_schema(form["schema"])
     for tool in body.get("tools", ()):
         if tool.get("strict"):
             assert has_schemas, "strict tools are not supported by this model"
+            check_references(tool["input_schema"], tool["input_schema"])
             check_schema(tool["input_schema"])
-        assert not tool["input_schema"].keys() & {"anyOf", "oneOf", "allOf"}, (
-            "input_schema does not support oneOf, allOf, or anyOf at the top level"
-        )
+        tool_schemas.check(tool["input_schema"], flat=True)
+    names = [tool["name"] for tool in body.get("tools", ())]
+    assert all(re.fullmatch("[a-zA-Z0-9_-]{1,128}", name) for name in names)
+    assert len(set(names)) == len(names), "tools: Tool names must be unique."
 
 
 def blocks_of(message: dict[str, Any]) -> list[dict[str, Any]]:
@@ -88,6 +92,8 @@ def check_calls(turns: list[tuple[str, list[dict[str, Any]]]], tools: list[Any])
         assert len(set(uses)) == len(uses)
         assert not seen & set(uses), "`tool_use` ids must be unique"
         assert all(re.fullmatch("[a-zA-Z0-9_-]+", use) for use in uses)
+        called = [block["name"] for block in blocks if block["type"] == "tool_use"]
+        assert all(re.fullmatch("[a-zA-Z0-9_-]{1,128}", name) for name in called)
         seen |= set(uses)
         waiting = set(uses)
     assert not waiting
@@ -98,6 +104,11 @@ def check_calls(turns: list[tuple[str, list[dict[str, Any]]]], tools: list[Any])
 
 def check_thinking(body: dict[str, Any], turns: list[tuple[str, list[dict[str, Any]]]]) -> None:
     kind = body.get("thinking", {}).get("type")
+    if kind in {"adaptive", "enabled"}:
+        rejected = "claude-3-(?:5|opus|haiku)|claude-[a-z]+-[3-9]-[7-9]|claude-[a-z]+-[5-9]"
+        old = "claude-[a-z]+-4-[0-5]|claude-[a-z]+-4-2|claude-3"
+        assert kind == "adaptive" or not re.search(rejected, body["model"])
+        assert kind == "enabled" or not re.search(old, body["model"])
     # platform.claude.com/docs/build-with-claude/thinking-tool-workflows, 2026-11
     forced = body.get("tool_choice", {}).get("type") in {"any", "tool"}
     if kind == "enabled":
@@ -135,3 +146,25 @@ def check_schema(schema: Any) -> None:
             check_schema(one)
     for name in ("items", "anyOf", "allOf"):
         check_schema(schema.get(name))
+
+
+def check_references(schema: Any, whole: Any, inside: tuple[str, ...] = ()) -> None:
+    """
+    Follow each reference to its definition, which must not come back to itself.
+
+    One without a definition is the client's mistake.
+    """
+    if isinstance(schema, list):
+        for one in schema:
+            check_references(one, whole, inside)
+    if not isinstance(schema, dict):
+        return
+    if isinstance(ref := schema.get("$ref"), str):
+        assert ref not in inside, "Circular reference detected in schema definitions"
+        found = whole
+        for name in ref.split("/")[1:]:
+            found = found.get(name, {})
+        check_references(found, whole, (*inside, ref))
+    for name, one in schema.items():
+        if name not in {"const", "default", "enum", "examples"}:
+            check_references(one, whole, inside)

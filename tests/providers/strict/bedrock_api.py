@@ -11,7 +11,8 @@ import json
 import re
 from typing import Any
 
-from tests.providers.strict.anthropic_api import check_schema
+from tests.providers.strict import tool_schemas
+from tests.providers.strict.anthropic_api import check_references, check_schema
 from tests.providers.test_converse import CONVERSE
 from tests.providers.test_converse import check as check_shape
 
@@ -32,20 +33,56 @@ def check(model: str, body: dict[str, Any]) -> None:
     check_calls(turns, body)
     for block in body.get("system", ()):
         assert block.get("text", "x").strip()
-    caching = claude or "amazon.nova" in model
-    assert caching or "cachePoint" not in json.dumps(body)
+    check_cache_points(model, body)
+    check_model(model, body)
     for stop in body.get("inferenceConfig", {}).get("stopSequences", ()):
         assert stop.strip() if claude else stop
     has_schemas = not re.search(r"claude-3|claude-(?:sonnet|opus)-4-2|nova|llama|titan|r1", model)
     if form := body.get("outputConfig", {}).get("textFormat"):
         assert has_schemas, "This model doesn't support structured output"
-        check_schema(json.loads(form["structure"]["jsonSchema"]["schema"]))
+        schema = json.loads(form["structure"]["jsonSchema"]["schema"])
+        check_schema(schema)
+        check_references(schema, schema)
     for tool in body.get("toolConfig", {}).get("tools", ()):
-        schema = tool.get("toolSpec", {}).get("inputSchema", {}).get("json", {})
-        assert not schema.keys() & {"anyOf", "oneOf", "allOf"}
+        if "toolSpec" in tool:
+            check_parameters(model, tool["toolSpec"]["inputSchema"]["json"])
+            assert re.fullmatch("[a-zA-Z0-9_-]{1,64}", tool["toolSpec"]["name"])
         if tool.get("toolSpec", {}).get("strict"):
             assert has_schemas
-            check_schema(tool["toolSpec"]["inputSchema"]["json"])
+            schema = tool["toolSpec"]["inputSchema"]["json"]
+            check_schema(schema)
+            check_references(schema, schema)
+
+
+def check_model(model: str, body: dict[str, Any]) -> None:
+    """What the model lacks."""
+    if re.search("titan|mistral-7b|mixtral|command-(?:light-)?text", model):
+        assert "system" not in body, "This model doesn't support system messages."
+    if re.search("gpt-oss|qwen3", model):
+        assert "stopSequences" not in body.get("inferenceConfig", {})
+    choice = body.get("toolConfig", {}).get("toolChoice", {})
+    if "llama" in model:
+        assert choice.keys() <= {"auto"}, "This model doesn't support toolChoice.any"
+    if re.search("mistral-large-24|deepseek.v3-v1", model):
+        assert "tool" not in choice, "This model doesn't support toolChoice.tool"
+
+
+def check_cache_points(model: str, body: dict[str, Any]) -> None:
+    points = re.findall('"cachePoint": {[^}]*}', json.dumps(body))
+    assert len(points) <= 4, "A maximum of 4 blocks with cache_control may be provided."
+    assert not points or re.match("arn:.*profile", model) or re.search("claude|nova", model)
+    if "amazon.nova" in model:
+        assert "cachePoint" not in json.dumps(body.get("toolConfig", {}))
+    if re.search("amazon.nova|claude-3|claude-(?:sonnet|opus)-4-(?:1|2)", model):
+        assert "ttl" not in "".join(points), "Extra inputs are not permitted"
+
+
+def check_parameters(model: str, schema: dict[str, Any]) -> None:
+    tool_schemas.check(schema, flat=True)
+    if "amazon.nova" in model:
+        extraneous = schema.keys() - {"type", "properties", "required"}
+        assert not extraneous, f"extraneous key {extraneous} is not permitted"
+        assert "$ref" not in json.dumps(schema)
 
 
 def check_blocks(blocks: list[dict[str, Any]], *, claude: bool) -> None:
@@ -56,7 +93,9 @@ def check_blocks(blocks: list[dict[str, Any]], *, claude: bool) -> None:
             assert claude, "This model doesn't support the reasoningContent field."
             assert "redactedContent" in thought or thought["reasoningText"]["signature"]
         if result := block.get("toolResult"):
-            check_blocks(result["content"], claude=claude)
+            assert claude or result["content"], "toolResult.content is empty"
+            empty = result["content"] == [{"text": ""}]
+            check_blocks([] if empty else result["content"], claude=claude)
 
 
 def check_calls(turns: list[tuple[str, list[dict[str, Any]]]], body: dict[str, Any]) -> None:
@@ -69,6 +108,8 @@ def check_calls(turns: list[tuple[str, list[dict[str, Any]]]], body: dict[str, A
         assert len(set(uses)) == len(uses)
         assert not seen & set(uses)
         assert all(re.fullmatch("[a-zA-Z0-9_.:-]{1,64}", use) for use in uses)
+        names = [b["toolUse"]["name"] for b in blocks if "toolUse" in b]
+        assert all(re.fullmatch("[a-zA-Z0-9_-]{1,64}", name) for name in names)
         seen |= set(uses)
         waiting = set(uses)
     assert not waiting

@@ -7,11 +7,13 @@ Cohere's says whether the API does.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import cohere
 from pydantic import TypeAdapter
 
+from tests.providers.strict import tool_schemas
 from tests.support.pydantic_fields import unknown_fields
 
 MESSAGES: TypeAdapter[Any] = TypeAdapter(cohere.ChatMessageV2)
@@ -34,6 +36,10 @@ def check(_model: str, body: dict[str, Any]) -> None:
         else:
             assert not waiting, "calls without results"
             waiting = [call["id"] for call in message.get("tool_calls") or ()]
+        names = [call["function"]["name"] for call in message.get("tool_calls") or ()]
+        offered = {tool["function"]["name"] for tool in body.get("tools") or ()}
+        unfit = {name for name in names if not re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", name)}
+        assert unfit <= offered, "tool names contain only the characters a-z, A-Z, 0-9, _"
         for citation in message.get("citations") or ():
             assert {"start", "end", "text"} <= citation.keys()
     assert not waiting
@@ -43,6 +49,8 @@ def check(_model: str, body: dict[str, Any]) -> None:
     assert not (body.get("tools") and body.get("response_format"))
     if schema := (body.get("response_format") or {}).get("json_schema"):
         check_schema(schema)
+    for tool in body.get("tools") or ():
+        tool_schemas.check(tool["function"]["parameters"])
     if body.get("strict_tools"):
         for tool in body["tools"]:
             check_schema(tool["function"]["parameters"])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from google.genai import types
 
+from tests.providers.strict import tool_schemas
 from tests.providers.test_gemini import config_of
 
 FIELDS = {"text", "inlineData", "fileData", "functionCall", "functionResponse"}
@@ -30,10 +32,29 @@ def check(model: str, body: dict[str, Any]) -> None:
     check_calls(turns, signed=not model.startswith("gemini-2"))
     if "systemInstruction" in body:
         assert all(part["text"] for part in body["systemInstruction"]["parts"])
+    check_tools(body)
+    if re.match("gemma-[1-3]", model):
+        assert "tools" not in body, "Function calling is not enabled"
+        assert "systemInstruction" not in body, "Developer instruction is not enabled"
+        assert "responseMimeType" not in body.get("generationConfig", {}), (
+            "JSON mode is not enabled"
+        )
     config = body.get("generationConfig", {})
     assert len(config.get("stopSequences", ())) <= 5
     if "tools" in body and model.startswith(("gemini-1", "gemini-2")):
         assert "responseMimeType" not in config, "Function calling with a response mime type"
+
+
+def check_tools(body: dict[str, Any]) -> None:
+    for tool in body.get("tools", ()):
+        for function in tool.get("functionDeclarations", ()):
+            name = function["name"]
+            assert re.fullmatch("[a-zA-Z_][a-zA-Z0-9_.:-]{0,127}", name), "Invalid function name."
+            if "parametersJsonSchema" in function:
+                tool_schemas.check(function["parametersJsonSchema"] | {"type": "object"})
+                assert function["parametersJsonSchema"]["type"] == "object"
+    if "functionCallingConfig" in body.get("toolConfig", {}):
+        assert body.get("tools"), "Function calling config is set without function_declarations"
 
 
 def check_calls(turns: list[tuple[str, list[dict[str, Any]]]], *, signed: bool) -> None:
@@ -47,6 +68,9 @@ def check_calls(turns: list[tuple[str, list[dict[str, Any]]]], *, signed: bool) 
             assert role == "model"
             assert index, "function call turn comes immediately after a user turn"
             assert not signed or calls[0].get("thoughtSignature"), "missing a thought_signature"
+        for part in calls:
+            name = part["functionCall"]["name"]
+            assert re.fullmatch("[a-zA-Z_][a-zA-Z0-9_.:-]{0,127}", name), "Invalid function name."
         for result in results:
             assert isinstance(result["response"], dict)
         waiting = [part["functionCall"]["name"] for part in calls]

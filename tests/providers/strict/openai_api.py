@@ -18,7 +18,7 @@ from openai.types.chat import ChatCompletionMessageParam
 from pydantic import TypeAdapter
 
 from fanout.providers.rows import ROWS
-from tests.providers.strict import row_rules
+from tests.providers.strict import row_rules, tool_schemas
 
 MESSAGE: TypeAdapter[Any] = TypeAdapter(ChatCompletionMessageParam)
 
@@ -77,6 +77,9 @@ KNOWN: dict[str, dict[str, set[str]]] = {
 for _same in ("azure", "bedrock"):
     KNOWN[_same] = KNOWN["openai"]
 
+NAMED = {"openai", "azure", "bedrock", "deepseek", "mistral"}
+"""Vendors that have published which names of functions they accept; sources in `openai/rules.py`"""
+
 ORDER = {  # mistral-common: protocol/instruct/validator.py, `_validate_message_order`
     "system": {"user", "assistant", "system"},
     "user": {"assistant", "system", "user"},
@@ -89,14 +92,19 @@ def check(vendor: str, body: dict[str, Any]) -> None:
     """Fail as the vendor's API does if it rejects these messages."""
     messages = body["messages"]
     assert messages
+    _check_tools(vendor, body.get("tools", []))
+    empty = [name for name, value in body.items() if value in (None, "", [], {})]
+    assert not empty, f"{empty}: a value is expected"
     for message in messages:
+        assert not [name for name in message.keys() - {"content"} if message[name] is None]
         _check_fields(vendor, message)
         if message["role"] == "assistant":
             _check_answer(vendor, message)
     _check_calls(messages)
     if row := ROWS.get(vendor):
         rules = structs.replace(row.messages, developer=row.developer)
-        row_rules.check(rules, messages, functions="functions" in body)
+        offered = [tool["function"]["name"] for tool in body.get("tools", ()) if "function" in tool]
+        row_rules.check(rules, messages, functions="functions" in body, offered=offered)
     if vendor not in {"openai", "azure"} and "functions" not in body:
         assert all(message["role"] != "function" for message in messages), "legacy"
         assert not any(message.get("function_call") for message in messages), "legacy"
@@ -108,9 +116,21 @@ def check(vendor: str, body: dict[str, Any]) -> None:
         _check_alternation(messages)
 
 
+def _check_tools(vendor: str, tools: list[dict[str, Any]]) -> None:
+    functions = [tool["function"] for tool in tools if tool["type"] == "function"]
+    for function in functions:
+        tool_schemas.check(function["parameters"], flat=vendor in {"openai", "azure"})
+    names = [function["name"] for function in functions]
+    if vendor in NAMED:
+        assert all(re.fullmatch("[a-zA-Z0-9_-]{1,64}", name) for name in names)
+    assert len(set(names)) == len(names), "Tool names must be unique."
+
+
 def _check_fields(vendor: str, message: dict[str, Any]) -> None:
     role = message["role"]
     fields = message.keys() - {"role"}
+    if vendor in {"openai", "azure"} and role not in {"function", "tool"}:
+        assert re.fullmatch(r"[^\s<|\\/>]+", message.get("name", "ada")), "does not match pattern"
     if known := KNOWN.get(vendor, {}).get(role):
         assert fields <= known, f"{vendor}: unknown {fields - known}"
     assert not fields & (OTHERS - OWN.get(vendor, KNOWN.get(vendor, {}).get(role, set())))
@@ -137,6 +157,9 @@ def _check_answer(vendor: str, message: dict[str, Any]) -> None:
         assert call.keys() == {"id", "type", "function"} | (call.keys() & OWN.get(vendor, set()))
         assert call["type"] == "function"
         assert call["function"].keys() == {"name", "arguments"}
+        if vendor in NAMED:
+            name = call["function"]["name"]
+            assert re.fullmatch("[a-zA-Z0-9_-]{1,64}", name), "string does not match pattern"
         if vendor in {"openai", "azure", "bedrock"}:
             assert 1 <= len(call["id"]) <= 40, "string too long"
         else:

@@ -44,6 +44,14 @@ RARE: dict[str, dict[str, dict[str, Any]]] = {
                 _call(function={"name": "f", "arguments": "{}", "parsed_arguments": {}}, index=0)
             ],
         },
+        "a name that was not offered": {
+            "content": None,
+            "tool_calls": [
+                _call(id="call_a", function={"name": "$READ.FILE<|x|>", "arguments": "{}"}),
+                _call(id="call_b", function={"name": "", "arguments": "{}"}),
+                _call(id="call_c", function={"name": "1" + "é" * 70, "arguments": "{}"}),
+            ],
+        },
         "broken arguments": {
             "content": None,
             "tool_calls": [_call(function={"name": "f", "arguments": '{"city": "Os'})],

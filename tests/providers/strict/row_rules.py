@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Collection
 from typing import Any
 
 from fanout.providers.fields import MADE_FIELDS
@@ -17,14 +18,24 @@ from fanout.providers.openai.rules import MessageRules
 ALWAYS = {"content", "role", "tool_calls"}
 
 
-def check(rules: MessageRules, messages: list[dict[str, Any]], *, functions: bool = False) -> None:
+def check(
+    rules: MessageRules,
+    messages: list[dict[str, Any]],
+    *,
+    functions: bool = False,
+    offered: Collection[str] = frozenset(),
+) -> None:
     """Fail if a message is not as `rules` allow it."""
     for message in messages:
         _check_fields(rules, message)
+        _check_documents(rules, message)
         if message["role"] == "assistant":
-            _check_answer(rules, message)
+            _check_answer(rules, message, offered)
         if rules.one_text and isinstance(content := message.get("content"), list):
             assert {part.get("type") for part in content} - {"text"}, "one_text"
+        if not rules.media_results and message["role"] == "tool":
+            parts = message["content"] if isinstance(message["content"], list) else []
+            assert {part["type"] for part in parts} <= {"text"}, "media_results"
         if not (rules.legacy or functions):
             assert message["role"] != "function", "legacy"
             assert not message.get("function_call"), "legacy"
@@ -44,15 +55,29 @@ def _check_fields(rules: MessageRules, message: dict[str, Any]) -> None:
     if rules.strict and message["role"] == "assistant":
         assert message.keys() <= ALWAYS | rules.fields | ({rules.prefix} - {""}), "strict"
     assert rules.developer or message["role"] != "developer", "developer"
-    assert rules.names or "name" not in message or message["role"] == "tool", "names"
+    has_names = rules.named_results if message["role"] == "tool" else rules.names
+    assert has_names or "name" not in message, "names"
+    if rules.not_in_names and message["role"] not in {"function", "tool"}:
+        assert not re.search(rules.not_in_names, message.get("name", "ada")), "not_in_names"
 
 
-def _check_answer(rules: MessageRules, message: dict[str, Any]) -> None:
+def _check_documents(rules: MessageRules, message: dict[str, Any]) -> None:
+    for part in message["content"] if isinstance(message.get("content"), list) else ():
+        assert not (rules.bare_audio and isinstance(part.get("input_audio"), dict)), "bare_audio"
+        if rules.documents:
+            assert "file" not in part, "documents"
+            assert part["type"] in {"text", "image_url", "input_audio", "file", rules.documents}
+
+
+def _check_answer(rules: MessageRules, message: dict[str, Any], offered: Collection[str]) -> None:
     calls = message.get("tool_calls")
     assert rules.empty or message.get("content") or calls, "empty"
     assert rules.empty_beside_calls or message["content"] not in ("", []), "empty_beside_calls"
     if rules.ids:
         assert all(re.fullmatch(rules.ids.pattern, call["id"]) for call in calls or ()), "ids"
+    names = [call["function"]["name"] for call in calls or () if "function" in call]
+    unfit = [name for name in names if not re.fullmatch(rules.functions.pattern, name)]
+    assert set(unfit) <= set(offered), "functions"
 
 
 def _check_order(rules: MessageRules, roles: list[str]) -> None:

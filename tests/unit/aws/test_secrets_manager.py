@@ -279,6 +279,58 @@ class Unresponsive(Service):
         raise AssertionError(request)
 
 
+def test_of_requests_at_the_same_time_one_renews_a_key() -> None:
+    async def main() -> None:
+        keys = KeySource(Service(A="old", B="b"))
+        await keys.values()
+        keys.now += TTL
+        answers = asyncio.Event()
+        keys.service.pause = answers.wait
+        async with asyncio.TaskGroup() as group:
+            for _ in range(64):
+                group.create_task(keys.values_in_a_request())
+            await asyncio.sleep(0)
+            answers.set()
+        assert sorted(keys.service.fetched) == ["A", "A", "B", "B"]
+
+    asyncio.run(main())
+
+
+def test_a_request_that_runs_for_long_does_not_keep_others_from_renewing() -> None:
+    async def main() -> None:
+        keys = KeySource(Service(A="old"), "A")
+        await keys.values()
+        keys.now += TTL
+        async with keys.source.renewing():
+            async with asyncio.timeout(20):
+                while len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110 -- a task sets no event
+                    await asyncio.sleep(0)
+            keys.now += TTL
+            await keys.values_in_a_request()
+            assert keys.service.fetched == ["A"] * 3
+
+    asyncio.run(main())
+
+
+def test_a_renewal_that_is_cancelled_is_made_by_the_next_request() -> None:
+    async def main() -> None:
+        keys = KeySource(Service(A="old"), "A")
+        await keys.values()
+        keys.now += TTL
+        keys.service.pause = asyncio.Event().wait
+        with pytest.raises(ZeroDivisionError):
+            await fails(keys)
+        keys.service.pause = _at_once
+        await keys.values_in_a_request()
+        assert len(keys.service.fetched) == 3
+
+    asyncio.run(main())
+
+
+async def _at_once() -> None:
+    """Pause for nothing."""
+
+
 def test_no_renewal_runs_after_the_end_of_the_request() -> None:
     async def main() -> None:
         keys = KeySource(Service(A="old"), "A")

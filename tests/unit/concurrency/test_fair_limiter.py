@@ -171,7 +171,7 @@ def test_a_free_slot_goes_to_the_key_that_holds_the_fewest() -> None:
     run(main())
 
 
-def test_a_share_without_a_first_slot_is_refused_and_leaves_nothing_behind() -> None:
+def test_a_share_without_a_first_slot_is_rejected_and_leaves_nothing_behind() -> None:
     async def main() -> None:
         limiter = FairLimiter(1)
         async with asyncio.TaskGroup() as group:

@@ -85,7 +85,7 @@ def test_an_address_must_be_http(base: str) -> None:
 
 
 @pytest.mark.parametrize("base", ["https://h/{", "https://h/{}", "https://h/{x!r", "https://}h"])
-def test_an_address_with_stray_braces_is_refused(base: str) -> None:
+def test_an_address_with_stray_braces_is_rejected(base: str) -> None:
     assert "`api_base`" in refusal(model_list=[entry("gpt-4o", api_base=base)])
 
 

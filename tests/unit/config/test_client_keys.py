@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from fanout.config.load import check
-from fanout.config.resolve import Catalog, ClientKey, resolve
-from fanout.errors import ConfigProblems
+from fanout.config.resolve import Catalog, ClientKey, inspect_config, resolve
+from fanout.errors import ConfigProblems, KeyPath
 
 MODELS = [{"model_name": "a", "litellm_params": {"model": "openai/a"}}]
 ENV = {"K": "k", "L": "l"}
@@ -56,3 +57,46 @@ def test_a_client_has_the_rights_of_its_key_and_a_deleted_one_has_none() -> None
     assert found.client("anyone").models == frozenset()
     assert found.client("master").models is None
     assert catalog().client("x").models is None
+
+
+@pytest.mark.parametrize(
+    ("entry", "paths"),
+    [
+        ({"name": "j", "kee": "k9"}, [("kee",), ("key",)]),
+        ({"name": "k", "key": [5]}, [("key",)]),
+        ({"key": "k9"}, [("name",)]),
+        ("x", [()]),
+        ({"name": "j", "key": "k9", "models": {"a": 1}}, [("models",)]),
+    ],
+)
+def test_a_wrong_entry_has_its_own_problems_only(entry: object, paths: list[KeyPath]) -> None:
+    general = {"keys": [*keys(("a", "k1")), entry, entry]}
+    config = {"model_list": MODELS, "general_settings": general}
+    problems = inspect_config(json.dumps(config), ENV, "x.json")[2]
+    first = [one.path[3:] for one in problems if one.path[2] == 1]
+    second = [one for one in problems if one.path[2] == len(keys(("a", "b"), ("c", "d")))]
+    assert sorted(first) == sorted(paths)
+    assert not any("`-`" in one.message for one in (*problems, *second))
+
+
+@pytest.mark.parametrize(
+    ("general", "paths"),
+    [
+        ({"keys": [{"name": "x", "key": "k"}, {"name": "y", "key": "k"}]}, [("keys", 1, "key")]),
+        (
+            {"keys": [{"name": "x", "key": "k"}, {"name": "y", "key": "k", "models": ["a"]}]},
+            [("keys", 0, "key"), ("keys", 1, "key")],
+        ),
+        (
+            {"master_key": "k", "keys": [{"name": "y", "key": "k", "models": ["a"]}]},
+            [("keys", 0, "key"), ("master_key",)],
+        ),
+    ],
+)
+def test_one_key_with_two_rights_is_wrong_at_both_places(
+    general: dict[str, Any], paths: list[KeyPath]
+) -> None:
+    config = {"model_list": MODELS, "general_settings": general}
+    problems = inspect_config(json.dumps(config), ENV, "x.json")[2]
+    assert sorted(one.path[1:] for one in problems) == sorted(paths)
+    assert all(one.fixable for one in problems)

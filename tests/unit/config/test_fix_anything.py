@@ -45,9 +45,11 @@ ENTRY = st.fixed_dictionaries(
 CONFIG = st.fixed_dictionaries(
     {"model_list": st.lists(ENTRY, max_size=3)},
     optional={
-        "router_settings": section("router_settings"),
-        "litellm_settings": section("litellm_settings"),
-        "general_settings": section("general_settings"),
+        "router_settings": st.one_of(section("router_settings"), VALUES),
+        "litellm_settings": st.one_of(section("litellm_settings"), VALUES),
+        "general_settings": st.one_of(section("general_settings"), VALUES),
+        "router_setings": section("router_settings"),
+        "litellm_setings": section("litellm_settings"),
         "environment_variables": VALUES,
         "modle_list": VALUES,
     },

@@ -11,7 +11,12 @@ import yaml
 
 from fanout.config.fix import Fixed, fix
 from fanout.config.load import load_text
-from fanout.config.model import GeneralSettings, RouterSettings, ServiceSettings
+from fanout.config.model import (
+    GeneralSettings,
+    RouterSettings,
+    RoutingSettings,
+    ServiceSettings,
+)
 
 SECTIONS = {
     "router_settings": RouterSettings,
@@ -78,10 +83,10 @@ MODELS = [
 def misplaced() -> Iterator[tuple[str, str, str]]:
     """`(where it is, its name, where it belongs)`; a name may belong in two sections."""
     for name in VALUES:
-        homes = [home for home, kind in SECTIONS.items() if name in kind.__struct_fields__]
+        sections = [section for section, kind in SECTIONS.items() if name in kind.__struct_fields__]
         for place in ("", *SECTIONS):
-            if place not in homes:
-                yield place, name, homes[0]
+            if place not in sections:
+                yield place, name, sections[0]
 
 
 def fixed(config: dict[str, Any], style: Style) -> tuple[Fixed, Any]:
@@ -96,26 +101,26 @@ def fixed(config: dict[str, Any], style: Style) -> tuple[Fixed, Any]:
 
 
 @pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize(("place", "name", "home"), list(misplaced()))
+@pytest.mark.parametrize(("place", "name", "section"), list(misplaced()))
 def test_a_misplaced_key_is_moved_to_its_section(
-    place: str, name: str, home: str, style: Style
+    place: str, name: str, section: str, style: Style
 ) -> None:
     value = VALUES[name]
     config = {"model_list": MODELS, **({place: {name: value}} if place else {name: value})}
     found, written = fixed(config, style)
-    assert written == {"model_list": MODELS, home: {name: value}}
-    assert [[move.to for move in one.moves] for one in found.changed] == [[(home, name)]]
+    assert written == {"model_list": MODELS, section: {name: value}}
+    assert [[move.to for move in one.moves] for one in found.changed] == [[(section, name)]]
 
 
 @pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize(("place", "name", "home"), list(misplaced()))
+@pytest.mark.parametrize(("place", "name", "section"), list(misplaced()))
 def test_a_value_that_is_already_there_stays(
-    place: str, name: str, home: str, style: Style
+    place: str, name: str, section: str, style: Style
 ) -> None:
     value = VALUES[name]
     wrong = {place: {name: 5}} if place else {name: 5}
-    found, written = fixed({"model_list": MODELS, home: {name: value}, **wrong}, style)
-    assert written == {"model_list": MODELS, home: {name: value}}
+    found, written = fixed({"model_list": MODELS, section: {name: value}, **wrong}, style)
+    assert written == {"model_list": MODELS, section: {name: value}}
     assert [one.moves for one in found.changed] == [()]
 
 
@@ -268,3 +273,60 @@ router_settings:
     RateLimitErrorRetries: 2
 # end"""
     )
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_what_belongs_in_a_section_of_the_wrong_type_is_left_out_with_it(style: Style) -> None:
+    config = {"model_list": MODELS, "num_retries": 1, "router_settings": ["x"]}
+    found, value = fixed(config, style)
+    assert {one.path for one in found.changed} == {("num_retries",), ("router_settings",)}
+    assert not value.get("router_settings")
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_misspelled_key_gets_its_name_in_the_style_of_the_file(style: Style) -> None:
+    config = {"model_list": MODELS, "litellm_setings": {"drop_parms": True}}
+    _, value = fixed(config, style)
+    assert value == {"model_list": MODELS, "litellm_settings": {"drop_params": True}}
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_key_that_belongs_in_a_misspelled_section_is_moved_there(style: Style) -> None:
+    config = {"model_list": MODELS, "timeout": 5, "router_setings": {"num_retries": 1}}
+    _, value = fixed(config, style)
+    assert value["router_settings"] == {"num_retries": 1, "timeout": 5}
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("place", ["", "general_settings"])
+@pytest.mark.parametrize("name", sorted(RoutingSettings.__struct_fields__))
+def test_what_litellm_settings_say_is_not_hidden_by_what_is_moved(
+    name: str, place: str, style: Style
+) -> None:
+    """A value in `router_settings` counts before one in `litellm_settings`."""
+    own = {"e": "b"} if name == "model_group_alias" else VALUES[name]
+    wrong = {name: {"c": "a"} if name == "model_group_alias" else 5}
+    config = {"model_list": MODELS, "litellm_settings": {name: own}}
+    found, written = fixed({**config, **({place: wrong} if place else wrong)}, style)
+    assert "router_settings" not in written
+    after = {"e": "b", "c": "a"} if name == "model_group_alias" else own
+    assert written["litellm_settings"] == {name: after}
+    assert len(found.changed) == 1
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_aliases_of_another_name_join_those_that_are_there(style: Style) -> None:
+    settings = {"model_alias_map": {"x": "a", "y": "b"}, "model_group_alias": {"y": "a"}}
+    found, written = fixed({"model_list": MODELS, "litellm_settings": settings}, style)
+    assert written["litellm_settings"] == {"model_group_alias": {"y": "a", "x": "a"}}
+    assert [[move.to[2] for move in one.moves] for one in found.changed] == [["x"]]
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("place", ["", "litellm_settings"])
+def test_a_timeout_does_not_hide_the_one_that_counts(place: str, style: Style) -> None:
+    service = {"request_timeout": 50, **({"timeout": 5} if place else {})}
+    config = {"model_list": MODELS, "litellm_settings": service}
+    found, written = fixed(config if place else {**config, "timeout": 5}, style)
+    assert written == {"model_list": MODELS, "litellm_settings": {"request_timeout": 50}}
+    assert [one.moves for one in found.changed] == [()]

@@ -106,7 +106,7 @@ def test_other_providers_have_no_credentials_of_google() -> None:
         ("vertex_ai/mistral-large", {"vertex_project": "p"}, "only Gemini and Claude"),
     ],
 )
-def test_what_cannot_work_is_refused_at_the_start(
+def test_what_cannot_work_is_rejected_at_the_start(
     model: str, params: dict[str, str], words: str
 ) -> None:
     assert words in refusal(model_list=[entry(model, **params)])

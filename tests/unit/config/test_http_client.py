@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from fanout.config.fix import fix
+from fanout.config.resolve import inspect_config
 from tests.unit.config.sections import catalog, entry, refusal
 
 
@@ -35,6 +37,22 @@ def test_httpx_may_use_its_own_certificates() -> None:
 def test_certificates_need_httpx(client: dict[str, str], key: str, value: object) -> None:
     expected = f"`{key}` needs `http_client: httpx`"
     assert expected in refusal(general_settings={**client, key: value})
+
+
+@pytest.mark.parametrize("client", ["", ", http_client: httpx"])
+@pytest.mark.parametrize("word", ["no", "yes", "Off", "none"])
+def test_a_word_that_is_no_path_is_an_error_at_its_line_and_is_left_out(
+    word: str, client: str
+) -> None:
+    text = f'general_settings: {{page: true,\n  ssl_verify: "{word}"{client}}}\n'
+    (problem,) = inspect_config(text, {}, "x.yaml")[2]
+    assert (problem.line, problem.path[-1]) == (2, "ssl_verify")
+    wanted = "must be true, false, or the path of the certificates to trust"
+    assert f"{wanted}, not the text `{word}`" in problem.message
+    fixed = fix(text, {}, "x.yaml")
+    assert (fixed.remaining, len(fixed.changed)) == ((), 1)
+    assert not inspect_config(fixed.text, {}, "x.yaml")[2]
+    assert inspect_config(fixed.text, {}, "x.yaml")[0].general.ssl_verify is True
 
 
 @pytest.mark.parametrize("value", [True, "true", "True", "os.environ/VERIFY"])

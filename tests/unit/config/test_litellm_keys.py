@@ -38,9 +38,10 @@ model_group_affinity_config ignore_invalid_deployments enable_health_check_routi
 health_check_staleness_threshold health_check_ignore_transient_errors
 background_health_check_model_groups enable_weighted_failover fallback_access_check
 fallback_budget_check auto_router_capability_limit enable_pre_call_check client_ttl
-ttft_timeout stream_idle_timeout
+ttft_timeout stream_idle_timeout keepalive_seconds allow_client_keepalive_override
+heuristic_v2_router_limit
 """
-"""The parameters of LiteLLM's `Router`, release 1.106.2, and of "All settings", July 2026."""
+"""The parameters of LiteLLM's `Router`, release 1.106.2, and of "All settings", October 2026."""
 
 SERVICE = """
 success_callback failure_callback callbacks service_callbacks turn_off_message_logging
@@ -52,7 +53,10 @@ disable_add_transform_inline_image_block use_chat_completions_url_for_anthropic_
 disable_hf_tokenizer_download enable_json_schema_validation enable_key_alias_format_validation
 disable_copilot_system_to_assistant drop_params num_retries fallbacks allowed_fails
 require_managed_files user_url_validation user_url_allowed_hosts
-LITELLM_DISABLE_STOP_SEQUENCE_LIMIT enable_redis_auth_cache
+LITELLM_DISABLE_STOP_SEQUENCE_LIMIT enable_redis_auth_cache request_correlation_in_logs http2
+disable_stop_sequence_limit overwrite_user_with_key_hash default_team_params budget_reset_time
+ssl_verify telemetry cost_discount_config cost_margin_config max_ui_session_budget
+default_team_settings service_callback disable_aiohttp_transport return_response_headers
 """
 """The keys of docs.litellm.ai, "All settings", and of its examples."""
 
@@ -81,6 +85,13 @@ drain_endpoint_token disable_batch_input_file_rate_limiting
 skip_batch_input_file_rate_limiting_for_providers skip_batch_input_file_rate_limiting_for_models
 scope_spend_list_endpoints_to_caller legacy_unscoped_spend_list_endpoints
 health_check_skip_disabled_background_models require_end_user_mcp_access_defined search_tools
+database_statement_timeout database_lock_timeout disable_auto_add_proxy_admin_to_teams
+enforce_fallback_budget enforce_fallback_model_access missing_session_id scheduled_job_stagger
+max_failed_login_attempts max_failed_login_attempts_per_source failed_login_window_seconds
+sse_keepalive_ping_interval_seconds maximum_spend_logs_cleanup_batch_size
+maximum_spend_logs_cleanup_max_batches maximum_spend_logs_cleanup_run_budget
+maximum_spend_logs_cleanup_batch_timeout require_key_mcp_access_defined
+background_health_check_model_groups max_in_flight_requests_per_worker
 """
 
 PARAMS = """

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+import yaml
 
+from fanout.config.fix import fix
 from fanout.config.litellm.keys import keys_of
+from fanout.config.resolve import inspect_config
+from fanout.providers.bedrock.models import Model, find_model
 from fanout.telemetry.prices import prices_of
 from tests.unit.config.sections import catalog, deployment, entry, refusal
 
@@ -48,6 +53,21 @@ def test_notes_in_model_info_are_ignored(mode: str | None) -> None:
     assert found.target.model == "gpt-4o"
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [
+        ("blocked", True, "remove the entry"),
+        ("access_windows", [{"start": "09:00", "end": "17:00"}], "at any time"),
+        ("team_id", "t", "of those clients' keys"),
+    ],
+)
+def test_a_limit_in_model_info_is_no_note(key: str, value: object, why: str) -> None:
+    listed = {**entry("openai/x"), "model_info": {key: value, "id": "mine"}}
+    assert why in refusal(model_list=[listed])
+    listed["model_info"][key] = None
+    assert catalog(model_list=[listed]).groups
+
+
 @pytest.mark.parametrize("mode", ["embedding", "image_generation", "audio_transcription", "rerank"])
 def test_a_model_for_another_api_is_a_problem(mode: str) -> None:
     listed = {**entry("openai/x"), "model_info": {"mode": mode}}
@@ -84,6 +104,27 @@ def test_a_parameter_that_only_the_provider_knows_is_a_default_of_each_request(n
 )
 def test_an_addition_that_no_call_may_have_is_a_problem(params: dict[str, Any], why: str) -> None:
     assert why in refusal(model_list=[entry("openai/x", **params)])
+
+
+def test_settings_that_ask_for_what_always_holds_are_no_problem() -> None:
+    found = catalog(model_list=[entry("openai/x")], litellm_settings={"json_logs": True})
+    assert len(found.deployments) == 1
+    message = refusal(model_list=[entry("openai/x")], litellm_settings={"default_params": {"n": 1}})
+    assert "write them into the `litellm_params` of each entry" in message
+
+
+def test_a_list_of_organizations_is_a_deployment_each() -> None:
+    found = catalog(model_list=[entry("openai/x", organization=["org-1", "org-2"])])
+    headers = [one.additions.headers for one in found.deployments]
+    assert headers == [{"openai-organization": "org-1"}, {"openai-organization": "org-2"}]
+    assert [one.id for one in found.deployments] == ["m#0", "m#0.1"]
+    (alone,) = catalog(model_list=[entry("openai/x", organization=[])]).deployments
+    assert alone.additions.headers == {}
+    wild = {"model_name": "*", "litellm_params": {"model": "openai/*", "organization": ["a", "b"]}}
+    both = catalog(model_list=[wild]).find("gpt-9")
+    assert [one.additions.headers["openai-organization"] for one in both] == ["a", "b"]
+    message = refusal(model_list=[entry("groq/x", organization=["org-1", "org-2"])])
+    assert message.count("`groq` does not read `organization`") == 1
 
 
 def test_only_a_provider_with_organizations_takes_one() -> None:
@@ -134,3 +175,122 @@ def test_a_key_of_litellms_is_a_problem_or_asks_for_nothing_and_is_never_a_defau
     assert f"`model_list[0].litellm_params.{name}`" in refusal(
         model_list=[entry("openai/x", **wrong)]
     )
+
+
+# ---- Bedrock's ARNs ----
+
+PROFILE = "arn:aws:bedrock:eu-west-3:111111111111:application-inference-profile/abc"
+
+
+def test_a_model_id_is_called_and_the_model_says_which_family_it_is() -> None:
+    """https://docs.litellm.ai/docs/providers/bedrock: "Application Inference Profile"."""
+    model = "anthropic.claude-3-5-sonnet-20240620-v1:0"
+    found = deployment(f"bedrock/{model}", model_id=PROFILE)
+    assert find_model(found.target) == Model("converse", PROFILE, model)
+    assert found.base_url == "https://bedrock-runtime.eu-west-3.amazonaws.com"
+    assert prices_of(found) == prices_of(
+        deployment(f"bedrock/{model}", aws_region_name="eu-west-3")
+    )
+    assert prices_of(found) is not None
+
+
+def test_another_base_model_than_the_model_is_the_family_of_a_model_id() -> None:
+    found = deployment("bedrock/mine", model_id=PROFILE, base_model="amazon.nova-lite-v1:0")
+    assert find_model(found.target) == Model("converse", PROFILE, "amazon.nova-lite-v1:0")
+
+
+def test_a_model_id_is_rejected_where_it_would_be_ignored() -> None:
+    message = refusal(model_list=[entry("openai/gpt-4o", model_id=PROFILE)])
+    assert message == "model_list[0] (`m`): `openai` does not read `model_id`"
+
+
+@pytest.mark.parametrize(
+    ("model", "api", "region"),
+    [
+        ("bedrock/llama/ARN", "converse", "eu-west-3"),
+        ("bedrock/deepseek_r1/ARN", "converse", "eu-west-3"),
+        ("bedrock/openai/ARN", "openai", "eu-west-3"),
+        ("bedrock/us-east-1/qwen3/ARN", "converse", "us-east-1"),
+    ],
+)
+def test_what_litellm_writes_before_an_arn_is_not_part_of_it(
+    model: str, api: str, region: str
+) -> None:
+    found = deployment(model.replace("ARN", PROFILE))
+    assert (find_model(found.target).api, find_model(found.target).id) == (api, PROFILE)
+    assert found.base_url == f"https://bedrock-runtime.{region}.amazonaws.com"
+
+
+# ---- regions ----
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "more"),
+    [
+        ("bedrock/amazon.nova-lite-v1:0", "aws_region_name", {}),
+        ("vertex_ai/gemini-2.5-flash", "vertex_location", {"vertex_project": "p"}),
+        ("openai/gpt-4o", "", {}),
+        ("azure/ours", "", AZURE),
+        ("nobody/x", "", {}),
+    ],
+)
+def test_a_region_name_is_the_providers_region_if_it_has_one(
+    model: str, name: str, more: dict[str, str]
+) -> None:
+    text = json.dumps({"model_list": [entry(model, region_name="europe-west1", **more)]})
+    problems = inspect_config(text, {}, "x.yaml")[2]
+    (found,) = [one for one in problems if one.path[-1] == "region_name"]
+    assert found.rename == name
+    assert f"write `{name or 'aws_region_name'}`" in found.message
+    assert ("other providers' models are not chosen by region" in found.message) == (not name)
+
+
+# ---- forms of values ----
+
+
+def test_a_list_of_parameters_to_drop_is_moved_to_additional_drop_params() -> None:
+    config = {
+        "model_list": [entry("openai/x"), entry("openai/y", "b", drop_params=["seed"])],
+        "litellm_settings": {"drop_params": ["temperature"]},
+    }
+    fixed = yaml.safe_load(fix(yaml.safe_dump(config), {}, "x.yaml").text)
+    dropped = [one["litellm_params"]["additional_drop_params"] for one in fixed["model_list"]]
+    assert dropped == [["temperature"], ["seed"]]
+
+
+def test_a_fallback_that_is_an_object_is_named_and_its_model_is_kept() -> None:
+    fallbacks = [{"a": [{"model": "b"}, {"model": "b", "temperature": 0}, "b"]}]
+    config = {
+        "model_list": [entry("openai/x", "a"), entry("openai/y", "b")],
+        "litellm_settings": {"fallbacks": fallbacks},
+    }
+    text = yaml.safe_dump(config)
+    found = [one.message for one in inspect_config(text, {}, "x.yaml")[2]]
+    assert [one.partition(":")[0] for one in found] == [
+        f"`litellm_settings.fallbacks[0].a[{index}]` must be a model's name, not an object"
+        for index in (0, 1)
+    ]
+    fixed = yaml.safe_load(fix(text, {}, "x.yaml").text)
+    assert fixed["litellm_settings"]["fallbacks"] == [{"a": ["b", "b"]}]
+
+
+@pytest.mark.parametrize(
+    ("alias", "words"),
+    [
+        (5, "`…` must be a string or an object, not an integer"),
+        (["a", "b"], "`…` must be a string or an object, not a list"),
+        ({"models": ["a", "b"], "mode": "rase"}, "`….mode` cannot be 'rase': use `race` or"),
+        ({"modls": ["a", "b"]}, "`….modls` is unknown; did you mean `models`?"),
+        ({"models": "a"}, "`….models` must be a list or null, not a string"),
+        ({"models": ["a", "nope"]}, "`….models` names `nope`, which is not in `model_list`"),
+        ({"mode": "race"}, "`…` needs either `model` or `models`"),
+    ],
+)
+@pytest.mark.parametrize("section", ["router_settings", "litellm_settings"])
+def test_a_wrong_alias_is_named(section: str, alias: object, words: str) -> None:
+    models = [entry("openai/x", "a"), entry("openai/y", "b")]
+    aliases = {"good": "a", "bad": alias, "worse": "nope"}
+    config = {"model_list": models, section: {"model_group_alias": aliases}}
+    first, second = inspect_config(yaml.safe_dump(config), {}, "x.yaml")[2]
+    assert words.replace("…", f"{section}.model_group_alias.bad") in first.message
+    assert second.path[-1] == "worse"

@@ -13,10 +13,14 @@ CALLED = """
 nvidia_nim/meta/llama3      meta/llama3      https://integrate.api.nvidia.com/v1/chat/completions    NVIDIA_NIM_API_KEY
 github/openai/gpt-4o        openai/gpt-4o    https://models.github.ai/inference/chat/completions     GITHUB_API_KEY
 huggingface/mistralai/M-7B  mistralai/M-7B   https://router.huggingface.co/v1/chat/completions       HF_TOKEN
+huggingface/together/o/M-7B o/M-7B:together  https://router.huggingface.co/v1/chat/completions       HF_TOKEN
 moonshot/kimi-k2            kimi-k2          https://api.moonshot.ai/v1/chat/completions             MOONSHOT_API_KEY
 zai/glm-4.6                 glm-4.6          https://api.z.ai/api/paas/v4/chat/completions           ZAI_API_KEY
 novita/deepseek/v3          deepseek/v3      https://api.novita.ai/v3/openai/chat/completions        NOVITA_API_KEY
 codestral/codestral-latest  codestral-latest https://codestral.mistral.ai/v1/chat/completions        CODESTRAL_API_KEY
+minimax/MiniMax-M2          MiniMax-M2       https://api.minimax.io/v1/chat/completions              MINIMAX_API_KEY
+aiml/org/model              org/model        https://api.aimlapi.com/v1/chat/completions             AIML_API_KEY
+cometapi/gpt-5              gpt-5            https://api.cometapi.com/v1/chat/completions            COMETAPI_KEY
 cohere_chat/command-r       command-r        https://api.cohere.com/v2/chat                          COHERE_API_KEY
 """  # noqa: E501
 
@@ -36,6 +40,11 @@ def test_at_another_address_the_prefix_is_not_part_of_the_models_name(name: str)
     assert found.base_url == "http://h:8000/v1"
 
 
+def test_a_dedicated_endpoint_gets_the_models_name_as_it_is() -> None:
+    found = deployment("huggingface/together/org/model", api_base="https://h/v1", api_key="k")
+    assert found.target.model == "together/org/model"
+
+
 @pytest.mark.parametrize("name", sorted(OTHER_ROWS))
 def test_a_vendor_has_an_address_and_a_key_of_its_own(name: str) -> None:
     provider = registry.find(name)
@@ -52,6 +61,16 @@ def test_a_provider_with_another_api_is_rejected_by_name_also_with_an_address(
     message = refusal(model_list=[entry(f"{name}/m", **base)])
     assert message == (
         f"model_list[0] (`m`): `{name}/m`: there is no such provider here: {OTHER_APIS[name]}"
+    )
+
+
+@pytest.mark.parametrize(
+    "model", ["text-embedding-ada-002", "embed-english-v3.0", "dall-e-3", "rerank-v3.5"]
+)
+def test_a_bare_model_that_is_not_for_chat_is_called_so(model: str) -> None:
+    assert refusal(model_list=[entry(model)]) == (
+        f"model_list[0] (`m`): `{model}` is not for chat, and there is no other API here: "
+        "remove the entry"
     )
 
 

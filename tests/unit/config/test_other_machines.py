@@ -170,7 +170,7 @@ def test_the_region_in_a_models_name_counts_before_the_environments(
 def test_a_key_is_only_taken_for_one_that_has_the_same_words(
     section: str, name: str, near: str
 ) -> None:
-    (problem,) = inspect_config(f"{section}: {{{name}: true}}", {}, "x.yaml")[2]
+    problem = inspect_config(f"{section}: {{{name}: true}}", {}, "x.yaml")[2][0]
     assert problem.rename == near
     assert ("did you mean" in problem.message) == bool(near)
 

@@ -45,7 +45,7 @@ def test_what_a_deployment_leaves_out_is_the_sections_or_the_usual() -> None:
     assert (found.stream_timeout, found.target.drop_params) == (45.0, True)
 
 
-def test_a_deployment_may_refuse_what_the_service_drops() -> None:
+def test_a_deployment_may_reject_what_the_service_drops() -> None:
     (found,) = catalog(
         model_list=[entry("gpt-4o", drop_params=False)], litellm_settings={"drop_params": True}
     ).find("m")
@@ -75,7 +75,7 @@ def test_numbers_of_a_deployment_may_come_from_the_environment() -> None:
         ({"tools": [{"type": "x"}]}, "tools[0]"),
     ],
 )
-def test_a_wrong_parameter_is_refused_with_its_place(params: dict[str, Any], param: str) -> None:
+def test_a_wrong_parameter_is_rejected_with_its_place(params: dict[str, Any], param: str) -> None:
     message = refusal(model_list=[entry("gpt-4o"), entry(**{"model": "gpt-4o", **params})])
     assert message.startswith("model_list[1] (`m`): litellm_params: ")
     assert f"`{param}" in message
@@ -106,13 +106,13 @@ def test_fallbacks_are_kept_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("fallbacks", [[{"x": ["a"]}], [{"a": ["b", "x"]}]])
-def test_a_fallback_of_an_unknown_name_is_refused(fallbacks: Any) -> None:
+def test_a_fallback_of_an_unknown_name_is_rejected(fallbacks: Any) -> None:
     models = [entry("gpt-4o", "a"), entry("gpt-4o", "b")]
     message = refusal(model_list=models, router_settings={"fallbacks": fallbacks})
     assert message == "`router_settings.fallbacks[0]` names `x`, which is not in `model_list`"
 
 
-def test_a_key_for_an_unknown_model_is_refused() -> None:
+def test_a_key_for_an_unknown_model_is_rejected() -> None:
     general = {"keys": [{"name": "n", "key": "k", "models": ["m", "x"]}]}
     message = refusal(model_list=[entry("gpt-4o")], general_settings=general)
     assert message == "`general_settings.keys[0]` names `x`, which is not in `model_list`"

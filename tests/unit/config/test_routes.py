@@ -111,6 +111,7 @@ def test_an_alias_may_stand_for_several_models_in_a_mode() -> None:
         ({"y": {"model": "a", "models": ["a"]}}, "needs either `model` or `models`"),
         ({"a": "b"}, "is also a `model_name`"),
         ({"x, y": "a"}, "cannot contain a comma"),
+        ({"x/*": "a"}, "an alias is one name; write an entry of `model_list` with `model_name: x"),
         ({"y": {"models": ["a"], "mode": "all", "stagger": 1}}, "works only in a race or hedge"),
         ({"y": {"models": ["a"], "mode": "best"}}, "cannot be 'best'"),
         ({"y": {"models": ["a"], "mdoe": "all"}}, "mdoe"),

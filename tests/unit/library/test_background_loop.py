@@ -9,15 +9,14 @@ from types import FrameType
 import pytest
 
 from fanout.library.background_loop import BackgroundLoop, background_loop
-
-PATIENCE = 10.0
+from tests.support.patience import PATIENCE
 
 
 async def doubled(items: AsyncIterator[int]) -> list[int]:
     return [2 * item async for item in items]
 
 
-def test_there_is_one_portal_a_process_whichever_thread_asks_first() -> None:
+def test_there_is_one_background_loop_a_process_whichever_thread_asks_first() -> None:
     found: set[BackgroundLoop] = set()
     threads = [threading.Thread(target=lambda: found.add(background_loop())) for _ in range(8)]
     for thread in threads:
@@ -88,7 +87,7 @@ def test_an_interrupt_cancels_the_coroutine_and_waits_for_it() -> None:
     assert ended == ["closed"]
 
 
-def test_an_interrupt_in_the_moment_of_the_answer_is_raised_and_not_waited_out() -> None:
+def test_an_interrupt_in_the_moment_of_the_response_is_raised_and_not_waited_out() -> None:
     """What the queue handed over is lost: Python sees to a signal between two instructions."""
     asked = threading.Event()
 

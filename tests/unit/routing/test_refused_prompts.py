@@ -90,7 +90,7 @@ OTHERS = [
 
 @every_way
 @pytest.mark.parametrize(("status", "body", "kind"), OTHERS)
-def test_other_refusals_go_to_another_deployment_but_not_twice_to_the_same(
+def test_other_rejections_go_to_another_deployment_but_not_twice_to_the_same(
     ask: Ask, status: int, body: Any, kind: type[Exception]
 ) -> None:
     async def main() -> None:

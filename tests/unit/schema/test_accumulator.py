@@ -109,7 +109,8 @@ def test_log_probabilities_are_joined() -> None:
     first = {**choice(content="a"), "logprobs": {"content": [{"token": "a"}], "refusal": None}}
     second = {**choice(content="b"), "logprobs": {"content": [{"token": "b"}], "refusal": None}}
     (joined,) = whole(chunk(first), chunk(second), chunk(choice(0, "stop")))["choices"]
-    assert joined["logprobs"] == {"content": [{"token": "a"}, {"token": "b"}]}
+    content = [{"token": "a"}, {"token": "b"}]
+    assert joined["logprobs"] == {"content": content, "refusal": None}
 
 
 def test_the_last_usage_counts_and_is_available_before_the_end() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from fanout.schema.choice_deltas import ChoiceDeltas
 
 
@@ -19,3 +21,37 @@ def test_fields_beyond_the_limit_are_sent_as_they_arrive() -> None:
     assert delta_of(deltas, citations=["https://c.test"]) == [{"citations": ["https://c.test"]}]
     (rest,) = deltas.rest()
     assert rest["delta"] == {"citations": ["https://a.test", "https://b.test"]}
+
+
+TEXT = {"content": "Hi"}
+
+
+@pytest.mark.parametrize("delta", [{}, TEXT, {"role": "assistant", **TEXT}], ids=str)
+def test_text_after_the_end_of_a_choice_comes_before_it(delta: dict[str, Any]) -> None:
+    """Some servers end a choice too early, and clients stop reading at a finish reason."""
+    deltas, found = ChoiceDeltas(), []
+    for each, reason in [(TEXT, None), (delta, "stop"), ({"content": "!"}, None)]:
+        choice = {"index": 0, "delta": each, "finish_reason": reason, "logprobs": None}
+        found += deltas.shape([choice])
+    found += deltas.rest()
+    assert [one["finish_reason"] for one in found] == [None] * (len(found) - 1) + ["stop"]
+    texts = [one["delta"].get("content", "") for one in found]
+    assert "".join(texts) == f"Hi{delta.get('content', '')}!"
+
+
+def test_what_comes_with_an_end_is_sent_once() -> None:
+    deltas = ChoiceDeltas()
+    more: dict[str, Any] = {"logprobs": {"content": [{"token": "Hi"}]}, "own": 1}
+    end = {"index": 0, "delta": {"content": "Hi"}, "finish_reason": "length", **more}
+    (text,) = deltas.shape([end])
+    assert text == {**end, "delta": {"content": "Hi", "role": "assistant"}, "finish_reason": None}
+    assert list(deltas.rest()) == [{"index": 0, "delta": {}, "finish_reason": "length"}]
+
+
+def test_the_ends_of_several_choices_come_in_order() -> None:
+    deltas = ChoiceDeltas()
+    for index in (1, 0):
+        (start,) = deltas.shape([{"index": index, "delta": {}, "finish_reason": "stop"}])
+        assert (start["delta"], start["finish_reason"]) == ({"role": "assistant"}, None)
+    ends = [(one["index"], one["finish_reason"]) for one in deltas.rest()]
+    assert ends == [(0, "stop"), (1, "stop")]

@@ -9,8 +9,15 @@ import pytest
 from fanout.errors import RequestError
 from fanout.library.call import ADDRESS
 from fanout.library.options import ChatOptions, check_names
+from fanout.providers.fields import VENDORS_FIELDS
 from fanout.schema.fanout import GATEWAY_FIELDS, parse_request
-from fanout.schema.litellm_arguments import CONFIG_ONLY, FORBIDDEN, REJECTED
+from fanout.schema.litellm_arguments import (
+    CONFIG_ONLY,
+    FORBIDDEN,
+    REJECTED,
+    VENDORS,
+    is_vendors,
+)
 from fanout.schema.request import ChatRequest
 
 BASE: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
@@ -63,14 +70,11 @@ COMPLETION = [
 ]
 """The parameters of `litellm.completion`, release 1.106.2."""
 
-VENDORS_OWN = {"thinking"}
-"""Sent to the model: Anthropic and others have a field of this name."""
-
 
 @pytest.mark.parametrize("name", COMPLETION)
 def test_every_parameter_of_completion_is_an_option_or_is_rejected(name: str) -> None:
     of_ours = {*ChatOptions.__annotations__, "model", "messages", "stream", "response_format"}
-    assert name in of_ours | REJECTED.keys() | VENDORS_OWN
+    assert name in of_ours | REJECTED.keys()
 
 
 OPPOSITE = {"ssl_verify"}
@@ -80,6 +84,10 @@ OPPOSITE = {"ssl_verify"}
 @pytest.mark.parametrize("name", sorted(REJECTED.keys() - OPPOSITE))
 def test_an_argument_without_effect_is_rejected_by_name_with_the_reason(name: str) -> None:
     for value in ("hello", True, 5, {"a": 1}, ["x"]):
+        if is_vendors(name, value):
+            assert parse_request({**BASE, name: value}).conversations[0].body[name] == value
+            check_names({name: value})
+            continue
         with pytest.raises(RequestError) as raised:
             parse_request({**BASE, name: value})
         assert raised.value.param == name
@@ -139,3 +147,19 @@ def test_drop_params_is_the_requests_own() -> None:
     assert parse_request(BASE).drop_params is None
     with pytest.raises(RequestError, match="`drop_params`"):
         parse_request({**BASE, "drop_params": "yes"})
+
+
+def test_a_field_of_a_vendor_with_the_name_of_an_argument_is_known_by_its_form() -> None:
+    assert VENDORS == VENDORS_FIELDS
+    forms: dict[str, Any] = {
+        "caching": {"type": "enabled"},
+        "eos_token": [2],
+        "guardrails": [{}],
+        "ttl": 300,
+    }
+    assert forms.keys() == VENDORS
+    for name, value in forms.items():
+        assert is_vendors(name, value)
+        assert not is_vendors(name, True)
+    assert not is_vendors("guardrails", ["my-guardrail"])
+    assert not is_vendors("eos_token", "</s>")

@@ -6,7 +6,7 @@ import pytest
 from msgspec import Meta, Struct
 
 from fanout.errors import RequestError
-from fanout.schema.validation import convert, parse_chat
+from fanout.schema.validation import convert, parse_chat, reject_extensions
 
 
 class Inner(Struct, forbid_unknown_fields=True):
@@ -68,6 +68,31 @@ class Limits(Struct):
 
 
 @pytest.mark.parametrize(
+    ("field", "path", "some"),
+    [
+        ({"messages": [{"role": "x", "content": "a"}]}, "messages[0].role", {"user", "tool"}),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "img"}]}]},
+            "messages[0].content[0].type",
+            {"text", "image_url"},
+        ),
+        ({"response_format": {"type": "xml"}}, "response_format.type", {"json_schema", "text"}),
+        ({"reasoning_effort": "mega"}, "reasoning_effort", {"low", "high"}),
+        ({"tool_choice": "maybe"}, "tool_choice", {"auto", "none", "required"}),
+    ],
+)
+def test_a_text_that_is_not_allowed_is_named_with_those_that_are(
+    field: dict[str, object], path: str, some: set[str]
+) -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "a"}], **field}
+    with pytest.raises(RequestError) as raised:
+        reject_extensions(parse_chat(body))
+    wrong, _, listed = str(raised.value).partition(": use ")
+    assert wrong.startswith(f"`{path}` cannot be")
+    assert some <= set(listed.replace(",", "").replace("`", "").split())
+
+
+@pytest.mark.parametrize(
     ("value", "message"),
     [
         ({"name": ""}, "`name` must not be empty"),
@@ -85,7 +110,7 @@ class Limits(Struct):
         ({"labels": {"a": 1}}, "`labels` must have at least 2 keys"),
         ({"on": {}}, "`on` must be a boolean, not an object"),
         ({"text": 5}, "`text` must be a string, a list or null, not an integer"),
-        ({"mode": "warm"}, "`mode` cannot be 'warm'"),
+        ({"mode": "warm"}, "`mode` cannot be 'warm': use `all` or `race`"),
         ({"name": 1j}, "`name` must be a string, not `complex`"),
         ([], "the value must be an object, not a list"),
     ],

@@ -24,8 +24,9 @@ from fanout.telemetry.prices import (
     to_dollars,
     to_nanodollars,
 )
-from scripts.make_prices import lists
-from tests.unit.config.sections import deployment
+from fanout.telemetry.wildcard_names import wildcard_names
+from scripts.make_prices import lists, notice
+from tests.unit.config.sections import catalog, deployment, entry
 
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 100}
 CACHED = {**USAGE, "prompt_tokens_details": {"cached_tokens": 600}}
@@ -106,6 +107,11 @@ def test_dollars_of_nanodollars_are_the_same_nanodollars(amount: int) -> None:
     assert to_nanodollars(to_dollars(amount)) == amount
 
 
+def test_the_license_of_genai_prices_is_beside_the_lists() -> None:
+    assert "Copyright (c) Pydantic Services Inc." in notice()
+    assert (LISTS / "LICENSE").read_text() == notice()
+
+
 def test_the_configs_prices_override_the_price_lists() -> None:
     own: dict[str, Any] = {"input_cost_per_token": 0.001, "output_cost_per_token": 0.002}
     found = deployment("openai/gpt-4o", {}, **own)
@@ -119,6 +125,61 @@ def test_a_model_without_a_price_has_no_cost(model: str) -> None:
 
 def test_a_response_without_usage_has_no_cost() -> None:
     assert cost_of(deployment("openai/gpt-4o"), None) is None
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "bedrock/us-east-1/anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "bedrock/us-east-1/us.anthropic.claude-opus-5",
+        "bedrock/converse/anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "bedrock/arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-opus-4-6-v1",
+    ],
+)
+def test_what_is_written_before_a_models_name_does_not_change_its_price(model: str) -> None:
+    env = {"AWS_REGION": "us-east-1"}
+    found = prices_of(deployment(model, env))
+    assert found == prices_of(deployment(f"bedrock/{model.rpartition('/')[2]}", env))
+    assert found is not None
+
+
+def test_at_another_address_the_end_of_a_name_is_another_model() -> None:
+    found = deployment("openai/mine/gpt-4o", api_base="http://h/v1", api_key="k")
+    assert prices_of(found) is None
+
+
+@pytest.mark.parametrize("star", ["*", "openai/*", "bedrock/*", "anthropic/*", "together_ai/*"])
+def test_each_name_that_a_wildcard_lists_leads_to_a_model_with_a_price(star: str) -> None:
+    env = {"AWS_REGION": "us-east-1", "VERTEXAI_PROJECT": "p", "AZURE_API_BASE": "https://r"}
+    found = catalog(env, model_list=[entry(star, star)])
+    names = list(wildcard_names(found))
+    for name in names:
+        (one,) = found.find(name)
+        assert prices_of(one) is not None, name
+    assert len(names) == len({name.lower() for name in names}) > 10
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "anthropic/claude-sonnet-4-5",
+        "bedrock/amazon.nova-lite-v1:0",
+        "bedrock/global.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "gemini/gemini-2.5-pro",
+        "vertex_ai/claude-opus-4-6",
+        "together_ai/meta-llama/Llama-3.3-70B-Instruct-Turbo",
+    ],
+)
+def test_a_model_whose_price_is_a_pattern_is_listed_too(name: str) -> None:
+    found = list(wildcard_names(catalog(model_list=[entry("*", "*")])))
+    assert name in found
+
+
+def test_no_name_is_listed_that_its_api_does_not_have() -> None:
+    found = list(wildcard_names(catalog(model_list=[entry("*", "*")])))
+    assert [name for name in found if name.startswith("gemini/claude")] == []
+    assert [name for name in found if "regional." in name or "/ft:" in name] == []
+    assert [name for name in found if "nova-sonic" in name or "-live" in name] == []
 
 
 def test_ones_own_openai_compatible_server_has_no_price_list() -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import pytest
 
-from fanout.transport.engine import join
-from fanout.transport.error_mapping import retry_after
+from fanout.errors import Broken
+from fanout.transport.engine import EngineError, StreamReset, join
+from fanout.transport.error_mapping import from_engine_error, retry_after
+from tests.unit.config.sections import deployment
 
 DATE = "Mon, 23 Nov 2026 10:00:00 GMT"
 
@@ -40,9 +43,10 @@ def test_what_base_url_and_path_share_is_not_repeated(base: str, path: str, url:
         ({"retry-after": "Mon, 23 Nov 2026 10:00:30 GMT", "date": DATE}, 30.0),
         ({"retry-after": "Mon, 23 Nov 2026 09:00:00 GMT", "date": DATE}, 0.0),
         ({"retry-after": "Mon, 23 Nov 2026 11:00:30 +0100", "date": DATE}, 30.0),
-        ({"retry-after": "999999"}, 600.0),
-        ({"retry-after-ms": "999999999"}, 600.0),
-        ({"retry-after": "Mon, 23 Nov 2036 10:00:00 GMT", "date": DATE}, 600.0),
+        ({"retry-after": "3600"}, 3600.0),
+        ({"retry-after": "9999999"}, 2_592_000.0),
+        ({"retry-after-ms": "9999999999"}, 2_592_000.0),
+        ({"retry-after": "Mon, 23 Nov 2036 10:00:00 GMT", "date": DATE}, 2_592_000.0),
         ({"retry-after-ms": "-5"}, 0.0),
     ],
 )
@@ -78,4 +82,25 @@ def test_an_infinite_retry_after_is_cut_to_the_longest(value: str) -> None:
     seconds = retry_after({"retry-after-ms": value})
     assert seconds is not None
     assert math.isfinite(seconds)
-    assert seconds <= 600.0
+    assert seconds <= 2_592_000.0
+
+
+def every_kind(kind: type[EngineError]) -> Iterator[type[EngineError]]:
+    for one in kind.__subclasses__():
+        yield one
+        yield from every_kind(one)
+
+
+@pytest.mark.parametrize("kind", list(every_kind(EngineError)))
+def test_every_failure_below_http_is_a_providers_error(kind: type[EngineError]) -> None:
+    error = from_engine_error(deployment("openai/m"), kind())
+    assert error.code in {
+        "provider_unreachable",
+        "provider_timeout",
+        "provider_stream_broken",
+        "provider_answer_too_large",
+    }
+
+
+def test_a_reset_http_2_stream_is_a_broken_response() -> None:
+    assert isinstance(from_engine_error(deployment("openai/m"), StreamReset()), Broken)

@@ -93,7 +93,7 @@ def tried(listed: list[str], *scripts: Script, stream: bool) -> tuple[list[str],
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("why", [REFUSED, EMPTY, QUOTA, SCOPES])
-def test_a_call_whose_key_is_refused_is_made_with_the_next_key(
+def test_a_call_whose_key_is_rejected_is_made_with_the_next_key(
     why: Script, *, stream: bool
 ) -> None:
     ending = "chat.completion.chunk" if stream else "chat.completion"

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import re
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
+
 import pytest
 
 from fanout.transport.redaction import MAX_MESSAGE, redact
@@ -36,6 +41,36 @@ def test_the_calls_own_key_is_removed_whatever_it_looks_like() -> None:
     assert redact("one-two1 and three-four", ["one-two1", "three-four"]) == "[key] and [key]"
 
 
+KEYS = ["sk+odd/key==", "päss wörd-key", "hunter2hunter2", "a/b+c~d%e&f?g", "Zm9vYmFyYmF6"]
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("encode", [quote, quote_plus, lambda key: quote(key, safe="")])
+def test_an_url_encoded_key_is_removed(key: str, encode: Callable[[str], str]) -> None:
+    text = f"https://x.example/?key={encode(key)}&a=1"
+    assert redact(text, [key]) == "https://x.example/?key=[key]&a=1"
+    text = re.sub("%..", lambda found: found[0].lower(), text)
+    assert redact(text, [key]) == "https://x.example/?key=[key]&a=1"
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("before", ["", ":", "me", "user:", "user1:"])
+@pytest.mark.parametrize("behind", ["", ":", "ab", "xyz"])
+@pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode])
+def test_a_key_in_base64_is_removed(
+    key: str, before: str, behind: str, encode: Callable[[bytes], bytes]
+) -> None:
+    encoded = encode(f"{before}{key}{behind}".encode()).decode()
+    assert redact(f"sent 'Basic {encoded}'.", [key]) == "sent 'Basic [key]'."
+    stripped = encoded.rstrip("=")
+    assert redact(f"sent 'Basic {stripped}'.", [key]) == "sent 'Basic [key]'."
+
+
+def test_other_texts_in_base64_stay() -> None:
+    text = b64encode(b"some picture or other").decode()
+    assert redact(f"invalid image {text}", ["hunter2hunter2"]) == f"invalid image {text}"
+
+
 @pytest.mark.parametrize("key", ["", "k", "none"])
 def test_a_placeholder_key_changes_nothing(key: str) -> None:
     assert redact("none of the known models", [key]) == "none of the known models"
@@ -44,6 +79,19 @@ def test_a_placeholder_key_changes_nothing(key: str) -> None:
 def test_the_base_url_and_its_host_are_removed() -> None:
     message = f"cannot POST {BASE}/chat/completions on internal.corp.example:8443"
     assert redact(message, base_url=BASE) == "cannot POST [address]/chat/completions on [address]"
+
+
+def test_the_host_is_removed_without_its_port_too() -> None:
+    message = "no route to Internal.Corp.Example (internal.corp.example.)"
+    assert redact(message, base_url=BASE) == "no route to [address] ([address].)"
+    other = "see docs.internal.corp.example and internal.corp.example.org"
+    assert redact(other, base_url=BASE) == other
+
+
+def test_a_host_that_is_a_word_is_removed_with_its_port_only() -> None:
+    message = "ollama: no such model at ollama:11434"
+    base = "http://ollama:11434/v1"
+    assert redact(message, base_url=base) == "ollama: no such model at [address]"
 
 
 @pytest.mark.parametrize(

@@ -235,10 +235,10 @@ def test_events_before_a_broken_frame_are_returned() -> None:
 def seconds_for(size: int) -> float:
     data = frame(b"", b"x" * size)
     framer = EventStreamFramer()
-    start = time.process_time()
+    start = time.thread_time()
     found = [one for i in range(len(data)) for one in framer.feed(data[i : i + 1])]
     assert len(found) == 1
-    return time.process_time() - start
+    return time.thread_time() - start
 
 
 def test_a_huge_frame_in_small_parts_takes_linear_time() -> None:

@@ -40,6 +40,8 @@ async fn main() {
     tester.print("streamed", tester.streamed().await);
     tester.print("all, one fails", tester.all_plain().await);
     tester.print("all, one fails, streamed", tester.all_streamed().await);
+    tester.print("lists", tester.lists("lists").await);
+    tester.print("lists, all", tester.lists("slow, lists").await);
     for (vendor, model) in VENDORS {
         tester.print(&format!("tools, {vendor}"), tester.tools(model).await);
         tester.print(
@@ -47,6 +49,7 @@ async fn main() {
             tester.structured(model).await,
         );
     }
+    tester.print("tools, Claude that thinks", tester.tools("thinker").await);
     tester.print("unknown model", tester.failure("no-such-model").await);
     // It does not heed `x-should-retry`.
     tester.print(
@@ -175,6 +178,23 @@ impl Tester {
         )?;
         check(ends == [1, 1, 1] && !refusal.is_empty(), (ends, &refusal))?;
         Ok(refusal)
+    }
+
+    /// A vendor's list, which is not OpenAI's, comes in several chunks.
+    async fn lists(&self, model: &str) -> Outcome {
+        let chunks = self.stream(ask(model, "Say hello.")).await?;
+        let choices = chunks.iter().flat_map(|chunk| &chunk.choices);
+        let last = choices.clone().map(|choice| choice.index).max();
+        let own: Vec<_> = choices
+            .filter(|choice| Some(choice.index) == last)
+            .collect();
+        let text: String = own
+            .iter()
+            .filter_map(|choice| choice.delta.content.clone())
+            .collect();
+        let roles = own.iter().filter(|choice| choice.delta.role.is_some());
+        check(text == "Hello from lists." && roles.count() == 1, &own)?;
+        Ok(text)
     }
 
     async fn tools(&self, model: &str) -> Outcome {

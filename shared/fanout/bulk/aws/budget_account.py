@@ -2,7 +2,7 @@
 A job's account in DynamoDB: what is spent and leased of its `max_cost_usd`, in nanodollars.
 
 One item has all of it, and one write changes all that belongs together, so the account is exact
-whatever crashes:
+whichever process crashes:
 
 * `committed` is `spent` and all leases.
 * `spent` is the cost of all shards: of those with an entry in `workers`, what the entry says; of

@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
+from msgspec import MsgspecError, Struct
+
+from ...wire import json
 from ..store import Change
 from .clients import ClientError, call, error_code
+from .number_update import Expressions, NumberUpdate
 
 CONDITION_FAILED = "ConditionalCheckFailedException"
 TRANSACTION_CANCELED = "TransactionCanceledException"
@@ -20,16 +24,30 @@ The reason in a transaction's error; others are in the documentation of `Transac
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html.
 """
 
+EXPIRING = frozenset({"batch", "file", "upload"})
+"""The kinds of records with a field `expires_at`."""
+
+RETENTION = 30 * 24 * 3600
+
 BATCH = 25
 """The most items of a `BatchWriteItem`."""
 
 
-class DynamoTable:
-    """A `RecordStore` in a table; other modules add attributes and conditions of their own."""
+class _Expiring(Struct, frozen=True):
+    expires_at: float | None = None
 
-    def __init__(self, client: Any, name: str) -> None:
+
+class DynamoTable:
+    """
+    A `RecordStore` in a table; other modules add attributes and conditions of their own.
+
+    DynamoDB deletes a record `retention` seconds after its `expires_at`, if it has one.
+    """
+
+    def __init__(self, client: Any, name: str, retention: int = RETENTION) -> None:
         self.client = client
         self.name = name
+        self._retention = retention
 
     async def get(self, kind: str, key: str) -> bytes | None:
         """The bytes of a record, or `None`."""
@@ -49,7 +67,7 @@ class DynamoTable:
 
     async def put(self, kind: str, key: str, new: bytes, old: bytes | None) -> bool:
         """Write the record if it is still `old` (`None`: none yet); whether it was."""
-        item = item_key(kind, key) | {"value": {"B": new}}
+        item = self._record(kind, key, new)
         done = await self.write_if(self.client.put_item, Item=item, **_is_still(old))
         return done is not None
 
@@ -58,7 +76,7 @@ class DynamoTable:
         puts = [
             {
                 "TableName": self.name,
-                "Item": item_key(change.kind, change.key) | {"value": {"B": change.new}},
+                "Item": self._record(change.kind, change.key, change.new),
                 **_is_still(change.old),
             }
             for change in changes
@@ -76,25 +94,39 @@ class DynamoTable:
             return False
         return True
 
-    async def compare_and_swap(
-        self, kind: str, key: str, new: bytes, old: bytes | None, *, ttl: int
-    ) -> tuple[bool, bytes | None]:
-        """Like `put`, and returns what is stored then; DynamoDB deletes it after `ttl`."""
-        item = item_key(kind, key) | {"value": {"B": new}, "ttl": {"N": str(ttl)}}
+    def _record(self, kind: str, key: str, value: bytes) -> dict[str, Any]:
+        item = item_key(kind, key) | {"value": {"B": value}}
+        if kind in EXPIRING and (expires_at := _expiry(value)) is not None:
+            item["ttl"] = {"N": str(int(expires_at) + self._retention)}
+        return item
+
+    async def numbers(self, kind: str, key: str) -> dict[str, float]:
+        """The numbers of a record; empty without one."""
+        return _numbers(await self.item(kind, key) or {})
+
+    async def update_numbers(
+        self, kind: str, key: str, update: NumberUpdate, *, ttl: int
+    ) -> tuple[bool, dict[str, float]]:
+        """
+        Update a record's numbers if the conditions hold; whether they did, and what is stored then.
+
+        DynamoDB deletes the record after `ttl`.
+        """
         try:
-            await call(
-                self.client.put_item,
+            done = await call(
+                self.client.update_item,
                 TableName=self.name,
-                Item=item,
+                Key=item_key(kind, key),
+                ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **_is_still(old),
+                **Expressions(update, ttl).arguments(),
             )
         except ClientError as error:
             if error_code(error) != CONDITION_FAILED:
                 raise
             found: Any = error.response.get("Item")  # not every emulator returns it
-            return False, found["value"]["B"] if found else await self.get(kind, key)
-        return True, new
+            return False, _numbers(found) if found else await self.numbers(kind, key)
+        return True, _numbers(done["Attributes"])
 
     async def delete(self, kind: str, key: str) -> bool:
         """Delete a record; whether there was one."""
@@ -186,6 +218,14 @@ class DynamoTable:
                 pending = done.get("UnprocessedItems") or {}
 
 
+def _expiry(value: bytes) -> float | None:
+    """The record's `expires_at`; a record of another version may have none."""
+    try:
+        return json.decode(value, type=_Expiring).expires_at
+    except MsgspecError:
+        return None
+
+
 def _is_still(old: bytes | None) -> dict[str, Any]:
     """The condition that a record is still `old`, or missing if that is `None`."""
     if old is None:
@@ -195,6 +235,10 @@ def _is_still(old: bytes | None) -> dict[str, Any]:
         "ExpressionAttributeNames": {"#value": "value"},
         "ExpressionAttributeValues": {":old": {"B": old}},
     }
+
+
+def _numbers(item: dict[str, Any]) -> dict[str, float]:
+    return {name: float(value["N"]) for name, value in item.items() if "N" in value}
 
 
 def item_key(kind: str, key: str) -> dict[str, Any]:

@@ -3,8 +3,8 @@ A job's progress in DynamoDB: counts by shard, calls by worker, and leases of th
 
 Each worker writes the counts of the shards that it works on, and replaces those of an earlier
 worker. So a shard's counts are exact. Without a cost cap, no item is written by all workers; with
-one, `budget_account.py` writes the job's account together with the counts. `call_counts.py` counts
-the calls.
+one, `budget_account.py` writes the job's account together with the counts. `worker_activity.py` has
+what the workers do at this moment.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Literal
 from msgspec import Struct
 
 from ...wire import json
+from ..activity import Activity, ActivityTracker
 from ..store import Stop
-from ..totals import CallCounts, Totals
+from ..totals import Totals
 from .budget_account import BudgetAccount
 from .budget_lease import BudgetLease
-from .call_counts import CallCountsRecord, is_call_counts, read_call_counts
 from .dynamodb import DynamoTable
 from .shard_items import (
     PREFIX,
@@ -31,6 +31,7 @@ from .shard_items import (
     to_store,
     write_item,
 )
+from .worker_activity import WorkerActivityRecord, is_worker_activity, read_worker_activity
 
 RETENTION = 30 * 24 * 3600
 """Seconds after a job's end for which its counts are kept."""
@@ -41,6 +42,17 @@ ATTEMPTS = 10
 
 class _Status(Struct):
     status: str
+    reason: str | None = None
+
+
+def _end_of(record: bytes | None) -> Stop | None:
+    """Why the job of this record is to send no more lines, also if another worker ended it."""
+    if record is None:
+        return "cancelled"
+    job = json.decode(record, type=_Status)
+    if job.reason == "refused":
+        return "refused"
+    return None if job.status == "in_progress" and job.reason is None else "cancelled"
 
 
 class DynamoJobProgress:
@@ -48,8 +60,7 @@ class DynamoJobProgress:
     One worker's view of a job's progress; `sync` shares it with the other workers.
 
     `max_cost` is in nanodollars. `all_shards` is for the finisher: it reads the counts of all
-    shards with one query. `calls` are the worker's own calls, and `own_totals` what it has done
-    itself.
+    shards with one query. `activity` is the worker's own, and `own_totals` what it has done itself.
     """
 
     def __init__(
@@ -61,7 +72,7 @@ class DynamoJobProgress:
         now: Callable[[], float],
         max_cost: int | None = None,
         all_shards: bool = False,
-        calls: CallCounts | None = None,
+        activity: ActivityTracker | None = None,
     ) -> None:
         self._table = table
         self._job = job
@@ -81,17 +92,19 @@ class DynamoJobProgress:
         self._given_up: set[int] = set()
         self._is_account_known = False
         self._changed: set[int] = set()
-        self._cancelled = False
+        self._ended: Stop | None = None
         self._lease = None if max_cost is None else BudgetLease(max_cost)
         self._account = BudgetAccount(table, self._kind, now, self._ttl)
-        self._calls = (
-            None if calls is None else CallCountsRecord(table, self._kind, calls, now, self._ttl)
+        self._activity = (
+            None
+            if activity is None
+            else WorkerActivityRecord(table, self._kind, activity, self._ttl)
         )
 
     def reserve(self, estimate: int) -> Stop | Literal["wait"] | None:
         """Reserve a line's estimate; `None` if the line may start."""
-        if self._cancelled:
-            return "cancelled"
+        if self._ended is not None:
+            return self._ended
         if self._now() >= self._expires_at:
             return "expired"
         return None if self._lease is None else self._lease.reserve(estimate)
@@ -129,15 +142,14 @@ class DynamoJobProgress:
             self._changed.add(shard)
 
     async def sync(self) -> None:
-        """Write costs, counts and calls, and read whether the job was cancelled."""
+        """Write costs, counts and activity, and read whether the job has ended."""
         if self._lease:
             await self._charge(self._lease)
         await self._write_changed()
-        if self._calls:
-            await self._calls.sync()
+        if self._activity:
+            await self._activity.sync()
         record = await self._table.get("batch", self._job)
-        if record is None or json.decode(record, type=_Status).status == "cancelling":
-            self._cancelled = True
+        self._ended = self._ended or _end_of(record)
 
     async def close(self) -> None:
         """Write everything, and return what is leased: no line of this worker is in flight."""
@@ -245,14 +257,14 @@ class DynamoJobProgress:
         return found.totals if found and found.complete else None
 
     async def total(self) -> Totals:
-        """The job's totals, with the calls of all workers; at most about a second old."""
-        total, calls = Totals(), CallCounts()
+        """The job's totals, with the activity of all workers; at most about a second old."""
+        total, activity = Totals(), Activity(0.0)
         async for item in self._table.items(self._kind):
             if is_shard(item):
                 total.add(read_shard(item).totals)
-            elif is_call_counts(item):
-                calls.add(read_call_counts(item, self._now()))
-        total.set_calls(calls)
+            elif is_worker_activity(item):
+                activity = activity.add(read_worker_activity(item, self._now()))
+        total.activity = activity
         return total
 
     async def clear(self) -> None:

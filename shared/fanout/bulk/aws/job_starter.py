@@ -15,11 +15,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ...errors import NotFound, RequestError
+from ...wire import json
 from ..input.lines import ENDPOINT, BadLine
 from ..service.batches import NewJob
 from ..service.records import FileRecord, Job
 from .batch_service import AWSBatchService
 from .job_progress import RETENTION
+from .s3 import once
 
 INBOX, OUTBOX = "inbox/", "outbox/"
 PRIVATE_PREFIXES = ("jobs/", "uploads/")
@@ -102,6 +104,30 @@ class JobStarter:
             case _:
                 assert_never(start)
 
+    async def report_rejected(
+        self, new: InboxObject, execution: Execution, error: RequestError
+    ) -> None:
+        """
+        Write the batch object of a job that `error` kept from being created.
+
+        Its place is where the batch object would be at the job's end.
+        """
+        detail = error.detail
+        at = int(execution.started.timestamp())
+        line = {"code": detail.code, "message": detail.message, "param": detail.param, "line": None}
+        batch = {
+            "id": execution.job_id,
+            "object": "batch",
+            "endpoint": ENDPOINT,
+            "status": "failed",
+            "errors": {"object": "list", "data": [line]},
+            "input_file_id": None,
+            "created_at": at,
+            "failed_at": at,
+        }
+        name = f"{_outbox(new)}batch.json"
+        await self._service.files.blobs.write(name, once(json.encode(batch)))
+
     async def _existing(self, job_id: str) -> str:
         try:
             return (await self._service.jobs.find(job_id, None)).id
@@ -177,9 +203,13 @@ def _inbox_request(new: InboxObject) -> StartRequest:
     """The request of `inbox/MODEL/NAME.jsonl`; without `MODEL/`, each line names its model."""
     if not new.key.startswith(INBOX) or not new.key.endswith(".jsonl"):
         raise RequestError(f"`{new.key[:200]}` is not `{INBOX}MODEL/NAME.jsonl`", "input")
-    path = new.key.removeprefix(INBOX)
     return StartRequest(
         input=f"s3://{new.bucket}/{new.key}",
-        output=f"s3://{new.bucket}/{OUTBOX}{path.removesuffix('.jsonl')}.",
-        model=path.rpartition("/")[0] or None,
+        output=f"s3://{new.bucket}/{_outbox(new)}",
+        model=new.key.removeprefix(INBOX).rpartition("/")[0] or None,
     )
+
+
+def _outbox(new: InboxObject) -> str:
+    """What the names of an inbox object's results begin with."""
+    return f"{OUTBOX}{new.key.removeprefix(INBOX).removesuffix('.jsonl')}."

@@ -55,8 +55,9 @@ def open_stores(env: Mapping[str, str]) -> Stores:
     from .dynamodb import DynamoTable
     from .s3 import S3BlobStore
 
+    lifetime = int(env["FANOUT_FILE_DAYS"]) * DAY  # at least 30 days: that of a job's results
     return Stores(
         S3BlobStore(make_client("s3"), env["FANOUT_BUCKET"]),
-        DynamoTable(make_client("dynamodb"), env["FANOUT_TABLE"]),
-        lifetime=int(env["FANOUT_FILE_DAYS"]) * DAY,
+        DynamoTable(make_client("dynamodb"), env["FANOUT_TABLE"], retention=lifetime),
+        lifetime=lifetime,
     )

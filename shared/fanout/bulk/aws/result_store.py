@@ -13,9 +13,9 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
 
-from ..input.lines import stored_custom_id
 from ..store import ResultKeys
-from .s3 import S3BlobStore
+from ..work.result_lines import read_result
+from .s3 import S3BlobStore, once
 
 FLUSH_SIZE = 5 * 1024 * 1024
 """Bytes after which lines are written without waiting for the next flush."""
@@ -36,6 +36,10 @@ class S3ResultStore:
     async def open(self, index: int) -> S3ShardResults:
         """Open a shard's results for one worker."""
         return S3ShardResults(self._blobs, self._folder(index), self._flush_size)
+
+    async def is_whole(self, _index: int, _lines: int, /) -> bool:
+        """Read nothing: S3 checks its bytes itself."""
+        return True
 
     async def keys(self, index: int) -> ResultKeys:
         """
@@ -71,6 +75,8 @@ class S3ShardResults:
         self._flush_size = flush_size
         self._worker = secrets.token_hex(6)
         self._count = 0
+        self.is_slow = False  # lines are buffered in any case
+        self.is_full = False
         self._buffers = bytearray(), bytearray()
         self._writing = asyncio.Lock()
 
@@ -78,11 +84,18 @@ class S3ShardResults:
         """The lines of all workers' objects, each once."""
         return _stored_lines(self._blobs, self._folder)
 
+    async def check_room(self) -> None:
+        """Do nothing: S3 always has room."""
+
     async def put(self, line: bytes, *, failed: bool) -> None:
         """Buffer a line until the next flush, or until there is enough for an object."""
         self._buffers[failed].extend(line)
         if len(self._buffers[failed]) >= self._flush_size:
             await self.flush()
+
+    async def remove_damaged(self) -> None:
+        """Merge the shard's objects, even a single one: a merge keeps only whole results."""
+        await _merge(self._blobs, self._folder, has_damaged=True)
 
     async def flush(self) -> None:
         """Write the buffered lines; if S3 fails, they stay buffered."""
@@ -91,7 +104,7 @@ class S3ShardResults:
                 if data := bytes(buffer):
                     self._count += 1
                     key = f"{self._folder}{self._worker}-{self._count:05d}{suffix}"
-                    await self._blobs.write(key, _once(data))
+                    await self._blobs.write(key, once(data))
                     del buffer[: len(data)]
 
     async def close(self) -> None:
@@ -100,11 +113,15 @@ class S3ShardResults:
         await _merge(self._blobs, self._folder)
 
 
-async def _merge(blobs: S3BlobStore, folder: str) -> ResultKeys:
-    """Merge a shard's objects to one of each kind; two workers may do so at the same time."""
+async def _merge(blobs: S3BlobStore, folder: str, *, has_damaged: bool = False) -> ResultKeys:
+    """
+    Merge a shard's objects to one of each kind; two workers may do so at the same time.
+
+    Lines that are not whole results are left out; `has_damaged` says that there are some.
+    """
     for _ in range(MAX_TRIES):
         keys = _by_kind(await blobs.keys(folder))
-        if _is_merged(keys):
+        if _is_merged(keys) and not has_damaged:
             return ResultKeys(*keys)
         name = f"{folder}{secrets.token_hex(6)}-joined"
         try:
@@ -115,6 +132,7 @@ async def _merge(blobs: S3BlobStore, folder: str) -> ResultKeys:
         except FileNotFoundError:
             continue  # another worker has merged them
         await blobs.delete_keys([key for kind in keys for key in kind])
+        has_damaged = False
     raise OSError(f"the objects in `{folder}` keep changing")
 
 
@@ -139,8 +157,8 @@ async def _unique_lines(
     """
     seen: set[str] = set()
     for kind in (False, True)[: 1 + failed]:
-        async for line in _new_lines(blobs, keys[kind], seen):
-            if kind == failed:
+        async for line, is_whole in _new_lines(blobs, keys[kind], seen, failed=kind):
+            if kind == failed and is_whole:
                 yield line
 
 
@@ -149,7 +167,7 @@ async def _stored_lines(blobs: S3BlobStore, folder: str) -> AsyncIterator[tuple[
     for _ in range(MAX_TRIES):
         try:
             for failed, keys in enumerate(_by_kind(await blobs.keys(folder))):
-                async for line in _new_lines(blobs, keys, seen):
+                async for line, _ in _new_lines(blobs, keys, seen, failed=bool(failed)):
                     yield bool(failed), line
         except FileNotFoundError:
             continue  # another worker has merged it: the lines are in another object
@@ -158,18 +176,20 @@ async def _stored_lines(blobs: S3BlobStore, folder: str) -> AsyncIterator[tuple[
 
 
 async def _new_lines(
-    blobs: S3BlobStore, keys: Sequence[str], seen: set[str]
-) -> AsyncIterator[bytes]:
-    """The whole lines whose ids are not in `seen`, to which they are added."""
+    blobs: S3BlobStore, keys: Sequence[str], seen: set[str], *, failed: bool
+) -> AsyncIterator[tuple[bytes, bool]]:
+    """The lines whose ids are not in `seen`, which gets them; whether each is a whole result."""
     for key in keys:
-        async for line in _whole_lines(blobs, key):
-            custom_id = stored_custom_id(line)
-            if custom_id is not None and custom_id not in seen:
-                seen.add(custom_id)
-                yield line
+        async for line in _complete_lines(blobs, key):
+            result = read_result(line, failed=failed)
+            if result is None:
+                yield line, False
+            elif result.custom_id not in seen:
+                seen.add(result.custom_id)
+                yield line, True
 
 
-async def _whole_lines(blobs: S3BlobStore, key: str) -> AsyncIterator[bytes]:
+async def _complete_lines(blobs: S3BlobStore, key: str) -> AsyncIterator[bytes]:
     """The lines of an object, of any length; a last one without a line break is left out."""
     held: list[bytes] = []
     async for chunk in blobs.read(key):
@@ -178,7 +198,3 @@ async def _whole_lines(blobs: S3BlobStore, key: str) -> AsyncIterator[bytes]:
             yield b"".join((*held, line, b"\n"))
             held.clear()
         held.append(rest)
-
-
-async def _once(data: bytes) -> AsyncIterator[bytes]:
-    yield data

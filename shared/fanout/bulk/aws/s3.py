@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from ...concurrency import Failure, map_all
 from .clients import ClientError, call, error_code
@@ -20,6 +20,8 @@ PARTS_PER_SIZE = 1_000
 MAX_CONCURRENT = 8
 MAX_DELETED = 1_000
 """The most keys of a `DeleteObjects`."""
+
+T = TypeVar("T")
 
 NOT_FOUND = frozenset({"NoSuchKey", "404", "NotFound"})
 
@@ -258,3 +260,8 @@ class _MultipartUpload:
 
 def _as_missing(error: ClientError, key: str) -> Exception:
     return FileNotFoundError(key) if error_code(error) in NOT_FOUND else error
+
+
+async def once(value: T) -> AsyncIterator[T]:
+    """The value alone, for what reads an iterator, such as `S3BlobStore.write`."""
+    yield value

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, Protocol
 
 from msgspec import Struct
 
-from ...errors import ConfigError, FanoutError
+from ...aws.errors import from_boto3
+from ...errors import ConfigError
 from ...wire import json
 from ..service.batches import HOUR
 from .batch_service import AWSBatchService, Stores
@@ -117,7 +118,7 @@ def aws_errors() -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, ClientError) as error:
-        raise FanoutError(f"AWS: {error}") from None
+        raise from_boto3(error) from None
 
 
 class StackConnection(NamedTuple):

@@ -7,14 +7,17 @@ rounds in a row store no new line, the job ends as failed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection
+from math import ceil
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ...errors import NotFound, RequestError
-from .job_starter import Execution, JobStarter, Start
+from .job_starter import Execution, InboxObject, JobStarter, Start
 from .step_handlers import Finished, StepHandlers
+from .worker_places import WorkerLimits
 
 IDLE_ROUNDS = 8
 """A job fails after more rounds than this without a new line."""
@@ -22,16 +25,21 @@ IDLE_ROUNDS = 8
 PAUSE, LONGEST_PAUSE = 15, 300
 """Seconds before the next round: the first time, and at most. Each idle round doubles them."""
 
-Next: TypeAlias = Literal["work", "finish", "refuse", "fail", "done"]
+LONGEST_HOLD = 900
+"""Seconds after which a job that only waits is looked at again, for example if it is cancelled."""
+
+Next: TypeAlias = Literal["work", "hold", "finish", "refuse", "fail", "done"]
 
 
 class JobState(Struct, frozen=True):
     """
     What one state passes to the next; the field names are part of the state machine's definition.
 
-    `next` is `work` on the shards of `manifest`, `finish`, `refuse` (the input is wrong), `fail` or
-    `done`; `why` is the reason of `refuse` and `fail`. `wait` is the pause in seconds before the
-    next round, `lines` the number stored so far, and `idle` the rounds in a row without a new one.
+    `next` is `work` on the shards of `manifest`, `hold` (all lines wait for long), `finish`,
+    `refuse` (the input is rejected), `fail` or `done`; `why` is the reason of `refuse`
+    and `fail`. `wait` is the pause in seconds before the next round, `lines` the number stored so
+    far, and `idle` the rounds in a row without a new one.
+    `workers` is the job's limit of workers in this round, `places` that of all jobs; 0 is none.
     """
 
     job: str
@@ -42,49 +50,92 @@ class JobState(Struct, frozen=True):
     idle: int = 0
     lines: int = 0
     why: str = ""
+    workers: int = 0
+    places: int = 0
 
 
 class StateTransitions:
-    """The states that begin or end a job; workers call `StepHandlers.work` directly."""
+    """
+    The states that begin or end a job; workers call `StepHandlers.work` directly.
 
-    def __init__(self, handlers: StepHandlers, starter: JobStarter) -> None:
+    `worker_limits` returns those of a job beside others, from the ids of those that are starting.
+    """
+
+    def __init__(
+        self,
+        handlers: StepHandlers,
+        starter: JobStarter,
+        worker_limits: Callable[[Collection[str]], Awaitable[WorkerLimits]] | None = None,
+    ) -> None:
         self._handlers = handlers
         self._starter = starter
+        self._worker_limits = worker_limits
 
     async def begin(self, read: Callable[[], Start], execution: Execution) -> JobState:
         """
         Create the job and cut it into shards.
 
         `read` returns what started the execution. If it, or the job's creation, raises
-        `RequestError`, the execution fails with that message.
+        `RequestError`, the execution fails with that message. If an object in the inbox started it,
+        the message is written to the outbox, and the execution succeeds.
         """
+        start: Start | None = None
         try:
-            job_id = await self._starter.start(read(), execution)
+            start = read()
+            job_id = await self._starter.start(start, execution)
         except RequestError as error:
-            return JobState("", "refuse", why=str(error))
+            if not isinstance(start, InboxObject):
+                return JobState("", "refuse", why=str(error))
+            await self._starter.report_rejected(start, execution, error)
+            return JobState("", "done", "refused", why=str(error))
         if job_id is None:
             return JobState("", "done", "ignored")
         planned = await self._handlers.plan(job_id)
-        return JobState(job_id, planned.next, manifest=planned.manifest)
+        state = JobState(job_id, planned.next, manifest=planned.manifest)
+        return await self._limited(state, planned.max_workers)
+
+    async def _limited(self, state: JobState, most: int) -> JobState:
+        """The state with the limits of workers of this moment; `most` is the job's own, or 0."""
+        if self._worker_limits is None:
+            return state
+        starting = await self._handlers.just_started()
+        limits = await self._worker_limits({state.job, *starting})
+        if not limits.places and state.places:
+            return state  # the account's limit cannot be read now
+        workers = min(limits.workers, most or limits.workers)
+        return replace(state, workers=workers, places=limits.places)
 
     async def finish(self, state: JobState) -> JobState:
         """Close the job, or return what the next round works on and when it starts."""
         finished = await self._handlers.finish(state.job)
         if finished.next == "done":
             return _done(finished)
-        idle = state.idle + 1 if finished.lines <= state.lines else 0
+        state = await self._limited(state, finished.max_workers)
+        waits = finished.pause is not None or state.next == "hold"
+        idle = state.idle + 1 if finished.lines <= state.lines and not waits else 0
+        if finished.pause and finished.only_waits:
+            hold = min(ceil(finished.pause), LONGEST_HOLD)
+            return self._next(state, "hold", finished, hold, idle)
+        if state.next == "hold":
+            return self._next(state, "work", finished, 0, idle)
         if idle > IDLE_ROUNDS:
             why = f"{IDLE_ROUNDS} rounds over the remaining lines stored no new result"
             finished = await self._handlers.fail(state.job, f"{why}; see the log of its workers.")
             return JobState(finished.job, "fail", finished.status, why=why)
+        return self._next(state, "work", finished, min(PAUSE * 2**idle, LONGEST_PAUSE), idle)
+
+    @staticmethod
+    def _next(state: JobState, next_: Next, finished: Finished, wait: int, idle: int) -> JobState:
         return JobState(
-            state.job,
-            "work",
+            finished.job,
+            next_,
             finished.status,
             finished.manifest,
-            min(PAUSE * 2**idle, LONGEST_PAUSE),
+            wait,
             idle,
             finished.lines,
+            workers=state.workers,
+            places=state.places,
         )
 
     async def give_up(self, job_id: str, error: str, *, abandon: bool = False) -> JobState:

@@ -7,9 +7,10 @@ S3 and never pass through the state machine.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from functools import partial
-from typing import Literal, TypeVar
+from math import ceil
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,41 +18,74 @@ from msgspec.structs import replace
 from ...gateway.gateway import Gateway
 from ...telemetry.observers import Observer
 from ...wire import json
+from ..activity import Activity, ActivityTracker
 from ..costs import Costs
 from ..input.estimates import estimate_cost
 from ..input.planner import SMALL_SHARDS, LineError, Shard
 from ..pacing.limits import make_limits
 from ..pacing.rate_limiter import RateLimiter, RateLimitStore
 from ..runner import Runner, RunnerOptions
-from ..service.batches import HOUR, MAX_WINDOW
+from ..service.batches import HOUR, MAX_WINDOW, job_registry
 from ..service.records import Job
-from ..service.registry import Registry
 from ..store import Stop
-from ..totals import CallCounts, Totals
+from ..totals import Totals
 from ..work.line_requests import make_line_sender
-from ..work.spec import WorkerResources, WorkResult
+from ..work.spec import WorkerResources, WorkResult, WorkSpec
 from ..work.worker import work
 from .batch_service import Stores
 from .rate_limit_store import DynamoRateLimitStore
+from .s3 import once
 
-T = TypeVar("T")
+MAX_SYNCS = 200
+"""
+Syncs a second of all workers of a job together.
+
+Each writes up to five items of the job's collection, which takes 1,000 writes a second:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
+"""
+
+ACCOUNT_UNITS = 300
+"""
+Write units a second for the account of a job with a cost cap.
+
+The account is one item with some 100 bytes for each worker, and each worker writes it.
+"""
+
+MAX_CAPPED_WORKERS = 100
+"""
+The most workers of a job with a cost cap: with more, each would write the account so seldom that
+its lease, which lasts half a minute, could end before.
+"""
+
+START_SECONDS = 60
+"""Seconds within which the workers of a planned job have started."""
+
+PHASES = 97
+"""Parts of the interval in which the shards' first syncs are."""
 
 OPTIONS = RunnerOptions(shard_size=SMALL_SHARDS)
 
 
 class Planned(Struct, frozen=True):
-    """A planned job; `next` is `work` on the manifest's shards, or `finish` if there are none."""
+    """
+    A planned job; `next` is `work` on the manifest's shards, or `finish` if there are none.
+
+    `max_workers` is the most workers that such a job may have; 0 is no limit.
+    """
 
     job: str
     manifest: str
     next: Literal["work", "finish"]
+    max_workers: int = 0
 
 
 class Finished(Struct, frozen=True):
     """
     A job that is closed (`next` is `done`), or whose incomplete shards need another round (`work`).
 
-    `manifest` lists those shards; `lines` is the number of lines stored so far.
+    `manifest` lists those shards; `lines` is the number of lines stored so far. If workers left
+    lines because a provider asked for a long pause, that ends in `pause` seconds, and
+    `only_waits` says whether all other lines wait for it. `max_workers` is as in `Planned`.
     """
 
     job: str
@@ -59,6 +93,9 @@ class Finished(Struct, frozen=True):
     next: Literal["work", "done"]
     manifest: str = ""
     lines: int = 0
+    pause: float | None = None
+    only_waits: bool = False
+    max_workers: int = 0
 
 
 class StepHandlers:
@@ -83,7 +120,7 @@ class StepHandlers:
         share = gateway.catalog.general.batch_share
         limits = make_limits(gateway.catalog)
         self._limiter = RateLimiter(self._rate_limits, limits, stores.now, share)
-        self._jobs = Registry(stores.table, "batch", Job, lambda job: job.owner)
+        self._jobs = job_registry(stores.table)
         self._files = stores.files
         self._runner = Runner(
             gateway,
@@ -103,15 +140,29 @@ class StepHandlers:
         if job.status == "validating":
             job = await self._runner.plan(job)
         is_on = job.status == "in_progress"
-        return Planned(job.id, job.manifest_key, "work" if is_on else "finish")
+        next_: Literal["work", "finish"] = "work" if is_on else "finish"
+        return Planned(job.id, job.manifest_key, next_, max_workers(job))
 
-    async def work(self, job_id: str, shard: Shard, seconds: float) -> WorkResult:
-        """Send a shard's lines that have no stored result, for at most so many seconds."""
+    async def work(self, job_id: str, shard: Shard, seconds: float, workers: int = 0) -> WorkResult:
+        """
+        Send a shard's lines that have no stored result, for at most so many seconds.
+
+        The job's `workers` share its item collection in DynamoDB: many of them write less often.
+        """
         job = await self._jobs.find(job_id, None)
-        calls = CallCounts()
-        progress = self._stores.progress(job, calls=calls)
+        if job.reason == "refused":
+            return WorkResult(0, 0, shard.lines, "refused")
+        activity = ActivityTracker(self._stores.now)
+        progress = self._stores.progress(job, activity=activity)
         resources = WorkerResources(
-            make_line_sender(self._gateway, job.owner, self._observer, self._limiter, calls),
+            make_line_sender(
+                self._gateway,
+                job.owner,
+                self._observer,
+                self._limiter,
+                activity,
+                latest=job.expires_at,
+            ),
             self._stores.blobs,
             self._stores.results(job),
             progress,
@@ -119,17 +170,26 @@ class StepHandlers:
             partial(estimate_cost, self._costs)
             if job.max_cost is not None
             else lambda _line, _size: 0,
+            activity,
         )
         try:
-            result = await work(
-                self._options.work_spec(job), _once(shard), resources, seconds=seconds
-            )
+            spec = self._work_spec(job, shard.index, workers)
+            result = await work(spec, once(shard), resources, seconds=seconds)
         finally:
             self._on_worked(progress.own_totals)
         await self._rate_limits.flush()
+        if result.rejection is not None:
+            await self._jobs.change(job.id, partial(_rejected, result.rejection))
         if result.stop in {"capped", "expired"}:
             await self._jobs.change(job.id, partial(self._end_early, result.stop))
-        return result
+        return replace(result, rejection=None)  # the job has it
+
+    def _work_spec(self, job: Job, shard: int, workers: int) -> WorkSpec:
+        spec = self._options.work_spec(job)
+        first, interval = sync_times(shard, workers, capped=job.max_cost is not None)
+        if interval <= spec.sync_interval:
+            return spec
+        return replace(spec, first_sync=first, sync_interval=interval)
 
     async def finish(self, job_id: str) -> Finished:
         """Close the job, unless it has incomplete shards and may go on."""
@@ -148,6 +208,11 @@ class StepHandlers:
         """Close the job's record only, if its results cannot be joined."""
         job = await self._jobs.change(job_id, partial(self._fail, why))
         return Finished(job.id, job.status, "done")
+
+    async def just_started(self) -> set[str]:
+        """The jobs that have begun within the last minute: their workers are about to start."""
+        since = self._stores.now() - START_SECONDS
+        return {job.id for job in await self._jobs.all_open() if (job.in_progress_at or 0) > since}
 
     async def count_overdue(self) -> int:
         """The number of jobs that should have ended over an hour ago."""
@@ -176,9 +241,22 @@ class StepHandlers:
         if not left:
             return None
         manifest = f"jobs/{job.id}/left.jsonl"
-        await self._stores.blobs.write(manifest, _once(b"".join(left)))
+        await self._stores.blobs.write(manifest, once(b"".join(left)))
         total = await progress.total()
-        return Finished(job.id, job.status, "work", manifest, total.lines)
+        activity = total.activity or Activity(0.0)
+        at, now = activity.resumes_at, self._stores.now()
+        pause = None if at is None else max(0.0, min(at, job.expires_at) - now)
+        only_waits = pause is not None and activity.left >= job.total - total.lines
+        return Finished(
+            job.id,
+            job.status,
+            "work",
+            manifest,
+            total.lines,
+            pause,
+            only_waits,
+            max_workers(job),
+        )
 
     async def _deliver(self, job: Job) -> None:
         """Copy the results and the batch object to where the job's start request wants them."""
@@ -190,7 +268,7 @@ class StepHandlers:
                 file = await self._files.find(file_id, None)
                 await blobs.join([file.key], f"{job.deliver_to}{name}.jsonl")
         batch = json.encode(job.to_dict(job.totals or Totals()))
-        await blobs.write(f"{job.deliver_to}batch.json", _once(batch))
+        await blobs.write(f"{job.deliver_to}batch.json", once(batch))
 
     # ---- changes of the record ----
 
@@ -220,7 +298,9 @@ class StepHandlers:
     def _fail(self, why: str, job: Job) -> Job | None:
         if job.is_over:
             return None
-        errors = job.errors if job.reason == "failed" else [*job.errors, _job_failed(why)]
+        errors = (
+            job.errors if job.reason in {"failed", "refused"} else [*job.errors, _job_failed(why)]
+        )
         now = int(self._stores.now())
         return replace(job, status="failed", failed_at=now, reason="failed", errors=errors)
 
@@ -230,9 +310,29 @@ class StepHandlers:
         return replace(job, status="finalizing", finalizing_at=int(self._stores.now()))
 
 
+def max_workers(job: Job) -> int:
+    """The most workers that the job may have; 0 is no limit."""
+    return 0 if job.max_cost is None else MAX_CAPPED_WORKERS
+
+
+def sync_times(shard: int, workers: int, *, capped: bool) -> tuple[float, float]:
+    """
+    The seconds to the first sync of a shard's worker, and those between two syncs.
+
+    The first differ, because workers that start together would also write together. `capped` is
+    for a job with a cost cap.
+    """
+    interval = workers / MAX_SYNCS
+    if capped:
+        interval = max(interval, workers * ceil(workers / 10) / ACCOUNT_UNITS)
+    return interval * (1 + shard % PHASES) / PHASES, interval
+
+
+def _rejected(error: LineError, job: Job) -> Job | None:
+    if job.status != "in_progress" or job.reason is not None:
+        return None
+    return replace(job, reason="refused", errors=[error])
+
+
 def _job_failed(why: str) -> LineError:
     return LineError("job_failed", why, None, None)
-
-
-async def _once(value: T) -> AsyncIterator[T]:
-    yield value

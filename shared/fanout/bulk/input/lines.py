@@ -1,26 +1,31 @@
 """
-One line of a job's input, and one line of its output, in OpenAI's batch shapes.
+One line of a job's input, in OpenAI's batch shape or a shorter one.
 
-A line is an OpenAI batch line, `{"messages": […]}`, or a bare list of messages. The last two take
-their model from the job, and their `custom_id` is made from the line number. Pure.
-Source: OpenAI's Batch API reference, `BatchRequestInput` and `BatchRequestOutput`.
+A line is an OpenAI batch line, also without `method` and `url`, as Mistral and Together have it;
+`{"messages": […]}`; `{"prompt": "…"}`; or a bare list of messages. The last three take their model
+from the job, and their `custom_id` is made from the line number, unless they have their own. Pure.
+Sources: OpenAI's Batch API reference, `BatchRequestInput`;
+https://docs.mistral.ai/capabilities/batch and
+https://docs.together.ai/docs/inference/batch/tutorial (2026-11-29).
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 from msgspec import Raw, Struct
 
-from ...errors import DeadlineExceeded, FanoutError, status_of
-from ...schema.error import error_body
 from ...schema.validation import as_request_error
 from ...wire import json
 
 ENDPOINT = "/v1/chat/completions"
 URLS = frozenset({ENDPOINT, "/chat/completions"})
-"""A line's `url`; Azure's is the one without `/v1`."""
+"""A line's `url`; Azure's is the one without `/v1`, or `DEPLOYMENT_URL`."""
+DEPLOYMENT_URL = re.compile(r"/openai/deployments/([^/?#]+)/chat/completions(?:\?[^#]*)?")
+"""Azure's `url` that names the model, which it takes instead of the body's."""
 MAX_LINE = 8 * 1024 * 1024
 """Bytes of one line; an item of a Step Functions Distributed Map has the same limit."""
 
@@ -61,6 +66,7 @@ class Line(Struct, frozen=True):
 
 class _FanoutHead(Struct, frozen=True, gc=False):
     models: list[str] | None = None
+    lease: object = None
 
 
 class _BodyHead(Struct, frozen=True, gc=False):
@@ -72,13 +78,14 @@ class _BodyHead(Struct, frozen=True, gc=False):
 
 class _BatchLine(Struct, frozen=True, gc=False):
     custom_id: str
-    method: str
-    url: str
     body: _BodyHead
+    method: str = "POST"
+    url: str = ENDPOINT
 
 
 class _ShortLine(_BodyHead, frozen=True, gc=False):
     custom_id: str | None = None
+    prompt: str | None = None
 
 
 _BATCH_LINE = msgspec.json.Decoder(_BatchLine)
@@ -107,10 +114,18 @@ def read_head(data: bytes, number: int, default_model: str | None) -> LineHead:
         batch = _BATCH_LINE.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _read_short(data, number, default_model)
-    if batch.method != "POST" or batch.url not in URLS:
+    named = None if batch.url in URLS else _model_in_url(batch.url)
+    if batch.method != "POST" or not (named or batch.url in URLS):
         raise _wrong_endpoint(batch)
     _check_body(batch.body, "body.")
-    return LineHead(_checked_id(batch.custom_id), _models(batch.body, default_model, "body."))
+    models = _models(batch.body, default_model, "body.", named)
+    return LineHead(_checked_id(batch.custom_id), models)
+
+
+def _model_in_url(url: str) -> str | None:
+    """The deployment that Azure's `url` names."""
+    found = DEPLOYMENT_URL.fullmatch(url)
+    return unquote(found[1]).strip() or None if found else None
 
 
 def _check_text(data: bytes) -> None:
@@ -136,7 +151,7 @@ def _read_short(data: bytes, number: int, default_model: str | None) -> LineHead
         _decode(data, _BatchLine)  # raises what is wrong with it
         raise BadLine("invalid_json_line", "This line is not a batch request.")
     short = _decode(data, _ShortLine)
-    _check_body(short, "")
+    _check_body(short, "", short.prompt)
     custom_id = f"line-{number}" if short.custom_id is None else _checked_id(short.custom_id)
     return LineHead(custom_id, _models(short, default_model))
 
@@ -161,17 +176,26 @@ def _checked_id(custom_id: str) -> str:
     return custom_id
 
 
-def _check_body(body: _BodyHead, place: str) -> None:
-    if not body.messages:
+def _check_body(body: _BodyHead, place: str, prompt: str | None = None) -> None:
+    if prompt is not None and (body.messages is not None or not prompt.strip()):
+        wrong = "is empty" if body.messages is None else "and `messages` exclude each other"
+        raise BadLine("invalid_value", f"`prompt` {wrong}.", "prompt")
+    if not body.messages and prompt is None:
         message = f"`{place}messages` is missing or empty."
         raise BadLine("missing_required_parameter", message, f"{place}messages")
     if body.stream:
         message = "A batch cannot stream; leave `stream` out."
         raise BadLine("invalid_value", message, f"{place}stream")
+    if body.fanout and body.fanout.lease is not None:
+        message = "A batch cannot have a lease, which a client renews; leave `fanout.lease` out."
+        raise BadLine("invalid_value", message, f"{place}fanout.lease")
 
 
-def _models(body: _BodyHead, default_model: str | None, place: str = "") -> tuple[str, ...]:
-    given: Any = body.fanout.models if body.fanout and body.fanout.models else body.model
+def _models(
+    body: _BodyHead, default_model: str | None, place: str = "", named: str | None = None
+) -> tuple[str, ...]:
+    fanned = body.fanout and body.fanout.models
+    given: Any = fanned or named or body.model
     given = default_model if given is None else given
     if isinstance(given, str) and "," not in given and (name := given.strip()):
         return (name,)
@@ -194,12 +218,21 @@ def parse_line(data: bytes, number: int, default_model: str | None) -> Line:
         body: dict[str, Any] = {"messages": value}
     elif "body" in value:
         custom_id, body = value["custom_id"], value["body"]
+        if named := _model_in_url(value.get("url") or ""):
+            body = {**body, "model": named}
     else:
-        custom_id = value.get("custom_id") or f"line-{number}"
-        body = {name: inner for name, inner in value.items() if name != "custom_id"}
+        custom_id, body = _short_request(value, number)
     if body.get("model") is None and "models" not in (body.get("fanout") or {}):
         body = {**body, "model": default_model}
     return Line(custom_id, body)
+
+
+def _short_request(value: dict[str, Any], number: int) -> tuple[str, dict[str, Any]]:
+    """The name and the body of `{"messages": […]}` or `{"prompt": "…"}`."""
+    body = {name: inner for name, inner in value.items() if name not in {"custom_id", "prompt"}}
+    if value.get("prompt") is not None:
+        body["messages"] = [{"role": "user", "content": value["prompt"]}]
+    return value.get("custom_id") or f"line-{number}", body
 
 
 def _custom_id_of(data: bytes, number: int) -> str:
@@ -214,49 +247,3 @@ def batch_line(line: Line) -> bytes:
     """The batch line of a request, with its line break; the reverse of `parse_line`."""
     value = {"custom_id": line.custom_id, "method": "POST", "url": ENDPOINT, "body": line.body}
     return json.encode(value) + b"\n"
-
-
-def response_line(custom_id: str, request_id: str, body: object) -> bytes:
-    """The output line of a response, with its line break."""
-    return _output_line(custom_id, request_id, {"status_code": 200, "body": body}, None)
-
-
-def error_line(custom_id: str, request_id: str, error: Exception) -> bytes:
-    """The error line of a failed request: after a missed deadline with `error`, else `response`."""
-    if isinstance(error, DeadlineExceeded):
-        missed = {"code": "request_timeout", "message": str(error)}
-        return _output_line(custom_id, request_id, None, missed)
-    status = status_of(error)
-    body = error_body(error if isinstance(error, FanoutError) else Exception())
-    return _output_line(custom_id, request_id, {"status_code": status, "body": body}, None)
-
-
-def skipped_line(custom_id: str, request_id: str, code: str, message: str) -> bytes:
-    """The error line of a request that was never sent, such as `batch_expired`."""
-    return _output_line(custom_id, request_id, None, {"code": code, "message": message})
-
-
-def _output_line(
-    custom_id: str, request_id: str, response: dict[str, Any] | None, error: dict[str, str] | None
-) -> bytes:
-    if response is not None:
-        response = {**response, "request_id": request_id}
-    value = {
-        "id": f"batch_{request_id}",
-        "custom_id": custom_id,
-        "response": response,
-        "error": error,
-    }
-    return json.encode(value) + b"\n"
-
-
-class _StoredLine(Struct, frozen=True):
-    custom_id: str
-
-
-def stored_custom_id(data: bytes) -> str | None:
-    """The `custom_id` of a stored output line; `None` if a crash has cut the line."""
-    try:
-        return json.decode(data, type=_StoredLine).custom_id
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None

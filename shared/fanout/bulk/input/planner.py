@@ -115,7 +115,7 @@ async def plan(
     return result
 
 
-class Refusal(Struct, frozen=True):
+class ModelError(Struct, frozen=True):
     """Why a model may not be used: an error's words, without its traceback, which holds a line."""
 
     code: str
@@ -127,7 +127,7 @@ class _ModelUse(Struct):
     """How many lines name these models together, and why they may not."""
 
     lines: int = 0
-    error: Refusal | None = None
+    error: ModelError | None = None
 
 
 class _Validator:
@@ -142,7 +142,7 @@ class _Validator:
         self._result = Plan()
         self._custom_ids = BloomFilter()
         self._uses: dict[tuple[str, ...], _ModelUse] = {}
-        self._checked: dict[str, Refusal | None] = {}
+        self._checked: dict[str, ModelError | None] = {}
         self.possible_duplicates: set[str] = set()
 
     def add(self, lines: Iterator[tuple[int, int, int, bytes]]) -> None:
@@ -181,13 +181,13 @@ class _Validator:
         """Whether the file names more models than are kept."""
         return len(self._checked) > MAX_MODELS or len(self._uses) > MAX_MODELS
 
-    def _check_once(self, model: str) -> Refusal | None:
+    def _check_once(self, model: str) -> ModelError | None:
         if model not in self._checked:
             try:
                 self._check(model)
                 self._checked[model] = None
             except BadLine as error:
-                self._checked[model] = Refusal(error.code, str(error), error.param)
+                self._checked[model] = ModelError(error.code, str(error), error.param)
         return self._checked[model]
 
     def close(self) -> Plan:

@@ -7,7 +7,6 @@ It is cheap to import: SQLite is loaded with the first file or job, or if there 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -60,23 +59,26 @@ class LocalBatchService:
         *,
         name: str,
         observer: Observer,
-        now: Callable[[], float],
+        now: Callable[[], float] | None,
         options: RunnerOptions | None,
     ) -> None:
-        from ..runner import Runner, RunnerOptions
+        from ..runner import RunnerOptions
         from ..service.batches import JobService
         from ..service.files import FileService
+        from .activity_files import ActivityFiles
         from .file_store import FolderBlobStore
         from .hosts import Hosts
-        from .job_progress import SQLiteJobProgress
-        from .job_tasks import JobTasks, make_slots
-        from .rate_limit_store import SQLiteRateLimitStore
-        from .shard_results import FolderResultStore
+        from .job_tasks import JobTasks
+        from .job_totals import JobTotals
         from .sqlite import Database
+        from .steady_clock import SteadyClock
+        from .storage_limit import MEGABYTE, StorageLimit
 
+        now = now or SteadyClock()
         self.home = home
         self._name = name
-        self._grace = (options or RunnerOptions()).grace + STOP_LATENCY
+        options = options or RunnerOptions()
+        self._grace = options.grace + STOP_LATENCY
         self._stopping = asyncio.Event()
         self._hosts: Hosts = Hosts(home / "hosts", gateway.catalog)
         self._open = ExitStack()
@@ -84,38 +86,14 @@ class LocalBatchService:
             self._open.enter_context(self._hosts.present())
         self.database: Database = Database(home / DATABASE)
         self._now = now
-        blobs = self._blobs = FolderBlobStore(home)
-        self.files: FileService = FileService(blobs, self.database, now, report=observer.bug)
+        most = gateway.catalog.general.max_storage_mb if name == SERVER else None
+        limit = None if most is None else StorageLimit(home, most * MEGABYTE)
+        self.blobs = FolderBlobStore(home, limit)
+        self.files: FileService = FileService(self.blobs, self.database, now, report=observer.bug)
         self.jobs: JobService = JobService(self.files, self.database, self, now)
-
-        def progress(job: Job) -> SQLiteJobProgress:
-            return SQLiteJobProgress(
-                self.database,
-                job.id,
-                expires_at=job.expires_at,
-                now=now,
-                max_cost=job.max_cost,
-                is_stopping=self._stopping.is_set,
-            )
-
-        async def clear(job: Job) -> None:
-            await self.database.delete_totals(job.id)
-            await blobs.delete(f"jobs/{job.id}/results")
-
-        self.runner: Runner = Runner(
-            gateway,
-            self.files,
-            self.jobs.registry,
-            results=lambda job: FolderResultStore(blobs, f"jobs/{job.id}"),
-            progress=progress,
-            clear=clear,
-            observer=observer,
-            now=now,
-            options=options or RunnerOptions(),
-            rate_limits=SQLiteRateLimitStore(self.database),
-            is_own=lambda job: self._tasks.is_own(job),  # noqa: PLW0108 -- set below
-            slot=make_slots(),
-        )
+        activities = ActivityFiles(home / "locks", now)
+        self._totals = JobTotals(self.database, activities)
+        self.runner: Runner = self._make_runner(gateway, observer, options)
         self._tasks = JobTasks(
             group,
             home / "locks",
@@ -125,6 +103,46 @@ class LocalBatchService:
             observer=observer,
             now=now,
             stopping=self._stopping,
+            activities=activities,
+            totals=self._totals,
+        )
+
+    def _make_runner(self, gateway: Gateway, observer: Observer, options: RunnerOptions) -> Runner:
+        """The runner of this machine's jobs, with the stores of their results and counts."""
+        from ..runner import Runner
+        from .job_progress import SQLiteJobProgress
+        from .job_tasks import make_slots
+        from .rate_limit_store import SQLiteRateLimitStore
+        from .shard_results import FolderResultStore
+
+        def progress(job: Job) -> SQLiteJobProgress:
+            made = SQLiteJobProgress(
+                self.database,
+                job.id,
+                expires_at=job.expires_at,
+                now=self._now,
+                max_cost=job.max_cost,
+                is_stopping=self._stopping.is_set,
+            )
+            return self._totals.open(job.id, made)
+
+        async def clear(job: Job) -> None:
+            await self.database.delete_totals(job.id)
+            await self.blobs.delete(f"jobs/{job.id}/results")
+
+        return Runner(
+            gateway,
+            self.files,
+            self.jobs.registry,
+            results=lambda job: FolderResultStore(self.blobs, f"jobs/{job.id}"),
+            progress=progress,
+            clear=clear,
+            observer=observer,
+            now=self._now,
+            options=options,
+            rate_limits=SQLiteRateLimitStore(self.database, self._now),
+            is_own=lambda job: self._tasks.is_own(job),  # noqa: PLW0108 -- set later
+            slot=make_slots(),
         )
 
     @property
@@ -168,19 +186,12 @@ class LocalBatchService:
     async def delete_expired(self) -> None:
         """Delete expired files and uploads, and drafts that are older than a day."""
         await self.files.delete_expired()
-        await self._blobs.delete_drafts(self._now() - DRAFT_LIFETIME)
+        await self.blobs.delete_drafts(self._now(), DRAFT_LIFETIME)
 
     async def totals(self, job: Job) -> Totals:
-        """The totals of the job's shards, as written at most a second ago."""
-        from ..totals import Totals
-
-        total = Totals()
-        for _, totals in (await self.database.shard_totals(job.id)).values():
-            total.add(totals)
-        if calls := self.runner.call_counts.get(job.id):
-            total.set_calls(calls)
-        total.storage_full |= job.id in self._tasks.full
-        return total
+        """The totals of the job's shards, and what it does; at most some seconds old."""
+        activity = self._tasks.activity(job.id)
+        return await self._totals.totals(job, activity, is_ours=job.id in self._tasks.tasks)
 
     def ask_to_stop(self) -> None:
         """Start no more lines."""
@@ -235,13 +246,14 @@ async def open_local_batches(
     name: str = SERVER,
     resume: bool = True,
     observer: Observer | None = None,
-    now: Callable[[], float] = time.time,
+    now: Callable[[], float] | None = None,
     options: RunnerOptions | None = None,
 ) -> AsyncIterator[LazyLocalBatchService]:
     """
     The jobs of this machine, for the block; when it ends, they stop and can be resumed.
 
-    With `resume`, the unfinished jobs of the host `name` are started at once.
+    With `resume`, the unfinished jobs of the host `name` are started at once. The clock `now` is a
+    `SteadyClock` by default.
     """
     observer = observer or NullObserver()
     async with _group() as group:

@@ -10,15 +10,21 @@ from typing import BinaryIO
 
 from ...disk.files import DRAFT_PREFIX, PRIVATE_FILE, Draft, make_private_folder, storage_errors
 from ...disk.threads import in_thread
+from .storage_limit import StorageLimit
 
 CHUNK = 1 << 20
 
 
 class FolderBlobStore:
-    """Each key is a file below `root`; a file is written completely or not at all."""
+    """
+    Each key is a file below `root`; a file is written completely or not at all.
 
-    def __init__(self, root: Path) -> None:
+    With a `limit`, what is over it is not written.
+    """
+
+    def __init__(self, root: Path, limit: StorageLimit | None = None) -> None:
         self.root = root
+        self.limit = limit
 
     def path(self, key: str) -> Path:
         """The file of a key; keys are made by Fanout, never by a client."""
@@ -41,18 +47,30 @@ class FolderBlobStore:
     async def write(self, key: str, chunks: AsyncIterable[bytes]) -> int:
         """Write to a temporary file, and rename it at the end."""
         draft = await in_thread(_private_draft, self.path(key))
-        size = 0
+        size, is_written = 0, False
         try:
             async for chunk in chunks:
-                await in_thread(draft.write, chunk)
+                if self.limit is not None:
+                    await self.limit.take(len(chunk))
                 size += len(chunk)
+                await in_thread(draft.write, chunk)
             await in_thread(draft.commit)
+            is_written = True
         finally:
             await in_thread(draft.discard)
+            if self.limit is not None and not is_written:
+                self.limit.add(-size)
         return size
 
     async def join(self, parts: Sequence[str], key: str) -> int:
-        """Copy the parts one after the other, in a thread."""
+        """
+        Copy the parts one after the other, in a thread.
+
+        Parts that are files stay, so the limit has to have room for their copies.
+        """
+        if self.limit is not None:
+            kept = [part for part in parts if part.startswith("files/")]
+            await self.limit.take(sum([await self.size(part) or 0 for part in kept]))
         return await in_thread(self._join, parts, key)
 
     def _join(self, parts: Sequence[str], key: str) -> int:
@@ -73,16 +91,18 @@ class FolderBlobStore:
     async def delete(self, prefix: str) -> None:
         """Delete the file, or the folder."""
         await in_thread(_delete, self.path(prefix))
+        if self.limit is not None:
+            self.limit.recount()
 
-    async def delete_drafts(self, before: float) -> None:
-        """Delete what writers that were killed before that time have left."""
-        await in_thread(_delete_drafts, self.root, before)
+    async def delete_drafts(self, now: float, age: float) -> None:
+        """Delete what killed writers have left: drafts that are older than `age` seconds."""
+        await in_thread(_delete_drafts, self.root, now, age)
 
 
-def _delete_drafts(root: Path, before: float) -> None:
+def _delete_drafts(root: Path, now: float, age: float) -> None:
     for path in root.rglob(f"{DRAFT_PREFIX}*"):
         with suppress(OSError):
-            if path.stat().st_mtime < before:
+            if abs(now - path.stat().st_mtime) > age:  # or the clock was ahead
                 path.unlink()
 
 

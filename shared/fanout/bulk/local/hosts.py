@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 from ...config.resolve import Catalog
 from ...disk.files import PRIVATE_FILE, make_private_folder, storage_errors
+from ...disk.threads import in_thread
 from ...errors import FanoutError
 from ...wire import json
 from ..service.records import Job
@@ -48,15 +49,11 @@ class Hosts:
         with file_lock(self._path(self.config), shared=True):
             yield
 
-    def is_foreign(self, job: Job) -> bool:
+    async def is_foreign(self, job: Job) -> bool:
         """Whether the job was created with other models, and a process that has them lives."""
         if job.config is None or job.config == self.config:
             return False
-        path = self._path(job.config)
-        if not path.exists():
-            return False
-        with file_lock(path) as is_free:
-            return not is_free
+        return await in_thread(_is_locked, self._path(job.config))
 
     def missing_models(self, job: Job) -> list[str]:
         """The models of a job's lines that this process does not have."""
@@ -92,6 +89,23 @@ def file_lock(path: Path, *, shared: bool = False) -> Iterator[bool]:
             yield False
             return
         yield True
+
+
+def _is_locked(path: Path) -> bool:
+    if not path.exists():
+        return False
+    with file_lock(path) as is_free:
+        return not is_free
+
+
+@asynccontextmanager
+async def file_lock_in_thread(path: Path) -> AsyncIterator[bool]:
+    """`file_lock` for a block of the event loop, which does not wait for the disk."""
+    lock = ExitStack()
+    try:
+        yield await in_thread(lock.enter_context, file_lock(path))
+    finally:
+        await in_thread(lock.close)
 
 
 def _private(path: str, flags: int) -> int:

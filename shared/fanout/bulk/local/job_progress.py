@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ...errors import StorageError
 from ...wire import json
@@ -49,6 +50,7 @@ class SQLiteJobProgress:
         self._reserved = 0
         self._changed: set[int] = set()
         self._cancelled = False
+        self._is_behind = False
 
     def reserve(self, estimate: int) -> Stop | Literal["wait"] | None:
         """Reserve the estimate under the cost cap, or return why the line may not start."""
@@ -80,6 +82,7 @@ class SQLiteJobProgress:
     def begin_shard(self, shard: int, stored: Totals) -> None:
         """Replace the shard's counts by those of its stored lines."""
         before = self._totals.get(shard, Totals())
+        self._complete.discard(shard)
         own = self._totals[shard] = Totals()
         own.add(stored)
         self._spent += own.cost - before.cost
@@ -97,9 +100,14 @@ class SQLiteJobProgress:
         If the database cannot be used, the next call does so. The results themselves are files, so
         nothing is lost: what is not counted here is read from them.
         """
-        with suppress(StorageError):
+        try:
             await self._load()
             await self._write()
+        except StorageError:
+            self._is_behind = True
+            return
+        self._is_behind = False
+        with suppress(StorageError):
             found = await self._db.get("batch", self._job)
             if found is None or json.decode(found, type=_Status).status == "cancelling":
                 self._cancelled = True
@@ -140,7 +148,20 @@ class SQLiteJobProgress:
     async def total(self) -> Totals:
         """The sum over all shards."""
         await self._load()
+        return self._sum()
+
+    def _sum(self) -> Totals:
         found = Totals()
         for totals in self._totals.values():
             found.add(totals)
         return found
+
+    @property
+    def lines(self) -> int:
+        """The lines that are counted so far."""
+        return sum(totals.lines for totals in self._totals.values())
+
+    @property
+    def unwritten(self) -> Totals | None:
+        """The sum over all shards, without examples, if the database does not have it."""
+        return replace(self._sum(), examples={}) if self._is_behind else None

@@ -15,12 +15,16 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from ...disk.threads import in_thread
 from ...errors import NotFound, RequestError, StorageFull
 from ...telemetry.observers import Observer
+from ..activity import INTERNAL_ERROR, STORAGE_FULL, Activity, Wait
 from ..runner import ModelsMissing, Runner
 from ..service.records import Job
 from ..service.registry import Registry
-from .hosts import Hosts, file_lock
+from .activity_files import ActivityFiles, Report
+from .hosts import Hosts, file_lock_in_thread
+from .job_totals import JobTotals
 
 MAX_LARGE_JOBS, MAX_SMALL_JOBS = 8, 32
 """Jobs that send lines at the same time; the others wait."""
@@ -58,6 +62,8 @@ class JobTasks:
         observer: Observer,
         now: Callable[[], float],
         stopping: asyncio.Event,
+        activities: ActivityFiles,
+        totals: JobTotals,
     ) -> None:
         self._group = group
         self._locks = locks
@@ -67,14 +73,16 @@ class JobTasks:
         self._observer = observer
         self._now = now
         self._stopping = stopping
+        self._activities = activities
+        self._totals = totals
         self._left_alone: set[str] = set()
         self._asked_for: set[str] = set()
-        self.full: set[str] = set()
+        self._paused: dict[str, Wait] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
     def run(self, job: Job) -> None:
         """
-        Run a job that a client of this process asks for, whatever process has created it.
+        Run a job that a client of this process asks for, also one that another process created.
 
         Raises `RequestError` if this process lacks models that the job needs.
         """
@@ -93,10 +101,16 @@ class JobTasks:
     async def run_exclusively(self, job_id: str) -> bool:
         """Run a job in this call; `False` if another process is running it."""
         lock = self._locks / job_id
-        with file_lock(lock) as is_ours:
-            if is_ours and (await self._runner.run(job_id)).is_over:
-                lock.unlink(missing_ok=True)  # a finished job is not run again
-        return is_ours
+        async with file_lock_in_thread(lock) as is_ours:
+            if not is_ours:
+                await self._activities.release(job_id)
+                return False
+            if job_id in self.tasks:
+                self._totals.know(job_id, await self._activities.claim(job_id))
+            if (await self._runner.run(job_id)).is_over:
+                self._totals.forget(job_id)
+                await in_thread(lock.unlink, missing_ok=True)  # a finished job is not run again
+        return True
 
     def is_own(self, job: Job) -> bool:
         """Whether it is for this process to say that the job's models do not exist."""
@@ -107,7 +121,32 @@ class JobTasks:
         """Whether the job sends no more lines, so that it needs no models."""
         return job.status in {"cancelling", "finalizing"} or self._now() >= job.expires_at
 
+    def activity(self, job_id: str) -> Activity | None:
+        """What the job does in this process; `None` if it does not run here."""
+        if tracker := self._runner.activities.get(job_id):
+            return tracker.snapshot()
+        wait = self._paused.get(job_id)
+        return None if wait is None else Activity(self._now(), waits=[wait])
+
+    def _report(self, job_id: str) -> Report | None:
+        """What other processes are to know of the job."""
+        activity, counts = self.activity(job_id), self._totals.unwritten(job_id)
+        if activity is None and counts is None:
+            return None
+        return Report(activity or Activity(self._now()), counts)
+
     async def _run(self, job_id: str) -> None:
+        """Run the job, and meanwhile show other processes what it does."""
+        report = self._activities.report(job_id, lambda: self._report(job_id))
+        async with asyncio.TaskGroup() as group:
+            reporting = group.create_task(report)
+            try:
+                await self._run_until_over(job_id)
+            finally:
+                reporting.cancel()
+        self._totals.forget(job_id)
+
+    async def _run_until_over(self, job_id: str) -> None:
         full_pause = FULL_PAUSE
         while not self._stopping.is_set():
             pause = LEFT_ALONE_INTERVAL
@@ -124,14 +163,15 @@ class JobTasks:
             except StorageFull as error:
                 self._observer.bug(job_id, error)
                 pause = full_pause = min(2 * full_pause, MAX_FULL_PAUSE)
-                self.full.add(job_id)
+                self._paused[job_id] = replace(STORAGE_FULL, cause=error.cause)
             except Exception as error:  # noqa: BLE001 -- the job is run again
                 self._observer.bug(job_id, error)
                 pause = RESTART_DELAY
+                self._paused[job_id] = replace(INTERNAL_ERROR, until=self._now() + pause)
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._stopping.wait()
-            self.full.discard(job_id)
+            self._paused.pop(job_id, None)
 
     async def _run_unless_missing(self, job: Job) -> bool:
         """Run the job; `False` if another process runs it, or if it is left alone."""
@@ -139,12 +179,13 @@ class JobTasks:
             return await self.run_exclusively(job.id)
         except ModelsMissing:
             self._left_alone.add(job.id)
+            await self._activities.release(job.id)
             await self._leave_alone(job, [])
             return False
 
     async def _may_run(self, job: Job) -> bool:
         """Whether the job is this process's; if only its models are missing, its record says so."""
-        if job.id not in self._asked_for and self._hosts.is_foreign(job):
+        if job.id not in self._asked_for and await self._hosts.is_foreign(job):
             return False
         if self._is_ending(job):
             return True

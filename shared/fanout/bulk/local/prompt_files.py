@@ -1,182 +1,188 @@
-"""
-Makes a job of a file of prompts: JSONL, plain text with a prompt a line, or a column of a CSV file.
-
-The same prompts for the same model give the same job, so that repeating a command resumes it.
-"""
+"""Turns a file into a job's lines: JSONL, text with a prompt a line, or a column of a CSV."""
 
 from __future__ import annotations
 
-import asyncio
-import csv
-import hashlib
-from collections.abc import AsyncIterator, Iterator
+import codecs
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Protocol, TextIO
+from typing import BinaryIO, TextIO
 
 from msgspec import Struct
 
-from ...errors import NotFound, RequestError
+from ...errors import RequestError
 from ...wire import json
-from ..input.lines import ENDPOINT, MAX_LINE
-from ..service.batches import JobService, NewJob
-from ..service.files import FileService
-from ..service.records import FileRecord, Job
-from ..store import Change, RecordStore
+from ..input import csv_reader
+from ..input.csv_reader import CsvReader, CsvRow
+from ..input.lines import MAX_LINE
+from ..input.text_encodings import BAD, ERRORS, shown
+from .input_files import CHUNK, InputFile
 
-CHUNK = 1 << 20
+SAMPLE = 1 << 16
+
+JSON_LINES = (".jsonl", ".ndjson", ".json")
+"""How the names of files end that have a request on each line."""
+"""Characters from which the separator is found."""
+
+MAX_TEXT_LINE = 4 * MAX_LINE
+"""Characters of a line of a CSV or a text file, which may have several long cells."""
 
 
-class JobStore(Protocol):
-    """Where jobs are created, and the owner they get: on this machine, or in a stack."""
-
-    @property
-    def files(self) -> FileService: ...
-
-    @property
-    def jobs(self) -> JobService: ...
-
-    @property
-    def table(self) -> RecordStore: ...
-
-    @property
-    def owner(self) -> str: ...
+def _ignore(_note: str) -> None:
+    """Report nothing."""
 
 
 class PromptFile(Struct, frozen=True):
-    """A file of prompts and its form; `column` is that of a CSV, `system` a system message."""
+    """
+    A file of prompts and its form.
+
+    `column` is that of a CSV, `system` a system message, `copy` the bytes if the path can be read
+    only once. `report` gets what the user should know of how the file was read.
+    """
 
     path: Path
     is_text: bool = False
     column: str | None = None
     system: str | None = None
+    encoding: str | None = None
+    separator: str | None = None
+    copy: BinaryIO | None = None
+    report: Callable[[str], None] = _ignore
+
+    @property
+    def input(self) -> InputFile:
+        """The file."""
+        return InputFile(self.path, self.copy)
 
     def chunks(self) -> Iterator[bytes]:
         """The job's input as JSONL; raises `RequestError` for a file that cannot be read."""
-        try:
-            is_file = self.path.is_file()
-        except OSError as error:
-            raise RequestError(f"`{self.path}`: {error.strerror}", "file") from None
-        if not is_file:
-            raise RequestError(f"there is no file `{self.path}`", "file")
-        if self.column is not None:
-            with self.path.open(encoding="utf-8-sig", newline="") as text:
-                yield from self._rows(text, self.column)
+        file = self.input
+        encoding = file.encoding(self.encoding)
+        if self.encoding is None and encoding != "utf-8":
+            self.report(f"{file.shown} is read as {shown(encoding)}; --encoding names another")
+        if self.column is None and not self.is_text:
+            self._check_form(file, encoding)
+            yield from _json_lines(file, encoding)
             return
-        with self.path.open("rb") as file:
-            if self.is_text:
-                yield from self._texts(file)
-            else:
-                while data := file.read(CHUNK):
-                    yield data
+        with file.text(encoding) as text:
+            yield from self._texts(text, encoding) if self.is_text else self._rows(text, encoding)
 
-    def _texts(self, file: BinaryIO) -> Iterator[bytes]:
-        for number, raw in enumerate(file, 1):
-            text_bytes = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
-            try:
-                text = text_bytes.decode().rstrip("\r\n")
-            except UnicodeDecodeError:
-                raise RequestError(f"line {number} is not valid UTF-8", "file") from None
-            yield (json.encode(self._chat(text)) if text.strip() else b"") + b"\n"
+    def _check_form(self, file: InputFile, encoding: str) -> None:
+        """Raise `RequestError` for a CSV without a column, and for text that is no JSON."""
+        name = self.path.name.lower().removesuffix(".gz")
+        if name.endswith(JSON_LINES):
+            return  # a wrong line is an error of its own
+        with file.text(encoding) as text:
+            sample = text.read(SAMPLE).lstrip()
+        if not sample or sample.startswith(("{", "[")):
+            return
+        if name.endswith((".csv", ".tsv")):
+            message = f"{file.shown} is CSV by its name: add --column NAME, the prompts' column"
+            raise RequestError(message, "column")
+        message = f"{file.shown} is not JSON Lines: add --text if each of its lines is a prompt"
+        raise RequestError(message, "text")
 
-    def _rows(self, file: TextIO, column: str) -> Iterator[bytes]:
-        csv.field_size_limit(MAX_LINE)
-        number = 0
-        try:
-            separator = _separator(file.readline())
-            file.seek(0)
-            reader = filter(None, csv.reader(file, delimiter=separator, strict=True))
-            header = next(reader, [])
-            if column not in header:
-                columns = ", ".join(f"`{name}`" for name in header)
-                raise RequestError(f"there is no column `{column}`; there is {columns}", "column")
-            at = header.index(column)
-            for number, row in enumerate(reader, 1):
-                if len(row) != len(header):
-                    cells = f"{len(row)} cell{'' if len(row) == 1 else 's'}"
-                    found = f"row {number} has {cells}, the header {len(header)}"
-                    raise RequestError(found, "file")
-                text = row[at]
-                line = {"custom_id": f"row-{number}", "messages": self._chat(text)}
-                yield (json.encode(line) if text.strip() else b"") + b"\n"
-        except UnicodeDecodeError:
-            raise RequestError(f"after row {number}: not valid UTF-8", "file") from None
-        except csv.Error as error:
-            is_open = "unexpected end of data" in str(error)
-            reason = "a quoted cell is never closed" if is_open else str(error)
-            raise RequestError(f"row {number + 1}: {reason}", "file") from None
+    def _texts(self, text: TextIO, encoding: str) -> Iterator[bytes]:
+        blank = 0
+        for number, line in enumerate(_bounded_lines(text), 1):
+            prompt = line.rstrip("\r\n")
+            if BAD in prompt:
+                raise RequestError(f"line {number} is not valid {shown(encoding)}", "file")
+            if "\0" in prompt:
+                raise RequestError(f"line {number} has a NUL byte", "file")
+            blank += not prompt.strip()
+            yield (json.encode(self._chat(prompt)) if prompt.strip() else b"") + b"\n"
+        if blank:
+            self.report(f"{_count(blank, 'blank line')} skipped")
+
+    def _rows(self, text: TextIO, encoding: str) -> Iterator[bytes]:
+        reader = self._reader(text, encoding)
+        column = _index(reader.header, self.column or "")
+        last, skipped, first_skipped = 0, 0, 0
+        for row in reader.rows():
+            last = row.number
+            line = self._line(row, column)
+            if not line:
+                skipped, first_skipped = skipped + 1, first_skipped or row.number
+            yield line + b"\n"
+        if last == skipped:
+            raise RequestError("no row has a prompt" if last else "the file has no rows", "file")
+        self._report_skipped(reader.blank_rows, skipped, first_skipped)
+
+    def _reader(self, text: TextIO, encoding: str) -> CsvReader:
+        """The rows by the separator that is named, or that the file shows."""
+        with self.input.text(encoding) as start:
+            sample = start.read(SAMPLE)
+        lines = _bounded_lines(text)
+        first = csv_reader.FIRST_LINE.match(sample)
+        if first:
+            next(lines)
+        separator = self.separator or (first and first[1])
+        if not separator:
+            is_whole = len(sample) < SAMPLE
+            separator = csv_reader.detect_separator(sample, is_whole=is_whole)
+            if separator != ",":
+                name = "a tab" if separator == "\t" else f"`{separator}`"
+                self.report(f"the separator is {name}; --separator names another")
+        return CsvReader(lines, separator, encoding, line=2 if first else 1)
+
+    def _line(self, row: CsvRow, column: int) -> bytes:
+        """The row as a line; empty without a prompt."""
+        prompt = row.cells[column]
+        if not prompt.strip():
+            return b""
+        line = json.encode({"custom_id": f"row-{row.number}", "messages": self._chat(prompt)})
+        if len(line) > MAX_LINE:
+            message = f"row {row.number}, line {row.line}: over {MAX_LINE >> 20} MiB"
+            raise RequestError(message, "file")
+        return line
+
+    def _report_skipped(self, blank: int, skipped: int, first: int) -> None:
+        parts = [_count(blank, "blank row")] if blank else []
+        if skipped:
+            parts.append(f"{_count(skipped, 'row')} without a prompt (the first is row {first})")
+        if parts:
+            self.report(f"{' and '.join(parts)} skipped")
 
     def _chat(self, text: str) -> list[dict[str, str]]:
         system = [{"role": "system", "content": self.system}] if self.system else []
         return [*system, {"role": "user", "content": text}]
 
 
-def _separator(header: str) -> str:
-    """The separator that occurs most often in a CSV's header."""
-    return max(",;\t|", key=header.count)
+def _json_lines(file: InputFile, encoding: str) -> Iterator[bytes]:
+    """The file as UTF-8. Bytes that are no UTF-8 stay: the planner's error names their line."""
+    with file.open() as source:
+        first = source.read(CHUNK)
+        decoder = None if encoding == "utf-8" else codecs.getincrementaldecoder(encoding)(ERRORS)
+        has_only_returns: bool | None = None
+        data = first
+        while data:
+            if decoder is not None:
+                data = decoder.decode(data).encode(errors="replace")
+            if has_only_returns is None:
+                has_only_returns = b"\r" in data and b"\n" not in data
+            yield data.replace(b"\r", b"\n") if has_only_returns else data
+            data = source.read(CHUNK)
 
 
-def fingerprint(prompts: PromptFile, model: str) -> str:
-    """A hash of the prompts and the model."""
-    digest = hashlib.blake2b(json.encode([model]), digest_size=16)
-    for chunk in prompts.chunks():
-        digest.update(chunk)
-    return digest.hexdigest()
+def _bounded_lines(text: TextIO) -> Iterator[str]:
+    """The lines with their line breaks."""
+    number = 0
+    while line := text.readline(MAX_TEXT_LINE + 1):
+        number += 1
+        if len(line) > MAX_TEXT_LINE:
+            raise RequestError(f"line {number} is over {MAX_TEXT_LINE >> 20} MiB", "file")
+        yield line
 
 
-async def find_or_create_job(
-    store: JobStore, prompts: PromptFile, options: NewJob, *, fresh: bool
-) -> Job:
-    """
-    The latest job of these prompts, unless it failed; otherwise a new one, not yet started.
-
-    Of several processes that look for it at the same time, one creates it and all return it.
-    """
-    key = await asyncio.to_thread(fingerprint, prompts, options.model or "")
-    ignored = await store.table.get("run", key) if fresh else None
-    job: Job | None = None
-    while True:
-        known = await store.table.get("run", key)
-        found = None if known is None or known == ignored else await _find(store, known.decode())
-        if found is None:
-            job = job or await _draft(store, prompts, options)
-            pointer = Change("run", key, job.id.encode(), known)
-            if await store.jobs.registry.create_with(job.id, job, pointer):
-                return job
-        else:
-            if job is not None:
-                await store.files.delete(job.input_file_id, store.owner)
-            return found
+def _index(header: list[str], column: str) -> int:
+    """The place of a column; raises `RequestError` with those that there are."""
+    if not header:
+        raise RequestError("the file is empty", "file")
+    if not column.strip() or column.strip() not in header:
+        columns = ", ".join(map(csv_reader.short, filter(None, header)))
+        raise RequestError(f"there is no column `{column}`; there is {columns}", "column")
+    return header.index(column.strip())
 
 
-async def _find(store: JobStore, job_id: str) -> Job | None:
-    """The job, unless it failed: such a job is created again."""
-    try:
-        job = await store.jobs.find(job_id, None)
-    except NotFound:
-        return None
-    return None if job.status == "failed" else job
-
-
-async def _draft(store: JobStore, prompts: PromptFile, options: NewJob) -> Job:
-    """A new job, whose file is stored."""
-    file = await _upload(store, prompts)
-    new = NewJob(
-        input_file_id=file.id,
-        endpoint=ENDPOINT,
-        completion_window=options.completion_window,
-        model=options.model,
-        max_cost_usd=options.max_cost_usd,
-    )
-    return store.jobs.draft(new, file, store.owner)
-
-
-async def _upload(store: JobStore, prompts: PromptFile) -> FileRecord:
-    """Store the prompts as a file."""
-
-    async def chunks() -> AsyncIterator[bytes]:
-        for chunk in prompts.chunks():
-            yield chunk
-
-    key = store.files.new_key()
-    await store.files.blobs.write(key, chunks())
-    return await store.files.register(key, prompts.path.name, "batch", store.owner)
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -4,18 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from time import perf_counter
 from typing import BinaryIO
 
-from ...disk.files import PRIVATE_FILE, check_room, make_private_folder, storage_errors, write_all
+from ...disk.files import (
+    PRIVATE_FILE,
+    Draft,
+    check_room,
+    make_private_folder,
+    storage_error,
+    storage_errors,
+    write_all,
+)
 from ...disk.threads import in_thread
 from ...errors import StorageError
 from ..store import ResultKeys
+from ..work.result_lines import ResultReader
 from .file_store import CHUNK, FolderBlobStore
+from .storage_limit import StorageLimit
 
 ROOM = 1 << 18
 """Bytes for which there must be room before lines of a shard are sent."""
+
+
+SLOW_WRITE = 0.05
+"""Seconds of a slow write; a usual one takes 0.00001, or 0.01 if it loses its CPU meanwhile."""
+
+SLOW_WRITES = 2
+"""Slow writes, one after the other, after which lines are written in a thread."""
+
+THREAD_TIME = 10.0
+"""Seconds for which a thread then writes."""
 
 
 class FolderResultStore:
@@ -29,13 +50,20 @@ class FolderResultStore:
         """Open the shard's files, without the incomplete line that a crash may have left."""
         paths = [self._blobs.path(key) for key in self._keys(index)]
         await in_thread(_prepare, paths)
-        return FolderShardResults(*paths)
+        if self._blobs.limit is not None:
+            await self._blobs.limit.check(ROOM)
+        results = FolderShardResults(*paths, limit=self._blobs.limit)
+        await in_thread(results.prepare)
+        return results
+
+    async def is_whole(self, index: int, lines: int) -> bool:
+        """Read the shard's files, and check each line."""
+        paths = [self._blobs.path(key) for key in self._keys(index)]
+        return await in_thread(_has_whole, paths, lines)
 
     async def keys(self, index: int) -> ResultKeys:
-        """The keys of the two files, if they exist."""
-        existing = [
-            [key] if await self._blobs.size(key) is not None else [] for key in self._keys(index)
-        ]
+        """The keys of the two files that have lines."""
+        existing = [[key] if await self._blobs.size(key) else [] for key in self._keys(index)]
         return ResultKeys(*existing)
 
     def _keys(self, index: int) -> list[str]:
@@ -45,16 +73,38 @@ class FolderResultStore:
 
 class FolderShardResults:
     """
-    Appends each line with one write, before `put` returns: a killed process loses none of them.
+    Appends lines to two files; `put` returns when its line is in the system's memory.
 
-    That write is the only one in the event loop's thread. It goes to the system's memory, and takes
-    less time than to wake a thread; meanwhile a kill would lose responses that have arrived. A file
-    is created with its first line, since most shards have no failures.
+    A usual write goes to that memory in some microseconds, which is less than it takes to wake a
+    thread; so it happens at once, and a kill loses no response that has arrived. After
+    `SLOW_WRITES` that took `SLOW_WRITE` seconds each, as on a disk that cannot keep up, a thread
+    writes for `THREAD_TIME` seconds, and all else goes on meanwhile. A single one may have lost its
+    CPU to another process.
+    The file of responses is open before the first call, that of failures is created with its first
+    line, in a thread: most shards have none.
     """
 
-    def __init__(self, responses: Path, failures: Path) -> None:
+    def __init__(
+        self,
+        responses: Path,
+        failures: Path,
+        *,
+        limit: StorageLimit | None = None,
+        clock: Callable[[], float] = perf_counter,
+    ) -> None:
+        self._limit = limit
         self._files = _AppendedFile(responses), _AppendedFile(failures)
-        self._opening = asyncio.Lock()
+        self._clock = clock
+        self._threaded_until = float("-inf")
+        self._slow_writes = 0
+        self._queue: list[_QueuedLine] = []
+        self._unstored: list[_QueuedLine] = []
+        self._writing: asyncio.Future[None] | None = None
+
+    def prepare(self) -> None:
+        """Open the file of responses; it blocks."""
+        with storage_errors(self._files[False].path):
+            self._files[False].open()
 
     async def stored(self) -> AsyncIterator[tuple[bool, bytes]]:
         """The lines of both files."""
@@ -68,25 +118,114 @@ class FolderShardResults:
             finally:
                 await in_thread(source.close)
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether a thread writes, so that lines wait which a kill would lose."""
+        return self._writing is not None or self._clock() < self._threaded_until
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the storage limit leaves no room for more lines."""
+        return self._limit is not None and not self._limit.has_room(ROOM)
+
+    async def check_room(self) -> None:
+        """Raise `StorageFull` if there still is no room."""
+        if self._limit is not None:
+            await self._limit.check(ROOM)
+
     async def put(self, line: bytes, *, failed: bool) -> None:
-        """Append the line; after a `StorageError`, no part of it is stored."""
-        file = self._files[failed]
-        try:
-            if not file.is_open:
-                async with self._opening:
-                    await in_thread(file.open)
-        except asyncio.CancelledError:
-            file.cancelled.append(line)
-            raise
-        file.append(line)
+        """
+        Append the line, which is paid for, also over the limit.
+
+        After a `StorageError`, no part of it is stored.
+        """
+        if self._limit is not None:
+            self._limit.add(len(line))
+        file, start = self._files[failed], self._clock()
+        if self._writing is None and file.is_open and start >= self._threaded_until:
+            file.append(line)
+            self._note_time(start, self._clock())
+            return
+        queued = _QueuedLine(line, failed, asyncio.get_running_loop().create_future())
+        self._queue.append(queued)
+        if self._writing is None:
+            self._write_queue()
+        await queued.done
+
+    def _note_time(self, start: float, end: float) -> None:
+        """Let a thread write for some time if this write and those before it were slow."""
+        self._slow_writes = self._slow_writes + 1 if end - start >= SLOW_WRITE else 0
+        if self._slow_writes == SLOW_WRITES:
+            self._threaded_until = end + THREAD_TIME
+            self._slow_writes -= 1  # the next one alone shows that the disk is still slow
+
+    def _write_queue(self) -> None:
+        lines, self._queue = self._queue, []
+        loop = asyncio.get_running_loop()
+        self._writing = loop.run_in_executor(None, self._write, lines)
+        self._writing.add_done_callback(lambda written: self._written(lines, written))
+
+    def _write(self, lines: list[_QueuedLine]) -> None:
+        """In a thread: append each line to its file, and note what failed."""
+        for failed, file in zip((False, True), self._files, strict=True):
+            if own := [one for one in lines if one.failed == failed]:
+                file.append_all(own)
+
+    def _written(self, lines: list[_QueuedLine], written: asyncio.Future[None]) -> None:
+        """End the waits of `put`; a line that is not stored, and whose wait is over, is kept."""
+        self._writing = None
+        bug = written.exception()
+        if self._queue:
+            self._write_queue()
+        for one in lines:
+            error = one.error or bug
+            if one.done.cancelled():
+                if error is not None:
+                    self._unstored.append(one)
+            elif error is None:
+                one.done.set_result(None)
+            else:
+                one.done.set_exception(error)
+
+    async def remove_damaged(self) -> None:
+        """Move lines that are not whole results to files beside these, until the job is over."""
+        await in_thread(self._remove_damaged)
+
+    def _remove_damaged(self) -> None:
+        for file in self._files:
+            file.close()  # it is replaced
+        _remove_damaged([file.path for file in self._files])
+        self.prepare()
 
     async def flush(self) -> None:
         """Do nothing: `put` has written to the file."""
 
     async def close(self) -> None:
         """Write the lines whose `put` was cancelled, and close both files."""
-        for file in self._files:
-            await in_thread(file.close)
+        while self._writing is not None:
+            await asyncio.wait([self._writing])
+        await in_thread(self._close)
+
+    def _close(self) -> None:
+        try:
+            while self._unstored:
+                self._files[self._unstored[0].failed].append(self._unstored[0].line)
+                del self._unstored[0]
+        finally:
+            for file in self._files:
+                file.close()
+
+
+class _QueuedLine:
+    """A line to append, who waits for it, and why it could not be stored."""
+
+    __slots__ = ("done", "error", "failed", "line")
+
+    def __init__(self, line: bytes, failed: bool, done: asyncio.Future[None]) -> None:  # noqa: FBT001
+        self.line = line
+        self.failed = failed
+        self.done = done
+        self.error: StorageError | None = None
 
 
 class _AppendedFile:
@@ -94,7 +233,6 @@ class _AppendedFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.cancelled: list[bytes] = []
         self._file: BinaryIO | None = None
         self._end = 0
 
@@ -102,38 +240,46 @@ class _AppendedFile:
     def is_open(self) -> bool:
         return self._file is not None
 
-    def open(self) -> None:
-        """Open or create the file."""
+    def open(self) -> BinaryIO:
+        """The file, which is opened or created if it is not open."""
         if self._file is None:
-            with storage_errors(self.path):
-                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-                number = os.open(self.path, flags, PRIVATE_FILE)
-                self._end = os.fstat(number).st_size
-                self._file = os.fdopen(number, "ab", buffering=0)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+            number = os.open(self.path, flags, PRIVATE_FILE)
+            self._end = os.fstat(number).st_size
+            self._file = os.fdopen(number, "ab", buffering=0)
+        return self._file
 
-    def append(self, line: bytes) -> None:
-        """Append the line or nothing."""
-        if self._file is None:
-            raise StorageError(str(self.path), "the file is closed")
-        with storage_errors(self.path):
+    def append_all(self, lines: list[_QueuedLine]) -> None:
+        """Append the lines with one write; if there is no room for all, each that fits."""
+        try:
+            self.append(b"".join([one.line for one in lines]))
+        except StorageError as error:
+            for one in lines:
+                one.error = error
+                if len(lines) > 1:
+                    self.append_all([one])
+        else:
+            for one in lines:
+                one.error = None
+
+    def append(self, data: bytes) -> None:
+        """Append all of the data or nothing."""
+        try:
+            file = self.open()
             try:
-                write_all(self._file, line)
+                write_all(file, data)
             except OSError:
-                self._file.truncate(self._end)
+                file.truncate(self._end)
                 raise
-        self._end += len(line)
+        except OSError as error:
+            raise storage_error(error, self.path) from error
+        self._end += len(data)
 
     def close(self) -> None:
-        """Write what was cancelled, and close the file."""
-        try:
-            while self.cancelled:
-                self.open()
-                self.append(self.cancelled[0])
-                del self.cancelled[0]
-        finally:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
 
 def _open_if_there(path: Path) -> BinaryIO | None:
@@ -151,6 +297,41 @@ def _prepare(paths: list[Path]) -> None:
         for path in paths:
             _truncate_last_line(path)
         check_room(paths[0].with_name(".room"), ROOM)
+
+
+def _has_whole(paths: list[Path], lines: int) -> bool:
+    """Whether the two files have so many lines, and each is a whole result."""
+    reader, found = ResultReader(), 0
+    for failed, path in zip((False, True), paths, strict=True):
+        if (file := _open_if_there(path)) is not None:
+            with file:
+                for line in file:
+                    found += 1
+                    if reader.read(line, failed=failed) is None:
+                        return False
+    return found == lines
+
+
+def _remove_damaged(paths: list[Path]) -> None:
+    """Move the lines of the two files that are not whole results to files beside them."""
+    reader = ResultReader()
+    for failed, path in zip((False, True), paths, strict=True):
+        if (file := _open_if_there(path)) is None:
+            continue
+        others = path.with_suffix(".damaged")
+        with (
+            file,
+            Draft(others, mode=PRIVATE_FILE) as bad,
+            Draft(path, mode=PRIVATE_FILE) as good,
+        ):
+            has_bad = False
+            for line in file:
+                is_whole = reader.read(line, failed=failed) is not None
+                has_bad = has_bad or not is_whole
+                (good if is_whole else bad).write(line)
+            if has_bad:
+                bad.commit()
+                good.commit()
 
 
 def _truncate_last_line(path: Path) -> None:

@@ -143,12 +143,17 @@ class Database:
     # ---- totals ----
 
     async def shard_totals(self, job: str) -> dict[int, tuple[bool, Totals]]:
-        """Of each shard: whether it is complete, and its totals as last written."""
+        """
+        Of each shard: whether it is complete, and its totals as last written.
+
+        Damaged ones are left out: the worker counts the shard's results again.
+        """
         query = "SELECT shard, complete, tally FROM shards WHERE job = ?"
         found = await self.submit(lambda db: db.execute(query, (job,)).fetchall())
         return {
-            shard: (bool(complete), json.decode(totals, type=Totals))
+            shard: (bool(complete), read)
             for shard, complete, totals in found
+            if (read := _read_totals(totals)) is not None
         }
 
     async def write_totals(self, job: str, rows: Sequence[tuple[int, bool, Totals]]) -> None:
@@ -183,6 +188,9 @@ class Database:
             changed = change(state)
             values = [(model, kind, at) for kind, at in changed.items() if at != state.get(kind)]
             db.executemany("INSERT OR REPLACE INTO marks VALUES (?, ?, ?)", values)
+            if gone := state.keys() - changed.keys():
+                query = "DELETE FROM marks WHERE model = ? AND kind = ?"
+                db.executemany(query, [(model, kind) for kind in gone])
             db.execute("COMMIT")
 
         return self.submit(write)
@@ -235,5 +243,12 @@ def _put(change: Change, db: sqlite3.Connection) -> bool:
 
 
 def _state(model: str, db: sqlite3.Connection) -> State:
-    found = db.execute("SELECT kind, mark FROM marks WHERE model = ?", (model,))
-    return dict(found.fetchall())
+    found = db.execute("SELECT kind, mark FROM marks WHERE model = ?", (model,)).fetchall()
+    return {kind: at for kind, at in found if isinstance(kind, str) and isinstance(at, float)}
+
+
+def _read_totals(stored: bytes) -> Totals | None:
+    try:
+        return json.decode(stored, type=Totals)
+    except (ValueError, TypeError):
+        return None

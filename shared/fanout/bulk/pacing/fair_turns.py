@@ -15,6 +15,11 @@ class FairTurns:
         self._waiting: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
         self._is_held = False
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for a turn."""
+        return sum(len(turns) for turns in self._waiting.values())
+
     @asynccontextmanager
     async def turn(self, job: Hashable) -> AsyncIterator[None]:
         """Wait for the turn of `job`, and hold it for the block."""

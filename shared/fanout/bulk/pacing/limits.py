@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cache
 
+from msgspec.structs import replace
+
 from ...config.resolve import Catalog
 from ...errors import FanoutError
-from ...providers.rate_limits import DAY, MINUTE, LimitKind, Limits, parse_duration, read_limit
+from ...providers.rate_limits import DAY, LimitKind, Limits, parse_duration, read_limit
+from .estimated_limit import read_estimate
 
 __all__ = [
+    "LEARNED_AT",
     "LEARNED_LIMITS_TTL",
     "Limits",
     "add_learned",
@@ -28,7 +32,7 @@ __all__ = [
 LEARNED_LIMITS_TTL = DAY
 """Seconds after which learned limits are no longer used."""
 
-_LEARNED_AT = "learned "
+LEARNED_AT = "learned "
 _PREFIXES: Mapping[LimitKind, str] = {
     "requests": "rpm ",
     "tokens": "tpm ",
@@ -37,19 +41,8 @@ _PREFIXES: Mapping[LimitKind, str] = {
 }
 """What the keys of learned limits begin with in a model's state; a deployment's id follows."""
 
-ROUGH_ESTIMATE, ESTIMATE = "rough 429", "429"
-"""The ids under which a state has estimates of the limit, as if they were deployments'."""
-
-_ESTIMATES = (ROUGH_ESTIMATE, ESTIMATE)
-
-DOUBLING, DOUBLINGS = 2.5, 6.0
-"""Seconds in which the first estimate doubles, since it may be far too low; and how often."""
-
-MAX_GROWTH = 8.0
-"""A later estimate grows slowly, up to so many times: the limit may have been raised."""
-
-GROWTH_STEP = 1.0
-"""Seconds between two steps in which an estimate grows."""
+_OLD_ESTIMATES = ("rough 429", "429")
+"""The ids under which older versions kept estimates, as if they were deployments'."""
 
 _ALWAYS = frozenset({"requests", "tokens"})
 """The limits that a state has even if they are unknown, as 0."""
@@ -61,32 +54,16 @@ def read_learned(state: Mapping[str, float], now: float) -> Limits | None:
 
     `None` if no deployment has any that are younger than `LEARNED_LIMITS_TTL`.
     """
-    ids = [key.removeprefix(_LEARNED_AT) for key in state if key.startswith(_LEARNED_AT)]
+    ids = [key.removeprefix(LEARNED_AT) for key in state if key.startswith(LEARNED_AT)]
     learned = [
         found
         for one in ids
-        if one not in _ESTIMATES and (found := _read_deployment(state, one, now)) is not None
+        if one not in _OLD_ESTIMATES and (found := _read_deployment(state, one, now)) is not None
     ]
     stated = Limits(**{kind: _sum([getattr(one, kind) for one in learned]) for kind in _PREFIXES})
-    if stated.requests or (estimate := _read_estimate(state, now)) is None:
+    if stated.requests or (estimate := read_estimate(state, now)) is None:
         return stated if learned else None
-    return estimate.or_else(stated)
-
-
-def _read_estimate(state: Mapping[str, float], now: float) -> Limits | None:
-    """The latest estimate in calls a minute, as it has grown since."""
-    ages = {one: now - state.get(_LEARNED_AT + one, float("-inf")) for one in _ESTIMATES}
-    latest = min(_ESTIMATES, key=lambda one: ages[one])
-    if ages[latest] > LEARNED_LIMITS_TTL:
-        return None
-    age = max(0.0, ages[latest] // GROWTH_STEP * GROWTH_STEP)
-    if latest == ROUGH_ESTIMATE:
-        growth = 2 ** min(age / DOUBLING, DOUBLINGS)
-    else:
-        minutes = age / MINUTE
-        growth = min(MAX_GROWTH, 1 + 0.01 * minutes + 0.01 * minutes**3)
-    rate = state[_PREFIXES["requests"] + latest] * growth
-    return Limits(rate, is_estimate=True, is_rough=latest == ROUGH_ESTIMATE)
+    return replace(stated, requests=estimate.rate_at(now), estimated_at=estimate.at)
 
 
 def add_learned(
@@ -96,7 +73,7 @@ def add_learned(
     known = _read_deployment(state, deployment_id, now)
     if (merged := limits.or_else(known or Limits())) == known:
         return {**state}
-    entries = {_LEARNED_AT + deployment_id: now}
+    entries = {LEARNED_AT + deployment_id: now}
     for kind, prefix in _PREFIXES.items():
         if (value := getattr(merged, kind)) or kind in _ALWAYS:
             entries[prefix + deployment_id] = value or 0.0
@@ -104,7 +81,7 @@ def add_learned(
 
 
 def _read_deployment(state: Mapping[str, float], deployment_id: str, now: float) -> Limits | None:
-    if now - state.get(_LEARNED_AT + deployment_id, float("-inf")) > LEARNED_LIMITS_TTL:
+    if now - state.get(LEARNED_AT + deployment_id, float("-inf")) > LEARNED_LIMITS_TTL:
         return None
     return Limits(
         **{kind: state.get(prefix + deployment_id) or None for kind, prefix in _PREFIXES.items()}

@@ -13,10 +13,23 @@ from typing import TypeAlias
 
 from msgspec import Struct, field
 
-from ...errors import AllFailed, FanoutError, Malformed, ProviderError, RateLimited
+from ...errors import (
+    AllFailed,
+    FanoutError,
+    Malformed,
+    ProviderError,
+    RateLimited,
+    TimedOut,
+    Unreachable,
+    detail_of,
+)
+from ...routing.leg import HeldSlots
 from ...routing.retry_policy import RetryPolicy, is_retryable
+from ..activity import ActivityTracker, Reason, Wait
 from ..input.lines import Line
 from .adaptive_concurrency import AdaptiveConcurrency
+from .failing_lines import FailingLine, ModelOutcomes
+from .rate_limiter import paused_too_long
 
 
 class LineRequest(Struct, frozen=True):
@@ -24,7 +37,8 @@ class LineRequest(Struct, frozen=True):
     One attempt at a line: its request id, the seconds it may take, its size in bytes.
 
     `received` is called with the response's body as soon as it is there. From then on the response
-    is paid for, whatever happens to the attempt.
+    is paid for, whatever happens to the attempt. `held` gets the call's slots, which its owner
+    releases when the response is stored.
     """
 
     line: Line
@@ -32,6 +46,7 @@ class LineRequest(Struct, frozen=True):
     deadline: float | None
     size: int = 0
     received: Callable[[object], None] = lambda _: None
+    held: HeldSlots | None = None
 
 
 SendLine: TypeAlias = Callable[[LineRequest, AdaptiveConcurrency], Awaitable[object]]
@@ -41,17 +56,25 @@ DEADLINE_MARGIN = 0.2
 """Seconds before the worker's deadline in which a failure is due to the deadline, not the line."""
 
 
-POISON_RETRIES = 4
-"""
-The retries that fail while other lines of its model succeed, after which a line fails.
-
-Retries in an outage do not count. Their time does not either: most of it may be waiting for the
-rate limit.
-"""
-
-
 class LineDeferred(Exception):
     """The line has no result yet; a later worker sends it again, unless the job is ending."""
+
+
+class NotSent(FanoutError):
+    """The call is not sent: none may start now, as on a full disk or after rejected ones."""
+
+
+def is_not_sent(error: Exception) -> bool:
+    """Whether no call of the line was sent for this reason."""
+    causes = [one.error for one in error.failures] if isinstance(error, AllFailed) else [error]
+    return all(isinstance(cause, NotSent) for cause in causes)
+
+
+class _Pause(Struct, frozen=True):
+    """So many seconds before the next attempt, and what is shown meanwhile."""
+
+    seconds: float
+    shown: Wait
 
 
 class LineRetry(Struct, frozen=True):
@@ -59,9 +82,10 @@ class LineRetry(Struct, frozen=True):
     Sends a line again until it succeeds, fails for good, or time runs out.
 
     It gives up `give_up_after` seconds after the first failure, and never goes past `deadline`, by
-    `clock`. `is_stopping` says whether the worker is to start nothing new. `succeeded` is when
-    the last call that succeeded was started, by model: if that is after a line's previous attempt,
-    the provider is not down, and the line is to blame.
+    `clock`. `is_stopping` says whether the worker is to start nothing new. `outcomes` are those of
+    each model's lines: a line that fails while others succeed is to blame itself. `activity` shows
+    what waits.
+    A provider's pause that ends after `expires_at`, by the activity's clock, is not waited for.
     """
 
     send: SendLine
@@ -71,43 +95,84 @@ class LineRetry(Struct, frozen=True):
     deadline: float | None
     is_stopping: Callable[[], bool]
     clock: Callable[[], float]
-    succeeded: dict[str, float] = field(default_factory=dict)
+    activity: ActivityTracker
+    expires_at: float | None = None
+    outcomes: dict[str, ModelOutcomes] = field(default_factory=dict)
 
     async def run(
-        self, line: Line, size: int, request_id: str, received: Callable[[object], None]
+        self,
+        line: Line,
+        size: int,
+        request_id: str,
+        received: Callable[[object], None],
+        held: HeldSlots,
     ) -> object:
         """The body of the response; raises the last error, or `LineDeferred`."""
-        clock = self.clock
-        failing_since: float | None = None
-        attempt, alone, began = 0, 0, clock()
-        while True:
-            before, began = began, clock()
-            remaining = None if self.deadline is None else max(0.1, self.deadline - clock())
-            try:
-                request = LineRequest(line, request_id, remaining, size, received)
-                body = await self.send(request, self.concurrency)
-            except FanoutError as error:
-                if self.deadline is not None and clock() >= self.deadline - DEADLINE_MARGIN:
-                    raise LineDeferred from None
-                failing_since = clock() if failing_since is None else failing_since
-                pause = self.retry.delay(attempt, _error_to_wait_for(error))
-                failing = clock() + pause - failing_since
-                gives_up = failing > self.give_up_after
-                if self.succeeded.get(_model(line), before) > before:
-                    alone += 1
-                    gives_up = alone >= POISON_RETRIES
-                is_limited = isinstance(_error_to_wait_for(error), RateLimited)
-                if (gives_up and not is_limited) or not _may_succeed_later(error):
-                    raise
+        model = _model(line)
+        if (outcomes := self.outcomes.get(model)) is None:
+            outcomes = self.outcomes[model] = ModelOutcomes()
+        failing = FailingLine(outcomes)
+        try:
+            while True:
+                began = self.clock()
+                remaining = None if self.deadline is None else max(0.1, self.deadline - began)
+                try:
+                    request = LineRequest(line, request_id, remaining, size, received, held)
+                    body = await self.send(request, self.concurrency)
+                except FanoutError as error:
+                    wait = self._failed(line, error, failing, began)
+                else:
+                    outcomes.succeeded(began)
+                    return body
+                with self.activity.waiting(wait.shown):
+                    await asyncio.sleep(wait.seconds)
                 if self.is_stopping():
-                    raise LineDeferred from None
-            else:
-                self.succeeded[_model(line)] = began
-                return body
-            await asyncio.sleep(pause)
-            if self.is_stopping():
-                raise LineDeferred
-            attempt += 1
+                    raise LineDeferred
+        finally:
+            if failing.attempts:
+                failing.close()
+
+    def _failed(self, line: Line, error: FanoutError, failing: FailingLine, began: float) -> _Pause:
+        """The pause before the next attempt; raises the error, or `LineDeferred`."""
+        if self.deadline is not None and self.clock() >= self.deadline - DEADLINE_MARGIN:
+            raise LineDeferred from None
+        cause = _error_to_wait_for(error)
+        pause = self.retry.delay(failing.attempts, cause)
+        failing.failed(began, self.clock())
+        gives_up = self._gives_up(failing, pause) and not isinstance(cause, RateLimited)
+        if gives_up or not _may_succeed_later(error):
+            raise error
+        self._check_window(line, cause)
+        if self.is_stopping():
+            raise LineDeferred from None
+        return _Pause(pause, self._wait(line, pause, cause))
+
+    def _gives_up(self, failing: FailingLine, pause: float) -> bool:
+        return failing.is_poison or failing.seconds + pause > self.give_up_after
+
+    def _check_window(self, line: Line, cause: Exception) -> None:
+        """Raise `RateLimited` if the provider's pause ends after the job's window."""
+        pause = (isinstance(cause, RateLimited) and cause.retry_after) or 0.0
+        end = self.expires_at
+        if pause and end is not None and self.activity.now() + pause > end:
+            raise paused_too_long(_model(line), pause)
+
+    def _wait(self, line: Line, pause: float, error: Exception) -> Wait:
+        """What the line waits for."""
+        reason: Reason = "rate_limit" if isinstance(error, RateLimited) else "provider_error"
+        until = self.activity.now() + pause
+        return Wait(reason, _what_happens(_model(line), error), _model(line), until)
+
+
+def _what_happens(model: str, error: Exception) -> str:
+    """The error in words, without the provider's message."""
+    if isinstance(error, ProviderError) and error.upstream is not None:
+        return f"`{model}` responds with {error.upstream}"
+    if isinstance(error, Unreachable):
+        return f"`{model}` cannot be reached"
+    if isinstance(error, TimedOut):
+        return f"`{model}` does not respond in time"
+    return f"`{model}` fails with {detail_of(error).code or type(error).__name__}"
 
 
 def _model(line: Line) -> str:

@@ -9,19 +9,37 @@ come, first served, and nothing polls.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Protocol
 
 from msgspec import Struct
 
-from .limits import Limits, add_learned, read_learned
+from ...transport.error_mapping import MAX_RETRY_AFTER
+from .estimated_limit import AT, CALLS, CALLS_MADE, OTHERS, REJECTED_AT
+from .limits import LEARNED_AT, Limits, add_learned, read_learned
 
 State = dict[str, float]
 """
 A model's rate limit state.
 
-`requests` and `tokens` are the times of the next reservation, `pause` the end of a `Retry-After`;
-`limits.py` adds the learned limits.
+`requests`, `tokens`, `calls` and `search` are the times of the next reservation, `pause` the end of
+a `Retry-After`; `limits.py` adds the learned limits and `estimated_limit.py` an estimate. `written`
+is when a store of one machine last changed it.
 """
+
+WRITTEN = "written"
+CLOCK_TOLERANCE = 5.0
+"""Seconds by which a stored time may be ahead of the clock, which is set all the time."""
+
+MAX_AHEAD = 1800.0
+"""Seconds in which the next reservation may start; a later time is not believed."""
+
+
+SEARCH = "search"
+"""The kind of reservation of the worker that looks for a model's unknown limits."""
+
+_NEXT = ("requests", "tokens", CALLS, SEARCH)
+_TIMES = frozenset({*_NEXT, "pause", WRITTEN, AT, REJECTED_AT, OTHERS})
 
 
 class Reservation(Struct, frozen=True):
@@ -34,10 +52,22 @@ class Reservation(Struct, frozen=True):
 
 
 class RateLimitStore(Protocol):
-    """The state of all models, shared by all workers."""
+    """
+    The state of all models, shared by all workers.
 
-    async def reserve(self, model: str, reservations: list[Reservation], now: float) -> float:
-        """Make all reservations together, and return the time from which they may be used."""
+    `has_workers` says whether many workers usually share it, and not one process after another.
+    """
+
+    has_workers: bool
+
+    async def reserve(
+        self, model: str, reservations: list[Reservation], now: float, waiting: int = 0
+    ) -> float:
+        """
+        Make all reservations together, and return the time from which they may be used.
+
+        `waiting` is how many lines of this worker wait for the next ones.
+        """
         ...
 
     async def refund(self, model: str, reservation: Reservation) -> None:
@@ -64,6 +94,14 @@ class RateLimitStore(Protocol):
         """
         ...
 
+    async def state(self, model: str, now: float) -> State:
+        """The state of a model as it is now, with what this worker has noted."""
+        ...
+
+    def note(self, model: str, numbers: Mapping[str, float], now: float) -> None:
+        """Share numbers of a model's state, at the latest with the next reservation or pause."""
+        ...
+
     async def flush(self) -> None:
         """Return what this worker holds of the shared state; the worker is done."""
         ...
@@ -80,24 +118,76 @@ def advance(
         r.kind: max(bases[r.kind], start - r.burst / r.rate) + r.amount / r.rate
         for r in reservations
     }
+    made = sum(r.amount for r in reservations if r.kind == CALLS)
+    if made:
+        moved[CALLS_MADE] = state.get(CALLS_MADE, 0.0) + made
     return {**state, **moved}, start
+
+
+def refunded(state: Mapping[str, float], reservation: Reservation) -> State:
+    """The state without what was reserved and is not used."""
+    kind, amount = reservation.kind, reservation.amount
+    if kind not in state:
+        return {**state}
+    back = {kind: state[kind] - amount / reservation.rate}
+    if kind == CALLS:
+        back[CALLS_MADE] = state.get(CALLS_MADE, 0.0) - amount
+    return {**state, **back}
+
+
+def believable(state: Mapping[str, float], now: float) -> State:
+    """
+    The state by this machine's clock of now, which may have gone back since it was written.
+
+    Its times then go back as far. What still lies further in the future than it could is left out,
+    and so is what is no number.
+    """
+    kept = {kind: at for kind, at in state.items() if isinstance(at, int | float) and isfinite(at)}
+    if (ahead := kept.get(WRITTEN, now) - now) > CLOCK_TOLERANCE:
+        kept = {kind: at - ahead if _is_time(kind) else at for kind, at in kept.items()}
+    latest = dict.fromkeys(_NEXT, MAX_AHEAD) | {"pause": MAX_RETRY_AFTER, AT: MAX_RETRY_AFTER}
+    return {
+        kind: at
+        for kind, at in kept.items()
+        if not _is_time(kind) or at - now <= latest.get(kind, 0.0) + CLOCK_TOLERANCE
+    }
+
+
+def _is_time(kind: str) -> bool:
+    return kind in _TIMES or kind.startswith(LEARNED_AT)
+
+
+def mark_written(state: State, now: float) -> State:
+    """The state with the time of its last change, to the second."""
+    return state if 0 <= now - state.get(WRITTEN, 0.0) < 1 else {**state, WRITTEN: now}
 
 
 class MemoryRateLimitStore:
     """The state in memory, for the workers of one process."""
 
+    has_workers = True
+
     def __init__(self) -> None:
         self._states: dict[str, State] = {}
 
-    async def reserve(self, model: str, reservations: list[Reservation], now: float) -> float:
+    def _state(self, model: str, now: float) -> State:
+        return believable(self._states.get(model, {}), now)
+
+    async def reserve(
+        self,
+        model: str,
+        reservations: list[Reservation],
+        now: float,
+        waiting: int = 0,  # noqa: ARG002
+    ) -> float:
         """Move the model's times on."""
-        state = self._states.get(model, {})
-        self._states[model], start = advance(state, reservations, now)
+        state, start = advance(self._state(model, now), reservations, now)
+        self._states[model] = mark_written(state, now)
         return start
 
     async def refund(self, model: str, reservation: Reservation) -> None:
         """Move the time back."""
-        self._states[model][reservation.kind] -= reservation.amount / reservation.rate
+        self._states[model] = refunded(self._states[model], reservation)
 
     async def pause(self, model: str, until: float) -> None:
         """Keep the later of two pauses."""
@@ -106,12 +196,20 @@ class MemoryRateLimitStore:
 
     async def learned_limits(self, model: str, now: float) -> Limits | None:
         """Read them from the state."""
-        return read_learned(self._states.get(model, {}), now)
+        return read_learned(self._state(model, now), now)
 
     def record_limits(self, model: str, deployment_id: str, limits: Limits, now: float) -> None:
         """Add them to the state."""
-        state = self._states.get(model, {})
-        self._states[model] = add_learned(state, deployment_id, limits, now)
+        state = add_learned(self._state(model, now), deployment_id, limits, now)
+        self._states[model] = mark_written(state, now)
+
+    async def state(self, model: str, now: float) -> State:
+        """Return it."""
+        return self._state(model, now)
+
+    def note(self, model: str, numbers: Mapping[str, float], now: float) -> None:
+        """Add them to the state."""
+        self._states[model] = mark_written({**self._state(model, now), **numbers}, now)
 
     async def flush(self) -> None:
         """Do nothing: all of it is shared already."""

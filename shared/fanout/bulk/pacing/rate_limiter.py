@@ -2,8 +2,8 @@
 A rate limiter for requests and tokens a minute of a model, shared by all workers.
 
 A `RateLimitStore` keeps the shared state (`rate_limit_state.py`). Tokens are reserved by estimate
-and corrected by real usage. A limit that nobody states is estimated from 429s
-(`observed_rate.py`); while none is known, a worker starts slowly (`ramp.py`).
+and corrected by real usage. A limit that is not stated is searched for (`limit_search.py`) and
+estimated from 429s (`estimated_limit.py`).
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Self
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
+from ...errors import DeploymentName, ErrorDetail, RateLimited
 from ...providers.rate_limits import MINUTE, OPENAI, Limits, RateLimitTable, read_limits
+from .estimated_limit import CALLS
 from .fair_turns import FairTurns
-from .limits import ESTIMATE, ROUGH_ESTIMATE, weigh_tokens
-from .observed_rate import Estimate, ObservedRate
+from .limit_search import LimitSearch
+from .limit_wait import LimitWaits
+from .limits import weigh_tokens
 from .ramp import PROBE_TIMEOUT, Ramp
 from .rate_limit_state import MemoryRateLimitStore, RateLimitStore, Reservation, State, advance
 
@@ -32,11 +35,18 @@ __all__ = [
     "advance",
 ]
 
-PROBE_POLL = 0.02
-"""Seconds between two looks at whether a call that is tried after a 429 was rejected."""
-
 SHORTEST_PAUSE = 0.001
 """Seconds below which a pause is over: clocks are not exact."""
+
+LONG_WAIT = LOOK_INTERVAL = 1.0
+"""Seconds of waiting after which a worker looks again for a pause of the model."""
+
+HORIZON, MAX_SLEEP = 1.0, 5.0
+"""
+Seconds for which a worker reserves ahead by an estimate, and after which it looks again at most.
+
+Otherwise each worker would hold a start of its own, however far off, when the estimate grows.
+"""
 
 STEADY_SHARE = 0.96
 """The part of a limit that is used as a steady rate; the rest may be used at once, as a burst."""
@@ -44,6 +54,15 @@ STEADY_SHARE = 0.96
 
 class RateLimitUnavailable(Exception):
     """The store could not be read or written; no line is at fault."""
+
+
+def paused_too_long(model: str, seconds: float) -> RateLimited:
+    """The error of a line that could only be sent after its job's completion window."""
+    message = (
+        f"the provider accepts calls again in {seconds:,.0f} seconds, "
+        "after the end of the job's completion window"
+    )
+    return RateLimited(DeploymentName(model), ErrorDetail(message), retry_after=seconds)
 
 
 class Permit(Struct, eq=False):
@@ -63,10 +82,11 @@ class Permit(Struct, eq=False):
     tokens_used: int | None = None
     ramp: Ramp | None = None
     job: str = ""
+    latest: float | None = None
 
     async def __aenter__(self) -> Self:
         self.reservations, self.ramp = await self.limiter.acquire(
-            self.model, self.tokens, self.requests, self.input_tokens, self.job
+            self.model, self.tokens, self.requests, self.input_tokens, self.job, self.latest
         )
         return self
 
@@ -81,117 +101,206 @@ class Permit(Struct, eq=False):
                     await self.limiter.store.refund(self.model, refund)
 
 
-class RateLimiter(Struct):
+class RateLimiter:
     """
     One worker's access to the shared limits.
 
     `configured` returns the config's limits of a model, `share` is the part of them that jobs may
     use. A worker has one reservation waiting for each model at a time, so that a killed worker
-    wastes only one. If a model's limits are unknown and no worker has had a response from it, the
-    worker sends one line first, and then a few more with each response (`ramp.py`): otherwise it
-    would learn the limits from hundreds of 429s.
+    wastes only one.
     """
 
-    store: RateLimitStore
-    configured: Callable[[str], Limits]
-    now: Callable[[], float]
-    share: float = 1.0
-    turns: dict[str, FairTurns] = field(default_factory=dict)
-    ramps: dict[str, Ramp | None] = field(default_factory=dict)
-    observed: dict[str, ObservedRate] = field(default_factory=dict)
-    recorded: set[str] = field(default_factory=set)
+    def __init__(
+        self,
+        store: RateLimitStore,
+        configured: Callable[[str], Limits],
+        now: Callable[[], float],
+        share: float = 1.0,
+    ) -> None:
+        self.store = store
+        self.now = now
+        self.waits = LimitWaits()
+        self._configured = configured
+        self._share = share
+        self._turns: dict[str, FairTurns] = {}
+        self._recorded: set[str] = set()
+        self._search = LimitSearch(store, now)
 
     def permit(
-        self, model: str, tokens: int, requests: int = 1, input_tokens: int = 0, job: str = ""
+        self,
+        model: str,
+        tokens: int,
+        requests: int = 1,
+        input_tokens: int = 0,
+        job: str = "",
+        latest: float | None = None,
     ) -> Permit:
         """
         Returns a permit for so many requests of about so many tokens together; jobs take turns.
 
         If the wait for it is cancelled, the reservation is refunded. Entering it raises
-        `RateLimitUnavailable` if the store fails.
+        `RateLimitUnavailable` if the store fails, and `RateLimited` at once if the provider has
+        asked for a pause that ends after `latest`.
         """
-        return Permit(self, model, tokens, requests, input_tokens, job=job)
+        return Permit(self, model, tokens, requests, input_tokens, job=job, latest=latest)
 
     async def acquire(
-        self, model: str, tokens: int, requests: int, input_tokens: int = 0, job: str = ""
+        self,
+        model: str,
+        tokens: int,
+        requests: int,
+        input_tokens: int = 0,
+        job: str = "",
+        latest: float | None = None,
     ) -> tuple[list[Reservation], Ramp | None]:
         """Wait until the requests may start; what was reserved, and the ramp that they are in."""
-        turns = self.turns.setdefault(model, FairTurns())
+        if (turns := self._turns.get(model)) is None:
+            turns = self._turns[model] = FairTurns()
         while True:
             if (await self.limits(model)).are_known:
                 async with turns.turn(job):
-                    if await self._wait_for_probe(model):
-                        return [], None
                     limits = await self.limits(model)
-                    if reservations := self._reservations(limits, tokens, requests, input_tokens):
-                        await self._reserve(model, reservations)
-                        await self._wait_for_probe(model)
-                        return reservations, None
+                    while reservations := self._reservations(
+                        limits, tokens, requests, input_tokens
+                    ):
+                        if await self._reserve(model, limits, reservations, turns.waiting, latest):
+                            return reservations, None
+                        limits = await self.limits(model)
             # All wait for a pause at the same time, and after it limits may be known.
-            if await self._reserve(model, []):
+            if await self._wait_for_pause(model, latest):
                 continue
-            ramp = await self._ramp(model)
-            if ramp is None or ramp.is_over:
+            if self._search.is_settled(model):
                 return [], None
-            async with turns.turn(job):
+            if (entered := await self._enter_search(model, turns, job)) is not None:
+                return [], entered[0]
+
+    async def _enter_search(
+        self, model: str, turns: FairTurns, job: str
+    ) -> tuple[Ramp | None] | None:
+        """Wait for a turn in the search, and return its ramp; `None` if limits may be known now."""
+        async with turns.turn(job):
+            ramp = await self._search.ramp(model)
+            if isinstance(ramp, Ramp):
                 await ramp.enter()
-            if not (ramp.is_over or (await self.limits(model)).are_known):
-                return [], ramp
+        if isinstance(ramp, Ramp):
+            if not (await self._search.is_over(model) or (await self.limits(model)).are_known):
+                return (ramp,)
             ramp.leave()
+        elif ramp is None and not (await self.limits(model)).are_known:
+            return (None,)
+        return None
 
-    async def _ramp(self, model: str) -> Ramp | None:
-        """The slow start of a model; `None` if a worker has had a response from it before."""
-        if model not in self.ramps:
-            with _store_errors(model):
-                is_new = await self.store.learned_limits(model, self.now()) is None
-            self.ramps.setdefault(model, Ramp() if is_new else None)
-        return self.ramps[model]
+    async def _wait_for_pause(self, model: str, latest: float | None) -> bool:
+        """Wait until the model's pause ends; returns whether it had one."""
+        now = self.now()
+        try:  # not `_store_errors`, because every line of a job comes here
+            until = await self.store.reserve(model, [], now, 0)
+        except Exception as error:
+            raise _unavailable(model) from error
+        if until - now <= SHORTEST_PAUSE or (pause := until - self.now()) <= SHORTEST_PAUSE:
+            return False
+        wait = self.waits[model]
+        wait.until = wait.paused_until = until
+        if latest is not None and until > latest:
+            raise paused_too_long(model, pause)
+        await asyncio.sleep(pause)
+        return True
 
-    async def _reserve(self, model: str, reservations: list[Reservation]) -> bool:
-        """Reserve and wait for the start; returns whether it had to wait."""
+    async def _reserve(
+        self,
+        model: str,
+        limits: Limits,
+        reservations: list[Reservation],
+        waiting: int,
+        latest: float | None,
+    ) -> bool:
+        """
+        Reserve and wait for the start.
+
+        Returns `False`, without a reservation, if a pause began meanwhile, or if the start is far
+        off by an estimate, which may change before.
+        """
+        if limits.is_estimate and await self._wait_for_pause(model, latest):
+            return False
         with _store_errors(model):
-            start = await self.store.reserve(model, reservations, self.now())
-        pause = start - self.now()
+            start = await self.store.reserve(model, reservations, self.now(), waiting)
+        self.waits[model].until = start
         try:
-            if pause > 0:
-                await asyncio.sleep(pause)
-        except asyncio.CancelledError:
-            for reservation in reservations:
-                await self.store.refund(model, reservation)
+            if latest is not None and start > latest:
+                await self._check_pause(model, latest)
+            pause = start - self.now() - HORIZON
+            if limits.is_estimate and pause > 0:
+                await self._refund(model, reservations)
+                reservations = []
+                await asyncio.sleep(min(pause + HORIZON / 2, MAX_SLEEP))
+                return False
+            if await self._wait_until(model, start, limits):
+                return True
+        except (asyncio.CancelledError, RateLimited):
+            await self._refund(model, reservations)
             raise
-        return pause > SHORTEST_PAUSE
+        if (await self.limits(model)).estimated_at == limits.estimated_at:
+            await self._refund(model, reservations)  # a new estimate ends all at the old one
+        return False
+
+    async def _refund(self, model: str, reservations: list[Reservation]) -> None:
+        for reservation in reservations:
+            await self.store.refund(model, reservation)
+
+    async def _wait_until(self, model: str, start: float, limits: Limits) -> bool:
+        """Wait for the start of a reservation at these limits; returns whether it still holds."""
+        looks = limits.is_estimate or start - self.now() > LONG_WAIT
+        while (pause := start - self.now()) > SHORTEST_PAUSE:
+            await asyncio.sleep(min(pause, LOOK_INTERVAL))
+            if looks:  # another worker may have got a 429 since
+                with _store_errors(model):
+                    paused_until = await self.store.reserve(model, [], self.now(), 0)
+                if paused_until > max(start, self.now()) + SHORTEST_PAUSE:
+                    return False
+        return self.waits[model].paused_until <= max(start, self.now()) + 2 * SHORTEST_PAUSE
+
+    async def _check_pause(self, model: str, latest: float) -> None:
+        """Raise `RateLimited` if the provider has asked for a pause that ends after `latest`."""
+        with _store_errors(model):
+            until = await self.store.reserve(model, [], self.now(), 0)
+        if until > latest:
+            raise paused_too_long(model, until - self.now())
 
     def _reservations(
         self, limits: Limits, tokens: int, requests: int, input_tokens: int
     ) -> list[Reservation]:
         all_tokens, weight = weigh_tokens(limits, tokens, input_tokens)
         wanted = (
-            ("requests", float(requests), limits.requests, bool(limits.is_estimate)),
-            ("tokens", weight, all_tokens, False),
+            (CALLS if limits.is_estimate else "requests", float(requests), limits.requests),
+            ("tokens", weight, all_tokens),
         )
         return [
-            self._reservation(kind, amount, limit * self.share, is_estimate)
-            for kind, amount, limit, is_estimate in wanted
+            self._reservation(kind, amount, limit * self._share)
+            for kind, amount, limit in wanted
             if limit
         ]
 
     @staticmethod
-    def _reservation(kind: str, amount: float, limit: float, is_estimate: bool) -> Reservation:  # noqa: FBT001
+    def _reservation(kind: str, amount: float, limit: float) -> Reservation:
         """Reserve at the limit's steady rate; estimates are steady already, and have no burst."""
-        steady = 1.0 if is_estimate else STEADY_SHARE
+        steady = 1.0 if kind == CALLS else STEADY_SHARE
         burst = max(0.0, limit * (1 - steady) - 1)
         return Reservation(kind, amount, limit * steady / MINUTE, burst)
 
     async def limits(self, model: str) -> Limits:
         """The configured limits; where there is none, the learned ones."""
-        configured = self.configured(model)
-        if configured.requests and configured.tokens:
-            return configured
-        with _store_errors(model):
-            learned = await self.store.learned_limits(model, self.now()) or Limits()
-        if configured.tokens:
-            learned = replace(learned, tokens=None, input_tokens=None, output_tokens=None)
-        return configured.or_else(learned)
+        limits = self._configured(model)
+        if not (limits.requests and limits.tokens):
+            try:
+                learned = await self.store.learned_limits(model, self.now())
+            except Exception as error:
+                raise _unavailable(model) from error
+            if learned is not None:
+                if limits.tokens:
+                    learned = replace(learned, tokens=None, input_tokens=None, output_tokens=None)
+                limits = limits.or_else(learned)
+        self.waits[model].limits = limits
+        return limits
 
     def record_headers(
         self,
@@ -205,71 +314,46 @@ class RateLimiter(Struct):
 
     def record_limits(self, model: str, deployment_id: str, limits: Limits) -> None:
         """Share the limits of a deployment."""
-        if limits != Limits() or deployment_id not in self.recorded:
-            self.recorded.add(deployment_id)
+        if limits != Limits() or deployment_id not in self._recorded:
+            self._recorded.add(deployment_id)
             self.store.record_limits(model, deployment_id, limits, self.now())
 
     # ---- calls, from which unstated limits are estimated ----
 
+    @staticmethod
+    def clock() -> float:
+        """The time of calls: seconds of a clock that never jumps."""
+        return asyncio.get_running_loop().time()
+
     def sent(self, model: str) -> None:
         """Note that a call starts."""
-        self._observed(model).sent(self.now())
-
-    def responded(self, model: str, started: float) -> None:
-        """Note that the provider did not reject a call that was started then."""
-        self._record_estimate(model, self._observed(model).responded(started, self.now()))
+        self._search.own_calls(model).started(self.clock())
 
     async def rejected(self, model: str, started: float, retry_after: float | None) -> None:
         """
-        After a 429, let no worker start a line before its `Retry-After` is over.
+        After a 429 to a call that was started at that `clock`, pause all workers.
 
-        If the model's limits are not stated, lower the estimate of them, and pause without a
-        `Retry-After`, too.
+        If the model's limits are not stated, it is a new estimate of them. Otherwise, the pause is
+        what the provider asks for.
         """
         limits = await self.limits(model)
         if limits.requests is None or limits.is_estimate:
-            now, observed = self.now(), self._observed(model)
-            known = None
-            if limits.requests is not None:
-                known = Estimate(limits.requests, bool(limits.is_rough))
-            self._record_estimate(model, observed.rejected(started, now, known, retry_after))
-            if (ramp := self.ramps.get(model)) is not None:
-                ramp.end()
-            if observed.is_probing:
-                retry_after = retry_after or observed.pause(now)
+            with _store_errors(model):
+                until = await self._search.rejected(model, started, self.clock(), retry_after)
+            retry_after = max(retry_after or 0.0, until - self.now())
         await self.pause(model, retry_after)
-
-    def _observed(self, model: str) -> ObservedRate:
-        return self.observed.setdefault(model, ObservedRate())
-
-    def _record_estimate(self, model: str, estimate: Estimate | None) -> None:
-        if estimate is None:
-            return
-        kind = ROUGH_ESTIMATE if estimate.is_rough else ESTIMATE
-        self.store.record_limits(model, kind, Limits(estimate.rate), self.now())
-
-    async def _wait_for_probe(self, model: str) -> bool:
-        """
-        While a call is tried after a 429, wait until it has a response, or none for a while.
-
-        Returns whether the next call is the one that is tried.
-        """
-        observed = self._observed(model)
-        while observed.is_probing:
-            if (until := observed.probe_until) is None:
-                if not await self._reserve(model, []):
-                    return True
-            elif (rest := until - self.now()) > SHORTEST_PAUSE:
-                await asyncio.sleep(min(PROBE_POLL, rest))
-            else:
-                self._record_estimate(model, observed.recovered(self.now()))
-        return False
 
     async def pause(self, model: str, retry_after: float | None) -> None:
         """Let no worker start a line of the model for so many seconds."""
         if retry_after:
+            wait = self.waits[model]
+            wait.paused_until = max(wait.paused_until, self.now() + retry_after)
             with _store_errors(model):
                 await self.store.pause(model, self.now() + retry_after)
+
+
+def _unavailable(model: str) -> RateLimitUnavailable:
+    return RateLimitUnavailable(f"cannot read or write the rate limits of `{model}`")
 
 
 @contextmanager
@@ -278,4 +362,4 @@ def _store_errors(model: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise RateLimitUnavailable(f"cannot read or write the rate limits of `{model}`") from error
+        raise _unavailable(model) from error

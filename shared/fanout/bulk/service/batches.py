@@ -21,7 +21,7 @@ from ..totals import Totals
 from .failed_lines import failed_lines
 from .files import MONTH, FileService
 from .records import FileRecord, Job
-from .registry import Page, Registry, new_id
+from .registry import Page, Registry, Report, new_id
 
 HOUR = 3600
 MAX_COST_CAP = 1_000_000_000
@@ -55,7 +55,7 @@ class Host(Protocol):
 
     @property
     def config(self) -> str | None:
-        """The digest of its models, for hosts of which several may share a store."""
+        """The digest of its models, for hosts that may share a store."""
         ...
 
     async def start(self, job_id: str) -> None:
@@ -67,6 +67,13 @@ class Host(Protocol):
         ...
 
 
+def job_registry(table: RecordStore, report: Report = lambda _id, _error: None) -> Registry[Job]:
+    """The jobs of a table; those that are not over are listed apart."""
+    return Registry(
+        table, "batch", Job, lambda job: job.owner, report, is_open=lambda job: not job.is_over
+    )
+
+
 class JobService:
     """The operations of `/v1/batches`."""
 
@@ -76,7 +83,7 @@ class JobService:
         self.files = files
         files.is_used = self._is_input
         self._table = table
-        self.registry = Registry(table, "batch", Job, lambda job: job.owner, files.report)
+        self.registry = job_registry(table, files.report)
         self._host = host
         self._now = now
 
@@ -132,6 +139,7 @@ class JobService:
             raise RequestError(
                 f"the file's purpose is `{file.purpose}`, not `batch`", "input_file_id"
             )
+        await self.files.check_bytes(file)
         return file
 
     async def _is_input(self, key: str) -> bool:
@@ -140,8 +148,7 @@ class JobService:
         def reads(job: Job) -> bool:
             return not job.is_over and (job.input_key == key or key in job.earlier_outputs)
 
-        found = await self.registry.page(None, after=None, limit=1, keep=reads)
-        return bool(found.records)
+        return any(map(reads, await self.registry.all_open()))
 
     async def find(self, job_id: str, client: str | None) -> Job:
         """The client's job; `NotFound` if it is missing or another client's."""
@@ -184,7 +191,13 @@ class JobService:
         job: Job | None = None
         while True:
             known = await self._table.get("retry", old.id)
-            found = None if known is None else await self._retry_of(known.decode(), max_cost)
+            found = (
+                None
+                if known is None
+                else await self._retry_of(known.decode(errors="replace"), max_cost)
+            )
+            if found is not None and found.is_over and found.reason == "refused":
+                return await self.retry(found.id, client, max_cost=max_cost)
             if found is None:
                 job = job or await self._new_retry(old, max_cost)
                 pointer = Change("retry", old.id, job.id.encode(), known)
@@ -198,7 +211,11 @@ class JobService:
             return found
 
     async def _retry_of(self, job_id: str, max_cost: int | None) -> Job | None:
-        """An earlier retry, with this cap if there is one; `None` if it failed or is gone."""
+        """
+        An earlier retry, with this cap if there is one.
+
+        `None` if it is gone or failed, unless it ended because every call was rejected.
+        """
 
         def set_cap(job: Job) -> Job | None:
             is_same = max_cost is None or job.max_cost == max_cost
@@ -208,7 +225,7 @@ class JobService:
             job = await self.registry.change(job_id, set_cap)
         except NotFound:
             return None
-        return None if job.status == "failed" else job
+        return None if job.status == "failed" and job.reason != "refused" else job
 
     async def _new_retry(self, old: Job, max_cost: int | None) -> Job:
         """A job of the failed lines, not stored yet."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
 
 from msgspec.structs import replace
 
-from ...errors import NotFound, RequestError
+from ...errors import DamagedRecord, NotFound, RequestError
 from ..store import BlobStore, RecordStore
-from .records import FileRecord, UploadRecord
+from .records import FileRecord, R, UploadRecord, as_if_created_now
 from .registry import Page, Registry, Report, new_id
 
 UPLOAD_LIFETIME = 3600
@@ -100,9 +102,18 @@ class FileService:
             client, after=after, limit=limit, newest_first=newest_first, keep=keep
         )
 
-    def content(self, record: FileRecord) -> AsyncIterator[bytes]:
-        """The file's bytes, in chunks."""
-        return self.blobs.read(record.key)
+    async def content(self, record: FileRecord) -> AsyncIterator[bytes]:
+        """The file's bytes, in chunks; raises `DamagedRecord` if some are missing."""
+        await self.check_bytes(record)
+        async for chunk in self.blobs.read(record.key):
+            yield chunk
+
+    async def check_bytes(self, record: FileRecord) -> None:
+        """Raise `DamagedRecord` unless the stored bytes are as many as were registered."""
+        size = await self.blobs.size(record.key)
+        if size != record.bytes:
+            stored = f"{size or 0} of its {record.bytes} bytes are stored"
+            raise DamagedRecord("file", record.id, stored)
 
     async def delete(self, file_id: str, client: str) -> None:
         """Delete a file and its bytes."""
@@ -124,6 +135,8 @@ class FileService:
     async def delete_expired(self) -> None:
         """Delete all files that have expired, and the parts of uploads that have."""
         now = self._now()
+        await _give_lifetime(self._files, now)
+        await _give_lifetime(self._uploads, now)
         files = await self._files.all(
             lambda one: one.expires_at is not None and one.expires_at <= now
         )
@@ -217,6 +230,14 @@ class FileService:
         async for chunk in self.blobs.read(key):
             await asyncio.to_thread(digest.update, chunk)
         return digest.hexdigest()
+
+
+async def _give_lifetime(registry: Registry[R], now: float) -> None:
+    """Let the lifetime of records begin now that were created in the future: the clock was set."""
+    change = partial(as_if_created_now, now=now)
+    for record in await registry.all(lambda one: change(one) is not None):
+        with suppress(NotFound):
+            await registry.change(record.id, change)
 
 
 async def _never(_key: str) -> bool:

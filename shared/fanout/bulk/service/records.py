@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType, field
-from msgspec.structs import asdict, force_setattr
+from msgspec.structs import asdict, force_setattr, replace
 
 from ...telemetry.prices import to_dollars, to_nanodollars
+from ..activity import Wait
 from ..input.planner import LineError
 from ..totals import Totals
 
@@ -117,7 +118,7 @@ class Job(Struct, frozen=True, kw_only=True):
     total: int = 0
     models: dict[str, int] = {}
     errors: list[LineError] = []
-    reason: Literal["cancelled", "expired", "capped", "failed"] | None = None
+    reason: Literal["cancelled", "expired", "capped", "failed", "refused"] | None = None
     deliver_to: str | None = None
     config: str | None = None
     waits_for: str | None = None
@@ -153,9 +154,34 @@ class Job(Struct, frozen=True, kw_only=True):
     def manifest_key(self) -> str:
         return f"jobs/{self.id}/manifest.jsonl"
 
+    def waits(self, totals: Totals) -> list[Wait]:
+        """What the job's lines wait for."""
+        if self.is_over:
+            return []
+        left_alone = [Wait("models_missing", self.waits_for)] if self.waits_for else []
+        return left_alone + (totals.activity.waits if totals.activity else [])
+
+    def seconds_left(self, totals: Totals) -> float | None:
+        """
+        Estimated seconds to the end, by the speed of the last minute; `None` if unknown.
+
+        It is unknown while no line starts, and if all lines that are left wait for a provider that
+        fails. It is not before the time that lines are known to wait for.
+        """
+        activity = totals.activity
+        if self.status != "in_progress" or not activity or not activity.rate or not self.total:
+            return None
+        left, waits = max(0, self.total - totals.lines), self.waits(totals)
+        failing = sum(wait.lines or 0 for wait in waits if wait.reason == "provider_error")
+        if any(wait.lines is None for wait in waits) or 0 < left <= failing:
+            return None
+        until = max((wait.until for wait in waits if wait.until is not None), default=activity.at)
+        return round(max(left / activity.rate, until - activity.at), 1)
+
     def to_dict(self, totals: Totals) -> dict[str, Any]:
         """OpenAI's batch object, with two more fields: `cost_usd` and `fanout`."""
-        full = [STORAGE_FULL] if totals.storage_full and not self.is_over else []
+        activity = None if self.is_over else totals.activity
+        full = [STORAGE_FULL] if activity and activity.storage_full else []
         errors = [asdict(error) for error in [*self.errors, *full]]
         return {
             "id": self.id,
@@ -187,14 +213,35 @@ class Job(Struct, frozen=True, kw_only=True):
             "cost_usd": totals.cost_usd,
             "fanout": {
                 "max_cost_usd": self.max_cost_usd,
+                "known_cost_usd": totals.known_cost_usd,
+                "unpriced_lines": totals.unpriced,
                 "retry_of": self.retry_of,
                 "causes": totals.causes,
                 "examples": {
                     cause: [asdict(example) for example in examples]
                     for cause, examples in totals.examples.items()
                 },
-                "in_flight": totals.in_flight,
-                "refused": totals.refused,
+                "in_flight": activity and activity.in_flight,
+                "refused": activity and activity.rate_limited,
+                "lines_per_second": activity and activity.rate and round(activity.rate, 3),
+                "seconds_left": self.seconds_left(totals),
+                "waits": [wait.to_dict() for wait in self.waits(totals)],
                 **({"waits_for": self.waits_for} if self.waits_for else {}),
             },
         }
+
+
+CLOCK_TOLERANCE = 60
+"""Seconds by which a record may have been created in the future."""
+
+R = TypeVar("R", FileRecord, UploadRecord, Job)
+
+
+def as_if_created_now(record: R, now: float) -> R | None:
+    """The record with its whole lifetime from now, if it was created in the future; else `None`."""
+    ahead = record.created_at - int(now)
+    if ahead <= CLOCK_TOLERANCE:
+        return None
+    end = None if record.expires_at is None else record.expires_at - ahead
+    changes: dict[str, Any] = {"created_at": record.created_at - ahead, "expires_at": end}
+    return replace(record, **changes)

@@ -37,7 +37,8 @@ class Registry(Generic[R]):
     The records of `kind`; `owner_of` returns the name of the client that owns a record.
 
     A record that cannot be read, such as one of a newer version, fails alone: lists leave it out,
-    and `report` gets its id and the error.
+    and `report` gets its id and the error. With `is_open`, the open records are also listed apart,
+    so that `all_open` does not read the others.
     """
 
     def __init__(
@@ -47,7 +48,11 @@ class Registry(Generic[R]):
         model: type[R],
         owner_of: Callable[[R], str],
         report: Report = lambda _id, _error: None,
+        *,
+        is_open: Callable[[R], bool] | None = None,
     ) -> None:
+        self._is_open = is_open
+        self._open_kind = f"open-{kind}"
         self._table = table
         self._kind = kind
         self._model = model
@@ -69,10 +74,12 @@ class Registry(Generic[R]):
 
     async def create_with(self, key: str, record: R, pointer: Change) -> bool:
         """Add a record and write `pointer`, both or neither; returns whether it was possible."""
+        await self._list_as_open(key, record)
         return await self._table.put_all([pointer, Change(self._kind, key, json.encode(record))])
 
     async def create(self, key: str, record: R) -> None:
         """Add a record; one that exists already stays unchanged."""
+        await self._list_as_open(key, record)
         await self._table.put(self._kind, key, json.encode(record), None)
 
     async def change(self, key: str, change: Callable[[R], R | None]) -> R:
@@ -89,12 +96,42 @@ class Registry(Generic[R]):
             changed = change(record)
             if changed is None:
                 return record
+            await self._list_as_open(key, changed)
             if await self._table.put(self._kind, key, json.encode(changed), raw):
+                await self._unlist(key, changed)
                 return changed
 
     async def delete(self, key: str) -> None:
         """Delete the record, if it exists."""
         await self._table.delete(self._kind, key)
+
+    async def all_open(self) -> list[R]:
+        """All open records, whatever the number of others."""
+        found: list[R] = []
+        last: str | None = None
+        while rows := await self._table.list(self._open_kind, after=last, limit=PAGE):
+            for name, _ in rows:
+                raw = await self._table.get(self._kind, name)
+                record = None if raw is None else self._decode_or_report(name, raw)
+                if record is None or self._is_open is None:
+                    continue
+                if self._is_open(record):
+                    found.append(record)
+                else:  # the process that closed it crashed, or another one listed it again
+                    await self._unlist(name, record)
+            if len(rows) < PAGE:
+                break
+            last = rows[-1][0]
+        return found
+
+    async def _list_as_open(self, key: str, record: R) -> None:
+        """List an open record, before it is written: after a crash, one too many is listed."""
+        if self._is_open and self._is_open(record):
+            await self._table.put(self._open_kind, key, b"1", None)
+
+    async def _unlist(self, key: str, record: R) -> None:
+        if self._is_open and not self._is_open(record):
+            await self._table.delete(self._open_kind, key)
 
     async def page(
         self,
@@ -136,7 +173,7 @@ class Registry(Generic[R]):
     def _decode(self, key: str, raw: bytes) -> R:
         try:
             return json.decode(raw, type=self._model)
-        except (ValueError, msgspec.MsgspecError) as error:
+        except (ValueError, TypeError, msgspec.MsgspecError) as error:
             raise DamagedRecord(self._kind, key, str(error)) from error
 
     def _decode_or_report(self, key: str, raw: bytes) -> R | None:

@@ -1,8 +1,8 @@
 """
 The finisher: joins the results of all shards into one output file and one error file.
 
-The results of complete shards are joined without reading them. In the other shards, it counts the
-stored lines and writes an error line for each line that never ran.
+The results of complete shards are joined as they are. In the other shards, and in those whose files
+were damaged, it counts the stored lines and writes an error line for each line without a result.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from ..input import lines
 from ..input.planner import Shard
 from ..input.splitter import iter_lines
 from ..store import BlobStore, JobProgress, ResultKeys, ResultStore
-from ..totals import Totals, count_failure
+from ..totals import LineCost, Totals, count_failure
+from .result_lines import skipped_line
 from .stored_results import count_stored
 
 
@@ -25,6 +26,13 @@ class SkipReason(Struct, frozen=True):
 
     code: str
     message: str
+
+
+DAMAGED = SkipReason(
+    "result_damaged",
+    "The stored result of this request was damaged. Send the request again.",
+)
+"""The error of lines whose stored results were damaged after the worker's end."""
 
 
 class FinishSpec(Struct, frozen=True):
@@ -58,15 +66,16 @@ async def finish(
     blobs: BlobStore,
     results: ResultStore,
     progress: JobProgress,
-    cost: Callable[[object], int],
+    cost: Callable[[object], LineCost],
 ) -> FinishResult:
     """Join all results; after a crash, running it again gives the same files."""
     total = Totals()
-    responses, failures = list(spec.earlier_outputs), list[str]()
+    responses = [key for key in spec.earlier_outputs if await blobs.size(key) is not None]
+    failures = list[str]()
     async for shard in shards:
         keys = await results.keys(shard.index)
         totals = await progress.completed_totals(shard.index)
-        if totals is None:
+        if totals is None or not await results.is_whole(shard.index, totals.lines):
             totals, skipped = await _count_incomplete(spec, shard, blobs, results, cost)
             keys = await results.keys(shard.index)
             keys = ResultKeys(keys.responses, [*keys.failures, *skipped])
@@ -83,16 +92,19 @@ async def _count_incomplete(
     shard: Shard,
     blobs: BlobStore,
     results: ResultStore,
-    cost: Callable[[object], int],
+    cost: Callable[[object], LineCost],
 ) -> tuple[Totals, list[str]]:
     """The totals of a shard, and the key of the error lines for what never ran, if anything."""
     stored = await results.open(shard.index)
-    custom_ids, totals = await count_stored(stored, cost)
-    await stored.close()
-    if totals.lines >= shard.lines or spec.skip_reason is None:
+    try:
+        custom_ids, totals = await count_stored(stored, cost)
+    finally:
+        await stored.close()
+    if totals.lines >= shard.lines:
         return totals, []
+    reason = spec.skip_reason or DAMAGED
     key = f"{spec.scratch}/unrun/{shard.index:06d}.jsonl"
-    await blobs.write(key, _skipped(spec, spec.skip_reason, shard, blobs, custom_ids, totals))
+    await blobs.write(key, _skipped(spec, reason, shard, blobs, custom_ids, totals))
     return totals, [key]
 
 
@@ -105,6 +117,8 @@ async def _skipped(
     totals: Totals,
 ) -> AsyncIterator[bytes]:
     """The error lines of the lines that never ran; each is counted in `totals`."""
+    if await blobs.size(spec.input_key) is None:
+        return  # their ids are unknown
     source = blobs.read(spec.input_key, shard.start, shard.end)
     async for number, _, _, data in iter_lines(source, shard.start, shard.first):
         if not data:
@@ -113,4 +127,4 @@ async def _skipped(
         if custom_id not in stored:
             totals.add(count_failure(reason.code, custom_id, number, reason.message))
             request_id = f"req_{random.getrandbits(64):016x}"
-            yield lines.skipped_line(custom_id, request_id, reason.code, reason.message)
+            yield skipped_line(custom_id, request_id, reason.code, reason.message)

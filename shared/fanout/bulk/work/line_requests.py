@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import AsyncExitStack
+from types import TracebackType
 
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from ...config.resolve import Catalog, ClientKey
 from ...errors import (
     AllFailed,
     FanoutError,
-    Malformed,
-    Overloaded,
     QuotaExceeded,
     RateLimited,
-    Rejected,
     RequestError,
 )
 from ...gateway.gateway import Context, Gateway
@@ -23,19 +23,19 @@ from ...providers.registry import rate_limits_of
 from ...routing.leg import Leg, Outcome
 from ...schema.fanout import FanOutRequest, parse_request
 from ...telemetry.observers import Observer
+from ..activity import ActivityTracker
 from ..input.estimates import BYTES_PER_TOKEN, DEFAULT_OUTPUT_TOKENS, conversations_of, max_tokens
 from ..input.lines import BadLine, Line
 from ..pacing.adaptive_concurrency import AdaptiveConcurrency
 from ..pacing.limits import Limits
-from ..pacing.line_retry import LineRequest, SendLine
+from ..pacing.line_retry import LineRequest, NotSent, SendLine
 from ..pacing.rate_limiter import MemoryRateLimitStore, Permit, RateLimiter
-from ..totals import CallCounts
 
 SMOOTHING = 0.1
 """The weight of the latest response in the moving average of output tokens."""
 
-_ACCEPTED = (Rejected, Overloaded, Malformed)
-"""Errors of calls that were within the rate limit."""
+HOLD_POLL = 0.1
+"""Seconds between two looks at whether a call may start again."""
 
 
 def make_line_sender(
@@ -43,52 +43,122 @@ def make_line_sender(
     owner: str,
     observer: Observer,
     limiter: RateLimiter | None = None,
-    calls: CallCounts | None = None,
+    activity: ActivityTracker | None = None,
     job: str = "",
+    latest: float | None = None,
 ) -> SendLine:
     """
     Returns the function that sends one line.
 
-    `owner` is the name of the job's key; the lines have the rights that this key has now.
-    Without a limiter, only the providers' 429s slow the job down.
+    `owner` is the name of the job's key; the lines have the rights that this key has now. A line
+    that may not be sent before `latest`, the end of the job's window, fails at once. Without a
+    limiter, only the providers' 429s slow the job down.
     """
-    calls = calls or CallCounts()
-    client = gateway.catalog.client(owner)
-    limiter = limiter or RateLimiter(MemoryRateLimitStore(), lambda _: Limits(), time.time)
-    output_tokens: dict[str, float] = {}  # the moving average of each model
+    return _LineSender(
+        gateway,
+        gateway.catalog.client(owner),
+        observer,
+        limiter or RateLimiter(MemoryRateLimitStore(), lambda _: Limits(), time.time),
+        activity or ActivityTracker(time.time),
+        job,
+        latest,
+    ).send
 
-    async def send(sent: LineRequest, concurrency: AdaptiveConcurrency) -> object:
-        request = gateway.prepare(_parse(sent.line), client)
-        watcher = _CallWatcher(concurrency, limiter, calls)
-        context = Context(sent.request_id, client, sent.deadline, watcher)
-        input_tokens, conversations = sent.size / BYTES_PER_TOKEN, len(conversations_of(sent.line))
+
+class _LineSender(Struct, eq=False):
+    """Sends the lines of a job; `output_tokens` has each model's moving average."""
+
+    gateway: Gateway
+    client: ClientKey
+    observer: Observer
+    limiter: RateLimiter
+    activity: ActivityTracker
+    job: str
+    latest: float | None
+    output_tokens: dict[str, float] = field(default_factory=dict)
+
+    async def send(self, sent: LineRequest, concurrency: AdaptiveConcurrency) -> object:
+        """The body of the line's response, which is sent when each of its models permits it."""
+        request = self.gateway.prepare(_parse(sent.line), self.client)
+        watcher = _CallWatcher(concurrency, self.limiter, self.activity)
+        calls = len(conversations_of(sent.line))
+        if len(request.models) == 1:  # no stack, because it is run for every line
+            name = request.models[0]
+            async with self._permit(name, sent, calls) as permit:
+                return await self._call(sent, request, watcher, {name: permit}, calls)
         permits: dict[str, Permit] = {}
         async with AsyncExitStack() as stack:
             for name in request.models:
-                expected = output_tokens.get(name, max_tokens(sent.line) or DEFAULT_OUTPUT_TOKENS)
-                tokens = round(input_tokens + conversations * expected)
-                permit = limiter.permit(name, tokens, conversations, round(input_tokens), job)
-                permits[name] = await stack.enter_async_context(permit)
-            try:
-                body = (await gateway.chat(request, context)).body
-            except FanoutError as error:
-                for name, seconds in _rate_limited_models(error):
-                    await limiter.rejected(name, watcher.starts.get(name, 0.0), seconds)
-                raise
-            except Exception as error:
-                observer.bug(sent.request_id, error)
-                raise
-            else:
-                sent.received(body)
-                return body
-            finally:
-                for name in permits.keys() & watcher.tokens.keys():
-                    permits[name].tokens_used = watcher.tokens[name]
-                    got = (watcher.tokens[name] - input_tokens) / conversations
-                    average = output_tokens.get(name, got)
-                    output_tokens[name] = max(1.0, average + (got - average) * SMOOTHING)
+                permit = await stack.enter_async_context(self._permit(name, sent, calls))
+                permits[name] = permit
+            return await self._call(sent, request, watcher, permits, calls)
 
-    return send
+    def _permit(self, name: str, sent: LineRequest, calls: int) -> _ShownPermit:
+        """The permit for so many calls to a model, by its usual number of output tokens."""
+        expected = self.output_tokens.get(name)
+        if expected is None:
+            expected = max_tokens(sent.line) or DEFAULT_OUTPUT_TOKENS
+        sent_tokens = sent.size / BYTES_PER_TOKEN
+        tokens = round(sent_tokens + calls * expected)
+        permit = self.limiter.permit(name, tokens, calls, round(sent_tokens), self.job, self.latest)
+        return _ShownPermit(permit, self.activity)
+
+    async def _call(
+        self,
+        sent: LineRequest,
+        request: FanOutRequest,
+        watcher: _CallWatcher,
+        permits: dict[str, Permit],
+        calls: int,
+    ) -> object:
+        activity = self.activity
+        while activity.is_held and not activity.is_stopping():  # noqa: ASYNC110 -- of many jobs
+            await asyncio.sleep(HOLD_POLL)
+        activity.slot_waits[watcher] = request.models[0]
+        try:
+            context = Context(sent.request_id, self.client, sent.deadline, watcher, held=sent.held)
+            body = (await self.gateway.chat(request, context)).body
+        except FanoutError as error:
+            for name, seconds in _rate_limited_models(error):
+                await self.limiter.rejected(name, watcher.starts.get(name, 0.0), seconds)
+            raise
+        except Exception as error:
+            self.observer.bug(sent.request_id, error)
+            raise
+        else:
+            sent.received(body)
+            return body
+        finally:
+            activity.slot_waits.pop(watcher, None)
+            for name, used in watcher.tokens.items():
+                if (permit := permits.get(name)) is not None:
+                    permit.tokens_used = used
+                    got = (used - sent.size / BYTES_PER_TOKEN) / calls
+                    average = self.output_tokens.get(name, got)
+                    self.output_tokens[name] = max(1.0, average + (got - average) * SMOOTHING)
+
+
+class _ShownPermit:
+    """A permit as an `async with` block, which `activity` shows while its line waits for it."""
+
+    __slots__ = ("_activity", "_permit")
+
+    def __init__(self, permit: Permit, activity: ActivityTracker) -> None:
+        self._permit = permit
+        self._activity = activity
+
+    async def __aenter__(self) -> Permit:
+        permit = self._permit
+        with self._activity.waiting(permit.limiter.waits[permit.model]):
+            return await permit.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._permit.__aexit__(kind, error, trace)
 
 
 def _parse(line: Line) -> FanOutRequest:
@@ -109,19 +179,30 @@ class _CallWatcher:
     """
 
     def __init__(
-        self, concurrency: AdaptiveConcurrency, limiter: RateLimiter, calls: CallCounts
+        self, concurrency: AdaptiveConcurrency, limiter: RateLimiter, activity: ActivityTracker
     ) -> None:
         self._concurrency = concurrency
         self._limiter = limiter
-        self._calls = calls
+        self._activity = activity
+        self._may_not_send = False
         self.tokens: dict[str, int] = {}
         self.starts: dict[str, float] = {}
 
     def started(self, leg: Leg) -> None:
-        """A call starts."""
-        self.starts[leg.model] = self._limiter.now()
+        """
+        A call starts; raises `NotSent` if none may, unless one of the line was sent before.
+
+        The line may have waited long for its slot, and calls were sent when that began.
+        """
+        activity = self._activity
+        if not self.starts:
+            self._may_not_send |= activity.is_held or activity.is_stopping()
+        if self._may_not_send:
+            raise NotSent("no call may start now")
+        activity.slot_waits.pop(self, None)
+        self.starts[leg.model] = self._limiter.clock()
         self._limiter.sent(leg.model)
-        self._calls.in_flight += 1
+        self._activity.in_flight += 1
         self._concurrency.started(leg)
 
     def first_token(self, leg: Leg) -> None:
@@ -129,17 +210,18 @@ class _CallWatcher:
 
     def ended(self, leg: Leg, outcome: Outcome, error: BaseException | None) -> None:
         """A call has ended."""
-        self._calls.in_flight -= 1
-        self._calls.refused += isinstance(error, RateLimited)
+        self._activity.in_flight -= 1
         self._concurrency.ended(leg, outcome, error)
-        if outcome == "ok" or isinstance(error, _ACCEPTED):
-            self._limiter.responded(leg.model, self.starts[leg.model])
+        if outcome == "ok":
+            self._activity.succeeded += 1
         if leg.headers and leg.deployment:
             table = rate_limits_of(leg.deployment.provider.name)
             self._limiter.record_headers(leg.model, leg.deployment.id, leg.headers, table)
-        if isinstance(error, RateLimited) and error.rate_limits and leg.deployment:
-            limits = Limits(**error.rate_limits)
-            self._limiter.record_limits(leg.model, leg.deployment.id, limits)
+        if isinstance(error, RateLimited):
+            self._activity.rate_limited += 1
+            if error.rate_limits and leg.deployment:
+                limits = Limits(**error.rate_limits)
+                self._limiter.record_limits(leg.model, leg.deployment.id, limits)
         if leg.usage:
             used = self.tokens.get(leg.model, 0)
             self.tokens[leg.model] = used + leg.usage["total_tokens"]

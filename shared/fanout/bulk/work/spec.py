@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 
 from msgspec import Struct, field
 
 from ...routing.retry_policy import RetryPolicy
+from ..activity import ActivityTracker
 from ..input.lines import Line
+from ..input.planner import LineError
 from ..pacing.adaptive_concurrency import INITIAL_CONCURRENCY, MAX_CONCURRENCY
 from ..pacing.line_retry import SendLine
 from ..store import BlobStore, JobProgress, ResultStore, Stop
-from ..totals import CallCounts
+from ..totals import LineCost
 
 MAX_BYTES_IN_FLIGHT = 64 * 1024 * 1024
 """Bytes of the lines in flight together; a longer line is sent when no other is in flight."""
@@ -28,7 +31,11 @@ SYNC_INTERVAL = 1.0
 
 
 class WorkSpec(Struct, frozen=True):
-    """What a worker needs to know of its job; times are in seconds."""
+    """
+    What a worker needs to know of its job; times are in seconds, `expires_at` since 1970.
+
+    `first_sync` is the time until the first sync, if it differs from `sync_interval`.
+    """
 
     input_key: str
     default_model: str | None = None
@@ -37,35 +44,40 @@ class WorkSpec(Struct, frozen=True):
     max_concurrency: int = MAX_CONCURRENCY
     initial_concurrency: int = INITIAL_CONCURRENCY
     sync_interval: float = SYNC_INTERVAL
+    first_sync: float | None = None
     max_bytes_in_flight: int = MAX_BYTES_IN_FLIGHT
+    expires_at: float | None = None
+    models: frozenset[str] = frozenset()
 
 
 class WorkerResources(Struct, frozen=True):
     """
     What a worker uses.
 
-    `cost` returns the nanodollars that a response cost, `estimate` those that a line of so many
-    bytes may cost. `calls` counts the results that wait for room on the disk.
+    `cost` returns what a response cost, `estimate` the nanodollars that a line of so many bytes may
+    cost. `activity` is what the worker does at this moment.
     """
 
     send: SendLine
     blobs: BlobStore
     results: ResultStore
     progress: JobProgress
-    cost: Callable[[object], int] = lambda _: 0
+    cost: Callable[[object], LineCost] = lambda _: LineCost(0)
     estimate: Callable[[Line, int], int] = lambda _line, _size: 0
-    calls: CallCounts = field(default_factory=CallCounts)
+    activity: ActivityTracker = field(default_factory=lambda: ActivityTracker(time.time))
     retry: RetryPolicy = RetryPolicy(random.random, base=1.0, cap=20.0)
 
 
-class WorkResult(Struct, frozen=True):
+class WorkResult(Struct, frozen=True, omit_defaults=True):
     """
     The counts of lines at a worker's end.
 
-    `remaining` lines have no result yet; `stop` is why the worker left them.
+    `remaining` lines have no result yet; `stop` is why the worker left them; if every call was
+    rejected, `rejection` says why.
     """
 
     done: int
     failed: int
     remaining: int = field(name="left")  # as in the Lambda function's result
     stop: Stop | None
+    rejection: LineError | None = field(default=None, name="refusal")

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...wire import json
 from ..store import ShardResults
-from ..totals import Totals, count_failure, count_response
+from ..totals import LineCost, Totals, count_failure, count_response
+from .result_lines import ResultReader
 
 
 async def count_stored(
-    results: ShardResults, cost: Callable[[object], int]
+    results: ShardResults, cost: Callable[[object], LineCost]
 ) -> tuple[set[str], Totals]:
-    """The `custom_id`s of the stored lines, and their totals; `cost` is that of a response body."""
-    custom_ids: set[str] = set()
-    totals = Totals()
-    async for failed, raw in results.stored():
-        result = json.decode(raw)
-        if (custom_id := result["custom_id"]) in custom_ids:
-            continue
-        custom_ids.add(custom_id)
-        if failed:
-            error = result["error"] or result["response"]["body"]["error"]
-            cause, message = error.get("code") or "error", error.get("message") or ""
-            totals.add(count_failure(str(cause), custom_id, None, str(message)))
+    """
+    The `custom_id`s of the stored lines, and their totals; `cost` is that of a response body.
+
+    Lines that are not whole results are removed; their requests are sent again.
+    """
+    reader, totals, has_damaged = ResultReader(), Totals(), False
+    async for failed, line in results.stored():
+        result = reader.read(line, failed=failed)
+        if result is None:
+            has_damaged = True
+        elif result.error is None:
+            totals.add(count_response(result.body, cost(result.body)))
         else:
-            body = result["response"]["body"]
-            totals.add(count_response(body, cost(body)))
-    return custom_ids, totals
+            cause, message = result.error.get("code"), result.error.get("message")
+            totals.add(
+                count_failure(str(cause or "error"), result.custom_id, None, str(message or ""))
+            )
+    if has_damaged:
+        await results.remove_damaged()
+    return reader.custom_ids, totals

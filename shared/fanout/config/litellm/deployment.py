@@ -10,9 +10,9 @@ INTO_INFO = "write it into `model_info`"
 
 PARAMS = (
     supported(
-        "model api_base api_key api_version base_model rpm tpm max_parallel_requests timeout "
-        "stream_timeout num_retries weight order cooldown_time allowed_fails_policy drop_params "
-        "input_cost_per_token output_cost_per_token "
+        "model model_id api_base api_key api_version base_model rpm tpm timeout "
+        "max_parallel_requests stream_timeout num_retries weight order cooldown_time "
+        "allowed_fails_policy drop_params input_cost_per_token output_cost_per_token "
         "extra_body extra_headers organization aws_region_name aws_access_key_id "
         "aws_secret_access_key aws_session_token aws_role_name aws_session_name aws_profile_name "
         "aws_external_id vertex_project vertex_location vertex_credentials "
@@ -25,14 +25,18 @@ PARAMS = (
         "ttft_timeout",
         "timeout",
     ),
-    rejected("write `aws_region_name`", "region_name", "aws_region_name"),
+    rejected(
+        "for Bedrock write `aws_region_name`, for Vertex AI `vertex_location`; other providers' "
+        "models are not chosen by region",
+        "region_name",
+    ),
     rejected("write `vertex_project`", "vertex_ai_project", "vertex_project"),
     rejected("write `vertex_location`", "vertex_ai_location", "vertex_location"),
     rejected("write `vertex_credentials`", "vertex_ai_credentials", "vertex_credentials"),
     rejected(
         "write `api_base`", "base_url azure_endpoint aws_bedrock_runtime_endpoint", "api_base"
     ),
-    rejected("write `extra_headers`", "headers", "extra_headers"),
+    rejected("write `extra_headers`", "headers default_headers", "extra_headers"),
     rejected("write the provider before the model: `groq/llama3-8b-8192`", "custom_llm_provider"),
     rejected(
         "set it in the request",
@@ -113,5 +117,10 @@ PARAMS = (
     ),
 )
 
-INFO = (supported("base_model allowed_fails_policy input_cost_per_token output_cost_per_token"),)
+INFO = (
+    supported("base_model allowed_fails_policy input_cost_per_token output_cost_per_token mode"),
+    rejected("remove the entry of a model that no client may call", "blocked"),
+    rejected("models are served at any time", "access_windows"),
+    rejected("list the model in the `models` of those clients' keys", "team_id"),
+)
 """The keys of `model_info` that have an effect; all others are the user's own notes."""

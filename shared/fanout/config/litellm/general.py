@@ -34,10 +34,12 @@ KEYS = (
         "database_connection_timeout=60 database_connection_pool_timeout database_connect_timeout "
         "database_socket_timeout database_max_idle_connection_lifetime=60 "
         "database_extra_connection_params database_disable_prepared_statements "
+        "database_statement_timeout database_lock_timeout scheduled_job_stagger "
+        "disable_auto_add_proxy_admin_to_teams "
         "allow_requests_on_db_unavailable disable_prisma_schema_update store_model_in_db "
         "supported_db_objects proxy_config_reload_interval_seconds=30 custom_key_generate "
         "custom_key_update custom_key_policy disable_custom_api_keys default_team_disabled "
-        "service_account_settings user_api_key_cache_ttl user_api_key_cache_max_size "
+        "service_account_settings user_api_key_cache_ttl user_api_key_cache_max_size=200 "
         "infer_model_from_keys enable_model_access_groups default_key_generate_params "
         "disable_database enable_key_management",
     ),
@@ -49,14 +51,16 @@ KEYS = (
         "maximum_spend_logs_cleanup_cron use_spend_logs_partitioning proxy_batch_write_at=10 "
         "spend_report_frequency spend_logs_metadata_fields disable_error_logs "
         "disable_adding_master_key_hash_to_db use_redis_transaction_buffer "
-        "scope_spend_list_endpoints_to_caller legacy_unscoped_spend_list_endpoints "
+        "scope_spend_list_endpoints_to_caller=true legacy_unscoped_spend_list_endpoints "
+        "maximum_spend_logs_cleanup_batch_size=1000 maximum_spend_logs_cleanup_max_batches=500 "
+        "maximum_spend_logs_cleanup_run_budget=5m maximum_spend_logs_cleanup_batch_timeout=30s "
         "store_prompts_in_cold_storage track_unmanaged_vertex_batch_cost",
     ),
     rejected(
         BUDGETS,
         "disable_reset_budget proxy_budget_rescheduler_min_time=597 "
         "proxy_budget_rescheduler_max_time=605 apply_user_budget_to_team_keys "
-        "disable_budget_reservation fail_closed_budget_enforcement",
+        "disable_budget_reservation fail_closed_budget_enforcement enforce_fallback_budget=true",
     ),
     rejected(
         ADMIN,
@@ -66,7 +70,9 @@ KEYS = (
         "password_policy_require_lowercase password_policy_require_numbers "
         "password_policy_require_special_characters disable_password_login_when_sso_enabled "
         "disable_env_credential_login allow_cli_sso_verification_uri_complete "
-        "hide_default_credentials_hint block_robots UI_USERNAME UI_PASSWORD ui",
+        "hide_default_credentials_hint block_robots UI_USERNAME UI_PASSWORD ui "
+        "max_failed_login_attempts=50 max_failed_login_attempts_per_source=250 "
+        "failed_login_window_seconds=900",
     ),
     rejected(
         "a client sends one of the config's keys, as a bearer token",
@@ -93,7 +99,8 @@ KEYS = (
         "background_health_checks health_check_interval=300 health_check_details=true "
         "health_check_concurrency health_check_ignore_transient_errors "
         "health_check_staleness_threshold enable_health_check_routing use_shared_health_check "
-        "model_list_healthy_only health_check_model health_check_skip_disabled_background_models",
+        "model_list_healthy_only health_check_model health_check_skip_disabled_background_models "
+        "background_health_check_model_groups",
     ),
     rejected(
         ENDPOINTS,
@@ -108,7 +115,7 @@ KEYS = (
         MCP,
         "user_mcp_management_mode mcp_internal_ip_ranges mcp_required_fields "
         "mcp_trusted_proxy_ranges mcp_client_side_auth_header_name enable_mcp_registry "
-        "require_end_user_mcp_access_defined",
+        "require_end_user_mcp_access_defined require_key_mcp_access_defined",
     ),
     rejected(REDIS, "coordination_redis"),
     rejected(PLUGINS, "plugins"),
@@ -124,8 +131,9 @@ KEYS = (
     missing(
         "requests may have any `user` and `metadata`",
         "enforce_user_param enforced_params "
-        "reject_clientside_metadata_tags user_header_name user_header_mappings",
+        "reject_clientside_metadata_tags user_header_name user_header_mappings missing_session_id",
     ),
+    rejected("streams have a keep-alive each 15 seconds", "sse_keepalive_ping_interval_seconds"),
     missing(
         "clients' headers are not forwarded: write `extra_headers` into `litellm_params`",
         "custom_headers forward_client_headers_to_llm_api forward_openai_org_id "
@@ -136,7 +144,7 @@ KEYS = (
         "jobs have their own limits (docs/bulk.md)",
         "max_batch_file_size_mb "
         "max_batch_file_records max_file_size_mb allowed_file_extensions "
-        "blocked_file_extensions proxy_batch_polling_interval=6000 "
+        "blocked_file_extensions proxy_batch_polling_interval=3600 "
         "disable_batch_input_file_rate_limiting skip_batch_input_file_rate_limiting_for_models "
         "skip_batch_input_file_rate_limiting_for_providers",
     ),

@@ -64,5 +64,11 @@ KEYS = (
         "a client's requests may go to any deployment",
         "deployment_affinity_ttl_seconds=3600 model_group_affinity_config",
     ),
-    missing("there are no routers that read the prompt", "auto_router_capability_limit"),
+    missing(
+        "there are no routers that read the prompt",
+        "auto_router_capability_limit heuristic_v2_router_limit",
+    ),
+    missing(
+        "streams have a keep-alive already", "keepalive_seconds allow_client_keepalive_override"
+    ),
 )

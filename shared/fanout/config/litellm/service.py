@@ -24,7 +24,10 @@ KEYS = (
         "model_group_alias stream_timeout"
     ),
     rejected("Fanout always logs one JSON line per attempt", "set_verbose verbose"),
-    rejected("logs are always JSON", "json_logs"),
+    rejected("logs are always JSON", "json_logs=true"),
+    rejected(
+        "each log line of a request has its id, `x-request-id`", "request_correlation_in_logs"
+    ),
     rejected(
         LOG,
         "callbacks success_callback failure_callback service_callbacks service_callback "
@@ -116,6 +119,7 @@ KEYS = (
         "enable_azure_ad_token_refresh enable_model_config_credential_overrides",
     ),
     rejected("write it into `litellm_params`", "api_base api_key api_version organization"),
+    rejected("write them into the `litellm_params` of each entry", "default_params"),
     rejected("write it into `router_settings.timeout`", "timeout"),
     rejected(
         "write `api_key` into `litellm_params`",
@@ -130,6 +134,7 @@ KEYS = (
         "there is one HTTP engine",
         "use_aiohttp_transport=true disable_aiohttp_transport network_mock use_client",
     ),
+    rejected("HTTP/2 is used wherever a provider has it", "http2"),
     rejected(
         "it belongs in `general_settings`, with `http_client: httpx`",
         "ssl_verify=true ssl_certificate",
@@ -174,6 +179,7 @@ KEYS = (
         "add_user_information_to_llm_headers "
         "model_group_settings forward_traceparent_to_llm_provider filter_invalid_headers",
     ),
+    missing("a request's `user` is sent as it is", "overwrite_user_with_key_hash"),
     missing("there is no priority of keys", "priority_reservation priority_reservation_settings"),
     missing("write `safety_settings` into `extra_body`", "vertex_ai_safety_settings"),
 )

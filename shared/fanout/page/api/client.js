@@ -88,9 +88,12 @@ export async function requestJson(path, options) {
 /** @param {string} path @param {unknown} body @returns {Promise<any>} */
 export const postJson = (path, body) => requestJson(path, jsonOptions(body));
 
-/** @param {unknown} body @param {AbortSignal} [signal] @returns {RequestInit} */
-function jsonOptions(body, signal) {
-  const headers = { "content-type": "application/json" };
+/**
+ * @param {unknown} body @param {AbortSignal} [signal] @param {Record<string, string>} [more] headers
+ * @returns {RequestInit}
+ */
+function jsonOptions(body, signal, more) {
+  const headers = { "content-type": "application/json", ...more };
   return { method: "POST", headers, body: JSON.stringify(body), ...(signal ? { signal } : {}) };
 }
 
@@ -98,9 +101,11 @@ function jsonOptions(body, signal) {
  * Yields the chunks of a streamed chat completion, until `[DONE]` or an error chunk.
  * @param {unknown} body
  * @param {AbortSignal} signal
+ * @param {string} id the request's
  */
-export async function* streamChunks(body, signal) {
-  const response = await request("chat/completions", jsonOptions(body, signal));
+export async function* streamChunks(body, signal, id) {
+  const options = jsonOptions(body, signal, { "x-request-id": id });
+  const response = await request("chat/completions", options);
   const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
   const decoder = new TextDecoder();
   const parser = new EventParser();

@@ -1,6 +1,7 @@
 /** Sends a run's requests and updates its legs until every response is complete. */
 
-import { ApiError, streamChunks } from "../api/client.js";
+import { ApiError, request as sendRequest, streamChunks } from "../api/client.js";
+import { openRequests } from "../api/open-requests.js";
 import { announce } from "../ui/dom.js";
 import { formatMs, plural } from "../ui/format.js";
 import { applyChunk, applyError, fastestLeg, isFinished, retryLeg } from "./run.js";
@@ -17,8 +18,10 @@ const MAX_IN_FLIGHT = 4; // requests of one run: a browser opens six connections
  * @param {(busy: boolean) => void} busyChanged
  */
 export function requestRunner(legsChanged, busyChanged) {
+  const open = openRequests(sendRequest);
   let abort = new AbortController();
   let running = 0;
+  addEventListener("pagehide", () => void open.cancelAll());
 
   /** @param {TimedRun} run @param {RunRequest[]} requests */
   async function sendAll(run, requests) {
@@ -42,8 +45,9 @@ export function requestRunner(legsChanged, busyChanged) {
   async function send(run, request) {
     for (const leg of request.legs) leg.startMs = run.now();
     let hasWinner = false;
+    const { id, body, close } = open.open(request.body);
     try {
-      for await (const chunk of streamChunks(request.body, abort.signal)) {
+      for await (const chunk of streamChunks(body, abort.signal, id)) {
         applyChunk(request, chunk, run.now());
         legsChanged(run, request.legs);
         const winner = request.isRace && !hasWinner && request.legs.find((leg) => leg.won);
@@ -56,6 +60,8 @@ export function requestRunner(legsChanged, busyChanged) {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       applyError(request, error.info, run.now());
+    } finally {
+      close();
     }
     legsChanged(run, request.legs);
   }
@@ -72,7 +78,10 @@ export function requestRunner(legsChanged, busyChanged) {
       legsChanged(run, [leg]);
       void sendAll(run, [request]);
     },
-    stop: () => abort.abort(),
+    stop() {
+      void open.cancelAll(); // on AWS, the gateway does not see that the browser disconnects
+      abort.abort();
+    },
     isBusy: () => running > 0,
   };
 }

@@ -127,7 +127,7 @@ function bodyOf(draft, messages) {
  * @param {number} ms
  */
 export function applyChunk(request, chunk, ms) {
-  if (chunk.error) return applyError(request, errorInfo(chunk.error, 502), ms);
+  if (chunk.error) return applyError(request, errorInfo(chunk.error), ms);
   for (const choice of chunk.choices ?? []) {
     const leg = request.isRace ? winningLeg(request, chunk.model, ms) : request.legs[choice.index];
     if (leg) applyChoice(leg, choice, ms);
@@ -179,7 +179,7 @@ function applyChoice(leg, choice, ms) {
       state: "failed",
       endMs: ms,
       finishReason: "error",
-      error: errorInfo(choice.error, 502),
+      error: errorInfo(choice.error),
     });
   else if (choice.finish_reason)
     Object.assign(leg, { state: "done", endMs: ms, finishReason: choice.finish_reason });
@@ -209,7 +209,7 @@ function applyReport(request, attempts) {
     leg.firstTokenMs = attempt.first_token_ms === null ? null : start + attempt.first_token_ms;
     if (attempt.duration_ms !== null) leg.endMs = start + attempt.duration_ms;
     leg.state = OUTCOME_STATES[attempt.outcome] ?? "not_started";
-    if (attempt.error) leg.error = errorInfo(attempt.error, 502);
+    if (attempt.error) leg.error = errorInfo(attempt.error);
   });
 }
 
@@ -254,8 +254,11 @@ export function applyError(request, error, ms) {
   });
 }
 
-/** @param {any} error @param {number} status @returns {ErrorInfo} */
-function errorInfo(error, status) {
+/** The HTTP status of an error in a stream, which has only a type. @type {Record<string, number>} */
+const STATUS_OF_TYPE = { server_error: 500, invalid_request_error: 400, rate_limit_error: 429 };
+
+/** @param {any} error @param {number} [status] @returns {ErrorInfo} */
+function errorInfo(error, status = STATUS_OF_TYPE[error.type] ?? 502) {
   return { status, code: error.code ?? null, message: String(error.message ?? "") };
 }
 

@@ -56,7 +56,7 @@ export function pythonSnippet(base, run) {
 
 /** The requests and the responses as JSON. @param {Run} run */
 export function jsonResults(run) {
-  const answers = run.legs.map((leg) => ({
+  const responses = run.legs.map((leg) => ({
     prompt: leg.prompt,
     model: leg.model,
     state: leg.state,
@@ -72,7 +72,7 @@ export function jsonResults(run) {
   }));
   const asked = new Date(run.at).toISOString();
   const requests = run.requests.map(({ body }) => body);
-  return JSON.stringify({ asked, requests, answers }, null, 2);
+  return JSON.stringify({ asked, requests, answers: responses }, null, 2); // the key of old exports
 }
 
 /** @param {number | null} ms */

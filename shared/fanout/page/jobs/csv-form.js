@@ -2,14 +2,24 @@
 
 import { h, setChildren } from "../ui/dom.js";
 import { formatBytes } from "../ui/format.js";
-import { CsvParser, csvToLines, detectSeparator, fillTemplate, guessPromptColumn } from "./csv.js";
+import {
+  CsvReader,
+  csvToLines,
+  detectSeparator,
+  fillTemplate,
+  guessPromptColumn,
+  SEPARATORS,
+} from "./csv.js";
+import { decode, ENCODINGS, shown } from "./encodings.js";
+import { openInput } from "./input-file.js";
 
-const HEAD_BYTES = 64 * 1024; // read for the column names and the preview
+const HEAD_CHARACTERS = 64 * 1024; // read for the column names and the preview
 const PREVIEW_ROWS = 3;
+const SEPARATOR_NAMES = ["comma ,", "semicolon ;", "tab", "bar |"];
 
 /**
  * @param {File} file
- * @param {(lines: Blob) => void} done
+ * @param {(lines: Blob, notes: string[]) => void} done
  * @param {() => void} back
  * @param {(error: unknown) => void} failed
  */
@@ -18,12 +28,24 @@ export function csvForm(file, done, back, failed) {
   let columns = [];
   /** @type {string[][]} */
   let rows = [];
-  let separator = ",";
+  /** @type {import("./input-file.js").InputFile | null} */
+  let input = null;
+  let found = { separator: ",", isNamed: false };
   const template = h("textarea", { rows: 3, oninput: showPreview });
   const system = h("textarea", { rows: 2, placeholder: "You are …" });
   const columnButtons = h("div", { class: "pills" });
   const preview = h("ol", { class: "preview" });
   const submit = h("button", { type: "submit", class: "primary" }, "Get a quote");
+  const read = () => void readHead().catch(failed);
+  const detectedEncoding = h("option", { value: "" }, "found in the file");
+  const encoding = h("select", { onchange: read }, detectedEncoding, ENCODINGS.map(option));
+  const detectedSeparator = h("option", { value: "" }, "found in the file");
+  const separator = h(
+    "select",
+    { onchange: read },
+    detectedSeparator,
+    SEPARATORS.map((one, at) => h("option", { value: one }, SEPARATOR_NAMES[at] ?? one)),
+  );
   const form = h(
     "form",
     {
@@ -35,6 +57,12 @@ export function csvForm(file, done, back, failed) {
     h("label", null, "Prompt for each row", template),
     h("div", { role: "group", "aria-label": "Insert a column" }, columnButtons),
     h("label", null, "System message", system),
+    h(
+      "div",
+      { class: "pair" },
+      h("label", null, "Separator", separator),
+      h("label", null, "Encoding", encoding),
+    ),
     h("h4", null, "Preview of the first rows"),
     preview,
     h(
@@ -46,23 +74,41 @@ export function csvForm(file, done, back, failed) {
   );
 
   async function readHead() {
-    const text = new TextDecoder().decode(await file.slice(0, HEAD_BYTES).arrayBuffer());
-    separator = detectSeparator(text.split(/\r?\n/, 1)[0] ?? "");
-    const found = new CsvParser(separator).feed(`${text}${file.size < HEAD_BYTES ? "\n" : ""}`);
-    [columns = [], ...rows] = found.slice(0, PREVIEW_ROWS + 1);
-    template.value = `{${guessPromptColumn(columns, rows)}}`;
+    input = await openInput(file, encoding.value);
+    const { text, isWhole } = await headOf(input);
+    const detected = detectSeparator(text, isWhole);
+    found = { ...detected, separator: separator.value || detected.separator };
+    detectedEncoding.textContent = encoding.value ? "found in the file" : shown(input.encoding);
+    detectedSeparator.textContent = separator.value
+      ? "found in the file"
+      : (SEPARATOR_NAMES[SEPARATORS.indexOf(found.separator)] ?? found.separator);
+    const reader = makeReader(input);
+    const first = [...reader.feed(text), ...(isWhole ? reader.end() : [])];
+    if (reader.columns.join() !== columns.join()) {
+      columns = reader.columns;
+      template.value = `{${guessPromptColumn(columns, cellsOf(first))}}`;
+    }
+    rows = cellsOf(first);
     setChildren(
       columnButtons,
-      columns.map((name) =>
-        h(
-          "button",
-          { type: "button", class: "pill-button", onclick: () => insert(name) },
-          `{${name}}`,
+      columns
+        .filter(Boolean)
+        .map((name) =>
+          h(
+            "button",
+            { type: "button", class: "pill-button", onclick: () => insert(name) },
+            `{${name}}`,
+          ),
         ),
-      ),
     );
     showPreview();
     template.focus();
+  }
+
+  /** @param {import("./input-file.js").InputFile} opened */
+  function makeReader({ encoding: used, isDamaged }) {
+    const options = { encoding: isDamaged ? used : null, hasFirstLine: found.isNamed };
+    return new CsvReader(found.separator, options);
   }
 
   /** @param {string} name */
@@ -87,14 +133,10 @@ export function csvForm(file, done, back, failed) {
   async function send() {
     submit.disabled = true;
     try {
-      const { lines } = await csvToLines(
-        readText(file),
-        separator,
-        template.value,
-        system.value.trim(),
-      );
-      if (!lines.length) throw new Error("No row has a prompt.");
-      done(new Blob(lines, { type: "application/jsonl" }));
+      input ??= await openInput(file, encoding.value);
+      const text = decode(input.read(), input.encoding);
+      const made = await csvToLines(text, makeReader(input), template.value, system.value.trim());
+      done(new Blob(made.lines, { type: "application/jsonl" }), [...input.notes, ...made.notes]);
     } catch (error) {
       failed(error);
     } finally {
@@ -102,18 +144,23 @@ export function csvForm(file, done, back, failed) {
     }
   }
 
-  readHead().catch(failed);
+  read();
   return form;
 }
 
-/** Yields the file's text in chunks. Throws if the file is not UTF-8. @param {File} file */
-async function* readText(file) {
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  const reader = file.stream().getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    yield decoder.decode(value, { stream: true });
+/** @param {string} name */
+const option = (name) => h("option", { value: name }, shown(name));
+
+/** @param {{cells: string[]}[]} rows */
+const cellsOf = (rows) => rows.slice(0, PREVIEW_ROWS).map((row) => row.cells);
+
+/** Returns the file's first characters, and whether they are all. @param {import("./input-file.js").InputFile} input */
+async function headOf(input) {
+  let text = "";
+  for await (const chunk of decode(input.read(), input.encoding)) {
+    text += chunk;
+    if (text.length > HEAD_CHARACTERS)
+      return { text: text.slice(0, HEAD_CHARACTERS), isWhole: false };
   }
-  yield decoder.decode(); // throws if the file ends inside a character
+  return { text, isWhole: true };
 }

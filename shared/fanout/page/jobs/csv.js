@@ -1,80 +1,145 @@
-/** Turns a CSV file, read in chunks, into the lines of a job. Pure; RFC 4180, with `,`, `;`, tab or `|`. */
+/** Turns a CSV file, read in chunks, into the lines of a job; the rules of `bulk/input/csv_reader.py`. Pure. */
 
-/** Returns the separator that occurs most often in a header line. @param {string} header */
-export function detectSeparator(header) {
-  const counts = [",", ";", "\t", "|"].map((one) => ({ one, times: header.split(one).length }));
-  return counts.reduce((best, next) => (next.times > best.times ? next : best)).one;
-}
+import { MAX_CELL, RowParser } from "./csv-rows.js";
 
-/** Parses rows from text that arrives in chunks. */
-export class CsvParser {
-  /** @param {string} separator */
-  constructor(separator) {
-    this.separator = separator;
-    /** @private @type {string[]} */ this.row = [];
-    /** @private */ this.field = "";
-    /** @private */ this.quoted = false;
-    /** @private */ this.wasQuote = false;
-    /** @private */ this.wasReturn = false;
-    /** @private */ this.started = false;
+/** @typedef {import("./csv-rows.js").Row} Row */
+/** @typedef {import("./csv-rows.js").Fault} Fault */
+
+export const SEPARATORS = [",", ";", "\t", "|"];
+const SAMPLE_ROWS = 20; // that are looked at to find the separator
+const MAX_NAME = 60; // characters of a column's name in a message
+
+/** Excel's own way to name the separator, in the first line. */
+const FIRST_LINE = /^sep=([^"\r\n\0])(?:\r\n|\r|\n|$)/iu;
+
+/** Reads the header, then the rows; each error names the row, the column and the line. */
+export class CsvReader {
+  /** @param {string} separator @param {{encoding?: string | null, hasFirstLine?: boolean}} options `encoding` is that of a damaged file */
+  constructor(separator, { encoding = null, hasFirstLine = false } = {}) {
+    this.blankRows = 0;
+    this.rows = 0;
+    /** @type {string[]} */ this.columns = [];
+    /** @private */ this.skips = hasFirstLine;
+    /** @private */ this.parser = new RowParser(separator, (fault) => this.error(fault), encoding);
   }
 
   /** Returns the rows that this chunk completes. @param {string} chunk */
   feed(chunk) {
-    /** @type {string[][]} */
-    const rows = [];
-    for (const char of this.started ? chunk : chunk.replace(/^\uFEFF/, "")) this.take(char, rows);
-    this.started = this.started || chunk.length > 0;
-    return rows;
-  }
-
-  /** Whether the text so far ends inside quotes. */
-  get isOpen() {
-    return this.quoted && !this.wasQuote;
+    return this.check(this.parser.feed(chunk));
   }
 
   /** Returns the last row, if no line end follows it. */
   end() {
-    /** @type {string[][]} */
+    return this.check(this.parser.end());
+  }
+
+  /** @private @param {Iterable<Row>} found */
+  check(found) {
+    /** @type {(Row & {number: number})[]} */
     const rows = [];
-    if (this.isOpen) throw new Error("a quoted cell is never closed");
-    if (this.field || this.row.length) this.close(rows);
+    for (const row of found) {
+      if (this.skips) this.skips = false;
+      else if (!row.cells.length) this.blankRows += 1;
+      else if (!this.columns.length) this.columns = header(row);
+      else {
+        this.rows += 1;
+        if (row.cells.length !== this.columns.length) throw this.ragged(row);
+        rows.push({ ...row, number: this.rows });
+      }
+    }
     return rows;
   }
 
-  /** @private @param {string} char @param {string[][]} rows */
-  take(char, rows) {
-    if (this.quoted && !this.wasQuote) {
-      if (char === '"') this.wasQuote = true;
-      else this.field += char;
-      return;
-    }
-    if (char === '"' && this.wasQuote) this.field += '"';
-    else if (char === '"' && this.field === "") this.quoted = true;
-    else if (char === this.separator) this.next();
-    else if (char === "\r" || char === "\n") {
-      if (!(char === "\n" && this.wasReturn)) this.close(rows);
-    } else {
-      if (this.wasQuote) this.quoted = false;
-      this.field += char;
-    }
-    this.wasReturn = char === "\r";
-    this.wasQuote = false;
+  /** @private @param {Row} row */
+  ragged({ line, cells: { length } }) {
+    const has = `row ${this.rows} has ${length} cell${length === 1 ? "" : "s"}, the header ${this.columns.length}`;
+    const column = Math.min(length, this.columns.length);
+    const reason =
+      length > this.columns.length
+        ? `column ${column + 1} has no name; cells with "${this.parser.separator}" need quotes`
+        : `column ${column + 1}${this.name(column)} is missing`;
+    return new Error(`${has}: ${reason} (line ${line})`);
   }
 
-  /** @private */
-  next() {
-    this.row.push(this.field);
-    this.field = "";
-    this.quoted = false;
+  /** @private @param {Fault} fault */
+  error({ column, line, reason }) {
+    const place = `column ${column + 1}${this.name(column)}, line ${line}`;
+    const row = this.columns.length ? `row ${this.rows + 1}` : "the header";
+    return new Error(`${row}, ${place}: ${reason}`);
   }
 
-  /** @private @param {string[][]} rows */
-  close(rows) {
-    this.next();
-    if (this.row.length > 1 || this.row[0]) rows.push(this.row);
-    this.row = [];
+  /** Returns a column's name in brackets, if it has one. @private @param {number} column */
+  name(column) {
+    const name = this.columns[column];
+    return name ? ` (${short(name)})` : "";
   }
+}
+
+/**
+ * Returns the names of a header; throws if there is none, or one twice.
+ *
+ * A column without a name, such as an index, is skipped.
+ * @param {Row} row
+ */
+function header({ line, cells }) {
+  const names = cells.map((name) => name.trim());
+  if (!names.some(Boolean)) throw new Error(`no column of the header has a name (line ${line})`);
+  for (const [at, name] of names.entries()) {
+    const first = names.indexOf(name);
+    if (name && first < at)
+      throw new Error(
+        `the header has ${short(name)} twice: columns ${first + 1} and ${at + 1} (line ${line})`,
+      );
+  }
+  return names;
+}
+
+/** Returns a column's name in a message. @param {string} name */
+function short(name) {
+  const line = [...name.replace(/\s+/g, " ")];
+  return line.length > MAX_NAME
+    ? `\`${line.slice(0, MAX_NAME).join("")}…\``
+    : `\`${line.join("")}\``;
+}
+
+/**
+ * Returns the separator of a file that begins with this text, and whether its first line names it.
+ *
+ * It is the one that gives the most of the first rows as many cells as the header; if several do,
+ * the one that gives the header the most.
+ * @param {string} sample @param {boolean} isWhole
+ */
+export function detectSeparator(sample, isWhole) {
+  const named = FIRST_LINE.exec(sample);
+  if (named) return { separator: named[1] ?? ",", isNamed: true };
+  const ranked = SEPARATORS.map((separator) => {
+    const [columns = { cells: [] }, ...rows] = sampleRows(sample, separator, isWhole);
+    const count = columns.cells.length;
+    const same = rows.filter((row) => row.cells.length === count).length;
+    return { separator, count, share: count < 2 ? -1 : rows.length ? same / rows.length : 1 };
+  });
+  const best = ranked.reduce((one, next) =>
+    next.share > one.share || (next.share === one.share && next.count > one.count) ? next : one,
+  );
+  return { separator: best.share < 0 ? "," : best.separator, isNamed: false };
+}
+
+/** @param {string} sample @param {string} separator @param {boolean} isWhole */
+function sampleRows(sample, separator, isWhole) {
+  const parser = new RowParser(separator, ({ reason }) => new Error(reason));
+  /** @type {Row[]} */
+  const rows = [];
+  const isFilled = (/** @type {Row} */ row) => row.cells.join("").trim() || row.cells.length > 1;
+  try {
+    for (const row of parser.feed(sample)) {
+      if (isFilled(row)) rows.push(row);
+      if (rows.length > SAMPLE_ROWS) return rows;
+    }
+    if (isWhole) rows.push(...[...parser.end()].filter(isFilled));
+  } catch {
+    // what comes after an error does not count
+  }
+  return rows;
 }
 
 /**
@@ -84,7 +149,9 @@ export class CsvParser {
  */
 export function guessPromptColumn(columns, rows) {
   const named = columns.find((name) => /prompt|question|text|input|message/i.test(name));
-  const sizes = columns.map((_, at) => rows.reduce((sum, row) => sum + (row[at]?.length ?? 0), 0));
+  const sizes = columns.map((name, at) =>
+    name ? rows.reduce((sum, row) => sum + (row[at]?.length ?? 0), 0) : -1,
+  );
   return named ?? columns[sizes.indexOf(Math.max(...sizes))] ?? "";
 }
 
@@ -114,38 +181,47 @@ export function jobLine(text, system, number) {
 }
 
 /**
- * Returns a job line for each row that gives a prompt, and the number of rows.
- * @param {AsyncIterable<string>} chunks @param {string} separator @param {string} template @param {string} system
+ * Returns a job line for each row that gives a prompt, and what the user should know.
+ * @param {AsyncIterable<string>} chunks @param {CsvReader} reader @param {string} template @param {string} system
  */
-export async function csvToLines(chunks, separator, template, system) {
-  const parser = new CsvParser(separator);
-  /** @type {string[] | null} */
-  let columns = null;
+export async function csvToLines(chunks, reader, template, system) {
   /** @type {string[]} */
   const lines = [];
-  let number = 0;
-  /** @param {string[][]} found */
+  let skipped = 0;
+  let firstSkipped = 0;
+  /** @param {(Row & {number: number})[]} found */
   const take = (found) => {
-    for (const row of found) {
-      if (columns === null) {
-        columns = row;
-        continue;
-      }
-      number += 1;
-      if (row.length !== columns.length)
-        throw new Error(
-          `row ${number} has ${row.length} cell${row.length === 1 ? "" : "s"}, the header ${columns.length}`,
-        );
-      const values = Object.fromEntries(columns.map((name, at) => [name, row[at] ?? ""]));
+    for (const { number, line, cells } of found) {
+      const values = Object.fromEntries(reader.columns.map((name, at) => [name, cells[at] ?? ""]));
       const text = fillTemplate(template, values);
-      if (text.trim()) lines.push(jobLine(text, system, number));
+      if (text.trim()) lines.push(checked(jobLine(text, system, number), number, line));
+      else {
+        skipped += 1;
+        firstSkipped ||= number;
+      }
     }
   };
-  for await (const chunk of chunks) take(parser.feed(chunk));
-  try {
-    take(parser.end());
-  } catch (error) {
-    throw parser.isOpen ? new Error(`row ${number + 1}: ${String(error).slice(7)}`) : error;
-  }
-  return { lines, rows: number };
+  for await (const chunk of chunks) take(reader.feed(chunk));
+  take(reader.end());
+  if (!reader.columns.length) throw new Error("the file is empty");
+  if (!lines.length) throw new Error(reader.rows ? "no row has a prompt" : "the file has no rows");
+  return { lines, notes: skippedNotes(reader.blankRows, skipped, firstSkipped) };
+}
+
+/** @param {string} text @param {number} number @param {number} line */
+function checked(text, number, line) {
+  const isLong = text.length > MAX_CELL / 3 && new TextEncoder().encode(text).length > MAX_CELL + 1;
+  if (isLong) throw new Error(`row ${number}, line ${line}: over ${MAX_CELL / 2 ** 20} MiB`);
+  return text;
+}
+
+/** @param {number} blank @param {number} skipped @param {number} first */
+function skippedNotes(blank, skipped, first) {
+  const count = (/** @type {number} */ number, /** @type {string} */ what) =>
+    `${number} ${what}${number === 1 ? "" : "s"}`;
+  const parts = [
+    ...(blank ? [count(blank, "blank row")] : []),
+    ...(skipped ? [`${count(skipped, "row")} without a prompt (the first is row ${first})`] : []),
+  ];
+  return parts.length ? [`${parts.join(" and ")} skipped`] : [];
 }

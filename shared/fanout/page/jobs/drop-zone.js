@@ -7,7 +7,7 @@ import { formatBytes, formatTimestamp } from "../ui/format.js";
 export function dropZone(useFile, useSample) {
   const input = h("input", {
     type: "file",
-    accept: ".jsonl,.csv,.tsv,.txt",
+    accept: ".jsonl,.csv,.tsv,.txt,.gz",
     hidden: true,
     onchange: () => {
       const file = input.files?.[0];
@@ -27,7 +27,7 @@ export function dropZone(useFile, useSample) {
     h(
       "p",
       { class: "hint" },
-      "A JSONL file has one request per line, in the format of OpenAI's Batch API, or only messages. A CSV file has one prompt per row.",
+      "A JSONL file has one request per line, in the format of OpenAI's Batch API, or only messages. A CSV file has one prompt per row. Both may be gzipped.",
     ),
     h(
       "div",

@@ -7,10 +7,11 @@ import { errorBox } from "../ui/error-box.js";
 import { formatTimestamp } from "../ui/format.js";
 import { loadFromSession, saveToSession } from "../ui/session.js";
 import { failuresView } from "./failures.js";
-import { FINAL_STATUSES, STATUS_LABELS } from "./job-status.js";
+import { FINAL_STATUSES, hasFileErrors, statusLabel } from "./job-status.js";
 import { progressView } from "./progress.js";
 import { fileErrors } from "./quote.js";
 import { addSample } from "./throughput.js";
+import { waitsView } from "./waits.js";
 
 const SAMPLES_ITEM = "fanout.samples.";
 const POLL = 1; // seconds between two requests for a job that runs
@@ -32,6 +33,7 @@ export function jobView(id, nameOf) {
   const errorDisplay = errorBox();
   const progress = progressView();
   const failures = failuresView();
+  const waits = waitsView();
   const errors = h("div");
   const actions = h("div", { class: "actions" });
   const element = h(
@@ -42,6 +44,7 @@ export function jobView(id, nameOf) {
     errorDisplay.element,
     progress.bar,
     progress.tiles,
+    waits.element,
     actions,
     errors,
     failures.element,
@@ -62,6 +65,7 @@ export function jobView(id, nameOf) {
     takeSample();
     show();
     failures.update(batch);
+    waits.update(batch);
     return FINAL_STATUSES.has(batch.status) ? null : POLL;
   });
 
@@ -77,7 +81,7 @@ export function jobView(id, nameOf) {
 
   function show() {
     setText(title, nameOf(batch));
-    setText(state, STATUS_LABELS[batch.status] ?? batch.status);
+    setText(state, statusLabel(batch));
     state.className = `state is-${batch.status}`;
     setText(about, aboutOf(batch));
     progress.update(batch, samples);
@@ -86,7 +90,7 @@ export function jobView(id, nameOf) {
 
   /** Announces a new status, and shows the actions that it allows. */
   function statusChanged() {
-    if (status) announce(`${nameOf(batch)}: ${STATUS_LABELS[batch.status] ?? batch.status}.`);
+    if (status) announce(`${nameOf(batch)}: ${statusLabel(batch)}.`);
     status = batch.status;
     setChildren(errors, batch.errors && errorsOf(batch));
     const isOver = FINAL_STATUSES.has(status);
@@ -173,7 +177,7 @@ function aboutOf(batch) {
 /** @param {any} batch */
 function errorsOf(batch) {
   const list = batch.errors.data;
-  if (batch.status === "failed") return fileErrors(list);
+  if (hasFileErrors(batch)) return fileErrors(list);
   return h(
     "div",
     { class: "note-box" },

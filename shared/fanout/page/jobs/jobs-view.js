@@ -5,7 +5,7 @@ import { poller } from "../api/poller.js";
 import { h, setChildren, setText } from "../ui/dom.js";
 import { explainError } from "../ui/error-messages.js";
 import { formatCount, formatTimestamp } from "../ui/format.js";
-import { FINAL_STATUSES, STATUS_LABELS } from "./job-status.js";
+import { FINAL_STATUSES, statusLabel } from "./job-status.js";
 import { jobView } from "./job-view.js";
 import { newJobForm } from "./new-job.js";
 
@@ -131,7 +131,7 @@ function jobRow(id) {
       const { total, completed, failed } = batch.request_counts;
       const failures = failed ? `, ${formatCount(failed)} failed` : "";
       setText(name, jobName);
-      setText(state, STATUS_LABELS[batch.status] ?? batch.status);
+      setText(state, statusLabel(batch));
       state.className = `state is-${batch.status}`;
       setText(
         summary,

@@ -6,6 +6,7 @@ import { errorBox } from "../ui/error-box.js";
 import { formatBytes } from "../ui/format.js";
 import { csvForm } from "./csv-form.js";
 import { dropZone, uploadedFiles } from "./drop-zone.js";
+import { jsonLines, openInput } from "./input-file.js";
 import { quoteFields, quoteView } from "./quote.js";
 
 const ENDPOINT = "/v1/chat/completions";
@@ -23,6 +24,7 @@ export function newJobForm(onStarted) {
   const error = errorBox();
   const status = h("p", { class: "hint", role: "status" });
   const step = h("div", { class: "step" });
+  const notesList = h("ul", { class: "hint", "aria-label": "How the file was read" });
   const fields = quoteFields(() => void getQuote());
   const { model, cap, window } = fields;
   const uploaded = uploadedFiles((id, filename) => void useUploaded(id, filename));
@@ -34,6 +36,7 @@ export function newJobForm(onStarted) {
     h("h2", null, "New job"),
     error.element,
     choice,
+    notesList,
     step,
     status,
   );
@@ -47,18 +50,29 @@ export function newJobForm(onStarted) {
   /** @param {File} file */
   async function useFile(file) {
     error.clear();
-    if (/\.(csv|tsv)$/i.test(file.name)) {
-      choice.hidden = true;
-      setChildren(
-        step,
-        csvForm(
-          file,
-          (blob) => void upload(blob, file.name.replace(/\.\w+$/, ".jsonl")),
-          reset,
-          showError,
-        ),
-      );
-    } else await upload(file, file.name.endsWith(".jsonl") ? file.name : `${file.name}.jsonl`);
+    const name = file.name.replace(/\.gz$/i, "");
+    try {
+      if (/\.(csv|tsv)$/i.test(name)) {
+        await openInput(file);
+        choice.hidden = true;
+        const done = (/** @type {Blob} */ blob, /** @type {string[]} */ notes) =>
+          void upload(blob, name.replace(/\.\w+$/, ".jsonl"), notes);
+        setChildren(step, csvForm(file, done, reset, showError));
+        return;
+      }
+      const { blob, notes } = await jsonLines(file);
+      await upload(blob, name.endsWith(".jsonl") ? name : `${name}.jsonl`, notes);
+    } catch (reason) {
+      showError(reason);
+    }
+  }
+
+  /** Shows how the file was read. @param {string[]} texts */
+  function showNotes(texts) {
+    setChildren(
+      notesList,
+      texts.map((text) => h("li", null, `${text[0]?.toUpperCase()}${text.slice(1)}.`)),
+    );
   }
 
   function useSample() {
@@ -75,9 +89,11 @@ export function newJobForm(onStarted) {
     void upload(new Blob([`${lines.join("\n")}\n`]), "sample.jsonl");
   }
 
-  /** @param {Blob} blob @param {string} name */
-  async function upload(blob, name) {
+  /** @param {Blob} blob @param {string} name @param {string[]} [notes] */
+  async function upload(blob, name, notes = []) {
     choice.hidden = true;
+    error.clear();
+    showNotes(notes);
     setText(status, `Uploading ${name}, ${formatBytes(blob.size)} …`);
     try {
       const file = await uploadFile(blob, name, (share) =>
@@ -161,6 +177,8 @@ export function newJobForm(onStarted) {
     const unused = input?.isNew ? input.id : null;
     input = null;
     setChildren(step);
+    showNotes([]);
+    error.clear();
     setText(status, "");
     choice.hidden = false;
     try {

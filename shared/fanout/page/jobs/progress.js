@@ -60,7 +60,7 @@ function setBar(bar, { total, completed, failed }) {
 function figures(batch, samples) {
   const { total, completed, failed } = batch.request_counts;
   const isOver = FINAL_STATUSES.has(batch.status);
-  const perSecond = isOver ? overallSpeed(batch) : linesPerSecond(samples);
+  const perSecond = isOver ? overallSpeed(batch) : speedNow(batch, samples);
   const left = secondsLeft(total - completed - failed, perSecond);
   return [
     `${formatCount(completed)} of ${formatCount(total)}`,
@@ -72,6 +72,12 @@ function figures(batch, samples) {
   ];
 }
 
+/** The gateway's figure of the last minute; of an older gateway, what this tab has measured. @param {any} batch @param {Sample[]} samples */
+function speedNow(batch, samples) {
+  const known = batch.fanout?.lines_per_second;
+  return known === undefined ? linesPerSecond(samples) : known;
+}
+
 /** The average lines per second of a job that has ended. @param {any} batch */
 function overallSpeed(batch) {
   const end =
@@ -81,11 +87,16 @@ function overallSpeed(batch) {
   return seconds > 0 ? (completed + failed) / seconds : null;
 }
 
-/** @param {any} batch */
+/** What the job cost; if a price is unknown, what the rest cost. @param {any} batch */
 function costOf(batch) {
   const cap = batch.fanout?.max_cost_usd;
-  const isPriced = batch.cost_usd > 0 || !batch.usage.total_tokens;
-  const spent = isPriced ? formatUsd(batch.cost_usd) : "price unknown";
+  const known = batch.fanout?.known_cost_usd;
+  const isPriced = batch.cost_usd !== null;
+  const spent = isPriced
+    ? formatUsd(batch.cost_usd)
+    : known
+      ? `over ${formatUsd(known)}`
+      : "price unknown";
   return cap ? `${spent} of ${formatUsd(cap)}` : spent;
 }
 

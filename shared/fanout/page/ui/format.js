@@ -76,9 +76,20 @@ export function roundAxisEnd(value) {
 /** `12:05` today, `3 May, 12:05` on another day. @param {number} seconds since 1970 */
 export function formatTimestamp(seconds, now = Date.now()) {
   const then = new Date(seconds * 1000);
-  const clock = `${pad(then.getHours())}:${pad(then.getMinutes())}`;
+  return withDay(then, `${pad(then.getHours())}:${pad(then.getMinutes())}`, now);
+}
+
+/** `12:05:07` today, with the day if it is another one. @param {number} seconds since 1970 */
+export function formatClock(seconds, now = Date.now()) {
+  const then = new Date(seconds * 1000);
+  const parts = [then.getHours(), then.getMinutes(), then.getSeconds()];
+  return withDay(then, parts.map(pad).join(":"), now);
+}
+
+/** @param {Date} then @param {string} clock @param {number} now */
+function withDay(then, clock, now) {
   if (then.toDateString() === new Date(now).toDateString()) return clock;
-  return `${then.toLocaleDateString("en-GB", { day: "numeric", month: "short" })}, ${clock}`;
+  return `${then.toLocaleDateString("en-US", { day: "numeric", month: "short" })}, ${clock}`;
 }
 
 /** `1 model`, `3 models`. @param {number} number @param {string} one @param {string} [many] */

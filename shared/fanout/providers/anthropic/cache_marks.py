@@ -1,4 +1,4 @@
-"""The `cache_control` marks of a request, of which the API accepts only some."""
+"""The `cache_control` marks of a request. The API accepts only some of them."""
 
 from __future__ import annotations
 

@@ -18,6 +18,8 @@ RULES: tuple[ErrorRule, ...] = (
         "invalid_request_error",
         text="^prompt is too long|exceed context limit|exceeds? the context window",
     ),
+    # A 429 of the type `rate_limit_error`: anthropics/claude-code/issues/33514, 2026-03
+    rule("context_length", text="^extra usage is required for long context requests"),
     rule("context_length", "request_too_large"),  # over 32 MB: the page above
     rule("model_not_found", "not_found_error", text=r"^model\b"),
     rule("invalid_key", "authentication_error"),

@@ -27,6 +27,7 @@ from ...schema.request import (
 from ..calls import CallIds
 from ..fields import OPENING, UnsupportedFields
 from ..request_reader import (
+    ROLES_WITHOUT_TOOL,
     Block,
     ChatMessage,
     PartEncoders,
@@ -35,31 +36,37 @@ from ..request_reader import (
     open_with_user,
     read_arguments,
     reject_low_detail,
-    split_data_uri,
     split_turns,
 )
 from .rules import CALL_IDS, IMAGES, is_blank, is_signed
-
-ROLES = {"user": "user", "assistant": "assistant", "tool": "user"}
+from .settings import reject_prefill
 
 _WEB = ("http://", "https://")
 
 
 def encode_conversation(
-    request: ChatRequest, unsupported: UnsupportedFields, *, structured: bool = True
+    request: ChatRequest,
+    unsupported: UnsupportedFields,
+    *,
+    structured: bool = True,
+    prefill: bool = True,
 ) -> dict[str, Any]:
     """
     `system` and `messages`. What is not `structured` gets the format of the response in words.
+
+    Without `prefill`, the model does not continue a message of the assistant.
 
     System messages are collected wherever they are: only the newest models accept them in the
     middle of a conversation. All results of parallel tool calls must be in one turn.
     """
     ids = CallIds(CALL_IDS)
     encode = partial(_encode_message, unsupported=unsupported, ids=ids)
-    system, turns = split_turns(request, unsupported, ROLES, encode)
+    system, turns = split_turns(request, unsupported, ROLES_WITHOUT_TOOL, encode)
     turns = open_with_user(turns, _text(OPENING), unsupported)
     if request.response_format is not None:
-        from ..formats import format_in_words  # only requests with a response format need it
+        from ..format_instruction import (
+            format_in_words,
+        )  # only requests with a response format need it
 
         if words := format_in_words(request, unsupported, schemas=structured):
             system = [*system, _text(words)]
@@ -67,6 +74,8 @@ def encode_conversation(
         unsupported.note("messages[].tool_calls[].id")
     messages = [{"role": role, "content": _shorten(blocks)} for role, blocks in turns]
     if turns[-1][0] == "assistant":
+        if not prefill:
+            reject_prefill(request, unsupported)
         messages[-1]["content"] = _shorten(_strip_end(turns[-1][1]))
     return {**({"system": _shorten(system)} if system else {}), "messages": messages}
 
@@ -127,8 +136,9 @@ def _thinking_blocks(raw: Object, unsupported: UnsupportedFields) -> list[Block]
     if not given and not raw.get("reasoning_content"):
         return []
     signed = [one for one in given if is_signed(one)] if isinstance(given, list) else []
-    if given and len(signed) < (len(given) if isinstance(given, list) else 1):
-        unsupported.note("messages[].thinking_blocks")
+    unsigned = (len(given) if isinstance(given, list) else bool(given)) - len(signed)
+    if unsigned:
+        unsupported.count("messages[].thinking_blocks", unsigned)
     if not signed and raw.get("reasoning_content"):
         unsupported.note("messages[].reasoning_content")
     return signed
@@ -174,6 +184,8 @@ def _encode_text(text: str) -> Block | None:
 def _encode_image(image: ImageURL, path: str, unsupported: UnsupportedFields) -> Block | None:
     reject_low_detail(image, path, unsupported)
     if image.url.startswith("data:"):
+        from ..media_types import split_data_uri  # many conversations have no media
+
         kind, data = split_data_uri(image.url, f"{path}.url")
         return _image(kind, data, f"{path}.url", unsupported)
     if image.url.startswith(_WEB):
@@ -189,6 +201,8 @@ def _encode_file(file: FileRef, path: str, unsupported: UnsupportedFields) -> Bl
         return {"type": "document", "source": {"type": "url", "url": given}, **title}
     if file.file_data is None:
         return {"type": "document", "source": {"type": "file", "file_id": given}, **title}
+    from ..media_types import split_data_uri  # the same
+
     kind, data = split_data_uri(given, f"{path}.file_data")
     if kind.startswith("image/"):
         return _image(kind, data, path, unsupported)

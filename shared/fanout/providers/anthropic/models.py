@@ -31,7 +31,8 @@ class Traits(Struct, frozen=True):
     if the model always thinks; `efforts` are the levels of `adaptive` thinking. `sampling` says
     which of `temperature` and `top_p` it accepts: `free` is for a server that is not Anthropic's.
     `forced`: it may be forced to call a tool. `structured`: it has formats with a schema, and
-    strict tools.
+    strict tools. `budgets`: thinking may have a budget of tokens. `prefill`: it continues a message
+    of the assistant.
     """
 
     max_tokens: int
@@ -41,6 +42,8 @@ class Traits(Struct, frozen=True):
     sampling: Literal["free", "both", "either", "fixed"] = "both"
     forced: bool = True
     structured: bool = True
+    budgets: bool = True
+    prefill: bool = True
 
 
 # A model that is not Claude: the oldest form of thinking, and llama.cpp's own limit.
@@ -55,11 +58,15 @@ def find_traits(name: str) -> Traits:
     return Traits(
         max_tokens=_most_tokens(line, version),
         thinking=_thinking(version),
+        budgets=version < (4, 7),
         off=_off(line, version),
         efforts=_efforts(version),
         sampling=_sampling(version),
         forced=_forced(line, version),
         structured=_structured(line, version),
+        # "This model does not support assistant message prefill", of Opus and Sonnet 4.6:
+        # github.com/anomalyco/opencode/issues/13768, langchain-ai/deepagents/issues/1585, 2026-11
+        prefill=version < (4, 6),
     )
 
 

@@ -18,12 +18,12 @@ from ..base import Target
 from ..fields import DEFAULTS, SHARED_FIELDS, SHARED_MESSAGE_FIELDS, UnsupportedFields, check_fields
 from .messages import called_names, encode_conversation
 from .models import Traits, find_traits
-from .rules import MOST_MARKS, MOST_USER_LETTERS, PERSONAL, is_blank
+from .rules import FUNCTIONS, MOST_MARKS, MOST_USER_LETTERS, PERSONAL, is_blank
 from .settings import encode_settings
 
 PATH = "/v1/messages"
 
-# LiteLLM's users send `thinking` and `cache_control`; both are sent on unchanged.
+# LiteLLM's users send `thinking` and `cache_control`.
 FIELDS = SHARED_FIELDS | {
     "cache_control",
     "parallel_tool_calls",
@@ -66,10 +66,15 @@ def encode_body(
     defaults: Mapping[str, tuple[object, ...]] = DEFAULTS,
 ) -> dict[str, Any]:
     """The body without the model, which other services with this API have in the URL."""
-    request = check_fields(request, unsupported, fields, _MESSAGE_FIELDS, defaults)
+    request = check_fields(
+        request, unsupported, fields, _MESSAGE_FIELDS, names=FUNCTIONS, defaults=defaults
+    )
     traits = find_traits(model)
+    structured = traits.structured and _fits_schemas(request)
     settings = encode_settings(request, traits, unsupported)
-    body = settings | encode_conversation(request, unsupported, structured=traits.structured)
+    body = settings | encode_conversation(
+        request, unsupported, structured=structured, prefill=traits.prefill
+    )
     if request.tools or request.tool_choice is not None:
         body |= _tool_encoder()(request, traits, unsupported)
     if "tools" not in body and (called := called_names(body["messages"])):
@@ -80,7 +85,7 @@ def encode_body(
     if stops := encode_stops(request, unsupported):
         body["stop_sequences"] = stops
     if request.response_format is not None and (
-        schema := _format_encoder()(request, unsupported, traits.structured)
+        schema := _format_encoder()(request, unsupported, structured)
     ):
         body["output_config"] = {**body.get("output_config", {}), "format": schema}
     if user := _find_user(request, unsupported):
@@ -104,6 +109,16 @@ def _format_encoder() -> Callable[[ChatRequest, UnsupportedFields, bool], dict[s
     from .schemas import encode_format  # only requests with a response format need it
 
     return encode_format
+
+
+def _fits_schemas(request: ChatRequest) -> bool:
+    """Whether the API accepts the schema of the response format, if there is one."""
+    if request.response_format is None:
+        return True
+    from ..schemas import can_take  # only requests with a response format need it
+    from .schemas import SCHEMAS
+
+    return can_take(request, SCHEMAS)
 
 
 def encode_stops(request: ChatRequest, unsupported: UnsupportedFields) -> list[str]:

@@ -9,6 +9,7 @@ from ...schema.chat import (
     ResponseMessage,
     ToolCall,
     Usage,
+    find_finish_reason,
     make_call,
     make_completion,
     make_message,
@@ -16,19 +17,15 @@ from ...schema.chat import (
 )
 from ...wire import json
 from ...wire.http import WireResponse
-from ..base import BadWire, Target
+from ..base import STOP_REASONS, BadWire, Target
 from . import wire
 from .errors import make_error
 
 # https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons. `pause_turn` comes
 # only with the vendor's own tools, which no request of ours asks for.
 FINISH_REASONS: dict[str, FinishReason] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
+    **STOP_REASONS,
     "pause_turn": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
     "refusal": "content_filter",
 }
 
@@ -41,16 +38,14 @@ def decode(response: WireResponse, target: Target) -> ChatCompletion:
     kind = wire.kind_of(response.body)
     if kind == "error":
         raise make_error(response.body)
-    if kind not in {"message", ""}:
-        raise BadWire(f"the response is a `{kind[:32]}`, not a message")
     message = json.decode_tolerant(response.body, wire.Message)
-    if not kind and not message.content:
-        raise BadWire("the response is not a message")
-    answer = decode_message(message)
+    if kind != "message" and not (message.content or message.stop_reason):
+        raise BadWire(f"the response is a `{kind[:32]}`, not a message")
+    decoded = decode_message(message)
     return make_completion(
         message.model or target.model,
-        answer,
-        finish_reason(message.stop_reason, answer.get("tool_calls")),
+        decoded,
+        finish_reason(message.stop_reason, decoded.get("tool_calls")),
         decode_usage(message.usage),
         **id_of(message),
         **tier_of(message.usage),
@@ -109,7 +104,7 @@ def decode_usage(usage: wire.Usage | None) -> Usage | None:
 
 def finish_reason(reason: str | None, calls: object) -> FinishReason:
     """OpenAI's finish reason; without one, `tool_calls` if there are `calls`, else `stop`."""
-    return FINISH_REASONS.get(reason or "", "tool_calls" if calls and not reason else "stop")
+    return find_finish_reason(FINISH_REASONS, reason, calls)
 
 
 def id_of(message: wire.Message) -> dict[str, str]:

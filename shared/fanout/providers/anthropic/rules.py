@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import re
 
+from ..base import NameRule
 from ..calls import IdRule
 
 # "tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'", "`tool_use` ids must be unique":
 # the API's own errors, as public clients quote them, 2026-11
 CALL_IDS = IdRule(r"[a-zA-Z0-9_-]+", unique=True)
+
+# "tools.16.custom.name: String should match pattern '^[a-zA-Z0-9_-]{1,128}$'": the API's own error,
+# github.com/modelcontextprotocol/modelcontextprotocol/issues/1345. The documented pattern ends at
+# 64: platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools, 2026-11
+FUNCTIONS = NameRule(tools=r"[a-zA-Z0-9_-]{1,128}")
 
 # Anthropic's SDK for Python, `Base64ImageSourceParam`, 2026-11
 IMAGES = frozenset({"image/gif", "image/jpeg", "image/png", "image/webp"})
@@ -45,6 +51,10 @@ def is_signed(block: object) -> bool:
 
     Anthropic's SDK for Python, `ThinkingBlockParam` and `RedactedThinkingBlockParam`, 2026-11
     """
-    if not isinstance(block, dict):
-        return False
-    return bool(block.get("data" if block.get("type") == "redacted_thinking" else "signature"))
+    match block:
+        case {"type": "thinking", "thinking": str(), "signature": str(sign)}:
+            return bool(sign)
+        case {"type": "redacted_thinking", "data": str(data)}:
+            return bool(data)
+        case _:
+            return False

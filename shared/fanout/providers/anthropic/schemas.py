@@ -6,20 +6,13 @@ from typing import Any
 
 from ...schema.request import ChatRequest
 from ..fields import UnsupportedFields
-from ..schemas import LIMITS, SchemaRules, describe_schema, limit_schema, read_schema
+from ..schemas import WITHOUT_LIMITS, describe_schema, limit_schema, read_schema
 
 # https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations,
 # 2026-11; the same list is in Anthropic's SDKs (`transform_schema`). Also for strict tools.
-SCHEMAS = SchemaRules(
-    moved=LIMITS,
-    renamed={"oneOf": "anyOf"},
-    formats=frozenset(
-        "date date-time duration email hostname ipv4 ipv6 time uri uuid".split()  # noqa: SIM905
-    ),
-    min_items=frozenset({0, 1}),
-    closed=True,
-    typed=True,
-)
+# "Circular reference detected in schema definitions": github.com/egonSchiele/agency-lang/issues/
+# 487, ENTERPILOT/GoModel/pull/963, 2026-11
+SCHEMAS = WITHOUT_LIMITS
 
 
 def encode_format(

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from itertools import dropwhile, takewhile
 from typing import Any
 
-from ...errors import RequestError
 from ...schema.chat import Object
 from ...schema.request import AllowedTools, ChatRequest
 from ..fields import UnsupportedFields
@@ -43,7 +42,7 @@ def _encode_thinking(
     """`thinking` as the client gives it, as LiteLLM has it, or from `reasoning_effort`."""
     effort, given = request.reasoning_effort, request.body.get("thinking")
     if given is not None:
-        found = _keep_thinking(given, effort, traits, unsupported)
+        found = _fit_thinking(given, effort, traits, request, unsupported)
     elif effort is None:
         return {}
     elif effort == "none":
@@ -96,24 +95,94 @@ def lacks_thinking(messages: Sequence[Object]) -> bool:
     turns = reversed([message for message in messages if message["role"] not in _SYSTEM])
     since = dropwhile(lambda message: message["role"] == "user", turns)
     loop = list(takewhile(lambda message: message["role"] != "user", since))
-    answers = [message for message in loop if message["role"] == "assistant"]
-    if not answers or any(is_signed(block) for block in answers[-1].get("thinking_blocks") or ()):
+    responses = [message for message in loop if message["role"] == "assistant"]
+    if not responses:
         return False
-    return bool(answers[0].get("tool_calls")) or answers[0] is messages[-1]
+    thoughts = responses[-1].get("thinking_blocks")
+    if isinstance(thoughts, list) and any(is_signed(block) for block in thoughts):
+        return False
+    return bool(responses[0].get("tool_calls")) or responses[0] is messages[-1]
 
 
-def _keep_thinking(
-    given: Any, effort: str | None, traits: Traits, unsupported: UnsupportedFields
+def _fit_thinking(
+    given: Any,
+    effort: str | None,
+    traits: Traits,
+    request: ChatRequest,
+    unsupported: UnsupportedFields,
 ) -> dict[str, Any]:
-    if not isinstance(given, dict):
-        raise RequestError("`thinking` is not a JSON object", "thinking")
-    kept: dict[str, Any] = {"thinking": given}
+    """`thinking` as it is given, or in the form that the model takes."""
+    from ..thinking import read_thinking  # few requests need it
+
+    thinking = dict(read_thinking(given))
+    kind, limit = thinking.get("type"), request.limit or traits.max_tokens
+    if kind == "disabled":
+        return _turn_off(thinking, traits, unsupported)
+    if kind in {"adaptive", "enabled"} and traits.thinking == "never":
+        unsupported.add("thinking", "this model does not think")
+        return {}
+    if kind == "enabled" and not traits.budgets:
+        return _as_adaptive(thinking, effort, traits, unsupported)
+    if kind == "adaptive" and traits.thinking == "budget" and traits.sampling != "free":
+        unsupported.note("thinking")
+        return _encode_budget(effort or "medium", traits, limit, unsupported)
+    budget = thinking.get("budget_tokens")
+    if kind == "enabled" and isinstance(budget, int) and budget >= limit:
+        why = f"`budget_tokens` is {budget}, and must be less than `max_tokens`, which is {limit}"
+        unsupported.add("thinking.budget_tokens", why)
+        return {}
+    return {"thinking": thinking} | _output_config(effort, traits, unsupported)
+
+
+def _turn_off(
+    thinking: dict[str, Any], traits: Traits, unsupported: UnsupportedFields
+) -> dict[str, Any]:
+    if traits.off is None:
+        unsupported.add("thinking", "this model always thinks")
+    elif traits.thinking != "never":
+        return {"thinking": thinking | {"type": traits.off}}
+    return {}
+
+
+def _as_adaptive(
+    thinking: dict[str, Any],
+    effort: str | None,
+    traits: Traits,
+    unsupported: UnsupportedFields,
+) -> dict[str, Any]:
+    """
+    Replace a budget by an effort.
+
+    "`thinking.type.enabled` is not supported for this model. Use `thinking.type.adaptive` and
+    `output_config.effort`": github.com/docker/docker-agent/issues/3093, QuantumNous/new-api/issues/
+    4293, 2026-11
+    """
+    from ..thinking import effort_of  # few requests need it
+
+    unsupported.note("thinking")
+    found = _encode_effort(effort or effort_of(thinking) or "medium", traits, unsupported)
+    if found and "display" in thinking:
+        found["thinking"]["display"] = thinking["display"]
+    return found
+
+
+def _output_config(
+    effort: str | None, traits: Traits, unsupported: UnsupportedFields
+) -> dict[str, Any]:
     if effort is None:
-        return kept
+        return {}
     if level := _level(effort, traits):
-        return kept | {"output_config": {"effort": level}}
+        return {"output_config": {"effort": level}}
     unsupported.add("reasoning_effort", "`thinking` is given as well")
-    return kept
+    return {}
+
+
+def reject_prefill(request: ChatRequest, unsupported: UnsupportedFields) -> None:
+    """Reject the last message, which the client wants to be continued."""
+    messages = request.body["messages"]
+    place = f"{unsupported.path(messages[-1], len(messages) - 1)}.role"
+    why = "this model does not continue a message of the assistant; end with the user's"
+    unsupported.add(place, why, kept=True)
 
 
 def _level(effort: str, traits: Traits) -> str | None:

@@ -8,10 +8,12 @@ from typing import Any
 from ...schema.chat import Object
 from ...schema.request import ChatRequest, Function
 from ..fields import UnsupportedFields
-from ..schemas import limit_schema
-from ..tool_reader import Choice, flat_schema, function_tools, read_choice
+from ..schemas import is_recursive, limit_schema
+from ..tool_reader import Choice, function_tools, read_choice
+from ..tool_schemas import flat_schema
 from .messages import cache_mark
 from .models import Traits
+from .rules import FUNCTIONS
 from .schemas import SCHEMAS
 
 # https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools#forcing-tool-use
@@ -29,7 +31,7 @@ def encode_tools(
     choice = read_choice(request, unsupported, can_force=traits.forced)
     tools = [
         _encode_function(function, raw, strict=is_strict(function, traits, unsupported))
-        for function, raw, _ in function_tools(request, unsupported)
+        for function, raw, _ in function_tools(request, unsupported, FUNCTIONS)
         if choice.allows(function.name)
     ]
     encoded = _encode_choice(choice, request)
@@ -56,14 +58,17 @@ def declare(called: Sequence[str]) -> dict[str, Any]:
 
 
 def is_strict(function: Function, traits: Traits, unsupported: UnsupportedFields) -> bool:
-    """Whether calls must keep to the function's schema; not every model can be made to."""
-    if function.strict and not traits.structured:
-        unsupported.note("tools[].function.strict")
-    return bool(function.strict) and traits.structured
+    """Whether calls must keep to the function's schema: not every model or schema can do this."""
+    if not function.strict:
+        return False
+    if traits.structured and not is_recursive(function.parameters or {}):
+        return True
+    unsupported.note("tools[].function.strict")
+    return False
 
 
 def _encode_function(function: Function, raw: Object, *, strict: bool) -> dict[str, Any]:
-    schema = flat_schema(function)
+    schema = flat_schema(function.parameters)
     tool: dict[str, Any] = {
         "name": function.name,
         "input_schema": limit_schema(schema, SCHEMAS) if strict else schema,

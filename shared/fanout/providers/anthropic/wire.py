@@ -9,7 +9,7 @@ read, the fields show what it is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
@@ -64,6 +64,7 @@ _BLOCKS_BY_FIELD = {
     "input": "tool_use",
     "text": "text",
 }
+_TEXTS = frozenset({"text", "text_delta"})
 _DELTAS_BY_FIELD = {
     "partial_json": "input_json_delta",
     "thinking": "thinking_delta",
@@ -79,6 +80,23 @@ def _kind_of_part(raw: Raw) -> str:
         return json.decode_part(raw, Kind).type or ""
 
 
+_Part = TypeVar("_Part")
+
+
+def _known_kind(
+    raw: Raw, kinds: Mapping[str, type[_Part]], by_field: Mapping[str, str]
+) -> type[_Part] | None:
+    """
+    The shape of a block or delta; `None` if it is one of the vendor's own tools.
+
+    An unknown type that has a text is a text: what is paid is delivered.
+    """
+    if (kind := _kind_of_part(raw)) in kinds:
+        return kinds[kind]
+    guess = _guess(raw, by_field)
+    return kinds[guess] if guess and (not kind or guess in _TEXTS) else None
+
+
 def _guess(raw: Raw, by_field: Mapping[str, str]) -> str:
     """The type of an object whose `type` cannot be read; empty if its fields do not show it."""
     fields = json.decode_part(raw, dict[str, Any])
@@ -87,7 +105,7 @@ def _guess(raw: Raw, by_field: Mapping[str, str]) -> str:
 
 def read_block(raw: Raw) -> Block | None:
     """A content block; `None` for a type that no request of ours asks for."""
-    kind = _BLOCKS.get(_kind_of_part(raw) or _guess(raw, _BLOCKS_BY_FIELD))
+    kind = _known_kind(raw, _BLOCKS, _BLOCKS_BY_FIELD)
     return None if kind is None else json.decode_tolerant(raw, kind)
 
 
@@ -233,7 +251,7 @@ def read_delta_event(event: WireEvent) -> DeltaEvent | None:
 
 def read_delta(raw: Raw) -> Delta | None:
     """A piece of a block; `None` for citations and other types that OpenAI's API does not have."""
-    delta = _DELTAS.get(_kind_of_part(raw) or _guess(raw, _DELTAS_BY_FIELD))
+    delta = _known_kind(raw, _DELTAS, _DELTAS_BY_FIELD)
     return None if delta is None else json.decode_tolerant(raw, delta)
 
 

@@ -22,12 +22,13 @@ from ..base import Codec, Target
 from ..openai.chat import Quirks, encode
 from ..openai.provider import is_reasoning, kind_of
 from ..openai.response import ChatDecoder, check_whole, read
-from ..openai.rules import FAMILIES, FORMATS, NOT_OPENAI, TOOL_EFFORTS
+from ..openai.rules import FAMILIES, FORMATS, MESSAGES, NOT_OPENAI, TOOL_EFFORTS
 
 V1_PATH = "/openai/v1"
 CLASSIC = Quirks(
     "azure",
     drop=NOT_OPENAI,
+    messages=replace(MESSAGES, audio_store=False),
     families=FAMILIES,
     tool_efforts=TOOL_EFFORTS,
     formats=FORMATS,

@@ -14,6 +14,9 @@ RULES: tuple[ErrorRule, ...] = (
     rule("insufficient_quota", text=r"quota is exceeded|out of call volume quota", statuses=(403,)),
     rule("permission", "PermissionDenied", "AuthorizationFailed", "PublicNetworkAccessDisabled"),
     rule("permission", text="virtual network|firewall rules"),
-    rule("overloaded", "NoCapacity"),
+    rule("overloaded", "NoCapacity", "model_error"),
+    # Some have the code 429, and no limit of this deployment is reached:
+    # github.com/scalaone/azure-openai-proxy/issues/22, pollinations/pollinations/issues/6260
+    rule("overloaded", text="overloaded with other requests|experiencing high demand"),
     rule("rate_limit", "RateLimitReached", "TooManyRequests"),
 )

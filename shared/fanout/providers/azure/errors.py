@@ -7,8 +7,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from ...errors import ErrorDetail
+from ...wire import json
 from ..openai.errors import explain as explain_openai
-from ..openai.errors import read_body
 
 
 def explain(status: int, body: bytes) -> ErrorDetail:
@@ -16,7 +16,7 @@ def explain(status: int, body: bytes) -> ErrorDetail:
     detail = explain_openai(status, body)
     if detail.code == str(status):
         detail = replace(detail, code=None)
-    if found := _filtered(read_body(body)):
+    if found := _filtered(json.decode_or_none(body)):
         detail = replace(detail, message=f"{detail.message} (filtered: {', '.join(found)})")
     return detail
 

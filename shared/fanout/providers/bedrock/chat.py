@@ -19,6 +19,7 @@ from ...schema.request import ChatRequest
 from ...wire.http import WireEvent, WireRequest, WireResponse
 from ...wire.sse import SSEFramer
 from ..base import Codec, Target, WireError
+from ..fields import VENDORS_FIELDS
 from ..openai.chat import Quirks, encode
 from ..openai.normalize import normalize
 from ..openai.response import ChatDecoder, check_whole, is_chunk, read
@@ -31,9 +32,9 @@ from .reasoning_tags import TagSplitter
 # are newer than OpenAI's old form of calls.
 QUIRKS = Quirks(
     "bedrock",
-    drop=frozenset({"audio", "modalities", "store", "web_search_options"}),
+    drop=frozenset({"audio", "modalities", "store", "web_search_options"}) | VENDORS_FIELDS,
     path="/openai/v1/chat/completions",
-    messages=replace(MESSAGES, legacy=False),
+    messages=replace(MESSAGES, legacy=False, audio_store=False),
 )
 
 

@@ -15,7 +15,7 @@ RULES: tuple[ErrorRule, ...] = (
     ),
     rule(
         "context_length",
-        text="^input is too long|^too many input tokens|input tokens exceed|prompt is too long"
+        text="input is too long|too many input tokens|input tokens exceed|prompt is too long"
         "|exceed context limit|maximum context length|expected maxlength",
         statuses=(400, 502),
     ),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import ErrorDetail
+from ...wire import json
 from ..base import WireError
-from ..openai.errors import NO_REASON, explain_value, read_body, type_of
+from ..openai.errors import NO_REASON, explain_value, type_of
 
 # docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html, and those of InvokeModel and
 # ConverseStream; inside a stream their names begin with a small letter.
@@ -37,7 +38,7 @@ _CODES = {
 
 def explain(status: int, body: bytes) -> ErrorDetail:
     """Read `{"message": …}`, with or without a `__type`, or OpenAI's `{"error": {…}}`."""
-    value = read_body(body)
+    value = json.decode_or_none(body)
     if isinstance(value, dict) and "error" not in value:
         return explain_aws(value, status)
     return explain_value(value, f"HTTP {status}, {NO_REASON}", type_of(status))
@@ -67,7 +68,7 @@ def exception_of(value: dict[str, Any]) -> str:
 
 def make_error(name: str, data: bytes) -> WireError:
     """The error called `name` inside a stream, with the message in `data`."""
-    body = read_body(data)
+    body = json.decode_or_none(data)
     value = {**(body if isinstance(body, dict) else {}), "__type": name[:1].upper() + name[1:]}
     status = status_of(value)
     return WireError(status, explain_aws(value, status))

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from ..anthropic.models import find_traits
 from ..base import Target
+from .rules import NO_STOP, NO_STREAMED_TOOLS, NO_SYSTEM, TOOL_CHOICES, TOP_KEYS
 
 Api: TypeAlias = Literal["converse", "openai"]
 
@@ -69,6 +70,17 @@ def complete_options(model: str, options: Mapping[str, str]) -> Mapping[str, str
     return {"region": region, **options} if region else options
 
 
+def without_family(model: str, _: bool) -> str:  # noqa: FBT001
+    """
+    The model without what LiteLLM writes before the ARN of an imported model: `llama/arn:…`.
+
+    docs.litellm.ai/docs/providers/bedrock_imported, 2026-11. Prefixes with a meaning here stay.
+    """
+    before, arn, rest = model.partition("arn:")
+    kept = [part for part in before.split("/") if part in _ROUTES or _REGION.fullmatch(part)]
+    return "/".join([*kept, f"{arn}{rest}"]) if arn else model
+
+
 @lru_cache(maxsize=256)
 def _parts(model: str) -> tuple[str, Api | None, str]:
     """A model's name without LiteLLM's prefixes, the API that they select, and the region."""
@@ -109,6 +121,32 @@ _NO_SCHEMAS = re.compile(
 def has_schemas(kind: str) -> bool:
     """Whether the model has formats with a schema, and strict tools."""
     return find_traits(kind).structured and _NO_SCHEMAS.search(kind) is None
+
+
+def top_keys(kind: str) -> frozenset[str] | None:
+    """The only keywords at the top of a function's schema; `None` if the model accepts all."""
+    return next((keys for name, keys in TOP_KEYS.items() if name in kind), None)
+
+
+def has_system(kind: str) -> bool:
+    """Whether a conversation may have a system prompt."""
+    return re.search(NO_SYSTEM, kind) is None
+
+
+def has_stop(kind: str) -> bool:
+    """Whether the model takes stop sequences."""
+    return re.search(NO_STOP, kind) is None
+
+
+def streams_tools(kind: str) -> bool:
+    """Whether a request with tools may ask for a stream."""
+    return re.search(NO_STREAMED_TOOLS, kind) is None
+
+
+def tool_choices(kind: str) -> frozenset[str]:
+    """The choices of tools that the model accepts, by Converse's names."""
+    known = (rule.choices for rule in TOOL_CHOICES if re.search(rule.models, kind))
+    return next(known, frozenset({"auto", "any", "tool"}))
 
 
 def encode_top_k(kind: str, top_k: int) -> dict[str, Any] | None:

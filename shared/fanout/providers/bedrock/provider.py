@@ -9,17 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...schema.chat import ChatCompletion
-from ...schema.request import ChatRequest
-from ...wire.http import WireRequest, WireResponse
-from ..base import Codec, Provider, SigV4, StreamDecoder, Target
+from ..base import Codec, Provider, SigV4, Target, codec_by_model
 from . import chat
 from .converse.request import encode as encode_converse
 from .converse.response import decode as decode_converse
 from .converse.stream import ConverseDecoder
 from .errors import explain
 from .framer import BedrockFramer
-from .models import Api, complete_options, find_model
+from .models import Api, complete_options, find_model, without_family
 
 _CODECS: Mapping[Api, Codec] = {
     "converse": Codec(encode_converse, decode_converse, BedrockFramer, ConverseDecoder),
@@ -31,35 +28,22 @@ def _codec(target: Target) -> Codec:
     return _CODECS[find_model(target).api]
 
 
-def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
-    """The request, for the API of `target`'s model."""
-    return _codec(target).encode(request, target, stream)
-
-
-def decode(response: WireResponse, target: Target) -> ChatCompletion:
-    """A response of that API."""
-    return _codec(target).decode(response, target)
-
-
-def decoder(target: Target) -> StreamDecoder:
-    """A decoder for a stream of that API."""
-    return _codec(target).decoder(target)
-
-
 PROVIDER = Provider(
     name="bedrock",
     base_url="https://bedrock-runtime.{region}.amazonaws.com",
     keys=("AWS_BEARER_TOKEN_BEDROCK",),
-    chat=Codec(encode, decode, BedrockFramer, decoder),
+    chat=codec_by_model(_codec, BedrockFramer),
     explain=explain,
     auth=SigV4("bedrock"),
     key_optional=True,
     billing="continues",
     endpoint=r"/model(?:/.*)?",
     complete=complete_options,
+    rename=without_family,
     settings=frozenset(
         {
             "region",
+            "model_id",
             "aws_region_name",
             "aws_access_key_id",
             "aws_secret_access_key",

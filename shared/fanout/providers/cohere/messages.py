@@ -7,7 +7,7 @@ from typing import Any
 from ...errors import RequestError
 from ...schema.chat import Object
 from ...schema.request import AssistantMessage, ChatRequest, ImageURL, ToolMessage
-from ..calls import fit_arguments
+from ..calls import ANY_ID, CallIds, fit_arguments
 from ..fields import UnsupportedFields
 from ..request_reader import (
     Block,
@@ -23,11 +23,16 @@ from .rules import CITATION_FIELDS, CITED, is_empty
 
 def encode_messages(request: ChatRequest, unsupported: UnsupportedFields) -> list[Block]:
     """The messages, without those that are empty. A tool's result may be."""
+    ids = CallIds(ANY_ID)
     encoded = [
-        _encode_message(message, raw, path, unsupported)
-        for message, raw, path in each_message(request)
+        _encode_message(message, raw, path, unsupported, ids)
+        for message, raw, path in each_message(request, unsupported)
     ]
     messages = [message for message in encoded if message]
+    if len(messages) < len(encoded):
+        unsupported.count("messages[].content", len(encoded) - len(messages))
+    if ids.changed:
+        unsupported.note("messages[].tool_calls[].id")
     if not messages:
         raise RequestError("`messages` has nothing but empty messages", "messages")
     if all(message["role"] == "system" for message in messages):
@@ -38,18 +43,19 @@ def encode_messages(request: ChatRequest, unsupported: UnsupportedFields) -> lis
 
 
 def _encode_message(
-    message: ChatMessage, raw: Object, path: str, unsupported: UnsupportedFields
+    message: ChatMessage, raw: Object, path: str, unsupported: UnsupportedFields, ids: CallIds
 ) -> Block | None:
     parts = _TOOL_PARTS if isinstance(message, ToolMessage) else _PARTS
     blocks = [block for block, _ in encode_content(message, raw, path, unsupported, parts)]
     if isinstance(message, AssistantMessage):
-        return _encode_assistant(message, blocks, raw, unsupported, path)
+        return _encode_assistant(message, blocks, raw, path, unsupported, ids)
     if not isinstance(message, ToolMessage) and is_empty(message.content):
         return None
+    call_id = ids.result(message.tool_call_id) if isinstance(message, ToolMessage) else None
     return without_none(
         {
             "role": "system" if raw["role"] == "developer" else raw["role"],
-            "tool_call_id": message.tool_call_id if isinstance(message, ToolMessage) else None,
+            "tool_call_id": call_id,
             "content": message.content if isinstance(message.content, str) else blocks,
         }
     )
@@ -59,12 +65,13 @@ def _encode_assistant(
     message: AssistantMessage,
     blocks: list[Block],
     raw: Object,
-    unsupported: UnsupportedFields,
     path: str,
+    unsupported: UnsupportedFields,
+    ids: CallIds,
 ) -> Block | None:
     calls = [
         {
-            "id": call.id,
+            "id": ids.call(call.id),
             "type": "function",
             "function": {
                 "name": call.function.name,
@@ -74,6 +81,9 @@ def _encode_assistant(
         for call, _, _ in function_calls(message, raw, path, unsupported)
     ]
     thought = raw.get("reasoning_content") or None
+    if thought and not isinstance(thought, str):
+        unsupported.note("messages[].reasoning_content")
+        thought = None
     if thought and not calls:
         blocks = [{"type": "thinking", "thinking": thought}, *blocks]
     plain = isinstance(message.content, str) and len(blocks) == 1
@@ -100,8 +110,10 @@ def _citations(raw: Object, unsupported: UnsupportedFields) -> list[Object]:
         for one in (given if isinstance(given, list) else ())
         if isinstance(one, dict) and CITED <= one.keys() <= CITATION_FIELDS
     ]
-    if not isinstance(given, list) or len(known) < len(given):
+    if not isinstance(given, list):
         unsupported.note("messages[].citations")
+    elif len(known) < len(given):
+        unsupported.count("messages[].citations", len(given) - len(known))
     return known
 
 

@@ -23,16 +23,23 @@ from ...schema.request import (
 from ...wire import json
 from ...wire.http import WireRequest
 from ..base import Target
-from ..fields import DEFAULTS, SHARED_FIELDS, SHARED_MESSAGE_FIELDS, UnsupportedFields, check_fields
-from ..formats import add_instruction, format_in_words
+from ..fields import (
+    DEFAULTS,
+    SHARED_FIELDS,
+    SHARED_MESSAGE_FIELDS,
+    UnsupportedFields,
+    check_fields,
+    limit_stops,
+)
+from ..format_instruction import add_instruction, format_in_words
 from ..request_reader import without_none
 from ..schemas import describe_schema, limit_schema
 from .messages import encode_messages
-from .rules import MOST_STOPS, SCHEMAS
+from .rules import FUNCTIONS, MOST_STOPS, SCHEMAS, thinks
 from .tools import encode_tools
 
 # Cohere's own fields, for clients that send them in `extra_body`; they are sent on unchanged.
-NATIVE = ("citation_options", "documents", "priority", "safety_mode", "strict_tools", "thinking")
+NATIVE = ("citation_options", "documents", "priority", "safety_mode", "strict_tools")
 
 _FIELDS = SHARED_FIELDS | {
     "frequency_penalty",
@@ -40,6 +47,7 @@ _FIELDS = SHARED_FIELDS | {
     "parallel_tool_calls",
     "presence_penalty",
     "seed",
+    "thinking",  # Cohere's own, or LiteLLM's
     *NATIVE,
 }
 _MESSAGE_FIELDS = SHARED_MESSAGE_FIELDS | {"citations"}  # our own responses have it
@@ -65,7 +73,9 @@ LOWEST_P, HIGHEST_P = 0.01, 0.99
 def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
     """The request for `target`'s model. What the API cannot express is rejected, or noted."""
     unsupported = UnsupportedFields(target, "cohere")
-    request = check_fields(request, unsupported, _FIELDS, _MESSAGE_FIELDS, _DEFAULTS)
+    request = check_fields(
+        request, unsupported, _FIELDS, _MESSAGE_FIELDS, names=FUNCTIONS, defaults=_DEFAULTS
+    )
     messages = encode_messages(request, unsupported)
     # "response_format … not supported when used in combination with the `documents` or `tools`":
     # docs.cohere.com/reference/chat, 2026-11
@@ -83,12 +93,12 @@ def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  
         "p": encode_top_p(request.top_p),
         "k": request.top_k,
         "seed": request.seed,
-        "stop_sequences": encode_stops(request, unsupported),
+        "stop_sequences": limit_stops(request, MOST_STOPS, unsupported),
         "frequency_penalty": encode_penalty(request, "frequency_penalty", unsupported),
         "presence_penalty": encode_penalty(request, "presence_penalty", unsupported),
         "logprobs": request.logprobs or None,
         "response_format": encode_format(request, unsupported),
-        "thinking": encode_effort(request.reasoning_effort),
+        "thinking": encode_thinking(request, target.model, unsupported),
         **encode_tools(request, unsupported),
     }
     body |= {name: request.body[name] for name in NATIVE if name in request.body}
@@ -98,14 +108,6 @@ def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  
         dropped=unsupported.dropped,
         one_call=request.parallel_tool_calls is False,
     )
-
-
-def encode_stops(request: ChatRequest, unsupported: UnsupportedFields) -> list[str] | None:
-    """The stop sequences; an empty one stops nothing."""
-    stops = [stop for stop in request.stops if stop]
-    if len(stops) > MOST_STOPS:
-        unsupported.add("stop", f"it has at most {MOST_STOPS} sequences")
-    return stops[:MOST_STOPS] or None
 
 
 def encode_top_p(top_p: float | None) -> float | None:
@@ -139,10 +141,29 @@ def encode_format(request: ChatRequest, unsupported: UnsupportedFields) -> dict[
             assert_never(request.response_format)
 
 
-def encode_effort(effort: str | None) -> dict[str, Any] | None:
-    """`thinking`; without it, a model that can reason does."""
-    if effort is None:
+def encode_thinking(
+    request: ChatRequest, model: str, unsupported: UnsupportedFields
+) -> dict[str, Any] | None:
+    """`thinking`, by Cohere's names; without it, a model that can reason does."""
+    effort = request.reasoning_effort
+    if (given := request.body.get("thinking")) is not None:
+        from ..thinking import read_thinking  # few requests need it
+
+        theirs = dict(read_thinking(given))
+        budget = theirs.pop("budget_tokens", None)
+        found = {"token_budget": budget, **theirs}
+        field, is_on = "thinking", theirs.get("type") != "disabled"
+        if theirs.get("type") == "adaptive":  # a model that can reason does
+            return None
+    elif effort is None:
         return None
-    if effort == "none":
-        return {"type": "disabled"}
-    return without_none({"type": "enabled", "token_budget": BUDGETS[effort]})
+    elif effort == "none":
+        field, found, is_on = "reasoning_effort", {"type": "disabled"}, False
+    else:
+        found = {"type": "enabled", "token_budget": BUDGETS[effort]}
+        field, is_on = "reasoning_effort", True
+    if thinks(model):
+        return without_none(found)
+    if is_on:
+        unsupported.add(field, "this model does not think")
+    return None

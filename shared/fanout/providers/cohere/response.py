@@ -10,6 +10,7 @@ from ...schema.chat import (
     FinishReason,
     ResponseMessage,
     Usage,
+    find_finish_reason,
     make_call,
     make_completion,
     make_message,
@@ -17,7 +18,7 @@ from ...schema.chat import (
 )
 from ...wire import json
 from ...wire.http import WireResponse
-from ..base import BadWire, Target
+from ..base import BadWire, Target, is_paid
 from . import wire
 from .errors import raise_failure
 
@@ -33,11 +34,11 @@ def decode(response: WireResponse, target: Target) -> ChatCompletion:
     """A response as a chat completion with one choice."""
     whole = _read(response.body)
     raise_failure(whole.finish_reason, None)
-    answer = decode_message(whole.message)
+    decoded = decode_message(whole.message)
     completion = make_completion(
         target.model,
-        answer,
-        finish_reason(whole.finish_reason, answer.get("tool_calls")),
+        decoded,
+        finish_reason(whole.finish_reason, decoded.get("tool_calls")),
         decode_usage(whole.usage),
         **({"id": whole.id} if whole.id else {}),
     )
@@ -48,7 +49,8 @@ def decode(response: WireResponse, target: Target) -> ChatCompletion:
 
 def _read(body: bytes) -> wire.Response:
     whole = json.decode_tolerant(body, wire.Response)
-    if whole.message == wire.Message() and not whole.finish_reason:
+    is_empty = whole.message == wire.Message() and not whole.finish_reason
+    if is_empty and not is_paid(decode_usage(whole.usage)):
         raise BadWire("the response has no message")
     return whole
 
@@ -71,7 +73,7 @@ def decode_message(encoded: wire.Message) -> ResponseMessage:
 
 def finish_reason(reason: str | None, calls: object) -> FinishReason:
     """OpenAI's finish reason; without one, `tool_calls` if there are `calls`, else `stop`."""
-    return FINISH_REASONS.get(reason or "", "tool_calls" if calls and not reason else "stop")
+    return find_finish_reason(FINISH_REASONS, reason, calls)
 
 
 def decode_usage(usage: wire.Usage | None) -> Usage | None:

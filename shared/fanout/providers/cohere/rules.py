@@ -6,10 +6,17 @@ The codec reads these rules, and so does the strict server of the tests.
 
 from __future__ import annotations
 
+import re
+
+from ..base import NameRule
 from ..schemas import LIMITS, SchemaRules
 
 # "stop_sequences: A list of up to 5 strings": the reference of Cohere's SDK for Python, 2026-11
 MOST_STOPS = 5
+
+# "Valid names contain only the characters `a-z`, `A-Z`, `0-9`, `_` and must not begin with a
+# digit": Cohere's SDK for Python 7.3, `Tool`, 2026-11. No page has a longest name.
+FUNCTIONS = NameRule("a-zA-Z0-9_", first="a-zA-Z_")
 
 # https://docs.cohere.com/docs/structured-outputs, "Schema constraints" and "Parameter types
 # support", in public copies, 2026-11: no `allOf`, `oneOf` and `not`, no numeric ranges, lengths,
@@ -41,3 +48,13 @@ def is_empty(content: object) -> bool:
     if isinstance(content, list):
         return not any(getattr(part, "text", "x") for part in content)
     return not content
+
+
+# "Reasoning" is in the list of features of Command A Reasoning and later models only:
+# docs.cohere.com/docs/models, docs.cohere.com/docs/reasoning, 2026-11
+_NO_THINKING = re.compile(r"command-(?:r|light|nightly|a-(?:03|vision|translate))|command$|c4ai")
+
+
+def thinks(model: str) -> bool:
+    """Whether the model takes `thinking`."""
+    return _NO_THINKING.match(model) is None

@@ -37,9 +37,15 @@ _KINDS = frozenset(
 
 
 def _kind_of(item: wire.Event, event: WireEvent) -> str:
-    if not item.type and event.type not in _KINDS:
+    if item.type in _KINDS:
+        return item.type
+    if event.type in _KINDS:
+        return event.type
+    if json.decode_part(item.delta, wire.MessageEnd).finish_reason:
+        return "message-end"  # no other event has one
+    if not item.type:
         raise BadWire("an event without a type")  # it may be an error
-    return item.type if item.type in _KINDS else event.type
+    return event.type
 
 
 class ChatDecoder:

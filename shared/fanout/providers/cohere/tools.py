@@ -8,8 +8,9 @@ from ...schema.request import ChatRequest, Function
 from ..fields import UnsupportedFields
 from ..request_reader import Block, without_none
 from ..schemas import limit_schema
-from ..tool_reader import function_tools, note_marks, object_schema, read_choice
-from .rules import SCHEMAS
+from ..tool_reader import function_tools, note_marks, read_choice
+from ..tool_schemas import object_schema
+from .rules import FUNCTIONS, SCHEMAS
 
 
 def encode_tools(request: ChatRequest, unsupported: UnsupportedFields) -> dict[str, Any]:
@@ -21,7 +22,9 @@ def encode_tools(request: ChatRequest, unsupported: UnsupportedFields) -> dict[s
     """
     note_marks(request, unsupported)
     choice = read_choice(request, unsupported)
-    found = [(function, path) for function, _, path in function_tools(request, unsupported)]
+    found = [
+        (function, path) for function, _, path in function_tools(request, unsupported, FUNCTIONS)
+    ]
     only = frozenset({choice.function}) if choice.function else choice.allowed
     offered = [function for function, _ in found if only is None or function.name in only]
     strict = _is_strict(found, unsupported)
@@ -33,7 +36,7 @@ def encode_tools(request: ChatRequest, unsupported: UnsupportedFields) -> dict[s
 
 
 def _encode_function(function: Function, strict: bool) -> Block:  # noqa: FBT001
-    schema = object_schema(function)
+    schema = object_schema(function.parameters)
     described = {
         "name": function.name,
         "description": function.description,

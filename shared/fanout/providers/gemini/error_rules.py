@@ -13,22 +13,26 @@ RULES: tuple[ErrorRule, ...] = (
     ),
     rule(
         "invalid_key",
-        "API_KEY_INVALID",
-        "API_KEY_EXPIRED",
-        "API_KEY_SERVICE_BLOCKED",
-        "ACCESS_TOKEN_EXPIRED",
+        "API_KEY_*",
+        "ACCESS_TOKEN_*",
+        "ACCOUNT_STATE_INVALID",
+        "CONSUMER_INVALID",
+        "CONSUMER_SUSPENDED",
         "CREDENTIALS_MISSING",
         "UNAUTHENTICATED",
     ),
     rule("invalid_key", "PERMISSION_DENIED", text=r"\bapi key\b|unregistered callers"),
-    # A quota of the day, one of 0, and prepaid credits: waiting does not help.
-    rule("insufficient_quota", "*PerDay*"),
+    # A quota of the day, one of 0, prepaid credits, and a cap: waiting does not help.
+    rule("insufficient_quota", "*PerDay*", "BILLING_DISABLED"),
     rule(
-        "insufficient_quota", "RESOURCE_EXHAUSTED", text=r"\blimit: 0\b|credits? (?:is|are) deplet"
+        "insufficient_quota",
+        "RESOURCE_EXHAUSTED",
+        text=r"\blimit: 0\b|credits? (?:is|are) deplet|spend(?:ing)? cap",
     ),
     rule(
         "context_length",
-        text=r"input token count .*(?:exceeds the maximum|only supports)|input context is too long",
+        text=r"input token count .*(?:exceeds the maximum|only supports)|input context is too long"
+        r"|^request payload size exceeds",
     ),
     rule("model_not_found", "NOT_FOUND"),
     rule("permission", "PERMISSION_DENIED"),

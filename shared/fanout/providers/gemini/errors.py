@@ -29,7 +29,7 @@ def explain(status: int, body: bytes) -> ErrorDetail:
     """Read an error body, or a JSON list of one: a stream without `alt=sse` is a list."""
     bodies = read_error(body, list[Body]) if body.lstrip().startswith(b"[") else None
     found = bodies[0] if bodies else read_error(body, Body)
-    if found is None or found.error is None:
+    if found is None or found.error is None or found.error == wire.NO_FAULT:
         return ErrorDetail(f"HTTP {status}, Google gave no reason")
     return explain_fault(found.error)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ...errors import RequestError
 from ...schema.chat import Delta, Object
 from ...schema.request import FileRef, ImageURL, InputAudio
 from ..fields import UnsupportedFields
-from ..request_reader import Block, read_data_uri
+from ..media_types import read_data_uri
+from ..request_reader import Block
 from . import wire
 from .signatures import SKIP_SIGNATURE, find_signature, make_extra_content
 
@@ -72,6 +74,8 @@ def encode_file(file: FileRef, path: str, unsupported: UnsupportedFields) -> Blo
 
 def _encode_url(url: str, path: str, unsupported: UnsupportedFields) -> Block | None:
     if not url.startswith("data:"):
+        if "://" not in url:
+            raise RequestError(f"`{path}` is neither a web address nor a data URI", path)
         # https://ai.google.dev/gemini-api/docs/file-input-methods: any public or signed URL.
         kind = guess_type(url.partition("?")[0].partition("#")[0])
         return {"fileData": {"fileUri": url} | ({"mimeType": kind} if kind else {})}
@@ -93,17 +97,26 @@ def makes_images(model: str) -> bool:
     return "image" in model.rpartition("/")[2]
 
 
-def decode_blob(blob: wire.Blob, signature: str | None, response_id: str | None) -> Delta:
+def decode_audio(blob: wire.Blob, response_id: str | None, *, is_first: bool) -> Delta:
     """
-    An image or audio of a response.
+    A piece of a response's audio; the first one has what OpenAI's SDKs require beside it.
+
+    The id is Fanout's: no request can refer to it, as to OpenAI's `audio_…`.
+    """
+    audio: dict[str, Any] = {"data": blob.data.translate(_STANDARD_ALPHABET)}
+    if is_first:
+        audio |= {"id": f"made_{response_id or 0}", "transcript": "", "expires_at": 0}
+    return {"audio": audio}
+
+
+def decode_image(blob: wire.Blob, signature: str | None) -> Delta:
+    """
+    An image of a response.
 
     OpenAI's messages have no images; they are in `images`, as OpenRouter and LiteLLM have them
     (openrouter.ai/docs/features/multimodal/image-generation, 2026-11).
     """
     data = blob.data.translate(_STANDARD_ALPHABET)
-    if blob.mime_type.startswith("audio/"):
-        audio = {"id": f"audio_{response_id or 0}", "data": data, "transcript": "", "expires_at": 0}
-        return {"audio": audio}
     image: dict[str, Any] = {
         "type": "image_url",
         "image_url": {"url": f"data:{blob.mime_type};base64,{data}"},

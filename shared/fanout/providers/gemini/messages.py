@@ -13,7 +13,6 @@ from typing import Any
 
 from msgspec import MsgspecError, Struct, field
 
-from ...errors import RequestError
 from ...schema.chat import Object
 from ...schema.request import (
     AssistantMessage,
@@ -24,6 +23,7 @@ from ...schema.request import (
     ToolPart,
 )
 from ...wire import json
+from ..calls import ANY_ID, CallIds
 from ..fields import OPENING, UnsupportedFields
 from ..request_reader import (
     Block,
@@ -62,6 +62,7 @@ class _Context(Struct):
     encoders: PartEncoders
     has_levels: bool
     makes_images: bool
+    ids: CallIds = field(default_factory=lambda: CallIds(ANY_ID))
     names: dict[str, str] = field(default_factory=dict)
 
 
@@ -84,6 +85,19 @@ def encode_conversation(
     return system, contents
 
 
+def begin_with(
+    system: list[Block], contents: list[Block], unsupported: UnsupportedFields
+) -> list[Block]:
+    """
+    The turns, the first of which, a user's, begins with the `system` prompt.
+
+    For models that have none: ai.google.dev/gemma/docs/core/prompt-structure, 2026-11.
+    """
+    unsupported.note("messages[].role")
+    first = {**contents[0], "parts": [*system, *contents[0]["parts"]]}
+    return [first, *contents[1:]]
+
+
 def _encode_message(message: ChatMessage, raw: Object, path: str, context: _Context) -> list[Block]:
     if isinstance(message, ToolMessage):
         return [_encode_result(message, raw, path, context)]
@@ -100,39 +114,59 @@ def _encode_assistant(
     message: AssistantMessage, blocks: list[Block], raw: Object, path: str, context: _Context
 ) -> list[Block]:
     thought = raw.get("reasoning_content")
-    thoughts: list[Block] = [{"text": thought, "thought": True}] if thought else []
+    is_text = isinstance(thought, str) and bool(thought)
+    thoughts: list[Block] = [{"text": thought, "thought": True}] if is_text else []
+    if thought and not is_text:
+        context.unsupported.note("messages[].reasoning_content")
     if blocks and (signature := find_signature(raw)):
         blocks = [*blocks[:-1], {**blocks[-1], "thoughtSignature": signature}]
-    if context.makes_images:
-        blocks = [*blocks, *encode_made_images(raw, has_levels=context.has_levels)]
+    if images := raw.get("images"):
+        made = [*encode_made_images(raw, has_levels=context.has_levels)]
+        sent = made if context.makes_images else []
+        if not isinstance(images, list) or len(sent) < len(images):
+            count = len(images) - len(sent) if isinstance(images, list) else 1
+            context.unsupported.count("messages[].images", count)
+        blocks = [*blocks, *sent]
     calls: list[Block] = []
     for call, raw_call, _ in function_calls(message, raw, path, context.unsupported):
-        context.names[call.id] = call.function.name
-        calls.append(_encode_call(call, raw_call, context.unsupported))
+        call_id = context.ids.call(call.id)
+        context.names[call_id] = call.function.name
+        calls.append(_encode_call(call_id, call, raw_call, context))
     if calls and context.has_levels and "thoughtSignature" not in calls[0]:
         calls[0]["thoughtSignature"] = SKIP_SIGNATURE
     # A thought alone is no turn.
     return [*thoughts, *blocks, *calls] if blocks or calls else []
 
 
-def _encode_call(call: FunctionToolCall, raw: Object, unsupported: UnsupportedFields) -> Block:
-    arguments = read_arguments(call, unsupported)
-    function = {**encode_id(call.id), "name": call.function.name, "args": arguments}
+def _encode_call(call_id: str, call: FunctionToolCall, raw: Object, context: _Context) -> Block:
+    arguments = read_arguments(call, context.unsupported)
+    function = {
+        **_id_field(call.id, call_id, context),
+        "name": call.function.name,
+        "args": arguments,
+    }
     signature = find_signature(raw)
     return {"functionCall": function} | ({"thoughtSignature": signature} if signature else {})
 
 
+def _id_field(given: str, call_id: str, context: _Context) -> dict[str, Any]:
+    """The field `id` of a call or its result, if the client has an id that Google may know."""
+    if not encode_id(given):
+        return {}
+    if call_id != given:
+        context.unsupported.note("messages[].tool_calls[].id")
+    return {"id": call_id}
+
+
 def _encode_result(message: ToolMessage, raw: Object, path: str, context: _Context) -> Block:
     """The result of a call. Google requires the function's name, which only the call has."""
-    name = context.names.get(message.tool_call_id)
-    if name is None:
-        place = f"{path}.tool_call_id"
-        missing = f"no earlier message has a tool call `{message.tool_call_id}`"
-        raise RequestError(f"`{place}`: {missing}", place)
+    call_id = context.ids.result(message.tool_call_id)
+    name = context.names[call_id]  # `check_fields` has left no result without a call
     response = {"name": name, "response": _encode_response(message.content)}
     media = _encode_result_media(message, raw, path, context)
     parts = {"parts": media} if media else {}
-    return {"functionResponse": encode_id(message.tool_call_id) | response | parts}
+    own_id = _id_field(message.tool_call_id, call_id, context)
+    return {"functionResponse": own_id | response | parts}
 
 
 def _encode_result_media(
@@ -152,7 +186,8 @@ def _encode_result_media(
         if context.has_levels and "inlineData" in block:
             media.append({"inlineData": block["inlineData"]})
         else:
-            place = f"{path}.content[{raw['content'].index(part)}]"
+            number = raw["content"].index(part)
+            place = context.unsupported.part_path(raw, path, number)
             why = "give its data" if context.has_levels else "only models since Gemini 3 do"
             context.unsupported.add(place, f"in the result of a tool: {why}")
     return media

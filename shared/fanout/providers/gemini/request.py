@@ -17,11 +17,11 @@ from ...wire import json
 from ...wire.http import WireRequest
 from ..base import Target
 from ..fields import DEFAULTS, SHARED_FIELDS, SHARED_MESSAGE_FIELDS, UnsupportedFields, check_fields
-from ..formats import format_in_words
+from ..format_instruction import format_in_words
 from ..request_reader import without_none
-from .messages import encode_conversation
-from .rules import has_levels
-from .settings import encode_config, encode_tier, without_penalties
+from .messages import begin_with, encode_conversation
+from .rules import FUNCTIONS, has_levels, has_system, is_old_gemma
+from .settings import encode_config, encode_tier, fit_studio
 from .tools import encode_tools
 
 # Google's own fields, for clients that send them in `extra_body`; they are sent on unchanged.
@@ -40,6 +40,7 @@ FIELDS = SHARED_FIELDS | {
     "presence_penalty",
     "seed",
     "service_tier",
+    "thinking",  # LiteLLM's
     "top_logprobs",
     *NATIVE,
 }
@@ -50,7 +51,7 @@ _DEFAULTS = {**DEFAULTS, "function_call": ("auto", "none")}
 def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
     """The request for `target`'s model. What the API cannot express is rejected, or noted."""
     unsupported = UnsupportedFields(target, "gemini")
-    request = without_penalties(request, target.model, unsupported)
+    request = fit_studio(request, target.model, unsupported)
     body = encode_body(request, target.model, unsupported)
     body |= {
         "serviceTier": encode_tier(request.service_tier, unsupported),
@@ -61,6 +62,7 @@ def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  
         json.encode(without_none(body)),
         dropped=unsupported.dropped,
         one_call=request.parallel_tool_calls is False,
+        one_choice=(request.n or 1) == 1,
     )
 
 
@@ -72,14 +74,20 @@ def encode_body(
     native: Mapping[str, str] = NATIVE,
 ) -> dict[str, Any]:
     """The body that all of Google's services with this API read; `model` is a Gemini's name."""
-    request = check_fields(request, unsupported, fields, _MESSAGE_FIELDS, _DEFAULTS)
+    request = check_fields(
+        request, unsupported, fields, _MESSAGE_FIELDS, names=FUNCTIONS, defaults=_DEFAULTS
+    )
     system, contents = encode_conversation(request, unsupported, model)
     # "Function calling with a response mime type: 'application/json' is unsupported":
     # github.com/googleapis/python-genai/issues/867, openai/openai-agents-python/issues/656, 2026-11
-    is_odd = bool(request.tools) and not has_levels(model)
+    is_odd = is_old_gemma(model) or (bool(request.tools) and not has_levels(model))
     if is_odd and (words := format_in_words(request, unsupported)):
         system = [*system, {"text": words}]
         request = replace(request, response_format=None)
+    if system and not has_system(model):
+        system, contents = [], begin_with(system, contents, unsupported)
+    if request.tools and is_old_gemma(model):
+        unsupported.add("tools", "this model calls no functions")
     body = {
         "contents": contents,
         "systemInstruction": {"parts": system} if system else None,

@@ -7,6 +7,7 @@ Both are here because a whole response of Google's is a stream of one event.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -23,6 +24,8 @@ from ...schema.chat import (
     Usage,
     make_call_start,
     make_chunk,
+    make_completion,
+    make_message,
     make_usage,
     make_usage_chunk,
 )
@@ -31,7 +34,7 @@ from ...wire.http import WireEvent, WireResponse
 from ..base import BadWire, Target, WireError
 from . import wire
 from .errors import explain_fault
-from .media import decode_blob
+from .media import decode_audio, decode_image
 from .signatures import make_extra_content, make_id
 
 # https://ai.google.dev/api/generate-content#FinishReason; any other is `stop`.
@@ -68,7 +71,10 @@ def decode(response: WireResponse, target: Target) -> ChatCompletion:
         accumulator.add(chunk)
     completion = accumulator.completion()
     if not completion["choices"]:
-        raise BadWire("the response has no candidates")
+        # Google may respond so at random, and the next attempt has a text.
+        if not (usage := decoder.usage) or not usage["completion_tokens"]:
+            raise BadWire("the response has no candidates")
+        return make_completion(target.model, make_message(""), "stop", usage)
     for choice in completion["choices"]:  # ours: just made
         calls = choice["message"].get("tool_calls")
         choice["finish_reason"] = choice["finish_reason"] or finish_reason("", len(calls or ()))
@@ -78,6 +84,7 @@ def decode(response: WireResponse, target: Target) -> ChatCompletion:
 class _Progress(Struct):
     calls: int = 0
     finished: bool = False
+    spoke: bool = False
 
 
 class ChatDecoder:
@@ -89,6 +96,13 @@ class ChatDecoder:
         self._more: dict[str, str] = {}
         self._usage: Usage | None = None
         self._candidates: dict[int, _Progress] = {}
+        self._places: dict[int, int] = {}  # the choice of each of the vendor's indexes
+        self._has_one = target.one_choice
+
+    @property
+    def usage(self) -> Usage | None:
+        """The latest usage."""
+        return self._usage
 
     @property
     def ended(self) -> bool:
@@ -98,21 +112,57 @@ class ChatDecoder:
     def feed(self, event: WireEvent) -> Iterator[ChatChunk]:
         """Yield the event's chunks."""
         response = json.decode_tolerant(event.data, wire.Response)
-        if response.error:
+        if response.error and response.error != wire.NO_FAULT:
             raise WireError(response.error.http_status, explain_fault(response.error))
         self._model = response.model_version or self._model
         if response.response_id:
             self._response_id = response.response_id
             self._more = {"id": response.response_id}
-        for candidate in response.candidates or _blocked(response.prompt_feedback):
-            yield from self._candidate(candidate)
+        candidates = response.candidates or _blocked(response.prompt_feedback)
+        for candidate, index in zip(candidates, self._choices_of(candidates), strict=True):
+            yield from self._candidate(candidate, index)
         # Every event may have the usage so far; only the last is sent to the client.
         self._usage = decode_usage(response.usage_metadata)
         if self.ended and self._usage:
             yield make_usage_chunk(self._model, self._usage, **self._more)
 
-    def _candidate(self, candidate: wire.Candidate) -> Iterator[ChatChunk]:
-        index, reason = candidate.index, candidate.finish_reason
+    def complete(self) -> Iterator[ChatChunk]:
+        """
+        The finish reasons that the last event left out, as proxies and previews do.
+
+        Whether such a response is whole is unknown: the finish reason of a text is `length`,
+        so no client takes it for one that is. The latest usage has the tokens of the response,
+        unless the stream broke off at its start.
+        """
+        if not self._usage or not self._usage["completion_tokens"]:
+            return
+        for index, progress in self._candidates.items():
+            if not progress.finished:
+                progress.finished = True
+                yield self._chunk(
+                    index, {}, finish_reason("" if progress.calls else "MAX_TOKENS", progress.calls)
+                )
+        yield make_usage_chunk(self._model, self._usage, **self._more)
+
+    def _choices_of(self, candidates: list[wire.Candidate]) -> list[int]:
+        """
+        The choice that each candidate of an event is of.
+
+        The candidates of one event are different ones, also if a server (a proxy, for one) writes
+        no index or the same. Choices are numbered without gaps, as clients require it.
+        """
+        if self._has_one and self._candidates and len(candidates) == 1:
+            return [0]
+        indexes: list[int] = []
+        for place, candidate in enumerate(candidates):
+            index = place if candidate.index is None else candidate.index
+            if index in indexes:
+                index = next(free for free in count() if free not in indexes)
+            indexes.append(index)
+        return [self._places.setdefault(index, len(self._places)) for index in indexes]
+
+    def _candidate(self, candidate: wire.Candidate, index: int) -> Iterator[ChatChunk]:
+        reason = candidate.finish_reason
         if index not in self._candidates:
             self._candidates[index] = _Progress()
             yield self._chunk(index, {"role": "assistant", "content": ""})
@@ -135,7 +185,7 @@ class ChatDecoder:
                 yield {"tool_calls": [call]}
                 continue
             if part.inline_data and not part.thought:
-                yield decode_blob(part.inline_data, part.thought_signature, self._response_id)
+                yield self._blob(part.inline_data, part.thought_signature, progress)
                 continue
             # A part with neither is of Google's own tools, which no request of ours offers, or an
             # image that the model made while it was thinking.
@@ -145,6 +195,12 @@ class ChatDecoder:
             if part.thought_signature:
                 delta["extra_content"] = make_extra_content(part.thought_signature)
             yield delta
+
+    def _blob(self, blob: wire.Blob, signature: str | None, progress: _Progress) -> Delta:
+        if not blob.mime_type.startswith("audio/"):
+            return decode_image(blob, signature)
+        is_first, progress.spoke = not progress.spoke, True
+        return decode_audio(blob, self._response_id, is_first=is_first)
 
     def _call(self, call: wire.FunctionCall, signature: str | None, number: int) -> ToolCallDelta:
         # Google sends an object; the client gets the same JSON without its line breaks.

@@ -16,10 +16,20 @@ from ...schema.request import (
     SchemaFormat,
     TextFormat,
 )
-from ..fields import UnsupportedFields
+from ..fields import UnsupportedFields, limit_stops
 from ..request_reader import without_none
 from ..schemas import describe_schema
-from .rules import MODALITIES, MOST_STOPS, PENALTIES, has_levels, has_penalties
+from .rules import (
+    MODALITIES,
+    MOST_STOPS,
+    NOT_IN_STUDIO,
+    always_thinks,
+    find_budget,
+    find_level,
+    has_levels,
+    is_new_in_studio,
+    thinks,
+)
 
 # Google's own translation, in its OpenAI-compatible endpoint; it ends at "high":
 # https://ai.google.dev/gemini-api/docs/openai#thinking
@@ -41,19 +51,35 @@ LEVELS: Mapping[str, str] = {
 }
 
 
-def encode_effort(effort: str | None, model: str) -> dict[str, Any] | None:
-    """`thinkingConfig`; with an effort, the response has a summary of the thoughts."""
+def encode_thinking(
+    request: ChatRequest, model: str, unsupported: UnsupportedFields
+) -> dict[str, Any] | None:
+    """`thinkingConfig`; with an effort or a budget, the response has a summary of the thoughts."""
+    effort: str | None = request.reasoning_effort
+    field, budget = "reasoning_effort", None
+    if effort is None and (given := request.body.get("thinking")) is not None:
+        from ..thinking import effort_of, read_thinking  # few requests need it
+
+        effort, field = effort_of(given), "thinking"
+        budget = read_thinking(given).get("budget_tokens")
     if effort is None:
         return None
+    if not thinks(model):
+        if effort != "none":
+            unsupported.add(field, "this model does not think")
+        return None
     if effort == "none":
-        # Google responds with a 400 if the model always thinks.
-        return {"thinkingBudget": 0}
+        if always_thinks(model):
+            unsupported.add(field, "this model always thinks")
+            return None
+        return {"thinkingLevel": "MINIMAL"} if has_levels(model) else {"thinkingBudget": 0}
     if not has_levels(model):
-        return {"thinkingBudget": BUDGETS[effort], "includeThoughts": True}
-    level = LEVELS[effort]
-    if level == "MINIMAL" and "-pro" in model:  # the lowest level of these is LOW
-        level = "LOW"
-    return {"thinkingLevel": level, "includeThoughts": True}
+        asked = budget or BUDGETS[effort]
+        tokens = find_budget(asked, model)
+        if tokens != asked:
+            unsupported.note(field)
+        return {"thinkingBudget": tokens, "includeThoughts": True}
+    return {"thinkingLevel": find_level(LEVELS[effort], model), "includeThoughts": True}
 
 
 TIERS: Mapping[str, str | None] = {
@@ -88,12 +114,12 @@ def encode_config(
         "topK": request.top_k or None,
         "candidateCount": request.n,
         "seed": request.seed,
-        "stopSequences": encode_stops(request, unsupported),
+        "stopSequences": limit_stops(request, MOST_STOPS, unsupported),
         "frequencyPenalty": request.frequency_penalty or None,
         "presencePenalty": request.presence_penalty or None,
         "responseLogprobs": request.logprobs or None,
         "logprobs": request.top_logprobs or None,
-        "thinkingConfig": encode_effort(request.reasoning_effort, model),
+        "thinkingConfig": encode_thinking(request, model, unsupported),
         "responseModalities": encode_modalities(request, unsupported),
         "speechConfig": encode_speech(request, unsupported),
         **encode_format(request, unsupported),
@@ -101,16 +127,14 @@ def encode_config(
     return without_none(config)
 
 
-def without_penalties(
-    request: ChatRequest, model: str, unsupported: UnsupportedFields
-) -> ChatRequest:
-    """The request without penalties, if the model takes none."""
-    asked = [name for name in PENALTIES if getattr(request, name)]
-    if not asked or has_penalties(model):
+def fit_studio(request: ChatRequest, model: str, unsupported: UnsupportedFields) -> ChatRequest:
+    """The request without what the model takes only on Vertex AI, if at all."""
+    asked = [name for name in NOT_IN_STUDIO if getattr(request, name)]
+    if not asked or not is_new_in_studio(model):
         return request
     for name in asked:
         unsupported.add(name, "this model takes none")
-    return replace(request, frequency_penalty=None, presence_penalty=None)
+    return replace(request, **dict.fromkeys(asked))
 
 
 def encode_modalities(request: ChatRequest, unsupported: UnsupportedFields) -> list[str] | None:
@@ -137,14 +161,6 @@ def encode_speech(request: ChatRequest, unsupported: UnsupportedFields) -> dict[
     if not isinstance(voice, str):
         return None
     return {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": voice}}}
-
-
-def encode_stops(request: ChatRequest, unsupported: UnsupportedFields) -> list[str] | None:
-    """The stop sequences; an empty one stops nothing."""
-    stops = [stop for stop in request.stops if stop]
-    if len(stops) > MOST_STOPS:
-        unsupported.add("stop", f"it has at most {MOST_STOPS} sequences")
-    return stops[:MOST_STOPS] or None
 
 
 def encode_format(request: ChatRequest, unsupported: UnsupportedFields) -> dict[str, Any]:

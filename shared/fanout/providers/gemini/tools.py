@@ -8,12 +8,14 @@ from ...schema.request import ChatRequest, Function
 from ..fields import UnsupportedFields
 from ..request_reader import Block, without_none
 from ..tool_reader import Choice, function_tools, note_marks, read_choice
+from ..tool_schemas import object_schema
+from .rules import FUNCTIONS
 
 
 def encode_tools(request: ChatRequest, unsupported: UnsupportedFields) -> dict[str, Any]:
     """`tools` and `toolConfig`; each is `None` if it is not needed."""
     note_marks(request, unsupported)
-    functions = [function for function, _, _ in function_tools(request, unsupported)]
+    functions = [function for function, _, _ in function_tools(request, unsupported, FUNCTIONS)]
     strict = any(function.strict for function in functions)
     declared = [_declare(function) for function in functions]
     choice = _encode_choice(read_choice(request, unsupported), strict=strict)
@@ -24,11 +26,13 @@ def encode_tools(request: ChatRequest, unsupported: UnsupportedFields) -> dict[s
 
 
 def _declare(function: Function) -> Block:
+    has_none = function.parameters is None
+    schema = None if has_none else object_schema(function.parameters)
     return without_none(
         {
             "name": function.name,
             "description": function.description,
-            "parametersJsonSchema": function.parameters,
+            "parametersJsonSchema": schema,
         }
     )
 

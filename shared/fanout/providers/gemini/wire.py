@@ -59,7 +59,7 @@ class Candidate(Struct, frozen=True, rename="camel"):
     content: Content | None = None
     finish_reason: str | None = None
     finish_message: str | None = None
-    index: json.Index = 0
+    index: json.Index | None = None
     logprobs_result: Logprobs | None = None
 
 
@@ -106,6 +106,10 @@ class Fault(Struct, frozen=True, rename="camel"):
     def http_status(self) -> int:
         """The status of an error inside a success; 500 if it names none."""
         return self.code if self.code in range(400, 600) else 500
+
+
+NO_FAULT = Fault()
+"""`{"error": {}}`, which is no error."""
 
 
 class Response(Struct, frozen=True, rename="camel"):

@@ -6,30 +6,32 @@ The client already uses this API. `response` has the way back.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from msgspec import Struct, field
 
-from ...schema.request import ChatRequest
+from ...schema.request import AllowedTools, ChatRequest
 from ...schema.validation import reject_extensions
 from ...wire import json
 from ...wire.http import WireRequest
 from ...wire.sse import SSEFramer
 from ..base import Codec, Target
-from ..fields import COMBINED, DEFAULTS, UnsupportedFields
-from .history import fit_messages, fit_tools
+from ..fields import DEFAULTS, UnsupportedFields
+from .history import fit_messages
 from .response import ChatDecoder, decode
 from .rules import (
     FAMILY_DEFAULTS,
+    MAYBE_EMPTY,
     MESSAGES,
     Family,
+    ForcedCalls,
     FormatRules,
     MessageRules,
+    PlainFields,
     ToolEffort,
-    bare_name,
+    asks_for_fixed,
     fixed_fields,
     rules_for,
     tool_effort,
@@ -45,7 +47,10 @@ class Quirks(Struct, frozen=True):
     endpoint. `messages` are its rules for messages, `families` the models that reject more fields,
     `tool_efforts` those that do not reason in a request with tools. `formats` are the limits of
     `response_format`; with `flat_schemas`, a function's schema has no `anyOf` at its top. An
-    `extensible` vendor has parts, tools and values of its own; they are sent unchanged.
+    `extensible` vendor has parts, tools and values of its own; they are sent unchanged. `values`
+    are the only values of some fields, `forced` the models that cannot be forced to call a tool
+    while they think, `plain` what calls without a stream must have. With `text_prediction`, the
+    content of `prediction` is one text.
     """
 
     vendor: str = "openai"
@@ -59,6 +64,10 @@ class Quirks(Struct, frozen=True):
     formats: FormatRules | None = None
     flat_schemas: bool = False
     extensible: bool = False
+    values: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    forced: tuple[ForcedCalls, ...] = ()
+    plain: tuple[PlainFields, ...] = ()
+    text_prediction: bool = False
 
 
 # Dropped silently: they never change a response, only its accounting, its cache, or
@@ -76,15 +85,16 @@ HINTS = frozenset(
     }
 )
 
-_DEFAULTS = {
+DEFAULT_VALUES: Mapping[str, tuple[object, ...]] = {
     **DEFAULTS,
     **FAMILY_DEFAULTS,
     "function_call": ("auto",),
     "parallel_tool_calls": (True, False),  # `False` is kept, see `WireRequest.one_call`
-    "service_tier": ("auto",),
+    "service_tier": ("auto", "default"),
     "tool_choice": ("auto",),
     "tools": ([],),
 }
+"""Values that ask for nothing: a field that has one is left out where it is not supported."""
 
 
 def encode(
@@ -102,36 +112,87 @@ def encode(
     """
     if request.extensions and not quirks.extensible:
         reject_extensions(request)
-    body = {**quirks.default, **request.body, "model": target.model}
-    options = body.pop("stream_options", None) or {}
+    body = {**quirks.default, **_asked_fields(request), "model": target.model}
+    options = body.pop("stream_options", None)
     if stream:
-        body["stream"] = True
-        if "stream_options" not in quirks.drop:
-            body["stream_options"] = {**options, "include_usage": True}
+        body |= {"stream": True, **_stream_options(quirks, options)}
     unsupported = UnsupportedFields(target, quirks.vendor)
     absent = _absent_fields(quirks, request, kind or target.model, body, unsupported)
     one_call = "parallel_tool_calls" in absent and request.parallel_tool_calls is False
-    if not absent.isdisjoint(request.body):
-        _drop(absent & body.keys(), body, unsupported)
+    if not absent.isdisjoint(body):
+        _drop(absent & body.keys(), body, unsupported, quirks, kind or target.model)
+    _fit_values(quirks, kind or target.model, body, unsupported, stream=stream)
     for name, theirs in quirks.rename.items():
         if (value := body.pop(name, None)) is not None and body.get(theirs) is None:
             body[theirs] = value
     if quirks.formats is not None and request.response_format is not None:
-        _fit_format(quirks.formats, request, kind or target.model, body, unsupported)
+        from .formats import fit_format  # only requests with a format need it
+
+        fit_format(quirks.formats, request, kind or target.model, body, unsupported)
     functions = bool(body.get("functions"))
+    if request.places or body["messages"] is not request.body["messages"]:
+        unsupported.keep_places(request.body["messages"], request.places)
     body["messages"] = fit_messages(
         body["messages"],
         rules_for(quirks.messages, kind or target.model),
         unsupported,
         functions=functions,
+        tools=body.get("tools"),
     )
-    _fit_tools(quirks, body, unsupported)
+    _fit_tools(quirks, kind or target.model, body, unsupported)
     if "cache_control" in body and "cache_control" not in quirks.messages.fields:
         del body["cache_control"]  # Anthropic's hint
         unsupported.note("cache_control")
     return WireRequest(
-        quirks.path, json.encode(body), dropped=unsupported.dropped, one_call=one_call
+        quirks.path,
+        json.encode(body),
+        dropped=unsupported.dropped,
+        one_call=one_call,
+        one_choice=(request.n or 1) == 1,
     )
+
+
+def _fit_values(
+    quirks: Quirks,
+    model: str,
+    body: dict[str, Any],
+    unsupported: UnsupportedFields,
+    *,
+    stream: bool,
+) -> None:
+    """Make the values of our own `body` fit; few requests have one that may not."""
+    if not quirks.values.keys().isdisjoint(body):
+        from .values import limit_values
+
+        limit_values(quirks.values, DEFAULT_VALUES, body, unsupported)
+    if quirks.plain and not stream:
+        from .values import add_plain_fields
+
+        add_plain_fields(quirks.plain, model, body, unsupported)
+    if quirks.text_prediction and "prediction" in body:
+        from .values import join_prediction
+
+        join_prediction(body)
+
+
+def _stream_options(quirks: Quirks, options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The options of a stream, which is asked for usage; another vendor's own are kept."""
+    if "stream_options" in quirks.drop:
+        return {}
+    asked = {**(options or {}), "include_usage": True}
+    if quirks.extensible:
+        asked.pop("include_obfuscation", None)  # OpenAI's own
+    return {"stream_options": asked}
+
+
+def _asked_fields(request: ChatRequest) -> Mapping[str, Any]:
+    """The fields of the request that ask for something."""
+    body = request.body
+    if None not in body.values() and MAYBE_EMPTY.isdisjoint(body):
+        return body
+    from .empty_fields import without_empty  # many requests have no such field
+
+    return without_empty(request)
 
 
 def _absent_fields(
@@ -142,16 +203,50 @@ def _absent_fields(
     unsupported: UnsupportedFields,
 ) -> frozenset[str]:
     """The fields that the vendor or its model rejects; the effort in our own `body` is made fit."""
+    effort: str | None = request.reasoning_effort
+    if "thinking" in body and "thinking" in quirks.drop:
+        effort = _fit_thinking(quirks, model, body, unsupported) or effort
+    if quirks.extensible and isinstance(request.tool_choice, AllowedTools):
+        from .tools import limit_tools  # few requests have it
+
+        limit_tools(request.tool_choice, body, unsupported)
     if "tool_choice" in quirks.drop and request.tool_choice == "none":
         del body["tool_choice"]  # what may not be called need not be offered
         if body.pop("tools", None):
             unsupported.note("tools")
     if not quirks.families:
         return quirks.drop
-    effort: str | None = request.reasoning_effort
     if quirks.tool_efforts and request.tools:
         effort = _fit_effort(quirks, model, body, unsupported)
     return quirks.drop | fixed_fields(quirks.families, model, effort)
+
+
+def _fit_thinking(
+    quirks: Quirks, model: str, body: dict[str, Any], unsupported: UnsupportedFields
+) -> str | None:
+    """
+    Replace `thinking` in our own `body` by the nearest effort that the model takes.
+
+    Returns that effort. A model that takes none is not made to think, nor kept from it.
+    """
+    from ..thinking import effort_of  # few requests need it
+
+    asked = effort_of(body.pop("thinking"))
+    if asked is None or body.get("reasoning_effort") is not None:
+        unsupported.note("thinking")
+        return None
+    efforts = ("none",) if asked == "none" else dict.fromkeys((asked, "high", "medium", "low"))
+    for effort in efforts:
+        absent = quirks.drop | fixed_fields(quirks.families, model, effort)
+        if "reasoning_effort" not in absent:
+            unsupported.note("thinking")
+            body["reasoning_effort"] = effort
+            return effort
+    if asked == "none":
+        unsupported.note("thinking")
+    else:
+        unsupported.add("thinking", "this model is not known to think")
+    return None
 
 
 def _fit_effort(
@@ -171,24 +266,19 @@ def _fit_effort(
     return body.get("reasoning_effort")
 
 
-def _fit_tools(quirks: Quirks, body: dict[str, Any], unsupported: UnsupportedFields) -> None:
+def _fit_tools(
+    quirks: Quirks, model: str, body: dict[str, Any], unsupported: UnsupportedFields
+) -> None:
     """Make the tools of our own `body` fit."""
     if not (tools := body.get("tools")):
         if "tools" in body or "tool_choice" in body or "parallel_tool_calls" in body:
             _drop_choice(body)
         return
-    tools = fit_tools(tools, quirks.messages, unsupported)
-    body["tools"] = [_with_flat_schema(one) for one in tools] if quirks.flat_schemas else tools
+    from .tools import fit_choice, fit_tools  # many requests have none
 
-
-def _with_flat_schema(tool: dict[str, Any]) -> dict[str, Any]:
-    function = tool.get("function")
-    schema = function.get("parameters") if isinstance(function, dict) else None
-    if not isinstance(schema, dict) or COMBINED.isdisjoint(schema):
-        return tool
-    from ..schemas import flatten  # few tools need it
-
-    return {**tool, "function": {**tool["function"], "parameters": flatten(schema)}}
+    if quirks.forced:
+        fit_choice(quirks.forced, model, body, unsupported)
+    body["tools"] = fit_tools(tools, quirks.messages, unsupported, flat=quirks.flat_schemas)
 
 
 def _drop_choice(body: dict[str, Any]) -> None:
@@ -209,35 +299,19 @@ def _is_function(tool: dict[str, Any]) -> bool:
     return tool.get("type") == "function"
 
 
-def _fit_format(
-    rules: FormatRules,
-    request: ChatRequest,
-    model: str,
+def _drop(
+    names: frozenset[str] | set[str],
     body: dict[str, Any],
     unsupported: UnsupportedFields,
-) -> None:
-    """Make our own `body` ask in words for a format that the model does not support."""
-    from ..formats import add_instruction, format_in_words  # only requests with a format need it
-
-    alone = rules.with_tools or not request.tools
-    schemas = alone and not (rules.no_schemas and re.match(rules.no_schemas, bare_name(model)))
-    words = format_in_words(request, unsupported, json_mode=alone, schemas=schemas)
-    if words is None:
-        return
-    body["messages"] = add_instruction(body["messages"], words)
-    if alone:
-        body["response_format"] = {"type": "json_object"}
-    else:
-        del body["response_format"]
-
-
-def _drop(
-    names: frozenset[str] | set[str], body: dict[str, Any], unsupported: UnsupportedFields
+    quirks: Quirks,
+    model: str,
 ) -> None:
     """Remove `names` from our own `body`; one that asks for something is rejected, or noted."""
     for name in sorted(names - HINTS):
         value = body.pop(name)
-        if value is not None and value not in _DEFAULTS.get(name, ()):
+        if value is None or value in DEFAULT_VALUES.get(name, ()):
+            continue
+        if not asks_for_fixed(quirks.families, model, name, value):
             unsupported.add(name)
     for name in names & HINTS:
         body.pop(name, None)

@@ -6,7 +6,10 @@ from ..error_rules import ErrorRule, rule
 
 # platform.openai.com/docs/guides/error-codes; read on 2026-11-28.
 RULES: tuple[ErrorRule, ...] = (
-    rule("invalid_key", "no_organization"),
+    rule("invalid_key", "no_organization", "account_deactivated"),
+    # A 403: the account is closed, so another key may help. openai-php/client/issues/57
+    rule("invalid_key", "access_terminated"),
     rule("overloaded", "slow_down", "server_is_overloaded"),
+    rule("overloaded", "model_error"),  # "The model produced invalid content.": a retry helps
     rule("overloaded", text="^the engine is currently overloaded"),
 )

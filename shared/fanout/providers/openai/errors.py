@@ -29,8 +29,8 @@ _STATUSES = {
 # The fields of an error without `{"error": …}` around it: a gateway's, a web framework's.
 _BARE = frozenset(
     {
-        "code", "detail", "error_code", "id", "message", "object", "param", "request_id", "status",
-        "statusCode", "status_code", "type",
+        "code", "detail", "details", "error_code", "error_type", "id", "message", "object", "param",
+        "requestId", "request_id", "status", "statusCode", "status_code", "title", "type",
     }
 )  # fmt: skip
 
@@ -41,7 +41,10 @@ def explain(status: int, body: bytes) -> ErrorDetail:
 
     A body that is none of these (a proxy's HTML page) is never shown to a client.
     """
-    return explain_value(read_body(body), f"HTTP {status}, {NO_REASON}", type_of(status))
+    from ..error_rules import code_in_text  # imported with the first error
+
+    reason = code_in_text(body) or NO_REASON
+    return explain_value(json.decode_or_none(body), f"HTTP {status}, {reason}", type_of(status))
 
 
 def fault_of(value: dict[str, Any]) -> Any:
@@ -50,18 +53,32 @@ def fault_of(value: dict[str, Any]) -> Any:
 
     OpenRouter sends it beside the choices, vLLM and Mistral as `{"object": "error", …}`, Cerebras
     as `{"message", "type", "code", …}`, Mistral's and Azure's gateways as `{"message": …}`, FastAPI
-    as `{"detail": …}`.
+    as `{"detail": …}`; `_inner` has the others.
     """
     if fault := value.get("error"):
         return fault
-    if value.get("object") == "error" or ("choices" not in value and _is_bare(value)):
+    if (fault := _inner(value)) and not value.get("choices"):
+        return fault
+    if value.get("object") == "error" or (value.get("choices") is None and _is_bare(value)):
         return value
     return None
 
 
+def _inner(value: dict[str, Any]) -> dict[str, Any] | None:
+    """
+    Cloudflare's `{"errors": [{"code", "message"}], "success": false}`, and MiniMax's `{"base_resp":
+    {"status_code", "status_msg"}}`, whose `status_code` is 0 in a success.
+    """
+    errors, base = value.get("errors"), value.get("base_resp")
+    if isinstance(errors, list) and errors and isinstance(errors[0], dict):
+        return errors[0]
+    return base if isinstance(base, dict) and base.get("status_code") else None
+
+
 def _is_bare(value: dict[str, Any]) -> bool:
     """Whether these are the fields of an error."""
-    if not (isinstance(value.get("message"), str) or value.get("detail")):
+    is_problem = value.get("title") and value.get("status")  # RFC 9457
+    if not (isinstance(value.get("message"), str) or value.get("detail") or is_problem):
         return False
     return bool(value.get("type") or value.get("code")) or value.keys() <= _BARE
 
@@ -73,33 +90,30 @@ def type_of(status: int) -> str:
     return "invalid_request_error" if 400 <= status < 500 else "api_error"  # noqa: PLR2004
 
 
-def read_body(body: bytes) -> Any:
-    """The body as JSON, or `None`."""
-    try:
-        return json.decode_any(body)
-    except (*json.NOT_JSON, RecursionError):
-        return None
-
-
 def explain_value(value: Any, otherwise: str, kind: str = "api_error") -> ErrorDetail:
     """Read an error as JSON; `otherwise` and `kind` stand in for a missing message or type."""
     if isinstance(value, list) and value:  # Gemini's OpenAI endpoint wraps it in a list
         value = value[0]
-    fault = (value.get("error") or value) if isinstance(value, dict) else value
+    fault = (value.get("error") or _inner(value) or value) if isinstance(value, dict) else value
     if isinstance(fault, str):
         return ErrorDetail(fault, kind)
     if not isinstance(fault, dict):
         return ErrorDetail(otherwise, kind)
-    message = fault.get("message") or fault.get("detail") or otherwise
+    message = _first(fault, "message", "detail", "status_msg", "title") or otherwise
     if not isinstance(message, str):  # FastAPI's list of faults
         message = json.encode(message).decode()
-    named, param, code = fault.get("type"), fault.get("param"), fault.get("code")
+    named, param = fault.get("type"), fault.get("param")
+    code = _first(fault, "code", "status_code", "error_code")
     return ErrorDetail(
         message,
         named if isinstance(named, str) else kind,
         param if isinstance(param, str) else None,
         str(code) if isinstance(code, str | int) else None,
     )
+
+
+def _first(value: dict[str, Any], *names: str) -> Any:
+    return next((value[name] for name in names if value.get(name)), None)
 
 
 def status_of(fault: Any) -> int:

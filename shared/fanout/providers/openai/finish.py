@@ -34,19 +34,25 @@ FINISHED: dict[str, FinishReason] = {
 # and the last DeepSeek's (api-docs.deepseek.com/api/create-chat-completion).
 FAILED = {"error": 502, "abort": 502, "network_error": 502, "insufficient_system_resource": 503}
 
+# Words for "not yet". DashScope's own API has "null" in each chunk but the last
+# (https://help.aliyun.com/zh/model-studio/qwen-api-reference, 2026-11), as proxies do.
+UNFINISHED = frozenset({"", "none", "null"})
+
 
 def finish_reason(choice: dict[str, Any], *, has_calls: bool = False) -> FinishReason | None:
     """
     The choice's finish reason; any that OpenAI does not have (`eos`, `tool_use`) is `stop`.
 
-    It is `tool_calls` instead if the choice has calls. Null, an empty text and any other value mean
-    that the choice goes on: some servers send an empty text with each chunk. Raises `WireError` if
-    the choice has failed.
+    It is `tool_calls` instead if the choice has calls. Null, the words of `UNFINISHED` and a value
+    that is no text mean that the choice goes on: some servers send an empty text with each chunk.
+    Raises `WireError` if the choice has failed.
     """
     reason = choice.get("finish_reason")
-    if not isinstance(reason, str) or not reason.strip():
+    if not isinstance(reason, str):
         return None
     word = reason.strip().lower().replace("-", "_")
+    if word in UNFINISHED:
+        return None
     if word in FAILED:
         fault = choice.get("error")  # OpenRouter's, inside the choice
         detail = explain_value(fault, f"the provider stopped with `{reason}`")

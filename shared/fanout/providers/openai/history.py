@@ -7,13 +7,15 @@ perhaps to another vendor. What is left out or adapted is noted; the text and th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, TypeAlias
 
 from ...errors import RequestError
+from ...schema.request import CALL_TYPES
 from ..calls import CallIds, custom_arguments, fit_arguments
-from ..fields import MADE_FIELDS, UnsupportedFields
+from ..fields import MADE_FIELDS, UnsupportedFields, fit_calls
 from .rules import MessageRules
 
 Message: TypeAlias = dict[str, Any]
@@ -22,9 +24,11 @@ _ALWAYS = frozenset({"content", "role", "tool_calls"})
 _CALL = frozenset({"custom", "function", "id", "type"})
 _FUNCTION = frozenset({"arguments", "name"})
 _PLAIN = frozenset({"content", "role"})
+_RESULTS = frozenset({"function", "tool"})
+_SYSTEM = frozenset({"developer", "system"})
+_MEDIA = frozenset({"file", "image_url"})
 # Fields of OpenAI's responses that few others accept in a request.
 _OF_RESPONSES = frozenset({"audio", "parsed", "refusal"})
-_NULLABLE = frozenset({"audio", "function_call", "tool_calls"})  # null is as none
 
 
 def _are_plain(messages: list[Message]) -> bool:
@@ -59,25 +63,30 @@ def fit_messages(
     unsupported: UnsupportedFields,
     *,
     functions: bool = False,
+    tools: list[Message] | None = None,
 ) -> list[Message]:
     """
     `messages` as `rules` allow them. The same messages always give the same result.
 
     `functions`: the request offers functions in OpenAI's old form, so calls may stay in it.
+    `tools` are those that it offers; calls of these keep their names.
     """
+    if rules.no_system:
+        messages = _without_system(messages, unsupported)
     if not rules.has_order and _are_plain(messages):
         return messages
-    if not (rules.legacy or functions):
-        messages = _without_legacy(messages, unsupported)
+    messages = messages if rules.legacy or functions else _without_legacy(messages, unsupported)
+    own = rules.own_calls.union(tool["type"] for tool in tools or () if "type" in tool)
+    messages = fit_calls(messages, rules.functions, tools, unsupported, own)
     ids = CallIds(rules.ids)
     turns = _turns() if rules.has_order else None
     if turns:
         messages = turns.prepare(messages, rules, unsupported)
     fitted: list[Message] = []
-    for message in messages:
+    for index, message in enumerate(messages):
         if _fits_any_vendor(message):
             fitted.append(message)
-        elif fit := _fit(message, rules, ids, unsupported):
+        elif fit := _fit(message, index, rules, ids, unsupported):
             fitted.append(fit)
     if turns:
         fitted = turns.arrange(fitted, rules, unsupported)
@@ -86,6 +95,19 @@ def fit_messages(
     if ids.changed:
         unsupported.note("messages[].tool_calls[].id")
     return _complete(fitted, rules)
+
+
+def _without_system(messages: list[Message], unsupported: UnsupportedFields) -> list[Message]:
+    """The messages, whose system prompts are the user's: some models have none."""
+    fitted = [
+        {**message, "role": "user"} if message["role"] in _SYSTEM else message
+        for message in messages
+    ]
+    if fitted == messages:
+        return messages
+    unsupported.note("messages[].role")
+    unsupported.keep_replaced(messages, fitted)
+    return fitted
 
 
 def _complete(fitted: list[Message], rules: MessageRules) -> list[Message]:
@@ -110,45 +132,72 @@ def _without_legacy(messages: list[Message], unsupported: UnsupportedFields) -> 
     from ..legacy_calls import as_tool_calls  # only old conversations need it
 
     unsupported.note("messages[].function_call")
-    return as_tool_calls(messages)
+    converted = as_tool_calls(messages)
+    unsupported.keep_replaced(messages, converted)
+    return converted
 
 
 def _fit(
-    message: Message, rules: MessageRules, ids: CallIds, unsupported: UnsupportedFields
+    message: Message, index: int, rules: MessageRules, ids: CallIds, unsupported: UnsupportedFields
 ) -> Message | None:
     fitted = _fit_fields(message, rules, unsupported)
     if isinstance(parts := fitted.get("content"), list):
-        parts = _fit_parts(parts, message["role"], rules, unsupported)
+        path = unsupported.path(message, index)
+        if message["role"] == "tool" and not rules.media_results:
+            _check_texts(parts, message, path, unsupported)
+        parts = _fit_parts(parts, message, path, rules, unsupported)
         fitted["content"] = _join_texts(parts) if rules.one_text or not parts else parts
     if message["role"] == "developer" and not rules.developer:
         fitted["role"] = "system"
     if "tool_call_id" in fitted:
         fitted["tool_call_id"] = ids.result(fitted["tool_call_id"])
     if message["role"] == "assistant":
-        return _fit_answer(message, fitted, rules, ids, unsupported)
+        return _fit_response(message, fitted, rules, ids, unsupported)
     return fitted
+
+
+def _check_texts(
+    parts: list[Any], message: Message, path: str, unsupported: UnsupportedFields
+) -> None:
+    for number, part in enumerate(parts):
+        if part.get("type", "text") != "text":
+            place = unsupported.part_path(message, path, number)
+            unsupported.add(place, "the result of a tool is text", kept=True)
 
 
 def _fit_fields(message: Message, rules: MessageRules, unsupported: UnsupportedFields) -> Message:
     """The fields that the vendor knows, and those of the client that it may know."""
-    is_strict = rules.strict and message["role"] == "assistant"
+    role = message["role"]
+    is_strict = rules.strict and role == "assistant"
+    is_nameless = not (rules.named_results if role == "tool" else rules.names)
     fitted = {}
     for name, value in message.items():
-        if (value is None and name in _NULLABLE) or (name == "prefix" and value is False):
+        # Null is as none, except of `content`: vendors want a text where a field is one.
+        if (value is None and name != "content") or (name == "prefix" and value is False):
             continue
-        if name in _ALWAYS or (name in rules.fields and (name != "name" or rules.names)):
-            fitted[name] = value
-        elif (
-            name in MADE_FIELDS
-            or is_strict
-            or (name in _OF_RESPONSES and message["role"] == "assistant")
-            or (name == "name" and not rules.names and message["role"] != "tool")
+        is_known = name in _ALWAYS or name in rules.fields
+        if (name == "name" and is_nameless) or (
+            not is_known
+            and (
+                name in MADE_FIELDS or is_strict or (name in _OF_RESPONSES and role == "assistant")
+            )
         ):
-            if value is not None and value != []:
-                unsupported.note(f"messages[].{name}")
+            if value != []:
+                unsupported.count_value(f"messages[].{name}", value)
+        elif name == "name" and role not in _RESULTS and rules.not_in_names:
+            if fit := _fit_name(value, rules, unsupported):
+                fitted[name] = fit
         else:
             fitted[name] = value
     return fitted
+
+
+def _fit_name(name: str, rules: MessageRules, unsupported: UnsupportedFields) -> str:
+    """The name of a message's author as the vendor accepts it."""
+    fit = re.sub(rules.not_in_names, "_", name)
+    if fit != name:
+        unsupported.note("messages[].name")
+    return fit
 
 
 def _join_texts(parts: list[Any]) -> str | list[Any]:
@@ -158,44 +207,53 @@ def _join_texts(parts: list[Any]) -> str | list[Any]:
 
 
 def _fit_parts(
-    parts: list[Any], role: str, rules: MessageRules, unsupported: UnsupportedFields
+    parts: list[Any],
+    message: Message,
+    path: str,
+    rules: MessageRules,
+    unsupported: UnsupportedFields,
 ) -> list[Any]:
+    is_strict = rules.strict and message["role"] == "assistant"
     fitted = []
-    for part in parts:
+    for number, given in enumerate(parts):
+        part = given if "type" in given else {"type": "text", **given}  # a system message's may
         if made := (MADE_FIELDS & part.keys()) - rules.fields:
             for name in sorted(made):
                 unsupported.note(f"messages[].content[].{name}")
-            fitted.append({name: value for name, value in part.items() if name not in made})
+            part = {name: value for name, value in part.items() if name not in made}
+        if part["type"] == "file" and rules.documents:
+            from .documents import encode_document  # few conversations have one
+
+            place = f"{unsupported.part_path(message, path, number)}.file"
+            fitted.append(encode_document(part["file"], rules.documents, place, unsupported))
+        elif part["type"] == "input_audio" and rules.bare_audio:
+            fitted.append(_bare_audio(part, unsupported))
         elif part["type"] == "refusal" and not rules.custom:  # OpenAI's own
             fitted.append({"type": "text", "text": part["refusal"]})
-        elif rules.strict and role == "assistant" and part["type"] not in {"text", "refusal"}:
-            unsupported.note("messages[].content[]")
+        elif is_strict and part["type"] not in {"text", "refusal"}:
+            unsupported.count("messages[].content[]")
+        elif part["type"] in _MEDIA:
+            from .documents import fit_media, reject_address  # the same
+
+            if part["type"] == "file" and rules.custom:
+                reject_address(part, unsupported.part_path(message, path, number), unsupported)
+            fitted.append(fit_media(part))
         else:
             fitted.append(part)
     return fitted
 
 
-def fit_tools(tools: list[Any], rules: MessageRules, unsupported: UnsupportedFields) -> list[Any]:
-    """The tools, without other vendors' marks."""
-    made = MADE_FIELDS - rules.fields
-    kept = [_without(made, tool) for tool in tools]
-    if kept == tools:
-        return tools
-    unsupported.note("tools[].cache_control")
-    return kept
-
-
-def _without(names: frozenset[str], tool: Message) -> Message:
-    kept = {name: value for name, value in tool.items() if name not in names}
-    if isinstance(function := kept.get("function"), dict):
-        kept["function"] = {name: v for name, v in function.items() if name not in names}
-    return kept
+def _bare_audio(part: Message, unsupported: UnsupportedFields) -> Message:
+    if not isinstance(audio := part["input_audio"], dict):
+        return part
+    unsupported.note("messages[].content[].input_audio")
+    return {**part, "input_audio": audio.get("data")}
 
 
 # ---- messages of the assistant ----
 
 
-def _fit_answer(
+def _fit_response(
     message: Message,
     fitted: Message,
     rules: MessageRules,
@@ -214,7 +272,7 @@ def _fit_answer(
         del fitted["tool_calls"]
     audio = message.get("audio")
     if "audio" in fitted:
-        if isinstance(audio, dict) and isinstance(audio.get("id"), str):
+        if isinstance(audio, dict) and _has_stored(audio, rules):
             fitted["audio"] = {"id": audio["id"]}  # a request has no other field of it
         else:
             unsupported.note("messages[].audio")
@@ -228,9 +286,19 @@ def _fit_answer(
         return {**fitted, "content": None}
     words = message.get("refusal") or (isinstance(audio, dict) and audio.get("transcript")) or ""
     if not words and not rules.empty:
-        unsupported.note("messages[].content")
+        unsupported.count("messages[].content")
         return None
     return {**fitted, "content": words}
+
+
+def _has_stored(audio: Message, rules: MessageRules) -> bool:
+    """
+    Whether the audio of a response is sent by its id, which only OpenAI makes (Gemini's is ours).
+
+    Another server knows the id only if the response is its own; so words are safer, if it has some.
+    """
+    is_id = str(audio.get("id")).startswith("audio_")
+    return is_id and (rules.audio_store or not audio.get("transcript"))
 
 
 def _fit_call(
@@ -239,7 +307,13 @@ def _fit_call(
     ids: CallIds,
     unsupported: UnsupportedFields,
 ) -> Mapping[str, Any]:
-    """A call in OpenAI's form. Mistral's and older servers' responses have no `type`."""
+    """
+    A call in OpenAI's form, or of the vendor's own type.
+
+    Mistral's and older servers' responses have no `type`.
+    """
+    if call.get("type") not in CALL_TYPES:
+        return {**call, "id": ids.call(call["id"])}
     fitted = {name: value for name, value in call.items() if name in _CALL or name in rules.fields}
     for name in sorted(call.keys() - fitted.keys() - {"index"}):
         unsupported.note(f"messages[].tool_calls[].{name}")

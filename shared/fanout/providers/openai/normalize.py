@@ -14,8 +14,9 @@ from typing import Any
 from ...schema.chat import ChatChunk, ChatCompletion
 from ...wire.http import WireEvent, WireResponse
 from ...wire.sse import SSEFramer
-from ..base import Codec, Target
+from ..base import Codec, Target, WireError
 from .chat import Quirks, encode
+from .errors import NO_REASON, explain_value, status_of
 from .finish import finish_reason
 from .response import ChatDecoder, check_whole, is_chunk, read
 
@@ -80,12 +81,13 @@ class NormalizingDecoder:
     """
     Returns the chunks of `ChatDecoder`, normalized.
 
-    Usage that is only in Groq's own field comes as a chunk at the end, as OpenAI's does.
+    Usage that is only in Groq's own field, or in Moonshot's last choice, comes as a chunk at the
+    end, as OpenAI's does.
     """
 
     def __init__(self, target: Target) -> None:
         self._plain = ChatDecoder(target)
-        self._own: dict[str, Any] | None = None  # the chunk with usage in Groq's own field
+        self._own: dict[str, Any] | None = None  # the chunk with usage in the vendor's own place
 
     @property
     def ended(self) -> bool:
@@ -101,22 +103,50 @@ class NormalizingDecoder:
         return (self._take(value),)
 
     def _take(self, value: dict[str, Any]) -> ChatChunk:
-        if "x_groq" in value or self._own is not None:
-            self._own = None if value.get("usage") else value
+        if "x_groq" in value:
+            _raise_own_error(value["x_groq"])
+        if value.get("usage"):
+            self._own = None
+        elif _own_usage(value):
+            self._own = value
         taken: Any = self._plain.take(value)
         normal: Any = normalize(taken, "delta")
         return normal  # type: ignore[no-any-return]
 
     def _with_own_usage(self, value: dict[str, Any] | None) -> Iterable[ChatChunk]:
         """The last chunks: what the vendor left out, and its usage."""
-        from .repair import repair_usage  # only Groq's streams need it
+        from .repair import repair_usage  # few streams need it
 
         last: dict[str, Any] = self._own or {}
         if value:
             yield self._take(value)
-        own = last.get("x_groq")
-        if isinstance(own, dict) and (usage := repair_usage(own.get("usage"))):
+        if usage := repair_usage(_own_usage(last)):
             yield self._take({**last, "choices": [], "usage": usage})
+
+
+def _own_usage(value: dict[str, Any]) -> Any:
+    """
+    The usage in Groq's field, or in the first choice.
+
+    platform.moonshot.ai/docs/api/chat has an example of a stream with the second, 2026-11.
+    """
+    if isinstance(own := value.get("x_groq"), dict) and (usage := own.get("usage")):
+        return usage
+    choices = value.get("choices")
+    if type(choices) is list and choices and type(choices[0]) is dict:
+        return choices[0].get("usage")
+    return None
+
+
+def _raise_own_error(own: Any) -> None:
+    """
+    Raise the error with which Groq stops a stream early, beside a delta as in any other chunk.
+
+    "An error string indicating why a stream was stopped early": Groq's SDK for Python 1.7,
+    types/chat/chat_completion_chunk.py, 2026-11.
+    """
+    if isinstance(own, dict) and (fault := own.get("error")):
+        raise WireError(status_of(fault), explain_value(fault, NO_REASON))
 
 
 def make_codec(quirks: Quirks) -> Codec:

@@ -28,7 +28,7 @@ CLASSIC = Quirks(
 # models count: other servers have `gpt-oss`, too, and may support only the old name.
 REASONING = replace(CLASSIC, rename={"max_tokens": "max_completion_tokens"})
 # Elsewhere, `developer` may be unknown; OpenAI's own models read `system` in the same way.
-ELSEWHERE = replace(MESSAGES, developer=False)
+ELSEWHERE = replace(MESSAGES, developer=False, audio_store=False)
 ANY_MODEL = replace(OTHER_SERVERS, developer=False)
 
 _REASONING_MODEL = re.compile(r"(?:ft:)?(?:o[1-9]|gpt-(?:[5-9]|[1-9]\d))")

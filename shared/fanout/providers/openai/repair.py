@@ -15,13 +15,13 @@ import msgspec
 from ...wire import json
 from ...wire.tolerant import as_integer, as_text
 from .finish import finish_reason
-from .tool_calls import make_call_id
+from .tool_calls import calls_nothing, id_of, make_call_id
 from .views import Logprobs, Time, Usage
 
 _TOP_TEXTS = ("id", "model", "service_tier", "system_fingerprint")
 _TEXTS = ("content", "refusal", "reasoning", "reasoning_content")
 _KNOWN = frozenset({*_TEXTS, "role", "tool_calls", "function_call", "audio"})
-_WITH_TEXT = frozenset({"text", "thinking", "reference"})
+_WITH_TEXT = frozenset({"text", "thinking"})
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _DETAILS = ("prompt_tokens_details", "completion_tokens_details")
 
@@ -83,11 +83,16 @@ def _has_message(message: dict[str, Any]) -> bool:
 def _whole(choice: dict[str, Any], place: int, response_id: str | None) -> dict[str, Any]:
     message = {**_content_of(choice, "message"), "role": "assistant"}
     message = {"content": None, **repair_message(message)}
-    calls = message.get("tool_calls") or ()
-    if calls:
-        message["tool_calls"] = [_whole_call(c, i, response_id) for i, c in enumerate(calls)]
-    if message.get("function_call"):
-        message["function_call"] = _named(message["function_call"])
+    given = message.get("tool_calls") or ()
+    if calls := [call for call in given if not calls_nothing(call)]:
+        message["tool_calls"] = _whole_calls(calls, response_id)
+    elif given:
+        del message["tool_calls"]
+    if (function := message.get("function_call")) is not None:
+        if function.get("name"):
+            message["function_call"] = _named(function)
+        else:  # a call of no function
+            del message["function_call"]
     reason = finish_reason(choice, has_calls=bool(calls)) or ("tool_calls" if calls else "stop")
     return _choice(choice, place) | {"message": message, "finish_reason": reason}
 
@@ -95,10 +100,8 @@ def _whole(choice: dict[str, Any], place: int, response_id: str | None) -> dict[
 def _piece(choice: dict[str, Any], place: int, called: Container[int]) -> dict[str, Any]:
     fixed = repair_message(_content_of(choice, "delta"))
     piece = _choice(choice, place) | {"delta": fixed}
-    if "finish_reason" in choice:
-        has_calls = bool(fixed.get("tool_calls")) or piece["index"] in called
-        piece["finish_reason"] = finish_reason(choice, has_calls=has_calls)
-    return piece
+    has_calls = bool(fixed.get("tool_calls")) or piece["index"] in called
+    return piece | {"finish_reason": finish_reason(choice, has_calls=has_calls)}
 
 
 def _choice(choice: dict[str, Any], place: int) -> dict[str, Any]:
@@ -138,9 +141,9 @@ def _join_content(message: dict[str, Any], fixed: dict[str, Any]) -> None:
     """
     Set the text and the reasoning of a `content` that is a list of parts.
 
-    Mistral has `text`, `thinking` that holds parts in turn, and `reference`, a number in its text.
-    Parts of other types (an image) are kept in `content_parts`: `content` must be a text for typed
-    clients.
+    Mistral has `text`, and `thinking` that holds parts in turn. Parts of other types (an image,
+    Mistral's `reference` to its sources) are kept in `content_parts`: `content` must be a text for
+    typed clients.
     """
     if not isinstance(parts := message.get("content"), list):
         return
@@ -196,10 +199,20 @@ def _arguments(value: Any) -> str | None:
     return json.encode(value).decode() if isinstance(value, dict | list) else as_text(value)
 
 
-def _whole_call(call: dict[str, Any], place: int, response_id: str | None) -> dict[str, Any]:
+def _whole_calls(calls: list[dict[str, Any]], response_id: str | None) -> list[dict[str, Any]]:
+    """The calls of a whole message, each with an id of its own."""
+    fixed: dict[str, dict[str, Any]] = {}
+    for place, call in enumerate(calls):
+        call_id = id_of(call)
+        if call_id is None or call_id in fixed:
+            call_id = make_call_id(response_id, place)
+        fixed[call_id] = _whole_call(call, call_id)
+    return list(fixed.values())
+
+
+def _whole_call(call: dict[str, Any], call_id: str) -> dict[str, Any]:
     """A call of a whole message: with an id, a type and, for a function, a name and arguments."""
-    call_id, kind = call.get("id") or make_call_id(response_id, place), call.get("type")
-    fixed = {**call, "id": call_id, "type": kind or "function"}
+    fixed = {**call, "id": call_id, "type": call.get("type") or "function"}
     if fixed["type"] == "function" or fixed.get("function"):
         fixed["function"] = _named(fixed.get("function") or {})
     return fixed

@@ -7,16 +7,21 @@ The codecs of OpenAI and Azure read these rules, and so does the strict server o
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..calls import IdRule
+from ..base import NameRule
+from ..calls import ANY_ID, IdRule
+from ..fields import VENDORS_FIELDS
 
-ANY_ID = IdRule(r"(?s).+", unique=True)
+# "Invalid 'messages[1].name': string does not match pattern '^[^\\s<|\\\\/>]+$'": OpenAI's error,
+# and Azure's, also for xAI's models: github.com/microsoft/semantic-kernel/issues/9340,
+# pollinations/pollinations/pull/10653. MiniMax's responses have the name "MiniMax AI". 2026-11
+NOT_IN_NAMES = r"[\s<|\\/>]"
 
 
 class MessageRules(Struct, frozen=True, cache_hash=True):
@@ -30,14 +35,24 @@ class MessageRules(Struct, frozen=True, cache_hash=True):
     reasoning: Literal["reasoning", "reasoning_content"] | None = None
     # With calls, each message of the assistant must have reasoning; this stands for none.
     no_thought: str = ""
-    # How the names of the models begin of which that is true; without it, of all.
+    # That is true of models whose names begin like this; by default, of all.
     thinkers: str = ""
     # The ids of calls. An empty one is none, and none may occur twice.
     ids: IdRule = ANY_ID
+    # The names of functions in earlier calls, and in `tools`.
+    functions: NameRule = NameRule()
     # The role `developer` is known; otherwise it is `system`.
     developer: bool = True
-    # Messages may have names.
+    # Models whose names begin like this have no system prompt: it is the user's.
+    no_system: str = ""
+    # Messages may have names; those of results repeat their call's.
     names: bool = True
+    # What such a name cannot have, as a pattern: each letter of it becomes `_`.
+    not_in_names: str = NOT_IN_NAMES
+    # So may the results of tools.
+    named_results: bool = True
+    # The results of tools may have images, files and audio beside texts.
+    media_results: bool = True
     # A message of the assistant may have no content and no calls.
     empty: bool = True
     # Beside calls, its content may be empty; otherwise it is null.
@@ -54,8 +69,16 @@ class MessageRules(Struct, frozen=True, cache_hash=True):
     opaque_arguments: bool = False
     # A content of texts alone must be one string.
     one_text: bool = False
+    # The content part that the vendor has instead of OpenAI's `file`.
+    documents: Literal["document_url", "file_url"] | None = None
+    # Audio is its base64 alone, not an object with a `format`.
+    bare_audio: bool = False
+    # Audio of its responses is stored, and sent by its id; otherwise as its words, if it has some.
+    audio_store: bool = False
     # Calls may be of OpenAI's custom tools; otherwise they are calls of functions.
     custom: bool = False
+    # Calls may also be of these types, which are the vendor's own, and of those of its `tools`.
+    own_calls: frozenset[str] = frozenset()
     # Calls may be in OpenAI's old form, also without `functions` in the request.
     legacy: bool = False
 
@@ -69,14 +92,30 @@ class MessageRules(Struct, frozen=True, cache_hash=True):
 # 2025-11
 CALL_IDS = IdRule(r"(?s).{1,40}", unique=True)
 
+# "Must be a-z, A-Z, 0-9, or contain underscores and dashes, with a maximum length of 64":
+# openai-openapi 2.3.0, `FunctionObject`. "Invalid 'messages[9].tool_calls[0].function.name': string
+# does not match pattern": github.com/mcp-use/mcp-use/issues/90. DeepSeek's errors have the same
+# pattern: nikkigallery/Whimbox/issues/61; Mistral's the same words: Kochava-Studios/witsy/pull/164.
+# Other vendors publish no rule for `tools`; in earlier calls, each accepts these names. 2026-11
+FUNCTIONS = NameRule(tools=r"[a-zA-Z0-9_-]{1,64}")
+
 # openai-openapi 2.3.0, `ChatCompletionRequestAssistantMessage`
 MESSAGES = MessageRules(
     fields=frozenset({"audio", "function_call", "name", "refusal"}),
     strict=True,
     ids=CALL_IDS,
+    functions=FUNCTIONS,
+    # "Image URLs are only allowed for messages with role 'user'": github.com/OpenHands/OpenHands/
+    # issues/7700. In the reference, the content of a result is text; GPT-5.2 accepts an image, but
+    # does not see it: openai/openai-openapi/issues/523, 2026-11
+    media_results=False,
     opaque_arguments=True,
+    audio_store=True,
     custom=True,
     legacy=True,
+    # "Unsupported value: 'messages[0].role' does not support 'system' with this model":
+    # github.com/microsoft/agent-framework/issues/1077, 2026-11
+    no_system=r"o1-(?:mini|preview)",
 )
 
 # Another server with OpenAI's API: it may know any of these, and ignores what it does not know.
@@ -93,6 +132,7 @@ OTHER_SERVERS = MessageRules(
             "refusal",
         }
     ),
+    not_in_names="",
     reasoning="reasoning_content",
     # "thinking is enabled but reasoning_content is missing in assistant tool call message":
     # github.com/maximhq/bifrost/issues/2093; so DeepSeek: anomalyco/opencode/issues/24190. 2026-11
@@ -104,27 +144,32 @@ OTHER_SERVERS = MessageRules(
 @lru_cache(maxsize=1024)
 def rules_for(rules: MessageRules, model: str) -> MessageRules:
     """The rules for this model of the vendor's."""
-    if not rules.thinkers or re.match(rules.thinkers, bare_name(model)):
-        return rules
-    return replace(rules, no_thought="", thinkers="")
+    name = bare_name(model)
+    if rules.thinkers and not re.match(rules.thinkers, name):
+        rules = replace(rules, no_thought="", thinkers="")
+    if rules.no_system and not re.match(rules.no_system, name):
+        rules = replace(rules, no_system="")
+    return rules
 
 
 # "Unrecognized request argument supplied: top_k": OpenAI's API has none of these, which many other
 # servers have. openai-openapi 2.3.0
-NOT_OPENAI = frozenset({"min_p", "repetition_penalty", "top_k"})
+NOT_OPENAI = frozenset({"min_p", "repetition_penalty", "thinking", "top_k"}) | VENDORS_FIELDS
 
 
 class Family(Struct, frozen=True, cache_hash=True):
     """
     Models that reject `fields`; `models` says in words which, `pattern` is how their names begin.
 
-    With one of `efforts` as `reasoning_effort` (`None`: without it), they accept them all.
+    With one of `efforts` as `reasoning_effort` (`None`: without it), they accept them all. A field
+    with one of the values in `fixed` asks for what the model does anyway.
     """
 
     models: str
     pattern: str
     fields: frozenset[str]
     efforts: frozenset[str | None] = frozenset()
+    fixed: tuple[tuple[str, float], ...] = ()
 
 
 _SAMPLING = frozenset({"logprobs", "temperature", "top_logprobs", "top_p"})
@@ -174,6 +219,15 @@ FAMILIES = (
         frozenset({"reasoning_effort"}),
         frozenset({None, "none", "minimal", "low", "medium", "high"}),
     ),
+    # "'reasoning_effort' does not support 'minimal' with this model. Supported values are: 'none',
+    # 'low', 'medium', and 'high'": github.com/anomalyco/opencode/issues/4451,
+    # openai/openai-agents-python/issues/2089, 2026-11
+    Family(
+        "GPT-5.1 and later with `minimal`",
+        r"gpt-5\.\d+",
+        frozenset({"reasoning_effort"}),
+        frozenset({None, "none", "low", "medium", "high", "xhigh", "max"}),
+    ),
     # "The following parameters are only supported when using GPT-5.2 with reasoning effort set to
     # none: temperature, top_p, logprobs". GPT-5.1 with another effort and older GPT-5 models reject
     # them: OpenAI's guide, as public repositories quote it, and github.com/vercel/ai/issues/10932,
@@ -193,16 +247,20 @@ FAMILIES = (
         _SAMPLING | _PENALTIES,
         frozenset({"none"}),
     ),
-    Family("GPT-5.6", r"gpt-5\.6", frozenset({"logit_bias", "prediction", "stop"})),
+    Family("GPT-5.6", r"gpt-5\.6", frozenset({"logit_bias"})),
+    # "Unsupported parameter: 'stop' is not supported with this model": of gpt-5.1, github.com/
+    # huggingface/smolagents/issues/1868, of gpt-5.2, …/1893, of all GPT-5 models, crewAIInc/crewAI/
+    # issues/5144. `prediction` is for models that do not reason. 2026-11
+    Family("GPT-5.1 and later", r"gpt-5\.\d+", frozenset({"prediction", "stop"})),
     # "Unsupported parameter: 'stop' is not supported with this model", and so for the penalties:
     # the API's own errors; github.com/danny-avila/LibreChat/discussions/11689, 2026-11
-    Family("GPT-5, mini, nano, pro", r"gpt-5(?![.\d])(?!.*chat)", _FIXED | {"stop"}),
+    Family("GPT-5, mini, nano, pro", r"gpt-5(?![.\d])(?!.*chat)", _FIXED | {"prediction", "stop"}),
     # A table of what o1 and o3-mini reject: community.openai.com/t/1110750; the same discussion for
     # o3 and o4-mini; `parallel_tool_calls`: github.com/langchain-ai/langchain/issues/29704. 2026-11
     Family(
         "o1, o3, o4-mini and later",
         r"o[1-9]",
-        _FIXED | {"parallel_tool_calls", "verbosity"},
+        _FIXED | {"parallel_tool_calls", "prediction", "verbosity"},
     ),
     # openai-openapi 2.3.0, `stop`: "Not supported with latest reasoning models o3 and o4-mini"
     Family("o3, o4-mini", r"o3(?!-mini)|o4-mini", frozenset({"stop"})),
@@ -213,12 +271,35 @@ class FormatRules(Struct, frozen=True, cache_hash=True):
     """
     The limits of `response_format`; what is beyond them is an instruction.
 
-    `no_schemas` is how the names of models begin that have no `json_schema`; `with_tools`: a
-    request with tools may have a format.
+    `no_schemas` is how the names of models begin that have no `json_schema`; `json_mode`: there is
+    `json_object`; `with_tools`: a request with tools may have a format. Without `bounds`, a schema
+    cannot have `minItems`, `maximum` and the like, and without `formats` no `format` of a text:
+    these move into the description.
     """
 
     no_schemas: str = ""
+    json_mode: bool = True
     with_tools: bool = True
+    bounds: bool = True
+    formats: bool = True
+
+
+class ForcedCalls(Struct, frozen=True):
+    """
+    Models that cannot be forced to call a tool while they think; `pattern` is how they begin.
+
+    `off` are the fields that keep them from thinking; without any, they always think.
+    """
+
+    pattern: str
+    off: Mapping[str, object] = {}
+
+
+class PlainFields(Struct, frozen=True):
+    """The `fields` that a call without a stream must have; `pattern` is how its models begin."""
+
+    pattern: str
+    fields: Mapping[str, object]
 
 
 # "Structured Outputs is available in our latest large language models, starting with GPT-4o. Older
@@ -247,8 +328,20 @@ TOOL_EFFORTS = (
     ToolEffort(r"gpt-5\.6(?!.*chat)", explicit=True),
 )
 
+MAYBE_EMPTY = frozenset(
+    {
+        "logit_bias",
+        "metadata",
+        "modalities",
+        "prompt_cache_key",
+        "safety_identifier",
+        "stop",
+        "user",
+    }
+)
+"""Fields that ask for nothing if they are an empty text, list or object."""
+
 FAMILY_DEFAULTS: Mapping[str, tuple[object, ...]] = {
-    "stop": ("", []),
     "temperature": (1,),
     "top_p": (1,),
 }
@@ -260,20 +353,33 @@ def bare_name(model: str) -> str:
     return model.rpartition("/")[2].removeprefix("ft:")
 
 
+class _HasPattern(Protocol):
+    @property
+    def pattern(self) -> str: ...
+
+
+R = TypeVar("R", bound=_HasPattern)
+
+
+def of_model(rules: Iterable[R], model: str) -> Iterator[R]:
+    """The rules for this model: those whose pattern its name begins with."""
+    name = bare_name(model)
+    return (rule for rule in rules if re.match(rule.pattern, name))
+
+
 @lru_cache(maxsize=1024)
 def fixed_fields(families: tuple[Family, ...], model: str, effort: str | None) -> frozenset[str]:
     """The fields that this model rejects, with this effort."""
-    name = bare_name(model)
-    found = (
-        family.fields
-        for family in families
-        if effort not in family.efforts and re.match(family.pattern, name)
-    )
+    found = (one.fields for one in of_model(families, model) if effort not in one.efforts)
     return frozenset().union(*found)
+
+
+def asks_for_fixed(families: tuple[Family, ...], model: str, name: str, value: object) -> bool:
+    """Whether a field that this model rejects has a value that the model has anyway."""
+    return any((name, value) in one.fixed for one in of_model(families, model))
 
 
 @lru_cache(maxsize=1024)
 def tool_effort(rules: tuple[ToolEffort, ...], model: str) -> ToolEffort | None:
     """The rule for this model, if there is one."""
-    name = bare_name(model)
-    return next((rule for rule in rules if re.match(rule.pattern, name)), None)
+    return next(of_model(rules, model), None)

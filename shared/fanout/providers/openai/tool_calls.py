@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import MsgspecError, Struct
+from msgspec import MsgspecError, Raw, Struct
 
 from ...wire import json
+
+NO_ID = "null"
+"""Mistral's id for none: github.com/langchain-ai/langchainjs/issues/11505, 2026-11."""
 
 
 class _Call(Struct):
@@ -38,15 +41,21 @@ class CallIndexer:
         self._at: dict[int, _Call] = {}  # by the vendor's index; the latest call there
         self._ids: dict[str, _Call] = {}
         self._count = 0
-        self._last: _Call | None = None
+        self.last: _Call | None = None
         self.last_index: int | None = None
         """The index of the last call, if the vendor has the same; else `None`."""
 
-    def place(self, part: dict[str, Any], response_id: str | None) -> dict[str, Any]:
-        """The part with its call's index; without an id or name that the client already has."""
+    def place(self, part: dict[str, Any], response_id: str | None) -> dict[str, Any] | None:
+        """
+        The part with its call's index; without an id or name that the client already has.
+
+        `None` for one that would begin a call of no function (`function: null`).
+        """
         index, (name, arguments) = part.get("index"), _function_of(part)
-        call = self._find(index, part.get("id"), name, arguments)
+        call = self._find(index, id_of(part), name, arguments)
         if call is None:
+            if "function" in part and calls_nothing(part):
+                return None
             return self._begin(part, response_id, name, arguments)
         self._remember(call, index)
         call.pieces += bool(arguments)
@@ -63,16 +72,27 @@ class CallIndexer:
             placed["function"] = rest
         return placed
 
-    def note_arguments(self) -> None:
-        """Note that the last call got more arguments in a part that was not placed here."""
-        if self._last:
-            self._last.pieces += 1
+    def begin_next(self, index: int, call_id: str, name: str, arguments: str | None) -> bool:
+        """Note a call that begins at the next index; `False` if that is another one."""
+        if index != self._count or index in self._at or call_id in self._ids:
+            return False
+        if call_id == NO_ID:
+            return False
+        is_whole = arguments is not None and _is_object(arguments)
+        call = _Call(index, call_id, name, 1 if arguments else 0, is_whole)
+        self._ids[call_id] = self._at[index] = self.last = call
+        self._count, self.last_index = index + 1, index
+        return True
+
+    def has(self, call: dict[str, Any], place: int) -> bool:
+        """Whether a call of a whole message is one of these: by its id, or else by its place."""
+        return place < self._count if (call_id := id_of(call)) is None else call_id in self._ids
 
     def _find(self, index: int | None, call_id: str | None, name: str, args: str) -> _Call | None:
         if index is None:
             if call_id:
                 return self._ids.get(call_id)
-            return None if name and self._last and self._last.name else self._last
+            return None if name and self.last and self.last.name else self.last
         known = self._at.get(index)
         if known is None or not name or not known.name:
             return known
@@ -85,20 +105,35 @@ class CallIndexer:
         self, part: dict[str, Any], response_id: str | None, name: str, arguments: str
     ) -> dict[str, Any]:
         index, own = part.get("index"), self._count
-        call_id = part.get("id") or make_call_id(response_id, own)
+        call_id = id_of(part)
+        if call_id is None or call_id in self._ids:
+            call_id = make_call_id(response_id, own)
         call = _Call(own, call_id, name, int(bool(arguments)), _is_object(arguments))
         self._ids[call_id] = call
         self._count += 1
         self._at[own if index is None else index] = call
         self._remember(call, index)
-        if index == own and part.get("id") and part.get("type"):
+        if index == own and part.get("id") == call_id and part.get("type"):
             return part
         kind = part.get("type") or "function"
         return {**part, "index": own, "id": call_id, "type": kind}
 
     def _remember(self, call: _Call, index: int | None) -> None:
-        self._last = call
+        self.last = call
         self.last_index = index if index == call.index and self._at[index] is call else None
+
+
+def calls_nothing(call: dict[str, Any]) -> bool:
+    """Whether this is a function's call without the function: no client can run it."""
+    if (call.get("type") or "function") != "function":
+        return False
+    return not isinstance(call.get("function") or call.get("custom"), dict)
+
+
+def id_of(part: dict[str, Any]) -> str | None:
+    """The id in a call or a part of one; `None` if it has none."""
+    call_id = part.get("id")
+    return call_id if call_id and call_id != NO_ID else None
 
 
 def _function_of(part: dict[str, Any]) -> tuple[str, str]:
@@ -115,12 +150,13 @@ def _function_of(part: dict[str, Any]) -> tuple[str, str]:
 
 def _is_object(text: str) -> bool:
     """Whether a text is a whole JSON object."""
-    if not text.rstrip().endswith("}"):
+    if not text or not text.rstrip().endswith("}"):
         return False
     try:
-        return isinstance(json.decode(text.encode()), dict)
+        json.decode(text.encode(), type=dict[str, Raw])
     except (MsgspecError, UnicodeError, RecursionError):
         return False
+    return True
 
 
 def make_call_id(response_id: str | None, number: int) -> str:

@@ -113,7 +113,7 @@ class Completion(Struct, frozen=True, gc=False):
 class ChunkChoice(Struct, frozen=True, gc=False):
     delta: Delta
     index: Index
-    finish_reason: FinishReason | None = None
+    finish_reason: FinishReason | UnsetType | None = UNSET
     logprobs: Logprobs | None = None
 
 

@@ -6,6 +6,8 @@ https://docs.cloud.google.com/vertex-ai/generative-ai/docs/model-reference/api-e
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
 
 from ...errors import ErrorDetail
@@ -18,11 +20,7 @@ class _Head(Struct, frozen=True):
     """What distinguishes the two: Anthropic's has a `type`, Google's a `code` inside `error`."""
 
     type: str | None = None
-    error: _Code | None = None
-
-
-class _Code(Struct, frozen=True):
-    code: int | None = None
+    error: dict[str, Any] | None = None
 
 
 def explain(status: int, body: bytes) -> ErrorDetail:
@@ -36,6 +34,7 @@ def explain(status: int, body: bytes) -> ErrorDetail:
 def raise_google_error(body: bytes) -> None:
     """Raise Google's error, inside a response that began as a success."""
     head = read_error(body, _Head)
-    if head is not None and head.type is None and head.error is not None:
-        status = head.error.code or 502
+    if head is not None and head.type is None and head.error:
+        code = head.error.get("code")
+        status = code if isinstance(code, int) and code else 502
         raise WireError(status, explain_google(status, body))

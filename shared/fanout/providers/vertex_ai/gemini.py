@@ -33,6 +33,7 @@ def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  
         headers=_encode_tier(request.service_tier, unsupported),
         dropped=unsupported.dropped,
         one_call=request.parallel_tool_calls is False,
+        one_choice=(request.n or 1) == 1,
     )
 
 

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...schema.chat import ChatCompletion
-from ...schema.request import ChatRequest
-from ...wire.http import WireRequest, WireResponse
-from ..base import Codec, GoogleToken, Provider, StreamDecoder, Target
+from ..base import Codec, GoogleToken, Provider, Target, codec_by_model
 from ..gemini.framer import StreamFramer
 from . import claude, gemini
 from .errors import explain
@@ -24,26 +21,11 @@ def _codec(target: Target) -> Codec:
     return _CODECS[model_of(target).publisher]
 
 
-def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
-    """The request, for the publisher of `target`'s model."""
-    return _codec(target).encode(request, target, stream)
-
-
-def decode(response: WireResponse, target: Target) -> ChatCompletion:
-    """A response of that publisher's model."""
-    return _codec(target).decode(response, target)
-
-
-def decoder(target: Target) -> StreamDecoder:
-    """A decoder for a stream of that publisher's model."""
-    return _codec(target).decoder(target)
-
-
 PROVIDER = Provider(
     name="vertex_ai",
     base_url="https://{vertex_host}",
     keys=(),
-    chat=Codec(encode, decode, StreamFramer, decoder),
+    chat=codec_by_model(_codec, StreamFramer),
     explain=explain,
     auth=GoogleToken("https://www.googleapis.com/auth/cloud-platform"),
     key_optional=True,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...errors import RequestError
-from ...schema.request import ChatRequest, FilePart, ImagePart
+from ...schema.request import ChatRequest, FilePart, ImagePart, Place
 from ..anthropic.request import FIELDS as CLAUDE
 from ..fields import DEFAULTS
 from ..gemini.media import guess_type
@@ -41,7 +41,7 @@ TIERS: Mapping[str, str | None] = {
 
 def check_gemini_media(request: ChatRequest) -> None:
     """
-    Reject a file by URL whose name does not tell its type: "`mimeType`: Required".
+    Reject a file by URL if its name does not show its type: "`mimeType`: Required".
 
     `FileData.mime_type` in Google's SDK for Python 3.4, 2026-11.
     """
@@ -67,10 +67,11 @@ def _reject(path: str, why: str) -> None:
 def _urls(request: ChatRequest) -> list[tuple[str, str]]:
     """The path and the value of each URL or id of a file, in the client's messages."""
     found = []
+    places = request.places or [Place(f"messages[{i}]") for i in range(len(request.messages))]
     for index, message in enumerate(request.messages):
         content = getattr(message, "content", None)
         for number, part in enumerate(content if isinstance(content, list) else ()):
-            place = f"messages[{index}].content[{number}]"
+            place = places[index].part(number)
             match part:
                 case ImagePart(image_url=image):
                     found.append((f"{place}.image_url.url", image.url))

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from ....errors import RequestError
 from ....schema.request import FileRef, ImageURL, InputAudio
 from ...fields import UnsupportedFields
-from ...request_reader import Block, reject_low_detail, split_data_uri
+from ...media_types import split_data_uri
+from ...request_reader import Block, reject_low_detail
 
 IMAGES: Mapping[str, str] = {
     "image/gif": "gif",
@@ -74,6 +75,8 @@ def encode_file(file: FileRef, path: str, unsupported: UnsupportedFields) -> Blo
             raise RequestError(f"`{place}` must end in .pdf or another document's ending", place)
         return _document(form, file.filename or given, _in_s3(given))
     if file.file_data is None:
+        if "://" in given:  # it may have been written as the `source` of a `document`
+            place = path.removesuffix(".file")
         unsupported.add(
             place, "it stores no files; give `file_data`, or an address in S3 (`s3://…`)"
         )

@@ -22,10 +22,13 @@ from ....schema.request import (
     FunctionToolCall,
     ToolMessage,
 )
+from ...anthropic.models import find_traits
+from ...anthropic.settings import reject_prefill
 from ...calls import CallIds
 from ...fields import OPENING, UnsupportedFields
-from ...formats import format_in_words
+from ...format_instruction import format_in_words
 from ...request_reader import (
+    ROLES_WITHOUT_TOOL,
     Block,
     ChatMessage,
     PartEncoders,
@@ -34,12 +37,13 @@ from ...request_reader import (
     open_with_user,
     read_arguments,
     split_turns,
+    system_as_user,
 )
-from ..models import has_schemas, is_claude, is_unknown
-from ..rules import BESIDE_DOCUMENTS, CACHING, CALL_IDS, is_blank
+from ...schemas import can_take
+from ..models import has_schemas, has_system, is_claude, is_unknown
+from ..rules import BESIDE_DOCUMENTS, CALL_IDS, SCHEMAS, is_blank
+from .cache_points import cache_point
 from .media import encode_audio, encode_file, encode_image, rename_documents
-
-ROLES = {"user": "user", "assistant": "assistant", "tool": "user"}
 
 
 class Thought(msgspec.Struct, frozen=True, tag_field="type", tag="thinking"):
@@ -56,38 +60,34 @@ class _Context(msgspec.Struct):
 
     unsupported: UnsupportedFields
     ids: CallIds
-    caches: bool
+    kind: str
     thinks: bool
 
     def cache_point(self, raw: Mapping[str, Any]) -> list[Block]:
         """The cache point after a block that is marked, if the model knows cache points."""
-        points = cache_point(raw)
-        if points and not self.caches:
-            self.unsupported.note("messages[].cache_control")
-            return []
-        return points
+        return cache_point(raw, self.kind, self.unsupported)
 
 
 def encode_conversation(
     request: ChatRequest, kind: str, unsupported: UnsupportedFields
 ) -> dict[str, Any]:
-    """`system` and `messages`, whose roles must alternate, and the first of which is a user's."""
+    """`system` and `messages`. Roles must alternate, and the first message is a user's."""
     thinks = is_claude(kind) or is_unknown(kind)
-    context = _Context(unsupported, CallIds(CALL_IDS), has_caching(kind), thinks)
+    context = _Context(unsupported, CallIds(CALL_IDS), kind, thinks)
     encode = partial(_encode_message, context=context)
-    system, turns = split_turns(request, unsupported, ROLES, encode)
-    turns = open_with_user(turns, {"text": OPENING}, unsupported)
-    if words := format_in_words(request, unsupported, schemas=has_schemas(kind)):
+    system, turns = split_turns(request, unsupported, ROLES_WITHOUT_TOOL, encode)
+    schemas = has_schemas(kind) and can_take(request, SCHEMAS)
+    if words := format_in_words(request, unsupported, schemas=schemas):
         system = [*system, {"text": words}]
+    if system and not has_system(kind):
+        system, turns = [], system_as_user(system, turns, unsupported)
+    turns = open_with_user(turns, {"text": OPENING}, unsupported)
+    if turns[-1][0] == "assistant" and is_claude(kind) and not find_traits(kind).prefill:
+        reject_prefill(request, unsupported)
     if context.ids.changed:
         unsupported.note("messages[].tool_calls[].id")
     messages = [{"role": role, "content": _beside_documents(blocks)} for role, blocks in turns]
     return {**({"system": system} if system else {}), "messages": rename_documents(messages)}
-
-
-def has_caching(kind: str) -> bool:
-    """Whether the model knows cache points; one that is known only by an ARN may."""
-    return is_unknown(kind) or any(name in kind for name in CACHING)
 
 
 def _beside_documents(blocks: list[Block]) -> list[Block]:
@@ -105,19 +105,6 @@ def called_names(messages: Sequence[Block]) -> list[str]:
     return list(dict.fromkeys(use["name"] for use in uses))
 
 
-def cache_point(raw: Mapping[str, Any]) -> list[Block]:
-    """
-    The cache point after a message, a part, a call or a tool, if it has a `cache_control`.
-
-    https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html
-    """
-    mark = raw.get("cache_control")
-    if not mark:
-        return []
-    ttl = mark.get("ttl") if isinstance(mark, dict) else None
-    return [{"cachePoint": {"type": "default", **({"ttl": ttl} if ttl else {})}}]
-
-
 def _encode_message(message: ChatMessage, raw: Object, path: str, context: _Context) -> list[Block]:
     unsupported = context.unsupported
     blocks: list[Block] = []
@@ -130,7 +117,7 @@ def _encode_message(message: ChatMessage, raw: Object, path: str, context: _Cont
             for call, raw_call, _ in function_calls(message, raw, path, unsupported):
                 blocks += [_encode_call(call, context), *context.cache_point(raw_call)]
         case ToolMessage(tool_call_id=call_id):
-            blocks = _encode_result(blocks, context.ids.result(call_id))
+            blocks = _encode_result(blocks, context.ids.result(call_id), context.kind)
         case _:
             pass  # a system or a user message is its content
     # A message's own `cache_control` is its last block's, which may have one already.
@@ -139,9 +126,16 @@ def _encode_message(message: ChatMessage, raw: Object, path: str, context: _Cont
     return blocks
 
 
-def _encode_result(blocks: list[Block], call_id: str) -> list[Block]:
-    """A result. It cannot contain cache points, so the last one comes after it."""
+def _encode_result(blocks: list[Block], call_id: str, kind: str) -> list[Block]:
+    """
+    A result. It cannot contain cache points, so the last one comes after it.
+
+    Of an empty one, Claude takes no blocks, and other models only an empty text: github.com/
+    pydantic/pydantic-ai/pull/6116, strands-agents/harness-sdk/pull/2123, 2026-11.
+    """
     content = [block for block in blocks if "cachePoint" not in block]
+    if not content and not is_claude(kind):
+        content = [{"text": ""}]
     points = [block for block in blocks if "cachePoint" in block]
     return [{"toolResult": {"toolUseId": call_id, "content": content}}, *points[-1:]]
 
@@ -158,8 +152,9 @@ def _thoughts(raw: Object, context: _Context) -> list[Block]:
     blocks: list[Block] = []
     if context.thinks and isinstance(given, list):
         blocks = [block for thought in given if (block := _encode_thought(thought))]
-    if given and len(blocks) < (len(given) if isinstance(given, list) else 1):
-        context.unsupported.note("messages[].thinking_blocks")
+    unsigned = (len(given) if isinstance(given, list) else bool(given)) - len(blocks)
+    if unsigned:
+        context.unsupported.count("messages[].thinking_blocks", unsigned)
     if not blocks and raw.get("reasoning_content"):
         context.unsupported.note("messages[].reasoning_content")
     return blocks

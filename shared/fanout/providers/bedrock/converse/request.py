@@ -16,7 +16,9 @@ from ....wire import json
 from ....wire.http import WireRequest
 from ...base import Target
 from ...fields import SHARED_FIELDS, SHARED_MESSAGE_FIELDS, UnsupportedFields, check_fields
-from ..models import find_model, is_claude
+from ..models import find_model, is_claude, streams_tools
+from ..rules import FUNCTIONS
+from .cache_points import limit_points
 from .messages import called_names, encode_conversation
 from .settings import EXTRA, encode_settings
 from .tools import encode_tools
@@ -38,7 +40,7 @@ def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  
     """The request for `target`'s model. What the API cannot express is rejected, or noted."""
     unsupported = UnsupportedFields(target, "Bedrock")
     model = find_model(target)
-    request = check_fields(request, unsupported, _FIELDS, _MESSAGE_FIELDS)
+    request = check_fields(request, unsupported, _FIELDS, _MESSAGE_FIELDS, names=FUNCTIONS)
     body = encode_conversation(request, model.kind, unsupported) | encode_settings(
         request, model.kind, unsupported
     )
@@ -46,11 +48,14 @@ def encode(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  
     tools, extra = encode_tools(request, model.kind, unsupported, called)
     if tools:
         body["toolConfig"] = tools
+    limit_points(body, unsupported)
     if extra:
         body[EXTRA] = {**body.get(EXTRA, {}), **extra}
     for name in NATIVE:
         if given := request.body.get(name):
             body[name] = {**body.get(name, {}), **_checked(given, name)}
+    # The whole response of such a model becomes the stream.
+    stream = stream and (not tools or streams_tools(model.kind))
     # An id may be an ARN, whose colons and slashes must not separate parts of the path.
     path = f"/model/{quote(model.id, safe='')}/converse{'-stream' if stream else ''}"
     return WireRequest(

@@ -10,6 +10,7 @@ from ....schema.chat import (
     ResponseMessage,
     ToolCall,
     Usage,
+    find_finish_reason,
     make_call,
     make_completion,
     make_message,
@@ -17,17 +18,13 @@ from ....schema.chat import (
 )
 from ....wire import json
 from ....wire.http import WireResponse
-from ...base import BadWire, Target, WireError
+from ...base import STOP_REASONS, BadWire, Target, WireError, is_paid
 from ..models import find_model
 from . import wire
 
 # …/APIReference/API_runtime_Converse.html, "stopReason".
 FINISH_REASONS: dict[str, FinishReason] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
+    **STOP_REASONS,
     "guardrail_intervened": "content_filter",
     "content_filtered": "content_filter",
 }
@@ -38,14 +35,15 @@ FAILURES = frozenset({"malformed_model_output", "malformed_tool_use"})
 def decode(response: WireResponse, target: Target) -> ChatCompletion:
     """A response as a chat completion with one choice."""
     whole = json.decode_tolerant(response.body, wire.Response)
-    if not whole.output.message.content and not whole.stop_reason:
+    usage = decode_usage(whole.usage)
+    if not (whole.output.message.content or whole.stop_reason or is_paid(usage)):
         raise BadWire("the response has no message")
-    answer = decode_message(whole.output.message)
+    decoded = decode_message(whole.output.message)
     return make_completion(
         find_model(target).id,
-        answer,
-        finish_reason(whole.stop_reason, answer.get("tool_calls")),
-        decode_usage(whole.usage),
+        decoded,
+        finish_reason(whole.stop_reason, decoded.get("tool_calls")),
+        usage,
         **tier_of(whole.service_tier),
     )
 
@@ -101,7 +99,7 @@ def finish_reason(reason: str | None, calls: object) -> FinishReason:
     if reason in FAILURES:
         message = f"the model's response was malformed (`{reason}`)"
         raise WireError(502, ErrorDetail(message, "api_error", None, reason))
-    return FINISH_REASONS.get(reason or "", "tool_calls" if calls and not reason else "stop")
+    return find_finish_reason(FINISH_REASONS, reason, calls)
 
 
 def tier_of(tier: wire.ServiceTier | None) -> dict[str, str]:

@@ -14,8 +14,8 @@ from ....wire import json
 from ...anthropic.models import find_traits
 from ...anthropic.settings import encode_settings as encode_claude
 from ...fields import UnsupportedFields
-from ...schemas import limit_schema, read_schema
-from ..models import encode_top_k, find_efforts, has_schemas, is_claude
+from ...schemas import can_take, limit_schema, read_schema
+from ..models import encode_top_k, find_efforts, has_schemas, has_stop, is_claude
 from ..rules import SCHEMAS, is_blank
 
 EXTRA = "additionalModelRequestFields"
@@ -48,6 +48,9 @@ def encode_settings(
 def _encode_stops(request: ChatRequest, kind: str, unsupported: UnsupportedFields) -> list[str]:
     """AWS rejects an empty sequence, which stops nothing; Claude rejects blank ones, too."""
     stops = [stop for stop in request.stops if stop]
+    if stops and not has_stop(kind):
+        unsupported.add("stop", "this model takes no stop sequences")
+        return []
     kept = [stop for stop in stops if not (is_claude(kind) and is_blank(stop))]
     if len(kept) < len(stops):
         unsupported.add("stop", "a sequence must be more than white space")
@@ -86,9 +89,15 @@ def _encode_other(
     request: ChatRequest, kind: str, unsupported: UnsupportedFields
 ) -> dict[str, Any]:
     extra = _encode_effort(request, kind, unsupported)
+    temperature = request.temperature
+    # `InferenceConfiguration.temperature`: "Valid Range: Minimum value of 0. Maximum value of 1",
+    # docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InferenceConfiguration.html
+    if temperature is not None and temperature > 1:
+        unsupported.add("temperature", "its range is 0 to 1")
+        temperature = None
     inference: dict[str, Any] = {
         "maxTokens": request.limit,
-        "temperature": request.temperature,
+        "temperature": temperature,
         "topP": request.top_p,
     }
     # Nova requires that they are not set then:
@@ -98,8 +107,6 @@ def _encode_other(
         for name in ("max_tokens", "max_completion_tokens", "temperature", "top_p"):
             if getattr(request, name) is not None:
                 unsupported.add(name, "this model takes none with `reasoning_effort: high`")
-    if request.body.get("thinking") is not None:
-        unsupported.add("thinking", "only Claude takes it; use `reasoning_effort`")
     if request.top_k is not None:
         top_k = encode_top_k(kind, request.top_k)
         if top_k is None:
@@ -111,19 +118,24 @@ def _encode_other(
 def _encode_effort(
     request: ChatRequest, kind: str, unsupported: UnsupportedFields
 ) -> dict[str, Any]:
-    effort, known = request.reasoning_effort, find_efforts(kind)
+    effort: str | None = request.reasoning_effort
+    known, field = find_efforts(kind), "reasoning_effort"
+    if effort is None and (given := request.body.get("thinking")) is not None:
+        from ...thinking import effort_of  # few requests need it
+
+        effort, field = effort_of(given), "thinking"
     if effort is None or (effort == "none" and known is None):
         return {}
     if known is None:
-        unsupported.add("reasoning_effort", "this model is not known to take it")
+        unsupported.add(field, "this model is not known to take it")
         return {}
     if effort == "none":
         if known.off is None:
-            unsupported.add("reasoning_effort", "this model always thinks")
+            unsupported.add(field, "this model always thinks")
         return dict(known.off or {})
     level = "low" if effort == "minimal" else effort
     if level not in known.levels:
-        unsupported.add("reasoning_effort", f"this model has {', '.join(sorted(known.levels))}")
+        unsupported.add(field, f"this model has {', '.join(sorted(known.levels))}")
         return {}
     return known.encode(level)
 
@@ -137,7 +149,7 @@ def _encode_format(
     https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html
     """
     asked = read_schema(request, unsupported)
-    if asked is None or not has_schemas(kind):
+    if asked is None or not (has_schemas(kind) and can_take(request, SCHEMAS)):
         return None
     schema = {
         "schema": json.encode(limit_schema(asked.schema or {}, SCHEMAS)).decode(),

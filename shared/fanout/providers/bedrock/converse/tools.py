@@ -9,11 +9,12 @@ from ....schema.request import ChatRequest, Function
 from ...anthropic.models import find_traits
 from ...fields import UnsupportedFields
 from ...request_reader import Block
-from ...schemas import limit_schema
-from ...tool_reader import Choice, flat_schema, function_tools, read_choice
-from ..models import has_schemas, is_claude
-from ..rules import CALLED_BEFORE, SCHEMAS
-from .messages import cache_point, has_caching
+from ...schemas import is_recursive, limit_schema
+from ...tool_reader import Choice, function_tools, read_choice
+from ...tool_schemas import flat_schema, only_keys
+from ..models import has_schemas, is_claude, tool_choices, top_keys
+from ..rules import CALLED_BEFORE, FUNCTIONS, SCHEMAS
+from .cache_points import cache_point
 
 
 def encode_tools(
@@ -27,16 +28,15 @@ def encode_tools(
     """
     choice = read_choice(request, unsupported, can_force=find_traits(kind).forced)
     tools: list[Block] = []
-    for function, raw, _ in function_tools(request, unsupported):
+    for function, raw, _ in function_tools(request, unsupported, FUNCTIONS):
         if choice.allows(function.name):
-            marks = cache_point(raw) or cache_point(raw["function"])
-            if marks and not has_caching(kind):
-                unsupported.note("tools[].cache_control")
-                marks = []
-            strict = bool(function.strict) and has_schemas(kind)
+            marked = raw if raw.get("cache_control") else raw["function"]
+            marks = cache_point(marked, kind, unsupported, of_tool=True)
+            schema = function.parameters or {}
+            strict = bool(function.strict) and has_schemas(kind) and not is_recursive(schema)
             if function.strict and not strict:
                 unsupported.note("tools[].function.strict")
-            tools += [_encode_function(function, strict=strict), *marks]
+            tools += [_encode_function(function, kind, strict=strict), *marks]
     if choice.mode == "none" and tools:
         if not called:
             return {}, {}
@@ -47,7 +47,7 @@ def encode_tools(
             return {}, {}
         unsupported.note("tools")
         return {"tools": [_declare(name) for name in called]}, {}
-    encoded = _encode_choice(choice)
+    tools, encoded = _choose(choice, tools, kind, unsupported)
     if request.parallel_tool_calls is False and is_claude(kind):
         return {"tools": tools}, {"tool_choice": _claude_choice(encoded)}
     return {"tools": tools, **({"toolChoice": encoded} if encoded else {})}, {}
@@ -58,16 +58,47 @@ def _declare(name: str) -> Block:
     return {"toolSpec": {"name": name, "inputSchema": {"json": CALLED_BEFORE}}}
 
 
-def _encode_function(function: Function, *, strict: bool) -> Block:
-    schema = flat_schema(function)
+def _encode_function(function: Function, kind: str, *, strict: bool) -> Block:
+    schema, description = flat_schema(function.parameters), function.description
     if strict:
         schema = limit_schema(schema, SCHEMAS)
+    if top := top_keys(kind):
+        description = _join_descriptions(description, schema.get("description"))
+        schema = only_keys(schema, top)
     tool: dict[str, Any] = {"name": function.name, "inputSchema": {"json": schema}}
-    if function.description:
-        tool["description"] = function.description
+    if description:
+        tool["description"] = description
     if strict:
         tool["strict"] = True
     return {"toolSpec": tool}
+
+
+def _join_descriptions(of_function: str | None, of_schema: Any) -> str | None:
+    """A function's description, with what only its schema's says."""
+    if not isinstance(of_schema, str) or of_schema in (of_function or ""):
+        return of_function
+    return f"{of_function}\n\n{of_schema}" if of_function else of_schema
+
+
+def _choose(
+    choice: Choice, tools: list[Block], kind: str, unsupported: UnsupportedFields
+) -> tuple[list[Block], Block | None]:
+    """
+    The tools and the choice, as the model accepts it.
+
+    `auto` is what every model does without a choice. A model that cannot be forced to call one
+    named tool, but any, gets this one alone.
+    """
+    encoded, accepted = _encode_choice(choice), tool_choices(kind)
+    if encoded is None or encoded.keys() <= accepted:
+        return tools, encoded
+    if choice.mode != "required":
+        return tools, None
+    named = [tool for tool in tools if tool.get("toolSpec", {}).get("name") == choice.function]
+    if named and "any" in accepted:
+        return named, {"any": {}}
+    unsupported.add("tool_choice", "this model cannot be forced to call a tool")
+    return tools, None
 
 
 def _encode_choice(choice: Choice) -> Block | None:

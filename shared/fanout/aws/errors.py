@@ -1,0 +1,12 @@
+"""boto3's errors as Fanout's."""
+
+from __future__ import annotations
+
+from ..errors import ConfigError, FanoutError
+
+
+def from_boto3(error: Exception) -> FanoutError:
+    """AWS's own message; without a region, what to set."""
+    if type(error).__name__ == "NoRegionError":
+        return ConfigError("AWS: no region is set: add --region NAME, or set AWS_DEFAULT_REGION")
+    return FanoutError(f"AWS: {error}")

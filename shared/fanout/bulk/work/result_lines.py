@@ -1,0 +1,101 @@
+"""
+One line of a job's output, in OpenAI's batch shape: how it is written, and what a whole one is.
+
+Source: OpenAI's Batch API reference, `BatchRequestOutput` (2026-11). Pure.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from ...errors import DeadlineExceeded, FanoutError, status_of
+from ...schema.error import error_body
+from ...wire import json
+
+OK = 200
+"""The status of each response in the output; errors have another one."""
+
+
+def response_line(custom_id: str, request_id: str, body: object) -> bytes:
+    """The output line of a response, with its line break."""
+    return _output_line(custom_id, request_id, {"status_code": OK, "body": body}, None)
+
+
+def error_line(custom_id: str, request_id: str, error: Exception) -> bytes:
+    """The error line of a failed request: after a missed deadline with `error`, else `response`."""
+    if isinstance(error, DeadlineExceeded):
+        missed = {"code": "request_timeout", "message": str(error)}
+        return _output_line(custom_id, request_id, None, missed)
+    status = status_of(error)
+    body = error_body(error if isinstance(error, FanoutError) else Exception())
+    return _output_line(custom_id, request_id, {"status_code": status, "body": body}, None)
+
+
+def skipped_line(custom_id: str, request_id: str, code: str, message: str) -> bytes:
+    """The error line of a request that was never sent, such as `batch_expired`."""
+    return _output_line(custom_id, request_id, None, {"code": code, "message": message})
+
+
+def _output_line(
+    custom_id: str, request_id: str, response: dict[str, Any] | None, error: dict[str, str] | None
+) -> bytes:
+    if response is not None:
+        response = {**response, "request_id": request_id}
+    value = {
+        "id": f"batch_{request_id}",
+        "custom_id": custom_id,
+        "response": response,
+        "error": error,
+    }
+    return json.encode(value) + b"\n"
+
+
+class StoredResult(Struct, frozen=True):
+    """A stored line: the body of its response, or the `code` and `message` of its error."""
+
+    custom_id: str
+    body: object
+    error: dict[str, Any] | None
+
+
+def read_result(line: bytes, *, failed: bool) -> StoredResult | None:
+    """
+    A stored line of the responses, or of the failures if `failed`.
+
+    `None` if it is not a whole result, for example because it was cut or damaged on the disk.
+    """
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        value = json.decode(line)
+    except (*json.NOT_JSON, RecursionError):
+        return None
+    custom_id = value.get("custom_id") if isinstance(value, dict) else None
+    if not isinstance(custom_id, str) or not custom_id:
+        return None
+    response, error = value.get("response"), value.get("error")
+    response = response if isinstance(response, dict) else {}
+    body = response.get("body")
+    if not failed:
+        is_whole = response.get("status_code") == OK and isinstance(body, (dict, list))
+        return StoredResult(custom_id, body, None) if error is None and is_whole else None
+    if error is None and isinstance(body, dict):
+        error = body.get("error")
+    return StoredResult(custom_id, None, error) if isinstance(error, dict) else None
+
+
+class ResultReader:
+    """Reads a shard's stored lines, the responses first; each `custom_id` counts once."""
+
+    def __init__(self) -> None:
+        self.custom_ids: set[str] = set()
+
+    def read(self, line: bytes, *, failed: bool) -> StoredResult | None:
+        """The line; `None` if it is not a whole result, or another one has its `custom_id`."""
+        result = read_result(line, failed=failed)
+        if result is None or result.custom_id in self.custom_ids:
+            return None
+        self.custom_ids.add(result.custom_id)
+        return result

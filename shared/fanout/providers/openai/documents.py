@@ -1,0 +1,72 @@
+"""Images and files with standard base64, and `file` as other vendors' parts for documents."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+from ...errors import RequestError
+from ..fields import UnsupportedFields
+from ..media_types import standard_uri
+
+Part: TypeAlias = dict[str, Any]
+
+
+def encode_document(
+    file: Part,
+    kind: Literal["document_url", "file_url"],
+    path: str,
+    unsupported: UnsupportedFields,
+) -> Part:
+    """
+    A file, given as a data URI, as bare base64 (then it is a PDF), by its address or by its id.
+
+    Mistral: `DocumentURLChunk` and `FileChunk` of its SDK; "PDF uploads return 422 errors" with
+    OpenAI's part: github.com/danny-avila/LibreChat/pull/12144. Perplexity: docs.perplexity.ai/docs/
+    sonar/media: base64 without the prefix. 2026-11
+    """
+    given, file_id, name = file.get("file_data"), file.get("file_id"), file.get("filename")
+    if not (given or file_id):
+        raise RequestError(f"`{path}` has neither `file_data` nor `file_id`", path)
+    unsupported.note("messages[].content[].file")
+    url = file_id if file_id and "://" in file_id else ""
+    if given:
+        url = standard_uri(given, "application/pdf")
+    if url.startswith("data:image/"):
+        return {"type": "image_url", "image_url": {"url": url}}
+    if kind == "document_url":
+        if not url:
+            return {"type": "file", "file_id": file_id}
+        return {"type": kind, "document_url": url} | ({"document_name": name} if name else {})
+    if not url:
+        unsupported.add(f"{path}.file_id", "it stores no files; give `file_data`", kept=True)
+    bare = url.partition(",")[2] if url.startswith("data:") else url
+    return {"type": kind, "file_url": {"url": bare}} | ({"file_name": name} if name else {})
+
+
+def fit_media(part: Part) -> Part:
+    """
+    An image or a file, whose data URI has standard base64; else the part itself.
+
+    A bare image becomes a data URI; OpenAI's reference has bare files.
+    """
+    for kind, name in (("image_url", "url"), ("file", "file_data")):
+        held = part.get(kind)
+        given = held.get(name) if isinstance(held, dict) else held  # Mistral's: the address alone
+        if not isinstance(given, str) or (kind == "file" and not given.startswith("data:")):
+            continue
+        fitted = standard_uri(given)
+        if fitted != given:
+            return {**part, kind: {**held, name: fitted} if isinstance(held, dict) else fitted}
+    return part
+
+
+def reject_address(part: Part, path: str, unsupported: UnsupportedFields) -> None:
+    """
+    Reject a file by its address, as Anthropic's and LiteLLM's users write it.
+
+    OpenAI's chat completions take `file_data` or the id of an uploaded file: openai-openapi 2.3.0,
+    `ChatCompletionRequestMessageContentPartFile`.
+    """
+    file = part.get("file")
+    if isinstance(file, dict) and "://" in str(file.get("file_id"))[:12]:
+        unsupported.add(path, "it takes no address of a file; send its data", kept=True)

@@ -1,0 +1,42 @@
+"""Values of single fields as one vendor with OpenAI's API accepts them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..fields import UnsupportedFields
+from .rules import PlainFields, of_model
+
+
+def limit_values(
+    values: Mapping[str, frozenset[str]],
+    usual: Mapping[str, tuple[object, ...]],
+    body: dict[str, Any],
+    unsupported: UnsupportedFields,
+) -> None:
+    """Reject or drop a value of our own `body` that is none of `values`; drop a `usual` one."""
+    for name, known in values.items():
+        given = body.get(name)
+        if isinstance(given, str) and given not in known:
+            if given not in usual.get(name, ()):
+                unsupported.add(name, f"it has {', '.join(sorted(known))}")
+            del body[name]
+
+
+def add_plain_fields(
+    rules: Sequence[PlainFields], model: str, body: dict[str, Any], unsupported: UnsupportedFields
+) -> None:
+    """Add to our own `body` what a call without a stream must have; the client's values stay."""
+    for rule in of_model(rules, model):
+        for name in rule.fields.keys() - body.keys():
+            body[name] = rule.fields[name]
+            unsupported.note(name)
+
+
+def join_prediction(body: dict[str, Any]) -> None:
+    """Make the content of our own `body`'s `prediction` one text."""
+    given = body["prediction"]
+    if isinstance(given, dict) and isinstance(parts := given.get("content"), list):
+        text = "".join(part.get("text") or "" for part in parts if isinstance(part, dict))
+        body["prediction"] = {**given, "content": text}

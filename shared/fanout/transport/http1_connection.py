@@ -1,0 +1,323 @@
+"""
+One HTTP/1.1 connection without TLS: it writes a request, and parses and bounds its response.
+
+httptools (llhttp) parses on the event loop, so a part of a response costs no change of threads. The
+rules are those of RFC 9112: https://www.rfc-editor.org/rfc/rfc9112 (2026-11).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Any
+
+import httptools
+
+from .engine import Bounded, ConnectionLost, EngineError
+
+MAX_OVERHEAD = 64 * 1024
+"""Bytes that are not of the body: those of a head, of trailers and of chunk extensions."""
+
+FRAMING = 16
+"""How many more of them each byte of the body allows: a chunk may have one byte."""
+
+MAX_HEADERS = 256
+MAX_QUEUED = 256 * 1024
+"""Bytes of a stream that wait for their reader, above which no more are read from the socket."""
+
+KEEPALIVE = 30
+"""Seconds between probes of a silent connection."""
+
+FIRST_FINAL = 200
+"""The first status that is not of an interim response, such as `103 Early Hints`."""
+
+NO_BODY = frozenset({204, 304})
+"""Statuses of responses that have no body, whatever their headers say."""
+
+VERSIONS = frozenset({"1.0", "1.1"})
+
+
+def response_parser(calls: Connection) -> Any:
+    """
+    A parser that accepts what other clients accept, as far as the meaning is clear.
+
+    That is a line end without its CR, blanks behind a chunk's size, and a `Content-Length` beside
+    `Transfer-Encoding: chunked`, which then does not count (RFC 9112, 2.2, 6.3 and 7.1.1). What it
+    still rejects may be repaired.
+    """
+    parser = httptools.HttpResponseParser(calls)
+    parser.set_dangerous_leniencies(
+        lenient_chunked_length=True,
+        lenient_optional_cr_before_lf=True,
+        lenient_spaces_after_chunk_size=True,
+    )
+    return parser
+
+
+def input_check(descriptor: int) -> Callable[[], object]:
+    """
+    What asks a socket, without waiting, whether it has bytes to read or its other end is closed.
+
+    The event loop may not have seen that yet.
+    """
+    if hasattr(select, "poll"):
+        polling = select.poll()
+        polling.register(descriptor, select.POLLIN)
+        return partial(polling.poll, 0)
+    return lambda: select.select([descriptor], [], [], 0)[0]  # Windows
+
+
+class Connection(asyncio.Protocol):
+    """
+    One connection, with at most one call at a time.
+
+    With `body`, a response is collected there; without, its parts are queued for `parts`.
+    """
+
+    def __init__(self) -> None:
+        self.is_open = False
+        self.idle_since = 0.0
+        self._on_idle_end: Callable[[float], None] = lambda _: None
+        self.was_reused = False
+        self._transport: Any = None
+        self._loop = asyncio.get_running_loop()
+        self._parser: Any = response_parser(self)
+        self._is_idle = True
+        self._body: Bounded | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    def send(self, head: bytes, content: bytes, body: Bounded | None) -> None:
+        """Write a request, and expect its response."""
+        if not self.is_open:
+            raise ConnectionLost("the connection broke while sending")
+        self.status, self.headers = 0, dict[str, str]()
+        self.has_head = self.is_complete = self._is_idle = self._keep_alive = False
+        self._is_interim = self._ends_with_connection = self._is_paused = False
+        self._overhead = self._queued = self._header_count = 0
+        self._head: bytes | None = b""
+        self._parts: deque[bytes] = deque()
+        self._unpacker: Any = None
+        self._error: EngineError | None = None
+        self._body = body
+        if len(content) < MAX_QUEUED:
+            self._transport.write(head + content)
+        else:
+            self._transport.writelines((head, content))
+
+    async def wait_for_end(self) -> None:
+        """Wait for the whole response."""
+        while not self.is_complete:
+            await self._progress()
+
+    async def wait_for_head(self) -> None:
+        """Wait for the response's head."""
+        while not self.has_head:
+            await self._progress()
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """The parts of the body as they arrive."""
+        while self._parts or not self.is_complete:
+            if not self._parts:
+                await self._progress()
+                continue
+            part = self._parts.popleft()
+            self._queued -= len(part)
+            if self._is_paused and self._queued <= MAX_QUEUED // 2 and self.is_open:
+                self._is_paused = False
+                self._transport.resume_reading()
+            if self._unpacker is None:
+                yield part
+            else:
+                for unpacked in self._unpacker.feed(part):
+                    yield unpacked
+        if self._unpacker is not None:
+            self._unpacker.end()
+
+    async def _progress(self) -> None:
+        if self._error is not None:
+            raise self._error
+        self._waiter = self._loop.create_future()
+        await self._waiter
+
+    def _wake(self) -> None:
+        if (waiter := self._waiter) is not None:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _fail(self, error: EngineError) -> None:
+        if not self._is_idle and not self.is_complete and self._error is None:
+            self._error = error
+            self._wake()
+        self.close()
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether another call may use the connection after this one."""
+        is_sent = self.is_open and not self._transport.get_write_buffer_size()
+        return is_sent and self.is_complete and self._keep_alive and not self._is_paused
+
+    async def stays_quiet(self, seconds: float) -> bool:
+        """Whether the server sends nothing, and does not close the connection, for so long."""
+        waiter = self._waiter = self._loop.create_future()
+        timer = self._loop.call_later(seconds, self._wake)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+        return self.is_open and not self.has_input()
+
+    def set_idle(self, now: float, on_end: Callable[[float], None]) -> None:
+        """Expect nothing until the next call; `on_end` gets the seconds until the server's end."""
+        self._is_idle, self.idle_since, self._body = True, now, None
+        self._on_idle_end = on_end
+
+    def close(self) -> None:
+        """Close the connection at once."""
+        self.is_open = False
+        if self._transport is not None:
+            self._transport.abort()
+        if self._is_idle:
+            self._wake()
+
+    # ---- what the event loop calls ----
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport, self.is_open = transport, True
+        sock = transport.get_extra_info("socket")
+        self.has_input = input_check(sock.fileno())
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):
+            if (number := getattr(socket, option, None)) is not None:
+                sock.setsockopt(socket.IPPROTO_TCP, number, KEEPALIVE)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_idle or not self.is_open:
+            self.close()  # no request asks for these bytes
+            return
+        self._overhead += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError as error:
+            cause = error.__context__
+            if not isinstance(cause, EngineError):
+                raise
+            self._fail(cause)
+        except httptools.HttpParserUpgrade:
+            self._fail(ConnectionLost("the server did not speak HTTP"))
+        except httptools.HttpParserError:
+            self._repair(data)
+        except EngineError as error:  # of another parser
+            self._fail(error)
+        if self._head is not None:
+            self._head += data
+        if self._overhead > MAX_OVERHEAD:
+            self._fail(ConnectionLost("the response has too many headers"))
+
+    def _repair(self, data: bytes) -> None:
+        """Parse the response again in a way that accepts more, unless its body has begun."""
+        if self._head is not None:
+            received, self._head = self._head + data, None
+            from .http1_repair import RepairingParser, body_of, may_be_repaired  # rarely needed
+
+            if self.has_head and "chunked" in self.headers.get("transfer-encoding", "").lower():
+                from .http1_chunks import ChunkReader
+
+                self._parser = ChunkReader(self)
+                self._keep_alive, received = False, body_of(received)
+            elif not self.has_head and may_be_repaired(received):
+                self._parser = RepairingParser(self._parse_repaired)
+            else:
+                received = b""
+            if received:
+                self._overhead -= len(received)
+                self.data_received(received)
+                return
+        self._fail(ConnectionLost("the server did not speak HTTP"))
+
+    def _parse_repaired(self, data: bytes) -> None:
+        self._header_count = 0
+        self.headers.clear()
+        self._parser = response_parser(self)
+        self._parser.feed_data(data)
+
+    def eof_received(self) -> None:
+        if self._is_idle:
+            if self.is_open:
+                self._on_idle_end(self._loop.time() - self.idle_since)
+            self.close()
+        if self._is_idle or not self._ends_with_connection or self._error is not None:
+            return
+        try:
+            self.on_message_complete()
+        except EngineError as error:
+            self._fail(error)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._fail(ConnectionLost("the connection broke while reading"))
+
+    # ---- what httptools calls ----
+
+    def on_message_begin(self) -> None:
+        if self.is_complete:
+            raise ConnectionLost("a second response to one request")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.has_head:
+            return  # a trailer
+        self._header_count += 1
+        if self._header_count > MAX_HEADERS:
+            raise ConnectionLost("the response has too many headers")
+        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        if not self.was_reused and self._parser.get_http_version() not in VERSIONS:
+            raise ConnectionLost("the server did not speak HTTP/1.1")
+        self.status = self._parser.get_status_code()
+        self._is_interim = self.status < FIRST_FINAL
+        if self._is_interim:
+            self.headers.clear()
+            return
+        self.has_head = True
+        has_length, coding = "content-length" in self.headers, self.headers.get("transfer-encoding")
+        self._keep_alive = self._parser.should_keep_alive() and not (has_length and coding)
+        self._ends_with_connection = (
+            not has_length
+            and (coding is None or "chunked" not in coding.lower())
+            and self.status not in NO_BODY
+        )
+        if encoding := self.headers.get("content-encoding"):
+            from .unpacking import unpacker  # servers compress only for those who ask for it
+
+            self._unpacker = unpacker(encoding)
+        if self._body is None:
+            self._wake()
+
+    def on_body(self, data: bytes) -> None:
+        self._head = None  # which has been read as it was meant
+        self._overhead = max(0, self._overhead - FRAMING * len(data))
+        if self._body is None:
+            self._parts.append(data)
+            self._queued += len(data)
+            if self._queued > MAX_QUEUED and not self._is_paused:
+                self._is_paused = True
+                self._transport.pause_reading()
+            self._wake()
+        elif self._unpacker is None:
+            self._body.add(data)
+        else:
+            for unpacked in self._unpacker.feed(data):
+                self._body.add(unpacked)
+
+    def on_message_complete(self) -> None:
+        if self._is_interim:
+            self._is_interim = False
+            return
+        if self._body is not None and self._unpacker is not None:
+            self._unpacker.end()
+        self.is_complete = True
+        self._wake()

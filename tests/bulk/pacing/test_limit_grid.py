@@ -1,0 +1,59 @@
+"""
+Workers find a limit that is hardly stated, and keep to it: windows, limits, hints, numbers of them.
+
+In each case more than 80 % of what is allowed is used, and under 10 % of the calls are rejected.
+`python -m tests.bulk.pacing.limit_simulation` prints a larger grid, also for limits of tokens.
+"""
+
+from __future__ import annotations
+
+from itertools import count, product
+
+import pytest
+
+from tests.bulk.aws.memory_table import MemoryTable, make_store
+
+from .limit_simulation import Case, Hint, Simulation, Window, simulate
+
+PHASES: list[tuple[Window, float]] = [
+    ("fixed", 0.0),
+    ("fixed", 20.0),
+    ("fixed", 50.0),
+    ("sliding", 0.0),
+    ("bucket", 0.0),
+]
+HINTS: tuple[Hint, ...] = ("bare", "retry-after", "anthropic")
+
+FEW = [
+    Case(window, 10, 0.5, hint, workers=workers, phase=phase, minutes=12.0)
+    for (window, phase), hint, workers in product(PHASES, HINTS, (1, 20))
+]
+MORE = [
+    Case(window, limit, latency, hint, workers=4, phase=phase)
+    for (window, phase), hint, (limit, latency) in product(
+        PHASES, HINTS, ((60, 0.5), (60, 30.0), (600, 2.0))
+    )
+]
+MANY = [Case("fixed", 6000, 0.5, "bare", workers=4, minutes=3.0)]
+TOKENS = [Case("fixed", 60, 0.5, hint, "equal tokens", 20, 20.0) for hint in HINTS]
+
+
+def name(case: Case) -> str:
+    return f"{case.window}-{case.limit}-{case.latency}-{case.hint}-{case.workers}-{case.phase}"
+
+
+@pytest.mark.parametrize("case", [*FEW, *MORE, *MANY, *TOKENS], ids=name)
+def test_workers_use_over_80_percent_and_under_a_tenth_is_rejected(case: Case) -> None:
+    outcome = simulate(case)
+    assert outcome.used > 0.8
+    assert outcome.rejected < 0.1
+
+
+@pytest.mark.parametrize("hint", ["bare", "retry-after"])
+@pytest.mark.parametrize("limit", [60, 600])
+def test_workers_of_a_stack_do_so_as_well(limit: int, hint: Hint) -> None:
+    table, seeds = MemoryTable(), count()
+    case = Case("fixed", limit, 2.0, hint, workers=20, phase=20.0)
+    outcome = Simulation(case, lambda: make_store(table, next(seeds))).run()
+    assert outcome.used > 0.8
+    assert outcome.rejected < 0.1

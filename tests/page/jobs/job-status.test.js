@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import {
+  FINAL_STATUSES,
+  hasFileErrors,
+  statusLabel,
+} from "../../../shared/fanout/page/jobs/job-status.js";
+import { explainCause } from "../../../shared/fanout/page/ui/error-messages.js";
+
+/** A batch as the API has it; times are null until their step. */
+const batch = (status, inProgressAt) => ({ status, in_progress_at: inProgressAt });
+
+test("a job that providers refused has failed, and its file has no errors", () => {
+  for (const refused of [batch("failed", 1_790_000_000), batch("failed", 1)]) {
+    assert.equal(statusLabel(refused), "Failed");
+    assert.equal(hasFileErrors(refused), false);
+  }
+});
+
+test("a job whose file has errors was not started", () => {
+  for (const rejected of [batch("failed", null), batch("failed", undefined)]) {
+    assert.equal(statusLabel(rejected), "Not started: the file has errors");
+    assert.equal(hasFileErrors(rejected), true);
+  }
+});
+
+test("every other status has one label, whether the job was started or not", () => {
+  const labels = {
+    validating: "Checking the file",
+    in_progress: "Running",
+    finalizing: "Writing the result files",
+    completed: "Done",
+    expired: "Expired",
+    cancelling: "Cancelling",
+    cancelled: "Cancelled",
+    new_status: "new_status",
+  };
+  for (const [status, label] of Object.entries(labels))
+    for (const inProgressAt of [null, 1_790_000_000]) {
+      assert.equal(statusLabel(batch(status, inProgressAt)), label);
+      assert.equal(hasFileErrors(batch(status, inProgressAt)), false);
+    }
+  assert.deepEqual([...FINAL_STATUSES].sort(), ["cancelled", "completed", "expired", "failed"]);
+});
+
+test("each cause of a refused job, and of its lines that were not sent, says what to do", () => {
+  const other = explainCause("another_code");
+  const texts = [
+    "batch_failed",
+    "result_damaged",
+    "provider_key_refused",
+    "insufficient_quota",
+    "model_not_found",
+    "permission_denied",
+    "unsupported_country_region_territory",
+  ].map((code) => explainCause(code));
+  for (const { what, advice } of texts) {
+    assert.notEqual(what, other.what);
+    assert.match(what, /^[A-Z].*\.$/);
+    assert.match(advice, /^[A-Z].*\.$/);
+  }
+  assert.equal(new Set(texts.map(({ what }) => what)).size, texts.length);
+  assert.deepEqual(explainCause("batch_failed"), {
+    what: "The job ended before this line ran.",
+    advice: "See why in the job's errors, and run the failed lines again.",
+  });
+});

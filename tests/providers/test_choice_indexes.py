@@ -1,0 +1,172 @@
+"""
+The indexes of choices, which clients keep choices apart by, whatever a vendor writes as `index`.
+
+A request for one choice gives one with the index 0. The choices of a plain response have the
+indexes 0, 1, 2 and so on. No text is lost, and no two choices are joined.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fanout.config.deployment import make_deployment
+from fanout.config.model import ModelParams
+from fanout.providers import registry
+from fanout.providers.base import Target
+from fanout.schema.accumulator import ChunkAccumulator
+from fanout.schema.response_chunks import chunks_of
+from fanout.schema.validation import parse_chat
+from fanout.transport.client import encode_request
+from fanout.wire.http import WireEvent, WireResponse
+
+STEADY = settings(derandomize=True, deadline=None, max_examples=60)
+PROVIDERS = ["openai", "azure", "openai_like", "mistral", "groq", "bedrock"]
+OPTIONS = {"api_base": "https://a.test"}
+INDEXES: list[Any] = [0, 1, 2, 7, -1, "1", None, "absent"]
+UNREADABLE = [-1, None, "absent"]
+ARGUMENTS = ['{"a"', ": ", "1}"]
+
+
+def target_of(provider: str, *, one_choice: bool) -> Target:
+    model = "openai.gpt-oss-20b-1:0" if provider == "bedrock" else "m"
+    return Target("name", model, options=OPTIONS, one_choice=one_choice)
+
+
+def choice_of(index: Any, **fields: Any) -> dict[str, Any]:
+    return fields | ({} if index == "absent" else {"index": index})
+
+
+def whole(provider: str, indexes: list[Any]) -> Any:
+    """The choices of a plain response, each with its place as its text."""
+    choices = [
+        choice_of(index, message={"role": "assistant", "content": str(place)}, finish_reason="stop")
+        for place, index in enumerate(indexes)
+    ]
+    body = json.dumps({"id": "r", "choices": choices}).encode()
+    codec = registry.find(provider).chat
+    return codec.decode(WireResponse(200, {}, body), target_of(provider, one_choice=False))
+
+
+def streamed(provider: str, choices: list[list[Any]], *, one_choice: bool = True) -> Any:
+    decoder = registry.find(provider).chat.decoder(target_of(provider, one_choice=one_choice))
+    chunks: list[Any] = []
+    for each in choices:
+        data = json.dumps({"id": "r", "choices": each}).encode()
+        chunks += decoder.feed(WireEvent(data))
+    chunks += decoder.feed(WireEvent(b"[DONE]"))
+    assert decoder.ended
+    return chunks
+
+
+def collected(chunks: list[Any]) -> Any:
+    accumulator = ChunkAccumulator()
+    for chunk in chunks:
+        accumulator.add(chunk)
+    return accumulator.completion()["choices"]
+
+
+def texts(choices: Any) -> list[tuple[int, str]]:
+    return [(one["index"], one["message"]["content"]) for one in choices]
+
+
+# ---- plain responses ----
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("count", [1, 2, 3])
+@STEADY
+@given(data=st.data())
+def test_the_choices_of_a_plain_response_have_their_places_or_the_vendors_indexes(
+    provider: str, count: int, data: st.DataObject
+) -> None:
+    indexes = [data.draw(st.sampled_from(INDEXES)) for _ in range(count)]
+    read = [place if one in UNREADABLE else int(one) for place, one in enumerate(indexes)]
+    numbers = list(range(count))
+    expected = read if sorted(read) == numbers else numbers
+    found = whole(provider, indexes)
+    assert texts(found["choices"]) == [(n, str(place)) for place, n in enumerate(expected)]
+    again = collected(list(chunks_of(found)))  # a race reads a plain response as a stream
+    assert sorted(text for _, text in texts(again)) == [str(number) for number in numbers]
+
+
+# ---- streams ----
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("indexes", list(itertools.product(INDEXES, repeat=2)), ids=str)
+def test_all_text_of_a_request_for_one_choice_is_of_the_choice_zero(
+    provider: str, indexes: tuple[Any, Any]
+) -> None:
+    first, second = indexes
+    chunks = streamed(
+        provider,
+        [
+            [choice_of(first, delta={"role": "assistant", "content": "Hel"}, finish_reason=None)],
+            [choice_of(second, delta={"content": "lo"}, finish_reason=None)],
+            [choice_of(first, delta={"content": "!"}, finish_reason=None)],
+            [choice_of(second, delta={}, finish_reason="length")],
+        ],
+    )
+    assert {one["index"] for chunk in chunks for one in chunk["choices"]} == {0}
+    (choice,) = collected(chunks)
+    assert (choice["message"]["content"], choice["finish_reason"]) == ("Hello!", "length")
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("index", INDEXES, ids=str)
+@pytest.mark.parametrize("reason", ["tool_calls", "eos", "absent"])
+def test_so_are_its_tool_calls(provider: str, index: Any, reason: str) -> None:
+    start = {"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": ""}}
+    parts = [start, *({"index": 0, "function": {"arguments": text}} for text in ARGUMENTS)]
+    events = [[choice_of(index, delta={"tool_calls": [p]}, finish_reason=None)] for p in parts]
+    if reason != "absent":
+        events.append([choice_of(index, delta={}, finish_reason=reason)])
+    (choice,) = collected(streamed(provider, events))
+    (call,) = choice["message"]["tool_calls"]
+    assert call["function"] == {"name": "f", "arguments": '{"a": 1}'}
+    assert choice["index"] == 0
+    assert choice["finish_reason"] == "tool_calls" or reason == "eos"
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("one_choice", [False, True])
+def test_choices_of_one_chunk_are_told_apart_by_their_indexes(
+    provider: str, *, one_choice: bool
+) -> None:
+    start = [choice_of(i, delta={"content": text}) for i, text in enumerate("AB")]
+    late = [[choice_of(1, delta={"content": "b"})], [choice_of(0, delta={"content": "a"})]]
+    found = collected(streamed(provider, [start, *late], one_choice=one_choice))
+    assert texts(found) == [(0, "Aa"), (1, "Bb")]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_request_for_several_choices_keeps_the_vendors_indexes(provider: str) -> None:
+    events = [[choice_of(i, delta={"content": text})] for i, text in [(1, "B"), (0, "A"), (1, "b")]]
+    found = collected(streamed(provider, events, one_choice=False))
+    assert texts(found) == [(0, "A"), (1, "Bb")]
+
+
+# ---- what was asked for ----
+
+
+@pytest.mark.parametrize("provider", ["openai", "azure", "openai_like", "mistral", "bedrock"])
+@pytest.mark.parametrize(("n", "one"), [(None, True), (1, True), (2, False)])
+def test_the_decoder_knows_how_many_choices_the_client_asked_for(
+    provider: str, n: int | None, *, one: bool
+) -> None:
+    request = parse_chat({"messages": [{"role": "user", "content": "Hi"}], "n": n})
+    target = target_of(provider, one_choice=False)
+    assert registry.find(provider).chat.encode(request, target, True).one_choice is one
+
+
+def test_the_config_may_ask_for_several_choices() -> None:
+    params: dict[str, Any] = {"model": "openai/m", "api_key": "k", "extra_body": {"n": 2}}
+    deployment = make_deployment("name", ModelParams(**params), {}, {})
+    request = parse_chat({"messages": [{"role": "user", "content": "Hi"}]})
+    assert encode_request(deployment, request, stream=True).one_choice is False

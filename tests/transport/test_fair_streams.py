@@ -1,0 +1,112 @@
+"""A provider that floods a stream leaves other requests their turns."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from fanout.config.load import check
+from fanout.config.resolve import resolve
+from fanout.errors import FanoutError
+from fanout.gateway.factory import open_gateway
+from fanout.gateway.gateway import Context, Gateway
+from fanout.schema.chat import ChatChunk
+from fanout.schema.fanout import parse_request
+from fanout.settings import Settings
+from fanout.transport.client import MAX_TURN, StreamEvents
+from fanout.transport.engine import Incoming, Outgoing, StreamedResponse
+from fanout.wire.http import WireResponse
+
+PARAMS = {"model": "openai/a", "api_base": "http://provider.test/v1", "api_key": "k"}
+CONFIG = {
+    "model_list": [{"model_name": name, "litellm_params": PARAMS} for name in "ab"],
+    "router_settings": {"num_retries": 0},
+}
+TOTAL = 1 << 18
+
+
+def sse(value: object) -> bytes:
+    return f"data: {json.dumps(value, separators=(',', ':'))}\n\n".encode()
+
+
+EVENTS = {
+    "no choices": sse({"choices": []}),
+    "comments": b": keep-alive\n\n",
+    "odd events": sse({"choices": 1}),
+    "no text": sse({"choices": [{"index": 0, "delta": {}}]}),
+    "text": sse({"choices": [{"index": 0, "delta": {"content": "x"}}]}),
+    "one long text": sse({"choices": [{"index": 0, "delta": {"content": "x" * TOTAL}}]}),
+}
+
+
+class Flood:
+    """An engine whose streams have all of their bytes at once."""
+
+    def __init__(self, event: bytes, part: int) -> None:
+        self._data = event * (TOTAL // len(event) or 1)
+        self._part = part
+
+    @asynccontextmanager
+    async def stream(self, request: Outgoing) -> AsyncIterator[Incoming]:
+        yield StreamedResponse(200, {"content-type": "text/event-stream"}, self._body())
+
+    async def _body(self) -> AsyncIterator[bytes]:
+        for start in range(0, len(self._data), self._part):
+            yield self._data[start : start + self._part]
+        yield b"data: [DONE]\n\n"
+
+    async def send(self, request: Outgoing) -> WireResponse:
+        raise NotImplementedError
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+async def consume(gateway: Gateway, *, race: bool) -> None:
+    """Read a stream to its end, of one model or of a race between two."""
+    models = {"model": ["a", "b"], "fastest_response": True} if race else {"model": "a"}
+    hi = [{"role": "user", "content": "Hi"}]
+    request = parse_request({**models, "messages": hi, "stream": True})
+    async with gateway.stream(request, Context("req_1")) as stream:
+        async for _ in stream.chunks:
+            pass
+
+
+@pytest.mark.parametrize("race", [False, True])
+@pytest.mark.parametrize("part", [28, 1 << 17])
+@pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
+def test_a_flood_is_decoded_in_turns(
+    monkeypatch: pytest.MonkeyPatch, event: bytes, part: int, *, race: bool
+) -> None:
+    decoded = [0]  # bytes since another task ran, and before
+    feed = StreamEvents.feed
+
+    def counted(events: StreamEvents, data: bytes) -> Iterator[ChatChunk]:
+        decoded[-1] += len(data)
+        return feed(events, data)
+
+    monkeypatch.setattr(StreamEvents, "feed", counted)
+
+    async def run_too() -> None:
+        while True:
+            decoded.append(0)
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        catalog, flood = resolve(check(CONFIG, {}), {}), Flood(event, part)
+        async with (
+            open_gateway(Settings(), catalog=catalog, engine=flood) as gateway,
+            asyncio.TaskGroup() as group,
+        ):
+            other = group.create_task(run_too())
+            with suppress(FanoutError):  # of a stream without text
+                await consume(gateway, race=race)
+            other.cancel()
+
+    asyncio.run(main())
+    assert sum(decoded) > 10 * MAX_TURN
+    assert max(decoded) <= (2 if race else 1) * 2 * MAX_TURN
