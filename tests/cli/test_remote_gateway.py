@@ -112,5 +112,5 @@ def test_ctrl_c_cancels_the_request_at_the_gateway(
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=20) == 130
     upstream.wait_disconnected("a")
-    (record,) = gateway.observer.wait_for_requests(1)
-    assert record.status == 499
+    # The client cancels and disconnects: the request may have ended when its cancel arrives.
+    gateway.observer.wait_for_status(499)

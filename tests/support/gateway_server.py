@@ -62,6 +62,15 @@ class RecordingObserver:
             assert self._recorded.wait_for(lambda: len(self.requests) >= count, timeout=PATIENCE)
             return self.requests[:count]
 
+    def wait_for_status(self, status: int) -> None:
+        """Wait for a request with this status to be recorded."""
+
+        def is_recorded() -> bool:
+            return any(record.status == status for record in self.requests)
+
+        with self._recorded:
+            assert self._recorded.wait_for(is_recorded, timeout=PATIENCE)
+
     def ended(self, model: str) -> Callable[[], bool]:
         """Whether an attempt of this model is recorded, which is not recorded yet."""
         known = len(self.attempts)

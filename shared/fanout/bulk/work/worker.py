@@ -150,7 +150,8 @@ class _Worker:
             # All lines were read, and those that waited to be sent were left.
             self._stop = self._progress_stop()
         # The last line may bring a job to its cost cap, or end after its time: nothing is left.
-        stop = self._stop if left else None
+        # A rejection ends the other shards of the job, too.
+        stop = self._stop if left or self._rejection else None
         return WorkResult(total.done, total.failed, left, stop, self._rejection)
 
     async def _run_all(self, ready: AsyncIterator[_ReadyLine]) -> None:
