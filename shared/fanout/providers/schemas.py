@@ -15,6 +15,7 @@ from msgspec import Struct, field
 from ..schema.request import ChatRequest, JSONFormat, JSONSchema, SchemaFormat, TextFormat
 from ..wire import json
 from .fields import UnsupportedFields
+from .schema_references import is_recursive
 
 
 def read_schema(request: ChatRequest, unsupported: UnsupportedFields) -> JSONSchema | None:
@@ -33,56 +34,6 @@ def describe_schema(asked: JSONSchema) -> dict[str, Any]:
     """The schema itself, with the format's description unless it has its own."""
     about = {"description": asked.description} if asked.description else {}
     return {**about, **(asked.schema or {})}
-
-
-# ---- references ----
-
-
-def find_definition(whole: Mapping[str, Any], ref: str) -> Mapping[str, Any] | None:
-    """The part of a schema that a reference (`#/$defs/Place`) names."""
-    found: Any = whole
-    if ref != "#":
-        for part in ref.removeprefix("#/").split("/"):
-            name = part.replace("~1", "/").replace("~0", "~")
-            found = found.get(name) if isinstance(found, dict) else None
-    return found if isinstance(found, dict) else None
-
-
-_NO_SCHEMAS = frozenset({"const", "default", "enum", "examples"})
-
-
-def is_recursive(schema: Mapping[str, Any]) -> bool:
-    """Whether a definition refers to itself, or the schema does (`{"$ref": "#"}`)."""
-    inside = {ref: _references(find_definition(schema, ref)) for ref in _references(schema)}
-    return any(_reaches(ref, inside) for ref in inside)
-
-
-def _references(schema: Any) -> frozenset[str]:
-    """The references in a schema and in those inside it."""
-    found, left = set(), [schema]
-    while left:
-        value = left.pop()
-        if isinstance(value, list):
-            left += value
-        elif isinstance(value, dict):
-            if isinstance(ref := value.get("$ref"), str):
-                found.add(ref)
-            left += [inner for name, inner in value.items() if name not in _NO_SCHEMAS]
-    return frozenset(found)
-
-
-def _reaches(start: str, inside: Mapping[str, frozenset[str]]) -> bool:
-    """Whether one comes back to a reference by the references in what it refers to."""
-    seen: set[str] = set()
-    left = [*inside[start]]
-    while left:
-        ref = left.pop()
-        if ref == start:
-            return True
-        if ref not in seen:
-            seen.add(ref)
-            left += inside.get(ref, ())
-    return False
 
 
 def can_take(request: ChatRequest, rules: SchemaRules) -> bool:

@@ -13,14 +13,10 @@ from typing import Any, TypeAlias
 
 from ..wire import json
 from .fields import COMBINED
-from .schemas import describe_limits, find_definition
+from .schema_references import find_definition, lone_references, map_inner
+from .schemas import describe_limits
 
 NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
-
-_MAPS = ("properties", "$defs", "definitions", "patternProperties", "dependentSchemas")
-_LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
-_SINGLE = ("items", "additionalProperties", "not", "if", "then", "else", "contains")
-
 
 MOST_KEPT, LARGEST_KEPT = 256, 8_192
 """How many schemas are kept, and of how many bytes of JSON at most: a few megabytes of memory."""
@@ -75,6 +71,12 @@ def flat_schema(parameters: Mapping[str, Any] | None) -> dict[str, Any]:
     return flatten(schema) if COMBINED & schema.keys() else schema
 
 
+@_keep_latest
+def lone_schema(parameters: Mapping[str, Any] | None) -> dict[str, Any]:
+    """An object's schema that has nothing beside its references; see `lone_references`."""
+    return lone_references(object_schema(parameters))
+
+
 def complete_arrays(schema: Mapping[str, Any]) -> dict[str, Any]:
     """The schema with `items` in each array; those of any kind if it has none."""
     complete: dict[str, Any] = map_inner(schema, complete_arrays)
@@ -87,25 +89,6 @@ def complete_arrays(schema: Mapping[str, Any]) -> dict[str, Any]:
         if name in complete and complete[name] is None:
             del complete[name]
     return complete
-
-
-def map_inner(
-    schema: Mapping[str, Any], change: Callable[[Mapping[str, Any]], dict[str, Any]]
-) -> dict[str, Any]:
-    """The schema with each schema directly inside it replaced by what `change` makes of it."""
-    mapped = {**schema}
-    for name in schema.keys() & _PLACES:
-        value = schema[name]
-        if name in _MAPS and isinstance(value, dict):
-            mapped[name] = {k: change(v) if isinstance(v, dict) else v for k, v in value.items()}
-        elif name in _LISTS and isinstance(value, list):
-            mapped[name] = [change(v) if isinstance(v, dict) else v for v in value]
-        elif name in _SINGLE and isinstance(value, dict):
-            mapped[name] = change(value)
-    return mapped
-
-
-_PLACES = frozenset({*_MAPS, *_LISTS, *_SINGLE})
 
 
 # ---- references ----

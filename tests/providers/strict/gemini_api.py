@@ -40,6 +40,7 @@ def check(model: str, body: dict[str, Any]) -> None:
             "JSON mode is not enabled"
         )
     config = body.get("generationConfig", {})
+    tool_schemas.check_references(config.get("responseJsonSchema") or {})
     assert len(config.get("stopSequences", ())) <= 5
     if "tools" in body and model.startswith(("gemini-1", "gemini-2")):
         assert "responseMimeType" not in config, "Function calling with a response mime type"
@@ -53,6 +54,7 @@ def check_tools(body: dict[str, Any]) -> None:
             if "parametersJsonSchema" in function:
                 tool_schemas.check(function["parametersJsonSchema"] | {"type": "object"})
                 assert function["parametersJsonSchema"]["type"] == "object"
+                tool_schemas.check_references(function["parametersJsonSchema"])
     if "functionCallingConfig" in body.get("toolConfig", {}):
         assert body.get("tools"), "Function calling config is set without function_declarations"
 
@@ -73,5 +75,14 @@ def check_calls(turns: list[tuple[str, list[dict[str, Any]]]], *, signed: bool) 
             assert re.fullmatch("[a-zA-Z_][a-zA-Z0-9_.:-]{0,127}", name), "Invalid function name."
         for result in results:
             assert isinstance(result["response"], dict)
+            names = "does not match to a display_name in the function_response.parts"
+            assert not has_key(result["response"], "$ref"), names
         waiting = [part["functionCall"]["name"] for part in calls]
     assert not waiting
+
+
+def has_key(value: Any, name: str) -> bool:
+    """Whether an object in a JSON value has this key."""
+    if isinstance(value, list):
+        return any(has_key(one, name) for one in value)
+    return isinstance(value, dict) and (name in value or has_key([*value.values()], name))

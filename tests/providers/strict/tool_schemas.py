@@ -7,7 +7,10 @@ github.com/openai/openai-agents-python/issues/449, bnb-chain/bnbchain-mcp/issues
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+from fanout.providers.schema_references import map_inner
 
 COMBINED = {"anyOf", "oneOf", "allOf"}
 
@@ -33,3 +36,15 @@ def check_arrays(value: Any) -> None:
         for name, one in value.items():
             if name not in {"const", "default", "enum", "examples"}:
                 check_arrays(one)
+
+
+def check_references(schema: dict[str, Any]) -> None:
+    """Fail as Google's API does: "$ref 'Place' was set alongside unsupported fields"."""
+    beside = {name for name in schema if not name.startswith("$")}
+    assert not (isinstance(schema.get("$ref"), str) and beside), beside
+    map_inner(schema, _checked)
+
+
+def _checked(schema: Mapping[str, Any]) -> dict[str, Any]:
+    check_references(dict(schema))
+    return dict(schema)

@@ -8,7 +8,8 @@ from typing import Any
 from ...schema.chat import Object
 from ...schema.request import ChatRequest, Function
 from ..fields import UnsupportedFields
-from ..schemas import is_recursive, limit_schema
+from ..schema_references import is_recursive
+from ..schemas import limit_schema
 from ..tool_reader import Choice, function_tools, read_choice
 from ..tool_schemas import flat_schema
 from .messages import cache_mark

@@ -36,7 +36,7 @@ from ..request_reader import (
     split_turns,
 )
 from .media import encode_audio, encode_file, encode_image, encode_made_images, makes_images
-from .rules import has_levels, is_empty
+from .rules import has_levels, has_reference, is_empty
 from .signatures import SKIP_SIGNATURE, encode_id, find_signature
 
 # The results of tools are one turn, and not a part of the user's, though Google calls both `user`.
@@ -194,13 +194,14 @@ def _encode_result_media(
 
 
 def _encode_response(content: str | list[ToolPart]) -> dict[str, Any]:
-    """Google requires a JSON object; any other text is its `output`."""
+    """Google requires a JSON object; any other text is its `output`, and so is a JSON schema."""
     if isinstance(content, str):
         text = content
     else:
         text = "".join(part.text for part in content if isinstance(part, TextPart))
     try:
-        value = json.decode(text) if text.lstrip().startswith("{") else text
+        is_object = text.lstrip().startswith("{") and not has_reference(text)
+        value = json.decode(text) if is_object else text
     except (MsgspecError, RecursionError):
         value = text
     return value if isinstance(value, dict) else {"output": value}

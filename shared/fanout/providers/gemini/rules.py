@@ -30,6 +30,17 @@ def is_empty(text: str) -> bool:
     return not text
 
 
+def has_reference(result: str) -> bool:
+    """
+    Whether a tool's result, as JSON, has a `$ref`: Google takes it for the name of a medium.
+
+    "The referenced name `#/$defs/Place` in function_response.response does not match to a
+    display_name in the function_response.parts": github.com/NousResearch/hermes-agent/issues/93014,
+    twentyhq/twenty/issues/21712, vercel/ai/issues/14369, 2026-11
+    """
+    return '"$ref"' in result
+
+
 # `GenerationConfig.responseModalities`: https://ai.google.dev/api/generate-content, 2026-11
 MODALITIES = ("text", "image", "audio")
 

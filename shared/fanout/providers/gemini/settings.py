@@ -18,6 +18,7 @@ from ...schema.request import (
 )
 from ..fields import UnsupportedFields, limit_stops
 from ..request_reader import without_none
+from ..schema_references import lone_references
 from ..schemas import describe_schema
 from .rules import (
     MODALITIES,
@@ -164,14 +165,19 @@ def encode_speech(request: ChatRequest, unsupported: UnsupportedFields) -> dict[
 
 
 def encode_format(request: ChatRequest, unsupported: UnsupportedFields) -> dict[str, Any]:
-    """See https://ai.google.dev/gemini-api/docs/structured-output; a schema is always strict."""
+    """
+    See https://ai.google.dev/gemini-api/docs/structured-output; a schema is always strict.
+
+    "$ref 'Place' was set alongside unsupported fields": github.com/anomalyco/opencode/issues/12295,
+    su-kaka/gcli2api/pull/374. Of `responseJsonSchema`, the reference says so, too. 2026-11
+    """
     match request.response_format:
         case None | TextFormat():
             return {}
         case JSONFormat():
             return {"responseMimeType": "application/json"}
         case SchemaFormat(json_schema=asked):
-            schema = None if asked.schema is None else describe_schema(asked)
+            schema = None if asked.schema is None else lone_references(describe_schema(asked))
             return {"responseMimeType": "application/json", "responseJsonSchema": schema}
         case GrammarFormat() | PythonFormat() | OtherFormat():
             unsupported.add("response_format")

@@ -8,7 +8,7 @@ from ...schema.request import ChatRequest, Function
 from ..fields import UnsupportedFields
 from ..request_reader import Block, without_none
 from ..tool_reader import Choice, function_tools, note_marks, read_choice
-from ..tool_schemas import object_schema
+from ..tool_schemas import lone_schema
 from .rules import FUNCTIONS
 
 
@@ -27,7 +27,7 @@ def encode_tools(request: ChatRequest, unsupported: UnsupportedFields) -> dict[s
 
 def _declare(function: Function) -> Block:
     has_none = function.parameters is None
-    schema = None if has_none else object_schema(function.parameters)
+    schema = None if has_none else lone_schema(function.parameters)
     return without_none(
         {
             "name": function.name,

@@ -9,7 +9,8 @@ from ....schema.request import ChatRequest, Function
 from ...anthropic.models import find_traits
 from ...fields import UnsupportedFields
 from ...request_reader import Block
-from ...schemas import is_recursive, limit_schema
+from ...schema_references import is_recursive
+from ...schemas import limit_schema
 from ...tool_reader import Choice, function_tools, read_choice
 from ...tool_schemas import flat_schema, only_keys
 from ..models import has_schemas, is_claude, tool_choices, top_keys
