@@ -195,3 +195,15 @@ def test_an_error_of_the_provider_stays_one(upstream: Upstream, call: Way) -> No
 def test_a_class_that_is_no_pydantic_model_is_rejected(call: Way, kind: type) -> None:
     with pytest.raises(fanout.RequestError, match=f"`{kind.__name__}` is not a pydantic model"):
         call("completion", "openai/m", HI, response_format=kind)
+
+
+class Link(BaseModel):
+    value: str
+    next: Link = Field(default=None, description="the next one")  # type: ignore[assignment]
+
+
+def test_a_class_whose_reference_to_itself_has_a_description_has_a_schema() -> None:
+    """Pydantic writes both beside each other, and a definition cannot be put into itself."""
+    schema = strict_schema(Link.model_json_schema())
+    assert schema["properties"]["next"] == {"$ref": "#/$defs/Link"}
+    assert schema["$defs"]["Link"]["properties"]["next"] == {"$ref": "#/$defs/Link"}

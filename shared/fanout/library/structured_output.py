@@ -35,19 +35,23 @@ def strict_schema(schema: dict[str, Any]) -> dict[str, Any]:
     return strict
 
 
-def _strict(node: Any, definitions: dict[str, Any]) -> Any:
+def _strict(node: Any, definitions: dict[str, Any], inside: frozenset[str] = frozenset()) -> Any:
+    """The node by these rules; `inside` are the definitions that were put in its place."""
     if isinstance(node, list):
-        return [_strict(item, definitions) for item in node]
+        return [_strict(item, definitions, inside) for item in node]
     if not isinstance(node, dict):
         return node
     if len(node) > 1 and (named := _definition(node, definitions)) is not None:
         # What stands beside a `$ref` (a description, the root's `$defs`) is kept by inlining it.
+        ref = node["$ref"]
+        if ref in inside:  # a definition that refers to itself ends here
+            return {"$ref": ref}
         rest = {name: item for name, item in node.items() if name != "$ref"}
-        return _strict({**named, **rest}, definitions)
+        return _strict({**named, **rest}, definitions, inside | {ref})
     strict = {
-        name: {key: _strict(one, definitions) for key, one in item.items()}
+        name: {key: _strict(one, definitions, inside) for key, one in item.items()}
         if name in {"properties", "$defs"} and isinstance(item, dict)
-        else _strict(item, definitions)
+        else _strict(item, definitions, inside)
         for name, item in node.items()
         if not (name == "default" and item is None)
     }
