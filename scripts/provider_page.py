@@ -287,13 +287,13 @@ def _other(name: str) -> tuple[str, ...]:
     return name, f"`{row.base_url}`", ", ".join(_code((row.key, *row.other_keys))) + optional
 
 
-FAMILIES_OF_ROWS = [row.families for row in ROWS.values()]
+FAMILIES_OF_ROWS = [FAMILIES, *(row.families for row in ROWS.values())]
 
 
 def _fixed(rows: list[Row]) -> Iterator[tuple[str, ...]]:
     """The families of OpenAI's models, and of the rows'; one row's are named once."""
     others = [row for _, row in sorted(OTHER_ROWS.items()) if row.families not in FAMILIES_OF_ROWS]
-    families = [("openai, azure", family) for family in FAMILIES]
+    families = [("openai, azure, github", family) for family in FAMILIES]
     families += [(row.name, family) for row in (*rows, *others) for family in row.families]
     for name, family in families:
         yield name, family.models, ", ".join(_code(sorted(family.fields)))

@@ -10,7 +10,7 @@ import pytest
 from fanout.errors import RequestError, Unsupported
 from fanout.providers import registry
 from fanout.providers.base import Target
-from fanout.providers.row import OLD_LIMIT
+from fanout.providers.openai.rules import OLD_LIMIT
 from fanout.schema.fanout import parse_request
 from fanout.schema.validation import parse_chat, replace_messages
 from fanout.wire.http import WireRequest

@@ -43,6 +43,16 @@ def vertex_claude(model: str, body: dict[str, Any]) -> None:
 
 
 ROW_NAMES = sorted({row.name for row in ROWS.values()})
+OTHER_VENDORS = [
+    ("dashscope", "qwen3-max"),
+    ("github", "openai/gpt-5"),
+    ("lm_studio", "their-model"),
+    ("minimax", "MiniMax-M2.5"),
+    ("moonshot", "kimi-k2.5"),
+    ("nvidia_nim", "meta/llama-3.3-70b-instruct"),
+    ("volcengine", "doubao-seed-2-0"),
+    ("zai", "glm-5"),
+]
 TARGETS: list[tuple[str, str, Judge]] = [
     ("openai", "gpt-4o", openai_api.check),
     ("openai", "gpt-5", openai_api.check),
@@ -65,6 +75,7 @@ TARGETS: list[tuple[str, str, Judge]] = [
     ("vertex_ai", "gemini-2.5-flash", gemini_api.check),
     ("vertex_ai", "claude-sonnet-4-5@20250929", vertex_claude),
     *((name, "their-model", openai_api.check) for name in ROW_NAMES),
+    *((name, model, openai_api.check) for name, model in OTHER_VENDORS),
 ]
 MESSAGES = all_messages()
 U = {"role": "user", "content": "Hello."}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from ..errors import Unsupported
 from ..schema.chat import Object
@@ -205,6 +205,14 @@ _WITH_STAND_INS = frozenset(
     {"messages", "reasoning_effort", "response_format", "tool_choice", "tools", "top_k"}
 )
 """The fields whose extensions a codec finds itself, by their placeholders."""
+
+SchemaForm: TypeAlias = Literal["any", "flat", "typed"]
+"""
+The form of a function's schema, which is an object's.
+
+`flat`: without `anyOf` and references at its top. `typed`: also, each value inside has a type; see
+`typed_schemas.py`.
+"""
 
 COMBINED = frozenset({"allOf", "anyOf", "oneOf"})
 """The keywords that combine schemas. Some vendors reject them at the top of a function's."""

@@ -14,8 +14,16 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from .fields import VENDORS_FIELDS
-from .openai.rules import OTHER_SERVERS, Family, ForcedCalls, PlainFields
-from .row import OLD_LIMIT, THINKING_OFF, Row
+from .openai.rules import (
+    FAMILIES,
+    OLD_LIMIT,
+    OTHER_SERVERS,
+    Family,
+    ForcedCalls,
+    FormatRules,
+    PlainFields,
+)
+from .row import EFFORT, THINKING_OFF, Row
 from .rows import ROWS
 
 _VENDORS = """
@@ -187,11 +195,43 @@ OTHER_ROWS: Mapping[str, Row] = {
             ),
         ),
     ),
+    # It serves OpenAI's models with OpenAI's own errors: github.com/tak-bro/aicommit2/issues/162,
+    # heshengtao/super-agent-party/issues/384, 2026-11
+    "github": replace(_OTHERS["github"], families=FAMILIES),
+    "lm_studio": replace(
+        _OTHERS["lm_studio"],
+        # "'response_format.type' must be 'json_schema' or 'text'": github.com/lmstudio-ai/
+        # lmstudio-bug-tracker/issues/189, lfnovo/esperanto/issues/46, 2026-11
+        formats=FormatRules(json_mode=False),
+        # "Invalid tool_choice type: 'object'. Supported string values: none, auto, required":
+        # github.com/lmstudio-ai/lmstudio-bug-tracker/issues/670, 2026-11
+        named_choice=False,
+        # "invalid 'messages' in payload", of the parts of a tool's result:
+        # github.com/NousResearch/hermes-agent/pull/95229, 2026-11
+        messages=replace(OTHER_SERVERS, one_text=True, media_results=False),
+    ),
+    # "invalid params, invalid chat setting (2013)", of two system messages, and "chat content has
+    # invalid message role: system", of a late one: github.com/MiniMax-AI/MiniMax-M2/issues/51,
+    # can1357/oh-my-pi/pull/954, BigPizzaV3/CodexPlusPlus/issues/267, 2026-11
+    "minimax": replace(
+        _OTHERS["minimax"],
+        messages=replace(OTHER_SERVERS, late_system=False, many_systems=False),
+    ),
     "moonshot": replace(
         _OTHERS["moonshot"],
-        # Calls of `$web_search` are sent back as they came: platform.moonshot.ai/docs/guide/
-        # use-web-search, 2026-11
-        messages=replace(OTHER_SERVERS, own_calls=frozenset({"builtin_function"})),
+        messages=replace(
+            OTHER_SERVERS,
+            # Calls of `$web_search` are sent back as they came: platform.moonshot.ai/docs/guide/
+            # use-web-search, 2026-11
+            own_calls=frozenset({"builtin_function"}),
+            # "the message at position 2 with role 'assistant' must not be empty":
+            # github.com/AstrBotDevs/AstrBot/pull/7202, router-for-me/CLIProxyAPI/issues/1730; K3,
+            # also beside calls: anomalyco/opencode/issues/39451. 2026-11
+            empty=False,
+            empty_beside_calls=False,
+            empty_texts=False,
+        ),
+        schemas="typed",
         # "invalid temperature: only 1 is allowed for this model": github.com/HKUDS/nanobot/pull/
         # 4967, NousResearch/hermes-agent/pull/12668; the other fields: platform.moonshot.ai/docs/
         # guide/kimi-k2-5-quickstart, 2026-11
@@ -202,10 +242,37 @@ OTHER_ROWS: Mapping[str, Row] = {
                 frozenset({"frequency_penalty", "n", "presence_penalty", "temperature", "top_p"}),
                 fixed=(("temperature", 0.6), ("top_p", 0.95)),  # 0.6 without thinking
             ),
+            # platform.kimi.ai/docs/guide/use-reasoning-effort, as theopenco/llmgateway/pull/3378
+            # quotes it, 2026-11
+            Family(
+                "Kimi K3 with anything but `low`, `high` and `max`",
+                r"kimi-k[3-9]",
+                EFFORT,
+                frozenset({None, "low", "high", "max"}),
+            ),
         ),
         # "tool_choice 'required' is incompatible with thinking enabled", but for K3: github.com/
         # can1357/oh-my-pi/issues/1077, UKGovernmentBEIS/inspect_ai/pull/5152, 2026-11
         forced=(ForcedCalls(r"kimi-k2\.[5-9]", THINKING_OFF),),
+        # "tool_choice 'specified' is incompatible with thinking enabled", also of K3:
+        # github.com/enricoros/big-AGI/issues/1161, 2026-11
+        named_choice=False,
+    ),
+    # "body -> frequency_penalty: Extra inputs are not permitted", also of 0, and so for `n: 1`,
+    # `presence_penalty` and `prompt_cache_key`: github.com/Kilo-Org/kilocode/issues/9652,
+    # NVIDIA/garak/issues/748, sipeed/picoclaw/issues/1019, 2026-11
+    "nvidia_nim": replace(_OTHERS["nvidia_nim"], closed=True),
+    # "missing `messages.content` parameter": github.com/AstrBotDevs/AstrBot/issues/6852, 2026-11
+    "volcengine": replace(_OTHERS["volcengine"], messages=replace(OTHER_SERVERS, empty=False)),
+    "zai": replace(
+        _OTHERS["zai"],
+        # "Tool choice must be auto": github.com/vectorize-io/hindsight/issues/4246, 2026-11
+        drop=frozenset({"tool_choice"}),
+        # "The temperature parameter is illegal", of one over 1, for each model: github.com/
+        # theopenco/llmgateway/pull/3268, which tried them, 2026-11
+        most={"temperature": 1},
+        # "messages[2].content[1].text: cannot be empty": github.com/zed-industries/zed/issues/37751
+        messages=replace(OTHER_SERVERS, empty_texts=False),
     ),
     # Mistral's model for code, at its own address and with its own key: docs.mistral.ai, 2026-11
     "codestral": replace(

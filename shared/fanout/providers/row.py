@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from .base import Billing, Provider, Rename
-from .fields import VENDORS_FIELDS
+from .fields import VENDORS_FIELDS, SchemaForm
 from .openai.chat import Quirks
 from .openai.errors import explain
 from .openai.normalize import make_codec
@@ -17,7 +17,6 @@ from .openai.rules import Family, ForcedCalls, FormatRules, MessageRules, PlainF
 
 # These always send a stream's usage, and may reject a request that asks for it.
 NO_STREAM_OPTIONS = frozenset({"stream_options"})
-OLD_LIMIT = {"max_completion_tokens": "max_tokens"}
 
 # Fields that few but OpenAI support. A row lists them if its vendor is known to ignore or to
 # reject unknown fields; otherwise they are sent, and the vendor decides.
@@ -62,7 +61,7 @@ class Row(Struct, frozen=True):
     rules for messages, `families` the models that reject more fields, `formats` the limits of
     `response_format`. `own` are those of `VENDORS_FIELDS` that it has. An address without a path
     gets `path`; an `endpoint` at its end is removed. `rename_model` turns LiteLLM's name of a model
-    into the vendor's. `values`, `forced`, `plain` and `text_prediction` are as in `Quirks`.
+    into the vendor's. The fields from `values` on are as in `Quirks`.
     """
 
     name: str
@@ -87,6 +86,10 @@ class Row(Struct, frozen=True):
     forced: tuple[ForcedCalls, ...] = ()
     plain: tuple[PlainFields, ...] = ()
     text_prediction: bool = False
+    most: Mapping[str, float] = field(default_factory=dict)
+    named_choice: bool = True
+    closed: bool = False
+    schemas: SchemaForm = "any"
 
 
 def make_provider(row: Row) -> Provider:
@@ -104,6 +107,10 @@ def make_provider(row: Row) -> Provider:
         forced=row.forced,
         plain=row.plain,
         text_prediction=row.text_prediction,
+        most=row.most,
+        named_choice=row.named_choice,
+        closed=row.closed,
+        schemas=row.schemas,
     )
     return Provider(
         name=row.name,

@@ -13,6 +13,7 @@ from .calls import IdRule
 from .fields import VENDORS_FIELDS
 from .openai.rules import (
     FUNCTIONS,
+    OLD_LIMIT,
     OTHER_SERVERS,
     Family,
     ForcedCalls,
@@ -24,7 +25,6 @@ from .row import (
     ENDPOINT,
     LOGPROBS,
     NO_STREAM_OPTIONS,
-    OLD_LIMIT,
     RARE,
     THINKING_OFF,
     Row,

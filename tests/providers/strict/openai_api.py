@@ -11,13 +11,16 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import structs
 from openai.types.chat import ChatCompletionMessageParam
 from pydantic import TypeAdapter
 
+from fanout.providers.other_rows import OTHER_ROWS
 from fanout.providers.rows import ROWS
+from fanout.providers.schema_references import map_inner
 from tests.providers.strict import row_rules, tool_schemas
 
 MESSAGE: TypeAdapter[Any] = TypeAdapter(ChatCompletionMessageParam)
@@ -30,6 +33,7 @@ OTHERS = frozenset({
 })  # fmt: skip
 """What only some vendors have. Each vendor below lists what it has itself."""
 
+ANY_SERVER = {"reasoning_content", "extra_content", "reasoning_details", "cache_control"}
 OWN: dict[str, set[str]] = {
     "deepseek": {"reasoning_content"},  # api-docs.deepseek.com/guides/thinking_mode
     "fireworks_ai": {"reasoning_content"},
@@ -37,8 +41,8 @@ OWN: dict[str, set[str]] = {
     "ollama": {"reasoning"},
     "openrouter": {"annotations", "cache_control", "images", "reasoning", "reasoning_details"},
     "together_ai": {"reasoning", "reasoning_content"},
-    "local": {"reasoning_content", "extra_content", "reasoning_details", "cache_control"},
-    "openai_like": {"reasoning_content", "extra_content", "reasoning_details", "cache_control"},
+    **dict.fromkeys(("local", "openai_like"), ANY_SERVER),
+    **dict.fromkeys(OTHER_ROWS, ANY_SERVER),
 }
 
 KNOWN: dict[str, dict[str, set[str]]] = {
@@ -101,7 +105,7 @@ def check(vendor: str, body: dict[str, Any]) -> None:
         if message["role"] == "assistant":
             _check_answer(vendor, message)
     _check_calls(messages)
-    if row := ROWS.get(vendor):
+    if row := ROWS.get(vendor) or OTHER_ROWS.get(vendor):
         rules = structs.replace(row.messages, developer=row.developer)
         offered = [tool["function"]["name"] for tool in body.get("tools", ()) if "function" in tool]
         row_rules.check(rules, messages, functions="functions" in body, offered=offered)
@@ -114,6 +118,11 @@ def check(vendor: str, body: dict[str, Any]) -> None:
         _check_mistral(messages)
     if vendor == "perplexity":
         _check_alternation(messages)
+    if vendor == "moonshot":
+        _check_moonshot(body)
+    if vendor == "minimax":
+        systems = [place for place, one in enumerate(messages) if one["role"] == "system"]
+        assert systems in ([], [0]), "invalid chat setting (2013)"
 
 
 def _check_tools(vendor: str, tools: list[dict[str, Any]]) -> None:
@@ -207,3 +216,31 @@ def _check_alternation(messages: list[dict[str, Any]]) -> None:
     assert ("assistant", "assistant") not in pairs
     assert ("user", "user") not in pairs
     assert roles[-1] != "assistant"
+
+
+def _check_moonshot(body: dict[str, Any]) -> None:
+    """
+    Moonshot's rules, as its errors say them.
+
+    "The message at position 2 with role 'assistant' must not be empty", and "is not a valid
+    moonshot flavored json schema".
+    """
+    for message in body["messages"]:
+        if message["role"] == "assistant":
+            assert message["content"] or message.get("tool_calls"), "must not be empty"
+            assert message["content"] != "", "must not be empty"
+    for tool in body.get("tools", ()):
+        if tool["type"] == "function":
+            schema = tool["function"]["parameters"]
+            assert schema.get("type") == "object", 'type is required and must be "object"'
+            _check_typed(schema)
+
+
+def _check_typed(schema: Mapping[str, Any]) -> dict[str, Any]:
+    assert schema.keys() & {"$ref", "allOf", "anyOf", "oneOf", "type"}, "type is not defined"
+    assert isinstance(schema.get("$ref"), str) <= (len(schema.keys() - {"$defs"}) == 1), "siblings"
+    combined = schema.keys() & {"anyOf", "oneOf"}
+    assert not (combined and "type" in schema), "type should be defined in anyOf items"
+    assert isinstance(schema.get("items", {}), dict), "items must be an object"
+    map_inner(schema, _check_typed)
+    return dict(schema)

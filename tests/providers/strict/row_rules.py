@@ -15,6 +15,7 @@ from typing import Any
 from fanout.providers.fields import MADE_FIELDS
 from fanout.providers.openai.rules import MessageRules
 
+SYSTEM = {"developer", "system"}
 ALWAYS = {"content", "role", "tool_calls"}
 
 
@@ -31,6 +32,11 @@ def check(
         _check_documents(rules, message)
         if message["role"] == "assistant":
             _check_answer(rules, message, offered)
+        if not rules.empty:
+            assert message["role"] not in SYSTEM or message["content"], "empty"
+        if not rules.empty_texts and isinstance(content := message.get("content"), list):
+            texts = [part.get("text", "x") for part in content]
+            assert all(texts) or len(texts) == 1, "empty_texts"
         if rules.one_text and isinstance(content := message.get("content"), list):
             assert {part.get("type") for part in content} - {"text"}, "one_text"
         if not rules.media_results and message["role"] == "tool":
@@ -81,11 +87,12 @@ def _check_answer(rules: MessageRules, message: dict[str, Any], offered: Collect
 
 
 def _check_order(rules: MessageRules, roles: list[str]) -> None:
-    talk = list(itertools.dropwhile(lambda role: role in {"system", "developer"}, roles))
+    talk = list(itertools.dropwhile(lambda role: role in SYSTEM, roles))
     if not rules.late_system:
         assert talk, "late_system"
-        assert not {"system", "developer"} & {*talk}, "late_system"
+        assert not SYSTEM & {*talk}, "late_system"
     pairs = list(itertools.pairwise(roles))
+    assert rules.many_systems or sum(role in SYSTEM for role in roles) <= 1, "many_systems"
     assert not rules.after_tools or ("tool", "user") not in pairs, "after_tools"
     if rules.alternate:
         assert talk[0] == "user", "alternate"

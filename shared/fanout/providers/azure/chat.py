@@ -20,9 +20,18 @@ from ...wire.http import WireEvent, WireRequest, WireResponse
 from ...wire.sse import SSEFramer
 from ..base import Codec, Target
 from ..openai.chat import Quirks, encode
-from ..openai.provider import is_reasoning, kind_of
+from ..openai.provider import kind_of
 from ..openai.response import ChatDecoder, check_whole, read
-from ..openai.rules import FAMILIES, FORMATS, MESSAGES, NOT_OPENAI, TOOL_EFFORTS
+from ..openai.rules import (
+    FAMILIES,
+    FORMATS,
+    MESSAGES,
+    NEW_LIMIT,
+    NOT_OPENAI,
+    OLD_LIMIT,
+    TOOL_EFFORTS,
+    is_reasoning,
+)
 
 V1_PATH = "/openai/v1"
 CLASSIC = Quirks(
@@ -32,14 +41,14 @@ CLASSIC = Quirks(
     families=FAMILIES,
     tool_efforts=TOOL_EFFORTS,
     formats=FORMATS,
-    flat_schemas=True,
+    schemas="flat",
 )
-REASONING = replace(CLASSIC, rename={"max_tokens": "max_completion_tokens"})
+REASONING = replace(CLASSIC, rename=NEW_LIMIT)
 # These fields came with 2024-09-01-preview; older versions reject them.
 OLD = replace(
     CLASSIC,
     drop=NOT_OPENAI | {"parallel_tool_calls", "stream_options"},
-    rename={"max_completion_tokens": "max_tokens"},
+    rename=OLD_LIMIT,
 )
 _OLD_BEFORE = "2024-09-01"
 

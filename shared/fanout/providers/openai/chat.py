@@ -18,13 +18,15 @@ from ...wire import json
 from ...wire.http import WireRequest
 from ...wire.sse import SSEFramer
 from ..base import Codec, Target
-from ..fields import DEFAULTS, UnsupportedFields
+from ..fields import DEFAULTS, SchemaForm, UnsupportedFields
 from .history import fit_messages
 from .response import ChatDecoder, decode
 from .rules import (
     FAMILY_DEFAULTS,
     MAYBE_EMPTY,
     MESSAGES,
+    NEW_LIMIT,
+    OLD_LIMIT,
     Family,
     ForcedCalls,
     FormatRules,
@@ -32,7 +34,9 @@ from .rules import (
     PlainFields,
     ToolEffort,
     asks_for_fixed,
+    bare_name,
     fixed_fields,
+    is_reasoning,
     rules_for,
     tool_effort,
 )
@@ -46,11 +50,13 @@ class Quirks(Struct, frozen=True):
     `default` those that it requires, with the value to send if the client has none. `path` is its
     endpoint. `messages` are its rules for messages, `families` the models that reject more fields,
     `tool_efforts` those that do not reason in a request with tools. `formats` are the limits of
-    `response_format`; with `flat_schemas`, a function's schema has no `anyOf` at its top. An
-    `extensible` vendor has parts, tools and values of its own; they are sent unchanged. `values`
-    are the only values of some fields, `forced` the models that cannot be forced to call a tool
-    while they think, `plain` what calls without a stream must have. With `text_prediction`, the
-    content of `prediction` is one text.
+    `response_format`; `schemas` says which form a function's schema has. An `extensible` vendor has
+    parts, tools and values of its own; they are sent unchanged. `values` are the only values of
+    some fields, `most` the largest numbers of others, `forced` the models that cannot be forced to
+    call a tool while they think, `plain` what calls without a stream must have. With
+    `text_prediction`, the content of `prediction` is one text. Without `named_choice`, a call of
+    any tool can be required, but not of a named one. A `closed` vendor also rejects fields that ask
+    for nothing.
     """
 
     vendor: str = "openai"
@@ -62,12 +68,15 @@ class Quirks(Struct, frozen=True):
     families: tuple[Family, ...] = ()
     tool_efforts: tuple[ToolEffort, ...] = ()
     formats: FormatRules | None = None
-    flat_schemas: bool = False
+    schemas: SchemaForm = "any"
     extensible: bool = False
     values: Mapping[str, frozenset[str]] = field(default_factory=dict)
     forced: tuple[ForcedCalls, ...] = ()
     plain: tuple[PlainFields, ...] = ()
     text_prediction: bool = False
+    most: Mapping[str, float] = field(default_factory=dict)
+    named_choice: bool = True
+    closed: bool = False
 
 
 # Dropped silently: they never change a response, only its accounting, its cache, or
@@ -96,6 +105,12 @@ DEFAULT_VALUES: Mapping[str, tuple[object, ...]] = {
 }
 """Values that ask for nothing: a field that has one is left out where it is not supported."""
 
+CLOSED_DEFAULTS: Mapping[str, tuple[object, ...]] = {
+    **DEFAULTS,
+    "service_tier": ("auto", "default"),
+}
+"""Those of them that also every other vendor has as its default."""
+
 
 def encode(
     quirks: Quirks,
@@ -122,7 +137,7 @@ def encode(
     if not absent.isdisjoint(body):
         _drop(absent & body.keys(), body, unsupported, quirks, kind or target.model)
     _fit_values(quirks, kind or target.model, body, unsupported, stream=stream)
-    for name, theirs in quirks.rename.items():
+    for name, theirs in _renames(quirks, kind or target.model).items():
         if (value := body.pop(name, None)) is not None and body.get(theirs) is None:
             body[theirs] = value
     if quirks.formats is not None and request.response_format is not None:
@@ -152,6 +167,18 @@ def encode(
     )
 
 
+def _renames(quirks: Quirks, model: str) -> Mapping[str, str]:
+    """
+    The vendor's names of fields.
+
+    OpenAI's reasoning models know only the new name of the limit, at other vendors, too: github.com/
+    tak-bro/aicommit2/issues/162, sigoden/aichat/pull/1174 (GitHub Models), 2026-11.
+    """
+    if quirks.rename == OLD_LIMIT and is_reasoning(bare_name(model)):
+        return NEW_LIMIT
+    return quirks.rename
+
+
 def _fit_values(
     quirks: Quirks,
     model: str,
@@ -173,6 +200,12 @@ def _fit_values(
         from .values import join_prediction
 
         join_prediction(body)
+    if quirks.most or quirks.closed:
+        from .values import leave_out_usual, limit_numbers
+
+        limit_numbers(quirks.most, body, unsupported)
+        if quirks.closed:
+            leave_out_usual(CLOSED_DEFAULTS, HINTS - {"stream_options"}, body)
 
 
 def _stream_options(quirks: Quirks, options: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -270,15 +303,17 @@ def _fit_tools(
     quirks: Quirks, model: str, body: dict[str, Any], unsupported: UnsupportedFields
 ) -> None:
     """Make the tools of our own `body` fit."""
-    if not (tools := body.get("tools")):
+    if not body.get("tools"):
         if "tools" in body or "tool_choice" in body or "parallel_tool_calls" in body:
             _drop_choice(body)
         return
-    from .tools import fit_choice, fit_tools  # many requests have none
+    from .tools import choose_by_tools, fit_choice, fit_tools  # many requests have none
 
     if quirks.forced:
         fit_choice(quirks.forced, model, body, unsupported)
-    body["tools"] = fit_tools(tools, quirks.messages, unsupported, flat=quirks.flat_schemas)
+    if not quirks.named_choice:
+        choose_by_tools(body, unsupported)
+    body["tools"] = fit_tools(body["tools"], quirks.messages, unsupported, quirks.schemas)
 
 
 def _drop_choice(body: dict[str, Any]) -> None:

@@ -43,11 +43,11 @@ def _are_plain(messages: list[Message]) -> bool:
 
 
 def _fits_any_vendor(message: Message) -> bool:
-    """Whether this is a role with a text, which only the assistant's must have."""
+    """Whether this is a role with a text, which the user's and a tool's need not have."""
     if message.keys() != _PLAIN or not isinstance(message["content"], str):
         return False
     role = message["role"]
-    return role != "developer" and (role != "assistant" or bool(message["content"]))
+    return role != "developer" and (role in {"tool", "user"} or bool(message["content"]))
 
 
 def _turns() -> ModuleType:
@@ -140,11 +140,16 @@ def _without_legacy(messages: list[Message], unsupported: UnsupportedFields) -> 
 def _fit(
     message: Message, index: int, rules: MessageRules, ids: CallIds, unsupported: UnsupportedFields
 ) -> Message | None:
+    if not rules.empty and message["role"] in _SYSTEM and not message.get("content"):
+        unsupported.count("messages[].content")
+        return None
     fitted = _fit_fields(message, rules, unsupported)
     if isinstance(parts := fitted.get("content"), list):
         path = unsupported.path(message, index)
         if message["role"] == "tool" and not rules.media_results:
             _check_texts(parts, message, path, unsupported)
+        if not rules.empty_texts:
+            parts = _without_empty(parts, unsupported)
         parts = _fit_parts(parts, message, path, rules, unsupported)
         fitted["content"] = _join_texts(parts) if rules.one_text or not parts else parts
     if message["role"] == "developer" and not rules.developer:
@@ -163,6 +168,15 @@ def _check_texts(
         if part.get("type", "text") != "text":
             place = unsupported.part_path(message, path, number)
             unsupported.add(place, "the result of a tool is text", kept=True)
+
+
+def _without_empty(parts: list[Any], unsupported: UnsupportedFields) -> list[Any]:
+    """The parts without empty texts, unless there is nothing else."""
+    kept = [part for part in parts if part.get("text") != ""]
+    if not kept or len(kept) == len(parts):
+        return parts
+    unsupported.count("messages[].content[]", len(parts) - len(kept))
+    return kept
 
 
 def _fit_fields(message: Message, rules: MessageRules, unsupported: UnsupportedFields) -> Message:
@@ -282,8 +296,9 @@ def _fit_response(
     if fitted.get("content") or calls or "audio" in fitted or "function_call" in fitted:
         # Some servers require the field: github.com/OpenHands/OpenHands-CLI/issues/533, 2026-02
         return fitted if "content" in fitted else {**fitted, "content": None}
-    if fitted.get("refusal"):
+    if fitted.get("refusal") and rules.empty:
         return {**fitted, "content": None}
+    fitted.pop("refusal", None)  # it is the content
     words = message.get("refusal") or (isinstance(audio, dict) and audio.get("transcript")) or ""
     if not words and not rules.empty:
         unsupported.count("messages[].content")

@@ -12,7 +12,16 @@ from ...wire.http import WireRequest
 from ..base import Provider, Target
 from .chat import Quirks, encode, plain_codec
 from .errors import explain
-from .rules import FAMILIES, FORMATS, MESSAGES, NOT_OPENAI, OTHER_SERVERS, TOOL_EFFORTS
+from .rules import (
+    FAMILIES,
+    FORMATS,
+    MESSAGES,
+    NEW_LIMIT,
+    NOT_OPENAI,
+    OTHER_SERVERS,
+    TOOL_EFFORTS,
+    is_reasoning,
+)
 
 # "schema must have type 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top
 # level", of a function's parameters: the API's own error. 2026-11
@@ -22,23 +31,17 @@ CLASSIC = Quirks(
     families=FAMILIES,
     tool_efforts=TOOL_EFFORTS,
     formats=FORMATS,
-    flat_schemas=True,
+    schemas="flat",
 )
 # Reasoning models reject `max_tokens`: "Use 'max_completion_tokens' instead." Only OpenAI's own
 # models count: other servers have `gpt-oss`, too, and may support only the old name.
-REASONING = replace(CLASSIC, rename={"max_tokens": "max_completion_tokens"})
+REASONING = replace(CLASSIC, rename=NEW_LIMIT)
 # Elsewhere, `developer` may be unknown; OpenAI's own models read `system` in the same way.
 ELSEWHERE = replace(MESSAGES, developer=False, audio_store=False)
 ANY_MODEL = replace(OTHER_SERVERS, developer=False)
 
-_REASONING_MODEL = re.compile(r"(?:ft:)?(?:o[1-9]|gpt-(?:[5-9]|[1-9]\d))")
 _OWN_MODEL = re.compile(r"(?:ft:)?(?:o[1-9]|gpt-(?!oss)|chatgpt-|codex-)")
 _HOST = re.compile(r"https://(?:[\w-]+\.)*openai\.com(?:[:/]|$)")
-
-
-def is_reasoning(model: str) -> bool:
-    """Whether this is the name of a reasoning model of OpenAI's."""
-    return _REASONING_MODEL.match(model) is not None
 
 
 def encode_openai(request: ChatRequest, target: Target, stream: bool) -> WireRequest:  # noqa: FBT001
@@ -56,7 +59,7 @@ def _quirks_of(kind: str, base: str) -> Quirks:
         return quirks
     if _OWN_MODEL.match(kind):
         return replace(quirks, messages=ELSEWHERE)
-    return replace(quirks, messages=ANY_MODEL, drop=frozenset(), formats=None, flat_schemas=False)
+    return replace(quirks, messages=ANY_MODEL, drop=frozenset(), formats=None, schemas="any")
 
 
 def kind_of(target: Target) -> str:

@@ -59,6 +59,10 @@ class MessageRules(Struct, frozen=True, cache_hash=True):
     empty_beside_calls: bool = True
     # System messages may come late; otherwise a late one, or the last if alone, is the user's.
     late_system: bool = True
+    # There may be several system messages; otherwise their texts are one.
+    many_systems: bool = True
+    # The parts of a message may be empty texts; otherwise those are left out.
+    empty_texts: bool = True
     # Between the result of a tool and the user, there must be a turn; this is its text.
     after_tools: str = ""
     # The first message must be a user's, and neighbors cannot have one role.
@@ -85,7 +89,8 @@ class MessageRules(Struct, frozen=True, cache_hash=True):
     @property
     def has_order(self) -> bool:
         """Whether the order of roles matters to the vendor."""
-        return self.alternate or not self.late_system or bool(self.after_tools or self.prefix)
+        in_order = self.alternate or not self.late_system or not self.many_systems
+        return in_order or bool(self.after_tools or self.prefix)
 
 
 # "string too long. Expected a string with maximum length 40": github.com/agno-agi/agno/issues/5382,
@@ -151,6 +156,10 @@ def rules_for(rules: MessageRules, model: str) -> MessageRules:
         rules = replace(rules, no_system="")
     return rules
 
+
+# The limit of tokens has two names.
+OLD_LIMIT = {"max_completion_tokens": "max_tokens"}
+NEW_LIMIT = {"max_tokens": "max_completion_tokens"}
 
 # "Unrecognized request argument supplied: top_k": OpenAI's API has none of these, which many other
 # servers have. openai-openapi 2.3.0
@@ -351,6 +360,14 @@ FAMILY_DEFAULTS: Mapping[str, tuple[object, ...]] = {
 def bare_name(model: str) -> str:
     """The name without a path and without the mark of a tuned model."""
     return model.rpartition("/")[2].removeprefix("ft:")
+
+
+_REASONING_MODEL = re.compile(r"(?:ft:)?(?:o[1-9]|gpt-(?:[5-9]|[1-9]\d))")
+
+
+def is_reasoning(model: str) -> bool:
+    """Whether this is the name of a reasoning model of OpenAI's."""
+    return _REASONING_MODEL.match(model) is not None
 
 
 class _HasPattern(Protocol):

@@ -10,7 +10,7 @@ from msgspec import Raw
 from ...errors import RequestError
 from ...schema.request import AllowedTools
 from ...wire import json
-from ..fields import COMBINED, MADE_FIELDS, UnsupportedFields
+from ..fields import COMBINED, MADE_FIELDS, SchemaForm, UnsupportedFields
 from ..tool_reader import check_name
 from ..tool_schemas import NO_PARAMETERS, complete_arrays, flat_schema, object_schema
 from .rules import ForcedCalls, MessageRules, of_model
@@ -23,23 +23,21 @@ _IN_PIECES = COMBINED | {"$ref"}
 MOST_KEPT, LARGEST_KEPT = 64, 65_536
 """How many lists of tools are kept, and of how many bytes at most: 8 MB of memory."""
 
-_kept: dict[tuple[bytes, MessageRules, bool], tuple[Raw, tuple[str, ...]]] = {}
+_kept: dict[tuple[bytes, MessageRules, SchemaForm], tuple[Raw, tuple[str, ...]]] = {}
 
 
 def fit_tools(
-    tools: list[Tool], rules: MessageRules, unsupported: UnsupportedFields, *, flat: bool
+    tools: list[Tool], rules: MessageRules, unsupported: UnsupportedFields, form: SchemaForm
 ) -> Raw:
     """
-    The tools, without other vendors' marks, and with a schema of an object for each function.
-
-    `flat`: the schema cannot have `anyOf` or a reference at its top.
+    The tools, without other vendors' marks, and with a schema of this form for each function.
 
     The result is JSON. Clients send the same tools with each request, so the latest ones are kept.
     """
-    key = (json.encode(tools), rules, flat)
+    key = (json.encode(tools), rules, form)
     if (known := _kept.get(key)) is None:
         noted = UnsupportedFields(unsupported.target, unsupported.provider)
-        fitted = Raw(json.encode(_fit(tools, rules, noted, flat=flat)))
+        fitted = Raw(json.encode(_fit(tools, rules, noted, form)))
         known = fitted, noted.dropped
         if len(key[0]) <= LARGEST_KEPT:
             if len(_kept) >= MOST_KEPT:
@@ -51,7 +49,7 @@ def fit_tools(
 
 
 def _fit(
-    tools: list[Tool], rules: MessageRules, unsupported: UnsupportedFields, *, flat: bool
+    tools: list[Tool], rules: MessageRules, unsupported: UnsupportedFields, form: SchemaForm
 ) -> list[Tool]:
     if rules.functions.tools:
         _check_names(tools, rules, unsupported)
@@ -59,7 +57,7 @@ def _fit(
     kept = [_without(made, tool) for tool in tools]
     if kept != tools:
         unsupported.note("tools[].cache_control")
-    return [_with_schema(tool, flat=flat) for tool in _distinct(kept, unsupported)]
+    return [_with_schema(tool, form) for tool in _distinct(kept, unsupported)]
 
 
 def _check_names(tools: list[Tool], rules: MessageRules, unsupported: UnsupportedFields) -> None:
@@ -118,6 +116,24 @@ def fit_choice(
         unsupported.note(name)
 
 
+def choose_by_tools(body: dict[str, Any], unsupported: UnsupportedFields) -> None:
+    """Offer only the tool that our own `body` requires by its name, and require a call of any."""
+    choice = body.get("tool_choice")
+    function = choice.get("function") if isinstance(choice, dict) else None
+    if not isinstance(function, dict):
+        return
+    named = [tool for tool in body["tools"] if _name_of(tool) == function.get("name")]
+    if not named:
+        raise RequestError("`tool_choice` names none of the `tools`", "tool_choice")
+    unsupported.note("tool_choice")
+    body["tools"], body["tool_choice"] = named, "required"
+
+
+def _name_of(tool: Tool) -> Any:
+    function = tool.get("function")
+    return function.get("name") if isinstance(function, dict) else None
+
+
 def _without(names: frozenset[str], tool: Tool) -> Tool:
     kept = {name: value for name, value in tool.items() if name not in names}
     if isinstance(function := kept.get("function"), dict):
@@ -133,8 +149,7 @@ def _distinct(tools: list[Tool], unsupported: UnsupportedFields) -> Iterator[Too
     """
     seen: dict[str, Tool] = {}
     for tool in tools:
-        function = tool.get("function")
-        name = function.get("name") if isinstance(function, dict) else None
+        name = _name_of(tool)
         first = seen.setdefault(name, tool) if isinstance(name, str) else tool
         if first is tool or first != tool:
             yield tool
@@ -142,7 +157,7 @@ def _distinct(tools: list[Tool], unsupported: UnsupportedFields) -> Iterator[Too
             unsupported.note("tools[]")
 
 
-def _with_schema(tool: Tool, *, flat: bool) -> Tool:
+def _with_schema(tool: Tool, form: SchemaForm) -> Tool:
     function = tool.get("function")
     if not isinstance(function, dict) or tool.get("type") != "function":
         return tool  # a vendor's own, such as Moonshot's `builtin_function`
@@ -153,8 +168,12 @@ def _with_schema(tool: Tool, *, flat: bool) -> Tool:
         fitted: dict[str, Any] = dict(NO_PARAMETERS)
     elif not isinstance(given, dict):
         return tool
-    elif flat:
+    elif form == "flat":
         fitted = flat_schema(given)
+    elif form == "typed":
+        from .typed_schemas import typed_schema  # few vendors need it
+
+        fitted = typed_schema(given)
     else:
         fitted = complete_arrays(given) if given.keys() & _IN_PIECES else object_schema(given)
     return {**tool, "function": {**function, "parameters": fitted}}

@@ -61,6 +61,10 @@ def _append(
     if not rules.late_system and role in _SYSTEM and last and last not in _SYSTEM:
         unsupported.note("messages[].role")
         message, role = {**message, "role": "user"}, "user"
+    if not rules.many_systems and role in _SYSTEM and last in _SYSTEM:
+        unsupported.note("messages[].role")
+        fitted[-1] = _join(fitted[-1], message)
+        return
     if rules.after_tools and last == "tool" and role == "user":
         unsupported.note("messages[].role")
         fitted.append({"role": "assistant", "content": rules.after_tools})

@@ -24,6 +24,26 @@ def limit_values(
             del body[name]
 
 
+def limit_numbers(
+    most: Mapping[str, float], body: dict[str, Any], unsupported: UnsupportedFields
+) -> None:
+    """Reject or drop a number of our own `body` that is larger than `most` has it."""
+    for name, limit in most.items():
+        given = body.get(name)
+        if isinstance(given, int | float) and given > limit:
+            unsupported.add(name, f"its largest value is {limit:g}")
+            del body[name]
+
+
+def leave_out_usual(
+    usual: Mapping[str, tuple[object, ...]], hints: frozenset[str], body: dict[str, Any]
+) -> None:
+    """Remove from our own `body` what asks for nothing."""
+    for name in [*body]:
+        if name in hints or body[name] in usual.get(name, ()):
+            del body[name]
+
+
 def add_plain_fields(
     rules: Sequence[PlainFields], model: str, body: dict[str, Any], unsupported: UnsupportedFields
 ) -> None:

@@ -1,0 +1,237 @@
+"""The rules of the OpenAI-compatible vendors in `other_rows.py`, each from its own errors."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fanout.errors import RequestError, Unsupported
+from fanout.providers import registry
+from fanout.providers.base import Target
+from fanout.providers.openai.typed_schemas import typed_schema
+from fanout.providers.other_rows import OTHER_ROWS
+from fanout.schema.validation import parse_chat
+from fanout.wire.http import WireRequest
+from tests.providers.strict import openai_api
+
+U = {"role": "user", "content": "Hello."}
+EMPTY = {"role": "assistant", "content": ""}
+SYSTEM = {"role": "system", "content": "Be brief."}
+
+
+def tool(name: str, **parameters: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, "parameters": parameters}}
+
+
+F, G = tool("f", type="object"), tool("g", type="object")
+NAMED = {"type": "function", "function": {"name": "g"}}
+
+
+def encode(
+    provider: str, *messages: Any, model: str = "m", drop_params: bool = False, **more: Any
+) -> WireRequest:
+    request = parse_chat({"messages": [*(messages or [U])], **more})
+    chat = registry.find(provider).chat
+    return chat.encode(request, Target("m", model, drop_params), False)
+
+
+def body_of(provider: str, *messages: Any, **more: Any) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(encode(provider, *messages, **more).body)
+    openai_api.check(provider, body)
+    return body
+
+
+# ---- messages ----
+
+
+@pytest.mark.parametrize("provider", ["moonshot", "volcengine"])
+@pytest.mark.parametrize("content", ["", None, [], [{"type": "text", "text": ""}]], ids=str)
+def test_an_empty_turn_is_left_out(provider: str, content: Any) -> None:
+    wire = encode(provider, U, {**EMPTY, "content": content}, U)
+    sent = json.loads(wire.body)["messages"]
+    if content in ("", None, []):
+        assert sent == [U, U]
+        assert wire.dropped == ("messages[].content",)
+
+
+@pytest.mark.parametrize("provider", ["moonshot", "mistral", "volcengine", "xai"])
+@pytest.mark.parametrize("role", ["system", "developer"])
+def test_an_empty_system_prompt_is_left_out_where_a_message_needs_a_content(
+    provider: str, role: str
+) -> None:
+    wire = encode(provider, {"role": role, "content": ""}, U)
+    assert json.loads(wire.body)["messages"] == [U]
+    assert wire.dropped == ("messages[].content",)
+
+
+@pytest.mark.parametrize("provider", ["moonshot", "zai"])
+def test_empty_texts_beside_other_parts_are_left_out(provider: str) -> None:
+    parts = [{"type": "text", "text": "Hi"}, {"type": "text", "text": ""}]
+    wire = encode(provider, {"role": "user", "content": parts})
+    assert json.loads(wire.body)["messages"][0]["content"] == parts[:1]
+    assert wire.dropped == ("messages[].content[]",)
+
+
+def test_minimax_gets_one_system_message_and_late_ones_as_the_users() -> None:
+    more = {"role": "developer", "content": [{"type": "text", "text": "In French."}]}
+    sent = body_of("minimax", SYSTEM, more, U, {"role": "assistant", "content": "Oui."}, SYSTEM, U)
+    assert [one["role"] for one in sent["messages"]] == [
+        *("system", "user", "assistant", "user", "user")
+    ]
+    texts = [part["text"] for part in sent["messages"][0]["content"]]
+    assert texts == ["Be brief.", "In French."]
+
+
+def test_two_system_messages_of_text_are_one_text_for_minimax() -> None:
+    wire = encode("minimax", SYSTEM, SYSTEM, U)
+    joined = {"role": "system", "content": "Be brief.\n\nBe brief."}
+    assert json.loads(wire.body)["messages"] == [joined, U]
+    assert wire.dropped == ("messages[].role",)
+
+
+def test_lm_studio_gets_the_result_of_a_tool_as_one_text() -> None:
+    call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    result = {"role": "tool", "tool_call_id": "a", "content": parts}
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    assert body_of("lm_studio", U, message, result)["messages"][2]["content"] == "a\nb"
+
+
+# ---- fields ----
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+@pytest.mark.parametrize("provider", sorted({"github", "aihubmix", "nano-gpt", "together_ai"}))
+@pytest.mark.parametrize(
+    ("model", "theirs"),
+    [
+        ("openai/gpt-5-mini", "max_completion_tokens"),
+        ("o3-mini", "max_completion_tokens"),
+        ("openai/gpt-oss-120b", "max_tokens"),
+        ("openai/gpt-4o", "max_tokens"),
+        ("deepseek/DeepSeek-R1", "max_tokens"),
+    ],
+)
+def test_openais_reasoning_models_get_the_new_name_of_the_limit_from_any_vendor(
+    provider: str, model: str, theirs: str, name: str
+) -> None:
+    body = body_of(provider, model=model, **{name: 9})
+    assert {k: v for k, v in body.items() if k.startswith("max_")} == {theirs: 9}
+
+
+def test_github_drops_what_openais_models_reject() -> None:
+    wire = encode("github", model="openai/gpt-5", drop_params=True, temperature=0.2, top_p=0.5)
+    assert wire.dropped == ("temperature", "top_p")
+    with pytest.raises(Unsupported) as caught:
+        encode("github", model="openai/o3-mini", temperature=0.2)
+    assert caught.value.param == "temperature"
+    assert body_of("github", model="meta/Llama-3.3-70B-Instruct", temperature=0.2)["temperature"]
+
+
+def test_nvidia_gets_no_field_that_asks_for_nothing() -> None:
+    nothing: dict[str, Any] = {
+        "n": 1, "frequency_penalty": 0, "presence_penalty": 0.0, "logprobs": False, "store": False,
+        "logit_bias": {}, "service_tier": "auto", "top_logprobs": 0, "parallel_tool_calls": True,
+        "prompt_cache_key": "k", "safety_identifier": "s", "metadata": {"a": "b"}, "user": "u",
+    }  # fmt: skip
+    wire = encode("nvidia_nim", **nothing)
+    assert json.loads(wire.body) == {"messages": [U], "model": "m"}
+    assert wire.dropped == ()
+    asked = {"n": 2, "frequency_penalty": 0.5, "temperature": 1, "top_p": 1}
+    assert body_of("nvidia_nim", **asked).items() >= asked.items()
+
+
+def test_zai_takes_temperatures_up_to_1_and_no_choice_of_tools_but_auto() -> None:
+    assert body_of("zai", temperature=1)["temperature"] == 1
+    assert "temperature" not in body_of("zai", temperature=1.5, drop_params=True)
+    assert "tool_choice" not in body_of("zai", tools=[F], tool_choice="auto")
+    assert "tools" not in body_of("zai", tools=[F], tool_choice="none")
+    for more in ({"temperature": 1.5}, {"tools": [F], "tool_choice": "required"}):
+        with pytest.raises(Unsupported) as caught:
+            encode("zai", **more)
+        assert caught.value.param in more
+
+
+@pytest.mark.parametrize("provider", ["lm_studio", "moonshot"])
+def test_a_named_call_is_required_by_offering_that_tool_alone(provider: str) -> None:
+    wire = encode(provider, tools=[F, G], tool_choice=NAMED)
+    body = json.loads(wire.body)
+    assert body["tool_choice"] == "required"
+    assert [one["function"]["name"] for one in body["tools"]] == ["g"]
+    assert wire.dropped == ("tool_choice",)
+    with pytest.raises(RequestError, match="names none of the `tools`"):
+        encode(provider, tools=[F], tool_choice=NAMED)
+
+
+def test_lm_studio_is_asked_for_json_in_words_and_for_a_schema_by_its_field() -> None:
+    body = body_of("lm_studio", response_format={"type": "json_object"})
+    assert "response_format" not in body
+    assert "one valid JSON object" in body["messages"][0]["content"]
+    form = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}
+    assert body_of("lm_studio", response_format=form)["response_format"] == form
+
+
+@pytest.mark.parametrize("effort", ["minimal", "medium", "none", "xhigh"])
+def test_kimi_k3_has_three_efforts(effort: str) -> None:
+    assert body_of("moonshot", model="kimi-k3", reasoning_effort="high")["reasoning_effort"]
+    wire = encode("moonshot", model="kimi-k3", reasoning_effort=effort, drop_params=True)
+    assert wire.dropped == ("reasoning_effort",)
+
+
+# ---- Moonshot's schemas ----
+
+LEAVES: list[dict[str, Any]] = [
+    *({"type": "string"}, {"type": ["integer", "null"]}, {}, {"description": "any"}),
+    *({"enum": ["a", 1]}, {"enum": ["a"]}, {"const": None}, {"enum": []}),
+    *({"$ref": "#/$defs/D"}, {"$ref": "#/$defs/D", "description": "d"}),
+    {"type": "array", "items": [{"type": "string"}, {"type": "integer"}]},
+]
+SCHEMAS = st.recursive(
+    st.sampled_from(LEAVES),
+    lambda inner: (
+        st.fixed_dictionaries(
+            {"anyOf": st.lists(inner, min_size=1, max_size=2)},
+            optional={"type": st.sampled_from(["object", "string", ["string", "null"]])},
+        )
+        | st.fixed_dictionaries({"type": st.just("array"), "items": inner})
+        | st.fixed_dictionaries({"properties": st.dictionaries(st.sampled_from("ab"), inner)})
+        | st.fixed_dictionaries({"oneOf": st.lists(inner, min_size=1, max_size=2)})
+    ),
+    max_leaves=6,
+)
+DEFINITION = {"type": "object", "properties": {"d": {"$ref": "#/$defs/D"}}}
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(schema=SCHEMAS, root=st.sampled_from([{}, {"anyOf": [{"required": ["p"]}]}]))
+def test_moonshot_gets_any_schema_in_its_flavor(schema: Any, root: Any) -> None:
+    parameters = {"type": "object", "properties": {"p": schema}, "$defs": {"D": DEFINITION}, **root}
+    before = json.dumps(parameters)
+    body_of("moonshot", tools=[tool("f", **parameters)])
+    assert json.dumps(parameters) == before
+
+
+@pytest.mark.parametrize(
+    ("value", "is_valid"), [("a", True), (["a"], True), (5, False), ({"a": 1}, False)]
+)
+def test_a_type_beside_choices_moves_into_them(value: Any, *, is_valid: bool) -> None:
+    """The choices without a type get it; those with one keep it."""
+    asked = {
+        "type": ["string", "array"],
+        "description": "names",
+        "anyOf": [{"maxLength": 9}, {"type": "array", "items": {"type": "string"}}],
+    }
+    schema = typed_schema({"type": "object", "properties": {"p": asked}})
+    found = schema["properties"]["p"]
+    assert "type" not in found
+    assert found["description"] == "names"
+    assert jsonschema_rs.is_valid(schema, {"p": value}) is is_valid
+
+
+def test_each_of_these_vendors_is_a_known_provider() -> None:
+    assert all(registry.find(name).name == row.name for name, row in OTHER_ROWS.items())
