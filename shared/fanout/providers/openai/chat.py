@@ -171,7 +171,7 @@ def _renames(quirks: Quirks, model: str) -> Mapping[str, str]:
     """
     The vendor's names of fields.
 
-    OpenAI's reasoning models know only the new name of the limit, at other vendors, too: github.com/
+    OpenAI's reasoning models know only the new name of the limit, at any vendor: github.com/
     tak-bro/aicommit2/issues/162, sigoden/aichat/pull/1174 (GitHub Models), 2026-11.
     """
     if quirks.rename == OLD_LIMIT and is_reasoning(bare_name(model)):
