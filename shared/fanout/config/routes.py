@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from ..errors import KeyPath, Problem
+from ..providers.registry import is_known
 from ..secret import HiddenRepr
 from .fields import dotted
 from .model import Alias, ConfigFile, FallbackList, ModelParams
@@ -26,6 +27,15 @@ class ModelSet(Struct, frozen=True):
     stagger: float | None = None
 
 
+@lru_cache(maxsize=1024)
+def _pattern_of(name: str) -> re.Pattern[str]:
+    return re.compile("(.*)".join(re.escape(part) for part in name.split(ANY)), re.DOTALL)
+
+
+def _rank_of(name: str) -> int:
+    return -len(name.replace(ANY, ""))
+
+
 class Wildcard(HiddenRepr, frozen=True, dict=True):
     """An entry of `model_list` whose `model_name` has a `*`; its model may have one, too."""
 
@@ -36,12 +46,12 @@ class Wildcard(HiddenRepr, frozen=True, dict=True):
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
-        return re.compile("(.*)".join(re.escape(part) for part in self.name.split(ANY)), re.DOTALL)
+        return _pattern_of(self.name)
 
     @property
     def rank(self) -> int:
         """The more letters a name has besides its `*`, the earlier it is tried."""
-        return -len(self.name.replace(ANY, ""))
+        return _rank_of(self.name)
 
     def model_of(self, name: str) -> str | None:
         """The provider's model for a name that matches; `None` if it does not."""
@@ -74,11 +84,8 @@ class Routes(Struct, frozen=True):
     def fallbacks_of(self, name: str) -> tuple[str, ...]:
         """The models to call, in order, if this one fails."""
         own = self._of(self.fallbacks, name) if self.fallbacks else None
-        if own is not None:
-            return own
-        if not self.default_fallbacks:
-            return ()
-        return tuple(one for one in self.default_fallbacks if one != name)
+        found = self.default_fallbacks if own is None else own
+        return tuple(one for one in found if one != name) if found else ()
 
     def special_fallbacks(self, name: str, code: str | None) -> tuple[str, ...]:
         """The models to call first if this one fails with an error of this code."""
@@ -98,8 +105,21 @@ class Routes(Struct, frozen=True):
         return tuple(one for one in found if one.name == found[0].name)
 
     def _of(self, by_name: Mapping[str, tuple[str, ...]], name: str) -> tuple[str, ...] | None:
+        """
+        What a name has: by itself, by an alias, by a pattern, or without its provider's name.
+
+        The last is LiteLLM's, for models of a wildcard: `gpt-4o` stands for `openai/gpt-4o`.
+        """
         target = self.aliases.get(name, name)
-        return by_name.get(name, by_name.get(target))
+        found = by_name.get(name, by_name.get(target))
+        if found is not None:
+            return found
+        patterns = sorted((one for one in by_name if ANY in one and one != ANY), key=_rank_of)
+        for pattern in patterns:
+            if _pattern_of(pattern).fullmatch(target):
+                return by_name[pattern]
+        head, _, bare = target.partition("/")
+        return by_name.get(bare) if is_known(head) else None
 
 
 CONTENT_CODES = ("content_filter", "content_policy_violation")
@@ -139,9 +159,26 @@ class Names(Struct, frozen=True):
         for index, name in enumerate(names):
             if not self.known and not self.wildcards:
                 continue  # without `model_list` any known provider's name works
-            if name not in self.known and not any(w.model_of(name) for w in self.wildcards):
-                message = f"`{dotted(shown or path)}` names `{name}`, which is not in `model_list`"
-                self.problems.append(Problem((*path, index) if each else path, message))
+            is_there = name in self.known or any(w.model_of(name) for w in self.wildcards)
+            if is_there and ANY not in name:
+                continue
+            why = "is a pattern: name a model" if is_there else "is not in `model_list`"
+            message = f"`{dotted(shown or path)}` names `{name}`, which {why}"
+            self.problems.append(Problem((*path, index) if each else path, message))
+
+    def check_source(self, path: KeyPath, name: str) -> None:
+        """Report the name of a model that has fallbacks, if no model has it; see `Routes._of`."""
+        if ANY in name:
+            is_there = any(_pattern_of(name).fullmatch(one) for one in self.known)
+            tried = [name]
+        else:
+            heads = {one.name.partition("/")[0] for one in self.wildcards if "/" in one.name}
+            is_there = name in self.known
+            tried = [name, *(f"{head}/{name}" for head in heads)]
+        is_there = is_there or any(w.model_of(one) for one in tried for w in self.wildcards)
+        if not is_there and (self.known or self.wildcards):
+            message = f"`{dotted(path)}` names `{name}`, which is not in `model_list`"
+            self.problems.append(Problem(path, message))
 
 
 def resolve_routes(config: ConfigFile, names: Names) -> Routes:
@@ -157,7 +194,7 @@ def resolve_routes(config: ConfigFile, names: Names) -> Routes:
         found[kind] = {}
         for path, name, listed in _fallbacks(config, kind):
             if name != ANY:
-                targets.check(path, [name], each=False)
+                targets.check_source(path, name)
             targets.check((*path, name), listed, shown=path)
             found[kind][name] = (*found[kind].get(name, ()), *listed)
     defaults += found["fallbacks"].pop(ANY, ())
@@ -167,7 +204,7 @@ def resolve_routes(config: ConfigFile, names: Names) -> Routes:
         defaults += listed
     return Routes(
         found["fallbacks"],
-        tuple(defaults),
+        tuple(dict.fromkeys(defaults)),
         found["context_window_fallbacks"],
         found["content_policy_fallbacks"],
         aliases,

@@ -52,6 +52,54 @@ def test_a_star_in_fallbacks_stands_for_every_model() -> None:
     assert [found.routes.fallbacks_of(name) for name in "abc"] == [("c",), ("c",), ()]
 
 
+STARS = [entry("anthropic/*", "anthropic/*"), entry("openai/*", "openai/*"), *ABC]
+
+
+@pytest.mark.parametrize("kind", ["fallbacks", "context_window_fallbacks"])
+def test_fallbacks_may_be_those_of_a_pattern_or_of_a_name_without_its_provider(kind: str) -> None:
+    """The second is LiteLLM's, for models of a wildcard."""
+    listed = [
+        {"anthropic/*": ["a"]},
+        {"anthropic/claude-*": ["b", "anthropic/claude-x"]},
+        {"anthropic/claude-y": ["c"]},
+        {"gpt-4o": ["a", "c"]},
+    ]
+    aliases = {"model_group_alias": {"quick": "anthropic/claude-z"}}
+    routes = catalog(model_list=STARS, router_settings={kind: listed, **aliases}).routes
+
+    def found(name: str) -> tuple[str, ...]:
+        if kind == "fallbacks":
+            return routes.fallbacks_of(name)
+        return routes.special_fallbacks(name, "context_length_exceeded")
+
+    assert found("anthropic/other") == ("a",)
+    assert found("anthropic/claude-z") == found("quick") == ("b", "anthropic/claude-x")
+    assert found("anthropic/claude-y") == ("c",)
+    assert found("openai/gpt-4o") == ("a", "c")
+    assert found("openai/gpt-5") == found("a") == ()
+
+
+def test_no_model_is_its_own_fallback_and_none_is_one_twice() -> None:
+    listed = [{"anthropic/*": ["anthropic/x", "a"]}, {"*": ["a", "b"]}]
+    settings = {"fallbacks": listed, "default_fallbacks": ["b", "c"]}
+    routes = catalog(model_list=STARS, router_settings=settings).routes
+    assert routes.fallbacks_of("anthropic/x") == ("a",)
+    assert routes.fallbacks_of("openai/x") == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("fallbacks", "why"),
+    [
+        ([{"mistral/*": ["a"]}], "names `mistral/*`, which is not in `model_list`"),
+        ([{"a": ["openai/*"]}], "names `openai/*`, which is a pattern: name a model"),
+    ],
+)
+def test_a_pattern_in_fallbacks_must_be_of_models_and_is_no_fallback(
+    fallbacks: Any, why: str
+) -> None:
+    assert why in refusal(model_list=STARS, router_settings={"fallbacks": fallbacks})
+
+
 @pytest.mark.parametrize(
     ("settings", "place"),
     [
