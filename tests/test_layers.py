@@ -106,8 +106,8 @@ TOP_LEVEL = {
         validation
     """,
     "shared/fanout/server/*.py": """
-        __init__ connection connections limits request_parser request_queue served_request
-        server
+        __init__ connection connections lifespan limits request_parser request_queue
+        served_request server
     """,
     "shared/fanout/telemetry/*.py": "__init__ observers prices wildcard_names",
     "shared/fanout/transport/*.py": """

@@ -14,9 +14,10 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from fanout.http.asgi import Receive, Scope, Send
+from fanout.server.lifespan import Lifespan
 from fanout.wire import json
 
 from .idle_threads import wait_for_idle_threads
@@ -96,7 +97,7 @@ class RuntimeLoop:
 
         Raises `StartError` if the app cannot start.
         """
-        lifespan = _Lifespan()
+        lifespan = Lifespan()
         reason = ""
         async with asyncio.TaskGroup() as group:
             group.create_task(lifespan.run(self._app))
@@ -187,30 +188,3 @@ class RuntimeLoop:
             self._warn(LATE.message, invocation.id)
             return LATE
         return None
-
-
-class _Lifespan:
-    """
-    The app's start and end (https://asgi.readthedocs.io/en/latest/specs/lifespan.html).
-
-    `started` has the message of an app that cannot start.
-    """
-
-    def __init__(self) -> None:
-        self.started: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        self.ended = asyncio.Event()
-        self._is_begun = False
-
-    async def run(self, app: App) -> None:
-        await app({"type": "lifespan", "asgi": {"version": "3.0"}}, self._receive, self._send)
-
-    async def _receive(self) -> dict[str, Any]:
-        if not self._is_begun:
-            self._is_begun = True
-            return {"type": "lifespan.startup"}
-        await self.ended.wait()
-        return {"type": "lifespan.shutdown"}
-
-    async def _send(self, message: Any) -> None:
-        if not self.started.done():
-            self.started.set_result(message.get("message"))

@@ -8,10 +8,10 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any
 
 from ..errors import ConfigError
 from .connections import App, Connections, Reject
+from .lifespan import Lifespan
 from .limits import ConnectionLimits
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -70,7 +70,7 @@ async def serve(
     Raises `ConfigError` if the app cannot start.
     """
     async with asyncio.TaskGroup() as group:
-        lifespan = _Lifespan()
+        lifespan = Lifespan()
         group.create_task(lifespan.run(app))
         failure = await lifespan.started
         if failure is None:
@@ -94,30 +94,3 @@ async def serve(
 async def _hurry(stop: Stop, connections: Connections) -> None:
     await stop.hurry.wait()
     connections.cancel_requests()
-
-
-class _Lifespan:
-    """
-    The app's start and end (https://asgi.readthedocs.io/en/latest/specs/lifespan.html).
-
-    `started` has the message of an app that cannot start.
-    """
-
-    def __init__(self) -> None:
-        self.started: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        self.ended = asyncio.Event()
-        self._is_begun = False
-
-    async def run(self, app: App) -> None:
-        await app({"type": "lifespan", "asgi": {"version": "3.0"}}, self._receive, self._send)
-
-    async def _receive(self) -> dict[str, Any]:
-        if not self._is_begun:
-            self._is_begun = True
-            return {"type": "lifespan.startup"}
-        await self.ended.wait()
-        return {"type": "lifespan.shutdown"}
-
-    async def _send(self, message: dict[str, Any]) -> None:
-        if not self.started.done():
-            self.started.set_result(message.get("message"))
