@@ -9,17 +9,20 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 PORT ?= 4000
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo clients check test test-local-jobs test-jobs test-gateway test-infra test-page test-browser test-rie bench faults fuzz soak audit docs prices lock clean format install-infra synth deploy smoke cdk rehearse
+.PHONY: help install dist run demo clients check test test-local-jobs test-jobs test-gateway test-infra test-page test-browser test-rie bench faults fuzz soak audit docs prices lock clean format install-infra synth deploy smoke cdk rehearse
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 install: .venv/.installed  ## install everything into .venv
 
-.venv/.installed: requirements/bootstrap.txt requirements/dev.txt pyproject.toml
+.venv/.uv: requirements/bootstrap.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@touch $@
+
+.venv/.installed: .venv/.uv requirements/dev.txt pyproject.toml
 	$(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements/dev.txt
 	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
@@ -31,6 +34,10 @@ install-infra: .venv-infra/.installed  ## install CDK, its checks and Node.js in
 	$(BIN)/uv pip sync -q --python $(INFRA)/python --require-hashes requirements/infra.txt
 	PATH="$(CURDIR)/$(INFRA):$$PATH" npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
+
+dist: .venv/.uv  ## build the wheel and the source distribution in dist/: the same bytes each time
+	$(BIN)/uv build -q --clear --python $(BIN)/python --build-constraints requirements/build.txt --require-hashes -o dist
+	@ls dist
 
 run: install  ## serve the gateway with a small real model on 127.0.0.1:4000 (PORT=...); needs no key
 	@exec $(BIN)/fanout local run --port $(PORT) --attached $$PPID
