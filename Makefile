@@ -27,6 +27,14 @@ install: .venv/.installed  ## install everything into .venv
 	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
+# `make run` and `make demo` need a third of that, unless everything is installed.
+RUNNABLE := $(or $(wildcard .venv/.installed),.venv/.runnable)
+
+.venv/.runnable: .venv/.uv requirements/run.txt pyproject.toml
+	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/run.txt
+	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
 install-infra: .venv-infra/.installed  ## install CDK, its checks and Node.js into .venv-infra
 
 .venv-infra/.installed: .venv/.installed requirements/infra.txt package-lock.json
@@ -39,10 +47,10 @@ dist: .venv/.uv  ## build the wheel and the source distribution in dist/: the sa
 	$(BIN)/uv build -q --clear --python $(BIN)/python --build-constraints requirements/build.txt --require-hashes -o dist
 	@ls dist
 
-run: install  ## serve the gateway with a small real model on 127.0.0.1:4000 (PORT=...); needs no key
+run: $(RUNNABLE)  ## serve the gateway with a small real model on 127.0.0.1:4000 (PORT=...); needs no key
 	@exec $(BIN)/fanout local run --port $(PORT) --attached $$PPID
 
-demo: install  ## run each strategy once on that model, through the OpenAI SDK; prints a table
+demo: $(RUNNABLE)  ## run each strategy once on that model, through the OpenAI SDK; prints a table
 	@$(BIN)/python scripts/demo.py
 
 clients: install  ## run SDKs and frameworks against strict upstreams; downloads them; writes docs/clients.md

@@ -10,6 +10,7 @@ compile() {
 compile bootstrap.in -o bootstrap.txt
 compile ../pyproject.toml --extra aws --extra local --extra vertex --group ../pyproject.toml:dev dev.in -o dev.txt
 compile build.in -c dev.txt -o build.txt # the versions that the tests build with
+compile ../pyproject.toml --extra local run.in -c dev.txt -o run.txt
 compile ../pyproject.toml -o runtime.txt
 compile infra.in -o infra.txt
 compile clients.in -o clients.txt

@@ -88,7 +88,7 @@ def dependency_page() -> str:
     lines += [f"| {name} | {lock[name]} | {license_of(name)} |" for name in rest]
     lines += ["", "## Packages in the Lambda functions", ""]
     lines += [", ".join(f"{name} {version}" for name, version in function.items()) + "."]
-    lines += ["", "## Packages for development only", ""]
+    lines += ["", "## Packages of each command of make", ""]
     lines += [*_tools()]
     return "\n".join(lines) + "\n"
 
@@ -104,8 +104,10 @@ def _table(names: list[str], extra: dict[str, str]) -> Iterator[str]:
 
 
 def _tools() -> Iterator[str]:
-    """The environments that serve no requests, each with its lock file."""
+    """The environments of make's commands, each with its lock file."""
     for what, lock in (
+        ("`make run`, `make demo`", "run"),
+        ("`make dist`", "build"),
         ("`make test`, `make check`", "dev"),
         ("the AWS stack and its tests", "infra"),
         ("`make bench`", "bench"),

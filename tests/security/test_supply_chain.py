@@ -27,6 +27,17 @@ def test_the_wheel_is_built_with_the_locked_versions() -> None:
     assert locked <= set(exact.findall((ROOT / "requirements" / "dev.txt").read_text()))
 
 
+def test_make_run_installs_the_versions_that_the_tests_run_with_and_no_tools() -> None:
+    exact = re.compile(r"^([\w.-]+)==([\w.]+)", re.MULTILINE)
+    run, dev = (
+        dict(exact.findall((ROOT / "requirements" / f"{name}.txt").read_text()))
+        for name in ("run", "dev")
+    )
+    assert run.items() <= dev.items()
+    assert {"openai", "xllamacpp"} <= run.keys()
+    assert {"boto3", "hypothesis", "mypy", "pytest", "ruff"}.isdisjoint(run)
+
+
 def test_every_line_of_a_lock_file_has_an_exact_version_and_hashes() -> None:
     for lock in sorted((ROOT / "requirements").glob("*.txt")):
         text = lock.read_text().replace("\\\n", " ")
