@@ -11,15 +11,18 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from completions import completion_script
 from dependency_page import dependency_page
 from litellm_page import litellm_page
 from openapi import description
 from provider_page import provider_page
 from python_page import python_page
 
+from fanout.cli.completion import SHELLS
 from fanout.cli.main import make_parser
 
 DOCS = Path(__file__).parent.parent / "docs"
+PACKAGE = DOCS.parent / "shared" / "fanout"
 WIDTH = "96"
 
 CLI_HEAD = """# The command line
@@ -52,7 +55,9 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield DOCS / "python.md", python_page()
     yield DOCS / "litellm.md", litellm_page()
     yield DOCS / "dependencies.md", dependency_page()
-    yield DOCS.parent / "shared" / "fanout" / "http" / "openapi.json", description()
+    yield PACKAGE / "http" / "openapi.json", description()
+    for shell, file in SHELLS.items():
+        yield PACKAGE / "cli" / "completions" / file, completion_script(shell)
 
 
 def cli_page() -> str:

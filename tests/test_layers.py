@@ -109,7 +109,7 @@ TOP_LEVEL = {
         __init__ connection connections lifespan limits request_parser request_queue
         served_request server
     """,
-    "shared/fanout/telemetry/*.py": "__init__ observers prices wildcard_names",
+    "shared/fanout/telemetry/*.py": "__init__ known_names observers prices",
     "shared/fanout/transport/*.py": """
         __init__ alpn client client_engine connection_pool credentials engine error_bodies
         error_mapping expired_audio http1_chunks http1_client http1_connection http1_repair

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fanout.cli.doctor import Finding, port_finding
 from tests.cli.commands import Command, CommandResult, write_config
+from tests.support.gateway_server import serve
+from tests.support.scripted_provider import Upstream
 
 
 def findings(ran: CommandResult) -> dict[str, tuple[str, str]]:
@@ -66,6 +70,43 @@ def test_weights_that_are_not_the_models_are_wrong(fanout: Command, tmp_path: Pa
 
 
 def test_for_people_it_is_a_line_each(fanout: Command) -> None:
-    lines = fanout("doctor").out.splitlines()
-    assert {line.split()[0] for line in lines} <= {"ok", "absent", "wrong"}
+    *lines, last = fanout("doctor").out.splitlines()
+    assert {line.split()[0] for line in lines} <= {"ok", "absent", "busy", "wrong"}
     assert len(lines) == 7
+    assert last.startswith("next: ")
+
+
+def test_a_key_of_clients_that_is_missing_is_wrong(fanout: Command, tmp_path: Path) -> None:
+    general = {"master_key": "os.environ/FANOUT_MASTER_KEY"}
+    config = write_config(tmp_path, {"model_list": [], "general_settings": general})
+    ran = fanout("doctor", "--config", config, "--json")
+    assert findings(ran)["config's keys"] == ("wrong", "missing: FANOUT_MASTER_KEY")
+    assert ran.json["next"] == "set the missing keys in the environment"
+
+
+def test_it_names_the_next_step(
+    fanout: Command, config: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert "fanout local run" in fanout("doctor", "--json").json["next"]
+    step = fanout("doctor", "--config", config, "--json").json["next"]
+    assert step.endswith(f"fanout serve --config {config}`")
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("nonsense: 1")
+    step = fanout("doctor", "--config", wrong, "--json").json["next"]
+    assert f"fanout check {wrong}`" in step
+    assert f"fanout check --fix {wrong}`" in step
+    monkeypatch.setenv("GROQ_API_KEY", "k")
+    assert "fanout init`" in fanout("doctor", "--json").json["next"]
+
+
+def test_a_port_that_is_in_use_is_busy_and_fanout_is_recognized(upstream: Upstream) -> None:
+    other = int(upstream.url.rpartition(":")[2])
+    assert port_finding(other) == Finding(
+        "port", "busy", f"{other} of 127.0.0.1 is in use: choose another with --port"
+    )
+    with serve({}) as gateway:
+        found = port_finding(gateway.port)
+    assert (found.state, "Fanout is running" in found.words) == ("busy", True)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    assert port_finding(port).state == "ok"

@@ -7,6 +7,7 @@ import re
 import resource
 import signal
 import socket
+from itertools import takewhile
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
@@ -15,11 +16,12 @@ import pytest
 from msgspec import json
 
 from fanout.cli.http_server import max_connections, raise_open_file_limit
-from tests.cli.commands import Command, spawned
+from tests.cli.commands import Command, spawned, write_config
 from tests.support.patience import PATIENCE
 from tests.support.provider_steps import answers, hang, say, stalls, wait
 from tests.support.scripted_provider import Upstream
 
+NOT_FOR_CHAT = "`e`: `text-embedding-3-small` is not for chat, and there is no other API here"
 HI = json.encode({"model": "a", "messages": [{"role": "user", "content": "Hi"}]})
 
 
@@ -53,6 +55,28 @@ def test_it_prints_its_address_and_exits_with_0_on_a_signal(
     assert (process.returncode, out) == (0, "")
     lines = [json.decode(line) for line in err.splitlines()]
     assert [line["event"] for line in lines] == ["attempt", "request"]
+
+
+def test_it_says_at_its_start_what_is_missing_and_what_depends_on_it(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    entries = [
+        {"model_name": name, "litellm_params": {"model": f"groq/{name}"}} for name in ("x", "y")
+    ]
+    embedding = {"model": "openai/text-embedding-3-small", "api_key": "k"}
+    entries.append({"model_name": "e", "litellm_params": embedding})
+    general = {"master_key": "os.environ/FANOUT_MASTER_KEY"}
+    config = write_config(tmp_path, {"model_list": entries, "general_settings": general})
+    with spawned("serve", "--config", config, "--port", 0) as process:
+        assert process.stderr is not None
+        lines = list(takewhile(lambda line: "serving" not in line, process.stderr))
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
+    assert lines == [
+        "fanout: GROQ_API_KEY is not set: calls to `x`, `y` fail\n",
+        "fanout: FANOUT_MASTER_KEY is not set: requests with this key are rejected\n",
+        f"fanout: note: {NOT_FOR_CHAT}\n",
+    ]
 
 
 def test_quiet_is_quiet(upstream: Upstream, config: Path) -> None:

@@ -233,3 +233,11 @@ def test_drop_params_of_a_request_counts_before_the_configs(
     assert server.chat({**body, "drop_params": True}).text == "hi"
     (call,) = upstream.calls_to("claude-x")
     assert not {"seed", "drop_params"} & call.body.keys()
+
+
+def test_without_a_config_the_models_of_providers_with_a_key_are_listed() -> None:
+    with serve({}, {"GROQ_API_KEY": "k", "MISTRAL_API_KEY": "k"}) as gateway:
+        _, _, body = gateway.json(path="/v1/models", method="GET")
+    names = [model["id"] for model in body["data"]]
+    assert "groq/llama-3.3-70b-versatile" in names
+    assert {name.partition("/")[0] for name in names} == {"groq", "mistral"}

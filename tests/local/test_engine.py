@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
-from fanout.local.engine import EngineOptions, default_threads, load_xllamacpp, start
+from fanout.local.engine import (
+    EngineOptions,
+    check_installed,
+    default_threads,
+    load_xllamacpp,
+    start,
+)
 from fanout.local.models import LocalError
 
 OPTIONS = EngineOptions(Path("/w/tiny.gguf"), "tiny", "a-key", threads=3, parallel=2, context=100)
@@ -99,3 +105,9 @@ def test_a_module_that_the_engine_lacks_is_a_bug_and_not_hidden() -> None:
 
     with pytest.raises(ModuleNotFoundError):
         load_xllamacpp(importer)
+
+
+def test_a_missing_engine_is_found_before_anything_is_downloaded() -> None:
+    with pytest.raises(LocalError, match=r"not installed: run `pip install '\.\[local\]'`"):
+        check_installed(lambda _: None)
+    check_installed()

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
     from ..config.model import GeneralSettings
-    from ..config.resolve import Catalog
     from .config_summary import DeploymentSummary, KeyStatus
 
 HEADER = ("MODEL NAME", "PROVIDER", "PROVIDER'S MODEL", "URL", "KEY", "LIMITS", "FALLBACKS")
@@ -46,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..errors import ConfigError
     from .config_choice import select_config
     from .config_notes import notes, other_names, remarks
-    from .config_summary import summarize
+    from .config_summary import client_keys, missing_names, summarize
     from .printing import show, show_json
 
     if arguments.fix or arguments.output:
@@ -56,8 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError("name a config: `fanout check FILE`, or set FANOUT_CONFIG")
     http_client = _http_client(selected.catalog.general)
     rows = summarize(selected.catalog)
-    callers = _callers(selected.catalog)
-    missing = sorted({*_missing(rows), *(name for name, ok in callers.items() if not ok)})
+    callers = client_keys(selected.catalog)
+    missing = missing_names(selected.catalog)
     if arguments.json:
         result = {"config": str(selected.settings.config), "ok": not missing, "missing": missing}
         more = {"names": other_names(selected.catalog), "notes": notes(selected.catalog)}
@@ -95,22 +94,6 @@ def _http_client(general: GeneralSettings) -> dict[str, str | bool | None]:
         "ssl_verify": verify_setting(general),
         "ssl_certificate": general.ssl_certificate,
     }
-
-
-def _callers(catalog: Catalog) -> dict[str, bool]:
-    """The gateway's own keys by name, and whether each is set."""
-    from .config_summary import LITERAL
-
-    found = {}
-    for caller in catalog.client_keys:
-        if caller.secret is not None:
-            name = caller.name if caller.secret.name == LITERAL else caller.secret.name
-            found[name] = caller.secret.is_known
-    return found
-
-
-def _missing(rows: list[DeploymentSummary]) -> list[str]:
-    return [name for row in rows for name in row.missing]
 
 
 def _text(

@@ -1,4 +1,4 @@
-"""What `fanout check` says beside the table: other names, and settings that do less than hoped."""
+"""What `check` and `serve` say of a config: other names, missing keys, settings without effect."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ..config.deployment import Deployment
 from ..config.resolve import Catalog
 from ..errors import RequestError
 from ..providers.registry import is_for_chat
+from .config_summary import SAMPLE, client_keys, summarize
 
 OPEN = (
     "there is no `model_list`, so clients may call every model of every provider whose key is in "
@@ -41,6 +42,25 @@ def notes(catalog: Catalog) -> list[str]:
     return [OPEN, *found] if catalog.is_open else found
 
 
+def start_notes(catalog: Catalog) -> list[str]:
+    """What `fanout serve` says when it starts: missing keys and what depends on them, and notes."""
+    needed: dict[str, list[str]] = {}
+    for row in summarize(catalog):
+        for key in row.missing:
+            needed.setdefault(key, []).append(f"`{row.name}`")
+    lines = [
+        f"{key} is not set: calls to {', '.join(dict.fromkeys(names))} fail"
+        for key, names in needed.items()
+    ]
+    lines += [
+        f"{name} is not set: requests with this key are rejected"
+        for name, is_set in client_keys(catalog).items()
+        if not is_set
+    ]
+    found = (note for deployment in catalog.deployments for note in _notes(deployment))
+    return [*lines, *(f"note: {note}" for note in found)]
+
+
 def _notes(deployment: Deployment) -> Iterator[str]:
     if why := _rejection(deployment):
         yield f"each request to `{deployment.name}` is rejected: {why}"
@@ -56,7 +76,6 @@ def _rejection(deployment: Deployment) -> str:
     """Why the parameters in the config let no request through, or nothing."""
     from ..schema.validation import with_defaults
     from ..transport.client import encode_request
-    from .config_summary import SAMPLE
 
     try:
         encode_request(deployment, with_defaults(SAMPLE, deployment.defaults), stream=False)

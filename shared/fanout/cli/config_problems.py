@@ -51,13 +51,18 @@ def write_fixed(settings: Settings, output: str | None) -> tuple[Path, Fixed]:
     if output is None and path.exists():
         raise ConfigError(f"`{path}` is there already: write `-o FILE` to overwrite a file")
     fixed = fix(read_file(config), settings.env, config.name)
+    write_config(path, fixed.text)
+    return path, fixed
+
+
+def write_config(path: Path, text: str) -> None:
+    """Write the file as a whole; raises `ConfigError` if the path cannot be written."""
     try:
-        replace_file(path, fixed.text.encode())
+        replace_file(path, text.encode())
     except StorageFull:
         raise
     except StorageError as error:
         raise ConfigError(f"`{path}` cannot be written: {error.reason}") from None
-    return path, fixed
 
 
 def fixed_json(path: Path, fixed: Fixed) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from msgspec import Struct, field
 from ..config.deployment import Deployment
 from ..config.resolve import Catalog
 from ..errors import FanoutError
-from ..providers import registry
 from ..providers.base import GoogleToken, SigV4
 from ..schema.validation import parse_chat
 from ..secret import Secret
@@ -133,6 +132,22 @@ def _credentials(deployment: Deployment) -> Iterator[KeyStatus]:
         yield KeyStatus(secret.name, is_json or (bool(text) and Path(text).is_file()))
 
 
+def client_keys(catalog: Catalog) -> dict[str, bool]:
+    """The gateway's own keys by name, and whether each is set."""
+    found = {}
+    for client in catalog.client_keys:
+        if client.secret is not None:
+            name = client.name if client.secret.name == LITERAL else client.secret.name
+            found[name] = client.secret.is_known
+    return found
+
+
+def missing_names(catalog: Catalog) -> list[str]:
+    """The names of all keys of providers and clients that are not set, sorted."""
+    clients = {name for name, is_set in client_keys(catalog).items() if not is_set}
+    return sorted(clients.union(*(row.missing for row in summarize(catalog))))
+
+
 def key_status(secret: Secret) -> KeyStatus:
     """A secret's name, and whether it is set."""
     return KeyStatus(secret.name, secret.is_known)
@@ -141,14 +156,3 @@ def key_status(secret: Secret) -> KeyStatus:
 def missing_keys(keys: tuple[KeyStatus, ...]) -> tuple[str, ...]:
     """The names of the keys that are not set."""
     return tuple(key.name for key in keys if not key.present)
-
-
-def provider_keys_in(env: Mapping[str, str]) -> dict[str, str]:
-    """The providers whose key is set in the environment, with the variable's name."""
-    found: dict[str, str] = {}
-    for name in registry.names():
-        provider = registry.find(name)
-        for key in provider.keys:
-            if env.get(key) and provider.name not in found:
-                found[provider.name] = key
-    return found

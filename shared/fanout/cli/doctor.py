@@ -1,4 +1,4 @@
-"""`fanout doctor`: checks the installation, the config, keys and the local model."""
+"""`fanout doctor`: checks the installation, the config and the local model; names the next step."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from .shared_arguments import Help, add_config, add_json
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
+    from collections.abc import Mapping
 
     from ..settings import Settings
 
 DEFAULT_PORT = 4000
+PROBE_TIMEOUT = 2.0
+"""Seconds that the process on the port has to say whether it is Fanout."""
 
 
 class Finding(Struct, frozen=True):
-    """The result of one check: `ok`, `absent` (not an error) or `wrong`."""
+    """The result of one check: `ok`, `absent` or `busy` (not errors), or `wrong`."""
 
     what: str
     state: str
@@ -31,7 +34,8 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         "doctor",
         help="check the installation, the config, keys and the local model",
         description="Check the installation, the config, the keys (by name only), the local "
-        "model and the port. Calls no provider. Exit code 1: something is wrong.",
+        "model and the port, and name the next step. Calls no provider. Exit code 1: something is "
+        "wrong.",
         formatter_class=Help,
     )
     add_config(parser)
@@ -53,14 +57,43 @@ def run(arguments: argparse.Namespace) -> int:
         _engine(),
         *_weights(settings),
         _running(settings),
-        _port(),
+        port_finding(),
     ]
     wrong = any(finding.state == "wrong" for finding in findings)
     if arguments.json:
-        show_json({"ok": not wrong, "findings": findings})
+        show_json({"ok": not wrong, "findings": findings, "next": next_step(settings, findings)})
     else:
         show(columns([(f.state, f.what, f.words) for f in findings]))
+        show(f"next: {next_step(settings, findings)}")
     return int(wrong)
+
+
+def next_step(settings: Settings, findings: list[Finding]) -> str:
+    """What to type next, by the findings."""
+    from .printed_commands import command
+
+    states = {finding.what: finding.state for finding in findings}
+    if settings.config is not None:
+        return _next_step_of(str(settings.config), states)
+    if states["providers' keys"] == "ok":
+        return f"`{command(['init'])}` writes a config for these keys"
+    if states["running engine"] == "ok":
+        return f"`{command(['ask', 'Why is the sky blue?'])}`"
+    if states["local engine"] == "ok":
+        return f"`{command(['local', 'run'])}` serves a small model; or set a provider's key"
+    return f"set a provider's key, such as OPENAI_API_KEY, then `{command(['init'])}`"
+
+
+def _next_step_of(config: str, states: Mapping[str, str]) -> str:
+    """What to type next for a config."""
+    from .printed_commands import command
+
+    if states["config"] == "wrong":
+        check, fixed = command(["check", config]), command(["check", "--fix", config])
+        return f"`{check}` lists what is wrong, `{fixed}` writes a config without it"
+    if states.get("config's keys") == "wrong":
+        return "set the missing keys in the environment"
+    return f"`{command(['serve', '--config', config])}`"
 
 
 def _installed() -> Finding:
@@ -76,13 +109,14 @@ def _config(settings: Settings) -> list[Finding]:
 
     from ..errors import ConfigError
     from .config_choice import select_config
-    from .config_summary import summarize
+    from .config_summary import missing_names, summarize
 
     if settings.config is None:
         words = "none (--config or FANOUT_CONFIG); names are `provider/model`"
         return [Finding("config", "absent", words)]
     try:
-        rows = summarize(select_config(str(settings.config)).catalog)
+        catalog = select_config(str(settings.config)).catalog
+        rows = summarize(catalog)
     except ConfigError as error:
         return [Finding("config", "wrong", str(error))]
     hosts = {urlsplit(row.api_base).netloc for row in rows}
@@ -90,7 +124,7 @@ def _config(settings: Settings) -> list[Finding]:
     words = (
         f"`{settings.config}`: {_count(names, 'model name')} on {_count(hosts, 'provider host')}"
     )
-    missing = sorted({name for row in rows for name in row.missing})
+    missing = missing_names(catalog)
     lack = Finding("config's keys", "wrong", f"missing: {', '.join(missing)}")
     return [Finding("config", "ok", words), *([lack] if missing else [])]
 
@@ -100,9 +134,9 @@ def _count(found: set[str], what: str) -> str:
 
 
 def _keys(settings: Settings) -> Finding:
-    from .config_summary import provider_keys_in
+    from ..providers import registry
 
-    names = list(provider_keys_in(settings.env).values())
+    names = list(registry.with_key(settings.env).values())
     if not names:
         return Finding("providers' keys", "absent", "none in the environment")
     return Finding("providers' keys", "ok", ", ".join(names))
@@ -149,14 +183,33 @@ def _running(settings: Settings) -> Finding:
     return Finding("running engine", "ok", f"{engine.model} at {engine.base_url}")
 
 
-def _port() -> Finding:
+def port_finding(port: int = DEFAULT_PORT) -> Finding:
+    """Whether the port is free, and if not, whether Fanout has it."""
     import socket
 
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", DEFAULT_PORT))
-        except OSError as error:
-            words = f"{DEFAULT_PORT} of 127.0.0.1 is in use ({error.strerror}): choose another"
-            return Finding("port", "absent", words)
-    return Finding("port", "ok", f"{DEFAULT_PORT} of 127.0.0.1 is free")
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            place = f"{port} of 127.0.0.1"
+            if _is_fanout(port):
+                return Finding("port", "busy", f"{place}: Fanout is running at this address")
+            return Finding("port", "busy", f"{place} is in use: choose another with --port")
+    return Finding("port", "ok", f"{port} of 127.0.0.1 is free")
+
+
+def _is_fanout(port: int) -> bool:
+    """Whether the process on the port is a gateway of Fanout."""
+    from http.client import HTTPConnection, HTTPException
+
+    connection = HTTPConnection("127.0.0.1", port, timeout=PROBE_TIMEOUT)
+    try:
+        connection.request("GET", "/health")
+        response = connection.getresponse()
+        known = (response.getheader("x-request-id") or "").startswith("req_")
+        return known and response.read(100) == b'{"status":"ok"}'
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -17,7 +17,7 @@ from ..errors import ConfigError
 from ..gateway.factory import load_catalog
 from ..local.child_process import Child, engine_child
 from ..local.download import downloader
-from ..local.engine import EngineOptions, default_threads
+from ..local.engine import EngineOptions, check_installed, default_threads
 from ..local.install import install
 from ..local.models import (
     SMOL,
@@ -99,6 +99,7 @@ def run_gateway(arguments: argparse.Namespace) -> int:
     if arguments.attached:
         stop_with_parent(arguments.attached, lambda: os.kill(os.getpid(), signal.SIGTERM))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    check_installed()  # before the download of its weights
     with listen("127.0.0.1", arguments.port) as listener, ExitStack() as stack:
         ensure_installed(SMOL, settings.env)
         _print_status("starting the local model")

@@ -19,8 +19,13 @@ from typing import Any, NoReturn
 from ..errors import ConfigError, ConfigProblems, FanoutError, RequestError
 from .shared_arguments import Help
 
-COMMANDS = ("serve", "ask", "batch", "check", "models", "local", "keys", "doctor")
+COMMANDS = (
+    "init", "serve", "ask", "batch", "check", "models", "local", "keys", "doctor", "completion",
+)  # fmt: skip
 """Modules of this folder, each with `add(commands)`; `ask` also adds `race` and `all`."""
+
+MODULES = {name: name for name in COMMANDS} | {"race": "ask", "all": "ask"}
+"""The module of each command."""
 
 DONE, FAILED, MISUSE, INTERRUPTED = 0, 1, 2, 130
 
@@ -65,8 +70,8 @@ class ShowVersion(argparse.Action):
         parser.exit()
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The parser with all commands."""
+def make_parser(command: str = "") -> argparse.ArgumentParser:
+    """The parser with all commands; if `command` is one, only what is needed to parse it."""
     parser = Parser(
         prog="fanout",
         description="Send one prompt to many models, or many prompts to one model.",
@@ -78,7 +83,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND", title="commands"
     )
-    for name in COMMANDS:
+    for name in (MODULES[command],) if command in MODULES else COMMANDS:
         import_module(f".{name}", __package__).add(commands)
     return parser
 
@@ -94,7 +99,8 @@ class _WholeWriter(io.BufferedWriter):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    arguments = make_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = make_parser(words[0] if words else "").parse_args(words)
     _write_whole_pieces()
     try:
         code: int = arguments.run(arguments)

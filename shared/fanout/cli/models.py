@@ -27,8 +27,9 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one line per model name."""
+    from ..providers import registry
     from .config_choice import select_config
-    from .config_summary import provider_keys_in, summarize
+    from .config_summary import summarize
     from .printing import show, show_json
     from .table import columns
 
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         known = groups.setdefault(row.name, {"name": row.name, "usable": False, "asks": []})
         known["usable"] = known["usable"] or not row.missing
         known["asks"] = [*_asks(known), f"{row.provider}/{row.model}"]
-    prefixes = provider_keys_in(selected.settings.env) if selected.catalog.is_open else {}
+    prefixes = registry.with_key(selected.settings.env) if selected.catalog.is_open else {}
     if arguments.json:
         listed = [{"provider": name, "key": key} for name, key in prefixes.items()]
         show_json({"models": list(groups.values()), "prefixes": listed})

@@ -47,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
     from ..gateway.factory import load_catalog
     from ..settings import Settings
     from ..telemetry.observers import JSONLinesObserver, NullObserver
+    from ..wire.terminal_text import one_line
+    from .config_notes import start_notes
     from .http_server import check_port, listen, run_server
 
     if not 0 <= arguments.grace <= MAX_GRACE:
@@ -63,6 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stderr.write("fanout: no key is set: serving this machine only\n")
     if catalog.is_open:
         sys.stderr.write("fanout: no config: use `provider/model` as model names\n")
+    for line in start_notes(catalog):
+        sys.stderr.write(f"fanout: {one_line(line)}\n")
     with listen(arguments.host, arguments.port) as listener:
         return run_server(
             settings,

@@ -78,7 +78,8 @@ def _mode_headers(response: GatewayResponse | ResponseStream) -> dict[str, str]:
 
 async def models(exchange: Exchange) -> None:
     """`GET /v1/models`: the model names that this client may use."""
-    await exchange.json({"object": "list", "data": [_model(name) for name in _names(exchange)]})
+    names = await asyncio.to_thread(_names, exchange)  # it reads the price lists
+    await exchange.json({"object": "list", "data": [_model(name) for name in names]})
 
 
 async def model(exchange: Exchange) -> None:
@@ -92,9 +93,9 @@ async def model(exchange: Exchange) -> None:
 
 
 def _names(exchange: Exchange) -> list[str]:
-    from ..telemetry.wildcard_names import wildcard_names
+    from ..telemetry.known_names import known_names
 
-    listed = [*exchange.gateway.catalog.listed, *wildcard_names(exchange.gateway.catalog)]
+    listed = [*exchange.gateway.catalog.listed, *known_names(exchange.gateway.catalog)]
     return [name for name in dict.fromkeys(listed) if exchange.client.may_use(name)]
 
 

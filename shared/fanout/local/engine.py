@@ -11,6 +11,7 @@ import os
 import socket
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,12 @@ class EngineOptions(Struct, frozen=True):
 def default_threads() -> int:
     """The number of cores minus one, and at least one."""
     return max(1, (os.cpu_count() or 2) - 1)
+
+
+def check_installed(find: Callable[[str], object] = find_spec) -> None:
+    """Raise `LocalError` if the engine's package is missing; loads nothing."""
+    if find("xllamacpp") is None:
+        raise LocalError(f"the local engine is not installed: {install_command('local')}")
 
 
 def load_xllamacpp(importer: Callable[[str], Any] = import_module) -> Any:

@@ -57,7 +57,7 @@ PREFIXES: tuple[tuple[str, str], ...] = (
 _NOT_FOR_CHAT = re.compile(
     r"embed|(^|[/-])(whisper|tts|dall-e|gpt-image|chatgpt-image|sora|rerank|text-moderation|"
     r"omni-moderation|stable-diffusion|flux|bge|nomic|imagen|veo|lyria|realtime|live|sonic|"
-    r"transcribe)(-|$)",
+    r"transcribe)(-|$)|(^|/)(text-)?(ada|babbage|curie|davinci)(-\d+)?$|gpt-3\.5-turbo-instruct",
     re.IGNORECASE,
 )
 
@@ -104,6 +104,12 @@ def find(name: str) -> Provider:
     if row := ROWS.get(name) or _other_row(name):
         return make_provider(row)
     raise ConfigError(f"there is no provider `{name}`; known are {', '.join(names())}")
+
+
+def with_key(env: Mapping[str, str]) -> dict[str, str]:
+    """The providers whose key is in the environment, by name, with the variable that has it."""
+    found = ((name, next(filter(env.get, find(name).keys), "")) for name in names())
+    return {name: variable for name, variable in found if variable}
 
 
 def is_known(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The model names that a config's wildcards stand for, as far as the price lists know them."""
+"""The model names that a catalog does not list itself, as far as the price lists know them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,24 @@ from ..config.routes import Wildcard
 from ..providers import registry
 from .prices import listed_models
 
+OWN_ADDRESS = "{api_base}"
+"""The `base_url` of a provider that has none itself."""
 
-def wildcard_names(catalog: Catalog) -> Iterator[str]:
-    """`openai/gpt-4o`, … for `openai/*`; models that the price lists do not know work, too."""
+
+def known_names(catalog: Catalog) -> Iterator[str]:
+    """
+    `openai/gpt-4o`, … for `openai/*`, and if there is no config for each provider with a key.
+
+    Models that the price lists do not know work, too. A provider at an address of the user's own
+    has models that only the user knows.
+    """
     for wildcard in catalog.routes.wildcards:
         yield from _names(wildcard)
+    if catalog.is_open:
+        for provider in registry.with_key(catalog.env):
+            if registry.find(provider).base_url != OWN_ADDRESS:
+                for model in filter(registry.is_for_chat, listed_models(provider)):
+                    yield f"{provider}/{model}"
 
 
 def _names(wildcard: Wildcard) -> Iterator[str]:

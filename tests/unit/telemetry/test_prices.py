@@ -15,6 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fanout.config.deployment import Deployment
+from fanout.config.resolve import Catalog
+from fanout.telemetry.known_names import known_names
 from fanout.telemetry.prices import (
     LISTS,
     PICODOLLARS,
@@ -24,7 +26,6 @@ from fanout.telemetry.prices import (
     to_dollars,
     to_nanodollars,
 )
-from fanout.telemetry.wildcard_names import wildcard_names
 from scripts.make_prices import lists, notice
 from tests.unit.config.sections import catalog, deployment, entry
 
@@ -152,7 +153,7 @@ def test_at_another_address_the_end_of_a_name_is_another_model() -> None:
 def test_each_name_that_a_wildcard_lists_leads_to_a_model_with_a_price(star: str) -> None:
     env = {"AWS_REGION": "us-east-1", "VERTEXAI_PROJECT": "p", "AZURE_API_BASE": "https://r"}
     found = catalog(env, model_list=[entry(star, star)])
-    names = list(wildcard_names(found))
+    names = list(known_names(found))
     for name in names:
         (one,) = found.find(name)
         assert prices_of(one) is not None, name
@@ -171,12 +172,30 @@ def test_each_name_that_a_wildcard_lists_leads_to_a_model_with_a_price(star: str
     ],
 )
 def test_a_model_whose_price_is_a_pattern_is_listed_too(name: str) -> None:
-    found = list(wildcard_names(catalog(model_list=[entry("*", "*")])))
+    found = list(known_names(catalog(model_list=[entry("*", "*")])))
     assert name in found
 
 
+def test_without_a_config_the_models_of_providers_whose_key_is_set_are_listed() -> None:
+    env = {"GROQ_API_KEY": "k", "COHERE_API_KEY": "k", "AZURE_API_KEY": "k", "OPENAI_API_KEY": ""}
+    found = list(known_names(Catalog({}, env, is_open=True)))
+    assert {name.partition("/")[0] for name in found} == {"groq", "cohere"}
+    assert "groq/llama-3.3-70b-versatile" in found
+    for name in found:
+        (one,) = Catalog({}, env, is_open=True).find(name)
+        assert prices_of(one) is not None, name
+    assert list(known_names(Catalog({}, env))) == []
+
+
+def test_models_for_completions_only_are_not_listed() -> None:
+    found = set(known_names(Catalog({}, {"OPENAI_API_KEY": "k"}, is_open=True)))
+    assert "openai/gpt-4o" in found
+    old = ("ada", "babbage-002", "davinci", "text-davinci-003", "gpt-3.5-turbo-instruct-0914")
+    assert found.isdisjoint(f"openai/{name}" for name in old)
+
+
 def test_no_name_is_listed_that_its_api_does_not_have() -> None:
-    found = list(wildcard_names(catalog(model_list=[entry("*", "*")])))
+    found = list(known_names(catalog(model_list=[entry("*", "*")])))
     assert [name for name in found if name.startswith("gemini/claude")] == []
     assert [name for name in found if "regional." in name or "/ft:" in name] == []
     assert [name for name in found if "nova-sonic" in name or "-live" in name] == []

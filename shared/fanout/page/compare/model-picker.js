@@ -3,7 +3,7 @@
 import { h, setChildren, setText } from "../ui/dom.js";
 import { MAX_MODELS } from "./run.js";
 
-const PRESELECTED = 3; // models, if none was chosen before
+const PRESELECTED = 3; // models, if none was chosen before and the list is short
 const MIN_TO_SEARCH = 12; // models, from which on there is a search field
 
 /** @param {string[]} saved @param {() => void} changed */
@@ -106,7 +106,8 @@ export function modelPicker(saved, changed) {
     setListed(names) {
       listed = names;
       isLoaded = true;
-      if (!chosen.size) for (const name of listed.slice(0, PRESELECTED)) chosen.add(name);
+      if (!chosen.size && listed.length < MIN_TO_SEARCH)
+        for (const name of listed.slice(0, PRESELECTED)) chosen.add(name);
       show();
     },
   };
