@@ -17,7 +17,7 @@ HOW = """\
 Print a script with which your shell completes the commands and options of `fanout`.
 
   bash: add to ~/.bashrc:  eval "$(fanout completion bash)"
-  zsh:  add to ~/.zshrc, after compinit:  source <(fanout completion zsh)
+  zsh:  add to ~/.zshrc, after compinit:  eval "$(fanout completion zsh)"
   fish: fanout completion fish > ~/.config/fish/completions/fanout.fish
 """
 
