@@ -559,3 +559,42 @@ def test_the_names_of_authors_have_only_what_the_vendor_accepts(provider: str) -
 def test_another_server_gets_the_names_of_authors_unchanged() -> None:
     (message, _) = body_of("openai_like", "m", NAMED, U)["messages"]
     assert message == NAMED
+
+
+# ---- Gemini at Google's OpenAI-compatible address ----
+
+GOOGLE = "https://generativelanguage.googleapis.com/v1beta/openai"
+SIGNED = {"google": {"thought_signature": "c2ln"}}
+SKIPPED = {"google": {"thought_signature": "skip_thought_signature_validator"}}
+
+
+@pytest.mark.parametrize("provider", ["openai", "openai_like", "litellm_proxy"])
+@pytest.mark.parametrize(
+    ("model", "given", "sent"),
+    [
+        ("gemini-3-pro-preview", {}, SKIPPED),
+        ("gemini-3.6-flash", {"extra_content": SIGNED}, SIGNED),
+        ("gemini-3.6-flash", {"extra_content": {"google": {}}}, SKIPPED),
+        ("google/gemini-flash-latest", {}, SKIPPED),
+        ("gemini-2.5-flash", {}, None),
+        ("gemini-2.5-flash", {"extra_content": SIGNED}, SIGNED),
+        ("claude-sonnet-5", {}, None),
+    ],
+)
+def test_the_first_call_of_a_message_is_signed_for_gemini_3(
+    provider: str, model: str, given: dict[str, Any], sent: Any
+) -> None:
+    """Also one that another vendor's model made, or whose client has dropped the signature."""
+    calls = [
+        {"id": one, "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        for one in ("call_a", "call_b")
+    ]
+    calls[0] |= given
+    results = [{"role": "tool", "tool_call_id": one["id"], "content": "1"} for one in calls]
+    history = [U, {"role": "assistant", "content": None, "tool_calls": calls}, *results]
+    request = parse_chat({"messages": history})
+    target = Target("our-name", model, False, {"api_base": GOOGLE})
+    body = json.loads(registry.find(provider).chat.encode(request, target, False).body)
+    first, second = body["messages"][1]["tool_calls"]
+    assert first.get("extra_content") == sent
+    assert "extra_content" not in second

@@ -157,7 +157,7 @@ _TEXTS: tuple[ErrorRule, ...] = (
         r"|^not found the model|^the given endpoint does not exist|has not activated the model"
         r"|^Function '[^']{1,100}': not found"  # NVIDIA's names for a model's deployment
         r"|模型不存在",  # Zhipu's 1211
-        statuses=(400, 403, 404, 422, UNKNOWN_STATUS),
+        statuses=(400, 403, 404, 410, 422, UNKNOWN_STATUS),
     ),
     rule(
         "unsupported_country",

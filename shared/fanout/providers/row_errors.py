@@ -9,7 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .error_rules import ErrorRule, rule
+from .error_rules import ErrorKind, ErrorRule, rule
+
+
+def _numbered(kind: ErrorKind, *codes: str) -> tuple[ErrorRule, ErrorRule]:
+    """Errors that have one of the codes in a field, or in brackets in the text: `(1008)`."""
+    return rule(kind, *codes), rule(kind, text=rf"\((?:{'|'.join(codes)})\)")
+
 
 ROW_ERRORS: Mapping[str, tuple[ErrorRule, ...]] = {
     # inference-docs.cerebras.ai/support/error; its quotas are of a minute, an hour or a day.
@@ -55,15 +61,22 @@ ROW_ERRORS: Mapping[str, tuple[ErrorRule, ...]] = {
         rule("permission", "model_permission_blocked*", "model_terms_required"),
         rule("overloaded", "capacity_exceeded"),
     ),
-    # platform.minimax.io/docs/api-reference/errorcode; with status 200, in `base_resp`
+    # github.com/lmstudio-ai/lmstudio-bug-tracker/issues/1347, also /1170: a 400
+    "lm_studio": (
+        rule("overloaded", text="^the model has crashed|^model is unloaded"),
+        rule("model_not_found", text="^no models loaded"),
+    ),
+    # platform.minimax.io/docs/api-reference/errorcode; with status 200, in `base_resp`. With
+    # another status, the code is in the text: MiniMax-AI/MiniMax-M2/issues/62 (a 500),
+    # modelscope/modelscope/issues/1691, MiniMax-AI/MiniMax-M2.7/issues/36.
     "minimax": (
-        rule("timeout", "1001"),
-        rule("rate_limit", "1002", "1041", "2045"),
-        rule("invalid_key", "1004", "2049"),
-        rule("insufficient_quota", "1008", "2056"),
-        rule("overloaded", "1000", "1024", "1033"),
-        rule("content_filter", "1026", "1027"),
-        rule("context_length", "1039"),
+        *_numbered("timeout", "1001"),
+        *_numbered("rate_limit", "1002", "1041", "2045"),
+        *_numbered("invalid_key", "1004", "2049"),
+        *_numbered("insufficient_quota", "1008", "2056"),
+        *_numbered("overloaded", "1000", "1024", "1033"),
+        *_numbered("content_filter", "1026", "1027"),
+        *_numbered("context_length", "1039"),
         rule("context_length", "2013", text="context window exceeds limit"),
         rule("invalid_request", "1042", "2013"),
     ),
@@ -83,6 +96,13 @@ ROW_ERRORS: Mapping[str, tuple[ErrorRule, ...]] = {
         ),
         rule("rate_limit", "rate_limited", "1300", "service_tier_capacity_exceeded", "3505"),
         rule("rate_limit", text="^service tier capacity exceeded"),
+    ),
+    # A 429 of type `rate_limit_error`: github.com/earendil-works/pi/issues/3494
+    "moonshot": (rule("overloaded", text="^the engine is currently overloaded"),),
+    # A 400, and a 410: github.com/decolua/9router/issues/2527, tashfeenahmed/freellmapi/issues/634
+    "nvidia_nim": (
+        rule("overloaded", text="DEGRADED function cannot be invoked"),
+        rule("model_not_found", text="^the model .* has reached its end of life"),
     ),
     # openrouter.ai/docs/api/reference/errors-and-debugging; its `error_type`s are those of
     # openrouter.ai/docs/client-sdks/python/components/apierrortype.

@@ -11,8 +11,8 @@ from ...schema.request import FileRef, ImageURL, InputAudio
 from ..fields import UnsupportedFields
 from ..media_types import read_data_uri
 from ..request_reader import Block
+from ..signatures import SKIP_SIGNATURE, find_signature, make_extra_content
 from . import wire
-from .signatures import SKIP_SIGNATURE, find_signature, make_extra_content
 
 # Google requires a media type; that of a URL is only in its ending.
 TYPES: Mapping[str, str] = {

@@ -35,9 +35,10 @@ from ..request_reader import (
     read_arguments,
     split_turns,
 )
+from ..signatures import SKIP_SIGNATURE, find_signature
 from .media import encode_audio, encode_file, encode_image, encode_made_images, makes_images
 from .rules import has_levels, has_reference, is_empty
-from .signatures import SKIP_SIGNATURE, encode_id, find_signature
+from .signatures import encode_id
 
 # The results of tools are one turn, and not a part of the user's, though Google calls both `user`.
 ROLES = {"user": "user", "assistant": "model", "tool": "tool"}

@@ -32,10 +32,11 @@ from ...schema.chat import (
 from ...wire import json
 from ...wire.http import WireEvent, WireResponse
 from ..base import BadWire, Target, WireError
+from ..signatures import make_extra_content
 from . import wire
 from .errors import explain_fault
 from .media import decode_audio, decode_image
-from .signatures import make_extra_content, make_id
+from .signatures import make_id
 
 # https://ai.google.dev/api/generate-content#FinishReason; any other is `stop`.
 FINISH_REASONS: Mapping[str, FinishReason] = {

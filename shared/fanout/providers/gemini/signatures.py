@@ -11,11 +11,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ...schema.chat import Object
-
-# Google's documented signature for a call that another model made.
-SKIP_SIGNATURE = "skip_thought_signature_validator"
-
 _OURS = re.compile(r"call_(\S+_)?\d+")
 
 
@@ -27,16 +22,3 @@ def make_id(response_id: str | None, number: int) -> str:
 def encode_id(call_id: str) -> dict[str, Any]:
     """The field `id`; none for an id that `make_id` made, which Google does not know."""
     return {} if _OURS.fullmatch(call_id) else {"id": call_id}
-
-
-def find_signature(raw: Object) -> str | None:
-    """The signature in the `extra_content` of a client's message or call."""
-    extra = raw.get("extra_content")
-    google = extra.get("google") if isinstance(extra, dict) else None
-    signature = google.get("thought_signature") if isinstance(google, dict) else None
-    return signature if isinstance(signature, str) else None
-
-
-def make_extra_content(signature: str) -> dict[str, Any]:
-    """The `extra_content` in which a client gets a signature."""
-    return {"google": {"thought_signature": signature}}

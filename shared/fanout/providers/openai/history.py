@@ -16,6 +16,7 @@ from ...errors import RequestError
 from ...schema.request import CALL_TYPES
 from ..calls import CallIds, custom_arguments, fit_arguments
 from ..fields import MADE_FIELDS, UnsupportedFields, fit_calls
+from ..signatures import with_signature
 from .rules import MessageRules
 
 Message: TypeAlias = dict[str, Any]
@@ -116,7 +117,16 @@ def _complete(fitted: list[Message], rules: MessageRules) -> list[Message]:
         fitted = [*fitted[:-1], {**fitted[-1], rules.prefix: True}]
     if rules.no_thought and any("tool_calls" in message for message in fitted):
         fitted = [_with_thought(message, rules) for message in fitted]
+    if rules.signed:
+        fitted = [_with_signature(message) for message in fitted]
     return fitted
+
+
+def _with_signature(message: Message) -> Message:
+    """The message with a signature at its first call, if it has calls."""
+    if not (calls := message.get("tool_calls")):
+        return message
+    return {**message, "tool_calls": [with_signature(calls[0]), *calls[1:]]}
 
 
 def _with_thought(message: Message, rules: MessageRules) -> Message:

@@ -37,6 +37,8 @@ class MessageRules(Struct, frozen=True, cache_hash=True):
     no_thought: str = ""
     # That is true of models whose names begin like this; by default, of all.
     thinkers: str = ""
+    # The first call of each message must have Google's signature, of models with such names.
+    signed: str = ""
     # The ids of calls. An empty one is none, and none may occur twice.
     ids: IdRule = ANY_ID
     # The names of functions in earlier calls, and in `tools`.
@@ -142,6 +144,10 @@ OTHER_SERVERS = MessageRules(
     # "thinking is enabled but reasoning_content is missing in assistant tool call message":
     # github.com/maximhq/bifrost/issues/2093; so DeepSeek: anomalyco/opencode/issues/24190. 2026-11
     no_thought=" ",
+    # "Function call is missing a thought_signature in functionCall parts", of Gemini 3 and later
+    # at Google's OpenAI-compatible address: github.com/securo-finance/securo/issues/884,
+    # BerriAI/litellm/issues/16893; ai.google.dev/gemini-api/docs/thought-signatures. 2026-11
+    signed=r"gemini-(?![12][.-])",
     thinkers=r"kimi-(?:k2-thinking|k2[.-][5-9]|k[3-9]|thinking)|deepseek-(?:reasoner|v4)",
 )
 
@@ -152,6 +158,8 @@ def rules_for(rules: MessageRules, model: str) -> MessageRules:
     name = bare_name(model)
     if rules.thinkers and not re.match(rules.thinkers, name):
         rules = replace(rules, no_thought="", thinkers="")
+    if rules.signed and not re.match(rules.signed, name):
+        rules = replace(rules, signed="")
     if rules.no_system and not re.match(rules.no_system, name):
         rules = replace(rules, no_system="")
     return rules
