@@ -94,6 +94,38 @@ def test_two_system_messages_of_text_are_one_text_for_minimax() -> None:
     assert wire.dropped == ("messages[].role",)
 
 
+@pytest.mark.parametrize("provider", ["nvidia_nim", "hosted_vllm", "openai_like", "local"])
+@pytest.mark.parametrize(
+    ("model", "has_turn"),
+    [
+        ("mistralai/mistral-small-4-119b-2603", True),
+        ("mistralai/Devstral-Small-2-24B-Instruct-2512", True),
+        ("Mixtral-8x7B-Instruct-v0.1", True),
+        ("meta/llama-3.3-70b-instruct", False),
+        ("ministry-of-magic", False),
+    ],
+)
+def test_mistrals_models_get_a_turn_after_a_tools_result_at_any_server(
+    provider: str, model: str, *, has_turn: bool
+) -> None:
+    call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    history = [U, message, {"role": "tool", "tool_call_id": "a", "content": "1"}, U]
+    wire = encode(provider, *history, model=model)
+    roles = [one["role"] for one in json.loads(wire.body)["messages"]]
+    between = ["assistant"] if has_turn else []
+    assert roles == ["user", "assistant", "tool", *between, "user"]
+    assert ("messages[].role" in wire.dropped) is has_turn
+
+
+def test_cerebras_is_not_asked_for_one_call_at_a_time_by_gpt_oss() -> None:
+    for model, is_sent in (("gpt-oss-120b", False), ("zai-glm-4.7", True)):
+        wire = encode("cerebras", model=model, tools=[F], parallel_tool_calls=False)
+        assert ("parallel_tool_calls" in json.loads(wire.body)) is is_sent
+        assert wire.one_call is not is_sent
+        assert wire.dropped == ()
+
+
 def test_lm_studio_gets_the_result_of_a_tool_as_one_text() -> None:
     call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]

@@ -12,7 +12,9 @@ from __future__ import annotations
 from .calls import IdRule
 from .fields import VENDORS_FIELDS
 from .openai.rules import (
+    AFTER_TOOLS,
     FUNCTIONS,
+    MISTRALS,
     OLD_LIMIT,
     OTHER_SERVERS,
     Family,
@@ -54,6 +56,9 @@ _ROWS = (
                 EFFORT,
                 frozenset({None, "none", "low", "medium", "high"}),
             ),
+            # "parallel_tool_calls=False is not supported by this model": github.com/agno-agi/agno/
+            # issues/4508, 2026-11
+            Family("GPT-OSS", "gpt-oss", frozenset({"parallel_tool_calls"})),
         ),
         # "Unsupported JSON schema fields: {'minItems', 'items'}": github.com/musistudio/
         # claude-code-router/issues/708; no `pattern` and `format`: inference-docs.cerebras.ai/
@@ -191,7 +196,7 @@ _ROWS = (
             documents="document_url",
             empty=False,
             late_system=False,
-            after_tools="Done.",
+            after_tools=AFTER_TOOLS,
             prefix="prefix",
         ),
         # docs.mistral.ai/capabilities/reasoning; github.com/NousResearch/hermes-agent/issues/11243;
@@ -219,7 +224,10 @@ _ROWS = (
         billing="stops",
         # docs.vllm.ai/en/latest/features/reasoning_outputs: once `reasoning_content`. 2026-11
         messages=MessageRules(
-            frozenset({"function_call", "name", "reasoning", "refusal"}), reasoning="reasoning"
+            frozenset({"function_call", "name", "reasoning", "refusal"}),
+            reasoning="reasoning",
+            after_tools=AFTER_TOOLS,
+            with_turns=MISTRALS,
         ),
     ),
     # docs.ollama.com/api/openai-compatibility; it ignores fields that are not listed there.

@@ -93,7 +93,8 @@ def _check_order(rules: MessageRules, roles: list[str]) -> None:
         assert not SYSTEM & {*talk}, "late_system"
     pairs = list(itertools.pairwise(roles))
     assert rules.many_systems or sum(role in SYSTEM for role in roles) <= 1, "many_systems"
-    assert not rules.after_tools or ("tool", "user") not in pairs, "after_tools"
+    always = rules.after_tools and not rules.with_turns
+    assert not always or ("tool", "user") not in pairs, "after_tools"
     if rules.alternate:
         assert talk[0] == "user", "alternate"
         assert not {("user", "user"), ("assistant", "assistant")} & {*pairs}, "alternate"

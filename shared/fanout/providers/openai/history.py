@@ -16,7 +16,6 @@ from ...errors import RequestError
 from ...schema.request import CALL_TYPES
 from ..calls import CallIds, custom_arguments, fit_arguments
 from ..fields import MADE_FIELDS, UnsupportedFields, fit_calls
-from ..signatures import with_signature
 from .rules import MessageRules
 
 Message: TypeAlias = dict[str, Any]
@@ -126,6 +125,8 @@ def _with_signature(message: Message) -> Message:
     """The message with a signature at its first call, if it has calls."""
     if not (calls := message.get("tool_calls")):
         return message
+    from ..signatures import with_signature  # few models need it
+
     return {**message, "tool_calls": [with_signature(calls[0]), *calls[1:]]}
 
 

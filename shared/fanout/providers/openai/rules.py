@@ -67,6 +67,8 @@ class MessageRules(Struct, frozen=True, cache_hash=True):
     empty_texts: bool = True
     # Between the result of a tool and the user, there must be a turn; this is its text.
     after_tools: str = ""
+    # That is true of models whose names begin like this; by default, of all.
+    with_turns: str = ""
     # The first message must be a user's, and neighbors cannot have one role.
     alternate: bool = False
     # The field that a last message of the assistant must have.
@@ -125,6 +127,11 @@ MESSAGES = MessageRules(
     no_system=r"o1-(?:mini|preview)",
 )
 
+# "Unexpected role 'user' after role 'tool'", of other servers with Mistral's models (NVIDIA, vLLM):
+# github.com/NousResearch/hermes-agent/issues/20154, aliou/pi-neuralwatt/issues/12, 2026-11
+AFTER_TOOLS = "Done."
+MISTRALS = r"(?:mi(?:s|ni|x)tral|magistral|devstral|codestral|pixtral|mathstral)"
+
 # Another server with OpenAI's API: it may know any of these, and ignores what it does not know.
 OTHER_SERVERS = MessageRules(
     fields=frozenset(
@@ -148,6 +155,8 @@ OTHER_SERVERS = MessageRules(
     # at Google's OpenAI-compatible address: github.com/securo-finance/securo/issues/884,
     # BerriAI/litellm/issues/16893; ai.google.dev/gemini-api/docs/thought-signatures. 2026-11
     signed=r"gemini-(?![12][.-])",
+    after_tools=AFTER_TOOLS,
+    with_turns=MISTRALS,
     thinkers=r"kimi-(?:k2-thinking|k2[.-][5-9]|k[3-9]|thinking)|deepseek-(?:reasoner|v4)",
 )
 
@@ -158,6 +167,8 @@ def rules_for(rules: MessageRules, model: str) -> MessageRules:
     name = bare_name(model)
     if rules.thinkers and not re.match(rules.thinkers, name):
         rules = replace(rules, no_thought="", thinkers="")
+    if rules.with_turns and not re.match(rules.with_turns, name, re.IGNORECASE):
+        rules = replace(rules, after_tools="", with_turns="")
     if rules.signed and not re.match(rules.signed, name):
         rules = replace(rules, signed="")
     if rules.no_system and not re.match(rules.no_system, name):
