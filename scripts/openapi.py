@@ -18,8 +18,9 @@ import msgspec
 
 from fanout.bulk.service.batches import NewJob
 from fanout.http import batch_endpoints as bulk_endpoints
+from fanout.http.auth import KEY_HEADERS
 from fanout.http.batch_endpoints import Completion, NewUpload
-from fanout.http.routes import ROUTES, Route
+from fanout.http.routes import AZURE, ROUTES, Route
 from fanout.schema.chat import ChatChunk, ChatCompletion
 from fanout.schema.fanout import GATEWAY_FIELDS, MAX_FIELDS, GatewayFields
 from fanout.schema.litellm_arguments import FORBIDDEN
@@ -32,6 +33,7 @@ REF = "#/components/schemas/"
 TAILS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/chat/completions/"): ("{id}/cancel", "{id}/renew"),
     ("GET", "/models/"): ("{id}",),
+    ("POST", "/openai/deployments/"): ("{id}/chat/completions",),
     ("GET", "/files/"): ("{id}", "{id}/content"),
     ("DELETE", "/files/"): ("{id}",),
     ("POST", "/uploads/"): ("{id}/parts", "{id}/complete", "{id}/cancel"),
@@ -41,6 +43,7 @@ TAILS: Mapping[tuple[str, str], tuple[str, ...]] = {
 
 BODIES: Mapping[str, str] = {
     "POST /chat/completions": "ChatCompletionRequest",
+    "POST /openai/deployments/{id}/chat/completions": "ChatCompletionRequest",
     "POST /uploads": "NewUpload",
     "POST /uploads/{id}/complete": "Completion",
     "POST /batches": "NewJob",
@@ -55,6 +58,14 @@ FORMS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 QUERIES: Mapping[str, tuple[str, ...]] = {
     "GET /files": ("after", "limit", "order", "purpose"),
     "GET /batches": ("after", "limit"),
+    "POST /openai/deployments/{id}/chat/completions": ("api-version",),
+}
+
+# Where a client may send its key (fanout.http.auth).
+KEYS: Mapping[str, Schema] = {"key": {"type": "http", "scheme": "bearer"}} | {
+    f"key_in_{name.replace('-', '_')}": {"type": "apiKey", "in": "header", "name": name}
+    for name in KEY_HEADERS
+    if name != "authorization"
 }
 
 NULLABLE = {"type": ["string", "null"]}
@@ -86,21 +97,23 @@ def description() -> str:
     for route in ROUTES:
         for path in _paths(route):
             operation = _operation(route, path)
-            paths.setdefault(f"/v1{path}", {})[route.method.lower()] = operation
+            full = path if path.startswith(AZURE) else f"/v1{path}"
+            paths.setdefault(full, {})[route.method.lower()] = operation
     document = {
         "openapi": "3.1.0",
         "info": {
             "title": "Fanout",
             "version": _version(),
-            "description": "OpenAI's API over many models. Each path also works without `/v1`.",
+            "description": "OpenAI's API over many models. Each path also works without `/v1`, and "
+            "with Azure's `/openai` before it.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "security": [{"key": []}, {}],
+        "security": [*({name: []} for name in KEYS), {}],
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": KEYS,
         },
     }
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
@@ -227,7 +240,7 @@ def _body(name: str) -> Schema | None:
 
 
 def _response(name: str) -> Schema:
-    if name == "POST /chat/completions":
+    if BODIES.get(name) == "ChatCompletionRequest":
         shape = {"anyOf": [{"$ref": REF + "ChatCompletion"}, {"type": "array"}]}
         content = {
             "application/json": {"schema": shape},
@@ -237,6 +250,9 @@ def _response(name: str) -> Schema:
     if name.endswith("/content"):
         content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
         return {"description": "The file's bytes.", "content": content}
+    if name.startswith("GET /health/live"):
+        content = {"application/json": {"schema": {"type": "string"}}}
+        return {"description": "LiteLLM's text.", "content": content}
     is_control = "/chat/completions/" in name
     return {
         "description": "The request's id and status." if is_control else "The same as OpenAI's.",

@@ -51,12 +51,15 @@ STAINLESS = (
     "timeout",
 )
 CORS_HEADERS = [
+    "api-key",
     "authorization",
     "content-type",
     "idempotency-key",
     "openai-beta",
     "openai-organization",
     "openai-project",
+    "x-api-key",
+    "x-litellm-api-key",
     "x-request-id",
     *(f"x-stainless-{name}" for name in STAINLESS),
 ]

@@ -10,7 +10,7 @@ import pytest
 
 from fanout.config.resolve import ClientKey
 from fanout.errors import Unauthorized
-from fanout.http.auth import Authenticator, KeysUnavailable
+from fanout.http.auth import KEY_HEADERS, Authenticator, KeysUnavailable
 from fanout.http.errors import error_headers
 from fanout.secret import Secret
 from fanout.transport.credentials import EnvironmentSecrets
@@ -67,7 +67,12 @@ def bearer(key: str) -> dict[str, str]:
         {"authorization": "Bearer os.environ/MASTER"},
         {"authorization": "Bearer \xff"},
         {"authorization": "Bearer " + "x" * 10_000},
-        {"x-api-key": MASTER},
+        {"x-api-key": f"{MASTER}x"},
+        {"api-key": ""},
+        {"api-key": f"Basic {MASTER}"},
+        {"x-litellm-api-key": "Bearer"},
+        {"x-litellm-api-key": "wrong", "authorization": f"Bearer {MASTER}"},
+        {"authorization": "Bearer wrong", "api-key": MASTER},
         {"cookie": f"authorization=Bearer {MASTER}"},
     ],
 )
@@ -101,6 +106,27 @@ def test_each_key_gets_in_and_is_never_passed_on(
     assert response.text == "Hello"
     assert upstream.calls[0].headers["authorization"] == "Bearer sk-provider-a"
     assert "marker" not in str(upstream.calls[0].headers)
+
+
+@pytest.mark.parametrize("header", KEY_HEADERS)
+@pytest.mark.parametrize("scheme", ["", "Bearer "])
+def test_a_key_may_be_in_the_header_of_azures_anthropics_and_litellms_clients(
+    guarded: RunningGateway, upstream: Upstream, header: str, scheme: str
+) -> None:
+    if header == "authorization" and not scheme:
+        return
+    headers = {header: scheme + LIMITED}
+    assert guarded.chat({"model": "a", "messages": HI}, headers).text == "Hello"
+    assert "marker" not in str(upstream.calls[0].headers)
+    assert guarded.json({"model": "c", "messages": HI}, headers=headers)[0] == 403
+    assert guarded.observer.requests[-1].caller == "limited"
+
+
+def test_the_first_header_with_a_key_counts(guarded: RunningGateway) -> None:
+    anthropic = {"x-litellm-api-key": LIMITED, "authorization": "Bearer sk-ant-oat-marker"}
+    assert guarded.json(None, "/v1/models", "GET", anthropic)[0] == 200
+    proxy = {"authorization": "Basic dXNlcjpwYXNz", "api-key": LIMITED}
+    assert guarded.json(None, "/v1/models", "GET", proxy)[0] == 200
 
 
 def test_health_needs_no_key(guarded: RunningGateway) -> None:
@@ -194,7 +220,7 @@ def test_every_key_is_compared_whichever_fits(given: str) -> None:
 
     async def ask() -> str:
         try:
-            return (await authenticator.authenticate(f"Bearer {given}")).name
+            return (await authenticator.authenticate(bearer(given))).name
         except Unauthorized:
             return "unknown"
 
@@ -215,17 +241,17 @@ class Down(EnvironmentSecrets):
 def test_while_the_keys_cannot_be_read_no_key_is_reported_as_wrong() -> None:
     known, unread = ClientKey("known", Secret("K", "k")), ClientKey("unread", Secret("U"))
     authenticator = Authenticator([known, unread], Down())
-    assert asyncio.run(authenticator.authenticate("Bearer k")) == known
+    assert asyncio.run(authenticator.authenticate(bearer("k"))) == known
     with pytest.raises(KeysUnavailable) as raised:
-        asyncio.run(authenticator.authenticate("Bearer u"))
+        asyncio.run(authenticator.authenticate(bearer("u")))
     assert raised.value.status == 503
     assert error_headers(raised.value) == {"retry-after": "1"}
     with pytest.raises(Unauthorized):
-        asyncio.run(authenticator.authenticate(None))
+        asyncio.run(authenticator.authenticate({}))
 
 
 def test_a_key_that_has_no_text_opens_nothing() -> None:
     authenticator = Authenticator([ClientKey("unset", Secret("UNSET", None))], EnvironmentSecrets())
     for authorization in ("Bearer None", "Bearer  ", "Bearer UNSET"):
         with pytest.raises(Unauthorized):
-            asyncio.run(authenticator.authenticate(authorization))
+            asyncio.run(authenticator.authenticate({"authorization": authorization}))

@@ -233,8 +233,9 @@ def test_a_long_text_with_commas_is_not_many_values(
 # ---- two keys, and paths ----
 
 
-def test_two_keys_are_a_400(keyed: RunningGateway) -> None:
-    key = b"authorization: Bearer sk-master\r\n"
+@pytest.mark.parametrize("header", ["authorization", "Api-Key", "x-api-key", "x-litellm-api-key"])
+def test_two_keys_are_a_400(keyed: RunningGateway, header: str) -> None:
+    key = f"{header}: Bearer sk-master\r\n".encode()
     with socket.create_connection(("127.0.0.1", keyed.port), timeout=PATIENCE) as sock:
         sock.sendall(
             b"GET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n" + key * 2 + b"\r\n"

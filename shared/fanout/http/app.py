@@ -47,7 +47,7 @@ from .asgi import (
     send_json,
     send_with_timeout,
 )
-from .auth import ANONYMOUS, Authenticator
+from .auth import ANONYMOUS, KEY_HEADERS, Authenticator
 from .exchange import MEGABYTE, Exchange, LazyBatchService
 from .open_requests import OpenRequests, OtherProcesses
 from .routes import PAGE, PREFLIGHT, ROUTES, Route, call_endpoint, find_route
@@ -212,9 +212,7 @@ class App:
             _check_headers(scope, headers)
             route, exchange.tail = self._route(scope, exchange, running.web_origins)
             if not route.is_public:
-                exchange.client = await running.authenticator.authenticate(
-                    headers.get("authorization")
-                )
+                exchange.client = await running.authenticator.authenticate(headers)
                 if route.is_limited:
                     exchange.admitted = running.admission.admit(exchange.client.name)
             await call_endpoint(route, exchange)
@@ -312,8 +310,11 @@ def _check_headers(scope: Scope, headers: Headers) -> None:
     """Reject too large headers, and two keys: another server may have checked the other one."""
     given = scope["headers"]
     has_repeated = len(headers) < len(given)
-    if has_repeated and sum(name == b"authorization" for name, _ in given) > 1:
-        raise MalformedRequest("there are several `Authorization` headers")
+    if has_repeated:
+        names = [name.lower() for name, _ in given]
+        for header in KEY_HEADERS:
+            if names.count(header.encode()) > 1:
+                raise MalformedRequest(f"there are several `{header}` headers")
     size = sum(map(len, chain.from_iterable(given)))
     if size > MAX_HEADER_BYTES:
         raise HeadersTooLarge(f"the headers are {size} bytes; at most {MAX_HEADER_BYTES}")

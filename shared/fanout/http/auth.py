@@ -1,4 +1,4 @@
-"""Checks the gateway's own keys: bearer tokens, compared in constant time."""
+"""Checks the gateway's own keys, compared in constant time."""
 
 from __future__ import annotations
 
@@ -9,9 +9,19 @@ from ..config import model
 from ..config.resolve import ClientKey
 from ..errors import FanoutError, Unauthorized
 from ..transport.credentials import SecretSource
+from .asgi import Headers
 
 ANONYMOUS = ClientKey(model.ANONYMOUS, None)
 """Every client of a gateway without keys, which serves this machine only."""
+
+
+KEY_HEADERS = ("x-litellm-api-key", "authorization", "api-key", "x-api-key")
+"""
+Where a client may send its key, and which counts if several are there: the first one.
+
+LiteLLM's comes first, because its clients send another service's key in `authorization` beside it.
+The last two are those of Azure's clients and of Anthropic's.
+"""
 
 
 class KeysUnavailable(FanoutError):
@@ -30,22 +40,22 @@ class Authenticator:
         self._client_keys = client_keys
         self._secrets = secrets
 
-    async def authenticate(self, authorization: str | None) -> ClientKey:
+    async def authenticate(self, headers: Headers) -> ClientKey:
         """
-        The client whose key the `authorization` header has.
+        The client whose key is in one of `KEY_HEADERS`.
 
         Raises `Unauthorized` if no key matches, `KeysUnavailable` if keys could not be read. Every
         key is compared, even after a match, so that timing reveals nothing.
         """
         if not self._client_keys:
             return ANONYMOUS
-        scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
+        key = given_key(headers)
+        if not key:
             raise Unauthorized(
                 "the API key is missing: send the gateway's key as `Authorization: Bearer KEY`",
                 None,
             )
-        given = token.strip().encode("latin-1")  # the header's bytes: ASGI decodes them so
+        given = key.encode("latin-1")  # the header's bytes: ASGI decodes them so
         found: ClientKey | None = None
         for client in self._client_keys:
             for text in await self._secrets.values(client.secret) if client.secret else ():
@@ -58,3 +68,13 @@ class Authenticator:
         if found is None:
             raise Unauthorized("the API key is not one of the gateway's keys", None)
         return found
+
+
+def given_key(headers: Headers) -> str:
+    """The key that a request has, or nothing. `Bearer` is optional, except in `authorization`."""
+    for name in KEY_HEADERS:
+        scheme, _, token = (value := headers.get(name, "").strip()).partition(" ")
+        is_bearer = scheme.lower() == "bearer"
+        if is_bearer or (value and name != "authorization"):
+            return token.strip() if is_bearer else value
+    return ""

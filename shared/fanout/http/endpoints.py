@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from msgspec import Raw
 
-from ..errors import Forbidden, RequestError
+from ..errors import Forbidden, NotFound, RequestError
 from ..gateway.gateway import GatewayResponse, ResponseStream
 from ..schema.fanout import FanOutRequest, parse_request
 from ..wire.json import BadJSON, DuplicateKey, decode_strict
 from .exchange import Exchange
 from .sse_response import EventStream
+
+DEPLOYMENT_TAIL = "/chat/completions"
+"""What follows the name in Azure's path."""
 
 CREATED = 1_677_610_602
 """The `created` of every model in the list: OpenAI's for gpt-3.5, which LiteLLM uses too."""
@@ -21,7 +24,18 @@ CREATED = 1_677_610_602
 
 async def chat(exchange: Exchange) -> None:
     """`POST /v1/chat/completions`: send a conversation to one model or to several."""
-    request = await exchange.parsed(_parsed)
+    await _chat(exchange, await exchange.parsed(_parsed))
+
+
+async def deployment_chat(exchange: Exchange) -> None:
+    """`POST /openai/deployments/{id}/chat/completions`: Azure's path; the id is the model name."""
+    name, path = exchange.tail.removesuffix(DEPLOYMENT_TAIL), f"/openai/deployments/{exchange.tail}"
+    if not name or name == exchange.tail:
+        raise NotFound(f"no such path: `{path[:200]}`; Azure's is `…/NAME{DEPLOYMENT_TAIL}`")
+    await _chat(exchange, await exchange.parsed(partial(_parsed, model=name)))
+
+
+async def _chat(exchange: Exchange, request: FanOutRequest) -> None:
     exchange.request = request
     # Set here so that errors, and streams whose first event is a keep-alive, have it too.
     exchange.response_headers["x-fanout-mode"] = request.mode
@@ -55,8 +69,12 @@ async def _streamed(exchange: Exchange, request: FanOutRequest) -> None:
     await events.end()
 
 
-def _parsed(body: bytes) -> FanOutRequest:
-    return parse_request(parse_body(body), len(body))
+def _parsed(body: bytes, model: str | None = None) -> FanOutRequest:
+    """The request; `model` is that of its path, if it has one, and counts before the body's."""
+    value = parse_body(body)
+    if model is not None and isinstance(value, dict):
+        value = {**value, "model": model}
+    return parse_request(value, len(body))
 
 
 def parse_body(body: bytes) -> object:
@@ -122,3 +140,13 @@ async def preflight(exchange: Exchange) -> None:
 async def health(exchange: Exchange) -> None:
     """`GET /health`: 200 while the process runs; calls no provider and needs no key."""
     await exchange.json({"status": "ok"})
+
+
+async def liveness(exchange: Exchange) -> None:
+    """`GET /health/liveliness`, `…/liveness`: LiteLLM's paths and response; needs no key."""
+    await exchange.json("I'm alive!")
+
+
+async def readiness(exchange: Exchange) -> None:
+    """`GET /health/readiness`: 200 while requests are served; calls nothing and needs no key."""
+    await exchange.json({"status": "healthy"})

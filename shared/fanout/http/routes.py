@@ -11,6 +11,9 @@ from ..errors import NotFound, WrongMethod
 from . import endpoints
 from .exchange import Exchange
 
+AZURE = "/openai/deployments/"
+"""Azure's path, with the model's name after it. Its other paths are OpenAI's after `/openai`."""
+
 Endpoint: TypeAlias = Callable[[Exchange], Awaitable[None]]
 
 
@@ -52,6 +55,17 @@ async def _open_request(exchange: Exchange) -> None:
     await control_request(exchange)
 
 
+async def _model_info(exchange: Exchange) -> None:
+    """
+    The deployments of the models that this client may use, as LiteLLM's `/model/info` has them.
+
+    `model_info.py` is imported at the first such request.
+    """
+    from .model_info import model_info
+
+    await model_info(exchange)
+
+
 async def _page(exchange: Exchange) -> None:
     """The page and its files; `page_assets.py` is imported at the first request for one."""
     from . import page_assets as page
@@ -65,7 +79,12 @@ ROUTES = (
     Route("GET", "/models", endpoints.models),
     Route("GET", "/models/", endpoints.model, has_tail=True),
     Route("GET", "/health", endpoints.health, is_public=True),
+    Route("GET", "/health/liveliness", endpoints.liveness, is_public=True),
+    Route("GET", "/health/liveness", endpoints.liveness, is_public=True),
+    Route("GET", "/health/readiness", endpoints.readiness, is_public=True),
     Route("GET", "/openapi.json", endpoints.openapi, is_public=True),
+    Route("GET", "/model/info", _model_info),
+    Route("POST", AZURE, endpoints.deployment_chat, has_tail=True),
     Route("POST", "/files", _lazy_batch_endpoint("create_file")),
     Route("GET", "/files", _lazy_batch_endpoint("list_files")),
     Route("GET", "/files/", _lazy_batch_endpoint("read_file"), has_tail=True),
@@ -88,10 +107,14 @@ def find_route(method: str, path: str, routes: Sequence[Route] = ROUTES) -> tupl
     """
     The route of a request and the rest of its path; paths work with and without `/v1`.
 
-    HEAD is served as GET; the server leaves out the body.
+    Those of Azure's clients begin with `/openai` or `/openai/v1`. HEAD is served as GET; the server
+    leaves out the body.
     """
     given, wanted = path, "GET" if method == "HEAD" else method
     path = path.removeprefix("/v1") if path.startswith("/v1/") else path
+    if path.startswith("/openai/") and not path.startswith(AZURE):
+        path = path.removeprefix("/openai")
+        path = path.removeprefix("/v1") if path.startswith("/v1/") else path
     path = path.rstrip("/") or "/"
     others = []
     for route in routes:

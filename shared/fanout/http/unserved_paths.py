@@ -21,10 +21,10 @@ INSTEAD = {
     "/vector_stores": "Fanout has chat models only",
     "/fine_tuning": "Fanout has chat models only",
     "/engines": "the model is a field of the body: use chat completions",
-    "/deployments": "the model is a field of the body: use OpenAI's client, not Azure's",
+    "/deployments": "Azure's path is `/openai/deployments/NAME/chat/completions`",
     "/api": "use OpenAI's API, at `/v1`, not Ollama's",
     "/chat": "the path is `POST /v1/chat/completions`",
-    "/openai": "the base URL ends with `/v1`",
+    "/openai": "Azure's path is `/openai/deployments/NAME/chat/completions`",
 }
 """By the first part of a path without `/v1`."""
 

@@ -29,7 +29,7 @@ PREFLIGHT_AGE = "7200"
 ANY = "*"
 
 PAGE = "/"
-PROBES = frozenset({"/health"})
+PROBES = frozenset({"/health", "/health/liveliness", "/health/liveness", "/health/readiness"})
 """Paths for load balancers, whose requests may name no host. They change and reveal nothing."""
 
 

@@ -1,0 +1,48 @@
+"""What the config's deployments are, in LiteLLM's shape: `GET /model/info`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..config.deployment import Deployment
+from ..config.resolve import Catalog, ClientKey
+from ..telemetry.prices import PICODOLLARS, prices_of
+from ..transport.redaction import redact
+from .exchange import Exchange
+
+
+async def model_info(exchange: Exchange) -> None:
+    """
+    `GET /model/info`: the deployments of the models that this client may use, as LiteLLM has them.
+
+    The response has no keys, no addresses and no account numbers.
+    """
+    await exchange.json({"data": listed(exchange.gateway.catalog, exchange.client)})
+
+
+def listed(catalog: Catalog, client: ClientKey) -> list[dict[str, Any]]:
+    """An object for each deployment of a model that the client may use."""
+    return [
+        _info(deployment) for deployment in catalog.deployments if client.may_use(deployment.name)
+    ]
+
+
+def _info(deployment: Deployment) -> dict[str, Any]:
+    provider, model = deployment.provider.name, redact(deployment.target.model)
+    info: dict[str, Any] = {
+        "id": deployment.id,
+        "db_model": False,
+        "key": model,
+        "litellm_provider": provider,
+        "mode": "chat",
+    }
+    if base_model := deployment.target.options.get("base_model"):
+        info["base_model"] = base_model
+    if prices := prices_of(deployment):
+        info["input_cost_per_token"] = prices.input / PICODOLLARS
+        info["output_cost_per_token"] = prices.output / PICODOLLARS
+    return {
+        "model_name": deployment.name,
+        "litellm_params": {"model": f"{provider}/{model}"},
+        "model_info": info,
+    }
