@@ -59,6 +59,14 @@ def test_an_empty_turn_is_left_out(provider: str, content: Any) -> None:
         assert wire.dropped == ("messages[].content",)
 
 
+def test_an_empty_message_that_the_model_continues_stays() -> None:
+    """Moonshot's partial mode, in which the model speaks under a name."""
+    given = {"role": "assistant", "name": "Ada", "content": "", "partial": True}
+    wire = encode("moonshot", U, given, model="kimi-k2.5")
+    assert json.loads(wire.body)["messages"] == [U, given]
+    assert wire.dropped == ()
+
+
 @pytest.mark.parametrize("provider", ["moonshot", "mistral", "volcengine", "xai"])
 @pytest.mark.parametrize("role", ["system", "developer"])
 def test_an_empty_system_prompt_is_left_out_where_a_message_needs_a_content(
@@ -213,6 +221,39 @@ def test_kimi_k3_has_three_efforts(effort: str) -> None:
     assert body_of("moonshot", model="kimi-k3", reasoning_effort="high")["reasoning_effort"]
     wire = encode("moonshot", model="kimi-k3", reasoning_effort=effort, drop_params=True)
     assert wire.dropped == ("reasoning_effort",)
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "sent"),
+    [
+        ("MiniMax-M3", {"type": "enabled", "budget_tokens": 2000}, {"type": "adaptive"}),
+        ("minimax-m3", {"type": "disabled"}, {"type": "disabled"}),
+        ("MiniMax-M2.5", {"type": "enabled"}, {"type": "enabled"}),
+    ],
+)
+def test_minimax_m3_thinks_adaptively(model: str, given: Any, sent: Any) -> None:
+    wire = encode("minimax", model=model, thinking=given)
+    assert json.loads(wire.body)["thinking"] == sent
+    assert wire.dropped == (() if given == sent else ("thinking",))
+
+
+@pytest.mark.parametrize(
+    ("given", "effort"),
+    [
+        ({"type": "enabled", "budget_tokens": 1024}, "low"),
+        ({"type": "enabled", "budget_tokens": 10_000}, "high"),  # it has no `medium`
+        ({"type": "disabled"}, None),
+        ({"type": "adaptive"}, None),
+    ],
+)
+def test_kimi_k3_gets_an_effort_instead_of_a_budget(given: Any, effort: str | None) -> None:
+    wire = encode("moonshot", model="kimi-k3", thinking=given)
+    body = json.loads(wire.body)
+    assert "thinking" not in body
+    assert body.get("reasoning_effort") == effort
+    assert wire.dropped == ("thinking",)
+    kept = encode("moonshot", model="kimi-k2.5", thinking=given)
+    assert json.loads(kept.body)["thinking"] == given
 
 
 # ---- Moonshot's schemas ----

@@ -22,6 +22,7 @@ from .openai.rules import (
     ForcedCalls,
     FormatRules,
     PlainFields,
+    ThinkingTypes,
 )
 from .row import EFFORT, THINKING_OFF, Row
 from .rows import ROWS
@@ -216,6 +217,9 @@ OTHER_ROWS: Mapping[str, Row] = {
     "minimax": replace(
         _OTHERS["minimax"],
         messages=replace(OTHER_SERVERS, late_system=False, many_systems=False),
+        # "invalid thinking.type: "enabled" (allowed: adaptive, disabled)": github.com/CherryHQ/
+        # cherry-studio/issues/16431; older models have `enabled`: …/pull/15991. 2026-11
+        thinking=(ThinkingTypes(r"(?i)minimax-m[3-9]", {"enabled": "adaptive"}),),
     ),
     "moonshot": replace(
         _OTHERS["moonshot"],
@@ -242,6 +246,8 @@ OTHER_ROWS: Mapping[str, Row] = {
                 frozenset({"frequency_penalty", "n", "presence_penalty", "temperature", "top_p"}),
                 fixed=(("temperature", 0.6), ("top_p", 0.95)),  # 0.6 without thinking
             ),
+            # It has efforts instead: platform.kimi.ai/docs/guide/kimi-k3-quickstart, 2026-11
+            Family("Kimi K3", r"kimi-k[3-9]", frozenset({"thinking"})),
             # platform.kimi.ai/docs/guide/use-reasoning-effort, as theopenco/llmgateway/pull/3378
             # quotes it, 2026-11
             Family(

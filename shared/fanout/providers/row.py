@@ -13,7 +13,7 @@ from .fields import VENDORS_FIELDS, SchemaForm
 from .openai.chat import Quirks
 from .openai.errors import explain
 from .openai.normalize import make_codec
-from .openai.rules import Family, ForcedCalls, FormatRules, MessageRules, PlainFields
+from .openai.rules import Family, ForcedCalls, FormatRules, MessageRules, PlainFields, ThinkingTypes
 
 # These always send a stream's usage, and may reject a request that asks for it.
 NO_STREAM_OPTIONS = frozenset({"stream_options"})
@@ -90,6 +90,7 @@ class Row(Struct, frozen=True):
     named_choice: bool = True
     closed: bool = False
     schemas: SchemaForm = "any"
+    thinking: tuple[ThinkingTypes, ...] = ()
 
 
 def make_provider(row: Row) -> Provider:
@@ -111,6 +112,7 @@ def make_provider(row: Row) -> Provider:
         named_choice=row.named_choice,
         closed=row.closed,
         schemas=row.schemas,
+        thinking=row.thinking,
     )
     return Provider(
         name=row.name,

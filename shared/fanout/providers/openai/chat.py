@@ -32,6 +32,7 @@ from .rules import (
     FormatRules,
     MessageRules,
     PlainFields,
+    ThinkingTypes,
     ToolEffort,
     asks_for_fixed,
     bare_name,
@@ -56,7 +57,7 @@ class Quirks(Struct, frozen=True):
     call a tool while they think, `plain` what calls without a stream must have. With
     `text_prediction`, the content of `prediction` is one text. Without `named_choice`, a call of
     any tool can be required, but not of a named one. A `closed` vendor also rejects fields that ask
-    for nothing.
+    for nothing. `thinking` are the models with other values of that field.
     """
 
     vendor: str = "openai"
@@ -77,6 +78,7 @@ class Quirks(Struct, frozen=True):
     most: Mapping[str, float] = field(default_factory=dict)
     named_choice: bool = True
     closed: bool = False
+    thinking: tuple[ThinkingTypes, ...] = ()
 
 
 # Dropped silently: they never change a response, only its accounting, its cache, or
@@ -200,6 +202,10 @@ def _fit_values(
         from .values import join_prediction
 
         join_prediction(body)
+    if quirks.thinking and "thinking" in body:
+        from .values import fit_thinking_type
+
+        fit_thinking_type(quirks.thinking, model, body, unsupported)
     if quirks.most or quirks.closed:
         from .values import leave_out_usual, limit_numbers
 
@@ -237,7 +243,8 @@ def _absent_fields(
 ) -> frozenset[str]:
     """The fields that the vendor or its model rejects; the effort in our own `body` is made fit."""
     effort: str | None = request.reasoning_effort
-    if "thinking" in body and "thinking" in quirks.drop:
+    absent = quirks.drop | fixed_fields(quirks.families, model, effort)
+    if "thinking" in body and "thinking" in absent:
         effort = _fit_thinking(quirks, model, body, unsupported) or effort
     if quirks.extensible and isinstance(request.tool_choice, AllowedTools):
         from .tools import limit_tools  # few requests have it

@@ -311,7 +311,8 @@ def _fit_response(
         return {**fitted, "content": None}
     fitted.pop("refusal", None)  # it is the content
     words = message.get("refusal") or (isinstance(audio, dict) and audio.get("transcript")) or ""
-    if not words and not rules.empty:
+    # Moonshot's and DashScope's mark of a message that the model continues
+    if not words and not rules.empty and not message.get("partial"):
         unsupported.count("messages[].content")
         return None
     return {**fitted, "content": words}

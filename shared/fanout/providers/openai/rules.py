@@ -330,6 +330,13 @@ class PlainFields(Struct, frozen=True):
     fields: Mapping[str, object]
 
 
+class ThinkingTypes(Struct, frozen=True):
+    """Models with other values of `thinking.type`, and no budget; `pattern` is how they begin."""
+
+    pattern: str
+    types: Mapping[str, str]
+
+
 # "Structured Outputs is available in our latest large language models, starting with GPT-4o. Older
 # models like gpt-4-turbo and earlier may use JSON mode": platform.openai.com/docs/guides/
 # structured-outputs, 2026-11

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..fields import UnsupportedFields
-from .rules import PlainFields, of_model
+from .rules import PlainFields, ThinkingTypes, of_model
 
 
 def limit_values(
@@ -52,6 +52,21 @@ def add_plain_fields(
         for name in rule.fields.keys() - body.keys():
             body[name] = rule.fields[name]
             unsupported.note(name)
+
+
+def fit_thinking_type(
+    rules: Sequence[ThinkingTypes],
+    model: str,
+    body: dict[str, Any],
+    unsupported: UnsupportedFields,
+) -> None:
+    """Replace the type of our own `body`'s `thinking` by the model's name for it."""
+    given = body["thinking"]
+    for rule in of_model(rules, model):
+        theirs = rule.types.get(str(given.get("type"))) if isinstance(given, dict) else None
+        if theirs is not None:
+            body["thinking"] = {"type": theirs}
+            unsupported.note("thinking")
 
 
 def join_prediction(body: dict[str, Any]) -> None:
