@@ -79,12 +79,14 @@ cost of its waiting.
 {by_job}
 
 For 3 s and 1,024 MB that is: functions ${job.functions:.2f}, state machine ${job.states:.2f}, S3
-${job.storage:.2f}, DynamoDB ${job.records:.2f}, logs ${job.logs:.2f}. The same million as single
-requests costs ${alone:.2f} at 512 MB.
+${job.storage:.2f}, its events ${job.events:.2f}, DynamoDB ${job.records:.2f}, logs
+${job.logs:.2f}. The same million as single requests costs ${alone:.2f} at 512 MB.
 
 This is computed, not measured. It assumes that a shard of {shard} lines takes as long as {waves}
 responses and {overhead} s more, with {transitions} state transitions. Each second has one S3 write,
-one status read and {count_writes} writes of counts.
+one status read and {count_writes} writes of counts. The inbox needs the bucket's events in
+EventBridge, and S3 sends there those of every object: one when it is created, one when it is
+deleted or expires.
 
 It does not include storage (${of_storage:g} a GB a month, for `fanout:file_days`), the jobs' own
 metrics (${of_job_metrics:.2f} a month with a job in every hour) and work that is repeated after a

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 ROOT = Path(__file__).parents[2]
 CDK = ROOT / "node_modules/.bin/cdk"
+SETTINGS = ROOT / "cdk.json"
 USUAL = 1_000
 """Lambda's concurrency of an account that has been used for a while."""
 
@@ -28,6 +30,9 @@ SMALL = 100
 OPTION = "fanout:api_log_role"
 MISSING = "ValidationError"
 """CloudFormation's code if there is no stack of a name; other errors have others."""
+
+NO_ROLE = "NoSuchEntity"
+"""IAM's code if there is no role of a name."""
 
 GONE = {"DELETE_COMPLETE", "DELETE_SKIPPED"}
 Connect: TypeAlias = Callable[[str], Any]
@@ -70,24 +75,39 @@ def main() -> int:
         added = log_role(target, connect)
     except (BotoCoreError, ClientError):  # CDK says what is wrong with the credentials
         connect, added = None, []
-    done = subprocess.run([CDK, "deploy", *words, *added], check=False)
-    if done.returncode == 0 and connect is not None:
+    code = run([str(CDK), "deploy", *words, *added])
+    if code == 0 and connect is not None:
         print_limit(target, connect)
-    return done.returncode
+    return code
 
 
-def read_target(words: Sequence[str]) -> Target:
-    """Return where `cdk deploy` with these words deploys to."""
+def run(command: Sequence[str]) -> int:
+    """
+    Run a command; return its exit code, or 128 and the number of the signal that ended it.
+
+    Ctrl-C ends the command, which has received it from the terminal, too, and not this process.
+    """
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        code = subprocess.run(command, check=False).returncode
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return code if code >= 0 else 128 - code
+
+
+def read_target(words: Sequence[str], settings: Path = SETTINGS) -> Target:
+    """Return where `cdk deploy` with these words deploys to; `settings` is CDK's own file."""
     given = _parse(words)
-    context: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
-    context |= given.context
+    project: dict[str, Any] = json.loads(settings.read_text())
+    context: dict[str, Any] = project["context"] | given.context
     # The CDK's order; boto3 does not read AWS_REGION.
     regions = (
         context.get("fanout:region"),
         os.environ.get("AWS_REGION"),
         os.environ.get("AWS_DEFAULT_REGION"),
     )
-    return Target(context, given.profile, next(filter(None, regions), None))
+    profile = given.profile or project.get("profile")
+    return Target(context, profile, next(filter(None, regions), None))
 
 
 def _parse(words: Sequence[str]) -> _Words:
@@ -115,13 +135,16 @@ def log_role(target: Target, connect: Connect) -> list[str]:
     Return the option that keeps the account's role for API Gateway's logs, if it has one.
 
     A role that the stack itself has created stays part of it. One of a stack that was destroyed
-    belongs to the account. Raises `ClientError` and `BotoCoreError`.
+    belongs to the account. A role that was deleted since is none, although API Gateway still names
+    it. Raises `ClientError` and `BotoCoreError`.
     """
-    if OPTION in target.context or not _is_own_account(target, connect):
+    if target.context.get(OPTION) not in {None, ""} or not _is_own_account(target, connect):
         return []
     account = connect("apigateway").get_account()
     role = str(account.get("cloudwatchRoleArn") or "").rpartition("/")[2]
     if not role or _has_role(connect("cloudformation"), target.stack, role):
+        return []
+    if not _exists(connect("iam"), role):
         return []
     return ["-c", f"{OPTION}=false"]
 
@@ -145,6 +168,15 @@ def _has_role(client: Any, stack: str, role: str) -> bool:
         for page in pages
         for resource in page["StackResourceSummaries"]
     )
+
+
+def _exists(client: Any, role: str) -> bool:
+    """Whether there is such a role; one that may not be read counts as one."""
+    try:
+        client.get_role(RoleName=role)
+    except ClientError as error:
+        return bool(error.response["Error"]["Code"] != NO_ROLE)
+    return True
 
 
 def print_limit(target: Target, connect: Connect) -> None:

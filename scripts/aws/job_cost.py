@@ -22,6 +22,17 @@ TRANSITIONS = 3
 COUNT_WRITES = 2
 EXTRA_PUTS, EXTRA_GETS, EXTRA_WRITES, EXTRA_READS = 4, 3, 1, 3
 
+OBJECT_EVENTS = 2
+"""
+Events of S3 that EventBridge bills for each object: it is created, and deleted or expires.
+
+EventBridge gets all events of the bucket, as S3 has no filter for them:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventBridge.html (2026-11).
+"""
+
+MERGED_OBJECTS = 1
+"""Objects to which a shard's results are merged at its end."""
+
 WAIT, WAIT_TRANSITIONS = 300, 3
 """
 Seconds after which a shard asks again that has waited for a place for long, on average, and the
@@ -53,6 +64,7 @@ class Parts(NamedTuple):
     functions: float
     states: float
     storage: float
+    events: float
     records: float
     logs: float
 
@@ -68,6 +80,7 @@ def job(lines: int, memory: int, seconds: float) -> Parts:
     gb_seconds = shards * work * memory / 1024 + 2 * lines / LINES_PER_SECOND * ONE_VCPU
     puts = shards * (work + EXTRA_PUTS) + lines * OUTPUT_LINE / PART
     gets = shards * (work + EXTRA_GETS)
+    objects = shards * (work + MERGED_OBJECTS)
     writes = shards * (COUNT_WRITES * work + EXTRA_WRITES)
     reads = shards * (work + EXTRA_READS)
     return Parts(
@@ -75,6 +88,7 @@ def job(lines: int, memory: int, seconds: float) -> Parts:
         + shards / MILLION * prices.INVOCATION.dollars,
         states=shards * TRANSITIONS / 1_000 * prices.TRANSITION.dollars,
         storage=(puts * prices.S3_PUT.dollars + gets * prices.S3_GET.dollars) / 1_000,
+        events=objects * OBJECT_EVENTS / MILLION * prices.EVENT.dollars,
         records=(writes * prices.WRITE.dollars + reads * prices.READ.dollars) / MILLION,
         logs=shards * LOGGED / 1e9 * prices.LOGS.dollars,
     )

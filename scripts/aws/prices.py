@@ -81,6 +81,10 @@ TRANSITION = Price(
 S3_PUT = Price("S3, PUT, COPY or LIST", 0.005, "1,000 requests", _S3, "2026-11-25")
 S3_GET = Price("S3, GET", 0.0004, "1,000 requests", _S3, "2026-11-25")
 S3_STORAGE = Price("S3, standard storage", 0.023, "GB-month", _S3, "2026-11-25")
+EVENT = Price(
+    "EventBridge, events of S3", 1.00, "million", "https://aws.amazon.com/eventbridge/pricing/",
+    "2026-11-29",
+)  # fmt: skip
 WRITE = Price("DynamoDB, on demand", 0.625, "million writes of 1 kB", _DYNAMODB, "2026-11-23")
 READ = Price("DynamoDB, on demand", 0.125, "million reads of 4 kB", _DYNAMODB, "2026-11-23")
 PROXY = Price("LiteLLM on ECS, AWS's guidance, idle", 378.10, "month", _GUIDANCE, "2026-07-15")
@@ -90,5 +94,5 @@ PROXY_BALANCER = Price("Its load balancer", 24.62, "month", _GUIDANCE, "2026-07-
 ALL = (
     *COMPUTE.values(), INVOCATION, INSTANCE, FEE, NAT, NAT_DATA, ADDRESS, API, DATA_OUT, SECRET,
     SECRET_CALLS, LOGS, METRIC, ALARM, DASHBOARD, TRACES, PROVISIONED, TRANSITION, S3_PUT, S3_GET,
-    S3_STORAGE, WRITE, READ, PROXY, PROXY_TASK, PROXY_BALANCER,
+    S3_STORAGE, EVENT, WRITE, READ, PROXY, PROXY_TASK, PROXY_BALANCER,
 )  # fmt: skip

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from scripts.aws.deploy import Target, log_role, print_limit, read_target
+from scripts.aws.deploy import Target, log_role, print_limit, read_target, run
 
 ROLE = "arn:aws:iam::111111111111:role/{}"
 OWN = "Fanout-DoorApiCloudWatchRole1-x"
@@ -16,15 +18,21 @@ KEEP = ["-c", "fanout:api_log_role=false"]
 
 
 class Account:
-    """An account with a role for API Gateway's logs, and its stacks with their resources."""
+    """
+    An account with a role for API Gateway's logs, and its stacks with their resources.
+
+    `role_error` is what IAM responds with to a question for that role.
+    """
 
     def __init__(
         self,
         role: str = "",
         stacks: Mapping[str, Mapping[str, str]] | None = None,
         limit: int = 1_000,
+        role_error: str | None = None,
     ) -> None:
         self._role = role
+        self._role_error = role_error
         self._stacks = stacks or {}
         self._limit = limit
 
@@ -33,6 +41,11 @@ class Account:
 
     def get_account(self) -> dict[str, Any]:
         return {"cloudwatchRoleArn": ROLE.format(self._role)} if self._role else {}
+
+    def get_role(self, *, RoleName: str) -> dict[str, Any]:  # noqa: N803 -- boto3's
+        if self._role_error:
+            raise ClientError({"Error": {"Code": self._role_error}}, "GetRole")
+        return {"Role": {"RoleName": RoleName}}
 
     def get_account_settings(self) -> dict[str, Any]:
         return {"AccountLimit": {"ConcurrentExecutions": self._limit}}
@@ -66,6 +79,10 @@ class Account:
         (Account("Fanout-Two-Role", {"Fanout": {}, "Fanout-Two": {}}), [], KEEP),
         (Account(OWN, {"Fanout": {OWN: "CREATE_COMPLETE"}}), ["-cfanout:stack=Second"], KEEP),
         (Account("somebody-elses"), ["-c", "fanout:api_log_role=true"], []),
+        (Account("somebody-elses"), ["-c", "fanout:api_log_role="], KEEP),
+        # The role was deleted by hand; API Gateway still names it.
+        (Account(OWN, role_error="NoSuchEntity"), [], []),
+        (Account(OWN, role_error="AccessDenied"), [], KEEP),
         (Account("somebody-elses"), ["--context=fanout:account=222222222222"], []),
     ],
 )
@@ -103,6 +120,24 @@ def test_the_account_that_is_looked_at_is_the_one_that_cdk_deploys_to(
     assert (target.stack, target.region, target.profile) == ("Fanout", "us-east-2", None)
     monkeypatch.delenv("AWS_REGION")
     assert read_target([]).region == "us-west-2"
+
+
+def test_the_profile_of_cdk_json_counts_unless_the_command_line_names_another(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "cdk.json"
+    path.write_text(json.dumps({"profile": "team", "context": {"fanout:stack": "Gateway"}}))
+    target = read_target([], path)
+    assert (target.profile, target.stack) == ("team", "Gateway")
+    assert read_target(["--profile", "prod"], path).profile == "prod"
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [("exit 7", 7), ("kill -INT $PPID; exit 7", 7), ("kill -TERM $$", 143)],
+)
+def test_ctrl_c_ends_the_command_whose_exit_code_is_returned(script: str, code: int) -> None:
+    assert run(["sh", "-c", script]) == code
 
 
 @pytest.mark.parametrize(("limit", "is_printed"), [(10, True), (99, True), (1_000, False)])

@@ -85,6 +85,7 @@ def test_a_job_costs_the_sum_of_its_shards() -> None:
     assert million.functions == pytest.approx(gb_seconds * 0.0000133334 + 0.001)
     writes, reads = 5_000 * (2 * 8 + 1), 5_000 * (8 + 3)
     assert million.records == pytest.approx((writes * 0.625 + reads * 0.125) / 1_000_000)
+    assert million.events == pytest.approx(5_000 * (8 + 1) * 2 / 1_000_000)
     assert million.total == pytest.approx(sum(million))
     assert job_cost.job(2_000_000, 1_024, 3).total == pytest.approx(2 * million.total)
 
