@@ -127,10 +127,13 @@ def count_response(body: object, cost: LineCost) -> Totals:
 
 def count_failure(cause: str, custom_id: str, line: int | None, message: str) -> Totals:
     """The totals of one line that failed; it is an example of its cause."""
-    if len(message) > MAX_MESSAGE:
-        message = f"{message[: MAX_MESSAGE - 1]}…"
-    example = Example(custom_id, line, message)
+    example = Example(custom_id, line, cut(message, MAX_MESSAGE))
     return Totals(failed=1, causes={cause: 1}, examples={cause: [example]})
+
+
+def cut(message: str, length: int) -> str:
+    """The message with at most so many characters."""
+    return message if len(message) <= length else f"{message[: length - 1]}…"
 
 
 def responses_in(body: object) -> list[Mapping[str, Any]]:

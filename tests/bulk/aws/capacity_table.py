@@ -12,7 +12,8 @@ from tests.support.virtual_clock import now
 
 READ_UNIT, WRITE_UNIT, PAGE = 4_096, 1_024, 1_048_576
 """
-Bytes of a strongly consistent read unit, of a write unit, and of a query's page:
+Bytes of a strongly consistent read unit (an eventually consistent read takes half as many units),
+of a write unit, and of a query's page:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html.
 """
 
@@ -74,7 +75,8 @@ class CapacityTable:
             items.append(item)
             total += bytes_
             end += 1
-        self.reads[kind, int(now())] += max(1, ceil(total / READ_UNIT))
+        share = 1 if query["ConsistentRead"] else 2
+        self.reads[kind, int(now())] += ceil(max(1, ceil(total / READ_UNIT)) / share)
         more = {"LastEvaluatedKey": {"id": {"S": ids[end - 1]}}} if end < len(ids) else {}
         return {"Items": items, **more}
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
 from fanout.bulk.activity import Activity
 from fanout.bulk.aws.dynamodb import DynamoTable
-from fanout.bulk.aws.shard_items import FULL_EXAMPLES
+from fanout.bulk.aws.shard_items import FULL_EXAMPLES, SHORT_MESSAGE
 from fanout.bulk.totals import Example, Totals, count_failure
 
 from .clocked_job import ClockedJob, one, usd
@@ -51,19 +52,27 @@ def test_counts_of_all_workers_add_up_and_a_resumed_shard_counts_once(
     asyncio.run(main())
 
 
-def test_a_shard_after_the_first_ones_has_one_example_for_each_cause(table: DynamoTable) -> None:
+def test_a_shard_after_the_first_ones_has_one_short_example_of_its_rarest_cause(
+    table: DynamoTable,
+) -> None:
     async def main() -> None:
         clocked = ClockedJob(table)
         await clocked.set_status("in_progress")
         progress = clocked.progress()
-        for shard, expected in ((FULL_EXAMPLES - 1, 3), (FULL_EXAMPLES, 1)):
+        long = "x" * 300
+        short = f"{long[: SHORT_MESSAGE - 1]}…"
+        every = {"often": [["n0", 0, long], ["n1", 1, long]], "rare": [["n2", 2, long]]}
+        rarest = {"rare": [["n2", 2, short]]}
+        for shard, expected in ((FULL_EXAMPLES - 1, every), (FULL_EXAMPLES, rarest)):
             progress.begin_shard(shard, Totals())
-            for number in range(3):
-                progress.settle(shard, 0, count_failure("bad", f"n{number}", number, "no"))
+            for cause, number in (("often", 0), ("often", 1), ("rare", 2)):
+                progress.settle(shard, 0, count_failure(cause, f"n{number}", number, long))
             await progress.sync()
             item = await table.item("counts#j", f"shard#{shard:08d}")
             assert item is not None
-            assert len(json.loads(item["value"]["B"])["examples"]["bad"]) == expected
+            stored = json.loads(item["value"]["B"])
+            assert stored["causes"] == {"often": 2, "rare": 1}
+            assert stored["examples"] == expected
 
     asyncio.run(main())
 
@@ -193,3 +202,19 @@ def test_counts_that_could_not_be_written_are_written_by_the_next_sync(
         assert (await clocked.account())[0] == 250_000_000
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("all_shards", [False, True])
+def test_only_the_finisher_reads_the_totals_consistently_which_costs_twice_as_much(
+    table: DynamoTable, *, all_shards: bool
+) -> None:
+    found: list[bool] = []
+    query = table.client.query
+
+    def note(**arguments: Any) -> Any:
+        found.append(arguments["ConsistentRead"])
+        return query(**arguments)
+
+    table.client.query = note
+    asyncio.run(ClockedJob(table).progress(all_shards=all_shards).total())
+    assert found == [all_shards]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from math import ceil
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ from fanout.bulk.aws.budget_account import LEASE_TTL
 from fanout.bulk.aws.dynamodb import DynamoTable
 from fanout.bulk.aws.step_handlers import MAX_CAPPED_WORKERS, sync_times
 from fanout.bulk.service.records import Job
-from fanout.bulk.totals import Totals
+from fanout.bulk.totals import Totals, count_failure
 from tests.support.virtual_clock import now, run_threads_at_once
 
 from .capacity_table import (
@@ -45,15 +46,20 @@ JOB = Job(
 RUNNING = json.dumps({"status": "in_progress"}).encode()
 
 
-def totals(lines: int) -> Totals:
-    """Counts with as many digits as those of real lines, and a cause of failure."""
-    return Totals(
-        done=lines,
+CAUSES = ("context_length_exceeded", "content_filter", "invalid_prompt", "rate_limit_exceeded")
+
+
+def totals(lines: int, causes: Sequence[str] = ()) -> Totals:
+    """Counts with as many digits as those of real lines, and a failure of each cause."""
+    found = Totals(
+        done=lines - len(causes),
         tokens_in=lines * 1_234,
         tokens_out=lines * 456,
         cost=lines * 1_234_567,
-        causes={"context_length_exceeded": 1},
     )
+    for number, cause in enumerate(causes):
+        found.add(count_failure(cause, f"request-{number:07d}", 1_000_000 + number, "x" * 300))
+    return found
 
 
 def test_the_account_of_a_capped_job_takes_the_writes_of_its_most_workers(
@@ -85,7 +91,7 @@ def test_the_account_of_a_capped_job_takes_the_writes_of_its_most_workers(
 
 
 def test_progress_and_polls_stay_within_the_limits_of_a_partition_key() -> None:
-    """Also if all workers start at the same moment."""
+    """Also if all workers start at the same moment, and lines of each shard fail."""
     client = CapacityTable()
     run_threads_at_once(run_job(client), 0.004)
 
@@ -107,17 +113,18 @@ async def run_job(client: CapacityTable) -> None:
                 workers.create_task(work(stores, shards))
         polling.cancel()
     total = await stores.progress(JOB).total()
-    assert total.done == SHARDS * LINES
+    assert total.lines == SHARDS * LINES
+    assert total.causes == dict.fromkeys(CAUSES, SHARDS)
 
 
 async def work(stores: Stores, shards: Any) -> None:
     """A place of the state machine's map: one worker after another, each with a shard."""
     for shard in shards:
         progress = stores.progress(JOB, activity=ActivityTracker(now, 100, 1))
-        progress.begin_shard(shard, Totals())
+        progress.begin_shard(shard, totals(len(CAUSES), CAUSES))
         first, interval = sync_times(shard, WORKERS, capped=False)
         seconds = 15 + shard % 11
-        end, pause, left = now() + seconds, first, LINES
+        end, pause, left = now() + seconds, first, LINES - len(CAUSES)
         while (pause := min(pause, end - now())) > 0:
             await asyncio.sleep(pause)
             lines = min(left, round(LINES * pause / seconds))

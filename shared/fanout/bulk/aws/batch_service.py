@@ -34,7 +34,7 @@ TOTALS_AGE = 2.0
 """
 Seconds for which the totals of the last job are kept.
 
-Reading those of 5,000 shards takes some 500 of the 3,000 read units a second of a job's item
+Reading those of 5,000 shards takes some 300 of the 3,000 read units a second of a job's item
 collection, and clients may poll.
 """
 

@@ -1,7 +1,8 @@
 """
 Records in one DynamoDB table: the partition key is `kind`, the sort key `id`, the bytes `value`.
 
-All reads are strongly consistent. A record has less than DynamoDB's limit of 400 KB.
+Reads are strongly consistent unless their caller wants otherwise. A record has less than DynamoDB's
+limit of 400 KB.
 """
 
 from __future__ import annotations
@@ -184,21 +185,23 @@ class DynamoTable:
 
     async def query(self, limit: int | None = None, **query: Any) -> AsyncIterator[dict[str, Any]]:
         """All items of a query, page by page."""
+        query = {"ConsistentRead": True, **query}
         if limit is not None:
             query["Limit"] = limit
         while True:
-            page = await call(self.client.query, TableName=self.name, ConsistentRead=True, **query)
+            page = await call(self.client.query, TableName=self.name, **query)
             for item in page["Items"]:
                 yield item
             if "LastEvaluatedKey" not in page:
                 return
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def items(self, kind: str) -> AsyncIterator[dict[str, Any]]:
-        """All items of a kind."""
+    def items(self, kind: str, *, is_consistent: bool = True) -> AsyncIterator[dict[str, Any]]:
+        """All items of a kind. A read that is not consistent may lack the last second's writes."""
         return self.query(
             KeyConditionExpression="kind = :kind",
             ExpressionAttributeValues={":kind": {"S": kind}},
+            ConsistentRead=is_consistent,
         )
 
     def items_from(self, kind: str, prefix: str) -> AsyncIterator[dict[str, Any]]:

@@ -257,9 +257,13 @@ class DynamoJobProgress:
         return found.totals if found and found.complete else None
 
     async def total(self) -> Totals:
-        """The job's totals, with the activity of all workers; at most about a second old."""
+        """
+        The job's totals, with the activity of all workers; at most about a second old.
+
+        Only the finisher needs a consistent read, which costs twice as much.
+        """
         total, activity = Totals(), Activity(0.0)
-        async for item in self._table.items(self._kind):
+        async for item in self._table.items(self._kind, is_consistent=self._all_shards):
             if is_shard(item):
                 total.add(read_shard(item).totals)
             elif is_worker_activity(item):
