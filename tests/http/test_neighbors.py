@@ -19,7 +19,7 @@ HI: Any = [{"role": "user", "content": "Hi"}]
 
 @pytest.fixture(scope="module")
 def gateway(provider: Upstream) -> Iterator[RunningGateway]:
-    priced = {"input_cost_per_token": 0.000002, "output_cost_per_token": 0.00001}
+    priced: dict[str, Any] = {"input_cost_per_token": 0.000002, "output_cost_per_token": 0.00001}
     listed = [entry(provider, name, **priced) for name in ("a", "b", "team/c")]
     aws = {"model": "bedrock/openai.gpt-oss-20b-1:0", "model_id": ARN, "region": "us-east-1"}
     config = {

@@ -234,6 +234,16 @@ def test_mistrals_short_form_of_an_image_is_read_for_other_vendors() -> None:
     assert sent == [{"type": "image", "source": source}]
 
 
+@pytest.mark.parametrize("image", ["https://example.com/a.png", "data:image/png;base64,AAAA"])
+@pytest.mark.parametrize("provider", ["openai", "azure"])
+def test_openai_gets_an_image_that_is_an_address_alone_as_an_object(
+    provider: str, image: str
+) -> None:
+    fields = user({"type": "image_url", "image_url": image})
+    sent = json.loads(encode(provider, "gpt-4o", fields).body)["messages"][0]["content"]
+    assert sent == [{"type": "image_url", "image_url": {"url": image}}]
+
+
 def test_a_call_without_a_type_is_a_functions() -> None:
     call = {"id": "D681PevKs", "function": {"name": "f", "arguments": "{}"}, "index": 0}
     answer = {"role": "assistant", "content": "", "tool_calls": [call]}

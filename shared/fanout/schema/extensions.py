@@ -50,9 +50,26 @@ def set_aside(body: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _asks(messages: list[Any], plain: list[Any]) -> bool:
-    """Whether the client asks for an extension: what the assistant wrote is of an earlier turn."""
+    """
+    Whether the client asks for an extension: what the assistant wrote is of an earlier turn.
+
+    An image by its address alone is none: LiteLLM's users write it so for every vendor.
+    """
     pairs = zip(messages, plain, strict=True)
-    return any(old != new and new.get("role") != "assistant" for old, new in pairs)
+    return any(_with_addresses(old) != new and new.get("role") != "assistant" for old, new in pairs)
+
+
+def _with_addresses(message: Any) -> Any:
+    """The message, with an object for each image that is an address or a data URI alone."""
+    if not isinstance(message, dict) or not isinstance(parts := message.get("content"), list):
+        return message
+    return {**message, "content": [_with_address(part) for part in parts]}
+
+
+def _with_address(part: Any) -> Any:
+    image = part.get("image_url") if isinstance(part, dict) else None
+    is_address = isinstance(image, str) and ("://" in image[:12] or image.startswith("data:"))
+    return {**part, "image_url": {"url": image}} if is_address else part
 
 
 def _typed(value: Any, known: frozenset[str]) -> Any:

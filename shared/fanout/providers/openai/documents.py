@@ -43,12 +43,15 @@ def encode_document(
     return {"type": kind, "file_url": {"url": bare}} | ({"file_name": name} if name else {})
 
 
-def fit_media(part: Part) -> Part:
+def fit_media(part: Part, *, objects: bool = False) -> Part:
     """
     An image or a file, whose data URI has standard base64; else the part itself.
 
-    A bare image becomes a data URI; OpenAI's reference has bare files.
+    A bare image becomes a data URI; OpenAI's reference has bare files. `objects`: an image cannot
+    be its address alone.
     """
+    if objects and isinstance(image := part.get("image_url"), str):
+        part = {**part, "image_url": {"url": image}}
     for kind, name in (("image_url", "url"), ("file", "file_data")):
         held = part.get(kind)
         given = held.get(name) if isinstance(held, dict) else held  # Mistral's: the address alone

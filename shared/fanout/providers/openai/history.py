@@ -262,7 +262,7 @@ def _fit_parts(
 
             if part["type"] == "file" and rules.custom:
                 reject_address(part, unsupported.part_path(message, path, number), unsupported)
-            fitted.append(fit_media(part))
+            fitted.append(fit_media(part, objects=rules.custom))
         else:
             fitted.append(part)
     return fitted
