@@ -51,6 +51,10 @@ DIRECT: dict[str, tuple[str, str]] = {
         "access tokens for Vertex AI",
         "a request to Vertex AI reports what to install",
     ),
+    "pyarrow": (
+        "jobs whose input or output is Parquet",
+        "such a job reports what to install",
+    ),
     "xllamacpp": ("the small local model", "`make run` and `make demo` report what to install"),
 }
 

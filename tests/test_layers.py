@@ -36,7 +36,7 @@ LAYERS = """
 
 BULK_LAYERS = """
     aws  local                              the two hosts and their stores
-    runner                                  a job from start to end
+    runner  tables                          a job from start to end | its rows
     work                                    the worker and the finisher
     service                                 files and batches as clients see them
     pacing                                  rate limits, adaptive concurrency
@@ -63,13 +63,13 @@ TOP_LEVEL = {
     """,
     "shared/fanout/bulk/*.py": "__init__ activity costs runner store totals",
     "shared/fanout/bulk/input/*.py": """
-        __init__ bloom_filter csv_reader estimates file_kinds lines planner quote splitter
-        text_encodings
+        __init__ bloom_filter csv_reader estimates file_kinds job_source lines planner quote
+        splitter text_encodings
     """,
     "shared/fanout/bulk/local/*.py": """
         __init__ activity_files batch_service file_store hosts input_files job_progress
-        job_tasks job_totals prompt_files prompt_jobs rate_limit_store shard_results
-        sqlite steady_clock storage_limit
+        job_tasks job_totals prompt_files prompt_jobs rate_limit_store response_index
+        result_tables shard_results sqlite steady_clock storage_limit table_files
     """,
     "shared/fanout/bulk/pacing/*.py": """
         __init__ adaptive_concurrency estimated_limit failing_lines fair_turns limit_search
@@ -77,9 +77,10 @@ TOP_LEVEL = {
     """,
     "shared/fanout/bulk/service/*.py": "__init__ batches failed_lines files records registry",
     "shared/fanout/bulk/work/*.py": """
-        __init__ finisher full_disk line_requests manifest rejections result_lines spec
-        stored_results worker
+        __init__ finisher full_disk line_requests manifest partial_results rejections
+        result_lines spec stored_results worker
     """,
+    "shared/fanout/bulk/tables/*.py": "__init__ formats parquet responses template writers",
     "shared/fanout/concurrency/*.py": """
         __init__ fair_limiter garbage map memory_budget outcomes race threaded_generator
         timeouts
@@ -162,12 +163,14 @@ ALLOWED_IMPORTERS = {
     " local cli/local_run",
     "json": "wire/json wire/lenient_json",  # to name a duplicate key; for odd responses
     "pydantic": "library",
+    "pyarrow": "bulk/tables/parquet",  # an extra
     "logging": "",
     "asyncio": "concurrency disk transport routing gateway library http server cli bulk aws google",
 }
 
 PURE = """
-    bulk/input/bloom_filter  bulk/input/csv_reader  bulk/input/file_kinds  bulk/input/lines
+    bulk/input/bloom_filter  bulk/input/csv_reader  bulk/input/file_kinds  bulk/input/job_source
+    bulk/input/lines  bulk/tables
     bulk/input/planner  bulk/input/splitter  bulk/input/text_encodings
     bulk/pacing/adaptive_concurrency  bulk/pacing/limits
     bulk/activity  bulk/service/records  bulk/totals  config/connection

@@ -28,8 +28,8 @@ REPLACED = {
 }
 """What the names of another thing were, by the glossary's word."""
 
-KEPT = {"Refused", "ProxyRefused", "REFUSED"}
-"""A public exception, and TCP's word for a connection that the server does not accept."""
+KEPT = {"Refused", "ProxyRefused", "REFUSED", "tell"}
+"""A public exception, TCP's word for a connection that is not accepted, a method of files."""
 
 
 @cache

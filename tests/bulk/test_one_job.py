@@ -41,6 +41,7 @@ class Process:
         self.files = FileService(FolderBlobStore(home), self.table, lambda: 1.0)
         self.jobs = JobService(self.files, self.table, self, lambda: 1.0)
         self.started: list[str] = []
+        self.index = None
         self.before_write: Callable[[], Awaitable[object]] | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -51,6 +52,9 @@ class Process:
         if before is not None:
             await before()
         return await self._records.put_all(changes)
+
+    def results(self, job: Job) -> Any:
+        raise NotImplementedError
 
     async def start(self, job_id: str) -> None:
         self.started.append(job_id)

@@ -41,7 +41,10 @@ def test_a_file_that_is_no_text_is_named_with_the_way_out(
     (folder / kind["name"]).write_bytes(bytes.fromhex(kind["head"]))
     ran = fanout("batch", "quote", kind["name"], "-m", "a", *form)
     if kind["error"] is None:
-        assert " is a" not in ran.err
+        assert " is a" not in ran.err.replace(" is a CSV: use --column", "")
+    elif "Parquet" in kind["error"] and form[:1] != ("--text",):
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err.startswith(f"fanout: `{kind['name']}` cannot be read as Parquet: ")
     else:
         expected = f"fanout: `{kind['name']}` is {kind['error']}\n"
         assert (ran.code, ran.out, ran.err) == (2, "", expected)
@@ -80,7 +83,11 @@ def test_json_lines_may_have_any_encoding(
 BAD: dict[str, tuple[bytes, tuple[str, ...], str]] = {
     "damaged": (gzip.compress(LINE * 99)[:30], (), "the gzip file is damaged, or its end is"),
     "broken": (b"\x1f\x8b\x08\0" + b"x" * 40, (), "the gzip file is damaged, or its end is"),
-    "no column": (b"id,prompt\n1,a\n", (), "is CSV by its name: add --column NAME"),
+    "no column": (
+        b"id,prompt\n1,a\n",
+        (),
+        "is a CSV: use --column with one of `id`, `prompt`, or --prompt",
+    ),
     "encoding": (b"x", ("--text", "--encoding", "utf-9"), "there is no encoding `utf-9`"),
     "no text": (b"x", ("--text", "--encoding", "hex"), "there is no encoding `hex`"),
     "mark": (

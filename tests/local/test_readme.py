@@ -7,6 +7,7 @@ Only the port is replaced, as 4000 may be in use. The snippets of the sections "
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
@@ -81,9 +82,13 @@ def check(script: str, printed: str, folder: Path) -> None:
     elif "batch_completion" in script:
         assert printed.startswith(("local/smol | ", "local/smol-claude | "))
     elif "batch run" in script:
-        results = (folder / "prompts.txt.output.jsonl").read_text().splitlines()
-        texts = [json.loads(line)["response"]["body"]["choices"][0] for line in results]
-        assert [bool(choice["message"]["content"]) for choice in texts] == [True, True]
+        with (folder / "out.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [(row["id"], row["city"], row["error"]) for row in rows] == [
+            ("1", "Paris", ""),
+            ("2", "Lima", ""),
+        ]
+        assert all(row["answer"] and row["model"] == "smol" for row in rows)
     else:
         assert script.startswith("fanout race")
         assert printed.strip()

@@ -47,7 +47,9 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("prompt", metavar="PROMPT", help="the prompt; `-` reads standard input")
+    parser.add_argument(
+        "prompt", metavar="PROMPT", help="the prompt, after what is piped in; `-`: only that"
+    )
     parser.add_argument(
         "-m",
         "--model",

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
 
+JOB = "the id of a job, or its beginning or end"
+
+
 def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command and its actions."""
     parser = commands.add_parser(
@@ -25,14 +28,16 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     _add_run(own)
     _add_quote(own)
     status = _command(own, "status", "show one job or all jobs")
-    status.add_argument("job", metavar="JOB", nargs="?", help="the id of a job (default: all)")
+    status.add_argument("job", metavar="JOB", nargs="?", help=f"{JOB} (default: all)")
     add_json(status)
     cancel = _command(own, "cancel", "cancel a job and keep its responses so far")
-    cancel.add_argument("job", metavar="JOB", help="the id of a job")
+    cancel.add_argument("job", metavar="JOB", help=JOB)
     add_config(cancel)
     add_json(cancel)
     _add_retry(own)
     _add_results(own)
+    remove = _command(own, "remove", "delete jobs that do not run, and their responses")
+    remove.add_argument("jobs", metavar="JOB", nargs="+", help=JOB)
 
 
 def _command(
@@ -52,12 +57,10 @@ def _command(
 def _add_run(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = _command(own, "run", "run a file of prompts, or resume it")
     _add_prompts(parser)
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help="where to write responses; `-` is "
-        "standard output (default: FILE.output.jsonl, or `-` if FILE is a pipe)",
+    _add_output(
+        parser,
+        "where to write responses, by its suffix as csv, tsv, jsonl or parquet; `-` is standard "
+        "output (default: beside FILE with its suffix, or `-` if FILE is a pipe)",
     )
     parser.add_argument(
         "--window", metavar="TIME", default="24h", help="expire after 1h to 14d (default: 24h)"
@@ -67,12 +70,22 @@ def _add_run(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
     add_json(parser, "progress as JSON lines")
 
 
+def _add_output(parser: argparse.ArgumentParser, about: str) -> None:
+    parser.add_argument("-o", "--output", metavar="FILE", help=about)
+    parser.add_argument(
+        "--escape-formulas",
+        action="store_true",
+        help="CSV for a spreadsheet: ' before cells that it would run as formulas",
+    )
+
+
 def _add_prompts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file",
         metavar="FILE",
         help='JSONL lines of OpenAI, Azure, Mistral or Together, {"messages": [...]}, '
-        '{"prompt": "..."} or lists of messages; also gzipped; `-` is standard input',
+        '{"prompt": "..."} or lists of messages; with --prompt or --column a table: CSV, TSV, '
+        "JSONL or Parquet; also gzipped; `-` is standard input",
     )
     parser.add_argument(
         "-m", "--model", metavar="NAME", dest="models", action="append", default=[],
@@ -80,7 +93,13 @@ def _add_prompts(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--text", action="store_true", help="each line of FILE is a prompt")
-    form.add_argument("--column", metavar="NAME", help="FILE is CSV with prompts in this column")
+    form.add_argument(
+        "--prompt", metavar="TEXT", help="the prompt of each row, such as 'Classify: {review}'"
+    )
+    form.add_argument("--column", metavar="NAME", help="the column of each row's prompt")
+    parser.add_argument("--id", metavar="COLUMN", help="the column that names the rows")
+    parser.add_argument("--limit", metavar="N", type=int, help="only the first N prompts")
+    _add_params(parser)
     parser.add_argument(
         "--separator", metavar="C", help="what separates CSV's cells, or `tab` (default: found)"
     )
@@ -89,10 +108,21 @@ def _add_prompts(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="FILE's encoding (default: UTF-8, UTF-16 or cp1252, found)",
     )
-    parser.add_argument(
-        "--system", metavar="TEXT", help="the system message, with --text or --column"
-    )
     add_config(parser)
+
+
+def _add_params(parser: argparse.ArgumentParser) -> None:
+    """What each request gets that does not have its own."""
+    parser.add_argument(
+        "--system", metavar="TEXT", help="the system message, with --prompt, --column or --text"
+    )
+    parser.add_argument("--max-tokens", metavar="N", type=int, help="the most tokens of a response")
+    parser.add_argument("--temperature", metavar="X", type=float, help="0 is the least random")
+    parser.add_argument(
+        "--response-format",
+        metavar="FILE",
+        help="a JSON Schema for the responses: a column for each property",
+    )
 
 
 def _add_cap(parser: argparse.ArgumentParser) -> None:
@@ -112,13 +142,8 @@ def _add_quote(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _add_retry(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = _command(own, "retry", "run the failed lines of a job again, and merge the responses")
-    parser.add_argument("job", metavar="JOB", help="the id of a job")
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help="where to write all responses",
-    )
+    parser.add_argument("job", metavar="JOB", help=JOB)
+    _add_output(parser, "where to write all responses")
     _add_cap(parser)
     add_config(parser)
     add_json(parser, "progress as JSON lines")
@@ -126,9 +151,13 @@ def _add_retry(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _add_results(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = _command(own, "results", "print the responses of a job")
-    parser.add_argument("job", metavar="JOB", help="the id of a job")
+    parser.add_argument("job", metavar="JOB", help=JOB)
     parser.add_argument("--errors", action="store_true", help="print the failed lines instead")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write to this file")
+    parser.add_argument(
+        "--partial", action="store_true", help="what is stored so far of a job that is not over"
+    )
+    _add_output(parser, "write to this file, by its suffix as csv, tsv, jsonl or parquet")
+    add_config(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -17,21 +17,25 @@ from ..bulk.service.batches import NewJob, cost_cap
 from ..bulk.service.records import Job
 from ..concurrency.garbage import collecting_rarely
 from ..config.resolve import Catalog
-from ..errors import NotFound, RequestError
+from ..errors import ConfigError, RequestError
 from ..settings import Settings
 from .batch_backend import BatchBackend, StackBackend, open_local_backend, open_stack_backend
 from .batch_input import BatchInput, open_batch_input
-from .batch_output import DONE, run_to_end, write_file
-from .batch_progress import error_lines, format_cost, show_activity
+from .batch_jobs import named_job, remove_job, show_jobs
+from .batch_output import (
+    DONE,
+    default_output,
+    run_to_end,
+    unit_of,
+    write_lines,
+    write_results,
+)
+from .batch_progress import error_lines, show_activity
 from .config_choice import SelectedConfig, select_config
 from .output_paths import Output, check_output
-from .printed_commands import list_command
+from .printed_commands import batch_command
 from .printing import show, show_json
 from .stop_signals import stop_signals
-from .table import columns
-
-HEADER = ("JOB", "STATUS", "DONE", "FAILED", "TOTAL", "COST", "INPUT")
-
 
 OpenStack: TypeAlias = Callable[[str, str | None], AbstractAsyncContextManager[StackBackend]]
 """Opens the jobs of a stack by its name and region."""
@@ -39,7 +43,13 @@ OpenStack: TypeAlias = Callable[[str, str | None], AbstractAsyncContextManager[S
 
 def run_action(arguments: argparse.Namespace, open_stack: OpenStack = open_stack_backend) -> int:
     """Run the action and return the exit code."""
-    actions = {"status": _status, "cancel": _cancel, "retry": _retry, "results": _results}
+    actions = {
+        "status": _status,
+        "cancel": _cancel,
+        "retry": _retry,
+        "results": _results,
+        "remove": _remove,
+    }
     with stop_signals():
         if arguments.action in actions:
             return _in_loop(actions[arguments.action](arguments, open_stack))
@@ -64,22 +74,32 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 @asynccontextmanager
 async def _open(
-    arguments: argparse.Namespace, open_stack: OpenStack, *, needs_config: bool = False
+    arguments: argparse.Namespace,
+    open_stack: OpenStack,
+    *,
+    needs_config: bool = False,
+    needs_prices: bool = False,
 ) -> AsyncIterator[BatchBackend]:
-    """The jobs of a machine or of a stack; with `needs_config` they may run in this process."""
+    """
+    The jobs of a machine or of a stack; with `needs_config` they may run in this process.
+
+    With `needs_prices`, the config is read if it can be.
+    """
     _check_region(arguments)
     if arguments.stack:
-        if needs_config and arguments.config:
+        if (needs_config or needs_prices) and arguments.config:
             raise RequestError("a stack has its own config: leave out --config", "config")
         async with open_stack(arguments.stack, arguments.region) as stack:
             yield stack
         return
     settings = Settings.read()
-    selected = (
-        select_config(arguments.config)
-        if needs_config
-        else SelectedConfig(settings, Catalog({}, settings.env))
-    )
+    selected = SelectedConfig(settings, Catalog({}, settings.env))
+    if needs_config or needs_prices:
+        try:
+            selected = select_config(arguments.config)
+        except ConfigError:
+            if needs_config or arguments.config:
+                raise
     async with open_local_backend(selected) as local:
         yield local
 
@@ -109,22 +129,13 @@ async def _run(arguments: argparse.Namespace, open_stack: OpenStack, given: Batc
         return await run_to_end(backend, job, arguments, output, given)
 
 
-async def _named_job(backend: BatchBackend, arguments: argparse.Namespace) -> Job:
-    """The job of the argument JOB; raises `NotFound` with the command that lists the jobs."""
-    try:
-        return await backend.jobs.find(arguments.job, None)
-    except NotFound:
-        listed = list_command(arguments)
-        raise NotFound(f"there is no job `{arguments.job}`; `{listed}` lists them", "job") from None
-
-
 async def _retry(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
     cap = cost_cap(arguments.max_cost, "--max-cost")
     async with _open(arguments, open_stack, needs_config=True) as backend:
-        old = await _named_job(backend, arguments)
-        with check_output(arguments.output or f"{old.id}.output.jsonl") as output:
+        old = await named_job(backend, arguments, arguments.job)
+        with check_output(arguments.output or default_output(old)) as output:
             job = await backend.jobs.retry(old.id, backend.owner, max_cost=cap)
-            mine = output if arguments.output else Output(Path(f"{job.id}.output.jsonl"))
+            mine = output if arguments.output else Output(Path(default_output(job)))
             return await run_to_end(backend, job, arguments, mine)
 
 
@@ -151,7 +162,7 @@ async def _quote(arguments: argparse.Namespace, open_stack: OpenStack, given: Ba
 async def _status(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
     async with _open(arguments, open_stack) as backend:
         if arguments.job:
-            jobs = [await _named_job(backend, arguments)]
+            jobs = [await named_job(backend, arguments, arguments.job)]
         else:
             jobs = (await backend.jobs.page(None, after=None, limit=100)).records
         totals = [await backend.jobs.totals(job) for job in jobs]
@@ -159,26 +170,23 @@ async def _status(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
         if arguments.json:
             show_json(shown[0] if arguments.job else shown)
             return DONE
-        rows = [HEADER]
-        for one, total in zip(shown, totals, strict=True):
-            counts = one["request_counts"]
-            numbers = (counts["completed"], counts["failed"], counts["total"])
-            cost = format_cost(total)
-            rows.append((one["id"], one["status"], *map(str, numbers), cost, one["input_file_id"]))
-        show(columns(rows) if shown else "no jobs")
+        if not jobs:
+            show("no jobs")
+            return DONE
+        await show_jobs(backend, jobs, totals)
         for job, total in zip(jobs, totals, strict=True):
             show_activity(job, total)
-        for error in error_lines(jobs[0].errors) if arguments.job else []:
+        for error in error_lines(jobs[0].errors, unit_of(jobs[0])) if arguments.job else []:
             show(f"{jobs[0].id}: {error}")
     return DONE
 
 
 async def _cancel(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
     async with _open(arguments, open_stack, needs_config=True) as backend:
-        found = await _named_job(backend, arguments)
+        found = await named_job(backend, arguments, arguments.job)
         await backend.jobs.cancel(found.id, None)
         await backend.end_cancelled(found.id)
-        job = await _named_job(backend, arguments)
+        job = await named_job(backend, arguments, arguments.job)
         if arguments.json:
             show_json(job.to_dict(await backend.jobs.totals(job)))
         else:
@@ -186,15 +194,26 @@ async def _cancel(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
     return DONE
 
 
+async def _remove(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
+    async with _open(arguments, open_stack) as backend:
+        jobs = [await named_job(backend, arguments, given) for given in arguments.jobs]
+        jobs = [await named_job(backend, arguments, given) for given in arguments.jobs]
+        for job in {job.id: job for job in jobs}.values():
+            await remove_job(backend, job)
+    return DONE
+
+
 async def _results(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
     with check_output(arguments.output or "-") as output:
-        async with _open(arguments, open_stack) as backend:
-            job = await _named_job(backend, arguments)
-            file_id = job.error_file_id if arguments.errors else job.output_file_id
-            if not job.is_over:
+        async with _open(arguments, open_stack, needs_prices=True) as backend:
+            job = await named_job(backend, arguments, arguments.job)
+            if not job.is_over and not arguments.partial:
+                partial = batch_command(arguments, "results", job.id, output=arguments.output)
                 raise RequestError(
-                    f"the job is {job.status}; results are available when it has ended", "job"
+                    f"the job is {job.status}; for what it has so far: {partial} --partial", "job"
                 )
-            if file_id is not None:
-                await write_file(backend, file_id, output)
+            if arguments.errors:
+                await write_lines(backend, job, output, failed=True)
+            else:
+                await write_results(backend, job, output, arguments, only_responses=True)
     return DONE

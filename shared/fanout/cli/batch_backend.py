@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from typing import Protocol
 
 from msgspec.structs import replace
 
 from ..bulk.local.batch_service import LocalBatchService, data_home, open_local_batches
 from ..bulk.local.prompt_jobs import JobStore
+from ..bulk.local.response_index import INDEX, ResponseIndex
+from ..bulk.runner import RunnerOptions
 from ..bulk.service.batches import JobService
 from ..bulk.service.files import FileService
 from ..bulk.service.records import Job
-from ..bulk.store import RecordStore
-from ..bulk.work.spec import GRACE
+from ..bulk.store import RecordStore, ResultStore
 from ..config.resolve import Catalog
-from ..errors import ConfigError
+from ..errors import ConfigError, RequestError
 from ..gateway.factory import open_gateway
 from ..settings import install_command
 from ..telemetry.observers import AttemptRecord, RequestRecord
@@ -28,9 +29,15 @@ from .printing import show
 POLL_INTERVAL, STACK_POLL_INTERVAL = 0.5, 2.0
 """Seconds between two checks of a job's progress, on this machine and in a stack."""
 
+INTERRUPT_GRACE = 2.0
+"""Seconds that the calls in flight have left after Ctrl-C: their responses are paid for."""
+
 
 class BatchBackend(JobStore, Protocol):
-    """Creates jobs and runs them."""
+    """Creates jobs and runs them; `catalog` has the prices of their models."""
+
+    @property
+    def catalog(self) -> Callable[[], Awaitable[Catalog]]: ...
 
     async def poll(self, job: Job) -> bool:
         """Wait for one interval. Returns whether to stop following the job."""
@@ -42,6 +49,10 @@ class BatchBackend(JobStore, Protocol):
 
     async def end_cancelled(self, job_id: str) -> None:
         """End a cancelled job, also if no process is running it."""
+        ...
+
+    async def forget(self, job_id: str) -> None:
+        """Delete what else there is of a job whose record is deleted."""
         ...
 
     async def stored_input(self, job: Job) -> str | None:
@@ -68,9 +79,19 @@ class LocalBackend:
 
     owner = "anyone"
 
-    def __init__(self, bulk: LocalBatchService) -> None:
+    def __init__(self, bulk: LocalBatchService, index: ResponseIndex, catalog: Catalog) -> None:
         self._bulk = bulk
+        self._catalog = catalog
         self.files, self.jobs, self.table = bulk.files, bulk.jobs, bulk.database
+        self.index: ResponseIndex | None = index
+
+    async def catalog(self) -> Catalog:
+        """The config's."""
+        return self._catalog
+
+    def results(self, job: Job) -> ResultStore:
+        """The job's files."""
+        return self._bulk.results(job)
 
     async def poll(self, job: Job) -> bool:
         """Whether this process has finished or stopped the job."""
@@ -81,7 +102,7 @@ class LocalBackend:
         self._bulk.ask_to_stop()
         with suppress(OSError):  # the terminal may be closed
             show(
-                f"fanout: finishing the calls in flight, up to {GRACE:g} s; "
+                f"fanout: finishing the calls in flight, up to {INTERRUPT_GRACE:g} s; "
                 "press Ctrl-C again to abandon them",
                 file=sys.stderr,
                 flush=True,
@@ -90,6 +111,10 @@ class LocalBackend:
     async def end_cancelled(self, job_id: str) -> None:
         """The process that runs the job notices the cancellation; if none does, end it here."""
         await self._bulk.run_exclusively(job_id)
+
+    async def forget(self, job_id: str) -> None:
+        """Delete its counts."""
+        await self._bulk.database.delete_totals(job_id)
 
     async def stored_input(self, job: Job) -> str | None:
         """The file in the folder of jobs."""
@@ -108,6 +133,7 @@ class StackBackend:
     """
 
     owner = "master"
+    index: ResponseIndex | None = None
 
     def __init__(
         self,
@@ -142,6 +168,13 @@ class StackBackend:
         """Start the state machine, which ends the job."""
         await self._run(job_id)
 
+    def results(self, job: Job) -> ResultStore:
+        """Raise `RequestError`: reading the results of a running job would merge them."""
+        raise RequestError(f"the job is {job.status}; a stack has results at its end", "partial")
+
+    async def forget(self, job_id: str) -> None:
+        """Nothing: the stack deletes it after some days."""
+
     async def stored_input(self, _job: Job) -> str | None:
         """It is in the stack."""
         return None
@@ -170,13 +203,20 @@ class BugReporter:
 async def open_local_backend(selected: SelectedConfig) -> AsyncIterator[LocalBackend]:
     """The jobs of this machine, run by a gateway with this config: the user's, not a client's."""
     observer, catalog = BugReporter(), replace(selected.catalog, client_keys=())
+    home = data_home(selected.settings.env)
     async with (
         open_gateway(selected.settings, catalog=catalog, observer=observer) as gateway,
         open_local_batches(
-            gateway, data_home(selected.settings.env), name="run", resume=False, observer=observer
+            gateway,
+            home,
+            name="run",
+            resume=False,
+            observer=observer,
+            options=RunnerOptions(grace=INTERRUPT_GRACE),
         ) as lazy,
     ):
-        yield LocalBackend(lazy.service)
+        with closing(ResponseIndex(home / INDEX)) as index:
+            yield LocalBackend(lazy.service, index, catalog)
 
 
 @asynccontextmanager

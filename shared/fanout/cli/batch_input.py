@@ -7,17 +7,29 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
 from ..bulk.input.csv_reader import checked_separator
-from ..bulk.local.input_files import STDIN, open_input
+from ..bulk.input.lines import BadLine
+from ..bulk.local.input_files import STDIN, InputFile, open_input
 from ..bulk.local.prompt_files import PromptFile
+from ..bulk.local.table_files import kind_of_table
 from ..bulk.service.batches import cost_cap, parse_window
-from ..errors import RequestError
-from .config_choice import pick_models, select_config
+from ..bulk.tables import parquet
+from ..bulk.tables.formats import SUFFIXES, stem_of, suffix_of
+from ..bulk.work.line_requests import check_model
+from ..config.model import ANONYMOUS
+from ..config.resolve import Catalog, ClientKey
+from ..errors import RequestError, UnknownModel
+from .config_choice import pick_models, select_config, split_names
 from .output_paths import STDOUT, Output, check_output
 from .printing import show
+from .response_schema import read_response_format
+
+MAX_TEMPERATURE = 2.0
+"""OpenAI's limit; see `temperature` in its reference."""
 
 
 class BatchInput(Struct, frozen=True):
@@ -33,6 +45,7 @@ class BatchInput(Struct, frozen=True):
 def open_batch_input(arguments: argparse.Namespace) -> Iterator[BatchInput]:
     """Check the arguments, then open the file; a pipe is read to its end."""
     _check_form(arguments)
+    params, fields = _params(arguments)
     model = _model(arguments)
     with ExitStack() as stack:
         cap, output = None, None
@@ -41,15 +54,10 @@ def open_batch_input(arguments: argparse.Namespace) -> Iterator[BatchInput]:
             cap = cost_cap(arguments.max_cost, "--max-cost")
             inputs = ["/dev/stdin" if arguments.file == STDIN else arguments.file]
             inputs += filter(None, [arguments.config])
+            if SUFFIXES.get(suffix_of(_output_path(arguments))) == "parquet":
+                parquet.load()
             output = stack.enter_context(check_output(_output_path(arguments), inputs))
         file = stack.enter_context(open_input(arguments.file))
-        reported: set[str] = set()
-
-        def report(note: str) -> None:
-            if note not in reported:  # a file is read more than once
-                reported.add(note)
-                show(f"fanout: {note}", file=sys.stderr, flush=True)
-
         prompts = PromptFile(
             file.path,
             arguments.text,
@@ -58,38 +66,97 @@ def open_batch_input(arguments: argparse.Namespace) -> Iterator[BatchInput]:
             arguments.encoding,
             None if arguments.separator is None else checked_separator(arguments.separator),
             file.copy,
-            report,
+            _reporter(),
+            arguments.prompt,
+            arguments.id,
+            params,
+            arguments.limit,
+            fields,
         )
         yield BatchInput(prompts, model, cap, output)
 
 
+def _reporter() -> Any:
+    reported: set[str] = set()
+
+    def report(note: str) -> None:
+        if note not in reported:  # a file is read more than once
+            reported.add(note)
+            show(f"fanout: {note}", file=sys.stderr, flush=True)
+
+    return report
+
+
+def is_table(arguments: argparse.Namespace) -> bool:
+    """Whether each row of the file is a prompt."""
+    return arguments.column is not None or arguments.prompt is not None
+
+
 def _check_form(arguments: argparse.Namespace) -> None:
-    if arguments.system and not (arguments.text or arguments.column is not None):
-        raise RequestError("--system needs --text or --column", "system")
+    if arguments.system and not (arguments.text or is_table(arguments)):
+        raise RequestError("--system needs --text, --column or --prompt", "system")
     if arguments.separator is not None:
         checked_separator(arguments.separator)
-        if arguments.column is None:
-            raise RequestError("--separator needs --column", "separator")
+    for name in ("separator", "id"):
+        if getattr(arguments, name) is not None and not is_table(arguments):
+            raise RequestError(f"--{name} needs --column or --prompt", name)
+    if arguments.limit is not None and arguments.limit < 1:
+        raise RequestError("--limit must be at least 1", "limit")
+
+
+def _params(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str]]:
+    """The fields of each request, and those of the responses' schema."""
+    params: dict[str, Any] = {}
+    fields: dict[str, str] = {}
+    if (tokens := arguments.max_tokens) is not None:
+        if tokens < 1:
+            raise RequestError("--max-tokens must be at least 1", "max-tokens")
+        params["max_completion_tokens"] = tokens
+    if (temperature := arguments.temperature) is not None:
+        if not 0 <= temperature <= MAX_TEMPERATURE:
+            raise RequestError("--temperature must be from 0 to 2", "temperature")
+        params["temperature"] = temperature
+    if arguments.response_format is not None:
+        found = read_response_format(arguments.response_format)
+        params["response_format"], fields = found.value, found.fields
+    return params, fields
 
 
 def _model(arguments: argparse.Namespace) -> str | None:
-    """The model for lines without one."""
+    """The model for lines without one; on this machine, one that the config has."""
     if arguments.models:
+        if not arguments.stack:
+            catalog = select_config(arguments.config).catalog
+            for name in split_names(arguments.models):
+                _check_model(catalog, name)
         return ",".join(arguments.models)
-    if not arguments.text and arguments.column is None:
+    if not arguments.text and not is_table(arguments):
         return None
     if arguments.stack:
         raise RequestError("name one of the stack's models: -m NAME", "model")
     return pick_models(select_config(arguments.config), [], several=False)[0]
 
 
+def _check_model(catalog: Catalog, name: str) -> None:
+    try:
+        check_model(catalog, ClientKey(ANONYMOUS, None), name)
+    except BadLine as error:
+        raise UnknownModel(str(error).removesuffix("."), "model") from None
+
+
 def _output_path(arguments: argparse.Namespace) -> str:
     """`-o`; without it, beside the input, or standard output if the input is a pipe."""
     if arguments.output:
         return str(arguments.output)
-    if arguments.file == STDIN or _is_pipe(Path(arguments.file)):
+    path = Path(arguments.file)
+    if arguments.file == STDIN or _is_pipe(path):
         return STDOUT
-    return f"{arguments.file.removesuffix('.gz').removesuffix('.jsonl')}.output.jsonl"
+    if not is_table(arguments):
+        return f"{arguments.file.removesuffix('.gz').removesuffix('.jsonl')}.output.jsonl"
+    suffix = suffix_of(path.name)
+    if not suffix:
+        suffix = f".{kind_of_table(InputFile(path))}"
+    return f"{stem_of(arguments.file)}.output{suffix}"
 
 
 def _is_pipe(path: Path) -> bool:

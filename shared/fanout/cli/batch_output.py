@@ -1,21 +1,31 @@
-"""Follows a job to its end and writes its files: to files, pipes or standard output."""
+"""Follows a job to its end and writes its results: to files, pipes or standard output."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gzip
 import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, cast
 
+from ..bulk.costs import Costs
+from ..bulk.input.job_source import JobSource
+from ..bulk.local.prompt_jobs import delete_job
+from ..bulk.local.result_tables import TableOptions, WrittenTable, write_table
 from ..bulk.service.records import Job
+from ..bulk.tables.formats import GZIP, output_format, own_format
+from ..bulk.work.partial_results import result_lines
 from ..disk.files import Draft, storage_errors
 from ..disk.threads import in_thread
 from .batch_backend import BatchBackend
 from .batch_input import BatchInput
 from .batch_progress import error_lines, follow
-from .output_paths import Output
+from .output_paths import STDOUT, Output
 from .printed_commands import batch_command, same_command, stored_run_command
-from .printing import json_lines_writer, show
+from .printing import json_lines_writer, show, text_writer
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 
@@ -27,25 +37,52 @@ async def run_to_end(
     output: Output,
     given: BatchInput | None = None,
 ) -> int:
-    """Show the job's progress to its end, then write its files; returns the exit code."""
+    """Show the job's progress to its end, then write its results; returns the exit code."""
     events = sys.stderr if output.is_stdout else None
-    job = await follow(backend, job, as_json=arguments.json, events=events)
+    if job.reused:
+        _show_reused(job)
+    rerun = await _rerun_command(backend, job, arguments, given)
+    cancel = batch_command(arguments, "cancel", job.id)
+    stopped = f"fanout: {backend.interrupted_message(job, rerun, cancel)}"
+    try:
+        job = await follow(backend, job, as_json=arguments.json, events=events)
+    except asyncio.CancelledError:  # a second Ctrl-C
+        show(stopped, file=sys.stderr)
+        raise
     if not job.is_over:
-        cancel = batch_command(arguments, "cancel", job.id)
-        rerun = await _rerun_command(backend, job, arguments, given)
-        show(f"fanout: {backend.interrupted_message(job, rerun, cancel)}", file=sys.stderr)
+        show(stopped, file=sys.stderr)
         return INTERRUPTED
-    await _write_results(backend, job, output)
-    for error in error_lines(job.errors):
+    is_table = await write_results(backend, job, output, arguments)
+    for error in error_lines(job.errors, unit_of(job)):
         show(f"fanout: {error}", file=sys.stderr)
+    if job.is_invalid:  # nothing was sent, and the same command makes it again
+        await delete_job(backend, job)
+        await backend.forget(job.id)
     if job.output_file_id and not output.is_stdout:
         show(f"fanout: responses: {output.path}", file=sys.stderr)
     if job.error_file_id:
-        show(f"fanout: failed lines: {output.errors}", file=sys.stderr)
-        retry = batch_command(arguments, "retry", job.id)
+        where = "the column `error`" if is_table else str(output.errors)
+        show(f"fanout: failed lines: {where}", file=sys.stderr)
+        to = str(output.path) if is_table and not output.is_stdout else None
+        retry = batch_command(arguments, "retry", job.id, output=to)
         show(f"fanout: to retry them: {retry}", file=sys.stderr)
     clean = job.status == "completed" and job.error_file_id is None
     return DONE if clean else FAILED
+
+
+def unit_of(job: Job) -> str:
+    """What a line of the job's input is to its user."""
+    return "row" if job.source is not None and job.source.kind is not None else "line"
+
+
+def _show_reused(job: Job) -> None:
+    one = job.reused == 1
+    show(
+        f"fanout: {job.reused:,} line{' has a response' if one else 's have responses'} "
+        "of an earlier run; only the others are sent",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 async def _rerun_command(
@@ -60,33 +97,104 @@ async def _rerun_command(
     return stored_run_command(arguments, path, given.model)
 
 
-async def _write_results(backend: BatchBackend, job: Job, output: Output) -> None:
+async def write_results(
+    backend: BatchBackend,
+    job: Job,
+    output: Output,
+    arguments: argparse.Namespace,
+    *,
+    only_responses: bool = False,
+) -> bool:
     """
-    Write the job's files, and delete the errors that an earlier job left beside its output.
+    Write the job's results so far; returns whether as a table.
 
-    Nothing else is deleted: responses of an earlier job are paid for.
+    The errors that an earlier job left beside its output are deleted, and nothing else: responses
+    of an earlier job are paid for. With `only_responses`, there is one file.
     """
-    if job.output_file_id is not None:
-        await write_file(backend, job.output_file_id, output)
-        if job.error_file_id is None:
-            await asyncio.to_thread(output.errors.unlink, missing_ok=True)
+    form = output_format(_name(output), job.source or JobSource(""))
+    if form != "responses":
+        await _write_rows(backend, job, output, TableOptions(form, arguments.escape_formulas))
+        return True
+    if not job.is_over:
+        await write_lines(backend, job, output, failed=False)
+    elif job.output_file_id is not None:
+        await _write_file(backend, job.output_file_id, output)
+    if only_responses:
+        return False
     if job.error_file_id is not None:
-        await write_file(backend, job.error_file_id, Output(output.errors))
+        await _write_file(backend, job.error_file_id, Output(output.errors))
+    elif job.output_file_id is not None:
+        await asyncio.to_thread(output.errors.unlink, missing_ok=True)
+    return False
 
 
-async def write_file(backend: BatchBackend, file_id: str, output: Output) -> None:
+def default_output(job: Job) -> str:
+    """The name of a job's output without `-o`."""
+    form = own_format(job.source or JobSource(""))
+    return f"{job.id}.output.{'jsonl' if form == 'responses' else form}"
+
+
+def _name(output: Output) -> str:
+    return STDOUT if output.is_stdout else output.path.name
+
+
+async def _write_rows(
+    backend: BatchBackend, job: Job, output: Output, options: TableOptions
+) -> None:
+    """Write the input's rows with their responses so far."""
+    cost = Costs(await backend.catalog()).cost_of
+    lines = result_lines(job, backend.files, backend.results)
+    async with _writer(output) as write:
+        written = await write_table(job, backend.files, backend.jobs, lines, cost, options, write)
+    _show_formulas(written)
+
+
+def _show_formulas(written: WrittenTable) -> None:
+    if written.formulas:
+        rows = (
+            "1 row has a response that begins"
+            if written.formulas == 1
+            else (f"{written.formulas:,} rows have responses that begin")
+        )
+        show(
+            f"fanout: {rows} like a spreadsheet's formula; --escape-formulas makes them text",
+            file=sys.stderr,
+        )
+
+
+async def write_lines(backend: BatchBackend, job: Job, output: Output, *, failed: bool) -> None:
+    """Write the result lines of a job so far: the responses, or the failures if `failed`."""
+    async with _writer(output) as write:
+        async for is_failure, line in result_lines(job, backend.files, backend.results):
+            if is_failure == failed:
+                await in_thread(write, line)
+
+
+async def _write_file(backend: BatchBackend, file_id: str, output: Output) -> None:
     """Write one of the job's files: whole or not at all, if it is a file."""
     source = backend.files.content(await backend.files.find(file_id, None))
-    if output.is_stdout:
-        write = json_lines_writer()
+    async with _writer(output, is_json=True) as write:
         async for piece in source:
             await in_thread(write, piece)
+
+
+@asynccontextmanager
+async def _writer(
+    output: Output, *, is_json: bool = False
+) -> AsyncIterator[Callable[[bytes], object]]:
+    """Writes to the output: compressed if its name says so."""
+    if output.is_stdout:
+        yield json_lines_writer() if is_json else text_writer()
         await in_thread(sys.stdout.flush)
         return
     draft = await in_thread(_open_draft, output)
     try:
-        async for piece in source:
-            await in_thread(draft.write, piece)
+        if output.path.name.lower().endswith(GZIP):
+            packed = gzip.GzipFile(fileobj=cast("Any", draft), mode="wb", mtime=0)
+            yield packed.write
+            await in_thread(packed.close)
+        else:
+            yield draft.write
         await in_thread(draft.commit)
     finally:
         await in_thread(draft.discard)

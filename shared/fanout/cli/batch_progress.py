@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import sys
 import time
@@ -26,6 +27,9 @@ LINE_INTERVAL = 5.0
 """Seconds between two lines if the output is not a terminal."""
 
 DAY = 24 * 3600.0
+
+MAX_ERROR_LINES = 5
+"""Different errors that are shown; the others are counted."""
 
 
 class Progress(Struct, frozen=True):
@@ -75,9 +79,20 @@ class Progress(Struct, frozen=True):
     @property
     def line(self) -> str:
         """One line for people."""
+        return " | ".join(self.parts)
+
+    def lines(self, width: int) -> list[str]:
+        """The same, and what waits, in lines of a terminal of this width."""
+        waits = [line for wait in self.waits for line in packed([one_line(wait)], width)]
+        return packed([one_line(part) for part in self.parts], width) + waits
+
+    @property
+    def parts(self) -> list[str]:
+        """What there is to say, the most important first."""
         totals = self.totals
+        total = self.job.total if self.job.total or self.job.is_over else "?"
         parts = [
-            f"{totals.lines}/{self.job.total or '?'} lines",
+            f"{totals.lines}/{total} lines",
             "?/s" if self.rate is None else f"{self.rate:.1f}/s",
             f"{format_duration(self.eta)} to go"
             if self.job.status == "in_progress"
@@ -88,7 +103,7 @@ class Progress(Struct, frozen=True):
         if totals.failed:
             causes = sorted(totals.causes.items(), key=lambda pair: -pair[1])
             parts.append("failed: " + ", ".join(f"{count} {name}" for name, count in causes))
-        return " | ".join(parts)
+        return parts
 
 
 def format_cost(totals: Totals) -> str:
@@ -122,23 +137,34 @@ def show_activity(job: Job, totals: Totals) -> None:
         show(f"{job.id}: {one_line(wait.sentence(clock_time))}")
 
 
-def error_lines(errors: Sequence[LineError]) -> list[str]:
-    """What is wrong with a job or its file, in lines for people; equal errors share one."""
+def error_lines(errors: Sequence[LineError], unit: str = "line") -> list[str]:
+    """
+    What is wrong with a job or its file, in lines for people; equal errors share one.
+
+    `unit` is `row` for a table: the lines of its requests are its rows.
+    """
     equal: dict[tuple[str, str], list[LineError]] = {}
     for error in errors:
-        equal.setdefault((error.code, error.message), []).append(error)
-    return [
-        f"{_place(some)}{one_line(message)} ({code})" for (code, message), some in equal.items()
-    ]
+        key = error.code, _in_rows(error) if unit == "row" else error.message
+        equal.setdefault(key, []).append(error)
+    shown = list(equal.items())[:MAX_ERROR_LINES]
+    lines = [f"{_place(some, unit)}{one_line(message)} ({code})" for (code, message), some in shown]
+    more = sum(len(some) for some in list(equal.values())[MAX_ERROR_LINES:])
+    return [*lines, f"and {more} more errors"] if more else lines
 
 
-def _place(errors: list[LineError]) -> str:
+def _in_rows(error: LineError) -> str:
+    found = re.search(r"\d+", error.message) if error.code == "duplicate_custom_id" else None
+    return f"the same id as row {found[0]}" if found else error.message
+
+
+def _place(errors: list[LineError], unit: str) -> str:
     """The first of the errors' lines, and how many more there are."""
     first, others = errors[0].line, len(errors) - 1
     if first is None:
         return ""
     more = f" and {others} other{'s' if others > 1 else ''}" if others else ""
-    return f"line {first}{more}: "
+    return f"{unit} {first}{more}: "
 
 
 async def follow(
@@ -160,7 +186,8 @@ async def follow(
             rate = totals.activity.rate if totals.activity else None
             if done and elapsed > 0:
                 rate = max(0, totals.lines - start) / elapsed
-            update(Progress(job, totals, rate, elapsed), done)
+            if as_json or not job.is_invalid:  # then there is nothing to show but its errors
+                update(Progress(job, totals, rate, elapsed), done)
             if done:
                 return job
 
@@ -217,13 +244,34 @@ def _live() -> Iterator[Callable[[Progress, bool], None]]:
     from rich.table import Table
     from rich.text import Text
 
-    with Live(console=Console(stderr=True, highlight=False), refresh_per_second=4) as live:
+    console = Console(stderr=True, highlight=False)
+    height = 0
+    with Live(console=console, refresh_per_second=4, vertical_overflow="visible") as live:
 
-        def update(progress: Progress, _ended: bool) -> None:  # noqa: FBT001
+        def update(progress: Progress, ended: bool) -> None:  # noqa: FBT001
+            nonlocal height
+            lines = progress.lines(console.width)
+            height = len(lines) if ended else max(height, len(lines))  # a lower view leaves traces
+            lines += [""] * (height - len(lines))
+            total = progress.job.total or progress.totals.lines or 1
             grid = Table.grid(expand=True)
-            grid.add_row(ProgressBar(progress.job.total or 1, progress.totals.lines))
-            for line in (progress.line, *progress.waits):
-                grid.add_row(Text(one_line(line)))
+            grid.add_row(ProgressBar(total, progress.totals.lines))
+            for line in lines:
+                grid.add_row(Text(line))
             live.update(grid)
 
         yield update
+
+
+def packed(parts: Sequence[str], width: int) -> list[str]:
+    """The parts in as few lines of this width as possible; a longer part is broken at words."""
+    from textwrap import wrap
+
+    lines: list[str] = []
+    for part in parts:
+        joined = f"{lines[-1]} | {part}" if lines else part
+        if len(joined) <= width:
+            lines[-1:] = [joined]
+        else:
+            lines += wrap(part, width)
+    return lines

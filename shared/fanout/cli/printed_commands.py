@@ -65,9 +65,12 @@ def _is_fresh(word: str) -> bool:
     return len(word) > len("--") and "--fresh".startswith(word)
 
 
-def batch_command(arguments: argparse.Namespace, action: str, job_id: str) -> str:
+def batch_command(
+    arguments: argparse.Namespace, action: str, job_id: str, output: str | None = None
+) -> str:
     """An action on a job, where this command's jobs are."""
-    return command(["batch", action, job_id, *_place(arguments)])
+    to = [] if output is None else ["-o", output]
+    return command(["batch", action, job_id, *_place(arguments), *to])
 
 
 def list_command(arguments: argparse.Namespace) -> str:

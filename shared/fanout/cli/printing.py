@@ -35,3 +35,11 @@ def json_lines_writer() -> Callable[[bytes], object]:
         return sys.stdout.buffer.write
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     return lambda piece: sys.stdout.write(json.escape_controls(decoder.decode(piece)))
+
+
+def text_writer() -> Callable[[bytes], object]:
+    """Writes pieces of UTF-8 to standard output: unchanged, but without controls on a terminal."""
+    if not sys.stdout.isatty():
+        return sys.stdout.buffer.write
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    return lambda piece: sys.stdout.write(without_controls(decoder.decode(piece)))

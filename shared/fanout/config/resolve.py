@@ -163,12 +163,21 @@ class Catalog(HiddenRepr, frozen=True):
             return self._matching(self.group_name(name), found)
         if self.is_open and registry.split_model(name):
             return (make_deployment(name, ModelParams(model=name), {}, self.env),)
+        if near := self._near(name):
+            raise UnknownModel(f"there is no model `{name[:128]}`; did you mean `{near}`?", "model")
         known = ", ".join(f"`{known}`" for known in sorted(self.groups)[:10])
         none = (
             "write `provider/model`, such as `openai/gpt-4o`" if self.is_open else "there is none"
         )
         have = f"there are {known}" if known else none
         raise UnknownModel(f"there is no model `{name[:128]}`; {have}", "model")
+
+    def _near(self, name: str) -> str | None:
+        """The model whose name is most like this one."""
+        from difflib import get_close_matches
+
+        near = get_close_matches(name[:128], [*self.groups, *self.routes.sets], 1)
+        return near[0] if near else None
 
     def _matching(self, name: str, found: tuple[Wildcard, ...]) -> tuple[Deployment, ...]:
         try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ...errors import RequestError
@@ -36,12 +36,12 @@ AFTER_QUOTE = "text after a closing quote"
 TOO_LONG = f"the cell is over {MAX_LINE >> 20} MiB, or its quote is never closed"
 
 
-class CsvRow(NamedTuple):
-    """A row below the header: its number, the line of the file where it begins, its cells."""
+class TableRow(NamedTuple):
+    """A row: its number from 1, the line of a text file where it begins, its cells."""
 
     number: int
-    line: int
-    cells: list[str]
+    line: int | None
+    cells: Sequence[object]
 
 
 class CsvReader:
@@ -63,7 +63,7 @@ class CsvReader:
         self.header = [name.strip() for name in self._next() or []]
         self._check_header()
 
-    def rows(self) -> Iterator[CsvRow]:
+    def rows(self) -> Iterator[TableRow]:
         """Yield the rows with as many cells as the header has names."""
         while True:
             self._number += 1
@@ -72,7 +72,7 @@ class CsvReader:
                 return
             if len(cells) != len(self.header):
                 raise self._ragged(len(cells))
-            yield CsvRow(self._number, self._line, cells)
+            yield TableRow(self._number, self._line, cells)
 
     def _kept(self) -> Iterator[str]:
         for line in self._source:

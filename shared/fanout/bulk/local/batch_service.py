@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..service.batches import JobService
     from ..service.files import FileService
     from ..service.records import Job
+    from ..store import ResultStore
     from ..totals import Totals
     from .hosts import Hosts
     from .sqlite import Database
@@ -113,7 +114,6 @@ class LocalBatchService:
         from .job_progress import SQLiteJobProgress
         from .job_tasks import make_slots
         from .rate_limit_store import SQLiteRateLimitStore
-        from .shard_results import FolderResultStore
 
         def progress(job: Job) -> SQLiteJobProgress:
             made = SQLiteJobProgress(
@@ -134,7 +134,7 @@ class LocalBatchService:
             gateway,
             self.files,
             self.jobs.registry,
-            results=lambda job: FolderResultStore(self.blobs, f"jobs/{job.id}"),
+            results=self.results,
             progress=progress,
             clear=clear,
             observer=observer,
@@ -144,6 +144,12 @@ class LocalBatchService:
             is_own=lambda job: self._tasks.is_own(job),  # noqa: PLW0108 -- set later
             slot=make_slots(),
         )
+
+    def results(self, job: Job) -> ResultStore:
+        """A job's results so far."""
+        from .shard_results import FolderResultStore
+
+        return FolderResultStore(self.blobs, f"jobs/{job.id}")
 
     @property
     def name(self) -> str:

@@ -62,10 +62,18 @@ class InputFile(Struct, frozen=True):
         packed = gzip.GzipFile(fileobj=raw)
         return io.BufferedReader(_Unpacked(packed, self.shown), CHUNK)
 
+    def first_bytes(self) -> bytes:
+        """Its first bytes, unpacked."""
+        with self.open() as file:
+            return file.read(HEAD)
+
+    def has_mark(self) -> bool:
+        """Whether it begins with a byte order mark."""
+        return mark_of(self.first_bytes()) is not None
+
     def head(self) -> bytes:
         """Its first bytes; raises `RequestError` if they are not those of text."""
-        with self.open() as file:
-            head = file.read(HEAD)
+        head = self.first_bytes()
         if kind := kind_of(head, self.path.name):
             raise RequestError(kind_error(self.shown, kind), "file")
         return head

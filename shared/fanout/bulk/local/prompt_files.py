@@ -1,41 +1,64 @@
-"""Turns a file into a job's lines: JSONL, text with a prompt a line, or a column of a CSV."""
+"""Turns a file into a job's lines: requests, texts with a prompt a line, or the rows of a table."""
 
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
 
 from ...errors import RequestError
 from ...wire import json
-from ..input import csv_reader
-from ..input.csv_reader import CsvReader, CsvRow
-from ..input.lines import MAX_LINE
+from ..input.csv_reader import TableRow
+from ..input.job_source import JobSource, TableKind
+from ..input.lines import MAX_CUSTOM_ID, MAX_LINE, BadLine, batch_line, parse_line, read_head
+from ..input.splitter import LineSplitter
 from ..input.text_encodings import BAD, ERRORS, shown
-from .input_files import CHUNK, InputFile
-
-SAMPLE = 1 << 16
+from ..tables import template
+from ..tables.formats import suffix_of
+from ..tables.template import Template
+from .input_files import CHUNK, InputFile, reading_errors
+from .table_files import (
+    JsonTable,
+    Table,
+    bounded_lines,
+    csv_copy,
+    json_copy,
+    kind_of_table,
+    open_csv,
+)
 
 JSON_LINES = (".jsonl", ".ndjson", ".json")
 """How the names of files end that have a request on each line."""
-"""Characters from which the separator is found."""
 
-MAX_TEXT_LINE = 4 * MAX_LINE
-"""Characters of a line of a CSV or a text file, which may have several long cells."""
+SAMPLE = 1 << 16
 
 
 def _ignore(_note: str) -> None:
     """Report nothing."""
 
 
+class OpenedTable(Struct, frozen=True):
+    """A table, and what its output needs to know of it."""
+
+    table: Table
+    template: Template
+    source: JobSource
+    id_index: int | None
+
+
 class PromptFile(Struct, frozen=True):
     """
     A file of prompts and its form.
 
-    `column` is that of a CSV, `system` a system message, `copy` the bytes if the path can be read
+    `column` or `prompt`, a template over the columns, say that it is a table; `id_column` names its
+    rows. `system` is a system message, `params` are fields of each request that does not have its
+    own. After `limit` prompts, the rest is not read. `copy` are the bytes if the path can be read
     only once. `report` gets what the user should know of how the file was read.
     """
 
@@ -47,93 +70,130 @@ class PromptFile(Struct, frozen=True):
     separator: str | None = None
     copy: BinaryIO | None = None
     report: Callable[[str], None] = _ignore
+    prompt: str | None = None
+    id_column: str | None = None
+    params: Mapping[str, Any] = {}
+    limit: int | None = None
+    fields: Mapping[str, str] = {}
 
     @property
     def input(self) -> InputFile:
         """The file."""
         return InputFile(self.path, self.copy)
 
+    @property
+    def is_table(self) -> bool:
+        """Whether each row of the file is a prompt."""
+        return self.column is not None or self.prompt is not None
+
     def chunks(self) -> Iterator[bytes]:
         """The job's input as JSONL; raises `RequestError` for a file that cannot be read."""
+        if self.is_table:
+            with self.open_table() as opened:
+                yield from (line for _, line in self.lines(opened))
+            return
         file = self.input
-        encoding = file.encoding(self.encoding)
-        if self.encoding is None and encoding != "utf-8":
-            self.report(f"{file.shown} is read as {shown(encoding)}; --encoding names another")
-        if self.column is None and not self.is_text:
-            self._check_form(file, encoding)
-            yield from _json_lines(file, encoding)
+        if kind_of_table(file) == "parquet" and not self.is_text:
+            raise self._parquet_needs_column(file)
+        encoding = self._encoding(file)
+        if self.is_text:
+            with file.text(encoding) as text:
+                yield from self._texts(text, encoding)
             return
-        with file.text(encoding) as text:
-            yield from self._texts(text, encoding) if self.is_text else self._rows(text, encoding)
+        self._check_form(file, encoding)
+        chunks = _json_lines(file, encoding)
+        yield from self._requests(chunks) if self.params or self.limit is not None else chunks
 
-    def _check_form(self, file: InputFile, encoding: str) -> None:
-        """Raise `RequestError` for a CSV without a column, and for text that is no JSON."""
-        name = self.path.name.lower().removesuffix(".gz")
-        if name.endswith(JSON_LINES):
-            return  # a wrong line is an error of its own
-        with file.text(encoding) as text:
-            sample = text.read(SAMPLE).lstrip()
-        if not sample or sample.startswith(("{", "[")):
-            return
-        if name.endswith((".csv", ".tsv")):
-            message = f"{file.shown} is CSV by its name: add --column NAME, the prompts' column"
-            raise RequestError(message, "column")
-        message = f"{file.shown} is not JSON Lines: add --text if each of its lines is a prompt"
-        raise RequestError(message, "text")
+    def fingerprint(self, model: str) -> str:
+        """A hash of the prompts, of a table's other cells, and of the model."""
+        digest = hashlib.blake2b(json.encode([model]), digest_size=16)
+        if self.is_table:
+            with self.open_table() as opened:
+                digest.update(json.encode(opened.source))
+                for row, line in self.lines(opened):
+                    digest.update(line)
+                    cells = [[] if cell is UNSET else [cell] for cell in row.cells]
+                    digest.update(json.encode(cells))
+        else:
+            for chunk in self.chunks():
+                digest.update(chunk)
+        return digest.hexdigest()
 
-    def _texts(self, text: TextIO, encoding: str) -> Iterator[bytes]:
-        blank = 0
-        for number, line in enumerate(_bounded_lines(text), 1):
-            prompt = line.rstrip("\r\n")
-            if BAD in prompt:
-                raise RequestError(f"line {number} is not valid {shown(encoding)}", "file")
-            if "\0" in prompt:
-                raise RequestError(f"line {number} has a NUL byte", "file")
-            blank += not prompt.strip()
-            yield (json.encode(self._chat(prompt)) if prompt.strip() else b"") + b"\n"
-        if blank:
-            self.report(f"{_count(blank, 'blank line')} skipped")
+    # ---- tables ----
 
-    def _rows(self, text: TextIO, encoding: str) -> Iterator[bytes]:
-        reader = self._reader(text, encoding)
-        column = _index(reader.header, self.column or "")
-        last, skipped, first_skipped = 0, 0, 0
-        for row in reader.rows():
+    @contextmanager
+    def open_table(self) -> Iterator[OpenedTable]:
+        """The table, for the block."""
+        file = self.input
+        kind = kind_of_table(file)
+        with ExitStack() as stack:
+            table, source = self._open(file, kind, stack)
+            source = replace(
+                source,
+                columns=table.header,
+                column=self.column,
+                prompt=self.prompt,
+                id_column=self.id_column,
+                fields=dict(self.fields),
+            )
+            yield opened_table(table, source, self.report)
+
+    def _open(self, file: InputFile, kind: TableKind, stack: ExitStack) -> tuple[Table, JobSource]:
+        source = JobSource(self.path.name, kind)
+        if kind == "parquet":
+            from ..tables.parquet import ParquetTable
+
+            stack.enter_context(reading_errors(file.shown))
+            return ParquetTable(stack.enter_context(file.open()), file.shown), source
+        encoding = self._encoding(file)
+        if kind == "jsonl":
+            table = JsonTable(file, encoding)
+            return table, replace(source, types=table.types)
+        has_mark = encoding != "utf-8" or file.has_mark()
+        opened = open_csv(file, encoding, self.separator, self.report)
+        reader, separator = stack.enter_context(opened)
+        return reader, replace(source, separator=separator, has_mark=has_mark)
+
+    def lines(self, opened: OpenedTable) -> Iterator[tuple[TableRow, bytes]]:
+        """Each row, and its line with a line break; the line is empty without a prompt."""
+        found, last, skipped, first_skipped = 0, 0, 0, 0
+        for row in opened.table.rows():
             last = row.number
-            line = self._line(row, column)
-            if not line:
+            line = self._line(row, opened)
+            if line:
+                found += 1
+            else:
                 skipped, first_skipped = skipped + 1, first_skipped or row.number
-            yield line + b"\n"
-        if last == skipped:
+            yield row, line + b"\n"
+            if found == self.limit:
+                break
+        if not found:
             raise RequestError("no row has a prompt" if last else "the file has no rows", "file")
-        self._report_skipped(reader.blank_rows, skipped, first_skipped)
+        self._report_skipped(opened.table.blank_rows, skipped, first_skipped)
 
-    def _reader(self, text: TextIO, encoding: str) -> CsvReader:
-        """The rows by the separator that is named, or that the file shows."""
-        with self.input.text(encoding) as start:
-            sample = start.read(SAMPLE)
-        lines = _bounded_lines(text)
-        first = csv_reader.FIRST_LINE.match(sample)
-        if first:
-            next(lines)
-        separator = self.separator or (first and first[1])
-        if not separator:
-            is_whole = len(sample) < SAMPLE
-            separator = csv_reader.detect_separator(sample, is_whole=is_whole)
-            if separator != ",":
-                name = "a tab" if separator == "\t" else f"`{separator}`"
-                self.report(f"the separator is {name}; --separator names another")
-        return CsvReader(lines, separator, encoding, line=2 if first else 1)
+    def table_copy(self, opened: OpenedTable) -> Iterator[bytes]:
+        """The rows of the table, in a form that is read again without any option."""
+        rows = (row for row, _ in self.lines(opened))
+        match opened.source.kind:
+            case "parquet":
+                from ..tables.parquet import ParquetTable, copy
 
-    def _line(self, row: CsvRow, column: int) -> bytes:
+                assert isinstance(opened.table, ParquetTable)  # noqa: S101 -- by its kind
+                return copy(opened.table, rows)
+            case "jsonl":
+                return json_copy(opened.table.header, rows)
+            case _:
+                return csv_copy(opened.table.header, rows)
+
+    def _line(self, row: TableRow, opened: OpenedTable) -> bytes:
         """The row as a line; empty without a prompt."""
-        prompt = row.cells[column]
+        prompt = opened.template.fill(row.cells)
         if not prompt.strip():
             return b""
-        line = json.encode({"custom_id": f"row-{row.number}", "messages": self._chat(prompt)})
+        value = {"custom_id": row_id(row, opened.id_index), **self._chat(prompt)}
+        line = json.encode(value)
         if len(line) > MAX_LINE:
-            message = f"row {row.number}, line {row.line}: over {MAX_LINE >> 20} MiB"
-            raise RequestError(message, "file")
+            raise RequestError(f"{place_of(row)}: over {MAX_LINE >> 20} MiB", "file")
         return line
 
     def _report_skipped(self, blank: int, skipped: int, first: int) -> None:
@@ -143,9 +203,120 @@ class PromptFile(Struct, frozen=True):
         if parts:
             self.report(f"{' and '.join(parts)} skipped")
 
-    def _chat(self, text: str) -> list[dict[str, str]]:
+    # ---- requests and texts ----
+
+    def _encoding(self, file: InputFile) -> str:
+        encoding = file.encoding(self.encoding)
+        if self.encoding is None and encoding != "utf-8":
+            self.report(f"{file.shown} is read as {shown(encoding)}; --encoding names another")
+        return encoding
+
+    def _check_form(self, file: InputFile, encoding: str) -> None:
+        """Raise `RequestError` for a table without a column, and for text that is no JSON."""
+        suffix = suffix_of(self.path.name)
+        if suffix in JSON_LINES:
+            return  # a wrong line is an error of its own
+        with file.text(encoding) as text:
+            sample = text.read(SAMPLE).lstrip()
+        if not sample or sample.startswith(("{", "[")):
+            return
+        if suffix:
+            raise self._needs_column(file, encoding)
+        message = f"{file.shown} is not JSON Lines: add --text if each of its lines is a prompt"
+        raise RequestError(message, "text")
+
+    def _needs_column(self, file: InputFile, encoding: str) -> RequestError:
+        with open_csv(file, encoding, self.separator, _ignore) as (reader, _):
+            return _column_error(file, "a CSV", reader.header)
+
+    def _parquet_needs_column(self, file: InputFile) -> RequestError:
+        from ..tables.parquet import ParquetTable
+
+        with file.open() as source:
+            return _column_error(file, "a Parquet file", ParquetTable(source, file.shown).header)
+
+    def _requests(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """The requests up to the limit, each with the params that it does not have itself."""
+        found = 0
+        for number, data in _split(chunks):
+            if data and found == self.limit:
+                return
+            found += bool(data)
+            yield (self._with_params(data, number) if data else b"") + b"\n"
+
+    def _with_params(self, data: bytes, number: int) -> bytes:
+        """A line that cannot be read stays: the planner says what is wrong with it."""
+        try:
+            read_head(data, number, "any")
+            line = parse_line(data, number, None)
+        except BadLine:
+            return data
+        if line.parse_error is not None:
+            return data
+        body = {name: value for name, value in line.body.items() if value is not None}
+        return batch_line(replace(line, body={**self.params, **body}))[:-1]
+
+    def _texts(self, text: TextIO, encoding: str) -> Iterator[bytes]:
+        blank = found = 0
+        for number, line in enumerate(bounded_lines(text), 1):
+            if found == self.limit:
+                break
+            prompt = line.rstrip("\r\n")
+            if BAD in prompt:
+                raise RequestError(f"line {number} is not valid {shown(encoding)}", "file")
+            if "\0" in prompt:
+                raise RequestError(f"line {number} has a NUL byte", "file")
+            is_blank = not prompt.strip()
+            blank, found = blank + is_blank, found + (not is_blank)
+            yield (b"" if is_blank else self._text_line(prompt)) + b"\n"
+        if blank:
+            self.report(f"{_count(blank, 'blank line')} skipped")
+
+    def _text_line(self, prompt: str) -> bytes:
+        chat = self._chat(prompt)
+        return json.encode(chat if self.params else chat["messages"])
+
+    def _chat(self, text: str) -> dict[str, Any]:
         system = [{"role": "system", "content": self.system}] if self.system else []
-        return [*system, {"role": "user", "content": text}]
+        return {"messages": [*system, {"role": "user", "content": text}], **self.params}
+
+
+def opened_table(
+    table: Table, source: JobSource, report: Callable[[str], None] = _ignore
+) -> OpenedTable:
+    """The table with the template of its source; raises `RequestError` for a wrong column."""
+    columns = table.header
+    if source.prompt is not None:
+        form = template.parse(source.prompt, columns, report)
+    else:
+        form = template.of_column(source.column or "", columns)
+    index = None
+    if source.id_column is not None:
+        index = template.index_of(source.id_column, columns, "id")
+    return OpenedTable(table, form, source, index)
+
+
+def _column_error(file: InputFile, kind: str, columns: Sequence[str]) -> RequestError:
+    use = f"use --column with one of {template.listed(columns)}, or --prompt with columns in braces"
+    return RequestError(f"{file.shown} is {kind}: {use}", "column")
+
+
+def row_id(row: TableRow, id_index: int | None) -> str:
+    """The name of a row's request: `row-N`, or the cell of `--id`."""
+    if id_index is None:
+        return f"row-{row.number}"
+    found = template.text_of(row.cells[id_index])
+    if not found.strip():
+        raise RequestError(f"{place_of(row)}: the cell of --id is empty", "id")
+    if len(found) > MAX_CUSTOM_ID:
+        message = f"{place_of(row)}: the cell of --id is over {MAX_CUSTOM_ID} characters"
+        raise RequestError(message, "id")
+    return found
+
+
+def place_of(row: TableRow) -> str:
+    """Where a row is, for a message."""
+    return f"row {row.number}" if row.line is None else f"row {row.number}, line {row.line}"
 
 
 def _json_lines(file: InputFile, encoding: str) -> Iterator[bytes]:
@@ -164,24 +335,14 @@ def _json_lines(file: InputFile, encoding: str) -> Iterator[bytes]:
             data = source.read(CHUNK)
 
 
-def _bounded_lines(text: TextIO) -> Iterator[str]:
-    """The lines with their line breaks."""
-    number = 0
-    while line := text.readline(MAX_TEXT_LINE + 1):
-        number += 1
-        if len(line) > MAX_TEXT_LINE:
-            raise RequestError(f"line {number} is over {MAX_TEXT_LINE >> 20} MiB", "file")
-        yield line
-
-
-def _index(header: list[str], column: str) -> int:
-    """The place of a column; raises `RequestError` with those that there are."""
-    if not header:
-        raise RequestError("the file is empty", "file")
-    if not column.strip() or column.strip() not in header:
-        columns = ", ".join(map(csv_reader.short, filter(None, header)))
-        raise RequestError(f"there is no column `{column}`; there is {columns}", "column")
-    return header.index(column.strip())
+def _split(chunks: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
+    """The number and the bytes of each line."""
+    splitter = LineSplitter()
+    for chunk in chunks:
+        for number, _, _, line in splitter.feed(chunk):
+            yield number, line
+    for number, _, _, line in splitter.end():
+        yield number, line
 
 
 def _count(number: int, what: str) -> str:

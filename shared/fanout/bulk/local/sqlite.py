@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from ...disk.files import PRIVATE_FILE, make_private, make_private_folder, storage_error
 from ...errors import StorageBusy, StorageError, StorageFull
@@ -24,6 +24,8 @@ from ..store import Change
 from ..totals import Totals
 
 T = TypeVar("T")
+
+Connection: TypeAlias = sqlite3.Connection
 
 BUSY_TIMEOUT = 1.0
 """Seconds for which a call waits for other processes."""
@@ -59,8 +61,9 @@ class Database:
     again after an error in opening it. Every error is a `StorageError` of the call concerned.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, schema: str = SCHEMA) -> None:
         self.path = path
+        self._schema = schema
         self._connection: sqlite3.Connection | None = None
         self._timeout = BUSY_TIMEOUT
         self._thread = ThreadPoolExecutor(1, "fanout-sqlite")
@@ -73,7 +76,7 @@ class Database:
     def _call(self, call: Callable[[sqlite3.Connection], T], until: float) -> T:
         try:
             if self._connection is None:
-                self._connection = _open(self.path)
+                self._connection = _open(self.path, self._schema)
             if (left := until - monotonic()) < self._timeout - TIMEOUT_STEP or left > self._timeout:
                 self._timeout = max(0.0, left)
                 self._connection.execute(f"PRAGMA busy_timeout = {int(self._timeout * 1000)}")
@@ -201,7 +204,14 @@ class Database:
         return self.submit(lambda db: db.execute(query, (seconds, model, kind)))
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def open_temporary(schema: str) -> Connection:
+    """A database in a file of its own, which ends with the connection."""
+    connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    connection.executescript(schema)
+    return connection
+
+
+def _open(path: Path, schema: str) -> sqlite3.Connection:
     """Open or create the file, and make its folder private; SQLite's other files are like it."""
     make_private_folder(path.parent)
     make_private(path.parent)
@@ -212,7 +222,7 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
-        connection.executescript(SCHEMA)
+        connection.executescript(schema)
     except BaseException:
         connection.close()
         raise

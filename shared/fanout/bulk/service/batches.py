@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from ...errors import NotFound, RequestError
 from ...telemetry.prices import to_nanodollars
 from ..input import lines
+from ..input.job_source import JobSource
 from ..store import Change, RecordStore
 from ..totals import Totals
 from .failed_lines import failed_lines
@@ -244,7 +245,14 @@ class JobService:
             output_lifetime=old.output_lifetime,
             retry_of=old.id,
             earlier_outputs=earlier,
+            source=_with_rows(old),
         )
+
+
+def _with_rows(job: Job) -> JobSource | None:
+    """The source of a job's retry, whose own input has only the failed lines."""
+    source = job.source
+    return replace(source, key=source.key or job.input_key) if source else None
 
 
 def check_endpoint(new: NewJob) -> None:

@@ -9,6 +9,7 @@ from msgspec.structs import asdict, force_setattr, replace
 
 from ...telemetry.prices import to_dollars, to_nanodollars
 from ..activity import Wait
+from ..input.job_source import JobSource
 from ..input.planner import LineError
 from ..totals import Totals
 
@@ -97,7 +98,8 @@ class Job(Struct, frozen=True, kw_only=True):
     another one's failed lines has its id in `retry_of`, and in `earlier_outputs` the keys whose
     bytes go before its own output. `config` is the digest of its host's models, and `waits_for`
     says why another host leaves it alone. On AWS, copies of its results go to keys that begin
-    with `deliver_to`.
+    with `deliver_to`. `source` is the file of `fanout batch run`; `reused` lines of it have
+    responses of earlier jobs, and are neither in the job's input nor in its counts.
     """
 
     id: str
@@ -122,6 +124,8 @@ class Job(Struct, frozen=True, kw_only=True):
     deliver_to: str | None = None
     config: str | None = None
     waits_for: str | None = None
+    source: JobSource | None = None
+    reused: int = 0
     totals: Totals | None = field(default=None, name="tally")
     output_file_id: str | None = None
     error_file_id: str | None = None
@@ -149,6 +153,11 @@ class Job(Struct, frozen=True, kw_only=True):
     @property
     def is_over(self) -> bool:
         return self.status in FINAL
+
+    @property
+    def is_invalid(self) -> bool:
+        """Whether its file has errors, so that nothing was sent."""
+        return self.status == "failed" and self.reason is None and not self.total
 
     @property
     def manifest_key(self) -> str:
@@ -227,6 +236,7 @@ class Job(Struct, frozen=True, kw_only=True):
                 "seconds_left": self.seconds_left(totals),
                 "waits": [wait.to_dict() for wait in self.waits(totals)],
                 **({"waits_for": self.waits_for} if self.waits_for else {}),
+                **({"reused_lines": self.reused} if self.reused else {}),
             },
         }
 

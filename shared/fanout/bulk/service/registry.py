@@ -104,6 +104,8 @@ class Registry(Generic[R]):
     async def delete(self, key: str) -> None:
         """Delete the record, if it exists."""
         await self._table.delete(self._kind, key)
+        if self._is_open:
+            await self._table.delete(self._open_kind, key)
 
     async def all_open(self) -> list[R]:
         """All open records, whatever the number of others."""

@@ -52,6 +52,11 @@ def _output_line(
     return json.encode(value) + b"\n"
 
 
+def renamed_line(line: bytes, custom_id: str) -> bytes:
+    """A stored line under another `custom_id`."""
+    return json.encode({**json.decode(line), "custom_id": custom_id}) + b"\n"
+
+
 class StoredResult(Struct, frozen=True):
     """A stored line: the body of its response, or the `code` and `message` of its error."""
 

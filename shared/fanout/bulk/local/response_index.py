@@ -1,0 +1,192 @@
+"""
+Finds stored responses by the content of their requests, for a file that was changed.
+
+The index has a hash of each request of the jobs that `fanout batch run` made here. A new job takes
+the responses of earlier jobs to the same requests, so that only new ones are sent. Memory does not
+grow with the files: what is collected is in SQLite's temporary files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
+
+from ...disk.threads import in_thread
+from ...wire import json
+from ..input.lines import Line
+from ..work.result_lines import read_result, renamed_line
+from .sqlite import Connection, Database
+
+INDEX = "responses.sqlite"
+"""The file, in the folder of the jobs."""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL);
+CREATE TABLE IF NOT EXISTS requests (
+    hash BLOB, job INTEGER, custom_id TEXT, PRIMARY KEY (hash, job, custom_id)
+) WITHOUT ROWID;
+"""
+TEMPORARY = """
+CREATE TEMP TABLE IF NOT EXISTS wanted (
+    job INTEGER, old TEXT, line INTEGER, new TEXT, PRIMARY KEY (job, old, line)
+) WITHOUT ROWID;
+CREATE TEMP TABLE IF NOT EXISTS found (line INTEGER PRIMARY KEY);
+DELETE FROM wanted;
+DELETE FROM found;
+"""
+NEWEST = 4
+"""Jobs with the same request that are looked at, and rows of each."""
+
+MAX_INTEGER = 2**63 - 1
+
+STEP = 500
+"""Responses of one transaction."""
+
+
+def request_hash(line: Line) -> bytes:
+    """A hash of the request: its model, its messages and all its parameters."""
+    body = json.encode(line.body, order="sorted")
+    return hashlib.blake2b(body, digest_size=16).digest()
+
+
+class ResponseIndex:
+    """The index, in a file of its own: writing it holds up no job."""
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path, SCHEMA)
+        self.path = path
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    async def is_empty(self) -> bool:
+        """Whether no job is in it."""
+        if not await in_thread(self.path.exists):
+            return True
+        query = "SELECT 1 FROM jobs LIMIT 1"
+        return await self._database.submit(lambda db: db.execute(query).fetchone()) is None
+
+    async def add(self, job_id: str, requests: Sequence[tuple[bytes, str]]) -> None:
+        """Add requests of a job: the hash and the `custom_id` of each."""
+
+        def write(db: Connection) -> None:
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("INSERT OR IGNORE INTO jobs (id) VALUES (?)", (job_id,))
+            (job,) = db.execute("SELECT number FROM jobs WHERE id = ?", (job_id,)).fetchone()
+            rows = [(hashed, job, custom_id) for hashed, custom_id in requests]
+            db.executemany("INSERT OR IGNORE INTO requests VALUES (?, ?, ?)", rows)
+            db.execute("COMMIT")
+
+        await self._database.submit(write)
+
+    async def remove(self, job_id: str) -> None:
+        """Remove a job."""
+        if await self.is_empty():
+            return
+
+        def delete(db: Connection) -> None:
+            where = "(SELECT number FROM jobs WHERE id = ?)"
+            db.execute(f"DELETE FROM requests WHERE job = {where}", (job_id,))  # noqa: S608 -- fixed
+            db.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+
+        await self._database.submit(delete)
+
+    async def begin(self) -> None:
+        """Forget what was looked up before."""
+        await self._database.submit(lambda db: db.executescript(TEMPORARY))
+
+    async def look_up(self, requests: Sequence[tuple[int, bytes, str]]) -> None:
+        """Look up requests: the line, the hash and the `custom_id` of each."""
+        await self._database.submit(_looking_up(requests))
+
+    async def wanted_jobs(self) -> list[str]:
+        """The ids of the jobs that have some of these requests, the newest first."""
+        query = "SELECT id FROM jobs WHERE number IN (SELECT DISTINCT job FROM wanted)"
+        rows = await self._database.submit(
+            lambda db: db.execute(f"{query} ORDER BY number DESC").fetchall()
+        )
+        return [row[0] for row in rows]
+
+    async def take(
+        self, job_id: str, lines: AsyncIterator[tuple[bool, bytes]]
+    ) -> AsyncIterator[bytes]:
+        """The responses among a job's result lines that are wanted, under their new names."""
+        step: list[bytes] = []
+        async for failed, line in lines:
+            if not failed:
+                step.append(line)
+            if len(step) >= STEP:
+                yield await self._database.submit(_taking(job_id, step))
+                step = []
+        yield await self._database.submit(_taking(job_id, step))
+
+    async def found(self, numbers: Sequence[int]) -> set[int]:
+        """Which of these lines have a response."""
+        query = f"SELECT line FROM found WHERE line IN ({', '.join('?' * len(numbers))})"  # noqa: S608 -- marks
+        rows = await self._database.submit(lambda db: db.execute(query, numbers).fetchall())
+        return {row[0] for row in rows}
+
+    async def count_found(self) -> int:
+        """How many lines have a response."""
+        query = "SELECT COUNT(*) FROM found"
+        return int((await self._database.submit(lambda db: db.execute(query).fetchone()))[0])
+
+
+def _looking_up(step: Sequence[tuple[int, bytes, str]]) -> Callable[[Connection], None]:
+    def write(db: Connection) -> None:
+        wanted = [
+            (job, old, number, custom_id)
+            for number, hashed, custom_id in step
+            for job in _newest_jobs(db, hashed)
+            for old in _same_requests(db, hashed, job, custom_id)
+        ]
+        db.execute("BEGIN")
+        db.executemany("INSERT OR IGNORE INTO wanted VALUES (?, ?, ?, ?)", wanted)
+        db.execute("COMMIT")
+
+    return write
+
+
+def _newest_jobs(db: Connection, hashed: bytes) -> Iterator[int]:
+    """The jobs with this request, the newest first."""
+    query = "SELECT MAX(job) FROM requests WHERE hash = ? AND job < ?"
+    before = MAX_INTEGER
+    for _ in range(NEWEST):
+        (job,) = db.execute(query, (hashed, before)).fetchone()
+        if job is None:
+            return
+        yield job
+        before = job
+
+
+def _same_requests(db: Connection, hashed: bytes, job: int, custom_id: str) -> list[str]:
+    """The same row of the job, if it has this request; else others with the same text."""
+    same = "SELECT custom_id FROM requests WHERE hash = ? AND job = ?"
+    if db.execute(f"{same} AND custom_id = ?", (hashed, job, custom_id)).fetchone():
+        return [custom_id]
+    return [row[0] for row in db.execute(f"{same} LIMIT ?", (hashed, job, NEWEST))]
+
+
+def _taking(job_id: str, step: Sequence[bytes]) -> Callable[[Connection], bytes]:
+    def take(db: Connection) -> bytes:
+        job = db.execute("SELECT number FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        if job is None:
+            return b""
+        db.execute("BEGIN")
+        taken = [line for one in step for line in _taken(db, job[0], one)]
+        db.execute("COMMIT")
+        return b"".join(taken)
+
+    return take
+
+
+def _taken(db: Connection, job: int, line: bytes) -> Iterator[bytes]:
+    result = read_result(line, failed=False)
+    if result is None:
+        return
+    query = "SELECT line, new FROM wanted WHERE job = ? AND old = ?"
+    for number, new in db.execute(query, (job, result.custom_id)).fetchall():
+        if db.execute("INSERT OR IGNORE INTO found VALUES (?)", (number,)).rowcount:
+            yield renamed_line(line, new)

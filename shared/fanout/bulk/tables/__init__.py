@@ -1,0 +1,1 @@
+"""Tables: prompts from the columns of a row, and rows with their responses."""

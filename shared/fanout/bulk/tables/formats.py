@@ -1,0 +1,52 @@
+"""Which form a table's file has, by its name. Pure."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from ..input.job_source import JobSource
+
+OutputFormat: TypeAlias = Literal["responses", "csv", "tsv", "jsonl", "parquet"]
+"""`responses` are OpenAI's output lines, `jsonl` the rows as JSON objects."""
+
+GZIP = ".gz"
+SUFFIXES: dict[str, OutputFormat] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+}
+
+
+def suffix_of(name: str) -> str:
+    """The name's end, such as `.csv`, also before `.gz`; empty if it is of no known form."""
+    lower = name.lower().removesuffix(GZIP)
+    return next((suffix for suffix in SUFFIXES if lower.endswith(suffix)), "")
+
+
+def stem_of(name: str) -> str:
+    """The name without its known end."""
+    bare = name[: -len(GZIP)] if name.lower().endswith(GZIP) else name
+    return bare[: len(bare) - len(suffix_of(bare))]
+
+
+def own_format(source: JobSource) -> OutputFormat:
+    """The form of the input."""
+    if source.kind == "csv":
+        return "tsv" if source.separator == "\t" else "csv"
+    return source.kind or "responses"
+
+
+def output_format(name: str, source: JobSource) -> OutputFormat:
+    """
+    The form of an output of this name.
+
+    JSONL has rows only if the input is a table of JSON objects; otherwise it has OpenAI's lines.
+    Without a known end, the form is that of the input.
+    """
+    found = SUFFIXES.get(suffix_of(name)) or own_format(source)
+    return "responses" if found == "jsonl" and source.kind != "jsonl" else found

@@ -1,0 +1,121 @@
+"""
+A prompt for each row of a table: a template such as `Classify: {review}` over the columns.
+
+Other braces stay as they are, as on the page (`fillTemplate` in `page/jobs/csv.js`). Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+
+from msgspec import UNSET, Struct
+
+from ...errors import RequestError
+from ...wire import json
+from ..input.csv_reader import short
+
+PLACEHOLDER = re.compile(r"\{([^{}\n]+)\}")
+WORD = re.compile(r"\w[\w .-]*")
+"""What may be meant as a column's name; `"label": 1` of a JSON example is not."""
+
+MAX_LISTED = 20
+"""Columns that a message names."""
+
+
+class Template(Struct, frozen=True):
+    """Texts, and between them the places of columns in the row."""
+
+    parts: tuple[str | int, ...]
+
+    def fill(self, cells: Sequence[object]) -> str:
+        """The prompt of a row; empty if all its columns are."""
+        parts, is_blank = [], True
+        for part in self.parts:
+            text = part if isinstance(part, str) else text_of(cells[part])
+            parts.append(text)
+            is_blank = is_blank and (isinstance(part, str) or not text.strip())
+        return "" if is_blank else "".join(parts)
+
+
+def of_column(name: str, columns: Sequence[str]) -> Template:
+    """The template that is one column; raises `RequestError` with those that there are."""
+    return Template((index_of(name, columns),))
+
+
+def parse(text: str, columns: Sequence[str], report: Callable[[str], object]) -> Template:
+    """
+    The template of `--prompt`; raises `RequestError` for one without columns or with a wrong one.
+
+    `report` gets the words in braces that are no columns and stay.
+    """
+    check_not_empty(columns)
+    parts: list[str | int] = []
+    end, is_found = 0, False
+    for found in PLACEHOLDER.finditer(text):
+        name = found[1].strip()
+        if name in columns:
+            parts += [text[end : found.start()], columns.index(name)]
+            end, is_found = found.end(), True
+        elif near := WORD.fullmatch(name) and _near(name, columns):
+            raise RequestError(f"{missing(name, columns)}; did you mean {near}?", "prompt")
+    if not is_found:
+        raise RequestError(f"--prompt names no column; write {braced(columns)}", "prompt")
+    for found in PLACEHOLDER.finditer(text):
+        if found[1].strip() not in columns and WORD.fullmatch(found[1]):
+            report(f"`{found[0]}` in --prompt is no column, and stays as it is")
+    return Template((*parts, text[end:]))
+
+
+def index_of(name: str, columns: Sequence[str], option: str = "column") -> int:
+    """The place of a column; raises `RequestError` with those that there are."""
+    check_not_empty(columns)
+    wanted = name.strip()
+    if wanted and wanted in columns:
+        return columns.index(wanted)
+    hint = f"did you mean {near}?" if (near := _near(wanted, columns)) else ""
+    have = f"there is {listed(columns)}"
+    raise RequestError(f"{missing(name, columns)}; {hint or have}", option)
+
+
+def check_not_empty(columns: Sequence[str]) -> None:
+    """Raise `RequestError` if there are no columns."""
+    if not columns:
+        raise RequestError("the file is empty", "file")
+
+
+def missing(name: str, _columns: Sequence[str]) -> str:
+    """What is wrong."""
+    return f"there is no column `{name}`"
+
+
+def listed(columns: Sequence[str]) -> str:
+    """The columns that have a name, for a message."""
+    names = [short(name) for name in columns if name]
+    more = [f"and {len(names) - MAX_LISTED} others"] if len(names) > MAX_LISTED else []
+    return ", ".join([*names[:MAX_LISTED], *more])
+
+
+def braced(columns: Sequence[str]) -> str:
+    """The columns as a template names them."""
+    names = [f"{{{name}}}" for name in columns if name][:MAX_LISTED]
+    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _near(name: str, columns: Sequence[str]) -> str | None:
+    lower = {one.lower(): one for one in columns if one}
+    near = get_close_matches(name.lower(), lower, 1)
+    return short(lower[near[0]]) if near else None
+
+
+def text_of(value: object) -> str:
+    """A cell as text: a string as it is, nothing for `None`, other values as JSON has them."""
+    if isinstance(value, str):
+        return value
+    if value is None or value is UNSET:
+        return ""
+    encoded = json.encode(value)
+    if encoded.startswith(b'"'):  # a date, a decimal number, bytes
+        return json.decode(encoded, type=str)
+    return encoded.decode()
