@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import secrets
+import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -59,6 +61,8 @@ def _run_remotely(arguments: argparse.Namespace) -> int:
         return asyncio.run(send())
 
 
+STDIN = "-"
+
 OPTIONS = {
     "max_completion_tokens": "--max-tokens",
     "temperature": "--temperature",
@@ -105,13 +109,35 @@ def make_body(arguments: argparse.Namespace, models: list[str]) -> dict[str, Any
 
 
 def _prompt(given: str) -> str:
+    """The prompt, after what is piped into the command: `cat notes.txt | fanout ask Summarise`."""
+    piped = _text(sys.stdin.read, "standard input") if given == STDIN or _is_piped() else ""
+    if given == STDIN:
+        return piped
+    prompt = _text(lambda: given, "the prompt")
+    return f"{piped.rstrip()}\n\n{prompt}" if piped.strip() else prompt
+
+
+def _text(read: Callable[[], str], what: str) -> str:
     try:
-        text = sys.stdin.read() if given == "-" else given
+        text = read()
         text.encode()  # Python hides bytes that are no text in an argument, or in a C locale
     except UnicodeError:
-        what = "standard input" if given == "-" else "the prompt"
         raise RequestError(f"{what} is not valid UTF-8", "prompt") from None
     return text
+
+
+def _is_piped() -> bool:
+    """
+    Whether standard input is a pipe or a file.
+
+    A terminal is not, nor is what a service manager, `cron` or `ssh -n` gives: the null device. A
+    socket is not read: whoever started the command may keep it open.
+    """
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (OSError, ValueError, AttributeError):  # closed, or none
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
 
 
 async def _send(

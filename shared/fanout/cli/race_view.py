@@ -19,10 +19,13 @@ from .race_timeline import RaceTimeline, TimelineRow
 from .response_text import ResponseSource, first_choice_text, print_stream
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
-WIDTH = 36
-"""Characters of a bar."""
+WIDTH, MIN_BAR = 36, 12
+"""Characters of a bar, and the fewest beside a name or a status."""
+
+GAP = 2
+"""Spaces between a name, its bar and its status."""
 
 REFRESHES_PER_SECOND = 12
 
@@ -73,7 +76,7 @@ def _displayed(timeline: RaceTimeline, *, live: bool) -> Iterator[None]:
 
     console = Console(stderr=True, highlight=False)
     with Live(
-        get_renderable=lambda: render(timeline.rows, timeline.now),
+        get_renderable=lambda: render(timeline.rows, timeline.now, console.width),
         console=console,
         refresh_per_second=REFRESHES_PER_SECOND,
     ):
@@ -83,22 +86,38 @@ def _displayed(timeline: RaceTimeline, *, live: bool) -> Iterator[None]:
             timeline.finish()
 
 
-def render(rows: Sequence[TimelineRow], now: float) -> Table:
-    """One line per model, and the time axis below."""
-    from rich.table import Table
+def render(rows: Sequence[TimelineRow], now: float, width: int) -> Group:
+    """
+    Each model with its bar, and the time axis below, in so many columns.
+
+    If they do not fit beside each other, the bar is shorter, then the status is below it, then the
+    bar below the name. Nothing is cut.
+    """
+    from rich.console import Group
     from rich.text import Text
 
     span = time_span(max((row.ended_at or now for row in rows), default=now))
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True, min_width=max(len(one_line(row.model)) for row in rows))
-    table.add_column(no_wrap=True, min_width=WIDTH + 1)
-    table.add_column(no_wrap=True, overflow="ellipsis")
+    names = max(len(one_line(row.model)) for row in rows)
+    status = max((len(row.status) for row in rows if row.state != "failed"), default=0)
+    is_beside = names + GAP <= width - MIN_BAR - 1
+    left = names + GAP if is_beside else 0
+    has_room = is_beside and left + MIN_BAR + 1 + GAP + status <= width
+    size = max(1, min(WIDTH, width - left - 1 - (GAP + status if has_room else 0)))
+    lines: list[Text] = []
     for row in rows:
         color = COLORS.get(row.state, "")
-        status = Text(one_line(row.status), color)
-        table.add_row(Text(one_line(row.model), color), Text.assemble(*bar(row, now, span)), status)
-    table.add_row("", Text(f"0{f'{span:g} s':>{WIDTH}}", "dim"), "")
-    return table
+        name, text = Text(one_line(row.model), color), Text(one_line(row.status), color)
+        line = Text.assemble(*bar(row, now, span, size))
+        if is_beside:
+            line = Text.assemble(name, " " * (left - len(name.plain)), line)
+        else:
+            lines.append(name)
+        if has_room and len(line.plain) + GAP + len(text.plain) <= width:
+            lines.append(Text.assemble(line, " " * GAP, text))
+        else:
+            lines += [line, Text.assemble(" " * min(GAP, width - 1), text)]
+    axis = f"0{f'{span:g} s':>{size}}"
+    return Group(*lines, Text(f"{'':{left}}{axis}", "dim"))
 
 
 def time_span(seconds: float) -> float:
@@ -110,18 +129,18 @@ def time_span(seconds: float) -> float:
     raise AssertionError("unreachable")
 
 
-def bar(row: TimelineRow, now: float, span: float) -> list[tuple[str, str]]:
+def bar(row: TimelineRow, now: float, span: float, width: int = WIDTH) -> list[tuple[str, str]]:
     """A row's bar as `(text, style)` parts: thin before the first token, thick after it."""
     color = COLORS.get(row.state, "cyan")
     if row.started_at is None:
-        return [(" " * (WIDTH + 1), "")]
+        return [(" " * (width + 1), "")]
     ended = now if row.ended_at is None else row.ended_at
     first = ended if row.first_token_at is None else min(row.first_token_at, ended)
-    start, thick, end = (round(t / span * WIDTH) for t in (row.started_at, first, ended))
+    start, thick, end = (round(t / span * width) for t in (row.started_at, first, ended))
     return [
         (" " * start, ""),
         ("─" * (thick - start), "dim"),
         ("━" * (end - thick), color),
         (END_MARKS.get(row.state, "╸"), color),
-        (" " * (WIDTH - end), ""),
+        (" " * (width - end), ""),
     ]

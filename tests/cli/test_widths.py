@@ -1,0 +1,83 @@
+"""At 60, 80 and 120 columns no name and no news is cut: bars shrink, and lines break."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import pytest
+from msgspec import json
+
+from fanout.bulk.service.records import Job
+from fanout.bulk.totals import Totals
+from fanout.cli.batch_progress import Progress, packed
+from fanout.cli.race_timeline import TimelineRow
+from fanout.cli.race_view import MIN_BAR, render
+
+NAMES = ["openai/gpt-4o", "groq/llama-3.3-70b-versatile"]
+LONG = "bedrock/anthropic.claude-sonnet-4-5-20250929-v1:0-in-a-region-far-away"
+REASON = "the provider rejects the request: this model does not take images (HTTP 400)"
+
+
+def race_rows(names: list[str]) -> list[TimelineRow]:
+    won, failed = names
+    return [
+        TimelineRow(won, "won", 0.0, 0.25, 1.3, 8),
+        TimelineRow(failed, "failed", 0.0, None, 0.4, reason=REASON),
+    ]
+
+
+def drawn(names: list[str], width: int) -> list[str]:
+    from rich.console import Console
+
+    console = Console(file=io.StringIO(), width=width, height=30)
+    console.print(render(race_rows(names), 1.3, width))
+    output: Any = console.file
+    return str(output.getvalue()).splitlines()
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 120])
+@pytest.mark.parametrize("names", [NAMES, ["a", LONG], [LONG, "b"]], ids=["usual", "long", "won"])
+def test_a_race_shows_every_name_and_all_news(names: list[str], width: int) -> None:
+    lines = drawn(names, width)
+    text = re.sub(r"\s+", " ", " ".join(lines))
+    assert max(map(len, lines)) <= width
+    squeezed = text.replace(" ", "")
+    for part in (*names, "won in 1.30 s, first token at 250 ms, 8 tokens", f"failed: {REASON}"):
+        assert part.replace(" ", "") in squeezed
+    assert any("●" in line for line in lines)
+
+
+@pytest.mark.parametrize(("width", "count"), [(60, 6), (80, 6), (120, 4)])
+def test_a_race_is_beside_its_names_while_there_is_room(width: int, count: int) -> None:
+    lines = drawn(NAMES, width)
+    bars = [line for line in lines if "●" in line or "✗" in line]
+    assert [name in line for name, line in zip(NAMES, bars, strict=True)] == [True, True]
+    assert all(len(re.findall("[─━●✗ ]", line)) >= MIN_BAR for line in bars)
+    assert len(lines) == count
+
+
+JOB = json.decode(
+    b'{"id": "batch_1", "host": "run", "owner": "anyone", "input_file_id": "f", "input_key": "k",'
+    b' "completion_window": "24h", "created_at": 1, "expires_at": 2, "status": "in_progress",'
+    b' "total": 2000}',
+    type=Job,
+)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_jobs_progress_breaks_into_lines(width: int) -> None:
+    totals = Totals(
+        done=1_515, failed=2, tokens_in=123_456, tokens_out=98_765, causes={"invalid_value": 2}
+    )
+    progress = Progress(JOB, totals, 61.3, 25.0)
+    lines = progress.lines(width)
+    assert max(map(len, lines)) <= width
+    assert " | ".join(lines) == progress.line
+
+
+def test_a_part_that_is_longer_than_a_line_breaks_at_words() -> None:
+    assert packed(["one two three", "x"], 8) == ["one two", "three", "x"]
+    assert packed(["a", "b"], 5) == ["a | b"]
+    assert packed([], 5) == []
