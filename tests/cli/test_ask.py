@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,35 @@ def test_a_dash_reads_the_prompt_from_standard_input(
     monkeypatch.setattr("sys.stdin", io.StringIO("From a file\n"))
     fanout("ask", "-", "-m", "a", "--config", config)
     assert upstream.calls[0].body["messages"][0]["content"] == "From a file\n"
+
+
+@pytest.mark.parametrize(
+    ("piped", "prompt", "sent"),
+    [
+        (b"Notes\n\n", "Summarise", "Notes\n\nSummarise"),
+        (b"Notes\n", "-", "Notes\n"),
+        (b"\n", "Hi", "Hi"),
+    ],
+    ids=["both", "dash", "blank"],
+)
+def test_what_is_piped_in_comes_before_the_prompt(
+    upstream: Upstream, config: Path, tmp_path: Path, piped: bytes, prompt: str, sent: str
+) -> None:
+    upstream.script("a", answers("Hello"))
+    (tmp_path / "notes").write_bytes(piped)
+    words = ("ask", prompt, "-m", "a", "--config", config)
+    with spawned(*words, stdin=subprocess.PIPE) as process:
+        process.communicate(piped.decode(), timeout=PATIENCE)
+    with (tmp_path / "notes").open() as file, spawned(*words, stdin=file) as process:
+        process.communicate(timeout=PATIENCE)
+    assert [call.body["messages"][0]["content"] for call in upstream.calls] == [sent, sent]
+
+
+def test_a_command_without_input_does_not_wait_for_it(upstream: Upstream, config: Path) -> None:
+    upstream.script("a", answers("Hello"))
+    words = ("ask", "Hi", "-m", "a", "--config", config)
+    with spawned(*words, stdin=subprocess.DEVNULL) as process:
+        assert process.communicate(timeout=PATIENCE)[0] == "Hello\n"
 
 
 def test_streamed_it_prints_the_same_text(

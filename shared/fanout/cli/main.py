@@ -11,8 +11,9 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -32,6 +33,9 @@ DONE, FAILED, MISUSE, INTERRUPTED = 0, 1, 2, 130
 MISSING = "the following arguments are required"
 """How argparse begins its error for a missing argument."""
 
+WRONG_CHOICE = re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)")
+"""Its error for a wrong command, and what there is."""
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are safe to show: a file's name may be someone else's."""
@@ -43,20 +47,24 @@ class Parser(argparse.ArgumentParser):
         if self._subparsers is not None and message.startswith(MISSING):
             self.print_help(sys.stderr)
             self.exit(MISUSE, f"\n{self.prog}: error: {message}\n")
+        if wrong := WRONG_CHOICE.search(message):
+            message += _similar(wrong[1], re.findall(r"[\w-]+", wrong[2]))
         super().error(without_controls(message))
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Reject what is unknown here: the usage is then that of the command."""
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
-            self.error(f"unrecognized arguments: {' '.join(unknown)}{self._similar(unknown[0])}")
+            near = _similar(unknown[0].partition("=")[0], self._option_string_actions)
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{near}")
         return found, unknown
 
-    def _similar(self, word: str) -> str:
-        from difflib import get_close_matches
 
-        near = get_close_matches(word.partition("=")[0], self._option_string_actions, 1)
-        return f"; did you mean {near[0]}?" if near else ""
+def _similar(word: str, names: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, list(names), 1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 class ShowVersion(argparse.Action):

@@ -83,6 +83,18 @@ test("each row becomes a line with its number, and an empty prompt becomes none"
   );
 });
 
+test("a row whose columns in the template are all empty has no prompt", async () => {
+  async function* chunks() {
+    yield "a,b\nx,\n, \n";
+  }
+  const made = await csvToLines(chunks(), new CsvReader(","), "Classify: {a}{b}", "");
+  assert.deepEqual(
+    made.lines.map((line) => JSON.parse(line).messages[0].content),
+    ["Classify: x"],
+  );
+  assert.deepEqual(made.notes, ["1 row without a prompt (the first is row 2) skipped"]);
+});
+
 /** Reads a case as the page does, in chunks of this length. */
 async function readCase(one, length) {
   const bytes = Buffer.from(one.csv, one.is_bytes ? "latin1" : "utf8");

@@ -167,6 +167,17 @@ export function fillTemplate(template, row) {
 }
 
 /**
+ * Returns whether one of the template's columns has a text in this row, or the template has none.
+ * @param {string} template
+ * @param {Record<string, string>} row
+ */
+function hasValue(template, row) {
+  const names = [...template.matchAll(/\{([^{}\n]+)\}/g)].map((found) => found[1] ?? "");
+  const used = names.filter((name) => Object.hasOwn(row, name));
+  return !used.length || used.some((name) => row[name]?.trim());
+}
+
+/**
  * Returns one line of a job's input; its `custom_id` is the number of the CSV's row.
  * @param {string} text
  * @param {string} system
@@ -193,7 +204,7 @@ export async function csvToLines(chunks, reader, template, system) {
   const take = (found) => {
     for (const { number, line, cells } of found) {
       const values = Object.fromEntries(reader.columns.map((name, at) => [name, cells[at] ?? ""]));
-      const text = fillTemplate(template, values);
+      const text = hasValue(template, values) ? fillTemplate(template, values) : "";
       if (text.trim()) lines.push(checked(jobLine(text, system, number), number, line));
       else {
         skipped += 1;
