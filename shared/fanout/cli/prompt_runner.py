@@ -131,7 +131,7 @@ def _is_piped() -> bool:
     Whether standard input is a pipe or a file.
 
     A terminal is not, nor is what a service manager, `cron` or `ssh -n` gives: the null device. A
-    socket is not read: whoever started the command may keep it open.
+    socket is not read: it may stay open.
     """
     try:
         mode = os.fstat(sys.stdin.fileno()).st_mode

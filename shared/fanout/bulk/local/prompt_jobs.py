@@ -30,6 +30,9 @@ from .response_index import ResponseIndex, request_hash
 STEP = 500
 """Lines that are looked up together."""
 
+PIECE = 1 << 16
+"""Bytes that are written at a time."""
+
 
 class JobStore(Protocol):
     """Where jobs are created, and the owner they get: on this machine, or in a stack."""
@@ -164,11 +167,23 @@ async def _store_table(store: JobStore, prompts: PromptFile, key: str) -> JobSou
 
 
 async def _in_threads(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    while True:
-        chunk = await asyncio.to_thread(next, chunks, None)
-        if chunk is None:
-            return
-        yield chunk
+    """The chunks, which are read outside the event loop, joined to larger ones."""
+    pieces = _joined(chunks)
+    while piece := await asyncio.to_thread(next, pieces, None):
+        yield piece
+
+
+def _joined(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    parts: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        parts.append(chunk)
+        size += len(chunk)
+        if size >= PIECE:
+            yield b"".join(parts)
+            parts, size = [], 0
+    if size:
+        yield b"".join(parts)
 
 
 # ---- responses of earlier jobs ----
