@@ -32,7 +32,7 @@ def script(fanout: Command, tmp_path: Path) -> Path:
     ("words", "found"),
     [
         ("ba", {"batch"}),
-        ("batch re", {"results", "retry"}),
+        ("batch re", {"remove", "results", "resume", "retry"}),
         ("serve --gr", {"--grace"}),
         ("completion f", {"fish"}),
         ("check some", {"somewhere.yaml"}),

@@ -34,6 +34,7 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     cancel.add_argument("job", metavar="JOB", help=JOB)
     add_config(cancel)
     add_json(cancel)
+    _add_resume(own)
     _add_retry(own)
     _add_results(own)
     remove = _command(own, "remove", "delete jobs that do not run, and their responses")
@@ -138,6 +139,14 @@ def _add_quote(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = _command(own, "quote", "estimate the cost and time of a file; calls no provider")
     _add_prompts(parser)
     add_json(parser)
+
+
+def _add_resume(own: _SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(own, "resume", "go on with a stopped job, or follow one that runs")
+    parser.add_argument("job", metavar="JOB", help=JOB)
+    _add_output(parser, "where to write all responses")
+    add_config(parser)
+    add_json(parser, "progress as JSON lines")
 
 
 def _add_retry(own: _SubParsersAction[argparse.ArgumentParser]) -> None:

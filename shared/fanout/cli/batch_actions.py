@@ -46,6 +46,7 @@ def run_action(arguments: argparse.Namespace, open_stack: OpenStack = open_stack
     actions = {
         "status": _status,
         "cancel": _cancel,
+        "resume": _resume,
         "retry": _retry,
         "results": _results,
         "remove": _remove,
@@ -127,6 +128,15 @@ async def _run(arguments: argparse.Namespace, open_stack: OpenStack, given: Batc
         if not job.is_over:
             await backend.jobs.run(job)
         return await run_to_end(backend, job, arguments, output, given)
+
+
+async def _resume(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
+    async with _open(arguments, open_stack, needs_config=True) as backend:
+        job = await named_job(backend, arguments, arguments.job)
+        with check_output(arguments.output or default_output(job)) as output:
+            if not job.is_over:
+                await backend.jobs.run(job)
+            return await run_to_end(backend, job, arguments, output)
 
 
 async def _retry(arguments: argparse.Namespace, open_stack: OpenStack) -> int:

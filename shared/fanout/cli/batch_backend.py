@@ -55,10 +55,6 @@ class BatchBackend(JobStore, Protocol):
         """Delete what else there is of a job whose record is deleted."""
         ...
 
-    async def stored_input(self, job: Job) -> str | None:
-        """The path of the job's own copy of its input, if it is on this machine."""
-        ...
-
     def interrupted_message(self, job: Job, rerun: str, cancel: str) -> str:
         """The message after Ctrl-C; `rerun` and `cancel` are commands to paste."""
         ...
@@ -116,10 +112,6 @@ class LocalBackend:
         """Delete its counts."""
         await self._bulk.database.delete_totals(job_id)
 
-    async def stored_input(self, job: Job) -> str | None:
-        """The file in the folder of jobs."""
-        return str(self._bulk.blobs.path((await self.files.find(job.input_file_id, None)).key))
-
     def interrupted_message(self, _job: Job, rerun: str, _cancel: str) -> str:
         """The job has stopped and can be resumed."""
         return f"stopped; to resume: {rerun}"
@@ -174,10 +166,6 @@ class StackBackend:
 
     async def forget(self, job_id: str) -> None:
         """Nothing: the stack deletes it after some days."""
-
-    async def stored_input(self, _job: Job) -> str | None:
-        """It is in the stack."""
-        return None
 
     def interrupted_message(self, job: Job, rerun: str, cancel: str) -> str:
         """The job continues; how to follow it again and how to cancel it."""

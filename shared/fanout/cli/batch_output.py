@@ -24,7 +24,7 @@ from .batch_backend import BatchBackend
 from .batch_input import BatchInput
 from .batch_progress import error_lines, follow
 from .output_paths import STDOUT, Output
-from .printed_commands import batch_command, same_command, stored_run_command
+from .printed_commands import batch_command, same_command
 from .printing import json_lines_writer, show, text_writer
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
@@ -41,7 +41,7 @@ async def run_to_end(
     events = sys.stderr if output.is_stdout else None
     if job.reused:
         _show_reused(job)
-    rerun = await _rerun_command(backend, job, arguments, given)
+    rerun = _rerun_command(job, arguments, given)
     cancel = batch_command(arguments, "cancel", job.id)
     stopped = f"fanout: {backend.interrupted_message(job, rerun, cancel)}"
     try:
@@ -85,16 +85,11 @@ def _show_reused(job: Job) -> None:
     )
 
 
-async def _rerun_command(
-    backend: BatchBackend, job: Job, arguments: argparse.Namespace, given: BatchInput | None
-) -> str:
+def _rerun_command(job: Job, arguments: argparse.Namespace, given: BatchInput | None) -> str:
     """The command that goes on with the job. What came through a pipe is not there again."""
     if given is None or given.prompts.copy is None:
         return same_command()
-    path = await backend.stored_input(job)
-    if path is None:
-        return batch_command(arguments, "status", job.id)
-    return stored_run_command(arguments, path, given.model)
+    return batch_command(arguments, "resume", job.id, output=arguments.output or STDOUT)
 
 
 async def write_results(

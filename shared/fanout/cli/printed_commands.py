@@ -70,21 +70,13 @@ def batch_command(
 ) -> str:
     """An action on a job, where this command's jobs are."""
     to = [] if output is None else ["-o", output]
-    return command(["batch", action, job_id, *_place(arguments), *to])
+    form = ["--json"] if action == "resume" and arguments.json else []
+    return command(["batch", action, job_id, *_place(arguments), *to, *form])
 
 
 def list_command(arguments: argparse.Namespace) -> str:
     """Lists the jobs of this machine or of the command's stack."""
     return command(["batch", "status", *(_place(arguments) if arguments.stack else [])])
-
-
-def stored_run_command(arguments: argparse.Namespace, path: str, model: str | None) -> str:
-    """Resumes a job whose input was a pipe: by the copy of it that the job has."""
-    words = ["batch", "run", path, *(["-m", model] if model else []), *_place(arguments)]
-    words += ["-o", arguments.output or "-", "--window", arguments.window]
-    if arguments.max_cost is not None:
-        words += ["--max-cost", str(arguments.max_cost)]
-    return command([*words, *(["--json"] if arguments.json else [])])
 
 
 def _place(arguments: argparse.Namespace) -> list[str]:

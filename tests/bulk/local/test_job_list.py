@@ -8,12 +8,13 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fanout.cli.batch_jobs import short_ids
 from tests.bulk.local.test_batch_command import BatchCommand, batch, prompts_sent
-from tests.bulk.local.test_tables import PROMPT, folder
+from tests.bulk.local.test_tables import PROMPT, echo, folder
 from tests.bulk.local_jobs import jsonl, line
 from tests.cli.commands import spawned
 from tests.support.patience import PATIENCE
@@ -23,9 +24,9 @@ from tests.support.scripted_provider import Upstream
 __all__ = ["batch", "folder"]
 
 
-def stopped_job(folder: BatchCommand, upstream: Upstream, *words: str) -> str:
+def stopped_job(folder: BatchCommand, upstream: Upstream, *words: str, **options: Any) -> str:
     """Run the command, stop it in the middle, and return what it printed."""
-    with spawned("batch", "run", *words, cwd=folder.folder) as process:
+    with spawned("batch", "run", *words, cwd=folder.folder, **options) as process:
         upstream.wait(lambda: len(upstream.calls) >= 50)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=PATIENCE)
@@ -172,3 +173,21 @@ def test_a_file_with_errors_leaves_no_job(folder: BatchCommand, text: str) -> No
     assert json.loads(folder.run("status", "--json").out) == []
     home = Path(os.environ["FANOUT_HOME"])
     assert [path for path in (home / "files").rglob("*") if path.is_file()] == []
+
+
+def test_a_table_from_a_pipe_is_resumed_by_its_id(folder: BatchCommand, upstream: Upstream) -> None:
+    upstream.script("a", [pause(0.02), echo, stop])
+    text = "".join(f"{number},text {number}\n" for number in range(300))
+    path = folder.write(f"n,review\n{text}".encode(), "r.csv")
+    with path.open() as source:
+        err = stopped_job(folder, upstream, "-", *PROMPT, "-o", "out.csv", stdin=source)
+    (job,) = folder.run("status", "--json").json
+    assert f"batch resume {job['id']} -o out.csv" in err
+    assert folder.run("resume", job["id"][-6:], "-o", "out.csv").code == 0
+    with Path("out.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["n"] for row in rows] == list(map(str, range(300)))
+    assert all(row["answer"] == row["review"].upper() for row in rows)
+    assert len(prompts_sent(upstream)) == 300
+    assert folder.run("resume", job["id"]).code == 0
+    assert Path(f"{job['id']}.output.csv").read_bytes() == Path("out.csv").read_bytes()

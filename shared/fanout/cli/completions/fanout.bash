@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/fanout
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_fanout_batch_subparsers=(run quote status cancel retry results remove)
+_shtab_fanout_batch_subparsers=(run quote status cancel resume retry results remove)
 _shtab_fanout_local_subparsers=(install serve run)
 _shtab_fanout_keys_subparsers=(set list)
 _shtab_fanout_subparsers=(init serve ask race all batch check models local keys doctor completion)
@@ -19,6 +19,7 @@ _shtab_fanout_batch_run_option_strings=(-h --help --stack --region -m --model --
 _shtab_fanout_batch_quote_option_strings=(-h --help --stack --region -m --model --text --prompt --column --id --limit --system --max-tokens --temperature --response-format --separator --encoding --config --json)
 _shtab_fanout_batch_status_option_strings=(-h --help --stack --region --json)
 _shtab_fanout_batch_cancel_option_strings=(-h --help --stack --region --config --json)
+_shtab_fanout_batch_resume_option_strings=(-h --help --stack --region -o --output --escape-formulas --config --json)
 _shtab_fanout_batch_retry_option_strings=(-h --help --stack --region -o --output --escape-formulas --max-cost --config --json)
 _shtab_fanout_batch_results_option_strings=(-h --help --stack --region --errors --partial -o --output --escape-formulas --config)
 _shtab_fanout_batch_remove_option_strings=(-h --help --stack --region)
@@ -52,6 +53,9 @@ _shtab_fanout_batch_quote_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_fanout_batch_quote___response_format_COMPGEN=_shtab_compgen_files
 _shtab_fanout_batch_quote___config_COMPGEN=_shtab_compgen_files
 _shtab_fanout_batch_cancel___config_COMPGEN=_shtab_compgen_files
+_shtab_fanout_batch_resume__o_COMPGEN=_shtab_compgen_files
+_shtab_fanout_batch_resume___output_COMPGEN=_shtab_compgen_files
+_shtab_fanout_batch_resume___config_COMPGEN=_shtab_compgen_files
 _shtab_fanout_batch_retry__o_COMPGEN=_shtab_compgen_files
 _shtab_fanout_batch_retry___output_COMPGEN=_shtab_compgen_files
 _shtab_fanout_batch_retry___config_COMPGEN=_shtab_compgen_files
@@ -65,7 +69,7 @@ _shtab_fanout_models___config_COMPGEN=_shtab_compgen_files
 _shtab_fanout_local_run___config_COMPGEN=_shtab_compgen_files
 _shtab_fanout_doctor___config_COMPGEN=_shtab_compgen_files
 
-_shtab_fanout_batch_pos_0_choices=(run quote status cancel retry results remove)
+_shtab_fanout_batch_pos_0_choices=(run quote status cancel resume retry results remove)
 _shtab_fanout_local_pos_0_choices=(install serve run)
 _shtab_fanout_keys_pos_0_choices=(set list)
 _shtab_fanout_completion_pos_0_choices=(bash fish zsh)
@@ -106,6 +110,10 @@ _shtab_fanout_batch_status___json_nargs=0
 _shtab_fanout_batch_cancel__h_nargs=0
 _shtab_fanout_batch_cancel___help_nargs=0
 _shtab_fanout_batch_cancel___json_nargs=0
+_shtab_fanout_batch_resume__h_nargs=0
+_shtab_fanout_batch_resume___help_nargs=0
+_shtab_fanout_batch_resume___escape_formulas_nargs=0
+_shtab_fanout_batch_resume___json_nargs=0
 _shtab_fanout_batch_retry__h_nargs=0
 _shtab_fanout_batch_retry___help_nargs=0
 _shtab_fanout_batch_retry___escape_formulas_nargs=0

@@ -50,7 +50,7 @@ function _shtab_fanout_using
   test "$_shtab_fanout_cmdpath" = "$argv"
 end
 
-set -g _shtab_fanout_commands init serve ask race all batch 'batch run' 'batch quote' 'batch status' 'batch cancel' 'batch retry' 'batch results' 'batch remove' check models local 'local install' 'local serve' 'local run' keys 'keys set' 'keys list' doctor completion
+set -g _shtab_fanout_commands init serve ask race all batch 'batch run' 'batch quote' 'batch status' 'batch cancel' 'batch resume' 'batch retry' 'batch results' 'batch remove' check models local 'local install' 'local serve' 'local run' keys 'keys set' 'keys list' doctor completion
 set -g _shtab_fanout_opts_with_value --attached --column --config --context --encoding --from --gateway --grace --host --id --limit --max-cost --max-tokens --model --output --parallel --port --prompt --region --response-format --separator --stack --stagger --system --temperature --threads --timeout --window -m -o
 
 complete -c fanout -e
@@ -161,6 +161,14 @@ complete -c fanout -n '_shtab_fanout_using batch cancel' -l stack -x -d 'use the
 complete -c fanout -n '_shtab_fanout_using batch cancel' -l region -x -d 'the stack'"'"'s region (default: your AWS settings)'
 complete -c fanout -n '_shtab_fanout_using batch cancel' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the config file (default: FANOUT_CONFIG)'
 complete -c fanout -n '_shtab_fanout_using batch cancel' -l json -d 'print one JSON object'
+complete -c fanout -n '_shtab_fanout_using batch; and test $_shtab_fanout_npos -eq 0' -a resume -d 'Go on with a stopped job, or follow one that runs.'
+complete -c fanout -n '_shtab_fanout_using batch resume' -s h -l help -d 'show this help message and exit'
+complete -c fanout -n '_shtab_fanout_using batch resume' -l stack -x -d 'use the jobs of a stack on AWS'
+complete -c fanout -n '_shtab_fanout_using batch resume' -l region -x -d 'the stack'"'"'s region (default: your AWS settings)'
+complete -c fanout -n '_shtab_fanout_using batch resume' -s o -l output -xka "(__fish_complete_path (commandline -ct))" -d 'where to write all responses'
+complete -c fanout -n '_shtab_fanout_using batch resume' -l escape-formulas -d 'CSV for a spreadsheet: '"'"' before cells that it would run as formulas'
+complete -c fanout -n '_shtab_fanout_using batch resume' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the config file (default: FANOUT_CONFIG)'
+complete -c fanout -n '_shtab_fanout_using batch resume' -l json -d 'print progress as JSON lines'
 complete -c fanout -n '_shtab_fanout_using batch; and test $_shtab_fanout_npos -eq 0' -a retry -d 'Run the failed lines of a job again, and merge the responses.'
 complete -c fanout -n '_shtab_fanout_using batch retry' -s h -l help -d 'show this help message and exit'
 complete -c fanout -n '_shtab_fanout_using batch retry' -l stack -x -d 'use the jobs of a stack on AWS'
