@@ -52,12 +52,13 @@ async def run_to_end(
     if not job.is_over:
         show(stopped, file=sys.stderr)
         return INTERRUPTED
-    is_table = await write_results(backend, job, output, arguments)
     for error in error_lines(job.errors, unit_of(job)):
         show(f"fanout: {error}", file=sys.stderr)
     if job.is_invalid:  # nothing was sent, and the same command makes it again
         await delete_job(backend, job)
         await backend.forget(job.id)
+        return FAILED
+    is_table = await write_results(backend, job, output, arguments)
     if job.output_file_id and not output.is_stdout:
         show(f"fanout: responses: {output.path}", file=sys.stderr)
     if job.error_file_id:

@@ -446,9 +446,11 @@ def test_a_mistake_is_one_line_with_the_fix(
     folder: BatchCommand, upstream: Upstream, words: list[str], message: str
 ) -> None:
     folder.write(b"id,review\n1,good\n2,good\n", "r.csv")
-    ran = folder.run("run", "r.csv", *words)
+    folder.write(b"of an earlier run\n", "out.csv")
+    ran = folder.run("run", "r.csv", *words, "-o", "out.csv")
     assert (ran.code, ran.out) == (2 if "same id" not in message else 1, "")
     assert message in ran.err
     assert ran.err.count("\n") == 1, ran.err
     assert not upstream.calls
+    assert Path("out.csv").read_text() == "of an earlier run\n"
     assert folder.run("status", "--json").json == []
