@@ -116,8 +116,7 @@ class OpenRequestsTable:
 
     async def cancel(self, key: tuple[str, str]) -> bool:
         """Mark the request; whether an environment acknowledges that within `PATIENCE`."""
-        item, mark = item_id(key), _microseconds(self._now())
-        await self._update(item, "SET cancelled_at = :mark, #ttl = :ttl", {":mark": mark})
+        item, mark = item_id(key), await self._mark(key)
         clock = asyncio.get_running_loop().time
         until = clock() + PATIENCE
         while clock() < until:
@@ -130,6 +129,15 @@ class OpenRequestsTable:
                 item, "cancelled_at = :mark AND attribute_not_exists(opened_at)", {":mark": mark}
             )
         return False
+
+    async def announce_cancel(self, key: tuple[str, str]) -> None:
+        """Mark the requests of this key, if the table can be used."""
+        await self._try(self._mark(key))
+
+    async def _mark(self, key: tuple[str, str]) -> int:
+        mark = _microseconds(self._now())
+        await self._update(item_id(key), "SET cancelled_at = :mark, #ttl = :ttl", {":mark": mark})
+        return mark
 
     async def renew(self, key: tuple[str, str]) -> bool:
         """Count a renewal; whether the request is registered."""

@@ -32,6 +32,10 @@ class OtherProcesses(Protocol):
         """Cancel the requests of this key; whether there was an open one."""
         ...
 
+    async def announce_cancel(self, key: RequestKey) -> None:
+        """Cancel the requests of this key, if there are any, without waiting for that."""
+        ...
+
     async def renew(self, key: RequestKey) -> bool:
         """Renew the leases of the requests of this key; whether there was an open one."""
         ...
@@ -72,7 +76,12 @@ class OpenRequests:
         found = self._open.pop(key, [])
         for request in found:
             request.cancel()
-        return bool(found) or (self.others is not None and await self.others.cancel(key))
+        if self.others is None:
+            return bool(found)
+        if not found:
+            return await self.others.cancel(key)
+        await self.others.announce_cancel(key)  # they may have more requests of the same id
+        return True
 
     async def renew(self, key: RequestKey) -> bool:
         """Renew the leases of a client's requests of this id; whether one with a lease was open."""

@@ -296,6 +296,30 @@ async def test_two_requests_of_one_id_are_cancelled_together(client: Any) -> Non
 
 
 @virtual
+async def test_the_environment_that_is_asked_may_have_one_of_two_requests(client: Any) -> None:
+    """On Managed Instances, it serves other requests while it is asked."""
+    asked, other = Environment(client), Environment(client)
+    async with open_(asked.request()) as one, open_(other.request()) as two:
+        await asyncio.sleep(3.3)
+        assert await asked.requests.cancel(KEY)
+        assert now() < 3.4  # it waits for no other environment
+        await asyncio.sleep(1.1)
+        assert [how for how, _ in [*one, *two]] == ["RequestCancelled"] * 2
+
+
+@virtual
+async def test_a_request_of_the_environment_that_is_asked_needs_no_table(client: Any) -> None:
+    asked = Environment(client)
+    async with open_(asked.request()) as ended:
+        await asyncio.sleep(0.5)
+        asked.engine.fault = EngineError("no connection")
+        assert await asked.requests.cancel(KEY)
+        await asyncio.sleep(0)
+        assert [how for how, _ in ended] == ["RequestCancelled"]
+        assert len(asked.reported) == 1
+
+
+@virtual
 async def test_requests_go_on_without_the_table_and_leases_are_kept(client: Any) -> None:
     holder = Environment(client)
     async with open_(holder.request(lease=5)) as ended, open_(holder.request(("a", "b"))) as also:
