@@ -23,6 +23,9 @@ ANSWER = "".join(WORDS)
 SLOW = 2.0
 """Seconds before the first word of `slow`; `stuck` never sends one."""
 
+AFTER_STUCK = "late"
+"""This model responds when `stuck` has been called, so that a race of the two has both calls."""
+
 PAUSE = 1.0
 """Seconds between two words of a stream of `steady`."""
 
@@ -48,6 +51,7 @@ class ScriptedProvider(ThreadingHTTPServer):
         self._changed = threading.Condition()
         self._words: Counter[str] = Counter()
         self._disconnects: Counter[str] = Counter()
+        self._closed: dict[str, list[float]] = {}
 
     def reset(self) -> None:
         """Forget all calls, and close the gate."""
@@ -57,6 +61,7 @@ class ScriptedProvider(ThreadingHTTPServer):
             self.prompts.clear()
             self._words.clear()
             self._disconnects.clear()
+            self._closed.clear()
 
     def note_call(self, model: str, key: str, text: str) -> None:
         with self._changed:
@@ -73,10 +78,24 @@ class ScriptedProvider(ThreadingHTTPServer):
         with self._changed:
             return self._words[model]
 
-    def note_disconnect(self, model: str) -> None:
+    def note_disconnect(self, model: str, text: str) -> None:
+        now = time.monotonic()
         with self._changed:
             self._disconnects[model] += 1
+            self._closed.setdefault(text, []).append(now)
             self._changed.notify_all()
+
+    def was_asked(self, text: str, count: int) -> bool:
+        """Wait until so many calls had this last message; return whether they had."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.prompts[text] >= count, TIMEOUT)
+
+    def closed_at(self, text: str, count: int) -> float:
+        """Wait until the gateway has closed so many calls with this last message; return when."""
+        with self._changed:
+            closed = self._closed.setdefault(text, [])
+            assert self._changed.wait_for(lambda: len(closed) >= count, TIMEOUT), text
+            return closed[count - 1]
 
     def was_disconnected(self, model: str, count: int = 1) -> bool:
         """Wait until the gateway has closed so many calls to the model; return whether it did."""
@@ -102,7 +121,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         key = (self.headers["authorization"] or "").removeprefix("Bearer ")
         model = body["model"]
-        self.server.note_call(model, key, str(body["messages"][-1]["content"]))
+        text = str(body["messages"][-1]["content"])
+        self.server.note_call(model, key, text)
         try:
             if key not in self.server.keys:
                 self._json(401, {"error": {"message": f"Incorrect API key: {key}", "type": "x"}})
@@ -115,11 +135,13 @@ class _Handler(BaseHTTPRequestHandler):
             elif self._wait(model):
                 self._json(200, _whole(model))
         except OSError:
-            self.server.note_disconnect(model)
+            self.server.note_disconnect(model, text)
             self.close_connection = True
 
     def _wait(self, model: str) -> bool:
         """Wait like the model; return whether it responds. Raise if the gateway disconnects."""
+        if model == AFTER_STUCK:
+            return self.server.was_called("stuck")
         end = time.monotonic() + {"slow": SLOW, "stuck": TIMEOUT}.get(model, 0)
         while time.monotonic() < end:
             ready, _, _ = select.select([self.connection], [], [], 0.02)

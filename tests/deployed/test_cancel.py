@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -14,6 +14,14 @@ from .deployed_stack import DeployedStack, Response, chat_body
 from .scripted_provider import WORDS, ScriptedProvider
 
 MESSAGES = [{"role": "user", "content": "Hello?"}]
+KINDS: Mapping[str, tuple[int, dict[str, Any]]] = {
+    "one": (1, {"model": "stuck"}),
+    "all": (2, {"model": "stuck, stuck"}),
+    "race": (2, {"model": "stuck, stuck", "fastest_response": True}),
+    "prompts": (3, {"model": "stuck", "messages": [MESSAGES, MESSAGES, MESSAGES]}),
+    "stream": (1, {"model": "stuck", "stream": True}),
+}
+"""The number of calls and the request of each kind."""
 
 
 class Client:
@@ -37,19 +45,11 @@ def client(own: DeployedStack) -> Iterator[Client]:
         yield Client(own, threads)
 
 
-@pytest.mark.parametrize(
-    ("name", "calls", "fields"),
-    [
-        ("one", 1, {"model": "stuck"}),
-        ("all", 2, {"model": "stuck, stuck"}),
-        ("race", 2, {"model": "stuck, stuck", "fastest_response": True}),
-        ("prompts", 3, {"model": "stuck", "messages": [MESSAGES, MESSAGES, MESSAGES]}),
-        ("stream", 1, {"model": "stuck", "stream": True}),
-    ],
-)
+@pytest.mark.parametrize("name", KINDS)
 def test_every_call_of_a_cancelled_request_is_closed(
-    client: Client, provider: ScriptedProvider, name: str, calls: int, fields: dict[str, Any]
+    client: Client, provider: ScriptedProvider, name: str
 ) -> None:
+    calls, fields = KINDS[name]
     sent = client.send(f"cancel-{name}", {"messages": MESSAGES, **fields})
     assert provider.was_called("stuck", calls)
     answer = client.control(f"cancel-{name}")

@@ -56,24 +56,25 @@ def test_the_first_model_wins_a_race_and_the_call_to_the_loser_is_closed(
     own: DeployedStack, provider: ScriptedProvider
 ) -> None:
     answer = own.sdk().chat.completions.with_raw_response.create(
-        model="stuck, quick", messages=HELLO, extra_body={"fastest_response": True}
+        model="stuck, late", messages=HELLO, extra_body={"fastest_response": True}
     )
-    assert answer.headers["x-fanout-winner"] == "quick"
+    assert answer.headers["x-fanout-winner"] == "late"
     completion = answer.parse()
-    assert completion.model == "quick"
+    assert completion.model == "late"
     assert completion.choices[0].message.content == ANSWER
     attempts = (completion.model_extra or {})["fanout"]["attempts"]
-    assert {a["model"]: a["outcome"] for a in attempts} == {"stuck": "cancelled", "quick": "won"}
+    assert {a["model"]: a["outcome"] for a in attempts} == {"stuck": "cancelled", "late": "won"}
     assert provider.was_disconnected("stuck")
 
 
 def test_a_hedge_calls_the_next_model_when_the_first_takes_too_long(
     own: DeployedStack, provider: ScriptedProvider
 ) -> None:
-    fanout = {"mode": "race", "models": ["stuck", "quick"], "stagger": 0.2}
+    fanout = {"mode": "race", "models": ["stuck", "late"], "stagger": 0.2}
     response = own.chat("stuck", fanout=fanout)
-    assert response.headers["x-fanout-winner"] == "quick"
-    assert [model for model, _ in provider.calls] == ["stuck", "quick"]
+    assert response.headers["x-fanout-winner"] == "late"
+    # The connections are two: which call the provider reads first does not say which was first.
+    assert sorted(model for model, _ in provider.calls) == ["late", "stuck"]
 
 
 def test_a_hedge_whose_first_model_responds_in_time_calls_no_other(
