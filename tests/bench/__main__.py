@@ -22,7 +22,17 @@ from pathlib import Path
 
 import psutil
 
-from . import gateway, jobs, lambda_limits, lambda_runtime, prompts, race, scale, startup
+from . import (
+    gateway,
+    jobs,
+    lambda_limits,
+    lambda_runtime,
+    many_invocations,
+    prompts,
+    race,
+    scale,
+    startup,
+)
 from .report import Section, page
 from .servers import OURS, ROOT
 from .testbed import QUICK, Plan, open_testbed, start_servers
@@ -73,7 +83,9 @@ def measure(plan: Plan) -> list[Section]:
             limited = lambda_limits.measure(bed, plan)
             _log("under AWS's runtime code")
             emulated = lambda_runtime.measure(bed)
-    return [many, more, load, raced, batch, start, *limited, *emulated, costs]
+            _log("many requests in one environment")
+            together = many_invocations.measure(bed)
+    return [many, more, load, raced, batch, start, *limited, *emulated, *together, costs]
 
 
 def _log(what: str) -> None:

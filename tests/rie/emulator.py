@@ -35,6 +35,7 @@ RUNTIME_API_OFFSET = 1000
 """The Runtime API's port is this much above the emulator's."""
 
 DELIMITER = b"\0" * 8
+PACKAGES = Path(get_path("purelib"))
 
 
 class Result(NamedTuple):
@@ -63,6 +64,11 @@ class Emulator:
     def __init__(self, port: int, process: int) -> None:
         self._port = port
         self._process = process
+
+    @property
+    def port(self) -> int:
+        """The port on 127.0.0.1 at which it takes invocations."""
+        return self._port
 
     def functions(self) -> list[int]:
         """The processes of the function."""
@@ -109,11 +115,18 @@ def emulating(
 
 @contextmanager
 def emulating_managed_instances(
-    variables: Mapping[str, str], config: str, *, concurrency: int, timeout: int = 60
+    variables: Mapping[str, str],
+    config: str,
+    *,
+    concurrency: int,
+    timeout: int = 60,
+    module: str | None = None,
+    packages: Path = PACKAGES,
 ) -> Iterator[Emulator]:
     """
     Run the API function as on Lambda Managed Instances, with the text of its config.
 
+    With a `module` of this project, run that instead. Its Python packages are those of a folder.
     The emulator runs it as another user, who may not read the folders of this one: what the
     function needs is mounted into a folder of its own, which only its processes see.
     """
@@ -121,7 +134,7 @@ def emulating_managed_instances(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
-        mounts = {"python": sys.base_prefix, "packages": get_path("purelib"), "project": ROOT}
+        mounts = {"python": sys.base_prefix, "packages": packages, "project": ROOT}
         for mount in mounts:
             (folder / mount).mkdir()
         (folder / "config.json").write_text(config)
@@ -136,7 +149,10 @@ def emulating_managed_instances(
             "PATH": "/usr/bin:/bin",
             "PYTHONPATH": f"{folder}/packages:{project}/shared:{project}",
         }
-        command = f"exec {shlex.join([f'{project}/functions/api/runtime.sh', python])}"
+        words = (
+            [python, "-m", module] if module else [f"{project}/functions/api/runtime.sh", python]
+        )
+        command = f"exec {shlex.join(words)}"
         _write_start(task, command, {**variables, **own})
         mounting = [
             shlex.join(["mount", "--bind", str(v), f"{folder}/{k}"]) for k, v in mounts.items()

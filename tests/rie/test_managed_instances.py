@@ -42,9 +42,23 @@ GROWTH = 40_000_000
 """Bytes by which memory may grow: allocators keep some; a leak of a request would be more."""
 
 
+FLOOD = [say("x" * 100_000)] * 50
+"""Almost as much as the emulator accepts, which takes a response whole: 6 MB."""
+
+
 @pytest.fixture
 def config(tmp_path: Path, upstream: Upstream) -> str:
-    return Path(write_config(tmp_path, f"{upstream.url}/v1")).read_text()
+    return config_of(tmp_path, upstream)
+
+
+def config_of(folder: Path, upstream: Upstream, keys: Sequence[str] = ()) -> str:
+    """With the model `n` beside `m`, and keys that are named as they are."""
+    general = {"keys": [{"name": key, "key": key} for key in keys]} if keys else {}
+    config = json.loads(Path(write_config(folder, f"{upstream.url}/v1", general)).read_text())
+    (entry,) = config["model_list"]
+    other = {**entry["litellm_params"], "model": "openai/n"}
+    config["model_list"].append({"model_name": "n", "litellm_params": other})
+    return json.dumps(config)
 
 
 @pytest.fixture
@@ -54,9 +68,13 @@ def function(config: str) -> Iterator[Emulator]:
         yield emulator
 
 
-def event(method: str = "POST", path: str = "/chat/completions", **fields: Any) -> bytes:
+def event(
+    method: str = "POST", path: str = "/chat/completions", *, key: str = "k", **fields: Any
+) -> bytes:
     body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]} | fields
-    return json.dumps(proxy_event(method, path, body=json.dumps(body))).encode()
+    found = proxy_event(method, path, body=json.dumps(body))
+    found["multiValueHeaders"]["Authorization"] = [f"Bearer {key}"]
+    return json.dumps(found).encode()
 
 
 def served(function: Emulator, wanted: bytes) -> Result:
@@ -114,6 +132,37 @@ def test_what_fails_is_one_request_among_others(function: Emulator, upstream: Up
     assert kinds == {"Function.NotAnHTTPRequest"}
     assert statuses(unknown) == [404] * 16
     assert statuses(many.result()) == [200] * 32
+
+
+def test_a_key_that_floods_leaves_a_quarter_of_the_requests_to_others(
+    tmp_path: Path, upstream: Upstream
+) -> None:
+    gate = upstream.gate()
+    upstream.script("m", [role, say("Hello"), wait(gate), *answers(" there")])
+    config = config_of(tmp_path, upstream, ["sk-one", "sk-other"])
+    with emulating_managed_instances(ENV, config, concurrency=CONCURRENCY) as function:
+        served(function, event("GET", "/health"))
+        with at_once(function, [event(stream=True, key="sk-one")] * 60) as flood:
+            upstream.wait(lambda: len(upstream.calls) == 48)
+            with at_once(function, [event(stream=True, key="sk-other")] * 8) as others:
+                upstream.wait(lambda: len(upstream.calls) == 56)
+                gate.open()
+    assert sorted(statuses(flood.result())) == [200] * 48 + [429] * 12
+    assert statuses(others.result()) == [200] * 8
+
+
+def test_responses_that_flood_delay_no_other(function: Emulator, upstream: Upstream) -> None:
+    gate = upstream.gate()
+    upstream.script("m", [role, *FLOOD, wait(gate), *answers(" there")])
+    upstream.script("n", answers("Hello"))
+    with at_once(function, [event(stream=True)] * 4) as floods:
+        upstream.wait(lambda: len(upstream.calls) == 4)
+        quick = [served(function, event(model="n")) for _ in range(20)]
+        assert not any(call.ended for call in upstream.calls_to("m"))
+        gate.open()
+    assert statuses(quick) == [200] * 20
+    assert statuses(floods.result()) == [200] * 4
+    assert all(len(result.body) > 5_000_000 for result in floods.result())
 
 
 def test_a_time_out_of_one_request_is_no_time_out_of_another(
