@@ -78,7 +78,7 @@ MANAGED_OPTIONS = frozenset(
         "vpc",
     }
 )
-LAMBDA_OPTIONS = frozenset({"memory", "concurrency"})
+LAMBDA_OPTIONS = frozenset({"memory", "concurrency", "snapstart"})
 
 
 class ContextError(ValueError):
@@ -191,6 +191,10 @@ class GatewayProps(BaseModel):
     port: Annotated[int, Field(ge=1024, le=65_535)] = 8080
     """With `web-adapter`: port inside the function on which the app serves the adapter"""
 
+    snapstart: bool = False
+    """Start environments of the API function from a snapshot, for which AWS bills all the time
+    (SnapStart). It has not been run in an account"""
+
     compute: Literal["lambda", "managed-instances"] = "lambda"
     """What runs the API function: Lambda, which is billed by the request, or EC2 instances that run
     all the time and serve many requests in one environment (Lambda Managed Instances)"""
@@ -241,16 +245,23 @@ class GatewayProps(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _adapters_options_need_the_adapter(self) -> GatewayProps:
+    def _options_belong_to_the_runtime(self) -> GatewayProps:
         for name in ("adapter_layer", "port"):
             if self.runtime != "web-adapter" and name in self.model_fields_set:
                 raise ValueError(f"`{PREFIX}{name}` needs `{PREFIX}runtime=web-adapter`")
+        if self.snapstart and self.runtime != "loop":
+            raise ValueError(f"`{PREFIX}snapstart` needs `{PREFIX}runtime=loop`")
         return self
 
     @property
     def vcpus(self) -> float:
         """The vCPUs of an environment on Managed Instances."""
         return self.instance_memory / 1024 / self.memory_per_vcpu
+
+    @property
+    def max_environments(self) -> int:
+        """The environments on Managed Instances for which `max_vcpus` are enough."""
+        return int(self.max_vcpus // self.vcpus)
 
     @property
     def is_managed(self) -> bool:

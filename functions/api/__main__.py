@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from .runtime_api import FunctionError, RuntimeAPI, RuntimeAPIError
 from .runtime_loop import RuntimeLoop, StartError
+from .snapshot import wait_for_restore
 
 
 async def main(env: Mapping[str, str]) -> int:
@@ -23,25 +24,29 @@ async def main(env: Mapping[str, str]) -> int:
     If the app cannot start, the Runtime API gets the reason, which Lambda shows and logs.
     """
     api = RuntimeAPI(env["AWS_LAMBDA_RUNTIME_API"])
+    restored = False
     try:
         from .app import app, concurrency, observer
 
+        restored = await wait_for_restore(api, env)
         loop = RuntimeLoop(app, api, report_bug=observer.bug, concurrency=concurrency)
         sys.stderr.write(f"fanout: {await loop.serve()}\n")
     except Exception as error:  # noqa: BLE001 -- whatever it is, Lambda shows it
         traceback.print_exc()
-        await _report(api, error)
+        await _report(api, error, restored=restored)
     return 1
 
 
-async def _report(api: RuntimeAPI, error: Exception) -> None:
+async def _report(api: RuntimeAPI, error: Exception, *, restored: bool) -> None:
     """Report why the app does not start: the message if it is written for users, else its type."""
     from fanout.errors import FanoutError
 
     is_public = isinstance(error, FanoutError | StartError)
     message = str(error) if is_public else f"{type(error).__name__}; see the function's log"
     try:
-        await api.report_start_failure(FunctionError("Runtime.StartFailed", message))
+        await api.report_start_failure(
+            FunctionError("Runtime.StartFailed", message), restored=restored
+        )
     except RuntimeAPIError as gone:
         sys.stderr.write(f"fanout: {gone}\n")
 

@@ -106,10 +106,15 @@ class RuntimeAPI:
         finally:
             writer.close()
 
-    async def report_start_failure(self, error: FunctionError) -> None:
+    async def wait_for_restore(self) -> None:
+        """Say that a snapshot may be taken; wait until the process has been restored from it."""
+        async with self.connect() as connection:
+            await connection.wait_for_restore()
+
+    async def report_start_failure(self, error: FunctionError, *, restored: bool = False) -> None:
         """Say why the function cannot start; the process must then end."""
         async with self.connect() as connection:
-            await connection.post("/init/error", error)
+            await connection.post("/restore/error" if restored else "/init/error", error)
 
 
 class Connection:
@@ -122,12 +127,13 @@ class Connection:
         self._reader = reader
         self._writer = writer
 
+    async def wait_for_restore(self) -> None:
+        """Wait until the process has been restored, however long. Raises `RuntimeAPIError`."""
+        await self._get("/restore/next")
+
     async def next(self) -> Invocation:
         """Wait for an invocation, however long. Raises `RuntimeAPIError`."""
-        self._writer.write(self._head("GET", "/invocation/next", ""))
-        reply = await self.reply()
-        if not reply.is_accepted:
-            raise RuntimeAPIError(f"the Runtime API responds to `/next` with {reply.status}")
+        reply = await self._get("/invocation/next")
         headers = reply.headers
         try:
             return Invocation(
@@ -164,6 +170,13 @@ class Connection:
     def fail(self, invocation: Invocation, error: FunctionError) -> None:
         """Send an error instead of a response."""
         self._send(f"/invocation/{invocation.id}/error", error, invocation)
+
+    async def _get(self, path: str) -> Reply:
+        self._writer.write(self._head("GET", path, ""))
+        reply = await self.reply()
+        if not reply.is_accepted:
+            raise RuntimeAPIError(f"the Runtime API responds to `{path}` with {reply.status}")
+        return reply
 
     async def post(self, path: str, error: FunctionError) -> Reply:
         """Send an error of no invocation."""

@@ -63,6 +63,7 @@ class ApiFunction(Construct):
             memory_size=props.instance_memory if props.is_managed else props.memory,
             timeout=cdk.Duration.seconds(props.timeout),
             reserved_concurrent_executions=props.concurrency,
+            snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if props.snapstart else None,
             role=self.role,
             log_group=self.log,
             logging_format=lambda_.LoggingFormat.JSON if props.is_managed else None,
@@ -71,7 +72,9 @@ class ApiFunction(Construct):
             environment=_environment(props, secret_prefix),
             current_version_options=lambda_.VersionOptions(
                 removal_policy=cdk.RemovalPolicy.DESTROY,
+                # AWS's documents say to set both, and give two defaults of the maximum: 3 and none.
                 min_execution_environments=props.environments if props.is_managed else None,
+                max_execution_environments=props.max_environments if props.is_managed else None,
             ),
         )
         if props.is_managed:

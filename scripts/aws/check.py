@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from infra.props import LAMBDA_OPTIONS
+
 from . import state_machines
 
 ROOT = Path(__file__).parent.parent.parent
@@ -35,8 +37,8 @@ EVERYTHING = {
     "python": "3.14",
     "removal": "retain",
     "rollback": True,
+    "snapstart": True,
 }
-
 
 MANAGED: dict[str, Any] = {"compute": "managed-instances"}
 MANAGED_IN_OWN_VPC = MANAGED | {
@@ -53,7 +55,7 @@ MANAGED_IN_OWN_VPC = MANAGED | {
 
 def main() -> int:
     """Return the exit code: 0 if no check finds a problem."""
-    everything = {name: value for name, value in EVERYTHING.items() if name != "concurrency"}
+    everything = {name: v for name, v in EVERYTHING.items() if name not in LAMBDA_OPTIONS}
     stacks: dict[str, Mapping[str, object]] = {
         "Default": {},
         "Everything": EVERYTHING,

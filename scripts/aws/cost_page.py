@@ -102,6 +102,8 @@ shares 500 places with another one.
 
 * Provisioned concurrency (512 MB) costs ${of_warm:.2f} a month for each environment that it keeps
   warm, used or not ([why it is off](aws.md)).
+* `fanout:snapstart` (512 MB) costs ${of_snapshot:.2f} a month, used or not, and ${of_restores:.2f}
+  for 10,000 starts of environments.
 * A web application firewall costs $7.00 a month in AWS's guidance, and more for each request.
 * x86_64 instead of arm64 makes the function a quarter more expensive.
 * Fewer models in the config, or fewer modes in use, need fewer metrics.
@@ -164,6 +166,8 @@ def page() -> str:
         of_storage=prices.S3_STORAGE.dollars,
         alone=monthly_cost.per_request(MILLION, 512, 3),
         of_warm=0.5 * monthly_cost.MONTH * prices.PROVISIONED.dollars,
+        of_snapshot=0.5 * monthly_cost.MONTH * prices.SNAPSHOT.dollars,
+        of_restores=0.5 * 10_000 * prices.RESTORE.dollars,
         prices=price_table(prices.ALL),
     )
 

@@ -270,7 +270,7 @@ def test_the_loop_ends_if_no_connection_can_ask_for_invocations_any_more() -> No
                 starts, RuntimeAPI(api.address), report_bug=lambda *_: None, concurrency=4
             )
             async with asyncio.timeout(PATIENCE):
-                assert "`/next` with 500" in await loop.serve()
+                assert "`/invocation/next` with 500" in await loop.serve()
 
     run(test())
 

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from fanout.http.asgi import Receive, Scope, Send
+from fanout.telemetry.observers import NullObserver
+from functions.api.__main__ import main
+from functions.api.runtime_api import RuntimeAPI, RuntimeAPIError
+from functions.api.snapshot import wait_for_restore
 from tests.support.api_function import ENV, ROOT, write_config
 from tests.support.patience import PATIENCE
 from tests.support.runtime_api import FakeRuntimeAPI, fake_runtime_api, proxy_event
 
+SNAP_START = {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
 NOWHERE = "http://127.0.0.1:1/v1"
 HELLO = json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hi"}]})
 HEAVY = {"boto3", "click", "h11", "httptools", "pydantic", "pydantic_core", "uvicorn", "uvloop"}
@@ -123,6 +133,61 @@ def test_a_config_that_is_wrong_is_the_reason_why_the_function_does_not_start(
             assert failure["errorType"] == "Runtime.StartFailed"
             assert "`model_lists`" in failure["errorMessage"]
             assert b"Traceback" in errors
+
+    asyncio.run(test())
+
+
+def test_a_snapshot_is_taken_before_the_app_starts(tmp_path: Path) -> None:
+    async def test() -> None:
+        config = write_config(tmp_path, NOWHERE)
+        async with fake_runtime_api() as api, started(api, config, SNAP_START):
+            await api.until(lambda: api.snapshots == 1)
+            assert api.most_waiting == 0
+            api.restores.set()
+            await api.until(lambda: api.waiting == 1)
+            assert (await api.ask(proxy_event("GET", "/health"))).prelude["statusCode"] == 200
+            assert api.snapshots == 1
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("env", [{}, SNAP_START], ids=["start", "restore"])
+def test_an_app_that_cannot_start_is_an_error_of_the_start_or_of_the_restore(
+    env: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "lifespan.startup.failed", "message": "no models"})
+
+    made = SimpleNamespace(app=app, concurrency=1, observer=NullObserver())
+    monkeypatch.setitem(sys.modules, "functions.api.app", made)
+
+    async def test() -> None:
+        async with fake_runtime_api() as api:
+            api.restores.set()
+            assert await main({**env, "AWS_LAMBDA_RUNTIME_API": api.address}) == 1
+            failures = (api.restore_failures, api.start_failures)
+        reported, none = failures if env else reversed(failures)
+        assert [one["errorMessage"] for one in reported] == ["no models"]
+        assert none == []
+
+    asyncio.run(test())
+
+
+def test_each_restored_process_has_random_numbers_of_its_own() -> None:
+    async def test() -> None:
+        async with fake_runtime_api() as api:
+            api.restores.set()
+            runtime = RuntimeAPI(api.address)
+            random.seed(1)
+            state = random.getstate()
+            assert await wait_for_restore(runtime, SNAP_START)
+            assert random.getstate() != state
+            random.setstate(state)
+            assert not await wait_for_restore(runtime, {})
+            assert random.getstate() == state
+            api.next_status = 500
+            with pytest.raises(RuntimeAPIError, match="`/restore/next` with 500"):
+                await wait_for_restore(runtime, SNAP_START)
 
     asyncio.run(test())
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.props import LAMBDA_OPTIONS
 from scripts.aws.check import EVERYTHING, MANAGED, MANAGED_IN_OWN_VPC
 
 # jsii looks for Node.js on the path; here it comes from a wheel.
@@ -53,7 +54,7 @@ def managed() -> Template:
 @pytest.fixture(scope="session")
 def managed_in_own_vpc() -> Template:
     """The same in a VPC of the user's, with every option."""
-    everything = {name: value for name, value in EVERYTHING.items() if name != "concurrency"}
+    everything = {name: v for name, v in EVERYTHING.items() if name not in LAMBDA_OPTIONS}
     return synthesize(everything | MANAGED_IN_OWN_VPC | {"stack": "Own"})
 
 

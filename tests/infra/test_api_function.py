@@ -84,6 +84,17 @@ def test_concurrency_is_reserved_only_by_option(stack: Template, everything: Tem
     assert everything.one("Lambda::Function", "Api")[reserved] == EVERYTHING["concurrency"]
 
 
+def test_a_snapshot_is_taken_of_each_version_only_by_option(
+    stack: Template, everything: Template
+) -> None:
+    assert "SnapStart" not in stack.one("Lambda::Function", "Api")
+    assert everything.one("Lambda::Function", "Api")["SnapStart"] == {
+        "ApplyOn": "PublishedVersions"
+    }
+    for name in everything.resources("Lambda::Function"):
+        assert name.startswith("Api") or "SnapStart" not in everything.one("Lambda::Function", name)
+
+
 def test_every_log_is_kept_for_thirty_days(either: Template) -> None:
     groups = either.properties("Logs::LogGroup")
     assert len(groups) == 7

@@ -48,13 +48,25 @@ def test_api_gateway_invokes_an_alias_of_a_numbered_version(managed: Template) -
     """Only published versions run on instances."""
     ((version, properties),) = managed.resources("Lambda::Version", "Api").items()
     assert properties["DeletionPolicy"] == "Delete"  # a provider with versions cannot be deleted
-    assert properties["Properties"]["FunctionScalingConfig"] == {"MinExecutionEnvironments": 3}
+    # Both: https://docs.aws.amazon.com/lambda/latest/dg/lambda-managed-instances-scaling.html
+    assert properties["Properties"]["FunctionScalingConfig"] == {
+        "MinExecutionEnvironments": 3,
+        "MaxExecutionEnvironments": 30,
+    }
     ((alias, live),) = managed.resources("Lambda::Alias", "Api").items()
     assert managed.render(live["Properties"]["FunctionVersion"]) == f"<{version}.Version>"
     for method in managed.properties("ApiGateway::Method"):
         integration = method["Integration"]
         assert integration["ResponseTransferMode"] == "STREAM"
         assert f"<{alias}>" in managed.render(integration["Uri"])
+
+
+def test_environments_are_limited_to_the_vcpus(managed_in_own_vpc: Template) -> None:
+    (version,) = managed_in_own_vpc.properties("Lambda::Version", "Api")
+    assert version["FunctionScalingConfig"] == {
+        "MinExecutionEnvironments": 4,
+        "MaxExecutionEnvironments": 20,
+    }
 
 
 def test_switching_makes_another_function(stack: Template, managed: Template) -> None:
@@ -166,6 +178,7 @@ def test_the_functions_own_permissions_are_those_of_classic_lambda(
         ),
         ({"runtime": "web-adapter"}, "`fanout:runtime` = `web-adapter` serves one request"),
         ({"concurrency": "50"}, "`fanout:concurrency` has no effect with `fanout:compute`"),
+        ({"snapstart": "true"}, "`fanout:snapstart` has no effect with `fanout:compute`"),
         ({"memory": "1024"}, "`fanout:memory` has no effect with `fanout:compute`"),
         ({"vpc": "vpc-0123456789abcdef0"}, "set both `fanout:vpc` and `fanout:subnets`"),
         ({"subnets": "subnet-01234567"}, "set both `fanout:vpc` and `fanout:subnets`"),

@@ -143,6 +143,12 @@ def test_an_option_of_the_adapter_needs_the_adapter(option: dict[str, str]) -> N
     assert read(**option, runtime="web-adapter").runtime == "web-adapter"
 
 
+def test_a_snapshot_needs_the_loop() -> None:
+    """The adapter would have to be told what is to be done after a restore."""
+    with pytest.raises(ContextError, match=r"^`fanout:snapstart` needs `fanout:runtime=loop`; "):
+        read(snapstart="true", runtime="web-adapter")
+
+
 def test_a_wrong_text_is_rejected_with_a_right_one() -> None:
     with pytest.raises(ContextError, match=r"^`fanout:region`: .*, such as `eu-west-1`; "):
         read(region="Frankfurt")

@@ -119,7 +119,8 @@ class FakeRuntimeAPI:
     The Runtime API at `address`.
 
     It takes nothing of a response while `takes` is not set, and replies to none while `replies` is
-    not. With `chunked`, it sends the events in chunks, as Go's HTTP server does with large ones.
+    not. A process that starts from a snapshot is restored when `restores` is set. With `chunked`,
+    it sends the events in chunks, as Go's HTTP server does with large ones.
     """
 
     def __init__(self) -> None:
@@ -129,6 +130,9 @@ class FakeRuntimeAPI:
         self.waiting = 0  # connections that wait for an invocation
         self.most_waiting = 0
         self.start_failures: list[Any] = []
+        self.restore_failures: list[Any] = []
+        self.snapshots = 0  # how many processes wait to be restored
+        self.restores = asyncio.Event()
         self.takes = asyncio.Event()
         self.takes.set()
         self.replies = asyncio.Event()
@@ -220,8 +224,14 @@ class FakeRuntimeAPI:
         match method, path.removeprefix(PREFIX).split("/")[1:]:
             case "GET", ["invocation", "next"]:
                 await self._give_out(writer)
-            case "POST", ["init", "error"]:
-                self.start_failures.append(json.loads(await _body(reader, headers)))
+            case "GET", ["restore", "next"]:
+                self.snapshots += 1
+                await self._change()
+                await self.restores.wait()
+                _respond(writer, self.next_status)
+            case "POST", ["init" | "restore" as phase, "error"]:
+                failures = self.start_failures if phase == "init" else self.restore_failures
+                failures.append(json.loads(await _body(reader, headers)))
                 _respond(writer, 202)
                 await self._change()
             case "POST", ["invocation", name, what]:
