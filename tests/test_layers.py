@@ -121,7 +121,7 @@ TOP_LEVEL = {
         __init__ eventstream http json lenient_json sigv4 sse terminal_text tolerant
     """,
     "functions/api/*.py": """
-        __init__ __main__ app idle_threads proxy_event runtime_api runtime_loop
+        __init__ __main__ app idle_threads proxy_event runtime_api runtime_loop snapshot
         streamed_response
     """,
     "functions/api/web_adapter/*.py": "__init__ __main__ app served",

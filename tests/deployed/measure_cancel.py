@@ -92,15 +92,24 @@ class Measurement:
         assert self._stack.ask("GET", "/models").status == 200
         return time.monotonic() - began
 
+    def rest_cold(self) -> float:
+        """The same, if an environment has to start for it."""
+        with self._stack.variant() as version, self._stack.live(version):
+            return self.rest()
+
 
 def test_cancels(
     own: DeployedStack, provider: ScriptedProvider, capsys: pytest.CaptureFixture[str]
 ) -> None:
     measurement = Measurement(own, provider)
+    measurement.rest()  # the stack's first request
     idle = [measurement.rest() for _ in range(50)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         warm = list(pool.map(measurement.run, range(CANCELS)))
-    cold = [measurement.run_cold(number) for number in range(COLD_CANCELS)]
+    cold, starts = [], []
+    for number in range(COLD_CANCELS):
+        starts.append(measurement.rest_cold())
+        cold.append(measurement.run_cold(number))
     rows = [
         ("GET /models, one at a time", idle),
         (f"cancel, {AT_ONCE} requests open: calls closed", [one.closed for one in warm]),
@@ -109,6 +118,7 @@ def test_cancels(
     for index, kind in enumerate(KINDS):
         rows.append((f"  calls closed: {kind}", [one.closed for one in warm[index :: len(KINDS)]]))
     rows += [
+        ("GET /models, for which an environment starts", starts),
         ("cancel whose environment starts: calls closed", [one.closed for one in cold]),
         ("  the cancel's own response", [one.answered for one in cold]),
     ]

@@ -144,7 +144,7 @@ def test_an_option_of_the_adapter_needs_the_adapter(option: dict[str, str]) -> N
 
 
 def test_a_snapshot_needs_the_loop() -> None:
-    """The adapter would have to be told what is to be done after a restore."""
+    """The adapter, and not the app, would be restored."""
     with pytest.raises(ContextError, match=r"^`fanout:snapstart` needs `fanout:runtime=loop`; "):
         read(snapstart="true", runtime="web-adapter")
 
