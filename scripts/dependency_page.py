@@ -28,6 +28,7 @@ DIRECT: dict[str, tuple[str, str]] = {
         "no `http_client: httpx`, no `http_client=` in Python; the rest works",
     ),
     "msgspec": ("JSON, and validation of every field", "nothing works"),
+    "prometheus-client": ("`general_settings.metrics`", "no `/metrics`"),
     "pydantic": (
         "the types of the Python functions, and the events of jobs on AWS",
         "no Python functions, no jobs on AWS; the server works",

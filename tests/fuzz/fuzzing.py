@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -48,7 +49,7 @@ class LogRecorder(RecordingObserver):
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[str] = []
-        self._log = JSONLinesObserver(self.lines.append)
+        self._log = JSONLinesObserver(self.lines.append, time.time)
 
     def attempt(self, record: AttemptRecord) -> None:
         self._log.attempt(record)

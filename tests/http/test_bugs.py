@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -119,7 +120,7 @@ def test_one_in_the_middle_of_a_stream_ends_it_with_an_error(app: InProcess) -> 
 def test_the_log_has_the_place_of_an_error_and_no_values(app: InProcess) -> None:
     ask(app, stream=False, model="b")
     lines: list[str] = []
-    JSONLinesObserver(lines.append).bug("req_1", app.observer.bugs[0])
+    JSONLinesObserver(lines.append, time.time).bug("req_1", app.observer.bugs[0])
     line = json.loads(lines[0])
     assert (line["event"], line["request_id"], line["error"]) == ("bug", "req_1", "TypeError")
     assert any(place.endswith(" send") for place in line["where"])

@@ -9,7 +9,7 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..bulk.local.batch_service import data_home, open_local_batches
 from ..config.resolve import Catalog
@@ -21,8 +21,11 @@ from ..server.limits import ConnectionLimits
 from ..server.served_request import status_line
 from ..server.server import Stop, serve
 from ..settings import Settings
-from ..telemetry.observers import Observer, RequestRecord
+from ..telemetry.observers import Observer, ObserverGroup, RequestRecord
 from ..wire import json
+
+if TYPE_CHECKING:
+    from ..telemetry.prometheus import PrometheusObserver
 
 BACKLOG = 2048
 MAX_PORT = 65_535
@@ -80,16 +83,7 @@ def run_server(
     called with a function that stops the server. Raises `ConfigError` if a certificate of the
     config cannot be read.
     """
-    engine = make_engine(catalog.general)
-
-    app = App(
-        lambda: open_gateway(settings, catalog=catalog, engine=engine, observer=observer),
-        observer=observer,
-        jobs=lambda gateway: open_local_batches(
-            gateway, data_home(settings.env), observer=observer
-        ),
-        page=True,
-    )
+    app, observer = _make_app(settings, catalog, observer)
     limits = ConnectionLimits(
         connections=max_connections(2 * catalog.general.max_requests, raise_open_file_limit()),
         idle_seconds=catalog.general.keepalive_timeout,
@@ -118,6 +112,34 @@ def run_server(
     with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=new_event_loop()) as runner:
         runner.run(main())
     return 0
+
+
+def _make_app(settings: Settings, catalog: Catalog, observer: Observer) -> tuple[App, Observer]:
+    """The app, and the observer of all that it does: the given one, and that of the metrics."""
+    metrics = _metrics(catalog)
+    observed = ObserverGroup([observer, metrics]) if metrics else observer
+    engine = make_engine(catalog.general)
+    app = App(
+        lambda: open_gateway(settings, catalog=catalog, engine=engine, observer=observed),
+        observer=observed,
+        jobs=lambda gateway: open_local_batches(
+            gateway, data_home(settings.env), observer=observed
+        ),
+        page=True,
+        metrics=metrics.rendered if metrics else None,
+    )
+    if metrics:
+        metrics.watch(lambda: app.in_flight)
+    return app, observed
+
+
+def _metrics(catalog: Catalog) -> PrometheusObserver | None:
+    """What counts for Prometheus, if the config asks for it."""
+    if not catalog.general.metrics:
+        return None
+    from ..telemetry.prometheus import PrometheusObserver
+
+    return PrometheusObserver(catalog.groups.__contains__)
 
 
 def new_event_loop() -> Callable[[], asyncio.AbstractEventLoop]:

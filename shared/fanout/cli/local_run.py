@@ -8,6 +8,7 @@ import secrets
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -122,7 +123,9 @@ def run_gateway(arguments: argparse.Namespace) -> int:
             ours,
             catalog,
             listener,
-            observer=JSONLinesObserver(sys.stderr.write) if arguments.verbose else NullObserver(),
+            observer=JSONLinesObserver(sys.stderr.write, time.time)
+            if arguments.verbose
+            else NullObserver(),
             ready=ready,
             stop=lambda end: _watch(child, end),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from .shared_arguments import Help, add_config
@@ -72,7 +73,9 @@ def run(arguments: argparse.Namespace) -> int:
             settings,
             catalog,
             listener,
-            observer=NullObserver() if arguments.quiet else JSONLinesObserver(sys.stderr.write),
+            observer=NullObserver()
+            if arguments.quiet
+            else JSONLinesObserver(sys.stderr.write, time.time),
             grace=arguments.grace,
             ready=lambda url: sys.stderr.write(f"fanout: serving {url}\n"),
         )

@@ -230,6 +230,7 @@ class GeneralSettings(HiddenRepr, frozen=True, kw_only=True):
     gcs_buckets: list[Bucket] = field(default_factory=list)
     batch_share: Annotated[float, Meta(gt=0, le=1)] = 1.0
     page: bool | None = None
+    metrics: bool = False
 
 
 class ConfigFile(Struct, frozen=True, kw_only=True):

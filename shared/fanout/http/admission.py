@@ -26,6 +26,11 @@ class Admission:
         self._requests = 0
         self._bytes = 0
 
+    @property
+    def in_flight(self) -> int:
+        """How many requests are in flight."""
+        return self._requests
+
     def admit(self, key: str = "") -> AdmittedRequest:
         """Admit a key's request until it is released; raises `Busy` if too many are in flight."""
         if self._requests >= self._max_requests:

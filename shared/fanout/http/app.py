@@ -121,7 +121,7 @@ class App:
     sends a comment, `send_timeout` the seconds that a client may leave a response unread. `jobs`
     opens files and batches. `page` is whether the page is served if the config does not set it.
     `others` reaches the open requests of other processes; `received` reads from a request's scope
-    when it reached the host, in seconds since 1970.
+    when it reached the host, in seconds since 1970. `metrics` returns what `GET /metrics` sends.
     """
 
     def __init__(  # noqa: PLR0913 -- its parts, each once
@@ -139,6 +139,7 @@ class App:
         page: bool = False,
         others: OtherProcesses | None = None,
         received: Callable[[Scope], float | None] | None = None,
+        metrics: Callable[[str], tuple[bytes, str]] | None = None,
     ) -> None:
         self._open_gateway = open_gateway
         self._observer = observer or NullObserver()
@@ -152,6 +153,7 @@ class App:
         self._page = page
         self._others = others
         self._received = received
+        self._metrics = metrics
         self._routes: Sequence[Route] = ROUTES
         self._running: _Running | None = None
 
@@ -167,10 +169,7 @@ class App:
         try:
             async with AsyncExitStack() as stack:
                 gateway = await stack.enter_async_context(self._open_gateway())
-                wanted = gateway.catalog.general.page
-                self._routes = (
-                    (*ROUTES, *PAGE) if wanted or (wanted is None and self._page) else ROUTES
-                )
+                self._routes = self._served_routes(gateway.catalog.general)
                 jobs = self._open_batch_service(gateway) if self._open_batch_service else None
                 batch_service = await stack.enter_async_context(jobs) if jobs else None
                 self._running = _running(
@@ -183,6 +182,21 @@ class App:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.shutdown.complete"})
+
+    def _served_routes(self, general: GeneralSettings) -> Sequence[Route]:
+        """All routes, with the page's and that of the metrics if they are wanted."""
+        page = self._page if general.page is None else general.page
+        routes = (*ROUTES, *PAGE) if page else ROUTES
+        if self._metrics is None:
+            return routes
+        from .metrics import metrics_route
+
+        return (*routes, metrics_route(self._metrics))
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are in flight."""
+        return self._running.admission.in_flight if self._running else 0
 
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._running is None:

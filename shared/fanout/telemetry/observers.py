@@ -6,14 +6,20 @@ Log records of attempts and requests, without prompts and keys, and the interfac
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, Protocol
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Literal, Protocol, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType
 
 from ..schema.chat import Usage
 from ..schema.fanout import Mode
 from ..wire import json
+
+Level: TypeAlias = Literal["info", "warning", "error"]
+
+SERVER_ERROR = 500
+"""The least status of a failure that is not the client's."""
 
 
 class AttemptRecord(Struct, frozen=True):
@@ -86,18 +92,23 @@ class NullObserver:
 
 
 class JSONLinesObserver:
-    """Passes each record to `write` (such as `sys.stderr.write`) as one line of JSON."""
+    """
+    Passes each record to `write` (such as `sys.stderr.write`) as one line of JSON.
 
-    def __init__(self, write: Callable[[str], object]) -> None:
+    `now` is the time in seconds since 1970; lines have it in UTC, to the millisecond (RFC 3339).
+    """
+
+    def __init__(self, write: Callable[[str], object], now: Callable[[], float]) -> None:
         self._write = write
+        self._now = now
 
     def attempt(self, record: AttemptRecord) -> None:
         """Write one line; a rejection of Fanout's own is a warning."""
-        self._line("attempt", record, warning=record.rejected is not UNSET)
+        self._line("attempt", record, "info" if record.rejected is UNSET else "warning")
 
     def request(self, record: RequestRecord) -> None:
-        """Write one line."""
-        self._line("request", record)
+        """Write one line; a status of 500 or more is an error."""
+        self._line("request", record, "error" if record.status >= SERVER_ERROR else "info")
 
     def bug(self, request_id: str, error: BaseException) -> None:
         """Write the traceback without any variables: they may hold a prompt."""
@@ -107,15 +118,41 @@ class JSONLinesObserver:
         where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
         entry = {
             "event": "bug",
+            "time": self._time(),
+            "level": "error",
             "request_id": request_id,
             "error": type(error).__name__,
             "where": where,
         }
         self._write(json.escape_controls(json.encode(entry).decode()) + "\n")
 
-    def _line(
-        self, event: str, record: AttemptRecord | RequestRecord, *, warning: bool = False
-    ) -> None:
+    def _line(self, event: str, record: AttemptRecord | RequestRecord, level: Level) -> None:
         line = json.escape_controls(json.encode(record).decode())
-        level = '"level":"warning",' if warning else ""
-        self._write(f'{{"event":"{event}",{level}{line[1:]}\n')
+        head = f'{{"event":"{event}","time":"{self._time()}","level":"{level}",'
+        self._write(f"{head}{line[1:]}\n")
+
+    def _time(self) -> str:
+        time = datetime.fromtimestamp(self._now(), UTC)
+        return f"{time:%Y-%m-%dT%H:%M:%S}.{time.microsecond // 1000:03}Z"
+
+
+class ObserverGroup:
+    """Passes each record to several observers, in order."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = observers
+
+    def attempt(self, record: AttemptRecord) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.attempt(record)
+
+    def request(self, record: RequestRecord) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.request(record)
+
+    def bug(self, request_id: str, error: BaseException) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.bug(request_id, error)

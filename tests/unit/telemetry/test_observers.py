@@ -4,8 +4,15 @@ import json
 from typing import Any
 
 import msgspec
+import pytest
 
-from fanout.telemetry.observers import AttemptRecord, JSONLinesObserver, NullObserver, RequestRecord
+from fanout.telemetry.observers import (
+    AttemptRecord,
+    JSONLinesObserver,
+    NullObserver,
+    ObserverGroup,
+    RequestRecord,
+)
 
 ATTEMPT = AttemptRecord(
     request_id="req_1",
@@ -37,7 +44,7 @@ REQUEST = RequestRecord(
 
 def lines(log: Any) -> list[str]:
     written: list[str] = []
-    log(JSONLinesObserver(written.append))
+    log(JSONLinesObserver(written.append, lambda: 1_764_459_000.0099))
     return written
 
 
@@ -47,6 +54,8 @@ def test_an_attempt_is_one_json_line_with_every_field() -> None:
     assert line.count("\n") == 1
     assert json.loads(line) == {
         "event": "attempt",
+        "time": "2025-11-29T23:30:00.009Z",
+        "level": "info",
         "request_id": "req_1",
         "mode": "race",
         "model": "a",
@@ -67,6 +76,8 @@ def test_a_request_is_one_json_line_with_every_field() -> None:
     (line,) = lines(lambda log: log.request(REQUEST))
     assert json.loads(line) == {
         "event": "request",
+        "time": "2025-11-29T23:30:00.009Z",
+        "level": "info",
         "request_id": "req_1",
         "caller": "team",
         "mode": "race",
@@ -92,6 +103,7 @@ def test_a_bugs_record_has_its_traceback_and_no_values() -> None:
     (line,) = lines(record)
     entry = json.loads(line)
     assert (entry["event"], entry["request_id"], entry["error"]) == ("bug", "req_1", "ValueError")
+    assert (entry["time"], entry["level"]) == ("2025-11-29T23:30:00.009Z", "error")
     assert [where.rpartition(" ")[2] for where in entry["where"]] == ["record", "fail"]
     assert "test_observers.py:" in entry["where"][0]
     assert "secret prompt" not in line
@@ -101,6 +113,23 @@ def test_a_name_with_a_line_break_stays_on_its_line() -> None:
     (line,) = lines(lambda log: log.request(REQUEST.__class__(**{**_fields(), "winner": "a\nb"})))
     assert line.count("\n") == 1
     assert json.loads(line)["winner"] == "a\nb"
+
+
+@pytest.mark.parametrize(("status", "level"), [(200, "info"), (429, "info"), (502, "error")])
+def test_a_request_that_the_gateway_failed_is_an_error(status: int, level: str) -> None:
+    (line,) = lines(lambda log: log.request(REQUEST.__class__(**{**_fields(), "status": status})))
+    assert json.loads(line)["level"] == level
+
+
+def test_a_group_passes_each_record_to_every_observer() -> None:
+    first: list[str] = []
+    second: list[str] = []
+    group = ObserverGroup([JSONLinesObserver(one.append, lambda: 0.0) for one in (first, second)])
+    group.attempt(ATTEMPT)
+    group.request(REQUEST)
+    group.bug("r", ValueError())
+    assert [json.loads(line)["event"] for line in first] == ["attempt", "request", "bug"]
+    assert first == second
 
 
 def test_the_null_observer_ignores_everything() -> None:
@@ -120,4 +149,5 @@ def test_a_rejection_of_fanouts_own_is_a_warning_that_names_the_field() -> None:
     written = json.loads(line)
     assert (written["level"], written["rejected"]) == ("warning", "stop")
     (line,) = lines(lambda observer: observer.attempt(ATTEMPT))
-    assert json.loads(line).keys() & {"level", "rejected"} == set()
+    assert json.loads(line)["level"] == "info"
+    assert "rejected" not in json.loads(line)
