@@ -89,7 +89,7 @@ def test_the_unit_stops_after_the_grace_and_may_write_its_state_only() -> None:
 
 def test_the_proxies_pass_streams_at_once_and_have_the_gateways_limits() -> None:
     general = GeneralSettings()
-    settings = dict(re.findall(r"^\s*(\w+) ([^;]+);", NGINX, re.MULTILINE))
+    settings = dict(re.findall(r"^\s*(\w+) ([^;{}\n]+);", NGINX, re.MULTILINE))
     assert settings["proxy_buffering"] == "off"
     assert number(settings["client_max_body_size"]) == general.max_request_size_mb
     assert number(settings["proxy_read_timeout"]) > DEFAULT_TIMEOUT

@@ -70,7 +70,7 @@ class Everything:
         self.lines: list[str] = []
         self.observer = RecordingObserver()
         self._all = (
-            JSONLinesObserver(self.lines.append),
+            JSONLinesObserver(self.lines.append, lambda: 0.0),
             PowertoolsObserver(service),
             self.observer,
         )
