@@ -1,4 +1,8 @@
-"""Deploys stacks with the CDK command line: to the AWS at AWS_ENDPOINT_URL, or a real account."""
+"""
+Deploys stacks to the AWS at AWS_ENDPOINT_URL, or to a real account.
+
+It uses the CDK command line, alone or as `make deploy` does.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -64,11 +68,23 @@ class Deployer:
             region = self.client("sts").meta.region_name
             self.cdk("bootstrap", f"aws://{self.account}/{region}", cwd=self._folder)
 
-    def deploy(self, name: str, **options: object) -> DeployedStack:
-        """Deploy a stack, or update it; return it ready for requests."""
+    def deploy(self, name: str, *, by_make: bool = False, **options: object) -> DeployedStack:
+        """
+        Deploy a stack, or update it; return it ready for requests.
+
+        `by_make` is for what `make deploy` runs, which keeps the account's role for logs.
+        """
         outputs = self._folder / f"{name}.json"
-        words = ["deploy", "--require-approval", "never", "--outputs-file", str(outputs)]
-        self.cdk(*words, "--output", str(self._synthesised(name)), *self._context(name, options))
+        context = self._context(name, options)
+        if not by_make:
+            context |= self._log_role()
+        words = ["--require-approval", "never", "--outputs-file", str(outputs)]
+        words += ["--output", str(self._synthesised(name))]
+        words += [word for k, v in context.items() for word in ("-c", f"fanout:{k}={v}")]
+        if by_make:
+            self._run([sys.executable, "-m", "scripts.aws.deploy", *words])
+        else:
+            self.cdk("deploy", *words)
         found: Mapping[str, str] = json.loads(outputs.read_text())[name]
         return DeployedStack(
             name, self._url(found["BaseUrl"]), self._master_key(found), self, found
@@ -86,7 +102,10 @@ class Deployer:
         client.delete_bucket(Bucket=name)
 
     def cdk(self, *words: str, cwd: Path = ROOT) -> None:
-        """Run one command; if it fails, raise with its whole output."""
+        """Run one of CDK's commands; if it fails, raise with its whole output."""
+        self._run([str(ROOT / "node_modules/.bin/cdk"), *words], cwd)
+
+    def _run(self, command: Sequence[str], cwd: Path = ROOT) -> None:
         tools = Path(sys.executable).parent
         env = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
         env["CI"] = "true"
@@ -95,19 +114,19 @@ class Deployer:
             env.setdefault("XDG_CONFIG_HOME", str(Path.home() / ".config"))
             env["HOME"] = str(self._folder)
         done = subprocess.run(  # noqa: S603
-            [str(ROOT / "node_modules/.bin/cdk"), *words],
+            command,
             cwd=cwd,
             env=env,
             capture_output=True,
             text=True,
             check=False,
         )
-        assert done.returncode == 0, f"cdk {' '.join(words)}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
 
     def _synthesised(self, name: str) -> Path:
         return self._folder / f"{name}.out"
 
-    def _context(self, name: str, options: Mapping[str, object]) -> list[str]:
+    def _context(self, name: str, options: Mapping[str, object]) -> dict[str, object]:
         context: dict[str, object] = {
             "stack": name,
             "config": CONFIG,
@@ -117,10 +136,13 @@ class Deployer:
             context["bulk_workers"] = WORKERS
         if not self.is_real:  # an emulator runs the functions on this machine
             context["architecture"] = ARCHITECTURES.get(platform.machine(), "x86_64")
-        elif self.client("apigateway").get_account().get("cloudwatchRoleArn"):
-            context["api_log_role"] = "false"  # keep the account's own role
-        context |= options
-        return [word for k, v in context.items() for word in ("-c", f"fanout:{k}={v}")]
+        return context | options
+
+    def _log_role(self) -> dict[str, object]:
+        """The option that keeps the role of a real account, if it has one."""
+        if self.is_real and self.client("apigateway").get_account().get("cloudwatchRoleArn"):
+            return {"api_log_role": "false"}
+        return {}
 
     def _url(self, base_url: str) -> str:
         """Return the API's address; an emulator serves it below its own endpoint."""

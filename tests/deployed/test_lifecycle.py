@@ -17,8 +17,8 @@ SECOND = "Rehearsal-Two"
 
 @pytest.fixture(scope="module")
 def second(deployer: Deployer) -> Iterator[DeployedStack]:
-    """Another stack of the same code and config."""
-    with deployer.deploy(SECOND) as stack:
+    """Another stack of the same code and config, which `make deploy` deploys."""
+    with deployer.deploy(SECOND, by_make=True) as stack:
         yield stack
 
 
@@ -33,6 +33,20 @@ def test_two_stacks_do_not_accept_each_others_keys(
         assert stack.ask("GET", "/models", headers=headers).status == 401
 
 
+def test_make_deploy_keeps_the_role_with_which_api_gateway_writes_logs(
+    own: DeployedStack, second: DeployedStack
+) -> None:
+    assert own.aws("apigateway").get_account()["cloudwatchRoleArn"]
+    pages = second.aws("cloudformation").get_paginator("list_stack_resources")
+    kinds = {
+        resource["ResourceType"]
+        for page in pages.paginate(StackName=SECOND)
+        for resource in page["StackResourceSummaries"]
+    }
+    assert "AWS::ApiGateway::RestApi" in kinds
+    assert "AWS::ApiGateway::Account" not in kinds
+
+
 def test_each_stack_has_its_own_provider_keys(own: DeployedStack, second: DeployedStack) -> None:
     assert own.chat("quick").status == 200
     assert second.chat("quick").error["code"] == "missing_provider_key"
@@ -45,7 +59,7 @@ def test_a_new_config_needs_one_deployment_and_no_request_fails_during_it(
     config = tmp_path / "config.yaml"
     config.write_text(text.replace("model_name: quick", "model_name: renamed"))
     with Load(second) as load:
-        deployer.deploy(SECOND, config=config)
+        deployer.deploy(SECOND, by_make=True, config=config)
         load.wait_for_more(3)
     assert set(load.statuses) == {200}
     listed = {model.id for model in second.sdk().models.list()}
