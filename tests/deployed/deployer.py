@@ -136,7 +136,7 @@ class Deployer:
             context["bulk_workers"] = WORKERS
         if not self.is_real:  # an emulator runs the functions on this machine
             context["architecture"] = ARCHITECTURES.get(platform.machine(), "x86_64")
-        return context | options
+        return {**context, **options}
 
     def _log_role(self) -> dict[str, object]:
         """The option that keeps the role of a real account, if it has one."""
