@@ -21,6 +21,7 @@ import boto3
 from .deployed_stack import DeployedStack
 
 ROOT = Path(__file__).parents[2]
+CDK = str(ROOT / "node_modules/.bin/cdk")
 CONFIG = "tests/deployed/config.yaml"
 WORKERS = 4
 """Shards of a job at the same time, so that an emulator does not start a function for each."""
@@ -68,23 +69,24 @@ class Deployer:
             region = self.client("sts").meta.region_name
             self.cdk("bootstrap", f"aws://{self.account}/{region}", cwd=self._folder)
 
-    def deploy(self, name: str, *, by_make: bool = False, **options: object) -> DeployedStack:
-        """
-        Deploy a stack, or update it; return it ready for requests.
+    def deploy(self, name: str, **options: object) -> DeployedStack:
+        """Deploy a stack with `cdk deploy`, or update it; return it ready for requests."""
+        context = {**self._log_role(), **self._context(name, options)}
+        return self._deploy(name, [CDK, "deploy"], context)
 
-        `by_make` is for what `make deploy` runs, which keeps the account's role for logs.
-        """
+    def deploy_by_make(self, name: str, **options: object) -> DeployedStack:
+        """Do the same as `make deploy` does, which keeps the account's role for logs."""
+        command = [sys.executable, "-m", "scripts.aws.deploy"]
+        return self._deploy(name, command, self._context(name, options))
+
+    def _deploy(
+        self, name: str, command: Sequence[str], context: Mapping[str, object]
+    ) -> DeployedStack:
         outputs = self._folder / f"{name}.json"
-        context = self._context(name, options)
-        if not by_make:
-            context |= self._log_role()
         words = ["--require-approval", "never", "--outputs-file", str(outputs)]
         words += ["--output", str(self._synthesised(name))]
         words += [word for k, v in context.items() for word in ("-c", f"fanout:{k}={v}")]
-        if by_make:
-            self._run([sys.executable, "-m", "scripts.aws.deploy", *words])
-        else:
-            self.cdk("deploy", *words)
+        self._run([*command, *words])
         found: Mapping[str, str] = json.loads(outputs.read_text())[name]
         return DeployedStack(
             name, self._url(found["BaseUrl"]), self._master_key(found), self, found
@@ -103,7 +105,7 @@ class Deployer:
 
     def cdk(self, *words: str, cwd: Path = ROOT) -> None:
         """Run one of CDK's commands; if it fails, raise with its whole output."""
-        self._run([str(ROOT / "node_modules/.bin/cdk"), *words], cwd)
+        self._run([CDK, *words], cwd)
 
     def _run(self, command: Sequence[str], cwd: Path = ROOT) -> None:
         tools = Path(sys.executable).parent

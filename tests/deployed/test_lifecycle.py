@@ -18,7 +18,7 @@ SECOND = "Rehearsal-Two"
 @pytest.fixture(scope="module")
 def second(deployer: Deployer) -> Iterator[DeployedStack]:
     """Another stack of the same code and config, which `make deploy` deploys."""
-    with deployer.deploy(SECOND, by_make=True) as stack:
+    with deployer.deploy_by_make(SECOND) as stack:
         yield stack
 
 
@@ -59,7 +59,7 @@ def test_a_new_config_needs_one_deployment_and_no_request_fails_during_it(
     config = tmp_path / "config.yaml"
     config.write_text(text.replace("model_name: quick", "model_name: renamed"))
     with Load(second) as load:
-        deployer.deploy(SECOND, by_make=True, config=config)
+        deployer.deploy_by_make(SECOND, config=config)
         load.wait_for_more(3)
     assert set(load.statuses) == {200}
     listed = {model.id for model in second.sdk().models.list()}
