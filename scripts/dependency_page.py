@@ -56,6 +56,11 @@ DIRECT: dict[str, tuple[str, str]] = {
         "jobs whose input or output is Parquet",
         "such a job reports what to install",
     ),
+    "opentelemetry-sdk": (
+        "`general_settings.traces`",
+        "`fanout serve` with that setting reports what to install",
+    ),
+    "opentelemetry-exporter-otlp-proto-http": ("the same", "the same"),
     "xllamacpp": ("the small local model", "`make run` and `make demo` report what to install"),
 }
 

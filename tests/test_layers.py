@@ -110,7 +110,7 @@ TOP_LEVEL = {
         __init__ connection connections lifespan limits request_parser request_queue
         served_request server
     """,
-    "shared/fanout/telemetry/*.py": "__init__ known_names observers prices prometheus",
+    "shared/fanout/telemetry/*.py": "__init__ known_names observers prices prometheus traces",
     "shared/fanout/transport/*.py": """
         __init__ alpn client client_engine connection_pool credentials engine error_bodies
         error_mapping expired_audio http1_chunks http1_client http1_connection http1_repair
@@ -156,6 +156,7 @@ ALLOWED_IMPORTERS = {
     "yaml": "config/document",
     "uvicorn": "",
     "prometheus_client": "telemetry/prometheus",  # only if the config asks for it
+    "opentelemetry": "telemetry/traces",  # likewise
     "rich": "cli",
     "argparse": "cli",
     "aws_lambda_powertools": "",  # functions/ alone

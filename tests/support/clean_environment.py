@@ -33,7 +33,7 @@ FOLDERS = {
 """Each variable's folder below the new home."""
 
 PRIVATE = re.compile(
-    r"FANOUT_.*|AWS_.*|AZURE_.*|GOOGLE_.*|VERTEX.*|CLOUDSDK_.*|GCE_.*|NO_GCE_CHECK"
+    r"FANOUT_.*|OTEL_.*|AWS_.*|AZURE_.*|GOOGLE_.*|VERTEX.*|CLOUDSDK_.*|GCE_.*|NO_GCE_CHECK"
     r"|.*_API_KEY|.*_API_BASE|.*_TOKEN"
     r"|(HTTP|HTTPS|ALL|NO)_PROXY"
     r"|POWERTOOLS_.*|LOG_LEVEL|PYTHONIOENCODING|PYTHONUTF8"

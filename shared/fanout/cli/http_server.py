@@ -7,6 +7,7 @@ import gc
 import random
 import signal
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -20,12 +21,13 @@ from ..schema.error import error_body
 from ..server.limits import ConnectionLimits
 from ..server.served_request import status_line
 from ..server.server import Stop, serve
-from ..settings import Settings
+from ..settings import Settings, install_command
 from ..telemetry.observers import Observer, ObserverGroup, RequestRecord
 from ..wire import json
 
 if TYPE_CHECKING:
     from ..telemetry.prometheus import PrometheusObserver
+    from ..telemetry.traces import TraceObserver
 
 BACKLOG = 2048
 MAX_PORT = 65_535
@@ -115,9 +117,10 @@ def run_server(
 
 
 def _make_app(settings: Settings, catalog: Catalog, observer: Observer) -> tuple[App, Observer]:
-    """The app, and the observer of all that it does: the given one, and that of the metrics."""
-    metrics = _metrics(catalog)
-    observed = ObserverGroup([observer, metrics]) if metrics else observer
+    """The app, and the observer of all that it does: the given one, and those of the config."""
+    metrics, traces = _metrics(catalog), _traces(catalog, settings)
+    more = [one for one in (metrics, traces) if one is not None]
+    observed = ObserverGroup([observer, *more]) if more else observer
     engine = make_engine(catalog.general)
     app = App(
         lambda: open_gateway(settings, catalog=catalog, engine=engine, observer=observed),
@@ -140,6 +143,19 @@ def _metrics(catalog: Catalog) -> PrometheusObserver | None:
     from ..telemetry.prometheus import PrometheusObserver
 
     return PrometheusObserver(catalog.groups.__contains__)
+
+
+def _traces(catalog: Catalog, settings: Settings) -> TraceObserver | None:
+    """What makes spans for OpenTelemetry, if the config asks for it."""
+    if not catalog.general.traces:
+        return None
+    try:
+        from ..telemetry.traces import otlp_observer
+
+        return otlp_observer(time.time, settings.env)
+    except ModuleNotFoundError:
+        install = install_command("otel")
+        raise ConfigError(f"`general_settings.traces` needs OpenTelemetry: {install}") from None
 
 
 def new_event_loop() -> Callable[[], asyncio.AbstractEventLoop]:

@@ -231,6 +231,7 @@ class GeneralSettings(HiddenRepr, frozen=True, kw_only=True):
     batch_share: Annotated[float, Meta(gt=0, le=1)] = 1.0
     page: bool | None = None
     metrics: bool = False
+    traces: bool = False
 
 
 class ConfigFile(Struct, frozen=True, kw_only=True):

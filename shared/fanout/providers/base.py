@@ -186,7 +186,8 @@ class Provider(Struct, frozen=True):
 
     `endpoint` is a pattern of what an address may end with that the codec's path has, too. `path`
     is the usual one of servers that others run with this API, for an address without any.
-    `named_in_address` are the parts of an address that name what an option names, too.
+    `named_in_address` are the parts of an address that name what an option names, too. `trace_name`
+    is its name in OpenTelemetry's conventions, if that is another.
     """
 
     name: str
@@ -206,6 +207,7 @@ class Provider(Struct, frozen=True):
     endpoint: str = ""
     path: str = ""
     named_in_address: Mapping[str, str] = field(default_factory=dict)
+    trace_name: str = ""
 
 
 def is_paid(usage: Mapping[str, object] | None) -> bool:

@@ -90,6 +90,7 @@ class Row(Struct, frozen=True):
     named_choice: bool = True
     closed: bool = False
     schemas: SchemaForm = "any"
+    trace_name: str = ""
     thinking: tuple[ThinkingTypes, ...] = ()
 
 
@@ -126,4 +127,5 @@ def make_provider(row: Row) -> Provider:
         endpoint=row.endpoint,
         path=row.path,
         rename=row.rename_model,
+        trace_name=row.trace_name,
     )

@@ -174,6 +174,7 @@ _ROWS = (
         "mistral",
         "https://api.mistral.ai/v1",
         "MISTRAL_API_KEY",
+        trace_name="mistral_ai",
         drop=(RARE - {"metadata", "prediction", "prompt_cache_key", "service_tier", "top_k"})
         | NO_STREAM_OPTIONS
         | {"logit_bias", "user"},
@@ -329,6 +330,7 @@ _ROWS = (
         "xai",
         "https://api.x.ai/v1",
         "XAI_API_KEY",
+        trace_name="x_ai",
         drop=(RARE - {"web_search_options"}) | {"logit_bias"},
         billing="stops",
         # "Each message must have at least one content element": github.com/AstrBotDevs/AstrBot/

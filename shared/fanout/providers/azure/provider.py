@@ -8,6 +8,7 @@ from .errors import explain
 
 PROVIDER = Provider(
     name="azure",
+    trace_name="azure.ai.openai",
     base_url="{api_base}",
     endpoint=r"/openai(?:/deployments/[^/]+)?(?:/chat/completions|/responses)?"
     r"|(?<=/openai/v1)(?:/chat/completions|/responses)",

@@ -30,6 +30,7 @@ def _codec(target: Target) -> Codec:
 
 PROVIDER = Provider(
     name="bedrock",
+    trace_name="aws.bedrock",
     base_url="https://bedrock-runtime.{region}.amazonaws.com",
     keys=("AWS_BEARER_TOKEN_BEDROCK",),
     chat=codec_by_model(_codec, BedrockFramer),

@@ -10,6 +10,7 @@ from .response import ChatDecoder, decode
 
 PROVIDER = Provider(
     name="gemini",
+    trace_name="gcp.gemini",
     base_url="https://generativelanguage.googleapis.com",
     keys=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
     chat=Codec(encode, decode, StreamFramer, ChatDecoder),

@@ -23,6 +23,7 @@ def _codec(target: Target) -> Codec:
 
 PROVIDER = Provider(
     name="vertex_ai",
+    trace_name="gcp.vertex_ai",
     base_url="https://{vertex_host}",
     keys=(),
     chat=codec_by_model(_codec, StreamFramer),
