@@ -12,6 +12,8 @@ import sys
 import traceback
 from collections.abc import Mapping
 
+from fanout.wire import json
+
 from .runtime_api import FunctionError, RuntimeAPI, RuntimeAPIError
 from .runtime_loop import RuntimeLoop, StartError
 from .snapshot import wait_for_restore
@@ -30,9 +32,9 @@ async def main(env: Mapping[str, str]) -> int:
 
         restored = await wait_for_restore(api, env)
         loop = RuntimeLoop(app, api, report_bug=observer.bug, concurrency=concurrency)
-        sys.stderr.write(f"fanout: {await loop.serve()}\n")
+        _log(await loop.serve())
     except Exception as error:  # noqa: BLE001 -- whatever it is, Lambda shows it
-        traceback.print_exc()
+        _log("the function cannot start", stack_trace=traceback.format_exc())
         await _report(api, error, restored=restored)
     return 1
 
@@ -48,7 +50,13 @@ async def _report(api: RuntimeAPI, error: Exception, *, restored: bool) -> None:
             FunctionError("Runtime.StartFailed", message), restored=restored
         )
     except RuntimeAPIError as gone:
-        sys.stderr.write(f"fanout: {gone}\n")
+        _log(str(gone))
+
+
+def _log(message: str, **more: str) -> None:
+    """Write a line of JSON, the only format that Managed Instances take."""
+    line = {"level": "ERROR", "message": message, **more}
+    sys.stderr.write(f"{json.encode(line).decode()}\n")
 
 
 if __name__ == "__main__":

@@ -132,7 +132,9 @@ def test_a_config_that_is_wrong_is_the_reason_why_the_function_does_not_start(
             (failure,) = api.start_failures
             assert failure["errorType"] == "Runtime.StartFailed"
             assert "`model_lists`" in failure["errorMessage"]
-            assert b"Traceback" in errors
+            (line,) = map(json.loads, errors.splitlines())
+            assert line["level"] == "ERROR"
+            assert line["stack_trace"].startswith("Traceback")
 
     asyncio.run(test())
 
@@ -256,8 +258,8 @@ def test_the_process_ends_when_the_runtime_api_is_gone(tmp_path: Path) -> None:
             api.vanish()
             _, errors = await run.communicate()
             assert run.returncode == 1
-            assert errors.decode().count("\n") == 1
-            assert b"Runtime API" in errors
+            (line,) = map(json.loads, errors.splitlines())
+            assert "Runtime API" in line["message"]
 
     asyncio.run(test())
 
