@@ -46,11 +46,17 @@ ROW_NAMES = sorted({row.name for row in ROWS.values()})
 OTHER_VENDORS = [
     ("dashscope", "qwen3-max"),
     ("github", "openai/gpt-5"),
+    ("hosted_vllm", "Qwen/Qwen3.6-27B"),
+    ("hosted_vllm", "google/gemma-2-9b-it"),
+    ("hosted_vllm", "mistralai/Mistral-Small-3.2-24B-Instruct-2506"),
+    ("lemonade", "google/gemma-3-27b-it"),
     ("lm_studio", "their-model"),
     ("minimax", "MiniMax-M2.5"),
     ("moonshot", "kimi-k2.5"),
     ("nvidia_nim", "meta/llama-3.3-70b-instruct"),
+    ("openai_like", "mistralai/Mistral-7B-Instruct-v0.3"),
     ("volcengine", "doubao-seed-2-0"),
+    ("xiaomi_mimo", "mimo-v2.5-pro"),
     ("zai", "glm-5"),
 ]
 TARGETS: list[tuple[str, str, Judge]] = [

@@ -308,3 +308,86 @@ def test_a_type_beside_choices_moves_into_them(value: Any, *, is_valid: bool) ->
 
 def test_each_of_these_vendors_is_a_known_provider() -> None:
     assert all(registry.find(name).name == row.name for name, row in OTHER_ROWS.items())
+
+
+# ---- the chat templates of open models, wherever they run ----
+
+LATE = {"role": "system", "content": "Answer in French."}
+ANSWER = {"role": "assistant", "content": "Hello."}
+CALL = {
+    "role": "assistant",
+    "content": None,
+    "tool_calls": [
+        {"id": "call_0f3", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    ],
+}
+RESULT = {"role": "tool", "tool_call_id": "call_0f3", "content": "21 C"}
+SERVERS = ["hosted_vllm", "openai_like", "lm_studio", "nvidia_nim", "huggingface", "litellm_proxy"]
+
+
+def roles_of(provider: str, model: str, *messages: Any) -> list[str]:
+    return [one["role"] for one in body_of(provider, *messages, model=model)["messages"]]
+
+
+@pytest.mark.parametrize("provider", SERVERS)
+@pytest.mark.parametrize("model", ["Qwen/Qwen3.5-35B-A3B-FP8", "qwen3.6-27b", "Qwen3.8-27B"])
+def test_qwens_system_message_is_the_only_one_and_the_first(provider: str, model: str) -> None:
+    given = (SYSTEM, LATE, U, ANSWER, LATE, U)
+    assert roles_of(provider, model, *given) == ["system", "user", "assistant", "user", "user"]
+    sent = body_of(provider, *given, model=model)["messages"]
+    assert sent[0]["content"] == "Be brief.\n\nAnswer in French."
+    assert roles_of(provider, "qwen3-32b", *given) == [one["role"] for one in given]
+
+
+@pytest.mark.parametrize("provider", SERVERS)
+@pytest.mark.parametrize(
+    "model", ["google/gemma-3-27b-it", "gemma3:12b", "mistralai/Mistral-7B-Instruct-v0.3"]
+)
+def test_the_roles_of_models_with_an_alternating_template_alternate(
+    provider: str, model: str
+) -> None:
+    sent = body_of(provider, SYSTEM, SYSTEM, U, U, ANSWER, ANSWER, LATE, U, model=model)
+    roles = [one["role"] for one in sent["messages"]]
+    assert roles == ["system", "user", "assistant", "user"]
+    assert sent["messages"][-1]["content"] == "Answer in French.\n\nHello."
+    assert roles_of(provider, model, U, ANSWER) == ["user", "assistant"]  # which it continues
+    assert roles_of(provider, "google/gemma-4-31b-it", U, U, LATE) == ["user", "user", "system"]
+
+
+@pytest.mark.parametrize("model", ["google/gemma-2-9b-it", "gemma2:2b", "gemma-1.1-7b-it"])
+def test_a_gemma_without_a_system_prompt_reads_it_as_the_users(model: str) -> None:
+    sent = body_of("hosted_vllm", SYSTEM, U, model=model)["messages"]
+    assert sent == [{"role": "user", "content": "Be brief.\n\nHello."}]
+
+
+@pytest.mark.parametrize("provider", [*SERVERS, "openrouter"])
+@pytest.mark.parametrize("model", ["mistralai/mistral-small-4-119b-2603", "Ministral-8B-Instruct"])
+def test_mistrals_models_get_ids_and_turns_as_mistral_needs_them(provider: str, model: str) -> None:
+    sent = body_of(provider, U, CALL, RESULT, U, model=model)["messages"]
+    assert [one["role"] for one in sent] == ["user", "assistant", "tool", "assistant", "user"]
+    (called,) = sent[1]["tool_calls"]
+    assert called["id"] == sent[2]["tool_call_id"] != "call_0f3"
+    assert len(called["id"]) == 9
+    assert called["id"].isalnum()
+
+
+@pytest.mark.parametrize("content", [None, "", [{"type": "text", "text": "I look."}]])
+def test_mimo_gets_a_text_and_a_thought_with_each_call(content: Any) -> None:
+    parts = [{"type": "text", "text": "21"}, {"type": "text", "text": "C"}]
+    given = (U, {**CALL, "content": content}, {**RESULT, "content": parts}, ANSWER, U)
+    sent = body_of("xiaomi_mimo", *given, model="mimo-v2.5-pro")["messages"]
+    assert sent[1]["content"] == ("I look." if content else " ")
+    assert sent[2]["content"] == "21\nC"
+    assert sent[1]["reasoning_content"] == sent[3]["reasoning_content"] == " "
+
+
+def test_nvidias_answers_and_results_are_one_text() -> None:
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    given = [
+        U,
+        {**CALL, "content": parts},
+        {**RESULT, "content": parts},
+        {**ANSWER, "content": parts},
+    ]
+    sent = body_of("nvidia_nim", *given, model="minimaxai/minimax-m3")["messages"]
+    assert [one["content"] for one in sent[1:]] == ["a\nb"] * 3

@@ -184,6 +184,8 @@ OTHER_ROWS: Mapping[str, Row] = {
     "huggingface": replace(_OTHERS["huggingface"], rename_model=_with_inference_provider),
     "dashscope": replace(
         _OTHERS["dashscope"],
+        # Its own service: the template of the open models is not known to reject anything there.
+        messages=replace(OTHER_SERVERS, one_system=""),
         # "parameter.enable_thinking must be set to false for non-streaming calls", of the open
         # models that also think: github.com/QuantumNous/new-api/pull/1109, coze-dev/coze-studio/
         # issues/324, 2026-11
@@ -267,9 +269,23 @@ OTHER_ROWS: Mapping[str, Row] = {
     # "body -> frequency_penalty: Extra inputs are not permitted", also of 0, and so for `n: 1`,
     # `presence_penalty` and `prompt_cache_key`: github.com/Kilo-Org/kilocode/issues/9652,
     # NVIDIA/garak/issues/748, sipeed/picoclaw/issues/1019, 2026-11
-    "nvidia_nim": replace(_OTHERS["nvidia_nim"], closed=True),
+    "nvidia_nim": replace(
+        _OTHERS["nvidia_nim"],
+        closed=True,
+        # "Message content as a list is only supported for user messages": github.com/
+        # earendil-works/pi/pull/1574, 2026-11
+        messages=replace(OTHER_SERVERS, one_text=True),
+    ),
     # "missing `messages.content` parameter": github.com/AstrBotDevs/AstrBot/issues/6852, 2026-11
     "volcengine": replace(_OTHERS["volcengine"], messages=replace(OTHER_SERVERS, empty=False)),
+    "xiaomi_mimo": replace(
+        _OTHERS["xiaomi_mimo"],
+        # "`text` is not set", of null beside calls and of a result that is not one text:
+        # github.com/XiaomiMiMo/MiMo-V2-Flash/issues/8, XiaomiMiMo/MiMo/issues/44, 2026-11
+        messages=replace(
+            OTHER_SERVERS, empty=False, media_results=False, no_content=" ", one_text=True
+        ),
+    ),
     "zai": replace(
         _OTHERS["zai"],
         # "Tool choice must be auto": github.com/vectorize-io/hindsight/issues/4246, 2026-11

@@ -9,13 +9,16 @@ is what happens when a stream is cancelled, by OpenRouter's list
 
 from __future__ import annotations
 
-from .calls import IdRule
 from .fields import VENDORS_FIELDS
 from .openai.rules import (
     AFTER_TOOLS,
+    ALTERNATING,
     FUNCTIONS,
     MISTRALS,
+    MISTRALS_IDS,
+    NO_SYSTEM,
     OLD_LIMIT,
+    ONE_SYSTEM,
     OTHER_SERVERS,
     Family,
     ForcedCalls,
@@ -190,7 +193,7 @@ _ROWS = (
         messages=MessageRules(
             frozenset({"prefix"}),
             strict=True,
-            ids=IdRule(r"[a-zA-Z0-9]{9}", length=9, unique=True),
+            ids=MISTRALS_IDS,
             functions=FUNCTIONS,
             names=False,
             bare_audio=True,  # `AudioChunk` of its SDK 3.7
@@ -229,6 +232,9 @@ _ROWS = (
             reasoning="reasoning",
             after_tools=AFTER_TOOLS,
             with_turns=MISTRALS,
+            one_system=ONE_SYSTEM,
+            alternating=ALTERNATING,
+            no_system=NO_SYSTEM,
         ),
     ),
     # docs.ollama.com/api/openai-compatibility; it ignores fields that are not listed there.
@@ -268,6 +274,9 @@ _ROWS = (
                     "refusal",
                 }
             ),
+            # Mistral's own errors: github.com/zed-industries/zed/issues/37021, 2026-11
+            after_tools=AFTER_TOOLS,
+            with_turns=MISTRALS,
             reasoning="reasoning",
         ),
     ),
@@ -306,6 +315,7 @@ _ROWS = (
             empty=False,
             late_system=False,
             alternate=True,
+            last_response=False,
         ),
         # "response_format -> ResponseFormatText -> type: Input should be 'text'", of `json_object`:
         # github.com/567-labs/instructor/issues/1005, theopenco/llmgateway/issues/1475, 2026-11

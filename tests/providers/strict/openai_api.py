@@ -18,6 +18,7 @@ from msgspec import structs
 from openai.types.chat import ChatCompletionMessageParam
 from pydantic import TypeAdapter
 
+from fanout.providers.openai.rules import rules_for
 from fanout.providers.other_rows import OTHER_ROWS
 from fanout.providers.rows import ROWS
 from fanout.providers.schema_references import map_inner
@@ -92,6 +93,10 @@ ORDER = {  # mistral-common: protocol/instruct/validator.py, `_validate_message_
 }
 
 
+SERVERS = {"hosted_vllm", "local", "openai_like", *OTHER_ROWS} - {"codestral", "dashscope"}
+"""Those that may have open models with their own chat templates."""
+
+
 def check(vendor: str, body: dict[str, Any]) -> None:
     """Fail as the vendor's API does if it rejects these messages."""
     messages = body["messages"]
@@ -105,24 +110,45 @@ def check(vendor: str, body: dict[str, Any]) -> None:
         if message["role"] == "assistant":
             _check_answer(vendor, message)
     _check_calls(messages)
+    if vendor in SERVERS:
+        _check_template(str(body.get("model")), messages)
     if row := ROWS.get(vendor) or OTHER_ROWS.get(vendor):
-        rules = structs.replace(row.messages, developer=row.developer)
+        rules = rules_for(row.messages, str(body.get("model")))
+        rules = structs.replace(rules, developer=row.developer)
         offered = [tool["function"]["name"] for tool in body.get("tools", ()) if "function" in tool]
         row_rules.check(rules, messages, functions="functions" in body, offered=offered)
     if vendor not in {"openai", "azure"} and "functions" not in body:
         assert all(message["role"] != "function" for message in messages), "legacy"
         assert not any(message.get("function_call") for message in messages), "legacy"
-    if vendor == "deepseek":
-        _check_thoughts(messages)
-    if vendor == "mistral":
-        _check_mistral(messages)
-    if vendor == "perplexity":
-        _check_alternation(messages)
+    if vendor in VENDORS:
+        VENDORS[vendor](messages)
     if vendor == "moonshot":
         _check_moonshot(body)
-    if vendor == "minimax":
-        systems = [place for place, one in enumerate(messages) if one["role"] == "system"]
-        assert systems in ([], [0]), "invalid chat setting (2013)"
+
+
+def _check_template(model: str, messages: list[dict[str, Any]]) -> None:
+    """
+    What the chat templates of open models reject, wherever they run.
+
+    "System message must be at the beginning.", "After the optional system message, conversation
+    roles must alternate user and assistant roles except for tool calls and results", and "System
+    role not supported": the `chat_template` of Qwen3.5-27B, Mistral-Small-3.2 and gemma-2-9b-it.
+    """
+    name = model.lower().rpartition("/")[2]
+    roles = [message["role"] for message in messages]
+    if name.startswith(("qwen3.5", "qwen3.6", "mistral", "devstral", "gemma-3", "gemma-2")):
+        assert "system" not in roles[1:], "System message must be at the beginning."
+        assert roles != ["system"], "No user query found in messages."
+    if name.startswith(("mistral", "devstral", "gemma-3", "gemma-2")):
+        talk = [role for role in roles if role != "system"]
+        pairs = list(itertools.pairwise(talk))
+        assert talk[0] == "user", "Conversation roles must alternate"
+        assert not {("user", "user"), ("assistant", "assistant")} & {*pairs}, "must alternate"
+    if name.startswith(("mistral", "devstral")):
+        assert ("tool", "user") not in itertools.pairwise(roles), "role 'user' after role 'tool'"
+        ids = [call["id"] for message in messages for call in message.get("tool_calls") or ()]
+        assert all(re.fullmatch("[a-zA-Z0-9]{9}", one) for one in ids), "Tool call IDs"
+    assert not name.startswith("gemma-2") or "system" not in roles, "System role not supported"
 
 
 def _check_tools(vendor: str, tools: list[dict[str, Any]]) -> None:
@@ -218,6 +244,28 @@ def _check_alternation(messages: list[dict[str, Any]]) -> None:
     assert roles[-1] != "assistant"
 
 
+def _check_mimo(messages: list[dict[str, Any]]) -> None:
+    """Xiaomi: "`text` is not set", and "The reasoning_content … must be passed back"."""
+    for message in messages:
+        needs = message["role"] == "assistant"
+        assert message.get("content") or (not needs and message["content"] == ""), "text is not set"
+        assert message["role"] != "tool" or isinstance(message["content"], str), "text is not set"
+    _check_thoughts(messages)
+
+
+def _check_nvidia(messages: list[dict[str, Any]]) -> None:
+    """NVIDIA: "Message content as a list is only supported for user messages"."""
+    for message in messages:
+        parts = message["content"] if isinstance(message["content"], list) else ()
+        is_text = {part["type"] for part in parts} == {"text"}
+        assert message["role"] == "user" or not is_text, "content as a list"
+
+
+def _check_minimax(messages: list[dict[str, Any]]) -> None:
+    systems = [place for place, one in enumerate(messages) if one["role"] == "system"]
+    assert systems in ([], [0]), "invalid chat setting (2013)"
+
+
 def _check_moonshot(body: dict[str, Any]) -> None:
     """
     Moonshot's rules, as its errors say them.
@@ -244,3 +292,14 @@ def _check_typed(schema: Mapping[str, Any]) -> dict[str, Any]:
     assert isinstance(schema.get("items", {}), dict), "items must be an object"
     map_inner(schema, _check_typed)
     return dict(schema)
+
+
+VENDORS = {
+    "deepseek": _check_thoughts,
+    "minimax": _check_minimax,
+    "mistral": _check_mistral,
+    "nvidia_nim": _check_nvidia,
+    "perplexity": _check_alternation,
+    "xiaomi_mimo": _check_mimo,
+}
+"""What each vendor's own errors say of messages."""

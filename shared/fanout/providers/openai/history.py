@@ -302,8 +302,8 @@ def _fit_response(
         else:
             unsupported.note("messages[].audio")
             del fitted["audio"]
-    if calls and not fitted.get("content") and not rules.empty_beside_calls:
-        return {**fitted, "content": None}
+    if calls and not fitted.get("content"):
+        fitted["content"] = _beside_calls(fitted["content"], rules)
     if fitted.get("content") or calls or "audio" in fitted or "function_call" in fitted:
         # Some servers require the field: github.com/OpenHands/OpenHands-CLI/issues/533, 2026-02
         return fitted if "content" in fitted else {**fitted, "content": None}
@@ -316,6 +316,13 @@ def _fit_response(
         unsupported.count("messages[].content")
         return None
     return {**fitted, "content": words}
+
+
+def _beside_calls(empty: Any, rules: MessageRules) -> Any:
+    """The content of a message that only has calls."""
+    if rules.no_content is not None:
+        return rules.no_content
+    return empty if rules.empty_beside_calls else None
 
 
 def _has_stored(audio: Message, rules: MessageRules) -> bool:

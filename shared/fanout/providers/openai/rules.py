@@ -59,6 +59,8 @@ class MessageRules(Struct, frozen=True, cache_hash=True):
     empty: bool = True
     # Beside calls, its content may be empty; otherwise it is null.
     empty_beside_calls: bool = True
+    # Beside calls, this stands for no content; by default, null.
+    no_content: str | None = None
     # System messages may come late; otherwise a late one, or the last if alone, is the user's.
     late_system: bool = True
     # There may be several system messages; otherwise their texts are one.
@@ -67,10 +69,17 @@ class MessageRules(Struct, frozen=True, cache_hash=True):
     empty_texts: bool = True
     # Between the result of a tool and the user, there must be a turn; this is its text.
     after_tools: str = ""
-    # That is true of models whose names begin like this; by default, of all.
+    # That is true of models whose names begin like this, which also need Mistral's ids; by default,
+    # of all.
     with_turns: str = ""
+    # Models whose names begin like this have one system message, which is first.
+    one_system: str = ""
     # The first message must be a user's, and neighbors cannot have one role.
     alternate: bool = False
+    # That, and one system message, is true of models whose names begin like this.
+    alternating: str = ""
+    # The last message may be the assistant's.
+    last_response: bool = True
     # The field that a last message of the assistant must have.
     prefix: str = ""
     # The arguments of calls may be text that is not JSON.
@@ -93,8 +102,8 @@ class MessageRules(Struct, frozen=True, cache_hash=True):
     @property
     def has_order(self) -> bool:
         """Whether the order of roles matters to the vendor."""
-        in_order = self.alternate or not self.late_system or not self.many_systems
-        return in_order or bool(self.after_tools or self.prefix)
+        in_order = self.late_system and self.many_systems and self.last_response
+        return self.alternate or not in_order or bool(self.after_tools or self.prefix)
 
 
 # "string too long. Expected a string with maximum length 40": github.com/agno-agi/agno/issues/5382,
@@ -130,7 +139,20 @@ MESSAGES = MessageRules(
 # "Unexpected role 'user' after role 'tool'", of other servers with Mistral's models (NVIDIA, vLLM):
 # github.com/NousResearch/hermes-agent/issues/20154, aliou/pi-neuralwatt/issues/12, 2026-11
 AFTER_TOOLS = "Done."
-MISTRALS = r"(?:mi(?:s|ni|x)tral|magistral|devstral|codestral|pixtral|mathstral)"
+# "Tool call id was … but must be a-z, A-Z, 0-9, with a length of 9", also of those servers:
+# github.com/vllm-project/vllm/pull/12332, ggml-org/llama.cpp/issues/26359, 2026-11
+MISTRALS_IDS = IdRule(r"[a-zA-Z0-9]{9}", length=9, unique=True)
+MISTRALS = r"(?:mi(?:s|nis|x)tral|magistral|devstral|codestral|pixtral|mathstral)"
+
+# "After the optional system message, conversation roles must alternate user and assistant roles",
+# of Mistral's models: github.com/mistralai/mistral-vibe/issues/255, vllm-project/vllm/issues/6862;
+# of Gemma up to 3, which have one system message: suitenumerique/conversations/issues/197,
+# google/adk-python/issues/1373. "System message must be at the beginning", of Qwen 3.5 and later:
+# vllm-project/vllm/issues/41114, raullenchai/Rapid-MLX/issues/1543. Gemma 1 and 2 have none:
+# EricLBuehler/mistral.rs/issues/506. 2026-11
+ALTERNATING = rf"(?:{MISTRALS}|gemma-?[123](?!\d))"
+ONE_SYSTEM = r"qwen-?(?:3\.[5-9]|[4-9])"
+NO_SYSTEM = r"gemma-?[12](?!\d)"
 
 # Another server with OpenAI's API: it may know any of these, and ignores what it does not know.
 OTHER_SERVERS = MessageRules(
@@ -157,7 +179,11 @@ OTHER_SERVERS = MessageRules(
     signed=r"gemini-(?![12][.-])",
     after_tools=AFTER_TOOLS,
     with_turns=MISTRALS,
-    thinkers=r"kimi-(?:k2-thinking|k2[.-][5-9]|k[3-9]|thinking)|deepseek-(?:reasoner|v4)",
+    one_system=ONE_SYSTEM,
+    alternating=ALTERNATING,
+    no_system=NO_SYSTEM,
+    # MiMo: github.com/openclaw/openclaw/issues/82983, NousResearch/hermes-agent/pull/25484, 2026-11
+    thinkers=r"kimi-(?:k2-thinking|k2[.-][5-9]|k[3-9]|thinking)|deepseek-(?:reasoner|v4)|mimo-",
 )
 
 
@@ -167,13 +193,24 @@ def rules_for(rules: MessageRules, model: str) -> MessageRules:
     name = bare_name(model)
     if rules.thinkers and not re.match(rules.thinkers, name):
         rules = replace(rules, no_thought="", thinkers="")
-    if rules.with_turns and not re.match(rules.with_turns, name, re.IGNORECASE):
+    if is_like(rules.with_turns, name):
+        rules = replace(rules, ids=MISTRALS_IDS, with_turns="")
+    elif rules.with_turns:
         rules = replace(rules, after_tools="", with_turns="")
+    if is_like(rules.alternating, name):
+        rules = replace(rules, alternate=True, late_system=False, many_systems=False)
+    elif is_like(rules.one_system, name):
+        rules = replace(rules, late_system=False, many_systems=False)
     if rules.signed and not re.match(rules.signed, name):
         rules = replace(rules, signed="")
-    if rules.no_system and not re.match(rules.no_system, name):
+    if rules.no_system and not is_like(rules.no_system, name):
         rules = replace(rules, no_system="")
-    return rules
+    return replace(rules, alternating="", one_system="")
+
+
+def is_like(pattern: str, name: str) -> bool:
+    """Whether a model's name begins like this; nothing is like no pattern."""
+    return bool(pattern) and re.match(pattern, name, re.IGNORECASE) is not None
 
 
 # The limit of tokens has two names.

@@ -16,7 +16,11 @@ def prepare(
     messages: list[Message], rules: MessageRules, unsupported: UnsupportedFields
 ) -> list[Message]:
     """The client's messages, before each is made fit."""
-    if rules.alternate and messages[-1]["role"] == "assistant" and messages[-1].get("content"):
+    if (
+        not rules.last_response
+        and messages[-1]["role"] == "assistant"
+        and messages[-1].get("content")
+    ):
         # "Last message must have role `user` or `tool`": Perplexity's own error, 2026-11
         place = f"{unsupported.path(messages[-1], len(messages) - 1)}.role"
         unsupported.add(place, "the last message must be the user's or a tool's", kept=True)
