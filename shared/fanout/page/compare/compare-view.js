@@ -3,6 +3,7 @@
 import { h, setText } from "../ui/dom.js";
 import { plural } from "../ui/format.js";
 import { loadFromSession, saveToSession } from "../ui/session.js";
+import { nextConversations } from "./chat-requests.js";
 import { modelPicker } from "./model-picker.js";
 import { promptList } from "./prompt-list.js";
 import { requestRunner } from "./request-runner.js";
@@ -50,14 +51,23 @@ export function compareView() {
   );
   const hint = h("p", { class: "hint", id: "submit-hint" });
   submit.setAttribute("aria-describedby", "submit-hint");
-  const runs = runList((leg, run) => runner.retry(run, leg));
+  const runs = runList({
+    retry: (leg, run) => runner.retry(run, leg),
+    follow,
+    useSample: (text) => {
+      prompts.setFirst(text);
+      submit.focus();
+    },
+  });
   const runner = requestRunner(runs.changed, (busy) => {
+    if (!busy) runs.save();
     const [hide, show] = busy ? [submit, stop] : [stop, submit];
     const hadFocus = document.activeElement === hide;
     hide.hidden = true;
     show.hidden = false;
     if (hadFocus) show.focus({ preventScroll: true });
   });
+  addEventListener("pagehide", runs.save); // after the runner's: its requests are cancelled first
 
   /** @returns {Draft} */
   function draft() {
@@ -89,7 +99,25 @@ export function compareView() {
     event.preventDefault();
     const now = draft();
     if (problemOf(now) || runner.isBusy()) return;
-    runner.start(runs.open(now));
+    start(runs.open(now));
+  }
+
+  /**
+   * Sends the next message of the conversations of a run.
+   * @param {import("./run.js").Run} run
+   * @param {string} text
+   */
+  function follow(run, text) {
+    const next = nextConversations(run);
+    if (!next || runner.isBusy()) return false;
+    const again = { ...run.draft, models: next.models, prompts: [{ text, pictures: [] }] };
+    start(runs.open(again, next.histories));
+    return true;
+  }
+
+  /** @param {import("./request-runner.js").TimedRun} run */
+  function start(run) {
+    runner.start(run);
     if (matchMedia("(max-width: 60rem)").matches) runs.element.scrollIntoView({ block: "start" });
   }
 

@@ -1,7 +1,8 @@
 /** A dialog to copy a run as curl, as Python or as JSON. */
 
 import { API_URL } from "../api/client.js";
-import { announce, h, setText } from "../ui/dom.js";
+import { copyText } from "../ui/clipboard.js";
+import { h, setText } from "../ui/dom.js";
 import { curlSnippet, jsonResults, pythonSnippet } from "./snippets.js";
 
 /** @param {import("./run.js").Run} run @param {HTMLElement} opener gets the focus when the dialog closes */
@@ -30,14 +31,8 @@ export function copyDialog(run, opener) {
   }
 
   async function copy() {
-    try {
-      await navigator.clipboard.writeText(code.textContent ?? "");
-      setText(status, "Copied.");
-      announce("Copied.");
-    } catch {
-      getSelection()?.selectAllChildren(code); // browsers allow the clipboard over https and on localhost only
-      setText(status, "Selected: press Ctrl + C.");
-    }
+    const isCopied = await copyText(code.textContent ?? "", code);
+    setText(status, isCopied ? "Copied." : "Selected: press Ctrl + C.");
   }
 
   const dialog = h(

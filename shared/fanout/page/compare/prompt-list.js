@@ -49,7 +49,15 @@ export function promptList(saved, changed) {
 
   const element = h("div", null, list, addButton);
   for (const prompt of saved.length ? saved : [{ text: "", pictures: [] }]) add(prompt);
-  return { element, value: () => editors.map((editor) => editor.value()) };
+  return {
+    element,
+    value: () => editors.map((editor) => editor.value()),
+    /** Sets the text of the first prompt. @param {string} text */
+    setFirst(text) {
+      editors[0]?.setText(text);
+      changed();
+    },
+  };
 }
 
 /** @param {Prompt} prompt @param {() => void} changed @param {() => void} remove */
@@ -160,6 +168,10 @@ function promptEditor(prompt, changed, remove) {
     element,
     value: () => ({ text: text.value, pictures }),
     focus: () => text.focus(),
+    /** @param {string} value */
+    setText(value) {
+      text.value = value;
+    },
     /** @param {number} at @param {number} count */
     setPosition(at, count) {
       title.textContent = count > 1 ? `Prompt ${at + 1}` : "Prompt";

@@ -1,15 +1,21 @@
 /** One model's response while it streams: its text, its figures, its error, and the user's choice. */
 
-import { h, setChildren, setText } from "../ui/dom.js";
+import { copyText } from "../ui/clipboard.js";
+import { h, setChildren, setText, svg } from "../ui/dom.js";
 import { explainError } from "../ui/error-messages.js";
 import { formatCount, formatMs, formatRate, formatUsd, UNKNOWN } from "../ui/format.js";
 import { StreamingMarkdown } from "../ui/markdown.js";
+import { showFullScreen } from "./full-screen.js";
 import { FINISH_LABELS, STATE_LABELS } from "./labels.js";
 import { isFinished, tokenCount, tokensPerSecond } from "./run.js";
 
 /** @typedef {import("./run.js").Leg} Leg */
 
-const FOLLOW_PX = 24; // the view follows the text if it is scrolled to within this of its end
+const FOLLOW_PX = 24; // the view follows the text once it is scrolled to within this of its end
+const COPIED_MS = 2000; // how long a button says that it has copied
+
+const ICON = { class: "icon", viewBox: "0 0 16 16", "aria-hidden": "true" };
+const CORNERS = "M2 6V2h4M10 2h4v4M14 10v4h-4M6 14H2v-4";
 
 /**
  * @param {Leg} leg
@@ -41,14 +47,51 @@ export function responseCard(leg, actions) {
       onclick: actions.choose,
       "aria-label": `Choose ${leg.model}`,
     });
+  const copy = h("button", { type: "button", class: "quiet small", onclick: copyResponse }, "Copy");
+  copy.setAttribute("aria-label", `Copy the response of ${leg.model}`);
+  const expand = h("button", { type: "button", class: "quiet small", onclick: toggleFullScreen });
+  expand.append(svg("svg", ICON, svg("path", { d: CORNERS })));
   const shown = figures(leg);
   const element = h(
     "article",
     { class: "card", "aria-label": leg.model },
-    h("header", null, h("h3", { title: leg.model }, leg.model), state, choose),
+    h(
+      "header",
+      null,
+      h("h3", { title: leg.model }, leg.model),
+      state,
+      h("div", { class: "card-buttons" }, choose, copy, expand),
+    ),
     body,
     shown.element,
   );
+  /** @type {HTMLDialogElement | null} */
+  let fullScreen = null;
+  labelExpand();
+
+  function labelExpand() {
+    const label = `${fullScreen ? "Leave" : "Show in"} full screen: ${leg.model}`;
+    expand.setAttribute("aria-label", label);
+    expand.title = fullScreen ? "Leave full screen" : "Full screen";
+  }
+
+  function toggleFullScreen() {
+    if (fullScreen) return fullScreen.close();
+    fullScreen = showFullScreen(element, body, `Response of ${leg.model}`, () => {
+      fullScreen = null;
+      labelExpand();
+      expand.focus({ preventScroll: true });
+    });
+    labelExpand();
+    expand.focus({ preventScroll: true });
+  }
+
+  async function copyResponse() {
+    const isCopied = await copyText(leg.text, text);
+    setText(copy, isCopied ? "Copied" : "Selected");
+    setTimeout(() => setText(copy, "Copy"), COPIED_MS);
+  }
+
   let markdown = new StreamingMarkdown(text);
   let length = 0;
   let wasFinished = false;
@@ -59,7 +102,8 @@ export function responseCard(leg, actions) {
       markdown = new StreamingMarkdown(text);
       length = 0;
     }
-    const isAtEnd = body.scrollHeight - body.scrollTop - body.clientHeight < FOLLOW_PX;
+    const toEnd = body.scrollHeight - body.scrollTop - body.clientHeight;
+    const isFollowed = body.scrollTop > 0 && toEnd < FOLLOW_PX; // a response starts at its first line
     if (leg.text.length > length) markdown.append(leg.text.slice(length));
     length = leg.text.length;
     if (isFinished(leg)) markdown.end();
@@ -68,12 +112,13 @@ export function responseCard(leg, actions) {
     if (old instanceof Text && leg.reasoning.length >= old.length) {
       old.appendData(leg.reasoning.slice(old.length));
     } else reasoning.textContent = leg.reasoning;
-    if (isAtEnd && !wasFinished) body.scrollTop = body.scrollHeight;
+    if (isFollowed && !wasFinished) body.scrollTop = body.scrollHeight;
     wasFinished = isFinished(leg);
   }
 
   return {
     element,
+    body,
     updateFigures: shown.update,
     /** @param {number} now */
     update(now) {
@@ -81,6 +126,7 @@ export function responseCard(leg, actions) {
       element.className = `card is-${leg.state}${actions.isChosen() ? " is-chosen" : ""}`;
       setText(state, STATE_LABELS[leg.state]);
       showError(error, leg, actions.retry);
+      copy.hidden = expand.hidden = !leg.text;
       if (choose) {
         choose.hidden = leg.state !== "done";
         choose.setAttribute("aria-pressed", String(actions.isChosen()));

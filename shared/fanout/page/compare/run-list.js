@@ -3,9 +3,12 @@
 import { beforeNextFrame, h, setChildren, setText } from "../ui/dom.js";
 import { formatTimestamp, plural } from "../ui/format.js";
 import { copyDialog } from "./copy-dialog.js";
+import { followUp } from "./follow-up.js";
 import { raceTable } from "./race-table.js";
 import { responseCard } from "./response-card.js";
 import { isFinished, newRun } from "./run.js";
+import { loadRuns, saveRuns } from "./saved-runs.js";
+import { synchronisedScrolling } from "./synchronised-scrolling.js";
 import { timeline } from "./timeline.js";
 
 const MAX_RUNS = 12; // older ones are dropped
@@ -15,8 +18,15 @@ const MAX_RUNS = 12; // older ones are dropped
 /** @typedef {import("./request-runner.js").TimedRun} TimedRun */
 /** @typedef {{run: TimedRun, element: HTMLElement, markChanged: (legs: Leg[]) => void}} View */
 
-/** @param {(leg: Leg, run: TimedRun) => void} retry */
-export function runList(retry) {
+/**
+ * @typedef {object} Actions
+ * @property {(leg: Leg, run: TimedRun) => void} retry
+ * @property {(run: Run, text: string) => boolean} follow sends the next message of a conversation
+ * @property {(text: string) => void} useSample puts a sample prompt into the form
+ */
+
+/** @param {Actions} actions */
+export function runList(actions) {
   /** @type {View[]} */
   let views = [];
   /** @type {View | null} */
@@ -31,7 +41,26 @@ export function runList(retry) {
     h("div", { class: "runs-head" }, tabs, choiceCounts),
     place,
   );
-  setChildren(place, empty());
+  setChildren(place, empty(actions.useSample));
+  const restored = loadRuns();
+  for (const run of restored) addView(run);
+  const last = views.at(-1);
+  if (last) show(last);
+  countChoices();
+
+  function save() {
+    saveRuns(views.map((view) => view.run));
+  }
+
+  /** @param {Run} plain */
+  function addView(plain) {
+    const startedAt = performance.now() - Math.max(0, ...plain.legs.map((leg) => leg.endMs ?? 0));
+    const run = { ...plain, now: () => performance.now() - startedAt };
+    const view = runView(run, actions, countChoices);
+    views = [...views, view].slice(-MAX_RUNS);
+    lastId = Math.max(lastId, run.id);
+    return view;
+  }
 
   /** @param {View} view */
   function show(view) {
@@ -72,16 +101,17 @@ export function runList(retry) {
 
   return {
     element,
-    /** Creates a run and shows it. @param {import("./run.js").Draft} draft */
-    open(draft) {
-      let startedAt = 0;
-      const run = { ...newRun(draft, ++lastId), now: () => performance.now() - startedAt };
-      const view = runView(run, retry, countChoices);
-      views = [...views, view].slice(-MAX_RUNS);
-      startedAt = performance.now();
+    /**
+     * Creates a run and shows it.
+     * @param {import("./run.js").Draft} draft
+     * @param {any[][] | null} [histories]
+     */
+    open(draft, histories) {
+      const view = addView(newRun(draft, lastId + 1, Date.now(), histories));
       show(view);
-      return run;
+      return view.run;
     },
+    save,
     /** @param {Run} run @param {Leg[]} legs */
     changed(run, legs) {
       if (shown?.run === run) shown.markChanged(legs);
@@ -89,7 +119,14 @@ export function runList(retry) {
   };
 }
 
-function empty() {
+const SAMPLES = [
+  "Explain in three sentences why the sky is blue.",
+  "Write a slogan for a bakery that opens at five in the morning.",
+  "A bat and a ball cost $1.10 together. The bat costs $1.00 more than the ball. What does the ball cost?",
+];
+
+/** @param {(text: string) => void} useSample */
+function empty(useSample) {
   return h(
     "div",
     { class: "empty" },
@@ -104,16 +141,24 @@ function empty() {
       null,
       "In a race, the first model to respond wins and the others are cancelled. Several prompts make a grid.",
     ),
+    h("p", null, "Or begin with a sample:"),
+    h(
+      "ul",
+      { class: "samples" },
+      SAMPLES.map((text) =>
+        h("li", null, h("button", { type: "button", onclick: () => useSample(text) }, text)),
+      ),
+    ),
   );
 }
 
 /**
  * @param {TimedRun} run
- * @param {(leg: Leg, run: TimedRun) => void} retry
+ * @param {Actions} actions
  * @param {() => void} choiceChanged
  * @returns {View}
  */
-function runView(run, retry, choiceChanged) {
+function runView(run, actions, choiceChanged) {
   const isRace = run.draft.mode === "race";
   const bars = timeline(run);
   /** @type {Set<Leg>} */
@@ -121,7 +166,7 @@ function runView(run, retry, choiceChanged) {
   /** @param {Leg} leg */
   const cardOf = (leg) =>
     responseCard(leg, {
-      retry: () => retry(leg, run),
+      retry: () => actions.retry(leg, run),
       isChosen: () => run.choices[leg.prompt] === leg.model,
       choose: isRace ? null : () => choose(leg),
     });
@@ -149,22 +194,37 @@ function runView(run, retry, choiceChanged) {
     dirty.clear();
     for (const group of groups) group.update(now);
     bars.update(now);
+    next.update();
     if (element.isConnected && run.legs.some((leg) => !isFinished(leg))) beforeNextFrame(draw);
   }
 
+  const next = followUp(run, (text) => actions.follow(run, text));
   const count = run.draft.prompts.length;
   const models = plural(run.draft.models.length, "model");
-  const title = `${isRace ? "Race of" : "Asked"} ${models}${count > 1 ? `, ${count} prompts` : ""}`;
+  const turn = run.histories ? `, message ${turnOf(run)}` : "";
+  const prompts = count > 1 ? `, ${count} prompts` : turn;
+  const title = `${isRace ? "Race of" : "Asked"} ${models}${prompts}`;
   const copy = h(
     "button",
     { type: "button", class: "small", onclick: () => copyDialog(run, copy) },
     "Copy as …",
+  );
+  const scrollTogether = h(
+    "label",
+    { class: "check" },
+    h("input", {
+      type: "checkbox",
+      onchange: (/** @type {Event} */ { target }) =>
+        scrolling.set(/** @type {HTMLInputElement} */ (target).checked),
+    }),
+    " Scroll together",
   );
   const head = h(
     "header",
     { class: "run-head" },
     h("h2", null, title),
     h("time", null, formatTimestamp(run.at / 1000)),
+    !isRace && run.legs.length > 1 && scrollTogether,
     copy,
   );
   const element = h(
@@ -173,8 +233,18 @@ function runView(run, retry, choiceChanged) {
     head,
     bars.element,
     groups.map((group) => group.element),
+    next.element,
+  );
+  const scrolling = synchronisedScrolling(element, () =>
+    [...cards.values()].map((card) => card.body),
   );
   return { run, element, markChanged };
+}
+
+/** Which message of its conversation a run's prompt is, from 1. @param {Run} run */
+function turnOf(run) {
+  const said = run.histories?.[0]?.filter((message) => message.role === "user") ?? [];
+  return said.length + 1;
 }
 
 /**
@@ -196,7 +266,7 @@ function promptGroup(run, prompt, cards) {
   if (run.draft.mode !== "race") {
     const columns = h(
       "div",
-      { class: `columns${isGrid ? " is-grid" : ""}` },
+      { class: `columns${isGrid ? " is-grid" : ""}${legs.length === 4 ? " of-4" : ""}` },
       legs.map((leg) => cards.get(leg)?.element),
     );
     return {

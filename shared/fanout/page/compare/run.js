@@ -4,6 +4,8 @@
  * A leg is one model's response to one prompt. Times are milliseconds since the run started.
  */
 
+import { messagesOf, requestOfLeg, requestsOf } from "./chat-requests.js";
+
 /** @typedef {import("../api/client.js").ErrorInfo} ErrorInfo */
 /** @typedef {{text: string, pictures: string[]}} Prompt each picture is a data URL */
 /**
@@ -30,6 +32,7 @@
  * @property {number} id @property {number} at when it started, in ms since 1970
  * @property {Draft} draft @property {Leg[]} legs @property {RunRequest[]} requests
  * @property {(string | null)[]} choices the model that the user picked for each prompt
+ * @property {any[][] | null} histories the messages before the prompt for each leg; `null` at first
  */
 
 export const MAX_MODELS = 8;
@@ -56,26 +59,19 @@ function newLeg(prompt, model) {
 }
 
 /**
- * A new run with its requests: one request for all responses, or one race for each prompt.
+ * A new run with its requests.
  * @param {Draft} draft
  * @param {number} id
+ * @param {number} [at] when it starts, in ms since 1970
+ * @param {any[][] | null} [histories] the messages that each leg continues
  * @returns {Run}
  */
-export function newRun(draft, id, at = Date.now()) {
+export function newRun(draft, id, at = Date.now(), histories = null) {
   const legs = draft.prompts.flatMap((_, prompt) =>
     draft.models.map((model) => newLeg(prompt, model)),
   );
-  const conversations = draft.prompts.map((prompt) => messagesOf(draft.system, prompt));
-  const messages = conversations.length === 1 ? conversations[0] : conversations;
-  const requests =
-    draft.mode === "race"
-      ? conversations.map((conversation, prompt) => ({
-          body: bodyOf(draft, conversation),
-          legs: legs.filter((leg) => leg.prompt === prompt),
-          isRace: true,
-        }))
-      : [{ body: bodyOf(draft, messages), legs, isRace: false }];
-  return { id, at, draft, legs, requests, choices: draft.prompts.map(() => null) };
+  const requests = requestsOf(draft, legs, histories);
+  return { id, at, draft, legs, requests, choices: draft.prompts.map(() => null), histories };
 }
 
 /**
@@ -87,37 +83,7 @@ export function newRun(draft, id, at = Date.now()) {
  */
 export function retryLeg(run, leg, ms) {
   Object.assign(leg, newLeg(leg.prompt, leg.model), { startMs: ms });
-  const prompt = /** @type {Prompt} */ (run.draft.prompts[leg.prompt]);
-  const body = bodyOf(
-    { ...run.draft, mode: "all", models: [leg.model] },
-    messagesOf(run.draft.system, prompt),
-  );
-  return { body, legs: [leg], isRace: false };
-}
-
-/** @param {string} system @param {Prompt} prompt */
-function messagesOf(system, prompt) {
-  const pictures = prompt.pictures.map((url) => ({ type: "image_url", image_url: { url } }));
-  const content = pictures.length
-    ? [{ type: "text", text: prompt.text }, ...pictures]
-    : prompt.text;
-  return [
-    ...(system.trim() ? [{ role: "system", content: system }] : []),
-    { role: "user", content },
-  ];
-}
-
-/** @param {Draft} draft @param {any} messages */
-function bodyOf(draft, messages) {
-  return {
-    model: draft.models,
-    ...(draft.mode === "race" ? { fastest_response: true } : {}),
-    ...(draft.maxTokens ? { max_tokens: draft.maxTokens } : {}),
-    ...(draft.temperature === null ? {} : { temperature: draft.temperature }),
-    stream: true,
-    stream_options: { include_usage: true },
-    messages,
-  };
+  return requestOfLeg(run.draft, leg, messagesOf(run, leg));
 }
 
 /**

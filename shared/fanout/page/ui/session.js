@@ -6,11 +6,13 @@ export function loadFromSession(name, fallback) {
   return text === null ? fallback : JSON.parse(text);
 }
 
-/** @param {string} name @param {unknown} value */
+/** Saves a value; whether the browser had room for it. @param {string} name @param {unknown} value */
 export function saveToSession(name, value) {
   try {
     sessionStorage.setItem(name, JSON.stringify(value));
+    return true;
   } catch {
     sessionStorage.removeItem(name); // over the browser's storage limit: lost at a reload
+    return false;
   }
 }

@@ -1,0 +1,98 @@
+/** The request bodies of a run, and the conversations that they continue. Pure. */
+
+/** @typedef {import("./run.js").Draft} Draft */
+/** @typedef {import("./run.js").Leg} Leg */
+/** @typedef {import("./run.js").Prompt} Prompt */
+/** @typedef {import("./run.js").Run} Run */
+/** @typedef {import("./run.js").RunRequest} RunRequest */
+/** @typedef {any[]} Messages messages of OpenAI's chat completions */
+
+/**
+ * The requests of a new run: one for all responses, one race for each prompt, or one for each model
+ * if each continues its own conversation.
+ * @param {Draft} draft
+ * @param {Leg[]} legs
+ * @param {Messages[] | null} histories the messages before the prompt, for each leg
+ * @returns {RunRequest[]}
+ */
+export function requestsOf(draft, legs, histories) {
+  const [prompt] = draft.prompts;
+  if (histories && prompt) {
+    const conversations = histories.map((history) => [...history, userMessage(prompt)]);
+    if (draft.mode === "race")
+      return [{ body: bodyOf(draft, conversations[0]), legs, isRace: true }];
+    return legs.map((leg, at) => requestOfLeg(draft, leg, conversations[at] ?? []));
+  }
+  const conversations = draft.prompts.map((one) => firstMessages(draft.system, one));
+  if (draft.mode === "race")
+    return conversations.map((conversation, at) => ({
+      body: bodyOf(draft, conversation),
+      legs: legs.filter((leg) => leg.prompt === at),
+      isRace: true,
+    }));
+  const messages = conversations.length === 1 ? conversations[0] : conversations;
+  return [{ body: bodyOf(draft, messages), legs, isRace: false }];
+}
+
+/**
+ * The request that asks one leg's model alone.
+ * @param {Draft} draft
+ * @param {Leg} leg
+ * @param {Messages} messages
+ * @returns {RunRequest}
+ */
+export function requestOfLeg(draft, leg, messages) {
+  const body = bodyOf({ ...draft, mode: "all", models: [leg.model] }, messages);
+  return { body, legs: [leg], isRace: false };
+}
+
+/** The messages that a leg responds to. @param {Run} run @param {Leg} leg @returns {Messages} */
+export function messagesOf(run, leg) {
+  const prompt = /** @type {Prompt} */ (run.draft.prompts[leg.prompt]);
+  const history = run.histories?.[run.legs.indexOf(leg)];
+  return history ? [...history, userMessage(prompt)] : firstMessages(run.draft.system, prompt);
+}
+
+/**
+ * The models that can get another message, and what each has read and written before: after a race
+ * all models and the winner's conversation, otherwise those that have responded, each with its own.
+ * `null` if there is nothing to continue.
+ * @param {Run} run
+ * @returns {{models: string[], histories: Messages[]} | null}
+ */
+export function nextConversations(run) {
+  if (run.draft.prompts.length !== 1) return null;
+  const done = run.legs.filter((leg) => leg.state === "done" && leg.text);
+  const histories = done.map((leg) => [
+    ...messagesOf(run, leg),
+    { role: "assistant", content: leg.text },
+  ]);
+  const [first] = histories;
+  if (!first) return null;
+  if (run.draft.mode !== "race") return { models: done.map((leg) => leg.model), histories };
+  return { models: run.draft.models, histories: run.draft.models.map(() => first) };
+}
+
+/** @param {string} system @param {Prompt} prompt @returns {Messages} */
+function firstMessages(system, prompt) {
+  return [...(system.trim() ? [{ role: "system", content: system }] : []), userMessage(prompt)];
+}
+
+/** @param {Prompt} prompt */
+function userMessage({ text, pictures }) {
+  const images = pictures.map((url) => ({ type: "image_url", image_url: { url } }));
+  return { role: "user", content: images.length ? [{ type: "text", text }, ...images] : text };
+}
+
+/** @param {Draft} draft @param {any} messages */
+function bodyOf(draft, messages) {
+  return {
+    model: draft.models,
+    ...(draft.mode === "race" ? { fastest_response: true } : {}),
+    ...(draft.maxTokens ? { max_tokens: draft.maxTokens } : {}),
+    ...(draft.temperature === null ? {} : { temperature: draft.temperature }),
+    stream: true,
+    stream_options: { include_usage: true },
+    messages,
+  };
+}

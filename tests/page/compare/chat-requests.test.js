@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import {
+  messagesOf,
+  nextConversations,
+} from "../../../shared/fanout/page/compare/chat-requests.js";
+import { newRun, retryLeg } from "../../../shared/fanout/page/compare/run.js";
+
+const draft = (more = {}) => ({
+  mode: "all",
+  models: ["a", "b", "c"],
+  system: "Be brief.",
+  prompts: [{ text: "Hi", pictures: [] }],
+  maxTokens: 9,
+  temperature: null,
+  ...more,
+});
+const SYSTEM = { role: "system", content: "Be brief." };
+const user = (content) => ({ role: "user", content });
+const assistant = (content) => ({ role: "assistant", content });
+
+/** A run whose legs have these texts; `null` is a failed one. */
+function finished(run, texts) {
+  run.legs.forEach((leg, at) =>
+    Object.assign(leg, { state: texts[at] === null ? "failed" : "done", text: texts[at] ?? "" }),
+  );
+  return run;
+}
+
+test("each model that has responded continues its own conversation", () => {
+  const run = finished(newRun(draft(), 1), ["I am a", null, "I am c"]);
+  const { models, histories } = nextConversations(run);
+  assert.deepEqual(models, ["a", "c"]);
+  assert.deepEqual(histories, [
+    [SYSTEM, user("Hi"), assistant("I am a")],
+    [SYSTEM, user("Hi"), assistant("I am c")],
+  ]);
+  const prompts = [{ text: "And now?", pictures: [] }];
+  const next = newRun(draft({ models, prompts }), 2, 0, histories);
+  assert.deepEqual(
+    next.requests.map(({ body, legs }) => [body.model, body.max_tokens, legs.length]),
+    [
+      [["a"], 9, 1],
+      [["c"], 9, 1],
+    ],
+  );
+  const second = [SYSTEM, user("Hi"), assistant("I am c"), user("And now?")];
+  assert.deepEqual(next.requests[1].body.messages, second);
+  assert.deepEqual(messagesOf(next, next.legs[1]), second);
+  assert.deepEqual(retryLeg(next, next.legs[1], 5).body.messages, second);
+  const third = nextConversations(finished(next, ["A again", "C again"]));
+  assert.deepEqual(third.histories[1], [...second, assistant("C again")]);
+});
+
+test("after a race all models continue the winner's conversation, in one race", () => {
+  const run = newRun(draft({ mode: "race" }), 1);
+  Object.assign(run.legs[1], { state: "done", won: true, text: "I am b" });
+  const { models, histories } = nextConversations(run);
+  assert.deepEqual(models, ["a", "b", "c"]);
+  const [request, ...others] = newRun(draft({ mode: "race" }), 2, 0, histories).requests;
+  assert.equal(others.length, 0);
+  assert.equal(request.body.fastest_response, true);
+  assert.deepEqual(request.body.messages, [SYSTEM, user("Hi"), assistant("I am b"), user("Hi")]);
+});
+
+test("a grid, and a run without a response, have nothing to continue", () => {
+  const prompts = ["One", "Two"].map((text) => ({ text, pictures: [] }));
+  const grid = newRun(draft({ prompts }), 1);
+  assert.equal(nextConversations(finished(grid, Array(6).fill("text"))), null);
+  assert.equal(nextConversations(finished(newRun(draft(), 1), [null, null, null])), null);
+});
