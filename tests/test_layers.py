@@ -68,8 +68,9 @@ TOP_LEVEL = {
     """,
     "shared/fanout/bulk/local/*.py": """
         __init__ activity_files batch_service file_store hosts input_files job_progress
-        job_tasks job_totals prompt_files prompt_jobs rate_limit_store response_index
-        result_tables shard_results sqlite steady_clock storage_limit table_files
+        job_store job_tasks job_totals prompt_files prompt_jobs rate_limit_store response_index
+        response_reuse result_tables shard_results sqlite steady_clock storage_limit
+        table_files table_prompts
     """,
     "shared/fanout/bulk/pacing/*.py": """
         __init__ adaptive_concurrency estimated_limit failing_lines fair_turns limit_search

@@ -11,7 +11,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from ..bulk.local.batch_service import LocalBatchService, data_home, open_local_batches
-from ..bulk.local.prompt_jobs import JobStore
+from ..bulk.local.job_store import JobStore
 from ..bulk.local.response_index import INDEX, ResponseIndex
 from ..bulk.runner import RunnerOptions
 from ..bulk.service.batches import JobService

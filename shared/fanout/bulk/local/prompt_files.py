@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
@@ -16,22 +16,19 @@ from ...errors import RequestError
 from ...wire import json
 from ..input.csv_reader import TableRow
 from ..input.job_source import JobSource, TableKind
-from ..input.lines import MAX_CUSTOM_ID, MAX_LINE, BadLine, batch_line, parse_line, read_head
+from ..input.lines import BadLine, batch_line, parse_line, read_head
 from ..input.splitter import LineSplitter
 from ..input.text_encodings import BAD, ERRORS, shown
-from ..tables import template
 from ..tables.formats import suffix_of
-from ..tables.template import Template
 from .input_files import CHUNK, InputFile, reading_errors
 from .table_files import (
     JsonTable,
     Table,
     bounded_lines,
-    csv_copy,
-    json_copy,
     kind_of_table,
     open_csv,
 )
+from .table_prompts import OpenedTable, column_error, counted, opened_table, row_lines
 
 JSON_LINES = (".jsonl", ".ndjson", ".json")
 """How the names of files end that have a request on each line."""
@@ -41,15 +38,6 @@ SAMPLE = 1 << 16
 
 def _ignore(_note: str) -> None:
     """Report nothing."""
-
-
-class OpenedTable(Struct, frozen=True):
-    """A table, and what its output needs to know of it."""
-
-    table: Table
-    template: Template
-    source: JobSource
-    id_index: int | None
 
 
 class PromptFile(Struct, frozen=True):
@@ -155,53 +143,8 @@ class PromptFile(Struct, frozen=True):
         return reader, replace(source, separator=separator, has_mark=has_mark)
 
     def lines(self, opened: OpenedTable) -> Iterator[tuple[TableRow, bytes]]:
-        """Each row, and its line with a line break; the line is empty without a prompt."""
-        found, last, skipped, first_skipped = 0, 0, 0, 0
-        for row in opened.table.rows():
-            last = row.number
-            line = self._line(row, opened)
-            if line:
-                found += 1
-            else:
-                skipped, first_skipped = skipped + 1, first_skipped or row.number
-            yield row, line + b"\n"
-            if found == self.limit:
-                break
-        if not found:
-            raise RequestError("no row has a prompt" if last else "the file has no rows", "file")
-        self._report_skipped(opened.table.blank_rows, skipped, first_skipped)
-
-    def table_copy(self, opened: OpenedTable) -> Iterator[bytes]:
-        """The rows of the table, in a form that is read again without any option."""
-        rows = (row for row, _ in self.lines(opened))
-        match opened.source.kind:
-            case "parquet":
-                from ..tables.parquet import ParquetTable, copy
-
-                assert isinstance(opened.table, ParquetTable)  # noqa: S101 -- by its kind
-                return copy(opened.table, rows)
-            case "jsonl":
-                return json_copy(opened.table.header, rows)
-            case _:
-                return csv_copy(opened.table.header, rows)
-
-    def _line(self, row: TableRow, opened: OpenedTable) -> bytes:
-        """The row as a line; empty without a prompt."""
-        prompt = opened.template.fill(row.cells)
-        if not prompt.strip():
-            return b""
-        value = {"custom_id": row_id(row, opened.id_index), **self._chat(prompt)}
-        line = json.encode(value)
-        if len(line) > MAX_LINE:
-            raise RequestError(f"{place_of(row)}: over {MAX_LINE >> 20} MiB", "file")
-        return line
-
-    def _report_skipped(self, blank: int, skipped: int, first: int) -> None:
-        parts = [_count(blank, "blank row")] if blank else []
-        if skipped:
-            parts.append(f"{_count(skipped, 'row')} without a prompt (the first is row {first})")
-        if parts:
-            self.report(f"{' and '.join(parts)} skipped")
+        """Each row of the table, and its line."""
+        return row_lines(opened, self._chat, self.limit, self.report)
 
     # ---- requests and texts ----
 
@@ -227,13 +170,13 @@ class PromptFile(Struct, frozen=True):
 
     def _needs_column(self, file: InputFile, encoding: str) -> RequestError:
         with open_csv(file, encoding, self.separator, _ignore) as (reader, _):
-            return _column_error(file, "a CSV", reader.header)
+            return column_error(file, "a CSV", reader.header)
 
     def _parquet_needs_column(self, file: InputFile) -> RequestError:
         from ..tables.parquet import ParquetTable
 
         with file.open() as source:
-            return _column_error(file, "a Parquet file", ParquetTable(source, file.shown).header)
+            return column_error(file, "a Parquet file", ParquetTable(source, file.shown).header)
 
     def _requests(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """The requests up to the limit, each with the params that it does not have itself."""
@@ -270,7 +213,7 @@ class PromptFile(Struct, frozen=True):
             blank, found = blank + is_blank, found + (not is_blank)
             yield (b"" if is_blank else self._text_line(prompt)) + b"\n"
         if blank:
-            self.report(f"{_count(blank, 'blank line')} skipped")
+            self.report(f"{counted(blank, 'blank line')} skipped")
 
     def _text_line(self, prompt: str) -> bytes:
         chat = self._chat(prompt)
@@ -279,44 +222,6 @@ class PromptFile(Struct, frozen=True):
     def _chat(self, text: str) -> dict[str, Any]:
         system = [{"role": "system", "content": self.system}] if self.system else []
         return {"messages": [*system, {"role": "user", "content": text}], **self.params}
-
-
-def opened_table(
-    table: Table, source: JobSource, report: Callable[[str], None] = _ignore
-) -> OpenedTable:
-    """The table with the template of its source; raises `RequestError` for a wrong column."""
-    columns = table.header
-    if source.prompt is not None:
-        form = template.parse(source.prompt, columns, report)
-    else:
-        form = template.of_column(source.column or "", columns)
-    index = None
-    if source.id_column is not None:
-        index = template.index_of(source.id_column, columns, "id")
-    return OpenedTable(table, form, source, index)
-
-
-def _column_error(file: InputFile, kind: str, columns: Sequence[str]) -> RequestError:
-    use = f"use --column with one of {template.listed(columns)}, or --prompt with columns in braces"
-    return RequestError(f"{file.shown} is {kind}: {use}", "column")
-
-
-def row_id(row: TableRow, id_index: int | None) -> str:
-    """The name of a row's request: `row-N`, or the cell of `--id`."""
-    if id_index is None:
-        return f"row-{row.number}"
-    found = template.text_of(row.cells[id_index])
-    if not found.strip():
-        raise RequestError(f"{place_of(row)}: the cell of --id is empty", "id")
-    if len(found) > MAX_CUSTOM_ID:
-        message = f"{place_of(row)}: the cell of --id is over {MAX_CUSTOM_ID} characters"
-        raise RequestError(message, "id")
-    return found
-
-
-def place_of(row: TableRow) -> str:
-    """Where a row is, for a message."""
-    return f"row {row.number}" if row.line is None else f"row {row.number}, line {row.line}"
 
 
 def _json_lines(file: InputFile, encoding: str) -> Iterator[bytes]:
@@ -343,7 +248,3 @@ def _split(chunks: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
             yield number, line
     for number, _, _, line in splitter.end():
         yield number, line
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -30,9 +30,9 @@ from ..tables.writers import CsvWriter, JsonWriter, TableWriter
 from ..totals import LineCost
 from ..work.result_lines import read_result
 from .input_files import CHUNK, InputFile
-from .prompt_files import opened_table, row_id
 from .sqlite import open_temporary
 from .table_files import JsonTable, Table, open_csv
+from .table_prompts import opened_table, row_id
 
 SCHEMA = "CREATE TABLE results (name TEXT PRIMARY KEY, responses BLOB NOT NULL)"
 STEP = 1_000
