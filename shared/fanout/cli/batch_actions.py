@@ -20,7 +20,7 @@ from ..config.resolve import Catalog
 from ..errors import ConfigError, RequestError
 from ..settings import Settings
 from .batch_backend import BatchBackend, StackBackend, open_local_backend, open_stack_backend
-from .batch_input import BatchInput, open_batch_input
+from .batch_input import BatchInput, check_form, open_batch_input
 from .batch_jobs import named_job, remove_job, show_jobs
 from .batch_output import (
     DONE,
@@ -131,6 +131,7 @@ async def _run(arguments: argparse.Namespace, open_stack: OpenStack, given: Batc
 
 
 async def _resume(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
+    check_form(arguments.output)
     async with _open(arguments, open_stack, needs_config=True) as backend:
         job = await named_job(backend, arguments, arguments.job)
         with check_output(arguments.output or default_output(job)) as output:
@@ -141,6 +142,7 @@ async def _resume(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
 
 async def _retry(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
     cap = cost_cap(arguments.max_cost, "--max-cost")
+    check_form(arguments.output)
     async with _open(arguments, open_stack, needs_config=True) as backend:
         old = await named_job(backend, arguments, arguments.job)
         with check_output(arguments.output or default_output(old)) as output:
@@ -214,6 +216,7 @@ async def _remove(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
 
 
 async def _results(arguments: argparse.Namespace, open_stack: OpenStack) -> int:
+    check_form(arguments.output)
     with check_output(arguments.output or "-") as output:
         async with _open(arguments, open_stack, needs_prices=True) as backend:
             job = await named_job(backend, arguments, arguments.job)

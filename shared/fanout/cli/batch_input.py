@@ -18,7 +18,7 @@ from ..bulk.local.prompt_files import PromptFile
 from ..bulk.local.table_files import kind_of_table
 from ..bulk.service.batches import cost_cap, parse_window
 from ..bulk.tables import parquet
-from ..bulk.tables.formats import SUFFIXES, stem_of, suffix_of
+from ..bulk.tables.formats import SUFFIXES, check_name, stem_of, suffix_of
 from ..bulk.work.line_requests import check_model
 from ..config.model import ANONYMOUS
 from ..config.resolve import Catalog, ClientKey
@@ -54,8 +54,7 @@ def open_batch_input(arguments: argparse.Namespace) -> Iterator[BatchInput]:
             cap = cost_cap(arguments.max_cost, "--max-cost")
             inputs = ["/dev/stdin" if arguments.file == STDIN else arguments.file]
             inputs += filter(None, [arguments.config])
-            if SUFFIXES.get(suffix_of(_output_path(arguments))) == "parquet":
-                parquet.load()
+            check_form(arguments.output)
             output = stack.enter_context(check_output(_output_path(arguments), inputs))
         file = stack.enter_context(open_input(arguments.file))
         prompts = PromptFile(
@@ -74,6 +73,14 @@ def open_batch_input(arguments: argparse.Namespace) -> Iterator[BatchInput]:
             fields,
         )
         yield BatchInput(prompts, model, cap, output)
+
+
+def check_form(output: str | None) -> None:
+    """Raise an error for an output in a form that is not written, or not here."""
+    if output is not None:
+        check_name(output)
+        if SUFFIXES.get(suffix_of(output)) == "parquet":
+            parquet.load()
 
 
 def _reporter() -> Any:

@@ -19,6 +19,7 @@ from msgspec.structs import asdict
 from ..bulk.input.planner import LineError
 from ..bulk.service.records import Job
 from ..bulk.totals import Totals
+from ..errors import NotFound
 from ..wire.terminal_text import one_line
 from .batch_backend import BatchBackend
 from .printing import show, show_json
@@ -180,7 +181,10 @@ async def follow(
     with _interruptible(backend), _view(as_json=as_json, events=events) as update:
         while True:
             done = await backend.poll(job)
-            job = await backend.jobs.find(job.id, None)
+            try:
+                job = await backend.jobs.find(job.id, None)
+            except NotFound:  # its file has errors, which another command has shown
+                return job
             totals = await backend.jobs.totals(job)
             elapsed = perf_counter() - began
             rate = totals.activity.rate if totals.activity else None

@@ -395,9 +395,11 @@ def test_parquet_keeps_the_types_of_its_columns(folder: BatchCommand, upstream: 
     assert found["cost_usd"].to_pylist() == [COST] * count
     assert folder.run("run", "r.parquet", *PROMPT, "--id", "id", "-o", "out.csv").code == 0
     assert rows(Path("out.csv").read_bytes())[3]["list"] == "[3,null]"
-    folder.write(b"id,review\n1,good\n", "r.csv")
+    folder.write(b",,review\n1,2,good\n", "r.csv")
     assert folder.run("run", "r.csv", *PROMPT, "-o", "out.parquet").code == 0
-    assert pq.read_table("out.parquet")["review"].to_pylist() == ["good"]
+    columns = pq.read_table("out.parquet")
+    assert columns.column_names[:4] == ["column_1", "column_2", "review", "answer"]
+    assert columns["review"].to_pylist() == ["good"]
     ran = folder.run("run", "r.parquet")
     assert ran.err == (
         "fanout: `r.parquet` is a Parquet file: use --column with one of `id`, `review`, `at`, "
@@ -435,6 +437,7 @@ def test_without_pyarrow_parquet_is_one_sentence(
         (["--column", "review", "--limit", "0", "-m", "a"], "--limit must be at least 1"),
         (["--column", "review", "--max-tokens", "0"], "--max-tokens must be at least 1"),
         (["--column", "review", "--temperature", "3"], "--temperature must be from 0 to 2"),
+        (["--column", "review", "-m", "a", "-o", "x.xlsx"], "`.xlsx` cannot be written: use .csv"),
         (["--text", "--id", "id"], "--id needs --column or --prompt"),
         (["--column", "review", "--response-format", "none.json"], "there is no file `none.json`"),
         (["--column", "review", "--response-format", "r.csv"], "`r.csv` is not JSON: "),
@@ -447,7 +450,7 @@ def test_a_mistake_is_one_line_with_the_fix(
 ) -> None:
     folder.write(b"id,review\n1,good\n2,good\n", "r.csv")
     folder.write(b"of an earlier run\n", "out.csv")
-    ran = folder.run("run", "r.csv", *words, "-o", "out.csv")
+    ran = folder.run("run", "r.csv", "-o", "out.csv", *words)
     assert (ran.code, ran.out) == (2 if "same id" not in message else 1, "")
     assert message in ran.err
     assert ran.err.count("\n") == 1, ran.err

@@ -240,6 +240,17 @@ def _request_row(line: Line) -> _InputRow:
     return _InputRow(line.custom_id, (line.custom_id, content))
 
 
+def _with_names(columns: Sequence[str]) -> list[str]:
+    """The columns; one without a name gets its number, as Parquet's names are all different."""
+    found = list(columns)
+    for index, name in enumerate(columns):
+        number = f"column_{index + 1}"
+        while not name and number in found:
+            number += "_"
+        found[index] = name or number
+    return found
+
+
 def _make_writer(
     source: JobSource,
     rows: _InputRows,
@@ -255,8 +266,8 @@ def _make_writer(
         kinds = source.types or ["string"] * len(columns)
         return ParquetWriter(
             write,
-            dict(zip(columns, kinds, strict=True)),
-            dict(zip(added, types, strict=True)),
+            list(zip(_with_names(columns), kinds, strict=True)),
+            list(zip(added, types, strict=True)),
             rows.schema,
         )
     if options.form == "jsonl":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
+from ...errors import RequestError
 from ..input.job_source import JobSource
 
 OutputFormat: TypeAlias = Literal["responses", "csv", "tsv", "jsonl", "parquet"]
@@ -20,6 +21,18 @@ SUFFIXES: dict[str, OutputFormat] = {
     ".ndjson": "jsonl",
     ".json": "jsonl",
 }
+
+
+OTHERS = (".xlsx", ".xls", ".ods", ".feather", ".arrow", ".avro", ".sqlite", ".db", ".zip")
+"""The ends of forms that are not written."""
+
+
+def check_name(name: str) -> None:
+    """Raise `RequestError` for an output whose name promises another form."""
+    wrong = next((end for end in OTHERS if name.lower().endswith(end)), None)
+    if wrong is not None:
+        use = "use .csv, .tsv, .jsonl or .parquet"
+        raise RequestError(f"`{wrong}` cannot be written: {use}", "output")
 
 
 def suffix_of(name: str) -> str:

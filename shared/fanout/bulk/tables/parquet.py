@@ -6,7 +6,7 @@ Values keep their types: a column of the input is the same column in the output.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -120,23 +120,23 @@ class ParquetWriter:
     """
     Writes rows to a Parquet file, through `write`.
 
-    `schema` is the input's, if that is Parquet; else `types` are those of the input's columns.
-    `added` are the names and JSON types of the columns after them.
+    `columns` are the names and JSON types of the input's columns, and `added` those of the columns
+    after them. `schema` is the input's, if that is Parquet.
     """
 
     def __init__(
         self,
         write: Callable[[bytes], object],
-        columns: Mapping[str, str],
-        added: Mapping[str, str],
+        columns: Sequence[tuple[str, str]],
+        added: Sequence[tuple[str, str]],
         schema: Any = None,
     ) -> None:
         arrow, parquet = load()
         self._arrow = arrow
         self._write = write
-        own = [arrow.field(name, _type(arrow, kind)) for name, kind in columns.items()]
-        more = [arrow.field(name, _type(arrow, kind)) for name, kind in added.items()]
-        self._kinds = [*columns.values(), *added.values()]
+        own = [arrow.field(name, _type(arrow, kind)) for name, kind in columns]
+        more = [arrow.field(name, _type(arrow, kind)) for name, kind in added]
+        self._kinds = [kind for _, kind in (*columns, *added)]
         self._width = len(columns)
         fields = [*(list(schema) if schema is not None else own), *more]
         self._schema = arrow.schema(fields, schema.metadata if schema is not None else None)
