@@ -17,7 +17,7 @@ from .printed_commands import list_command
 from .printing import show
 from .table import columns
 
-HEADER = ("JOB", "FILE", "MODEL", "CREATED", "STATUS", "DONE", "FAILED", "TOTAL", "COST")
+HEADER = ("JOB", "FILE", "MODEL", "CREATED", "STATUS", "DONE", "FAILED", "COST")
 
 PREFIX = "batch_"
 SHORT = 6
@@ -68,13 +68,18 @@ async def show_jobs(backend: BatchBackend, jobs: Sequence[Job], totals: Sequence
     ids = short_ids(await _all_ids(backend))
     rows: list[tuple[str, ...]] = [HEADER]
     for job, total in zip(jobs, totals, strict=True):
-        numbers = map(str, (total.done, total.failed, job.total))
         name = await _file_name(backend, job)
-        created = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created_at))
-        state = state_of(job, total)
-        head = (ids.get(job.id, job.id), name, model_of(job), created, state)
-        rows.append((*head, *numbers, format_cost(total)))
+        head = (ids.get(job.id, job.id), name, model_of(job), short_time(job.created_at))
+        counts = (f"{total.done}/{job.total or '?'}", str(total.failed))
+        rows.append((*head, state_of(job, total), *counts, format_cost(total)))
     show(columns(rows))
+
+
+def short_time(at: float) -> str:
+    """The time of day of a moment today, else the date."""
+    day = time.strftime("%Y-%m-%d", time.localtime(at))
+    is_today = day == time.strftime("%Y-%m-%d")
+    return time.strftime("%H:%M", time.localtime(at)) if is_today else day
 
 
 def short_ids(ids: Sequence[str]) -> dict[str, str]:

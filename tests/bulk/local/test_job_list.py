@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fanout.cli.batch_jobs import short_ids
+from fanout.cli.batch_jobs import short_ids, short_time
 from tests.bulk.local.test_batch_command import BatchCommand, batch, prompts_sent
 from tests.bulk.local.test_tables import PROMPT, echo, folder
 from tests.bulk.local_jobs import jsonl, line
@@ -44,14 +44,23 @@ def test_jobs_are_listed_with_file_model_time_and_state(
     stopped_job(folder, upstream, "many.jsonl")
     first, second, third, *_ = folder.run("status").out.splitlines()
     assert first.split() == [
-        "JOB", "FILE", "MODEL", "CREATED", "STATUS", "DONE", "FAILED", "TOTAL", "COST",
+        "JOB", "FILE", "MODEL", "CREATED", "STATUS", "DONE", "FAILED", "COST",
     ]  # fmt: skip
     newest, oldest = folder.run("status", "--json").json
-    today = time.strftime("%Y-%m-%d", time.localtime(newest["created_at"]))
-    assert second.split()[:4] == [newest["id"][-6:], "many.jsonl", "b", today]
-    assert second.split()[5] == "stopped"
+    assert second.split()[:3] == [newest["id"][-6:], "many.jsonl", "b"]
+    assert second.split()[3] == short_time(newest["created_at"])
+    done = newest["request_counts"]["completed"]
+    assert second.split()[4:6] == ["stopped", f"{done}/300"]
     assert third.split()[:3] == [oldest["id"][-6:], "reviews.csv", "a"]
-    assert third.split()[5:9] == ["completed", "1", "0", "1"]
+    assert third.split()[4:7] == ["completed", "1/1", "0"]
+
+
+def test_a_time_is_short() -> None:
+    noon = time.mktime((*time.localtime()[:3], 12, 5, 0, 0, 0, -1))
+    assert short_time(noon) == "12:05"
+    assert short_time(noon - 86_400 * 365) == time.strftime(
+        "%Y-%m-%d", time.localtime(noon - 86_400 * 365)
+    )
 
 
 def test_a_job_is_named_by_a_part_of_its_id(folder: BatchCommand) -> None:
