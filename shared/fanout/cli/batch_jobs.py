@@ -70,7 +70,8 @@ async def show_jobs(backend: BatchBackend, jobs: Sequence[Job], totals: Sequence
     for job, total in zip(jobs, totals, strict=True):
         name = await _file_name(backend, job)
         head = (ids.get(job.id, job.id), name, model_of(job), short_time(job.created_at))
-        counts = (f"{total.done}/{job.total or '?'}", str(total.failed))
+        lines = job.total + job.reused if job.total or job.is_over else "?"
+        counts = (f"{total.done + job.reused}/{lines}", str(total.failed))
         rows.append((*head, state_of(job, total), *counts, format_cost(total)))
     show(columns(rows))
 

@@ -149,6 +149,7 @@ def test_only_added_and_corrected_rows_are_paid_for(
     assert ran.code == 0, ran.err
     assert [one["answer"] for one in rows(Path("out.csv").read_bytes())] == ["CORRECTED", "GOOD"]
     assert not upstream.calls
+    assert folder.run("status").out.splitlines()[1].split()[4:6] == ["completed", "2/2"]
     changed = ("run", "other.csv", *PROMPT, "--id", "id", "-o", "out.csv")
     assert folder.run(*changed, "--max-tokens", "3").code == 0
     assert len(upstream.calls) == 2, "other parameters are other requests"
