@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,19 @@ def test_a_stopped_job_whose_file_is_corrected_keeps_its_responses(
     found = rows(Path("out.csv").read_bytes())
     assert [row["n"] for row in found] == list(map(str, range(300)))
     assert all(row["answer"] == row["review"].upper() for row in found)
+
+
+def test_a_damaged_index_stops_no_job(folder: BatchCommand, upstream: Upstream) -> None:
+    folder.write(b"review\ngood\n", "r.csv")
+    assert folder.run("run", "r.csv", *PROMPT).code == 0
+    for path in Path(os.environ["FANOUT_HOME"]).glob("responses.sqlite*"):
+        path.write_bytes(b"no database " * 1_000)
+    folder.write(b"review\ngood\nbad\n", "r.csv")
+    ran = folder.run("run", "r.csv", *PROMPT, "-o", "out.csv")
+    assert ran.code == 0, ran.err
+    assert "responses of earlier runs are not found: " in ran.err
+    assert [row["answer"] for row in rows(Path("out.csv").read_bytes())] == ["GOOD", "BAD"]
+    assert len(upstream.calls) == 3
 
 
 def test_rows_with_the_same_text_keep_their_own_responses(

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
-from ...errors import NotFound
+from ...errors import NotFound, StorageError, StorageFull
 from ..input.job_source import JobSource
 from ..input.lines import ENDPOINT
 from ..service.batches import NewJob
@@ -75,8 +75,14 @@ async def delete_input(store: JobStore, job: Job) -> None:
     if job.source is not None and job.source.key is not None:
         await store.files.blobs.delete(job.source.key)
     await store.files.blobs.delete(f"jobs/{job.id}")
+    await _forget_responses(store, job)
+
+
+async def _forget_responses(store: JobStore, job: Job) -> None:
+    """Remove the job from the index; if that cannot be written, it names a job that is gone."""
     if store.index is not None:
-        await store.index.remove(job.id)
+        with suppress(StorageError):
+            await store.index.remove(job.id)
 
 
 async def delete_job(store: JobStore, job: Job) -> None:
@@ -91,8 +97,7 @@ async def delete_job(store: JobStore, job: Job) -> None:
                 await store.files.delete(file_id, store.owner)
     await store.jobs.registry.delete(job.id)
     await store.files.blobs.delete(f"jobs/{job.id}")
-    if store.index is not None:
-        await store.index.remove(job.id)
+    await _forget_responses(store, job)
     if job.source is not None and not await _shares_rows(store, job):
         await delete_input(store, job)
 
@@ -124,11 +129,15 @@ async def _draft(store: JobStore, prompts: PromptFile, options: NewJob, *, reuse
         max_cost_usd=options.max_cost_usd,
     )
     job = replace(store.jobs.draft(new, file, store.owner), source=source)
-    return (
-        job
-        if store.index is None
-        else await with_stored_responses(store, store.index, job, reuse=reuse)
-    )
+    if store.index is None:
+        return job
+    try:
+        return await with_stored_responses(store, store.index, job, reuse=reuse)
+    except StorageFull:
+        raise
+    except StorageError as error:
+        prompts.report(f"responses of earlier runs are not found: {error}")
+        return job
 
 
 async def _store_table(store: JobStore, prompts: PromptFile, key: str) -> JobSource:

@@ -11,8 +11,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from ...disk.threads import in_thread
+from ...errors import StorageBusy
 from ...wire import json
 from ..input.lines import Line
 from ..work.result_lines import read_result, renamed_line
@@ -43,6 +45,11 @@ MAX_INTEGER = 2**63 - 1
 STEP = 500
 """Responses of one transaction."""
 
+MAX_TRIES = 30
+"""Each waits a second for another process, which may remove a large job."""
+
+T = TypeVar("T")
+
 
 def request_hash(line: Line) -> bytes:
     """A hash of the request: its model, its messages and all its parameters."""
@@ -61,12 +68,21 @@ class ResponseIndex:
         """Close the file."""
         self._database.close()
 
+    async def _submit(self, call: Callable[[Connection], T]) -> T:
+        """Make the call; it waits for other processes that write."""
+        for _ in range(MAX_TRIES - 1):
+            try:
+                return await self._database.submit(call)
+            except StorageBusy:  # after a second
+                continue
+        return await self._database.submit(call)
+
     async def is_empty(self) -> bool:
         """Whether no job is in it."""
         if not await in_thread(self.path.exists):
             return True
         query = "SELECT 1 FROM jobs LIMIT 1"
-        return await self._database.submit(lambda db: db.execute(query).fetchone()) is None
+        return await self._submit(lambda db: db.execute(query).fetchone()) is None
 
     async def add(self, job_id: str, requests: Sequence[tuple[bytes, str]]) -> None:
         """Add requests of a job: the hash and the `custom_id` of each."""
@@ -79,7 +95,7 @@ class ResponseIndex:
             db.executemany("INSERT OR IGNORE INTO requests VALUES (?, ?, ?)", rows)
             db.execute("COMMIT")
 
-        await self._database.submit(write)
+        await self._submit(write)
 
     async def remove(self, job_id: str) -> None:
         """Remove a job."""
@@ -91,22 +107,20 @@ class ResponseIndex:
             db.execute(f"DELETE FROM requests WHERE job = {where}", (job_id,))  # noqa: S608 -- fixed
             db.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
 
-        await self._database.submit(delete)
+        await self._submit(delete)
 
     async def begin(self) -> None:
         """Forget what was looked up before."""
-        await self._database.submit(lambda db: db.executescript(TEMPORARY))
+        await self._submit(lambda db: db.executescript(TEMPORARY))
 
     async def look_up(self, requests: Sequence[tuple[int, bytes, str]]) -> None:
         """Look up requests: the line, the hash and the `custom_id` of each."""
-        await self._database.submit(_looking_up(requests))
+        await self._submit(_looking_up(requests))
 
     async def wanted_jobs(self) -> list[str]:
         """The ids of the jobs that have some of these requests, the newest first."""
         query = "SELECT id FROM jobs WHERE number IN (SELECT DISTINCT job FROM wanted)"
-        rows = await self._database.submit(
-            lambda db: db.execute(f"{query} ORDER BY number DESC").fetchall()
-        )
+        rows = await self._submit(lambda db: db.execute(f"{query} ORDER BY number DESC").fetchall())
         return [row[0] for row in rows]
 
     async def take(
@@ -118,20 +132,20 @@ class ResponseIndex:
             if not failed:
                 step.append(line)
             if len(step) >= STEP:
-                yield await self._database.submit(_taking(job_id, step))
+                yield await self._submit(_taking(job_id, step))
                 step = []
-        yield await self._database.submit(_taking(job_id, step))
+        yield await self._submit(_taking(job_id, step))
 
     async def found(self, numbers: Sequence[int]) -> set[int]:
         """Which of these lines have a response."""
         query = f"SELECT line FROM found WHERE line IN ({', '.join('?' * len(numbers))})"  # noqa: S608 -- marks
-        rows = await self._database.submit(lambda db: db.execute(query, numbers).fetchall())
+        rows = await self._submit(lambda db: db.execute(query, numbers).fetchall())
         return {row[0] for row in rows}
 
     async def count_found(self) -> int:
         """How many lines have a response."""
         query = "SELECT COUNT(*) FROM found"
-        return int((await self._database.submit(lambda db: db.execute(query).fetchone()))[0])
+        return int((await self._submit(lambda db: db.execute(query).fetchone()))[0])
 
 
 def _looking_up(step: Sequence[tuple[int, bytes, str]]) -> Callable[[Connection], None]:
