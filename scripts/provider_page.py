@@ -129,6 +129,10 @@ Tools:
 Models without a system prompt (Bedrock's Mistral 7B, Mixtral and Titan, Gemma 3, Gemini's speech
 models, o1-mini) get it as the user's words.
 
+Open models have chat templates that reject some orders of messages, wherever they run (vLLM, LM
+Studio, NVIDIA…). By the name of the model, Qwen 3.5 and later get one system message, which is
+first; so do Mistral's models and Gemma up to 3, whose neighbors of one role also become one.
+
 Documents and images:
 
 * A `file` is the part that Mistral or Perplexity has for documents.
