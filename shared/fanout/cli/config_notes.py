@@ -9,7 +9,7 @@ from ..config.deployment import Deployment
 from ..config.resolve import Catalog
 from ..errors import RequestError
 from ..providers.registry import is_for_chat
-from .config_summary import SAMPLE, client_keys, summarize
+from .config_summary import SAMPLE, client_keys, missing_of
 
 OPEN = (
     "there is no `model_list`, so clients may call every model of every provider whose key is in "
@@ -45,9 +45,9 @@ def notes(catalog: Catalog) -> list[str]:
 def start_notes(catalog: Catalog) -> list[str]:
     """What `fanout serve` says when it starts: missing keys and what depends on them, and notes."""
     needed: dict[str, list[str]] = {}
-    for row in summarize(catalog):
-        for key in row.missing:
-            needed.setdefault(key, []).append(f"`{row.name}`")
+    for deployment in catalog.deployments:
+        for key in missing_of(deployment):
+            needed.setdefault(key, []).append(f"`{deployment.name}`")
     lines = [
         f"{key} is not set: calls to {', '.join(dict.fromkeys(names))} fail"
         for key, names in needed.items()

@@ -54,7 +54,7 @@ class DeploymentSummary(Struct, frozen=True, omit_defaults=True):
     @property
     def missing(self) -> tuple[str, ...]:
         """The names of required keys that are not set."""
-        return () if self.auth == "optional" else missing_keys(self.keys)
+        return missing_keys(self.keys, self.auth)
 
 
 def summarize(catalog: Catalog) -> list[DeploymentSummary]:
@@ -77,7 +77,7 @@ def _summarize_deployment(deployment: Deployment, catalog: Catalog) -> Deploymen
         model=deployment.target.model,
         api_base=_without_login(deployment.base_url),
         url=_without_login(_url(deployment)),
-        keys=(*map(key_status, deployment.own_keys), *_credentials(deployment)),
+        keys=_keys(deployment),
         auth=_auth(deployment),
         limits={name: value for name, value in limits.items() if value is not None},
         defaults={**deployment.additions.defaults, **deployment.defaults},
@@ -145,7 +145,16 @@ def client_keys(catalog: Catalog) -> dict[str, bool]:
 def missing_names(catalog: Catalog) -> list[str]:
     """The names of all keys of providers and clients that are not set, sorted."""
     clients = {name for name, is_set in client_keys(catalog).items() if not is_set}
-    return sorted(clients.union(*(row.missing for row in summarize(catalog))))
+    return sorted(clients.union(*map(missing_of, catalog.deployments)))
+
+
+def missing_of(deployment: Deployment) -> tuple[str, ...]:
+    """The names of the keys that calls to a deployment need and that are not set."""
+    return missing_keys(_keys(deployment), _auth(deployment))
+
+
+def _keys(deployment: Deployment) -> tuple[KeyStatus, ...]:
+    return (*map(key_status, deployment.own_keys), *_credentials(deployment))
 
 
 def key_status(secret: Secret) -> KeyStatus:
@@ -153,6 +162,6 @@ def key_status(secret: Secret) -> KeyStatus:
     return KeyStatus(secret.name, secret.is_known)
 
 
-def missing_keys(keys: tuple[KeyStatus, ...]) -> tuple[str, ...]:
-    """The names of the keys that are not set."""
-    return tuple(key.name for key in keys if not key.present)
+def missing_keys(keys: tuple[KeyStatus, ...], auth: str) -> tuple[str, ...]:
+    """The names of the keys that are not set, unless none is needed."""
+    return () if auth == "optional" else tuple(key.name for key in keys if not key.present)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-LOG = "the log has one JSON line for each attempt and request, and AWS has metrics"
+LOG = (
+    "the log has a line for each attempt and request; `general_settings.metrics` and `traces` are "
+    "for Prometheus and OpenTelemetry"
+)
 CACHE = "Fanout does not cache responses"
 DATABASE = "there is no database: list the clients' keys in `general_settings.keys`"
 BUDGETS = "there are no budgets of keys, users or teams"
