@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import csv
 import json
 import os
 import signal
@@ -152,6 +153,26 @@ def test_run_uploads_a_file_and_downloads_the_responses(
     assert len(stack.runs) == 1, "the same prompts are the same job"
     assert batch("run", path, "--fresh").code == 0
     assert len(stack.runs) == 2
+
+
+def test_a_table_comes_back_from_a_stack_in_order(
+    batch: Command, stack: CommandStack, tmp_path: Path
+) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("n,review\n" + "".join(f"{number},text {number}\n" for number in range(50)))
+    ran = batch("run", path, "--column", "review", "-m", "a", "-o", tmp_path / "out.csv")
+    assert ran.code == 0, ran.err
+    with (tmp_path / "out.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["n"] for row in rows] == list(map(str, range(50)))
+    assert all(row["answer"] == f"a: {row['review']}" for row in rows)
+    assert {row["cost_usd"] for row in rows} == {f"{COST:g}"}
+    (job,) = stack.runs
+    assert batch("results", job[-6:]).out == (tmp_path / "out.csv").read_text()
+    assert "r.csv" in batch("status").out
+    assert batch("remove", job).code == 0
+    assert json.loads(batch("status", "--json").out) == []
+    assert asyncio.run(stack.stores.blobs.keys("files/")) == []
 
 
 def test_failed_lines_are_reported_and_can_be_retried_in_the_stack(
