@@ -108,8 +108,12 @@ async def write_results(
     of an earlier job are paid for. With `only_responses`, there is one file.
     """
     form = output_format(_name(output), job.source or JobSource(""))
-    if form != "responses":
+    has_responses = job.output_file_id is not None or not job.is_over
+    is_kept = not (has_responses or only_responses or output.is_stdout) and output.path.is_file()
+    if form != "responses" and not is_kept:
         await _write_rows(backend, job, output, TableOptions(form, arguments.escape_formulas))
+        if not only_responses:
+            await asyncio.to_thread(output.errors.unlink, missing_ok=True)
         return True
     if not job.is_over:
         await write_lines(backend, job, output, failed=False)

@@ -248,6 +248,26 @@ def test_failed_rows_say_why_and_are_retried(folder: BatchCommand, upstream: Ups
     assert prompts_sent(upstream) == ["Classify: new"]
 
 
+def test_a_job_without_a_response_leaves_an_earlier_output(
+    folder: BatchCommand, upstream: Upstream
+) -> None:
+    folder.write(b"of an earlier run\n", "out.csv")
+    folder.write(b"review\ngood\n", "r.csv")
+    upstream.script("a", [refuse(400, "no")])
+    ran = folder.run("run", "r.csv", *PROMPT, "-o", "out.csv")
+    assert ran.code == 1
+    assert Path("out.csv").read_text() == "of an earlier run\n"
+    assert "failed lines: out.csv.errors.jsonl" in ran.err
+    upstream.script("a", [echo, stop])
+    folder.write(b"review\nfine\n", "r.csv")
+    assert folder.run("run", "r.csv", *PROMPT, "-o", "out.csv").code == 0
+    assert not Path("out.csv.errors.jsonl").exists()
+    upstream.script("a", [refuse(400, "no")])
+    folder.write(b"review\ngood\n", "r.csv")
+    assert folder.run("run", "r.csv", *PROMPT, "-o", "new.csv").code == 1
+    assert rows(Path("new.csv").read_bytes())[0]["error"].startswith("`a`: no")
+
+
 def test_several_models_give_a_row_each(folder: BatchCommand) -> None:
     folder.write(b"id,review\n1,good\n2,bad\n", "r.csv")
     words = ("--prompt", "{review}", "-m", "a,b", "-o", "out.csv")
