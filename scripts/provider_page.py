@@ -132,6 +132,7 @@ models, o1-mini) get it as the user's words.
 Open models have chat templates that reject some orders of messages, wherever they run (vLLM, LM
 Studio, NVIDIA…). By the name of the model, Qwen 3.5 and later get one system message, which is
 first; so do Mistral's models and Gemma up to 3, whose neighbors of one role also become one.
+Each call of Llama 3.1 to 3.3 becomes a message of its own, before its result.
 
 Documents and images:
 

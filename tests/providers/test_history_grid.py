@@ -50,6 +50,7 @@ OTHER_VENDORS = [
     ("hosted_vllm", "google/gemma-2-9b-it"),
     ("hosted_vllm", "mistralai/Mistral-Small-3.2-24B-Instruct-2506"),
     ("lemonade", "google/gemma-3-27b-it"),
+    ("hosted_vllm", "meta-llama/Llama-3.3-70B-Instruct"),
     ("lm_studio", "their-model"),
     ("minimax", "MiniMax-M2.5"),
     ("moonshot", "kimi-k2.5"),

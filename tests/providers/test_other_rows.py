@@ -391,3 +391,33 @@ def test_nvidias_answers_and_results_are_one_text() -> None:
     ]
     sent = body_of("nvidia_nim", *given, model="minimaxai/minimax-m3")["messages"]
     assert [one["content"] for one in sent[1:]] == ["a\nb"] * 3
+
+
+def calls_of(*ids: str) -> list[dict[str, Any]]:
+    function = {"name": "f", "arguments": "{}"}
+    return [{"id": one, "type": "function", "function": function} for one in ids]
+
+
+@pytest.mark.parametrize("provider", SERVERS)
+@pytest.mark.parametrize(
+    "model", ["meta/llama-3.1-8b-instruct", "meta-llama/Meta-Llama-3.2-3B", "llama3.3:70b"]
+)
+@pytest.mark.parametrize("order", [("a", "b", "c"), ("c", "a", "b")], ids=str)
+def test_each_call_of_llama_3_is_a_turn_before_its_result(
+    provider: str, model: str, order: tuple[str, ...]
+) -> None:
+    asked = {"role": "assistant", "content": "I look.", "tool_calls": calls_of("a", "b", "c")}
+    results = [{"role": "tool", "tool_call_id": one, "content": f"{one} done"} for one in order]
+    once = [{**CALL, "tool_calls": calls_of("d")}, {**RESULT, "tool_call_id": "d"}]
+    given = (SYSTEM, U, asked, *results, ANSWER, U, *once)
+    sent = body_of(provider, *given, model=model)["messages"]
+    turns = [one for one in sent if "tool_calls" in one]
+    assert [one["tool_calls"] for one in turns] == [calls_of(one) for one in "abcd"]
+    assert [one["content"] for one in turns] == ["I look.", None, None, None]
+    places = [place for place, one in enumerate(sent) if "tool_calls" in one]
+    assert [sent[place + 1]["tool_call_id"] for place in places] == ["a", "b", "c", "d"]
+    assert len(sent) == len(given) + 2
+    wire = encode(provider, *given, model=model)
+    assert wire.dropped == ("messages[].tool_calls",)
+    for other in ("llama-4-scout", "llama-3-8b", "qwen3-32b"):
+        assert body_of(provider, *given, model=other)["messages"] == list(given)

@@ -20,6 +20,7 @@ from .openai.rules import (
     OLD_LIMIT,
     ONE_SYSTEM,
     OTHER_SERVERS,
+    SINGLE_CALLS,
     Family,
     ForcedCalls,
     FormatRules,
@@ -235,6 +236,7 @@ _ROWS = (
             one_system=ONE_SYSTEM,
             alternating=ALTERNATING,
             no_system=NO_SYSTEM,
+            single_calls=SINGLE_CALLS,
         ),
     ),
     # docs.ollama.com/api/openai-compatibility; it ignores fields that are not listed there.

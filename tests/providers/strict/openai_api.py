@@ -148,6 +148,9 @@ def _check_template(model: str, messages: list[dict[str, Any]]) -> None:
         assert ("tool", "user") not in itertools.pairwise(roles), "role 'user' after role 'tool'"
         ids = [call["id"] for message in messages for call in message.get("tool_calls") or ()]
         assert all(re.fullmatch("[a-zA-Z0-9]{9}", one) for one in ids), "Tool call IDs"
+    if re.match(r"(meta-)?llama-3\.[1-3]", name):
+        calls = [message["tool_calls"] for message in messages if "tool_calls" in message]
+        assert all(len(one) == 1 for one in calls), "only supports single tool-calls at once!"
     assert not name.startswith("gemma-2") or "system" not in roles, "System role not supported"
 
 

@@ -78,6 +78,8 @@ class MessageRules(Struct, frozen=True, cache_hash=True):
     alternate: bool = False
     # That, and one system message, is true of models whose names begin like this.
     alternating: str = ""
+    # Each message of models whose names begin like this has one call, and its result follows.
+    single_calls: str = ""
     # The last message may be the assistant's.
     last_response: bool = True
     # The field that a last message of the assistant must have.
@@ -103,7 +105,8 @@ class MessageRules(Struct, frozen=True, cache_hash=True):
     def has_order(self) -> bool:
         """Whether the order of roles matters to the vendor."""
         in_order = self.late_system and self.many_systems and self.last_response
-        return self.alternate or not in_order or bool(self.after_tools or self.prefix)
+        added = self.after_tools or self.prefix or self.single_calls
+        return self.alternate or not in_order or bool(added)
 
 
 # "string too long. Expected a string with maximum length 40": github.com/agno-agi/agno/issues/5382,
@@ -153,6 +156,9 @@ MISTRALS = r"(?:mi(?:s|nis|x)tral|magistral|devstral|codestral|pixtral|mathstral
 ALTERNATING = rf"(?:{MISTRALS}|gemma-?[123](?!\d))"
 ONE_SYSTEM = r"qwen-?(?:3\.[5-9]|[4-9])"
 NO_SYSTEM = r"gemma-?[12](?!\d)"
+# "This model only supports single tool-calls at once!": the `chat_template` of Llama 3.1, 3.2 and
+# 3.3, also at NVIDIA and Nebius, 2026-11
+SINGLE_CALLS = r"(?:meta-)?llama-?3[._-][1-3](?!\d)"
 
 # Another server with OpenAI's API: it may know any of these, and ignores what it does not know.
 OTHER_SERVERS = MessageRules(
@@ -182,6 +188,7 @@ OTHER_SERVERS = MessageRules(
     one_system=ONE_SYSTEM,
     alternating=ALTERNATING,
     no_system=NO_SYSTEM,
+    single_calls=SINGLE_CALLS,
     # MiMo: github.com/openclaw/openclaw/issues/82983, NousResearch/hermes-agent/pull/25484, 2026-11
     thinkers=r"kimi-(?:k2-thinking|k2[.-][5-9]|k[3-9]|thinking)|deepseek-(?:reasoner|v4)|mimo-",
 )
@@ -205,6 +212,8 @@ def rules_for(rules: MessageRules, model: str) -> MessageRules:
         rules = replace(rules, signed="")
     if rules.no_system and not is_like(rules.no_system, name):
         rules = replace(rules, no_system="")
+    if rules.single_calls and not is_like(rules.single_calls, name):
+        rules = replace(rules, single_calls="")
     return replace(rules, alternating="", one_system="")
 
 

@@ -32,12 +32,33 @@ def arrange(
 ) -> list[Message]:
     """The fitting messages, with the turns that the order of roles requires."""
     arranged: list[Message] = []
-    for message in messages:
+    for message in _with_single_calls(messages, unsupported) if rules.single_calls else messages:
         _append(arranged, message, rules, unsupported)
     if not rules.late_system and arranged and arranged[-1]["role"] in _SYSTEM:
         unsupported.note("messages[].role")
         arranged[-1] = {**arranged[-1], "role": "user"}
     return arranged
+
+
+def _with_single_calls(messages: list[Message], unsupported: UnsupportedFields) -> list[Message]:
+    """Each call in a message of its own, before its result."""
+    turns: list[list[Message]] = []
+    called: dict[str, list[Message]] = {}
+    for message in messages:
+        calls: list[Message] = message.get("tool_calls") or []
+        if message["role"] == "tool" and message.get("tool_call_id") in called:
+            called[message["tool_call_id"]].append(message)
+        elif len(calls) > 1:
+            unsupported.note("messages[].tool_calls")
+            first, *others = calls
+            called = {first["id"]: [{**message, "tool_calls": [first]}]}
+            for call in others:
+                turn = {"role": "assistant", "content": None, "tool_calls": [call]}
+                called[call["id"]] = [turn]
+            turns += called.values()
+        else:
+            turns.append([message])
+    return [message for turn in turns for message in turn]
 
 
 def _after_results(messages: list[Message], unsupported: UnsupportedFields) -> list[Message]:
