@@ -142,8 +142,8 @@ def test_the_system_message_pictures_and_parameters_reach_the_models(
     page.locator(".prompt input[type=file]").set_input_files(tmp_path / "dot.png")
     expect(page.get_by_role("img", name="Picture 1")).to_be_visible()
     page.get_by_text("Parameters").click()
-    page.get_by_label("Max tokens").fill("50")
-    page.get_by_label("Temperature").fill("0.5")
+    page.get_by_label("Max tokens", exact=True).fill("50")
+    page.get_by_label("Temperature", exact=True).fill("0.5")
     ask(page, "What is it?")
     expect(card(page, "a").locator(".text")).to_have_text("a dot")
     body = upstream.calls_to("a")[0].body

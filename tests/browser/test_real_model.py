@@ -45,7 +45,7 @@ def test_a_comparison_a_race_and_a_job_with_a_real_model(page: Page) -> None:
     page.get_by_label("System message").fill("Answer in one short sentence.")
     page.get_by_label("Prompt", exact=True).fill("Write a slogan for a bakery.")
     page.get_by_text("Parameters").click()
-    page.get_by_label("Max tokens").fill("24")
+    page.get_by_label("Max tokens", exact=True).fill("24")
     page.get_by_role("button", name="Ask 2 models").click()
     for name in ("smol", "smol-claude"):
         expect(card(page, name)).to_contain_text("done", timeout=TIMEOUT_MS)

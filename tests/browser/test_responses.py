@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.support.gateway_server import RunningGateway
-from tests.support.provider_steps import answers, refuse, role, say, stalls, stop, wait
+from tests.support.provider_steps import answers, opens, refuse, role, say, stalls, stop, wait
 from tests.support.scripted_provider import Upstream
 
 from . import injected_scripts
@@ -170,14 +170,15 @@ def test_each_model_gets_the_next_message_with_its_own_conversation(
 def test_after_a_race_all_models_continue_the_winners_conversation(
     page: Page, upstream: Upstream
 ) -> None:
-    upstream.script("a", answers("I am a"), answers("A again"))
-    upstream.script("b", stalls(), answers("B again"))
-    upstream.script("c", stalls(), answers("C again"))
+    asked = upstream.gate()
+    upstream.script("a", answers("I am a"), [wait(asked), *answers("A again")])
+    upstream.script("b", stalls(), stalls(opens(asked)))
+    upstream.script("c", stalls())
     page.get_by_label("Race").check(force=True)
     ask(page, button="Race 3 models")
     page.get_by_label("Next message").fill("And now?")
     page.get_by_role("button", name="Send to 3 models").click()
-    expect(page.locator(".winner .card .text")).to_contain_text("again")
+    expect(page.locator(".winner .card .text")).to_have_text("A again")
     (*_, last) = upstream.calls_to("b")
     assert [one["content"] for one in last.body["messages"]] == ["Hi", "I am a", "And now?"]
 
@@ -212,6 +213,29 @@ def test_more_runs_than_the_browser_stores_lose_the_oldest(page: Page, upstream:
     page.reload()
     expect(page.get_by_role("button", name="Run 2")).to_be_visible()
     expect(page.get_by_role("button", name="Run 1")).to_have_count(0)
+
+
+def test_a_model_has_its_own_parameters(page: Page, upstream: Upstream) -> None:
+    for name in MODELS:
+        upstream.script(name, answers(f"I am {name}"))
+    page.get_by_text("Parameters").click()
+    page.get_by_label("Temperature", exact=True).fill("1")
+    page.get_by_text("Single models").click()
+    page.get_by_label("Temperature of b").fill("0.2")
+    page.get_by_label("Max tokens of c").fill("7")
+    page.reload()
+    ask(page)
+    for name in MODELS:
+        expect(card(page, name).locator(".text")).to_have_text(f"I am {name}")
+    sent = {name: upstream.calls_to(name)[0].body for name in MODELS}
+    assert {name: body["temperature"] for name, body in sent.items()} == {"a": 1, "b": 0.2, "c": 1}
+    assert {name: body.get("max_tokens") for name, body in sent.items()} == {
+        "a": None,
+        "b": None,
+        "c": 7,
+    }
+    page.get_by_label("Race").check(force=True)
+    expect(page.get_by_text("A race asks all models alike")).to_be_visible()
 
 
 def test_the_first_visit_offers_sample_prompts(page: Page) -> None:

@@ -14,6 +14,7 @@ const draft = (more = {}) => ({
   prompts: [{ text: "Hi", pictures: [] }],
   maxTokens: 9,
   temperature: null,
+  settings: {},
   ...more,
 });
 const SYSTEM = { role: "system", content: "Be brief." };
@@ -69,4 +70,33 @@ test("a grid, and a run without a response, have nothing to continue", () => {
   const grid = newRun(draft({ prompts }), 1);
   assert.equal(nextConversations(finished(grid, Array(6).fill("text"))), null);
   assert.equal(nextConversations(finished(newRun(draft(), 1), [null, null, null])), null);
+});
+
+test("a model with its own settings gets its own request", () => {
+  const prompts = ["One", "Two"].map((text) => ({ text, pictures: [] }));
+  const settings = { b: { maxTokens: null, temperature: 0.2 } };
+  const run = newRun(draft({ prompts, settings, temperature: 1 }), 1);
+  assert.deepEqual(
+    run.requests.map(({ body }) => [body.model, body.max_tokens, body.temperature]),
+    [
+      [["a", "c"], 9, 1],
+      [["b"], 9, 0.2],
+    ],
+  );
+  const legs = run.requests.map((request) => request.legs.map((leg) => [leg.prompt, leg.model]));
+  assert.deepEqual(legs, [
+    [
+      [0, "a"],
+      [0, "c"],
+      [1, "a"],
+      [1, "c"],
+    ],
+    [
+      [0, "b"],
+      [1, "b"],
+    ],
+  ]);
+  assert.equal(retryLeg(run, run.legs[1], 0).body.temperature, 0.2);
+  const race = newRun(draft({ mode: "race", settings, temperature: 1 }), 1);
+  assert.equal(race.requests[0].body.temperature, 1);
 });

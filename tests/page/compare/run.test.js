@@ -18,6 +18,7 @@ const draft = (more = {}) => ({
   prompts: [{ text: "Hi", pictures: [] }],
   maxTokens: null,
   temperature: null,
+  settings: {},
   ...more,
 });
 const delta = (index, content, model = "a") => ({

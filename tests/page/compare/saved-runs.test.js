@@ -25,6 +25,7 @@ const draft = (text) => ({
   prompts: [{ text, pictures: [PICTURE] }],
   maxTokens: null,
   temperature: 0.5,
+  settings: {},
 });
 
 test("a run is restored with its responses and choices, without pictures", () => {

@@ -17,6 +17,7 @@ const run = newRun(
     prompts: [{ text: "It's \"5\" o'clock", pictures: [] }],
     maxTokens: 5,
     temperature: null,
+    settings: {},
   },
   1,
   Date.UTC(2026, 0, 2),

@@ -8,8 +8,8 @@
 /** @typedef {any[]} Messages messages of OpenAI's chat completions */
 
 /**
- * The requests of a new run: one for all responses, one race for each prompt, or one for each model
- * if each continues its own conversation.
+ * The requests of a new run: one for all responses, one more for each model with its own settings,
+ * one race for each prompt, or one for each model if each continues its own conversation.
  * @param {Draft} draft
  * @param {Leg[]} legs
  * @param {Messages[] | null} histories the messages before the prompt, for each leg
@@ -31,7 +31,14 @@ export function requestsOf(draft, legs, histories) {
       isRace: true,
     }));
   const messages = conversations.length === 1 ? conversations[0] : conversations;
-  return [{ body: bodyOf(draft, messages), legs, isRace: false }];
+  const alone = draft.models.filter((model) => draft.settings[model]);
+  const together = draft.models.filter((model) => !draft.settings[model]);
+  const groups = [together, ...alone.map((model) => [model])].filter((models) => models.length);
+  return groups.map((models) => ({
+    body: bodyOf({ ...draft, models }, messages),
+    legs: legs.filter((leg) => models.includes(leg.model)),
+    isRace: false,
+  }));
 }
 
 /**
@@ -86,11 +93,15 @@ function userMessage({ text, pictures }) {
 
 /** @param {Draft} draft @param {any} messages */
 function bodyOf(draft, messages) {
+  const [model = ""] = draft.models;
+  const own = draft.mode === "all" ? draft.settings[model] : undefined; // its request has no other
+  const maxTokens = own?.maxTokens ?? draft.maxTokens;
+  const temperature = own?.temperature ?? draft.temperature;
   return {
     model: draft.models,
     ...(draft.mode === "race" ? { fastest_response: true } : {}),
-    ...(draft.maxTokens ? { max_tokens: draft.maxTokens } : {}),
-    ...(draft.temperature === null ? {} : { temperature: draft.temperature }),
+    ...(maxTokens ? { max_tokens: maxTokens } : {}),
+    ...(temperature === null ? {} : { temperature }),
     stream: true,
     stream_options: { include_usage: true },
     messages,

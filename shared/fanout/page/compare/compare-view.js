@@ -5,6 +5,7 @@ import { plural } from "../ui/format.js";
 import { loadFromSession, saveToSession } from "../ui/session.js";
 import { nextConversations } from "./chat-requests.js";
 import { modelPicker } from "./model-picker.js";
+import { modelSettings } from "./model-settings.js";
 import { promptList } from "./prompt-list.js";
 import { requestRunner } from "./request-runner.js";
 import { MAX_MODELS } from "./run.js";
@@ -43,6 +44,7 @@ export function compareView() {
     oninput: changed,
   });
   const modes = modeSwitch(saved.mode, changed);
+  const settings = modelSettings(saved.settings, changed);
   const submit = h("button", { class: "primary wide", type: "submit" });
   const stop = h(
     "button",
@@ -71,9 +73,11 @@ export function compareView() {
 
   /** @returns {Draft} */
   function draft() {
+    const models = picker.chosen();
     return {
       mode: modes.value(),
-      models: picker.chosen(),
+      models,
+      settings: settings.value(models),
       system: system.value,
       prompts: prompts.value(),
       maxTokens: numberOf(maxTokens),
@@ -83,6 +87,7 @@ export function compareView() {
 
   function changed() {
     const now = draft();
+    settings.show(now.models, now.mode);
     const problem = problemOf(now);
     const verb = now.mode === "race" ? "Race" : "Ask";
     const count = now.prompts.length;
@@ -137,7 +142,7 @@ export function compareView() {
     prompts.element,
     h(
       "details",
-      { open: Boolean(saved.maxTokens || saved.temperature !== null) },
+      { open: hasParameters(saved) },
       h("summary", null, "Parameters"),
       h(
         "div",
@@ -145,6 +150,7 @@ export function compareView() {
         h("label", null, "Max tokens", maxTokens),
         h("label", null, "Temperature", temperature),
       ),
+      settings.element,
     ),
     h("div", { class: "submit" }, submit, stop, hint),
   );
@@ -194,6 +200,11 @@ function problemOf(draft) {
   return "";
 }
 
+/** @param {Draft} draft */
+function hasParameters({ maxTokens, temperature, settings }) {
+  return Boolean(maxTokens || temperature !== null || Object.keys(settings).length);
+}
+
 /** @param {HTMLInputElement} field */
 function numberOf(field) {
   return field.value === "" || !Number.isFinite(field.valueAsNumber) ? null : field.valueAsNumber;
@@ -208,6 +219,7 @@ function savedDraft() {
     prompts: [{ text: "", pictures: [] }],
     maxTokens: null,
     temperature: null,
+    settings: {},
   };
   return { ...empty, ...loadFromSession(DRAFT_ITEM, {}) };
 }

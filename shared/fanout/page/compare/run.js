@@ -8,11 +8,13 @@ import { messagesOf, requestOfLeg, requestsOf } from "./chat-requests.js";
 
 /** @typedef {import("../api/client.js").ErrorInfo} ErrorInfo */
 /** @typedef {{text: string, pictures: string[]}} Prompt each picture is a data URL */
+/** @typedef {{maxTokens: number | null, temperature: number | null}} Settings */
 /**
  * @typedef {object} Draft
  * @property {"all" | "race"} mode @property {string[]} models
  * @property {string} system @property {Prompt[]} prompts
  * @property {number | null} maxTokens @property {number | null} temperature
+ * @property {Record<string, Settings>} settings of single models, where they differ
  */
 /**
  * @typedef {"running" | "streaming" | "done" | "failed" | "cancelled" | "not_started" | "stopped" | "lost"} State
