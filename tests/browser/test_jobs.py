@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 from collections.abc import Mapping
@@ -12,7 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.support.gateway_server import RunningGateway
 from tests.support.provider_steps import answers, refuse, wait
-from tests.support.scripted_provider import Script, Upstream
+from tests.support.scripted_provider import Call, Script, Upstream
 
 from .scripted_responses import streamed
 
@@ -233,3 +235,38 @@ def test_without_jobs_there_is_a_sample_file_to_use(page: Page, upstream: Upstre
     page.get_by_role("button", name="Use a sample file").click()
     page.get_by_role("button", name="Start 5 lines").click()
     expect(tile(page, "Done")).to_have_text("5 of 5")
+
+
+def test_the_rows_of_a_job_are_shown_in_order_filtered_and_exported(
+    page: Page, upstream: Upstream, tmp_path: Path
+) -> None:
+    async def respond(call: Call) -> None:
+        text = call.body["messages"][-1]["content"]
+        steps = [refuse(400, "not this one")] if text == "bad" else answers(f"={text}" * 100)
+        for step in steps:
+            await step(call)
+
+    upstream.script("a", [respond])
+    lines = [line(f"row-{number}", "bad" if number == 7 else str(number)) for number in range(60)]
+    give(page, "rows.jsonl", "".join(lines), tmp_path)
+    page.get_by_role("button", name="Start 60 lines").click()
+    rows = page.get_by_role("region", name="Rows").locator("tbody tr")
+    expect(rows).to_have_count(50)
+    expect(rows.nth(3)).to_contain_text("row-3")
+    expect(rows.nth(3).locator("td").first).to_have_text("3")
+    expect(rows.nth(3).locator("summary")).to_contain_text("=3=3")
+    page.get_by_role("button", name="Show more rows").click()
+    expect(rows).to_have_count(60)
+    page.get_by_role("button", name="Failed 1").click()
+    expect(rows).to_have_count(1)
+    expect(rows.first).to_contain_text("row-7")
+    expect(rows.first).to_contain_text("not this one")
+    with page.expect_download() as found:
+        page.get_by_role("button", name="Export CSV").click()
+    assert found.value.suggested_filename == "rows.csv"
+    text = Path(found.value.path()).read_text(encoding="utf-8-sig")
+    table = list(csv.DictReader(io.StringIO(text)))
+    assert [row["id"] for row in table] == [f"row-{number}" for number in range(60)]
+    assert table[3]["answer"] == "'" + "=3" * 100
+    assert "not this one" in table[7]["error"]
+    assert table[7]["prompt"] == "bad"

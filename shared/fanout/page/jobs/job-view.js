@@ -10,6 +10,7 @@ import { failuresView } from "./failures.js";
 import { FINAL_STATUSES, hasFileErrors, statusLabel } from "./job-status.js";
 import { progressView } from "./progress.js";
 import { fileErrors } from "./quote.js";
+import { rowsView } from "./rows-view.js";
 import { addSample } from "./throughput.js";
 import { waitsView } from "./waits.js";
 
@@ -34,6 +35,7 @@ export function jobView(id, nameOf) {
   const progress = progressView();
   const failures = failuresView();
   const waits = waitsView();
+  const rows = rowsView((error) => errorDisplay.show(error), downloadName);
   const errors = h("div");
   const actions = h("div", { class: "actions" });
   const element = h(
@@ -48,6 +50,7 @@ export function jobView(id, nameOf) {
     actions,
     errors,
     failures.element,
+    rows.element,
     progress.charts,
   );
 
@@ -94,6 +97,7 @@ export function jobView(id, nameOf) {
     status = batch.status;
     setChildren(errors, batch.errors && errorsOf(batch));
     const isOver = FINAL_STATUSES.has(status);
+    if (isOver) void rows.load(batch);
     setChildren(
       actions,
       !isOver &&
@@ -147,16 +151,17 @@ export function jobView(id, nameOf) {
     }
   }
 
+  function downloadName() {
+    return nameOf(batch)
+      .replace(/\.jsonl$/, "")
+      .replace(/[^\w.-]+/g, "-");
+  }
+
   /** @param {string} file @param {string} what */
   async function download(file, what) {
     try {
       const response = await request(`files/${file}/content`);
-      downloadBlob(
-        await response.blob(),
-        `${nameOf(batch)
-          .replace(/\.jsonl$/, "")
-          .replace(/[^\w.-]+/g, "-")}.${what}.jsonl`,
-      );
+      downloadBlob(await response.blob(), `${downloadName()}.${what}.jsonl`);
     } catch (error) {
       errorDisplay.show(error);
     }
