@@ -74,7 +74,7 @@ TOP_LEVEL = {
     """,
     "shared/fanout/bulk/pacing/*.py": """
         __init__ adaptive_concurrency estimated_limit failing_lines fair_turns limit_search
-        limit_wait limits line_retry ramp rate_limit_state rate_limiter
+        limit_wait limits line_retry own_calls ramp rate_limit_state rate_limiter rejection
     """,
     "shared/fanout/bulk/service/*.py": "__init__ batches failed_lines files records registry",
     "shared/fanout/bulk/work/*.py": """

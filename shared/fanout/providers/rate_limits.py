@@ -40,7 +40,9 @@ class Limits(Struct, frozen=True):
     """
     Requests and tokens a minute; `None` means no limit, or an unknown one.
 
-    If the requests a minute are known from 429s alone, they hold from `estimated_at` on.
+    If the requests a minute are known from 429s alone, they hold from `estimated_at` on. If the
+    `evidence` is positive, that limit seems to be one of tokens, and they are requests of mean
+    size.
     """
 
     requests: float | None = None
@@ -48,11 +50,22 @@ class Limits(Struct, frozen=True):
     input_tokens: float | None = None
     output_tokens: float | None = None
     estimated_at: float | None = None
+    evidence: float | None = None
 
     @property
     def is_estimate(self) -> bool:
         """Whether the requests are not stated."""
         return self.estimated_at is not None
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether the requests are of mean size, and others count by their size."""
+        return self.evidence is not None and self.evidence > 0 and not self.has_tokens
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether a limit of tokens is known."""
+        return bool(self.tokens or self.input_tokens or self.output_tokens)
 
     @property
     def are_known(self) -> bool:
@@ -67,6 +80,7 @@ class Limits(Struct, frozen=True):
             self.input_tokens or other.input_tokens,
             self.output_tokens or other.output_tokens,
             self.estimated_at if self.requests else other.estimated_at,
+            self.evidence if self.requests else other.evidence,
         )
 
 

@@ -2,12 +2,14 @@
 A provider that enforces one limit, and workers that share a limiter's state; virtual time.
 
 `python -m tests.bulk.pacing.limit_simulation` prints a grid of cases; it takes some minutes.
+With `unstated`, it prints one of limits that no response states, most of them in tokens.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import product
@@ -22,7 +24,12 @@ from tests.support.virtual_clock import now, run
 
 Window: TypeAlias = Literal["fixed", "sliding", "bucket", "small bucket"]
 Hint: TypeAlias = Literal["bare", "retry-after", "anthropic"]
-Sizes: TypeAlias = Literal["requests", "equal tokens", "varied tokens"]
+Sizes: TypeAlias = Literal["requests", "equal tokens", "varied tokens", "output afterwards"]
+"""
+What the limit counts. For the last one, a call's output tokens are counted when it ends.
+
+Its workers know the input tokens of each call, and the mean of the output tokens.
+"""
 
 MINUTE = 60.0
 MEAN_TOKENS = 1_000
@@ -82,6 +89,15 @@ class Quota:
         self.accepted += 0.0 if wait else amount
         return wait
 
+    def add(self, amount: float) -> None:
+        """Count so much, whether it is allowed or not."""
+        self.accepted += amount
+        if self._window in {"fixed", "sliding"}:
+            self._used += amount
+            self._recent.append((now(), amount))
+        else:
+            self._level -= amount
+
     def _wait_in_window(self, amount: float) -> float:
         if self._window == "fixed":
             into = (now() + self._phase) % MINUTE
@@ -138,7 +154,7 @@ class Simulation:
             pass
 
     def _size(self) -> int:
-        if self.case.sizes != "varied tokens":
+        if self.case.sizes == "equal tokens":
             return MEAN_TOKENS
         # 100 to 5,000 tokens, with the mean of all calls
         return int(100 * 50 ** self._random.random() * MEAN_TOKENS / 1252)
@@ -152,21 +168,27 @@ class Simulation:
 
     async def _send(self, limiter: RateLimiter, size: int, attempt: int) -> float | None:
         """Send a line; seconds until its next attempt, `None` if it was accepted."""
-        async with limiter.permit("m", size, 1, size // 2) as permit:
+        is_late = self.case.sizes == "output afterwards"
+        input_tokens = size // 2 if is_late else size
+        estimate = input_tokens + MEAN_TOKENS // 2 if is_late else size
+        async with limiter.permit("m", estimate, 1, input_tokens) as permit:
             started = limiter.clock()
             limiter.sent("m")
             self.calls += 1
-            wait = self._quota.wait(1 if self.case.sizes == "requests" else size)
+            charged = input_tokens if is_late else size
+            wait = self._quota.wait(1 if self.case.sizes == "requests" else charged)
             self.log.append((now(), not wait))
             if wait:
                 self.rejected += 1
                 await asyncio.sleep(min(REJECTION_SECONDS, self.case.latency))
                 stated = None if self.case.hint == "bare" else float(max(1, round(wait + 0.5)))
                 self._record_headers(limiter)
-                await limiter.rejected("m", started, stated)
+                await limiter.rejected("m", started, stated, permit.size)
                 backoff = min(8.0, 0.5 * 2.0**attempt) * self._random.random()
                 return backoff if stated is None else stated
             await asyncio.sleep(self.case.latency)
+            if is_late:
+                self._quota.add(size - input_tokens)
             self._record_headers(limiter)
             permit.tokens_used = size
         return None
@@ -198,13 +220,25 @@ def grid() -> Iterator[Case]:
             yield Case(window, limit, latency, hint, size, workers, 20.0, minutes)
 
 
+def unstated_grid() -> Iterator[Case]:
+    """432 cases of limits that are not stated, two thirds of them in tokens."""
+    windows: tuple[Window, ...] = ("fixed", "sliding", "bucket", "small bucket")
+    hints: tuple[Hint, ...] = ("bare", "retry-after")
+    sizes: tuple[Sizes, ...] = ("requests", "varied tokens", "output afterwards")
+    for window, size, limit, hint, workers in product(
+        windows, sizes, (10, 25, 90, 250, 1000, 6000), hints, (1, 4, 20)
+    ):
+        minutes = {10: 12.0, 25: 12.0, 6000: 3.0}.get(limit, 6.0)
+        yield Case(window, limit, 0.5, hint, size, workers, 20.0, minutes)
+
+
 def main() -> None:
     """Print what each case uses and how many of its calls are rejected."""
-    for case in grid():
+    for case in unstated_grid() if "unstated" in sys.argv else grid():
         outcome = simulate(case)
         is_met = outcome.used > 0.8 and outcome.rejected < 0.1
         print(  # noqa: T201
-            f"{case.window:12} {case.sizes:13} {case.limit:5}/min {case.latency:4} s "
+            f"{case.window:12} {case.sizes:17} {case.limit:5}/min {case.latency:4} s "
             f"{case.hint:11} {case.workers:2} workers: used {outcome.used:4.0%}, "
             f"rejected {outcome.rejected:5.1%}{'' if is_met else '  <- missed'}",
             flush=True,

@@ -36,13 +36,21 @@ MORE = [
 ]
 MANY = [Case("fixed", 6000, 0.5, "bare", workers=4, minutes=3.0)]
 TOKENS = [Case("fixed", 60, 0.5, hint, "equal tokens", 20, 20.0) for hint in HINTS]
+UNSTATED: tuple[Hint, ...] = ("bare", "retry-after")
+VARIED = [
+    *(Case("sliding", 90, 0.5, hint, "varied tokens", 20, 20.0) for hint in UNSTATED),
+    *(
+        Case("small bucket", 250, 0.5, "retry-after", "varied tokens", workers, 20.0)
+        for workers in (1, 4, 20)
+    ),
+]
 
 
 def name(case: Case) -> str:
     return f"{case.window}-{case.limit}-{case.latency}-{case.hint}-{case.workers}-{case.phase}"
 
 
-@pytest.mark.parametrize("case", [*FEW, *MORE, *MANY, *TOKENS], ids=name)
+@pytest.mark.parametrize("case", [*FEW, *MORE, *MANY, *TOKENS, *VARIED], ids=name)
 def test_workers_use_over_80_percent_and_under_a_tenth_is_rejected(case: Case) -> None:
     outcome = simulate(case)
     assert outcome.used > 0.8
@@ -54,6 +62,15 @@ def test_workers_use_over_80_percent_and_under_a_tenth_is_rejected(case: Case) -
 def test_workers_of_a_stack_do_so_as_well(limit: int, hint: Hint) -> None:
     table, seeds = MemoryTable(), count()
     case = Case("fixed", limit, 2.0, hint, workers=20, phase=20.0)
+    outcome = Simulation(case, lambda: make_store(table, next(seeds))).run()
+    assert outcome.used > 0.8
+    assert outcome.rejected < 0.1
+
+
+@pytest.mark.parametrize("window", ["fixed", "small bucket"])
+def test_workers_of_a_stack_find_a_limit_of_tokens(window: Window) -> None:
+    table, seeds = MemoryTable(), count()
+    case = Case(window, 250, 0.5, "retry-after", "varied tokens", 20, 20.0)
     outcome = Simulation(case, lambda: make_store(table, next(seeds))).run()
     assert outcome.used > 0.8
     assert outcome.rejected < 0.1

@@ -13,9 +13,11 @@ from collections.abc import Callable
 from typing import Literal
 
 from ...providers.rate_limits import MINUTE
-from .estimated_limit import OTHERS, Estimate, OwnCalls, Rejection, read_estimate
+from .estimated_limit import OTHERS, Estimate, read_estimate
+from .own_calls import OwnCalls
 from .ramp import Ramp
 from .rate_limit_state import SEARCH, RateLimitStore, Reservation
+from .rejection import Rejection
 
 SEARCH_SECONDS = 12.0
 """Seconds for which the others wait for the worker that searches, at most."""
@@ -116,18 +118,24 @@ class LimitSearch:
             await self._store.refund(model, claim)
 
     async def rejected(
-        self, model: str, started: float, clock: float, retry_after: float | None
+        self,
+        model: str,
+        started: float,
+        clock: float,
+        retry_after: float | None,
+        size: float,
     ) -> float:
         """
         Make a new estimate after a 429; returns until when all workers are to pause.
 
-        `started` is when its call began, by the `clock` that is that now.
+        `started` is when its call began, by the `clock` that is that now. `size` is the
+        call's, 1 for the mean one, or if the limit is known to be none of tokens.
         """
-        now = self._now()
+        now, calls = self._now(), self.own_calls(model)
         state = await self._store.state(model, now)
         known = read_estimate(state, now)
-        rejection = Rejection(now - (clock - started), now, retry_after)
-        found = rejection.after(known, state, self.own_calls(model).recent(clock) - 1)
+        rejection = Rejection(now - (clock - started), now, retry_after, size)
+        found = rejection.after(known, state, calls.recent(clock) - 1)
         if found is not None:
             is_new = known is None or found.at != known.at
             self._store.note(model, found.restart if is_new else found.numbers, now)

@@ -40,7 +40,8 @@ def _in_words(limits: Limits) -> str:
     parts = []
     if limits.requests:
         about = "about " if limits.is_estimate else ""
-        parts.append(f"{about}{limits.requests:,.0f} requests")
+        size = " of mean size" if limits.counts_tokens else ""
+        parts.append(f"{about}{limits.requests:,.0f} requests{size}")
     tokens = (
         (limits.tokens, "tokens"),
         (limits.input_tokens, "input tokens"),

@@ -63,7 +63,12 @@ def read_learned(state: Mapping[str, float], now: float) -> Limits | None:
     stated = Limits(**{kind: _sum([getattr(one, kind) for one in learned]) for kind in _PREFIXES})
     if stated.requests or (estimate := read_estimate(state, now)) is None:
         return stated if learned else None
-    return replace(stated, requests=estimate.rate_at(now), estimated_at=estimate.at)
+    return replace(
+        stated,
+        requests=estimate.rate_at(now),
+        estimated_at=estimate.at,
+        evidence=estimate.evidence,
+    )
 
 
 def add_learned(

@@ -70,7 +70,7 @@ class Permit(Struct, eq=False):
     Permission for some requests of about `tokens` tokens together; entering it waits for it.
 
     `input_tokens` of them are those of the prompts. Set `tokens_used` once the real usage is known:
-    what was not used is refunded at the end.
+    what was not used is refunded at the end. `size` is that of one request, 1 for the mean one.
     """
 
     limiter: RateLimiter
@@ -83,11 +83,10 @@ class Permit(Struct, eq=False):
     ramp: Ramp | None = None
     job: str = ""
     latest: float | None = None
+    size: float = 1.0
 
     async def __aenter__(self) -> Self:
-        self.reservations, self.ramp = await self.limiter.acquire(
-            self.model, self.tokens, self.requests, self.input_tokens, self.job, self.latest
-        )
+        self.reservations, self.ramp = await self.limiter.acquire(self)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -142,27 +141,21 @@ class RateLimiter:
         `RateLimitUnavailable` if the store fails, and `RateLimited` at once if the provider has
         asked for a pause that ends after `latest`.
         """
-        return Permit(self, model, tokens, requests, input_tokens, job=job, latest=latest)
+        size = self._search.own_calls(model).size(requests, tokens, input_tokens)
+        return Permit(
+            self, model, tokens, requests, input_tokens, job=job, latest=latest, size=size
+        )
 
-    async def acquire(
-        self,
-        model: str,
-        tokens: int,
-        requests: int,
-        input_tokens: int = 0,
-        job: str = "",
-        latest: float | None = None,
-    ) -> tuple[list[Reservation], Ramp | None]:
+    async def acquire(self, permit: Permit) -> tuple[list[Reservation], Ramp | None]:
         """Wait until the requests may start; what was reserved, and the ramp that they are in."""
+        model, job, latest = permit.model, permit.job, permit.latest
         if (turns := self._turns.get(model)) is None:
             turns = self._turns[model] = FairTurns()
         while True:
             if (await self.limits(model)).are_known:
                 async with turns.turn(job):
                     limits = await self.limits(model)
-                    while reservations := self._reservations(
-                        limits, tokens, requests, input_tokens
-                    ):
+                    while reservations := self._reservations(limits, permit):
                         if await self._reserve(model, limits, reservations, turns.waiting, latest):
                             return reservations, None
                         limits = await self.limits(model)
@@ -266,12 +259,11 @@ class RateLimiter:
         if until > latest:
             raise paused_too_long(model, until - self.now())
 
-    def _reservations(
-        self, limits: Limits, tokens: int, requests: int, input_tokens: int
-    ) -> list[Reservation]:
-        all_tokens, weight = weigh_tokens(limits, tokens, input_tokens)
+    def _reservations(self, limits: Limits, permit: Permit) -> list[Reservation]:
+        all_tokens, weight = weigh_tokens(limits, permit.tokens, permit.input_tokens)
+        requests = permit.requests * (permit.size if limits.counts_tokens else 1.0)
         wanted = (
-            (CALLS if limits.is_estimate else "requests", float(requests), limits.requests),
+            (CALLS if limits.is_estimate else "requests", requests, limits.requests),
             ("tokens", weight, all_tokens),
         )
         return [
@@ -329,17 +321,23 @@ class RateLimiter:
         """Note that a call starts."""
         self._search.own_calls(model).started(self.clock())
 
-    async def rejected(self, model: str, started: float, retry_after: float | None) -> None:
+    async def rejected(
+        self, model: str, started: float, retry_after: float | None, size: float = 1.0
+    ) -> None:
         """
         After a 429 to a call that was started at that `clock`, pause all workers.
+
+        The `size` of the call is that of its permit.
 
         If the model's limits are not stated, it is a new estimate of them. Otherwise, the pause is
         what the provider asks for.
         """
         limits = await self.limits(model)
         if limits.requests is None or limits.is_estimate:
+            if limits.has_tokens:
+                size = 1.0  # the limit of tokens is known, so this one is of calls
             with _store_errors(model):
-                until = await self._search.rejected(model, started, self.clock(), retry_after)
+                until = await self._search.rejected(model, started, self.clock(), retry_after, size)
             retry_after = max(retry_after or 0.0, until - self.now())
         await self.pause(model, retry_after)
 

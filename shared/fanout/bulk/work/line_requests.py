@@ -120,7 +120,8 @@ class _LineSender(Struct, eq=False):
             body = (await self.gateway.chat(request, context)).body
         except FanoutError as error:
             for name, seconds in _rate_limited_models(error):
-                await self.limiter.rejected(name, watcher.starts.get(name, 0.0), seconds)
+                size = permits[name].size if name in permits else 1.0
+                await self.limiter.rejected(name, watcher.starts.get(name, 0.0), seconds, size)
             raise
         except Exception as error:
             self.observer.bug(sent.request_id, error)
