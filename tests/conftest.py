@@ -11,6 +11,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,13 @@ if hasattr(signal, "SIGHUP"):  # under `nohup`, commands that the tests start wo
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so does a shell's background job
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if find_spec("hypothesis"):  # the tests of the stack run without it
+    from hypothesis import HealthCheck, settings
+
+    # The same examples each time, however busy the machine is.
+    slow = [HealthCheck.too_slow]
+    settings.register_profile("tests", deadline=None, derandomize=True, suppress_health_check=slow)
+    settings.load_profile("tests")
 
 
 def pytest_unconfigure() -> None:
