@@ -24,12 +24,13 @@ REQUIREMENTS = ROOT / "requirements" / "lambda.txt"
 HTTPX_REQUIREMENTS = ROOT / "requirements" / "lambda-httpx.txt"
 # Amazon Linux 2023 has glibc 2.34, which runs wheels for 2.28.
 PLATFORMS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
-# What no function runs: the wheels' sources, headers, tests, command-line scripts and plug-ins, and
-# parts of packages that nothing here imports.
+# What no function runs: the wheels' sources, headers, type stubs, tests, command-line scripts and
+# plug-ins, and parts of packages that nothing here imports.
 UNUSED = (
     *("bin", ".lock", "**/tests", "**/__pycache__"),
-    *("**/*.pxd", "**/*.pyx", "**/*.c", "**/*.h"),
+    *("**/*.pxd", "**/*.pyx", "**/*.c", "**/*.h", "**/*.pyi"),
     *("**/pytest_plugin.py", "aws_lambda_powertools/event_handler", "httpx2/websockets"),
+    *("pydantic/v1", "pydantic/mypy.py"),
 )
 
 
