@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -17,16 +16,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.clean_environment import USER_ENVIRONMENT, clean_environment
+from tests.support.processes import restore_signals
 from tests.support.scripted_provider import Upstream, open_upstream
 
 # Not a fixture: pytest imports the tests' modules, and with them Fanout, before any fixture runs.
 HOME = Path(tempfile.mkdtemp(prefix="fanout-tests-"))
 os.environ.clear()
 os.environ.update(clean_environment(USER_ENVIRONMENT, HOME))
-if hasattr(signal, "SIGHUP"):  # under `nohup`, commands that the tests start would ignore it
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so does a shell's background job
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+restore_signals()
 if find_spec("hypothesis"):  # the tests of the stack run without it
     from hypothesis import HealthCheck, settings
 

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from tests.support.processes import restore_signals
+
 from . import leaks, overload, report, rows
 from .attacks import SECTIONS
 from .attacks.attack import Attack
@@ -30,6 +32,7 @@ PAGE = ROOT / "docs" / "faults.md"
 
 def main(arguments: Sequence[str]) -> int:
     """Run everything."""
+    restore_signals()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every `with` block ends
     began, meter = time.perf_counter(), CpuMeter()
     with tempfile.TemporaryDirectory() as name:

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+
+
+def restore_signals() -> None:
+    """
+    Let the commands that this process starts be stopped by SIGINT and SIGHUP.
+
+    A shell's background job ignores SIGINT, `nohup` SIGHUP, and so would they.
+    """
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager
