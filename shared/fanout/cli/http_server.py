@@ -18,7 +18,7 @@ from ..errors import ConfigError, FanoutError
 from ..gateway.factory import make_engine, open_gateway
 from ..http.app import App
 from ..schema.error import error_body
-from ..server.limits import ConnectionLimits
+from ..server.limits import BACKLOG, ConnectionLimits
 from ..server.served_request import status_line
 from ..server.server import Stop, serve
 from ..settings import Settings, install_command
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from ..telemetry.prometheus import PrometheusObserver
     from ..telemetry.traces import TraceObserver
 
-BACKLOG = 2048
 MAX_PORT = 65_535
 GC_THRESHOLD = 20_000
 """

@@ -10,6 +10,14 @@ from msgspec import Struct
 
 KIBIBYTE = 1024
 
+BACKLOG = 2_048
+"""
+Connections that the kernel holds for a listening socket until they are accepted.
+
+Beyond it, a client's connect waits for its retries, after 1, 3, 7 and 15 s (RFC 6298). Linux holds
+no more than `net.core.somaxconn`, which is 4,096 (since Linux 5.4).
+"""
+
 
 class ConnectionLimits(Struct, frozen=True, kw_only=True):
     """

@@ -12,7 +12,7 @@ from types import FrameType
 from ..errors import ConfigError
 from .connections import App, Connections, Reject
 from .lifespan import Lifespan
-from .limits import ConnectionLimits
+from .limits import BACKLOG, ConnectionLimits
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 """What stops the server. Windows has no SIGHUP."""
@@ -78,7 +78,11 @@ async def serve(
                 app, limits, group, rejection=rejection, report_bug=report_bug
             )
             helpers = [group.create_task(connections.sweep_forever())]
-            server = await connections.loop.create_server(connections.make, sock=listener)
+            server = await connections.loop.create_server(
+                connections.make,
+                sock=listener,
+                backlog=BACKLOG,  # it listens again, with 100 by default
+            )
             ready()
             await stop.asked.wait()
             server.close()
