@@ -165,6 +165,7 @@ class Bounded:
         """Add the next part."""
         self._parts.append(part)
         if self._weight.add(part):
+            self._parts.clear()  # the error's traceback keeps this object until it is collected
             raise TooLong(f"more than {self._limit} bytes")
 
     @property
