@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from fanout.transport.connection_pool import PyqwestEngine
-from fanout.transport.engine import TooLong
+from fanout.transport.engine import Bounded, TooLong
 from tests.support.provider_steps import answers, hang, raw, reply
 from tests.support.scripted_provider import Call, Script, Upstream
 from tests.transport.engine_calls import outgoing
@@ -145,3 +145,13 @@ def test_cancelling_in_the_middle_of_a_body_closes_the_connection(plain: Upstrea
             await engine.aclose()
 
     asyncio.run(run())
+
+
+def test_what_was_read_of_an_oversized_body_is_dropped() -> None:
+    """The error's traceback refers to the body until Python collects its garbage."""
+    body = Bounded(LIMIT)
+    body.add(b"x" * LIMIT)
+    assert body.whole() == b"x" * LIMIT
+    with pytest.raises(TooLong):
+        body.add(b"x")
+    assert body.whole() == b""
