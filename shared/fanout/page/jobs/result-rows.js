@@ -56,10 +56,10 @@ function textOf(content) {
 const errorText = ({ message, code }) =>
   `${message ?? "The request failed."}${code ? ` (${code})` : ""}`;
 
-/** @param {(number | undefined)[]} numbers */
-function sum(numbers) {
-  const known = numbers.filter((one) => one !== undefined && one !== null);
-  return known.length ? (known.reduce((a, b) => Number(a) + Number(b), 0) ?? null) : null;
+/** The sum of what is known, or `null`. @param {any[]} counts @returns {number | null} */
+function sum(counts) {
+  const known = counts.filter((count) => typeof count === "number");
+  return known.length ? known.reduce((a, b) => a + b) : null;
 }
 
 /** @param {string} line @returns {any} */

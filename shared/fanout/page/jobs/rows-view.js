@@ -136,7 +136,7 @@ function tableRow({ id, prompt, response, error, tokens }) {
 
 const SHORT = 160; // characters of a cell that are shown at first
 
-/** A text, of which the rest can be opened. @param {string} text */
+/** A text; a long one shows its beginning, and opens. @param {string} text */
 function longText(text) {
   if (text.length <= SHORT) return h("div", { class: "cell" }, text);
   return h(
