@@ -146,7 +146,8 @@ docs: install install-infra  ## write the pages that are generated from the code
 	$(BIN)/python scripts/make_docs.py
 	$(INFRA)/python -m scripts.aws.make_docs
 
-prices: install  ## update the public price lists from the locked genai-prices
+prices: install .venv-bench/.installed  ## update the public price lists from the locked genai-prices and LiteLLM
+	$(BIN)/python scripts/make_tier_prices.py .venv-bench
 	$(BIN)/python scripts/make_prices.py
 
 lock: install  ## update the locked versions and their hashes

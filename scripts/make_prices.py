@@ -2,7 +2,9 @@
 `make prices`: writes the package's price lists from genai-prices' tables.
 
 https://github.com/pydantic/genai-prices (MIT) collects the prices that vendors publish. Each list
-has one provider's prices for a million tokens on the given day, by default today.
+has one provider's prices for a million tokens on the given day, by default today. The prices of the
+tiers `flex` and `priority` are LiteLLM's (`make_tier_prices.py`), for each model whose standard
+prices are the same in both sources.
 """
 
 from __future__ import annotations
@@ -14,19 +16,29 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import files as files_of
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from genai_prices import types
 from genai_prices.data_snapshot import find_provider_by_id, get_snapshot
 
 from fanout.providers import registry
-from fanout.telemetry.prices import LISTS, Price
+from fanout.telemetry.prices import LISTS
 
 HEAD = """\
 The price lists in this folder are made of those of genai-prices,
 https://github.com/pydantic/genai-prices, which has this license:
 
 """
+
+TIERS_HEAD = """
+The prices of `flex` and `priority` in them are of LiteLLM's price map,
+https://github.com/BerriAI/litellm, which has this license:
+
+"""
+
+TIER_PRICES = Path(__file__).parent / "tier_prices.json"
+TIER_LICENSE = Path(__file__).parent / "tier_prices.LICENSE"
 
 
 FAMILIES = frozenset(
@@ -73,9 +85,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def notice() -> str:
-    """Return genai-prices' license, which has to be wherever its prices are."""
+    """Return the licenses of both sources, which have to be wherever their prices are."""
     files = [path for path in files_of("genai-prices") or () if path.name == "LICENSE"]
-    return HEAD + files[0].read_text(encoding="utf-8")
+    own = files[0].read_text(encoding="utf-8")
+    return HEAD + own + TIERS_HEAD + TIER_LICENSE.read_text(encoding="utf-8")
 
 
 def lists(day: str) -> dict[str, str]:
@@ -93,14 +106,18 @@ def lists(day: str) -> dict[str, str]:
 def _text(name: str, provider: types.Provider, known: list[types.Provider], day: str) -> str:
     """Return one line for each model, so that a diff shows which prices changed."""
     when = datetime.fromisoformat(day).replace(tzinfo=UTC)
-    exact: dict[str, Price] = {}
-    patterns: dict[str, Price] = {}
+    exact: dict[str, list[Any]] = {}
+    patterns: dict[str, list[Any]] = {}
+    tiers = json.loads(TIER_PRICES.read_text(encoding="utf-8"))
+    of_tiers = tiers.get(name, {})
     others = [find_provider_by_id(known, name) for name in provider.fallback_model_providers or ()]
-    for source in [provider, *(other for other in others if other)]:
-        for model in source.models:
+    for vendor in [provider, *(other for other in others if other)]:
+        for model in vendor.models:
             price = _price(model.get_prices(when))
             if price is None or _is_elsewhere(name, model):
                 continue
+            if of_model := _tiers(model, price, of_tiers):
+                price = [*price, of_model]
             for clause in _alternatives(model.match):
                 if isinstance(clause, types.ClauseEquals):
                     exact.setdefault(clause.equals.lower(), price)
@@ -111,7 +128,10 @@ def _text(name: str, provider: types.Provider, known: list[types.Provider], day:
         for model in provider.models
         if _is_name(name, model) and _price(model.get_prices(when))
     ]
-    head = {"source": f"genai-prices {version('genai-prices')}", "as_of": day}
+    source = f"genai-prices {version('genai-prices')}"
+    if any(len(price) > PARTS for price in [*exact.values(), *patterns.values()]):
+        source += f"; tiers: {tiers['source']}"
+    head = {"source": source, "as_of": day}
     body = {
         "exact": [f"{json.dumps(name)}: {json.dumps(exact[name])}" for name in sorted(exact)],
         "patterns": [json.dumps([pattern, price]) for pattern, price in patterns.items()],
@@ -137,12 +157,40 @@ def _is_elsewhere(provider: str, model: types.ModelInfo) -> bool:
     return provider in ELSEWHERE and ELSEWHERE[provider] in model.id
 
 
-def _price(price: types.ModelPrice) -> Price | None:
+PARTS = 4
+"""Prices of a tier: for input, output and cached input tokens, and for a request."""
+
+
+def _tiers(
+    model: types.ModelInfo, price: list[Any], of_tiers: dict[str, dict[str, Any]]
+) -> dict[str, list[Any]]:
+    """Return the prices of a model's tiers, if both sources have the same standard prices."""
+    names = sorted(of_tiers, key=lambda name: (name != model.id.lower(), name))
+    for name in names:
+        standard = of_tiers[name]["standard"]
+        if model.match.is_match(name) and standard[:2] == price[:2]:
+            return {
+                tier: [*row[:2], _cached(tier, row, price[2]), price[3]]
+                for tier, row in of_tiers[name].items()
+                if tier != "standard"
+            }
+    return {}
+
+
+def _cached(tier: str, row: list[Any], standard: float | None) -> float | None:
+    """Return a tier's cached price; that of `flex` is at most the standard one, if not stated."""
+    if row[2] is None and tier == "flex" and standard is not None:
+        return min(standard, float(row[0]))
+    return None if row[2] is None else float(row[2])
+
+
+def _price(price: types.ModelPrice) -> list[Any] | None:
     """Return input, output, cached input and request prices; `None` if not priced by tokens."""
     sent, got = _base(price, "input_mtok"), _base(price, "output_mtok")
     if sent is None or got is None:
         return None
-    return sent, got, _base(price, "cache_read_mtok"), (_base(price, "requests_kcount") or 0) / 1000
+    per_request = (_base(price, "requests_kcount") or 0) / 1000
+    return [sent, got, _base(price, "cache_read_mtok"), per_request]
 
 
 def _base(price: types.ModelPrice, name: str) -> float | None:

@@ -172,6 +172,40 @@ def test_usage_after_the_end_is_sent_and_google_tools_count_as_prompt() -> None:
     assert chunk["choices"] == []
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "tier"),
+    [
+        ("serviceTier", "flex", "flex"),
+        ("serviceTier", "standard", "default"),
+        ("serviceTier", "PRIORITY", "priority"),
+        ("serviceTier", "paid", None),
+        ("serviceTier", 3, None),
+        ("trafficType", "ON_DEMAND_FLEX", "flex"),
+        ("trafficType", "ON_DEMAND", "default"),
+        ("trafficType", "PROVISIONED_THROUGHPUT", None),
+    ],
+)
+def test_the_tier_in_the_usage_is_openais(name: str, value: object, tier: str | None) -> None:
+    candidates = [{"content": {"parts": [{"text": "Hi"}]}, "finishReason": "STOP"}]
+    usage = {"promptTokenCount": 3, "candidatesTokenCount": 1, name: value}
+    whole = decode(candidates=candidates, usageMetadata=usage)
+    assert whole.get("service_tier") == tier
+    assert whole["usage"]["prompt_tokens"] == 3
+    event = json.dumps({"candidates": candidates, "usageMetadata": usage}).encode()
+    chunks = list(ChatDecoder(TARGET).feed(WireEvent(event)))
+    assert chunks[-1].get("service_tier") == tier
+
+
+def test_the_tier_of_a_whole_response_is_also_in_a_header() -> None:
+    body = {
+        "candidates": [{"content": {"parts": [{"text": "Hi"}]}, "finishReason": "STOP"}],
+        "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 1},
+    }
+    headers = {"x-gemini-service-tier": "flex"}
+    response = WireResponse(200, headers, json.dumps(body).encode())
+    assert PROVIDER.chat.decode(response, TARGET)["service_tier"] == "flex"
+
+
 def test_a_stream_has_not_ended_before_its_last_candidate() -> None:
     decoder = ChatDecoder(TARGET)
     first = b'{"candidates": [{"content": {}}, {"index": 1, "finishReason": "STOP"}]}'

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from ..config.resolve import Catalog
 from ..errors import FanoutError
 from ..telemetry.prices import TokenPrices, prices_of
@@ -48,34 +50,51 @@ class Costs:
             return None
         return max(known, key=lambda one: one.input + one.output)
 
-    @staticmethod
-    def _sum(parts: list[TokenPrices | None]) -> TokenPrices | None:
+    @classmethod
+    def _sum(cls, parts: list[TokenPrices | None]) -> TokenPrices | None:
         """The most that a name for several models may cost: each of them responds."""
         known = [one for one in parts if one is not None]
         if len(known) < len(parts):
             return None
+        tiers = {tier for one in known for tier in one.tiers}
         return TokenPrices(
             sum(one.input for one in known),
             sum(one.output for one in known),
             per_request=sum(one.per_request for one in known),
+            tiers={
+                tier: found
+                for tier in tiers
+                if (found := cls._sum([replace(one.of(tier), tiers={}) for one in known]))
+            },
         )
 
     def cost_of(self, body: object) -> LineCost:
         """The cost of a response, with the losers of a race."""
-        costs = [
-            self._cost_of_usage(part)
-            for response in responses_in(body)
-            for part in _parts(response)
-        ]
-        return LineCost(sum(cost or 0 for cost in costs), None not in costs)
+        cost, is_complete = 0, True
+        for response in responses_in(body):
+            for part in _parts(response):
+                found = self._cost_of_usage(part)
+                cost += found.nanodollars
+                is_complete = is_complete and found.is_complete
+        return LineCost(cost, is_complete)
 
-    def _cost_of_usage(self, part: Mapping[str, Any]) -> int | None:
-        """The nanodollars of a part, 0 without a usage; `None` if its model's price is unknown."""
+    def _cost_of_usage(self, part: Mapping[str, Any]) -> LineCost:
+        """The cost of a part at the price of the service tier that it names; 0 without a usage."""
         usage, model = part.get("usage"), part.get("model")
         if not isinstance(usage, dict) or not isinstance(model, str):
-            return 0
-        prices = self.prices(model)
-        return None if prices is None else prices.cost(usage)
+            return NOTHING
+        prices, tier = self.prices(model), _tier(part)
+        if prices is None:
+            return LineCost(0, is_complete=False)
+        return LineCost(prices.cost(usage, tier), prices.knows(tier))
+
+
+NOTHING = LineCost(0)
+
+
+def _tier(part: Mapping[str, Any]) -> str | None:
+    tier = part.get("service_tier")
+    return tier if isinstance(tier, str) else None
 
 
 def _parts(response: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -46,8 +46,8 @@ class Deployment(Struct, frozen=True):
     One resolved entry of `model_list`: which provider, URL, model and keys.
 
     Deployments with a lower `order` are called first. `fails` are the failures before a cooldown by
-    kind of error. `credentials` are Google's: the path of a JSON file, or its JSON; `None` for the
-    default ones.
+    kind of error. `tier_prices` has service tiers, each with its input and its output price.
+    `credentials` are Google's: the path of a JSON file, or its JSON; `None` for the default ones.
     """
 
     id: str
@@ -69,6 +69,7 @@ class Deployment(Struct, frozen=True):
     fails: Mapping[str, int] = field(default_factory=dict)
     input_price: float | None = None
     output_price: float | None = None
+    tier_prices: tuple[tuple[str, float, float], ...] = ()
     has_weight: bool = False
     additions: Additions = NONE
     credentials: Secret | None = None
@@ -156,9 +157,23 @@ def make_deployment(
         fails=by_kind(params.allowed_fails_policy),
         input_price=params.input_cost_per_token,
         output_price=params.output_cost_per_token,
+        tier_prices=_tier_prices(params),
         has_weight=params.weight is not None,
         additions=additions,
         credentials=credentials,
+    )
+
+
+def _tier_prices(params: ModelParams) -> tuple[tuple[str, float, float], ...]:
+    """The service tiers of which both prices are given."""
+    given = (
+        ("flex", params.input_cost_per_token_flex, params.output_cost_per_token_flex),
+        ("priority", params.input_cost_per_token_priority, params.output_cost_per_token_priority),
+    )
+    return tuple(
+        (tier, sent, received)
+        for tier, sent, received in given
+        if sent is not None and received is not None
     )
 
 

@@ -87,6 +87,10 @@ class ModelParams(HiddenRepr, frozen=True, kw_only=True):
     drop_params: bool | None = None
     input_cost_per_token: Price | None = None
     output_cost_per_token: Price | None = None
+    input_cost_per_token_flex: Price | None = None
+    output_cost_per_token_flex: Price | None = None
+    input_cost_per_token_priority: Price | None = None
+    output_cost_per_token_priority: Price | None = None
     extra_body: dict[str, Any] | None = None
     extra_headers: dict[str, str] | None = None
     organization: str | list[str] | None = None
@@ -118,6 +122,10 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
     allowed_fails_policy: FailCounts | None = None
     input_cost_per_token: Price | None = None
     output_cost_per_token: Price | None = None
+    input_cost_per_token_flex: Price | None = None
+    output_cost_per_token_flex: Price | None = None
+    input_cost_per_token_priority: Price | None = None
+    output_cost_per_token_priority: Price | None = None
 
 
 class ModelEntry(HiddenRepr, frozen=True, kw_only=True):

@@ -37,7 +37,11 @@ def make_report(
 def total_cost(legs: Sequence[Leg]) -> float | None:
     """The cost of these legs in US dollars; `None` if no cost is known."""
     latest = [leg.latest for leg in legs]
-    costs = [nanodollars_of_usage(leg.deployment, leg.usage) for leg in latest if leg.deployment]
+    costs = [
+        nanodollars_of_usage(leg.deployment, leg.usage, leg.tier)
+        for leg in latest
+        if leg.deployment
+    ]
     known = [cost for cost in costs if cost is not None]
     return to_dollars(sum(known)) if known else None
 
@@ -49,16 +53,19 @@ def _attempt(leg: Leg, outcome: RaceOutcome[Any], started: float, ended: float) 
     duration = (
         ended - started if isinstance(outcome, Success) else outcome.elapsed if outcome else None
     )
-    return Attempt(
+    attempt = Attempt(
         model=leg.model,
         outcome=_outcome_name(outcome),
         first_token_ms=_milliseconds(latest.first_token, started),
         duration_ms=_milliseconds(duration),
         error=error_object(detail_of(outcome.error)) if isinstance(outcome, Failure) else None,
         usage=latest.usage,
-        cost_usd=cost_of(deployment, latest.usage) if deployment else None,
+        cost_usd=cost_of(deployment, latest.usage, latest.tier) if deployment else None,
         billing=deployment.provider.billing if deployment and was_cancelled else None,
     )
+    if latest.tier is not None:
+        attempt["service_tier"] = latest.tier
+    return attempt
 
 
 def _milliseconds(moment: float | None, since: float = 0.0) -> float | None:

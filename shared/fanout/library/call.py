@@ -61,6 +61,10 @@ ADDRESS = (
     "organization",
     "input_cost_per_token",
     "output_cost_per_token",
+    "input_cost_per_token_flex",
+    "output_cost_per_token_flex",
+    "input_cost_per_token_priority",
+    "output_cost_per_token_priority",
 )
 """Options that belong to a deployment and not to a request."""
 

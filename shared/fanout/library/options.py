@@ -187,6 +187,14 @@ class ChatOptions(TypedDict, total=False):
     """US dollars, for `cost_usd`; without both prices, the public ones are used."""
     output_cost_per_token: float | None
     """US dollars, likewise."""
+    input_cost_per_token_flex: float | None
+    """US dollars, of responses with `service_tier: flex`; without both, the standard prices."""
+    output_cost_per_token_flex: float | None
+    """US dollars, likewise."""
+    input_cost_per_token_priority: float | None
+    """US dollars, of responses with `service_tier: priority`; without both, the cost is unknown."""
+    output_cost_per_token_priority: float | None
+    """US dollars, likewise."""
     drop_params: bool | None
     """Leave out options that the model's provider does not have, instead of raising."""
     additional_drop_params: Sequence[str] | None

@@ -74,8 +74,9 @@ class Leg(Struct):
     Times are `perf_counter`'s; only `deadline` is the event loop's: no pause lasts longer.
     `deployment` is the last one called. `responding_model` is the model that responded: another
     name than `model` after a fallback. Each call holds one of the request's `slots`. `headers` are
-    those of a plain response. `size` is the number of bytes of the request's body, 0 if it had
-    none. `drop_params` is the request's own, if it has one. `client` is the client whose rights
+    those of a plain response, `tier` is the service tier that a response names. `size` is the
+    number of bytes of the request's body, 0 if it had none. `drop_params` is the request's own, if
+    it has one. `client` is the client whose rights
     count, `alias` the config's name for several models by which it named this one. If there is a
     `held`, the slots of a call that succeeds are held until it is released.
     """
@@ -95,6 +96,7 @@ class Leg(Struct):
     ended: float | None = None
     deployment: Deployment | None = None
     usage: Usage | None = None
+    tier: str | None = None
     dropped: tuple[str, ...] = ()
     headers: Mapping[str, str] = NO_HEADERS
     responding_model: str = ""
@@ -147,6 +149,7 @@ class Attempt(Struct, gc=False):
     started: float = 0.0
     first_token: float | None = None
     usage: Usage | None = None
+    tier: str | None = None
     dropped: tuple[str, ...] = ()
     skipped: Skipped | None = None
 
@@ -183,7 +186,7 @@ class Attempt(Struct, gc=False):
         elif isinstance(error, ProviderError):
             self.group.failed(self.deployment, error)
         leg.ended = now
-        leg.usage, leg.dropped = self.usage, self.dropped
+        leg.usage, leg.tier, leg.dropped = self.usage, self.tier, self.dropped
         if leg.watcher is not None:
             leg.watcher.ended(leg, outcome, error)
         if not isinstance(self.observer, NullObserver):
@@ -222,7 +225,7 @@ def _record(
         dropped=attempt.dropped,
         skipped_events=(attempt.skipped and attempt.skipped.events) or UNSET,
         rejected=(isinstance(error, RequestError) and error.param) or UNSET,
-        cost_usd=cost_of(deployment, attempt.usage),
+        cost_usd=cost_of(deployment, attempt.usage, attempt.tier),
     )
 
 

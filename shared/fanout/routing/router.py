@@ -106,6 +106,7 @@ class Router:
         response = await (call if limit is None else within(limit, call))
         attempt.dropped, leg.headers = response.dropped, response.headers
         attempt.usage = response.completion.get("usage")
+        attempt.tier = response.completion.get("service_tier")
         attempt.record("ok")
         return response.completion
 
@@ -132,9 +133,10 @@ class Router:
                 accumulator.add(chunk)
                 if accumulator.size > self._max_response_bytes:
                     raise Oversized(deployment, ErrorDetail(OVER_SIZE_LIMIT))
-        attempt.usage = accumulator.usage
+        completion = accumulator.completion()
+        attempt.usage, attempt.tier = accumulator.usage, completion.get("service_tier")
         attempt.record("ok")
-        return accumulator.completion()
+        return completion
 
     @asynccontextmanager
     async def stream(
@@ -275,9 +277,8 @@ class Router:
 async def _track_usage(
     attempt: Attempt, head: Sequence[ChatChunk], rest: AsyncIterator[ChatChunk]
 ) -> AsyncIterator[ChatChunk]:
-    leg = attempt.leg
     for chunk in head:
-        leg.usage = attempt.usage = chunk.get("usage") or attempt.usage
+        _note_usage(attempt, chunk)
         yield chunk
     while True:
         try:
@@ -287,5 +288,13 @@ async def _track_usage(
             raise
         if next_chunk is None:
             return
-        leg.usage = attempt.usage = next_chunk.get("usage") or attempt.usage
+        _note_usage(attempt, next_chunk)
         yield next_chunk
+
+
+def _note_usage(attempt: Attempt, chunk: ChatChunk) -> None:
+    """Note the chunk's usage, which the last chunk of a stream has, and the service tier in it."""
+    if usage := chunk.get("usage"):
+        leg = attempt.leg
+        leg.usage = attempt.usage = usage
+        leg.tier = attempt.tier = chunk.get("service_tier")

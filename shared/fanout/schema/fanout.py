@@ -145,6 +145,7 @@ class Attempt(TypedDict):
     error: Any
     usage: Usage | None
     cost_usd: float | None
+    service_tier: NotRequired[str]
     billing: Literal["stops", "continues", "unknown"] | None
 
 

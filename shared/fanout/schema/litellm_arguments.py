@@ -46,6 +46,10 @@ CONFIG_ONLY = frozenset(
         "vertex_credentials",
         "input_cost_per_token",
         "output_cost_per_token",
+        "input_cost_per_token_flex",
+        "output_cost_per_token_flex",
+        "input_cost_per_token_priority",
+        "output_cost_per_token_priority",
         "context_window_fallback_dict",
         "http_client",
     ]

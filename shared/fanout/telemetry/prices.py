@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from math import ceil
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 from msgspec import Struct, field
@@ -29,19 +29,50 @@ NANODOLLARS = 1_000_000_000
 PICODOLLARS = 1_000_000_000_000
 """Prices are in trillionths of a dollar: $0.01875 for a million tokens is 18,750 for one."""
 
-Price: TypeAlias = tuple[float, float, float | None, float]
+FLEX, PRIORITY = "flex", "priority"
+"""OpenAI's names of the cheaper, slower tier and of the faster, dearer one."""
+
+TIER_NAMES: Mapping[str, str] = {"fast": PRIORITY}
+"""Other names of tiers: github.com/openai/openai-python, `chat_completion.py`, 2026-11."""
+
+DEARER = frozenset({PRIORITY, "ultrafast"})
+"""Tiers that cost more than the standard one; any other costs at most as much."""
 
 
 class TokenPrices(Struct, frozen=True):
-    """Picodollars for an input token, an output token, a cached input token, and a request."""
+    """
+    Picodollars for an input token, an output token, a cached input token, and a request.
+
+    These are the prices of the standard tier. `tiers` has those of others, by OpenAI's name.
+    """
 
     input: int
     output: int
     cached: int | None = None
     per_request: int = 0
+    tiers: Mapping[str, TokenPrices] = field(default_factory=dict)
 
-    def cost(self, usage: Mapping[str, Any]) -> int:
-        """The cost of a `usage` object in nanodollars, rounded up."""
+    def of(self, tier: str | None) -> TokenPrices:
+        """The prices of a service tier: the standard ones if it has none of its own."""
+        if tier is None or not self.tiers:
+            return self
+        return self.tiers.get(TIER_NAMES.get(tier, tier), self)
+
+    def knows(self, tier: str | None) -> bool:
+        """Whether a response of this tier costs at most what `of` says."""
+        name = TIER_NAMES.get(tier, tier) if tier else None
+        return name not in DEARER or name in self.tiers
+
+    @property
+    def has_cheaper_flex(self) -> bool:
+        """Whether `flex` has a price, and it is below the standard one."""
+        flex = self.tiers.get(FLEX)
+        return flex is not None and (flex.input, flex.output) < (self.input, self.output)
+
+    def cost(self, usage: Mapping[str, Any], tier: str | None = None) -> int:
+        """The cost of a `usage` object of a response of this tier in nanodollars, rounded up."""
+        if tier is not None and self.tiers and (prices := self.of(tier)) is not self:
+            return prices.cost(usage)
         sent = count_of(usage.get("prompt_tokens"))
         received = count_of(usage.get("completion_tokens"))
         total = self.per_request + sent * self.input + received * self.output
@@ -89,10 +120,23 @@ def to_dollars(nanodollars: int) -> float:
     return nanodollars / NANODOLLARS
 
 
+class ListedPrice(Struct, frozen=True, array_like=True):
+    """
+    US dollars for a million input, output and cached tokens, and for a request.
+
+    `tiers` has the same of other service tiers than the standard one, by OpenAI's name.
+    """
+
+    input: float
+    output: float
+    cached: float | None
+    per_request: float
+    tiers: dict[str, ListedPrice] = field(default_factory=dict)
+
+
 class PriceList(Struct, frozen=True):
     """
-    One provider's prices in US dollars: for a million input, output and cached tokens, and for a
-    request.
+    One provider's prices.
 
     `exact` has models by name, in lower case. A model that is not in it has the price of the first
     regular expression in `patterns` that matches its name. `names` are models that have such a
@@ -101,28 +145,38 @@ class PriceList(Struct, frozen=True):
 
     source: str
     as_of: str
-    exact: dict[str, Price] = field(default_factory=dict)
-    patterns: list[tuple[str, Price]] = field(default_factory=list)
+    exact: dict[str, ListedPrice] = field(default_factory=dict)
+    patterns: list[tuple[str, ListedPrice]] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
 
 
-def cost_of(deployment: Deployment, usage: Mapping[str, Any] | None) -> float | None:
+def cost_of(
+    deployment: Deployment, usage: Mapping[str, Any] | None, tier: str | None = None
+) -> float | None:
     """The cost of a response in US dollars; `None` if its price or its usage is unknown."""
-    nanodollars = nanodollars_of_usage(deployment, usage)
+    nanodollars = nanodollars_of_usage(deployment, usage, tier)
     return None if nanodollars is None else to_dollars(nanodollars)
 
 
-def nanodollars_of_usage(deployment: Deployment, usage: Mapping[str, Any] | None) -> int | None:
-    """The cost of a response in nanodollars; `None` if its price or its usage is unknown."""
+def nanodollars_of_usage(
+    deployment: Deployment, usage: Mapping[str, Any] | None, tier: str | None = None
+) -> int | None:
+    """
+    The cost of a response in nanodollars; `None` if its price or its usage is unknown.
+
+    `tier` is the service tier that the response names, if it does.
+    """
     prices = prices_of(deployment) if usage is not None else None
-    return None if prices is None or usage is None else prices.cost(usage)
+    if prices is None or usage is None or not prices.knows(tier):
+        return None
+    return prices.cost(usage, tier)
 
 
 def prices_of(deployment: Deployment) -> TokenPrices | None:
     """The config's prices if both are set, else those of the price list, if it has the model."""
     input_price, output_price = deployment.input_price, deployment.output_price
     if input_price is not None and output_price is not None:
-        return _own(input_price, output_price)
+        return _own(input_price, output_price, deployment.tier_prices)
     target, provider = deployment.target, deployment.provider.name
     model = target.options.get("base_model") or target.model
     prices = _listed(provider, model)
@@ -141,9 +195,15 @@ def listed_models(provider: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1024)
-def _own(input_price: float, output_price: float) -> TokenPrices:
+def _own(
+    input_price: float, output_price: float, tiers: tuple[tuple[str, float, float], ...]
+) -> TokenPrices:
     """The config's prices, which are in dollars for a token."""
-    return TokenPrices(_picodollars(input_price), _picodollars(output_price))
+    return TokenPrices(
+        _picodollars(input_price),
+        _picodollars(output_price),
+        tiers={tier: _own(sent, received, ()) for tier, sent, received in tiers},
+    )
 
 
 def _picodollars(dollars: float) -> int:
@@ -158,21 +218,21 @@ def _listed(provider: str, model: str) -> TokenPrices | None:
         return None
     name = model.lower()
     if (exact := prices.exact.get(name)) is not None:
-        return _per_token(*exact)
+        return _per_token(exact)
     for pattern, price in prices.patterns:
         if re.search(pattern, name):
-            return _per_token(*price)
+            return _per_token(price)
     return None
 
 
-def _per_token(
-    sent: float, received: float, cached: float | None, per_request: float
-) -> TokenPrices:
+def _per_token(listed: ListedPrice) -> TokenPrices:
+    cached = listed.cached
     return TokenPrices(
-        _picodollars(sent / MILLION),
-        _picodollars(received / MILLION),
+        _picodollars(listed.input / MILLION),
+        _picodollars(listed.output / MILLION),
         None if cached is None else _picodollars(cached / MILLION),
-        _picodollars(per_request),
+        _picodollars(listed.per_request),
+        {tier: _per_token(price) for tier, price in listed.tiers.items()},
     )
 
 

@@ -58,3 +58,27 @@ def test_the_cost_is_a_range_if_all_prices_are_known() -> None:
     unknown = quoted(lines(10) + lines(1, "c").replace(b"n0", b"x"))
     assert (unknown.cost_low, unknown.cost_high) == (None, None)
     assert unknown.models["a"].cost_low == result.cost_low
+
+
+def test_a_line_is_quoted_at_the_price_of_the_tier_that_it_asks_for() -> None:
+    a, b = CONFIG["model_list"]
+    flex = {"input_cost_per_token_flex": 0.0005, "output_cost_per_token_flex": 0.001}
+    models = [{**a, "litellm_params": {**a["litellm_params"], **flex}}, b]
+    catalog = resolve(check({"model_list": models}, {}), {})
+
+    def cost(model: str, tier: str | None) -> float | None:
+        more = {} if tier is None else {"service_tier": tier}
+        data = jsonl([line("n", model, text="t" * 400, max_tokens=100, **more)])
+
+        async def read() -> AsyncIterator[bytes]:
+            yield data
+
+        found = quote(read, default_model=None, catalog=catalog, check=lambda _: None)
+        return asyncio.run(found).cost_high
+
+    standard = cost("a", None)
+    assert standard is not None
+    assert cost("a", "auto") == standard
+    assert cost("a", "flex") == pytest.approx(standard / 2)
+    assert cost("b", "flex") == standard  # no price of its own: at most the standard one
+    assert cost("a", "priority") is None

@@ -47,6 +47,14 @@ def test_prices_of_model_info_count_and_those_of_the_params_before_them() -> Non
     assert (found.input_price, found.output_price) == (3.0, 2.0)
 
 
+@pytest.mark.parametrize("tier", ["flex", "priority"])
+def test_prices_of_tiers_are_read_from_both_places_and_count_in_pairs(tier: str) -> None:
+    info = {f"input_cost_per_token_{tier}": 1.0}
+    assert with_info("openai/x", info).tier_prices == ()
+    params: dict[str, Any] = {f"output_cost_per_token_{tier}": 2.0}
+    assert with_info("openai/x", info, **params).tier_prices == ((tier, 1.0, 2.0),)
+
+
 @pytest.mark.parametrize("mode", ["chat", "completion", "responses", "batch", None])
 def test_notes_in_model_info_are_ignored(mode: str | None) -> None:
     found = with_info("openai/gpt-4o", {"id": 5, "mode": mode, "supports_vision": True, "x": [1]})

@@ -86,6 +86,82 @@ def test_cached_tokens_have_the_price_of_cached_tokens() -> None:
     assert cost_of(found, CACHED) == pytest.approx(expected / PICODOLLARS)
 
 
+TIERED = [
+    ("openai/gpt-5", "flex", 0.5),
+    ("openai/gpt-5", "priority", 2.0),
+    ("openai/gpt-5", "fast", 2.0),
+    ("openai/o3", "flex", 0.5),
+    ("gemini/gemini-2.5-flash", "flex", 0.5),
+    ("gemini/gemini-2.5-flash", "priority", 1.8),
+    ("vertex_ai/gemini-2.5-pro", "flex", 0.5),
+    ("bedrock/us.amazon.nova-2-lite-v1:0", "flex", 0.5),
+]
+
+
+@pytest.mark.parametrize(("model", "tier", "factor"), TIERED)
+def test_a_response_has_the_price_of_the_tier_that_it_names(
+    model: str, tier: str, factor: float
+) -> None:
+    found = priced_deployment(model)
+    standard = cost_of(found, USAGE)
+    assert standard is not None
+    for other in (None, "auto", "default", "scale", "batch"):
+        assert cost_of(found, USAGE, other) == standard
+    assert cost_of(found, USAGE, tier) == pytest.approx(standard * factor, rel=0.01)
+
+
+def test_cached_tokens_have_the_cached_price_of_their_tier() -> None:
+    """OpenAI halves it under flex, Google does not: both are in the lists."""
+    for model, factor in (("openai/gpt-5", 0.5), ("gemini/gemini-2.5-flash", 1.0)):
+        prices = prices_of(priced_deployment(model))
+        assert prices is not None
+        flex = prices.of("flex")
+        assert prices.cached is not None
+        assert flex.cached is not None
+        assert flex.cached == pytest.approx(prices.cached * factor)
+        expected = 400 * flex.input + 600 * flex.cached + 100 * flex.output
+        assert prices.cost(CACHED, "flex") == -(-expected // 1_000)
+
+
+def test_without_a_price_flex_costs_the_standard_price_and_priority_is_unknown() -> None:
+    own: dict[str, Any] = {"input_cost_per_token": 0.001, "output_cost_per_token": 0.002}
+    found = deployment("openai/gpt-5", {}, **own)
+    assert cost_of(found, USAGE, "flex") == cost_of(found, USAGE) == pytest.approx(1.2)
+    assert cost_of(found, USAGE, "priority") is None
+    assert cost_of(found, USAGE, "fast") is None
+
+
+def test_the_config_has_prices_of_tiers() -> None:
+    own: dict[str, Any] = {
+        "input_cost_per_token": 0.001,
+        "output_cost_per_token": 0.002,
+        "input_cost_per_token_flex": 0.0005,
+        "output_cost_per_token_flex": 0.001,
+        "input_cost_per_token_priority": 0.002,
+        "output_cost_per_token_priority": 0.004,
+    }
+    found = deployment("openai/anything", {}, **own)
+    assert cost_of(found, USAGE, "flex") == pytest.approx(0.6)
+    assert cost_of(found, USAGE, "priority") == pytest.approx(2.4)
+    prices = prices_of(found)
+    assert prices is not None
+    assert prices.has_cheaper_flex
+
+
+def test_every_flex_price_is_at_most_the_standard_one_and_priority_at_least() -> None:
+    for path in LISTS.glob("*.json"):
+        listed = json.loads(path.read_text())
+        for row in [*listed["exact"].values(), *(price for _, price in listed["patterns"])]:
+            tiers = row[4] if len(row) > 4 else {}
+            for tier, (sent, received, cached, _) in tiers.items():
+                low, high = (
+                    (row, (sent, received)) if tier == "priority" else ((sent, received), row)
+                )
+                assert low[0] <= high[0]
+                assert low[1] <= high[1]
+                assert cached is None or cached <= sent
+
+
 def test_a_cost_is_a_whole_number_of_nanodollars_rounded_up() -> None:
     prices = TokenPrices(18_750, 1, per_request=2_000)
     usage = {"prompt_tokens": 3, "completion_tokens": 1}
@@ -108,8 +184,9 @@ def test_dollars_of_nanodollars_are_the_same_nanodollars(amount: int) -> None:
     assert to_nanodollars(to_dollars(amount)) == amount
 
 
-def test_the_license_of_genai_prices_is_beside_the_lists() -> None:
+def test_the_licenses_of_the_sources_are_beside_the_lists() -> None:
     assert "Copyright (c) Pydantic Services Inc." in notice()
+    assert "Copyright (c) 2023 Berri AI" in notice()
     assert (LISTS / "LICENSE").read_text() == notice()
 
 

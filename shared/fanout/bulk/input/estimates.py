@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...telemetry.prices import nanodollars_of
+from ...telemetry.prices import FLEX, nanodollars_of
 from ..costs import Costs
 from .lines import Line
 
@@ -29,6 +29,12 @@ def max_tokens(line: Line) -> int | None:
     return limit * count if isinstance(limit, int) and isinstance(count, int) else None
 
 
+def tier_of(line: Line) -> str | None:
+    """The service tier that a line asks for, by OpenAI's name."""
+    tier = line.body.get("service_tier")
+    return tier if isinstance(tier, str) else None
+
+
 def conversations_of(line: Line) -> list[list[Any]]:
     """The conversations of a line, usually one: each model gets a call for each."""
     messages = line.body.get("messages") or []
@@ -39,11 +45,14 @@ def estimate_cost(costs: Costs, line: Line, size: int) -> int:
     """
     The nanodollars that a line of `size` bytes may cost.
 
-    Each response is expected to use all of its max tokens.
+    Each response is expected to use all of its max tokens. A line on the flex tier counts with the
+    standard price, because it is sent in real time if the tier has no room.
     """
-    total = 0
+    total, tier = 0, tier_of(line)
     for name in models_of(line):
         if prices := costs.prices(name):
+            if tier != FLEX:
+                prices = prices.of(tier)
             output = (max_tokens(line) or DEFAULT_OUTPUT_TOKENS) * len(conversations_of(line))
             total += prices.per_request + prices.input * -(-size // BYTES_PER_TOKEN)
             total += prices.output * output

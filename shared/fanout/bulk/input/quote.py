@@ -8,8 +8,8 @@ of a line's own limit to all of it, or 50 to 1,000 if it has none.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, TypeAlias
 
 from msgspec import Struct, field
 from msgspec.structs import asdict
@@ -20,7 +20,7 @@ from ...telemetry.prices import PICODOLLARS
 from ...wire import json
 from ..costs import Costs
 from . import lines
-from .estimates import BYTES_PER_TOKEN, conversations_of, max_tokens, models_of
+from .estimates import BYTES_PER_TOKEN, conversations_of, max_tokens, models_of, tier_of
 from .lines import BadLine, Line
 from .planner import LineError, plan
 from .splitter import iter_lines
@@ -76,6 +76,18 @@ class Quote(Struct):
         }
 
 
+class _Sent(Struct):
+    """The tokens of one model's lines that ask for the same service tier."""
+
+    tokens_in: int = 0
+    tokens_out_low: int = 0
+    tokens_out_high: int = 0
+
+
+_Tiers: TypeAlias = dict[tuple[str, str | None], _Sent]
+"""By model and service tier."""
+
+
 async def quote(
     read: Callable[[], AsyncIterator[bytes]],
     *,
@@ -85,7 +97,7 @@ async def quote(
 ) -> Quote:
     """Read the file twice: to check it, and to count its tokens. Invalid lines do not count."""
     found = await plan(read, lambda _: None, default_model=default_model, check=check)
-    result = Quote(lines=found.total, errors=found.errors)
+    result, tiers = Quote(lines=found.total, errors=found.errors), _Tiers()
     known = {name for name in found.models if _is_usable(check, name)}
     async for number, _, _, data in iter_lines(read()):
         try:
@@ -93,12 +105,13 @@ async def quote(
                 head = lines.read_head(data, number, default_model)
                 if not known.issuperset(head.models):
                     continue
-                _add_line(result, lines.parse_line(data, number, default_model))
+                _add_line(result, tiers, lines.parse_line(data, number, default_model))
         except BadLine:
             continue
     costs = Costs(catalog)
     for name, part in result.models.items():
-        _set_cost(part, name, costs)
+        own = {tier: sent for (model, tier), sent in tiers.items() if model == name}
+        _set_cost(part, name, own, costs)
         part.minutes = _minutes(part, name, catalog)
     parts = list(result.models.values())
     result.cost_low = _sum([part.cost_low for part in parts])
@@ -115,7 +128,7 @@ def _is_usable(check: Callable[[str], None], name: str) -> bool:
     return True
 
 
-def _add_line(result: Quote, line: Line) -> None:
+def _add_line(result: Quote, tiers: _Tiers, line: Line) -> None:
     chats = conversations_of(line)
     sent = sum(
         _size(message) // BYTES_PER_TOKEN + TOKENS_PER_MESSAGE for chat in chats for message in chat
@@ -125,17 +138,26 @@ def _add_line(result: Quote, line: Line) -> None:
         part = result.models.setdefault(name, ModelQuote())
         part.lines += 1
         part.calls += len(chats)
-        part.tokens_in += sent
-        part.tokens_out_low += len(chats) * (OUTPUT_LOW if limit is None else max(1, limit // 10))
-        part.tokens_out_high += len(chats) * (OUTPUT_HIGH if limit is None else limit)
+        low = len(chats) * (OUTPUT_LOW if limit is None else max(1, limit // 10))
+        high = len(chats) * (OUTPUT_HIGH if limit is None else limit)
+        for counted in (part, tiers.setdefault((name, tier_of(line)), _Sent())):
+            counted.tokens_in += sent
+            counted.tokens_out_low += low
+            counted.tokens_out_high += high
 
 
-def _set_cost(part: ModelQuote, name: str, costs: Costs) -> None:
-    if prices := costs.prices(name):
-        sent = part.tokens_in * prices.input
-        low = sent * (100 - INPUT_TOLERANCE) // 100 + part.tokens_out_low * prices.output
-        high = sent * (100 + INPUT_TOLERANCE) // 100 + part.tokens_out_high * prices.output
-        part.cost_low, part.cost_high = (round(cost / PICODOLLARS, 6) for cost in (low, high))
+def _set_cost(part: ModelQuote, name: str, tiers: Mapping[str | None, _Sent], costs: Costs) -> None:
+    """Each line at the price of the tier that it asks for, unless one of them is unknown."""
+    prices = costs.prices(name)
+    if prices is None or not all(map(prices.knows, tiers)):
+        return
+    low = high = 0
+    for tier, sent in tiers.items():
+        of_tier = prices.of(tier)
+        tokens = sent.tokens_in * of_tier.input
+        low += tokens * (100 - INPUT_TOLERANCE) // 100 + sent.tokens_out_low * of_tier.output
+        high += tokens * (100 + INPUT_TOLERANCE) // 100 + sent.tokens_out_high * of_tier.output
+    part.cost_low, part.cost_high = (round(cost / PICODOLLARS, 6) for cost in (low, high))
 
 
 def _minutes(part: ModelQuote, name: str, catalog: Catalog) -> float | None:

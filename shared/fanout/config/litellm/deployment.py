@@ -13,6 +13,8 @@ PARAMS = (
         "model model_id api_base api_key api_version base_model rpm tpm timeout "
         "max_parallel_requests stream_timeout num_retries weight order cooldown_time "
         "allowed_fails_policy drop_params input_cost_per_token output_cost_per_token "
+        "input_cost_per_token_flex output_cost_per_token_flex "
+        "input_cost_per_token_priority output_cost_per_token_priority "
         "extra_body extra_headers organization aws_region_name aws_access_key_id "
         "aws_secret_access_key aws_session_token aws_role_name aws_session_name aws_profile_name "
         "aws_external_id vertex_project vertex_location vertex_credentials "
@@ -118,7 +120,11 @@ PARAMS = (
 )
 
 INFO = (
-    supported("base_model allowed_fails_policy input_cost_per_token output_cost_per_token mode"),
+    supported(
+        "base_model allowed_fails_policy input_cost_per_token output_cost_per_token mode "
+        "input_cost_per_token_flex output_cost_per_token_flex "
+        "input_cost_per_token_priority output_cost_per_token_priority"
+    ),
     rejected("remove the entry of a model that no client may call", "blocked"),
     rejected("models are served at any time", "access_windows"),
     rejected("list the model in the `models` of those clients' keys", "team_id"),

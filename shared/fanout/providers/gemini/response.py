@@ -64,6 +64,23 @@ FAILURES: Mapping[str, int] = {
     "MISSING_THOUGHT_SIGNATURE": 400,
 }
 
+TIER_HEADER = "x-gemini-service-tier"
+"""
+The tier of a response of Google AI Studio, which may be another than the request's:
+https://ai.google.dev/gemini-api/docs/priority-inference, 2026-11.
+"""
+
+# OpenAI's names of tiers, by Google AI Studio's and by those of Vertex AI (google-genai 3.4,
+# `types.TrafficType`).
+TIERS: Mapping[str, str] = {
+    "standard": "default",
+    "flex": "flex",
+    "priority": "priority",
+    "on_demand": "default",
+    "on_demand_flex": "flex",
+    "on_demand_priority": "priority",
+}
+
 
 def decode(response: WireResponse, target: Target) -> ChatCompletion:
     """A response as a chat completion: the chunks of its only event, joined."""
@@ -76,6 +93,8 @@ def decode(response: WireResponse, target: Target) -> ChatCompletion:
         if not (usage := decoder.usage) or not usage["completion_tokens"]:
             raise BadWire("the response has no candidates")
         return make_completion(target.model, make_message(""), "stop", usage)
+    if tier := _tier(response.headers.get(TIER_HEADER)):
+        completion["service_tier"] = tier
     for choice in completion["choices"]:  # ours: just made
         calls = choice["message"].get("tool_calls")
         choice["finish_reason"] = choice["finish_reason"] or finish_reason("", len(calls or ()))
@@ -124,6 +143,8 @@ class ChatDecoder:
             yield from self._candidate(candidate, index)
         # Every event may have the usage so far; only the last is sent to the client.
         self._usage = decode_usage(response.usage_metadata)
+        if tier := tier_of(response.usage_metadata):
+            self._more = {**self._more, "service_tier": tier}
         if self.ended and self._usage:
             yield make_usage_chunk(self._model, self._usage, **self._more)
 
@@ -235,6 +256,15 @@ def finish_reason(reason: str, calls: int) -> FinishReason:
     """OpenAI's finish reason. Google has `STOP` after calls, too."""
     decoded = FINISH_REASONS.get(reason, "stop")
     return "tool_calls" if calls and decoded == "stop" else decoded
+
+
+def tier_of(usage: wire.Usage | None) -> str | None:
+    """OpenAI's name of the tier that served the response; `None` if the usage does not name it."""
+    return _tier(usage.service_tier) or _tier(usage.traffic_type) if usage else None
+
+
+def _tier(name: object) -> str | None:
+    return TIERS.get(name.lower()) if isinstance(name, str) else None
 
 
 def decode_usage(usage: wire.Usage | None) -> Usage | None:

@@ -7,6 +7,8 @@ that are zero, false or empty. See https://ai.google.dev/api/generate-content.
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Raw, Struct
 
 from ...wire import json
@@ -80,6 +82,8 @@ class Usage(json.AllOrNothing, frozen=True, rename="camel"):
     thoughts_token_count: json.Count = 0
     cached_content_token_count: json.Count = 0
     tool_use_prompt_token_count: json.Count = 0
+    service_tier: Any = None  # of Google AI Studio
+    traffic_type: Any = None  # of Vertex AI
 
 
 class Violation(Struct, frozen=True, rename="camel"):

@@ -12,4 +12,8 @@ RULES: tuple[ErrorRule, ...] = (
     rule("overloaded", "slow_down", "server_is_overloaded"),
     rule("overloaded", "model_error"),  # "The model produced invalid content.": a retry helps
     rule("overloaded", text="^the engine is currently overloaded"),
+    # "429 Resource Unavailable": the flex tier has no room now, and nothing is billed. It is no
+    # rate limit of the account. developers.openai.com/api/docs/guides/flex-processing, 2026-11.
+    rule("overloaded", "resource_unavailable"),
+    rule("overloaded", text="^(?:429 )?resource unavailable", statuses=(429,)),
 )

@@ -1,0 +1,75 @@
+"""What a line costs, by the service tier that its response names, and what is reserved for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fanout.bulk.costs import Costs
+from fanout.bulk.input.estimates import estimate_cost
+from fanout.bulk.input.lines import Line
+from fanout.bulk.totals import LineCost
+from fanout.config.load import check
+from fanout.config.resolve import resolve
+
+PRICES = {
+    "input_cost_per_token": 0.001,
+    "output_cost_per_token": 0.002,
+    "input_cost_per_token_flex": 0.0005,
+    "output_cost_per_token_flex": 0.001,
+    "input_cost_per_token_priority": 0.002,
+    "output_cost_per_token_priority": 0.004,
+}
+PLAIN = {name: PRICES[name] for name in ("input_cost_per_token", "output_cost_per_token")}
+USAGE = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
+STANDARD = 19_000_000
+"""Nanodollars of `USAGE`."""
+
+
+def costs(*prices: dict[str, Any]) -> Costs:
+    """The costs of a model `m` with a deployment for each of these prices."""
+    models = [
+        {"model_name": "m", "litellm_params": {"model": f"openai/{n}", "api_key": "k", **own}}
+        for n, own in enumerate(prices)
+    ]
+    config: Any = {"model_list": models}
+    return Costs(resolve(check(config, {}), {}))
+
+
+def response(tier: str | None, **more: Any) -> dict[str, Any]:
+    named = {} if tier is None else {"service_tier": tier}
+    return {"model": "m", "choices": [], "usage": USAGE, **named, **more}
+
+
+@pytest.mark.parametrize(
+    ("tier", "factor"),
+    [(None, 1), ("default", 1), ("scale", 1), ("flex", 0.5), ("priority", 2), ("fast", 2)],
+)
+def test_the_tier_that_the_response_names_sets_its_price(tier: str | None, factor: float) -> None:
+    assert costs(PRICES).cost_of(response(tier)) == LineCost(int(STANDARD * factor))
+
+
+def test_a_dearer_tier_without_a_price_counts_in_part() -> None:
+    assert costs(PLAIN).cost_of(response("priority")) == LineCost(STANDARD, is_complete=False)
+    assert costs(PLAIN).cost_of(response("flex")) == LineCost(STANDARD)
+
+
+def test_each_response_of_a_line_has_its_own_tier() -> None:
+    choices = [response("flex"), response("default"), response(None)]
+    combined = {"model": "m, m, m", "choices": choices, "service_tier": "flex"}
+    assert costs(PRICES).cost_of(combined) == LineCost(int(STANDARD * 2.5))
+    race = response("flex", fanout={"attempts": [response("flex"), response("priority")]})
+    assert costs(PRICES).cost_of(race) == LineCost(int(STANDARD * 2.5))
+
+
+def test_of_several_deployments_the_most_expensive_one_counts_with_its_tiers() -> None:
+    cheap = {name: price / 10 for name, price in PRICES.items()}
+    assert costs(cheap, PRICES).cost_of(response("flex")) == LineCost(STANDARD // 2)
+
+
+@pytest.mark.parametrize(("tier", "factor"), [(None, 1), ("flex", 1), ("priority", 2), ("auto", 1)])
+def test_a_line_reserves_the_price_that_it_may_get(tier: str | None, factor: int) -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 7}
+    line = Line("n", body if tier is None else {**body, "service_tier": tier})
+    assert estimate_cost(costs(PRICES), line, 20) == STANDARD * factor
