@@ -15,10 +15,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import ParamSpec
 
 import psutil
 
@@ -36,6 +38,8 @@ from . import (
 from .report import Section, page
 from .servers import OURS, ROOT
 from .testbed import QUICK, Plan, open_testbed, start_servers
+
+P = ParamSpec("P")
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 PEERS = ("litellm", "granian", "httpx", "aiohttp")
@@ -60,36 +64,41 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def measure(plan: Plan) -> list[Section]:
-    """Measure every section; servers run only while they are needed."""
+    """
+    Measure every section; servers run only while they are needed.
+
+    A section that fails is left out, so that the others are not lost: its error is printed, and the
+    page says that it was not measured.
+    """
     litellm = version("litellm")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        _log("a thousand prompts")
-        many = prompts.measure(folder, plan, litellm)
-        with open_testbed(folder) as bed:
-            _log("thousands of prompts")
-            more = scale.measure(folder, bed, plan)
-            _log("the gateway")
-            with start_servers(bed, peers=plan.peers) as servers:
-                load, costs = gateway.measure(bed.stub, servers, plan, litellm)
-                _log("a race")
-                raced = race.measure(bed.stub, servers, plan, litellm)
-            _log("jobs")
-            batch = jobs.measure(bed, plan)
-            _log("start")
-            litellm_seconds = servers["litellm"].seconds if plan.peers else None
-            start = startup.measure(bed, plan, litellm, litellm_seconds)
-            _log("as a Lambda")
-            limited = lambda_limits.measure(bed, plan)
-            _log("under AWS's runtime code")
-            emulated = lambda_runtime.measure(bed)
-            _log("many requests in one environment")
-            together = many_invocations.measure(bed)
-    return [many, more, load, raced, batch, start, *limited, *emulated, *together, costs]
+    with tempfile.TemporaryDirectory() as name, open_testbed(Path(name)) as bed:
+        many = _sections("A thousand prompts", prompts.measure, Path(name), plan, litellm)
+        more = _sections("Thousands of prompts", scale.measure, Path(name), bed, plan)
+        with start_servers(bed, peers=plan.peers) as servers:
+            load = _sections("The gateway", gateway.measure, bed.stub, servers, plan, litellm)
+            raced = _sections("A race", race.measure, bed.stub, servers, plan, litellm)
+        batch = _sections("Jobs", jobs.measure, bed, plan)
+        seconds = servers["litellm"].seconds if plan.peers else None
+        start = _sections("Start", startup.measure, bed, plan, litellm, seconds)
+        limited = _sections("As a Lambda", lambda_limits.measure, bed, plan)
+        emulated = _sections("Under AWS's runtime code", lambda_runtime.measure, bed)
+        together = _sections("Many requests in one environment", many_invocations.measure, bed)
+    first, costs = load[:1], load[1:]
+    parts = (many, more, first, raced, batch, start, limited, emulated, together, costs)
+    return [section for part in parts for section in part]
 
 
-def _log(what: str) -> None:
-    print(f"bench: {what} …", file=sys.stderr, flush=True)
+def _sections(
+    title: str, measurement: Callable[P, Section | Sequence[Section]], *args: P.args, **kw: P.kwargs
+) -> list[Section]:
+    """Measure some sections; if that fails, return one that says so."""
+    print(f"bench: {title} …", file=sys.stderr, flush=True)
+    try:
+        measured = measurement(*args, **kw)
+    except Exception:  # noqa: BLE001 -- the other sections are worth minutes
+        traceback.print_exc()
+        return [Section(title, "Not measured: the run of this section failed.", [], [])]
+    return [measured] if isinstance(measured, Section) else list(measured)
 
 
 def _busy() -> float:

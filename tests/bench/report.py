@@ -61,7 +61,7 @@ def page(head: Sequence[str], sections: Sequence[Section]) -> str:
     lines = [*head, "", *_table(["figure", "measured", "target", "reached"], rows)]
     for section in sections:
         lines += ["", f"## {section.title}", "", section.note, ""]
-        lines += _table(section.header, section.rows)
+        lines += _table(section.header, section.rows) if section.header else []
     return "\n".join(lines) + "\n"
 
 

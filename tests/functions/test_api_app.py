@@ -57,6 +57,19 @@ def test_no_response_repeats_a_header_as_api_gateway_rejects_that(tmp_path: Path
     assert varies == "accept-encoding, origin"
 
 
+def test_a_request_is_served_while_another_is_open(tmp_path: Path) -> None:
+    # Lambda sends one at a time to a process; the function itself need not reject a second one.
+    key = {"authorization": "Bearer k"}
+    head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\n"
+    with (
+        running(tmp_path) as (port, _),
+        socket.create_connection(("127.0.0.1", port), PATIENCE) as slow,
+    ):
+        slow.sendall(f"{head}content-length: 9\r\nexpect: 100-continue\r\n\r\n{{".encode())
+        assert slow.recv(1000).startswith(b"HTTP/1.1 100")  # the app reads the body
+        assert ask(port, "POST", "/v1/chat/completions", key, b"{")[0].status == 400
+
+
 @contextmanager
 def running(
     folder: Path, general: Mapping[str, object] = {}, **variables: str
