@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+import hashlib
+import itertools
 import json
 import socket
 import sys
@@ -13,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from fanout.http.asgi import Message, Receive, read_body
+from fanout.http.content_encoding import PIECE, unpacked
 from fanout.wire.json import decode, decode_strict, decoded_size
 from tests.support.gateway_server import RunningGateway, entry, serve
 from tests.support.patience import PATIENCE
@@ -142,6 +147,65 @@ def test_a_bomb_is_a_413_within_the_limit_of_a_body(keyed: RunningGateway) -> No
     status, _, response = keyed.json(bomb, headers=KEY | {"content-encoding": "gzip"})
     assert (status, response["error"]["code"]) == (413, "request_too_large")
     assert resident() - before < 40_000_000
+
+
+EMPTY_MEMBER, EMPTY_BLOCK = gzip.compress(b""), b"\x00\x00\x00\xff\xff"
+
+FILLED = {
+    "empty gzip members": ("gzip", gzip.compress(BODY) + EMPTY_MEMBER * 10_000),
+    "empty members first": ("gzip", EMPTY_MEMBER * 10_000 + gzip.compress(BODY)),
+    "empty blocks of deflate": ("deflate", EMPTY_BLOCK * 100_000 + raw_deflate(BODY)),
+}
+
+
+@pytest.mark.parametrize(("encoding", "body"), FILLED.values(), ids=FILLED)
+def test_a_packed_body_has_a_bounded_share_of_bytes_that_unpack_to_nothing(
+    server: RunningGateway, encoding: str, body: bytes
+) -> None:
+    status, _, response = server.json(body, headers={"content-encoding": encoding})
+    assert (status, response["error"]["message"]) == (
+        400,
+        f"the body has too many bytes of `{encoding}` for its content",
+    )
+
+
+@pytest.mark.parametrize(("encoding", "pack"), PACKERS.values(), ids=PACKERS)
+def test_a_packed_body_may_come_in_any_parts(encoding: str, pack: Callable[[bytes], bytes]) -> None:
+    texts = [b"", b"{}", b"x" * PIECE, b"x" * (PIECE + 1), hashlib.shake_256().digest(PIECE * 2)]
+    for text, size in itertools.product(texts, [1, 2, 7, 8_192, 1 << 20]):
+        packed = pack(text)
+        if size < 8 and len(packed) > 10_000:  # it would take long
+            continue
+        assert asyncio.run(read_unpacked(packed, size, encoding)) == text
+
+
+async def read_unpacked(packed: bytes, size: int, encoding: str) -> bytes:
+    receive = receive_parts(packed, size)
+    if encoding != "identity":
+        receive = unpacked(receive, encoding)
+    return await read_body(receive, {}, 1 << 20, lambda _: None)
+
+
+def receive_parts(data: bytes, size: int) -> Receive:
+    """`receive` for a body that comes in parts of so many bytes."""
+    starts = iter(range(0, len(data) or 1, size))
+
+    async def receive() -> Message:
+        part = data[(start := next(starts)) : start + size]
+        return {"type": "http.request", "body": part, "more_body": start + size < len(data)}
+
+    return receive
+
+
+def test_a_body_in_small_parts_takes_little_more_memory_than_its_bytes() -> None:
+    body = bytes(range(256)) * 2_000
+    tracemalloc.start()
+    try:
+        assert asyncio.run(read_body(receive_parts(body, 2), {}, 1 << 20, lambda _: None)) == body
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * len(body)
 
 
 def resident() -> int:

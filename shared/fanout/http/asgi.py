@@ -66,22 +66,24 @@ async def read_body(
         raise _too_large(limit)
     held = int(announced) if announced.isdigit() else 0
     reserve(held)
-    parts: list[bytes] = []
-    size, more = 0, True
+    body = bytearray()  # one of many small parts would take many times their bytes
+    more = True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
         part: bytes = message.get("body", b"")
-        size += len(part)
+        size = len(body) + len(part)
         if size > limit:
             raise _too_large(limit)
         if size > held:
             reserve(size - held)
             held = size
-        parts.append(part)
         more = message.get("more_body", False)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+        if not (more or body):
+            return part
+        body += part
+    return bytes(body)
 
 
 def _too_large(limit: int) -> TooLarge:
