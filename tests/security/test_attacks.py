@@ -185,6 +185,14 @@ def test_countless_fields_of_a_form_are_rejected(server: RunningGateway) -> None
     assert (status, response["error"]["code"]) == (413, "request_too_large")
 
 
+def test_a_form_with_too_long_a_boundary_is_a_400(server: RunningGateway) -> None:
+    boundary = "B" * 300
+    content = {"content-type": f"multipart/form-data; boundary={boundary}"} | KEY
+    body = f"--{boundary}--".encode()
+    status, _, response = server.json(body, "/v1/files", headers=content)
+    assert (status, response["error"]["code"]) == (400, "invalid_form")
+
+
 LINES: dict[str, bytes] = {
     "one endless line": b"[" * 5_000_000,
     "deep nesting": b'{"messages": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\n",

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Literal, TypeAlias
 
 from msgspec import Struct, field
-from python_multipart.exceptions import ParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from ..errors import RequestError, TooLarge
@@ -81,7 +81,10 @@ async def _until_end(events: AsyncIterator[_Event]) -> AsyncIterator[bytes]:
 
 async def _events(receive: Receive, boundary: bytes, limit: int) -> AsyncIterator[_Event]:
     parts = _Parts()
-    parser = MultipartParser(boundary, parts.callbacks)  # type: ignore[arg-type]  # a TypedDict
+    try:
+        parser = MultipartParser(boundary, parts.callbacks)  # type: ignore[arg-type]  # a TypedDict
+    except FormParserError as error:  # its boundary is too long
+        raise _malformed(error) from None
     parser.logger.disabled = True  # it would log parts of broken forms
     size, more = 0, True
     while more:
@@ -97,12 +100,16 @@ async def _events(receive: Receive, boundary: bytes, limit: int) -> AsyncIterato
             parser.write(data)
             if not more:
                 parser.finalize()
-        except ParseError as error:
-            raise RequestError(f"the form is malformed: {error}", None, "invalid_form") from None
+        except FormParserError as error:
+            raise _malformed(error) from None
         for event in parts.take():
             yield event
     if not parts.is_complete:
         raise RequestError("the form is incomplete", None, "invalid_form")
+
+
+def _malformed(error: FormParserError) -> RequestError:
+    return RequestError(f"the form is malformed: {error}", None, "invalid_form")
 
 
 class _Parts:
