@@ -37,7 +37,7 @@ ODD: tuple[Any, ...] = (
 def whole_line(name: str, *, failed: bool) -> bytes:
     """A result as the worker stores it."""
     if failed:
-        return error_line(name, "req_1", UnknownModel("no such model", "model"))
+        return error_line(name, "req_1", UnknownModel("no such model", "model"))[0]
     return response_line(name, "req_1", RESPONSE)
 
 

@@ -54,10 +54,8 @@ def test_a_running_job_shows_its_cost_cap_its_failures_and_its_calls(tmp_path: P
                 "known_cost_usd": 0.0,
                 "unpriced_lines": 0,
                 "retry_of": None,
-                "causes": {"Rejected": 1},
-                "examples": {
-                    "Rejected": [{"custom_id": "bad", "line": 1, "message": "`a`: status 400"}]
-                },
+                "causes": {"t": 1},
+                "examples": {"t": [{"custom_id": "bad", "line": 1, "message": "`a`: status 400"}]},
                 "in_flight": 3,
                 "refused": 1,
             }
@@ -66,7 +64,7 @@ def test_a_running_job_shows_its_cost_cap_its_failures_and_its_calls(tmp_path: P
             after = await fanout_field(jobs, job.id)
             assert (after["in_flight"], after["refused"]) == (None, None)
             assert after["examples"] == {
-                "Rejected": [{"custom_id": "bad", "line": 1, "message": "`a`: status 400"}]
+                "t": [{"custom_id": "bad", "line": 1, "message": "`a`: status 400"}]
             }
 
     run(main())

@@ -90,7 +90,7 @@ def test_a_batch_of_two_models_from_upload_to_output(
     fanout = batch.to_dict()["fanout"]
     assert isinstance(fanout, dict)
     example = {"custom_id": "y", "line": 2, "message": "`b`: no such thing"}
-    assert fanout["examples"] == {"Rejected": [example]}
+    assert fanout["examples"] == {"server_error": [example]}
     assert len(upstream.calls) == 2
 
 

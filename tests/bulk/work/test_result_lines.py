@@ -34,7 +34,7 @@ def test_a_response_is_written_as_openais_output_line() -> None:
 
 
 def test_a_rejected_request_has_a_response_with_its_status() -> None:
-    result = json.loads(error_line("one", "req_1", UnknownModel("no such model", "model")))
+    result = json.loads(error_line("one", "req_1", UnknownModel("no such model", "model"))[0])
     error = {"message": "no such model", "type": "invalid_request_error"}
     assert result["error"] is None
     assert result["response"]["status_code"] == 404
@@ -45,13 +45,13 @@ def test_a_rejected_request_has_a_response_with_its_status() -> None:
 
 
 def test_a_missed_deadline_has_an_error_and_no_response() -> None:
-    result = json.loads(error_line("one", "req_1", DeadlineExceeded("too late")))
+    result = json.loads(error_line("one", "req_1", DeadlineExceeded("too late"))[0])
     assert result["response"] is None
     assert result["error"] == {"code": "request_timeout", "message": "too late"}
 
 
 def test_a_bug_is_a_500_without_its_message() -> None:
-    line = error_line("one", "req_1", ValueError("the prompt was: secret"))
+    line, _ = error_line("one", "req_1", ValueError("the prompt was: secret"))
     assert json.loads(line)["response"]["status_code"] == 500
     assert b"secret" not in line
 

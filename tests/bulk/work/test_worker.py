@@ -28,8 +28,12 @@ from fanout.bulk.work.worker import END_MARGIN, work
 from fanout.errors import (
     AllFailed,
     Cause,
+    DeadlineExceeded,
     ErrorDetail,
+    Forbidden,
+    Internal,
     Overloaded,
+    PermissionDenied,
     QuotaExceeded,
     RateLimited,
     Rejected,
@@ -219,8 +223,9 @@ def test_the_first_failed_lines_of_a_cause_are_its_examples_and_survive_a_crash(
 
     harness = WorkerHarness(tmp_path, LINES, fail)
     run(harness.work(max_concurrency=1, initial_concurrency=1))
+    cause = "api_error"  # the type of an error without a code
     assert run(harness.resources.progress.total()).examples == {
-        "Rejected": [
+        cause: [
             Example("n1", 2, "`a`: no"),
             Example("n2", 3, "`a`: no"),
             Example("n4", 5, "`a`: no"),
@@ -232,12 +237,38 @@ def test_the_first_failed_lines_of_a_cause_are_its_examples_and_survive_a_crash(
     total = run(harness.resources.progress.total())
     assert (total.failed, harness.sent) == (5, ONCE)
     assert total.examples == {
-        "error": [
+        cause: [
             Example("n1", None, "`a`: no"),
             Example("n2", None, "`a`: no"),
             Example("n4", None, "`a`: no"),
         ]
     }
+
+
+def test_the_causes_of_failed_lines_are_the_same_after_a_crash(tmp_path: Path) -> None:
+    errors = [
+        error(Rejected),
+        error(PermissionDenied),
+        Forbidden("no", "model"),
+        DeadlineExceeded("late"),
+        AllFailed([Cause("a", error(Rejected)), Cause("b", error(PermissionDenied))]),
+        Internal(),
+        ValueError("a bug"),
+    ]
+    failing = dict(zip(IDS, errors, strict=False))
+
+    async def fail(name: str) -> None:
+        if name in failing:
+            raise failing[name]
+
+    harness = WorkerHarness(tmp_path, LINES, fail)
+    run(harness.work())
+    causes = run(harness.resources.progress.total()).causes
+    assert sum(causes.values()) == len(errors)
+    run(harness.database.delete_totals("job"))  # killed before the counts were written
+    harness.resources = replace(harness.resources, progress=harness.progress())
+    run(harness.work())
+    assert run(harness.resources.progress.total()).causes == causes
 
 
 def test_a_line_fails_when_its_provider_stays_down(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Source: OpenAI's Batch API reference, `BatchRequestOutput` (2026-11). Pure.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -23,14 +24,21 @@ def response_line(custom_id: str, request_id: str, body: object) -> bytes:
     return _output_line(custom_id, request_id, {"status_code": OK, "body": body}, None)
 
 
-def error_line(custom_id: str, request_id: str, error: Exception) -> bytes:
-    """The error line of a failed request: after a missed deadline with `error`, else `response`."""
+def error_line(
+    custom_id: str, request_id: str, error: Exception
+) -> tuple[bytes, Mapping[str, object]]:
+    """
+    The error line of a failed request, and the error that it has.
+
+    A missed deadline is the line's own `error`, any other one is in its `response`.
+    """
     if isinstance(error, DeadlineExceeded):
         missed = {"code": "request_timeout", "message": str(error)}
-        return _output_line(custom_id, request_id, None, missed)
+        return _output_line(custom_id, request_id, None, missed), missed
     status = status_of(error)
     body = error_body(error if isinstance(error, FanoutError) else Exception())
-    return _output_line(custom_id, request_id, {"status_code": status, "body": body}, None)
+    response = {"status_code": status, "body": body}
+    return _output_line(custom_id, request_id, response, None), body["error"]
 
 
 def skipped_line(custom_id: str, request_id: str, code: str, message: str) -> bytes:

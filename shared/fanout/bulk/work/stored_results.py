@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ..store import ShardResults
 from ..totals import LineCost, Totals, count_failure, count_response
@@ -25,10 +25,17 @@ async def count_stored(
         elif result.error is None:
             totals.add(count_response(result.body, cost(result.body)))
         else:
-            cause, message = result.error.get("code"), result.error.get("message")
-            totals.add(
-                count_failure(str(cause or "error"), result.custom_id, None, str(message or ""))
-            )
+            totals.add(count_error(result.error, result.custom_id, None))
     if has_damaged:
         await results.remove_damaged()
     return reader.custom_ids, totals
+
+
+def count_error(error: Mapping[str, object], custom_id: str, line: int | None) -> Totals:
+    """
+    The totals of a failed line, by the error that is stored of it.
+
+    Its cause is the error's code, or its type if it has none.
+    """
+    cause = error.get("code") or error.get("type") or "error"
+    return count_failure(str(cause), custom_id, line, str(error.get("message") or ""))

@@ -29,12 +29,12 @@ from ..pacing.adaptive_concurrency import AdaptiveConcurrency
 from ..pacing.line_retry import LineDeferred, LineRetry, is_not_sent
 from ..pacing.rate_limiter import RateLimitUnavailable
 from ..store import ShardResults, Stop
-from ..totals import Totals, count_failure, count_response
+from ..totals import Totals, count_response
 from .full_disk import write_later, write_when_there_is_room
 from .rejections import Rejections
 from .result_lines import error_line, response_line
 from .spec import WorkerResources, WorkResult, WorkSpec
-from .stored_results import count_stored
+from .stored_results import count_error, count_stored
 
 T = TypeVar("T")
 
@@ -285,12 +285,10 @@ class _Worker:
                 raise  # not the line's failure
         except Exception as error:  # noqa: BLE001 -- a line's failure is its result
             if not ready.received:
-                detail = detail_of(error)
-                cause = detail.code or type(error).__name__
-                self._rejections.failed(line, detail)
+                self._rejections.failed(line, detail_of(error))
                 self._check_rejections()
-                totals = count_failure(cause, line.custom_id, ready.number, detail.message)
-                return error_line(line.custom_id, request_id, error), True, totals
+                result, stored = error_line(line.custom_id, request_id, error)
+                return result, True, count_error(stored, line.custom_id, ready.number)
         return self._response(ready)
 
     async def _response_body(self, ready: _ReadyLine) -> object:
